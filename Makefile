@@ -1,0 +1,55 @@
+# Armillary. `make help` lists the targets.
+# Every target installs what it needs first; no root and no service is needed for `make demo`.
+
+SHELL := /bin/bash
+ARGS ?=
+
+# uv, from the PATH or brought here. Debian without python3-venv: see bin/bring-uv.
+UV := $(shell command -v uv 2>/dev/null || echo .uv/bin/uv)
+# The interpreter is the system's: never download one.
+export UV_PYTHON_PREFERENCE ?= only-system
+export UV_PYTHON_DOWNLOADS ?= never
+RUN := $(UV) run --frozen --no-sync
+
+.PHONY: help setup demo test check fix bench docs clean test-tools
+
+help:            ## List the targets
+	@grep -hE '^[a-z-]+: .*##|^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*##/\t/' | expand -t 16
+
+.uv/bin/uv:
+	@./scripts/bring-uv
+
+setup: .venv/.ready  ## Make .venv with everything; .venv/bin/armillary is the command
+
+.venv/.ready: $(if $(shell command -v uv 2>/dev/null),,.uv/bin/uv) pyproject.toml uv.lock
+	@$(UV) sync --frozen --quiet
+	@touch .venv/.ready
+
+demo: setup      ## Play the main story (ARGS=--json for one summary object)
+	@.venv/bin/armillary demo $(ARGS)
+
+test-tools: setup
+	@./scripts/install-test-tools
+
+test: test-tools ## Run the tests (ARGS="tests/attacks -q" runs a part)
+	@$(RUN) pytest $(if $(ARGS),$(ARGS),-n 2 --dist loadgroup)
+
+check: setup     ## Format, lint, types, architecture, docs
+	@$(RUN) ruff format --check .
+	@$(RUN) ruff check .
+	@$(RUN) mypy
+	@$(RUN) lint-imports
+	@$(RUN) pytest -q tests/test_architecture.py tests/test_docs.py
+
+fix: setup       ## Format and mend what can be mended by machine
+	@$(RUN) ruff format .
+	@$(RUN) ruff check --fix .
+
+bench: test-tools ## Measure; writes bench/results/latest.json
+	@$(RUN) python -m bench $(ARGS)
+
+docs: setup      ## Generate the reference pages from the code
+	@$(RUN) python -m docs.generate
+
+clean:           ## Remove what was built
+	rm -rf .venv .uv .mypy_cache .ruff_cache .pytest_cache .hypothesis bench/results

@@ -1,0 +1,67 @@
+# SPDX-License-Identifier: Apache-2.0
+"""How every command prints: data to stdout, notes and errors to stderr, readable without colour."""
+
+from __future__ import annotations
+
+import json
+import sys
+from collections.abc import Mapping, Sequence
+from typing import Annotated, Any
+
+import typer
+
+from armillary.errors import ArmillaryError
+
+# Every command that prints data takes this option.
+JsonOption = Annotated[bool, typer.Option("--json", help="Print JSON instead of text.")]
+
+
+def print_json(value: object) -> None:
+    """Print one JSON document to stdout."""
+    sys.stdout.write(json.dumps(value, indent=2, ensure_ascii=False, default=str) + "\n")
+
+
+def print_record(record: Mapping[str, object], *, as_json: bool) -> None:
+    """Print one thing: a JSON object, or aligned ``name  value`` lines."""
+    if as_json:
+        print_json(dict(record))
+        return
+    width = max((len(name) for name in record), default=0)
+    for name, value in record.items():
+        sys.stdout.write(f"{name:<{width}}  {_cell(value)}\n")
+
+
+def print_table(rows: Sequence[Mapping[str, Any]], columns: Sequence[str], *, as_json: bool, empty: str) -> None:
+    """Print many things: a JSON array, or a table of ``columns``; ``empty`` says what to do when there is none."""
+    if as_json:
+        print_json([dict(row) for row in rows])
+        return
+    if not rows:
+        sys.stderr.write(empty + "\n")
+        return
+    cells = [[_cell(row.get(column)) for column in columns] for row in rows]
+    widths = [max(len(column), *(len(line[i]) for line in cells)) for i, column in enumerate(columns)]
+    for line in [list(columns), *cells]:
+        sys.stdout.write("  ".join(f"{cell:<{width}}" for cell, width in zip(line, widths, strict=True)).rstrip() + "\n")
+
+
+def note(text: str) -> None:
+    """Tell a person something on stderr."""
+    sys.stderr.write(text + "\n")
+
+
+def print_error(error: ArmillaryError) -> None:
+    """Print an error with its code, then what to do."""
+    sys.stderr.write(f"error: {error.message} [{error.code}]\n")
+    if error.remedy:
+        sys.stderr.write(f"\nhint: {error.remedy}\n")
+
+
+def _cell(value: object) -> str:
+    if value is None:
+        return "-"
+    if isinstance(value, bool):
+        return "yes" if value else "no"
+    if isinstance(value, (list, tuple)):
+        return ", ".join(str(item) for item in value) or "-"
+    return str(value)

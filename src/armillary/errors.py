@@ -1,0 +1,281 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Every error Armillary raises on purpose, split by whose fault it is.
+
+::
+
+    ArmillaryError                code, message, remedy
+    ├── WireError                 bytes that are not what their format says (format, offset, expected, got)
+    │   └── SignatureError        the bytes parse, the signature does not verify
+    ├── DeviceFault               a device did, or is, something the service does not accept
+    │   ├── UnknownDeviceError        device.unknown        never manufactured here
+    │   ├── UnclaimedDeviceError      device.unclaimed      belongs to no catalog yet
+    │   ├── RevokedDeviceError        device.revoked        its identity was withdrawn
+    │   ├── WrongCatalogError         device.wrong-catalog  belongs to another catalog
+    │   ├── DeviceStateError          device.state          its manufacturing state forbids this
+    │   ├── ChallengeError            device.challenge      stale, foreign or already used challenge
+    │   ├── AppraisalError            device.appraisal      evidence failed an appraisal step
+    │   ├── BootRefusedError          device.boot           verified boot stopped at a stage
+    │   ├── InstallError              device.install        an image cannot be installed or started
+    │   └── RateLimitedError          device.try-later      over a limit; retry_after_s says when
+    ├── OperatorError             a person or script asked for something that cannot be done
+    │   ├── InvalidArgumentError      request.invalid
+    │   ├── NotFoundError             request.not-found
+    │   ├── ConflictError             request.conflict
+    │   ├── UnauthenticatedError      request.unauthenticated
+    │   └── PermissionDeniedError     request.forbidden
+    ├── HostError                 this machine does not give what the process needs
+    │   ├── PortInUseError            host.port-in-use
+    │   ├── DataFolderError           host.data-folder      not writable, other version, half written
+    │   ├── DataFolderInUseError      host.data-folder-in-use
+    │   ├── SandboxUnavailableError   host.sandbox
+    │   ├── RootOfTrustError          host.root-of-trust
+    │   └── ServiceUnreachableError   host.service-unreachable
+    └── ManifestError             an app manifest or hardware definition breaks a rule (Azure Sphere's error id)
+
+A leaf's ``code`` is stable: scripts and documents may rely on it. HTTP status codes are decided only in
+``api/problems.py`` and in the device endpoint's one table. ``docs/reference/errors.md`` lists every code.
+"""
+
+from __future__ import annotations
+
+
+class ArmillaryError(Exception):
+    """An error that is explained: what was wrong, what was expected, what to do.
+
+    Attributes:
+        code: Stable identifier, ``area.reason``.
+        message: One sentence; names the offending value.
+        remedy: One sentence telling the reader what to do next.
+    """
+
+    code: str = "armillary"
+    remedy: str = ""
+
+    def __init__(self, message: str, *, remedy: str | None = None, code: str | None = None) -> None:
+        super().__init__(message)
+        self.message = message
+        if remedy is not None:
+            self.remedy = remedy
+        if code is not None:
+            self.code = code
+
+
+class WireError(ArmillaryError):
+    """Bytes that do not follow their format.
+
+    Attributes:
+        format: Name of the format, e.g. ``image-package``.
+        offset: Byte offset of the fault from the start of the input, or None where there is none.
+        expected: What the format asks for.
+        got: What stood there.
+    """
+
+    code = "wire.malformed"
+    remedy = "Rebuild or fetch the file again; it is damaged or not of this format."
+
+    def __init__(  # noqa: D417 - the attributes are documented on the class
+        self,
+        format: str,  # noqa: A002 - the word of the domain
+        *,
+        expected: str,
+        got: str,
+        offset: int | None = None,
+        remedy: str | None = None,
+        code: str | None = None,
+    ) -> None:
+        place = "" if offset is None else f" at byte {offset}"
+        super().__init__(f"{format}{place}: expected {expected}, got {got}", remedy=remedy, code=code)
+        self.format = format
+        self.offset = offset
+        self.expected = expected
+        self.got = got
+
+
+class SignatureError(WireError):
+    """The bytes parse, but no trusted key made their signature."""
+
+    code = "wire.signature"
+    remedy = "Sign with a key that the verifier trusts, or fetch the object again."
+
+
+class ManifestError(ArmillaryError):
+    """A manifest or hardware definition breaks a rule.
+
+    Attributes:
+        path: JSON path of the value, e.g. ``Capabilities.Gpio[2]``.
+        error_id: Azure Sphere's device error code for the same fault, where it has one.
+    """
+
+    code = "manifest.invalid"
+    remedy = "Correct the named value; docs/reference/app-manifest.md lists every key."
+
+    def __init__(self, path: str, *, expected: str, got: str, error_id: int | None = None) -> None:
+        suffix = "" if error_id is None else f" (Azure Sphere error {error_id})"
+        super().__init__(f"{path}: expected {expected}, got {got}{suffix}")
+        self.path = path
+        self.expected = expected
+        self.got = got
+        self.error_id = error_id
+
+
+class DeviceFault(ArmillaryError):  # noqa: N818 - the tree is split by whose fault it is
+    """A device did, or is, something the service does not accept."""
+
+    code = "device"
+
+
+class UnknownDeviceError(DeviceFault):
+    """No device with this identity was manufactured or enrolled here."""
+
+    code = "device.unknown"
+    remedy = "Enrol the device first: armillary device create."
+
+
+class UnclaimedDeviceError(DeviceFault):
+    """The device belongs to no catalog yet."""
+
+    code = "device.unclaimed"
+    remedy = "Claim it: armillary device claim --catalog NAME --device ID."
+
+
+class RevokedDeviceError(DeviceFault):
+    """The device's identity was withdrawn."""
+
+    code = "device.revoked"
+    remedy = "Restore the device in the console or enrol it again with a new identity."
+
+
+class WrongCatalogError(DeviceFault):
+    """The device belongs to another catalog."""
+
+    code = "device.wrong-catalog"
+    remedy = "Use the catalog that owns the device, or transfer the device first."
+
+
+class DeviceStateError(DeviceFault):
+    """The device's manufacturing state does not allow this."""
+
+    code = "device.state"
+    remedy = "Bring the device to the named manufacturing state first; states only move forward."
+
+
+class ChallengeError(DeviceFault):
+    """The challenge is stale, made for another key, or was used before."""
+
+    code = "device.challenge"
+    remedy = "Fetch a new challenge on this connection and prove again."
+
+
+class AppraisalError(DeviceFault):
+    """Evidence failed an appraisal step."""
+
+    code = "device.appraisal"
+    remedy = "Look at the device page: it names the failing step and what it protects against."
+
+
+class BootRefusedError(DeviceFault):
+    """Verified boot stopped: a stage is not signed by a trusted key, or is older than allowed."""
+
+    code = "device.boot"
+    remedy = "Restore the named component from a release: armillary device recover."
+
+
+class InstallError(DeviceFault):
+    """An image cannot be installed or started on this device."""
+
+    code = "device.install"
+    remedy = "Read the reason; nothing of the previous installation was changed."
+
+
+class RateLimitedError(DeviceFault):
+    """A limit was reached; try again after ``retry_after_s`` seconds."""
+
+    code = "device.try-later"
+    remedy = "Wait for the stated time and try again."
+
+    def __init__(self, message: str, *, retry_after_s: int) -> None:
+        super().__init__(message)
+        self.retry_after_s = retry_after_s
+
+
+class OperatorError(ArmillaryError):
+    """A person or a script asked for something that cannot be done."""
+
+    code = "request"
+
+
+class InvalidArgumentError(OperatorError):
+    """An argument has a value that is not allowed."""
+
+    code = "request.invalid"
+
+
+class NotFoundError(OperatorError):
+    """The named thing does not exist, or is not visible to the caller."""
+
+    code = "request.not-found"
+
+
+class ConflictError(OperatorError):
+    """The request contradicts the present state."""
+
+    code = "request.conflict"
+
+
+class UnauthenticatedError(OperatorError):
+    """The caller did not prove who it is."""
+
+    code = "request.unauthenticated"
+    remedy = "Send a valid operator token: Authorization: Bearer TOKEN."
+
+
+class PermissionDeniedError(OperatorError):
+    """The caller's role does not allow this."""
+
+    code = "request.forbidden"
+    remedy = "Ask an administrator for a token with the named role."
+
+
+class HostError(ArmillaryError):
+    """This machine does not give what the process needs."""
+
+    code = "host"
+
+
+class PortInUseError(HostError):
+    """Another process listens on the address."""
+
+    code = "host.port-in-use"
+    remedy = "Stop the other process, or choose another port (0 picks a free one)."
+
+
+class DataFolderError(HostError):
+    """The data folder is not writable, is of another version, or is half written."""
+
+    code = "host.data-folder"
+
+
+class DataFolderInUseError(HostError):
+    """Another process holds the data folder."""
+
+    code = "host.data-folder-in-use"
+    remedy = "Stop the process that holds it, or use another folder with --data."
+
+
+class SandboxUnavailableError(HostError):
+    """The host cannot contain applications the way that was asked for."""
+
+    code = "host.sandbox"
+
+
+class RootOfTrustError(HostError):
+    """The root of trust cannot be opened or is damaged."""
+
+    code = "host.root-of-trust"
+
+
+class ServiceUnreachableError(HostError):
+    """The service did not answer."""
+
+    code = "host.service-unreachable"
+    remedy = "Check the address and that the service runs: armillary status."

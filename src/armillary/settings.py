@@ -1,0 +1,139 @@
+# SPDX-License-Identifier: Apache-2.0
+"""One frozen settings value for the service process, from defaults, a TOML file and the environment.
+
+Order, later wins: defaults, ``--config FILE`` (TOML), ``ARMILLARY_<NAME>`` variables, command-line
+options. Unknown keys are refused: a misspelt setting must not silently do nothing.
+``docs/reference/settings.md`` is checked against this file by ``tests/test_docs.py``.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import os
+import tomllib
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+from armillary.errors import InvalidArgumentError
+
+ENVIRONMENT_PREFIX = "ARMILLARY_"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Settings:
+    """What one ``armillary up`` process runs with.
+
+    Attributes:
+        data: Folder that holds the databases, images and keys of this service.
+        host: Address to listen on; loopback unless configured.
+        public_host: Name or address written into certificates and given to devices.
+        api_port: Operator API and console (https). 0 picks a free port.
+        device_port: Device endpoint (TLS 1.3, client certificate required). 0 picks a free port.
+        hub_port: MQTT over TLS. 0 picks a free port.
+        check_in_interval_s: Seconds between two check-ins that the service asks devices for.
+        check_in_jitter: Fraction of the interval by which each next time is varied (0 to 1).
+        planner_interval_s: Seconds between two runs of the roll-out planner when nothing wakes it.
+        certificate_lifetime_s: Life of a device's client certificate, seconds.
+        log_level: ``debug``, ``info``, ``warning`` or ``error``.
+    """
+
+    data: Path = Path("armillary-data")
+    host: str = "127.0.0.1"
+    public_host: str = "localhost"
+    api_port: int = 8443
+    device_port: int = 8444
+    hub_port: int = 8883
+    check_in_interval_s: int = 3600
+    check_in_jitter: float = 0.1
+    planner_interval_s: float = 5.0
+    certificate_lifetime_s: int = 24 * 3600
+    log_level: str = "info"
+
+    def __post_init__(self) -> None:
+        for name in ("api_port", "device_port", "hub_port"):
+            port = getattr(self, name)
+            if not 0 <= port <= 65535:
+                raise InvalidArgumentError(f"{name}: expected 0 to 65535, got {port}", remedy="Choose a valid port.")
+        if self.check_in_interval_s < 1 or self.planner_interval_s <= 0:
+            raise InvalidArgumentError(
+                "check_in_interval_s and planner_interval_s: expected a positive time in seconds",
+                remedy="Set them to at least 1 and more than 0.",
+            )
+        if not 0 <= self.check_in_jitter <= 1:
+            raise InvalidArgumentError(
+                f"check_in_jitter: expected 0 to 1, got {self.check_in_jitter}", remedy="Use a fraction such as 0.1."
+            )
+        if self.log_level not in ("debug", "info", "warning", "error"):
+            raise InvalidArgumentError(
+                f"log_level: expected debug, info, warning or error, got {self.log_level!r}",
+                remedy="Use one of the four levels.",
+            )
+
+
+def load_settings(
+    config: Path | None,
+    overrides: Mapping[str, object],
+    environment: Mapping[str, str] | None = None,
+) -> Settings:
+    """Build the settings of this process.
+
+    Args:
+        config: TOML file with top-level keys named as in :class:`Settings`, or None.
+        overrides: Values from the command line; None values are ignored.
+        environment: Variables to read; the process environment when None.
+
+    Raises:
+        InvalidArgumentError: unknown key, wrong type or value out of range; names the source.
+    """
+    values: dict[str, object] = {}
+    if config is not None:
+        values.update(_from_toml(config))
+    values.update(_from_environment(os.environ if environment is None else environment))
+    values.update({name: value for name, value in overrides.items() if value is not None})
+    return Settings(**values)  # type: ignore[arg-type]  # every key and type was checked above
+
+
+def _fields() -> dict[str, type]:
+    defaults = Settings()
+    return {field.name: type(getattr(defaults, field.name)) for field in dataclasses.fields(Settings)}
+
+
+def _from_toml(config: Path) -> dict[str, object]:
+    try:
+        document = tomllib.loads(config.read_text("utf-8"))
+    except OSError as error:
+        raise InvalidArgumentError(
+            f"{config}: cannot be read ({error.strerror})", remedy="Check the path given with --config."
+        ) from error
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+        raise InvalidArgumentError(f"{config}: not TOML ({error})", remedy="Correct the file.") from error
+    return {name: _convert(name, value, str(config)) for name, value in document.items()}
+
+
+def _from_environment(environment: Mapping[str, str]) -> dict[str, object]:
+    found: dict[str, object] = {}
+    for name in _fields():
+        variable = ENVIRONMENT_PREFIX + name.upper()
+        if variable in environment:
+            found[name] = _convert(name, environment[variable], variable)
+    return found
+
+
+def _convert(name: str, value: object, source: str) -> object:
+    kind = _fields().get(name)
+    if kind is None:
+        raise InvalidArgumentError(
+            f"{source}: unknown setting {name!r}", remedy=f"Known settings: {', '.join(sorted(_fields()))}."
+        )
+    try:
+        if isinstance(value, bool):
+            raise ValueError  # noqa: TRY301 - a truth value is no number, though Python thinks so
+        if kind is int and isinstance(value, float):
+            raise ValueError  # noqa: TRY301 - never round what a person wrote
+        converted: object = kind(value)
+    except (TypeError, ValueError) as error:
+        raise InvalidArgumentError(
+            f"{source}: {name}: expected {kind.__name__}, got {value!r}", remedy="Correct the value."
+        ) from error
+    return converted

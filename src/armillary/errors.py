@@ -73,7 +73,7 @@ class WireError(ArmillaryError):
     code = "wire.malformed"
     remedy = "Rebuild or fetch the file again; it is damaged or not of this format."
 
-    def __init__(  # noqa: D417 - the attributes are documented on the class
+    def __init__(
         self,
         format: str,  # noqa: A002 - the word of the domain
         *,

@@ -127,10 +127,8 @@ def _convert(name: str, value: object, source: str) -> object:
             f"{source}: unknown setting {name!r}", remedy=f"Known settings: {', '.join(sorted(_fields()))}."
         )
     try:
-        if isinstance(value, bool):
-            raise ValueError  # noqa: TRY301 - a truth value is no number, though Python thinks so
-        if kind is int and isinstance(value, float):
-            raise ValueError  # noqa: TRY301 - never round what a person wrote
+        if isinstance(value, bool) or (kind is int and isinstance(value, float)):
+            raise TypeError  # noqa: TRY301 - Python would take true for 1 and round what a person wrote
         converted: object = kind(value)
     except (TypeError, ValueError) as error:
         raise InvalidArgumentError(

@@ -1,0 +1,90 @@
+# SPDX-License-Identifier: Apache-2.0
+"""``armillary bench NAME``: measure this machine against a limit or a peer in the same run."""
+
+from __future__ import annotations
+
+import importlib
+import sys
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from armillary.cli.output import JsonOption, note, print_json, print_table
+from armillary.errors import InvalidArgumentError, NotFoundError
+
+app = typer.Typer()
+
+# result name -> module under bench/ that measures it
+BENCHMARKS: dict[str, str] = {
+    "checkin-new": "checkin",
+    "checkin-kept": "checkin",
+    "ingest": "ingest",
+    "ready": "ready",
+    "memory": "memory",
+    "demo": "story",
+    "image-parse": "image_parse",
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Floor:
+    """What a ratio must reach (``at_least``) or stay under to keep a promise of SPECIFICATION.md."""
+
+    bound: float
+    at_least: bool
+
+    def holds(self, ratio: float) -> bool:
+        """Whether the ratio keeps the promise."""
+        return ratio >= self.bound if self.at_least else ratio <= self.bound
+
+    @property
+    def text(self) -> str:
+        """``>=0.20`` or ``<=1.00``."""
+        return f"{'>=' if self.at_least else '<='}{self.bound:.2f}"
+
+
+# Floors of SPECIFICATION.md, chapter Numbers.
+FLOORS: dict[str, Floor] = {
+    "checkin-new": Floor(0.20, at_least=True),
+    "checkin-kept": Floor(0.25, at_least=True),
+    "ingest": Floor(0.80, at_least=True),
+    "ready": Floor(1.0, at_least=False),
+    "memory": Floor(1.0, at_least=False),
+    "demo": Floor(1.0, at_least=False),
+}
+
+
+def run_benchmark(subject: str) -> list[dict[str, object]]:
+    """Run ``bench/<subject>.py`` of the source tree and return its results.
+
+    Raises:
+        NotFoundError: the benchmarks are not beside this installation (they ship with the source only).
+    """
+    root = Path(__file__).resolve().parents[3]
+    if not (root / "bench" / f"{subject}.py").is_file():
+        raise NotFoundError(
+            f"benchmark {subject}: bench/{subject}.py is not beside this installation",
+            remedy="Benchmarks ship with the source tree: clone the repository and run make bench.",
+        )
+    if str(root) not in sys.path:
+        sys.path.insert(0, str(root))
+    results: list[dict[str, object]] = importlib.import_module(f"bench.{subject}").run()
+    return results
+
+
+@app.command()
+def bench(
+    name: Annotated[str, typer.Argument(help=f"One of: {', '.join(BENCHMARKS)}.")],
+    as_json: JsonOption = False,
+) -> None:
+    """Run one benchmark and print its figures with the reference measured in the same run."""
+    if name not in BENCHMARKS:
+        raise InvalidArgumentError(f"benchmark {name!r} is unknown", remedy=f"Known: {', '.join(BENCHMARKS)}.")
+    note(f"measuring {name} ...")
+    results = run_benchmark(BENCHMARKS[name])
+    if as_json:
+        print_json(results)
+        return
+    print_table(results, ("name", "value", "unit", "reference", "reference_value", "ratio"), as_json=False, empty="")

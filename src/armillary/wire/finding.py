@@ -1,0 +1,137 @@
+# SPDX-License-Identifier: Apache-2.0
+"""A finding: something the watch saw, with its cause, its extent and what to do about it.
+
+The JSON form is what the API serves and what webhooks carry. Field names are stable.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Mapping
+from dataclasses import dataclass
+from types import MappingProxyType
+from typing import Any
+from uuid import UUID
+
+from armillary.errors import WireError
+
+SEVERITIES = ("info", "low", "medium", "high", "critical")  # rising
+STATUSES = ("open", "acknowledged", "closed")
+
+# kind -> what it means. A kind is stable; scripts may filter by it.
+KINDS: Mapping[str, str] = MappingProxyType(
+    {
+        "attestation-failed": "A device booted something the service cannot account for.",
+        "proof-replayed": "A proof was presented a second time, or on another connection than its own.",
+        "proof-invalid": "A proof does not verify: its signature, its key or its log is wrong.",
+        "identity-forked": "One identity is used by two devices: boot counts run apart.",
+        "device-unknown": "A device that was never manufactured here asked to be let in.",
+        "revoked-device-active": "A revoked device still tries.",
+        "application-crashed": "An application crashes or exits again and again.",
+        "connection-blocked": "An application tried to reach a host that its manifest does not name.",
+        "install-reverted": "An update was taken back by devices.",
+        "device-silent": "A device has not checked in for longer than it was asked to.",
+        "containment-weak": "A device lacks containment mechanisms.",
+        "rollout-held": "A roll-out was stopped because too many devices failed.",
+        "certificate-expiring": "A certificate authority's certificate ends soon.",
+        "hub-anomaly": "The hub saw traffic that does not fit.",
+    }
+)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Finding:
+    """One deduplicated observation.
+
+    Attributes:
+        finding_id: Identity of the finding.
+        fingerprint: Equal observations share it while the finding is not closed.
+        kind: A key of :data:`KINDS`.
+        severity: One of :data:`SEVERITIES`.
+        title: One sentence for the list.
+        cause: What was observed, in words.
+        device_ids: Devices concerned, at most 100 of them; ``device_count`` counts all.
+        proposed_action: What a person should do next.
+        status: One of :data:`STATUSES`.
+        count: How often it was observed.
+        first_seen: Unix seconds; ``last_seen`` likewise.
+    """
+
+    finding_id: UUID
+    fingerprint: str
+    kind: str
+    severity: str
+    title: str
+    cause: str
+    device_ids: tuple[str, ...]
+    device_count: int
+    proposed_action: str
+    status: str
+    count: int
+    first_seen: int
+    last_seen: int
+    catalog_id: UUID | None = None
+    group_id: UUID | None = None
+    deployment_id: UUID | None = None
+    rollout_id: UUID | None = None
+    image_id: UUID | None = None
+    component_id: UUID | None = None
+
+
+_UUIDS = ("finding_id", "catalog_id", "group_id", "deployment_id", "rollout_id", "image_id", "component_id")
+
+
+def to_json(finding: Finding) -> dict[str, Any]:
+    """The finding as a JSON object: UUIDs as strings, times as integers."""
+    document: dict[str, Any] = {}
+    for field in dataclasses.fields(finding):
+        value = getattr(finding, field.name)
+        if isinstance(value, UUID):
+            value = str(value)
+        elif isinstance(value, tuple):
+            value = list(value)
+        document[field.name] = value
+    return document
+
+
+def from_json(document: Mapping[str, Any]) -> Finding:
+    """The finding in a JSON object made by :func:`to_json`.
+
+    Raises:
+        WireError: a field is missing, unknown, of another type or of a value that is not allowed.
+    """
+    fields = {field.name: field for field in dataclasses.fields(Finding)}
+    unknown = sorted(set(document) - set(fields))
+    missing = sorted(set(fields) - set(document))
+    if unknown or missing:
+        raise WireError("finding", expected=f"fields {', '.join(fields)}", got=f"unknown {unknown}, missing {missing}")
+    values: dict[str, Any] = {name: _field(name, document[name]) for name in fields}
+    _one_of("kind", values["kind"], tuple(KINDS))
+    _one_of("severity", values["severity"], SEVERITIES)
+    _one_of("status", values["status"], STATUSES)
+    return Finding(**values)
+
+
+def _one_of(name: str, value: str, allowed: tuple[str, ...]) -> None:
+    if value not in allowed:
+        raise WireError("finding", expected=f"{name} to be one of {', '.join(allowed)}", got=repr(value))
+
+
+def _field(name: str, value: object) -> object:
+    if name in _UUIDS:
+        if value is None and name != "finding_id":
+            return None
+        if isinstance(value, str):
+            try:
+                return UUID(value)
+            except ValueError as error:
+                raise WireError("finding", expected=f"{name} to be a UUID", got=repr(value)) from error
+    elif name == "device_ids":
+        if isinstance(value, list) and all(isinstance(item, str) for item in value):
+            return tuple(value)
+    elif name in ("device_count", "count", "first_seen", "last_seen"):
+        if isinstance(value, int) and not isinstance(value, bool):
+            return value
+    elif isinstance(value, str):
+        return value
+    raise WireError("finding", expected=f"{name} of its type", got=repr(value))

@@ -11,7 +11,6 @@ import pytest
 from armillary.engines.group_commit import GroupCommit, LoopSink, Rejected
 from armillary.errors import ConflictError, RateLimitedError
 
-
 Queue = GroupCommit[int, int]
 
 

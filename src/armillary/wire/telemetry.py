@@ -1,0 +1,191 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Telemetry messages: JSON bytes and message properties -> measured values with a time.
+
+A message body is one JSON object (RFC 8259, UTF-8). Its numbers, booleans and strings become values; nested
+objects and arrays are flattened with dots (``{"air":{"co2":612},"lanes":[3,1]}`` is ``air.co2``, ``lanes.0``,
+``lanes.1``); null says nothing and is left out. NaN, Infinity and numbers beyond a double are refused: a chart
+and a rule could only be wrong about them.
+
+Message properties that matter here (IoT Hub): ``$.ct`` content type, ``$.ce`` content encoding, ``$.sub`` the
+component the message is from (prefixed to the names), ``iothub-creation-time-utc`` the time of measurement.
+"""
+
+from __future__ import annotations
+
+import json
+import math
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from datetime import UTC, datetime
+
+from armillary.errors import WireError
+
+FORMAT = "telemetry"
+
+# Values in one message: IoT Central allows 300 capabilities in a whole device template.
+MAX_VALUES = 256
+
+# Nesting of a message body, the outermost object being level 1: models have components of components at most.
+MAX_DEPTH = 8
+
+# A name is a column heading and part of a URL; a device template's names are far shorter.
+MAX_NAME_CHARACTERS = 128
+
+# A string is a state or a short text, not a document: those belong into a file upload.
+MAX_STRING_CHARACTERS = 1024
+
+# Bytes of one message, as IoT Hub's: 256 KB.
+MAX_MESSAGE_BYTES = 256 * 1024
+
+# A measurement from the future would hide every later one as the latest value; clocks drift by less than this.
+MAX_AHEAD_MS = 24 * 3600 * 1000
+
+# Before 2000-01-01 there was no such device: a clock that was never set.
+EARLIEST_MS = 946_684_800_000
+
+CREATION_TIME_PROPERTY = "iothub-creation-time-utc"
+
+Value = float | bool | str
+
+
+@dataclass(frozen=True, slots=True)
+class Telemetry:
+    """What one message measured.
+
+    Attributes:
+        at_ms: Time of measurement, Unix milliseconds UTC.
+        values: Flattened name -> number (always a float), truth value or text.
+    """
+
+    at_ms: int
+    values: Mapping[str, Value]
+
+
+def _refuse_constant(text: str) -> float:
+    raise _fault("numbers as in RFC 8259", text)
+
+
+def _parse_int(digits: str) -> float:
+    # Straight to a double: an integer of thousands of digits costs quadratic time and could not be kept anyway.
+    return float(digits)
+
+
+_DECODER = json.JSONDecoder(parse_constant=_refuse_constant, parse_int=_parse_int)
+
+
+def is_json(properties: Mapping[str, str]) -> bool:
+    """Whether a message says that it is JSON in UTF-8, or says nothing. Others are kept, but not looked into."""
+    content_type = properties.get("$.ct", "application/json").partition(";")[0].strip().lower()
+    encoding = properties.get("$.ce", "utf-8").lower()
+    return content_type in ("application/json", "text/json") and encoding in ("utf-8", "utf8")
+
+
+def decode(payload: bytes, properties: Mapping[str, str], received_ms: int) -> Telemetry:
+    """Read one JSON message.
+
+    Args:
+        payload: The message body.
+        properties: The message's properties.
+        received_ms: When the hub received it; the time of measurement unless the message says otherwise.
+
+    Raises:
+        WireError: names what is wrong; the message has no values then.
+    """
+    if len(payload) > MAX_MESSAGE_BYTES:
+        raise _fault(f"at most {MAX_MESSAGE_BYTES} bytes", f"{len(payload)} bytes")
+    try:
+        document = _DECODER.decode(payload.decode("utf-8"))
+    except UnicodeDecodeError as error:
+        raise _fault("UTF-8", f"byte {payload[error.start]:#04x} at {error.start}") from None
+    except RecursionError:
+        raise _fault(f"at most {MAX_DEPTH} levels", "hundreds") from None
+    except ValueError as error:
+        raise _fault("a JSON document", str(error)) from None
+    if not isinstance(document, dict):
+        raise _fault("a JSON object", type(document).__name__)
+    values: dict[str, Value] = {}
+    component = properties.get("$.sub", "")
+    _flatten(document, component + "." if component else "", 1, values)
+    return Telemetry(_measured_at(properties.get(CREATION_TIME_PROPERTY), received_ms), values)
+
+
+def encode(values: Mapping[str, Value]) -> bytes:
+    """A message body with these values; names keep their dots.
+
+    Raises:
+        WireError: a number is not finite.
+    """
+    try:
+        return json.dumps(dict(values), allow_nan=False, ensure_ascii=False, separators=(",", ":")).encode("utf-8")
+    except ValueError as error:
+        raise _fault("finite numbers and text without surrogates", str(error)) from None
+
+
+def _flatten(document: dict[str, object], prefix: str, depth: int, values: dict[str, Value]) -> None:
+    for key, value in document.items():
+        name = prefix + key
+        if value is None:
+            continue
+        if type(value) is float:
+            if not math.isfinite(value):
+                raise _fault(f"{name[:64]!a} within a double", "a number beyond it")
+        elif isinstance(value, (dict, list)):
+            if depth >= MAX_DEPTH:
+                raise _fault(f"at most {MAX_DEPTH} levels", f"more at {name[:64]!a}")
+            _check_name(key, name)
+            inner = value if isinstance(value, dict) else dict(_numbered(value))
+            _flatten(inner, name + ".", depth + 1, values)
+            continue
+        elif isinstance(value, str):
+            _check_text(name, value)
+        _check_name(key, name)
+        if name in values:
+            raise _fault("each name once after flattening", f"{name[:64]!a} twice")
+        values[name] = value  # type: ignore[assignment]  # float, bool or str: all that JSON has left
+        if len(values) > MAX_VALUES:
+            raise _fault(f"at most {MAX_VALUES} values", "more")
+
+
+def _numbered(items: list[object]) -> Iterator[tuple[str, object]]:
+    if len(items) > MAX_VALUES:
+        raise _fault(f"at most {MAX_VALUES} values", f"an array of {len(items)}")
+    return ((str(index), item) for index, item in enumerate(items))
+
+
+def _check_name(key: str, name: str) -> None:
+    if not key or len(name) > MAX_NAME_CHARACTERS or not name.isprintable():
+        raise _fault(
+            f"printable names of 1 to {MAX_NAME_CHARACTERS} characters", ascii(name[: MAX_NAME_CHARACTERS + 1])
+        )
+
+
+def _check_text(name: str, text: str) -> None:
+    if len(text) > MAX_STRING_CHARACTERS:
+        raise _fault(f"{name[:64]!a} of at most {MAX_STRING_CHARACTERS} characters", f"{len(text)} characters")
+    if not text.isascii() and any("\ud800" <= character <= "\udfff" for character in text):
+        raise _fault(f"{name[:64]!a} without lone surrogates", ascii(text[:32]))
+
+
+def _measured_at(text: str | None, received_ms: int) -> int:
+    if text is None:
+        return received_ms
+    try:
+        moment = datetime.fromisoformat(text)
+        if moment.tzinfo is None:
+            moment = moment.replace(tzinfo=UTC)
+        at_ms = round(moment.timestamp() * 1000)
+    except (ValueError, OverflowError):
+        raise _fault(f"{CREATION_TIME_PROPERTY} in ISO 8601", ascii(text[:40])) from None
+    if not EARLIEST_MS <= at_ms <= received_ms + MAX_AHEAD_MS:
+        raise _fault(f"{CREATION_TIME_PROPERTY} after 1999 and at most a day ahead", ascii(text[:40]))
+    return at_ms
+
+
+def _fault(expected: str, got: str) -> WireError:
+    return WireError(
+        FORMAT,
+        expected=expected,
+        got=got,
+        remedy="Correct what the device sends; the message itself is kept as it came.",
+        code="wire.telemetry",
+    )

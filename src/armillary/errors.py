@@ -167,10 +167,14 @@ class ChallengeError(DeviceFault):
 
 
 class AppraisalError(DeviceFault):
-    """Evidence failed an appraisal step."""
+    """Evidence failed an appraisal step; ``step`` is its number in ``attest/appraise.py`` where there is one."""
 
     code = "device.appraisal"
     remedy = "Look at the device page: it names the failing step and what it protects against."
+
+    def __init__(self, message: str, *, step: int | None = None, remedy: str | None = None) -> None:
+        super().__init__(message, remedy=remedy)
+        self.step = step
 
 
 class BootRefusedError(DeviceFault):

@@ -1,0 +1,322 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The appraisal: is this the device it says it is, fresh, and what did it boot? One numbered list, :data:`STEPS`.
+
+Steps 1 to 8 ask *who and when*: a failure raises and gives no certificate at all. Steps 9 to 15 ask *what
+booted*: a failure gives the verdict "update-only", so that the device can be repaired over the air and do nothing
+else. Each step is tagged ``# (n)`` where it is done.
+
+Steps that stay with the caller, because they need a clock, a connection or the registry:
+
+- (A) TLS 1.3 with a client certificate of the silicon CA, valid now, on *this* request (not only at the handshake).
+- (B) The registry: known, claimed, not revoked, right catalog.
+- (C) Spend :attr:`Appraisal.challenge_id` in the same transaction as the check-in; a second use is a replay.
+- (D) Store ``boot_count``, ``endorsement_digest`` and ``security_versions`` of an attested check-in in the enrolment
+  record: steps 10 and 15 compare with them next time.
+
+One check-in costs one ECDSA verify: the endorsement of a boot and the judgement of an event log do not change
+from check-in to check-in and are kept in an :class:`AppraisalMemory` keyed by their bytes.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from hashlib import sha256
+from typing import Final
+
+from armillary.attest.challenge import ChallengeId, open_challenge
+from armillary.attest.judgement import (
+    AppraisalMemory,
+    Judgement,
+    judge_log,
+    verified_endorsement,
+)
+from armillary.attest.reference import ReferenceValues
+from armillary.errors import AppraisalError, ArmillaryError, ChallengeError, SignatureError, WireError
+from armillary.wire import cose
+from armillary.wire.checkin import MAX_TEXT_BYTES, AppraisalStep, CheckinRequest, encode_report
+from armillary.wire.event_log import BootEvent
+from armillary.wire.evidence import Endorsement, Evidence, parse_evidence
+
+ATTESTED: Final = "attested"
+UPDATE_ONLY: Final = "update-only"
+
+# The whole appraisal: number, name, what goes wrong without it.
+STEPS: Final[tuple[tuple[int, str, str], ...]] = (
+    (1, "connection key", "One device speaking on a connection that another device's key opened."),
+    (2, "challenge", "An old proof sent again, or a proof made for another device's connection."),
+    (3, "endorsement", "A key that anybody made up posing as the key the boot ROM gave to this boot."),
+    (4, "evidence", "Claims that were edited on the way, or written by software that lacks this boot's key."),
+    (5, "device identity", "A genuine proof of one device handed in under the name of another."),
+    (6, "service name", "A proof that was asked for by another service, or by an impostor, and passed on to this one."),
+    (7, "report", "Installed images, update outcomes or error reports that were edited between device and service."),
+    (8, "client key", "A certificate for a key that is no key, or that is this device's identity or boot key."),
+    (9, "one boot", "The clean log of an earlier boot shown in place of the log of the boot that is running."),
+    (
+        10,
+        "boot counter",
+        "A copied device, or one whose storage was set back to an earlier day, passing as the original.",
+    ),
+    (11, "event log", "Events that were dropped, reordered, edited or added after the boot ROM measured them."),
+    (12, "hardware", "A device that runs as another chip, or on a weaker root of trust, than the one enrolled."),
+    (13, "known components", "A boot component that was changed or that nobody released."),
+    (14, "complete release", "A missing or doubled boot component, or good ones of different releases mixed together."),
+    (15, "security version", "An old release with known holes, validly signed, put back on the device."),
+)
+# The first step whose failure leaves the device an update certificate.
+FIRST_BOOT_STEP: Final = 9
+
+# What a root of trust can at most be enrolled as; the enrolment record decides the tier, step 12 only notices
+# that a device has become weaker than its record.
+_STRENGTH: Final = {"simulated": 0, "software": 1, "tpm2": 2}
+_TIER_STRENGTH: Final = {"simulated": 0, "software": 1, "tpm": 2, "silicon": 2}
+
+_ALL_PASSED: Final = tuple(AppraisalStep(number, name, prevents, "pass", "") for number, name, prevents in STEPS)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Enrolment:
+    """What the registry knows about a device, independent of anything the device says now.
+
+    Attributes:
+        device_id: 128 lower-case hex digits.
+        identity_key: X || Y of the device identity key, 64 bytes.
+        chip: Chip profile it was manufactured with.
+        trust_tier: ``simulated``, ``software``, ``tpm`` or ``silicon``.
+        last_boot_count: Boot count of the last attested check-in, 0 before the first.
+        last_endorsement: SHA-256 of the endorsement of that check-in, empty before the first.
+        minimum_security_versions: Image type to the highest version this device was ever attested with.
+    """
+
+    device_id: str
+    identity_key: bytes
+    chip: str
+    trust_tier: str
+    last_boot_count: int = 0
+    last_endorsement: bytes = b""
+    minimum_security_versions: Mapping[int, int] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Appraisal:
+    """The result: RFC 9334's attestation result.
+
+    Attributes:
+        verdict: ``attested`` or ``update-only``.
+        steps: One entry per row of :data:`STEPS`, in order.
+        evidence: The verified claims.
+        events: The events of a log that replays to the signed head; empty where it does not.
+        challenge_id: For the caller to spend.
+        endorsement_digest: SHA-256 of the endorsement's bytes.
+        security_versions: Image type to lowest security version in this boot; empty where the log does not replay.
+        trust_tier: The enrolment's.
+    """
+
+    verdict: str
+    steps: tuple[AppraisalStep, ...]
+    evidence: Evidence
+    events: tuple[BootEvent, ...]
+    challenge_id: ChallengeId
+    endorsement_digest: bytes
+    security_versions: Mapping[int, int]
+    trust_tier: str
+
+
+def appraise(
+    request: CheckinRequest,
+    *,
+    enrolment: Enrolment,
+    reference: ReferenceValues,
+    peer_key: bytes,
+    challenge_key: bytes,
+    now: int,
+    service_name: str,
+    memory: AppraisalMemory | None = None,
+) -> Appraisal:
+    """Judge one check-in.
+
+    Args:
+        request: As parsed.
+        enrolment: The registry's record of the device whose certificate opened the connection.
+        reference: Known good boot components.
+        peer_key: DER SubjectPublicKeyInfo of the TLS client certificate.
+        challenge_key: The service's challenge key.
+        now: Unix seconds UTC.
+        service_name: This service's name.
+        memory: Endorsements and logs judged before; None judges everything anew.
+
+    Raises:
+        WireError: evidence, endorsement or log are malformed.
+        ChallengeError: step 2.
+        SignatureError: steps 3 and 4.
+        AppraisalError: steps 1 and 5 to 8.
+    """
+    # (1) The TLS peer proved possession of the key that is enrolled. The id is the key, so nothing else maps them.
+    if peer_key != cose.spki_from_point(enrolment.identity_key):
+        raise _refused(1, "the enrolled identity key", "a certificate for another key")
+    unverified = parse_evidence(request.evidence)
+    # (2) Cheapest first: a stale or foreign challenge costs no signature check. The challenge is the device's
+    # word until step 4; here it only has to be one of ours.
+    challenge_id = open_challenge(challenge_key, unverified.claims.challenge, now=now, peer_key=peer_key)
+    # (3) The alias key is trusted because the identity key signed it.
+    endorsement, endorsement_digest = verified_endorsement(request.endorsement, enrolment.identity_key, memory)
+    # (4) From here on the claims are the alias key's.
+    cose.verify_sign1(unverified.message, cose.public_key(endorsement.alias_key), what="evidence")
+    evidence = unverified.claims
+    _check_binding(request, evidence, endorsement, enrolment, service_name)
+    judgement = judge_log(request.event_log, endorsement.log_head, enrolment.chip, reference, memory)
+    faults = _boot_faults(evidence, endorsement, endorsement_digest, enrolment, judgement)
+    return Appraisal(
+        verdict=UPDATE_ONLY if faults else ATTESTED,
+        steps=_with_faults(faults, judgement) if faults else _ALL_PASSED,
+        evidence=evidence,
+        events=judgement.events,
+        challenge_id=challenge_id,
+        endorsement_digest=endorsement_digest,
+        security_versions=judgement.security_versions,
+        trust_tier=enrolment.trust_tier,
+    )
+
+
+def _check_binding(
+    request: CheckinRequest, evidence: Evidence, endorsement: Endorsement, enrolment: Enrolment, service_name: str
+) -> None:
+    """Steps 5 to 8: what was signed belongs to this device, this service, this request and a usable key."""
+    # (5)
+    if not enrolment.device_id == evidence.device_id == endorsement.device_id:
+        raise _refused(5, f"device {enrolment.device_id[:16]}...", f"a proof of device {evidence.device_id[:16]}...")
+    # (6)
+    if evidence.service_name != service_name:
+        raise _refused(6, f"a proof for {service_name!r}", f"one for {evidence.service_name!r}")
+    # (7)
+    digest = request.report_digest or _report_digest(request)
+    if evidence.report_digest != digest:
+        raise _refused(7, "the report the evidence was signed with", "another report")
+    # (8)
+    point = cose.point_from_spki(evidence.certificate_key)
+    if point in (enrolment.identity_key, endorsement.alias_key):
+        raise _refused(8, "a new key", "the device's identity or alias key")
+    try:
+        cose.check_point(point)
+    except WireError as error:
+        raise _refused(8, "a P-256 key", "a pair of numbers that is no point of the curve") from error
+
+
+def _boot_faults(
+    evidence: Evidence,
+    endorsement: Endorsement,
+    endorsement_digest: bytes,
+    enrolment: Enrolment,
+    judgement: Judgement,
+) -> dict[int, str]:
+    """Steps 9 to 15: number of each failing step and what was found; empty for a known good boot."""
+    found = {
+        9: _other_boot(evidence, endorsement),
+        10: _counter_fault(endorsement, endorsement_digest, enrolment),
+        12: _hardware_fault(evidence, enrolment),
+    }
+    faults = {number: detail for number, detail in found.items() if detail}
+    # (11), (13), (14) and the release's part of (15) were judged from the log alone
+    faults.update(judgement.faults)
+    if not judgement.events:
+        return faults
+    # (14) the version the device names is one that these components make up
+    if 14 not in faults and 13 not in faults and evidence.os_version not in judgement.releases:
+        faults[14] = (
+            f"The components are release {', '.join(judgement.releases)}, the device says {evidence.os_version}."
+        )
+    # (15) a device never goes below what it was attested with before
+    if 15 not in faults:
+        for image_type, version in judgement.security_versions.items():
+            minimum = enrolment.minimum_security_versions.get(image_type, 0)
+            if version < minimum:
+                faults[15] = f"Image type {image_type} has security version {version}, this device had {minimum}."
+                break
+    return faults
+
+
+def _other_boot(evidence: Evidence, endorsement: Endorsement) -> str:
+    """Step (9): what differs between the boot the evidence speaks of and the endorsed one; empty if nothing."""
+    if evidence.log_head == endorsement.log_head and evidence.boot_count == endorsement.boot_count:
+        return ""
+    return (
+        f"The evidence speaks of boot {evidence.boot_count} with log head {evidence.log_head.hex()[:16]}..., the "
+        f"endorsement of boot {endorsement.boot_count} with {endorsement.log_head.hex()[:16]}..."
+    )
+
+
+def _counter_fault(endorsement: Endorsement, endorsement_digest: bytes, enrolment: Enrolment) -> str:
+    """Step (10): the counter went back, or one boot has two endorsements; empty if neither.
+
+    A boot signs its endorsement once and ECDSA signatures are random, so a copy of the device that counts on
+    from the same number betrays itself by other bytes.
+    """
+    count, last = endorsement.boot_count, enrolment.last_boot_count
+    if count < last:
+        return f"Boot {count} after boot {last} was seen."
+    if count == last and enrolment.last_endorsement and endorsement_digest != enrolment.last_endorsement:
+        return f"A second endorsement for boot {count}: two machines hold this identity."
+    return ""
+
+
+def _hardware_fault(evidence: Evidence, enrolment: Enrolment) -> str:
+    """Step (12): another chip, or a weaker root of trust, than enrolled; empty if neither."""
+    if evidence.chip != enrolment.chip:
+        return f"Enrolled as chip {enrolment.chip!r}, runs as {evidence.chip!r}."
+    if _STRENGTH[evidence.root_of_trust] < _TIER_STRENGTH[enrolment.trust_tier]:
+        return f"Enrolled as tier {enrolment.trust_tier!r}, runs on root of trust {evidence.root_of_trust!r}."
+    return ""
+
+
+def _with_faults(faults: Mapping[int, str], judgement: Judgement) -> tuple[AppraisalStep, ...]:
+    """All steps with their results; what needs a log that replays is "not-run" where it does not."""
+    steps = []
+    for number, name, prevents in STEPS:
+        if number in faults:
+            steps.append(AppraisalStep(number, name, prevents, "fail", faults[number]))
+        elif (number in (13, 14, 15) and not judgement.events) or (number == 14 and 13 in faults):
+            waits_for = 11 if not judgement.events else 13
+            steps.append(AppraisalStep(number, name, prevents, "not-run", f"Needs step {waits_for} to pass."))
+        else:
+            steps.append(_ALL_PASSED[number - 1])
+    return tuple(steps)
+
+
+def steps_of_refusal(error: ArmillaryError) -> tuple[AppraisalStep, ...]:
+    """The steps of an appraisal that :func:`appraise` ended with ``error``, for the device page.
+
+    The step that raised is "fail"; those before it passed, those after it were not run. Bytes that do not parse
+    end the appraisal before any other step.
+    """
+    stopped = _step_of(error)
+    malformed = isinstance(error, WireError) and not isinstance(error, SignatureError)
+    return tuple(
+        AppraisalStep(number, name, prevents, "fail", error.message[:MAX_TEXT_BYTES])
+        if number == stopped
+        else AppraisalStep(number, name, prevents, "pass" if number < stopped and not malformed else "not-run", "")
+        for number, name, prevents in STEPS
+    )
+
+
+def _step_of(error: ArmillaryError) -> int:
+    """The step an exception belongs to; bytes that do not parse count as the step that needs them."""
+    if isinstance(error, AppraisalError) and error.step is not None:
+        return error.step
+    if isinstance(error, ChallengeError):
+        return 2
+    if isinstance(error, WireError):
+        if error.format.startswith("endorsement"):
+            return 3
+        if error.format.startswith(("event log", "boot event")):
+            return 11
+        return 4
+    return 1
+
+
+def _report_digest(request: CheckinRequest) -> bytes:
+    return sha256(encode_report(request.installed, request.outcomes, request.error_reports)).digest()
+
+
+def _refused(number: int, expected: str, got: str) -> AppraisalError:
+    name = STEPS[number - 1][1]
+    return AppraisalError(f"appraisal step {number} ({name}): expected {expected}, got {got}", step=number)

@@ -1,0 +1,88 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Challenges: fresh, bound to one TLS peer, and carrying their own expiry, so the service stores none.
+
+::
+
+    challenge = version (1 byte, 1) || expires_at (5 bytes, Unix seconds) || id (16 random bytes) || mac (32 bytes)
+    mac       = HMAC-SHA-256(key, "armillary challenge" || version || expires_at || id || peer key)
+
+54 bytes, within the 8 to 64 of ``eat_nonce`` (RFC 9711 §4.1). What the MAC cannot say is whether the challenge
+was answered before: the caller records the :class:`ChallengeId` until it expires, in the same transaction as
+the check-in, and refuses a second one. One record shared by all workers, or a replay through another worker
+passes.
+"""
+
+from __future__ import annotations
+
+import hmac
+from dataclasses import dataclass
+from typing import Final
+
+from armillary.errors import ChallengeError
+
+CHALLENGE_BYTES: Final = 54
+RANDOM_BYTES: Final = 16  # no two equal among 2^64 challenges
+KEY_BYTES: Final = 32
+
+# A challenge fetched for a check-in that follows at once.
+LIFETIME_S: Final = 60
+# The next challenge rides on a reply and lives until the next check-in, which may be a day away and late.
+MAX_LIFETIME_S: Final = 7 * 24 * 3600
+
+_VERSION: Final = b"\x01"
+_LABEL: Final = b"armillary challenge"
+_HEAD_BYTES: Final = 1 + 5 + RANDOM_BYTES
+_MAC_BYTES: Final = 32
+
+
+@dataclass(frozen=True, slots=True)
+class ChallengeId:
+    """Names a challenge that was answered. Keep ``id`` until ``expires_at`` (Unix seconds UTC)."""
+
+    id: bytes
+    expires_at: int
+
+
+def mint(key: bytes, *, now: int, random: bytes, peer_key: bytes, lifetime_s: int = LIFETIME_S) -> bytes:
+    """Make a challenge.
+
+    Args:
+        key: The service's challenge key, 32 bytes, the same in all workers.
+        now: Unix seconds UTC.
+        random: 16 fresh random bytes.
+        peer_key: DER SubjectPublicKeyInfo of the TLS client certificate.
+        lifetime_s: Seconds it may be answered for, 1 to :data:`MAX_LIFETIME_S`.
+
+    Raises:
+        ValueError: an argument of the wrong size.
+    """
+    if len(random) != RANDOM_BYTES or len(key) != KEY_BYTES or not 0 < lifetime_s <= MAX_LIFETIME_S:
+        raise ValueError("challenge: 16 random bytes, a key of 32 bytes and a lifetime of 1 s to 7 days are needed")
+    head = _VERSION + (now + lifetime_s).to_bytes(5, "big") + random
+    return head + hmac.digest(key, _LABEL + head + peer_key, "sha256")
+
+
+def open_challenge(key: bytes, challenge: bytes, *, now: int, peer_key: bytes) -> ChallengeId:
+    """Check that ``challenge`` is ours, made for this peer, and not expired.
+
+    Args:
+        key: As given to :func:`mint`.
+        challenge: What the evidence holds.
+        now: Unix seconds UTC.
+        peer_key: DER SubjectPublicKeyInfo of the TLS client certificate of this connection.
+
+    Returns:
+        The id to spend.
+
+    Raises:
+        ChallengeError: not made by this service for this peer, or too old.
+    """
+    if len(challenge) != CHALLENGE_BYTES:
+        raise ChallengeError(f"challenge: expected {CHALLENGE_BYTES} bytes of this service, got {len(challenge)} bytes")
+    head, mac = challenge[:_HEAD_BYTES], challenge[_HEAD_BYTES:]
+    if not hmac.compare_digest(mac, hmac.digest(key, _LABEL + head + peer_key, "sha256")):
+        raise ChallengeError("challenge: expected one that this service made for this connection's key, got another")
+    expires_at = int.from_bytes(head[1:6], "big")
+    if now >= expires_at:
+        raise ChallengeError(f"challenge: expected an answer before {expires_at}, got it at {now} (Unix seconds)")
+    return ChallengeId(id=head[6:], expires_at=expires_at)

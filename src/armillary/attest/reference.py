@@ -1,0 +1,71 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Reference values: which boot components are known good, on which chip, in which OS release (RFC 9334 §2).
+
+A flat store: one row per component of a release. CoRIM is not the core of it (the draft still moves); its
+reference triples map to these rows one to one.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from uuid import UUID
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ReferenceValue:
+    """One known good boot component.
+
+    Attributes:
+        component_id: Component UUID.
+        image_type: Image type number.
+        digest: SHA-256 of the whole image package, 32 bytes.
+        security_version: Anti-rollback version of the package.
+        chip: Chip profile it is made for.
+        os_version: OS release it is part of. A component that did not change is listed once per release.
+    """
+
+    component_id: UUID
+    image_type: int
+    digest: bytes
+    security_version: int
+    chip: str
+    os_version: str
+
+
+class ReferenceValues:
+    """An unchangeable set of reference values; a new release makes a new set.
+
+    Args:
+        values: All known good components.
+        minimum_security_versions: (chip, image type) to the lowest security version that is still accepted.
+    """
+
+    __slots__ = ("_by_digest", "_minimum", "_releases", "values")
+
+    def __init__(
+        self,
+        values: Iterable[ReferenceValue],
+        minimum_security_versions: Mapping[tuple[str, int], int] | None = None,
+    ) -> None:
+        self.values = tuple(values)
+        self._minimum = dict(minimum_security_versions or {})
+        by_digest: dict[tuple[str, UUID, bytes], list[ReferenceValue]] = {}
+        releases: dict[tuple[str, str], set[UUID]] = {}
+        for value in self.values:
+            by_digest.setdefault((value.chip, value.component_id, value.digest), []).append(value)
+            releases.setdefault((value.chip, value.os_version), set()).add(value.component_id)
+        self._by_digest = {key: tuple(found) for key, found in by_digest.items()}
+        self._releases = {key: frozenset(components) for key, components in releases.items()}
+
+    def lookup(self, chip: str, component_id: UUID, digest: bytes) -> tuple[ReferenceValue, ...]:
+        """The reference values of this component with this digest on this chip, one per release; empty if unknown."""
+        return self._by_digest.get((chip, component_id, digest), ())
+
+    def components(self, chip: str, os_version: str) -> frozenset[UUID]:
+        """The boot components of a release on a chip; empty if there is no such release."""
+        return self._releases.get((chip, os_version), frozenset())
+
+    def minimum_security_version(self, chip: str, image_type: int) -> int:
+        """The lowest accepted security version of this kind of component, 0 where none is set."""
+        return self._minimum.get((chip, image_type), 0)

@@ -1,0 +1,195 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Who may call what: one table from route to role, checked before a body is read.
+
+A route that the table does not name cannot be mounted (``routes.py`` refuses at start), and a request that comes
+without a valid token gets 401 before anything of it but its headers is looked at. Roles rise:
+Reader < Contributor < Administrator.
+"""
+
+from __future__ import annotations
+
+import ipaddress
+from collections.abc import Mapping
+from typing import TYPE_CHECKING
+
+from starlette.concurrency import run_in_threadpool
+from starlette.requests import Request
+
+from armillary.api import azure_names as names
+from armillary.engines.records.rows import Token
+from armillary.errors import PermissionDeniedError, UnauthenticatedError
+
+if TYPE_CHECKING:
+    from armillary.service.assemble import SecurityService
+
+PUBLIC = "public"  # no token: says nothing about devices or people
+SCRAPE = "scrape"  # Reader token, or a caller on this host
+READER = "Reader"  # sees
+CONTRIBUTOR = "Contributor"  # changes products, devices, images, roll-outs
+ADMINISTRATOR = "Administrator"  # changes who and what is trusted
+RANK: Mapping[str, int] = {READER: 1, CONTRIBUTOR: 2, ADMINISTRATOR: 3}
+
+V1 = "/api/v1"
+_SUBSCRIBED = f"{names.SUBSCRIPTION}/providers/{names.PROVIDER}"
+_DEVICE = V1 + "/devices/{device_id}"
+_ROLLOUT = V1 + "/rollouts/{rollout_id}"
+_FINDING = V1 + "/findings/{finding_id}"
+
+# "METHOD path" -> role.
+ACCESS: Mapping[str, str] = {
+    # Azure Sphere's management API
+    f"GET {names.OPERATIONS}": READER,
+    f"GET {names.OPERATION_STATUS}": READER,
+    f"GET {names.OPERATION_RESULT}": READER,
+    f"GET {_SUBSCRIBED}/catalogs": READER,
+    f"GET {names.CATALOGS}": READER,
+    f"GET {names.CATALOG}": READER,
+    f"PUT {names.CATALOG}": ADMINISTRATOR,
+    f"PATCH {names.CATALOG}": CONTRIBUTOR,
+    f"DELETE {names.CATALOG}": ADMINISTRATOR,
+    f"POST {names.CATALOG}/countDevices": READER,
+    f"POST {names.CATALOG}/listDeployments": READER,
+    f"GET {names.CATALOG}/listDeployments": READER,
+    f"POST {names.CATALOG}/listDevices": READER,
+    f"GET {names.CATALOG}/listDevices": READER,
+    f"POST {names.CATALOG}/listDeviceInsights": READER,
+    f"GET {names.CATALOG}/listDeviceInsights": READER,
+    f"POST {names.CATALOG}/listDeviceGroups": READER,
+    f"GET {names.CATALOG}/listDeviceGroups": READER,
+    f"POST {names.CATALOG}/uploadImage": CONTRIBUTOR,
+    f"GET {names.CATALOG}/images": READER,
+    f"GET {names.IMAGE}": READER,
+    f"PUT {names.IMAGE}": CONTRIBUTOR,
+    f"DELETE {names.IMAGE}": CONTRIBUTOR,
+    f"GET {names.CATALOG}/certificates": READER,
+    f"GET {names.CERTIFICATE}": READER,
+    f"POST {names.CERTIFICATE}/retrieveCertChain": READER,
+    f"POST {names.CERTIFICATE}/retrieveProofOfPossessionNonce": ADMINISTRATOR,  # the CA key signs
+    f"GET {names.CATALOG}/products": READER,
+    f"GET {names.PRODUCT}": READER,
+    f"PUT {names.PRODUCT}": CONTRIBUTOR,
+    f"PATCH {names.PRODUCT}": CONTRIBUTOR,
+    f"DELETE {names.PRODUCT}": CONTRIBUTOR,
+    f"POST {names.PRODUCT}/countDevices": READER,
+    f"POST {names.PRODUCT}/generateDefaultDeviceGroups": CONTRIBUTOR,
+    f"GET {names.PRODUCT}/generateDefaultDeviceGroups": READER,  # next pages only
+    f"GET {names.PRODUCT}/deviceGroups": READER,
+    f"GET {names.DEVICE_GROUP}": READER,
+    f"PUT {names.DEVICE_GROUP}": CONTRIBUTOR,
+    f"PATCH {names.DEVICE_GROUP}": CONTRIBUTOR,
+    f"DELETE {names.DEVICE_GROUP}": CONTRIBUTOR,
+    f"POST {names.DEVICE_GROUP}/claimDevices": CONTRIBUTOR,
+    f"POST {names.DEVICE_GROUP}/countDevices": READER,
+    f"GET {names.DEVICE_GROUP}/deployments": READER,
+    f"GET {names.DEPLOYMENT}": READER,
+    f"PUT {names.DEPLOYMENT}": CONTRIBUTOR,
+    f"DELETE {names.DEPLOYMENT}": CONTRIBUTOR,
+    f"GET {names.DEVICE_GROUP}/devices": READER,
+    f"GET {names.DEVICE}": READER,
+    f"PUT {names.DEVICE}": CONTRIBUTOR,
+    f"PATCH {names.DEVICE}": CONTRIBUTOR,
+    f"DELETE {names.DEVICE}": CONTRIBUTOR,
+    f"POST {names.DEVICE}/generateCapabilityImage": ADMINISTRATOR,  # the service key signs away a protection
+    # Our own
+    f"GET {V1}/health": PUBLIC,
+    f"GET {V1}/openapi.json": PUBLIC,
+    "GET /metrics": SCRAPE,
+    f"GET {V1}/me": READER,
+    f"GET {V1}/status": READER,
+    f"GET {V1}/fleet": READER,
+    f"POST {V1}/factory/devices": CONTRIBUTOR,
+    f"GET {V1}/devices": READER,
+    f"GET {_DEVICE}": READER,
+    f"GET {_DEVICE}/check-ins": READER,
+    f"GET {_DEVICE}/refusals": READER,
+    f"GET {_DEVICE}/outcomes": READER,
+    f"GET {_DEVICE}/error-reports": READER,
+    f"GET {_DEVICE}/deployment": READER,
+    f"GET {_DEVICE}/telemetry": READER,
+    f"GET {_DEVICE}/telemetry/series": READER,
+    f"GET {_DEVICE}/telemetry/stream": READER,
+    f"GET {_DEVICE}/twin": READER,
+    f"PATCH {_DEVICE}/twin": CONTRIBUTOR,
+    f"POST {_DEVICE}/methods/{{method}}": CONTRIBUTOR,
+    f"POST {_DEVICE}/revoke": ADMINISTRATOR,
+    f"POST {_DEVICE}/restore": ADMINISTRATOR,
+    f"GET {V1}/rollouts": READER,
+    f"POST {V1}/rollouts": CONTRIBUTOR,
+    f"GET {_ROLLOUT}": READER,
+    f"GET {_ROLLOUT}/devices": READER,
+    f"POST {_ROLLOUT}/halt": CONTRIBUTOR,
+    f"POST {_ROLLOUT}/resume": CONTRIBUTOR,
+    f"POST {_ROLLOUT}/roll-back": CONTRIBUTOR,
+    f"GET {V1}/findings": READER,
+    f"GET {_FINDING}": READER,
+    f"POST {_FINDING}/acknowledge": CONTRIBUTOR,
+    f"POST {_FINDING}/close": CONTRIBUTOR,
+    f"GET {V1}/releases": READER,
+    f"GET {V1}/releases/{{release_id}}": READER,
+    f"GET {V1}/audit": READER,
+    f"GET {V1}/audit/verification": READER,
+    f"GET {V1}/tokens": ADMINISTRATOR,
+    f"POST {V1}/tokens": ADMINISTRATOR,
+    f"DELETE {V1}/tokens/{{token_id}}": ADMINISTRATOR,
+}
+# An Authorization header longer than this is no token of ours.
+MAX_HEADER_CHARS = 512
+
+
+def allows(role: str, needed: str) -> bool:
+    """Whether ``role`` reaches ``needed``; unknown words never do."""
+    return role in RANK and needed in RANK and RANK[role] >= RANK[needed]
+
+
+async def admit(request: Request, needed: str, service: SecurityService) -> Token | None:
+    """Let a request in, or not.
+
+    Args:
+        request: Only its headers and peer address are read.
+        needed: The route's role in :data:`ACCESS`.
+        service: Knows the tokens.
+
+    Returns:
+        The operator's token; None for public routes and scrapes from this host.
+
+    Raises:
+        UnauthenticatedError: no token, or one that is unknown, expired or revoked.
+        PermissionDeniedError: the token's role is too low.
+    """
+    if needed == PUBLIC:
+        return None
+    if needed == SCRAPE:
+        if "authorization" not in request.headers and from_this_host(request):
+            return None
+        needed = READER
+    token = await run_in_threadpool(service.tokens.authenticate, bearer(request))
+    if not allows(token.role, needed):
+        raise PermissionDeniedError(
+            f"{request.method} {request.url.path} needs the role {needed}; the token {token.name!r} has {token.role}",
+            remedy=f"Use a token with the role {needed}: armillary token create --role {needed}.",
+        )
+    return token
+
+
+def bearer(request: Request) -> str:
+    """The token in the Authorization header (RFC 6750 §2.1).
+
+    Raises:
+        UnauthenticatedError: there is none.
+    """
+    header = request.headers.get("authorization", "")
+    scheme, _, secret = header.partition(" ")
+    if scheme.lower() != "bearer" or not secret.strip() or len(header) > MAX_HEADER_CHARS:
+        raise UnauthenticatedError("the request carries no operator token")
+    return secret.strip()
+
+
+def from_this_host(request: Request) -> bool:
+    """Whether the peer is this host itself and not a proxy on it that speaks for somebody else."""
+    forwarded = any(name in request.headers for name in ("forwarded", "x-forwarded-for", "x-real-ip", "via"))
+    if forwarded or request.client is None:
+        return False
+    try:
+        return ipaddress.ip_address(request.client.host).is_loopback
+    except ValueError:
+        return False

@@ -1,0 +1,185 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Errors to HTTP: the only place where a status code is chosen for an error.
+
+Native routes answer with problem details (RFC 9457, ``application/problem+json``); routes in Azure Sphere's
+shape answer with Azure Resource Manager's ``{"error": {...}}`` body. Both carry the same code and remedy.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from http import HTTPStatus
+from typing import Any
+
+import structlog
+from fastapi import FastAPI
+from fastapi.exceptions import RequestValidationError
+from fastapi.responses import JSONResponse
+from starlette.exceptions import HTTPException
+from starlette.requests import Request
+from starlette.responses import Response
+
+from armillary import errors
+
+# Error class -> (HTTP status, Azure Resource Manager's word for it). The nearest ancestor of an error decides.
+STATUS: Mapping[type[errors.ArmillaryError], tuple[int, str]] = {
+    errors.ArmillaryError: (500, "InternalServerError"),
+    errors.WireError: (400, "InvalidImage"),
+    errors.SignatureError: (400, "InvalidSignature"),
+    errors.ManifestError: (400, "InvalidManifest"),
+    errors.DeviceFault: (409, "DeviceConflict"),
+    errors.UnknownDeviceError: (404, "ResourceNotFound"),
+    errors.RateLimitedError: (429, "TooManyRequests"),
+    errors.OperatorError: (400, "BadRequest"),
+    errors.InvalidArgumentError: (400, "InvalidRequestContent"),
+    errors.NotFoundError: (404, "ResourceNotFound"),
+    errors.ConflictError: (409, "Conflict"),
+    errors.UnauthenticatedError: (401, "AuthenticationFailed"),
+    errors.PermissionDeniedError: (403, "AuthorizationFailed"),
+    errors.HostError: (503, "ServiceUnavailable"),
+}
+# Statuses that the web framework decides itself -> (our code, Azure's word, what to do).
+FRAMEWORK: Mapping[int, tuple[str, str, str]] = {
+    400: ("request.invalid", "InvalidRequestContent", "Send a body that the API's description allows."),
+    404: ("request.no-route", "ResourceNotFound", "Check the path: GET /api/v1/openapi.json lists every route."),
+    405: ("request.method", "HttpMethodNotAllowed", "Use a method that the route allows; see the Allow header."),
+    413: ("request.too-large", "RequestContentTooLarge", "Send less: docs/reference/api.md lists the limits."),
+    415: ("request.media-type", "UnsupportedMediaType", "Send application/json."),
+}
+CHALLENGE = 'Bearer realm="armillary"'  # RFC 6750 §3
+AZURE_PREFIXES = ("/subscriptions/", "/providers/")
+# A validation error names at most this many wrong values: enough to mend a body, bounded for hostile ones.
+MAX_DETAILS = 20
+# Longest value quoted back from a request, characters.
+MAX_QUOTED = 100
+
+_log = structlog.get_logger("armillary.api")
+
+
+def status_of(error: errors.ArmillaryError) -> tuple[int, str]:
+    """HTTP status and Azure's error word for ``error``: its nearest ancestor in :data:`STATUS` decides."""
+    for kind in type(error).__mro__:
+        if kind in STATUS:
+            return STATUS[kind]
+    raise AssertionError("STATUS names the root of the tree")
+
+
+def problem_body(
+    *, status: int, code: str, detail: str, remedy: str, instance: str, invalid: Sequence[Mapping[str, str]] = ()
+) -> dict[str, Any]:
+    """Problem details (RFC 9457 §3), with our ``code``, ``remedy`` and, for bad bodies, ``invalid_params``."""
+    body: dict[str, Any] = {
+        "type": f"urn:armillary:error:{code}",
+        "title": HTTPStatus(status).phrase,
+        "status": status,
+        "detail": detail,
+        "instance": instance,
+        "code": code,
+        "remedy": remedy,
+    }
+    if invalid:
+        body["invalid_params"] = [dict(item) for item in invalid]
+    return body
+
+
+def azure_body(
+    *, word: str, code: str, message: str, remedy: str, target: str | None, invalid: Sequence[Mapping[str, str]] = ()
+) -> dict[str, Any]:
+    """Azure Resource Manager's error body; our code and remedy ride in ``additionalInfo``."""
+    details = [
+        {"code": word, "message": item["reason"], "target": item["name"], "details": [], "additionalInfo": []}
+        for item in invalid
+    ]
+    return {
+        "error": {
+            "code": word,
+            "message": message,
+            "target": target,
+            "details": details,
+            "additionalInfo": [{"type": "ArmillaryError", "info": {"code": code, "remedy": remedy}}],
+        }
+    }
+
+
+def is_azure(path: str) -> bool:
+    """Whether a path belongs to the Azure Sphere shaped part of the API."""
+    return path.lower().startswith(AZURE_PREFIXES)
+
+
+def error_response(request: Request, error: errors.ArmillaryError) -> Response:
+    """The answer for an error of our tree, in the shape that the route's clients read."""
+    status, word = status_of(error)
+    headers: dict[str, str] = {}
+    if isinstance(error, errors.UnauthenticatedError):
+        headers["WWW-Authenticate"] = CHALLENGE
+    if isinstance(error, errors.RateLimitedError):
+        headers["Retry-After"] = str(error.retry_after_s)
+    message, remedy = error.message, error.remedy
+    if status >= HTTPStatus.INTERNAL_SERVER_ERROR:
+        _log.error("request-failed", path=request.url.path, code=error.code, message=error.message)
+    return _answer(request, status, word, error.code, message, remedy, headers)
+
+
+def install(app: FastAPI) -> None:
+    """Give ``app`` the handlers that turn every error into a problem or an Azure error body."""
+    app.add_exception_handler(errors.ArmillaryError, _explained)
+    app.add_exception_handler(RequestValidationError, _invalid)
+    app.add_exception_handler(HTTPException, _framework)
+    app.add_exception_handler(Exception, _unexpected)
+
+
+def _answer(  # the fields of one error, and where it goes
+    request: Request,
+    status: int,
+    word: str,
+    code: str,
+    message: str,
+    remedy: str,
+    headers: Mapping[str, str],
+    invalid: Sequence[Mapping[str, str]] = (),
+) -> Response:
+    path = request.url.path
+    if is_azure(path):
+        body = azure_body(word=word, code=code, message=message, remedy=remedy, target=path, invalid=invalid)
+        headers = {**headers, "x-ms-error-code": word}
+        return JSONResponse(body, status, headers=headers)
+    body = problem_body(status=status, code=code, detail=message, remedy=remedy, instance=path, invalid=invalid)
+    return JSONResponse(body, status, headers=dict(headers), media_type="application/problem+json")
+
+
+def _explained(request: Request, error: Exception) -> Response:
+    assert isinstance(error, errors.ArmillaryError)  # noqa: S101 - registered for this class only
+    return error_response(request, error)
+
+
+def _invalid(request: Request, error: Exception) -> Response:
+    assert isinstance(error, RequestValidationError)  # noqa: S101 - registered for this class only
+    found = error.errors()
+    invalid = [
+        {"name": ".".join(str(part) for part in item["loc"]), "reason": _short(str(item["msg"]))}
+        for item in found[:MAX_DETAILS]
+    ]
+    first = invalid[0] if invalid else {"name": "body", "reason": "is not what the route expects"}
+    code, word, remedy = FRAMEWORK[400]
+    message = f"{first['name']}: {first['reason']}"
+    return _answer(request, 400, word, code, message, remedy, {}, invalid)
+
+
+def _framework(request: Request, error: Exception) -> Response:
+    assert isinstance(error, HTTPException)  # noqa: S101 - registered for this class only
+    code, word, remedy = FRAMEWORK.get(error.status_code, ("request", "BadRequest", "Read the API's description."))
+    headers = dict(error.headers or {})
+    detail = f"{request.method} {_short(request.url.path)}: {error.detail}"
+    return _answer(request, error.status_code, word, code, detail, remedy, headers)
+
+
+def _unexpected(request: Request, error: Exception) -> Response:
+    # What went wrong is in the log, with its traceback; a caller learns nothing of our insides.
+    _log.error("request-crashed", path=request.url.path, error=type(error).__name__)
+    message = "The service failed on this request; its log holds the reason."
+    remedy = "Try again; if it repeats, report the log lines of this time."
+    return _answer(request, 500, "InternalServerError", "service.bug", message, remedy, {})
+
+
+def _short(text: str) -> str:
+    return text if len(text) <= MAX_QUOTED else text[: MAX_QUOTED - 1] + "…"

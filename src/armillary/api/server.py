@@ -1,0 +1,120 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Serves the operator API over TLS on the running asyncio loop (TLS 1.2 or newer, HTTP/1.1)."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import errno
+import socket
+import ssl
+from pathlib import Path
+
+import uvicorn
+from fastapi import FastAPI
+
+from armillary.errors import PortInUseError
+
+# How long a stopping server waits for answers under way, seconds; event streams end at once.
+GRACE_S = 3
+# Idle connections are dropped after this time: a console page polls more often.
+KEEP_ALIVE_S = 20
+# Requests under way at once in this process; beyond it a caller gets 503 instead of a slow service for everyone.
+MAX_CONCURRENCY = 512
+BACKLOG = 256
+
+
+def server_context(certificate_chain: Path, key: Path) -> ssl.SSLContext:
+    """TLS settings of the operator API.
+
+    Args:
+        certificate_chain: PEM file, leaf first.
+        key: PEM file with the leaf's private key.
+    """
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    context.minimum_version = ssl.TLSVersion.TLSv1_2
+    context.set_alpn_protocols(["http/1.1"])
+    context.load_cert_chain(certificate_chain, key)
+    return context
+
+
+class ApiServer:
+    """One listening operator API.
+
+    Args:
+        app: What :func:`armillary.api.app.create_app` built.
+        context: Server TLS context; None serves plain HTTP (tests and TLS-terminating proxies on loopback).
+    """
+
+    def __init__(self, app: FastAPI, context: ssl.SSLContext | None) -> None:
+        self._app = app
+        self._context = context
+        self._server: uvicorn.Server | None = None
+        self._loop_task: asyncio.Task[None] | None = None
+        self._sockets: list[socket.socket] = []
+
+    async def start(self, host: str, port: int) -> int:
+        """Listen on ``host``:``port`` (0 picks a free port).
+
+        Returns:
+            The port that is really used.
+
+        Raises:
+            PortInUseError: another process listens there.
+        """
+        listening = _bind(host, port)
+        context = self._context
+        config = uvicorn.Config(
+            self._app,
+            http="httptools",
+            loop="none",
+            ws="none",
+            lifespan="off",
+            log_config=None,
+            access_log=False,
+            server_header=False,
+            proxy_headers=False,
+            backlog=BACKLOG,
+            limit_concurrency=MAX_CONCURRENCY,
+            timeout_keep_alive=KEEP_ALIVE_S,
+            timeout_graceful_shutdown=GRACE_S,
+        )
+        config.load()
+        config.ssl = context
+        server = uvicorn.Server(config)
+        server.lifespan = config.lifespan_class(config)
+        await server.startup(sockets=[listening])
+        self._server = server
+        self._sockets = [listening]
+        self._loop_task = asyncio.create_task(server.main_loop(), name="operator-api")
+        return int(listening.getsockname()[1])
+
+    async def close(self) -> None:
+        """Stop listening, end event streams, let answers under way finish for :data:`GRACE_S` seconds."""
+        server, task = self._server, self._loop_task
+        if server is None or task is None:
+            return
+        self._server = self._loop_task = None
+        self._app.state.closing.set()
+        server.should_exit = True
+        with contextlib.suppress(asyncio.CancelledError):
+            await task
+        await server.shutdown(sockets=self._sockets)
+
+
+def _bind(host: str, port: int) -> socket.socket:
+    family = socket.AF_INET6 if ":" in host else socket.AF_INET
+    listening = socket.socket(family, socket.SOCK_STREAM)
+    listening.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+    try:
+        listening.bind((host, port))
+    except OSError as error:
+        listening.close()
+        if error.errno == errno.EADDRINUSE:
+            raise PortInUseError(f"operator API: {host}:{port} is in use by another process") from error
+        raise PortInUseError(
+            f"operator API: cannot listen on {host}:{port} ({error.strerror})",
+            remedy="Choose an address of this host and a port that you may use.",
+        ) from error
+    listening.setblocking(False)
+    return listening

@@ -1,0 +1,55 @@
+# SPDX-License-Identifier: Apache-2.0
+"""``armillary token``: operator tokens."""
+
+from __future__ import annotations
+
+from enum import StrEnum
+from typing import Annotated
+
+import typer
+
+from armillary.cli.output import JsonOption, note, print_record, print_table
+from armillary.cli.remote import RemoteService, remote_command, segment
+
+app = typer.Typer(no_args_is_help=True, help="Operator tokens.", rich_markup_mode=None)
+
+COLUMNS = ("token_id", "name", "role", "created_by", "expires_at", "last_used_at", "revoked_at")
+
+
+class Role(StrEnum):
+    """What a token allows."""
+
+    ADMINISTRATOR = "Administrator"
+    CONTRIBUTOR = "Contributor"
+    READER = "Reader"
+
+
+@remote_command(app, "create")
+def create(
+    remote: RemoteService,
+    name: Annotated[str, typer.Option("--name", "-n", metavar="NAME", help="Who or what will use it.")],
+    role: Annotated[Role, typer.Option("--role", help="What it allows.")] = Role.READER,
+    days: Annotated[int | None, typer.Option("--days", min=1, max=3650, help="Days until it expires.")] = None,
+    as_json: JsonOption = False,
+) -> None:
+    """Make a token; its secret is shown this once."""
+    made = remote.post("/tokens", {"name": name, "role": role.value, "lifetime_s": days * 86400 if days else None})
+    print_record(made if as_json else {"token": made["secret"], "name": name, "role": role.value}, as_json=as_json)
+    if not as_json:
+        note("keep it now: the service cannot show it again")
+
+
+@remote_command(app, "list")
+def list_tokens(remote: RemoteService, as_json: JsonOption = False) -> None:
+    """List tokens, without their secrets."""
+    print_table(list(remote.pages("/tokens")), COLUMNS, as_json=as_json, empty="No token.")
+
+
+@remote_command(app, "revoke")
+def revoke(
+    remote: RemoteService,
+    token_id: Annotated[str, typer.Option("--token-id", "--id", metavar="ID", help="Token id.")],
+) -> None:
+    """Make a token useless at once."""
+    remote.delete(f"/tokens/{segment(token_id)}")
+    note(f"token {token_id} is revoked")

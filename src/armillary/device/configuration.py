@@ -1,0 +1,102 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What manufacture leaves on a device: who it is, whom it trusts, where it reports.
+
+One flash region, ``device/configuration``, deterministic CBOR. Certificates are PEM text, as the factory API
+gives them. Written once by ``provision``; read at every start.
+"""
+
+from __future__ import annotations
+
+from dataclasses import asdict, dataclass
+from typing import Any
+
+from cryptography.x509 import Certificate, load_pem_x509_certificate
+
+from armillary.engines.flash.port import Flash, replace_region
+from armillary.errors import DataFolderError
+from armillary.wire import cbor
+
+REGION = "device/configuration"
+_MAX_BYTES = 256 * 1024  # a dozen certificates of 2 KiB; far below the smallest flash
+_VERSION = 1  # 1: 2026-11-24, first
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DeviceConfiguration:
+    """A device's configuration.
+
+    Attributes:
+        device_id: 128 lower-case hex digits.
+        chip: Name of the chip profile.
+        root_of_trust: Name of the root of trust engine.
+        sandbox: Name of the sandbox engine applications run in.
+        os_version: Version of the device OS whose boot components were installed.
+        identity_certificate: PEM chain of the device identity certificate, leaf first.
+        service_root: PEM of the only root that the device endpoint's certificate may lead to.
+        trusted_os_certificates: PEM; signers of boot components.
+        trusted_image_certificates: PEM; signers of application packages.
+        device_endpoint: ``https://host:port`` of the device endpoint.
+        service_name: Audience of evidence.
+        operator_api: ``https://host:port`` of the operator API that made the device; only ``recover`` uses it.
+    """
+
+    device_id: str
+    chip: str
+    root_of_trust: str
+    sandbox: str
+    os_version: str
+    identity_certificate: tuple[str, ...]
+    service_root: str
+    trusted_os_certificates: tuple[str, ...]
+    trusted_image_certificates: tuple[str, ...]
+    device_endpoint: str
+    service_name: str
+    operator_api: str
+
+    @property
+    def os_signers(self) -> tuple[Certificate, ...]:
+        """Certificates whose keys may sign boot components."""
+        return _certificates(self.trusted_os_certificates)
+
+    @property
+    def image_signers(self) -> tuple[Certificate, ...]:
+        """Certificates whose keys may sign application packages."""
+        return _certificates(self.trusted_image_certificates)
+
+
+def store_configuration(flash: Flash, configuration: DeviceConfiguration) -> None:
+    """Write the configuration, whole or not at all."""
+    value = {name: list(v) if isinstance(v, tuple) else v for name, v in asdict(configuration).items()}
+    replace_region(flash, REGION, cbor.encode({"version": _VERSION, **value}))
+
+
+def load_configuration(flash: Flash) -> DeviceConfiguration:
+    """Read the configuration.
+
+    Raises:
+        DataFolderError: there is none: the device was never manufactured, or its flash was lost.
+        WireError: it is damaged.
+    """
+    data = flash.read(REGION)
+    if data is None:
+        raise DataFolderError(
+            "this device has no configuration: its manufacture was never finished",
+            remedy="Make it again in an empty folder: armillary device create.",
+        )
+    value: Any = cbor.decode(data, what="device configuration", limit=_MAX_BYTES)
+    if not isinstance(value, dict) or value.pop("version", None) != _VERSION:
+        raise DataFolderError(
+            f"device configuration: expected version {_VERSION}",
+            remedy="Use the Armillary version that made this device, or make a new one.",
+        )
+    try:
+        fields: dict[str, Any] = {name: tuple(v) if isinstance(v, list) else v for name, v in value.items()}
+        return DeviceConfiguration(**fields)
+    except TypeError as error:
+        raise DataFolderError(
+            f"device configuration: {error}", remedy="Use the Armillary version that made this device."
+        ) from error
+
+
+def _certificates(texts: tuple[str, ...]) -> tuple[Certificate, ...]:
+    return tuple(load_pem_x509_certificate(text.encode()) for text in texts)

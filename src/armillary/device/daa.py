@@ -1,0 +1,106 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Device authentication for applications: the 24-hour certificate and its key, as files.
+
+::
+
+    daa/certificate.pem -> current/certificate.pem      client certificate, then its catalog certificate
+    daa/key.pem         -> current/key.pem              mode 0600; a new key for every certificate
+    daa/ca.pem          -> current/ca.pem               the service's root, to check the hub against
+    daa/current         -> generation-N
+
+A new certificate is written as a new generation; moving the one link ``current`` switches all three files at
+once, so certificate and key always belong together, also after ``kill -9``.
+``generation-N/boot`` names the boot log head the certificate was issued for: a boot that measures differently
+finds no certificate.
+"""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Sequence
+from pathlib import Path
+
+from cryptography.hazmat.primitives import serialization
+from cryptography.hazmat.primitives.asymmetric import ec
+from cryptography.x509 import load_der_x509_certificate, load_pem_x509_certificate
+
+from armillary.device.layout import replace_file
+
+_FILES = ("certificate.pem", "key.pem", "ca.pem")
+
+
+class DeviceAuthentication:
+    """The folder that applications with the DeviceAuthentication capability see."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+        folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+        for name in _FILES:
+            link = folder / name
+            if not link.is_symlink():
+                link.symlink_to(f"current/{name}")
+
+    @property
+    def ready(self) -> bool:
+        """Whether a certificate is there (it may have expired: the hub decides)."""
+        return (self.folder / "certificate.pem").exists() and (self.folder / "key.pem").exists()
+
+    def expires(self) -> int | None:
+        """End of the certificate's life, Unix seconds, or None without one."""
+        try:
+            certificate = load_pem_x509_certificate((self.folder / "certificate.pem").read_bytes())
+        except (OSError, ValueError):
+            return None
+        return int(certificate.not_valid_after_utc.timestamp())
+
+    def store(
+        self, chain: Sequence[bytes], key: ec.EllipticCurvePrivateKey, *, service_root: bytes, log_head: bytes
+    ) -> None:
+        """Put a new certificate in force.
+
+        Args:
+            chain: DER certificates, leaf first.
+            key: Private key of the leaf.
+            service_root: PEM of the service's root.
+            log_head: Head of the boot log this certificate was issued for.
+        """
+        number = 1 + max((_number(entry) for entry in self.folder.glob("generation-*")), default=0)
+        generation = self.folder / f"generation-{number}"
+        generation.mkdir(mode=0o700)
+        pem = b"".join(load_der_x509_certificate(der).public_bytes(serialization.Encoding.PEM) for der in chain)
+        private = key.private_bytes(
+            serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption()
+        )
+        replace_file(generation / "boot", log_head.hex().encode(), mode=0o600)
+        replace_file(generation / "ca.pem", service_root, mode=0o600)
+        replace_file(generation / "certificate.pem", pem, mode=0o600)
+        replace_file(generation / "key.pem", private, mode=0o600)
+        fresh = self.folder / "current.new"
+        fresh.unlink(missing_ok=True)
+        fresh.symlink_to(generation.name)
+        fresh.replace(self.folder / "current")
+        self._remove_generations(except_for=generation.name)
+
+    def withdraw(self) -> None:
+        """Take the certificate away from applications."""
+        (self.folder / "current").unlink(missing_ok=True)
+        self._remove_generations(except_for="")
+
+    def keep_only_for(self, log_head: bytes) -> None:
+        """Withdraw a certificate that was issued for a boot that measured differently."""
+        try:
+            issued_for = (self.folder / "current" / "boot").read_text("ascii")
+        except (OSError, ValueError):
+            issued_for = ""
+        if issued_for != log_head.hex():
+            self.withdraw()
+
+    def _remove_generations(self, *, except_for: str) -> None:
+        for entry in self.folder.glob("generation-*"):
+            if entry.name != except_for:
+                shutil.rmtree(entry, ignore_errors=True)
+
+
+def _number(entry: Path) -> int:
+    tail = entry.name.rpartition("-")[2]
+    return int(tail) if tail.isdigit() else 0

@@ -1,0 +1,189 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Client of the service's device endpoint: challenge, check-in, image download.
+
+TLS 1.3 only, mutual; the service's certificate must lead to the one root the device was manufactured with and
+name the host it was told. One kept-alive connection; redirects are refused; everything read has a limit.
+"""
+
+from __future__ import annotations
+
+import ssl
+from hashlib import sha256
+from types import TracebackType
+from typing import Self
+
+import aiohttp
+
+from armillary.errors import (
+    ArmillaryError,
+    DeviceFault,
+    InstallError,
+    RateLimitedError,
+    ServiceUnreachableError,
+    WireError,
+)
+from armillary.wire import checkin
+from armillary.wire.checkin import Challenge, CheckinReply, CheckinRequest, OfferedImage
+
+CBOR = "application/cbor"
+CONNECT_TIMEOUT_S = 10.0
+REQUEST_TIMEOUT_S = 30.0  # a check-in is answered in milliseconds; a busy service says 429 or 503
+IDLE_TIMEOUT_S = 15.0  # no byte for this long ends a download (slow retrieval attack)
+DOWNLOAD_TIMEOUT_S = 300.0  # 1 MiB at 3.5 kB/s
+DOWNLOAD_ATTEMPTS = 4  # each goes on where the last one stopped
+KEEP_ALIVE_S = 60.0
+DEFAULT_RETRY_AFTER_S = 30
+MAX_RETRY_AFTER_S = 24 * 3600  # a wrong header must not silence a device for good
+
+
+class DeviceEndpoint:
+    """One device's connection to the service. Use as an async context manager.
+
+    Args:
+        url: ``https://host:port``.
+        context: TLS context that pins the service's root and presents the device identity certificate.
+
+    Raises:
+        ServiceUnreachableError: nothing answers, TLS fails, or the answer is not of the protocol.
+        RateLimitedError: the service asks to come back later.
+        DeviceFault: the service refuses; ``code`` says why.
+    """
+
+    def __init__(self, url: str, context: ssl.SSLContext) -> None:
+        self._url = url.rstrip("/")
+        self._context = context
+        self._session: aiohttp.ClientSession | None = None
+
+    async def __aenter__(self) -> Self:
+        connector = aiohttp.TCPConnector(ssl=self._context, limit=2, keepalive_timeout=KEEP_ALIVE_S)
+        timeout = aiohttp.ClientTimeout(total=REQUEST_TIMEOUT_S, sock_connect=CONNECT_TIMEOUT_S)
+        # trust_env off: a proxy variable must not redirect a device.
+        self._session = aiohttp.ClientSession(connector=connector, timeout=timeout, trust_env=False)
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        if self._session is not None:
+            await self._session.close()
+            self._session = None
+
+    async def challenge(self) -> Challenge:
+        """A fresh challenge."""
+        body = await self._exchange("GET", "/v1/challenge", None, checkin.MAX_CHALLENGE_MESSAGE_BYTES)
+        return checkin.parse_challenge(body)
+
+    async def check_in(self, request: CheckinRequest) -> CheckinReply:
+        """Send a check-in and return the reply."""
+        body = await self._exchange("POST", "/v1/check-in", checkin.encode_request(request), checkin.MAX_REPLY_BYTES)
+        return checkin.parse_reply(body)
+
+    async def download(self, image: OfferedImage) -> bytes:
+        """The package of an offered image: its size is the limit, its digest is checked.
+
+        Raises:
+            InstallError: the service gave other bytes than it offered.
+            ServiceUnreachableError: the download did not finish; what was fetched is thrown away.
+        """
+        data = bytearray()
+        failure = ""
+        for _ in range(DOWNLOAD_ATTEMPTS):
+            try:
+                await self._append(f"/v1/images/{image.image_id}", data, image.size)
+            except (aiohttp.ClientError, TimeoutError, ssl.SSLError) as error:
+                failure = str(error) or type(error).__name__
+                continue
+            if len(data) == image.size:
+                break
+            failure = f"{len(data)} of {image.size} bytes"
+        if len(data) != image.size:
+            raise ServiceUnreachableError(f"download of {image.name} ({image.image_id}) did not finish: {failure}")
+        if sha256(data).digest() != image.sha256:
+            raise InstallError(
+                f"{image.name} ({image.image_id}): the service gave other bytes than it offered",
+                remedy="Upload the image again; the device fetches it at the next check-in.",
+            )
+        return bytes(data)
+
+    async def _append(self, path: str, data: bytearray, size: int) -> None:
+        headers = {"Range": f"bytes={len(data)}-"} if data else {}
+        timeout = aiohttp.ClientTimeout(
+            total=DOWNLOAD_TIMEOUT_S, sock_connect=CONNECT_TIMEOUT_S, sock_read=IDLE_TIMEOUT_S
+        )
+        async with self._open().get(
+            self._url + path, headers=headers, timeout=timeout, allow_redirects=False
+        ) as response:
+            if response.status not in (200, 206):
+                raise await _refusal(response)
+            if response.status == 200:
+                data.clear()  # the service does not do ranges: from the start
+            async for block in response.content.iter_chunked(64 * 1024):
+                if len(data) + len(block) > size:
+                    raise InstallError(
+                        f"{path}: more than the {size} bytes that were offered",
+                        remedy="Upload the image again.",
+                    )
+                data += block
+
+    async def _exchange(self, method: str, path: str, body: bytes | None, limit: int) -> bytes:
+        headers = {"Accept": CBOR} if body is None else {"Accept": CBOR, "Content-Type": CBOR}
+        try:
+            async with self._open().request(
+                method, self._url + path, data=body, headers=headers, allow_redirects=False
+            ) as response:
+                if response.status != 200:
+                    raise await _refusal(response)
+                return await _read(response, limit)
+        except (aiohttp.ClientError, TimeoutError, ssl.SSLError, OSError) as error:
+            raise ServiceUnreachableError(f"{self._url}: {_cause(error)}") from error
+
+    def _open(self) -> aiohttp.ClientSession:
+        if self._session is None:
+            raise ServiceUnreachableError("the connection was closed", remedy="Start the device again.")
+        return self._session
+
+
+async def _read(response: aiohttp.ClientResponse, limit: int) -> bytes:
+    data = bytearray()
+    async for block in response.content.iter_chunked(16 * 1024):
+        data += block
+        if len(data) > limit:
+            raise WireError("answer", expected=f"at most {limit} bytes", got="more")
+    return bytes(data)
+
+
+async def _refusal(response: aiohttp.ClientResponse) -> ArmillaryError:
+    """The service's own words, or what can be said without them."""
+    retry_after = _retry_after(response)
+    try:
+        problem = checkin.parse_problem(await _read(response, checkin.MAX_PROBLEM_BYTES))
+    except (TimeoutError, WireError, aiohttp.ClientError):
+        problem = checkin.Problem("device", f"HTTP {response.status}", "Look at the service's log.", None)
+    if response.status in (429, 503):
+        return RateLimitedError(problem.message, retry_after_s=problem.retry_after_s or retry_after)
+    if response.status >= 500:
+        return ServiceUnreachableError(f"the service failed: HTTP {response.status}, {problem.message}")
+    return DeviceFault(problem.message, remedy=problem.remedy, code=problem.code)
+
+
+def _retry_after(response: aiohttp.ClientResponse) -> int:
+    text = response.headers.get("Retry-After", "")
+    if not text.isdigit() or len(text) > 9:
+        return DEFAULT_RETRY_AFTER_S
+    return min(int(text), MAX_RETRY_AFTER_S)
+
+
+def _cause(error: BaseException) -> str:
+    if isinstance(error, aiohttp.ClientConnectorCertificateError):
+        return f"its certificate does not lead to this device's service root ({error.certificate_error})"
+    if isinstance(error, TimeoutError):
+        return "no answer in time"
+    return str(error) or type(error).__name__
+
+
+def tls_context(service_root: str) -> ssl.SSLContext:
+    """A TLS 1.3 client context that trusts exactly one root; the caller adds the device's identity."""
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+    context.minimum_version = ssl.TLSVersion.TLSv1_3
+    context.load_verify_locations(cadata=service_root)
+    return context

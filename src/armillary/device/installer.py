@@ -1,0 +1,186 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Carries out installations on flash; the rules are in ``armillary.update``.
+
+Every durable step is one write of the install record (two copies, see ``update.record``), synced and read back.
+Whatever moment the power goes: the next start reads a whole record, and every image it names is whole, because
+an image is in flash and read back before the record that names it is written, and no slot that a record in
+force names is ever overwritten.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from hashlib import sha256
+from uuid import UUID
+
+from armillary.engines.flash.port import Flash
+from armillary.errors import InstallError
+from armillary.update import plan as rules
+from armillary.update.plan import InstallPlan
+from armillary.update.record import InstallRecord, SlotImage, choose, encode
+from armillary.update.transaction import InstallEvent, InstallState, advance
+from armillary.wire.checkin import UpdateOutcome
+
+RECORD_REGIONS = ("install/record.0", "install/record.1")
+_APPLICATIONS = "applications/"
+
+
+class Installer:
+    """The installation of one device.
+
+    Args:
+        flash: Where records and packages are.
+        now: Unix seconds, for outcomes.
+
+    Raises:
+        WireError: both copies of the install record are unreadable.
+    """
+
+    def __init__(self, flash: Flash, now: Callable[[], int]) -> None:
+        self._flash = flash
+        self._now = now
+        chosen = choose([flash.read(region) for region in RECORD_REGIONS])
+        self._record = chosen.record
+        self._next_copy = chosen.next_copy
+        self._next_sequence = chosen.next_sequence
+        self.state = _state_of(chosen.record)
+
+    @property
+    def record(self) -> InstallRecord:
+        """The record in force."""
+        return self._record
+
+    def start(self) -> tuple[SlotImage, ...]:
+        """Call once per start of the device: counts the start against a trial, checks every active image.
+
+        Returns:
+            Images that were dropped because flash no longer holds them; the next offer brings them back.
+        """
+        self.state = advance(self.state, InstallEvent.RESTARTED)
+        self._write(rules.start_device(self._record, now=self._now()))
+        damaged = tuple(image for image in self._record.active if not self._is_whole(image))
+        self._write(rules.drop_damaged(self._record, damaged, now=self._now()))
+        # A set that was taken back to may be damaged as well: then drop from it too.
+        still = tuple(image for image in self._record.active if not self._is_whole(image))
+        self._write(rules.drop_damaged(self._record, still, now=self._now()))
+        self.state = _state_of(self._record)
+        self._collect()
+        return damaged + still
+
+    def package(self, image: SlotImage) -> bytes:
+        """The package of an installed image, digest checked.
+
+        Raises:
+            InstallError: flash does not hold it whole.
+        """
+        data = self._flash.read(image.region)
+        if data is None or len(data) != image.size or sha256(data).digest() != image.sha256:
+            raise InstallError(
+                f"{image.name} ({image.image_id}): flash no longer holds the package that was installed",
+                remedy="The next check-in fetches it again; check the disk if this repeats.",
+            )
+        return data
+
+    def stage(self, plan: InstallPlan, packages: Mapping[UUID, bytes]) -> None:
+        """Write the fetched packages (by image id) to their candidate slots and read them back.
+
+        Raises:
+            InstallError: flash did not give back what was written, or a package is not the offered one. Nothing
+                that runs was changed.
+        """
+        self.state = advance(self.state, InstallEvent.FETCHED)
+        try:
+            for staged in plan.fetch:
+                target = staged.target
+                data = packages[target.image_id]
+                self._check_candidate(target, data)
+                self._flash.write(target.region, data)
+                self._flash.sync(target.region)
+                self.package(target)  # read back
+        except InstallError:
+            self.state = advance(self.state, InstallEvent.FAILED)
+            raise
+        self.state = advance(self.state, InstallEvent.STAGED)
+
+    def switch(self, plan: InstallPlan) -> None:
+        """The one atomic switch: from here on the new set runs, on trial."""
+        self._write(rules.begin_trial(self._record, plan, now=self._now()))
+        self.state = advance(self.state, InstallEvent.SWITCHED)
+        if self._record.trial is None:  # only removals: nothing to try
+            self.state = advance(self.state, InstallEvent.CONFIRMED)
+            self._collect()
+
+    def confirm(self) -> None:
+        """Keep the set on trial; frees the previous set's slots."""
+        self._write(rules.confirm(self._record, now=self._now()))
+        self.state = advance(self.state, InstallEvent.CONFIRMED)
+        self._collect()
+
+    def revert(self, reason: str) -> None:
+        """Go back to the previous set."""
+        self._write(rules.revert(self._record, reason=reason, now=self._now()))
+        self.state = advance(self.state, InstallEvent.REVERTED)
+        self._collect()
+
+    def refuse(self, plan: InstallPlan, reason: str) -> None:
+        """Remember that this device does not install the plan's deployment, and report why."""
+        self._write(rules.refuse(self._record, plan, reason=reason, now=self._now()))
+
+    def acknowledge(self, sent: Sequence[UpdateOutcome]) -> None:
+        """The service has these outcomes: forget them."""
+        self._write(rules.acknowledge(self._record, sent))
+        if not self._record.outcomes and self.state in (InstallState.CONFIRMED, InstallState.REVERTED):
+            self.state = advance(self.state, InstallEvent.REPORTED)
+
+    def _check_candidate(self, target: SlotImage, data: bytes) -> None:
+        if target.region in self._record.regions_in_use:
+            raise InstallError(
+                f"{target.region} is in use", remedy="This is a defect of the device software; report it."
+            )
+        if len(data) != target.size or sha256(data).digest() != target.sha256:
+            raise InstallError(
+                f"{target.name} ({target.image_id}): not the package that was offered",
+                remedy="The device fetches it again at the next check-in.",
+            )
+
+    def _write(self, record: InstallRecord) -> None:
+        if record == self._record:
+            return
+        region = RECORD_REGIONS[self._next_copy]
+        data = encode(record, self._next_sequence)
+        self._flash.write(region, data)
+        self._flash.sync(region)
+        if self._flash.read(region) != data:
+            raise InstallError(
+                f"flash region {region} does not give back what was written",
+                remedy="The flash is failing: replace it. The record in force was not touched.",
+            )
+        self._record = record
+        self._next_copy = 1 - self._next_copy
+        self._next_sequence += 1
+
+    def _is_whole(self, image: SlotImage) -> bool:
+        try:
+            self.package(image)
+        except InstallError:
+            return False
+        return True
+
+    def _collect(self) -> None:
+        """Remove packages that no record in force names."""
+        in_use = self._record.regions_in_use
+        for region in self._flash.regions(_APPLICATIONS):
+            if region not in in_use:
+                self._flash.remove(region)
+
+
+def _state_of(record: InstallRecord) -> InstallState:
+    if record.trial is not None:
+        return InstallState.TRIAL
+    if record.outcomes:
+        last = record.outcomes[-1].outcome
+        if last == "confirmed":
+            return InstallState.CONFIRMED
+        if last == "reverted":
+            return InstallState.REVERTED
+    return InstallState.IDLE

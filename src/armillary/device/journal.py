@@ -1,0 +1,83 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The device's own log: bounded JSON lines on disk, and every entry handed to who listens.
+
+One line an entry: ``{"at": unix seconds, "event": word, ...}``. Two files of at most
+:data:`MAX_FILE_BYTES` each, so that a chatty application can never fill the disk. Not synced: it explains, it
+decides nothing.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+MAX_FILE_BYTES = 256 * 1024  # two of them hold hours of a normal device and minutes of a crash loop
+MAX_TEXT_CHARACTERS = 1024  # of one field: a line of application output
+
+Listener = Callable[[dict[str, object]], None]
+
+
+class Journal:
+    """Appends entries to the log and tells listeners.
+
+    Args:
+        folder: The log folder; None keeps nothing on disk (simulated fleets).
+        now: Unix seconds.
+    """
+
+    def __init__(self, folder: Path | None, now: Callable[[], int]) -> None:
+        self._path = None if folder is None else folder / "device.jsonl"
+        self._now = now
+        self._listeners: list[Listener] = []
+        self._size = 0
+        if self._path is not None:
+            self._path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+            self._size = self._path.stat().st_size if self._path.exists() else 0
+
+    def listen(self, listener: Listener) -> None:
+        """Call ``listener`` with every further entry."""
+        self._listeners.append(listener)
+
+    def write(self, event: str, **fields: object) -> None:
+        """Append one entry. Field values are JSON values, or anything whose ``str`` says it."""
+        entry: dict[str, object] = {"at": self._now(), "event": event}
+        entry.update({name: _shortened(value) for name, value in fields.items()})
+        if self._path is not None:
+            line = json.dumps(entry, ensure_ascii=False, default=str).encode() + b"\n"
+            if self._size + len(line) > MAX_FILE_BYTES and self._size:
+                self._path.replace(older(self._path))
+                self._size = 0
+            with self._path.open("ab") as file:
+                file.write(line)
+            self._size += len(line)
+        for listener in self._listeners:
+            listener(entry)
+
+
+def older(path: Path) -> Path:
+    """The file that holds the entries before ``path``'s."""
+    return path.with_name(path.name + ".1")
+
+
+def read_journal(folder: Path) -> Iterator[dict[str, object]]:
+    """Entries on disk, oldest first. A line cut short by a power cut is passed over."""
+    path = folder / "device.jsonl"
+    for file in (older(path), path):
+        try:
+            lines = file.read_bytes().splitlines()
+        except FileNotFoundError:
+            continue
+        for line in lines:
+            try:
+                entry = json.loads(line)
+            except ValueError:
+                continue
+            if isinstance(entry, dict):
+                yield entry
+
+
+def _shortened(value: object) -> object:
+    if isinstance(value, str) and len(value) > MAX_TEXT_CHARACTERS:
+        return value[:MAX_TEXT_CHARACTERS] + "…"
+    return value

@@ -1,0 +1,185 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The data folder of one device.
+
+::
+
+    layout.json             {"layout": 1}
+    lock                    held (flock) by the process that is this device; holds its process id
+    root-of-trust/          secret and boot counter (engines.root_of_trust)
+    flash/                  regions (engines.flash.file):
+        device/configuration    what manufacture left on the device
+        device/reports          error reports waiting for the service
+        device/time             last signed time
+        boot/<component>        boot component packages
+        install/record.0, .1    the install record's two copies
+        applications/<component id>/<a|b>   application packages
+    daa/                    24-hour certificate for applications (daa.py)
+    mutable/<component id>/ mutable storage of applications
+    run/                    what can be made again: extracted images; emptied at every start
+    log/                    the device's log
+    status.json             state for people and scripts, replaced atomically
+"""
+
+from __future__ import annotations
+
+import contextlib
+import fcntl
+import json
+import os
+import shutil
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+from armillary.errors import DataFolderError, DataFolderInUseError
+
+LAYOUT = 1  # 1: 2026-11-24, first
+
+
+@dataclass(frozen=True, slots=True)
+class DeviceFolder:
+    """Paths of a device's data folder; see the module docstring."""
+
+    root: Path
+
+    @property
+    def root_of_trust(self) -> Path:
+        """Folder of the root of trust."""
+        return self.root / "root-of-trust"
+
+    @property
+    def flash(self) -> Path:
+        """Folder of the file flash."""
+        return self.root / "flash"
+
+    @property
+    def daa(self) -> Path:
+        """Folder with the certificate for applications."""
+        return self.root / "daa"
+
+    @property
+    def mutable(self) -> Path:
+        """Folder of the applications' mutable storage."""
+        return self.root / "mutable"
+
+    @property
+    def run(self) -> Path:
+        """Folder that is emptied at every start."""
+        return self.root / "run"
+
+    @property
+    def log(self) -> Path:
+        """Folder of the log."""
+        return self.root / "log"
+
+    @property
+    def status(self) -> Path:
+        """The status file."""
+        return self.root / "status.json"
+
+    @property
+    def lock(self) -> Path:
+        """The lock file."""
+        return self.root / "lock"
+
+    def create(self) -> None:
+        """Make an empty device folder.
+
+        Raises:
+            DataFolderError: there is a device here already, or the folder cannot be written.
+        """
+        marker = self.root / "layout.json"
+        if marker.exists():
+            raise DataFolderError(
+                f"{self.root}: a device lives here already",
+                remedy="Choose another folder with --data, or start this device: armillary device boot.",
+            )
+        try:
+            self.root.mkdir(mode=0o700, parents=True, exist_ok=True)
+            if any(entry.name != "lock" for entry in self.root.iterdir()):
+                raise DataFolderError(
+                    f"{self.root}: expected an empty folder",
+                    remedy="Choose an empty folder with --data; remove this one if an earlier create was cut short.",
+                )
+        except OSError as error:
+            raise DataFolderError(
+                f"{self.root}: {error.strerror or error}", remedy="Choose a folder you may write to."
+            ) from error
+
+    def finish_creation(self) -> None:
+        """Mark the folder as a device, the last step of creation: a folder without the mark is half made."""
+        replace_file(self.root / "layout.json", json.dumps({"layout": LAYOUT}).encode(), mode=0o600)
+
+    def check(self) -> None:
+        """Make sure that a finished device of this layout lives here.
+
+        Raises:
+            DataFolderError: none does, or one of another layout.
+        """
+        try:
+            layout = json.loads((self.root / "layout.json").read_bytes())["layout"]
+        except (OSError, ValueError, KeyError, TypeError) as error:
+            raise DataFolderError(
+                f"{self.root}: no device here (layout.json is missing or unreadable)",
+                remedy="Make one first: armillary device create --data DIR --service URL --token TOKEN.",
+            ) from error
+        if layout != LAYOUT:
+            raise DataFolderError(
+                f"{self.root}: expected layout {LAYOUT}, got {layout!r}",
+                remedy="Use the Armillary version that made this folder, or make a new device.",
+            )
+
+    def clear_run(self) -> None:
+        """Empty the folder of things that can be made again."""
+        shutil.rmtree(self.run, ignore_errors=True)
+        self.run.mkdir(mode=0o700, parents=True, exist_ok=True)
+
+    @contextlib.contextmanager
+    def hold(self) -> Iterator[None]:
+        """Be the only process of this device; the kernel lets go when the process ends, however it ends.
+
+        Raises:
+            DataFolderInUseError: another process is this device now.
+        """
+        descriptor = os.open(self.lock, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+        try:
+            try:
+                fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            except BlockingIOError as error:
+                raise DataFolderInUseError(
+                    f"{self.root}: process {self.holder() or '?'} is this device already"
+                ) from error
+            os.ftruncate(descriptor, 0)
+            os.write(descriptor, str(os.getpid()).encode())
+            yield
+        finally:
+            os.close(descriptor)
+
+    def holder(self) -> int | None:
+        """Process id of the process that is this device now, or None when nobody holds the folder."""
+        try:
+            descriptor = os.open(self.lock, os.O_RDWR | os.O_CLOEXEC)
+        except FileNotFoundError:
+            return None
+        try:
+            try:
+                fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            except BlockingIOError:
+                text = os.read(descriptor, 32)
+                return int(text) if text.isdigit() else None
+            return None
+        finally:
+            os.close(descriptor)
+
+
+def replace_file(path: Path, data: bytes, *, mode: int) -> None:
+    """Put a file in place, whole, for what is *not* kept in flash: status, certificates for applications.
+
+    Not synced: after a power cut the file is made again by the running device.
+    """
+    path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+    fresh = path.with_name(f".{path.name}.{os.getpid()}.new")
+    descriptor = os.open(fresh, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC, mode)
+    with open(descriptor, "wb") as file:  # noqa: PTH123 - the descriptor carries the mode
+        file.write(data)
+    fresh.replace(path)

@@ -1,0 +1,71 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The contract of a flash engine.
+
+What a caller may rely on after a power cut at any moment:
+
+1. A region that was written and *synced* holds exactly those bytes.
+2. A region that was written and not synced, or was being written, holds the old bytes, the new bytes, a torn
+   mixture or nothing: the reader has to check what it reads.
+3. ``rename`` is atomic: the target is the old or the new region, whole, provided the source was synced before.
+   It is durable when it returns.
+4. ``remove`` is atomic and durable when it returns.
+
+An engine raises :class:`~armillary.errors.DataFolderError` when the medium fails.
+"""
+
+from __future__ import annotations
+
+import re
+from typing import Protocol
+
+from armillary.errors import DataFolderError
+
+# A region name is a relative path of plain words: it can never leave the folder that a file engine keeps it in.
+# Four levels are one more than the deepest name in use (applications/<component id>/<slot>).
+_REGION_NAME = re.compile(r"[a-z0-9][a-z0-9._-]{0,63}(/[a-z0-9][a-z0-9._-]{0,63}){0,3}")
+
+NEW_SUFFIX = ".new"  # a region on its way to replace the one without the suffix
+
+
+class Flash(Protocol):
+    """Named regions of bytes; see the module docstring for what survives a power cut."""
+
+    def read(self, region: str) -> bytes | None:
+        """The bytes of ``region``, or None when there is no such region."""
+
+    def write(self, region: str, data: bytes) -> None:
+        """Make ``region`` hold ``data``. Neither atomic nor durable before :meth:`sync`."""
+
+    def sync(self, region: str) -> None:
+        """Make what was written to ``region`` durable."""
+
+    def rename(self, source: str, target: str) -> None:
+        """Put ``source`` in the place of ``target``, atomically and durably."""
+
+    def remove(self, region: str) -> None:
+        """Remove ``region`` durably; absent already is no error."""
+
+    def regions(self, prefix: str) -> tuple[str, ...]:
+        """Names of the regions that begin with ``prefix``, sorted."""
+
+
+def check_region_name(region: str) -> str:
+    """Return ``region`` if it is a legal name.
+
+    Raises:
+        DataFolderError: the name could leave the engine's folder or is not plain lower-case words.
+    """
+    if _REGION_NAME.fullmatch(region) is None:
+        raise DataFolderError(
+            f"flash region {region!r}: expected one to four lower-case words joined by '/'",
+            remedy="This is a defect of the caller; report it.",
+        )
+    return region
+
+
+def replace_region(flash: Flash, region: str, data: bytes) -> None:
+    """Put ``data`` in the place of ``region`` so that a power cut leaves the old or the new bytes, whole."""
+    fresh = region + NEW_SUFFIX
+    flash.write(fresh, data)
+    flash.sync(fresh)
+    flash.rename(fresh, region)

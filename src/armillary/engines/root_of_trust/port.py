@@ -1,0 +1,73 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The contract of a root of trust.
+
+Order of use: open the engine, :meth:`RootOfTrust.begin_boot` once per start of the device with the events the
+verified boot measured, then the :class:`BootSession` for every proof of that boot. No method returns a private
+key or the unique device secret.
+"""
+
+from __future__ import annotations
+
+import ssl
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from typing import Protocol
+
+from armillary.wire.event_log import BootEvent
+from armillary.wire.evidence import Evidence
+
+
+@dataclass(frozen=True, slots=True)
+class BootSession:
+    """What one boot can prove.
+
+    Attributes:
+        boot_count: Number of this boot; greater than that of every earlier boot of this root of trust.
+        log_head: Head of the event log the alias key is derived from, 32 bytes.
+        alias_key: Public alias key, 64 bytes X||Y. Changes when any measured component changes.
+        endorsement: COSE_Sign1 by the device identity key over device id, alias key, log head and boot count.
+        prove: Encodes and signs evidence with the alias key (``wire.evidence.encode_evidence``).
+    """
+
+    boot_count: int
+    log_head: bytes
+    alias_key: bytes
+    endorsement: bytes = field(repr=False)
+    prove: Callable[[Evidence], bytes] = field(repr=False)
+
+
+class RootOfTrust(Protocol):
+    """A device's identity and the ladder of keys above it."""
+
+    @property
+    def kind(self) -> str:
+        """Class of the engine as it stands in evidence: ``software``, ``tpm2`` or ``simulated``."""
+
+    @property
+    def tier(self) -> str:
+        """Trust tier this engine honestly deserves: ``simulated``, ``software``, ``tpm`` or ``silicon``."""
+
+    @property
+    def device_id(self) -> str:
+        """The 128 lower-case hex digits of the device identity key's X||Y."""
+
+    @property
+    def boot_count(self) -> int:
+        """Number of the last boot begun; 0 before the first."""
+
+    def certificate_request(self) -> bytes:
+        """PKCS#10 request (PEM) for the device identity certificate, signed by the identity key."""
+
+    def begin_boot(self, events: Sequence[BootEvent]) -> BootSession:
+        """Count this boot durably, then derive a layer per event and endorse the alias key.
+
+        Raises:
+            RootOfTrustError: the counter cannot be written; the boot must not go on.
+        """
+
+    def authenticate(self, context: ssl.SSLContext, certificate_chain: bytes) -> None:
+        """Make ``context`` present the identity certificate (PEM, leaf first) with the identity key.
+
+        Raises:
+            RootOfTrustError: the certificate is not for this device's identity key.
+        """

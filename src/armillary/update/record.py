@@ -1,0 +1,274 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The install record: the one durable value that says which images run.
+
+Two regions hold a copy each. A new record always goes over the *older* (or damaged) copy, with the sequence
+number one higher, so that a power cut while writing damages at most the copy that is not in force.
+
+Copy (big endian)::
+
+    magic "ARMR" 4 | version u8 = 1 | sequence u64 | length u32 | CRC-32 u32 over all the rest | CBOR payload
+
+The payload is deterministic CBOR (``wire.cbor``). CRC-32 finds torn writes; it is no protection against a
+person with the flash in hand, which is what the images' signatures are for.
+"""
+
+from __future__ import annotations
+
+import struct
+import zlib
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from typing import Any
+from uuid import UUID
+
+from armillary.errors import WireError
+from armillary.wire import cbor
+from armillary.wire.checkin import UpdateOutcome
+
+MAX_RECORD_BYTES = 64 * 1024  # 8 components and 64 outcomes take under 16 KiB
+MAX_OUTCOMES = 64  # outcomes waiting for the service; older ones give way
+MAX_REJECTED = 32  # deployments that failed on this device and are not tried again; older ones give way
+SLOTS = ("a", "b")
+
+_HEADER = struct.Struct(">4sBQII")
+_MAGIC = b"ARMR"
+_VERSION = 1  # 1: 2026-11-24, first
+_FORMAT = "install-record"
+
+
+@dataclass(frozen=True, slots=True)
+class SlotImage:
+    """An image in one of its component's two slots.
+
+    Attributes:
+        component_id: The component.
+        image_id: This build of it.
+        image_type: As in image packages (10 application, 21 board configuration).
+        name: Name in the package, for people.
+        slot: ``a`` or ``b``.
+        size: Bytes of the package.
+        sha256: SHA-256 of the whole package, 32 bytes.
+    """
+
+    component_id: UUID
+    image_id: UUID
+    image_type: int
+    name: str
+    slot: str
+    size: int
+    sha256: bytes
+
+    @property
+    def region(self) -> str:
+        """Flash region that holds the package."""
+        return slot_region(self.component_id, self.slot)
+
+
+@dataclass(frozen=True, slots=True)
+class Trial:
+    """A set of images that has to prove itself.
+
+    Attributes:
+        offer_id: The offer that brought it.
+        rejection_key: What is remembered when the trial fails: the deployment, or the offer if it names none.
+        previous: The set to go back to.
+        starts_left: How many more times the device may start with the trial unsettled before it is taken back.
+    """
+
+    offer_id: UUID
+    rejection_key: UUID
+    previous: tuple[SlotImage, ...]
+    starts_left: int
+
+
+@dataclass(frozen=True, slots=True)
+class InstallRecord:
+    """What runs, what is on trial, and what the service has still to hear.
+
+    Attributes:
+        active: The images that run now: the trial's new set while ``trial`` is there.
+        trial: The trial under way, or None.
+        outcomes: Outcomes that no check-in reply has acknowledged yet.
+        rejected: Keys of deployments that failed here; see :class:`Trial`.
+    """
+
+    active: tuple[SlotImage, ...] = ()
+    trial: Trial | None = None
+    outcomes: tuple[UpdateOutcome, ...] = ()
+    rejected: tuple[UUID, ...] = ()
+
+    def image_of(self, component_id: UUID) -> SlotImage | None:
+        """The active image of a component."""
+        return next((image for image in self.active if image.component_id == component_id), None)
+
+    @property
+    def regions_in_use(self) -> frozenset[str]:
+        """Flash regions that must not be overwritten: those of the active and of the previous set."""
+        kept = self.active if self.trial is None else self.active + self.trial.previous
+        return frozenset(image.region for image in kept)
+
+
+@dataclass(frozen=True, slots=True)
+class RecordCopy:
+    """A copy as found in flash: its sequence number and value."""
+
+    sequence: int
+    record: InstallRecord
+
+
+@dataclass(frozen=True, slots=True)
+class ChosenRecord:
+    """Which copy is in force and where the next one goes.
+
+    Attributes:
+        record: The record in force; empty on a device that never installed anything.
+        next_copy: Index (0 or 1) of the copy to overwrite.
+        next_sequence: Sequence number the next record has to carry.
+        damaged: Indexes of copies that are there but unreadable.
+    """
+
+    record: InstallRecord
+    next_copy: int
+    next_sequence: int
+    damaged: tuple[int, ...] = field(default=())
+
+
+def slot_region(component_id: UUID, slot: str) -> str:
+    """Flash region of a component's slot."""
+    return f"applications/{component_id}/{slot}"
+
+
+def choose(copies: Sequence[bytes | None]) -> ChosenRecord:
+    """Pick the record in force out of the two copies.
+
+    Args:
+        copies: The two regions' bytes, None where the region does not exist.
+
+    Raises:
+        WireError: both copies are there and neither is readable, or the only one there is not. One power cut
+            cannot do that; the device must not guess that nothing was installed.
+    """
+    readable: dict[int, RecordCopy] = {}
+    damaged: dict[int, WireError] = {}
+    for index, data in enumerate(copies):
+        if data is None:
+            continue
+        try:
+            readable[index] = decode(data)
+        except WireError as error:
+            damaged[index] = error
+    if readable:
+        newest = max(readable, key=lambda index: readable[index].sequence)
+        found = readable[newest]
+        return ChosenRecord(found.record, 1 - newest, found.sequence + 1, tuple(damaged))
+    if len(damaged) == len(copies):
+        raise damaged[0]
+    # The very first record ever was cut short: nothing had been installed before it.
+    return ChosenRecord(InstallRecord(), next(iter(damaged), 0), 1, tuple(damaged))
+
+
+def encode(record: InstallRecord, sequence: int) -> bytes:
+    """A copy of ``record`` with its header."""
+    payload = cbor.encode(
+        {
+            1: [_pack_image(image) for image in record.active],
+            2: None if record.trial is None else _pack_trial(record.trial),
+            3: [_pack_outcome(outcome) for outcome in record.outcomes],
+            4: [key.bytes for key in record.rejected],
+        }
+    )
+    crc = zlib.crc32(payload, zlib.crc32(_HEADER.pack(_MAGIC, _VERSION, sequence, len(payload), 0)))
+    return _HEADER.pack(_MAGIC, _VERSION, sequence, len(payload), crc) + payload
+
+
+def decode(data: bytes) -> RecordCopy:
+    """Read one copy.
+
+    Raises:
+        WireError: torn, of another version, or not a record.
+    """
+    if len(data) < _HEADER.size:
+        raise WireError(_FORMAT, offset=0, expected=f"a header of {_HEADER.size} bytes", got=f"{len(data)} bytes")
+    magic, version, sequence, length, crc = _HEADER.unpack_from(data)
+    if magic != _MAGIC or version != _VERSION:
+        raise WireError(_FORMAT, offset=0, expected=f"magic ARMR version {_VERSION}", got=f"{magic!r} {version}")
+    payload = data[_HEADER.size :]
+    if length != len(payload) or length > MAX_RECORD_BYTES:
+        raise WireError(_FORMAT, offset=13, expected=f"{length} payload bytes", got=f"{len(payload)}")
+    if crc != zlib.crc32(payload, zlib.crc32(_HEADER.pack(magic, version, sequence, length, 0))):
+        raise WireError(_FORMAT, offset=17, expected="a matching CRC-32", got="a torn or damaged copy")
+    value = cbor.decode(payload, what=_FORMAT, limit=MAX_RECORD_BYTES)
+    try:
+        return RecordCopy(sequence, _unpack_record(value))
+    except (KeyError, TypeError, ValueError, IndexError) as error:
+        raise WireError(_FORMAT, expected="the fields of version 1", got=f"{type(error).__name__}: {error}") from error
+
+
+def _unpack_record(value: Any) -> InstallRecord:
+    return InstallRecord(
+        active=tuple(_unpack_image(image) for image in value[1]),
+        trial=None if value[2] is None else _unpack_trial(value[2]),
+        outcomes=tuple(_unpack_outcome(outcome) for outcome in value[3]),
+        rejected=tuple(UUID(bytes=key) for key in value[4]),
+    )
+
+
+def _pack_image(image: SlotImage) -> list[Any]:
+    return [
+        image.component_id.bytes,
+        image.image_id.bytes,
+        image.image_type,
+        image.name,
+        image.slot,
+        image.size,
+        image.sha256,
+    ]
+
+
+def _unpack_image(value: Any) -> SlotImage:
+    component_id, image_id, image_type, name, slot, size, sha256 = value
+    if slot not in SLOTS:
+        raise ValueError(f"slot {slot!r}")
+    return SlotImage(UUID(bytes=component_id), UUID(bytes=image_id), image_type, name, slot, size, sha256)
+
+
+def _pack_trial(trial: Trial) -> list[Any]:
+    return [
+        trial.offer_id.bytes,
+        trial.rejection_key.bytes,
+        [_pack_image(image) for image in trial.previous],
+        trial.starts_left,
+    ]
+
+
+def _unpack_trial(value: Any) -> Trial:
+    offer_id, rejection_key, previous, starts_left = value
+    return Trial(
+        UUID(bytes=offer_id),
+        UUID(bytes=rejection_key),
+        tuple(_unpack_image(image) for image in previous),
+        starts_left,
+    )
+
+
+def _pack_outcome(outcome: UpdateOutcome) -> list[Any]:
+    return [
+        outcome.offer_id.bytes,
+        outcome.image_id.bytes,
+        outcome.component_id.bytes,
+        outcome.outcome,
+        outcome.reason,
+        outcome.at,
+    ]
+
+
+def _unpack_outcome(value: Any) -> UpdateOutcome:
+    offer_id, image_id, component_id, outcome, reason, at = value
+    return UpdateOutcome(
+        offer_id=UUID(bytes=offer_id),
+        image_id=UUID(bytes=image_id),
+        component_id=UUID(bytes=component_id),
+        outcome=outcome,
+        reason=reason,
+        at=at,
+    )

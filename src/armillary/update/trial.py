@@ -1,0 +1,105 @@
+# SPDX-License-Identifier: Apache-2.0
+"""When a new set of images is kept and when it is taken back.
+
+Kept: every application of the set has been running without an exit for :data:`HEALTHY_S`, AND the service has
+accepted a check-in since the set started. Health alone could keep a set that cut the device off; contact alone
+could keep one that crashes a minute later.
+Taken back: the applications exited :data:`EXITS_ALLOWED` times in all, one could not be started, or the set was
+not healthy :data:`DEADLINE_S` after it started. A service that is down takes nothing back: without contact a
+healthy set stays on trial, and only the count of starts (``plan.TRIAL_STARTS``) limits it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+HEALTHY_S = 10.0  # longer than any application of ours takes to connect; short enough that a roll-out flows
+EXITS_ALLOWED = 3  # with the supervisor's back-off, three crashes show within about four seconds
+DEADLINE_S = 300.0  # applications that never all stay up together are not healthy
+
+
+@dataclass(frozen=True, slots=True)
+class TrialRules:
+    """The times and counts above, so that a test or a simulator can shorten them."""
+
+    healthy_s: float = HEALTHY_S
+    exits_allowed: int = EXITS_ALLOWED
+    deadline_s: float = DEADLINE_S
+
+
+@dataclass(frozen=True, slots=True)
+class ApplicationHealth:
+    """What the supervisor saw of one application of the set.
+
+    Attributes:
+        name: For the reason text.
+        running_since: When its present run started (monotonic seconds), or None when it does not run.
+        exits: How often it ended since the trial began.
+        start_failure: Why it could not be started, or None.
+    """
+
+    name: str
+    running_since: float | None
+    exits: int
+    start_failure: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Wait:
+    """Undecided; look again in ``seconds`` (or at the next exit or check-in)."""
+
+    seconds: float
+    needs_contact: bool = False  # healthy: only an accepted check-in is missing
+
+
+@dataclass(frozen=True, slots=True)
+class Keep:
+    """Confirm the set."""
+
+
+@dataclass(frozen=True, slots=True)
+class TakeBack:
+    """Revert to the previous set."""
+
+    reason: str
+
+
+def judge(
+    applications: Sequence[ApplicationHealth],
+    *,
+    started: float,
+    contact: float | None,
+    now: float,
+    rules: TrialRules,
+) -> Wait | Keep | TakeBack:
+    """Decide about the set on trial.
+
+    Args:
+        applications: The applications of the set that should run; may be empty (board configuration only).
+        started: When the set was started, monotonic seconds.
+        contact: When the service last accepted a check-in, monotonic seconds, or None.
+        now: Monotonic seconds.
+        rules: Times and counts.
+    """
+    for application in applications:
+        if application.start_failure is not None:
+            return TakeBack(f"{application.name} could not be started: {application.start_failure}")
+    exits = sum(application.exits for application in applications)
+    if exits >= rules.exits_allowed:
+        names = ", ".join(application.name for application in applications if application.exits)
+        return TakeBack(f"{names} ended {exits} times within {now - started:.0f} s of the update")
+    healthy_at = started
+    for application in applications:
+        if application.running_since is None:
+            healthy_at = float("inf")
+        else:
+            healthy_at = max(healthy_at, application.running_since + rules.healthy_s)
+    if now >= healthy_at:
+        if contact is not None and contact >= started:
+            return Keep()
+        return Wait(rules.healthy_s, needs_contact=True)
+    remaining = started + rules.deadline_s - now
+    if remaining <= 0:
+        return TakeBack(f"not healthy within {rules.deadline_s:.0f} s of the update")
+    return Wait(min(max(healthy_at - now, 0.0), remaining))

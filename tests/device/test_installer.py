@@ -1,0 +1,269 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The installer on flash that loses power at every single operation, and twice."""
+
+from __future__ import annotations
+
+import hashlib
+import uuid
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+
+from armillary.device.installer import RECORD_REGIONS, Installer
+from armillary.errors import InstallError, WireError
+from armillary.update.plan import TRIAL_STARTS, plan_install
+from armillary.update.transaction import InstallState
+from armillary.wire.checkin import Offer, OfferedImage
+
+COMPONENTS = [uuid.UUID(int=i) for i in (1, 2, 3)]
+NOW = 1_800_000_000
+
+
+def package(component: int, version: int) -> bytes:
+    return f"component {component} version {version} ".encode() * 20
+
+
+def offer(number: int, *versions: tuple[int, int]) -> Offer:
+    """An offer of (component index, version) pairs; deployment id from ``number``."""
+    images = tuple(
+        OfferedImage(
+            component_id=COMPONENTS[c],
+            image_id=uuid.UUID(int=1000 * (c + 1) + v),
+            image_type=10,
+            name=f"app{c}",
+            size=len(package(c, v)),
+            sha256=hashlib.sha256(package(c, v)).digest(),
+        )
+        for c, v in versions
+    )
+    return Offer(offer_id=uuid.UUID(int=number << 8), deployment_id=uuid.UUID(int=number), images=images)
+
+
+STORE = {uuid.UUID(int=1000 * (c + 1) + v): package(c, v) for c in range(3) for v in range(5)}
+OLD = offer(1, (0, 1), (1, 1))
+NEW = offer(2, (0, 2), (2, 1))  # changes one, removes one, adds one
+
+
+def install(installer: Installer, wanted: Offer) -> None:
+    """One round of what the device process does with an offer."""
+    if installer.state in (InstallState.CONFIRMED, InstallState.REVERTED):
+        installer.acknowledge(installer.record.outcomes)
+    plan = plan_install(installer.record, wanted)
+    if plan is not None:
+        installer.stage(plan, STORE)
+        installer.switch(plan)
+
+
+def running(installer: Installer) -> frozenset[tuple[uuid.UUID, bytes]]:
+    """What would be started: component and the bytes that are really in flash."""
+    return frozenset((image.component_id, installer.package(image)) for image in installer.record.active)
+
+
+def expected(wanted: Offer) -> frozenset[tuple[uuid.UUID, bytes]]:
+    return frozenset((image.component_id, STORE[image.image_id]) for image in wanted.images)
+
+
+def with_old_set(flash_type: Any) -> dict[str, bytes]:
+    flash = flash_type()
+    installer = Installer(flash, lambda: NOW)
+    installer.start()
+    install(installer, OLD)
+    installer.confirm()
+    installer.acknowledge(installer.record.outcomes)
+    assert running(installer) == expected(OLD)
+    return flash.durable
+
+
+def settle(installer: Installer, *, healthy: bool) -> None:
+    if installer.record.trial is not None:
+        installer.confirm() if healthy else installer.revert("crashed")
+    installer.acknowledge(installer.record.outcomes)
+
+
+@pytest.mark.parametrize("healthy", [True, False])
+def test_power_cut_at_every_operation_leaves_old_or_new_and_converges(
+    cut_flash: Any, power_cut: Any, healthy: bool
+) -> None:
+    start = with_old_set(cut_flash)
+
+    def update(flash: Any) -> Installer:
+        installer = Installer(flash, lambda: NOW)
+        installer.start()
+        install(installer, NEW)
+        settle(installer, healthy=healthy)
+        return installer
+
+    total_flash = cut_flash(start)
+    update(total_flash)
+    total = total_flash.operations
+    assert total > 20
+    cuts = 0
+    for cut_at in range(1, total + 1):
+        for seed in range(6):
+            flash = cut_flash(start, cut_at=cut_at, seed=seed)
+            with pytest.raises(power_cut):
+                update(flash)
+            cuts += 1
+            again = cut_flash(flash.durable)
+            restarted = Installer(again, lambda: NOW)
+            assert restarted.start() == (), "no image that a record names may be damaged"
+            assert running(restarted) in (expected(OLD), expected(NEW))
+            install(restarted, NEW)
+            settle(restarted, healthy=healthy)
+            assert running(restarted) == (expected(NEW) if healthy else expected(OLD))
+            assert set(again.regions("applications/")) == {i.region for i in restarted.record.active}
+    assert cuts == total * 6
+
+
+def test_second_cut_during_recovery_changes_nothing(cut_flash: Any, power_cut: Any) -> None:
+    start = with_old_set(cut_flash)
+
+    def update(flash: Any) -> None:
+        installer = Installer(flash, lambda: NOW)
+        installer.start()
+        install(installer, NEW)
+        settle(installer, healthy=True)
+
+    whole = cut_flash(start)
+    update(whole)
+    for first in range(1, whole.operations + 1):
+        once = cut_flash(start, cut_at=first, seed=first)
+        with pytest.raises(power_cut):
+            update(once)
+        second = 1
+        while True:
+            twice = cut_flash(once.durable, cut_at=second, seed=second)
+            try:
+                update(twice)
+            except power_cut:
+                last = Installer(cut_flash(twice.durable), lambda: NOW)
+                assert last.start() == ()
+                assert running(last) in (expected(OLD), expected(NEW))
+                second += 3
+                continue
+            break
+        assert second > 3
+
+
+def test_trial_is_taken_back_after_too_many_starts(cut_flash: Any) -> None:
+    durable = with_old_set(cut_flash)
+    flash = cut_flash(durable)
+    installer = Installer(flash, lambda: NOW)
+    installer.start()
+    install(installer, NEW)
+    for _ in range(TRIAL_STARTS):
+        installer = Installer(cut_flash(flash.durable), lambda: NOW)
+        flash = installer._flash
+        installer.start()
+        assert installer.state is InstallState.TRIAL
+        assert running(installer) == expected(NEW)
+    installer = Installer(flash, lambda: NOW)
+    installer.start()
+    assert installer.state is InstallState.REVERTED
+    assert running(installer) == expected(OLD)
+    assert {o.outcome for o in installer.record.outcomes} == {"reverted"}
+    assert plan_install(installer.record, NEW) is None, "a deployment that failed here is not tried again"
+    assert plan_install(installer.record, offer(9, (0, 2), (2, 1))) is not None, "a new deployment is"
+
+
+def test_wrong_bytes_are_not_staged(cut_flash: Any) -> None:
+    flash = cut_flash(with_old_set(cut_flash))
+    installer = Installer(flash, lambda: NOW)
+    installer.start()
+    plan = plan_install(installer.record, NEW)
+    with pytest.raises(InstallError, match="not the package that was offered"):
+        installer.stage(plan, dict.fromkeys(STORE, b"other"))
+    assert installer.state is InstallState.IDLE
+    assert running(installer) == expected(OLD)
+
+
+def test_flash_that_lies_is_found_by_reading_back(cut_flash: Any) -> None:
+    class Lying(cut_flash):
+        def write(self, region: str, data: bytes) -> None:
+            super().write(region, data[:-1] + b"?" if region.startswith("applications/") else data)
+
+    flash = Lying(with_old_set(cut_flash))
+    installer = Installer(flash, lambda: NOW)
+    installer.start()
+    plan = plan_install(installer.record, NEW)
+    with pytest.raises(InstallError, match="no longer holds"):
+        installer.stage(plan, STORE)
+    assert running(installer) == expected(OLD)
+
+
+def test_damaged_active_image_is_dropped_and_fetched_again(cut_flash: Any) -> None:
+    flash = cut_flash(with_old_set(cut_flash))
+    region = f"applications/{COMPONENTS[0]}/a"
+    assert region in flash.durable
+    flash.durable[region] = b"rot" + flash.durable[region][3:]
+    installer = Installer(flash, lambda: NOW)
+    dropped = installer.start()
+    assert [image.component_id for image in dropped] == [COMPONENTS[0]]
+    install(installer, OLD)
+    settle(installer, healthy=True)
+    assert running(installer) == expected(OLD)
+
+
+def test_damaged_trial_image_takes_the_whole_set_back(cut_flash: Any) -> None:
+    flash = cut_flash(with_old_set(cut_flash))
+    installer = Installer(flash, lambda: NOW)
+    installer.start()
+    install(installer, NEW)
+    new_image = installer.record.image_of(COMPONENTS[2])
+    flash.durable[new_image.region] = b"rot"
+    restarted = Installer(flash, lambda: NOW)
+    restarted.start()
+    assert running(restarted) == expected(OLD)
+    assert "damaged in flash" in restarted.record.outcomes[-1].reason
+
+
+def test_both_record_copies_damaged_is_an_error_not_an_empty_device(cut_flash: Any) -> None:
+    durable = with_old_set(cut_flash)
+    for region in RECORD_REGIONS:
+        durable[region] = durable[region][:-1] + bytes([durable[region][-1] ^ 1])
+    with pytest.raises(WireError, match="CRC-32"):
+        Installer(cut_flash(durable), lambda: NOW)
+
+
+def test_removing_everything_needs_no_trial(cut_flash: Any) -> None:
+    flash = cut_flash(with_old_set(cut_flash))
+    installer = Installer(flash, lambda: NOW)
+    installer.start()
+    install(installer, offer(3))
+    assert installer.state is InstallState.CONFIRMED
+    assert running(installer) == frozenset()
+    assert flash.regions("applications/") == ()
+    assert {o.reason for o in installer.record.outcomes} == {"removed"}
+
+
+def test_refused_offer_is_reported_once_and_not_tried_again(cut_flash: Any) -> None:
+    flash = cut_flash(with_old_set(cut_flash))
+    installer = Installer(flash, lambda: NOW)
+    installer.start()
+    installer.refuse(plan_install(installer.record, NEW), "not signed by a trusted key")
+    assert installer.state is InstallState.IDLE
+    assert plan_install(installer.record, NEW) is None
+    restarted = Installer(flash, lambda: NOW)
+    restarted.start()
+    sent = restarted.record.outcomes
+    assert {o.outcome for o in sent} == {"failed"}
+    restarted.acknowledge(sent)
+    assert Installer(flash, lambda: NOW).record.outcomes == ()
+
+
+def chain(versions: int) -> Iterator[Offer]:
+    for version in range(1, versions):
+        yield offer(10 + version, (0, version))
+
+
+def test_many_updates_in_a_row_alternate_slots(cut_flash: Any) -> None:
+    flash = cut_flash()
+    installer = Installer(flash, lambda: NOW)
+    installer.start()
+    slots = []
+    for wanted in chain(5):
+        install(installer, wanted)
+        settle(installer, healthy=True)
+        slots.append(installer.record.active[0].slot)
+    assert slots == ["a", "b", "a", "b"]

@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import dataclasses
+import itertools
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -46,7 +47,7 @@ class RolloutPolicy:
         if (
             not 1 <= len(steps) <= MAX_COHORTS
             or steps[-1] != 100
-            or any(b <= a for a, b in zip(steps, steps[1:], strict=False))
+            or any(b <= a for a, b in itertools.pairwise(steps))
             or steps[0] < 1
         ):
             raise InvalidArgumentError(

@@ -10,13 +10,11 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Generic, TypeVar
+from typing import Generic, TypeVar
 from uuid import UUID
 
 from armillary.rollout.policy import RolloutPolicy
-
-if TYPE_CHECKING:
-    from armillary.wire.checkin import AppraisalStep, InstalledImage
+from armillary.wire.checkin import AppraisalStep, InstalledImage
 
 T = TypeVar("T")
 

@@ -1,0 +1,86 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Certificates the authority made, except the 24-hour ones, which are part of their check-in's row."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+from uuid import UUID
+
+from sqlalchemy import Connection, Row, insert, select
+
+from armillary.engines.records import schema
+
+_table = schema.certificate
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CertificateRecord:
+    """One recorded certificate.
+
+    Attributes:
+        serial: Upper-case hex.
+        kind: ``root``, ``silicon``, ``catalog``, ``os-signing``, ``image-signing``, ``server`` or ``identity``.
+        subject: RFC 4514 text; for ``identity`` the device id; for ``silicon`` the chip maker.
+        thumbprint: SHA-1 of the DER, upper-case hex.
+    """
+
+    serial: str
+    kind: str
+    catalog_id: UUID | None
+    subject: str
+    thumbprint: str
+    not_before: int
+    not_after: int
+    revoked_at: int | None
+    der: bytes
+    issued_at: int
+
+
+def add(connection: Connection, record: CertificateRecord) -> None:
+    """Record a certificate before it is handed out."""
+    connection.execute(
+        insert(_table).values(
+            serial=record.serial,
+            kind=record.kind,
+            catalog_id=record.catalog_id,
+            subject=record.subject,
+            thumbprint=record.thumbprint,
+            not_before=record.not_before,
+            not_after=record.not_after,
+            revoked_at=record.revoked_at,
+            der=record.der,
+            issued_at=record.issued_at,
+        )
+    )
+
+
+def of_kind(connection: Connection, kind: str) -> tuple[CertificateRecord, ...]:
+    """All of a kind, oldest first."""
+    query = select(_table).where(_table.c.kind == kind).order_by(_table.c.issued_at, _table.c.serial)
+    return tuple(_record(row) for row in connection.execute(query))
+
+
+def of_catalog(connection: Connection, catalog_id: UUID) -> tuple[CertificateRecord, ...]:
+    """A catalog's CA certificates, oldest first."""
+    query = (
+        select(_table)
+        .where(_table.c.catalog_id == catalog_id, _table.c.kind == "catalog")
+        .order_by(_table.c.issued_at, _table.c.serial)
+    )
+    return tuple(_record(row) for row in connection.execute(query))
+
+
+def _record(row: Row[Any]) -> CertificateRecord:
+    return CertificateRecord(
+        serial=row.serial,
+        kind=row.kind,
+        catalog_id=row.catalog_id,
+        subject=row.subject,
+        thumbprint=row.thumbprint,
+        not_before=row.not_before,
+        not_after=row.not_after,
+        revoked_at=row.revoked_at,
+        der=bytes(row.der),
+        issued_at=row.issued_at,
+    )

@@ -1,0 +1,283 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Check-ins: the batch that is written before the devices get their certificates, and how they are read back.
+
+A batch is one INSERT and one UPDATE for all its check-ins, with positional parameters; what differs between two
+check-ins of a healthy device is little, so the long parts (appraisal steps, installed applications, enforcement)
+are written only when they changed.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from hashlib import sha256
+from typing import Any
+from uuid import UUID
+
+from sqlalchemy import Connection, Engine, Row, bindparam, delete, insert, select, update
+
+from armillary.engines.records import dialect, schema
+from armillary.engines.records.device_rows import BootDetails
+from armillary.engines.records.rows import CheckIn, Page
+from armillary.wire.checkin import AppraisalStep
+from armillary.wire.error_report import ErrorReport
+
+# Distinct lists of appraisal steps remembered; healthy devices share a handful.
+MAX_KNOWN_STEPS = 4096
+
+
+@dataclass(frozen=True, slots=True)
+class OutcomeWrite:
+    """One reported update outcome."""
+
+    offer_id: UUID
+    deployment_id: UUID | None
+    image_id: UUID
+    component_id: UUID
+    outcome: str
+    reason: str
+    at: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CheckInWrite:
+    """Everything one accepted check-in leaves behind, in one transaction.
+
+    Attributes:
+        device_number: Row number of the device.
+        steps: The appraisal steps; equal lists are stored once.
+        installed: JSON text of the installed images, or None when it is what the records hold already.
+        details: What is written once per boot, or None when unchanged.
+        challenge_id: Identity of the spent challenge; the database refuses it a second time.
+    """
+
+    device_number: int
+    at: int
+    verdict: str
+    steps: tuple[AppraisalStep, ...]
+    boot_count: int
+    os_version: str
+    certificate_serial: str
+    certificate_not_after: int
+    purpose: str
+    offer_id: UUID | None
+    deployment_id: UUID | None
+    challenge_id: bytes
+    challenge_expires_at: int
+    installed: str | None = None
+    details: BootDetails | None = None
+    outcomes: tuple[OutcomeWrite, ...] = ()
+    error_reports: tuple[ErrorReport, ...] = field(default=())
+
+
+_CHECK_IN = (
+    "device_number",
+    "at",
+    "verdict",
+    "steps_id",
+    "boot_count",
+    "os_version",
+    "certificate_serial",
+    "certificate_not_after",
+    "purpose",
+    "offer_id",
+    "deployment_id",
+    "challenge_id",
+    "challenge_expires_at",
+)
+_STATUS = (
+    "verdict",
+    "checked_in_at",
+    "boot_count",
+    "os_version",
+    "certificate_serial",
+    "certificate_not_after",
+    "offered_deployment_id",
+)
+
+
+class CheckInStatements:
+    """The compiled statements of the check-in path and the step lists already stored; for the writer thread only."""
+
+    def __init__(self, engine: Engine) -> None:
+        self._insert = dialect.positional(
+            insert(schema.check_in).values({name: bindparam(name) for name in _CHECK_IN}), engine, _CHECK_IN
+        )
+        self._update = dialect.positional(
+            update(schema.device_status)
+            .where(schema.device_status.c.device_number == bindparam("number"))
+            .values({name: bindparam(name) for name in _STATUS}),
+            engine,
+            (*_STATUS, "number"),
+        )
+        self._steps: dict[tuple[AppraisalStep, ...], int] = {}
+
+    def execute(self, connection: Connection, writes: Sequence[CheckInWrite]) -> None:
+        """Write a batch.
+
+        Raises:
+            IntegrityError: one of the challenges was spent before; the caller rolls back.
+        """
+        steps_of = self._steps.get
+        rows = [
+            (
+                w.device_number,
+                w.at,
+                w.verdict,
+                steps_of(w.steps) or self._store_steps(connection, w.steps),
+                w.boot_count,
+                w.os_version,
+                w.certificate_serial,
+                w.certificate_not_after,
+                w.purpose,
+                None if w.offer_id is None else w.offer_id.hex,
+                None if w.deployment_id is None else w.deployment_id.hex,
+                w.challenge_id,
+                w.challenge_expires_at,
+            )
+            for w in writes
+        ]
+        connection.exec_driver_sql(self._insert, rows)
+        connection.exec_driver_sql(self._update, [(r[2], r[1], r[4], r[5], r[6], r[7], r[10], r[0]) for r in rows])
+        for write in writes:
+            if write.installed is not None or write.details is not None or write.outcomes or write.error_reports:
+                _write_rest(connection, write)
+
+    def forget(self) -> None:
+        """Forget which step lists are stored: the transaction that stored some was rolled back."""
+        self._steps.clear()
+
+    def _store_steps(self, connection: Connection, steps: tuple[AppraisalStep, ...]) -> int:
+        document = json.dumps([[s.number, s.name, s.prevents, s.result, s.detail] for s in steps])
+        digest = sha256(document.encode()).digest()
+        table = schema.appraisal_steps
+        dialect.insert_new(connection, table, [{"digest": digest, "document": document}])
+        steps_id = connection.execute(select(table.c.steps_id).where(table.c.digest == digest)).scalar_one()
+        if len(self._steps) >= MAX_KNOWN_STEPS:
+            self._steps.clear()
+        self._steps[steps] = int(steps_id)
+        return int(steps_id)
+
+
+def _write_rest(connection: Connection, write: CheckInWrite) -> None:
+    status: dict[str, Any] = {}
+    if write.installed is not None:
+        status["installed"] = write.installed
+    if write.details is not None:
+        status["sandbox"] = write.details.sandbox
+        status["enforcement"] = write.details.enforcement
+        status["endorsement"] = write.details.endorsement
+        status["security_versions"] = write.details.security_versions
+    if write.outcomes:
+        status["updated_at"] = write.at
+    if status:
+        table = schema.device_status
+        connection.execute(update(table).where(table.c.device_number == write.device_number).values(status))
+    dialect.insert_new(
+        connection,
+        schema.outcome,
+        [
+            {
+                "device_number": write.device_number,
+                "offer_id": one.offer_id,
+                "deployment_id": one.deployment_id,
+                "image_id": one.image_id,
+                "component_id": one.component_id,
+                "outcome": one.outcome,
+                "reason": one.reason,
+                "at": one.at,
+                "received_at": write.at,
+            }
+            for one in write.outcomes
+        ],
+    )
+    dialect.insert_new(
+        connection,
+        schema.error_report,
+        [
+            {
+                "device_number": write.device_number,
+                "boot_count": one.boot_count,
+                "sequence": one.sequence,
+                "event_category": one.event_category,
+                "event_class": one.event_class,
+                "event_type": one.event_type,
+                "description": one.description,
+                "component_id": one.component_id,
+                "image_id": one.image_id,
+                "count": one.count,
+                "start_at": one.start,
+                "end_at": one.end,
+                "received_at": write.at,
+            }
+            for one in write.error_reports
+        ],
+    )
+
+
+def spent_challenges(connection: Connection, device_number: int, *, now: int) -> dict[bytes, int]:
+    """Challenges this device has spent that have not expired: id to expiry."""
+    table = schema.check_in
+    rows = connection.execute(
+        select(table.c.challenge_id, table.c.challenge_expires_at)
+        .where(table.c.device_number == device_number, table.c.challenge_expires_at >= now)
+        .order_by(table.c.number.desc())
+    )
+    return {bytes(row.challenge_id): row.challenge_expires_at for row in rows}
+
+
+def list_of_device(connection: Connection, device_id: str, *, limit: int, before: int | None) -> Page[CheckIn]:
+    """A device's check-ins, newest first."""
+    table, steps = schema.check_in, schema.appraisal_steps
+    query = (
+        select(table, steps.c.document, schema.device.c.device_id)
+        .join(steps, steps.c.steps_id == table.c.steps_id)
+        .join(schema.device, schema.device.c.number == table.c.device_number)
+        .where(schema.device.c.device_id == device_id)
+        .order_by(table.c.number.desc())
+        .limit(limit + 1)
+    )
+    if before is not None:
+        query = query.where(table.c.number < before)
+    rows = connection.execute(query).all()
+    items = tuple(_check_in(row) for row in rows[:limit])
+    return Page(items, str(items[-1].number) if len(rows) > limit else None)
+
+
+def since(connection: Connection, number: int, *, limit: int) -> list[CheckIn]:
+    """Check-ins after row ``number``, oldest first."""
+    table, steps = schema.check_in, schema.appraisal_steps
+    query = (
+        select(table, steps.c.document, schema.device.c.device_id)
+        .join(steps, steps.c.steps_id == table.c.steps_id)
+        .join(schema.device, schema.device.c.number == table.c.device_number)
+        .where(table.c.number > number)
+        .order_by(table.c.number)
+        .limit(limit)
+    )
+    return [_check_in(row) for row in connection.execute(query)]
+
+
+def prune(connection: Connection, *, before: int, now: int) -> int:
+    """Delete check-ins older than ``before`` whose challenge has expired; returns how many."""
+    table = schema.check_in
+    statement = delete(table).where(table.c.at < before, table.c.challenge_expires_at < now)
+    return connection.execute(statement).rowcount
+
+
+def _check_in(row: Row[Any]) -> CheckIn:
+    return CheckIn(
+        number=row.number,
+        device_id=row.device_id,
+        at=row.at,
+        verdict=row.verdict,
+        steps=tuple(AppraisalStep(*step) for step in json.loads(row.document)),
+        boot_count=row.boot_count,
+        os_version=row.os_version,
+        certificate_serial=row.certificate_serial,
+        certificate_not_after=row.certificate_not_after,
+        purpose=row.purpose,
+        offer_id=row.offer_id,
+        deployment_id=row.deployment_id,
+    )

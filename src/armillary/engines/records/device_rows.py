@@ -1,0 +1,344 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Devices: enrolment, ownership, and the status their check-ins left; lists and the fleet in numbers."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+from uuid import UUID
+
+from sqlalchemy import ColumnElement, Connection, Row, Select, and_, case, func, insert, literal, select, update
+
+from armillary.engines.records import dialect, schema
+from armillary.engines.records.rows import HEALTHS, Device, DeviceFilter, FleetSummary, Page
+from armillary.wire.checkin import InstalledImage
+from armillary.wire.finding import SEVERITIES
+
+_device, _status = schema.device, schema.device_status
+_catalog, _product, _group = schema.catalog, schema.product, schema.device_group
+
+
+@dataclass(frozen=True, slots=True)
+class BootDetails:
+    """What differs between two boots of a device, and so is written once per boot.
+
+    Attributes:
+        enforcement: JSON text of (mechanism, state) pairs.
+        endorsement: SHA-256 of the boot's endorsement, empty before the first attested check-in.
+        security_versions: JSON text, image type to the highest version ever attested.
+    """
+
+    sandbox: str
+    enforcement: str
+    endorsement: bytes
+    security_versions: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Enrolled:
+    """What the verifier needs of a device, in one read.
+
+    Attributes:
+        installed: JSON text as stored.
+        details: As stored at the last attested check-in.
+    """
+
+    number: int
+    device_id: str
+    chip: str
+    trust_tier: str
+    manufacturing_state: str
+    catalog_id: UUID | None
+    group_id: UUID | None
+    update_policy: str | None
+    revoked: bool
+    boot_count: int
+    installed: str
+    details: BootDetails
+
+
+def installed_text(installed: Sequence[InstalledImage]) -> str:
+    """The JSON text that ``device_status.installed`` holds."""
+    return json.dumps(
+        [[str(i.component_id), str(i.image_id), i.image_type, i.name, i.state] for i in installed],
+        separators=(",", ":"),
+    )
+
+
+def enforcement_text(enforcement: Sequence[tuple[str, str]]) -> str:
+    """The JSON text that ``device_status.enforcement`` holds."""
+    return json.dumps([list(pair) for pair in enforcement], separators=(",", ":"))
+
+
+def installed_from(document: str) -> tuple[InstalledImage, ...]:
+    """The images in a stored JSON text."""
+    return tuple(
+        InstalledImage(
+            component_id=UUID(component), image_id=UUID(image), image_type=image_type, name=name, state=state
+        )
+        for component, image, image_type, name, state in json.loads(document)
+    )
+
+
+def enrol(
+    connection: Connection,
+    *,
+    device_id: str,
+    chip: str,
+    chip_sku: str,
+    trust_tier: str,
+    manufacturing_state: str,
+    now: int,
+) -> int:
+    """Record a manufactured device; returns its row number."""
+    key = connection.execute(
+        insert(_device).values(
+            device_id=device_id,
+            chip=chip,
+            chip_sku=chip_sku,
+            trust_tier=trust_tier,
+            manufacturing_state=manufacturing_state,
+            enrolled_at=now,
+            revoked_reason="",
+        )
+    ).inserted_primary_key
+    if key is None:
+        raise AssertionError("an insert gave no row number")
+    number = int(key[0])
+    connection.execute(
+        insert(_status).values(
+            device_number=number,
+            refusal="",
+            boot_count=0,
+            endorsement=b"",
+            security_versions="{}",
+            os_version="",
+            sandbox="",
+            installed="[]",
+            enforcement="[]",
+            certificate_serial="",
+        )
+    )
+    return number
+
+
+def enrolled(connection: Connection, device_id: str) -> Enrolled | None:
+    """What the verifier needs, or None for a device that was never manufactured here."""
+    row = connection.execute(
+        select(_device, _status, _group.c.update_policy)
+        .join(_status, _status.c.device_number == _device.c.number)
+        .join(_group, _group.c.group_id == _device.c.group_id, isouter=True)
+        .where(_device.c.device_id == device_id)
+    ).first()
+    if row is None:
+        return None
+    return Enrolled(
+        number=row.number,
+        device_id=row.device_id,
+        chip=row.chip,
+        trust_tier=row.trust_tier,
+        manufacturing_state=row.manufacturing_state,
+        catalog_id=row.catalog_id,
+        group_id=row.group_id,
+        update_policy=row.update_policy,
+        revoked=row.revoked_at is not None,
+        boot_count=row.boot_count,
+        installed=row.installed,
+        details=BootDetails(row.sandbox, row.enforcement, bytes(row.endorsement), row.security_versions),
+    )
+
+
+def one(connection: Connection, device_id: str, *, now: int, silent_after_s: int) -> Device | None:
+    """A device."""
+    row = connection.execute(_devices(now, silent_after_s).where(_device.c.device_id == device_id)).first()
+    return None if row is None else _as_device(row)
+
+
+def page(
+    connection: Connection, chosen: DeviceFilter, *, limit: int, after: str | None, now: int, silent_after_s: int
+) -> Page[Device]:
+    """Devices by id, after the id ``after``."""
+    query = _devices(now, silent_after_s).where(*_conditions(chosen, now, silent_after_s))
+    if after is not None:
+        query = query.where(_device.c.device_id > after)
+    rows = connection.execute(query.order_by(_device.c.device_id).limit(limit + 1)).all()
+    items = tuple(_as_device(row) for row in rows[:limit])
+    return Page(items, items[-1].device_id if len(rows) > limit else None)
+
+
+def count(connection: Connection, chosen: DeviceFilter, *, now: int, silent_after_s: int) -> int:
+    """How many devices a filter chooses."""
+    query = _joined(select(func.count())).where(*_conditions(chosen, now, silent_after_s))
+    return int(connection.execute(query).scalar_one())
+
+
+def ids_of_group(connection: Connection, group_id: UUID) -> tuple[str, ...]:
+    """Ids of the devices of a group that are not revoked."""
+    query = select(_device.c.device_id).where(_device.c.group_id == group_id, _device.c.revoked_at.is_(None))
+    return tuple(row.device_id for row in connection.execute(query.order_by(_device.c.device_id)))
+
+
+def claim(connection: Connection, device_id: str, *, catalog_id: UUID, group_id: UUID, now: int) -> None:
+    """Give a device to a catalog."""
+    connection.execute(
+        update(_device)
+        .where(_device.c.device_id == device_id)
+        .values(catalog_id=catalog_id, group_id=group_id, claimed_at=now)
+    )
+
+
+def change(connection: Connection, device_id: str, values: Mapping[str, object]) -> None:
+    """Set columns of a device: group_id, revoked_at, revoked_reason, manufacturing_state."""
+    connection.execute(update(_device).where(_device.c.device_id == device_id).values(dict(values)))
+
+
+def summary(connection: Connection, catalog_id: UUID | None, *, now: int, silent_after_s: int) -> FleetSummary:
+    """The fleet in numbers, of one catalog or of all."""
+    mine: list[ColumnElement[bool]] = [] if catalog_id is None else [_device.c.catalog_id == catalog_id]
+    health = _health(now, silent_after_s).label("health")
+    query = (
+        select(health, _device.c.trust_tier, _status.c.os_version, func.count().label("devices"))
+        .join(_status, _status.c.device_number == _device.c.number)
+        .where(*mine)
+        .group_by(health, _device.c.trust_tier, _status.c.os_version)
+    )
+    by_health = dict.fromkeys(HEALTHS, 0)
+    tiers: dict[str, int] = {}
+    versions: dict[str, int] = {}
+    for row in connection.execute(query):
+        by_health[row.health] += row.devices
+        tiers[row.trust_tier] = tiers.get(row.trust_tier, 0) + row.devices
+        versions[row.os_version] = versions.get(row.os_version, 0) + row.devices
+    findings = dict.fromkeys(SEVERITIES, 0)
+    table = schema.finding
+    asked = select(table.c.severity, func.count().label("findings")).where(table.c.status != "closed")
+    if catalog_id is not None:
+        asked = asked.where(table.c.catalog_id == catalog_id)
+    for row in connection.execute(asked.group_by(table.c.severity)):
+        findings[row.severity] = row.findings
+    unclaimed = 0
+    if catalog_id is None:
+        unclaimed = connection.execute(
+            select(func.count()).select_from(_device).where(_device.c.catalog_id.is_(None))
+        ).scalar_one()
+    return FleetSummary(
+        devices=sum(by_health.values()),
+        health=by_health,
+        tiers=tiers,
+        os_versions=versions,
+        open_findings=findings,
+        unclaimed=unclaimed,
+    )
+
+
+def silent(connection: Connection, *, now: int, silent_after_s: int, limit: int) -> list[Device]:
+    """Claimed devices that should have checked in and did not, longest silent first."""
+    query = (
+        _devices(now, silent_after_s)
+        .where(_health(now, silent_after_s) == "silent", _device.c.catalog_id.is_not(None))
+        .order_by(_status.c.checked_in_at)
+        .limit(limit)
+    )
+    return [_as_device(row) for row in connection.execute(query)]
+
+
+def refused(connection: Connection, *, device_id: str, code: str, message: str, at: int) -> None:
+    """Record a refused request: one row per device, code and minute, and the device's own status if it is known."""
+    table = schema.refusal
+    key = {"device_id": device_id, "code": code, "minute": at // 60}
+    if not dialect.insert_new(connection, table, [{**key, "at": at, "message": message, "count": 1}]):
+        here = and_(*(table.c[name] == value for name, value in key.items()))
+        connection.execute(update(table).where(here).values(count=table.c.count + 1, at=at))
+    known = select(_device.c.number).where(_device.c.device_id == device_id).scalar_subquery()
+    connection.execute(update(_status).where(_status.c.device_number == known).values(refused_at=at, refusal=code))
+
+
+def _health(now: int, silent_after_s: int) -> ColumnElement[str]:
+    """The word for how a device is doing; the order of the rows is the order of importance."""
+    seen, refusal = _status.c.checked_in_at, _status.c.refused_at
+    return case(
+        (_device.c.revoked_at.is_not(None), literal("revoked")),
+        (and_(refusal.is_not(None), seen.is_(None)), literal("refused")),
+        (refusal > seen, literal("refused")),
+        (seen.is_(None), literal("never")),
+        (seen < now - silent_after_s, literal("silent")),
+        else_=_status.c.verdict,
+    )
+
+
+def _joined(query: Select[Any]) -> Select[Any]:
+    return (
+        query.select_from(_device)
+        .join(_status, _status.c.device_number == _device.c.number)
+        .join(_group, _group.c.group_id == _device.c.group_id, isouter=True)
+        .join(_product, _product.c.product_id == _group.c.product_id, isouter=True)
+        .join(_catalog, _catalog.c.catalog_id == _device.c.catalog_id, isouter=True)
+    )
+
+
+def _devices(now: int, silent_after_s: int) -> Select[Any]:
+    return _joined(
+        select(
+            _device,
+            _status,
+            _health(now, silent_after_s).label("health"),
+            _catalog.c.name.label("catalog"),
+            _product.c.name.label("product"),
+            _group.c.name.label("group"),
+        )
+    )
+
+
+def _conditions(chosen: DeviceFilter, now: int, silent_after_s: int) -> list[ColumnElement[bool]]:
+    found: list[ColumnElement[bool]] = []
+    for column, name in ((_catalog, chosen.catalog), (_product, chosen.product), (_group, chosen.group)):
+        if name is not None:
+            found.append(column.c.name_key == name.lower())
+    if chosen.health is not None:
+        found.append(_health(now, silent_after_s) == chosen.health)
+    if chosen.chip is not None:
+        found.append(_device.c.chip == chosen.chip)
+    if chosen.device_id_prefix is not None:
+        # A range, not LIKE: it uses the index, and no character of the prefix is a wildcard.
+        prefix = chosen.device_id_prefix.lower()
+        found.append(and_(_device.c.device_id >= prefix, _device.c.device_id < prefix + "g"))
+    if chosen.image_id is not None:
+        found.append(_status.c.installed.contains(str(chosen.image_id), autoescape=True))
+    if chosen.claimed is not None:
+        found.append(_device.c.catalog_id.is_not(None) if chosen.claimed else _device.c.catalog_id.is_(None))
+    return found
+
+
+def _as_device(row: Row[Any]) -> Device:
+    return Device(
+        device_id=row.device_id,
+        chip=row.chip,
+        chip_sku=row.chip_sku,
+        trust_tier=row.trust_tier,
+        manufacturing_state=row.manufacturing_state,
+        enrolled_at=row.enrolled_at,
+        catalog_id=row.catalog_id,
+        catalog=row.catalog,
+        product=row.product,
+        group=row.group,
+        group_id=row.group_id,
+        claimed_at=row.claimed_at,
+        revoked_at=row.revoked_at,
+        revoked_reason=row.revoked_reason,
+        health=row.health,
+        verdict=row.verdict,
+        last_check_in_at=row.checked_in_at,
+        last_refused_at=row.refused_at,
+        last_refusal=row.refusal,
+        boot_count=row.boot_count,
+        os_version=row.os_version,
+        sandbox=row.sandbox,
+        installed=installed_from(row.installed),
+        enforcement=tuple((name, state) for name, state in json.loads(row.enforcement)),
+        certificate_serial=row.certificate_serial,
+        certificate_not_after=row.certificate_not_after,
+        offered_deployment_id=row.offered_deployment_id,
+        last_update_at=row.updated_at,
+    )

@@ -1,0 +1,95 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The one place that knows which database is underneath: connections, durability, "insert unless there".
+
+SQLite: WAL, so that readers never wait for the writer; ``synchronous=FULL``, so that a commit that was reported
+is on the disk; foreign keys on. Python's driver opens transactions by itself at moments of its own choosing, so it
+is told not to, and BEGIN is written here: IMMEDIATE for the writer, plain (a snapshot) for readers.
+"""
+
+from __future__ import annotations
+
+import sqlite3
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from sqlalchemy import Connection, Engine, Table, create_engine, event
+from sqlalchemy.dialects.postgresql import insert as postgresql_insert
+from sqlalchemy.dialects.sqlite import insert as sqlite_insert
+
+from armillary.errors import DataFolderError
+
+# Pages of 4 KiB that the write-ahead log may grow to before a commit copies them into the database file.
+WAL_CHECKPOINT_PAGES = 4000
+# Kibibytes of page cache of the writer and of each reader.
+WRITER_CACHE_KIB = 16_384
+READER_CACHE_KIB = 2_048
+# The only other connection that can hold a lock is a checkpoint of our own: a short wait is enough.
+BUSY_TIMEOUT_MS = 10_000
+# Readers at the same time: FastAPI's thread pool has 40 threads, but reads are short.
+READERS = 8
+
+
+def open_writer(database: Path) -> Engine:
+    """An engine whose one connection writes; every transaction takes the write lock at its beginning."""
+    engine = create_engine(f"sqlite:///{database}", pool_size=1, max_overflow=0, pool_reset_on_return=None)
+    _configure(engine, begin="BEGIN IMMEDIATE", cache_kib=WRITER_CACHE_KIB, query_only=False)
+    return engine
+
+
+def open_readers(database: Path) -> Engine:
+    """An engine whose connections can only read; every transaction sees one snapshot."""
+    engine = create_engine(f"sqlite:///{database}", pool_size=READERS, max_overflow=32)
+    _configure(engine, begin="BEGIN", cache_kib=READER_CACHE_KIB, query_only=True)
+    return engine
+
+
+def _configure(engine: Engine, *, begin: str, cache_kib: int, query_only: bool) -> None:
+    @event.listens_for(engine, "connect")
+    def connected(connection: sqlite3.Connection, _: object) -> None:
+        connection.isolation_level = None
+        mode = connection.execute("PRAGMA journal_mode=WAL").fetchone()
+        if mode[0] != "wal":
+            raise DataFolderError(
+                f"the database's file system does not support write-ahead logging (mode {mode[0]!r})",
+                remedy="Put the data folder on a local file system.",
+            )
+        for pragma in (
+            "synchronous=FULL",
+            "foreign_keys=ON",
+            f"busy_timeout={BUSY_TIMEOUT_MS}",
+            f"wal_autocheckpoint={WAL_CHECKPOINT_PAGES}",
+            f"cache_size=-{cache_kib}",
+            f"query_only={'ON' if query_only else 'OFF'}",
+        ):
+            connection.execute(f"PRAGMA {pragma}")
+
+    @event.listens_for(engine, "begin")
+    def begun(connection: Connection) -> None:
+        connection.exec_driver_sql(begin)
+
+
+def insert_new(connection: Connection, table: Table, rows: Sequence[Mapping[str, Any]]) -> int:
+    """Insert the rows that break no uniqueness rule; leave out those that are there already.
+
+    Returns:
+        How many were inserted.
+    """
+    if not rows:
+        return 0
+    insert = postgresql_insert if connection.dialect.name == "postgresql" else sqlite_insert
+    statement = insert(table).on_conflict_do_nothing()
+    return sum(connection.execute(statement, dict(row)).rowcount for row in rows)
+
+
+def positional(statement: Any, engine: Engine, columns: Sequence[str]) -> str:
+    """Driver text of a statement with its parameters in the order of ``columns``.
+
+    For the two statements of the check-in path, where a dictionary and a type conversion per value would cost
+    more than the statement itself.
+    """
+    compiled = statement.compile(dialect=engine.dialect, column_keys=list(columns))
+    order = compiled.positiontup or []
+    if list(order) != list(columns):
+        raise AssertionError(f"statement takes {order}, not {list(columns)}")
+    return str(compiled)

@@ -1,0 +1,216 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The data folder: what is in it, which version it is, and that only one service holds it.
+
+::
+
+    DATA/format        one line, "armillary-data 1"; written last at the first start, so that a folder without it
+                       is either empty or half made
+    DATA/lock          held with flock for the life of the process; the number of the holder is in it
+    DATA/records.db    the records (and -wal, -shm)
+    DATA/blobs/        image packages by SHA-256, immutable
+    DATA/keys/         private keys, 0700, files 0600
+    DATA/hub/          the hub's own files (not ours)
+    DATA/making        present while a first start is under way
+"""
+
+from __future__ import annotations
+
+import contextlib
+import errno
+import fcntl
+import os
+import shutil
+from dataclasses import dataclass
+from pathlib import Path
+from types import TracebackType
+from typing import Self
+
+from armillary.errors import DataFolderError, DataFolderInUseError
+
+FORMAT_NAME = "armillary-data"
+FORMAT_VERSION = 1  # 1 (2026-11): first
+
+# What a first start makes and what an interrupted first start may have left.
+_OWN = ("records.db", "records.db-wal", "records.db-shm", "records.db-journal", "blobs", "keys")
+
+
+@dataclass(slots=True)
+class DataFolder:
+    """An open, locked data folder.
+
+    Attributes:
+        path: The folder.
+        fresh: True while it is being made for the first time; :meth:`finish` ends that.
+    """
+
+    path: Path
+    fresh: bool
+    _lock: int
+
+    @classmethod
+    def open(cls, path: Path) -> DataFolder:
+        """Create the folder if needed, take its lock and check its version. Nothing is changed when this raises.
+
+        Raises:
+            DataFolderInUseError: another process holds it.
+            DataFolderError: not writable, made by another version, or holding files of something else.
+        """
+        path = path.absolute()
+        created = not path.exists()
+        try:
+            path.mkdir(mode=0o700, parents=True, exist_ok=True)
+            lock = os.open(path / "lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+        except OSError as error:
+            raise _not_writable(path, error) from error
+        try:
+            _take_lock(path, lock)
+            fresh = _is_fresh(path)
+            if fresh:
+                _begin(path)
+        except BaseException:
+            os.close(lock)
+            if created:
+                with contextlib.suppress(OSError):
+                    (path / "lock").unlink()
+                    path.rmdir()
+            raise
+        return cls(path, fresh, lock)
+
+    @property
+    def database(self) -> Path:
+        """The records' database file."""
+        return self.path / "records.db"
+
+    @property
+    def blobs(self) -> Path:
+        """Folder of image packages."""
+        return self.path / "blobs"
+
+    @property
+    def keys(self) -> Path:
+        """Folder of private keys."""
+        return self.path / "keys"
+
+    def finish(self) -> None:
+        """Declare the first start complete: from now on the folder is of this format."""
+        write_file(self.path / "format", f"{FORMAT_NAME} {FORMAT_VERSION}\n".encode(), mode=0o644)
+        (self.path / "making").unlink(missing_ok=True)
+        sync_folder(self.path)
+        self.fresh = False
+
+    def close(self) -> None:
+        """Release the lock."""
+        if self._lock >= 0:
+            os.close(self._lock)
+            self._lock = -1
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()
+
+
+def write_file(path: Path, content: bytes, *, mode: int) -> None:
+    """Write a file so that after a crash it is there whole or not at all.
+
+    Raises:
+        DataFolderError: the disk refuses.
+    """
+    partial = path.with_name(path.name + ".partial")
+    try:
+        descriptor = os.open(partial, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC, mode)
+        try:
+            with open(descriptor, "wb", closefd=False) as file:
+                file.write(content)
+            os.fchmod(descriptor, mode)
+            os.fsync(descriptor)
+        finally:
+            os.close(descriptor)
+        partial.replace(path)
+        sync_folder(path.parent)
+    except OSError as error:
+        raise _not_writable(path.parent, error) from error
+
+
+def sync_folder(path: Path) -> None:
+    """Make the names in a folder durable."""
+    descriptor = os.open(path, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
+
+
+def _take_lock(path: Path, lock: int) -> None:
+    try:
+        fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except OSError as error:
+        if error.errno not in (errno.EWOULDBLOCK, errno.EAGAIN):
+            raise _not_writable(path, error) from error
+        holder = os.pread(lock, 32, 0).decode("ascii", "replace").strip() or "unknown"
+        raise DataFolderInUseError(f"{path} is held by process {holder}") from error
+    try:
+        os.ftruncate(lock, 0)
+        os.pwrite(lock, f"{os.getpid()}\n".encode(), 0)
+    except OSError as error:
+        raise _not_writable(path, error) from error
+
+
+def _is_fresh(path: Path) -> bool:
+    """Whether this folder has to be made; raises for one that is not ours or not of this version."""
+    expected = f"{FORMAT_NAME} {FORMAT_VERSION}"
+    try:
+        got = (path / "format").read_text("utf-8").strip()
+    except FileNotFoundError:
+        if (path / "making").exists():
+            return True
+        foreign = sorted(entry.name for entry in path.iterdir() if entry.name not in ("lock", "hub"))
+        if foreign:
+            raise DataFolderError(
+                f"{path} is neither empty nor a data folder: it holds {', '.join(foreign[:5])}",
+                remedy="Choose an empty or a new folder with --data.",
+            ) from None
+        return True
+    except (OSError, UnicodeDecodeError) as error:
+        raise DataFolderError(
+            f"{path / 'format'} cannot be read ({error})", remedy="Restore the folder from a backup."
+        ) from error
+    if got != expected:
+        raise DataFolderError(
+            f"{path} has format {got!r}, this version needs {expected!r}",
+            remedy="Start it with the version that made it, or use another folder with --data.",
+        )
+    missing = [name for name in ("records.db", "blobs", "keys") if not (path / name).exists()]
+    if missing:
+        raise DataFolderError(
+            f"{path} lacks {', '.join(missing)}", remedy="Restore the folder from a backup; it was damaged."
+        )
+    return False
+
+
+def _begin(path: Path) -> None:
+    """Start making the folder; removes only what an interrupted first start of ours left behind."""
+    try:
+        if (path / "making").exists():
+            for name in _OWN:
+                left = path / name
+                if left.is_dir():
+                    shutil.rmtree(left)
+                else:
+                    left.unlink(missing_ok=True)
+        write_file(path / "making", b"first start under way\n", mode=0o600)
+        for name in ("blobs", "keys"):
+            (path / name).mkdir(mode=0o700)
+        sync_folder(path)
+    except OSError as error:
+        raise _not_writable(path, error) from error
+
+
+def _not_writable(path: Path, error: OSError) -> DataFolderError:
+    return DataFolderError(
+        f"{path} cannot be written ({error.strerror or error})",
+        remedy="Give this user the folder, free space on its disk, or choose another with --data.",
+    )

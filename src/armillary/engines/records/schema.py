@@ -1,0 +1,401 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The tables. Portable types only; times are integer Unix seconds UTC; JSON documents are text.
+
+Rules of the schema:
+
+* A name that people give has a twin ``*_key`` column holding it in lower case, unique where the name is unique.
+* ``device`` is what an operator and the factory decide, ``device_status`` what check-ins say: each has one writer.
+* ``check_in.challenge_id`` is unique: the database itself refuses to accept one challenge twice.
+* ``error_report`` is unique by (device, boot count, sequence), ``outcome`` by what was reported: told twice, kept once.
+* ``finding.open_key`` equals the fingerprint while a finding is not closed and is null afterwards: at most one
+  living finding per fingerprint, however many watchers report it.
+
+A change here needs a migration in ``migrations/versions`` and a new :data:`REVISION`;
+``tests/engines/records/test_migrations.py`` compares both ways of making the tables.
+"""
+
+from __future__ import annotations
+
+from sqlalchemy import (
+    BigInteger,
+    Column,
+    ForeignKey,
+    Index,
+    Integer,
+    LargeBinary,
+    MetaData,
+    String,
+    Table,
+    Text,
+    UniqueConstraint,
+    Uuid,
+)
+
+REVISION = "0001"  # newest migration: what a new data folder is stamped with
+
+metadata = MetaData(
+    naming_convention={
+        "ix": "ix_%(table_name)s_%(column_0_N_name)s",
+        "uq": "uq_%(table_name)s_%(column_0_N_name)s",
+        "fk": "fk_%(table_name)s_%(column_0_name)s",
+        "pk": "pk_%(table_name)s",
+    }
+)
+
+DEVICE_ID_LENGTH = 128
+NAME_LENGTH = 64
+# An automatic row number: 64 bits where the database has them, SQLite's rowid there.
+Number = BigInteger().with_variant(Integer(), "sqlite")
+
+
+def _number() -> Column[int]:
+    return Column("number", Number, primary_key=True, autoincrement=True)
+
+
+catalog = Table(
+    "catalog",
+    metadata,
+    Column("catalog_id", Uuid, primary_key=True),
+    Column("name", String(NAME_LENGTH), nullable=False),
+    Column("name_key", String(NAME_LENGTH), nullable=False, unique=True),
+    Column("resource_group", String(90), nullable=False),
+    Column("tags", Text, nullable=False),
+    Column("created_at", BigInteger, nullable=False),
+)
+
+product = Table(
+    "product",
+    metadata,
+    Column("product_id", Uuid, primary_key=True),
+    Column("catalog_id", Uuid, ForeignKey("catalog.catalog_id"), nullable=False),
+    Column("name", String(NAME_LENGTH), nullable=False),
+    Column("name_key", String(NAME_LENGTH), nullable=False),
+    Column("description", Text, nullable=False),
+    Column("created_at", BigInteger, nullable=False),
+    UniqueConstraint("catalog_id", "name_key"),
+)
+
+device_group = Table(
+    "device_group",
+    metadata,
+    Column("group_id", Uuid, primary_key=True),
+    Column("product_id", Uuid, ForeignKey("product.product_id"), nullable=False),
+    Column("name", String(NAME_LENGTH), nullable=False),
+    Column("name_key", String(NAME_LENGTH), nullable=False),
+    Column("description", Text, nullable=False),
+    Column("os_feed", String(16), nullable=False),
+    Column("update_policy", String(32), nullable=False),
+    Column("allow_crash_dumps", String(16), nullable=False),
+    Column("regional_data_boundary", String(16), nullable=False),
+    Column("deployment_id", Uuid),
+    Column("created_at", BigInteger, nullable=False),
+    UniqueConstraint("product_id", "name_key"),
+)
+
+device = Table(
+    "device",
+    metadata,
+    _number(),
+    Column("device_id", String(DEVICE_ID_LENGTH), nullable=False, unique=True),
+    Column("chip", String(32), nullable=False),
+    Column("chip_sku", String(32), nullable=False),
+    Column("trust_tier", String(16), nullable=False),
+    Column("manufacturing_state", String(32), nullable=False),
+    Column("enrolled_at", BigInteger, nullable=False),
+    Column("catalog_id", Uuid, ForeignKey("catalog.catalog_id")),
+    Column("group_id", Uuid, ForeignKey("device_group.group_id"), index=True),
+    Column("claimed_at", BigInteger),
+    Column("revoked_at", BigInteger),
+    Column("revoked_reason", Text, nullable=False),
+    Index(None, "catalog_id", "device_id"),
+)
+
+device_status = Table(
+    "device_status",
+    metadata,
+    Column("device_number", Number, ForeignKey("device.number"), primary_key=True, autoincrement=False),
+    Column("verdict", String(16)),
+    Column("checked_in_at", BigInteger),
+    Column("refused_at", BigInteger),
+    Column("refusal", String(64), nullable=False),
+    Column("boot_count", BigInteger, nullable=False),
+    Column("endorsement", LargeBinary, nullable=False),
+    Column("security_versions", Text, nullable=False),
+    Column("os_version", String(64), nullable=False),
+    Column("sandbox", String(64), nullable=False),
+    Column("installed", Text, nullable=False),
+    Column("enforcement", Text, nullable=False),
+    Column("certificate_serial", String(40), nullable=False),
+    Column("certificate_not_after", BigInteger),
+    Column("offered_deployment_id", Uuid),
+    Column("updated_at", BigInteger),
+)
+
+appraisal_steps = Table(
+    "appraisal_steps",
+    metadata,
+    Column("steps_id", Number, primary_key=True, autoincrement=True),
+    Column("digest", LargeBinary, nullable=False, unique=True),
+    Column("document", Text, nullable=False),
+)
+
+check_in = Table(
+    "check_in",
+    metadata,
+    _number(),
+    Column("device_number", Number, ForeignKey("device.number"), nullable=False),
+    Column("at", BigInteger, nullable=False),
+    Column("verdict", String(16), nullable=False),
+    Column("steps_id", Number, ForeignKey("appraisal_steps.steps_id"), nullable=False),
+    Column("boot_count", BigInteger, nullable=False),
+    Column("os_version", String(64), nullable=False),
+    Column("certificate_serial", String(40), nullable=False),
+    Column("certificate_not_after", BigInteger, nullable=False),
+    Column("purpose", String(16), nullable=False),
+    Column("offer_id", Uuid),
+    Column("deployment_id", Uuid),
+    Column("challenge_id", LargeBinary, nullable=False, unique=True),
+    Column("challenge_expires_at", BigInteger, nullable=False),
+    Index(None, "device_number", "number"),
+)
+
+refusal = Table(
+    "refusal",
+    metadata,
+    _number(),
+    Column("device_id", String(DEVICE_ID_LENGTH), nullable=False),
+    Column("code", String(64), nullable=False),
+    Column("minute", BigInteger, nullable=False),
+    Column("at", BigInteger, nullable=False),
+    Column("message", Text, nullable=False),
+    Column("count", BigInteger, nullable=False),
+    UniqueConstraint("device_id", "code", "minute"),
+)
+
+outcome = Table(
+    "outcome",
+    metadata,
+    _number(),
+    Column("device_number", Number, ForeignKey("device.number"), nullable=False),
+    Column("offer_id", Uuid, nullable=False),
+    Column("deployment_id", Uuid),
+    Column("image_id", Uuid, nullable=False),
+    Column("component_id", Uuid, nullable=False),
+    Column("outcome", String(16), nullable=False),
+    Column("reason", Text, nullable=False),
+    Column("at", BigInteger, nullable=False),
+    Column("received_at", BigInteger, nullable=False),
+    UniqueConstraint("device_number", "offer_id", "image_id", "outcome", "at"),
+    Index(None, "deployment_id", "number"),
+)
+
+error_report = Table(
+    "error_report",
+    metadata,
+    _number(),
+    Column("device_number", Number, ForeignKey("device.number"), nullable=False),
+    Column("boot_count", BigInteger, nullable=False),
+    Column("sequence", BigInteger, nullable=False),
+    Column("event_category", String(16), nullable=False),
+    Column("event_class", String(16), nullable=False),
+    Column("event_type", String(64), nullable=False),
+    Column("description", Text, nullable=False),
+    Column("component_id", Uuid),
+    Column("image_id", Uuid),
+    Column("count", BigInteger, nullable=False),
+    Column("start_at", BigInteger, nullable=False),
+    Column("end_at", BigInteger, nullable=False),
+    Column("received_at", BigInteger, nullable=False),
+    UniqueConstraint("device_number", "boot_count", "sequence"),
+)
+
+image = Table(
+    "image",
+    metadata,
+    Column("image_id", Uuid, primary_key=True),
+    Column("catalog_id", Uuid, ForeignKey("catalog.catalog_id"), nullable=False),
+    Column("component_id", Uuid, nullable=False),
+    Column("image_type", Integer, nullable=False),
+    Column("name", String(NAME_LENGTH), nullable=False),
+    Column("size", BigInteger, nullable=False),
+    Column("sha256", LargeBinary, nullable=False),
+    Column("built_at", BigInteger, nullable=False),
+    Column("architecture", String(32), nullable=False),
+    Column("allowed_connections", Text, nullable=False),
+    Column("regional_data_boundary", String(16), nullable=False),
+    Column("uploaded_at", BigInteger, nullable=False),
+    Column("uploaded_by", Text, nullable=False),
+    Index(None, "catalog_id", "uploaded_at"),
+)
+
+deployment = Table(
+    "deployment",
+    metadata,
+    _number(),
+    Column("deployment_id", Uuid, nullable=False, unique=True),
+    Column("group_id", Uuid, ForeignKey("device_group.group_id"), nullable=False),
+    Column("created_at", BigInteger, nullable=False),
+    Column("created_by", Text, nullable=False),
+    Column("in_force_at", BigInteger),
+    Column("rollout_id", Uuid),
+    Index(None, "group_id", "number"),
+)
+
+deployment_image = Table(
+    "deployment_image",
+    metadata,
+    Column("deployment_id", Uuid, ForeignKey("deployment.deployment_id"), primary_key=True),
+    Column("position", Integer, primary_key=True, autoincrement=False),
+    Column("image_id", Uuid, ForeignKey("image.image_id"), nullable=False, index=True),
+    Column("component_id", Uuid, nullable=False),
+    UniqueConstraint("deployment_id", "component_id"),
+)
+
+rollout = Table(
+    "rollout",
+    metadata,
+    _number(),
+    Column("rollout_id", Uuid, nullable=False, unique=True),
+    Column("group_id", Uuid, ForeignKey("device_group.group_id"), nullable=False, index=True),
+    Column("deployment_id", Uuid, ForeignKey("deployment.deployment_id"), nullable=False),
+    Column("previous_deployment_id", Uuid),
+    Column("policy", Text, nullable=False),
+    Column("state", String(16), nullable=False, index=True),
+    Column("cohort", Integer, nullable=False),
+    Column("cohort_started_at", BigInteger),
+    Column("reason", Text, nullable=False),
+    Column("created_at", BigInteger, nullable=False),
+    Column("created_by", Text, nullable=False),
+    Column("changed_at", BigInteger, nullable=False),
+)
+
+rollout_device = Table(
+    "rollout_device",
+    metadata,
+    Column("rollout_id", Uuid, ForeignKey("rollout.rollout_id"), primary_key=True),
+    Column("device_number", Number, ForeignKey("device.number"), primary_key=True, autoincrement=False),
+    Column("cohort", Integer, nullable=False),
+    Column("state", String(16), nullable=False),
+    Column("started_at", BigInteger, nullable=False),
+    Column("offered_at", BigInteger),
+    Column("finished_at", BigInteger),
+    Column("reason", Text, nullable=False),
+    Index(None, "device_number"),
+)
+
+certificate = Table(
+    "certificate",
+    metadata,
+    Column("serial", String(40), primary_key=True),
+    # root | silicon | catalog | os-signing | image-signing | server | identity
+    Column("kind", String(16), nullable=False),
+    Column("catalog_id", Uuid, ForeignKey("catalog.catalog_id"), index=True),
+    Column("subject", Text, nullable=False),
+    Column("thumbprint", String(40), nullable=False),
+    Column("not_before", BigInteger, nullable=False),
+    Column("not_after", BigInteger, nullable=False),
+    Column("revoked_at", BigInteger),
+    Column("der", LargeBinary, nullable=False),
+    Column("issued_at", BigInteger, nullable=False),
+    Index(None, "kind", "not_after"),
+)
+
+os_release = Table(
+    "os_release",
+    metadata,
+    Column("release_id", Uuid, primary_key=True),
+    Column("chip", String(32), nullable=False),
+    Column("version", String(64), nullable=False),
+    Column("feed", String(16), nullable=False),
+    Column("created_at", BigInteger, nullable=False),
+    UniqueConstraint("chip", "version"),
+)
+
+os_component = Table(
+    "os_component",
+    metadata,
+    Column("release_id", Uuid, ForeignKey("os_release.release_id"), primary_key=True),
+    Column("position", Integer, primary_key=True, autoincrement=False),
+    Column("name", String(NAME_LENGTH), nullable=False),
+    Column("image_type", Integer, nullable=False),
+    Column("component_id", Uuid, nullable=False),
+    Column("image_id", Uuid, nullable=False),
+    Column("digest", LargeBinary, nullable=False),
+    Column("security_version", Integer, nullable=False),
+    Column("size", BigInteger, nullable=False),
+)
+
+security_floor = Table(
+    "security_floor",
+    metadata,
+    Column("chip", String(32), primary_key=True),
+    Column("image_type", Integer, primary_key=True, autoincrement=False),
+    Column("minimum", Integer, nullable=False),
+    Column("changed_at", BigInteger, nullable=False),
+)
+
+finding = Table(
+    "finding",
+    metadata,
+    _number(),
+    Column("finding_id", Uuid, nullable=False, unique=True),
+    Column("fingerprint", String(128), nullable=False),
+    Column("open_key", String(128), unique=True),
+    Column("kind", String(32), nullable=False),
+    Column("severity", String(16), nullable=False),
+    Column("title", Text, nullable=False),
+    Column("cause", Text, nullable=False),
+    Column("proposed_action", Text, nullable=False),
+    Column("status", String(16), nullable=False, index=True),
+    Column("count", BigInteger, nullable=False),
+    Column("first_seen", BigInteger, nullable=False),
+    Column("last_seen", BigInteger, nullable=False),
+    Column("catalog_id", Uuid),
+    Column("group_id", Uuid),
+    Column("deployment_id", Uuid),
+    Column("rollout_id", Uuid),
+    Column("image_id", Uuid),
+    Column("component_id", Uuid),
+)
+
+finding_device = Table(
+    "finding_device",
+    metadata,
+    Column("finding_id", Uuid, ForeignKey("finding.finding_id"), primary_key=True),
+    Column("device_id", String(DEVICE_ID_LENGTH), primary_key=True),
+    Index(None, "device_id"),
+)
+
+watch_position = Table(
+    "watch_position",
+    metadata,
+    Column("source", String(32), primary_key=True),
+    Column("number", BigInteger, nullable=False),
+)
+
+audit_line = Table(
+    "audit_line",
+    metadata,
+    Column("number", Number, primary_key=True, autoincrement=False),
+    Column("at", BigInteger, nullable=False),
+    Column("actor", Text, nullable=False),
+    Column("operation", String(64), nullable=False),
+    Column("target", Text, nullable=False),
+    Column("detail", Text, nullable=False),
+    Column("previous_hash", LargeBinary, nullable=False),
+    Column("hash", LargeBinary, nullable=False),
+)
+
+token = Table(
+    "token",
+    metadata,
+    Column("token_id", Uuid, primary_key=True),
+    Column("name", String(NAME_LENGTH), nullable=False),
+    Column("role", String(16), nullable=False),
+    Column("secret_hash", LargeBinary, nullable=False, unique=True),
+    Column("created_at", BigInteger, nullable=False),
+    Column("created_by", Text, nullable=False),
+    Column("expires_at", BigInteger),
+    Column("last_used_at", BigInteger),
+    Column("revoked_at", BigInteger),
+)

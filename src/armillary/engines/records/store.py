@@ -1,0 +1,181 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The open records: many readers, one writer thread, one commit for everything that waits.
+
+A *query* is a function of one connection that returns values; the modules ``*_rows.py`` hold them all.
+``read`` runs one in a snapshot of its own. ``write`` runs one in the writer thread inside a savepoint, in one
+transaction with whatever else waits, and returns after the commit. A check-in is not a function but a
+:class:`~armillary.engines.records.check_in_rows.CheckInWrite`: a whole batch of them becomes one
+statement per table.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from functools import partial
+from pathlib import Path
+from typing import Any, TypeVar, cast
+
+from sqlalchemy import Connection, Engine, text
+from sqlalchemy.exc import DatabaseError, IntegrityError
+
+from armillary.engines.group_commit import GroupCommit, LoopSink, Rejected
+from armillary.engines.records import dialect, schema
+from armillary.engines.records.check_in_rows import CheckInStatements, CheckInWrite
+from armillary.engines.records.migrate import migrate
+from armillary.errors import ChallengeError, ConflictError, DataFolderError
+
+T = TypeVar("T")
+Query = Callable[[Connection], T]
+CheckInSink = LoopSink["CheckInWrite | Query[Any]", Any]
+
+# Weight of one operator's change in the queue: as much as this many check-ins.
+CHANGE_WEIGHT = 10
+
+
+class Records:
+    """The records of one service. Thread-safe; built by :meth:`open`."""
+
+    def __init__(self, writer: Engine, readers: Engine) -> None:
+        self._writer_engine = writer
+        self._readers = readers
+        self._connection: Connection | None = None
+        self._check_ins = CheckInStatements(writer)
+        self._group: GroupCommit[CheckInWrite | Query[Any], Any] = GroupCommit(
+            self._commit, name="records-writer", on_close=self._disconnect
+        )
+
+    @classmethod
+    def open(cls, database: Path, *, fresh: bool) -> Records:
+        """Open the database, make it when ``fresh``, bring an older one to this version.
+
+        Raises:
+            DataFolderError: damaged, or of a newer version than this program.
+        """
+        writer = dialect.open_writer(database)
+        try:
+            with writer.connect() as connection:
+                if fresh:
+                    with connection.begin():
+                        schema.metadata.create_all(connection)
+                        connection.execute(
+                            text("CREATE TABLE alembic_version (version_num VARCHAR(32) NOT NULL PRIMARY KEY)")
+                        )
+                        connection.execute(
+                            text("INSERT INTO alembic_version VALUES (:revision)"), {"revision": schema.REVISION}
+                        )
+                else:
+                    migrate(database, _revision(connection))
+        except DatabaseError as error:
+            writer.dispose()
+            raise DataFolderError(
+                f"{database} cannot be read ({error.orig})", remedy="Restore the data folder from a backup."
+            ) from error
+        except BaseException:
+            writer.dispose()
+            raise
+        return cls(writer, dialect.open_readers(database))
+
+    def read(self, query: Query[T]) -> T:
+        """Run a query in a snapshot."""
+        with self._readers.connect() as connection, connection.begin():
+            return query(connection)
+
+    def write(self, change: Query[T]) -> T:
+        """Run a change in the writer thread; returns after it is durable.
+
+        Raises:
+            ConflictError: it breaks a uniqueness rule that the caller did not look up first.
+            Exception: whatever ``change`` raised; nothing of it was kept then.
+        """
+        return cast("T", self._group.submit(change, weight=CHANGE_WEIGHT).result())
+
+    def post(self, item: CheckInWrite | Query[Any], sink: CheckInSink) -> None:
+        """Queue a check-in (or a change) from an event loop; its outcome comes through ``sink`` once durable.
+
+        Raises:
+            RateLimitedError: the writer is too far behind; nothing was queued.
+        """
+        self._group.post(item, sink)
+
+    @property
+    def queued(self) -> int:
+        """Weight of what waits for the writer."""
+        return self._group.queued
+
+    @property
+    def batches(self) -> int:
+        """Commits so far."""
+        return self._group.batches
+
+    def close(self) -> None:
+        """Commit what waits and close every connection."""
+        self._group.close()
+        self._readers.dispose()
+        self._writer_engine.dispose()
+
+    def _commit(self, items: Sequence[CheckInWrite | Query[Any]]) -> list[Any]:
+        if self._connection is None:  # opened here: the connection belongs to the writer thread
+            self._connection = self._writer_engine.connect()
+        outcomes: list[Any] = [None] * len(items)
+        check_ins: list[tuple[int, CheckInWrite]] = []
+        with self._connection.begin():
+            for place, item in enumerate(items):
+                if isinstance(item, CheckInWrite):
+                    check_ins.append((place, item))
+                else:
+                    outcomes[place] = _in_savepoint(self._connection, item)
+            if check_ins:
+                self._write_check_ins(self._connection, check_ins, outcomes)
+        return outcomes
+
+    def _write_check_ins(
+        self, connection: Connection, check_ins: list[tuple[int, CheckInWrite]], outcomes: list[Any]
+    ) -> None:
+        """All at once; one by one only when the database refuses one of them."""
+        writes = [write for _, write in check_ins]
+        savepoint = connection.begin_nested()
+        try:
+            self._check_ins.execute(connection, writes)
+            savepoint.commit()
+        except IntegrityError:
+            savepoint.rollback()
+            self._check_ins.forget()
+            for place, write in check_ins:
+                outcomes[place] = _in_savepoint(connection, partial(self._write_one, write))
+                if isinstance(outcomes[place], Rejected):
+                    self._check_ins.forget()
+                    outcomes[place] = Rejected(ChallengeError("the challenge was used before"))
+
+    def _write_one(self, write: CheckInWrite, connection: Connection) -> None:
+        self._check_ins.execute(connection, [write])
+
+    def _disconnect(self) -> None:
+        if self._connection is not None:
+            self._connection.close()
+            self._connection = None
+
+
+def _in_savepoint(connection: Connection, change: Query[Any]) -> Any:
+    savepoint = connection.begin_nested()
+    try:
+        value = change(connection)
+    except Exception as error:  # noqa: BLE001 - the writer's outermost loop: handed to the waiting caller, who raises it
+        savepoint.rollback()
+        return Rejected(_explained(error))
+    savepoint.commit()
+    return value
+
+
+def _explained(error: Exception) -> Exception:
+    if isinstance(error, IntegrityError):
+        conflict = ConflictError(
+            f"the change contradicts what is recorded ({error.orig})", remedy="Look at the present state and try again."
+        )
+        conflict.__cause__ = error
+        return conflict
+    return error
+
+
+def _revision(connection: Connection) -> str:
+    revision = connection.execute(text("SELECT version_num FROM alembic_version")).scalar()
+    return "" if revision is None else str(revision)

@@ -1,0 +1,253 @@
+# SPDX-License-Identifier: Apache-2.0
+"""plan(policy, standing, inventory, findings, now) -> what to do next, and nothing else.
+
+Order of the rules, for a roll-out that runs:
+
+(1) Every started device is looked at: offered, confirmed, reverted, failed or timed out. A silent device is a failed
+    device: an update that takes a device off the air reports nothing.
+(2) Hold when too many failed: at least ``min_failures`` and more than ``failure_percent`` of the finished ones.
+(3) Hold when an open finding of ``hold_on_severity`` or above concerns one of the images or a started device.
+(4) Hold when the newest cohort has finished and can no longer reach ``success_percent``.
+(5) Wait until the newest cohort has reached ``success_percent`` and has soaked for ``soak_s`` since then.
+(6) Start the next cohort; after the last one, finish.
+
+Resuming is a person's word that what is known so far is acceptable: failures and findings from before
+``standing.since`` do not hold it again. A held roll-out is only looked at (1). A roll-out that rolls back is done when
+every device it had started runs what it ran before.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from typing import Final
+from uuid import UUID
+
+from armillary.rollout.cohort import in_order, size_after
+from armillary.rollout.policy import RolloutPolicy
+from armillary.wire.finding import SEVERITIES, Finding
+
+FAILED: Final = ("reverted", "failed", "timed-out")
+FINISHED: Final = ("confirmed", *FAILED)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Standing:
+    """Where the roll-out stands.
+
+    Attributes:
+        since: When it began to run, or was last resumed.
+        cohort: Index of the newest started cohort, -1 before the first.
+        image_ids: The images it brings.
+    """
+
+    rollout_id: UUID
+    state: str
+    cohort: int
+    since: int
+    image_ids: frozenset[UUID]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Member:
+    """One device of the group.
+
+    Attributes:
+        state: As recorded; "" when it has not started.
+        cohort: The cohort it started with, -1 when it has not.
+        offered: Its last check-in offered it the roll-out's deployment.
+        converged: It runs exactly the roll-out's images, none on trial or failed.
+        restored: It runs what it ran before, or never changed.
+        failure: ``reverted`` or ``failed`` as it reported about these images, "" otherwise; ``reason`` in its words.
+    """
+
+    device_id: str
+    state: str
+    cohort: int
+    started_at: int | None
+    finished_at: int | None
+    offered: bool
+    converged: bool
+    restored: bool
+    failure: str
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class Move:
+    """A device whose recorded state changes."""
+
+    device_id: str
+    state: str
+    reason: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Plan:
+    """What to do.
+
+    Attributes:
+        moves: Devices whose state changed.
+        start: Devices to start, with ``cohort``.
+        cohort: Index of the newest cohort after this plan.
+        event: Event for the roll-out's state table, or "".
+        reason: Why, in words for a person.
+    """
+
+    moves: tuple[Move, ...]
+    start: tuple[str, ...]
+    cohort: int
+    event: str
+    reason: str
+
+
+def plan(
+    policy: RolloutPolicy, standing: Standing, inventory: Sequence[Member], findings: Iterable[Finding], now: int
+) -> Plan:
+    """The next steps of a roll-out; see the rules above."""
+    if standing.state == "rolling-back":
+        return _rolling_back(standing, inventory)
+    moves = tuple(move for member in inventory if (move := _look(policy, member, now)) is not None)
+    if standing.state != "running":
+        return Plan(moves=moves, start=(), cohort=standing.cohort, event="", reason="")
+    states = {member.device_id: (member.state, member.finished_at) for member in inventory if member.state}
+    states.update({move.device_id: (move.state, now) for move in moves})
+    reason = (
+        _too_many_failures(policy, standing, states)
+        or _alarming(policy, standing, states, findings)
+        or _cohort_lost(policy, standing, inventory, states)
+    )
+    if reason:
+        event = "roll-back" if policy.roll_back_on_hold else "hold"
+        return Plan(moves=moves, start=(), cohort=standing.cohort, event=event, reason=reason)
+    if standing.cohort >= 0 and not _cohort_good(policy, standing, inventory, states, now):
+        start = _late(policy, standing, inventory)
+        return Plan(moves=moves, start=start, cohort=standing.cohort, event="", reason="")
+    return _advance(policy, standing, inventory, moves)
+
+
+def _look(policy: RolloutPolicy, member: Member, now: int) -> Move | None:
+    """(1) What a started device's state is now, if it is another than recorded."""
+    if not member.state or member.started_at is None:
+        return None
+    if member.failure:
+        state, reason = member.failure, member.reason
+    elif member.converged:
+        state, reason = "confirmed", ""
+    elif member.state in FINISHED:
+        return None
+    elif now - member.started_at >= policy.timeout_s:
+        state, reason = "timed-out", f"not confirmed within {policy.timeout_s} s"
+    elif member.offered:
+        state, reason = "offered", ""
+    else:
+        return None
+    return None if state == member.state else Move(member.device_id, state, reason)
+
+
+def _since(standing: Standing, states: dict[str, tuple[str, int | None]], wanted: tuple[str, ...]) -> int:
+    return sum(1 for state, at in states.values() if state in wanted and (at is None or at >= standing.since))
+
+
+def _too_many_failures(policy: RolloutPolicy, standing: Standing, states: dict[str, tuple[str, int | None]]) -> str:
+    """(2)."""
+    failed, finished = _since(standing, states, FAILED), _since(standing, states, FINISHED)
+    if failed >= policy.min_failures and failed * 100 > policy.failure_percent * finished:
+        return f"{failed} of {finished} devices failed; at most {policy.failure_percent}% may"
+    return ""
+
+
+def _alarming(
+    policy: RolloutPolicy,
+    standing: Standing,
+    states: dict[str, tuple[str, int | None]],
+    findings: Iterable[Finding],
+) -> str:
+    """(3)."""
+    if not policy.hold_on_severity:
+        return ""
+    floor = SEVERITIES.index(policy.hold_on_severity)
+    for finding in findings:
+        if finding.status != "open" or finding.kind == "rollout-held" or finding.last_seen < standing.since:
+            continue
+        concerned = finding.image_id in standing.image_ids or any(one in states for one in finding.device_ids)
+        if concerned and SEVERITIES.index(finding.severity) >= floor:
+            return f"finding: {finding.title}"
+    return ""
+
+
+def _newest(
+    standing: Standing, inventory: Sequence[Member], states: dict[str, tuple[str, int | None]]
+) -> list[tuple[str, int | None]]:
+    """State and time of the newest cohort's devices, without the failures a person has accepted by resuming."""
+    mine = [states[member.device_id] for member in inventory if member.cohort == standing.cohort and member.state]
+    return [(state, at) for state, at in mine if not (state in FAILED and at is not None and at < standing.since)]
+
+
+def _cohort_lost(
+    policy: RolloutPolicy,
+    standing: Standing,
+    inventory: Sequence[Member],
+    states: dict[str, tuple[str, int | None]],
+) -> str:
+    """(4)."""
+    newest = _newest(standing, inventory, states)
+    failed = sum(1 for state, _ in newest if state in FAILED)
+    best = len(newest) - failed
+    if failed and all(state in FINISHED for state, _ in newest) and best * 100 < policy.success_percent * len(newest):
+        ended = f"cohort {standing.cohort + 1} ended with {best} of {len(newest)} devices confirmed"
+        return f"{ended}; {policy.success_percent}% must be"
+    return ""
+
+
+def _cohort_good(
+    policy: RolloutPolicy,
+    standing: Standing,
+    inventory: Sequence[Member],
+    states: dict[str, tuple[str, int | None]],
+    now: int,
+) -> bool:
+    """(5)."""
+    newest = _newest(standing, inventory, states)
+    needed = -(-policy.success_percent * len(newest) // 100)
+    times = sorted(now if at is None else at for state, at in newest if state == "confirmed")
+    if len(times) < needed:
+        return False
+    reached_at = max(standing.since, times[needed - 1]) if needed else standing.since
+    return now - reached_at >= policy.soak_s
+
+
+def _advance(policy: RolloutPolicy, standing: Standing, inventory: Sequence[Member], moves: tuple[Move, ...]) -> Plan:
+    """(6)."""
+    cohort = standing.cohort
+    waiting = [member.device_id for member in inventory if not member.state]
+    if cohort == len(policy.cohorts) - 1 or not waiting:
+        # What is left over in a last cohort joined the group late: it gets the deployment as the group's own.
+        return Plan(moves=moves, start=(), cohort=cohort, event="finish", reason="every cohort is confirmed")
+    cohort += 1
+    started = len(inventory) - len(waiting)
+    wanted = size_after(policy.cohorts, cohort, len(inventory)) - started
+    start = tuple(in_order(standing.rollout_id, waiting)[: max(1, wanted)])
+    return Plan(moves=moves, start=start, cohort=cohort, event="", reason=f"cohort {cohort + 1} starts")
+
+
+def _late(policy: RolloutPolicy, standing: Standing, inventory: Sequence[Member]) -> tuple[str, ...]:
+    """Devices that joined the group while its last cohort is under way start with it."""
+    if standing.cohort != len(policy.cohorts) - 1:
+        return ()
+    return tuple(in_order(standing.rollout_id, [member.device_id for member in inventory if not member.state]))
+
+
+def _rolling_back(standing: Standing, inventory: Sequence[Member]) -> Plan:
+    started = [member for member in inventory if member.state]
+    moves = tuple(
+        Move(member.device_id, "restored", "") for member in started if member.restored and member.state != "restored"
+    )
+    done = all(member.restored or member.state == "restored" for member in started)
+    return Plan(
+        moves=moves,
+        start=(),
+        cohort=standing.cohort,
+        event="restored" if done else "",
+        reason="every device runs what it ran before" if done else "",
+    )

@@ -198,7 +198,9 @@ def parse(
             is Azure Sphere's device error code where it has one.
     """
     document = (
-        decode_json(data, what="app_manifest.json", limit=MANIFEST_LIMIT_BYTES) if isinstance(data, bytes) else data
+        decode_json(data, what="app_manifest.json", limit=MANIFEST_LIMIT_BYTES, error_id=1)
+        if isinstance(data, bytes)
+        else data
     )
     field.known_keys(document, _TOP_KEYS, "app_manifest.json")
     version = field.required(document, "SchemaVersion", 4)
@@ -249,46 +251,38 @@ def unresolved_names(capabilities: Capabilities) -> tuple[str, ...]:
     return tuple(value[1:] for value in values if isinstance(value, str) and value.startswith("$"))
 
 
-def decode_json(data: bytes, *, what: str, limit: int) -> Mapping[str, Any]:
+def decode_json(data: bytes, *, what: str, limit: int, error_id: int | None = None) -> Mapping[str, Any]:
     """Decode one JSON object strictly: UTF-8, no duplicate keys, no NaN or infinity, no lone surrogates.
 
     Args:
         data: The document; a leading byte order mark is ignored (RFC 8259 §8.1 allows it, Visual Studio writes it).
         what: Name of the document for errors.
         limit: Largest size accepted, bytes.
+        error_id: Azure Sphere's id for a document that is not JSON, if it has one.
 
     Raises:
         ManifestError: not such a document.
     """
+
+    def unique_pairs(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+        document = dict(pairs)
+        if len(document) != len(pairs):
+            raise field.wrong(what, "each key once", "a key twice among " + ", ".join(document), error_id)
+        return document
+
+    def refuse_constant(name: str) -> Any:
+        raise field.wrong(what, "JSON values", name, error_id)
+
     if len(data) > limit:
-        raise field.wrong(what, f"at most {limit} bytes", f"{len(data)} bytes", 1)
+        raise field.wrong(what, f"at most {limit} bytes", f"{len(data)} bytes", error_id)
     try:
-        document = json.loads(
-            data.decode("utf-8-sig"), object_pairs_hook=_unique_pairs, parse_constant=_refuse_constant
-        )
+        document = json.loads(data.decode("utf-8-sig"), object_pairs_hook=unique_pairs, parse_constant=refuse_constant)
         json.dumps(document, ensure_ascii=False).encode("utf-8")  # a lone surrogate cannot be written back
-    except ManifestError:
-        raise
     except (ValueError, RecursionError) as error:
-        raise ManifestError(
-            what, expected="a JSON object in UTF-8", got=str(error), error_id=field.error_code(1)
-        ) from error
+        raise field.wrong(what, "a JSON object in UTF-8", f"not JSON: {error}", error_id) from error
     if not isinstance(document, dict):
-        raise field.wrong(what, "a JSON object", document, 1)
+        raise field.wrong(what, "a JSON object", document, error_id)
     return document
-
-
-def _unique_pairs(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
-    document: dict[str, Any] = {}
-    for key, value in pairs:
-        if key in document:
-            raise field.wrong(key, "each key once", "the key twice", 1)
-        document[key] = value
-    return document
-
-
-def _refuse_constant(name: str) -> Any:
-    raise field.wrong(name, "a JSON value", name, 1)
 
 
 def _application_type(value: object) -> str:

@@ -209,13 +209,18 @@ def load(path: str, files: Mapping[str, bytes], *, search: Sequence[str] = ()) -
     return DefinitionSet(visit(path, ()), peripherals)
 
 
-def resolve(manifest: AppManifest, definitions: Iterable[DefinitionSet], **limits: int) -> AppManifest:
+def resolve(
+    manifest: AppManifest,
+    definitions: Iterable[DefinitionSet],
+    *,
+    mutable_storage_limit_kb: int = app_manifest.MUTABLE_STORAGE_LIMIT_KB,
+) -> AppManifest:
     """Replace every ``$NAME`` of a source manifest with its value.
 
     Args:
         manifest: As ``app_manifest.parse(..., resolved=False)`` gives it.
         definitions: Looked up in order; the first that knows a name decides.
-        limits: Passed on to ``app_manifest.parse``, which checks the result.
+        mutable_storage_limit_kb: For ``app_manifest.parse``, which checks the result.
 
     Raises:
         ManifestError: a name that no definition knows or that is of another type; or, as Azure Sphere reports
@@ -231,7 +236,10 @@ def resolve(manifest: AppManifest, definitions: Iterable[DefinitionSet], **limit
             for value in values
         )
     capabilities = dataclasses.replace(manifest.capabilities, **changes)
-    return app_manifest.parse(app_manifest.encode(dataclasses.replace(manifest, capabilities=capabilities)), **limits)
+    return app_manifest.parse(
+        app_manifest.encode(dataclasses.replace(manifest, capabilities=capabilities)),
+        mutable_storage_limit_kb=mutable_storage_limit_kb,
+    )
 
 
 def header(definition: HardwareDefinition) -> str:

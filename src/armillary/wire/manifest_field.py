@@ -65,7 +65,7 @@ def error_code(error_id: int) -> int:
 
 def wrong(path: str, expected: str, got: object, error_id: int | None = None) -> ManifestError:
     """The error for one value; shows at most 80 characters of it."""
-    shown = got if isinstance(got, str) else repr(got)
+    shown = got if isinstance(got, str) and _printable(got) else repr(got)
     if len(shown) > 80:
         shown = shown[:77] + "..."
     code = None if error_id is None else error_code(error_id)

@@ -131,7 +131,7 @@ def _judge(data: bytes, signed_head: bytes, chip: str, reference: ReferenceValue
     unknown = [found for event in events if (found := _unknown(event, chip, reference))]
     releases: tuple[str, ...] = ()
     if unknown:
-        faults[13] = " ".join(unknown)[:1000]
+        faults[13] = " ".join(unknown).encode()[:1000].decode(errors="ignore")  # fits a step's detail
     else:
         releases = _complete_releases(events, chip, reference)
         if not releases:

@@ -16,6 +16,7 @@ History of :data:`PROTOCOL_VERSION` (one integer, raised by every change a peer 
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from functools import lru_cache
 from hashlib import sha256
 from typing import Any, Final
 from uuid import UUID
@@ -58,6 +59,11 @@ MAX_TEXT_BYTES: Final = 1024
 MAX_HOST_BYTES: Final = 253
 MAX_IMAGE_BYTES: Final = 2**32
 MAX_WAIT_S: Final = 31 * 24 * 3600
+
+# Most check-ins report what the one before did, or what other devices of the group do: short reports are
+# remembered by their bytes.
+REMEMBERED_REPORT_BYTES: Final = 1024
+REPORT_CACHE_ENTRIES: Final = 4096
 
 IMAGE_STATES: Final = frozenset({"running", "trial", "stopped", "failed"})
 OUTCOMES: Final = frozenset({"confirmed", "reverted", "failed"})
@@ -119,7 +125,8 @@ class AppraisalStep:
     """One step of an appraisal and how it ended: ``pass``, ``fail`` or ``not-run``.
 
     ``prevents`` says in words for a support engineer what goes wrong without the step; ``detail`` what was
-    found, empty where the step passed.
+    found, empty where the step passed. A reply does not repeat ``prevents`` for steps that passed: there it is
+    empty after parsing, ``attest.appraise.STEPS`` has it.
     """
 
     number: int
@@ -250,7 +257,8 @@ def parse_request(data: bytes) -> CheckinRequest:
             code="wire.protocol-version",
         )
     report = take_bytes(fields[4], "check-in report")
-    installed, outcomes, error_reports = _report(report)
+    quiet = len(report) <= REMEMBERED_REPORT_BYTES
+    installed, outcomes, error_reports = (_remembered_report if quiet else _report)(report)
     return CheckinRequest(
         evidence=take_bytes(fields[1], "check-in evidence"),
         endorsement=take_bytes(fields[2], "check-in endorsement"),
@@ -273,7 +281,7 @@ def encode_reply(reply: CheckinReply) -> bytes:
         [
             PROTOCOL_VERSION,
             reply.verdict,
-            [[s.number, s.name, s.prevents, s.result, s.detail] for s in reply.steps],
+            [_step_fields(step) for step in reply.steps],
             reply.certificate_chain,
             reply.purpose,
             reply.catalog_id.bytes,
@@ -376,6 +384,9 @@ def _report(
     )
 
 
+_remembered_report = lru_cache(maxsize=REPORT_CACHE_ENTRIES)(_report)
+
+
 def _installed(value: Any) -> InstalledImage:
     fields = take_array(value, "installed image", limit=5, size=5)
     return InstalledImage(
@@ -399,8 +410,19 @@ def _outcome(value: Any) -> UpdateOutcome:
     )
 
 
+def _step_fields(step: AppraisalStep) -> list[Any]:
+    """A step that passed is its number and name; only others explain themselves on the wire."""
+    if step.result == "pass" and not step.detail:
+        return [step.number, step.name]
+    return [step.number, step.name, step.prevents, step.result, step.detail]
+
+
 def _step(value: Any) -> AppraisalStep:
-    fields = take_array(value, "appraisal step", limit=5, size=5)
+    fields = take_array(value, "appraisal step", limit=5)
+    if len(fields) == 2:  # a step that passed
+        fields = [*fields, "", "pass", ""]
+    elif len(fields) != 5 or fields[3:] == ["pass", ""]:
+        raise WireError("appraisal step", expected="2 items for a pass, else 5", got=f"{len(fields)}")
     return AppraisalStep(
         number=take_uint(fields[0], "step number", limit=MAX_STEPS),
         name=take_text(fields[1], "step name", limit=MAX_NAME_BYTES),

@@ -34,6 +34,7 @@ RFC 9711 §4.2.1), hence its digest there and the id itself in a private claim.
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import lru_cache
 from hashlib import sha256
 from typing import Any, Final
 
@@ -51,6 +52,7 @@ from armillary.wire.cbor_fields import (
 )
 from armillary.wire.cose import (
     ES256_PROTECTED,
+    SPKI_PREFIX,
     UnverifiedSign1,
     encode_sign1,
     parse_sign1,
@@ -80,6 +82,20 @@ MAX_MECHANISMS: Final = 32  # the Linux sandbox reports 9
 MAX_MECHANISM_BYTES: Final = 64
 MAX_ENFORCEMENT_BYTES: Final = 256  # a sentence why a mechanism is missing
 MAX_BOOT_COUNT: Final = 2**48  # at one boot per microsecond, nine years
+
+# Devices whose unchanging claims are remembered, about 3 KiB each.
+CLAIMS_CACHE_ENTRIES: Final = 8192
+
+# Where the changing contents stand in a payload: b0 03 aud, 08 a1 01 a4 01 02 20 01 21 5820 X 22 5820 Y, 0a 5836
+# challenge, ..., 5820 report digest at the end.
+_TO_X: Final = 14  # after an empty aud
+_X_TO_Y: Final = 35
+_X_TO_CHALLENGE: Final = 70
+_Y_HEAD: Final = b"\x22\x58\x20"
+_USUAL_CHALLENGE_BYTES: Final = 54
+_CHALLENGE_HEAD: Final = b"\x0a\x58\x36"
+_ZERO: Final = bytes(32)
+_ZERO_CHALLENGE: Final = bytes(_USUAL_CHALLENGE_BYTES)
 
 _UEID_RAND: Final = b"\x01"  # RFC 9711 §4.2.1.1: a number that is unique by its size, here a digest
 _EVIDENCE_KEYS: Final = (3, 8, 10, 256, 258, 259, 265, 267, 270, 271, *range(-70001, -70007, -1))
@@ -193,7 +209,7 @@ def parse_evidence(data: bytes) -> UnverifiedEvidence:
         WireError: not evidence of this profile.
     """
     message = _parse_message(data, "evidence")
-    return UnverifiedEvidence(message, _evidence_claims(message.payload))
+    return UnverifiedEvidence(message, _known_claims(message.payload) or _evidence_claims(message.payload))
 
 
 def encode_endorsement(endorsement: Endorsement, identity_key: ec.EllipticCurvePrivateKey) -> bytes:
@@ -241,6 +257,41 @@ def _parse_message(data: bytes, what: str) -> UnverifiedSign1:
     return message
 
 
+def _known_claims(payload: bytes) -> Evidence | None:
+    """The claims, by way of what this device said before; None for an unusual form.
+
+    From check-in to check-in of one boot only the challenge, the new key and the report digest change: byte
+    strings of fixed size of which every content is well formed. So the payload with those contents zeroed has
+    the same structure and the same other claims, and those are read strictly once and remembered.
+    """
+    if len(payload) < _TO_X:
+        return None
+    aud_bytes = payload[2] - 0x60 if payload[2] < 0x78 else payload[3] + 1  # its head is 60+n, or 78 n
+    x = aud_bytes + _TO_X
+    challenge = x + _X_TO_CHALLENGE
+    after = challenge + _USUAL_CHALLENGE_BYTES
+    y, digest = x + _X_TO_Y, len(payload) - DIGEST_BYTES
+    if payload[x + 32 : y] != _Y_HEAD or payload[y + 32 : challenge] != _CHALLENGE_HEAD or after > digest:
+        return None
+    known = _remembered_claims(
+        b"".join((payload[:x], _ZERO, _Y_HEAD, _ZERO, _CHALLENGE_HEAD, _ZERO_CHALLENGE, payload[after:digest], _ZERO))
+    )
+    return Evidence(
+        challenge=payload[challenge:after],
+        device_id=known.device_id,
+        boot_count=known.boot_count,
+        log_head=known.log_head,
+        certificate_key=SPKI_PREFIX + payload[x : x + 32] + payload[y : y + 32],
+        service_name=known.service_name,
+        chip=known.chip,
+        root_of_trust=known.root_of_trust,
+        enforcement=known.enforcement,
+        sandbox=known.sandbox,
+        os_version=known.os_version,
+        report_digest=payload[digest:],
+    )
+
+
 def _evidence_claims(payload: bytes) -> Evidence:
     claims = take_map(cbor.decode(payload, what="evidence", limit=len(payload)), _EVIDENCE_KEYS, "evidence")
     device_id = _subject(claims, EVIDENCE_PROFILE, "evidence")
@@ -277,6 +328,9 @@ def _endorsement_claims(payload: bytes) -> Endorsement:
         log_head=take_bytes(claims[-70002], "endorsement log head", size=DIGEST_BYTES),
         boot_count=take_uint(claims[267], "endorsement bootcount", limit=MAX_BOOT_COUNT),
     )
+
+
+_remembered_claims = lru_cache(maxsize=CLAIMS_CACHE_ENTRIES)(_evidence_claims)
 
 
 def _subject(claims: dict[int, Any], profile: str, what: str) -> str:

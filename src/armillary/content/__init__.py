@@ -1,0 +1,42 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What varies by chip, board, industry or detection, as data; and the loader that reads it.
+
+What it is: TOML, JSON and application folders shipped in the package, found with ``importlib.resources`` so that
+they are there in a wheel as in a checkout. ``python -m armillary.content.check`` validates all of it.
+
+What it is not: rules. A chip profile is decoded here and understood by ``armillary.boot.profile``; adding a chip adds
+a file and no code.
+
+Specification: each kind of content is described by the module that parses it; ``check.py`` lists which.
+"""
+
+from __future__ import annotations
+
+import tomllib
+from importlib import resources
+from importlib.resources.abc import Traversable
+from typing import Any
+
+from armillary.errors import NotFoundError
+
+
+def folder(kind: str) -> Traversable:
+    """The folder of one kind of content, e.g. ``chips``."""
+    return resources.files(__name__) / kind
+
+
+def chip_names() -> tuple[str, ...]:
+    """Names of all chip profiles, sorted."""
+    names = (entry.name for entry in folder("chips").iterdir())
+    return tuple(sorted(name.removesuffix(".toml") for name in names if name.endswith(".toml")))
+
+
+def chip_document(name: str) -> dict[str, Any]:
+    """One chip profile, decoded but not checked; ``armillary.boot.profile.parse`` checks it.
+
+    Raises:
+        NotFoundError: no such chip; lists those there are.
+    """
+    if name not in chip_names():
+        raise NotFoundError(f"no chip {name!r}", remedy=f"Use one of: {', '.join(chip_names())}.")
+    return tomllib.loads((folder("chips") / f"{name}.toml").read_text("utf-8"))

@@ -1,0 +1,75 @@
+# SPDX-License-Identifier: Apache-2.0
+"""``python -m armillary.content.check``: validates all shipped content; one line per fault, exit status 0 or 1.
+
+Each kind of content has one check here. The modules that understand content lie above ``content`` in the dependency
+order, so they are loaded by name when the check runs, not imported.
+"""
+
+from __future__ import annotations
+
+import importlib
+import sys
+import tomllib
+from collections.abc import Callable, Iterator, Mapping
+from importlib.resources.abc import Traversable
+from typing import Any
+
+from armillary import content
+from armillary.errors import ArmillaryError
+from armillary.wire import app_manifest
+
+
+def chips() -> Iterator[str]:
+    """Every chip profile parses, carries its file's name, and shares no component id with another component."""
+    parse: Callable[[Mapping[str, Any]], Any] = importlib.import_module("armillary.boot.profile").parse
+    owners: dict[object, str] = {}
+    for name in content.chip_names():
+        try:
+            profile = parse(content.chip_document(name))
+        except (ArmillaryError, tomllib.TOMLDecodeError) as error:
+            yield f"chips/{name}.toml: {error}"
+            continue
+        if profile.name != name:
+            yield f"chips/{name}.toml: name: expected {name}, got {profile.name}"
+        for component in profile.boot_components:
+            owner = owners.setdefault(component.component_id, f"{name}/{component.name}")
+            if owner != f"{name}/{component.name}":
+                yield f"chips/{name}.toml: {component.name}: component id belongs to {owner} already"
+
+
+def applications() -> Iterator[str]:
+    """Every shipped application has a source manifest that parses."""
+    root = content.folder("applications")
+    if not root.is_dir():
+        return
+    for application in sorted(root.iterdir(), key=lambda entry: entry.name):
+        if application.is_dir() and not application.name.startswith(("_", ".")):
+            yield from _application(application)
+
+
+def _application(folder: Traversable) -> Iterator[str]:
+    manifest = folder / "app_manifest.json"
+    if not manifest.is_file():
+        yield f"applications/{folder.name}: expected app_manifest.json, got nothing"
+        return
+    try:
+        app_manifest.parse(manifest.read_bytes(), resolved=False)
+    except ArmillaryError as error:
+        yield f"applications/{folder.name}/app_manifest.json: {error}"
+
+
+CHECKS: tuple[Callable[[], Iterator[str]], ...] = (chips, applications)
+
+
+def main() -> int:
+    """Run all checks."""
+    faults = [fault for check in CHECKS for fault in check()]
+    for fault in faults:
+        print(fault, file=sys.stderr)  # noqa: T201 - a command
+    if not faults:
+        print(f"content is valid: {len(content.chip_names())} chips")  # noqa: T201 - a command
+    return 1 if faults else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

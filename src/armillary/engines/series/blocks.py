@@ -1,0 +1,117 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The log's format: one block a committed batch, holding runs of PUBLISH packets as they arrived.
+
+::
+
+    block = run*
+    run   = u8   MQTT protocol level (4 or 5)
+            u32  device number
+            u64  time of receipt, Unix milliseconds
+            u32  length of what follows, bytes
+            ...  whole PUBLISH packets (MQTT 3.1.1 §3.3, MQTT 5 §3.3)
+
+All big endian. Packets are checked before they get here (``wire/mqtt_stream.py``) and kept byte for byte.
+"""
+
+from __future__ import annotations
+
+import struct
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+from armillary.errors import WireError
+from armillary.wire.mqtt_fields import Property
+from armillary.wire.mqtt_packet import LEVEL_5
+from armillary.wire.mqtt_stream import iterate_run
+
+_HEAD = struct.Struct(">BIQI")
+
+FORMAT = "hub-log-block"
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Run:
+    """Messages of one device, on their way into the log.
+
+    Attributes:
+        level: MQTT protocol level of the packets.
+        device: The device's number.
+        received_ms: When they were received.
+        data: The packets.
+        count: How many.
+        context: Whatever the submitter wants back with the outcome.
+    """
+
+    level: int
+    device: int
+    received_ms: int
+    data: bytes
+    count: int
+    context: object = None
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Block:
+    """A batch that is in the log."""
+
+    seq: int
+    data: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class Message:
+    """One message read from the log.
+
+    Attributes:
+        device: The device's number.
+        received_ms: When the hub received it.
+        topic: Topic it was published to.
+        user_properties: MQTT 5 user properties and content type, as property bag pairs; empty on 3.1.1.
+        payload: The body.
+    """
+
+    device: int
+    received_ms: int
+    topic: str
+    user_properties: tuple[tuple[str, str], ...]
+    payload: bytes
+
+
+def encode_block(runs: list[Run]) -> bytes:
+    """The block of these runs, in order."""
+    parts: list[bytes] = []
+    for run in runs:
+        parts.append(_HEAD.pack(run.level, run.device, run.received_ms, len(run.data)))
+        parts.append(run.data)
+    return b"".join(parts)
+
+
+def iterate_block(data: bytes) -> Iterator[Message]:
+    """The messages of a block, in order.
+
+    Raises:
+        WireError: the block is damaged.
+    """
+    at = 0
+    while at < len(data):
+        if at + _HEAD.size > len(data):
+            raise WireError(FORMAT, expected="a run's head", got=f"{len(data) - at} bytes", offset=at)
+        level, device, received_ms, length = _HEAD.unpack_from(data, at)
+        at += _HEAD.size
+        end = at + length
+        if end > len(data):
+            raise WireError(FORMAT, expected=f"{length} bytes of packets", got=f"{len(data) - at}", offset=at)
+        for packet in iterate_run(data, at, end, level=level):
+            pairs = _pairs(packet.properties) if level == LEVEL_5 else ()
+            yield Message(device, received_ms, packet.topic, pairs, packet.payload)
+        at = end
+
+
+def _pairs(properties: tuple[tuple[Property, object], ...]) -> tuple[tuple[str, str], ...]:
+    found: list[tuple[str, str]] = []
+    for key, value in properties:
+        if key is Property.USER_PROPERTY and isinstance(value, tuple):
+            found.append((value[0], value[1]))
+        elif key is Property.CONTENT_TYPE and isinstance(value, str):
+            found.append(("$.ct", value))
+    return tuple(found)

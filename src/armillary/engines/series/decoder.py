@@ -1,0 +1,131 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The decoder: follows the log block by block and puts the values into the tail.
+
+It works in slices of a time budget, so that an event loop can run it between reads without delaying
+acknowledgements. Blocks that are not decoded yet are kept in memory up to a limit, and read back from the log
+beyond it: falling behind costs disk reads, not memory, and loses nothing.
+"""
+
+from __future__ import annotations
+
+import sqlite3
+import time
+from collections import deque
+from collections.abc import Callable, Iterator
+
+from armillary.engines.series.blocks import Block, Message, iterate_block
+from armillary.engines.series.tail import Tail
+from armillary.errors import WireError
+from armillary.wire import telemetry
+from armillary.wire.hub_topics import parse_bag
+
+# Bytes of blocks waiting to be decoded that stay in memory.
+MAX_BACKLOG_BYTES = 4 * 1024 * 1024
+
+# Messages between two looks at the clock.
+MESSAGES_PER_LOOK = 8
+
+Listener = Callable[[int, telemetry.Telemetry], None]
+
+
+class Decoder:
+    """Decodes the log from a position on.
+
+    Args:
+        tail: Where values go.
+        read: A connection to read blocks back with, used in the caller's thread only.
+        sealed: Every block up to this seq was decoded and sealed in an earlier life.
+        listener: Called with the device number and what each message measured.
+    """
+
+    def __init__(self, tail: Tail, read: sqlite3.Connection, sealed: int, listener: Listener) -> None:
+        self._tail = tail
+        self._read = read
+        self._listener = listener
+        rows = read.execute("SELECT seq, length(data) FROM block WHERE seq > ? ORDER BY seq", (sealed,))
+        self._backlog: deque[tuple[int, int, bytes | None]] = deque((seq, size, None) for seq, size in rows)
+        self._kept_bytes = 0  # of blocks in the backlog that are in memory
+        self.backlog_bytes = sum(size for _, size, _ in self._backlog)
+        self._steps: Iterator[None] | None = None
+        self._bags: dict[str, dict[str, str]] = {}
+        self.decoded_seq = sealed
+        self.messages = 0
+        self.opaque = 0
+        self.faults = 0
+        self.damaged_blocks = 0
+
+    @property
+    def backlog(self) -> int:
+        """Blocks not decoded yet, the one under way included."""
+        return len(self._backlog) + (self._steps is not None)
+
+    @property
+    def between_blocks(self) -> bool:
+        """Whether everything up to :attr:`decoded_seq` and nothing beyond is in the tail: the moment to seal."""
+        return self._steps is None
+
+    def add(self, block: Block) -> None:
+        """Queue a block that was just committed."""
+        size = len(block.data)
+        keep = self._kept_bytes + size <= MAX_BACKLOG_BYTES
+        self._backlog.append((block.seq, size, block.data if keep else None))
+        self.backlog_bytes += size
+        if keep:
+            self._kept_bytes += size
+
+    def work(self, budget_s: float) -> bool:
+        """Decode for about ``budget_s`` seconds; True when there is more to do.
+
+        Stops early after each block, so that the caller can seal there.
+        """
+        deadline = time.perf_counter() + budget_s
+        if self._steps is None:
+            if not self._backlog:
+                return False
+            self._steps = self._decode(*self._backlog.popleft())
+        for _ in self._steps:
+            if time.perf_counter() >= deadline:
+                return True
+        self._steps = None
+        return bool(self._backlog)
+
+    def _decode(self, seq: int, size: int, data: bytes | None) -> Iterator[None]:
+        if data is None:
+            row = self._read.execute("SELECT data FROM block WHERE seq = ?", (seq,)).fetchone()
+            data = row[0] if row is not None else b""
+        else:
+            self._kept_bytes -= size
+        try:
+            for number, message in enumerate(iterate_block(data)):
+                self._take(seq, message)
+                if number % MESSAGES_PER_LOOK == MESSAGES_PER_LOOK - 1:
+                    yield
+        except WireError:
+            self.damaged_blocks += 1  # the disk changed what was checked when it came: go on with the next
+        self.backlog_bytes -= size
+        self.decoded_seq = seq
+
+    def _take(self, seq: int, message: Message) -> None:
+        self.messages += 1
+        try:
+            properties = self._properties(message)
+            if not telemetry.is_json(properties):
+                self.opaque += 1
+                return
+            measured = telemetry.decode(message.payload, properties, message.received_ms)
+            self._tail.add(seq, message.device, measured)
+        except WireError as error:
+            self.faults += 1
+            self._tail.add_fault(seq, message.device, message.received_ms, error.message)
+            return
+        self._listener(message.device, measured)
+
+    def _properties(self, message: Message) -> dict[str, str]:
+        text = message.topic.split("/", 4)[4] if message.topic.count("/") >= 4 else ""
+        bag = self._bags.get(text)
+        if bag is None:
+            bag = dict(parse_bag(text))
+            if len(self._bags) >= 256:  # bags that carry a message id never repeat: do not collect them
+                self._bags.clear()
+            self._bags[text] = bag
+        return {**dict(message.user_properties), **bag} if message.user_properties else bag

@@ -57,7 +57,7 @@ def build(
         profile: The chip.
         os_version: E.g. ``26.11``; part of every payload, so versions measure differently.
         built: Unix seconds, written into every package.
-        security_version: 0 to 28 of every component.
+        security_version: 0 to 31, of every component.
         key: The OS signing key.
         certificate: Of ``key``.
 

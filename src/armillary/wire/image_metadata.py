@@ -20,9 +20,8 @@ METADATA_MINIMUM_BYTES = HEADER_BYTES + (4 + 36) + (4 + 24) + 4
 METADATA_LIMIT_BYTES = 16 * 1024
 SECTION_LIMIT = 13  # one of each kind
 ONE_BL_BLOCK_BYTES = 32
-# Readers tell a 1BL block from total_len by its last word being small; azuresphere_imagemetadata draws the
-# line here.
-ONE_BL_SECURITY_VERSION_LIMIT = 28
+# Behind the metadata: a signature of 64 or 96 bytes, with a 1BL block before it or not.
+TAIL_BYTES = (64, 96, 128)
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,7 +32,7 @@ class OneBlBlock:
         info: Three words of unknown meaning.
         chip_id: Chip family.
         version: Major, minor, patch.
-        security_version: Repeats the RV section; 0 to 28.
+        security_version: Repeats the RV section.
     """
 
     info: tuple[int, int, int]
@@ -52,53 +51,51 @@ class OneBlBlock:
         return cls((info[0], info[1], info[2]), chip_id, (major, minor, patch), security_version)
 
 
-def find(data: bytes) -> tuple[int, int, int]:
-    """Where the metadata begins and ends (offsets), and the signature's length in bytes.
+def find(data: bytes) -> tuple[int, int]:
+    """Where the metadata begins and ends (offsets).
 
-    The file does not say which signature length it has before the metadata is found, so each possible place of
-    total_len is tried; exactly one of them must lead to the magic number. A small word there is the end of a
-    1BL block, never a length.
+    Behind the metadata stand 64 bytes (a P-256 signature), 96 (a P-384 signature, or a 1BL block and a P-256
+    signature) or 128 (block and P-384 signature); which of them only the metadata says. So each possible place of
+    total_len is tried, and exactly one must lead to the magic number.
 
     Raises:
-        WireError: no such place, or more than one.
+        WireError: no such place, more than one, or metadata that is not aligned.
     """
-    found: list[tuple[int, int, int]] = []
-    for size in (64, 96):
-        end = len(data) - size
+    found: list[tuple[int, int]] = []
+    for tail in TAIL_BYTES:
+        end = len(data) - tail
         if end < METADATA_MINIMUM_BYTES:
-            continue
-        if word(data, end - 4) <= ONE_BL_SECURITY_VERSION_LIMIT:
-            end -= ONE_BL_BLOCK_BYTES
-            if end < METADATA_MINIMUM_BYTES:
-                continue
+            break
         total = word(data, end - 4)
-        start = end - total
-        if METADATA_MINIMUM_BYTES <= total <= METADATA_LIMIT_BYTES and start >= 0 and word(data, start) == MAGIC:
-            found.append((start, end, size))
+        if METADATA_MINIMUM_BYTES <= total <= min(METADATA_LIMIT_BYTES, end) and word(data, end - total) == MAGIC:
+            found.append((end - total, end))
     if len(found) != 1:
         _refuse(data, len(found))
-    start = found[0][0]
+    start, end = found[0]
     if start % 4:
         raise WireError(FORMAT, offset=start, expected="metadata at a multiple of 4", got=f"byte {start}")
-    return found[0]
+    return start, end
 
 
 def _refuse(data: bytes, candidates: int) -> NoReturn:
     """Say why no metadata was found, for the usual signature of 64 bytes."""
     if candidates:
         raise WireError(FORMAT, expected="one place for the metadata", got=f"{candidates}: ambiguous")
-    end = len(data) - 64
+    end = len(data) - TAIL_BYTES[0]
     if end < METADATA_MINIMUM_BYTES:
-        raise WireError(FORMAT, expected=f"at least {METADATA_MINIMUM_BYTES + 64} bytes", got=f"{len(data)} bytes")
+        raise WireError(
+            FORMAT, expected=f"at least {METADATA_MINIMUM_BYTES + TAIL_BYTES[0]} bytes", got=f"{len(data)} bytes"
+        )
     total = word(data, end - 4)
-    if METADATA_MINIMUM_BYTES <= total <= min(METADATA_LIMIT_BYTES, end):
+    limit = min(METADATA_LIMIT_BYTES, end)
+    if METADATA_MINIMUM_BYTES <= total <= limit:
         raise WireError(
             FORMAT, offset=end - total, expected=f"magic {MAGIC:#010x}", got=f"{word(data, end - total):#010x}"
         )
     raise WireError(
         FORMAT,
         offset=end - 4,
-        expected=f"a metadata length from {METADATA_MINIMUM_BYTES} to {min(METADATA_LIMIT_BYTES, end)}",
+        expected=f"a metadata length from {METADATA_MINIMUM_BYTES} to {limit}",
         got=str(total),
     )
 

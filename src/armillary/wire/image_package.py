@@ -104,12 +104,12 @@ class _Content:
     @property
     def identity(self) -> Identity:
         """The identity section."""
-        return self._required(Identity)
+        return _required(self.sections, Identity, self.payload_bytes)
 
     @property
     def signing_key(self) -> SigningKey:
         """The signature section."""
-        return self._required(SigningKey)
+        return _required(self.sections, SigningKey, self.payload_bytes)
 
     @property
     def image_type(self) -> int:
@@ -159,12 +159,6 @@ class _Content:
         """The section of this kind, or None."""
         return next((section for section in self.sections if isinstance(section, kind)), None)
 
-    def _required(self, kind: type[_SectionType]) -> _SectionType:
-        found = self.section(kind)
-        if found is None:  # parse refuses such packages; this keeps a hand-made value from saying nothing
-            raise WireError(FORMAT, expected=f"a section {kind.__name__}", got="none")
-        return found
-
 
 class UnverifiedImagePackage(_Content):
     """A package that parses. Nobody has checked who signed it."""
@@ -187,14 +181,17 @@ def parse(data: bytes) -> UnverifiedImagePackage:
     """
     if len(data) > PACKAGE_LIMIT_BYTES:
         raise WireError(FORMAT, expected=f"at most {PACKAGE_LIMIT_BYTES} bytes", got=f"{len(data)} bytes")
-    start, end, signature_bytes = image_metadata.find(data)
-    sections = image_metadata.parse_sections(
-        data, start + image_metadata.HEADER_BYTES, end - 4, image_metadata.word(data, start + 4)
-    )
-    for kind in (Identity, SigningKey):
-        if not any(isinstance(section, kind) for section in sections):
-            raise WireError(FORMAT, offset=start, expected=f"a section {kind.__name__}", got="none")
-    block_bytes = len(data) - signature_bytes - end
+    start, end = image_metadata.find(data)
+    count = image_metadata.word(data, start + 4)
+    sections = image_metadata.parse_sections(data, start + image_metadata.HEADER_BYTES, end - 4, count)
+    _required(sections, Identity, start)
+    signing_key = _required(sections, SigningKey, start)
+    signature_bytes = 2 * _ALGORITHMS[signing_key.algorithm][2]
+    block_bytes = len(data) - end - signature_bytes
+    if block_bytes not in (0, image_metadata.ONE_BL_BLOCK_BYTES):
+        raise WireError(
+            FORMAT, offset=end, expected=f"a signature of {signature_bytes} bytes", got=f"{len(data) - end} bytes"
+        )
     package = UnverifiedImagePackage(
         data=data,
         payload_bytes=start,
@@ -203,14 +200,6 @@ def parse(data: bytes) -> UnverifiedImagePackage:
         signature=data[-signature_bytes:],
         unsigned_one_bl=OneBlBlock.unpack(data, end) if block_bytes else None,
     )
-    expected = 2 * _ALGORITHMS[package.signing_key.algorithm][2]
-    if signature_bytes != expected:
-        raise WireError(
-            FORMAT,
-            offset=len(data) - signature_bytes,
-            expected=f"a signature of {expected} bytes",
-            got=f"{signature_bytes} bytes",
-        )
     _check_one_bl(package)
     return package
 
@@ -344,6 +333,13 @@ def resign(
     data = signed + block + _sign(signed, key, signing_key.algorithm)
     parse(data)
     return data
+
+
+def _required(sections: Iterable[Section], kind: type[_SectionType], offset: int) -> _SectionType:
+    found = next((section for section in sections if isinstance(section, kind)), None)
+    if found is None:
+        raise WireError(FORMAT, offset=offset, expected=f"a section {kind.__name__}", got="none")
+    return found
 
 
 def _check_one_bl(package: UnverifiedImagePackage) -> None:

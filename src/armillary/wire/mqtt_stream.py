@@ -9,7 +9,7 @@ decodes strictly and explains what is wrong. The two agree: a run's packets all 
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
 from armillary.errors import WireError
@@ -212,18 +212,35 @@ class PacketDecoder:
         return packet if isinstance(packet, Publish) else None
 
 
-def iterate_run(data: bytes, *, level: int) -> list[Publish]:
+def iterate_run(data: bytes, start: int, end: int, *, level: int) -> Iterator[Publish]:
     """The packets of a run, for whoever reads it back.
+
+    Args:
+        data: Bytes that hold the run.
+        start: Offset of its first packet.
+        end: Offset of the byte after its last.
+        level: Protocol level the run was sent with.
 
     Raises:
         WireError: the bytes are no run; storage is damaged.
     """
-    decoder = PacketDecoder(level=level)
-    decoder.feed(data)
-    packets: list[Publish] = []
-    while decoder.buffered:
-        packet = decoder.next()
-        if not isinstance(packet, Publish):
-            raise WireError(FORMAT, expected="whole PUBLISH packets", got=type(packet).__name__)
-        packets.append(packet)
-    return packets
+    at = start
+    while at < end:
+        length = shift = 0
+        body = at + 1
+        while True:
+            if body >= end or shift > 21:
+                raise WireError(FORMAT, expected="whole PUBLISH packets", got="an incomplete one", offset=at)
+            byte = data[body]
+            body += 1
+            length |= (byte & 0x7F) << shift
+            shift += 7
+            if not byte & 0x80:
+                break
+        after = body + length
+        if after > end or data[at] not in _PUBLISH_HEADS:
+            raise WireError(FORMAT, expected="whole PUBLISH packets", got="something else", offset=at)
+        packet = decode_packet(data, at, body, after, level=level)
+        if isinstance(packet, Publish):
+            yield packet
+        at = after

@@ -5,13 +5,18 @@ from __future__ import annotations
 
 import importlib
 import random
+from collections.abc import Callable
 from pathlib import Path
+from types import ModuleType
 
 import pytest
 
 ROOT = Path(__file__).resolve().parents[2]
 HARNESSES = sorted(path.stem for path in (ROOT / "fuzz").glob("*.py") if path.stem not in ("__init__", "harness"))
 RUNS = 400  # about a second each at most; longer campaigns are run by hand (fuzz/README.md)
+
+
+Load = Callable[[str], ModuleType]
 
 
 @pytest.fixture
@@ -21,14 +26,14 @@ def load(monkeypatch: pytest.MonkeyPatch):
 
 
 @pytest.mark.parametrize("name", HARNESSES)
-def test_garbage_is_accepted_or_refused(name: str, load):
+def test_garbage_is_accepted_or_refused(name: str, load: Load):
     module = load(name)
     seeds = module.seeds()
     assert seeds, "a harness without seeds tests only the first check of its parser"
     load("harness").run(module.fuzz, seeds, runs=RUNS, seed=1)
 
 
-def test_loop_lets_other_errors_escape_and_prints_the_input(load, capsys: pytest.CaptureFixture[str]):
+def test_loop_lets_other_errors_escape_and_prints_the_input(load: Load, capsys: pytest.CaptureFixture[str]):
     def broken(data: bytes) -> None:
         if len(data) != 4:
             raise IndexError(data)
@@ -38,9 +43,9 @@ def test_loop_lets_other_errors_escape_and_prints_the_input(load, capsys: pytest
     assert "failing input" in capsys.readouterr().err
 
 
-def test_mutants_differ_and_repeat_with_the_seed(load):
+def test_mutants_differ_and_repeat_with_the_seed(load: Load):
     mutate = load("harness").mutate
-    first = [mutate(b"seed" * 10, random.Random(number)) for number in range(50)]
-    again = [mutate(b"seed" * 10, random.Random(number)) for number in range(50)]
+    first = [mutate(b"seed" * 10, random.Random(number)) for number in range(50)]  # noqa: S311 - repeatable on purpose
+    again = [mutate(b"seed" * 10, random.Random(number)) for number in range(50)]  # noqa: S311 - repeatable on purpose
     assert first == again
     assert len(set(first)) > 40

@@ -9,6 +9,6 @@ What it is not: firmware. Python cannot be the first stage of real silicon; on a
 specification that its boot ROM and loaders must meet, and the virtual device executes them. It reads no disk,
 clock or randomness.
 
-Specification: docs/concepts/boot.md; Azure Sphere's image types and revocation section (``wire.image_section``);
-the A/B model of docs/concepts/updates.md.
+Specification: the numbered checks in ``chain``, the table in ``slots`` and the rules in ``counter``; Azure Sphere's
+image types and revocation section (``wire.image_section``).
 """

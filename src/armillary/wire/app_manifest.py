@@ -231,7 +231,7 @@ def encode(manifest: AppManifest) -> bytes:
         "ComponentId": str(manifest.component_id),
         "EntryPoint": manifest.entry_point,
         "CmdArgs": list(manifest.cmd_args),
-        "Capabilities": _capabilities_document(manifest.capabilities),
+        "Capabilities": capabilities_document(manifest.capabilities),
         "ApplicationType": manifest.application_type,
     }
     if manifest.malloc_version is not None:
@@ -321,7 +321,8 @@ def _check_shared_blocks(capabilities: Capabilities) -> None:
             taken[name] = f"Capabilities.{key}"
 
 
-def _capabilities_document(capabilities: Capabilities) -> dict[str, Any]:
+def capabilities_document(capabilities: Capabilities) -> dict[str, Any]:
+    """The ``Capabilities`` object of a manifest: JSON values, without what is at its default."""
     defaults = {entry.name: entry.default for entry in fields(Capabilities)}
     document: dict[str, Any] = {}
     for key, (attribute, _, _) in CAPABILITY_KEYS.items():

@@ -113,25 +113,37 @@ class DefinitionSet:
             kind: The manifest key it stands under, e.g. ``Gpio``.
 
         Raises:
-            ManifestError: unknown name, another type, mappings in a loop, or no manifest value at the end.
+            ManifestError: unknown name, another type, mappings that do not end, or no manifest value at the end.
+        """
+        peripheral = self.follow(name)
+        if peripheral.type != kind:
+            raise ManifestError(f"${name}", expected=f"type {kind}", got=peripheral.type)
+        if peripheral.manifest_value is None:
+            raise ManifestError(f"${name}", expected="an AppManifestValue", got=f"none at {peripheral.name}")
+        return peripheral.manifest_value
+
+    def follow(self, name: str) -> Peripheral:
+        """The peripheral with values at the end of a name's mappings, all of one type.
+
+        Raises:
+            ManifestError: unknown name, a change of type, or mappings that do not end within DEPTH_LIMIT steps.
         """
         trail = [name]
-        while True:
+        while len(trail) <= DEPTH_LIMIT:
             peripheral = self.peripherals.get(trail[-1])
             if peripheral is None:
                 raise ManifestError(f"${name}", expected=f"a peripheral of {self.root.path}", got=_trail(trail))
-            if peripheral.type != kind:
-                raise ManifestError(f"${name}", expected=f"type {kind}", got=f"{peripheral.type} at {_trail(trail)}")
-            if peripheral.mapping is None:
-                break
-            if peripheral.mapping in trail:
+            first = self.peripherals[name]
+            if peripheral.type != first.type:
                 raise ManifestError(
-                    f"${name}", expected="a chain of mappings that ends", got=_trail([*trail, peripheral.mapping])
+                    f"${name}", expected=f"type {first.type}", got=f"{peripheral.type} at {_trail(trail)}"
                 )
+            if peripheral.mapping is None:
+                return peripheral
             trail.append(peripheral.mapping)
-        if peripheral.manifest_value is None:
-            raise ManifestError(f"${name}", expected="an AppManifestValue", got=f"none at {_trail(trail)}")
-        return peripheral.manifest_value
+            if trail.count(peripheral.mapping) > 1:
+                break
+        raise ManifestError(f"${name}", expected=f"mappings that end within {DEPTH_LIMIT} steps", got=_trail(trail))
 
 
 def parse(data: bytes, *, path: str) -> HardwareDefinition:
@@ -172,8 +184,8 @@ def load(path: str, files: Mapping[str, bytes], *, search: Sequence[str] = ()) -
         search: Folders, as they occur in the keys, in which imports are looked up after the importing file's own.
 
     Raises:
-        ManifestError: a file is missing or not valid, imports form a loop or go too deep, or two files define
-            one name.
+        ManifestError: a file is missing or not valid, imports form a loop or go too deep, two files define one
+            name, or a mapping leads nowhere, in a loop or to another type.
     """
     peripherals: dict[str, Peripheral] = {}
     owners: dict[str, str] = {}
@@ -206,7 +218,10 @@ def load(path: str, files: Mapping[str, bytes], *, search: Sequence[str] = ()) -
 
     if path not in files:
         raise ManifestError(path, expected="a hardware definition file", got="nothing")
-    return DefinitionSet(visit(path, ()), peripherals)
+    found = DefinitionSet(visit(path, ()), peripherals)
+    for name in found.peripherals:
+        found.follow(name)
+    return found
 
 
 def resolve(

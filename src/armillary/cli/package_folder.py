@@ -1,0 +1,90 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Reads what ``image-package pack-application`` packs: a folder's files, and hardware definitions."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+
+from armillary.errors import InvalidArgumentError
+from armillary.wire import hardware_definition
+from armillary.wire.hardware_definition import DEFINITION_LIMIT_BYTES, DefinitionSet
+
+
+def read_folder(folder: Path) -> dict[str, bytes]:
+    """Every regular file below a folder: path relative to it, with forward slashes -> content.
+
+    Symbolic links are refused: what they point to may not be meant for the package.
+
+    Raises:
+        InvalidArgumentError: no such folder, nothing in it, or something that is neither file nor folder.
+    """
+    if not folder.is_dir():
+        raise InvalidArgumentError(f"{folder}: expected a folder, got none", remedy="Check --package-directory.")
+    files: dict[str, bytes] = {}
+    for parent, folders, names in os.walk(folder):
+        for name in (*folders, *names):
+            path = Path(parent) / name
+            if path.is_symlink() or not (path.is_file() or path.is_dir()):
+                raise InvalidArgumentError(
+                    f"{path}: expected a file or folder, got a link or special file",
+                    remedy="Replace it with the file it stands for, or remove it from the package.",
+                )
+            if path.is_file():
+                files[path.relative_to(folder).as_posix()] = read_file(path)
+    return files
+
+
+def read_file(path: Path) -> bytes:
+    """The content of a file.
+
+    Raises:
+        InvalidArgumentError: it cannot be read.
+    """
+    try:
+        return path.read_bytes()
+    except OSError as error:
+        raise InvalidArgumentError(
+            f"{path}: expected a readable file, got {error.strerror}", remedy="Check the path."
+        ) from error
+
+
+class DefinitionFiles(Mapping[str, bytes]):
+    """Hardware definition files by path, read when they are asked for."""
+
+    def __getitem__(self, key: str) -> bytes:
+        path = Path(key)
+        if not path.is_file():
+            raise KeyError(key)
+        with path.open("rb") as file:
+            return file.read(DEFINITION_LIMIT_BYTES + 1)
+
+    def __contains__(self, key: object) -> bool:
+        return isinstance(key, str) and Path(key).is_file()
+
+    def __iter__(self) -> Iterator[str]:
+        raise TypeError("files are looked up by path, not listed")
+
+    def __len__(self) -> int:
+        raise TypeError("files are looked up by path, not counted")
+
+
+def load_definitions(paths: list[str]) -> list[DefinitionSet]:
+    """Load hardware definitions: a file is one definition, a folder is searched for what files import.
+
+    Raises:
+        InvalidArgumentError: a path that does not exist.
+        ManifestError: a definition is not valid.
+    """
+    entries = [Path(path).absolute() for path in paths]
+    for entry in entries:
+        if not entry.exists():
+            raise InvalidArgumentError(
+                f"{entry}: expected a hardware definition or a folder of them, got nothing", remedy="Check the path."
+            )
+    folders = [str(entry if entry.is_dir() else entry.parent) for entry in entries]
+    files = DefinitionFiles()
+    return [
+        hardware_definition.load(os.path.normpath(entry), files, search=folders) for entry in entries if entry.is_file()
+    ]

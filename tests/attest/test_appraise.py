@@ -184,9 +184,7 @@ def test_step_10_two_machines_one_identity():
     original, copy = prover(), prover()
     assert original.endorsement != copy.endorsement  # ECDSA signatures are random
     first = judge(original)
-    enrolment = dataclasses.replace(
-        original.enrolment(), last_boot_count=1, last_endorsement=first.endorsement_digest
-    )
+    enrolment = dataclasses.replace(original.enrolment(), last_boot_count=1, last_endorsement=first.endorsement_digest)
     assert judge(original, enrolment=enrolment).verdict == "attested"
     appraisal = judge(copy, enrolment=enrolment)
     assert (appraisal.verdict, failing(appraisal)) == ("update-only", {10})
@@ -326,4 +324,8 @@ def test_memory_is_bounded():
 
 def test_enrolment_starts_at_zero():
     enrolment = Enrolment(device_id="a", identity_key=b"", chip="c", trust_tier="software")
-    assert (enrolment.last_boot_count, enrolment.last_endorsement, dict(enrolment.minimum_security_versions)) == (0, b"", {})
+    assert (enrolment.last_boot_count, enrolment.last_endorsement, dict(enrolment.minimum_security_versions)) == (
+        0,
+        b"",
+        {},
+    )

@@ -89,9 +89,7 @@ def test_template_makes_what_the_builder_makes(house):
 )
 def test_template_equals_builder_for_every_field(serial, start, life, purpose, tier):
     house = SHARED
-    values, issued = issue(
-        house, serial=serial, not_before=start, not_after=start + life, purpose=purpose, tier=tier
-    )
+    values, issued = issue(house, serial=serial, not_before=start, not_after=start + life, purpose=purpose, tier=tier)
     built = cert.build_device_certificate(house.issuing, house.issuing_key, **values)
     assert x509.load_der_x509_certificate(issued).tbs_certificate_bytes == built.tbs_certificate_bytes
     parsed = cert.verify_issued_by(issued, house.issuing, now=start)
@@ -249,9 +247,7 @@ def test_signing_and_possession_certificates(house):
     assert proof.subject.get_attributes_for_oid(x509.NameOID.COMMON_NAME)[0].value == "A1B2"
     client_verifier(house.catalog).verify(proof, [])
     with pytest.raises(WireError, match="CN"):
-        cert.build_possession_certificate(
-            house.catalog, house.catalog_key, key().public_key(), nonce="x" * 65, **life
-        )
+        cert.build_possession_certificate(house.catalog, house.catalog_key, key().public_key(), nonce="x" * 65, **life)
 
 
 def variant(house, *, drop=None, change=None, extra=None, subject=None):

@@ -94,7 +94,7 @@ def decode(data: bytes, *, what: str, limit: int) -> Any:
             data,
             tag_hook=_refuse_tag,
             semantic_decoders=_REFUSED_TAGS,
-            max_depth=MAX_DEPTH,
+            max_depth=MAX_DEPTH - 1,  # cbor2 counts from 0
             allow_indefinite=False,
             allow_duplicate_keys=False,
         )

@@ -3,6 +3,7 @@ from __future__ import annotations
 
 import dataclasses
 from hashlib import sha256
+from typing import Any
 from uuid import UUID
 
 import pytest
@@ -24,17 +25,17 @@ CLIENT_KEY = cose.spki_from_point(cose.point_of(dice.alias_key(b"c" * 32).public
 GOOD = release(1)
 
 
-def references(*more, minimum=None):
+def references(*more: Any, minimum: Any = None):
     values = [component.reference("mt3620", "26.11") for component in GOOD]
     return ReferenceValues([*values, *more], minimum)
 
 
-def challenge(peer_key, **changes):
+def challenge(peer_key: bytes, **changes: Any):
     values = {"now": NOW, "random": b"r" * 16, "peer_key": peer_key} | changes
     return ch.mint(KEY, **values)
 
 
-def judge(prover, request=None, **changes):
+def judge(prover: Prover, request: Any = None, **changes: Any):
     request = request or prover.request(challenge(prover.peer_key), CLIENT_KEY)
     values = {
         "enrolment": prover.enrolment(),
@@ -47,11 +48,11 @@ def judge(prover, request=None, **changes):
     return appraise(request, **values)
 
 
-def prover(**changes):
+def prover(**changes: Any):
     return Prover(**({"uds": b"u" * 32, "components": GOOD} | changes))
 
 
-def failing(appraisal):
+def failing(appraisal: Any):
     return {step.number for step in appraisal.steps if step.result == "fail"}
 
 
@@ -86,7 +87,7 @@ def test_step_1_connection_of_another_device():
 
 
 @pytest.mark.parametrize("now", [NOW + 60, NOW + 10_000])
-def test_step_2_stale_challenge(now):
+def test_step_2_stale_challenge(now: int):
     with pytest.raises(ChallengeError, match="before") as caught:
         judge(prover(), now=now)
     assert [s.result for s in steps_of_refusal(caught.value)] == ["pass", "fail"] + ["not-run"] * 13
@@ -150,7 +151,7 @@ def test_step_7_edited_report():
 
 
 @pytest.mark.parametrize("which", ["identity", "alias", "no point", "beyond the field"])
-def test_step_8_unfit_client_key(which):
+def test_step_8_unfit_client_key(which: str):
     device = prover()
     point = {
         "identity": bytes.fromhex(device.device_id),
@@ -218,7 +219,7 @@ def test_step_12_other_chip():
         ("silicon", "software", "update-only"),
     ],
 )
-def test_step_12_weaker_root_of_trust(tier, root, verdict):
+def test_step_12_weaker_root_of_trust(tier: str, root: str, verdict: str):
     device = prover(root_of_trust=root)
     assert judge(device, enrolment=device.enrolment(trust_tier=tier)).verdict == verdict
 
@@ -237,7 +238,7 @@ def test_step_13_known_digest_with_another_version():
 
 
 @pytest.mark.parametrize("components", [GOOD[:3], (*GOOD, GOOD[0])])
-def test_step_14_missing_or_doubled_component(components):
+def test_step_14_missing_or_doubled_component(components: Any):
     appraisal = judge(prover(components=components))
     assert (appraisal.verdict, failing(appraisal)) == ("update-only", {14})
 

@@ -1,13 +1,15 @@
 # SPDX-License-Identifier: Apache-2.0
 from __future__ import annotations
 
+from typing import Any
+
 import pytest
 
 from armillary.errors import WireError
 from armillary.wire import cbor
 
 
-def decode(text, limit=1000):
+def decode(text: str, limit: int = 1000):
     return cbor.decode(bytes.fromhex(text), what="test", limit=limit)
 
 
@@ -40,7 +42,7 @@ ACCEPTED = {
 
 
 @pytest.mark.parametrize("text", ACCEPTED)
-def test_one_value_one_spelling(text):
+def test_one_value_one_spelling(text: str):
     assert decode(text) == ACCEPTED[text]
     assert cbor.encode(ACCEPTED[text]).hex() == text
 
@@ -103,7 +105,7 @@ REFUSED = {
 
 
 @pytest.mark.parametrize("name", REFUSED)
-def test_every_other_spelling_is_refused(name):
+def test_every_other_spelling_is_refused(name: str):
     with pytest.raises(WireError) as caught:
         decode(REFUSED[name])
     assert caught.value.format == "test"
@@ -122,7 +124,7 @@ def test_size_limit():
 
 
 @pytest.mark.parametrize("nest", [b"\x81", b"\xa1\x00"])
-def test_depth_limit(nest):
+def test_depth_limit(nest: bytes):
     cbor.decode(nest * (cbor.MAX_DEPTH - 1) + b"\x80", what="test", limit=1000)
     for depth in (cbor.MAX_DEPTH, 500, 100_000):
         with pytest.raises(WireError):
@@ -135,13 +137,13 @@ def test_encode_sorts_and_stays_in_the_profile():
 
 
 @pytest.mark.parametrize("value", [1.5, float("nan"), {b"k": 1}, {True: 1}, {None: 1}, {1}, object(), [1.5], {1: 1.5}])
-def test_encode_refuses_other_types(value):
+def test_encode_refuses_other_types(value: Any):
     with pytest.raises(TypeError):
         cbor.encode(value)
 
 
 @pytest.mark.parametrize("value", [2**64, -(2**64) - 1, [2**64]])
-def test_encode_refuses_large_integers(value):
+def test_encode_refuses_large_integers(value: Any):
     with pytest.raises(ValueError, match="64 bits"):
         cbor.encode(value)
 

@@ -3,6 +3,8 @@ from __future__ import annotations
 
 import datetime as dt
 import subprocess
+from pathlib import Path
+from typing import Any
 from uuid import UUID
 
 import pytest
@@ -23,18 +25,18 @@ DAY = 86_400
 CATALOG = UUID("4f6c7a3e-1f7b-4d0e-9f57-000000000001")
 
 
-def key(curve=ec.SECP256R1):
+def key(curve: Any = ec.SECP256R1):
     return ec.generate_private_key(curve())
 
 
-def der(certificate):
+def der(certificate: Any):
     return certificate.public_bytes(serialization.Encoding.DER)
 
 
 class House:
     """A root, a catalog authority, an issuing authority and a silicon authority."""
 
-    def __init__(self):
+    def __init__(self) -> None:
         self.root_key, self.catalog_key, self.silicon_key = key(ec.SECP384R1), key(ec.SECP384R1), key(ec.SECP384R1)
         self.issuing_key = key()
         life = {"not_before": NOW - DAY, "not_after": NOW + 365 * DAY}
@@ -54,7 +56,7 @@ def house():
     return House()
 
 
-def issue(house, **changes):
+def issue(house: House, **changes: Any):
     device, client = key(), key()
     values = {
         "spki": cose.spki_from_point(cose.point_of(client.public_key())),
@@ -68,12 +70,12 @@ def issue(house, **changes):
     return values, house.template.issue(**values)
 
 
-def client_verifier(*roots, at=NOW):
+def client_verifier(*roots: Any, at: int = NOW):
     moment = dt.datetime.fromtimestamp(at, dt.UTC).replace(tzinfo=None)
     return PolicyBuilder().store(Store(list(roots))).time(moment).build_client_verifier()
 
 
-def test_template_makes_what_the_builder_makes(house):
+def test_template_makes_what_the_builder_makes(house: House):
     values, issued = issue(house)
     built = cert.build_device_certificate(house.issuing, house.issuing_key, **values)
     assert x509.load_der_x509_certificate(issued).tbs_certificate_bytes == built.tbs_certificate_bytes
@@ -87,7 +89,7 @@ def test_template_makes_what_the_builder_makes(house):
     purpose=st.sampled_from(sorted(cert.PURPOSES)),
     tier=st.sampled_from(sorted(cert.TRUST_TIERS)),
 )
-def test_template_equals_builder_for_every_field(serial, start, life, purpose, tier):
+def test_template_equals_builder_for_every_field(serial: int, start: int, life: int, purpose: str, tier: str):
     house = SHARED
     values, issued = issue(house, serial=serial, not_before=start, not_after=start + life, purpose=purpose, tier=tier)
     built = cert.build_device_certificate(house.issuing, house.issuing_key, **values)
@@ -101,7 +103,7 @@ def test_template_equals_builder_for_every_field(serial, start, life, purpose, t
 SHARED = House()
 
 
-def test_issued_chain_verifies_with_cryptography(house):
+def test_issued_chain_verifies_with_cryptography(house: House):
     _, issued = issue(house)
     leaf = x509.load_der_x509_certificate(issued)
     chain = client_verifier(house.root).verify(leaf, [house.issuing, house.catalog])
@@ -110,7 +112,7 @@ def test_issued_chain_verifies_with_cryptography(house):
     client_verifier(house.catalog).verify(leaf, [house.issuing])
 
 
-def test_issued_chain_verifies_with_openssl(house, tmp_path):
+def test_issued_chain_verifies_with_openssl(house: House, tmp_path: Path):
     _, issued = issue(house)
     leaf = tmp_path / "leaf.pem"
     leaf.write_bytes(x509.load_der_x509_certificate(issued).public_bytes(serialization.Encoding.PEM))
@@ -125,7 +127,7 @@ def test_issued_chain_verifies_with_openssl(house, tmp_path):
     assert "expired" in subprocess.run(command, capture_output=True, text=True, check=False).stderr
 
 
-def test_template_under_a_p384_authority(house):
+def test_template_under_a_p384_authority(house: House):
     values, _ = issue(house)
     template = cert.DeviceCertificateTemplate(house.catalog, house.catalog_key)
     issued = x509.load_der_x509_certificate(template.issue(**values))
@@ -134,7 +136,7 @@ def test_template_under_a_p384_authority(house):
 
 
 @pytest.mark.parametrize("roots", ["silicon", "issuing-of-another"])
-def test_other_authority_is_refused(house, roots):
+def test_other_authority_is_refused(house: House, roots: Any):
     _, issued = issue(house)
     other = House()
     anchor = {"silicon": house.silicon, "issuing-of-another": other.root}[roots]
@@ -144,7 +146,7 @@ def test_other_authority_is_refused(house, roots):
         cert.verify_issued_by(issued, other.issuing, now=NOW)
 
 
-def test_issuing_authority_cannot_make_authorities(house):
+def test_issuing_authority_cannot_make_authorities(house: House):
     rogue_key = key()
     rogue = cert.build_issuing_authority(
         house.issuing,
@@ -161,7 +163,7 @@ def test_issuing_authority_cannot_make_authorities(house):
         client_verifier(house.root).verify(leaf, [rogue, house.issuing, house.catalog])
 
 
-def test_expired_and_not_yet_valid_are_refused(house):
+def test_expired_and_not_yet_valid_are_refused(house: House):
     values, issued = issue(house)
     assert cert.verify_issued_by(issued, house.issuing, now=NOW).serial == values["serial"]
     for now in (NOW - 301, NOW + DAY + 1):
@@ -184,12 +186,12 @@ def test_expired_and_not_yet_valid_are_refused(house):
         ({"serial": 2**159}, ValueError),
     ],
 )
-def test_template_refuses_wrong_values(house, change, error):
+def test_template_refuses_wrong_values(house: House, change: Any, error: type[Exception]):
     with pytest.raises(error):
         issue(house, **change)
 
 
-def identity(house, device):
+def identity(house: House, device: Any):
     return cert.build_identity_certificate(
         house.silicon,
         house.silicon_key,
@@ -200,7 +202,7 @@ def identity(house, device):
     )
 
 
-def test_identity_certificate(house):
+def test_identity_certificate(house: House):
     device = key()
     certificate = identity(house, device)
     parsed = cert.parse_identity_certificate(der(certificate))
@@ -215,7 +217,7 @@ def test_identity_certificate(house):
     assert cert.device_id_of(issue(house)[1])
 
 
-def test_server_certificate(house):
+def test_server_certificate(house: House):
     server = cert.build_server_certificate(
         house.root,
         house.root_key,
@@ -235,7 +237,7 @@ def test_server_certificate(house):
         cert.device_id_of(der(server))
 
 
-def test_signing_and_possession_certificates(house):
+def test_signing_and_possession_certificates(house: House):
     life = {"serial": 5, "not_before": NOW - DAY, "not_after": NOW + DAY}
     signing = cert.build_signing_certificate(
         house.root, house.root_key, key().public_key(), name="Armillary OS signing", **life
@@ -250,7 +252,7 @@ def test_signing_and_possession_certificates(house):
         cert.build_possession_certificate(house.catalog, house.catalog_key, key().public_key(), nonce="x" * 65, **life)
 
 
-def variant(house, *, drop=None, change=None, extra=None, subject=None):
+def variant(house: House, *, drop: Any = None, change: Any = None, extra: Any = None, subject: Any = None):
     """A device certificate that differs in one place from the profile."""
     values, _ = issue(house)
     device_id = values["device_id"]
@@ -279,7 +281,7 @@ def variant(house, *, drop=None, change=None, extra=None, subject=None):
     )
 
 
-def test_variants_positive_control(house):
+def test_variants_positive_control(house: House):
     assert cert.parse_device_certificate(variant(house)).purpose == "client"
 
 
@@ -318,12 +320,12 @@ VARIANTS = {
 
 
 @pytest.mark.parametrize("name", VARIANTS)
-def test_every_deviation_from_the_profile_is_refused(house, name):
+def test_every_deviation_from_the_profile_is_refused(house: House, name: str):
     with pytest.raises(WireError):
         cert.parse_device_certificate(variant(house, **VARIANTS[name]))
 
 
-def test_other_keys_are_refused(house):
+def test_other_keys_are_refused(house: House):
     values, _ = issue(house)
     other = part.build(
         house.issuing_key,
@@ -350,7 +352,7 @@ def test_other_keys_are_refused(house):
 
 
 @pytest.mark.parametrize("data", [b"", b"\x30\x00", b"\x30\x82\xff\xff", b"x" * 5000, bytes(100)])
-def test_other_bytes_are_refused(data):
+def test_other_bytes_are_refused(data: bytes):
     for parse in (cert.parse_device_certificate, cert.parse_identity_certificate, cert.device_id_of, cert.spki_of):
         with pytest.raises(WireError):
             parse(data)

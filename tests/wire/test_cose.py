@@ -1,6 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
 from __future__ import annotations
 
+from typing import Any
+
 import pytest
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.hazmat.primitives.asymmetric.utils import decode_dss_signature
@@ -13,12 +15,17 @@ KEY = alias_key(b"k" * 32)
 ORDER = 0xFFFFFFFF00000000FFFFFFFFFFFFFFFFBCE6FAADA7179E84F3B9CAC2FC632551
 
 
-def message(protected=cose.ES256_PROTECTED, unprotected=None, payload=b"payload", signature=bytes(64)):
+def message(
+    protected: bytes = cose.ES256_PROTECTED,
+    unprotected: Any = None,
+    payload: bytes = b"payload",
+    signature: bytes = bytes(64),
+):
     return b"\xd2" + cbor.encode([protected, unprotected or {}, payload, signature])
 
 
 @pytest.mark.parametrize("size", [0, 1, 23, 24, 25, 255, 256, 257, 1000, 16_000])
-def test_round_trip(size):
+def test_round_trip(size: int):
     payload = bytes(size)
     data = cose.encode_sign1(payload, KEY, external_aad=b"aad")
     parsed = cose.parse_sign1(data)
@@ -40,7 +47,7 @@ def test_fast_and_general_parser_agree():
 
 
 @pytest.mark.parametrize("protected", [b"", b"\xa0"])
-def test_protected_header_without_parameters_is_signed_as_empty(protected):
+def test_protected_header_without_parameters_is_signed_as_empty(protected: bytes):
     """RFC 9052 §4.4 step 2."""
     structure = cbor.encode(["Signature1", b"", b"", b"payload"])
     r, s = decode_dss_signature(KEY.sign(structure, cose._ECDSA))
@@ -80,7 +87,7 @@ REFUSED = {
 
 
 @pytest.mark.parametrize("name", REFUSED)
-def test_other_forms_are_refused(name):
+def test_other_forms_are_refused(name: str):
     with pytest.raises(WireError):
         cose.parse_sign1(REFUSED[name])
 
@@ -91,14 +98,14 @@ def test_forms_positive_control():
 
 
 @pytest.mark.parametrize(("r", "s"), [(0, 1), (1, 0), (ORDER, 1), (1, ORDER), (2**256 - 1, 1), (1, 2**256 - 1), (0, 0)])
-def test_r_and_s_out_of_range(r, s):
+def test_r_and_s_out_of_range(r: int, s: int):
     parsed = cose.parse_sign1(message(signature=r.to_bytes(32, "big") + s.to_bytes(32, "big")))
     with pytest.raises(SignatureError, match="out of range"):
         cose.verify_sign1(parsed, KEY.public_key())
 
 
 @pytest.mark.parametrize(("r", "s"), [(1, 1), (ORDER - 1, ORDER - 1), (0x80, 0x7F), (2**255, 2**248)])
-def test_r_and_s_in_range_reach_the_verifier(r, s):
+def test_r_and_s_in_range_reach_the_verifier(r: int, s: int):
     parsed = cose.parse_sign1(message(signature=r.to_bytes(32, "big") + s.to_bytes(32, "big")))
     with pytest.raises(SignatureError, match="does not verify"):
         cose.verify_sign1(parsed, KEY.public_key())

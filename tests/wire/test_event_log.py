@@ -3,6 +3,7 @@ from __future__ import annotations
 
 import dataclasses
 from hashlib import sha256
+from typing import Any
 from uuid import UUID
 
 import pytest
@@ -15,7 +16,7 @@ from armillary.wire import event_log as log
 EVENTS = tuple(component.event for component in release(1))
 
 
-def fields(**changes):
+def fields(**changes: Any):
     values = {
         "component": "Stage1",
         "type": 1,
@@ -46,15 +47,7 @@ def test_head_known_answer():
     event = log.BootEvent("SecurityMonitor", 4, UUID(int=1), UUID(int=2), b"\x11" * 32, 3)
     assert log.encode_event(event).hex() == (
         "866f53656375726974794d6f6e69746f7204"
-        + "50"
-        + "00" * 15
-        + "01"
-        + "50"
-        + "00" * 15
-        + "02"
-        + "5820"
-        + "11" * 32
-        + "03"
+        "50" + "00" * 15 + "01" + "50" + "00" * 15 + "02" + "5820" + "11" * 32 + "03"
     )
     assert log.log_head([event]).hex() == KNOWN_HEAD
 
@@ -73,7 +66,7 @@ KNOWN_HEAD = "0e4d1e944d4977b969640188993f86f5d20e242e34dccaaf9efe6e30a1034d51"
         {"security_version": 7},
     ],
 )
-def test_every_field_is_in_the_head(change):
+def test_every_field_is_in_the_head(change: Any):
     edited = (dataclasses.replace(EVENTS[0], **change), *EVENTS[1:])
     assert log.log_head(edited) != log.log_head(EVENTS)
 
@@ -105,7 +98,7 @@ def test_every_field_is_in_the_head(change):
         [fields(version=2**32)],
     ],
 )
-def test_other_values_are_refused(value):
+def test_other_values_are_refused(value: Any):
     with pytest.raises(WireError):
         log.parse_log(cbor.encode(value))
 

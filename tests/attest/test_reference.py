@@ -1,0 +1,30 @@
+# SPDX-License-Identifier: Apache-2.0
+from __future__ import annotations
+
+from uuid import UUID
+
+from armillary.attest.reference import ReferenceValues
+from armillary.sim.prover import release
+
+FIRST, SECOND = release(1), release(2)
+
+
+def test_lookup_is_per_chip_component_and_digest():
+    values = [c.reference("mt3620", "26.11") for c in FIRST] + [
+        c.reference("mt3620", "26.12") for c in (FIRST[0], *SECOND[1:])
+    ]
+    reference = ReferenceValues(values)
+    event = FIRST[0].event
+    assert [v.os_version for v in reference.lookup("mt3620", event.component_id, event.digest)] == ["26.11", "26.12"]
+    assert reference.lookup("imx8mp", event.component_id, event.digest) == ()
+    assert reference.lookup("mt3620", UUID(int=99), event.digest) == ()
+    assert reference.lookup("mt3620", event.component_id, bytes(32)) == ()
+    assert reference.components("mt3620", "26.12") == {c.component_id for c in FIRST}
+    assert reference.components("mt3620", "1.0") == frozenset()
+
+
+def test_minimum_security_version():
+    reference = ReferenceValues([], {("mt3620", 7): 3})
+    assert reference.minimum_security_version("mt3620", 7) == 3
+    assert reference.minimum_security_version("mt3620", 8) == 0
+    assert reference.minimum_security_version("imx8mp", 7) == 0

@@ -1,0 +1,316 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Round trips of the attestation formats, and: no byte of an accepted check-in can change without being noticed."""
+
+from __future__ import annotations
+
+from uuid import UUID
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from armillary.attest import challenge as ch
+from armillary.attest.appraise import Appraisal, appraise
+from armillary.attest.judgement import AppraisalMemory
+from armillary.attest.reference import ReferenceValues
+from armillary.errors import ArmillaryError, WireError
+from armillary.identity.dice import alias_key
+from armillary.sim.prover import Prover, release
+from armillary.wire import cbor, checkin, cose, error_report, event_log, evidence
+
+KEY = alias_key(b"k" * 32)
+NOW = 1_790_000_000
+FAST = settings(max_examples=80, deadline=None)
+
+integers = st.integers(-(2**64), 2**64 - 1)
+leaves = integers | st.binary(max_size=40) | st.text(max_size=20) | st.booleans() | st.none()
+values = st.recursive(
+    leaves,
+    lambda inner: st.lists(inner, max_size=5) | st.dictionaries(integers | st.text(max_size=6), inner, max_size=5),
+    max_leaves=20,
+)
+
+
+@FAST
+@given(values)
+def test_cbor_round_trip(value: object):
+    data = cbor.encode(value)
+    assert cbor.decode(data, what="test", limit=len(data)) == value
+
+
+@FAST
+@given(st.dictionaries(integers | st.text(max_size=6), st.just(0), max_size=8))
+def test_cbor_keys_are_in_bytewise_order(value: dict):
+    keys = [cbor.encode(key) for key in cbor.decode(cbor.encode(value), what="test", limit=1000)]
+    assert keys == sorted(keys)
+
+
+@FAST
+@given(st.binary(max_size=60))
+def test_cbor_has_one_spelling(data: bytes):
+    try:
+        value = cbor.decode(data, what="test", limit=60)
+    except WireError:
+        return
+    assert cbor.encode(value) == data
+
+
+def text(limit: int) -> st.SearchStrategy[str]:
+    return st.text(st.characters(exclude_characters="\0", exclude_categories=("Cs",)), max_size=limit // 4)
+
+
+uuids = st.uuids()
+times = st.integers(0, 253_402_300_799)
+events = st.builds(
+    event_log.BootEvent,
+    component=text(64).filter(bool),
+    image_type=st.integers(0, 0xFFFF),
+    component_id=uuids,
+    image_id=uuids,
+    digest=st.binary(min_size=32, max_size=32),
+    security_version=st.integers(0, 2**32 - 1),
+)
+
+
+@FAST
+@given(st.lists(events, min_size=1, max_size=9))
+def test_event_log_round_trip(found: list[event_log.BootEvent]):
+    data = event_log.encode_log(found)
+    parsed = event_log.parse_log(data)
+    assert parsed.events == tuple(found)
+    assert event_log.log_head(parsed.events) == event_log.log_head(found)
+    assert cbor.encode(cbor.decode(data, what="test", limit=len(data))) == data
+
+
+@FAST
+@given(st.lists(events, min_size=2, max_size=6), st.data())
+def test_event_log_head_depends_on_every_event_and_their_order(found: list[event_log.BootEvent], data: st.DataObject):
+    at = data.draw(st.integers(0, len(found) - 1))
+    head = event_log.log_head(found)
+    assert event_log.log_head(found[:at] + found[at + 1 :]) != head
+    assert event_log.log_head([*found, found[at]]) != head
+    other = data.draw(st.permutations(found))
+    assert (event_log.log_head(other) == head) == (list(other) == found)
+
+
+claims = st.builds(
+    evidence.Evidence,
+    challenge=st.binary(min_size=8, max_size=64) | st.binary(min_size=54, max_size=54),
+    device_id=st.binary(min_size=64, max_size=64).map(bytes.hex),
+    boot_count=st.integers(0, 2**48),
+    log_head=st.binary(min_size=32, max_size=32),
+    certificate_key=st.binary(min_size=64, max_size=64).map(cose.spki_from_point),
+    service_name=text(253),
+    chip=text(32),
+    root_of_trust=st.sampled_from(sorted(evidence.ROOTS_OF_TRUST)),
+    enforcement=st.lists(
+        st.tuples(text(64), st.just("enforced") | text(200).map(lambda why: f"missing: {why}")), max_size=4
+    ).map(tuple),
+    sandbox=text(32),
+    os_version=text(64),
+    report_digest=st.binary(min_size=32, max_size=32),
+)
+
+
+@FAST
+@given(claims)
+def test_evidence_round_trip(found: evidence.Evidence):
+    data = evidence.encode_evidence(found, KEY)
+    parsed = evidence.parse_evidence(data)
+    assert parsed.claims == found == evidence.parse_evidence(data).claims
+    payload = cose.verify_sign1(parsed.message, KEY.public_key())
+    assert cbor.encode(cbor.decode(payload, what="test", limit=len(payload))) == payload
+
+
+@FAST
+@given(claims, st.data())
+def test_remembered_claims_accept_and_give_what_the_strict_reader_does(found: evidence.Evidence, data: st.DataObject):
+    payload = bytearray(cose.parse_sign1(evidence.encode_evidence(found, KEY)).payload)
+    for _ in range(data.draw(st.integers(1, 3))):
+        payload[data.draw(st.integers(0, len(payload) - 1))] = data.draw(st.integers(0, 255))
+    try:
+        strict = evidence._evidence_claims(bytes(payload))
+    except WireError:
+        strict = None
+    try:
+        remembered = evidence._known_claims(bytes(payload))
+    except WireError:
+        remembered = None
+        assert strict is None, "refused what the strict reader accepts"
+    assert remembered in (None, strict)
+
+
+reports = st.builds(
+    error_report.ErrorReport,
+    sequence=st.integers(0, 2**53),
+    boot_count=st.integers(0, 2**48),
+    event_category=st.sampled_from(sorted(error_report.EVENT_CATEGORIES)),
+    event_class=st.sampled_from(sorted(error_report.EVENT_CLASSES)),
+    event_type=st.sampled_from(error_report.EVENT_TYPES),
+    description=text(1024),
+    component_id=st.none() | uuids,
+    image_id=st.none() | uuids,
+    count=st.integers(1, 2**32),
+    start=st.just(1_790_000_000),
+    end=st.integers(1_790_000_000, 1_790_090_000),
+)
+installed = st.builds(
+    checkin.InstalledImage,
+    component_id=uuids,
+    image_id=uuids,
+    image_type=st.integers(0, 0xFFFF),
+    name=text(64),
+    state=st.sampled_from(sorted(checkin.IMAGE_STATES)),
+)
+outcomes = st.builds(
+    checkin.UpdateOutcome,
+    offer_id=uuids,
+    image_id=uuids,
+    component_id=uuids,
+    outcome=st.sampled_from(sorted(checkin.OUTCOMES)),
+    reason=text(512),
+    at=times,
+)
+requests = st.builds(
+    checkin.CheckinRequest,
+    evidence=st.binary(max_size=100),
+    endorsement=st.binary(max_size=100),
+    event_log=st.binary(max_size=100),
+    installed=st.lists(installed, max_size=3).map(tuple),
+    outcomes=st.lists(outcomes, max_size=3).map(tuple),
+    error_reports=st.lists(reports, max_size=3).map(tuple),
+)
+
+
+@FAST
+@given(requests)
+def test_request_round_trip(request: checkin.CheckinRequest):
+    data = checkin.encode_request(request)
+    assert checkin.parse_request(data) == request
+    assert cbor.encode(cbor.decode(data, what="test", limit=len(data))) == data
+
+
+steps = st.builds(
+    checkin.AppraisalStep,
+    number=st.integers(1, 32),
+    name=text(64),
+    prevents=text(400),
+    result=st.sampled_from(["fail", "not-run"]),
+    detail=text(400),
+) | st.builds(checkin.AppraisalStep, st.integers(1, 32), text(64), st.just(""), st.just("pass"), st.just(""))
+offered = st.builds(
+    checkin.OfferedImage,
+    component_id=uuids,
+    image_id=uuids,
+    image_type=st.integers(0, 0xFFFF),
+    name=text(64),
+    size=st.integers(0, 2**32),
+    sha256=st.binary(min_size=32, max_size=32),
+)
+offers = st.builds(
+    checkin.Offer, offer_id=uuids, deployment_id=st.none() | uuids, images=st.lists(offered, max_size=3).map(tuple)
+)
+replies = st.builds(
+    checkin.CheckinReply,
+    verdict=st.sampled_from(sorted(checkin.VERDICTS)),
+    steps=st.lists(steps, max_size=4).map(tuple),
+    certificate_chain=st.lists(st.binary(max_size=50), max_size=3).map(tuple),
+    purpose=st.sampled_from(sorted(checkin.PURPOSES)),
+    catalog_id=uuids,
+    offer=st.none() | offers,
+    next_check_in_s=st.integers(0, checkin.MAX_WAIT_S),
+    challenge=st.binary(max_size=64),
+    server_time=times,
+    hub_host=text(253),
+    hub_port=st.integers(0, 65535),
+)
+
+
+@FAST
+@given(replies)
+def test_reply_round_trip(reply: checkin.CheckinReply):
+    data = checkin.encode_reply(reply)
+    assert checkin.parse_reply(data) == reply
+    assert cbor.encode(cbor.decode(data, what="test", limit=len(data))) == data
+
+
+@FAST
+@given(st.binary(max_size=64), times)
+def test_challenge_round_trip(challenge: bytes, server_time: int):
+    message = checkin.Challenge(challenge, server_time)
+    assert checkin.parse_challenge(checkin.encode_challenge(message)) == message
+
+
+@FAST
+@given(text(64), text(400), text(400), st.none() | st.integers(0, checkin.MAX_WAIT_S))
+def test_problem_round_trip(code: str, message: str, remedy: str, retry: int | None):
+    problem = checkin.Problem(code, message, remedy, retry)
+    assert checkin.parse_problem(checkin.encode_problem(problem)) == problem
+
+
+# -- every byte of an accepted request ------------------------------------------------------------------------
+
+GOOD = release(1)
+REFERENCE = ReferenceValues([component.reference("mt3620", "26.11") for component in GOOD])
+DEVICE = Prover(uds=b"u" * 32, components=GOOD)
+CLIENT = cose.spki_from_point(cose.point_of(alias_key(b"c" * 32).public_key()))
+CHALLENGE = ch.mint(b"k" * 32, now=NOW, random=b"r" * 16, peer_key=DEVICE.peer_key)
+IMAGE = checkin.InstalledImage(
+    component_id=UUID(int=1), image_id=UUID(int=2), image_type=10, name="coffee", state="running"
+)
+ACCEPTED = checkin.encode_request(DEVICE.request(CHALLENGE, CLIENT, installed=(IMAGE,)))
+
+
+def judge(data: bytes, memory: AppraisalMemory | None = None) -> Appraisal:
+    return appraise(
+        checkin.parse_request(data),
+        enrolment=DEVICE.enrolment(),
+        reference=REFERENCE,
+        peer_key=DEVICE.peer_key,
+        challenge_key=b"k" * 32,
+        now=NOW + 1,
+        service_name="localhost",
+        memory=memory,
+    )
+
+
+@pytest.mark.parametrize("remember", [False, True])
+def test_no_byte_of_an_accepted_request_can_change(remember: bool):
+    """Each byte, three changes: refused, or not attested. With and without what was remembered before."""
+    memory = AppraisalMemory() if remember else None
+    assert judge(ACCEPTED, memory).verdict == "attested"
+    survivors = []
+    for at in range(len(ACCEPTED)):
+        for change in (0x01, 0x80, 0xFF):
+            mutant = bytearray(ACCEPTED)
+            mutant[at] ^= change
+            try:
+                verdict = judge(bytes(mutant), memory).verdict
+            except ArmillaryError:
+                continue
+            if verdict == "attested":
+                survivors.append((at, change))
+    assert survivors == []
+
+
+@settings(max_examples=150, deadline=None)
+@given(st.data())
+def test_no_cut_or_insertion_survives(data: st.DataObject):
+    start = data.draw(st.integers(0, len(ACCEPTED)))
+    end = data.draw(st.integers(start, len(ACCEPTED)))
+    mutant = ACCEPTED[:start] + data.draw(st.binary(max_size=8)) + ACCEPTED[end:]
+    if mutant == ACCEPTED:
+        return
+    try:
+        appraisal = judge(mutant)
+    except ArmillaryError:
+        return
+    assert appraisal.verdict != "attested"
+
+
+@settings(max_examples=60, deadline=None)
+@given(st.binary(max_size=200))
+def test_garbage_is_refused(data: bytes):
+    for parse in (checkin.parse_request, checkin.parse_reply, evidence.parse_evidence, evidence.parse_endorsement):
+        with pytest.raises(WireError):
+            parse(data)

@@ -1,0 +1,303 @@
+# SPDX-License-Identifier: Apache-2.0
+"""From a Grant to what the kernel is told: mounts, bubblewrap's arguments, resource limits, Landlock rules, a user.
+
+All of it as values; ``engines/sandbox`` finds out what the host has (:class:`Runtime`) and carries them out.
+Sources: bwrap(1), landlock(7), getrlimit(2).
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from uuid import UUID
+
+from armillary.capability.grant import Grant
+from armillary.capability.seccomp import Policy
+
+# Where things are inside.
+DEVICE_AUTHENTICATION_FOLDER = "/run/armillary/daa"
+DATA_FOLDER = "/mnt/data"
+TEMPORARY_FOLDER = "/tmp"  # noqa: S108 - the sandbox's own, a tmpfs with a size
+# Top-level names of an image that would hide what the sandbox itself puts there.
+RESERVED_NAMES = frozenset({"dev", "etc", "lib32", "lib64", "mnt", "proc", "root", "run", "sbin", "sys", "tmp", "usr"})
+# Character devices that are not devices of the board.
+DEVICES = ("null", "zero", "full", "random", "urandom")
+_NAMESPACES = ("--unshare-ipc", "--unshare-pid", "--unshare-net", "--unshare-uts", "--unshare-cgroup-try")
+# Facts about the machine that C libraries and interpreters read.
+READABLE_PROC = ("/proc/self", "/proc/cpuinfo", "/proc/meminfo", "/proc/stat", "/proc/uptime", "/proc/loadavg")
+
+# Volatile storage: enough for a certificate bundle and some state; memory, so it must have an end.
+TEMPORARY_SIZE_BYTES = 1024 * 1024
+# A Python application with TLS and MQTT needs about 40 MiB of data; twice that, and room for threads' stacks.
+DATA_SEGMENT_LIMIT_BYTES = 256 * 1024 * 1024
+# An event loop, its connections and files; Azure Sphere's limit is lower, its applications are smaller.
+DESCRIPTOR_LIMIT = 256
+# Threads and processes together, counted for the application's own user.
+PROCESS_LIMIT = 64
+PENDING_SIGNAL_LIMIT = 128
+LOCKED_MEMORY_LIMIT_BYTES = 64 * 1024
+FILE_SIZE_MINIMUM_BYTES = TEMPORARY_SIZE_BYTES
+
+# First user id for applications: above every range that distributions and systemd give out
+# (systemd.io/UIDS-GIDS: container users end at 0x6FFFFFFF), below 2^31, which some programs cannot hold.
+APPLICATION_USER_FIRST = 0x70000001
+APPLICATION_USER_COUNT = 1 << 24
+# Group that may read the device's client certificate and key.
+DEVICE_AUTHENTICATION_GROUP = 0x70000000
+
+# linux/landlock.h, access rights for files by bit
+EXECUTE, WRITE_FILE, READ_FILE, READ_DIR = 1 << 0, 1 << 1, 1 << 2, 1 << 3
+REMOVE_DIR, REMOVE_FILE, MAKE_DIR, MAKE_REG, MAKE_SOCK, MAKE_FIFO, MAKE_SYM = (
+    1 << 4,
+    1 << 5,
+    1 << 7,
+    1 << 8,
+    1 << 9,
+    1 << 10,
+    1 << 12,
+)
+REFER, TRUNCATE = 1 << 13, 1 << 14
+READ = READ_FILE | READ_DIR
+RUN = READ | EXECUTE
+# No EXECUTE: what an application can write it cannot run (W^X for files).
+CHANGE = (
+    (READ | WRITE_FILE | REMOVE_DIR | REMOVE_FILE | MAKE_DIR | MAKE_REG | MAKE_SOCK | MAKE_FIFO | MAKE_SYM)
+    | REFER
+    | TRUNCATE
+)
+BIND_TCP, CONNECT_TCP = 1 << 0, 1 << 1
+SCOPE_ABSTRACT_UNIX, SCOPE_SIGNAL = 1 << 0, 1 << 1
+# Rights that each ABI version brought: everything known is handled, so everything unnamed is refused.
+_FILE_RIGHTS_BY_ABI = {1: (1 << 13) - 1, 2: 1 << 13, 3: 1 << 14, 5: 1 << 15}
+NETWORK_ABI, SCOPE_ABI = 4, 6
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Runtime:
+    """The host's read-only part of a sandbox.
+
+    Attributes:
+        interpreter: Path of the Python that runs the launcher and ``#!/usr/bin/env python3`` applications.
+        folders: Folders that appear at the same path, e.g. ``/usr``.
+        links: (target, path) of symbolic links at the top, e.g. ``("usr/lib64", "/lib64")``.
+        library_links: The same for ``/lib`` when the image has a ``lib`` of its own: loader and library folders.
+        files: Single files and folders of ``/etc`` that appear at the same path.
+        masked_files: Files of ``/proc`` that are covered.
+        masked_folders: Folders of ``/proc`` that are covered.
+    """
+
+    interpreter: str
+    folders: tuple[str, ...]
+    links: tuple[tuple[str, str], ...] = ()
+    library_links: tuple[tuple[str, str], ...] = ()
+    files: tuple[str, ...] = ()
+    masked_files: tuple[str, ...] = ()
+    masked_folders: tuple[str, ...] = ()
+
+    @property
+    def search_path(self) -> str:
+        """``PATH`` inside."""
+        own = self.interpreter.rpartition("/")[0]
+        return own if own == "/usr/bin" else f"{own}:/usr/bin"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ImageTree:
+    """The image's top two levels, as far as mounting it needs them.
+
+    Attributes:
+        root: Folder on the host.
+        entries: Names at the top.
+        library_entries: Names in its ``lib`` folder, if it has one.
+    """
+
+    root: str
+    entries: tuple[str, ...]
+    library_entries: tuple[str, ...] = ()
+
+    @property
+    def reserved(self) -> tuple[str, ...]:
+        """Entries an image must not have; empty for an acceptable image."""
+        return tuple(sorted(set(self.entries) & RESERVED_NAMES))
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Folders:
+    """Folders on the host that an application is given.
+
+    Attributes:
+        data: Becomes its mutable storage, or None.
+        device_authentication: Holds its client certificate, or None.
+    """
+
+    data: str | None = None
+    device_authentication: str | None = None
+
+
+def filter_policy(grant: Grant, *, namespaces: bool) -> Policy:
+    """The system-call policy for a grant.
+
+    Args:
+        grant: What was granted.
+        namespaces: The application has networks and processes of its own. Without them it may listen only with a
+            declared port, and must stay in its session, by which the supervisor ends it.
+    """
+    return Policy(listen=namespaces or bool(grant.tcp_server_ports), sessions=namespaces)
+
+
+def resource_limits(grant: Grant) -> Mapping[str, int]:
+    """Limits by name (``RLIMIT_`` left out); soft and hard alike."""
+    return {
+        "CORE": 0,
+        "DATA": DATA_SEGMENT_LIMIT_BYTES,
+        "FSIZE": max(grant.mutable_storage_kb * 1024, FILE_SIZE_MINIMUM_BYTES),
+        "MEMLOCK": LOCKED_MEMORY_LIMIT_BYTES,
+        "MSGQUEUE": 0,
+        "NICE": 0,
+        "NOFILE": DESCRIPTOR_LIMIT,
+        "NPROC": PROCESS_LIMIT,
+        "RTPRIO": 0,
+        "SIGPENDING": PENDING_SIGNAL_LIMIT,
+    }
+
+
+def application_user(component_id: UUID) -> int:
+    """User and group id of an application: stable, its own (as far as 24 bits of a hash go), unprivileged."""
+    digest = hashlib.sha256(b"armillary application user\0" + component_id.bytes).digest()
+    return APPLICATION_USER_FIRST + int.from_bytes(digest[:4], "big") % (APPLICATION_USER_COUNT - 1)
+
+
+def landlock_rules(abi: int, paths: Iterable[tuple[str, int]], *, bind_ports: Iterable[int] = ()) -> dict[str, object]:
+    """A ruleset in the launcher's terms: nothing but these paths, no TCP, no signals or sockets to the outside.
+
+    Args:
+        abi: Landlock's ABI version on this kernel, at least 1. Rights the kernel does not know are left out.
+        paths: (path, rights); the rights hold beneath the path.
+        bind_ports: TCP ports it may bind.
+    """
+    handled = 0
+    for version, rights in _FILE_RIGHTS_BY_ABI.items():
+        if abi >= version:
+            handled |= rights
+    network, scope = abi >= NETWORK_ABI, abi >= SCOPE_ABI
+    return {
+        "handled_files": handled,
+        "handled_network": BIND_TCP | CONNECT_TCP if network else 0,
+        "scoped": SCOPE_ABSTRACT_UNIX | SCOPE_SIGNAL if scope else 0,
+        # struct landlock_ruleset_attr grew with the ABI; an older kernel refuses a longer one.
+        "attribute_bytes": 24 if scope else 16 if network else 8,
+        "paths": [[path, rights] for path, rights in paths],
+        "ports": [[port, BIND_TCP] for port in bind_ports] if network else [],
+    }
+
+
+def inside_paths(runtime: Runtime, image: ImageTree, folders: Folders) -> list[tuple[str, int]]:
+    """What Landlock allows inside the namespaces: the same as the mounts, and less of /proc."""
+    paths = [(folder, RUN) for folder in runtime.folders]
+    paths += [(f"/{entry}", RUN) for entry in image.entries]
+    paths += [("/etc", READ), (TEMPORARY_FOLDER, CHANGE)]
+    paths += [(f"/dev/{device}", READ_FILE | WRITE_FILE) for device in DEVICES]
+    paths += [(path, READ) for path in READABLE_PROC]
+    if folders.data is not None:
+        paths.append((DATA_FOLDER, CHANGE))
+    if folders.device_authentication is not None:
+        paths.append((DEVICE_AUTHENTICATION_FOLDER, READ))
+    return paths
+
+
+def bubblewrap_arguments(
+    runtime: Runtime,
+    image: ImageTree,
+    folders: Folders,
+    *,
+    generated: Mapping[str, int],
+    user_namespace: int | None,
+    mutable_root: bool = False,
+) -> tuple[str, ...]:
+    """Arguments of bwrap up to the command.
+
+    Args:
+        runtime: The host's read-only part.
+        image: The application's image.
+        folders: What else it is given.
+        generated: Path inside to the descriptor its content is read from.
+        user_namespace: Make a user namespace and be this user in it (unprivileged supervisor). None (started by
+            root): the launcher keeps three capabilities until it has changed the user.
+        mutable_root: Leave out the read-only remount; only for tests that show that the probe notices.
+    """
+    given = (DATA_FOLDER, DEVICE_AUTHENTICATION_FOLDER, "/dev/null")
+    arguments = [*_NAMESPACES, "--die-with-parent", "--new-session", "--hostname", "armillary", "--clearenv"]
+    arguments += _identity_arguments(user_namespace)
+    for parent in _parents((*runtime.folders, *runtime.files, *generated, *given)):
+        arguments += ["--perms", "0755", "--dir", parent]
+    arguments += _runtime_arguments(runtime, image)
+    arguments += _image_arguments(runtime, image)
+    for path, descriptor in generated.items():
+        arguments += ["--perms", "0444", "--file", str(descriptor), path]
+    arguments += _kernel_arguments(runtime)
+    arguments += ["--perms", "1777", "--size", str(TEMPORARY_SIZE_BYTES), "--tmpfs", TEMPORARY_FOLDER]
+    if folders.data is not None:
+        arguments += ["--bind", folders.data, DATA_FOLDER]
+    if folders.device_authentication is not None:
+        arguments += ["--ro-bind", folders.device_authentication, DEVICE_AUTHENTICATION_FOLDER]
+    if not mutable_root:
+        arguments += ["--remount-ro", "/"]
+    return (*arguments, "--chdir", "/", "--")
+
+
+def _identity_arguments(user_namespace: int | None) -> list[str]:
+    if user_namespace is not None:
+        identity = str(user_namespace)
+        return ["--unshare-user", "--uid", identity, "--gid", identity, "--cap-drop", "ALL"]
+    return ["--cap-drop", "ALL", "--cap-add", "CAP_SETUID", "--cap-add", "CAP_SETGID", "--cap-add", "CAP_SETPCAP"]
+
+
+def _runtime_arguments(runtime: Runtime, image: ImageTree) -> list[str]:
+    arguments: list[str] = []
+    for folder in runtime.folders:
+        arguments += ["--ro-bind", folder, folder]
+    for target, path in runtime.links:
+        if path.strip("/") not in image.entries:
+            arguments += ["--symlink", target, path]
+    for path in runtime.files:
+        arguments += ["--ro-bind", path, path]
+    return arguments
+
+
+def _kernel_arguments(runtime: Runtime) -> list[str]:
+    """/proc without what is about the whole machine, and a /dev of five devices."""
+    arguments = ["--proc", "/proc"]
+    for path in runtime.masked_files:
+        arguments += ["--ro-bind", "/dev/null", path]
+    for path in runtime.masked_folders:
+        arguments += ["--perms", "0555", "--size", "4096", "--tmpfs", path, "--remount-ro", path]
+    for device in DEVICES:
+        arguments += ["--dev-bind", f"/dev/{device}", f"/dev/{device}"]
+    return [*arguments, "--symlink", "/proc/self/fd", "/dev/fd"]
+
+
+def _parents(paths: Iterable[str]) -> list[str]:
+    """Folders above these paths, outermost first: made here, because bwrap makes them for its own user only."""
+    found: set[str] = set()
+    for path in paths:
+        parts = path.strip("/").split("/")
+        found.update("/" + "/".join(parts[:count]) for count in range(1, len(parts)))
+    return sorted(found)
+
+
+def _image_arguments(runtime: Runtime, image: ImageTree) -> list[str]:
+    """The image's entries at the top; its ``lib`` is merged with the loader that programs name by absolute path."""
+    arguments: list[str] = []
+    for entry in image.entries:
+        if entry != "lib":
+            arguments += ["--ro-bind", f"{image.root}/{entry}", f"/{entry}"]
+    if "lib" not in image.entries:
+        return arguments
+    arguments += ["--perms", "0755", "--dir", "/lib"]
+    for entry in image.library_entries:
+        arguments += ["--ro-bind", f"{image.root}/lib/{entry}", f"/lib/{entry}"]
+    for target, path in runtime.library_links:
+        if path.rpartition("/")[2] not in image.library_entries:
+            arguments += ["--symlink", target, path]
+    return arguments

@@ -1,0 +1,230 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The system-call policy for applications, compiled to BPF.
+
+A curated list of what a network application in C or Python needs; whatever is not in it returns EPERM, and a
+call through another calling convention ends the process. Six calls are decided by their arguments and four
+(connect and the ones that can send to an address) are handed to the supervisor, which decides with the
+destination in hand (``SECCOMP_RET_USER_NOTIF``, seccomp_unotify(2)).
+
+Deliberately absent, among others: mount, pivot_root, unshare, setns, ptrace, process_vm_*, bpf, perf_event_open,
+io_uring_* (its operations never pass this filter), keyctl, userfaultfd, memfd_create, execveat, set*id,
+seccomp, reboot, kexec, module and clock-setting calls.
+"""
+
+from __future__ import annotations
+
+import errno
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from armillary.capability import bpf
+from armillary.capability.bpf import Case, Check, Half, Rule
+from armillary.capability.syscalls import ARCHITECTURES
+
+# Group -> the calls that are allowed whatever their arguments, and above each group why.
+ALLOWED: Mapping[str, str] = {
+    # Read and write what the mounts and Landlock let it see; the file system decides, not the number of the
+    # call.
+    "files": (
+        "read write readv writev pread64 pwrite64 preadv pwritev preadv2 pwritev2 lseek close close_range "
+        "open openat openat2 creat dup dup2 dup3 fcntl flock fsync fdatasync ftruncate truncate fallocate "
+        "fadvise64 copy_file_range sendfile pipe pipe2 umask "
+    ),
+    # Look at and change names in the two places it may write, /tmp and its mutable storage.
+    "names": (
+        "access faccessat faccessat2 stat fstat lstat newfstatat statx statfs fstatfs readlink readlinkat "
+        "getdents getdents64 getcwd chdir fchdir rename renameat renameat2 link linkat symlink symlinkat "
+        "unlink unlinkat mkdir mkdirat rmdir chmod fchmod fchmodat fchmodat2 utime utimes utimensat "
+        "futimesat getxattr lgetxattr fgetxattr listxattr llistxattr flistxattr inotify_init inotify_init1 "
+        "inotify_add_watch inotify_rm_watch "
+    ),
+    # A C library cannot load programs or allocate without these; the amount is a resource limit.
+    "memory": ("mmap munmap mprotect mremap madvise brk msync mincore membarrier "),
+    # Start and wait for own threads and children. A child keeps filter, namespaces and limits; fork and vfork
+    # take no flags, clone is checked below.
+    "processes": (
+        "fork vfork execve exit exit_group wait4 waitid getpid getppid gettid getpgid getpgrp setpgid "
+        "getsid setsid pidfd_open pidfd_send_signal kill tkill tgkill set_tid_address set_robust_list "
+        "get_robust_list rseq futex futex_waitv arch_prctl restart_syscall "
+    ),
+    # Read who it is. Nothing here changes it: the set*id calls and capset are not in the list.
+    "identity": ("getuid geteuid getgid getegid getresuid getresgid getgroups capget "),
+    # Yield and look at its place in the scheduler, as thread pools do; raising priority is not in the list.
+    "scheduling": (
+        "sched_yield sched_getaffinity sched_getparam sched_getscheduler sched_get_priority_max "
+        "sched_get_priority_min getpriority getcpu "
+    ),
+    # Install and wait for its own signals.
+    "signals": (
+        "rt_sigaction rt_sigprocmask rt_sigreturn rt_sigpending rt_sigtimedwait rt_sigsuspend "
+        "rt_sigqueueinfo sigaltstack signalfd signalfd4 pause "
+    ),
+    # Read clocks, sleep and set timers; setting a clock is not in the list.
+    "time": (
+        "clock_gettime clock_getres clock_nanosleep gettimeofday time times nanosleep alarm setitimer "
+        "getitimer timer_create timer_settime timer_gettime timer_getoverrun timer_delete timerfd_create "
+        "timerfd_settime timerfd_gettime "
+    ),
+    # Wait for several descriptors at once: every event loop.
+    "waiting": (
+        "poll ppoll select pselect6 epoll_create epoll_create1 epoll_ctl epoll_wait epoll_pwait "
+        "epoll_pwait2 eventfd eventfd2 "
+    ),
+    # Facts about the machine that a C library asks for when it starts, and randomness.
+    "facts": ("uname sysinfo getrusage getrlimit getrandom "),
+    # Use a socket it already has. Making one, connecting it and sending to an address are checked below; bind
+    # reaches only its own empty network.
+    "sockets": (
+        "bind accept accept4 getsockname getpeername getsockopt setsockopt shutdown recvfrom recvmsg recvmmsg "
+    ),
+}
+
+# clone(2): low 32 bits of the flags. CLONE_NEWTIME shares its bit with the exit signal and exists for clone3 only.
+CLONE_NEW = (
+    0x00020000  # CLONE_NEWNS
+    | 0x02000000  # CLONE_NEWCGROUP
+    | 0x04000000  # CLONE_NEWUTS
+    | 0x08000000  # CLONE_NEWIPC
+    | 0x10000000  # CLONE_NEWUSER
+    | 0x20000000  # CLONE_NEWPID
+    | 0x40000000  # CLONE_NEWNET
+)
+
+AF_UNIX, AF_INET, AF_INET6 = 1, 2, 10
+SOCK_STREAM, SOCK_DGRAM, SOCK_SEQPACKET = 1, 2, 5
+SOCKET_TYPE_MASK = 0xF  # the type argument also carries SOCK_NONBLOCK and SOCK_CLOEXEC
+IPPROTO_TCP, IPPROTO_UDP = 6, 17
+
+# Sending with this flag connects: a way around connect(2), and with AF_UNSPEC a way to disconnect a socket that
+# the supervisor connected outside. Refused wherever it can be given.
+MSG_FASTOPEN = 0x20000000
+
+# ioctl requests that change nothing outside the process's own descriptors. TIOCSTI (0x5412) and TIOCLINUX
+# (0x541C), which type into a terminal, are refused like all others; REFUSED_IOCTLS names them for the tests.
+ALLOWED_IOCTLS: Mapping[str, int] = {
+    "TCGETS": 0x5401,  # isatty(3)
+    "TIOCGPGRP": 0x540F,
+    "TIOCGWINSZ": 0x5413,
+    "FIONREAD": 0x541B,
+    "FIONBIO": 0x5421,
+    "FIONCLEX": 0x5450,
+    "FIOCLEX": 0x5451,
+    "TCGETS2": 0x802C542A,  # isatty(3) of newer C libraries
+}
+REFUSED_IOCTLS: Mapping[str, int] = {"TIOCSTI": 0x5412, "TIOCLINUX": 0x541C, "SIOCGIFCONF": 0x8912}
+
+# prctl operations that are about the calling thread alone.
+ALLOWED_PRCTLS: Mapping[str, int] = {
+    "PR_SET_PDEATHSIG": 1,
+    "PR_GET_DUMPABLE": 3,
+    "PR_SET_NAME": 15,
+    "PR_GET_NAME": 16,
+    "PR_CAPBSET_READ": 23,
+    "PR_SET_TIMERSLACK": 29,
+    "PR_SET_NO_NEW_PRIVS": 38,
+    "PR_GET_NO_NEW_PRIVS": 39,
+    "PR_SET_VMA": 0x53564D41,  # names for anonymous memory, used by C libraries
+}
+
+# Calls that the supervisor answers.
+NOTIFIED = ("connect", "sendto", "sendmsg", "sendmmsg")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Policy:
+    """What of the policy varies.
+
+    Attributes:
+        notify: Hand connects and addressed sends to a supervisor; otherwise they fail with EACCES.
+        listen: It may listen: in a network of its own, or with declared server ports.
+        sessions: It may leave its session and process group. Without a process namespace it may not: that is how the
+            supervisor finds all its processes.
+        log_unknown: Log refused calls to the audit log and let them pass: for finding what a new program needs,
+            never for a device.
+        without: Names of rules left out, each call of which is then allowed. Only for tests that show that a
+            probe notices the missing rule.
+    """
+
+    notify: bool = True
+    listen: bool = False
+    sessions: bool = True
+    log_unknown: bool = False
+    without: frozenset[str] = frozenset()
+
+
+def compile_filter(architecture: str, policy: Policy | None = None) -> bytes:
+    """Compile the policy.
+
+    Args:
+        architecture: ``x86_64`` or ``aarch64``, as ``uname -m`` prints it.
+        policy: What varies; the strictest when None.
+
+    Returns:
+        The program as an array of ``struct sock_filter``.
+
+    Raises:
+        ValueError: the architecture has no table of numbers.
+    """
+    chosen = policy or Policy()
+    known = ARCHITECTURES.get(architecture)
+    if known is None:
+        raise ValueError(f"no system-call table for {architecture!r}; known: {', '.join(ARCHITECTURES)}")
+    cases: dict[str, tuple[Case, ...]] = {
+        name: (Case(bpf.RET_ALLOW),) for names in ALLOWED.values() for name in names.split()
+    }
+    cases |= _checked(chosen)
+    if not chosen.sessions:
+        cases |= {name: (Case(bpf.failure(errno.EPERM)),) for name in ("setsid", "setpgid")}
+    cases |= {name: (Case(bpf.RET_ALLOW),) for name in chosen.without}
+    default = bpf.RET_LOG if chosen.log_unknown else bpf.failure(errno.EPERM)
+    return bpf.assemble(
+        [Rule(known.numbers[name], found) for name, found in cases.items() if name in known.numbers],
+        architecture=known.audit,
+        default=default,
+        number_limit=known.number_limit,
+    )
+
+
+def _checked(policy: Policy) -> dict[str, tuple[Case, ...]]:
+    """The calls that are decided by their arguments."""
+    allow, refuse = Case(bpf.RET_ALLOW), Case(bpf.failure(errno.EPERM))
+    decide = Case(bpf.RET_USER_NOTIFICATION) if policy.notify else Case(bpf.failure(errno.EACCES))
+    return {
+        # New threads and processes, but none in new namespaces: the way to capabilities in a user namespace.
+        "clone": (Case(bpf.RET_ALLOW, (Check(0, 0, CLONE_NEW),)), refuse),
+        # Its flags are in memory, where no filter can see them. ENOSYS makes C libraries fall back to clone.
+        "clone3": (Case(bpf.failure(errno.ENOSYS)),),
+        # No netlink, packet, raw, vsock or other families; protocol 0 or the type's own.
+        "socket": (*_socket_cases(), Case(bpf.failure(errno.EAFNOSUPPORT))),
+        "socketpair": (Case(bpf.RET_ALLOW, (Check(0, AF_UNIX),)), Case(bpf.failure(errno.EAFNOSUPPORT))),
+        "connect": (decide,),
+        # send(2) is sendto without an address: the socket's own peer, which was decided when it connected.
+        "sendto": (
+            Case(bpf.failure(errno.EPERM), (Check(3, MSG_FASTOPEN, MSG_FASTOPEN),)),
+            Case(bpf.RET_ALLOW, (Check(4, 0), Check(4, 0, half=Half.HIGH))),
+            decide,
+        ),
+        # The address is in memory; only the supervisor can look.
+        "sendmsg": (Case(bpf.failure(errno.EPERM), (Check(2, MSG_FASTOPEN, MSG_FASTOPEN),)), decide),
+        "sendmmsg": (Case(bpf.failure(errno.EPERM), (Check(3, MSG_FASTOPEN, MSG_FASTOPEN),)), decide),
+        "listen": (allow,) if policy.listen else (refuse,),
+        # The kernel reads 32 bits of the request, so 32 bits are compared: a set high bit changes nothing.
+        "ioctl": tuple(Case(bpf.RET_ALLOW, (Check(1, request),)) for request in ALLOWED_IOCTLS.values()),
+        "prctl": tuple(Case(bpf.RET_ALLOW, (Check(0, operation),)) for operation in ALLOWED_PRCTLS.values()),
+        # Its own limits only; hard limits cannot be raised without a capability.
+        "prlimit64": (Case(bpf.RET_ALLOW, (Check(0, 0),)), refuse),
+    }
+
+
+def _socket_cases() -> tuple[Case, ...]:
+    cases = [
+        Case(bpf.RET_ALLOW, (Check(0, AF_UNIX), Check(1, kind, SOCKET_TYPE_MASK), Check(2, 0)))
+        for kind in (SOCK_STREAM, SOCK_DGRAM, SOCK_SEQPACKET)
+    ]
+    for family in (AF_INET, AF_INET6):
+        for kind, protocol in ((SOCK_STREAM, IPPROTO_TCP), (SOCK_DGRAM, IPPROTO_UDP)):
+            cases += [
+                Case(bpf.RET_ALLOW, (Check(0, family), Check(1, kind, SOCKET_TYPE_MASK), Check(2, allowed)))
+                for allowed in (0, protocol)
+            ]
+    return tuple(cases)

@@ -60,6 +60,11 @@ class ReportQueue:
     def __len__(self) -> int:
         return len(self._reports)
 
+    @property
+    def unsaved(self) -> bool:
+        """Whether :meth:`flush` has something to do."""
+        return self._dirty
+
     def add(self, incident: Incident) -> ErrorReport:
         """Queue an incident, or count it with an equal one. Durable after :meth:`flush`."""
         now = self._now()

@@ -28,6 +28,9 @@ class TrialRules:
     deadline_s: float = DEADLINE_S
 
 
+DEFAULT_RULES = TrialRules()
+
+
 @dataclass(frozen=True, slots=True)
 class ApplicationHealth:
     """What the supervisor saw of one application of the set.

@@ -1,0 +1,128 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What a package has to pass before it may be staged, and again every time it is started.
+
+(1) It is an image package, and the one that was offered.           prevents: parsing tricks, mixed-up images
+(2) A certificate this device trusts signed it.                     prevents: software of anybody else; the SDK's
+                                                                    public test key is none of them
+(3) Its payload is a file system, its manifest follows every rule.  prevents: ambiguous or hidden requests
+(4) The chip can give what the manifest asks for.                   prevents: finding out at run time
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field
+from uuid import UUID
+
+from cryptography.x509 import Certificate
+
+from armillary.capability.grant import Grant, PlatformLimits, grant
+from armillary.errors import InstallError, ManifestError, SignatureError, WireError
+from armillary.wire import image_package
+from armillary.wire.app_manifest import AppManifest
+from armillary.wire.application_package import open_application
+from armillary.wire.asxipfs import Filesystem
+from armillary.wire.image_package import ImagePackage
+
+APPLICATION = 10  # image types, facts of the Azure Sphere format
+BOARD_CONFIGURATION = 21
+_INSTALLABLE = (APPLICATION, BOARD_CONFIGURATION)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Application:
+    """A verified application that this device may run.
+
+    Attributes:
+        component_id: The component.
+        image_id: This build.
+        name: Name in the manifest.
+        manifest: What it asks for.
+        grant: What it got.
+        filesystem: Its files.
+    """
+
+    component_id: UUID
+    image_id: UUID
+    name: str
+    manifest: AppManifest
+    grant: Grant
+    filesystem: Filesystem = field(repr=False)
+
+
+def admit(
+    data: bytes,
+    *,
+    component_id: UUID,
+    image_id: UUID,
+    trusted: Sequence[Certificate],
+    platform: PlatformLimits,
+    others: Iterable[Grant] = (),
+) -> Application | None:
+    """Check a package; see the module docstring for the steps.
+
+    Args:
+        data: The whole package.
+        component_id: What was offered.
+        image_id: What was offered.
+        trusted: Certificates whose keys may sign application packages.
+        platform: What the chip and board have.
+        others: Grants of the other applications of the set.
+
+    Returns:
+        The application, or None for an image that is installed and not run (board configuration).
+
+    Raises:
+        InstallError: a step failed; the message says which.
+    """
+    package = _verified(data, component_id, image_id, trusted)
+    if package.image_type == BOARD_CONFIGURATION:
+        return None
+    if len(data) > platform.image_limit_bytes:
+        raise InstallError(
+            f"image {image_id} has {len(data)} bytes: expected at most {platform.image_limit_bytes} on {platform.name}",
+            remedy="Make the application smaller.",
+        )
+    try:
+        content = open_application(package)  # (3)
+        granted = grant(content.manifest, platform, others=others)  # (4)
+    except (WireError, ManifestError) as error:
+        raise InstallError(f"image {image_id}: {error.message}", remedy=error.remedy) from error
+    if granted.real_time:
+        raise InstallError(
+            f"image {image_id}: real-time capable applications do not run on this device",
+            remedy="Deploy it to a device with real-time cores; this version's devices have none.",
+        )
+    return Application(
+        component_id=component_id,
+        image_id=image_id,
+        name=content.manifest.name,
+        manifest=content.manifest,
+        grant=granted,
+        filesystem=content.filesystem,
+    )
+
+
+def _verified(data: bytes, component_id: UUID, image_id: UUID, trusted: Sequence[Certificate]) -> ImagePackage:
+    """Steps (1) and (2), and the type."""
+    try:
+        package = image_package.verify(image_package.parse(data), trusted)
+    except SignatureError as error:
+        raise InstallError(
+            f"image {image_id} is not signed by a key this device trusts: {error.message}",
+            remedy="Upload the image to the service: it signs what it gives to devices.",
+        ) from error
+    except WireError as error:
+        raise InstallError(f"image {image_id}: {error.message}", remedy=error.remedy) from error
+    if (package.component_id, package.image_id) != (component_id, image_id):
+        raise InstallError(
+            f"expected image {image_id} of component {component_id}, "
+            f"got {package.image_id} of component {package.component_id}",
+            remedy="Upload the image again.",
+        )
+    if package.image_type not in _INSTALLABLE:
+        raise InstallError(
+            f"image {image_id} has type {package.image_type}: expected an application or a board configuration",
+            remedy="Deploy applications only; the OS comes with its own releases.",
+        )
+    return package

@@ -1,0 +1,182 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Makes a device: a secret, an identity, and what the factory gives it.
+
+Order, so that a creation that was cut short is never taken for a device: folder, root of trust, factory,
+boot components, configuration, and last the mark in ``layout.json``.
+"""
+
+from __future__ import annotations
+
+import base64
+import binascii
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from typing import Any
+
+from cryptography.x509 import load_pem_x509_certificate
+
+from armillary.device.configuration import DeviceConfiguration, load_configuration, store_configuration
+from armillary.device.layout import DeviceFolder
+from armillary.engines.flash.file import FileFlash
+from armillary.engines.flash.port import Flash, replace_region
+from armillary.engines.root_of_trust.selection import create_root_of_trust, open_root_of_trust
+from armillary.errors import DataFolderError, ServiceUnreachableError
+
+# (certificate request as PEM text, chip) -> the factory route's JSON answer. The command line gives one that
+# calls POST /api/v1/factory/devices; a simulator gives its own.
+Factory = Callable[[str, str], Mapping[str, Any]]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class FactoryReply:
+    """A checked answer of the factory.
+
+    Attributes:
+        device_id: 128 hex digits.
+        identity_certificate: PEM, leaf first.
+        service_root: PEM.
+        trusted_os_certificates: PEM.
+        trusted_image_certificates: PEM.
+        os_version: Version of the boot components.
+        boot_components: Component name and its package.
+        device_endpoint: ``https://host:port``.
+        service_name: Audience of evidence.
+    """
+
+    device_id: str
+    identity_certificate: tuple[str, ...]
+    service_root: str
+    trusted_os_certificates: tuple[str, ...]
+    trusted_image_certificates: tuple[str, ...]
+    os_version: str
+    boot_components: tuple[tuple[str, bytes], ...] = field(repr=False)
+    device_endpoint: str
+    service_name: str
+
+
+def provision(
+    folder: DeviceFolder, *, chip: str, root_of_trust: str, sandbox: str, operator_api: str, factory: Factory
+) -> DeviceConfiguration:
+    """Make a device in an empty folder.
+
+    Args:
+        folder: Where it will live.
+        chip: Chip profile.
+        root_of_trust: Engine that keeps the secret.
+        sandbox: Engine that applications will run in.
+        operator_api: Address of the operator API, for ``recover``.
+        factory: Answers the certificate request.
+
+    Raises:
+        DataFolderError: the folder is not empty or not writable.
+        ServiceUnreachableError: the factory's answer is not of the protocol.
+    """
+    folder.create()
+    with folder.hold():
+        root = create_root_of_trust(root_of_trust, folder.root_of_trust)
+        reply = parse_reply(factory(root.certificate_request().decode("ascii"), chip))
+        if reply.device_id != root.device_id:
+            raise ServiceUnreachableError(
+                f"the factory answered for device {reply.device_id[:8]}, expected {root.device_id[:8]}",
+                remedy="Check that the address is an Armillary service.",
+            )
+        flash = FileFlash(folder.flash)
+        store_boot_components(flash, reply.boot_components)
+        configuration = DeviceConfiguration(
+            device_id=reply.device_id,
+            chip=chip,
+            root_of_trust=root_of_trust,
+            sandbox=sandbox,
+            os_version=reply.os_version,
+            identity_certificate=reply.identity_certificate,
+            service_root=reply.service_root,
+            trusted_os_certificates=reply.trusted_os_certificates,
+            trusted_image_certificates=reply.trusted_image_certificates,
+            device_endpoint=reply.device_endpoint,
+            service_name=reply.service_name,
+            operator_api=operator_api,
+        )
+        store_configuration(flash, configuration)
+        folder.finish_creation()
+    return configuration
+
+
+def recover(folder: DeviceFolder, factory: Factory) -> tuple[str, ...]:
+    """Write the boot components of the device's release again.
+
+    Identity, configuration and applications stay as they are.
+
+    Returns:
+        Names of the components that were different and are restored.
+
+    Raises:
+        DataFolderError: no device lives here, or the factory knows another one.
+    """
+    folder.check()
+    with folder.hold():
+        flash = FileFlash(folder.flash)
+        configuration = load_configuration(flash)
+        root = open_root_of_trust(configuration.root_of_trust, folder.root_of_trust)
+        reply = parse_reply(factory(root.certificate_request().decode("ascii"), configuration.chip))
+        if reply.device_id != configuration.device_id:
+            raise DataFolderError(
+                "the factory answered for another device", remedy="Use the service that made this device."
+            )
+        changed = tuple(name for name, package in reply.boot_components if flash.read(boot_region(name)) != package)
+        store_boot_components(flash, reply.boot_components)
+        if reply.os_version != configuration.os_version:
+            store_configuration(flash, replace(configuration, os_version=reply.os_version))
+    return changed
+
+
+def boot_region(component: str) -> str:
+    """Flash region of a boot component."""
+    return f"boot/{component.lower()}"
+
+
+def store_boot_components(flash: Flash, components: Sequence[tuple[str, bytes]]) -> None:
+    """Write boot component packages; each is replaced whole."""
+    for name, package in components:
+        replace_region(flash, boot_region(name), package)
+
+
+def parse_reply(value: Mapping[str, Any]) -> FactoryReply:
+    """Check the factory's answer.
+
+    Raises:
+        ServiceUnreachableError: a field is missing or of another kind.
+    """
+    try:
+        reply = FactoryReply(
+            device_id=str(value["device_id"]),
+            identity_certificate=_certificates(value["identity_certificate"]),
+            service_root=_certificates([value["service_root"]])[0],
+            trusted_os_certificates=_certificates(value["trusted_os_certificates"]),
+            trusted_image_certificates=_certificates(value["trusted_image_certificates"]),
+            os_version=str(value["os_version"]),
+            boot_components=tuple(
+                (str(component["name"]), base64.b64decode(component["package"], validate=True))
+                for component in value["boot_components"]
+            ),
+            device_endpoint=str(value["device_endpoint"]),
+            service_name=str(value["service_name"]),
+        )
+    except (KeyError, TypeError, ValueError, AttributeError, binascii.Error) as error:
+        raise ServiceUnreachableError(
+            f"the factory's answer lacks or spoils a field: {type(error).__name__}: {error}",
+            remedy="Use an Armillary service of this version.",
+        ) from error
+    if not reply.boot_components or not reply.device_endpoint.startswith("https://"):
+        raise ServiceUnreachableError(
+            "the factory's answer has no boot components or no https device endpoint",
+            remedy="Add an OS release for this chip to the service.",
+        )
+    return reply
+
+
+def _certificates(texts: Sequence[str]) -> tuple[str, ...]:
+    for text in texts:
+        load_pem_x509_certificate(text.encode("ascii"))
+    if not texts:
+        raise ValueError("no certificate")
+    return tuple(texts)

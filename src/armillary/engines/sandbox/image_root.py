@@ -1,0 +1,95 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Folders that an application sees: its image's files, and the device's client certificate."""
+
+from __future__ import annotations
+
+import os
+import shutil
+from collections.abc import Collection, Mapping
+from pathlib import Path, PurePosixPath
+
+from armillary.capability.confine import DEVICE_AUTHENTICATION_GROUP
+from armillary.errors import InstallError
+
+# Names below one folder of an image; ASXipFS images have a handful.
+ENTRY_LIMIT = 4096
+
+
+def extract_image(files: Mapping[str, bytes], executables: Collection[str], root: Path) -> Path:
+    """Write an image's files below a folder that does not exist yet; readable by every user, writable by none.
+
+    Args:
+        files: Path in the image (``bin/app``; a leading slash is ignored) to content.
+        executables: Paths of those that may be executed.
+        root: Folder to make; its parent exists.
+
+    Returns:
+        ``root``.
+
+    Raises:
+        InstallError: a path leads out of the image, or there are too many.
+        OSError: the disk refuses.
+    """
+    if len(files) > ENTRY_LIMIT:
+        raise InstallError(f"image: expected at most {ENTRY_LIMIT} files, got {len(files)}")
+    runnable = {_relative(name) for name in executables}
+    fresh = root.with_name(f".{root.name}.new")
+    shutil.rmtree(fresh, ignore_errors=True)
+    for name, content in files.items():
+        path = fresh / _relative(name)
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_bytes(content)
+        path.chmod(0o555 if _relative(name) in runnable else 0o444)
+    fresh.mkdir(parents=True, exist_ok=True)
+    for folder, _, _ in os.walk(fresh):
+        Path(folder).chmod(0o755)
+    fresh.rename(root)
+    return root
+
+
+def _relative(name: str) -> PurePosixPath:
+    path = PurePosixPath(name.removeprefix("/"))
+    if not path.parts or path.is_absolute() or ".." in path.parts or "\0" in name:
+        raise InstallError(
+            f"image: {name!r} is no path inside an image", remedy="Build the image package again from its folder."
+        )
+    return path
+
+
+def publish_credentials(folder: Path, files: Mapping[str, bytes]) -> None:
+    """Put certificate.pem, key.pem and ca.pem in place, each whole, readable by granted applications.
+
+    Applications with DeviceAuthentication are in one group when the device runs as root; the folder and files
+    belong to it. Otherwise they run as the device's own user.
+
+    Args:
+        folder: The folder given as ``Launch.device_authentication``.
+        files: File name to content; existing files of the same name are replaced.
+    """
+    folder.mkdir(parents=True, exist_ok=True)
+    share_with_group(folder)
+    for name, content in files.items():
+        fresh = folder / f".{name}.new"
+        fresh.unlink(missing_ok=True)
+        descriptor = os.open(fresh, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)
+        with open(descriptor, "wb") as file:  # noqa: PTH123 - the descriptor carries the mode
+            file.write(content)
+        share_with_group(fresh)
+        fresh.rename(folder / name)
+
+
+def share_with_group(path: Path) -> None:
+    """Let the device authentication group read a folder or file; only root can, and only then it is needed.
+
+    Symbolic links are left alone: what they lead to is shared by its own name.
+    """
+    if os.geteuid() == 0 and not path.is_symlink():
+        os.chown(path, 0, DEVICE_AUTHENTICATION_GROUP)
+        path.chmod(0o2750 if path.is_dir() else 0o640)
+
+
+def share_tree_with_group(folder: Path) -> None:
+    """:func:`share_with_group` for a folder and everything below it."""
+    for where, folders, names in os.walk(folder):
+        for name in ("", *folders, *names):
+            share_with_group(Path(where, name))

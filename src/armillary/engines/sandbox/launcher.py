@@ -1,0 +1,224 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The last program before an application: it gives up everything, then becomes the application.
+
+Run by the host's interpreter inside the namespaces (``linux``) or directly (``reduced``), as
+``python3 -I -S -c SOURCE CHANNEL``, where CHANNEL is the number of an inherited Unix stream socket. It imports
+the standard library only: nothing of Armillary is visible in the sandbox.
+
+Conversation on the channel: the supervisor sends one line of JSON (:data:`STEPS` lists what it may ask for); the
+launcher answers with one line, ``{"listener": N, "gateway": M}`` (descriptor numbers, which the supervisor
+copies out of this process) or ``{"error": TEXT, "step": NAME}``; the supervisor answers with one byte; the
+launcher executes the application and the channel closes with it. Every step that fails ends the launch.
+"""
+
+from __future__ import annotations
+
+import base64
+import ctypes
+import errno
+import json
+import os
+import resource
+import signal
+import socket
+import struct
+import sys
+from typing import Any
+
+LIBC = ctypes.CDLL(None, use_errno=True)
+
+# System-call numbers that have no C library wrapper, by architecture.
+NUMBERS = {
+    "x86_64": {"capset": 126, "seccomp": 317, "landlock": 444},
+    "aarch64": {"capset": 91, "seccomp": 277, "landlock": 444},
+}
+# linux/prctl.h
+PR_SET_PDEATHSIG, PR_CAPBSET_DROP, PR_SET_NO_NEW_PRIVS, PR_CAP_AMBIENT = 1, 24, 38, 47
+PR_CAP_AMBIENT_CLEAR_ALL = 4
+CAPABILITY_VERSION_3 = 0x20080522  # linux/capability.h
+CAPABILITY_LIMIT = 64  # more than the kernel has; the loop ends at EINVAL
+# linux/seccomp.h
+SECCOMP_SET_MODE_FILTER = 1
+FLAG_NEW_LISTENER, FLAG_WAIT_KILLABLE = 1 << 3, 1 << 5
+# linux/landlock.h
+LANDLOCK_PATH_BENEATH, LANDLOCK_NET_PORT = 1, 2
+# Rights that mean something for a file; the others are refused by the kernel on a rule for a file.
+LANDLOCK_FILE_RIGHTS = 1 << 0 | 1 << 1 | 1 << 2 | 1 << 14 | 1 << 15
+CONFIGURATION_LIMIT = 1 << 20
+
+
+def call(number: int, *arguments: Any) -> int:
+    """Make a system call by number; raise OSError where it fails."""
+    result = int(LIBC.syscall(ctypes.c_long(number), *arguments))
+    if result < 0:
+        code = ctypes.get_errno()
+        raise OSError(code, os.strerror(code))
+    return result
+
+
+def prctl(operation: int, *arguments: int) -> int:
+    """Change something about this thread; raise OSError where the kernel refuses."""
+    padded = [ctypes.c_ulong(value) for value in (*arguments, 0, 0, 0, 0)[:4]]
+    result = int(LIBC.prctl(ctypes.c_int(operation), *padded))
+    if result < 0:
+        code = ctypes.get_errno()
+        raise OSError(code, os.strerror(code))
+    return result
+
+
+def limit_resources(limits: dict[str, int]) -> None:
+    """Set both the soft and the hard limit, never above the present hard limit."""
+    for name, wanted in limits.items():
+        kind = getattr(resource, f"RLIMIT_{name}")
+        hard = resource.getrlimit(kind)[1]
+        value = wanted if hard == resource.RLIM_INFINITY else min(wanted, hard)
+        resource.setrlimit(kind, (value, value))
+
+
+def give_up_identity(identity: dict[str, Any]) -> None:
+    """Become another user with exactly these groups; needs privilege, which is gone afterwards."""
+    os.setgroups(identity["groups"])
+    os.setresgid(identity["gid"], identity["gid"], identity["gid"])
+    os.setresuid(identity["uid"], identity["uid"], identity["uid"])
+
+
+def give_up_bounding_set() -> None:
+    """Empty the ambient and the bounding set: no program started later can gain a capability."""
+    prctl(PR_CAP_AMBIENT, PR_CAP_AMBIENT_CLEAR_ALL)
+    for capability in range(CAPABILITY_LIMIT):
+        try:
+            prctl(PR_CAPBSET_DROP, capability)
+        except OSError as error:
+            if error.errno == errno.EINVAL:  # past the last capability this kernel knows
+                return
+            if error.errno != errno.EPERM:
+                raise
+            return  # no CAP_SETPCAP: an unprivileged process, whose bounding set no_new_privs makes harmless
+
+
+def give_up_capabilities(machine: str) -> None:
+    """Empty the effective, permitted and inheritable sets."""
+    header = struct.pack("=II", CAPABILITY_VERSION_3, 0)
+    call(NUMBERS[machine]["capset"], ctypes.c_char_p(header), ctypes.c_char_p(bytes(24)))
+
+
+def restrict_with_landlock(rules: dict[str, Any], machine: str) -> None:
+    """Apply a Landlock ruleset; a path that does not exist is an error, not a rule less."""
+    first = NUMBERS[machine]["landlock"]
+    attributes = struct.pack("=QQQ", rules["handled_files"], rules["handled_network"], rules["scoped"])
+    size = rules["attribute_bytes"]
+    ruleset = call(first, ctypes.c_char_p(attributes[:size]), ctypes.c_size_t(size), ctypes.c_uint32(0))
+    for path, rights in rules["paths"]:
+        descriptor = os.open(path, os.O_PATH | os.O_CLOEXEC)
+        allowed = rights if os.path.isdir(path) else rights & LANDLOCK_FILE_RIGHTS  # noqa: PTH112 - no pathlib here
+        allowed &= rules["handled_files"]
+        rule = struct.pack("=Qi", allowed, descriptor)
+        call(first + 1, ctypes.c_int(ruleset), ctypes.c_int(LANDLOCK_PATH_BENEATH), ctypes.c_char_p(rule), 0)
+        os.close(descriptor)
+    for port, rights in rules["ports"]:
+        rule = struct.pack("=QQ", rights, port)
+        call(first + 1, ctypes.c_int(ruleset), ctypes.c_int(LANDLOCK_NET_PORT), ctypes.c_char_p(rule), 0)
+    call(first + 2, ctypes.c_int(ruleset), ctypes.c_uint32(0))
+    os.close(ruleset)
+
+
+def install_filter(program: bytes, machine: str, *, notify: bool) -> int:
+    """Install the seccomp filter; returns the listener's descriptor, or -1 without notification."""
+    buffer = ctypes.create_string_buffer(program, len(program))
+    # struct sock_fprog: u16 count, padding to a pointer's alignment, pointer.
+    fprog = struct.pack("=H6xQ", len(program) // 8, ctypes.addressof(buffer))
+    flag_sets = (FLAG_NEW_LISTENER | FLAG_WAIT_KILLABLE, FLAG_NEW_LISTENER) if notify else (0,)
+    for flags in flag_sets:
+        try:
+            result = call(NUMBERS[machine]["seccomp"], SECCOMP_SET_MODE_FILTER, flags, ctypes.c_char_p(fprog))
+        except OSError as error:
+            if error.errno == errno.EINVAL and flags != flag_sets[-1]:
+                continue  # kernels before 5.19 know no WAIT_KILLABLE
+            raise
+        return result if notify else -1
+    raise OSError(errno.EINVAL, "no flag set was accepted")
+
+
+def gateway_socket(address: str) -> int:
+    """The datagram socket inside the sandbox's network at which the supervisor answers."""
+    gateway = socket.socket(socket.AF_INET, socket.SOCK_DGRAM | socket.SOCK_CLOEXEC)
+    gateway.bind((address, 0))
+    return gateway.detach()
+
+
+def receive_line(channel: int) -> bytes:
+    """Read up to and including a line end."""
+    received = bytearray()
+    while not received.endswith(b"\n"):
+        part = os.read(channel, 65536)
+        if not part or len(received) > CONFIGURATION_LIMIT:
+            raise OSError(errno.EPROTO, "the supervisor sent no configuration")
+        received += part
+    return bytes(received)
+
+
+def prepare(asked: dict[str, Any], step: list[str]) -> dict[str, int]:
+    """Carry out the configuration in the only order that works; ``step`` names the one in progress."""
+    machine = asked["machine"]
+    step[0] = "session"
+    if asked["new_session"]:
+        os.setsid()
+    step[0] = "gateway"
+    answer = {"gateway": gateway_socket(asked["gateway"]) if asked["gateway"] else -1}
+    step[0] = "limits"
+    limit_resources(asked["limits"])
+    step[0] = "bounding set"
+    give_up_bounding_set()
+    step[0] = "identity"
+    if asked["identity"] is not None:
+        give_up_identity(asked["identity"])
+    step[0] = "capabilities"
+    if asked["drop_capabilities"]:
+        give_up_capabilities(machine)
+    step[0] = "parent death signal"  # after the identity change, which clears it
+    if asked["supervisor"]:
+        prctl(PR_SET_PDEATHSIG, signal.SIGKILL)
+        if os.getppid() != asked["supervisor"]:
+            raise OSError(errno.ESRCH, "the supervisor is gone")
+    step[0] = "directory"
+    os.chdir(asked["directory"])
+    step[0] = "no new privileges"
+    prctl(PR_SET_NO_NEW_PRIVS, 1)
+    step[0] = "landlock"
+    if asked["landlock"] is not None:
+        restrict_with_landlock(asked["landlock"], machine)
+    step[0] = "seccomp"
+    program = base64.b64decode(asked["filter"])
+    answer["listener"] = install_filter(program, machine, notify=asked["notify"]) if program else -1
+    return answer
+
+
+def await_permission(channel: int) -> None:
+    """Wait until the supervisor serves the filter."""
+    if os.read(channel, 1) != b"g":
+        raise OSError(errno.EPROTO, "the supervisor did not say go")
+
+
+def main(channel: int) -> None:
+    """Serve the channel once; does not return."""
+    step = ["configuration"]
+    os.umask(0o077)
+    try:
+        os.set_inheritable(channel, False)
+        os.closerange(3, channel)
+        os.closerange(channel + 1, 65536)
+        asked = json.loads(receive_line(channel))
+        answer = prepare(asked, step)
+        step[0] = "supervisor"
+        os.write(channel, json.dumps(answer).encode() + b"\n")
+        await_permission(channel)
+        step[0] = "execution"
+        os.execve(asked["argv"][0], asked["argv"], asked["environment"])  # noqa: S606 - its purpose
+    except (OSError, ValueError, KeyError) as error:
+        problem = {"error": str(error), "step": step[0]}
+        os.write(channel, json.dumps(problem).encode() + b"\n")
+        os._exit(125)
+
+
+if __name__ == "__main__":
+    main(int(sys.argv[1]))

@@ -1,0 +1,182 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The ``linux`` sandbox: namespaces by bubblewrap, then the launcher: own user, limits, Landlock, seccomp.
+
+Started by root, each application runs as its own user in the host's user namespace. Started by anybody else, it
+runs in a new user namespace as the user who started the device. Either way without any capability.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from armillary.capability import confine, network
+from armillary.capability.confine import Folders, ImageTree, Runtime
+from armillary.capability.grant import Grant
+from armillary.capability.seccomp import compile_filter
+from armillary.engines.sandbox import host, kernel
+from armillary.engines.sandbox.entry import check_launch, environment
+from armillary.engines.sandbox.image_root import share_tree_with_group
+from armillary.engines.sandbox.linux_report import ALWAYS_WEAKER, AS_USER, OPTIONAL, judges
+from armillary.engines.sandbox.port import AppEvent, Launch, RunningApplication, SandboxReport
+from armillary.engines.sandbox.self_test import judge_all, observe
+from armillary.engines.sandbox.supervise import Plan, launch
+from armillary.errors import InstallError
+
+USERS = "application:x:{user}:{group}::/tmp:/nonexistent\n"
+GROUPS = "application:x:{group}:\n"
+NAME_SERVICE = b"passwd: files\ngroup: files\nhosts: files dns\n"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Weakening:
+    """Mechanisms left out, so that tests can show that a probe notices. Never set by the product.
+
+    Attributes:
+        without: Any of ``seccomp``, ``landlock``, ``read-only``, ``limits``, ``network``.
+    """
+
+    without: frozenset[str] = frozenset()
+
+
+@dataclass(slots=True)
+class LinuxSandbox:
+    """Contains applications with everything the kernel offers.
+
+    Attributes:
+        bubblewrap: Path of bwrap.
+        own_user: Give each application its own user; needs root.
+        weakening: For tests.
+    """
+
+    bubblewrap: str
+    own_user: bool = field(default_factory=lambda: os.geteuid() == 0)
+    weakening: Weakening = field(default_factory=Weakening)
+    name: str = "linux"
+    _report: SandboxReport | None = None
+
+    def self_test(self) -> SandboxReport:
+        """Run the probes once and remember what they saw."""
+        if self._report is None:
+            mechanisms = judge_all(judges(as_root=self.own_user), observe(self))
+            weaker: tuple[str, ...] = ALWAYS_WEAKER if self.own_user else (*ALWAYS_WEAKER, AS_USER)
+            self._report = SandboxReport(self.name, mechanisms, weaker)
+        return self._report
+
+    def missing(self) -> tuple[str, ...]:
+        """Mechanisms that this sandbox must have and has not, each with what was seen."""
+        return tuple(
+            f"{mechanism.name} ({mechanism.detail})"
+            for mechanism in self.self_test().mechanisms
+            if not mechanism.enforced and mechanism.name not in OPTIONAL
+        )
+
+    async def start(self, launch_: Launch, on_event: Callable[[AppEvent], None]) -> RunningApplication:
+        """Start an application; see ``port.Sandbox``."""
+        check_launch(launch_)
+        tree = host.image_tree(launch_.image_root)
+        if tree.reserved:
+            raise InstallError(
+                f"image: expected no {', '.join(tree.reserved)} at the top, which the sandbox provides itself",
+                remedy="Move these files to another folder of the image.",
+            )
+        self._give_folders(launch_)
+        return await launch(self._plan(launch_, tree), on_event)
+
+    def _give_folders(self, launch_: Launch) -> None:
+        """As root, let the application's own user reach what it is given."""
+        if not self.own_user:
+            return
+        user = confine.application_user(launch_.manifest.component_id)
+        if launch_.data is not None:
+            for folder, _, names in os.walk(launch_.data):
+                for path in (folder, *(f"{folder}/{name}" for name in names)):
+                    os.chown(path, user, user, follow_symlinks=False)
+        if launch_.device_authentication is not None:
+            share_tree_with_group(launch_.device_authentication)
+
+    def _plan(self, launch_: Launch, tree: ImageTree) -> Plan:
+        runtime = host.runtime()
+        folders = Folders(
+            data=_text(launch_.data),
+            device_authentication=_text(launch_.device_authentication),
+        )
+        generated = {path: _memory_file(content) for path, content in self._generated(launch_.grant).items()}
+        arguments = confine.bubblewrap_arguments(
+            runtime,
+            tree,
+            folders,
+            generated=generated,
+            user_namespace=None if self.own_user else confine.application_user(launch_.manifest.component_id),
+            mutable_root="read-only" in self.weakening.without,
+        )
+        if "network" in self.weakening.without:
+            arguments = tuple(argument for argument in arguments if argument != "--unshare-net")
+        policy = confine.filter_policy(launch_.grant, namespaces=True)
+        return Plan(
+            command=(self.bubblewrap, *arguments),
+            interpreter=runtime.interpreter,
+            configuration=self._configuration(launch_, runtime, tree, folders),
+            filter=b"" if "seccomp" in self.weakening.without else compile_filter(kernel.machine(), policy),
+            hosts=launch_.grant.hosts,
+            own_network=True,
+            wraps=True,
+            descriptors=tuple(generated.values()),
+        )
+
+    def _configuration(self, launch_: Launch, runtime: Runtime, tree: ImageTree, folders: Folders) -> dict[str, Any]:
+        identity = None
+        if self.own_user:
+            user = confine.application_user(launch_.manifest.component_id)
+            groups = [confine.DEVICE_AUTHENTICATION_GROUP] if folders.device_authentication is not None else []
+            identity = {"uid": user, "gid": user, "groups": groups}
+        abi = kernel.landlock_abi()
+        rules = None
+        if abi and "landlock" not in self.weakening.without:
+            rules = confine.landlock_rules(
+                abi,
+                confine.inside_paths(runtime, tree, folders),
+                bind_ports=launch_.grant.tcp_server_ports,
+            )
+        return {
+            "identity": identity,
+            "drop_capabilities": True,
+            "limits": {} if "limits" in self.weakening.without else dict(confine.resource_limits(launch_.grant)),
+            "landlock": rules,
+            "new_session": False,  # bwrap made one
+            "supervisor": 0,  # bwrap watches its parent, and the whole process namespace ends with it
+            "directory": "/",
+            "argv": [launch_.manifest.entry_point, *launch_.manifest.cmd_args],
+            "environment": environment(
+                launch_,
+                runtime.search_path,
+                temporary=confine.TEMPORARY_FOLDER,
+                data=confine.DATA_FOLDER,
+                device_authentication=confine.DEVICE_AUTHENTICATION_FOLDER,
+            ),
+        }
+
+    def _generated(self, grant: Grant) -> Mapping[str, bytes]:
+        user = confine.application_user(grant.component_id)
+        return {
+            "/etc/hosts": network.hosts_file(grant.hosts),
+            "/etc/resolv.conf": network.resolver_configuration(),
+            "/etc/nsswitch.conf": NAME_SERVICE,
+            "/etc/passwd": USERS.format(user=user, group=user).encode(),
+            "/etc/group": GROUPS.format(group=user).encode(),
+        }
+
+
+def _text(path: Path | None) -> str | None:
+    return None if path is None else str(path.resolve())
+
+
+def _memory_file(content: bytes) -> int:
+    """A descriptor from which a child reads this content."""
+    descriptor = os.memfd_create("armillary-sandbox")
+    os.write(descriptor, content)
+    os.lseek(descriptor, 0, os.SEEK_SET)
+    return descriptor

@@ -1,0 +1,56 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What the ``linux`` sandbox has to prove, and what it cannot do on a given host, in sentences."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from armillary.capability import confine
+from armillary.engines.sandbox.self_test import (
+    SHARED,
+    Judge,
+    Observations,
+    every,
+    expect,
+    limits,
+    own_namespaces,
+    own_user,
+)
+
+# A second layer under the mounts; the sandbox holds without it on kernels that have none.
+OPTIONAL = frozenset({"landlock"})
+
+ALWAYS_WEAKER = (
+    "Mutable storage is limited by file, not in total.",
+    "Server ports an application opens are reachable by itself only: nothing is forwarded to it.",
+    "An application sees the host's programs below /usr, read-only.",
+)
+AS_USER = (
+    "The device was not started by root: applications run in user namespaces as the user who started it, not "
+    "as users of their own."
+)
+
+
+def only_loopback(seen: Observations) -> tuple[bool, str]:
+    """No network interface but lo."""
+    return seen.of("interfaces") == "lo", f"interfaces: {seen.of('interfaces')}"
+
+
+def judges(*, as_root: bool) -> Mapping[str, Judge]:
+    """Mechanism -> what has to have been seen."""
+    namespaces = ["ipc", "mnt", "net", "pid", "uts"] + ([] if as_root else ["user"])
+    return {
+        "user": own_user,
+        **SHARED,
+        "namespaces": own_namespaces(*namespaces),
+        "network-namespace": every(own_namespaces("net"), only_loopback),
+        "read-only-root": every(expect("root", "EROFS"), expect("image", "EROFS")),
+        "temporary-storage-limit": expect("temporary", "ENOSPC"),
+        "resource-limits": limits(
+            CORE=0,
+            DATA=confine.DATA_SEGMENT_LIMIT_BYTES,
+            NOFILE=confine.DESCRIPTOR_LIMIT,
+            NPROC=confine.PROCESS_LIMIT,
+        ),
+        "landlock": expect("landlock", "EACCES"),
+    }

@@ -1,0 +1,122 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Make a connection outside the sandbox on behalf of an application, to a host its manifest declares."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import errno
+import socket
+from collections.abc import Mapping
+from pathlib import Path
+
+from armillary.capability.network import parse_address, refuse_resolved
+
+# Linux gives up a TCP connect after two minutes; an application's own patience is shorter.
+CONNECT_TIMEOUT_S = 20.0
+# A non-blocking caller's event loop stands still meanwhile.
+NON_BLOCKING_CONNECT_TIMEOUT_S = 10.0
+RESOLVE_TIMEOUT_S = 10.0
+# Addresses tried for one name.
+ADDRESS_LIMIT = 4
+HOSTS_FILE_LIMIT_BYTES = 1 << 20
+
+# Options an application may have set before it connected; they move to the connection made outside.
+KEPT_OPTIONS = (
+    (socket.SOL_SOCKET, socket.SO_KEEPALIVE),
+    (socket.SOL_SOCKET, socket.SO_OOBINLINE),
+    (socket.IPPROTO_TCP, socket.TCP_NODELAY),
+    (socket.IPPROTO_TCP, socket.TCP_KEEPIDLE),
+    (socket.IPPROTO_TCP, socket.TCP_KEEPINTVL),
+    (socket.IPPROTO_TCP, socket.TCP_KEEPCNT),
+    (socket.IPPROTO_TCP, socket.TCP_USER_TIMEOUT),
+)
+KEPT_STRUCTURES = (
+    (socket.SOL_SOCKET, socket.SO_RCVTIMEO, 16),  # struct timeval
+    (socket.SOL_SOCKET, socket.SO_SNDTIMEO, 16),
+    (socket.SOL_SOCKET, socket.SO_LINGER, 8),  # struct linger
+)
+
+
+def hosts_file_entries() -> Mapping[str, frozenset[str]]:
+    """Lower-case name to addresses in this machine's hosts file; empty where there is none."""
+    found: dict[str, set[str]] = {}
+    with contextlib.suppress(OSError):
+        text = Path("/etc/hosts").read_bytes()[:HOSTS_FILE_LIMIT_BYTES].decode("utf-8", "replace")
+        for line in text.splitlines():
+            address, *names = line.partition("#")[0].split() or [""]
+            for name in names:
+                found.setdefault(name.lower(), set()).add(address)
+    return {name: frozenset(addresses) for name, addresses in found.items()}
+
+
+def local_names() -> frozenset[str]:
+    """Names that this machine's administrator gave an address to: its hosts file and its own name."""
+    return frozenset(hosts_file_entries()) | {"localhost", socket.gethostname().lower()}
+
+
+async def addresses_of(host: str, port: int, kind: socket.SocketKind) -> list[tuple[socket.AddressFamily, str]]:
+    """Addresses of a declared name or address, those refused left out.
+
+    Raises:
+        OSError: EHOSTUNREACH when none is left, with the reason as text.
+    """
+    address = parse_address(host)
+    if address is not None:
+        family = socket.AF_INET if address.version == 4 else socket.AF_INET6
+        return [(family, str(address))]
+    try:
+        async with asyncio.timeout(RESOLVE_TIMEOUT_S):
+            found = await asyncio.get_running_loop().getaddrinfo(host, port, type=kind)
+    except (socket.gaierror, TimeoutError) as error:
+        raise OSError(errno.EHOSTUNREACH, f"{host} does not resolve outside ({error})") from error
+    known = local_names()
+    usable: list[tuple[socket.AddressFamily, str]] = []
+    reasons: list[str] = []
+    for family, _, _, _, where in found:
+        reason = refuse_resolved(host, str(where[0]), local_names=known)
+        if reason is None:
+            usable.append((family, str(where[0])))
+        else:
+            reasons.append(reason)
+    if not usable:
+        raise OSError(errno.EHOSTUNREACH, "; ".join(reasons) or f"{host} has no address")
+    return usable[:ADDRESS_LIMIT]
+
+
+async def connect_outside(host: str, port: int, *, patience_s: float) -> socket.socket:
+    """A connected, non-blocking TCP socket to the first address that answers.
+
+    Raises:
+        OSError: with the errno the application should see.
+    """
+    problem = OSError(errno.EHOSTUNREACH, f"{host} has no address")
+    loop = asyncio.get_running_loop()
+    try:
+        async with asyncio.timeout(patience_s):
+            for family, address in await addresses_of(host, port, socket.SOCK_STREAM):
+                stream = socket.socket(family, socket.SOCK_STREAM)
+                try:
+                    stream.setblocking(False)
+                    await loop.sock_connect(stream, (address, port))
+                except OSError as error:
+                    stream.close()
+                    problem = error
+                except BaseException:  # cancelled: nobody will use or close the socket
+                    stream.close()
+                    raise
+                else:
+                    return stream
+    except TimeoutError as error:
+        raise OSError(errno.ETIMEDOUT, f"{host} port {port} did not answer within {patience_s:g} s") from error
+    raise problem
+
+
+def keep_options(source: socket.socket, target: socket.socket) -> None:
+    """Copy the options an application had set; one that does not apply to the new socket is left out."""
+    for level, option in KEPT_OPTIONS:
+        with contextlib.suppress(OSError):
+            target.setsockopt(level, option, source.getsockopt(level, option))
+    for level, option, size in KEPT_STRUCTURES:
+        with contextlib.suppress(OSError):
+            target.setsockopt(level, option, source.getsockopt(level, option, size))

@@ -1,0 +1,198 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The sandbox port: run one application so that it can do what it was granted and nothing else.
+
+What an application finds, in every engine:
+
+- ``argv[0]`` is its entry point, standard input is empty, standard output and error become OutputLine events.
+- Environment: ``PATH``, ``LANG``, ``HOME``, ``TMPDIR``, what the launch adds (``ARMILLARY_DEVICE_ID``,
+  ``ARMILLARY_HUB_HOST``, ``ARMILLARY_HUB_PORT``), ``ARMILLARY_DEVICE_AUTHENTICATION`` (folder with
+  certificate.pem, key.pem, ca.pem) when it was granted and given, ``ARMILLARY_DATA`` (its mutable storage) when
+  it was granted and given.
+- In ``linux`` these are ``/run/armillary/daa`` and ``/mnt/data``, and ``/`` is its read-only image beside the
+  host's read-only runtime (``/usr``, loader, Python).
+- TCP and UDP reach the hosts of AllowedConnections and no others; each refused attempt is a ConnectionAttempt
+  event (``process`` enforces and sees none of this and says so).
+
+Engines: ``linux`` (namespaces by bubblewrap, seccomp, Landlock, own user where started by root; falls back to
+``reduced`` where the host forbids namespaces), ``reduced`` (Landlock and seccomp in a plain process) and
+``process`` (nothing enforced). Every engine proves what it claims: :meth:`Sandbox.self_test` runs probes inside.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Protocol
+
+from armillary.capability.grant import Grant
+from armillary.errors import InvalidArgumentError
+from armillary.wire.app_manifest import AppManifest
+
+# An application's line of output longer than this is cut into several events.
+LINE_LIMIT_BYTES = 8 * 1024
+# Output events per second before the reader lets the pipe fill: the application then waits, nothing is dropped.
+LINE_RATE_LIMIT = 200
+
+
+@dataclass(frozen=True, slots=True)
+class Mechanism:
+    """One thing that contains an application on this host.
+
+    Attributes:
+        name: Stable word, e.g. ``network-namespace``.
+        enforced: A probe inside showed that it holds.
+        detail: What the probe saw, or why the mechanism is missing.
+    """
+
+    name: str
+    enforced: bool
+    detail: str
+
+
+@dataclass(frozen=True, slots=True)
+class SandboxReport:
+    """What a self-test found.
+
+    Attributes:
+        sandbox: Name of the engine that will run applications.
+        mechanisms: One entry for each, in a fixed order.
+        weaker: Sentences for people: what this engine does not do that ``linux`` run by root would.
+    """
+
+    sandbox: str
+    mechanisms: tuple[Mechanism, ...]
+    weaker: tuple[str, ...]
+
+    @property
+    def complete(self) -> bool:
+        """Every mechanism of this engine holds."""
+        return all(mechanism.enforced for mechanism in self.mechanisms)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Launch:
+    """One start of one application.
+
+    Attributes:
+        image_root: Folder with the image's files (``image_root.extract_image``).
+        manifest: The application's manifest.
+        grant: What it was granted.
+        data: Folder that becomes its mutable storage, or None.
+        device_authentication: Folder with certificate.pem, key.pem, ca.pem, or None. Files replaced in it are
+            seen by the running application (``image_root.publish_credentials`` writes them as needed).
+        environment: Added to the environment; may not replace what the engine sets.
+    """
+
+    image_root: Path
+    manifest: AppManifest
+    grant: Grant
+    data: Path | None = None
+    device_authentication: Path | None = None
+    environment: Mapping[str, str] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class OutputLine:
+    """A line the application wrote.
+
+    Attributes:
+        stream: ``stdout`` or ``stderr``.
+        text: Without its line end; bytes that are no UTF-8 are shown escaped.
+        at: Unix seconds.
+    """
+
+    stream: str
+    text: str
+    at: float
+
+
+@dataclass(frozen=True, slots=True)
+class ConnectionAttempt:
+    """The application tried to reach a host.
+
+    Attributes:
+        host: Declared name or address when allowed; otherwise the name or address it asked for.
+        port: Destination port; 0 for a name lookup, which has none.
+        allowed: It may.
+        at: Unix seconds of the first of ``count``.
+        protocol: ``tcp``, ``udp`` or ``lookup``.
+        count: Attempts this event stands for: repetitions are counted and reported together, never dropped.
+    """
+
+    host: str
+    port: int
+    allowed: bool
+    at: float
+    protocol: str = "tcp"
+    count: int = 1
+
+
+AppEvent = OutputLine | ConnectionAttempt
+
+
+@dataclass(frozen=True, slots=True)
+class ExitStatus:
+    """How an application ended: exactly one of the two is set.
+
+    Attributes:
+        exit_code: Its exit code.
+        signal: Number of the signal that ended it.
+    """
+
+    exit_code: int | None
+    signal: int | None
+
+
+class RunningApplication(Protocol):
+    """An application that was started."""
+
+    pid: int
+
+    async def wait(self) -> ExitStatus:
+        """Wait until it and all its children are gone. May be called more than once."""
+        ...
+
+    async def stop(self, grace_s: float) -> ExitStatus:
+        """SIGTERM, then SIGKILL after ``grace_s`` seconds; returns when it is gone."""
+        ...
+
+
+class Sandbox(Protocol):
+    """A way to contain applications."""
+
+    name: str
+
+    def self_test(self) -> SandboxReport:
+        """Run probes inside and report; takes up to some seconds the first time, remembered afterwards."""
+        ...
+
+    async def start(self, launch: Launch, on_event: Callable[[AppEvent], None]) -> RunningApplication:
+        """Start an application; ``on_event`` is called in this loop's thread.
+
+        Raises:
+            InstallError: the image cannot be started (no entry point, reserved names, a real-time application).
+            SandboxUnavailableError: the host refused a mechanism.
+        """
+        ...
+
+
+def open_sandbox(name: str) -> Sandbox:
+    """The sandbox a device runs with.
+
+    Args:
+        name: ``linux`` (``reduced`` where the host forbids namespaces: the report says so), ``reduced`` or
+            ``process``.
+
+    Raises:
+        InvalidArgumentError: no such engine.
+        SandboxUnavailableError: this host can contain applications in neither way.
+    """
+    from armillary.engines.sandbox.selection import open_linux, open_process, open_reduced  # noqa: PLC0415 - cycle
+
+    engines = {"linux": open_linux, "reduced": open_reduced, "process": open_process}
+    if name not in engines:
+        raise InvalidArgumentError(
+            f"sandbox: expected {', '.join(engines)}, got {name!r}", remedy="Choose one of the named sandboxes."
+        )
+    return engines[name]()

@@ -1,0 +1,194 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The program of the self-test: it tries, inside the sandbox, what an application must not be able to do.
+
+Run as an application's entry point, standard library only. The question (``ARMILLARY_PROBE``, JSON) names a secret
+file, the supervisor's process id and two listening addresses; the answer is one line of JSON per probe:
+``{"probe": NAME, "saw": TEXT, ...}``. It judges nothing: ``self_test`` does.
+"""
+
+# ruff: noqa: PTH101, PTH108, PTH115, PTH118, PTH120, PTH123 - its subject is system calls and the errno of each
+from __future__ import annotations
+
+import ctypes
+import errno
+import json
+import os
+import resource
+import socket
+import sys
+from typing import Any
+
+LIBC = ctypes.CDLL(None, use_errno=True)
+CLONE_NEWUSER = 0x10000000
+# TIOCSTI with a bit above the 32 that the kernel reads.
+TIOCSTI_HIGH = 0x1_0000_5412
+KEYCTL = {"x86_64": 250, "aarch64": 219}
+NAMESPACES = ("cgroup", "ipc", "mnt", "net", "pid", "user", "uts")
+
+
+def attempt(action: Any) -> str:
+    """``ok``, or the name of the errno."""
+    try:
+        action()
+    except OSError as error:
+        return errno.errorcode.get(error.errno or 0, str(error))
+    return "ok"
+
+
+def system_call(function: Any, *arguments: Any) -> str:
+    """``ok``, or the name of the errno a C call left."""
+    ctypes.set_errno(0)
+    if function(*arguments) >= 0:
+        return "ok"
+    return errno.errorcode.get(ctypes.get_errno(), str(ctypes.get_errno()))
+
+
+def status() -> dict[str, str]:
+    """Own lines of /proc/self/status; empty where /proc cannot be read."""
+    try:
+        with open("/proc/self/status", encoding="ascii", errors="replace") as file:
+            return dict(line.rstrip("\n").split(":\t", 1) for line in file if ":\t" in line)
+    except OSError:
+        return {}
+
+
+def capability_sets() -> str:
+    """Effective, permitted and inheritable bits by capget(2): no /proc needed."""
+    header = (ctypes.c_uint32 * 2)(0x20080522, 0)
+    data = (ctypes.c_uint32 * 6)()
+    if LIBC.capget(header, data) != 0:
+        return "unreadable"
+    bounding = [number for number in range(64) if LIBC.prctl(23, number, 0, 0, 0) == 1]  # PR_CAPBSET_READ
+    return "none" if not any(data) and not bounding else f"{[hex(word) for word in data]} bounding {bounding}"
+
+
+def namespaces() -> dict[str, str]:
+    """Identity of each namespace."""
+    found = {}
+    for name in NAMESPACES:
+        try:
+            found[name] = os.readlink(f"/proc/self/ns/{name}")
+        except OSError:
+            found[name] = "unreadable"
+    return found
+
+
+def interfaces() -> str:
+    """Names of network interfaces."""
+    try:
+        with open("/proc/self/net/dev", encoding="ascii") as file:
+            return " ".join(line.split(":")[0].strip() for line in file if ":" in line)
+    except OSError as error:
+        return errno.errorcode.get(error.errno or 0, "unreadable")
+
+
+def write_file(path: str) -> Any:
+    """An action that creates a file."""
+
+    def action() -> None:
+        with open(path, "wb") as file:
+            file.write(b"x")
+
+    return action
+
+
+def run_own_file() -> str:
+    """Write a program to temporary storage and start it."""
+    path = os.path.join(os.environ["TMPDIR"], "program")
+    with open("/usr/bin/env", "rb") as source, open(path, "wb") as target:
+        target.write(source.read())
+    os.chmod(path, 0o700)
+
+    def action() -> None:
+        os.execve(path, [path, "true"], {"PATH": "/usr/bin"})  # noqa: S606 - the attempt
+
+    child = os.fork()
+    if child == 0:
+        os._exit(0 if attempt(action) == "EACCES" else 1)
+    return "EACCES" if os.waitpid(child, 0)[1] == 0 else "ok"
+
+
+def fill_temporary() -> str:
+    """Write more than the limit into temporary storage, in files below the file size limit."""
+    folder = os.environ["TMPDIR"]
+
+    def action() -> None:
+        for number in range(4):
+            with open(os.path.join(folder, f"fill-{number}"), "wb") as file:
+                file.write(bytes(900_000))
+
+    saw = attempt(action)
+    for number in range(4):
+        attempt(lambda number=number: os.unlink(os.path.join(folder, f"fill-{number}")))
+    return saw
+
+
+def connect(host: str, port: int, kind: int = socket.SOCK_STREAM) -> str:
+    """Connect and read the listener's greeting: what a program sees."""
+
+    def action() -> None:
+        with socket.socket(socket.AF_INET, kind) as peer:
+            peer.settimeout(5)
+            peer.connect((host, port))
+            if kind == socket.SOCK_STREAM and peer.recv(5) != b"hello":
+                raise OSError(errno.EPROTO, "no greeting")
+
+    return attempt(action)
+
+
+def look_up(name: str) -> str:
+    """``ok`` when the name resolves."""
+    try:
+        socket.getaddrinfo(name, 443)
+    except socket.gaierror:
+        return "no such name"
+    return "ok"
+
+
+def disconnect_and_listen(host: str, port: int) -> str:
+    """Try to turn a connection that was made outside into a listening socket of the host's network."""
+    with socket.create_connection((host, port), 5) as peer:
+        saw = system_call(LIBC.connect, peer.fileno(), ctypes.create_string_buffer(16), 16)
+        return f"{saw} {attempt(peer.listen)}"
+
+
+def answers(question: dict[str, Any]) -> Any:
+    """(probe, what it saw) for each probe."""
+    allowed, refused = question["allowed"], question["refused"]
+    yield "user", f"{os.getuid()} {os.getgid()} {os.getgroups()}"
+    yield "capabilities", capability_sets()
+    yield "no-new-privileges", str(LIBC.prctl(39, 0, 0, 0, 0))
+    yield "seccomp-mode", status().get("Seccomp", "unreadable")
+    yield "ioctl", system_call(LIBC.ioctl, 0, ctypes.c_ulong(TIOCSTI_HIGH), b"x")
+    yield "user-namespace", system_call(LIBC.unshare, CLONE_NEWUSER)
+    yield "keyctl", system_call(LIBC.syscall, KEYCTL[os.uname().machine], 0, -3, 0)
+    yield "netlink", attempt(lambda: socket.socket(16, socket.SOCK_RAW, 0).close())
+    yield "mount", system_call(LIBC.mount, b"none", b"/tmp", b"tmpfs", 0, None)
+    yield "namespaces", json.dumps(namespaces())
+    yield "interfaces", interfaces()
+    yield "root", attempt(write_file("/probe"))
+    yield "image", attempt(write_file(os.path.join(os.path.dirname(sys.argv[0]), "probe")))
+    yield "secret", attempt(lambda: open(question["secret"], "rb").close())
+    yield "landlock", attempt(lambda: open("/proc/version", "rb").close())
+    yield "own-file", run_own_file()
+    yield "temporary", fill_temporary()
+    yield "signal", attempt(lambda: os.kill(question["supervisor"], 0))
+    yield "limits", json.dumps({name: resource.getrlimit(getattr(resource, f"RLIMIT_{name}"))[1] for name in LIMITS})
+    yield "declared", connect(allowed[0], allowed[1])
+    yield "undeclared", connect(refused[0], refused[1])
+    yield "undeclared-datagram", connect(refused[0], refused[1], socket.SOCK_DGRAM)
+    yield "undeclared-name", look_up(question["name"])
+    yield "disconnect", disconnect_and_listen(allowed[0], allowed[1])
+
+
+LIMITS = ("CORE", "DATA", "FSIZE", "NOFILE", "NPROC")
+
+
+def main() -> None:
+    """Answer the question."""
+    for probe, saw in answers(json.loads(os.environ["ARMILLARY_PROBE"])):
+        print(json.dumps({"probe": probe, "saw": saw}), flush=True)  # noqa: T201 - its answer
+
+
+if __name__ == "__main__":
+    main()

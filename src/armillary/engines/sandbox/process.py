@@ -1,0 +1,74 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The ``process`` sandbox: a plain child process. Nothing is enforced and it says so; for development only."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import tempfile
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import structlog
+
+from armillary.engines.sandbox import host
+from armillary.engines.sandbox.entry import check_launch, environment
+from armillary.engines.sandbox.port import AppEvent, Launch, Mechanism, RunningApplication, SandboxReport
+from armillary.engines.sandbox.supervise import Plan, launch
+
+NOT_ENFORCED = "a plain process: nothing is enforced"
+# What the other engines enforce and this one does not: the names are those of their reports.
+MECHANISMS = ("capabilities", "seccomp", "namespaces", "network-broker", "host-files", "resource-limits", "landlock")
+WEAKER = (
+    "Nothing is enforced: applications can read and change everything this user can, and reach every host.",
+    "Connections are not observed: an attempt at an undeclared host is neither refused nor reported.",
+)
+
+_log = structlog.get_logger(__name__)
+
+
+@dataclass(slots=True)
+class ProcessSandbox:
+    """Runs applications as they are."""
+
+    name: str = "process"
+
+    def self_test(self) -> SandboxReport:
+        """Nothing to prove."""
+        _log.warning("sandbox.nothing-enforced", sandbox=self.name, weaker=list(WEAKER))
+        return SandboxReport(self.name, tuple(Mechanism(name, False, NOT_ENFORCED) for name in MECHANISMS), WEAKER)
+
+    async def start(self, launch_: Launch, on_event: Callable[[AppEvent], None]) -> RunningApplication:
+        """Start an application; see ``port.Sandbox``."""
+        check_launch(launch_)
+        _log.warning("sandbox.nothing-enforced", sandbox=self.name, application=launch_.manifest.name)
+        root = launch_.image_root.resolve()
+        temporary = tempfile.mkdtemp(prefix="armillary-app-")
+        runtime = host.runtime()
+        plan = Plan(
+            command=(),
+            interpreter=runtime.interpreter,
+            configuration={
+                "identity": None,
+                "drop_capabilities": False,
+                "limits": {},
+                "landlock": None,
+                "new_session": True,
+                "supervisor": os.getpid(),
+                "directory": str(root),
+                "argv": [str(root / launch_.manifest.entry_point.removeprefix("/")), *launch_.manifest.cmd_args],
+                "environment": environment(
+                    launch_,
+                    runtime.search_path,
+                    temporary=temporary,
+                    data=str(launch_.data),
+                    device_authentication=str(launch_.device_authentication),
+                ),
+            },
+            filter=b"",
+            hosts=launch_.grant.hosts,
+            own_network=False,
+            wraps=False,
+            cleanup=lambda: shutil.rmtree(temporary, ignore_errors=True),
+        )
+        return await launch(plan, on_event)

@@ -1,0 +1,155 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The ``reduced`` sandbox: Landlock and seccomp in a plain process, for hosts that forbid namespaces.
+
+The same system-call policy and the same broker as ``linux``, without networks, processes and mounts of its own.
+What follows from that is in :data:`WEAKER`, in sentences.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import os
+import shutil
+import tempfile
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from armillary.capability import confine
+from armillary.capability.confine import CHANGE, READ, READ_FILE, RUN, WRITE_FILE
+from armillary.capability.network import AllowedHosts, parse_address
+from armillary.capability.seccomp import compile_filter
+from armillary.engines.sandbox import host, kernel
+from armillary.engines.sandbox.entry import check_launch, environment
+from armillary.engines.sandbox.outside import hosts_file_entries
+from armillary.engines.sandbox.port import AppEvent, Launch, RunningApplication, SandboxReport
+from armillary.engines.sandbox.self_test import SHARED, Judge, expect, judge_all, limits, observe
+from armillary.engines.sandbox.supervise import Plan, launch
+from armillary.errors import SandboxUnavailableError
+
+# Landlock that scopes signals and abstract sockets (Linux 6.12). Without that an application could end or talk to
+# every process of the user, and nothing else here would stop it.
+REQUIRED_ABI = confine.SCOPE_ABI
+# What C libraries read to resolve names.
+NAME_FILES = ("/etc/hosts", "/etc/resolv.conf", "/etc/nsswitch.conf")
+
+WEAKER = (
+    "An application shares the host's processes and network interfaces; it cannot signal, read or use them.",
+    "An application can learn that a file path exists, though not what is in the file.",
+    "Applications run as the user who started the device, not as users of their own.",
+    "Datagrams that strangers send to a port an application bound are not filtered; it can answer declared hosts only.",
+    "Temporary and mutable storage are limited by file, not in total; the number of processes is not limited.",
+    "Unix sockets to other programs are refused altogether, also between an application's own processes.",
+    "The device's own paths are visible to the application: its image is not at the root.",
+)
+
+
+@dataclass(slots=True)
+class ReducedSandbox:
+    """Contains applications without namespaces.
+
+    Attributes:
+        reason: Why ``linux`` could not be had, for the report; "" when ``reduced`` was asked for.
+        without: ``seccomp`` or ``landlock`` left out, so that tests can show that a probe notices.
+    """
+
+    reason: str = ""
+    without: frozenset[str] = field(default_factory=frozenset)
+    name: str = "reduced"
+    _report: SandboxReport | None = None
+
+    def self_test(self) -> SandboxReport:
+        """Run the probes once and remember what they saw."""
+        if self._report is None:
+            weaker = (self.reason, *WEAKER) if self.reason else WEAKER
+            self._report = SandboxReport(self.name, judge_all(JUDGES, observe(self)), weaker)
+        return self._report
+
+    def missing(self) -> tuple[str, ...]:
+        """Mechanisms that this sandbox must have and has not, each with what was seen."""
+        return tuple(
+            f"{mechanism.name} ({mechanism.detail})"
+            for mechanism in self.self_test().mechanisms
+            if not mechanism.enforced
+        )
+
+    async def start(self, launch_: Launch, on_event: Callable[[AppEvent], None]) -> RunningApplication:
+        """Start an application; see ``port.Sandbox``."""
+        check_launch(launch_)
+        abi = kernel.landlock_abi()
+        if abi < REQUIRED_ABI:
+            raise SandboxUnavailableError(
+                f"reduced sandbox: expected Landlock ABI {REQUIRED_ABI} or newer, got {abi or 'none'}",
+                remedy="Use Linux 6.12 or newer with Landlock enabled, or allow unprivileged user namespaces.",
+            )
+        temporary = tempfile.mkdtemp(prefix="armillary-app-")
+        return await launch(self._plan(launch_, abi, temporary), on_event)
+
+    def _plan(self, launch_: Launch, abi: int, temporary: str) -> Plan:
+        runtime = host.runtime()
+        policy = confine.filter_policy(launch_.grant, namespaces=False)
+        return Plan(
+            command=(),
+            interpreter=runtime.interpreter,
+            configuration=self._configuration(launch_, abi, temporary),
+            filter=b"" if "seccomp" in self.without else compile_filter(kernel.machine(), policy),
+            hosts=with_host_addresses(launch_.grant.hosts, hosts_file_entries()),
+            own_network=False,
+            wraps=False,
+            cleanup=lambda: shutil.rmtree(temporary, ignore_errors=True),
+        )
+
+    def _configuration(self, launch_: Launch, abi: int, temporary: str) -> dict[str, Any]:
+        runtime = host.runtime()
+        root = launch_.image_root.resolve()
+        paths = [(folder, RUN) for folder in runtime.folders]
+        paths += [(path, READ) for path in (*runtime.files, *_existing(NAME_FILES))]
+        paths += [(f"/dev/{device}", READ_FILE | WRITE_FILE) for device in confine.DEVICES]
+        paths += [(str(root), RUN), (temporary, CHANGE)]
+        if launch_.data is not None:
+            paths.append((str(launch_.data.resolve()), CHANGE))
+        if launch_.device_authentication is not None:
+            paths.append((str(launch_.device_authentication.resolve()), READ))
+        ports = launch_.grant.tcp_server_ports
+        # Limits that count by user would count the device's own processes.
+        limited = {name: value for name, value in confine.resource_limits(launch_.grant).items() if name != "NPROC"}
+        return {
+            "identity": None,
+            "drop_capabilities": True,
+            "limits": limited,
+            "landlock": None if "landlock" in self.without else confine.landlock_rules(abi, paths, bind_ports=ports),
+            "new_session": True,
+            "supervisor": os.getpid(),
+            "directory": str(root),
+            "argv": [str(root / launch_.manifest.entry_point.removeprefix("/")), *launch_.manifest.cmd_args],
+            "environment": environment(
+                launch_,
+                runtime.search_path,
+                temporary=temporary,
+                data=str(launch_.data),
+                device_authentication=str(launch_.device_authentication),
+            ),
+        }
+
+
+def with_host_addresses(hosts: AllowedHosts, entries: Mapping[str, frozenset[str]]) -> AllowedHosts:
+    """Add the addresses that this machine's hosts file gives to declared names.
+
+    The application reads that same file, so it connects to these addresses and not to stand-ins.
+    """
+    found = {parse_address(text) for name in hosts.names for text in entries.get(name, ())}
+    return dataclasses.replace(hosts, addresses=hosts.addresses | {address for address in found if address is not None})
+
+
+def _existing(paths: tuple[str, ...]) -> list[str]:
+    return [path for path in paths if Path(path).exists()]
+
+
+JUDGES: Mapping[str, Judge] = {
+    **SHARED,
+    "signals": expect("signal", "EPERM"),
+    "read-only-image": expect("image", "EACCES"),
+    "landlock": expect("landlock", "EACCES"),
+    "resource-limits": limits(CORE=0, DATA=confine.DATA_SEGMENT_LIMIT_BYTES, NOFILE=confine.DESCRIPTOR_LIMIT),
+}

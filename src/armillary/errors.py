@@ -21,6 +21,8 @@
     │   ├── InvalidArgumentError      request.invalid
     │   ├── NotFoundError             request.not-found
     │   ├── ConflictError             request.conflict
+    │   ├── DeviceOfflineError        request.device-offline  a direct method for a device that is not connected
+    │   ├── DeviceTimeoutError        request.device-timeout  a device did not answer in time
     │   ├── UnauthenticatedError      request.unauthenticated
     │   └── PermissionDeniedError     request.forbidden
     ├── HostError                 this machine does not give what the process needs
@@ -224,6 +226,20 @@ class ConflictError(OperatorError):
     """The request contradicts the present state."""
 
     code = "request.conflict"
+
+
+class DeviceOfflineError(OperatorError):
+    """The device is not connected, or takes no direct methods."""
+
+    code = "request.device-offline"
+    remedy = "Try again when the device is connected; direct methods are not queued."
+
+
+class DeviceTimeoutError(OperatorError):
+    """The device did not answer a direct method in time."""
+
+    code = "request.device-timeout"
+    remedy = "Check the application on the device, or allow it more time."
 
 
 class UnauthenticatedError(OperatorError):

@@ -185,3 +185,22 @@ Packet = (
     | Disconnect
     | Auth
 )
+
+_TYPES: dict[type, PacketType] = {
+    Connect: PacketType.CONNECT,
+    Connack: PacketType.CONNACK,
+    Publish: PacketType.PUBLISH,
+    Subscribe: PacketType.SUBSCRIBE,
+    Suback: PacketType.SUBACK,
+    Unsubscribe: PacketType.UNSUBSCRIBE,
+    Unsuback: PacketType.UNSUBACK,
+    Pingreq: PacketType.PINGREQ,
+    Pingresp: PacketType.PINGRESP,
+    Disconnect: PacketType.DISCONNECT,
+    Auth: PacketType.AUTH,
+}
+
+
+def type_of(packet: Packet) -> PacketType:
+    """The control packet type of a packet."""
+    return packet.type if isinstance(packet, Acknowledgement) else _TYPES[type(packet)]

@@ -18,6 +18,7 @@ from __future__ import annotations
 import struct
 from collections.abc import Iterator
 from dataclasses import dataclass
+from typing import Any
 
 from armillary.errors import WireError
 from armillary.wire.mqtt_fields import Property
@@ -47,7 +48,7 @@ class Run:
     received_ms: int
     data: bytes
     count: int
-    context: object = None
+    context: Any = None
 
 
 @dataclass(frozen=True, slots=True, eq=False)

@@ -15,7 +15,7 @@ from collections.abc import Callable, Iterator
 
 from armillary.engines.series.blocks import Block, Message, iterate_block
 from armillary.engines.series.tail import Tail
-from armillary.errors import WireError
+from armillary.errors import DataFolderError, WireError
 from armillary.wire import telemetry
 from armillary.wire.hub_topics import parse_bag
 
@@ -91,8 +91,7 @@ class Decoder:
 
     def _decode(self, seq: int, size: int, data: bytes | None) -> Iterator[None]:
         if data is None:
-            row = self._read.execute("SELECT data FROM block WHERE seq = ?", (seq,)).fetchone()
-            data = row[0] if row is not None else b""
+            data = self._read_back(seq, size)
         else:
             self._kept_bytes -= size
         try:
@@ -104,6 +103,17 @@ class Decoder:
             self.damaged_blocks += 1  # the disk changed what was checked when it came: go on with the next
         self.backlog_bytes -= size
         self.decoded_seq = seq
+
+    def _read_back(self, seq: int, size: int) -> bytes:
+        try:
+            row = self._read.execute("SELECT data FROM block WHERE seq = ?", (seq,)).fetchone()
+        except sqlite3.Error as error:
+            self._backlog.appendleft((seq, size, None))
+            self._steps = None
+            raise DataFolderError(
+                f"log row {seq} cannot be read ({error})", remedy="Check the disk; it is tried again."
+            ) from error
+        return b"" if row is None else bytes(row[0])
 
     def _take(self, seq: int, message: Message) -> None:
         self.messages += 1

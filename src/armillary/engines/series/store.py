@@ -46,8 +46,16 @@ SEAL_POINTS = 50_000
 # ... or after this time, seconds: bounds what is decoded again after a crash.
 SEAL_INTERVAL_S = 15.0
 
+# Decoding at close ends after this time (seconds); what is left is decoded at the next start.
+CLOSE_DECODE_S = 2.0
+
 # Log rows looked into for the latest messages of one device.
 MAX_BLOCKS_READ = 400
+
+# One batch of the writer, and what may be queued for it: a message weighs one, or one per 256 bytes. The owner stops
+# reading from devices far below the latter.
+MAX_BATCH_WEIGHT = 30_000
+MAX_QUEUED_WEIGHT = 2_000_000
 
 DAY_MS = 24 * 3600 * 1000
 
@@ -109,7 +117,11 @@ class SeriesStore:
         self._decoder_reader = self._database.open_reader()
         self.decoder = Decoder(self.tail, self._decoder_reader, self._sealed(), listener)
         self.commits: GroupCommit[Item, Any] = GroupCommit(
-            writer.commit, name="hub-writer", on_close=self._database.close_writer
+            writer.commit,
+            name="hub-writer",
+            max_batch_weight=MAX_BATCH_WEIGHT,
+            max_queued_weight=MAX_QUEUED_WEIGHT,
+            on_close=self._database.close_writer,
         )
         self._sealed_at = time.monotonic()
 
@@ -147,7 +159,8 @@ class SeriesStore:
         """Commit what is queued, decode and seal everything, close the database. Blocks until done."""
         try:
             self.commits.submit(lambda _: None).result()  # everything queued before this is in the log now
-            while self.decoder.work(1.0):
+            deadline = time.monotonic() + CLOSE_DECODE_S
+            while self.decoder.work(0.1) and not (self.decoder.between_blocks and time.monotonic() > deadline):
                 pass
             if self.tail.sealing is None:
                 self.commits.submit(self.begin_seal(now_ms)).result()

@@ -1,0 +1,12 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The hub: where attested devices send telemetry and where operators reach them.
+
+What it is: an MQTT front (3.1.1 and 5 over TLS with client certificates) that speaks IoT Hub's topics, device
+twins, direct methods, and the series store behind them. What it is not: an MQTT broker. The certificate is the
+identity; a device reaches its own topics only, and devices cannot publish to each other.
+
+Promises: a QoS 1 message is acknowledged only after the commit that holds it; every buffer has a limit; a device
+that is disconnected, revoked or whose certificate ran out has no open connection.
+
+Specification: ``wire/hub_topics.py`` for topics, MQTT 3.1.1 and 5.0, docs/reference/hub.md.
+"""

@@ -1,0 +1,380 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The front: all connections, the way of their messages into the log, and the clock that closes what is over.
+
+Everything here runs in one event loop. The disk is reached through the store's group commit only, so the loop
+never waits for it.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import json
+import ssl
+import time
+from collections.abc import Callable, Mapping
+from typing import Any
+
+import structlog
+from cryptography import x509
+
+from armillary.engines.group_commit import LoopSink, Rejected
+from armillary.engines.series.blocks import Block, Run
+from armillary.engines.series.devices import DeviceRow, enrolled, seen
+from armillary.engines.series.store import SeriesStore
+from armillary.errors import (
+    DeviceOfflineError,
+    DeviceStateError,
+    HostError,
+    PortInUseError,
+    RateLimitedError,
+    WireError,
+)
+from armillary.hub.connection import Connection
+from armillary.hub.counters import Counters
+from armillary.hub.limits import (
+    DECODE_PAUSE_BUSY_S,
+    DECODE_RETRY_S,
+    DECODE_SLICE_BUSY_S,
+    DECODE_SLICE_S,
+    HOLD_ABOVE_BACKLOG_BYTES,
+    HOLD_ABOVE_WEIGHT,
+    LISTEN_BACKLOG,
+    RELEASE_BELOW_WEIGHT,
+    SEEN_INTERVAL_S,
+    SWEEP_INTERVAL_S,
+    SWEEP_SLICE,
+    WEIGHT_BYTES,
+)
+from armillary.hub.methods import OpenMethods
+from armillary.hub.reasons import Reason
+from armillary.hub.tls import TlsChannel
+from armillary.wire.hub_topics import Inbox, twin_desired_topic
+from armillary.wire.mqtt import encode_packet
+from armillary.wire.mqtt_packet import Publish, Will
+from armillary.wire.mqtt_stream import PublishRun
+
+_log = structlog.get_logger(__name__)
+
+# (certificate DER or None, client id) -> device id; raises DeviceFault.
+Identify = Callable[[bytes | None, str], str]
+
+
+class Front:
+    """All connections of one hub.
+
+    Args:
+        store: Where messages go.
+        identify: Says which device a certificate belongs to; must not block.
+        counters: What is counted.
+        clock: Unix time, seconds.
+    """
+
+    def __init__(
+        self, store: SeriesStore, identify: Identify, counters: Counters, clock: Callable[[], float] = time.time
+    ) -> None:
+        self.store = store
+        self.counters = counters
+        self.loop = asyncio.get_running_loop()
+        self.methods = OpenMethods(counters)
+        self.monotonic = time.monotonic
+        self.sessions: dict[str, Connection] = {}
+        self._identify = identify
+        self._clock = clock
+        self._connections: set[Connection] = set()
+        self._held: set[Connection] = set()
+        self._servers: list[asyncio.Server] = []
+        self._runs: LoopSink[Any, Any] = LoopSink(self.loop, self._kept)
+        self._decoding = False
+        self._closing = False
+        self._seen_at = self.monotonic()
+        self._sweeper = self.loop.create_task(self._sweep(), name="hub-sweep")
+        self._decode_soon()  # what an earlier life left undecoded
+
+    # Listening ----------------------------------------------------------------------------------------------
+
+    async def listen(self, context: ssl.SSLContext | None, host: str, port: int) -> int:
+        """Accept connections; returns the port.
+
+        Args:
+            context: TLS settings. None listens without TLS: for benchmarks only, a plain connection has no identity.
+            host: Address.
+            port: Port; 0 picks a free one.
+
+        Raises:
+            PortInUseError: another process listens there.
+        """
+
+        def accept() -> asyncio.Protocol:
+            connection = Connection(self)
+            return connection if context is None else TlsChannel(context, connection, self._handshake_failed)
+
+        try:
+            server = await self.loop.create_server(accept, host, port, backlog=LISTEN_BACKLOG)
+        except OSError as error:
+            raise PortInUseError(f"{host}:{port}: {error.strerror or error}") from error
+        self._servers.append(server)
+        return int(server.sockets[0].getsockname()[1])
+
+    async def close(self) -> None:
+        """Stop accepting, close every connection."""
+        self._sweeper.cancel()
+        self._closing = True
+        for server in self._servers:
+            server.close()
+        self._note_seen(list(self.sessions.values()))
+        for connection in list(self._connections):
+            connection.close(Reason.SHUTTING_DOWN, keep_will=False)
+        await asyncio.sleep(0)  # let transports flush
+
+    def disconnect(self, device_id: str) -> bool:
+        """Close a device's connection because it was revoked; False when it has none."""
+        connection = self.sessions.get(device_id)
+        if connection is None:
+            return False
+        connection.close(Reason.REVOKED, keep_will=False)
+        return True
+
+    def send_method(self, device_id: str, topic: str, body: bytes) -> None:
+        """Send a direct method call.
+
+        Raises:
+            DeviceOfflineError: the device is not connected, or takes none.
+        """
+        connection = self.sessions.get(device_id)
+        if connection is None or not connection.inboxes & Inbox.METHODS:
+            raise DeviceOfflineError(f"device {device_id[:16]}... is not connected, or takes no direct methods")
+        self.counters.methods_invoked += 1
+        connection.send(Publish(topic=topic, payload=body))
+
+    def notify_desired(self, device_id: str, notice: Mapping[str, Any], version: int) -> None:
+        """Tell a connected device of new desired properties."""
+        connection = self.sessions.get(device_id)
+        if connection is None or not connection.inboxes & Inbox.TWIN_DESIRED:
+            return
+        self.counters.desired_notices += 1
+        body = json.dumps(notice, separators=(",", ":")).encode()
+        connection.send(Publish(topic=twin_desired_topic(version), payload=body))
+
+    # From connections ---------------------------------------------------------------------------------------
+
+    def now_ms(self) -> int:
+        """Unix time, milliseconds."""
+        return int(self._clock() * 1000)
+
+    def entered(self, connection: Connection) -> None:
+        """A connection was accepted by the system."""
+        self._connections.add(connection)
+
+    def left(self, connection: Connection) -> None:
+        """A connection is closed or closing; may be called more than once."""
+        self._connections.discard(connection)
+        self._held.discard(connection)
+        if self.sessions.get(connection.device_id) is connection:
+            del self.sessions[connection.device_id]
+            self.methods.abandon(connection.device_id)
+            self._note_seen([connection])
+
+    def identify(self, certificate_der: bytes | None, client_id: str) -> tuple[str, float | None]:
+        """The device a certificate belongs to, and when the certificate ends.
+
+        Raises:
+            DeviceFault: not let in.
+        """
+        expires: float | None = None
+        if certificate_der is not None:
+            try:
+                certificate = x509.load_der_x509_certificate(certificate_der)
+            except ValueError as error:  # OpenSSL is more lenient
+                raise WireError("certificate", expected="DER as in RFC 5280", got=str(error)[:100]) from error
+            expires = certificate.not_valid_after_utc.timestamp()
+            now = self._clock()
+            if not certificate.not_valid_before_utc.timestamp() <= now < expires:
+                raise DeviceStateError(
+                    "the client certificate is not valid now",
+                    remedy="Check in again: every check-in gives a new certificate.",
+                )
+        return self._identify(certificate_der, client_id), expires
+
+    def register(self, connection: Connection, *, clean: bool) -> None:
+        """Write a device down, then accept its connection."""
+
+        def deliver(_: list[Any], outcomes: list[Any]) -> None:
+            row = outcomes[0]
+            if isinstance(row, DeviceRow):
+                connection.established(row)
+            else:
+                _log.error("hub.device-not-registered", device=connection.device_id[:16], why=str(row))
+                connection.refuse(Reason.UNAVAILABLE, "the hub cannot write to its disk")
+
+        change = enrolled(connection.device_id, now_ms=self.now_ms(), clean=clean)
+        self.store.commits.post(change, LoopSink(self.loop, deliver))
+
+    def accepted(self, connection: Connection) -> None:
+        """A device is connected; its older connection, if any, ends."""
+        older = self.sessions.get(connection.device_id)
+        if older is not None:
+            self.counters.connections_taken_over += 1
+            older.close(Reason.TAKEN_OVER)
+        self.sessions[connection.device_id] = connection
+        self.counters.connections_accepted += 1
+
+    def ingest(self, connection: Connection, run: PublishRun) -> None:
+        """Bring messages into the log; the device is acknowledged when they are in it.
+
+        Raises:
+            RateLimitedError: the queue is full or closing.
+        """
+        counters = self.counters
+        counters.messages_received += run.count
+        counters.bytes_received += len(run.data)
+        commits = self.store.commits
+        item = Run(
+            connection.level,
+            connection.number,
+            int(self._clock() * 1000),
+            run.data,
+            run.count,
+            (connection, run.acknowledgements),
+        )
+        commits.post(item, self._runs, weight=max(run.count, len(run.data) // WEIGHT_BYTES))
+        connection.in_flight += 1
+        if commits.queued > HOLD_ABOVE_WEIGHT or self.store.decoder.backlog_bytes > HOLD_ABOVE_BACKLOG_BYTES:
+            self._hold(connection)
+        else:
+            connection.flow()
+
+    def publish_will(self, connection: Connection, will: Will) -> None:
+        """Bring the will of a vanished device into the log."""
+        packet = Publish(
+            topic=will.topic,
+            payload=will.payload,
+            qos=will.qos,
+            packet_id=1 if will.qos else None,
+            properties=tuple(pair for pair in will.properties if pair[0].name != "WILL_DELAY_INTERVAL"),
+        )
+        data = encode_packet(packet, level=connection.level)
+        run = Run(connection.level, connection.number, self.now_ms(), data, 1, (connection, b""))
+        connection.in_flight += 1
+        with contextlib.suppress(RateLimitedError):  # as lost as the device itself
+            self.store.commits.post(run, self._runs)
+
+    # From the store -----------------------------------------------------------------------------------------
+
+    def _kept(self, items: list[Run], outcomes: list[Block | Rejected]) -> None:
+        """A batch is in the log, or was refused by the disk: acknowledge, or close without."""
+        acknowledgements: dict[Connection, list[bytes]] = {}
+        block: Block | None = None
+        for run, outcome in zip(items, outcomes, strict=True):
+            connection: Connection = run.context[0]
+            packets: bytes = run.context[1]
+            connection.in_flight -= 1
+            if isinstance(outcome, Rejected):
+                self._not_kept(connection, outcome.error)
+                continue
+            if outcome is not block:
+                block = outcome
+                self.store.decoder.add(block)
+            self.counters.messages_kept += run.count
+            acknowledgements.setdefault(connection, []).append(packets)
+        for each, parts in acknowledgements.items():
+            each.acknowledge(parts[0] if len(parts) == 1 else b"".join(parts))
+            each.flow()
+        if self._held:
+            self._release()
+        self._decode_soon()
+
+    def _not_kept(self, connection: Connection, error: Exception) -> None:
+        self.counters.commits_failed += 1
+        if not connection.is_closed:
+            _log.error("hub.messages-not-kept", device=connection.device_id[:16], why=str(error))
+            connection.close(Reason.UNAVAILABLE)
+
+    def _hold(self, connection: Connection) -> None:
+        self.counters.reads_held += 1
+        self._held.add(connection)
+        connection.held = True
+        connection.flow()
+
+    def _release(self) -> None:
+        if (
+            self.store.commits.queued > RELEASE_BELOW_WEIGHT
+            or self.store.decoder.backlog_bytes > HOLD_ABOVE_BACKLOG_BYTES // 2
+        ):
+            return
+        held, self._held = self._held, set()
+        for connection in held:
+            connection.held = False
+            connection.flow()
+
+    # Decoding -----------------------------------------------------------------------------------------------
+
+    def _decode_soon(self) -> None:
+        if not self._decoding:
+            self._decoding = True
+            self.loop.call_soon(self._decode)
+
+    def _decode(self) -> None:
+        """One slice of decoding; the next follows at once, or later while acknowledgements are waiting."""
+        if self._closing:
+            return
+        busy = self.store.commits.queued > 0
+        try:
+            more = self.store.decoder.work(DECODE_SLICE_BUSY_S if busy else DECODE_SLICE_S)
+        except HostError as error:
+            _log.error("hub.log-not-readable", why=error.message)
+            self.loop.call_later(DECODE_RETRY_S, self._decode)
+            return
+        if self.store.seal_due():
+            self._seal()
+        if self._held:
+            self._release()
+        if not more:
+            self._decoding = False
+        elif busy and self.store.decoder.backlog_bytes < HOLD_ABOVE_BACKLOG_BYTES // 2:
+            self.loop.call_later(DECODE_PAUSE_BUSY_S, self._decode)
+        else:
+            self.loop.call_soon(self._decode)
+
+    def _seal(self) -> None:
+        def deliver(_: list[Any], outcomes: list[Any]) -> None:
+            kept = not isinstance(outcomes[0], Rejected)
+            self.store.end_seal(kept=kept)
+            if not kept:
+                _log.error("hub.seal-failed", why=str(outcomes[0].error))
+
+        self.store.commits.post(self.store.begin_seal(self.now_ms()), LoopSink(self.loop, deliver))
+
+    # Time ---------------------------------------------------------------------------------------------------
+
+    async def _sweep(self) -> None:
+        while True:
+            await asyncio.sleep(SWEEP_INTERVAL_S)
+            self.sweep()
+            if self.store.seal_due():
+                self._seal()
+            if self.monotonic() - self._seen_at > SEEN_INTERVAL_S:
+                self._note_seen([each for each in self.sessions.values() if each.heard >= self._seen_at])
+                self._seen_at = self.monotonic()
+
+    def sweep(self) -> None:
+        """Look at every connection's times now."""
+        self._sweep_slice(list(self._connections), 0)
+
+    def _sweep_slice(self, connections: list[Connection], start: int) -> None:
+        now, unix_now = self.monotonic(), self._clock()
+        for connection in connections[start : start + SWEEP_SLICE]:
+            connection.check(now, unix_now)
+        if start + SWEEP_SLICE < len(connections):
+            self.loop.call_soon(self._sweep_slice, connections, start + SWEEP_SLICE)
+
+    def _note_seen(self, connections: list[Connection]) -> None:
+        if not connections:
+            return
+        offset = self._clock() - self.monotonic()
+        times = [(each.number, int((each.heard + offset) * 1000)) for each in connections]
+        with contextlib.suppress(RateLimitedError):  # written again in a few seconds, or closing
+            self.store.commits.post(seen(times), LoopSink(self.loop, lambda *_: None))
+
+    def _handshake_failed(self) -> None:
+        self.counters.handshakes_failed += 1

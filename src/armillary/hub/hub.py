@@ -1,0 +1,260 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The hub as the rest of the process uses it: open, start, ask, close.
+
+Everything here may be called from any thread unless it says otherwise; coroutines from any event loop.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import dataclasses
+import ssl
+import time
+from collections.abc import Callable, Coroutine, Mapping
+from concurrent.futures import Future
+from pathlib import Path
+from typing import Any, TypeVar
+
+from armillary.engines.group_commit import LoopSink, Rejected
+from armillary.engines.series.store import Retention, SeriesStore
+from armillary.engines.series.twins import changed_twin
+from armillary.errors import DeviceStateError
+from armillary.hub.counters import Counters
+from armillary.hub.front import Front
+from armillary.hub.listeners import Listener, Listeners
+from armillary.hub.methods import MethodResult, encode_call
+from armillary.settings import Settings
+from armillary.twin.document import Twin, desired_notice, patch_desired, patch_tags
+from armillary.twin.section import check_patch
+from armillary.wire.hub_topics import method_topic
+from armillary.wire.telemetry import Telemetry
+
+Result = TypeVar("Result")
+
+# A commit that takes longer than this is a broken disk (seconds).
+COMMIT_TIMEOUT_S = 30.0
+
+
+class Hub:
+    """One hub.
+
+    Attributes:
+        series: Values over time, latest values, messages as they came: ``query``, ``last_values``, ``metrics``,
+            ``texts``, ``messages``.
+        twins: Device twins.
+    """
+
+    def __init__(
+        self,
+        folder: Path,
+        *,
+        authenticate: Callable[[bytes], str],
+        retention: Retention | None = None,
+        clock: Callable[[], float] = time.time,
+    ) -> None:
+        """See :meth:`open`; this one takes the hub's own folder instead of settings."""
+        self._authenticate = authenticate
+        self._clock = clock
+        self._counters = Counters()
+        self._listeners = Listeners(self._counters)
+        self._names: dict[int, str] = {}
+        self._front: Front | None = None
+        self.series = SeriesStore(folder, retention=retention or Retention(), listener=self._measured)
+        self.twins = Twins(self)
+
+    @classmethod
+    def open(
+        cls, settings: Settings, *, authenticate: Callable[[bytes], str], clock: Callable[[], float] = time.time
+    ) -> Hub:
+        """Open the hub's folder below the data folder.
+
+        Args:
+            settings: The process's settings.
+            authenticate: Device id of a client certificate (DER) that TLS has verified; raises DeviceFault for a
+                device that may not connect. Called in the hub's event loop: it must not block.
+            clock: Unix time, seconds.
+
+        Raises:
+            DataFolderInUseError: another process holds the folder.
+            DataFolderError: not writable, damaged, or of another version.
+        """
+        return cls(settings.data / "hub", authenticate=authenticate, clock=clock)
+
+    async def start(self, ssl_context: ssl.SSLContext, host: str, port: int) -> int:
+        """Accept devices in the running event loop, which becomes the hub's; returns the port.
+
+        Args:
+            ssl_context: See ``hub.tls.hub_context``.
+            host: Address to listen on.
+            port: Port; 0 picks a free one.
+
+        Raises:
+            PortInUseError: another process listens there.
+        """
+        return await self.front.listen(ssl_context, host, port)
+
+    async def close(self) -> None:
+        """Close every connection, keep everything, release the folder. Call it in the hub's loop."""
+        if self._front is not None:
+            await self._front.close()
+        self._listeners.close()
+        await asyncio.get_running_loop().run_in_executor(None, self.series.close, int(self._clock() * 1000))
+
+    @property
+    def front(self) -> Front:
+        """The front; made in the running event loop when first asked for."""
+        if self._front is None:
+            self._front = Front(self.series, self._identify, self._counters, self._clock)
+        return self._front
+
+    def connected(self) -> frozenset[str]:
+        """Ids of the devices that are connected."""
+        return frozenset() if self._front is None else frozenset(self._front.sessions)
+
+    def last_seen_ms(self, device_id: str) -> int | None:
+        """When a device was last connected or sent something, Unix milliseconds; None when never."""
+        front = self._front
+        if front is not None:
+            connection = front.sessions.get(device_id)
+            if connection is not None:
+                return front.now_ms() - int((front.monotonic() - connection.heard) * 1000)
+        row = self.series.device(device_id)
+        return None if row is None else row.last_seen_ms
+
+    def disconnect(self, device_id: str) -> None:
+        """Close a device's connection: call it when the device is revoked."""
+        if self._front is not None:
+            self._front.loop.call_soon_threadsafe(self._front.disconnect, device_id)
+
+    async def invoke_method(
+        self, device_id: str, name: str, payload: object = None, timeout_s: float = 30.0
+    ) -> MethodResult:
+        """Call a direct method of a connected device and wait for its answer.
+
+        Args:
+            device_id: The device.
+            name: Method name.
+            payload: Anything that JSON can say; None sends an empty body.
+            timeout_s: How long to wait for the answer, seconds.
+
+        Raises:
+            DeviceOfflineError: not connected, takes no methods, or went away.
+            DeviceTimeoutError: no answer in time.
+            InvalidArgumentError: payload or timeout make no sense.
+            WireError: the name is not allowed.
+            RateLimitedError: too many calls of this device are open.
+        """
+        return await self._in_loop(self._invoke(device_id, name, encode_call(payload, timeout_s), timeout_s))
+
+    def listen(self, device_id: str | None = None) -> Listener:
+        """Live values of a device, or of all, as an async iterator. Call it in the loop that will iterate."""
+        return self._listeners.add(device_id)
+
+    def counters(self) -> Mapping[str, int]:
+        """Everything the hub counts, by name; names ending in ``_now`` go up and down."""
+        decoder = self.series.decoder
+        return {
+            **dataclasses.asdict(self._counters),
+            "messages_decoded": decoder.messages,
+            "messages_opaque": decoder.opaque,
+            "messages_undecodable": decoder.faults,
+            "log_rows_damaged": decoder.damaged_blocks,
+            "commits": self.series.commits.batches,
+            "connected_now": len(self.connected()),
+            "commit_queue_now": self.series.commits.queued,
+            "decode_backlog_bytes_now": decoder.backlog_bytes,
+        }
+
+    # Inside -------------------------------------------------------------------------------------------------
+
+    def _identify(self, certificate_der: bytes | None, _client_id: str) -> str:
+        if certificate_der is None:
+            raise DeviceStateError("no client certificate", remedy="Connect with the certificate of the last check-in.")
+        return self._authenticate(certificate_der)
+
+    def _measured(self, device: int, telemetry: Telemetry) -> None:
+        if self._front is None or self._listeners.idle:
+            return
+        name = self._names.get(device)
+        if name is None:
+            self._names.update({row.number: row.device_id for row in self.series.devices()})
+            name = self._names.get(device, "")
+        self._listeners.publish(name, telemetry, self._front.loop)
+
+    async def _invoke(self, device_id: str, name: str, body: bytes, timeout_s: float) -> MethodResult:
+        front = self.front
+        request_id, future = front.methods.open(device_id)
+        try:
+            front.send_method(device_id, method_topic(name, request_id), body)
+        except BaseException:
+            front.methods.forget(device_id, request_id)
+            raise
+        return await front.methods.wait(device_id, request_id, future, timeout_s)
+
+    async def _in_loop(self, coroutine: Coroutine[Any, Any, Result]) -> Result:
+        loop = self.front.loop
+        if asyncio.get_running_loop() is loop:
+            return await coroutine
+        return await asyncio.wrap_future(asyncio.run_coroutine_threadsafe(coroutine, loop))
+
+
+class Twins:
+    """Twins of all devices, connected or not."""
+
+    def __init__(self, hub: Hub) -> None:
+        self._hub = hub
+
+    def get(self, device_id: str) -> Twin:
+        """A device's twin; an empty one when nobody has written it yet."""
+        return self._hub.series.twin(device_id)
+
+    def patch_desired(self, device_id: str, patch: object, *, if_match: str | None = None) -> Twin:
+        """Merge a patch into the desired properties, durably, and tell the device if it is connected.
+
+        Blocks for the commit: call it from a thread, or await ``asyncio.wrap_future(submit_desired(...))``.
+
+        Raises:
+            ConflictError: the twin's ETag is not ``if_match``.
+            InvalidArgumentError: a limit is broken.
+        """
+        return self.submit_desired(device_id, patch, if_match=if_match).result(COMMIT_TIMEOUT_S)
+
+    def patch_tags(self, device_id: str, patch: object, *, if_match: str | None = None) -> Twin:
+        """Merge a patch into the tags. Blocks and raises as :meth:`patch_desired`."""
+        change = changed_twin(device_id, lambda twin: patch_tags(twin, patch, if_match=if_match))
+        return self._submit(change, None).result(COMMIT_TIMEOUT_S)
+
+    def submit_desired(self, device_id: str, patch: object, *, if_match: str | None = None) -> Future[Twin]:
+        """As :meth:`patch_desired`, without waiting.
+
+        Raises:
+            InvalidArgumentError: the patch itself breaks a limit.
+        """
+        checked = check_patch(patch, "desired")
+        now_ms = int(self._hub._clock() * 1000)  # noqa: SLF001 - the hub's other half
+        change = changed_twin(device_id, lambda twin: patch_desired(twin, checked, now_ms=now_ms, if_match=if_match))
+
+        def notify(twin: Twin) -> None:
+            self._hub.front.notify_desired(
+                device_id, desired_notice(checked, twin.desired.version), twin.desired.version
+            )
+
+        return self._submit(change, notify)
+
+    def _submit(self, change: Callable[..., Twin], notify: Callable[[Twin], None] | None) -> Future[Twin]:
+        """Commit a change; ``notify`` runs in the hub's loop, in the order of the commits."""
+        front = self._hub._front  # noqa: SLF001
+        if front is None or notify is None:
+            return self._hub.series.commits.submit(change)
+        future: Future[Twin] = Future()
+
+        def deliver(_: list[Any], outcomes: list[Any]) -> None:
+            outcome = outcomes[0]
+            if isinstance(outcome, Rejected):
+                future.set_exception(outcome.error)
+            else:
+                notify(outcome)
+                future.set_result(outcome)
+
+        self._hub.series.commits.post(change, LoopSink(front.loop, deliver))
+        return future

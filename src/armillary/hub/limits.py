@@ -1,0 +1,63 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Limits of the hub, each with its reason."""
+
+from __future__ import annotations
+
+# From accepting a connection to its CONNECT, TLS handshake included (seconds): devices on slow radio links need
+# some, an idle stranger must not hold a place longer.
+CONNECT_TIMEOUT_S = 20.0
+
+# A packet, once begun, must be complete within this time (seconds): a client that drips bytes holds memory.
+PACKET_TIMEOUT_S = 60.0
+
+# MQTT 3.1.1 §3.1.2.10: a client is gone after one and a half times its keep alive.
+KEEPALIVE_FACTOR = 1.5
+
+# How often connections are looked at for the times above (seconds).
+SWEEP_INTERVAL_S = 1.0
+
+# Connections looked at in one go, so that the sweep never delays packets for long.
+SWEEP_SLICE = 2000
+
+# Bytes waiting to be sent to one device before it counts as slow. Answers and notices are small: a twin is 100 KB.
+MAX_SEND_BUFFER_BYTES = 256 * 1024
+
+# A device that takes nothing for this long while bytes wait for it is cut off (seconds).
+STALLED_SEND_S = 30.0
+
+# Runs of one connection that are received and not acknowledged yet; beyond, it is not read from.
+MAX_RUNS_IN_FLIGHT = 64
+
+# Weight (see WEIGHT_BYTES) waiting for the disk above which connections are not read from, and below which again.
+HOLD_ABOVE_WEIGHT = 50_000
+RELEASE_BELOW_WEIGHT = 25_000
+
+# Messages and bytes are weighed alike: a message counts one, or one per this many bytes.
+WEIGHT_BYTES = 256
+
+# Log bytes not decoded yet above which connections are not read from: a burst of a million small messages fits.
+HOLD_ABOVE_BACKLOG_BYTES = 256 * 1024 * 1024
+
+# Decoding takes at most this long at a time (seconds), and pauses this long while acknowledgements are waiting.
+DECODE_SLICE_S = 0.004
+DECODE_SLICE_BUSY_S = 0.001
+DECODE_PAUSE_BUSY_S = 0.02
+
+# When the log cannot be read, it is tried again after this time (seconds).
+DECODE_RETRY_S = 1.0
+
+# IoT Hub: payload of a direct method, and how long its answer may take.
+MAX_METHOD_PAYLOAD_BYTES = 128 * 1024
+MAX_METHOD_TIMEOUT_S = 300.0
+
+# Calls one device may have open at a time; IoT Hub throttles by bytes, this keeps the table small.
+MAX_OPEN_METHODS = 16
+
+# Live values waiting for one listener; the oldest go first, and are counted.
+MAX_LIVE_QUEUE = 256
+
+# How often the times devices were last seen are written down (seconds).
+SEEN_INTERVAL_S = 15.0
+
+# Connections waiting to be accepted by the system: a fleet that reconnects at once.
+LISTEN_BACKLOG = 1024

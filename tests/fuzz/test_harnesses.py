@@ -13,7 +13,7 @@ import pytest
 
 ROOT = Path(__file__).resolve().parents[2]
 HARNESSES = sorted(path.stem for path in (ROOT / "fuzz").glob("*.py") if "def fuzz(" in path.read_text("utf-8"))
-RUNS = 400  # about a second each at most; longer campaigns are run by hand (fuzz/README.md)
+RUNS = 2000  # about a second each at most; longer campaigns are run by hand (fuzz/README.md)
 
 
 Load = Callable[[str], ModuleType]

@@ -259,7 +259,9 @@ def _argument(value: object, path: str, error_id: int) -> str:
 
 def _host(value: object, path: str, error_id: int) -> str:
     expected = "a host name or IP address, without wildcard, port or scheme"
-    if not isinstance(value, str):
+    # Not ASCII: lower() would make ASCII of some other letters. A per cent sign: an interface name behind an IPv6
+    # address may hold anything.
+    if not isinstance(value, str) or not value.isascii() or "%" in value:
         raise wrong(path, expected, value, error_id)
     try:
         return str(ipaddress.ip_address(value))
@@ -268,8 +270,7 @@ def _host(value: object, path: str, error_id: int) -> str:
     name = value.lower()
     labels = name.split(".")
     if (
-        not name.isascii()
-        or len(name) > HOST_NAME_LIMIT_CHARACTERS
+        len(name) > HOST_NAME_LIMIT_CHARACTERS
         or not all(_HOST_LABEL.fullmatch(label) for label in labels)
         or _NUMERIC_LABEL.fullmatch(labels[-1])
     ):

@@ -168,13 +168,15 @@ def application_user(component_id: UUID) -> int:
     return APPLICATION_USER_FIRST + int.from_bytes(digest[:4], "big") % (APPLICATION_USER_COUNT - 1)
 
 
-def landlock_rules(abi: int, paths: Iterable[tuple[str, int]], *, bind_ports: Iterable[int] = ()) -> dict[str, object]:
+def landlock_rules(
+    abi: int, paths: Iterable[tuple[str, int]], *, bind_ports: Iterable[int] | None = ()
+) -> dict[str, object]:
     """A ruleset in the launcher's terms: nothing but these paths, no TCP, no signals or sockets to the outside.
 
     Args:
         abi: Landlock's ABI version on this kernel, at least 1. Rights the kernel does not know are left out.
         paths: (path, rights); the rights hold beneath the path.
-        bind_ports: TCP ports it may bind.
+        bind_ports: TCP ports it may bind; None for any, in a network of its own.
     """
     handled = 0
     for version, rights in _FILE_RIGHTS_BY_ABI.items():
@@ -183,12 +185,12 @@ def landlock_rules(abi: int, paths: Iterable[tuple[str, int]], *, bind_ports: It
     network, scope = abi >= NETWORK_ABI, abi >= SCOPE_ABI
     return {
         "handled_files": handled,
-        "handled_network": BIND_TCP | CONNECT_TCP if network else 0,
+        "handled_network": (CONNECT_TCP if bind_ports is None else BIND_TCP | CONNECT_TCP) if network else 0,
         "scoped": SCOPE_ABSTRACT_UNIX | SCOPE_SIGNAL if scope else 0,
         # struct landlock_ruleset_attr grew with the ABI; an older kernel refuses a longer one.
         "attribute_bytes": 24 if scope else 16 if network else 8,
         "paths": [[path, rights] for path, rights in paths],
-        "ports": [[port, BIND_TCP] for port in bind_ports] if network else [],
+        "ports": [[port, BIND_TCP] for port in bind_ports or ()] if network else [],
     }
 
 

@@ -26,7 +26,6 @@ import os
 import select
 import socket
 from collections.abc import Awaitable, Callable
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 
 from armillary.capability.network import RESOLVER_ADDRESS, RESOLVER_PORT, AllowedHosts, Decision
@@ -42,6 +41,7 @@ from armillary.engines.sandbox.destination import (
     read_destination,
     read_message,
 )
+from armillary.engines.sandbox.inside import InsideNetwork, network_of, waits_inside
 from armillary.engines.sandbox.kernel import Notification
 from armillary.engines.sandbox.outside import (
     CONNECT_TIMEOUT_S,
@@ -56,8 +56,6 @@ INET = (socket.AF_INET, socket.AF_INET6)
 BURST_LIMIT = 32
 # Calls of one application that may wait for the outside at a time; more wait in the kernel.
 PENDING_LIMIT = 64
-# Threads for connects to the application's own Unix sockets, which the application can make block.
-UNIX_THREADS = 2
 # Messages of one sendmmsg that are carried out in one call; the caller sends the rest again (sendmmsg(2)).
 MULTIPLE_LIMIT = 16
 
@@ -94,7 +92,7 @@ class Broker:
     report: Callable[[Decision, str], None]
     _pending: set[asyncio.Task[None]] = field(default_factory=set)
     _names: dict[int, str] = field(default_factory=dict)
-    _threads: ThreadPoolExecutor | None = None
+    _inside: InsideNetwork = field(default_factory=InsideNetwork)
     _paused: bool = False
     _closed: bool = False
 
@@ -119,8 +117,7 @@ class Broker:
             await asyncio.wait(self._pending)
         os.close(self.listener)
         self.gateway.close()
-        if self._threads is not None:
-            self._threads.shutdown(wait=False, cancel_futures=True)
+        self._inside.close()
 
     def _on_readable(self) -> None:
         for _ in range(BURST_LIMIT):
@@ -193,6 +190,9 @@ class Broker:
             return await self._connect_unix(call, target.path)
         if call.own.family not in INET:
             raise OSError(errno.EAFNOSUPPORT, "inet address on another socket")
+        if self._stays_inside(call, target):
+            await self._inside.connect(call.own, _for_family(call.own, (target.host, target.port)))
+            return 0
         if call.own.type == socket.SOCK_DGRAM:
             return await self._connect_datagram(call.own, target)
         return await self._connect_stream(call, target)
@@ -236,17 +236,20 @@ class Broker:
         if not self.own_network:
             # Its name would be looked up in the host's own name spaces.
             raise OSError(errno.EACCES, "no Unix sockets without namespaces")
-        where: bytes | str = path
-        inside = -1
-        if not path.startswith(b"\0"):
-            inside = kernel.open_in_root(call.notification.thread, path)
-            where = f"/proc/self/fd/{inside}"
-        if self._threads is None:
-            self._threads = ThreadPoolExecutor(UNIX_THREADS, thread_name_prefix="sandbox-unix")
-        # The thread owns its copies: it may outlive this call when the application never accepts.
-        copy = call.own.dup()
-        await asyncio.get_running_loop().run_in_executor(self._threads, _connect_and_close, copy, where, inside)
+        await self._inside.connect_unix(call.own, call.notification.thread, path)
         return 0
+
+    def _stays_inside(self, call: _Call, target: Destination) -> bool:
+        """Loopback in a network of its own, at a port where the application itself waits; never a stand-in.
+
+        Nor for a socket that was connected outside: it belongs to the host's network, where loopback is the host.
+        """
+        return (
+            self.own_network
+            and network_of(call.own) == network_of(self.gateway.inside)
+            and not self.hosts.decide(target.host, target.port).allowed
+            and waits_inside(call.notification.thread, target.host, target.port, call.own.type)
+        )
 
     # sendto(2) with an address, sendmsg(2), sendmmsg(2)
 
@@ -406,12 +409,3 @@ async def _send(own: socket.socket, data: bytes, flags: int) -> int:
 def _resolve(future: asyncio.Future[None]) -> None:
     if not future.done():
         future.set_result(None)
-
-
-def _connect_and_close(copy: socket.socket, where: bytes | str, inside: int) -> None:
-    try:
-        copy.connect(where)
-    finally:
-        copy.close()
-        if inside >= 0:
-            os.close(inside)

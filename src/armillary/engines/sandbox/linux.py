@@ -139,7 +139,7 @@ class LinuxSandbox:
             rules = confine.landlock_rules(
                 abi,
                 confine.inside_paths(runtime, tree, folders),
-                bind_ports=launch_.grant.tcp_server_ports,
+                bind_ports=None,
             )
         return {
             "identity": identity,

@@ -4,7 +4,8 @@
 ::
 
     daa/certificate.pem -> current/certificate.pem      client certificate, then its catalog certificate
-    daa/key.pem         -> current/key.pem              mode 0600; a new key for every certificate
+    daa/key.pem         -> current/key.pem              a new key for every certificate; mode 0600, or 0640 for the
+                                                     group of applications with the capability when run by root
     daa/ca.pem          -> current/ca.pem               the service's root, to check the hub against
     daa/current         -> generation-N
 
@@ -25,6 +26,7 @@ from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509 import load_der_x509_certificate, load_pem_x509_certificate
 
 from armillary.device.layout import replace_file
+from armillary.engines.sandbox.image_root import share_with_group
 
 _FILES = ("certificate.pem", "key.pem", "ca.pem")
 
@@ -35,6 +37,7 @@ class DeviceAuthentication:
     def __init__(self, folder: Path) -> None:
         self.folder = folder
         folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+        share_with_group(folder)
         for name in _FILES:
             link = folder / name
             if not link.is_symlink():
@@ -75,6 +78,8 @@ class DeviceAuthentication:
         replace_file(generation / "ca.pem", service_root, mode=0o600)
         replace_file(generation / "certificate.pem", pem, mode=0o600)
         replace_file(generation / "key.pem", private, mode=0o600)
+        for path in (generation, *(generation / name for name in _FILES)):
+            share_with_group(path)
         fresh = self.folder / "current.new"
         fresh.unlink(missing_ok=True)
         fresh.symlink_to(generation.name)

@@ -1,0 +1,153 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Applications out of flash: verified again at every start, extracted fresh, launched with what they were granted."""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from uuid import UUID
+
+from cryptography.x509 import Certificate
+
+from armillary.capability.grant import Grant, PlatformLimits
+from armillary.device.admission import Application, admit
+from armillary.device.installer import Installer
+from armillary.device.layout import DeviceFolder
+from armillary.engines.sandbox.image_root import extract_image
+from armillary.engines.sandbox.port import Launch
+from armillary.errors import InstallError
+from armillary.update.plan import InstallPlan
+from armillary.update.record import InstallRecord, SlotImage
+
+
+@dataclass(frozen=True, slots=True)
+class LoadedSet:
+    """The applications of a record.
+
+    Attributes:
+        applications: Those that may run.
+        failures: (name, reason) of images that may not: their package or their wishes are not acceptable here.
+    """
+
+    applications: tuple[Application, ...]
+    failures: tuple[tuple[str, str], ...]
+
+
+class ApplicationStore:
+    """Makes applications out of installed images.
+
+    Args:
+        folder: The device's data folder.
+        installer: Where the packages are.
+        trusted: Certificates whose keys may sign application packages.
+        platform: What the chip has.
+        flash_limit_bytes: For all application packages together.
+        device_id: Given to applications.
+    """
+
+    def __init__(
+        self,
+        folder: DeviceFolder,
+        *,
+        installer: Installer,
+        trusted: Sequence[Certificate],
+        platform: PlatformLimits,
+        flash_limit_bytes: int,
+        device_id: str,
+    ) -> None:
+        self._folder = folder
+        self._installer = installer
+        self._trusted = trusted
+        self._platform = platform
+        self._flash_limit_bytes = flash_limit_bytes
+        self._device_id = device_id
+
+    def load(self, record: InstallRecord) -> LoadedSet:
+        """Verify every active image and say which may run."""
+        applications: list[Application] = []
+        failures: list[tuple[str, str]] = []
+        for image in record.active:
+            try:
+                application = self._admit(image, self._installer.package(image), [a.grant for a in applications])
+            except InstallError as error:
+                failures.append((image.name, error.message))
+                continue
+            if application is not None:
+                applications.append(application)
+        return LoadedSet(tuple(applications), tuple(failures))
+
+    def check_room(self, plan: InstallPlan) -> None:
+        """Refuse a set that the chip has no room for, before anything is fetched.
+
+        Raises:
+            InstallError: too large together.
+        """
+        size = sum(image.size for image in plan.result)
+        if size > self._flash_limit_bytes:
+            raise InstallError(
+                f"the set has {size} bytes: expected at most {self._flash_limit_bytes} on {self._platform.name}",
+                remedy="Deploy fewer or smaller applications.",
+            )
+
+    def admit_set(self, plan: InstallPlan, packages: Mapping[UUID, bytes]) -> None:
+        """Check the whole set as it would run: new packages as fetched, kept ones as installed.
+
+        Raises:
+            InstallError: one of them is not acceptable, alone or beside the others.
+        """
+        grants: list[Grant] = []
+        for image in plan.result:
+            fetched = packages.get(image.image_id)
+            data = self._installer.package(image) if fetched is None else fetched
+            application = self._admit(image, data, grants)
+            if application is not None:
+                grants.append(application.grant)
+
+    def launch(self, application: Application, *, hub: tuple[str, int] | None, device_authentication: Path) -> Launch:
+        """Extract the image afresh and say how to start it.
+
+        Raises:
+            InstallError: the image cannot be extracted.
+            OSError: the disk refuses.
+        """
+        root = self._folder.run / "images" / str(application.image_id)
+        root.parent.mkdir(parents=True, exist_ok=True)
+        if root.exists():
+            shutil.rmtree(root)
+        files = application.filesystem.files
+        extract_image(
+            {name: file.content for name, file in files.items()},
+            [name for name, file in files.items() if file.executable],
+            root,
+        )
+        environment = {"ARMILLARY_DEVICE_ID": self._device_id}
+        if hub is not None:
+            environment |= {"ARMILLARY_HUB_HOST": hub[0], "ARMILLARY_HUB_PORT": str(hub[1])}
+        return Launch(
+            image_root=root,
+            manifest=application.manifest,
+            grant=application.grant,
+            data=self._mutable(application),
+            device_authentication=(None if application.grant.device_authentication is None else device_authentication),
+            environment=environment,
+        )
+
+    def _mutable(self, application: Application) -> Path | None:
+        """Folder of an application's mutable storage, made when missing; None when it has none."""
+        if application.grant.mutable_storage_kb == 0:
+            return None
+        path = self._folder.mutable / str(application.component_id)
+        path.mkdir(mode=0o700, parents=True, exist_ok=True)
+        return path
+
+    def _admit(self, image: SlotImage, data: bytes, others: Sequence[Grant]) -> Application | None:
+        return admit(
+            data,
+            component_id=image.component_id,
+            image_id=image.image_id,
+            trusted=self._trusted,
+            platform=self._platform,
+            others=others,
+        )

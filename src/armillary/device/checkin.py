@@ -1,0 +1,141 @@
+# SPDX-License-Identifier: Apache-2.0
+"""One check-in: prove, send, and take over what the reply says about time, reports and certificates.
+
+Installing what is offered is the running device's business (``running.py``).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from uuid import UUID
+
+from armillary.device.clock import DeviceClock
+from armillary.device.configuration import DeviceConfiguration
+from armillary.device.daa import DeviceAuthentication
+from armillary.device.endpoint import DeviceEndpoint
+from armillary.device.installer import Installer
+from armillary.device.proof import Proof, build_proof, check_certificate
+from armillary.device.reports import ReportQueue
+from armillary.device.startup import Startup, confirm_boot
+from armillary.engines.flash.port import Flash
+from armillary.engines.sandbox.port import SandboxReport
+from armillary.errors import ChallengeError, DeviceFault
+from armillary.wire.checkin import MAX_OUTCOMES, CheckinReply, InstalledImage, UpdateOutcome
+from armillary.wire.error_report import ErrorReport
+
+
+@dataclass(slots=True, kw_only=True)
+class CheckIns:
+    """The check-ins of one boot.
+
+    Attributes:
+        configuration: Who the device is.
+        root_of_trust: Kind of its root of trust.
+        startup: What this boot measured and can prove.
+        sandbox: What the sandbox's self-test found.
+        endpoint: The service.
+        flash: Keeps the minimum security versions.
+        clock: Follows the service's time.
+        reports: Error reports to deliver.
+        installer: Outcomes to deliver.
+        daa: Gets the certificate.
+        challenge: For the next check-in, from the last reply; None asks for one.
+        hub: Host and port of the hub, from the last reply.
+    """
+
+    configuration: DeviceConfiguration
+    root_of_trust: str
+    startup: Startup
+    sandbox: SandboxReport
+    endpoint: DeviceEndpoint
+    flash: Flash
+    clock: DeviceClock
+    reports: ReportQueue
+    installer: Installer
+    daa: DeviceAuthentication
+    challenge: bytes | None = None
+    hub: tuple[str, int] | None = None
+
+    async def check_in(self, *, states: Mapping[UUID, str]) -> CheckinReply:
+        """Check in once; a stale challenge is replaced once.
+
+        Args:
+            states: Image id -> ``running``, ``trial``, ``stopped`` or ``failed``; ``stopped`` when missing.
+
+        Raises:
+            DeviceFault: the service refuses this device or this proof.
+            RateLimitedError: come back later.
+            ServiceUnreachableError: no usable answer.
+            WireError: the answer is not of the protocol.
+        """
+        error_reports = self.reports.seal()
+        outcomes = self.installer.record.outcomes[:MAX_OUTCOMES]
+        try:
+            proof, reply = await self._exchange(states, outcomes, error_reports)
+        except DeviceFault as error:
+            if error.code != ChallengeError.code:
+                raise
+            self.challenge = None
+            proof, reply = await self._exchange(states, outcomes, error_reports)
+        # From here on the service has the reports and outcomes, whatever else the reply holds.
+        self.clock.set_from_service(reply.server_time)
+        self.reports.acknowledge(error_reports)
+        self.installer.acknowledge(outcomes)
+        self._take_certificate(reply, proof)
+        if reply.verdict == "attested":
+            confirm_boot(self.flash, self.startup)
+        self.challenge = reply.challenge
+        self.hub = (reply.hub_host, reply.hub_port)
+        return reply
+
+    async def _exchange(
+        self,
+        states: Mapping[UUID, str],
+        outcomes: tuple[UpdateOutcome, ...],
+        error_reports: tuple[ErrorReport, ...],
+    ) -> tuple[Proof, CheckinReply]:
+        challenge, self.challenge = self.challenge, None  # used once, whatever comes of it
+        if challenge is None:
+            message = await self.endpoint.challenge()
+            self.clock.set_from_service(message.server_time)
+            challenge = message.challenge
+        proof = build_proof(
+            challenge=challenge,
+            session=self.startup.session,
+            event_log=self.startup.event_log,
+            configuration=self.configuration,
+            root_of_trust=self.root_of_trust,
+            sandbox=self.sandbox,
+            installed=self._installed(states),
+            outcomes=outcomes,
+            error_reports=error_reports,
+        )
+        return proof, await self.endpoint.check_in(proof.request)
+
+    def _installed(self, states: Mapping[UUID, str]) -> tuple[InstalledImage, ...]:
+        record = self.installer.record
+        previous = record.active if record.trial is None else record.trial.previous
+        return tuple(
+            InstalledImage(
+                component_id=image.component_id,
+                image_id=image.image_id,
+                image_type=image.image_type,
+                name=image.name,
+                state="trial" if image not in previous else states.get(image.image_id, "stopped"),
+            )
+            for image in record.active
+        )
+
+    def _take_certificate(self, reply: CheckinReply, proof: Proof) -> None:
+        """A client certificate goes to applications; any other verdict takes the old one away."""
+        if reply.verdict != "attested" or reply.purpose != "client":
+            self.daa.withdraw()
+            return
+        check_certificate(reply, proof)
+        self.daa.store(
+            reply.certificate_chain,
+            proof.key,
+            service_root=self.configuration.service_root.encode(),
+            log_head=self.startup.session.log_head,
+        )

@@ -1,0 +1,199 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The device process: opens the data folder, boots, then hands over to the running device."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import ssl
+from collections.abc import Mapping
+from pathlib import Path
+
+from armillary.device.applications import ApplicationStore
+from armillary.device.checkin import CheckIns
+from armillary.device.clock import DeviceClock
+from armillary.device.configuration import DeviceConfiguration, load_configuration
+from armillary.device.daa import DeviceAuthentication
+from armillary.device.endpoint import DeviceEndpoint, tls_context
+from armillary.device.installer import Installer
+from armillary.device.journal import Journal
+from armillary.device.layout import DeviceFolder
+from armillary.device.reports import Incident, ReportQueue
+from armillary.device.running import DeviceSettings, RunningDevice
+from armillary.device.startup import BootRom, Startup, enforcing_boot_rom, platform_limits, start_up
+from armillary.device.status import write_status
+from armillary.engines.flash.file import FileFlash
+from armillary.engines.root_of_trust.port import RootOfTrust
+from armillary.engines.root_of_trust.selection import open_root_of_trust
+from armillary.engines.sandbox.port import Sandbox, SandboxReport, open_sandbox
+from armillary.errors import BootRefusedError
+from armillary.wire.checkin import CheckinReply
+
+
+class Device:
+    """One device in a data folder.
+
+    Args:
+        data: The data folder, made by ``provision``.
+        settings: Times.
+        sandbox: Sandbox engine to use instead of the one the device was made with (tests, simulators).
+        boot_rom: The verifying stage. The product always uses the default. Only the simulator's attacker passes
+            another one: a boot ROM that measures and does not verify, to show that the service notices.
+
+    Raises:
+        DataFolderError: no device lives there.
+        RootOfTrustError: its secret cannot be read.
+    """
+
+    def __init__(
+        self,
+        data: Path,
+        *,
+        settings: DeviceSettings | None = None,
+        sandbox: Sandbox | None = None,
+        boot_rom: BootRom = enforcing_boot_rom,
+    ) -> None:
+        self.folder = DeviceFolder(data)
+        self.folder.check()
+        self._settings = settings or DeviceSettings()
+        self._flash = FileFlash(self.folder.flash)
+        self.configuration: DeviceConfiguration = load_configuration(self._flash)
+        self.root_of_trust: RootOfTrust = open_root_of_trust(
+            self.configuration.root_of_trust, self.folder.root_of_trust
+        )
+        self._sandbox = sandbox
+        self._boot_rom = boot_rom
+        self.clock = DeviceClock(self._flash)
+        self.journal = Journal(self.folder.log, self.clock.now)
+        self._running: RunningDevice | None = None
+        self._stop_requested = False
+        self._fixed_status: dict[str, object] = {
+            "device_id": self.configuration.device_id,
+            "pid": os.getpid(),
+            "chip": self.configuration.chip,
+            "os_version": self.configuration.os_version,
+            "root_of_trust": self.root_of_trust.kind,
+            "trust_tier": self.root_of_trust.tier,
+            "device_endpoint": self.configuration.device_endpoint,
+        }
+
+    def check_in_now(self) -> None:
+        """Check in as soon as possible (SIGUSR1); before the start is over, one is due anyway."""
+        if self._running is not None:
+            self._running.check_in_now()
+
+    def stop(self) -> None:
+        """End :meth:`run`: stop applications, keep everything durable."""
+        self._stop_requested = True
+        if self._running is not None:
+            self._running.stop()
+
+    async def run(self) -> None:
+        """Be the device until :meth:`stop`.
+
+        Raises:
+            BootRefusedError: verified boot stopped; nothing was started.
+            DataFolderInUseError: another process is this device.
+        """
+        with self.folder.hold():
+            startup, report, sandbox = await self._start_up()
+            async with DeviceEndpoint(self.configuration.device_endpoint, self._tls_context()) as endpoint:
+                check_ins = self._check_ins(startup, report, endpoint)
+                for image in check_ins.installer.start():
+                    self.journal.write("image-damaged", name=image.name, image_id=image.image_id)
+                self._running = RunningDevice(
+                    settings=self._settings,
+                    check_ins=check_ins,
+                    store=ApplicationStore(
+                        self.folder,
+                        installer=check_ins.installer,
+                        trusted=self.configuration.image_signers,
+                        platform=platform_limits(startup.profile),
+                        flash_limit_bytes=startup.profile.limits.application_flash_bytes,
+                        device_id=self.configuration.device_id,
+                    ),
+                    sandbox=sandbox,
+                    journal=self.journal,
+                    publish=self._write_status,
+                )
+                if self._stop_requested:
+                    self._running.stop()
+                await self._running.run()
+
+    async def prove_once(self) -> CheckinReply:
+        """Boot, check in once without applications, return the service's reply (``armillary device attest``).
+
+        Installs nothing: what is offered stays for the next normal check-in.
+
+        Raises:
+            BootRefusedError: verified boot stopped.
+            DeviceFault: the service refused.
+            ServiceUnreachableError: the service did not answer.
+        """
+        with self.folder.hold():
+            startup, report, _ = await self._start_up()
+            async with DeviceEndpoint(self.configuration.device_endpoint, self._tls_context()) as endpoint:
+                return await self._check_ins(startup, report, endpoint).check_in(states={})
+
+    def _check_ins(self, startup: Startup, report: SandboxReport, endpoint: DeviceEndpoint) -> CheckIns:
+        daa = DeviceAuthentication(self.folder.daa)
+        daa.keep_only_for(startup.session.log_head)
+        return CheckIns(
+            configuration=self.configuration,
+            root_of_trust=self.root_of_trust.kind,
+            startup=startup,
+            sandbox=report,
+            endpoint=endpoint,
+            flash=self._flash,
+            clock=self.clock,
+            reports=ReportQueue(self._flash, self.clock.now, startup.session.boot_count),
+            installer=Installer(self._flash, self.clock.now),
+            daa=daa,
+        )
+
+    async def _start_up(self) -> tuple[Startup, SandboxReport, Sandbox]:
+        """Boot, then prove the sandbox. Status and log tell of both."""
+        self.folder.clear_run()
+        self._write_status({"state": "starting"})
+        try:
+            startup = start_up(self._flash, self.configuration, self.root_of_trust, self._boot_rom)
+        except BootRefusedError as error:
+            self._boot_refused(error)
+            raise
+        events = [{"component": event.component, "digest": event.digest.hex()} for event in startup.events]
+        session = startup.session
+        self._fixed_status |= {
+            "boot_count": session.boot_count,
+            "log_head": session.log_head.hex(),
+            "boot_components": events,
+        }
+        self.journal.write("booted", boot_count=session.boot_count, log_head=session.log_head.hex(), components=events)
+        sandbox = self._sandbox or open_sandbox(self.configuration.sandbox)
+        report = await asyncio.to_thread(sandbox.self_test)
+        self._fixed_status["sandbox"] = {
+            "name": report.sandbox,
+            "asked_for": self.configuration.sandbox,
+            "mechanisms": [
+                {"name": mechanism.name, "enforced": mechanism.enforced, "detail": mechanism.detail}
+                for mechanism in report.mechanisms
+            ],
+            "weaker": list(report.weaker),
+        }
+        self.journal.write("sandbox", sandbox=report.sandbox, complete=report.complete, weaker=list(report.weaker))
+        return startup, report, sandbox
+
+    def _boot_refused(self, error: BootRefusedError) -> None:
+        """Keep the refusal for people now and for the service after the repair."""
+        self.journal.write("boot-refused", reason=error.message, remedy=error.remedy)
+        queue = ReportQueue(self._flash, self.clock.now, self.root_of_trust.boot_count)
+        queue.add(Incident(event_type="BootFailure", event_class="OS", description=error.message))
+        queue.flush()
+        self._write_status({"state": "boot-refused", "reason": error.message, "remedy": error.remedy})
+
+    def _write_status(self, changing: Mapping[str, object]) -> None:
+        write_status(self.folder.status, {**self._fixed_status, "at": self.clock.now(), **changing})
+
+    def _tls_context(self) -> ssl.SSLContext:
+        context = tls_context(self.configuration.service_root)
+        self.root_of_trust.authenticate(context, "".join(self.configuration.identity_certificate).encode())
+        return context

@@ -1,0 +1,120 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Builds one check-in: a new client key, the report, and evidence that covers both."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from hashlib import sha256
+
+from cryptography.exceptions import UnsupportedAlgorithm
+from cryptography.hazmat.primitives import serialization
+from cryptography.hazmat.primitives.asymmetric import ec
+from cryptography.x509 import load_der_x509_certificate
+
+from armillary.device.configuration import DeviceConfiguration
+from armillary.engines.root_of_trust.port import BootSession
+from armillary.engines.sandbox.port import SandboxReport
+from armillary.errors import WireError
+from armillary.wire import checkin
+from armillary.wire.checkin import CheckinReply, CheckinRequest, InstalledImage, UpdateOutcome
+from armillary.wire.error_report import ErrorReport
+from armillary.wire.evidence import ENFORCED, MAX_ENFORCEMENT_BYTES, MISSING_PREFIX, Evidence
+
+# Bytes of UTF-8; the details are English sentences, so characters and bytes are the same.
+_DETAIL_LIMIT = MAX_ENFORCEMENT_BYTES - len(MISSING_PREFIX)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Proof:
+    """A check-in that is ready to be sent, and what has to be kept until it is answered.
+
+    Attributes:
+        request: The message.
+        key: Private key the reply's certificate has to be for.
+    """
+
+    request: CheckinRequest
+    key: ec.EllipticCurvePrivateKey = field(repr=False)
+
+
+def build_proof(
+    *,
+    challenge: bytes,
+    session: BootSession,
+    event_log: bytes,
+    configuration: DeviceConfiguration,
+    root_of_trust: str,
+    sandbox: SandboxReport,
+    installed: Sequence[InstalledImage],
+    outcomes: Sequence[UpdateOutcome],
+    error_reports: Sequence[ErrorReport],
+) -> Proof:
+    """A check-in for ``challenge`` with a fresh client key.
+
+    Raises:
+        WireError: something is over a limit of the protocol.
+    """
+    key = ec.generate_private_key(ec.SECP256R1())
+    report = (
+        tuple(installed)[: checkin.MAX_INSTALLED],
+        tuple(outcomes)[: checkin.MAX_OUTCOMES],
+        tuple(error_reports)[: checkin.MAX_ERROR_REPORTS],
+    )
+    evidence = Evidence(
+        challenge=challenge,
+        device_id=configuration.device_id,
+        boot_count=session.boot_count,
+        log_head=session.log_head,
+        certificate_key=_spki(key.public_key()),
+        service_name=configuration.service_name,
+        chip=configuration.chip,
+        root_of_trust=root_of_trust,
+        enforcement=enforcement(sandbox),
+        sandbox=sandbox.sandbox,
+        os_version=configuration.os_version,
+        report_digest=sha256(checkin.encode_report(*report)).digest(),
+    )
+    request = CheckinRequest(
+        evidence=session.prove(evidence),
+        endorsement=session.endorsement,
+        event_log=event_log,
+        installed=report[0],
+        outcomes=report[1],
+        error_reports=report[2],
+    )
+    return Proof(request=request, key=key)
+
+
+def enforcement(report: SandboxReport) -> tuple[tuple[str, str], ...]:
+    """The self-test's findings as evidence says them."""
+    return tuple(
+        (
+            mechanism.name,
+            ENFORCED if mechanism.enforced else MISSING_PREFIX + mechanism.detail[:_DETAIL_LIMIT],
+        )
+        for mechanism in report.mechanisms
+    )
+
+
+def check_certificate(reply: CheckinReply, proof: Proof) -> None:
+    """Make sure that the reply's certificate is for the key this device just made.
+
+    Raises:
+        WireError: no certificate, or one for another key.
+    """
+    if not reply.certificate_chain:
+        raise WireError("check-in reply", expected="a certificate", got="none")
+    try:
+        leaf = load_der_x509_certificate(reply.certificate_chain[0])
+        spki = leaf.public_key().public_bytes(
+            serialization.Encoding.DER, serialization.PublicFormat.SubjectPublicKeyInfo
+        )
+    except (ValueError, UnsupportedAlgorithm) as error:
+        raise WireError("check-in reply certificate", expected="an X.509 certificate", got=str(error)) from error
+    if spki != _spki(proof.key.public_key()):
+        raise WireError("check-in reply certificate", expected="the key that was proven", got="another key")
+
+
+def _spki(key: ec.EllipticCurvePublicKey) -> bytes:
+    return key.public_bytes(serialization.Encoding.DER, serialization.PublicFormat.SubjectPublicKeyInfo)

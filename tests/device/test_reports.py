@@ -1,0 +1,119 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Error reports: delivered once, whatever is cut or lost."""
+
+from __future__ import annotations
+
+import uuid
+from typing import Any
+
+import pytest
+
+from armillary.device.reports import MAX_QUEUED, Incident, ReportQueue
+from armillary.errors import WireError
+from armillary.wire.checkin import MAX_ERROR_REPORTS
+
+NOW = 1_800_000_000
+CRASH = Incident(event_type="AppCrash", description="one", component_id=uuid.UUID(int=1), image_id=uuid.UUID(int=2))
+
+
+def queue(flash: Any, boot_count: int = 1, now: int = NOW) -> ReportQueue:
+    return ReportQueue(flash, lambda: now, boot_count)
+
+
+def test_equal_incidents_are_counted_until_they_are_sealed(cut_flash: Any) -> None:
+    reports = queue(cut_flash())
+    reports.add(CRASH)
+    reports.add(CRASH)
+    [sealed] = reports.seal()
+    assert sealed.count == 2
+    reports.add(CRASH)
+    assert [r.count for r in reports.seal()] == [2, 1]
+    reports.acknowledge([sealed])
+    assert [r.count for r in reports.seal()] == [1]
+
+
+def test_numbers_are_never_used_again(cut_flash: Any) -> None:
+    flash = cut_flash()
+    first = queue(flash)
+    first.acknowledge([first.add(CRASH)])
+    assert queue(cut_flash(flash.durable), boot_count=2).add(CRASH).sequence == 2
+
+
+def test_equal_incidents_of_different_boots_are_different_reports(cut_flash: Any) -> None:
+    flash = cut_flash()
+    queue(flash, 1).add(CRASH)
+    one = queue(flash, 1)
+    one.add(CRASH)
+    one.flush()
+    two = queue(flash, 2)
+    two.add(CRASH)
+    assert [r.boot_count for r in two.seal()] == [1, 2]
+
+
+def test_a_sealed_report_is_the_same_after_a_restart(cut_flash: Any) -> None:
+    flash = cut_flash()
+    reports = queue(flash)
+    reports.add(CRASH)
+    sent = reports.seal()
+    after = queue(cut_flash(flash.durable), boot_count=1, now=NOW + 50)
+    after.add(CRASH)
+    assert after.seal()[0] == sent[0]
+
+
+def test_a_full_queue_counts_what_it_cannot_hold(cut_flash: Any) -> None:
+    reports = queue(cut_flash())
+    for number in range(MAX_QUEUED + 50):
+        reports.add(Incident(event_type="AppExit", description=str(number)))
+    assert len(reports) == MAX_QUEUED
+    seen = []
+    while len(reports):
+        batch = reports.seal()
+        assert len(batch) <= MAX_ERROR_REPORTS
+        seen += batch
+        reports.acknowledge(batch)
+    assert sum(r.count for r in seen) == MAX_QUEUED + 50
+    assert [r.event_type for r in seen].count("ReportsLost") == 1
+    assert [r.sequence for r in seen] == sorted({r.sequence for r in seen})
+
+
+def test_time_that_runs_backwards_gives_legal_reports(cut_flash: Any) -> None:
+    times = iter([NOW, NOW - 1000])
+    reports = ReportQueue(cut_flash(), lambda: next(times), 1)
+    reports.add(CRASH)
+    report = reports.add(CRASH)
+    assert report.start <= report.end
+
+
+def test_power_cut_at_every_operation_loses_and_doubles_nothing_that_was_flushed(
+    cut_flash: Any, power_cut: Any
+) -> None:
+    def story(flash: Any, received: dict[int, Any]) -> None:
+        """Queue three, deliver them one check-in at a time; the service keeps what it got by number."""
+        reports = queue(flash)
+        for number in range(3):
+            reports.add(Incident(event_type="AppExit", description=str(number)))
+            reports.flush()
+        batch = reports.seal()
+        received.update({r.sequence: r for r in batch})
+        reports.acknowledge(batch)
+
+    whole = cut_flash()
+    story(whole, {})
+    for cut_at in range(1, whole.operations + 1):
+        for seed in range(4):
+            received: dict[int, Any] = {}
+            flash = cut_flash(cut_at=cut_at, seed=seed)
+            with pytest.raises(power_cut):
+                story(flash, received)
+            after = queue(cut_flash(flash.durable), boot_count=2)
+            for report in after.seal():
+                assert received.get(report.sequence, report) == report, "a report that was sent has changed"
+                received[report.sequence] = report
+            descriptions = [r.description for r in received.values()]
+            assert len(descriptions) == len(set(descriptions)), "one incident, two reports"
+            assert sorted(descriptions) == [str(n) for n in range(len(descriptions))], "an older one is missing"
+
+
+def test_damage_is_not_taken_for_an_empty_queue(cut_flash: Any) -> None:
+    with pytest.raises(WireError):
+        queue(cut_flash({"device/reports": b"\xa0"}))

@@ -356,3 +356,12 @@ def test_other_bytes_are_refused(data: bytes):
     for parse in (cert.parse_device_certificate, cert.parse_identity_certificate, cert.device_id_of, cert.spki_of):
         with pytest.raises(WireError):
             parse(data)
+
+
+def test_subject_that_cannot_be_read_is_refused(house: House):
+    """Found by fuzz/certificate.py: cryptography reads the subject only when it is asked for."""
+    _, issued = issue(house)
+    organisation = issued.rindex(b"Armillary")  # in the subject: the issuer comes before
+    broken = issued[: organisation - 2] + b"\x0c\x09\xff" + issued[organisation + 1 :]
+    with pytest.raises(WireError):
+        cert.device_id_of(broken)

@@ -426,6 +426,14 @@ def _spki(certificate: x509.Certificate) -> bytes:
 def _parse_device(der: bytes, *, identity: bool | None) -> UnverifiedDeviceCertificate:
     """Parse either device profile; ``identity`` says which one is asked for, None takes both."""
     certificate = _load(der)
+    try:
+        return _device_fields(certificate, identity=identity)
+    # cryptography reads most fields when they are asked for, and says so in these ways where they are malformed.
+    except (ValueError, TypeError, LookupError, OverflowError, UnsupportedAlgorithm) as error:
+        raise WireError(_FORMAT, expected="fields that can be read", got=f"{error}"[:200], remedy=_REMEDY) from error
+
+
+def _device_fields(certificate: x509.Certificate, *, identity: bool | None) -> UnverifiedDeviceCertificate:
     values = part.device_extension_values(certificate)
     purpose, tier = values.get(PURPOSE_OID), values.get(TRUST_TIER_OID)
     if (purpose is None) != (tier is None):

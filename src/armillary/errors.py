@@ -13,6 +13,7 @@
     │   ├── WrongCatalogError         device.wrong-catalog  belongs to another catalog
     │   ├── DeviceStateError          device.state          its manufacturing state forbids this
     │   ├── ChallengeError            device.challenge      stale, foreign or already used challenge
+    │   │   └── ReplayedProofError        device.challenge      the foreign or used ones: somebody replays
     │   ├── AppraisalError            device.appraisal      evidence failed an appraisal step
     │   ├── BootRefusedError          device.boot           verified boot stopped at a stage
     │   ├── InstallError              device.install        an image cannot be installed or started
@@ -166,6 +167,13 @@ class ChallengeError(DeviceFault):
 
     code = "device.challenge"
     remedy = "Fetch a new challenge on this connection and prove again."
+
+
+class ReplayedProofError(ChallengeError):
+    """The challenge was made for another key or was answered before: somebody presents an old or foreign proof.
+
+    The device is told no more than with any challenge it has to replace; the service notes the difference.
+    """
 
 
 class AppraisalError(DeviceFault):

@@ -20,7 +20,8 @@ class CertificateRecord:
 
     Attributes:
         serial: Upper-case hex.
-        kind: ``root``, ``silicon``, ``catalog``, ``os-signing``, ``image-signing``, ``server`` or ``identity``.
+        kind: ``root``, ``silicon``, ``catalog``, ``issuing``, ``os-signing``, ``image-signing``, ``server`` or
+            ``identity``.
         subject: RFC 4514 text; for ``identity`` the device id; for ``silicon`` the chip maker.
         thumbprint: SHA-1 of the DER, upper-case hex.
     """
@@ -61,11 +62,11 @@ def of_kind(connection: Connection, kind: str) -> tuple[CertificateRecord, ...]:
     return tuple(_record(row) for row in connection.execute(query))
 
 
-def of_catalog(connection: Connection, catalog_id: UUID) -> tuple[CertificateRecord, ...]:
-    """A catalog's CA certificates, oldest first."""
+def of_catalog(connection: Connection, catalog_id: UUID, *, kinds: tuple[str, ...]) -> tuple[CertificateRecord, ...]:
+    """A catalog's authorities of the given kinds (``catalog``, ``issuing``), oldest first."""
     query = (
         select(_table)
-        .where(_table.c.catalog_id == catalog_id, _table.c.kind == "catalog")
+        .where(_table.c.catalog_id == catalog_id, _table.c.kind.in_(kinds))
         .order_by(_table.c.issued_at, _table.c.serial)
     )
     return tuple(_record(row) for row in connection.execute(query))

@@ -281,3 +281,10 @@ def _check_in(row: Row[Any]) -> CheckIn:
         offer_id=row.offer_id,
         deployment_id=row.deployment_id,
     )
+
+
+def has_certificate(connection: Connection, device_number: int, serial: str) -> bool:
+    """Whether a client certificate of this serial was recorded for the device."""
+    table = schema.check_in
+    here = (table.c.device_number == device_number) & (table.c.certificate_serial == serial)
+    return connection.execute(select(table.c.number).where(here).limit(1)).first() is not None

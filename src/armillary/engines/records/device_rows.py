@@ -244,13 +244,13 @@ def silent(connection: Connection, *, now: int, silent_after_s: int, limit: int)
     return [_as_device(row) for row in connection.execute(query)]
 
 
-def refused(connection: Connection, *, device_id: str, code: str, message: str, at: int) -> None:
+def refused(connection: Connection, *, device_id: str, code: str, message: str, at: int, count: int = 1) -> None:
     """Record a refused request: one row per device, code and minute, and the device's own status if it is known."""
     table = schema.refusal
     key = {"device_id": device_id, "code": code, "minute": at // 60}
-    if not dialect.insert_new(connection, table, [{**key, "at": at, "message": message, "count": 1}]):
+    if not dialect.insert_new(connection, table, [{**key, "at": at, "message": message, "count": count}]):
         here = and_(*(table.c[name] == value for name, value in key.items()))
-        connection.execute(update(table).where(here).values(count=table.c.count + 1, at=at))
+        connection.execute(update(table).where(here).values(count=table.c.count + count, at=at))
     known = select(_device.c.number).where(_device.c.device_id == device_id).scalar_subquery()
     connection.execute(update(_status).where(_status.c.device_number == known).values(refused_at=at, refusal=code))
 
@@ -342,3 +342,9 @@ def _as_device(row: Row[Any]) -> Device:
         offered_deployment_id=row.offered_deployment_id,
         last_update_at=row.updated_at,
     )
+
+
+def chips_of_group(connection: Connection, group_id: UUID) -> tuple[str, ...]:
+    """Names of the chips of a group's devices."""
+    query = select(_device.c.chip).where(_device.c.group_id == group_id).distinct().order_by(_device.c.chip)
+    return tuple(row.chip for row in connection.execute(query))

@@ -168,3 +168,9 @@ def _as_finding(connection: Connection, row: Row[Any], named: int | None = MAX_N
         image_id=row.image_id,
         component_id=row.component_id,
     )
+
+
+def count_of(connection: Connection, fingerprint: str) -> int:
+    """How often a living finding was observed so far; 0 when there is none."""
+    found = connection.execute(select(_finding.c.count).where(_finding.c.open_key == fingerprint)).scalar()
+    return 0 if found is None else int(found)

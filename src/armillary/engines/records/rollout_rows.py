@@ -43,6 +43,7 @@ class Member:
     state: str
     started_at: int | None
     offered_at: int | None
+    finished_at: int | None
 
 
 def add(connection: Connection, rollout: Rollout) -> None:
@@ -117,6 +118,7 @@ def members(connection: Connection, rollout: Rollout) -> list[Member]:
             _part.c.state,
             _part.c.started_at,
             _part.c.offered_at,
+            _part.c.finished_at,
         )
         .join(_status, _status.c.device_number == _device.c.number)
         .join(_part, (_part.c.device_number == _device.c.number) & joined, isouter=True)
@@ -134,6 +136,7 @@ def members(connection: Connection, rollout: Rollout) -> list[Member]:
             state=row.state or "",
             started_at=row.started_at,
             offered_at=row.offered_at,
+            finished_at=row.finished_at,
         )
         for row in connection.execute(query)
     ]
@@ -255,3 +258,9 @@ def _as_rollout(connection: Connection, row: Row[Any]) -> Rollout:
         changed_at=row.changed_at,
         counts=counts,
     )
+
+
+def names(connection: Connection, deployment_id: UUID) -> bool:
+    """Whether a roll-out brings or would bring back the deployment."""
+    either = (_rollout.c.deployment_id == deployment_id) | (_rollout.c.previous_deployment_id == deployment_id)
+    return connection.execute(select(_rollout.c.number).where(either).limit(1)).first() is not None

@@ -470,7 +470,8 @@ class FactoryReply:
         device_id: 128 hex digits, from the key in the request.
         certificate_chain: Identity certificate, then the silicon CA; DER.
         service_root: Root CA certificate the device pins, DER.
-        trusted_certificates: OS signing and image signing certificates (the trusted keystore), DER.
+        trusted_os_certificates: Signers of boot components, DER.
+        trusted_image_certificates: Signers of application packages, DER (both: the trusted keystore).
         os_version: Version of ``boot_packages``.
         boot_packages: Component name to signed image package.
         endpoint: ``https://host:port`` of the device endpoint.
@@ -480,7 +481,8 @@ class FactoryReply:
     device_id: str
     certificate_chain: tuple[bytes, ...]
     service_root: bytes
-    trusted_certificates: tuple[bytes, ...]
+    trusted_os_certificates: tuple[bytes, ...]
+    trusted_image_certificates: tuple[bytes, ...]
     os_version: str
     boot_packages: Mapping[str, bytes]
     endpoint: str

@@ -287,7 +287,7 @@ certificate = Table(
     "certificate",
     metadata,
     Column("serial", String(40), primary_key=True),
-    # root | silicon | catalog | os-signing | image-signing | server | identity
+    # root | silicon | catalog | issuing | os-signing | image-signing | server | identity
     Column("kind", String(16), nullable=False),
     Column("catalog_id", Uuid, ForeignKey("catalog.catalog_id"), index=True),
     Column("subject", Text, nullable=False),

@@ -1,0 +1,221 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Where the security service is put together: the only place that builds its parts.
+
+``SecurityService.open`` needs a disk and nothing else; ``start`` opens the device endpoint and the loops. A first start
+makes keys, OS releases and one administrator token, and declares the data folder complete last: interrupted, it is
+begun again.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import time
+from collections.abc import Callable
+
+import structlog
+
+from armillary.engines.records.folder import DataFolder
+from armillary.engines.records.rows import FactoryReply
+from armillary.engines.records.store import Records
+from armillary.errors import HostError
+from armillary.service.audit import AuditLog
+from armillary.service.authority import Authority
+from armillary.service.blobs import Blobs
+from armillary.service.chips import Chips
+from armillary.service.context import Context
+from armillary.service.deployments import Deployments
+from armillary.service.device_states import DeviceStates
+from armillary.service.endpoint import DeviceEndpoint, server_context
+from armillary.service.error_reports import ErrorReports
+from armillary.service.factory import Factory
+from armillary.service.hub_peer import HubPeers
+from armillary.service.images import Images
+from armillary.service.loops import ServiceLoops
+from armillary.service.notices import Notices
+from armillary.service.offers import Offers
+from armillary.service.planner import Planner
+from armillary.service.registry import Registry
+from armillary.service.releases import Releases
+from armillary.service.rollouts import Rollouts
+from armillary.service.tokens import Tokens
+from armillary.service.verifier import Verifier
+from armillary.service.watch import Watch
+from armillary.settings import Settings
+
+FIRST_TOKEN_NAME = "first-start"  # noqa: S105 - the token's name
+
+_log = structlog.get_logger("armillary.service")
+
+
+class SecurityService:
+    """The facade. Operator methods of its parts are synchronous and thread-safe.
+
+    Attributes:
+        first_token: Secret of the administrator token made by a first start, None otherwise; print it once.
+    """
+
+    def __init__(self, context: Context) -> None:
+        self.context = context
+        self.settings = context.settings
+        self.notices = Notices()
+        self.chips = Chips.load()
+        blobs = Blobs(context.folder.blobs)
+        self.authority = Authority(context)
+        self.releases = Releases(context, self.authority, blobs, self.chips)
+        self.registry = Registry(context, self.authority, self.notices)
+        self.images = Images(context, self.authority, blobs, self.chips)
+        self.deployments = Deployments(context, self.chips, self.notices)
+        self.rollouts = Rollouts(context, self.deployments, self.notices)
+        self.planner = Planner(context, self.deployments, self.notices)
+        self.watch = Watch(context)
+        self.audit = AuditLog(context)
+        self.tokens = Tokens(context)
+        self.error_reports = ErrorReports(context)
+        self.offers = Offers(context, self.chips)
+        self.first_token: str | None = None
+        self.device_port = 0
+        self._blobs = blobs
+        self._factory = Factory(context, self.authority, self.releases, self.chips)
+        self._hub_peers = HubPeers(context, self.authority)
+        self._states = DeviceStates(context.records, context.now)
+        self.verifier: Verifier | None = None
+        self._hub_address = (self.settings.public_host, self.settings.hub_port)
+        self._endpoint: DeviceEndpoint | None = None
+        self._loops: ServiceLoops | None = None
+        self.notices.on_device.append(self._states.mark_stale)
+        self.notices.on_groups.append(self._states.mark_all_stale)
+        self.notices.on_groups.append(self.offers.refresh)
+
+    @classmethod
+    def open(cls, settings: Settings, *, clock: Callable[[], float] = time.time) -> SecurityService:
+        """Open the data folder (making it the first time) and everything in it. No sockets yet.
+
+        Raises:
+            DataFolderInUseError: another service holds the folder.
+            DataFolderError: it cannot be used; the remedy says what to do.
+        """
+        with contextlib.ExitStack() as undo:
+            folder = undo.enter_context(DataFolder.open(settings.data))
+            records = Records.open(folder.database, fresh=folder.fresh)
+            undo.callback(records.close)
+            service = cls(Context(settings=settings, folder=folder, records=records, clock=clock))
+            if folder.fresh:
+                service._make()
+            service._load()
+            if folder.fresh:
+                folder.finish()
+            undo.pop_all()
+        return service
+
+    def _make(self) -> None:
+        certificates = self.authority.make()
+        self.context.records.write(lambda c: self.authority.record(c, certificates))
+        self.first_token = self.tokens.create(FIRST_TOKEN_NAME, "Administrator", actor="first start").secret
+
+    def _load(self) -> None:
+        self.authority.open(self.chips.makers)
+        if self.context.folder.fresh:
+            self.releases.make_first()
+        self.releases.refresh()
+        self.offers.refresh()
+
+    # -- life -----------------------------------------------------------------------------------------------------
+
+    async def start(self) -> None:
+        """Open the device endpoint and start the planner and the watch.
+
+        Raises:
+            PortInUseError: another process has the device port.
+        """
+        files = self.authority.server_files()
+        self.verifier = Verifier(self.context, self.authority, self.releases, self.offers, self._states)
+        self.verifier.hub_address = self._hub_address
+        self._endpoint = DeviceEndpoint(
+            records=self.context.records,
+            verifier=self.verifier,
+            states=self._states,
+            offers=self.offers,
+            blobs=self._blobs,
+            notices=self.notices,
+            now=self.context.now,
+        )
+        tls = server_context(files.certificate, files.key, self.authority.silicon_certificates())
+        self.device_port = await self._endpoint.start(tls, self.settings.host, self.settings.device_port)
+        self.notices.on_revoked.append(self._endpoint.disconnect)
+        self._loops = ServiceLoops(self.context, self.planner, self.watch, self.authority, tls)
+        self._loops.start()
+        self.notices.on_news.append(self._loops.wake)
+        self.notices.on_groups.append(self._loops.wake)
+        _log.info("device endpoint ready", host=self.settings.host, port=self.device_port)
+
+    async def close(self) -> None:
+        """Stop listening, finish what is being recorded, close the records and release the folder."""
+        if self._loops is not None:
+            await self._loops.close()
+        if self._endpoint is not None:
+            await self._endpoint.close()
+        await asyncio.to_thread(self.context.records.close)
+        self.context.folder.close()
+
+    # -- for the assembly -----------------------------------------------------------------------------------------
+
+    @property
+    def hub_address(self) -> tuple[str, int]:
+        """Host and port of the hub as devices are told."""
+        return self._hub_address
+
+    @hub_address.setter
+    def hub_address(self, address: tuple[str, int]) -> None:
+        self._hub_address = address
+        if self.verifier is not None:
+            self.verifier.hub_address = address
+
+    @property
+    def device_endpoint_url(self) -> str:
+        """Address of the device endpoint as devices are told."""
+        return f"https://{self.settings.public_host}:{self.device_port or self.settings.device_port}"
+
+    def on_revoked(self, callback: Callable[[str], None]) -> None:
+        """Have ``callback`` called with the device id whenever a device is revoked, from any thread."""
+        self.notices.on_revoked.append(callback)
+
+    def authenticate_hub_peer(self, certificate_der: bytes) -> str:
+        """The device id of a client certificate that may use the hub.
+
+        Raises:
+            DeviceFault: it may not.
+        """
+        return self._hub_peers.authenticate(certificate_der)
+
+    def factory_enrol(self, request_pem: str, chip: str, actor: str, *, trust_tier: str = "software") -> FactoryReply:
+        """Manufacture a device: see :class:`armillary.service.factory.Factory`."""
+        return self._factory.enrol(
+            request_pem, chip, actor=actor, trust_tier=trust_tier, endpoint=self.device_endpoint_url
+        )
+
+    def health(self) -> dict[str, object]:
+        """How the service is doing, for ``/healthz`` and ``armillary status``."""
+        endpoint, loops = self._endpoint, self._loops
+        try:
+            self.context.records.read(lambda c: c.exec_driver_sql("SELECT 1").scalar())
+            records_ok = True
+        except HostError:
+            records_ok = False
+        loops_ok = loops is not None and loops.healthy
+        return {
+            "ok": records_ok and endpoint is not None and loops_ok,
+            "records": {
+                "ok": records_ok,
+                "queued": self.context.records.queued,
+                "commits": self.context.records.batches,
+            },
+            "device_endpoint": {
+                "ok": endpoint is not None,
+                "port": self.device_port,
+                "connections": 0 if endpoint is None else endpoint.connections,
+                "counts": {} if endpoint is None else dict(endpoint.counts),
+            },
+            "planner": {"ok": loops_ok, "last_run_at": None if loops is None else loops.last_run_at},
+            "watch": {"ok": loops_ok, "last_run_at": None if loops is None else loops.last_run_at},
+        }

@@ -1,0 +1,54 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Image packages by their SHA-256: written once, never changed, checked when read."""
+
+from __future__ import annotations
+
+from hashlib import sha256
+from pathlib import Path
+
+from armillary.engines.records.folder import sync_folder, write_file
+from armillary.errors import DataFolderError
+
+
+class Blobs:
+    """The blob folder: ``blobs/ab/abcd....``."""
+
+    def __init__(self, folder: Path) -> None:
+        self._folder = folder
+
+    def path(self, digest: bytes) -> Path:
+        """The file of a blob."""
+        name = digest.hex()
+        return self._folder / name[:2] / name
+
+    def write(self, content: bytes) -> bytes:
+        """Keep content durably; returns its SHA-256. Writing it twice keeps it once."""
+        digest = sha256(content).digest()
+        path = self.path(digest)
+        if not path.exists():
+            if not path.parent.exists():
+                path.parent.mkdir(mode=0o700, exist_ok=True)
+                sync_folder(self._folder)
+            write_file(path, content, mode=0o400)
+        return digest
+
+    def read(self, digest: bytes) -> bytes:
+        """The content.
+
+        Raises:
+            DataFolderError: missing, or not what was written.
+        """
+        path = self.path(digest)
+        try:
+            content = path.read_bytes()
+        except OSError as error:
+            raise DataFolderError(
+                f"{path} cannot be read ({error.strerror})", remedy="Restore the blobs folder from a backup."
+            ) from error
+        if sha256(content).digest() != digest:
+            raise DataFolderError(f"{path} was changed on the disk", remedy="Restore it from a backup.")
+        return content
+
+    def remove(self, digest: bytes) -> None:
+        """Delete a blob nobody refers to any more."""
+        self.path(digest).unlink(missing_ok=True)

@@ -1,0 +1,53 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What every part of the service shares: the records, the settings and the clock."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+
+from sqlalchemy import Connection
+
+from armillary.engines.records import audit_rows
+from armillary.engines.records.folder import DataFolder
+from armillary.engines.records.store import Records
+from armillary.settings import Settings
+
+# A device is silent when it has missed this many of the check-ins it was asked for.
+MISSED_CHECK_INS = 3
+# Never call a device silent sooner than this, whatever the interval: a reboot takes a while.
+SILENT_FLOOR_S = 60
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Context:
+    """Shared by all parts; built once by ``assemble.py``."""
+
+    settings: Settings
+    folder: DataFolder
+    records: Records
+    clock: Callable[[], float] = time.time
+
+    def now(self) -> int:
+        """Unix seconds UTC."""
+        return int(self.clock())
+
+    @property
+    def silent_after_s(self) -> int:
+        """Seconds without a check-in after which a device counts as silent."""
+        interval = self.settings.check_in_interval_s * (1 + self.settings.check_in_jitter)
+        return max(SILENT_FLOOR_S, int(MISSED_CHECK_INS * interval))
+
+    def audit(
+        self,
+        connection: Connection,
+        actor: str,
+        operation: str,
+        target: str,
+        detail: Mapping[str, object] | None = None,
+    ) -> None:
+        """Append the audit line of an operation inside its transaction."""
+        audit_rows.append(
+            connection, at=self.now(), actor=actor, operation=operation, target=target, detail=detail or {}
+        )

@@ -1,0 +1,189 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What the device endpoint remembers of each device between two requests, so that a check-in reads no disk.
+
+The records are the truth; this is a bounded copy. An operator's change marks the copy stale (from any thread) and the
+next request reads the records again. Spent challenges stay remembered while a copy is stale; a copy that was dropped
+reads them back; and the database refuses a spent challenge in any case.
+"""
+
+from __future__ import annotations
+
+import json
+from collections import OrderedDict
+from collections.abc import Callable
+from typing import Final
+from uuid import UUID
+
+from sqlalchemy import Connection
+
+from armillary.attest.appraise import Enrolment
+from armillary.engines.records import check_in_rows, device_rows
+from armillary.engines.records.device_rows import BootDetails, Enrolled
+from armillary.engines.records.store import Records
+from armillary.errors import (
+    DeviceStateError,
+    RevokedDeviceError,
+    UnclaimedDeviceError,
+    UnknownDeviceError,
+)
+from armillary.identity.manufacturing import ManufacturingState
+
+# Devices remembered, about 3 KiB each; a larger fleet reads the records once per check-in of the others.
+MAX_REMEMBERED: Final = 32_768
+# Spent challenges remembered per device before expired ones are dropped; honest devices have a handful.
+SPENT_SWEEP: Final = 16
+
+# States in which a device may check in: before Module1Complete it is not sealed.
+SEALED: Final = frozenset({ManufacturingState.MODULE1_COMPLETE.value, ManufacturingState.DEVICE_COMPLETE.value})
+
+
+class DeviceState:
+    """One device. Changed in the event loop only, but for ``stale``."""
+
+    __slots__ = (
+        "_enrolment",
+        "busy",
+        "catalog_id",
+        "chip",
+        "details",
+        "device_id",
+        "group_id",
+        "identity_key",
+        "installed",
+        "installed_digest",
+        "last_boot_count",
+        "manufacturing_state",
+        "number",
+        "revoked",
+        "spent",
+        "stale",
+        "trust_tier",
+    )
+
+    def __init__(self, device_id: str) -> None:
+        self.device_id = device_id
+        self.identity_key = bytes.fromhex(device_id)
+        self.stale = True
+        self.busy = False
+        self.spent: dict[bytes, int] = {}
+        self.installed_digest = b""
+        self.number = 0
+        self.chip = self.trust_tier = self.manufacturing_state = self.installed = ""
+        self.catalog_id: UUID | None = None
+        self.group_id: UUID | None = None
+        self.revoked = True
+        self.last_boot_count = 0
+        self.details = BootDetails("", "[]", b"", "{}")
+        self._enrolment: Enrolment | None = None
+
+    @property
+    def enrolment(self) -> Enrolment:
+        """What the appraisal compares with; made again only when it changed."""
+        if self._enrolment is None:
+            self._enrolment = Enrolment(
+                device_id=self.device_id,
+                identity_key=self.identity_key,
+                chip=self.chip,
+                trust_tier=self.trust_tier,
+                last_boot_count=self.last_boot_count,
+                last_endorsement=self.details.endorsement,
+                minimum_security_versions={
+                    int(kind): version for kind, version in json.loads(self.details.security_versions).items()
+                },
+            )
+        return self._enrolment
+
+    def take(self, found: Enrolled) -> None:
+        """Take over what the records say."""
+        self.number = found.number
+        self.chip = found.chip
+        self.trust_tier = found.trust_tier
+        self.manufacturing_state = found.manufacturing_state
+        self.catalog_id = found.catalog_id
+        self.group_id = found.group_id
+        self.revoked = found.revoked
+        self.last_boot_count = found.boot_count
+        self.installed = found.installed
+        self.installed_digest = b""
+        self.details = found.details
+        self._enrolment = None
+
+    def booted(self, boot_count: int, details: BootDetails) -> None:
+        """Remember an attested boot once it is recorded."""
+        if boot_count != self.last_boot_count or details != self.details:
+            self.last_boot_count = boot_count
+            self.details = details
+            self._enrolment = None
+
+    def spend(self, challenge_id: bytes, expires_at: int, now: int) -> None:
+        """Remember a challenge until it expires."""
+        if len(self.spent) >= SPENT_SWEEP:
+            self.spent = {one: at for one, at in self.spent.items() if at > now}
+        self.spent[challenge_id] = expires_at
+
+
+class DeviceStates:
+    """The bounded memory, least recently used first out."""
+
+    def __init__(self, records: Records, now: Callable[[], int], *, limit: int = MAX_REMEMBERED) -> None:
+        self._records = records
+        self._now = now
+        self._limit = limit
+        self._states: OrderedDict[str, DeviceState] = OrderedDict()
+
+    def mark_stale(self, device_id: str) -> None:
+        """An operator changed the device; safe from any thread."""
+        state = self._states.get(device_id)
+        if state is not None:
+            state.stale = True
+
+    def mark_all_stale(self) -> None:
+        """Something about whole groups changed; safe from any thread."""
+        for state in tuple(self._states.values()):
+            state.stale = True
+
+    def admitted(self, device_id: str) -> DeviceState:
+        """The device, if it may speak to the endpoint at all.
+
+        Raises:
+            UnknownDeviceError, RevokedDeviceError, DeviceStateError, UnclaimedDeviceError: it may not.
+        """
+        state = self._states.get(device_id)
+        if state is None or state.stale:
+            state = self._load(device_id, state)
+        else:
+            self._states.move_to_end(device_id)
+        if state.revoked:
+            raise RevokedDeviceError(f"device {device_id[:16]}... was revoked")
+        if state.manufacturing_state not in SEALED:
+            raise DeviceStateError(f"device {device_id[:16]}... is in state {state.manufacturing_state}")
+        if state.catalog_id is None:
+            raise UnclaimedDeviceError(f"device {device_id[:16]}... belongs to no catalog")
+        return state
+
+    def _load(self, device_id: str, state: DeviceState | None) -> DeviceState:
+        is_new = state is None
+        if state is None:
+            state = self._states[device_id] = DeviceState(device_id)
+        state.stale = False  # before the reading: a change that comes meanwhile marks it again
+        now = self._now()
+
+        def query(connection: Connection) -> Enrolled | None:
+            found = device_rows.enrolled(connection, device_id)
+            if found is not None and is_new:
+                state.spent = check_in_rows.spent_challenges(connection, found.number, now=now)
+            return found
+
+        found = self._records.read(query)
+        if found is None:
+            self._states.pop(device_id, None)
+            raise UnknownDeviceError(f"device {device_id[:16]}... was never manufactured here")
+        state.take(found)
+        if len(self._states) > self._limit:
+            self._drop()
+        return state
+
+    def _drop(self) -> None:
+        for device_id, state in tuple(self._states.items())[: len(self._states) - self._limit]:
+            if not state.busy:
+                del self._states[device_id]

@@ -1,0 +1,339 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The device endpoint: TLS 1.3, a device identity certificate, three routes.
+
+========================  ==============================================================================
+GET /v1/challenge         a challenge for this device
+POST /v1/check-in         proof and report in; certificate, offer and next challenge out
+GET /v1/images/{id}       the package of an image that this device should have (Range supported)
+========================  ==============================================================================
+
+Every request is checked: certificate valid now, device known, sealed, claimed, not revoked. A reply to a check-in
+leaves only after its record is durable. Session tickets are off: a resumed session would skip the certificate
+(measured: an expired one was accepted). One key exchange group, X25519: it costs a third less than P-256 and ML-KEM
+hybrids, and what flows here is not secret for decades (certificates and signed reports).
+"""
+
+from __future__ import annotations
+
+import asyncio
+import errno
+import ssl
+import time
+from collections import Counter
+from collections.abc import Callable
+from pathlib import Path
+from typing import Final
+from uuid import UUID
+
+from armillary.engines.group_commit import LoopSink, Rejected
+from armillary.engines.records.check_in_rows import CheckInWrite
+from armillary.engines.records.store import CheckInSink, Query, Records
+from armillary.errors import ArmillaryError, NotFoundError, PortInUseError, RateLimitedError
+from armillary.service.blobs import Blobs
+from armillary.service.device_states import DeviceStates
+from armillary.service.endpoint_connection import OCTETS, DeviceConnection
+from armillary.service.endpoint_problem import RequestRefusedError
+from armillary.service.notices import Notices
+from armillary.service.offers import Offers
+from armillary.service.peers import Peers
+from armillary.service.ranges import parse_range
+from armillary.service.refusals import RefusalLog
+from armillary.service.verifier import Accepted, Verifier
+
+# Connections at the same time; each costs about 50 KiB (OpenSSL and Python objects).
+MAX_CONNECTIONS: Final = 20_000
+# Check-ins waiting for the disk; beyond, devices are told to come back: the queue would only grow older.
+MAX_WAITING: Final = 5_000
+BUSY_RETRY_S: Final = 5
+HANDSHAKE_TIMEOUT_S: Final = 10.0
+SHUTDOWN_TIMEOUT_S: Final = 2.0
+BACKLOG: Final = 1024
+# Slow and idle connections are looked for this often.
+SWEEP_S: Final = 1.0
+CHUNK_BYTES: Final = 64 * 1024
+
+_IMAGES: Final = b"/v1/images/"
+
+
+def server_context(certificate: Path, key: Path, silicon: tuple[bytes, ...]) -> ssl.SSLContext:
+    """TLS as devices must speak it: 1.3 only, client certificate required, no tickets."""
+    if not silicon:
+        raise ValueError("the device endpoint needs at least one silicon authority to trust")
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    context.minimum_version = ssl.TLSVersion.TLSv1_3
+    context.verify_mode = ssl.CERT_REQUIRED
+    context.num_tickets = 0
+    context.options |= ssl.OP_NO_TICKET
+    context.set_ecdh_curve("X25519")
+    context.set_alpn_protocols(["http/1.1"])
+    context.load_cert_chain(certificate, key)
+    for der in silicon:
+        context.load_verify_locations(cadata=der)
+    return context
+
+
+class DeviceEndpoint:
+    """The server. One event loop; built by ``assemble.py``."""
+
+    def __init__(
+        self,
+        *,
+        records: Records,
+        verifier: Verifier,
+        states: DeviceStates,
+        offers: Offers,
+        blobs: Blobs,
+        notices: Notices,
+        now: Callable[[], int],
+        max_connections: int = MAX_CONNECTIONS,
+    ) -> None:
+        self.peers = Peers()
+        self.monotonic = time.monotonic
+        self.counts: Counter[str] = Counter()
+        self._records = records
+        self._verifier = verifier
+        self._states = states
+        self._offers = offers
+        self._blobs = blobs
+        self._notices = notices
+        self._now = now
+        self._max_connections = max_connections
+        self._connections: dict[DeviceConnection, None] = {}
+        self._by_device: dict[str, set[DeviceConnection]] = {}
+        self._waiting: dict[int, tuple[DeviceConnection, Accepted]] = {}
+        self._transfers: set[asyncio.Task[None]] = set()
+        self._refusals = RefusalLog()
+        self._server: asyncio.Server | None = None
+        self._loop: asyncio.AbstractEventLoop | None = None
+        self._sink: CheckInSink | None = None
+        self._refusal_sink: CheckInSink | None = None
+        self._sweeper: asyncio.TimerHandle | None = None
+
+    # -- life -----------------------------------------------------------------------------------------------------
+
+    async def start(self, context: ssl.SSLContext, host: str, port: int) -> int:
+        """Listen; returns the port (that the system chose, for 0).
+
+        Raises:
+            PortInUseError: somebody else has it.
+        """
+        self._loop = loop = asyncio.get_running_loop()
+        self._sink = LoopSink(loop, self._delivered)
+        self._refusal_sink = LoopSink(loop, lambda _, __: None)
+        try:
+            self._server = await loop.create_server(
+                lambda: DeviceConnection(self),
+                host,
+                port,
+                ssl=context,
+                backlog=BACKLOG,
+                ssl_handshake_timeout=HANDSHAKE_TIMEOUT_S,
+                ssl_shutdown_timeout=SHUTDOWN_TIMEOUT_S,
+            )
+        except OSError as error:
+            if error.errno in (errno.EADDRINUSE, errno.EACCES):
+                raise PortInUseError(f"{host}:{port}: {error.strerror or error}") from error
+            raise
+        self._sweep()
+        return int(self._server.sockets[0].getsockname()[1])
+
+    async def close(self) -> None:
+        """Stop listening, finish what is being recorded, close every connection."""
+        if self._sweeper is not None:
+            self._sweeper.cancel()
+        if self._server is not None:
+            self._server.close()
+        deadline = self.monotonic() + SHUTDOWN_TIMEOUT_S
+        while self._waiting and self.monotonic() < deadline:  # noqa: ASYNC110 - at shutdown only; an event costs each
+            await asyncio.sleep(0.01)
+        self._flush_refusals()
+        for connection in tuple(self._connections):
+            connection.abort()
+        for task in tuple(self._transfers):
+            task.cancel()
+        await asyncio.gather(*self._transfers, return_exceptions=True)
+        if self._server is not None:
+            await self._server.wait_closed()
+
+    @property
+    def connections(self) -> int:
+        """Open connections."""
+        return len(self._connections)
+
+    def disconnect(self, device_id: str) -> None:
+        """Close every connection of a device; safe from any thread."""
+        if self._loop is not None and not self._loop.is_closed():
+            self._loop.call_soon_threadsafe(self._disconnect, device_id)
+
+    def _disconnect(self, device_id: str) -> None:
+        for connection in tuple(self._by_device.get(device_id, ())):
+            connection.abort()
+
+    # -- connections ----------------------------------------------------------------------------------------------
+
+    def opened(self, connection: DeviceConnection) -> None:
+        """A device is connected."""
+        if len(self._connections) >= self._max_connections:
+            self.counts["connections refused"] += 1
+            connection.abort()
+            return
+        self._connections[connection] = None
+        if connection.peer is not None:
+            self._by_device.setdefault(connection.peer.device_id, set()).add(connection)
+
+    def closed(self, connection: DeviceConnection) -> None:
+        """A device is gone."""
+        self._connections.pop(connection, None)
+        if connection.peer is not None:
+            mine = self._by_device.get(connection.peer.device_id)
+            if mine is not None:
+                mine.discard(connection)
+                if not mine:
+                    del self._by_device[connection.peer.device_id]
+
+    def refused(self, connection: DeviceConnection, error: ArmillaryError, status: int) -> None:
+        """A request was refused: counted, and noted for the watch where it says something about a device."""
+        self.counts[f"refused {status}"] += 1
+        if connection.peer is not None:
+            self._refusals.note(connection.peer.device_id, error, self._now())
+
+    # -- requests -------------------------------------------------------------------------------------------------
+
+    def handle(self, connection: DeviceConnection, method: bytes, target: bytes, body: bytes) -> None:
+        """Route a request.
+
+        Raises:
+            ArmillaryError: it is refused.
+        """
+        peer = connection.peer
+        if peer is None:
+            raise RequestRefusedError(403, "no client certificate")
+        now = self._now()
+        peer.check_valid(now)
+        if target == b"/v1/check-in":
+            _only(method, b"POST")
+            self._check_in(connection, body, now)
+        elif target == b"/v1/challenge":
+            _only(method, b"GET")
+            connection.reply_ok(self._verifier.challenge(peer, now=now))
+        elif target.startswith(_IMAGES):
+            _only(method, b"GET")
+            self._image(connection, target[len(_IMAGES) :])
+        else:
+            raise NotFoundError("no such address", remedy="See docs/reference/device-protocol.md.")
+
+    def _check_in(self, connection: DeviceConnection, body: bytes, now: int) -> None:
+        if len(self._waiting) >= MAX_WAITING:
+            raise RateLimitedError("too many check-ins wait for the disk", retry_after_s=BUSY_RETRY_S)
+        if connection.peer is None or self._sink is None:
+            raise RequestRefusedError(503, "the endpoint is not running")
+        accepted = self._verifier.check_in(connection.peer, body, now=now)
+        self._verifier.begin(accepted)
+        try:
+            self._records.post(accepted.write, self._sink)
+        except RateLimitedError:
+            self._verifier.failed(accepted)
+            raise
+        self._waiting[id(accepted.write)] = (connection, accepted)
+
+    def _delivered(self, items: list[CheckInWrite | Query[object]], outcomes: list[object]) -> None:
+        """A batch is durable: let its replies go."""
+        news = False
+        for item, outcome in zip(items, outcomes, strict=True):
+            connection, accepted = self._waiting.pop(id(item))
+            if isinstance(outcome, Rejected):
+                self._verifier.failed(accepted)
+                connection.fail(_explained(outcome.error))
+                continue
+            self._verifier.recorded(accepted)
+            connection.reply_ok(accepted.reply)
+            write = accepted.write
+            news = news or bool(write.outcomes or write.error_reports or write.installed or write.verdict != "attested")
+        self.counts["check-ins"] += len(items)
+        if news:
+            self._notices.news()
+
+    def _image(self, connection: DeviceConnection, name: bytes) -> None:
+        peer = connection.peer
+        if peer is None:
+            raise RequestRefusedError(403, "no client certificate")
+        state = self._states.admitted(peer.device_id)
+        try:
+            image_id = UUID(name.decode("ascii"))
+        except (ValueError, UnicodeDecodeError) as error:
+            raise NotFoundError("no such image", remedy="Ask for an image of the last offer.") from error
+        wanted = self._offers.wanted(state.group_id, state.number, state.chip)
+        image = next((one for one in wanted.offer.images if one.image_id == image_id), None) if wanted else None
+        if image is None:
+            raise NotFoundError("this image is not offered to this device", remedy="Check in again for a new offer.")
+        first, last, status = 0, image.size - 1, 200
+        if connection.range_header is not None:
+            first, last = parse_range(connection.range_header, image.size)
+            status = 206
+        task = asyncio.get_running_loop().create_task(
+            self._send(connection, self._blobs.path(image.sha256), first, last, status, image.size)
+        )
+        self._transfers.add(task)
+        task.add_done_callback(self._transfers.discard)
+
+    async def _send(
+        self, connection: DeviceConnection, path: Path, first: int, last: int, status: int, size: int
+    ) -> None:
+        try:
+            file = path.open("rb")
+        except OSError:
+            self.counts["images missing"] += 1
+            connection.fail(RequestRefusedError(503, "the image cannot be read"))
+            return
+        with file:
+            extra = b"accept-ranges: bytes\r\n"
+            if status == 206:
+                extra += b"content-range: bytes %d-%d/%d\r\n" % (first, last, size)
+            connection.start_reply(status, last - first + 1, content=OCTETS, extra=extra)
+            file.seek(first)
+            left = last - first + 1
+            while left:
+                chunk = file.read(min(CHUNK_BYTES, left))
+                if not chunk or not await connection.write(chunk):
+                    connection.abort()
+                    return
+                left -= len(chunk)
+        self.counts["images sent"] += 1
+        connection.end_reply()
+
+    # -- every second ---------------------------------------------------------------------------------------------
+
+    def _sweep(self) -> None:
+        """Close slow and idle connections; hand refusals to the records."""
+        now = self.monotonic()
+        for connection in [one for one in self._connections if one.deadline < now and not self._is_waiting(one)]:
+            self.counts["timed out"] += 1
+            connection.abort()
+        self._flush_refusals()
+        if self._loop is not None:
+            self._sweeper = self._loop.call_later(SWEEP_S, self._sweep)
+
+    def _is_waiting(self, connection: DeviceConnection) -> bool:
+        return connection.busy and any(one is connection for one, _ in self._waiting.values())
+
+    def _flush_refusals(self) -> None:
+        change = self._refusals.take()
+        if change is None or self._refusal_sink is None:
+            return
+        try:
+            self._records.post(change, self._refusal_sink)
+        except RateLimitedError:
+            self.counts["refusals dropped"] += 1
+            return
+        self._notices.news()
+
+
+def _only(method: bytes, allowed: bytes) -> None:
+    if method != allowed:
+        raise RequestRefusedError(405, f"method: expected {allowed.decode()}")
+
+
+def _explained(error: Exception) -> ArmillaryError:
+    if isinstance(error, ArmillaryError):
+        return error
+    return RequestRefusedError(503, "the check-in could not be recorded")

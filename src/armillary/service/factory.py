@@ -1,0 +1,121 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Manufacture: a device hands in its identity key, proven by a certificate request, and gets all it will ever trust.
+
+The device id is the key, so nothing in the request but its key and its signature is looked at: names and extensions
+that it asks for are ignored.
+"""
+
+from __future__ import annotations
+
+from cryptography import x509
+from cryptography.exceptions import InvalidSignature
+from cryptography.hazmat.primitives import serialization
+from cryptography.hazmat.primitives.asymmetric import ec
+from sqlalchemy import Connection
+
+from armillary.engines.records import device_rows
+from armillary.engines.records.rows import FactoryReply
+from armillary.errors import ConflictError, InvalidArgumentError
+from armillary.identity.device_id import device_id_of_key
+from armillary.identity.issue import TRUST_TIERS
+from armillary.identity.manufacturing import ManufacturingState, advance
+from armillary.service.authority import Authority
+from armillary.service.chips import Chips
+from armillary.service.context import Context
+from armillary.service.releases import Releases
+
+MAX_REQUEST_BYTES = 8192  # a request for a P-256 key has about 500
+
+# A key that lives in a file cannot be enrolled as hardware: this service has seen no TPM or silicon certificate.
+ENROLLABLE_TIERS = ("simulated", "software", "tpm")
+
+
+class Factory:
+    """Enrols devices."""
+
+    def __init__(self, context: Context, authority: Authority, releases: Releases, chips: Chips) -> None:
+        self._context = context
+        self._authority = authority
+        self._releases = releases
+        self._chips = chips
+
+    def enrol(self, request_pem: str, chip: str, *, actor: str, trust_tier: str, endpoint: str) -> FactoryReply:
+        """Record a new device and give it its identity certificate, its trusted keystore and its first OS.
+
+        Args:
+            request_pem: PKCS#10 request signed by the device identity key.
+            chip: Chip profile.
+            actor: For the audit log.
+            trust_tier: What the factory knows the root of trust to be; never the device's own word.
+            endpoint: ``https://host:port`` of the device endpoint.
+
+        Raises:
+            InvalidArgumentError: the request is malformed, not signed by its key, or the key is not on P-256.
+            NotFoundError: no such chip.
+            ConflictError: a device of this key exists.
+        """
+        if trust_tier not in ENROLLABLE_TIERS:
+            raise InvalidArgumentError(
+                f"trust tier: expected {', '.join(ENROLLABLE_TIERS)}, got {trust_tier!r:.40}",
+                remedy=f"Tiers rise as {' < '.join(TRUST_TIERS)}; silicon needs a chip maker's own authority.",
+            )
+        profile = self._chips.get(chip)
+        device_id = device_id_of_key(_proven_key(request_pem))
+        release = self._releases.newest(chip)
+        record, chain = self._authority.identity_certificate(profile.maker, device_id)
+        state = advance(ManufacturingState.BLANK, ManufacturingState.DEVICE_COMPLETE)
+
+        def change(connection: Connection) -> None:
+            if device_rows.enrolled(connection, device_id) is not None:
+                raise ConflictError(
+                    f"device {device_id[:16]}... exists", remedy="Every device has its own key; make a new one."
+                )
+            device_rows.enrol(
+                connection,
+                device_id=device_id,
+                chip=chip,
+                chip_sku=profile.sku,
+                trust_tier=trust_tier,
+                manufacturing_state=state.value,
+                now=self._context.now(),
+            )
+            self._authority.record(connection, [record])
+            detail = {"chip": chip, "trust_tier": trust_tier, "os_version": release.version}
+            self._context.audit(connection, actor, "device.manufacture", device_id, detail)
+
+        self._context.records.write(change)
+        der = serialization.Encoding.DER
+        return FactoryReply(
+            device_id=device_id,
+            certificate_chain=chain,
+            service_root=self._authority.root_certificate,
+            trusted_os_certificates=(self._authority.os_signer.certificate.public_bytes(der),),
+            trusted_image_certificates=(self._authority.image_signer.certificate.public_bytes(der),),
+            os_version=release.version,
+            boot_packages=self._releases.packages(release),
+            endpoint=endpoint,
+            service_name=self._context.settings.public_host,
+        )
+
+
+def _proven_key(request_pem: str) -> ec.EllipticCurvePublicKey:
+    """The key of a request whose signature shows that its sender holds it."""
+    remedy = "Make the request with the device identity key, on P-256: armillary device create does."
+    if len(request_pem) > MAX_REQUEST_BYTES:
+        raise InvalidArgumentError(
+            f"certificate request: expected at most {MAX_REQUEST_BYTES} characters, got {len(request_pem)}",
+            remedy=remedy,
+        )
+    try:
+        request = x509.load_pem_x509_csr(request_pem.encode())
+        key = request.public_key()
+        is_signed = request.is_signature_valid
+    except (ValueError, TypeError, InvalidSignature) as error:
+        raise InvalidArgumentError(
+            f"certificate request: expected PKCS#10 in PEM, got {error}", remedy=remedy
+        ) from error
+    if not is_signed:
+        raise InvalidArgumentError("certificate request: its own key did not sign it", remedy=remedy)
+    if not isinstance(key, ec.EllipticCurvePublicKey) or not isinstance(key.curve, ec.SECP256R1):
+        raise InvalidArgumentError("certificate request: expected a key on P-256, got another", remedy=remedy)
+    return key

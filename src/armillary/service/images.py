@@ -1,0 +1,217 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Application images: checked in format, signed anew by this service, kept for good under their SHA-256.
+
+Upload is where an image becomes one that devices install ("production signing"). So it is read to its last byte here:
+package, file system, manifest. The uploader's signature is not asked for: it is made with the SDK's public key, which
+proves nothing; who may upload is decided by the operator's token.
+"""
+
+from __future__ import annotations
+
+import struct
+from typing import Final
+from uuid import UUID
+
+from sqlalchemy import Connection
+
+from armillary.engines.records import image_rows
+from armillary.engines.records.rows import REGIONAL_DATA_BOUNDARIES, Image, Page
+from armillary.errors import ArmillaryError, ConflictError, InvalidArgumentError, NotFoundError
+from armillary.service.authority import Authority
+from armillary.service.blobs import Blobs
+from armillary.service.catalogs import catalog_or_raise
+from armillary.service.chips import Chips
+from armillary.service.context import Context
+from armillary.service.paging import bounded
+from armillary.wire import application_package, image_package
+from armillary.wire.asxipfs import Filesystem
+from armillary.wire.image_section import APPLICATIONS, CUSTOMER_BOARD_CONFIG
+
+# ELF e_machine (System V ABI) -> the word chip profiles use; what is not listed runs on no supported chip.
+ELF_MACHINES: Final = {3: "x86", 40: "armv7", 62: "x86_64", 183: "aarch64", 243: "riscv64"}
+ANY_ARCHITECTURE: Final = "any"
+
+
+class Images:
+    """Operations on images."""
+
+    def __init__(self, context: Context, authority: Authority, blobs: Blobs, chips: Chips) -> None:
+        self._context = context
+        self._authority = authority
+        self._blobs = blobs
+        self._chips = chips
+
+    def upload(self, catalog: str, package: bytes, *, actor: str, regional_data_boundary: str = "None") -> Image:
+        """Check, sign and keep an image package.
+
+        Raises:
+            NotFoundError: no such catalog.
+            InvalidArgumentError: too large, not an application, or for a processor no chip of this service has.
+            ConflictError: an image of this id exists; images never change, build a new one.
+            WireError, ManifestError: the package breaks its format.
+        """
+        limit = self._chips.largest_application_flash
+        if len(package) > limit:
+            raise InvalidArgumentError(
+                f"image package: expected at most {limit} bytes (application flash of the largest chip), "
+                f"got {len(package)}",
+                remedy="Make the application smaller: all applications of a device share this space.",
+            )
+        if regional_data_boundary not in REGIONAL_DATA_BOUNDARIES:
+            raise InvalidArgumentError(
+                f"regional_data_boundary: expected None or EU, got {regional_data_boundary!r:.40}",
+                remedy="Use one of the two.",
+            )
+        unverified = image_package.parse(package)
+        architecture, connections = self._inspect(unverified)
+        signer = self._authority.image_signer
+        signed = image_package.resign(unverified, key=signer.key, certificate=signer.certificate)
+        digest = self._blobs.write(signed)
+        image = Image(
+            image_id=unverified.image_id,
+            catalog_id=UUID(int=0),
+            component_id=unverified.component_id,
+            image_type=unverified.image_type,
+            name=unverified.name,
+            size=len(signed),
+            sha256=digest,
+            built_at=unverified.built,
+            architecture=architecture,
+            allowed_connections=connections,
+            regional_data_boundary=regional_data_boundary,
+            uploaded_at=self._context.now(),
+            uploaded_by=actor,
+        )
+        return self._context.records.write(lambda c: self._keep(c, catalog, image, actor))
+
+    def get(self, catalog: str, image_id: UUID) -> Image:
+        """An image of a catalog.
+
+        Raises:
+            NotFoundError: the catalog has no such image.
+        """
+
+        def query(connection: Connection) -> Image:
+            return image_or_raise(connection, catalog_or_raise(connection, catalog).catalog_id, image_id)
+
+        return self._context.records.read(query)
+
+    def list(self, catalog: str, *, limit: int = 100, after: str | None = None) -> Page[Image]:
+        """A catalog's images, newest first."""
+        _check_cursor(after)
+
+        def query(connection: Connection) -> Page[Image]:
+            owner = catalog_or_raise(connection, catalog)
+            return image_rows.page(connection, owner.catalog_id, limit=bounded(limit), after=after)
+
+        return self._context.records.read(query)
+
+    def read(self, image_id: UUID) -> bytes:
+        """The signed package of an image.
+
+        Raises:
+            NotFoundError: no such image.
+            DataFolderError: the file is missing or was changed.
+        """
+        image = self._context.records.read(lambda c: image_rows.one(c, image_id))
+        if image is None:
+            raise NotFoundError(f"image {image_id} does not exist", remedy="List them: armillary image list.")
+        return self._blobs.read(image.sha256)
+
+    def delete(self, catalog: str, image_id: UUID, *, actor: str) -> None:
+        """Delete an image that no deployment names.
+
+        Raises:
+            NotFoundError: the catalog has no such image.
+            ConflictError: a deployment names it.
+        """
+
+        def change(connection: Connection) -> Image:
+            owner = catalog_or_raise(connection, catalog)
+            image = image_or_raise(connection, owner.catalog_id, image_id)
+            if image_rows.is_deployed(connection, image_id):
+                raise ConflictError(
+                    f"image {image_id} is part of a deployment", remedy="Delete the deployments that name it first."
+                )
+            image_rows.remove(connection, image_id)
+            self._context.audit(connection, actor, "image.delete", str(image_id), {"name": image.name})
+            return image
+
+        self._blobs.remove(self._context.records.write(change).sha256)
+
+    def _keep(self, connection: Connection, catalog: str, image: Image, actor: str) -> Image:
+        owner = catalog_or_raise(connection, catalog)
+        if image_rows.one(connection, image.image_id) is not None:
+            raise ConflictError(
+                f"image {image.image_id} exists", remedy="Images never change; every build has a new image id."
+            )
+        kept = Image(**{name: getattr(image, name) for name in Image.__slots__} | {"catalog_id": owner.catalog_id})
+        image_rows.add(connection, kept)
+        detail = {"catalog": owner.name, "name": image.name, "sha256": image.sha256.hex(), "size": image.size}
+        self._context.audit(connection, actor, "image.upload", str(image.image_id), detail)
+        return kept
+
+    def _inspect(self, package: image_package.UnverifiedImagePackage) -> tuple[str, tuple[str, ...]]:
+        """(architecture, allowed connections) of an application; board configurations have neither."""
+        if package.image_type == CUSTOMER_BOARD_CONFIG:
+            return ANY_ARCHITECTURE, ()
+        if package.image_type != APPLICATIONS:
+            raise InvalidArgumentError(
+                f"image type: expected {APPLICATIONS} (application) or {CUSTOMER_BOARD_CONFIG} (board configuration), "
+                f"got {package.image_type}",
+                remedy="Boot components come with OS releases, not with deployments.",
+            )
+        try:
+            application = application_package.open_unverified(package)
+        except ArmillaryError as error:
+            error.remedy = error.remedy or "Pack the application again: armillary image-package pack-application."
+            raise
+        architecture = _architecture(application.filesystem)
+        supported = self._chips.architectures
+        if architecture != ANY_ARCHITECTURE and architecture not in supported:
+            raise InvalidArgumentError(
+                f"architecture: expected {', '.join(sorted(supported))}, got {architecture}",
+                remedy="Build the application for a chip of this service, or add a chip profile.",
+            )
+        return architecture, application.manifest.capabilities.allowed_connections
+
+
+def image_or_raise(connection: Connection, catalog_id: UUID, image_id: UUID) -> Image:
+    """The image of an id in a catalog; another catalog's image is as good as none.
+
+    Raises:
+        NotFoundError: there is none.
+    """
+    image = image_rows.one(connection, image_id)
+    if image is None or image.catalog_id != catalog_id:
+        raise NotFoundError(f"image {image_id} does not exist in this catalog", remedy="Upload it first: image add.")
+    return image
+
+
+def _architecture(filesystem: Filesystem) -> str:
+    """The one architecture of the ELF files; scripts run anywhere."""
+    found = set()
+    for file in filesystem.files.values():
+        content = file.content
+        if file.executable and content[:4] == b"\x7fELF" and len(content) >= 20:
+            order = ">" if content[5] == 2 else "<"
+            (machine,) = struct.unpack_from(f"{order}H", content, 18)
+            found.add(ELF_MACHINES.get(machine, f"ELF machine {machine}"))
+    if len(found) > 1:
+        raise InvalidArgumentError(
+            f"architecture: expected one, got {', '.join(sorted(found))}", remedy="Build all executables for one chip."
+        )
+    return found.pop() if found else ANY_ARCHITECTURE
+
+
+def _check_cursor(after: str | None) -> None:
+    if after is None:
+        return
+    at, _, image_id = after.partition(":")
+    try:
+        int(at)
+        UUID(image_id)
+    except ValueError as error:
+        raise InvalidArgumentError(
+            f"cursor: expected one that this list gave, got {after!r:.60}", remedy="Start again without a cursor."
+        ) from error

@@ -1,0 +1,103 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What runs by itself: watch, then plan, whenever something came in and at least every few seconds; renewals daily.
+
+The work is synchronous and runs in a thread, so that the event loop goes on serving devices.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import ssl
+from typing import Final
+
+import structlog
+
+from armillary.engines.records import check_in_rows, report_rows
+from armillary.service.authority import Authority
+from armillary.service.context import Context
+from armillary.service.planner import Planner
+from armillary.service.watch import Watch
+
+# After being woken, wait this long for more to come in: a thousand check-ins are one look.
+GATHER_S: Final = 0.2
+DAILY_S: Final = 86_400
+# History kept: check-ins, refusals and error reports older than this are deleted daily.
+KEEP_S: Final = 90 * 86_400
+
+_log = structlog.get_logger("armillary.service.loops")
+
+
+class ServiceLoops:
+    """The service's own two loops."""
+
+    def __init__(
+        self, context: Context, planner: Planner, watch: Watch, authority: Authority, tls: ssl.SSLContext
+    ) -> None:
+        self._context = context
+        self._planner = planner
+        self._watch = watch
+        self._authority = authority
+        self._tls = tls
+        self._loop: asyncio.AbstractEventLoop | None = None
+        self._woken = asyncio.Event()
+        self._tasks: list[asyncio.Task[None]] = []
+        self.last_run_at: int | None = None
+        self._failures = 0
+
+    @property
+    def healthy(self) -> bool:
+        """Whether the loops live and their last run succeeded."""
+        return self._failures == 0 and all(not task.done() for task in self._tasks)
+
+    def start(self) -> None:
+        """Start the loops in the running event loop."""
+        self._loop = asyncio.get_running_loop()
+        self._tasks = [self._loop.create_task(self._watch_and_plan()), self._loop.create_task(self._daily())]
+
+    def wake(self) -> None:
+        """Look soon; safe from any thread."""
+        if self._loop is not None and not self._loop.is_closed():
+            self._loop.call_soon_threadsafe(self._woken.set)
+
+    async def close(self) -> None:
+        """End the loops; work under way in a thread is waited for."""
+        for task in self._tasks:
+            task.cancel()
+        await asyncio.gather(*self._tasks, return_exceptions=True)
+
+    async def _watch_and_plan(self) -> None:
+        while True:
+            try:
+                async with asyncio.timeout(self._context.settings.planner_interval_s):
+                    await self._woken.wait()
+                await asyncio.sleep(min(GATHER_S, self._context.settings.planner_interval_s))
+            except TimeoutError:
+                pass
+            self._woken.clear()
+            await self._guarded("watch and plan", self._look)
+
+    def _look(self) -> None:
+        self._watch.run_once()
+        self._planner.run_once()
+        self.last_run_at = self._context.now()
+
+    async def _daily(self) -> None:
+        while True:
+            await asyncio.sleep(DAILY_S)
+            await self._guarded("daily renewal and clean-up", self._clean_up)
+
+    def _clean_up(self) -> None:
+        now = self._context.now()
+        self._authority.renew()
+        files = self._authority.server_files()
+        self._tls.load_cert_chain(files.certificate, files.key)
+        self._context.records.write(lambda c: check_in_rows.prune(c, before=now - KEEP_S, now=now))
+        self._context.records.write(lambda c: report_rows.prune(c, before=now - KEEP_S))
+
+    async def _guarded(self, what: str, work: object) -> None:
+        try:
+            await asyncio.shield(asyncio.get_running_loop().run_in_executor(None, work))  # type: ignore[arg-type]
+            self._failures = 0
+        except Exception:  # noqa: BLE001 - the outermost loop of this process part: one bad run must not end the watch
+            self._failures += 1
+            _log.exception("a run failed", work=what, failures=self._failures)

@@ -1,0 +1,37 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Who has to know at once when something changed. Called in the thread that made the change, after the commit."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+
+class Notices:
+    """Lists of callbacks. They must be quick, must not raise, and may be called from any thread."""
+
+    def __init__(self) -> None:
+        self.on_device: list[Callable[[str], None]] = []
+        self.on_revoked: list[Callable[[str], None]] = []
+        self.on_groups: list[Callable[[], None]] = []
+        self.on_news: list[Callable[[], None]] = []
+
+    def device_changed(self, device_id: str) -> None:
+        """Owner, group or state of a device changed: whoever remembers it reads it again."""
+        for call in self.on_device:
+            call(device_id)
+
+    def device_revoked(self, device_id: str) -> None:
+        """A device was revoked: it is forgotten first, then its open connections are closed."""
+        self.device_changed(device_id)
+        for call in self.on_revoked:
+            call(device_id)
+
+    def groups_changed(self) -> None:
+        """A deployment, roll-out, policy or group changed: what devices are offered is worked out again."""
+        for call in self.on_groups:
+            call()
+
+    def news(self) -> None:
+        """Devices told something that the watch and the planner should look at soon."""
+        for call in self.on_news:
+            call()

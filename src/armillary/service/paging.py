@@ -1,0 +1,34 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Limits and cursors of lists: a page costs the same wherever it lies, and nobody can ask for everything at once."""
+
+from __future__ import annotations
+
+from armillary.errors import InvalidArgumentError
+
+MAX_LIMIT = 1000  # rows of one page: about a megabyte of JSON
+
+
+def bounded(limit: int) -> int:
+    """``limit`` between 1 and :data:`MAX_LIMIT`.
+
+    Raises:
+        InvalidArgumentError: less than 1.
+    """
+    if limit < 1:
+        raise InvalidArgumentError(f"limit: expected 1 to {MAX_LIMIT}, got {limit}", remedy="Ask for at least one row.")
+    return min(limit, MAX_LIMIT)
+
+
+def number_after(cursor: str | None) -> int | None:
+    """The row number in a cursor of a list that is newest first.
+
+    Raises:
+        InvalidArgumentError: not a cursor that such a list gave.
+    """
+    if cursor is None:
+        return None
+    if not cursor.isascii() or not cursor.isdigit() or len(cursor) > 18:
+        raise InvalidArgumentError(
+            f"cursor: expected one that this list gave, got {cursor!r:.40}", remedy="Start again without a cursor."
+        )
+    return int(cursor)

@@ -1,0 +1,69 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Who is at the other end of a TLS connection: parsed once per certificate, checked on every request.
+
+TLS has verified the chain to a silicon authority at the handshake. That says nothing an hour later: a connection
+outlives its certificate, so the validity is looked at again with every request (step A of the appraisal).
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Final
+
+from armillary.errors import DeviceStateError, WireError
+from armillary.wire.certificate import parse_identity_certificate
+
+# Parsed certificates kept, about 1 KiB each.
+MAX_PEERS: Final = 32_768
+
+
+@dataclass(frozen=True, slots=True)
+class Peer:
+    """The device at the other end.
+
+    Attributes:
+        spki: DER SubjectPublicKeyInfo of its identity key.
+        not_before: Validity of its identity certificate, Unix seconds UTC; ``not_after`` likewise.
+    """
+
+    device_id: str
+    spki: bytes
+    not_before: int
+    not_after: int
+
+    def check_valid(self, now: int) -> None:
+        """Raise unless the certificate is valid now.
+
+        Raises:
+            DeviceStateError: it has ended or not begun.
+        """
+        if not self.not_before <= now <= self.not_after:
+            raise DeviceStateError(
+                f"identity certificate: expected a time from {self.not_before} to {self.not_after}, got {now}",
+                remedy="Give the device a new identity certificate; its old one has ended.",
+            )
+
+
+class Peers:
+    """A bounded memory from certificate bytes to peers."""
+
+    def __init__(self, *, limit: int = MAX_PEERS) -> None:
+        self._limit = limit
+        self._known: dict[bytes, Peer] = {}
+
+    def of(self, certificate: bytes | None) -> Peer:
+        """The peer of a verified certificate.
+
+        Raises:
+            WireError: no certificate, or not a device identity certificate.
+        """
+        if certificate is None:
+            raise WireError("device certificate", expected="a client certificate", got="none")
+        known = self._known.get(certificate)
+        if known is None:
+            parsed = parse_identity_certificate(certificate)
+            known = Peer(parsed.device_id, parsed.spki, parsed.not_before, parsed.not_after)
+            if len(self._known) >= self._limit:
+                del self._known[next(iter(self._known))]
+            self._known[certificate] = known
+        return known

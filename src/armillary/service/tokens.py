@@ -1,0 +1,176 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Operator tokens: who may speak to the operator API, as what.
+
+=============  ==========================================================================================
+role           may
+=============  ==========================================================================================
+Reader         look at everything but secrets
+Contributor    also make, change, claim, deploy, roll out, revoke, acknowledge
+Administrator  also delete catalogs, make and revoke tokens, raise security floors
+=============  ==========================================================================================
+
+A secret is ``arm_`` and 256 random bits; only its SHA-256 is stored. The first start makes one administrator token.
+"""
+
+from __future__ import annotations
+
+import secrets
+import threading
+from hashlib import sha256
+from uuid import UUID, uuid4
+
+from sqlalchemy import Connection
+
+from armillary.engines.records import token_rows
+from armillary.engines.records.rows import ROLES, NewToken, Token
+from armillary.errors import (
+    ConflictError,
+    InvalidArgumentError,
+    NotFoundError,
+    PermissionDeniedError,
+    UnauthenticatedError,
+)
+from armillary.service.context import Context
+
+SECRET_PREFIX = "arm_"  # noqa: S105 - tells secret scanners what they found
+SECRET_BYTES = 32
+MAX_NAME_LENGTH = 64
+
+# last_used_at is written at most this often per token: a read must not cost a disk write each time.
+USE_NOTED_EVERY_S = 60
+# Tokens remembered between requests; a revoked one is forgotten at once.
+MAX_REMEMBERED = 1024
+
+_RANK = {role: rank for rank, role in enumerate(reversed(ROLES))}  # Reader 0, Contributor 1, Administrator 2
+
+
+class Tokens:
+    """Makes, lists, revokes and checks operator tokens."""
+
+    def __init__(self, context: Context) -> None:
+        self._context = context
+        self._lock = threading.Lock()
+        self._remembered: dict[bytes, Token] = {}
+
+    def create(self, name: str, role: str, *, actor: str, expires_at: int | None = None) -> NewToken:
+        """Make a token; its secret is in the answer and nowhere else.
+
+        Raises:
+            InvalidArgumentError: name, role or expiry.
+        """
+        now = self._context.now()
+        if not 1 <= len(name) <= MAX_NAME_LENGTH or not name.isprintable():
+            raise InvalidArgumentError(
+                f"token name: expected 1 to {MAX_NAME_LENGTH} printable characters, got {name!r:.80}",
+                remedy="Name the token after who or what uses it.",
+            )
+        if role not in ROLES:
+            raise InvalidArgumentError(
+                f"role: expected {', '.join(ROLES)}, got {role!r:.40}", remedy="Use one of the three roles."
+            )
+        if expires_at is not None and expires_at <= now:
+            raise InvalidArgumentError(
+                f"expires_at: expected a time after {now}, got {expires_at}", remedy="Use a time in the future."
+            )
+        secret = SECRET_PREFIX + secrets.token_urlsafe(SECRET_BYTES)
+        token = Token(
+            token_id=uuid4(),
+            name=name,
+            role=role,
+            created_at=now,
+            created_by=actor,
+            expires_at=expires_at,
+            last_used_at=None,
+            revoked_at=None,
+        )
+
+        def change(connection: Connection) -> None:
+            token_rows.add(connection, token, _hash(secret))
+            self._context.audit(connection, actor, "token.create", str(token.token_id), {"name": name, "role": role})
+
+        self._context.records.write(change)
+        return NewToken(token=token, secret=secret)
+
+    def list(self) -> tuple[Token, ...]:
+        """All tokens, revoked ones too, oldest first."""
+        return self._context.records.read(token_rows.every)
+
+    def revoke(self, token_id: UUID, *, actor: str) -> Token:
+        """Revoke a token; the next request with it is refused.
+
+        Raises:
+            NotFoundError: no such token.
+            ConflictError: it is the last administrator token.
+        """
+        now = self._context.now()
+
+        def change(connection: Connection) -> Token:
+            token = token_rows.by_id(connection, token_id)
+            if token is None:
+                raise NotFoundError(f"token {token_id} does not exist", remedy="List them: armillary token list.")
+            others = [
+                one
+                for one in token_rows.every(connection)
+                if one.token_id != token_id and one.role == "Administrator" and _is_valid(one, now)
+            ]
+            if token.role == "Administrator" and not others:
+                raise ConflictError(
+                    "this is the last administrator token", remedy="Make another administrator token first."
+                )
+            token_rows.revoke(connection, token_id, now=now)
+            self._context.audit(connection, actor, "token.revoke", str(token_id), {"name": token.name})
+            return token_rows.by_id(connection, token_id) or token
+
+        token = self._context.records.write(change)
+        with self._lock:
+            self._remembered.clear()
+        return token
+
+    def authenticate(self, secret: str) -> Token:
+        """The token a secret belongs to.
+
+        Raises:
+            UnauthenticatedError: unknown, revoked or expired; the message does not say which.
+        """
+        now = self._context.now()
+        digest = _hash(secret)
+        with self._lock:
+            token = self._remembered.get(digest)
+        if token is None:
+            token = self._context.records.read(lambda c: token_rows.by_hash(c, digest))
+        if token is None or not _is_valid(token, now):
+            raise UnauthenticatedError("the token is not valid")
+        if token.last_used_at is None or now - token.last_used_at >= USE_NOTED_EVERY_S:
+            token = self._note_use(token.token_id, now)
+            with self._lock:
+                if len(self._remembered) >= MAX_REMEMBERED:
+                    self._remembered.clear()
+                self._remembered[digest] = token
+        return token
+
+    def require(self, token: Token, role: str) -> None:
+        """Raise unless the token has at least this role.
+
+        Raises:
+            PermissionDeniedError: it has not.
+        """
+        if _RANK[token.role] < _RANK[role]:
+            raise PermissionDeniedError(f"this needs the role {role}, the token {token.name!r} has {token.role}")
+
+    def _note_use(self, token_id: UUID, now: int) -> Token:
+        def change(connection: Connection) -> Token:
+            token_rows.used(connection, token_id, now=now)
+            token = token_rows.by_id(connection, token_id)
+            if token is None or not _is_valid(token, now):  # revoked between the read and this write
+                raise UnauthenticatedError("the token is not valid")
+            return token
+
+        return self._context.records.write(change)
+
+
+def _is_valid(token: Token, now: int) -> bool:
+    return token.revoked_at is None and (token.expires_at is None or now < token.expires_at)
+
+
+def _hash(secret: str) -> bytes:
+    return sha256(secret.encode("utf-8", "surrogatepass")).digest()

@@ -1,0 +1,259 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The verifier (RFC 9334): from a request on a connection to a decision, a certificate and an offer, ready to record.
+
+``attest/appraise.py`` judges the proof; here are the steps it leaves to its caller: the registry (B), spending the
+challenge (C), storing what the next appraisal compares with (D). Nothing here waits: :meth:`Verifier.check_in`
+prepares everything, the endpoint records it, and only after the commit :meth:`Verifier.recorded` lets the reply go.
+One event loop uses one verifier; it takes no lock.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+from dataclasses import dataclass
+from random import Random
+from typing import Final
+
+from armillary.attest import appraise as attest
+from armillary.attest.challenge import LIFETIME_S, MAX_LIFETIME_S, RANDOM_BYTES, mint, open_challenge
+from armillary.attest.judgement import AppraisalMemory
+from armillary.engines.records.check_in_rows import CheckInWrite, OutcomeWrite
+from armillary.engines.records.device_rows import BootDetails, enforcement_text, installed_text
+from armillary.errors import ChallengeError, RateLimitedError, ReplayedProofError, UnclaimedDeviceError
+from armillary.identity.issue import terms_for
+from armillary.service.authority import Authority, new_serial, serial_text
+from armillary.service.context import Context
+from armillary.service.device_states import DeviceState, DeviceStates
+from armillary.service.offers import Offers, has
+from armillary.service.peers import Peer
+from armillary.service.releases import Releases
+from armillary.wire.checkin import (
+    Challenge,
+    CheckinReply,
+    CheckinRequest,
+    encode_challenge,
+    encode_reply,
+    parse_request,
+)
+from armillary.wire.evidence import parse_evidence
+
+# The challenge in a reply lives for this many intervals and a bit: the next check-in may be late.
+CHALLENGE_INTERVALS: Final = 3
+CHALLENGE_SLACK_S: Final = 600
+# One check-in of a device at a time; the second waits this long.
+BUSY_RETRY_S: Final = 1
+
+
+@dataclass(frozen=True, slots=True)
+class Accepted:
+    """A check-in that is decided and not yet recorded.
+
+    Attributes:
+        write: What to record.
+        reply: The encoded reply; nobody may see it before the record is durable.
+        details: What is remembered of the boot afterwards, None for an update-only verdict.
+    """
+
+    state: DeviceState
+    write: CheckInWrite
+    reply: bytes
+    installed: str
+    installed_digest: bytes
+    details: BootDetails | None
+
+
+class Verifier:
+    """Decides about check-ins."""
+
+    def __init__(
+        self, context: Context, authority: Authority, releases: Releases, offers: Offers, states: DeviceStates
+    ) -> None:
+        settings = context.settings
+        self._context = context
+        self._authority = authority
+        self._releases = releases
+        self._offers = offers
+        self._states = states
+        self._memory = AppraisalMemory()
+        self._service_name = settings.public_host
+        self._interval_s = settings.check_in_interval_s
+        self._jitter = settings.check_in_jitter
+        self._lifetime_s = settings.certificate_lifetime_s
+        self._challenge_life_s = min(MAX_LIFETIME_S, CHALLENGE_INTERVALS * self._interval_s + CHALLENGE_SLACK_S)
+        self._random = Random(os.urandom(16))  # noqa: S311 - spreads load; secrets come from os.urandom
+        self.hub_address: tuple[str, int] = (settings.public_host, settings.hub_port)
+
+    def challenge(self, peer: Peer, *, now: int) -> bytes:
+        """An encoded challenge message for a device that may speak here.
+
+        Raises:
+            DeviceFault: it may not.
+        """
+        self._states.admitted(peer.device_id)
+        return encode_challenge(Challenge(self._mint(peer, now, LIFETIME_S), now))
+
+    def check_in(self, peer: Peer, body: bytes, *, now: int) -> Accepted:
+        """Decide about a check-in.
+
+        Raises:
+            WireError: the request is malformed.
+            DeviceFault: it earns no certificate.
+            RateLimitedError: another check-in of this device is being recorded.
+        """
+        state = self._states.admitted(peer.device_id)
+        if state.busy:
+            raise RateLimitedError("a check-in of this device is being recorded", retry_after_s=BUSY_RETRY_S)
+        request = parse_request(body)
+        try:
+            appraisal = attest.appraise(
+                request,
+                enrolment=state.enrolment,
+                reference=self._releases.reference,
+                peer_key=peer.spki,
+                challenge_key=self._authority.challenge_key,
+                now=now,
+                service_name=self._service_name,
+                memory=self._memory,
+            )
+        except ChallengeError:
+            self._check_is_ours(request, peer)
+            raise  # ours and this peer's, so merely too old
+        if appraisal.challenge_id.id in state.spent:
+            raise ReplayedProofError("the challenge was used before")
+        return self._accept(state, peer, request, appraisal, now)
+
+    def _check_is_ours(self, request: CheckinRequest, peer: Peer) -> None:
+        """Raise ReplayedProofError if a refused challenge was never made for this peer, whatever its age."""
+        challenge = parse_evidence(request.evidence).claims.challenge
+        try:
+            open_challenge(self._authority.challenge_key, challenge, now=0, peer_key=peer.spki)
+        except ChallengeError as error:
+            raise ReplayedProofError(error.message) from error
+
+    def begin(self, accepted: Accepted) -> None:
+        """Mark a check-in as being recorded; its challenge is spent whatever comes of it."""
+        accepted.state.busy = True
+        write = accepted.write
+        accepted.state.spend(write.challenge_id, write.challenge_expires_at, write.at)
+
+    def recorded(self, accepted: Accepted) -> None:
+        """The record is durable: remember what it says."""
+        state = accepted.state
+        state.busy = False
+        state.installed = accepted.installed
+        state.installed_digest = accepted.installed_digest
+        if accepted.details is not None:
+            state.booted(accepted.write.boot_count, accepted.details)
+
+    def failed(self, accepted: Accepted) -> None:
+        """The record was not kept; the device asks for a new challenge and tries again."""
+        accepted.state.busy = False
+
+    def _accept(
+        self, state: DeviceState, peer: Peer, request: CheckinRequest, appraisal: attest.Appraisal, now: int
+    ) -> Accepted:
+        if state.catalog_id is None:
+            raise UnclaimedDeviceError(f"device {state.device_id[:16]}... belongs to no catalog")
+        evidence = appraisal.evidence
+        terms = terms_for(appraisal.verdict, state.trust_tier, now=now, lifetime_s=self._lifetime_s)
+        issuer = self._authority.issuer(state.catalog_id)
+        serial = new_serial()
+        leaf = issuer.template.issue(
+            evidence.certificate_key,
+            state.device_id,
+            terms.purpose,
+            terms.tier,
+            serial,
+            terms.not_before,
+            terms.not_after,
+        )
+        wanted = self._offers.wanted(state.group_id, state.number, state.chip)
+        offer = None if wanted is None or has(request.installed, wanted.image_ids) else wanted.offer
+        installed, installed_digest = self._installed(state, request)
+        attested = appraisal.verdict == attest.ATTESTED
+        details = self._details(state, appraisal) if attested else None
+        hub_host, hub_port = self.hub_address
+        reply = encode_reply(
+            CheckinReply(
+                verdict=appraisal.verdict,
+                steps=appraisal.steps,
+                certificate_chain=(leaf, *issuer.chain),
+                purpose=terms.purpose,
+                catalog_id=state.catalog_id,
+                offer=offer,
+                next_check_in_s=self._next_check_in_s(),
+                challenge=self._mint(peer, now, self._challenge_life_s),
+                server_time=now,
+                hub_host=hub_host,
+                hub_port=hub_port,
+            )
+        )
+        write = CheckInWrite(
+            device_number=state.number,
+            at=now,
+            verdict=appraisal.verdict,
+            steps=appraisal.steps,
+            boot_count=evidence.boot_count if attested else state.last_boot_count,
+            os_version=evidence.os_version,
+            certificate_serial=serial_text(serial),
+            certificate_not_after=terms.not_after,
+            purpose=terms.purpose,
+            offer_id=None if offer is None else offer.offer_id,
+            deployment_id=None if wanted is None else wanted.offer.deployment_id,
+            challenge_id=appraisal.challenge_id.id,
+            challenge_expires_at=appraisal.challenge_id.expires_at,
+            installed=None if installed == state.installed else installed,
+            details=None if details == state.details else details,
+            outcomes=() if not request.outcomes else _outcomes(request),
+            error_reports=request.error_reports,
+        )
+        return Accepted(state, write, reply, installed, installed_digest, details)
+
+    def _installed(self, state: DeviceState, request: CheckinRequest) -> tuple[str, bytes]:
+        """The stored form of the installed images; not worked out again while the report stays the same."""
+        if state.installed_digest == request.report_digest and state.installed_digest:
+            return state.installed, state.installed_digest
+        return installed_text(request.installed), request.report_digest
+
+    def _details(self, state: DeviceState, appraisal: attest.Appraisal) -> BootDetails:
+        """What is stored once per boot; the security versions never fall."""
+        evidence = appraisal.evidence
+        known = state.details
+        if known.endorsement == appraisal.endorsement_digest and known.sandbox == evidence.sandbox:
+            text = enforcement_text(evidence.enforcement)
+            return (
+                known
+                if text == known.enforcement
+                else BootDetails(known.sandbox, text, known.endorsement, known.security_versions)
+            )
+        highest = dict(state.enrolment.minimum_security_versions)
+        for kind, version in appraisal.security_versions.items():
+            highest[kind] = max(version, highest.get(kind, 0))
+        return BootDetails(
+            evidence.sandbox,
+            enforcement_text(evidence.enforcement),
+            appraisal.endorsement_digest,
+            json.dumps({str(kind): highest[kind] for kind in sorted(highest)}, separators=(",", ":")),
+        )
+
+    def _mint(self, peer: Peer, now: int, lifetime_s: int) -> bytes:
+        return mint(
+            self._authority.challenge_key,
+            now=now,
+            random=os.urandom(RANDOM_BYTES),
+            peer_key=peer.spki,
+            lifetime_s=lifetime_s,
+        )
+
+    def _next_check_in_s(self) -> int:
+        spread = 1 + self._jitter * (2 * self._random.random() - 1)
+        return max(1, round(self._interval_s * spread))
+
+
+def _outcomes(request: CheckinRequest) -> tuple[OutcomeWrite, ...]:
+    """Reported outcomes; an offer's id is its deployment's."""
+    return tuple(
+        OutcomeWrite(one.offer_id, one.offer_id, one.image_id, one.component_id, one.outcome, one.reason, one.at)
+        for one in request.outcomes
+    )

@@ -1,0 +1,235 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The watch: reads what came in since it last looked and turns it into findings.
+
+It remembers how far it has looked in the transaction that records what it saw, so that a crash repeats nothing and
+loses nothing. It calls nobody: the planner reads findings as one of its inputs.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from functools import partial
+from typing import Final, TypeVar
+from uuid import UUID, uuid4
+
+from sqlalchemy import Connection
+
+from armillary.engines.records import check_in_rows, device_rows, finding_rows, report_rows
+from armillary.engines.records.rows import CheckIn, Device, ErrorReportRow, Outcome, Page, Refusal
+from armillary.errors import ConflictError, InvalidArgumentError, NotFoundError
+from armillary.service import watch_rules
+from armillary.service.catalogs import catalog_or_raise
+from armillary.service.context import Context
+from armillary.service.paging import bounded, number_after
+from armillary.service.watch_rules import Observation
+from armillary.wire.finding import KINDS, SEVERITIES, STATUSES, Finding
+
+# Rows looked at in one transaction, so that check-ins wait no longer than this takes to write.
+STEP: Final = 500
+# Silent devices named per look; the next look continues.
+MAX_SILENT: Final = 1000
+
+Row = TypeVar("Row", CheckIn, Refusal, ErrorReportRow, Outcome)
+
+
+class Watch:
+    """Findings: makes them, lists them, lets people deal with them."""
+
+    def __init__(self, context: Context) -> None:
+        self._context = context
+        self._silence_noted: frozenset[str] = frozenset()
+
+    # -- for people -----------------------------------------------------------------------------------------------
+
+    def list(
+        self,
+        *,
+        status: str | None = None,
+        severity: str | None = None,
+        kind: str | None = None,
+        catalog: str | None = None,
+        device_id: str | None = None,
+        limit: int = 50,
+        after: str | None = None,
+    ) -> Page[Finding]:
+        """Findings, newest first; ``status`` may also be ``living`` (not closed)."""
+        before = number_after(after)
+        conditions: dict[str, object] = {}
+        for name, value, allowed in (
+            ("status", status, (*STATUSES, "living")),
+            ("severity", severity, SEVERITIES),
+            ("kind", kind, tuple(KINDS)),
+        ):
+            if value is None:
+                continue
+            if value not in allowed:
+                raise InvalidArgumentError(
+                    f"{name}: expected {', '.join(allowed)}, got {value!r:.40}", remedy="Use one of these words."
+                )
+            conditions[name] = value
+
+        def query(connection: Connection) -> Page[Finding]:
+            if catalog is not None:
+                conditions["catalog_id"] = catalog_or_raise(connection, catalog).catalog_id
+            return finding_rows.page(
+                connection, conditions=conditions, device_id=device_id, limit=bounded(limit), before=before
+            )
+
+        return self._context.records.read(query)
+
+    def get(self, finding_id: UUID) -> Finding:
+        """A finding.
+
+        Raises:
+            NotFoundError: there is none of this id.
+        """
+        return self._context.records.read(lambda c: _finding_or_raise(c, finding_id))
+
+    def acknowledge(self, finding_id: UUID, *, actor: str) -> Finding:
+        """Somebody takes care of it: it no longer holds roll-outs."""
+        return self._set(finding_id, "acknowledged", actor)
+
+    def close(self, finding_id: UUID, *, actor: str) -> Finding:
+        """It is dealt with: seen again, it is a new finding."""
+        return self._set(finding_id, "closed", actor)
+
+    def _set(self, finding_id: UUID, status: str, actor: str) -> Finding:
+        def change(connection: Connection) -> Finding:
+            found = _finding_or_raise(connection, finding_id)
+            if found.status == "closed":
+                raise ConflictError("the finding is closed", remedy="Seen again, it becomes a new finding.")
+            finding_rows.set_status(connection, finding_id, status)
+            self._context.audit(connection, actor, f"finding.{status}", str(finding_id), {"title": found.title})
+            return _finding_or_raise(connection, finding_id)
+
+        return self._context.records.write(change)
+
+    # -- for other parts ------------------------------------------------------------------------------------------
+
+    def observe(self, seen: Observation) -> Finding:
+        """Record an observation of another part, e.g. the hub."""
+        return self._context.records.write(lambda c: record(c, seen, self._context.now()))
+
+    # -- the look -------------------------------------------------------------------------------------------------
+
+    def run_once(self) -> int:
+        """Look at everything new; returns how many observations were recorded."""
+        seen = 0
+        seen += self._follow("check_in", check_in_rows.since, self._of_check_in)
+        seen += self._follow("refusal", report_rows.refusals_since, self._of_refusal)
+        seen += self._follow("error_report", report_rows.error_reports_since, self._of_report)
+        seen += self._follow("outcome", report_rows.outcomes_since, self._of_outcome)
+        return seen + self._look_for_silence()
+
+    def _follow(
+        self,
+        source: str,
+        read: Callable[..., Sequence[Row]],
+        judge: Callable[[Connection, Row], Sequence[Observation]],
+    ) -> int:
+        """Judge the rows of a source after the noted position, a step at a time."""
+        seen = 0
+        while True:
+
+            def look(connection: Connection) -> tuple[int, Sequence[Observation]]:
+                rows = read(connection, finding_rows.position(connection, source), limit=STEP)
+                found = [one for row in rows for one in judge(connection, row)]
+                return (rows[-1].number if rows else 0), found
+
+            last, found = self._context.records.read(look)
+            if not last:
+                return seen
+            self._context.records.write(partial(self._keep, source, last, found))
+            seen += len(found)
+
+    def _keep(self, source: str, last: int, found: Sequence[Observation], connection: Connection) -> None:
+        for one in found:
+            record(connection, one, self._context.now())
+        finding_rows.set_position(connection, source, last)
+
+    def _device(self, connection: Connection, device_id: str) -> Device | None:
+        context = self._context
+        return device_rows.one(connection, device_id, now=context.now(), silent_after_s=context.silent_after_s)
+
+    def _catalog_of(self, connection: Connection, device_id: str) -> UUID | None:
+        device = self._device(connection, device_id)
+        return None if device is None else device.catalog_id
+
+    def _of_check_in(self, connection: Connection, row: CheckIn) -> Sequence[Observation]:
+        if row.verdict != "attested":
+            seen = watch_rules.of_check_in(row, self._catalog_of(connection, row.device_id))
+            return [] if seen is None else [seen]
+        return []
+
+    def _of_refusal(self, connection: Connection, row: Refusal) -> Sequence[Observation]:
+        seen = watch_rules.of_refusal(row, self._catalog_of(connection, row.device_id))
+        return [] if seen is None else [seen]
+
+    def _of_report(self, connection: Connection, row: ErrorReportRow) -> Sequence[Observation]:
+        found = [watch_rules.of_error_report(row)]
+        if row.event_type == "SandboxWeakened":
+            device = self._device(connection, row.device_id)
+            found.append(None if device is None else watch_rules.of_containment(device))
+        return [one for one in found if one is not None]
+
+    def _of_outcome(self, connection: Connection, row: Outcome) -> Sequence[Observation]:
+        seen = watch_rules.of_outcome(row, self._catalog_of(connection, row.device_id))
+        return [] if seen is None else [seen]
+
+    def _look_for_silence(self) -> int:
+        """Devices that fell silent since the last look; one that stays silent is not observed again and again."""
+        context = self._context
+        now = context.now()
+        silent = context.records.read(
+            lambda c: device_rows.silent(c, now=now, silent_after_s=context.silent_after_s, limit=MAX_SILENT)
+        )
+        fresh = [device for device in silent if device.device_id not in self._silence_noted]
+        self._silence_noted = frozenset(device.device_id for device in silent)
+        found = watch_rules.of_silence(fresh, now)
+        for one in found:
+            self.observe(one)
+        return len(found)
+
+
+def record(connection: Connection, seen: Observation, now: int) -> Finding:
+    """Record an observation inside the caller's transaction: a new finding, or one more of a living one."""
+    if seen.kind not in KINDS or seen.severity not in SEVERITIES:
+        raise InvalidArgumentError(
+            f"observation: expected a known kind and severity, got {seen.kind!r}, {seen.severity!r}",
+            remedy="Use those of armillary.wire.finding.",
+        )
+    at = seen.at or now
+    severity = seen.severity
+    if seen.escalate_at and finding_rows.count_of(connection, seen.fingerprint) + seen.count >= seen.escalate_at:
+        severity = seen.escalated
+    return finding_rows.observe(
+        connection,
+        Finding(
+            finding_id=uuid4(),
+            fingerprint=seen.fingerprint,
+            kind=seen.kind,
+            severity=severity,
+            title=seen.title,
+            cause=seen.cause,
+            device_ids=seen.device_ids,
+            device_count=len(seen.device_ids),
+            proposed_action=seen.proposed_action,
+            status="open",
+            count=seen.count,
+            first_seen=at,
+            last_seen=at,
+            catalog_id=seen.catalog_id,
+            group_id=seen.group_id,
+            deployment_id=seen.deployment_id,
+            rollout_id=seen.rollout_id,
+            image_id=seen.image_id,
+            component_id=seen.component_id,
+        ),
+    )
+
+
+def _finding_or_raise(connection: Connection, finding_id: UUID) -> Finding:
+    found = finding_rows.one(connection, finding_id)
+    if found is None:
+        raise NotFoundError(f"finding {finding_id} does not exist", remedy="List them: armillary finding list.")
+    return found

@@ -1,0 +1,266 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What the records say, as observations: one pure function per source, no clock, no records.
+
+Deterministic rules only: each names a fact, so a false alarm is a fault in the record and not in a threshold. The two
+numbers that are thresholds stand at the top.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from hashlib import sha256
+from typing import Final
+from uuid import UUID
+
+from armillary.engines.records.rows import CheckIn, Device, ErrorReportRow, Outcome, Refusal
+
+# Crashes of one image after which it is no longer an accident: also what a roll-out is held by.
+CRASH_LIMIT: Final = 3
+# A catalog authority that ends within this time and has no successor needs somebody.
+CA_WARNING_S: Final = 30 * 86_400
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Observation:
+    """Something seen. Equal ``key`` and ``kind`` are the same finding while it is not closed.
+
+    Attributes:
+        kind: A key of :data:`armillary.wire.finding.KINDS`.
+        key: What makes two observations the same, beside the kind.
+        escalate_at: Count of the finding from which it is ``escalated`` instead of ``severity``; 0 never.
+    """
+
+    kind: str
+    key: tuple[str, ...]
+    severity: str
+    title: str
+    cause: str
+    proposed_action: str
+    device_ids: tuple[str, ...] = ()
+    count: int = 1
+    at: int = 0
+    catalog_id: UUID | None = None
+    group_id: UUID | None = None
+    deployment_id: UUID | None = None
+    rollout_id: UUID | None = None
+    image_id: UUID | None = None
+    component_id: UUID | None = None
+    escalate_at: int = 0
+    escalated: str = "high"
+
+    @property
+    def fingerprint(self) -> str:
+        """Identity of the finding this belongs to."""
+        return sha256("\0".join((self.kind, *self.key)).encode()).hexdigest()[:32]
+
+
+def of_check_in(check_in: CheckIn, catalog_id: UUID | None) -> Observation | None:
+    """An update-only verdict: which step failed decides what it means."""
+    failed = next((step for step in check_in.steps if step.result == "fail"), None)
+    if failed is None:
+        return None
+    short = check_in.device_id[:16]
+    if failed.name == "boot counter":
+        return Observation(
+            kind="identity-forked",
+            key=(check_in.device_id,),
+            severity="critical",
+            title=f"Two machines may hold the identity of device {short}",
+            cause=failed.detail,
+            proposed_action="Revoke the device, find out which machine is the original, and enrol it anew.",
+            device_ids=(check_in.device_id,),
+            at=check_in.at,
+            catalog_id=catalog_id,
+        )
+    return Observation(
+        kind="attestation-failed",
+        key=(str(catalog_id), str(failed.number)),
+        severity="high",
+        title=f"Devices fail appraisal step {failed.number} ({failed.name})",
+        cause=f"Device {short}: {failed.detail} The step prevents: {failed.prevents}",
+        proposed_action="They have an update certificate only. Recover their boot components from a release, or "
+        "publish the release they run if it is genuine.",
+        device_ids=(check_in.device_id,),
+        at=check_in.at,
+        catalog_id=catalog_id,
+    )
+
+
+# Refusal code -> (kind, severity, title, what to do). Codes that are not here are ordinary (an expired challenge, an
+# unclaimed device) and no finding.
+_REFUSALS: Final = {
+    "device.challenge.replayed": (
+        "proof-replayed",
+        "high",
+        "A proof was presented a second time, or on a connection it was not made for",
+        "Look at what stands between the device and the service; the proof itself was refused.",
+    ),
+    "device.appraisal": (
+        "proof-invalid",
+        "high",
+        "A proof does not belong to the device that presented it",
+        "Revoke the device if its key may be in other hands; otherwise look at its software.",
+    ),
+    "wire.signature": (
+        "proof-invalid",
+        "high",
+        "A proof carries a signature that does not verify",
+        "Something changed the proof on its way, or other software than what booted made it.",
+    ),
+    "wire.malformed": (
+        "proof-invalid",
+        "low",
+        "A device sends requests that cannot be read",
+        "Compare the device's version with the service's; old or faulty software speaks otherwise.",
+    ),
+    "device.unknown": (
+        "device-unknown",
+        "medium",
+        "A device with a genuine certificate is not in the registry",
+        "Find out whether the registry was set back, or a certificate was issued past it.",
+    ),
+    "device.revoked": (
+        "revoked-device-active",
+        "medium",
+        "A revoked device still tries to connect",
+        "Nothing gets through. Take the device out of service, or restore it if it was revoked by mistake.",
+    ),
+}
+
+
+def of_refusal(refusal: Refusal, catalog_id: UUID | None) -> Observation | None:
+    """A refused request."""
+    rule = _REFUSALS.get(refusal.code)
+    if rule is None:
+        return None
+    kind, severity, title, action = rule
+    return Observation(
+        kind=kind,
+        key=(refusal.device_id, refusal.code),
+        severity=severity,
+        title=title,
+        cause=f"Device {refusal.device_id[:16]}: {refusal.message}",
+        proposed_action=action,
+        device_ids=(refusal.device_id,),
+        count=refusal.count,
+        at=refusal.at,
+        catalog_id=catalog_id,
+    )
+
+
+def of_error_report(report: ErrorReportRow) -> Observation | None:
+    """An error report that says something is wrong; planned events do not."""
+    if report.event_category != "Unplanned":
+        return None
+    image = str(report.image_id or report.component_id or report.device_id)
+    short = report.device_id[:16]
+    if report.event_type in ("AppCrash", "AppExit"):
+        return Observation(
+            kind="application-crashed",
+            key=(image,),
+            severity="low",
+            escalate_at=CRASH_LIMIT,
+            title=f"Application image {image[:8]} crashes or exits",
+            cause=f"Device {short}: {report.description}",
+            proposed_action="Hold or roll back the roll-out that brought this image; fix and build a new one.",
+            **_of_report(report),  # type: ignore[arg-type]  # one dictionary for three constructors
+        )
+    if report.event_type == "ConnectionBlocked":
+        return Observation(
+            kind="connection-blocked",
+            key=(image, report.description),
+            severity="medium",
+            title=f"Application image {image[:8]} tried to reach a host its manifest does not name",
+            cause=f"Device {short}: {report.description}",
+            proposed_action="Nothing got through. Ask the image's author: a forgotten host, or code that should not "
+            "be there?",
+            **_of_report(report),  # type: ignore[arg-type]  # one dictionary for three constructors
+        )
+    if report.event_type == "InstallReverted":
+        return None  # the same fact comes as an update outcome, with its deployment
+    if report.event_type == "BootFailure":
+        return Observation(
+            kind="attestation-failed",
+            key=("boot", report.device_id),
+            severity="high",
+            title=f"Device {short} refused to boot a component",
+            cause=report.description,
+            proposed_action="Recover the component from a release; find out who changed it.",
+            **_of_report(report),  # type: ignore[arg-type]  # one dictionary for three constructors
+        )
+    return None
+
+
+def of_outcome(outcome: Outcome, catalog_id: UUID | None) -> Observation | None:
+    """An update that a device took back or could not make."""
+    if outcome.outcome == "confirmed":
+        return None
+    return Observation(
+        kind="install-reverted",
+        key=(str(outcome.deployment_id), str(outcome.image_id)),
+        severity="medium",
+        title=f"Devices take back image {str(outcome.image_id)[:8]}",
+        cause=f"Device {outcome.device_id[:16]}: {outcome.reason}",
+        proposed_action="The devices run what they ran before. Do not deploy this image further.",
+        device_ids=(outcome.device_id,),
+        at=outcome.received_at,
+        catalog_id=catalog_id,
+        deployment_id=outcome.deployment_id,
+        image_id=outcome.image_id,
+        component_id=outcome.component_id,
+    )
+
+
+def of_silence(devices: Sequence[Device], now: int) -> list[Observation]:
+    """Devices that stopped checking in: one finding per group, however many."""
+    groups: dict[UUID | None, list[Device]] = {}
+    for device in devices:
+        groups.setdefault(device.group_id, []).append(device)
+    return [
+        Observation(
+            kind="device-silent",
+            key=(str(group_id),),
+            severity="medium",
+            title=f"Devices of {members[0].product}/{members[0].group} have stopped checking in",
+            cause=f"Longest silent: device {members[0].device_id[:16]}, last seen at {members[0].last_check_in_at}.",
+            proposed_action="Look whether they share a place, a network or an update.",
+            device_ids=tuple(device.device_id for device in members),
+            at=now,
+            catalog_id=members[0].catalog_id,
+            group_id=group_id,
+        )
+        for group_id, members in groups.items()
+    ]
+
+
+def of_containment(device: Device) -> Observation | None:
+    """A device whose sandbox lacks mechanisms, by its own attested self-test."""
+    missing = [
+        f"{name} ({state.removeprefix('missing: ')})" for name, state in device.enforcement if state != "enforced"
+    ]
+    if not missing:
+        return None
+    return Observation(
+        kind="containment-weak",
+        key=(str(device.group_id), ",".join(name for name, state in device.enforcement if state != "enforced")),
+        severity="low",
+        title="Devices run applications with fewer containment mechanisms than Armillary has",
+        cause=f"Device {device.device_id[:16]} lacks {'; '.join(missing)}."[:1000],
+        proposed_action="Use a kernel and a sandbox that enforce them, or accept this in writing.",
+        device_ids=(device.device_id,),
+        at=device.last_check_in_at or 0,
+        catalog_id=device.catalog_id,
+        group_id=device.group_id,
+    )
+
+
+def _of_report(report: ErrorReportRow) -> dict[str, object]:
+    return {
+        "device_ids": (report.device_id,),
+        "count": report.count,
+        "at": report.received_at,
+        "catalog_id": report.catalog_id,
+        "image_id": report.image_id,
+        "component_id": report.component_id,
+    }

@@ -101,7 +101,7 @@ claims = st.builds(
     log_head=st.binary(min_size=32, max_size=32),
     certificate_key=st.binary(min_size=64, max_size=64).map(cose.spki_from_point),
     service_name=text(253),
-    chip=text(32),
+    chip=text(32).filter(bool),
     root_of_trust=st.sampled_from(sorted(evidence.ROOTS_OF_TRUST)),
     enforcement=st.lists(
         st.tuples(text(64), st.just("enforced") | text(200).map(lambda why: f"missing: {why}")), max_size=4

@@ -132,6 +132,7 @@ def test_every_claim_is_needed(key: Any):
         {256: b"\x01" + bytes(32)},
         {256: b"\x02" + sha256(bytes.fromhex(DEVICE_ID)).digest()},
         {258: bytes(16)},
+        {259: b""},
         {259: b"\xff"},
         {259: b"x" * 33},
         {259: "mt3620"},

@@ -357,6 +357,8 @@ def _confirmed_point(value: Any, what: str) -> bytes:
 
 def _chip(value: Any) -> str:
     name = take_bytes(value, "evidence hwmodel", limit=MAX_CHIP_BYTES)
+    if not name:
+        raise WireError("evidence hwmodel", expected="the name of a chip profile", got="no bytes")
     try:
         return take_text(name.decode(), "evidence hwmodel", limit=MAX_CHIP_BYTES)
     except UnicodeDecodeError as error:

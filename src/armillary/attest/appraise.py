@@ -67,7 +67,8 @@ STEPS: Final[tuple[tuple[int, str, str], ...]] = (
 FIRST_BOOT_STEP: Final = 9
 
 # What a root of trust can at most be enrolled as; the enrolment record decides the tier, step 12 only notices
-# that a device has become weaker than its record.
+# that a device has become weaker than its record. A silicon root of trust speaks TPM 2.0 or better, so it has no
+# word of its own on the wire.
 _STRENGTH: Final = {"simulated": 0, "software": 1, "tpm2": 2}
 _TIER_STRENGTH: Final = {"simulated": 0, "software": 1, "tpm": 2, "silicon": 2}
 

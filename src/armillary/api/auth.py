@@ -3,7 +3,7 @@
 
 A route that the table does not name cannot be mounted (``routes.py`` refuses at start), and a request that comes
 without a valid token gets 401 before anything of it but its headers is looked at. Roles rise:
-Reader < Contributor < Administrator.
+Reader < Contributor < Administrator; what each is for stands in ``service/tokens.py``.
 """
 
 from __future__ import annotations
@@ -44,7 +44,7 @@ ACCESS: Mapping[str, str] = {
     f"GET {_SUBSCRIBED}/catalogs": READER,
     f"GET {names.CATALOGS}": READER,
     f"GET {names.CATALOG}": READER,
-    f"PUT {names.CATALOG}": ADMINISTRATOR,
+    f"PUT {names.CATALOG}": CONTRIBUTOR,
     f"PATCH {names.CATALOG}": CONTRIBUTOR,
     f"DELETE {names.CATALOG}": ADMINISTRATOR,
     f"POST {names.CATALOG}/countDevices": READER,
@@ -55,7 +55,6 @@ ACCESS: Mapping[str, str] = {
     f"POST {names.CATALOG}/listDeviceInsights": READER,
     f"GET {names.CATALOG}/listDeviceInsights": READER,
     f"POST {names.CATALOG}/listDeviceGroups": READER,
-    f"GET {names.CATALOG}/listDeviceGroups": READER,
     f"POST {names.CATALOG}/uploadImage": CONTRIBUTOR,
     f"GET {names.CATALOG}/images": READER,
     f"GET {names.IMAGE}": READER,
@@ -72,7 +71,6 @@ ACCESS: Mapping[str, str] = {
     f"DELETE {names.PRODUCT}": CONTRIBUTOR,
     f"POST {names.PRODUCT}/countDevices": READER,
     f"POST {names.PRODUCT}/generateDefaultDeviceGroups": CONTRIBUTOR,
-    f"GET {names.PRODUCT}/generateDefaultDeviceGroups": READER,  # next pages only
     f"GET {names.PRODUCT}/deviceGroups": READER,
     f"GET {names.DEVICE_GROUP}": READER,
     f"PUT {names.DEVICE_GROUP}": CONTRIBUTOR,
@@ -111,8 +109,8 @@ ACCESS: Mapping[str, str] = {
     f"GET {_DEVICE}/twin": READER,
     f"PATCH {_DEVICE}/twin": CONTRIBUTOR,
     f"POST {_DEVICE}/methods/{{method}}": CONTRIBUTOR,
-    f"POST {_DEVICE}/revoke": ADMINISTRATOR,
-    f"POST {_DEVICE}/restore": ADMINISTRATOR,
+    f"POST {_DEVICE}/revoke": CONTRIBUTOR,
+    f"POST {_DEVICE}/restore": CONTRIBUTOR,
     f"GET {V1}/rollouts": READER,
     f"POST {V1}/rollouts": CONTRIBUTOR,
     f"GET {_ROLLOUT}": READER,
@@ -120,12 +118,18 @@ ACCESS: Mapping[str, str] = {
     f"POST {_ROLLOUT}/halt": CONTRIBUTOR,
     f"POST {_ROLLOUT}/resume": CONTRIBUTOR,
     f"POST {_ROLLOUT}/roll-back": CONTRIBUTOR,
+    f"POST {_ROLLOUT}/cancel": CONTRIBUTOR,
     f"GET {V1}/findings": READER,
     f"GET {_FINDING}": READER,
     f"POST {_FINDING}/acknowledge": CONTRIBUTOR,
     f"POST {_FINDING}/close": CONTRIBUTOR,
     f"GET {V1}/releases": READER,
+    f"POST {V1}/releases": ADMINISTRATOR,
     f"GET {V1}/releases/{{release_id}}": READER,
+    f"GET {V1}/security-floors": READER,
+    f"POST {V1}/security-floors": ADMINISTRATOR,
+    f"GET {V1}/images/{{image_id}}/package": READER,
+    f"GET {V1}/error-reports": READER,
     f"GET {V1}/audit": READER,
     f"GET {V1}/audit/verification": READER,
     f"GET {V1}/tokens": ADMINISTRATOR,

@@ -34,6 +34,8 @@ STATUS: Mapping[type[errors.ArmillaryError], tuple[int, str]] = {
     errors.InvalidArgumentError: (400, "InvalidRequestContent"),
     errors.NotFoundError: (404, "ResourceNotFound"),
     errors.ConflictError: (409, "Conflict"),
+    errors.DeviceOfflineError: (409, "DeviceNotOnline"),
+    errors.DeviceTimeoutError: (504, "GatewayTimeout"),
     errors.UnauthenticatedError: (401, "AuthenticationFailed"),
     errors.PermissionDeniedError: (403, "AuthorizationFailed"),
     errors.HostError: (503, "ServiceUnavailable"),

@@ -8,20 +8,24 @@ from typing import TYPE_CHECKING, Any, cast
 
 from fastapi import FastAPI
 from fastapi.routing import APIRoute
+from starlette.exceptions import HTTPException
 from starlette.requests import Request
 from starlette.responses import Response
+from starlette.types import Message, Receive
 
+from armillary.api import azure_names as names
 from armillary.api.auth import ACCESS, admit
 from armillary.engines.records.rows import Token
 
 if TYPE_CHECKING:
-    from armillary.hub.assemble import Hub
+    from armillary.hub.hub import Hub
     from armillary.service.assemble import SecurityService
 
 # Bodies are names, ids and small documents: a claim of a thousand devices is 135 KiB.
 BODY_LIMIT_BYTES = 256 << 10
 # An image package of 32 MiB in base64, and its JSON: the largest application a Linux-class chip profile allows.
 IMAGE_BODY_LIMIT_BYTES = 44 << 20
+IMAGE_BODIES = frozenset({f"PUT {names.IMAGE}", f"POST {names.CATALOG}/uploadImage"})
 
 
 class GuardedRoute(APIRoute):
@@ -30,14 +34,34 @@ class GuardedRoute(APIRoute):
     def get_route_handler(self) -> Callable[[Request], Coroutine[Any, Any, Response]]:
         """The handler that FastAPI builds, behind :func:`armillary.api.auth.admit`."""
         handler = super().get_route_handler()
+        keys = {method: f"{method} {self.path}" for method in self.methods or ()}
         # KeyError at start: a route without a role must not exist.
-        needed = {method: ACCESS[f"{method} {self.path}"] for method in self.methods}
+        needed = {method: ACCESS[key] for method, key in keys.items()}
 
         async def guarded(request: Request) -> Response:
             request.state.operator = await admit(request, needed[request.method], service_of(request))
-            return await handler(request)
+            limit = IMAGE_BODY_LIMIT_BYTES if keys[request.method] in IMAGE_BODIES else BODY_LIMIT_BYTES
+            return await handler(Request(request.scope, limited(request, limit)))
 
         return guarded
+
+
+def limited(request: Request, limit: int) -> Receive:
+    """The request's body channel, which ends with 413 after ``limit`` bytes, or at once when more are announced."""
+    announced = request.headers.get("content-length", "0")
+    if not announced.isdecimal() or len(announced) > 12 or int(announced) > limit:
+        raise HTTPException(413, f"the body is larger than {limit} bytes")
+    received = 0
+
+    async def receive() -> Message:
+        nonlocal received
+        message = await request.receive()
+        received += len(message.get("body", b""))
+        if received > limit:
+            raise HTTPException(413, f"the body is larger than {limit} bytes")
+        return message
+
+    return receive
 
 
 def add_route(  # noqa: D417 - the rest is FastAPI's
@@ -45,8 +69,6 @@ def add_route(  # noqa: D417 - the rest is FastAPI's
     method: str,
     path: str,
     endpoint: Callable[..., Any],
-    *,
-    body_limit: int = BODY_LIMIT_BYTES,
     **options: Any,
 ) -> None:
     """Mount ``endpoint``.
@@ -56,14 +78,12 @@ def add_route(  # noqa: D417 - the rest is FastAPI's
         method: HTTP method.
         path: Path template; ``"METHOD path"`` must be a key of :data:`armillary.api.auth.ACCESS`.
         endpoint: Plain function (runs in the thread pool) or coroutine function.
-        body_limit: Largest body in bytes; more is answered with 413 before it is read.
     """
     app.router.add_api_route(
         path,
         endpoint,
         methods=[method],
         route_class_override=GuardedRoute,
-        max_body_size=body_limit,
         operation_id=f"{endpoint.__name__}_{method.lower()}",
         **options,
     )

@@ -1,0 +1,152 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Builds the operator API."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from typing import TYPE_CHECKING, Any
+
+from fastapi import FastAPI
+from fastapi.openapi.utils import get_openapi
+from starlette.types import ASGIApp, Receive, Scope, Send
+
+from armillary import __version__
+from armillary.api import (
+    azure,
+    native,
+    native_devices,
+    native_operations,
+    native_telemetry,
+    problems,
+)
+from armillary.api.auth import ACCESS, PUBLIC, SCRAPE
+from armillary.api.azure_names import canonical_path
+from armillary.api.routes import GuardedRoute
+
+if TYPE_CHECKING:
+    from armillary.hub.hub import Hub
+    from armillary.service.assemble import SecurityService
+    from armillary.settings import Settings
+
+DESCRIPTION = """\
+What Azure Sphere's management API lacks: attestation results, roll-outs, findings, releases, telemetry, twins, audit.
+Catalogs, products, device groups, devices, images, deployments and certificates are served in the shape of the public
+Azure Sphere management API, api-version 2024-04-01, below `/subscriptions/`; its own public description applies.
+
+Errors are problem details (RFC 9457) with a stable `code` and a `remedy`. Lists are `{"items": [...], "next": cursor}`;
+pass `next` as `after` for the next page. Times are Unix seconds UTC unless a name ends in `_ms`.
+"""
+# No page of this API is for a browser frame, cache or guess; the console sets its own.
+HEADERS = (
+    (b"cache-control", b"no-store"),
+    (b"x-content-type-options", b"nosniff"),
+    (b"referrer-policy", b"no-referrer"),
+)
+
+
+class CanonicalPaths:
+    """ASGI wrapper: management paths match without regard to case, and API answers are never stored by anybody."""
+
+    def __init__(self, app: ASGIApp) -> None:
+        self._app = app
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Pass a request on, with its path in canonical case."""
+        if scope["type"] != "http" or not _is_api(scope["path"]):
+            await self._app(scope, receive, send)
+            return
+        if problems.is_azure(scope["path"]):
+            scope = {**scope, "path": canonical_path(scope["path"])}
+
+        async def send_with_headers(message: Any) -> None:
+            if message["type"] == "http.response.start":
+                present = {name for name, _ in message["headers"]}
+                message["headers"] = [*message["headers"], *(pair for pair in HEADERS if pair[0] not in present)]
+            await send(message)
+
+        await self._app(scope, receive, send_with_headers)
+
+
+def create_app(service: SecurityService, hub: Hub, settings: Settings) -> FastAPI:
+    """The operator API over a service and a hub.
+
+    Routes that others add to the application (the console) are theirs to guard when they bring their own router;
+    routes added with ``app.get`` and the like must stand in the role table.
+    """
+    app = FastAPI(
+        title="Armillary", version=__version__, description=DESCRIPTION, openapi_url=None, docs_url=None, redoc_url=None
+    )
+    app.router.route_class = GuardedRoute
+    app.state.service = service
+    app.state.hub = hub
+    app.state.settings = settings
+    app.state.started_at = time.time()
+    app.state.closing = asyncio.Event()
+    problems.install(app)
+    azure.mount(app)
+    native.mount(app)
+    native_devices.mount(app)
+    native_operations.mount(app)
+    native_telemetry.mount(app)
+    app.add_middleware(CanonicalPaths)
+    app.openapi = lambda: _document(app)  # type: ignore[method-assign]  # FastAPI's documented way
+    return app
+
+
+def _is_api(path: str) -> bool:
+    return path.startswith(("/api/", "/metrics")) or problems.is_azure(path)
+
+
+def _document(app: FastAPI) -> dict[str, Any]:
+    if app.openapi_schema is None:
+        document = get_openapi(
+            title=app.title,
+            version=app.version,
+            openapi_version="3.1.0",
+            description=app.description,
+            routes=app.routes,
+        )
+        _describe_security(document)
+        app.openapi_schema = document
+    return app.openapi_schema
+
+
+def _describe_security(document: dict[str, Any]) -> None:
+    """Add the bearer scheme, each route's role, and the one shape of errors."""
+    components = document.setdefault("components", {})
+    components["securitySchemes"] = {"token": {"type": "http", "scheme": "bearer"}}
+    schemas = components.setdefault("schemas", {})
+    for unused in ("HTTPValidationError", "ValidationError"):
+        schemas.pop(unused, None)
+    schemas["Problem"] = PROBLEM_SCHEMA
+    problem = {
+        "description": "What was wrong, and what to do",
+        "content": {"application/problem+json": {"schema": {"$ref": "#/components/schemas/Problem"}}},
+    }
+    for path, operations in document["paths"].items():
+        for method, operation in operations.items():
+            role = ACCESS[f"{method.upper()} {path}"]
+            operation["security"] = [] if role == PUBLIC else [{"token": []}]
+            operation["x-armillary-role"] = "Reader" if role == SCRAPE else role
+            operation["responses"].pop("422", None)
+            operation["responses"]["default"] = problem
+
+
+PROBLEM_SCHEMA: dict[str, Any] = {
+    "type": "object",
+    "required": ["type", "title", "status", "detail", "code", "remedy"],
+    "properties": {
+        "type": {"type": "string", "format": "uri"},
+        "title": {"type": "string"},
+        "status": {"type": "integer"},
+        "detail": {"type": "string"},
+        "instance": {"type": "string"},
+        "code": {"type": "string", "description": "Stable: scripts may rely on it"},
+        "remedy": {"type": "string"},
+        "invalid_params": {
+            "type": "array",
+            "items": {"type": "object", "properties": {"name": {"type": "string"}, "reason": {"type": "string"}}},
+        },
+    },
+}

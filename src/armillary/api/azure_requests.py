@@ -1,0 +1,133 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Bodies that the management API takes. Unknown and read-only fields are ignored, as the public service does."""
+
+from __future__ import annotations
+
+from typing import Annotated, Literal
+
+from pydantic import BaseModel, ConfigDict, Field
+
+# Identifiers of one claim: the public service takes 1,000.
+MAX_CLAIM = 1000
+# Images of one deployment; a device has room for far fewer.
+MAX_DEPLOYED = 64
+
+Text = Annotated[str, Field(max_length=1024)]
+Feed = Literal["Retail", "RetailEval"]
+Policy = Literal["UpdateAll", "No3rdPartyAppUpdates"]
+Dumps = Literal["Enabled", "Disabled"]
+Boundary = Literal["None", "EU"]
+Capability = Literal["ApplicationDevelopment", "FieldServicing"]
+
+
+class _Body(BaseModel):
+    model_config = ConfigDict(extra="ignore", frozen=True)
+
+
+class CatalogBody(_Body):
+    """PUT and PATCH of a catalog."""
+
+    location: Text | None = None
+    tags: dict[str, str] | None = None
+
+
+class ProductProperties(_Body):
+    """Writable properties of a product."""
+
+    description: Text | None = None
+
+
+class ProductBody(_Body):
+    """PUT and PATCH of a product."""
+
+    properties: ProductProperties | None = None
+
+
+class DeviceGroupProperties(_Body):
+    """Writable properties of a device group."""
+
+    description: Text | None = None
+    osFeedType: Feed | None = None  # noqa: N815 - names of the management API
+    updatePolicy: Policy | None = None  # noqa: N815
+    allowCrashDumpsCollection: Dumps | None = None  # noqa: N815
+    regionalDataBoundary: Boundary | None = None  # noqa: N815
+
+
+class DeviceGroupBody(_Body):
+    """PUT and PATCH of a device group."""
+
+    properties: DeviceGroupProperties | None = None
+
+
+class ListDeviceGroupsBody(_Body):
+    """POST listDeviceGroups."""
+
+    deviceGroupName: Text | None = None  # noqa: N815
+
+
+class ClaimBody(_Body):
+    """POST claimDevices."""
+
+    deviceIdentifiers: Annotated[list[str], Field(min_length=1, max_length=MAX_CLAIM)]  # noqa: N815
+
+
+class DeviceProperties(_Body):
+    """Writable properties of a device."""
+
+    deviceId: Text | None = None  # noqa: N815
+    deviceGroupId: Text | None = None  # noqa: N815
+
+
+class DeviceBody(_Body):
+    """PUT and PATCH of a device."""
+
+    properties: DeviceProperties | None = None
+
+
+class ImageProperties(_Body):
+    """Writable properties of an image; ``image`` is the package in base64."""
+
+    image: str | None = None
+    imageId: Text | None = None  # noqa: N815
+    regionalDataBoundary: Boundary | None = None  # noqa: N815
+
+
+class ImageBody(_Body):
+    """PUT of an image and POST uploadImage."""
+
+    properties: ImageProperties | None = None
+
+
+class DeployedImage(_Body):
+    """An image in a deployment: by its name, its resource id or its image id."""
+
+    id: Text | None = None
+    name: Text | None = None
+    properties: ImageProperties | None = None
+
+
+class DeploymentProperties(_Body):
+    """Writable properties of a deployment."""
+
+    deploymentId: Text | None = None  # noqa: N815
+    deployedImages: Annotated[list[DeployedImage], Field(max_length=MAX_DEPLOYED)] | None = None  # noqa: N815
+
+
+class DeploymentBody(_Body):
+    """PUT of a deployment."""
+
+    properties: DeploymentProperties | None = None
+
+
+class CapabilityBody(_Body):
+    """POST generateCapabilityImage."""
+
+    capabilities: Annotated[
+        list[Literal["ApplicationDevelopment", "FieldServicing"]], Field(min_length=1, max_length=2)
+    ]
+
+
+class NonceBody(_Body):
+    """POST retrieveProofOfPossessionNonce."""
+
+    proofOfPossessionNonce: Annotated[str, Field(min_length=1, max_length=64)]  # noqa: N815

@@ -1,0 +1,61 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The service's numbers for Prometheus, read when asked: no counter of ours can drift from the records."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+
+from prometheus_client import REGISTRY, CollectorRegistry, generate_latest
+from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, InfoMetricFamily, Metric
+from prometheus_client.registry import Collector
+
+from armillary import __version__
+from armillary.engines.records.rows import FleetSummary
+
+CONTENT_TYPE = "text/plain; version=0.0.4; charset=utf-8"
+
+
+class FleetCollector(Collector):
+    """Gauges of one moment.
+
+    Args:
+        fleet: The whole fleet in numbers.
+        hub: What the hub counts, by name; names that end in ``_now`` go up and down.
+        rollouts: Unfinished roll-outs per state.
+    """
+
+    def __init__(self, fleet: FleetSummary, *, hub: Mapping[str, int], rollouts: Mapping[str, int]) -> None:
+        self._fleet = fleet
+        self._hub = hub
+        self._rollouts = rollouts
+
+    def collect(self) -> Iterator[Metric]:
+        """The gauges."""
+        fleet = self._fleet
+        yield InfoMetricFamily("armillary_build", "The running service.", value={"version": __version__})
+        yield _by("armillary_devices", "Devices by how they are doing.", "health", fleet.health)
+        yield _by("armillary_devices_by_tier", "Devices by trust tier.", "tier", fleet.tiers)
+        versions = {version or "unknown": count for version, count in fleet.os_versions.items()}
+        yield _by("armillary_devices_by_os", "Devices by OS version.", "os_version", versions)
+        yield _by("armillary_findings", "Findings that are not closed.", "severity", fleet.open_findings)
+        yield _by("armillary_rollouts", "Roll-outs that are not finished.", "state", self._rollouts)
+        yield GaugeMetricFamily("armillary_devices_unclaimed", "Devices of no catalog.", value=fleet.unclaimed)
+        for name, count in self._hub.items():
+            if name.endswith("_now"):
+                yield GaugeMetricFamily(f"armillary_hub_{name.removesuffix('_now')}", "Of the hub, now.", value=count)
+            else:
+                yield CounterMetricFamily(f"armillary_hub_{name}", "Of the hub, since its start.", value=count)
+
+
+def exposition(collector: FleetCollector) -> bytes:
+    """The text that Prometheus scrapes: the process's own metrics, then the fleet's."""
+    registry = CollectorRegistry(auto_describe=False)
+    registry.register(collector)
+    return generate_latest(REGISTRY) + generate_latest(registry)
+
+
+def _by(name: str, text: str, label: str, counts: Mapping[str, int]) -> GaugeMetricFamily:
+    family = GaugeMetricFamily(name, text, labels=[label])
+    for word, count in counts.items():
+        family.add_metric([word], count)
+    return family

@@ -1,0 +1,161 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Native routes of devices: manufacture, lists, trust, history, revocation."""
+
+from __future__ import annotations
+
+import base64
+from typing import Annotated, Any
+from uuid import UUID
+
+from cryptography import x509
+from cryptography.hazmat.primitives.serialization import Encoding
+from fastapi import FastAPI, Path, Query
+from starlette.requests import Request
+
+from armillary.api import azure_names as names
+from armillary.api import views
+from armillary.api.auth import V1
+from armillary.api.documents import as_document
+from armillary.api.native_requests import FactoryBody, ReasonBody
+from armillary.api.routes import add_route, operator_of, service_of
+from armillary.engines.records.rows import DeviceFilter
+
+DevicePath = Annotated[str, Path(min_length=128, max_length=128, description="128 hexadecimal digits")]
+# 1 to 1,000 rows; service/paging.py holds the limit for everybody.
+Limit = Annotated[int, Query(ge=1, le=1000)]
+After = Annotated[str | None, Query(max_length=200, description="`next` of the page before")]
+Text = Annotated[str | None, Query(max_length=64)]
+
+
+def known_device(request: Request, device_id: str) -> str:
+    """The id in canonical form, of a device that exists.
+
+    Raises:
+        InvalidArgumentError: not an id.
+        NotFoundError: no such device.
+    """
+    return service_of(request).registry.get_device(names.checked("device", device_id)).device_id
+
+
+def make_device(request: Request, body: FactoryBody) -> dict[str, Any]:
+    """Manufacture: enrol a device by its identity key; the answer is all it will ever trust."""
+    actor = operator_of(request).name
+    made = service_of(request).factory_enrol(body.csr, body.chip, actor, trust_tier=body.trust_tier)
+    return {
+        "device_id": made.device_id,
+        "identity_certificate": [_pem(der) for der in made.certificate_chain],
+        "service_root": _pem(made.service_root),
+        "trusted_os_certificates": [_pem(der) for der in made.trusted_os_certificates],
+        "trusted_image_certificates": [_pem(der) for der in made.trusted_image_certificates],
+        "os_version": made.os_version,
+        "boot_components": [
+            {"name": name, "package": base64.b64encode(package).decode()}
+            for name, package in made.boot_packages.items()
+        ],
+        "device_endpoint": made.endpoint,
+        "service_name": made.service_name,
+    }
+
+
+def list_devices(
+    request: Request,
+    catalog: Text = None,
+    product: Text = None,
+    group: Text = None,
+    health: Text = None,
+    chip: Text = None,
+    text: Annotated[str | None, Query(max_length=128, description="First digits of the device id")] = None,
+    image: UUID | None = None,
+    claimed: bool | None = None,  # noqa: FBT001 - a query parameter
+    limit: Limit = views.PAGE_ROWS,
+    after: After = None,
+) -> dict[str, Any]:
+    """Devices by id; every page costs the same."""
+    chosen = DeviceFilter(
+        catalog=catalog,
+        product=product,
+        group=group,
+        health=health,
+        chip=chip,
+        device_id_prefix=text or None,
+        image_id=image,
+        claimed=claimed,
+    )
+    return views.devices(service_of(request), chosen, limit=limit, after=after)
+
+
+def show_device(request: Request, device_id: DevicePath) -> dict[str, Any]:
+    """A device, with its last check-in: verdict, and each appraisal step with what it prevents."""
+    return views.device(service_of(request), names.checked("device", device_id))
+
+
+def device_deployment(request: Request, device_id: DevicePath) -> dict[str, Any]:
+    """What the device should run, what it says it runs, and why they differ."""
+    return views.device_deployment(service_of(request), names.checked("device", device_id))
+
+
+def device_check_ins(
+    request: Request, device_id: DevicePath, limit: Limit = views.PAGE_ROWS, after: After = None
+) -> dict[str, Any]:
+    """Accepted check-ins, newest first."""
+    return views.check_ins(service_of(request), known_device(request, device_id), limit=limit, after=after)
+
+
+def device_refusals(
+    request: Request, device_id: DevicePath, limit: Limit = views.PAGE_ROWS, after: After = None
+) -> dict[str, Any]:
+    """Refused requests under this device's identity, newest first."""
+    return views.refusals(service_of(request), names.checked("device", device_id), limit=limit, after=after)
+
+
+def device_outcomes(
+    request: Request, device_id: DevicePath, limit: Limit = views.PAGE_ROWS, after: After = None
+) -> dict[str, Any]:
+    """What became of the images that the device was offered, newest first."""
+    return views.outcomes(service_of(request), known_device(request, device_id), limit=limit, after=after)
+
+
+def device_error_reports(
+    request: Request, device_id: DevicePath, limit: Limit = views.PAGE_ROWS, after: After = None
+) -> dict[str, Any]:
+    """Error reports, newest first."""
+    known = known_device(request, device_id)
+    return views.error_reports(service_of(request), device_id=known, limit=limit, after=after)
+
+
+def revoke_device(request: Request, device_id: DevicePath, body: ReasonBody) -> dict[str, Any]:
+    """Withdraw a device's identity: it is refused and disconnected at once."""
+    known = names.checked("device", device_id)
+    row = service_of(request).registry.revoke_device(known, reason=body.reason, actor=operator_of(request).name)
+    document: dict[str, Any] = as_document(row)
+    return document
+
+
+def restore_device(request: Request, device_id: DevicePath) -> dict[str, Any]:
+    """Let a revoked device in again, when it proves itself."""
+    known = names.checked("device", device_id)
+    row = service_of(request).registry.restore_device(known, actor=operator_of(request).name)
+    document: dict[str, Any] = as_document(row)
+    return document
+
+
+def mount(app: FastAPI) -> None:
+    """Mount the routes."""
+    device = V1 + "/devices/{device_id}"
+    add_route(app, "POST", V1 + "/factory/devices", make_device, status_code=201, tags=["factory"])
+    for method, path, endpoint in (
+        ("GET", V1 + "/devices", list_devices),
+        ("GET", device, show_device),
+        ("GET", device + "/deployment", device_deployment),
+        ("GET", device + "/check-ins", device_check_ins),
+        ("GET", device + "/refusals", device_refusals),
+        ("GET", device + "/outcomes", device_outcomes),
+        ("GET", device + "/error-reports", device_error_reports),
+        ("POST", device + "/revoke", revoke_device),
+        ("POST", device + "/restore", restore_device),
+    ):
+        add_route(app, method, path, endpoint, tags=["devices"])
+
+
+def _pem(der: bytes) -> str:
+    return x509.load_der_x509_certificate(der).public_bytes(Encoding.PEM).decode()

@@ -1,0 +1,105 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Bodies that the native routes take. Unknown fields are refused: a misspelt one must not silently do nothing."""
+
+from __future__ import annotations
+
+from typing import Annotated, Any, Literal
+from uuid import UUID
+
+from pydantic import BaseModel, ConfigDict, Field
+
+Name = Annotated[str, Field(min_length=1, max_length=64)]
+
+
+class _Body(BaseModel):
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+class FactoryBody(_Body):
+    """A device at manufacture.
+
+    Attributes:
+        csr: Certificate signing request over the device identity key, PEM.
+        chip: Chip profile name.
+        trust_tier: What the factory knows the root of trust to be; not the device's own word.
+    """
+
+    csr: Annotated[str, Field(min_length=1, max_length=8192)]
+    chip: Name
+    trust_tier: Literal["simulated", "software", "tpm"] = "software"
+
+
+class ReasonBody(_Body):
+    """Why something is done; kept in the audit log."""
+
+    reason: Annotated[str, Field(min_length=1, max_length=1024)]
+
+
+class RolloutBody(_Body):
+    """A roll-out to start.
+
+    Attributes:
+        catalog: Catalog name.
+        product: Product name.
+        group: Device group name.
+        image_ids: Images that every device of the group shall run; the complete set.
+        policy: Fields of a roll-out policy (docs/concepts/rollouts.md); absent ones take their defaults.
+    """
+
+    catalog: Name
+    product: Name
+    group: Name
+    image_ids: Annotated[list[UUID], Field(min_length=1, max_length=64)]
+    policy: dict[str, Any] = Field(default_factory=dict)
+
+
+class TwinBody(_Body):
+    """A merge patch of desired properties and tags (RFC 7396: null removes)."""
+
+    desired: dict[str, Any] | None = None
+    tags: dict[str, Any] | None = None
+
+
+class MethodBody(_Body):
+    """A direct method call."""
+
+    payload: Any = None
+    timeout_s: Annotated[float, Field(gt=0, le=300)] = 30.0
+
+
+class TokenBody(_Body):
+    """A token to make.
+
+    Attributes:
+        name: Who or what will use it.
+        role: What it allows.
+        lifetime_s: Seconds until it expires; None for no end.
+    """
+
+    name: Name
+    role: Literal["Administrator", "Contributor", "Reader"]
+    lifetime_s: Annotated[int, Field(ge=60, le=10 * 366 * 86400)] | None = None
+
+
+class ReleaseBody(_Body):
+    """An OS release to build, sign and publish.
+
+    Attributes:
+        chip: Chip profile name.
+        version: New version of this chip.
+        security_version: Anti-rollback version of its components; None keeps the newest release's.
+        feed: Who gets it.
+    """
+
+    chip: Name
+    version: Annotated[str, Field(min_length=1, max_length=32)]
+    security_version: Annotated[int, Field(ge=0, le=31)] | None = None
+    feed: Literal["Retail", "RetailEval"] = "Retail"
+
+
+class FloorBody(_Body):
+    """A security floor to raise: lower versions of the image type are refused on the chip."""
+
+    chip: Name
+    image_type: Annotated[int, Field(ge=0, le=65535)]
+    minimum: Annotated[int, Field(ge=0, le=31)]

@@ -1,0 +1,111 @@
+# SPDX-License-Identifier: Apache-2.0
+"""How the service itself is doing, as JSON-able dicts, for ``armillary status``, the console and probes."""
+
+from __future__ import annotations
+
+import shutil
+import time
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, cast
+
+from cryptography import x509
+
+from armillary import __version__
+from armillary.engines.records.rows import FleetSummary
+from armillary.errors import ArmillaryError
+
+if TYPE_CHECKING:
+    from armillary.hub.hub import Hub
+    from armillary.service.assemble import SecurityService
+
+Document = dict[str, Any]
+
+# Below this much free space the data folder is in danger: a day of a busy hub.
+LOW_DISK_BYTES = 1 << 30
+# The server certificate is renewed 30 days before its end; later than this, renewing has failed.
+SERVER_CERTIFICATE_MARGIN_S = 7 * 86400
+# Commits that wait; more than this and the disk does not keep up.
+HIGH_COMMIT_QUEUE = 10_000
+ORDER = ("ok", "degraded", "failed")
+
+
+def status(service: SecurityService, hub: Hub, *, started_at: float) -> Document:
+    """Health, version and the fleet in short.
+
+    Returns:
+        ``status`` (the worst of the checks: ``ok``, ``degraded``, ``failed``), ``version``, ``uptime_s``, ``devices``,
+        ``open_findings``, ``connected_devices``, ``device_endpoint``, ``hub`` and ``checks``: name, status, detail.
+    """
+    fleet: list[FleetSummary] = []
+    checks = [
+        _check("records", lambda: _records(service, fleet)),
+        _check("hub", lambda: _hub(hub)),
+        _check("device-endpoint", lambda: _device_endpoint(service)),
+        _check("planner", lambda: _loop(service, "planner")),
+        _check("watch", lambda: _loop(service, "watch")),
+        _check("disk", lambda: _disk(service.settings.data)),
+        _check("server-certificate", lambda: _server_certificate(service)),
+    ]
+    summary = fleet[0] if fleet else None
+    return {
+        "status": max((check["status"] for check in checks), key=ORDER.index),
+        "version": __version__,
+        "uptime_s": int(time.time() - started_at),
+        "devices": summary.devices if summary is not None else None,
+        "open_findings": sum(summary.open_findings.values()) if summary is not None else None,
+        "connected_devices": len(hub.connected()),
+        "device_endpoint": service.device_endpoint_url,
+        "hub": "mqtts://{}:{}".format(*service.hub_address),
+        "checks": checks,
+    }
+
+
+def _check(name: str, look: Callable[[], tuple[str, str]]) -> Document:
+    try:
+        state, detail = look()
+    except ArmillaryError as error:
+        state, detail = "failed", error.message
+    except OSError as error:
+        state, detail = "failed", error.strerror or type(error).__name__
+    return {"name": name, "status": state, "detail": detail}
+
+
+def _records(service: SecurityService, fleet: list[FleetSummary]) -> tuple[str, str]:
+    fleet.append(service.registry.fleet_summary())
+    return "ok", f"{fleet[0].devices} devices"
+
+
+def _hub(hub: Hub) -> tuple[str, str]:
+    counters = hub.counters()
+    waiting = counters["commit_queue_now"]
+    detail = f"{counters['connected_now']} connected, {waiting} commits waiting"
+    return ("ok" if waiting < HIGH_COMMIT_QUEUE else "degraded"), detail
+
+
+def _device_endpoint(service: SecurityService) -> tuple[str, str]:
+    found = _part(service, "device_endpoint")
+    return ("ok" if found["ok"] else "failed"), f"port {found['port']}, {found['connections']} connections"
+
+
+def _loop(service: SecurityService, name: str) -> tuple[str, str]:
+    found = _part(service, name)
+    last = found["last_run_at"]
+    detail = "has not run yet" if last is None else f"ran {int(time.time()) - int(last)} s ago"
+    return ("ok" if found["ok"] else "failed"), detail
+
+
+def _part(service: SecurityService, name: str) -> Mapping[str, Any]:
+    return cast("Mapping[str, Any]", service.health()[name])
+
+
+def _disk(data: Path) -> tuple[str, str]:
+    free = shutil.disk_usage(data).free
+    return ("ok" if free >= LOW_DISK_BYTES else "degraded"), f"{free >> 20} MiB free in the data folder's file system"
+
+
+def _server_certificate(service: SecurityService) -> tuple[str, str]:
+    pem = service.authority.server_files().certificate.read_bytes()
+    left = x509.load_pem_x509_certificate(pem).not_valid_after_utc.timestamp() - time.time()
+    state = "ok" if left > SERVER_CERTIFICATE_MARGIN_S else "degraded" if left > 0 else "failed"
+    return state, f"ends in {int(left // 86400)} days"

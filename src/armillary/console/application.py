@@ -1,0 +1,210 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The console as one ASGI application: routes, errors as pages, headers around everything.
+
+Mount it last, at the root, on the operator API's application: ``app.mount("/", create_console(...))``; the API's
+routes come first and keep their paths.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import Awaitable, Callable
+from typing import TYPE_CHECKING, Any
+
+import structlog
+from starlette.applications import Starlette
+from starlette.concurrency import run_in_threadpool
+from starlette.exceptions import HTTPException
+from starlette.requests import Request
+from starlette.responses import Response
+from starlette.routing import Route
+from starlette.types import ASGIApp
+
+from armillary.api.problems import status_of
+from armillary.console import change, door, read
+from armillary.console.change import Form
+from armillary.console.desk import Desk, SignInNeededError, Visit
+from armillary.console.guard import FOREIGN_FORM, SESSION_COOKIE, SecurityHeaders, read_form
+from armillary.console.live import RECHECK_S, LiveStreams
+from armillary.console.source import Sources
+from armillary.console.words import sentence
+from armillary.errors import ArmillaryError, NotFoundError
+
+if TYPE_CHECKING:
+    from armillary.hub.assemble import Hub
+    from armillary.service.assemble import SecurityService
+    from armillary.settings import Settings
+
+Reader = Callable[[Desk, Visit], Response]
+Changer = Callable[[Desk, Visit, Form], Response]
+Endpoint = Callable[[Request], Awaitable[Response]]
+
+READ: tuple[tuple[str, Reader], ...] = (
+    ("/", read.home),
+    ("/fleet", read.fleet),
+    ("/fleet.csv", read.fleet_csv),
+    ("/devices/{device_id}", read.device),
+    ("/devices/{device_id}/series", read.series),
+    ("/updates", read.updates),
+    ("/updates/{rollout_id}", read.rollout),
+    ("/findings", read.findings),
+    ("/audit", read.audit),
+    ("/settings", read.settings),
+    ("/help", read.help_page),
+    ("/updates/{rollout_id}/{verb}", read.confirm_rollout),
+    ("/devices/{device_id}/{verb}", read.confirm_device),
+    ("/settings/tokens/{token_id}/revoke", read.confirm_token),
+)
+CHANGE: tuple[tuple[str, Changer], ...] = (
+    ("/devices/{device_id}/twin", change.set_desired),
+    ("/devices/{device_id}/{verb}", change.change_device),
+    ("/updates/{rollout_id}/{verb}", change.change_rollout),
+    ("/findings/{finding_id}", change.move_finding),
+    ("/settings/tokens", change.create_token),
+    ("/settings/tokens/{token_id}/revoke", change.revoke_token),
+)
+
+_log = structlog.get_logger("armillary.console")
+
+
+def create_console(
+    service: SecurityService,
+    hub: Hub,
+    settings: Settings,  # noqa: ARG001 - the assembly gives the same three to every part
+    *,
+    closing: asyncio.Event | None = None,
+) -> ASGIApp:
+    """The console over a running service and hub.
+
+    Args:
+        service: The security service.
+        hub: The hub.
+        settings: This process's settings.
+        closing: The API application's ``state.closing``: set when the server stops, so that live pages end at once.
+    """
+    from armillary.console.source_api import sources_of  # noqa: PLC0415 - tests of pages need no service
+
+    return console_app(sources_of(service, hub), closing=closing)
+
+
+def console_app(
+    sources: Sources,
+    *,
+    clock: Callable[[], float] = time.time,
+    recheck_s: float = RECHECK_S,
+    closing: asyncio.Event | None = None,
+) -> ASGIApp:
+    """The console over any sources.
+
+    Args:
+        sources: What it asks.
+        clock: Unix seconds.
+        recheck_s: Seconds between two looks at the session of an open event stream.
+        closing: Set when the server stops.
+    """
+    desk = Desk(sources, clock)
+    streams = LiveStreams(recheck_s, closing)
+
+    async def live(request: Request) -> Response:
+        return await streams.respond(desk, request)
+
+    async def asset(request: Request) -> Response:
+        return desk.assets.respond(request)
+
+    routes = [
+        Route("/static/{file}", asset, methods=["GET"]),
+        Route("/sign-in", _with(desk, door.show_sign_in), methods=["GET"]),
+        Route("/sign-in", _with(desk, door.sign_in), methods=["POST"]),
+        Route("/sign-out", _with(desk, door.sign_out), methods=["POST"]),
+        Route("/theme", _with(desk, door.choose_theme), methods=["POST"]),
+        Route("/devices/{device_id}/live", live, methods=["GET"]),
+        *(Route(path, _reading(desk, page), methods=["GET"]) for path, page in READ),
+        *(Route(path, _changing(desk, action), methods=["POST"]) for path, action in CHANGE),
+    ]
+
+    def explained(request: Request, error: Exception) -> Response:
+        assert isinstance(error, ArmillaryError)  # noqa: S101 - registered for this class only
+        if isinstance(error, SignInNeededError):
+            return door.ask_to_sign_in(request)
+        return _problem(desk, request, status_of(error)[0], error.code, error.message, error.remedy)
+
+    def framework(request: Request, error: Exception) -> Response:
+        assert isinstance(error, HTTPException)  # noqa: S101 - registered for this class only
+        if error.status_code == 404:
+            return explained(request, NotFoundError("nothing is at this address", remedy="Check the address."))
+        remedy = "Use the links and forms of the page."
+        return _problem(desk, request, error.status_code, "request", error.detail, remedy)
+
+    def crashed(request: Request, error: Exception) -> Response:
+        _log.error("page-crashed", path=request.url.path, error=type(error).__name__)
+        # Without the frame: what failed may be what the frame asks for.
+        text = "The service failed on this page; its log holds the reason."
+        problem = _described(500, "console.bug", text, "Go back and try again.")
+        return desk.bare_page(request, "problem.html", status=500, problem=problem)
+
+    app = Starlette(
+        routes=routes,
+        exception_handlers={ArmillaryError: explained, HTTPException: framework, Exception: crashed},
+    )
+    return SecurityHeaders(app)
+
+
+def _with(desk: Desk, action: Callable[[Desk, Request], Awaitable[Response]]) -> Endpoint:
+    async def endpoint(request: Request) -> Response:
+        return await action(desk, request)
+
+    return endpoint
+
+
+def _reading(desk: Desk, page: Reader) -> Endpoint:
+    async def endpoint(request: Request) -> Response:
+        return await run_in_threadpool(lambda: page(desk, desk.visit(request)))
+
+    return endpoint
+
+
+def _changing(desk: Desk, action: Changer) -> Endpoint:
+    async def endpoint(request: Request) -> Response:
+        visit = await run_in_threadpool(desk.visit, request)
+        form = await read_form(request, desk.seal, request.cookies.get(SESSION_COOKIE, ""))
+        return await run_in_threadpool(action, desk, visit, form)
+
+    return endpoint
+
+
+# status -> title, state. What is not here is a failure of ours.
+_TITLES = {
+    400: ("This cannot be done that way.", "attention"),
+    403: ("Your role does not allow this.", "attention"),
+    404: ("There is nothing here.", "unknown"),
+    405: ("This cannot be done that way.", "attention"),
+    409: ("This does not fit the present state.", "attention"),
+    429: ("Too many at once.", "attention"),
+    503: ("The service cannot do this now.", "bad"),
+}
+
+
+def _problem(desk: Desk, request: Request, status: int, code: str, message: str, remedy: str) -> Response:
+    problem = _described(status, code, message, remedy)
+    try:
+        visit = desk.visit(request)
+    except SignInNeededError:
+        problem["ways"] = [("Sign in", "/sign-in")]
+        return desk.bare_page(request, "problem.html", status=status, problem=problem)
+    return desk.page(visit, "problem.html", status=status, problem=problem)
+
+
+def _described(status: int, code: str, message: str, remedy: str) -> dict[str, Any]:
+    title, kind = _TITLES.get(status, ("Something failed on our side.", "bad"))
+    if code == FOREIGN_FORM:
+        title = "This form was refused."
+    return {
+        "status": status,
+        "code": code,
+        "title": title,
+        "kind": kind,
+        "message": sentence(message),
+        "remedy": remedy,
+        "ways": [("Fleet", "/fleet"), ("Audit", "/audit")],
+    }

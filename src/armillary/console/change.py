@@ -1,0 +1,122 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The actions: each calls the same function as the API, under the operator's name, then leads back to its page.
+
+The role is asked here again, although pages do not offer what it forbids: a form can be written by hand.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+
+from starlette.responses import RedirectResponse, Response
+
+from armillary.console import pages_device, pages_rollout, read
+from armillary.console.confirmation import Confirmation
+from armillary.console.desk import Desk, Visit, local_path, told
+from armillary.errors import InvalidArgumentError, NotFoundError, PermissionDeniedError
+
+Form = Mapping[str, str]
+MAX_REASON_CHARS = 300
+
+
+def change_rollout(desk: Desk, visit: Visit, form: Form) -> Response:
+    """Halt, resume or roll back."""
+    _permit(desk, visit, "update")
+    verb = visit.params["verb"]
+    if verb not in pages_rollout.ACTIONS:
+        raise NotFoundError(f"roll-outs have no action {verb!r}", remedy="Use the buttons on the roll-out's page.")
+    found = desk.sources.updates.rollout(visit.params["rollout_id"])
+    _confirmed(pages_rollout.confirmation(found, verb), form)
+    desk.sources.updates.change(visit.operator, found["rollout_id"], verb, _reason(form))
+    return told(f"/updates/{found['rollout_id']}", verb)
+
+
+def change_device(desk: Desk, visit: Visit, form: Form) -> Response:
+    """Revoke or restore a device."""
+    _permit(desk, visit, "device")
+    verb = visit.params["verb"]
+    found = desk.sources.fleet.device(visit.params["device_id"])
+    _confirmed(pages_device.confirmation(found, verb), form)
+    if verb == "revoke":
+        desk.sources.fleet.revoke(visit.operator, found["device_id"], _reason(form))
+    elif verb == "restore":
+        desk.sources.fleet.restore(visit.operator, found["device_id"])
+    else:
+        raise NotFoundError(f"devices have no action {verb!r}", remedy="Use the buttons on the device's page.")
+    return told(f"/devices/{found['device_id']}", f"{verb}d")
+
+
+def set_desired(desk: Desk, visit: Visit, form: Form) -> Response:
+    """Set or remove one desired property of a device's twin."""
+    _permit(desk, visit, "twin")
+    name, text = form.get("name", "").strip(), form.get("value", "").strip()
+    if not name or any(character in name for character in ".$#") or not name.isprintable() or " " in name:
+        raise InvalidArgumentError(
+            f"property name: expected no blank, '.', '$' or '#', got {name[:40]!r}", remedy="Choose another name."
+        )
+    try:
+        value = json.loads(text) if text else None
+    except ValueError as error:
+        raise InvalidArgumentError(
+            f"desired value: expected JSON, got {text[:40]!r}", remedy='Put texts in quotation marks: "auto".'
+        ) from error
+    found = desk.sources.fleet.device(visit.params["device_id"])
+    desk.sources.hub.patch_desired(visit.operator, found["device_id"], {name: value})
+    return told(f"/devices/{found['device_id']}#twin", "desired")
+
+
+def move_finding(desk: Desk, visit: Visit, form: Form) -> Response:
+    """Acknowledge or close a finding."""
+    _permit(desk, visit, "finding")
+    status = form.get("status", "")
+    if status not in ("acknowledged", "closed"):
+        raise InvalidArgumentError(
+            f"status: expected acknowledged or closed, got {status[:20]!r}", remedy="Use the buttons on the page."
+        )
+    desk.sources.watch.move(visit.operator, visit.params["finding_id"], status)
+    return told(local_path(form.get("back", "/findings")), status)
+
+
+def create_token(desk: Desk, visit: Visit, form: Form) -> Response:
+    """Make a token and show its secret on this answer only: it is in no address, cookie or store."""
+    _permit(desk, visit, "token")
+    name, role = form.get("name", "").strip(), form.get("role", "")
+    if not name or role not in read.ROLES:
+        raise InvalidArgumentError(
+            f"token: expected a name and one of {', '.join(read.ROLES)}, got {name[:40]!r} and {role[:20]!r}",
+            remedy="Fill in both fields.",
+        )
+    made = desk.sources.house.create_token(visit.operator, name, role)
+    shown = {"name": made["token"]["name"], "role": made["token"]["role"], "secret": made["secret"]}
+    return read.settings_page(desk, visit, new_token=shown)
+
+
+def revoke_token(desk: Desk, visit: Visit, form: Form) -> Response:
+    """End a token; revoking one's own leads to the sign-in page, because the session ends with it."""
+    _permit(desk, visit, "token")
+    token_id = visit.params["token_id"]
+    if token_id == visit.operator.token_id and form.get("word", "") != "revoke":
+        raise InvalidArgumentError("the word to confirm was not typed", remedy="Go back and type: revoke")
+    desk.sources.house.revoke_token(visit.operator, token_id)
+    if token_id == visit.operator.token_id:
+        return RedirectResponse("/sign-in", 303)
+    return told("/settings", "token-revoked")
+
+
+def _permit(desk: Desk, visit: Visit, area: str) -> None:
+    if not desk.sources.door.may_change(visit.operator, area):
+        raise PermissionDeniedError(
+            f"the role {visit.operator.role} of {visit.operator.name} does not allow this. Nothing was changed."
+        )
+
+
+def _confirmed(confirmation: Confirmation, form: Form) -> None:
+    if confirmation.word and form.get("word", "").strip() != confirmation.word:
+        raise InvalidArgumentError(
+            "the word to confirm was not typed", remedy=f"Go back and type: {confirmation.word}. Nothing was changed."
+        )
+
+
+def _reason(form: Form) -> str:
+    return form.get("reason", "").strip()[:MAX_REASON_CHARS] or "from the console, no reason given"

@@ -1,0 +1,30 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What an action says before it is done: the question, what it touches, how it is undone."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True, slots=True)
+class Confirmation:
+    """One page that asks.
+
+    Attributes:
+        title: The question.
+        touches: (name, sentence) pairs: what it touches, does, leaves alone, and how it is undone.
+        label: Word on the button.
+        danger: Whether the button is drawn as dangerous.
+        word: The word to type, or "" where the button is enough.
+        post: Where the form goes; ``back`` is where Cancel leads.
+        reason: Whether a reason is asked for.
+    """
+
+    title: str
+    touches: tuple[tuple[str, str], ...]
+    label: str
+    danger: bool
+    word: str
+    post: str
+    back: str
+    reason: bool = True

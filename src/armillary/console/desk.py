@@ -1,0 +1,201 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What every request shares: who asks, the frame around a page, and rendering.
+
+The frame is the rail, the operator, the theme and the last action's message; a place's page is put into it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from types import MappingProxyType
+from typing import Any
+from urllib.parse import urlencode, urlsplit
+
+from jinja2 import Environment, PackageLoader, StrictUndefined
+from starlette.requests import Request
+from starlette.responses import HTMLResponse, RedirectResponse, Response
+
+from armillary.console.assets import Assets
+from armillary.console.guard import SESSION_COOKIE, THEME_COOKIE
+from armillary.console.sessions import FormSeal, Operator, Sessions
+from armillary.console.source import Sources
+from armillary.console.words import grouped
+from armillary.errors import UnauthenticatedError
+
+# The left rail: only what exists.
+PLACES = (
+    ("Fleet", "/fleet"),
+    ("Updates", "/updates"),
+    ("Findings", "/findings"),
+    ("Audit", "/audit"),
+    ("Settings", "/settings"),
+)
+# theme now -> (theme that the button chooses next, word on the button). "" follows the system.
+THEMES: Mapping[str, tuple[str, str]] = MappingProxyType(
+    {"": ("dark", "Theme: auto"), "dark": ("light", "Theme: dark"), "light": ("system", "Theme: light")}
+)
+# What an action says afterwards. The address carries only the key, so that nobody can write on our page.
+TOLD: Mapping[str, tuple[str, str, bool]] = MappingProxyType(
+    {
+        "halt": ("good", "Halted. No further device is offered this update; Resume continues.", True),
+        "resume": ("good", "Resumed. The planner continues with the next ring.", True),
+        "roll-back": ("good", "Rolling back. Devices are offered the deployment before at their next check-in.", True),
+        "revoked": (
+            "good",
+            "Revoked. The device gets no certificate and the hub has let it go; Restore undoes it.",
+            True,
+        ),
+        "restored": ("good", "Restored. The device can check in again.", True),
+        "desired": ("good", "Set. The device is told at once if it is connected, else when it connects.", True),
+        "acknowledged": ("good", "Acknowledged. It is listed under that status until somebody closes it.", True),
+        "closed": ("good", "Closed. If it is seen again, a new finding opens.", True),
+        "token-revoked": ("good", "Revoked. Its sessions ended with it.", True),
+    }
+)
+
+
+class SignInNeededError(UnauthenticatedError):
+    """Nobody is signed in, or the token behind the session no longer stands."""
+
+
+@dataclass(frozen=True, slots=True)
+class Visit:
+    """One request of a signed-in operator.
+
+    Attributes:
+        here: Path and query of the page, as its links and its refresh use it.
+        now: Unix seconds.
+    """
+
+    operator: Operator
+    cookie: str
+    here: str
+    query: Mapping[str, str]
+    params: Mapping[str, str]
+    theme: str
+    now: int
+
+
+class Desk:
+    """The console's shared state: sources, sessions, form seal, static files, templates."""
+
+    def __init__(self, sources: Sources, clock: Callable[[], float]) -> None:
+        self.sources = sources
+        self.sessions = Sessions()
+        self.seal = FormSeal()
+        self.assets = Assets.load()
+        self._clock = clock
+        self._templates = Environment(
+            loader=PackageLoader("armillary.console", "templates"),
+            autoescape=True,
+            undefined=StrictUndefined,
+            trim_blocks=True,
+            lstrip_blocks=True,
+        )
+        self._templates.globals["static"] = self.assets.url
+
+    def now(self) -> int:
+        """Unix seconds."""
+        return int(self._clock())
+
+    def visit(self, request: Request) -> Visit:
+        """Who asks. The token behind the session is asked for every time: a revoked one ends the session now.
+
+        Raises:
+            SignInNeededError: nobody is signed in, the session's time is over, or its token no longer stands.
+        """
+        cookie = request.cookies.get(SESSION_COOKIE, "")
+        session = self.sessions.find(cookie, self.now()) if cookie else None
+        operator = self.sources.door.standing(session.operator) if session else None
+        if operator is None:
+            self.sessions.close(cookie)
+            raise SignInNeededError("Nobody is signed in.", remedy="Sign in with an operator token.")
+        query = dict(request.query_params)
+        here = request.url.path + (f"?{urlencode(query)}" if query else "")
+        return Visit(operator, cookie, here, query, request.path_params, theme_of(request), self.now())
+
+    def page(self, visit: Visit, template: str, *, status: int = 200, **values: Any) -> Response:
+        """A page in its frame."""
+        severities = self.sources.fleet.summary()["open_findings"]
+        grave = severities.get("critical", 0) + severities.get("high", 0)
+        total = sum(severities.values())
+        path = urlsplit(visit.here).path
+        places = [
+            {
+                "name": name,
+                "href": href,
+                "current": path.startswith(href) or (href == "/fleet" and path.startswith("/devices")),
+                "count": grouped(total) if name == "Findings" and total else "",
+                "kind": "bad" if grave else "attention",
+            }
+            for name, href in PLACES
+        ]
+        next_theme, theme_label = THEMES[visit.theme]
+        told = TOLD.get(visit.query.get("told", ""))
+        frame = {
+            "now": visit.now,
+            "theme": visit.theme,
+            "next_theme": next_theme,
+            "theme_label": theme_label,
+            "places": places,
+            "operator": visit.operator,
+            "here": without_told(visit.here),
+            "form_token": self.seal.token(visit.cookie),
+            "told": {"kind": told[0], "text": told[1], "audit": told[2]} if told else None,
+        }
+        return HTMLResponse(self._templates.get_template(template).render(page=frame, **values), status)
+
+    def bare_page(
+        self, request: Request, template: str, *, door: str = "", status: int = 200, **values: Any
+    ) -> Response:
+        """A page without the frame: sign-in, and problems of somebody who is not signed in."""
+        frame = {
+            "now": self.now(),
+            "theme": theme_of(request),
+            "operator": None,
+            "form_token": self.seal.token(door),
+            "said": None,
+            "back": "/fleet",
+            **values.pop("page", {}),
+        }
+        return HTMLResponse(self._templates.get_template(template).render(page=frame, **values), status)
+
+
+def theme_of(request: Request) -> str:
+    """The theme that was chosen, or "" to follow the system."""
+    theme = request.cookies.get(THEME_COOKIE, "")
+    return theme if theme in THEMES else ""
+
+
+def local_path(asked: str) -> str:
+    """``asked`` when it is a path of this console, else the fleet: a form must not lead to another site."""
+    split = urlsplit(asked)
+    harmless = asked.startswith("/") and not asked.startswith("//") and "\\" not in asked and asked.isprintable()
+    return asked if harmless and not split.scheme and not split.netloc else "/fleet"
+
+
+def without_told(here: str) -> str:
+    """An address without the message of the last action, so that a refresh does not repeat it."""
+    split = urlsplit(here)
+    kept = [part for part in split.query.split("&") if part and not part.startswith("told=")]
+    return split.path + (f"?{'&'.join(kept)}" if kept else "")
+
+
+def told(path: str, key: str) -> Response:
+    """Lead back to ``path``, which then says what was done (POST, redirect, GET)."""
+    here = without_told(local_path(path))
+    fragment = ""
+    if "#" in here:
+        here, _, fragment = here.partition("#")
+    return RedirectResponse(f"{here}{'&' if '?' in here else '?'}told={key}{'#' + fragment if fragment else ''}", 303)
+
+
+def set_cookie(response: Response, name: str, value: str, *, max_age_s: int) -> None:
+    """Set a cookie that no script reads, no other site sends and no plain connection carries."""
+    response.set_cookie(name, value, max_age=max_age_s, path="/", secure=True, httponly=True, samesite="strict")
+
+
+def drop_cookie(response: Response, name: str) -> None:
+    """Remove a cookie with the same attributes it was set with."""
+    response.delete_cookie(name, path="/", secure=True, httponly=True, samesite="strict")

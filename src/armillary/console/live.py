@@ -1,0 +1,100 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Live values of one device as server-sent events, for as long as the session stands.
+
+Events: ``point`` with a JSON object (metric, value, at_ms, text), ``end`` when the operator is no longer signed in;
+a comment line every few seconds keeps proxies from closing the connection and notices a browser that went away.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import json
+from collections.abc import AsyncGenerator, AsyncIterator
+
+from starlette.concurrency import run_in_threadpool
+from starlette.requests import Request
+from starlette.responses import Response, StreamingResponse
+
+from armillary.console.desk import Desk, SignInNeededError
+from armillary.console.read import point_event
+from armillary.console.source import Document
+from armillary.errors import RateLimitedError
+
+# How often the session is asked for again while a stream is open: a revoked token sees at most this much more.
+RECHECK_S = 5.0
+# One stream holds a task and a subscription at the hub; a wall of screens has a few dozen.
+MAX_STREAMS = 200
+
+
+class LiveStreams:
+    """The open streams of this process.
+
+    Args:
+        recheck_s: Seconds between two looks at the session of an open stream.
+        closing: Set when the server stops; streams end at once. None where nobody sets one.
+    """
+
+    def __init__(self, recheck_s: float = RECHECK_S, closing: asyncio.Event | None = None) -> None:
+        self._open = 0
+        self._recheck_s = recheck_s
+        self._closing = closing or asyncio.Event()
+
+    async def respond(self, desk: Desk, request: Request) -> Response:
+        """Start a stream.
+
+        Raises:
+            SignInNeededError: nobody is signed in.
+            NotFoundError: no such device.
+            RateLimitedError: too many streams are open.
+        """
+        await run_in_threadpool(desk.visit, request)
+        device = await run_in_threadpool(desk.sources.fleet.device, request.path_params["device_id"])
+        if self._open >= MAX_STREAMS:
+            raise RateLimitedError("too many live pages are open", retry_after_s=30)
+        events = self._events(desk, request, desk.sources.hub.listen(device["device_id"]))
+        return StreamingResponse(events, media_type="text/event-stream", headers={"X-Accel-Buffering": "no"})
+
+    async def _events(self, desk: Desk, request: Request, points: AsyncGenerator[Document]) -> AsyncIterator[str]:
+        self._open += 1
+        waiting: asyncio.Future[Document] | None = None
+        loop = asyncio.get_running_loop()
+        checked = loop.time()
+        closing = asyncio.ensure_future(self._closing.wait())
+        try:
+            yield ": live\n\n"
+            while True:
+                waiting = waiting or asyncio.ensure_future(anext(points))
+                done, _ = await asyncio.wait(
+                    (waiting, closing), timeout=self._recheck_s, return_when=asyncio.FIRST_COMPLETED
+                )
+                if closing in done:
+                    return
+                if done:
+                    try:
+                        item = waiting.result()
+                    except StopAsyncIteration:
+                        return
+                    waiting = None
+                    yield f"event: point\ndata: {json.dumps(point_event(item))}\n\n"
+                if not done or loop.time() - checked >= self._recheck_s:
+                    checked = loop.time()
+                    if not await self._stands(desk, request):
+                        yield "event: end\ndata: {}\n\n"
+                        return
+                    yield ": still here\n\n"
+        finally:
+            self._open -= 1
+            closing.cancel()
+            if waiting is not None:
+                waiting.cancel()
+                with contextlib.suppress(asyncio.CancelledError, StopAsyncIteration):
+                    await waiting
+            await points.aclose()
+
+    async def _stands(self, desk: Desk, request: Request) -> bool:
+        try:
+            await run_in_threadpool(desk.visit, request)
+        except SignInNeededError:
+            return False
+        return True

@@ -1,0 +1,71 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The audit page: who did what? Pure: API answers in, a view model out."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from armillary.console.states import BAD, GOOD
+from armillary.console.words import Moment, ShortId, counted, grouped, moment, short_id
+
+
+@dataclass(frozen=True, slots=True)
+class AuditRow:
+    """One operation."""
+
+    number: str
+    at: Moment | None
+    actor: str
+    operation: str
+    target: ShortId
+    detail: str
+    hash: ShortId
+    previous: ShortId
+
+
+@dataclass(frozen=True, slots=True)
+class Proof:
+    """What walking the chain found."""
+
+    kind: str
+    sentence: str
+    head: ShortId | None
+
+
+def audit_row(line: Mapping[str, Any], now: int) -> AuditRow:
+    """One line of the log."""
+    detail = line["detail"]
+    return AuditRow(
+        grouped(line["number"]),
+        moment(line["at"], now),
+        line["actor"],
+        line["operation"],
+        short_id(line["target"]),
+        ", ".join(f"{name}: {_plain(value)}" for name, value in detail.items()),
+        short_id(line["hash"]),
+        short_id(line["previous_hash"]),
+    )
+
+
+def proof(result: Mapping[str, Any]) -> Proof:
+    """Say what the verification found; a broken chain names its first wrong line."""
+    if result["broken_at"] is not None:
+        return Proof(
+            BAD,
+            f"The chain is broken at line {grouped(result['broken_at'])}: that line, or one before it, was changed "
+            f"after it was written. Compare with a backup.",
+            None,
+        )
+    return Proof(
+        GOOD,
+        f"All {counted(result['lines'], 'line')} fit: none was changed, removed or put in between. "
+        f"Note the head elsewhere to detect that lines are cut off the end.",
+        short_id(result["head"]),
+    )
+
+
+def _plain(value: object) -> str:
+    return value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)

@@ -1,0 +1,207 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The fleet page: what do I have and is it well? Pure: API answers in, a view model out."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+from urllib.parse import urlencode
+
+from armillary.console.states import HEALTH, State, state_of, tier_words
+from armillary.console.words import Moment, ShortId, counted, grouped, moment, short_id
+
+# A screen of rows; the next page is a cursor away at the same cost, whatever the size of the fleet.
+PAGE_SIZE = 50
+FILTERS = ("q", "health", "product", "group", "chip")
+
+# Order and words of the first line; "attested" always comes first, also when it is 0.
+_SAYS = (
+    ("attested", "attested"),
+    ("update-only", "held to updates only"),
+    ("refused", "refused"),
+    ("silent", "silent"),
+    ("never", "never seen"),
+    ("revoked", "revoked"),
+)
+_HEX = frozenset("0123456789abcdef")
+
+
+@dataclass(frozen=True, slots=True)
+class Part:
+    """A piece of the first line that is also a filter."""
+
+    text: str
+    href: str
+    kind: str
+    chosen: bool
+
+
+@dataclass(frozen=True, slots=True)
+class DeviceLine:
+    """One row of the table."""
+
+    id: ShortId
+    href: str
+    health: State
+    seen: Moment | None
+    tier: str
+    os_version: str
+    applications: str
+    where: str
+    chip: str
+    note: str
+
+
+@dataclass(frozen=True, slots=True)
+class FleetPage:
+    """What the template shows.
+
+    Attributes:
+        total: ``1,204 devices``.
+        parts: The first line's counted parts.
+        lines: Rows of this page.
+        chosen: Active filters, as in the query string.
+        next_href: Next page, or None on the last.
+        first_href: First page, or None when this is it.
+        export_href: The same selection as CSV.
+        empty: ``fleet`` when there is no device at all, ``filter`` when none matches, "" otherwise.
+    """
+
+    total: str
+    parts: tuple[Part, ...]
+    lines: tuple[DeviceLine, ...]
+    chosen: Mapping[str, str]
+    shown: str
+    next_href: str | None
+    first_href: str | None
+    export_href: str
+    empty: str
+    healths: tuple[str, ...]
+
+
+def chosen_filters(query: Mapping[str, str]) -> dict[str, str]:
+    """The filters of a query string that have a value; others are dropped so that addresses stay short."""
+    return {name: query[name].strip() for name in FILTERS if query.get(name, "").strip()}
+
+
+def service_filter(chosen: Mapping[str, str]) -> dict[str, str]:
+    """The filter in the API's words. A search of hex digits is the start of an id, any other a group's name."""
+    wanted = {name: value for name, value in chosen.items() if name != "q"}
+    search = chosen.get("q", "")
+    if search and set(search.lower()) <= _HEX:
+        wanted["device_id_prefix"] = search.lower()
+    elif search:
+        wanted["group"] = search
+    return wanted
+
+
+def fleet_page(
+    summary: Mapping[str, Any], page: Mapping[str, Any], chosen: Mapping[str, str], *, after: str | None, now: int
+) -> FleetPage:
+    """Build the page.
+
+    Args:
+        summary: The fleet in numbers: ``devices``, ``health``.
+        page: ``items`` and ``next``.
+        chosen: Filters from :func:`chosen_filters`.
+        after: Cursor of this page, None for the first.
+        now: Unix seconds.
+    """
+    health = summary["health"]
+    parts = tuple(
+        Part(
+            f"{grouped(health.get(word, 0))} {says}",
+            _href({**chosen, "health": word} if chosen.get("health") != word else _without(chosen, "health")),
+            state_of(HEALTH, word).kind if health.get(word, 0) else "none",
+            chosen.get("health") == word,
+        )
+        for word, says in _SAYS
+        if health.get(word, 0) or word == "attested"
+    )
+    lines = tuple(device_line(item, now) for item in page["items"])
+    empty = "" if lines else "filter"
+    if summary["devices"] == 0:
+        empty = "fleet"
+    cursor = page.get("next")
+    return FleetPage(
+        total=counted(summary["devices"], "device"),
+        parts=parts if summary["devices"] else (),
+        lines=lines,
+        chosen=chosen,
+        shown=counted(len(lines), "device") + (" on this page" if cursor or after else ""),
+        next_href=_href({**chosen, "after": cursor}) if cursor else None,
+        first_href=_href(chosen) if after else None,
+        export_href="/fleet.csv" + _href(chosen).removeprefix("/fleet"),
+        empty=empty,
+        healths=tuple(word for word, _ in _SAYS),
+    )
+
+
+def device_line(device: Mapping[str, Any], now: int) -> DeviceLine:
+    """One row: how it is, since when, what it runs, where it belongs."""
+    running = [image for image in device["installed"] if image["state"] == "running"]
+    ill = [image for image in device["installed"] if image["state"] not in ("running", "trial")]
+    never = device["last_check_in_at"] is None
+    applications = "not known" if never else counted(len(running), "running", "running")
+    if ill and not never:
+        applications += f", {grouped(len(ill))} not"
+    return DeviceLine(
+        id=short_id(device["device_id"]),
+        href=f"/devices/{device['device_id']}",
+        health=state_of(HEALTH, device["health"]),
+        seen=moment(device["last_check_in_at"], now),
+        tier=device["trust_tier"] or tier_words(None),
+        os_version=device["os_version"] or "not known",
+        applications=applications,
+        where=where(device),
+        chip=device["chip_sku"],
+        note=_note(device),
+    )
+
+
+def where(device: Mapping[str, Any]) -> str:
+    """``Coffee machine / Field test``, or that nobody owns it yet."""
+    if not device["catalog"]:
+        return "not claimed"
+    return f"{device['product']} / {device['group']}"
+
+
+def csv_lines(items: Sequence[Mapping[str, Any]]) -> list[list[str]]:
+    """Rows of the export: whole ids, exact UTC, the API's words."""
+    table = [["device_id", "health", "last_check_in_utc", "trust_tier", "os_version", "chip", "product", "group"]]
+    for item in items:
+        seen = moment(item["last_check_in_at"], item["last_check_in_at"] or 0)
+        cells = [
+            item["device_id"],
+            item["health"],
+            seen.iso if seen else "",
+            item["trust_tier"],
+            item["os_version"],
+            item["chip"],
+            item["product"] or "",
+            item["group"] or "",
+        ]
+        table.append([_inert(cell) for cell in cells])
+    return table
+
+
+def _inert(cell: str) -> str:
+    # A spreadsheet runs a cell that begins with one of these (OWASP, CSV injection).
+    return "'" + cell if cell[:1] in ("=", "+", "-", "@", "\t", "\r") else cell
+
+
+def _note(device: Mapping[str, Any]) -> str:
+    if device["health"] == "refused":
+        return device["last_refusal"] or ""
+    if device["health"] == "revoked":
+        return device["revoked_reason"] or ""
+    return ""
+
+
+def _without(chosen: Mapping[str, str], name: str) -> dict[str, str]:
+    return {key: value for key, value in chosen.items() if key != name}
+
+
+def _href(query: Mapping[str, str]) -> str:
+    return "/fleet" + (f"?{urlencode(query)}" if query else "")

@@ -1,0 +1,156 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What a device says: last values, the chart's points, its twin. Pure: API answers in, view models out."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from types import MappingProxyType
+from typing import Any
+
+from armillary.console.words import Moment, grouped, moment
+
+# range in the address -> seconds. The first is the default.
+RANGES: Mapping[str, int] = MappingProxyType({"15m": 900, "1h": 3600, "24h": 86400, "7d": 7 * 86400})
+DEFAULT_RANGE = "15m"
+# A value older than this is shown with its age in the colour of attention.
+STALE_S = 15 * 60
+# Points of one chart: more than a screen has pixels.
+MAX_POINTS = 1500
+
+# Ends of metric names that carry a unit, by the convention of the demonstration applications and DTDL's names.
+_UNITS = (
+    ("_celsius", "°C"),
+    ("_c", "°C"),
+    ("_percent", "%"),
+    ("_bar", "bar"),
+    ("_kpa", "kPa"),
+    ("_v", "V"),
+    ("_a", "A"),
+    ("_w", "W"),
+    ("_kwh", "kWh"),
+    ("_ml", "ml"),
+    ("_s", "s"),
+    ("_ms", "ms"),
+    ("_hz", "Hz"),
+    ("_rpm", "rpm"),
+)
+
+
+@dataclass(frozen=True, slots=True)
+class ValueLine:
+    """The last value of one metric."""
+
+    metric: str
+    text: str
+    at: Moment | None
+    stale: bool
+    chartable: bool
+    chosen: bool
+
+
+@dataclass(frozen=True, slots=True)
+class TwinLine:
+    """One property: what was asked for, what the device reports, and whether they agree."""
+
+    name: str
+    desired: str
+    reported: str
+    agrees: str
+    kind: str
+
+
+@dataclass(frozen=True, slots=True)
+class TwinView:
+    """A device twin."""
+
+    lines: tuple[TwinLine, ...]
+    desired_version: str
+    reported_version: str
+    desired_json: str
+
+
+def unit_of(metric: str) -> str:
+    """The unit that a metric's name carries, or ""."""
+    return next((unit for end, unit in _UNITS if metric.lower().endswith(end)), "")
+
+
+def value_text(metric: str, value: object) -> str:
+    """A value with its unit: ``91.4 °C``, ``on``-like booleans as ``true``/``false``, texts as they are."""
+    if isinstance(value, bool):
+        return "true" if value else "false"
+    if isinstance(value, (int, float)):
+        unit = unit_of(metric)
+        return f"{grouped(value)} {unit}" if unit else grouped(value)
+    return "no value" if value is None else str(value)
+
+
+def value_lines(items: Sequence[Mapping[str, Any]], chosen: str, now: int) -> tuple[ValueLine, ...]:
+    """Last values; a number can be drawn, a stale one says so."""
+    return tuple(
+        ValueLine(
+            item["metric"],
+            value_text(item["metric"], item["value"]),
+            moment(item["at_ms"] // 1000, now),
+            now - item["at_ms"] // 1000 > STALE_S,
+            _is_number(item["value"]),
+            item["metric"] == chosen,
+        )
+        for item in sorted(items, key=lambda item: str(item["metric"]))
+    )
+
+
+def chosen_metric(items: Sequence[Mapping[str, Any]], asked: str) -> str:
+    """The metric to draw: the asked one if it has numbers, else the first that has."""
+    numbers = sorted(str(item["metric"]) for item in items if _is_number(item["value"]))
+    if asked in numbers:
+        return asked
+    return numbers[0] if numbers else ""
+
+
+def twin_view(twin: Mapping[str, Any]) -> TwinView:
+    """Desired and reported side by side. Not reported is not agreed."""
+    desired = {name: value for name, value in twin["desired"].items() if not name.startswith("$")}
+    reported = {name: value for name, value in twin["reported"].items() if not name.startswith("$")}
+    lines = []
+    for name in sorted(set(desired) | set(reported)):
+        agrees, kind = _agreement(desired, reported, name)
+        lines.append(
+            TwinLine(
+                name,
+                _json(desired[name]) if name in desired else "",
+                _json(reported[name]) if name in reported else "",
+                agrees,
+                kind,
+            )
+        )
+    return TwinView(
+        tuple(lines),
+        _version(twin["desired"]),
+        _version(twin["reported"]),
+        json.dumps(desired, indent=2, ensure_ascii=False, sort_keys=True),
+    )
+
+
+def _agreement(desired: Mapping[str, Any], reported: Mapping[str, Any], name: str) -> tuple[str, str]:
+    if name not in desired:
+        return "reported only", "none"
+    if name not in reported:
+        return "not reported yet", "unknown"
+    if desired[name] == reported[name]:
+        return "in step", "good"
+    return "pending", "attention"
+
+
+def _version(side: Mapping[str, Any]) -> str:
+    version = side.get("$version")
+    return "not known" if version is None else grouped(version)
+
+
+def _json(value: object) -> str:
+    return json.dumps(value, ensure_ascii=False)
+
+
+def _is_number(value: object) -> bool:
+    return isinstance(value, (int, float)) and not isinstance(value, bool)

@@ -1,0 +1,276 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The pages that are read: each asks the sources, builds its view model and renders. No rule lives here."""
+
+from __future__ import annotations
+
+import csv
+import io
+from dataclasses import dataclass
+from typing import Any
+from urllib.parse import urlencode
+
+from starlette.responses import JSONResponse, RedirectResponse, Response
+
+from armillary.console import pages_audit, pages_device, pages_finding, pages_fleet, pages_hub, pages_rollout
+from armillary.console import pages_settings as settings_pages
+from armillary.console.desk import Desk, Visit
+from armillary.console.words import counted, grouped, moment, short_id
+from armillary.errors import InvalidArgumentError, NotFoundError
+
+# Lines of one device's records on its page; the API pages through all of them.
+RECORD_LINES = 50
+LIST_LINES = 50
+TROUBLE_LINES = 100
+# Rows of one export; a larger fleet is exported through the API, page by page.
+EXPORT_ROWS = 100_000
+ROLES = ("Reader", "Contributor", "Administrator")
+
+
+@dataclass(frozen=True, slots=True)
+class DeviceAction:
+    """A button of the device page; ``refused`` says why it cannot be used."""
+
+    label: str
+    href: str
+    danger: bool
+    refused: str
+
+
+def fleet(desk: Desk, visit: Visit) -> Response:
+    """Fleet."""
+    chosen = pages_fleet.chosen_filters(visit.query)
+    after = visit.query.get("after")
+    source = desk.sources.fleet
+    page = source.devices(pages_fleet.service_filter(chosen), after=after, limit=pages_fleet.PAGE_SIZE)
+    view = pages_fleet.fleet_page(source.summary(), page, chosen, after=after, now=visit.now)
+    names = {group["name"] for catalog in desk.sources.house.catalogs() for group in catalog["groups"]}
+    return desk.page(visit, "fleet.html", view=view, groups=sorted(names))
+
+
+def fleet_csv(desk: Desk, visit: Visit) -> Response:
+    """The same selection as CSV."""
+    wanted = pages_fleet.service_filter(pages_fleet.chosen_filters(visit.query))
+    items: list[dict[str, Any]] = []
+    after: str | None = None
+    while len(items) < EXPORT_ROWS:
+        page = desk.sources.fleet.devices(wanted, after=after, limit=1000)
+        items += page["items"]
+        after = page["next"]
+        if after is None:
+            break
+    text = io.StringIO()
+    csv.writer(text).writerows(pages_fleet.csv_lines(items))
+    headers = {"Content-Disposition": 'attachment; filename="armillary-fleet.csv"'}
+    return Response(text.getvalue(), media_type="text/csv; charset=utf-8", headers=headers)
+
+
+def device(desk: Desk, visit: Visit) -> Response:
+    """One device."""
+    sources, now = desk.sources, visit.now
+    found = sources.fleet.device(visit.params["device_id"])
+    device_id = found["device_id"]
+    records = sources.fleet.records(device_id, limit=RECORD_LINES)
+    software = sources.fleet.software(found)
+    values = sources.hub.last_values(device_id)
+    metric = pages_hub.chosen_metric(values, visit.query.get("metric", ""))
+    last = records["check_ins"][0] if records["check_ins"] else None
+    judged = pages_device.verdict(found, last, now)
+    opened = [finding for finding in records["findings"] if finding["status"] == "open"]
+    asked = visit.query.get("range", "")
+    view = {
+        "id": short_id(device_id),
+        "where": pages_fleet.where(found),
+        "verdict": judged,
+        "ring_kinds": [ring.kind for ring in judged.rings],
+        "ring_label": ", ".join(f"{ring.name}: {ring.word}" for ring in judged.rings),
+        "actions": device_actions(desk, visit, found),
+        "facts": pages_device.facts(found, now, connected=sources.hub.connected(device_id)),
+        "findings_sentence": f"{counted(len(opened), 'open finding')} about this device:",
+        "findings": [{"id": finding["finding_id"], "title": finding["title"]} for finding in opened],
+        "appraised": moment(last["at"], now) if last else None,
+        "steps": pages_device.steps(last),
+        "applications": pages_device.applications(found, software["images"], now),
+        "software_age": "as the device said at its last check-in" if last else "the device has said nothing yet",
+        "components": pages_device.components(found, software["releases"]),
+        "os_version": found["os_version"],
+        "mechanisms": pages_device.mechanisms(found),
+        "enforcement_sentence": pages_device.enforcement_sentence(found),
+        "last_values": pages_hub.value_lines(values, metric, now),
+        "metric": metric,
+        "ranges": tuple(pages_hub.RANGES),
+        "range": asked if asked in pages_hub.RANGES else pages_hub.DEFAULT_RANGE,
+        "twin": pages_hub.twin_view(sources.hub.twin(device_id)),
+        "may_patch": sources.door.may_change(visit.operator, "twin"),
+        "reports": pages_device.reports(records["error_reports"], now),
+        "reports_sentence": counted(len(records["error_reports"]), "report") + ", newest first",
+        "history": pages_device.history(records["check_ins"], records["refusals"], records["outcomes"], now),
+    }
+    return desk.page(visit, "device.html", view=view)
+
+
+def device_actions(desk: Desk, visit: Visit, found: dict[str, Any]) -> tuple[DeviceAction, ...]:
+    """Revoke or restore: the one that makes sense now."""
+    verb, label, danger = ("revoke", "Revoke", True) if found["revoked_at"] is None else ("restore", "Restore", False)
+    allowed = desk.sources.door.may_change(visit.operator, "device")
+    refused = "" if allowed else f"your role, {visit.operator.role}, may not revoke or restore devices"
+    return (DeviceAction(label, f"/devices/{found['device_id']}/{verb}", danger, refused),)
+
+
+def series(desk: Desk, visit: Visit) -> Response:
+    """Points of one metric for the chart."""
+    asked, metric = visit.query.get("range", pages_hub.DEFAULT_RANGE), visit.query.get("metric", "")
+    if asked not in pages_hub.RANGES or not metric:
+        raise InvalidArgumentError(
+            f"range: expected one of {', '.join(pages_hub.RANGES)} and a metric", remedy="Use the buttons on the page."
+        )
+    end_ms = (visit.now + 1) * 1000
+    start_ms = end_ms - pages_hub.RANGES[asked] * 1000
+    found = desk.sources.fleet.device(visit.params["device_id"])
+    points = desk.sources.hub.series(found["device_id"], metric, start_ms, end_ms, pages_hub.MAX_POINTS)
+    return JSONResponse({"metric": metric, "unit": pages_hub.unit_of(metric), "points": points})
+
+
+def updates(desk: Desk, visit: Visit) -> Response:
+    """Roll-outs."""
+    page = desk.sources.updates.rollouts(after=visit.query.get("after"), limit=LIST_LINES)
+    view = {
+        "sentence": pages_rollout.updates_sentence(page["items"]),
+        "lines": [pages_rollout.rollout_line(item, visit.now) for item in page["items"]],
+        "next_href": _next("/updates", {}, page["next"]),
+    }
+    return desk.page(visit, "updates.html", view=view)
+
+
+def rollout(desk: Desk, visit: Visit) -> Response:
+    """One roll-out."""
+    found = desk.sources.updates.rollout(visit.params["rollout_id"])
+    view = pages_rollout.rollout_page(
+        found,
+        may_act=desk.sources.door.may_change(visit.operator, "update"),
+        role=visit.operator.role,
+        now=visit.now,
+    )
+    failed = desk.sources.updates.troubles(found["rollout_id"], limit=TROUBLE_LINES)
+    return desk.page(visit, "rollout.html", view=view, troubles=pages_rollout.troubles(failed, visit.now))
+
+
+def findings(desk: Desk, visit: Visit) -> Response:
+    """Findings."""
+    asked = visit.query.get("status", "open")
+    status = asked if asked in pages_finding.STATUSES else "open"
+    page = desk.sources.watch.findings(status, after=visit.query.get("after"), limit=LIST_LINES)
+    may_act = desk.sources.door.may_change(visit.operator, "finding")
+    view = {
+        "sentence": pages_finding.findings_sentence(page["items"], status, more=page["next"] is not None),
+        "status": status,
+        "statuses": pages_finding.STATUSES,
+        "lines": [
+            pages_finding.finding_line(item, may_act=may_act, now=visit.now)
+            for item in pages_finding.by_severity(page["items"])
+        ],
+        "next_href": _next("/findings", {"status": status}, page["next"]),
+    }
+    return desk.page(visit, "findings.html", view=view)
+
+
+def audit(desk: Desk, visit: Visit) -> Response:
+    """Audit log, and the result of verifying it when asked."""
+    after = visit.query.get("after")
+    page = desk.sources.house.audit(after=after, limit=LIST_LINES)
+    verify = visit.query.get("verify") == "now"
+    rows = [pages_audit.audit_row(line, visit.now) for line in page["items"]]
+    newest = f"{grouped(page['items'][0]['number'])} operations are recorded." if rows else "Nothing was done yet."
+    view = {
+        "sentence": newest if not after else "Older operations.",
+        "proof": pages_audit.proof(desk.sources.house.verify_audit()) if verify else None,
+        "rows": rows,
+        "next_href": _next("/audit", {}, page["next"]),
+        "first_href": "/audit" if after else None,
+    }
+    return desk.page(visit, "audit.html", view=view)
+
+
+def settings(desk: Desk, visit: Visit) -> Response:
+    """Catalogs, releases, tokens."""
+    return settings_page(desk, visit)
+
+
+def settings_page(desk: Desk, visit: Visit, new_token: dict[str, Any] | None = None) -> Response:
+    """The settings page; right after a token was made, with its secret."""
+    house, now = desk.sources.house, visit.now
+    may_act = desk.sources.door.may_change(visit.operator, "token")
+    tokens = None
+    if may_act:
+        tokens = [
+            settings_pages.token_line(token, own_id=visit.operator.token_id, may_act=may_act, now=now)
+            for token in house.tokens()
+        ]
+    catalogs, releases = house.catalogs(), house.releases()
+    view = {
+        "sentence": settings_pages.settings_sentence(catalogs, releases, tokens),
+        "catalogs": [
+            {
+                "name": catalog["name"],
+                "id": short_id(catalog["catalog_id"]),
+                "groups": [
+                    settings_pages.group_line(group, "/fleet?" + urlencode({"group": group["name"]}))
+                    for group in catalog["groups"]
+                ],
+                "certificates": [settings_pages.certificate_line(item, now) for item in catalog["certificates"]],
+            }
+            for catalog in catalogs
+        ],
+        "releases": [settings_pages.release_line(release, now) for release in releases],
+        "tokens": tokens,
+        "new_token": new_token,
+        "may_make_tokens": may_act,
+        "roles": ROLES,
+    }
+    return desk.page(visit, "settings.html", view=view)
+
+
+def confirm_rollout(desk: Desk, visit: Visit) -> Response:
+    """What an action on a roll-out touches, before it is done."""
+    verb = visit.params["verb"]
+    if verb not in pages_rollout.ACTIONS:
+        raise NotFoundError(f"roll-outs have no action {verb!r}", remedy="Use the buttons on the roll-out's page.")
+    found = desk.sources.updates.rollout(visit.params["rollout_id"])
+    return desk.page(visit, "confirm.html", view=pages_rollout.confirmation(found, verb))
+
+
+def confirm_device(desk: Desk, visit: Visit) -> Response:
+    """What revoking or restoring a device does."""
+    verb = visit.params["verb"]
+    if verb not in ("revoke", "restore"):
+        raise NotFoundError(f"devices have no action {verb!r}", remedy="Use the buttons on the device's page.")
+    found = desk.sources.fleet.device(visit.params["device_id"])
+    return desk.page(visit, "confirm.html", view=pages_device.confirmation(found, verb))
+
+
+def confirm_token(desk: Desk, visit: Visit) -> Response:
+    """What revoking a token does."""
+    wanted = visit.params["token_id"]
+    found = next((token for token in desk.sources.house.tokens() if token["token_id"] == wanted), None)
+    if found is None:
+        raise NotFoundError("no such token", remedy="Reload the settings page.")
+    own = wanted == visit.operator.token_id
+    return desk.page(visit, "confirm.html", view=settings_pages.token_confirmation(found, own=own))
+
+
+def help_page(desk: Desk, visit: Visit) -> Response:
+    """Keys and shapes."""
+    return desk.page(visit, "help.html")
+
+
+def home(_desk: Desk, _visit: Visit) -> Response:
+    """The fleet is where everybody starts."""
+    return RedirectResponse("/fleet", 303)
+
+
+def point_event(item: dict[str, Any]) -> dict[str, Any]:
+    """A live point as the chart takes it, with the text that the table shows."""
+    return {**item, "text": pages_hub.value_text(item["metric"], item["value"])}
+
+
+def _next(path: str, query: dict[str, str], cursor: str | None) -> str | None:
+    return f"{path}?{urlencode({**query, 'after': cursor})}" if cursor else None

@@ -1,0 +1,102 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Who is signed in. A session lives in this process, is bound to one operator token and ends with it.
+
+The browser holds only a random name of the session (256 bits); the token itself is never kept here or sent back:
+the session keeps the token's id, and every request asks the service whether that token still stands.
+A restart of the process ends all sessions: people sign in again.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import hmac
+import secrets
+import threading
+from dataclasses import dataclass, replace
+
+# A night shift, and not the week after it.
+IDLE_S = 8 * 3600
+LIFETIME_S = 24 * 3600
+# One sign-in costs about 300 bytes; a script that signs in without end must not eat the process.
+MAX_SESSIONS = 10_000
+NAME_BYTES = 32
+
+
+@dataclass(frozen=True, slots=True)
+class Operator:
+    """The person or script behind a token.
+
+    Attributes:
+        name: The token's name, written into the audit log.
+        role: Role of the token; decides which actions a page shows.
+        token_id: Which token; asked for again at every request.
+    """
+
+    name: str
+    role: str
+    token_id: str
+
+
+@dataclass(frozen=True, slots=True)
+class Session:
+    """A signed-in browser: who, since when, last seen when (Unix seconds)."""
+
+    operator: Operator
+    started: int
+    seen: int
+
+
+class Sessions:
+    """The table of sessions, keyed by the hash of the cookie so that a memory dump is no set of keys."""
+
+    def __init__(self) -> None:
+        self._open: dict[bytes, Session] = {}
+        self._lock = threading.Lock()
+
+    def open(self, operator: Operator, now: int) -> str:
+        """Start a session and return the cookie's value. Always a new name: none is taken from the browser."""
+        name = secrets.token_urlsafe(NAME_BYTES)
+        with self._lock:
+            if len(self._open) >= MAX_SESSIONS:
+                del self._open[min(self._open, key=lambda key: self._open[key].seen)]
+            self._open[_key(name)] = Session(operator, now, now)
+        return name
+
+    def find(self, name: str, now: int) -> Session | None:
+        """The session of a cookie, or None when there is none or its time is over."""
+        with self._lock:
+            session = self._open.get(_key(name))
+            if session is None:
+                return None
+            if now - session.seen > IDLE_S or now - session.started > LIFETIME_S:
+                del self._open[_key(name)]
+                return None
+            self._open[_key(name)] = replace(session, seen=now)
+            return session
+
+    def close(self, name: str) -> None:
+        """End a session; an unknown name is no error."""
+        with self._lock:
+            self._open.pop(_key(name), None)
+
+    def __len__(self) -> int:
+        return len(self._open)
+
+
+class FormSeal:
+    """CSRF tokens: an HMAC of the browser's cookie under a key that only this process knows."""
+
+    def __init__(self) -> None:
+        self._key = secrets.token_bytes(32)
+
+    def token(self, cookie: str) -> str:
+        """The token that a form of this browser carries."""
+        return hmac.new(self._key, b"form:" + cookie.encode(), hashlib.sha256).hexdigest()
+
+    def holds(self, cookie: str, token: str) -> bool:
+        """Whether the form's token belongs to the cookie. Constant time; an empty cookie has no token."""
+        return bool(cookie) and hmac.compare_digest(self.token(cookie).encode(), token.encode())
+
+
+def _key(name: str) -> bytes:
+    return hashlib.sha256(name.encode()).digest()

@@ -1,0 +1,140 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What the console asks for: the answers of the public API, called in process.
+
+Every method returns the JSON-able document that the API's view functions make of the same rows: UUIDs and digests
+as strings (lower-case hex), times as integer Unix seconds. Every change names the operator, for the audit line.
+``source_api.py`` is the one implementation; tests put a rehearsed fleet in its place.
+"""
+
+from __future__ import annotations
+
+from collections.abc import AsyncGenerator, Mapping
+from dataclasses import dataclass
+from typing import Any, Protocol
+
+from armillary.console.sessions import Operator
+
+Document = dict[str, Any]
+
+
+class DoorSource(Protocol):
+    """Who may come in, and what for."""
+
+    def sign_in(self, secret: str) -> Operator:
+        """The operator behind a token. Raises UnauthenticatedError."""
+
+    def standing(self, operator: Operator) -> Operator | None:
+        """The operator as its token stands now; None when the token was revoked or has ended."""
+
+    def may_change(self, operator: Operator, area: str) -> bool:
+        """Whether the role allows a change of ``area``: device, twin, update, finding, token."""
+
+
+class FleetSource(Protocol):
+    """Devices and what the service recorded of them."""
+
+    def summary(self) -> Document:
+        """``devices``, ``health``, ``open_findings``."""
+
+    def devices(self, wanted: Mapping[str, str], *, after: str | None, limit: int) -> Document:
+        """``items`` and ``next``."""
+
+    def device(self, device_id: str) -> Document:
+        """One device. Raises NotFoundError."""
+
+    def records(self, device_id: str, *, limit: int) -> Document:
+        """``check_ins``, ``refusals``, ``outcomes``, ``error_reports``, ``findings``: newest first."""
+
+    def software(self, device: Document) -> Document:
+        """``images`` by id of what it has installed, and ``releases`` of its chip."""
+
+    def revoke(self, operator: Operator, device_id: str, reason: str) -> None:
+        """Withdraw a device's identity."""
+
+    def restore(self, operator: Operator, device_id: str) -> None:
+        """Give a revoked device its identity back."""
+
+
+class HubSource(Protocol):
+    """What devices say and are told."""
+
+    def connected(self, device_id: str) -> bool | None:
+        """Whether it is connected now; None where there is no hub."""
+
+    def last_values(self, device_id: str) -> list[Document]:
+        """``metric``, ``value``, ``at_ms`` for each metric."""
+
+    def series(self, device_id: str, metric: str, start_ms: int, end_ms: int, max_points: int) -> list[list[Any]]:
+        """``[at_ms, value]`` pairs, oldest first."""
+
+    def twin(self, device_id: str) -> Document:
+        """``desired`` and ``reported``, each with ``$version``."""
+
+    def patch_desired(self, operator: Operator, device_id: str, patch: Document) -> None:
+        """Merge into the desired properties (null removes)."""
+
+    def listen(self, device_id: str) -> AsyncGenerator[Document]:
+        """New points as they come: ``metric``, ``value``, ``at_ms``."""
+
+
+class UpdateSource(Protocol):
+    """Roll-outs."""
+
+    def rollouts(self, *, after: str | None, limit: int) -> Document:
+        """``items`` and ``next``, newest first."""
+
+    def rollout(self, rollout_id: str) -> Document:
+        """One roll-out with ``cohorts`` and ``images``. Raises NotFoundError."""
+
+    def troubles(self, rollout_id: str, *, limit: int) -> list[Document]:
+        """Devices of a roll-out that failed."""
+
+    def change(self, operator: Operator, rollout_id: str, verb: str, reason: str) -> None:
+        """``halt``, ``resume`` or ``roll-back``."""
+
+
+class WatchSource(Protocol):
+    """Findings."""
+
+    def findings(self, status: str, *, after: str | None, limit: int) -> Document:
+        """``items`` and ``next``."""
+
+    def move(self, operator: Operator, finding_id: str, status: str) -> None:
+        """``acknowledged`` or ``closed``."""
+
+
+class HouseSource(Protocol):
+    """The audit log and what is set up."""
+
+    def audit(self, *, after: str | None, limit: int) -> Document:
+        """``items`` and ``next``, newest first."""
+
+    def verify_audit(self) -> Document:
+        """``lines``, ``head``, ``broken_at``."""
+
+    def catalogs(self) -> list[Document]:
+        """Each with ``groups`` and ``certificates``."""
+
+    def releases(self) -> list[Document]:
+        """OS releases, newest first."""
+
+    def tokens(self) -> list[Document]:
+        """Operator tokens, without secrets."""
+
+    def create_token(self, operator: Operator, name: str, role: str) -> Document:
+        """``token`` and its ``secret``, which is given once."""
+
+    def revoke_token(self, operator: Operator, token_id: str) -> None:
+        """End a token and every session that it opened."""
+
+
+@dataclass(frozen=True, slots=True)
+class Sources:
+    """Everything the console asks."""
+
+    door: DoorSource
+    fleet: FleetSource
+    hub: HubSource
+    updates: UpdateSource
+    watch: WatchSource
+    house: HouseSource

@@ -1,0 +1,149 @@
+// SPDX-License-Identifier: Apache-2.0
+// The live telemetry chart of a device page: uPlot for the drawing, server-sent events for new points.
+// It reads two addresses named on its element: data-series (JSON of past points) and data-live (event stream).
+
+const KEEP_POINTS = 5000; // one point a second for more than an hour; older ones leave on the left
+const element = document.querySelector("[data-chart]");
+if (element) start(element);
+
+function colour(name) {
+  const probe = document.createElement("i");
+  probe.className = name;
+  element.append(probe);
+  const value = getComputedStyle(probe).color;
+  probe.remove();
+  return value;
+}
+
+const two = (number) => String(number).padStart(2, "0");
+
+/** Times of the axis in UTC, 24 hours; the date stands where a day begins, seconds only where they tell ticks apart. */
+export function tickText(atSeconds, stepSeconds) {
+  const at = new Date(atSeconds * 1000);
+  const clock = `${two(at.getUTCHours())}:${two(at.getUTCMinutes())}`;
+  if (stepSeconds < 60) return `${clock}:${two(at.getUTCSeconds())}`;
+  if (clock === "00:00") return `${at.getUTCFullYear()}-${two(at.getUTCMonth() + 1)}-${two(at.getUTCDate())}`;
+  return clock;
+}
+
+function options(metric, unit, width) {
+  const axis = () => ({
+    stroke: colour("chart-axis"),
+    font: "12px system-ui, sans-serif",
+    grid: { stroke: colour("chart-grid"), width: 1 },
+    ticks: { stroke: colour("chart-grid"), width: 1, size: 4 },
+  });
+  const number = (value) => (value === null || value === undefined ? "–" : `${value.toLocaleString("en")} ${unit}`.trim());
+  const exact = (at) => new Date(at * 1000).toISOString().slice(0, 19).replace("T", " ") + " UTC";
+  return {
+    width,
+    height: 220,
+    padding: [12, 8, 0, 0],
+    cursor: { y: false },
+    tzDate: (seconds) => uPlot.tzDate(new Date(seconds * 1000), "Etc/UTC"),
+    series: [
+      { label: "At", value: (_plot, at) => (at === null || at === undefined ? "–" : exact(at)) },
+      {
+        label: metric,
+        stroke: colour("chart-line"),
+        fill: colour("chart-fill"),
+        width: 1.5,
+        points: { show: false },
+        value: (_plot, value) => number(value),
+      },
+    ],
+    axes: [
+      { ...axis(), values: (_plot, ticks, _axis, _space, step) => ticks.map((at) => tickText(at, step)) },
+      { ...axis(), size: 72, values: (_plot, ticks) => ticks.map(number) },
+    ],
+  };
+}
+
+async function start(box) {
+  let metric = box.dataset.metric;
+  let plot = null;
+  let unit = "";
+  let points = [[], []];
+  const status = document.getElementById("live-status");
+
+  function say(state, text) {
+    if (!status) return;
+    status.className = `pulse ${state}`;
+    status.textContent = text;
+  }
+
+  function draw() {
+    if (points[0].length === 0) return;
+    if (plot === null) {
+      box.replaceChildren();
+      plot = new uPlot(options(metric, unit, box.clientWidth), points, box);
+    } else {
+      plot.setData(points);
+    }
+  }
+
+  async function load() {
+    const answer = await fetch(`${box.dataset.series}?metric=${encodeURIComponent(metric)}&range=${box.dataset.range}`);
+    if (!answer.ok) {
+      say("lost", "no data: the service did not answer");
+      return;
+    }
+    const series = await answer.json();
+    unit = series.unit;
+    points = [series.points.map((point) => point[0] / 1000), series.points.map((point) => point[1])];
+    plot?.destroy();
+    plot = null;
+    draw();
+  }
+
+  function take(point) {
+    const row = document.querySelector(`[data-metric-row="${CSS.escape(point.metric)}"]`);
+    if (row) {
+      const cell = row.querySelector("[data-value]");
+      cell.textContent = point.text;
+      cell.classList.remove("fresh");
+      void cell.offsetWidth; // restarts the highlight
+      cell.classList.add("fresh");
+      const time = row.querySelector("time");
+      if (time) {
+        time.dataset.at = String(point.at_ms / 1000);
+        time.dateTime = new Date(point.at_ms).toISOString();
+        time.title = time.dateTime.replace("T", " ").replace(/\.\d+Z/, " UTC");
+        time.textContent = "just now";
+      }
+    }
+    if (point.metric !== metric || typeof point.value !== "number") return;
+    const at = point.at_ms / 1000;
+    if (points[0].length && at <= points[0][points[0].length - 1]) return;
+    points[0].push(at);
+    points[1].push(point.value);
+    if (points[0].length > KEEP_POINTS) points = points.map((axis) => axis.slice(-KEEP_POINTS));
+    draw();
+  }
+
+  await load();
+  const events = new EventSource(box.dataset.live);
+  events.addEventListener("open", () => say("", "live"));
+  events.addEventListener("point", (event) => take(JSON.parse(event.data)));
+  events.addEventListener("end", () => {
+    events.close();
+    say("lost", "signed out");
+  });
+  events.addEventListener("error", () => say("lost", "connection lost, trying again"));
+  new ResizeObserver(() => plot?.setSize({ width: box.clientWidth, height: 220 })).observe(box);
+  matchMedia("(prefers-color-scheme: dark)").addEventListener("change", () => {
+    plot?.destroy();
+    plot = null;
+    draw();
+  });
+  document.addEventListener("click", (event) => {
+    const chosen = event.target.closest("[data-choose-metric]");
+    if (!chosen) return;
+    event.preventDefault();
+    metric = chosen.dataset.chooseMetric;
+    for (const other of document.querySelectorAll("[data-choose-metric]")) other.removeAttribute("aria-current");
+    chosen.setAttribute("aria-current", "true");
+    history.replaceState(null, "", chosen.href);
+    load();
+  });
+}

@@ -1,0 +1,94 @@
+// SPDX-License-Identifier: Apache-2.0
+// What every page gains from script: ages that keep counting, ids that copy, keys, and a dialog of those keys.
+// Everything here is a comfort: without it each page still reads and every form still posts.
+
+const STEPS = [[86400, "d"], [3600, "h"], [60, "min"]];
+
+/** The same words as console/words.py `moment`: keep the two in step (tests/console/test_console_browser.py). */
+export function relative(atSeconds, nowSeconds) {
+  const age = nowSeconds - atSeconds;
+  const whole = Math.floor(Math.abs(age));
+  if (whole < 5) return "just now";
+  let text = `${whole} s`;
+  for (const [size, unit] of STEPS) {
+    if (whole >= size * 2) {
+      text = `${Math.floor(whole / size).toLocaleString("en")} ${unit}`;
+      break;
+    }
+  }
+  return age > 0 ? `${text} ago` : `in ${text}`;
+}
+
+// The server's clock, not this machine's, is what ages are counted against.
+const serverNow = Number(document.documentElement.dataset.now);
+const opened = Date.now();
+const now = () => serverNow + (Date.now() - opened) / 1000;
+
+function tick() {
+  for (const element of document.querySelectorAll("time[data-at]")) {
+    const text = relative(Number(element.dataset.at), now());
+    if (element.textContent !== text) element.textContent = text;
+  }
+}
+setInterval(tick, 5000);
+document.addEventListener("htmx:afterSettle", tick);
+
+// A part of a page asks for itself again every data-every seconds, unless nobody looks or somebody works in it.
+let seconds = 0;
+setInterval(() => {
+  seconds += 1;
+  if (document.hidden) return;
+  for (const part of document.querySelectorAll("[data-every]")) {
+    if (seconds % Number(part.dataset.every) !== 0) continue;
+    if (part.contains(document.activeElement) || !window.htmx) continue;
+    window.htmx.trigger(part, "refresh");
+  }
+}, 1000);
+
+async function copy(button) {
+  await navigator.clipboard.writeText(button.dataset.copy);
+  button.classList.add("done");
+  const said = document.getElementById("said");
+  if (said) said.textContent = "Copied";
+  setTimeout(() => button.classList.remove("done"), 1200);
+}
+document.addEventListener("click", (event) => {
+  const button = event.target.closest("[data-copy]");
+  if (button) copy(button);
+  const opener = event.target.closest("[data-opens]");
+  if (opener) {
+    const dialog = document.getElementById(opener.dataset.opens);
+    if (dialog) {
+      event.preventDefault();
+      dialog.showModal();
+    }
+  }
+});
+
+// Leaving a filter alone for a moment sends its form, so that a choice needs no button.
+for (const form of document.querySelectorAll("form[data-submits]")) {
+  form.addEventListener("change", () => form.requestSubmit());
+}
+
+const PLACES = { f: "/fleet", u: "/updates", i: "/findings", a: "/audit", s: "/settings" };
+let leader = 0;
+document.addEventListener("keydown", (event) => {
+  if (event.ctrlKey || event.metaKey || event.altKey) return;
+  if (event.target.closest("input, textarea, select, dialog")) return;
+  const help = document.getElementById("keys");
+  if (event.key === "/") {
+    const search = document.querySelector("input[type=search]");
+    event.preventDefault();
+    if (search) search.focus();
+    else location.assign("/fleet#search");
+  } else if (event.key === "?" && help) {
+    event.preventDefault();
+    help.showModal();
+  } else if (event.key === "g") {
+    leader = Date.now();
+  } else if (Date.now() - leader < 1500 && PLACES[event.key]) {
+    leader = 0;
+    location.assign(PLACES[event.key]);
+  }
+});
+if (location.hash === "#search") document.querySelector("input[type=search]")?.focus();

@@ -1,0 +1,152 @@
+# SPDX-License-Identifier: Apache-2.0
+"""How the console writes figures, times, sizes and ids. Pure: the present is an argument.
+
+Times are Unix seconds UTC. Every moment carries three forms: relative for the eye, exact UTC for the pointer and
+the clipboard, ISO 8601 for the machine (``<time datetime>``).
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import UTC, datetime
+
+MINUTE_S = 60
+HOUR_S = 60 * MINUTE_S
+DAY_S = 24 * HOUR_S
+# Below this an age is "just now": clocks of two machines differ by a few seconds and a page takes time to read.
+JUST_NOW_S = 5
+# Two of a unit are shown before the next larger one takes over: "90 s" says more than "1 min".
+SWITCH = 2
+# Ids longer than this are shortened in the middle; a UUID (36) is still recognised by its first and last group.
+SHORT_ID_LENGTH = 14
+_SIZES = ("B", "KiB", "MiB", "GiB", "TiB")
+
+
+@dataclass(frozen=True, slots=True)
+class Moment:
+    """One point in time, three ways.
+
+    Attributes:
+        at: Unix seconds UTC.
+        iso: ``2026-11-24T14:55:18Z``.
+        exact: ``2026-11-24 14:55:18 UTC``.
+        relative: ``2 h ago`` or ``in 5 min``.
+    """
+
+    at: int
+    iso: str
+    exact: str
+    relative: str
+
+
+@dataclass(frozen=True, slots=True)
+class ShortId:
+    """An identifier: shortened to be looked at, whole to be copied."""
+
+    full: str
+    short: str
+
+
+@dataclass(frozen=True, slots=True)
+class Share:
+    """A part of a whole, for a bar: the count, its share in words and the left edge and width in percent."""
+
+    label: str
+    state: str
+    count: int
+    grouped: str
+    percent: str
+    left: float
+    width: float
+
+
+def grouped(number: float) -> str:
+    """``1204`` -> ``1,204``; keeps at most three decimals of a fraction."""
+    if isinstance(number, int) or float(number).is_integer():
+        return f"{int(number):,}"
+    return f"{number:,.3f}".rstrip("0").rstrip(".")
+
+
+def counted(number: int, one: str, many: str | None = None) -> str:
+    """``1 device``, ``1,204 devices``."""
+    return f"{grouped(number)} {one if number == 1 else many or one + 's'}"
+
+
+def joined(parts: list[str], last: str = "and") -> str:
+    """``a``, ``a and b``, ``a, b and c``."""
+    if len(parts) < SWITCH:
+        return "".join(parts)
+    return f"{', '.join(parts[:-1])} {last} {parts[-1]}"
+
+
+def span(seconds: float) -> str:
+    """A length of time: ``45 s``, ``12 min``, ``3 h``, ``2 d``."""
+    whole = int(abs(seconds))
+    for size, unit in ((DAY_S, "d"), (HOUR_S, "h"), (MINUTE_S, "min")):
+        if whole >= size * SWITCH:
+            return f"{grouped(whole // size)} {unit}"
+    return f"{whole} s"
+
+
+def moment(at: int | None, now: int) -> Moment | None:
+    """The three forms of ``at`` seen from ``now``; None stays None (a template then writes that it is not known)."""
+    if at is None:
+        return None
+    when = datetime.fromtimestamp(at, UTC)
+    age = now - at
+    relative = f"{span(age)} ago" if age > 0 else f"in {span(age)}"
+    if abs(age) < JUST_NOW_S:
+        relative = "just now"
+    return Moment(at, f"{when:%Y-%m-%dT%H:%M:%SZ}", f"{when:%Y-%m-%d %H:%M:%S} UTC", relative)
+
+
+def size(count: int) -> str:
+    """Bytes in binary units: ``512 B``, ``1.5 KiB``, ``20 MiB``."""
+    value = float(count)
+    unit = _SIZES[0]
+    for name in _SIZES:
+        unit = name
+        if value < 1024 or name == _SIZES[-1]:
+            break
+        value /= 1024
+    return f"{int(value)} {unit}" if unit == "B" else f"{value:.1f}".rstrip("0").rstrip(".") + f" {unit}"
+
+
+def short_id(identifier: str) -> ShortId:
+    """Keep the first eight and last four characters of a long identifier."""
+    if len(identifier) <= SHORT_ID_LENGTH:
+        return ShortId(identifier, identifier)
+    return ShortId(identifier, f"{identifier[:8]}…{identifier[-4:]}")
+
+
+def percent(part: int, whole: int) -> str:
+    """A share in words that never rounds a rest away: ``<1 %`` and ``>99 %`` instead of 0 and 100."""
+    if whole <= 0:
+        return "none"
+    exact = 100 * part / whole
+    if 0 < exact < 1:
+        return "<1 %"
+    if 99 < exact < 100:
+        return ">99 %"
+    return f"{exact:.0f} %"
+
+
+def shares(parts: list[tuple[str, str, int]]) -> tuple[Share, ...]:
+    """Lay ``(label, state, count)`` out on a bar of 100; parts of zero are kept for the legend with no width."""
+    whole = sum(count for _, _, count in parts)
+    left = 0.0
+    laid = []
+    for label, state, count in parts:
+        width = 0.0 if whole == 0 else 100 * count / whole
+        laid.append(Share(label, state, count, grouped(count), percent(count, whole), round(left, 3), round(width, 3)))
+        left += width
+    return tuple(laid)
+
+
+def sentence(text: str) -> str:
+    """Begin with a capital and end with a full stop."""
+    text = text.strip()
+    if not text:
+        return ""
+    text = text[0].upper() + text[1:]
+    return text if text[-1] in ".!?" else text + "."

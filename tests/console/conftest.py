@@ -1,0 +1,61 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Fixtures of the console's tests; siblings that are no tests are imported by name from this folder."""
+
+from __future__ import annotations
+
+import contextlib
+import datetime as dt
+import ipaddress
+import sys
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+from cryptography import x509
+from cryptography.hazmat.primitives import hashes, serialization
+from cryptography.hazmat.primitives.asymmetric import ec
+from cryptography.x509.oid import NameOID
+
+sys.path.insert(0, str(Path(__file__).parent))
+from console_server import RunningConsole, serve
+from rehearsed_fleet import RehearsedFleet
+
+
+@pytest.fixture(scope="session")
+def certificate(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    key = ec.generate_private_key(ec.SECP256R1())
+    name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "localhost")])
+    now = dt.datetime.now(dt.UTC)
+    made = (
+        x509.CertificateBuilder()
+        .subject_name(name)
+        .issuer_name(name)
+        .public_key(key.public_key())
+        .serial_number(x509.random_serial_number())
+        .not_valid_before(now - dt.timedelta(minutes=5))
+        .not_valid_after(now + dt.timedelta(days=1))
+        .add_extension(
+            x509.SubjectAlternativeName([x509.DNSName("localhost"), x509.IPAddress(ipaddress.ip_address("127.0.0.1"))]),
+            critical=False,
+        )
+        .sign(key, hashes.SHA256())
+    )
+    path = tmp_path_factory.mktemp("tls") / "server.pem"
+    path.write_bytes(
+        made.public_bytes(serialization.Encoding.PEM)
+        + key.private_bytes(serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption())
+    )
+    return path
+
+
+@pytest.fixture
+def run_console(certificate: Path) -> Iterator[Callable[[RehearsedFleet], RunningConsole]]:
+    """Start consoles; all are stopped at the end."""
+    with contextlib.ExitStack() as stack:
+        yield lambda fleet: stack.enter_context(serve(fleet, certificate))
+
+
+@pytest.fixture
+def console(run_console: Callable[[RehearsedFleet], RunningConsole]) -> RunningConsole:
+    """One console over a fleet of 64 devices."""
+    return run_console(RehearsedFleet())

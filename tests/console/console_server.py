@@ -1,0 +1,71 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The console over a rehearsed fleet, served over TLS on a free loopback port."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import socket
+import ssl
+import threading
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import uvicorn
+from rehearsed_fleet import RehearsedFleet
+
+from armillary.console.application import console_app
+
+# Fast, so that a test sees a revoked token end a stream without waiting for people's five seconds.
+RECHECK_S = 0.2
+
+
+@dataclass
+class RunningConsole:
+    url: str
+    fleet: RehearsedFleet
+    loop: asyncio.AbstractEventLoop
+    context: ssl.SSLContext
+
+    def say(self, metric: str, value: object, at_ms: int) -> None:
+        """Send one live point, once somebody listens."""
+        queue = self.fleet.points
+        assert queue is not None, "nobody listens"
+        self.loop.call_soon_threadsafe(queue.put_nowait, {"metric": metric, "value": value, "at_ms": at_ms})
+
+
+@contextlib.contextmanager
+def serve(fleet: RehearsedFleet, certificate: Path) -> Iterator[RunningConsole]:
+    listening = socket.create_server(("127.0.0.1", 0))
+    app = console_app(fleet.sources(), recheck_s=RECHECK_S)
+    config = uvicorn.Config(
+        app,
+        log_config=None,
+        access_log=False,
+        lifespan="off",
+        ssl_certfile=str(certificate),
+        timeout_graceful_shutdown=1,
+    )
+    server = uvicorn.Server(config)
+    started = threading.Event()
+    holder: list[asyncio.AbstractEventLoop] = []
+
+    async def main() -> None:
+        holder.append(asyncio.get_running_loop())
+        serving = asyncio.create_task(server.serve(sockets=[listening]))
+        while not server.started and not serving.done():
+            await asyncio.sleep(0.01)
+        started.set()
+        await serving
+
+    thread = threading.Thread(target=asyncio.run, args=(main(),), name="console")
+    thread.start()
+    assert started.wait(20), "the console did not start"
+    context = ssl.create_default_context(cafile=str(certificate))
+    try:
+        yield RunningConsole(f"https://localhost:{listening.getsockname()[1]}", fleet, holder[0], context)
+    finally:
+        server.should_exit = True
+        thread.join(20)
+        assert not thread.is_alive(), "the console did not stop"

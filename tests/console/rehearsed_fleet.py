@@ -1,0 +1,532 @@
+# SPDX-License-Identifier: Apache-2.0
+# ruff: noqa: ARG002 - a rehearsal takes every argument of the real sources
+"""A fleet for page tests: the console's sources over plain lists, with changes that really change them.
+
+The documents have the fields that api/views gives; tests/console/test_console_service.py checks that against the
+real service, so that this rehearsal cannot drift from it.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import hashlib
+import threading
+import time
+import uuid
+from collections.abc import AsyncIterator, Mapping
+from typing import Any
+
+from armillary.attest.appraise import STEPS
+from armillary.console.sessions import Operator
+from armillary.console.source import Document, Sources
+from armillary.errors import NotFoundError, UnauthenticatedError
+
+NAMESPACE = uuid.UUID("6ba7b810-9dad-11d1-80b4-00c04fd430c8")
+TOKENS = {"admin-secret": "Administrator", "contributor-secret": "Contributor", "reader-secret": "Reader"}
+GROUPS = (
+    ("Coffee machine", "Kitchen pilot"),
+    ("Coffee machine", "Production"),
+    ("Sanitiser", "Wards"),
+    ("Smart cable", "Depot"),
+)
+HOST_MECHANISMS = (
+    ("mount namespace", "enforced"),
+    ("pid namespace", "enforced"),
+    ("user namespace", "enforced"),
+    ("seccomp", "enforced"),
+    ("landlock", "enforced"),
+    ("network namespace", "enforced"),
+    ("cgroup memory", "missing: no delegated cgroup on this host; an application can use all memory"),
+    ("cgroup cpu", "missing: no delegated cgroup on this host; an application can use all processors"),
+)
+
+
+def uid(name: str) -> str:
+    return str(uuid.uuid5(NAMESPACE, name))
+
+
+def device_id(number: int) -> str:
+    return hashlib.sha512(f"device {number}".encode()).hexdigest()
+
+
+class RehearsedFleet:
+    """All six sources in one object; ``now`` is the present of the rehearsal."""
+
+    def __init__(self, *, devices: int = 64) -> None:
+        self.now = int(time.time())
+        self.lock = threading.Lock()
+        self.revoked_tokens: set[str] = set()
+        self.extra_tokens: dict[str, Document] = {}
+        self.lines: list[Document] = []
+        self.points: asyncio.Queue[Document] | None = None
+        self.images = {
+            uid(name): self._image(name, size)
+            for name, size in (
+                ("coffee-control", 184_320),
+                ("gateway-agent", 65_536),
+                ("dispenser", 98_304),
+                ("cable-meter", 40_960),
+            )
+        }
+        self.all = {item["device_id"]: item for item in (self._device(number) for number in range(devices))}
+        self.twins: dict[str, Document] = {}
+        self.roll = [self._rollout("running"), self._rollout("completed"), self._rollout("rolled-back")]
+        self.seen = self._findings() if devices else []
+        for actor, operation, target in (
+            ("first", "token.create", uid("token")),
+            ("first", "catalog.create", "northwind"),
+            ("maren", "image.upload", uid("coffee-control")),
+            ("maren", "rollout.create", uid("rollout running")),
+            ("service", "device.refuse", device_id(5)),
+        ):
+            self._audit(actor, operation, target, {})
+
+    def sources(self) -> Sources:
+        return Sources(door=self, fleet=self, hub=self, updates=self, watch=self, house=self)
+
+    # -- door
+    def sign_in(self, secret: str) -> Operator:
+        if secret in self.extra_tokens:
+            token = self.extra_tokens[secret]
+            return Operator(token["name"], token["role"], token["token_id"])
+        if secret not in TOKENS or uid(secret) in self.revoked_tokens:
+            raise UnauthenticatedError("unknown token")
+        return Operator(secret.partition("-")[0], TOKENS[secret], uid(secret))
+
+    def standing(self, operator: Operator) -> Operator | None:
+        return None if operator.token_id in self.revoked_tokens else operator
+
+    def may_change(self, operator: Operator, area: str) -> bool:
+        if area in ("device", "token"):
+            return operator.role == "Administrator"
+        return operator.role in ("Administrator", "Contributor")
+
+    # -- fleet
+    def summary(self) -> Document:
+        words = ("attested", "update-only", "silent", "refused", "never", "revoked")
+        health = {word: sum(1 for item in self.all.values() if item["health"] == word) for word in words}
+        opened = [item for item in self.seen if item["status"] == "open"]
+        severities = {
+            word: sum(1 for item in opened if item["severity"] == word)
+            for word in ("info", "low", "medium", "high", "critical")
+        }
+        return {"devices": len(self.all), "health": health, "open_findings": severities}
+
+    def devices(self, wanted: Mapping[str, str], *, after: str | None, limit: int) -> Document:
+        items = [
+            item
+            for item in sorted(self.all.values(), key=lambda item: item["device_id"])
+            if (after is None or item["device_id"] > after)
+            and item["device_id"].startswith(wanted.get("device_id_prefix", ""))
+            and all(item[name] == wanted[name] for name in ("health", "group", "product", "chip") if name in wanted)
+        ]
+        return {"items": items[:limit], "next": items[limit - 1]["device_id"] if len(items) > limit else None}
+
+    def device(self, device_id: str) -> Document:
+        if device_id not in self.all:
+            raise NotFoundError(f"no device {device_id[:16]}", remedy="Check the id.")
+        return self.all[device_id]
+
+    def records(self, device_id: str, *, limit: int) -> Document:
+        device = self.all[device_id]
+        if device["last_check_in_at"] is None:
+            return {"check_ins": [], "refusals": [], "outcomes": [], "error_reports": [], "findings": []}
+        bad = device["health"] == "update-only"
+        check_ins = [
+            {
+                "number": 100 - number,
+                "at": device["last_check_in_at"] - number * 3600,
+                "verdict": "update-only" if bad and number == 0 else "attested",
+                "steps": self._steps(13 if bad and number == 0 else None),
+                "boot_count": device["boot_count"],
+                "os_version": "" if bad and number == 0 else "24.06",
+                "certificate_serial": "0A" * 16,
+                "certificate_not_after": device["last_check_in_at"] + 86400,
+                "purpose": "update" if bad and number == 0 else "client",
+                "offer_id": None,
+                "deployment_id": None,
+            }
+            for number in range(6)
+        ]
+        refusals = []
+        if device["last_refused_at"]:
+            refusals = [
+                {
+                    "at": device["last_refused_at"],
+                    "code": device["last_refusal"],
+                    "message": "the challenge was used before",
+                    "count": 3,
+                }
+            ]
+        reports = [
+            {
+                "event_type": "AppCrash",
+                "description": "AppCrash (exit_status=11; signal_status=11; signal_code=3; component_id=bf73; image_id=11ec)",
+                "component_id": uid("component coffee-control"),
+                "count": 2,
+                "start": self.now - 7000,
+                "end": self.now - 5200,
+                "received_at": self.now - 4000,
+            },
+            {
+                "event_type": "ConnectionBlocked",
+                "description": "connection to telemetry.example.org:443 blocked: not in AllowedConnections",
+                "component_id": uid("component gateway-agent"),
+                "count": 14,
+                "start": self.now - 9000,
+                "end": self.now - 8000,
+                "received_at": self.now - 4000,
+            },
+        ]
+        outcomes = [{"at": self.now - 86000, "outcome": "confirmed", "reason": "coffee-control 1.3 passed its trial"}]
+        about = [item for item in self.seen if device_id in item["device_ids"]]
+        return {
+            "check_ins": check_ins,
+            "refusals": refusals,
+            "outcomes": outcomes,
+            "error_reports": reports,
+            "findings": about,
+        }
+
+    def software(self, device: Document) -> Document:
+        return {"images": self.images, "releases": self.releases()}
+
+    def revoke(self, operator: Operator, device_id: str, reason: str) -> None:
+        self.all[device_id].update(health="revoked", revoked_at=self.now, revoked_reason=reason)
+        self._audit(operator.name, "device.revoke", device_id, {"reason": reason})
+
+    def restore(self, operator: Operator, device_id: str) -> None:
+        self.all[device_id].update(health="attested", revoked_at=None, revoked_reason="")
+        self._audit(operator.name, "device.restore", device_id, {})
+
+    # -- hub
+    def connected(self, device_id: str) -> bool | None:
+        return self.all[device_id]["health"] == "attested"
+
+    def last_values(self, device_id: str) -> list[Document]:
+        if self.all[device_id]["last_check_in_at"] is None:
+            return []
+        at = self.now * 1000 - 4000
+        return [
+            {"metric": "boiler_celsius", "value": 92.4, "at_ms": at},
+            {"metric": "pressure_bar", "value": 9.1, "at_ms": at},
+            {"metric": "cups", "value": 18422, "at_ms": at - 40_000},
+            {"metric": "water_percent", "value": 61, "at_ms": at - 5_400_000},
+            {"metric": "door_open", "value": False, "at_ms": at},
+            {"metric": "state", "value": "idle", "at_ms": at},
+        ]
+
+    def series(self, device_id: str, metric: str, start_ms: int, end_ms: int, max_points: int) -> list[list[Any]]:
+        count = 180
+        step = (end_ms - start_ms) // count
+        wave = [92 + ((number * 7919) % 23) / 10 + (6 if number % 60 < 8 else 0) for number in range(count)]
+        return [[start_ms + number * step, round(value, 2)] for number, value in enumerate(wave[: count - 2])]
+
+    def twin(self, device_id: str) -> Document:
+        return self.twins.setdefault(
+            device_id,
+            {
+                "desired": {"strength": 3, "eco_mode": True, "descale_after_cups": 2000, "$version": 7},
+                "reported": {"strength": 3, "eco_mode": False, "firmware": "coffee-control 1.4", "$version": 19},
+            },
+        )
+
+    def patch_desired(self, operator: Operator, device_id: str, patch: Document) -> None:
+        desired = self.twin(device_id)["desired"]
+        for name, value in patch.items():
+            if value is None:
+                desired.pop(name, None)
+            else:
+                desired[name] = value
+        desired["$version"] += 1
+        self._audit(operator.name, "twin.patch", device_id, patch)
+
+    async def listen(self, device_id: str) -> AsyncIterator[Document]:
+        self.points = asyncio.Queue()
+        while True:
+            yield await self.points.get()
+
+    # -- updates
+    def rollouts(self, *, after: str | None, limit: int) -> Document:
+        return {"items": self.roll, "next": None}
+
+    def rollout(self, rollout_id: str) -> Document:
+        for item in self.roll:
+            if item["rollout_id"] == rollout_id:
+                return item
+        raise NotFoundError("no such roll-out", remedy="Check the id.")
+
+    def troubles(self, rollout_id: str, *, limit: int) -> list[Document]:
+        if not self.rollout(rollout_id)["counts"].get("failed"):
+            return []
+        return [
+            {
+                "device_id": device_id(9),
+                "cohort": 1,
+                "state": "reverted",
+                "started_at": self.now - 4000,
+                "finished_at": self.now - 3000,
+                "reason": "coffee-control exited with 11 during its trial",
+            },
+            {
+                "device_id": device_id(12),
+                "cohort": 1,
+                "state": "failed",
+                "started_at": self.now - 4000,
+                "finished_at": self.now - 2500,
+                "reason": "no room: 1.2 MiB needed, 0.8 MiB free",
+            },
+        ]
+
+    def change(self, operator: Operator, rollout_id: str, verb: str, reason: str) -> None:
+        item = self.rollout(rollout_id)
+        item["state"] = {"halt": "held", "resume": "running", "roll-back": "rolling-back"}[verb]
+        item["reason"] = "" if verb == "resume" else reason
+        item["changed_at"] = self.now
+        self._audit(operator.name, f"rollout.{verb}", rollout_id, {"reason": reason})
+
+    # -- watch
+    def findings(self, status: str, *, after: str | None, limit: int) -> Document:
+        return {"items": [item for item in self.seen if item["status"] == status], "next": None}
+
+    def move(self, operator: Operator, finding_id: str, status: str) -> None:
+        for item in self.seen:
+            if item["finding_id"] == finding_id:
+                item["status"] = status
+                self._audit(operator.name, f"finding.{status}", finding_id, {})
+                return
+        raise NotFoundError("no such finding", remedy="Reload.")
+
+    # -- house
+    def audit(self, *, after: str | None, limit: int) -> Document:
+        return {"items": list(reversed(self.lines))[:limit], "next": None}
+
+    def verify_audit(self) -> Document:
+        return {"lines": len(self.lines), "head": self.lines[-1]["hash"], "broken_at": None}
+
+    def catalogs(self) -> list[Document]:
+        groups = [
+            {
+                "product": product,
+                "name": group,
+                "os_feed": "Retail" if group != "Kitchen pilot" else "RetailEval",
+                "update_policy": "UpdateAll",
+                "deployment_id": uid(f"deployment {group}") if group != "Depot" else None,
+            }
+            for product, group in GROUPS
+        ]
+        certificate = {
+            "serial": "4A" * 17,
+            "subject": "CN=northwind catalog CA",
+            "status": "Active",
+            "not_after": self.now + 700 * 86400,
+        }
+        if not self.all:
+            return []
+        return [{"catalog_id": uid("northwind"), "name": "northwind", "groups": groups, "certificates": [certificate]}]
+
+    def releases(self) -> list[Document]:
+        parts = [
+            {
+                "name": name,
+                "image_type": number,
+                "component_id": uid(name),
+                "image_id": uid(name + " image"),
+                "digest": hashlib.sha256(name.encode()).hexdigest(),
+                "security_version": 4,
+                "size": size,
+            }
+            for number, (name, size) in enumerate(
+                (
+                    ("1st boot loader", 16_384),
+                    ("secure monitor", 122_880),
+                    ("security service", 204_800),
+                    ("OS kernel", 3_145_728),
+                    ("system software", 5_242_880),
+                )
+            )
+        ]
+        return [
+            {
+                "release_id": uid("24.06"),
+                "chip": "mt3620",
+                "version": "24.06",
+                "feed": "Retail",
+                "components": parts,
+                "created_at": self.now - 9 * 86400,
+            }
+        ]
+
+    def tokens(self) -> list[Document]:
+        known = [
+            {
+                "token_id": uid(secret),
+                "name": secret.partition("-")[0],
+                "role": role,
+                "created_at": self.now - 864000,
+                "created_by": "first",
+                "expires_at": None,
+                "last_used_at": self.now - 20,
+                "revoked_at": self.now if uid(secret) in self.revoked_tokens else None,
+            }
+            for secret, role in TOKENS.items()
+        ]
+        return known + list(self.extra_tokens.values())
+
+    def create_token(self, operator: Operator, name: str, role: str) -> Document:
+        secret = f"arm_{uid(name + str(len(self.extra_tokens)))}"
+        token = {
+            "token_id": uid(secret),
+            "name": name,
+            "role": role,
+            "created_at": self.now,
+            "created_by": operator.name,
+            "expires_at": None,
+            "last_used_at": None,
+            "revoked_at": None,
+        }
+        self.extra_tokens[secret] = token
+        self._audit(operator.name, "token.create", token["token_id"], {"role": role})
+        return {"token": token, "secret": secret}
+
+    def revoke_token(self, operator: Operator, token_id: str) -> None:
+        self.revoked_tokens.add(token_id)
+        for token in self.extra_tokens.values():
+            if token["token_id"] == token_id:
+                token["revoked_at"] = self.now
+        self._audit(operator.name, "token.revoke", token_id, {})
+
+    # -- making the data
+    def _audit(self, actor: str, operation: str, target: str, detail: Document) -> None:
+        previous = self.lines[-1]["hash"] if self.lines else "00" * 32
+        number = len(self.lines) + 1
+        digest = hashlib.sha256(f"{previous}{actor}{operation}{target}".encode()).hexdigest()
+        self.lines.append(
+            {
+                "number": number,
+                "at": self.now - max(0, 5 - number) * 3000,
+                "actor": actor,
+                "operation": operation,
+                "target": target,
+                "detail": detail,
+                "previous_hash": previous,
+                "hash": digest,
+            }
+        )
+
+    def _image(self, name: str, size: int) -> Document:
+        hosts = {
+            "coffee-control": ["api.northwind.example"],
+            "gateway-agent": ["api.northwind.example", "time.northwind.example"],
+        }
+        return {
+            "image_id": uid(name),
+            "name": name,
+            "size": size,
+            "built_at": self.now - 20 * 86400,
+            "allowed_connections": hosts.get(name, []),
+        }
+
+    def _device(self, number: int) -> Document:
+        health = {3: "silent", 5: "refused", 8: "update-only", 13: "never", 21: "revoked", 34: "silent"}.get(
+            number, "attested"
+        )
+        product, group = GROUPS[number % len(GROUPS)]
+        seen = {"silent": self.now - 3 * 86400, "never": None}.get(health, self.now - 60 - (number * 613) % 3500)
+        names = ("coffee-control", "gateway-agent", "cable-meter") if number % 4 < 2 else ("dispenser",)
+        installed = [
+            {
+                "component_id": uid(f"component {name}"),
+                "image_id": uid(name),
+                "image_type": 10,
+                "name": name,
+                "state": "failed" if number == 17 and name == "gateway-agent" else "running",
+            }
+            for name in names
+        ]
+        return {
+            "device_id": device_id(number), "chip": "mt3620", "chip_sku": "MT3620AN", "trust_tier": ("software", "tpm", "simulated")[number % 3],
+            "manufacturing_state": "DeviceComplete", "enrolled_at": self.now - 30 * 86400, "catalog_id": uid("northwind"), "catalog": "northwind",
+            "product": product, "group": group, "group_id": uid(group), "claimed_at": self.now - 29 * 86400,
+            "revoked_at": self.now - 7200 if health == "revoked" else None, "revoked_reason": "stolen from the depot" if health == "revoked" else "",
+            "health": health, "verdict": None if seen is None else ("update-only" if health == "update-only" else "attested"),
+            "last_check_in_at": seen, "last_refused_at": self.now - 300 if health == "refused" else None, "last_refusal": "device.challenge" if health == "refused" else "",
+            "boot_count": 3 + number % 7, "os_version": "" if seen is None or health == "update-only" else "24.06", "sandbox": "" if seen is None else "linux",
+            "installed": [] if seen is None else installed, "enforcement": [] if seen is None else [list(pair) for pair in HOST_MECHANISMS],
+            "certificate_serial": "", "certificate_not_after": None if seen is None else seen + 86400, "offered_deployment_id": None, "last_update_at": None if seen is None else self.now - 86000,
+        }  # fmt: skip
+
+    def _steps(self, failing: int | None) -> list[Document]:
+        made = []
+        for number, name, prevents in STEPS:
+            result = "fail" if number == failing else ("not-run" if failing and number > failing else "pass")
+            detail = "OS kernel: its digest belongs to no release of mt3620" if number == failing else ""
+            made.append({"number": number, "name": name, "prevents": prevents, "result": result, "detail": detail})
+        return made
+
+    def _rollout(self, state: str) -> Document:
+        cohorts = {
+            "running": [
+                (5, {"confirmed": 60}),
+                (25, {"confirmed": 172, "offered": 41, "started": 19, "reverted": 3, "failed": 5, "waiting": 0}),
+                (100, {"waiting": 904}),
+            ],
+            "completed": [(10, {"confirmed": 32}), (100, {"confirmed": 288})],
+            "rolled-back": [(10, {"restored": 21, "failed": 11}), (100, {"waiting": 288})],
+        }[state]
+        counts: dict[str, int] = {}
+        for _, part in cohorts:
+            for word, count in part.items():
+                counts[word] = counts.get(word, 0) + count
+        name = {"running": "coffee-control", "completed": "dispenser", "rolled-back": "dispenser"}[state]
+        product, group = {"running": GROUPS[1]}.get(state, GROUPS[2])
+        return {
+            "rollout_id": uid(f"rollout {state}"), "catalog": "northwind", "product": product, "group": group, "deployment_id": uid(f"deployment {state}"),
+            "previous_deployment_id": uid("deployment before"), "state": state, "cohort": 1 if state != "rolled-back" else 0, "cohort_started_at": self.now - 5000,
+            "policy": {"cohorts": [percent for percent, _ in cohorts], "success_percent": 95, "soak_s": 3600, "min_failures": 2, "failure_percent": 5, "timeout_s": 86400, "hold_on_severity": "high", "roll_back_on_hold": False},
+            "reason": "5 of 32 devices failed" if state == "rolled-back" else "", "created_at": self.now - 9000, "created_by": "maren", "changed_at": self.now - 600,
+            "counts": counts, "cohorts": [{"percent": percent, "counts": part} for percent, part in cohorts], "images": [{"image_id": uid(name), "name": name}],
+        }  # fmt: skip
+
+    def _findings(self) -> list[Document]:
+        made = []
+        for number, (kind, severity, title, cause, proposed) in enumerate(
+            (
+                (
+                    "attestation-failed",
+                    "critical",
+                    "A device booted a kernel that nobody released",
+                    "Step 13 failed: the OS kernel's digest belongs to no release of mt3620",
+                    "Take the device out of service and recover it from release 24.06",
+                ),
+                (
+                    "proof-replayed",
+                    "high",
+                    "A proof was presented a second time",
+                    "The same challenge was used 3 times from one address",
+                    "Look for a machine on the device's network that copies its traffic",
+                ),
+                (
+                    "application-crashed",
+                    "medium",
+                    "coffee-control crashes again and again",
+                    "14 crashes with signal 11 in the last hour on 2 devices",
+                    "Halt the roll-out and look at the crash reports",
+                ),
+                (
+                    "containment-weak",
+                    "low",
+                    "No memory limit on 41 devices",
+                    "Their hosts delegate no cgroup",
+                    "Delegate a cgroup to the device service, or accept it",
+                ),
+            )
+        ):
+            made.append(
+                {
+                    "finding_id": uid(kind), "kind": kind, "severity": severity, "title": title, "cause": cause, "device_ids": [device_id(8 if number == 0 else 5), device_id(9)][: 1 + number // 2],
+                    "device_count": (1, 1, 2, 41)[number], "proposed_action": proposed, "status": "open", "count": (1, 3, 14, 41)[number],
+                    "first_seen": self.now - 9000 * (number + 1), "last_seen": self.now - 400 * (number + 1), "rollout_id": uid("rollout running") if number == 2 else None,
+                }
+            )  # fmt: skip
+        return made

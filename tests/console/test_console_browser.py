@@ -1,0 +1,330 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The console in a real Chromium: every place with data, live values, an action taken and undone, keys, phone, dark."""
+
+from __future__ import annotations
+
+import os
+import re
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+from console_server import RunningConsole
+from page_check import problems_of
+from playwright.sync_api import Browser, BrowserContext, Page, expect, sync_playwright
+from rehearsed_fleet import RehearsedFleet, device_id, uid
+
+pytestmark = pytest.mark.console
+
+CHROMIUM = Path(os.environ.get("ARMILLARY_CHROMIUM", "/usr/bin/chromium"))
+ARGUMENTS = [
+    "--no-sandbox", "--headless", "--disable-gpu", "--disable-quic", "--no-first-run",
+    "--disable-background-networking", "--disable-component-update", "--disable-sync",
+]  # fmt: skip
+ARTEFACTS = Path(__file__).parents[1] / "artefacts"
+DESKTOP = {"width": 1280, "height": 800}
+PHONE = {"width": 390, "height": 844}
+DEVICE = f"/devices/{device_id(0)}"
+ROLLOUT = f"/updates/{uid('rollout running')}"
+PLACES = {
+    "fleet": ("/fleet", r"64 devices: 58 attested"),
+    "device": (DEVICE, r"Attested .* software root of trust, running OS 24\.06 and 3 applications\."),
+    "device-not-trusted": (f"/devices/{device_id(8)}", r"Not trusted: .* step 13 failed"),
+    "device-never-seen": (f"/devices/{device_id(13)}", r"Never checked in"),
+    "updates": ("/updates", r"Roll-outs: 1 running\."),
+    "roll-out": (ROLLOUT, r"Rolling coffee-control out to 1,204 devices"),
+    "halt": (f"{ROLLOUT}/halt", r"Halt coffee-control on Coffee machine / Production\?"),
+    "findings": ("/findings", r"4 findings need you"),
+    "audit": ("/audit?verify=now", r"5 operations are recorded\."),
+    "settings": ("/settings", r"1 catalog, 1 OS release and 3 valid tokens\."),
+    "help": ("/help", r"Keys work on every page"),
+    "not-found": ("/nowhere", r"There is nothing here\."),
+}
+
+
+@pytest.fixture(scope="module")
+def chromium() -> Iterator[Browser]:
+    if not CHROMIUM.exists():
+        pytest.skip(f"{CHROMIUM} is absent: apt-get install chromium (or name one in ARMILLARY_CHROMIUM)")
+    with sync_playwright() as playwright:
+        browser = playwright.chromium.launch(executable_path=str(CHROMIUM), args=ARGUMENTS)
+        yield browser
+        browser.close()
+
+
+class Watched:
+    """A browser context that records everything that must not happen."""
+
+    def __init__(self, context: BrowserContext, console: RunningConsole) -> None:
+        self.context = context
+        self.console = console
+        self.complaints: list[str] = []
+        self.foreign: list[str] = []
+        context.on("request", self._request)
+        context.on("console", lambda message: self._complain(message.type, message.text))
+        context.on("weberror", lambda error: self.complaints.append(str(error.error)))
+
+    def _request(self, request: object) -> None:
+        url = str(getattr(request, "url", ""))
+        if not url.startswith(self.console.url + "/"):
+            self.foreign.append(url)
+
+    def _complain(self, kind: str, text: str) -> None:
+        # A page that answers 404 is a test's own wish; everything else a browser complains of is a fault.
+        if kind in ("error", "warning") and "status of 404" not in text:
+            self.complaints.append(f"{kind}: {text}")
+
+    def sign_in(self, secret: str = "admin-secret") -> Page:  # noqa: S107 - a rehearsed token
+        page = self.context.new_page()
+        page.goto(self.console.url + "/")
+        page.get_by_label("Operator token").fill(secret)
+        page.get_by_role("button", name="Sign in").click()
+        page.wait_for_url("**/fleet")
+        return page
+
+    def open(self, page: Page, path: str) -> None:
+        page.goto(self.console.url + path)
+
+
+@pytest.fixture
+def watch(chromium: Browser) -> Iterator[Callable[..., Watched]]:
+    made: list[Watched] = []
+
+    def start(console: RunningConsole, **options: object) -> Watched:
+        context = chromium.new_context(**{"ignore_https_errors": True, "viewport": DESKTOP, **options})  # type: ignore[arg-type]
+        context.set_default_timeout(15_000)
+        made.append(Watched(context, console))
+        return made[-1]
+
+    yield start
+    for watched in made:
+        watched.context.close()
+        assert watched.foreign == [], "a request left the host"
+        assert watched.complaints == [], "the browser complained"
+
+
+@pytest.mark.parametrize(
+    ("look", "options"),
+    [
+        ("light", {"color_scheme": "light"}),
+        ("dark", {"color_scheme": "dark"}),
+        ("phone", {"viewport": PHONE, "has_touch": True, "is_mobile": True, "device_scale_factor": 2}),
+    ],
+)
+def test_every_place_opens_with_data_reads_well_and_is_accessible(
+    console: RunningConsole, watch: Callable[..., Watched], look: str, options: dict[str, object]
+):
+    ARTEFACTS.mkdir(exist_ok=True)
+    watched = watch(console, **options)
+    page = watched.context.new_page()
+    watched.open(page, "/sign-in")
+    assert problems_of(page) == []
+    page.screenshot(path=ARTEFACTS / f"{look}-sign-in.png")
+    page.close()
+    page = watched.sign_in()
+    for name, (path, says) in PLACES.items():
+        watched.open(page, path)
+        expect(page.locator("h1")).to_contain_text(re.compile(says))
+        if name == "device":
+            expect(page.locator(".uplot canvas")).to_be_visible()
+        assert problems_of(page) == [], f"{look} {name}"
+        wider = page.evaluate("document.documentElement.scrollWidth - document.documentElement.clientWidth")
+        assert wider <= 0, f"{look} {name} is {wider} px wider than the window"
+        page.screenshot(path=ARTEFACTS / f"{look}-{name}.png", full_page=name.startswith("device") and look != "phone")
+
+
+def test_each_place_of_the_rail_is_one_click_away(console: RunningConsole, watch: Callable[..., Watched]):
+    watched = watch(console)
+    page = watched.sign_in()
+    for place in ("Updates", "Findings", "Audit", "Settings", "Fleet"):
+        page.get_by_role("navigation", name="Places").get_by_role("link", name=place).click()
+        expect(page.locator("nav a[aria-current=page]")).to_contain_text(place)
+        expect(page.locator("h1")).to_be_visible()
+
+
+def test_a_live_value_is_seen_to_change(console: RunningConsole, watch: Callable[..., Watched]):
+    watched = watch(console)
+    page = watched.sign_in()
+    watched.open(page, DEVICE)
+    value = page.locator("[data-metric-row=boiler_celsius] [data-value]")
+    expect(value).to_have_text("92.4 °C")
+    expect(page.locator("#live-status")).to_have_text("live")
+    before = page.locator(".uplot canvas").screenshot()
+    at_ms = int(time.time() * 1000)
+    for step, celsius in enumerate((120.5, 121.5, 131.25)):
+        console.say("boiler_celsius", celsius, at_ms + 1000 * step)
+    expect(value).to_have_text("131.25 °C")
+    page.wait_for_timeout(100)  # one frame of the canvas
+    assert page.locator(".uplot canvas").screenshot() != before
+
+
+def test_a_halt_is_taken_and_undone_and_leaves_two_audit_lines(console: RunningConsole, watch: Callable[..., Watched]):
+    watched = watch(console)
+    page = watched.sign_in("contributor-secret")
+    watched.open(page, ROLLOUT)
+    page.get_by_role("link", name="Halt").click()
+    expect(page.get_by_text("923 devices not yet offered the update stay on what they have.")).to_be_visible()
+    page.get_by_label("Reason").fill("crashes in ring 2")
+    page.get_by_role("button", name="Halt").click()
+    expect(page.locator(".notice")).to_contain_text("Halted.")
+    expect(page.locator("h1")).to_contain_text("Halted at 19 %")
+    expect(page.get_by_text("Crashes in ring 2.")).to_be_visible()
+
+    page.get_by_role("link", name="Resume").click()
+    page.get_by_role("button", name="Resume").click()  # the word is asked for: the form does not go
+    assert console.fleet.roll[0]["state"] == "held"
+    page.get_by_label("Type resume").fill("resume")
+    page.get_by_role("button", name="Resume").click()
+    expect(page.locator("h1")).to_contain_text("Rolling coffee-control out")
+
+    page.get_by_role("link", name="Audit line").click()
+    expect(page.locator("main tbody tr").nth(0)).to_contain_text("rollout.resume")
+    expect(page.locator("main tbody tr").nth(1)).to_contain_text("rollout.halt")
+    expect(page.locator("main tbody tr").nth(1)).to_contain_text("contributor")
+    page.get_by_role("button", name="Verify chain").click()
+    expect(page.locator(".notice")).to_contain_text("All 7 lines fit")
+
+
+def test_a_page_follows_the_service_without_a_reload(console: RunningConsole, watch: Callable[..., Watched]):
+    watched = watch(console)
+    page = watched.sign_in()
+    watched.open(page, ROLLOUT)
+    page.evaluate("window.kept = true")
+    console.fleet.roll[0]["counts"].update(confirmed=842, waiting=294)
+    expect(page.locator("h1")).to_contain_text("70 % updated", timeout=12_000)
+    assert page.evaluate("window.kept") is True
+
+
+def test_a_revoked_token_ends_an_open_page(console: RunningConsole, watch: Callable[..., Watched]):
+    watched = watch(console)
+    page = watched.sign_in("reader-secret")
+    watched.open(page, DEVICE)
+    expect(page.locator("#live-status")).to_have_text("live")
+    console.fleet.revoked_tokens.add(uid("reader-secret"))
+    expect(page.locator("#live-status")).to_have_text("signed out")
+    page.wait_for_url(re.compile(r"/sign-in\?back="), timeout=15_000)
+    watched.complaints[:] = [text for text in watched.complaints if "status of 401" not in text]
+
+
+def test_keys_work(console: RunningConsole, watch: Callable[..., Watched]):
+    watched = watch(console)
+    page = watched.sign_in()
+    page.keyboard.press("g")
+    page.keyboard.press("u")
+    page.wait_for_url("**/updates")
+    page.keyboard.press("?")
+    expect(page.get_by_role("dialog")).to_be_visible()
+    page.keyboard.press("Escape")
+    expect(page.get_by_role("dialog")).to_be_hidden()
+    page.keyboard.press("/")
+    page.wait_for_url(re.compile(r"/fleet"))
+    expect(page.get_by_role("searchbox")).to_be_focused()
+    page.keyboard.type("g f")  # inside a field they are letters
+    expect(page.get_by_role("searchbox")).to_have_value("g f")
+
+
+def test_a_filter_lives_in_the_address(console: RunningConsole, watch: Callable[..., Watched]):
+    watched = watch(console)
+    page = watched.sign_in()
+    page.get_by_label("State").select_option("silent")
+    page.wait_for_url(re.compile(r"/fleet\?.*health=silent"))
+    expect(page.locator("main tbody tr")).to_have_count(2)
+    page.reload()
+    expect(page.locator("main tbody tr")).to_have_count(2)
+    page.get_by_role("link", name="2 silent").click()
+    page.wait_for_url("**/fleet")
+
+
+def test_an_id_is_copied_whole(console: RunningConsole, watch: Callable[..., Watched]):
+    watched = watch(console)
+    watched.context.grant_permissions(["clipboard-read", "clipboard-write"])
+    page = watched.sign_in()
+    watched.open(page, DEVICE)
+    page.locator("dl").get_by_role("button", name="Copy Device id").click()
+    expect(page.locator("#said")).to_have_text("Copied")
+    assert page.evaluate("navigator.clipboard.readText()") == device_id(0)
+
+
+def test_the_theme_is_kept_and_needs_no_script(console: RunningConsole, watch: Callable[..., Watched]):
+    watched = watch(console, java_script_enabled=False, color_scheme="light")
+    page = watched.sign_in()
+    page.get_by_role("button", name="Theme: auto").click()
+    expect(page.locator("html")).to_have_attribute("data-theme", "dark")
+    watched.open(page, "/findings")
+    expect(page.locator("html")).to_have_attribute("data-theme", "dark")
+
+
+def test_pages_read_and_forms_work_without_script(console: RunningConsole, watch: Callable[..., Watched]):
+    watched = watch(console, java_script_enabled=False)
+    page = watched.sign_in()
+    for path, says in PLACES.values():
+        watched.open(page, path)
+        expect(page.locator("h1")).to_contain_text(re.compile(says))
+    watched.open(page, DEVICE)
+    expect(page.locator("[data-metric-row=boiler_celsius] [data-value]")).to_have_text("92.4 °C")
+    page.get_by_label("Property").fill("strength")
+    page.get_by_label("Desired value").fill("5")
+    page.get_by_role("button", name="Set desired").click()
+    expect(page.locator("#twin tbody tr", has_text="strength")).to_contain_text("pending")
+    assert console.fleet.twin(device_id(0))["desired"]["strength"] == 5
+
+
+def test_a_device_is_revoked_and_restored(console: RunningConsole, watch: Callable[..., Watched]):
+    watched = watch(console)
+    page = watched.sign_in()
+    watched.open(page, DEVICE)
+    page.get_by_role("link", name="Revoke").click()
+    page.get_by_label("Reason").fill("lost in the depot")
+    page.get_by_role("button", name="Revoke").click()
+    expect(page.locator("h1")).to_contain_text("Revoked just now: lost in the depot.")
+    page.get_by_role("link", name="Restore").click()
+    page.get_by_role("button", name="Restore").click()
+    expect(page.locator("h1")).to_contain_text("Attested")
+
+
+def test_script_and_server_say_the_same_ages(console: RunningConsole, watch: Callable[..., Watched]):
+    from armillary.console.words import moment  # noqa: PLC0415 - only this test compares the two
+
+    watched = watch(console)
+    page = watched.sign_in()
+    address = page.evaluate("[...document.scripts].map((script) => script.src).find((src) => src.includes('/shell.'))")
+    ages = [0, 4, 5, 59, 119, 120, 7199, 7200, 172_799, 172_800, 86_400 * 1500, -5, -7200]
+    now = console.fleet.now
+    said = page.evaluate(
+        "async ([address, ages, now]) => { const { relative } = await import(address); return ages.map((age) => relative(now - age, now)); }",
+        [address, ages, now],
+    )
+    assert said == [moment(now - age, now).relative for age in ages]  # type: ignore[union-attr]
+
+
+def test_an_empty_fleet_is_a_designed_page(
+    run_console: Callable[[RehearsedFleet], RunningConsole], watch: Callable[..., Watched]
+):
+    watched = watch(run_console(RehearsedFleet(devices=0)))
+    page = watched.sign_in()
+    expect(page.locator("h1")).to_have_text("No devices yet.")
+    expect(page.locator(".command")).to_contain_text("armillary device create")
+    assert problems_of(page) == []
+    page.screenshot(path=ARTEFACTS / "light-empty.png")
+
+
+def test_the_accessibility_check_finds_what_it_is_for(console: RunningConsole, watch: Callable[..., Watched]):
+    watched = watch(console)
+    page = watched.sign_in()
+    page.evaluate(
+        """() => {
+          const main = document.querySelector("main");
+          const add = (html) => main.insertAdjacentHTML("beforeend", html);
+          add('<button id="nameless"></button>');
+          add('<input id="unlabelled">');
+          add('<a id="empty" href="/fleet"></a>');
+          add('<h3 id="skipped">x</h3>');
+          add('<p id="pale">pale</p>');
+          document.getElementById("pale").style.color = "#bbb";
+          add('<i id="twice"></i><i id="twice"></i>');
+        }"""
+    )
+    found = " | ".join(problems_of(page))
+    for expected in ("nameless", "unlabelled", "empty", "skipped", "pale", "twice"):
+        assert expected in found

@@ -1,0 +1,341 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The view models: what each page says, and that it never says more than is known."""
+
+from __future__ import annotations
+
+import copy
+from typing import Any
+
+import pytest
+from rehearsed_fleet import RehearsedFleet, device_id, uid
+
+from armillary.console import (
+    pages_audit,
+    pages_device,
+    pages_finding,
+    pages_fleet,
+    pages_hub,
+    pages_rollout,
+    pages_settings,
+    states,
+)
+from armillary.console.states import BAD, GOOD, UNKNOWN
+
+
+@pytest.fixture(scope="module")
+def fleet() -> RehearsedFleet:
+    return RehearsedFleet()
+
+
+def judged(fleet: RehearsedFleet, number: int) -> pages_device.Verdict:
+    device = fleet.device(device_id(number))
+    check_ins = fleet.records(device_id(number), limit=1)["check_ins"]
+    return pages_device.verdict(device, check_ins[0] if check_ins else None, fleet.now)
+
+
+def test_an_attested_device_says_when_on_what_root_of_trust_and_what_it_runs(fleet: RehearsedFleet):
+    verdict = judged(fleet, 0)
+    assert verdict.sentence == "Attested 60 s ago, software root of trust, running OS 24.06 and 3 applications."
+    assert "whoever reads that file" in verdict.detail
+    assert [ring.kind for ring in verdict.rings] == [GOOD, GOOD, GOOD]
+
+
+def test_a_device_that_booted_something_else_names_the_failed_step(fleet: RehearsedFleet):
+    verdict = judged(fleet, 8)
+    assert "step 13 failed (known components)" in verdict.sentence
+    assert "its digest belongs to no release" in verdict.detail
+    assert verdict.kind == BAD
+    assert GOOD not in {ring.kind for ring in verdict.rings}
+
+
+def test_a_silent_device_says_its_age_and_claims_nothing(fleet: RehearsedFleet):
+    verdict = judged(fleet, 3)
+    assert verdict.sentence == "Silent for 3 d: what it runs now is not known."
+    assert [ring.kind for ring in verdict.rings][:2] == [UNKNOWN, UNKNOWN]
+    assert verdict.rings[2].word == "ended 2 d ago"
+
+
+def test_a_device_that_never_came_has_only_unknown_rings(fleet: RehearsedFleet):
+    verdict = judged(fleet, 13)
+    assert verdict.sentence.startswith("Never checked in")
+    assert {ring.kind for ring in verdict.rings} == {UNKNOWN}
+
+
+def test_refused_and_revoked_devices_say_why(fleet: RehearsedFleet):
+    assert judged(fleet, 5).sentence == "Refused 5 min ago: device.challenge."
+    revoked = judged(fleet, 21)
+    assert revoked.sentence == "Revoked 2 h ago: stolen from the depot."
+    assert GOOD not in {ring.kind for ring in revoked.rings}
+
+
+@pytest.mark.parametrize(
+    "health", ["attested", "update-only", "silent", "refused", "never", "revoked", "a word of tomorrow"]
+)
+def test_good_is_drawn_only_for_an_attested_device(fleet: RehearsedFleet, health: str):
+    device = copy.deepcopy(fleet.device(device_id(0)))
+    device["health"] = health
+    last = fleet.records(device_id(0), limit=1)["check_ins"][0]
+    verdict = pages_device.verdict(device, last, fleet.now)
+    assert (verdict.kind == GOOD) == (health == "attested")
+    assert (verdict.rings[0].kind == GOOD) == (health == "attested")
+    assert (verdict.rings[1].kind == GOOD) == (health == "attested")
+
+
+def test_an_ended_certificate_is_never_good(fleet: RehearsedFleet):
+    device = copy.deepcopy(fleet.device(device_id(0)))
+    device["certificate_not_after"] = fleet.now
+    last = fleet.records(device_id(0), limit=1)["check_ins"][0]
+    assert pages_device.rings(device, last, fleet.now)[2].kind != GOOD
+
+
+def test_applications_of_a_device_that_is_not_heard_of_are_unknown(fleet: RehearsedFleet):
+    silent = pages_device.applications(fleet.device(device_id(3)), fleet.images, fleet.now)
+    assert silent
+    assert {line.state.kind for line in silent} == {UNKNOWN}
+    assert silent[0].state.word == "was running"
+    known = pages_device.applications(fleet.device(device_id(0)), fleet.images, fleet.now)
+    assert {line.state.kind for line in known} == {GOOD}
+
+
+def test_an_image_the_catalog_does_not_know_says_so(fleet: RehearsedFleet):
+    line = pages_device.applications(fleet.device(device_id(0)), {}, fleet.now)[0]
+    assert (line.size, line.connections, line.built) == ("not known", "not known", None)
+
+
+def test_containment_says_how_many_and_what_is_weaker(fleet: RehearsedFleet):
+    device = fleet.device(device_id(0))
+    assert pages_device.enforcement_sentence(device) == (
+        "6 of 8 mechanisms enforced by linux; weaker here: cgroup memory and cgroup cpu."
+    )
+    weak = [line for line in pages_device.mechanisms(device) if line.state.kind != GOOD]
+    assert weak[0].weaker == "No delegated cgroup on this host; an application can use all memory."
+
+
+@pytest.mark.parametrize("said", ["", "Enforced", "enforced ", "enforced: mostly", "missing", "missing: why", "yes"])
+def test_only_the_exact_word_enforced_is_good(said: str):
+    line = pages_device.mechanisms({"enforcement": [["seccomp", said]]})[0]
+    assert line.state.kind != GOOD
+
+
+def test_components_are_shown_only_for_the_release_the_device_was_matched_to(fleet: RehearsedFleet):
+    matched = pages_device.components(fleet.device(device_id(0)), fleet.releases())
+    assert [line.name for line in matched][:2] == ["1st boot loader", "secure monitor"]
+    assert pages_device.components(fleet.device(device_id(8)), fleet.releases()) == ()
+    other_chip = [{**fleet.releases()[0], "chip": "imx8mp"}]
+    assert pages_device.components(fleet.device(device_id(0)), other_chip) == ()
+
+
+def test_history_is_one_list_newest_first(fleet: RehearsedFleet):
+    records = fleet.records(device_id(5), limit=9)
+    lines = pages_device.history(records["check_ins"], records["refusals"], records["outcomes"], fleet.now)
+    times = [line.at.at for line in lines]
+    assert times == sorted(times, reverse=True)
+    assert {line.state.word for line in lines} == {"attested", "refused", "confirmed"}
+
+
+@pytest.mark.parametrize(
+    "table",
+    [
+        states.HEALTH,
+        states.STEP,
+        states.VERDICT,
+        states.APPLICATION,
+        states.ROLLOUT,
+        states.ROLLOUT_DEVICE,
+        states.SEVERITY,
+        states.CERTIFICATE,
+        states.OUTCOME,
+        states.EVENT,
+    ],
+)
+def test_a_word_that_is_in_no_table_is_unknown(table: Any):
+    assert states.state_of(table, "a word of tomorrow") == states.State(UNKNOWN, "a word of tomorrow")
+    assert states.state_of(table, None).kind == UNKNOWN
+    assert {state.kind for state in table.values()} <= {GOOD, "attention", BAD, UNKNOWN, "progress"}
+
+
+def page_of(fleet: RehearsedFleet, **query: str) -> pages_fleet.FleetPage:
+    chosen = pages_fleet.chosen_filters(query)
+    found = fleet.devices(pages_fleet.service_filter(chosen), after=query.get("after"), limit=pages_fleet.PAGE_SIZE)
+    return pages_fleet.fleet_page(fleet.summary(), found, chosen, after=query.get("after"), now=fleet.now)
+
+
+def test_the_fleet_says_its_parts_and_each_is_a_filter(fleet: RehearsedFleet):
+    page = page_of(fleet)
+    assert page.total == "64 devices"
+    assert [part.text for part in page.parts] == [
+        "58 attested",
+        "1 held to updates only",
+        "1 refused",
+        "2 silent",
+        "1 never seen",
+        "1 revoked",
+    ]
+    assert page.parts[3].href == "/fleet?health=silent"
+    silent = page_of(fleet, health="silent")
+    assert {line.health.word for line in silent.lines} == {"silent"}
+    assert silent.parts[3].href == "/fleet"  # the same word again removes the filter
+
+
+def test_a_long_list_has_a_next_page_that_keeps_the_filter(fleet: RehearsedFleet):
+    first = page_of(fleet, health="attested")
+    assert first.next_href is not None
+    assert first.next_href.startswith("/fleet?health=attested&after=")
+    second = page_of(fleet, health="attested", after=first.next_href.rpartition("=")[2])
+    assert second.next_href is None
+    assert {line.id.full for line in first.lines}.isdisjoint({line.id.full for line in second.lines})
+    assert len(first.lines) + len(second.lines) == 58
+
+
+@pytest.mark.parametrize(
+    ("search", "wanted"), [("00F8", {"device_id_prefix": "00f8"}), ("Wards", {"group": "Wards"}), ("", {})]
+)
+def test_a_search_is_the_start_of_an_id_or_a_group(search: str, wanted: dict[str, str]):
+    assert pages_fleet.service_filter(pages_fleet.chosen_filters({"q": search})) == wanted
+
+
+def test_an_empty_fleet_and_an_empty_filter_are_told_apart(fleet: RehearsedFleet):
+    assert page_of(RehearsedFleet(devices=0)).empty == "fleet"
+    assert page_of(fleet, q="fffffffffff").empty == "filter"
+    assert page_of(fleet).empty == ""
+
+
+def test_a_device_that_never_came_does_not_claim_applications(fleet: RehearsedFleet):
+    line = pages_fleet.device_line(fleet.device(device_id(13)), fleet.now)
+    assert (line.applications, line.os_version, line.seen) == ("not known", "not known", None)
+
+
+@pytest.mark.parametrize("cell", ["=1+1", "+1", "-1", "@SUM(A1)", "\tx"])
+def test_the_export_holds_no_formula(fleet: RehearsedFleet, cell: str):
+    device = {**fleet.device(device_id(0)), "group": cell}
+    assert pages_fleet.csv_lines([device])[1][-1] == "'" + cell
+
+
+ROLL = ("running", "held", "rolling-back", "rolled-back", "completed", "cancelled", "a word of tomorrow")
+
+
+@pytest.mark.parametrize("state", ROLL)
+def test_the_three_buttons_always_stand_in_the_same_order(fleet: RehearsedFleet, state: str):
+    rollout = {**fleet.roll[0], "state": state}
+    made = pages_rollout.actions(rollout, may_act=True, role="Contributor")
+    assert [action.label for action in made] == ["Halt", "Resume", "Roll back"]
+    allowed = {action.label for action in made if not action.refused}
+    assert allowed == {
+        "running": {"Halt", "Roll back"},
+        "held": {"Resume", "Roll back"},
+        "completed": {"Roll back"},
+    }.get(state, set())
+
+
+def test_a_reader_sees_why_the_buttons_do_nothing(fleet: RehearsedFleet):
+    for action in pages_rollout.actions(fleet.roll[0], may_act=False, role="Reader"):
+        assert action.refused == "your role, Reader, may not change roll-outs"
+
+
+def test_an_action_says_how_many_devices_it_touches(fleet: RehearsedFleet):
+    halt = pages_rollout.confirmation(fleet.roll[0], "halt")
+    assert halt.touches[0] == ("Touches", "923 devices not yet offered the update stay on what they have.")
+    assert halt.word == ""  # the safe direction never asks for a word
+    back = pages_rollout.confirmation(fleet.roll[0], "roll-back")
+    assert back.touches[0] == ("Touches", "300 devices reached so far are offered the deployment before.")
+    assert back.word == "roll-back"
+    assert any("cannot be resumed" in text for _, text in back.touches)
+    narrow = {**fleet.roll[0], "counts": {"confirmed": 3}}
+    assert pages_rollout.confirmation(narrow, "roll-back").word == ""
+
+
+@pytest.mark.parametrize("state", ROLL)
+def test_every_state_of_a_roll_out_has_a_sentence(fleet: RehearsedFleet, state: str):
+    page = pages_rollout.rollout_page(
+        {**fleet.roll[0], "state": state}, may_act=True, role="Administrator", now=fleet.now
+    )
+    assert page.sentence.endswith(".")
+    assert ("not known" in page.sentence) == (state == "a word of tomorrow")
+
+
+def test_rings_show_what_failed_and_what_has_not_begun(fleet: RehearsedFleet):
+    page = pages_rollout.rollout_page(fleet.roll[0], may_act=True, role="Administrator", now=fleet.now)
+    assert page.sentence == "Rolling coffee-control out to 1,204 devices: 19 % updated, 8 failed."
+    assert [ring.state.word for ring in page.rings] == ["done", "with failures", "not started"]
+    assert [ring.done for ring in page.rings] == ["100 %", "72 %", "0 %"]
+    assert sum(part.count for part in page.bar) == 1204
+
+
+def test_a_state_of_a_device_that_is_new_is_still_counted(fleet: RehearsedFleet):
+    rollout = {**fleet.roll[0], "counts": {"confirmed": 1, "paused": 3}}
+    line = pages_rollout.rollout_line(rollout, fleet.now)
+    assert {part.label: (part.state, part.count) for part in line.bar} == {"updated": (GOOD, 1), "paused": (UNKNOWN, 3)}
+
+
+def test_the_updates_sentence_counts_what_moves(fleet: RehearsedFleet):
+    assert pages_rollout.updates_sentence(fleet.roll) == "Roll-outs: 1 running."
+    assert pages_rollout.updates_sentence(fleet.roll[1:]) == "Nothing is rolling out now; 2 roll-outs ended."
+    assert pages_rollout.updates_sentence([]) == "Nothing has been rolled out yet."
+
+
+def test_findings_are_the_gravest_first_and_an_unknown_severity_is_not_overlooked(fleet: RehearsedFleet):
+    strange = {**fleet.seen[0], "severity": "apocalyptic", "finding_id": uid("strange")}
+    ordered = pages_finding.by_severity([*reversed(fleet.seen), strange])
+    assert [item["severity"] for item in ordered] == ["apocalyptic", "critical", "high", "medium", "low"]
+
+
+def test_a_reader_gets_no_buttons_on_findings(fleet: RehearsedFleet):
+    assert pages_finding.finding_line(fleet.seen[0], may_act=False, now=fleet.now).moves == ()
+    assert [word for _, word in pages_finding.finding_line(fleet.seen[0], may_act=True, now=fleet.now).moves] == [
+        "Acknowledge",
+        "Close",
+    ]
+
+
+def test_the_findings_sentence_counts_by_severity(fleet: RehearsedFleet):
+    assert (
+        pages_finding.findings_sentence(fleet.seen, "open", more=False)
+        == "4 findings need you: 1 critical, 1 high, 1 medium and 1 low."
+    )
+    assert pages_finding.findings_sentence([], "open", more=False) == "Nothing needs you: no finding is open."
+
+
+def test_a_broken_chain_is_bad_and_names_the_line():
+    proof = pages_audit.proof({"lines": 4000, "head": "00" * 32, "broken_at": 1203})
+    assert proof.kind == BAD
+    assert "line 1,203" in proof.sentence
+    assert pages_audit.proof({"lines": 4, "head": "00" * 32, "broken_at": None}).kind == GOOD
+
+
+def test_old_values_show_their_age_as_stale(fleet: RehearsedFleet):
+    lines = {line.metric: line for line in pages_hub.value_lines(fleet.last_values(device_id(0)), "cups", fleet.now)}
+    assert lines["water_percent"].stale
+    assert not lines["boiler_celsius"].stale
+    assert lines["boiler_celsius"].text == "92.4 °C"
+    assert lines["door_open"].text == "false"
+    assert [metric for metric, line in lines.items() if line.chartable] == [
+        "boiler_celsius",
+        "cups",
+        "pressure_bar",
+        "water_percent",
+    ]
+
+
+def test_the_chart_shows_a_metric_that_has_numbers(fleet: RehearsedFleet):
+    values = fleet.last_values(device_id(0))
+    assert pages_hub.chosen_metric(values, "cups") == "cups"
+    assert pages_hub.chosen_metric(values, "state") == "boiler_celsius"
+    assert pages_hub.chosen_metric([], "cups") == ""
+
+
+def test_a_desired_property_that_was_not_reported_is_not_in_step(fleet: RehearsedFleet):
+    lines = {line.name: (line.agrees, line.kind) for line in pages_hub.twin_view(fleet.twin(device_id(0))).lines}
+    assert lines == {
+        "strength": ("in step", GOOD),
+        "eco_mode": ("pending", "attention"),
+        "descale_after_cups": ("not reported yet", UNKNOWN),
+        "firmware": ("reported only", "none"),
+    }
+
+
+@pytest.mark.parametrize(("change", "kind"), [({}, GOOD), ({"revoked_at": 5}, BAD), ({"expires_at": 0}, UNKNOWN)])
+def test_only_a_token_that_still_works_is_good(fleet: RehearsedFleet, change: dict[str, Any], kind: str):
+    token = {**fleet.tokens()[0], **change}
+    line = pages_settings.token_line(token, own_id="", may_act=True, now=fleet.now)
+    assert line.state.kind == kind
+    assert line.revocable == (kind == GOOD)

@@ -1,0 +1,480 @@
+# SPDX-License-Identifier: Apache-2.0
+"""A real TLS server, spoken to without a browser: sessions, forms, headers, roles, files. Each refusal has its
+positive control beside it."""
+
+from __future__ import annotations
+
+import http.client
+import re
+import ssl
+from collections.abc import Callable
+from http.cookies import SimpleCookie
+from urllib.parse import urlencode, urlsplit
+
+import pytest
+from console_server import RunningConsole
+from rehearsed_fleet import RehearsedFleet, device_id, uid
+
+from armillary.console.guard import HEADERS, MAX_FORM_BYTES, POLICY
+
+ROLLOUT = f"/updates/{uid('rollout running')}"
+
+
+class Answer:
+    def __init__(self, response: http.client.HTTPResponse) -> None:
+        self.status = response.status
+        self.headers = response.headers
+        self.body = response.read()
+
+    @property
+    def text(self) -> str:
+        return self.body.decode("utf-8")
+
+
+class Browser:
+    """As much of a browser as forms need: cookies, and the token of the last page."""
+
+    def __init__(self, console: RunningConsole) -> None:
+        self.host = urlsplit(console.url).netloc
+        self.context: ssl.SSLContext = console.context
+        self.cookies: dict[str, str] = {}
+        self.form_token = ""
+
+    def send(self, method: str, path: str, body: bytes | None = None, **headers: str) -> Answer:
+        connection = http.client.HTTPSConnection(self.host, context=self.context, timeout=20)
+        sent = {"Cookie": "; ".join(f"{name}={value}" for name, value in self.cookies.items())} if self.cookies else {}
+        sent |= {name.replace("_", "-"): value for name, value in headers.items()}
+        connection.request(method, path, body, sent)
+        answer = Answer(connection.getresponse())
+        connection.close()
+        for line in answer.headers.get_all("set-cookie") or []:
+            for name, morsel in SimpleCookie(line).items():
+                if morsel["max-age"] == "0":
+                    self.cookies.pop(name, None)
+                else:
+                    self.cookies[name] = morsel.value
+        return answer
+
+    def get(self, path: str, **headers: str) -> Answer:
+        answer = self.send("GET", path, **headers)
+        found = re.search(rb'name="form_token" value="([0-9a-f]{64})"', answer.body)
+        if found:
+            self.form_token = found[1].decode()
+        return answer
+
+    def post(
+        self, path: str, *, token: str | None = None, headers: dict[str, str] | None = None, **fields: str
+    ) -> Answer:
+        body = urlencode({"form_token": self.form_token if token is None else token, **fields}).encode()
+        sent = {
+            "Content_Type": "application/x-www-form-urlencoded",
+            "Origin": f"https://{self.host}",
+            **(headers or {}),
+        }
+        return self.send("POST", path, body, **sent)
+
+    def sign_in(self, secret: str = "admin-secret") -> Answer:  # noqa: S107 - a rehearsed token
+        self.get("/sign-in")
+        answer = self._sign_in(secret)
+        self.get("/help")
+        return answer
+
+    def _sign_in(self, secret: str) -> Answer:
+        body = urlencode({"form_token": self.form_token, "token": secret, "back": "/fleet"}).encode()
+        return self.send("POST", "/sign-in", body, Content_Type="application/x-www-form-urlencoded")
+
+
+@pytest.fixture
+def browser(console: RunningConsole) -> Browser:
+    return Browser(console)
+
+
+@pytest.fixture
+def admin(browser: Browser) -> Browser:
+    assert browser.sign_in().status == 303
+    return browser
+
+
+PAGES = [
+    "/fleet",
+    f"/devices/{device_id(0)}",
+    f"/devices/{device_id(13)}",
+    "/updates",
+    ROLLOUT,
+    f"{ROLLOUT}/halt",
+    "/findings",
+    "/findings?status=closed",
+    "/audit",
+    "/audit?verify=now",
+    "/settings",
+    "/help",
+    f"/devices/{device_id(0)}/revoke",
+    f"/settings/tokens/{uid('reader-secret')}/revoke",
+]
+
+
+@pytest.mark.parametrize(
+    "path", ["/", *PAGES, "/fleet.csv", f"/devices/{device_id(0)}/series?metric=cups", f"/devices/{device_id(0)}/live"]
+)
+def test_nothing_is_shown_to_somebody_who_is_not_signed_in(browser: Browser, path: str):
+    answer = browser.get(path)
+    assert answer.status == 303
+    assert answer.headers["location"].startswith("/sign-in")
+    assert answer.body == b""
+
+
+@pytest.mark.parametrize("path", PAGES)
+def test_every_page_opens_for_an_operator_and_carries_the_headers(admin: Browser, path: str):
+    answer = admin.get(path)
+    assert answer.status == 200
+    for name, value in HEADERS.items():
+        assert answer.headers[name] == value
+    assert answer.headers["cache-control"] == "no-store"
+    assert 'aria-current="page"' in answer.text or path == "/help"
+
+
+@pytest.mark.parametrize("path", [*PAGES, "/sign-in", "/nowhere"])
+def test_no_page_needs_what_its_policy_forbids(admin: Browser, path: str):
+    text = admin.get(path).text
+    assert "unsafe" not in POLICY
+    assert not re.search(r"<script(?![^>]*\ssrc=)", text), "inline script"
+    assert "<style" not in text
+    assert not re.search(r"\sstyle=", text), "inline style"
+    assert not re.search(r"\son\w+=", text), "inline handler"
+    addresses = re.findall(r'(?:src|href|action|hx-get)="([^"]+)"', text)
+    assert addresses
+    assert all(address.startswith(("/", "#", "?")) and not address.startswith("//") for address in addresses)
+
+
+def test_pages_carry_no_form_without_a_token(admin: Browser):
+    for path in PAGES:
+        for form in re.findall(r'<form[^>]*method="post".*?</form>', admin.get(path).text, re.DOTALL):
+            assert 'name="form_token"' in form, path
+
+
+@pytest.mark.parametrize("path", ["/sign-in", "/nowhere", "/fleet"])
+def test_the_headers_are_there_also_before_sign_in_and_on_errors(browser: Browser, path: str):
+    answer = browser.get(path)
+    assert answer.headers["content-security-policy"] == POLICY
+
+
+def test_cookies_are_closed_to_scripts_other_sites_and_plain_connections(browser: Browser):
+    door = browser.get("/sign-in").headers["set-cookie"]
+    session = browser.sign_in().headers.get_all("set-cookie")[0]
+    for cookie in (door, session):
+        parts = {part.strip().lower() for part in cookie.split(";")}
+        assert {"httponly", "secure", "samesite=strict", "path=/"} <= parts
+        assert cookie.startswith("__Host-")
+    assert "admin-secret" not in session
+
+
+@pytest.mark.parametrize("secret", ["", "wrong", "admin-secret ".replace(" ", "x"), "x" * 4000])
+def test_a_wrong_token_opens_nothing(browser: Browser, secret: str):
+    browser.get("/sign-in")
+    answer = browser._sign_in(secret)
+    assert answer.status == 401
+    assert "not valid" in answer.text
+    assert browser.get("/fleet").status == 303
+
+
+def test_signing_in_makes_a_new_session_whatever_the_browser_sends(browser: Browser):
+    browser.cookies["__Host-armillary"] = "chosen-by-an-attacker"
+    browser.get("/sign-in")
+    browser.cookies["__Host-armillary"] = "chosen-by-an-attacker"
+    assert browser._sign_in("admin-secret").status == 303
+    assert browser.cookies["__Host-armillary"] != "chosen-by-an-attacker"
+
+
+@pytest.mark.parametrize(
+    ("back", "leads"),
+    [
+        ("/audit", "/audit"),
+        ("//evil.example", "/fleet"),
+        ("https://evil.example", "/fleet"),
+        ("/\\evil.example", "/fleet"),
+        ("javascript:alert(1)", "/fleet"),
+        ("/a\r\nSet-Cookie: x=y", "/fleet"),
+    ],
+)
+def test_sign_in_leads_only_to_our_own_pages(browser: Browser, back: str, leads: str):
+    browser.get("/sign-in")
+    body = urlencode({"form_token": browser.form_token, "token": "admin-secret", "back": back}).encode()
+    answer = browser.send("POST", "/sign-in", body, Content_Type="application/x-www-form-urlencoded")
+    assert answer.headers["location"] == leads
+
+
+def test_a_sign_in_form_of_another_browser_is_refused(console: RunningConsole):
+    other, victim = Browser(console), Browser(console)
+    other.get("/sign-in")
+    victim.get("/sign-in")
+    victim.form_token = other.form_token
+    assert victim._sign_in("admin-secret").status == 403
+    assert other._sign_in("admin-secret").status == 303
+
+
+FORMS = [
+    (f"{ROLLOUT}/halt", {"reason": "a reason"}),
+    (f"/devices/{device_id(0)}/revoke", {"reason": "a reason"}),
+    (f"/devices/{device_id(0)}/twin", {"name": "strength", "value": "9"}),
+    (f"/findings/{uid('proof-replayed')}", {"status": "closed"}),
+    ("/settings/tokens", {"name": "robot", "role": "Reader"}),
+    (f"/settings/tokens/{uid('reader-secret')}/revoke", {}),
+    ("/theme", {"theme": "dark"}),
+    ("/sign-out", {}),
+]
+
+
+@pytest.mark.parametrize(("path", "fields"), FORMS)
+def test_a_form_without_this_browsers_token_changes_nothing(
+    admin: Browser, console: RunningConsole, path: str, fields: dict[str, str]
+):
+    before = (len(console.fleet.lines), dict(admin.cookies))
+    for token in ("", "0" * 64, admin.form_token[:-1] + ("0" if admin.form_token[-1] != "0" else "1")):
+        answer = admin.post(path, token=token, **fields)
+        assert answer.status == 403
+        assert "Nothing was changed" in answer.text
+    assert (len(console.fleet.lines), dict(admin.cookies)) == before
+    assert admin.post(path, **fields).status in (200, 303)  # positive control: the same form with its token
+
+
+@pytest.mark.parametrize(
+    "headers",
+    [
+        {"Origin": "https://evil.example"},
+        {"Origin": "null"},
+        {"Sec_Fetch_Site": "cross-site"},
+        {"Sec_Fetch_Site": "same-site"},
+    ],
+)
+def test_a_form_from_another_site_is_refused_even_with_its_token(
+    admin: Browser, console: RunningConsole, headers: dict[str, str]
+):
+    before = len(console.fleet.lines)
+    assert admin.post(f"{ROLLOUT}/halt", headers=headers, reason="x").status == 403
+    assert len(console.fleet.lines) == before
+    assert admin.post(f"{ROLLOUT}/halt", headers={"Sec_Fetch_Site": "same-origin"}, reason="x").status == 303
+
+
+@pytest.mark.parametrize("kind", ["text/plain", "multipart/form-data; boundary=x", "application/json", ""])
+def test_only_form_bodies_are_read(admin: Browser, console: RunningConsole, kind: str):
+    before = len(console.fleet.lines)
+    assert admin.post(f"{ROLLOUT}/halt", headers={"Content_Type": kind}).status == 400
+    assert len(console.fleet.lines) == before
+
+
+def test_a_form_that_is_too_large_is_refused(admin: Browser):
+    answer = admin.post(f"{ROLLOUT}/halt", reason="x" * MAX_FORM_BYTES)
+    assert answer.status == 400
+    assert "larger than" in answer.text
+
+
+def test_a_get_changes_nothing(admin: Browser, console: RunningConsole):
+    before = len(console.fleet.lines)
+    for path, _ in FORMS:
+        admin.get(path)
+    assert len(console.fleet.lines) == before
+
+
+def test_a_session_ends_when_its_token_is_revoked(console: RunningConsole):
+    admin, reader = Browser(console), Browser(console)
+    admin.sign_in()
+    reader.sign_in("reader-secret")
+    assert reader.get("/fleet").status == 200
+    assert admin.post(f"/settings/tokens/{uid('reader-secret')}/revoke").status == 303
+    assert reader.get("/fleet").status == 303
+    assert "__Host-armillary" not in reader.cookies
+    assert admin.get("/fleet").status == 200
+
+
+def test_signing_out_ends_the_session_on_the_server(admin: Browser):
+    kept = dict(admin.cookies)
+    assert admin.post("/sign-out").headers["location"] == "/sign-in"
+    admin.cookies = kept
+    assert admin.get("/fleet").status == 303
+
+
+@pytest.mark.parametrize(
+    ("role", "path", "fields"),
+    [
+        ("reader", f"{ROLLOUT}/halt", {"reason": "x"}),
+        ("reader", f"/findings/{uid('proof-replayed')}", {"status": "closed"}),
+        ("reader", f"/devices/{device_id(0)}/twin", {"name": "strength", "value": "9"}),
+        ("contributor", f"/devices/{device_id(0)}/revoke", {"reason": "x"}),
+        ("contributor", "/settings/tokens", {"name": "robot", "role": "Administrator"}),
+        ("contributor", f"/settings/tokens/{uid('admin-secret')}/revoke", {"word": "revoke"}),
+    ],
+)
+def test_a_role_that_may_not_is_refused_and_told_so(
+    console: RunningConsole, role: str, path: str, fields: dict[str, str]
+):
+    browser = Browser(console)
+    browser.sign_in(f"{role}-secret")
+    before = len(console.fleet.lines)
+    answer = browser.post(path, **fields)
+    assert answer.status == 403
+    assert "does not allow this" in answer.text
+    assert len(console.fleet.lines) == before
+    admin = Browser(console)
+    admin.sign_in()
+    assert admin.post(path, **fields).status in (200, 303)
+
+
+def test_a_reader_is_offered_no_action(console: RunningConsole):
+    reader = Browser(console)
+    reader.sign_in("reader-secret")
+    assert f"{ROLLOUT}/halt" not in reader.get(ROLLOUT).text
+    assert "Acknowledge" not in reader.get("/findings").text
+    assert "may not see tokens" in reader.get("/settings").text
+    assert uid("admin-secret") not in reader.get("/settings").text
+
+
+@pytest.mark.parametrize(
+    "path",
+    [
+        "/nowhere",
+        "/devices/" + "0" * 128,
+        f"/updates/{uid('none')}",
+        f"{ROLLOUT}/explode",
+        f"/settings/tokens/{uid('none')}/revoke",
+    ],
+)
+def test_what_does_not_exist_has_a_page_that_leads_on(admin: Browser, path: str):
+    answer = admin.get(path)
+    assert answer.status == 404
+    assert "There is nothing here." in answer.text
+    assert 'href="/fleet"' in answer.text
+
+
+def test_names_from_devices_and_people_are_text_not_markup(console: RunningConsole):
+    attack = "<script src=//evil.example></script><img src=x onerror=alert(1)>\"'"
+    console.fleet.device(device_id(0))["group"] = attack
+    console.fleet.device(device_id(0))["installed"][0]["name"] = attack
+    console.fleet.seen[0]["title"] = attack
+    console.fleet.lines[-1]["target"] = attack
+    console.fleet.roll[0]["reason"] = attack
+    admin = Browser(console)
+    admin.sign_in()
+    for path in ("/fleet", f"/devices/{device_id(0)}", "/findings", "/audit", "/updates", ROLLOUT):
+        text = admin.get(path).text
+        assert "<script src=//" not in text
+        assert "<img" not in text
+    assert "&lt;script src=//evil.example&gt;" in admin.get("/findings").text
+
+
+def test_a_wide_action_needs_the_word(admin: Browser, console: RunningConsole):
+    assert admin.post(f"{ROLLOUT}/roll-back", reason="bad release").status == 400
+    assert console.fleet.roll[0]["state"] == "running"
+    assert admin.post(f"{ROLLOUT}/roll-back", reason="bad release", word="roll-back").status == 303
+    assert console.fleet.roll[0]["state"] == "rolling-back"
+
+
+def test_an_action_carries_the_operators_name_into_the_audit_log(admin: Browser, console: RunningConsole):
+    answer = admin.post(f"{ROLLOUT}/halt", reason="crashes in ring 2")
+    assert answer.headers["location"] == f"{ROLLOUT}?told=halt"
+    line = console.fleet.lines[-1]
+    assert (line["actor"], line["operation"], line["detail"]) == (
+        "admin",
+        "rollout.halt",
+        {"reason": "crashes in ring 2"},
+    )
+    assert "Halted." in admin.get(answer.headers["location"]).text
+
+
+def test_the_message_after_an_action_cannot_be_written_from_outside(admin: Browser):
+    assert "your account is locked" not in admin.get("/fleet?told=your account is locked".replace(" ", "%20")).text
+
+
+def test_a_new_tokens_secret_is_shown_once_and_works(admin: Browser, console: RunningConsole):
+    answer = admin.post("/settings/tokens", name="night shift", role="Reader")
+    secret = re.search(r"arm_[0-9a-f-]+", answer.text)
+    assert secret is not None
+    assert answer.headers["cache-control"] == "no-store"
+    assert secret[0] not in admin.get("/settings").text
+    assert Browser(console).sign_in(secret[0]).status == 303
+
+
+@pytest.mark.parametrize(
+    ("name", "value"), [("$version", "1"), ("a.b", "1"), ("", "1"), ("a b", "1"), ("strength", "{not json")]
+)
+def test_a_desired_property_must_be_a_name_and_json(admin: Browser, console: RunningConsole, name: str, value: str):
+    before = dict(console.fleet.twin(device_id(0))["desired"])
+    assert admin.post(f"/devices/{device_id(0)}/twin", name=name, value=value).status == 400
+    assert console.fleet.twin(device_id(0))["desired"] == before
+
+
+def test_static_files_have_their_hash_in_the_name_and_stay_for_a_year(browser: Browser):
+    sheet = re.search(r"/static/style\.[0-9a-f]{16}\.css", browser.get("/sign-in").text)
+    assert sheet is not None
+    answer = browser.get(sheet[0])
+    assert answer.status == 200
+    assert answer.headers["cache-control"] == "public, max-age=31536000, immutable"
+    assert answer.headers["content-type"] == "text/css; charset=utf-8"
+    packed = browser.get(sheet[0], Accept_Encoding="gzip")
+    assert packed.headers["content-encoding"] == "gzip"
+    assert len(packed.body) < len(answer.body) / 2
+
+
+@pytest.mark.parametrize(
+    "path",
+    [
+        "/static/style.css",
+        "/static/style.0000000000000000.css",
+        "/static/..%2f..%2fapplication.py",
+        "/static/vendored.toml",
+        "/static/%2e%2e/guard.py",
+    ],
+)
+def test_only_listed_files_are_served(browser: Browser, path: str):
+    assert browser.get(path).status in (303, 404)
+
+
+def test_a_refresh_by_script_is_led_to_the_sign_in_page(browser: Browser):
+    answer = browser.get("/updates", HX_Request="true")
+    assert answer.status == 401
+    assert answer.headers["hx-redirect"] == "/sign-in?back=/updates"
+
+
+def test_a_page_that_fails_says_so_without_saying_how(admin: Browser, console: RunningConsole):
+    del console.fleet.roll[0]["policy"]
+    answer = admin.get("/updates")
+    assert answer.status == 500
+    assert "its log holds the reason" in answer.text
+    assert "policy" not in answer.text
+    assert answer.headers["content-security-policy"] == POLICY
+
+
+def test_the_export_is_the_filtered_fleet(admin: Browser):
+    lines = admin.get("/fleet.csv?health=silent").text.splitlines()
+    assert lines[0].startswith("device_id,health,last_check_in_utc")
+    assert len(lines) == 3
+    assert all(",silent," in line for line in lines[1:])
+
+
+def test_a_live_stream_ends_when_the_token_is_revoked(admin: Browser, console: RunningConsole):
+    connection = http.client.HTTPSConnection(admin.host, context=admin.context, timeout=20)
+    cookie = "; ".join(f"{name}={value}" for name, value in admin.cookies.items())
+    connection.request("GET", f"/devices/{device_id(0)}/live", headers={"Cookie": cookie})
+    response = connection.getresponse()
+    assert response.headers["content-type"].startswith("text/event-stream")
+    assert response.readline() == b": live\n"
+    while console.fleet.points is None:
+        response.readline()
+    console.say("boiler_celsius", 95.5, console.fleet.now * 1000)
+    lines = []
+    while not any(line.startswith(b"data:") for line in lines):
+        lines.append(response.readline())
+    assert b'"text": "95.5 \\u00b0C"' in lines[-1]
+    console.fleet.revoked_tokens.add(uid("admin-secret"))
+    rest = response.read()  # returns only because the server ends the stream
+    assert rest.endswith(b"event: end\ndata: {}\n\n")
+    connection.close()
+
+
+def test_an_empty_fleet_shows_the_command_that_makes_the_first_device(
+    run_console: Callable[[RehearsedFleet], RunningConsole],
+):
+    browser = Browser(run_console(RehearsedFleet(devices=0)))
+    browser.sign_in()
+    text = browser.get("/fleet").text
+    assert "No devices yet." in text
+    assert "armillary device create" in text

@@ -1,0 +1,224 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Every rule of the system-call policy, on both architectures, by interpreting the compiled program."""
+
+from __future__ import annotations
+
+import errno
+
+import pytest
+
+from armillary.capability import bpf, seccomp
+from armillary.capability.seccomp import Policy, compile_filter
+from armillary.capability.syscalls import ARCHITECTURES, X32_BIT
+from tests.capability.bpf_machine import run
+
+ALLOW, NOTIFY, KILL = bpf.RET_ALLOW, bpf.RET_USER_NOTIFICATION, bpf.RET_KILL_PROCESS
+HIGH = 1 << 32
+NEW = {
+    name: 1 << bit
+    for name, bit in zip(
+        ("NS", "CGROUP", "UTS", "IPC", "USER", "PID", "NET"), (17, 25, 26, 27, 28, 29, 30), strict=True
+    )
+}
+THREAD_FLAGS = 0x3D0F00  # what pthread_create passes
+
+
+@pytest.fixture(params=sorted(ARCHITECTURES))
+def architecture(request: pytest.FixtureRequest) -> str:
+    return str(request.param)
+
+
+def decide(architecture: str, name: str, *arguments: int, policy: Policy | None = None) -> int:
+    known = ARCHITECTURES[architecture]
+    program = compile_filter(architecture, policy)
+    return run(program, number=known.numbers[name], architecture=known.audit, arguments=arguments)
+
+
+def refused(number: int) -> int:
+    return bpf.RET_ERRNO | number
+
+
+def test_every_allowed_call_is_allowed_and_has_a_number_somewhere(architecture: str) -> None:
+    for names in seccomp.ALLOWED.values():
+        for name in names.split():
+            assert any(name in known.numbers for known in ARCHITECTURES.values()), name
+            if name in ARCHITECTURES[architecture].numbers:
+                assert decide(architecture, name, 1, 2, 3, 4, 5, 6) == ALLOW, name
+
+
+def test_no_call_is_in_two_groups_or_also_checked() -> None:
+    names = [name for group in seccomp.ALLOWED.values() for name in group.split()]
+    assert len(names) == len(set(names))
+    assert not set(names) & {"clone", "clone3", "socket", "socketpair", "connect", "sendto", "ioctl", "prctl"}
+
+
+def test_another_architecture_ends_the_process(architecture: str) -> None:
+    program = compile_filter(architecture)
+    for other in (0x40000003, 0x40000028, 0xC00000F3, 0):  # i386, arm, riscv64
+        assert run(program, number=ARCHITECTURES[architecture].numbers["read"], architecture=other) == KILL
+
+
+def test_x32_calls_are_refused() -> None:
+    known = ARCHITECTURES["x86_64"]
+    program = compile_filter("x86_64")
+    for name in ("read", "connect", "ioctl", "execve"):
+        number = known.numbers[name] | X32_BIT
+        assert run(program, number=number, architecture=known.audit, arguments=[0] * 6) == refused(errno.EPERM)
+
+
+@pytest.mark.parametrize(
+    ("name", "x86_64", "aarch64"),
+    [
+        ("mount", 165, 40),
+        ("unshare", 272, 97),
+        ("setns", 308, 268),
+        ("ptrace", 101, 117),
+        ("bpf", 321, 280),
+        ("keyctl", 250, 219),
+        ("io_uring_setup", 425, 425),
+        ("io_uring_enter", 426, 426),
+        ("userfaultfd", 323, 282),
+        ("perf_event_open", 298, 241),
+        ("process_vm_writev", 311, 271),
+        ("setuid", 105, 146),
+        ("setresuid", 117, 147),
+        ("capset", 126, 91),
+        ("pivot_root", 155, 41),
+        ("open_by_handle_at", 304, 265),
+        ("memfd_create", 319, 279),
+        ("execveat", 322, 281),
+        ("seccomp", 317, 277),
+        ("pidfd_getfd", 438, 438),
+        ("reboot", 169, 142),
+        ("clock_settime", 227, 112),
+        ("a call that does not exist yet", 999, 999),
+    ],
+)
+def test_unknown_calls_are_refused(architecture: str, name: str, x86_64: int, aarch64: int) -> None:
+    number = {"x86_64": x86_64, "aarch64": aarch64}[architecture]
+    program = compile_filter(architecture)
+    assert run(program, number=number, architecture=ARCHITECTURES[architecture].audit) == refused(errno.EPERM), name
+
+
+def test_clone_makes_threads_but_no_namespaces(architecture: str) -> None:
+    assert decide(architecture, "clone", THREAD_FLAGS) == ALLOW
+    assert decide(architecture, "clone", 17) == ALLOW  # fork: SIGCHLD
+    for name, flag in NEW.items():
+        assert decide(architecture, "clone", flag | 17) == refused(errno.EPERM), name
+        assert decide(architecture, "clone", THREAD_FLAGS | flag) == refused(errno.EPERM), name
+
+
+def test_clone3_says_that_it_does_not_exist(architecture: str) -> None:
+    assert decide(architecture, "clone3", 0x1000, 88) == refused(errno.ENOSYS)
+
+
+@pytest.mark.parametrize("flags", [0, 0o4000, 0o2000000, 0o2004000])  # SOCK_NONBLOCK, SOCK_CLOEXEC
+@pytest.mark.parametrize(
+    ("family", "kind", "protocol"),
+    [(1, 1, 0), (1, 2, 0), (1, 5, 0), (2, 1, 0), (2, 1, 6), (2, 2, 0), (2, 2, 17), (10, 1, 6), (10, 2, 17)],
+)
+def test_sockets_for_streams_and_datagrams(
+    architecture: str, family: int, kind: int, protocol: int, flags: int
+) -> None:
+    assert decide(architecture, "socket", family, kind | flags, protocol) == ALLOW
+
+
+@pytest.mark.parametrize(
+    ("family", "kind", "protocol"),
+    [
+        (16, 3, 0),  # netlink
+        (17, 3, 0),  # packet
+        (40, 1, 0),  # vsock
+        (38, 5, 0),  # AF_ALG
+        (2, 3, 1),  # raw ICMP
+        (2, 2, 1),  # ping
+        (2, 1, 132),  # SCTP
+        (2, 1, 262),  # MPTCP
+        (10, 3, 58),
+        (1, 3, 0),
+        (2, 5, 132),
+    ],
+)
+def test_other_sockets_are_refused(architecture: str, family: int, kind: int, protocol: int) -> None:
+    assert decide(architecture, "socket", family, kind, protocol) == refused(errno.EAFNOSUPPORT)
+
+
+def test_high_bits_do_not_make_another_socket(architecture: str) -> None:
+    # The kernel reads int arguments: a family of 2 with a high bit is a family of 2, 16 with one is netlink.
+    assert decide(architecture, "socket", HIGH | 2, HIGH | 1, HIGH) == ALLOW
+    assert decide(architecture, "socket", HIGH | 16, 3, 0) == refused(errno.EAFNOSUPPORT)
+    assert decide(architecture, "socketpair", 1, 1, 0) == ALLOW
+    assert decide(architecture, "socketpair", 2, 1, 0) == refused(errno.EAFNOSUPPORT)
+
+
+@pytest.mark.parametrize("request_", sorted(seccomp.REFUSED_IOCTLS.values()))
+@pytest.mark.parametrize("high", [0, HIGH, 1 << 63, 0xFFFFFFFF << 32])
+def test_typing_into_a_terminal_is_refused_whatever_the_high_bits(architecture: str, request_: int, high: int) -> None:
+    """CVE-2019-10063: a filter that compares 64 bits lets 0x1_0000_5412 through, the kernel reads 0x5412."""
+    assert decide(architecture, "ioctl", 0, high | request_) == refused(errno.EPERM)
+
+
+def test_ioctls_that_are_about_own_descriptors(architecture: str) -> None:
+    for request_ in seccomp.ALLOWED_IOCTLS.values():
+        assert decide(architecture, "ioctl", 0, request_) == ALLOW
+    assert decide(architecture, "ioctl", 0, 0xDEADBEEF) == refused(errno.EPERM)
+
+
+def test_connects_and_addressed_sends_go_to_the_supervisor(architecture: str) -> None:
+    assert decide(architecture, "connect", 3, 0x1000, 16) == NOTIFY
+    assert decide(architecture, "sendmsg", 3, 0x1000, 0) == NOTIFY
+    assert decide(architecture, "sendmmsg", 3, 0x1000, 2, 0) == NOTIFY
+    assert decide(architecture, "sendto", 3, 0x1000, 5, 0, 0x2000, 16) == NOTIFY
+    assert decide(architecture, "sendto", 3, 0x1000, 5, 0, 0x7 << 32, 16) == NOTIFY  # only the high half is set
+    assert decide(architecture, "sendto", 3, 0x1000, 5, 0, 0, 0) == ALLOW  # send(2)
+
+
+@pytest.mark.parametrize(("name", "index"), [("sendto", 3), ("sendmsg", 2), ("sendmmsg", 3)])
+@pytest.mark.parametrize("extra", [0, 0x4000, HIGH])
+def test_sending_that_connects_is_refused(architecture: str, name: str, index: int, extra: int) -> None:
+    arguments = [3, 0x1000, 5, 0, 0x2000, 16]
+    arguments[index] = seccomp.MSG_FASTOPEN | extra
+    assert decide(architecture, name, *arguments) == refused(errno.EPERM)
+    arguments[4] = 0
+    assert decide(architecture, name, *arguments) == refused(errno.EPERM)
+
+
+def test_without_a_supervisor_connects_are_refused(architecture: str) -> None:
+    policy = Policy(notify=False)
+    for name in seccomp.NOTIFIED:
+        assert decide(architecture, name, 3, 0x1000, 16, 0, 0x2000, 16, policy=policy) == refused(errno.EACCES)
+
+
+def test_listening_and_sessions_are_given_by_policy(architecture: str) -> None:
+    assert decide(architecture, "listen", 3, 1) == refused(errno.EPERM)
+    assert decide(architecture, "listen", 3, 1, policy=Policy(listen=True)) == ALLOW
+    assert decide(architecture, "setsid", policy=Policy(sessions=False)) == refused(errno.EPERM)
+    assert decide(architecture, "setpgid", policy=Policy(sessions=False)) == refused(errno.EPERM)
+    assert decide(architecture, "setsid") == ALLOW
+
+
+def test_prctl_and_limits_of_the_caller_only(architecture: str) -> None:
+    for operation in seccomp.ALLOWED_PRCTLS.values():
+        assert decide(architecture, "prctl", operation) == ALLOW
+    for operation in (22, 24, 28, 47, 4, 8):  # SET_SECCOMP, CAPBSET_DROP, SET_SECUREBITS, CAP_AMBIENT, SET_DUMPABLE
+        assert decide(architecture, "prctl", operation) == refused(errno.EPERM)
+    assert decide(architecture, "prlimit64", 0, 7) == ALLOW
+    assert decide(architecture, "prlimit64", 1, 7) == refused(errno.EPERM)
+
+
+def test_development_mode_logs_instead_of_refusing(architecture: str) -> None:
+    policy = Policy(log_unknown=True)
+    program = compile_filter(architecture, policy)
+    assert run(program, number=999, architecture=ARCHITECTURES[architecture].audit) == bpf.RET_LOG
+    assert run(program, number=999, architecture=0) == KILL
+
+
+def test_a_rule_left_out_shows(architecture: str) -> None:
+    """The mutation the probes' tests use really removes the rule."""
+    assert decide(architecture, "ioctl", 0, 0x5412, policy=Policy(without=frozenset({"ioctl"}))) == ALLOW
+    assert decide(architecture, "connect", 3, policy=Policy(without=frozenset({"connect"}))) == ALLOW
+
+
+def test_unknown_architecture() -> None:
+    with pytest.raises(ValueError, match="riscv64"):
+        compile_filter("riscv64")

@@ -23,6 +23,8 @@ ONE_BL_BLOCK_BYTES = 32
 # Behind the metadata: a signature of 64 or 96 bytes, with a 1BL block before it or not.
 TAIL_BYTES = (64, 96, 128)
 
+_SECTION_HEADER = struct.Struct("<HH")  # id, data_len
+
 
 @dataclass(frozen=True, slots=True)
 class OneBlBlock:
@@ -113,7 +115,7 @@ def parse_sections(data: bytes, start: int, end: int, count: int) -> tuple[Secti
     for _ in range(count):
         if offset + 4 > end:
             raise WireError(FORMAT, offset=offset, expected="a section header", got="the end of the metadata")
-        section_id, length = struct.unpack_from("<HH", data, offset)
+        section_id, length = _SECTION_HEADER.unpack_from(data, offset)
         if offset + 4 + length > end:
             raise WireError(
                 FORMAT, offset=offset + 2, expected=f"at most {end - offset - 4} bytes", got=f"{length} bytes"

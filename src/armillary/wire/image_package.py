@@ -336,10 +336,10 @@ def resign(
 
 
 def _required(sections: Iterable[Section], kind: type[_SectionType], offset: int) -> _SectionType:
-    found = next((section for section in sections if isinstance(section, kind)), None)
-    if found is None:
-        raise WireError(FORMAT, offset=offset, expected=f"a section {kind.__name__}", got="none")
-    return found
+    for section in sections:
+        if isinstance(section, kind):
+            return section
+    raise WireError(FORMAT, offset=offset, expected=f"a section {kind.__name__}", got="none")
 
 
 def _check_one_bl(package: UnverifiedImagePackage) -> None:

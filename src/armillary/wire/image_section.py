@@ -81,6 +81,8 @@ ABI_LIMIT = 16  # the SDK writes at most one entry; room for one per kind and si
 OPAQUE_LIMIT_BYTES = 4096  # legacy sections: larger than any seen, smaller than the metadata limit
 THUMBPRINT_BYTES = 20
 
+_IDENTITY = struct.Struct("<HH16s16s")
+
 
 @dataclass(frozen=True, slots=True)
 class Identity:
@@ -99,17 +101,17 @@ class Identity:
 
     def pack(self) -> bytes:
         """36 bytes."""
-        return struct.pack("<HH", self.image_type, 0) + self.component_id.bytes_le + self.image_id.bytes_le
+        return _IDENTITY.pack(self.image_type, 0, self.component_id.bytes_le, self.image_id.bytes_le)
 
     @classmethod
     def unpack(cls, data: bytes, offset: int) -> Identity:
         """Read 36 bytes. Raises WireError."""
         _exact(data, offset, 36)
-        image_type, reserved = struct.unpack_from("<HH", data)
+        image_type, reserved, component_id, image_id = _IDENTITY.unpack(data)
         _known(image_type, IMAGE_TYPES, offset, "image type")
         if reserved != 0:
             raise WireError(FORMAT, offset=offset + 2, expected="reserved field 0", got=f"{reserved:#x}")
-        return cls(image_type, UUID(bytes_le=data[4:20]), UUID(bytes_le=data[20:36]))
+        return cls(image_type, UUID(bytes_le=component_id), UUID(bytes_le=image_id))
 
 
 @dataclass(frozen=True, slots=True)
@@ -133,7 +135,7 @@ class SigningKey:
     def unpack(cls, data: bytes, offset: int) -> SigningKey:
         """Read 24 bytes. Raises WireError."""
         _exact(data, offset, 24)
-        (algorithm,) = struct.unpack_from("<I", data, THUMBPRINT_BYTES)
+        algorithm = int.from_bytes(data[THUMBPRINT_BYTES:], "little")
         _known(algorithm, SIGNATURE_ALGORITHMS, offset + THUMBPRINT_BYTES, "signature algorithm")
         return cls(data[:THUMBPRINT_BYTES], algorithm)
 
@@ -159,7 +161,7 @@ class Debug:
     def unpack(cls, data: bytes, offset: int) -> Debug:
         """Read 40 bytes. Raises WireError."""
         _exact(data, offset, 40)
-        (built,) = struct.unpack_from("<Q", data)
+        built = int.from_bytes(data[:8], "little")
         _at_most(built, BUILT_LIMIT, offset, "a build time in Unix seconds")
         name, zero, rest = data[8:].partition(b"\0")
         if not zero or rest.strip(b"\0"):
@@ -425,7 +427,8 @@ def _unpack_abis(data: bytes, offset: int) -> tuple[Abi, ...]:
     count = int.from_bytes(data[:4], "little")
     _at_most(count, ABI_LIMIT, offset, "a count")
     _exact(data, offset, 4 + 8 * count)
-    abis = tuple(Abi(*pair) for pair in struct.iter_unpack("<II", data[4:]))
-    for index, abi in enumerate(abis):
-        _known(abi.kind, ABI_KINDS, offset + 8 + 8 * index, "ABI kind")
-    return abis
+    abis: list[Abi] = []
+    for index, (version, kind) in enumerate(struct.iter_unpack("<II", data[4:])):
+        _known(kind, ABI_KINDS, offset + 8 + 8 * index, "ABI kind")
+        abis.append(Abi(version, kind))
+    return tuple(abis)

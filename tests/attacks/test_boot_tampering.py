@@ -1,0 +1,178 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Attacks on what a device boots and installs: each is refused, and the untouched original is accepted.
+
+The attacker here can write the flash, holds the SDK's public test key and genuine older packages, but no key of the
+service.
+"""
+
+from __future__ import annotations
+
+import random
+from importlib import resources
+
+import pytest
+from cryptography import x509
+from cryptography.hazmat.primitives.asymmetric import ec
+from cryptography.hazmat.primitives.serialization import pkcs12
+
+from armillary import content
+from armillary.boot import chain, profile, virtual_chain
+from armillary.boot.counter import raise_minimums
+from armillary.boot.slots import SlotEvent, SlotTable, select
+from armillary.errors import BootRefusedError, SignatureError, WireError
+from armillary.wire import application_package, asxipfs, capability_file, image_package
+from armillary.wire import certificate as certificates
+from armillary.wire.image_section import Revocation
+
+CHIP = profile.parse(content.chip_document("mt3620"))
+KEY = ec.derive_private_key(7, ec.SECP256R1())
+CERTIFICATE = certificates.build_root_authority(
+    KEY, name="OS signing", serial=1, not_before=1_700_000_000, not_after=2_000_000_000
+)
+
+
+def public_test_key() -> tuple[ec.EllipticCurvePrivateKey, x509.Certificate]:
+    file = resources.files("azuresphere_imagemetadata") / "certificates" / "app_test_sign.pfx"
+    loaded = pkcs12.load_pkcs12(file.read_bytes(), None)
+    assert isinstance(loaded.key, ec.EllipticCurvePrivateKey)
+    assert loaded.cert is not None
+    return loaded.key, loaded.cert.certificate
+
+
+def release(version: str, security_version: int) -> dict[str, bytes]:
+    return dict(
+        virtual_chain.build(CHIP, version, built=1, security_version=security_version, key=KEY, certificate=CERTIFICATE)
+    )
+
+
+def boots(packages: dict[str, bytes], minimums: dict[int, int] | None = None) -> chain.BootRecord:
+    return chain.boot(CHIP, packages, trusted=[CERTIFICATE], minimum_security_versions=minimums or {})
+
+
+def test_genuine_release_boots():
+    """Positive control of everything below."""
+    assert len(boots(release("26.11", 1)).events) == len(CHIP.boot_components)
+
+
+def test_any_flipped_bit_of_any_component_is_refused_or_only_in_the_unsigned_block():
+    genuine = release("26.11", 1)
+    source = random.Random(1)  # noqa: S311 - repeatable damage
+    for name, data in genuine.items():
+        for _ in range(40):
+            position, bit = source.randrange(len(data)), 1 << source.randrange(8)
+            damaged = data[:position] + bytes([data[position] ^ bit]) + data[position + 1 :]
+            try:
+                record = boots({**genuine, name: damaged})
+            except BootRefusedError:
+                continue
+            # the 1BL block is outside the signature; the measurement covers it, so attestation sees the change
+            assert name == "one-bl"
+            assert len(data) - 96 <= position < len(data) - 64
+            assert record.log_head != boots(genuine).log_head
+
+
+def test_changed_unsigned_block_boots_only_where_the_measurement_shows_it():
+    genuine = release("26.11", 1)
+    loader = bytearray(genuine["one-bl"])
+    loader[-96 + 12] ^= 1  # the chip id of the 1BL block
+    record = boots({**genuine, "one-bl": bytes(loader)})
+    assert record.log_head != boots(genuine).log_head
+    loader[-96 + 28] ^= 1  # its copy of the security version
+    with pytest.raises(BootRefusedError, match=r"one-bl, check \(2\).*signed security version"):
+        boots({**genuine, "one-bl": bytes(loader)})
+
+
+def test_component_signed_with_the_public_test_key_does_not_boot():
+    key, certificate = public_test_key()
+    packages = release("26.11", 1)
+    forged = image_package.resign(image_package.parse(packages["services"]), key=key, certificate=certificate)
+    image_package.verify(image_package.parse(forged), [certificate])  # it is a valid package of that key
+    with pytest.raises(BootRefusedError, match=r"services, check \(3\)"):
+        boots({**packages, "services": forged})
+
+
+def test_rollback_to_a_vulnerable_release_is_refused_after_the_new_one_was_confirmed():
+    old, new = release("26.10", 1), release("26.11", 2)
+    table, slot = select(SlotTable().after(SlotEvent.STAGE))
+    record = boots(new)
+    with pytest.raises(BootRefusedError):
+        raise_minimums({}, record.events, table=table, booted_slot=slot)
+    assert boots(old), "before the confirmation the old slot is the way back and must boot"
+    minimums = dict(raise_minimums({}, record.events, table=table.after(SlotEvent.CONFIRM), booted_slot=slot))
+    assert boots(new, minimums)
+    with pytest.raises(BootRefusedError, match=r"check \(5\)"):
+        boots(old, minimums)
+
+
+def test_one_old_component_among_new_ones_is_refused():
+    minimums = {component.image_type: 2 for component in CHIP.boot_components}
+    mixed = {**release("26.11", 2), "wifi-firmware": release("26.10", 1)["wifi-firmware"]}
+    with pytest.raises(BootRefusedError, match=r"wifi-firmware, check \(5\)"):
+        boots(mixed, minimums)
+
+
+def test_security_version_cannot_be_raised_without_the_key():
+    data = bytearray(release("26.10", 1)["services"])
+    package = image_package.parse(bytes(data))
+    at = bytes(data).index(Revocation(1).pack() + data[package.signed_length - 4 : package.signed_length])
+    data[at] = 2
+    assert image_package.parse(bytes(data)).security_version == 2
+    with pytest.raises(BootRefusedError, match=r"services, check \(3\)"):
+        boots({**release("26.11", 2), "services": bytes(data)}, {9: 2})
+
+
+APPLICATION = application_package.pack(
+    {
+        "app_manifest.json": b'{"SchemaVersion":1,"Name":"x","ComponentId":"2f074b0f-d99d-4692-82d9-ef93a7d6463c",'
+        b'"EntryPoint":"/bin/app","Capabilities":{}}',
+        "bin/app": b"#!/bin/sh\n",
+    },
+    image_id=virtual_chain.image_id(CHIP.boot_components[0], "1"),
+    built=0,
+    key=KEY,
+    certificate=CERTIFICATE,
+)
+
+
+def test_manifest_of_a_signed_application_cannot_be_widened():
+    assert application_package.open_application(image_package.verify(image_package.parse(APPLICATION), [CERTIFICATE]))
+    package = image_package.parse(APPLICATION)
+    files = {path: file.content for path, file in asxipfs.read(package.payload).files.items()}
+    wider = files["app_manifest.json"].replace(b'"Capabilities":{}', b'"Capabilities":{"WifiConfig":true}')
+    payload = asxipfs.build({**files, "app_manifest.json": wider}, {"bin/app"})
+    forged = payload + APPLICATION[package.payload_bytes :]
+    assert image_package.parse(forged).payload == payload
+    with pytest.raises(SignatureError):
+        image_package.verify(image_package.parse(forged), [CERTIFICATE])
+
+
+def test_application_cannot_be_passed_off_as_a_boot_component():
+    with pytest.raises(BootRefusedError, match=r"services, check \(4\)"):
+        boots({**release("26.11", 1), "services": APPLICATION})
+
+
+def test_capability_made_with_the_public_test_key_is_refused():
+    key, certificate = public_test_key()
+    device = "ab" * 64
+    image_id = virtual_chain.image_id(CHIP.boot_components[0], "2")
+    forged = capability_file.build(device, [0xB], image_id=image_id, built=0, key=key, certificate=certificate)
+    genuine = capability_file.build(device, [0xB], image_id=image_id, built=0, key=KEY, certificate=CERTIFICATE)
+    assert capability_file.verify(capability_file.parse(genuine), [CERTIFICATE], device_id=device)
+    with pytest.raises(SignatureError):
+        capability_file.verify(capability_file.parse(forged), [CERTIFICATE], device_id=device)
+
+
+def test_capability_of_another_device_is_refused():
+    image_id = virtual_chain.image_id(CHIP.boot_components[0], "3")
+    genuine = capability_file.build("ab" * 64, [0xB], image_id=image_id, built=0, key=KEY, certificate=CERTIFICATE)
+    with pytest.raises(SignatureError, match="a file for device"):
+        capability_file.verify(capability_file.parse(genuine), [CERTIFICATE], device_id="cd" * 64)
+
+
+def test_metadata_that_names_billions_of_sections_is_refused_at_once():
+    """The published attack on Azure Sphere's metadata parser: a count that the parser believes."""
+    package = image_package.parse(APPLICATION)
+    data = bytearray(APPLICATION)
+    data[package.payload_bytes + 4 : package.payload_bytes + 8] = b"\xff" * 4
+    with pytest.raises(WireError, match="sections"):
+        image_package.parse(bytes(data))

@@ -1,0 +1,66 @@
+# SPDX-License-Identifier: Apache-2.0
+"""``armillary hardware-definition``: headers beside their definitions."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+
+from armillary.cli.main import run
+
+METADATA = {"Type": "Azure Sphere Hardware Definition", "Version": 1}
+
+
+@pytest.fixture
+def board(tmp_path: Path) -> Path:
+    (tmp_path / "sdk").mkdir()
+    chip = [{"Name": "C8", "Type": "Gpio", "MainCoreHeaderValue": "(8)", "AppManifestValue": 8}]
+    (tmp_path / "sdk" / "chip.json").write_text(json.dumps({"Metadata": METADATA, "Peripherals": chip}))
+    led = [{"Name": "LED", "Type": "Gpio", "Mapping": "C8", "Comment": "red"}]
+    document = {"Metadata": METADATA, "Imports": [{"Path": "chip.json"}], "Peripherals": led}
+    (tmp_path / "board.json").write_text(json.dumps(document))
+    return tmp_path / "board.json"
+
+
+def call(code: int, *arguments: str) -> None:
+    with pytest.raises(SystemExit) as caught:
+        run(("hardware-definition", *arguments))
+    assert caught.value.code == code
+
+
+def test_generated_header_passes_and_a_changed_one_fails(board: Path, capsys: pytest.CaptureFixture[str]):
+    call(0, "generate-header", "--hardware-definition-file", str(board), "--json")
+    header = board.parent / "inc" / "hw" / "board.h"
+    assert json.loads(capsys.readouterr().out) == {"header": str(header), "peripherals": 1}
+    assert "#define LED C8" in header.read_text()
+    call(0, "test-header", "--hardware-definition-file", str(board))
+    header.write_text(header.read_text().replace("C8", "C9"))
+    call(1, "test-header", "--hardware-definition-file", str(board))
+    assert "expected #define LED C8, got #define LED C9" in capsys.readouterr().err
+
+
+def test_output_can_be_named(board: Path):
+    target = board.parent / "elsewhere" / "my.h"
+    call(0, "generate-header", "--hardware-definition-file", str(board), "--output", str(target))
+    assert target.exists()
+
+
+def test_search_follows_imports(board: Path, capsys: pytest.CaptureFixture[str]):
+    sdk = str(board.parent / "sdk")
+    call(0, "generate-header", "--hardware-definition-file", str(board), "--search", sdk)
+    board.write_text(board.read_text().replace('"C8"', '"C7"'))
+    call(0, "generate-header", "--hardware-definition-file", str(board))
+    call(1, "generate-header", "--hardware-definition-file", str(board), "--search", sdk)
+    assert "LED -> C7" in capsys.readouterr().err
+    call(1, "generate-header", "--hardware-definition-file", str(board), "--search", str(board.parent / "nothing"))
+    assert "got nothing" in capsys.readouterr().err
+
+
+def test_missing_files_are_named(board: Path, capsys: pytest.CaptureFixture[str]):
+    call(1, "test-header", "--hardware-definition-file", str(board))
+    assert "board.h: expected a readable file" in capsys.readouterr().err
+    call(1, "test-header", "--hardware-definition-file", str(board.parent / "nothing.json"))
+    assert "nothing.json" in capsys.readouterr().err
+    call(2, "generate-header")

@@ -33,6 +33,7 @@ from armillary.errors import (
 from armillary.hub.connection import Connection
 from armillary.hub.counters import Counters
 from armillary.hub.limits import (
+    BUSY_ABOVE_WEIGHT,
     DECODE_PAUSE_BUSY_S,
     DECODE_RETRY_S,
     DECODE_SLICE_BUSY_S,
@@ -318,7 +319,7 @@ class Front:
         """One slice of decoding; the next follows at once, or later while acknowledgements are waiting."""
         if self._closing:
             return
-        busy = self.store.commits.queued > 0
+        busy = self.store.commits.queued > BUSY_ABOVE_WEIGHT
         try:
             more = self.store.decoder.work(DECODE_SLICE_BUSY_S if busy else DECODE_SLICE_S)
         except HostError as error:

@@ -38,7 +38,10 @@ WEIGHT_BYTES = 256
 # Log bytes not decoded yet above which connections are not read from: a burst of a million small messages fits.
 HOLD_ABOVE_BACKLOG_BYTES = 256 * 1024 * 1024
 
-# Decoding takes at most this long at a time (seconds), and pauses this long while acknowledgements are waiting.
+# Weight waiting for the disk above which acknowledging goes before decoding.
+BUSY_ABOVE_WEIGHT = 200
+
+# Decoding takes at most this long at a time (seconds), and pauses this long while that much waits.
 DECODE_SLICE_S = 0.004
 DECODE_SLICE_BUSY_S = 0.001
 DECODE_PAUSE_BUSY_S = 0.02

@@ -14,7 +14,7 @@ from dataclasses import dataclass
 
 from armillary.errors import WireError
 from armillary.wire.mqtt import decode_packet
-from armillary.wire.mqtt_fields import FORMAT
+from armillary.wire.mqtt_fields import FORMAT, Properties
 from armillary.wire.mqtt_packet import LEVEL_3_1_1, LEVEL_5, Connect, Packet, Publish
 
 # IoT Hub takes device-to-cloud messages of 256 KB, properties included; 8 KiB more for topic and MQTT's own fields.
@@ -212,8 +212,8 @@ class PacketDecoder:
         return packet if isinstance(packet, Publish) else None
 
 
-def iterate_run(data: bytes, start: int, end: int, *, level: int) -> Iterator[Publish]:
-    """The packets of a run, for whoever reads it back.
+def iterate_run(data: bytes, start: int, end: int, *, level: int) -> Iterator[tuple[str, bytes, Properties]]:
+    """Topic, payload and properties of each packet of a run, for whoever reads it back.
 
     Args:
         data: Bytes that hold the run.
@@ -225,22 +225,29 @@ def iterate_run(data: bytes, start: int, end: int, *, level: int) -> Iterator[Pu
         WireError: the bytes are no run; storage is damaged.
     """
     at = start
+    known, topic = b"", ""
     while at < end:
-        length = shift = 0
-        body = at + 1
+        body, length, shift = at + 1, 0, 0
         while True:
             if body >= end or shift > 21:
                 raise WireError(FORMAT, expected="whole PUBLISH packets", got="an incomplete one", offset=at)
             byte = data[body]
             body += 1
             length |= (byte & 0x7F) << shift
-            shift += 7
-            if not byte & 0x80:
+            if byte < 0x80:
                 break
-        after = body + length
-        if after > end or data[at] not in _PUBLISH_HEADS:
+            shift += 7
+        wants_puback = _PUBLISH_HEADS.get(data[at])
+        following = body + length
+        if following > end or wants_puback is None:
             raise WireError(FORMAT, expected="whole PUBLISH packets", got="something else", offset=at)
-        packet = decode_packet(data, at, body, after, level=level)
-        if isinstance(packet, Publish):
-            yield packet
-        at = after
+        after = body + len(known) + (2 if wants_puback else 0)
+        if level < LEVEL_5 and known and data.startswith(known, body, following) and after <= following:
+            yield topic, data[after:following], ()  # the topic of the packet before: nothing new to check
+        else:
+            packet = decode_packet(data, at, body, following, level=level)
+            if isinstance(packet, Publish):
+                topic = packet.topic
+                known = data[body : body + 2 + int.from_bytes(data[body : body + 2], "big")]
+                yield topic, packet.payload, packet.properties
+        at = following

@@ -18,11 +18,10 @@ from __future__ import annotations
 import struct
 from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 from armillary.errors import WireError
-from armillary.wire.mqtt_fields import Property
-from armillary.wire.mqtt_packet import LEVEL_5
+from armillary.wire.mqtt_fields import Properties, Property
 from armillary.wire.mqtt_stream import iterate_run
 
 _HEAD = struct.Struct(">BIQI")
@@ -59,8 +58,7 @@ class Block:
     data: bytes
 
 
-@dataclass(frozen=True, slots=True)
-class Message:
+class Message(NamedTuple):
     """One message read from the log.
 
     Attributes:
@@ -102,13 +100,12 @@ def iterate_block(data: bytes) -> Iterator[Message]:
         end = at + length
         if end > len(data):
             raise WireError(FORMAT, expected=f"{length} bytes of packets", got=f"{len(data) - at}", offset=at)
-        for packet in iterate_run(data, at, end, level=level):
-            pairs = _pairs(packet.properties) if level == LEVEL_5 else ()
-            yield Message(device, received_ms, packet.topic, pairs, packet.payload)
+        for topic, payload, properties in iterate_run(data, at, end, level=level):
+            yield Message(device, received_ms, topic, _pairs(properties) if properties else (), payload)
         at = end
 
 
-def _pairs(properties: tuple[tuple[Property, object], ...]) -> tuple[tuple[str, str], ...]:
+def _pairs(properties: Properties) -> tuple[tuple[str, str], ...]:
     found: list[tuple[str, str]] = []
     for key, value in properties:
         if key is Property.USER_PROPERTY and isinstance(value, tuple):

@@ -17,8 +17,6 @@ import struct
 import sys
 from array import array
 
-from armillary.wire.telemetry import Value
-
 _TEXT_HEAD = struct.Struct("<dI")
 
 HOUR_MS = 3_600_000
@@ -30,13 +28,6 @@ class Kind(enum.IntEnum):
     NUMBER = 0
     BOOLEAN = 1
     TEXT = 2
-
-
-def kind_of(value: Value) -> Kind:
-    """The kind of series a value belongs to."""
-    if isinstance(value, bool):
-        return Kind.BOOLEAN
-    return Kind.TEXT if isinstance(value, str) else Kind.NUMBER
 
 
 def pack_numbers(values: array[float]) -> bytes:

@@ -25,6 +25,9 @@ MAX_BACKLOG_BYTES = 4 * 1024 * 1024
 # Messages between two looks at the clock.
 MESSAGES_PER_LOOK = 8
 
+# Topics whose property bag is remembered: those that carry a message id never come again, so they must not gather.
+MAX_KNOWN_TOPICS = 2048
+
 Listener = Callable[[int, telemetry.Telemetry], None]
 
 
@@ -47,7 +50,7 @@ class Decoder:
         self._kept_bytes = 0  # of blocks in the backlog that are in memory
         self.backlog_bytes = sum(size for _, size, _ in self._backlog)
         self._steps: Iterator[None] | None = None
-        self._bags: dict[str, dict[str, str]] = {}
+        self._bags: dict[str, tuple[dict[str, str], bool]] = {}
         self.decoded_seq = sealed
         self.messages = 0
         self.opaque = 0
@@ -117,25 +120,27 @@ class Decoder:
 
     def _take(self, seq: int, message: Message) -> None:
         self.messages += 1
+        device, received_ms, topic, pairs, payload = message
         try:
-            properties = self._properties(message)
-            if not telemetry.is_json(properties):
+            properties, is_json = self._bags.get(topic) or self._read_bag(topic)
+            if pairs:
+                properties = {**dict(pairs), **properties}
+                is_json = telemetry.is_json(properties)
+            if not is_json:
                 self.opaque += 1
                 return
-            measured = telemetry.decode(message.payload, properties, message.received_ms)
-            self._tail.add(seq, message.device, measured)
+            measured = telemetry.decode(payload, properties, received_ms)
+            self._tail.add(seq, device, measured)
         except WireError as error:
             self.faults += 1
-            self._tail.add_fault(seq, message.device, message.received_ms, error.message)
+            self._tail.add_fault(seq, device, received_ms, error.message)
             return
-        self._listener(message.device, measured)
+        self._listener(device, measured)
 
-    def _properties(self, message: Message) -> dict[str, str]:
-        text = message.topic.split("/", 4)[4] if message.topic.count("/") >= 4 else ""
-        bag = self._bags.get(text)
-        if bag is None:
-            bag = dict(parse_bag(text))
-            if len(self._bags) >= 256:  # bags that carry a message id never repeat: do not collect them
-                self._bags.clear()
-            self._bags[text] = bag
-        return {**dict(message.user_properties), **bag} if message.user_properties else bag
+    def _read_bag(self, topic: str) -> tuple[dict[str, str], bool]:
+        parts = topic.split("/", 4)
+        bag = dict(parse_bag(parts[4])) if len(parts) == 5 else {}
+        if len(self._bags) >= MAX_KNOWN_TOPICS:
+            self._bags.clear()
+        self._bags[topic] = (bag, telemetry.is_json(bag))
+        return self._bags[topic]

@@ -13,12 +13,16 @@ from array import array
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
-from armillary.engines.series.chunks import Kind, kind_of
+from armillary.engines.series.chunks import Kind
 from armillary.errors import WireError
 from armillary.wire.telemetry import Telemetry, Value
 
 # IoT Central allows 300 capabilities in a device template; a device that makes up names must not fill the disk.
 MAX_SERIES_PER_DEVICE = 1000
+
+
+_TYPES: dict[Kind, type] = {Kind.NUMBER: float, Kind.BOOLEAN: bool, Kind.TEXT: str}
+_KINDS: dict[type, Kind] = {type_: kind for kind, type_ in _TYPES.items()}
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,11 +78,10 @@ class Tail:
         self.lock = threading.Lock()
         self.present = Generation()
         self.sealing: Generation | None = None
-        self._series: dict[int, dict[str, dict[Kind, int]]] = {}
-        self._counts: dict[int, int] = {}
+        self._series: dict[int, dict[tuple[str, type], int]] = {}
         self._next = max(known.values(), default=0) + 1
         for (device, metric, kind), number in known.items():
-            self._remember(device, metric, Kind(kind), number)
+            self._series.setdefault(device, {})[metric, _TYPES[Kind(kind)]] = number
 
     def add(self, seq: int, device: int, telemetry: Telemetry) -> None:
         """Add a message's values.
@@ -88,22 +91,28 @@ class Tail:
         """
         at_ms = telemetry.at_ms
         with self.lock:
-            numbers = [(self._number(device, name, value), value) for name, value in telemetry.values.items()]
+            series = self._series.get(device)
+            if series is None:
+                series = self._series[device] = {}
             present = self.present
+            numbers: list[int] = []
+            for name, value in telemetry.values.items():
+                number = series.get((name, value.__class__))
+                numbers.append(self._create(series, device, name, value) if number is None else number)
             present.reaches = seq
             present.points += len(numbers)
-            for number, value in numbers:
+            latest = present.latest
+            for number, value in zip(numbers, telemetry.values.values(), strict=True):
                 if isinstance(value, str):
                     present.texts.setdefault(number, []).append((at_ms, value))
                 else:
                     points = present.numbers.get(number)
                     if points is None:
                         points = present.numbers[number] = array("d")
-                    points.append(at_ms)
-                    points.append(value)
-                last = present.latest.get(number)
+                    points.extend((at_ms, value))
+                last = latest.get(number)
                 if last is None or last[0] <= at_ms:
-                    present.latest[number] = (at_ms, value)
+                    latest[number] = (at_ms, value)
 
     def add_fault(self, seq: int, device: int, at_ms: int, reason: str) -> None:
         """Note a message that could not be decoded."""
@@ -118,8 +127,11 @@ class Tail:
 
     def series_of(self, device: int) -> dict[str, dict[Kind, int]]:
         """``metric -> kind -> series number`` of a device, those not sealed yet included."""
+        found: dict[str, dict[Kind, int]] = {}
         with self.lock:
-            return {metric: dict(kinds) for metric, kinds in self._series.get(device, {}).items()}
+            for (metric, type_), number in self._series.get(device, {}).items():
+                found.setdefault(metric, {})[_KINDS[type_]] = number
+        return found
 
     def begin_seal(self) -> Generation:
         """Start a new generation and return the old one, which stays readable until :meth:`end_seal`."""
@@ -140,13 +152,8 @@ class Tail:
         """What is not sealed, oldest first; hold :attr:`lock` while looking into them."""
         return [self.present] if self.sealing is None else [self.sealing, self.present]
 
-    def _number(self, device: int, metric: str, value: Value) -> int:
-        kind = kind_of(value)
-        kinds = self._series.get(device, {}).get(metric)
-        number = None if kinds is None else kinds.get(kind)
-        if number is not None:
-            return number
-        if self._counts.get(device, 0) >= MAX_SERIES_PER_DEVICE:
+    def _create(self, series: dict[tuple[str, type], int], device: int, metric: str, value: Value) -> int:
+        if len(series) >= MAX_SERIES_PER_DEVICE:
             raise WireError(
                 "telemetry",
                 expected=f"at most {MAX_SERIES_PER_DEVICE} names a device",
@@ -156,13 +163,9 @@ class Tail:
             )
         number = self._next
         self._next += 1
-        self._remember(device, metric, kind, number)
-        self.present.new.append(NewSeries(number, device, metric, kind))
+        series[metric, value.__class__] = number
+        self.present.new.append(NewSeries(number, device, metric, _KINDS[value.__class__]))
         return number
-
-    def _remember(self, device: int, metric: str, kind: Kind, number: int) -> None:
-        self._series.setdefault(device, {}).setdefault(metric, {})[kind] = number
-        self._counts[device] = self._counts.get(device, 0) + 1
 
 
 def _joined(older: Generation, newer: Generation) -> Generation:

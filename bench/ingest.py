@@ -1,0 +1,151 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Acknowledged QoS 1 messages a second: our front, which has committed each, against mosquitto, which stores none.
+
+Same load generator, interleaved rounds, a fresh process a round. No TLS on either side: it would measure OpenSSL.
+"""
+
+from __future__ import annotations
+
+import json
+import shutil
+import signal
+import socket
+import statistics
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+HERE = Path(__file__).resolve().parent
+MOSQUITTO = shutil.which("mosquitto") or "/usr/sbin/mosquitto"
+
+CONNECTIONS, WINDOW, PAYLOAD_BYTES = 100, 10, 100
+ROUNDS, ROUND_S = 5, 3.0
+
+
+def run() -> list[dict[str, object]]:
+    """Rates of both, and of our whole pipeline up to decoded values."""
+    if not Path(MOSQUITTO).exists():
+        raise SystemExit("bench ingest: mosquitto is missing; install it: scripts/install-test-tools")
+    ours: list[float] = []
+    theirs: list[float] = []
+    pipeline: list[float] = []
+    decoded: list[float] = []
+    with tempfile.TemporaryDirectory() as scratch:
+        load, language = _generator(Path(scratch))
+        for number in range(ROUNDS):
+            with _mosquitto(Path(scratch)) as port:
+                theirs.append(_rate(load, port))
+            with _hub(Path(scratch) / f"hub{number}") as (port, process):
+                ours.append(_rate(load, port))
+                process.send_signal(signal.SIGTERM)
+                counters = json.loads(process.stdout.readline())  # type: ignore[union-attr]  # it is a pipe
+                decoded.append(counters["decoded"] / counters["kept"])
+            pipeline.append(_replay(Path(scratch) / f"hub{number}"))
+            shutil.rmtree(Path(scratch) / f"hub{number}")
+    conditions = (
+        f"{CONNECTIONS} publishers, window {WINDOW}, {PAYLOAD_BYTES}-byte JSON, no TLS, {language} load generator "
+        f"on the same cores, median of {ROUNDS} interleaved rounds of {ROUND_S:g} s; ours: committed to SQLite "
+        "synchronous=FULL before each PUBACK"
+    )
+    reference = "mosquitto, acknowledged and not stored"
+    fraction = statistics.median(decoded)
+    return [
+        _row("ingest", ours, reference, theirs, f"{conditions}; {fraction:.0%} decoded when the load ended"),
+        _row(
+            "ingest-decode",
+            pipeline,
+            reference,
+            theirs,
+            "the log of such a round decoded to values, nothing else running",
+        ),
+    ]
+
+
+def _row(name: str, values: list[float], reference: str, references: list[float], conditions: str) -> dict[str, object]:
+    value, peer = statistics.median(values), statistics.median(references)
+    return {
+        "name": name,
+        "value": value,
+        "unit": "messages/s",
+        "reference": reference,
+        "reference_value": peer,
+        "ratio": value / peer,
+        "conditions": conditions,
+    }
+
+
+def _generator(scratch: Path) -> tuple[list[str], str]:
+    """The C generator where there is a compiler, otherwise the Python one."""
+    program = scratch / "mqtt_load"
+    compiler = shutil.which("gcc") or shutil.which("cc")
+    if compiler is not None:
+        subprocess.run([compiler, "-O2", "-o", program, HERE / "mqtt_load.c"], check=True)
+        return [str(program)], "C"
+    return [sys.executable, "-m", "bench.mqtt_load"], "Python"
+
+
+def _rate(load: list[str], port: int) -> float:
+    arguments = [*load, "127.0.0.1", str(port), str(CONNECTIONS), str(WINDOW), str(PAYLOAD_BYTES), str(ROUND_S)]
+    result = subprocess.run(arguments, check=True, capture_output=True, text=True, cwd=HERE.parent, timeout=60)
+    acknowledged, seconds = result.stdout.split()
+    return int(acknowledged) / float(seconds)
+
+
+@contextmanager
+def _mosquitto(scratch: Path) -> Iterator[int]:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port = probe.getsockname()[1]
+    settings = scratch / "mosquitto.conf"
+    settings.write_text(f"listener {port} 127.0.0.1\nallow_anonymous true\npersistence false\nlog_type none\n")
+    process = subprocess.Popen([MOSQUITTO, "-c", settings])
+    try:
+        _wait_for(port)
+        yield port
+    finally:
+        process.terminate()
+        process.wait(10)
+
+
+@contextmanager
+def _hub(folder: Path) -> Iterator[tuple[int, subprocess.Popen[str]]]:
+    process = subprocess.Popen(
+        [sys.executable, "-m", "bench.plain_hub", str(folder)], stdout=subprocess.PIPE, text=True, cwd=HERE.parent
+    )
+    try:
+        yield int(process.stdout.readline()), process  # type: ignore[union-attr]  # it is a pipe
+    finally:
+        process.terminate()
+        process.wait(30)
+
+
+def _replay(folder: Path) -> float:
+    """Messages a second decoded and sealed from a log."""
+    from armillary.engines.series.store import Retention, SeriesStore  # noqa: PLC0415 - not while the load runs
+
+    store = SeriesStore(folder, retention=Retention(), listener=lambda *_: None)
+    started = time.monotonic()
+    while store.decoder.messages < 100_000 and store.decoder.work(1.0):
+        if store.seal_due():
+            store.commits.submit(store.begin_seal(int(time.time() * 1000))).result()
+            store.end_seal(kept=True)
+    rate = store.decoder.messages / (time.monotonic() - started)
+    store.close(int(time.time() * 1000))
+    return rate
+
+
+def _wait_for(port: int) -> None:
+    deadline = time.monotonic() + 10
+    while True:
+        try:
+            socket.create_connection(("127.0.0.1", port), 1).close()
+        except OSError:
+            if time.monotonic() > deadline:
+                raise
+            time.sleep(0.02)
+        else:
+            return

@@ -1,9 +1,9 @@
 # SPDX-License-Identifier: Apache-2.0
 """The key that ``image-package pack-application`` signs with when no other is named.
 
-A development signature says that a package is whole, not that anyone vouches for it. Devices accept it only with the
-appDevelopment capability; the service signs with its own key at upload. Azure Sphere's SDK ships one public key for
-this purpose; Armillary makes one per user, so that a device under development trusts its own developer only.
+A development signature says that a package is whole, not that anyone vouches for it: no device trusts this key. The
+service signs with its own key at upload. Azure Sphere's SDK ships one public key for this purpose; Armillary makes one
+per user, so that a certificate can be named when it matters who packed something.
 
 The key lies in ``$XDG_DATA_HOME/armillary/development-signing/`` (``~/.local/share/...``), readable by its owner.
 """
@@ -50,7 +50,15 @@ def signing_pair(key: Path | None, certificate: Path | None) -> SigningPair:
         )
     if key is not None and certificate is not None:
         return load_pair(key, certificate)
-    folder = development_folder()
+    return pair_in(development_folder())
+
+
+def pair_in(folder: Path) -> SigningPair:
+    """The development key that lies in ``folder``, made when there is none.
+
+    Raises:
+        DataFolderError: the folder cannot be written.
+    """
     if not (folder / "signing.pem").exists():
         _make(folder)
         note(f"Made a development signing key in {folder}.")

@@ -236,7 +236,12 @@ class TinyService:
     # images
 
     def application(
-        self, script: bytes = b"#!/bin/sh\nsleep 600\n", *, component: int = 1, key: Any = None, **capabilities: Any
+        self,
+        script: bytes = b"#!/bin/sh\nexec sleep 600\n",
+        *,
+        component: int = 1,
+        key: Any = None,
+        **capabilities: Any,
     ) -> OfferedImage:
         """Pack, sign and publish an application."""
         image_id = uuid.uuid4()
@@ -483,3 +488,14 @@ def fake_sandbox() -> FakeSandbox:
 def tiny_service() -> TinyService:
     """Not started: a test starts it in its own event loop."""
     return TinyService()
+
+
+@pytest.fixture(scope="session")
+def cut_flash_type() -> type[CutFlash]:
+    """For property tests, whose examples share the fixture: the class itself."""
+    return CutFlash
+
+
+@pytest.fixture(scope="session")
+def power_cut_type() -> type[BaseException]:
+    return PowerCutError

@@ -96,7 +96,8 @@ def test_killed_at_any_moment_the_device_comes_back_and_converges(tiny_service: 
             boots.append(process)
             await until(
                 lambda: (
-                    [a["image_id"] for a in status(folder).get("applications", []) if a["state"] == "running"]
+                    status(folder).get("pid") == process.pid
+                    and [a["image_id"] for a in status(folder).get("applications", []) if a["state"] == "running"]
                     == [str(i) for i in wanted]
                 ),
                 "the wanted set runs",

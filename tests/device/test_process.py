@@ -94,7 +94,7 @@ def test_first_check_in_gives_a_certificate_for_a_new_key(tiny_service: Any, fak
     async def story(rig: Rig) -> None:
         await rig.start()
         daa = tmp_path / "d" / "daa"
-        await until(lambda: (daa / "certificate.pem").exists(), "certificate")
+        await until((daa / "certificate.pem").exists, "certificate")
         await until(lambda: rig.status().get("last_check_in"), "status")
         status = rig.status()
         assert status["last_check_in"]["verdict"] == "attested"

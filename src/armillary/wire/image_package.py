@@ -209,7 +209,9 @@ def verify(package: UnverifiedImagePackage, trusted: Sequence[x509.Certificate])
 
     The certificate is looked up by the SHA-1 thumbprint in the signed bytes. SHA-1 only selects among the
     certificates that the caller trusts already; the signature itself is ECDSA with SHA-256 or SHA-384. Whether
-    the certificates are still valid is the caller's question: a device without a clock cannot ask it.
+    the certificates are still valid is the caller's question: a device without a clock cannot ask it. An ECDSA
+    signature has a second form (r, n - s) that verifies as well, so a package is identified by its digest, never by
+    its signature.
 
     Raises:
         SignatureError: no trusted certificate has the thumbprint, its key is of another kind than the package

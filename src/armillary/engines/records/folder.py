@@ -20,6 +20,7 @@ import errno
 import fcntl
 import os
 import shutil
+import threading
 from dataclasses import dataclass
 from pathlib import Path
 from types import TracebackType
@@ -119,7 +120,8 @@ def write_file(path: Path, content: bytes, *, mode: int) -> None:
     Raises:
         DataFolderError: the disk refuses.
     """
-    partial = path.with_name(path.name + ".partial")
+    # One name per thread: two uploads of one image at once must not rename each other's file away.
+    partial = path.with_name(f"{path.name}.{threading.get_ident()}.partial")
     try:
         descriptor = os.open(partial, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC, mode)
         try:

@@ -4,9 +4,9 @@
 from __future__ import annotations
 
 import pytest
+from tests.capability.bpf_machine import run
 
 from armillary.capability.bpf import Case, Check, Half, Rule, assemble
-from tests.capability.bpf_machine import run
 
 ARCH = 0xC000003E
 

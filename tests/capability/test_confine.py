@@ -31,10 +31,13 @@ def a_grant(**values: object) -> Grant:
 
 
 def arguments(
-    image: ImageTree = PLAIN, folders: Folders | None = None, *, user_namespace: int | None = None, **extra: bool
+    image: ImageTree = PLAIN,
+    folders: Folders | None = None,
+    *,
+    user_namespace: int | None = None,
 ) -> str:
     found = confine.bubblewrap_arguments(
-        RUNTIME, image, folders or Folders(), generated={"/etc/hosts": 9}, user_namespace=user_namespace, **extra
+        RUNTIME, image, folders or Folders(), generated={"/etc/hosts": 9}, user_namespace=user_namespace
     )
     return " ".join(found)
 
@@ -64,14 +67,13 @@ def test_the_root_is_made_read_only_last_and_only_named_folders_are_writable() -
     assert "--ro-bind /daa /run/armillary/daa" in text
     assert text.count(" --bind ") == 1
     assert "/mnt/data" not in arguments()[arguments().index("--proc") :]
-    assert "--remount-ro / " not in arguments(mutable_root=True)
 
 
 def test_proc_is_masked_and_dev_is_five_devices() -> None:
     text = arguments()
     assert "--ro-bind /dev/null /proc/kcore" in text
     assert "--tmpfs /proc/acpi --remount-ro /proc/acpi" in text
-    assert [word for word in text.split("--dev-bind ")[1:]][0].startswith("/dev/null")
+    assert "--dev-bind /dev/null /dev/null" in text
     assert text.count("--dev-bind") == 5
     assert "--dev " not in text
 

@@ -6,11 +6,11 @@ from __future__ import annotations
 import errno
 
 import pytest
+from tests.capability.bpf_machine import run
 
 from armillary.capability import bpf, seccomp
 from armillary.capability.seccomp import Policy, compile_filter
 from armillary.capability.syscalls import ARCHITECTURES, X32_BIT
-from tests.capability.bpf_machine import run
 
 ALLOW, NOTIFY, KILL = bpf.RET_ALLOW, bpf.RET_USER_NOTIFICATION, bpf.RET_KILL_PROCESS
 HIGH = 1 << 32

@@ -35,6 +35,8 @@ DATA_SEGMENT_LIMIT_BYTES = 256 * 1024 * 1024
 DESCRIPTOR_LIMIT = 256
 # Threads and processes together, counted for the application's own user.
 PROCESS_LIMIT = 64
+# Also what a thread's stack takes of the data limit: as many threads as processes must fit.
+STACK_LIMIT_BYTES = 2 * 1024 * 1024
 PENDING_SIGNAL_LIMIT = 128
 LOCKED_MEMORY_LIMIT_BYTES = 64 * 1024
 FILE_SIZE_MINIMUM_BYTES = TEMPORARY_SIZE_BYTES
@@ -159,6 +161,7 @@ def resource_limits(grant: Grant) -> Mapping[str, int]:
         "NPROC": PROCESS_LIMIT,
         "RTPRIO": 0,
         "SIGPENDING": PENDING_SIGNAL_LIMIT,
+        "STACK": STACK_LIMIT_BYTES,
     }
 
 
@@ -215,7 +218,6 @@ def bubblewrap_arguments(
     *,
     generated: Mapping[str, int],
     user_namespace: int | None,
-    mutable_root: bool = False,
 ) -> tuple[str, ...]:
     """Arguments of bwrap up to the command.
 
@@ -226,7 +228,6 @@ def bubblewrap_arguments(
         generated: Path inside to the descriptor its content is read from.
         user_namespace: Make a user namespace and be this user in it (unprivileged supervisor). None (started by
             root): the launcher keeps three capabilities until it has changed the user.
-        mutable_root: Leave out the read-only remount; only for tests that show that the probe notices.
     """
     given = (DATA_FOLDER, DEVICE_AUTHENTICATION_FOLDER, "/dev/null")
     arguments = [*_NAMESPACES, "--die-with-parent", "--new-session", "--hostname", "armillary", "--clearenv"]
@@ -243,9 +244,7 @@ def bubblewrap_arguments(
         arguments += ["--bind", folders.data, DATA_FOLDER]
     if folders.device_authentication is not None:
         arguments += ["--ro-bind", folders.device_authentication, DEVICE_AUTHENTICATION_FOLDER]
-    if not mutable_root:
-        arguments += ["--remount-ro", "/"]
-    return (*arguments, "--chdir", "/", "--")
+    return (*arguments, "--remount-ro", "/", "--chdir", "/", "--")
 
 
 def _identity_arguments(user_namespace: int | None) -> list[str]:

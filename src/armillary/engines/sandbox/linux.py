@@ -21,25 +21,15 @@ from armillary.engines.sandbox import host, kernel
 from armillary.engines.sandbox.entry import check_launch, environment
 from armillary.engines.sandbox.image_root import share_tree_with_group
 from armillary.engines.sandbox.linux_report import ALWAYS_WEAKER, AS_USER, OPTIONAL, judges
+from armillary.engines.sandbox.plan import Plan
 from armillary.engines.sandbox.port import AppEvent, Launch, RunningApplication, SandboxReport
 from armillary.engines.sandbox.self_test import judge_all, observe
-from armillary.engines.sandbox.supervise import Plan, launch
+from armillary.engines.sandbox.starting import launch
 from armillary.errors import InstallError
 
 USERS = "application:x:{user}:{group}::/tmp:/nonexistent\n"
 GROUPS = "application:x:{group}:\n"
 NAME_SERVICE = b"passwd: files\ngroup: files\nhosts: files dns\n"
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Weakening:
-    """Mechanisms left out, so that tests can show that a probe notices. Never set by the product.
-
-    Attributes:
-        without: Any of ``seccomp``, ``landlock``, ``read-only``, ``limits``, ``network``.
-    """
-
-    without: frozenset[str] = frozenset()
 
 
 @dataclass(slots=True)
@@ -49,12 +39,10 @@ class LinuxSandbox:
     Attributes:
         bubblewrap: Path of bwrap.
         own_user: Give each application its own user; needs root.
-        weakening: For tests.
     """
 
     bubblewrap: str
     own_user: bool = field(default_factory=lambda: os.geteuid() == 0)
-    weakening: Weakening = field(default_factory=Weakening)
     name: str = "linux"
     _report: SandboxReport | None = None
 
@@ -84,7 +72,7 @@ class LinuxSandbox:
                 remedy="Move these files to another folder of the image.",
             )
         self._give_folders(launch_)
-        return await launch(self._plan(launch_, tree), on_event)
+        return await launch(self.plan(launch_, tree), on_event)
 
     def _give_folders(self, launch_: Launch) -> None:
         """As root, let the application's own user reach what it is given."""
@@ -98,7 +86,8 @@ class LinuxSandbox:
         if launch_.device_authentication is not None:
             share_tree_with_group(launch_.device_authentication)
 
-    def _plan(self, launch_: Launch, tree: ImageTree) -> Plan:
+    def plan(self, launch_: Launch, tree: ImageTree) -> Plan:
+        """How an application is started."""
         runtime = host.runtime()
         folders = Folders(
             data=_text(launch_.data),
@@ -111,16 +100,13 @@ class LinuxSandbox:
             folders,
             generated=generated,
             user_namespace=None if self.own_user else confine.application_user(launch_.manifest.component_id),
-            mutable_root="read-only" in self.weakening.without,
         )
-        if "network" in self.weakening.without:
-            arguments = tuple(argument for argument in arguments if argument != "--unshare-net")
         policy = confine.filter_policy(launch_.grant, namespaces=True)
         return Plan(
             command=(self.bubblewrap, *arguments),
             interpreter=runtime.interpreter,
             configuration=self._configuration(launch_, runtime, tree, folders),
-            filter=b"" if "seccomp" in self.weakening.without else compile_filter(kernel.machine(), policy),
+            filter=compile_filter(kernel.machine(), policy),
             hosts=launch_.grant.hosts,
             own_network=True,
             wraps=True,
@@ -135,7 +121,7 @@ class LinuxSandbox:
             identity = {"uid": user, "gid": user, "groups": groups}
         abi = kernel.landlock_abi()
         rules = None
-        if abi and "landlock" not in self.weakening.without:
+        if abi:
             rules = confine.landlock_rules(
                 abi,
                 confine.inside_paths(runtime, tree, folders),
@@ -144,7 +130,7 @@ class LinuxSandbox:
         return {
             "identity": identity,
             "drop_capabilities": True,
-            "limits": {} if "limits" in self.weakening.without else dict(confine.resource_limits(launch_.grant)),
+            "limits": dict(confine.resource_limits(launch_.grant)),
             "landlock": rules,
             "new_session": False,  # bwrap made one
             "supervisor": 0,  # bwrap watches its parent, and the whole process namespace ends with it

@@ -100,8 +100,9 @@ def run_own_file() -> str:
     os.chmod(path, 0o700)
 
     def action() -> None:
-        os.execve(path, [path, "true"], {"PATH": "/usr/bin"})  # noqa: S606 - the attempt
+        os.execve(path, [path, "false"], {"PATH": "/usr/bin"})  # noqa: S606 - the attempt
 
+    # The program, env(1), would run false(1) and exit with 1: only a refused start exits with 0.
     child = os.fork()
     if child == 0:
         os._exit(0 if attempt(action) == "EACCES" else 1)

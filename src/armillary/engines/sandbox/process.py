@@ -13,8 +13,9 @@ import structlog
 
 from armillary.engines.sandbox import host
 from armillary.engines.sandbox.entry import check_launch, environment
+from armillary.engines.sandbox.plan import Plan
 from armillary.engines.sandbox.port import AppEvent, Launch, Mechanism, RunningApplication, SandboxReport
-from armillary.engines.sandbox.supervise import Plan, launch
+from armillary.engines.sandbox.starting import launch
 
 NOT_ENFORCED = "a plain process: nothing is enforced"
 # What the other engines enforce and this one does not: the names are those of their reports.

@@ -12,7 +12,7 @@ import os
 import shutil
 import tempfile
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -23,9 +23,10 @@ from armillary.capability.seccomp import compile_filter
 from armillary.engines.sandbox import host, kernel
 from armillary.engines.sandbox.entry import check_launch, environment
 from armillary.engines.sandbox.outside import hosts_file_entries
+from armillary.engines.sandbox.plan import Plan
 from armillary.engines.sandbox.port import AppEvent, Launch, RunningApplication, SandboxReport
 from armillary.engines.sandbox.self_test import SHARED, Judge, expect, judge_all, limits, observe
-from armillary.engines.sandbox.supervise import Plan, launch
+from armillary.engines.sandbox.starting import launch
 from armillary.errors import SandboxUnavailableError
 
 # Landlock that scopes signals and abstract sockets (Linux 6.12). Without that an application could end or talk to
@@ -41,6 +42,7 @@ WEAKER = (
     "Datagrams that strangers send to a port an application bound are not filtered; it can answer declared hosts only.",
     "Temporary and mutable storage are limited by file, not in total; the number of processes is not limited.",
     "Unix sockets to other programs are refused altogether, also between an application's own processes.",
+    "When the device's process is killed, an application ends with it but processes that it started may not.",
     "The device's own paths are visible to the application: its image is not at the root.",
 )
 
@@ -51,11 +53,9 @@ class ReducedSandbox:
 
     Attributes:
         reason: Why ``linux`` could not be had, for the report; "" when ``reduced`` was asked for.
-        without: ``seccomp`` or ``landlock`` left out, so that tests can show that a probe notices.
     """
 
     reason: str = ""
-    without: frozenset[str] = field(default_factory=frozenset)
     name: str = "reduced"
     _report: SandboxReport | None = None
 
@@ -84,16 +84,17 @@ class ReducedSandbox:
                 remedy="Use Linux 6.12 or newer with Landlock enabled, or allow unprivileged user namespaces.",
             )
         temporary = tempfile.mkdtemp(prefix="armillary-app-")
-        return await launch(self._plan(launch_, abi, temporary), on_event)
+        return await launch(self.plan(launch_, abi, temporary), on_event)
 
-    def _plan(self, launch_: Launch, abi: int, temporary: str) -> Plan:
+    def plan(self, launch_: Launch, abi: int, temporary: str) -> Plan:
+        """How an application is started."""
         runtime = host.runtime()
         policy = confine.filter_policy(launch_.grant, namespaces=False)
         return Plan(
             command=(),
             interpreter=runtime.interpreter,
             configuration=self._configuration(launch_, abi, temporary),
-            filter=b"" if "seccomp" in self.without else compile_filter(kernel.machine(), policy),
+            filter=compile_filter(kernel.machine(), policy),
             hosts=with_host_addresses(launch_.grant.hosts, hosts_file_entries()),
             own_network=False,
             wraps=False,
@@ -118,7 +119,7 @@ class ReducedSandbox:
             "identity": None,
             "drop_capabilities": True,
             "limits": limited,
-            "landlock": None if "landlock" in self.without else confine.landlock_rules(abi, paths, bind_ports=ports),
+            "landlock": confine.landlock_rules(abi, paths, bind_ports=ports),
             "new_session": True,
             "supervisor": os.getpid(),
             "directory": str(root),

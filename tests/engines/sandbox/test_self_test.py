@@ -1,0 +1,220 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The negative corpus: each mechanism is proved by a probe, and each probe notices when its mechanism is removed."""
+
+from __future__ import annotations
+
+import dataclasses
+import os
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+
+from armillary.capability.seccomp import Policy, compile_filter
+from armillary.engines.sandbox import kernel, linux, linux_report, reduced, selection
+from armillary.engines.sandbox.port import SandboxReport, open_sandbox
+from armillary.engines.sandbox.self_test import NO_SUCH_PROBE, judge_all, observe
+from armillary.engines.sandbox.plan import Plan
+from armillary.errors import InvalidArgumentError, SandboxUnavailableError
+from tests.engines.sandbox.conftest import linux as linux_sandbox
+from tests.engines.sandbox.conftest import reduced as reduced_sandbox
+
+Mutation = Callable[[Plan], Plan]
+
+
+def configured(**changes: Any) -> Mutation:
+    """Ask the launcher for something else."""
+    return lambda plan: dataclasses.replace(plan, configuration=plan.configuration | changes)
+
+
+def filtered(*without: str, program: bytes | None = None) -> Mutation:
+    """Another system-call filter."""
+
+    def mutate(plan: Plan) -> Plan:
+        policy = Policy(listen=True, without=frozenset(without))
+        return dataclasses.replace(plan, filter=compile_filter(kernel.machine(), policy) if program is None else program)
+
+    return mutate
+
+
+def commanded(remove: tuple[str, ...], replacement: tuple[str, ...] = ()) -> Mutation:
+    """Another bwrap command: one run of arguments replaced."""
+
+    def mutate(plan: Plan) -> Plan:
+        command = list(plan.command)
+        place = next(i for i in range(len(command)) if tuple(command[i : i + len(remove)]) == remove)
+        command[place : place + len(remove)] = replacement
+        return dataclasses.replace(plan, command=command)
+
+    return mutate
+
+
+TEMPORARY = ("--perms", "1777", "--size", "1048576", "--tmpfs", "/tmp")
+NO_LIMITS = {"CORE": 1 << 40, "DATA": 1 << 40, "FSIZE": 1 << 40, "NOFILE": 1 << 16, "NPROC": 1 << 20}
+
+# mutation -> (what is removed, mechanisms of which at least these must be reported as missing)
+LINUX_MUTATIONS: dict[str, tuple[Mutation, set[str]]] = {
+    "no filter at all": (filtered(program=b""), {"seccomp", "network-broker"}),
+    "no ioctl rule": (filtered("ioctl"), {"seccomp"}),
+    "no socket rule": (filtered("socket"), {"seccomp"}),
+    "no rule for connect": (filtered("connect"), {"network-broker"}),
+    "no landlock": (configured(landlock=None), {"landlock", "written-files-not-executable"}),
+    "no resource limits": (configured(limits={}), {"resource-limits"}),
+    "a writable root": (commanded(("--remount-ro", "/", "--chdir"), ("--chdir",)), {"read-only-root"}),
+    "the host's network": (commanded(("--unshare-net",)), {"namespaces", "network-namespace"}),
+    "the host's processes": (commanded(("--unshare-pid",)), {"namespaces"}),
+    "the host's name": (
+        lambda plan: commanded(("--hostname", "armillary"))(commanded(("--unshare-uts",))(plan)),
+        {"namespaces"},
+    ),
+    "the host's shared memory": (commanded(("--unshare-ipc",)), {"namespaces"}),
+    "the host's temporary files": (commanded(TEMPORARY, ("--bind", "/tmp", "/tmp")), {"host-files", "temporary-storage-limit"}),
+    "temporary files without a size": (commanded(TEMPORARY, ("--perms", "1777", "--tmpfs", "/tmp")), {"temporary-storage-limit"}),
+}
+ROOT_MUTATIONS: dict[str, tuple[Mutation, set[str]]] = {
+    "root's user": (configured(identity=None, drop_capabilities=False), {"user", "capabilities"}),
+    "another user": (configured(identity={"uid": 4711, "gid": 4711, "groups": [4711]}), {"user"}),
+}
+REDUCED_MUTATIONS: dict[str, tuple[Mutation, set[str]]] = {
+    "no filter at all": (filtered(program=b""), {"seccomp", "network-broker"}),
+    "no ioctl rule": (filtered("ioctl"), {"seccomp"}),
+    "no rule for connect": (filtered("connect"), {"network-broker"}),
+    "no landlock": (configured(landlock=None), {"landlock", "host-files", "signals", "read-only-image", "written-files-not-executable"}),
+    "no resource limits": (configured(limits=NO_LIMITS), {"resource-limits"}),
+    "no signal scope": (
+        lambda plan: configured(landlock=plan.configuration["landlock"] | {"scoped": 0})(plan),
+        {"signals"},
+    ),
+}
+
+
+class MutatedLinux(linux.LinuxSandbox):
+    """The namespaces sandbox with something removed."""
+
+    mutation: Mutation
+
+    def plan(self, *arguments: Any) -> Plan:
+        return self.mutation(super().plan(*arguments))
+
+
+class MutatedReduced(reduced.ReducedSandbox):
+    """The Landlock sandbox with something removed."""
+
+    mutation: Mutation
+
+    def plan(self, *arguments: Any) -> Plan:
+        return self.mutation(super().plan(*arguments))
+
+
+def missing(report: SandboxReport) -> set[str]:
+    return {mechanism.name for mechanism in report.mechanisms if not mechanism.enforced}
+
+
+@pytest.mark.parametrize("own_user", [True, False], ids=["as-root", "as-user"])
+def test_everything_holds_in_the_linux_sandbox(own_user: bool) -> None:
+    """The positive control of every mutation below."""
+    report = linux_sandbox(own_user=own_user).self_test()
+    assert report.complete, [mechanism for mechanism in report.mechanisms if not mechanism.enforced]
+    assert report.sandbox == "linux"
+    assert {"user", "seccomp", "network-broker", "read-only-root"} <= {each.name for each in report.mechanisms}
+    assert any("root" in sentence for sentence in report.weaker) is not own_user
+
+
+def test_everything_holds_in_the_reduced_sandbox() -> None:
+    report = reduced_sandbox().self_test()
+    assert report.complete, [mechanism for mechanism in report.mechanisms if not mechanism.enforced]
+    assert len(report.weaker) >= 5
+
+
+@pytest.mark.parametrize("own_user", [True, False], ids=["as-root", "as-user"])
+@pytest.mark.parametrize("name", sorted(LINUX_MUTATIONS))
+def test_a_probe_notices_what_is_removed(name: str, own_user: bool) -> None:
+    plain = linux_sandbox(own_user=own_user)
+    mutation, expected = LINUX_MUTATIONS[name]
+    mutated = MutatedLinux(plain.bubblewrap, own_user)
+    mutated.mutation = mutation
+    assert expected <= missing(mutated.self_test())
+
+
+@pytest.mark.parametrize("name", sorted(ROOT_MUTATIONS))
+def test_a_probe_notices_another_identity(name: str) -> None:
+    plain = linux_sandbox(own_user=True)
+    mutation, expected = ROOT_MUTATIONS[name]
+    mutated = MutatedLinux(plain.bubblewrap, own_user=True)
+    mutated.mutation = mutation
+    assert expected <= missing(mutated.self_test())
+
+
+@pytest.mark.parametrize("name", sorted(REDUCED_MUTATIONS))
+def test_a_probe_notices_what_is_removed_without_namespaces(name: str) -> None:
+    reduced_sandbox()
+    mutation, expected = REDUCED_MUTATIONS[name]
+    if name == "no signal scope" and os.geteuid() != 0:
+        pytest.skip("an unprivileged process may always signal itself only; root shows the difference")
+    mutated = MutatedReduced()
+    mutated.mutation = mutation
+    assert expected <= missing(mutated.self_test())
+
+
+def test_opening_linux_gives_a_proved_sandbox() -> None:
+    linux_sandbox()
+    sandbox = open_sandbox("linux")
+    assert sandbox.name == "linux"
+    assert sandbox.self_test() is sandbox.self_test()  # remembered
+
+
+def test_opening_linux_without_bwrap_falls_back_and_says_so(monkeypatch: pytest.MonkeyPatch) -> None:
+    reduced_sandbox()
+    monkeypatch.setattr(selection.host, "bubblewrap_candidates", lambda: ())
+    report = open_sandbox("linux").self_test()
+    assert report.sandbox == "reduced"
+    assert report.weaker[0].startswith("This host does not allow namespaces: no bwrap was found")
+
+
+def test_opening_linux_with_a_bwrap_that_fails_falls_back(monkeypatch: pytest.MonkeyPatch) -> None:
+    reduced_sandbox()
+    monkeypatch.setattr(selection.host, "bubblewrap_candidates", lambda: ("/bin/false",))
+    report = open_sandbox("linux").self_test()
+    assert report.sandbox == "reduced"
+    assert "/bin/false" in report.weaker[0]
+
+
+@pytest.mark.parametrize("abi", [0, 1, 4, 5])
+def test_nothing_is_opened_where_landlock_is_too_old(monkeypatch: pytest.MonkeyPatch, abi: int) -> None:
+    monkeypatch.setattr(selection.host, "bubblewrap_candidates", lambda: ())
+    monkeypatch.setattr(reduced.kernel, "landlock_abi", lambda: abi)
+    with pytest.raises(SandboxUnavailableError, match="Landlock ABI 6") as caught:
+        open_sandbox("linux")
+    assert "process" in caught.value.remedy
+
+
+def test_a_weak_linux_sandbox_is_not_opened(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Fail closed: one required mechanism missing and the engine is not used."""
+    linux_sandbox()
+    reduced_sandbox()
+    without = [each for name, each in linux_report.judges(as_root=True).items() if name == "user"]
+    assert without
+    monkeypatch.setattr(linux, "judges", lambda *, as_root: {"user": lambda seen: (False, "seen as root")})
+    report = open_sandbox("linux").self_test()
+    assert report.sandbox == "reduced"
+    assert "user (seen as root)" in report.weaker[0]
+
+
+def test_a_probe_that_says_nothing_proves_nothing() -> None:
+    plain = linux_sandbox()
+    seen = dataclasses.replace(observe(plain), saw={})
+    assert seen.of("capabilities") == NO_SUCH_PROBE
+    assert not any(each.enforced for each in judge_all(linux_report.judges(as_root=True), seen))
+
+
+def test_the_process_sandbox_claims_nothing() -> None:
+    report = open_sandbox("process").self_test()
+    assert report.mechanisms
+    assert not any(mechanism.enforced for mechanism in report.mechanisms)
+    assert not report.complete
+    assert "Nothing is enforced" in report.weaker[0]
+
+
+def test_unknown_engines() -> None:
+    with pytest.raises(InvalidArgumentError, match="docker"):
+        open_sandbox("docker")

@@ -15,7 +15,7 @@ from sqlalchemy import Connection
 
 from armillary.engines.records import device_rows
 from armillary.engines.records.rows import FactoryReply
-from armillary.errors import ConflictError, InvalidArgumentError
+from armillary.errors import ConflictError, InvalidArgumentError, RevokedDeviceError
 from armillary.identity.device_id import device_id_of_key
 from armillary.identity.issue import TRUST_TIERS
 from armillary.identity.manufacturing import ManufacturingState, advance
@@ -27,7 +27,7 @@ from armillary.service.releases import Releases
 MAX_REQUEST_BYTES = 8192  # a request for a P-256 key has about 500
 
 # A key that lives in a file cannot be enrolled as hardware: this service has seen no TPM or silicon certificate.
-ENROLLABLE_TIERS = ("simulated", "software", "tpm")
+ENROLLABLE_TIERS = ("simulated", "software")
 
 
 class Factory:
@@ -42,6 +42,9 @@ class Factory:
     def enrol(self, request_pem: str, chip: str, *, actor: str, trust_tier: str, endpoint: str) -> FactoryReply:
         """Record a new device and give it its identity certificate, its trusted keystore and its first OS.
 
+        A device that exists and proves its key again gets the same things (``armillary device recover``); nothing
+        of its record changes: not its owner, not its tier, not its boot count.
+
         Args:
             request_pem: PKCS#10 request signed by the device identity key.
             chip: Chip profile.
@@ -52,12 +55,13 @@ class Factory:
         Raises:
             InvalidArgumentError: the request is malformed, not signed by its key, or the key is not on P-256.
             NotFoundError: no such chip.
-            ConflictError: a device of this key exists.
+            ConflictError: the device of this key was made with another chip.
+            RevokedDeviceError: the device of this key was revoked.
         """
         if trust_tier not in ENROLLABLE_TIERS:
             raise InvalidArgumentError(
                 f"trust tier: expected {', '.join(ENROLLABLE_TIERS)}, got {trust_tier!r:.40}",
-                remedy=f"Tiers rise as {' < '.join(TRUST_TIERS)}; silicon needs a chip maker's own authority.",
+                remedy=f"Tiers rise as {' < '.join(TRUST_TIERS)}; tpm and silicon need evidence of the hardware.",
             )
         profile = self._chips.get(chip)
         device_id = device_id_of_key(_proven_key(request_pem))
@@ -66,22 +70,23 @@ class Factory:
         state = advance(ManufacturingState.BLANK, ManufacturingState.DEVICE_COMPLETE)
 
         def change(connection: Connection) -> None:
-            if device_rows.enrolled(connection, device_id) is not None:
-                raise ConflictError(
-                    f"device {device_id[:16]}... exists", remedy="Every device has its own key; make a new one."
+            known = device_rows.enrolled(connection, device_id)
+            if known is None:
+                device_rows.enrol(
+                    connection,
+                    device_id=device_id,
+                    chip=chip,
+                    chip_sku=profile.sku,
+                    trust_tier=trust_tier,
+                    manufacturing_state=state.value,
+                    now=self._context.now(),
                 )
-            device_rows.enrol(
-                connection,
-                device_id=device_id,
-                chip=chip,
-                chip_sku=profile.sku,
-                trust_tier=trust_tier,
-                manufacturing_state=state.value,
-                now=self._context.now(),
-            )
+            else:
+                _check_recovery(known, chip)
             self._authority.record(connection, [record])
             detail = {"chip": chip, "trust_tier": trust_tier, "os_version": release.version}
-            self._context.audit(connection, actor, "device.manufacture", device_id, detail)
+            operation = "device.manufacture" if known is None else "device.recover"
+            self._context.audit(connection, actor, operation, device_id, detail)
 
         self._context.records.write(change)
         der = serialization.Encoding.DER
@@ -95,6 +100,17 @@ class Factory:
             boot_packages=self._releases.packages(release),
             endpoint=endpoint,
             service_name=self._context.settings.public_host,
+        )
+
+
+def _check_recovery(known: device_rows.Enrolled, chip: str) -> None:
+    """Refuse what a device that exists may not be given again."""
+    if known.revoked:
+        raise RevokedDeviceError(f"device {known.device_id[:16]}... was revoked")
+    if known.chip != chip:
+        raise ConflictError(
+            f"device {known.device_id[:16]}... was made with chip {known.chip}, not {chip}",
+            remedy="Name the device's own chip, or make a device with a new key.",
         )
 
 

@@ -1,9 +1,10 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Shipped simulators: parts of the world that tests, demos and benchmarks need and that are not at hand.
+"""Shipped simulators. Each is a product and says that it is a simulator.
 
-What it is: stand-ins that behave like the real thing at one boundary (a device that proves what it booted,
-flash that loses power, a fleet), driven by given seeds and times. What it is not: never imported by the
-device, the service or the hub.
+``attacker`` plays someone who has taken over a device's operating system or its flash; ``prover`` is a device reduced
+to its proof and ``wire_device`` one reduced to its connection, for load. They use the same rules, formats and wire
+as real devices.
 
-Specification: the protocol or part each one stands in for, named in its module.
+What they are not: test doubles. The service under them is always the real one. Specification: each module's header;
+the attacks are those of SECURITY.md.
 """

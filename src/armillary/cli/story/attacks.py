@@ -1,0 +1,134 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The second half of the story: the console, then four attacks and what stops each."""
+
+from __future__ import annotations
+
+import asyncio
+import uuid
+from typing import Any
+
+from armillary.cli.story.console_visit import see_the_fleet
+from armillary.cli.story.scenes import (
+    CATALOG,
+    GROUP,
+    PRODUCTS,
+    claim,
+    confirmed,
+    deploy,
+    pack,
+    require,
+    upload,
+)
+from armillary.cli.story.stage import DeviceOnStage, Stage
+from armillary.sim import attacker
+
+TAMPERED = "sanitiser_dispenser"
+REPLAYED = "sanitiser_dispenser"
+CONTAINED = "coffee_machine_guardian"
+RELEASED = "smart_cable"
+MORE_CABLES = ("smart_cable_2", "smart_cable_3")
+
+
+def look_at_the_console(stage: Stage) -> str:
+    """Sign in to the console as a person would and read the first line of the fleet page."""
+    return see_the_fleet(stage.ready["console"], stage.ready["token"], stage.ready["root_ca"])
+
+
+def tamper_with_the_boot_chain(stage: Stage) -> str:
+    """One bit of a boot component is changed: the device refuses to boot, and if it did not, the service would see."""
+    device = stage.devices[TAMPERED]
+    component = stage.client.get("/releases")["items"][0]["components"][-1]["name"]
+    stage.power_off(device)
+    offset = attacker.tamper(device.data, component)
+    code, printed = stage.try_to_boot(device)
+    require(code == 1 and "device.boot" in printed, f"the device booted a changed {component}: exit {code}, {printed}")
+    reply = asyncio.run(attacker.check_in_unverified(device.data))
+    failed = [step.name for step in reply.steps if step.result == "fail"]
+    require(reply.verdict == "update-only" and bool(failed), f"a boot ROM that does not verify got: {reply.verdict}")
+    require(reply.purpose == "update", f"it was given a certificate for {reply.purpose}")
+    stage.recover(device)
+    stage.power_on(device)
+    stage.wait(f"{device.name} attested again", lambda: stage.show(device)["verdict"] == "attested" or None)
+    return (
+        f"byte {offset} of {component}: boot refused; with a ROM that does not verify the service failed "
+        f"'{failed[0]}' and gave an update-only certificate; recovered"
+    )
+
+
+def replay_a_proof(stage: Stage) -> str:
+    """An accepted proof is sent again, byte for byte, on the same connection and on a new one."""
+    device = stage.devices[REPLAYED]
+    stage.power_off(device)
+    result = asyncio.run(attacker.replay(device.data))
+    stage.power_on(device)
+    require(result.first == "attested", f"the honest proof was not accepted: {result.first}")
+    require(result.refused == ("device.challenge", "device.challenge"), f"replays: {result.refused}")
+    return "first use accepted; same bytes refused on the same and on a new connection (device.challenge)"
+
+
+def phone_home(stage: Stage) -> str:
+    """An application tries to reach a host that its manifest does not name."""
+    device = stage.devices[CONTAINED]
+    image_id, package = pack(stage, "phone_home")
+    upload(stage, package)
+    deploy(stage, PRODUCTS[CONTAINED], [stage.notes[CONTAINED], image_id])
+    report = stage.wait("the blocked connection", lambda: _report(stage, device, "ConnectionBlocked"))
+    values = stage.client.get(f"/devices/{device.device_id}/telemetry")["items"]
+    require(bool(values), "the application that behaves was disturbed")
+    return f"{report['description']}"
+
+
+def release_something_bad(stage: Stage) -> str:
+    """A release that crashes goes to one cable of three: it takes itself back, and the roll-out stops there."""
+    product = PRODUCTS[RELEASED]
+    for name in MORE_CABLES:
+        stage.create_device(name)
+        claim(stage, stage.devices[name], product)
+        stage.power_on(stage.devices[name])
+    cables = [stage.devices[name] for name in (RELEASED, *MORE_CABLES)]
+    good: uuid.UUID = stage.notes[RELEASED]
+    for cable in cables:
+        stage.wait(f"{cable.name} running", lambda cable=cable: confirmed(stage, cable, good) or None)  # type: ignore[misc]
+    bad, package = pack(stage, "smart_cable_bad")
+    upload(stage, package)
+    rollout = stage.client.post("/rollouts", _plan(product, bad))
+    path = f"/rollouts/{rollout['rollout_id']}"
+    ended = stage.wait("the roll-out rolled back", lambda: _in_state(stage, path, "rolled-back"))
+    touched = [row["device_id"] for row in stage.client.get(f"{path}/devices")["items"]]
+    require(len(touched) == 1, f"{len(touched)} of {len(cables)} cables were given the bad release")
+    for cable in cables:
+        stage.wait(f"{cable.name} on the good release", lambda cable=cable: confirmed(stage, cable, good) or None)  # type: ignore[misc]
+    return f"1 of {len(cables)} cables tried it and took it back; {ended['reason']}"
+
+
+def verify_the_audit(stage: Stage) -> str:
+    """The audit log's hash chain holds from the first line to the last."""
+    result = stage.client.get("/audit/verification")
+    require(result["broken_at"] is None, f"the chain breaks at line {result['broken_at']}")
+    return f"{result['lines']} lines, head {result['head'][:16]}"
+
+
+def _plan(product: str, image_id: uuid.UUID) -> dict[str, Any]:
+    return {
+        "catalog": CATALOG,
+        "product": product,
+        "group": GROUP,
+        "image_ids": [str(image_id)],
+        "policy": {
+            "cohorts": [1, 100],
+            "soak_s": 2,
+            "min_failures": 1,
+            "failure_percent": 0,
+            "roll_back_on_hold": True,
+        },
+    }
+
+
+def _report(stage: Stage, device: DeviceOnStage, kind: str) -> dict[str, Any] | None:
+    reports = stage.client.get(f"/devices/{device.device_id}/error-reports")["items"]
+    return next((report for report in reports if report["event_type"] == kind), None)
+
+
+def _in_state(stage: Stage, path: str, state: str) -> dict[str, Any] | None:
+    rollout: dict[str, Any] = stage.client.get(path)
+    return rollout if rollout["state"] == state else None

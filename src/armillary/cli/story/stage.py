@@ -1,0 +1,192 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The stage of the demo: a service process, device processes and a client, all in one temporary folder."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, TypeVar
+
+from armillary.cli.connection import make_connection
+from armillary.cli.remote import RemoteService
+from armillary.errors import ArmillaryError, HostError
+
+T = TypeVar("T")
+
+READY_S = 20.0  # a cold disk and a busy machine; ready is promised in 3 s
+WAIT_S = 30.0  # no single thing the demo waits for takes longer; it fails with what it saw last
+POLL_S = 0.1
+STOP_S = 10.0
+# Devices of the demo check in this often, so that the story moves: seconds instead of an hour.
+CHECK_IN_INTERVAL_S = 1
+PLANNER_INTERVAL_S = 0.5
+# A new application must stay healthy this long before it is kept; ten seconds outside the demo.
+TRIAL_S = 3
+
+
+@dataclass(slots=True)
+class DeviceOnStage:
+    """One virtual device: its folder and, while it is powered, its process."""
+
+    name: str
+    data: Path
+    device_id: str = ""
+    process: subprocess.Popen[bytes] | None = None
+
+
+@dataclass(slots=True)
+class Stage:
+    """Everything the demo started; :meth:`close` ends it all.
+
+    Attributes:
+        folder: Temporary folder of this play.
+        service: The ``armillary up`` process.
+        ready: What it printed when it was ready: addresses, token, root certificate file.
+        remote: Client of its operator API.
+        devices: By name.
+        notes: Facts one scene leaves for a later one.
+    """
+
+    folder: Path
+    service: subprocess.Popen[str] | None = None
+    ready: dict[str, Any] = field(default_factory=dict)
+    remote: RemoteService | None = None
+    devices: dict[str, DeviceOnStage] = field(default_factory=dict)
+    notes: dict[str, Any] = field(default_factory=dict)
+
+    @property
+    def client(self) -> RemoteService:
+        """The operator API's client; only after the service is ready."""
+        if self.remote is None:
+            raise HostError("the service of the demo is not running", remedy="Run armillary demo again.")
+        return self.remote
+
+    def start_service(self) -> None:
+        """Start ``armillary up`` on free loopback ports and wait until it says that it is ready."""
+        environment = {
+            **os.environ,
+            "ARMILLARY_CHECK_IN_INTERVAL_S": str(CHECK_IN_INTERVAL_S),
+            "ARMILLARY_PLANNER_INTERVAL_S": str(PLANNER_INTERVAL_S),
+        }
+        ports = ["--api-port", "0", "--device-port", "0", "--hub-port", "0"]
+        log = (self.folder / "service.log").open("wb")
+        with log:
+            self.service = subprocess.Popen(  # noqa: S603 - this interpreter, this package
+                [sys.executable, "-m", "armillary", "up", "--json", "--data", str(self.folder / "service"), *ports],
+                stdout=subprocess.PIPE,
+                stderr=log,
+                stdin=subprocess.DEVNULL,
+                text=True,
+                env=environment,
+            )
+        line = self.service.stdout.readline() if self.service.stdout else ""
+        if not line:
+            raise HostError(f"the service did not start: {_tail(self.folder / 'service.log')}", remedy="See the cause.")
+        self.ready = json.loads(line)
+        ca_pem = Path(self.ready["root_ca"]).read_text("ascii")
+        self.remote = RemoteService(make_connection(self.ready["api"], self.ready["token"], ca_pem))
+
+    def create_device(self, name: str) -> DeviceOnStage:
+        """Manufacture a device with ``armillary device create``."""
+        device = DeviceOnStage(name, self.folder / "devices" / name)
+        done = self._run("device", "create", "--data", device.data, "--service", self.ready["api"], "--json")
+        if done.returncode != 0:
+            raise HostError(f"{name} was not made: {done.stderr.strip()}", remedy="See the cause.")
+        device.device_id = json.loads(done.stdout)["device_id"]
+        self.devices[name] = device
+        return device
+
+    def power_on(self, device: DeviceOnStage) -> None:
+        """Start the device's process: ``armillary device boot``."""
+        options = ["--data", str(device.data), "--trial", str(TRIAL_S), "--json"]
+        with (self.folder / f"{device.name}.log").open("ab") as log:
+            device.process = subprocess.Popen(  # noqa: S603 - this interpreter, this package
+                [sys.executable, "-m", "armillary", "device", "boot", *options],
+                stdout=log,
+                stderr=log,
+                stdin=subprocess.DEVNULL,
+            )
+
+    def power_off(self, device: DeviceOnStage) -> None:
+        """Stop the device's process and wait until it is gone."""
+        if device.process is not None:
+            end(device.process)
+            device.process = None
+
+    def try_to_boot(self, device: DeviceOnStage) -> tuple[int, str]:
+        """Run ``armillary device boot`` to its end; exit code and what it printed on stderr."""
+        done = self._run("device", "boot", "--data", device.data)
+        return done.returncode, done.stderr
+
+    def recover(self, device: DeviceOnStage) -> None:
+        """Restore the device's boot components with ``armillary device recover``."""
+        done = self._run("device", "recover", "--data", device.data)
+        if done.returncode != 0:
+            raise HostError(f"{device.name} was not recovered: {done.stderr.strip()}", remedy="See the cause.")
+
+    def show(self, device: DeviceOnStage) -> dict[str, Any]:
+        """What the service knows of a device now."""
+        shown: dict[str, Any] = self.client.get(f"/devices/{device.device_id}")
+        return shown
+
+    def wait(self, what: str, look: Callable[[], T | None]) -> T:
+        """Look again and again until there is something to see.
+
+        Raises:
+            HostError: it did not come within :data:`WAIT_S`.
+        """
+        deadline = time.monotonic() + WAIT_S
+        last = ""
+        while time.monotonic() < deadline:
+            try:
+                seen = look()
+            except ArmillaryError as error:
+                seen, last = None, error.message
+            if seen is not None and seen is not False:
+                return seen
+            time.sleep(POLL_S)
+        raise HostError(f"not seen within {WAIT_S:.0f} s: {what} {last}".rstrip(), remedy=f"Look into {self.folder}.")
+
+    def _run(self, *arguments: object) -> subprocess.CompletedProcess[str]:
+        """Run an ``armillary`` command to its end, signed in to this play's service."""
+        return subprocess.run(  # noqa: S603 - this interpreter, this package
+            [sys.executable, "-m", "armillary", *map(str, arguments)],
+            env={**os.environ, "ARMILLARY_TOKEN": self.ready["token"], "ARMILLARY_CA": self.ready["root_ca"]},
+            capture_output=True,
+            text=True,
+            check=False,
+            timeout=WAIT_S,
+        )
+
+    def close(self) -> None:
+        """End every process of this play."""
+        for device in self.devices.values():
+            if device.process is not None:
+                device.process.send_signal(signal.SIGTERM)
+        for device in self.devices.values():
+            self.power_off(device)
+        if self.service is not None:
+            end(self.service)
+            self.service = None
+
+
+def end(process: subprocess.Popen[Any]) -> None:
+    """SIGTERM, then SIGKILL after :data:`STOP_S`."""
+    process.terminate()
+    try:
+        process.wait(timeout=STOP_S)
+    except subprocess.TimeoutExpired:
+        process.kill()
+        process.wait()
+
+
+def _tail(log: Path) -> str:
+    lines = log.read_text("utf-8", "replace").strip().splitlines()
+    return lines[-1] if lines else "it printed nothing"

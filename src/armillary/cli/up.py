@@ -1,0 +1,137 @@
+# SPDX-License-Identifier: Apache-2.0
+"""``armillary up``: the whole service in one process, on embedded engines. The only place that joins the parts."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import json
+import logging
+import signal
+import sys
+from pathlib import Path
+from typing import Annotated
+
+import structlog
+import typer
+import uvloop
+
+from armillary.api.app import create_app
+from armillary.api.server import ApiServer, server_context
+from armillary.cli.output import JsonOption, note, print_record
+from armillary.console.application import create_console
+from armillary.hub.hub import Hub
+from armillary.hub.tls import hub_context
+from armillary.service.assemble import SecurityService
+from armillary.settings import Settings, load_settings
+
+app = typer.Typer(rich_markup_mode=None, add_completion=False)
+
+
+@app.command()
+def up(
+    data: Annotated[Path | None, typer.Option("--data", metavar="DIR", help="Folder of this service's data.")] = None,
+    config: Annotated[Path | None, typer.Option("--config", metavar="FILE", help="Settings, TOML.")] = None,
+    host: Annotated[str | None, typer.Option("--host", help="Address to listen on; loopback by default.")] = None,
+    public_host: Annotated[
+        str | None, typer.Option("--public-host", help="Name devices and people reach this service by.")
+    ] = None,
+    api_port: Annotated[
+        int | None, typer.Option("--api-port", help="Operator API and console; 0 is a free one.")
+    ] = None,
+    device_port: Annotated[int | None, typer.Option("--device-port", help="Device endpoint; 0 is a free one.")] = None,
+    hub_port: Annotated[int | None, typer.Option("--hub-port", help="MQTT over TLS; 0 is a free one.")] = None,
+    log_level: Annotated[str | None, typer.Option("--log-level", help="debug, info, warning or error.")] = None,
+    as_json: JsonOption = False,
+) -> None:
+    """Run security service, hub, operator API and console until Ctrl-C.
+
+    The first start makes keys, an OS release for each chip profile and one administrator token, which is printed once.
+    """
+    settings = load_settings(
+        config,
+        {
+            "data": data,
+            "host": host,
+            "public_host": public_host,
+            "api_port": api_port,
+            "device_port": device_port,
+            "hub_port": hub_port,
+            "log_level": log_level,
+        },
+    )
+    _log_to_stderr(settings.log_level)
+    uvloop.run(_serve(settings, as_json=as_json))
+
+
+async def _serve(settings: Settings, *, as_json: bool) -> None:
+    """Open everything in dependency order, say so, wait, close in the other order."""
+    async with contextlib.AsyncExitStack() as running:
+        service = SecurityService.open(settings)
+        running.push_async_callback(service.close)
+        hub = Hub.open(settings, authenticate=service.authenticate_hub_peer)
+        running.push_async_callback(hub.close)
+        service.on_revoked(hub.disconnect)
+        files = service.authority.server_files()
+        hub_tls = hub_context(files.certificate, files.key, files.root.read_text("ascii"))
+        hub_port = await hub.start(hub_tls, settings.host, settings.hub_port)
+        service.hub_address = (settings.public_host, hub_port)
+        await service.start()
+        api = create_app(service, hub, settings)
+        api.mount("/", create_console(service, hub, settings, closing=api.state.closing))
+        server = ApiServer(api, server_context(files.certificate, files.key))
+        api_port = await server.start(settings.host, settings.api_port)
+        running.push_async_callback(server.close)
+        _say_ready(service, settings, api_port=api_port, hub_port=hub_port, root_ca=files.root, as_json=as_json)
+        await _until_told_to_stop()
+        note("stopping ...")
+
+
+def _say_ready(
+    service: SecurityService, settings: Settings, *, api_port: int, hub_port: int, root_ca: Path, as_json: bool
+) -> None:
+    address = f"https://{settings.public_host}:{api_port}"
+    record: dict[str, object] = {
+        "ready": True,
+        "api": address,
+        "console": f"{address}/",
+        "device_endpoint": service.device_endpoint_url,
+        "hub_host": settings.public_host,
+        "hub_port": hub_port,
+        "root_ca": str(root_ca.resolve()),
+        "data": str(settings.data.resolve()),
+    }
+    if service.first_token is not None:
+        record["token"] = service.first_token
+    if as_json:  # one line: whoever started this process reads it and knows that it is ready
+        sys.stdout.write(json.dumps(record) + "\n")
+    else:
+        print_record(record, as_json=False)
+    sys.stdout.flush()
+    if service.first_token is not None and not as_json:
+        note("\nThe token is shown this once. Remember it with:")
+        note(f"  armillary login --service {address} --ca {record['root_ca']} --token {service.first_token}")
+
+
+async def _until_told_to_stop() -> None:
+    stop = asyncio.Event()
+    loop = asyncio.get_running_loop()
+    for number in (signal.SIGINT, signal.SIGTERM):
+        loop.add_signal_handler(number, stop.set)
+    await stop.wait()
+
+
+def _log_to_stderr(level: str) -> None:
+    """JSON lines on stderr; secrets never get there because no caller logs them."""
+    structlog.configure(
+        processors=[
+            structlog.processors.add_log_level,
+            structlog.processors.TimeStamper(fmt="iso", utc=True),
+            structlog.processors.format_exc_info,
+            structlog.processors.JSONRenderer(),
+        ],
+        wrapper_class=structlog.make_filtering_bound_logger(logging.getLevelNamesMapping()[level.upper()]),
+        logger_factory=structlog.WriteLoggerFactory(file=sys.stderr),
+        cache_logger_on_first_use=True,
+    )
+    logging.basicConfig(stream=sys.stderr, level=logging.WARNING)

@@ -1,0 +1,147 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The attacker of the demo: holds a device's folder, and tries what SECURITY.md says must not work.
+
+Three attacks, on the real protocol:
+
+- :func:`tamper` changes one byte of a boot component in flash.
+- :func:`check_in_unverified` boots such a device with a boot ROM that measures but does not verify (a broken or
+  defeated ROM), and checks in: shows what the service makes of it when the device does not stop by itself.
+- :func:`replay` sends one accepted proof again, on the same connection and on a new one.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from cryptography.x509 import Certificate
+
+from armillary.boot.chain import BootRecord
+from armillary.boot.chain import boot as boot_chain
+from armillary.boot.profile import ChipProfile
+from armillary.device.checkin import CheckIns
+from armillary.device.configuration import load_configuration
+from armillary.device.daa import DeviceAuthentication
+from armillary.device.endpoint import DeviceEndpoint, tls_context
+from armillary.device.installer import Installer
+from armillary.device.layout import DeviceFolder
+from armillary.device.process import Device
+from armillary.device.provision import boot_region
+from armillary.device.reports import ReportQueue
+from armillary.device.startup import enforcing_boot_rom, start_up
+from armillary.engines.flash.file import FileFlash
+from armillary.engines.flash.port import replace_region
+from armillary.engines.root_of_trust.selection import open_root_of_trust
+from armillary.engines.sandbox.port import open_sandbox
+from armillary.errors import ArmillaryError, DataFolderError
+from armillary.wire.checkin import CheckinReply, CheckinRequest
+
+
+@dataclass(frozen=True, slots=True)
+class ReplayResult:
+    """What became of one proof that was sent three times.
+
+    Attributes:
+        first: Verdict on the first, honest use: the positive control.
+        same_connection: Error code of the second use, on the same connection; "accepted" if it went through.
+        new_connection: The same for the third use, on a new connection.
+    """
+
+    first: str
+    same_connection: str
+    new_connection: str
+
+    @property
+    def refused(self) -> tuple[str, str]:
+        """Both outcomes of the replays."""
+        return self.same_connection, self.new_connection
+
+
+def tamper(data: Path, component: str) -> int:
+    """Flip one bit in the middle of a boot component of the device in ``data``.
+
+    Returns:
+        Offset of the changed byte.
+
+    Raises:
+        DataFolderError: the device has no such component.
+    """
+    flash = FileFlash(DeviceFolder(data).flash)
+    package = flash.read(boot_region(component))
+    if package is None:
+        raise DataFolderError(f"{data}: no boot component {component}", remedy="Name one of the chip's components.")
+    offset = len(package) // 2
+    changed = bytearray(package)
+    changed[offset] ^= 1
+    replace_region(flash, boot_region(component), bytes(changed))
+    return offset
+
+
+def unverifying_boot_rom(
+    profile: ChipProfile,
+    packages: Mapping[str, bytes],
+    *,
+    trusted: Sequence[Certificate],
+    minimum_security_versions: Mapping[int, int],
+) -> BootRecord:
+    """A boot ROM that measures truthfully and starts everything."""
+    return boot_chain(
+        profile, packages, trusted=trusted, minimum_security_versions=minimum_security_versions, enforce=False
+    )
+
+
+async def check_in_unverified(data: Path) -> CheckinReply:
+    """Check in once as a device whose boot ROM does not verify."""
+    return await Device(data, boot_rom=unverifying_boot_rom).prove_once()
+
+
+async def replay(data: Path) -> ReplayResult:
+    """Check in honestly as the device in ``data`` (its process must be stopped), then send the same bytes again."""
+    folder = DeviceFolder(data)
+    folder.check()
+    with folder.hold():
+        flash = FileFlash(folder.flash)
+        configuration = load_configuration(flash)
+        root = open_root_of_trust(configuration.root_of_trust, folder.root_of_trust)
+        device = Device(data)
+        startup = start_up(flash, configuration, root, enforcing_boot_rom)
+        context = tls_context(configuration.service_root)
+        root.authenticate(context, "".join(configuration.identity_certificate).encode())
+        async with _Recorder(configuration.device_endpoint, context) as endpoint:
+            reply = await CheckIns(
+                flash=flash,
+                configuration=configuration,
+                root_of_trust=root.kind,
+                startup=startup,
+                sandbox=open_sandbox(configuration.sandbox).self_test(),
+                endpoint=endpoint,
+                clock=device.clock,
+                reports=ReportQueue(flash, device.clock.now, startup.session.boot_count),
+                installer=Installer(flash, device.clock.now),
+                daa=DeviceAuthentication(folder.daa),
+            ).check_in(states={})
+            same_connection = await _outcome(endpoint, endpoint.recorded[-1])
+        async with DeviceEndpoint(configuration.device_endpoint, context) as fresh:
+            new_connection = await _outcome(fresh, endpoint.recorded[0])
+    return ReplayResult(reply.verdict, same_connection, new_connection)
+
+
+async def _outcome(endpoint: DeviceEndpoint, request: CheckinRequest) -> str:
+    try:
+        await endpoint.check_in(request)
+    except ArmillaryError as error:
+        return error.code
+    return "accepted"
+
+
+class _Recorder(DeviceEndpoint):
+    """A connection that keeps what went over it."""
+
+    def __init__(self, *arguments: object) -> None:
+        super().__init__(*arguments)  # type: ignore[arg-type]  # the parent's own
+        self.recorded: list[CheckinRequest] = []
+
+    async def check_in(self, request: CheckinRequest) -> CheckinReply:
+        self.recorded.append(request)
+        return await super().check_in(request)

@@ -14,11 +14,13 @@ from enum import StrEnum
 from pathlib import Path
 from typing import Annotated, Any
 
+import structlog
 import typer
 
 from armillary.cli.device_remote import register
 from armillary.cli.output import JsonOption, note, print_error, print_json, print_record, print_table
 from armillary.cli.remote import CaOption, RemoteService, ServiceOption, TokenOption, connect
+from armillary.device.checkin import describe_steps
 from armillary.device.configuration import load_configuration
 from armillary.device.journal import read_journal
 from armillary.device.layout import DeviceFolder
@@ -28,6 +30,7 @@ from armillary.device.provision import recover as recover_device
 from armillary.device.running import DeviceSettings
 from armillary.device.status import read_status
 from armillary.engines.flash.file import FileFlash
+from armillary.engines.sandbox.port import open_sandbox
 from armillary.errors import ArmillaryError, HostError, NotFoundError
 from armillary.update.trial import HEALTHY_S, TrialRules
 
@@ -37,6 +40,19 @@ CHECK_IN_DEADLINE_S = 60.0  # longer than a check-in's own time limits
 POLL_S = 0.05
 
 DataOption = Annotated[Path, typer.Option("--data", metavar="DIR", help="The device's data folder.")]
+
+
+@app.callback()
+def log_to_stderr() -> None:
+    """Devices: on this host and in the service."""
+    structlog.configure(
+        processors=[
+            structlog.processors.add_log_level,
+            structlog.processors.TimeStamper(fmt="iso"),
+            structlog.processors.JSONRenderer(),
+        ],
+        logger_factory=structlog.PrintLoggerFactory(sys.stderr),  # stdout is for data
+    )
 
 
 class RootOfTrustName(StrEnum):
@@ -78,6 +94,8 @@ def create(
             factory=_factory(remote),
         )
     note("Its secret is a file on this host: trust tier software, not hardware.")
+    for sentence in open_sandbox(sandbox.value).self_test().weaker:
+        note(f"weaker sandbox: {sentence}")
     print_record(
         {
             "device_id": configuration.device_id,
@@ -157,13 +175,12 @@ def attest(data: DataOption, as_json: JsonOption = False) -> None:
         found = _signalled_check_in(folder)
     else:
         reply = asyncio.run(Device(data).prove_once())
-        steps = ("number", "name", "result", "detail", "prevents")
         found = {
             "accepted": True,
             "verdict": reply.verdict,
             "purpose": reply.purpose,
             "next_check_in_s": reply.next_check_in_s,
-            "steps": [{name: getattr(step, name) for name in steps} for step in reply.steps],
+            "steps": describe_steps(reply),
         }
     _show_appraisal(found, as_json=as_json)
 

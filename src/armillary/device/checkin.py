@@ -10,6 +10,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from uuid import UUID
 
+from armillary.attest.appraise import STEPS
 from armillary.device.clock import DeviceClock
 from armillary.device.configuration import DeviceConfiguration
 from armillary.device.daa import DeviceAuthentication
@@ -139,3 +140,22 @@ class CheckIns:
             service_root=self.configuration.service_root.encode(),
             log_head=self.startup.session.log_head,
         )
+
+
+def describe_steps(reply: CheckinReply) -> list[dict[str, object]]:
+    """The appraisal's steps for people and scripts.
+
+    A reply says what a step prevents only where it failed; for the others it is looked up here, where this
+    version knows the step under the same number and name.
+    """
+    known = {(number, name): prevents for number, name, prevents in STEPS}
+    return [
+        {
+            "number": step.number,
+            "name": step.name,
+            "result": step.result,
+            "detail": step.detail,
+            "prevents": step.prevents or known.get((step.number, step.name), ""),
+        }
+        for step in reply.steps
+    ]

@@ -16,7 +16,7 @@ from uuid import UUID
 from armillary.device.admission import Application
 from armillary.device.applications import ApplicationStore
 from armillary.device.backoff import Backoff
-from armillary.device.checkin import CheckIns
+from armillary.device.checkin import CheckIns, describe_steps
 from armillary.device.journal import Journal
 from armillary.device.reports import Incident
 from armillary.device.supervisor import Supervisor
@@ -283,16 +283,7 @@ class RunningDevice:
             "verdict": reply.verdict,
             "purpose": reply.purpose,
             "next_check_in_s": reply.next_check_in_s,
-            "steps": [
-                {
-                    "number": step.number,
-                    "name": step.name,
-                    "result": step.result,
-                    "detail": step.detail,
-                    "prevents": step.prevents,
-                }
-                for step in reply.steps
-            ],
+            "steps": describe_steps(reply),
         }
         self._journal.write(
             "check-in",

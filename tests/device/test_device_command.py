@@ -1,0 +1,167 @@
+# SPDX-License-Identifier: Apache-2.0
+"""``armillary device``: the local verbs, as a person types them."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import json
+import signal
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any, Self
+
+import pytest
+from typer.testing import CliRunner
+
+from armillary.cli import device as command
+from armillary.device.layout import DeviceFolder
+from armillary.device.provision import boot_region
+from armillary.engines.flash.file import FileFlash
+from armillary.errors import ArmillaryError
+from armillary.wire.checkin import Problem
+
+
+class Remote:
+    """Stands for the operator API: answers the factory route out of the small service."""
+
+    address = "https://localhost:8443"
+
+    def __init__(self, service: Any) -> None:
+        self._service = service
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        return
+
+    def post(self, path: str, body: dict[str, str]) -> Any:
+        assert path == "/factory/devices"
+        return self._service.factory(body["csr"], body["chip"])
+
+
+@pytest.fixture
+def service(tiny_service: Any, monkeypatch: pytest.MonkeyPatch) -> Iterator[Any]:
+    """The small service in its own thread."""
+    loop = asyncio.new_event_loop()
+    thread = threading.Thread(target=loop.run_forever)
+    thread.start()
+    asyncio.run_coroutine_threadsafe(tiny_service.start(), loop).result(10)
+    monkeypatch.setattr(command, "connect", lambda *_: Remote(tiny_service))
+    yield tiny_service
+    asyncio.run_coroutine_threadsafe(tiny_service.close(), loop).result(10)
+    loop.call_soon_threadsafe(loop.stop)
+    thread.join()
+    loop.close()
+
+
+def call(*arguments: str) -> Any:
+    return CliRunner().invoke(command.app, list(arguments), prog_name="armillary device")
+
+
+def create(folder: Path) -> dict[str, Any]:
+    result = call("create", "--data", str(folder), "--sandbox", "process", "--json")
+    assert result.exit_code == 0, result.output
+    return json.loads(result.stdout)
+
+
+@contextlib.contextmanager
+def booted(folder: Path) -> Iterator[subprocess.Popen[str]]:
+    arguments = [sys.executable, "-m", "armillary", "device", "boot", "--data", str(folder), "--json"]
+    with subprocess.Popen(arguments, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as process:
+        try:
+            deadline = time.monotonic() + 20
+            while (json.loads(process.stdout.readline() or "{}")).get("event") != "check-in":
+                assert process.poll() is None, process.stderr.read()
+                assert time.monotonic() < deadline
+            yield process
+        finally:
+            process.send_signal(signal.SIGTERM)
+            process.communicate(timeout=20)
+
+
+def test_create_says_what_it_made_and_that_it_is_software(service: Any, tmp_path: Path) -> None:
+    result = call("create", "--data", str(tmp_path / "d"), "--sandbox", "process", "--json")
+    made = json.loads(result.stdout)
+    assert len(made["device_id"]) == 128
+    assert made["chip"] == "mt3620"
+    assert "not hardware" in result.stderr
+    assert "weaker" in result.stderr, "what the chosen sandbox does not do is said at once"
+    again = call("create", "--data", str(tmp_path / "d"), "--sandbox", "process")
+    assert isinstance(again.exception, ArmillaryError)
+    assert again.exception.code == "host.data-folder"
+
+
+def test_attest_prints_every_step(service: Any, tmp_path: Path) -> None:
+    create(tmp_path / "d")
+    result = call("attest", "--data", str(tmp_path / "d"))
+    assert result.exit_code == 0
+    assert "attested" in result.stdout
+    assert "(1)" in result.stdout
+    as_json = json.loads(call("attest", "--data", str(tmp_path / "d"), "--json").stdout)
+    assert [step["number"] for step in as_json["steps"]] == list(range(1, len(as_json["steps"]) + 1))
+    assert all(step["prevents"] for step in as_json["steps"])
+
+
+def test_running_device_answers_to_check_in_attest_status_and_log(service: Any, tmp_path: Path) -> None:
+    folder = tmp_path / "d"
+    made = create(folder)
+    with booted(folder) as process:
+        before = len(service.checks)
+        assert call("check-in", "--data", str(folder)).exit_code == 0
+        assert len(service.checks) == before + 1
+        assert json.loads(call("attest", "--data", str(folder), "--json").stdout)["verdict"] == "attested"
+        assert len(service.checks) == before + 2
+        status = json.loads(call("status", "--data", str(folder), "--json").stdout)
+        assert (status["alive"], status["state"], status["pid"]) == (True, "running", process.pid)
+        assert status["device_id"] == made["device_id"]
+        second = call("boot", "--data", str(folder))
+        assert second.exception.code == "host.data-folder-in-use"
+    assert process.returncode == 0
+    text = call("status", "--data", str(folder))
+    assert "stopped" in text.stdout
+    assert "weaker:" in text.stderr
+    assert isinstance(call("check-in", "--data", str(folder)).exception, ArmillaryError)
+    events = [json.loads(line)["event"] for line in call("log", "--data", str(folder), "--json").stdout.splitlines()]
+    assert events[0] == "booted"
+    assert events.count("check-in") == before + 2
+    assert len(call("log", "--data", str(folder), "--last", "2").stdout.splitlines()) == 2
+
+
+def test_tampered_boot_ends_with_a_hint_and_recover_repairs_it(service: Any, tmp_path: Path) -> None:
+    folder = tmp_path / "d"
+    create(folder)
+    flash = FileFlash(DeviceFolder(folder).flash)
+    package = flash.read(boot_region("normal-world-kernel"))
+    flash.write(boot_region("normal-world-kernel"), package[:99] + b"!" + package[100:])
+    arguments = [sys.executable, "-m", "armillary", "device", "boot", "--data", str(folder)]
+    refused = subprocess.run(arguments, capture_output=True, text=True, timeout=60, check=False)
+    assert refused.returncode == 1
+    assert "[device.boot]" in refused.stderr
+    assert "hint: Restore normal-world-kernel from a release: armillary device recover." in refused.stderr
+    assert "boot-refused" in call("status", "--data", str(folder)).stdout
+    assert call("attest", "--data", str(folder)).exception.code == "device.boot"
+    assert service.checks == []
+    repaired = call("recover", "--data", str(folder), "--json")
+    assert json.loads(repaired.stdout) == {"restored": ["normal-world-kernel"]}
+    assert call("attest", "--data", str(folder)).exit_code == 0
+    assert json.loads(call("recover", "--data", str(folder), "--json").stdout) == {"restored": []}
+
+
+def test_refusal_of_the_service_is_shown_with_its_remedy(service: Any, tmp_path: Path) -> None:
+    create(tmp_path / "d")
+    service.refuse = (403, Problem("device.unclaimed", "belongs to no catalog yet", "Claim it.", None))
+    error = call("attest", "--data", str(tmp_path / "d")).exception
+    assert (error.code, error.remedy) == ("device.unclaimed", "Claim it.")
+
+
+@pytest.mark.parametrize("verb", ["boot", "status", "attest", "check-in", "log", "recover"])
+def test_without_a_device_every_verb_says_how_to_make_one(tmp_path: Path, verb: str) -> None:
+    error = call(verb, "--data", str(tmp_path)).exception
+    assert isinstance(error, ArmillaryError)
+    assert "armillary device create" in error.remedy

@@ -184,6 +184,7 @@ class TinyService:
         self.lose_replies = 0
         self.refuse: tuple[int, Problem] | None = None
         self.next_check_in_s = 3600
+        self.hub_port = 8883
         self.connections = 0
         self.spent: set[bytes] = set()
         self.boot_counts: dict[str, int] = {}
@@ -411,7 +412,7 @@ class TinyService:
                 challenge=self._mint(peer_key),
                 server_time=int(time.time()),
                 hub_host="hub.test",
-                hub_port=8883,
+                hub_port=self.hub_port,
             )
         )
 

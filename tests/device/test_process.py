@@ -354,6 +354,41 @@ def test_two_processes_cannot_be_one_device(tiny_service: Any, fake_sandbox: Any
     run(tiny_service, fake_sandbox, tmp_path / "d", story)
 
 
+def test_applications_start_before_the_first_check_in_of_a_later_boot(
+    tiny_service: Any, fake_sandbox: Any, tmp_path: Path
+) -> None:
+    async def story(rig: Rig) -> None:
+        rig.service.deploy(rig.service.application(DeviceAuthentication=str(uuid.uuid4())))
+        await rig.start()
+        await until(lambda: outcomes(rig.service), "installed")
+        await rig.stop()
+        rig.service.refuse = (503, Problem("device.try-later", "down", "Wait.", 600))
+        await rig.start()
+        await until(lambda: len(rig.sandbox.runs) == 2, "started from what the device has")
+        environment = rig.sandbox.runs[-1].launch.environment
+        assert environment["ARMILLARY_HUB_HOST"] == "hub.test"
+        assert environment["ARMILLARY_HUB_PORT"] == "8883"
+        assert environment["ARMILLARY_DEVICE_ID"] == rig.device.device_id
+
+    run(tiny_service, fake_sandbox, tmp_path / "d", story)
+
+
+def test_a_hub_that_moved_restarts_who_speaks_to_it(tiny_service: Any, fake_sandbox: Any, tmp_path: Path) -> None:
+    async def story(rig: Rig) -> None:
+        speaking = rig.service.application(DeviceAuthentication=str(uuid.uuid4()))
+        rig.service.deploy(speaking, rig.service.application(component=2))
+        await rig.start()
+        await until(lambda: len(outcomes(rig.service)) == 2, "installed")
+        rig.service.hub_port = 9999
+        rig.device.check_in_now()
+        await until(lambda: len(rig.sandbox.runs) == 3, "restart")
+        assert rig.sandbox.runs[-1].launch.manifest.name == "app1"
+        assert rig.sandbox.runs[-1].launch.environment["ARMILLARY_HUB_PORT"] == "9999"
+        assert len(rig.events("hub-moved")) == 1
+
+    run(tiny_service, fake_sandbox, tmp_path / "d", story)
+
+
 def test_prove_once_needs_no_applications(tiny_service: Any, fake_sandbox: Any, tmp_path: Path) -> None:
     async def story(rig: Rig) -> None:
         rig.service.deploy(rig.service.application())

@@ -13,6 +13,7 @@ from cryptography.x509 import Certificate
 
 from armillary.capability.grant import Grant, PlatformLimits
 from armillary.device.admission import Application, admit
+from armillary.device.hub_address import HubAddress
 from armillary.device.installer import Installer
 from armillary.device.layout import DeviceFolder
 from armillary.engines.sandbox.image_root import extract_image
@@ -105,7 +106,7 @@ class ApplicationStore:
             if application is not None:
                 grants.append(application.grant)
 
-    def launch(self, application: Application, *, hub: tuple[str, int] | None, device_authentication: Path) -> Launch:
+    def launch(self, application: Application, *, hub: HubAddress | None, device_authentication: Path) -> Launch:
         """Extract the image afresh and say how to start it.
 
         Raises:

@@ -15,6 +15,7 @@ from armillary.device.clock import DeviceClock
 from armillary.device.configuration import DeviceConfiguration
 from armillary.device.daa import DeviceAuthentication
 from armillary.device.endpoint import DeviceEndpoint
+from armillary.device.hub_address import HubAddress, load_hub, store_hub
 from armillary.device.installer import Installer
 from armillary.device.proof import Proof, build_proof, check_certificate
 from armillary.device.reports import ReportQueue
@@ -42,7 +43,7 @@ class CheckIns:
         installer: Outcomes to deliver.
         daa: Gets the certificate.
         challenge: For the next check-in, from the last reply; None asks for one.
-        hub: Host and port of the hub, from the last reply.
+        hub: Host and port of the hub, from the last reply, also of an earlier boot.
     """
 
     configuration: DeviceConfiguration
@@ -56,7 +57,10 @@ class CheckIns:
     installer: Installer
     daa: DeviceAuthentication
     challenge: bytes | None = None
-    hub: tuple[str, int] | None = None
+    hub: HubAddress | None = None
+
+    def __post_init__(self) -> None:
+        self.hub = load_hub(self.flash)
 
     async def check_in(self, *, states: Mapping[UUID, str]) -> CheckinReply:
         """Check in once; a stale challenge is replaced once.
@@ -88,6 +92,7 @@ class CheckIns:
             confirm_boot(self.flash, self.startup)
         self.challenge = reply.challenge
         self.hub = (reply.hub_host, reply.hub_port)
+        store_hub(self.flash, self.hub)
         return reply
 
     async def _exchange(

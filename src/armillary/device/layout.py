@@ -10,6 +10,8 @@
         device/configuration    what manufacture left on the device
         device/reports          error reports waiting for the service
         device/time             last signed time
+        device/hub              address of the hub
+        device/minimums         lowest security versions that may boot
         boot/<component>        boot component packages
         install/record.0, .1    the install record's two copies
         applications/<component id>/<a|b>   application packages

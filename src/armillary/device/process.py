@@ -77,6 +77,11 @@ class Device:
             "device_endpoint": self.configuration.device_endpoint,
         }
 
+    @property
+    def device_id(self) -> str:
+        """128 lower-case hex digits."""
+        return self.configuration.device_id
+
     def check_in_now(self) -> None:
         """Check in as soon as possible (SIGUSR1); before the start is over, one is due anyway."""
         if self._running is not None:

@@ -157,7 +157,7 @@ class RunningDevice:
         applications = [
             application
             for application in loaded.applications
-            if not only_ready or self._check_ins.daa.ready or application.grant.device_authentication is None
+            if not only_ready or self._certified or application.grant.device_authentication is None
         ]
         await self._supervisor.run_set(applications)
         self._trial_started = self._clock.monotonic()
@@ -166,7 +166,7 @@ class RunningDevice:
 
     async def _check_in(self) -> None:
         """Check in and act on the reply; plan the next time."""
-        had_certificate = self._check_ins.daa.ready
+        had_certificate, old_hub = self._check_ins.daa.ready, self._check_ins.hub
         now = self._clock.monotonic
         try:
             reply = await self._check_ins.check_in(states=self._states())
@@ -184,9 +184,21 @@ class RunningDevice:
         self._publish_status("running")
         if had_certificate and not self._check_ins.daa.ready:
             self._journal.write("certificate-withdrawn", verdict=reply.verdict)
-            await self._supervisor.restart(lambda application: application.grant.device_authentication is not None)
+            await self._restart_certified()
+        elif had_certificate and old_hub is not None and old_hub != self._check_ins.hub:
+            self._journal.write("hub-moved", host=reply.hub_host, port=reply.hub_port)
+            await self._restart_certified()
         if reply.offer is not None:
             await self._install(reply.offer)
+
+    async def _restart_certified(self) -> None:
+        """Start again what was given a certificate or the hub's address that is no longer right."""
+        await self._supervisor.restart(lambda application: application.grant.device_authentication is not None)
+
+    @property
+    def _certified(self) -> bool:
+        """Whether an application that speaks to the hub has what it needs."""
+        return self._check_ins.daa.ready and self._check_ins.hub is not None
 
     async def _install(self, offer: Offer) -> None:
         """Bring the device to the offered set: fetch and check everything, stage, switch, start the trial."""

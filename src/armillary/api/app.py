@@ -22,7 +22,7 @@ from armillary.api import (
 )
 from armillary.api.auth import ACCESS, PUBLIC, SCRAPE
 from armillary.api.azure_names import canonical_path
-from armillary.api.routes import GuardedRoute
+from armillary.api.routes import GuardedRoute, add_unknown
 
 if TYPE_CHECKING:
     from armillary.hub.hub import Hub
@@ -89,6 +89,7 @@ def create_app(service: SecurityService, hub: Hub, settings: Settings) -> FastAP
     native_devices.mount(app)
     native_operations.mount(app)
     native_telemetry.mount(app)
+    add_unknown(app)
     app.add_middleware(CanonicalPaths)
     app.openapi = lambda: _document(app)  # type: ignore[method-assign]  # FastAPI's documented way
     return app

@@ -35,6 +35,10 @@ _DEVICE = V1 + "/devices/{device_id}"
 _ROLLOUT = V1 + "/rollouts/{rollout_id}"
 _FINDING = V1 + "/findings/{finding_id}"
 
+# Everything else below the API's roots: answered as a problem, and never by what is mounted behind (the console).
+UNKNOWN_PATHS = ("/api/{rest:path}", "/subscriptions/{rest:path}", "/providers/{rest:path}")
+METHODS = ("GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS")
+
 # "METHOD path" -> role.
 ACCESS: Mapping[str, str] = {
     # Azure Sphere's management API
@@ -135,6 +139,7 @@ ACCESS: Mapping[str, str] = {
     f"GET {V1}/tokens": ADMINISTRATOR,
     f"POST {V1}/tokens": ADMINISTRATOR,
     f"DELETE {V1}/tokens/{{token_id}}": ADMINISTRATOR,
+    **{f"{method} {path}": READER for path in UNKNOWN_PATHS for method in METHODS},
 }
 # An Authorization header longer than this is no token of ours.
 MAX_HEADER_CHARS = 512

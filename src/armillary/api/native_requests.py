@@ -26,7 +26,7 @@ class FactoryBody(_Body):
 
     csr: Annotated[str, Field(min_length=1, max_length=8192)]
     chip: Name
-    trust_tier: Literal["simulated", "software", "tpm"] = "software"
+    trust_tier: Literal["simulated", "software"] = "software"
 
 
 class ReasonBody(_Body):

@@ -40,6 +40,10 @@ STATUS: Mapping[type[errors.ArmillaryError], tuple[int, str]] = {
     errors.PermissionDeniedError: (403, "AuthorizationFailed"),
     errors.HostError: (503, "ServiceUnavailable"),
 }
+# Codes that say more than their class does.
+STATUS_OF_CODE: Mapping[str, tuple[int, str]] = {
+    "request.precondition": (412, "PreconditionFailed"),  # RFC 9110 §13.1.1: an If-Match that does not hold
+}
 # Statuses that the web framework decides itself -> (our code, Azure's word, what to do).
 FRAMEWORK: Mapping[int, tuple[str, str, str]] = {
     400: ("request.invalid", "InvalidRequestContent", "Send a body that the API's description allows."),
@@ -59,7 +63,12 @@ _log = structlog.get_logger("armillary.api")
 
 
 def status_of(error: errors.ArmillaryError) -> tuple[int, str]:
-    """HTTP status and Azure's error word for ``error``: its nearest ancestor in :data:`STATUS` decides."""
+    """HTTP status and Azure's error word for ``error``.
+
+    Its code decides where :data:`STATUS_OF_CODE` names it, else its nearest ancestor in :data:`STATUS`.
+    """
+    if error.code in STATUS_OF_CODE:
+        return STATUS_OF_CODE[error.code]
     for kind in type(error).__mro__:
         if kind in STATUS:
             return STATUS[kind]

@@ -14,7 +14,7 @@ from starlette.responses import Response
 from starlette.types import Message, Receive
 
 from armillary.api import azure_names as names
-from armillary.api.auth import ACCESS, admit
+from armillary.api.auth import ACCESS, METHODS, UNKNOWN_PATHS, admit
 from armillary.engines.records.rows import Token
 
 if TYPE_CHECKING:
@@ -87,6 +87,25 @@ def add_route(  # noqa: D417 - the rest is FastAPI's
         operation_id=f"{endpoint.__name__}_{method.lower()}",
         **options,
     )
+
+
+def add_unknown(app: FastAPI) -> None:
+    """Mount the answer to paths and methods that the API does not have; after every other route."""
+    for path in UNKNOWN_PATHS:
+        app.router.add_api_route(
+            path, no_such_route, methods=list(METHODS), route_class_override=GuardedRoute, include_in_schema=False
+        )
+
+
+def no_such_route(request: Request) -> None:
+    """404, or 405 with the methods that the path allows."""
+    allowed: set[str] = set()
+    for route in request.app.routes:
+        if isinstance(route, APIRoute) and route.path not in UNKNOWN_PATHS and route.path_regex.match(request.url.path):
+            allowed |= route.methods or set()
+    if allowed:
+        raise HTTPException(405, "Method Not Allowed", headers={"Allow": ", ".join(sorted(allowed))})
+    raise HTTPException(404, "Not Found")
 
 
 def service_of(request: Request) -> SecurityService:

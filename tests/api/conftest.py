@@ -1,0 +1,30 @@
+# SPDX-License-Identifier: Apache-2.0
+"""One running service for all tests of this folder; each test makes its own catalog."""
+
+from __future__ import annotations
+
+import sys
+import uuid
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+sys.path.insert(0, str(Path(__file__).parent))
+from running_service import RunningService, running_service
+
+
+@pytest.fixture(scope="session")
+def service(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RunningService]:
+    with running_service(tmp_path_factory.mktemp("service")) as running:
+        yield running
+
+
+@pytest.fixture
+def catalog(service: RunningService) -> str:
+    """Name of a new catalog with a product Coffee and the default device groups."""
+    name = f"C-{uuid.uuid4().hex[:12]}"
+    service.service.registry.create_catalog(name, actor="test", resource_group="rg")
+    service.service.registry.create_product(name, "Coffee", actor="test")
+    service.service.registry.create_default_groups(name, "Coffee", actor="test")
+    return name

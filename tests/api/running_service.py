@@ -1,0 +1,210 @@
+# SPDX-License-Identifier: Apache-2.0
+"""A whole service (records, device endpoint, hub, operator API) in a thread of its own, and a small https client."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import datetime as dt
+import http.client
+import json
+import os
+import ssl
+import threading
+import time
+import uuid
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from cryptography import x509
+from cryptography.hazmat.primitives import hashes
+from cryptography.hazmat.primitives.asymmetric import ec
+from cryptography.x509.oid import NameOID
+
+from armillary.api.app import create_app
+from armillary.api.server import ApiServer, server_context
+from armillary.hub.hub import Hub
+from armillary.hub.tls import hub_context
+from armillary.service.assemble import SecurityService
+from armillary.settings import Settings
+from armillary.sim.wire_device import WireDevice, certificate_request
+from armillary.wire import application_package
+
+START_DEADLINE_S = 60.0
+VERSION = "api-version=2024-04-01"
+CATALOGS = "/subscriptions/0/resourceGroups/rg/providers/Microsoft.AzureSphere/catalogs"
+
+
+@dataclass(frozen=True)
+class Reply:
+    status: int
+    headers: Mapping[str, str]
+    raw: bytes
+
+    @property
+    def body(self) -> Any:
+        return json.loads(self.raw) if self.raw else None
+
+
+@dataclass
+class RunningService:
+    service: SecurityService
+    hub: Hub
+    app: Any
+    port: int
+    hub_port: int
+    root: Path
+    token: str
+    loop: asyncio.AbstractEventLoop
+    tokens: dict[str, str] = field(default_factory=dict)
+
+    @property
+    def address(self) -> str:
+        return f"https://localhost:{self.port}"
+
+    def connection(self) -> http.client.HTTPSConnection:
+        context = ssl.create_default_context(cafile=str(self.root))
+        return http.client.HTTPSConnection("localhost", self.port, context=context, timeout=30)
+
+    def token_of(self, role: str) -> str:
+        if role not in self.tokens:
+            self.tokens[role] = self.service.tokens.create(f"{role}-token", role, actor="test").secret
+        return self.tokens[role]
+
+    def call(
+        self,
+        method: str,
+        path: str,
+        body: object = None,
+        *,
+        token: str | None = "",
+        headers: Mapping[str, str] | None = None,
+    ) -> Reply:
+        """One request; the administrator's token unless told otherwise (None: no token). Bytes bodies go as they are."""
+        sent = dict(headers or {})
+        if token is not None:
+            sent.setdefault("Authorization", f"Bearer {token or self.token}")
+        data: bytes | None = None
+        if body is not None:
+            data = body if isinstance(body, bytes) else json.dumps(body).encode()
+            sent.setdefault("Content-Type", "application/json")
+        connection = self.connection()
+        with contextlib.closing(connection):
+            connection.request(method, path, body=data, headers=sent)
+            response = connection.getresponse()
+            return Reply(response.status, response.headers, response.read())
+
+    def azure(self, method: str, path: str, body: object = None, *, query: str = "", token: str | None = "") -> Reply:
+        """One management call; ``path`` starts after ``/catalogs``."""
+        return self.call(method, f"{CATALOGS}{path}?{VERSION}{query}", body, token=token)
+
+    def make_device(self, *, tier: str = "software") -> WireDevice:
+        """A manufactured device that speaks the device protocol."""
+        return WireDevice.make(
+            os.urandom(32),
+            lambda request: self.service.factory_enrol(request, "mt3620", "test", trust_tier=tier),
+            port=self.service.device_port,
+        )
+
+
+def application(name: str = "Blink", *, component: uuid.UUID | None = None, size: int = 64) -> tuple[uuid.UUID, bytes]:
+    """A fresh application package: (image id, bytes). The key that signs it is nobody's: upload asks for none."""
+    key = ec.generate_private_key(ec.SECP256R1())
+    subject = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "test")])
+    now = dt.datetime.now(dt.UTC)
+    certificate = (
+        x509.CertificateBuilder()
+        .subject_name(subject)
+        .issuer_name(subject)
+        .public_key(key.public_key())
+        .serial_number(1)
+        .not_valid_before(now)
+        .not_valid_after(now + dt.timedelta(days=1))
+        .sign(key, hashes.SHA256())
+    )
+    manifest = {
+        "SchemaVersion": 1,
+        "Name": name,
+        "ComponentId": str(component or uuid.uuid4()),
+        "EntryPoint": "/bin/app",
+        "CmdArgs": [],
+        "Capabilities": {"AllowedConnections": ["example.com"]},
+    }
+    files = {"app_manifest.json": json.dumps(manifest).encode(), "bin/app": b"#!/bin/sh\n" + b"#" * size}
+    image_id = uuid.uuid4()
+    package = application_package.pack(
+        files, image_id=image_id, built=1_700_000_000, key=key, certificate=certificate, executables=["bin/app"]
+    )
+    return image_id, package
+
+
+def device_request() -> str:
+    """A certificate request of a fresh device, PEM."""
+    return certificate_request(os.urandom(32))
+
+
+def wait_until(condition: Callable[[], Any], what: str, deadline_s: float = 20.0) -> Any:
+    end = time.monotonic() + deadline_s
+    while True:
+        found = condition()
+        if found:
+            return found
+        assert time.monotonic() < end, f"not within {deadline_s} s: {what}"
+        time.sleep(0.01)
+
+
+@contextlib.contextmanager
+def running_service(folder: Path) -> Iterator[RunningService]:
+    started = threading.Event()
+    found: list[RunningService | BaseException] = []
+    stop: list[Callable[[], object]] = []
+
+    async def serve() -> None:
+        settings = Settings(
+            data=folder / "data", api_port=0, device_port=0, hub_port=0, planner_interval_s=0.2, check_in_interval_s=60
+        )
+        service = SecurityService.open(settings)
+        hub = Hub.open(settings, authenticate=service.authenticate_hub_peer)
+        service.on_revoked(hub.disconnect)
+        files = service.authority.server_files()
+        tls = hub_context(files.certificate, files.key, files.root.read_text("ascii"))
+        hub_port = await hub.start(tls, settings.host, 0)
+        service.hub_address = (settings.public_host, hub_port)
+        await service.start()
+        app = create_app(service, hub, settings)
+        server = ApiServer(app, server_context(files.certificate, files.key))
+        port = await server.start(settings.host, 0)
+        over = asyncio.Event()
+        loop = asyncio.get_running_loop()
+        stop.append(lambda: loop.call_soon_threadsafe(over.set))
+        token = service.first_token or ""
+        found.append(RunningService(service, hub, app, port, hub_port, files.root, token, loop))
+        started.set()
+        await over.wait()
+        await server.close()
+        await hub.close()
+        await service.close()
+
+    def run() -> None:
+        try:
+            asyncio.run(serve())
+        except BaseException as error:
+            found.append(error)
+            started.set()
+
+    thread = threading.Thread(target=run, name="running-service")
+    thread.start()
+    try:
+        assert started.wait(START_DEADLINE_S), "the service did not start"
+        first = found[0]
+        if isinstance(first, BaseException):
+            raise first
+        yield first
+    finally:
+        for call in stop:
+            call()
+        thread.join(START_DEADLINE_S)
+    assert not thread.is_alive(), "the service did not stop"
+    assert len(found) == 1, found[1:]

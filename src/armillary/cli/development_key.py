@@ -50,7 +50,10 @@ def signing_pair(key: Path | None, certificate: Path | None) -> SigningPair:
         )
     if key is not None and certificate is not None:
         return load_pair(key, certificate)
-    return pair_in(development_folder())
+    folder = development_folder()
+    if not (folder / "signing.pem").exists():
+        note(f"Making a development signing key in {folder}.")
+    return pair_in(folder)
 
 
 def pair_in(folder: Path) -> SigningPair:
@@ -61,7 +64,6 @@ def pair_in(folder: Path) -> SigningPair:
     """
     if not (folder / "signing.pem").exists():
         _make(folder)
-        note(f"Made a development signing key in {folder}.")
     return load_pair(folder / "signing.pem", folder / "signing.pem")
 
 

@@ -56,8 +56,7 @@ def make_the_catalog(stage: Stage) -> str:
 
 def manufacture_devices(stage: Stage) -> str:
     """Three virtual devices: secret, identity key, identity certificate, boot chain."""
-    for name in PRODUCTS:
-        stage.create_device(name)
+    stage.create_devices(PRODUCTS)
     shown = stage.show(stage.devices["smart_cable"])
     return (
         f"{len(PRODUCTS)} devices, chip {shown['chip']}, root of trust {shown['trust_tier']} (a file, and it says so)"
@@ -146,7 +145,7 @@ def run_in_the_sandbox(stage: Stage) -> str:
     enforced = [mechanism for mechanism, state in shown["enforcement"] if state == "enforced"]
     require(bool(enforced), f"sandbox {shown['sandbox']} enforces nothing on this host")
     stage.notes["weaker"] = len(shown["enforcement"]) - len(enforced)
-    return f"sandbox {shown['sandbox']}: {', '.join(enforced)}"
+    return f"sandbox {shown['sandbox']}: {len(enforced)} of {len(shown['enforcement'])} mechanisms enforced and tested"
 
 
 def confirmed(stage: Stage, device: DeviceOnStage, image_id: uuid.UUID) -> bool:

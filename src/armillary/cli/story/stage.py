@@ -9,7 +9,8 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, TypeVar
@@ -27,6 +28,7 @@ STOP_S = 10.0
 # Devices of the demo check in this often, so that the story moves: seconds instead of an hour.
 CHECK_IN_INTERVAL_S = 1
 PLANNER_INTERVAL_S = 0.5
+FACTORY_LINES = 3  # devices made at a time
 # A new application must stay healthy this long before it is kept; ten seconds outside the demo.
 TRIAL_S = 3
 
@@ -37,7 +39,7 @@ class DeviceOnStage:
 
     name: str
     data: Path
-    device_id: str = ""
+    device_id: str
     process: subprocess.Popen[bytes] | None = None
 
 
@@ -93,15 +95,18 @@ class Stage:
         ca_pem = Path(self.ready["root_ca"]).read_text("ascii")
         self.remote = RemoteService(make_connection(self.ready["api"], self.ready["token"], ca_pem))
 
-    def create_device(self, name: str) -> DeviceOnStage:
-        """Manufacture a device with ``armillary device create``."""
-        device = DeviceOnStage(name, self.folder / "devices" / name)
-        done = self._run("device", "create", "--data", device.data, "--service", self.ready["api"], "--json")
+    def create_devices(self, names: Iterable[str]) -> None:
+        """Manufacture devices with ``armillary device create``, side by side."""
+        with ThreadPoolExecutor(max_workers=FACTORY_LINES) as lines:
+            for device in lines.map(self._create_device, names):
+                self.devices[device.name] = device
+
+    def _create_device(self, name: str) -> DeviceOnStage:
+        data = self.folder / "devices" / name
+        done = self._run("device", "create", "--data", data, "--service", self.ready["api"], "--json")
         if done.returncode != 0:
             raise HostError(f"{name} was not made: {done.stderr.strip()}", remedy="See the cause.")
-        device.device_id = json.loads(done.stdout)["device_id"]
-        self.devices[name] = device
-        return device
+        return DeviceOnStage(name, data, json.loads(done.stdout)["device_id"])
 
     def power_on(self, device: DeviceOnStage) -> None:
         """Start the device's process: ``armillary device boot``."""

@@ -10,9 +10,9 @@ from typing import Any
 
 import paho.mqtt.client as mqtt
 import pytest
+from tests.hub.running_hub import DEVICE, OTHER, RunningHub, wait_until
 
 from armillary.errors import ConflictError, DeviceOfflineError, DeviceTimeoutError, InvalidArgumentError, WireError
-from tests.hub.conftest import DEVICE, OTHER, RunningHub, wait_until
 
 EVENTS = f"devices/{DEVICE}/messages/events/"
 DESIRED = "$iothub/twin/PATCH/properties/desired/#"

@@ -1,0 +1,223 @@
+# SPDX-License-Identifier: Apache-2.0
+"""MQTT: every packet survives encode and decode in any pieces; garbage is a WireError; runs agree with packets."""
+
+from __future__ import annotations
+
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from armillary.errors import WireError
+from armillary.wire.hub_topics import encode_bag, parse_bag, parse_topic, telemetry_topic
+from armillary.wire.mqtt import encode_packet
+from armillary.wire.mqtt_fields import PROPERTY_RULES, Kind, Properties, Property, PropertyValue
+from armillary.wire.mqtt_packet import (
+    Acknowledgement,
+    Auth,
+    Connack,
+    Connect,
+    Disconnect,
+    Packet,
+    PacketType,
+    Pingreq,
+    Pingresp,
+    Publish,
+    Suback,
+    Subscribe,
+    Subscription,
+    Unsuback,
+    Unsubscribe,
+    Will,
+)
+from armillary.wire.mqtt_stream import PacketDecoder, iterate_run
+
+text = st.text(st.characters(exclude_characters="\0", exclude_categories=("Cs",)), max_size=20)
+topics = st.text(st.characters(exclude_characters="\0+#", exclude_categories=("Cs",)), min_size=1, max_size=20)
+filters = st.sampled_from(["#", "+", "a/+/b", "a/#", "$iothub/twin/res/#"]) | topics
+identifiers = st.integers(1, 65535)
+reasons = st.integers(0, 255)
+
+VALUES: dict[Kind, st.SearchStrategy[PropertyValue]] = {
+    Kind.BOOLEAN: st.integers(0, 1),
+    Kind.U16: st.integers(0, 2**16 - 1),
+    Kind.U16_POSITIVE: st.integers(1, 2**16 - 1),
+    Kind.U32: st.integers(0, 2**32 - 1),
+    Kind.U32_POSITIVE: st.integers(1, 2**32 - 1),
+    Kind.VARINT_POSITIVE: st.integers(1, 268_435_455),
+    Kind.STRING: text,
+    Kind.BINARY: st.binary(max_size=20),
+    Kind.PAIR: st.tuples(text, text),
+}
+
+
+def properties(packet: str, level: int) -> st.SearchStrategy[Properties]:
+    if level < 5:
+        return st.just(())
+    allowed = [key for key, rule in PROPERTY_RULES.items() if packet in rule.packets]
+
+    def with_values(keys: list[Property]) -> st.SearchStrategy[Properties]:
+        return st.tuples(*(st.tuples(st.just(key), VALUES[PROPERTY_RULES[key].kind]) for key in keys))
+
+    return st.lists(st.sampled_from(allowed), unique=True, max_size=4).flatmap(with_values)
+
+
+def packets(level: int) -> st.SearchStrategy[Packet]:
+    def of(name: str) -> st.SearchStrategy[Properties]:
+        return properties(name, level)
+
+    wills = st.builds(
+        Will,
+        topic=topics,
+        payload=st.binary(max_size=9),
+        qos=st.integers(0, 2),
+        retain=st.booleans(),
+        properties=of("will"),
+    )
+    credentials = st.tuples(st.none() | text, st.none() | st.binary(max_size=9)).filter(
+        lambda pair: level == 5 or pair[0] is not None or pair[1] is None
+    )
+    publishes = st.tuples(st.integers(0, 2), identifiers, st.booleans(), of("publish")).flatmap(
+        lambda t: st.builds(
+            Publish,
+            topic=topics,
+            payload=st.binary(max_size=300),
+            qos=st.just(t[0]),
+            packet_id=st.just(t[1] if t[0] else None),
+            duplicate=st.just(bool(t[0]) and t[2]),
+            retain=st.booleans(),
+            properties=st.just(t[3]),
+        )
+    )
+    connects = credentials.flatmap(
+        lambda pair: st.builds(
+            Connect,
+            client_id=text,
+            level=st.just(level),
+            clean_start=st.booleans(),
+            keepalive_s=st.integers(0, 65535),
+            username=st.just(pair[0]),
+            password=st.just(pair[1]),
+            will=st.none() | wills,
+            properties=of("connect"),
+        )
+    )
+    options = st.integers(0, 2) if level < 5 else st.sampled_from([0, 1, 2, 0x0C, 0x2D])
+    subscriptions = st.lists(st.builds(Subscription, filters, options), min_size=1, max_size=4).map(tuple)
+    kinds = st.sampled_from([PacketType.PUBACK, PacketType.PUBREC, PacketType.PUBREL, PacketType.PUBCOMP])
+    zero = st.just(0)
+    codes = reasons if level == 5 else zero
+    choices: list[st.SearchStrategy[Packet]] = [
+        connects,
+        st.builds(Connack, reason=reasons, properties=of("connack")),
+        publishes,
+        kinds.flatmap(
+            lambda kind: st.builds(
+                Acknowledgement,
+                type=st.just(kind),
+                packet_id=identifiers,
+                reason=codes,
+                properties=of(kind.name.lower()),
+            )
+        ),
+        st.builds(Subscribe, packet_id=identifiers, subscriptions=subscriptions, properties=of("subscribe")),
+        st.builds(
+            Suback,
+            packet_id=identifiers,
+            reasons=st.lists(reasons, min_size=1, max_size=4).map(tuple),
+            properties=of("suback"),
+        ),
+        st.builds(
+            Unsubscribe,
+            packet_id=identifiers,
+            filters=st.lists(filters, min_size=1, max_size=4).map(tuple),
+            properties=of("unsubscribe"),
+        ),
+        st.builds(
+            Unsuback,
+            packet_id=identifiers,
+            reasons=st.lists(codes, max_size=3).map(tuple) if level == 5 else st.just(()),
+            properties=of("unsuback"),
+        ),
+        st.builds(Pingreq),
+        st.builds(Pingresp),
+        st.builds(Disconnect, reason=codes, properties=of("disconnect")),
+    ]
+    if level == 5:
+        choices.append(st.builds(Auth, reason=reasons, properties=of("auth")))
+    return st.one_of(choices)
+
+
+@settings(max_examples=200, deadline=None)
+@given(
+    st.sampled_from([4, 5]).flatmap(lambda level: st.tuples(st.just(level), st.lists(packets(level), max_size=5))),
+    st.integers(1, 40),
+)
+def test_packets_survive_encode_and_decode_in_any_pieces(given_packets: tuple[int, list[Packet]], piece: int) -> None:
+    level, sent = given_packets
+    stream = b"".join(encode_packet(packet, level=level) for packet in sent)
+    decoder = PacketDecoder(level=level)
+    received = []
+    for start in range(0, len(stream), piece):
+        decoder.feed(stream[start : start + piece])
+        while (packet := decoder.next()) is not None:
+            received.append(packet)
+    assert received == sent
+    assert decoder.buffered == 0
+
+
+@settings(max_examples=200, deadline=None)
+@given(st.binary(max_size=200), st.sampled_from([None, 4, 5]), st.integers(1, 30))
+def test_garbage_is_packets_or_a_wire_error(data: bytes, level: int | None, piece: int) -> None:
+    decoder = PacketDecoder(level=level, max_packet_bytes=1000)
+    try:
+        for start in range(0, len(data), piece):
+            decoder.feed(data[start : start + piece])
+            while decoder.take_run(lambda _: True) is not None or decoder.next() is not None:
+                pass
+    except WireError:
+        pass
+
+
+@settings(max_examples=150, deadline=None)
+@given(
+    st.sampled_from([4, 5]).flatmap(lambda level: st.tuples(st.just(level), st.lists(packets(level), max_size=6))),
+    st.integers(1, 400),
+)
+def test_runs_hold_exactly_the_publishes_that_packets_would_show(
+    given_packets: tuple[int, list[Packet]], piece: int
+) -> None:
+    level, sent = given_packets
+    stream = b"".join(encode_packet(packet, level=level) for packet in sent)
+    decoder = PacketDecoder(level=level)
+    received: list[tuple[str, bytes]] = []
+    acknowledged: list[int] = []
+    for start in range(0, len(stream), piece):
+        decoder.feed(stream[start : start + piece])
+        while True:
+            run = decoder.take_run(lambda _: True)
+            if run is not None:
+                read = list(iterate_run(run.data, 0, len(run.data), level=level))
+                assert len(read) == run.count
+                received += [(topic, payload) for topic, payload, _ in read]
+                acknowledged += [
+                    int.from_bytes(run.acknowledgements[i + 2 : i + 4], "big")
+                    for i in range(0, len(run.acknowledgements), 4)
+                ]
+                continue
+            packet = decoder.next()
+            if packet is None:
+                break
+            assert not isinstance(packet, Publish) or packet.qos == 2
+    expected = [packet for packet in sent if isinstance(packet, Publish) and packet.qos < 2]
+    assert received == [(packet.topic, packet.payload) for packet in expected]
+    assert acknowledged == [packet.packet_id for packet in expected if packet.qos]
+
+
+bags = st.dictionaries(text.filter(bool), text, max_size=6).map(lambda each: tuple(each.items()))
+
+
+@settings(max_examples=150, deadline=None)
+@given(bags)
+def test_property_bags_survive(bag: tuple[tuple[str, str], ...]) -> None:
+    assert parse_bag(encode_bag(bag)) == bag
+    topic = parse_topic(telemetry_topic("d", bag), "d")
+    assert topic.properties == bag  # type: ignore[union-attr]

@@ -326,7 +326,7 @@ def test_a_mechanism_that_is_refused_stops_the_launch(stage: Stage, namespaces: 
         stage.run(broken, "print(1)")
 
 
-def test_limits_hold(stage: Stage, namespaces: LinuxSandbox) -> None:
+def test_limits_hold(stage: Stage) -> None:
     code = """
 import errno, os
 children = []
@@ -346,5 +346,5 @@ try:
     data = bytearray(400 << 20); print("allocated")
 except MemoryError: print("ENOMEM")
 """
-    outcome = stage.run(namespaces, code)
+    outcome = stage.run(linux(own_user=True), code)
     assert outcome.lines == ["EAGAIN True", "EMFILE True", "ENOMEM"], outcome.errors

@@ -42,6 +42,7 @@ def judges(*, as_root: bool) -> Mapping[str, Judge]:
     return {
         "user": own_user,
         **SHARED,
+        "capabilities": every(expect("capabilities", "none"), expect("bounding-set", "none")),
         "namespaces": own_namespaces(*namespaces),
         "network-namespace": every(own_namespaces("net"), only_loopback),
         "read-only-root": every(expect("root", "EROFS"), expect("image", "EROFS")),

@@ -58,8 +58,13 @@ def capability_sets() -> str:
     data = (ctypes.c_uint32 * 6)()
     if LIBC.capget(header, data) != 0:
         return "unreadable"
-    bounding = [number for number in range(64) if LIBC.prctl(23, number, 0, 0, 0) == 1]  # PR_CAPBSET_READ
-    return "none" if not any(data) and not bounding else f"{[hex(word) for word in data]} bounding {bounding}"
+    return " ".join(hex(word) for word in data) if any(data) else "none"
+
+
+def bounding_set() -> str:
+    """Capabilities that a program started from here could still gain, were new privileges allowed."""
+    held = [str(number) for number in range(64) if LIBC.prctl(23, number, 0, 0, 0) == 1]  # PR_CAPBSET_READ
+    return " ".join(held) or "none"
 
 
 def namespaces() -> dict[str, str]:
@@ -158,6 +163,7 @@ def answers(question: dict[str, Any]) -> Any:
     allowed, refused = question["allowed"], question["refused"]
     yield "user", f"{os.getuid()} {os.getgid()} {os.getgroups()}"
     yield "capabilities", capability_sets()
+    yield "bounding-set", bounding_set()
     yield "no-new-privileges", str(LIBC.prctl(39, 0, 0, 0, 0))
     yield "seccomp-mode", status().get("Seccomp", "unreadable")
     yield "ioctl", system_call(LIBC.ioctl, 0, ctypes.c_ulong(TIOCSTI_HIGH), b"x")

@@ -1,0 +1,97 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The sandboxes started by a user who is not root, as on most machines: in a process that really is one."""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+import structlog
+
+import armillary
+
+SOURCE = Path(armillary.__file__).parent.parent
+PACKAGES = Path(structlog.__file__).parent.parent
+NOBODY = 60123
+
+SCRIPT = """
+import asyncio, json, sys, tempfile
+from pathlib import Path
+from uuid import UUID
+from armillary.capability.grant import Grant
+from armillary.capability.network import allowed_hosts
+from armillary.engines.sandbox.image_root import extract_image
+from armillary.engines.sandbox.port import Launch, OutputLine, open_sandbox
+from armillary.wire.app_manifest import AppManifest
+
+FORKS = b'''#!/usr/bin/env python3
+import errno, os, time
+count = 0
+try:
+    while count < 500:
+        if os.fork() == 0: time.sleep(60)
+        count += 1
+except OSError as error: print(errno.errorcode[error.errno], count < 64, flush=True)
+os._exit(0)
+'''
+
+async def forks(sandbox):
+    lines = []
+    with tempfile.TemporaryDirectory() as folder:
+        root = extract_image({"bin/app": FORKS}, {"bin/app"}, Path(folder, "image"))
+        manifest = AppManifest(name="forks", component_id=UUID(int=9), entry_point="/bin/app")
+        launch = Launch(image_root=root, manifest=manifest, grant=Grant(component_id=UUID(int=9), hosts=allowed_hosts([])))
+        running = await sandbox.start(launch, lambda event: lines.append(event.text) if isinstance(event, OutputLine) else None)
+        async with asyncio.timeout(30):
+            await running.wait()
+    return lines
+
+sandbox = open_sandbox(sys.argv[1])
+report = sandbox.self_test()
+print(json.dumps({
+    "sandbox": report.sandbox,
+    "missing": [f"{each.name}: {each.detail}" for each in report.mechanisms if not each.enforced],
+    "weaker": report.weaker,
+    "forks": asyncio.run(forks(sandbox)) if sys.argv[1] == "linux" else None,
+}))
+"""
+
+
+def interpreter() -> str:
+    """A Python that another user may run; a virtual environment below root's home is none."""
+    for name in (sys.executable, "/usr/bin/python3", "/usr/bin/python3.11", "/usr/bin/python3.12", "/usr/bin/python3.13"):
+        found = shutil.which(name)
+        if found is None:
+            continue
+        probe = subprocess.run(
+            ["setpriv", f"--reuid={NOBODY}", "--clear-groups", found, "-c", "import sys; sys.exit(sys.version_info < (3, 11))"],
+            capture_output=True,
+            check=False,
+        )
+        if probe.returncode == 0:
+            return found
+    pytest.skip("no Python 3.11 or newer that an unprivileged user may run")
+
+
+@pytest.mark.parametrize("name", ["linux", "reduced"])
+def test_everything_holds_for_a_user_who_is_not_root(name: str) -> None:
+    if os.geteuid() != 0:
+        pytest.skip("the other tests run as this user already")
+    if shutil.which("setpriv") is None:
+        pytest.skip("setpriv (util-linux) is needed to become another user")
+    command = ["setpriv", f"--reuid={NOBODY}", f"--regid={NOBODY}", "--clear-groups", interpreter(), "-c", SCRIPT, name]
+    environment = {"PYTHONPATH": f"{SOURCE}:{PACKAGES}", "PYTHONDONTWRITEBYTECODE": "1", "PATH": "/usr/bin:/bin"}
+    run = subprocess.run(command, env=environment, capture_output=True, text=True, check=False, cwd="/", timeout=60)
+    if "No module named" in run.stderr or "Permission denied" in run.stderr:
+        pytest.skip(f"another user cannot read the packages: {run.stderr.splitlines()[-1]}")
+    assert run.returncode == 0, run.stderr
+    report = json.loads(run.stdout)
+    assert (report["sandbox"], report["missing"]) == (name, [])
+    if name == "linux":
+        assert any("not started by root" in sentence for sentence in report["weaker"])
+        assert report["forks"] == ["EAGAIN True"]

@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 from __future__ import annotations
 
+import hmac
 from typing import Any
 
 import pytest
@@ -60,3 +61,9 @@ def test_mint_refuses_wrong_arguments(change: Any):
         mint(**change)
     with pytest.raises(ValueError, match="challenge"):
         ch.mint(b"short", now=NOW, random=b"r" * 16, peer_key=PEER)
+
+
+@pytest.mark.parametrize("size", [0, 1, 63, 64, 65, 500])
+def test_the_mac_is_hmac_sha256(size: int) -> None:
+    key, message = bytes(range(32)), bytes(size)
+    assert ch._mac(key, message) == hmac.digest(key, message, "sha256")

@@ -16,7 +16,9 @@ from __future__ import annotations
 
 import hmac
 from dataclasses import dataclass
-from typing import Final
+from functools import lru_cache
+from hashlib import sha256
+from typing import Any, Final
 
 from armillary.errors import ChallengeError
 
@@ -59,7 +61,7 @@ def mint(key: bytes, *, now: int, random: bytes, peer_key: bytes, lifetime_s: in
     if len(random) != RANDOM_BYTES or len(key) != KEY_BYTES or not 0 < lifetime_s <= MAX_LIFETIME_S:
         raise ValueError("challenge: 16 random bytes, a key of 32 bytes and a lifetime of 1 s to 7 days are needed")
     head = _VERSION + (now + lifetime_s).to_bytes(5, "big") + random
-    return head + hmac.digest(key, _LABEL + head + peer_key, "sha256")
+    return head + _mac(key, _LABEL + head + peer_key)
 
 
 def open_challenge(key: bytes, challenge: bytes, *, now: int, peer_key: bytes) -> ChallengeId:
@@ -80,9 +82,30 @@ def open_challenge(key: bytes, challenge: bytes, *, now: int, peer_key: bytes) -
     if len(challenge) != CHALLENGE_BYTES:
         raise ChallengeError(f"challenge: expected {CHALLENGE_BYTES} bytes of this service, got {len(challenge)} bytes")
     head, mac = challenge[:_HEAD_BYTES], challenge[_HEAD_BYTES:]
-    if not hmac.compare_digest(mac, hmac.digest(key, _LABEL + head + peer_key, "sha256")):
+    if not hmac.compare_digest(mac, _mac(key, _LABEL + head + peer_key)):
         raise ChallengeError("challenge: expected one that this service made for this connection's key, got another")
     expires_at = int.from_bytes(head[1:6], "big")
     if now >= expires_at:
         raise ChallengeError(f"challenge: expected an answer before {expires_at}, got it at {now} (Unix seconds)")
     return ChallengeId(id=head[6:], expires_at=expires_at)
+
+
+def _mac(key: bytes, message: bytes) -> bytes:
+    """HMAC-SHA-256 (RFC 2104), equal to ``hmac.digest``.
+
+    OpenSSL 3 looks the algorithm up anew for every ``hmac.digest``, behind a lock: 9 us each in a server, two per
+    check-in. Copies of two prepared hash states cost 1 us.
+    """
+    inner, outer = _keyed(key)
+    inner, outer = inner.copy(), outer.copy()
+    inner.update(message)
+    outer.update(inner.digest())
+    digest: bytes = outer.digest()
+    return digest
+
+
+@lru_cache(maxsize=8)
+def _keyed(key: bytes) -> tuple[Any, Any]:
+    """The two hash states after the key; a service has one key, of fewer bytes than SHA-256's block of 64."""
+    block = key.ljust(64, b"\0")
+    return sha256(bytes(byte ^ 0x36 for byte in block)), sha256(bytes(byte ^ 0x5C for byte in block))

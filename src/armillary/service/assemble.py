@@ -88,8 +88,16 @@ class SecurityService:
         self.notices.on_groups.append(self.offers.refresh)
 
     @classmethod
-    def open(cls, settings: Settings, *, clock: Callable[[], float] = time.time) -> SecurityService:
+    def open(
+        cls, settings: Settings, *, clock: Callable[[], float] = time.time, announces_token: bool = False
+    ) -> SecurityService:
         """Open the data folder (making it the first time) and everything in it. No sockets yet.
+
+        Args:
+            settings: This process's settings.
+            clock: Unix seconds.
+            announces_token: The caller shows ``first_token`` to a person and then calls :meth:`token_announced`.
+                Until then a first start counts as cut short: a token that nobody saw must not be the only one.
 
         Raises:
             DataFolderInUseError: another service holds the folder.
@@ -103,10 +111,15 @@ class SecurityService:
             if folder.fresh:
                 service._make()
             service._load()
-            if folder.fresh:
-                folder.finish()
+            if not announces_token:
+                service.token_announced()
             undo.pop_all()
         return service
+
+    def token_announced(self) -> None:
+        """The first token was shown: the first start is complete. Does nothing on later starts."""
+        if self.context.folder.fresh:
+            self.context.folder.finish()
 
     def _make(self) -> None:
         certificates = self.authority.make()

@@ -61,7 +61,7 @@ MAX_NONCE_LENGTH: Final = 64  # a common name holds no more (RFC 5280)
 _DER: Final = serialization.Encoding.DER
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class Issuer:
     """What signs the client certificates of a catalog.
 
@@ -69,11 +69,13 @@ class Issuer:
         template: Fast issuing.
         chain: DER of the issuing authority and the catalog authority.
         not_after: End of the issuing authority, Unix seconds UTC.
+        replaced: Set when a renewal has made another; whoever remembers this one asks again.
     """
 
     template: profile.DeviceCertificateTemplate
     chain: tuple[bytes, bytes]
     not_after: int
+    replaced: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -253,7 +255,7 @@ class Authority:
             NotFoundError: no such catalog.
         """
         found = self._issuers.get(catalog_id)
-        if found is not None and found.not_after - self._context.now() > ISSUING_RENEWAL_S // 2:
+        if found is not None:
             return found
         with self._lock:
             records = self._context.records.read(
@@ -372,7 +374,9 @@ class Authority:
             made.append(self._make_issuing(catalog_id, active))
         if made:
             self._context.records.write(lambda c: self.record(c, made))
-            self._issuers.pop(catalog_id, None)
+            old = self._issuers.pop(catalog_id, None)
+            if old is not None:
+                old.replaced = True
 
     def _make_catalog(self, catalog_id: UUID) -> CertificateRecord:
         now, serial = self._context.now(), new_serial()

@@ -22,16 +22,24 @@ from armillary.engines.records.device_rows import BootDetails, Enrolled
 from armillary.engines.records.store import Records
 from armillary.errors import (
     DeviceStateError,
+    RateLimitedError,
     RevokedDeviceError,
     UnclaimedDeviceError,
     UnknownDeviceError,
 )
 from armillary.identity.manufacturing import ManufacturingState
+from armillary.service.authority import Issuer
+from armillary.service.offers import Book, Wanted
+from armillary.wire.checkin import Offer
 
 # Devices remembered, about 3 KiB each; a larger fleet reads the records once per check-in of the others.
 MAX_REMEMBERED: Final = 32_768
-# Spent challenges remembered per device before expired ones are dropped; honest devices have a handful.
+# Living spent challenges of one device beyond which it has to wait: it also bounds how many certificates one device
+# can ask for. An honest device spends one an hour, and a challenge lives some hours.
+MAX_SPENT: Final = 4096
+# Spent challenges after which expired ones are looked for; twice as many as were left by the last look.
 SPENT_SWEEP: Final = 16
+SPENT_RETRY_S: Final = 60
 
 # States in which a device may check in: before Module1Complete it is not sealed.
 SEALED: Final = frozenset({ManufacturingState.MODULE1_COMPLETE.value, ManufacturingState.DEVICE_COMPLETE.value})
@@ -42,22 +50,29 @@ class DeviceState:
 
     __slots__ = (
         "_enrolment",
+        "book",
         "busy",
         "catalog_id",
         "chip",
         "details",
         "device_id",
+        "enforcement",
         "group_id",
         "identity_key",
         "installed",
         "installed_digest",
+        "issuer",
         "last_boot_count",
         "manufacturing_state",
         "number",
+        "offer",
+        "offered_digest",
         "revoked",
         "spent",
         "stale",
+        "sweep_at",
         "trust_tier",
+        "wanted",
     )
 
     def __init__(self, device_id: str) -> None:
@@ -66,7 +81,15 @@ class DeviceState:
         self.stale = True
         self.busy = False
         self.spent: dict[bytes, int] = {}
+        self.sweep_at = SPENT_SWEEP
+        self.enforcement: tuple[tuple[str, str], ...] | None = None
         self.installed_digest = b""
+        # What the verifier worked out for this device last time, and from what: see verifier.py.
+        self.issuer: Issuer | None = None
+        self.book: Book | None = None
+        self.wanted: Wanted | None = None
+        self.offered_digest = b""
+        self.offer: Offer | None = None
         self.number = 0
         self.chip = self.trust_tier = self.manufacturing_state = self.installed = ""
         self.catalog_id: UUID | None = None
@@ -106,6 +129,9 @@ class DeviceState:
         self.installed = found.installed
         self.installed_digest = b""
         self.details = found.details
+        self.enforcement = None
+        self.issuer = None
+        self.book = None
         self._enrolment = None
 
     def booted(self, boot_count: int, details: BootDetails) -> None:
@@ -117,9 +143,24 @@ class DeviceState:
 
     def spend(self, challenge_id: bytes, expires_at: int, now: int) -> None:
         """Remember a challenge until it expires."""
-        if len(self.spent) >= SPENT_SWEEP:
-            self.spent = {one: at for one, at in self.spent.items() if at > now}
+        if len(self.spent) >= self.sweep_at:
+            self._sweep(now)
         self.spent[challenge_id] = expires_at
+
+    def check_rate(self, now: int) -> None:
+        """Raise when the device has spent too many challenges that are still alive.
+
+        Raises:
+            RateLimitedError: it has to wait until some expire.
+        """
+        if len(self.spent) >= MAX_SPENT:
+            self._sweep(now)
+            if len(self.spent) >= MAX_SPENT:
+                raise RateLimitedError(f"{len(self.spent)} check-ins in a short time", retry_after_s=SPENT_RETRY_S)
+
+    def _sweep(self, now: int) -> None:
+        self.spent = {one: at for one, at in self.spent.items() if at > now}
+        self.sweep_at = max(SPENT_SWEEP, 2 * len(self.spent))
 
 
 class DeviceStates:

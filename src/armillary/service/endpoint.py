@@ -45,6 +45,9 @@ MAX_CONNECTIONS: Final = 20_000
 # Check-ins waiting for the disk; beyond, devices are told to come back: the queue would only grow older.
 MAX_WAITING: Final = 5_000
 BUSY_RETRY_S: Final = 5
+# Check-ins are gathered this long and committed together. A commit costs 170 us and two disk writes, a check-in in it
+# 15 us; no device minds the delay.
+GATHER_S: Final = 0.005
 HANDSHAKE_TIMEOUT_S: Final = 10.0
 SHUTDOWN_TIMEOUT_S: Final = 2.0
 BACKLOG: Final = 1024
@@ -101,6 +104,7 @@ class DeviceEndpoint:
         self._connections: dict[DeviceConnection, None] = {}
         self._by_device: dict[str, set[DeviceConnection]] = {}
         self._waiting: dict[int, tuple[DeviceConnection, Accepted]] = {}
+        self._gathered: list[CheckInWrite] = []
         self._transfers: set[asyncio.Task[None]] = set()
         self._refusals = RefusalLog()
         self._server: asyncio.Server | None = None
@@ -229,12 +233,22 @@ class DeviceEndpoint:
             raise RequestRefusedError(503, "the endpoint is not running")
         accepted = self._verifier.check_in(connection.peer, body, now=now)
         self._verifier.begin(accepted)
-        try:
-            self._records.post(accepted.write, self._sink)
-        except RateLimitedError:
-            self._verifier.failed(accepted)
-            raise
         self._waiting[id(accepted.write)] = (connection, accepted)
+        self._gathered.append(accepted.write)
+        if len(self._gathered) == 1 and self._loop is not None:
+            self._loop.call_later(GATHER_S, self._post)
+
+    def _post(self) -> None:
+        """Hand the gathered check-ins to the writer."""
+        gathered, self._gathered = self._gathered, []
+        for write in gathered:
+            try:
+                if self._sink is not None:
+                    self._records.post(write, self._sink)
+            except RateLimitedError as error:
+                connection, accepted = self._waiting.pop(id(write))
+                self._verifier.failed(accepted)
+                connection.fail(error)
 
     def _delivered(self, items: list[CheckInWrite | Query[object]], outcomes: list[object]) -> None:
         """A batch is durable: let its replies go."""

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import ssl
+from collections.abc import Callable
 from typing import Final
 
 import structlog
@@ -43,6 +44,7 @@ class ServiceLoops:
         self._tasks: list[asyncio.Task[None]] = []
         self.last_run_at: int | None = None
         self._failures = 0
+        self._work: asyncio.Future[object] | None = None
 
     @property
     def healthy(self) -> bool:
@@ -64,6 +66,8 @@ class ServiceLoops:
         for task in self._tasks:
             task.cancel()
         await asyncio.gather(*self._tasks, return_exceptions=True)
+        if self._work is not None:
+            await asyncio.gather(self._work, return_exceptions=True)
 
     async def _watch_and_plan(self) -> None:
         while True:
@@ -94,9 +98,10 @@ class ServiceLoops:
         self._context.records.write(lambda c: check_in_rows.prune(c, before=now - KEEP_S, now=now))
         self._context.records.write(lambda c: report_rows.prune(c, before=now - KEEP_S))
 
-    async def _guarded(self, what: str, work: object) -> None:
+    async def _guarded(self, what: str, work: Callable[[], object]) -> None:
         try:
-            await asyncio.shield(asyncio.get_running_loop().run_in_executor(None, work))  # type: ignore[arg-type]
+            self._work = asyncio.get_running_loop().run_in_executor(None, work)
+            await asyncio.shield(self._work)
             self._failures = 0
         except Exception:  # noqa: BLE001 - the outermost loop of this process part: one bad run must not end the watch
             self._failures += 1

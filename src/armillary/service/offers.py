@@ -68,6 +68,11 @@ class Offers:
         with self._lock:  # two changes at once: the later one reads what the earlier one wrote
             self._book = self._context.records.read(self._read)
 
+    @property
+    def book(self) -> Book:
+        """The snapshot now; another object whenever anything changed."""
+        return self._book
+
     def wanted(self, group_id: UUID | None, device_number: int, chip: str) -> Wanted | None:
         """What a device should have, or None where nothing is to be offered."""
         if group_id is None:

@@ -11,9 +11,8 @@ from __future__ import annotations
 
 import json
 import os
-from dataclasses import dataclass
 from random import Random
-from typing import Final
+from typing import Final, NamedTuple
 
 from armillary.attest import appraise as attest
 from armillary.attest.challenge import LIFETIME_S, MAX_LIFETIME_S, RANDOM_BYTES, mint, open_challenge
@@ -25,17 +24,17 @@ from armillary.identity.issue import terms_for
 from armillary.service.authority import Authority, new_serial, serial_text
 from armillary.service.context import Context
 from armillary.service.device_states import DeviceState, DeviceStates
-from armillary.service.offers import Offers, has
+from armillary.service.offers import Offers, Wanted, has
 from armillary.service.peers import Peer
 from armillary.service.releases import Releases
 from armillary.wire.checkin import (
     Challenge,
-    CheckinReply,
     CheckinRequest,
+    Offer,
     encode_challenge,
-    encode_reply,
     parse_request,
 )
+from armillary.wire.checkin_reply import ReplyEncoder
 from armillary.wire.evidence import parse_evidence
 
 # The challenge in a reply lives for this many intervals and a bit: the next check-in may be late.
@@ -45,8 +44,7 @@ CHALLENGE_SLACK_S: Final = 600
 BUSY_RETRY_S: Final = 1
 
 
-@dataclass(frozen=True, slots=True)
-class Accepted:
+class Accepted(NamedTuple):
     """A check-in that is decided and not yet recorded.
 
     Attributes:
@@ -76,6 +74,7 @@ class Verifier:
         self._offers = offers
         self._states = states
         self._memory = AppraisalMemory()
+        self._replies = ReplyEncoder()
         self._service_name = settings.public_host
         self._interval_s = settings.check_in_interval_s
         self._jitter = settings.check_in_jitter
@@ -104,6 +103,7 @@ class Verifier:
         state = self._states.admitted(peer.device_id)
         if state.busy:
             raise RateLimitedError("a check-in of this device is being recorded", retry_after_s=BUSY_RETRY_S)
+        state.check_rate(now)
         request = parse_request(body)
         try:
             appraisal = attest.appraise(
@@ -157,7 +157,9 @@ class Verifier:
             raise UnclaimedDeviceError(f"device {state.device_id[:16]}... belongs to no catalog")
         evidence = appraisal.evidence
         terms = terms_for(appraisal.verdict, state.trust_tier, now=now, lifetime_s=self._lifetime_s)
-        issuer = self._authority.issuer(state.catalog_id)
+        issuer = state.issuer
+        if issuer is None or issuer.replaced:
+            issuer = state.issuer = self._authority.issuer(state.catalog_id)
         serial = new_serial()
         leaf = issuer.template.issue(
             evidence.certificate_key,
@@ -168,26 +170,22 @@ class Verifier:
             terms.not_before,
             terms.not_after,
         )
-        wanted = self._offers.wanted(state.group_id, state.number, state.chip)
-        offer = None if wanted is None or has(request.installed, wanted.image_ids) else wanted.offer
+        wanted, offer = self._offer(state, request)
         installed, installed_digest = self._installed(state, request)
         attested = appraisal.verdict == attest.ATTESTED
         details = self._details(state, appraisal) if attested else None
-        hub_host, hub_port = self.hub_address
-        reply = encode_reply(
-            CheckinReply(
-                verdict=appraisal.verdict,
-                steps=appraisal.steps,
-                certificate_chain=(leaf, *issuer.chain),
-                purpose=terms.purpose,
-                catalog_id=state.catalog_id,
-                offer=offer,
-                next_check_in_s=self._next_check_in_s(),
-                challenge=self._mint(peer, now, self._challenge_life_s),
-                server_time=now,
-                hub_host=hub_host,
-                hub_port=hub_port,
-            )
+        reply = self._replies.encode(
+            verdict=appraisal.verdict,
+            steps=appraisal.steps,
+            leaf=leaf,
+            authorities=issuer.chain,
+            purpose=terms.purpose,
+            catalog_id=state.catalog_id,
+            offer=offer,
+            next_check_in_s=self._next_check_in_s(),
+            challenge=self._mint(peer, now, self._challenge_life_s),
+            server_time=now,
+            hub=self.hub_address,
         )
         write = CheckInWrite(
             device_number=state.number,
@@ -210,6 +208,19 @@ class Verifier:
         )
         return Accepted(state, write, reply, installed, installed_digest, details)
 
+    def _offer(self, state: DeviceState, request: CheckinRequest) -> tuple[Wanted | None, Offer | None]:
+        """What the device should have, and the offer if it has something else.
+
+        Worked out again only when the book or the device's report is another than last time.
+        """
+        book = self._offers.book
+        if state.book is not book or state.offered_digest != request.report_digest:
+            wanted = self._offers.wanted(state.group_id, state.number, state.chip)
+            state.wanted = wanted
+            state.offer = None if wanted is None or has(request.installed, wanted.image_ids) else wanted.offer
+            state.book, state.offered_digest = book, request.report_digest
+        return state.wanted, state.offer
+
     def _installed(self, state: DeviceState, request: CheckinRequest) -> tuple[str, bytes]:
         """The stored form of the installed images; not worked out again while the report stays the same."""
         if state.installed_digest == request.report_digest and state.installed_digest:
@@ -220,19 +231,19 @@ class Verifier:
         """What is stored once per boot; the security versions never fall."""
         evidence = appraisal.evidence
         known = state.details
-        if known.endorsement == appraisal.endorsement_digest and known.sandbox == evidence.sandbox:
-            text = enforcement_text(evidence.enforcement)
-            return (
-                known
-                if text == known.enforcement
-                else BootDetails(known.sandbox, text, known.endorsement, known.security_versions)
-            )
+        same_boot = known.endorsement == appraisal.endorsement_digest and known.sandbox == evidence.sandbox
+        if same_boot and evidence.enforcement == state.enforcement:
+            return known
+        state.enforcement = evidence.enforcement
+        text = enforcement_text(evidence.enforcement)
+        if same_boot:
+            return BootDetails(known.sandbox, text, known.endorsement, known.security_versions)
         highest = dict(state.enrolment.minimum_security_versions)
         for kind, version in appraisal.security_versions.items():
             highest[kind] = max(version, highest.get(kind, 0))
         return BootDetails(
             evidence.sandbox,
-            enforcement_text(evidence.enforcement),
+            text,
             appraisal.endorsement_digest,
             json.dumps({str(kind): highest[kind] for kind in sorted(highest)}, separators=(",", ":")),
         )

@@ -115,7 +115,7 @@ class Watch:
     def run_once(self) -> int:
         """Look at everything new; returns how many observations were recorded."""
         seen = 0
-        seen += self._follow("check_in", check_in_rows.since, self._of_check_in)
+        seen += self._follow("check_in", check_in_rows.refused_since, self._of_check_in)
         seen += self._follow("refusal", report_rows.refusals_since, self._of_refusal)
         seen += self._follow("error_report", report_rows.error_reports_since, self._of_report)
         seen += self._follow("outcome", report_rows.outcomes_since, self._of_outcome)
@@ -131,15 +131,17 @@ class Watch:
         seen = 0
         while True:
 
-            def look(connection: Connection) -> tuple[int, Sequence[Observation]]:
-                rows = read(connection, finding_rows.position(connection, source), limit=STEP)
+            def look(connection: Connection) -> tuple[int, int, Sequence[Observation]]:
+                seen_before = finding_rows.position(connection, source)
+                rows = read(connection, seen_before, limit=STEP)
                 found = [one for row in rows for one in judge(connection, row)]
-                return (rows[-1].number if rows else 0), found
+                newest = rows[-1].number if len(rows) == STEP else report_rows.newest_number(connection, source)
+                return seen_before, newest, found
 
-            last, found = self._context.records.read(look)
-            if not last:
+            seen_before, newest, found = self._context.records.read(look)
+            if newest <= seen_before:
                 return seen
-            self._context.records.write(partial(self._keep, source, last, found))
+            self._context.records.write(partial(self._keep, source, newest, found))
             seen += len(found)
 
     def _keep(self, source: str, last: int, found: Sequence[Observation], connection: Connection) -> None:

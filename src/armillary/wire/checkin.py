@@ -281,11 +281,11 @@ def encode_reply(reply: CheckinReply) -> bytes:
         [
             PROTOCOL_VERSION,
             reply.verdict,
-            [_step_fields(step) for step in reply.steps],
+            [step_fields(step) for step in reply.steps],
             reply.certificate_chain,
             reply.purpose,
             reply.catalog_id.bytes,
-            None if offer is None else _offer_fields(offer),
+            None if offer is None else offer_fields(offer),
             reply.next_check_in_s,
             reply.challenge,
             reply.server_time,
@@ -410,7 +410,7 @@ def _outcome(value: Any) -> UpdateOutcome:
     )
 
 
-def _step_fields(step: AppraisalStep) -> list[Any]:
+def step_fields(step: AppraisalStep) -> list[Any]:
     """A step that passed is its number and name; only others explain themselves on the wire."""
     if step.result == "pass" and not step.detail:
         return [step.number, step.name]
@@ -432,7 +432,8 @@ def _step(value: Any) -> AppraisalStep:
     )
 
 
-def _offer_fields(offer: Offer) -> list[Any]:
+def offer_fields(offer: Offer) -> list[Any]:
+    """The CBOR array of an offer."""
     return [
         offer.offer_id.bytes,
         None if offer.deployment_id is None else offer.deployment_id.bytes,

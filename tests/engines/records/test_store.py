@@ -133,7 +133,18 @@ def test_one_challenge_is_accepted_once_and_only_the_second_is_refused(records: 
     again = records._commit([write_of(number, b"x" * 16)])
     records._disconnect()
     assert isinstance(again[0], Rejected)
-    assert len(records.read(lambda c: check_in_rows.since(c, 0, limit=10))) == 2
+    kept = records.read(lambda c: check_in_rows.list_of_device(c, "a" * 128, limit=9, before=None))
+    assert [c.certificate_serial for c in kept.items] == ["AB", "AB"]
+
+
+def test_only_check_ins_that_need_a_look_are_read_by_the_watch(records: Records):
+    number = enrol(records)
+    failed = (AppraisalStep(13, "known components", "something", "fail", "unknown"),)
+    records._commit([write_of(number, b"1" * 16), write_of(number, b"2" * 16, verdict="update-only", steps=failed)])
+    records._disconnect()
+    found = records.read(lambda c: check_in_rows.refused_since(c, 0, limit=10))
+    assert [(c.verdict, c.steps) for c in found] == [("update-only", failed)]
+    assert records.read(lambda c: check_in_rows.refused_since(c, found[0].number, limit=10)) == []
 
 
 def test_reports_and_outcomes_are_kept_exactly_once(records: Records):

@@ -16,8 +16,12 @@ from typing import Any
 from sqlalchemy import Connection, Engine, Table, create_engine, event
 from sqlalchemy.dialects.postgresql import insert as postgresql_insert
 from sqlalchemy.dialects.sqlite import insert as sqlite_insert
+from sqlalchemy.exc import IntegrityError
 
 from armillary.errors import DataFolderError
+
+# Statements as driver text, each with rows of positional parameters.
+Batch = Sequence[tuple[str, Sequence[tuple[Any, ...]]]]
 
 # Pages of 4 KiB that the write-ahead log may grow to before a commit copies them into the database file.
 WAL_CHECKPOINT_PAGES = 4000
@@ -67,6 +71,30 @@ def _configure(engine: Engine, *, begin: str, cache_kib: int, query_only: bool) 
     @event.listens_for(engine, "begin")
     def begun(connection: Connection) -> None:
         connection.exec_driver_sql(begin)
+
+
+def execute_batch(connection: Connection, batch: Batch) -> None:
+    """Run a few statements over many rows each, in a transaction of their own, through the driver alone.
+
+    An SQLAlchemy transaction costs 250 us of bookkeeping where the statements cost 20; a check-in that comes alone
+    would pay all of it.
+
+    Raises:
+        sqlalchemy.exc.IntegrityError: a row breaks a uniqueness rule; nothing of the batch was kept.
+    """
+    raw: Any = connection.connection.driver_connection
+    raw.execute("BEGIN IMMEDIATE")
+    try:
+        for statement, rows in batch:
+            raw.executemany(statement, rows)
+        raw.execute("COMMIT")
+    except sqlite3.IntegrityError as error:
+        raw.execute("ROLLBACK")
+        raise IntegrityError(batch[0][0], None, error) from error
+    except BaseException:
+        if raw.in_transaction:
+            raw.execute("ROLLBACK")
+        raise
 
 
 def insert_new(connection: Connection, table: Table, rows: Sequence[Mapping[str, Any]]) -> int:

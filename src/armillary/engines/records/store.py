@@ -117,6 +117,8 @@ class Records:
         if self._connection is None:  # opened here: the connection belongs to the writer thread
             self._connection = self._writer_engine.connect()
         outcomes: list[Any] = [None] * len(items)
+        if self._commit_plain(self._connection, items):
+            return outcomes
         check_ins: list[tuple[int, CheckInWrite]] = []
         with self._connection.begin():
             for place, item in enumerate(items):
@@ -127,6 +129,18 @@ class Records:
             if check_ins:
                 self._write_check_ins(self._connection, check_ins, outcomes)
         return outcomes
+
+    def _commit_plain(self, connection: Connection, items: Sequence[CheckInWrite | Query[Any]]) -> bool:
+        """Commit a batch of nothing but ordinary check-ins; False when it is not that, or one of them is refused."""
+        writes = [item for item in items if isinstance(item, CheckInWrite)]
+        batch = self._check_ins.plain(writes) if len(writes) == len(items) else None
+        if batch is None:
+            return False
+        try:
+            dialect.execute_batch(connection, batch)
+        except IntegrityError:
+            return False  # one by one, to find out which
+        return True
 
     def _write_check_ins(
         self, connection: Connection, check_ins: list[tuple[int, CheckInWrite]], outcomes: list[Any]

@@ -1,0 +1,41 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The service under measurement: the whole security service with prepared devices, nothing else in its process.
+
+``python -m bench.checkin_service DATA DEVICES``: makes the devices, writes what they need into DATA/devices.bin,
+prints the port, serves until its standard input ends.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import pickle
+import sys
+from pathlib import Path
+
+import structlog
+import uvloop
+
+from armillary.service.assemble import SecurityService
+from armillary.settings import Settings
+from armillary.sim.wire_device import certificate_request
+
+
+async def serve(data: Path, devices: int) -> None:
+    service = SecurityService.open(Settings(data=data, device_port=0, hub_port=0, api_port=0))
+    await service.start()
+    service.registry.create_catalog("Bench", actor="bench")
+    made = []
+    for _ in range(devices):
+        uds = os.urandom(32)
+        made.append((uds, service.factory_enrol(certificate_request(uds), "mt3620", "bench")))
+    service.registry.claim_devices("Bench", [reply.device_id for _, reply in made], actor="bench")
+    (data / "devices.bin").write_bytes(pickle.dumps(made))
+    print(service.device_port, flush=True)
+    await asyncio.get_running_loop().run_in_executor(None, sys.stdin.read)
+    await service.close()
+
+
+if __name__ == "__main__":
+    structlog.configure(logger_factory=structlog.PrintLoggerFactory(sys.stderr))
+    uvloop.run(serve(Path(sys.argv[1]), int(sys.argv[2])))

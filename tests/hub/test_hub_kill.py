@@ -1,0 +1,114 @@
+# SPDX-License-Identifier: Apache-2.0
+"""kill -9 at any moment: every message that was acknowledged is in the database, and its values after the restart."""
+
+from __future__ import annotations
+
+import random
+import socket
+import ssl
+import subprocess
+import sys
+import threading
+import time
+from pathlib import Path
+
+import pytest
+from tests.hub.running_hub import DEVICE, Authority
+
+from armillary.engines.series.chunks import unpack_numbers
+from armillary.engines.series.store import Retention, SeriesStore
+from armillary.wire.mqtt import encode_packet
+from armillary.wire.mqtt_packet import Acknowledgement, Connack, Connect, Publish
+from armillary.wire.mqtt_stream import PacketDecoder
+
+RUNNER = Path(__file__).with_name("kill_runner.py")
+EVENTS = f"devices/{DEVICE}/messages/events/"
+WINDOW = 50
+
+
+def publish_until_killed(port: int, authority: Authority, first: int, acknowledged: list[int]) -> None:
+    """Publish numbered messages, a window at a time, and note which were acknowledged."""
+    context = ssl.create_default_context(cafile=str(authority.folder / "root.pem"))
+    context.load_cert_chain(authority.device(DEVICE))
+    with (
+        socket.create_connection(("127.0.0.1", port), 10) as plain,
+        context.wrap_socket(plain, server_hostname="localhost") as hub,
+    ):
+        hub.sendall(encode_packet(Connect(client_id=DEVICE)))
+        decoder = PacketDecoder(level=4)
+        sent = first
+        open_messages: dict[int, int] = {}
+        while True:
+            try:
+                data = hub.recv(65536)
+            except OSError:
+                return
+            if not data:
+                return
+            decoder.feed(data)
+            while (packet := decoder.next()) is not None:
+                if isinstance(packet, Acknowledgement):
+                    acknowledged.append(open_messages.pop(packet.packet_id))
+                else:
+                    assert isinstance(packet, Connack)
+            burst = b""
+            while len(open_messages) < WINDOW:
+                identifier = sent % 65535 + 1
+                open_messages[identifier] = sent
+                burst += encode_packet(Publish(topic=EVENTS, payload=b'{"n":%d}' % sent, qos=1, packet_id=identifier))
+                sent += 1
+            try:
+                hub.sendall(burst)
+            except OSError:
+                return
+
+
+@pytest.mark.e2e
+def test_every_acknowledged_message_is_kept_over_kill_9(tmp_path: Path, authority: Authority) -> None:
+    folder = tmp_path / "hub"
+    chance = random.Random(7)  # noqa: S311 - moments to kill at, the same in every run
+    acknowledged: list[int] = []
+    first = 0
+    for _ in range(4):
+        command = [
+            sys.executable,
+            str(RUNNER),
+            str(folder),
+            str(authority.folder / "server.pem"),
+            str(authority.folder / "root.pem"),
+        ]
+        with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as process:
+            assert process.stdout is not None
+            port = int(process.stdout.readline())
+            before = len(acknowledged)
+            publisher = threading.Thread(target=publish_until_killed, args=(port, authority, first, acknowledged))
+            publisher.start()
+            wanted = before + chance.randint(200, 3000)
+            deadline = time.monotonic() + 20
+            while len(acknowledged) < wanted:
+                assert time.monotonic() < deadline
+                assert process.poll() is None
+                time.sleep(0.001)
+            process.kill()
+            publisher.join(10)
+            assert not publisher.is_alive()
+        first = max(acknowledged) + 10_000
+    assert len(acknowledged) == len(set(acknowledged)) >= 800
+
+    store = SeriesStore(folder, retention=Retention(), listener=lambda *_: None)
+    while store.decoder.work(1.0):
+        pass
+    now = int(time.time() * 1000)
+    assert store.decoder.damaged_blocks == 0
+    messages = [int(message.payload[5:-1]) for message in store.messages(DEVICE, 10**6)]
+    values = [int(each) for each in _values(store, now)]
+    store.close(now)
+    assert set(acknowledged) - set(messages) == set()
+    assert sorted(values) == sorted(messages)  # each message's value exactly once, across four crashes
+
+
+def _values(store: SeriesStore, now: int) -> list[float]:
+    store.commits.submit(store.begin_seal(now)).result()
+    store.end_seal(kept=True)
+    rows = store._reader.execute("SELECT data FROM chunk").fetchall()
+    return [value for (data,) in rows for value in unpack_numbers(data)[1::2]]

@@ -3,11 +3,10 @@
 
 from __future__ import annotations
 
-import contextlib
 import datetime as dt
 import ipaddress
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -48,14 +47,22 @@ def certificate(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return path
 
 
-@pytest.fixture
-def run_console(certificate: Path) -> Iterator[Callable[[RehearsedFleet], RunningConsole]]:
-    """Start consoles; all are stopped at the end."""
-    with contextlib.ExitStack() as stack:
-        yield lambda fleet: stack.enter_context(serve(fleet, certificate))
+@pytest.fixture(scope="session")
+def console_process(certificate: Path) -> Iterator[RunningConsole]:
+    """One server for all tests; sessions of earlier tests do no harm."""
+    with serve(certificate) as running:
+        yield running
 
 
 @pytest.fixture
-def console(run_console: Callable[[RehearsedFleet], RunningConsole]) -> RunningConsole:
-    """One console over a fleet of 64 devices."""
-    return run_console(RehearsedFleet())
+def console(console_process: RunningConsole) -> RunningConsole:
+    """The console over a fleet of 64 devices that is this test's own."""
+    console_process.stage.fleet = RehearsedFleet()
+    return console_process
+
+
+@pytest.fixture
+def empty_console(console_process: RunningConsole) -> RunningConsole:
+    """The console of somebody who has just begun."""
+    console_process.stage.fleet = RehearsedFleet(devices=0)
+    return console_process

@@ -11,22 +11,38 @@ import threading
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import uvicorn
 from rehearsed_fleet import RehearsedFleet
 
 from armillary.console.application import console_app
+from armillary.console.source import Sources
 
 # Fast, so that a test sees a revoked token end a stream without waiting for people's five seconds.
 RECHECK_S = 0.2
 
 
+class Stage:
+    """The fleet that plays now: a test puts its own on, the server stays."""
+
+    def __init__(self, fleet: RehearsedFleet) -> None:
+        self.fleet = fleet
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self.fleet, name)
+
+
 @dataclass
 class RunningConsole:
     url: str
-    fleet: RehearsedFleet
+    stage: Stage
     loop: asyncio.AbstractEventLoop
     context: ssl.SSLContext
+
+    @property
+    def fleet(self) -> RehearsedFleet:
+        return self.stage.fleet
 
     def say(self, metric: str, value: object, at_ms: int) -> None:
         """Send one live point, once somebody listens."""
@@ -36,9 +52,11 @@ class RunningConsole:
 
 
 @contextlib.contextmanager
-def serve(fleet: RehearsedFleet, certificate: Path) -> Iterator[RunningConsole]:
+def serve(certificate: Path) -> Iterator[RunningConsole]:
     listening = socket.create_server(("127.0.0.1", 0))
-    app = console_app(fleet.sources(), recheck_s=RECHECK_S)
+    stage = Stage(RehearsedFleet())
+    sources = Sources(door=stage, fleet=stage, hub=stage, updates=stage, watch=stage, house=stage)
+    app = console_app(sources, recheck_s=RECHECK_S)
     config = uvicorn.Config(
         app,
         log_config=None,
@@ -64,7 +82,7 @@ def serve(fleet: RehearsedFleet, certificate: Path) -> Iterator[RunningConsole]:
     assert started.wait(20), "the console did not start"
     context = ssl.create_default_context(cafile=str(certificate))
     try:
-        yield RunningConsole(f"https://localhost:{listening.getsockname()[1]}", fleet, holder[0], context)
+        yield RunningConsole(f"https://localhost:{listening.getsockname()[1]}", stage, holder[0], context)
     finally:
         server.should_exit = True
         thread.join(20)

@@ -18,7 +18,7 @@ from typing import Any
 
 from armillary.attest.appraise import STEPS
 from armillary.console.sessions import Operator
-from armillary.console.source import Document, Sources
+from armillary.console.source import Document
 from armillary.errors import NotFoundError, UnauthenticatedError
 
 NAMESPACE = uuid.UUID("6ba7b810-9dad-11d1-80b4-00c04fd430c8")
@@ -80,9 +80,6 @@ class RehearsedFleet:
             ("service", "device.refuse", device_id(5)),
         ):
             self._audit(actor, operation, target, {})
-
-    def sources(self) -> Sources:
-        return Sources(door=self, fleet=self, hub=self, updates=self, watch=self, house=self)
 
     # -- door
     def sign_in(self, secret: str) -> Operator:
@@ -178,7 +175,14 @@ class RehearsedFleet:
                 "received_at": self.now - 4000,
             },
         ]
-        outcomes = [{"at": self.now - 86000, "outcome": "confirmed", "reason": "coffee-control 1.3 passed its trial"}]
+        outcomes = [
+            {
+                "at": self.now - 86000,
+                "outcome": "confirmed",
+                "image_id": uid("coffee-control"),
+                "reason": "coffee-control 1.3 passed its trial",
+            }
+        ]
         about = [item for item in self.seen if device_id in item["device_ids"]]
         return {
             "check_ins": check_ins,
@@ -189,7 +193,11 @@ class RehearsedFleet:
         }
 
     def software(self, device: Document) -> Document:
-        return {"images": self.images, "releases": self.releases()}
+        return {
+            "images": self.images,
+            "releases": self.releases(),
+            "deployment": {"status": "up-to-date", "reason": "The device runs exactly the deployment's images."},
+        }
 
     def revoke(self, operator: Operator, device_id: str, reason: str) -> None:
         self.all[device_id].update(health="revoked", revoked_at=self.now, revoked_reason=reason)

@@ -105,7 +105,7 @@ def test_an_image_the_catalog_does_not_know_says_so(fleet: RehearsedFleet):
 def test_containment_says_how_many_and_what_is_weaker(fleet: RehearsedFleet):
     device = fleet.device(device_id(0))
     assert pages_device.enforcement_sentence(device) == (
-        "6 of 8 mechanisms enforced by linux; weaker here: cgroup memory and cgroup cpu."
+        "6 of 8 mechanisms enforced by linux, by its own self-test; weaker here: cgroup memory and cgroup cpu."
     )
     weak = [line for line in pages_device.mechanisms(device) if line.state.kind != GOOD]
     assert weak[0].weaker == "No delegated cgroup on this host; an application can use all memory."
@@ -127,7 +127,7 @@ def test_components_are_shown_only_for_the_release_the_device_was_matched_to(fle
 
 def test_history_is_one_list_newest_first(fleet: RehearsedFleet):
     records = fleet.records(device_id(5), limit=9)
-    lines = pages_device.history(records["check_ins"], records["refusals"], records["outcomes"], fleet.now)
+    lines = pages_device.history(records["check_ins"], records["refusals"], records["outcomes"], {}, fleet.now)
     times = [line.at.at for line in lines]
     assert times == sorted(times, reverse=True)
     assert {line.state.word for line in lines} == {"attested", "refused", "confirmed"}
@@ -223,7 +223,6 @@ def test_the_three_buttons_always_stand_in_the_same_order(fleet: RehearsedFleet,
     assert allowed == {
         "running": {"Halt", "Roll back"},
         "held": {"Resume", "Roll back"},
-        "completed": {"Roll back"},
     }.get(state, set())
 
 

@@ -7,13 +7,12 @@ from __future__ import annotations
 import http.client
 import re
 import ssl
-from collections.abc import Callable
 from http.cookies import SimpleCookie
 from urllib.parse import urlencode, urlsplit
 
 import pytest
 from console_server import RunningConsole
-from rehearsed_fleet import RehearsedFleet, device_id, uid
+from rehearsed_fleet import device_id, uid
 
 from armillary.console.guard import HEADERS, MAX_FORM_BYTES, POLICY
 
@@ -470,10 +469,8 @@ def test_a_live_stream_ends_when_the_token_is_revoked(admin: Browser, console: R
     connection.close()
 
 
-def test_an_empty_fleet_shows_the_command_that_makes_the_first_device(
-    run_console: Callable[[RehearsedFleet], RunningConsole],
-):
-    browser = Browser(run_console(RehearsedFleet(devices=0)))
+def test_an_empty_fleet_shows_the_command_that_makes_the_first_device(empty_console: RunningConsole):
+    browser = Browser(empty_console)
     browser.sign_in()
     text = browser.get("/fleet").text
     assert "No devices yet." in text

@@ -71,7 +71,8 @@ def test_long_ids_are_shortened_in_the_middle_and_kept_whole():
     short = words.short_id(long)
     assert short.full == long
     assert short.short == "abababab…abab"
-    assert words.short_id("northwind").short == "northwind"
+    assert words.short_id("northwind/Coffee machine/Pilot").short == "northwind/Coffee machine/Pilot"
+    assert words.short_id("x" * 49).short == "xxxxxxxx…xxxx"
 
 
 def test_the_parts_of_a_bar_touch_and_fill_it():

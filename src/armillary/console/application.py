@@ -32,7 +32,7 @@ from armillary.console.words import sentence
 from armillary.errors import ArmillaryError, NotFoundError
 
 if TYPE_CHECKING:
-    from armillary.hub.assemble import Hub
+    from armillary.hub.hub import Hub
     from armillary.service.assemble import SecurityService
     from armillary.settings import Settings
 

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from armillary.console.states import BAD, GOOD
-from armillary.console.words import Moment, ShortId, counted, grouped, moment, short_id
+from armillary.console.words import Moment, ShortId, counted, grouped, joined, moment, short_id
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,7 +44,7 @@ def audit_row(line: Mapping[str, Any], now: int) -> AuditRow:
         line["actor"],
         line["operation"],
         short_id(line["target"]),
-        ", ".join(f"{name}: {_plain(value)}" for name, value in detail.items()),
+        ", ".join(f"{name} {_plain(value)}" for name, value in _flat(detail)),
         short_id(line["hash"]),
         short_id(line["previous_hash"]),
     )
@@ -67,5 +67,20 @@ def proof(result: Mapping[str, Any]) -> Proof:
     )
 
 
+def _flat(detail: Mapping[str, Any]) -> list[tuple[str, object]]:
+    """Name and value pairs; of a nested object, its own pairs. Empty values say nothing and are left out."""
+    pairs: list[tuple[str, object]] = []
+    for name, value in detail.items():
+        if isinstance(value, dict):
+            pairs += _flat(value)
+        elif value not in ("", None, [], ()):
+            pairs.append((name.replace("_", " "), value))
+    return pairs
+
+
 def _plain(value: object) -> str:
-    return value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)
+    if isinstance(value, str):
+        return short_id(value).short
+    if isinstance(value, (list, tuple)):
+        return joined([_plain(item) for item in value])
+    return json.dumps(value, ensure_ascii=False)

@@ -344,24 +344,24 @@ def mechanisms(device: Mapping[str, Any]) -> tuple[MechanismLine, ...]:
 
 
 def enforcement_sentence(device: Mapping[str, Any]) -> str:
-    """How much is enforced, and what is weaker: ``7 of 9 mechanisms enforced by linux; weaker here: nftables.``."""
+    """How much is enforced, and what is weaker: ``7 of 9 mechanisms enforced by linux ...; weaker here: nftables.``."""
     lines = mechanisms(device)
     if not lines:
         return "The device has not yet said what contains its applications."
     weak = [line.name for line in lines if line.state.kind != GOOD]
-    text = (
-        f"{len(lines) - len(weak)} of {counted(len(lines), 'mechanism')} enforced by {device['sandbox'] or 'its host'}"
-    )
-    return f"{text}; weaker here: {joined(weak)}." if weak else f"{text}; nothing is weaker here."
+    host = device["sandbox"] or "its host"
+    text = f"{len(lines) - len(weak)} of {counted(len(lines), 'mechanism')} enforced by {host}, by its own self-test"
+    return f"{text}; weaker here: {joined(weak)}." if weak else f"{text}."
 
 
 def history(
     check_ins: Sequence[Mapping[str, Any]],
     refusals: Sequence[Mapping[str, Any]],
     outcomes: Sequence[Mapping[str, Any]],
+    names: Mapping[str, str],
     now: int,
 ) -> tuple[HistoryLine, ...]:
-    """Check-ins, refusals and update outcomes in one list, newest first."""
+    """Check-ins, refusals and update outcomes in one list, newest first; ``names`` are image ids' names."""
     lines: list[HistoryLine] = []
     for item in check_ins:
         failed = [step["name"] for step in item["steps"] if step["result"] == "fail"]
@@ -373,7 +373,8 @@ def history(
         times = "" if item["count"] == 1 else f" ({item['count']:,} times)"
         _append(lines, item["at"], now, State(BAD, "refused"), item["code"], item["message"] + times)
     for item in outcomes:
-        _append(lines, item["at"], now, state_of(OUTCOME, item["outcome"]), "update", item["reason"])
+        name = names.get(item["image_id"], short_id(item["image_id"]).short)
+        _append(lines, item["at"], now, state_of(OUTCOME, item["outcome"]), f"update to {name}", item["reason"])
     return tuple(sorted(lines, key=lambda line: line.at.at, reverse=True))
 
 

@@ -24,6 +24,7 @@ from armillary.console.words import (
     short_id,
     span,
 )
+from armillary.rollout.state import TRANSITIONS
 
 # Order of the parts of a bar: what is done, what moves, what went wrong, what has not begun.
 PARTS = ("confirmed", "restored", "offered", "started", "reverted", "failed", "timed-out", "waiting")
@@ -45,17 +46,8 @@ class ActionWords:
     danger: bool
 
 
-# state -> actions it allows. A state that is not here allows none.
-ALLOWED: Mapping[str, tuple[str, ...]] = MappingProxyType(
-    {
-        "running": ("halt", "roll-back"),
-        "held": ("resume", "roll-back"),
-        "rolling-back": (),
-        "rolled-back": (),
-        "completed": ("roll-back",),
-        "cancelled": (),
-    }
-)
+# action -> the event it is in the roll-out's state table, which decides when it is possible.
+EVENTS: Mapping[str, str] = MappingProxyType({"halt": "hold", "resume": "resume", "roll-back": "roll-back"})
 ACTIONS: Mapping[str, ActionWords] = MappingProxyType(
     {
         "halt": ActionWords(
@@ -77,7 +69,7 @@ ACTIONS: Mapping[str, ActionWords] = MappingProxyType(
         "roll-back": ActionWords(
             "roll-back",
             "Roll back",
-            "Every device that got this deployment is offered the one before it.",
+            "Every device that got this deployment is offered what it had before.",
             "Devices that never got it are not touched.",
             "This cannot be resumed; a new roll-out can bring the deployment back.",
             True,
@@ -237,13 +229,13 @@ def rollout_page(
 
 def actions(rollout: Mapping[str, Any], *, may_act: bool, role: str) -> tuple[Action, ...]:
     """Halt, Resume, Roll back: always three, always in this order; a button that cannot act says why."""
-    allowed = ALLOWED.get(rollout["state"], ())
+    possible = TRANSITIONS.get(rollout["state"], {})
     made = []
     for verb in ORDER:
         words = ACTIONS[verb]
         if not may_act:
             refused = f"your role, {role}, may not change roll-outs"
-        elif verb not in allowed:
+        elif EVENTS[verb] not in possible:
             refused = f"the roll-out is {state_of(ROLLOUT, rollout['state']).word}"
         else:
             refused = ""
@@ -321,13 +313,15 @@ def _ring(rollout: Mapping[str, Any], index: int, cohort: Mapping[str, Any]) -> 
     counts = cohort["counts"]
     whole = sum(counts.values())
     failed = sum(counts.get(word, 0) for word in FAILED)
-    if index > rollout["cohort"]:
+    if not whole:
+        state = State("unknown", "no device")
+    elif index > rollout["cohort"]:
         state = State("unknown", "not started")
     elif failed:
         state = State("attention", "with failures")
-    elif whole and counts.get("confirmed", 0) == whole:
+    elif counts.get("confirmed", 0) == whole:
         state = State("good", "done")
-    elif whole and counts.get("restored", 0) == whole:
+    elif counts.get("restored", 0) == whole:
         state = State("attention", "rolled back")
     else:
         state = State("unknown", "under way")

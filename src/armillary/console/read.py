@@ -90,7 +90,7 @@ def device(desk: Desk, visit: Visit) -> Response:
         "appraised": moment(last["at"], now) if last else None,
         "steps": pages_device.steps(last),
         "applications": pages_device.applications(found, software["images"], now),
-        "software_age": "as the device said at its last check-in" if last else "the device has said nothing yet",
+        "software_age": software["deployment"]["reason"],
         "components": pages_device.components(found, software["releases"]),
         "os_version": found["os_version"],
         "mechanisms": pages_device.mechanisms(found),
@@ -102,8 +102,14 @@ def device(desk: Desk, visit: Visit) -> Response:
         "twin": pages_hub.twin_view(sources.hub.twin(device_id)),
         "may_patch": sources.door.may_change(visit.operator, "twin"),
         "reports": pages_device.reports(records["error_reports"], now),
-        "reports_sentence": counted(len(records["error_reports"]), "report") + ", newest first",
-        "history": pages_device.history(records["check_ins"], records["refusals"], records["outcomes"], now),
+        "reports_sentence": "newest first" if records["error_reports"] else "",
+        "history": pages_device.history(
+            records["check_ins"],
+            records["refusals"],
+            records["outcomes"],
+            {image_id: image["name"] for image_id, image in software["images"].items()},
+            now,
+        ),
     }
     return desk.page(visit, "device.html", view=view)
 

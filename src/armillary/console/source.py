@@ -46,7 +46,7 @@ class FleetSource(Protocol):
         """``check_ins``, ``refusals``, ``outcomes``, ``error_reports``, ``findings``: newest first."""
 
     def software(self, device: Document) -> Document:
-        """``images`` by id of what it has installed, and ``releases`` of its chip."""
+        """``images`` by id of what it has installed, ``releases`` of its chip, ``deployment`` (status and reason)."""
 
     def revoke(self, operator: Operator, device_id: str, reason: str) -> None:
         """Withdraw a device's identity."""

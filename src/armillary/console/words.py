@@ -19,6 +19,9 @@ JUST_NOW_S = 5
 SWITCH = 2
 # Ids longer than this are shortened in the middle; a UUID (36) is still recognised by its first and last group.
 SHORT_ID_LENGTH = 14
+# Names of people's things (catalog/product/group) are read, not recognised: they are cut only beyond this.
+LONG_NAME_LENGTH = 48
+_ID_CHARACTERS = frozenset("0123456789abcdefABCDEF-")
 _SIZES = ("B", "KiB", "MiB", "GiB", "TiB")
 
 
@@ -113,8 +116,9 @@ def size(count: int) -> str:
 
 
 def short_id(identifier: str) -> ShortId:
-    """Keep the first eight and last four characters of a long identifier."""
-    if len(identifier) <= SHORT_ID_LENGTH:
+    """Keep the first eight and last four characters of a long hexadecimal id; names stay whole up to a limit."""
+    limit = SHORT_ID_LENGTH if set(identifier) <= _ID_CHARACTERS else LONG_NAME_LENGTH
+    if len(identifier) <= limit:
         return ShortId(identifier, identifier)
     return ShortId(identifier, f"{identifier[:8]}…{identifier[-4:]}")
 

@@ -74,7 +74,7 @@ const PLACES = { f: "/fleet", u: "/updates", i: "/findings", a: "/audit", s: "/s
 let leader = 0;
 document.addEventListener("keydown", (event) => {
   if (event.ctrlKey || event.metaKey || event.altKey) return;
-  if (event.target.closest("input, textarea, select, dialog")) return;
+  if (event.target.closest("input, textarea, select, dialog[open]")) return;
   const help = document.getElementById("keys");
   if (event.key === "/") {
     const search = document.querySelector("input[type=search]");

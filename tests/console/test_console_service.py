@@ -1,0 +1,233 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The console over the real service, hub and API: what the pages show is what is recorded, and the rehearsed fleet
+of the other tests has the fields that the real one has."""
+
+from __future__ import annotations
+
+import re
+import sys
+import uuid
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from rehearsed_fleet import RehearsedFleet, uid
+from rehearsed_fleet import device_id as rehearsed_id
+from test_console_security import Browser
+
+from armillary.api.auth import ACCESS
+from armillary.console.application import create_console
+from armillary.console.source_api import ROUTES, rings, sources_of
+from armillary.service.watch_rules import Observation
+from armillary.settings import Settings
+from armillary.sim.wire_device import WireDevice
+from armillary.wire.checkin import InstalledImage
+from armillary.wire.finding import Finding
+
+sys.path.insert(0, str(Path(__file__).parents[1] / "api"))
+from running_service import RunningService, application, running_service
+
+
+class RealConsole:
+    """A running service with its console, one attested device, and one roll-out."""
+
+    def __init__(self, running: RunningService) -> None:
+        import ssl  # noqa: PLC0415 - only here
+
+        self.running = running
+        self.url = running.address
+        self.context = ssl.create_default_context(cafile=str(running.root))
+        service = running.service
+        service.registry.create_catalog("northwind", actor="test")
+        service.registry.create_product("northwind", "Coffee", actor="test")
+        service.registry.create_group("northwind", "Coffee", "Pilot", actor="test")
+        self.device: WireDevice = running.make_device()
+        service.registry.claim_devices(
+            "northwind", [self.device.device_id], product="Coffee", group="Pilot", actor="test"
+        )
+        image_id, package = application("coffee-control")
+        image = service.images.upload("northwind", package, actor="test")
+        self.device.installed = (
+            InstalledImage(
+                component_id=image.component_id,
+                image_id=image_id,
+                image_type=image.image_type,
+                name="coffee-control",
+                state="running",
+            ),
+        )
+        self.rollout = service.rollouts.start("northwind", "Coffee", "Pilot", [image_id], actor="test")
+        with self.device:
+            self.device.check_in()
+        running.hub.twins.patch_desired(self.device.device_id, {"strength": 2})
+
+    def browser(self, role: str = "Administrator") -> Browser:
+        browser = Browser(self)  # type: ignore[arg-type]  # it has the two attributes a Browser asks for
+        assert browser.sign_in(self.running.token_of(role)).status == 303
+        return browser
+
+
+@pytest.fixture(scope="module")
+def real(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RealConsole]:
+    with running_service(tmp_path_factory.mktemp("console")) as running:
+        running.app.mount(
+            "/", create_console(running.service, running.hub, Settings(), closing=running.app.state.closing)
+        )
+        yield RealConsole(running)
+
+
+def test_every_place_shows_what_the_service_has(real: RealConsole):
+    browser = real.browser()
+    device = f"/devices/{real.device.device_id}"
+    for path, says in (
+        ("/fleet", "1 device: "),
+        (device, "Attested "),
+        ("/updates", "Roll-outs: 1 running."),
+        (f"/updates/{real.rollout.rollout_id}", "Rolling coffee-control out to 1 device"),
+        (f"/updates/{real.rollout.rollout_id}/halt", "Halt coffee-control on Coffee / Pilot?"),
+        ("/findings", "Nothing needs you"),
+        ("/audit?verify=now", "lines fit"),
+        ("/settings", "1 catalog, 2 OS releases"),
+    ):
+        answer = browser.get(path)
+        assert answer.status == 200, path
+        assert says in re.sub(r"<[^>]+>", "", answer.text).replace("&#39;", "'"), path
+    text = browser.get(device).text
+    assert text.count('<span class="state good">') >= 15 + 1  # each appraisal step, and the application
+    assert "software root of trust" in text
+    assert browser.get(f"{device}/series?metric=x&range=1h").status == 404  # it has sent nothing
+    assert real.device.device_id in browser.get("/fleet.csv").text
+
+
+def test_a_roll_out_is_halted_and_resumed_under_the_operators_name(real: RealConsole):
+    browser = real.browser("Contributor")
+    address = f"/updates/{real.rollout.rollout_id}"
+    assert browser.post(f"{address}/halt", reason="looks wrong").status == 303
+    held = real.running.service.rollouts.get(real.rollout.rollout_id)
+    assert (held.state, held.reason) == ("held", "looks wrong")
+    newest = real.running.service.audit.list(limit=1).items[0]
+    assert (newest.actor, newest.operation) == ("Contributor-token", "rollout.hold")
+    assert "Halted at" in browser.get(address).text
+    assert browser.post(f"{address}/resume").status == 303
+    assert real.running.service.rollouts.get(real.rollout.rollout_id).state == "running"
+    assert browser.post(f"{address}/resume").status == 409  # it runs already: the state table says no
+
+
+def test_a_device_is_revoked_and_restored(real: RealConsole):
+    address = f"/devices/{real.device.device_id}"
+    assert real.browser("Reader").post(f"{address}/revoke", reason="x").status == 403
+    browser = real.browser()
+    assert browser.post(f"{address}/revoke", reason="stolen").status == 303
+    assert "Revoked " in browser.get(address).text
+    assert browser.post(f"{address}/restore").status == 303
+    assert "Revoked " not in browser.get(address).text
+
+
+def test_a_desired_property_reaches_the_twin(real: RealConsole):
+    browser = real.browser("Contributor")
+    assert browser.post(f"/devices/{real.device.device_id}/twin", name="eco", value="true").status == 303
+    assert real.running.hub.twins.get(real.device.device_id).desired.properties["eco"] is True
+
+
+def test_a_finding_is_acknowledged_and_closed(real: RealConsole):
+    watch = real.running.service.watch
+    seen = Observation(
+        kind="hub-anomaly",
+        key=("test",),
+        severity="low",
+        title="Traffic that does not fit",
+        cause="4,000 messages in one second",
+        proposed_action="Look at the device",
+        device_ids=(real.device.device_id,),
+    )
+    found = watch.observe(seen)
+    assert "Traffic that does not fit" in real.browser("Reader").get(f"/devices/{real.device.device_id}").text
+    browser = real.browser("Contributor")
+    assert str(found.finding_id) in browser.get("/findings").text
+    assert browser.post(f"/findings/{found.finding_id}", status="acknowledged").status == 303
+    assert watch.get(found.finding_id).status == "acknowledged"
+    assert browser.post(f"/findings/{found.finding_id}", status="closed").status == 303
+    assert watch.get(found.finding_id).status == "closed"
+
+
+def test_a_session_ends_with_its_token_and_a_new_token_opens_one(real: RealConsole):
+    admin = real.browser()
+    made = admin.post("/settings/tokens", name="night shift", role="Reader").text
+    secret = re.search(r"arm_[\w-]{40,}", made)
+    assert secret is not None
+    reader = Browser(real)  # type: ignore[arg-type]
+    assert reader.sign_in(secret[0]).status == 303
+    assert reader.get("/fleet").status == 200
+    token = next(row for row in real.running.service.tokens.list() if row.name == "night shift")
+    assert admin.post(f"/settings/tokens/{token.token_id}/revoke").status == 303
+    assert reader.get("/fleet").status == 303
+
+
+def test_the_api_keeps_its_own_routes_beside_the_console(real: RealConsole):
+    browser = real.browser()
+    assert browser.get("/api/v1/fleet").status == 401  # a cookie is no token: the API takes none
+    assert real.running.call("GET", "/api/v1/fleet").status == 200
+
+
+def test_each_action_asks_for_the_role_of_the_route_that_does_the_same():
+    assert {ACCESS[route] for route in ROUTES.values()} <= {"Contributor", "Administrator"}
+
+
+def test_the_rehearsed_fleet_has_the_fields_of_the_real_one(real: RealConsole):
+    sources, rehearsed = sources_of(real.running.service, real.running.hub), RehearsedFleet()
+    real_id = real.device.device_id
+
+    def lacks(pretended: object, true: object) -> list[str]:
+        assert isinstance(pretended, dict)
+        assert isinstance(true, dict)
+        return sorted(set(pretended) - set(true))
+
+    device = sources.fleet.device(real_id)
+    assert lacks(rehearsed.device(rehearsed_id(0)), device) == []
+    assert lacks(rehearsed.device(rehearsed_id(0))["installed"][0], device["installed"][0]) == []
+    assert lacks(rehearsed.summary(), sources.fleet.summary()) == []
+    check_ins = sources.fleet.records(real_id, limit=9)["check_ins"]
+    assert lacks(rehearsed.records(rehearsed_id(0), limit=9)["check_ins"][0], check_ins[0]) == []
+    assert (
+        lacks(rehearsed.records(rehearsed_id(0), limit=9)["check_ins"][0]["steps"][0], check_ins[0]["steps"][0]) == []
+    )
+    assert lacks(rehearsed.roll[0], sources.updates.rollout(str(real.rollout.rollout_id))) == []
+    assert (
+        lacks(rehearsed.audit(after=None, limit=1)["items"][0], sources.house.audit(after=None, limit=1)["items"][0])
+        == []
+    )
+    assert lacks(rehearsed.verify_audit(), sources.house.verify_audit()) == []
+    assert lacks(rehearsed.tokens()[0], sources.house.tokens()[0]) == []
+    assert lacks(rehearsed.releases()[0], sources.house.releases()[0]) == []
+    assert lacks(rehearsed.releases()[0]["components"][0], sources.house.releases()[0]["components"][0]) == []
+    assert lacks(rehearsed.catalogs()[0], sources.house.catalogs()[0]) == []
+    assert lacks(rehearsed.catalogs()[0]["groups"][0], sources.house.catalogs()[0]["groups"][0]) == []
+    assert lacks(rehearsed.catalogs()[0]["certificates"][0], sources.house.catalogs()[0]["certificates"][0]) == []
+    images = sources.fleet.software(device)["images"]
+    assert lacks(rehearsed.images[uid("coffee-control")], next(iter(images.values()))) == []
+    assert lacks(rehearsed.twin(rehearsed_id(0)), sources.hub.twin(real_id)) == []
+    true_finding = set(Finding.__dataclass_fields__)
+    assert sorted(set(rehearsed.seen[0]) - true_finding) == []
+
+
+def test_rings_count_who_has_begun_and_who_waits():
+    rollout = {
+        "policy": {"cohorts": [10, 50, 100]},
+        "counts": {"confirmed": 1, "failed": 1, "waiting": 18},
+        "cohort": 0,
+    }
+    rows = [{"cohort": 0, "state": "confirmed"}, {"cohort": 0, "state": "failed"}]
+    assert rings(rollout, rows) == [
+        {"percent": 10, "counts": {"confirmed": 1, "failed": 1}},
+        {"percent": 50, "counts": {"waiting": 8}},
+        {"percent": 100, "counts": {"waiting": 10}},
+    ]
+
+
+@pytest.mark.parametrize(
+    "path", ["/devices/nothing", "/updates/nothing", f"/updates/{uuid.UUID(int=0)}", "/settings/tokens/nothing/revoke"]
+)
+def test_addresses_that_name_nothing_are_explained(real: RealConsole, path: str):
+    answer = real.browser().get(path)
+    assert answer.status in (400, 404)
+    assert 'href="/fleet"' in answer.text

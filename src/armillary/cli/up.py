@@ -66,8 +66,11 @@ def up(
 
 async def _serve(settings: Settings, *, as_json: bool) -> None:
     """Open everything in dependency order, say so, wait, close in the other order."""
+    stop = asyncio.Event()
+    for number in (signal.SIGINT, signal.SIGTERM):
+        asyncio.get_running_loop().add_signal_handler(number, stop.set)
     async with contextlib.AsyncExitStack() as running:
-        service = SecurityService.open(settings)
+        service = SecurityService.open(settings, announces_token=True)
         running.push_async_callback(service.close)
         hub = Hub.open(settings, authenticate=service.authenticate_hub_peer)
         running.push_async_callback(hub.close)
@@ -83,7 +86,8 @@ async def _serve(settings: Settings, *, as_json: bool) -> None:
         api_port = await server.start(settings.host, settings.api_port)
         running.push_async_callback(server.close)
         _say_ready(service, settings, api_port=api_port, hub_port=hub_port, root_ca=files.root, as_json=as_json)
-        await _until_told_to_stop()
+        service.token_announced()
+        await stop.wait()
         note("stopping ...")
 
 
@@ -111,14 +115,6 @@ def _say_ready(
     if service.first_token is not None and not as_json:
         note("\nThe token is shown this once. Remember it with:")
         note(f"  armillary login --service {address} --ca {record['root_ca']} --token {service.first_token}")
-
-
-async def _until_told_to_stop() -> None:
-    stop = asyncio.Event()
-    loop = asyncio.get_running_loop()
-    for number in (signal.SIGINT, signal.SIGTERM):
-        loop.add_signal_handler(number, stop.set)
-    await stop.wait()
 
 
 def _log_to_stderr(level: str) -> None:

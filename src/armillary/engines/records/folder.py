@@ -29,6 +29,7 @@ from typing import Self
 from armillary.errors import DataFolderError, DataFolderInUseError
 
 FORMAT_NAME = "armillary-data"
+PARTIAL_SUFFIX = ".partial"  # of a file that is being written
 FORMAT_VERSION = 1  # 1 (2026-11): first
 
 # What a first start makes and what an interrupted first start may have left.
@@ -121,7 +122,7 @@ def write_file(path: Path, content: bytes, *, mode: int) -> None:
         DataFolderError: the disk refuses.
     """
     # One name per thread: two uploads of one image at once must not rename each other's file away.
-    partial = path.with_name(f"{path.name}.{threading.get_ident()}.partial")
+    partial = path.with_name(f"{path.name}.{threading.get_ident()}{PARTIAL_SUFFIX}")
     try:
         descriptor = os.open(partial, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC, mode)
         try:
@@ -169,7 +170,7 @@ def _is_fresh(path: Path) -> bool:
     except FileNotFoundError:
         if (path / "making").exists():
             return True
-        foreign = sorted(entry.name for entry in path.iterdir() if entry.name not in ("lock", "hub"))
+        foreign = sorted(entry.name for entry in path.iterdir() if not _is_from_a_cut_start(entry.name))
         if foreign:
             raise DataFolderError(
                 f"{path} is neither empty nor a data folder: it holds {', '.join(foreign[:5])}",
@@ -193,6 +194,11 @@ def _is_fresh(path: Path) -> bool:
     return False
 
 
+def _is_from_a_cut_start(name: str) -> bool:
+    """Whether a first start that was cut before its mark could have left this."""
+    return name in ("lock", "hub") or (name.startswith("making.") and name.endswith(PARTIAL_SUFFIX))
+
+
 def _begin(path: Path) -> None:
     """Start making the folder; removes only what an interrupted first start of ours left behind."""
     try:
@@ -203,6 +209,8 @@ def _begin(path: Path) -> None:
                     shutil.rmtree(left)
                 else:
                     left.unlink(missing_ok=True)
+        for partial in path.glob(f"*{PARTIAL_SUFFIX}"):
+            partial.unlink()
         write_file(path / "making", b"first start under way\n", mode=0o600)
         for name in ("blobs", "keys"):
             (path / name).mkdir(mode=0o700)

@@ -1,0 +1,85 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Real ``armillary`` processes for end-to-end tests; everything listens on free loopback ports."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+START_DEADLINE_S = 60
+
+
+def armillary(*arguments: object, env: dict[str, str] | None = None) -> subprocess.CompletedProcess[str]:
+    """Run a command to its end."""
+    return subprocess.run(
+        [sys.executable, "-m", "armillary", *map(str, arguments)],
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=START_DEADLINE_S,
+        env={**os.environ, **(env or {})},
+    )
+
+
+class Service:
+    """A running ``armillary up``."""
+
+    def __init__(self, process: subprocess.Popen[str], ready: dict[str, Any]) -> None:
+        self.process = process
+        self.ready = ready
+
+    @property
+    def env(self) -> dict[str, str]:
+        """Variables that sign the command line in."""
+        return {
+            "ARMILLARY_SERVICE": self.ready["api"],
+            "ARMILLARY_TOKEN": self.ready["token"],
+            "ARMILLARY_CA": self.ready["root_ca"],
+        }
+
+    def kill(self) -> None:
+        """SIGKILL, as a power cut would."""
+        self.process.kill()
+        self.process.wait()
+
+
+@contextmanager
+def running_service(data: Path, token: str | None = None, **settings: object) -> Iterator[Service]:
+    """``armillary up`` in ``data`` until the block ends.
+
+    Args:
+        data: Data folder; may hold an earlier service's data.
+        token: The token of an earlier first start.
+        settings: Settings by name.
+    """
+    environment = {**os.environ, **{f"ARMILLARY_{name.upper()}": str(value) for name, value in settings.items()}}
+    ports = [option for name in ("api", "device", "hub") for option in (f"--{name}-port", "0")]
+    with (
+        (data.parent / "service.log").open("ab") as log,
+        subprocess.Popen(
+            [sys.executable, "-m", "armillary", "up", "--json", "--data", str(data), *ports],
+            stdout=subprocess.PIPE,
+            stderr=log,
+            text=True,
+            env=environment,
+        ) as process,
+    ):
+        try:
+            assert process.stdout is not None
+            line = process.stdout.readline()
+            assert line, (data.parent / "service.log").read_text("utf-8", "replace")[-2000:]
+            ready = json.loads(line)
+            ready.setdefault("token", token)
+            yield Service(process, ready)
+        finally:
+            process.terminate()
+            try:
+                process.wait(timeout=20)
+            except subprocess.TimeoutExpired:
+                process.kill()

@@ -1,0 +1,31 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The whole story, on real processes with real TLS: what ``make demo`` shows."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+
+import pytest
+
+from armillary.cli.demo import SCENES
+
+pytestmark = [pytest.mark.e2e, pytest.mark.timeout(300)]
+
+
+def test_demo_plays_every_scene_and_leaves_nothing_running():
+    done = subprocess.run(
+        [sys.executable, "-m", "armillary", "demo", "--json"], capture_output=True, text=True, check=False, timeout=280
+    )
+    summary = json.loads(done.stdout)
+    failed = [step for step in summary["steps"] if not step["ok"]]
+    assert failed == []
+    assert [step["name"] for step in summary["steps"]] == [name for name, _ in SCENES]
+    assert summary["ok"] is True
+    assert done.returncode == 0
+    assert summary["console_url"].startswith("https://")
+    left = subprocess.run(
+        ["pgrep", "-f", "armillary-demo-"], capture_output=True, text=True, check=False
+    ).stdout.split()
+    assert left == [], f"processes of the demo still run: {left}"

@@ -1,0 +1,142 @@
+# SPDX-License-Identifier: Apache-2.0
+"""``armillary up`` as an operator meets it: ready line, bad ports and folders, restart, stop."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import socket
+import ssl
+import subprocess
+import sys
+import time
+import urllib.request
+
+import pytest
+from tests.e2e.armillary_processes import armillary, running_service
+
+pytestmark = [pytest.mark.e2e, pytest.mark.timeout(180)]
+
+
+def test_ready_line_names_every_address_and_the_token_once(tmp_path):
+    data = tmp_path / "data"
+    with running_service(data) as service:
+        ready = service.ready
+        assert ready["ready"] is True
+        assert ready["token"].startswith("arm_")
+        status = armillary("status", "--json", env=service.env)
+        assert status.returncode == 0, status.stderr
+        assert json.loads(status.stdout)["status"] == "ok"
+        secret = ready["token"]
+    assert secret.encode() not in (tmp_path / "service.log").read_bytes(), "the token reached the log"
+    for path in data.rglob("*"):
+        if path.is_file():
+            assert secret.encode() not in path.read_bytes(), f"the token lies in clear in {path}"
+    with running_service(data, token=secret) as again:
+        assert "token" in again.ready
+        assert armillary("status", env=again.env).returncode == 0
+
+
+def test_private_keys_are_for_the_owner_only(tmp_path):
+    data = tmp_path / "data"
+    with running_service(data):
+        pass
+    keys = [path for path in data.rglob("*") if path.is_file() and b"PRIVATE KEY" in path.read_bytes()]
+    assert len(keys) >= 5
+    assert {oct(path.stat().st_mode & 0o777) for path in keys} == {"0o600"}
+
+
+def test_second_service_on_one_folder_is_refused_and_harms_nothing(tmp_path):
+    with running_service(tmp_path / "data") as service:
+        second = armillary("up", "--data", tmp_path / "data", "--api-port", 0, "--device-port", 0, "--hub-port", 0)
+        assert second.returncode == 1
+        assert "host.data-folder-in-use" in second.stderr
+        assert "hint:" in second.stderr
+        assert armillary("status", env=service.env).returncode == 0
+
+
+@pytest.mark.parametrize("name", ["api", "device", "hub"])
+def test_taken_port_is_one_clear_error(tmp_path, name):
+    with socket.socket() as taken:
+        taken.bind(("127.0.0.1", 0))
+        taken.listen()
+        ports = {"api": 0, "device": 0, "hub": 0, name: taken.getsockname()[1]}
+        options = [option for each, port in ports.items() for option in (f"--{each}-port", port)]
+        done = armillary("up", "--data", tmp_path / "data", *options)
+    assert done.returncode == 1
+    assert "host.port-in-use" in done.stderr
+    assert str(ports[name]) in done.stderr
+    assert "Traceback" not in done.stderr
+    with running_service(tmp_path / "data", token="the refused start made it"):
+        pass  # the folder it made is whole
+
+
+def test_folder_of_another_version_is_left_alone(tmp_path):
+    data = tmp_path / "data"
+    with running_service(data):
+        pass
+    marker = next(path for path in data.iterdir() if path.suffix == ".json" or path.name in ("format", "version"))
+    before = marker.read_bytes()
+    marker.write_bytes(before.replace(b"1", b"9"))
+    done = armillary("up", "--data", data, "--api-port", 0, "--device-port", 0, "--hub-port", 0)
+    assert done.returncode == 1
+    assert "host.data-folder" in done.stderr
+    assert marker.read_bytes() == before.replace(b"1", b"9")
+
+
+def test_folder_that_cannot_be_written_is_one_clear_error(tmp_path):
+    blocker = tmp_path / "file"
+    blocker.write_text("not a folder")
+    done = armillary("up", "--data", blocker / "data", "--api-port", 0, "--device-port", 0, "--hub-port", 0)
+    assert done.returncode == 1
+    assert "host.data-folder" in done.stderr
+    assert "Traceback" not in done.stderr
+
+
+def test_first_start_cut_short_is_begun_again(tmp_path):
+    data = tmp_path / "data"
+    for delay_entries in (1, 4, 8):
+        process = _start_and_kill_after(data, delay_entries)
+        assert process != 0
+    with running_service(data) as service:
+        assert service.ready["token"], "a first start that was cut short makes a new token"
+        assert armillary("status", env=service.env).returncode == 0
+
+
+def _start_and_kill_after(data, entries: int) -> int:
+    """Start ``armillary up`` and kill it once its folder has so many entries."""
+    with subprocess.Popen(
+        [sys.executable, "-m", "armillary", "up", "--data", str(data), "--api-port", "0", "--device-port", "0"],
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL,
+        env={**os.environ, "ARMILLARY_HUB_PORT": "0"},
+    ) as process:
+        deadline = time.monotonic() + 20
+        while time.monotonic() < deadline and process.poll() is None:
+            if data.exists() and sum(1 for _ in data.rglob("*")) >= entries:
+                break
+        process.send_signal(signal.SIGKILL)
+        return process.wait()
+
+
+def test_stops_in_order_on_sigterm(tmp_path):
+    with running_service(tmp_path / "data") as service:
+        service.process.send_signal(signal.SIGTERM)
+        assert service.process.wait(timeout=20) == 0
+
+
+def test_wrong_setting_is_named(tmp_path):
+    done = armillary("up", "--data", tmp_path / "d", env={"ARMILLARY_API_PORT": "eighty"})
+    assert done.returncode == 1
+    assert "ARMILLARY_API_PORT" in done.stderr
+    assert not (tmp_path / "d").exists()
+
+
+def test_console_and_api_answer_on_one_port(tmp_path):
+    with running_service(tmp_path / "data") as service:
+        context = ssl.create_default_context(cafile=service.ready["root_ca"])
+        with urllib.request.urlopen(service.ready["api"] + "/api/v1/health", context=context) as response:
+            assert response.status == 200
+        with urllib.request.urlopen(service.ready["console"] + "sign-in", context=context) as response:
+            assert b"<html" in response.read()

@@ -49,7 +49,7 @@ def test_the_mounted_routes_are_exactly_those_of_the_table(service: RunningServi
 def test_only_the_declared_routes_are_public() -> None:
     assert {key for key, role in auth.ACCESS.items() if role == auth.PUBLIC} == PUBLIC_ROUTES
     assert {key for key, role in auth.ACCESS.items() if role == auth.SCRAPE} == SCRAPE_ROUTES
-    assert {role for role in auth.ACCESS.values()} == {auth.PUBLIC, auth.SCRAPE, *auth.RANK}
+    assert set(auth.ACCESS.values()) == {auth.PUBLIC, auth.SCRAPE, *auth.RANK}
 
 
 @pytest.mark.parametrize("key", sorted(set(auth.ACCESS) - PUBLIC_ROUTES))

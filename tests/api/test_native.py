@@ -373,10 +373,8 @@ def test_tokens_show_their_secret_once(service: RunningService) -> None:
 
 
 def test_status_says_how_each_part_is(service: RunningService) -> None:
-    found = wait_until(
-        lambda: (lambda body: body if body["status"] == "ok" else None)(service.call("GET", "/api/v1/status").body),
-        "the service to be well",
-    )
+    wait_until(lambda: service.call("GET", "/api/v1/status").body["status"] == "ok", "the service to be well")
+    found = service.call("GET", "/api/v1/status").body
     assert [check["name"] for check in found["checks"]] == [
         "records", "hub", "device-endpoint", "planner", "watch", "disk", "server-certificate",
     ]  # fmt: skip

@@ -79,9 +79,8 @@ def test_telemetry_is_shown_and_charted(service: RunningService, device: Connect
     path = f"/api/v1/devices/{device.device_id}/telemetry"
     before = int(time.time() * 1000) - 1000
     device.send({"temperature": 91.5, "boiler": {"on": True}, "mode": "brew"})
-    found = wait_until(
-        lambda: (lambda body: body if body["items"] else None)(service.call("GET", path).body), "telemetry"
-    )
+    wait_until(lambda: service.call("GET", path).body["items"], "telemetry to be shown")
+    found = service.call("GET", path).body
     assert {item["metric"]: item["value"] for item in found["items"]} == {
         "temperature": 91.5,
         "boiler.on": True,

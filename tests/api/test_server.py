@@ -109,7 +109,7 @@ def _handshake(service: RunningService, version: ssl.TLSVersion) -> str | None:
 def test_tls_1_2_and_1_3_are_spoken_and_older_are_not(own: RunningService) -> None:
     assert _handshake(own, ssl.TLSVersion.TLSv1_2) == "TLSv1.2"
     assert _handshake(own, ssl.TLSVersion.TLSv1_3) == "TLSv1.3"
-    with pytest.warns(DeprecationWarning), pytest.raises((ssl.SSLError, ConnectionError)):
+    with pytest.warns(DeprecationWarning, match="TLSv1_1"), pytest.raises((ssl.SSLError, ConnectionError)):
         _handshake(own, ssl.TLSVersion.TLSv1_1)
 
 

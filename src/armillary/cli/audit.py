@@ -8,6 +8,7 @@ from typing import Annotated
 import typer
 
 from armillary.cli.output import JsonOption, print_record, print_table
+from armillary.cli.readable import readable
 from armillary.cli.remote import RemoteService, remote_command
 
 app = typer.Typer(no_args_is_help=True, help="The audit log: list and verify.", rich_markup_mode=None)
@@ -23,7 +24,8 @@ def list_lines(
 ) -> None:
     """List audit lines, newest first."""
     found = list(remote.pages("/audit", limit=limit))
-    print_table(found, COLUMNS, as_json=as_json, empty="The audit log is empty.")
+    rows = found if as_json else [readable(row) for row in found]
+    print_table(rows, COLUMNS, as_json=as_json, empty="The audit log is empty.")
 
 
 @remote_command(app, "verify")

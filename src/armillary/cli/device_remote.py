@@ -13,6 +13,7 @@ from typing import Annotated, Any
 import typer
 
 from armillary.cli.output import JsonOption, note, print_record, print_table
+from armillary.cli.readable import readable
 from armillary.cli.remote import RemoteService, remote_command, segment, write_file
 from armillary.cli.remote_names import (
     DEFAULT_RESOURCE_GROUP,
@@ -140,7 +141,8 @@ def _list(
     """List devices."""
     found = remote.pages("/devices", limit=limit, catalog=catalog, product=product, group=device_group, health=health)
     empty = "No device. Make one on this host: armillary device create"
-    print_table(list(found), LIST_COLUMNS, as_json=as_json, empty=empty)
+    rows = list(found) if as_json else [readable(device) for device in found]
+    print_table(rows, LIST_COLUMNS, as_json=as_json, empty=empty)
 
 
 def _show(remote: RemoteService, device: DeviceOption, as_json: JsonOption = False) -> None:
@@ -149,7 +151,7 @@ def _show(remote: RemoteService, device: DeviceOption, as_json: JsonOption = Fal
     if as_json:
         print_record(found, as_json=True)
         return
-    print_record({name: found.get(name) for name in FACTS}, as_json=False)
+    print_record(readable({name: found.get(name) for name in FACTS}), as_json=False)
     check_in = found.get("last_check_in")
     if check_in:
         note("")
@@ -253,14 +255,16 @@ def _check_ins(
     """List a device's check-ins, newest first."""
     found = list(remote.pages(f"/devices/{segment(device)}/check-ins", limit=limit))
     columns = ("at", "verdict", "boot_count", "os_version", "certificate_serial", "deployment_id")
-    print_table(found, columns, as_json=as_json, empty="The device has not checked in yet.")
+    rows = found if as_json else [readable(row) for row in found]
+    print_table(rows, columns, as_json=as_json, empty="The device has not checked in yet.")
 
 
 def _telemetry(remote: RemoteService, device: DeviceOption, as_json: JsonOption = False) -> None:
     """Show the last value of each of a device's metrics."""
     found = remote.get(f"/devices/{segment(device)}/telemetry")
     empty = "The device has sent no telemetry yet."
-    print_table(found["items"], ("metric", "value", "at_ms"), as_json=as_json, empty=empty)
+    rows = found["items"] if as_json else [readable(row) for row in found["items"]]
+    print_table(rows, ("metric", "value", "at_ms"), as_json=as_json, empty=empty)
 
 
 def _invoke(

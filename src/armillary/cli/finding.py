@@ -8,6 +8,7 @@ from typing import Annotated
 import typer
 
 from armillary.cli.output import JsonOption, print_record, print_table
+from armillary.cli.readable import readable
 from armillary.cli.remote import RemoteService, remote_command, segment
 
 app = typer.Typer(no_args_is_help=True, help="What the watch has found.", rich_markup_mode=None)
@@ -19,15 +20,14 @@ FACTS = (
 )  # fmt: skip
 
 FindingOption = Annotated[str, typer.Option("--finding", "-f", metavar="ID", help="Finding id.")]
-NoteOption = Annotated[str, typer.Option("--note", metavar="TEXT", help="Why; kept in the audit log.")]
 
 
 @remote_command(app, "list")
 def list_findings(
     remote: RemoteService,
     status: Annotated[
-        str, typer.Option("--status", metavar="WORD", help="open, acknowledged, closed or all.")
-    ] = "open",
+        str, typer.Option("--status", metavar="WORD", help="living (not closed), open, acknowledged, closed or all.")
+    ] = "living",
     catalog: Annotated[str | None, typer.Option("--catalog", "-c", metavar="NAME", help="Only of a catalog.")] = None,
     device: Annotated[str | None, typer.Option("--device", "-d", metavar="ID", help="Only about a device.")] = None,
     limit: Annotated[int | None, typer.Option("--limit", min=1, help="Print at most so many.")] = None,
@@ -43,20 +43,18 @@ def list_findings(
 def show(remote: RemoteService, finding: FindingOption, as_json: JsonOption = False) -> None:
     """Show a finding: cause, extent and what to do."""
     found = remote.get(f"/findings/{segment(finding)}")
-    print_record(found if as_json else {name: found[name] for name in FACTS}, as_json=as_json)
+    print_record(found if as_json else readable({name: found[name] for name in FACTS}), as_json=as_json)
 
 
 @remote_command(app, "acknowledge")
-def acknowledge(
-    remote: RemoteService, finding: FindingOption, text: NoteOption = "", as_json: JsonOption = False
-) -> None:
-    """Say that somebody is on it."""
-    found = remote.post(f"/findings/{segment(finding)}/acknowledge", {"note": text})
+def acknowledge(remote: RemoteService, finding: FindingOption, as_json: JsonOption = False) -> None:
+    """Say that somebody is on it: it no longer holds roll-outs."""
+    found = remote.post(f"/findings/{segment(finding)}/acknowledge")
     print_record(found if as_json else {name: found[name] for name in COLUMNS}, as_json=as_json)
 
 
 @remote_command(app, "close")
-def close(remote: RemoteService, finding: FindingOption, text: NoteOption = "", as_json: JsonOption = False) -> None:
-    """Say that it is dealt with; seen again, it opens anew."""
-    found = remote.post(f"/findings/{segment(finding)}/close", {"note": text})
+def close(remote: RemoteService, finding: FindingOption, as_json: JsonOption = False) -> None:
+    """Say that it is dealt with; seen again, it is a new finding."""
+    found = remote.post(f"/findings/{segment(finding)}/close")
     print_record(found if as_json else {name: found[name] for name in COLUMNS}, as_json=as_json)

@@ -3,14 +3,28 @@
 
 from __future__ import annotations
 
-from typing import Annotated
+from enum import StrEnum
+from typing import Annotated, Any
 
 import typer
 
-from armillary.cli.output import JsonOption, print_record, print_table
+from armillary.cli.output import JsonOption, note, print_record, print_table
+from armillary.cli.readable import readable
 from armillary.cli.remote import RemoteService, remote_command, segment
+from armillary.cli.remote_names import YesOption, confirm
 
 app = typer.Typer(no_args_is_help=True, help="OS releases and their reference values.", rich_markup_mode=None)
+
+PART_COLUMNS = ("name", "image_type", "security_version", "size", "digest")
+FLOOR_COLUMNS = ("chip", "image_type", "minimum", "changed_at")
+
+
+class OsFeed(StrEnum):
+    """Who gets a release."""
+
+    RETAIL = "Retail"
+    RETAIL_EVAL = "RetailEval"
+
 
 COLUMNS = ("release_id", "chip", "version", "feed", "created_at")
 
@@ -23,7 +37,8 @@ def list_releases(
 ) -> None:
     """List OS releases."""
     found = list(remote.pages("/releases", chip=chip))
-    print_table(found, COLUMNS, as_json=as_json, empty="No OS release.")
+    rows = found if as_json else [readable(row) for row in found]
+    print_table(rows, COLUMNS, as_json=as_json, empty="No OS release.")
 
 
 @remote_command(app, "show")
@@ -34,9 +49,58 @@ def show(
 ) -> None:
     """Show a release with the digest of each boot component: the verifier's reference values."""
     found = remote.get(f"/releases/{segment(release)}")
+    _show(found, as_json=as_json)
+
+
+@remote_command(app, "publish")
+def publish(
+    remote: RemoteService,
+    chip: Annotated[str, typer.Option("--chip", metavar="NAME", help="Chip profile.")],
+    version: Annotated[str, typer.Option("--os-version", metavar="VERSION", help="New version, e.g. 26.12.")],
+    security_version: Annotated[
+        int | None,
+        typer.Option("--security-version", min=0, max=31, help="Anti-rollback version; else the newest's."),
+    ] = None,
+    os_feed: Annotated[OsFeed, typer.Option("--os-feed", "-f", help="Who gets it.")] = OsFeed.RETAIL,
+    as_json: JsonOption = False,
+) -> None:
+    """Build, sign and publish an OS release for a chip."""
+    body = {"chip": chip, "version": version, "security_version": security_version, "feed": os_feed.value}
+    _show(remote.post("/releases", body), as_json=as_json)
+
+
+@remote_command(app, "list-floors")
+def list_floors(
+    remote: RemoteService,
+    chip: Annotated[str | None, typer.Option("--chip", metavar="NAME", help="Only for a chip.")] = None,
+    as_json: JsonOption = False,
+) -> None:
+    """List security floors: lower versions are refused."""
+    found = list(remote.pages("/security-floors", chip=chip))
+    rows = found if as_json else [readable(row) for row in found]
+    print_table(rows, FLOOR_COLUMNS, as_json=as_json, empty="No floor is set: every published version is accepted.")
+
+
+@remote_command(app, "raise-floor")
+def raise_floor(
+    remote: RemoteService,
+    chip: Annotated[str, typer.Option("--chip", metavar="NAME", help="Chip profile.")],
+    image_type: Annotated[int, typer.Option("--image-type", help="Image type, as armillary release show prints it.")],
+    minimum: Annotated[int, typer.Option("--minimum", min=0, max=31, help="Lowest security version still accepted.")],
+    yes: YesOption = False,
+    as_json: JsonOption = False,
+) -> None:
+    """Refuse lower security versions from the next check-in on; a floor never sinks again."""
+    confirm(f"Refuse {chip} devices whose image of type {image_type} is below version {minimum}, for good?", yes=yes)
+    body = {"chip": chip, "image_type": image_type, "minimum": minimum}
+    made = remote.post("/security-floors", body)
+    print_record(made if as_json else readable(made), as_json=as_json)
+
+
+def _show(release: dict[str, Any], *, as_json: bool) -> None:
     if as_json:
-        print_record(found, as_json=True)
+        print_record(release, as_json=True)
         return
-    print_record({name: found[name] for name in COLUMNS}, as_json=False)
-    columns = ("name", "image_type", "security_version", "size", "digest")
-    print_table(found["components"], columns, as_json=False, empty="The release has no components.")
+    print_record(readable({name: release[name] for name in COLUMNS}), as_json=False)
+    note("")
+    print_table(release["components"], PART_COLUMNS, as_json=False, empty="The release has no components.")

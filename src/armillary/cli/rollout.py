@@ -8,6 +8,7 @@ from typing import Annotated, Any
 import typer
 
 from armillary.cli.output import JsonOption, note, print_record, print_table
+from armillary.cli.readable import readable
 from armillary.cli.remote import RemoteService, remote_command, segment
 from armillary.cli.remote_names import (
     CatalogOption,
@@ -37,7 +38,7 @@ def _row(rollout: dict[str, Any]) -> dict[str, Any]:
     progress = ", ".join(f"{count} {state}" for state, count in counts.items() if count)
     steps = rollout["policy"]["cohorts"]
     started = min(rollout["cohort"] + 1, len(steps))
-    return {**rollout, "progress": progress or "no devices", "cohort": f"{started} of {len(steps)}"}
+    return {**readable(rollout), "progress": progress or "no devices", "cohort": f"{started} of {len(steps)}"}
 
 
 def _show(rollout: dict[str, Any], *, as_json: bool) -> None:
@@ -132,7 +133,8 @@ def devices(
     """List where each device stands in a roll-out."""
     found = list(remote.pages(f"/rollouts/{segment(rollout)}/devices", limit=limit))
     columns = ("device_id", "cohort", "state", "reason")
-    print_table(found, columns, as_json=as_json, empty="No device has been started yet.")
+    rows = found if as_json else [readable(row) for row in found]
+    print_table(rows, columns, as_json=as_json, empty="No device has been started yet.")
 
 
 @remote_command(app, "halt")
@@ -161,3 +163,14 @@ def roll_back(
     confirm("Roll back every device that this roll-out has touched?", yes=yes)
     _show(remote.post(f"/rollouts/{segment(rollout)}/roll-back", {"reason": reason}), as_json=as_json)
     note("devices get their previous images at their next check-in")
+
+
+@remote_command(app, "cancel")
+def cancel(
+    remote: RemoteService,
+    rollout: RolloutOption,
+    reason: ReasonOption = "cancelled by hand",
+    as_json: JsonOption = False,
+) -> None:
+    """Stop deciding for the device group; its deployment stays the one from before."""
+    _show(remote.post(f"/rollouts/{segment(rollout)}/cancel", {"reason": reason}), as_json=as_json)

@@ -9,6 +9,7 @@ from typing import Annotated
 import typer
 
 from armillary.cli.output import JsonOption, note, print_record, print_table
+from armillary.cli.readable import readable
 from armillary.cli.remote import RemoteService, remote_command, segment
 
 app = typer.Typer(no_args_is_help=True, help="Operator tokens.", rich_markup_mode=None)
@@ -42,7 +43,8 @@ def create(
 @remote_command(app, "list")
 def list_tokens(remote: RemoteService, as_json: JsonOption = False) -> None:
     """List tokens, without their secrets."""
-    print_table(list(remote.pages("/tokens")), COLUMNS, as_json=as_json, empty="No token.")
+    found = list(remote.pages("/tokens"))
+    print_table(found if as_json else [readable(row) for row in found], COLUMNS, as_json=as_json, empty="No token.")
 
 
 @remote_command(app, "revoke")

@@ -1,0 +1,28 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Native documents for people: times as ISO 8601 in UTC, nothing as ``-``. ``--json`` prints them as they are."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from datetime import UTC, datetime
+from typing import Any
+
+# Names of Unix seconds beside those that end in _at; *_ms are milliseconds.
+SECONDS = frozenset(("at", "first_seen", "last_seen", "certificate_not_after"))
+
+
+def readable(document: Mapping[str, Any]) -> dict[str, Any]:
+    """``document`` with its times written out and empty texts as None."""
+    return {name: _readable(name, value) for name, value in document.items()}
+
+
+def _readable(name: str, value: Any) -> Any:
+    if value == "":
+        return None
+    if isinstance(value, int) and not isinstance(value, bool):
+        if name in SECONDS or name.endswith("_at"):
+            return datetime.fromtimestamp(value, UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
+        if name.endswith("_ms"):
+            moment = datetime.fromtimestamp(value / 1000, UTC)
+            return moment.isoformat(timespec="milliseconds").replace("+00:00", "Z")
+    return value

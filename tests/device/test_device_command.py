@@ -73,11 +73,15 @@ def create(folder: Path) -> dict[str, Any]:
 @contextlib.contextmanager
 def booted(folder: Path) -> Iterator[subprocess.Popen[str]]:
     arguments = [sys.executable, "-m", "armillary", "device", "boot", "--data", str(folder), "--json"]
-    with subprocess.Popen(arguments, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as process:
+    errors = folder.parent / "stderr"
+    with (
+        errors.open("w") as stderr,
+        subprocess.Popen(arguments, stdout=subprocess.PIPE, stderr=stderr, text=True) as process,
+    ):
         try:
             deadline = time.monotonic() + 20
             while (json.loads(process.stdout.readline() or "{}")).get("event") != "check-in":
-                assert process.poll() is None, process.stderr.read()
+                assert process.poll() is None, errors.read_text()
                 assert time.monotonic() < deadline
             yield process
         finally:
@@ -123,6 +127,7 @@ def test_running_device_answers_to_check_in_attest_status_and_log(service: Any, 
         second = call("boot", "--data", str(folder))
         assert second.exception.code == "host.data-folder-in-use"
     assert process.returncode == 0
+    assert "weaker sandbox: " in (tmp_path / "stderr").read_text()
     text = call("status", "--data", str(folder))
     assert "stopped" in text.stdout
     assert "weaker:" in text.stderr

@@ -27,7 +27,7 @@ from armillary.device.running import DeviceSettings
 from armillary.device.status import read_status
 from armillary.engines.flash.file import FileFlash
 from armillary.engines.sandbox.port import ConnectionAttempt, ExitStatus
-from armillary.errors import BootRefusedError, DataFolderInUseError
+from armillary.errors import BootRefusedError, DataFolderError, DataFolderInUseError
 from armillary.update.trial import TrialRules
 from armillary.wire.certificate import parse_device_certificate
 from armillary.wire.checkin import Problem
@@ -386,6 +386,40 @@ def test_a_hub_that_moved_restarts_who_speaks_to_it(tiny_service: Any, fake_sand
         assert rig.sandbox.runs[-1].launch.environment["ARMILLARY_HUB_PORT"] == "9999"
         assert len(rig.events("hub-moved")) == 1
 
+    run(tiny_service, fake_sandbox, tmp_path / "d", story)
+
+
+def test_a_full_disk_stops_nothing_and_is_survived(
+    tiny_service: Any, fake_sandbox: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Every write fails for a while, in the middle of an update; afterwards all is as it should be."""
+    failing = {"left": 0, "seen": 0}
+    real = FileFlash.write
+
+    def write(self: FileFlash, region: str, data: bytes) -> None:
+        if failing["left"] > 0:
+            failing["left"] -= 1
+            failing["seen"] += 1
+            raise DataFolderError("No space left on device")
+        real(self, region, data)
+
+    async def story(rig: Rig) -> None:
+        first = rig.service.application()
+        rig.service.deploy(first)
+        await rig.start()
+        await until(lambda: outcomes(rig.service) == [(first.image_id, "confirmed")], "first version")
+        for failures in (1, 2, 3, 4, 6, 9):
+            image = rig.service.application()
+            rig.service.deploy(image)
+            failing["left"] = failures
+            rig.device.check_in_now()
+            rig.sandbox.runs[-1].end(ExitStatus(3, None))
+            await until(lambda i=image: (i.image_id, "confirmed") in outcomes(rig.service), f"{failures} failures", 20)
+            assert not rig.task.done()
+        await until(lambda: rig.sandbox.alive == ["app1"], "still running")
+        assert failing["seen"] == 25
+
+    monkeypatch.setattr(FileFlash, "write", write)
     run(tiny_service, fake_sandbox, tmp_path / "d", story)
 
 

@@ -141,7 +141,7 @@ def test_a_start_that_fails_is_reported_once_and_tried_again(
     async def story(rig: Rig) -> None:
         await rig.supervisor.run_set([application(1)])
         await rig.until(lambda: rig.supervisor.runs[0].state == "failed")
-        [health] = rig.supervisor.health([uuid.UUID(int=1)])
+        [health] = rig.supervisor.health([application(1).image_id])
         assert health.start_failure == "no namespaces here"
         await rig.until(lambda: rig.supervisor.runs[0].state == "running")
         assert rig.supervisor.runs[0].start_failure is None

@@ -11,7 +11,7 @@ import pytest
 from armillary.errors import InstallError
 from armillary.update import plan as rules
 from armillary.update.record import MAX_OUTCOMES, MAX_REJECTED, InstallRecord, SlotImage
-from armillary.wire.checkin import Offer, OfferedImage
+from armillary.wire.checkin import MAX_REASON_BYTES, Offer, OfferedImage
 
 NOW = 1_800_000_000
 
@@ -79,10 +79,10 @@ def test_revert_brings_the_previous_set_back_and_names_only_what_was_new() -> No
     trial = rules.begin_trial(
         before, rules.plan_install(before, offer(offered(1, 2), offered(2, 1), deployment=2)), now=NOW
     )
-    after = rules.revert(trial, reason="crashed " * 100, now=NOW + 5)
+    after = rules.revert(trial, reason="abgestürzt\0 " * 100, now=NOW + 5)
     assert after.active == before.active
     assert [(o.image_id.int, o.outcome, o.at) for o in after.outcomes] == [(102, "reverted", NOW + 5)]
-    assert len(after.outcomes[0].reason) == rules.MAX_REASON_CHARACTERS
+    assert len(after.outcomes[0].reason.encode()) <= MAX_REASON_BYTES
     assert after.rejected == (uuid.UUID(int=2),)
 
 

@@ -119,6 +119,8 @@ def boot(
     """Be the device, until Ctrl-C: verified boot, applications, check-ins."""
     device = Device(data, settings=DeviceSettings(trial=TrialRules(healthy_s=trial)))
     device.journal.listen(_print_event_json if as_json else _print_event_text)
+    if as_json:
+        device.journal.listen(_note_weaker)  # a person at the terminal must see it in every mode
     asyncio.run(_boot(device))
 
 
@@ -284,6 +286,12 @@ def _status(folder: DeviceFolder) -> dict[str, Any]:
             f"{folder.root}: the device never ran", remedy=f"Start it: armillary device boot --data {folder.root}"
         )
     return found
+
+
+def _note_weaker(entry: dict[str, object]) -> None:
+    weaker = entry.get("weaker")
+    for sentence in weaker if isinstance(weaker, list) else ():
+        note(f"weaker sandbox: {sentence}")
 
 
 def _print_event_json(entry: dict[str, object]) -> None:

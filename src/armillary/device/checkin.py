@@ -22,7 +22,7 @@ from armillary.device.reports import ReportQueue
 from armillary.device.startup import Startup, confirm_boot
 from armillary.engines.flash.port import Flash
 from armillary.engines.sandbox.port import SandboxReport
-from armillary.errors import ChallengeError, DeviceFault
+from armillary.errors import ChallengeError, DataFolderError, DeviceFault
 from armillary.wire.checkin import MAX_OUTCOMES, CheckinReply, InstalledImage, UpdateOutcome
 from armillary.wire.error_report import ErrorReport
 
@@ -85,8 +85,8 @@ class CheckIns:
             proof, reply = await self._exchange(states, outcomes, error_reports)
         # From here on the service has the reports and outcomes, whatever else the reply holds.
         self.clock.set_from_service(reply.server_time)
-        self.reports.acknowledge(error_reports)
-        self.installer.acknowledge(outcomes)
+        self.reports.acknowledge(proof.request.error_reports)
+        self.installer.acknowledge(proof.request.outcomes)
         self._take_certificate(reply, proof)
         if reply.verdict == "attested":
             confirm_boot(self.flash, self.startup)
@@ -139,12 +139,18 @@ class CheckIns:
             self.daa.withdraw()
             return
         check_certificate(reply, proof)
-        self.daa.store(
-            reply.certificate_chain,
-            proof.key,
-            service_root=self.configuration.service_root.encode(),
-            log_head=self.startup.session.log_head,
-        )
+        try:
+            self.daa.store(
+                reply.certificate_chain,
+                proof.key,
+                service_root=self.configuration.service_root.encode(),
+                log_head=self.startup.session.log_head,
+            )
+        except OSError as error:
+            raise DataFolderError(
+                f"the certificate for applications cannot be stored: {error.strerror or error}",
+                remedy="Check the disk's free space.",
+            ) from error
 
 
 def describe_steps(reply: CheckinReply) -> list[dict[str, object]]:

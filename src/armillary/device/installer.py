@@ -14,7 +14,7 @@ from hashlib import sha256
 from uuid import UUID
 
 from armillary.engines.flash.port import Flash
-from armillary.errors import InstallError
+from armillary.errors import ArmillaryError, InstallError
 from armillary.update import plan as rules
 from armillary.update.plan import InstallPlan
 from armillary.update.record import InstallRecord, SlotImage, choose, encode
@@ -97,14 +97,18 @@ class Installer:
                 self._flash.write(target.region, data)
                 self._flash.sync(target.region)
                 self.package(target)  # read back
-        except InstallError:
+        except ArmillaryError:
             self.state = advance(self.state, InstallEvent.FAILED)
             raise
         self.state = advance(self.state, InstallEvent.STAGED)
 
     def switch(self, plan: InstallPlan) -> None:
         """The one atomic switch: from here on the new set runs, on trial."""
-        self._write(rules.begin_trial(self._record, plan, now=self._now()))
+        try:
+            self._write(rules.begin_trial(self._record, plan, now=self._now()))
+        except ArmillaryError:
+            self.state = advance(self.state, InstallEvent.FAILED)
+            raise
         self.state = advance(self.state, InstallEvent.SWITCHED)
         if self._record.trial is None:  # only removals: nothing to try
             self.state = advance(self.state, InstallEvent.CONFIRMED)

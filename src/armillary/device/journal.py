@@ -8,6 +8,7 @@ decides nothing.
 
 from __future__ import annotations
 
+import contextlib
 import json
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -44,15 +45,18 @@ class Journal:
         entry: dict[str, object] = {"at": self._now(), "event": event}
         entry.update({name: _shortened(value) for name, value in fields.items()})
         if self._path is not None:
-            line = json.dumps(entry, ensure_ascii=False, default=str).encode() + b"\n"
-            if self._size + len(line) > MAX_FILE_BYTES and self._size:
-                self._path.replace(older(self._path))
-                self._size = 0
-            with self._path.open("ab") as file:
-                file.write(line)
-            self._size += len(line)
+            with contextlib.suppress(OSError):  # a full disk must not stop the device; listeners still hear
+                self._append(self._path, json.dumps(entry, ensure_ascii=False, default=str).encode() + b"\n")
         for listener in self._listeners:
             listener(entry)
+
+    def _append(self, path: Path, line: bytes) -> None:
+        if self._size + len(line) > MAX_FILE_BYTES and self._size:
+            path.replace(older(path))
+            self._size = 0
+        with path.open("ab") as file:
+            file.write(line)
+        self._size += len(line)
 
 
 def older(path: Path) -> Path:

@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import os
 import ssl
 from collections.abc import Mapping
@@ -196,7 +197,8 @@ class Device:
         self._write_status({"state": "boot-refused", "reason": error.message, "remedy": error.remedy})
 
     def _write_status(self, changing: Mapping[str, object]) -> None:
-        write_status(self.folder.status, {**self._fixed_status, "at": self.clock.now(), **changing})
+        with contextlib.suppress(OSError):  # a full disk must not stop the device
+            write_status(self.folder.status, {**self._fixed_status, "at": self.clock.now(), **changing})
 
     def _tls_context(self) -> ssl.SSLContext:
         context = tls_context(self.configuration.service_root)

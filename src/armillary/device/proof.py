@@ -18,11 +18,13 @@ from armillary.engines.sandbox.port import SandboxReport
 from armillary.errors import WireError
 from armillary.wire import checkin
 from armillary.wire.checkin import CheckinReply, CheckinRequest, InstalledImage, UpdateOutcome
+from armillary.wire.clip import clip_text
 from armillary.wire.error_report import ErrorReport
 from armillary.wire.evidence import ENFORCED, MAX_ENFORCEMENT_BYTES, MISSING_PREFIX, Evidence
 
-# Bytes of UTF-8; the details are English sentences, so characters and bytes are the same.
-_DETAIL_LIMIT = MAX_ENFORCEMENT_BYTES - len(MISSING_PREFIX)
+# Report, evidence (at most 11 KiB at its own limits), endorsement and event log (a chip's 13 events have 1.5 KiB)
+# together stay under the 64 KiB of a check-in. What does not fit goes with the next one.
+MAX_REPORT_BYTES = 48 * 1024
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -56,11 +58,7 @@ def build_proof(
         WireError: something is over a limit of the protocol.
     """
     key = ec.generate_private_key(ec.SECP256R1())
-    report = (
-        tuple(installed)[: checkin.MAX_INSTALLED],
-        tuple(outcomes)[: checkin.MAX_OUTCOMES],
-        tuple(error_reports)[: checkin.MAX_ERROR_REPORTS],
-    )
+    report = fit_report(installed, outcomes, error_reports)
     evidence = Evidence(
         challenge=challenge,
         device_id=configuration.device_id,
@@ -86,12 +84,26 @@ def build_proof(
     return Proof(request=request, key=key)
 
 
+def fit_report(
+    installed: Sequence[InstalledImage], outcomes: Sequence[UpdateOutcome], error_reports: Sequence[ErrorReport]
+) -> tuple[tuple[InstalledImage, ...], tuple[UpdateOutcome, ...], tuple[ErrorReport, ...]]:
+    """As much as one check-in can carry, the oldest first: a full queue must never keep a device from checking in."""
+    images = tuple(installed)[: checkin.MAX_INSTALLED]
+    sent, reports = tuple(outcomes)[: checkin.MAX_OUTCOMES], tuple(error_reports)[: checkin.MAX_ERROR_REPORTS]
+    while len(checkin.encode_report(images, sent, reports)) > MAX_REPORT_BYTES:
+        if reports:
+            reports = reports[:-1]
+        else:
+            sent = sent[:-1]
+    return images, sent, reports
+
+
 def enforcement(report: SandboxReport) -> tuple[tuple[str, str], ...]:
     """The self-test's findings as evidence says them."""
     return tuple(
         (
             mechanism.name,
-            ENFORCED if mechanism.enforced else MISSING_PREFIX + mechanism.detail[:_DETAIL_LIMIT],
+            ENFORCED if mechanism.enforced else clip_text(MISSING_PREFIX + mechanism.detail, MAX_ENFORCEMENT_BYTES),
         )
         for mechanism in report.mechanisms
     )

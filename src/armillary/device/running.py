@@ -8,12 +8,13 @@ durable step is atomic on flash, so ``kill -9`` at any time is a power cut and t
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import random
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from uuid import UUID
 
-from armillary.device.admission import Application
+from armillary.device.admission import APPLICATION, Application
 from armillary.device.applications import ApplicationStore
 from armillary.device.backoff import Backoff
 from armillary.device.checkin import CheckIns, describe_steps
@@ -21,14 +22,16 @@ from armillary.device.journal import Journal
 from armillary.device.reports import Incident
 from armillary.device.supervisor import Supervisor
 from armillary.engines.sandbox.port import Launch, Sandbox
-from armillary.errors import ArmillaryError, InstallError, RateLimitedError
+from armillary.errors import ArmillaryError, DataFolderError, InstallError, RateLimitedError
 from armillary.update.plan import InstallPlan, plan_install
+from armillary.update.record import SlotImage
 from armillary.update.transaction import InstallState
-from armillary.update.trial import DEFAULT_RULES, Keep, TakeBack, TrialRules, judge
+from armillary.update.trial import DEFAULT_RULES, ApplicationHealth, Keep, TakeBack, TrialRules, judge
 from armillary.wire.checkin import CheckinReply, Offer
 
 RETRY_FIRST_S = 2.0
 RETRY_LIMIT_S = 300.0  # a device that lost its service looks for it every five minutes at least
+FLASH_RETRY_S = 1.0  # a disk that is full is looked at again this often
 FLUSH_S = 1.0  # error reports counted in memory reach flash within this time
 
 
@@ -116,7 +119,8 @@ class RunningDevice:
                 task.cancel()
             await asyncio.gather(loop, stopped, return_exceptions=True)
             await self._supervisor.stop()
-            self._reports.flush()
+            with contextlib.suppress(DataFolderError):
+                self._reports.flush()
             self._publish_status("stopped")
         if ended_by_itself:
             loop.result()  # a defect ended the loop: let it be seen
@@ -127,14 +131,25 @@ class RunningDevice:
         await self._run_active()
         while True:
             self._wake.clear()
-            self._reports.flush()
-            trial_wait_s = await self._judge_trial()
+            trial_wait_s = await self._settle()
             wait_s = self._next_check_in - self._clock.monotonic()
             if wait_s <= 0:
                 await self._check_in()
                 continue
             self._publish_status("running")
             await self._sleep(min(wait_s, trial_wait_s, FLUSH_S if self._reports.unsaved else wait_s))
+
+    async def _settle(self) -> float:
+        """Save what is unsaved and judge a trial; returns seconds until this has to be done again.
+
+        A flash that fails now (a full disk) stops nothing that runs: it is tried again.
+        """
+        try:
+            self._reports.flush()
+            return await self._judge_trial()
+        except DataFolderError as error:
+            self._journal.write("flash-failed", reason=error.message)
+            return FLASH_RETRY_S
 
     async def _sleep(self, seconds: float) -> None:
         try:
@@ -152,7 +167,8 @@ class RunningDevice:
         for name, reason in loaded.failures:
             self._journal.write("application-refused", name=name, reason=reason)
         if loaded.failures and self._installer.record.trial is not None:
-            await self._take_back(f"{loaded.failures[0][0]}: {loaded.failures[0][1]}")
+            with contextlib.suppress(DataFolderError):  # then the loop takes it back: what was not loaded never runs
+                await self._take_back(f"{loaded.failures[0][0]}: {loaded.failures[0][1]}")
             return
         applications = [
             application
@@ -242,9 +258,9 @@ class RunningDevice:
         trial = self._installer.record.trial
         if trial is None:
             return float("inf")
-        new = {image.component_id for image in self._installer.record.active if image not in trial.previous}
+        new = [image for image in self._installer.record.active if image not in trial.previous]
         verdict = judge(
-            self._supervisor.health(new),
+            self._health(new),
             started=self._trial_started,
             contact=self._contact,
             now=self._clock.monotonic(),
@@ -262,6 +278,15 @@ class RunningDevice:
             self._contact_asked = True
             self.check_in_now()
         return verdict.seconds
+
+    def _health(self, images: Sequence[SlotImage]) -> tuple[ApplicationHealth, ...]:
+        """Health of the images that should run; one that was not even loaded counts as not startable."""
+        runs = self._supervisor.health({image.image_id for image in images})
+        loaded = {run.application.image_id for run in self._supervisor.runs}
+        missing = (image for image in images if image.image_type == APPLICATION and image.image_id not in loaded)
+        return runs + tuple(
+            ApplicationHealth(image.name, None, 0, "its package is not acceptable") for image in missing
+        )
 
     async def _take_back(self, reason: str) -> None:
         """Revert the trial, report it, run the previous set."""
@@ -282,7 +307,8 @@ class RunningDevice:
     def _report(self, incident: Incident) -> None:
         self._reports.add(incident)
         if incident.event_type != "ConnectionBlocked":  # these can be many: saved within FLUSH_S
-            self._reports.flush()
+            with contextlib.suppress(DataFolderError):  # the loop tries again and says so
+                self._reports.flush()
         self._wake.set()
 
     def _states(self) -> dict[UUID, str]:

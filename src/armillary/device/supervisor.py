@@ -112,12 +112,12 @@ class Supervisor:
         for run in self._runs.values():
             run.exits = 0
 
-    def health(self, components: Collection[UUID]) -> tuple[ApplicationHealth, ...]:
-        """What a trial of ``components`` is judged by."""
+    def health(self, images: Collection[UUID]) -> tuple[ApplicationHealth, ...]:
+        """What a trial of these images (by image id) is judged by."""
         return tuple(
             ApplicationHealth(run.application.name, run.running_since, run.exits, run.start_failure)
             for run in self._runs.values()
-            if run.application.component_id in components
+            if run.application.image_id in images
         )
 
     async def _stop(self, run: ApplicationRun) -> None:

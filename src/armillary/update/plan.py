@@ -12,12 +12,12 @@ from uuid import UUID
 
 from armillary.errors import InstallError
 from armillary.update.record import MAX_OUTCOMES, MAX_REJECTED, SLOTS, InstallRecord, SlotImage, Trial
-from armillary.wire.checkin import Offer, OfferedImage, UpdateOutcome
+from armillary.wire.checkin import MAX_REASON_BYTES, Offer, OfferedImage, UpdateOutcome
+from armillary.wire.clip import clip_text
 
 # Starts of the device with one trial unsettled before it is taken back. Three: one start may be an unlucky
 # power cut, two an unlucky repair; three mean that the new set keeps the device from settling.
 TRIAL_STARTS = 3
-MAX_REASON_CHARACTERS = 200  # an outcome travels in a check-in of at most 64 KiB
 
 
 @dataclass(frozen=True, slots=True)
@@ -187,7 +187,7 @@ def _outcome(offer_id: UUID, image: SlotImage, outcome: str, reason: str, now: i
         image_id=image.image_id,
         component_id=image.component_id,
         outcome=outcome,
-        reason=reason[:MAX_REASON_CHARACTERS],
+        reason=clip_text(reason, MAX_REASON_BYTES),
         at=now,
     )
 

@@ -1,0 +1,329 @@
+# SPDX-License-Identifier: Apache-2.0
+"""A small service that speaks the device endpoint's protocol with the real wire and appraisal modules."""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+import json
+import os
+import secrets
+import ssl
+import tempfile
+import time
+import uuid
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from aiohttp import web
+from cryptography import x509
+from cryptography.hazmat.primitives import serialization
+from cryptography.hazmat.primitives.asymmetric import ec
+
+from armillary import content
+from armillary.attest import challenge
+from armillary.attest.appraise import Appraisal, Enrolment, appraise
+from armillary.attest.reference import ReferenceValue, ReferenceValues
+from armillary.boot import profile, virtual_chain
+from armillary.device.configuration import DeviceConfiguration
+from armillary.device.layout import DeviceFolder
+from armillary.device.provision import provision
+from armillary.errors import ArmillaryError, ChallengeError
+from armillary.identity import issue
+from armillary.identity.device_id import device_id_of_key
+from armillary.wire import application_package, certificate, checkin, image_package
+from armillary.wire.checkin import Challenge, CheckinReply, CheckinRequest, Offer, OfferedImage, Problem
+from armillary.wire.error_report import ErrorReport
+
+
+class TinyService:
+    """Manufactures devices, checks them in, serves images. Knobs make it misbehave.
+
+    Attributes:
+        offer: Given with every reply.
+        images: Image id to package.
+        checks: Every accepted check-in as (request, appraisal).
+        lose_replies: So many next check-ins are accepted and their answer is never sent.
+        refuse: (HTTP status, problem) for check-ins instead of an answer, or None.
+        next_check_in_s: Given with every reply.
+    """
+
+    def __init__(self) -> None:
+        self.now = int(time.time())
+        self.name = "tiny.test"
+        self.challenge_key = os.urandom(32)
+        self.root_key = ec.generate_private_key(ec.SECP384R1())
+        self.silicon_key = ec.generate_private_key(ec.SECP384R1())
+        self.catalog_key = ec.generate_private_key(ec.SECP256R1())
+        self.os_key = ec.generate_private_key(ec.SECP256R1())
+        self.image_key = ec.generate_private_key(ec.SECP256R1())
+        life = {"not_before": self.now - 300, "not_after": self.now + 86400}
+        self.life = life
+        self.catalog_id = uuid.uuid4()
+        self.root = certificate.build_root_authority(self.root_key, name="Tiny Root", serial=1, **life)
+        self.silicon = certificate.build_silicon_authority(self.silicon_key, maker="Tiny", serial=2, **life)
+        self.catalog = certificate.build_catalog_authority(
+            self.root, self.root_key, self.catalog_key.public_key(), catalog_id=self.catalog_id, serial=3, **life
+        )
+        self.os_certificate = certificate.build_signing_certificate(
+            self.root, self.root_key, self.os_key.public_key(), name="Tiny OS", serial=4, **life
+        )
+        self.image_certificate = certificate.build_signing_certificate(
+            self.root, self.root_key, self.image_key.public_key(), name="Tiny images", serial=5, **life
+        )
+        self.template = certificate.DeviceCertificateTemplate(self.catalog, self.catalog_key)
+        self.offer: Offer | None = None
+        self.images: dict[str, bytes] = {}
+        self.checks: list[tuple[CheckinRequest, Appraisal]] = []
+        self.reports_seen: dict[int, ErrorReport] = {}
+        self.duplicate_reports = 0
+        self.lose_replies = 0
+        self.refuse: tuple[int, Problem] | None = None
+        self.next_check_in_s = 3600
+        self.hub_port = 8883
+        self.connections = 0
+        self.spent: set[bytes] = set()
+        self.boot_counts: dict[str, int] = {}
+        self.url = ""
+
+    # factory
+
+    def os_packages(self, chip: str, version: str = "26.11") -> Mapping[str, bytes]:
+        return virtual_chain.build(
+            profile.parse(content.chip_document(chip)),
+            version,
+            built=self.now,
+            security_version=1,
+            key=self.os_key,
+            certificate=self.os_certificate,
+        )
+
+    def factory(self, csr: str, chip: str) -> dict[str, Any]:
+        request = x509.load_pem_x509_csr(csr.encode())
+        assert request.is_signature_valid
+        device_id = device_id_of_key(request.public_key())
+        identity = certificate.build_identity_certificate(
+            self.silicon, self.silicon_key, device_id=device_id, serial=secrets.randbits(100), **self.life
+        )
+        packages = self.os_packages(chip)
+        return {
+            "device_id": device_id,
+            "identity_certificate": [pem(identity), pem(self.silicon)],
+            "service_root": pem(self.root),
+            "trusted_os_certificates": [pem(self.os_certificate)],
+            "trusted_image_certificates": [pem(self.image_certificate)],
+            "os_version": "26.11",
+            "boot_components": [
+                {"name": name, "package": base64.b64encode(data).decode()} for name, data in packages.items()
+            ],
+            "device_endpoint": self.url,
+            "service_name": self.name,
+        }
+
+    def provision(self, folder: Path, *, sandbox: str = "process") -> DeviceConfiguration:
+        return provision(
+            DeviceFolder(folder),
+            chip="mt3620",
+            root_of_trust="software",
+            sandbox=sandbox,
+            operator_api=self.url,
+            factory=self.factory,
+        )
+
+    # images
+
+    def application(
+        self,
+        script: bytes = b"#!/bin/sh\nexec sleep 600\n",
+        *,
+        component: int = 1,
+        key: Any = None,
+        **capabilities: Any,
+    ) -> OfferedImage:
+        """Pack, sign and publish an application."""
+        image_id = uuid.uuid4()
+        manifest = {
+            "SchemaVersion": 1,
+            "Name": f"app{component}",
+            "ComponentId": str(uuid.UUID(int=component)),
+            "EntryPoint": "/bin/app",
+            "CmdArgs": [],
+            "Capabilities": capabilities,
+            "ApplicationType": "Default",
+        }
+        data = application_package.pack(
+            {"app_manifest.json": json.dumps(manifest).encode(), "bin/app": script},
+            image_id=image_id,
+            built=self.now,
+            key=key or self.image_key,
+            certificate=self.image_certificate
+            if key is None
+            else certificate.build_signing_certificate(
+                self.root, self.root_key, key.public_key(), name="Other", serial=9, **self.life
+            ),
+        )
+        self.images[str(image_id)] = data
+        return OfferedImage(
+            component_id=uuid.UUID(int=component),
+            image_id=image_id,
+            image_type=10,
+            name=f"app{component}",
+            size=len(data),
+            sha256=hashlib.sha256(data).digest(),
+        )
+
+    def deploy(self, *images: OfferedImage) -> Offer:
+        self.offer = Offer(offer_id=uuid.uuid4(), deployment_id=uuid.uuid4(), images=images)
+        return self.offer
+
+    # device endpoint
+
+    async def start(self) -> None:
+        key = ec.generate_private_key(ec.SECP256R1())
+        server = certificate.build_server_certificate(
+            self.root, self.root_key, key.public_key(), hosts=["localhost", "127.0.0.1"], serial=6, **self.life
+        )
+        context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+        context.minimum_version = ssl.TLSVersion.TLSv1_3
+        context.verify_mode = ssl.CERT_REQUIRED
+        context.load_verify_locations(cadata=pem(self.silicon))
+        with tempfile.NamedTemporaryFile() as file:
+            file.write(
+                key.private_bytes(
+                    serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption()
+                )
+                + pem(server).encode()
+            )
+            file.flush()
+            context.load_cert_chain(file.name)
+        application = web.Application(client_max_size=checkin.MAX_REQUEST_BYTES)
+        application.add_routes(
+            [
+                web.get("/v1/challenge", self._challenge),
+                web.post("/v1/check-in", self._check_in),
+                web.get("/v1/images/{image_id}", self._image),
+            ]
+        )
+        self._runner = web.AppRunner(application)
+        await self._runner.setup()
+        site = web.TCPSite(self._runner, "127.0.0.1", 0, ssl_context=context)
+        await site.start()
+        port = site._server.sockets[0].getsockname()[1]
+        self.url = f"https://127.0.0.1:{port}"
+
+    async def close(self) -> None:
+        await self._runner.cleanup()
+
+    def _mint(self, peer_key: bytes) -> bytes:
+        return challenge.mint(
+            self.challenge_key, now=int(time.time()), random=os.urandom(16), peer_key=peer_key, lifetime_s=3600
+        )
+
+    async def _challenge(self, request: web.Request) -> web.Response:
+        message = Challenge(self._mint(peer_of(request)[1]), int(time.time()))
+        return web.Response(body=checkin.encode_challenge(message), content_type="application/cbor")
+
+    async def _check_in(self, http: web.Request) -> web.Response:
+        der, peer_key = peer_of(http)
+        body = await http.read()
+        if self.refuse is not None:
+            status, problem = self.refuse
+            return web.Response(status=status, body=checkin.encode_problem(problem), content_type="application/cbor")
+        request = checkin.parse_request(body)
+        device_id = certificate.device_id_of(der)
+        try:
+            judged = self._appraise(request, device_id, peer_key)
+            if judged.challenge_id.id in self.spent:
+                raise ChallengeError("used before")
+        except ArmillaryError as error:
+            status = 401 if isinstance(error, ChallengeError) else 403
+            problem = Problem(error.code, error.message, error.remedy)
+            return web.Response(status=status, body=checkin.encode_problem(problem), content_type="application/cbor")
+        self.spent.add(judged.challenge_id.id)
+        self.boot_counts[device_id] = judged.evidence.boot_count
+        self.checks.append((request, judged))
+        for report in request.error_reports:
+            known = self.reports_seen.get(report.sequence)
+            if known is not None:
+                assert known == report, "a report that was sent again has changed"
+                self.duplicate_reports += 1
+            self.reports_seen[report.sequence] = report
+        if self.lose_replies:
+            self.lose_replies -= 1
+            http.transport.abort()
+            raise web.HTTPServiceUnavailable
+        return web.Response(body=self._reply(judged, device_id, peer_key), content_type="application/cbor")
+
+    def _appraise(self, request: CheckinRequest, device_id: str, peer_key: bytes) -> Appraisal:
+        chip = "mt3620"
+        values = []
+        for name, data in self.os_packages(chip).items():
+            package = image_package.parse(data)
+            values.append(
+                ReferenceValue(
+                    component_id=package.component_id,
+                    image_type=package.image_type,
+                    digest=hashlib.sha256(data).digest(),
+                    security_version=package.security_version,
+                    chip=chip,
+                    os_version="26.11",
+                )
+            )
+            assert name
+        return appraise(
+            request,
+            enrolment=Enrolment(
+                device_id=device_id,
+                identity_key=bytes.fromhex(device_id),
+                chip=chip,
+                trust_tier="software",
+            ),
+            reference=ReferenceValues(values),
+            peer_key=peer_key,
+            challenge_key=self.challenge_key,
+            now=int(time.time()),
+            service_name=self.name,
+        )
+
+    def _reply(self, judged: Appraisal, device_id: str, peer_key: bytes) -> bytes:
+        terms = issue.terms_for(judged.verdict, "software", now=int(time.time()))
+        leaf = self.template.issue(
+            spki=judged.evidence.certificate_key,
+            device_id=device_id,
+            purpose=terms.purpose,
+            tier="software",
+            serial=secrets.randbits(100),
+            not_before=terms.not_before,
+            not_after=terms.not_after,
+        )
+        return checkin.encode_reply(
+            CheckinReply(
+                verdict=judged.verdict,
+                steps=judged.steps,
+                certificate_chain=(leaf, self.catalog.public_bytes(serialization.Encoding.DER)),
+                purpose=terms.purpose,
+                catalog_id=self.catalog_id,
+                offer=self.offer,
+                next_check_in_s=self.next_check_in_s,
+                challenge=self._mint(peer_key),
+                server_time=int(time.time()),
+                hub_host="hub.test",
+                hub_port=self.hub_port,
+            )
+        )
+
+    async def _image(self, request: web.Request) -> web.Response:
+        data = self.images.get(request.match_info["image_id"])
+        if data is None:
+            raise web.HTTPNotFound
+        return web.Response(body=data)
+
+
+def pem(value: x509.Certificate) -> str:
+    return value.public_bytes(serialization.Encoding.PEM).decode()
+
+
+def peer_of(request: web.Request) -> tuple[bytes, bytes]:
+    der = request.transport.get_extra_info("ssl_object").getpeercert(binary_form=True)
+    return der, certificate.spki_of(der)

@@ -13,9 +13,9 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
+from tests.engines.sandbox.sandbox_stage import DEADLINE_S, Listeners, Outcome, Stage, linux, reduced
 
 from armillary.engines.sandbox.port import ConnectionAttempt, Sandbox, open_sandbox
-from tests.engines.sandbox.conftest import DEADLINE_S, Listeners, Outcome, Stage, linux, reduced
 
 DECLARED, UNDECLARED = "127.0.0.1", "127.0.0.2"
 

@@ -5,11 +5,11 @@ from __future__ import annotations
 
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from tests.capability.bpf_machine import run
 
 from armillary.capability import bpf, seccomp
 from armillary.capability.seccomp import compile_filter
 from armillary.capability.syscalls import ARCHITECTURES
-from tests.capability.bpf_machine import run
 
 PROGRAMS = {name: compile_filter(name) for name in ARCHITECTURES}
 WORDS = st.integers(0, 2**64 - 1)

@@ -7,10 +7,10 @@ import os
 import socket
 
 import pytest
+from tests.engines.sandbox.sandbox_stage import Stage
 
 from armillary.engines.sandbox.linux import LinuxSandbox
 from armillary.engines.sandbox.port import Sandbox
-from tests.engines.sandbox.conftest import Stage
 
 DECLARED = ["localhost"]
 
@@ -86,7 +86,10 @@ REFUSED_ACTIONS = {
     "tcp by mapped address": ('socket.socket(socket.AF_INET6).connect(("::ffff:127.0.0.2", {port}))', "tcp"),
     "udp connect": ('socket.socket(socket.AF_INET, socket.SOCK_DGRAM).connect(("127.0.0.2", {port}))', "udp"),
     "udp sendto": ('socket.socket(socket.AF_INET, socket.SOCK_DGRAM).sendto(b"x", ("127.0.0.2", {port}))', "udp"),
-    "udp sendmsg": ('socket.socket(socket.AF_INET, socket.SOCK_DGRAM).sendmsg([b"x"], [], 0, ("127.0.0.2", {port}))', "udp"),
+    "udp sendmsg": (
+        'socket.socket(socket.AF_INET, socket.SOCK_DGRAM).sendmsg([b"x"], [], 0, ("127.0.0.2", {port}))',
+        "udp",
+    ),
     "udp sendmmsg": ("send_many()", "udp"),
 }
 SEND_MANY = """
@@ -153,7 +156,7 @@ for action in (lambda: peer.sendto(b"query", ("192.0.2.53", 53)), lambda: peer.c
 
 
 def test_without_namespaces_any_resolver_is_answered_here(stage: Stage) -> None:
-    from tests.engines.sandbox.conftest import reduced  # noqa: PLC0415
+    from tests.engines.sandbox.sandbox_stage import reduced  # noqa: PLC0415
 
     code = """
 import socket, struct
@@ -238,7 +241,9 @@ a, b = socket.socketpair(); socket.send_fds(a, [b"x"], [0]); print(len(socket.re
     assert not outcome.attempts
 
 
-def test_a_path_cannot_lead_to_a_socket_of_the_host(stage: Stage, sandbox: Sandbox, tmp_path_factory: pytest.TempPathFactory) -> None:
+def test_a_path_cannot_lead_to_a_socket_of_the_host(
+    stage: Stage, sandbox: Sandbox, tmp_path_factory: pytest.TempPathFactory
+) -> None:
     """Neither directly nor through a symbolic link that only the supervisor could follow."""
     path = tmp_path_factory.mktemp("host") / "socket"
     with socket.socket(socket.AF_UNIX) as host, socket.socket(socket.AF_UNIX) as abstract:

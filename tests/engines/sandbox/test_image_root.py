@@ -25,7 +25,11 @@ def test_files_and_modes(tmp_path: Path) -> None:
         root = extract_image(files, {"/bin/app"}, tmp_path / "image")
     finally:
         os.umask(old)
-    assert {str(path.relative_to(root)) for path in root.rglob("*") if path.is_file()} == {"app_manifest.json", "bin/app", "lib/deep/x.py"}
+    assert {str(path.relative_to(root)) for path in root.rglob("*") if path.is_file()} == {
+        "app_manifest.json",
+        "bin/app",
+        "lib/deep/x.py",
+    }
     assert (mode(root / "bin/app"), mode(root / "lib/deep/x.py")) == (0o555, 0o444)
     assert {mode(path) for path in (root, root / "bin", root / "lib", root / "lib/deep")} == {0o755}
 

@@ -14,12 +14,12 @@ from typing import Any
 
 import pytest
 import uvloop
+from tests.engines.sandbox.sandbox_stage import DEADLINE_S, Listeners, Outcome, Stage, linux, reduced
 
 from armillary.engines.sandbox.linux import LinuxSandbox
 from armillary.engines.sandbox.port import LINE_LIMIT_BYTES, OutputLine, RunningApplication, Sandbox, open_sandbox
 from armillary.engines.sandbox.supervise import exit_status
 from armillary.errors import InstallError, SandboxUnavailableError
-from tests.engines.sandbox.conftest import DEADLINE_S, Listeners, Outcome, Stage, linux, reduced
 
 
 @pytest.fixture(params=["as-root", "as-user", "reduced", "process"])
@@ -45,7 +45,15 @@ def alive(pid: int) -> bool:
         return False
 
 
-@pytest.mark.parametrize(("code", "exit_code", "number"), [("", 0, None), ("exit(3)", 3, None), ("import os; os.abort()", None, 6), ("import os; os.kill(os.getpid(), 11)", None, 11)])
+@pytest.mark.parametrize(
+    ("code", "exit_code", "number"),
+    [
+        ("", 0, None),
+        ("exit(3)", 3, None),
+        ("import os; os.abort()", None, 6),
+        ("import os; os.kill(os.getpid(), 11)", None, 11),
+    ],
+)
 def test_how_it_ended(stage: Stage, any_sandbox: Sandbox, code: str, exit_code: int | None, number: int | None) -> None:
     outcome = stage.run(any_sandbox, code)
     assert outcome.status is not None
@@ -128,7 +136,9 @@ sys.stderr.write("to stderr")
     outcome = stage.run(any_sandbox, code)
     assert outcome.lines == ["\\xff\\xfe umlaut ä", "x" * LINE_LIMIT_BYTES, "x" * 10]
     assert outcome.errors == ["to stderr"]
-    assert all(time.time() - DEADLINE_S < event.at <= time.time() for event in outcome.events if isinstance(event, OutputLine))
+    assert all(
+        time.time() - DEADLINE_S < event.at <= time.time() for event in outcome.events if isinstance(event, OutputLine)
+    )
 
 
 def test_a_flood_of_output_slows_the_application_and_loses_nothing(stage: Stage, namespaces: LinuxSandbox) -> None:
@@ -212,7 +222,7 @@ def test_nothing_leaks(stage: Stage, any_sandbox: Sandbox) -> None:
     async def play() -> tuple[int, int]:
         await (await any_sandbox.start(stage.launch(code), lambda _: None)).wait()
         gc.collect()
-        before = len(os.listdir("/proc/self/fd"))
+        before = len(list(Path("/proc/self/fd").iterdir()))
         for _ in range(5):
             await (await any_sandbox.start(stage.launch("pass"), lambda _: None)).wait()
         running = await any_sandbox.start(stage.launch("import time\nwhile True: time.sleep(1)"), lambda _: None)
@@ -222,7 +232,7 @@ def test_nothing_leaks(stage: Stage, any_sandbox: Sandbox) -> None:
                 await any_sandbox.start(stage.launch("", interpreter=f"#!{broken}"), lambda _: None)
         gc.collect()
         await asyncio.sleep(0)
-        return before, len(os.listdir("/proc/self/fd"))
+        return before, len(list(Path("/proc/self/fd").iterdir()))
 
     before, after = asyncio.run(play())
     assert after <= before

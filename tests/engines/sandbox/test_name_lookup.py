@@ -38,7 +38,9 @@ def test_other_records_of_a_declared_name_are_empty(kind: int) -> None:
     assert struct.unpack_from("!6H", found.answer)[1:4] == (0x8580, 1, 0)
 
 
-@pytest.mark.parametrize("name", ["x.hub.example.com", "example.com", "evil.example", "", "hub.example.com.evil.net", "hub\xff.example"])
+@pytest.mark.parametrize(
+    "name", ["x.hub.example.com", "example.com", "evil.example", "", "hub.example.com.evil.net", "hub\xff.example"]
+)
 def test_every_other_name_does_not_exist(name: str) -> None:
     found = look_up(query(name, tail=b"\0\0\x29\x04\xd0\0\0\0\0\0\0"), HOSTS)
     assert found is not None
@@ -78,7 +80,12 @@ def test_any_bytes_are_answered_or_dropped(data: bytes) -> None:
 
 
 @settings(max_examples=100)
-@given(st.lists(st.text(st.characters(min_codepoint=33, max_codepoint=126, exclude_characters="."), min_size=1, max_size=63), max_size=4))
+@given(
+    st.lists(
+        st.text(st.characters(min_codepoint=33, max_codepoint=126, exclude_characters="."), min_size=1, max_size=63),
+        max_size=4,
+    )
+)
 def test_a_name_is_read_as_it_is_spelt(labels: list[str]) -> None:
     found = look_up(query(".".join(labels)), HOSTS)
     assert found is not None

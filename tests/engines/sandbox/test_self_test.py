@@ -9,15 +9,15 @@ from collections.abc import Callable
 from typing import Any
 
 import pytest
+from tests.engines.sandbox.sandbox_stage import linux as linux_sandbox
+from tests.engines.sandbox.sandbox_stage import reduced as reduced_sandbox
 
 from armillary.capability.seccomp import Policy, compile_filter
 from armillary.engines.sandbox import kernel, linux, linux_report, reduced, selection
+from armillary.engines.sandbox.plan import Plan
 from armillary.engines.sandbox.port import SandboxReport, open_sandbox
 from armillary.engines.sandbox.self_test import NO_SUCH_PROBE, judge_all, observe
-from armillary.engines.sandbox.plan import Plan
 from armillary.errors import InvalidArgumentError, SandboxUnavailableError
-from tests.engines.sandbox.conftest import linux as linux_sandbox
-from tests.engines.sandbox.conftest import reduced as reduced_sandbox
 
 Mutation = Callable[[Plan], Plan]
 
@@ -32,7 +32,9 @@ def filtered(*without: str, program: bytes | None = None) -> Mutation:
 
     def mutate(plan: Plan) -> Plan:
         policy = Policy(listen=True, without=frozenset(without))
-        return dataclasses.replace(plan, filter=compile_filter(kernel.machine(), policy) if program is None else program)
+        return dataclasses.replace(
+            plan, filter=compile_filter(kernel.machine(), policy) if program is None else program
+        )
 
     return mutate
 
@@ -68,8 +70,14 @@ LINUX_MUTATIONS: dict[str, tuple[Mutation, set[str]]] = {
         {"namespaces"},
     ),
     "the host's shared memory": (commanded(("--unshare-ipc",)), {"namespaces"}),
-    "the host's temporary files": (commanded(TEMPORARY, ("--bind", "/tmp", "/tmp")), {"host-files", "temporary-storage-limit"}),
-    "temporary files without a size": (commanded(TEMPORARY, ("--perms", "1777", "--tmpfs", "/tmp")), {"temporary-storage-limit"}),
+    "the host's temporary files": (
+        commanded(TEMPORARY, ("--bind", "/tmp", "/tmp")),
+        {"host-files", "temporary-storage-limit"},
+    ),
+    "temporary files without a size": (
+        commanded(TEMPORARY, ("--perms", "1777", "--tmpfs", "/tmp")),
+        {"temporary-storage-limit"},
+    ),
 }
 ROOT_MUTATIONS: dict[str, tuple[Mutation, set[str]]] = {
     "root's user": (configured(identity=None, drop_capabilities=False), {"user", "capabilities"}),
@@ -79,7 +87,10 @@ REDUCED_MUTATIONS: dict[str, tuple[Mutation, set[str]]] = {
     "no filter at all": (filtered(program=b""), {"seccomp", "network-broker"}),
     "no ioctl rule": (filtered("ioctl"), {"seccomp"}),
     "no rule for connect": (filtered("connect"), {"network-broker"}),
-    "no landlock": (configured(landlock=None), {"landlock", "host-files", "signals", "read-only-image", "written-files-not-executable"}),
+    "no landlock": (
+        configured(landlock=None),
+        {"landlock", "host-files", "signals", "read-only-image", "written-files-not-executable"},
+    ),
     "no resource limits": (configured(limits=NO_LIMITS), {"resource-limits"}),
     "no signal scope": (
         lambda plan: configured(landlock=plan.configuration["landlock"] | {"scoped": 0})(plan),
@@ -194,7 +205,7 @@ def test_a_weak_linux_sandbox_is_not_opened(monkeypatch: pytest.MonkeyPatch) -> 
     reduced_sandbox()
     without = [each for name, each in linux_report.judges(as_root=True).items() if name == "user"]
     assert without
-    monkeypatch.setattr(linux, "judges", lambda *, as_root: {"user": lambda seen: (False, "seen as root")})
+    monkeypatch.setattr(linux, "judges", lambda **_: {"user": lambda _: (False, "seen as root")})
     report = open_sandbox("linux").self_test()
     assert report.sandbox == "reduced"
     assert "user (seen as root)" in report.weaker[0]

@@ -64,12 +64,25 @@ print(json.dumps({
 
 def interpreter() -> str:
     """A Python that another user may run; a virtual environment below root's home is none."""
-    for name in (sys.executable, "/usr/bin/python3", "/usr/bin/python3.11", "/usr/bin/python3.12", "/usr/bin/python3.13"):
+    for name in (
+        sys.executable,
+        "/usr/bin/python3",
+        "/usr/bin/python3.11",
+        "/usr/bin/python3.12",
+        "/usr/bin/python3.13",
+    ):
         found = shutil.which(name)
         if found is None:
             continue
         probe = subprocess.run(
-            ["setpriv", f"--reuid={NOBODY}", "--clear-groups", found, "-c", "import sys; sys.exit(sys.version_info < (3, 11))"],
+            [
+                "setpriv",
+                f"--reuid={NOBODY}",
+                "--clear-groups",
+                found,
+                "-c",
+                "import sys; sys.exit(sys.version_info < (3, 11))",
+            ],
             capture_output=True,
             check=False,
         )

@@ -83,7 +83,7 @@ def runtime() -> Runtime:
 
 def _interpreter() -> str:
     """The interpreter itself, not a virtual environment's link to it: only that is visible inside."""
-    named = Path(sys.base_prefix, "bin", f"python{sys.version_info.major}")
+    named = Path(sys.base_prefix).resolve() / "bin" / f"python{sys.version_info.major}"
     found = named if named.exists() else Path(os.path.realpath(sys.executable))
     return str(found)
 

@@ -6,8 +6,10 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import errno
+import functools
 import socket
 from collections.abc import Mapping
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 from armillary.capability.network import parse_address, refuse_resolved
@@ -20,6 +22,10 @@ RESOLVE_TIMEOUT_S = 10.0
 # Addresses tried for one name.
 ADDRESS_LIMIT = 4
 HOSTS_FILE_LIMIT_BYTES = 1 << 20
+# Threads for lookups, apart from the loop's own: a name server that does not answer keeps a thread for long, and an
+# application can ask for its declared names as often as it likes.
+RESOLVER_THREADS = 4
+_RESOLVERS = ThreadPoolExecutor(RESOLVER_THREADS, thread_name_prefix="sandbox-resolve")
 
 # Options an application may have set before it connected; they move to the connection made outside.
 KEPT_OPTIONS = (
@@ -67,7 +73,9 @@ async def addresses_of(host: str, port: int, kind: socket.SocketKind) -> list[tu
         return [(family, str(address))]
     try:
         async with asyncio.timeout(RESOLVE_TIMEOUT_S):
-            found = await asyncio.get_running_loop().getaddrinfo(host, port, type=kind)
+            found = await asyncio.get_running_loop().run_in_executor(
+                _RESOLVERS, functools.partial(socket.getaddrinfo, host, port, type=kind)
+            )
     except (socket.gaierror, TimeoutError) as error:
         raise OSError(errno.EHOSTUNREACH, f"{host} does not resolve outside ({error})") from error
     known = local_names()

@@ -112,7 +112,8 @@ class ReducedSandbox:
             paths.append((str(launch_.data.resolve()), CHANGE))
         if launch_.device_authentication is not None:
             paths.append((str(launch_.device_authentication.resolve()), READ))
-        ports = launch_.grant.tcp_server_ports
+        # Port 0, any free one: clients bind before they connect. Accepting is refused by the filter (listen).
+        ports = (0, *launch_.grant.tcp_server_ports)
         # Limits that count by user would count the device's own processes.
         limited = {name: value for name, value in confine.resource_limits(launch_.grant).items() if name != "NPROC"}
         return {

@@ -49,17 +49,20 @@ class HubLink:
     """The link. ``desired`` and ``methods`` are called from the network thread.
 
     Args:
+        reported: Properties reported with every new connection; applied desired properties join them.
         desired: Desired property to what applies it; it returns the value to report.
         methods: Method name to what answers it with (status, payload).
     """
 
-    def __init__(self, *, desired: dict[str, Callable[[Any], Any]], methods: dict[str, Method]) -> None:
+    def __init__(
+        self, *, reported: dict[str, Any], desired: dict[str, Callable[[Any], Any]], methods: dict[str, Method]
+    ) -> None:
+        self.reported = dict(reported)
         self.device_id = os.environ["ARMILLARY_DEVICE_ID"]
         self.folder = Path(os.environ["ARMILLARY_DEVICE_AUTHENTICATION"])
         self._desired = desired
         self._methods = methods
         self._requests = 0
-        self.connected = threading.Event()
         self._client: mqtt.Client | None = None
         self._certificate: object = None
         self.stopping = threading.Event()
@@ -114,10 +117,9 @@ class HubLink:
             client.subscribe(f"{topic}#", qos=1)
         self._requests += 1
         client.publish(f"$iothub/twin/GET/?$rid={self._requests}", b"", qos=1)
-        self.connected.set()
+        self.report({})
 
     def _on_disconnect(self, _client: mqtt.Client, _userdata: Any, _flags: Any, reason: Any, _properties: Any) -> None:
-        self.connected.clear()
         if not self.stopping.is_set():
             log(f"connection lost: {reason}")
 
@@ -153,11 +155,12 @@ class HubLink:
             self.report(reported)
 
     def report(self, properties: dict[str, Any]) -> None:
-        """Report twin properties."""
+        """Report twin properties: these and all earlier ones."""
+        self.reported |= properties
         if self._client is not None:
             self._requests += 1
             topic = f"$iothub/twin/PATCH/properties/reported/?$rid={self._requests}"
-            self._client.publish(topic, json.dumps(properties), qos=1)
+            self._client.publish(topic, json.dumps(self.reported), qos=1)
 
     def send(self, values: dict[str, Any]) -> None:
         """Send one telemetry message; it waits for a connection, up to QUEUE_LIMIT messages."""
@@ -178,7 +181,7 @@ class Telemetry:
 
     Args:
         sample: Called with the seconds since the last call; returns the values.
-        reported: Properties reported once connected.
+        reported: See :class:`HubLink`.
         methods: See :class:`HubLink`; ``identify`` is always there.
         desired: See :class:`HubLink`.
     """
@@ -192,10 +195,13 @@ class Telemetry:
         desired: dict[str, Callable[[Any], Any]] | None = None,
     ) -> None:
         self._sample = sample
-        self._reported = reported
         self.interval_s = 1.0
         known = {"telemetryIntervalSeconds": self._set_interval, **(desired or {})}
-        self.link = HubLink(desired=known, methods={"identify": self._identify, **(methods or {})})
+        self.link = HubLink(
+            reported={"telemetryIntervalSeconds": 1, **reported},
+            desired=known,
+            methods={"identify": self._identify, **(methods or {})},
+        )
 
     def _set_interval(self, value: Any) -> float:
         if isinstance(value, bool) or not isinstance(value, (int, float)):
@@ -205,20 +211,16 @@ class Telemetry:
         return value if low <= value <= high else self.interval_s
 
     def _identify(self, _payload: Any) -> tuple[int, Any]:
-        return 200, {"blinked": True, **self._reported}
+        return 200, {"blinked": True, **self.link.reported}
 
     def run(self) -> None:
         """Until SIGTERM."""
         log(f"started, Python {sys.version.split()[0]}")
-        announced = False
         last = time.monotonic()
         while not self.link.stopping.wait(self.interval_s):
             self.link.keep()
             now = time.monotonic()
             self.link.send(self._sample(now - last))
             last = now
-            if not announced and self.link.connected.is_set():
-                self.link.report(self._reported)
-                announced = True
         self.link.close()
         log("stopped")

@@ -1,0 +1,201 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Run a Python program as an application and look at what it did; listeners on loopback to talk to."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+from uuid import UUID
+
+import pytest
+
+from armillary.capability.grant import Grant
+from armillary.capability.network import allowed_hosts
+from armillary.engines.sandbox import host, kernel
+from armillary.engines.sandbox.image_root import extract_image
+from armillary.engines.sandbox.linux import LinuxSandbox
+from armillary.engines.sandbox.port import AppEvent, ConnectionAttempt, ExitStatus, Launch, OutputLine, Sandbox
+from armillary.engines.sandbox.reduced import REQUIRED_ABI, ReducedSandbox
+from armillary.errors import SandboxUnavailableError
+from armillary.wire.app_manifest import AppManifest
+
+COMPONENT = UUID("c0ffee00-0000-4000-8000-000000000007")
+DEADLINE_S = 30.0
+
+
+@dataclass
+class Outcome:
+    """What an application did."""
+
+    events: list[AppEvent] = field(default_factory=list)
+    status: ExitStatus | None = None
+
+    @property
+    def lines(self) -> list[str]:
+        return [event.text for event in self.events if isinstance(event, OutputLine) and event.stream == "stdout"]
+
+    @property
+    def errors(self) -> list[str]:
+        return [event.text for event in self.events if isinstance(event, OutputLine) and event.stream == "stderr"]
+
+    @property
+    def attempts(self) -> list[ConnectionAttempt]:
+        return [event for event in self.events if isinstance(event, ConnectionAttempt)]
+
+    def refused(self) -> set[tuple[str, int, str]]:
+        return {(each.host, each.port, each.protocol) for each in self.attempts if not each.allowed}
+
+    def allowed(self) -> set[tuple[str, int, str]]:
+        return {(each.host, each.port, each.protocol) for each in self.attempts if each.allowed}
+
+
+class Stage:
+    """Makes applications out of source text and runs them."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+        self._count = 0
+
+    def launch(
+        self,
+        code: str,
+        *,
+        hosts: Iterable[str] = (),
+        environment: dict[str, str] | None = None,
+        data: Path | None = None,
+        device_authentication: Path | None = None,
+        files: dict[str, bytes] | None = None,
+        entry_point: str = "/bin/app",
+        interpreter: str = "#!/usr/bin/env python3\n",
+        arguments: tuple[str, ...] = (),
+        **granted: Any,
+    ) -> Launch:
+        self._count += 1
+        root = self.folder / f"image-{self._count}"
+        content = {"bin/app": interpreter.encode() + code.encode(), **(files or {})}
+        extract_image(content, {"bin/app"}, root)
+        manifest = AppManifest(name="test", component_id=COMPONENT, entry_point=entry_point, cmd_args=arguments)
+        grant = Grant(
+            component_id=COMPONENT,
+            hosts=allowed_hosts(hosts),
+            mutable_storage_kb=8 if data is not None else 0,
+            device_authentication=UUID(int=1) if device_authentication is not None else None,
+            **granted,
+        )
+        return Launch(
+            image_root=root,
+            manifest=manifest,
+            grant=grant,
+            data=data,
+            device_authentication=device_authentication,
+            environment=environment or {},
+        )
+
+    def run(
+        self,
+        sandbox: Sandbox,
+        code: str,
+        *,
+        with_listeners: bool = False,
+        **keywords: Any,
+    ) -> Outcome:
+        """Start, wait for the end, return what was seen. ``{port}`` in the code is a listener's port."""
+
+        async def play() -> Outcome:
+            outcome = Outcome()
+            listeners = await Listeners.open() if with_listeners else None
+            text = code.replace("{port}", str(listeners.port)) if listeners else code
+            try:
+                running = await sandbox.start(self.launch(text, **keywords), outcome.events.append)
+                try:
+                    async with asyncio.timeout(DEADLINE_S):
+                        outcome.status = await running.wait()
+                finally:
+                    await running.stop(0)
+            finally:
+                if listeners is not None:
+                    listeners.close()
+            return outcome
+
+        return asyncio.run(play())
+
+
+class Listeners:
+    """TCP and UDP on one port of 127.0.0.1 and 127.0.0.2: greets, and answers in capitals."""
+
+    def __init__(self) -> None:
+        self.servers: list[asyncio.Server] = []
+        self.transports: list[asyncio.DatagramTransport] = []
+        self.port = 0
+        self.reached: list[str] = []
+
+    @classmethod
+    async def open(cls) -> Listeners:
+        listeners = cls()
+        for address in ("127.0.0.1", "127.0.0.2"):
+            server = await asyncio.start_server(listeners._greet, address, listeners.port)
+            listeners.port = server.sockets[0].getsockname()[1]
+            listeners.servers.append(server)
+            transport, _ = await asyncio.get_running_loop().create_datagram_endpoint(
+                Echo, local_addr=(address, listeners.port)
+            )
+            listeners.transports.append(transport)
+        return listeners
+
+    async def _greet(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        self.reached.append(writer.get_extra_info("sockname")[0])
+        writer.write(b"hello")
+        try:
+            await writer.drain()
+            while data := await reader.read(1024):
+                writer.write(data.upper())
+                await writer.drain()
+        except ConnectionError:
+            return
+        finally:
+            writer.close()
+
+    def close(self) -> None:
+        for server in self.servers:
+            server.close()
+        for transport in self.transports:
+            transport.close()
+
+
+class Echo(asyncio.DatagramProtocol):
+    """Answers every datagram in capitals."""
+
+    def connection_made(self, transport: Any) -> None:
+        self.transport = transport
+
+    def datagram_received(self, data: bytes, address: Any) -> None:
+        self.transport.sendto(data.upper(), address)
+
+
+def linux(*, own_user: bool | None = None) -> LinuxSandbox:
+    """The namespaces sandbox, or skip with what this host lacks."""
+    candidates = host.bubblewrap_candidates()
+    if not candidates:
+        pytest.skip("this host has no bwrap")
+    sandbox = LinuxSandbox(candidates[0])
+    if own_user is not None:
+        sandbox.own_user = own_user
+    if own_user and os.geteuid() != 0:
+        pytest.skip("only root can give each application a user of its own")
+    try:
+        sandbox.self_test()
+    except SandboxUnavailableError as error:
+        pytest.skip(f"this host forbids namespaces: {error.message}")
+    return sandbox
+
+
+def reduced() -> ReducedSandbox:
+    """The Landlock sandbox, or skip."""
+    abi = kernel.landlock_abi()
+    if abi < REQUIRED_ABI:
+        pytest.skip(f"Landlock ABI {REQUIRED_ABI} is needed, this kernel has {abi}")
+    return ReducedSandbox()

@@ -163,6 +163,8 @@ class DeviceConnection(asyncio.Protocol):
 
     def on_message_complete(self) -> None:
         """The request is whole."""
+        if self._parser.get_http_version() != "1.1":
+            raise RequestRefusedError(400, "the request is not HTTP/1.1")
         self._keep_alive = self._parser.should_keep_alive()
         body = self._body[0] if len(self._body) == 1 else b"".join(self._body)
         self.busy = True

@@ -9,7 +9,7 @@ from pathlib import Path
 from uuid import uuid4
 
 import pytest
-from sqlalchemy import text
+from sqlalchemy import Connection, text
 
 from armillary.engines.group_commit import Rejected
 from armillary.engines.records import catalog_rows, check_in_rows, device_rows, report_rows
@@ -70,7 +70,7 @@ def catalog(name: str) -> Catalog:
 
 
 def test_a_failing_change_leaves_nothing_and_hurts_no_other(records: Records):
-    def half(connection):
+    def half(connection: Connection) -> None:
         catalog_rows.add_catalog(connection, catalog("half"))
         raise ValueError("stop")
 

@@ -1,0 +1,464 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Attacks on the device endpoint, each beside the honest exchange that succeeds."""
+
+from __future__ import annotations
+
+import contextlib
+import datetime as dt
+import socket
+import ssl
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+from cryptography import x509
+from cryptography.hazmat.primitives import hashes, serialization
+from cryptography.hazmat.primitives.asymmetric import ec
+from cryptography.x509.oid import NameOID
+
+from armillary.engines.records import device_rows
+from armillary.errors import ServiceUnreachableError
+from armillary.identity import dice
+from armillary.identity.device_id import device_id_of_key
+from armillary.service import endpoint_connection
+from armillary.sim.prover import Prover
+from armillary.sim.service_host import ServiceHost
+from armillary.sim.wire_device import Answer, WireDevice, read_answer
+from armillary.wire import certificate as profile
+from armillary.wire.checkin import MAX_REQUEST_BYTES, parse_problem, parse_reply
+
+CLOSED = (OSError, ServiceUnreachableError)
+
+
+@pytest.fixture
+def clock() -> dict[str, float]:
+    return {"offset": 0.0}
+
+
+@pytest.fixture
+def host(tmp_path: Path, clock: dict[str, float]) -> Iterator[ServiceHost]:
+    running = ServiceHost(tmp_path / "data", clock=lambda: time.time() + clock["offset"], planner_interval_s=3600.0)
+    with running:
+        running.catalog()
+        yield running
+
+
+def post(device: WireDevice, body: bytes) -> Answer:
+    return device.exchange("POST", "/v1/check-in", body)
+
+
+def code(answer: Answer) -> tuple[int, str]:
+    return answer.status, parse_problem(answer.body).code
+
+
+def refused_codes(host: ServiceHost, device_id: str) -> set[str]:
+    deadline = time.monotonic() + 10
+    while time.monotonic() < deadline:
+        found = {row.code for row in host.service.registry.list_refusals(device_id=device_id).items}
+        if found:
+            return found
+        time.sleep(0.05)
+    return set()
+
+
+# -- who may speak ------------------------------------------------------------------------------------------------
+
+
+def test_honest_devices_are_attested(host: ServiceHost) -> None:
+    with host.claimed(b"h" * 32) as device:
+        for _ in range(3):
+            reply = device.check_in()
+            assert (reply.verdict, reply.purpose) == ("attested", "client")
+        leaf = profile.parse_device_certificate(reply.certificate_chain[0])
+        assert (leaf.device_id, leaf.trust_tier) == (device.device_id, "software")
+        assert host.service.authenticate_hub_peer(reply.certificate_chain[0]) == device.device_id
+
+
+def test_no_certificate_no_answer(host: ServiceHost) -> None:
+    context = ssl.create_default_context(cadata=ssl.DER_cert_to_PEM_cert(host.service.authority.root_certificate))
+    with pytest.raises(CLOSED):
+        ask(context, host.service.device_port)
+
+
+def ask(context: ssl.SSLContext, port: int) -> Answer:
+    with (
+        socket.create_connection(("127.0.0.1", port), timeout=10) as plain,
+        context.wrap_socket(plain, server_hostname="127.0.0.1") as tls,
+    ):
+        tls.sendall(b"GET /v1/challenge HTTP/1.1\r\nhost: x\r\n\r\n")
+        return read_answer(tls)
+
+
+def foreign_chain(device_id: str, maker: str, key: ec.EllipticCurvePrivateKey) -> tuple[bytes, ...]:
+    """An identity certificate for ``device_id`` by an authority that only shares the name of ours."""
+    now = int(time.time())
+    authority = profile.build_silicon_authority(key, maker=maker, serial=7, not_before=now - 60, not_after=now + 9999)
+    leaf = profile.build_identity_certificate(
+        authority, key, device_id=device_id, serial=8, not_before=now - 60, not_after=now + 9999
+    )
+    der = serialization.Encoding.DER
+    return leaf.public_bytes(der), authority.public_bytes(der)
+
+
+def test_a_certificate_of_an_authority_with_the_right_name_and_another_key_is_refused(host: ServiceHost) -> None:
+    honest = host.claimed(b"n" * 32)
+    rogue = replace(
+        honest,
+        factory=replace(
+            honest.factory,
+            certificate_chain=foreign_chain(honest.device_id, "MediaTek", ec.generate_private_key(ec.SECP256R1())),
+        ),
+    )
+    with pytest.raises(CLOSED):
+        rogue.exchange("GET", "/v1/challenge")
+    with honest:
+        assert honest.check_in().verdict == "attested"
+
+
+def test_a_server_or_client_certificate_of_the_service_opens_nothing(host: ServiceHost) -> None:
+    with host.claimed(b"o" * 32) as honest:
+        reply = honest.check_in()
+        key = honest.client_key
+    context = ssl.create_default_context(cadata=ssl.DER_cert_to_PEM_cert(honest.factory.service_root))
+    chain = "".join(ssl.DER_cert_to_PEM_cert(der) for der in reply.certificate_chain)
+    pem = key.private_bytes(serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption())
+    file = host.service.context.folder.path / "client.pem"
+    file.write_bytes(pem + chain.encode())
+    context.load_cert_chain(file)
+    with pytest.raises(CLOSED):
+        ask(context, honest.port)
+    assert ask(honest.tls_context(), honest.port).status == 200
+
+
+def test_a_device_that_was_never_enrolled_is_unknown(host: ServiceHost) -> None:
+    known = host.claimed(b"k" * 32)
+    authority = host.service.authority
+    secret = b"R" * 32
+    rogue_id = dice.identity_key(secret).public_key()
+    _, chain = authority.identity_certificate("MediaTek", device_id_of_key(rogue_id))  # issued past the registry
+    rogue = WireDevice(
+        prover=replace_prover(known, secret), factory=replace(known.factory, certificate_chain=chain), port=known.port
+    )
+    with rogue, known:
+        assert code(rogue.exchange("GET", "/v1/challenge")) == (403, "device.unknown")
+        assert known.check_in().verdict == "attested"
+    assert refused_codes(host, rogue.device_id) == {"device.unknown"}
+
+
+def replace_prover(device: WireDevice, secret: bytes) -> Prover:
+    return Prover(
+        uds=secret,
+        components=device.prover.components,
+        service_name=device.prover.service_name,
+        os_version=device.prover.os_version,
+    )
+
+
+def test_an_unclaimed_device_is_refused_until_it_is_claimed(host: ServiceHost) -> None:
+    with host.device(b"u" * 32) as device:
+        assert code(device.exchange("GET", "/v1/challenge")) == (403, "device.unclaimed")
+        host.service.registry.claim_devices("Contoso", [device.device_id], actor="t")
+        assert device.check_in().verdict == "attested"
+
+
+def test_a_device_in_the_wrong_manufacturing_state_is_refused(host: ServiceHost) -> None:
+    with host.claimed(b"s" * 32) as device:
+        assert device.check_in().verdict == "attested"
+        host.service.context.records.write(
+            lambda c: device_rows.change(c, device.device_id, {"manufacturing_state": "Blank"})
+        )
+        host.service.notices.device_changed(device.device_id)
+        assert code(device.exchange("GET", "/v1/challenge")) == (403, "device.state")
+
+
+def test_a_revoked_device_loses_its_connection_and_its_next_request(host: ServiceHost) -> None:
+    with host.claimed(b"r" * 32) as device:
+        reply = device.check_in()
+        begun = time.monotonic()
+        host.service.registry.revoke_device(device.device_id, reason="stolen", actor="t")
+        with pytest.raises(CLOSED):
+            device.check_in()
+        assert time.monotonic() - begun < 1.0
+        device.connect()
+        assert code(device.exchange("GET", "/v1/challenge")) == (403, "device.revoked")
+        with pytest.raises(Exception, match="revoked"):
+            host.service.authenticate_hub_peer(reply.certificate_chain[0])
+        host.service.registry.restore_device(device.device_id, actor="t")
+        device.challenge = b""
+        assert device.check_in().verdict == "attested"
+
+
+def test_a_certificate_that_ends_on_an_open_connection_is_refused(host: ServiceHost, clock: dict[str, float]) -> None:
+    with host.claimed(b"e" * 32) as device:
+        assert device.check_in().verdict == "attested"
+        clock["offset"] = 30 * 365 * 86400.0
+        assert code(device.exchange("GET", "/v1/challenge")) == (403, "device.state")
+        clock["offset"] = 0.0
+        assert device.check_in().verdict == "attested"
+
+
+# -- proofs -------------------------------------------------------------------------------------------------------
+
+
+def test_a_proof_is_good_once_on_the_same_a_new_and_a_later_connection(tmp_path: Path) -> None:
+    with ServiceHost(tmp_path / "data") as host:
+        host.catalog()
+        with host.claimed(b"p" * 32) as device:
+            body = device.request_body()
+            assert post(device, body).status == 200
+            assert code(post(device, body)) == (401, "device.challenge")
+            device.connect()
+            assert code(post(device, body)) == (401, "device.challenge")
+            next_body = device.request_body(device.fetch_challenge())
+            assert post(device, next_body).status == 200
+    with ServiceHost(tmp_path / "data") as host:
+        device.port = host.service.device_port
+        with device:
+            assert code(post(device, body)) == (401, "device.challenge")
+            assert code(post(device, next_body)) == (401, "device.challenge")
+            assert device.check_in().verdict == "attested"
+        assert refused_codes(host, device.device_id) == {"device.challenge.replayed"}
+        host.service.watch.run_once()
+        (finding,) = host.service.watch.list(kind="proof-replayed").items
+        assert finding.device_ids == (device.device_id,)
+
+
+def test_two_equal_proofs_at_once_give_one_certificate(host: ServiceHost) -> None:
+    with host.claimed(b"q" * 32) as device, replace(device) as twin:
+        body = device.request_body()
+        request = f"POST /v1/check-in HTTP/1.1\r\nhost: x\r\ncontent-length: {len(body)}\r\n\r\n".encode() + body
+        first, second = device.connect(), twin.connect()
+        first.sendall(request)
+        second.sendall(request)
+        statuses = sorted((read_answer(first).status, read_answer(second).status))
+        assert statuses[0] == 200
+        assert statuses[1] in (401, 429)
+        assert len(host.service.registry.list_check_ins(device.device_id).items) == 1
+
+
+def test_a_challenge_of_one_device_is_useless_to_another(host: ServiceHost) -> None:
+    with host.claimed(b"1" * 32) as good, host.claimed(b"2" * 32) as bad:
+        challenge = good.fetch_challenge()
+        assert code(post(bad, bad.request_body(challenge))) == (401, "device.challenge")
+        assert post(bad, good.request_body(challenge)).status in (401, 403)
+        assert post(good, good.request_body(challenge)).status == 200
+        assert "device.challenge.replayed" in refused_codes(host, bad.device_id)
+
+
+def test_a_stale_challenge_is_refused_and_no_finding(host: ServiceHost, clock: dict[str, float]) -> None:
+    with host.claimed(b"t" * 32) as device:
+        body = device.request_body(device.fetch_challenge())
+        clock["offset"] = 61.0
+        assert code(post(device, body)) == (401, "device.challenge")
+        assert refused_codes(host, device.device_id) == {"device.challenge"}
+        host.service.watch.run_once()
+        assert host.service.watch.list().items == ()
+
+
+def test_no_flipped_byte_of_a_proof_is_attested(host: ServiceHost) -> None:
+    with host.claimed(b"f" * 32) as device:
+        size = len(device.request_body())
+        for place in range(0, size, 23):
+            body = bytearray(device.request_body(device.fetch_challenge()))
+            body[place] ^= 1
+            answer = post(device, bytes(body))
+            if answer.status == 200:  # a log that does not replay: the device may repair itself, and no more
+                reply = parse_reply(answer.body)
+                assert (reply.verdict, reply.purpose) == ("update-only", "update"), place
+            else:
+                assert answer.status in (400, 401, 403), place
+        device.challenge = b""
+        assert device.check_in().verdict == "attested"
+
+
+def test_a_tampered_boot_gets_an_update_certificate_that_the_hub_refuses(host: ServiceHost) -> None:
+    with host.claimed(b"b" * 32) as device:
+        assert device.check_in().verdict == "attested"
+        good = device.prover.components
+        device.prover.components = (replace(good[0], content=good[0].content + b"!"), *good[1:])
+        device.prover.boot()
+        reply = device.check_in()
+        assert (reply.verdict, reply.purpose) == ("update-only", "update")
+        assert [step.name for step in reply.steps if step.result == "fail"] == ["known components"]
+        with pytest.raises(Exception, match="purpose"):
+            host.service.authenticate_hub_peer(reply.certificate_chain[0])
+        host.service.watch.run_once()
+        (finding,) = host.service.watch.list(kind="attestation-failed").items
+        assert finding.severity == "high"
+        device.prover.components = good
+        device.prover.boot()
+        assert device.check_in().verdict == "attested"
+
+
+def test_a_copied_device_is_noticed(host: ServiceHost) -> None:
+    with host.claimed(b"c" * 32) as original:
+        assert original.check_in().verdict == "attested"
+        copy = replace(original, prover=replace_prover(original, b"c" * 32), challenge=b"")
+        with copy:
+            reply = copy.check_in()  # boots on from the copied counter
+        assert reply.verdict == "update-only"
+        host.service.watch.run_once()
+        (finding,) = host.service.watch.list(kind="identity-forked").items
+        assert (finding.severity, finding.device_ids) == ("critical", (original.device_id,))
+
+
+def test_a_raised_floor_shuts_an_old_release_out(host: ServiceHost) -> None:
+    releases = host.service.releases
+    with host.claimed(b"v" * 32) as device:
+        assert device.check_in().verdict == "attested"
+        newer = releases.publish("mt3620", "26.12", security_version=2, actor="t")
+        kind = newer.components[0].image_type
+        assert device.check_in().verdict == "attested"
+        releases.raise_floor("mt3620", kind, 2, actor="t")
+        reply = device.check_in()
+        assert reply.verdict == "update-only"
+        assert [step.name for step in reply.steps if step.result == "fail"] == ["security version"]
+        with pytest.raises(Exception, match="floor is 2"):
+            releases.raise_floor("mt3620", kind, 1, actor="t")
+
+
+# -- TLS ----------------------------------------------------------------------------------------------------------
+
+
+def test_tls_1_2_is_refused(host: ServiceHost) -> None:
+    device = host.claimed(b"2" * 32)
+    context = device.tls_context()
+    context.maximum_version = ssl.TLSVersion.TLSv1_2
+    with pytest.raises(ssl.SSLError):
+        device.connect(context)
+    with device:
+        assert device.connect().version() == "TLSv1.3"
+
+
+def test_no_session_can_be_resumed(host: ServiceHost) -> None:
+    device = host.claimed(b"3" * 32)
+    context = device.tls_context()
+    connection = device.connect(context)
+    assert device.check_in().verdict == "attested"  # any ticket would have arrived with the reply
+    session = connection.session
+    assert session is None or not session.has_ticket
+    device.disconnect()
+    plain = socket.create_connection(("127.0.0.1", host.service.device_port), timeout=10)
+    with context.wrap_socket(plain, server_hostname="127.0.0.1", session=session) as again:
+        assert not again.session_reused
+
+
+def test_a_device_refuses_a_service_with_another_root(host: ServiceHost) -> None:
+    device = host.claimed(b"4" * 32)
+    key = ec.generate_private_key(ec.SECP256R1())
+    name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "Armillary Root CA")])
+    now = dt.datetime.now(dt.UTC)
+    impostor = (
+        x509.CertificateBuilder()
+        .subject_name(name)
+        .issuer_name(name)
+        .public_key(key.public_key())
+        .serial_number(1)
+        .not_valid_before(now - dt.timedelta(days=1))
+        .not_valid_after(now + dt.timedelta(days=1))
+        .add_extension(x509.BasicConstraints(ca=True, path_length=None), critical=True)
+        .sign(key, hashes.SHA256())
+    )
+    fooled = replace(
+        device, factory=replace(device.factory, service_root=impostor.public_bytes(serialization.Encoding.DER))
+    )
+    with pytest.raises(ssl.SSLCertVerificationError):
+        fooled.connect()
+
+
+# -- HTTP ---------------------------------------------------------------------------------------------------------
+
+
+def test_bodies_and_headers_have_limits(host: ServiceHost) -> None:
+    with host.claimed(b"5" * 32) as device:
+        assert device.exchange("POST", "/v1/check-in", bytes(MAX_REQUEST_BYTES + 1)).status == 413
+        device.connect()
+        assert device.exchange("GET", "/v1/challenge", headers={"x": "y" * 9000}).status == 431
+        device.connect()
+        assert device.exchange("GET", "/" + "a" * 2000).status == 431
+        device.connect()
+        many = {f"x-{n}": "1" for n in range(100)}
+        assert device.exchange("GET", "/v1/challenge", headers=many).status == 431
+        device.connect()
+        assert device.exchange("GET", "/v1/challenge").status == 200
+
+
+@pytest.mark.parametrize(
+    ("method", "path", "status"),
+    [
+        ("POST", "/v1/challenge", 405),
+        ("GET", "/v1/check-in", 405),
+        ("GET", "/v1/nothing", 404),
+        ("GET", "/v1/images/../../keys/root.pem", 404),
+        ("GET", "/v1/images/00000000-0000-0000-0000-000000000000", 404),
+        ("POST", "/v1/check-in", 400),
+    ],
+)
+def test_other_requests_are_refused(host: ServiceHost, method: str, path: str, status: int) -> None:
+    with host.claimed(b"6" * 32) as device:
+        assert device.exchange(method, path).status == status
+        assert device.check_in().verdict == "attested"
+
+
+@pytest.mark.parametrize(
+    "sent",
+    [
+        b"\x16\x03\x01 not http\r\n\r\n",
+        b"GET /v1/challenge\r\n\r\n",
+        b"POST /v1/check-in HTTP/1.1\r\nhost: x\r\ncontent-length: -1\r\n\r\n",
+        b"POST /v1/check-in HTTP/1.1\r\nhost: x\r\ncontent-length: 3\r\ncontent-length: 5\r\n\r\nabc",
+        b"POST /v1/check-in HTTP/1.1\r\nhost: x\r\ntransfer-encoding: chunked\r\ncontent-length: 3\r\n\r\nabc",
+    ],
+)
+def test_malformed_http_is_answered_or_closed_and_harms_nobody(host: ServiceHost, sent: bytes) -> None:
+    with host.claimed(b"7" * 32) as device, host.claimed(b"8" * 32) as other:
+        connection = device.connect()
+        connection.sendall(sent)
+        with contextlib.suppress(*CLOSED):
+            assert read_answer(connection).status in (400, 413, 505)
+        assert other.check_in().verdict == "attested"
+
+
+def test_a_chunked_flood_stops_at_the_limit(host: ServiceHost) -> None:
+    with host.claimed(b"9" * 32) as device:
+        connection = device.connect()
+        connection.sendall(b"POST /v1/check-in HTTP/1.1\r\nhost: x\r\ntransfer-encoding: chunked\r\n\r\n")
+        chunk = b"2000\r\n" + bytes(0x2000) + b"\r\n"
+        with pytest.raises(CLOSED):  # noqa: PT012 - the flood ends somewhere inside
+            for _ in range(200):
+                connection.sendall(chunk)
+            answer = read_answer(connection)
+            assert answer.status == 413
+            raise ServiceUnreachableError("refused as it should be")
+
+
+def test_a_slow_request_is_cut_off(host: ServiceHost, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(endpoint_connection, "REQUEST_TIMEOUT_S", 0.5)
+    with host.claimed(b"0" * 32) as device:
+        connection = device.connect()
+        connection.sendall(b"POST /v1/check-in HTTP/1.1\r\nhost: x\r\ncontent-length: 100\r\n\r\nab")
+        begun = time.monotonic()
+        with pytest.raises(CLOSED):
+            read_answer(connection)
+        assert time.monotonic() - begun < 8
+
+
+def test_more_connections_than_allowed_are_turned_away(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    with ServiceHost(tmp_path / "data") as host:
+        host.catalog()
+        endpoint = host.service._endpoint
+        assert endpoint is not None
+        monkeypatch.setattr(endpoint, "_max_connections", 2)
+        make: Callable[[bytes], WireDevice] = host.claimed
+        with make(b"x" * 32) as one, make(b"y" * 32) as two, make(b"z" * 32) as three:
+            assert one.check_in().verdict == two.check_in().verdict == "attested"
+            with pytest.raises(CLOSED):
+                three.check_in()
+            two.disconnect()
+            deadline = time.monotonic() + 10
+            while endpoint.connections > 1 and time.monotonic() < deadline:
+                time.sleep(0.02)
+            three.connect()
+            assert three.check_in().verdict == "attested"

@@ -1,0 +1,159 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Catalogs, products, groups and devices: Azure Sphere's rules."""
+
+from __future__ import annotations
+
+import pytest
+
+from armillary.engines.records.rows import DeviceFilter
+from armillary.errors import ConflictError, InvalidArgumentError, NotFoundError, WrongCatalogError
+from armillary.sim.service_host import ServiceHost
+from armillary.wire import capability_file
+
+
+def test_a_catalog_comes_with_its_authority_and_names_compare_without_case(host: ServiceHost) -> None:
+    registry = host.service.registry
+    made = registry.create_catalog("Fabrikam", actor="t", tags={"team": "a"}, resource_group="rg1")
+    assert registry.get_catalog("fABRIKAM") == made
+    assert registry.get_catalog_by_id(made.catalog_id).tags == {"team": "a"}
+    assert [c.name for c in registry.list_catalogs(resource_group="RG1")] == ["Fabrikam"]
+    (certificate,) = host.service.authority.list_ca_certificates("Fabrikam")
+    assert certificate.status == "Active"
+    with pytest.raises(ConflictError):
+        registry.create_catalog("fabrikam", actor="t")
+    assert registry.update_catalog("Fabrikam", tags={"team": "b"}, actor="t").tags == {"team": "b"}
+    registry.delete_catalog("Fabrikam", actor="t")
+    with pytest.raises(NotFoundError):
+        registry.get_catalog("Fabrikam")
+
+
+@pytest.mark.parametrize("name", ["", "a b", "x" * 51, "ä", "a/b", "a\n"])
+def test_names_that_break_azure_spheres_rules_are_refused(host: ServiceHost, name: str) -> None:
+    with pytest.raises(InvalidArgumentError):
+        host.service.registry.create_catalog(name, actor="t")
+    with pytest.raises(InvalidArgumentError):
+        host.service.registry.create_group("Contoso", "Kettle", name + "!", actor="t")
+
+
+def test_the_five_default_groups_have_azures_feeds_and_policies(host: ServiceHost) -> None:
+    groups = host.service.registry.list_groups("contoso", "kettle")
+    assert {(g.name, g.os_feed, g.update_policy) for g in groups} == {
+        ("Development", "Retail", "No3rdPartyAppUpdates"),
+        ("Field Test", "Retail", "UpdateAll"),
+        ("Production", "Retail", "UpdateAll"),
+        ("Field Test OS Evaluation", "RetailEval", "UpdateAll"),
+        ("Production OS Evaluation", "RetailEval", "UpdateAll"),
+    }
+    assert {g.allow_crash_dumps for g in groups} == {"Disabled"}
+    again = host.service.registry.create_default_groups("Contoso", "Kettle", actor="t")
+    assert {g.group_id for g in again} == {g.group_id for g in groups}
+
+
+def test_products_and_groups_live_and_die(host: ServiceHost) -> None:
+    registry = host.service.registry
+    registry.create_product("Contoso", "Toaster", description="hot", actor="t")
+    assert registry.update_product("Contoso", "toaster", description="hotter", actor="t").description == "hotter"
+    group = registry.create_group("Contoso", "Toaster", "Lab", os_feed="RetailEval", actor="t")
+    assert not group.has_deployment
+    changed = registry.update_group("Contoso", "Toaster", "Lab", update_policy="No3rdPartyAppUpdates", actor="t")
+    assert (changed.os_feed, changed.update_policy) == ("RetailEval", "No3rdPartyAppUpdates")
+    with pytest.raises(InvalidArgumentError):
+        registry.update_group("Contoso", "Toaster", "Lab", os_feed="Beta", actor="t")
+    assert [p.name for p in registry.list_products("Contoso")] == ["Kettle", "Toaster"]
+    assert ".default" in [p.name for p in registry.list_products("Contoso", hidden=True)]
+    with pytest.raises(ConflictError):
+        registry.delete_product("Contoso", ".default", actor="t")
+    registry.delete_group("Contoso", "Toaster", "Lab", actor="t")
+    registry.delete_product("Contoso", "Toaster", actor="t")
+    with pytest.raises(NotFoundError):
+        registry.get_group("Contoso", "Toaster", "Lab")
+
+
+def test_a_claim_is_all_or_nothing_for_good_and_idempotent(host: ServiceHost) -> None:
+    registry = host.service.registry
+    registry.create_catalog("Fabrikam", actor="t")
+    mine, theirs = host.device(b"1" * 32), host.device(b"2" * 32)
+    registry.claim_devices("Fabrikam", [theirs.device_id], actor="t")
+    with pytest.raises(WrongCatalogError):
+        registry.claim_devices("Contoso", [mine.device_id, theirs.device_id], actor="t")
+    assert registry.get_device(mine.device_id).catalog_id is None
+    with pytest.raises(NotFoundError):
+        registry.claim_devices("Contoso", [mine.device_id, "ab" * 64], actor="t")
+    for _ in range(2):
+        (device,) = registry.claim_devices("Contoso", [mine.device_id.upper()], actor="t")
+    assert (device.catalog, device.product, device.group) == ("Contoso", ".default", ".unassigned")
+    moved = registry.move_device("Contoso", mine.device_id, product="Kettle", group="field test", actor="t")
+    assert (moved.product, moved.group) == ("Kettle", "Field Test")
+    with pytest.raises(WrongCatalogError):
+        registry.move_device("Contoso", theirs.device_id, product="Kettle", group="Field Test", actor="t")
+    with pytest.raises(ConflictError):
+        registry.delete_group("Contoso", "Kettle", "Field Test", actor="t")
+
+
+def test_lists_filter_count_and_page_without_gaps(host: ServiceHost) -> None:
+    registry = host.service.registry
+    ids = sorted(host.claimed(bytes([n]) * 32, group="Field Test").device_id for n in range(5))
+    host.device(b"u" * 32)
+    chosen = DeviceFilter(catalog="CONTOSO", group="field test")
+    found, after = [], None
+    while True:
+        page = registry.list_devices(chosen, limit=2, after=after)
+        found += [d.device_id for d in page.items]
+        after = page.next_cursor
+        if after is None:
+            break
+    assert found == ids
+    assert registry.count_devices(chosen) == 5
+    assert registry.count_devices(DeviceFilter(claimed=False)) == 1
+    assert registry.count_devices(DeviceFilter(health="never")) == 6
+    (one,) = registry.list_devices(DeviceFilter(device_id_prefix=ids[0][:20].upper())).items
+    assert one.device_id == ids[0]
+    for wrong in (DeviceFilter(health="fine"), DeviceFilter(device_id_prefix="%")):
+        with pytest.raises(InvalidArgumentError):
+            registry.list_devices(wrong)
+    with pytest.raises(InvalidArgumentError):
+        registry.list_devices(DeviceFilter(), limit=0)
+    summary = registry.fleet_summary()
+    assert (summary.devices, summary.unclaimed, summary.health["never"]) == (6, 1, 6)
+    assert registry.fleet_summary("Contoso").devices == 5
+
+
+def test_revoking_and_restoring_contradict_themselves(host: ServiceHost) -> None:
+    registry = host.service.registry
+    device = host.claimed(b"r" * 32)
+    assert registry.revoke_device(device.device_id, reason="lost", actor="t").health == "revoked"
+    with pytest.raises(ConflictError):
+        registry.revoke_device(device.device_id, reason="lost", actor="t")
+    assert registry.restore_device(device.device_id, actor="t").health == "never"
+    with pytest.raises(ConflictError):
+        registry.restore_device(device.device_id, actor="t")
+
+
+def test_capability_files_are_for_one_device_of_the_catalog(host: ServiceHost) -> None:
+    device = host.claimed(b"c" * 32)
+    data = host.service.registry.make_capability_file(
+        "Contoso", device.device_id, ["ApplicationDevelopment"], actor="t"
+    )
+    trusted = [host.service.authority.os_signer.certificate]
+    file = capability_file.verify(capability_file.parse(data), trusted, device_id=device.device_id)
+    assert file.capabilities == (capability_file.APP_DEVELOPMENT,)
+    with pytest.raises(InvalidArgumentError):
+        host.service.registry.make_capability_file("Contoso", device.device_id, ["EnablePlutonDebug"], actor="t")
+    stranger = host.device(b"d" * 32)
+    with pytest.raises(NotFoundError):
+        host.service.registry.make_capability_file("Contoso", stranger.device_id, ["FieldServicing"], actor="t")
+
+
+def test_every_operation_leaves_its_audit_line(host: ServiceHost) -> None:
+    before = host.service.audit.verify()
+    device = host.claimed(b"a" * 32)
+    host.service.registry.revoke_device(device.device_id, reason="test", actor="anna")
+    page = host.service.audit.list(limit=3)
+    assert [(line.operation, line.actor) for line in page.items] == [
+        ("device.revoke", "anna"),
+        ("device.claim", "host"),
+        ("device.manufacture", "host"),
+    ]
+    after = host.service.audit.verify()
+    assert after.broken_at is None
+    assert after.lines == before.lines + 3

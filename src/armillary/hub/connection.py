@@ -276,7 +276,7 @@ class Connection(asyncio.Protocol):
     def _proceed(self) -> None:
         """Take what is in the buffer, as far as the state allows."""
         try:
-            while self._may_take():
+            while self._decoder.buffered and self._may_take():
                 if self._state is State.CONNECTED:
                     run = self._decoder.take_run(self._is_telemetry)
                     if run is not None:

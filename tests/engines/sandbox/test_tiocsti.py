@@ -7,11 +7,11 @@ import dataclasses
 from typing import Any
 
 import pytest
+from tests.engines.sandbox.sandbox_stage import Stage
 
 from armillary.capability.seccomp import Policy, compile_filter
 from armillary.engines.sandbox import kernel
 from armillary.engines.sandbox.linux import LinuxSandbox
-from tests.engines.sandbox.sandbox_stage import Stage
 
 REQUESTS = [
     low | high << 32

@@ -81,7 +81,7 @@ class Authority:
     def stranger(self) -> Path:
         return self.device(DEVICE, issuer=self._make("stranger", None, authority=True))
 
-    def _make(self, name, issuer, *, authority=False, uri=None, purpose="client", lifetime_s=3600.0) -> Any:  # type: ignore[no-untyped-def]  # noqa: ANN001
+    def _make(self, name, issuer, *, authority=False, uri=None, purpose="client", lifetime_s=3600.0) -> Any:  # type: ignore[no-untyped-def]
         key = ec.generate_private_key(ec.SECP256R1())
         subject = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, name)])
         now = datetime.now(UTC)

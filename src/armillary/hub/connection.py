@@ -106,7 +106,6 @@ class Connection(asyncio.Protocol):
         self.held = False
         self.heard = self._begun
         self.expires: float | None = None
-        front.entered(self)
 
     @property
     def level(self) -> int:
@@ -134,6 +133,7 @@ class Connection(asyncio.Protocol):
     def attached(self, transport: Transport) -> None:
         """The TCP connection is there."""
         self._transport = transport
+        self._front.entered(self)
 
     def secured(self, certificate_der: bytes | None) -> None:
         """The TLS handshake is done and the device's certificate verified."""

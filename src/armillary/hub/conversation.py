@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 import structlog
 
-from armillary.engines.group_commit import LoopSink, Rejected
+from armillary.engines.group_commit import Rejected
 from armillary.engines.series.devices import subscribed
 from armillary.engines.series.twins import changed_twin, read_twin
 from armillary.errors import InvalidArgumentError, WireError
@@ -87,6 +87,10 @@ def _publish(front: Front, connection: Connection, packet: Publish) -> None:
     elif isinstance(topic, MethodAnswer):
         front.methods.answer(connection.device_id, topic.request_id, topic.status, packet.payload)
         _acknowledge(connection, packet)
+    else:
+        raise WireError(  # telemetry goes the other way, unless it uses what CONNACK said there is not
+            "mqtt", expected="telemetry without a topic alias", got="one", code="wire.mqtt-order"
+        )
 
 
 def _acknowledge(connection: Connection, packet: Publish) -> None:
@@ -105,14 +109,13 @@ def _answer_twin(front: Front, connection: Connection, packet: Publish, request_
     _acknowledge(connection, packet)
     device_id = connection.device_id
 
-    def deliver(_: list[Any], outcomes: list[Any]) -> None:
-        twin = outcomes[0]
+    def answer(twin: Any) -> None:
         if isinstance(twin, Twin):
             _answer(connection, 200, request_id, json.dumps(device_view(twin), separators=(",", ":")).encode())
         else:
             _failed(connection, request_id, twin)
 
-    front.store.commits.post(lambda database: read_twin(database, device_id), LoopSink(front.loop, deliver))
+    front.request(connection, lambda database: read_twin(database, device_id), answer)
 
 
 def _report_twin(front: Front, connection: Connection, packet: Publish, request_id: str) -> None:
@@ -124,8 +127,7 @@ def _report_twin(front: Front, connection: Connection, packet: Publish, request_
         _refused_report(front, connection, request_id, error)
         return
 
-    def deliver(_: list[Any], outcomes: list[Any]) -> None:
-        twin = outcomes[0]
+    def answer(twin: Any) -> None:
         if isinstance(twin, Twin):
             front.counters.twin_reports += 1
             _acknowledge(connection, packet)
@@ -137,8 +139,7 @@ def _report_twin(front: Front, connection: Connection, packet: Publish, request_
             _failed(connection, request_id, twin)
 
     change = changed_twin(connection.device_id, lambda twin: report(twin, patch, now_ms=now_ms))
-    weight = 1 + len(packet.payload) // 256
-    front.store.commits.post(change, LoopSink(front.loop, deliver), weight=weight)
+    front.request(connection, change, answer, size_bytes=len(packet.payload))
 
 
 def _refused_report(front: Front, connection: Connection, request_id: str, error: InvalidArgumentError) -> None:
@@ -193,11 +194,11 @@ def _change_inboxes(front: Front, connection: Connection, inboxes: Inbox, answer
         connection.send(answer)
         return
 
-    def deliver(_: list[Any], outcomes: list[Any]) -> None:
-        if isinstance(outcomes[0], Rejected):
-            _log.error("hub.subscription-not-kept", device=connection.device_id[:16], why=str(outcomes[0].error))
+    def deliver(outcome: Any) -> None:
+        if isinstance(outcome, Rejected):
+            _log.error("hub.subscription-not-kept", device=connection.device_id[:16], why=str(outcome.error))
             connection.close(Reason.UNAVAILABLE)
         else:
             connection.send(answer)
 
-    front.store.commits.post(subscribed(connection.number, int(inboxes)), LoopSink(front.loop, deliver))
+    front.request(connection, subscribed(connection.number, int(inboxes)), deliver)

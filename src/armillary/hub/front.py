@@ -22,6 +22,7 @@ from armillary.engines.group_commit import LoopSink, Rejected
 from armillary.engines.series.blocks import Block, Run
 from armillary.engines.series.devices import DeviceRow, enrolled, seen
 from armillary.engines.series.store import SeriesStore
+from armillary.engines.series.writer import Change
 from armillary.errors import (
     DeviceOfflineError,
     DeviceStateError,
@@ -41,6 +42,7 @@ from armillary.hub.limits import (
     HOLD_ABOVE_BACKLOG_BYTES,
     HOLD_ABOVE_WEIGHT,
     LISTEN_BACKLOG,
+    MAX_STRANGERS,
     RELEASE_BELOW_WEIGHT,
     SEEN_INTERVAL_S,
     SWEEP_INTERVAL_S,
@@ -80,6 +82,7 @@ class Front:
         self.methods = OpenMethods(counters)
         self.monotonic = time.monotonic
         self.sessions: dict[str, Connection] = {}
+        self.names: dict[int, str] = {}  # of devices connected in this life, by number: for live values
         self._identify = identify
         self._clock = clock
         self._connections: set[Connection] = set()
@@ -164,8 +167,11 @@ class Front:
         return int(self._clock() * 1000)
 
     def entered(self, connection: Connection) -> None:
-        """A connection was accepted by the system."""
+        """A connection was accepted by the system; it is cut off at once when too many wait to say who they are."""
         self._connections.add(connection)
+        if len(self._connections) - len(self.sessions) > MAX_STRANGERS:
+            self.counters.connections_refused += 1
+            connection.abort()
 
     def left(self, connection: Connection) -> None:
         """A connection is closed or closing; may be called more than once."""
@@ -218,6 +224,7 @@ class Front:
             self.counters.connections_taken_over += 1
             older.close(Reason.TAKEN_OVER)
         self.sessions[connection.device_id] = connection
+        self.names[connection.number] = connection.device_id
         self.counters.connections_accepted += 1
 
     def ingest(self, connection: Connection, run: PublishRun) -> None:
@@ -229,7 +236,6 @@ class Front:
         counters = self.counters
         counters.messages_received += run.count
         counters.bytes_received += len(run.data)
-        commits = self.store.commits
         item = Run(
             connection.level,
             connection.number,
@@ -238,12 +244,29 @@ class Front:
             run.count,
             (connection, run.acknowledgements),
         )
-        commits.post(item, self._runs, weight=max(run.count, len(run.data) // WEIGHT_BYTES))
+        self.store.commits.post(item, self._runs, weight=max(run.count, len(run.data) // WEIGHT_BYTES))
         connection.in_flight += 1
-        if commits.queued > HOLD_ABOVE_WEIGHT or self.store.decoder.backlog_bytes > HOLD_ABOVE_BACKLOG_BYTES:
-            self._hold(connection)
-        else:
+        self._limit(connection)
+
+    def request(
+        self, connection: Connection, change: Change, answer: Callable[[Any], None], *, size_bytes: int = 0
+    ) -> None:
+        """Run a change for a device in the writing thread; ``answer`` gets its result or :class:`Rejected`.
+
+        Requests count as in flight like messages, so a device that asks faster than the disk answers waits.
+
+        Raises:
+            RateLimitedError: the queue is full or closing.
+        """
+
+        def deliver(_: list[Any], outcomes: list[Any]) -> None:
+            connection.in_flight -= 1
+            answer(outcomes[0])
             connection.flow()
+
+        self.store.commits.post(change, LoopSink(self.loop, deliver), weight=1 + size_bytes // WEIGHT_BYTES)
+        connection.in_flight += 1
+        self._limit(connection)
 
     def publish_will(self, connection: Connection, will: Will) -> None:
         """Bring the will of a vanished device into the log."""
@@ -290,6 +313,13 @@ class Front:
         if not connection.is_closed:
             _log.error("hub.messages-not-kept", device=connection.device_id[:16], why=str(error))
             connection.close(Reason.UNAVAILABLE)
+
+    def _limit(self, connection: Connection) -> None:
+        """Stop reading from a connection where disk or decoder have enough to do."""
+        if self.store.commits.queued > HOLD_ABOVE_WEIGHT or self.store.decoder.backlog_bytes > HOLD_ABOVE_BACKLOG_BYTES:
+            self._hold(connection)
+        else:
+            connection.flow()
 
     def _hold(self, connection: Connection) -> None:
         self.counters.reads_held += 1

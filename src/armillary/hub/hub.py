@@ -57,7 +57,6 @@ class Hub:
         self._clock = clock
         self._counters = Counters()
         self._listeners = Listeners(self._counters)
-        self._names: dict[int, str] = {}
         self._front: Front | None = None
         self.series = SeriesStore(folder, retention=retention or Retention(), listener=self._measured)
         self.twins = Twins(self)
@@ -175,11 +174,9 @@ class Hub:
     def _measured(self, device: int, telemetry: Telemetry) -> None:
         if self._front is None or self._listeners.idle:
             return
-        name = self._names.get(device)
-        if name is None:
-            self._names.update({row.number: row.device_id for row in self.series.devices()})
-            name = self._names.get(device, "")
-        self._listeners.publish(name, telemetry, self._front.loop)
+        name = self._front.names.get(device)  # none: from the log of an earlier life, live no more
+        if name is not None:
+            self._listeners.publish(name, telemetry, self._front.loop)
 
     async def _invoke(self, device_id: str, name: str, body: bytes, timeout_s: float) -> MethodResult:
         front = self.front

@@ -7,6 +7,10 @@ from __future__ import annotations
 # some, an idle stranger must not hold a place longer.
 CONNECT_TIMEOUT_S = 20.0
 
+# Connections that have not said who they are yet: a fleet that reconnects at once fits, strangers cannot take every
+# file descriptor of the process.
+MAX_STRANGERS = 4000
+
 # A packet, once begun, must be complete within this time (seconds): a client that drips bytes holds memory.
 PACKET_TIMEOUT_S = 60.0
 
@@ -25,7 +29,7 @@ MAX_SEND_BUFFER_BYTES = 256 * 1024
 # A device that takes nothing for this long while bytes wait for it is cut off (seconds).
 STALLED_SEND_S = 30.0
 
-# Runs of one connection that are received and not acknowledged yet; beyond, it is not read from.
+# Runs and requests of one connection that are received and not answered yet; beyond, it is not read from.
 MAX_RUNS_IN_FLIGHT = 64
 
 # Weight (see WEIGHT_BYTES) waiting for the disk above which connections are not read from, and below which again.

@@ -14,7 +14,7 @@ from dataclasses import dataclass
 
 from armillary.errors import WireError
 from armillary.wire.mqtt import decode_packet
-from armillary.wire.mqtt_fields import FORMAT, Properties
+from armillary.wire.mqtt_fields import FORMAT, Properties, Property
 from armillary.wire.mqtt_packet import LEVEL_3_1_1, LEVEL_5, Connect, Packet, Publish
 
 # IoT Hub takes device-to-cloud messages of 256 KB, properties included; 8 KiB more for topic and MQTT's own fields.
@@ -209,7 +209,9 @@ class PacketDecoder:
             packet = decode_packet(data, at, body, end, level=self.level or LEVEL_3_1_1)
         except WireError:
             return None  # left in the buffer: next() decodes it again and raises
-        return packet if isinstance(packet, Publish) else None
+        if not isinstance(packet, Publish) or any(key is Property.TOPIC_ALIAS for key, _ in packet.properties):
+            return None  # an alias stands for another packet's topic: a run keeps no such thing
+        return packet
 
 
 def iterate_run(data: bytes, start: int, end: int, *, level: int) -> Iterator[tuple[str, bytes, Properties]]:

@@ -150,6 +150,10 @@ def test_devices_are_filtered_and_paged(service: RunningService, catalog: str) -
         (f"text={lone.device_id[:20].upper()}", [lone.device_id]),
         ("claimed=false", []),
         ("chip=imx8mp", []),
+        ("tier=software&group=Development", [lone.device_id]),
+        ("tier=simulated", []),
+        ("verdict=attested", [devices[0].device_id]),
+        (f"os_version={devices[0].factory.os_version}", [devices[0].device_id]),
     ):
         listed = service.call("GET", f"/api/v1/devices?catalog={catalog}&{query}").body["items"]
         assert [item["device_id"] for item in listed] == ids, query

@@ -59,11 +59,15 @@ def make_device(request: Request, body: FactoryBody) -> dict[str, Any]:
 
 def list_devices(
     request: Request,
+    *,
     catalog: Text = None,
     product: Text = None,
     group: Text = None,
     health: Text = None,
     chip: Text = None,
+    tier: Text = None,
+    verdict: Text = None,
+    os_version: Text = None,
     text: Annotated[str | None, Query(max_length=128, description="First digits of the device id")] = None,
     image: UUID | None = None,
     claimed: bool | None = None,  # noqa: FBT001 - a query parameter
@@ -77,6 +81,9 @@ def list_devices(
         group=group,
         health=health,
         chip=chip,
+        trust_tier=tier,
+        verdict=verdict,
+        os_version=os_version,
         device_id_prefix=text or None,
         image_id=image,
         claimed=claimed,

@@ -135,11 +135,16 @@ def _list(
         str | None,
         typer.Option("--health", metavar="WORD", help="attested, update-only, silent, refused, never or revoked."),
     ] = None,
+    tier: Annotated[
+        str | None, typer.Option("--trust-tier", metavar="WORD", help="simulated, software, tpm or silicon.")
+    ] = None,
+    os_version: Annotated[str | None, typer.Option("--os-version", metavar="VERSION", help="Only on this OS.")] = None,
     limit: LimitOption = None,
     as_json: JsonOption = False,
 ) -> None:
     """List devices."""
-    found = remote.pages("/devices", limit=limit, catalog=catalog, product=product, group=device_group, health=health)
+    where = {"catalog": catalog, "product": product, "group": device_group}
+    found = remote.pages("/devices", limit=limit, health=health, tier=tier, os_version=os_version, **where)
     empty = "No device. Make one on this host: armillary device create"
     rows = list(found) if as_json else [readable(device) for device in found]
     print_table(rows, LIST_COLUMNS, as_json=as_json, empty=empty)

@@ -298,8 +298,14 @@ def _conditions(chosen: DeviceFilter, now: int, silent_after_s: int) -> list[Col
             found.append(column.c.name_key == name.lower())
     if chosen.health is not None:
         found.append(_health(now, silent_after_s) == chosen.health)
-    if chosen.chip is not None:
-        found.append(_device.c.chip == chosen.chip)
+    for equal, value in (
+        (_device.c.chip, chosen.chip),
+        (_device.c.trust_tier, chosen.trust_tier),
+        (_status.c.verdict, chosen.verdict),
+        (_status.c.os_version, chosen.os_version),
+    ):
+        if value is not None:
+            found.append(equal == value)
     if chosen.device_id_prefix is not None:
         # A range, not LIKE: it uses the index, and no character of the prefix is a wildcard.
         prefix = chosen.device_id_prefix.lower()

@@ -161,6 +161,9 @@ class DeviceFilter:
     group: str | None = None
     health: str | None = None
     chip: str | None = None
+    trust_tier: str | None = None
+    verdict: str | None = None  # of the last accepted check-in
+    os_version: str | None = None
     device_id_prefix: str | None = None
     image_id: UUID | None = None  # devices that said they have this image
     claimed: bool | None = None

@@ -119,6 +119,9 @@ class RehearsedFleet:
         ]
         return {"items": items[:limit], "next": items[limit - 1]["device_id"] if len(items) > limit else None}
 
+    def groups(self) -> list[str]:
+        return sorted({group for _, group in GROUPS})
+
     def device(self, device_id: str) -> Document:
         if device_id not in self.all:
             raise NotFoundError(f"no device {device_id[:16]}", remedy="Check the id.")

@@ -150,13 +150,12 @@ def test_a_live_value_is_seen_to_change(console: RunningConsole, watch: Callable
     value = page.locator("[data-metric-row=boiler_celsius] [data-value]")
     expect(value).to_have_text("92.4 °C")
     expect(page.locator("#live-status")).to_have_text("live")
-    before = page.locator(".uplot canvas").screenshot()
+    before = page.evaluate("document.querySelector('.uplot canvas').toDataURL()")
     at_ms = int(time.time() * 1000)
     for step, celsius in enumerate((120.5, 121.5, 131.25)):
         console.say("boiler_celsius", celsius, at_ms + 1000 * step)
     expect(value).to_have_text("131.25 °C")
-    page.wait_for_timeout(100)  # one frame of the canvas
-    assert page.locator(".uplot canvas").screenshot() != before
+    page.wait_for_function("(before) => document.querySelector('.uplot canvas').toDataURL() !== before", arg=before)
 
 
 def test_a_halt_is_taken_and_undone_and_leaves_two_audit_lines(console: RunningConsole, watch: Callable[..., Watched]):

@@ -182,7 +182,7 @@ def rollout_line(rollout: Mapping[str, Any], now: int) -> RolloutLine:
         state=state_of(ROLLOUT, rollout["state"]),
         bar=_bar(counts),
         done=percent(_done(rollout, counts), whole),
-        devices=counted(whole, "device"),
+        devices=grouped(whole),
         failed=grouped(failed) if failed else "none",
         ring=f"{ring} of {len(rings)}" if ring else f"none of {len(rings)}",
         changed=moment(rollout["changed_at"], now),

@@ -43,8 +43,7 @@ def fleet(desk: Desk, visit: Visit) -> Response:
     source = desk.sources.fleet
     page = source.devices(pages_fleet.service_filter(chosen), after=after, limit=pages_fleet.PAGE_SIZE)
     view = pages_fleet.fleet_page(source.summary(), page, chosen, after=after, now=visit.now)
-    names = {group["name"] for catalog in desk.sources.house.catalogs() for group in catalog["groups"]}
-    return desk.page(visit, "fleet.html", view=view, groups=sorted(names))
+    return desk.page(visit, "fleet.html", view=view, groups=source.groups())
 
 
 def fleet_csv(desk: Desk, visit: Visit) -> Response:

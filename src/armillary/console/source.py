@@ -39,6 +39,9 @@ class FleetSource(Protocol):
     def devices(self, wanted: Mapping[str, str], *, after: str | None, limit: int) -> Document:
         """``items`` and ``next``."""
 
+    def groups(self) -> list[str]:
+        """Names of all device groups, each once, sorted."""
+
     def device(self, device_id: str) -> Document:
         """One device. Raises NotFoundError."""
 

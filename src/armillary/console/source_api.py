@@ -98,6 +98,11 @@ class ServiceFleet:
         )
         return views.devices(self._service, chosen, limit=limit, after=after)
 
+    def groups(self) -> list[str]:
+        """Names of all device groups."""
+        registry = self._service.registry
+        return sorted({group.name for row in registry.list_catalogs() for group in registry.list_groups(row.name)})
+
     def device(self, device_id: str) -> Document:
         """One device."""
         return views.device(self._service, names.checked("device", device_id))

@@ -70,7 +70,7 @@ def list_devices(
     os_version: Text = None,
     text: Annotated[str | None, Query(max_length=128, description="First digits of the device id")] = None,
     image: UUID | None = None,
-    claimed: bool | None = None,  # noqa: FBT001 - a query parameter
+    claimed: bool | None = None,
     limit: Limit = views.PAGE_ROWS,
     after: After = None,
 ) -> dict[str, Any]:

@@ -35,6 +35,8 @@ class Settings:
         check_in_jitter: Fraction of the interval by which each next time is varied (0 to 1).
         planner_interval_s: Seconds between two runs of the roll-out planner when nothing wakes it.
         certificate_lifetime_s: Life of a device's client certificate, seconds.
+        values_retention_days: How long the hub keeps values over time, days.
+        messages_retention_days: How long the hub keeps messages as they came, days.
         log_level: ``debug``, ``info``, ``warning`` or ``error``.
     """
 
@@ -48,6 +50,8 @@ class Settings:
     check_in_jitter: float = 0.1
     planner_interval_s: float = 5.0
     certificate_lifetime_s: int = 24 * 3600
+    values_retention_days: int = 365
+    messages_retention_days: int = 7
     log_level: str = "info"
 
     def __post_init__(self) -> None:
@@ -59,6 +63,11 @@ class Settings:
             raise InvalidArgumentError(
                 "check_in_interval_s and planner_interval_s: expected a positive time in seconds",
                 remedy="Set them to at least 1 and more than 0.",
+            )
+        if self.values_retention_days < 1 or self.messages_retention_days < 1:
+            raise InvalidArgumentError(
+                "values_retention_days and messages_retention_days: expected at least 1 day",
+                remedy="Set them to 1 or more.",
             )
         if not 0 <= self.check_in_jitter <= 1:
             raise InvalidArgumentError(

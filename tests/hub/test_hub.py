@@ -12,7 +12,10 @@ import paho.mqtt.client as mqtt
 import pytest
 from tests.hub.running_hub import DEVICE, OTHER, RunningHub, wait_until
 
+from armillary.engines.series.store import Retention
 from armillary.errors import ConflictError, DeviceOfflineError, DeviceTimeoutError, InvalidArgumentError, WireError
+from armillary.hub.hub import Hub
+from armillary.settings import Settings
 
 EVENTS = f"devices/{DEVICE}/messages/events/"
 DESIRED = "$iothub/twin/PATCH/properties/desired/#"
@@ -98,6 +101,25 @@ def test_operators_cannot_overwrite_each_other_unseen(running: RunningHub) -> No
         running.hub.twins.patch_desired(DEVICE, {"a": "x" * 40_000})
     assert running.hub.twins.patch_tags(DEVICE, {"site": "b"}).tags == {"site": "b"}
     assert running.hub.twins.get(DEVICE).desired.properties == {"a": 2}
+
+
+def test_a_blocking_patch_in_the_hubs_own_loop_is_a_bug_said_at_once(running: RunningHub) -> None:
+    with pytest.raises(RuntimeError, match="submit_desired"):
+        running.call(running.hub.twins.patch_desired, DEVICE, {"a": 1})
+
+    async def right() -> Any:
+        return await asyncio.wrap_future(running.hub.twins.submit_desired(DEVICE, {"a": 1}))
+
+    assert running.run(right()).desired.version == 2
+
+
+def test_retention_comes_from_settings(tmp_path: Any) -> None:
+    settings = Settings(data=tmp_path, values_retention_days=3, messages_retention_days=2)
+    hub = Hub.open(settings, authenticate=lambda _: "")
+    assert hub.series._retention == Retention(values_days=3, messages_days=2)
+    asyncio.run(hub.close())
+    with pytest.raises(InvalidArgumentError):
+        Settings(values_retention_days=0)
 
 
 def test_direct_method(running: RunningHub, client: Any) -> None:

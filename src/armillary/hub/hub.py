@@ -77,7 +77,10 @@ class Hub:
             DataFolderInUseError: another process holds the folder.
             DataFolderError: not writable, damaged, or of another version.
         """
-        return cls(settings.data / "hub", authenticate=authenticate, clock=clock)
+        retention = Retention(
+            values_days=settings.values_retention_days, messages_days=settings.messages_retention_days
+        )
+        return cls(settings.data / "hub", authenticate=authenticate, retention=retention, clock=clock)
 
     async def start(self, ssl_context: ssl.SSLContext, host: str, port: int) -> int:
         """Accept devices in the running event loop, which becomes the hub's; returns the port.
@@ -208,12 +211,14 @@ class Twins:
     def patch_desired(self, device_id: str, patch: object, *, if_match: str | None = None) -> Twin:
         """Merge a patch into the desired properties, durably, and tell the device if it is connected.
 
-        Blocks for the commit: call it from a thread, or await ``asyncio.wrap_future(submit_desired(...))``.
+        Blocks for the commit: call it from a thread, never in the hub's event loop; there, await
+        ``asyncio.wrap_future(submit_desired(...))``.
 
         Raises:
             ConflictError: the twin's ETag is not ``if_match``.
             InvalidArgumentError: a limit is broken.
         """
+        self._refuse_in_loop()
         return self.submit_desired(device_id, patch, if_match=if_match).result(COMMIT_TIMEOUT_S)
 
     def patch_tags(self, device_id: str, patch: object, *, if_match: str | None = None) -> Twin:
@@ -237,6 +242,15 @@ class Twins:
             )
 
         return self._submit(change, notify)
+
+    def _refuse_in_loop(self) -> None:
+        front = self._hub._front  # noqa: SLF001
+        try:
+            inside = front is not None and asyncio.get_running_loop() is front.loop
+        except RuntimeError:
+            return  # in no event loop: a thread, as it should be
+        if inside:
+            raise RuntimeError("the hub's event loop would wait for itself: await submit_desired instead")
 
     def _submit(self, change: Callable[..., Twin], notify: Callable[[Twin], None] | None) -> Future[Twin]:
         """Commit a change; ``notify`` runs in the hub's loop, in the order of the commits."""

@@ -186,7 +186,7 @@ class Hub:
         request_id, future = front.methods.open(device_id)
         try:
             front.send_method(device_id, method_topic(name, request_id), body)
-        except BaseException:
+        except BaseException:  # whatever it is: the call is forgotten, and it goes on
             front.methods.forget(device_id, request_id)
             raise
         return await front.methods.wait(device_id, request_id, future, timeout_s)

@@ -121,7 +121,7 @@ class Database:
             raise DataFolderInUseError(f"{folder} is held by another process") from error
         try:
             self.writer = self._open_writer()
-        except BaseException:
+        except BaseException:  # whatever it is: the lock is given back, and it goes on
             os.close(self._lock)
             raise
 
@@ -160,7 +160,7 @@ class Database:
             if isinstance(error, sqlite3.DatabaseError) and not isinstance(error, sqlite3.OperationalError):
                 raise DataFolderError(f"{self.path}: damaged ({error})", remedy="Restore it from a backup.") from error
             raise _not_writable(self.path, str(error)) from error
-        except BaseException:
+        except BaseException:  # whatever it is: the file is closed, and it goes on
             connection.close()
             raise
         return connection
@@ -200,7 +200,7 @@ def transaction(connection: sqlite3.Connection, begin: str = "BEGIN IMMEDIATE") 
     try:
         yield
         connection.execute("COMMIT")
-    except BaseException:
+    except BaseException:  # whatever it is: nothing of the transaction is kept, and it goes on
         if connection.in_transaction:
             connection.execute("ROLLBACK")
         raise

@@ -12,41 +12,15 @@ import asyncio
 import hashlib
 import threading
 import time
-import uuid
 from collections.abc import AsyncIterator, Mapping
 from typing import Any
 
-from armillary.attest.appraise import STEPS
+import rehearsed_data
+from rehearsed_data import GROUPS, TOKENS, device_id, uid
+
 from armillary.console.sessions import Operator
 from armillary.console.source import Document
 from armillary.errors import NotFoundError, UnauthenticatedError
-
-NAMESPACE = uuid.UUID("6ba7b810-9dad-11d1-80b4-00c04fd430c8")
-TOKENS = {"admin-secret": "Administrator", "contributor-secret": "Contributor", "reader-secret": "Reader"}
-GROUPS = (
-    ("Coffee machine", "Kitchen pilot"),
-    ("Coffee machine", "Production"),
-    ("Sanitiser", "Wards"),
-    ("Smart cable", "Depot"),
-)
-HOST_MECHANISMS = (
-    ("mount namespace", "enforced"),
-    ("pid namespace", "enforced"),
-    ("user namespace", "enforced"),
-    ("seccomp", "enforced"),
-    ("landlock", "enforced"),
-    ("network namespace", "enforced"),
-    ("cgroup memory", "missing: no delegated cgroup on this host; an application can use all memory"),
-    ("cgroup cpu", "missing: no delegated cgroup on this host; an application can use all processors"),
-)
-
-
-def uid(name: str) -> str:
-    return str(uuid.uuid5(NAMESPACE, name))
-
-
-def device_id(number: int) -> str:
-    return hashlib.sha512(f"device {number}".encode()).hexdigest()
 
 
 class RehearsedFleet:
@@ -60,7 +34,7 @@ class RehearsedFleet:
         self.lines: list[Document] = []
         self.points: asyncio.Queue[Document] | None = None
         self.images = {
-            uid(name): self._image(name, size)
+            uid(name): rehearsed_data.image(self.now, name, size)
             for name, size in (
                 ("coffee-control", 184_320),
                 ("gateway-agent", 65_536),
@@ -68,10 +42,16 @@ class RehearsedFleet:
                 ("cable-meter", 40_960),
             )
         }
-        self.all = {item["device_id"]: item for item in (self._device(number) for number in range(devices))}
+        self.all = {
+            item["device_id"]: item for item in (rehearsed_data.device(self.now, number) for number in range(devices))
+        }
         self.twins: dict[str, Document] = {}
-        self.roll = [self._rollout("running"), self._rollout("completed"), self._rollout("rolled-back")]
-        self.seen = self._findings() if devices else []
+        self.roll = [
+            rehearsed_data.rollout(self.now, "running"),
+            rehearsed_data.rollout(self.now, "completed"),
+            rehearsed_data.rollout(self.now, "rolled-back"),
+        ]
+        self.seen = rehearsed_data.findings(self.now) if devices else []
         for actor, operation, target in (
             ("first", "token.create", uid("token")),
             ("first", "catalog.create", "northwind"),
@@ -137,7 +117,7 @@ class RehearsedFleet:
                 "number": 100 - number,
                 "at": device["last_check_in_at"] - number * 3600,
                 "verdict": "update-only" if bad and number == 0 else "attested",
-                "steps": self._steps(13 if bad and number == 0 else None),
+                "steps": rehearsed_data.steps(13 if bad and number == 0 else None),
                 "boot_count": device["boot_count"],
                 "os_version": "" if bad and number == 0 else "24.06",
                 "certificate_serial": "0A" * 16,
@@ -424,120 +404,3 @@ class RehearsedFleet:
                 "hash": digest,
             }
         )
-
-    def _image(self, name: str, size: int) -> Document:
-        hosts = {
-            "coffee-control": ["api.northwind.example"],
-            "gateway-agent": ["api.northwind.example", "time.northwind.example"],
-        }
-        return {
-            "image_id": uid(name),
-            "name": name,
-            "size": size,
-            "built_at": self.now - 20 * 86400,
-            "allowed_connections": hosts.get(name, []),
-        }
-
-    def _device(self, number: int) -> Document:
-        health = {3: "silent", 5: "refused", 8: "update-only", 13: "never", 21: "revoked", 34: "silent"}.get(
-            number, "attested"
-        )
-        product, group = GROUPS[number % len(GROUPS)]
-        seen = {"silent": self.now - 3 * 86400, "never": None}.get(health, self.now - 60 - (number * 613) % 3500)
-        names = ("coffee-control", "gateway-agent", "cable-meter") if number % 4 < 2 else ("dispenser",)
-        installed = [
-            {
-                "component_id": uid(f"component {name}"),
-                "image_id": uid(name),
-                "image_type": 10,
-                "name": name,
-                "state": "failed" if number == 17 and name == "gateway-agent" else "running",
-            }
-            for name in names
-        ]
-        return {
-            "device_id": device_id(number), "chip": "mt3620", "chip_sku": "MT3620AN", "trust_tier": ("software", "tpm", "simulated")[number % 3],
-            "manufacturing_state": "DeviceComplete", "enrolled_at": self.now - 30 * 86400, "catalog_id": uid("northwind"), "catalog": "northwind",
-            "product": product, "group": group, "group_id": uid(group), "claimed_at": self.now - 29 * 86400,
-            "revoked_at": self.now - 7200 if health == "revoked" else None, "revoked_reason": "stolen from the depot" if health == "revoked" else "",
-            "health": health, "verdict": None if seen is None else ("update-only" if health == "update-only" else "attested"),
-            "last_check_in_at": seen, "last_refused_at": self.now - 300 if health == "refused" else None, "last_refusal": "device.challenge" if health == "refused" else "",
-            "boot_count": 3 + number % 7, "os_version": "" if seen is None or health == "update-only" else "24.06", "sandbox": "" if seen is None else "linux",
-            "installed": [] if seen is None else installed, "enforcement": [] if seen is None else [list(pair) for pair in HOST_MECHANISMS],
-            "certificate_serial": "", "certificate_not_after": None if seen is None else seen + 86400, "offered_deployment_id": None, "last_update_at": None if seen is None else self.now - 86000,
-        }  # fmt: skip
-
-    def _steps(self, failing: int | None) -> list[Document]:
-        made = []
-        for number, name, prevents in STEPS:
-            result = "fail" if number == failing else ("not-run" if failing and number > failing else "pass")
-            detail = "OS kernel: its digest belongs to no release of mt3620" if number == failing else ""
-            made.append({"number": number, "name": name, "prevents": prevents, "result": result, "detail": detail})
-        return made
-
-    def _rollout(self, state: str) -> Document:
-        cohorts = {
-            "running": [
-                (5, {"confirmed": 60}),
-                (25, {"confirmed": 172, "offered": 41, "started": 19, "reverted": 3, "failed": 5, "waiting": 0}),
-                (100, {"waiting": 904}),
-            ],
-            "completed": [(10, {"confirmed": 32}), (100, {"confirmed": 288})],
-            "rolled-back": [(10, {"restored": 21, "failed": 11}), (100, {"waiting": 288})],
-        }[state]
-        counts: dict[str, int] = {}
-        for _, part in cohorts:
-            for word, count in part.items():
-                counts[word] = counts.get(word, 0) + count
-        name = {"running": "coffee-control", "completed": "dispenser", "rolled-back": "dispenser"}[state]
-        product, group = {"running": GROUPS[1]}.get(state, GROUPS[2])
-        return {
-            "rollout_id": uid(f"rollout {state}"), "catalog": "northwind", "product": product, "group": group, "deployment_id": uid(f"deployment {state}"),
-            "previous_deployment_id": uid("deployment before"), "state": state, "cohort": 1 if state != "rolled-back" else 0, "cohort_started_at": self.now - 5000,
-            "policy": {"cohorts": [percent for percent, _ in cohorts], "success_percent": 95, "soak_s": 3600, "min_failures": 2, "failure_percent": 5, "timeout_s": 86400, "hold_on_severity": "high", "roll_back_on_hold": False},
-            "reason": "5 of 32 devices failed" if state == "rolled-back" else "", "created_at": self.now - 9000, "created_by": "maren", "changed_at": self.now - 600,
-            "counts": counts, "cohorts": [{"percent": percent, "counts": part} for percent, part in cohorts], "images": [{"image_id": uid(name), "name": name}],
-        }  # fmt: skip
-
-    def _findings(self) -> list[Document]:
-        made = []
-        for number, (kind, severity, title, cause, proposed) in enumerate(
-            (
-                (
-                    "attestation-failed",
-                    "critical",
-                    "A device booted a kernel that nobody released",
-                    "Step 13 failed: the OS kernel's digest belongs to no release of mt3620",
-                    "Take the device out of service and recover it from release 24.06",
-                ),
-                (
-                    "proof-replayed",
-                    "high",
-                    "A proof was presented a second time",
-                    "The same challenge was used 3 times from one address",
-                    "Look for a machine on the device's network that copies its traffic",
-                ),
-                (
-                    "application-crashed",
-                    "medium",
-                    "coffee-control crashes again and again",
-                    "14 crashes with signal 11 in the last hour on 2 devices",
-                    "Halt the roll-out and look at the crash reports",
-                ),
-                (
-                    "containment-weak",
-                    "low",
-                    "No memory limit on 41 devices",
-                    "Their hosts delegate no cgroup",
-                    "Delegate a cgroup to the device service, or accept it",
-                ),
-            )
-        ):
-            made.append(
-                {
-                    "finding_id": uid(kind), "kind": kind, "severity": severity, "title": title, "cause": cause, "device_ids": [device_id(8 if number == 0 else 5), device_id(9)][: 1 + number // 2],
-                    "device_count": (1, 1, 2, 41)[number], "proposed_action": proposed, "status": "open", "count": (1, 3, 14, 41)[number],
-                    "first_seen": self.now - 9000 * (number + 1), "last_seen": self.now - 400 * (number + 1), "rollout_id": uid("rollout running") if number == 2 else None,
-                }
-            )  # fmt: skip
-        return made

@@ -13,7 +13,7 @@ import pytest
 from console_server import RunningConsole
 from page_check import problems_of
 from playwright.sync_api import Browser, BrowserContext, Page, expect, sync_playwright
-from rehearsed_fleet import device_id, uid
+from rehearsed_data import device_id, uid
 
 pytestmark = pytest.mark.console
 

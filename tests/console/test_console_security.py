@@ -12,7 +12,7 @@ from urllib.parse import urlencode, urlsplit
 
 import pytest
 from console_server import RunningConsole
-from rehearsed_fleet import device_id, uid
+from rehearsed_data import device_id, uid
 
 from armillary.console.guard import HEADERS, MAX_FORM_BYTES, POLICY
 

@@ -11,8 +11,9 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from rehearsed_fleet import RehearsedFleet, uid
-from rehearsed_fleet import device_id as rehearsed_id
+from rehearsed_data import device_id as rehearsed_id
+from rehearsed_data import uid
+from rehearsed_fleet import RehearsedFleet
 from test_console_security import Browser
 
 from armillary.api.auth import ACCESS

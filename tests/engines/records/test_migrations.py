@@ -1,0 +1,83 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Both ways of making the tables give the same tables; older and newer databases are told apart."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from sqlalchemy import create_engine, inspect, text
+
+from armillary.engines.records import schema
+from armillary.engines.records.migrate import known_revisions, migrate, upgrade
+from armillary.engines.records.store import Records
+from armillary.errors import DataFolderError
+
+
+def tables(database: Path) -> list[tuple[str, str, str]]:
+    engine = create_engine(f"sqlite:///{database}")
+    with engine.connect() as connection:
+        rows = connection.execute(text("SELECT type, name, sql FROM sqlite_master ORDER BY type, name")).all()
+    engine.dispose()
+    return [(kind, name, " ".join((sql or "").split())) for kind, name, sql in rows if name != "alembic_version"]
+
+
+def columns(database: Path) -> dict[str, object]:
+    engine = create_engine(f"sqlite:///{database}")
+    found = inspect(engine)
+    described = {
+        name: (
+            [(c["name"], str(c["type"]), c["nullable"]) for c in found.get_columns(name)],
+            sorted((str(i["name"]), tuple(i["column_names"]), i["unique"]) for i in found.get_indexes(name)),
+            sorted(tuple(u["column_names"]) for u in found.get_unique_constraints(name)),
+            sorted((tuple(f["constrained_columns"]), f["referred_table"]) for f in found.get_foreign_keys(name)),
+            found.get_pk_constraint(name)["constrained_columns"],
+        )
+        for name in found.get_table_names()
+        if name != "alembic_version"
+    }
+    engine.dispose()
+    return described
+
+
+def test_migrations_from_zero_equal_a_new_database(tmp_path: Path) -> None:
+    Records.open(tmp_path / "new.db", fresh=True).close()
+    upgrade(tmp_path / "migrated.db")
+    assert columns(tmp_path / "migrated.db") == columns(tmp_path / "new.db")
+    assert len(tables(tmp_path / "new.db")) > 20
+    assert set(columns(tmp_path / "new.db")) == set(schema.metadata.tables)
+    Records.open(tmp_path / "migrated.db", fresh=False).close()
+
+
+def test_the_newest_migration_is_the_one_new_folders_are_stamped_with() -> None:
+    assert max(known_revisions()) == schema.REVISION
+
+
+def test_a_newer_database_is_refused_and_left_alone(tmp_path: Path) -> None:
+    database = tmp_path / "records.db"
+    records = Records.open(database, fresh=True)
+    records.write(lambda c: c.execute(text("UPDATE alembic_version SET version_num = '9999'")))
+    records.close()
+    before = tables(database)
+    with pytest.raises(DataFolderError, match="9999"):
+        Records.open(database, fresh=False)
+    assert tables(database) == before
+
+
+def test_a_file_that_is_no_database_is_refused(tmp_path: Path) -> None:
+    (tmp_path / "records.db").write_bytes(b"not a database" * 100)
+    with pytest.raises(DataFolderError) as refused:
+        Records.open(tmp_path / "records.db", fresh=False)
+    assert refused.value.remedy
+
+
+def test_nothing_is_done_when_the_revision_is_the_newest(tmp_path: Path) -> None:
+    migrate(tmp_path / "does-not-exist.db", schema.REVISION)
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_alembic_is_not_in_the_memory_of_a_service() -> None:
+    code = "import sys, armillary.engines.records.store; sys.exit('alembic' in sys.modules)"
+    assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0

@@ -1,0 +1,120 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Upload: read to the last byte, signed anew, kept for good."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from hashlib import sha256
+from uuid import uuid4
+
+import pytest
+
+from armillary.errors import (
+    ArmillaryError,
+    ConflictError,
+    DataFolderError,
+    InvalidArgumentError,
+    NotFoundError,
+    SignatureError,
+)
+from armillary.service.images import ELF_MACHINES
+from armillary.sim.service_host import ServiceHost
+from armillary.wire import image_package
+
+Make = Callable[..., bytes]
+
+
+def elf(machine: int) -> bytes:
+    return b"\x7fELF\x01\x01\x01" + bytes(9) + b"\x02\x00" + machine.to_bytes(2, "little") + bytes(64)
+
+
+def test_an_image_is_signed_by_this_service_and_read_back(host: ServiceHost, package: Make) -> None:
+    images = host.service.images
+    uploaded = package()
+    image = images.upload("contoso", uploaded, actor="t")
+    stored = images.read(image.image_id)
+    assert sha256(stored).digest() == image.sha256
+    assert len(stored) == image.size
+    trusted = [host.service.authority.image_signer.certificate]
+    verified = image_package.verify(image_package.parse(stored), trusted)
+    assert verified.payload == image_package.parse(uploaded).payload
+    with pytest.raises(SignatureError):
+        image_package.verify(image_package.parse(uploaded), trusted)
+    assert (image.architecture, image.allowed_connections) == ("any", ("example.com",))
+    assert images.get("Contoso", image.image_id) == image
+
+
+def test_images_never_change_and_belong_to_their_catalog(host: ServiceHost, package: Make) -> None:
+    images = host.service.images
+    host.service.registry.create_catalog("Fabrikam", actor="t")
+    image_id = uuid4()
+    images.upload("Contoso", package(image_id=image_id), actor="t")
+    for catalog in ("Contoso", "Fabrikam"):
+        with pytest.raises(ConflictError):
+            images.upload(catalog, package(image_id=image_id), actor="t")
+    with pytest.raises(NotFoundError):
+        images.get("Fabrikam", image_id)
+    with pytest.raises(NotFoundError):
+        images.delete("Fabrikam", image_id, actor="t")
+
+
+@pytest.mark.parametrize("place", [0, 70, 200, -66])  # superblock, root inode, manifest's inode, metadata length
+def test_a_damaged_package_is_refused(host: ServiceHost, package: Make, place: int) -> None:
+    damaged = bytearray(package())
+    damaged[place] ^= 0xFF
+    with pytest.raises(ArmillaryError) as refused:
+        host.service.images.upload("Contoso", bytes(damaged), actor="t")
+    assert refused.value.remedy
+    assert host.service.images.list("Contoso").items == ()
+
+
+def test_truncated_and_oversize_packages_are_refused(host: ServiceHost, package: Make) -> None:
+    whole = package()
+    for end in (0, 1, 64, len(whole) // 2, len(whole) - 1):
+        with pytest.raises(ArmillaryError):
+            host.service.images.upload("Contoso", whole[:end], actor="t")
+    limit = host.service.chips.largest_application_flash
+    with pytest.raises(InvalidArgumentError, match=str(limit)):
+        host.service.images.upload("Contoso", bytes(limit + 1), actor="t")
+
+
+@pytest.mark.parametrize(("machine", "word"), [(40, "armv7"), (183, "aarch64"), (62, None), (8, None)])
+def test_the_processor_is_one_that_a_chip_has(host: ServiceHost, package: Make, machine: int, word: str | None) -> None:
+    if word is None:
+        with pytest.raises(InvalidArgumentError, match=ELF_MACHINES.get(machine, "ELF machine 8")):
+            host.service.images.upload("Contoso", package(content=elf(machine)), actor="t")
+    else:
+        assert host.service.images.upload("Contoso", package(content=elf(machine)), actor="t").architecture == word
+
+
+def test_boot_components_are_no_images(host: ServiceHost) -> None:
+    (release,) = host.service.releases.list(chip="mt3620")
+    boot = next(iter(host.service.releases.packages(release).values()))
+    with pytest.raises(InvalidArgumentError, match="image type"):
+        host.service.images.upload("Contoso", boot, actor="t")
+
+
+def test_lists_page_newest_first_and_deletion_ends_at_a_deployment(host: ServiceHost, package: Make) -> None:
+    images = host.service.images
+    made = [images.upload("Contoso", package(), actor="t") for _ in range(3)]
+    first = images.list("Contoso", limit=2)
+    rest = images.list("Contoso", limit=2, after=first.next_cursor)
+    assert {i.image_id for i in (*first.items, *rest.items)} == {i.image_id for i in made}
+    assert rest.next_cursor is None
+    with pytest.raises(InvalidArgumentError):
+        images.list("Contoso", after="nonsense")
+    host.service.deployments.create("Contoso", "Kettle", "Production", [made[0].image_id], actor="t")
+    with pytest.raises(ConflictError):
+        images.delete("Contoso", made[0].image_id, actor="t")
+    images.delete("Contoso", made[1].image_id, actor="t")
+    with pytest.raises(NotFoundError):
+        images.read(made[1].image_id)
+
+
+def test_a_blob_changed_on_the_disk_is_noticed(host: ServiceHost, package: Make) -> None:
+    image = host.service.images.upload("Contoso", package(), actor="t")
+    path = host.service._blobs.path(image.sha256)
+    path.chmod(0o600)
+    path.write_bytes(path.read_bytes()[:-1] + b"x")
+    with pytest.raises(DataFolderError):
+        host.service.images.read(image.image_id)

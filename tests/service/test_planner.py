@@ -1,0 +1,248 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Roll-outs from start to end: cohorts, hold, resume, roll back, over the real device endpoint."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack
+from uuid import UUID, uuid4
+
+import pytest
+
+from armillary.engines.records.rows import Image, Rollout
+from armillary.errors import ConflictError
+from armillary.rollout.policy import RolloutPolicy
+from armillary.sim.service_host import ServiceHost
+from armillary.sim.wire_device import WireDevice
+from armillary.wire.checkin import InstalledImage, UpdateOutcome
+from armillary.wire.error_report import ErrorReport
+
+Make = Callable[..., bytes]
+HERE = ("Contoso", "Kettle", "Production")
+POLICY = RolloutPolicy(cohorts=(20, 60, 100), success_percent=100, soak_s=10, min_failures=1, timeout_s=1000)
+
+
+class Fleet:
+    """Five devices that install what they are offered, or take it back."""
+
+    def __init__(self, host: ServiceHost, package: Make) -> None:
+        component = uuid4()
+        self.service = host.service
+        self.old, self.new = (host.service.images.upload("Contoso", package(component), actor="t") for _ in range(2))
+        self.devices = [host.claimed(bytes([n + 1]) * 32) for n in range(5)]
+        self.reverts: set[str] = set()
+
+    def state(self, image: Image) -> tuple[InstalledImage, ...]:
+        return (
+            InstalledImage(
+                component_id=image.component_id, image_id=image.image_id, image_type=10, name="tap", state="running"
+            ),
+        )
+
+    def check_in_all(self) -> None:
+        """Everybody checks in, installs what is offered, and says so with the next check-in."""
+        for device in self.devices:
+            offer = device.check_in().offer
+            if offer is None:
+                continue
+            image = (
+                {self.old.image_id: self.old, self.new.image_id: self.new}.get(offer.images[0].image_id)
+                if offer.images
+                else None
+            )
+            bad = image is self.new and device.device_id in self.reverts
+            if not bad:
+                device.installed = () if image is None else self.state(image)
+            outcome = UpdateOutcome(
+                offer_id=offer.offer_id,
+                image_id=offer.images[0].image_id if offer.images else self.new.image_id,
+                component_id=self.new.component_id,
+                outcome="reverted" if bad else "confirmed",
+                reason="it crashed" if bad else "",
+                at=int(self.service.context.now()),
+            )
+            device.check_in(outcomes=(outcome,))
+        self.service.watch.run_once()
+
+    def having(self, image: Image) -> set[str]:
+        return {d.device_id for d in self.devices if image.image_id in {i.image_id for i in d.installed}}
+
+    def get(self, rollout: Rollout | UUID) -> Rollout:
+        return self.service.rollouts.get(rollout if isinstance(rollout, UUID) else rollout.rollout_id)
+
+
+@pytest.fixture
+def fleet(host: ServiceHost, package: Make) -> Iterator[Fleet]:
+    made = Fleet(host, package)
+    with ExitStack() as stack:
+        for device in made.devices:
+            stack.enter_context(device)
+        host.service.deployments.create(*HERE, [made.old.image_id], actor="t")
+        made.check_in_all()
+        assert len(made.having(made.old)) == 5
+        yield made
+
+
+def step(fleet: Fleet, clock: object, seconds: float = 1) -> None:
+    clock.now += seconds  # type: ignore[attr-defined]
+    fleet.service.planner.run_once()
+    fleet.check_in_all()
+    fleet.service.planner.run_once()
+
+
+def test_a_good_release_goes_out_in_cohorts_and_becomes_the_deployment(fleet: Fleet, clock: object) -> None:
+    service = fleet.service
+    rollout = service.rollouts.start(*HERE, [fleet.new.image_id], policy=POLICY, actor="t")
+    assert service.deployments.current(*HERE).images == (fleet.old,)
+    sizes = []
+    for _ in range(3):
+        step(fleet, clock)
+        sizes.append(len(fleet.having(fleet.new)))
+        step(fleet, clock, 5)  # soaking: nothing new starts
+        assert len(fleet.having(fleet.new)) == sizes[-1]
+        clock.now += 10
+    assert sizes == [1, 3, 5]
+    service.planner.run_once()
+    done = fleet.get(rollout)
+    assert (done.state, done.counts["confirmed"], done.counts["waiting"]) == ("completed", 5, 0)
+    assert service.deployments.current(*HERE).deployment_id == rollout.deployment_id
+    with pytest.raises(ConflictError):
+        service.rollouts.roll_back(rollout.rollout_id, reason="", actor="t")
+
+
+def test_a_bad_release_is_held_and_stays_held_until_somebody_resumes(fleet: Fleet, clock: object) -> None:
+    service = fleet.service
+    fleet.reverts = {d.device_id for d in fleet.devices}
+    rollout = service.rollouts.start(*HERE, [fleet.new.image_id], policy=POLICY, actor="t")
+    step(fleet, clock)
+    held = fleet.get(rollout)
+    assert held.state == "held"
+    assert "1 of 1 devices failed" in held.reason
+    (finding,) = service.watch.list(kind="rollout-held").items
+    assert finding.rollout_id == rollout.rollout_id
+    for _ in range(5):
+        step(fleet, clock, 10_000)
+    assert fleet.get(rollout).state == "held"
+    assert sum(fleet.get(rollout).counts.values()) == 5
+    assert fleet.get(rollout).counts["waiting"] == 4
+    fleet.reverts = set()
+    clock.now += 1
+    service.rollouts.resume(rollout.rollout_id, actor="t")
+    step(fleet, clock)
+    assert fleet.get(rollout).state == "running"
+    step(fleet, clock, 11)
+    assert len(fleet.having(fleet.new)) == 3  # the one that failed has tried again, and the second cohort
+
+
+def test_rolling_back_gives_the_old_images_to_those_who_got_the_new_ones(fleet: Fleet, clock: object) -> None:
+    service = fleet.service
+    rollout = service.rollouts.start(*HERE, [fleet.new.image_id], policy=POLICY, actor="t")
+    step(fleet, clock)
+    step(fleet, clock, 11)
+    assert len(fleet.having(fleet.new)) == 3
+    service.rollouts.hold(rollout.rollout_id, reason="a doubt", actor="anna")
+    service.rollouts.roll_back(rollout.rollout_id, reason="bad", actor="anna")
+    assert fleet.get(rollout).state == "rolling-back"
+    step(fleet, clock)
+    assert len(fleet.having(fleet.old)) == 5
+    done = fleet.get(rollout)
+    assert (done.state, done.counts.get("restored")) == ("rolled-back", 3)
+    operations = [line.operation for line in service.audit.list().items if line.operation.startswith("rollout.")]
+    assert operations[:4] == ["rollout.restored", "rollout.roll-back", "rollout.hold", "rollout.cohort"]
+
+
+def test_rolling_back_a_first_release_takes_it_off_the_devices(host: ServiceHost, package: Make, clock: object) -> None:
+    fleet = Fleet(host, package)
+    rollout = host.service.rollouts.start(
+        *HERE, [fleet.new.image_id], policy=RolloutPolicy(cohorts=(100,), soak_s=100), actor="t"
+    )
+    step(fleet, clock)
+    assert len(fleet.having(fleet.new)) == 5
+    host.service.rollouts.roll_back(rollout.rollout_id, reason="bad", actor="t")
+    step(fleet, clock)
+    assert fleet.having(fleet.new) == set()
+    assert fleet.get(rollout).state == "rolled-back"
+    for device in fleet.devices:
+        device.disconnect()
+
+
+def test_crashes_of_the_new_image_hold_the_rollout(fleet: Fleet, clock: object) -> None:
+    service = fleet.service
+    rollout = service.rollouts.start(*HERE, [fleet.new.image_id], policy=POLICY, actor="t")
+    step(fleet, clock)
+    (newest,) = [d for d in fleet.devices if d.device_id in fleet.having(fleet.new)]
+    crash(newest, fleet.new, sequence=1, count=1, at=int(clock.now))
+    service.watch.run_once()
+    service.planner.run_once()
+    assert fleet.get(rollout).state == "running"  # one crash is an accident
+    crash(newest, fleet.new, sequence=2, count=2, at=int(clock.now))
+    service.watch.run_once()
+    service.planner.run_once()
+    assert fleet.get(rollout).state == "held"
+    assert "crashes" in fleet.get(rollout).reason
+
+
+def crash(device: WireDevice, image: Image, *, sequence: int, count: int, at: int) -> None:
+    device.check_in(
+        error_reports=(
+            ErrorReport(
+                sequence=sequence,
+                boot_count=device.prover.boot_count,
+                event_category="Unplanned",
+                event_class="App",
+                event_type="AppCrash",
+                description="AppCrash (exit_status=11)",
+                component_id=image.component_id,
+                image_id=image.image_id,
+                count=count,
+                start=at,
+                end=at,
+            ),
+        )
+    )
+
+
+def test_a_silent_device_counts_as_failed(fleet: Fleet, clock: object) -> None:
+    service = fleet.service
+    rollout = service.rollouts.start(*HERE, [fleet.new.image_id], policy=POLICY, actor="t")
+    service.planner.run_once()
+    clock.now += 1001  # nobody checks in
+    service.planner.run_once()
+    held = fleet.get(rollout)
+    assert (held.state, held.counts["timed-out"]) == ("held", 1)
+
+
+def test_roll_back_on_hold_needs_no_person(fleet: Fleet, clock: object) -> None:
+    fleet.reverts = {d.device_id for d in fleet.devices}
+    policy = RolloutPolicy(cohorts=(100,), min_failures=1, soak_s=0, roll_back_on_hold=True)
+    rollout = fleet.service.rollouts.start(*HERE, [fleet.new.image_id], policy=policy, actor="t")
+    step(fleet, clock)
+    step(fleet, clock)
+    assert fleet.get(rollout).state == "rolled-back"
+    assert len(fleet.having(fleet.old)) == 5
+
+
+def test_two_plans_for_one_group_are_refused(fleet: Fleet, clock: object) -> None:
+    service = fleet.service
+    rollout = service.rollouts.start(*HERE, [fleet.new.image_id], policy=POLICY, actor="t")
+    with pytest.raises(ConflictError):
+        service.rollouts.start(*HERE, [fleet.new.image_id], actor="t")
+    with pytest.raises(ConflictError):
+        service.deployments.create(*HERE, [fleet.new.image_id], actor="t")
+    service.rollouts.cancel(rollout.rollout_id, reason="never mind", actor="t")
+    assert fleet.get(rollout).state == "cancelled"
+    assert service.deployments.current(*HERE).images == (fleet.old,)
+    service.deployments.create(*HERE, [fleet.new.image_id], actor="t")
+    with pytest.raises(ConflictError):
+        service.rollouts.start("Contoso", "Kettle", "Development", [fleet.new.image_id], actor="t")
+
+
+def test_a_command_between_plan_and_execution_wins(fleet: Fleet, clock: object) -> None:
+    service, planner = fleet.service, fleet.service.planner
+    rollout = service.rollouts.start(*HERE, [fleet.new.image_id], policy=POLICY, actor="t")
+    now = service.context.now()
+    made, numbers = service.context.records.read(lambda c: planner._plan(c, rollout, now))
+    assert made.start
+    service.rollouts.hold(rollout.rollout_id, reason="wait", actor="t")
+    assert not service.context.records.write(lambda c: planner._execute(c, rollout, made, numbers, now))
+    assert service.rollouts.list_devices(rollout.rollout_id).items == ()

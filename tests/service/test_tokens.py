@@ -1,0 +1,78 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Operator tokens: hashed at rest, gone at once when revoked."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+from uuid import uuid4
+
+import pytest
+
+from armillary.errors import (
+    ConflictError,
+    InvalidArgumentError,
+    NotFoundError,
+    PermissionDeniedError,
+    UnauthenticatedError,
+)
+from armillary.sim.service_host import ServiceHost
+
+
+def test_the_first_start_makes_one_administrator_token_and_no_file_holds_it(host: ServiceHost) -> None:
+    service = host.service
+    secret = service.first_token
+    assert secret is not None
+    assert service.tokens.authenticate(secret).role == "Administrator"
+    for path in Path(service.context.folder.path).rglob("*"):
+        if path.is_file():
+            assert secret.encode() not in path.read_bytes(), path
+    assert secret not in repr(service.tokens.create("x", "Reader", actor="t"))
+
+
+def test_tokens_are_refused_when_unknown_expired_or_revoked(host: ServiceHost, clock: Any) -> None:
+    tokens = host.service.tokens
+    made = tokens.create("ci", "Contributor", actor="t", expires_at=int(clock.now) + 100)
+    assert tokens.authenticate(made.secret).name == "ci"
+    assert tokens.list()[-1].last_used_at == int(clock.now)
+    with pytest.raises(UnauthenticatedError):
+        tokens.authenticate(made.secret + "x")
+    with pytest.raises(UnauthenticatedError):
+        tokens.authenticate("")
+    clock.now += 101
+    with pytest.raises(UnauthenticatedError):
+        tokens.authenticate(made.secret)
+    other = tokens.create("ci", "Contributor", actor="t")
+    tokens.authenticate(other.secret)
+    tokens.revoke(other.token.token_id, actor="t")
+    with pytest.raises(UnauthenticatedError):
+        tokens.authenticate(other.secret)
+
+
+def test_the_last_administrator_token_cannot_be_revoked(host: ServiceHost) -> None:
+    tokens = host.service.tokens
+    (first,) = tokens.list()
+    with pytest.raises(ConflictError):
+        tokens.revoke(first.token_id, actor="t")
+    tokens.create("second", "Administrator", actor="t")
+    tokens.revoke(first.token_id, actor="t")
+    with pytest.raises(NotFoundError):
+        tokens.revoke(uuid4(), actor="t")
+
+
+@pytest.mark.parametrize("have", ["Reader", "Contributor", "Administrator"])
+@pytest.mark.parametrize("need", ["Reader", "Contributor", "Administrator"])
+def test_roles_contain_each_other(host: ServiceHost, have: str, need: str) -> None:
+    order = ["Reader", "Contributor", "Administrator"]
+    token = host.service.tokens.create("t", have, actor="t").token
+    if order.index(have) >= order.index(need):
+        host.service.tokens.require(token, need)
+    else:
+        with pytest.raises(PermissionDeniedError):
+            host.service.tokens.require(token, need)
+
+
+@pytest.mark.parametrize(("name", "role"), [("", "Reader"), ("x" * 65, "Reader"), ("a\nb", "Reader"), ("a", "Root")])
+def test_bad_tokens_are_not_made(host: ServiceHost, name: str, role: str) -> None:
+    with pytest.raises(InvalidArgumentError):
+        host.service.tokens.create(name, role, actor="t")

@@ -15,12 +15,12 @@ from sqlalchemy import Connection
 from armillary.engines.records import catalog_rows, device_rows, image_rows, rollout_rows
 from armillary.engines.records.rows import Deployment, DeviceGroup, Image, Page
 from armillary.errors import ConflictError, InvalidArgumentError, NotFoundError
-from armillary.service.catalogs import catalog_or_raise, group_or_raise, product_or_raise
 from armillary.service.chips import Chips
 from armillary.service.context import Context
 from armillary.service.images import ANY_ARCHITECTURE, image_or_raise
 from armillary.service.notices import Notices
 from armillary.service.paging import bounded, number_after
+from armillary.service.registry_names import catalog_or_raise, group_or_raise, product_or_raise
 from armillary.wire.checkin import MAX_OFFERED
 
 # Images in a deployment: what one offer can hold.

@@ -28,7 +28,7 @@ from armillary.errors import (
     UnknownDeviceError,
 )
 from armillary.identity.manufacturing import ManufacturingState
-from armillary.service.authority import Issuer
+from armillary.service.catalog_authority import Issuer
 from armillary.service.offers import Book, Wanted
 from armillary.wire.checkin import Offer
 

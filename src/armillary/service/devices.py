@@ -24,10 +24,10 @@ from armillary.engines.records.rows import (
 )
 from armillary.errors import ConflictError, InvalidArgumentError, NotFoundError, WrongCatalogError
 from armillary.service.authority import Authority
-from armillary.service.catalogs import catalog_or_raise, group_or_raise
 from armillary.service.context import Context
 from armillary.service.notices import Notices
 from armillary.service.paging import bounded, number_after
+from armillary.service.registry_names import catalog_or_raise, group_or_raise
 from armillary.wire import capability_file
 
 # Devices claimed in one call: one transaction, one audit line each.

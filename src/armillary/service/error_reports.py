@@ -7,9 +7,9 @@ from sqlalchemy import Connection
 
 from armillary.engines.records import report_rows
 from armillary.engines.records.rows import ErrorReportRow, Page
-from armillary.service.catalogs import catalog_or_raise
 from armillary.service.context import Context
 from armillary.service.paging import bounded, number_after
+from armillary.service.registry_names import catalog_or_raise
 
 
 class ErrorReports:

@@ -20,7 +20,8 @@ from armillary.errors import (
     WireError,
     WrongCatalogError,
 )
-from armillary.service.authority import Authority, serial_text
+from armillary.service.authority import Authority
+from armillary.service.catalog_authority import serial_text
 from armillary.service.context import Context
 from armillary.wire.certificate import UnverifiedDeviceCertificate, parse_device_certificate, verify_issued_by
 

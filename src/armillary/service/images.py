@@ -19,10 +19,10 @@ from armillary.engines.records.rows import REGIONAL_DATA_BOUNDARIES, Image, Page
 from armillary.errors import ArmillaryError, ConflictError, InvalidArgumentError, NotFoundError
 from armillary.service.authority import Authority
 from armillary.service.blobs import Blobs
-from armillary.service.catalogs import catalog_or_raise
 from armillary.service.chips import Chips
 from armillary.service.context import Context
 from armillary.service.paging import bounded
+from armillary.service.registry_names import catalog_or_raise
 from armillary.wire import application_package, image_package
 from armillary.wire.asxipfs import Filesystem
 from armillary.wire.image_section import APPLICATIONS, CUSTOMER_BOARD_CONFIG

@@ -14,11 +14,11 @@ from armillary.errors import ConflictError, InvalidArgumentError, NotFoundError
 from armillary.rollout import state
 from armillary.rollout.policy import RolloutPolicy
 from armillary.rollout.policy import to_json as policy_to_json
-from armillary.service.catalogs import catalog_or_raise, group_or_raise
 from armillary.service.context import Context
 from armillary.service.deployments import Deployments
 from armillary.service.notices import Notices
 from armillary.service.paging import bounded, number_after
+from armillary.service.registry_names import catalog_or_raise, group_or_raise
 
 MAX_REASON_LENGTH = 1000
 

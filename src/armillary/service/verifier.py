@@ -21,7 +21,8 @@ from armillary.engines.records.check_in_rows import CheckInWrite, OutcomeWrite
 from armillary.engines.records.device_rows import BootDetails, enforcement_text, installed_text
 from armillary.errors import ChallengeError, RateLimitedError, ReplayedProofError, UnclaimedDeviceError
 from armillary.identity.issue import terms_for
-from armillary.service.authority import Authority, new_serial, serial_text
+from armillary.service.authority import Authority
+from armillary.service.catalog_authority import new_serial, serial_text
 from armillary.service.context import Context
 from armillary.service.device_states import DeviceState, DeviceStates
 from armillary.service.offers import Offers, Wanted, has

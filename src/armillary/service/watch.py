@@ -18,9 +18,9 @@ from armillary.engines.records import check_in_rows, device_rows, finding_rows, 
 from armillary.engines.records.rows import CheckIn, Device, ErrorReportRow, Outcome, Page, Refusal
 from armillary.errors import ConflictError, InvalidArgumentError, NotFoundError
 from armillary.service import watch_rules
-from armillary.service.catalogs import catalog_or_raise
 from armillary.service.context import Context
 from armillary.service.paging import bounded, number_after
+from armillary.service.registry_names import catalog_or_raise
 from armillary.service.watch_rules import Observation
 from armillary.wire.finding import KINDS, SEVERITIES, STATUSES, Finding
 

@@ -36,7 +36,7 @@ class ServiceHost:
         self._thread.start()
         try:
             asyncio.run_coroutine_threadsafe(self.service.start(), self._loop).result(START_TIMEOUT_S)
-        except BaseException:
+        except BaseException:  # undone whatever it was, then raised on
             self.close()
             raise
 

@@ -145,7 +145,7 @@ class WireDevice:
         plain = socket.create_connection((self.host, self.port), timeout=TIMEOUT_S)
         try:
             self._socket = (context or self.tls_context()).wrap_socket(plain, server_hostname=self.host)
-        except BaseException:
+        except BaseException:  # undone whatever it was, then raised on
             plain.close()
             raise
         return self._socket

@@ -91,7 +91,7 @@ def execute_batch(connection: Connection, batch: Batch) -> None:
     except sqlite3.IntegrityError as error:
         raw.execute("ROLLBACK")
         raise IntegrityError(batch[0][0], None, error) from error
-    except BaseException:
+    except BaseException:  # undone whatever it was, then raised on
         if raw.in_transaction:
             raw.execute("ROLLBACK")
         raise

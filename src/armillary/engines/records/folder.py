@@ -69,7 +69,7 @@ class DataFolder:
             fresh = _is_fresh(path)
             if fresh:
                 _begin(path)
-        except BaseException:
+        except BaseException:  # undone whatever it was, then raised on
             os.close(lock)
             if created:
                 with contextlib.suppress(OSError):

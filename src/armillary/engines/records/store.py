@@ -70,7 +70,7 @@ class Records:
             raise DataFolderError(
                 f"{database} cannot be read ({error.orig})", remedy="Restore the data folder from a backup."
             ) from error
-        except BaseException:
+        except BaseException:  # undone whatever it was, then raised on
             writer.dispose()
             raise
         return cls(writer, dialect.open_readers(database))

@@ -1,5 +1,4 @@
 # SPDX-License-Identifier: Apache-2.0
-
 """The first schema."""
 
 from __future__ import annotations
@@ -13,6 +12,33 @@ down_revision = None
 
 def upgrade() -> None:
     """Apply."""
+    _appraisal_steps()
+    _audit_line()
+    _catalog()
+    _finding()
+    _os_release()
+    _refusal()
+    _security_floor()
+    _token()
+    _watch_position()
+    _certificate()
+    _finding_device()
+    _image()
+    _os_component()
+    _product()
+    _device_group()
+    _deployment()
+    _device()
+    _check_in()
+    _deployment_image()
+    _device_status()
+    _error_report()
+    _outcome()
+    _rollout()
+    _rollout_device()
+
+
+def _appraisal_steps() -> None:
     op.create_table(
         "appraisal_steps",
         sa.Column("steps_id", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), autoincrement=True, nullable=False),
@@ -21,6 +47,9 @@ def upgrade() -> None:
         sa.PrimaryKeyConstraint("steps_id", name=op.f("pk_appraisal_steps")),
         sa.UniqueConstraint("digest", name=op.f("uq_appraisal_steps_digest")),
     )
+
+
+def _audit_line() -> None:
     op.create_table(
         "audit_line",
         sa.Column("number", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), autoincrement=False, nullable=False),
@@ -33,6 +62,9 @@ def upgrade() -> None:
         sa.Column("hash", sa.LargeBinary(), nullable=False),
         sa.PrimaryKeyConstraint("number", name=op.f("pk_audit_line")),
     )
+
+
+def _catalog() -> None:
     op.create_table(
         "catalog",
         sa.Column("catalog_id", sa.Uuid(), nullable=False),
@@ -44,6 +76,9 @@ def upgrade() -> None:
         sa.PrimaryKeyConstraint("catalog_id", name=op.f("pk_catalog")),
         sa.UniqueConstraint("name_key", name=op.f("uq_catalog_name_key")),
     )
+
+
+def _finding() -> None:
     op.create_table(
         "finding",
         sa.Column("number", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), autoincrement=True, nullable=False),
@@ -72,6 +107,8 @@ def upgrade() -> None:
     with op.batch_alter_table("finding", schema=None) as batch_op:
         batch_op.create_index(batch_op.f("ix_finding_status"), ["status"], unique=False)
 
+
+def _os_release() -> None:
     op.create_table(
         "os_release",
         sa.Column("release_id", sa.Uuid(), nullable=False),
@@ -82,6 +119,9 @@ def upgrade() -> None:
         sa.PrimaryKeyConstraint("release_id", name=op.f("pk_os_release")),
         sa.UniqueConstraint("chip", "version", name=op.f("uq_os_release_chip_version")),
     )
+
+
+def _refusal() -> None:
     op.create_table(
         "refusal",
         sa.Column("number", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), autoincrement=True, nullable=False),
@@ -94,6 +134,9 @@ def upgrade() -> None:
         sa.PrimaryKeyConstraint("number", name=op.f("pk_refusal")),
         sa.UniqueConstraint("device_id", "code", "minute", name=op.f("uq_refusal_device_id_code_minute")),
     )
+
+
+def _security_floor() -> None:
     op.create_table(
         "security_floor",
         sa.Column("chip", sa.String(length=32), nullable=False),
@@ -102,6 +145,9 @@ def upgrade() -> None:
         sa.Column("changed_at", sa.BigInteger(), nullable=False),
         sa.PrimaryKeyConstraint("chip", "image_type", name=op.f("pk_security_floor")),
     )
+
+
+def _token() -> None:
     op.create_table(
         "token",
         sa.Column("token_id", sa.Uuid(), nullable=False),
@@ -116,12 +162,18 @@ def upgrade() -> None:
         sa.PrimaryKeyConstraint("token_id", name=op.f("pk_token")),
         sa.UniqueConstraint("secret_hash", name=op.f("uq_token_secret_hash")),
     )
+
+
+def _watch_position() -> None:
     op.create_table(
         "watch_position",
         sa.Column("source", sa.String(length=32), nullable=False),
         sa.Column("number", sa.BigInteger(), nullable=False),
         sa.PrimaryKeyConstraint("source", name=op.f("pk_watch_position")),
     )
+
+
+def _certificate() -> None:
     op.create_table(
         "certificate",
         sa.Column("serial", sa.String(length=40), nullable=False),
@@ -141,6 +193,8 @@ def upgrade() -> None:
         batch_op.create_index(batch_op.f("ix_certificate_catalog_id"), ["catalog_id"], unique=False)
         batch_op.create_index(batch_op.f("ix_certificate_kind_not_after"), ["kind", "not_after"], unique=False)
 
+
+def _finding_device() -> None:
     op.create_table(
         "finding_device",
         sa.Column("finding_id", sa.Uuid(), nullable=False),
@@ -151,6 +205,8 @@ def upgrade() -> None:
     with op.batch_alter_table("finding_device", schema=None) as batch_op:
         batch_op.create_index(batch_op.f("ix_finding_device_device_id"), ["device_id"], unique=False)
 
+
+def _image() -> None:
     op.create_table(
         "image",
         sa.Column("image_id", sa.Uuid(), nullable=False),
@@ -174,6 +230,8 @@ def upgrade() -> None:
             batch_op.f("ix_image_catalog_id_uploaded_at"), ["catalog_id", "uploaded_at"], unique=False
         )
 
+
+def _os_component() -> None:
     op.create_table(
         "os_component",
         sa.Column("release_id", sa.Uuid(), nullable=False),
@@ -188,6 +246,9 @@ def upgrade() -> None:
         sa.ForeignKeyConstraint(["release_id"], ["os_release.release_id"], name=op.f("fk_os_component_release_id")),
         sa.PrimaryKeyConstraint("release_id", "position", name=op.f("pk_os_component")),
     )
+
+
+def _product() -> None:
     op.create_table(
         "product",
         sa.Column("product_id", sa.Uuid(), nullable=False),
@@ -200,6 +261,9 @@ def upgrade() -> None:
         sa.PrimaryKeyConstraint("product_id", name=op.f("pk_product")),
         sa.UniqueConstraint("catalog_id", "name_key", name=op.f("uq_product_catalog_id_name_key")),
     )
+
+
+def _device_group() -> None:
     op.create_table(
         "device_group",
         sa.Column("group_id", sa.Uuid(), nullable=False),
@@ -217,6 +281,9 @@ def upgrade() -> None:
         sa.PrimaryKeyConstraint("group_id", name=op.f("pk_device_group")),
         sa.UniqueConstraint("product_id", "name_key", name=op.f("uq_device_group_product_id_name_key")),
     )
+
+
+def _deployment() -> None:
     op.create_table(
         "deployment",
         sa.Column("number", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), autoincrement=True, nullable=False),
@@ -233,6 +300,8 @@ def upgrade() -> None:
     with op.batch_alter_table("deployment", schema=None) as batch_op:
         batch_op.create_index(batch_op.f("ix_deployment_group_id_number"), ["group_id", "number"], unique=False)
 
+
+def _device() -> None:
     op.create_table(
         "device",
         sa.Column("number", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), autoincrement=True, nullable=False),
@@ -256,6 +325,8 @@ def upgrade() -> None:
         batch_op.create_index(batch_op.f("ix_device_catalog_id_device_id"), ["catalog_id", "device_id"], unique=False)
         batch_op.create_index(batch_op.f("ix_device_group_id"), ["group_id"], unique=False)
 
+
+def _check_in() -> None:
     op.create_table(
         "check_in",
         sa.Column("number", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), autoincrement=True, nullable=False),
@@ -280,6 +351,8 @@ def upgrade() -> None:
     with op.batch_alter_table("check_in", schema=None) as batch_op:
         batch_op.create_index(batch_op.f("ix_check_in_device_number_number"), ["device_number", "number"], unique=False)
 
+
+def _deployment_image() -> None:
     op.create_table(
         "deployment_image",
         sa.Column("deployment_id", sa.Uuid(), nullable=False),
@@ -298,6 +371,8 @@ def upgrade() -> None:
     with op.batch_alter_table("deployment_image", schema=None) as batch_op:
         batch_op.create_index(batch_op.f("ix_deployment_image_image_id"), ["image_id"], unique=False)
 
+
+def _device_status() -> None:
     op.create_table(
         "device_status",
         sa.Column(
@@ -321,6 +396,9 @@ def upgrade() -> None:
         sa.ForeignKeyConstraint(["device_number"], ["device.number"], name=op.f("fk_device_status_device_number")),
         sa.PrimaryKeyConstraint("device_number", name=op.f("pk_device_status")),
     )
+
+
+def _error_report() -> None:
     op.create_table(
         "error_report",
         sa.Column("number", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), autoincrement=True, nullable=False),
@@ -343,6 +421,9 @@ def upgrade() -> None:
             "device_number", "boot_count", "sequence", name=op.f("uq_error_report_device_number_boot_count_sequence")
         ),
     )
+
+
+def _outcome() -> None:
     op.create_table(
         "outcome",
         sa.Column("number", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), autoincrement=True, nullable=False),
@@ -369,6 +450,8 @@ def upgrade() -> None:
     with op.batch_alter_table("outcome", schema=None) as batch_op:
         batch_op.create_index(batch_op.f("ix_outcome_deployment_id_number"), ["deployment_id", "number"], unique=False)
 
+
+def _rollout() -> None:
     op.create_table(
         "rollout",
         sa.Column("number", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), autoincrement=True, nullable=False),
@@ -393,6 +476,8 @@ def upgrade() -> None:
         batch_op.create_index(batch_op.f("ix_rollout_group_id"), ["group_id"], unique=False)
         batch_op.create_index(batch_op.f("ix_rollout_state"), ["state"], unique=False)
 
+
+def _rollout_device() -> None:
     op.create_table(
         "rollout_device",
         sa.Column("rollout_id", sa.Uuid(), nullable=False),

@@ -1,0 +1,111 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Names in the registry: Azure Sphere's rules for them, and finding what they stand for."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from typing import Final
+
+from sqlalchemy import Connection
+
+from armillary.engines.records import catalog_rows
+from armillary.engines.records.rows import Catalog, DeviceGroup, Product
+from armillary.errors import ConflictError, InvalidArgumentError, NotFoundError
+
+# Azure Sphere's name rules (management API 2024-04-01).
+CATALOG_NAME: Final = re.compile(r"[A-Za-z0-9_-]{1,50}")
+PRODUCT_NAME: Final = re.compile(r"\w[\w\s]{1,48}\w")
+GROUP_NAME: Final = re.compile(r"[A-Za-z0-9]{1,2}|[A-Za-z0-9][A-Za-z0-9\s]{1,48}[A-Za-z0-9]")
+
+MAX_DESCRIPTION_LENGTH: Final = 100
+MAX_TAGS: Final = 50  # Azure's limit
+
+
+def catalog_or_raise(connection: Connection, name: str) -> Catalog:
+    """The catalog of a name.
+
+    Raises:
+        NotFoundError: there is none.
+    """
+    found = catalog_rows.catalog_named(connection, name)
+    if found is None:
+        raise NotFoundError(f"catalog {name!r} does not exist", remedy="List them: armillary catalog list.")
+    return found
+
+
+def product_or_raise(connection: Connection, catalog: str, name: str) -> Product:
+    """The product of a name in a catalog.
+
+    Raises:
+        NotFoundError: the catalog or the product does not exist.
+    """
+    owner = catalog_or_raise(connection, catalog)
+    found = catalog_rows.product_named(connection, owner.catalog_id, name)
+    if found is None:
+        raise NotFoundError(
+            f"product {name!r} does not exist in catalog {owner.name}", remedy="List them: armillary product list."
+        )
+    return found
+
+
+def group_or_raise(connection: Connection, catalog: str, product: str, name: str) -> DeviceGroup:
+    """The device group of a name in a product.
+
+    Raises:
+        NotFoundError: the catalog, the product or the group does not exist.
+    """
+    owner = product_or_raise(connection, catalog, product)
+    found = catalog_rows.group_named(connection, owner.product_id, name)
+    if found is None:
+        raise NotFoundError(
+            f"device group {name!r} does not exist in product {owner.name}",
+            remedy="List them: armillary device-group list.",
+        )
+    return found
+
+
+def check_name(noun: str, name: str, pattern: re.Pattern[str], rule: str) -> None:
+    """Raise unless a name follows the rule.
+
+    Raises:
+        InvalidArgumentError: it does not.
+    """
+    if not pattern.fullmatch(name):
+        raise InvalidArgumentError(f"{noun} name: expected {rule}, got {name!r:.80}", remedy="Choose such a name.")
+
+
+def check_description(text: str) -> None:
+    """Raise unless a description is short enough.
+
+    Raises:
+        InvalidArgumentError: it is not.
+    """
+    if len(text) > MAX_DESCRIPTION_LENGTH:
+        raise InvalidArgumentError(
+            f"description: expected at most {MAX_DESCRIPTION_LENGTH} characters, got {len(text)}", remedy="Shorten it."
+        )
+
+
+def checked_tags(tags: Mapping[str, str]) -> dict[str, str]:
+    """Tags within Azure's limits.
+
+    Raises:
+        InvalidArgumentError: too many or too long.
+    """
+    if len(tags) > MAX_TAGS or any(len(name) > 512 or len(value) > 256 for name, value in tags.items()):
+        raise InvalidArgumentError(
+            f"tags: expected at most {MAX_TAGS} with names up to 512 and values up to 256 characters",
+            remedy="Use fewer or shorter tags.",
+        )
+    return dict(tags)
+
+
+def refuse_hidden(name: str) -> None:
+    """Raise for what belongs to the catalog itself.
+
+    Raises:
+        ConflictError: the name starts with a dot.
+    """
+    if name.startswith("."):
+        raise ConflictError(f"{name!r} belongs to the catalog itself", remedy="It goes when the catalog goes.")

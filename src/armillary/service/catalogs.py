@@ -13,7 +13,7 @@ from armillary.engines.records.rows import DEFAULT_PRODUCT, UNASSIGNED_GROUP, Ca
 from armillary.errors import ConflictError, NotFoundError
 from armillary.service.authority import Authority
 from armillary.service.context import Context
-from armillary.service.groups import GroupRegistry
+from armillary.service.groups import GroupRegistry, new_group
 from armillary.service.notices import Notices
 from armillary.service.registry_names import (
     CATALOG_NAME,

@@ -92,7 +92,7 @@ class Stage:
             grant=grant,
             data=data,
             device_authentication=device_authentication,
-            environment=environment or {},
+            environment={"TEST_FOLDER": str(self.folder), **(environment or {})},
         )
 
     def run(

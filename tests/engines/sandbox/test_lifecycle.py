@@ -7,6 +7,7 @@ import asyncio
 import gc
 import os
 import signal
+import tempfile
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -177,14 +178,12 @@ while True: time.sleep(1)
 
 
 def test_stop_ends_what_does_not_listen_and_all_its_children(stage: Stage, any_sandbox: Sandbox) -> None:
-    before = set(session_processes())
-
     async def play() -> Any:
         outcome = Outcome()
         running = await any_sandbox.start(stage.launch(STUBBORN), outcome.events.append)
         await until(lambda: len(outcome.lines) == 4, "four processes")
         assert alive(running.pid)
-        started = set(session_processes()) - before
+        started = processes_of(stage)
         assert len(started) >= 4
         status = await running.stop(0.05)
         await until(lambda: not any(alive(pid) for pid in started), "all processes gone")
@@ -193,17 +192,18 @@ def test_stop_ends_what_does_not_listen_and_all_its_children(stage: Stage, any_s
     assert asyncio.run(play()).signal == signal.SIGKILL
 
 
-def session_processes() -> list[int]:
-    """Process ids of everything that runs an application of these tests."""
-    found = []
+def processes_of(stage: Stage) -> set[int]:
+    """Process ids of everything that this test started: its folder is in the command or the environment."""
+    marker = str(stage.folder).encode()
+    found = set()
     for entry in Path("/proc").iterdir():
-        if entry.name.isdigit():
+        if entry.name.isdigit() and int(entry.name) != os.getpid():
             try:
-                command = (entry / "cmdline").read_bytes()
+                about = (entry / "cmdline").read_bytes() + (entry / "environ").read_bytes()
             except OSError:
                 continue
-            if b"bin/app" in command or b"--die-with-parent" in command:
-                found.append(int(entry.name))
+            if marker in about:
+                found.add(int(entry.name))
     return found
 
 
@@ -239,8 +239,6 @@ def test_nothing_leaks(stage: Stage, any_sandbox: Sandbox) -> None:
 
 
 def test_cancelling_a_start_leaves_no_process(stage: Stage, any_sandbox: Sandbox) -> None:
-    before = set(session_processes())
-
     async def play() -> None:
         for step in range(4):
             task = asyncio.ensure_future(any_sandbox.start(stage.launch("import time; time.sleep(60)"), lambda _: None))
@@ -252,7 +250,7 @@ def test_cancelling_a_start_leaves_no_process(stage: Stage, any_sandbox: Sandbox
             except asyncio.CancelledError:
                 continue
             await running.stop(0)
-        await until(lambda: not (set(session_processes()) - before), "no process left")
+        await until(lambda: not processes_of(stage), "no process left")
 
     asyncio.run(play())
 
@@ -260,7 +258,8 @@ def test_cancelling_a_start_leaves_no_process(stage: Stage, any_sandbox: Sandbox
 def test_it_ends_with_its_supervisor(stage: Stage, sandbox: Sandbox, tmp_path: Path) -> None:
     """kill -9 of the device: no application survives."""
     child = os.fork()
-    if child == 0:  # the supervisor that is going to be killed
+    if child == 0:  # the supervisor that is going to be killed; what it cannot clean up stays in the test's folder
+        tempfile.tempdir = str(tmp_path)
 
         async def play() -> None:
             outcome = Outcome()
@@ -285,9 +284,12 @@ def test_it_ends_with_its_supervisor(stage: Stage, sandbox: Sandbox, tmp_path: P
     while alive(pid):
         assert time.monotonic() < end, "the application outlived its supervisor"
         time.sleep(0.01)
-    for left in session_processes():  # children of a plain process are not told; nothing of this test stays
-        if sandbox.name == "reduced":
+    if sandbox.name == "reduced":  # children of a plain process are not told, as its report says
+        for left in processes_of(stage):
             os.kill(left, signal.SIGKILL)
+    while processes_of(stage):
+        assert time.monotonic() < end, "something outlived its supervisor"
+        time.sleep(0.01)
 
 
 def test_under_uvloop(stage: Stage, sandbox: Sandbox) -> None:

@@ -66,8 +66,7 @@ async def launch(plan: Plan, on_event: Callable[[AppEvent], None]) -> Supervised
             remedy="Run armillary device status to see which mechanism this host lacks.",
         ) from error
     except BaseException:  # cancelled: leave no process behind
-        if process is not None:
-            kill_tree(process.pid)
+        await _abandon(process)
         plan.cleanup()
         raise
     finally:
@@ -93,7 +92,7 @@ async def _spawn(plan: Plan, channel: int) -> asyncio.subprocess.Process:
     try:
         return await asyncio.shield(spawning)
     except asyncio.CancelledError:
-        kill_tree((await spawning).pid)
+        await _abandon(await spawning)
         raise
 
 
@@ -224,14 +223,12 @@ def _resolve(future: asyncio.Future[None]) -> None:
 
 
 async def _abandon(process: asyncio.subprocess.Process | None) -> str:
-    """Kill a launch that failed and return what it said on standard error."""
+    """End a launch that failed, whole, and return what it said on standard error."""
     if process is None:
         return ""
     if process.returncode is None:
         kill_tree(process.pid)
-    said = b""
-    if process.stderr is not None:
-        with contextlib.suppress(TimeoutError):
-            said = await asyncio.wait_for(process.stderr.read(LINE_LIMIT_BYTES), KILL_TIMEOUT_S)
-    await process.wait()
-    return said.decode("utf-8", "backslashreplace").strip()
+    said: bytes = b""
+    with contextlib.suppress(TimeoutError):
+        _, said = await asyncio.wait_for(process.communicate(), KILL_TIMEOUT_S)
+    return said[:LINE_LIMIT_BYTES].decode("utf-8", "backslashreplace").strip()

@@ -3,15 +3,11 @@
 
 from __future__ import annotations
 
-import sys
 import uuid
 from collections.abc import Iterator
-from pathlib import Path
 
 import pytest
-
-sys.path.insert(0, str(Path(__file__).parent))
-from running_service import RunningService, running_service
+from tests.api.running_service import RunningService, running_service
 
 
 @pytest.fixture(scope="session")

@@ -9,8 +9,8 @@ import uuid
 
 import pytest
 from fastapi.routing import APIRoute
-from running_service import RunningService
 from starlette.requests import Request
+from tests.api.running_service import RunningService
 
 from armillary.api import auth
 from armillary.api.routes import GuardedRoute

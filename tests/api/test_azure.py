@@ -13,7 +13,7 @@ import pytest
 from cryptography import x509
 from cryptography.hazmat.primitives.serialization import pkcs7
 from cryptography.x509.oid import NameOID
-from running_service import CATALOGS, VERSION, RunningService, application
+from tests.api.running_service import CATALOGS, VERSION, RunningService, application
 
 from armillary.wire import capability_file, image_package
 

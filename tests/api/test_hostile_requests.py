@@ -11,7 +11,7 @@ import pytest
 from fastapi.routing import APIRoute
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
-from running_service import RunningService
+from tests.api.running_service import RunningService
 
 from armillary.api.auth import ACCESS, UNKNOWN_PATHS
 

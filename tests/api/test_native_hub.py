@@ -15,7 +15,7 @@ from typing import Any
 import paho.mqtt.client as mqtt
 import pytest
 from cryptography.hazmat.primitives import serialization
-from running_service import RunningService, wait_until
+from tests.api.running_service import RunningService, wait_until
 
 from armillary.sim.wire_device import WireDevice
 

@@ -15,7 +15,7 @@ from typing import Any
 import pytest
 from fastapi import FastAPI
 from fastapi.responses import StreamingResponse
-from running_service import RunningService, running_service
+from tests.api.running_service import RunningService, running_service
 
 from armillary.api.server import ApiServer
 from armillary.errors import PortInUseError

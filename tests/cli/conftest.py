@@ -11,9 +11,7 @@ from pathlib import Path
 
 import pytest
 import structlog
-
-sys.path.insert(0, str(Path(__file__).parent.parent / "api"))
-from running_service import RunningService, running_service
+from tests.api.running_service import RunningService, running_service
 
 from armillary.cli.main import run
 

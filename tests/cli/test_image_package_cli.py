@@ -93,13 +93,13 @@ def test_packs_and_shows(place: Path, capsys: pytest.CaptureFixture[str]):
 
 def test_development_key_is_made_once_and_is_private(place: Path, capsys: pytest.CaptureFixture[str]):
     first = image_package.parse(pack(place).read_bytes())
-    assert "Made a development signing key" in capsys.readouterr().err
+    assert "Making a development signing key" in capsys.readouterr().err
     file = development_key.development_folder() / "signing.pem"
     assert file.is_relative_to(place)
     assert stat.S_IMODE(file.stat().st_mode) == 0o600
     assert stat.S_IMODE(file.parent.stat().st_mode) == 0o700
     second = image_package.parse(pack(place).read_bytes())
-    assert "Made a development signing key" not in capsys.readouterr().err
+    assert "Making a development signing key" not in capsys.readouterr().err
     assert first.thumbprint == second.thumbprint
     assert first.image_id != second.image_id, "each build is a new image"
     certificate = development_key.load_certificate(file)

@@ -15,7 +15,7 @@ from typing import Any
 import pytest
 from cryptography import x509
 from cryptography.hazmat.primitives.serialization import pkcs7
-from running_service import RunningService, application, wait_until
+from tests.api.running_service import RunningService, application, wait_until
 
 from armillary.wire import capability_file
 

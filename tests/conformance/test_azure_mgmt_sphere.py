@@ -8,11 +8,9 @@ Needs the package azure-mgmt-sphere (1.0.0). Where it is not installed, this fil
 from __future__ import annotations
 
 import base64
-import sys
 import time
 import uuid
 from collections.abc import Iterator
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -33,9 +31,7 @@ from azure.core.exceptions import (
 from azure.mgmt.sphere import AzureSphereMgmtClient
 from cryptography import x509
 from cryptography.hazmat.primitives.serialization import pkcs7
-
-sys.path.insert(0, str(Path(__file__).parent.parent / "api"))
-from running_service import RunningService, application, running_service
+from tests.api.running_service import RunningService, application, running_service
 
 RG = "resources"
 SUBSCRIPTION = "00000000-0000-0000-0000-000000000000"

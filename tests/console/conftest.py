@@ -5,7 +5,6 @@ from __future__ import annotations
 
 import datetime as dt
 import ipaddress
-import sys
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -14,10 +13,8 @@ from cryptography import x509
 from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import NameOID
-
-sys.path.insert(0, str(Path(__file__).parent))
-from console_server import RunningConsole, serve
-from rehearsed_fleet import RehearsedFleet
+from tests.console.console_server import RunningConsole, serve
+from tests.console.rehearsed_fleet import RehearsedFleet
 
 
 @pytest.fixture(scope="session")

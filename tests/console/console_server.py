@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any
 
 import uvicorn
-from rehearsed_fleet import RehearsedFleet
+from tests.console.rehearsed_fleet import RehearsedFleet
 
 from armillary.console.application import console_app
 from armillary.console.source import Sources

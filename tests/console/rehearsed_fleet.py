@@ -15,8 +15,8 @@ import time
 from collections.abc import AsyncIterator, Mapping
 from typing import Any
 
-import rehearsed_data
-from rehearsed_data import GROUPS, TOKENS, device_id, uid
+from tests.console import rehearsed_data
+from tests.console.rehearsed_data import GROUPS, TOKENS, device_id, uid
 
 from armillary.console.sessions import Operator
 from armillary.console.source import Document

@@ -10,10 +10,10 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
-from console_server import RunningConsole
-from page_check import problems_of
 from playwright.sync_api import Browser, BrowserContext, Page, expect, sync_playwright
-from rehearsed_data import device_id, uid
+from tests.console.console_server import RunningConsole
+from tests.console.page_check import problems_of
+from tests.console.rehearsed_data import device_id, uid
 
 pytestmark = pytest.mark.console
 

@@ -7,8 +7,8 @@ import copy
 from typing import Any
 
 import pytest
-from rehearsed_data import device_id, uid
-from rehearsed_fleet import RehearsedFleet
+from tests.console.rehearsed_data import device_id, uid
+from tests.console.rehearsed_fleet import RehearsedFleet
 
 from armillary.console import (
     pages_audit,

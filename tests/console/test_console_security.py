@@ -11,8 +11,8 @@ from http.cookies import SimpleCookie
 from urllib.parse import urlencode, urlsplit
 
 import pytest
-from console_server import RunningConsole
-from rehearsed_data import device_id, uid
+from tests.console.console_server import RunningConsole
+from tests.console.rehearsed_data import device_id, uid
 
 from armillary.console.guard import HEADERS, MAX_FORM_BYTES, POLICY
 

@@ -5,16 +5,15 @@ of the other tests has the fields that the real one has."""
 from __future__ import annotations
 
 import re
-import sys
 import uuid
 from collections.abc import Iterator
-from pathlib import Path
 
 import pytest
-from rehearsed_data import device_id as rehearsed_id
-from rehearsed_data import uid
-from rehearsed_fleet import RehearsedFleet
-from test_console_security import Browser
+from tests.api.running_service import RunningService, application, running_service
+from tests.console.rehearsed_data import device_id as rehearsed_id
+from tests.console.rehearsed_data import uid
+from tests.console.rehearsed_fleet import RehearsedFleet
+from tests.console.test_console_security import Browser
 
 from armillary.api.auth import ACCESS
 from armillary.console.application import create_console
@@ -24,9 +23,6 @@ from armillary.settings import Settings
 from armillary.sim.wire_device import WireDevice
 from armillary.wire.checkin import InstalledImage
 from armillary.wire.finding import Finding
-
-sys.path.insert(0, str(Path(__file__).parents[1] / "api"))
-from running_service import RunningService, application, running_service
 
 
 class RealConsole:

@@ -25,7 +25,7 @@ def test_every_cell(current: mfg.ManufacturingState, wanted: mfg.ManufacturingSt
 
 
 def test_table_has_every_cell_and_no_other():
-    assert set(mfg.TRANSITIONS) == set(list(itertools.product(ORDER, ORDER)))
+    assert set(mfg.TRANSITIONS) == set(itertools.product(ORDER, ORDER))
     assert set(mfg.ACCEPTS_TEST_KEY) == set(mfg.LETS_RF_TOOLS_RUN) == set(ORDER)
 
 

@@ -14,10 +14,10 @@ from enum import StrEnum
 from pathlib import Path
 from typing import Annotated, Any
 
-import structlog
 import typer
 
 from armillary.cli.device_remote import register
+from armillary.cli.log import log_to_stderr
 from armillary.cli.output import JsonOption, note, print_error, print_json, print_record, print_table
 from armillary.cli.remote import CaOption, RemoteService, ServiceOption, TokenOption, connect
 from armillary.device.checkin import describe_steps
@@ -34,7 +34,9 @@ from armillary.engines.sandbox.port import open_sandbox
 from armillary.errors import ArmillaryError, HostError, NotFoundError
 from armillary.update.trial import HEALTHY_S, TrialRules
 
-app = typer.Typer(no_args_is_help=True, help="Devices: on this host and in the service.", rich_markup_mode=None)
+app = typer.Typer(
+    no_args_is_help=True, help="Devices: on this host and in the service.", rich_markup_mode=None, add_completion=False
+)
 
 CHECK_IN_DEADLINE_S = 60.0  # longer than a check-in's own time limits
 POLL_S = 0.05
@@ -43,16 +45,9 @@ DataOption = Annotated[Path, typer.Option("--data", metavar="DIR", help="The dev
 
 
 @app.callback()
-def log_to_stderr() -> None:
+def devices() -> None:
     """Devices: on this host and in the service."""
-    structlog.configure(
-        processors=[
-            structlog.processors.add_log_level,
-            structlog.processors.TimeStamper(fmt="iso"),
-            structlog.processors.JSONRenderer(),
-        ],
-        logger_factory=structlog.PrintLoggerFactory(sys.stderr),  # stdout is for data
-    )
+    log_to_stderr()
 
 
 class RootOfTrustName(StrEnum):
@@ -83,7 +78,10 @@ def create(
     ] = SandboxName.LINUX,
     as_json: JsonOption = False,
 ) -> None:
-    """Manufacture a device in a new folder: secret, identity certificate, OS."""
+    """Manufacture a device in a new folder.
+
+    Makes its secret, gets its identity certificate and its OS from the service.
+    """
     with connect(service, token, ca) as remote:
         configuration = provision(
             DeviceFolder(data),
@@ -116,7 +114,10 @@ def boot(
     ] = HEALTHY_S,
     as_json: Annotated[bool, typer.Option("--json", help="Print events to stdout as JSON lines.")] = False,
 ) -> None:
-    """Be the device, until Ctrl-C: verified boot, applications, check-ins."""
+    """Be the device, until Ctrl-C.
+
+    Verified boot, then applications and check-ins.
+    """
     device = Device(data, settings=DeviceSettings(trial=TrialRules(healthy_s=trial)))
     device.journal.listen(_print_event_json if as_json else _print_event_text)
     if as_json:
@@ -126,7 +127,7 @@ def boot(
 
 @app.command("status")
 def status(data: DataOption, as_json: JsonOption = False) -> None:
-    """Show what a device on this host last said about itself."""
+    """Show what a device on this host says of itself."""
     folder = DeviceFolder(data)
     folder.check()
     found = _status(folder)
@@ -161,13 +162,13 @@ def status(data: DataOption, as_json: JsonOption = False) -> None:
 
 @app.command("check-in")
 def check_in(data: DataOption, as_json: JsonOption = False) -> None:
-    """Make the running device check in now and show the result."""
+    """Make the running device check in now."""
     _show_appraisal(_signalled_check_in(DeviceFolder(data)), as_json=as_json)
 
 
 @app.command("attest")
 def attest(data: DataOption, as_json: JsonOption = False) -> None:
-    """Prove the device to the service once and show every step of the appraisal.
+    """Prove the device once and show every step.
 
     A device that runs is asked to check in; one that does not is booted for this, without applications.
     """
@@ -190,10 +191,13 @@ def attest(data: DataOption, as_json: JsonOption = False) -> None:
 @app.command("log")
 def log(
     data: DataOption,
-    last: Annotated[int | None, typer.Option("--last", min=1, help="Print only the last entries.")] = None,
+    last: Annotated[int | None, typer.Option("--last", min=1, metavar="N", help="Print only the last entries.")] = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON lines.")] = False,
 ) -> None:
-    """Show a device's log: boots, check-ins, updates, output of applications."""
+    """Show the log of a device on this host.
+
+    Boots, check-ins, updates, output of applications; oldest first.
+    """
     folder = DeviceFolder(data)
     folder.check()
     entries = list(read_journal(folder.log))
@@ -209,7 +213,10 @@ def recover(
     ca: CaOption = None,
     as_json: JsonOption = False,
 ) -> None:
-    """Restore a device's boot components from its release; identity and applications stay."""
+    """Restore a device's boot components.
+
+    They come from the newest release for its chip; identity and applications stay.
+    """
     folder = DeviceFolder(data)
     folder.check()
     address = service or load_configuration(FileFlash(folder.flash)).operator_api

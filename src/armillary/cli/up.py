@@ -6,18 +6,17 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import json
-import logging
 import signal
 import sys
 from pathlib import Path
 from typing import Annotated
 
-import structlog
 import typer
 import uvloop
 
 from armillary.api.app import create_app
 from armillary.api.server import ApiServer, server_context
+from armillary.cli.log import log_to_stderr
 from armillary.cli.output import JsonOption, note, print_record
 from armillary.console.application import create_console
 from armillary.hub.hub import Hub
@@ -32,16 +31,24 @@ app = typer.Typer(rich_markup_mode=None, add_completion=False)
 def up(
     data: Annotated[Path | None, typer.Option("--data", metavar="DIR", help="Folder of this service's data.")] = None,
     config: Annotated[Path | None, typer.Option("--config", metavar="FILE", help="Settings, TOML.")] = None,
-    host: Annotated[str | None, typer.Option("--host", help="Address to listen on; loopback by default.")] = None,
+    host: Annotated[
+        str | None, typer.Option("--host", metavar="ADDRESS", help="Address to listen on; loopback by default.")
+    ] = None,
     public_host: Annotated[
-        str | None, typer.Option("--public-host", help="Name devices and people reach this service by.")
+        str | None, typer.Option("--public-host", metavar="NAME", help="Name devices and people reach this service by.")
     ] = None,
     api_port: Annotated[
-        int | None, typer.Option("--api-port", help="Operator API and console; 0 is a free one.")
+        int | None, typer.Option("--api-port", metavar="PORT", help="Operator API and console; 0 is a free one.")
     ] = None,
-    device_port: Annotated[int | None, typer.Option("--device-port", help="Device endpoint; 0 is a free one.")] = None,
-    hub_port: Annotated[int | None, typer.Option("--hub-port", help="MQTT over TLS; 0 is a free one.")] = None,
-    log_level: Annotated[str | None, typer.Option("--log-level", help="debug, info, warning or error.")] = None,
+    device_port: Annotated[
+        int | None, typer.Option("--device-port", metavar="PORT", help="Device endpoint; 0 is a free one.")
+    ] = None,
+    hub_port: Annotated[
+        int | None, typer.Option("--hub-port", metavar="PORT", help="MQTT over TLS; 0 is a free one.")
+    ] = None,
+    log_level: Annotated[
+        str | None, typer.Option("--log-level", metavar="LEVEL", help="debug, info, warning or error.")
+    ] = None,
     as_json: JsonOption = False,
 ) -> None:
     """Run security service, hub, operator API and console until Ctrl-C.
@@ -60,7 +67,7 @@ def up(
             "log_level": log_level,
         },
     )
-    _log_to_stderr(settings.log_level)
+    log_to_stderr(settings.log_level)
     uvloop.run(_serve(settings, as_json=as_json))
 
 
@@ -115,19 +122,3 @@ def _say_ready(
     if service.first_token is not None and not as_json:
         note("\nThe token is shown this once. Remember it with:")
         note(f"  armillary login --service {address} --ca {record['root_ca']} --token {service.first_token}")
-
-
-def _log_to_stderr(level: str) -> None:
-    """JSON lines on stderr; secrets never get there because no caller logs them."""
-    structlog.configure(
-        processors=[
-            structlog.processors.add_log_level,
-            structlog.processors.TimeStamper(fmt="iso", utc=True),
-            structlog.processors.format_exc_info,
-            structlog.processors.JSONRenderer(),
-        ],
-        wrapper_class=structlog.make_filtering_bound_logger(logging.getLevelNamesMapping()[level.upper()]),
-        logger_factory=structlog.WriteLoggerFactory(file=sys.stderr),
-        cache_logger_on_first_use=True,
-    )
-    logging.basicConfig(stream=sys.stderr, level=logging.WARNING)

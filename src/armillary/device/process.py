@@ -10,6 +10,7 @@ import ssl
 from collections.abc import Mapping
 from pathlib import Path
 
+from armillary.capability.grant import platform_limits
 from armillary.device.applications import ApplicationStore
 from armillary.device.checkin import CheckIns
 from armillary.device.clock import DeviceClock
@@ -21,7 +22,7 @@ from armillary.device.journal import Journal
 from armillary.device.layout import DeviceFolder
 from armillary.device.reports import Incident, ReportQueue
 from armillary.device.running import DeviceSettings, RunningDevice
-from armillary.device.startup import BootRom, Startup, enforcing_boot_rom, platform_limits, start_up
+from armillary.device.startup import BootRom, Startup, enforcing_boot_rom, start_up
 from armillary.device.status import write_status
 from armillary.engines.flash.file import FileFlash
 from armillary.engines.root_of_trust.port import RootOfTrust

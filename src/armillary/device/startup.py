@@ -19,7 +19,6 @@ from armillary.boot import chain, counter, profile
 from armillary.boot.chain import BootRecord
 from armillary.boot.profile import ChipProfile
 from armillary.boot.slots import SlotTable
-from armillary.capability.grant import Peripheral, PlatformLimits
 from armillary.device.configuration import DeviceConfiguration
 from armillary.device.provision import boot_region
 from armillary.engines.flash.port import Flash, replace_region
@@ -125,16 +124,3 @@ def confirm_boot(flash: Flash, startup: Startup) -> None:
     raised = counter.raise_minimums(minimums, startup.events, table=table, booted_slot=_ONLY_SLOT)
     if dict(raised) != dict(minimums):
         replace_region(flash, _MINIMUMS, cbor.encode(dict(raised)))
-
-
-def platform_limits(chip: ChipProfile) -> PlatformLimits:
-    """What applications can be granted on a chip."""
-    return PlatformLimits(
-        name=chip.name,
-        peripherals=frozenset(
-            Peripheral(kind=kind, name=name) for kind, names in chip.peripherals.items() for name in names
-        ),
-        mutable_storage_limit_kb=chip.limits.mutable_storage_kb,
-        real_time_cores=sum(core.kind == "real-time" for core in chip.cores),
-        image_limit_bytes=chip.limits.application_flash_bytes,
-    )

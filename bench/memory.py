@@ -1,0 +1,138 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Resident memory of the whole service with 1,000 devices connected to the hub, against its limit.
+
+Real devices' worth of state: each was manufactured, claimed and attested over the real endpoints, then connected over
+mutual TLS with its own 24-hour certificate, subscribed to its twin and sent telemetry once.
+"""
+
+from __future__ import annotations
+
+import base64
+import json
+import secrets
+import socket
+import ssl
+import sys
+import tempfile
+import time
+from pathlib import Path
+
+from cryptography.hazmat.primitives import serialization
+from cryptography.x509 import load_pem_x509_certificate
+
+from armillary.cli.connection import make_connection
+from armillary.cli.remote import SUBSCRIPTION, RemoteService
+from armillary.engines.records.rows import FactoryReply
+from armillary.sim.wire_device import WireDevice
+from armillary.wire import mqtt
+from armillary.wire.mqtt_packet import Connect, PacketType, Publish
+from bench.service_process import RunningService, running_service
+
+DEVICES = 1000
+LIMIT_MB = 150.0
+SETTLE_S = 3.0
+CLAIM_BATCH = 500
+CATALOG = f"/subscriptions/{SUBSCRIPTION}/resourceGroups/default/providers/Microsoft.AzureSphere/catalogs/Bench"
+TIMEOUT_S = 30
+
+
+def run() -> list[dict[str, object]]:
+    """Idle memory, then memory with every device connected."""
+    with running_service(check_in_interval_s=3600) as service:
+        idle = service.resident_mb()
+        pem = Path(str(service.ready["root_ca"])).read_text("ascii")
+        with RemoteService(make_connection(str(service.ready["api"]), str(service.ready["token"]), pem)) as remote:
+            devices = manufactured(remote, service)
+        connections = []
+        for number, device in enumerate(devices):
+            connections.append(connected(device, service, pem))
+            if number % 250 == 249:
+                print(f"  {number + 1} devices connected", file=sys.stderr)
+        time.sleep(SETTLE_S)  # the measurement is of a settled process, not of the last handshake
+        with RemoteService(make_connection(str(service.ready["api"]), str(service.ready["token"]), pem)) as remote:
+            seen = int(remote.get("/status")["connected_devices"])
+        if seen != DEVICES:
+            raise RuntimeError(f"{seen} of {DEVICES} devices are connected")
+        value = service.resident_mb()
+        for connection in connections:
+            connection.close()
+    return [
+        {
+            "name": "memory",
+            "value": value,
+            "unit": "MB resident",
+            "reference": "limit",
+            "reference_value": LIMIT_MB,
+            "ratio": value / LIMIT_MB,
+            "conditions": f"{DEVICES} devices attested and connected by mutual TLS; {idle:.0f} MB before the first",
+        }
+    ]
+
+
+def manufactured(remote: RemoteService, service: RunningService) -> list[WireDevice]:
+    """Devices made by the factory route and claimed into one group."""
+    remote.azure("PUT", CATALOG, {"location": "Global"})
+    remote.azure("PUT", f"{CATALOG}/products/Bench", {"properties": {}})
+    remote.azure("POST", f"{CATALOG}/products/Bench/generateDefaultDeviceGroups")
+
+    def enrol(request: str) -> FactoryReply:
+        return factory_reply(remote.post("/factory/devices", {"csr": request, "chip": "mt3620"}))
+
+    port = int(str(service.ready["device_endpoint"]).rpartition(":")[2])
+    devices = [WireDevice.make(secrets.token_bytes(32), enrol, port=port) for _ in range(DEVICES)]
+    group = f"{CATALOG}/products/Bench/deviceGroups/Production/claimDevices"
+    ids = [device.device_id for device in devices]
+    for start in range(0, DEVICES, CLAIM_BATCH):
+        remote.azure("POST", group, {"deviceIdentifiers": ids[start : start + CLAIM_BATCH]})
+    return devices
+
+
+def factory_reply(made: dict[str, object]) -> FactoryReply:
+    """The factory route's JSON as the value the simulated device takes."""
+
+    def der(pem: str) -> bytes:
+        return load_pem_x509_certificate(pem.encode()).public_bytes(serialization.Encoding.DER)
+
+    document = json.loads(json.dumps(made))
+    return FactoryReply(
+        device_id=document["device_id"],
+        certificate_chain=tuple(map(der, document["identity_certificate"])),
+        service_root=der(document["service_root"]),
+        trusted_os_certificates=tuple(map(der, document["trusted_os_certificates"])),
+        trusted_image_certificates=tuple(map(der, document["trusted_image_certificates"])),
+        os_version=document["os_version"],
+        boot_packages={part["name"]: base64.b64decode(part["package"]) for part in document["boot_components"]},
+        endpoint=document["device_endpoint"],
+        service_name=document["service_name"],
+    )
+
+
+def connected(device: WireDevice, service: RunningService, root_pem: str) -> ssl.SSLSocket:
+    """Attest the device, then open its hub connection, subscribe and publish once."""
+    reply = device.check_in()
+    device.disconnect()
+    context = ssl.create_default_context(cadata=root_pem)
+    key = device.client_key.private_bytes(
+        serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption()
+    )
+    chain = "".join(ssl.DER_cert_to_PEM_cert(part) for part in reply.certificate_chain)
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder, "client.pem")
+        path.write_bytes(key + chain.encode())
+        context.load_cert_chain(path)
+    plain = socket.create_connection(("127.0.0.1", int(str(service.ready["hub_port"]))), timeout=TIMEOUT_S)
+    connection = context.wrap_socket(plain, server_hostname=str(service.ready["hub_host"]))
+    user = f"{service.ready['hub_host']}/{device.device_id}/?api-version=2021-04-12"
+    connection.sendall(mqtt.encode_packet(Connect(client_id=device.device_id, username=user)))
+    expect(connection, PacketType.CONNACK)
+    topic = f"devices/{device.device_id}/messages/events/"
+    connection.sendall(mqtt.encode_packet(Publish(topic=topic, payload=b'{"temperature": 21.5}', qos=1, packet_id=1)))
+    expect(connection, PacketType.PUBACK)
+    return connection
+
+
+def expect(connection: ssl.SSLSocket, kind: int) -> None:
+    """Read one small packet and make sure of its type."""
+    first = connection.recv(64)
+    if not first or first[0] >> 4 != int(kind):
+        raise RuntimeError(f"expected packet type {kind}, got {first.hex()}")

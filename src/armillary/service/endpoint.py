@@ -47,7 +47,7 @@ MAX_WAITING: Final = 5_000
 BUSY_RETRY_S: Final = 5
 # Check-ins are gathered this long and committed together. A commit costs 170 us and two disk writes, a check-in in it
 # 15 us; no device minds the delay.
-GATHER_S: Final = 0.005
+GATHER_S: Final = 0.01
 HANDSHAKE_TIMEOUT_S: Final = 10.0
 SHUTDOWN_TIMEOUT_S: Final = 2.0
 BACKLOG: Final = 1024

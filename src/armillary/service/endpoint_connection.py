@@ -108,25 +108,33 @@ class DeviceConnection(asyncio.Protocol):
             self.close()
         except httptools.HttpParserError as error:
             cause = error.__context__
-            if isinstance(cause, RequestRefusedError):
+            if self.busy or not self._keep_alive:
+                self.close()  # an answer now would be taken for the one to the request before
+            elif isinstance(cause, RequestRefusedError):
                 self.fail(cause, close=True)
             else:
                 self.fail(RequestRefusedError(400, "the request is not HTTP/1.1"), close=True)
 
     def pause_writing(self) -> None:
-        """The device reads slower than we write."""
+        """The device reads slower than we write: take no more requests from it either, their replies would gather."""
         self.drained = asyncio.Event()
+        if self.transport is not None and not self.transport.is_closing():
+            self.transport.pause_reading()
 
     def resume_writing(self) -> None:
         """It has caught up."""
         if self.drained is not None:
             self.drained.set()
             self.drained = None
+        if self.transport is not None and not self.transport.is_closing():
+            self.transport.resume_reading()
 
     # -- httptools ------------------------------------------------------------------------------------------------
 
     def on_message_begin(self) -> None:
-        """First byte of a request."""
+        """First byte of a request; never of one that came before the reply to the last: both may be in one segment."""
+        if self.busy or not self._keep_alive:
+            raise RequestRefusedError(400, "expected no request before the reply to the last one")
         self._url = b""
         self._body = []
         self._header_bytes = self._headers = 0

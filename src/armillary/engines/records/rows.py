@@ -471,7 +471,8 @@ class FactoryReply:
 
     Attributes:
         device_id: 128 hex digits, from the key in the request.
-        certificate_chain: Identity certificate, then the silicon CA; DER.
+        certificate_chain: What the device presents in TLS, leaf first; DER. The identity certificate alone, because
+            the endpoint trusts the silicon authority itself.
         service_root: Root CA certificate the device pins, DER.
         trusted_os_certificates: Signers of boot components, DER.
         trusted_image_certificates: Signers of application packages, DER (both: the trusted keystore).

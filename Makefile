@@ -9,6 +9,8 @@ UV := $(shell command -v uv 2>/dev/null || echo .uv/bin/uv)
 # The interpreter is the system's: never download one.
 export UV_PYTHON_PREFERENCE ?= only-system
 export UV_PYTHON_DOWNLOADS ?= never
+# Trust what the system trusts: a company's own certificate authority, for instance.
+export UV_SYSTEM_CERTS ?= 1
 RUN := $(UV) run --frozen --no-sync
 
 .PHONY: help setup demo test check fix bench docs clean test-tools

@@ -18,11 +18,11 @@ from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import NameOID
 
-from armillary.engines.records import device_rows
+from armillary.engines.records import device_rows, dialect
 from armillary.errors import ServiceUnreachableError
 from armillary.identity import dice
 from armillary.identity.device_id import device_id_of_key
-from armillary.service import endpoint_connection
+from armillary.service import endpoint, endpoint_connection
 from armillary.sim.prover import Prover
 from armillary.sim.service_host import ServiceHost
 from armillary.sim.wire_device import Answer, WireDevice, read_answer
@@ -462,3 +462,37 @@ def test_more_connections_than_allowed_are_turned_away(tmp_path: Path, monkeypat
                 time.sleep(0.02)
             three.connect()
             assert three.check_in().verdict == "attested"
+
+
+def test_a_writer_that_falls_behind_tells_devices_to_come_back(
+    host: ServiceHost, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with host.claimed(b"w" * 32) as device:
+        body = device.request_body()
+        monkeypatch.setattr(endpoint, "MAX_WAITING", 0)
+        answer = post(device, body)
+        assert code(answer) == (429, "device.try-later")
+        assert int(answer.headers["retry-after"]) >= 1
+        monkeypatch.undo()
+        assert post(device, body).status == 200  # the proof was not spent
+        assert host.service.registry.list_refusals(device_id=device.device_id).items == ()
+
+
+def test_a_check_in_that_cannot_be_recorded_gives_no_certificate(
+    host: ServiceHost, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def full(*_: object) -> None:
+        raise OSError(28, "No space left on device")
+
+    with host.claimed(b"i" * 32) as device:
+        assert device.check_in().verdict == "attested"
+        body = device.request_body()
+        monkeypatch.setattr(dialect, "execute_batch", full)
+        answer = post(device, body)
+        assert answer.status == 503
+        assert b"certificate" not in answer.body
+        monkeypatch.undo()
+        assert code(post(device, body)) == (401, "device.challenge")  # spent, whatever came of it
+        device.challenge = b""
+        assert device.check_in().verdict == "attested"
+        assert len(host.service.registry.list_check_ins(device.device_id).items) == 2

@@ -84,7 +84,6 @@ class SecurityService:
         self._endpoint: DeviceEndpoint | None = None
         self._loops: ServiceLoops | None = None
         self.notices.on_device.append(self._states.mark_stale)
-        self.notices.on_groups.append(self._states.mark_all_stale)
         self.notices.on_groups.append(self.offers.refresh)
 
     @classmethod

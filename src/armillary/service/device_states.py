@@ -14,10 +14,7 @@ from collections.abc import Callable
 from typing import Final
 from uuid import UUID
 
-from sqlalchemy import Connection
-
 from armillary.attest.appraise import Enrolment
-from armillary.engines.records import check_in_rows, device_rows
 from armillary.engines.records.device_rows import BootDetails, Enrolled
 from armillary.engines.records.store import Records
 from armillary.errors import (
@@ -178,11 +175,6 @@ class DeviceStates:
         if state is not None:
             state.stale = True
 
-    def mark_all_stale(self) -> None:
-        """Something about whole groups changed; safe from any thread."""
-        for state in tuple(self._states.values()):
-            state.stale = True
-
     def admitted(self, device_id: str) -> DeviceState:
         """The device, if it may speak to the endpoint at all.
 
@@ -207,15 +199,10 @@ class DeviceStates:
         if state is None:
             state = self._states[device_id] = DeviceState(device_id)
         state.stale = False  # before the reading: a change that comes meanwhile marks it again
-        now = self._now()
-
-        def query(connection: Connection) -> Enrolled | None:
-            found = device_rows.enrolled(connection, device_id)
-            if found is not None and is_new:
-                state.spent = check_in_rows.spent_challenges(connection, found.number, now=now)
-            return found
-
-        found = self._records.read(query)
+        lookup = self._records.lookup
+        found = lookup.device(device_id)
+        if found is not None and is_new:
+            state.spent = lookup.spent_challenges(found.number, now=self._now())
         if found is None:
             self._states.pop(device_id, None)
             raise UnknownDeviceError(f"device {device_id[:16]}... was never manufactured here")

@@ -115,9 +115,7 @@ def test_check_ins_of_one_batch_are_all_kept(records: Records):
     assert [d.health for d in found.items] == ["attested"] * 3
     history = records.read(lambda c: check_in_rows.list_of_device(c, "b" * 128, limit=5, before=None))
     assert [c.steps for c in history.items] == [STEPS]
-    assert records.read(lambda c: check_in_rows.spent_challenges(c, numbers[0], now=NOW)) == {
-        bytes([numbers[0]]) * 16: NOW + 60
-    }
+    assert records.lookup.spent_challenges(numbers[0], now=NOW) == {bytes([numbers[0]]) * 16: NOW + 60}
 
 
 def test_one_challenge_is_accepted_once_and_only_the_second_is_refused(records: Records):
@@ -188,6 +186,7 @@ def test_reports_and_outcomes_are_kept_exactly_once(records: Records):
     assert device.installed[0].name == "tap"
     assert device.enforcement == (("seccomp", "enforced"),)
     enrolled = records.read(lambda c: device_rows.enrolled(c, "a" * 128))
+    assert records.lookup.device("a" * 128) == enrolled
     assert enrolled is not None
     assert enrolled.details == rest["details"]
 

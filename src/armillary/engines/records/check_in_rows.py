@@ -248,17 +248,6 @@ def _write_rest(connection: Connection, write: CheckInWrite) -> None:
     )
 
 
-def spent_challenges(connection: Connection, device_number: int, *, now: int) -> dict[bytes, int]:
-    """Challenges this device has spent that have not expired: id to expiry."""
-    table = schema.check_in
-    rows = connection.execute(
-        select(table.c.challenge_id, table.c.challenge_expires_at)
-        .where(table.c.device_number == device_number, table.c.challenge_expires_at >= now)
-        .order_by(table.c.number.desc())
-    )
-    return {bytes(row.challenge_id): row.challenge_expires_at for row in rows}
-
-
 def list_of_device(connection: Connection, device_id: str, *, limit: int, before: int | None) -> Page[CheckIn]:
     """A device's check-ins, newest first."""
     table, steps = schema.check_in, schema.appraisal_steps

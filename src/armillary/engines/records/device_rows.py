@@ -52,7 +52,6 @@ class Enrolled:
     manufacturing_state: str
     catalog_id: UUID | None
     group_id: UUID | None
-    update_policy: str | None
     revoked: bool
     boot_count: int
     installed: str
@@ -127,9 +126,8 @@ def enrol(
 def enrolled(connection: Connection, device_id: str) -> Enrolled | None:
     """What the verifier needs, or None for a device that was never manufactured here."""
     row = connection.execute(
-        select(_device, _status, _group.c.update_policy)
+        select(_device, _status)
         .join(_status, _status.c.device_number == _device.c.number)
-        .join(_group, _group.c.group_id == _device.c.group_id, isouter=True)
         .where(_device.c.device_id == device_id)
     ).first()
     if row is None:
@@ -142,7 +140,6 @@ def enrolled(connection: Connection, device_id: str) -> Enrolled | None:
         manufacturing_state=row.manufacturing_state,
         catalog_id=row.catalog_id,
         group_id=row.group_id,
-        update_policy=row.update_policy,
         revoked=row.revoked_at is not None,
         boot_count=row.boot_count,
         installed=row.installed,

@@ -97,6 +97,13 @@ def execute_batch(connection: Connection, batch: Batch) -> None:
         raise
 
 
+def fetch(connection: Connection, statement: str, parameters: tuple[Any, ...]) -> list[tuple[Any, ...]]:
+    """Rows of one statement in driver text, outside any transaction: it sees what is committed now."""
+    raw: Any = connection.connection.driver_connection
+    rows: list[tuple[Any, ...]] = raw.execute(statement, parameters).fetchall()
+    return rows
+
+
 def insert_new(connection: Connection, table: Table, rows: Sequence[Mapping[str, Any]]) -> int:
     """Insert the rows that break no uniqueness rule; leave out those that are there already.
 

@@ -21,6 +21,7 @@ from sqlalchemy.exc import DatabaseError, IntegrityError
 from armillary.engines.group_commit import GroupCommit, LoopSink, Rejected
 from armillary.engines.records import dialect, schema
 from armillary.engines.records.check_in_rows import CheckInStatements, CheckInWrite
+from armillary.engines.records.lookup import DeviceLookup
 from armillary.engines.records.migrate import migrate
 from armillary.errors import ChallengeError, ConflictError, DataFolderError
 
@@ -33,13 +34,18 @@ CHANGE_WEIGHT = 10
 
 
 class Records:
-    """The records of one service. Thread-safe; built by :meth:`open`."""
+    """The records of one service. Thread-safe; built by :meth:`open`.
+
+    Attributes:
+        lookup: Fast reading of single devices, for the device endpoint.
+    """
 
     def __init__(self, writer: Engine, readers: Engine) -> None:
         self._writer_engine = writer
         self._readers = readers
         self._connection: Connection | None = None
         self._check_ins = CheckInStatements(writer)
+        self.lookup = DeviceLookup(readers)
         self._group: GroupCommit[CheckInWrite | Query[Any], Any] = GroupCommit(
             self._commit, name="records-writer", on_close=self._disconnect
         )
@@ -110,6 +116,7 @@ class Records:
     def close(self) -> None:
         """Commit what waits and close every connection."""
         self._group.close()
+        self.lookup.close()
         self._readers.dispose()
         self._writer_engine.dispose()
 

@@ -1,0 +1,92 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What a check-in has to read of a device that the endpoint does not remember: two statements, straight to the driver.
+
+After a restart every device is such a device, and in a large fleet most are. Through SQLAlchemy the two statements
+cost 300 us, more than the rest of the check-in; like this 30.
+"""
+
+from __future__ import annotations
+
+import threading
+from typing import Any
+from uuid import UUID
+
+from sqlalchemy import Connection, Engine, bindparam, select
+
+from armillary.engines.records import dialect, schema
+from armillary.engines.records.device_rows import BootDetails, Enrolled
+
+_device, _status, _check_in = schema.device, schema.device_status, schema.check_in
+
+
+class DeviceLookup:
+    """Reads devices for the endpoint on a connection of its own. Thread-safe."""
+
+    def __init__(self, engine: Engine) -> None:
+        self._device = dialect.positional(
+            select(
+                _device.c.number,
+                _device.c.chip,
+                _device.c.trust_tier,
+                _device.c.manufacturing_state,
+                _device.c.catalog_id,
+                _device.c.group_id,
+                _device.c.revoked_at,
+                _status.c.boot_count,
+                _status.c.installed,
+                _status.c.sandbox,
+                _status.c.enforcement,
+                _status.c.endorsement,
+                _status.c.security_versions,
+            )
+            .join(_status, _status.c.device_number == _device.c.number)
+            .where(_device.c.device_id == bindparam("device_id")),
+            engine,
+            ("device_id",),
+        )
+        self._spent = dialect.positional(
+            select(_check_in.c.challenge_id, _check_in.c.challenge_expires_at)
+            .where(_check_in.c.device_number == bindparam("number"))
+            .where(_check_in.c.challenge_expires_at >= bindparam("now")),
+            engine,
+            ("number", "now"),
+        )
+        self._lock = threading.Lock()
+        self._connection: Connection = engine.connect()
+
+    def device(self, device_id: str) -> Enrolled | None:
+        """What the verifier needs, or None for a device that was never manufactured here."""
+        with self._lock:
+            row = dialect.fetch(self._connection, self._device, (device_id,))
+        if not row:
+            return None
+        number, chip, tier, state, catalog_id, group_id, revoked_at, boot_count, installed, *details = row[0]
+        sandbox, enforcement, endorsement, security_versions = details
+        return Enrolled(
+            number=number,
+            device_id=device_id,
+            chip=chip,
+            trust_tier=tier,
+            manufacturing_state=state,
+            catalog_id=_uuid(catalog_id),
+            group_id=_uuid(group_id),
+            revoked=revoked_at is not None,
+            boot_count=boot_count,
+            installed=installed,
+            details=BootDetails(sandbox, enforcement, bytes(endorsement), security_versions),
+        )
+
+    def spent_challenges(self, device_number: int, *, now: int) -> dict[bytes, int]:
+        """Challenges this device has spent that have not expired: id to expiry."""
+        with self._lock:
+            rows = dialect.fetch(self._connection, self._spent, (device_number, now))
+        return {bytes(challenge_id): expires_at for challenge_id, expires_at in rows}
+
+    def close(self) -> None:
+        """Give the connection back."""
+        self._connection.close()
+
+
+def _uuid(value: Any) -> UUID | None:
+    """A UUID as drivers give it: text without dashes, or the value itself."""
+    return value if value is None or isinstance(value, UUID) else UUID(hex=value)

@@ -145,14 +145,14 @@ class RevokedDeviceError(DeviceFault):
     """The device's identity was withdrawn."""
 
     code = "device.revoked"
-    remedy = "Restore the device in the console or enrol it again with a new identity."
+    remedy = "Restore it: armillary device restore --device ID; or make the device anew with another identity."
 
 
 class WrongCatalogError(DeviceFault):
     """The device belongs to another catalog."""
 
     code = "device.wrong-catalog"
-    remedy = "Use the catalog that owns the device, or transfer the device first."
+    remedy = "Use the catalog that owns the device; a claim is for good."
 
 
 class DeviceStateError(DeviceFault):

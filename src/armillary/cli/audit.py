@@ -11,7 +11,9 @@ from armillary.cli.output import JsonOption, print_record, print_table
 from armillary.cli.readable import readable
 from armillary.cli.remote import RemoteService, remote_command
 
-app = typer.Typer(no_args_is_help=True, help="The audit log: list and verify.", rich_markup_mode=None)
+app = typer.Typer(
+    no_args_is_help=True, help="The audit log: list and verify.", rich_markup_mode=None, add_completion=False
+)
 
 COLUMNS = ("number", "at", "actor", "operation", "target")
 
@@ -19,7 +21,7 @@ COLUMNS = ("number", "at", "actor", "operation", "target")
 @remote_command(app, "list")
 def list_lines(
     remote: RemoteService,
-    limit: Annotated[int, typer.Option("--limit", min=1, help="Print at most so many.")] = 50,
+    limit: Annotated[int, typer.Option("--limit", min=1, metavar="N", help="Print at most so many.")] = 50,
     as_json: JsonOption = False,
 ) -> None:
     """List audit lines, newest first."""

@@ -14,7 +14,7 @@ import typer
 from armillary.cli.output import JsonOption, note, print_json, print_table
 from armillary.errors import InvalidArgumentError, NotFoundError
 
-app = typer.Typer()
+app = typer.Typer(rich_markup_mode=None, add_completion=False)
 
 # result name -> module under bench/ that measures it
 BENCHMARKS: dict[str, str] = {
@@ -76,7 +76,7 @@ def run_benchmark(subject: str) -> list[dict[str, object]]:
 
 @app.command()
 def bench(
-    name: Annotated[str, typer.Argument(help=f"One of: {', '.join(BENCHMARKS)}.")],
+    name: Annotated[str, typer.Argument(metavar="NAME", help=f"One of: {', '.join(BENCHMARKS)}.")],
     as_json: JsonOption = False,
 ) -> None:
     """Run one benchmark and print its figures with the reference measured in the same run."""

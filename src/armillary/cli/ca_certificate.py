@@ -20,7 +20,10 @@ from armillary.cli.remote_names import (
 )
 
 app = typer.Typer(
-    no_args_is_help=True, help="Certificates of a catalog's certificate authority.", rich_markup_mode=None
+    no_args_is_help=True,
+    help="Certificates of a catalog's certificate authority.",
+    rich_markup_mode=None,
+    add_completion=False,
 )
 
 COLUMNS = ("name", "status", "notBeforeUtc", "expiryUtc", "thumbprint", "subject")
@@ -62,7 +65,10 @@ def download(
     catalog: CatalogOption = None,
     resource_group: ResourceGroupOption = DEFAULT_RESOURCE_GROUP,
 ) -> None:
-    """Write a certificate as PEM (.pem) or DER (any other ending)."""
+    """Write a certificate.
+
+    PEM for a file that ends in .pem, DER for any other.
+    """
     path = f"{catalog_path(remote, catalog, resource_group)}/certificates/{segment(name)}"
     found = remote.azure("GET", path)
     encoded = str(found["properties"]["certificate"])
@@ -96,7 +102,7 @@ def download_proof(
     catalog: CatalogOption = None,
     resource_group: ResourceGroupOption = DEFAULT_RESOURCE_GROUP,
 ) -> None:
-    """Write a certificate that proves possession of the certificate authority's key."""
+    """Write a certificate that proves possession of the key."""
     base = catalog_path(remote, catalog, resource_group)
     path = f"{base}/certificates/{segment(name)}/retrieveProofOfPossessionNonce"
     proof = remote.azure("POST", path, {"proofOfPossessionNonce": verification_code})

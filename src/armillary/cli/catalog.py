@@ -24,7 +24,7 @@ from armillary.cli.remote_names import (
 )
 from armillary.errors import InvalidArgumentError
 
-app = typer.Typer(no_args_is_help=True, help="Catalogs: who owns devices.", rich_markup_mode=None)
+app = typer.Typer(no_args_is_help=True, help="Catalogs: who owns devices.", rich_markup_mode=None, add_completion=False)
 
 # Columns of an error report file, as az sphere writes them.
 REPORT_COLUMNS = (
@@ -130,7 +130,7 @@ def download_error_report(
     catalog: CatalogOption = None,
     resource_group: ResourceGroupOption = DEFAULT_RESOURCE_GROUP,
 ) -> None:
-    """Write the error reports of a catalog's devices to a CSV file."""
+    """Write the devices' error reports to a CSV file."""
     path = catalog_path(remote, catalog, resource_group)
     text = io.StringIO()
     writer = csv.writer(text)

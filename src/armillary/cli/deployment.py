@@ -21,7 +21,9 @@ from armillary.cli.remote_names import (
 )
 from armillary.errors import InvalidArgumentError
 
-app = typer.Typer(no_args_is_help=True, help="Deployments of a device group.", rich_markup_mode=None)
+app = typer.Typer(
+    no_args_is_help=True, help="Deployments of a device group.", rich_markup_mode=None, add_completion=False
+)
 
 
 def _row(deployment: dict[str, Any]) -> dict[str, Any]:
@@ -46,7 +48,10 @@ def create(
     resource_group: ResourceGroupOption = DEFAULT_RESOURCE_GROUP,
     as_json: JsonOption = False,
 ) -> None:
-    """Put images on every device of a group at once (armillary rollout create goes step by step)."""
+    """Put images on every device of a group at once.
+
+    armillary rollout create does the same step by step.
+    """
     ids = split_ids(images)
     if not ids:
         raise InvalidArgumentError("--images: expected at least one image id", remedy="List them: armillary image list")

@@ -23,7 +23,7 @@ from armillary.cli.remote_names import (
     product_path,
 )
 
-app = typer.Typer(no_args_is_help=True, help="Device groups of a product.", rich_markup_mode=None)
+app = typer.Typer(no_args_is_help=True, help="Device groups of a product.", rich_markup_mode=None, add_completion=False)
 
 COLUMNS = ("product", "name", "updatePolicy", "osFeedType", "hasDeployment", "description")
 

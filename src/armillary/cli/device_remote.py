@@ -43,7 +43,7 @@ TargetProduct = Annotated[
 TargetGroup = Annotated[
     str, typer.Option("--target-device-group", "--device-group", "-dg", metavar="NAME", help="Device group to go to.")
 ]
-LimitOption = Annotated[int | None, typer.Option("--limit", min=1, help="Print at most so many.")]
+LimitOption = Annotated[int | None, typer.Option("--limit", min=1, metavar="N", help="Print at most so many.")]
 
 
 class CapabilityType(StrEnum):
@@ -68,7 +68,7 @@ def _group(app: typer.Typer, name: str, text: str) -> typer.Typer:
     for info in app.registered_groups:
         if info.name == name and info.typer_instance is not None:
             return info.typer_instance
-    group = typer.Typer(no_args_is_help=True, help=text, rich_markup_mode=None)
+    group = typer.Typer(no_args_is_help=True, help=text, rich_markup_mode=None, add_completion=False)
     app.add_typer(group, name=name)
     return group
 
@@ -114,7 +114,10 @@ def _unassign(
     catalog: CatalogOption = None,
     resource_group: ResourceGroupOption = DEFAULT_RESOURCE_GROUP,
 ) -> None:
-    """Take a device out of its group; it stays in the catalog."""
+    """Take a device out of its group.
+
+    It stays in its catalog.
+    """
     _move(remote, catalog_path(remote, catalog, resource_group), device, ".default", ".unassigned")
     note("the device is in no device group")
 
@@ -151,7 +154,7 @@ def _list(
 
 
 def _show(remote: RemoteService, device: DeviceOption, as_json: JsonOption = False) -> None:
-    """Show a device: where it belongs and whether it can be trusted, step by step."""
+    """Show a device, and each step of its appraisal."""
     found = remote.get(f"/devices/{segment(device)}")
     if as_json:
         print_record(found, as_json=True)
@@ -187,7 +190,10 @@ def _show_count(
 
 
 def _deployment_status(remote: RemoteService, device: DeviceOption, as_json: JsonOption = False) -> None:
-    """Show whether a device runs what its group's deployment says, and if not, why not."""
+    """Show whether a device runs its deployment.
+
+    If it does not, the text says why not.
+    """
     found = remote.get(f"/devices/{segment(device)}/deployment")
     if as_json:
         print_record(found, as_json=True)
@@ -210,7 +216,10 @@ def _enable_development(
     catalog: CatalogOption = None,
     resource_group: ResourceGroupOption = DEFAULT_RESOURCE_GROUP,
 ) -> None:
-    """Move a device to its product's development group and write the capability file it needs."""
+    """Move a device to its development group.
+
+    Also writes the capability file that lets it run packages signed by a development key.
+    """
     base = catalog_path(remote, catalog, resource_group)
     _move(remote, base, device, _product_of(remote, device), device_group)
     _write_capability(remote, base, device, CapabilityType.APPLICATION_DEVELOPMENT, output_file)
@@ -225,7 +234,10 @@ def _enable_cloud_test(
     catalog: CatalogOption = None,
     resource_group: ResourceGroupOption = DEFAULT_RESOURCE_GROUP,
 ) -> None:
-    """Move a device to its product's field test group, where it gets deployments from the service."""
+    """Move a device to its field test group.
+
+    There it gets deployments from the service.
+    """
     base = catalog_path(remote, catalog, resource_group)
     _move(remote, base, device, _product_of(remote, device), device_group)
     note(f"the device is in {device_group}; remove its development capability for deployments to be installed")
@@ -242,14 +254,20 @@ def _revoke(
     yes: YesOption = False,
     as_json: JsonOption = False,
 ) -> None:
-    """Withdraw a device's identity: it is refused until restored."""
+    """Withdraw a device's identity.
+
+    It is refused until it is restored, and its connection to the hub is closed.
+    """
     confirm(f"Revoke device {device[:12]}...? It is refused and disconnected at once.", yes=yes)
     found = remote.post(f"/devices/{segment(device)}/revoke", {"reason": reason})
     print_record(found if as_json else {name: found[name] for name in ("device_id", "health")}, as_json=as_json)
 
 
 def _restore(remote: RemoteService, device: DeviceOption, as_json: JsonOption = False) -> None:
-    """Let a revoked device in again, when it proves itself."""
+    """Let a revoked device in again.
+
+    It still has to prove itself.
+    """
     found = remote.post(f"/devices/{segment(device)}/restore")
     print_record(found if as_json else {name: found[name] for name in ("device_id", "health")}, as_json=as_json)
 
@@ -277,7 +295,9 @@ def _invoke(
     device: DeviceOption,
     method: Annotated[str, typer.Option("--method", metavar="NAME", help="Direct method.")],
     payload: Annotated[str, typer.Option("--payload", metavar="JSON", help="What the method gets.")] = "null",
-    timeout_s: Annotated[int, typer.Option("--timeout", min=1, max=300, help="Seconds to wait for the answer.")] = 30,
+    timeout_s: Annotated[
+        int, typer.Option("--timeout", min=1, max=300, metavar="SECONDS", help="Seconds to wait for the answer.")
+    ] = 30,
     as_json: JsonOption = False,
 ) -> None:
     """Call a direct method on a connected device."""

@@ -11,7 +11,7 @@ from armillary.cli.output import JsonOption, print_record, print_table
 from armillary.cli.readable import readable
 from armillary.cli.remote import RemoteService, remote_command, segment
 
-app = typer.Typer(no_args_is_help=True, help="What the watch has found.", rich_markup_mode=None)
+app = typer.Typer(no_args_is_help=True, help="What the watch has found.", rich_markup_mode=None, add_completion=False)
 
 COLUMNS = ("finding_id", "severity", "status", "kind", "device_count", "count", "title")
 FACTS = (
@@ -30,7 +30,7 @@ def list_findings(
     ] = "living",
     catalog: Annotated[str | None, typer.Option("--catalog", "-c", metavar="NAME", help="Only of a catalog.")] = None,
     device: Annotated[str | None, typer.Option("--device", "-d", metavar="ID", help="Only about a device.")] = None,
-    limit: Annotated[int | None, typer.Option("--limit", min=1, help="Print at most so many.")] = None,
+    limit: Annotated[int | None, typer.Option("--limit", min=1, metavar="N", help="Print at most so many.")] = None,
     as_json: JsonOption = False,
 ) -> None:
     """List findings, newest first."""

@@ -14,12 +14,23 @@ from armillary.errors import InvalidArgumentError
 from armillary.wire import hardware_definition
 from armillary.wire.hardware_definition import HardwareDefinition
 
-app = typer.Typer(no_args_is_help=True, help="Test and generate hardware definition headers.", rich_markup_mode=None)
+app = typer.Typer(
+    no_args_is_help=True,
+    help="Test and generate hardware definition headers.",
+    rich_markup_mode=None,
+    add_completion=False,
+)
 
-DefinitionOption = Annotated[Path, typer.Option("--hardware-definition-file", help="Hardware definition JSON file.")]
+DefinitionOption = Annotated[
+    Path, typer.Option("--hardware-definition-file", metavar="FILE", help="Hardware definition JSON file.")
+]
 SearchOption = Annotated[
     str,
-    typer.Option("--search", help="Comma-separated folders of imported definitions; then mappings are checked too."),
+    typer.Option(
+        "--search",
+        metavar="DIRS",
+        help="Comma-separated folders of imported definitions; then mappings are checked too.",
+    ),
 ]
 
 
@@ -27,7 +38,8 @@ SearchOption = Annotated[
 def generate_header(
     definition_file: DefinitionOption,
     output: Annotated[
-        Path | None, typer.Option("--output", help="Header to write; inc/hw/NAME.h beside the file by default.")
+        Path | None,
+        typer.Option("--output", metavar="FILE", help="Header to write; inc/hw/NAME.h beside the file by default."),
     ] = None,
     search: SearchOption = "",
     as_json: JsonOption = False,
@@ -47,7 +59,10 @@ def generate_header(
 
 @app.command("test-header")
 def check_header(definition_file: DefinitionOption, search: SearchOption = "", as_json: JsonOption = False) -> None:
-    """Test that the C header in inc/hw is up to date; fails with the first line that is not."""
+    """Test that the C header in inc/hw is up to date.
+
+    Fails with the first line that is not.
+    """
     definition = _load(definition_file, search)
     target = _header_path(definition_file)
     hardware_definition.check_header(definition, read_file(target).decode("utf-8", "replace"))

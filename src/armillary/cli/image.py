@@ -21,7 +21,7 @@ from armillary.cli.remote_names import (
     resource_row,
 )
 
-app = typer.Typer(no_args_is_help=True, help="Images of a catalog.", rich_markup_mode=None)
+app = typer.Typer(no_args_is_help=True, help="Images of a catalog.", rich_markup_mode=None, add_completion=False)
 
 # The service's own limit decides; this one only keeps a slip (a disk image) from being read into memory.
 MAX_PACKAGE_BYTES = 64 << 20
@@ -48,7 +48,10 @@ def add(
     resource_group: ResourceGroupOption = DEFAULT_RESOURCE_GROUP,
     as_json: JsonOption = False,
 ) -> None:
-    """Upload an image package; the service checks it and signs it for production."""
+    """Upload an image package.
+
+    The service checks it and signs it for production.
+    """
     package = read_file(image_path, limit=MAX_PACKAGE_BYTES)
     properties = {"image": base64.b64encode(package).decode()}
     if regional_data_boundary is not None:

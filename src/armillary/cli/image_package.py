@@ -33,41 +33,57 @@ from armillary.wire.image_section import (
     Compression,
 )
 
-app = typer.Typer(no_args_is_help=True, help="Pack and show image packages.", rich_markup_mode=None)
+app = typer.Typer(
+    no_args_is_help=True, help="Pack and show image packages.", rich_markup_mode=None, add_completion=False
+)
 
 PEM = "PEM file; without it this user's development key signs."
 
 
 @app.command("pack-application")
 def pack_application(
-    package_directory: Annotated[Path, typer.Option("--package-directory", help="Folder that becomes the image.")],
-    output_file: Annotated[Path, typer.Option("--output-file", help="Image package to write.")],
+    package_directory: Annotated[
+        Path, typer.Option("--package-directory", metavar="DIR", help="Folder that becomes the image.")
+    ],
+    output_file: Annotated[Path, typer.Option("--output-file", metavar="FILE", help="Image package to write.")],
     application_manifest: Annotated[
-        Path | None, typer.Option("--application-manifest", help="Manifest; else app_manifest.json of the folder.")
+        Path | None,
+        typer.Option("--application-manifest", metavar="FILE", help="Manifest; else app_manifest.json of the folder."),
     ] = None,
     executables: Annotated[
-        str, typer.Option("--executables", help="Comma-separated paths that may be run, beside the entry point.")
+        str,
+        typer.Option(
+            "--executables", metavar="PATHS", help="Comma-separated paths that may be run, beside the entry point."
+        ),
     ] = "",
     hardware_definitions: Annotated[
         str,
         typer.Option(
-            "--hardware-definitions", help="Comma-separated definition files, and folders to look up imports in."
+            "--hardware-definitions",
+            metavar="PATHS",
+            help="Comma-separated definition files, and folders to look up imports in.",
         ),
     ] = "",
     component_id: Annotated[
-        uuid.UUID | None, typer.Option("--component-id", help="Replaces the manifest's ComponentId.")
+        uuid.UUID | None, typer.Option("--component-id", metavar="ID", help="Replaces the manifest's ComponentId.")
     ] = None,
-    image_id: Annotated[uuid.UUID | None, typer.Option("--image-id", help="Image id; a new one by default.")] = None,
+    image_id: Annotated[
+        uuid.UUID | None, typer.Option("--image-id", metavar="ID", help="Image id; a new one by default.")
+    ] = None,
     runtime_version: Annotated[
-        int, typer.Option("--runtime-version", min=1, help="Application runtime (ABI) version.")
+        int, typer.Option("--runtime-version", min=1, metavar="N", help="Application runtime (ABI) version.")
     ] = RUNTIME_VERSION,
-    signing_key: Annotated[Path | None, typer.Option("--signing-key", help=f"EC private key. {PEM}")] = None,
+    signing_key: Annotated[
+        Path | None, typer.Option("--signing-key", metavar="FILE", help=f"EC private key. {PEM}")
+    ] = None,
     signing_certificate: Annotated[
-        Path | None, typer.Option("--signing-certificate", help=f"Its certificate. {PEM}")
+        Path | None, typer.Option("--signing-certificate", metavar="FILE", help=f"Its certificate. {PEM}")
     ] = None,
     as_json: JsonOption = False,
 ) -> None:
-    """Pack a folder with an app_manifest.json into an image package.
+    """Pack a folder into an image package.
+
+    The folder holds an app_manifest.json, or --application-manifest names one.
 
     With --image-id and the environment variable SOURCE_DATE_EPOCH the same folder gives the same bytes.
     """
@@ -105,13 +121,17 @@ def pack_application(
 
 @app.command("show")
 def show(
-    image: Annotated[Path, typer.Option("--image-package", help="Image package to show.")],
+    image: Annotated[Path, typer.Option("--image-package", metavar="FILE", help="Image package to show.")],
     signing_certificate: Annotated[
-        Path | None, typer.Option("--signing-certificate", help="Check the signature with this certificate (PEM).")
+        Path | None,
+        typer.Option("--signing-certificate", metavar="FILE", help="Check the signature with this certificate (PEM)."),
     ] = None,
     as_json: JsonOption = False,
 ) -> None:
-    """Show what an image package says about itself, and whether the signature could be checked."""
+    """Show what an image package says about itself.
+
+    Also says whether its signature could be checked.
+    """
     package = image_package.parse(read_file(image))
     print_record({**describe(package), "signature": _signature(package, signing_certificate)}, as_json=as_json)
 

@@ -23,7 +23,7 @@ from armillary.cli.output import JsonOption, note, print_record
 from armillary.cli.remote import RemoteService
 from armillary.errors import InvalidArgumentError
 
-app = typer.Typer(help="Remember a service's address and token.", rich_markup_mode=None)
+app = typer.Typer(help="Remember a service's address and token.", rich_markup_mode=None, add_completion=False)
 
 
 @app.command()

@@ -47,7 +47,6 @@ COMMANDS: dict[str, tuple[str, str]] = {
         "armillary.cli.hardware_definition",
         "Test and generate hardware definition headers.",
     ),
-    "fleet": ("armillary.cli.fleet", "Many simulated devices."),
     "bench": ("armillary.cli.bench", "Measure this machine against limits and peers."),
 }
 

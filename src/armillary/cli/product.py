@@ -21,7 +21,7 @@ from armillary.cli.remote_names import (
     resource_row,
 )
 
-app = typer.Typer(no_args_is_help=True, help="Products of a catalog.", rich_markup_mode=None)
+app = typer.Typer(no_args_is_help=True, help="Products of a catalog.", rich_markup_mode=None, add_completion=False)
 
 NameOption = Annotated[str, typer.Option("--product", "-p", "--name", "-n", metavar="NAME", help="Product.")]
 

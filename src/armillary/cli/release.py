@@ -13,7 +13,9 @@ from armillary.cli.readable import readable
 from armillary.cli.remote import RemoteService, remote_command, segment
 from armillary.cli.remote_names import YesOption, confirm
 
-app = typer.Typer(no_args_is_help=True, help="OS releases and their reference values.", rich_markup_mode=None)
+app = typer.Typer(
+    no_args_is_help=True, help="OS releases and their reference values.", rich_markup_mode=None, add_completion=False
+)
 
 PART_COLUMNS = ("name", "image_type", "security_version", "size", "digest")
 FLOOR_COLUMNS = ("chip", "image_type", "minimum", "changed_at")
@@ -47,7 +49,10 @@ def show(
     release: Annotated[str, typer.Option("--release", metavar="ID", help="Release id.")],
     as_json: JsonOption = False,
 ) -> None:
-    """Show a release with the digest of each boot component: the verifier's reference values."""
+    """Show a release and its reference values.
+
+    They are the digests of its boot components that the verifier accepts.
+    """
     found = remote.get(f"/releases/{segment(release)}")
     _show(found, as_json=as_json)
 
@@ -59,7 +64,9 @@ def publish(
     version: Annotated[str, typer.Option("--os-version", metavar="VERSION", help="New version, e.g. 26.12.")],
     security_version: Annotated[
         int | None,
-        typer.Option("--security-version", min=0, max=31, help="Anti-rollback version; else the newest's."),
+        typer.Option(
+            "--security-version", min=0, max=31, metavar="N", help="Anti-rollback version; else the newest's."
+        ),
     ] = None,
     os_feed: Annotated[OsFeed, typer.Option("--os-feed", "-f", help="Who gets it.")] = OsFeed.RETAIL,
     as_json: JsonOption = False,
@@ -85,12 +92,19 @@ def list_floors(
 def raise_floor(
     remote: RemoteService,
     chip: Annotated[str, typer.Option("--chip", metavar="NAME", help="Chip profile.")],
-    image_type: Annotated[int, typer.Option("--image-type", help="Image type, as armillary release show prints it.")],
-    minimum: Annotated[int, typer.Option("--minimum", min=0, max=31, help="Lowest security version still accepted.")],
+    image_type: Annotated[
+        int, typer.Option("--image-type", metavar="N", help="Image type, as armillary release show prints it.")
+    ],
+    minimum: Annotated[
+        int, typer.Option("--minimum", min=0, max=31, metavar="N", help="Lowest security version still accepted.")
+    ],
     yes: YesOption = False,
     as_json: JsonOption = False,
 ) -> None:
-    """Refuse lower security versions from the next check-in on; a floor never sinks again."""
+    """Refuse lower security versions.
+
+    Takes effect at each device's next check-in. A floor never sinks again.
+    """
     confirm(f"Refuse {chip} devices whose image of type {image_type} is below version {minimum}, for good?", yes=yes)
     body = {"chip": chip, "image_type": image_type, "minimum": minimum}
     made = remote.post("/security-floors", body)

@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+from enum import StrEnum
 from typing import Annotated, Any
 
 import typer
@@ -21,7 +22,12 @@ from armillary.cli.remote_names import (
 )
 from armillary.errors import InvalidArgumentError
 
-app = typer.Typer(no_args_is_help=True, help="Staged roll-outs: watch, halt, resume, roll back.", rich_markup_mode=None)
+app = typer.Typer(
+    no_args_is_help=True,
+    help="Staged roll-outs: watch, halt, resume, roll back.",
+    rich_markup_mode=None,
+    add_completion=False,
+)
 
 COLUMNS = ("rollout_id", "state", "product", "group", "cohort", "progress", "reason")
 FACTS = (
@@ -31,6 +37,16 @@ FACTS = (
 
 RolloutOption = Annotated[str, typer.Option("--rollout", "-r", metavar="ID", help="Roll-out id.")]
 ReasonOption = Annotated[str, typer.Option("--reason", metavar="TEXT", help="Why; kept in the audit log.")]
+
+
+class HoldSeverity(StrEnum):
+    """From which severity on a finding holds a roll-out."""
+
+    LOW = "low"
+    MEDIUM = "medium"
+    HIGH = "high"
+    CRITICAL = "critical"
+    NONE = "none"  # sent as "": no finding holds it
 
 
 def _row(rollout: dict[str, Any]) -> dict[str, Any]:
@@ -58,13 +74,19 @@ def _cohorts(text: str) -> list[int]:
         ) from error
 
 
+def _severity(given: HoldSeverity | None) -> str | None:
+    return None if given is None else "" if given is HoldSeverity.NONE else given.value
+
+
 @remote_command(app, "create")
 def create(
     remote: RemoteService,
     *,
     product: ProductOption,
     device_group: DeviceGroupOption,
-    images: Annotated[list[str], typer.Option("--images", "-i", metavar="IDS", help="Image ids, with commas.")],
+    images: Annotated[
+        list[str], typer.Option("--images", "-i", metavar="IDS", help="Image ids, with commas or repeated.")
+    ],
     catalog: CatalogOption = None,
     cohorts: Annotated[
         str | None, typer.Option("--cohorts", metavar="PERCENTS", help="Rising percentages, e.g. 1,10,100.")
@@ -76,9 +98,15 @@ def create(
     failure_percent: Annotated[
         int | None, typer.Option("--failures", metavar="PERCENT", help="Failed share that holds the roll-out.")
     ] = None,
-    min_failures: Annotated[int | None, typer.Option("--min-failures", help="Fewer failures never hold it.")] = None,
+    min_failures: Annotated[
+        int | None, typer.Option("--min-failures", metavar="N", help="Fewer failures never hold it.")
+    ] = None,
     timeout_s: Annotated[
         int | None, typer.Option("--timeout", metavar="SECONDS", help="Unconfirmed for so long counts as failed.")
+    ] = None,
+    hold_on_severity: Annotated[
+        HoldSeverity | None,
+        typer.Option("--hold-on-severity", help="A finding of this severity or above holds it; none: no finding does."),
     ] = None,
     roll_back_on_hold: Annotated[bool, typer.Option("--roll-back-on-hold", help="Do not wait for a person.")] = False,
     as_json: JsonOption = False,
@@ -91,6 +119,7 @@ def create(
         "failure_percent": failure_percent,
         "min_failures": min_failures,
         "timeout_s": timeout_s,
+        "hold_on_severity": _severity(hold_on_severity),
         "roll_back_on_hold": roll_back_on_hold or None,
     }
     body = {
@@ -107,7 +136,7 @@ def create(
 def list_rollouts(
     remote: RemoteService,
     catalog: Annotated[str | None, typer.Option("--catalog", "-c", metavar="NAME", help="Only of a catalog.")] = None,
-    limit: Annotated[int | None, typer.Option("--limit", min=1, help="Print at most so many.")] = None,
+    limit: Annotated[int | None, typer.Option("--limit", min=1, metavar="N", help="Print at most so many.")] = None,
     as_json: JsonOption = False,
 ) -> None:
     """List roll-outs, newest first."""
@@ -127,7 +156,7 @@ def show(remote: RemoteService, rollout: RolloutOption, as_json: JsonOption = Fa
 def devices(
     remote: RemoteService,
     rollout: RolloutOption,
-    limit: Annotated[int | None, typer.Option("--limit", min=1, help="Print at most so many.")] = None,
+    limit: Annotated[int | None, typer.Option("--limit", min=1, metavar="N", help="Print at most so many.")] = None,
     as_json: JsonOption = False,
 ) -> None:
     """List where each device stands in a roll-out."""
@@ -141,7 +170,10 @@ def devices(
 def halt(
     remote: RemoteService, rollout: RolloutOption, reason: ReasonOption = "halted by hand", as_json: JsonOption = False
 ) -> None:
-    """Stop a roll-out where it is: no further device is offered the images."""
+    """Stop a roll-out where it is.
+
+    No further device is offered the images. It goes on with armillary rollout resume.
+    """
     _show(remote.post(f"/rollouts/{segment(rollout)}/halt", {"reason": reason}), as_json=as_json)
 
 
@@ -172,5 +204,8 @@ def cancel(
     reason: ReasonOption = "cancelled by hand",
     as_json: JsonOption = False,
 ) -> None:
-    """Stop deciding for the device group; its deployment stays the one from before."""
+    """End a roll-out for good.
+
+    The group's deployment stays the one from before the roll-out.
+    """
     _show(remote.post(f"/rollouts/{segment(rollout)}/cancel", {"reason": reason}), as_json=as_json)

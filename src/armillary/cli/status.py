@@ -8,7 +8,7 @@ import typer
 from armillary.cli.output import JsonOption, note, print_record, print_table
 from armillary.cli.remote import CaOption, ServiceOption, TokenOption, connect
 
-app = typer.Typer(help="Show the health of a running service.", rich_markup_mode=None)
+app = typer.Typer(help="Show the health of a running service.", rich_markup_mode=None, add_completion=False)
 
 
 @app.command()

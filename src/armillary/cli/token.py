@@ -12,7 +12,7 @@ from armillary.cli.output import JsonOption, note, print_record, print_table
 from armillary.cli.readable import readable
 from armillary.cli.remote import RemoteService, remote_command, segment
 
-app = typer.Typer(no_args_is_help=True, help="Operator tokens.", rich_markup_mode=None)
+app = typer.Typer(no_args_is_help=True, help="Operator tokens.", rich_markup_mode=None, add_completion=False)
 
 COLUMNS = ("token_id", "name", "role", "created_by", "expires_at", "last_used_at", "revoked_at")
 
@@ -30,7 +30,9 @@ def create(
     remote: RemoteService,
     name: Annotated[str, typer.Option("--name", "-n", metavar="NAME", help="Who or what will use it.")],
     role: Annotated[Role, typer.Option("--role", help="What it allows.")] = Role.READER,
-    days: Annotated[int | None, typer.Option("--days", min=1, max=3650, help="Days until it expires.")] = None,
+    days: Annotated[
+        int | None, typer.Option("--days", min=1, max=3650, metavar="N", help="Days until it expires.")
+    ] = None,
     as_json: JsonOption = False,
 ) -> None:
     """Make a token; its secret is shown this once."""

@@ -1,0 +1,50 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Every command of the table loads, and its help is whole, plain and free of noise at 80 columns."""
+
+from __future__ import annotations
+
+import importlib
+import re
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+from typer.main import get_command
+
+from armillary.cli.main import COMMANDS, overview
+
+TERMINAL_COLUMNS = 80
+
+
+def commands() -> Iterator[tuple[str, Any]]:
+    for name, (module, _) in COMMANDS.items():
+        yield from _walk(f"armillary {name}", get_command(importlib.import_module(module).app))
+
+
+def _walk(path: str, command: Any) -> Iterator[tuple[str, Any]]:
+    yield path, command
+    for name, child in getattr(command, "commands", {}).items():
+        yield from _walk(f"{path} {name}", child)
+
+
+ALL = list(commands())
+
+
+def test_overview_names_every_command_once() -> None:
+    listed = [line.split()[0] for line in overview().splitlines() if line.startswith("  ") and "--" not in line]
+    assert listed == list(COMMANDS)
+
+
+@pytest.mark.parametrize(("path", "command"), ALL, ids=[path for path, _ in ALL])
+def test_help_is_whole_and_without_noise(path: str, command: Any) -> None:
+    context = command.make_context(path, [], resilient_parsing=True, terminal_width=TERMINAL_COLUMNS - 2)
+    text = command.get_help(context)
+    cut = [line for line in text.splitlines() if line.endswith("...") and not line.startswith("Usage:")]
+    assert cut == [], "a one-line description is too long for its list"
+    assert "completion" not in text.lower()
+    assert "\x1b" not in text
+    assert command.help, f"{path} does not say what it does"
+    for option in command.params:
+        assert getattr(option, "help", None), f"{path} {option.opts[0]}: no help"
+    unnamed = re.findall(r"^ +-.*<(?:str|path|int|float|UUID)[^|>]*>", text, re.MULTILINE)
+    assert unnamed == [], "a value needs a name for people"

@@ -13,6 +13,7 @@ from armillary.engines.sandbox.self_test import (
     every,
     expect,
     limits,
+    mapped_user,
     own_namespaces,
     own_user,
 )
@@ -26,8 +27,8 @@ ALWAYS_WEAKER = (
     "An application sees the host's programs below /usr, read-only.",
 )
 AS_USER = (
-    "The device was not started by root: applications run in user namespaces as the user who started it, not "
-    "as users of their own."
+    "The device was not started by root: applications run in user namespaces as the user who started it, with "
+    "that user's groups, not as users of their own."
 )
 
 
@@ -40,7 +41,7 @@ def judges(*, as_root: bool) -> Mapping[str, Judge]:
     """Mechanism -> what has to have been seen."""
     namespaces = ["ipc", "mnt", "net", "pid", "uts"] + ([] if as_root else ["user"])
     return {
-        "user": own_user,
+        "user": own_user if as_root else mapped_user,
         **SHARED,
         "capabilities": every(expect("capabilities", "none"), expect("bounding-set", "none")),
         "namespaces": own_namespaces(*namespaces),

@@ -28,6 +28,9 @@ PROBE_COMPONENT = UUID("5e1f7e57-0000-4000-8000-000000000001")
 UNDECLARED_NAME = "undeclared.armillary.example"
 NO_SUCH_PROBE = "not answered"
 
+# How the kernel shows a group that a user namespace does not map (/proc/sys/kernel/overflowgid).
+OVERFLOW_GROUP = "65534"
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Observations:
@@ -195,6 +198,19 @@ def own_user(seen: Observations) -> tuple[bool, str]:
     """The application runs as its own user and group, with no others."""
     user = application_user(PROBE_COMPONENT)
     return seen.of("user") == f"{user} {user} []", f"user, group, groups: {seen.of('user')}"
+
+
+def mapped_user(seen: Observations) -> tuple[bool, str]:
+    """The application runs as its own user and group of a user namespace.
+
+    A process without privilege cannot drop its supplementary groups: inside they show as the mapped group or as
+    the overflow group, and the report says so.
+    """
+    user = application_user(PROBE_COMPONENT)
+    found = seen.of("user")
+    names, _, groups = found.partition(" [")
+    inside = {group.strip(" ]") for group in groups.split(",")} - {""}
+    return names == f"{user} {user}" and inside <= {str(user), OVERFLOW_GROUP}, f"user, group, groups: {found}"
 
 
 def own_namespaces(*names: str) -> Judge:

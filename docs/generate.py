@@ -1,36 +1,59 @@
 # SPDX-License-Identifier: Apache-2.0
 """``python -m docs.generate``: write the reference pages that come from the code; ``--check`` only compares.
 
-Pages: ``cli.md`` (every command's help), ``errors.md`` (every error code), ``settings.md`` (every setting).
+Pages: ``cli.md`` (every command's help), ``errors.md`` (every error code), ``settings.md`` (every setting), ``api.md``
+(every route of the operator API). The same text on every machine: help has its own width and no colours.
 """
 
 from __future__ import annotations
 
+import ast
 import dataclasses
 import importlib
 import inspect
 import re
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 from armillary import errors, settings
 from armillary.cli.main import COMMANDS, overview
+from docs.api_page import api_page
 
+SOURCE = Path(errors.__file__).resolve().parent
 REFERENCE = Path(__file__).resolve().parent / "reference"
+HELP_COLUMNS = 100  # of the page; a terminal's own width decides what a person sees
 NOTICE = "<!-- Written by `make docs` from the code; change it there. -->\n"
 
 
 def error_page() -> str:
-    """Every error class with its code, meaning and remedy."""
+    """Every error class with its code, meaning and remedy, then the codes that single places give."""
     lines = ["# Error codes", NOTICE]
     lines.append("Each error says what was wrong, what was expected and what to do; scripts may rely on its code.\n")
     lines += ["| code | meaning | what to do |", "|---|---|---|"]
     for kind in subclasses(errors.ArmillaryError):
-        if "code" in kind.__dict__ and not kind.__subclasses__():
-            meaning = (inspect.getdoc(kind) or "").split("\n", maxsplit=1)[0]
+        if "." in kind.__dict__.get("code", ""):
+            meaning = (inspect.getdoc(kind) or "").partition("\n\n")[0].replace("\n", " ").replace("``", "`")
             lines.append(f"| `{kind.code}` | {meaning} | {kind.remedy or 'The message says.'} |")
+    lines += ["", "These say more than their class does; their message tells the rest.\n"]
+    lines += ["| code | a case of | raised in |", "|---|---|---|"]
+    lines += [f"| `{code}` | `{family}` | `{place}` |" for code, family, place in exact_codes()]
+    lines += ["", "`service.bug` is the operator API's answer to a fault of its own; the log has the reason."]
     return "\n".join(lines) + "\n"
+
+
+def exact_codes() -> list[tuple[str, str, str]]:
+    """(code, code of its class, file) of every error that is raised with a code of its own."""
+    kinds = {kind.__name__: kind.code for kind in subclasses(errors.ArmillaryError)}
+    found = set()
+    for file in sorted(SOURCE.rglob("*.py")):
+        for call in ast.walk(ast.parse(file.read_text("utf-8"))):
+            if isinstance(call, ast.Call) and isinstance(call.func, ast.Name) and call.func.id in kinds:
+                for keyword in call.keywords:
+                    if keyword.arg == "code" and isinstance(keyword.value, ast.Constant):
+                        place = file.relative_to(SOURCE.parents[1]).as_posix()
+                        found.add((str(keyword.value.value), kinds[call.func.id], place))
+    return sorted(found)
 
 
 def subclasses(kind: type[errors.ArmillaryError]) -> Iterator[type[errors.ArmillaryError]]:
@@ -52,7 +75,7 @@ def settings_page() -> str:
     )
     lines += ["| setting | environment | default | meaning |", "|---|---|---|---|"]
     for field in dataclasses.fields(settings.Settings):
-        meaning = " ".join(documented[field.name].split())
+        meaning = " ".join(documented[field.name].split()).replace("``", "`")
         default = getattr(defaults, field.name)
         lines.append(
             f"| `{field.name}` | `{settings.ENVIRONMENT_PREFIX}{field.name.upper()}` | `{default}` | {meaning} |"
@@ -77,14 +100,19 @@ def command_page() -> str:
 
 def help_texts(command: object, path: str) -> Iterator[tuple[str, str]]:
     """Help of a command and of all below it."""
-    context = command.make_context(path, [], resilient_parsing=True, terminal_width=100)  # type: ignore[attr-defined]
+    context = command.make_context(path, [], resilient_parsing=True, terminal_width=HELP_COLUMNS)  # type: ignore[attr-defined]
     context.info_name = path
     yield path, command.get_help(context)  # type: ignore[attr-defined]
     for name, child in getattr(command, "commands", {}).items():
         yield from help_texts(child, f"{path} {name}")
 
 
-PAGES = {"errors.md": error_page, "settings.md": settings_page, "cli.md": command_page}
+PAGES: dict[str, Callable[[], str]] = {
+    "errors.md": error_page,
+    "settings.md": settings_page,
+    "cli.md": command_page,
+    "api.md": lambda: api_page(NOTICE),
+}
 
 
 def main(arguments: list[str]) -> int:

@@ -18,6 +18,7 @@ import typer
 
 from armillary.cli.development_key import development_folder, load_certificate, signing_pair
 from armillary.cli.output import JsonOption, note, print_record
+from armillary.cli.package_example import write_example
 from armillary.cli.package_folder import load_definitions, read_file, read_folder
 from armillary.errors import ArmillaryError, InvalidArgumentError, SignatureError
 from armillary.wire import app_manifest, application_package, image_package
@@ -36,6 +37,8 @@ from armillary.wire.image_section import (
 app = typer.Typer(
     no_args_is_help=True, help="Pack and show image packages.", rich_markup_mode=None, add_completion=False
 )
+
+app.command("write-example")(write_example)
 
 PEM = "PEM file; without it this user's development key signs."
 

@@ -1,0 +1,124 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The page about the operator API: roles from the role table, bodies and queries from the OpenAPI document."""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Iterator, Mapping
+from itertools import groupby
+from typing import Any, cast
+
+from fastapi.routing import APIRoute
+
+from armillary.api import auth, azure_names, problems, routes
+from armillary.api.app import create_app
+from armillary.settings import Settings
+
+INTRODUCTION = f"""\
+`https://HOST:8443`, JSON, TLS with a certificate under the service's own root (`root.pem` in the data folder).
+The machine-readable form, OpenAPI 3.1, is at `GET /api/v1/openapi.json` without a token.
+
+## Rules of every route
+
+- `Authorization: Bearer TOKEN` on every request. `public` routes need none; `scrape` means Reader, or no token from
+  the service's own host.
+- Roles rise: Reader < Contributor < Administrator. [Operate](../guides/operate.md) says how to make tokens.
+- Times are Unix seconds UTC, unless a name ends in `_ms`.
+- Native lists answer `{{"items": [...], "next": cursor}}`; pass `next` as `after` for the next page. Management lists
+  answer `{{"value": [...], "nextLink": url}}`.
+- A body may have {routes.BODY_LIMIT_BYTES >> 10} KiB, with an image in it {routes.IMAGE_BODY_LIMIT_BYTES >> 20} MiB.
+- Errors of native routes are problem details (RFC 9457) with a stable `code` ([errors](errors.md)) and a `remedy`.
+  Management routes answer `{{"error": {{"code", "message", ...}}}}` as Azure Resource Manager does; code and remedy are
+  in `additionalInfo`.
+"""
+
+MANAGEMENT = f"""\
+## Management API (catalogs to deployments)
+
+The shape of the public Azure Sphere management API, api-version {azure_names.API_VERSION}
+(`{azure_names.API_VERSIONS[1]}` is accepted too): its public description applies. Below, `{{catalogs}}` stands for
+`{azure_names.CATALOGS}`.
+Subscription and resource group are kept for the clients; nothing depends on them.
+"""
+
+
+def api_page(notice: str) -> str:
+    """The whole page."""
+    app = create_app(cast("Any", None), cast("Any", None), Settings())  # routes are looked at, never called
+    lines = ["# Operator API", notice, INTRODUCTION, *_statuses(), MANAGEMENT]
+    lines += ["| method | path | role | what it does |", "|---|---|---|---|"]
+    known = [route for route in app.routes if isinstance(route, APIRoute)]
+    for route in known:
+        if problems.is_azure(route.path) and route.path not in auth.UNKNOWN_PATHS:
+            lines += [_row(route, method) for method in sorted(route.methods or ())]
+    lines += ["", "## Native API", ""]
+    document = app.openapi()
+    operations = [
+        (operation["tags"][0], method.upper(), path, operation)
+        for path, methods in document["paths"].items()
+        for method, operation in methods.items()
+    ]
+    for tag, found in groupby(sorted(operations, key=lambda one: one[0]), key=lambda one: one[0]):
+        lines += [f"### {tag.capitalize()}\n"]
+        for _, method, path, operation in found:
+            lines += list(_operation(method, path, operation, document["components"]["schemas"]))
+    return "\n".join(lines).rstrip() + "\n"
+
+
+def _statuses() -> Iterator[str]:
+    yield "| status | codes |"
+    yield "|---|---|"
+    found: dict[int, list[str]] = {}
+    for kind, (status, _) in problems.STATUS.items():
+        found.setdefault(status, []).append(kind.code)
+    for status, (code, _, _) in problems.FRAMEWORK.items():
+        found.setdefault(status, []).append(code)
+    for code, (status, _) in problems.STATUS_OF_CODE.items():
+        found.setdefault(status, []).append(code)
+    found[500] = ["service.bug"]
+    for status, codes in sorted(found.items()):
+        listed = ", ".join(f"`{code}`{'' if '.' in code else ' and codes below it'}" for code in dict.fromkeys(codes))
+        yield f"| {status} | {listed} |"
+    yield ""
+
+
+def _row(route: APIRoute, method: str) -> str:
+    short = route.path.replace(azure_names.CATALOGS, "{catalogs}")
+    what = (inspect.getdoc(route.endpoint) or "").partition("\n\n")[0].replace("\n", " ").replace("``", "`")
+    return f"| {method} | `{short}` | {auth.ACCESS[f'{method} {route.path}']} | {what} |"
+
+
+def _operation(method: str, path: str, operation: Mapping[str, Any], schemas: Mapping[str, Any]) -> Iterator[str]:
+    role = auth.ACCESS[f"{method} {path}"]
+    yield f"**`{method} {path}`** · {role}  "
+    yield operation["description"].partition("\n\n")[0].replace("\n", " ").strip()
+    queries = [one for one in operation.get("parameters", []) if one["in"] == "query"]
+    if queries:
+        yield ""
+        yield "Query: " + "; ".join(_described(one["name"], one["schema"], one.get("description")) for one in queries)
+    body = operation.get("requestBody", {}).get("content", {}).get("application/json", {}).get("schema", {})
+    if "$ref" in body:
+        schema = schemas[body["$ref"].rpartition("/")[2]]
+        needed = schema.get("required", [])
+        fields = schema["properties"].items()
+        yield ""
+        yield "Body: " + "; ".join(
+            _described(name, field, field.get("description")) + (" (required)" if name in needed else "")
+            for name, field in fields
+        )
+    yield ""
+
+
+def _described(name: str, schema: Mapping[str, Any], text: str | None) -> str:
+    """A name with its type, range and default in few words."""
+    kinds = [one for one in schema.get("anyOf", [schema]) if one.get("type") != "null"]
+    kind = kinds[0] if kinds else {}
+    word = kind.get("format") or kind.get("type") or kind.get("$ref", "any").rpartition("/")[2]
+    low = kind.get("minimum", kind.get("exclusiveMinimum"))
+    limits = [f"{low:g} to {kind['maximum']:g}"] if low is not None and "maximum" in kind else []
+    if kind.get("enum"):
+        limits.append(" or ".join(map(str, kind["enum"])))
+    if schema.get("default") is not None:
+        limits.append(f"default {schema['default']}")
+    said = f": {text}" if text else ""
+    return f"`{name}` ({', '.join([word, *limits])}){said}"

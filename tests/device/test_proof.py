@@ -94,3 +94,9 @@ def test_enforcement_says_what_is_missing_within_its_limit() -> None:
     assert (name, state) == ("seccomp", "enforced")
     assert missing.startswith("missing: ü")
     assert len(missing.encode()) <= 256
+
+
+def test_evidence_names_what_a_weaker_sandbox_never_had() -> None:
+    absent = Mechanism("namespaces", False, "this host forbids them")
+    report = SandboxReport("reduced", (Mechanism("seccomp", True, "held"),), ("Less.",), (absent,))
+    assert enforcement(report) == (("seccomp", "enforced"), ("namespaces", "missing: this host forbids them"))

@@ -115,8 +115,8 @@ def _summary(stage: Stage, steps: list[Step], *, ok: bool, seconds: float) -> di
 def _say_goodbye(stage: Stage, steps: list[Step], *, ok: bool, seconds: float) -> None:
     done = sum(step.ok for step in steps)
     note(f"\n{done} of {len(SCENES)} steps in {seconds:.0f} s.")
-    if stage.notes.get("weaker"):
-        note(f"On this host {stage.notes['weaker']} sandbox mechanisms are missing; the device page says which.")
+    for sentence in stage.notes.get("weaker", ()):
+        note(f"weaker on this host: {sentence.removeprefix('missing: ')}")
     if not ok:
         note(f"\nhint: the step above says what was seen; logs were in {stage.folder}.")
 

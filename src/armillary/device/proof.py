@@ -99,13 +99,13 @@ def fit_report(
 
 
 def enforcement(report: SandboxReport) -> tuple[tuple[str, str], ...]:
-    """The self-test's findings as evidence says them."""
+    """The self-test's findings, and what this sandbox never had, as evidence says them."""
     return tuple(
         (
             mechanism.name,
             ENFORCED if mechanism.enforced else clip_text(MISSING_PREFIX + mechanism.detail, MAX_ENFORCEMENT_BYTES),
         )
-        for mechanism in report.mechanisms
+        for mechanism in (*report.mechanisms, *report.absent)
     )
 
 

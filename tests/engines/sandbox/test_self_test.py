@@ -229,3 +229,13 @@ def test_the_process_sandbox_claims_nothing() -> None:
 def test_unknown_engines() -> None:
     with pytest.raises(InvalidArgumentError, match="docker"):
         open_sandbox("docker")
+
+
+def test_what_reduced_does_not_have_of_linux_is_said_in_its_report() -> None:
+    reduced_sandbox()
+    report = open_sandbox("reduced").self_test()
+    had = {mechanism.name for mechanism in report.mechanisms}
+    absent = {mechanism.name for mechanism in report.absent}
+    assert set(linux_report.judges(as_root=True)) <= had | absent
+    assert not had & absent
+    assert not any(mechanism.enforced for mechanism in report.absent)

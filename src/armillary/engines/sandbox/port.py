@@ -58,11 +58,13 @@ class SandboxReport:
         sandbox: Name of the engine that will run applications.
         mechanisms: One entry for each, in a fixed order.
         weaker: Sentences for people: what this engine does not do that ``linux`` run by root would.
+        absent: Mechanisms of ``linux`` that this engine does not even try, each with why; evidence names them.
     """
 
     sandbox: str
     mechanisms: tuple[Mechanism, ...]
     weaker: tuple[str, ...]
+    absent: tuple[Mechanism, ...] = ()
 
     @property
     def complete(self) -> bool:

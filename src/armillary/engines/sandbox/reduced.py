@@ -24,7 +24,7 @@ from armillary.engines.sandbox import host, kernel
 from armillary.engines.sandbox.entry import check_launch, environment
 from armillary.engines.sandbox.outside import hosts_file_entries
 from armillary.engines.sandbox.plan import Plan
-from armillary.engines.sandbox.port import AppEvent, Launch, RunningApplication, SandboxReport
+from armillary.engines.sandbox.port import AppEvent, Launch, Mechanism, RunningApplication, SandboxReport
 from armillary.engines.sandbox.self_test import SHARED, Judge, expect, judge_all, limits, observe
 from armillary.engines.sandbox.starting import launch
 from armillary.errors import SandboxUnavailableError
@@ -46,6 +46,17 @@ WEAKER = (
     "The device's own paths are visible to the application: its image is not at the root.",
 )
 
+# Mechanisms of ``linux`` that need namespaces, and what their absence means, for the evidence and the device page.
+ABSENT = (
+    Mechanism(
+        "namespaces", False, "applications share the host's processes and paths, which they cannot signal or read"
+    ),
+    Mechanism("network-namespace", False, "applications see the host's network interfaces, which they cannot use"),
+    Mechanism("read-only-root", False, "the image is not at the root; paths outside it can be seen, not read"),
+    Mechanism("user", False, "applications run as the user who started the device"),
+    Mechanism("temporary-storage-limit", False, "temporary storage is limited by file, not in total"),
+)
+
 
 @dataclass(slots=True)
 class ReducedSandbox:
@@ -63,7 +74,7 @@ class ReducedSandbox:
         """Run the probes once and remember what they saw."""
         if self._report is None:
             weaker = (self.reason, *WEAKER) if self.reason else WEAKER
-            self._report = SandboxReport(self.name, judge_all(JUDGES, observe(self)), weaker)
+            self._report = SandboxReport(self.name, judge_all(JUDGES, observe(self)), weaker, ABSENT)
         return self._report
 
     def missing(self) -> tuple[str, ...]:

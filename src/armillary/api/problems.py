@@ -54,6 +54,8 @@ FRAMEWORK: Mapping[int, tuple[str, str, str]] = {
 }
 CHALLENGE = 'Bearer realm="armillary"'  # RFC 6750 §3
 AZURE_PREFIXES = ("/subscriptions/", "/providers/")
+# Seconds after which a caller may try again when too many requests are under way.
+BUSY_RETRY_S = 2
 # A validation error names at most this many wrong values: enough to mend a body, bounded for hostile ones.
 MAX_DETAILS = 20
 # Longest value quoted back from a request, characters.
@@ -129,6 +131,14 @@ def error_response(request: Request, error: errors.ArmillaryError) -> Response:
     if status >= HTTPStatus.INTERNAL_SERVER_ERROR:
         _log.error("request-failed", path=request.url.path, code=error.code, message=error.message)
     return _answer(request, status, word, error.code, message, remedy, headers)
+
+
+def busy_response(request: Request, most: int) -> Response:
+    """The answer to a request for which there is no room now."""
+    message = f"the service answers {most} requests at a time and has them all"
+    remedy = f"Try again in {BUSY_RETRY_S} seconds."
+    headers = {"Retry-After": str(BUSY_RETRY_S), "Cache-Control": "no-store"}
+    return _answer(request, 503, "ServiceUnavailable", "service.busy", message, remedy, headers)
 
 
 def install(app: FastAPI) -> None:

@@ -6,6 +6,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import errno
+import logging
 import socket
 import ssl
 from pathlib import Path
@@ -13,14 +14,16 @@ from pathlib import Path
 import uvicorn
 from fastapi import FastAPI
 
+from armillary.api.connection import ApiConnection
 from armillary.errors import PortInUseError
 
 # How long a stopping server waits for answers under way, seconds; event streams end at once.
 GRACE_S = 3
 # Idle connections are dropped after this time: a console page polls more often.
 KEEP_ALIVE_S = 20
-# Requests under way at once in this process; beyond it a caller gets 503 instead of a slow service for everyone.
-MAX_CONCURRENCY = 512
+# A TLS handshake takes no longer, seconds; connections that never begin one cost a file descriptor each.
+HANDSHAKE_TIMEOUT_S = 10.0
+SHUTDOWN_TIMEOUT_S = 5.0
 BACKLOG = 256
 
 
@@ -73,15 +76,23 @@ class ApiServer:
             access_log=False,
             server_header=False,
             proxy_headers=False,
-            backlog=BACKLOG,
-            limit_concurrency=MAX_CONCURRENCY,
             timeout_keep_alive=KEEP_ALIVE_S,
         )
         config.load()
-        config.ssl = context
+        logging.getLogger("uvicorn.error").setLevel(logging.ERROR)  # its warnings tell of strangers' garbage only
         server = uvicorn.Server(config)
         server.lifespan = config.lifespan_class(config)
-        await server.startup(sockets=[listening])
+        await server.startup(sockets=[])
+        waiting: dict[ApiConnection, None] = {}
+        listener = await asyncio.get_running_loop().create_server(
+            lambda: ApiConnection(config, server.server_state, waiting),
+            sock=listening,
+            ssl=context,
+            backlog=BACKLOG,
+            ssl_handshake_timeout=None if context is None else HANDSHAKE_TIMEOUT_S,
+            ssl_shutdown_timeout=None if context is None else SHUTDOWN_TIMEOUT_S,
+        )
+        server.servers.append(listener)
         self._server = server
         self._loop_task = asyncio.create_task(server.main_loop(), name="operator-api")
         return int(listening.getsockname()[1])

@@ -1,0 +1,210 @@
+# SPDX-License-Identifier: Apache-2.0
+"""One connection of the operator API: uvicorn's HTTP/1.1 protocol with limits on time, size and number.
+
+uvicorn alone waits without end for a request head, takes headers without end, and refuses everybody once somebody
+holds enough idle connections. Here whoever has sent no whole head is the first to go when places run out, so that
+strangers who hold connections open take nothing from operators.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from typing import TYPE_CHECKING, Any
+
+from starlette.requests import Request
+from starlette.types import Receive, Scope, Send
+from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
+
+from armillary.api import problems
+
+if TYPE_CHECKING:
+    from uvicorn.config import Config
+    from uvicorn.protocols.http.httptools_impl import RequestResponseCycle
+    from uvicorn.server import ServerState
+
+# From the connection, or the first byte of a later request, to the end of the head, seconds: heads are one packet.
+HEAD_TIMEOUT_S = 10.0
+# A body may take this long, and one second more for each so many bytes of it: a slow uplink still sends an image.
+BODY_TIMEOUT_S = 20.0
+BODY_BYTES_A_SECOND = 4096
+# A caller that takes nothing of its answer for this long is cut off, seconds.
+STALLED_S = 60.0
+# Target and headers of one request: browsers behind proxies send 4 KiB.
+MAX_HEAD_BYTES = 32 * 1024
+MAX_HEADERS = 100
+# What comes of a body is thrown away once the answer is out (it was refused); beyond this the connection ends.
+MAX_BODY_BYTES = 64 * 1024 * 1024
+# Open connections: a browser takes six, a script one. Beyond, the one that has waited longest for a head goes.
+MAX_CONNECTIONS = 800
+# Requests under way at once; beyond it a caller is told to come back instead of everybody getting slow.
+MAX_REQUESTS = 512
+
+
+class HeadTooLargeError(Exception):
+    """Raised into the parser, which stops; the answer is sent by :meth:`ApiConnection.data_received`."""
+
+
+class ApiConnection(HttpToolsProtocol):
+    """A connection with limits.
+
+    Args:
+        config: uvicorn's settings, with the application.
+        server_state: What all connections of a server share.
+        waiting: Connections of this server that have no request under way, oldest first.
+    """
+
+    def __init__(self, config: Config, server_state: ServerState, waiting: dict[ApiConnection, None]) -> None:
+        super().__init__(config, server_state, {})
+        self._waiting = waiting
+        self._head_bytes = self._head_count = self._body_bytes = 0
+        self._whole = False
+        self._begun = self._deadline = 0.0
+        self._timer: asyncio.TimerHandle | None = None
+        self._stalled: asyncio.TimerHandle | None = None
+
+    # -- from the transport ---------------------------------------------------------------------------------------
+
+    def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]  # as uvicorn's
+        """Somebody is connected; makes room when there is none."""
+        super().connection_made(transport)
+        if len(self.connections) > MAX_CONNECTIONS:
+            longest = next(iter(self._waiting), self)
+            self._waiting.pop(longest, None)
+            longest.transport.abort()
+        if not transport.is_closing():
+            self._waiting[self] = None
+            self._allow(HEAD_TIMEOUT_S)
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        """It is gone."""
+        self._waiting.pop(self, None)
+        for timer in (self._timer, self._stalled):
+            if timer is not None:
+                timer.cancel()
+        self._timer = self._stalled = None
+        super().connection_lost(exc)
+
+    def data_received(self, data: bytes) -> None:
+        """Bytes of a request."""
+        if self.transport.is_closing():
+            return
+        super().data_received(data)
+        if self in self._waiting and self._timer is None:  # blank lines, which begin nothing, end uvicorn's own time
+            self._whole = False
+            self._allow(HEAD_TIMEOUT_S)
+
+    def pause_writing(self) -> None:
+        """The caller reads slower than we write."""
+        super().pause_writing()
+        self._stalled = self.loop.call_later(STALLED_S, self.transport.abort)
+
+    def resume_writing(self) -> None:
+        """It has caught up."""
+        if self._stalled is not None:
+            self._stalled.cancel()
+            self._stalled = None
+        super().resume_writing()
+
+    # -- from the parser ------------------------------------------------------------------------------------------
+
+    def on_message_begin(self) -> None:
+        """First byte of a request."""
+        super().on_message_begin()
+        self._head_bytes = self._head_count = self._body_bytes = 0
+        self._whole = False
+        self._allow(HEAD_TIMEOUT_S)
+
+    def on_url(self, url: bytes) -> None:
+        """A part of the target."""
+        self._count_head(len(url))
+        super().on_url(url)
+
+    def on_header(self, name: bytes, value: bytes) -> None:
+        """A header."""
+        self._head_count += 1
+        self._count_head(len(name) + len(value))
+        super().on_header(name, value)
+
+    def on_headers_complete(self) -> None:
+        """The head is whole: this is no stranger that only holds a place."""
+        self._waiting.pop(self, None)
+        self._begun = self.loop.time()
+        self._allow(BODY_TIMEOUT_S)
+        super().on_headers_complete()
+
+    def on_body(self, body: bytes) -> None:
+        """A part of the body."""
+        self._body_bytes += len(body)
+        if self._body_bytes > MAX_BODY_BYTES:
+            self.transport.abort()
+            return
+        self._deadline = self._begun + BODY_TIMEOUT_S + self._body_bytes / BODY_BYTES_A_SECOND
+        super().on_body(body)
+
+    def on_message_complete(self) -> None:
+        """The request is whole."""
+        self._whole = True
+        super().on_message_complete()
+
+    def on_response_complete(self) -> None:
+        """The answer is out."""
+        super().on_response_complete()
+        if not self.pipeline and not self.transport.is_closing():
+            self._waiting[self] = None
+
+    def send_400_response(self, msg: str) -> None:
+        """Answer what is no HTTP, as a problem like every other error."""
+        if self.cycle is not None and not self.cycle.response_complete:
+            self.transport.abort()  # an answer now would be taken for the one to the request before
+            return
+        if self._head_bytes > MAX_HEAD_BYTES or self._head_count > MAX_HEADERS:
+            status, code = 431, "request.head-too-large"
+            msg = f"request head: expected at most {MAX_HEADERS} headers and {MAX_HEAD_BYTES} bytes, got more"
+            remedy = "Send fewer and shorter headers."
+        else:
+            status, code, msg, remedy = 400, "request.http", "expected an HTTP/1.1 request", "Use an HTTP client."
+        body = problems.problem_body(status=status, code=code, detail=msg, remedy=remedy, instance="")
+        content = json.dumps(body).encode()
+        head = (
+            f"HTTP/1.1 {status} {body['title']}\r\ncontent-type: application/problem+json\r\n"
+            f"content-length: {len(content)}\r\ncache-control: no-store\r\nconnection: close\r\n\r\n"
+        )
+        self.transport.write(head.encode("ascii") + content)
+        self.transport.close()
+
+    # -- inside ---------------------------------------------------------------------------------------------------
+
+    def _start_asgi_task(self, cycle: RequestResponseCycle, app: Any) -> None:
+        busy: Any = _busy
+        super()._start_asgi_task(cycle, busy if len(self.tasks) >= MAX_REQUESTS else app)
+
+    def _unsupported_upgrade_warning(self) -> None:
+        """Nothing: it is answered as if it had not asked, and strangers do not write our log."""
+
+    def _count_head(self, size: int) -> None:
+        self._head_bytes += size
+        if self._head_bytes > MAX_HEAD_BYTES or self._head_count > MAX_HEADERS:
+            raise HeadTooLargeError
+
+    def _allow(self, seconds: float) -> None:
+        """Let what comes next take so long."""
+        self._deadline = self.loop.time() + seconds
+        if self._timer is not None and self._timer.when() > self._deadline:
+            self._timer.cancel()
+            self._timer = None
+        if self._timer is None:
+            self._timer = self.loop.call_at(self._deadline, self._look)
+
+    def _look(self) -> None:
+        self._timer = None
+        if self._whole or self.transport.is_closing():
+            return  # the request is whole; between requests uvicorn's keep-alive time counts
+        if self.loop.time() >= self._deadline:
+            self.transport.abort()
+        else:
+            self._timer = self.loop.call_at(self._deadline, self._look)
+
+
+async def _busy(scope: Scope, receive: Receive, send: Send) -> None:
+    await problems.busy_response(Request(scope), MAX_REQUESTS)(scope, receive, send)

@@ -1,0 +1,106 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The whole service in one process, on embedded engines. The only place that joins the parts."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import ctypes
+import gc
+import json
+import signal
+import sys
+from pathlib import Path
+
+import uvloop
+
+from armillary.api.app import create_app
+from armillary.api.server import ApiServer, server_context
+from armillary.cli.log import log_to_stderr
+from armillary.cli.output import note, print_record
+from armillary.console.application import create_console
+from armillary.hub.hub import Hub
+from armillary.hub.tls import hub_context
+from armillary.service.assemble import SecurityService
+from armillary.settings import Settings
+
+# How often freed memory goes back to the system (seconds): glibc keeps what lies below anything still in use.
+TRIM_INTERVAL_S = 20.0
+
+
+def serve(settings: Settings, *, as_json: bool) -> None:
+    """Run until SIGINT or SIGTERM.
+
+    Args:
+        settings: This process's settings.
+        as_json: Say "ready" as one line of JSON instead of text.
+
+    Raises:
+        ArmillaryError: it cannot start.
+    """
+    log_to_stderr(settings.log_level)
+    uvloop.run(_serve(settings, as_json=as_json))
+
+
+async def _serve(settings: Settings, *, as_json: bool) -> None:
+    """Open everything in dependency order, say so, wait, close in the other order."""
+    stop = asyncio.Event()
+    for number in (signal.SIGINT, signal.SIGTERM):
+        asyncio.get_running_loop().add_signal_handler(number, stop.set)
+    async with contextlib.AsyncExitStack() as running:
+        service = SecurityService.open(settings, announces_token=True)
+        running.push_async_callback(service.close)
+        hub = Hub.open(settings, authenticate=service.authenticate_hub_peer)
+        running.push_async_callback(hub.close)
+        service.on_revoked(hub.disconnect)
+        files = service.authority.server_files()
+        hub_tls = hub_context(files.certificate, files.key, files.root.read_text("ascii"))
+        hub_port = await hub.start(hub_tls, settings.host, settings.hub_port)
+        service.hub_address = (settings.public_host, hub_port)
+        await service.start()
+        api = create_app(service, hub, settings)
+        api.mount("/", create_console(service, hub, settings, closing=api.state.closing))
+        server = ApiServer(api, server_context(files.certificate, files.key))
+        api_port = await server.start(settings.host, settings.api_port)
+        running.push_async_callback(server.close)
+        _say_ready(service, settings, api_port=api_port, hub_port=hub_port, root_ca=files.root, as_json=as_json)
+        service.token_announced()
+        gc.collect()
+        trimming = asyncio.create_task(_give_back_memory(), name="give-back-memory")
+        await stop.wait()
+        trimming.cancel()
+        note("stopping ...")
+
+
+def _say_ready(
+    service: SecurityService, settings: Settings, *, api_port: int, hub_port: int, root_ca: Path, as_json: bool
+) -> None:
+    address = f"https://{settings.public_host}:{api_port}"
+    record: dict[str, object] = {
+        "ready": True,
+        "api": address,
+        "console": f"{address}/",
+        "device_endpoint": service.device_endpoint_url,
+        "hub_host": settings.public_host,
+        "hub_port": hub_port,
+        "root_ca": str(root_ca.resolve()),
+        "data": str(settings.data.resolve()),
+    }
+    if service.first_token is not None:
+        record["token"] = service.first_token
+    if as_json:  # one line: whoever started this process reads it and knows that it is ready
+        sys.stdout.write(json.dumps(record) + "\n")
+    else:
+        print_record(record, as_json=False)
+    sys.stdout.flush()
+    if service.first_token is not None and not as_json:
+        note("\nThe token is shown this once. Remember it with:")
+        note(f"  armillary login --service {address} --ca {record['root_ca']} --token {service.first_token}")
+
+
+async def _give_back_memory() -> None:
+    """Return freed memory to the system now and then: 2 MB after the start, 5 MB after a thousand API calls."""
+    trim = getattr(ctypes.CDLL(None), "malloc_trim", None)
+    while trim is not None:  # a C library without it (musl) returns memory by itself
+        await asyncio.to_thread(trim, 0)
+        await asyncio.sleep(TRIM_INTERVAL_S)

@@ -17,8 +17,13 @@ from typing import Protocol, cast
 
 from armillary.hub.limits import MAX_SEND_BUFFER_BYTES
 
-# Bytes decrypted at a time: a TLS record holds at most 16 KiB (RFC 8446 §5.1).
+# Bytes encrypted and decrypted at a time: a TLS record holds at most 16 KiB (RFC 8446 §5.1). No more is fed to OpenSSL
+# at once, because its memory buffers grow with what is written into them and never shrink: a burst of telemetry or a
+# large twin would cost its size as long as the connection lives.
 RECORD_BYTES = 16 * 1024
+
+# The same in the handshake: the client's certificates in one piece would cost 1.3 KiB a connection.
+HANDSHAKE_FEED_BYTES = 512
 
 # The real azure-iot-device client speaks nothing newer than TLS 1.2; these suites have forward secrecy and AEAD.
 TLS_1_2_CIPHERS = "ECDHE-ECDSA-AES256-GCM-SHA384:ECDHE-ECDSA-AES128-GCM-SHA256:ECDHE-ECDSA-CHACHA20-POLY1305"
@@ -131,28 +136,23 @@ class TlsChannel(asyncio.Protocol):
 
     def data_received(self, data: bytes) -> None:
         """Encrypted bytes: decrypt them all, so that none waits inside."""
-        if self._closing:
-            return
-        self._incoming.write(data)
-        try:
-            if not self._open and not self._shake_hands():
+        start = 0
+        while start < len(data) and not self._closing:
+            end = start + (RECORD_BYTES if self._open else HANDSHAKE_FEED_BYTES)
+            self._incoming.write(data[start:end])
+            start = end
+            try:
+                self._decrypt()
+            except ssl.SSLWantReadError:
+                pass
+            except ssl.SSLZeroReturnError:
+                self._peer_closed()
+            except (ssl.SSLError, ssl.CertificateError):
+                if not self._open:
+                    self._failed()
+                self._flush()  # the alert that says why
+                self._transport.close()
                 return
-            while not self._closing:
-                plain = self._tls.read(RECORD_BYTES)
-                if not plain:
-                    self._peer_closed()
-                    return
-                self._receiver.data_received(plain)
-        except ssl.SSLWantReadError:
-            pass
-        except ssl.SSLZeroReturnError:
-            self._peer_closed()
-        except (ssl.SSLError, ssl.CertificateError):
-            if not self._open:
-                self._failed()
-            self._flush()  # the alert that says why
-            self._transport.close()
-            return
         self._flush()
 
     def eof_received(self) -> bool | None:
@@ -178,8 +178,9 @@ class TlsChannel(asyncio.Protocol):
         """Encrypt and send."""
         if self._closing or not self._open:
             return
-        self._tls.write(data)
-        self._transport.write(self._outgoing.read())
+        for start in range(0, len(data), RECORD_BYTES):
+            self._tls.write(data[start : start + RECORD_BYTES])
+            self._transport.write(self._outgoing.read())
 
     def close(self) -> None:
         """Say goodbye (close_notify), send what is buffered, close."""
@@ -213,12 +214,21 @@ class TlsChannel(asyncio.Protocol):
 
     # Inside -------------------------------------------------------------------------------------------------
 
-    def _shake_hands(self) -> bool:
+    def _decrypt(self) -> None:
+        if not self._open:
+            self._shake_hands()
+        while not self._closing:
+            plain = self._tls.read(RECORD_BYTES)
+            if not plain:
+                self._peer_closed()
+                return
+            self._receiver.data_received(plain)
+
+    def _shake_hands(self) -> None:
         self._tls.do_handshake()
         self._open = True
         self._flush()
         self._receiver.secured(self._tls.getpeercert(binary_form=True))
-        return not self._closing
 
     def _peer_closed(self) -> None:
         self._receiver.eof_received()

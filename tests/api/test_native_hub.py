@@ -154,3 +154,25 @@ def test_revoking_closes_the_devices_connection(service: RunningService, device:
     device.client.on_disconnect = lambda *_: gone.set()
     service.call("POST", f"/api/v1/devices/{device.device_id}/revoke", {"reason": "stolen"})
     assert gone.wait(20)
+
+
+def test_live_streams_have_a_limit_and_give_their_place_back(
+    service: RunningService, device: Connected, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("armillary.api.native_telemetry.MAX_STREAMS", 2)
+    path = f"/api/v1/devices/{device.device_id}/telemetry/stream"
+    token = {"Authorization": f"Bearer {service.token}"}
+    wait_until(lambda: service.app.state.streams == 0, "earlier streams ended")
+    held = []
+    for _ in range(2):
+        connection = service.connection()
+        connection.request("GET", path, headers=token)
+        held.append((connection, connection.getresponse()))
+        assert held[-1][1].readline() == b": listening\n"
+    refused = service.call("GET", path)
+    assert (refused.status, refused.headers["retry-after"]) == (429, "30")
+    for connection, _ in held:
+        connection.close()
+    for _, response in held:
+        response.close()
+    wait_until(lambda: service.app.state.streams == 0, "the streams ended with their connections")

@@ -83,6 +83,7 @@ def create_app(service: SecurityService, hub: Hub, settings: Settings) -> FastAP
     app.state.settings = settings
     app.state.started_at = time.time()
     app.state.closing = asyncio.Event()
+    app.state.streams = 0
     problems.install(app)
     azure.mount(app)
     native.mount(app)

@@ -18,12 +18,14 @@ from armillary.api.auth import READER, V1, admit
 from armillary.api.native_devices import DevicePath, known_device
 from armillary.api.native_requests import MethodBody, TwinBody
 from armillary.api.routes import add_route, hub_of, operator_of, service_of
-from armillary.errors import ArmillaryError, InvalidArgumentError
-from armillary.hub.listeners import Listener
+from armillary.errors import ArmillaryError, InvalidArgumentError, RateLimitedError
 
 # An idle stream says so at this rate: proxies keep it open, and a revoked token ends it within this time.
 HEARTBEAT_S = 15.0
 MAX_METRIC_CHARS = 256
+# Open streams of this process: each holds a request and a place at the hub.
+MAX_STREAMS = 200
+STREAM_RETRY_S = 30
 
 Millis = Annotated[int, Query(ge=0, le=10**14)]
 
@@ -49,13 +51,18 @@ def device_series(
 async def device_stream(request: Request, device_id: DevicePath) -> StreamingResponse:
     """Values as they arrive: server-sent events named `telemetry`; a comment line every 15 seconds of silence."""
     known = await run_in_threadpool(known_device, request, device_id)
-    listener = hub_of(request).listen(known)
-    return StreamingResponse(_events(request, listener), media_type="text/event-stream")
+    if request.app.state.streams >= MAX_STREAMS:
+        raise RateLimitedError(f"{MAX_STREAMS} live streams are open, which is all", retry_after_s=STREAM_RETRY_S)
+    return StreamingResponse(_events(request, known), media_type="text/event-stream")
 
 
-async def _events(request: Request, listener: Listener) -> AsyncIterator[bytes]:
-    closing = asyncio.ensure_future(request.app.state.closing.wait())
-    async with listener:
+async def _events(request: Request, device_id: str) -> AsyncIterator[bytes]:
+    state = request.app.state
+    if state.streams >= MAX_STREAMS:  # many asked in the same moment
+        return
+    state.streams += 1
+    closing = asyncio.ensure_future(state.closing.wait())
+    async with hub_of(request).listen(device_id) as listener:
         upcoming = asyncio.ensure_future(anext(listener))
         try:
             yield b": listening\n\n"
@@ -77,6 +84,7 @@ async def _events(request: Request, listener: Listener) -> AsyncIterator[bytes]:
         except ArmillaryError:  # the token is no longer good
             return
         finally:
+            state.streams -= 1
             upcoming.cancel()
             closing.cancel()
 

@@ -15,6 +15,7 @@ from starlette.types import Message, Receive
 
 from armillary.api import azure_names as names
 from armillary.api.auth import ACCESS, METHODS, UNKNOWN_PATHS, admit
+from armillary.api.json_body import StrictRequest
 from armillary.engines.records.rows import Token
 
 if TYPE_CHECKING:
@@ -41,7 +42,7 @@ class GuardedRoute(APIRoute):
         async def guarded(request: Request) -> Response:
             request.state.operator = await admit(request, needed[request.method], service_of(request))
             limit = IMAGE_BODY_LIMIT_BYTES if keys[request.method] in IMAGE_BODIES else BODY_LIMIT_BYTES
-            return await handler(Request(request.scope, limited(request, limit)))
+            return await handler(StrictRequest(request.scope, limited(request, limit)))
 
         return guarded
 

@@ -1,0 +1,47 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What Python's JSON reader takes and RFC 8259 or RFC 7493 does not is refused, and nothing of it is kept."""
+
+from __future__ import annotations
+
+import json
+
+import pytest
+from tests.api.running_service import RunningService
+
+from armillary.api.json_body import strict_json
+
+REFUSED = {
+    b'{"name":"a","name":"b","role":"Reader"}': "the name 'name' twice",
+    b'{"name":"a","role":"Reader","lifetime_s":NaN}': "NaN",
+    b'{"name":"a","role":"Reader","lifetime_s":-Infinity}': "-Infinity",
+    b'{"name":"a","role":"Reader","\\ud800":1}': "lone surrogate",
+    b'{"name":"\xff","role":"Reader"}': "byte 0xff at 9",
+    '{"name":"a","role":"Reader"}'.encode("utf-16"): "byte 0xff at 0",
+    b'{"name":"a","role":"Reader","x":' + b"[" * 100_000 + b"]" * 100_000 + b"}": "hundreds of levels",
+    b'{"name":"a","role":"Reader","lifetime_s":' + b"9" * 5000 + b"}": "4300 digits",
+    b'{"name":"a","role":"Reader"} x': "Extra data",
+}
+
+
+@pytest.mark.parametrize("body", REFUSED, ids=range(len(REFUSED)))
+def test_hostile_json_is_refused_with_a_reason(service: RunningService, body: bytes) -> None:
+    before = service.call("GET", "/api/v1/tokens").body
+    reply = service.call("POST", "/api/v1/tokens", body)
+    assert (reply.status, reply.body["code"]) == (400, "request.invalid")
+    assert REFUSED[body] in reply.body["detail"]
+    assert reply.body["remedy"]
+    assert service.call("GET", "/api/v1/tokens").body == before
+
+
+@pytest.mark.parametrize("tags", [b'{"\\ud800":"x"}', b'{"x":"\\udfff"}'])
+def test_no_stored_name_makes_its_catalog_unreadable(service: RunningService, catalog: str, tags: bytes) -> None:
+    path = "/subscriptions/0/resourceGroups/rg/providers/Microsoft.AzureSphere/catalogs/" + catalog
+    body = b'{"location":"global","tags":' + tags + b"}"
+    assert service.call("PUT", path + "?api-version=2024-04-01", body).status == 400
+    assert service.azure("GET", f"/{catalog}").status == 200
+
+
+@pytest.mark.parametrize("document", [{}, [], None, 1.5, {"a": {"a": 1}, "b": "é \U0001f600 \\u"}, ["\x00"]])
+def test_what_is_json_is_taken(document: object) -> None:
+    assert strict_json(json.dumps(document).encode()) == document
+    assert strict_json(json.dumps(document, ensure_ascii=False).encode()) == document

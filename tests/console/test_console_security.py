@@ -8,7 +8,7 @@ import http.client
 import re
 import ssl
 from http.cookies import SimpleCookie
-from urllib.parse import urlencode, urlsplit
+from urllib.parse import quote, unquote, urlencode, urlsplit
 
 import pytest
 from tests.console.console_server import RunningConsole
@@ -475,3 +475,11 @@ def test_an_empty_fleet_shows_the_command_that_makes_the_first_device(empty_cons
     text = browser.get("/fleet").text
     assert "No devices yet." in text
     assert "armillary device create" in text
+
+
+@pytest.mark.parametrize("path", ["/devices/%F0%9F%98%80", "/devices/a%0dX-Evil:1", "/devices/a%26b%3Dc%23x"])
+def test_no_path_of_a_stranger_breaks_or_splits_a_header(browser: Browser, path: str):
+    answer = browser.get(path, HX_Request="true")
+    assert answer.status == 401
+    assert answer.headers["hx-redirect"] == f"/sign-in?back={quote(unquote(path))}"
+    assert "x-evil" not in answer.headers

@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import secrets
+from urllib.parse import quote
 
 from starlette.concurrency import run_in_threadpool
 from starlette.requests import Request
@@ -98,8 +99,9 @@ async def choose_theme(desk: Desk, request: Request) -> Response:
 
 def ask_to_sign_in(request: Request) -> Response:
     """Lead to the sign-in page and back afterwards; a refresh by script is told to lead the whole page there."""
-    back = request.url.path if request.method == "GET" else "/fleet"
-    address = "/sign-in" if back in ("/", "/fleet") else f"/sign-in?back={back}"
+    back = request.scope["path"] if request.method == "GET" else "/fleet"
+    # Quoted: the path may hold what no header may.
+    address = "/sign-in" if back in ("/", "/fleet") else f"/sign-in?back={quote(back)}"
     if request.headers.get("hx-request") == "true":
         response = Response(status_code=401, headers={"HX-Redirect": address})
     else:

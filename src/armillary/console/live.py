@@ -56,6 +56,9 @@ class LiveStreams:
         return StreamingResponse(events, media_type="text/event-stream", headers={"X-Accel-Buffering": "no"})
 
     async def _events(self, desk: Desk, request: Request, points: AsyncGenerator[Document]) -> AsyncIterator[str]:
+        if self._open >= MAX_STREAMS:  # many asked in the same moment; the page asks again
+            await points.aclose()
+            return
         self._open += 1
         waiting: asyncio.Future[Document] | None = None
         loop = asyncio.get_running_loop()

@@ -18,7 +18,16 @@ import typer
 
 from armillary.cli.device_remote import register
 from armillary.cli.log import log_to_stderr
-from armillary.cli.output import JsonOption, note, print_error, print_json, print_record, print_table
+from armillary.cli.output import (
+    JsonOption,
+    inert,
+    json_text,
+    note,
+    print_error,
+    print_json,
+    print_record,
+    print_table,
+)
 from armillary.cli.remote import CaOption, RemoteService, ServiceOption, TokenOption, connect
 from armillary.device.checkin import describe_steps
 from armillary.device.configuration import load_configuration
@@ -302,7 +311,7 @@ def _note_weaker(entry: dict[str, object]) -> None:
 
 
 def _print_event_json(entry: dict[str, object]) -> None:
-    sys.stdout.write(json.dumps(entry, ensure_ascii=False, default=str) + "\n")
+    sys.stdout.write(json_text(entry) + "\n")
     sys.stdout.flush()
 
 
@@ -321,10 +330,10 @@ def _event_text(entry: dict[str, object], write: Callable[[str], object]) -> Non
         for name, value in entry.items()
         if name not in ("at", "event", "weaker", "components")
     )
-    write(f"{at}  {entry.get('event')}  {fields}".rstrip() + "\n")
+    write(inert(f"{at}  {entry.get('event')}  {fields}".rstrip()) + "\n")
     weaker = entry.get("weaker")
     for sentence in weaker if isinstance(weaker, list) else ():
-        write(f"{at}  weaker sandbox: {sentence}\n")
+        write(inert(f"{at}  weaker sandbox: {sentence}") + "\n")
 
 
 def _short(value: object) -> str:

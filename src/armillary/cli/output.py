@@ -1,5 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
-"""How every command prints: data to stdout, notes and errors to stderr, readable without colour."""
+"""How every command prints: data to stdout, notes and errors to stderr, readable without colour.
+
+What is printed may come from a device, so nothing reaches the terminal that it would obey.
+"""
 
 from __future__ import annotations
 
@@ -16,9 +19,35 @@ from armillary.errors import ArmillaryError
 JsonOption = Annotated[bool, typer.Option("--json", help="Print JSON instead of text.")]
 
 
+def inert(text: str, *, keep: str = "") -> str:
+    r"""Text that a terminal shows and does not obey.
+
+    Names, descriptions and output come from devices and their applications. What is not printable (escape sequences,
+    line ends that would forge a line, marks that reverse the reading direction, halves of characters) is written out
+    as in Python: ``\x1b``.
+
+    Args:
+        text: Anything.
+        keep: Characters to leave as they are.
+    """
+    if text.isprintable():
+        return text
+    return "".join(
+        each if each.isprintable() or each in keep else each.encode("unicode_escape").decode("ascii") for each in text
+    )
+
+
+def json_text(value: object, *, indent: int | None = None) -> str:
+    r"""A JSON document as text that a terminal does not obey: what is not printable stands as ``\u001b`` inside."""
+    text = json.dumps(value, indent=indent, ensure_ascii=False, default=str)
+    if text.isprintable():
+        return text
+    return "".join(each if each.isprintable() or each == "\n" else json.dumps(each)[1:-1] for each in text)
+
+
 def print_json(value: object) -> None:
     """Print one JSON document to stdout."""
-    sys.stdout.write(json.dumps(value, indent=2, ensure_ascii=False, default=str) + "\n")
+    sys.stdout.write(json_text(value, indent=2) + "\n")
 
 
 def print_record(record: Mapping[str, object], *, as_json: bool) -> None:
@@ -28,7 +57,7 @@ def print_record(record: Mapping[str, object], *, as_json: bool) -> None:
         return
     width = max((len(name) for name in record), default=0)
     for name, value in record.items():
-        sys.stdout.write(f"{name:<{width}}  {_cell(value)}\n")
+        sys.stdout.write(f"{inert(name):<{width}}  {_cell(value)}\n")
 
 
 def print_table(rows: Sequence[Mapping[str, Any]], columns: Sequence[str], *, as_json: bool, empty: str) -> None:
@@ -49,14 +78,14 @@ def print_table(rows: Sequence[Mapping[str, Any]], columns: Sequence[str], *, as
 
 def note(text: str) -> None:
     """Tell a person something on stderr."""
-    sys.stderr.write(text + "\n")
+    sys.stderr.write(inert(text, keep="\n") + "\n")
 
 
 def print_error(error: ArmillaryError) -> None:
     """Print an error with its code, then what to do."""
-    sys.stderr.write(f"error: {error.message} [{error.code}]\n")
+    sys.stderr.write(f"error: {inert(error.message)} [{inert(error.code)}]\n")
     if error.remedy:
-        sys.stderr.write(f"\nhint: {error.remedy}\n")
+        sys.stderr.write(f"\nhint: {inert(error.remedy)}\n")
 
 
 def _cell(value: object) -> str:
@@ -65,5 +94,5 @@ def _cell(value: object) -> str:
     if isinstance(value, bool):
         return "yes" if value else "no"
     if isinstance(value, (list, tuple)):
-        return ", ".join(str(item) for item in value) or "-"
-    return str(value)
+        return ", ".join(inert(str(item)) for item in value) or "-"
+    return inert(str(value))

@@ -99,7 +99,7 @@ def _say_ready(
 
 
 async def _give_back_memory() -> None:
-    """Return freed memory to the system now and then: 2 MB after the start, 5 MB after a thousand API calls."""
+    """Return freed memory to the system now and then: 5 MB after 300 devices were made."""
     trim = getattr(ctypes.CDLL(None), "malloc_trim", None)
     while trim is not None:  # a C library without it (musl) returns memory by itself
         await asyncio.to_thread(trim, 0)

@@ -113,7 +113,7 @@ def insert_new(connection: Connection, table: Table, rows: Sequence[Mapping[str,
         return 0
     statement: Any
     if connection.dialect.name == "postgresql":
-        from sqlalchemy.dialects import postgresql  # noqa: PLC0415 - 3 MB of drivers that the embedded engine never needs
+        from sqlalchemy.dialects import postgresql  # noqa: PLC0415 - 2 MB that the embedded engine never needs
 
         statement = postgresql.insert(table).on_conflict_do_nothing()
     else:

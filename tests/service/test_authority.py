@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import ssl
 import stat
 from typing import Any
 
@@ -122,3 +123,23 @@ def test_the_server_certificate_follows_the_settings(host: ServiceHost) -> None:
     before = files.certificate.read_bytes()
     host.service.authority.renew()
     assert files.certificate.read_bytes() == before
+
+
+@pytest.mark.parametrize("name", ["root.pem", "keys/server-chain.pem", "keys/server.pem"])
+@pytest.mark.parametrize("damage", ["missing", "empty", "cut", "garbage"])
+def test_damaged_server_files_are_made_anew_from_the_root(host: ServiceHost, name: str, damage: str) -> None:
+    context = host.service.context
+    path = context.folder.path / name
+    whole = path.read_bytes()
+    path.unlink()
+    if damage != "missing":
+        path.write_bytes({"empty": b"", "cut": whole[: len(whole) // 2], "garbage": bytes(range(256))}[damage])
+        path.chmod(0o600)
+    again = Authority(context)
+    again.open(())
+    files = again.server_files()
+    root = x509.load_der_x509_certificate(again.root_certificate)
+    assert x509.load_pem_x509_certificate(files.root.read_bytes()) == root
+    x509.load_pem_x509_certificate(files.certificate.read_bytes()).verify_directly_issued_by(root)
+    ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER).load_cert_chain(files.certificate, files.key)
+    assert stat.S_IMODE(files.key.stat().st_mode) == 0o600

@@ -33,6 +33,7 @@ from cryptography.hazmat.primitives.asymmetric import ec
 from armillary.engines.records import catalog_rows, certificate_rows
 from armillary.engines.records.certificate_rows import CertificateRecord
 from armillary.engines.records.folder import write_file
+from armillary.errors import DataFolderError
 from armillary.service.catalog_authority import BACKDATE_S, DAY_S, CatalogAuthorities, Issuer, new_serial
 from armillary.service.context import Context
 from armillary.service.key_store import KeyStore
@@ -136,13 +137,22 @@ class Authority(CatalogAuthorities):
         return ServerFiles(keys / "server-chain.pem", self._keys.path("server"), self._context.folder.path / "root.pem")
 
     def _renew_server(self) -> None:
+        """Make what is missing, damaged or ends soon: all of it follows from the root, so none needs a backup."""
         now, hosts, files = self._context.now(), self._hosts(), self.server_files()
-        if files.certificate.exists() and files.key.exists():
-            current = x509.load_pem_x509_certificate(files.certificate.read_bytes())
+        root_pem = self._root.public_bytes(serialization.Encoding.PEM)
+        if _content(files.root) != root_pem:
+            write_file(files.root, root_pem, mode=0o644)
+        try:
+            key = self._keys.load("server")
+            current = x509.load_pem_x509_certificate(_content(files.certificate))
             ends = int(current.not_valid_after_utc.timestamp())
-            if ends - now > SERVER_RENEWAL_S and _hosts_of(current) == hosts:
+            good = current.public_key() == key.public_key() and _hosts_of(current) == hosts
+            if good and ends - now > SERVER_RENEWAL_S:
                 return
-        key = self._keys.load("server") if files.key.exists() else self._keys.create("server", ec.SECP256R1())
+        except DataFolderError:  # no usable key
+            key = self._keys.create("server", ec.SECP256R1())
+        except (ValueError, x509.ExtensionNotFound):  # no usable certificate
+            pass
         certificate = profile.build_server_certificate(
             self._root,
             self._keys.load("root"),
@@ -154,8 +164,6 @@ class Authority(CatalogAuthorities):
         )
         record = self._record("server", certificate)
         self._context.records.write(lambda c: self.record(c, [record]))
-        root_pem = self._root.public_bytes(serialization.Encoding.PEM)
-        write_file(files.root, root_pem, mode=0o644)
         # Without the root: whoever verifies has it, and would be sent it with every handshake.
         write_file(files.certificate, certificate.public_bytes(serialization.Encoding.PEM), mode=0o644)
 
@@ -203,6 +211,14 @@ class Authority(CatalogAuthorities):
 
 def _silicon_key(maker: str) -> str:
     return "silicon-" + "".join(c if c.isascii() and c.isalnum() else "-" for c in maker.lower())
+
+
+def _content(path: Path) -> bytes:
+    """The bytes of a file, none where there is no file to read."""
+    try:
+        return path.read_bytes()
+    except OSError:
+        return b""
 
 
 def _hosts_of(certificate: x509.Certificate) -> list[str]:

@@ -67,7 +67,7 @@ def test_a_folder_of_somebody_else_is_left_alone(tmp_path: Path) -> None:
         DataFolder.open(tmp_path)
     assert refused.value.remedy
     assert "thesis.tex" in refused.value.message
-    assert listing(tmp_path) <= {"thesis.tex", "lock"}
+    assert listing(tmp_path) == {"thesis.tex"}
 
 
 @pytest.mark.parametrize("content", ["armillary-data 2\n", "something else\n", ""])
@@ -91,6 +91,10 @@ def test_a_folder_that_lost_something_is_refused(tmp_path: Path, name: str) -> N
         lost.unlink()
     with pytest.raises(DataFolderError, match=name):
         DataFolder.open(tmp_path / "data")
+    if name != "records.db":
+        lost.write_bytes(b"no folder")
+        with pytest.raises(DataFolderError, match=name):
+            DataFolder.open(tmp_path / "data")
 
 
 def test_a_folder_that_cannot_be_written_says_so(tmp_path: Path) -> None:

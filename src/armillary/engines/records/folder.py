@@ -58,7 +58,7 @@ class DataFolder:
             DataFolderError: not writable, made by another version, or holding files of something else.
         """
         path = path.absolute()
-        created = not path.exists()
+        created, locked = not path.exists(), (path / "lock").exists()
         try:
             path.mkdir(mode=0o700, parents=True, exist_ok=True)
             lock = os.open(path / "lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
@@ -69,12 +69,13 @@ class DataFolder:
             fresh = _is_fresh(path)
             if fresh:
                 _begin(path)
-        except BaseException:  # undone whatever it was, then raised on
+        except BaseException as error:  # undone whatever it was, then raised on
             os.close(lock)
-            if created:
+            if not locked and not isinstance(error, DataFolderInUseError):
                 with contextlib.suppress(OSError):
                     (path / "lock").unlink()
-                    path.rmdir()
+                    if created:
+                        path.rmdir()
             raise
         return cls(path, fresh, lock)
 
@@ -183,10 +184,12 @@ def _is_fresh(path: Path) -> bool:
         ) from error
     if got != expected:
         raise DataFolderError(
-            f"{path} has format {got!r}, this version needs {expected!r}",
+            f"{path} has format {got[:40]!r}, this version needs {expected!r}",
             remedy="Start it with the version that made it, or use another folder with --data.",
         )
-    missing = [name for name in ("records.db", "blobs", "keys") if not (path / name).exists()]
+    missing = [name for name in ("blobs", "keys") if not (path / name).is_dir()]
+    if not (path / "records.db").is_file():
+        missing.append("records.db")
     if missing:
         raise DataFolderError(
             f"{path} lacks {', '.join(missing)}", remedy="Restore the folder from a backup; it was damaged."

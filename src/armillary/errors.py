@@ -41,6 +41,9 @@ A leaf's ``code`` is stable: scripts and documents may rely on it. HTTP status c
 
 from __future__ import annotations
 
+import errno
+import os
+
 
 class ArmillaryError(Exception):
     """An error that is explained: what was wrong, what was expected, what to do.
@@ -275,6 +278,18 @@ class PortInUseError(HostError):
 
     code = "host.port-in-use"
     remedy = "Stop the other process, or choose another port (0 picks a free one)."
+
+    @classmethod
+    def at(cls, what: str, host: str, port: int, error: OSError) -> PortInUseError:
+        """The error for ``what`` that cannot listen on an address, whatever the reason is."""
+        if error.errno == errno.EADDRINUSE:
+            return cls(f"{what}: {host}:{port} is in use by another process")
+        # Names that do not resolve have numbers of their own, below 0.
+        reason = os.strerror(error.errno) if error.errno and error.errno > 0 else error.strerror or str(error)
+        return cls(
+            f"{what}: cannot listen on {host}:{port} ({reason})",
+            remedy="Choose an address of this host and a port that you may use.",
+        )
 
 
 class DataFolderError(HostError):

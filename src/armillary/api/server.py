@@ -5,7 +5,6 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import errno
 import logging
 import socket
 import ssl
@@ -131,11 +130,6 @@ def _bind(host: str, port: int) -> socket.socket:
         listening.bind((host, port))
     except OSError as error:
         listening.close()
-        if error.errno == errno.EADDRINUSE:
-            raise PortInUseError(f"operator API: {host}:{port} is in use by another process") from error
-        raise PortInUseError(
-            f"operator API: cannot listen on {host}:{port} ({error.strerror})",
-            remedy="Choose an address of this host and a port that you may use.",
-        ) from error
+        raise PortInUseError.at("operator API", host, port, error) from error
     listening.setblocking(False)
     return listening

@@ -8,6 +8,7 @@ import contextlib
 import ctypes
 import gc
 import json
+import resource
 import signal
 import sys
 from pathlib import Path
@@ -27,6 +28,9 @@ from armillary.settings import Settings
 # How often freed memory goes back to the system (seconds): glibc keeps what lies below anything still in use.
 TRIM_INTERVAL_S = 20.0
 
+# Open files: every connection of the device endpoint, the hub and the API, and then some.
+MAX_DESCRIPTORS = 65_536
+
 
 def serve(settings: Settings, *, as_json: bool) -> None:
     """Run until SIGINT or SIGTERM.
@@ -39,7 +43,16 @@ def serve(settings: Settings, *, as_json: bool) -> None:
         ArmillaryError: it cannot start.
     """
     log_to_stderr(settings.log_level)
+    _allow_descriptors()
     uvloop.run(_serve(settings, as_json=as_json))
+
+
+def _allow_descriptors() -> None:
+    """Let this process open as many files as the system lets it: every connection is one, and 1,024 is usual."""
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    wanted = MAX_DESCRIPTORS if hard == resource.RLIM_INFINITY else min(hard, MAX_DESCRIPTORS)
+    if soft != resource.RLIM_INFINITY and soft < wanted:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (wanted, hard))
 
 
 async def _serve(settings: Settings, *, as_json: bool) -> None:

@@ -116,7 +116,7 @@ class Front:
         try:
             server = await self.loop.create_server(accept, host, port, backlog=LISTEN_BACKLOG)
         except OSError as error:
-            raise PortInUseError(f"{host}:{port}: {error.strerror or error}") from error
+            raise PortInUseError.at("hub", host, port, error) from error
         self._servers.append(server)
         return int(server.sockets[0].getsockname()[1])
 

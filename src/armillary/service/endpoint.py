@@ -16,7 +16,6 @@ hybrids, and what flows here is not secret for decades (certificates and signed 
 from __future__ import annotations
 
 import asyncio
-import errno
 import ssl
 import time
 from collections import Counter
@@ -135,9 +134,7 @@ class DeviceEndpoint:
                 ssl_shutdown_timeout=SHUTDOWN_TIMEOUT_S,
             )
         except OSError as error:
-            if error.errno in (errno.EADDRINUSE, errno.EACCES):
-                raise PortInUseError(f"{host}:{port}: {error.strerror or error}") from error
-            raise
+            raise PortInUseError.at("device endpoint", host, port, error) from error
         self._sweep()
         return int(self._server.sockets[0].getsockname()[1])
 

@@ -45,6 +45,13 @@ def test_a_half_made_folder_is_no_device(tmp_path: Path) -> None:
         folder.create()
 
 
+def test_a_folder_named_from_here_stays_the_same_elsewhere(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    folder = DeviceFolder(Path("my-device"))
+    monkeypatch.chdir("/")
+    assert folder.run == tmp_path / "my-device" / "run"
+
+
 def test_a_folder_with_something_else_in_it_is_refused(tmp_path: Path) -> None:
     (tmp_path / "photo.jpg").write_bytes(b"")
     with pytest.raises(DataFolderError, match="empty folder"):

@@ -52,8 +52,8 @@ def device_deployment(service: SecurityService, device_id: str) -> Document:
     """What a device should run and what it says it runs.
 
     Returns:
-        ``status`` (``up-to-date``, ``waiting``, ``none`` or ``unknown``), ``reason`` in words, ``deployment_id`` and
-        ``images``: name, image_id, wanted, installed, state.
+        ``status`` (``up-to-date``, ``waiting``, ``failed``, ``none`` or ``unknown``), ``reason`` in words,
+        ``deployment_id`` and ``images``: name, image_id, wanted, installed, state.
     """
     found = service.registry.get_device(device_id)
     if found.group_id is None:
@@ -65,7 +65,17 @@ def device_deployment(service: SecurityService, device_id: str) -> Document:
         back = rollout.state == "rolling-back"
         deployment_id = rollout.previous_deployment_id if back else rollout.deployment_id
     wanted = service.deployments.get(group.catalog, deployment_id) if deployment_id is not None else None
-    return _deployment_state(found, wanted, group.update_policy)
+    return _deployment_state(found, wanted, group.update_policy, failure=_failure(service, device_id, wanted))
+
+
+def _failure(service: SecurityService, device_id: str, wanted: Deployment | None) -> str:
+    """Why the device has given up this deployment, in its own words; "" when it has not."""
+    if wanted is None:
+        return ""
+    reported = service.registry.list_outcomes(device_id=device_id, deployment_id=wanted.deployment_id, limit=1).items
+    if not reported or reported[0].outcome == "confirmed":
+        return ""
+    return reported[0].reason or reported[0].outcome
 
 
 def _living_rollouts(service: SecurityService, catalog: str) -> list[Rollout]:
@@ -76,7 +86,7 @@ def _living_rollouts(service: SecurityService, catalog: str) -> list[Rollout]:
     ]
 
 
-def _deployment_state(found: Device, wanted: Deployment | None, update_policy: str) -> Document:
+def _deployment_state(found: Device, wanted: Deployment | None, update_policy: str, *, failure: str) -> Document:
     images: dict[UUID, Document] = {}
     for image in wanted.images if wanted is not None else ():
         images[image.image_id] = {"name": image.name, "image_id": str(image.image_id), "wanted": True}
@@ -88,11 +98,13 @@ def _deployment_state(found: Device, wanted: Deployment | None, update_policy: s
     rows = [{"state": None, **row, "installed": "state" in row} for row in images.values()]
     deployment_id = str(wanted.deployment_id) if wanted is not None else None
     same = all(row["wanted"] == row["installed"] for row in rows)
-    status, reason = _deployment_words(found, wanted, update_policy, same=same)
+    status, reason = _deployment_words(found, wanted, update_policy, same=same, failure=failure)
     return {"status": status, "reason": reason, "deployment_id": deployment_id, "images": rows}
 
 
-def _deployment_words(found: Device, wanted: Deployment | None, update_policy: str, *, same: bool) -> tuple[str, str]:
+def _deployment_words(
+    found: Device, wanted: Deployment | None, update_policy: str, *, same: bool, failure: str
+) -> tuple[str, str]:
     """The first row whose condition holds; the order is the order in which causes hide each other."""
     rows = (
         (wanted is None, "none", "The device group has no deployment."),
@@ -106,6 +118,7 @@ def _deployment_words(found: Device, wanted: Deployment | None, update_policy: s
         ),
         (found.verdict != "attested", "waiting", "The device's boot is not trusted: it gets OS updates only."),
         (found.health == "silent", "waiting", "The device is silent: it has missed its check-ins."),
+        (bool(failure), "failed", f"The device tried and took them back; it does not try them again: {failure}"),
         (True, "waiting", "The device gets the images at its next check-in."),
     )
     return next((status, reason) for holds, status, reason in rows if holds)

@@ -40,9 +40,15 @@ LAYOUT = 1  # 1: 2026-11-24, first
 
 @dataclass(frozen=True, slots=True)
 class DeviceFolder:
-    """Paths of a device's data folder; see the module docstring."""
+    """Paths of a device's data folder; see the module docstring.
+
+    They are absolute: what starts an application works in another folder than this process.
+    """
 
     root: Path
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "root", self.root.absolute())
 
     @property
     def root_of_trust(self) -> Path:

@@ -1,0 +1,48 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What a device should run and why it does not, in words: every cause that the route tells."""
+
+from __future__ import annotations
+
+import time
+import uuid
+
+from tests.api.running_service import RunningService, application
+
+from armillary.wire.checkin import UpdateOutcome
+
+
+def test_a_device_that_took_images_back_says_why(service: RunningService, catalog: str) -> None:
+    device = service.make_device()
+    registry, images, deployments = (service.service.registry, service.service.images, service.service.deployments)
+    registry.claim_devices(catalog, [device.device_id], actor="test", product="Coffee", group="Production")
+    component = uuid.uuid4()
+    image = images.upload(catalog, application(component=component)[1], actor="test")
+    made = deployments.create(catalog, "Coffee", "Production", [image.image_id], actor="test")
+    path = f"/api/v1/devices/{device.device_id}/deployment"
+
+    def status() -> tuple[str, str]:
+        answer = service.call("GET", path).body
+        return answer["status"], answer["reason"]
+
+    assert status()[0] == "unknown"
+    with device:
+        offer = device.check_in().offer
+        assert offer is not None
+        assert offer.deployment_id == made.deployment_id
+        assert status() == ("waiting", "The device gets the images at its next check-in.")
+        tried = UpdateOutcome(
+            offer_id=offer.offer_id,
+            image_id=image.image_id,
+            component_id=component,
+            outcome="reverted",
+            reason="Blink ended 3 times",
+            at=int(time.time()),
+        )
+        device.check_in(outcomes=(tried,))
+        assert status() == (
+            "failed",
+            "The device tried and took them back; it does not try them again: Blink ended 3 times",
+        )
+        anew = images.upload(catalog, application(component=component)[1], actor="test")
+        deployments.create(catalog, "Coffee", "Production", [anew.image_id], actor="test")
+        assert status()[0] == "waiting"

@@ -44,6 +44,7 @@ _MAX_BANKS: Final = 4
 _SELECT_BYTES: Final = 3  # one bit for each of 24 PCRs
 _DIGEST_BYTES: Final = 32
 _SIGNATURE_NUMBER_BYTES: Final = 32
+_QUOTE_LABEL: Final = b"armillary tpm quote"
 _ECDSA: Final = ec.ECDSA(utils.Prehashed(hashes.SHA256()))
 
 
@@ -55,8 +56,9 @@ class Quote:
         extra_data: The caller's nonce.
         pcrs: Numbers of the quoted PCRs of the SHA-256 bank, ascending.
         pcr_digest: SHA-256 over their values, in that order, 32 bytes.
-        reset_count: Resets of the TPM since it was last cleared.
-        restart_count: Resumes and restarts since the last reset.
+        reset_count: Resets of the TPM, masked by it unless its key is in the endorsement or platform hierarchy: equal
+            masked numbers are equal counts, nothing more can be told.
+        restart_count: Resumes since the last reset, masked likewise.
     """
 
     extra_data: bytes
@@ -168,6 +170,14 @@ def verify_certification(
     if body.name != name:
         raise WireError("TPM certification name", expected=f"{name.hex()[:16]}...", got=f"{body.name.hex()[:16]}...")
     return body
+
+
+def quote_nonce(evidence: bytes) -> bytes:
+    """What the quote of a check-in answers: the digest of the signed evidence it travels with, 32 bytes.
+
+    The evidence holds the service's challenge, so the quote is fresh; and it fits no other evidence.
+    """
+    return sha256(_QUOTE_LABEL + evidence).digest()
 
 
 def pcr_digest(values: Iterable[bytes]) -> bytes:

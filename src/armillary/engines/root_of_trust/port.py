@@ -27,6 +27,8 @@ class BootSession:
         alias_key: Public alias key, 64 bytes X||Y. Changes when any measured component changes.
         endorsement: COSE_Sign1 by the device identity key over device id, alias key, log head and boot count.
         prove: Encodes and signs evidence with the alias key (``wire.evidence.encode_evidence``).
+        quote: Where a TPM measured the boot: its quote over the boot PCR, made for encoded evidence
+            (``wire.tpm_attestation``); None for roots of trust that have no TPM.
     """
 
     boot_count: int
@@ -34,6 +36,7 @@ class BootSession:
     alias_key: bytes
     endorsement: bytes = field(repr=False)
     prove: Callable[[Evidence], bytes] = field(repr=False)
+    quote: Callable[[bytes], bytes] | None = field(default=None, repr=False)
 
 
 class RootOfTrust(Protocol):

@@ -7,19 +7,32 @@ from pathlib import Path
 
 from armillary.engines.root_of_trust.port import RootOfTrust
 from armillary.engines.root_of_trust.software import SoftwareRootOfTrust
+from armillary.engines.root_of_trust.tpm2 import DEFAULT_TPM, Tpm2RootOfTrust
 from armillary.errors import InvalidArgumentError
 
-ENGINES = {"software": SoftwareRootOfTrust}
+ENGINES = ("software", "tpm2")
 
 
-def create_root_of_trust(name: str, folder: Path) -> RootOfTrust:
+def create_root_of_trust(name: str, folder: Path, *, tpm: str | None = None) -> RootOfTrust:
     """Make a new identity.
 
+    Args:
+        name: ``software`` or ``tpm2``.
+        folder: Where the engine keeps its files.
+        tpm: With ``tpm2``: how to reach the TPM; the kernel's by default.
+
     Raises:
-        InvalidArgumentError: no such engine.
+        InvalidArgumentError: no such engine, or a TPM named for one that has none.
         RootOfTrustError: it cannot be made.
     """
-    return _engine(name).create(folder)
+    _check(name)
+    if name == "tpm2":
+        return Tpm2RootOfTrust.create(folder, tpm=tpm or DEFAULT_TPM)
+    if tpm is not None:
+        raise InvalidArgumentError(
+            f"root of trust {name}: it has no TPM, got {tpm!r:.60}", remedy="Leave --tpm out, or use tpm2."
+        )
+    return SoftwareRootOfTrust.create(folder)
 
 
 def open_root_of_trust(name: str, folder: Path) -> RootOfTrust:
@@ -29,13 +42,13 @@ def open_root_of_trust(name: str, folder: Path) -> RootOfTrust:
         InvalidArgumentError: no such engine.
         RootOfTrustError: it is missing or damaged.
     """
-    return _engine(name).open(folder)
+    _check(name)
+    return Tpm2RootOfTrust.open(folder) if name == "tpm2" else SoftwareRootOfTrust.open(folder)
 
 
-def _engine(name: str) -> type[SoftwareRootOfTrust]:
+def _check(name: str) -> None:
     if name not in ENGINES:
         raise InvalidArgumentError(
             f"root of trust: expected {', '.join(ENGINES)}, got {name!r}",
             remedy="Choose one of the named engines; this version has no other.",
         )
-    return ENGINES[name]

@@ -12,13 +12,11 @@ for a cloned device.
 
 from __future__ import annotations
 
-import contextlib
 import hashlib
 import os
 import secrets
 import ssl
-import stat
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from cryptography.hazmat.primitives import hashes, serialization
@@ -26,6 +24,7 @@ from cryptography.x509 import CertificateSigningRequestBuilder, Name, NameAttrib
 from cryptography.x509.oid import NameOID
 
 from armillary.engines.root_of_trust.port import BootSession
+from armillary.engines.root_of_trust.private_file import explained, read_private, replace_private
 from armillary.errors import RootOfTrustError
 from armillary.identity import dice
 from armillary.identity.device_id import device_id_of_key
@@ -63,7 +62,7 @@ class SoftwareRootOfTrust:
         Raises:
             RootOfTrustError: there is one already, or the folder cannot be written.
         """
-        with _explained(folder):
+        with explained(folder):
             folder.mkdir(mode=0o700, parents=True, exist_ok=True)
             if (folder / "uds").exists():
                 raise RootOfTrustError(
@@ -71,9 +70,9 @@ class SoftwareRootOfTrust:
                     remedy="Choose another folder with --data: a device's identity is never overwritten.",
                 )
             # The counter first: a secret without its counter would be refused, a counter alone is overwritten.
-            _replace(folder / "boot-counter", _encode_counter(0))
+            replace_private(folder / "boot-counter", _encode_counter(0))
             uds = random(UDS_BYTES)
-            _replace(folder / "uds", _UDS_MAGIC + uds + _check(b"armillary uds check", uds))
+            replace_private(folder / "uds", _UDS_MAGIC + uds + _check(b"armillary uds check", uds))
         return cls(folder, uds, 0)
 
     @classmethod
@@ -83,11 +82,11 @@ class SoftwareRootOfTrust:
         Raises:
             RootOfTrustError: one of them is missing, damaged, or readable by other users.
         """
-        uds_file = _read_private(folder / "uds", len(_UDS_MAGIC) + UDS_BYTES + _CHECK_BYTES)
+        uds_file = _read_exact(folder / "uds", len(_UDS_MAGIC) + UDS_BYTES + _CHECK_BYTES)
         uds = uds_file[len(_UDS_MAGIC) : -_CHECK_BYTES]
         if not uds_file.startswith(_UDS_MAGIC) or uds_file[-_CHECK_BYTES:] != _check(b"armillary uds check", uds):
             raise RootOfTrustError(f"{folder / 'uds'}: the device's secret is damaged", remedy=_RESTORE)
-        counter_file = _read_private(folder / "boot-counter", len(_COUNTER_MAGIC) + 8 + _CHECK_BYTES)
+        counter_file = _read_exact(folder / "boot-counter", len(_COUNTER_MAGIC) + 8 + _CHECK_BYTES)
         count = int.from_bytes(counter_file[len(_COUNTER_MAGIC) : -_CHECK_BYTES], "big")
         if counter_file != _encode_counter(count):
             raise RootOfTrustError(f"{folder / 'boot-counter'}: the boot counter is damaged", remedy=_RESTORE)
@@ -116,8 +115,8 @@ class SoftwareRootOfTrust:
             RootOfTrustError: the counter cannot be written; the boot must not go on.
         """
         count = self._boot_count + 1
-        with _explained(self._folder):
-            _replace(self._folder / "boot-counter", _encode_counter(count))
+        with explained(self._folder):
+            replace_private(self._folder / "boot-counter", _encode_counter(count))
         self._boot_count = count
         secret = self._uds
         for event in events:
@@ -173,45 +172,8 @@ def _encode_counter(count: int) -> bytes:
     return _COUNTER_MAGIC + value + _check(b"armillary boot counter", value)
 
 
-def _read_private(path: Path, size: int) -> bytes:
-    with _explained(path):
-        descriptor = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_CLOEXEC)
-        with open(descriptor, "rb") as file:  # noqa: PTH123 - checked on the descriptor: no race with a rename
-            mode = stat.S_IMODE(os.fstat(file.fileno()).st_mode)
-            data = file.read(size + 1)
-    if mode & 0o077:
-        raise RootOfTrustError(
-            f"{path}: expected mode 0600, got {mode:04o}: other users could have read the device's secret",
-            remedy=f"If nobody else used this machine: chmod 600 {path}. Otherwise make a new device.",
-        )
+def _read_exact(path: Path, size: int) -> bytes:
+    data = read_private(path, size)
     if len(data) != size:
         raise RootOfTrustError(f"{path}: expected {size} bytes, got {len(data)}", remedy=_RESTORE)
     return data
-
-
-def _replace(path: Path, data: bytes) -> None:
-    """Write, sync, move into place, sync the folder."""
-    fresh = path.with_name(path.name + ".new")
-    fresh.unlink(missing_ok=True)
-    descriptor = os.open(fresh, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)
-    with open(descriptor, "wb") as file:  # noqa: PTH123 - the descriptor carries the mode
-        file.write(data)
-        file.flush()
-        os.fsync(file.fileno())
-    fresh.rename(path)
-    folder = os.open(path.parent, os.O_RDONLY | os.O_CLOEXEC)
-    try:
-        os.fsync(folder)
-    finally:
-        os.close(folder)
-
-
-@contextlib.contextmanager
-def _explained(path: Path) -> Iterator[None]:
-    try:
-        yield
-    except OSError as error:
-        raise RootOfTrustError(
-            f"{path}: {error.strerror or error}",
-            remedy="Check owner, permissions and free space; make a device with: armillary device create.",
-        ) from error

@@ -1,0 +1,254 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Root of trust in a TPM 2.0: the identity key is made in it and never leaves it.
+
+``tpm.json`` in the device's folder (mode 0600) names the TPM and the counter and holds both keys as the TPM wrapped
+them; on another machine it is worthless.
+
+- *Identity key*: P-256, signs TLS handshakes and one endorsement per boot. Its public key is the device id.
+- *Attestation key*: P-256, restricted: it signs nothing but what the TPM itself made. Each proof carries its quote
+  over the boot PCR, with the digest of the signed evidence as nonce: quote and evidence cannot be parted.
+- *Boot PCR*: set to zeros and extended by the digest of every boot event when a boot begins, so that it holds exactly
+  the head of the event log (``wire/event_log.py`` folds a log the way a PCR does).
+- *Boot counter*: an NV counter. It never falls, whatever becomes of the device's files.
+- *Alias key*: a fresh P-256 key in memory for each boot, endorsed by the identity key.
+
+What it does not give: the TPM does not know who asks it. Whoever is root on the host can have things signed, and can
+reset and extend the boot PCR; see ``docs/concepts/roots-of-trust.md``.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+import ssl
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from hashlib import sha256
+from pathlib import Path
+from typing import Any, Final, cast
+
+from cryptography.hazmat.primitives import hashes, serialization
+from cryptography.hazmat.primitives.asymmetric import ec, utils
+from cryptography.x509 import CertificateSigningRequestBuilder, Name, NameAttribute
+from cryptography.x509.oid import NameOID
+
+from armillary.attest.tpm_enrolment import CERTIFICATION_NONCE, UnverifiedTpmClaim
+from armillary.engines.root_of_trust import tpm_tls
+from armillary.engines.root_of_trust.port import BootSession
+from armillary.engines.root_of_trust.private_file import explained, read_private, replace_private
+from armillary.engines.root_of_trust.tpm_commands import Key, connect
+from armillary.errors import InvalidArgumentError, RootOfTrustError, WireError
+from armillary.wire import cose
+from armillary.wire.event_log import BootEvent, encode_event, log_head
+from armillary.wire.evidence import Endorsement, Evidence, encode_endorsement, encode_evidence
+from armillary.wire.tpm_attestation import encode_attestation, quote_nonce
+from armillary.wire.tpm_public import ATTESTATION, IDENTITY, parse_public
+from armillary.wire.tpm_structure import Reader
+
+DEFAULT_TPM: Final = "device:/dev/tpmrm0"
+# The loader of TCTIs opens libraries by name; these are the ones a TPM is reached through.
+_TPM_SPEC: Final = re.compile(r"(device:/dev/[\w/]{1,64}|(swtpm|mssim|tabrmd):[\w.,=:/-]{0,128})")
+_FILE: Final = "tpm.json"
+_VERSION: Final = 1  # 1: 2026-11-24, first
+_MAX_FILE_BYTES: Final = 8192  # two wrapped keys have about 1 KiB in hex
+_ECDSA_WITH_SHA256: Final = bytes.fromhex("300a06082a8648ce3d040302")
+_RESTORE: Final = "Restore the folder from a backup, or make a new device in another folder: armillary device create."
+
+
+@dataclass(frozen=True, slots=True)
+class _TpmFile:
+    tcti: str
+    counter: int
+    identity: Key = field(repr=False)
+    attestation: Key = field(repr=False)
+
+
+class Tpm2RootOfTrust:
+    """A device's keys in a TPM. Use :meth:`create` once, then :meth:`open`."""
+
+    kind = "tpm2"
+    tier = "tpm"
+
+    def __init__(self, file: _TpmFile, boot_count: int) -> None:
+        self._file = file
+        self._boot_count = boot_count
+        self._point = parse_public(file.identity.public, IDENTITY).point
+        parse_public(file.attestation.public, ATTESTATION)
+
+    def __repr__(self) -> str:
+        return f"Tpm2RootOfTrust(device {self.device_id[:8]}, boot {self._boot_count}, {self._file.tcti})"
+
+    @classmethod
+    def create(cls, folder: Path, *, tpm: str = DEFAULT_TPM) -> Tpm2RootOfTrust:
+        """Make both keys and the counter in a TPM.
+
+        Raises:
+            InvalidArgumentError: ``tpm`` names no TPM.
+            RootOfTrustError: there is a device already, or the TPM or its libraries fail.
+        """
+        if not _TPM_SPEC.fullmatch(tpm):
+            raise InvalidArgumentError(
+                f"TPM: expected such as {DEFAULT_TPM} or swtpm:host=127.0.0.1,port=2321, got {tpm!r:.60}",
+                remedy="Name the TPM with --tpm.",
+            )
+        path = folder / _FILE
+        with explained(folder):
+            folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+            if path.exists():
+                raise RootOfTrustError(
+                    f"{path}: a device's keys are here already",
+                    remedy="Choose another folder with --data: a device's identity is never overwritten.",
+                )
+        with connect(tpm) as commands:
+            file = _TpmFile(
+                tcti=tpm,
+                identity=commands.create_key(restricted=False),
+                attestation=commands.create_key(restricted=True),
+                counter=commands.define_counter(),
+            )
+        with explained(path):
+            replace_private(path, _encode_file(file))
+        return cls(file, 0)
+
+    @classmethod
+    def open(cls, folder: Path) -> Tpm2RootOfTrust:
+        """Read the keys' file and the counter.
+
+        Raises:
+            RootOfTrustError: the file is missing or damaged, or the TPM does not answer.
+        """
+        file = _decode_file(folder / _FILE)
+        with connect(file.tcti) as commands:
+            boot_count = commands.counter(file.counter)
+        return cls(file, boot_count)
+
+    @property
+    def device_id(self) -> str:
+        """The 128 lower-case hex digits of the device identity key's X||Y."""
+        return self._point.hex()
+
+    @property
+    def boot_count(self) -> int:
+        """Number of the last boot begun; 0 before the first."""
+        return self._boot_count
+
+    def certificate_request(self) -> bytes:
+        """PKCS#10 request (PEM), signed by the TPM.
+
+        ``cryptography`` signs requests with its own keys only, so one is made for another key and its key and
+        signature are exchanged.
+        """
+        other = ec.generate_private_key(ec.SECP256R1())
+        subject = Name([NameAttribute(NameOID.COMMON_NAME, self.device_id[:32])])
+        request = CertificateSigningRequestBuilder().subject_name(subject).sign(other, hashes.SHA256())
+        spki = other.public_key().public_bytes(
+            serialization.Encoding.DER, serialization.PublicFormat.SubjectPublicKeyInfo
+        )
+        body = request.tbs_certrequest_bytes.replace(spki, cose.spki_from_point(self._point))
+        signature = self._signer().sign(body, ec.ECDSA(hashes.SHA256()))
+        der = tpm_tls.der(0x30, body + _ECDSA_WITH_SHA256 + tpm_tls.der(0x03, b"\0" + signature))
+        return ssl.DER_cert_to_PEM_cert(der).replace("CERTIFICATE", "CERTIFICATE REQUEST").encode("ascii")
+
+    def claim(self) -> UnverifiedTpmClaim:
+        """What enrolment asks of a TPM: its maker's certificate, both keys, and that they live in one TPM."""
+        with connect(self._file.tcti) as commands:
+            certificate = commands.endorsement_certificate()
+            attest, signature = commands.certify(self._file.identity, self._file.attestation, CERTIFICATION_NONCE)
+        return UnverifiedTpmClaim(
+            endorsement_certificate=certificate,
+            intermediates=(),
+            attestation_key=self._file.attestation.public,
+            identity_key=self._file.identity.public,
+            certification=encode_attestation(attest, signature),
+        )
+
+    def activate(self, blob: bytes, encrypted_seed: bytes) -> bytes:
+        """The secret of the service's credential; only this TPM opens it, and only for its attestation key."""
+        with connect(self._file.tcti) as commands:
+            return commands.activate(self._file.attestation, blob, encrypted_seed)
+
+    def begin_boot(self, events: Sequence[BootEvent]) -> BootSession:
+        """Count this boot in the TPM, measure the events into the boot PCR, endorse a fresh alias key.
+
+        Raises:
+            RootOfTrustError: the TPM fails; the boot must not go on.
+        """
+        alias = ec.generate_private_key(ec.SECP256R1())
+        alias_point = cose.point_of(alias.public_key())
+        head = log_head(events)
+        with connect(self._file.tcti) as commands:
+            self._boot_count = commands.count(self._file.counter)
+            commands.measure([sha256(encode_event(event)).digest() for event in events])
+        endorsement = Endorsement(
+            device_id=self.device_id, alias_key=alias_point, log_head=head, boot_count=self._boot_count
+        )
+
+        def prove(evidence: Evidence) -> bytes:
+            return encode_evidence(evidence, alias)
+
+        return BootSession(
+            boot_count=self._boot_count,
+            log_head=head,
+            alias_key=alias_point,
+            endorsement=encode_endorsement(endorsement, self._signer()),
+            prove=prove,
+            quote=self._quote,
+        )
+
+    def authenticate(self, context: ssl.SSLContext, certificate_chain: bytes) -> None:
+        """Make ``context`` present the identity certificate (PEM, leaf first); the TPM signs the handshakes.
+
+        Raises:
+            RootOfTrustError: OpenSSL's provider for the TPM is missing, or the certificate is for another key.
+        """
+        tpm_tls.use_key(context, self._file.identity, certificate_chain, tcti=self._file.tcti)
+
+    def _quote(self, evidence: bytes) -> bytes:
+        with connect(self._file.tcti) as commands:
+            return encode_attestation(*commands.quote(self._file.attestation, quote_nonce(evidence)))
+
+    def _signer(self) -> ec.EllipticCurvePrivateKey:
+        # It has the one method that is called; cryptography's class cannot be derived from without all others.
+        return cast("ec.EllipticCurvePrivateKey", _TpmSigner(self._file))
+
+
+class _TpmSigner:
+    """Signs as an ECDSA private key of ``cryptography`` does, by TPM2_Sign."""
+
+    def __init__(self, file: _TpmFile) -> None:
+        self._file = file
+
+    def sign(self, data: bytes, signature_algorithm: ec.EllipticCurveSignatureAlgorithm) -> bytes:
+        """DER signature over the SHA-256 of ``data``."""
+        del signature_algorithm  # ECDSA with SHA-256: the key in the TPM admits no other
+        with connect(self._file.tcti) as commands:
+            signature = Reader(commands.sign(self._file.identity, sha256(data).digest()), "TPM signature", limit=128)
+        signature.take(4)  # ECDSA, SHA-256: fixed by the key
+        r, s = (int.from_bytes(signature.sized(32), "big") for _ in range(2))
+        return utils.encode_dss_signature(r, s)
+
+
+def _encode_file(file: _TpmFile) -> bytes:
+    keys = {"identity": file.identity, "attestation": file.attestation}
+    document: dict[str, Any] = {"version": _VERSION, "tpm": file.tcti, "counter": file.counter}
+    document.update({name: {"public": key.public.hex(), "private": key.private.hex()} for name, key in keys.items()})
+    return json.dumps(document).encode()
+
+
+def _decode_file(path: Path) -> _TpmFile:
+    data = read_private(path, _MAX_FILE_BYTES)
+    try:
+        document = json.loads(data)
+        identity, attestation = (
+            Key(bytes.fromhex(document[name]["public"]), bytes.fromhex(document[name]["private"]))
+            for name in ("identity", "attestation")
+        )
+        parse_public(identity.public, IDENTITY)
+        parse_public(attestation.public, ATTESTATION)
+        file = _TpmFile(str(document["tpm"]), int(document["counter"]), identity, attestation)
+        is_ours = document["version"] == _VERSION and _TPM_SPEC.fullmatch(file.tcti) is not None
+    except (ValueError, KeyError, TypeError, WireError) as error:
+        raise RootOfTrustError(f"{path}: damaged ({type(error).__name__}: {error})", remedy=_RESTORE) from error
+    if not is_ours:
+        raise RootOfTrustError(f"{path}: damaged (another version, or it names no TPM)", remedy=_RESTORE)
+    return file

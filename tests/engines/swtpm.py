@@ -1,0 +1,135 @@
+# SPDX-License-Identifier: Apache-2.0
+"""A software TPM of a test's own: manufactured with certificates of a CA in the same folder, on loopback."""
+
+from __future__ import annotations
+
+import contextlib
+import importlib.util
+import shutil
+import socket
+import subprocess
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+from cryptography import x509
+from cryptography.hazmat.primitives.serialization import Encoding
+
+ENABLE = "sudo ./scripts/install-test-tools"
+START_S = 20
+
+
+def missing() -> str:
+    """What keeps TPM tests from running on this machine, empty if nothing."""
+    lacks = [program for program in ("swtpm", "swtpm_setup", "swtpm_localca") if shutil.which(program) is None]
+    if importlib.util.find_spec("tpm2_pytss") is None:
+        lacks.append("the Python package tpm2-pytss")
+    if not list(Path("/usr/lib").glob("*/ossl-modules/tpm2.so")):
+        lacks.append("OpenSSL's provider tpm2 (tpm2-openssl)")
+    return f"{', '.join(lacks)}: missing; to enable: {ENABLE}" if lacks else ""
+
+
+needs_tpm = pytest.mark.skipif(bool(missing()), reason=missing() or "nothing is missing")
+
+
+@dataclass(frozen=True)
+class SwTpm:
+    """A running software TPM.
+
+    Attributes:
+        tcti: How to reach it.
+        authority: Folder of the CA that stands for its maker.
+    """
+
+    tcti: str
+    authority: Path
+
+    @property
+    def root(self) -> x509.Certificate:
+        """The maker's root."""
+        return x509.load_pem_x509_certificate((self.authority / "swtpm-localca-rootca-cert.pem").read_bytes())
+
+    @property
+    def issuer(self) -> x509.Certificate:
+        """The certificate that signs endorsement certificates; it leads to the root."""
+        return x509.load_pem_x509_certificate((self.authority / "issuercert.pem").read_bytes())
+
+    @property
+    def intermediates(self) -> tuple[bytes, ...]:
+        return (self.issuer.public_bytes(Encoding.DER),)
+
+
+@contextlib.contextmanager
+def software_tpm(folder: Path) -> Iterator[SwTpm]:
+    """Manufacture and start a TPM; ``folder`` is made absolute: with a relative one swtpm fails every command."""
+    folder = folder.resolve()
+    authority, state = folder / "ca", folder / "state"
+    for one in (authority, state):
+        one.mkdir(parents=True, exist_ok=True)
+    (folder / "ca.conf").write_text(
+        f"statedir = {authority}\nsigningkey = {authority}/signkey.pem\n"
+        f"issuercert = {authority}/issuercert.pem\ncertserial = {authority}/certserial\n"
+    )
+    (folder / "ca.options").write_text(
+        "--tpm-manufacturer id:41524D49\n--tpm-model test\n--tpm-version id:1\n--platform-manufacturer test\n--platform-version 1\n--platform-model test\n"
+    )
+    (folder / "setup.conf").write_text(
+        f"create_certs_tool = {shutil.which('swtpm_localca')}\ncreate_certs_tool_config = {folder}/ca.conf\n"
+        f"create_certs_tool_options = {folder}/ca.options\nactive_pcr_banks = sha256\n"
+    )
+    setup = subprocess.run(
+        ["swtpm_setup", "--tpm2", "--tpmstate", str(state), "--create-ek-cert", "--config", str(folder / "setup.conf")],
+        capture_output=True,
+        text=True,
+        timeout=90,
+        check=False,
+    )
+    assert setup.returncode == 0, setup.stdout + setup.stderr
+    port = _free_pair()
+    process = subprocess.Popen(
+        [
+            "swtpm",
+            "socket",
+            "--tpm2",
+            "--tpmstate",
+            f"dir={state}",
+            "--server",
+            f"type=tcp,port={port}",
+            "--ctrl",
+            f"type=tcp,port={port + 1}",
+            "--flags",
+            "not-need-init,startup-clear",
+        ],
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL,
+    )
+    try:
+        _wait(process, port)
+        yield SwTpm(f"swtpm:host=127.0.0.1,port={port}", authority)
+    finally:
+        process.terminate()
+        process.wait(10)
+
+
+def _free_pair() -> int:
+    """A port that is free together with the next one: swtpm's TCTI asks for neighbours."""
+    for _ in range(100):
+        with socket.socket() as one, socket.socket() as other:
+            one.bind(("127.0.0.1", 0))
+            port = one.getsockname()[1]
+            with contextlib.suppress(OSError, OverflowError):
+                other.bind(("127.0.0.1", port + 1))
+                return int(port)
+    raise AssertionError("no two neighbouring ports are free")
+
+
+def _wait(process: subprocess.Popen[bytes], port: int) -> None:
+    deadline = time.monotonic() + START_S
+    while time.monotonic() < deadline:
+        assert process.poll() is None, "swtpm ended at once"
+        with contextlib.suppress(OSError), socket.create_connection(("127.0.0.1", port + 1), timeout=1):
+            return
+        time.sleep(0.05)
+    raise AssertionError("swtpm did not open its port in time")

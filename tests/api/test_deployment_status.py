@@ -29,7 +29,10 @@ def test_a_device_that_took_images_back_says_why(service: RunningService, catalo
         offer = device.check_in().offer
         assert offer is not None
         assert offer.deployment_id == made.deployment_id
-        assert status() == ("waiting", "The device gets the images at its next check-in.")
+        assert status() == (
+            "waiting",
+            "The device was offered the images; it reports them when their trial has ended.",
+        )
         tried = UpdateOutcome(
             offer_id=offer.offer_id,
             image_id=image.image_id,
@@ -45,4 +48,4 @@ def test_a_device_that_took_images_back_says_why(service: RunningService, catalo
         )
         anew = images.upload(catalog, application(component=component)[1], actor="test")
         deployments.create(catalog, "Coffee", "Production", [anew.image_id], actor="test")
-        assert status()[0] == "waiting"
+        assert status() == ("waiting", "The device gets the images at its next check-in.")

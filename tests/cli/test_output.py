@@ -74,3 +74,8 @@ def test_people_s_text_is_left_alone(capsys: pytest.CaptureFixture[str]) -> None
     assert shown(capsys) == "name  Kaffeemaschine für Zoë, 東京\n"
     output.print_json({"name": "Zoë 東京"})
     assert shown(capsys) == '{\n  "name": "Zoë 東京"\n}\n'
+
+
+def test_a_document_in_a_cell_is_json_and_still_inert(capsys: pytest.CaptureFixture[str]) -> None:
+    output.print_record({"payload": {"closed": True, "name": "a\x1b[2J"}, "list": [None, {"a": 1}]}, as_json=False)
+    assert capsys.readouterr().out == 'payload  {"closed": true, "name": "a\\u001b[2J"}\nlist     -, {"a": 1}\n'

@@ -333,6 +333,10 @@ def test_twins_and_methods_of_a_device_that_is_away(armillary: Command, service:
     )
     assert patched["properties"]["desired"]["strength"] == 3
     assert _json(armillary("device", "twin", "show", "-d", device.device_id, "--json")) == patched
+    assert armillary("device", "twin", "show", "-d", device.device_id).out.splitlines()[-2:] == [
+        "property  desired  reported",
+        "strength  3        -",
+    ]
     assert armillary("device", "twin", "update", "-d", device.device_id, "--desired", "{").code == 2
     ran = armillary("device", "telemetry", "-d", device.device_id)
     assert (ran.out, ran.err) == ("", "The device has sent no telemetry yet.\n")

@@ -119,6 +119,11 @@ def _deployment_words(
         (found.verdict != "attested", "waiting", "The device's boot is not trusted: it gets OS updates only."),
         (found.health == "silent", "waiting", "The device is silent: it has missed its check-ins."),
         (bool(failure), "failed", f"The device tried and took them back; it does not try them again: {failure}"),
+        (
+            wanted is not None and found.offered_deployment_id == wanted.deployment_id,
+            "waiting",
+            "The device was offered the images; it reports them when their trial has ended.",
+        ),
         (True, "waiting", "The device gets the images at its next check-in."),
     )
     return next((status, reason) for holds, status, reason in rows if holds)

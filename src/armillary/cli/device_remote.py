@@ -327,7 +327,7 @@ def _write_capability(remote: RemoteService, base: str, device: str, kind: Capab
 
 def _twin_show(remote: RemoteService, device: DeviceOption, as_json: JsonOption = False) -> None:
     """Show a device's twin."""
-    print_record(remote.get(f"/devices/{segment(device)}/twin"), as_json=as_json)
+    _show_twin(remote.get(f"/devices/{segment(device)}/twin"), as_json=as_json)
 
 
 def _twin_update(
@@ -338,7 +338,23 @@ def _twin_update(
 ) -> None:
     """Merge desired properties into a device's twin."""
     body = {"desired": _json(desired, "--desired")}
-    print_record(remote.patch(f"/devices/{segment(device)}/twin", body), as_json=as_json)
+    _show_twin(remote.patch(f"/devices/{segment(device)}/twin", body), as_json=as_json)
+
+
+def _show_twin(twin: dict[str, Any], *, as_json: bool) -> None:
+    """A twin as JSON, or a line for each property: what is wanted of the device beside what it reports."""
+    if as_json:
+        print_record(twin, as_json=True)
+        return
+    print_record({name: twin[name] for name in ("deviceId", "etag", "version", "tags")}, as_json=False)
+    desired, reported = (
+        {name: value for name, value in twin["properties"][side].items() if not name.startswith("$")}
+        for side in ("desired", "reported")
+    )
+    names = sorted(desired.keys() | reported.keys())
+    rows = [{"property": name, "desired": desired.get(name), "reported": reported.get(name)} for name in names]
+    note("")
+    print_table(rows, ("property", "desired", "reported"), as_json=False, empty="The twin has no properties yet.")
 
 
 def _json(text: str, option: str) -> Any:

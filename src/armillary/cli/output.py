@@ -94,5 +94,7 @@ def _cell(value: object) -> str:
     if isinstance(value, bool):
         return "yes" if value else "no"
     if isinstance(value, (list, tuple)):
-        return ", ".join(inert(str(item)) for item in value) or "-"
+        return ", ".join(_cell(item) for item in value) or "-"
+    if isinstance(value, Mapping):
+        return inert(json.dumps(dict(value), ensure_ascii=False, default=str))
     return inert(str(value))

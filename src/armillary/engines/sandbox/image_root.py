@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import shutil
 from collections.abc import Collection, Mapping
@@ -81,11 +82,18 @@ def publish_credentials(folder: Path, files: Mapping[str, bytes]) -> None:
 def share_with_group(path: Path) -> None:
     """Let the device authentication group read a folder or file; only root can, and only then it is needed.
 
-    Symbolic links are left alone: what they lead to is shared by its own name.
+    Symbolic links are left alone: what they lead to is shared by its own name. The root of a user namespace that lacks
+    the group (a rootless container) keeps the files to itself: no application can run as another user there.
     """
-    if os.geteuid() == 0 and not path.is_symlink():
+    if os.geteuid() != 0 or path.is_symlink():
+        return
+    try:
         os.chown(path, 0, DEVICE_AUTHENTICATION_GROUP)
-        path.chmod(0o2750 if path.is_dir() else 0o640)
+    except OSError as error:
+        if error.errno == errno.EINVAL:  # user_namespaces(7): the id has no mapping
+            return
+        raise
+    path.chmod(0o2750 if path.is_dir() else 0o640)
 
 
 def share_tree_with_group(folder: Path) -> None:

@@ -118,3 +118,16 @@ def test_a_blob_changed_on_the_disk_is_noticed(host: ServiceHost, package: Make)
     path.write_bytes(path.read_bytes()[:-1] + b"x")
     with pytest.raises(DataFolderError):
         host.service.images.read(image.image_id)
+
+
+def test_a_refused_upload_leaves_nothing_on_the_disk(host: ServiceHost, package: Make) -> None:
+    images, folder = host.service.images, host.service.context.folder.blobs
+    image_id = uuid4()
+    images.upload("Contoso", package(image_id=image_id), actor="t")
+    before = sorted(path for path in folder.rglob("*") if path.is_file())
+    with pytest.raises(ConflictError):
+        images.upload("Contoso", package(image_id=image_id), actor="t")
+    with pytest.raises(NotFoundError):
+        images.upload("Nobody", package(), actor="t")
+    assert sorted(path for path in folder.rglob("*") if path.is_file()) == before
+    assert images.read(image_id)

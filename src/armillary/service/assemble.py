@@ -128,6 +128,7 @@ class SecurityService:
     def _load(self) -> None:
         self.authority.open(self.chips.makers)
         if self.context.folder.fresh:
+        self._blobs.remove_partial()
             self.releases.make_first()
         self.releases.refresh()
         self.offers.refresh()

@@ -6,7 +6,7 @@ from __future__ import annotations
 from hashlib import sha256
 from pathlib import Path
 
-from armillary.engines.records.folder import sync_folder, write_file
+from armillary.engines.records.folder import PARTIAL_SUFFIX, sync_folder, write_file
 from armillary.errors import DataFolderError
 
 
@@ -15,6 +15,11 @@ class Blobs:
 
     def __init__(self, folder: Path) -> None:
         self._folder = folder
+
+    def remove_partial(self) -> None:
+        """Delete what writes that were cut off left behind; only before anything is written."""
+        for partial in self._folder.glob(f"*/*{PARTIAL_SUFFIX}"):
+            partial.unlink()
 
     def path(self, digest: bytes) -> Path:
         """The file of a blob."""

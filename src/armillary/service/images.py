@@ -16,7 +16,7 @@ from sqlalchemy import Connection
 
 from armillary.engines.records import image_rows
 from armillary.engines.records.rows import REGIONAL_DATA_BOUNDARIES, Image, Page
-from armillary.errors import ArmillaryError, ConflictError, InvalidArgumentError, NotFoundError
+from armillary.errors import ArmillaryError, ConflictError, InvalidArgumentError, NotFoundError, OperatorError
 from armillary.service.authority import Authority
 from armillary.service.blobs import Blobs
 from armillary.service.chips import Chips
@@ -82,7 +82,11 @@ class Images:
             uploaded_at=self._context.now(),
             uploaded_by=actor,
         )
-        return self._context.records.write(lambda c: self._keep(c, catalog, image, actor))
+        try:
+            return self._context.records.write(lambda c: self._keep(c, catalog, image, actor))
+        except OperatorError:
+            self._blobs.remove(digest)  # nobody else's: no two signatures are alike
+            raise
 
     def get(self, catalog: str, image_id: UUID) -> Image:
         """An image of a catalog.

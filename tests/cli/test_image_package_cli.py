@@ -239,3 +239,28 @@ def test_show_refuses_what_is_no_package(place: Path, capsys: pytest.CaptureFixt
     assert "image-package: expected at least" in capsys.readouterr().err
     run_failing("image-package", "show", "--image-package", str(place / "nothing"))
     assert "a readable file" in capsys.readouterr().err
+
+
+def test_what_was_changed_after_signing_is_not_called_somebody_elses(
+    place: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    file = pack(place)
+    run_ok("image-package", "show", "--image-package", str(file))
+    assert "verified with this user's development key" in capsys.readouterr().out
+    damaged = bytearray(file.read_bytes())
+    damaged[-1] ^= 1
+    file.write_bytes(damaged)
+    run_failing("image-package", "show", "--image-package", str(file))
+    assert "[wire.signature]" in capsys.readouterr().err
+
+
+def test_what_was_changed_after_signing_is_not_uploaded(place: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    file = pack(place)
+    damaged = bytearray(file.read_bytes())
+    damaged[damaged.index(b"#!/bin/sh") + 2] ^= 1  # a byte of the application: the package keeps its form
+    file.write_bytes(damaged)
+    nowhere = ("--service", "https://127.0.0.1:1", "--token", "x", "-c", "Contoso")
+    run_failing("image", "add", "--image-path", str(file), *nowhere)
+    said = capsys.readouterr().err
+    assert "[wire.signature]" in said
+    assert "hint: " in said

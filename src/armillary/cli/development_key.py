@@ -22,6 +22,8 @@ from cryptography.x509.oid import NameOID
 
 from armillary.cli.output import note
 from armillary.errors import DataFolderError, InvalidArgumentError
+from armillary.wire import image_package
+from armillary.wire.image_package import ImagePackage, UnverifiedImagePackage
 
 COMMON_NAME = "Armillary development"
 # A development signature must outlive the packages in a shelf of prototypes; nothing trusts it by date.
@@ -92,6 +94,21 @@ def load_certificate(path: Path) -> x509.Certificate:
         return x509.load_pem_x509_certificate(path.read_bytes())
     except (OSError, ValueError) as error:
         raise _unreadable(path, "a certificate in PEM", error) from error
+
+
+def verify_own(package: UnverifiedImagePackage) -> ImagePackage | None:
+    """The package, verified, when it names this user's development key; None when it names another.
+
+    Raises:
+        SignatureError: it names this key and was changed since.
+    """
+    own = development_folder() / "signing.pem"
+    if not own.exists():
+        return None
+    certificate = load_certificate(own)
+    if certificate.fingerprint(hashes.SHA1()) != package.signing_key.thumbprint:  # noqa: S303 - the format's choice
+        return None
+    return image_package.verify(package, [certificate])
 
 
 def _unreadable(path: Path, expected: str, got: object) -> InvalidArgumentError:

@@ -4,11 +4,13 @@
 from __future__ import annotations
 
 import base64
+import contextlib
 from pathlib import Path
 from typing import Annotated, Any
 
 import typer
 
+from armillary.cli.development_key import verify_own
 from armillary.cli.output import JsonOption, note, print_record, print_table
 from armillary.cli.remote import RemoteService, read_file, remote_command, segment
 from armillary.cli.remote_names import (
@@ -20,6 +22,8 @@ from armillary.cli.remote_names import (
     confirm,
     resource_row,
 )
+from armillary.errors import WireError
+from armillary.wire import image_package
 
 app = typer.Typer(no_args_is_help=True, help="Images of a catalog.", rich_markup_mode=None, add_completion=False)
 
@@ -53,6 +57,11 @@ def add(
     The service checks it and signs it for production.
     """
     package = read_file(image_path, limit=MAX_PACKAGE_BYTES)
+    parsed = None
+    with contextlib.suppress(WireError):  # what breaks the format is for the service to say
+        parsed = image_package.parse(package)
+    if parsed is not None:
+        verify_own(parsed)  # the service does not know this user's key, and would sign what was damaged since
     properties = {"image": base64.b64encode(package).decode()}
     if regional_data_boundary is not None:
         properties["regionalDataBoundary"] = regional_data_boundary

@@ -16,11 +16,11 @@ from typing import Annotated, Any
 
 import typer
 
-from armillary.cli.development_key import development_folder, load_certificate, signing_pair
+from armillary.cli.development_key import load_certificate, signing_pair, verify_own
 from armillary.cli.output import JsonOption, note, print_record
 from armillary.cli.package_example import write_example
 from armillary.cli.package_folder import load_definitions, read_file, read_folder
-from armillary.errors import ArmillaryError, InvalidArgumentError, SignatureError
+from armillary.errors import ArmillaryError, InvalidArgumentError
 from armillary.wire import app_manifest, application_package, image_package
 from armillary.wire.application_package import MANIFEST_PATH, RUNTIME_VERSION
 from armillary.wire.image_package import UnverifiedImagePackage
@@ -179,14 +179,9 @@ def _signature(package: UnverifiedImagePackage, certificate: Path | None) -> str
     if certificate is not None:
         image_package.verify(package, [load_certificate(certificate)])
         return f"verified with {certificate}"
-    own = development_folder() / "signing.pem"
-    if own.exists():
-        try:
-            image_package.verify(package, [load_certificate(own)])
-        except SignatureError:
-            return "not checked: made by another key than this user's development key"
+    if verify_own(package) is not None:
         return "verified with this user's development key"
-    return "not checked: name the signer's certificate with --signing-certificate"
+    return "not checked: made by another key; name the signer's certificate with --signing-certificate"
 
 
 def _build_time() -> int:

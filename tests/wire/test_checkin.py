@@ -187,7 +187,7 @@ def test_other_requests_are_refused(value: Any):
 
 def test_protocol_version_has_its_own_code():
     with pytest.raises(WireError) as caught:
-        ci.parse_request(cbor.encode([2, b"", b"", b"", REPORT_BYTES]))
+        ci.parse_request(cbor.encode([3, b"", b"", b"", REPORT_BYTES]))
     assert caught.value.code == "wire.protocol-version"
 
 

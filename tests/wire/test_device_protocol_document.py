@@ -10,7 +10,7 @@ import pytest
 
 from armillary.attest import challenge
 from armillary.attest.appraise import STEPS
-from armillary.wire import cbor, certificate, checkin, cose, error_report, event_log, evidence
+from armillary.wire import cbor, certificate, checkin, cose, error_report, event_log, evidence, tpm_attestation
 
 TEXT = (Path(__file__).resolve().parents[2] / "docs" / "reference" / "device-protocol.md").read_text("utf-8")
 
@@ -24,7 +24,9 @@ def test_steps():
 @pytest.mark.parametrize(
     "sentence",
     [
-        f"Protocol version **{checkin.PROTOCOL_VERSION}**",
+        f"Protocol versions **{checkin.PROTOCOL_VERSION}** and **{checkin.QUOTED_VERSION}**",
+        f"tpm-quote   : bstr .size (0..{tpm_attestation.MAX_ATTESTATION_BYTES})",
+        f"over exactly PCR {tpm_attestation.BOOT_PCR} of the SHA-256 bank",
         f"version     = {checkin.PROTOCOL_VERSION}",
         f"Nesting is at most {cbor.MAX_DEPTH} deep",
         f"event-log  = [ 1*{event_log.MAX_EVENTS} boot-event ]             ; at most {event_log.MAX_LOG_BYTES // 1024} KiB",

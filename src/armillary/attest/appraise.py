@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """The appraisal: is this the device it says it is, fresh, and what did it boot? One numbered list, :data:`STEPS`.
 
-Steps 1 to 8 ask *who and when*: a failure raises and gives no certificate at all. Steps 9 to 15 ask *what
+Steps 1 to 8 ask *who and when*: a failure raises and gives no certificate at all. Steps 9 to 16 ask *what
 booted*: a failure gives the verdict "update-only", so that the device can be repaired over the air and do nothing
 else. Each step is tagged ``# (n)`` where it is done.
 
@@ -32,6 +32,7 @@ from armillary.attest.judgement import (
     verified_endorsement,
 )
 from armillary.attest.reference import ReferenceValues
+from armillary.attest.tpm_quote import quote_fault
 from armillary.errors import AppraisalError, ArmillaryError, ChallengeError, SignatureError, WireError
 from armillary.wire import cose
 from armillary.wire.checkin import MAX_TEXT_BYTES, AppraisalStep, CheckinRequest, encode_report
@@ -62,6 +63,11 @@ STEPS: Final[tuple[tuple[int, str, str], ...]] = (
     (13, "known components", "A boot component that was changed or that nobody released."),
     (14, "complete release", "A missing or doubled boot component, or good ones of different releases mixed together."),
     (15, "security version", "An old release with known holes, validly signed, put back on the device."),
+    (
+        16,
+        "tpm quote",
+        "A boot that the device's TPM never measured, told by software that got hold of this boot's keys.",
+    ),
 )
 # The first step whose failure leaves the device an update certificate.
 FIRST_BOOT_STEP: Final = 9
@@ -72,7 +78,12 @@ FIRST_BOOT_STEP: Final = 9
 _STRENGTH: Final = {"simulated": 0, "software": 1, "tpm2": 2}
 _TIER_STRENGTH: Final = {"simulated": 0, "software": 1, "tpm": 2, "silicon": 2}
 
+_QUOTE_STEP: Final = 16
 _ALL_PASSED: Final = tuple(AppraisalStep(number, name, prevents, "pass", "") for number, name, prevents in STEPS)
+_NO_TPM: Final = AppraisalStep(*STEPS[_QUOTE_STEP - 1], "not-run", "Enrolled without a TPM: nothing is quoted.")
+_PASSED_WITHOUT_TPM: Final = (*_ALL_PASSED[:-1], _NO_TPM)
+# The tiers that promise a TPM; their devices quote, or fail step 16.
+_QUOTING_TIERS: Final = frozenset({"tpm", "silicon"})
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -87,6 +98,8 @@ class Enrolment:
         last_boot_count: Boot count of the last attested check-in, 0 before the first.
         last_endorsement: SHA-256 of the endorsement of that check-in, empty before the first.
         minimum_security_versions: Image type to the highest version this device was ever attested with.
+        attestation_key: X || Y of the attestation key that its TPM has proven at enrolment, 64 bytes; empty without.
+        attestation_key: X || Y of the TPM's attestation key, 64 bytes, proven at enrolment; empty without a TPM.
     """
 
     device_id: str
@@ -96,6 +109,7 @@ class Enrolment:
     last_boot_count: int = 0
     last_endorsement: bytes = b""
     minimum_security_versions: Mapping[int, int] = field(default_factory=dict)
+    attestation_key: bytes = b""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -167,9 +181,16 @@ def appraise(
     _check_binding(request, evidence, endorsement, enrolment, service_name)
     judgement = judge_log(request.event_log, endorsement.log_head, enrolment.chip, reference, memory)
     faults = _boot_faults(evidence, endorsement, endorsement_digest, enrolment, judgement)
+    quotes = enrolment.trust_tier in _QUOTING_TIERS
+    # (16) The TPM measured this boot, and says so for this very evidence.
+    if quotes and (
+        fault := quote_fault(request.tpm_quote, request.evidence, endorsement.log_head, enrolment.attestation_key)
+    ):
+        faults[_QUOTE_STEP] = fault
+    passed = _ALL_PASSED if quotes else _PASSED_WITHOUT_TPM
     return Appraisal(
         verdict=UPDATE_ONLY if faults else ATTESTED,
-        steps=_with_faults(faults, judgement) if faults else _ALL_PASSED,
+        steps=_with_faults(faults, judgement, passed) if faults else passed,
         evidence=evidence,
         events=judgement.events,
         challenge_id=challenge_id,
@@ -269,7 +290,9 @@ def _hardware_fault(evidence: Evidence, enrolment: Enrolment) -> str:
     return ""
 
 
-def _with_faults(faults: Mapping[int, str], judgement: Judgement) -> tuple[AppraisalStep, ...]:
+def _with_faults(
+    faults: Mapping[int, str], judgement: Judgement, passed: tuple[AppraisalStep, ...]
+) -> tuple[AppraisalStep, ...]:
     """All steps with their results; what needs a log that replays is "not-run" where it does not."""
     steps = []
     for number, name, prevents in STEPS:
@@ -279,7 +302,7 @@ def _with_faults(faults: Mapping[int, str], judgement: Judgement) -> tuple[Appra
             waits_for = 11 if not judgement.events else 13
             steps.append(AppraisalStep(number, name, prevents, "not-run", f"Needs step {waits_for} to pass."))
         else:
-            steps.append(_ALL_PASSED[number - 1])
+            steps.append(passed[number - 1])
     return tuple(steps)
 
 

@@ -73,10 +73,12 @@ def build_proof(
         os_version=configuration.os_version,
         report_digest=sha256(checkin.encode_report(*report)).digest(),
     )
+    proven = session.prove(evidence)
     request = CheckinRequest(
-        evidence=session.prove(evidence),
+        evidence=proven,
         endorsement=session.endorsement,
         event_log=event_log,
+        tpm_quote=None if session.quote is None else session.quote(proven),
         installed=report[0],
         outcomes=report[1],
         error_reports=report[2],

@@ -11,6 +11,8 @@ in between can change nothing.
 History of :data:`PROTOCOL_VERSION` (one integer, raised by every change a peer can notice):
 
 - 1 (2026-11): challenge, check-in with evidence, endorsement, event log and report; offers of whole images.
+- 2 (2026-11): a check-in request may carry a TPM's quote as a sixth item. It alone has this version: every other
+  message, and a request without a quote, is as it was and says 1.
 """
 
 from __future__ import annotations
@@ -35,8 +37,10 @@ from armillary.wire.cbor_fields import (
 )
 from armillary.wire.error_report import ErrorReport, report_fields, report_from_fields
 from armillary.wire.event_log import MAX_IMAGE_TYPE
+from armillary.wire.tpm_attestation import MAX_ATTESTATION_BYTES
 
 PROTOCOL_VERSION: Final = 1
+QUOTED_VERSION: Final = 2
 
 # Largest request. Evidence, endorsement and log need 20 KiB at their own limits, a full report about 40 KiB;
 # the endpoint reads no more than this before it answers 413.
@@ -106,7 +110,8 @@ class CheckinRequest:
         installed: Application images on the device.
         outcomes: How offers ended since the last check-in that succeeded.
         error_reports: Oldest first, at most :data:`MAX_ERROR_REPORTS`.
-        protocol_version: :data:`PROTOCOL_VERSION` of the sender.
+        protocol_version: Of the sender: :data:`QUOTED_VERSION` with a quote, :data:`PROTOCOL_VERSION` without.
+        tpm_quote: Quote of the device's TPM over its boot PCR, made for ``evidence`` (``wire/tpm_attestation.py``).
         report_digest: SHA-256 of the encoded report; filled in by :func:`parse_request`.
     """
 
@@ -117,6 +122,7 @@ class CheckinRequest:
     outcomes: tuple[UpdateOutcome, ...] = ()
     error_reports: tuple[ErrorReport, ...] = ()
     protocol_version: int = PROTOCOL_VERSION
+    tpm_quote: bytes | None = None
     report_digest: bytes = field(default=b"", compare=False, repr=False)
 
 
@@ -227,13 +233,15 @@ def encode_request(request: CheckinRequest) -> bytes:
     Raises:
         WireError: larger than :data:`MAX_REQUEST_BYTES`, or a field out of its limits.
     """
+    quote = () if request.tpm_quote is None else (request.tpm_quote,)
     data = cbor.encode_ordered(
         [
-            request.protocol_version,
+            request.protocol_version if request.tpm_quote is None else QUOTED_VERSION,
             request.evidence,
             request.endorsement,
             request.event_log,
             encode_report(request.installed, request.outcomes, request.error_reports),
+            *quote,
         ]
     )
     parse_request(data)  # on a device, once per check-in: better refused here than by the service
@@ -244,18 +252,21 @@ def parse_request(data: bytes) -> CheckinRequest:
     """Parse a request; its evidence, endorsement and log stay bytes for the appraisal.
 
     Raises:
-        WireError: not a check-in request of protocol version 1.
+        WireError: not a check-in request of protocol version 1 or 2.
     """
     what = "check-in request"
-    fields = take_array(cbor.decode(data, what=what, limit=MAX_REQUEST_BYTES), what, limit=5, size=5)
-    if fields[0] != PROTOCOL_VERSION or type(fields[0]) is not int:
+    fields = take_array(cbor.decode(data, what=what, limit=MAX_REQUEST_BYTES), what, limit=6)
+    version = fields[0] if fields and type(fields[0]) is int else None
+    if version not in (PROTOCOL_VERSION, QUOTED_VERSION):
         raise WireError(
             what,
-            expected=f"protocol version {PROTOCOL_VERSION}",
-            got=f"{fields[0]!r:.40}",
+            expected=f"protocol version {PROTOCOL_VERSION} or {QUOTED_VERSION}",
+            got=f"{fields[:1]!r:.40}",
             remedy="Update the device or the service: they speak different protocol versions.",
             code="wire.protocol-version",
         )
+    quoted = version == QUOTED_VERSION
+    take_array(fields, what, limit=6, size=6 if quoted else 5)
     report = take_bytes(fields[4], "check-in report")
     quiet = len(report) <= REMEMBERED_REPORT_BYTES
     installed, outcomes, error_reports = (_remembered_report if quiet else _report)(report)
@@ -266,6 +277,8 @@ def parse_request(data: bytes) -> CheckinRequest:
         installed=installed,
         outcomes=outcomes,
         error_reports=error_reports,
+        protocol_version=QUOTED_VERSION if quoted else PROTOCOL_VERSION,
+        tpm_quote=take_bytes(fields[5], "check-in TPM quote", limit=MAX_ATTESTATION_BYTES) if quoted else None,
         report_digest=sha256(report).digest(),
     )
 

@@ -33,6 +33,8 @@ MAX_ATTEST_BYTES: Final = 512  # a quote over 24 PCRs of 4 banks has 237 with th
 MAX_SIGNATURE_BYTES: Final = 128  # ECDSA on P-256 has 72
 MAX_ATTESTATION_BYTES: Final = 2 + MAX_ATTEST_BYTES + MAX_SIGNATURE_BYTES
 PCRS: Final = 24  # PC Client profile: PCR 0 to 23
+# Where a boot is measured: the PCR that the profile leaves to applications; docs/concepts/roots-of-trust.md says why.
+BOOT_PCR: Final = 23
 
 GENERATED: Final = 0xFF544347  # TPM_GENERATED_VALUE: "\xffTCG"
 ATTEST_CERTIFY: Final = 0x8017

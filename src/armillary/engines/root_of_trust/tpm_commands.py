@@ -19,6 +19,7 @@ from collections.abc import Iterator, Sequence
 from typing import Any, Final
 
 from armillary.errors import RootOfTrustError
+from armillary.wire.tpm_attestation import BOOT_PCR
 from armillary.wire.tpm_public import (
     ADMIN_WITH_POLICY,
     ALG_AES,
@@ -42,8 +43,6 @@ from armillary.wire.tpm_structure import sized
 PACKAGES: Final = "sudo apt-get install libtss2-dev tpm2-openssl gcc pkg-config"
 EXTRA: Final = "pip install 'armillary[tpm2]'"
 
-# PCR 23 is the one that the PC Client profile leaves to applications: see docs/concepts/roots-of-trust.md.
-BOOT_PCR: Final = 23
 # EK certificates and the templates they are for: P-256 (L-2) before RSA-2048 (L-1), whose key an old TPM makes slowly.
 EC_CERTIFICATE: Final = 0x01C0_000A
 RSA_CERTIFICATE: Final = 0x01C0_0002

@@ -11,6 +11,8 @@ export UV_PYTHON_PREFERENCE ?= only-system
 export UV_PYTHON_DOWNLOADS ?= never
 # Trust what the system trusts: a company's own certificate authority, for instance.
 export UV_SYSTEM_CERTS ?= 1
+# Compile what is installed: every start is a second and more faster.
+export UV_COMPILE_BYTECODE ?= 1
 RUN := $(UV) run --frozen --no-sync
 
 .PHONY: help setup demo test check fix bench docs clean test-tools

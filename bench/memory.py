@@ -115,10 +115,10 @@ def connected(device: WireDevice, service: RunningService, root_pem: str) -> ssl
     key = device.client_key.private_bytes(
         serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption()
     )
-    chain = "".join(ssl.DER_cert_to_PEM_cert(part) for part in reply.certificate_chain)
+    leaf = ssl.DER_cert_to_PEM_cert(reply.certificate_chain[0])  # as devices do: daa/certificate.pem
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder, "client.pem")
-        path.write_bytes(key + chain.encode())
+        path.write_bytes(key + leaf.encode())
         context.load_cert_chain(path)
     plain = socket.create_connection(("127.0.0.1", int(str(service.ready["hub_port"]))), timeout=TIMEOUT_S)
     connection = context.wrap_socket(plain, server_hostname=str(service.ready["hub_host"]))

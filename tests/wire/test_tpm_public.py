@@ -101,7 +101,9 @@ def test_every_truncation_is_refused(size: int):
 
 
 @pytest.mark.parametrize(
-    "data", [b"", b"\0" * 10_485_760, public_of(KEY, restricted=True) + b"\0", b"\xff\xff", sized(b"")]
+    "data",
+    [b"", b"\0" * 10_485_760, public_of(KEY, restricted=True) + b"\0", b"\xff\xff", sized(b"")],
+    ids=["nothing", "10 MiB of zeros", "a byte more", "a length beyond the end", "an empty area"],
 )
 def test_hostile_bytes_are_refused(data: bytes):
     with pytest.raises(WireError):

@@ -20,9 +20,9 @@ from armillary.wire import cose
 from armillary.wire.event_log import BootEvent, log_head, parse_log
 from armillary.wire.evidence import Endorsement, parse_endorsement
 
-# Endorsements remembered: one per device and boot, about 1.2 KiB each, so 80 MiB at most. A larger fleet per
+# Endorsements remembered: one per device and boot, about 1.2 KiB each, 1.2 MiB at most. A larger fleet per
 # process verifies the oldest again.
-MAX_ENDORSEMENTS: Final = 65_536
+MAX_ENDORSEMENTS: Final = 1_024
 # Logs remembered: devices on the same release share one. At 16 KiB each, 16 MiB at most.
 MAX_LOGS: Final = 1024
 

@@ -3,13 +3,14 @@
 
 ::
 
-    daa/certificate.pem -> current/certificate.pem      client certificate, then its catalog certificate
+    daa/certificate.pem -> current/certificate.pem      client certificate: all that the hub needs
+    daa/chain.pem       -> current/chain.pem            its issuers below the root, for servers that do not know them
     daa/key.pem         -> current/key.pem              a new key for every certificate; mode 0600, or 0640 for the
                                                      group of applications with the capability when run by root
     daa/ca.pem          -> current/ca.pem               the service's root, to check the hub against
     daa/current         -> generation-N
 
-A new certificate is written as a new generation; moving the one link ``current`` switches all three files at
+A new certificate is written as a new generation; moving the one link ``current`` switches all files at
 once, so certificate and key always belong together, also after ``kill -9``.
 ``generation-N/boot`` names the boot log head the certificate was issued for: a boot that measures differently
 finds no certificate.
@@ -28,7 +29,7 @@ from cryptography.x509 import load_der_x509_certificate, load_pem_x509_certifica
 from armillary.device.layout import replace_file
 from armillary.engines.sandbox.image_root import share_with_group
 
-_FILES = ("certificate.pem", "key.pem", "ca.pem")
+_FILES = ("certificate.pem", "chain.pem", "key.pem", "ca.pem")
 
 
 class DeviceAuthentication:
@@ -70,13 +71,14 @@ class DeviceAuthentication:
         number = 1 + max((_number(entry) for entry in self.folder.glob("generation-*")), default=0)
         generation = self.folder / f"generation-{number}"
         generation.mkdir(mode=0o700)
-        pem = b"".join(load_der_x509_certificate(der).public_bytes(serialization.Encoding.PEM) for der in chain)
+        leaf, *issuers = (load_der_x509_certificate(der).public_bytes(serialization.Encoding.PEM) for der in chain)
         private = key.private_bytes(
             serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption()
         )
         replace_file(generation / "boot", log_head.hex().encode(), mode=0o600)
         replace_file(generation / "ca.pem", service_root, mode=0o600)
-        replace_file(generation / "certificate.pem", pem, mode=0o600)
+        replace_file(generation / "certificate.pem", leaf, mode=0o600)
+        replace_file(generation / "chain.pem", b"".join(issuers), mode=0o600)
         replace_file(generation / "key.pem", private, mode=0o600)
         for path in (generation, *(generation / name for name in _FILES)):
             share_with_group(path)

@@ -74,6 +74,7 @@ class Authority(CatalogAuthorities):
         self._keys = KeyStore(context.folder.keys)
         self._lock = threading.Lock()
         self._issuers: dict[UUID, Issuer] = {}
+        self.on_authority = []
         self._silicon: dict[str, x509.Certificate] = {}
 
     # -- first start and start ------------------------------------------------------------------------------------

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import os
 import threading
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Final
 from uuid import UUID
@@ -76,6 +76,10 @@ def thumbprint(der: bytes) -> str:
     return digest.finalize().hex().upper()
 
 
+# Kinds of certificate records that sign for a catalog, from the root down.
+AUTHORITY_KINDS = ("catalog", "issuing")
+
+
 class CatalogAuthorities:
     """Certificates of catalogs. Built as part of :class:`armillary.service.authority.Authority`. Thread-safe."""
 
@@ -84,6 +88,7 @@ class CatalogAuthorities:
     _lock: threading.Lock
     _issuers: dict[UUID, Issuer]
     _root: x509.Certificate
+    on_authority: list[Callable[[bytes], None]]  # called with the DER of each new catalog or issuing authority
 
     @property
     def root_certificate(self) -> bytes:
@@ -94,6 +99,18 @@ class CatalogAuthorities:
         """Record certificates inside the caller's transaction; only then may anybody get them."""
         for one in certificates:
             certificate_rows.add(connection, one)
+            if one.kind in AUTHORITY_KINDS:
+                # TLS servers hear of an authority a moment early; what its certificates open is asked of the records.
+                for trust in self.on_authority:
+                    trust(one.der)
+
+    def authority_certificates(self) -> tuple[bytes, ...]:
+        """Every living catalog and issuing authority, DER: with them a TLS server needs a device's leaf only."""
+        now = self._context.now()
+        records = self._context.records.read(
+            lambda c: [one for kind in AUTHORITY_KINDS for one in certificate_rows.of_kind(c, kind)]
+        )
+        return tuple(one.der for one in records if one.not_after > now)
 
     def _record(
         self, kind: str, certificate: x509.Certificate, *, catalog_id: UUID | None = None, subject: str | None = None

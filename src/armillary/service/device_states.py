@@ -29,8 +29,8 @@ from armillary.service.catalog_authority import Issuer
 from armillary.service.offers import Book, Wanted
 from armillary.wire.checkin import Offer
 
-# Devices remembered, about 3 KiB each; a larger fleet reads the records once per check-in of the others.
-MAX_REMEMBERED: Final = 32_768
+# Devices remembered, about 5 KiB each: those of a burst. The others are read from the records, 20 us a check-in.
+MAX_REMEMBERED: Final = 256
 # Living spent challenges of one device beyond which it has to wait: it also bounds how many certificates one device
 # can ask for. An honest device spends one an hour, and a challenge lives some hours.
 MAX_SPENT: Final = 4096

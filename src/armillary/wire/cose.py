@@ -52,7 +52,7 @@ SPKI_PREFIX: Final = bytes.fromhex("3059301306072a8648ce3d020106082a8648ce3d0301
 SPKI_BYTES: Final = len(SPKI_PREFIX) + POINT_BYTES
 
 # Parsed public keys kept per process: parsing costs 5 us of a check-in's budget; an entry is about 1 KiB.
-KEY_CACHE_ENTRIES: Final = 8192
+KEY_CACHE_ENTRIES: Final = 256
 
 _TAG: Final = 0xD2  # tag 18
 _ORDER: Final = bytes.fromhex("ffffffff00000000ffffffffffffffffbce6faada7179e84f3b9cac2fc632551")  # n of P-256

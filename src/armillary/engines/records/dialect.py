@@ -25,12 +25,12 @@ Batch = Sequence[tuple[str, Sequence[tuple[Any, ...]]]]
 # Pages of 4 KiB that the write-ahead log may grow to before a commit copies them into the database file.
 WAL_CHECKPOINT_PAGES = 4000
 # Kibibytes of page cache of the writer and of each reader.
-WRITER_CACHE_KIB = 16_384
-READER_CACHE_KIB = 2_048
+WRITER_CACHE_KIB = 1_024
+READER_CACHE_KIB = 256
 # The only other connection that can hold a lock is a checkpoint of our own: a short wait is enough.
 BUSY_TIMEOUT_MS = 10_000
 # Readers at the same time: FastAPI's thread pool has 40 threads, but reads are short.
-READERS = 8
+READERS = 4
 
 
 def open_writer(database: Path) -> Engine:

@@ -28,7 +28,7 @@ SCHEMA_VERSION = 1
 WAL_CHECKPOINT_PAGES = 4000
 
 # Kibibytes of page cache: rows are written once and in order, so little is read back.
-CACHE_KIB = 4096
+CACHE_KIB = 1_024
 
 # Other connections of this process hold locks for a checkpoint only.
 BUSY_TIMEOUT_MS = 10_000
@@ -130,6 +130,7 @@ class Database:
         connection = sqlite3.connect(self.path, isolation_level=None, check_same_thread=False)
         connection.execute(f"PRAGMA busy_timeout={BUSY_TIMEOUT_MS}")
         connection.execute("PRAGMA query_only=ON")
+        connection.execute(f"PRAGMA cache_size=-{CACHE_KIB}")
         return connection
 
     def close_writer(self) -> None:

@@ -126,9 +126,9 @@ class SecurityService:
         self.first_token = self.tokens.create(FIRST_TOKEN_NAME, "Administrator", actor="first start").secret
 
     def _load(self) -> None:
+        self._blobs.remove_partial()
         self.authority.open(self.chips.makers)
         if self.context.folder.fresh:
-        self._blobs.remove_partial()
             self.releases.make_first()
         self.releases.refresh()
         self.offers.refresh()

@@ -1,0 +1,91 @@
+# SPDX-License-Identifier: Apache-2.0
+"""``python -m docs.screenshots``: play the demo, look at its console in Chromium, write ``docs/images/*.png``.
+
+Nothing is rehearsed: the pages show the service, devices and roll-out that ``armillary demo --stay`` has just run.
+Needs Chromium at ``/usr/bin/chromium`` or where ``ARMILLARY_CHROMIUM`` says, and the development dependencies.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+import subprocess
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from playwright.sync_api import BrowserContext, Page, sync_playwright
+
+IMAGES = Path(__file__).resolve().parent / "images"
+CHROMIUM = os.environ.get("ARMILLARY_CHROMIUM", "/usr/bin/chromium")
+VIEW = {"width": 1200, "height": 760}
+SIZE_LIMIT_BYTES = 150_000  # of one picture: a page of the documentation has to load quickly
+STORY_DEADLINE_S = 300
+# Values that the charts of the device page have collected before it is taken.
+CHART_MS = 12_000
+
+
+@contextmanager
+def demo() -> Iterator[tuple[str, str]]:
+    """The demo, played and standing: address of its console, and a token."""
+    command = [sys.executable, "-m", "armillary", "demo", "--stay"]
+    with subprocess.Popen(command, stderr=subprocess.PIPE, text=True) as process:  # noqa: S603 - this package
+        try:
+            yield _address_and_token(process)
+        finally:
+            process.terminate()
+            process.wait(STORY_DEADLINE_S)
+
+
+def _address_and_token(process: subprocess.Popen[str]) -> tuple[str, str]:
+    address = ""
+    for line in process.stderr or ():
+        if found := re.match(r"Console: (\S+?)/?$", line):
+            address = found[1]
+        if found := re.match(r"Token: +(\S+)$", line):
+            return address, found[1]
+    raise SystemExit("the demo did not stay up; run it by hand: armillary demo --stay")
+
+
+def main() -> int:
+    """Write the three pictures; 1 when one of them is too large."""
+    IMAGES.mkdir(exist_ok=True)
+    with demo() as (address, token), sync_playwright() as playwright:
+        browser = playwright.chromium.launch(executable_path=CHROMIUM, args=["--no-sandbox", "--headless"])
+        context = browser.new_context(viewport=VIEW, ignore_https_errors=True, color_scheme="light")  # type: ignore[arg-type]  # a plain dict will do
+        page = context.new_page()
+        page.goto(address + "/")
+        page.get_by_label("Operator token").fill(token)
+        page.get_by_role("button", name="Sign in").click()
+        page.wait_for_url("**/fleet")
+        _take(page, "fleet")
+        page.goto(f"{address}/devices/{_device(context, address, token)}")
+        page.wait_for_timeout(CHART_MS)
+        _take(page, "device")
+        page.goto(f"{address}/updates/{_items(context, address, token, 'rollouts')[0]['rollout_id']}")
+        _take(page, "rollout")
+        browser.close()
+    sizes = {file.name: file.stat().st_size for file in sorted(IMAGES.glob("*.png"))}
+    print(sizes)
+    return int(max(sizes.values()) > SIZE_LIMIT_BYTES)
+
+
+def _device(context: BrowserContext, address: str, token: str) -> str:
+    """The coffee machine: it shows the most values."""
+    found = _items(context, address, token, "devices")
+    return next(device["device_id"] for device in found if "coffee" in device["product"].lower())
+
+
+def _items(context: BrowserContext, address: str, token: str, what: str) -> list[dict[str, str]]:
+    reply = context.request.get(f"{address}/api/v1/{what}", headers={"Authorization": f"Bearer {token}"})
+    found: list[dict[str, str]] = reply.json()["items"]
+    return found
+
+
+def _take(page: Page, name: str) -> None:
+    page.screenshot(path=IMAGES / f"{name}.png", animations="disabled")
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -3,6 +3,8 @@
 
 from __future__ import annotations
 
+import contextlib
+import sqlite3
 import subprocess
 import sys
 from pathlib import Path
@@ -10,7 +12,7 @@ from pathlib import Path
 import pytest
 from sqlalchemy import create_engine, inspect, text
 
-from armillary.engines.records import schema
+from armillary.engines.records import schema, store
 from armillary.engines.records.migrate import known_revisions, migrate, upgrade
 from armillary.engines.records.store import Records
 from armillary.errors import DataFolderError
@@ -81,3 +83,44 @@ def test_nothing_is_done_when_the_revision_is_the_newest(tmp_path: Path) -> None
 def test_alembic_is_not_in_the_memory_of_a_service() -> None:
     code = "import sys, armillary.engines.records.store; sys.exit('alembic' in sys.modules)"
     assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
+
+
+def test_an_upgrade_in_another_process_finds_no_lock_of_ours(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    database = tmp_path / "records.db"
+    Records.open(database, fresh=True).close()
+    asked: list[str] = []
+
+    def elsewhere(path: Path, revision: str) -> None:
+        asked.append(revision)
+        with contextlib.closing(sqlite3.connect(path, timeout=0.2, isolation_level=None)) as other:
+            other.execute("BEGIN EXCLUSIVE")
+            other.execute("CREATE TABLE of_an_upgrade (x)")
+            other.execute("COMMIT")
+
+    monkeypatch.setattr(store, "migrate", elsewhere)
+    Records.open(database, fresh=False).close()
+    assert asked == [schema.REVISION]
+    assert ("table", "of_an_upgrade") in {(kind, name) for kind, name, _ in tables(database)}
+
+
+@pytest.mark.parametrize("revision", sorted(known_revisions()))
+def test_every_older_database_is_opened_and_upgraded(tmp_path: Path, revision: str) -> None:
+    database = tmp_path / "records.db"
+    upgrade(database, revision)
+    records = Records.open(database, fresh=False)
+    stamped = records.read(lambda c: c.execute(text("SELECT version_num FROM alembic_version")).scalar())
+    records.close()
+    assert stamped == schema.REVISION
+
+
+def test_an_upgrade_that_fails_says_why_and_changes_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    database = tmp_path / "records.db"
+    upgrade(database, "0001")
+    with contextlib.closing(sqlite3.connect(database, isolation_level=None)) as other:
+        other.execute("DELETE FROM alembic_version")  # so that it begins with what is there
+    before = tables(database)
+    monkeypatch.setattr(schema, "REVISION", "newest")
+    with pytest.raises(DataFolderError, match="already exists") as refused:
+        migrate(database, "0001")
+    assert refused.value.remedy
+    assert tables(database) == before

@@ -37,7 +37,7 @@ def migrate(database: Path, revision: str) -> None:
     done = subprocess.run(command, capture_output=True, text=True, timeout=TIMEOUT_S, check=False)  # noqa: S603 - our own module
     if done.returncode != 0:
         raise DataFolderError(
-            f"{database} could not be upgraded from {revision}: {done.stderr.strip().splitlines()[-1:]}",
+            f"{database} could not be upgraded from {revision} ({_why(done.stderr)})",
             remedy="Restore the data folder from the backup made before the upgrade and report this.",
         )
 
@@ -51,6 +51,12 @@ def upgrade(database: Path, revision: str = "head") -> None:
     config.set_main_option("script_location", str(_MIGRATIONS))
     config.set_main_option("sqlalchemy.url", f"sqlite:///{database}".replace("%", "%%"))
     command.upgrade(config, revision)
+
+
+def _why(said: str) -> str:
+    """The line of a traceback that names the error, or the last one."""
+    lines = said.strip().splitlines() or ["it said nothing"]
+    return next((line for line in reversed(lines) if "Error: " in line or "Error) " in line), lines[-1])[:300]
 
 
 if __name__ == "__main__":

@@ -59,18 +59,20 @@ class Records:
         """
         writer = dialect.open_writer(database)
         try:
-            with writer.connect() as connection:
-                if fresh:
-                    with connection.begin():
-                        schema.metadata.create_all(connection)
-                        connection.execute(
-                            text("CREATE TABLE alembic_version (version_num VARCHAR(32) NOT NULL PRIMARY KEY)")
-                        )
-                        connection.execute(
-                            text("INSERT INTO alembic_version VALUES (:revision)"), {"revision": schema.REVISION}
-                        )
-                else:
-                    migrate(database, _revision(connection))
+            if fresh:
+                with writer.connect() as connection, connection.begin():
+                    schema.metadata.create_all(connection)
+                    connection.execute(
+                        text("CREATE TABLE alembic_version (version_num VARCHAR(32) NOT NULL PRIMARY KEY)")
+                    )
+                    connection.execute(
+                        text("INSERT INTO alembic_version VALUES (:revision)"), {"revision": schema.REVISION}
+                    )
+            else:
+                with writer.connect() as connection:
+                    revision = _revision(connection)
+                writer.dispose()  # another process upgrades: no connection of ours may hold a lock meanwhile
+                migrate(database, revision)
         except DatabaseError as error:
             writer.dispose()
             raise DataFolderError(

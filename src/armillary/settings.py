@@ -19,9 +19,6 @@ from armillary.errors import InvalidArgumentError
 
 ENVIRONMENT_PREFIX = "ARMILLARY_"
 
-# RFC 8446 §9.1 asks every TLS 1.3 implementation for P-256 and recommends X25519. Python before 3.15 sets one only.
-HUB_KEY_EXCHANGES = ("X25519", "prime256v1")
-
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Settings:
@@ -38,8 +35,6 @@ class Settings:
         check_in_jitter: Fraction of the interval by which each next time is varied (0 to 1).
         planner_interval_s: Seconds between two runs of the roll-out planner when nothing wakes it.
         certificate_lifetime_s: Life of a device's client certificate, seconds.
-        hub_key_exchange: Group of the hub's TLS key exchange: ``X25519``, or ``prime256v1`` for devices whose TLS
-            has only P-256 (3 KB more memory for each connection).
         values_retention_days: How long the hub keeps values over time, days.
         messages_retention_days: How long the hub keeps messages as they came, days.
         log_level: ``debug``, ``info``, ``warning`` or ``error``.
@@ -55,7 +50,6 @@ class Settings:
     check_in_jitter: float = 0.1
     planner_interval_s: float = 5.0
     certificate_lifetime_s: int = 24 * 3600
-    hub_key_exchange: str = "X25519"
     values_retention_days: int = 365
     messages_retention_days: int = 7
     log_level: str = "info"
@@ -78,11 +72,6 @@ class Settings:
         if not 0 <= self.check_in_jitter <= 1:
             raise InvalidArgumentError(
                 f"check_in_jitter: expected 0 to 1, got {self.check_in_jitter}", remedy="Use a fraction such as 0.1."
-            )
-        if self.hub_key_exchange not in HUB_KEY_EXCHANGES:
-            raise InvalidArgumentError(
-                f"hub_key_exchange: expected {' or '.join(HUB_KEY_EXCHANGES)}, got {self.hub_key_exchange!r}",
-                remedy="Use one of the two groups.",
             )
         if self.log_level not in ("debug", "info", "warning", "error"):
             raise InvalidArgumentError(

@@ -83,7 +83,7 @@ async def _serve(settings: Settings, *, as_json: bool) -> None:
         service.on_revoked(hub.disconnect)
         files = service.authority.server_files()
         # With every authority at hand the hub needs a device's leaf only, and keeps 9 KB less for each connection.
-        hub_tls = hub_context(files.certificate, files.key, files.root.read_text("ascii"), settings.hub_key_exchange)
+        hub_tls = hub_context(files.certificate, files.key, files.root.read_text("ascii"))
         service.authority.on_authority.append(lambda der: hub_tls.load_verify_locations(cadata=der))
         for der in service.authority.authority_certificates():
             hub_tls.load_verify_locations(cadata=der)

@@ -28,9 +28,10 @@ HANDSHAKE_FEED_BYTES = 512
 # The real azure-iot-device client speaks nothing newer than TLS 1.2; these suites have forward secrecy and AEAD.
 TLS_1_2_CIPHERS = "ECDHE-ECDSA-AES256-GCM-SHA384:ECDHE-ECDSA-AES128-GCM-SHA256:ECDHE-ECDSA-CHACHA20-POLY1305"
 
-# The one key exchange group, unless the settings name another. OpenSSL 3.5 would otherwise agree on a hybrid with
-# ML-KEM, and keep its 8 KB of key state as long as the connection lives; P-256 keeps 3 KB more than X25519.
-KEY_EXCHANGE_GROUP = "X25519"
+# The one key exchange group: what every TLS 1.3 implementation has (RFC 8446 §9.1), and what TLS 1.2 needs to take
+# P-256 certificates. OpenSSL 3.5 would otherwise agree on a hybrid with ML-KEM, and keep its 8 KB of key state as long
+# as the connection lives.
+KEY_EXCHANGE_GROUP = "prime256v1"
 
 
 class Transport(Protocol):
@@ -80,9 +81,7 @@ class Receiver(Protocol):
         """The send buffer has room again."""
 
 
-def hub_context(
-    certificate: Path, key: Path, trusted_pem: str, key_exchange: str = KEY_EXCHANGE_GROUP
-) -> ssl.SSLContext:
+def hub_context(certificate: Path, key: Path, trusted_pem: str) -> ssl.SSLContext:
     """The context of the hub's listener: TLS 1.3, or 1.2 with ECDHE-ECDSA AEAD suites; client certificate required.
 
     No tickets and no resumption: a resumed session would outlive the certificate it was opened with.
@@ -91,12 +90,11 @@ def hub_context(
         certificate: The server's certificate chain, PEM.
         key: Its private key, PEM.
         trusted_pem: The certificate authorities that devices' certificates must come from.
-        key_exchange: OpenSSL's name of the key exchange group.
     """
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
     context.minimum_version = ssl.TLSVersion.TLSv1_2
     context.set_ciphers(TLS_1_2_CIPHERS)
-    context.set_ecdh_curve(key_exchange)
+    context.set_ecdh_curve(KEY_EXCHANGE_GROUP)
     context.options |= (
         ssl.OP_NO_TICKET | ssl.OP_NO_RENEGOTIATION | ssl.OP_NO_COMPRESSION | ssl.OP_CIPHER_SERVER_PREFERENCE
     )

@@ -227,7 +227,8 @@ def test_why_a_device_does_not_run_its_deployment(service: RunningService, catal
     with device:
         device.check_in()
     state = service.call("GET", path).body
-    assert (state["status"], state["reason"]) == ("waiting", "The device gets the images at its next check-in.")
+    told = "The device was offered the images; it reports them when their trial has ended."
+    assert (state["status"], state["reason"]) == ("waiting", told)
     assert state["images"] == [
         {"state": None, "name": "Blink", "image_id": str(image), "wanted": True, "installed": False}
     ]

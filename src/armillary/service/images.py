@@ -85,7 +85,10 @@ class Images:
         try:
             return self._context.records.write(lambda c: self._keep(c, catalog, image, actor))
         except OperatorError:
-            self._blobs.remove(digest)  # nobody else's: no two signatures are alike
+            # The same package, uploaded twice at once, is one blob: the loser must not take it from the winner.
+            kept = self._context.records.read(lambda c: image_rows.one(c, image.image_id))
+            if kept is None or kept.sha256 != digest:
+                self._blobs.remove(digest)
             raise
 
     def get(self, catalog: str, image_id: UUID) -> Image:

@@ -78,6 +78,17 @@ def test_boots_are_counted_by_the_tpm_whatever_becomes_of_the_files(root: Tpm2Ro
 
 
 @needs_tpm
+def test_a_device_that_was_given_up_leaves_its_place_and_no_lower_count(
+    root: Tpm2RootOfTrust, tpm: SwTpm, tmp_path: Path
+):
+    last = root.begin_boot(EVENTS).boot_count
+    root.give_up()
+    other = Tpm2RootOfTrust.create(tmp_path / "other", tpm=tpm.tcti)
+    assert other._file.counter == root._file.counter
+    assert other.begin_boot(EVENTS).boot_count > last  # a counter that is made anew starts above every earlier one
+
+
+@needs_tpm
 def test_the_quote_covers_the_evidence_and_the_boot_events(root: Tpm2RootOfTrust):
     session = root.begin_boot(EVENTS)
     assert session.quote is not None

@@ -18,6 +18,7 @@ from armillary.api import (
     native_devices,
     native_operations,
     native_telemetry,
+    native_tpm,
     problems,
 )
 from armillary.api.auth import ACCESS, PUBLIC, SCRAPE
@@ -90,6 +91,7 @@ def create_app(service: SecurityService, hub: Hub, settings: Settings) -> FastAP
     native_devices.mount(app)
     native_operations.mount(app)
     native_telemetry.mount(app)
+    native_tpm.mount(app)
     add_unknown(app)
     app.add_middleware(CanonicalPaths)
     app.openapi = lambda: _document(app)  # type: ignore[method-assign]  # FastAPI's documented way

@@ -100,6 +100,8 @@ ACCESS: Mapping[str, str] = {
     f"GET {V1}/status": READER,
     f"GET {V1}/fleet": READER,
     f"POST {V1}/factory/devices": CONTRIBUTOR,
+    f"POST {V1}/factory/tpm-challenges": CONTRIBUTOR,
+    f"POST {V1}/factory/tpm-devices": CONTRIBUTOR,
     f"GET {V1}/devices": READER,
     f"GET {_DEVICE}": READER,
     f"GET {_DEVICE}/check-ins": READER,

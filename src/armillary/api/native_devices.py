@@ -18,7 +18,7 @@ from armillary.api.auth import V1
 from armillary.api.documents import as_document
 from armillary.api.native_requests import FactoryBody, ReasonBody
 from armillary.api.routes import add_route, operator_of, service_of
-from armillary.engines.records.rows import DeviceFilter
+from armillary.engines.records.rows import DeviceFilter, FactoryReply
 
 DevicePath = Annotated[str, Path(min_length=128, max_length=128, description="128 hexadecimal digits")]
 # 1 to 1,000 rows; service/paging.py holds the limit for everybody.
@@ -40,7 +40,11 @@ def known_device(request: Request, device_id: str) -> str:
 def make_device(request: Request, body: FactoryBody) -> dict[str, Any]:
     """Manufacture: enrol a device by its identity key; the answer is all it will ever trust."""
     actor = operator_of(request).name
-    made = service_of(request).factory_enrol(body.csr, body.chip, actor, trust_tier=body.trust_tier)
+    return factory_document(service_of(request).factory_enrol(body.csr, body.chip, actor, trust_tier=body.trust_tier))
+
+
+def factory_document(made: FactoryReply) -> dict[str, Any]:
+    """What a device gets at manufacture, as JSON."""
     return {
         "device_id": made.device_id,
         "identity_certificate": [_pem(der) for der in made.certificate_chain],

@@ -32,6 +32,7 @@ MAX_CERTIFICATE_BYTES: Final = 4096  # usual are 0.8 to 1.5 KiB
 MAX_INTERMEDIATES: Final = 4
 
 _WHAT: Final = "endorsement certificate"
+_ADD_ROOT: Final = "Add the maker's root to the folder tpm-roots in the service's data folder, or use a genuine TPM."
 _EITHER: Final = verification.Criticality.AGNOSTIC
 
 
@@ -66,7 +67,9 @@ def verify_endorsement_certificate(
         SignatureError: it does not lead to one of the roots, is not valid now, or is no EK certificate.
     """
     if not roots:
-        raise SignatureError(_WHAT, expected="a root that this service trusts", got="no trusted root at all")
+        raise SignatureError(
+            _WHAT, expected="a root that this service trusts", got="no trusted root at all", remedy=_ADD_ROOT
+        )
     if len(intermediates) > MAX_INTERMEDIATES:
         raise WireError(_WHAT, expected=f"at most {MAX_INTERMEDIATES} intermediates", got=f"{len(intermediates)}")
     leaf = _load(certificate)
@@ -80,7 +83,7 @@ def verify_endorsement_certificate(
             _WHAT,
             expected="an EK certificate that leads to a trusted TPM maker's root and is valid now",
             got=f"{error}"[:200],
-            remedy="Add the maker's root to the folder of the setting tpm_roots, or use a genuine TPM.",
+            remedy=_ADD_ROOT,
         ) from error
     key = leaf.public_key()
     if isinstance(key, rsa.RSAPublicKey) and key.key_size == 2048:

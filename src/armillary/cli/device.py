@@ -63,12 +63,14 @@ class RootOfTrustName(StrEnum):
     """Root of trust engines."""
 
     SOFTWARE = "software"
+    TPM2 = "tpm2"
 
 
 class SandboxName(StrEnum):
     """Sandbox engines."""
 
     LINUX = "linux"
+    REDUCED = "reduced"
     PROCESS = "process"
 
 
@@ -85,6 +87,10 @@ def create(
     sandbox: Annotated[
         SandboxName, typer.Option("--sandbox", help="What contains its applications.")
     ] = SandboxName.LINUX,
+    tpm: Annotated[
+        str | None,
+        typer.Option("--tpm", metavar="TPM", help="With tpm2: such as device:/dev/tpmrm0."),
+    ] = None,
     as_json: JsonOption = False,
 ) -> None:
     """Manufacture a device in a new folder.
@@ -99,8 +105,13 @@ def create(
             sandbox=sandbox.value,
             operator_api=remote.address,
             factory=_factory(remote),
+            tpm=tpm,
+            tpm_factory=lambda route, body: remote.post(f"/factory/{route}", body),
         )
-    note("Its secret is a file on this host: trust tier software, not hardware.")
+    if root_of_trust is RootOfTrustName.TPM2:
+        note("Its key is in the TPM: trust tier tpm. What that proves: docs/concepts/roots-of-trust.md.")
+    else:
+        note("Its secret is a file on this host: trust tier software, not hardware.")
     for sentence in open_sandbox(sandbox.value).self_test().weaker:
         note(f"weaker sandbox: {sentence}")
     print_record(

@@ -20,11 +20,14 @@ from armillary.device.layout import DeviceFolder
 from armillary.engines.flash.file import FileFlash
 from armillary.engines.flash.port import Flash, replace_region
 from armillary.engines.root_of_trust.selection import create_root_of_trust, open_root_of_trust
-from armillary.errors import DataFolderError, ServiceUnreachableError
+from armillary.engines.root_of_trust.tpm2 import Tpm2RootOfTrust
+from armillary.errors import ArmillaryError, DataFolderError, ServiceUnreachableError
 
 # (certificate request as PEM text, chip) -> the factory route's JSON answer. The command line gives one that
 # calls POST /api/v1/factory/devices; a simulator gives its own.
 Factory = Callable[[str, str], Mapping[str, Any]]
+# (route under /factory, body) -> JSON answer, for a device with a TPM: it needs a question and an answer.
+TpmFactory = Callable[[str, Mapping[str, Any]], Mapping[str, Any]]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -55,7 +58,15 @@ class FactoryReply:
 
 
 def provision(
-    folder: DeviceFolder, *, chip: str, root_of_trust: str, sandbox: str, operator_api: str, factory: Factory
+    folder: DeviceFolder,
+    *,
+    chip: str,
+    root_of_trust: str,
+    sandbox: str,
+    operator_api: str,
+    factory: Factory,
+    tpm: str | None = None,
+    tpm_factory: TpmFactory | None = None,
 ) -> DeviceConfiguration:
     """Make a device in an empty folder.
 
@@ -66,6 +77,8 @@ def provision(
         sandbox: Engine that applications will run in.
         operator_api: Address of the operator API, for ``recover``.
         factory: Answers the certificate request.
+        tpm: How to reach the TPM, for the root of trust ``tpm2``; the kernel's by default.
+        tpm_factory: Answers a TPM's proof; without one a device with a TPM is enrolled as if it had none.
 
     Raises:
         DataFolderError: the folder is not empty or not writable.
@@ -73,8 +86,15 @@ def provision(
     """
     folder.create()
     with folder.hold():
-        root = create_root_of_trust(root_of_trust, folder.root_of_trust)
-        reply = parse_reply(factory(root.certificate_request().decode("ascii"), chip))
+        root = create_root_of_trust(root_of_trust, folder.root_of_trust, tpm=tpm)
+        if tpm_factory is not None and isinstance(root, Tpm2RootOfTrust):
+            try:
+                reply = parse_reply(_prove_tpm(root, chip, tpm_factory))
+            except ArmillaryError:
+                root.give_up()
+                raise
+        else:
+            reply = parse_reply(factory(root.certificate_request().decode("ascii"), chip))
         if reply.device_id != root.device_id:
             raise ServiceUnreachableError(
                 f"the factory answered for device {reply.device_id[:8]}, expected {root.device_id[:8]}",
@@ -99,6 +119,36 @@ def provision(
         store_configuration(flash, configuration)
         folder.finish_creation()
     return configuration
+
+
+def _prove_tpm(root: Tpm2RootOfTrust, chip: str, factory: TpmFactory) -> Mapping[str, Any]:
+    """Show the TPM, open the credential, get what a factory gives."""
+    claim = root.claim()
+    shown = {
+        "chip": chip,
+        "endorsement_certificate": _text(claim.endorsement_certificate),
+        "intermediates": [_text(one) for one in claim.intermediates],
+        "attestation_key": _text(claim.attestation_key),
+        "identity_key": _text(claim.identity_key),
+        "certification": _text(claim.certification),
+    }
+    question = factory("tpm-challenges", shown)
+    try:
+        blob, encrypted_seed = (
+            base64.b64decode(question[name], validate=True) for name in ("credential_blob", "encrypted_seed")
+        )
+        expires_at = int(question["expires_at"])
+    except (KeyError, TypeError, ValueError, binascii.Error) as error:
+        raise ServiceUnreachableError(
+            f"the service's credential lacks or spoils a field: {type(error).__name__}: {error}",
+            remedy="Use an Armillary service of this version.",
+        ) from error
+    answer = {"expires_at": expires_at, "secret": _text(root.activate(blob, encrypted_seed))}
+    return factory("tpm-devices", {**shown, **answer, "csr": root.certificate_request().decode("ascii")})
+
+
+def _text(data: bytes) -> str:
+    return base64.b64encode(data).decode("ascii")
 
 
 def recover(folder: DeviceFolder, factory: Factory) -> tuple[str, ...]:

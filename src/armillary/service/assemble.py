@@ -39,6 +39,7 @@ from armillary.service.registry import Registry
 from armillary.service.releases import Releases
 from armillary.service.rollouts import Rollouts
 from armillary.service.tokens import Tokens
+from armillary.service.tpm_enrolment import TpmAnswer, TpmEnrolments
 from armillary.service.verifier import Verifier
 from armillary.service.watch import Watch
 from armillary.settings import Settings
@@ -77,6 +78,7 @@ class SecurityService:
         self.device_port = 0
         self._blobs = blobs
         self._factory = Factory(context, self.authority, self.releases, self.chips)
+        self.tpms = TpmEnrolments(context, self.authority, self._factory, self.chips)
         self._hub_peers = HubPeers(context, self.authority)
         self._states = DeviceStates(context.records, context.now)
         self.verifier: Verifier | None = None
@@ -206,6 +208,10 @@ class SecurityService:
         return self._factory.enrol(
             request_pem, chip, actor=actor, trust_tier=trust_tier, endpoint=self.device_endpoint_url
         )
+
+    def tpm_enrol(self, answer: TpmAnswer, request_pem: str, actor: str) -> FactoryReply:
+        """Manufacture a device whose TPM opened its credential: see :class:`TpmEnrolments`."""
+        return self.tpms.enrol(answer, request_pem, actor=actor, endpoint=self.device_endpoint_url)
 
     def health(self) -> dict[str, object]:
         """How the service is doing, for ``/healthz`` and ``armillary status``."""

@@ -47,6 +47,7 @@ class DeviceState:
 
     __slots__ = (
         "_enrolment",
+        "attestation_key",
         "book",
         "busy",
         "catalog_id",
@@ -75,6 +76,7 @@ class DeviceState:
     def __init__(self, device_id: str) -> None:
         self.device_id = device_id
         self.identity_key = bytes.fromhex(device_id)
+        self.attestation_key = b""
         self.stale = True
         self.busy = False
         self.spent: dict[bytes, int] = {}
@@ -110,12 +112,14 @@ class DeviceState:
                 minimum_security_versions={
                     int(kind): version for kind, version in json.loads(self.details.security_versions).items()
                 },
+                attestation_key=self.attestation_key,
             )
         return self._enrolment
 
     def take(self, found: Enrolled) -> None:
         """Take over what the records say."""
         self.number = found.number
+        self.attestation_key = found.attestation_key
         self.chip = found.chip
         self.trust_tier = found.trust_tier
         self.manufacturing_state = found.manufacturing_state

@@ -7,6 +7,8 @@ that it asks for are ignored.
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+
 from cryptography import x509
 from cryptography.exceptions import InvalidSignature
 from cryptography.hazmat.primitives import serialization
@@ -16,7 +18,7 @@ from sqlalchemy import Connection
 from armillary.engines.records import device_rows
 from armillary.engines.records.rows import FactoryReply
 from armillary.errors import ConflictError, InvalidArgumentError, RevokedDeviceError
-from armillary.identity.device_id import device_id_of_key
+from armillary.identity.device_id import device_id_bytes, device_id_of_key
 from armillary.identity.issue import TRUST_TIERS
 from armillary.identity.manufacturing import ManufacturingState, advance
 from armillary.service.authority import Authority
@@ -28,6 +30,26 @@ MAX_REQUEST_BYTES = 8192  # a request for a P-256 key has about 500
 
 # A key that lives in a file cannot be enrolled as hardware: this service has seen no TPM or silicon certificate.
 ENROLLABLE_TIERS = ("simulated", "software")
+TPM_TIER = "tpm"
+
+
+@dataclass(frozen=True, slots=True)
+class ProvenTpm:
+    """What ``tpm_enrolment.py`` has seen proven of a TPM; nothing else may make one.
+
+    Attributes:
+        identity_key: X || Y of the key that lives in it, 64 bytes.
+        attestation_key: X || Y of the key that quotes, 64 bytes.
+        endorsement_certificate: DER.
+        manufacturer: From the certificate.
+        model: From the certificate.
+    """
+
+    identity_key: bytes
+    attestation_key: bytes
+    endorsement_certificate: bytes
+    manufacturer: str
+    model: str
 
 
 class Factory:
@@ -63,8 +85,26 @@ class Factory:
                 f"trust tier: expected {', '.join(ENROLLABLE_TIERS)}, got {trust_tier!r:.40}",
                 remedy=f"Tiers rise as {' < '.join(TRUST_TIERS)}; tpm and silicon need evidence of the hardware.",
             )
+        return self._enrol(request_pem, chip, actor=actor, trust_tier=trust_tier, endpoint=endpoint, tpm=None)
+
+    def enrol_tpm(self, request_pem: str, chip: str, *, actor: str, endpoint: str, tpm: ProvenTpm) -> FactoryReply:
+        """Like :meth:`enrol`, for a device whose TPM was proven: its tier is ``tpm``.
+
+        Raises:
+            ConflictError: the device of this key was made without a TPM, or with another attestation key.
+        """
+        return self._enrol(request_pem, chip, actor=actor, trust_tier=TPM_TIER, endpoint=endpoint, tpm=tpm)
+
+    def _enrol(
+        self, request_pem: str, chip: str, *, actor: str, trust_tier: str, endpoint: str, tpm: ProvenTpm | None
+    ) -> FactoryReply:
         profile = self._chips.get(chip)
         device_id = device_id_of_key(_proven_key(request_pem))
+        if tpm is not None and tpm.identity_key != device_id_bytes(device_id):
+            raise InvalidArgumentError(
+                "certificate request: expected one for the identity key that the TPM certified, got another key",
+                remedy="Make the request with the key in the TPM: armillary device create does.",
+            )
         release = self._releases.newest(chip)
         record, chain = self._authority.identity_certificate(profile.maker, device_id)
         state = advance(ManufacturingState.BLANK, ManufacturingState.DEVICE_COMPLETE)
@@ -72,7 +112,7 @@ class Factory:
         def change(connection: Connection) -> None:
             known = device_rows.enrolled(connection, device_id)
             if known is None:
-                device_rows.enrol(
+                number = device_rows.enrol(
                     connection,
                     device_id=device_id,
                     chip=chip,
@@ -81,10 +121,23 @@ class Factory:
                     manufacturing_state=state.value,
                     now=self._context.now(),
                 )
+                if tpm is not None:
+                    device_rows.keep_tpm_key(
+                        connection,
+                        number,
+                        attestation_key=tpm.attestation_key,
+                        endorsement_certificate=tpm.endorsement_certificate,
+                        manufacturer=tpm.manufacturer,
+                        model=tpm.model,
+                    )
             else:
                 _check_recovery(known, chip)
+                _check_same_tpm(known, tpm)
             self._authority.record(connection, [record])
-            detail = {"chip": chip, "trust_tier": trust_tier, "os_version": release.version}
+            tier = trust_tier if known is None else known.trust_tier
+            detail = {"chip": chip, "trust_tier": tier, "os_version": release.version}
+            if tpm is not None:
+                detail["tpm"] = f"{tpm.manufacturer} {tpm.model}"
             operation = "device.manufacture" if known is None else "device.recover"
             self._context.audit(connection, actor, operation, device_id, detail)
 
@@ -111,6 +164,15 @@ def _check_recovery(known: device_rows.Enrolled, chip: str) -> None:
         raise ConflictError(
             f"device {known.device_id[:16]}... was made with chip {known.chip}, not {chip}",
             remedy="Name the device's own chip, or make a device with a new key.",
+        )
+
+
+def _check_same_tpm(known: device_rows.Enrolled, tpm: ProvenTpm | None) -> None:
+    """A device is not lifted to another tier, nor given to another TPM, by enrolling it again."""
+    if tpm is not None and tpm.attestation_key != known.attestation_key:
+        raise ConflictError(
+            f"device {known.device_id[:16]}... was enrolled as tier {known.trust_tier} with another attestation key",
+            remedy="Make a new device in this TPM: armillary device create --root-of-trust tpm2.",
         )
 
 

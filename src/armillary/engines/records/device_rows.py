@@ -16,7 +16,7 @@ from armillary.engines.records.rows import HEALTHS, Device, DeviceFilter, FleetS
 from armillary.wire.checkin import InstalledImage
 from armillary.wire.finding import SEVERITIES
 
-_device, _status = schema.device, schema.device_status
+_device, _status, _tpm_key = schema.device, schema.device_status, schema.tpm_key
 _catalog, _product, _group = schema.catalog, schema.product, schema.device_group
 
 
@@ -43,6 +43,7 @@ class Enrolled:
     Attributes:
         installed: JSON text as stored.
         details: As stored at the last attested check-in.
+        attestation_key: X || Y of its TPM's attestation key, 64 bytes; empty without a TPM.
     """
 
     number: int
@@ -56,6 +57,7 @@ class Enrolled:
     boot_count: int
     installed: str
     details: BootDetails
+    attestation_key: bytes = b""
 
 
 def installed_text(installed: Sequence[InstalledImage]) -> str:
@@ -126,8 +128,9 @@ def enrol(
 def enrolled(connection: Connection, device_id: str) -> Enrolled | None:
     """What the verifier needs, or None for a device that was never manufactured here."""
     row = connection.execute(
-        select(_device, _status)
+        select(_device, _status, _tpm_key.c.attestation_key)
         .join(_status, _status.c.device_number == _device.c.number)
+        .join(_tpm_key, _tpm_key.c.device_number == _device.c.number, isouter=True)
         .where(_device.c.device_id == device_id)
     ).first()
     if row is None:
@@ -144,6 +147,28 @@ def enrolled(connection: Connection, device_id: str) -> Enrolled | None:
         boot_count=row.boot_count,
         installed=row.installed,
         details=BootDetails(row.sandbox, row.enforcement, bytes(row.endorsement), row.security_versions),
+        attestation_key=bytes(row.attestation_key or b""),
+    )
+
+
+def keep_tpm_key(
+    connection: Connection,
+    device_number: int,
+    *,
+    attestation_key: bytes,
+    endorsement_certificate: bytes,
+    manufacturer: str,
+    model: str,
+) -> None:
+    """Record the attestation key that a new device's TPM has proven, and whose TPM it is."""
+    connection.execute(
+        insert(_tpm_key).values(
+            device_number=device_number,
+            attestation_key=attestation_key,
+            endorsement_certificate=endorsement_certificate,
+            manufacturer=manufacturer,
+            model=model,
+        )
     )
 
 

@@ -16,7 +16,7 @@ from sqlalchemy import Connection, Engine, bindparam, select
 from armillary.engines.records import dialect, schema
 from armillary.engines.records.device_rows import BootDetails, Enrolled
 
-_device, _status, _check_in = schema.device, schema.device_status, schema.check_in
+_device, _status, _check_in, _tpm_key = schema.device, schema.device_status, schema.check_in, schema.tpm_key
 
 
 class DeviceLookup:
@@ -38,8 +38,10 @@ class DeviceLookup:
                 _status.c.enforcement,
                 _status.c.endorsement,
                 _status.c.security_versions,
+                _tpm_key.c.attestation_key,
             )
             .join(_status, _status.c.device_number == _device.c.number)
+            .join(_tpm_key, _tpm_key.c.device_number == _device.c.number, isouter=True)
             .where(_device.c.device_id == bindparam("device_id")),
             engine,
             ("device_id",),
@@ -61,7 +63,7 @@ class DeviceLookup:
         if not row:
             return None
         number, chip, tier, state, catalog_id, group_id, revoked_at, boot_count, installed, *details = row[0]
-        sandbox, enforcement, endorsement, security_versions = details
+        sandbox, enforcement, endorsement, security_versions, attestation_key = details
         return Enrolled(
             number=number,
             device_id=device_id,
@@ -74,6 +76,7 @@ class DeviceLookup:
             boot_count=boot_count,
             installed=installed,
             details=BootDetails(sandbox, enforcement, bytes(endorsement), security_versions),
+            attestation_key=bytes(attestation_key or b""),
         )
 
     def spent_challenges(self, device_number: int, *, now: int) -> dict[bytes, int]:

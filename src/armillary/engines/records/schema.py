@@ -31,7 +31,7 @@ from sqlalchemy import (
     Uuid,
 )
 
-REVISION = "0001"  # newest migration: what a new data folder is stamped with
+REVISION = "0002"  # newest migration: what a new data folder is stamped with
 
 metadata = MetaData(
     naming_convention={
@@ -108,6 +108,17 @@ device = Table(
     Column("revoked_at", BigInteger),
     Column("revoked_reason", Text, nullable=False),
     Index(None, "catalog_id", "device_id"),
+)
+
+# The attestation key that a device's TPM has proven at enrolment; devices without a TPM have no row.
+tpm_key = Table(
+    "tpm_key",
+    metadata,
+    Column("device_number", Number, ForeignKey("device.number"), primary_key=True, autoincrement=False),
+    Column("attestation_key", LargeBinary, nullable=False),
+    Column("endorsement_certificate", LargeBinary, nullable=False),
+    Column("manufacturer", String(64), nullable=False),
+    Column("model", String(64), nullable=False),
 )
 
 device_status = Table(

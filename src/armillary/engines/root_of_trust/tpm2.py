@@ -167,6 +167,11 @@ class Tpm2RootOfTrust:
         with connect(self._file.tcti) as commands:
             return commands.activate(self._file.attestation, blob, encrypted_seed)
 
+    def give_up(self) -> None:
+        """Free the counter of a device that the service did not enrol; its keys take no place in the TPM."""
+        with connect(self._file.tcti) as commands:
+            commands.remove_counter(self._file.counter)
+
     def begin_boot(self, events: Sequence[BootEvent]) -> BootSession:
         """Count this boot in the TPM, measure the events into the boot PCR, endorse a fresh alias key.
 

@@ -253,6 +253,10 @@ class Commands:
             raise
         return int.from_bytes(bytes(value), "big")
 
+    def remove_counter(self, index: int) -> None:
+        """Give a counter's place back."""
+        self._esapi.nv_undefine_space(self._esapi.tr_from_tpmpublic(index))
+
     # -- parts ----------------------------------------------------------------------------------------------------
 
     def _public(self, data: bytes) -> Any:

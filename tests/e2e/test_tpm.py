@@ -1,0 +1,119 @@
+# SPDX-License-Identifier: Apache-2.0
+"""A device whose key lives in a TPM (a software TPM of this test's own), on a real service, from the command line."""
+
+from __future__ import annotations
+
+import json
+import shutil
+import subprocess
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from cryptography.hazmat.primitives.serialization import Encoding
+from tests.e2e.armillary_processes import Service, armillary, running_service
+from tests.engines.swtpm import SwTpm, needs_tpm, software_tpm
+
+pytestmark = [pytest.mark.e2e, pytest.mark.timeout(180), needs_tpm]
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return tmp_path_factory.mktemp("tpm-e2e")
+
+
+@pytest.fixture(scope="module")
+def tpm(folder: Path) -> Iterator[SwTpm]:
+    with software_tpm(folder / "tpm") as running:
+        yield running
+
+
+@pytest.fixture(scope="module")
+def service(folder: Path) -> Iterator[Service]:
+    with running_service(folder / "data") as running:
+        done = armillary("catalog", "create", "--name", "Contoso", env=running.env)
+        assert done.returncode == 0, done.stderr
+        yield running
+
+
+def create(service: Service, tpm: SwTpm, data: Path) -> subprocess.CompletedProcess[str]:
+    options = ("--chip", "imx8mp", "--root-of-trust", "tpm2", "--tpm", tpm.tcti, "--sandbox", "process", "--json")
+    return armillary("device", "create", "--data", data, *options, env=service.env)
+
+
+def trust(folder: Path, tpm: SwTpm) -> None:
+    roots = folder / "data" / "tpm-roots"
+    roots.mkdir(exist_ok=True)
+    (roots / "swtpm.pem").write_bytes(tpm.issuer.public_bytes(Encoding.PEM))
+
+
+def attest(data: Path) -> tuple[int, dict[str, object], str]:
+    done = armillary("device", "attest", "--data", data, "--json")
+    return done.returncode, json.loads(done.stdout) if done.stdout else {}, done.stderr
+
+
+def test_a_tpm_whose_maker_is_not_trusted_is_refused(folder: Path, service: Service, tpm: SwTpm):
+    shutil.rmtree(folder / "data" / "tpm-roots", ignore_errors=True)
+    done = create(service, tpm, folder / "untrusted")
+    assert done.returncode == 1
+    assert "tpm-roots" in done.stderr
+    assert "Traceback" not in done.stderr
+
+
+def test_a_device_enrols_boots_and_attests_with_tier_tpm(folder: Path, service: Service, tpm: SwTpm):
+    trust(folder, tpm)
+    made = create(service, tpm, folder / "device")
+    assert made.returncode == 0, made.stderr
+    device_id = json.loads(made.stdout)["device_id"]
+    claim = ("device", "claim", "--catalog", "Contoso", "--device", device_id)
+    claimed = armillary(*claim, env=service.env)
+    assert claimed.returncode == 0, claimed.stderr
+
+    code, found, errors = attest(folder / "device")
+    assert code == 0, errors
+    assert found["verdict"] == "attested"
+    assert [step["result"] for step in found["steps"]] == ["pass"] * 16  # type: ignore[attr-defined]
+    shown = armillary("device", "show", "--device", device_id, "--json", env=service.env)
+    assert json.loads(shown.stdout)["trust_tier"] == "tpm", shown.stderr
+
+    # A second boot: the TPM counts on, the PCR is measured anew.
+    again, found, errors = attest(folder / "device")
+    assert (again, found["verdict"]) == (0, "attested"), errors
+
+    # Restored without the service learning anything new: same key, same tier.
+    recovered = armillary("device", "recover", "--data", folder / "device", "--json", env=service.env)
+    assert (recovered.returncode, json.loads(recovered.stdout)) == (0, {"restored": []}), recovered.stderr
+
+
+def test_the_attestation_key_of_another_tpm_is_noticed(folder: Path, service: Service, tpm: SwTpm):
+    """The identity key stays where it is, so TLS, endorsement and evidence are genuine; only the quote is another's."""
+    trust(folder, tpm)
+    for name in ("victim", "other"):
+        made = create(service, tpm, folder / name)
+        assert made.returncode == 0, made.stderr
+        device_id = json.loads(made.stdout)["device_id"]
+        claim = ("device", "claim", "--catalog", "Contoso", "--device", device_id)
+        assert armillary(*claim, env=service.env).returncode == 0
+        assert attest(folder / name)[0] == 0  # positive control
+    files = [folder / name / "root-of-trust" / "tpm.json" for name in ("victim", "other")]
+    victim, other = (json.loads(file.read_bytes()) for file in files)
+    files[0].write_text(json.dumps({**victim, "attestation": other["attestation"]}))
+    code, found, _ = attest(folder / "victim")
+    assert (code, found["verdict"], found["purpose"]) == (1, "update-only", "update")
+    failed = [step for step in found["steps"] if step["result"] == "fail"]  # type: ignore[attr-defined]
+    assert [step["number"] for step in failed] == [16]
+    assert "does not verify" in failed[0]["detail"]
+    files[0].write_text(json.dumps(victim))
+    assert attest(folder / "victim")[0] == 0
+
+
+def test_a_stolen_folder_does_not_speak(folder: Path, service: Service, tpm: SwTpm):
+    trust(folder, tpm)
+    assert create(service, tpm, folder / "stolen").returncode == 0
+    with software_tpm(folder / "thief") as thief:
+        file = folder / "stolen" / "root-of-trust" / "tpm.json"
+        file.write_text(json.dumps({**json.loads(file.read_bytes()), "tpm": thief.tcti}))
+        code, _, errors = attest(folder / "stolen")
+    assert code == 1
+    assert "host.root-of-trust" in errors
+    assert "Traceback" not in errors

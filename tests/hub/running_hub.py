@@ -94,16 +94,27 @@ class Authority:
             .not_valid_before(now - timedelta(minutes=5))
             .not_valid_after(now + timedelta(seconds=lifetime_s))
             .add_extension(x509.BasicConstraints(authority, None), critical=True)
+            .add_extension(x509.SubjectKeyIdentifier.from_public_key(key.public_key()), critical=False)
+            .add_extension(  # Python 3.13 checks strictly (RFC 5280 §4.2.1.1)
+                x509.AuthorityKeyIdentifier.from_issuer_public_key((issuer[0] if issuer else key).public_key()),
+                critical=False,
+            )
         )
+        if authority:
+            signs = dict.fromkeys(
+                ("digital_signature", "content_commitment", "key_encipherment", "data_encipherment", "key_agreement",
+                 "encipher_only", "decipher_only"), False,
+            )  # fmt: skip
+            usage = x509.KeyUsage(key_cert_sign=True, crl_sign=True, **signs)
+            builder = builder.add_extension(usage, critical=True)
         if uri is not None:
-            usage = ExtendedKeyUsageOID.CLIENT_AUTH
             builder = builder.add_extension(
                 x509.SubjectAlternativeName([x509.UniformResourceIdentifier(uri)]), critical=False
             )
             builder = builder.add_extension(
                 x509.UnrecognizedExtension(x509.ObjectIdentifier("2.25.1"), purpose.encode()), critical=False
             )
-            builder = builder.add_extension(x509.ExtendedKeyUsage([usage]), critical=False)
+            builder = builder.add_extension(x509.ExtendedKeyUsage([ExtendedKeyUsageOID.CLIENT_AUTH]), critical=False)
         elif not authority:
             names = [x509.DNSName("localhost"), x509.IPAddress(ip_address("127.0.0.1"))]
             builder = builder.add_extension(x509.SubjectAlternativeName(names), critical=False)

@@ -53,7 +53,9 @@ def certification(key: ec.EllipticCurvePrivateKey, nonce: bytes, name: bytes) ->
     return encode_attestation(structure, sign(key, structure))
 
 
-def tcg_event(pcr: int, event_type: int, digest: bytes, data: bytes = b"data", *, banks: tuple[int, ...] = (4, 11)) -> bytes:
+def tcg_event(
+    pcr: int, event_type: int, digest: bytes, data: bytes = b"data", *, banks: tuple[int, ...] = (4, 11)
+) -> bytes:
     digests = b"".join(struct.pack("<H", bank) + (digest if bank == ALG_SHA256 else bytes(20)) for bank in banks)
     return struct.pack("<III", pcr, event_type, len(banks)) + digests + struct.pack("<I", len(data)) + data
 

@@ -136,6 +136,8 @@ def write_file(path: Path, content: bytes, *, mode: int) -> None:
         partial.replace(path)
         sync_folder(path.parent)
     except OSError as error:
+        with contextlib.suppress(OSError):
+            partial.unlink(missing_ok=True)  # a full disk needs the room
         raise _not_writable(path.parent, error) from error
 
 

@@ -10,6 +10,7 @@ statement per table.
 
 from __future__ import annotations
 
+import sqlite3
 from collections.abc import Callable, Sequence
 from functools import partial
 from pathlib import Path
@@ -24,6 +25,12 @@ from armillary.engines.records.check_in_rows import CheckInStatements, CheckInWr
 from armillary.engines.records.lookup import DeviceLookup
 from armillary.engines.records.migrate import migrate
 from armillary.errors import ChallengeError, ConflictError, DataFolderError
+
+# SQLite's primary result codes that speak of the disk, and those that speak of what is on it. All others are ours.
+_DISK = frozenset(
+    (sqlite3.SQLITE_FULL, sqlite3.SQLITE_READONLY, sqlite3.SQLITE_IOERR, sqlite3.SQLITE_CANTOPEN, sqlite3.SQLITE_BUSY)
+)
+_DAMAGE = frozenset((sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB))
 
 T = TypeVar("T")
 Query = Callable[[Connection], T]
@@ -75,24 +82,30 @@ class Records:
                 migrate(database, revision)
         except DatabaseError as error:
             writer.dispose()
-            raise DataFolderError(
-                f"{database} cannot be read ({error.orig})", remedy="Restore the data folder from a backup."
-            ) from error
+            raise _unusable(str(database), error) from error
         except BaseException:  # undone whatever it was, then raised on
             writer.dispose()
             raise
         return cls(writer, dialect.open_readers(database))
 
     def read(self, query: Query[T]) -> T:
-        """Run a query in a snapshot."""
-        with self._readers.connect() as connection, connection.begin():
-            return query(connection)
+        """Run a query in a snapshot.
+
+        Raises:
+            DataFolderError: the disk refuses, or the database is damaged.
+        """
+        try:
+            with self._readers.connect() as connection, connection.begin():
+                return query(connection)
+        except DatabaseError as error:
+            raise _explained(error) from error
 
     def write(self, change: Query[T]) -> T:
         """Run a change in the writer thread; returns after it is durable.
 
         Raises:
             ConflictError: it breaks a uniqueness rule that the caller did not look up first.
+            DataFolderError: the disk refuses; nothing of it was kept.
             Exception: whatever ``change`` raised; nothing of it was kept then.
         """
         return cast("T", self._group.submit(change, weight=CHANGE_WEIGHT).result())
@@ -123,6 +136,12 @@ class Records:
         self._writer_engine.dispose()
 
     def _commit(self, items: Sequence[CheckInWrite | Query[Any]]) -> list[Any]:
+        try:
+            return self._commit_batch(items)
+        except (DatabaseError, sqlite3.DatabaseError) as error:
+            raise _explained(error) from error
+
+    def _commit_batch(self, items: Sequence[CheckInWrite | Query[Any]]) -> list[Any]:
         if self._connection is None:  # opened here: the connection belongs to the writer thread
             self._connection = self._writer_engine.connect()
         outcomes: list[Any] = [None] * len(items)
@@ -183,20 +202,43 @@ def _in_savepoint(connection: Connection, change: Query[Any]) -> Any:
     try:
         value = change(connection)
     except Exception as error:  # noqa: BLE001 - the writer's outermost loop: handed to the waiting caller, who raises it
-        savepoint.rollback()
+        try:
+            savepoint.rollback()
+        except DatabaseError:  # a full disk: the database has undone the whole transaction itself
+            raise error from None
         return Rejected(_explained(error))
     savepoint.commit()
     return value
 
 
 def _explained(error: Exception) -> Exception:
+    """The error that the caller of a read or a write is to see; ``error`` itself where it is a fault of ours."""
+    explained: Exception = error
     if isinstance(error, IntegrityError):
-        conflict = ConflictError(
+        explained = ConflictError(
             f"the change contradicts what is recorded ({error.orig})", remedy="Look at the present state and try again."
         )
-        conflict.__cause__ = error
-        return conflict
-    return error
+    elif isinstance(error, (DatabaseError, sqlite3.DatabaseError)) and _code(error) in _DISK | _DAMAGE:
+        explained = _unusable("the records", error)
+    if explained is not error:
+        explained.__cause__ = error
+    return explained
+
+
+def _unusable(what: str, error: DatabaseError | sqlite3.DatabaseError) -> DataFolderError:
+    cause = error.orig if isinstance(error, DatabaseError) else error
+    if _code(error) in _DISK:
+        return DataFolderError(
+            f"{what} cannot be written ({cause})",
+            remedy="Give this user the folder and free space on its disk; nothing of the change was kept.",
+        )
+    return DataFolderError(f"{what} cannot be read ({cause})", remedy="Restore the data folder from a backup.")
+
+
+def _code(error: DatabaseError | sqlite3.DatabaseError) -> int:
+    """SQLite's primary result code, 0 where there is none."""
+    cause = error.orig if isinstance(error, DatabaseError) else error
+    return int(getattr(cause, "sqlite_errorcode", 0)) & 0xFF
 
 
 def _revision(connection: Connection) -> str:

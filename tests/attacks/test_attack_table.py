@@ -32,6 +32,7 @@ class Attack(NamedTuple):
 
 
 E, A, B = "test_device_endpoint.py::", "test_attest_attacks.py::", "test_boot_tampering.py::"
+T = "../engines/test_tpm2_root_of_trust.py::"
 ATTACKS = (
     Attack("rogue device", "registry (B)", (E + "test_a_device_that_was_never_enrolled_is_unknown",)),
     Attack(
@@ -83,8 +84,22 @@ ATTACKS = (
         ),
     ),
     Attack("forged event log", "event log (11)", (A + "test_forged_event_log_is_not_judged",)),
-    Attack("forged quote outside the TPM", "restricted key", (), "test of the TPM room"),
-    Attack("key not in that TPM", "credential activation", (), "test of the TPM room"),
+    Attack(
+        "forged quote outside the TPM",
+        "restricted key, tpm quote (16)",
+        (
+            T + "test_the_attestation_key_signs_no_quote_that_software_wrote",
+            "test_tpm_quote.py::test_only_the_quote_step_stops_it",
+        ),
+    ),
+    Attack(
+        "key not in that TPM",
+        "credential activation",
+        (
+            T + "test_a_credential_for_another_name_is_not_opened_by_the_tpm",
+            "../attest/test_tpm_enrolment.py::test_a_tpm_with_another_attestation_key_cannot_open_the_credential",
+        ),
+    ),
     Attack("parser differential", "one spelling", (A + "test_hostile_bytes_are_refused",)),
     Attack("issuance abuse", "per-device rate", (), "flood; request for a CA certificate or another id"),
     Attack("verifier dies silently", "last-attested clock", (), "an alarm when a verifier stops or falls behind"),

@@ -41,6 +41,7 @@ class Maker:
 
     key: ec.EllipticCurvePrivateKey = field(default_factory=new_key)
     called: str = "TPM maker"
+    now: int = NOW
 
     @property
     def root(self) -> x509.Certificate:
@@ -60,8 +61,8 @@ class Maker:
         usage: x509.ObjectIdentifier = EK_CERTIFICATE,
         named: bool = True,
         ca: bool = False,
-        not_before: int = NOW - 60,
-        not_after: int = NOW + 86400,
+        not_before: int | None = None,
+        not_after: int | None = None,
         extra: x509.UnrecognizedExtension | None = None,
     ) -> bytes:
         attributes = [x509.NameAttribute(TPM_MANUFACTURER, "id:41524D49"), x509.NameAttribute(TPM_MODEL, "soft")]
@@ -75,11 +76,12 @@ class Maker:
         return builder.sign(self.key, hashes.SHA256()).public_bytes(Encoding.DER)
 
     def _builder(
-        self, key, called: str, not_before: int = NOW - 60, not_after: int = NOW + 86400
+        self, key, called: str, not_before: int | None = None, not_after: int | None = None
     ) -> x509.CertificateBuilder:
+        start, end = moment(not_before or self.now - 60), moment(not_after or self.now + 86400)
         builder = x509.CertificateBuilder().issuer_name(name(self.called)).public_key(key)
         builder = builder.subject_name(name(called) if called else x509.Name([])).serial_number(7)
-        return builder.not_valid_before(moment(not_before)).not_valid_after(moment(not_after))
+        return builder.not_valid_before(start).not_valid_after(end)
 
 
 @dataclass

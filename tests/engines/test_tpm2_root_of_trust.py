@@ -17,7 +17,7 @@ from cryptography import x509
 from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 from tests.engines.swtpm import SwTpm, needs_tpm, software_tpm
-from tests.wire.tpm_samples import new_key, public_of
+from tests.wire.tpm_samples import attest, new_key, public_of, quote_body
 
 from armillary.attest import tpm_enrolment
 from armillary.engines.root_of_trust import tpm_commands
@@ -106,6 +106,16 @@ def test_the_quote_covers_the_evidence_and_the_boot_events(root: Tpm2RootOfTrust
     changed = tpm_attestation.parse_attestation(other.quote(b"evidence"))
     with pytest.raises(WireError, match="PCR digest"):
         tpm_attestation.verify_quote(changed, key, **asked, pcr_digest=digest)
+
+
+@needs_tpm
+def test_the_attestation_key_signs_no_quote_that_software_wrote(root: Tpm2RootOfTrust, tpm: SwTpm):
+    """Whoever is root on the device asks the TPM itself for the forgery: a restricted key refuses it."""
+    forged = attest(tpm_attestation.ATTEST_QUOTE, b"nonce", quote_body(bytes(32), 23))
+    with tpm_commands.connect(tpm.tcti) as commands:
+        commands.sign(root._file.identity, sha256(forged).digest())  # positive control: an unrestricted key would
+    with pytest.raises(RootOfTrustError, match="ticket"), tpm_commands.connect(tpm.tcti) as commands:
+        commands.sign(root._file.attestation, sha256(forged).digest())
 
 
 @needs_tpm

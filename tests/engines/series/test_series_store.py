@@ -330,7 +330,7 @@ def test_a_change_that_fails_undoes_only_itself(play: Play) -> None:
 
 def test_a_disk_that_refuses_keeps_nothing_of_the_batch(play: Play) -> None:
     play.store.commits.submit(lambda connection: connection.execute("PRAGMA max_page_count=1")).result()
-    with pytest.raises(sqlite3.OperationalError, match="full"):
+    with pytest.raises(DataFolderError, match=r"cannot be written .*full"):
         play.store.commits.submit(Run(4, play.number, START, packet({"t": "x" * 1000}) * 500, 500)).result()
     play.store.commits.submit(lambda connection: connection.execute("PRAGMA max_page_count=1000000")).result()
     assert play.store.commits.submit(Run(4, play.number, START, packet({"t": 1}), 1)).result().seq == 1

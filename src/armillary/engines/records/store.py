@@ -24,13 +24,8 @@ from armillary.engines.records import dialect, schema
 from armillary.engines.records.check_in_rows import CheckInStatements, CheckInWrite
 from armillary.engines.records.lookup import DeviceLookup
 from armillary.engines.records.migrate import migrate
+from armillary.engines.sqlite_refusal import refusal
 from armillary.errors import ChallengeError, ConflictError, DataFolderError
-
-# SQLite's primary result codes that speak of the disk, and those that speak of what is on it. All others are ours.
-_DISK = frozenset(
-    (sqlite3.SQLITE_FULL, sqlite3.SQLITE_READONLY, sqlite3.SQLITE_IOERR, sqlite3.SQLITE_CANTOPEN, sqlite3.SQLITE_BUSY)
-)
-_DAMAGE = frozenset((sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB))
 
 T = TypeVar("T")
 Query = Callable[[Connection], T]
@@ -82,7 +77,9 @@ class Records:
                 migrate(database, revision)
         except DatabaseError as error:
             writer.dispose()
-            raise _unusable(str(database), error) from error
+            raise refusal(str(database), error.orig) or DataFolderError(
+                f"{database} cannot be read ({error.orig})", remedy="Restore the data folder from a backup."
+            ) from error
         except BaseException:  # undone whatever it was, then raised on
             writer.dispose()
             raise
@@ -213,32 +210,17 @@ def _in_savepoint(connection: Connection, change: Query[Any]) -> Any:
 
 def _explained(error: Exception) -> Exception:
     """The error that the caller of a read or a write is to see; ``error`` itself where it is a fault of ours."""
-    explained: Exception = error
+    explained: Exception | None = None
     if isinstance(error, IntegrityError):
         explained = ConflictError(
             f"the change contradicts what is recorded ({error.orig})", remedy="Look at the present state and try again."
         )
-    elif isinstance(error, (DatabaseError, sqlite3.DatabaseError)) and _code(error) in _DISK | _DAMAGE:
-        explained = _unusable("the records", error)
-    if explained is not error:
-        explained.__cause__ = error
+    else:
+        explained = refusal("the records", error.orig if isinstance(error, DatabaseError) else error)
+    if explained is None:
+        return error
+    explained.__cause__ = error
     return explained
-
-
-def _unusable(what: str, error: DatabaseError | sqlite3.DatabaseError) -> DataFolderError:
-    cause = error.orig if isinstance(error, DatabaseError) else error
-    if _code(error) in _DISK:
-        return DataFolderError(
-            f"{what} cannot be written ({cause})",
-            remedy="Give this user the folder and free space on its disk; nothing of the change was kept.",
-        )
-    return DataFolderError(f"{what} cannot be read ({cause})", remedy="Restore the data folder from a backup.")
-
-
-def _code(error: DatabaseError | sqlite3.DatabaseError) -> int:
-    """SQLite's primary result code, 0 where there is none."""
-    cause = error.orig if isinstance(error, DatabaseError) else error
-    return int(getattr(cause, "sqlite_errorcode", 0)) & 0xFF
 
 
 def _revision(connection: Connection) -> str:

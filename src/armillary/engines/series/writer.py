@@ -14,6 +14,7 @@ from typing import Any
 from armillary.engines.group_commit import Rejected
 from armillary.engines.series.blocks import Block, Run, encode_block
 from armillary.engines.series.database import transaction
+from armillary.engines.sqlite_refusal import refusal
 
 Change = Callable[[sqlite3.Connection], Any]
 Item = Run | Change
@@ -36,8 +37,17 @@ class Writer:
         """Keep a batch. A run's outcome is the :class:`Block` it is in, a change's is its result.
 
         Raises:
-            sqlite3.Error: nothing was kept, e.g. the disk is full.
+            DataFolderError: nothing was kept: the disk is full, or the file damaged.
         """
+        try:
+            return self._commit(items)
+        except sqlite3.Error as error:
+            explained = refusal("the hub's log", error)
+            if explained is None:
+                raise
+            raise explained from error
+
+    def _commit(self, items: Sequence[Item]) -> Sequence[Any]:
         runs = [item for item in items if isinstance(item, Run)]
         block: Block | None = None
         outcomes: list[Any] = []
@@ -64,6 +74,6 @@ class Writer:
             if not self._connection.in_transaction:
                 raise  # SQLite undid the whole transaction (disk full, damage): the batch has failed
             self._connection.execute("ROLLBACK TO change")
-            result = Rejected(error)
+            result = Rejected(refusal("the hub's log", error) or error)
         self._connection.execute("RELEASE change")
         return result

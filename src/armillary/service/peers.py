@@ -37,11 +37,14 @@ class Peer:
         Raises:
             DeviceStateError: it has ended or not begun.
         """
-        if not self.not_before <= now <= self.not_after:
-            raise DeviceStateError(
-                f"identity certificate: expected a time from {self.not_before} to {self.not_after}, got {now}",
-                remedy="Give the device a new identity certificate; its old one has ended.",
-            )
+        if self.not_before <= now <= self.not_after:
+            return
+        early = "Set the service's clock: the certificate is of a later time than the service's now."
+        ended = "Give the device a new identity certificate; its old one has ended."
+        raise DeviceStateError(
+            f"identity certificate: expected a time from {self.not_before} to {self.not_after}, got {now}",
+            remedy=early if now < self.not_before else ended,
+        )
 
 
 class Peers:

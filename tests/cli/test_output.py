@@ -8,7 +8,7 @@ from collections.abc import Callable
 
 import pytest
 
-from armillary.cli import device, output
+from armillary.cli import catalog, device, output
 from armillary.errors import ArmillaryError
 
 HOSTILE = (
@@ -79,3 +79,12 @@ def test_people_s_text_is_left_alone(capsys: pytest.CaptureFixture[str]) -> None
 def test_a_document_in_a_cell_is_json_and_still_inert(capsys: pytest.CaptureFixture[str]) -> None:
     output.print_record({"payload": {"closed": True, "name": "a\x1b[2J"}, "list": [None, {"a": 1}]}, as_json=False)
     assert capsys.readouterr().out == 'payload  {"closed": true, "name": "a\\u001b[2J"}\nlist     -, {"a": 1}\n'
+
+
+@pytest.mark.parametrize("hostile", [*HOSTILE, "=1+1", " =cmd|'/c calc'!A1", "\n@SUM(A1)", "\t=1", "+1", "-1"])
+def test_a_table_for_spreadsheets_holds_no_formula_and_no_escape(hostile: str) -> None:
+    cell = str(catalog._spreadsheet_safe(hostile))
+    assert cell.lstrip()[:1] not in ("=", "+", "-", "@")
+    assert cell.replace("\n", "").isprintable()
+    assert catalog._spreadsheet_safe(7) == 7
+    assert catalog._spreadsheet_safe("AppCrash of Zoë") == "AppCrash of Zoë"

@@ -339,3 +339,11 @@ def test_only_a_token_that_still_works_is_good(fleet: RehearsedFleet, change: di
     line = pages_settings.token_line(token, own_id="", may_act=True, now=fleet.now)
     assert line.state.kind == kind
     assert line.revocable == (kind == GOOD)
+
+
+@pytest.mark.parametrize("said", ["=1+1", " =cmd|'/c calc'!A1", "\n@SUM(A1)", "\t=1", "+1", "-1"])
+def test_the_export_holds_no_formula_of_a_device(fleet: RehearsedFleet, said: str):
+    item = fleet.devices({}, after=None, limit=1)["items"][0] | {"os_version": said, "product": said}
+    _, row = pages_fleet.csv_lines([item])
+    assert [cell for cell in row if cell.endswith(said)] == ["'" + said, "'" + said]
+    assert pages_fleet.csv_lines([item | {"os_version": "26.11"}])[1][4] == "26.11"

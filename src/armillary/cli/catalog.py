@@ -10,7 +10,7 @@ from typing import Annotated, Any
 
 import typer
 
-from armillary.cli.output import JsonOption, note, print_record, print_table
+from armillary.cli.output import JsonOption, inert, note, print_record, print_table
 from armillary.cli.remote import SUBSCRIPTION, RemoteService, remote_command, segment, write_file
 from armillary.cli.remote_names import (
     DEFAULT_RESOURCE_GROUP,
@@ -144,7 +144,8 @@ def download_error_report(
 
 
 def _spreadsheet_safe(value: object) -> object:
-    # A device chooses its descriptions; a spreadsheet must not run them as formulas.
-    if isinstance(value, str) and value[:1] in ("=", "+", "-", "@", "\t", "\r"):
-        return "'" + value
-    return value
+    # A device chooses its descriptions: a spreadsheet must not run them as formulas, nor a terminal obey them.
+    if not isinstance(value, str):
+        return value
+    shown = inert(value, keep="\n")
+    return "'" + shown if shown.lstrip()[:1] in ("=", "+", "-", "@") else shown

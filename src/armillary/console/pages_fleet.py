@@ -188,7 +188,7 @@ def csv_lines(items: Sequence[Mapping[str, Any]]) -> list[list[str]]:
 
 def _inert(cell: str) -> str:
     # A spreadsheet runs a cell that begins with one of these (OWASP, CSV injection).
-    return "'" + cell if cell[:1] in ("=", "+", "-", "@", "\t", "\r") else cell
+    return "'" + cell if cell.lstrip()[:1] in ("=", "+", "-", "@") or cell[:1] in ("\t", "\r") else cell
 
 
 def _note(device: Mapping[str, Any]) -> str:

@@ -10,7 +10,7 @@ from typing import Any, cast
 
 from fastapi.routing import APIRoute
 
-from armillary.api import auth, azure_names, problems, routes
+from armillary.api import auth, azure_names, connection, problems, routes
 from armillary.api.app import create_app
 from armillary.settings import Settings
 
@@ -26,7 +26,11 @@ The machine-readable form, OpenAPI 3.1, is at `GET /api/v1/openapi.json` without
 - Times are Unix seconds UTC, unless a name ends in `_ms`.
 - Native lists answer `{{"items": [...], "next": cursor}}`; pass `next` as `after` for the next page. Management lists
   answer `{{"value": [...], "nextLink": url}}`.
-- A body may have {routes.BODY_LIMIT_BYTES >> 10} KiB, with an image in it {routes.IMAGE_BODY_LIMIT_BYTES >> 20} MiB.
+- A body may have {routes.BODY_LIMIT_BYTES >> 10} KiB, with an image in it {routes.IMAGE_BODY_LIMIT_BYTES >> 20} MiB;
+  target and headers {connection.MAX_HEAD_BYTES >> 10} KiB in {connection.MAX_HEADERS} headers. A head takes at most
+  {connection.HEAD_TIMEOUT_S:.0f} seconds, a body {connection.BODY_TIMEOUT_S:.0f} and one more for each
+  {connection.BODY_BYTES_A_SECOND >> 10} KiB of it.
+- JSON is UTF-8, has each name once, and no NaN, Infinity or lone surrogate.
 - Errors of native routes are problem details (RFC 9457) with a stable `code` ([errors](errors.md)) and a `remedy`.
   Management routes answer `{{"error": {{"code", "message", ...}}}}` as Azure Resource Manager does; code and remedy are
   in `additionalInfo`.
@@ -74,6 +78,8 @@ def _statuses() -> Iterator[str]:
     for status, (code, _, _) in problems.FRAMEWORK.items():
         found.setdefault(status, []).append(code)
     for code, (status, _) in problems.STATUS_OF_CODE.items():
+        found.setdefault(status, []).append(code)
+    for status, code in problems.OF_CONNECTIONS.items():
         found.setdefault(status, []).append(code)
     found[500] = ["service.bug"]
     for status, codes in sorted(found.items()):

@@ -159,11 +159,12 @@ class ApiConnection(HttpToolsProtocol):
             self.transport.abort()  # an answer now would be taken for the one to the request before
             return
         if self._head_bytes > MAX_HEAD_BYTES or self._head_count > MAX_HEADERS:
-            status, code = 431, "request.head-too-large"
+            status = 431
             msg = f"request head: expected at most {MAX_HEADERS} headers and {MAX_HEAD_BYTES} bytes, got more"
             remedy = "Send fewer and shorter headers."
         else:
-            status, code, msg, remedy = 400, "request.http", "expected an HTTP/1.1 request", "Use an HTTP client."
+            status, msg, remedy = 400, "expected an HTTP/1.1 request", "Use an HTTP client."
+        code = problems.OF_CONNECTIONS[status]
         body = problems.problem_body(status=status, code=code, detail=msg, remedy=remedy, instance="")
         content = json.dumps(body).encode()
         head = (

@@ -52,6 +52,8 @@ FRAMEWORK: Mapping[int, tuple[str, str, str]] = {
     413: ("request.too-large", "RequestContentTooLarge", "Send less: docs/reference/api.md lists the limits."),
     415: ("request.media-type", "UnsupportedMediaType", "Send application/json."),
 }
+# Statuses that connections answer themselves, without a route (connection.py) -> code.
+OF_CONNECTIONS: Mapping[int, str] = {400: "request.http", 431: "request.head-too-large", 503: "service.busy"}
 CHALLENGE = 'Bearer realm="armillary"'  # RFC 6750 §3
 AZURE_PREFIXES = ("/subscriptions/", "/providers/")
 # Seconds after which a caller may try again when too many requests are under way.
@@ -138,7 +140,7 @@ def busy_response(request: Request, most: int) -> Response:
     message = f"the service answers {most} requests at a time and has them all"
     remedy = f"Try again in {BUSY_RETRY_S} seconds."
     headers = {"Retry-After": str(BUSY_RETRY_S), "Cache-Control": "no-store"}
-    return _answer(request, 503, "ServiceUnavailable", "service.busy", message, remedy, headers)
+    return _answer(request, 503, "ServiceUnavailable", OF_CONNECTIONS[503], message, remedy, headers)
 
 
 def install(app: FastAPI) -> None:

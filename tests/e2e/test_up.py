@@ -112,11 +112,14 @@ def _start_and_kill_after(data, entries: int) -> int:
         stderr=subprocess.DEVNULL,
         env={**os.environ, "ARMILLARY_HUB_PORT": "0"},
     ) as process:
-        deadline = time.monotonic() + 20
-        while time.monotonic() < deadline and process.poll() is None:
-            if data.exists() and sum(1 for _ in data.rglob("*")) >= entries:
-                break
-        process.send_signal(signal.SIGKILL)
+        try:
+            deadline = time.monotonic() + 20
+            while time.monotonic() < deadline and process.poll() is None:
+                # os.walk passes over what vanishes while it looks: files are being renamed into place
+                if sum(len(folders) + len(files) for _, folders, files in os.walk(data)) >= entries:
+                    break
+        finally:
+            process.kill()
         return process.wait()
 
 

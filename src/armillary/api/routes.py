@@ -86,6 +86,8 @@ def add_route(  # noqa: D417 - the rest is FastAPI's
         methods=[method],
         route_class_override=GuardedRoute,
         operation_id=f"{endpoint.__name__}_{method.lower()}",
+        # Answers are documents already (documents.py): a model of "any object" a route would only cost memory.
+        response_model=None,
         **options,
     )
 

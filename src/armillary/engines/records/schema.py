@@ -31,7 +31,7 @@ from sqlalchemy import (
     Uuid,
 )
 
-REVISION = "0002"  # newest migration: what a new data folder is stamped with
+REVISION = "0003"  # newest migration: what a new data folder is stamped with
 
 metadata = MetaData(
     naming_convention={
@@ -107,7 +107,54 @@ device = Table(
     Column("claimed_at", BigInteger),
     Column("revoked_at", BigInteger),
     Column("revoked_reason", Text, nullable=False),
+    # Taken out of service: it is revoked, belongs to nobody, and comes back only through an enrolment before the time.
+    Column("decommissioned_at", BigInteger),
+    Column("reprovision_until", BigInteger),
     Index(None, "catalog_id", "device_id"),
+)
+
+# Permissions to enrol devices into one device group. What became of a group that is deleted is asked at use.
+enrolment_token = Table(
+    "enrolment_token",
+    metadata,
+    Column("token_id", Uuid, primary_key=True),
+    Column("secret_hash", LargeBinary, nullable=False, unique=True),
+    Column("catalog_id", Uuid, nullable=False, index=True),
+    Column("group_id", Uuid, nullable=False),
+    Column("chip", String(32), nullable=False),
+    Column("uses", BigInteger, nullable=False),
+    Column("used", BigInteger, nullable=False),
+    Column("created_at", BigInteger, nullable=False),
+    Column("created_by", Text, nullable=False),
+    Column("expires_at", BigInteger, nullable=False),
+    Column("revoked_at", BigInteger),
+)
+
+# Which device spent which use of a token: who comes again with the same key is answered again and spends nothing.
+enrolment = Table(
+    "enrolment",
+    metadata,
+    Column("token_id", Uuid, ForeignKey("enrolment_token.token_id"), primary_key=True),
+    Column("device_number", Number, ForeignKey("device.number"), primary_key=True, autoincrement=False),
+    Column("at", BigInteger, nullable=False),
+)
+
+# Offers of a device from one catalog to another. open_device is the device while the offer is open, else null.
+transfer = Table(
+    "transfer",
+    metadata,
+    _number(),
+    Column("transfer_id", Uuid, nullable=False, unique=True),
+    Column("device_number", Number, ForeignKey("device.number"), nullable=False),
+    Column("open_device", Number, unique=True),
+    Column("from_catalog_id", Uuid, nullable=False, index=True),
+    Column("to_catalog_id", Uuid, nullable=False, index=True),
+    Column("state", String(16), nullable=False),
+    Column("created_at", BigInteger, nullable=False),
+    Column("created_by", Text, nullable=False),
+    Column("expires_at", BigInteger, nullable=False),
+    Column("settled_at", BigInteger),
+    Column("settled_by", Text, nullable=False),
 )
 
 # The attestation key that a device's TPM has proven at enrolment; devices without a TPM have no row.
@@ -409,4 +456,5 @@ token = Table(
     Column("expires_at", BigInteger),
     Column("last_used_at", BigInteger),
     Column("revoked_at", BigInteger),
+    Column("catalog_id", Uuid),  # the only catalog it speaks for; null: all
 )

@@ -18,6 +18,7 @@ from armillary.errors import PermissionDeniedError, UnauthenticatedError
 
 PUBLIC_ROUTES = {"GET /api/v1/health", "GET /api/v1/openapi.json"}
 SCRAPE_ROUTES = {"GET /metrics"}
+FACTORY_ROUTES = {f"POST /api/v1/factory/{name}" for name in ("devices", "tpm-challenges", "tpm-devices")}
 FILLED = {
     "subscription": "s", "resource_group": "rg", "catalog": "Absent", "product": "Absent", "device_group": "Absent",
     "device": "0" * 128, "device_id": "0" * 128, "deployment": ".default", "serial": ".default", "location": "GLOBAL",
@@ -49,7 +50,8 @@ def test_the_mounted_routes_are_exactly_those_of_the_table(service: RunningServi
 def test_only_the_declared_routes_are_public() -> None:
     assert {key for key, role in auth.ACCESS.items() if role == auth.PUBLIC} == PUBLIC_ROUTES
     assert {key for key, role in auth.ACCESS.items() if role == auth.SCRAPE} == SCRAPE_ROUTES
-    assert set(auth.ACCESS.values()) == {auth.PUBLIC, auth.SCRAPE, *auth.RANK}
+    assert {key for key, role in auth.ACCESS.items() if role == auth.FACTORY} == FACTORY_ROUTES
+    assert set(auth.ACCESS.values()) == {auth.PUBLIC, auth.SCRAPE, auth.FACTORY, *auth.RANK}
 
 
 @pytest.mark.parametrize("key", sorted(set(auth.ACCESS) - PUBLIC_ROUTES))
@@ -57,6 +59,7 @@ def test_no_route_answers_without_a_valid_token(service: RunningService, key: st
     method, template = key.split(" ", 1)
     for headers in (
         {"Authorization": "Bearer arm_wrong"},
+        {"Authorization": "Bearer arme_wrong"},
         {"Authorization": "Basic YTpi"},
         {"X-Forwarded-For": "8.8.8.8"},
     ):

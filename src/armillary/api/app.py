@@ -16,12 +16,13 @@ from armillary.api import (
     azure,
     native,
     native_devices,
+    native_enrolment,
     native_operations,
     native_telemetry,
     native_tpm,
     problems,
 )
-from armillary.api.auth import ACCESS, PUBLIC, SCRAPE
+from armillary.api.auth import ACCESS, CONTRIBUTOR, FACTORY, PUBLIC, READER, SCRAPE
 from armillary.api.azure_names import canonical_path
 from armillary.api.routes import GuardedRoute, add_unknown
 
@@ -89,6 +90,7 @@ def create_app(service: SecurityService, hub: Hub, settings: Settings) -> FastAP
     azure.mount(app)
     native.mount(app)
     native_devices.mount(app)
+    native_enrolment.mount(app)
     native_operations.mount(app)
     native_telemetry.mount(app)
     native_tpm.mount(app)
@@ -132,7 +134,7 @@ def _describe_security(document: dict[str, Any]) -> None:
         for method, operation in operations.items():
             role = ACCESS[f"{method.upper()} {path}"]
             operation["security"] = [] if role == PUBLIC else [{"token": []}]
-            operation["x-armillary-role"] = "Reader" if role == SCRAPE else role
+            operation["x-armillary-role"] = {SCRAPE: READER, FACTORY: CONTRIBUTOR}.get(role, role)
             operation["responses"].pop("422", None)
             operation["responses"]["default"] = problem
 

@@ -16,14 +16,17 @@ from starlette.concurrency import run_in_threadpool
 from starlette.requests import Request
 
 from armillary.api import azure_names as names
+from armillary.engines.records.enrolment_rows import EnrolmentToken
 from armillary.engines.records.rows import Token
 from armillary.errors import PermissionDeniedError, UnauthenticatedError
+from armillary.service.enrolments import SECRET_PREFIX
 
 if TYPE_CHECKING:
     from armillary.service.assemble import SecurityService
 
 PUBLIC = "public"  # no token: says nothing about devices or people
 SCRAPE = "scrape"  # Reader token, or a caller on this host
+FACTORY = "factory"  # Contributor token, or an enrolment token: service/enrolments.py says what it allows
 READER = "Reader"  # sees
 CONTRIBUTOR = "Contributor"  # changes products, devices, images, roll-outs
 ADMINISTRATOR = "Administrator"  # changes who and what is trusted
@@ -31,6 +34,7 @@ RANK: Mapping[str, int] = {READER: 1, CONTRIBUTOR: 2, ADMINISTRATOR: 3}
 
 V1 = "/api/v1"
 _SUBSCRIBED = f"{names.SUBSCRIPTION}/providers/{names.PROVIDER}"
+_CATALOG = V1 + "/catalogs/{catalog}"
 _DEVICE = V1 + "/devices/{device_id}"
 _ROLLOUT = V1 + "/rollouts/{rollout_id}"
 _FINDING = V1 + "/findings/{finding_id}"
@@ -99,9 +103,12 @@ ACCESS: Mapping[str, str] = {
     f"GET {V1}/me": READER,
     f"GET {V1}/status": READER,
     f"GET {V1}/fleet": READER,
-    f"POST {V1}/factory/devices": CONTRIBUTOR,
-    f"POST {V1}/factory/tpm-challenges": CONTRIBUTOR,
-    f"POST {V1}/factory/tpm-devices": CONTRIBUTOR,
+    f"POST {V1}/factory/devices": FACTORY,
+    f"POST {V1}/factory/tpm-challenges": FACTORY,
+    f"POST {V1}/factory/tpm-devices": FACTORY,
+    f"GET {_CATALOG}/enrolment-tokens": READER,
+    f"POST {_CATALOG}/enrolment-tokens": CONTRIBUTOR,
+    f"DELETE {_CATALOG}/enrolment-tokens/{{token_id}}": CONTRIBUTOR,
     f"GET {V1}/devices": READER,
     f"GET {_DEVICE}": READER,
     f"GET {_DEVICE}/check-ins": READER,
@@ -152,7 +159,7 @@ def allows(role: str, needed: str) -> bool:
     return role in RANK and needed in RANK and RANK[role] >= RANK[needed]
 
 
-async def admit(request: Request, needed: str, service: SecurityService) -> Token | None:
+async def admit(request: Request, needed: str, service: SecurityService) -> Token | EnrolmentToken | None:
     """Let a request in, or not.
 
     Args:
@@ -161,7 +168,8 @@ async def admit(request: Request, needed: str, service: SecurityService) -> Toke
         service: Knows the tokens.
 
     Returns:
-        The operator's token; None for public routes and scrapes from this host.
+        The operator's token, or on the factory's routes an enrolment token; None for public routes and scrapes from
+        this host.
 
     Raises:
         UnauthenticatedError: no token, or one that is unknown, expired or revoked.
@@ -173,7 +181,12 @@ async def admit(request: Request, needed: str, service: SecurityService) -> Toke
         if "authorization" not in request.headers and from_this_host(request):
             return None
         needed = READER
-    token = await run_in_threadpool(service.tokens.authenticate, bearer(request))
+    secret = bearer(request)
+    if needed == FACTORY:
+        if secret.startswith(SECRET_PREFIX):
+            return await run_in_threadpool(service.enrolments.authenticate, secret)
+        needed = CONTRIBUTOR
+    token = await run_in_threadpool(service.tokens.authenticate, secret)
     if not allows(token.role, needed):
         raise PermissionDeniedError(
             f"{request.method} {request.url.path} needs the role {needed}; the token {token.name!r} has {token.role}",

@@ -17,7 +17,7 @@ from armillary.api import views
 from armillary.api.auth import V1
 from armillary.api.documents import as_document
 from armillary.api.native_requests import FactoryBody, ReasonBody
-from armillary.api.routes import add_route, operator_of, service_of
+from armillary.api.routes import add_route, enrolment_of, operator_of, service_of
 from armillary.engines.records.rows import DeviceFilter, FactoryReply
 
 DevicePath = Annotated[str, Path(min_length=128, max_length=128, description="128 hexadecimal digits")]
@@ -38,9 +38,16 @@ def known_device(request: Request, device_id: str) -> str:
 
 
 def make_device(request: Request, body: FactoryBody) -> dict[str, Any]:
-    """Manufacture: enrol a device by its identity key; the answer is all it will ever trust."""
+    """Manufacture: enrol a device by its identity key; the answer is all it will ever trust.
+
+    With an enrolment token the device is claimed into the token's group as well, and its tier is software.
+    """
+    service, token = service_of(request), enrolment_of(request)
+    if token is not None:
+        endpoint = service.device_endpoint_url
+        return factory_document(service.enrolments.enrol(token, body.csr, body.chip, endpoint=endpoint))
     actor = operator_of(request).name
-    return factory_document(service_of(request).factory_enrol(body.csr, body.chip, actor, trust_tier=body.trust_tier))
+    return factory_document(service.factory_enrol(body.csr, body.chip, actor, trust_tier=body.trust_tier))
 
 
 def factory_document(made: FactoryReply) -> dict[str, Any]:

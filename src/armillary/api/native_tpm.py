@@ -14,7 +14,7 @@ from starlette.requests import Request
 from armillary.api.auth import V1
 from armillary.api.native_devices import factory_document
 from armillary.api.native_requests import Name
-from armillary.api.routes import add_route, operator_of, service_of
+from armillary.api.routes import add_route, enrolment_of, operator_of, service_of
 from armillary.attest.tpm_endorsement import MAX_INTERMEDIATES
 from armillary.attest.tpm_enrolment import UnverifiedTpmClaim
 from armillary.errors import InvalidArgumentError
@@ -76,7 +76,11 @@ def make_tpm_device(request: Request, body: TpmDeviceBody) -> dict[str, Any]:
     answer = TpmAnswer(
         claim=_claim(body), chip=body.chip, expires_at=body.expires_at, secret=_bytes("secret", body.secret)
     )
-    return factory_document(service_of(request).tpm_enrol(answer, body.csr, operator_of(request).name))
+    service, token = service_of(request), enrolment_of(request)
+    if token is not None:
+        endpoint = service.device_endpoint_url
+        return factory_document(service.enrolments.enrol_tpm(token, answer, body.csr, endpoint=endpoint))
+    return factory_document(service.tpm_enrol(answer, body.csr, operator_of(request).name))
 
 
 def _claim(body: TpmBody) -> UnverifiedTpmClaim:

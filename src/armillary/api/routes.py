@@ -16,6 +16,7 @@ from starlette.types import Message, Receive
 from armillary.api import azure_names as names
 from armillary.api.auth import ACCESS, METHODS, UNKNOWN_PATHS, admit
 from armillary.api.json_body import StrictRequest
+from armillary.engines.records.enrolment_rows import EnrolmentToken
 from armillary.engines.records.rows import Token
 
 if TYPE_CHECKING:
@@ -124,3 +125,9 @@ def hub_of(request: Request) -> Hub:
 def operator_of(request: Request) -> Token:
     """The operator who was admitted; only for routes that need a token."""
     return cast("Token", request.state.operator)
+
+
+def enrolment_of(request: Request) -> EnrolmentToken | None:
+    """The enrolment token that was admitted on a route of the factory; None where an operator's was."""
+    admitted = request.state.operator
+    return admitted if isinstance(admitted, EnrolmentToken) else None

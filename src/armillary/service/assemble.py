@@ -27,6 +27,7 @@ from armillary.service.context import Context
 from armillary.service.deployments import Deployments
 from armillary.service.device_states import DeviceStates
 from armillary.service.endpoint import DeviceEndpoint, server_context
+from armillary.service.enrolments import Enrolments
 from armillary.service.error_reports import ErrorReports
 from armillary.service.factory import Factory
 from armillary.service.hub_peer import HubPeers
@@ -79,6 +80,7 @@ class SecurityService:
         self._blobs = blobs
         self._factory = Factory(context, self.authority, self.releases, self.chips)
         self.tpms = TpmEnrolments(context, self.authority, self._factory, self.chips)
+        self.enrolments = Enrolments(context, self._factory, self.tpms, self.chips, self.notices)
         self._hub_peers = HubPeers(context, self.authority)
         self._states = DeviceStates(context.records, context.now)
         self.verifier: Verifier | None = None

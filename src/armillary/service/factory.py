@@ -7,7 +7,9 @@ that it asks for are ignored.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import Protocol
 
 from cryptography import x509
 from cryptography.exceptions import InvalidSignature
@@ -52,6 +54,16 @@ class ProvenTpm:
     model: str
 
 
+class Admission(Protocol):
+    """What else decides about a device, inside the transaction that records it: see ``enrolments.py``."""
+
+    def admit(self, connection: Connection, known: device_rows.Enrolled | None) -> None:
+        """Raise if the device may not be enrolled; ``known`` is None for a new one."""
+
+    def settle(self, connection: Connection, device_id: str, number: int) -> Mapping[str, str]:
+        """Do what belongs to the enrolment of the recorded device; raise to undo all. Returns words for the audit."""
+
+
 class Factory:
     """Enrols devices."""
 
@@ -61,11 +73,21 @@ class Factory:
         self._releases = releases
         self._chips = chips
 
-    def enrol(self, request_pem: str, chip: str, *, actor: str, trust_tier: str, endpoint: str) -> FactoryReply:
+    def enrol(
+        self,
+        request_pem: str,
+        chip: str,
+        *,
+        actor: str,
+        trust_tier: str,
+        endpoint: str,
+        admission: Admission | None = None,
+    ) -> FactoryReply:
         """Record a new device and give it its identity certificate, its trusted keystore and its first OS.
 
         A device that exists and proves its key again gets the same things (``armillary device recover``); nothing
-        of its record changes: not its owner, not its tier, not its boot count.
+        of its record changes: not its owner, not its tier, not its boot count. A decommissioned device comes back in
+        this way and no other, while an operator allows it (``DeviceRegistry.allow_reprovision``).
 
         Args:
             request_pem: PKCS#10 request signed by the device identity key.
@@ -73,30 +95,52 @@ class Factory:
             actor: For the audit log.
             trust_tier: What the factory knows the root of trust to be; never the device's own word.
             endpoint: ``https://host:port`` of the device endpoint.
+            admission: What else decides, in the same transaction.
 
         Raises:
             InvalidArgumentError: the request is malformed, not signed by its key, or the key is not on P-256.
             NotFoundError: no such chip.
             ConflictError: the device of this key was made with another chip.
-            RevokedDeviceError: the device of this key was revoked.
+            RevokedDeviceError: the device of this key was revoked, or decommissioned and may not come back.
         """
         if trust_tier not in ENROLLABLE_TIERS:
             raise InvalidArgumentError(
                 f"trust tier: expected {', '.join(ENROLLABLE_TIERS)}, got {trust_tier!r:.40}",
                 remedy=f"Tiers rise as {' < '.join(TRUST_TIERS)}; tpm and silicon need evidence of the hardware.",
             )
-        return self._enrol(request_pem, chip, actor=actor, trust_tier=trust_tier, endpoint=endpoint, tpm=None)
+        return self._enrol(
+            request_pem, chip, actor=actor, trust_tier=trust_tier, endpoint=endpoint, tpm=None, admission=admission
+        )
 
-    def enrol_tpm(self, request_pem: str, chip: str, *, actor: str, endpoint: str, tpm: ProvenTpm) -> FactoryReply:
+    def enrol_tpm(
+        self,
+        request_pem: str,
+        chip: str,
+        *,
+        actor: str,
+        endpoint: str,
+        tpm: ProvenTpm,
+        admission: Admission | None = None,
+    ) -> FactoryReply:
         """Like :meth:`enrol`, for a device whose TPM was proven: its tier is ``tpm``.
 
         Raises:
             ConflictError: the device of this key was made without a TPM, or with another attestation key.
         """
-        return self._enrol(request_pem, chip, actor=actor, trust_tier=TPM_TIER, endpoint=endpoint, tpm=tpm)
+        return self._enrol(
+            request_pem, chip, actor=actor, trust_tier=TPM_TIER, endpoint=endpoint, tpm=tpm, admission=admission
+        )
 
     def _enrol(
-        self, request_pem: str, chip: str, *, actor: str, trust_tier: str, endpoint: str, tpm: ProvenTpm | None
+        self,
+        request_pem: str,
+        chip: str,
+        *,
+        actor: str,
+        trust_tier: str,
+        endpoint: str,
+        tpm: ProvenTpm | None,
+        admission: Admission | None,
     ) -> FactoryReply:
         profile = self._chips.get(chip)
         device_id = device_id_of_key(_proven_key(request_pem))
@@ -110,7 +154,11 @@ class Factory:
         state = advance(ManufacturingState.BLANK, ManufacturingState.DEVICE_COMPLETE)
 
         def change(connection: Connection) -> None:
+            now = self._context.now()
             known = device_rows.enrolled(connection, device_id)
+            operation = "device.manufacture"
+            if admission is not None:
+                admission.admit(connection, known)
             if known is None:
                 number = device_rows.enrol(
                     connection,
@@ -119,7 +167,7 @@ class Factory:
                     chip_sku=profile.sku,
                     trust_tier=trust_tier,
                     manufacturing_state=state.value,
-                    now=self._context.now(),
+                    now=now,
                 )
                 if tpm is not None:
                     device_rows.keep_tpm_key(
@@ -131,14 +179,18 @@ class Factory:
                         model=tpm.model,
                     )
             else:
-                _check_recovery(known, chip)
+                number = known.number
+                operation = _recovery(known, chip, now)
                 _check_same_tpm(known, tpm)
+                if operation == "device.reprovision":
+                    device_rows.change(connection, device_id, device_rows.IN_SERVICE)
             self._authority.record(connection, [record])
             tier = trust_tier if known is None else known.trust_tier
             detail = {"chip": chip, "trust_tier": tier, "os_version": release.version}
             if tpm is not None:
                 detail["tpm"] = f"{tpm.manufacturer} {tpm.model}"
-            operation = "device.manufacture" if known is None else "device.recover"
+            if admission is not None:
+                detail |= admission.settle(connection, device_id, number)
             self._context.audit(connection, actor, operation, device_id, detail)
 
         self._context.records.write(change)
@@ -156,15 +208,23 @@ class Factory:
         )
 
 
-def _check_recovery(known: device_rows.Enrolled, chip: str) -> None:
-    """Refuse what a device that exists may not be given again."""
-    if known.revoked:
-        raise RevokedDeviceError(f"device {known.device_id[:16]}... was revoked")
+def _recovery(known: device_rows.Enrolled, chip: str, now: int) -> str:
+    """What enrolling a device that exists means, as the audit log calls it; raises for what it may not be given."""
     if known.chip != chip:
         raise ConflictError(
             f"device {known.device_id[:16]}... was made with chip {known.chip}, not {chip}",
             remedy="Name the device's own chip, or make a device with a new key.",
         )
+    if not known.revoked:
+        return "device.recover"
+    if known.decommissioned_at is None:
+        raise RevokedDeviceError(f"device {known.device_id[:16]}... was revoked")
+    if known.reprovision_until is None or now >= known.reprovision_until:
+        raise RevokedDeviceError(
+            f"device {known.device_id[:16]}... was decommissioned",
+            remedy="An operator has to allow its return first: armillary device allow-reprovision --device ID.",
+        )
+    return "device.reprovision"
 
 
 def _check_same_tpm(known: device_rows.Enrolled, tpm: ProvenTpm | None) -> None:

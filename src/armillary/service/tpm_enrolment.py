@@ -24,7 +24,7 @@ from armillary.errors import DataFolderError
 from armillary.service.authority import Authority
 from armillary.service.chips import Chips
 from armillary.service.context import Context
-from armillary.service.factory import Factory, ProvenTpm
+from armillary.service.factory import Admission, Factory, ProvenTpm
 
 ROOTS_FOLDER: Final = "tpm-roots"
 MAX_ROOT_FILES: Final = 64  # makers of TPMs and their issuing authorities
@@ -75,7 +75,15 @@ class TpmEnrolments:
             ephemeral=ec.generate_private_key(ec.SECP256R1()),
         )
 
-    def enrol(self, answer: TpmAnswer, request_pem: str, *, actor: str, endpoint: str) -> FactoryReply:
+    def enrol(
+        self,
+        answer: TpmAnswer,
+        request_pem: str,
+        *,
+        actor: str,
+        endpoint: str,
+        admission: Admission | None = None,
+    ) -> FactoryReply:
         """Manufacture the device whose TPM gave the answer; see :meth:`armillary.service.factory.Factory.enrol_tpm`.
 
         Raises:
@@ -99,7 +107,9 @@ class TpmEnrolments:
             manufacturer=claim.endorsement.manufacturer,
             model=claim.endorsement.model,
         )
-        return self._factory.enrol_tpm(request_pem, answer.chip, actor=actor, endpoint=endpoint, tpm=proven)
+        return self._factory.enrol_tpm(
+            request_pem, answer.chip, actor=actor, endpoint=endpoint, tpm=proven, admission=admission
+        )
 
     def _roots(self) -> list[x509.Certificate]:
         roots: list[x509.Certificate] = []

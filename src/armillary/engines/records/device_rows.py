@@ -44,6 +44,8 @@ class Enrolled:
         installed: JSON text as stored.
         details: As stored at the last attested check-in.
         attestation_key: X || Y of its TPM's attestation key, 64 bytes; empty without a TPM.
+        decommissioned_at: When it was taken out of service, None otherwise; not read by the check-in's look-up.
+        reprovision_until: Before this time it may come back; not read by the check-in's look-up.
     """
 
     number: int
@@ -58,6 +60,17 @@ class Enrolled:
     installed: str
     details: BootDetails
     attestation_key: bytes = b""
+    decommissioned_at: int | None = None
+    reprovision_until: int | None = None
+
+
+# Columns of a device that is let in again after it was decommissioned.
+IN_SERVICE: Mapping[str, object] = {
+    "revoked_at": None,
+    "revoked_reason": "",
+    "decommissioned_at": None,
+    "reprovision_until": None,
+}
 
 
 def installed_text(installed: Sequence[InstalledImage]) -> str:
@@ -148,6 +161,8 @@ def enrolled(connection: Connection, device_id: str) -> Enrolled | None:
         installed=row.installed,
         details=BootDetails(row.sandbox, row.enforcement, bytes(row.endorsement), row.security_versions),
         attestation_key=bytes(row.attestation_key or b""),
+        decommissioned_at=row.decommissioned_at,
+        reprovision_until=row.reprovision_until,
     )
 
 
@@ -212,7 +227,7 @@ def claim(connection: Connection, device_id: str, *, catalog_id: UUID, group_id:
 
 
 def change(connection: Connection, device_id: str, values: Mapping[str, object]) -> None:
-    """Set columns of a device: group_id, revoked_at, revoked_reason, manufacturing_state."""
+    """Set columns of the table ``device``: group_id, revoked_at, revoked_reason, manufacturing_state..."""
     connection.execute(update(_device).where(_device.c.device_id == device_id).values(dict(values)))
 
 
@@ -369,6 +384,8 @@ def _as_device(row: Row[Any]) -> Device:
         certificate_not_after=row.certificate_not_after,
         offered_deployment_id=row.offered_deployment_id,
         last_update_at=row.updated_at,
+        decommissioned_at=row.decommissioned_at,
+        reprovision_until=row.reprovision_until,
     )
 
 

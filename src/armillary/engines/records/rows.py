@@ -120,6 +120,8 @@ class Device:
         enforcement: (mechanism, ``enforced`` or ``missing: why``) pairs of the last evidence.
         certificate_serial: Serial number (upper-case hex) of the last client certificate, "" before the first.
         certificate_not_after: When it ends.
+        decommissioned_at: When it was taken out of service; it is revoked and nobody's since then.
+        reprovision_until: Before this time it may come back through an enrolment.
     """
 
     device_id: str
@@ -150,6 +152,8 @@ class Device:
     certificate_not_after: int | None
     offered_deployment_id: UUID | None
     last_update_at: int | None
+    decommissioned_at: int | None = None
+    reprovision_until: int | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

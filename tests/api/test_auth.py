@@ -16,7 +16,14 @@ from armillary.api import auth
 from armillary.api.routes import GuardedRoute
 from armillary.errors import PermissionDeniedError, UnauthenticatedError
 
-PUBLIC_ROUTES = {"GET /api/v1/health", "GET /api/v1/openapi.json"}
+PUBLIC_ROUTES = {
+    "GET /api/v1/health",
+    "GET /api/v1/openapi.json",
+    # For web servers of others: authorities that every device shows, and random serial numbers.
+    "GET /api/v1/public/crl/{authority}.crl",
+    "GET /api/v1/public/catalogs/{catalog_id}/crl.pem",
+    "GET /api/v1/public/catalogs/{catalog_id}/chain.pem",
+}
 SCRAPE_ROUTES = {"GET /metrics"}
 FACTORY_ROUTES = {f"POST /api/v1/factory/{name}" for name in ("devices", "tpm-challenges", "tpm-devices")}
 FILLED = {

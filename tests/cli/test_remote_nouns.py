@@ -218,6 +218,17 @@ def test_certificates_are_downloaded(armillary: Command, catalog: str, tmp_path:
     assert x509.load_der_x509_certificate(der.read_bytes()) == authority
     assert armillary("ca-certificate", "download-chain", "-c", catalog, "--output-file", str(chain)).code == 0
     assert authority in pkcs7.load_der_pkcs7_certificates(chain.read_bytes())
+    bundle, lists, one = (tmp_path / name for name in ("chain.pem", "crl.pem", "one.crl"))
+    assert armillary("ca-certificate", "download-chain", "-c", catalog, "--output-file", str(bundle)).code == 0
+    chain_of_all = x509.load_pem_x509_certificates(bundle.read_bytes())
+    assert authority in chain_of_all
+    assert armillary("ca-certificate", "crl", "-c", catalog, "--output-file", str(lists)).code == 0
+    assert lists.read_text().count("BEGIN X509 CRL") == len(chain_of_all)
+    serial = f"{chain_of_all[0].serial_number:034x}"
+    command = ("ca-certificate", "crl", "-c", catalog, "--authority", serial, "--output-file")
+    assert armillary(*command, str(one)).err == f"1 revocation lists are written to {one}\n"
+    assert x509.load_der_x509_crl(one.read_bytes()).is_signature_valid(chain_of_all[0].public_key())
+    assert "[request.not-found]" in armillary(*command[:-3], "--authority", "00", "--output-file", str(one)).err
     arguments = ("--verification-code", "0A0B", "--output-file", str(proof))
     assert armillary("ca-certificate", "download-proof", "-c", catalog, *arguments).code == 0
     x509.load_der_x509_certificate(proof.read_bytes()).verify_directly_issued_by(authority)

@@ -15,6 +15,7 @@ from armillary import __version__
 from armillary.api import (
     azure,
     native,
+    native_authorities,
     native_devices,
     native_enrolment,
     native_operations,
@@ -89,6 +90,7 @@ def create_app(service: SecurityService, hub: Hub, settings: Settings) -> FastAP
     problems.install(app)
     azure.mount(app)
     native.mount(app)
+    native_authorities.mount(app)
     native_devices.mount(app)
     native_enrolment.mount(app)
     native_operations.mount(app)

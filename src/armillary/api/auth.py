@@ -99,6 +99,9 @@ ACCESS: Mapping[str, str] = {
     # Our own
     f"GET {V1}/health": PUBLIC,
     f"GET {V1}/openapi.json": PUBLIC,
+    f"GET {V1}/public/crl/{{authority}}.crl": PUBLIC,
+    f"GET {V1}/public/catalogs/{{catalog_id}}/crl.pem": PUBLIC,
+    f"GET {V1}/public/catalogs/{{catalog_id}}/chain.pem": PUBLIC,
     "GET /metrics": SCRAPE,
     f"GET {V1}/me": READER,
     f"GET {V1}/status": READER,
@@ -145,6 +148,7 @@ ACCESS: Mapping[str, str] = {
     f"GET {V1}/error-reports": READER,
     f"GET {V1}/audit": READER,
     f"GET {V1}/audit/verification": READER,
+    f"GET {V1}/authorities": READER,
     f"GET {V1}/tokens": ADMINISTRATOR,
     f"POST {V1}/tokens": ADMINISTRATOR,
     f"DELETE {V1}/tokens/{{token_id}}": ADMINISTRATOR,

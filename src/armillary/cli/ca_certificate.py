@@ -15,9 +15,12 @@ from armillary.cli.remote_names import (
     DEFAULT_RESOURCE_GROUP,
     CatalogOption,
     ResourceGroupOption,
+    catalog_name,
     catalog_path,
     resource_row,
 )
+from armillary.errors import NotFoundError
+from armillary.wire.pem import armour
 
 app = typer.Typer(
     no_args_is_help=True,
@@ -27,7 +30,6 @@ app = typer.Typer(
 )
 
 COLUMNS = ("name", "status", "notBeforeUtc", "expiryUtc", "thumbprint", "subject")
-PEM_COLUMNS = 64
 
 SerialOption = Annotated[
     str, typer.Option("--name", "--certificate", "-n", metavar="SERIAL", help="Serial number; .default is the active.")
@@ -36,8 +38,17 @@ OutputOption = Annotated[Path, typer.Option("--output-file", metavar="FILE", hel
 
 
 def _pem(encoded: str) -> bytes:
-    body = "\n".join(encoded[i : i + PEM_COLUMNS] for i in range(0, len(encoded), PEM_COLUMNS))
-    return f"-----BEGIN CERTIFICATE-----\n{body}\n-----END CERTIFICATE-----\n".encode()
+    return armour("CERTIFICATE", base64.b64decode(encoded))
+
+
+def _wants_pem(file: Path) -> bool:
+    return str(file) == "-" or file.suffix.lower() == ".pem"
+
+
+def _authorities(remote: RemoteService, catalog: str | None) -> list[dict[str, Any]]:
+    """A catalog's living authorities and all above them, leaves first."""
+    found: list[dict[str, Any]] = remote.get("/authorities", catalog=catalog_name(remote, catalog))["items"]
+    return found
 
 
 def _row(certificate: dict[str, Any]) -> dict[str, Any]:
@@ -72,8 +83,7 @@ def download(
     path = f"{catalog_path(remote, catalog, resource_group)}/certificates/{segment(name)}"
     found = remote.azure("GET", path)
     encoded = str(found["properties"]["certificate"])
-    as_pem = str(output_file) == "-" or output_file.suffix.lower() == ".pem"
-    write_file(output_file, _pem(encoded) if as_pem else base64.b64decode(encoded))
+    write_file(output_file, _pem(encoded) if _wants_pem(output_file) else base64.b64decode(encoded))
     note(f"certificate {found['name']} is written to {output_file}")
 
 
@@ -85,10 +95,48 @@ def download_chain(
     catalog: CatalogOption = None,
     resource_group: ResourceGroupOption = DEFAULT_RESOURCE_GROUP,
 ) -> None:
-    """Write a certificate with its chain as PKCS #7 (.p7b)."""
+    """Write a certificate with its chain as PKCS #7 (.p7b).
+
+    A file that ends in .pem gets every living authority of the catalog and all above them, for servers such as nginx
+    that trust a catalog's devices (ssl_client_certificate).
+    """
+    if _wants_pem(output_file):
+        bundle = _authorities(remote, catalog)
+        write_file(output_file, b"".join(_pem(one["certificate"]) for one in bundle))
+        note(f"{len(bundle)} authorities are written to {output_file}")
+        return
     path = f"{catalog_path(remote, catalog, resource_group)}/certificates/{segment(name)}/retrieveCertChain"
     write_file(output_file, base64.b64decode(remote.azure("POST", path)["certificateChain"]))
     note(f"the chain is written to {output_file}")
+
+
+@remote_command(app, "crl")
+def crl(
+    remote: RemoteService,
+    output_file: OutputOption,
+    authority: Annotated[
+        str | None,
+        typer.Option("--authority", metavar="SERIAL", help="Only the list of this authority: DER unless .pem."),
+    ] = None,
+    catalog: CatalogOption = None,
+) -> None:
+    """Write the revocation lists of a catalog's authorities and all above them.
+
+    One PEM file, as nginx (ssl_crl) and "openssl verify -crl_check_all" read it. It is good for a day: fetch it again
+    every hour, by this command or from the public address /api/v1/public/catalogs/CATALOG-ID/crl.pem.
+    """
+    found = _authorities(remote, catalog)
+    if authority is not None:
+        found = [one for one in found if one["serial"] == authority.upper()]
+        if not found:
+            raise NotFoundError(
+                f"the catalog has no living authority {authority!r:.60}",
+                remedy="Leave --authority out for all of them.",
+            )
+    lists = [base64.b64decode(one["revocation_list"]) for one in found]
+    as_der = authority is not None and not _wants_pem(output_file)
+    write_file(output_file, b"".join(lists if as_der else [armour("X509 CRL", der) for der in lists]))
+    note(f"{len(lists)} revocation lists are written to {output_file}")
 
 
 @remote_command(app, "download-proof")
@@ -107,6 +155,5 @@ def download_proof(
     path = f"{base}/certificates/{segment(name)}/retrieveProofOfPossessionNonce"
     proof = remote.azure("POST", path, {"proofOfPossessionNonce": verification_code})
     encoded = str(proof["certificate"])
-    as_pem = str(output_file) == "-" or output_file.suffix.lower() == ".pem"
-    write_file(output_file, _pem(encoded) if as_pem else base64.b64decode(encoded))
+    write_file(output_file, _pem(encoded) if _wants_pem(output_file) else base64.b64decode(encoded))
     note(f"the proof is written to {output_file}")

@@ -38,6 +38,7 @@ from armillary.service.offers import Offers
 from armillary.service.planner import Planner
 from armillary.service.registry import Registry
 from armillary.service.releases import Releases
+from armillary.service.revocation_lists import RevocationLists
 from armillary.service.rollouts import Rollouts
 from armillary.service.tokens import Tokens
 from armillary.service.tpm_enrolment import TpmAnswer, TpmEnrolments
@@ -64,6 +65,7 @@ class SecurityService:
         self.chips = Chips.load()
         blobs = Blobs(context.folder.blobs)
         self.authority = Authority(context)
+        self.revocation_lists = RevocationLists(context, self.authority, self.notices)
         self.releases = Releases(context, self.authority, blobs, self.chips)
         self.registry = Registry(context, self.authority, self.notices)
         self.images = Images(context, self.authority, blobs, self.chips)
@@ -194,8 +196,9 @@ class SecurityService:
         return f"https://{self.settings.public_host}:{self.device_port or self.settings.device_port}"
 
     def on_revoked(self, callback: Callable[[str], None]) -> None:
-        """Have ``callback`` called with the device id whenever a device is revoked, from any thread."""
+        """Have ``callback`` called with the device id whenever a device is revoked or held, from any thread."""
         self.notices.on_revoked.append(callback)
+        self.notices.on_held.append(callback)
 
     def authenticate_hub_peer(self, certificate_der: bytes) -> str:
         """The device id of a client certificate that may use the hub.

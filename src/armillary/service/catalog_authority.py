@@ -27,6 +27,7 @@ from armillary.errors import InvalidArgumentError, NotFoundError
 from armillary.service.context import Context
 from armillary.service.key_store import KeyStore
 from armillary.wire import certificate as profile
+from armillary.wire.crl import Revoked, build_revocation_list
 
 DAY_S: Final = 86_400
 CATALOG_LIFE_S: Final = 2 * 365 * DAY_S
@@ -76,8 +77,9 @@ def thumbprint(der: bytes) -> str:
     return digest.finalize().hex().upper()
 
 
-# Kinds of certificate records that sign for a catalog, from the root down.
-AUTHORITY_KINDS = ("catalog", "issuing")
+# Kinds of certificate records that sign for a catalog, from the root down, and those above every catalog.
+AUTHORITY_KINDS: Final = ("catalog", "issuing")
+ROOT_KINDS: Final = ("root",)
 
 
 class CatalogAuthorities:
@@ -152,7 +154,7 @@ class CatalogAuthorities:
                 raise NotFoundError(f"catalog {catalog_id} has no certificate authority", remedy="Make the catalog.")
             newest = issuing[-1]
             certificate = x509.load_der_x509_certificate(newest.der)
-            parent = next(one for one in records if one.kind == "catalog" and _signed(certificate, one.der))
+            parent = next(one for one in records if one.kind == "catalog" and signed_by(certificate, one.der))
             key = self._keys.load(f"issuing-{newest.serial.lower()}")
             found = Issuer(
                 profile.DeviceCertificateTemplate(certificate, key), (newest.der, parent.der), newest.not_after
@@ -166,6 +168,53 @@ class CatalogAuthorities:
         now = self._context.now()
         return tuple(
             x509.load_der_x509_certificate(one.der) for one in records if one.not_after > now and not one.revoked_at
+        )
+
+    def living_authorities(self, catalog_id: UUID) -> tuple[CertificateRecord, ...]:
+        """The authorities whose certificates a relying party of a catalog may meet, and all above them; leaves first.
+
+        Raises:
+            NotFoundError: no such catalog.
+        """
+        now = self._context.now()
+
+        def query(connection: Connection) -> tuple[tuple[CertificateRecord, ...], tuple[CertificateRecord, ...]]:
+            own = certificate_rows.of_catalog(connection, catalog_id, kinds=AUTHORITY_KINDS)
+            above = tuple(one for kind in ROOT_KINDS for one in certificate_rows.of_kind(connection, kind))
+            return own, above
+
+        own, above = self._context.records.read(query)
+        living = [one for one in own if one.not_after > now]
+        if not living:
+            raise NotFoundError(f"catalog {catalog_id} has no certificate authority", remedy="Make the catalog.")
+        found = sorted(living, key=lambda one: (one.kind != "issuing", -one.issued_at))
+        for one in found:  # grows while it is walked: upwards from each
+            certificate = x509.load_der_x509_certificate(one.der)
+            found += [parent for parent in above if parent not in found and signed_by(certificate, parent.der)]
+        return tuple(found)
+
+    def authority_named(self, serial: str) -> CertificateRecord:
+        """A living authority that signs revocation lists, by serial number in hex, either case.
+
+        Raises:
+            NotFoundError: there is none.
+        """
+        found = self._context.records.read(lambda c: certificate_rows.by_serial(c, serial.upper()))
+        if found is None or found.kind not in (*ROOT_KINDS, *AUTHORITY_KINDS) or found.not_after <= self._context.now():
+            raise NotFoundError(f"there is no living authority {serial!r:.60}", remedy="Take it from the chain.")
+        return found
+
+    def sign_revocation_list(
+        self, authority: CertificateRecord, *, number: int, this_update: int, next_update: int, revoked: list[Revoked]
+    ) -> bytes:
+        """A revocation list of an authority, DER; the caller records it before anybody gets it."""
+        return build_revocation_list(
+            x509.load_der_x509_certificate(authority.der),
+            self._keys.load(_key_name(authority)),
+            number=number,
+            this_update=this_update,
+            next_update=next_update,
+            revoked=revoked,
         )
 
     def list_ca_certificates(self, catalog: str) -> tuple[CaCertificate, ...]:
@@ -255,7 +304,7 @@ class CatalogAuthorities:
         if (
             newest is None
             or newest.not_after - now < ISSUING_RENEWAL_S
-            or not _signed(x509.load_der_x509_certificate(newest.der), active.der)
+            or not signed_by(x509.load_der_x509_certificate(newest.der), active.der)
         ):
             made.append(self._make_issuing(catalog_id, active))
         if made:
@@ -293,7 +342,12 @@ class CatalogAuthorities:
         return self._record("issuing", certificate, catalog_id=catalog_id)
 
 
-def _signed(certificate: x509.Certificate, issuer_der: bytes) -> bool:
+def _key_name(authority: CertificateRecord) -> str:
+    """Where an authority's key is in the key store."""
+    return "root" if authority.kind == "root" else f"{authority.kind}-{authority.serial.lower()}"
+
+
+def signed_by(certificate: x509.Certificate, issuer_der: bytes) -> bool:
     """Whether ``issuer_der`` is the certificate's issuer, by name and key id (we made both)."""
     issuer = x509.load_der_x509_certificate(issuer_der)
     if certificate.issuer != issuer.subject:

@@ -56,7 +56,7 @@ def build(
     for value, critical in extensions:
         builder = builder.add_extension(value, critical)
     if issuer is not None:
-        builder = builder.add_extension(_authority_key_identifier(issuer), critical=False)
+        builder = builder.add_extension(authority_key_identifier(issuer), critical=False)
     return builder.sign(issuer_key, hash_for(issuer_key))
 
 
@@ -171,6 +171,12 @@ def hash_for(key: ec.EllipticCurvePrivateKey) -> hashes.SHA256 | hashes.SHA384:
     return hashes.SHA384() if key.curve.key_size == 384 else hashes.SHA256()
 
 
+def authority_key_identifier(issuer: x509.Certificate) -> x509.AuthorityKeyIdentifier:
+    """The extension by which what ``issuer`` signs names its key."""
+    identifier = issuer.extensions.get_extension_for_class(x509.SubjectKeyIdentifier).value
+    return x509.AuthorityKeyIdentifier.from_issuer_subject_key_identifier(identifier)
+
+
 @lru_cache(maxsize=64)  # check-ins of one second share their times
 def validity(not_before: int, not_after: int) -> bytes:
     """DER ``Validity``: UTCTime until 2049, GeneralizedTime from 2050 (RFC 5280 §4.1.2.5)."""
@@ -228,11 +234,6 @@ def _key_usage(*, authority: bool) -> x509.KeyUsage:
         encipher_only=False,
         decipher_only=False,
     )
-
-
-def _authority_key_identifier(issuer: x509.Certificate) -> x509.AuthorityKeyIdentifier:
-    identifier = issuer.extensions.get_extension_for_class(x509.SubjectKeyIdentifier).value
-    return x509.AuthorityKeyIdentifier.from_issuer_subject_key_identifier(identifier)
 
 
 def _moment(seconds: int) -> dt.datetime:

@@ -72,6 +72,18 @@ def of_catalog(connection: Connection, catalog_id: UUID, *, kinds: tuple[str, ..
     return tuple(_record(row) for row in connection.execute(query))
 
 
+def by_serial(connection: Connection, serial: str) -> CertificateRecord | None:
+    """The certificate of this serial (upper-case hex)."""
+    row = connection.execute(select(_table).where(_table.c.serial == serial)).first()
+    return None if row is None else _record(row)
+
+
+def revoked(connection: Connection, *, ends_after: int) -> tuple[CertificateRecord, ...]:
+    """Every recorded certificate that was revoked and ends after a time (Unix seconds UTC)."""
+    query = select(_table).where(_table.c.revoked_at.is_not(None), _table.c.not_after > ends_after)
+    return tuple(_record(row) for row in connection.execute(query))
+
+
 def _record(row: Row[Any]) -> CertificateRecord:
     return CertificateRecord(
         serial=row.serial,

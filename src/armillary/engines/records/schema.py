@@ -31,7 +31,7 @@ from sqlalchemy import (
     Uuid,
 )
 
-REVISION = "0003"  # newest migration: what a new data folder is stamped with
+REVISION = "0004"  # newest migration: what a new data folder is stamped with
 
 metadata = MetaData(
     naming_convention={
@@ -356,6 +356,28 @@ certificate = Table(
     Column("der", LargeBinary, nullable=False),
     Column("issued_at", BigInteger, nullable=False),
     Index(None, "kind", "not_after"),
+)
+
+# The newest revocation list of each authority: its number must rise over restarts, whatever the clock says.
+revocation_list = Table(
+    "revocation_list",
+    metadata,
+    Column("issuer_serial", String(40), ForeignKey("certificate.serial"), primary_key=True),
+    Column("number", BigInteger, nullable=False),
+    Column("this_update", BigInteger, nullable=False),
+    Column("next_update", BigInteger, nullable=False),
+    Column("der", LargeBinary, nullable=False),
+)
+
+# Versions of what a catalog demands of its devices; the highest holds. The document is attest/policy.py's JSON form.
+attestation_policy = Table(
+    "attestation_policy",
+    metadata,
+    Column("catalog_id", Uuid, ForeignKey("catalog.catalog_id"), primary_key=True),
+    Column("version", Integer, primary_key=True, autoincrement=False),
+    Column("document", Text, nullable=False),
+    Column("changed_at", BigInteger, nullable=False),
+    Column("changed_by", Text, nullable=False),
 )
 
 os_release = Table(

@@ -63,6 +63,33 @@ def test_a_tpm_is_asked_and_its_device_made(trusting: RunningService):
     assert trusting.call("GET", f"/api/v1/devices/{made.body['device_id']}").body["trust_tier"] == "tpm"
 
 
+def test_a_token_does_instead_of_a_login_and_the_tpm_still_has_to_prove_itself(trusting: RunningService):
+    trusting.service.registry.create_catalog("Gateways", actor="test")
+    token = trusting.service.enrolments.create("Gateways", actor="test", chip="imx8mp")
+    tpm = SoftTpm(TPM.maker)
+    claim = tpm.claim()
+    told = shown(
+        endorsement_certificate=text(claim.endorsement_certificate),
+        attestation_key=text(claim.attestation_key),
+        identity_key=text(claim.identity_key),
+        certification=text(claim.certification),
+    )
+    question = trusting.call("POST", ASK, told, token=token.secret)
+    assert question.status == 200, question.body
+    blob, seed = (base64.b64decode(question.body[name]) for name in ("credential_blob", "encrypted_seed"))
+    csr = x509.CertificateSigningRequestBuilder().subject_name(x509.Name([])).sign(tpm.identity, hashes.SHA256())
+    told |= {"expires_at": question.body["expires_at"], "csr": csr.public_bytes(Encoding.PEM).decode()}
+    forged = trusting.call("POST", MAKE, {**told, "secret": text(bytes(32))}, token=token.secret)
+    assert (forged.status, forged.body["code"]) == (409, "device.appraisal")
+    for _ in range(2):  # the second time the reply was lost
+        secret = text(tpm.activate(Credential(blob, seed)))
+        made = trusting.call("POST", MAKE, {**told, "secret": secret}, token=token.secret)
+        assert made.status == 201, made.body
+    device = trusting.call("GET", f"/api/v1/devices/{made.body['device_id']}").body
+    assert (device["trust_tier"], device["catalog"]) == ("tpm", "Gateways")
+    assert trusting.service.enrolments.list("Gateways")[0].used == 1
+
+
 @pytest.mark.parametrize("path", [ASK, MAKE])
 def test_readers_and_strangers_make_no_devices(trusting: RunningService, path: str):
     assert trusting.call("POST", path, shown(), token=trusting.token_of("Reader")).status == 403

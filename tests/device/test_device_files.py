@@ -314,3 +314,20 @@ def test_jitter_stays_within_the_wait() -> None:
         backoff = Backoff(2.0, 300.0, lambda value=value: value)
         waits = [backoff.failed() for _ in range(12)]
         assert all(1.0 <= wait <= 300.0 for wait in waits)
+
+
+def test_a_creation_that_was_cut_short_is_continued_with_its_options_only(tmp_path: Path) -> None:
+    folder = DeviceFolder(tmp_path / "device")
+    folder.create()
+    with folder.hold():
+        assert not folder.begin_creation({"chip": "mt3620"})
+    (folder.root / ".layout.json.7.new").write_bytes(b"")  # killed while it wrote the mark
+    folder.create()
+    with folder.hold():
+        assert folder.begin_creation({"chip": "mt3620"})
+        with pytest.raises(DataFolderError, match="mt3620"):
+            folder.begin_creation({"chip": "imx8mp"})
+        folder.finish_creation()
+    assert sorted(one.name for one in folder.root.iterdir() if not one.name.startswith(".")) == ["layout.json", "lock"]
+    with pytest.raises(DataFolderError, match="lives here already"):
+        folder.create()

@@ -93,9 +93,11 @@ def create(
     ] = None,
     as_json: JsonOption = False,
 ) -> None:
-    """Manufacture a device in a new folder.
+    """Make a device in a new folder.
 
-    Makes its secret, gets its identity certificate and its OS from the service.
+    Makes its secret, gets its identity certificate and its OS from the service. The token is an
+    operator's, or an enrolment token: then the device is claimed as well. A creation that was cut
+    short is continued by the same command.
     """
     with connect(service, token, ca) as remote:
         configuration = provision(

@@ -42,6 +42,7 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "release": ("armillary.cli.release", "OS releases and their reference values."),
     "audit": ("armillary.cli.audit", "The audit log: list and verify."),
     "token": ("armillary.cli.token", "Operator tokens."),
+    "enrolment-token": ("armillary.cli.enrolment_token", "Enrolment tokens: let an owner's device enrol itself."),
     "image-package": ("armillary.cli.image_package", "Pack and show image packages."),
     "hardware-definition": (
         "armillary.cli.hardware_definition",

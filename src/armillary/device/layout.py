@@ -4,6 +4,7 @@
 ::
 
     layout.json             {"layout": 1}
+    creation.json           only while the device is made: with which options, for a creation that is continued
     lock                    held (flock) by the process that is this device; holds its process id
     root-of-trust/          secret and boot counter (engines.root_of_trust)
     flash/                  regions (engines.flash.file):
@@ -29,13 +30,14 @@ import fcntl
 import json
 import os
 import shutil
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
 from armillary.errors import DataFolderError, DataFolderInUseError
 
 LAYOUT = 1  # 1: 2026-11-24, first
+CREATION = "creation.json"
 
 
 @dataclass(frozen=True, slots=True)
@@ -104,19 +106,42 @@ class DeviceFolder:
             )
         try:
             self.root.mkdir(mode=0o700, parents=True, exist_ok=True)
-            if any(entry.name != "lock" for entry in self.root.iterdir()):
+            names = {entry.name for entry in self.root.iterdir() if not _is_unfinished(entry.name)} - {"lock"}
+            if names and CREATION not in names:
                 raise DataFolderError(
-                    f"{self.root}: expected an empty folder",
-                    remedy="Choose an empty folder with --data; remove this one if an earlier create was cut short.",
+                    f"{self.root}: expected an empty folder", remedy="Choose an empty folder with --data."
                 )
         except OSError as error:
             raise DataFolderError(
                 f"{self.root}: {error.strerror or error}", remedy="Choose a folder you may write to."
             ) from error
 
+    def begin_creation(self, options: Mapping[str, object]) -> bool:
+        """Note with which options a device is made; True when an earlier creation with them was cut short.
+
+        Call it while the folder is held.
+
+        Raises:
+            DataFolderError: the earlier one had other options.
+        """
+        path = self.root / CREATION
+        noted = json.dumps(dict(options), sort_keys=True).encode()
+        try:
+            earlier = path.read_bytes()
+        except FileNotFoundError:
+            replace_file(path, noted, mode=0o600)
+            return False
+        if earlier != noted:
+            raise DataFolderError(
+                f"{self.root}: an earlier creation was cut short: {earlier.decode('utf-8', 'replace'):.200}",
+                remedy="Continue it with the same options, or choose an empty folder with --data.",
+            )
+        return True
+
     def finish_creation(self) -> None:
         """Mark the folder as a device, the last step of creation: a folder without the mark is half made."""
         replace_file(self.root / "layout.json", json.dumps({"layout": LAYOUT}).encode(), mode=0o600)
+        (self.root / CREATION).unlink(missing_ok=True)
 
     def check(self) -> None:
         """Make sure that a finished device of this layout lives here.
@@ -178,6 +203,11 @@ class DeviceFolder:
             return None
         finally:
             os.close(descriptor)
+
+
+def _is_unfinished(name: str) -> bool:
+    """Whether it is what :func:`replace_file` leaves when it is killed."""
+    return name.startswith(".") and name.endswith(".new")
 
 
 def replace_file(path: Path, data: bytes, *, mode: int) -> None:

@@ -1,14 +1,17 @@
 # SPDX-License-Identifier: Apache-2.0
 """Makes a device: a secret, an identity, and what the factory gives it.
 
-Order, so that a creation that was cut short is never taken for a device: folder, root of trust, factory,
-boot components, configuration, and last the mark in ``layout.json``.
+Order, so that a creation that was cut short is never taken for a device: folder, note of the options, root of trust,
+factory, boot components, configuration, and last the mark in ``layout.json``. Cut short anywhere, it is continued by
+the same call: the secret that is there is used again, so the service sees the same device and not a second one.
 """
 
 from __future__ import annotations
 
 import base64
 import binascii
+import contextlib
+import shutil
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
@@ -19,9 +22,10 @@ from armillary.device.configuration import DeviceConfiguration, load_configurati
 from armillary.device.layout import DeviceFolder
 from armillary.engines.flash.file import FileFlash
 from armillary.engines.flash.port import Flash, replace_region
+from armillary.engines.root_of_trust.port import RootOfTrust
 from armillary.engines.root_of_trust.selection import create_root_of_trust, open_root_of_trust
 from armillary.engines.root_of_trust.tpm2 import Tpm2RootOfTrust
-from armillary.errors import ArmillaryError, DataFolderError, ServiceUnreachableError
+from armillary.errors import ArmillaryError, DataFolderError, RootOfTrustError, ServiceUnreachableError
 
 # (certificate request as PEM text, chip) -> the factory route's JSON answer. The command line gives one that
 # calls POST /api/v1/factory/devices; a simulator gives its own.
@@ -68,7 +72,7 @@ def provision(
     tpm: str | None = None,
     tpm_factory: TpmFactory | None = None,
 ) -> DeviceConfiguration:
-    """Make a device in an empty folder.
+    """Make a device in an empty folder, or continue a creation that was cut short there.
 
     Args:
         folder: Where it will live.
@@ -81,17 +85,21 @@ def provision(
         tpm_factory: Answers a TPM's proof; without one a device with a TPM is enrolled as if it had none.
 
     Raises:
-        DataFolderError: the folder is not empty or not writable.
+        DataFolderError: the folder is not empty or not writable, or a creation with other options began there.
         ServiceUnreachableError: the factory's answer is not of the protocol.
     """
     folder.create()
     with folder.hold():
-        root = create_root_of_trust(root_of_trust, folder.root_of_trust, tpm=tpm)
+        options = {"chip": chip, "root_of_trust": root_of_trust, "sandbox": sandbox, "tpm": tpm}
+        root = _root_of_trust(folder, root_of_trust, tpm, is_continued=folder.begin_creation(options))
         if tpm_factory is not None and isinstance(root, Tpm2RootOfTrust):
             try:
                 reply = parse_reply(_prove_tpm(root, chip, tpm_factory))
+            except ServiceUnreachableError:
+                raise  # the service may have made the device and its answer was lost: these keys are asked about again
             except ArmillaryError:
                 root.give_up()
+                shutil.rmtree(folder.root_of_trust)
                 raise
         else:
             reply = parse_reply(factory(root.certificate_request().decode("ascii"), chip))
@@ -119,6 +127,15 @@ def provision(
         store_configuration(flash, configuration)
         folder.finish_creation()
     return configuration
+
+
+def _root_of_trust(folder: DeviceFolder, engine: str, tpm: str | None, *, is_continued: bool) -> RootOfTrust:
+    """The secret of an earlier creation that was cut short, else a new one."""
+    if is_continued:
+        # It was cut short before there was a whole secret: create overwrites a part, and refuses to overwrite a whole.
+        with contextlib.suppress(RootOfTrustError):
+            return open_root_of_trust(engine, folder.root_of_trust)
+    return create_root_of_trust(engine, folder.root_of_trust, tpm=tpm)
 
 
 def _prove_tpm(root: Tpm2RootOfTrust, chip: str, factory: TpmFactory) -> Mapping[str, Any]:

@@ -369,17 +369,6 @@ revocation_list = Table(
     Column("der", LargeBinary, nullable=False),
 )
 
-# Versions of what a catalog demands of its devices; the highest holds. The document is attest/policy.py's JSON form.
-attestation_policy = Table(
-    "attestation_policy",
-    metadata,
-    Column("catalog_id", Uuid, ForeignKey("catalog.catalog_id"), primary_key=True),
-    Column("version", Integer, primary_key=True, autoincrement=False),
-    Column("document", Text, nullable=False),
-    Column("changed_at", BigInteger, nullable=False),
-    Column("changed_by", Text, nullable=False),
-)
-
 os_release = Table(
     "os_release",
     metadata,

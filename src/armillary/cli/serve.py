@@ -5,7 +5,6 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import ctypes
 import gc
 import json
 import resource
@@ -20,19 +19,15 @@ from armillary.api.app import create_app
 from armillary.api.server import ApiServer, server_context
 from armillary.cli.log import log_to_stderr
 from armillary.cli.output import note, print_record
+from armillary.cli.process_memory import give_back_memory, keep_one_heap
 from armillary.console.application import create_console
 from armillary.hub.hub import Hub
 from armillary.hub.tls import hub_context
 from armillary.service.assemble import SecurityService
 from armillary.settings import Settings
 
-# How often freed memory goes back to the system (seconds): glibc keeps what lies below anything still in use.
-TRIM_INTERVAL_S = 20.0
-
 # Operators' calls under way at once; each waits for the one writer or for one of a few readers anyway.
 OPERATOR_THREADS = 8
-
-_M_ARENA_MAX = -8  # mallopt(3)
 
 # Open files: every connection of the device endpoint, the hub and the API, and then some.
 MAX_DESCRIPTORS = 65_536
@@ -49,16 +44,9 @@ def serve(settings: Settings, *, as_json: bool) -> None:
         ArmillaryError: it cannot start.
     """
     log_to_stderr(settings.log_level)
-    _keep_one_heap()
+    keep_one_heap()
     _allow_descriptors()
     uvloop.run(_serve(settings, as_json=as_json))
-
-
-def _keep_one_heap() -> None:
-    """Have all threads allocate from one heap: glibc gives each its own, and what one frees no other uses (3 MB)."""
-    mallopt = getattr(ctypes.CDLL(None), "mallopt", None)
-    if mallopt is not None:  # glibc
-        mallopt(_M_ARENA_MAX, 1)
 
 
 def _allow_descriptors() -> None:
@@ -98,7 +86,7 @@ async def _serve(settings: Settings, *, as_json: bool) -> None:
         _say_ready(service, settings, api_port=api_port, hub_port=hub_port, root_ca=files.root, as_json=as_json)
         service.token_announced()
         gc.collect()
-        trimming = asyncio.create_task(_give_back_memory(), name="give-back-memory")
+        trimming = asyncio.create_task(give_back_memory(), name="give-back-memory")
         await stop.wait()
         trimming.cancel()
         note("stopping ...")
@@ -128,11 +116,3 @@ def _say_ready(
     if service.first_token is not None and not as_json:
         note("\nThe token is shown this once. Remember it with:")
         note(f"  armillary login --service {address} --ca {record['root_ca']} --token {service.first_token}")
-
-
-async def _give_back_memory() -> None:
-    """Return freed memory to the system now and then: 5 MB after 300 devices were made."""
-    trim = getattr(ctypes.CDLL(None), "malloc_trim", None)
-    while trim is not None:  # a C library without it (musl) returns memory by itself
-        await asyncio.to_thread(trim, 0)
-        await asyncio.sleep(TRIM_INTERVAL_S)

@@ -25,7 +25,7 @@ Batch = Sequence[tuple[str, Sequence[tuple[Any, ...]]]]
 # Pages of 4 KiB that the write-ahead log may grow to before a commit copies them into the database file.
 WAL_CHECKPOINT_PAGES = 4000
 # Kibibytes of page cache of the writer and of each reader.
-WRITER_CACHE_KIB = 1_024
+WRITER_CACHE_KIB = 512
 READER_CACHE_KIB = 256
 # The only other connection that can hold a lock is a checkpoint of our own: a short wait is enough.
 BUSY_TIMEOUT_MS = 10_000

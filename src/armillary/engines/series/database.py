@@ -28,7 +28,7 @@ SCHEMA_VERSION = 1
 WAL_CHECKPOINT_PAGES = 4000
 
 # Kibibytes of page cache: rows are written once and in order, so little is read back.
-CACHE_KIB = 1_024
+CACHE_KIB = 512
 
 # Other connections of this process hold locks for a checkpoint only.
 BUSY_TIMEOUT_MS = 10_000

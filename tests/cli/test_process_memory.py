@@ -1,0 +1,72 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Memory of the process given back: the pages go, the program goes on."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from armillary.cli.process_memory import _clean_program_mappings
+
+SMAPS = """\
+1000-5000 r-xp 00000000 08:01 11 /usr/lib/libone.so
+Rss:                  16 kB
+Anonymous:             0 kB
+5000-6000 r--p 00004000 08:01 11 /usr/lib/libone.so
+Rss:                   4 kB
+Anonymous:             4 kB
+6000-7000 rw-p 00005000 08:01 11 /usr/lib/libone.so
+Rss:                   4 kB
+Anonymous:             0 kB
+7000-8000 r--p 00000000 08:01 12 /usr/lib/with a space.so
+Rss:                   0 kB
+Anonymous:             0 kB
+8000-9000 r--p 00000000 08:01 12 /usr/lib/with a space.so
+Rss:                   4 kB
+Anonymous:             0 kB
+9000-a000 r-xp 00000000 00:00 0 [vdso]
+Rss:                   4 kB
+Anonymous:             0 kB
+a000-b000 r--p 00000000 00:00 0
+Rss:                   4 kB
+Anonymous:             0 kB
+"""
+
+PROGRAM = """
+import hashlib, json, re, sqlite3, ssl
+from armillary.cli.process_memory import unmap_program_pages
+
+def resident():
+    status = open("/proc/self/status").read()
+    return 1024 * int(re.search(r"RssFile:\\s+(\\d+) kB", status)[1])
+
+def work():
+    rows = sqlite3.connect(":memory:").execute("select upper('a')").fetchall()
+    context = ssl.create_default_context().get_ciphers()[0]["name"]
+    return [hashlib.sha256(b"x").hexdigest(), rows, context, str(re.compile("(a|b)*c").match("abc"))]
+
+before, kept = work(), resident()
+given = unmap_program_pages()
+left = resident()
+print(json.dumps([before == work(), kept, given, left]))
+"""
+
+
+def test_only_program_pages_that_nobody_has_written_to_are_let_go() -> None:
+    assert [(one.start, one.size, one.resident) for one in _clean_program_mappings(SMAPS)] == [
+        (0x1000, 0x4000, 16 * 1024),
+        (0x8000, 0x1000, 4 * 1024),
+    ]
+
+
+@pytest.mark.skipif(not Path("/proc/self/smaps").exists(), reason="needs Linux's /proc/self/smaps")
+def test_the_pages_go_and_the_program_goes_on() -> None:
+    done = subprocess.run([sys.executable, "-c", PROGRAM], capture_output=True, text=True, check=True)
+    same, kept, given, left = json.loads(done.stdout)
+    assert same
+    assert given > 0
+    assert left < kept

@@ -3,7 +3,7 @@ from __future__ import annotations
 
 from uuid import UUID
 
-from armillary.attest.reference import ReferenceValues
+from armillary.attest.reference import ReferenceValues, ReleaseStanding
 from armillary.sim.prover import release
 
 FIRST, SECOND = release(1), release(2)
@@ -28,3 +28,19 @@ def test_minimum_security_version():
     assert reference.minimum_security_version("mt3620", 7) == 3
     assert reference.minimum_security_version("mt3620", 8) == 0
     assert reference.minimum_security_version("imx8mp", 7) == 0
+
+
+def test_a_release_is_old_when_a_newer_one_in_force_was_published_to_everybody():
+    def standing(version: str, at: int, **changes: object) -> ReleaseStanding:
+        return ReleaseStanding(chip="mt3620", os_version=version, published_at=at, **changes)  # type: ignore[arg-type]
+
+    reference = ReferenceValues(
+        [], standings=[standing("3", 20, retail=False), standing("2", 10), standing("1", 10), standing("4", 30)]
+    )
+    assert [reference.newer("mt3620", version) for version in "1234"] == ["4", "4", "4", ""]
+    trial = ReferenceValues([], standings=[standing("1", 10), standing("2", 20, retail=False)])
+    assert trial.newer("mt3620", "1") == ""
+    taken_back = ReferenceValues([], standings=[standing("1", 10), standing("2", 20, withdrawn="It hangs.")])
+    assert taken_back.newer("mt3620", "1") == ""
+    assert taken_back.newer("imx8mp", "1") == ""
+    assert taken_back.standing("imx8mp", "1") is None

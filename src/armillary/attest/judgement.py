@@ -15,7 +15,7 @@ from hashlib import sha256
 from typing import Final
 from uuid import UUID
 
-from armillary.attest.reference import ReferenceValues
+from armillary.attest.reference import FOREVER, ReferenceValues
 from armillary.wire import cose
 from armillary.wire.event_log import BootEvent, log_head, parse_log
 from armillary.wire.evidence import Endorsement, parse_endorsement
@@ -33,15 +33,17 @@ class Judgement:
 
     Attributes:
         events: Its events; empty where it does not replay to the signed head.
-        faults: Step number (11, 13, 14, 15) to what was found; empty for a known good boot.
+        faults: Step number (11, 13, 14, 15, 18) to what was found; empty for a known good boot.
         releases: OS releases on this chip that consist of exactly these components.
         security_versions: Image type to lowest security version.
+        expires_at: Unix seconds UTC from which one of these releases is no longer good (step 18).
     """
 
     events: tuple[BootEvent, ...]
     faults: Mapping[int, str]
     releases: tuple[str, ...]
     security_versions: Mapping[int, int]
+    expires_at: int = FOREVER
 
 
 class AppraisalMemory:
@@ -136,6 +138,12 @@ def _judge(data: bytes, signed_head: bytes, chip: str, reference: ReferenceValue
         releases = _complete_releases(events, chip, reference)
         if not releases:
             faults[14] = "The components are each known, but no release consists of exactly these."
+    # Step 18. Releases that are equal to the byte are one software: the strictest word on any of them counts.
+    standings = [one for version in releases if (one := reference.standing(chip, version)) is not None]
+    withdrawn = next((one for one in standings if one.withdrawn), None)
+    if withdrawn is not None:
+        faults[18] = f"Release {withdrawn.os_version} was withdrawn: {withdrawn.withdrawn}"
+    expires_at = min((one.expires_at for one in standings if one.expires_at is not None), default=FOREVER)
     versions: dict[int, int] = {}
     for event in events:
         versions[event.image_type] = min(event.security_version, versions.get(event.image_type, event.security_version))
@@ -144,7 +152,7 @@ def _judge(data: bytes, signed_head: bytes, chip: str, reference: ReferenceValue
         if version < minimum:
             faults[15] = f"Image type {image_type} has security version {version}, the lowest allowed is {minimum}."
             break
-    return Judgement(events, faults, releases, versions)
+    return Judgement(events, faults, releases, versions, expires_at)
 
 
 def _unknown(event: BootEvent, chip: str, reference: ReferenceValues) -> str:

@@ -1,15 +1,19 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Reference values: which boot components are known good, on which chip, in which OS release (RFC 9334 §2).
+"""Reference values: which boot components are known good, on which chip, in which OS release, until when (RFC 9334 §2).
 
-A flat store: one row per component of a release. CoRIM is not the core of it (the draft still moves); its
-reference triples map to these rows one to one.
+A flat store: one row per component of a release, one standing per release. CoRIM is not the core of it (the draft
+still moves); its reference triples map to these rows one to one (``wire/corim.py``).
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
+from typing import Final
 from uuid import UUID
+
+# A time that no clock reaches: what has no end ends then.
+FOREVER: Final = 2**63 - 1
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -33,20 +37,41 @@ class ReferenceValue:
     os_version: str
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ReleaseStanding:
+    """What is known of a release as a whole.
+
+    Attributes:
+        published_at: Unix seconds UTC.
+        expires_at: Unix seconds UTC from which it is no longer good; None: no end was set.
+        withdrawn: Why it was taken back; empty while it is in force.
+        retail: Whether it was published to everybody; a trial release makes no other one old.
+    """
+
+    chip: str
+    os_version: str
+    published_at: int
+    expires_at: int | None = None
+    withdrawn: str = ""
+    retail: bool = True
+
+
 class ReferenceValues:
     """An unchangeable set of reference values; a new release makes a new set.
 
     Args:
         values: All known good components.
         minimum_security_versions: (chip, image type) to the lowest security version that is still accepted.
+        standings: Of the releases; one that has none is in force without end.
     """
 
-    __slots__ = ("_by_digest", "_minimum", "_releases", "values")
+    __slots__ = ("_by_digest", "_minimum", "_newest", "_releases", "_standings", "values")
 
     def __init__(
         self,
         values: Iterable[ReferenceValue],
         minimum_security_versions: Mapping[tuple[str, int], int] | None = None,
+        standings: Iterable[ReleaseStanding] = (),
     ) -> None:
         self.values = tuple(values)
         self._minimum = dict(minimum_security_versions or {})
@@ -57,6 +82,11 @@ class ReferenceValues:
             releases.setdefault((value.chip, value.os_version), set()).add(value.component_id)
         self._by_digest = {key: tuple(found) for key, found in by_digest.items()}
         self._releases = {key: frozenset(components) for key, components in releases.items()}
+        self._standings = {(one.chip, one.os_version): one for one in standings}
+        self._newest: dict[str, ReleaseStanding] = {}
+        for one in sorted(self._standings.values(), key=_age):
+            if one.retail and not one.withdrawn:
+                self._newest[one.chip] = one
 
     def lookup(self, chip: str, component_id: UUID, digest: bytes) -> tuple[ReferenceValue, ...]:
         """The reference values of this component with this digest on this chip, one per release; empty if unknown."""
@@ -66,6 +96,20 @@ class ReferenceValues:
         """The boot components of a release on a chip; empty if there is no such release."""
         return self._releases.get((chip, os_version), frozenset())
 
+    def standing(self, chip: str, os_version: str) -> ReleaseStanding | None:
+        """What is known of a release as a whole; None if nothing."""
+        return self._standings.get((chip, os_version))
+
+    def newer(self, chip: str, os_version: str) -> str:
+        """The newest release in force that was published to everybody after this one; empty if there is none."""
+        newest, here = self._newest.get(chip), self._standings.get((chip, os_version))
+        return newest.os_version if newest is not None and here is not None and _age(newest) > _age(here) else ""
+
     def minimum_security_version(self, chip: str, image_type: int) -> int:
         """The lowest accepted security version of this kind of component, 0 where none is set."""
         return self._minimum.get((chip, image_type), 0)
+
+
+def _age(standing: ReleaseStanding) -> tuple[int, str]:
+    """Order of publication; releases of one second by version, as ``service/releases.py`` lists them."""
+    return standing.published_at, standing.os_version

@@ -13,7 +13,7 @@ from uuid import UUID, uuid4
 
 from sqlalchemy import Connection
 
-from armillary.attest.reference import ReferenceValue, ReferenceValues
+from armillary.attest.reference import ReferenceValue, ReferenceValues, ReleaseStanding
 from armillary.boot import virtual_chain
 from armillary.boot.profile import ChipProfile
 from armillary.engines.records import release_rows
@@ -24,11 +24,14 @@ from armillary.service.blobs import Blobs
 from armillary.service.chips import Chips
 from armillary.service.context import Context
 from armillary.wire import image_package
+from armillary.wire.cbor_fields import MAX_TIME
 
 # The first release of a new service; its packages are the same in every service with the same signing key and day.
 FIRST_VERSION = "26.11"
 FIRST_SECURITY_VERSION = 1
 MAX_SECURITY_VERSION = 31  # a 32-bit fuse word (wire/image_section.py)
+NO_REASON = "no reason was given."
+MAX_REASON_BYTES = 512  # fits an appraisal step's detail, wire/checkin.py
 
 
 class Releases:
@@ -50,6 +53,7 @@ class Releases:
         """Read releases and floors again."""
 
         def query(connection: Connection) -> ReferenceValues:
+            releases = release_rows.every(connection)
             values = [
                 ReferenceValue(
                     component_id=component.component_id,
@@ -59,11 +63,22 @@ class Releases:
                     chip=release.chip,
                     os_version=release.version,
                 )
-                for release in release_rows.every(connection)
+                for release in releases
                 for component in release.components
             ]
+            standings = [
+                ReleaseStanding(
+                    chip=release.chip,
+                    os_version=release.version,
+                    published_at=release.created_at,
+                    expires_at=release.expires_at,
+                    withdrawn="" if release.withdrawn_at is None else release.withdrawn_reason or NO_REASON,
+                    retail=release.feed == OS_FEEDS[0],
+                )
+                for release in releases
+            ]
             floors = {(floor.chip, floor.image_type): floor.minimum for floor in release_rows.floors(connection)}
-            return ReferenceValues(values, floors)
+            return ReferenceValues(values, floors, standings)
 
         self._reference = self._context.records.read(query)
 
@@ -149,16 +164,82 @@ class Releases:
         raise NotFoundError(f"release {release_id} does not exist", remedy="List them: armillary release list.")
 
     def newest(self, chip: str, feed: str = "Retail") -> OsRelease:
-        """The newest release of a chip on a feed; the evaluation feed has the retail releases too.
+        """The newest release of a chip on a feed that is in force; the evaluation feed has the retail releases too.
+
+        Only of those built here: of an imported one there are reference values and no packages.
 
         Raises:
             NotFoundError: none is published.
         """
         feeds = ("Retail",) if feed == "Retail" else OS_FEEDS
-        found = [release for release in self.list(chip=chip) if release.feed in feeds]
+        now = self._context.now()
+        found = [
+            release
+            for release in self.list(chip=chip)
+            if release.feed in feeds
+            and release.imported_from is None
+            and release.withdrawn_at is None
+            and (release.expires_at is None or now < release.expires_at)
+        ]
         if not found:
             raise NotFoundError(f"no OS release for chip {chip!r:.40}", remedy=f"Chips: {', '.join(self.chips())}.")
         return found[-1]
+
+    def set_expiry(self, release_id: UUID, expires_at: int | None, *, actor: str) -> OsRelease:
+        """Say until when a release is good: a device that still boots it then gets update-only certificates.
+
+        Args:
+            release_id: Its id.
+            expires_at: Unix seconds UTC; None takes the end away.
+            actor: Who asks, for the audit log.
+
+        Raises:
+            NotFoundError: there is none of this id.
+            InvalidArgumentError: no time between 1970 and 9999.
+        """
+        if expires_at is not None and not 0 <= expires_at <= MAX_TIME:
+            raise InvalidArgumentError(
+                f"expires_at: expected 0 to {MAX_TIME}, got {expires_at}", remedy="Give Unix seconds UTC."
+            )
+        self.get(release_id)
+
+        def change(connection: Connection) -> None:
+            release_rows.set_expiry(connection, release_id, expires_at)
+            self._context.audit(connection, actor, "release.set-expiry", str(release_id), {"expires_at": expires_at})
+
+        self._context.records.write(change)
+        self.refresh()
+        return self.get(release_id)
+
+    def withdraw(self, release_id: UUID, reason: str, *, actor: str) -> OsRelease:
+        """Take a release back for good: no device that boots it is let in from its next check-in on.
+
+        Raises:
+            NotFoundError: there is none of this id.
+            InvalidArgumentError: the reason is empty or too long for a step's words.
+            ConflictError: it was withdrawn before.
+        """
+        if not 1 <= len(reason.encode()) <= MAX_REASON_BYTES or not reason.isprintable():
+            raise InvalidArgumentError(
+                f"reason: expected 1 to {MAX_REASON_BYTES} bytes on one line", remedy="Say in a sentence what is wrong."
+            )
+
+        def change(connection: Connection) -> None:
+            found = next((one for one in release_rows.every(connection) if one.release_id == release_id), None)
+            if found is None:
+                raise NotFoundError(f"release {release_id} does not exist", remedy="List them: armillary release list.")
+            if found.withdrawn_at is not None:
+                raise ConflictError(
+                    f"release {found.version} of {found.chip} was withdrawn before: {found.withdrawn_reason}",
+                    remedy="A withdrawal is for good; publish another release.",
+                )
+            release_rows.withdraw(connection, release_id, at=self._context.now(), reason=reason)
+            detail = {"chip": found.chip, "version": found.version, "reason": reason}
+            self._context.audit(connection, actor, "release.withdraw", str(release_id), detail)
+
+        self._context.records.write(change)
+        self.refresh()
+        return self.get(release_id)
 
     def packages(self, release: OsRelease) -> Mapping[str, bytes]:
         """Component name -> signed package, in boot order."""

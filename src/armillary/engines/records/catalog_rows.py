@@ -61,6 +61,7 @@ def delete_catalog(connection: Connection, catalog_id: UUID) -> None:
     connection.execute(delete(_group).where(_group.c.product_id.in_(products)))
     connection.execute(delete(_product).where(_product.c.catalog_id == catalog_id))
     connection.execute(delete(schema.certificate).where(schema.certificate.c.catalog_id == catalog_id))
+    connection.execute(delete(schema.attestation_policy).where(schema.attestation_policy.c.catalog_id == catalog_id))
     connection.execute(delete(_catalog).where(_catalog.c.catalog_id == catalog_id))
 
 

@@ -23,6 +23,8 @@ def add(connection: Connection, release: OsRelease) -> None:
             version=release.version,
             feed=release.feed,
             created_at=release.created_at,
+            expires_at=release.expires_at,
+            imported_from=release.imported_from,
         )
     )
     for position, one in enumerate(release.components):
@@ -55,8 +57,24 @@ def every(connection: Connection) -> tuple[OsRelease, ...]:
             feed=row.feed,
             components=tuple(components.get(row.release_id, ())),
             created_at=row.created_at,
+            expires_at=row.expires_at,
+            withdrawn_at=row.withdrawn_at,
+            withdrawn_reason=row.withdrawn_reason,
+            imported_from=row.imported_from,
         )
         for row in connection.execute(query)
+    )
+
+
+def set_expiry(connection: Connection, release_id: UUID, expires_at: int | None) -> None:
+    """Record until when a release is good."""
+    connection.execute(update(_release).where(_release.c.release_id == release_id).values(expires_at=expires_at))
+
+
+def withdraw(connection: Connection, release_id: UUID, *, at: int, reason: str) -> None:
+    """Record that a release was taken back."""
+    connection.execute(
+        update(_release).where(_release.c.release_id == release_id).values(withdrawn_at=at, withdrawn_reason=reason)
     )
 
 

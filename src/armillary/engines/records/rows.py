@@ -377,7 +377,14 @@ class OsComponent:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class OsRelease:
-    """An OS release for one chip profile; its components are the verifier's reference values."""
+    """An OS release for one chip profile; its components are the verifier's reference values.
+
+    Attributes:
+        expires_at: From when on it is no longer good; None: no end was set.
+        withdrawn_at: When it was taken back; None while it is in force.
+        withdrawn_reason: Why.
+        imported_from: Id of the CoRIM that named its reference values; None: built here, its packages are too.
+    """
 
     release_id: UUID
     chip: str
@@ -385,6 +392,10 @@ class OsRelease:
     feed: str
     components: tuple[OsComponent, ...]
     created_at: int
+    expires_at: int | None = None
+    withdrawn_at: int | None = None
+    withdrawn_reason: str | None = None
+    imported_from: str | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -31,7 +31,7 @@ from sqlalchemy import (
     Uuid,
 )
 
-REVISION = "0004"  # newest migration: what a new data folder is stamped with
+REVISION = "0005"  # newest migration: what a new data folder is stamped with
 
 metadata = MetaData(
     naming_convention={
@@ -369,6 +369,17 @@ revocation_list = Table(
     Column("der", LargeBinary, nullable=False),
 )
 
+# Versions of what a catalog demands of its devices; the highest holds. The document is attest/policy.py's JSON form.
+attestation_policy = Table(
+    "attestation_policy",
+    metadata,
+    Column("catalog_id", Uuid, ForeignKey("catalog.catalog_id"), primary_key=True),
+    Column("version", Integer, primary_key=True, autoincrement=False),
+    Column("document", Text, nullable=False),
+    Column("changed_at", BigInteger, nullable=False),
+    Column("changed_by", Text, nullable=False),
+)
+
 os_release = Table(
     "os_release",
     metadata,
@@ -377,6 +388,10 @@ os_release = Table(
     Column("version", String(64), nullable=False),
     Column("feed", String(16), nullable=False),
     Column("created_at", BigInteger, nullable=False),
+    Column("expires_at", BigInteger),
+    Column("withdrawn_at", BigInteger),
+    Column("withdrawn_reason", Text),
+    Column("imported_from", Text),  # id of the CoRIM that named its reference values; null: built here
     UniqueConstraint("chip", "version"),
 )
 

@@ -19,6 +19,7 @@ from armillary.api import (
     native_devices,
     native_enrolment,
     native_operations,
+    native_policy,
     native_telemetry,
     native_tpm,
     problems,
@@ -94,6 +95,7 @@ def create_app(service: SecurityService, hub: Hub, settings: Settings) -> FastAP
     native_devices.mount(app)
     native_enrolment.mount(app)
     native_operations.mount(app)
+    native_policy.mount(app)
     native_telemetry.mount(app)
     native_tpm.mount(app)
     add_unknown(app)

@@ -40,6 +40,10 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "rollout": ("armillary.cli.rollout", "Staged roll-outs: watch, halt, resume, roll back."),
     "finding": ("armillary.cli.finding", "What the watch has found."),
     "release": ("armillary.cli.release", "OS releases and their reference values."),
+    "attestation-policy": (
+        "armillary.cli.attestation_policy",
+        "What a catalog demands of its devices beyond a good boot.",
+    ),
     "audit": ("armillary.cli.audit", "The audit log: list and verify."),
     "token": ("armillary.cli.token", "Operator tokens."),
     "enrolment-token": ("armillary.cli.enrolment_token", "Enrolment tokens: let an owner's device enrol itself."),

@@ -8,6 +8,7 @@ from typing import Annotated, Any
 
 import typer
 
+from armillary.cli.moment import moment
 from armillary.cli.output import JsonOption, note, print_record, print_table
 from armillary.cli.readable import readable
 from armillary.cli.remote import RemoteService, remote_command, segment
@@ -18,6 +19,7 @@ app = typer.Typer(
 )
 
 PART_COLUMNS = ("name", "image_type", "security_version", "size", "digest")
+NO_END = "no-end"
 FLOOR_COLUMNS = ("chip", "image_type", "minimum", "changed_at")
 
 
@@ -28,7 +30,7 @@ class OsFeed(StrEnum):
     RETAIL_EVAL = "RetailEval"
 
 
-COLUMNS = ("release_id", "chip", "version", "feed", "created_at")
+COLUMNS = ("release_id", "chip", "version", "feed", "created_at", "state")
 
 
 @remote_command(app, "list")
@@ -39,7 +41,7 @@ def list_releases(
 ) -> None:
     """List OS releases."""
     found = list(remote.pages("/releases", chip=chip))
-    rows = found if as_json else [readable(row) for row in found]
+    rows = found if as_json else [_row(row) for row in found]
     print_table(rows, COLUMNS, as_json=as_json, empty="No OS release.")
 
 
@@ -74,6 +76,37 @@ def publish(
     """Build, sign and publish an OS release for a chip."""
     body = {"chip": chip, "version": version, "security_version": security_version, "feed": os_feed.value}
     _show(remote.post("/releases", body), as_json=as_json)
+
+
+@remote_command(app, "withdraw")
+def withdraw(
+    remote: RemoteService,
+    release: Annotated[str, typer.Option("--release", metavar="ID", help="Release id.")],
+    reason: Annotated[str, typer.Option("--reason", metavar="TEXT", help="What is wrong with it, in a sentence.")],
+    yes: YesOption = False,
+    as_json: JsonOption = False,
+) -> None:
+    """Take a release back, for good.
+
+    From each device's next check-in on, a device that boots it gets only updates, and reads the reason.
+    """
+    confirm(f"Take release {release} back? Every device that boots it gets only updates, for good.", yes=yes)
+    _show(remote.post(f"/releases/{segment(release)}/withdraw", {"reason": reason}), as_json=as_json)
+
+
+@remote_command(app, "set-expiry")
+def set_expiry(
+    remote: RemoteService,
+    release: Annotated[str, typer.Option("--release", metavar="ID", help="Release id.")],
+    until: Annotated[str, typer.Option("--until", metavar="TIME", help=f"A date or time (UTC), now, or {NO_END}.")],
+    as_json: JsonOption = False,
+) -> None:
+    """Say until when a release is good.
+
+    From then on a device that boots it gets only updates.
+    """
+    expires_at = None if until == NO_END else moment("--until", until)
+    _show(remote.post(f"/releases/{segment(release)}/expiry", {"expires_at": expires_at}), as_json=as_json)
 
 
 @remote_command(app, "list-floors")
@@ -115,6 +148,17 @@ def _show(release: dict[str, Any], *, as_json: bool) -> None:
     if as_json:
         print_record(release, as_json=True)
         return
-    print_record(readable({name: release[name] for name in COLUMNS}), as_json=False)
+    print_record({name: _row(release)[name] for name in COLUMNS}, as_json=False)
     note("")
     print_table(release["components"], PART_COLUMNS, as_json=False, empty="The release has no components.")
+
+
+def _row(release: dict[str, Any]) -> dict[str, Any]:
+    row = readable(release)
+    if release["withdrawn_at"] is not None:
+        state = f"withdrawn {row['withdrawn_at']}: {release['withdrawn_reason']}"
+    elif release["expires_at"] is not None:
+        state = f"good until {row['expires_at']}"
+    else:
+        state = "good"
+    return {**row, "state": state if release["imported_from"] is None else f"{state}; imported"}

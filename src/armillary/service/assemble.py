@@ -19,6 +19,7 @@ from armillary.engines.records.folder import DataFolder
 from armillary.engines.records.rows import FactoryReply
 from armillary.engines.records.store import Records
 from armillary.errors import HostError
+from armillary.service.attestation_policy import AttestationPolicies
 from armillary.service.audit import AuditLog
 from armillary.service.authority import Authority
 from armillary.service.blobs import Blobs
@@ -67,6 +68,7 @@ class SecurityService:
         self.authority = Authority(context)
         self.revocation_lists = RevocationLists(context, self.authority, self.notices)
         self.releases = Releases(context, self.authority, blobs, self.chips)
+        self.policies = AttestationPolicies(context, self.chips, self.releases)
         self.registry = Registry(context, self.authority, self.notices)
         self.images = Images(context, self.authority, blobs, self.chips)
         self.deployments = Deployments(context, self.chips, self.notices)
@@ -137,6 +139,7 @@ class SecurityService:
         if self.context.folder.fresh:
             self.releases.make_first()
         self.releases.refresh()
+        self.policies.refresh()
         self.offers.refresh()
 
     # -- life -----------------------------------------------------------------------------------------------------

@@ -1,0 +1,122 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Native routes of what is trusted: the attestation policy of a catalog, the end and the withdrawal of a release."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Annotated, Any, Literal
+from uuid import UUID
+
+from fastapi import FastAPI
+from pydantic import BaseModel, ConfigDict, Field
+from starlette.requests import Request
+
+from armillary.api.auth import V1
+from armillary.api.documents import as_document
+from armillary.api.native_devices import Limit
+from armillary.api.native_requests import Name, ReasonBody
+from armillary.api.routes import add_route, operator_of, service_of
+from armillary.attest import policy as rules
+
+if TYPE_CHECKING:
+    from armillary.engines.records.policy_rows import CatalogPolicy
+    from armillary.service.assemble import SecurityService
+
+POLICY = V1 + "/catalogs/{catalog}/attestation-policy"
+RELEASE = V1 + "/releases/{release_id}"
+
+Time = Annotated[int, Field(ge=0, le=rules.MAX_TIME)]
+# An image type as JSON has it, and a security version: a fuse word has 32 bits.
+ImageType = Annotated[str, Field(pattern=r"^[0-9]{1,5}$")]
+SecurityVersion = Annotated[int, Field(ge=0, le=rules.MAX_SECURITY_VERSION, strict=True)]
+
+
+class PolicyBody(BaseModel):
+    """What to change; absent fields stay as they are, null takes a limit away.
+
+    Attributes:
+        minimum_tier: Lowest trust tier that a device must have.
+        chips: Accepted chip profiles; an empty list accepts all.
+        minimum_security_versions: Image type to lowest security version, added to those that hold; none falls.
+        older_releases_until: Until when a release is good although its chip has a newer one; null: without end.
+        maximum_release_age_days: For how many days after its publication a release is good; null: without end.
+        if_version: Refuse the change if another version of the policy holds.
+    """
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    minimum_tier: Literal["simulated", "software", "tpm", "silicon"] = "simulated"
+    chips: Annotated[list[Name], Field(max_length=rules.MAX_CHIPS)] = []
+    minimum_security_versions: Annotated[
+        dict[ImageType, SecurityVersion], Field(max_length=rules.MAX_SECURITY_VERSIONS)
+    ] = {}
+    older_releases_until: Time | None = None
+    maximum_release_age_days: Annotated[int, Field(ge=1, le=rules.MAX_AGE_DAYS)] | None = None
+    if_version: Annotated[int, Field(ge=0)] | None = None
+
+
+class ExpiryBody(BaseModel):
+    """Until when a release is good: Unix seconds UTC; null takes the end away."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    expires_at: Time | None
+
+
+def policy_document(catalog: str, row: CatalogPolicy) -> dict[str, Any]:
+    """A version of a catalog's policy as JSON; version 0, which demands nothing, where none was set."""
+    return {
+        "catalog": catalog,
+        "version": row.version,
+        **rules.to_json(row.policy),
+        "changed_at": row.changed_at,
+        "changed_by": row.changed_by,
+    }
+
+
+def policy_of(service: SecurityService, catalog: str) -> dict[str, Any]:
+    """The policy that holds in a catalog, as JSON."""
+    return policy_document(service.registry.get_catalog(catalog).name, service.policies.get(catalog))
+
+
+def show_policy(request: Request, catalog: str) -> dict[str, Any]:
+    """What a catalog demands of its devices beyond a good boot."""
+    return policy_of(service_of(request), catalog)
+
+
+def change_policy(request: Request, catalog: str, body: PolicyBody) -> dict[str, Any]:
+    """Change what a catalog demands, from each device's next check-in on. Minimum security versions never fall."""
+    change = {name: getattr(body, name) for name in body.model_fields_set if name != "if_version"}
+    service = service_of(request)
+    row = service.policies.revise(catalog, change, actor=operator_of(request).name, if_version=body.if_version)
+    return policy_document(service.registry.get_catalog(catalog).name, row)
+
+
+def policy_versions(request: Request, catalog: str, limit: Limit = 100) -> dict[str, Any]:
+    """The versions of a catalog's policy, newest first."""
+    service = service_of(request)
+    name = service.registry.get_catalog(catalog).name
+    rows = service.policies.history(catalog, limit=limit)
+    return {"items": [policy_document(name, row) for row in rows], "next": None}
+
+
+def withdraw_release(request: Request, release_id: UUID, body: ReasonBody) -> dict[str, Any]:
+    """Take a release back for good: devices that boot it get update-only certificates from the next check-in on."""
+    row = service_of(request).releases.withdraw(release_id, body.reason, actor=operator_of(request).name)
+    document: dict[str, Any] = as_document(row)
+    return document
+
+
+def set_release_expiry(request: Request, release_id: UUID, body: ExpiryBody) -> dict[str, Any]:
+    """Say until when a release is good."""
+    row = service_of(request).releases.set_expiry(release_id, body.expires_at, actor=operator_of(request).name)
+    document: dict[str, Any] = as_document(row)
+    return document
+
+
+def mount(app: FastAPI) -> None:
+    """Mount the routes."""
+    add_route(app, "GET", POLICY, show_policy, tags=["attestation policy"])
+    add_route(app, "PATCH", POLICY, change_policy, tags=["attestation policy"])
+    add_route(app, "GET", POLICY + "/versions", policy_versions, tags=["attestation policy"])
+    add_route(app, "POST", RELEASE + "/withdraw", withdraw_release, tags=["releases"])
+    add_route(app, "POST", RELEASE + "/expiry", set_release_expiry, tags=["releases"])

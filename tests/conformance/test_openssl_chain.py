@@ -6,7 +6,7 @@ from __future__ import annotations
 import shutil
 import subprocess
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import pytest
@@ -14,6 +14,7 @@ from cryptography import x509
 from cryptography.hazmat.primitives.serialization import Encoding, pkcs7
 
 from armillary.sim.service_host import ServiceHost
+from armillary.wire.pem import armour
 
 NOW = 1_795_478_400  # 2026-11-24
 DAY_S = 86_400
@@ -21,12 +22,13 @@ DAY_S = 86_400
 pytestmark = pytest.mark.skipif(shutil.which("openssl") is None, reason="needs openssl: sudo apt-get install openssl")
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class Issued:
     """Files of one service: PEM."""
 
     folder: Path
     host: ServiceHost
+    device_id: str = ""
 
     def verify(
         self,
@@ -36,10 +38,13 @@ class Issued:
         chain: tuple[str, ...] = ("issuing", "catalog"),
         purpose: str = "sslclient",
         at: int = NOW,
+        lists: bool = False,
     ) -> str:
         """The words of ``openssl verify``; "OK" when it accepts."""
         command = ["openssl", "verify", "-x509_strict", "-partial_chain", "-no-CAfile", "-no-CApath", "-no-CAstore"]
         command += ["-attime", str(at), "-purpose", purpose, "-trusted", str(self.path(anchor))]
+        if lists:
+            command += ["-crl_check_all", "-CRLfile", str(self.path("crl"))]
         for one in chain:
             command += ["-untrusted", str(self.path(one))]
         done = subprocess.run([*command, str(self.path(leaf))], capture_output=True, text=True, check=False)
@@ -50,6 +55,12 @@ class Issued:
 
     def path(self, name: str) -> Path:
         return self.folder / f"{name}.pem"
+
+    def fetch_lists(self) -> None:
+        """The revocation lists as of now, one PEM file."""
+        catalog_id = self.host.service.registry.get_catalog("Contoso").catalog_id
+        lists = self.host.service.revocation_lists.of_catalog(catalog_id)
+        self.path("crl").write_bytes(b"".join(armour("X509 CRL", der) for der in lists))
 
     def write(self, name: str, der: bytes) -> None:
         self.path(name).write_bytes(x509.load_der_x509_certificate(der).public_bytes(Encoding.PEM))
@@ -65,6 +76,11 @@ def issued(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Issued]:
         with host.claimed(b"o" * 32) as device:
             leaf, issuing, catalog = device.check_in().certificate_chain
             (identity,) = device.factory.certificate_chain
+            first, *rest = device.prover.components
+            device.prover.components = (replace(first, content=first.content + b"!"), *rest)
+            device.prover.boot()
+            update = device.check_in().certificate_chain[0]
+        files.device_id = device.device_id
         authority = host.service.authority
         for name, der in {
             "root": authority.root_certificate,
@@ -72,6 +88,7 @@ def issued(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Issued]:
             "issuing": issuing,
             "client": leaf,
             "identity": identity,
+            "update": update,
             "other-catalog": authority.get_ca_certificate("Fabrikam", ".default").der,
             "proof": authority.prove_possession("Contoso", ".default", "A1B2C3"),
         }.items():
@@ -101,6 +118,8 @@ def test_identity_server_and_possession_certificates_are_accepted_for_their_use(
     [
         ("client", "sslserver", ("issuing", "catalog")),
         ("client", "codesign", ("issuing", "catalog")),
+        ("update", "sslclient", ("issuing", "catalog")),
+        ("update", "sslserver", ("issuing", "catalog")),
         ("server", "sslclient", ()),
     ],
 )
@@ -121,6 +140,29 @@ def test_before_its_time_and_after_its_end_it_is_refused(issued: Issued) -> None
     assert issued.verify("client", at=NOW + DAY_S - 60) == "OK"
     assert "expired" in issued.verify("client", at=NOW + DAY_S + 60)
     assert "not yet valid" in issued.verify("client", at=NOW - 3600)
+
+
+def test_with_revocation_lists_a_revoked_devices_certificate_is_refused(issued: Issued) -> None:
+    registry = issued.host.service.registry
+    issued.fetch_lists()
+    assert issued.verify("client", lists=True) == "OK"
+    registry.revoke_device(issued.device_id, reason="lost", actor="test")
+    try:
+        assert issued.verify("client", lists=True) == "OK"  # the lists of before
+        issued.fetch_lists()
+        assert "certificate revoked" in issued.verify("client", lists=True)
+        assert issued.verify("client") == "OK"  # the positive control: nothing but the lists says so
+    finally:
+        registry.restore_device(issued.device_id, actor="test")
+    issued.fetch_lists()
+    assert issued.verify("client", lists=True) == "OK"
+
+
+def test_a_list_that_is_too_old_or_missing_is_no_list(issued: Issued) -> None:
+    issued.fetch_lists()
+    assert "CRL has expired" in issued.verify("client", lists=True, at=NOW + DAY_S + 1)
+    issued.path("crl").write_bytes(b"".join(issued.path("crl").read_bytes().partition(b"-----END X509 CRL-----\n")[:2]))
+    assert "unable to get certificate CRL" in issued.verify("client", lists=True)
 
 
 def test_openssl_reads_the_chain_as_pkcs7(issued: Issued) -> None:

@@ -24,6 +24,8 @@ MAX_COMMON_NAME: Final = 64  # ub-common-name, RFC 5280 appendix A.1
 _ARC: Final = "2.25.234793756563345149620008284390657182480"  # UUID b0a3a1f5-7c1e-4d8a-9f57-3e6f2c9d4b10
 PURPOSE_OID: Final = x509.ObjectIdentifier(f"{_ARC}.1")
 TRUST_TIER_OID: Final = x509.ObjectIdentifier(f"{_ARC}.2")
+UPDATE_USAGE_OID: Final = x509.ObjectIdentifier(f"{_ARC}.3")  # extended key usage of update certificates
+UPDATE: Final = "update"  # the purpose of a certificate for a boot that the service cannot account for
 DEVICE_ID: Final = ExtensionOID.SUBJECT_ALTERNATIVE_NAME  # where the device id stands
 
 _FORMAT: Final = "device certificate"
@@ -112,10 +114,14 @@ def end_entity(usage: x509.ObjectIdentifier) -> list[Extension]:
     ]
 
 
-def device_extensions(device_id: str) -> list[Extension]:
-    """The extensions both device profiles have."""
+def device_extensions(device_id: str, purpose: str | None = None) -> list[Extension]:
+    """The extensions both device profiles have.
+
+    An update certificate is for no TLS server of anybody: its extended key usage is our own.
+    """
     uri = x509.UniformResourceIdentifier(DEVICE_URN + device_id)
-    return [*end_entity(ExtendedKeyUsageOID.CLIENT_AUTH), (x509.SubjectAlternativeName([uri]), False)]
+    usage = UPDATE_USAGE_OID if purpose == UPDATE else ExtendedKeyUsageOID.CLIENT_AUTH
+    return [*end_entity(usage), (x509.SubjectAlternativeName([uri]), False)]
 
 
 def device_point(device_id: str) -> bytes:
@@ -147,7 +153,8 @@ def device_extension_values(certificate: x509.Certificate) -> dict[x509.ObjectId
     san, _ = found.get(DEVICE_ID, (None, False))
     values[DEVICE_ID] = _device_id(san)
     found.pop(ExtensionOID.AUTHORITY_KEY_IDENTIFIER, None)
-    expected = {value.oid: (value, critical) for value, critical in device_extensions(values[DEVICE_ID])}
+    extensions = device_extensions(values[DEVICE_ID], values.get(PURPOSE_OID))
+    expected = {value.oid: (value, critical) for value, critical in extensions}
     if found != expected:
         odd = [oid.dotted_string for oid in {*found, *expected} if found.get(oid) != expected.get(oid)]
         raise WireError(_FORMAT, expected="the extensions of the profile", got=f"{', '.join(sorted(odd))} differ")

@@ -43,6 +43,7 @@ from armillary.service.revocation_lists import RevocationLists
 from armillary.service.rollouts import Rollouts
 from armillary.service.tokens import Tokens
 from armillary.service.tpm_enrolment import TpmAnswer, TpmEnrolments
+from armillary.service.transfers import Transfers
 from armillary.service.verifier import Verifier
 from armillary.service.watch import Watch
 from armillary.settings import Settings
@@ -84,6 +85,7 @@ class SecurityService:
         self._blobs = blobs
         self._factory = Factory(context, self.authority, self.releases, self.chips)
         self.tpms = TpmEnrolments(context, self.authority, self._factory, self.chips)
+        self.transfers = Transfers(context, self.registry, self.notices)
         self.enrolments = Enrolments(context, self._factory, self.tpms, self.chips, self.notices)
         self._hub_peers = HubPeers(context, self.authority)
         self._states = DeviceStates(context.records, context.now)

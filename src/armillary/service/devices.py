@@ -80,7 +80,8 @@ class DeviceRegistry:
 
         Raises:
             NotFoundError: the catalog, product, group or one of the devices does not exist.
-            WrongCatalogError: one of them belongs to another catalog; claims are for good.
+            WrongCatalogError: one of them belongs to another catalog: its owner can offer it (``transfers.py``).
+            ConflictError: one of them is decommissioned.
         """
         if not 1 <= len(device_ids) <= MAX_CLAIM:
             raise InvalidArgumentError(
@@ -92,6 +93,11 @@ class DeviceRegistry:
             target = group_or_raise(connection, catalog, product, group)
             for device_id in device_ids:
                 device = self._device(connection, device_id)
+                if device.decommissioned_at is not None:
+                    raise ConflictError(
+                        f"device {device.device_id[:16]}... was decommissioned",
+                        remedy="Let it enrol again first: armillary device allow-reprovision.",
+                    )
                 if device.catalog_id is None:
                     device_rows.claim(
                         connection,
@@ -171,6 +177,11 @@ class DeviceRegistry:
             device = self._device(connection, device_id)
             if device.revoked_at is None:
                 raise ConflictError("the device is not revoked", remedy="Nothing needs to be done.")
+            if device.decommissioned_at is not None:
+                raise ConflictError(
+                    "the device was decommissioned: it comes back through an enrolment only",
+                    remedy="Allow it: armillary device allow-reprovision.",
+                )
             device_rows.change(connection, device.device_id, {"revoked_at": None, "revoked_reason": ""})
             self._context.audit(connection, actor, "device.restore", device.device_id, {})
             return self._device(connection, device_id)
@@ -264,6 +275,14 @@ class DeviceRegistry:
             return None if owner is None else owner.name
 
         return self._context.records.read(query)
+
+    def device_in(self, connection: Connection, device_id: str) -> Device:
+        """The device inside a transaction of a neighbour.
+
+        Raises:
+            NotFoundError: never manufactured here.
+        """
+        return self._device(connection, device_id)
 
     def _device(self, connection: Connection, device_id: str) -> Device:
         context = self._context

@@ -3,7 +3,8 @@
 
 (1) A device client certificate, valid now.  (2) Signed by an issuing authority of the catalog that owns the device.
 (3) Purpose "client": an update certificate opens nothing.  (4) The device is known, claimed and not revoked.
-(5) The certificate is on record: one that was never recorded was never handed out, whoever signed it.
+(5) The certificate is on record since the device has its owner: one that was never recorded was never handed out,
+whoever signed it, and one of an earlier ownership opens nothing.
 """
 
 from __future__ import annotations
@@ -48,7 +49,9 @@ class HubPeers:
         def query(connection: Connection) -> tuple[device_rows.Enrolled | None, bool]:
             serial = serial_text(claimed.serial)
             found = device_rows.enrolled(connection, device_id)
-            known = found is not None and check_in_rows.has_certificate(connection, found.number, serial)
+            known = found is not None and check_in_rows.has_certificate(
+                connection, found.number, serial, since=found.claimed_at or 0
+            )
             return found, known
 
         found, is_recorded = self._context.records.read(query)

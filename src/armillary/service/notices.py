@@ -26,6 +26,10 @@ class Notices:
         for call in self.on_revoked:
             call(device_id)
 
+    def owner_changed(self, device_id: str) -> None:
+        """A device has another owner: it is forgotten, and what it opened under the old one is closed."""
+        self.device_revoked(device_id)
+
     def groups_changed(self) -> None:
         """A deployment, roll-out, policy or group changed: what devices are offered is worked out again."""
         for call in self.on_groups:

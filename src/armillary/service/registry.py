@@ -4,8 +4,8 @@
 from __future__ import annotations
 
 from armillary.service.catalogs import CatalogRegistry
-from armillary.service.devices import DeviceRegistry
+from armillary.service.device_life import DeviceLife
 
 
-class Registry(CatalogRegistry, DeviceRegistry):
-    """All operations on the registry; ``catalogs.py`` and ``devices.py`` hold them."""
+class Registry(CatalogRegistry, DeviceLife):
+    """All operations on the registry; ``catalogs.py``, ``devices.py`` and ``device_life.py`` hold them."""

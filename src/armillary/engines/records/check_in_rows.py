@@ -307,8 +307,8 @@ def _check_in(row: Row[Any]) -> CheckIn:
     )
 
 
-def has_certificate(connection: Connection, device_number: int, serial: str) -> bool:
-    """Whether a client certificate of this serial was recorded for the device."""
+def has_certificate(connection: Connection, device_number: int, serial: str, *, since: int = 0) -> bool:
+    """Whether a client certificate of this serial was recorded for the device at or after a time."""
     table = schema.check_in
-    here = (table.c.device_number == device_number) & (table.c.certificate_serial == serial)
+    here = (table.c.device_number == device_number) & (table.c.certificate_serial == serial) & (table.c.at >= since)
     return connection.execute(select(table.c.number).where(here).limit(1)).first() is not None

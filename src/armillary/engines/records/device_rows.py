@@ -44,8 +44,9 @@ class Enrolled:
         installed: JSON text as stored.
         details: As stored at the last attested check-in.
         attestation_key: X || Y of its TPM's attestation key, 64 bytes; empty without a TPM.
-        decommissioned_at: When it was taken out of service, None otherwise; not read by the check-in's look-up.
-        reprovision_until: Before this time it may come back; not read by the check-in's look-up.
+        claimed_at: Since when it has its owner; this and the next two are not read by the check-in's look-up.
+        decommissioned_at: When it was taken out of service, None otherwise.
+        reprovision_until: Before this time it may come back.
     """
 
     number: int
@@ -60,6 +61,7 @@ class Enrolled:
     installed: str
     details: BootDetails
     attestation_key: bytes = b""
+    claimed_at: int | None = None
     decommissioned_at: int | None = None
     reprovision_until: int | None = None
 
@@ -161,6 +163,7 @@ def enrolled(connection: Connection, device_id: str) -> Enrolled | None:
         installed=row.installed,
         details=BootDetails(row.sandbox, row.enforcement, bytes(row.endorsement), row.security_versions),
         attestation_key=bytes(row.attestation_key or b""),
+        claimed_at=row.claimed_at,
         decommissioned_at=row.decommissioned_at,
         reprovision_until=row.reprovision_until,
     )

@@ -1,0 +1,92 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Attestation policies and the life of releases over the operator API."""
+
+from __future__ import annotations
+
+import uuid
+from typing import Any
+
+import pytest
+from tests.api.running_service import RunningService
+
+
+def path(catalog: str) -> str:
+    return f"/api/v1/catalogs/{catalog}/attestation-policy"
+
+
+def published(service: RunningService, chip: str = "imx8mp") -> Any:
+    version = f"29.{uuid.uuid4().int % 1_000_000}"
+    return service.call("POST", "/api/v1/releases", {"chip": chip, "version": version}).body
+
+
+def test_a_policy_is_shown_changed_and_kept_in_versions(service: RunningService, catalog: str) -> None:
+    shown = service.call("GET", path(catalog)).body
+    assert shown == {
+        "catalog": catalog,
+        "version": 0,
+        "minimum_tier": "simulated",
+        "chips": [],
+        "minimum_security_versions": {},
+        "older_releases_until": None,
+        "maximum_release_age_days": None,
+        "changed_at": None,
+        "changed_by": "",
+    }
+    made = service.call("PATCH", path(catalog), {"minimum_tier": "tpm", "maximum_release_age_days": 180}).body
+    assert (made["version"], made["minimum_tier"], made["changed_by"]) == (1, "tpm", "first-start")
+    again = service.call("PATCH", path(catalog), {"maximum_release_age_days": None, "if_version": 1}).body
+    assert (again["version"], again["minimum_tier"], again["maximum_release_age_days"]) == (2, "tpm", None)
+    assert service.call("GET", path(catalog.lower())).body == again
+    assert service.call("GET", path(catalog) + "/versions").body == {"items": [again, made], "next": None}
+    stale = service.call("PATCH", path(catalog), {"minimum_tier": "software", "if_version": 1})
+    assert (stale.status, stale.body["code"]) == (409, "request.conflict")
+
+
+def test_a_minimum_that_falls_is_a_conflict(service: RunningService, catalog: str) -> None:
+    kind = str(published(service)["components"][0]["image_type"])
+    assert service.call("PATCH", path(catalog), {"minimum_security_versions": {kind: 1}}).status == 200
+    refused = service.call("PATCH", path(catalog), {"minimum_security_versions": {kind: 0}})
+    assert refused.status == 409
+    assert "would lower it" in refused.body["detail"]
+    assert "only rise" in refused.body["remedy"]
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        {"minimum_teir": "tpm"},
+        {"minimum_tier": "hardware"},
+        {"minimum_tier": None},
+        {"chips": ["mt3620"] * 65},
+        {"minimum_security_versions": {"x": 1}},
+        {"minimum_security_versions": {"1": 32}},
+        {"minimum_security_versions": {"1": True}},
+        {"older_releases_until": -1},
+        {"maximum_release_age_days": 0},
+        {"if_version": -1, "chips": []},
+    ],
+)
+def test_what_is_no_policy_is_refused(service: RunningService, catalog: str, body: Any) -> None:
+    refused = service.call("PATCH", path(catalog), body)
+    assert (refused.status, refused.body["code"]) == (400, "request.invalid")
+    assert service.call("GET", path(catalog)).body["version"] == 0
+
+
+def test_only_an_administrator_decides_what_is_trusted(service: RunningService, catalog: str) -> None:
+    contributor = service.token_of("Contributor")
+    assert service.call("PATCH", path(catalog), {"minimum_tier": "tpm"}, token=contributor).status == 403
+    assert service.call("GET", path(catalog), token=service.token_of("Reader")).status == 200
+    assert service.call("GET", path("nowhere")).status == 404
+
+
+def test_a_release_ends_and_is_withdrawn(service: RunningService) -> None:
+    release = published(service)
+    place = f"/api/v1/releases/{release['release_id']}"
+    assert service.call("POST", place + "/expiry", {"expires_at": 2_000_000_000}).body["expires_at"] == 2_000_000_000
+    assert service.call("POST", place + "/expiry", {"expires_at": None}).body["expires_at"] is None
+    assert service.call("POST", place + "/expiry", {}).status == 400
+    withdrawn = service.call("POST", place + "/withdraw", {"reason": "It hangs."}).body
+    assert (withdrawn["withdrawn_reason"], withdrawn["withdrawn_at"] is not None) == ("It hangs.", True)
+    assert service.call("GET", place).body == withdrawn
+    assert service.call("POST", place + "/withdraw", {"reason": "Again."}).status == 409
+    assert service.call("POST", f"/api/v1/releases/{uuid.uuid4()}/withdraw", {"reason": "None."}).status == 404

@@ -234,7 +234,7 @@ def test_forged_event_log_is_not_judged(forge: Callable[[tuple], tuple], known: 
     appraisal = service.check_in(checkin.encode_request(forged), peer=victim)
     assert (appraisal.verdict, failing(appraisal)) == ("update-only", {11})
     assert appraisal.events == ()
-    assert [step.result for step in appraisal.steps[12:]] == ["not-run"] * 4
+    assert [step.result for step in appraisal.steps[12:16]] == ["not-run"] * 4
     assert service.check_in(service.prove(victim), peer=victim).verdict == "attested"
 
 

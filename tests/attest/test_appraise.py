@@ -61,8 +61,8 @@ def test_good_boot_is_attested():
     appraisal = judge(device)
     assert appraisal.verdict == "attested"
     assert [(s.number, s.name, s.prevents) for s in appraisal.steps] == list(STEPS)
-    assert {s.result for s in appraisal.steps[:-1]} == {"pass"}
-    assert (appraisal.steps[-1].result, appraisal.steps[-1].detail) == (
+    assert {s.result for s in appraisal.steps if s.name != "tpm quote"} == {"pass"}
+    assert (appraisal.steps[15].result, appraisal.steps[15].detail) == (
         "not-run",
         "Enrolled without a TPM: nothing is quoted.",
     )
@@ -94,7 +94,7 @@ def test_step_1_connection_of_another_device():
 def test_step_2_stale_challenge(now: int):
     with pytest.raises(ChallengeError, match="before") as caught:
         judge(prover(), now=now)
-    assert [s.result for s in steps_of_refusal(caught.value)] == ["pass", "fail"] + ["not-run"] * 14
+    assert [s.result for s in steps_of_refusal(caught.value)] == ["pass", "fail"] + ["not-run"] * (len(STEPS) - 2)
 
 
 def test_step_2_foreign_challenge():
@@ -202,7 +202,7 @@ def test_step_11_log_that_does_not_replay():
     device.event_log = prover(components=release(2)).event_log
     appraisal = judge(device)
     assert (appraisal.verdict, failing(appraisal)) == ("update-only", {11})
-    assert [s.result for s in appraisal.steps[10:]] == ["fail", "pass", *["not-run"] * 4]
+    assert [s.result for s in appraisal.steps[10:17]] == ["fail", "pass", *["not-run"] * 4, "pass"]
     assert (appraisal.events, appraisal.security_versions) == ((), {})
 
 

@@ -185,9 +185,28 @@ def test_other_requests_are_refused(value: Any):
         ci.parse_request(cbor.encode(value))
 
 
+@pytest.mark.parametrize("quote", [None, b"q"])
+@pytest.mark.parametrize("lineage", [b"", b"l" * ci.MAX_LINEAGE_BYTES])
+def test_a_request_that_shows_a_lineage_has_a_version_of_its_own(quote: bytes | None, lineage: bytes):
+    request = ci.parse_request(cbor.encode([3, b"e", b"f", b"g", REPORT_BYTES, quote, lineage]))
+    assert (request.protocol_version, request.tpm_quote, request.lineage) == (3, quote, lineage)
+    assert ci.parse_request(ci.encode_request(request)) == request
+
+
+@pytest.mark.parametrize("rest", [[], [None], [b"q", None], [b"q", b"l" * 65], [None, "l"], [None, b"l", b""]])
+def test_other_lineages_are_refused(rest: list[Any]):
+    with pytest.raises(WireError):
+        ci.parse_request(cbor.encode([3, b"e", b"f", b"g", REPORT_BYTES, *rest]))
+
+
+def test_a_lineage_cannot_be_left_out_or_exchanged():
+    digests = {ci.signed_digest(b"d" * 32, lineage) for lineage in (None, b"", b"l", b"m" * 54)}
+    assert len(digests) == 4
+
+
 def test_protocol_version_has_its_own_code():
     with pytest.raises(WireError) as caught:
-        ci.parse_request(cbor.encode([3, b"", b"", b"", REPORT_BYTES]))
+        ci.parse_request(cbor.encode([4, b"", b"", b"", REPORT_BYTES]))
     assert caught.value.code == "wire.protocol-version"
 
 

@@ -24,7 +24,8 @@ def test_steps():
 @pytest.mark.parametrize(
     "sentence",
     [
-        f"Protocol versions **{checkin.PROTOCOL_VERSION}** and **{checkin.QUOTED_VERSION}**",
+        f"Protocol versions **{checkin.PROTOCOL_VERSION}**, **{checkin.QUOTED_VERSION}** and **{checkin.SHOWING_VERSION}**",
+        f"lineage     : bstr .size (0..{checkin.MAX_LINEAGE_BYTES})",
         f"tpm-quote   : bstr .size (0..{tpm_attestation.MAX_ATTESTATION_BYTES})",
         f"over exactly PCR {tpm_attestation.BOOT_PCR} of the SHA-256 bank",
         f"version     = {checkin.PROTOCOL_VERSION}",

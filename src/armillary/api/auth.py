@@ -127,6 +127,7 @@ ACCESS: Mapping[str, str] = {
     f"POST {_DEVICE}/methods/{{method}}": CONTRIBUTOR,
     f"POST {_DEVICE}/revoke": CONTRIBUTOR,
     f"POST {_DEVICE}/restore": CONTRIBUTOR,
+    f"POST {_DEVICE}/release": CONTRIBUTOR,
     f"GET {V1}/rollouts": READER,
     f"POST {V1}/rollouts": CONTRIBUTOR,
     f"GET {_ROLLOUT}": READER,

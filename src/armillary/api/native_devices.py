@@ -157,6 +157,14 @@ def restore_device(request: Request, device_id: DevicePath) -> dict[str, Any]:
     return document
 
 
+def release_device(request: Request, device_id: DevicePath) -> dict[str, Any]:
+    """Let a device begin anew that is held because two machines seemed to have its identity."""
+    known = names.checked("device", device_id)
+    row = service_of(request).registry.release_device(known, actor=operator_of(request).name)
+    document: dict[str, Any] = as_document(row)
+    return document
+
+
 def mount(app: FastAPI) -> None:
     """Mount the routes."""
     device = V1 + "/devices/{device_id}"
@@ -171,6 +179,7 @@ def mount(app: FastAPI) -> None:
         ("GET", device + "/error-reports", device_error_reports),
         ("POST", device + "/revoke", revoke_device),
         ("POST", device + "/restore", restore_device),
+        ("POST", device + "/release", release_device),
     ):
         add_route(app, method, path, endpoint, tags=["devices"])
 

@@ -11,7 +11,8 @@ Steps that stay with the caller, because they need a clock, a connection or the 
 - (B) The registry: known, claimed, not revoked, right catalog.
 - (C) Spend :attr:`Appraisal.challenge_id` in the same transaction as the check-in; a second use is a replay.
 - (D) Store ``boot_count``, ``endorsement_digest`` and ``security_versions`` of an attested check-in in the enrolment
-  record: steps 10 and 15 compare with them next time.
+  record, and the lineage of every check-in: steps 10, 15 and 17 compare with them next time. Hold a device whose
+  step 10 or 17 failed (:data:`FORK_STEPS`).
 
 One check-in costs one ECDSA verify: the endorsement of a boot and the judgement of an event log do not change
 from check-in to check-in and are kept in an :class:`AppraisalMemory` keyed by their bytes.
@@ -24,18 +25,19 @@ from dataclasses import dataclass, field
 from hashlib import sha256
 from typing import Final
 
-from armillary.attest.challenge import ChallengeId, open_challenge
+from armillary.attest.challenge import ChallengeId, kept_challenge, open_challenge
 from armillary.attest.judgement import (
     AppraisalMemory,
     Judgement,
     judge_log,
     verified_endorsement,
 )
+from armillary.attest.lineage import NO_LINEAGE, NONE_YET, Lineage, lineage_fault
 from armillary.attest.reference import ReferenceValues
 from armillary.attest.tpm_quote import quote_fault
 from armillary.errors import AppraisalError, ArmillaryError, ChallengeError, SignatureError, WireError
 from armillary.wire import cose
-from armillary.wire.checkin import MAX_TEXT_BYTES, AppraisalStep, CheckinRequest, encode_report
+from armillary.wire.checkin import MAX_TEXT_BYTES, AppraisalStep, CheckinRequest, encode_report, signed_digest
 from armillary.wire.event_log import BootEvent
 from armillary.wire.evidence import Endorsement, Evidence, parse_evidence
 
@@ -68,9 +70,16 @@ STEPS: Final[tuple[tuple[int, str, str], ...]] = (
         "tpm quote",
         "A boot that the device's TPM never measured, told by software that got hold of this boot's keys.",
     ),
+    (
+        17,
+        "lineage",
+        "A copied device that never meets the original's boot counter; and either of them until somebody has looked.",
+    ),
 )
 # The first step whose failure leaves the device an update certificate.
 FIRST_BOOT_STEP: Final = 9
+# Two machines hold one identity when one of these fails: neither is let in until an operator has looked.
+FORK_STEPS: Final = frozenset({10, 17})
 
 # What a root of trust can at most be enrolled as; the enrolment record decides the tier, step 12 only notices
 # that a device has become weaker than its record. A silicon root of trust speaks TPM 2.0 or better, so it has no
@@ -79,9 +88,12 @@ _STRENGTH: Final = {"simulated": 0, "software": 1, "tpm2": 2}
 _TIER_STRENGTH: Final = {"simulated": 0, "software": 1, "tpm": 2, "silicon": 2}
 
 _QUOTE_STEP: Final = 16
+_LINEAGE_STEP: Final = 17
 _ALL_PASSED: Final = tuple(AppraisalStep(number, name, prevents, "pass", "") for number, name, prevents in STEPS)
 _NO_TPM: Final = AppraisalStep(*STEPS[_QUOTE_STEP - 1], "not-run", "Enrolled without a TPM: nothing is quoted.")
-_PASSED_WITHOUT_TPM: Final = (*_ALL_PASSED[:-1], _NO_TPM)
+_PASSED_WITHOUT_TPM: Final = (*_ALL_PASSED[: _QUOTE_STEP - 1], _NO_TPM, *_ALL_PASSED[_QUOTE_STEP:])
+# What a value that this service never gave counts as: it equals no id.
+_NEVER_GIVEN: Final = b"never given"
 # The tiers that promise a TPM; their devices quote, or fail step 16.
 _QUOTING_TIERS: Final = frozenset({"tpm", "silicon"})
 
@@ -147,6 +159,7 @@ def appraise(
     now: int,
     service_name: str,
     memory: AppraisalMemory | None = None,
+    lineage: Lineage = NO_LINEAGE,
 ) -> Appraisal:
     """Judge one check-in.
 
@@ -159,6 +172,7 @@ def appraise(
         now: Unix seconds UTC.
         service_name: This service's name.
         memory: Endorsements and logs judged before; None judges everything anew.
+        lineage: As recorded at the last check-in.
 
     Raises:
         WireError: evidence, endorsement or log are malformed.
@@ -187,6 +201,11 @@ def appraise(
         fault := quote_fault(request.tpm_quote, request.evidence, endorsement.log_head, enrolment.attestation_key)
     ):
         faults[_QUOTE_STEP] = fault
+    # (17) It continues what the newest reply, or a lost one, began.
+    if (lineage.held_at is not None or challenge_id.id != lineage.newest) and (
+        fault := lineage_fault(lineage, challenge_id.id, shown_id(request, challenge_key, peer_key))
+    ):
+        faults[_LINEAGE_STEP] = fault
     passed = _ALL_PASSED if quotes else _PASSED_WITHOUT_TPM
     return Appraisal(
         verdict=UPDATE_ONLY if faults else ATTESTED,
@@ -212,7 +231,7 @@ def _check_binding(
         raise _refused(6, f"a proof for {service_name!r}", f"one for {evidence.service_name!r}")
     # (7)
     digest = request.report_digest or _report_digest(request)
-    if evidence.report_digest != digest:
+    if evidence.report_digest != signed_digest(digest, request.lineage):
         raise _refused(7, "the report the evidence was signed with", "another report")
     # (8)
     point = cose.point_from_spki(evidence.certificate_key)
@@ -304,6 +323,24 @@ def _with_faults(
         else:
             steps.append(passed[number - 1])
     return tuple(steps)
+
+
+def shown_id(request: CheckinRequest, challenge_key: bytes, peer_key: bytes) -> bytes | None:
+    """The id of the value a request shows beside its report, as ``attest/lineage.py`` takes it."""
+    if not request.lineage:
+        return None if request.lineage is None else NONE_YET
+    kept = kept_challenge(challenge_key, request.lineage, peer_key=peer_key)
+    return _NEVER_GIVEN if kept is None else kept.id
+
+
+def lineage_broken(steps: tuple[AppraisalStep, ...]) -> bool:
+    """Whether step 17 failed."""
+    return steps[_LINEAGE_STEP - 1].result == "fail"
+
+
+def fork_found(steps: tuple[AppraisalStep, ...]) -> str:
+    """What says that two machines hold one identity; empty if nothing does."""
+    return next((step.detail for step in steps if step.number in FORK_STEPS and step.result == "fail"), "")
 
 
 def steps_of_refusal(error: ArmillaryError) -> tuple[AppraisalStep, ...]:

@@ -7,6 +7,7 @@ from hashlib import sha256
 
 from cryptography.hazmat.primitives.asymmetric import ec
 
+from armillary.wire.checkin import signed_digest
 from armillary.wire.evidence import Evidence, encode_evidence
 
 
@@ -25,6 +26,7 @@ def prove(
     sandbox: str,
     os_version: str,
     report: bytes,
+    lineage: bytes | None = None,
 ) -> bytes:
     """Signed evidence for one check-in.
 
@@ -43,6 +45,7 @@ def prove(
         sandbox: Name of the sandbox.
         os_version: OS release that runs.
         report: :func:`armillary.wire.checkin.encode_report` of what the request will carry; its digest is signed.
+        lineage: What the request will show of an earlier reply, if it does.
 
     Raises:
         WireError: a value is out of its limits.
@@ -59,6 +62,6 @@ def prove(
         enforcement=enforcement,
         sandbox=sandbox,
         os_version=os_version,
-        report_digest=sha256(report).digest(),
+        report_digest=signed_digest(sha256(report).digest(), lineage),
     )
     return encode_evidence(evidence, alias_key)

@@ -3,10 +3,11 @@
 
 ::
 
-    challenge = version (1 byte, 1) || expires_at (5 bytes, Unix seconds) || id (16 random bytes) || mac (32 bytes)
+    challenge = version (1 byte) || expires_at (5 bytes, Unix seconds) || id (16 random bytes) || mac (32 bytes)
     mac       = HMAC-SHA-256(key, "armillary challenge" || version || expires_at || id || peer key)
 
-54 bytes, within the 8 to 64 of ``eat_nonce`` (RFC 9711 §4.1). What the MAC cannot say is whether the challenge
+54 bytes, within the 8 to 64 of ``eat_nonce`` (RFC 9711 §4.1). Version 1 is fetched, version 2 rides on a reply: a
+device keeps that one and shows it again (``attest/lineage.py``). What the MAC cannot say is whether the challenge
 was answered before: the caller records the :class:`ChallengeId` until it expires, in the same transaction as
 the check-in, and refuses a second one. One record shared by all workers, or a replay through another worker
 passes.
@@ -31,7 +32,8 @@ LIFETIME_S: Final = 60
 # The next challenge rides on a reply and lives until the next check-in, which may be a day away and late.
 MAX_LIFETIME_S: Final = 7 * 24 * 3600
 
-_VERSION: Final = b"\x01"
+_FETCHED: Final = b"\x01"
+_IN_REPLY: Final = b"\x02"
 _LABEL: Final = b"armillary challenge"
 _HEAD_BYTES: Final = 1 + 5 + RANDOM_BYTES
 _MAC_BYTES: Final = 32
@@ -45,7 +47,9 @@ class ChallengeId:
     expires_at: int
 
 
-def mint(key: bytes, *, now: int, random: bytes, peer_key: bytes, lifetime_s: int = LIFETIME_S) -> bytes:
+def mint(
+    key: bytes, *, now: int, random: bytes, peer_key: bytes, lifetime_s: int = LIFETIME_S, in_reply: bool = False
+) -> bytes:
     """Make a challenge.
 
     Args:
@@ -55,12 +59,14 @@ def mint(key: bytes, *, now: int, random: bytes, peer_key: bytes, lifetime_s: in
         peer_key: DER SubjectPublicKeyInfo of the TLS client certificate.
         lifetime_s: Seconds it may be answered for, 1 to :data:`MAX_LIFETIME_S`.
 
+        in_reply: Whether it is handed out with a recorded check-in.
+
     Raises:
         ValueError: an argument of the wrong size.
     """
     if len(random) != RANDOM_BYTES or len(key) != KEY_BYTES or not 0 < lifetime_s <= MAX_LIFETIME_S:
         raise ValueError("challenge: 16 random bytes, a key of 32 bytes and a lifetime of 1 s to 7 days are needed")
-    head = _VERSION + (now + lifetime_s).to_bytes(5, "big") + random
+    head = (_IN_REPLY if in_reply else _FETCHED) + (now + lifetime_s).to_bytes(5, "big") + random
     return head + _mac(key, _LABEL + head + peer_key)
 
 
@@ -88,6 +94,16 @@ def open_challenge(key: bytes, challenge: bytes, *, now: int, peer_key: bytes) -
     if now >= expires_at:
         raise ChallengeError(f"challenge: expected an answer before {expires_at}, got it at {now} (Unix seconds)")
     return ChallengeId(id=head[6:], expires_at=expires_at)
+
+
+def kept_challenge(key: bytes, challenge: bytes, *, peer_key: bytes) -> ChallengeId | None:
+    """A challenge that rode on a reply, whatever its age; None for any other, and if we never gave it to this peer."""
+    if not challenge.startswith(_IN_REPLY):
+        return None
+    try:
+        return open_challenge(key, challenge, now=0, peer_key=peer_key)
+    except ChallengeError:
+        return None
 
 
 def _mac(key: bytes, message: bytes) -> bytes:

@@ -272,6 +272,17 @@ def _restore(remote: RemoteService, device: DeviceOption, as_json: JsonOption = 
     print_record(found if as_json else {name: found[name] for name in ("device_id", "health")}, as_json=as_json)
 
 
+def _release(remote: RemoteService, device: DeviceOption, yes: YesOption = False, as_json: JsonOption = False) -> None:
+    """Let a device begin anew that is held.
+
+    A device is held when two machines seem to have its identity. Whichever of them proves itself next becomes the
+    device; two that go on are found and held again.
+    """
+    confirm(f"Release device {device[:12]}...? The next machine that proves this identity becomes the device.", yes=yes)
+    found = remote.post(f"/devices/{segment(device)}/release")
+    print_record(found if as_json else {name: found[name] for name in ("device_id", "health")}, as_json=as_json)
+
+
 def _check_ins(
     remote: RemoteService, device: DeviceOption, limit: LimitOption = 20, as_json: JsonOption = False
 ) -> None:
@@ -377,6 +388,7 @@ _VERBS: dict[str, Callable[..., None]] = {
     "enable-cloud-test": _enable_cloud_test,
     "revoke": _revoke,
     "restore": _restore,
+    "release": _release,
     "check-ins": _check_ins,
     "telemetry": _telemetry,
     "invoke": _invoke,

@@ -2,6 +2,10 @@
 """One check-in: prove, send, and take over what the reply says about time, reports and certificates.
 
 Installing what is offered is the running device's business (``running.py``).
+
+The challenge of a reply is kept in flash (``device/lineage``) before anything of the reply is acted on. Answering it
+with the next check-in shows that this is the machine that got the reply; a check-in that answers another challenge
+shows it beside its report. A copy of this device cannot do both for long (``attest/lineage.py``).
 """
 
 from __future__ import annotations
@@ -20,11 +24,13 @@ from armillary.device.installer import Installer
 from armillary.device.proof import Proof, build_proof, check_certificate
 from armillary.device.reports import ReportQueue
 from armillary.device.startup import Startup, confirm_boot
-from armillary.engines.flash.port import Flash
+from armillary.engines.flash.port import Flash, replace_region
 from armillary.engines.sandbox.port import SandboxReport
 from armillary.errors import ChallengeError, DataFolderError, DeviceFault
-from armillary.wire.checkin import MAX_OUTCOMES, CheckinReply, InstalledImage, UpdateOutcome
+from armillary.wire.checkin import MAX_LINEAGE_BYTES, MAX_OUTCOMES, CheckinReply, InstalledImage, UpdateOutcome
 from armillary.wire.error_report import ErrorReport
+
+_LINEAGE = "device/lineage"
 
 
 @dataclass(slots=True, kw_only=True)
@@ -37,7 +43,7 @@ class CheckIns:
         startup: What this boot measured and can prove.
         sandbox: What the sandbox's self-test found.
         endpoint: The service.
-        flash: Keeps the minimum security versions.
+        flash: Keeps the minimum security versions and the lineage.
         clock: Follows the service's time.
         reports: Error reports to deliver.
         installer: Outcomes to deliver.
@@ -83,6 +89,7 @@ class CheckIns:
                 raise
             self.challenge = None
             proof, reply = await self._exchange(states, outcomes, error_reports)
+        replace_region(self.flash, _LINEAGE, reply.challenge)
         # From here on the service has the reports and outcomes, whatever else the reply holds.
         self.clock.set_from_service(reply.server_time)
         self.reports.acknowledge(proof.request.error_reports)
@@ -102,7 +109,9 @@ class CheckIns:
         error_reports: tuple[ErrorReport, ...],
     ) -> tuple[Proof, CheckinReply]:
         challenge, self.challenge = self.challenge, None  # used once, whatever comes of it
+        lineage = None
         if challenge is None:
+            lineage = (self.flash.read(_LINEAGE) or b"")[:MAX_LINEAGE_BYTES]
             message = await self.endpoint.challenge()
             self.clock.set_from_service(message.server_time)
             challenge = message.challenge
@@ -116,6 +125,7 @@ class CheckIns:
             installed=self._installed(states),
             outcomes=outcomes,
             error_reports=error_reports,
+            lineage=lineage,
         )
         return proof, await self.endpoint.check_in(proof.request)
 

@@ -51,8 +51,9 @@ def build_proof(
     installed: Sequence[InstalledImage],
     outcomes: Sequence[UpdateOutcome],
     error_reports: Sequence[ErrorReport],
+    lineage: bytes | None = None,
 ) -> Proof:
-    """A check-in for ``challenge`` with a fresh client key.
+    """A check-in for ``challenge`` with a fresh client key, showing ``lineage`` (``attest/lineage.py``).
 
     Raises:
         WireError: something is over a limit of the protocol.
@@ -71,7 +72,7 @@ def build_proof(
         enforcement=enforcement(sandbox),
         sandbox=sandbox.sandbox,
         os_version=configuration.os_version,
-        report_digest=sha256(checkin.encode_report(*report)).digest(),
+        report_digest=checkin.signed_digest(sha256(checkin.encode_report(*report)).digest(), lineage),
     )
     proven = session.prove(evidence)
     request = CheckinRequest(
@@ -82,6 +83,7 @@ def build_proof(
         installed=report[0],
         outcomes=report[1],
         error_reports=report[2],
+        lineage=lineage,
     )
     return Proof(request=request, key=key)
 

@@ -201,8 +201,9 @@ class SecurityService:
         return f"https://{self.settings.public_host}:{self.device_port or self.settings.device_port}"
 
     def on_revoked(self, callback: Callable[[str], None]) -> None:
-        """Have ``callback`` called with the device id whenever a device is revoked, from any thread."""
+        """Have ``callback`` called with the device id whenever a device is revoked or held, from any thread."""
         self.notices.on_revoked.append(callback)
+        self.notices.on_held.append(callback)
 
     def authenticate_hub_peer(self, certificate_der: bytes) -> str:
         """The device id of a client certificate that may use the hub.

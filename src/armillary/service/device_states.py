@@ -15,6 +15,7 @@ from typing import Final
 from uuid import UUID
 
 from armillary.attest.appraise import Enrolment
+from armillary.attest.lineage import NO_LINEAGE
 from armillary.engines.records.device_rows import BootDetails, Enrolled
 from armillary.engines.records.store import Records
 from armillary.errors import (
@@ -61,6 +62,7 @@ class DeviceState:
         "installed_digest",
         "issuer",
         "last_boot_count",
+        "lineage",
         "manufacturing_state",
         "number",
         "offer",
@@ -95,6 +97,7 @@ class DeviceState:
         self.group_id: UUID | None = None
         self.revoked = True
         self.last_boot_count = 0
+        self.lineage = NO_LINEAGE
         self.details = BootDetails("", "[]", b"", "{}")
         self._enrolment: Enrolment | None = None
 
@@ -127,6 +130,7 @@ class DeviceState:
         self.group_id = found.group_id
         self.revoked = found.revoked
         self.last_boot_count = found.boot_count
+        self.lineage = found.lineage
         self.installed = found.installed
         self.installed_digest = b""
         self.details = found.details

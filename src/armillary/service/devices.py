@@ -190,6 +190,26 @@ class DeviceRegistry:
         self._notices.device_changed(device.device_id)
         return device
 
+    def release_device(self, device_id: str, *, actor: str) -> Device:
+        """Let a held device begin anew: its next proof, of whichever machine, has no earlier one to continue.
+
+        Raises:
+            NotFoundError: no such device.
+            ConflictError: it is not held.
+        """
+
+        def change(connection: Connection) -> Device:
+            device = self._device(connection, device_id)
+            if device.held_at is None:
+                raise ConflictError("the device is not held", remedy="Nothing needs to be done.")
+            device_rows.release(connection, device.device_id)
+            self._context.audit(connection, actor, "device.release", device.device_id, {"held_at": device.held_at})
+            return self._device(connection, device_id)
+
+        device = self._context.records.write(change)
+        self._notices.device_changed(device.device_id)
+        return device
+
     def make_capability_file(self, catalog: str, device_id: str, capabilities: Sequence[str], *, actor: str) -> bytes:
         """A signed capability file for one device: ``ApplicationDevelopment`` and ``FieldServicing``.
 

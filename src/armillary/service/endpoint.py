@@ -259,6 +259,8 @@ class DeviceEndpoint:
             self._verifier.recorded(accepted)
             connection.reply_ok(accepted.reply)
             write = accepted.write
+            if write.held:
+                self._notices.device_held(accepted.state.device_id)
             news = news or bool(write.outcomes or write.error_reports or write.installed or write.verdict != "attested")
         self.counts["check-ins"] += len(items)
         if news:

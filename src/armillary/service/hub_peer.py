@@ -2,7 +2,7 @@
 """Which device a client certificate lets into the hub: every question is asked here, whatever TLS asked before.
 
 (1) A device client certificate, valid now.  (2) Signed by an issuing authority of the catalog that owns the device.
-(3) Purpose "client": an update certificate opens nothing.  (4) The device is known, claimed and not revoked.
+(3) Purpose "client": an update certificate opens nothing.  (4) The device is known, claimed, not revoked, not held.
 (5) The certificate is on record since the device has its owner: one that was never recorded was never handed out,
 whoever signed it, and one of an earlier ownership opens nothing.
 """
@@ -61,6 +61,11 @@ class HubPeers:
             raise RevokedDeviceError(f"device {device_id[:16]}... was revoked")
         if found.catalog_id is None:
             raise UnclaimedDeviceError(f"device {device_id[:16]}... belongs to no catalog")
+        if found.lineage.held_at is not None:
+            raise AppraisalError(
+                f"device {device_id[:16]}... is held: two machines seem to have its identity",
+                remedy="Find out which is the original, then: armillary device release --device ID.",
+            )
         verified = self._verified(certificate_der, found)
         if verified.purpose != "client":  # (3)
             raise AppraisalError(

@@ -12,6 +12,7 @@ class Notices:
     def __init__(self) -> None:
         self.on_device: list[Callable[[str], None]] = []
         self.on_revoked: list[Callable[[str], None]] = []
+        self.on_held: list[Callable[[str], None]] = []
         self.on_groups: list[Callable[[], None]] = []
         self.on_news: list[Callable[[], None]] = []
 
@@ -24,6 +25,11 @@ class Notices:
         """A device was revoked: it is forgotten first, then its open connections are closed."""
         self.device_changed(device_id)
         for call in self.on_revoked:
+            call(device_id)
+
+    def device_held(self, device_id: str) -> None:
+        """Two machines seem to hold a device's identity: what it opened with its client certificate is closed."""
+        for call in self.on_held:
             call(device_id)
 
     def owner_changed(self, device_id: str) -> None:

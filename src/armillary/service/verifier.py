@@ -15,10 +15,20 @@ from random import Random
 from typing import Final, NamedTuple
 
 from armillary.attest import appraise as attest
-from armillary.attest.challenge import LIFETIME_S, MAX_LIFETIME_S, RANDOM_BYTES, mint, open_challenge
+from armillary.attest.challenge import (
+    LIFETIME_S,
+    MAX_LIFETIME_S,
+    RANDOM_BYTES,
+    kept_challenge,
+    mint,
+    open_challenge,
+)
 from armillary.attest.judgement import AppraisalMemory
+from armillary.attest.lineage import ID_BYTES, Lineage, continued
+from armillary.engines.records import check_in_rows
 from armillary.engines.records.check_in_rows import CheckInWrite, OutcomeWrite
 from armillary.engines.records.device_rows import BootDetails, enforcement_text, installed_text
+from armillary.engines.records.lineage import lineage_text
 from armillary.errors import ChallengeError, RateLimitedError, ReplayedProofError, UnclaimedDeviceError
 from armillary.identity.issue import terms_for
 from armillary.service.authority import Authority
@@ -52,6 +62,7 @@ class Accepted(NamedTuple):
         write: What to record.
         reply: The encoded reply; nobody may see it before the record is durable.
         details: What is remembered of the boot afterwards, None for an update-only verdict.
+        lineage: What the next proof has to continue.
     """
 
     state: DeviceState
@@ -60,6 +71,7 @@ class Accepted(NamedTuple):
     installed: str
     installed_digest: bytes
     details: BootDetails | None
+    lineage: Lineage
 
 
 class Verifier:
@@ -91,7 +103,7 @@ class Verifier:
             DeviceFault: it may not.
         """
         self._states.admitted(peer.device_id)
-        return encode_challenge(Challenge(self._mint(peer, now, LIFETIME_S), now))
+        return encode_challenge(Challenge(self._mint(peer, now), now))
 
     def check_in(self, peer: Peer, body: bytes, *, now: int) -> Accepted:
         """Decide about a check-in.
@@ -107,22 +119,48 @@ class Verifier:
         state.check_rate(now)
         request = parse_request(body)
         try:
-            appraisal = attest.appraise(
-                request,
-                enrolment=state.enrolment,
-                reference=self._releases.reference,
-                peer_key=peer.spki,
-                challenge_key=self._authority.challenge_key,
-                now=now,
-                service_name=self._service_name,
-                memory=self._memory,
-            )
+            appraisal = self._appraise(state, peer, request, now)
+            if appraisal.verdict != attest.ATTESTED and self._is_set_back(state, peer, request, appraisal):
+                state.lineage = Lineage(state.lineage.newest, begins=True)
+                appraisal = self._appraise(state, peer, request, now)
         except ChallengeError:
             self._check_is_ours(request, peer)
             raise  # ours and this peer's, so merely too old
         if appraisal.challenge_id.id in state.spent:
             raise ReplayedProofError("the challenge was used before")
         return self._accept(state, peer, request, appraisal, now)
+
+    def _appraise(self, state: DeviceState, peer: Peer, request: CheckinRequest, now: int) -> attest.Appraisal:
+        return attest.appraise(
+            request,
+            enrolment=state.enrolment,
+            reference=self._releases.reference,
+            peer_key=peer.spki,
+            challenge_key=self._authority.challenge_key,
+            now=now,
+            service_name=self._service_name,
+            memory=self._memory,
+            lineage=state.lineage,
+        )
+
+    def _is_set_back(
+        self, state: DeviceState, peer: Peer, request: CheckinRequest, appraisal: attest.Appraisal
+    ) -> bool:
+        """Whether a lineage breaks because the records were set back: the device has a reply that they never knew.
+
+        A copy cannot make it look like that: what its replies handed out is on record, and what is too old to be on
+        record ended before the last recorded check-in.
+        """
+        if state.lineage.held_at is not None or not attest.lineage_broken(appraisal.steps):
+            return False
+        value = request.lineage or appraisal.evidence.challenge
+        kept = kept_challenge(self._authority.challenge_key, value, peer_key=peer.spki)
+        if kept is None:
+            return False
+        serial = serial_text(int.from_bytes(kept.id, "big"))
+        return self._context.records.read(
+            lambda c: check_in_rows.is_beyond(c, state.number, serial=serial, expires_at=kept.expires_at)
+        )
 
     def _check_is_ours(self, request: CheckinRequest, peer: Peer) -> None:
         """Raise ReplayedProofError if a refused challenge was never made for this peer, whatever its age."""
@@ -144,6 +182,7 @@ class Verifier:
         state.busy = False
         state.installed = accepted.installed
         state.installed_digest = accepted.installed_digest
+        state.lineage = accepted.lineage
         if accepted.details is not None:
             state.booted(accepted.write.boot_count, accepted.details)
 
@@ -162,6 +201,7 @@ class Verifier:
         if issuer is None or issuer.replaced:
             issuer = state.issuer = self._authority.issuer(state.catalog_id)
         serial = new_serial()
+        handed = serial.to_bytes(ID_BYTES, "big")  # the reply's challenge has the certificate's random part
         leaf = issuer.template.issue(
             evidence.certificate_key,
             state.device_id,
@@ -175,6 +215,7 @@ class Verifier:
         installed, installed_digest = self._installed(state, request)
         attested = appraisal.verdict == attest.ATTESTED
         details = self._details(state, appraisal) if attested else None
+        lineage, held = self._lineage(state, peer, request, appraisal, handed, now)
         reply = self._replies.encode(
             verdict=appraisal.verdict,
             steps=appraisal.steps,
@@ -184,7 +225,7 @@ class Verifier:
             catalog_id=state.catalog_id,
             offer=offer,
             next_check_in_s=self._next_check_in_s(),
-            challenge=self._mint(peer, now, self._challenge_life_s),
+            challenge=self._mint(peer, now, handed),
             server_time=now,
             hub=self.hub_address,
         )
@@ -206,8 +247,10 @@ class Verifier:
             details=None if details == state.details else details,
             outcomes=() if not request.outcomes else _outcomes(request),
             error_reports=request.error_reports,
+            lineage=lineage_text(lineage),
+            held=held,
         )
-        return Accepted(state, write, reply, installed, installed_digest, details)
+        return Accepted(state, write, reply, installed, installed_digest, details, lineage)
 
     def _offer(self, state: DeviceState, request: CheckinRequest) -> tuple[Wanted | None, Offer | None]:
         """What the device should have, and the offer if it has something else.
@@ -227,6 +270,23 @@ class Verifier:
         if state.installed_digest == request.report_digest and state.installed_digest:
             return state.installed, state.installed_digest
         return installed_text(request.installed), request.report_digest
+
+    def _lineage(
+        self,
+        state: DeviceState,
+        peer: Peer,
+        request: CheckinRequest,
+        appraisal: attest.Appraisal,
+        handed: bytes,
+        now: int,
+    ) -> tuple[Lineage, str]:
+        """The lineage after this check-in, and why the device is held from now on, if it is."""
+        shown = attest.shown_id(request, self._authority.challenge_key, peer.spki)
+        lineage = continued(state.lineage, appraisal.challenge_id.id, shown, handed)
+        if appraisal.verdict == attest.ATTESTED or lineage.held_at is not None:
+            return lineage, ""
+        reason = attest.fork_found(appraisal.steps)
+        return (lineage._replace(held_at=now), reason) if reason else (lineage, "")
 
     def _details(self, state: DeviceState, appraisal: attest.Appraisal) -> BootDetails:
         """What is stored once per boot; the security versions never fall."""
@@ -249,13 +309,15 @@ class Verifier:
             json.dumps({str(kind): highest[kind] for kind in sorted(highest)}, separators=(",", ":")),
         )
 
-    def _mint(self, peer: Peer, now: int, lifetime_s: int) -> bytes:
+    def _mint(self, peer: Peer, now: int, handed: bytes | None = None) -> bytes:
+        """A challenge for a device that asks for one, or with ``handed`` the one of its reply."""
         return mint(
             self._authority.challenge_key,
             now=now,
-            random=os.urandom(RANDOM_BYTES),
+            random=handed or os.urandom(RANDOM_BYTES),
             peer_key=peer.spki,
-            lifetime_s=lifetime_s,
+            lifetime_s=LIFETIME_S if handed is None else self._challenge_life_s,
+            in_reply=handed is not None,
         )
 
     def _next_check_in_s(self) -> int:

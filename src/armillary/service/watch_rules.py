@@ -13,6 +13,7 @@ from hashlib import sha256
 from typing import Final
 from uuid import UUID
 
+from armillary.attest.appraise import FORK_STEPS
 from armillary.engines.records.rows import CheckIn, Device, ErrorReportRow, Outcome, Refusal
 
 # Crashes of one image after which it is no longer an accident: also what a roll-out is held by.
@@ -57,18 +58,20 @@ class Observation:
 
 def of_check_in(check_in: CheckIn, catalog_id: UUID | None) -> Observation | None:
     """An update-only verdict: which step failed decides what it means."""
-    failed = next((step for step in check_in.steps if step.result == "fail"), None)
+    failures = [step for step in check_in.steps if step.result == "fail"]
+    failed = next((step for step in failures if step.number in FORK_STEPS), next(iter(failures), None))
     if failed is None:
         return None
     short = check_in.device_id[:16]
-    if failed.name == "boot counter":
+    if failed.number in FORK_STEPS:
         return Observation(
             kind="identity-forked",
             key=(check_in.device_id,),
             severity="critical",
             title=f"Two machines may hold the identity of device {short}",
             cause=failed.detail,
-            proposed_action="Revoke the device, find out which machine is the original, and enrol it anew.",
+            proposed_action="Neither gets a client certificate. Find out which is the original (or whether an old "
+            "backup was put back), take the other away, then: armillary device release.",
             device_ids=(check_in.device_id,),
             at=check_in.at,
             catalog_id=catalog_id,

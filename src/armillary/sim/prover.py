@@ -144,6 +144,7 @@ class Prover:
         installed: tuple[InstalledImage, ...] = (),
         outcomes: tuple[UpdateOutcome, ...] = (),
         error_reports: tuple[ErrorReport, ...] = (),
+        lineage: bytes | None = None,
     ) -> CheckinRequest:
         """A check-in request that answers ``challenge`` and asks for a certificate over ``certificate_key``."""
         evidence = prove(
@@ -160,6 +161,7 @@ class Prover:
             sandbox="linux",
             os_version=self.os_version,
             report=encode_report(installed, outcomes, error_reports),
+            lineage=lineage,
         )
         return CheckinRequest(
             evidence=evidence,
@@ -168,6 +170,7 @@ class Prover:
             installed=installed,
             outcomes=outcomes,
             error_reports=error_reports,
+            lineage=lineage,
         )
 
     def enrolment(self, *, trust_tier: str = "software") -> Enrolment:

@@ -83,6 +83,7 @@ class WireDevice:
         factory: What its manufacture gave it.
         installed: What it says it has.
         challenge: From the last reply, or empty.
+        lineage: What it kept from the last reply, empty before; None for a device that keeps nothing.
     """
 
     prover: Prover
@@ -91,6 +92,7 @@ class WireDevice:
     host: str = "127.0.0.1"
     installed: tuple[InstalledImage, ...] = ()
     challenge: bytes = b""
+    lineage: bytes | None = None
     client_key: ec.EllipticCurvePrivateKey = field(
         default_factory=lambda: ec.generate_private_key(ec.SECP256R1()), repr=False
     )
@@ -194,13 +196,15 @@ class WireDevice:
         error_reports: tuple[ErrorReport, ...] = (),
     ) -> bytes:
         """An encoded check-in request for a challenge (fetched if there is none)."""
+        answered = challenge or self.challenge or self.fetch_challenge()
         return encode_request(
             self.prover.request(
-                challenge or self.challenge or self.fetch_challenge(),
+                answered,
                 spki_from_point(point_of(self.client_key.public_key())),
                 installed=self.installed,
                 outcomes=outcomes,
                 error_reports=error_reports,
+                lineage=None if answered == self.lineage else self.lineage,
             )
         )
 
@@ -220,6 +224,8 @@ class WireDevice:
             raise ServiceUnreachableError(f"check-in: status {answer.status}, {answer.body!r}")
         reply = parse_reply(answer.body)
         self.challenge = reply.challenge
+        if self.lineage is not None:
+            self.lineage = reply.challenge
         return reply
 
 

@@ -13,6 +13,8 @@ History of :data:`PROTOCOL_VERSION` (one integer, raised by every change a peer 
 - 1 (2026-11): challenge, check-in with evidence, endorsement, event log and report; offers of whole images.
 - 2 (2026-11): a check-in request may carry a TPM's quote as a sixth item. It alone has this version: every other
   message, and a request without a quote, is as it was and says 1.
+- 3 (2026-11): a check-in request may show a value of an earlier reply (``attest/lineage.py``). It alone has this
+  version, and seven items. Devices that never send one go on as before.
 """
 
 from __future__ import annotations
@@ -41,6 +43,8 @@ from armillary.wire.tpm_attestation import MAX_ATTESTATION_BYTES
 
 PROTOCOL_VERSION: Final = 1
 QUOTED_VERSION: Final = 2
+SHOWING_VERSION: Final = 3
+_REQUEST_ITEMS: Final = {PROTOCOL_VERSION: 5, QUOTED_VERSION: 6, SHOWING_VERSION: 7}
 
 # Largest request. Evidence, endorsement and log need 20 KiB at their own limits, a full report about 40 KiB;
 # the endpoint reads no more than this before it answers 413.
@@ -50,6 +54,7 @@ MAX_REPLY_BYTES: Final = 64 * 1024
 MAX_CHALLENGE_MESSAGE_BYTES: Final = 256
 MAX_PROBLEM_BYTES: Final = 8 * 1024
 
+MAX_LINEAGE_BYTES: Final = 64  # a challenge
 MAX_INSTALLED: Final = 64
 MAX_OUTCOMES: Final = 32
 MAX_ERROR_REPORTS: Final = 32  # the device sends the oldest first, the rest with the next check-in
@@ -110,8 +115,11 @@ class CheckinRequest:
         installed: Application images on the device.
         outcomes: How offers ended since the last check-in that succeeded.
         error_reports: Oldest first, at most :data:`MAX_ERROR_REPORTS`.
-        protocol_version: Of the sender: :data:`QUOTED_VERSION` with a quote, :data:`PROTOCOL_VERSION` without.
+        protocol_version: Of the sender: :data:`SHOWING_VERSION` with ``lineage``, else :data:`QUOTED_VERSION` with a
+            quote, else :data:`PROTOCOL_VERSION`.
         tpm_quote: Quote of the device's TPM over its boot PCR, made for ``evidence`` (``wire/tpm_attestation.py``).
+        lineage: The challenge of the last reply the device kept, empty if it keeps them and has none; None in a
+            request that answers that challenge, and from devices that keep none. Signed: :func:`signed_digest`.
         report_digest: SHA-256 of the encoded report; filled in by :func:`parse_request`.
     """
 
@@ -123,6 +131,7 @@ class CheckinRequest:
     error_reports: tuple[ErrorReport, ...] = ()
     protocol_version: int = PROTOCOL_VERSION
     tpm_quote: bytes | None = None
+    lineage: bytes | None = None
     report_digest: bytes = field(default=b"", compare=False, repr=False)
 
 
@@ -227,21 +236,33 @@ def encode_report(
     )
 
 
+def signed_digest(report_digest: bytes, lineage: bytes | None) -> bytes:
+    """What the evidence of a request holds as report digest: the report's, or with ``lineage`` one over both.
+
+    No report begins as the second form does, so that a lineage can be neither left out nor made up on the way.
+    """
+    return report_digest if lineage is None else sha256(b"lineage" + report_digest + lineage).digest()
+
+
 def encode_request(request: CheckinRequest) -> bytes:
     """Encode a request.
 
     Raises:
         WireError: larger than :data:`MAX_REQUEST_BYTES`, or a field out of its limits.
     """
-    quote = () if request.tpm_quote is None else (request.tpm_quote,)
+    version, rest = request.protocol_version, []
+    if request.lineage is not None:
+        version, rest = SHOWING_VERSION, [request.tpm_quote, request.lineage]
+    elif request.tpm_quote is not None:
+        version, rest = QUOTED_VERSION, [request.tpm_quote]
     data = cbor.encode_ordered(
         [
-            request.protocol_version if request.tpm_quote is None else QUOTED_VERSION,
+            version,
             request.evidence,
             request.endorsement,
             request.event_log,
             encode_report(request.installed, request.outcomes, request.error_reports),
-            *quote,
+            *rest,
         ]
     )
     parse_request(data)  # on a device, once per check-in: better refused here than by the service
@@ -252,21 +273,22 @@ def parse_request(data: bytes) -> CheckinRequest:
     """Parse a request; its evidence, endorsement and log stay bytes for the appraisal.
 
     Raises:
-        WireError: not a check-in request of protocol version 1 or 2.
+        WireError: not a check-in request of protocol version 1, 2 or 3.
     """
     what = "check-in request"
-    fields = take_array(cbor.decode(data, what=what, limit=MAX_REQUEST_BYTES), what, limit=6)
-    version = fields[0] if fields and type(fields[0]) is int else None
-    if version not in (PROTOCOL_VERSION, QUOTED_VERSION):
+    fields = take_array(cbor.decode(data, what=what, limit=MAX_REQUEST_BYTES), what, limit=7)
+    version = fields[0] if fields and type(fields[0]) is int else 0
+    if version not in _REQUEST_ITEMS:
         raise WireError(
             what,
-            expected=f"protocol version {PROTOCOL_VERSION} or {QUOTED_VERSION}",
+            expected=f"protocol version {PROTOCOL_VERSION}, {QUOTED_VERSION} or {SHOWING_VERSION}",
             got=f"{fields[:1]!r:.40}",
             remedy="Update the device or the service: they speak different protocol versions.",
             code="wire.protocol-version",
         )
-    quoted = version == QUOTED_VERSION
-    take_array(fields, what, limit=6, size=6 if quoted else 5)
+    take_array(fields, what, limit=7, size=_REQUEST_ITEMS[version])
+    shows = version == SHOWING_VERSION
+    quoted = version == QUOTED_VERSION or (shows and fields[5] is not None)
     report = take_bytes(fields[4], "check-in report")
     quiet = len(report) <= REMEMBERED_REPORT_BYTES
     installed, outcomes, error_reports = (_remembered_report if quiet else _report)(report)
@@ -277,8 +299,9 @@ def parse_request(data: bytes) -> CheckinRequest:
         installed=installed,
         outcomes=outcomes,
         error_reports=error_reports,
-        protocol_version=QUOTED_VERSION if quoted else PROTOCOL_VERSION,
+        protocol_version=version,
         tpm_quote=take_bytes(fields[5], "check-in TPM quote", limit=MAX_ATTESTATION_BYTES) if quoted else None,
+        lineage=take_bytes(fields[6], "check-in lineage", limit=MAX_LINEAGE_BYTES) if shows else None,
         report_digest=sha256(report).digest(),
     )
 

@@ -17,7 +17,7 @@ from uuid import UUID
 
 from sqlalchemy import Connection, Engine, Row, bindparam, delete, insert, select, update
 
-from armillary.engines.records import dialect, schema
+from armillary.engines.records import audit_rows, dialect, schema
 from armillary.engines.records.device_rows import BootDetails
 from armillary.engines.records.rows import CheckIn, Page
 from armillary.wire.checkin import AppraisalStep
@@ -49,6 +49,8 @@ class CheckInWrite(NamedTuple):
         installed: JSON text of the installed images, or None when it is what the records hold already.
         details: What is written once per boot, or None when unchanged.
         challenge_id: Identity of the spent challenge; the database refuses it a second time.
+        lineage: What the proof showed of an earlier reply, as stored (``lineage.py``).
+        held: Why the device is held from now on, empty if it is not or was before.
 
     A named tuple: a frozen dataclass of this many fields costs 4 us to make, once per check-in.
     """
@@ -70,6 +72,8 @@ class CheckInWrite(NamedTuple):
     details: BootDetails | None = None
     outcomes: tuple[OutcomeWrite, ...] = ()
     error_reports: tuple[ErrorReport, ...] = ()
+    lineage: str | None = None
+    held: str = ""
 
 
 _CHECK_IN = (
@@ -95,6 +99,7 @@ _STATUS = (
     "certificate_serial",
     "certificate_not_after",
     "offered_deployment_id",
+    "lineage",
 )
 
 
@@ -131,10 +136,11 @@ class CheckInStatements:
                 or write.details is not None
                 or write.outcomes
                 or write.error_reports
+                or write.held
             ):
                 return None
             rows.append(_row(write, known[1]))
-        return (self._insert, rows), (self._update, [_status(row) for row in rows])
+        return (self._insert, rows), (self._update, list(map(_status, rows, writes)))
 
     def execute(self, connection: Connection, writes: Sequence[CheckInWrite]) -> None:
         """Write a batch of any check-ins.
@@ -144,9 +150,15 @@ class CheckInStatements:
         """
         rows = [_row(write, self._steps_id(connection, write.steps)) for write in writes]
         connection.exec_driver_sql(self._insert, rows)
-        connection.exec_driver_sql(self._update, [_status(row) for row in rows])
+        connection.exec_driver_sql(self._update, list(map(_status, rows, writes)))
         for write in writes:
-            if write.installed is not None or write.details is not None or write.outcomes or write.error_reports:
+            if (
+                write.installed is not None
+                or write.details is not None
+                or write.outcomes
+                or write.error_reports
+                or write.held
+            ):
                 _write_rest(connection, write)
 
     def forget(self) -> None:
@@ -187,9 +199,9 @@ def _row(write: CheckInWrite, steps_id: int) -> tuple[Any, ...]:
     )
 
 
-def _status(row: tuple[Any, ...]) -> tuple[Any, ...]:
-    """The columns of :data:`_STATUS` and the device's number, from those of :data:`_CHECK_IN`."""
-    return row[2], row[1], row[4], row[5], row[6], row[7], row[10], row[0]
+def _status(row: tuple[Any, ...], write: CheckInWrite) -> tuple[Any, ...]:
+    """The columns of :data:`_STATUS` and the device's number, most from those of :data:`_CHECK_IN`."""
+    return row[2], row[1], row[4], row[5], row[6], row[7], row[10], write.lineage, row[0]
 
 
 def _write_rest(connection: Connection, write: CheckInWrite) -> None:
@@ -203,6 +215,18 @@ def _write_rest(connection: Connection, write: CheckInWrite) -> None:
         status["security_versions"] = write.details.security_versions
     if write.outcomes:
         status["updated_at"] = write.at
+    if write.held:
+        status["held_at"] = write.at
+        known = select(schema.device.c.device_id).where(schema.device.c.number == write.device_number)
+        device_id = connection.execute(known).scalar_one()
+        audit_rows.append(
+            connection,
+            at=write.at,
+            actor="service",
+            operation="device.hold",
+            target=device_id,
+            detail={"reason": write.held},
+        )
     if status:
         table = schema.device_status
         connection.execute(update(table).where(table.c.device_number == write.device_number).values(status))
@@ -312,3 +336,12 @@ def has_certificate(connection: Connection, device_number: int, serial: str, *, 
     table = schema.check_in
     here = (table.c.device_number == device_number) & (table.c.certificate_serial == serial) & (table.c.at >= since)
     return connection.execute(select(table.c.number).where(here).limit(1)).first() is not None
+
+
+def is_beyond(connection: Connection, device_number: int, *, serial: str, expires_at: int) -> bool:
+    """Whether a value that expires at a time is of a reply later than everything recorded of a device."""
+    status = schema.device_status
+    seen = connection.execute(
+        select(status.c.checked_in_at).where(status.c.device_number == device_number)
+    ).scalar_one_or_none()
+    return expires_at > (seen or 0) and not has_certificate(connection, device_number, serial)

@@ -11,7 +11,9 @@ from uuid import UUID
 
 from sqlalchemy import ColumnElement, Connection, Row, Select, and_, case, func, insert, literal, select, update
 
+from armillary.attest.lineage import NO_LINEAGE, Lineage
 from armillary.engines.records import dialect, schema
+from armillary.engines.records.lineage import BEGINS, lineage_from
 from armillary.engines.records.rows import HEALTHS, Device, DeviceFilter, FleetSummary, Page
 from armillary.wire.checkin import InstalledImage
 from armillary.wire.finding import SEVERITIES
@@ -44,6 +46,7 @@ class Enrolled:
         installed: JSON text as stored.
         details: As stored at the last attested check-in.
         attestation_key: X || Y of its TPM's attestation key, 64 bytes; empty without a TPM.
+        lineage: What the next proof has to continue.
         claimed_at: Since when it has its owner; this and the next two are not read by the check-in's look-up.
         decommissioned_at: When it was taken out of service, None otherwise.
         reprovision_until: Before this time it may come back.
@@ -61,6 +64,7 @@ class Enrolled:
     installed: str
     details: BootDetails
     attestation_key: bytes = b""
+    lineage: Lineage = NO_LINEAGE
     claimed_at: int | None = None
     decommissioned_at: int | None = None
     reprovision_until: int | None = None
@@ -163,6 +167,7 @@ def enrolled(connection: Connection, device_id: str) -> Enrolled | None:
         installed=row.installed,
         details=BootDetails(row.sandbox, row.enforcement, bytes(row.endorsement), row.security_versions),
         attestation_key=bytes(row.attestation_key or b""),
+        lineage=lineage_from(row.certificate_serial, row.lineage, row.held_at),
         claimed_at=row.claimed_at,
         decommissioned_at=row.decommissioned_at,
         reprovision_until=row.reprovision_until,
@@ -232,6 +237,16 @@ def claim(connection: Connection, device_id: str, *, catalog_id: UUID, group_id:
 def change(connection: Connection, device_id: str, values: Mapping[str, object]) -> None:
     """Set columns of the table ``device``: group_id, revoked_at, revoked_reason, manufacturing_state..."""
     connection.execute(update(_device).where(_device.c.device_id == device_id).values(dict(values)))
+
+
+def release(connection: Connection, device_id: str) -> None:
+    """Let a held device begin anew: its next proof has no earlier one to continue. Security versions stay."""
+    known = select(_device.c.number).where(_device.c.device_id == device_id).scalar_subquery()
+    connection.execute(
+        update(_status)
+        .where(_status.c.device_number == known)
+        .values(held_at=None, lineage=BEGINS, boot_count=0, endorsement=b"")
+    )
 
 
 def summary(connection: Connection, catalog_id: UUID | None, *, now: int, silent_after_s: int) -> FleetSummary:
@@ -387,6 +402,7 @@ def _as_device(row: Row[Any]) -> Device:
         certificate_not_after=row.certificate_not_after,
         offered_deployment_id=row.offered_deployment_id,
         last_update_at=row.updated_at,
+        held_at=row.held_at,
         decommissioned_at=row.decommissioned_at,
         reprovision_until=row.reprovision_until,
     )

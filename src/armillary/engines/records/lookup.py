@@ -15,6 +15,7 @@ from sqlalchemy import Connection, Engine, bindparam, select
 
 from armillary.engines.records import dialect, schema
 from armillary.engines.records.device_rows import BootDetails, Enrolled
+from armillary.engines.records.lineage import lineage_from
 
 _device, _status, _check_in, _tpm_key = schema.device, schema.device_status, schema.check_in, schema.tpm_key
 
@@ -38,6 +39,9 @@ class DeviceLookup:
                 _status.c.enforcement,
                 _status.c.endorsement,
                 _status.c.security_versions,
+                _status.c.certificate_serial,
+                _status.c.lineage,
+                _status.c.held_at,
                 _tpm_key.c.attestation_key,
             )
             .join(_status, _status.c.device_number == _device.c.number)
@@ -63,7 +67,7 @@ class DeviceLookup:
         if not row:
             return None
         number, chip, tier, state, catalog_id, group_id, revoked_at, boot_count, installed, *details = row[0]
-        sandbox, enforcement, endorsement, security_versions, attestation_key = details
+        sandbox, enforcement, endorsement, security_versions, serial, lineage, held_at, attestation_key = details
         return Enrolled(
             number=number,
             device_id=device_id,
@@ -77,6 +81,7 @@ class DeviceLookup:
             installed=installed,
             details=BootDetails(sandbox, enforcement, bytes(endorsement), security_versions),
             attestation_key=bytes(attestation_key or b""),
+            lineage=lineage_from(serial, lineage, held_at),
         )
 
     def spent_challenges(self, device_number: int, *, now: int) -> dict[bytes, int]:

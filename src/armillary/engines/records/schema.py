@@ -31,7 +31,7 @@ from sqlalchemy import (
     Uuid,
 )
 
-REVISION = "0005"  # newest migration: what a new data folder is stamped with
+REVISION = "0006"  # newest migration: what a new data folder is stamped with
 
 metadata = MetaData(
     naming_convention={
@@ -187,6 +187,9 @@ device_status = Table(
     Column("certificate_not_after", BigInteger),
     Column("offered_deployment_id", Uuid),
     Column("updated_at", BigInteger),
+    # What the last proof showed of an earlier reply, and since when the device is held: engines/records/lineage.py.
+    Column("lineage", String(40)),
+    Column("held_at", BigInteger),
 )
 
 appraisal_steps = Table(

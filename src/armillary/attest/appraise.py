@@ -33,6 +33,7 @@ from armillary.attest.judgement import (
     verified_endorsement,
 )
 from armillary.attest.lineage import NO_LINEAGE, NONE_YET, Lineage, lineage_fault
+from armillary.attest.policy import PolicyInForce, utc
 from armillary.attest.reference import ReferenceValues
 from armillary.attest.tpm_quote import quote_fault
 from armillary.errors import AppraisalError, ArmillaryError, ChallengeError, SignatureError, WireError
@@ -75,6 +76,12 @@ STEPS: Final[tuple[tuple[int, str, str], ...]] = (
         "lineage",
         "A copied device that never meets the original's boot counter; and either of them until somebody has looked.",
     ),
+    (
+        18,
+        "release in force",
+        "A release that was withdrawn, or whose time is over, run on by a device that was not told.",
+    ),
+    (19, "catalog policy", "A device or a release that is weaker or older than the owner of its catalog accepts."),
 )
 # The first step whose failure leaves the device an update certificate.
 FIRST_BOOT_STEP: Final = 9
@@ -89,6 +96,10 @@ _TIER_STRENGTH: Final = {"simulated": 0, "software": 1, "tpm": 2, "silicon": 2}
 
 _QUOTE_STEP: Final = 16
 _LINEAGE_STEP: Final = 17
+_RELEASE_STEP: Final = 18
+_POLICY_STEP: Final = 19
+# What is asked of the events of a log that replays, or of the release they make up.
+_LOG_STEPS: Final = frozenset({13, 14, 15, _RELEASE_STEP, _POLICY_STEP})
 _ALL_PASSED: Final = tuple(AppraisalStep(number, name, prevents, "pass", "") for number, name, prevents in STEPS)
 _NO_TPM: Final = AppraisalStep(*STEPS[_QUOTE_STEP - 1], "not-run", "Enrolled without a TPM: nothing is quoted.")
 _PASSED_WITHOUT_TPM: Final = (*_ALL_PASSED[: _QUOTE_STEP - 1], _NO_TPM, *_ALL_PASSED[_QUOTE_STEP:])
@@ -160,6 +171,7 @@ def appraise(
     service_name: str,
     memory: AppraisalMemory | None = None,
     lineage: Lineage = NO_LINEAGE,
+    policy: PolicyInForce | None = None,
 ) -> Appraisal:
     """Judge one check-in.
 
@@ -173,6 +185,7 @@ def appraise(
         service_name: This service's name.
         memory: Endorsements and logs judged before; None judges everything anew.
         lineage: As recorded at the last check-in.
+        policy: What the device's catalog demands; None for nothing.
 
     Raises:
         WireError: evidence, endorsement or log are malformed.
@@ -206,6 +219,12 @@ def appraise(
         fault := lineage_fault(lineage, challenge_id.id, shown_id(request, challenge_key, peer_key))
     ):
         faults[_LINEAGE_STEP] = fault
+    # (18) Whether the release was withdrawn was judged with the log; its time passes by itself.
+    if now >= judgement.expires_at and _RELEASE_STEP not in faults:
+        faults[_RELEASE_STEP] = f"The release was good until {utc(judgement.expires_at)}; that is over."
+    # (19)
+    if policy is not None and (fault := policy.fault(enrolment.trust_tier, enrolment.chip, judgement, reference, now)):
+        faults[_POLICY_STEP] = fault
     passed = _ALL_PASSED if quotes else _PASSED_WITHOUT_TPM
     return Appraisal(
         verdict=UPDATE_ONLY if faults else ATTESTED,
@@ -317,12 +336,22 @@ def _with_faults(
     for number, name, prevents in STEPS:
         if number in faults:
             steps.append(AppraisalStep(number, name, prevents, "fail", faults[number]))
-        elif (number in (13, 14, 15) and not judgement.events) or (number == 14 and 13 in faults):
-            waits_for = 11 if not judgement.events else 13
+        elif (waits_for := _waits_for(number, faults, judgement)) is not None:
             steps.append(AppraisalStep(number, name, prevents, "not-run", f"Needs step {waits_for} to pass."))
         else:
             steps.append(passed[number - 1])
     return tuple(steps)
+
+
+def _waits_for(number: int, faults: Mapping[int, str], judgement: Judgement) -> int | None:
+    """The step that has to pass before step ``number`` can be asked; None where it was asked."""
+    if number in _LOG_STEPS and not judgement.events:
+        return 11
+    if number in _LOG_STEPS - {13, 15} and 13 in faults:
+        return 13
+    if number in (_RELEASE_STEP, _POLICY_STEP) and not judgement.releases:
+        return 14
+    return None
 
 
 def shown_id(request: CheckinRequest, challenge_key: bytes, peer_key: bytes) -> bytes | None:

@@ -153,7 +153,7 @@ class SecurityService:
             PortInUseError: another process has the device port.
         """
         files = self.authority.server_files()
-        self.verifier = Verifier(self.context, self.authority, self.releases, self.offers, self._states)
+        self.verifier = Verifier(self.context, self.authority, self.releases, self.policies, self.offers, self._states)
         self.verifier.hub_address = self._hub_address
         self._endpoint = DeviceEndpoint(
             records=self.context.records,

@@ -31,6 +31,7 @@ from armillary.engines.records.device_rows import BootDetails, enforcement_text,
 from armillary.engines.records.lineage import lineage_text
 from armillary.errors import ChallengeError, RateLimitedError, ReplayedProofError, UnclaimedDeviceError
 from armillary.identity.issue import terms_for
+from armillary.service.attestation_policy import AttestationPolicies
 from armillary.service.authority import Authority
 from armillary.service.catalog_authority import new_serial, serial_text
 from armillary.service.context import Context
@@ -78,12 +79,19 @@ class Verifier:
     """Decides about check-ins."""
 
     def __init__(
-        self, context: Context, authority: Authority, releases: Releases, offers: Offers, states: DeviceStates
+        self,
+        context: Context,
+        authority: Authority,
+        releases: Releases,
+        policies: AttestationPolicies,
+        offers: Offers,
+        states: DeviceStates,
     ) -> None:
         settings = context.settings
         self._context = context
         self._authority = authority
         self._releases = releases
+        self._policies = policies
         self._offers = offers
         self._states = states
         self._memory = AppraisalMemory()
@@ -141,6 +149,7 @@ class Verifier:
             service_name=self._service_name,
             memory=self._memory,
             lineage=state.lineage,
+            policy=None if state.catalog_id is None else self._policies.book.get(state.catalog_id),
         )
 
     def _is_set_back(

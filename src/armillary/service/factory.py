@@ -184,6 +184,7 @@ class Factory:
                 _check_same_tpm(known, tpm)
                 if operation == "device.reprovision":
                     device_rows.change(connection, device_id, device_rows.IN_SERVICE)
+                    device_rows.release(connection, device_id)  # its storage is new
             self._authority.record(connection, [record])
             tier = trust_tier if known is None else known.trust_tier
             detail = {"chip": chip, "trust_tier": tier, "os_version": release.version}

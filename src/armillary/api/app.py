@@ -18,10 +18,12 @@ from armillary.api import (
     native_authorities,
     native_devices,
     native_enrolment,
+    native_life,
     native_operations,
     native_policy,
     native_telemetry,
     native_tpm,
+    native_transfer,
     problems,
 )
 from armillary.api.auth import ACCESS, CONTRIBUTOR, FACTORY, PUBLIC, READER, SCRAPE
@@ -94,6 +96,8 @@ def create_app(service: SecurityService, hub: Hub, settings: Settings) -> FastAP
     native_authorities.mount(app)
     native_devices.mount(app)
     native_enrolment.mount(app)
+    native_life.mount(app)
+    native_transfer.mount(app)
     native_operations.mount(app)
     native_policy.mount(app)
     native_telemetry.mount(app)

@@ -16,6 +16,7 @@ from starlette.concurrency import run_in_threadpool
 from starlette.requests import Request
 
 from armillary.api import azure_names as names
+from armillary.api.scope import check_scope
 from armillary.engines.records.enrolment_rows import EnrolmentToken
 from armillary.engines.records.rows import Token
 from armillary.errors import PermissionDeniedError, UnauthenticatedError
@@ -112,6 +113,9 @@ ACCESS: Mapping[str, str] = {
     f"GET {_CATALOG}/enrolment-tokens": READER,
     f"POST {_CATALOG}/enrolment-tokens": CONTRIBUTOR,
     f"DELETE {_CATALOG}/enrolment-tokens/{{token_id}}": CONTRIBUTOR,
+    f"GET {_CATALOG}/transfers": READER,
+    f"POST {_CATALOG}/transfers": CONTRIBUTOR,
+    **{f"POST {_CATALOG}/transfers/{{transfer_id}}/{verb}": CONTRIBUTOR for verb in ("accept", "decline", "cancel")},
     f"GET {V1}/devices": READER,
     f"GET {_DEVICE}": READER,
     f"GET {_DEVICE}/check-ins": READER,
@@ -127,6 +131,9 @@ ACCESS: Mapping[str, str] = {
     f"POST {_DEVICE}/methods/{{method}}": CONTRIBUTOR,
     f"POST {_DEVICE}/revoke": CONTRIBUTOR,
     f"POST {_DEVICE}/restore": CONTRIBUTOR,
+    f"POST {_DEVICE}/decommission": CONTRIBUTOR,
+    f"POST {_DEVICE}/allow-reprovision": CONTRIBUTOR,
+    f"POST {_DEVICE}/manufacturing-state": CONTRIBUTOR,
     f"POST {_DEVICE}/release": CONTRIBUTOR,
     f"GET {V1}/rollouts": READER,
     f"POST {V1}/rollouts": CONTRIBUTOR,
@@ -169,13 +176,16 @@ def allows(role: str, needed: str) -> bool:
     return role in RANK and needed in RANK and RANK[role] >= RANK[needed]
 
 
-async def admit(request: Request, needed: str, service: SecurityService) -> Token | EnrolmentToken | None:
+async def admit(
+    request: Request, needed: str, service: SecurityService, key: str = ""
+) -> Token | EnrolmentToken | None:
     """Let a request in, or not.
 
     Args:
-        request: Only its headers and peer address are read.
+        request: Only its headers, its peer address, its path and its query are read.
         needed: The route's role in :data:`ACCESS`.
         service: Knows the tokens.
+        key: The route, ``METHOD path``; without one a token of one catalog gets only what names that catalog.
 
     Returns:
         The operator's token, or on the factory's routes an enrolment token; None for public routes and scrapes from
@@ -183,7 +193,8 @@ async def admit(request: Request, needed: str, service: SecurityService) -> Toke
 
     Raises:
         UnauthenticatedError: no token, or one that is unknown, expired or revoked.
-        PermissionDeniedError: the token's role is too low.
+        PermissionDeniedError: the token's role is too low, or the token is for one catalog and the route is not.
+        NotFoundError: the token is for another catalog.
     """
     if needed == PUBLIC:
         return None
@@ -196,12 +207,14 @@ async def admit(request: Request, needed: str, service: SecurityService) -> Toke
         if secret.startswith(SECRET_PREFIX):
             return await run_in_threadpool(service.enrolments.authenticate, secret)
         needed = CONTRIBUTOR
-    token = await run_in_threadpool(service.tokens.authenticate, secret)
+    token = await run_in_threadpool(service.tokens.authenticate, secret, takes_restricted=True)
     if not allows(token.role, needed):
         raise PermissionDeniedError(
             f"{request.method} {request.url.path} needs the role {needed}; the token {token.name!r} has {token.role}",
             remedy=f"Use a token with the role {needed}: armillary token create --role {needed}.",
         )
+    if token.catalog_id is not None:
+        await run_in_threadpool(check_scope, request, key, token, service)
     return token
 
 

@@ -180,7 +180,7 @@ def make_token(request: Request, body: TokenBody) -> dict[str, Any]:
     """Make a token; its secret is in this answer and nowhere else."""
     expires_at = None if body.lifetime_s is None else int(time.time()) + body.lifetime_s
     made = service_of(request).tokens.create(
-        body.name, body.role, actor=operator_of(request).name, expires_at=expires_at
+        body.name, body.role, actor=operator_of(request).name, expires_at=expires_at, catalog=body.catalog
     )
     return {**as_document(made.token), "secret": made.secret}
 

@@ -74,11 +74,13 @@ class TokenBody(_Body):
         name: Who or what will use it.
         role: What it allows.
         lifetime_s: Seconds until it expires; None for no end.
+        catalog: The only catalog it speaks for; None for all.
     """
 
     name: Name
     role: Literal["Administrator", "Contributor", "Reader"]
     lifetime_s: Annotated[int, Field(ge=60, le=10 * 366 * 86400)] | None = None
+    catalog: Name | None = None
 
 
 class ReleaseBody(_Body):

@@ -41,7 +41,9 @@ class GuardedRoute(APIRoute):
         needed = {method: ACCESS[key] for method, key in keys.items()}
 
         async def guarded(request: Request) -> Response:
-            request.state.operator = await admit(request, needed[request.method], service_of(request))
+            request.state.operator = await admit(
+                request, needed[request.method], service_of(request), keys[request.method]
+            )
             limit = IMAGE_BODY_LIMIT_BYTES if keys[request.method] in IMAGE_BODIES else BODY_LIMIT_BYTES
             return await handler(StrictRequest(request.scope, limited(request, limit)))
 

@@ -16,6 +16,7 @@ from typing import Annotated, Any
 
 import typer
 
+from armillary.cli.device_life import register as register_life
 from armillary.cli.device_remote import register
 from armillary.cli.log import log_to_stderr
 from armillary.cli.output import (
@@ -249,6 +250,7 @@ def recover(
 
 
 register(app)
+register_life(app)
 
 
 def _factory(remote: RemoteService) -> Factory:

@@ -30,13 +30,20 @@ def create(
     remote: RemoteService,
     name: Annotated[str, typer.Option("--name", "-n", metavar="NAME", help="Who or what will use it.")],
     role: Annotated[Role, typer.Option("--role", help="What it allows.")] = Role.READER,
+    catalog: Annotated[
+        str | None, typer.Option("--catalog", "-c", metavar="NAME", help="The only catalog it speaks for.")
+    ] = None,
     days: Annotated[
         int | None, typer.Option("--days", min=1, max=3650, metavar="N", help="Days until it expires.")
     ] = None,
     as_json: JsonOption = False,
 ) -> None:
-    """Make a token; its secret is shown this once."""
-    made = remote.post("/tokens", {"name": name, "role": role.value, "lifetime_s": days * 86400 if days else None})
+    """Make a token; its secret is shown this once.
+
+    One of a catalog reaches that catalog and the devices in it, and no console.
+    """
+    body = {"name": name, "role": role.value, "lifetime_s": days * 86400 if days else None, "catalog": catalog}
+    made = remote.post("/tokens", body)
     print_record(made if as_json else {"token": made["secret"], "name": name, "role": role.value}, as_json=as_json)
     if not as_json:
         note("keep it now: the service cannot show it again")

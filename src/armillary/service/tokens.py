@@ -9,6 +9,8 @@ Contributor    also make, change, claim, deploy, roll out, revoke, acknowledge
 Administrator  also delete catalogs, make and revoke tokens, raise security floors
 =============  ==========================================================================================
 
+A token may be for one catalog: then it reaches that catalog and the devices in it (``api/scope.py``), and no console.
+
 A secret is ``arm_`` and 256 random bits; only its SHA-256 is stored. The first start makes one administrator token.
 """
 
@@ -16,6 +18,7 @@ from __future__ import annotations
 
 import secrets
 import threading
+from dataclasses import replace
 from hashlib import sha256
 from uuid import UUID, uuid4
 
@@ -31,6 +34,7 @@ from armillary.errors import (
     UnauthenticatedError,
 )
 from armillary.service.context import Context
+from armillary.service.registry_names import catalog_or_raise
 
 SECRET_PREFIX = "arm_"  # noqa: S105 - tells secret scanners what they found
 SECRET_BYTES = 32
@@ -52,11 +56,21 @@ class Tokens:
         self._lock = threading.Lock()
         self._remembered: dict[bytes, Token] = {}
 
-    def create(self, name: str, role: str, *, actor: str, expires_at: int | None = None) -> NewToken:
+    def create(
+        self, name: str, role: str, *, actor: str, expires_at: int | None = None, catalog: str | None = None
+    ) -> NewToken:
         """Make a token; its secret is in the answer and nowhere else.
+
+        Args:
+            name: Who or what will use it.
+            role: What it allows.
+            actor: For the audit log.
+            expires_at: When it ends, Unix seconds.
+            catalog: The only catalog it speaks for; all of them when None.
 
         Raises:
             InvalidArgumentError: name, role or expiry.
+            NotFoundError: no such catalog.
         """
         now = self._context.now()
         if not 1 <= len(name) <= MAX_NAME_LENGTH or not name.isprintable():
@@ -84,12 +98,17 @@ class Tokens:
             revoked_at=None,
         )
 
-        def change(connection: Connection) -> None:
-            token_rows.add(connection, token, _hash(secret))
-            self._context.audit(connection, actor, "token.create", str(token.token_id), {"name": name, "role": role})
+        def change(connection: Connection) -> Token:
+            detail, made = {"name": name, "role": role}, token
+            if catalog is not None:
+                only = catalog_or_raise(connection, catalog)
+                made = replace(token, catalog_id=only.catalog_id)
+                detail["catalog"] = only.name
+            token_rows.add(connection, made, _hash(secret))
+            self._context.audit(connection, actor, "token.create", str(token.token_id), detail)
+            return made
 
-        self._context.records.write(change)
-        return NewToken(token=token, secret=secret)
+        return NewToken(token=self._context.records.write(change), secret=secret)
 
     def list(self) -> tuple[Token, ...]:
         """All tokens, revoked ones too, oldest first."""
@@ -111,9 +130,9 @@ class Tokens:
             others = [
                 one
                 for one in token_rows.every(connection)
-                if one.token_id != token_id and one.role == "Administrator" and _is_valid(one, now)
+                if one.token_id != token_id and _rules(one) and _is_valid(one, now)
             ]
-            if token.role == "Administrator" and not others:
+            if _rules(token) and not others:
                 raise ConflictError(
                     "this is the last administrator token", remedy="Make another administrator token first."
                 )
@@ -126,8 +145,12 @@ class Tokens:
             self._remembered.clear()
         return token
 
-    def authenticate(self, secret: str) -> Token:
+    def authenticate(self, secret: str, *, takes_restricted: bool = False) -> Token:
         """The token a secret belongs to.
+
+        Args:
+            secret: As it was shown once.
+            takes_restricted: The caller holds a token of one catalog to that catalog; without it there is none.
 
         Raises:
             UnauthenticatedError: unknown, revoked or expired; the message does not say which.
@@ -138,7 +161,7 @@ class Tokens:
             token = self._remembered.get(digest)
         if token is None:
             token = self._context.records.read(lambda c: token_rows.by_hash(c, digest))
-        if token is None or not _is_valid(token, now):
+        if token is None or not _is_valid(token, now) or (token.catalog_id is not None and not takes_restricted):
             raise UnauthenticatedError("the token is not valid")
         if token.last_used_at is None or now - token.last_used_at >= USE_NOTED_EVERY_S:
             token = self._note_use(token.token_id, now)
@@ -166,6 +189,11 @@ class Tokens:
             return token
 
         return self._context.records.write(change)
+
+
+def _rules(token: Token) -> bool:
+    """Whether it can make other tokens."""
+    return token.role == "Administrator" and token.catalog_id is None
 
 
 def _is_valid(token: Token, now: int) -> bool:

@@ -441,7 +441,11 @@ class AuditVerification:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Token:
-    """An operator token as stored: never the secret itself."""
+    """An operator token as stored: never the secret itself.
+
+    Attributes:
+        catalog_id: The only catalog it speaks for; None for all of them.
+    """
 
     token_id: UUID
     name: str
@@ -451,6 +455,7 @@ class Token:
     expires_at: int | None
     last_used_at: int | None
     revoked_at: int | None
+    catalog_id: UUID | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

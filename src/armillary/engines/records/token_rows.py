@@ -27,6 +27,7 @@ def add(connection: Connection, token: Token, secret_hash: bytes) -> None:
             expires_at=token.expires_at,
             last_used_at=token.last_used_at,
             revoked_at=token.revoked_at,
+            catalog_id=token.catalog_id,
         )
     )
 
@@ -72,4 +73,5 @@ def _token(row: Row[Any]) -> Token:
         expires_at=row.expires_at,
         last_used_at=row.last_used_at,
         revoked_at=row.revoked_at,
+        catalog_id=row.catalog_id,
     )

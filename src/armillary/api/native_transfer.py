@@ -1,0 +1,85 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Native routes of transfers: a catalog offers a device, another accepts or declines. The path says who speaks."""
+
+from __future__ import annotations
+
+from typing import Annotated, Any
+from uuid import UUID
+
+from fastapi import FastAPI
+from pydantic import BaseModel, ConfigDict, Field
+from starlette.requests import Request
+
+from armillary.api import azure_names as names
+from armillary.api import views
+from armillary.api.auth import V1
+from armillary.api.documents import as_document, as_page
+from armillary.api.native_devices import After, Limit
+from armillary.api.native_enrolment import CatalogPath
+from armillary.api.routes import add_route, operator_of, service_of
+from armillary.service.transfers import DEFAULT_LIFETIME_S, MAX_LIFETIME_S
+
+Document = dict[str, Any]
+
+
+class TransferBody(BaseModel):
+    """An offer to make.
+
+    Attributes:
+        device_id: The device, 128 hexadecimal digits.
+        to_catalog_id: Id of the new owner's catalog; he finds it with `armillary catalog show`.
+        lifetime_s: Seconds until it cannot be accepted any more.
+    """
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    device_id: Annotated[str, Field(min_length=128, max_length=128)]
+    to_catalog_id: UUID
+    lifetime_s: Annotated[int, Field(ge=1, le=MAX_LIFETIME_S)] = DEFAULT_LIFETIME_S
+
+
+def offer_device(request: Request, catalog: CatalogPath, body: TransferBody) -> Document:
+    """Offer a device of this catalog to another one; nothing moves before that one accepts."""
+    device_id = names.checked("device", body.device_id)
+    made = service_of(request).transfers.offer(
+        catalog, device_id, body.to_catalog_id, actor=operator_of(request).name, lifetime_s=body.lifetime_s
+    )
+    document: Document = as_document(made)
+    return document
+
+
+def list_transfers(
+    request: Request, catalog: CatalogPath, limit: Limit = views.PAGE_ROWS, after: After = None
+) -> Document:
+    """Offers from and to this catalog, newest first."""
+    return as_page(service_of(request).transfers.list(catalog, limit=limit, after=after))
+
+
+def accept_transfer(request: Request, catalog: CatalogPath, transfer_id: UUID) -> Document:
+    """Take a device that was offered to this catalog; it is its from now on."""
+    done = service_of(request).transfers.accept(catalog, transfer_id, actor=operator_of(request).name)
+    document: Document = as_document(done)
+    return document
+
+
+def decline_transfer(request: Request, catalog: CatalogPath, transfer_id: UUID) -> Document:
+    """Refuse a device that was offered to this catalog."""
+    done = service_of(request).transfers.decline(catalog, transfer_id, actor=operator_of(request).name)
+    document: Document = as_document(done)
+    return document
+
+
+def cancel_transfer(request: Request, catalog: CatalogPath, transfer_id: UUID) -> Document:
+    """Take back an offer that this catalog made."""
+    done = service_of(request).transfers.cancel(catalog, transfer_id, actor=operator_of(request).name)
+    document: Document = as_document(done)
+    return document
+
+
+def mount(app: FastAPI) -> None:
+    """Mount the routes."""
+    place = V1 + "/catalogs/{catalog}/transfers"
+    add_route(app, "GET", place, list_transfers, tags=["transfers"])
+    add_route(app, "POST", place, offer_device, status_code=201, tags=["transfers"])
+    for verb, endpoint in (("accept", accept_transfer), ("decline", decline_transfer), ("cancel", cancel_transfer)):
+        add_route(app, "POST", f"{place}/{{transfer_id}}/{verb}", endpoint, tags=["transfers"])

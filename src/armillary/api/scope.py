@@ -1,0 +1,58 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Operator tokens of one catalog: they reach what names that catalog or a device that is in it now, nothing else.
+
+A route about everything (lists without ``catalog=``, the audit log, tokens, releases) is refused rather than narrowed:
+nothing of another owner can leak through a route that somebody adds and does not think of this. A device that changed
+hands is out of sight at once, because its owner is looked up with each request.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Final
+
+from starlette.requests import Request
+
+from armillary.api import azure_names as names
+from armillary.engines.records.rows import Token
+from armillary.errors import NotFoundError, PermissionDeniedError
+
+if TYPE_CHECKING:
+    from armillary.service.assemble import SecurityService
+
+# About the caller alone, or (operations) named by a random id that only the caller was told.
+FREE: Final = frozenset(
+    {"GET /api/v1/me", "GET /api/v1/status", f"GET {names.OPERATION_STATUS}", f"GET {names.OPERATION_RESULT}"}
+)
+
+
+def check_scope(request: Request, key: str, token: Token, service: SecurityService) -> None:
+    """Raise unless a token may call a route with these path and query values; reads the records for restricted ones.
+
+    Args:
+        request: Only its path and query are read.
+        key: ``METHOD path`` of the route.
+        token: The admitted token.
+        service: Knows the catalogs and devices.
+
+    Raises:
+        PermissionDeniedError: the route is not about one catalog.
+        NotFoundError: it is about another one, or there is no such thing; the two cannot be told apart.
+    """
+    if token.catalog_id is None or key in FREE:
+        return
+    catalogs = [given for given in (request.path_params.get("catalog"), request.query_params.get("catalog")) if given]
+    devices = [given for given in (request.path_params.get("device_id"),) if given]
+    if not catalogs and not devices:
+        raise PermissionDeniedError(
+            f"the token {token.name!r} is for one catalog; {key} is not about one",
+            remedy="Name the catalog (catalog=NAME), or use a token that is not for one catalog.",
+        )
+    for name in catalogs:
+        if service.registry.get_catalog(name).catalog_id != token.catalog_id:
+            raise NotFoundError(f"catalog {name!r:.60} does not exist", remedy="List them: armillary catalog list.")
+    for device_id in devices:
+        if service.registry.get_device(device_id).catalog_id != token.catalog_id:
+            raise NotFoundError(
+                f"device {device_id[:20]!r}... was never manufactured here",
+                remedy="Check the 128 digits, or make it: armillary device create.",
+            )

@@ -1,0 +1,177 @@
+# SPDX-License-Identifier: Apache-2.0
+"""A token of one catalog reaches that catalog and what is in it now, over the real API; and the transfer by two."""
+
+from __future__ import annotations
+
+import re
+import uuid
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+from tests.api.running_service import CATALOGS, VERSION, RunningService, running_service
+
+from armillary.api import auth, scope
+from armillary.errors import UnauthenticatedError
+from armillary.sim.wire_device import WireDevice
+
+
+@dataclass(frozen=True)
+class Owner:
+    service: RunningService
+    name: str
+    catalog_id: str
+    token: str
+    device: WireDevice
+
+    def call(self, method: str, path: str, body: object = None):
+        return self.service.call(method, "/api/v1" + path, body, token=self.token)
+
+
+@pytest.fixture(scope="module")
+def service(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RunningService]:
+    with running_service(tmp_path_factory.mktemp("owners")) as running:
+        yield running
+
+
+def owner(service: RunningService) -> Owner:
+    name, registry = f"O-{uuid.uuid4().hex[:10]}", service.service.registry
+    registry.create_catalog(name, actor="test", resource_group="rg")
+    registry.create_product(name, "Coffee", actor="test")
+    registry.create_default_groups(name, "Coffee", actor="test")
+    made = service.call("POST", "/api/v1/tokens", {"name": name, "role": "Contributor", "catalog": name})
+    assert made.status == 201, made.body
+    device = service.make_device()
+    registry.claim_devices(name, [device.device_id], product="Coffee", group="Production", actor="test")
+    return Owner(service, name, made.body["catalog_id"], made.body["secret"], device)
+
+
+@pytest.fixture
+def alice(service: RunningService) -> Owner:
+    return owner(service)
+
+
+@pytest.fixture
+def bob(service: RunningService) -> Owner:
+    return owner(service)
+
+
+def see(who: Owner, device: WireDevice) -> list[int]:
+    """What somebody gets of a device, of every kind."""
+    place = f"/devices/{device.device_id}"
+    parts = ("", "/check-ins", "/telemetry", "/twin", "/outcomes", "/error-reports", "/deployment", "/refusals")
+    return [who.call("GET", place + part).status for part in parts]
+
+
+def test_each_sees_and_changes_his_own(alice: Owner, bob: Owner) -> None:
+    for mine, theirs in ((alice, bob), (bob, alice)):
+        assert set(see(mine, mine.device)) == {200}
+        assert set(see(mine, theirs.device)) == {404}
+        assert mine.call("GET", f"/devices?catalog={mine.name}").body["items"][0]["device_id"] == mine.device.device_id
+        assert mine.call("GET", f"/devices?catalog={theirs.name}").status == 404
+        assert mine.call("GET", "/me").status == 200
+        revoke = f"/devices/{theirs.device.device_id}/revoke"
+        assert mine.call("POST", revoke, {"reason": "mine now"}).status == 404
+        assert mine.call("POST", f"/catalogs/{theirs.name}/enrolment-tokens", {}).status == 404
+        assert mine.call("POST", f"/catalogs/{mine.name}/enrolment-tokens", {}).status == 201
+        azure = f"{CATALOGS}/{{}}/products?{VERSION}"
+        assert mine.service.call("GET", azure.format(mine.name), token=mine.token).status == 200
+        assert mine.service.call("GET", azure.format(theirs.name), token=mine.token).status == 404
+
+
+@pytest.mark.parametrize(
+    "key", sorted(key for key, role in auth.ACCESS.items() if role in auth.RANK and "{rest" not in key)
+)
+def test_no_route_about_everything_answers_it(alice: Owner, key: str) -> None:
+    """Every route of the table, whoever adds the next: about another catalog, or about none, it says no."""
+    method, template = key.split(" ", 1)
+    filled = template.replace("{catalog}", "Somebody").replace("{device_id}", "0" * 128)
+    path = re.sub(r"\{[a-z_:]+\}", str(uuid.uuid4()), filled)
+    reply = alice.service.call(method, f"{path}?{VERSION}", {} if method != "GET" else None, token=alice.token)
+    if key in scope.FREE:
+        assert reply.status in (200, 404)
+    else:
+        assert reply.status in (403, 404), (key, reply.raw)
+
+
+def test_without_the_check_the_other_device_would_be_seen(
+    alice: Owner, bob: Owner, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Mutation: the refusals above come from this check and from nothing else."""
+    monkeypatch.setattr(auth, "check_scope", lambda *_: None)
+    assert set(see(alice, bob.device)) == {200}
+
+
+def test_two_owners_hand_a_device_over_and_the_old_one_loses_sight_of_it(alice: Owner, bob: Owner) -> None:
+    device = alice.device
+    with device:
+        device.check_in()
+    offer = {"device_id": device.device_id, "to_catalog_id": bob.catalog_id}
+    assert bob.call("POST", f"/catalogs/{alice.name}/transfers", offer).status == 404
+    assert bob.call("POST", f"/catalogs/{bob.name}/transfers", offer).status == 404
+    made = alice.call("POST", f"/catalogs/{alice.name}/transfers", offer)
+    assert (made.status, made.body["state"]) == (201, "offered"), made.body
+    place = f"/catalogs/{{}}/transfers/{made.body['transfer_id']}/{{}}"
+    assert alice.call("POST", place.format(bob.name, "accept")).status == 404  # not in another's name
+    assert alice.call("POST", place.format(alice.name, "accept")).status == 404  # not for the other
+    assert set(see(bob, device)) == {404}
+    taken = bob.call("POST", place.format(bob.name, "accept"))
+    assert (taken.status, taken.body["state"]) == (200, "accepted"), taken.body
+    assert bob.call("POST", place.format(bob.name, "accept")).status == 409
+    device.challenge = b""
+    with device:
+        device.check_in()
+    assert set(see(alice, device)) == {404}
+    assert set(see(bob, device)) == {200}
+    for one in (alice, bob):
+        (listed,) = one.call("GET", f"/catalogs/{one.name}/transfers").body["items"]
+        assert (listed["state"], listed["from_catalog"], listed["to_catalog"]) == ("accepted", alice.name, bob.name)
+
+
+def test_an_offer_is_declined_or_taken_back(alice: Owner, bob: Owner) -> None:
+    offer = {"device_id": alice.device.device_id, "to_catalog_id": bob.catalog_id, "lifetime_s": 60}
+    for who, verb in ((bob, "decline"), (alice, "cancel")):
+        made = alice.call("POST", f"/catalogs/{alice.name}/transfers", offer)
+        other = alice if who is bob else bob
+        place = f"/catalogs/{{}}/transfers/{made.body['transfer_id']}/{verb}"
+        assert other.call("POST", place.format(other.name)).status == 404
+        assert who.call("POST", place.format(who.name)).status == 200
+        assert bob.call("POST", place.format(bob.name).replace(verb, "accept")).status == 409
+    assert set(see(alice, alice.device)) == {200}
+
+
+def test_the_console_takes_no_token_of_one_catalog(alice: Owner) -> None:
+    tokens = alice.service.service.tokens
+    with pytest.raises(UnauthenticatedError):
+        tokens.authenticate(alice.token)
+    assert tokens.authenticate(alice.token, takes_restricted=True).name == alice.name
+    with pytest.raises(UnauthenticatedError):  # remembered now, and still not
+        tokens.authenticate(alice.token)
+
+
+def test_a_restricted_administrator_is_not_the_last_administrator(tmp_path: Path) -> None:
+    from armillary.errors import ConflictError  # noqa: PLC0415 - beside its use
+    from armillary.sim.service_host import ServiceHost  # noqa: PLC0415
+
+    with ServiceHost(tmp_path / "data") as host:
+        host.catalog()
+        tokens = host.service.tokens
+        (first,) = tokens.list()
+        only = tokens.create("c", "Administrator", actor="t", catalog="Contoso").token
+        with pytest.raises(ConflictError, match="last administrator"):
+            tokens.revoke(first.token_id, actor="t")
+        tokens.revoke(only.token_id, actor="t")
+
+
+def test_life_over_the_api(alice: Owner) -> None:
+    place = f"/api/v1/devices/{alice.device.device_id}"
+    call = alice.service.call
+    assert call("POST", place + "/decommission", {"reason": "scrap"}).body["catalog"] is None
+    assert set(see(alice, alice.device)) == {404}
+    assert call("POST", place + "/restore").status == 409
+    allowed = call("POST", place + "/allow-reprovision", {"lifetime_s": 60})
+    assert (allowed.status, allowed.body["reprovision_until"] is not None) == (200, True)
+    assert call("POST", place + "/allow-reprovision", {"lifetime_s": 0}).status == 400
+    refused = call("POST", place + "/manufacturing-state", {"state": "Module1Complete"})
+    assert (refused.status, refused.body["code"]) == (409, "device.state")

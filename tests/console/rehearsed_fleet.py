@@ -314,7 +314,26 @@ class RehearsedFleet:
         }
         if not self.all:
             return []
-        return [{"catalog_id": uid("northwind"), "name": "northwind", "groups": groups, "certificates": [certificate]}]
+        policy = {
+            "catalog": "northwind",
+            "version": 3,
+            "minimum_tier": "software",
+            "chips": ["mt3620"],
+            "minimum_security_versions": {"4": 4},
+            "older_releases_until": self.now + 40 * 86400,
+            "maximum_release_age_days": 365,
+            "changed_at": self.now - 86400,
+            "changed_by": "admin",
+        }
+        return [
+            {
+                "catalog_id": uid("northwind"),
+                "name": "northwind",
+                "groups": groups,
+                "certificates": [certificate],
+                "attestation_policy": policy,
+            }
+        ]
 
     def releases(self) -> list[Document]:
         parts = [
@@ -345,6 +364,10 @@ class RehearsedFleet:
                 "feed": "Retail",
                 "components": parts,
                 "created_at": self.now - 9 * 86400,
+                "expires_at": None,
+                "withdrawn_at": None,
+                "withdrawn_reason": None,
+                "imported_from": None,
             }
         ]
 

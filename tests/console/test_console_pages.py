@@ -341,6 +341,30 @@ def test_only_a_token_that_still_works_is_good(fleet: RehearsedFleet, change: di
     assert line.revocable == (kind == GOOD)
 
 
+@pytest.mark.parametrize(
+    ("change", "word", "kind"),
+    [
+        ({}, "good", GOOD),
+        ({"expires_at": 1}, "expired", BAD),
+        ({"withdrawn_at": 1, "withdrawn_reason": "It hangs."}, "withdrawn", BAD),
+    ],
+)
+def test_only_a_release_in_force_is_good(fleet: RehearsedFleet, change: dict[str, Any], word: str, kind: str):
+    line = pages_settings.release_line({**fleet.releases()[0], **change}, fleet.now)
+    assert (line.state.word, line.state.kind, line.note) == (word, kind, change.get("withdrawn_reason", ""))
+
+
+def test_what_a_catalog_demands_is_one_sentence(fleet: RehearsedFleet):
+    said = pages_settings.policy_sentence(fleet.catalogs()[0]["attestation_policy"])
+    assert said.startswith("Demands tier software or better, the chips mt3620, security version 4 of image type 4, ")
+    assert said.endswith("and a release of at most 365 days (version 3 of its attestation policy).")
+    nothing = {
+        "version": 0, "minimum_tier": "simulated", "chips": [], "minimum_security_versions": {},
+        "older_releases_until": None, "maximum_release_age_days": None,
+    }  # fmt: skip
+    assert pages_settings.policy_sentence(nothing) == "Demands nothing beyond a good boot."
+
+
 @pytest.mark.parametrize("said", ["=1+1", " =cmd|'/c calc'!A1", "\n@SUM(A1)", "\t=1", "+1", "-1"])
 def test_the_export_holds_no_formula_of_a_device(fleet: RehearsedFleet, said: str):
     item = fleet.devices({}, after=None, limit=1)["items"][0] | {"os_version": said, "product": said}

@@ -5,6 +5,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from typing import Any
 
 from armillary.console.confirmation import Confirmation
@@ -37,6 +38,9 @@ class ReleaseLine:
     feed: str
     components: str
     created: Moment | None
+    state: State
+    note: str
+    ends: Moment | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,14 +88,43 @@ def token_line(token: Mapping[str, Any], *, own_id: str, may_act: bool, now: int
 
 
 def release_line(release: Mapping[str, Any], now: int) -> ReleaseLine:
-    """One OS release."""
+    """One OS release; whether a device that boots it is let in is the state."""
+    expires_at = release["expires_at"]
+    if release["withdrawn_at"] is not None:
+        state, note = State(BAD, "withdrawn"), release["withdrawn_reason"] or ""
+    elif expires_at is not None and expires_at <= now:
+        state, note = State(BAD, "expired"), ""
+    else:
+        state, note = State(GOOD, "good"), ""
     return ReleaseLine(
         release["version"],
         release["chip"],
         release["feed"],
         counted(len(release["components"]), "component"),
         moment(release["created_at"], now),
+        state,
+        note,
+        moment(expires_at, now),
     )
+
+
+def policy_sentence(policy: Mapping[str, Any]) -> str:
+    """What a catalog demands of its devices beyond a good boot, in one sentence."""
+    demands = []
+    if policy["minimum_tier"] != "simulated":
+        demands.append(f"tier {policy['minimum_tier']} or better")
+    if policy["chips"]:
+        demands.append(f"the chips {joined(policy['chips'])}")
+    for image_type, version in policy["minimum_security_versions"].items():
+        demands.append(f"security version {version} of image type {image_type}")
+    if policy["older_releases_until"] is not None:
+        until = datetime.fromtimestamp(policy["older_releases_until"], UTC)
+        demands.append(f"the newest release from {until:%Y-%m-%d %H:%M} UTC on")
+    if policy["maximum_release_age_days"] is not None:
+        demands.append(f"a release of at most {counted(policy['maximum_release_age_days'], 'day')}")
+    if not demands:
+        return "Demands nothing beyond a good boot."
+    return f"Demands {joined(demands)} (version {policy['version']} of its attestation policy)."
 
 
 def group_line(group: Mapping[str, Any], href: str) -> GroupLine:

@@ -217,6 +217,7 @@ def settings_page(desk: Desk, visit: Visit, new_token: dict[str, Any] | None = N
             {
                 "name": catalog["name"],
                 "id": short_id(catalog["catalog_id"]),
+                "policy": settings_pages.policy_sentence(catalog["attestation_policy"]),
                 "groups": [
                     settings_pages.group_line(group, "/fleet?" + urlencode({"group": group["name"]}))
                     for group in catalog["groups"]

@@ -116,7 +116,7 @@ class HouseSource(Protocol):
         """``lines``, ``head``, ``broken_at``."""
 
     def catalogs(self) -> list[Document]:
-        """Each with ``groups`` and ``certificates``."""
+        """Each with ``groups``, ``certificates`` and ``attestation_policy``."""
 
     def releases(self) -> list[Document]:
         """OS releases, newest first."""

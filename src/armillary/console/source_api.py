@@ -15,6 +15,7 @@ from armillary.api import azure_names as names
 from armillary.api import views, views_hub
 from armillary.api.auth import ACCESS, V1, allows
 from armillary.api.documents import as_document
+from armillary.api.native_policy import policy_of
 from armillary.console.sessions import Operator
 from armillary.console.source import Document, Sources
 from armillary.engines.records.rows import DeviceFilter, Token
@@ -306,6 +307,7 @@ class ServiceHouse:
                 **as_document(catalog),
                 "groups": [as_document(group) for group in registry.list_groups(catalog.name)],
                 "certificates": [as_document(row) for row in authority.list_ca_certificates(catalog.name)],
+                "attestation_policy": policy_of(self._service, catalog.name),
             }
             for catalog in registry.list_catalogs()
         ]

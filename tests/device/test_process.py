@@ -20,7 +20,9 @@ from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509 import load_pem_x509_certificate
 
 from armillary.boot import chain
+from armillary.device.configuration import load_configuration
 from armillary.device.layout import DeviceFolder
+from armillary.device.permission import remove_capability, select_capability
 from armillary.device.process import Device
 from armillary.device.provision import boot_region, recover
 from armillary.device.running import DeviceSettings
@@ -29,6 +31,7 @@ from armillary.engines.flash.file import FileFlash
 from armillary.engines.sandbox.port import ConnectionAttempt, ExitStatus
 from armillary.errors import BootRefusedError, DataFolderError, DataFolderInUseError
 from armillary.update.trial import TrialRules
+from armillary.wire import capability_file
 from armillary.wire.certificate import parse_device_certificate
 from armillary.wire.checkin import Problem
 
@@ -112,6 +115,37 @@ def test_first_check_in_gives_a_certificate_for_a_new_key(tiny_service: Any, fak
         assert second.public_key().public_numbers() != first.public_key().public_numbers()
         request = rig.service.checks[1][1].evidence
         assert ("seccomp", "missing: nothing is enforced here") in request.enforcement
+
+    run(tiny_service, fake_sandbox, tmp_path / "d", story)
+
+
+def test_deployments_wait_while_the_device_is_used_for_development(
+    tiny_service: Any, fake_sandbox: Any, tmp_path: Path
+) -> None:
+    async def story(rig: Rig) -> None:
+        flash = FileFlash(tmp_path / "d" / "flash")
+        configuration = load_configuration(flash)
+        signed = capability_file.build(
+            configuration.device_id,
+            [capability_file.APP_DEVELOPMENT],
+            image_id=uuid.uuid4(),
+            built=int(time.time()),
+            key=rig.service.os_key,
+            certificate=rig.service.os_certificate,
+        )
+        select_capability(flash, configuration, signed, now=int(time.time()))
+        image = rig.service.application()
+        rig.service.deploy(image)
+        await rig.start()
+        await until(lambda: rig.status().get("last_check_in"), "check-in")
+        await until(lambda: rig.events("update-held-back"), "held back")
+        assert rig.sandbox.alive == []
+        assert rig.status()["capabilities"] == ["EnableCustomerAppDevelopment"]
+        remove_capability(flash)
+        rig.device.check_in_now()
+        await until(lambda: outcomes(rig.service), "outcome")
+        assert outcomes(rig.service) == [(image.image_id, "confirmed")]
+        await until(lambda: rig.status().get("capabilities") == [], "status")
 
     run(tiny_service, fake_sandbox, tmp_path / "d", story)
 

@@ -123,7 +123,7 @@ class CapabilityBody(_Body):
     """POST generateCapabilityImage."""
 
     capabilities: Annotated[
-        list[Literal["ApplicationDevelopment", "FieldServicing"]], Field(min_length=1, max_length=2)
+        list[Literal["ApplicationDevelopment", "FieldServicing", "RfTestMode"]], Field(min_length=1, max_length=3)
     ]
 
 

@@ -19,6 +19,8 @@ from armillary.api.documents import as_document
 from armillary.api.native_requests import FactoryBody, ReasonBody
 from armillary.api.routes import add_route, enrolment_of, operator_of, service_of
 from armillary.engines.records.rows import DeviceFilter, FactoryReply
+from armillary.errors import InvalidArgumentError
+from armillary.identity.manufacturing import ManufacturingState
 
 DevicePath = Annotated[str, Path(min_length=128, max_length=128, description="128 hexadecimal digits")]
 # 1 to 1,000 rows; service/paging.py holds the limit for everybody.
@@ -40,14 +42,23 @@ def known_device(request: Request, device_id: str) -> str:
 def make_device(request: Request, body: FactoryBody) -> dict[str, Any]:
     """Manufacture: enrol a device by its identity key; the answer is all it will ever trust.
 
-    With an enrolment token the device is claimed into the token's group as well, and its tier is software.
+    With an enrolment token the device is claimed into the token's group as well, its tier is software and its
+    manufacturing state DeviceComplete.
     """
     service, token = service_of(request), enrolment_of(request)
     if token is not None:
+        if body.manufacturing_state != ManufacturingState.DEVICE_COMPLETE.value:
+            raise InvalidArgumentError(
+                f"manufacturing state: expected DeviceComplete with an enrolment token, got {body.manufacturing_state}",
+                remedy="Leave it out, or use an operator's token.",
+            )
         endpoint = service.device_endpoint_url
         return factory_document(service.enrolments.enrol(token, body.csr, body.chip, endpoint=endpoint))
     actor = operator_of(request).name
-    return factory_document(service.factory_enrol(body.csr, body.chip, actor, trust_tier=body.trust_tier))
+    made = service.factory_enrol(
+        body.csr, body.chip, actor, trust_tier=body.trust_tier, manufacturing_state=body.manufacturing_state
+    )
+    return factory_document(made)
 
 
 def factory_document(made: FactoryReply) -> dict[str, Any]:

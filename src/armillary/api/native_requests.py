@@ -22,11 +22,13 @@ class FactoryBody(_Body):
         csr: Certificate signing request over the device identity key, PEM.
         chip: Chip profile name.
         trust_tier: What the factory knows the root of trust to be; not the device's own word.
+        manufacturing_state: The state it is made in; it only moves forward from there.
     """
 
     csr: Annotated[str, Field(min_length=1, max_length=8192)]
     chip: Name
     trust_tier: Literal["simulated", "software"] = "software"
+    manufacturing_state: Literal["Blank", "Module1Complete", "DeviceComplete"] = "DeviceComplete"
 
 
 class ReasonBody(_Body):

@@ -18,6 +18,7 @@ import typer
 
 from armillary.cli.device_life import register as register_life
 from armillary.cli.device_remote import register
+from armillary.cli.device_state import register as register_state
 from armillary.cli.log import log_to_stderr
 from armillary.cli.output import (
     JsonOption,
@@ -42,6 +43,7 @@ from armillary.device.status import read_status
 from armillary.engines.flash.file import FileFlash
 from armillary.engines.sandbox.port import open_sandbox
 from armillary.errors import ArmillaryError, HostError, NotFoundError
+from armillary.identity.manufacturing import state_named
 from armillary.update.trial import HEALTHY_S, TrialRules
 
 app = typer.Typer(
@@ -65,6 +67,14 @@ class RootOfTrustName(StrEnum):
 
     SOFTWARE = "software"
     TPM2 = "tpm2"
+
+
+class StateName(StrEnum):
+    """Manufacturing states."""
+
+    BLANK = "Blank"
+    MODULE1_COMPLETE = "Module1Complete"
+    DEVICE_COMPLETE = "DeviceComplete"
 
 
 class SandboxName(StrEnum):
@@ -92,6 +102,9 @@ def create(
         str | None,
         typer.Option("--tpm", metavar="TPM", help="With tpm2: such as device:/dev/tpmrm0."),
     ] = None,
+    manufacturing_state: Annotated[
+        StateName, typer.Option("--manufacturing-state", help="State it is made in; it only moves forward.")
+    ] = StateName.DEVICE_COMPLETE,
     as_json: JsonOption = False,
 ) -> None:
     """Make a device in a new folder.
@@ -100,6 +113,8 @@ def create(
     operator's, or an enrolment token: then the device is claimed as well. A creation that was cut
     short is continued by the same command.
     """
+    if root_of_trust is RootOfTrustName.TPM2 and manufacturing_state is not StateName.DEVICE_COMPLETE:
+        raise typer.BadParameter("a device with a TPM is made DeviceComplete: leave --manufacturing-state out")
     with connect(service, token, ca) as remote:
         configuration = provision(
             DeviceFolder(data),
@@ -107,8 +122,9 @@ def create(
             root_of_trust=root_of_trust.value,
             sandbox=sandbox.value,
             operator_api=remote.address,
-            factory=_factory(remote),
+            factory=_factory(remote, manufacturing_state),
             tpm=tpm,
+            state=state_named(manufacturing_state.value),
             tpm_factory=lambda route, body: remote.post(f"/factory/{route}", body),
         )
     if root_of_trust is RootOfTrustName.TPM2:
@@ -249,13 +265,16 @@ def recover(
     note(f"Start it: armillary device boot --data {data}")
 
 
-register(app)
+register_state(app, register(app))
 register_life(app)
 
 
-def _factory(remote: RemoteService) -> Factory:
+def _factory(remote: RemoteService, state: StateName = StateName.DEVICE_COMPLETE) -> Factory:
     def manufacture(csr: str, chip: str) -> Any:
-        return remote.post("/factory/devices", {"csr": csr, "chip": chip})
+        body = {"csr": csr, "chip": chip}
+        if state is not StateName.DEVICE_COMPLETE:
+            body["manufacturing_state"] = state.value
+        return remote.post("/factory/devices", body)
 
     return manufacture
 

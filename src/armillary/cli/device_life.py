@@ -59,7 +59,9 @@ def _decommission(
 def _allow_reprovision(
     remote: RemoteService, device: DeviceOption, expires: ExpiresOption = "1h", as_json: JsonOption = False
 ) -> None:
-    """Let a decommissioned device enrol again with its old key.
+    """Let a decommissioned device enrol again.
+
+    It keeps its old key.
 
     On the device: armillary device recover, with an operator's or an enrolment token.
     """

@@ -51,10 +51,11 @@ class CapabilityType(StrEnum):
 
     APPLICATION_DEVELOPMENT = "ApplicationDevelopment"
     FIELD_SERVICING = "FieldServicing"
+    RF_TEST_MODE = "RfTestMode"
 
 
-def register(app: typer.Typer) -> None:
-    """Add the remote verbs to ``app``."""
+def register(app: typer.Typer) -> typer.Typer:
+    """Add the remote verbs to ``app``; returns its group ``capability``."""
     for name, function in _VERBS.items():
         remote_command(app, name)(function)
     capability = _group(app, "capability", "Capability files: what one device may do more.")
@@ -62,6 +63,7 @@ def register(app: typer.Typer) -> None:
     twin = _group(app, "twin", "The device's twin in the hub.")
     remote_command(twin, "show")(_twin_show)
     remote_command(twin, "update")(_twin_update)
+    return capability
 
 
 def _group(app: typer.Typer, name: str, text: str) -> typer.Typer:

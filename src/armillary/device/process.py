@@ -20,6 +20,7 @@ from armillary.device.endpoint import DeviceEndpoint, tls_context
 from armillary.device.installer import Installer
 from armillary.device.journal import Journal
 from armillary.device.layout import DeviceFolder
+from armillary.device.permission import Standing, standing
 from armillary.device.reports import Incident, ReportQueue
 from armillary.device.running import DeviceSettings, RunningDevice
 from armillary.device.startup import BootRom, Startup, enforcing_boot_rom, start_up
@@ -122,6 +123,7 @@ class Device:
                     sandbox=sandbox,
                     journal=self.journal,
                     publish=self._write_status,
+                    takes_deployments=lambda: self._standing().permissions.takes_deployments,
                 )
                 if self._stop_requested:
                     self._running.stop()
@@ -189,6 +191,9 @@ class Device:
         self.journal.write("sandbox", sandbox=report.sandbox, complete=report.complete, weaker=list(report.weaker))
         return startup, report, sandbox
 
+    def _standing(self) -> Standing:
+        return standing(self._flash, self.configuration, now=self.clock.now())
+
     def _boot_refused(self, error: BootRefusedError) -> None:
         """Keep the refusal for people now and for the service after the repair."""
         self.journal.write("boot-refused", reason=error.message, remedy=error.remedy)
@@ -199,7 +204,9 @@ class Device:
 
     def _write_status(self, changing: Mapping[str, object]) -> None:
         with contextlib.suppress(OSError):  # a full disk must not stop the device
-            write_status(self.folder.status, {**self._fixed_status, "at": self.clock.now(), **changing})
+            found = self._standing()
+            allowed = {"manufacturing_state": found.state.value, "capabilities": list(found.capabilities)}
+            write_status(self.folder.status, {**self._fixed_status, "at": self.clock.now(), **allowed, **changing})
 
     def _tls_context(self) -> ssl.SSLContext:
         context = tls_context(self.configuration.service_root)

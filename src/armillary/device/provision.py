@@ -20,12 +20,14 @@ from cryptography.x509 import load_pem_x509_certificate
 
 from armillary.device.configuration import DeviceConfiguration, load_configuration, store_configuration
 from armillary.device.layout import DeviceFolder
+from armillary.device.permission import begin_state
 from armillary.engines.flash.file import FileFlash
 from armillary.engines.flash.port import Flash, replace_region
 from armillary.engines.root_of_trust.port import RootOfTrust
 from armillary.engines.root_of_trust.selection import create_root_of_trust, open_root_of_trust
 from armillary.engines.root_of_trust.tpm2 import Tpm2RootOfTrust
 from armillary.errors import ArmillaryError, DataFolderError, RootOfTrustError, ServiceUnreachableError
+from armillary.identity.manufacturing import ManufacturingState
 
 # (certificate request as PEM text, chip) -> the factory route's JSON answer. The command line gives one that
 # calls POST /api/v1/factory/devices; a simulator gives its own.
@@ -71,6 +73,7 @@ def provision(
     factory: Factory,
     tpm: str | None = None,
     tpm_factory: TpmFactory | None = None,
+    state: ManufacturingState = ManufacturingState.DEVICE_COMPLETE,
 ) -> DeviceConfiguration:
     """Make a device in an empty folder, or continue a creation that was cut short there.
 
@@ -83,6 +86,7 @@ def provision(
         factory: Answers the certificate request.
         tpm: How to reach the TPM, for the root of trust ``tpm2``; the kernel's by default.
         tpm_factory: Answers a TPM's proof; without one a device with a TPM is enrolled as if it had none.
+        state: Manufacturing state it is made in; the factory is told the same.
 
     Raises:
         DataFolderError: the folder is not empty or not writable, or a creation with other options began there.
@@ -90,7 +94,7 @@ def provision(
     """
     folder.create()
     with folder.hold():
-        options = {"chip": chip, "root_of_trust": root_of_trust, "sandbox": sandbox, "tpm": tpm}
+        options = {"chip": chip, "root_of_trust": root_of_trust, "sandbox": sandbox, "tpm": tpm, "state": state.value}
         root = _root_of_trust(folder, root_of_trust, tpm, is_continued=folder.begin_creation(options))
         if tpm_factory is not None and isinstance(root, Tpm2RootOfTrust):
             try:
@@ -124,6 +128,7 @@ def provision(
             service_name=reply.service_name,
             operator_api=operator_api,
         )
+        begin_state(flash, state)
         store_configuration(flash, configuration)
         folder.finish_creation()
     return configuration

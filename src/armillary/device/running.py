@@ -60,6 +60,7 @@ class RunningDevice:
         sandbox: Where applications run.
         journal: The device's log.
         publish: Called with the changing part of the status after every change.
+        takes_deployments: Asked at every offer: not while a capability file opens the device for development.
     """
 
     def __init__(
@@ -71,6 +72,7 @@ class RunningDevice:
         sandbox: Sandbox,
         journal: Journal,
         publish: Callable[[Mapping[str, object]], None],
+        takes_deployments: Callable[[], bool] = lambda: True,
     ) -> None:
         self._settings = settings
         self._check_ins = check_ins
@@ -80,6 +82,7 @@ class RunningDevice:
         self._store = store
         self._journal = journal
         self._publish = publish
+        self._takes_deployments = takes_deployments
         self._wake = asyncio.Event()
         self._stopped = asyncio.Event()
         self._backoff = Backoff(settings.retry_first_s, settings.retry_limit_s, random.random)
@@ -204,7 +207,9 @@ class RunningDevice:
         elif had_certificate and old_hub is not None and old_hub != self._check_ins.hub:
             self._journal.write("hub-moved", host=reply.hub_host, port=reply.hub_port)
             await self._restart_certified()
-        if reply.offer is not None:
+        if reply.offer is not None and not self._takes_deployments():
+            self._journal.write("update-held-back", offer_id=reply.offer.offer_id, reason="application development")
+        elif reply.offer is not None:
             await self._install(reply.offer)
 
     async def _restart_certified(self) -> None:

@@ -19,6 +19,7 @@ from armillary.engines.records.folder import DataFolder
 from armillary.engines.records.rows import FactoryReply
 from armillary.engines.records.store import Records
 from armillary.errors import HostError
+from armillary.identity.manufacturing import ManufacturingState
 from armillary.service.attestation_policy import AttestationPolicies
 from armillary.service.audit import AuditLog
 from armillary.service.authority import Authority
@@ -213,10 +214,23 @@ class SecurityService:
         """
         return self._hub_peers.authenticate(certificate_der)
 
-    def factory_enrol(self, request_pem: str, chip: str, actor: str, *, trust_tier: str = "software") -> FactoryReply:
+    def factory_enrol(
+        self,
+        request_pem: str,
+        chip: str,
+        actor: str,
+        *,
+        trust_tier: str = "software",
+        manufacturing_state: str = ManufacturingState.DEVICE_COMPLETE.value,
+    ) -> FactoryReply:
         """Manufacture a device: see :class:`armillary.service.factory.Factory`."""
         return self._factory.enrol(
-            request_pem, chip, actor=actor, trust_tier=trust_tier, endpoint=self.device_endpoint_url
+            request_pem,
+            chip,
+            actor=actor,
+            trust_tier=trust_tier,
+            endpoint=self.device_endpoint_url,
+            manufacturing_state=manufacturing_state,
         )
 
     def tpm_enrol(self, answer: TpmAnswer, request_pem: str, actor: str) -> FactoryReply:

@@ -18,7 +18,7 @@ from sqlalchemy import Connection
 from armillary.engines.records import device_rows, transfer_rows
 from armillary.engines.records.rows import Device
 from armillary.errors import ConflictError, InvalidArgumentError
-from armillary.identity.manufacturing import ManufacturingState, advance
+from armillary.identity.manufacturing import ManufacturingState, advance, state_named
 from armillary.service.devices import DeviceRegistry
 
 DEFAULT_RETURN_S: Final = 3600
@@ -113,18 +113,3 @@ class DeviceLife(DeviceRegistry):
         device = self._context.records.write(change)
         self._notices.device_changed(device.device_id)
         return device
-
-
-def state_named(name: str) -> ManufacturingState:
-    """The state of Azure Sphere's name.
-
-    Raises:
-        InvalidArgumentError: no such state.
-    """
-    try:
-        return ManufacturingState(name)
-    except ValueError as error:
-        names = ", ".join(state.value for state in ManufacturingState)
-        raise InvalidArgumentError(
-            f"manufacturing state: expected {names}, got {name!r:.40}", remedy="Use one of these words."
-        ) from error

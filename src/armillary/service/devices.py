@@ -211,7 +211,7 @@ class DeviceRegistry:
         return device
 
     def make_capability_file(self, catalog: str, device_id: str, capabilities: Sequence[str], *, actor: str) -> bytes:
-        """A signed capability file for one device: ``ApplicationDevelopment`` and ``FieldServicing``.
+        """A signed capability file for one device: names of :data:`capability_file.API_NAMES`.
 
         Raises:
             InvalidArgumentError: a capability that is not issued.

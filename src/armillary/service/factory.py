@@ -22,7 +22,7 @@ from armillary.engines.records.rows import FactoryReply
 from armillary.errors import ConflictError, InvalidArgumentError, RevokedDeviceError
 from armillary.identity.device_id import device_id_bytes, device_id_of_key
 from armillary.identity.issue import TRUST_TIERS
-from armillary.identity.manufacturing import ManufacturingState, advance
+from armillary.identity.manufacturing import ManufacturingState, state_named
 from armillary.service.authority import Authority
 from armillary.service.chips import Chips
 from armillary.service.context import Context
@@ -82,6 +82,7 @@ class Factory:
         trust_tier: str,
         endpoint: str,
         admission: Admission | None = None,
+        manufacturing_state: str = ManufacturingState.DEVICE_COMPLETE.value,
     ) -> FactoryReply:
         """Record a new device and give it its identity certificate, its trusted keystore and its first OS.
 
@@ -96,6 +97,8 @@ class Factory:
             trust_tier: What the factory knows the root of trust to be; never the device's own word.
             endpoint: ``https://host:port`` of the device endpoint.
             admission: What else decides, in the same transaction.
+            manufacturing_state: Azure Sphere's name of the state a new device is in. ``Blank`` checks in only after
+                its state was moved forward.
 
         Raises:
             InvalidArgumentError: the request is malformed, not signed by its key, or the key is not on P-256.
@@ -109,7 +112,14 @@ class Factory:
                 remedy=f"Tiers rise as {' < '.join(TRUST_TIERS)}; tpm and silicon need evidence of the hardware.",
             )
         return self._enrol(
-            request_pem, chip, actor=actor, trust_tier=trust_tier, endpoint=endpoint, tpm=None, admission=admission
+            request_pem,
+            chip,
+            actor=actor,
+            trust_tier=trust_tier,
+            endpoint=endpoint,
+            tpm=None,
+            admission=admission,
+            state=state_named(manufacturing_state),
         )
 
     def enrol_tpm(
@@ -128,7 +138,14 @@ class Factory:
             ConflictError: the device of this key was made without a TPM, or with another attestation key.
         """
         return self._enrol(
-            request_pem, chip, actor=actor, trust_tier=TPM_TIER, endpoint=endpoint, tpm=tpm, admission=admission
+            request_pem,
+            chip,
+            actor=actor,
+            trust_tier=TPM_TIER,
+            endpoint=endpoint,
+            tpm=tpm,
+            admission=admission,
+            state=ManufacturingState.DEVICE_COMPLETE,
         )
 
     def _enrol(
@@ -141,6 +158,7 @@ class Factory:
         endpoint: str,
         tpm: ProvenTpm | None,
         admission: Admission | None,
+        state: ManufacturingState,
     ) -> FactoryReply:
         profile = self._chips.get(chip)
         device_id = device_id_of_key(_proven_key(request_pem))
@@ -151,7 +169,6 @@ class Factory:
             )
         release = self._releases.newest(chip)
         record, chain = self._authority.identity_certificate(profile.maker, device_id)
-        state = advance(ManufacturingState.BLANK, ManufacturingState.DEVICE_COMPLETE)
 
         def change(connection: Connection) -> None:
             now = self._context.now()

@@ -58,8 +58,12 @@ CAPABILITIES: Mapping[int, str] = {
     RF_TEST_MODE: "EnableRfTestMode",
     FIELD_SERVICING: "UnlockGatewayD",
 }
-# What the management API calls the two capabilities that it issues.
-API_NAMES: Mapping[str, int] = {"ApplicationDevelopment": APP_DEVELOPMENT, "FieldServicing": FIELD_SERVICING}
+# What the management API calls the capabilities that it issues; the third is ours: Azure Sphere gave it to factories.
+API_NAMES: Mapping[str, int] = {
+    "ApplicationDevelopment": APP_DEVELOPMENT,
+    "FieldServicing": FIELD_SERVICING,
+    "RfTestMode": RF_TEST_MODE,
+}
 
 _PAYLOAD = struct.Struct(f"<III64s{SLOTS}I")
 

@@ -1,0 +1,112 @@
+# SPDX-License-Identifier: Apache-2.0
+"""A device's life as people type it: made blank, completed, opened for development, handed over, taken out, back."""
+
+from __future__ import annotations
+
+import json
+import uuid
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+from tests.api.running_service import RunningService
+
+Command = Callable[..., Any]
+
+
+@pytest.fixture
+def catalog(service: RunningService) -> str:
+    name = f"L-{uuid.uuid4().hex[:10]}"
+    service.service.registry.create_catalog(name, actor="test")
+    return name
+
+
+def made(armillary: Command, folder: Path, *options: str) -> str:
+    done = armillary("device", "create", "--data", str(folder), "--sandbox", "process", "--json", *options)
+    assert done.code == 0, done.err
+    return str(json.loads(done.out)["device_id"])
+
+
+def shown(done: Any) -> Any:
+    assert done.code == 0, done.err
+    return json.loads(done.out)
+
+
+def test_the_manufacturing_state_moves_forward_here_and_in_the_service(
+    armillary: Command, service: RunningService, catalog: str, tmp_path: Path
+) -> None:
+    folder = ("--data", str(tmp_path / "d"))
+    device = made(armillary, tmp_path / "d", "--manufacturing-state", "Blank")
+    assert armillary("device", "claim", "-c", catalog, "-d", device).code == 0
+    refused = armillary("device", "attest", *folder, "--json")
+    assert (refused.code, "device.state" in refused.err) == (1, True), refused.err
+    state = ("device", "manufacturing-state")
+    blank = shown(armillary(*state, "show", *folder, "--json"))
+    assert (blank["manufacturing_state"], blank["accepts_test_key"], blank["runs_rf_tools"]) == ("Blank", True, True)
+    update = (*state, "update", *folder, "--yes", "--json", "--state")
+    assert shown(armillary(*update, "Module1Complete"))["manufacturing_state"] == "Module1Complete"
+    assert shown(armillary("device", "attest", *folder, "--json"))["verdict"] == "attested"
+    # Cut short between the service and the device: the same command goes on.
+    service.service.registry.advance_manufacturing_state(device, "DeviceComplete", actor="test")
+    complete = shown(armillary(*update, "DeviceComplete"))
+    assert (complete["manufacturing_state"], complete["accepts_test_key"]) == ("DeviceComplete", False)
+    assert service.service.registry.get_device(device).manufacturing_state == "DeviceComplete"
+    back = armillary(*update, "Module1Complete")
+    assert (back.code, "only move forward" in back.err) == (1, True)
+    assert armillary(*update, "DeviceComplete").code == 0  # nothing to do
+    assert armillary(*state, "update", *folder, "--state", "Blank").code == 2
+
+
+def test_a_capability_file_from_the_service_to_the_device(armillary: Command, catalog: str, tmp_path: Path) -> None:
+    devices_here = [made(armillary, tmp_path / name) for name in ("a", "b")]
+    for device in devices_here:
+        assert armillary("device", "claim", "-c", catalog, "-d", device).code == 0
+    capability = ("device", "capability")
+    for kind, word in (
+        ("ApplicationDevelopment", "EnableCustomerAppDevelopment"),
+        ("FieldServicing", "UnlockGatewayD"),
+        ("RfTestMode", "EnableRfTestMode"),
+    ):
+        file = tmp_path / f"{kind}.cap"
+        wanted = ("-c", catalog, "-d", devices_here[0], "--type", kind, "--output-file", str(file))
+        assert armillary(*capability, "download", *wanted).code == 0
+        selected = armillary(*capability, "select", "--data", str(tmp_path / "a"), "--file", str(file), "--json")
+        assert shown(selected)["capabilities"] == [word]
+        other = armillary(*capability, "select", "--data", str(tmp_path / "b"), "--file", str(file))
+        assert (other.code, "wire.signature" in other.err) == (1, True), other.err
+    attached = shown(armillary(*capability, "show-attached", "--data", str(tmp_path / "a"), "--json"))
+    assert (attached["capabilities"], attached["runs_rf_tools"]) == (["EnableRfTestMode"], True)
+    assert shown(armillary(*capability, "remove", "--data", str(tmp_path / "a"), "--json"))["capabilities"] == []
+    assert "capabilities" in armillary(*capability, "show-attached", "--data", str(tmp_path / "b")).out
+
+
+def test_out_of_service_and_back_by_a_token(armillary: Command, catalog: str, tmp_path: Path) -> None:
+    device = made(armillary, tmp_path / "d")
+    assert armillary("device", "claim", "-c", catalog, "-d", device).code == 0
+    gone = armillary("device", "decommission", "-d", device, "--reason", "scrap", "--yes", "--json")
+    assert (shown(gone)["catalog"], shown(gone)["health"]) == (None, "revoked")
+    assert armillary("device", "restore", "-d", device).code == 1
+    recover = ("device", "recover", "--data", str(tmp_path / "d"))
+    assert "was decommissioned" in armillary(*recover).err
+    allowed = armillary("device", "allow-reprovision", "-d", device, "--expires", "15m")
+    assert (allowed.code, "reprovision_until_at" in allowed.out) == (0, True)
+    token = shown(armillary("enrolment-token", "create", "-c", catalog, "--json"))["secret"]
+    assert armillary(*recover, "--token", token).code == 0
+    assert shown(armillary("device", "show", "-d", device, "--json"))["catalog"] == catalog
+
+
+def test_a_device_is_handed_over(armillary: Command, service: RunningService, catalog: str, tmp_path: Path) -> None:
+    device = made(armillary, tmp_path / "d")
+    assert armillary("device", "claim", "-c", catalog, "-d", device).code == 0
+    taker = f"T-{uuid.uuid4().hex[:10]}"
+    target = service.service.registry.create_catalog(taker, actor="test").catalog_id
+    transfer = ("device", "transfer")
+    offered = armillary(*transfer, "offer", "-c", catalog, "-d", device, "--to-catalog", str(target), "--json")
+    number = shown(offered)["transfer_id"]
+    assert armillary(*transfer, "accept", "-c", catalog, "--id", number).code == 1
+    assert shown(armillary(*transfer, "accept", "-c", taker, "--id", number, "--json"))["state"] == "accepted"
+    assert service.service.registry.owner_of(device) == taker
+    assert "accepted" in armillary(*transfer, "list", "-c", taker).out
+    assert armillary(*transfer, "decline", "-c", taker, "--id", number).code == 1
+    assert armillary(*transfer, "cancel", "-c", catalog, "--id", number).code == 1

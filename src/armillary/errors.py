@@ -30,6 +30,8 @@
     │   ├── PortInUseError            host.port-in-use
     │   ├── DataFolderError           host.data-folder      not writable, other version, half written
     │   ├── DataFolderInUseError      host.data-folder-in-use
+    │   ├── KeyPassphraseError        host.key-passphrase   the private keys cannot be decrypted
+    │   ├── SignerError               host.signer           what keeps a private key does not answer
     │   ├── SandboxUnavailableError   host.sandbox
     │   ├── RootOfTrustError          host.root-of-trust
     │   └── ServiceUnreachableError   host.service-unreachable
@@ -303,6 +305,23 @@ class DataFolderInUseError(HostError):
 
     code = "host.data-folder-in-use"
     remedy = "Stop the process that holds it, or use another folder with --data."
+
+
+class KeyPassphraseError(HostError):
+    """The passphrase of the service's private keys is missing, unusable or another folder's."""
+
+    code = "host.key-passphrase"
+    remedy = (
+        "Give the passphrase this folder was made with: put its file back beside the data folder, or name it with "
+        "ARMILLARY_KEY_PASSPHRASE_FILE. Without it the keys are lost; restore a backup of both."
+    )
+
+
+class SignerError(HostError):
+    """What keeps a private key (a PKCS #11 token) does not answer or refuses."""
+
+    code = "host.signer"
+    remedy = "Check pkcs11_module, pkcs11_token and pkcs11_pin_file, and that the token is there."
 
 
 class SandboxUnavailableError(HostError):

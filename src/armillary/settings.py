@@ -38,6 +38,13 @@ class Settings:
         values_retention_days: How long the hub keeps values over time, days.
         messages_retention_days: How long the hub keeps messages as they came, days.
         log_level: ``debug``, ``info``, ``warning`` or ``error``.
+        key_passphrase: Passphrase of the private keys' files, 12 characters at least. A file is better: other
+            processes of this user can see a process's environment.
+        key_passphrase_file: File that holds it instead, readable by its owner only. With neither, one is made beside
+            the data folder.
+        pkcs11_module: PKCS #11 module (a shared library) of a token that keeps the keys of root, policy and catalogs.
+        pkcs11_token: Label of that token.
+        pkcs11_pin_file: File with its user PIN, readable by its owner only.
     """
 
     data: Path = Path("armillary-data")
@@ -53,6 +60,11 @@ class Settings:
     values_retention_days: int = 365
     messages_retention_days: int = 7
     log_level: str = "info"
+    key_passphrase: str = dataclasses.field(default="", repr=False)
+    key_passphrase_file: str = ""
+    pkcs11_module: str = ""
+    pkcs11_token: str = ""
+    pkcs11_pin_file: str = ""
 
     def __post_init__(self) -> None:
         for name in ("api_port", "device_port", "hub_port"):

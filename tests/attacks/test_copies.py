@@ -181,6 +181,7 @@ def test_records_that_were_set_back_hold_nobody(tmp_path: Path) -> None:
             for _ in range(2):
                 assert device.check_in().verdict == quiet.check_in().verdict == "attested"
     shutil.copytree(tmp_path / "data", tmp_path / "backup")
+    shutil.copy2(tmp_path / "data.passphrase", tmp_path / "backup.passphrase")
     with ServiceHost(tmp_path / "data") as host:
         device.port = host.service.device_port
         with device:

@@ -181,6 +181,7 @@ class SecurityService:
         if self._endpoint is not None:
             await self._endpoint.close()
         await asyncio.to_thread(self.context.records.close)
+        self.authority.close()
         self.context.folder.close()
 
     # -- for the assembly -----------------------------------------------------------------------------------------

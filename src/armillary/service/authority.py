@@ -71,11 +71,15 @@ class Authority(CatalogAuthorities):
 
     def __init__(self, context: Context) -> None:
         self._context = context
-        self._keys = KeyStore(context.folder.keys)
+        self._keys = KeyStore(context.folder.keys, context.settings)
         self._lock = threading.Lock()
         self._issuers: dict[UUID, Issuer] = {}
         self.on_authority = []
         self._silicon: dict[str, x509.Certificate] = {}
+
+    def close(self) -> None:
+        """Let go of what keeps the keys."""
+        self._keys.close()
 
     # -- first start and start ------------------------------------------------------------------------------------
 

@@ -1,79 +1,101 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Private keys in files: PKCS#8 PEM, mode 0600, in a folder of mode 0700, whole or not at all after a crash.
+"""Which private key is kept where, and the secrets that are no keys.
 
-A key never leaves this process; an HSM would take this file's place.
+==========================  ==================================================================================
+keys of                     kept
+==========================  ==================================================================================
+root, policy, catalog       in the PKCS #11 token where the settings name one, else in an encrypted file
+other authorities, signing  in an encrypted file: the issuing authority signs at every check-in, in memory
+the TLS server              in a plain file: TLS libraries read it themselves; it is renewed from the root
+==========================  ==================================================================================
+
+A key stays where it was made: naming a token later moves none, it takes the keys that are made from then on.
 """
 
 from __future__ import annotations
 
-import re
-import stat
 from pathlib import Path
+from typing import Final
 
-from cryptography.exceptions import UnsupportedAlgorithm
-from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 
 from armillary.engines.records.folder import write_file
-from armillary.errors import DataFolderError
+from armillary.engines.signer.file import KEY_MODE, open_folder
+from armillary.engines.signer.passphrase import PassphraseSource, is_protected
+from armillary.engines.signer.pkcs11 import TokenAddress, TokenSigners
+from armillary.engines.signer.port import SignerKey
+from armillary.errors import DataFolderError, InvalidArgumentError, KeyPassphraseError
+from armillary.settings import Settings
 
-KEY_MODE = 0o600
+PLAIN_KEYS: Final = frozenset({"server"})
+TOKEN_KEYS: Final = ("root", "policy", "catalog")  # first words of key names
+PASSPHRASE_SUFFIX: Final = ".passphrase"  # noqa: S105 - of a file name
 
-_NAME = re.compile(r"[a-z0-9-]{1,100}")
-_REMEDY = "Restore the keys folder from a backup; without it certificates cannot be issued."
+_REMEDY: Final = "Restore the keys folder from a backup; without it certificates cannot be issued."
 
 
 class KeyStore:
-    """The keys folder of a service."""
+    """The keys of a service.
 
-    def __init__(self, folder: Path) -> None:
+    Args:
+        folder: The keys folder of the data folder.
+        settings: Where the passphrase is, and which token there is.
+
+    Raises:
+        KeyPassphraseError: no passphrase for the key files, or a wrong one.
+        InvalidArgumentError: settings of a token that are not whole.
+    """
+
+    def __init__(self, folder: Path, settings: Settings) -> None:
         self._folder = folder
-        self._loaded: dict[str, ec.EllipticCurvePrivateKey] = {}
+        self._token = _token(folder, settings)
+        self._in_token: dict[str, ec.EllipticCurvePrivateKey] = {}
+        source = passphrase_source(settings)
+        if source.generated and not source.passphrase and not is_protected(folder) and settings.data.is_mount():
+            raise KeyPassphraseError(
+                f"{settings.data} is a mount point: a passphrase made beside it would stay behind when it is mounted "
+                "elsewhere",
+                remedy="Make a file with a passphrase and name it with ARMILLARY_KEY_PASSPHRASE_FILE.",
+            )
+        self._files = open_folder(folder, source, encrypted=lambda name: name not in PLAIN_KEYS)
 
     def __repr__(self) -> str:
         return f"KeyStore({self._folder})"
 
     def path(self, name: str) -> Path:
-        """The file of a key."""
-        if not _NAME.fullmatch(name):
-            raise ValueError(f"key name: lower-case letters, digits and - expected, got {name!r}")
-        return self._folder / f"{name}.pem"
+        """The file of a key that is kept in one."""
+        return self._files.path(name)
 
     def create(self, name: str, curve: ec.EllipticCurve) -> ec.EllipticCurvePrivateKey:
-        """Make a key and write it.
+        """Make a key.
 
         Raises:
             DataFolderError: the disk refuses.
+            SignerError: the token refuses.
         """
-        key = ec.generate_private_key(curve)
-        pem = key.private_bytes(
-            serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption()
-        )
-        write_file(self.path(name), pem, mode=KEY_MODE)
-        self._loaded[name] = key
-        return key
+        if self._token is not None and name.partition("-")[0] in TOKEN_KEYS:
+            key = self._in_token[name] = SignerKey(self._token.create(name, curve))
+            return key
+        return self._files.create(name, curve, plain=name in PLAIN_KEYS)
 
     def load(self, name: str) -> ec.EllipticCurvePrivateKey:
         """A key that was made before.
 
         Raises:
             DataFolderError: missing, damaged, or readable by others.
+            SignerError: it is in a token that does not answer.
         """
-        if name not in self._loaded:
-            path = self.path(name)
-            try:
-                if stat.S_IMODE(path.stat().st_mode) & 0o077:
-                    raise DataFolderError(
-                        f"{path} can be read by other users",
-                        remedy=f"chmod 600 {path}; then consider whether it leaked.",
-                    )
-                key = serialization.load_pem_private_key(path.read_bytes(), password=None)
-            except (OSError, ValueError, TypeError, UnsupportedAlgorithm) as error:
-                raise DataFolderError(f"{path} cannot be read ({error})", remedy=_REMEDY) from error
-            if not isinstance(key, ec.EllipticCurvePrivateKey):
-                raise DataFolderError(f"{path} holds no elliptic curve key", remedy=_REMEDY)
-            self._loaded[name] = key
-        return self._loaded[name]
+        if name in self._in_token:
+            return self._in_token[name]
+        if self._token is not None and self._token.has(name):
+            key = self._in_token[name] = SignerKey(self._token.load(name))
+            return key
+        return self._files.load(name)
+
+    def close(self) -> None:
+        """Log out of the token."""
+        if self._token is not None:
+            self._token.close()
 
     def create_secret(self, name: str, secret: bytes) -> None:
         """Write a symmetric secret."""
@@ -93,3 +115,23 @@ class KeyStore:
         if len(found) != size:
             raise DataFolderError(f"{path}: expected {size} bytes, got {len(found)}", remedy=_REMEDY)
         return found
+
+
+def passphrase_source(settings: Settings) -> PassphraseSource:
+    """Where the passphrase of the key files is: a setting, the file a setting names, or the one beside the data."""
+    if settings.key_passphrase_file:
+        return PassphraseSource(settings.key_passphrase, Path(settings.key_passphrase_file), generated=False)
+    data = settings.data.absolute()
+    return PassphraseSource(settings.key_passphrase, data.with_name(data.name + PASSPHRASE_SUFFIX), generated=True)
+
+
+def _token(folder: Path, settings: Settings) -> TokenSigners | None:
+    given = (settings.pkcs11_module, settings.pkcs11_token, settings.pkcs11_pin_file)
+    if not any(given):
+        return None
+    if not all(given):
+        raise InvalidArgumentError(
+            "pkcs11_module, pkcs11_token and pkcs11_pin_file: expected all of them or none",
+            remedy="Give the three settings, or remove them.",
+        )
+    return TokenSigners(folder, TokenAddress(Path(given[0]), given[1], Path(given[2])))

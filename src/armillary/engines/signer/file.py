@@ -1,0 +1,136 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Keys in files: PKCS #8 PEM, encrypted (PBES2, AES-256), 0600 in a folder of 0700, whole or not at all after a crash.
+
+What the encryption protects: copies of the folder without the passphrase (backups, disks, snapshots). What not: this
+process holds the decrypted keys in memory while it runs, and whoever reads folder *and* passphrase has them.
+
+A folder of before there was encryption is encrypted in place: the protection file first, then one key file after the
+other, each replaced whole. Cut anywhere, every key is there, plain or encrypted, and the next start goes on.
+"""
+
+from __future__ import annotations
+
+import re
+import stat
+from collections.abc import Callable
+from pathlib import Path
+from typing import Final
+
+from cryptography.exceptions import UnsupportedAlgorithm
+from cryptography.hazmat.primitives import serialization
+from cryptography.hazmat.primitives.asymmetric import ec
+
+from armillary.engines.records.folder import write_file
+from armillary.engines.signer import passphrase as passphrases
+from armillary.errors import DataFolderError
+
+KEY_MODE: Final = 0o600
+
+_NAME: Final = re.compile(r"[a-z0-9-]{1,100}")
+_ENCRYPTED: Final = b"-----BEGIN ENCRYPTED PRIVATE KEY-----"
+_PLAIN: Final = b"-----BEGIN PRIVATE KEY-----"
+_REMEDY: Final = "Restore the keys folder from a backup; without it certificates cannot be issued."
+
+
+class FileSigners:
+    """The keys of one folder. Not thread-safe by itself: two threads may load a key twice, which does no harm.
+
+    Args:
+        folder: The keys folder.
+        password: PKCS #8 password of the folder's files: :mod:`armillary.engines.signer.passphrase`.
+    """
+
+    def __init__(self, folder: Path, password: bytes) -> None:
+        self._folder = folder
+        self._password = password
+        self._loaded: dict[str, ec.EllipticCurvePrivateKey] = {}
+
+    def __repr__(self) -> str:
+        return f"FileSigners({self._folder})"
+
+    def path(self, name: str) -> Path:
+        """The file of a key."""
+        if not _NAME.fullmatch(name):
+            raise ValueError(f"key name: lower-case letters, digits and - expected, got {name!r}")
+        return self._folder / f"{name}.pem"
+
+    def create(self, name: str, curve: ec.EllipticCurve, *, plain: bool = False) -> ec.EllipticCurvePrivateKey:
+        """Make a key and write it.
+
+        Args:
+            name: Its name.
+            curve: P-256 or P-384.
+            plain: Do not encrypt: for a key that another library reads from its file.
+
+        Raises:
+            DataFolderError: the disk refuses.
+        """
+        key = ec.generate_private_key(curve)
+        write_file(self.path(name), self._pem(key, plain=plain), mode=KEY_MODE)
+        self._loaded[name] = key
+        return key
+
+    def load(self, name: str) -> ec.EllipticCurvePrivateKey:
+        """A key that was made before, decrypted once and then kept in memory.
+
+        Raises:
+            DataFolderError: missing, damaged, or readable by others.
+        """
+        if name not in self._loaded:
+            self._loaded[name] = self._read(self.path(name))
+        return self._loaded[name]
+
+    def encrypt_plain(self, chosen: Callable[[str], bool]) -> int:
+        """Encrypt the plain key files whose name is ``chosen``; returns how many there were.
+
+        Raises:
+            DataFolderError: one cannot be read or replaced; those before it are encrypted.
+        """
+        count = 0
+        for path in sorted(self._folder.glob("*.pem")):
+            if not chosen(path.stem):
+                continue
+            with path.open("rb") as file:
+                is_plain = file.read(len(_PLAIN)) == _PLAIN
+            if is_plain:
+                write_file(path, self._pem(self._read(path), plain=False), mode=KEY_MODE)
+                count += 1
+        return count
+
+    def _pem(self, key: ec.EllipticCurvePrivateKey, *, plain: bool) -> bytes:
+        encryption = serialization.NoEncryption() if plain else serialization.BestAvailableEncryption(self._password)
+        return key.private_bytes(serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, encryption)
+
+    def _read(self, path: Path) -> ec.EllipticCurvePrivateKey:
+        try:
+            if stat.S_IMODE(path.stat().st_mode) & 0o077:
+                raise DataFolderError(
+                    f"{path} can be read by other users",
+                    remedy=f"chmod 600 {path}; then consider whether it leaked.",
+                )
+            pem = path.read_bytes()
+            password = self._password if pem.startswith(_ENCRYPTED) else None
+            key = serialization.load_pem_private_key(pem, password=password)
+        except (OSError, ValueError, TypeError, UnsupportedAlgorithm) as error:
+            raise DataFolderError(f"{path} cannot be read ({error})", remedy=_REMEDY) from error
+        if not isinstance(key, ec.EllipticCurvePrivateKey):
+            raise DataFolderError(f"{path} holds no elliptic curve key", remedy=_REMEDY)
+        return key
+
+
+def open_folder(folder: Path, source: passphrases.PassphraseSource, *, encrypted: Callable[[str], bool]) -> FileSigners:
+    """The keys of a folder; gives it its protection, and encrypts what is plain, where that is not done yet.
+
+    Args:
+        folder: The keys folder.
+        source: The passphrase.
+        encrypted: Whether the key of this name is to be encrypted.
+
+    Raises:
+        KeyPassphraseError: no passphrase, or a wrong one.
+        DataFolderError: the folder cannot be read or written.
+    """
+    protect = passphrases.unlock if passphrases.is_protected(folder) else passphrases.protect
+    signers = FileSigners(folder, protect(folder, source))
+    signers.encrypt_plain(encrypted)
+    return signers

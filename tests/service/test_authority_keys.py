@@ -1,0 +1,93 @@
+# SPDX-License-Identifier: Apache-2.0
+"""A service's private keys: encrypted beside a passphrase, an older folder upgraded, a wrong passphrase explained."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+from cryptography.hazmat.primitives import serialization
+from cryptography.hazmat.primitives.asymmetric import ec
+
+from armillary.errors import InvalidArgumentError, KeyPassphraseError
+from armillary.service.assemble import SecurityService
+from armillary.settings import Settings, load_settings
+from armillary.sim.service_host import ServiceHost
+
+PASSPHRASE = "a passphrase of the owner"
+
+
+def plain_keys(folder: Path) -> list[str]:
+    return sorted(path.stem for path in (folder / "keys").glob("*.pem") if b"BEGIN PRIVATE KEY" in path.read_bytes())
+
+
+def test_every_private_key_but_the_servers_is_encrypted(host: ServiceHost) -> None:
+    data = host.service.settings.data
+    assert plain_keys(data) == ["server"]
+    assert len(list((data / "keys").glob("*.pem"))) >= 7
+    assert (data.parent / "data.passphrase").stat().st_mode & 0o777 == 0o600
+    assert not any(path.suffix == ".passphrase" for path in data.rglob("*"))
+
+
+def test_the_issuing_key_signs_in_memory(host: ServiceHost) -> None:
+    """The hot path has the key object itself: nothing between it and a check-in's signature."""
+    catalog_id = host.service.registry.get_catalog("Contoso").catalog_id
+    key = host.service.authority.issuer(catalog_id).template._key
+    assert type(key) is type(ec.generate_private_key(ec.SECP256R1()))
+
+
+def test_a_folder_of_before_encryption_is_upgraded_and_devices_notice_nothing(tmp_path: Path) -> None:
+    data = tmp_path / "data"
+    with ServiceHost(data) as host:
+        host.catalog()
+        device = host.claimed(b"a" * 32)
+        keys = host.service.authority._keys
+        for path in (data / "keys").glob("*.pem"):
+            if path.stem not in ("server", "server-chain"):
+                pem = keys.load(path.stem).private_bytes(
+                    serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption()
+                )
+                path.write_bytes(pem)
+    (data / "keys" / "protection.json").unlink()
+    (tmp_path / "data.passphrase").unlink()
+    assert len(plain_keys(data)) >= 7
+    for _ in range(2):
+        with ServiceHost(data) as host:
+            assert plain_keys(data) == ["server"]
+            device.port, device.challenge = host.service.device_port, b""
+            with device:
+                assert device.check_in().verdict == "attested"
+
+
+def test_a_passphrase_from_a_setting_or_a_file_of_the_owner(tmp_path: Path) -> None:
+    data, file = tmp_path / "data", tmp_path / "elsewhere"
+    SecurityService.open(Settings(data=data, key_passphrase=PASSPHRASE)).context.folder.close()
+    assert not (tmp_path / "data.passphrase").exists()
+    file.write_text(PASSPHRASE + "\n")
+    file.chmod(0o600)
+    SecurityService.open(Settings(data=data, key_passphrase_file=str(file))).context.folder.close()
+    file.write_text("another passphrase\n")
+    for options in ({"key_passphrase_file": str(file)}, {"key_passphrase": "another passphrase"}, {}):
+        with pytest.raises(KeyPassphraseError) as refused:
+            SecurityService.open(Settings(data=data, **options))
+        assert refused.value.code == "host.key-passphrase"
+    SecurityService.open(Settings(data=data, key_passphrase=PASSPHRASE)).context.folder.close()  # nothing was lost
+
+
+def test_on_a_mount_point_no_passphrase_is_made_beside(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    data = tmp_path / "data"
+    monkeypatch.setattr(Path, "is_mount", lambda path: path == data)
+    with pytest.raises(KeyPassphraseError, match="mount point") as refused:
+        SecurityService.open(Settings(data=data))
+    assert "ARMILLARY_KEY_PASSPHRASE_FILE" in refused.value.remedy
+    SecurityService.open(Settings(data=data, key_passphrase=PASSPHRASE)).context.folder.close()
+
+
+def test_half_a_token_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(InvalidArgumentError, match="all of them or none"):
+        SecurityService.open(Settings(data=tmp_path / "data", pkcs11_token="x"))
+
+
+def test_the_passphrase_is_in_no_repr() -> None:
+    assert PASSPHRASE not in repr(Settings(key_passphrase=PASSPHRASE))
+    assert load_settings(None, {}, {"ARMILLARY_KEY_PASSPHRASE": PASSPHRASE}).key_passphrase == PASSPHRASE

@@ -15,6 +15,7 @@ from aiohttp import web
 from cryptography.hazmat.primitives import serialization
 
 from armillary.device import endpoint as endpoints
+from armillary.device.clock import DeviceClock
 from armillary.device.endpoint import DeviceEndpoint, tls_context
 from armillary.errors import DeviceFault, InstallError, RateLimitedError, ServiceUnreachableError, WireError
 from armillary.wire import checkin
@@ -209,8 +210,8 @@ def test_a_proxy_variable_redirects_no_device(monkeypatch: pytest.MonkeyPatch) -
     assert ask(answer(body=checkin.encode_challenge(message)), challenge) == message
 
 
-def test_only_tls_1_3_and_only_one_root(tiny_service: Any) -> None:
-    context = tls_context(tiny_service.root.public_bytes(serialization.Encoding.PEM).decode())
+def test_only_tls_1_3_and_only_one_root(tiny_service: Any, cut_flash: Any) -> None:
+    context = tls_context(tiny_service.root.public_bytes(serialization.Encoding.PEM).decode(), DeviceClock(cut_flash()))
     assert context.minimum_version is ssl.TLSVersion.TLSv1_3
     assert context.verify_mode is ssl.CERT_REQUIRED
     assert context.check_hostname

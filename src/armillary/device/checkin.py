@@ -26,7 +26,7 @@ from armillary.device.reports import ReportQueue
 from armillary.device.startup import Startup, confirm_boot
 from armillary.engines.flash.port import Flash, replace_region
 from armillary.engines.sandbox.port import SandboxReport
-from armillary.errors import ChallengeError, DataFolderError, DeviceFault
+from armillary.errors import ChallengeError, DataFolderError, DeviceFault, ServiceUnreachableError
 from armillary.wire.checkin import MAX_LINEAGE_BYTES, MAX_OUTCOMES, CheckinReply, InstalledImage, UpdateOutcome
 from armillary.wire.error_report import ErrorReport
 
@@ -114,6 +114,11 @@ class CheckIns:
             lineage = (self.flash.read(_LINEAGE) or b"")[:MAX_LINEAGE_BYTES]
             message = await self.endpoint.challenge()
             self.clock.set_from_service(message.server_time)
+            if not self.clock.signed:
+                raise ServiceUnreachableError(
+                    f"the service gave a time outside its own certificate's days: {message.server_time}",
+                    remedy="Set the service's clock, or renew its server certificate.",
+                )
             challenge = message.challenge
         proof = build_proof(
             challenge=challenge,

@@ -1,8 +1,20 @@
 # SPDX-License-Identifier: Apache-2.0
 """The device's notion of time: what the service said over a pinned connection, carried on by a steady clock.
 
-The host's wall clock is used only until the first check-in of a boot, and never below the last time the
-service gave: a device set back to 1970 does not believe it.
+The host's wall clock decides about nothing: it may stand at 1970 or 2100. It only dates what the device writes before
+the first answer of a boot, and never below the last time the service gave.
+
+How a device without the time gets it, and an attacker cannot give it another:
+
+1. It connects to its service: chain to the one pinned root, host name, the private key's signature over this very
+   handshake. Whether the certificate is in its days cannot be asked yet, but for one thing: a certificate that ended
+   before the last time the service gave (kept in flash) is refused.
+2. It asks for a challenge, which carries the time, and takes that time only if it lies within the days of the
+   certificate it came with.
+3. From then on every connection's certificate has to be valid by that time.
+
+So a stolen key of an earlier certificate can at most pretend a time within that certificate's days, and only to a
+device that has not heard the service since they ended.
 """
 
 from __future__ import annotations
@@ -46,6 +58,7 @@ class DeviceClock:
         stored = flash.read(_REGION)
         self._floor = struct.unpack(">Q", stored)[0] if stored is not None and len(stored) == 8 else 0
         self._base: tuple[int, float] | None = None
+        self._service_days: tuple[int, int] | None = None
 
     @property
     def signed(self) -> bool:
@@ -59,9 +72,30 @@ class DeviceClock:
         base, at = self._base
         return base + int(self.monotonic() - at)
 
+    def met_service(self, not_before: int, not_after: int) -> str:
+        """A TLS handshake showed a certificate of the service: why it is refused, empty if it is not.
+
+        Args:
+            not_before: First second of the certificate, Unix seconds UTC.
+            not_after: Its last.
+        """
+        if self._base is None:
+            if not_after < self._floor:
+                return f"the certificate ended at {not_after}, before the time this device last heard, {self._floor}"
+        elif not not_before <= self.now() <= not_after:
+            return f"the certificate is good from {not_before} to {not_after}, and it is {self.now()} (Unix seconds)"
+        self._service_days = (not_before, not_after)
+        return ""
+
     def set_from_service(self, server_time: int) -> None:
-        """Take over the time the service gave in a reply. Time never runs backwards past the stored one."""
+        """Take over the time the service gave in a reply, if it lies within the days of the service's certificate.
+
+        Time never runs backwards past the stored one: a service that is behind it is followed from there.
+        """
+        if self._service_days is not None and not self._service_days[0] <= server_time <= self._service_days[1]:
+            return
         if server_time < self._floor:
+            self._base = self._base or (self._floor, self.monotonic())
             return
         self._base = (server_time, self.monotonic())
         if server_time >= self._floor + _STORE_EVERY_S:

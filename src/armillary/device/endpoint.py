@@ -1,8 +1,9 @@
 # SPDX-License-Identifier: Apache-2.0
 """Client of the service's device endpoint: challenge, check-in, image download.
 
-TLS 1.3 only, mutual; the service's certificate must lead to the one root the device was manufactured with and
-name the host it was told. One kept-alive connection; redirects are refused; everything read has a limit.
+TLS 1.3 only, mutual; the service's certificate must lead to the one root the device was manufactured with, name the
+host it was told, and be in its days by the device's own clock (``clock.py``), never by the host's. One kept-alive
+connection; redirects are refused; everything read has a limit.
 """
 
 from __future__ import annotations
@@ -13,7 +14,9 @@ from types import TracebackType
 from typing import Self
 
 import aiohttp
+from cryptography.x509 import load_der_x509_certificate
 
+from armillary.device.clock import DeviceClock
 from armillary.errors import (
     ArmillaryError,
     DeviceFault,
@@ -34,6 +37,17 @@ DOWNLOAD_ATTEMPTS = 4  # each goes on where the last one stopped
 KEEP_ALIVE_S = 60.0
 DEFAULT_RETRY_AFTER_S = 30
 MAX_RETRY_AFTER_S = 24 * 3600  # a wrong header must not silence a device for good
+
+# X509_V_FLAG_NO_CHECK_TIME of OpenSSL, which Python's ssl has no name for.
+_NO_CHECK_TIME = 0x200000
+
+
+class ServiceCertificateError(ssl.SSLCertVerificationError):
+    """The service's certificate leads to the root and is refused all the same; ends the handshake."""
+
+    def __init__(self, reason: str) -> None:
+        super().__init__(1, reason)
+        self.verify_message = reason
 
 
 class DeviceEndpoint:
@@ -175,15 +189,48 @@ def _retry_after(response: aiohttp.ClientResponse) -> int:
 
 def _cause(error: BaseException) -> str:
     if isinstance(error, aiohttp.ClientConnectorCertificateError):
+        if isinstance(error.certificate_error, ServiceCertificateError):
+            return str(error.certificate_error.verify_message)
         return f"its certificate does not lead to this device's service root ({error.certificate_error})"
     if isinstance(error, TimeoutError):
         return "no answer in time"
     return str(error) or type(error).__name__
 
 
-def tls_context(service_root: str) -> ssl.SSLContext:
-    """A TLS 1.3 client context that trusts exactly one root; the caller adds the device's identity."""
+def tls_context(service_root: str, clock: DeviceClock) -> ssl.SSLContext:
+    """A TLS 1.3 client context that trusts exactly one root; the caller adds the device's identity.
+
+    OpenSSL would ask the host's clock whether the service's certificate is in its days; ``clock`` is asked instead,
+    within the handshake: nothing is sent to a service that fails. The root has no days: it is trusted as such
+    (RFC 5280 §6.1.1).
+    """
+
+    class TimedHandshake(ssl.SSLObject):
+        def do_handshake(self) -> None:
+            super().do_handshake()
+            der = self.getpeercert(binary_form=True)
+            if der is None:
+                raise ServiceCertificateError("the service showed no certificate")
+            not_before, not_after = validity_of(der)
+            if fault := clock.met_service(not_before, not_after):
+                raise ServiceCertificateError(fault)
+
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
     context.minimum_version = ssl.TLSVersion.TLSv1_3
     context.load_verify_locations(cadata=service_root)
+    context.verify_flags |= _NO_CHECK_TIME
+    context.sslobject_class = TimedHandshake
     return context
+
+
+def validity_of(der: bytes) -> tuple[int, int]:
+    """First and last second of a certificate, Unix seconds UTC.
+
+    Raises:
+        ServiceCertificateError: it cannot be read.
+    """
+    try:
+        certificate = load_der_x509_certificate(der)
+        return int(certificate.not_valid_before_utc.timestamp()), int(certificate.not_valid_after_utc.timestamp())
+    except ValueError as error:
+        raise ServiceCertificateError(f"the service's certificate cannot be read: {error}") from error

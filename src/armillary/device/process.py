@@ -209,6 +209,6 @@ class Device:
             write_status(self.folder.status, {**self._fixed_status, "at": self.clock.now(), **allowed, **changing})
 
     def _tls_context(self) -> ssl.SSLContext:
-        context = tls_context(self.configuration.service_root)
+        context = tls_context(self.configuration.service_root, self.clock)
         self.root_of_trust.authenticate(context, "".join(self.configuration.identity_certificate).encode())
         return context

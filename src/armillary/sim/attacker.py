@@ -106,7 +106,7 @@ async def replay(data: Path) -> ReplayResult:
         root = open_root_of_trust(configuration.root_of_trust, folder.root_of_trust)
         device = Device(data)
         startup = start_up(flash, configuration, root, enforcing_boot_rom)
-        context = tls_context(configuration.service_root)
+        context = tls_context(configuration.service_root, device.clock)
         root.authenticate(context, "".join(configuration.identity_certificate).encode())
         async with _Recorder(configuration.device_endpoint, context) as endpoint:
             reply = await CheckIns(

@@ -1,9 +1,9 @@
 # SPDX-License-Identifier: Apache-2.0
 """Check-ins: the batch that is written before the devices get their certificates, and how they are read back.
 
-A batch is one INSERT and one UPDATE for all its check-ins, with positional parameters; what differs between two
-check-ins of a healthy device is little, so the long parts (appraisal steps, installed applications, enforcement)
-are written only when they changed.
+A batch is one INSERT and one UPDATE for many of its check-ins at once; what differs between two check-ins of a healthy
+device is little, so the long parts (appraisal steps, installed applications, enforcement) are written only when they
+changed.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from hashlib import sha256
 from typing import Any, NamedTuple
 from uuid import UUID
 
-from sqlalchemy import Connection, Engine, Row, bindparam, delete, insert, select, update
+from sqlalchemy import Connection, Row, delete, select, update
 
 from armillary.engines.records import audit_rows, dialect, schema
 from armillary.engines.records.device_rows import BootDetails
@@ -106,17 +106,9 @@ _STATUS = (
 class CheckInStatements:
     """The compiled statements of the check-in path and the step lists already stored; for the writer thread only."""
 
-    def __init__(self, engine: Engine) -> None:
-        self._insert = dialect.positional(
-            insert(schema.check_in).values({name: bindparam(name) for name in _CHECK_IN}), engine, _CHECK_IN
-        )
-        self._update = dialect.positional(
-            update(schema.device_status)
-            .where(schema.device_status.c.device_number == bindparam("number"))
-            .values({name: bindparam(name) for name in _STATUS}),
-            engine,
-            (*_STATUS, "number"),
-        )
+    def __init__(self) -> None:
+        self._insert = dialect.insert_rows(schema.check_in, _CHECK_IN)
+        self._update = dialect.update_rows(schema.device_status, _STATUS, "device_number")
         # Step lists by identity: the same tuple object stands in thousands of check-ins, and hashing it costs more
         # than the rest of the row. The object is held, so that its identity stays its own.
         self._steps: dict[int, tuple[tuple[AppraisalStep, ...], int]] = {}
@@ -149,8 +141,10 @@ class CheckInStatements:
             IntegrityError: one of the challenges was spent before; the caller rolls back.
         """
         rows = [_row(write, self._steps_id(connection, write.steps)) for write in writes]
-        connection.exec_driver_sql(self._insert, rows)
-        connection.exec_driver_sql(self._update, list(map(_status, rows, writes)))
+        for text, values in dialect.in_portions(self._insert, rows):
+            connection.exec_driver_sql(text, values)
+        for text, values in dialect.in_portions(self._update, list(map(_status, rows, writes))):
+            connection.exec_driver_sql(text, values)
         for write in writes:
             if (
                 write.installed is not None

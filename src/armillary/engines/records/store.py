@@ -46,7 +46,7 @@ class Records:
         self._writer_engine = writer
         self._readers = readers
         self._connection: Connection | None = None
-        self._check_ins = CheckInStatements(writer)
+        self._check_ins = CheckInStatements()
         self.lookup = DeviceLookup(readers)
         self._group: GroupCommit[CheckInWrite | Query[Any], Any] = GroupCommit(
             self._commit, name="records-writer", on_close=self._disconnect

@@ -37,7 +37,6 @@ MAX_REMEMBERED: Final = 256
 MAX_SPENT: Final = 4096
 # Spent challenges after which expired ones are looked for; twice as many as were left by the last look.
 SPENT_SWEEP: Final = 16
-SPENT_RETRY_S: Final = 60
 
 # States in which a device may check in: before Module1Complete it is not sealed.
 SEALED: Final = frozenset({ManufacturingState.MODULE1_COMPLETE.value, ManufacturingState.DEVICE_COMPLETE.value})
@@ -161,7 +160,8 @@ class DeviceState:
         if len(self.spent) >= MAX_SPENT:
             self._sweep(now)
             if len(self.spent) >= MAX_SPENT:
-                raise RateLimitedError(f"{len(self.spent)} check-ins in a short time", retry_after_s=SPENT_RETRY_S)
+                wait = max(1, min(self.spent.values()) - now)
+                raise RateLimitedError(f"{len(self.spent)} check-ins in a short time", retry_after_s=wait)
 
     def _sweep(self, now: int) -> None:
         self.spent = {one: at for one, at in self.spent.items() if at > now}
@@ -176,6 +176,12 @@ class DeviceStates:
         self._now = now
         self._limit = limit
         self._states: OrderedDict[str, DeviceState] = OrderedDict()
+
+    def refresh(self, state: DeviceState) -> bool:
+        """Read a remembered device again; False if it is what it was: no other worker has recorded anything."""
+        before = state.lineage
+        self._load(state.device_id, state)
+        return state.lineage != before
 
     def mark_stale(self, device_id: str) -> None:
         """An operator changed the device; safe from any thread."""

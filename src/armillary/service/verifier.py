@@ -128,6 +128,8 @@ class Verifier:
         request = parse_request(body)
         try:
             appraisal = self._appraise(state, peer, request, now)
+            if appraisal.verdict != attest.ATTESTED and self._is_behind(state, appraisal):
+                appraisal = self._appraise(state, peer, request, now)
             if appraisal.verdict != attest.ATTESTED and self._is_set_back(state, peer, request, appraisal):
                 state.lineage = Lineage(state.lineage.newest, begins=True)
                 appraisal = self._appraise(state, peer, request, now)
@@ -151,6 +153,10 @@ class Verifier:
             lineage=state.lineage,
             policy=None if state.catalog_id is None else self._policies.book.get(state.catalog_id),
         )
+
+    def _is_behind(self, state: DeviceState, appraisal: attest.Appraisal) -> bool:
+        """Whether a device seems forked only because another worker has recorded what this one does not know."""
+        return bool(attest.fork_found(appraisal.steps)) and self._states.refresh(state)
 
     def _is_set_back(
         self, state: DeviceState, peer: Peer, request: CheckinRequest, appraisal: attest.Appraisal
@@ -198,6 +204,7 @@ class Verifier:
     def failed(self, accepted: Accepted) -> None:
         """The record was not kept; the device asks for a new challenge and tries again."""
         accepted.state.busy = False
+        accepted.state.stale = True  # another worker may have recorded what this one does not know
 
     def _accept(
         self, state: DeviceState, peer: Peer, request: CheckinRequest, appraisal: attest.Appraisal, now: int

@@ -1,0 +1,115 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Two workers on the same records, each with its own memory of devices: what one accepted, the other refuses."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import os
+from collections.abc import Iterator
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from armillary.engines.records import check_in_rows
+from armillary.engines.records.store import Records
+from armillary.service.blobs import Blobs
+from armillary.service.device_states import DeviceStates
+from armillary.service.endpoint import DeviceEndpoint, server_context
+from armillary.service.verifier import Verifier
+from armillary.sim.service_host import ServiceHost
+from armillary.sim.wire_device import WireDevice
+from armillary.wire.checkin import parse_problem
+
+
+@pytest.fixture
+def host(tmp_path: Path) -> Iterator[ServiceHost]:
+    with ServiceHost(tmp_path / "data", planner_interval_s=3600.0) as running:
+        running.catalog()
+        yield running
+
+
+@contextlib.contextmanager
+def second_worker(host: ServiceHost) -> Iterator[int]:
+    """Another verifier and device endpoint over the same database, through connections of its own; gives the port."""
+    service = host.service
+    context = service.context
+    records = Records.open(context.folder.database, fresh=False)
+    states = DeviceStates(records, context.now)
+    endpoint = DeviceEndpoint(
+        records=records,
+        verifier=Verifier(context, service.authority, service.releases, service.policies, service.offers, states),
+        states=states,
+        offers=service.offers,
+        blobs=Blobs(context.folder.blobs),
+        notices=service.notices,
+        now=context.now,
+    )
+    files = service.authority.server_files()
+    tls = server_context(files.certificate, files.key, service.authority.silicon_certificates())
+
+    def run(work: Any) -> Any:
+        return asyncio.run_coroutine_threadsafe(work, host._loop).result(30)
+
+    port = run(endpoint.start(tls, "127.0.0.1", 0))
+    try:
+        yield port
+    finally:
+        run(endpoint.close())
+        records.close()
+
+
+def post(device: WireDevice, body: bytes) -> tuple[int, str]:
+    answer = device.exchange("POST", "/v1/check-in", body)
+    return answer.status, "" if answer.status == 200 else parse_problem(answer.body).code
+
+
+def test_a_proof_is_good_once_whichever_worker_gets_it(host: ServiceHost) -> None:
+    with second_worker(host) as port, host.claimed(b"w" * 32) as here, replace(here, port=port) as there:
+        assert there.check_in().verdict == "attested"  # both workers remember the device from now on
+        here.challenge = there.challenge = b""
+        assert here.check_in().verdict == "attested"
+        body = here.request_body(here.fetch_challenge())
+        assert post(here, body)[0] == 200
+        assert post(there, body) == (401, "device.challenge")  # refused by the database: this worker never saw it
+        assert post(there, body) == (401, "device.challenge")
+        assert post(here, body) == (401, "device.challenge")
+        there.challenge = b""
+        assert there.check_in().verdict == "attested"
+        assert len(host.service.registry.list_check_ins(here.device_id).items) == 4
+
+
+def test_mutation_of_the_database_that_refuses_a_spent_challenge(
+    host: ServiceHost, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    genuine = check_in_rows._row
+
+    def forgetful(write: check_in_rows.CheckInWrite, steps_id: int) -> tuple[Any, ...]:
+        return genuine(write._replace(challenge_id=os.urandom(16)), steps_id)
+
+    monkeypatch.setattr(check_in_rows, "_row", forgetful)
+    with second_worker(host) as port, host.claimed(b"m" * 32) as here, replace(here, port=port) as there:
+        assert there.check_in().verdict == "attested"
+        body = here.request_body(here.fetch_challenge())
+        assert post(here, body)[0] == 200
+        assert post(there, body)[0] == 200
+
+
+def test_a_device_may_change_between_workers_and_its_copy_may_not(host: ServiceHost) -> None:
+    with (
+        second_worker(host) as port,
+        replace(host.claimed(b"c" * 32), lineage=b"") as here,
+        replace(here, port=port) as there,
+    ):
+        kept: list[bytes | None] = []
+        for turn in range(6):
+            mine, other = (here, there) if turn % 2 else (there, here)
+            assert mine.check_in().verdict == "attested", turn
+            kept.append(mine.lineage)
+            other.lineage, other.challenge = mine.lineage, mine.challenge
+        there.lineage, there.challenge = kept[1], b""  # an earlier state of the storage
+        restarted = there.check_in()
+        assert [step.name for step in restarted.steps if step.result == "fail"] == ["lineage"]
+        assert here.check_in().verdict == "update-only"

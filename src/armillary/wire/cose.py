@@ -83,17 +83,25 @@ class UnverifiedSign1:
     signature: bytes
 
 
-def encode_sign1(payload: bytes, key: ec.EllipticCurvePrivateKey, *, external_aad: bytes = b"") -> bytes:
+def encode_sign1(
+    payload: bytes,
+    key: ec.EllipticCurvePrivateKey,
+    *,
+    external_aad: bytes = b"",
+    protected: bytes = ES256_PROTECTED,
+) -> bytes:
     """Sign ``payload`` with ES256 and return the tagged message.
 
     Args:
         payload: Content to sign.
         key: P-256 private key.
         external_aad: Data the receiver knows and that is signed but not sent (RFC 9052 §4.3).
+        protected: The encoded protected header, which names ES256 and may say more.
     """
-    r, s = utils.decode_dss_signature(key.sign(_sig_structure(ES256_PROTECTED, external_aad, payload), _ECDSA))
+    r, s = utils.decode_dss_signature(key.sign(_sig_structure(protected, external_aad, payload), _ECDSA))
     signature = r.to_bytes(32, "big") + s.to_bytes(32, "big")
-    return _PROFILE_HEAD + _bstr(payload) + _SIGNATURE_HEAD + signature
+    message_head = _PROFILE_HEAD if protected == ES256_PROTECTED else b"\xd2\x84" + _bstr(protected) + b"\xa0"
+    return message_head + _bstr(payload) + _SIGNATURE_HEAD + signature
 
 
 def parse_sign1(data: bytes, *, what: str = "COSE_Sign1") -> UnverifiedSign1:

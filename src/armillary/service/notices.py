@@ -29,6 +29,7 @@ class Notices:
 
     def device_held(self, device_id: str) -> None:
         """Two machines seem to hold a device's identity: what it opened with its client certificate is closed."""
+        self.device_changed(device_id)
         for call in self.on_held:
             call(device_id)
 

@@ -3,11 +3,15 @@
 
 from __future__ import annotations
 
+import base64
+import dataclasses
 import uuid
 from typing import Any
 
 import pytest
 from tests.api.running_service import RunningService
+
+from armillary.wire import corim
 
 
 def path(catalog: str) -> str:
@@ -90,3 +94,23 @@ def test_a_release_ends_and_is_withdrawn(service: RunningService) -> None:
     assert service.call("GET", place).body == withdrawn
     assert service.call("POST", place + "/withdraw", {"reason": "Again."}).status == 409
     assert service.call("POST", f"/api/v1/releases/{uuid.uuid4()}/withdraw", {"reason": "None."}).status == 404
+
+
+def test_a_release_is_exported_and_one_is_imported_as_corim(service: RunningService) -> None:
+    release = published(service)
+    place = f"/api/v1/releases/{release['release_id']}/corim"
+    plain = service.call("GET", place, token=service.token_of("Reader")).body
+    signed = service.call("GET", place + "?signed=true").body
+    assert (plain["signed"], signed["signed"]) == (False, True)
+    assert corim.is_signed(base64.b64decode(signed["corim"]))
+    value = corim.parse_corim(base64.b64decode(plain["corim"]))
+    other = dataclasses.replace(value, os_version=f"31.{uuid.uuid4().int % 1_000_000}")
+    body = {"corim": base64.b64encode(corim.encode_corim(other)).decode(), "allow_unsigned": True}
+    made = service.call("POST", "/api/v1/releases/corim", body)
+    assert (made.status, made.body["imported_from"]) == (201, f"CoRIM {value.corim_id}")
+    assert service.call("POST", "/api/v1/releases/corim", body).status == 409
+    assert service.call("POST", "/api/v1/releases/corim", body, token=service.token_of("Contributor")).status == 403
+    refused = service.call("POST", "/api/v1/releases/corim", {"corim": "2QH0oA==", "allow_unsigned": True})
+    assert (refused.status, refused.body["code"]) == (400, "wire.malformed")
+    assert "at byte 0: expected tagged-unsigned-corim-map (tag 501), got tag 500" in refused.body["detail"]
+    assert service.call("POST", "/api/v1/releases/corim", {"corim": "?"}).status == 400

@@ -3,15 +3,20 @@
 
 from __future__ import annotations
 
+import dataclasses
 import json
 import uuid
+from pathlib import Path
 from typing import Any
 
 import pytest
+from cryptography.hazmat.primitives.serialization import Encoding
+from tests.api.running_service import RunningService
 from tests.cli.conftest import Command
 
 from armillary.cli.moment import moment
 from armillary.errors import InvalidArgumentError
+from armillary.wire import corim
 
 
 @pytest.fixture
@@ -100,3 +105,22 @@ def test_moments_are_utc_unless_they_say_otherwise() -> None:
     assert moment("--until", "now") > 1_700_000_000
     with pytest.raises(InvalidArgumentError, match="--until"):
         moment("--until", "2030-13-01")
+
+
+def test_a_release_goes_out_and_comes_in_as_corim(armillary: Command, service: RunningService, tmp_path: Path) -> None:
+    version = f"32.{uuid.uuid4().int % 1_000_000}"
+    made = json.loads(armillary("release", "publish", "--chip", "imx8mp", "--os-version", version, "--json").out)
+    plain, signed, key, other = (tmp_path / name for name in ("plain.corim", "signed.corim", "key.pem", "other.corim"))
+    ran = armillary("release", "export-corim", f"imx8mp/{version}", "--output", str(plain))
+    assert ran.err == f"{plain.stat().st_size} bytes, not signed\n"
+    assert armillary("release", "export-corim", made["release_id"], "--output", str(signed), "--signed").code == 0
+    assert "has no release 0.0" in armillary("release", "export-corim", "imx8mp/0.0", "--output", str(plain)).err
+    certificate = service.service.authority.os_signer.certificate
+    key.write_bytes(certificate.public_bytes(Encoding.PEM))
+    again = armillary("release", "import-corim", str(signed), "--key", str(key))
+    assert (again.code, f"has a release {version}" in again.err) == (1, True)
+    value = dataclasses.replace(corim.parse_corim(plain.read_bytes()), os_version=f"{version}-b")
+    other.write_bytes(corim.encode_corim(value))
+    assert "hint: " in armillary("release", "import-corim", str(other)).err
+    shown = armillary("release", "import-corim", str(other), "--allow-unsigned").out
+    assert next(line for line in shown.splitlines() if line.startswith("state")).endswith("good; imported")

@@ -150,6 +150,8 @@ ACCESS: Mapping[str, str] = {
     f"GET {V1}/releases": READER,
     f"POST {V1}/releases": ADMINISTRATOR,
     f"GET {V1}/releases/{{release_id}}": READER,
+    f"GET {V1}/releases/{{release_id}}/corim": READER,
+    f"POST {V1}/releases/corim": ADMINISTRATOR,
     f"POST {V1}/releases/{{release_id}}/withdraw": ADMINISTRATOR,
     f"POST {V1}/releases/{{release_id}}/expiry": ADMINISTRATOR,
     f"GET {V1}/catalogs/{{catalog}}/attestation-policy": READER,

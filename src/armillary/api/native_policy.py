@@ -1,8 +1,10 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Native routes of what is trusted: the attestation policy of a catalog, the end and the withdrawal of a release."""
+"""Native routes of what is trusted: the attestation policy of a catalog, the life of a release, and CoRIM."""
 
 from __future__ import annotations
 
+import base64
+import binascii
 from typing import TYPE_CHECKING, Annotated, Any, Literal
 from uuid import UUID
 
@@ -16,6 +18,7 @@ from armillary.api.native_devices import Limit
 from armillary.api.native_requests import Name, ReasonBody
 from armillary.api.routes import add_route, operator_of, service_of
 from armillary.attest import policy as rules
+from armillary.errors import InvalidArgumentError
 
 if TYPE_CHECKING:
     from armillary.engines.records.policy_rows import CatalogPolicy
@@ -60,6 +63,24 @@ class ExpiryBody(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True)
 
     expires_at: Time | None
+
+
+class CorimBody(BaseModel):
+    """A CoRIM to make a release of.
+
+    Attributes:
+        corim: Its bytes, base64: at most 16 KiB.
+        feed: Who is meant to run the release.
+        key: Public key or certificate of who signed it, PEM; needed for the signed form.
+        allow_unsigned: Whether the caller vouches for an unsigned one.
+    """
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    corim: Annotated[str, Field(min_length=1, max_length=24576)]
+    feed: Literal["Retail", "RetailEval"] = "Retail"
+    key: Annotated[str, Field(min_length=1, max_length=8192)] | None = None
+    allow_unsigned: bool = False
 
 
 def policy_document(catalog: str, row: CatalogPolicy) -> dict[str, Any]:
@@ -113,10 +134,35 @@ def set_release_expiry(request: Request, release_id: UUID, body: ExpiryBody) -> 
     return document
 
 
+def export_corim(request: Request, release_id: UUID, signed: bool = False) -> dict[str, Any]:  # noqa: FBT001, FBT002
+    """A release's reference values as CoRIM (draft-ietf-rats-corim) in base64, signed by the service or not."""
+    data = service_of(request).corims.export(release_id, signed=signed)
+    return {"corim": base64.b64encode(data).decode("ascii"), "signed": signed}
+
+
+def import_corim(request: Request, body: CorimBody) -> dict[str, Any]:
+    """Make a release of the reference values in a CoRIM; fields that do not fit are refused by name."""
+    try:
+        data = base64.b64decode(body.corim, validate=True)
+    except (binascii.Error, ValueError) as error:
+        raise InvalidArgumentError(f"corim: expected base64, got {error}", remedy="Encode it again.") from error
+    row = service_of(request).corims.take(
+        data,
+        actor=operator_of(request).name,
+        feed=body.feed,
+        key_pem=body.key,
+        allow_unsigned=body.allow_unsigned,
+    )
+    document: dict[str, Any] = as_document(row)
+    return document
+
+
 def mount(app: FastAPI) -> None:
     """Mount the routes."""
     add_route(app, "GET", POLICY, show_policy, tags=["attestation policy"])
     add_route(app, "PATCH", POLICY, change_policy, tags=["attestation policy"])
     add_route(app, "GET", POLICY + "/versions", policy_versions, tags=["attestation policy"])
+    add_route(app, "GET", RELEASE + "/corim", export_corim, tags=["releases"])
+    add_route(app, "POST", V1 + "/releases/corim", import_corim, status_code=201, tags=["releases"])
     add_route(app, "POST", RELEASE + "/withdraw", withdraw_release, tags=["releases"])
     add_route(app, "POST", RELEASE + "/expiry", set_release_expiry, tags=["releases"])

@@ -3,7 +3,9 @@
 
 from __future__ import annotations
 
+import base64
 from enum import StrEnum
+from pathlib import Path
 from typing import Annotated, Any
 
 import typer
@@ -11,8 +13,9 @@ import typer
 from armillary.cli.moment import moment
 from armillary.cli.output import JsonOption, note, print_record, print_table
 from armillary.cli.readable import readable
-from armillary.cli.remote import RemoteService, remote_command, segment
+from armillary.cli.remote import RemoteService, read_file, remote_command, segment, write_file
 from armillary.cli.remote_names import YesOption, confirm
+from armillary.errors import NotFoundError
 
 app = typer.Typer(
     no_args_is_help=True, help="OS releases and their reference values.", rich_markup_mode=None, add_completion=False
@@ -20,6 +23,8 @@ app = typer.Typer(
 
 PART_COLUMNS = ("name", "image_type", "security_version", "size", "digest")
 NO_END = "no-end"
+MAX_CORIM_BYTES = 16 << 10  # wire/corim.py's limit
+MAX_KEY_BYTES = 8 << 10
 FLOOR_COLUMNS = ("chip", "image_type", "minimum", "changed_at")
 
 
@@ -76,6 +81,47 @@ def publish(
     """Build, sign and publish an OS release for a chip."""
     body = {"chip": chip, "version": version, "security_version": security_version, "feed": os_feed.value}
     _show(remote.post("/releases", body), as_json=as_json)
+
+
+@remote_command(app, "export-corim")
+def export_corim(
+    remote: RemoteService,
+    name: Annotated[str, typer.Argument(metavar="NAME", help="Release id, or CHIP/VERSION such as mt3620/26.11.")],
+    output: Annotated[Path, typer.Option("--output", "-o", metavar="FILE", help="File to write; - is stdout.")],
+    signed: Annotated[bool, typer.Option("--signed", help="Sign it with the service's OS signing key.")] = False,
+) -> None:
+    """Write a release's reference values as CoRIM, for other verifiers."""
+    answer = remote.get(f"/releases/{segment(_release_id(remote, name))}/corim", signed=signed)
+    data = base64.b64decode(answer["corim"])
+    write_file(output, data)
+    note(f"{len(data)} bytes, {'signed' if signed else 'not signed'}")
+
+
+@remote_command(app, "import-corim")
+def import_corim(
+    remote: RemoteService,
+    file: Annotated[Path, typer.Argument(metavar="FILE", help="CoRIM, signed or not; - is stdin.")],
+    key: Annotated[
+        Path | None, typer.Option("--key", metavar="FILE", help="Public key or certificate of who signed it, PEM.")
+    ] = None,
+    allow_unsigned: Annotated[
+        bool, typer.Option("--allow-unsigned", help="Vouch for a CoRIM that nobody has signed.")
+    ] = False,
+    os_feed: Annotated[OsFeed, typer.Option("--os-feed", "-f", help="Who is meant to run it.")] = OsFeed.RETAIL,
+    as_json: JsonOption = False,
+) -> None:
+    """Make a release of the reference values in a CoRIM.
+
+    Devices that boot it are let in from then on. A field that does not fit is refused by its name.
+    """
+    body: dict[str, Any] = {
+        "corim": base64.b64encode(read_file(file, limit=MAX_CORIM_BYTES)).decode("ascii"),
+        "feed": os_feed.value,
+        "allow_unsigned": allow_unsigned,
+    }
+    if key is not None:
+        body["key"] = read_file(key, limit=MAX_KEY_BYTES).decode("ascii", errors="replace")
+    _show(remote.post("/releases/corim", body), as_json=as_json)
 
 
 @remote_command(app, "withdraw")
@@ -142,6 +188,16 @@ def raise_floor(
     body = {"chip": chip, "image_type": image_type, "minimum": minimum}
     made = remote.post("/security-floors", body)
     print_record(made if as_json else readable(made), as_json=as_json)
+
+
+def _release_id(remote: RemoteService, name: str) -> str:
+    chip, slash, version = name.partition("/")
+    if not slash:
+        return name
+    for release in remote.pages("/releases", chip=chip):
+        if release["version"] == version:
+            return str(release["release_id"])
+    raise NotFoundError(f"{chip} has no release {version}", remedy="List them: armillary release list.")
 
 
 def _show(release: dict[str, Any], *, as_json: bool) -> None:

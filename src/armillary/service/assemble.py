@@ -39,6 +39,7 @@ from armillary.service.notices import Notices
 from armillary.service.offers import Offers
 from armillary.service.planner import Planner
 from armillary.service.registry import Registry
+from armillary.service.release_corim import ReleaseCorims
 from armillary.service.releases import Releases
 from armillary.service.revocation_lists import RevocationLists
 from armillary.service.rollouts import Rollouts
@@ -71,6 +72,7 @@ class SecurityService:
         self.revocation_lists = RevocationLists(context, self.authority, self.notices)
         self.releases = Releases(context, self.authority, blobs, self.chips)
         self.policies = AttestationPolicies(context, self.chips, self.releases)
+        self.corims = ReleaseCorims(context, self.authority, self.releases, self.chips)
         self.registry = Registry(context, self.authority, self.notices)
         self.images = Images(context, self.authority, blobs, self.chips)
         self.deployments = Deployments(context, self.chips, self.notices)

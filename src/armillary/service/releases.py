@@ -104,17 +104,13 @@ class Releases:
             ConflictError: the chip has a release of this version.
         """
         profile = self._chips.get(chip)
-        if not 1 <= len(version) <= 32 or not version.replace(".", "").replace("-", "").isalnum():
-            raise InvalidArgumentError(
-                f"version: expected letters, digits, dots and dashes, got {version!r:.60}", remedy="For example 26.12."
-            )
+        _check_version(version)
         if not 0 <= security_version <= MAX_SECURITY_VERSION:
             raise InvalidArgumentError(
                 f"security version: expected 0 to {MAX_SECURITY_VERSION}, got {security_version}",
                 remedy="Raise it by one when a release fixes what must not come back.",
             )
-        if feed not in OS_FEEDS:
-            raise InvalidArgumentError(f"feed: expected {' or '.join(OS_FEEDS)}, got {feed!r:.40}", remedy="Use one.")
+        _check_feed(feed)
         now = self._context.now()
         signer = self._authority.os_signer
         packages = virtual_chain.build(
@@ -134,14 +130,34 @@ class Releases:
             created_at=now,
         )
 
+        return self.add(release, "release.publish", {"security_version": security_version}, actor=actor)
+
+    def add(self, release: OsRelease, operation: str, detail: Mapping[str, object], *, actor: str) -> OsRelease:
+        """Record a release; its components become reference values.
+
+        Args:
+            release: Of an existing chip.
+            operation: What the audit line calls it.
+            detail: What the audit line says beside chip, version and feed.
+            actor: Who asks.
+
+        Raises:
+            InvalidArgumentError: version or feed.
+            ConflictError: the chip has a release of this version.
+        """
+        _check_version(release.version)
+        _check_feed(release.feed)
+
         def change(connection: Connection) -> None:
-            if any(one.chip == chip and one.version == version for one in release_rows.every(connection)):
+            living = release_rows.every(connection)
+            if any((one.chip, one.version) == (release.chip, release.version) for one in living):
                 raise ConflictError(
-                    f"{chip} has a release {version}", remedy="Releases never change; use a new version."
+                    f"{release.chip} has a release {release.version}",
+                    remedy="Releases never change; use a new version.",
                 )
             release_rows.add(connection, release)
-            detail = {"chip": chip, "version": version, "security_version": security_version, "feed": feed}
-            self._context.audit(connection, actor, "release.publish", str(release.release_id), detail)
+            told = {"chip": release.chip, "version": release.version, "feed": release.feed, **detail}
+            self._context.audit(connection, actor, operation, str(release.release_id), told)
 
         self._context.records.write(change)
         self.refresh()
@@ -310,3 +326,15 @@ class Releases:
             security_version=parsed.security_version,
             size=len(package),
         )
+
+
+def _check_version(version: str) -> None:
+    if not 1 <= len(version) <= 32 or not version.replace(".", "").replace("-", "").isalnum():
+        raise InvalidArgumentError(
+            f"version: expected letters, digits, dots and dashes, got {version!r:.60}", remedy="For example 26.12."
+        )
+
+
+def _check_feed(feed: str) -> None:
+    if feed not in OS_FEEDS:
+        raise InvalidArgumentError(f"feed: expected {' or '.join(OS_FEEDS)}, got {feed!r:.40}", remedy="Use one.")

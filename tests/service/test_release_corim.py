@@ -1,0 +1,152 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Releases leave as CoRIM and arrive at another service, whose devices are appraised with them."""
+
+from __future__ import annotations
+
+import dataclasses
+from pathlib import Path
+from typing import Any
+from uuid import UUID, uuid4
+
+import pytest
+from cryptography.hazmat.primitives.asymmetric import ec
+from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
+from tests.service.conftest import Clock
+
+from armillary.errors import ArmillaryError, ConflictError, InvalidArgumentError, NotFoundError, SignatureError
+from armillary.sim.prover import Prover
+from armillary.sim.service_host import ServiceHost
+from armillary.sim.wire_device import components_of
+from armillary.wire import corim
+
+OPERATOR = "operator"
+KEY = ec.generate_private_key(ec.SECP256R1())
+KEY_PEM = KEY.public_key().public_bytes(Encoding.PEM, PublicFormat.SubjectPublicKeyInfo).decode()
+
+
+def value_of(host: ServiceHost, **changes: Any) -> corim.Corim:
+    """The first release as somebody else's: another version."""
+    release = host.service.releases.newest("mt3620")
+    value = corim.parse_corim(host.service.corims.export(release.release_id, signed=False))
+    return dataclasses.replace(value, **{"os_version": "99.1", "corim_id": uuid4(), **changes})
+
+
+def test_another_services_release_lets_its_devices_in_from_the_import_on(
+    host: ServiceHost, clock: Clock, tmp_path: Path
+) -> None:
+    with ServiceHost(tmp_path / "publisher", clock=clock) as publisher:
+        release = publisher.service.releases.publish("mt3620", "27.01", security_version=2, actor=OPERATOR)
+        packages = publisher.service.releases.packages(release)
+        signed = publisher.service.corims.export(release.release_id, signed=True)
+        certificate = publisher.service.authority.os_signer.certificate.public_bytes(Encoding.PEM).decode()
+    with host.claimed(b"a" * 32) as device:
+        device.prover = Prover(
+            uds=b"a" * 32,
+            components=components_of(packages),
+            service_name=device.prover.service_name,
+            os_version="27.01",
+        )
+        before = device.check_in()
+        assert (before.verdict, [step.number for step in before.steps if step.result == "fail"]) == (
+            "update-only",
+            [13],
+        )
+        made = host.service.corims.take(signed, actor=OPERATOR, key_pem=certificate)
+        assert (made.version, made.imported_from) == ("27.01", f"CoRIM {release.release_id}")
+        clock.now += 1
+        assert device.check_in().verdict == "attested"
+        clock.now += 1
+        host.service.releases.withdraw(made.release_id, "It hangs.", actor=OPERATOR)
+        assert device.check_in().verdict == "update-only"
+    assert host.service.releases.newest("mt3620").version != "27.01"  # there are no packages to make devices with
+
+
+def test_what_a_release_does_not_keep_is_in_the_audit_log(host: ServiceHost) -> None:
+    vendors = tuple(dataclasses.replace(one, vendor="Contoso") for one in value_of(host).components)
+    value = value_of(host, components=vendors, entities=(corim.Entity(name="Contoso", roles=(1,), uri="https://c"),))
+    data = corim.sign_corim(value, KEY, "Contoso releases", key_id=b"2026")
+    host.service.corims.take(data, actor="ann", key_pem=KEY_PEM)
+    (line,) = host.service.audit.list(limit=1).items
+    assert (line.actor, line.operation) == ("ann", "release.import-corim")
+    assert line.detail["corim_id"] == str(value.corim_id)
+    assert line.detail["entities"] == [{"name": "Contoso", "roles": [1], "uri": "https://c"}]
+    assert line.detail["vendors"] == ["Contoso"] * len(vendors)
+    assert (line.detail["signer"], line.detail["key_id"]) == ("Contoso releases", b"2026".hex())
+
+
+def test_the_life_of_a_release_travels_with_it(host: ServiceHost, clock: Clock) -> None:
+    release = host.service.releases.newest("mt3620")
+    end = int(clock.now) + 100
+    host.service.releases.set_expiry(release.release_id, end, actor=OPERATOR)
+    value = value_of(host)
+    assert (value.not_before, value.not_after) == (release.created_at, end)
+    made = host.service.corims.take(corim.encode_corim(value), actor=OPERATOR, allow_unsigned=True)
+    assert (made.created_at, made.expires_at) == (release.created_at, end)
+    host.service.releases.withdraw(release.release_id, "It hangs.", actor=OPERATOR)
+    with pytest.raises(ConflictError, match="which a CoRIM cannot say"):
+        host.service.corims.export(release.release_id, signed=False)
+
+
+def test_an_imported_release_is_exported_as_it_came(host: ServiceHost) -> None:
+    value = value_of(host)
+    made = host.service.corims.take(corim.encode_corim(value), actor=OPERATOR, allow_unsigned=True)
+    again = corim.parse_corim(host.service.corims.export(made.release_id, signed=False))
+    assert (again.components, again.chip, again.os_version) == (value.components, value.chip, value.os_version)
+
+
+def test_nobodys_word_is_not_taken(host: ServiceHost) -> None:
+    value = value_of(host)
+    unsigned, signed = corim.encode_corim(value), corim.sign_corim(value, KEY, "Contoso")
+    count = len(host.service.releases.list())
+    with pytest.raises(InvalidArgumentError, match="not signed"):
+        host.service.corims.take(unsigned, actor=OPERATOR)
+    with pytest.raises(InvalidArgumentError, match="whose key that is"):
+        host.service.corims.take(signed, actor=OPERATOR)
+    with pytest.raises(InvalidArgumentError, match="whose key that is"):  # a signed one is never taken as unsigned
+        host.service.corims.take(signed, actor=OPERATOR, allow_unsigned=True)
+    other = ec.generate_private_key(ec.SECP256R1()).public_key()
+    other_pem = other.public_bytes(Encoding.PEM, PublicFormat.SubjectPublicKeyInfo).decode()
+    with pytest.raises(SignatureError):
+        host.service.corims.take(signed, actor=OPERATOR, key_pem=other_pem)
+    wrong_curve = ec.generate_private_key(ec.SECP384R1()).public_key()
+    for pem in ("no key", wrong_curve.public_bytes(Encoding.PEM, PublicFormat.SubjectPublicKeyInfo).decode()):
+        with pytest.raises(InvalidArgumentError, match="key: expected"):
+            host.service.corims.take(signed, actor=OPERATOR, key_pem=pem)
+    assert len(host.service.releases.list()) == count
+    host.service.corims.take(signed, actor=OPERATOR, key_pem=KEY_PEM)  # positive control
+    assert len(host.service.releases.list()) == count + 1
+
+
+@pytest.mark.parametrize(
+    ("changes", "error", "named"),
+    [
+        ({"chip": "z80"}, NotFoundError, "z80"),
+        ({"os_version": "26.11"}, ConflictError, "has a release 26.11"),
+        ({"os_version": "26 11"}, InvalidArgumentError, "version"),
+        ({"not_after": 5}, InvalidArgumentError, "is valid from"),
+        ({"not_before": 2**35, "not_after": 2**35}, InvalidArgumentError, "is valid from"),
+    ],
+)
+def test_what_is_no_release_here_is_refused(
+    host: ServiceHost, changes: dict[str, Any], error: type[ArmillaryError], named: str
+) -> None:
+    data = corim.encode_corim(value_of(host, **changes))
+    with pytest.raises(error, match=named):
+        host.service.corims.take(data, actor=OPERATOR, allow_unsigned=True)
+
+
+def test_a_release_names_the_whole_chain_of_its_chip(host: ServiceHost) -> None:
+    value = value_of(host)
+    for components in (value.components[:-1], _renumbered(value.components[::-1])):
+        data = corim.encode_corim(dataclasses.replace(value, components=components))
+        with pytest.raises(InvalidArgumentError, match="in this order"):
+            host.service.corims.take(data, actor=OPERATOR, allow_unsigned=True)
+
+
+def test_only_what_exists_is_exported(host: ServiceHost) -> None:
+    with pytest.raises(NotFoundError):
+        host.service.corims.export(UUID(int=0), signed=True)
+
+
+def _renumbered(components: tuple[corim.ReferenceClaim, ...]) -> tuple[corim.ReferenceClaim, ...]:
+    return tuple(dataclasses.replace(one, layer=layer) for layer, one in enumerate(components))

@@ -373,9 +373,11 @@ def test_certificates_chain_and_proof(service: RunningService, catalog: str) -> 
         "certificateChain"
     ]
     certificates = pkcs7.load_der_pkcs7_certificates(base64.b64decode(chain))
-    assert len(certificates) == 2
+    assert len(certificates) == 3
     assert authority in certificates
-    authority.verify_directly_issued_by(next(item for item in certificates if item != authority))
+    policy = next(item for item in certificates if item.subject == authority.issuer)
+    authority.verify_directly_issued_by(policy)
+    policy.verify_directly_issued_by(next(item for item in certificates if item.subject == policy.issuer))
     path = f"/{catalog}/certificates/{active['name']}/retrieveProofOfPossessionNonce"
     proof = service.azure("POST", path, {"proofOfPossessionNonce": "0A1B2C"}).body
     signed = x509.load_der_x509_certificate(base64.b64decode(proof["certificate"]))

@@ -35,7 +35,7 @@ class Issued:
         leaf: str,
         *,
         anchor: str = "root",
-        chain: tuple[str, ...] = ("issuing", "catalog"),
+        chain: tuple[str, ...] = ("issuing", "catalog", "policy"),
         purpose: str = "sslclient",
         at: int = NOW,
         lists: bool = False,
@@ -74,7 +74,7 @@ def issued(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Issued]:
         host.catalog("Fabrikam")
         files = Issued(folder, host)
         with host.claimed(b"o" * 32) as device:
-            leaf, issuing, catalog = device.check_in().certificate_chain
+            leaf, issuing, catalog, policy = device.check_in().certificate_chain
             (identity,) = device.factory.certificate_chain
             first, *rest = device.prover.components
             device.prover.components = (replace(first, content=first.content + b"!"), *rest)
@@ -84,6 +84,7 @@ def issued(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Issued]:
         authority = host.service.authority
         for name, der in {
             "root": authority.root_certificate,
+            "policy": policy,
             "catalog": catalog,
             "issuing": issuing,
             "client": leaf,
@@ -110,16 +111,16 @@ def test_a_client_certificate_leads_to_the_root_and_to_the_catalogs_authority(is
 def test_identity_server_and_possession_certificates_are_accepted_for_their_use(issued: Issued) -> None:
     assert issued.verify("identity", anchor="silicon", chain=()) == "OK"
     assert issued.verify("server", chain=(), purpose="sslserver") == "OK"
-    assert issued.verify("proof", chain=("catalog",)) == "OK"
+    assert issued.verify("proof", chain=("catalog", "policy")) == "OK"
 
 
 @pytest.mark.parametrize(
     ("leaf", "purpose", "chain"),
     [
-        ("client", "sslserver", ("issuing", "catalog")),
-        ("client", "codesign", ("issuing", "catalog")),
-        ("update", "sslclient", ("issuing", "catalog")),
-        ("update", "sslserver", ("issuing", "catalog")),
+        ("client", "sslserver", ("issuing", "catalog", "policy")),
+        ("client", "codesign", ("issuing", "catalog", "policy")),
+        ("update", "sslclient", ("issuing", "catalog", "policy")),
+        ("update", "sslserver", ("issuing", "catalog", "policy")),
         ("server", "sslclient", ()),
     ],
 )
@@ -133,7 +134,9 @@ def test_another_authority_is_refused(issued: Issued, anchor: str) -> None:
 
 
 def test_a_missing_link_is_refused(issued: Issued) -> None:
-    assert "unable to get" in issued.verify("client", chain=("catalog",))
+    for missing in ("issuing", "catalog", "policy"):
+        chain = tuple(one for one in ("issuing", "catalog", "policy") if one != missing)
+        assert "unable to get" in issued.verify("client", chain=chain)
 
 
 def test_before_its_time_and_after_its_end_it_is_refused(issued: Issued) -> None:

@@ -38,7 +38,10 @@ def test_a_catalog_authority_is_p384_two_years_and_leads_to_the_root(host: Servi
     (active,) = authority.list_ca_certificates("Contoso")
     certificate = x509.load_der_x509_certificate(active.der)
     root = x509.load_der_x509_certificate(authority.root_certificate)
-    certificate.verify_directly_issued_by(root)
+    (recorded,) = host.service.context.records.read(lambda c: certificate_rows.of_kind(c, "policy"))
+    policy = x509.load_der_x509_certificate(recorded.der)
+    certificate.verify_directly_issued_by(policy)
+    policy.verify_directly_issued_by(root)
     key = certificate.public_key()
     assert isinstance(key, ec.EllipticCurvePublicKey)
     assert key.curve.name == "secp384r1"
@@ -46,7 +49,7 @@ def test_a_catalog_authority_is_p384_two_years_and_leads_to_the_root(host: Servi
     assert len(active.serial) == 34
     assert authority.get_ca_certificate("contoso", ".default") == active
     assert authority.get_ca_certificate("Contoso", active.serial.lower()) == active
-    assert authority.ca_chain("Contoso", ".default") == (active.der, authority.root_certificate)
+    assert authority.ca_chain("Contoso", ".default") == (active.der, recorded.der, authority.root_certificate)
     with pytest.raises(NotFoundError):
         authority.get_ca_certificate("Contoso", "00")
 
@@ -95,7 +98,7 @@ def test_authorities_are_renewed_in_azures_rhythm_and_old_certificates_stay_good
 def test_every_certificate_handed_out_is_on_record(host: ServiceHost) -> None:
     with host.claimed(b"b" * 32) as device:
         reply = device.check_in()
-    kinds = ("root", "silicon", "catalog", "issuing", "os-signing", "image-signing", "server", "identity")
+    kinds = ("root", "policy", "silicon", "catalog", "issuing", "os-signing", "image-signing", "server", "identity")
     recorded = {
         record.der
         for kind in kinds

@@ -5,7 +5,8 @@
 
     root (P-384, 20 y) -> server certificates (P-256, 1 y)
                        -> OS signing, image signing (P-256, 20 y)
-                       -> catalog authority (P-384, 2 y) -> issuing authority (P-256, 90 d) -> client (24 h)
+                       -> policy authority (P-384, 5 y) -> catalog authority (P-384, 2 y)
+                          -> issuing authority (P-256, 90 d) -> client (24 h)
     silicon authority per chip maker (P-256, 20 y, self-signed) -> device identity certificates (P-256)
 
 The silicon authority is on P-256, as everything of a device: its signature is checked in every TLS handshake, and a
@@ -20,12 +21,14 @@ from __future__ import annotations
 import ipaddress
 import os
 import threading
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Final
 from uuid import UUID
 
+import structlog
 from cryptography import x509
 from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric import ec
@@ -33,7 +36,7 @@ from cryptography.hazmat.primitives.asymmetric import ec
 from armillary.engines.records import catalog_rows, certificate_rows
 from armillary.engines.records.certificate_rows import CertificateRecord
 from armillary.engines.records.folder import write_file
-from armillary.errors import DataFolderError
+from armillary.errors import DataFolderError, HostError, SignerError
 from armillary.service.catalog_authority import BACKDATE_S, DAY_S, CatalogAuthorities, Issuer, new_serial
 from armillary.service.context import Context
 from armillary.service.key_store import KeyStore
@@ -46,6 +49,7 @@ SIGNING_LIFE_S: Final = 20 * YEAR_S
 SERVER_LIFE_S: Final = YEAR_S
 SERVER_RENEWAL_S: Final = 30 * DAY_S
 
+_log = structlog.get_logger("armillary.service.authority")
 _DER: Final = serialization.Encoding.DER
 
 
@@ -94,7 +98,7 @@ class Authority(CatalogAuthorities):
             not_before=now - BACKDATE_S,
             not_after=now + ROOT_LIFE_S,
         )
-        made = [self._record("root", root)]
+        made = [self._record("root", root), self._make_policy(root, root_key)]
         for kind, name in (("os-signing", "Armillary OS Signing"), ("image-signing", "Armillary Image Signing")):
             key = self._keys.create(kind, ec.SECP256R1())
             certificate = profile.build_signing_certificate(
@@ -122,13 +126,32 @@ class Authority(CatalogAuthorities):
         for maker in makers:
             if maker not in self._silicon:
                 self._make_silicon(maker)
-        self.renew()
+        try:
+            self.renew()
+        except SignerError as error:  # a token that is away: what is not renewed today has weeks left
+            if not self.server_files().certificate.exists():
+                raise
+            _log.error("renewal failed", error=error.message, remedy=error.remedy)
 
     def renew(self) -> None:
-        """Renew what ends soon: server certificate, catalog and issuing authorities. Daily, and at each start."""
-        self._renew_server()
-        for catalog in self._context.records.read(catalog_rows.catalogs):
-            self._renew_catalog(catalog.catalog_id)
+        """Renew what ends soon: server certificate, policy, catalog and issuing authorities. Daily, and at each start.
+
+        What cannot be renewed hinders nothing else.
+
+        Raises:
+            HostError: the first thing that could not be renewed; what was active before still is.
+        """
+        catalogs = self._context.records.read(catalog_rows.catalogs)
+        renewals: list[Callable[[], None]] = [self._renew_server, self._renew_policy]
+        renewals += [partial(self._renew_catalog, catalog.catalog_id) for catalog in catalogs]
+        failed: HostError | None = None
+        for renewal in renewals:
+            try:
+                renewal()
+            except HostError as error:
+                failed = failed or error
+        if failed is not None:
+            raise failed
 
     def _one_of_kind(self, kind: str) -> x509.Certificate:
         found = self._context.records.read(lambda c: certificate_rows.of_kind(c, kind))

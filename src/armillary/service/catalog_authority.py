@@ -1,9 +1,16 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Catalog authorities and the issuing authorities under them.
+"""The policy authority, catalog authorities and the issuing authorities under them.
 
 A catalog authority is renewed 90 days before it ends and its successor takes over 45 days after it was made, so that
 relying parties have time to learn it (Azure Sphere's rhythm). The issuing authority signs a certificate per check-in:
 it is on P-256, where a signature costs a tenth of P-384's, and lives 90 days.
+
+The policy authority stands between the root and every catalog, so that the root's key is needed every few years only.
+It keeps the same rhythm, early enough for each catalog authority to have its full two years under it. A data folder of
+before there was one gets one; its catalog authorities stay under the root until they are renewed.
+
+A renewal makes a key, signs, and records the certificates in one transaction. Cut before that, what was active is
+active, and the next renewal begins again; a key that no certificate names is left over and signs nothing.
 """
 
 from __future__ import annotations
@@ -23,16 +30,19 @@ from sqlalchemy import Connection
 from armillary.engines.records import catalog_rows, certificate_rows
 from armillary.engines.records.certificate_rows import CertificateRecord
 from armillary.engines.records.rows import CaCertificate
-from armillary.errors import InvalidArgumentError, NotFoundError
+from armillary.errors import InvalidArgumentError, NotFoundError, SignerError
 from armillary.service.context import Context
 from armillary.service.key_store import KeyStore
 from armillary.wire import certificate as profile
 from armillary.wire.crl import Revoked, build_revocation_list
 
 DAY_S: Final = 86_400
+POLICY_LIFE_S: Final = 5 * 365 * DAY_S
 CATALOG_LIFE_S: Final = 2 * 365 * DAY_S
 CATALOG_RENEWAL_S: Final = 90 * DAY_S
 CATALOG_TAKEOVER_S: Final = 45 * DAY_S
+# A catalog authority that the active policy authority signs must fit into its life, renewals and take-over included.
+POLICY_RENEWAL_S: Final = CATALOG_LIFE_S + CATALOG_RENEWAL_S
 ISSUING_LIFE_S: Final = 90 * DAY_S
 ISSUING_RENEWAL_S: Final = 30 * DAY_S
 POSSESSION_LIFE_S: Final = 3600  # Azure Sphere's proof lives an hour
@@ -49,13 +59,13 @@ class Issuer:
 
     Attributes:
         template: Fast issuing.
-        chain: DER of the issuing authority and the catalog authority.
+        chain: DER of the issuing authority, the catalog authority and what is between it and the root.
         not_after: End of the issuing authority, Unix seconds UTC.
         replaced: Set when a renewal has made another; whoever remembers this one asks again.
     """
 
     template: profile.DeviceCertificateTemplate
-    chain: tuple[bytes, bytes]
+    chain: tuple[bytes, ...]
     not_after: int
     replaced: bool = False
 
@@ -77,9 +87,11 @@ def thumbprint(der: bytes) -> str:
     return digest.finalize().hex().upper()
 
 
+# Kinds whose certificates a TLS server needs beside the root, so that devices need to show their leaf only.
+TRUSTED_KINDS: Final = ("policy", "catalog", "issuing")
 # Kinds of certificate records that sign for a catalog, from the root down, and those above every catalog.
 AUTHORITY_KINDS: Final = ("catalog", "issuing")
-ROOT_KINDS: Final = ("root",)
+ROOT_KINDS: Final = ("policy", "root")
 
 
 class CatalogAuthorities:
@@ -90,7 +102,7 @@ class CatalogAuthorities:
     _lock: threading.Lock
     _issuers: dict[UUID, Issuer]
     _root: x509.Certificate
-    on_authority: list[Callable[[bytes], None]]  # called with the DER of each new catalog or issuing authority
+    on_authority: list[Callable[[bytes], None]]  # called with the DER of each new authority
 
     @property
     def root_certificate(self) -> bytes:
@@ -101,16 +113,16 @@ class CatalogAuthorities:
         """Record certificates inside the caller's transaction; only then may anybody get them."""
         for one in certificates:
             certificate_rows.add(connection, one)
-            if one.kind in AUTHORITY_KINDS:
+            if one.kind in TRUSTED_KINDS:
                 # TLS servers hear of an authority a moment early; what its certificates open is asked of the records.
                 for trust in self.on_authority:
                     trust(one.der)
 
     def authority_certificates(self) -> tuple[bytes, ...]:
-        """Every living catalog and issuing authority, DER: with them a TLS server needs a device's leaf only."""
+        """Every living authority below the root, DER: with them a TLS server needs a device's leaf only."""
         now = self._context.now()
         records = self._context.records.read(
-            lambda c: [one for kind in AUTHORITY_KINDS for one in certificate_rows.of_kind(c, kind)]
+            lambda c: [one for kind in TRUSTED_KINDS for one in certificate_rows.of_kind(c, kind)]
         )
         return tuple(one.der for one in records if one.not_after > now)
 
@@ -141,9 +153,10 @@ class CatalogAuthorities:
 
         Raises:
             NotFoundError: no such catalog.
+            SignerError: its issuing authority has ended: renewals have failed for weeks.
         """
         found = self._issuers.get(catalog_id)
-        if found is not None:
+        if found is not None and found.not_after > self._context.now():
             return found
         with self._lock:
             records = self._context.records.read(
@@ -153,11 +166,18 @@ class CatalogAuthorities:
             if not issuing:
                 raise NotFoundError(f"catalog {catalog_id} has no certificate authority", remedy="Make the catalog.")
             newest = issuing[-1]
+            if newest.not_after <= self._context.now():
+                raise SignerError(
+                    f"the issuing authority of catalog {catalog_id} has ended and could not be renewed",
+                    remedy="Look for failed renewals in the service's log; restart it when their cause is gone.",
+                )
             certificate = x509.load_der_x509_certificate(newest.der)
             parent = next(one for one in records if one.kind == "catalog" and signed_by(certificate, one.der))
             key = self._keys.load(f"issuing-{newest.serial.lower()}")
             found = Issuer(
-                profile.DeviceCertificateTemplate(certificate, key), (newest.der, parent.der), newest.not_after
+                profile.DeviceCertificateTemplate(certificate, key),
+                (newest.der, *self._up_to_root(parent.der)[:-1]),
+                newest.not_after,
             )
             self._issuers[catalog_id] = found
         return found
@@ -181,17 +201,14 @@ class CatalogAuthorities:
         def query(connection: Connection) -> tuple[tuple[CertificateRecord, ...], tuple[CertificateRecord, ...]]:
             own = certificate_rows.of_catalog(connection, catalog_id, kinds=AUTHORITY_KINDS)
             above = tuple(one for kind in ROOT_KINDS for one in certificate_rows.of_kind(connection, kind))
-            return own, above
+            return own, above  # the next policy authority too: who trusts it early loses nobody later
 
         own, above = self._context.records.read(query)
         living = [one for one in own if one.not_after > now]
         if not living:
             raise NotFoundError(f"catalog {catalog_id} has no certificate authority", remedy="Make the catalog.")
         found = sorted(living, key=lambda one: (one.kind != "issuing", -one.issued_at))
-        for one in found:  # grows while it is walked: upwards from each
-            certificate = x509.load_der_x509_certificate(one.der)
-            found += [parent for parent in above if parent not in found and signed_by(certificate, parent.der)]
-        return tuple(found)
+        return (*found, *(one for one in above if one.not_after > now))
 
     def authority_named(self, serial: str) -> CertificateRecord:
         """A living authority that signs revocation lists, by serial number in hex, either case.
@@ -235,8 +252,14 @@ class CatalogAuthorities:
         )
 
     def ca_chain(self, catalog: str, serial: str) -> tuple[bytes, ...]:
-        """The authority certificate and the root, DER."""
-        return self.get_ca_certificate(catalog, serial).der, self.root_certificate
+        """The authority certificate and all above it up to the root, DER."""
+        return self._up_to_root(self.get_ca_certificate(catalog, serial).der)
+
+    def _up_to_root(self, der: bytes) -> tuple[bytes, ...]:
+        """A catalog authority, the policy authority that signed it, if one did, and the root; DER."""
+        certificate = x509.load_der_x509_certificate(der)
+        policies = self._context.records.read(lambda c: certificate_rows.of_kind(c, "policy"))
+        return (der, *(one.der for one in policies if signed_by(certificate, one.der)), self.root_certificate)
 
     def prove_possession(self, catalog: str, serial: str, nonce: str) -> bytes:
         """A certificate, DER, that shows that this service holds the authority's key: its common name is the nonce.
@@ -273,7 +296,7 @@ class CatalogAuthorities:
 
     def _with_status(self, records: Sequence[CertificateRecord]) -> tuple[CaCertificate, ...]:
         now = self._context.now()
-        active = _active(records, now)
+        active = active_of(records, now)
         return tuple(
             CaCertificate(
                 catalog_id=one.catalog_id or UUID(int=0),
@@ -288,6 +311,25 @@ class CatalogAuthorities:
             for one in records
         )
 
+    def _renew_policy(self) -> None:
+        policies = self._context.records.read(lambda c: certificate_rows.of_kind(c, "policy"))
+        if not policies or policies[-1].not_after - self._context.now() < POLICY_RENEWAL_S:
+            made = self._make_policy(self._root, self._keys.load("root"))
+            self._context.records.write(lambda c: self.record(c, [made]))
+
+    def _make_policy(self, root: x509.Certificate, root_key: ec.EllipticCurvePrivateKey) -> CertificateRecord:
+        now, serial = self._context.now(), new_serial()
+        key = self._keys.create(f"policy-{serial_text(serial).lower()}", ec.SECP384R1())
+        certificate = profile.build_policy_authority(
+            root,
+            root_key,
+            key.public_key(),
+            serial=serial,
+            not_before=now - BACKDATE_S,
+            not_after=min(now + POLICY_LIFE_S, int(root.not_valid_after_utc.timestamp())),
+        )
+        return self._record("policy", certificate)
+
     def _renew_catalog(self, catalog_id: UUID) -> None:
         now = self._context.now()
         records = self._context.records.read(
@@ -299,7 +341,7 @@ class CatalogAuthorities:
         if not catalogs or catalogs[-1].not_after - now < CATALOG_RENEWAL_S:
             made.append(self._make_catalog(catalog_id))
             catalogs.append(made[0])
-        active = _active(catalogs, now) or catalogs[-1]
+        active = active_of(catalogs, now) or catalogs[-1]
         newest = issuing[-1] if issuing else None
         if (
             newest is None
@@ -315,15 +357,18 @@ class CatalogAuthorities:
 
     def _make_catalog(self, catalog_id: UUID) -> CertificateRecord:
         now, serial = self._context.now(), new_serial()
+        policy = active_of(self._context.records.read(lambda c: certificate_rows.of_kind(c, "policy")), now)
+        if policy is None:  # made at the first start and by every renewal
+            raise SignerError("there is no living policy authority", remedy="Restart the service: it makes one.")
         key = self._keys.create(f"catalog-{serial_text(serial).lower()}", ec.SECP384R1())
         certificate = profile.build_catalog_authority(
-            self._root,
-            self._keys.load("root"),
+            x509.load_der_x509_certificate(policy.der),
+            self._keys.load(_key_name(policy)),
             key.public_key(),
             catalog_id=catalog_id,
             serial=serial,
             not_before=now - BACKDATE_S,
-            not_after=now - BACKDATE_S + CATALOG_LIFE_S,
+            not_after=min(now - BACKDATE_S + CATALOG_LIFE_S, policy.not_after),
         )
         return self._record("catalog", certificate, catalog_id=catalog_id)
 
@@ -356,7 +401,7 @@ def signed_by(certificate: x509.Certificate, issuer_der: bytes) -> bool:
     return certificate.extensions.get_extension_for_class(x509.AuthorityKeyIdentifier).value.key_identifier == own
 
 
-def _active(records: Sequence[CertificateRecord], now: int) -> CertificateRecord | None:
+def active_of(records: Sequence[CertificateRecord], now: int) -> CertificateRecord | None:
     """The newest that has had its time to become known; the oldest living one where none has."""
     living = [one for one in records if one.not_after > now and one.revoked_at is None]
     settled = [one for one in living if one.issued_at + CATALOG_TAKEOVER_S <= now]

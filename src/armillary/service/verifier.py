@@ -214,7 +214,7 @@ class Verifier:
         evidence = appraisal.evidence
         terms = terms_for(appraisal.verdict, state.trust_tier, now=now, lifetime_s=self._lifetime_s)
         issuer = state.issuer
-        if issuer is None or issuer.replaced:
+        if issuer is None or issuer.replaced or issuer.not_after <= now:
             issuer = state.issuer = self._authority.issuer(state.catalog_id)
         serial = new_serial()
         handed = serial.to_bytes(ID_BYTES, "big")  # the reply's challenge has the certificate's random part

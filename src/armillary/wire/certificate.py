@@ -6,7 +6,8 @@ profile                key     signed    extensions (c = critical)
 =====================  ======  ========  ==============================================================
 root authority         P-384   itself    c BasicConstraints CA, c KeyUsage sign certSign crlSign, SKI
 silicon authority      P-384   itself    the same, path length 0: device identity certificates only
-catalog authority      P-384   root      the same, path length 1, AKI
+policy authority       P-384   root      the same, path length 2, AKI
+catalog authority      P-384   policy    the same, path length 1, AKI
 issuing authority      P-256   catalog   the same, path length 0, AKI
 server                 P-256   root      c BasicConstraints no CA, c KeyUsage sign, EKU serverAuth, SAN, SKI, AKI
 device identity        P-256   silicon   c no CA, c sign, EKU clientAuth, SAN URI with the device id, AKI
@@ -102,6 +103,20 @@ def build_silicon_authority(
     """The self-signed authority of a chip maker: signs device identity certificates."""
     subject = part.name(f"{maker} Silicon CA"[:64])
     return part.build_authority(key, None, key.public_key(), subject, serial, (not_before, not_after), path_length=0)
+
+
+def build_policy_authority(
+    issuer: x509.Certificate,
+    issuer_key: ec.EllipticCurvePrivateKey,
+    key: ec.EllipticCurvePublicKey,
+    *,
+    serial: int,
+    not_before: int,
+    not_after: int,
+) -> x509.Certificate:
+    """The authority between the root and every catalog's."""
+    subject = part.name(f"{ORGANISATION} Policy CA {part.year(not_before)}")
+    return part.build_authority(issuer_key, issuer, key, subject, serial, (not_before, not_after), path_length=2)
 
 
 def build_catalog_authority(

@@ -190,6 +190,11 @@ def validity(not_before: int, not_after: int) -> bytes:
     return sequence(_time(not_before) + _time(not_after))
 
 
+def year(seconds: int) -> int:
+    """The year of a time."""
+    return _moment(seconds).year
+
+
 def sequence(content: bytes) -> bytes:
     """DER SEQUENCE."""
     return b"\x30" + length(len(content)) + content

@@ -29,7 +29,7 @@ from armillary.wire.checkin import (
 MAX_REMEMBERED: Final = 1024
 
 _ARRAY_OF_12: Final = b"\x8c"
-_ARRAY_OF_3: Final = b"\x83"
+_CHAINS: Final = {size: cbor.encode_ordered([None] * size)[:1] for size in range(1, 8)}  # heads of arrays
 _VERSION: Final = cbor.encode(PROTOCOL_VERSION)
 _TEXT: Final = {word: cbor.encode(word) for word in (*VERDICTS, *PURPOSES)}
 
@@ -71,7 +71,7 @@ class ReplyEncoder:
         verdict: str,
         steps: tuple[AppraisalStep, ...],
         leaf: bytes,
-        authorities: tuple[bytes, bytes],
+        authorities: tuple[bytes, ...],
         purpose: str,
         catalog_id: UUID,
         offer: Offer | None,
@@ -97,7 +97,7 @@ class ReplyEncoder:
                 _VERSION,
                 _TEXT[verdict],
                 self._heads.of(steps),
-                _ARRAY_OF_3,
+                _CHAINS[1 + len(authorities)],
                 encode(leaf),
                 self._authorities.of(authorities),
                 _TEXT[purpose],

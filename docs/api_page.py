@@ -20,7 +20,8 @@ The machine-readable form, OpenAPI 3.1, is at `GET /api/v1/openapi.json` without
 
 ## Rules of every route
 
-- `Authorization: Bearer TOKEN` on every request. `public` routes need none; `scrape` means Reader, or no token from
+- `Authorization: Bearer TOKEN` on every request. `public` routes need none; `factory` means Contributor, or an
+  [enrolment token](../guides/life-of-a-device.md#enrol-without-a-factory); `scrape` means Reader, or no token from
   the service's own host.
 - Roles rise: Reader < Contributor < Administrator. [Operate](../guides/operate.md) says how to make tokens.
 - Times are Unix seconds UTC, unless a name ends in `_ms`.

@@ -157,7 +157,7 @@ class WrongCatalogError(DeviceFault):
     """The device belongs to another catalog."""
 
     code = "device.wrong-catalog"
-    remedy = "Use the catalog that owns the device; a claim is for good."
+    remedy = "Use the catalog that owns the device; its owner can offer it: armillary device transfer offer."
 
 
 class DeviceStateError(DeviceFault):

@@ -18,9 +18,10 @@ from armillary.api.auth import V1
 from armillary.api.documents import as_document
 from armillary.api.native_requests import FactoryBody, ReasonBody
 from armillary.api.routes import add_route, enrolment_of, operator_of, service_of
-from armillary.engines.records.rows import DeviceFilter, FactoryReply
+from armillary.engines.records.rows import DeviceFilter
 from armillary.errors import InvalidArgumentError
 from armillary.identity.manufacturing import ManufacturingState
+from armillary.service.factory_reply import FactoryReply
 
 DevicePath = Annotated[str, Path(min_length=128, max_length=128, description="128 hexadecimal digits")]
 # 1 to 1,000 rows; service/paging.py holds the limit for everybody.

@@ -85,7 +85,7 @@ def _claim(
     ] = None,
     resource_group: ResourceGroupOption = DEFAULT_RESOURCE_GROUP,
 ) -> None:
-    """Bind devices to a catalog, for good."""
+    """Bind devices to a catalog."""
     if (product is None) != (device_group is None):
         raise typer.BadParameter("--product and --device-group go together")
     path = device_group_path(

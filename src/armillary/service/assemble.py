@@ -16,7 +16,6 @@ from collections.abc import Callable
 import structlog
 
 from armillary.engines.records.folder import DataFolder
-from armillary.engines.records.rows import FactoryReply
 from armillary.engines.records.store import Records
 from armillary.errors import HostError
 from armillary.identity.manufacturing import ManufacturingState
@@ -32,6 +31,7 @@ from armillary.service.endpoint import DeviceEndpoint, server_context
 from armillary.service.enrolments import Enrolments
 from armillary.service.error_reports import ErrorReports
 from armillary.service.factory import Factory
+from armillary.service.factory_reply import FactoryReply
 from armillary.service.hub_peer import HubPeers
 from armillary.service.images import Images
 from armillary.service.loops import ServiceLoops

@@ -125,7 +125,7 @@ class CatalogRegistry(GroupRegistry):
             if devices or images:
                 raise ConflictError(
                     f"catalog {catalog.name!r} has {devices} devices and {images} images",
-                    remedy="Delete its images first; a claimed device keeps its catalog for good.",
+                    remedy="Delete its images first; move its devices with device transfer, or decommission them.",
                 )
             catalog_rows.delete_catalog(connection, catalog.catalog_id)
             self._context.audit(connection, actor, "catalog.delete", catalog.name, {})

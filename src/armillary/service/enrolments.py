@@ -30,7 +30,7 @@ from sqlalchemy import Connection
 
 from armillary.engines.records import catalog_rows, device_rows, enrolment_rows
 from armillary.engines.records.enrolment_rows import EnrolmentToken
-from armillary.engines.records.rows import DEFAULT_PRODUCT, UNASSIGNED_GROUP, FactoryReply
+from armillary.engines.records.rows import DEFAULT_PRODUCT, UNASSIGNED_GROUP
 from armillary.errors import (
     ConflictError,
     InvalidArgumentError,
@@ -41,6 +41,7 @@ from armillary.errors import (
 from armillary.service.chips import Chips
 from armillary.service.context import Context
 from armillary.service.factory import Factory
+from armillary.service.factory_reply import FactoryReply
 from armillary.service.notices import Notices
 from armillary.service.registry_names import catalog_or_raise, group_or_raise
 from armillary.service.tpm_enrolment import TpmAnswer, TpmEnrolments

@@ -18,7 +18,6 @@ from cryptography.hazmat.primitives.asymmetric import ec
 from sqlalchemy import Connection
 
 from armillary.engines.records import device_rows
-from armillary.engines.records.rows import FactoryReply
 from armillary.errors import ConflictError, InvalidArgumentError, RevokedDeviceError
 from armillary.identity.device_id import device_id_bytes, device_id_of_key
 from armillary.identity.issue import TRUST_TIERS
@@ -26,6 +25,7 @@ from armillary.identity.manufacturing import ManufacturingState, state_named
 from armillary.service.authority import Authority
 from armillary.service.chips import Chips
 from armillary.service.context import Context
+from armillary.service.factory_reply import FactoryReply
 from armillary.service.releases import Releases
 
 MAX_REQUEST_BYTES = 8192  # a request for a P-256 key has about 500

@@ -19,12 +19,12 @@ from cryptography.hazmat.primitives.asymmetric import ec
 
 from armillary.attest import tpm_enrolment as rules
 from armillary.attest.tpm_credential import SEED_BYTES
-from armillary.engines.records.rows import FactoryReply
 from armillary.errors import DataFolderError
 from armillary.service.authority import Authority
 from armillary.service.chips import Chips
 from armillary.service.context import Context
 from armillary.service.factory import Admission, Factory, ProvenTpm
+from armillary.service.factory_reply import FactoryReply
 
 ROOTS_FOLDER: Final = "tpm-roots"
 MAX_ROOT_FILES: Final = 64  # makers of TPMs and their issuing authorities

@@ -21,9 +21,9 @@ from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import NameOID
 
-from armillary.engines.records.rows import FactoryReply
 from armillary.errors import ServiceUnreachableError
 from armillary.identity import dice
+from armillary.service.factory_reply import FactoryReply
 from armillary.sim.prover import Component, Prover
 from armillary.wire import image_package
 from armillary.wire.checkin import (

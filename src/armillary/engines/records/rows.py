@@ -485,31 +485,3 @@ class FleetSummary:
     os_versions: Mapping[str, int]
     open_findings: Mapping[str, int]
     unclaimed: int
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class FactoryReply:
-    """What a device gets at manufacture.
-
-    Attributes:
-        device_id: 128 hex digits, from the key in the request.
-        certificate_chain: What the device presents in TLS, leaf first; DER. The identity certificate alone, because
-            the endpoint trusts the silicon authority itself.
-        service_root: Root CA certificate the device pins, DER.
-        trusted_os_certificates: Signers of boot components, DER.
-        trusted_image_certificates: Signers of application packages, DER (both: the trusted keystore).
-        os_version: Version of ``boot_packages``.
-        boot_packages: Component name to signed image package.
-        endpoint: ``https://host:port`` of the device endpoint.
-        service_name: Name that evidence must carry.
-    """
-
-    device_id: str
-    certificate_chain: tuple[bytes, ...]
-    service_root: bytes
-    trusted_os_certificates: tuple[bytes, ...]
-    trusted_image_certificates: tuple[bytes, ...]
-    os_version: str
-    boot_packages: Mapping[str, bytes]
-    endpoint: str
-    service_name: str

@@ -97,16 +97,20 @@ HOSTILE = {
 @pytest.mark.parametrize("name", HOSTILE)
 def test_hostile_logs_are_refused_for_what_they_are(name: str):
     data, named = HOSTILE[name]
-    with pytest.raises(WireError, match=named):
+    with pytest.raises(WireError, match=named) as caught:
         tcg.parse_log(data)
+    assert caught.value.offset is not None
+    assert caught.value.offset <= len(data)
 
 
 def test_every_truncation_within_an_event_is_refused():
     ends = {len(tcg_header()), len(tcg_header()) + len(tcg_event(0, 1, A)), len(LOG) - len(tcg_event(0, 8, B))}
     for size in range(len(LOG)):
         if size not in ends:
-            with pytest.raises(WireError):
+            with pytest.raises(WireError) as caught:
                 tcg.parse_log(LOG[:size])
+            assert caught.value.offset is not None
+            assert caught.value.offset <= size
 
 
 def test_the_largest_log_is_read_in_bounded_time_and_memory():

@@ -111,7 +111,9 @@ def parse_log(data: bytes) -> UnverifiedTcgLog:
         WireError: larger than :data:`MAX_LOG_BYTES`, truncated, without SHA-256, or not of this form.
     """
     if len(data) > MAX_LOG_BYTES:
-        raise WireError(_WHAT, expected=f"at most {MAX_LOG_BYTES} bytes", got=f"{len(data)} bytes")
+        raise WireError(
+            _WHAT, offset=MAX_LOG_BYTES, expected=f"at most {MAX_LOG_BYTES} bytes", got=f"{len(data)} bytes"
+        )
     reader = _Reader(data)
     sizes = _take_header(reader)
     events: list[UnverifiedEvent] = []

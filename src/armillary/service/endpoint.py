@@ -24,10 +24,12 @@ from pathlib import Path
 from typing import Final
 from uuid import UUID
 
+import structlog
+
 from armillary.engines.group_commit import LoopSink, Rejected
 from armillary.engines.records.check_in_rows import CheckInWrite
 from armillary.engines.records.store import CheckInSink, Query, Records
-from armillary.errors import ArmillaryError, NotFoundError, PortInUseError, RateLimitedError
+from armillary.errors import ArmillaryError, ChallengeError, NotFoundError, PortInUseError, RateLimitedError
 from armillary.service.blobs import Blobs
 from armillary.service.device_states import DeviceStates
 from armillary.service.endpoint_connection import OCTETS, DeviceConnection
@@ -55,6 +57,8 @@ SWEEP_S: Final = 1.0
 CHUNK_BYTES: Final = 64 * 1024
 
 _IMAGES: Final = b"/v1/images/"
+
+_log = structlog.get_logger("armillary.service.endpoint")
 
 
 def server_context(certificate: Path, key: Path, silicon: tuple[bytes, ...]) -> ssl.SSLContext:
@@ -103,6 +107,7 @@ class DeviceEndpoint:
         self._connections: dict[DeviceConnection, None] = {}
         self._by_device: dict[str, set[DeviceConnection]] = {}
         self._waiting: dict[int, tuple[DeviceConnection, Accepted]] = {}
+        self._failed: list[Exception] = []
         self._gathered: list[CheckInWrite] = []
         self._transfers: set[asyncio.Task[None]] = set()
         self._refusals = RefusalLog()
@@ -254,7 +259,7 @@ class DeviceEndpoint:
             connection, accepted = self._waiting.pop(id(item))
             if isinstance(outcome, Rejected):
                 self._verifier.failed(accepted)
-                connection.fail(_explained(outcome.error))
+                connection.fail(self._unrecorded(outcome.error))
                 continue
             self._verifier.recorded(accepted)
             connection.reply_ok(accepted.reply)
@@ -265,6 +270,14 @@ class DeviceEndpoint:
         self.counts["check-ins"] += len(items)
         if news:
             self._notices.news()
+
+    def _unrecorded(self, error: Exception) -> ArmillaryError:
+        """What a device is told whose check-in could not be recorded; counted for the log."""
+        explained = _explained(error)
+        if not isinstance(error, ChallengeError):  # that one is the device's own doing
+            self.counts["check-ins not recorded"] += 1
+            self._failed.append(error)
+        return explained
 
     def _image(self, connection: DeviceConnection, name: bytes) -> None:
         peer = connection.peer
@@ -323,8 +336,22 @@ class DeviceEndpoint:
             self.counts["timed out"] += 1
             connection.abort()
         self._flush_refusals()
+        self._log_unrecorded()
         if self._loop is not None:
             self._sweeper = self._loop.call_later(SWEEP_S, self._sweep)
+
+    def _log_unrecorded(self) -> None:
+        """One line a second, however many devices are turned away: the audit log is where nothing can be written."""
+        failed, self._failed = self._failed, []
+        if failed:
+            last = failed[-1]
+            _log.error(
+                "check-ins could not be recorded: these devices got no certificate",
+                count=len(failed),
+                code=last.code if isinstance(last, ArmillaryError) else "service.bug",
+                error=str(last),
+                remedy=last.remedy if isinstance(last, ArmillaryError) else "",
+            )
 
     def _is_waiting(self, connection: DeviceConnection) -> bool:
         return connection.busy and any(one is connection for one, _ in self._waiting.values())

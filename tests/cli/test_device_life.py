@@ -110,3 +110,32 @@ def test_a_device_is_handed_over(armillary: Command, service: RunningService, ca
     assert "accepted" in armillary(*transfer, "list", "-c", taker).out
     assert armillary(*transfer, "decline", "-c", taker, "--id", number).code == 1
     assert armillary(*transfer, "cancel", "-c", catalog, "--id", number).code == 1
+
+
+def test_an_application_is_loaded_by_hand_while_the_device_is_open(
+    armillary: Command, catalog: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("XDG_DATA_HOME", str(tmp_path / "share"))
+    device = made(armillary, tmp_path / "d")
+    assert armillary("device", "claim", "-c", catalog, "-d", device).code == 0
+    folder = tmp_path / "app"
+    (folder / "bin").mkdir(parents=True)
+    component = str(uuid.uuid4())
+    manifest = {"SchemaVersion": 1, "Name": "Mine", "ComponentId": component, "EntryPoint": "/bin/app", "CmdArgs": []}
+    (folder / "app_manifest.json").write_text(json.dumps({**manifest, "Capabilities": {}}))
+    (folder / "bin" / "app").write_text("#!/bin/sh\nexec sleep 600\n")
+    package = str(tmp_path / "mine.imagepackage")
+    pack = ("image-package", "pack-application", "--package-directory", str(folder), "--output-file", package)
+    packed = armillary(*pack, "--executables", "bin/app")
+    assert packed.code == 0, packed.err
+    deploy = ("device", "sideload", "deploy", "--data", str(tmp_path / "d"), "--image-package", package, "--json")
+    refused = armillary(*deploy)
+    assert (refused.code, "takes no application by hand" in refused.err) == (1, True), refused.err
+    cap = str(tmp_path / "dev.cap")
+    wanted = ("-c", catalog, "-d", device, "--type", "ApplicationDevelopment", "--output-file", cap)
+    assert armillary("device", "capability", "download", *wanted).code == 0
+    assert armillary("device", "capability", "select", "--data", str(tmp_path / "d"), "--file", cap).code == 0
+    assert shown(armillary(*deploy))["component_id"] == component
+    delete = ("device", "sideload", "delete", "--data", str(tmp_path / "d"), "--component-id", component)
+    assert armillary(*delete).code == 0
+    assert armillary(*delete).code == 1

@@ -18,6 +18,7 @@ import typer
 
 from armillary.cli.device_life import register as register_life
 from armillary.cli.device_remote import register
+from armillary.cli.device_sideload import app as sideload
 from armillary.cli.device_state import register as register_state
 from armillary.cli.log import log_to_stderr
 from armillary.cli.output import (
@@ -266,6 +267,7 @@ def recover(
 
 
 register_state(app, register(app))
+app.add_typer(sideload, name="sideload")
 register_life(app)
 
 

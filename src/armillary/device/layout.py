@@ -15,6 +15,7 @@
         device/minimums         lowest security versions that may boot
         device/manufacturing-state  name of the state (permission.py)
         device/capability       capability file that was selected (permission.py)
+        device/developers       certificates of developers (sideload.py)
         boot/<component>        boot component packages
         install/record.0, .1    the install record's two copies
         applications/<component id>/<a|b>   application packages

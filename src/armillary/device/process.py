@@ -23,6 +23,7 @@ from armillary.device.layout import DeviceFolder
 from armillary.device.permission import Standing, standing
 from armillary.device.reports import Incident, ReportQueue
 from armillary.device.running import DeviceSettings, RunningDevice
+from armillary.device.sideload import signers
 from armillary.device.startup import BootRom, Startup, enforcing_boot_rom, start_up
 from armillary.device.status import write_status
 from armillary.engines.flash.file import FileFlash
@@ -115,7 +116,7 @@ class Device:
                     store=ApplicationStore(
                         self.folder,
                         installer=check_ins.installer,
-                        trusted=self.configuration.image_signers,
+                        trusted=signers(self._flash, self.configuration, now=self.clock.now()),
                         platform=platform_limits(startup.profile),
                         flash_limit_bytes=startup.profile.limits.application_flash_bytes,
                         device_id=self.configuration.device_id,

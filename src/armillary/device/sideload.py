@@ -1,0 +1,197 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Applications loaded by hand, while the device is stopped and where its state or capability file allows it.
+
+What is loaded passes the same checks as what the service offers (``admission.py``). With a permission for development
+one more signer counts: the certificate of a developer, kept in the flash region ``device/developers``. It counts only
+while the permission lasts: without it, the next start does not run what only a developer signed.
+
+There is no trial: a person stands beside the device. The service is told nothing; its next deployment takes the place
+of what was loaded, unless a capability file for development holds deployments back.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Final
+from uuid import UUID, uuid4
+
+from cryptography.hazmat.primitives.serialization import Encoding
+from cryptography.x509 import Certificate, load_pem_x509_certificates
+
+from armillary import content
+from armillary.boot import profile
+from armillary.capability.grant import platform_limits
+from armillary.device.applications import ApplicationStore
+from armillary.device.configuration import DeviceConfiguration, load_configuration
+from armillary.device.installer import Installer
+from armillary.device.layout import DeviceFolder
+from armillary.device.permission import standing
+from armillary.engines.flash.file import FileFlash
+from armillary.engines.flash.port import Flash, replace_region
+from armillary.errors import ConflictError, DeviceStateError, NotFoundError
+from armillary.update.plan import InstallPlan, plan_install
+from armillary.update.record import SlotImage
+from armillary.update.transaction import InstallState
+from armillary.wire import image_package
+from armillary.wire.checkin import Offer, OfferedImage
+
+DEVELOPERS_REGION: Final = "device/developers"
+MAX_DEVELOPERS: Final = 8  # people who work on one device at a time
+
+
+def signers(flash: Flash, configuration: DeviceConfiguration, *, now: int) -> tuple[Certificate, ...]:
+    """Certificates whose keys may sign applications now: the service's, and developers' where that is allowed."""
+    if not standing(flash, configuration, now=now).permissions.accepts_test_key:
+        return configuration.image_signers
+    return (*configuration.image_signers, *_developers(flash))
+
+
+def deploy(folder: DeviceFolder, data: bytes, developer: Certificate | None, *, now: int) -> SlotImage:
+    """Install a package beside what is there; an earlier one of the same component is replaced.
+
+    Args:
+        folder: The device; nobody may be running it.
+        data: The package.
+        developer: A developer's certificate, to be trusted from now on; None to take service-signed packages only.
+        now: Unix seconds.
+
+    Raises:
+        DeviceStateError: the device's state and capability file do not allow it.
+        InstallError: the package is not acceptable; nothing was changed.
+        WireError: it is no image package.
+        ConflictError: an update is under way, or the image is installed already.
+        DataFolderInUseError: the device runs.
+    """
+    folder.check()
+    with folder.hold():
+        flash = FileFlash(folder.flash)
+        configuration = load_configuration(flash)
+        _check_allowed(flash, configuration, developer, now)
+        package = image_package.parse(data)
+        wanted = OfferedImage(
+            component_id=package.component_id,
+            image_id=package.image_id,
+            image_type=package.image_type,
+            name=package.name,
+            size=len(data),
+            sha256=package.digest,
+        )
+        installer = _idle_installer(flash, now)
+        kept = tuple(_offered(one) for one in installer.record.active if one.component_id != package.component_id)
+        plan = plan_install(installer.record, _offer((*kept, wanted)))
+        if plan is None:
+            raise ConflictError(f"image {package.image_id} is installed already", remedy="Nothing needs to be done.")
+        trusted = signers(flash, configuration, now=now)
+        store = _store(folder, installer, configuration, trusted if developer is None else (*trusted, developer))
+        store.check_room(plan)
+        packages = {package.image_id: data}
+        store.admit_set(plan, packages)
+        if developer is not None:
+            _trust(flash, developer)
+        _install(installer, plan, packages)
+        return next(one for one in installer.record.active if one.image_id == package.image_id)
+
+
+def delete(folder: DeviceFolder, component_id: UUID, *, now: int) -> SlotImage:
+    """Remove an installed application.
+
+    Raises:
+        DeviceStateError, ConflictError, DataFolderInUseError: as :func:`deploy`.
+        NotFoundError: no such component.
+    """
+    folder.check()
+    with folder.hold():
+        flash = FileFlash(folder.flash)
+        _check_allowed(flash, load_configuration(flash), None, now)
+        installer = _idle_installer(flash, now)
+        removed = installer.record.image_of(component_id)
+        if removed is None:
+            raise NotFoundError(
+                f"component {component_id} is not installed", remedy="List them: armillary device status."
+            )
+        kept = tuple(_offered(one) for one in installer.record.active if one.component_id != component_id)
+        plan = plan_install(installer.record, _offer(kept))
+        if plan is None:
+            raise AssertionError("a removal is always a plan")
+        _install(installer, plan, {})
+        return removed
+
+
+def _check_allowed(flash: Flash, configuration: DeviceConfiguration, developer: Certificate | None, now: int) -> None:
+    found = standing(flash, configuration, now=now)
+    if not found.permissions.loads_by_hand:
+        raise DeviceStateError(
+            f"the device is {found.state.value} and takes no application by hand" + _why(found.refused),
+            remedy="Put a capability file in force: armillary device capability download, then select.",
+        )
+    if developer is not None and not found.permissions.accepts_test_key:
+        raise DeviceStateError(
+            "the device runs nothing that only a developer signed" + _why(found.refused),
+            remedy="Load a package that the service signed, or select a capability file for ApplicationDevelopment.",
+        )
+
+
+def _why(refused: str) -> str:
+    return f" ({refused})" if refused else ""
+
+
+def _idle_installer(flash: Flash, now: int) -> Installer:
+    installer = Installer(flash, lambda: now)
+    if installer.state is not InstallState.IDLE:
+        raise ConflictError(
+            f"an update is under way ({installer.state})", remedy="Let the device run until it is reported."
+        )
+    return installer
+
+
+def _install(installer: Installer, plan: InstallPlan, packages: Mapping[UUID, bytes]) -> None:
+    """Stage, switch, keep, and tell the service nothing: it offered none of this."""
+    installer.stage(plan, packages)
+    installer.switch(plan)
+    if installer.record.trial is not None:
+        installer.confirm()
+    installer.acknowledge(installer.record.outcomes)
+
+
+def _store(
+    folder: DeviceFolder, installer: Installer, configuration: DeviceConfiguration, trusted: tuple[Certificate, ...]
+) -> ApplicationStore:
+    chip = profile.parse(content.chip_document(configuration.chip))
+    return ApplicationStore(
+        folder,
+        installer=installer,
+        trusted=trusted,
+        platform=platform_limits(chip),
+        flash_limit_bytes=chip.limits.application_flash_bytes,
+        device_id=configuration.device_id,
+    )
+
+
+def _offer(images: tuple[OfferedImage, ...]) -> Offer:
+    return Offer(offer_id=uuid4(), deployment_id=None, images=images)
+
+
+def _offered(image: SlotImage) -> OfferedImage:
+    return OfferedImage(
+        component_id=image.component_id,
+        image_id=image.image_id,
+        image_type=image.image_type,
+        name=image.name,
+        size=image.size,
+        sha256=image.sha256,
+    )
+
+
+def _developers(flash: Flash) -> tuple[Certificate, ...]:
+    data = flash.read(DEVELOPERS_REGION)
+    try:
+        return tuple(load_pem_x509_certificates(data)) if data else ()
+    except ValueError:  # damaged: nobody is trusted by it
+        return ()
+
+
+def _trust(flash: Flash, developer: Certificate) -> None:
+    known = _developers(flash)
+    if developer not in known:
+        kept = (*known, developer)[-MAX_DEVELOPERS:]
+        replace_region(flash, DEVELOPERS_REGION, b"".join(one.public_bytes(Encoding.PEM) for one in kept))

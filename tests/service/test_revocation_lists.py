@@ -134,3 +134,29 @@ def test_unknown_and_ended_authorities_have_no_list(host: ServiceHost, clock: An
     clock.now += 91 * DAY_S
     with pytest.raises(NotFoundError):
         host.service.revocation_lists.current(serial)
+
+
+def test_a_device_that_left_the_catalog_or_service_is_on_its_old_catalogs_list(host: ServiceHost, clock: Any) -> None:
+    service = host.service
+    host.catalog("Fabrikam")
+    target = service.registry.get_catalog("Fabrikam").catalog_id
+    with host.claimed(b"a" * 32) as moved, host.claimed(b"b" * 32) as gone:
+        left = parse_device_certificate(moved.check_in().certificate_chain[0]).serial
+        ended = parse_device_certificate(gone.check_in().certificate_chain[0]).serial
+    clock.now += 60
+    offer = service.transfers.offer("Contoso", moved.device_id, target, actor="test")
+    service.transfers.accept("Fabrikam", offer.transfer_id, actor="test")
+    service.registry.decommission_device(gone.device_id, reason="scrapped", actor="test")
+    clock.now += 60
+    with moved:
+        moved.challenge = b""
+        new = parse_device_certificate(moved.check_in().certificate_chain[0]).serial
+    assert listed(service, issuing(service)) == {
+        left: x509.ReasonFlags.affiliation_changed,
+        ended: x509.ReasonFlags.cessation_of_operation,
+    }
+    # Which catalog a decommissioned device was of is not asked: every catalog lists its last day's certificates.
+    assert listed(service, issuing(service, "Fabrikam")) == {ended: x509.ReasonFlags.cessation_of_operation}
+    service.registry.revoke_device(moved.device_id, reason="lost", actor="test")
+    assert new in listed(service, issuing(service, "Fabrikam"))
+    assert new not in listed(service, issuing(service))

@@ -11,7 +11,8 @@ import pytest
 from armillary.attest import challenge as ch
 from armillary.attest.appraise import STEPS, Enrolment, appraise, steps_of_refusal
 from armillary.attest.judgement import MAX_ENDORSEMENTS, AppraisalMemory, judge_log, verified_endorsement
-from armillary.attest.reference import ReferenceValues
+from armillary.attest.policy import AttestationPolicy, PolicyInForce
+from armillary.attest.reference import ReferenceValues, ReleaseStanding
 from armillary.errors import AppraisalError, ChallengeError, SignatureError, UnknownDeviceError, WireError
 from armillary.identity import dice
 from armillary.sim.prover import Prover, release
@@ -61,7 +62,7 @@ def test_good_boot_is_attested():
     appraisal = judge(device)
     assert appraisal.verdict == "attested"
     assert [(s.number, s.name, s.prevents) for s in appraisal.steps] == list(STEPS)
-    assert {s.result for s in appraisal.steps if s.name != "tpm quote"} == {"pass"}
+    assert {s.result for s in appraisal.steps if s.name not in ("tpm quote", "firmware log")} == {"pass"}
     assert (appraisal.steps[15].result, appraisal.steps[15].detail) == (
         "not-run",
         "Enrolled without a TPM: nothing is quoted.",
@@ -278,6 +279,42 @@ def test_step_15_below_what_this_device_had():
     device = prover()
     enrolment = dataclasses.replace(device.enrolment(), minimum_security_versions={2: 2})
     assert failing(judge(device, enrolment=enrolment)) == {15}
+
+
+def standing(**changes: Any):
+    values = [component.reference("mt3620", "26.11") for component in GOOD]
+    known = {"chip": "mt3620", "os_version": "26.11", "published_at": NOW} | changes
+    return ReferenceValues(values, standings=[ReleaseStanding(**known)])
+
+
+def test_step_18_withdrawn_release():
+    assert judge(prover(), reference=standing()).verdict == "attested"
+    appraisal = judge(prover(), reference=standing(withdrawn="It hangs."))
+    assert (appraisal.verdict, failing(appraisal)) == ("update-only", {18})
+    assert appraisal.steps[17].detail == "Release 26.11 was withdrawn: It hangs."
+
+
+def test_step_18_expired_release_also_where_the_log_is_remembered():
+    memory, reference, device = AppraisalMemory(), standing(expires_at=NOW + 5), prover()
+    assert judge(device, reference=reference, memory=memory, now=NOW + 4).verdict == "attested"
+    appraisal = judge(device, reference=reference, memory=memory, now=NOW + 5)
+    assert (appraisal.verdict, failing(appraisal)) == ("update-only", {18})
+    assert appraisal.steps[17].detail == "The release was good until 2026-09-21 14:13 UTC; that is over."
+
+
+def test_step_19_what_the_catalog_demands():
+    policy = PolicyInForce(AttestationPolicy(minimum_tier="tpm"))
+    appraisal = judge(prover(), policy=policy)
+    assert (appraisal.verdict, failing(appraisal)) == ("update-only", {19})
+    assert judge(prover(), policy=PolicyInForce(AttestationPolicy(minimum_tier="software"))).verdict == "attested"
+
+
+def test_steps_18_and_19_wait_for_a_known_release():
+    changed = (*GOOD[:2], dataclasses.replace(GOOD[2], content=b"evil"), GOOD[3])
+    policy = PolicyInForce(AttestationPolicy(maximum_release_age_days=1))
+    appraisal = judge(prover(components=changed), policy=policy, reference=standing())
+    assert failing(appraisal) == {13}
+    assert [(s.result, s.detail) for s in appraisal.steps[17:19]] == [("not-run", "Needs step 13 to pass.")] * 2
 
 
 def test_malformed_log_is_refused():

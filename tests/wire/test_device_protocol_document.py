@@ -24,7 +24,9 @@ def test_steps():
 @pytest.mark.parametrize(
     "sentence",
     [
-        f"Protocol versions **{checkin.PROTOCOL_VERSION}**, **{checkin.QUOTED_VERSION}** and **{checkin.SHOWING_VERSION}**",
+        f"Protocol versions **{checkin.PROTOCOL_VERSION}** to **{checkin.FIRMWARE_VERSION}**",
+        f"tcg-log: bstr .size (0..{checkin.MAX_FIRMWARE_LOG_BYTES})",
+        f"pcr-values: bstr .size {tpm_attestation.PCR_VALUE_BYTES * len(tpm_attestation.FIRMWARE_PCRS)}",
         f"lineage     : bstr .size (0..{checkin.MAX_LINEAGE_BYTES})",
         f"tpm-quote   : bstr .size (0..{tpm_attestation.MAX_ATTESTATION_BYTES})",
         f"over exactly PCR {tpm_attestation.BOOT_PCR} of the SHA-256 bank",

@@ -35,7 +35,7 @@ from armillary.attest.judgement import (
 from armillary.attest.lineage import NO_LINEAGE, NONE_YET, Lineage, lineage_fault
 from armillary.attest.policy import PolicyInForce, utc
 from armillary.attest.reference import ReferenceValues
-from armillary.attest.tpm_quote import quote_fault
+from armillary.attest.tpm_quote import firmware_fault, quote_fault
 from armillary.errors import AppraisalError, ArmillaryError, ChallengeError, SignatureError, WireError
 from armillary.wire import cose
 from armillary.wire.checkin import MAX_TEXT_BYTES, AppraisalStep, CheckinRequest, encode_report, signed_digest
@@ -82,6 +82,7 @@ STEPS: Final[tuple[tuple[int, str, str], ...]] = (
         "A release that was withdrawn, or whose time is over, run on by a device that was not told.",
     ),
     (19, "catalog policy", "A device or a release that is weaker or older than the owner of its catalog accepts."),
+    (20, "firmware log", "A log of the machine's firmware that was edited to hide what the machine was started with."),
 )
 # The first step whose failure leaves the device an update certificate.
 FIRST_BOOT_STEP: Final = 9
@@ -98,11 +99,18 @@ _QUOTE_STEP: Final = 16
 _LINEAGE_STEP: Final = 17
 _RELEASE_STEP: Final = 18
 _POLICY_STEP: Final = 19
+_FIRMWARE_STEP: Final = 20
 # What is asked of the events of a log that replays, or of the release they make up.
 _LOG_STEPS: Final = frozenset({13, 14, 15, _RELEASE_STEP, _POLICY_STEP})
 _ALL_PASSED: Final = tuple(AppraisalStep(number, name, prevents, "pass", "") for number, name, prevents in STEPS)
 _NO_TPM: Final = AppraisalStep(*STEPS[_QUOTE_STEP - 1], "not-run", "Enrolled without a TPM: nothing is quoted.")
-_PASSED_WITHOUT_TPM: Final = (*_ALL_PASSED[: _QUOTE_STEP - 1], _NO_TPM, *_ALL_PASSED[_QUOTE_STEP:])
+_NO_FIRMWARE: Final = AppraisalStep(*STEPS[_FIRMWARE_STEP - 1], "not-run", "No log of the machine's firmware was sent.")
+_PASSED_WITHOUT_FIRMWARE: Final = (*_ALL_PASSED[: _FIRMWARE_STEP - 1], _NO_FIRMWARE)
+_PASSED_WITHOUT_TPM: Final = (
+    *_PASSED_WITHOUT_FIRMWARE[: _QUOTE_STEP - 1],
+    _NO_TPM,
+    *_PASSED_WITHOUT_FIRMWARE[_QUOTE_STEP:],
+)
 # What a value that this service never gave counts as: it equals no id.
 _NEVER_GIVEN: Final = b"never given"
 # The tiers that promise a TPM; their devices quote, or fail step 16.
@@ -210,8 +218,11 @@ def appraise(
     faults = _boot_faults(evidence, endorsement, endorsement_digest, enrolment, judgement)
     quotes = enrolment.trust_tier in _QUOTING_TIERS
     # (16) The TPM measured this boot, and says so for this very evidence.
+    firmware = request.firmware
     if quotes and (
-        fault := quote_fault(request.tpm_quote, request.evidence, endorsement.log_head, enrolment.attestation_key)
+        fault := quote_fault(
+            request.tpm_quote, request.evidence, endorsement.log_head, enrolment.attestation_key, firmware
+        )
     ):
         faults[_QUOTE_STEP] = fault
     # (17) It continues what the newest reply, or a lost one, began.
@@ -225,7 +236,12 @@ def appraise(
     # (19)
     if policy is not None and (fault := policy.fault(enrolment.trust_tier, enrolment.chip, judgement, reference, now)):
         faults[_POLICY_STEP] = fault
-    passed = _ALL_PASSED if quotes else _PASSED_WITHOUT_TPM
+    passed = _PASSED_WITHOUT_FIRMWARE if quotes else _PASSED_WITHOUT_TPM
+    # (20) Judged where a TPM vouches for the values it has to replay to.
+    if quotes and firmware is not None and _QUOTE_STEP not in faults:
+        passed = _ALL_PASSED
+        if fault := firmware_fault(firmware, None if memory is None else memory.firmware):
+            faults[_FIRMWARE_STEP] = fault
     return Appraisal(
         verdict=UPDATE_ONLY if faults else ATTESTED,
         steps=_with_faults(faults, judgement, passed) if faults else passed,
@@ -351,6 +367,8 @@ def _waits_for(number: int, faults: Mapping[int, str], judgement: Judgement) -> 
         return 13
     if number in (_RELEASE_STEP, _POLICY_STEP) and not judgement.releases:
         return 14
+    if number == _FIRMWARE_STEP and _QUOTE_STEP in faults:
+        return _QUOTE_STEP
     return None
 
 

@@ -17,6 +17,7 @@ from uuid import UUID
 
 from armillary.attest.reference import FOREVER, ReferenceValues
 from armillary.wire import cose
+from armillary.wire.checkin import FirmwareLog
 from armillary.wire.event_log import BootEvent, log_head, parse_log
 from armillary.wire.evidence import Endorsement, parse_endorsement
 
@@ -52,12 +53,13 @@ class AppraisalMemory:
     Belongs to one event loop or thread: it takes no lock.
     """
 
-    __slots__ = ("endorsements", "logs", "reference")
+    __slots__ = ("endorsements", "firmware", "logs", "reference")
 
     def __init__(self) -> None:
         self.endorsements: dict[tuple[bytes, bytes], tuple[Endorsement, bytes]] = {}
         self.logs: dict[tuple[str, bytes, bytes], Judgement] = {}
         self.reference: ReferenceValues | None = None
+        self.firmware: dict[FirmwareLog, None] = {}
 
     def __repr__(self) -> str:
         return f"AppraisalMemory({len(self.endorsements)} endorsements, {len(self.logs)} logs)"

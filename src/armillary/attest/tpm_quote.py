@@ -1,14 +1,31 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Appraisal step 16: did the device's TPM measure this boot?"""
+"""Appraisal steps 16 and 20: did the device's TPM measure this boot, and what the log of its firmware tells?"""
 
 from __future__ import annotations
 
+from typing import Final
+
 from armillary.errors import WireError
 from armillary.wire import cose
-from armillary.wire.tpm_attestation import BOOT_PCR, parse_attestation, pcr_digest, quote_nonce, verify_quote
+from armillary.wire.checkin import FirmwareLog
+from armillary.wire.tpm_attestation import (
+    BOOT_PCR,
+    FIRMWARE_PCRS,
+    PCR_VALUE_BYTES,
+    parse_attestation,
+    pcr_digest,
+    quote_nonce,
+    verify_quote,
+)
+
+# Firmware logs remembered: a machine's stays until it restarts, and machines of a kind may share one. At 33 KiB each,
+# 4 MiB at most.
+MAX_FIRMWARE_LOGS: Final = 128
 
 
-def quote_fault(quote: bytes | None, evidence: bytes, log_head: bytes, attestation_key: bytes) -> str:
+def quote_fault(
+    quote: bytes | None, evidence: bytes, log_head: bytes, attestation_key: bytes, firmware: FirmwareLog | None = None
+) -> str:
     """What is wrong with a check-in's quote; empty if the TPM says what the rest of the check-in says.
 
     The event log is folded the way a PCR is, so the boot PCR has to hold the head that the endorsement names. The
@@ -19,6 +36,7 @@ def quote_fault(quote: bytes | None, evidence: bytes, log_head: bytes, attestati
         evidence: The encoded evidence it travelled with.
         log_head: From the verified endorsement, 32 bytes.
         attestation_key: X || Y from the enrolment record, 64 bytes; empty where the record has none.
+        firmware: As sent; the quote has to cover its PCR values too.
     """
     if not attestation_key:
         return "The enrolment record has no attestation key of a TPM."
@@ -29,9 +47,42 @@ def quote_fault(quote: bytes | None, evidence: bytes, log_head: bytes, attestati
             parse_attestation(quote),
             cose.public_key(attestation_key),
             nonce=quote_nonce(evidence),
-            pcrs=(BOOT_PCR,),
-            pcr_digest=pcr_digest([log_head]),
+            pcrs=(BOOT_PCR,) if firmware is None else (*FIRMWARE_PCRS, BOOT_PCR),
+            pcr_digest=pcr_digest([log_head] if firmware is None else [firmware.pcr_values, log_head]),
         )
     except WireError as error:
-        return f"{error.message[:1].upper()}{error.message[1:]}."
+        return _sentence(error)
     return ""
+
+
+def firmware_fault(firmware: FirmwareLog, known: dict[FirmwareLog, None] | None = None) -> str:
+    """What is wrong with the log of the machine's firmware; empty if it replays to the values beside it.
+
+    Those are worth something only where the quote covers them (step 16). Of a log that replays the digests are known to
+    be what was measured; neither the types nor the data of its events are (``wire/tcg_event_log.py``).
+
+    Args:
+        firmware: As sent.
+        known: Logs that replayed before; looked up and added to, the oldest goes first.
+    """
+    from armillary.wire.tcg_event_log import parse_log, verify_log  # noqa: PLC0415 - few devices send one
+
+    if known is not None and firmware in known:
+        return ""
+    values = {
+        pcr: firmware.pcr_values[number * PCR_VALUE_BYTES : (number + 1) * PCR_VALUE_BYTES]
+        for number, pcr in enumerate(FIRMWARE_PCRS)
+    }
+    try:
+        verify_log(parse_log(firmware.log), values)
+    except WireError as error:
+        return _sentence(error)
+    if known is not None:
+        if len(known) >= MAX_FIRMWARE_LOGS:
+            known.pop(next(iter(known)))
+        known[firmware] = None
+    return ""
+
+
+def _sentence(error: WireError) -> str:
+    return f"{error.message[:1].upper()}{error.message[1:]}."

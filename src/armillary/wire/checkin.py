@@ -15,6 +15,8 @@ History of :data:`PROTOCOL_VERSION` (one integer, raised by every change a peer 
   message, and a request without a quote, is as it was and says 1.
 - 3 (2026-11): a check-in request may show a value of an earlier reply (``attest/lineage.py``). It alone has this
   version, and seven items. Devices that never send one go on as before.
+- 4 (2026-11): a check-in request may carry the event log of the machine's firmware and the PCR values that it leads
+  to. It alone has this version, and eight items.
 """
 
 from __future__ import annotations
@@ -39,12 +41,13 @@ from armillary.wire.cbor_fields import (
 )
 from armillary.wire.error_report import ErrorReport, report_fields, report_from_fields
 from armillary.wire.event_log import MAX_IMAGE_TYPE
-from armillary.wire.tpm_attestation import MAX_ATTESTATION_BYTES
+from armillary.wire.tpm_attestation import FIRMWARE_PCRS, MAX_ATTESTATION_BYTES, PCR_VALUE_BYTES
 
 PROTOCOL_VERSION: Final = 1
 QUOTED_VERSION: Final = 2
 SHOWING_VERSION: Final = 3
-_REQUEST_ITEMS: Final = {PROTOCOL_VERSION: 5, QUOTED_VERSION: 6, SHOWING_VERSION: 7}
+FIRMWARE_VERSION: Final = 4
+_REQUEST_ITEMS: Final = {PROTOCOL_VERSION: 5, QUOTED_VERSION: 6, SHOWING_VERSION: 7, FIRMWARE_VERSION: 8}
 
 # Largest request. Evidence, endorsement and log need 20 KiB at their own limits, a full report about 40 KiB;
 # the endpoint reads no more than this before it answers 413.
@@ -55,6 +58,8 @@ MAX_CHALLENGE_MESSAGE_BYTES: Final = 256
 MAX_PROBLEM_BYTES: Final = 8 * 1024
 
 MAX_LINEAGE_BYTES: Final = 64  # a challenge
+# Half a request: logs of plain gateways have 10 to 30 KiB. A device with a longer one sends none.
+MAX_FIRMWARE_LOG_BYTES: Final = 32 * 1024
 MAX_INSTALLED: Final = 64
 MAX_OUTCOMES: Final = 32
 MAX_ERROR_REPORTS: Final = 32  # the device sends the oldest first, the rest with the next check-in
@@ -104,6 +109,19 @@ class UpdateOutcome:
     at: int
 
 
+@dataclass(frozen=True, slots=True)
+class FirmwareLog:
+    """What the machine's firmware measured before the device's OS ran, as the device tells it.
+
+    Attributes:
+        pcr_values: Values of :data:`FIRMWARE_PCRS` one after the other, 32 bytes each; the quote covers them too.
+        log: TCG crypto-agile event log (``wire/tcg_event_log.py``).
+    """
+
+    pcr_values: bytes
+    log: bytes = field(repr=False)
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class CheckinRequest:
     """What a device sends.
@@ -115,11 +133,12 @@ class CheckinRequest:
         installed: Application images on the device.
         outcomes: How offers ended since the last check-in that succeeded.
         error_reports: Oldest first, at most :data:`MAX_ERROR_REPORTS`.
-        protocol_version: Of the sender: :data:`SHOWING_VERSION` with ``lineage``, else :data:`QUOTED_VERSION` with a
-            quote, else :data:`PROTOCOL_VERSION`.
+        protocol_version: Of the sender: :data:`FIRMWARE_VERSION` with ``firmware``, else :data:`SHOWING_VERSION` with
+            ``lineage``, else :data:`QUOTED_VERSION` with a quote, else :data:`PROTOCOL_VERSION`.
         tpm_quote: Quote of the device's TPM over its boot PCR, made for ``evidence`` (``wire/tpm_attestation.py``).
         lineage: The challenge of the last reply the device kept, empty if it keeps them and has none; None in a
             request that answers that challenge, and from devices that keep none. Signed: :func:`signed_digest`.
+        firmware: What the machine's firmware measured; only with a quote, which then covers its PCR values too.
         report_digest: SHA-256 of the encoded report; filled in by :func:`parse_request`.
     """
 
@@ -132,6 +151,7 @@ class CheckinRequest:
     protocol_version: int = PROTOCOL_VERSION
     tpm_quote: bytes | None = None
     lineage: bytes | None = None
+    firmware: FirmwareLog | None = None
     report_digest: bytes = field(default=b"", compare=False, repr=False)
 
 
@@ -251,7 +271,11 @@ def encode_request(request: CheckinRequest) -> bytes:
         WireError: larger than :data:`MAX_REQUEST_BYTES`, or a field out of its limits.
     """
     version, rest = request.protocol_version, []
-    if request.lineage is not None:
+    firmware = request.firmware
+    if firmware is not None:
+        version = FIRMWARE_VERSION
+        rest = [request.tpm_quote, request.lineage, [firmware.pcr_values, firmware.log]]
+    elif request.lineage is not None:
         version, rest = SHOWING_VERSION, [request.tpm_quote, request.lineage]
     elif request.tpm_quote is not None:
         version, rest = QUOTED_VERSION, [request.tpm_quote]
@@ -273,22 +297,23 @@ def parse_request(data: bytes) -> CheckinRequest:
     """Parse a request; its evidence, endorsement and log stay bytes for the appraisal.
 
     Raises:
-        WireError: not a check-in request of protocol version 1, 2 or 3.
+        WireError: not a check-in request of protocol version 1 to 4.
     """
     what = "check-in request"
-    fields = take_array(cbor.decode(data, what=what, limit=MAX_REQUEST_BYTES), what, limit=7)
+    fields = take_array(cbor.decode(data, what=what, limit=MAX_REQUEST_BYTES), what, limit=8)
     version = fields[0] if fields and type(fields[0]) is int else 0
     if version not in _REQUEST_ITEMS:
         raise WireError(
             what,
-            expected=f"protocol version {PROTOCOL_VERSION}, {QUOTED_VERSION} or {SHOWING_VERSION}",
+            expected=f"protocol version {PROTOCOL_VERSION} to {FIRMWARE_VERSION}",
             got=f"{fields[:1]!r:.40}",
             remedy="Update the device or the service: they speak different protocol versions.",
             code="wire.protocol-version",
         )
-    take_array(fields, what, limit=7, size=_REQUEST_ITEMS[version])
-    shows = version == SHOWING_VERSION
-    quoted = version == QUOTED_VERSION or (shows and fields[5] is not None)
+    take_array(fields, what, limit=8, size=_REQUEST_ITEMS[version])
+    measured = version == FIRMWARE_VERSION
+    shows = version == SHOWING_VERSION or (measured and fields[6] is not None)
+    quoted = measured or version == QUOTED_VERSION or (shows and fields[5] is not None)
     report = take_bytes(fields[4], "check-in report")
     quiet = len(report) <= REMEMBERED_REPORT_BYTES
     installed, outcomes, error_reports = (_remembered_report if quiet else _report)(report)
@@ -302,6 +327,7 @@ def parse_request(data: bytes) -> CheckinRequest:
         protocol_version=version,
         tpm_quote=take_bytes(fields[5], "check-in TPM quote", limit=MAX_ATTESTATION_BYTES) if quoted else None,
         lineage=take_bytes(fields[6], "check-in lineage", limit=MAX_LINEAGE_BYTES) if shows else None,
+        firmware=_firmware(fields[7]) if measured else None,
         report_digest=sha256(report).digest(),
     )
 
@@ -421,6 +447,14 @@ def _report(
 
 
 _remembered_report = lru_cache(maxsize=REPORT_CACHE_ENTRIES)(_report)
+
+
+def _firmware(value: Any) -> FirmwareLog:
+    fields = take_array(value, "check-in firmware log", limit=2, size=2)
+    return FirmwareLog(
+        take_bytes(fields[0], "check-in PCR values", size=PCR_VALUE_BYTES * len(FIRMWARE_PCRS)),
+        take_bytes(fields[1], "check-in firmware log", limit=MAX_FIRMWARE_LOG_BYTES),
+    )
 
 
 def _installed(value: Any) -> InstalledImage:

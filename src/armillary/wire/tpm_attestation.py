@@ -35,6 +35,9 @@ MAX_ATTESTATION_BYTES: Final = 2 + MAX_ATTEST_BYTES + MAX_SIGNATURE_BYTES
 PCRS: Final = 24  # PC Client profile: PCR 0 to 23
 # Where a boot is measured: the PCR that the profile leaves to applications; docs/concepts/roots-of-trust.md says why.
 BOOT_PCR: Final = 23
+# Where the machine's firmware and boot loader measure themselves and what they start.
+FIRMWARE_PCRS: Final = tuple(range(8))
+PCR_VALUE_BYTES: Final = 32
 
 GENERATED: Final = 0xFF544347  # TPM_GENERATED_VALUE: "\xffTCG"
 ATTEST_CERTIFY: Final = 0x8017

@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import re
+import threading
 import uuid
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -11,6 +12,7 @@ from pathlib import Path
 
 import pytest
 from tests.api.running_service import CATALOGS, VERSION, RunningService, running_service
+from tests.api.test_native_hub import Connected
 
 from armillary.api import auth, scope
 from armillary.errors import UnauthenticatedError
@@ -127,6 +129,35 @@ def test_two_owners_hand_a_device_over_and_the_old_one_loses_sight_of_it(alice: 
     for one in (alice, bob):
         (listed,) = one.call("GET", f"/catalogs/{one.name}/transfers").body["items"]
         assert (listed["state"], listed["from_catalog"], listed["to_catalog"]) == ("accepted", alice.name, bob.name)
+
+
+def test_open_connections_of_the_old_owner_end_with_the_transfer(alice: Owner, bob: Owner) -> None:
+    """The device's to the hub, with the old catalog's certificate; and the old owner's to what the device sends."""
+    service, device = alice.service, alice.device
+    before = Connected(service, device)
+    closed = threading.Event()
+    before.client.on_disconnect = lambda *_: closed.set()
+    watching = service.connection()
+    path = f"/api/v1/devices/{device.device_id}/telemetry/stream"
+    watching.request("GET", path, headers={"Authorization": f"Bearer {alice.token}"})
+    stream = watching.getresponse()
+    assert stream.readline() == b": listening\n"
+    before.send({"temperature": 12})
+    assert b"temperature" in b"".join(stream.readline() for _ in range(3))
+    offer = {"device_id": device.device_id, "to_catalog_id": bob.catalog_id}
+    number = alice.call("POST", f"/catalogs/{alice.name}/transfers", offer).body["transfer_id"]
+    assert bob.call("POST", f"/catalogs/{bob.name}/transfers/{number}/accept").status == 200
+    assert closed.wait(20), "the hub closes what the old certificate opened"
+    before.client.disconnect()  # it would try for ever, and be refused
+    before.client.loop_stop()
+    device.challenge = b""
+    after = Connected(service, device)
+    after.send({"secret": 1})
+    assert b"secret" not in stream.read(), "the stream ends before the new owner's first value"
+    seen = bob.call("GET", f"/devices/{device.device_id}/telemetry").raw
+    assert b"secret" in seen
+    after.client.disconnect()
+    after.client.loop_stop()
 
 
 def test_an_offer_is_declined_or_taken_back(alice: Owner, bob: Owner) -> None:

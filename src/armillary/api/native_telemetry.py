@@ -75,6 +75,7 @@ async def _events(request: Request, device_id: str) -> AsyncIterator[bytes]:
                 if upcoming in done:
                     if upcoming.exception() is not None:  # the hub was closed
                         return
+                    await admit(request, READER, service_of(request))  # not after the device has changed hands
                     data = json.dumps(views_hub.live(upcoming.result()), separators=(",", ":"))
                     yield f"event: telemetry\ndata: {data}\n\n".encode()
                     upcoming = asyncio.ensure_future(anext(listener))

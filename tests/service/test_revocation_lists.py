@@ -3,6 +3,8 @@
 
 from __future__ import annotations
 
+import time
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -160,3 +162,23 @@ def test_a_device_that_left_the_catalog_or_service_is_on_its_old_catalogs_list(h
     service.registry.revoke_device(moved.device_id, reason="lost", actor="test")
     assert new in listed(service, issuing(service, "Fabrikam"))
     assert new not in listed(service, issuing(service))
+
+
+def test_a_held_device_is_listed_until_it_is_released(host: ServiceHost) -> None:
+    """Two machines with one identity: the certificates of both are worth nothing outside either."""
+    service, serial = host.service, issuing(host.service)
+    with host.claimed(b"a" * 32) as device:
+        out = parse_device_certificate(device.check_in().certificate_chain[0]).serial
+        assert listed(service, serial) == {}
+        copy = replace(device, prover=replace(device.prover), challenge=b"", lineage=None)
+        device.lineage = b""
+        device.check_in()
+        with copy:  # it does not continue what the other one was handed
+            copy.check_in()
+    assert service.registry.get_device(device.device_id).held_at is not None
+    end = time.monotonic() + 10.0
+    while out not in listed(service, serial):  # the notice goes out just after the device's answer
+        assert time.monotonic() < end
+        time.sleep(0.01)
+    service.registry.release_device(device.device_id, actor="test")
+    assert listed(service, serial) == {}

@@ -2,7 +2,7 @@
 """Revocation lists for relying parties outside: servers that trust a catalog's authorities and ask nobody here.
 
 Every authority has a list (nginx and ``openssl verify -crl_check_all`` ask for one at each step of a chain). An issuing
-authority lists the client certificates of revoked devices until they have ended; the authorities above list revoked
+authority lists the client certificates of revoked and held devices until they have ended; the authorities above list revoked
 authorities, mostly none. A list is made when somebody asks and what it says has changed, or half of its life is over;
 it is recorded before it leaves, so that its number rises over restarts and clocks that were set back.
 
@@ -51,6 +51,7 @@ class RevocationLists:
         self._changes = 0
         self._lock = threading.Lock()
         notices.on_device.append(self._changed)
+        notices.on_held.append(self._changed)
 
     def current(self, serial: str) -> bytes:
         """The list of an authority, DER.

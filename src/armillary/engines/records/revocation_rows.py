@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import NamedTuple
 from uuid import UUID
 
-from sqlalchemy import Connection, insert, or_, select, update
+from sqlalchemy import Connection, func, insert, or_, select, update
 
 from armillary.engines.records import schema
 
@@ -32,7 +32,7 @@ class RevokedClient(NamedTuple):
     Attributes:
         serial: Upper-case hex.
         issued_at: When its check-in was, Unix seconds UTC.
-        revoked_at: When its device was revoked, or left the catalog.
+        revoked_at: When its device was revoked or held, or left the catalog.
         decommissioned: The device was taken out of service for good.
         moved: The device belongs to another catalog now.
     """
@@ -72,7 +72,7 @@ def keep(connection: Connection, made: StoredList) -> None:
 
 
 def revoked_clients(connection: Connection, catalog_id: UUID, *, ends_after: int) -> list[RevokedClient]:
-    """Client certificates of revoked devices, and of devices that left the catalog, that end after a time.
+    """Client certificates of devices that are revoked, held or left the catalog, which end after a time.
 
     A decommissioned device belongs to nobody: which catalog its last certificates were of is not asked, every catalog
     lists them for their last day.
@@ -84,11 +84,15 @@ def revoked_clients(connection: Connection, catalog_id: UUID, *, ends_after: int
     """
     columns = (_check_in.c.certificate_serial, _check_in.c.at)
     revoked = (
-        select(*columns, _device.c.revoked_at, _device.c.decommissioned_at)
+        select(
+            *columns,
+            func.coalesce(_device.c.revoked_at, _status.c.held_at).label("revoked_at"),
+            _device.c.decommissioned_at,
+        )
         .join(_status, _status.c.device_number == _device.c.number)
         .join(_check_in, _check_in.c.device_number == _device.c.number)
         .where(
-            _device.c.revoked_at.is_not(None),
+            or_(_device.c.revoked_at.is_not(None), _status.c.held_at.is_not(None)),
             or_(_device.c.catalog_id == catalog_id, _device.c.catalog_id.is_(None)),
             _status.c.certificate_not_after > ends_after,
             _check_in.c.certificate_not_after > ends_after,

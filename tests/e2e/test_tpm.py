@@ -85,6 +85,37 @@ def test_a_device_enrols_boots_and_attests_with_tier_tpm(folder: Path, service: 
     assert (recovered.returncode, json.loads(recovered.stdout)) == (0, {"restored": []}), recovered.stderr
 
 
+def test_a_token_does_instead_of_a_login_and_the_same_keys_come_again(folder: Path, service: Service, tpm: SwTpm):
+    """Cut short after the service made the device: the keys in the TPM are asked about again, nothing more is spent."""
+    trust(folder, tpm)
+    made = armillary("enrolment-token", "create", "--catalog", "Contoso", "--json", env=service.env)
+    token = {**service.env, "ARMILLARY_TOKEN": json.loads(made.stdout)["secret"]}
+    options = ("--chip", "imx8mp", "--root-of-trust", "tpm2", "--tpm", tpm.tcti, "--sandbox", "process", "--json")
+    create = ("device", "create", "--data", folder / "gateway", *options)
+    first = armillary(*create, env=token)
+    assert first.returncode == 0, first.stderr
+    (
+        folder / "gateway" / "layout.json"
+    ).unlink()  # as if killed before the mark: the note of the options is what is left
+    noted = {
+        "chip": "imx8mp",
+        "root_of_trust": "tpm2",
+        "sandbox": "process",
+        "tpm": tpm.tcti,
+        "state": "DeviceComplete",
+    }
+    (folder / "gateway" / "creation.json").write_text(json.dumps(noted, sort_keys=True))
+    again = armillary(*create, env=token)
+    assert again.returncode == 0, again.stderr
+    device_id = json.loads(first.stdout)["device_id"]
+    assert json.loads(again.stdout)["device_id"] == device_id
+    shown = json.loads(armillary("device", "show", "--device", device_id, "--json", env=service.env).stdout)
+    assert (shown["trust_tier"], shown["catalog"]) == ("tpm", "Contoso")
+    spent = armillary("device", "create", "--data", folder / "second", *options, env=token)
+    assert (spent.returncode, "used 1 of 1 times" in spent.stderr) == (1, True), spent.stderr
+    assert attest(folder / "gateway")[1]["verdict"] == "attested"
+
+
 def test_the_attestation_key_of_another_tpm_is_noticed(folder: Path, service: Service, tpm: SwTpm):
     """The identity key stays where it is, so TLS, endorsement and evidence are genuine; only the quote is another's."""
     trust(folder, tpm)

@@ -61,6 +61,21 @@ def test_a_token_makes_and_claims_a_device_that_checks_in(host: ServiceHost) -> 
     assert token.secret not in str(lines)
 
 
+def test_the_secret_is_nowhere_in_the_data_folder_nor_in_the_log(
+    host: ServiceHost, capsys: pytest.CaptureFixture[str]
+) -> None:
+    token = made(host)
+    enrol(host, token.secret, b"1" * 32)
+    with pytest.raises(ConflictError) as refused:
+        enrol(host, token.secret, b"2" * 32)
+    assert token.secret not in str(refused.value)
+    for file in host.service.context.settings.data.rglob("*"):
+        if file.is_file():
+            assert token.secret.encode() not in file.read_bytes(), file
+    printed = capsys.readouterr()
+    assert token.secret not in printed.out + printed.err
+
+
 def test_a_token_is_spent_once_and_answers_its_own_device_again(host: ServiceHost) -> None:
     token = made(host)
     device_id = enrol(host, token.secret, b"1" * 32)

@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """The appraisal: is this the device it says it is, fresh, and what did it boot? One numbered list, :data:`STEPS`.
 
-Steps 1 to 8 ask *who and when*: a failure raises and gives no certificate at all. Steps 9 to 16 ask *what
+Steps 1 to 8 ask *who and when*: a failure raises and gives no certificate at all. Steps from 9 on ask *what
 booted*: a failure gives the verdict "update-only", so that the device can be repaired over the air and do nothing
 else. Each step is tagged ``# (n)`` where it is done.
 

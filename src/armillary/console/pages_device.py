@@ -161,7 +161,7 @@ def rings(device: Mapping[str, Any], last: Mapping[str, Any] | None, now: int) -
         attestation = Ring("Attestation", UNKNOWN, "not known")
     elif health == "attested":
         boot = Ring("Boot", GOOD, "known good")
-        attestation = Ring("Attestation", GOOD, "every step passed")
+        attestation = Ring("Attestation", GOOD, "every step that applies passed")
     else:
         boot = Ring("Boot", BAD, "not accounted for")
         attestation = Ring("Attestation", ATTENTION, "update only")

@@ -387,3 +387,18 @@ def test_folders_that_cannot_be_used(tmp_path: Path) -> None:
     connection.close()
     with pytest.raises(DataFolderError, match=f"expected schema version {SCHEMA_VERSION}"):
         opened(tmp_path / "newer")
+
+
+def test_a_folder_that_lost_its_database_is_not_begun_anew(tmp_path: Path) -> None:
+    def opened() -> SeriesStore:
+        return SeriesStore(tmp_path / "hub", retention=Retention(), listener=lambda *_: None)
+
+    opened().close(START)
+    opened().close(START)
+    for file in (tmp_path / "hub").glob("hub.db*"):
+        file.unlink()
+    with pytest.raises(DataFolderError, match="is missing, though it was made here before"):
+        opened()
+    assert not (tmp_path / "hub" / "hub.db").exists()
+    (tmp_path / "hub" / "made").unlink()  # as the error says
+    opened().close(START)

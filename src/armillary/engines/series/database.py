@@ -5,6 +5,7 @@
 
     FOLDER/hub.db   (and -wal, -shm)
     FOLDER/lock     held with flock for the life of the process
+    FOLDER/made     present once the database was made: a folder that has lost its database is not begun anew
 """
 
 from __future__ import annotations
@@ -120,7 +121,9 @@ class Database:
             os.close(self._lock)
             raise DataFolderInUseError(f"{folder} is held by another process") from error
         try:
+            self._check_is_there(folder / "made")
             self.writer = self._open_writer()
+            self._note_made(folder / "made")
         except BaseException:  # whatever it is: the lock is given back, and it goes on
             os.close(self._lock)
             raise
@@ -142,6 +145,20 @@ class Database:
         if self._lock >= 0:
             os.close(self._lock)
             self._lock = -1
+
+    def _check_is_there(self, made: Path) -> None:
+        if made.exists() and not self.path.exists():
+            raise DataFolderError(
+                f"{self.path} is missing, though it was made here before",
+                remedy=f"Restore it from a backup; or delete {made} to begin again without telemetry and twins.",
+            )
+
+    def _note_made(self, made: Path) -> None:
+        try:
+            made.touch(mode=0o600)
+        except OSError as error:
+            self.writer.close()
+            raise _not_writable(made, error.strerror or str(error)) from error
 
     def _open_writer(self) -> sqlite3.Connection:
         try:

@@ -42,6 +42,7 @@ def status(service: SecurityService, hub: Hub, *, started_at: float) -> Document
         _check("records", lambda: _records(service, fleet)),
         _check("hub", lambda: _hub(hub)),
         _check("device-endpoint", lambda: _device_endpoint(service)),
+        _check("verifier", lambda: _verifier(service)),
         _check("planner", lambda: _loop(service, "planner")),
         _check("watch", lambda: _loop(service, "watch")),
         _check("disk", lambda: _disk(service.settings.data)),
@@ -86,6 +87,11 @@ def _hub(hub: Hub) -> tuple[str, str]:
 def _device_endpoint(service: SecurityService) -> tuple[str, str]:
     found = _part(service, "device_endpoint")
     return ("ok" if found["ok"] else "failed"), f"port {found['port']}, {found['connections']} connections"
+
+
+def _verifier(service: SecurityService) -> tuple[str, str]:
+    found = _part(service, "verifier")
+    return {"ok": "ok", "behind": "degraded"}.get(str(found["state"]), "failed"), str(found["state"])
 
 
 def _loop(service: SecurityService, name: str) -> tuple[str, str]:

@@ -38,6 +38,7 @@ from armillary.service.loops import ServiceLoops
 from armillary.service.notices import Notices
 from armillary.service.offers import Offers
 from armillary.service.planner import Planner
+from armillary.service.pulse import VerifierWatch
 from armillary.service.registry import Registry
 from armillary.service.release_corim import ReleaseCorims
 from armillary.service.releases import Releases
@@ -96,6 +97,7 @@ class SecurityService:
         self._hub_address = (self.settings.public_host, self.settings.hub_port)
         self._endpoint: DeviceEndpoint | None = None
         self._loops: ServiceLoops | None = None
+        self._pulse: VerifierWatch | None = None
         self.notices.on_device.append(self._states.mark_stale)
         self.notices.on_groups.append(self.offers.refresh)
 
@@ -158,7 +160,7 @@ class SecurityService:
         files = self.authority.server_files()
         self.verifier = Verifier(self.context, self.authority, self.releases, self.policies, self.offers, self._states)
         self.verifier.hub_address = self._hub_address
-        self._endpoint = DeviceEndpoint(
+        self._endpoint = endpoint = DeviceEndpoint(
             records=self.context.records,
             verifier=self.verifier,
             states=self._states,
@@ -171,6 +173,8 @@ class SecurityService:
         self.device_port = await self._endpoint.start(tls, self.settings.host, self.settings.device_port)
         self.notices.on_revoked.append(self._endpoint.disconnect)
         self._loops = ServiceLoops(self.context, self.planner, self.watch, self.authority, tls)
+        self._pulse = VerifierWatch(self.context, lambda: endpoint.pulse, self.watch.observe)
+        self.watch.open_since = await asyncio.to_thread(self._pulse.start)
         self._loops.start()
         self.notices.on_news.append(self._loops.wake)
         self.notices.on_groups.append(self._loops.wake)
@@ -178,6 +182,8 @@ class SecurityService:
 
     async def close(self) -> None:
         """Stop listening, finish what is being recorded, close the records and release the folder."""
+        if self._pulse is not None:
+            await asyncio.to_thread(self._pulse.close)
         if self._loops is not None:
             await self._loops.close()
         if self._endpoint is not None:
@@ -249,8 +255,9 @@ class SecurityService:
         except HostError:
             records_ok = False
         loops_ok = loops is not None and loops.healthy
+        pulse = "not started" if self._pulse is None else self._pulse.state
         return {
-            "ok": records_ok and endpoint is not None and loops_ok,
+            "ok": records_ok and endpoint is not None and loops_ok and pulse == "ok",
             "records": {
                 "ok": records_ok,
                 "queued": self.context.records.queued,
@@ -262,6 +269,7 @@ class SecurityService:
                 "connections": 0 if endpoint is None else endpoint.connections,
                 "counts": {} if endpoint is None else dict(endpoint.counts),
             },
+            "verifier": {"ok": pulse == "ok", "state": pulse},
             "planner": {"ok": loops_ok, "last_run_at": None if loops is None else loops.last_run_at},
             "watch": {"ok": loops_ok, "last_run_at": None if loops is None else loops.last_run_at},
         }

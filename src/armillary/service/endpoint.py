@@ -37,6 +37,7 @@ from armillary.service.endpoint_problem import RequestRefusedError
 from armillary.service.notices import Notices
 from armillary.service.offers import Offers
 from armillary.service.peers import Peers
+from armillary.service.pulse import Pulse
 from armillary.service.ranges import parse_range
 from armillary.service.refusals import RefusalLog
 from armillary.service.verifier import Accepted, Verifier
@@ -116,6 +117,7 @@ class DeviceEndpoint:
         self._sink: CheckInSink | None = None
         self._refusal_sink: CheckInSink | None = None
         self._sweeper: asyncio.TimerHandle | None = None
+        self.pulse = Pulse(self.monotonic(), 0)
 
     # -- life -----------------------------------------------------------------------------------------------------
 
@@ -337,6 +339,8 @@ class DeviceEndpoint:
             connection.abort()
         self._flush_refusals()
         self._log_unrecorded()
+        oldest = next(iter(self._waiting.values()), None)
+        self.pulse = Pulse(now, 0 if oldest is None else self._now() - oldest[1].write.at)
         if self._loop is not None:
             self._sweeper = self._loop.call_later(SWEEP_S, self._sweep)
 

@@ -14,7 +14,7 @@ from uuid import UUID, uuid4
 
 from sqlalchemy import Connection
 
-from armillary.engines.records import check_in_rows, device_rows, finding_rows, report_rows
+from armillary.engines.records import certificate_rows, check_in_rows, device_rows, finding_rows, report_rows
 from armillary.engines.records.rows import CheckIn, Device, ErrorReportRow, Outcome, Page, Refusal
 from armillary.errors import ConflictError, InvalidArgumentError, NotFoundError
 from armillary.service import watch_rules
@@ -26,6 +26,8 @@ from armillary.wire.finding import KINDS, SEVERITIES, STATUSES, Finding
 
 # Rows looked at in one transaction, so that check-ins wait no longer than this takes to write.
 STEP: Final = 500
+# Certificates of the service are looked at this often: they end in days, and there may be some of many catalogs.
+ENDS_EVERY_S: Final = 3600
 # Silent devices named per look; the next look continues.
 MAX_SILENT: Final = 1000
 
@@ -38,6 +40,10 @@ class Watch:
     def __init__(self, context: Context) -> None:
         self._context = context
         self._silence_noted: frozenset[str] = frozenset()
+        self._ending_noted: frozenset[str] = frozenset()
+        self._ends_looked_at: int | None = None
+        # Since when devices could check in: a device is not silent because the service was down.
+        self.open_since = 0
 
     # -- for people -----------------------------------------------------------------------------------------------
 
@@ -119,7 +125,7 @@ class Watch:
         seen += self._follow("refusal", report_rows.refusals_since, self._of_refusal)
         seen += self._follow("error_report", report_rows.error_reports_since, self._of_report)
         seen += self._follow("outcome", report_rows.outcomes_since, self._of_outcome)
-        return seen + self._look_for_silence()
+        return seen + self._look_for_silence() + self._look_for_ends()
 
     def _follow(
         self,
@@ -182,6 +188,8 @@ class Watch:
         """Devices that fell silent since the last look; one that stays silent is not observed again and again."""
         context = self._context
         now = context.now()
+        if now - self.open_since < context.silent_after_s:
+            return 0
         silent = context.records.read(
             lambda c: device_rows.silent(c, now=now, silent_after_s=context.silent_after_s, limit=MAX_SILENT)
         )
@@ -191,6 +199,21 @@ class Watch:
         for one in found:
             self.observe(one)
         return len(found)
+
+    def _look_for_ends(self) -> int:
+        """Certificates of the service that end soon and were not renewed, each once."""
+        now = self._context.now()
+        if self._ends_looked_at is not None and 0 <= now - self._ends_looked_at < ENDS_EVERY_S:
+            return 0
+        self._ends_looked_at = now
+        ending = self._context.records.read(
+            lambda c: certificate_rows.without_successor(c, ends_before=now + watch_rules.CA_WARNING_S)
+        )
+        fresh = [one for one in ending if one.serial not in self._ending_noted]
+        self._ending_noted = frozenset(one.serial for one in ending)
+        for one in fresh:
+            self.observe(watch_rules.of_certificate(one.kind, one.subject, one.not_after, now, one.catalog_id))
+        return len(fresh)
 
 
 def record(connection: Connection, seen: Observation, now: int) -> Finding:

@@ -18,8 +18,10 @@ from armillary.engines.records.rows import CheckIn, Device, ErrorReportRow, Outc
 
 # Crashes of one image after which it is no longer an accident: also what a roll-out is held by.
 CRASH_LIMIT: Final = 3
-# A catalog authority that ends within this time and has no successor needs somebody.
-CA_WARNING_S: Final = 30 * 86_400
+# A certificate of the service that ends within this time and has no successor needs somebody: the shortest renewal
+# begins 30 days before the end, so that renewals have failed for days by then.
+CA_WARNING_S: Final = 25 * 86_400
+CA_CRITICAL_S: Final = 7 * 86_400
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -235,6 +237,43 @@ def of_silence(devices: Sequence[Device], now: int) -> list[Observation]:
         )
         for group_id, members in groups.items()
     ]
+
+
+_VERIFIER: Final = {
+    "stopped": ("critical", "The verifier has stopped: no device is let in", "It has not moved for {} s."),
+    "behind": ("high", "The verifier does not keep up", "A check-in has waited {} s for the disk."),
+    "down": ("medium", "The verifier was down", "It gave no sign of life for {} s and did not end as it should."),
+}
+
+
+def of_verifier(state: str, seconds: int, now: int) -> Observation:
+    """A verifier that is ``stopped``, ``behind``, or was ``down`` before this start, for so many seconds."""
+    severity, title, cause = _VERIFIER[state]
+    return Observation(
+        kind="verifier-behind",
+        key=(state,),
+        severity=severity,
+        title=title,
+        cause=cause.format(seconds),
+        proposed_action="Certificates of devices end after a day. Look at the host (processor, disk, memory) and at "
+        "the service's log; restart the service if it stands still.",
+        at=now,
+    )
+
+
+def of_certificate(kind: str, subject: str, not_after: int, now: int, catalog_id: UUID | None) -> Observation:
+    """A certificate of the service that ends soon and has no successor."""
+    return Observation(
+        kind="certificate-expiring",
+        key=(kind, subject, str(not_after)),
+        severity="critical" if not_after <= now + CA_CRITICAL_S else "high",
+        title=f"A {kind} certificate of the service ends in {max(0, not_after - now) // 86_400} days",
+        cause=f"{subject} ends at {not_after} (Unix seconds) and was not renewed.",
+        proposed_action="Renewals are made by themselves, daily and at each start. Look for failed ones in the "
+        "service's log; restart the service when their cause is gone.",
+        at=now,
+        catalog_id=catalog_id,
+    )
 
 
 def of_containment(device: Device) -> Observation | None:

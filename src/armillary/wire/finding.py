@@ -32,8 +32,9 @@ KINDS: Mapping[str, str] = MappingProxyType(
         "install-reverted": "An update was taken back by devices.",
         "device-silent": "A device has not checked in for longer than it was asked to.",
         "containment-weak": "A device lacks containment mechanisms.",
+        "verifier-behind": "The part that lets devices in has stopped, was down, or does not keep up.",
         "rollout-held": "A roll-out was stopped because too many devices failed.",
-        "certificate-expiring": "A certificate authority's certificate ends soon.",
+        "certificate-expiring": "A certificate of the service ends soon and has no successor.",
         "hub-anomaly": "The hub saw traffic that does not fit.",
     }
 )

@@ -13,6 +13,9 @@ from armillary.engines.records import schema
 
 _table = schema.certificate
 
+# Certificates of the service itself; the others are of devices.
+SERVICE_KINDS = ("root", "silicon", "policy", "catalog", "issuing", "os-signing", "image-signing", "server")
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class CertificateRecord:
@@ -70,6 +73,18 @@ def of_catalog(connection: Connection, catalog_id: UUID, *, kinds: tuple[str, ..
         .order_by(_table.c.issued_at, _table.c.serial)
     )
     return tuple(_record(row) for row in connection.execute(query))
+
+
+def without_successor(connection: Connection, *, ends_before: int) -> tuple[CertificateRecord, ...]:
+    """The service's own certificates, newest of their purpose, that end before a time (Unix seconds UTC).
+
+    A purpose is a kind, and a catalog for its authorities, and a chip maker for silicon authorities.
+    """
+    newest: dict[tuple[str, UUID | None, str], CertificateRecord] = {}
+    query = select(_table).where(_table.c.kind.in_(SERVICE_KINDS), _table.c.revoked_at.is_(None))
+    for row in connection.execute(query.order_by(_table.c.not_after)):
+        newest[row.kind, row.catalog_id, row.subject if row.kind == "silicon" else ""] = _record(row)
+    return tuple(one for one in newest.values() if one.not_after < ends_before)
 
 
 def by_serial(connection: Connection, serial: str) -> CertificateRecord | None:

@@ -1,0 +1,158 @@
+# SPDX-License-Identifier: Apache-2.0
+"""A verifier that stops or falls behind raises the alarm; nobody is called silent for it, and stale devices stay seen."""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+
+from armillary.service import endpoint, pulse
+from armillary.sim.service_host import ServiceHost
+from armillary.wire.finding import Finding
+
+
+@pytest.fixture
+def quick(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(endpoint, "SWEEP_S", 0.02)
+    monkeypatch.setattr(pulse, "FEEL_EVERY_S", 0.02)
+    monkeypatch.setattr(pulse, "STOPPED_AFTER_S", 1.0)
+    monkeypatch.setattr(pulse, "BEHIND_AFTER_S", 1)
+
+
+@pytest.fixture
+def host(tmp_path: Path, quick: None) -> Iterator[ServiceHost]:
+    with ServiceHost(tmp_path / "data", planner_interval_s=3600.0) as running:
+        running.catalog()
+        yield running
+
+
+def until(condition: Callable[[], object], what: str, seconds: float = 20.0) -> None:
+    deadline = time.monotonic() + seconds
+    while not condition():
+        assert time.monotonic() < deadline, what
+        time.sleep(0.02)
+
+
+def alarms(host: ServiceHost) -> tuple[Finding, ...]:
+    return tuple(host.service.watch.list(kind="verifier-behind").items)
+
+
+def state(host: ServiceHost) -> object:
+    return host.service.health()["verifier"]
+
+
+def stand_still(host: ServiceHost) -> threading.Event:
+    """Keep the event loop of the device endpoint busy until the event is set."""
+    go_on = threading.Event()
+    host._loop.call_soon_threadsafe(go_on.wait, 30)
+    return go_on
+
+
+def test_a_verifier_that_stands_still_raises_the_alarm_and_recovers(host: ServiceHost) -> None:
+    with host.claimed(b"v" * 32) as device:
+        assert device.check_in().verdict == "attested"
+        assert host.service.health()["ok"]
+        go_on = stand_still(host)
+        try:
+            until(lambda: [one for one in alarms(host) if one.severity == "critical"], "the alarm")
+            assert state(host) == {"ok": False, "state": "stopped"}
+            assert not host.service.health()["ok"]
+        finally:
+            go_on.set()
+        (alarm,) = [one for one in alarms(host) if one.severity == "critical"]
+        assert alarm.count == 1
+        until(lambda: host.service.health()["ok"], "recovery")
+        assert device.check_in().verdict == "attested"
+
+
+def test_mutation_of_the_pulse(host: ServiceHost, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(pulse, "judge", lambda *_: ("ok", 0))
+    go_on = stand_still(host)
+    time.sleep(2.0)  # twice as long as the alarm takes
+    assert alarms(host) == ()
+    assert host.service.health()["ok"]
+    go_on.set()
+
+
+def test_a_disk_that_does_not_keep_up_raises_the_alarm(host: ServiceHost) -> None:
+    go_on = threading.Event()
+    records = host.service.context.records
+    with host.claimed(b"b" * 32) as device:
+        body = device.request_body()
+        blocking = threading.Thread(target=records.write, args=(lambda _: go_on.wait(30),))
+        blocking.start()
+        asking = threading.Thread(target=device.exchange, args=("POST", "/v1/check-in", body))
+        asking.start()
+        try:
+            until(lambda: state(host) == {"ok": False, "state": "behind"}, "the state behind")
+        finally:
+            go_on.set()
+        for thread in (blocking, asking):
+            thread.join()
+        until(lambda: alarms(host), "the alarm, once the disk takes it")
+        assert alarms(host)[0].severity == "high"
+        until(lambda: host.service.health()["ok"], "recovery")
+
+
+def test_a_process_that_was_killed_is_noticed_by_the_next_start_and_no_device_is_blamed(tmp_path: Path) -> None:
+    offset = [0.0]
+
+    def start() -> ServiceHost:
+        return ServiceHost(tmp_path / "data", clock=lambda: time.time() + offset[0], planner_interval_s=3600.0)
+
+    with start() as host:
+        host.catalog()
+        with host.claimed(b"k" * 32) as device:
+            assert device.check_in().verdict == "attested"
+    day = 86_400.0
+    offset[0] = day
+    with start() as host:  # ended in an orderly way, started again after a day: the devices had nobody to speak to
+        host.service.watch.run_once()
+        assert alarms(host) == ()
+        assert host.service.watch.list(kind="device-silent").items == ()
+        host.service._pulse._note = lambda *_: None  # type: ignore[union-attr,method-assign] # kill -9 writes nothing
+    offset[0] = 2 * day
+    with start() as host:
+        (alarm,) = alarms(host)
+        assert (alarm.severity, "sign of life" in alarm.cause) == ("medium", True)
+        host.service.watch.run_once()
+        assert host.service.watch.list(kind="device-silent").items == ()
+        offset[0] += host.service.context.silent_after_s + 1
+        host.service.watch.run_once()
+        (silent,) = host.service.watch.list(kind="device-silent").items
+        assert silent.device_ids == (device.device_id,)
+
+
+def test_the_pulse_is_judged_by_its_age_and_by_what_waits() -> None:
+    assert pulse.judge(pulse.Pulse(100.0, 0), 101.0) == ("ok", 0)
+    assert pulse.judge(pulse.Pulse(100.0, 4), 101.0) == ("ok", 0)
+    assert pulse.judge(pulse.Pulse(100.0, 5), 101.0) == ("behind", 5)
+    assert pulse.judge(pulse.Pulse(100.0, 9), 110.0) == ("stopped", 10)
+
+
+def test_a_certificate_that_ends_without_a_successor_is_a_finding(tmp_path: Path) -> None:
+    offset = [0.0]
+    year = 365 * 86_400.0
+    with ServiceHost(tmp_path / "data", clock=lambda: time.time() + offset[0], planner_interval_s=3600.0) as host:
+        host.catalog()
+        watch, renew = host.service.watch, host.service.authority.renew
+        watch.run_once()
+        assert watch.list(kind="certificate-expiring").items == ()
+        offset[0] = 70 * 86_400.0  # the issuing authority has 20 days left, and was not renewed
+        for _ in range(2):
+            watch.run_once()
+        (found,) = watch.list(kind="certificate-expiring").items
+        assert (found.severity, found.count) == ("high", 1)
+        assert "issuing" in found.title
+        assert found.catalog_id is not None
+        watch.close(found.finding_id, actor="t")
+        renew()
+        watch.run_once()
+        assert [one.status for one in watch.list(kind="certificate-expiring").items] == ["closed"]
+        offset[0] = year - 86_400.0
+        watch.run_once()
+        assert "critical" in {one.severity for one in watch.list(kind="certificate-expiring", status="open").items}

@@ -20,7 +20,7 @@ from armillary.attest.appraise import Appraisal
 from armillary.errors import WireError
 from armillary.sim.prover import Prover
 from armillary.wire import checkin, tcg_event_log
-from armillary.wire.checkin import FirmwareLog
+from armillary.wire.firmware_log import MAX_FIRMWARE_LOG_BYTES, FirmwareLog
 from armillary.wire.tpm_attestation import BOOT_PCR, FIRMWARE_PCRS, pcr_digest, quote_nonce
 
 NAMES = ("firmware", "setup", "option ROM", "secure boot on", "boot loader", "boot loader")
@@ -135,7 +135,7 @@ def test_a_malformed_log_fails_its_step_and_says_at_which_byte(name: str):
     [
         FirmwareLog(GENUINE.pcr_values[:-1], LOG),
         FirmwareLog(GENUINE.pcr_values + b"\0", LOG),
-        FirmwareLog(GENUINE.pcr_values, bytes(checkin.MAX_FIRMWARE_LOG_BYTES + 1)),
+        FirmwareLog(GENUINE.pcr_values, bytes(MAX_FIRMWARE_LOG_BYTES + 1)),
     ],
 )
 def test_what_is_no_firmware_log_never_reaches_the_appraisal(firmware: FirmwareLog):

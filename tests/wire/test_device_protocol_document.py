@@ -10,7 +10,17 @@ import pytest
 
 from armillary.attest import challenge
 from armillary.attest.appraise import STEPS
-from armillary.wire import cbor, certificate, checkin, cose, error_report, event_log, evidence, tpm_attestation
+from armillary.wire import (
+    cbor,
+    certificate,
+    checkin,
+    cose,
+    error_report,
+    event_log,
+    evidence,
+    firmware_log,
+    tpm_attestation,
+)
 
 TEXT = (Path(__file__).resolve().parents[2] / "docs" / "reference" / "device-protocol.md").read_text("utf-8")
 
@@ -25,7 +35,7 @@ def test_steps():
     "sentence",
     [
         f"Protocol versions **{checkin.PROTOCOL_VERSION}** to **{checkin.FIRMWARE_VERSION}**",
-        f"tcg-log: bstr .size (0..{checkin.MAX_FIRMWARE_LOG_BYTES})",
+        f"tcg-log: bstr .size (0..{firmware_log.MAX_FIRMWARE_LOG_BYTES})",
         f"pcr-values: bstr .size {tpm_attestation.PCR_VALUE_BYTES * len(tpm_attestation.FIRMWARE_PCRS)}",
         f"lineage     : bstr .size (0..{checkin.MAX_LINEAGE_BYTES})",
         f"tpm-quote   : bstr .size (0..{tpm_attestation.MAX_ATTESTATION_BYTES})",

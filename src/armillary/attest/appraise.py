@@ -216,15 +216,9 @@ def appraise(
     _check_binding(request, evidence, endorsement, enrolment, service_name)
     judgement = judge_log(request.event_log, endorsement.log_head, enrolment.chip, reference, memory)
     faults = _boot_faults(evidence, endorsement, endorsement_digest, enrolment, judgement)
-    quotes = enrolment.trust_tier in _QUOTING_TIERS
-    # (16) The TPM measured this boot, and says so for this very evidence.
-    firmware = request.firmware
-    if quotes and (
-        fault := quote_fault(
-            request.tpm_quote, request.evidence, endorsement.log_head, enrolment.attestation_key, firmware
-        )
-    ):
-        faults[_QUOTE_STEP] = fault
+    passed = _PASSED_WITHOUT_TPM
+    if enrolment.trust_tier in _QUOTING_TIERS:
+        passed = _check_tpm(request, endorsement, enrolment, memory, faults)
     # (17) It continues what the newest reply, or a lost one, began.
     if (lineage.held_at is not None or challenge_id.id != lineage.newest) and (
         fault := lineage_fault(lineage, challenge_id.id, shown_id(request, challenge_key, peer_key))
@@ -236,12 +230,6 @@ def appraise(
     # (19)
     if policy is not None and (fault := policy.fault(enrolment.trust_tier, enrolment.chip, judgement, reference, now)):
         faults[_POLICY_STEP] = fault
-    passed = _PASSED_WITHOUT_FIRMWARE if quotes else _PASSED_WITHOUT_TPM
-    # (20) Judged where a TPM vouches for the values it has to replay to.
-    if quotes and firmware is not None and _QUOTE_STEP not in faults:
-        passed = _ALL_PASSED
-        if fault := firmware_fault(firmware, None if memory is None else memory.firmware):
-            faults[_FIRMWARE_STEP] = fault
     return Appraisal(
         verdict=UPDATE_ONLY if faults else ATTESTED,
         steps=_with_faults(faults, judgement, passed) if faults else passed,
@@ -276,6 +264,29 @@ def _check_binding(
         cose.check_point(point)
     except WireError as error:
         raise _refused(8, "a P-256 key", "a pair of numbers that is no point of the curve") from error
+
+
+def _check_tpm(
+    request: CheckinRequest,
+    endorsement: Endorsement,
+    enrolment: Enrolment,
+    memory: AppraisalMemory | None,
+    faults: dict[int, str],
+) -> tuple[AppraisalStep, ...]:
+    """Steps 16 and 20, into ``faults``; the steps of a device of this kind that passes them all."""
+    firmware = request.firmware
+    # (16) The TPM measured this boot, and says so for this very evidence.
+    if fault := quote_fault(
+        request.tpm_quote, request.evidence, endorsement.log_head, enrolment.attestation_key, firmware
+    ):
+        faults[_QUOTE_STEP] = fault
+        return _PASSED_WITHOUT_FIRMWARE
+    if firmware is None:
+        return _PASSED_WITHOUT_FIRMWARE
+    # (20) Judged where the TPM vouches for the values it has to replay to.
+    if fault := firmware_fault(firmware, None if memory is None else memory.firmware):
+        faults[_FIRMWARE_STEP] = fault
+    return _ALL_PASSED
 
 
 def _boot_faults(

@@ -17,9 +17,9 @@ from uuid import UUID
 
 from armillary.attest.reference import FOREVER, ReferenceValues
 from armillary.wire import cose
-from armillary.wire.checkin import FirmwareLog
 from armillary.wire.event_log import BootEvent, log_head, parse_log
 from armillary.wire.evidence import Endorsement, parse_endorsement
+from armillary.wire.firmware_log import FirmwareLog
 
 # Endorsements remembered: one per device and boot, about 1.2 KiB each, 1.2 MiB at most. A larger fleet per
 # process verifies the oldest again.

@@ -7,7 +7,7 @@ from typing import Final
 
 from armillary.errors import WireError
 from armillary.wire import cose
-from armillary.wire.checkin import FirmwareLog
+from armillary.wire.firmware_log import FirmwareLog
 from armillary.wire.tpm_attestation import (
     BOOT_PCR,
     FIRMWARE_PCRS,

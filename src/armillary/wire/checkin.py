@@ -41,7 +41,8 @@ from armillary.wire.cbor_fields import (
 )
 from armillary.wire.error_report import ErrorReport, report_fields, report_from_fields
 from armillary.wire.event_log import MAX_IMAGE_TYPE
-from armillary.wire.tpm_attestation import FIRMWARE_PCRS, MAX_ATTESTATION_BYTES, PCR_VALUE_BYTES
+from armillary.wire.firmware_log import FirmwareLog, firmware_fields, firmware_from_fields
+from armillary.wire.tpm_attestation import MAX_ATTESTATION_BYTES
 
 PROTOCOL_VERSION: Final = 1
 QUOTED_VERSION: Final = 2
@@ -56,10 +57,7 @@ MAX_REQUEST_BYTES: Final = 64 * 1024
 MAX_REPLY_BYTES: Final = 64 * 1024
 MAX_CHALLENGE_MESSAGE_BYTES: Final = 256
 MAX_PROBLEM_BYTES: Final = 8 * 1024
-
 MAX_LINEAGE_BYTES: Final = 64  # a challenge
-# Half a request: logs of plain gateways have 10 to 30 KiB. A device with a longer one sends none.
-MAX_FIRMWARE_LOG_BYTES: Final = 32 * 1024
 MAX_INSTALLED: Final = 64
 MAX_OUTCOMES: Final = 32
 MAX_ERROR_REPORTS: Final = 32  # the device sends the oldest first, the rest with the next check-in
@@ -107,19 +105,6 @@ class UpdateOutcome:
     outcome: str
     reason: str
     at: int
-
-
-@dataclass(frozen=True, slots=True)
-class FirmwareLog:
-    """What the machine's firmware measured before the device's OS ran, as the device tells it.
-
-    Attributes:
-        pcr_values: Values of :data:`FIRMWARE_PCRS` one after the other, 32 bytes each; the quote covers them too.
-        log: TCG crypto-agile event log (``wire/tcg_event_log.py``).
-    """
-
-    pcr_values: bytes
-    log: bytes = field(repr=False)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -271,24 +256,14 @@ def encode_request(request: CheckinRequest) -> bytes:
         WireError: larger than :data:`MAX_REQUEST_BYTES`, or a field out of its limits.
     """
     version, rest = request.protocol_version, []
-    firmware = request.firmware
-    if firmware is not None:
-        version = FIRMWARE_VERSION
-        rest = [request.tpm_quote, request.lineage, [firmware.pcr_values, firmware.log]]
+    if request.firmware is not None:
+        version, rest = FIRMWARE_VERSION, [request.tpm_quote, request.lineage, firmware_fields(request.firmware)]
     elif request.lineage is not None:
         version, rest = SHOWING_VERSION, [request.tpm_quote, request.lineage]
     elif request.tpm_quote is not None:
         version, rest = QUOTED_VERSION, [request.tpm_quote]
-    data = cbor.encode_ordered(
-        [
-            version,
-            request.evidence,
-            request.endorsement,
-            request.event_log,
-            encode_report(request.installed, request.outcomes, request.error_reports),
-            *rest,
-        ]
-    )
+    report = encode_report(request.installed, request.outcomes, request.error_reports)
+    data = cbor.encode_ordered([version, request.evidence, request.endorsement, request.event_log, report, *rest])
     parse_request(data)  # on a device, once per check-in: better refused here than by the service
     return data
 
@@ -327,7 +302,7 @@ def parse_request(data: bytes) -> CheckinRequest:
         protocol_version=version,
         tpm_quote=take_bytes(fields[5], "check-in TPM quote", limit=MAX_ATTESTATION_BYTES) if quoted else None,
         lineage=take_bytes(fields[6], "check-in lineage", limit=MAX_LINEAGE_BYTES) if shows else None,
-        firmware=_firmware(fields[7]) if measured else None,
+        firmware=firmware_from_fields(fields[7]) if measured else None,
         report_digest=sha256(report).digest(),
     )
 
@@ -447,14 +422,6 @@ def _report(
 
 
 _remembered_report = lru_cache(maxsize=REPORT_CACHE_ENTRIES)(_report)
-
-
-def _firmware(value: Any) -> FirmwareLog:
-    fields = take_array(value, "check-in firmware log", limit=2, size=2)
-    return FirmwareLog(
-        take_bytes(fields[0], "check-in PCR values", size=PCR_VALUE_BYTES * len(FIRMWARE_PCRS)),
-        take_bytes(fields[1], "check-in firmware log", limit=MAX_FIRMWARE_LOG_BYTES),
-    )
 
 
 def _installed(value: Any) -> InstalledImage:

@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import threading
 from dataclasses import replace
 from typing import Any
 from uuid import uuid4
@@ -11,6 +12,7 @@ import pytest
 
 from armillary.errors import ConflictError, InvalidArgumentError, NotFoundError
 from armillary.service import watch_rules
+from armillary.service.watch import Watch
 from armillary.service.watch_rules import Observation
 from armillary.sim.service_host import ServiceHost
 from armillary.sim.wire_device import WireDevice
@@ -85,6 +87,36 @@ def test_reports_are_stored_and_counted_once_however_often_they_come(host: Servi
         device.check_in(error_reports=(more,))
         host.service.watch.run_once()
         assert host.service.watch.list(kind="application-crashed").items[0].severity == "high"
+
+
+def test_looks_at_the_same_time_count_nothing_twice(host: ServiceHost) -> None:
+    watch, other = host.service.watch, Watch(host.service.context)  # one more in another thread, one in another process
+    with host.claimed(b"l" * 32) as device:
+        for sequence in range(1, 6):
+            device.check_in(error_reports=(report(device, sequence, "ConnectionBlocked", "evil.example:443"),))
+            looks = [threading.Thread(target=look) for look in (watch.run_once, watch.run_once, other.run_once)]
+            for thread in looks:
+                thread.start()
+            for thread in looks:
+                thread.join()
+    assert sum(found.count for found in watch.list(kind="connection-blocked").items) == 5
+
+
+def test_what_another_process_looked_at_meanwhile_is_left_to_it(
+    host: ServiceHost, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    watch, other = host.service.watch, Watch(host.service.context)
+    genuine = watch._of_report
+
+    def interrupted(*arguments: Any) -> Any:
+        other.run_once()
+        return genuine(*arguments)
+
+    with host.claimed(b"i" * 32) as device:
+        device.check_in(error_reports=(report(device, 1, "ConnectionBlocked", "evil.example:443"),))
+        monkeypatch.setattr(watch, "_of_report", interrupted)
+        watch.run_once()
+    assert [found.count for found in watch.list(kind="connection-blocked").items] == [1]
 
 
 def test_a_reverted_update_is_a_finding_with_its_deployment(host: ServiceHost) -> None:

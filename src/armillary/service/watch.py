@@ -7,6 +7,7 @@ loses nothing. It calls nobody: the planner reads findings as one of its inputs.
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Callable, Sequence
 from functools import partial
 from typing import Final, TypeVar
@@ -39,6 +40,7 @@ class Watch:
 
     def __init__(self, context: Context) -> None:
         self._context = context
+        self._looking = threading.Lock()
         self._silence_noted: frozenset[str] = frozenset()
         self._ending_noted: frozenset[str] = frozenset()
         self._ends_looked_at: int | None = None
@@ -119,13 +121,17 @@ class Watch:
     # -- the look -------------------------------------------------------------------------------------------------
 
     def run_once(self) -> int:
-        """Look at everything new; returns how many observations were recorded."""
-        seen = 0
-        seen += self._follow("check_in", check_in_rows.refused_since, self._of_check_in)
-        seen += self._follow("refusal", report_rows.refusals_since, self._of_refusal)
-        seen += self._follow("error_report", report_rows.error_reports_since, self._of_report)
-        seen += self._follow("outcome", report_rows.outcomes_since, self._of_outcome)
-        return seen + self._look_for_silence() + self._look_for_ends()
+        """Look at everything new; returns how many observations were recorded.
+
+        One look at a time: who asks while another is under way waits for it and then looks at what is new since.
+        """
+        with self._looking:
+            seen = 0
+            seen += self._follow("check_in", check_in_rows.refused_since, self._of_check_in)
+            seen += self._follow("refusal", report_rows.refusals_since, self._of_refusal)
+            seen += self._follow("error_report", report_rows.error_reports_since, self._of_report)
+            seen += self._follow("outcome", report_rows.outcomes_since, self._of_outcome)
+            return seen + self._look_for_silence() + self._look_for_ends()
 
     def _follow(
         self,
@@ -147,13 +153,19 @@ class Watch:
             seen_before, newest, found = self._context.records.read(look)
             if newest <= seen_before:
                 return seen
-            self._context.records.write(partial(self._keep, source, newest, found))
-            seen += len(found)
+            if self._context.records.write(partial(self._keep, source, seen_before, newest, found)):
+                seen += len(found)
 
-    def _keep(self, source: str, last: int, found: Sequence[Observation], connection: Connection) -> None:
+    def _keep(
+        self, source: str, seen_before: int, last: int, found: Sequence[Observation], connection: Connection
+    ) -> bool:
+        """Record what a look found; False if another process has looked there meanwhile: nothing is counted twice."""
+        if finding_rows.position(connection, source) != seen_before:
+            return False
         for one in found:
             record(connection, one, self._context.now())
         finding_rows.set_position(connection, source, last)
+        return True
 
     def _device(self, connection: Connection, device_id: str) -> Device | None:
         context = self._context

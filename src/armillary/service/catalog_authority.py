@@ -48,6 +48,7 @@ ISSUING_RENEWAL_S: Final = 30 * DAY_S
 POSSESSION_LIFE_S: Final = 3600  # Azure Sphere's proof lives an hour
 BACKDATE_S: Final = 300  # for clocks that are a little behind
 
+ACTOR: Final = "authority"  # of renewals, in the audit log
 MAX_NONCE_LENGTH: Final = 64  # a common name holds no more (RFC 5280)
 
 _DER: Final = serialization.Encoding.DER
@@ -314,8 +315,18 @@ class CatalogAuthorities:
     def _renew_policy(self) -> None:
         policies = self._context.records.read(lambda c: certificate_rows.of_kind(c, "policy"))
         if not policies or policies[-1].not_after - self._context.now() < POLICY_RENEWAL_S:
-            made = self._make_policy(self._root, self._keys.load("root"))
-            self._context.records.write(lambda c: self.record(c, [made]))
+            self._record_renewal([self._make_policy(self._root, self._keys.load("root"))])
+
+    def _record_renewal(self, made: Sequence[CertificateRecord]) -> None:
+        """Record renewed authorities, each with its audit line, in one transaction."""
+
+        def change(connection: Connection) -> None:
+            self.record(connection, made)
+            for one in made:
+                detail = {"kind": one.kind, "subject": one.subject, "ends": one.not_after}
+                self._context.audit(connection, ACTOR, "authority.renew", one.serial, detail)
+
+        self._context.records.write(change)
 
     def _make_policy(self, root: x509.Certificate, root_key: ec.EllipticCurvePrivateKey) -> CertificateRecord:
         now, serial = self._context.now(), new_serial()
@@ -350,7 +361,7 @@ class CatalogAuthorities:
         ):
             made.append(self._make_issuing(catalog_id, active))
         if made:
-            self._context.records.write(lambda c: self.record(c, made))
+            self._record_renewal(made)
             old = self._issuers.pop(catalog_id, None)
             if old is not None:
                 old.replaced = True

@@ -133,8 +133,7 @@ def publish_release(request: Request, body: ReleaseBody) -> dict[str, Any]:
     releases = service_of(request).releases
     security_version = body.security_version
     if security_version is None:
-        newest = releases.newest(body.chip, "RetailEval")
-        security_version = max((component.security_version for component in newest.components), default=0)
+        security_version = releases.last_security_version(body.chip)
     row = releases.publish(
         body.chip, body.version, actor=operator_of(request).name, security_version=security_version, feed=body.feed
     )

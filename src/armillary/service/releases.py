@@ -201,6 +201,13 @@ class Releases:
             raise NotFoundError(f"no OS release for chip {chip!r:.40}", remedy=f"Chips: {', '.join(self.chips())}.")
         return found[-1]
 
+    def last_security_version(self, chip: str) -> int:
+        """The highest security version in the last release that was built here, in force or not; 0 before the first."""
+        built = [release for release in self.list(chip=chip) if release.imported_from is None]
+        return max(
+            (component.security_version for release in built[-1:] for component in release.components), default=0
+        )
+
     def set_expiry(self, release_id: UUID, expires_at: int | None, *, actor: str) -> OsRelease:
         """Say until when a release is good: a device that still boots it then gets update-only certificates.
 

@@ -96,19 +96,6 @@ def test_a_release_ends_and_is_withdrawn(service: RunningService) -> None:
     assert service.call("POST", f"/api/v1/releases/{uuid.uuid4()}/withdraw", {"reason": "None."}).status == 404
 
 
-def test_a_release_is_published_when_every_other_one_is_withdrawn(service: RunningService) -> None:
-    first = service.call("POST", "/api/v1/releases", {"chip": "imx8mp", "version": "33.1", "security_version": 2}).body
-    others = service.call("GET", "/api/v1/releases?chip=imx8mp").body["items"]
-    for other in others:
-        if other["withdrawn_at"] is None:
-            place = f"/api/v1/releases/{other['release_id']}/withdraw"
-            assert service.call("POST", place, {"reason": "A test withdraws them all."}).status == 200
-    made = service.call("POST", "/api/v1/releases", {"chip": "imx8mp", "version": "33.2"})
-    assert made.status == 201
-    versions = [[part["security_version"] for part in release["components"]] for release in (first, made.body)]
-    assert versions[0] == versions[1] == [2] * len(versions[0])
-
-
 def test_a_release_is_exported_and_one_is_imported_as_corim(service: RunningService) -> None:
     release = published(service)
     place = f"/api/v1/releases/{release['release_id']}/corim"

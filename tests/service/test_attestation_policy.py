@@ -113,6 +113,17 @@ def test_a_withdrawn_release_gets_only_updates_and_says_why(host: ServiceHost, c
     assert host.service.releases.newest("imx8mp").version == FIRST_VERSION
 
 
+def test_a_release_follows_one_that_was_withdrawn(host: ServiceHost) -> None:
+    releases = host.service.releases
+    second = releases.publish("mt3620", "26.12", security_version=2, actor=OPERATOR)
+    for one in (second, first_release(host)):
+        releases.withdraw(one.release_id, "It hangs.", actor=OPERATOR)
+    assert releases.last_security_version("mt3620") == 2  # what the next one has where nobody says otherwise
+    assert releases.last_security_version("z80") == 0
+    releases.publish("mt3620", "26.13", security_version=2, actor=OPERATOR)
+    assert releases.newest("mt3620").version == "26.13"
+
+
 def test_an_expired_release_gets_only_updates_until_its_end_is_moved(host: ServiceHost, clock: Clock) -> None:
     release = first_release(host)
     with host.claimed(b"a" * 32) as device:

@@ -14,7 +14,7 @@ from cryptography.hazmat.primitives.asymmetric import ec
 from armillary.engines.records import certificate_rows
 from armillary.errors import DataFolderError, InvalidArgumentError, NotFoundError
 from armillary.service.authority import Authority
-from armillary.service.catalog_authority import DAY_S
+from armillary.service.authority_life import DAY_S
 from armillary.sim.service_host import ServiceHost
 from armillary.wire.certificate import parse_device_certificate
 

@@ -22,7 +22,8 @@ from armillary.engines.signer import file as key_files
 from armillary.errors import DataFolderError, SignerError
 from armillary.service import authority as authorities
 from armillary.service.assemble import SecurityService
-from armillary.service.catalog_authority import BACKDATE_S, CATALOG_TAKEOVER_S, DAY_S, new_serial
+from armillary.service.authority_life import CATALOG_TAKEOVER_S, DAY_S
+from armillary.service.catalog_authority import BACKDATE_S, new_serial
 from armillary.settings import Settings
 from armillary.wire import cose
 from armillary.wire.certificate import verify_issued_by
@@ -151,7 +152,7 @@ def test_control_without_the_waiting_time_relying_parties_are_surprised(
     rotation: Rotation, clock: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """The 45 days taken away: who fetched the authorities the day before does not know the one that signs today."""
-    monkeypatch.setattr("armillary.service.catalog_authority.CATALOG_TAKEOVER_S", 0)
+    monkeypatch.setattr("armillary.service.authority_life.CATALOG_TAKEOVER_S", 0)
     clock.now += 639 * DAY_S
     surprised = 0
     for _ in range(3):
@@ -321,3 +322,20 @@ def test_a_full_disk_during_a_renewal_leaves_what_was_active(
     assert rotation.service.authority.issuer(rotation.catalog_id) is before
     rotation.service.authority.renew()
     assert rotation.service.authority.issuer(rotation.catalog_id) is not before
+
+
+def test_towards_the_end_of_the_root_nothing_is_renewed_in_vain(rotation: Rotation, clock: Any) -> None:
+    """A new authority would end with the root as the old one does: none is made each day anew, and all works to the end."""
+    authority = rotation.service.authority
+    end = x509.load_der_x509_certificate(authority.root_certificate).not_valid_after_utc.timestamp()
+    for days_left in (1000, 800, 400, 200, 100, 50, 45):
+        clock.now = end - days_left * DAY_S
+        authority.renew()
+    before = rotation.recorded()
+    for days_left in (44, 43, 42):
+        clock.now = end - days_left * DAY_S
+        authority.renew()
+    assert rotation.recorded() == before
+    clock.now = end - 2 * DAY_S
+    authority.renew()
+    assert rotation.hub_accepts(rotation.issue())

@@ -13,7 +13,7 @@ from cryptography import x509
 from armillary.engines.records import revocation_rows
 from armillary.errors import DataFolderError, NotFoundError
 from armillary.service.assemble import SecurityService
-from armillary.service.catalog_authority import DAY_S
+from armillary.service.authority_life import DAY_S
 from armillary.service.revocation_lists import TRUSTED_S, RevocationLists
 from armillary.sim.service_host import ServiceHost
 from armillary.wire.certificate import parse_device_certificate

@@ -37,7 +37,8 @@ from armillary.engines.records import catalog_rows, certificate_rows
 from armillary.engines.records.certificate_rows import CertificateRecord
 from armillary.engines.records.folder import write_file
 from armillary.errors import DataFolderError, HostError, SignerError
-from armillary.service.catalog_authority import BACKDATE_S, DAY_S, CatalogAuthorities, Issuer, new_serial
+from armillary.service.authority_life import DAY_S
+from armillary.service.catalog_authority import BACKDATE_S, CatalogAuthorities, Issuer, new_serial
 from armillary.service.context import Context
 from armillary.service.key_store import KeyStore
 from armillary.wire import certificate as profile

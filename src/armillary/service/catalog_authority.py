@@ -31,20 +31,23 @@ from armillary.engines.records import catalog_rows, certificate_rows
 from armillary.engines.records.certificate_rows import CertificateRecord
 from armillary.engines.records.rows import CaCertificate
 from armillary.errors import InvalidArgumentError, NotFoundError, SignerError
+from armillary.service.authority_life import (
+    CATALOG_LIFE_S,
+    CATALOG_RENEWAL_S,
+    ISSUING_LIFE_S,
+    ISSUING_RENEWAL_S,
+    POLICY_LIFE_S,
+    POLICY_RENEWAL_S,
+    active_of,
+    is_due,
+    signed_by,
+    status_of,
+)
 from armillary.service.context import Context
 from armillary.service.key_store import KeyStore
 from armillary.wire import certificate as profile
 from armillary.wire.crl import Revoked, build_revocation_list
 
-DAY_S: Final = 86_400
-POLICY_LIFE_S: Final = 5 * 365 * DAY_S
-CATALOG_LIFE_S: Final = 2 * 365 * DAY_S
-CATALOG_RENEWAL_S: Final = 90 * DAY_S
-CATALOG_TAKEOVER_S: Final = 45 * DAY_S
-# A catalog authority that the active policy authority signs must fit into its life, renewals and take-over included.
-POLICY_RENEWAL_S: Final = CATALOG_LIFE_S + CATALOG_RENEWAL_S
-ISSUING_LIFE_S: Final = 90 * DAY_S
-ISSUING_RENEWAL_S: Final = 30 * DAY_S
 POSSESSION_LIFE_S: Final = 3600  # Azure Sphere's proof lives an hour
 BACKDATE_S: Final = 300  # for clocks that are a little behind
 
@@ -302,7 +305,7 @@ class CatalogAuthorities:
             CaCertificate(
                 catalog_id=one.catalog_id or UUID(int=0),
                 serial=one.serial,
-                status=_status(one, active, now),
+                status=status_of(one, active, now),
                 subject=one.subject,
                 thumbprint=one.thumbprint,
                 not_before=one.not_before,
@@ -314,7 +317,8 @@ class CatalogAuthorities:
 
     def _renew_policy(self) -> None:
         policies = self._context.records.read(lambda c: certificate_rows.of_kind(c, "policy"))
-        if not policies or policies[-1].not_after - self._context.now() < POLICY_RENEWAL_S:
+        root_ends = int(self._root.not_valid_after_utc.timestamp())
+        if is_due(policies, POLICY_RENEWAL_S, now=self._context.now(), latest_end=root_ends):
             self._record_renewal([self._make_policy(self._root, self._keys.load("root"))])
 
     def _record_renewal(self, made: Sequence[CertificateRecord]) -> None:
@@ -349,15 +353,12 @@ class CatalogAuthorities:
         catalogs = [one for one in records if one.kind == "catalog"]
         issuing = [one for one in records if one.kind == "issuing"]
         made: list[CertificateRecord] = []
-        if not catalogs or catalogs[-1].not_after - now < CATALOG_RENEWAL_S:
+        if is_due(catalogs, CATALOG_RENEWAL_S, now=now, latest_end=self._active_policy(now).not_after):
             made.append(self._make_catalog(catalog_id))
             catalogs.append(made[0])
         active = active_of(catalogs, now) or catalogs[-1]
-        newest = issuing[-1] if issuing else None
-        if (
-            newest is None
-            or newest.not_after - now < ISSUING_RENEWAL_S
-            or not signed_by(x509.load_der_x509_certificate(newest.der), active.der)
+        if is_due(issuing, ISSUING_RENEWAL_S, now=now, latest_end=active.not_after) or not signed_by(
+            x509.load_der_x509_certificate(issuing[-1].der), active.der
         ):
             made.append(self._make_issuing(catalog_id, active))
         if made:
@@ -366,11 +367,15 @@ class CatalogAuthorities:
             if old is not None:
                 old.replaced = True
 
-    def _make_catalog(self, catalog_id: UUID) -> CertificateRecord:
-        now, serial = self._context.now(), new_serial()
+    def _active_policy(self, now: int) -> CertificateRecord:
         policy = active_of(self._context.records.read(lambda c: certificate_rows.of_kind(c, "policy")), now)
         if policy is None:  # made at the first start and by every renewal
             raise SignerError("there is no living policy authority", remedy="Restart the service: it makes one.")
+        return policy
+
+    def _make_catalog(self, catalog_id: UUID) -> CertificateRecord:
+        now, serial = self._context.now(), new_serial()
+        policy = self._active_policy(now)
         key = self._keys.create(f"catalog-{serial_text(serial).lower()}", ec.SECP384R1())
         certificate = profile.build_catalog_authority(
             x509.load_der_x509_certificate(policy.der),
@@ -401,29 +406,3 @@ class CatalogAuthorities:
 def _key_name(authority: CertificateRecord) -> str:
     """Where an authority's key is in the key store."""
     return "root" if authority.kind == "root" else f"{authority.kind}-{authority.serial.lower()}"
-
-
-def signed_by(certificate: x509.Certificate, issuer_der: bytes) -> bool:
-    """Whether ``issuer_der`` is the certificate's issuer, by name and key id (we made both)."""
-    issuer = x509.load_der_x509_certificate(issuer_der)
-    if certificate.issuer != issuer.subject:
-        return False
-    own = issuer.extensions.get_extension_for_class(x509.SubjectKeyIdentifier).value.digest
-    return certificate.extensions.get_extension_for_class(x509.AuthorityKeyIdentifier).value.key_identifier == own
-
-
-def active_of(records: Sequence[CertificateRecord], now: int) -> CertificateRecord | None:
-    """The newest that has had its time to become known; the oldest living one where none has."""
-    living = [one for one in records if one.not_after > now and one.revoked_at is None]
-    settled = [one for one in living if one.issued_at + CATALOG_TAKEOVER_S <= now]
-    if settled:
-        return settled[-1]
-    return living[0] if living else None
-
-
-def _status(one: CertificateRecord, active: CertificateRecord | None, now: int) -> str:
-    if one.revoked_at is not None:
-        return "Revoked"
-    if one.not_after <= now:
-        return "Expired"
-    return "Active" if active is not None and one.serial == active.serial else "Inactive"

@@ -2,9 +2,9 @@
 """Revocation lists for relying parties outside: servers that trust a catalog's authorities and ask nobody here.
 
 Every authority has a list (nginx and ``openssl verify -crl_check_all`` ask for one at each step of a chain). An issuing
-authority lists the client certificates of revoked and held devices until they have ended; the authorities above list revoked
-authorities, mostly none. A list is made when somebody asks and what it says has changed, or half of its life is over;
-it is recorded before it leaves, so that its number rises over restarts and clocks that were set back.
+authority lists the client certificates of revoked and held devices until they have ended; the authorities above list
+revoked authorities, mostly none. A list is made when somebody asks and what it says has changed, or half of its life is
+over; it is recorded before it leaves, so that its number rises over restarts and clocks that were set back.
 
 Our own hub and device endpoint do not read these lists: they ask the records at every request.
 """
@@ -22,7 +22,7 @@ from armillary.engines.records import certificate_rows, revocation_rows
 from armillary.engines.records.certificate_rows import CertificateRecord
 from armillary.engines.records.revocation_rows import RevokedClient, StoredList
 from armillary.service.authority import Authority
-from armillary.service.catalog_authority import DAY_S, signed_by
+from armillary.service.authority_life import DAY_S, signed_by
 from armillary.service.context import Context
 from armillary.service.notices import Notices
 from armillary.wire.crl import ON_HOLD, Revoked, revoked_in

@@ -59,7 +59,8 @@ def build_proof(
         WireError: something is over a limit of the protocol.
     """
     key = ec.generate_private_key(ec.SECP256R1())
-    report = fit_report(installed, outcomes, error_reports)
+    taken = 0 if session.firmware is None else len(session.firmware.log)
+    report = fit_report(installed, outcomes, error_reports, limit=MAX_REPORT_BYTES - taken)
     evidence = Evidence(
         challenge=challenge,
         device_id=configuration.device_id,
@@ -80,6 +81,7 @@ def build_proof(
         endorsement=session.endorsement,
         event_log=event_log,
         tpm_quote=None if session.quote is None else session.quote(proven),
+        firmware=session.firmware,
         installed=report[0],
         outcomes=report[1],
         error_reports=report[2],
@@ -89,12 +91,16 @@ def build_proof(
 
 
 def fit_report(
-    installed: Sequence[InstalledImage], outcomes: Sequence[UpdateOutcome], error_reports: Sequence[ErrorReport]
+    installed: Sequence[InstalledImage],
+    outcomes: Sequence[UpdateOutcome],
+    error_reports: Sequence[ErrorReport],
+    *,
+    limit: int = MAX_REPORT_BYTES,
 ) -> tuple[tuple[InstalledImage, ...], tuple[UpdateOutcome, ...], tuple[ErrorReport, ...]]:
     """As much as one check-in can carry, the oldest first: a full queue must never keep a device from checking in."""
     images = tuple(installed)[: checkin.MAX_INSTALLED]
     sent, reports = tuple(outcomes)[: checkin.MAX_OUTCOMES], tuple(error_reports)[: checkin.MAX_ERROR_REPORTS]
-    while len(checkin.encode_report(images, sent, reports)) > MAX_REPORT_BYTES:
+    while len(checkin.encode_report(images, sent, reports)) > limit:
         if reports:
             reports = reports[:-1]
         else:

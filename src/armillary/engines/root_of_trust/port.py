@@ -15,6 +15,7 @@ from typing import Protocol
 
 from armillary.wire.event_log import BootEvent
 from armillary.wire.evidence import Evidence
+from armillary.wire.firmware_log import FirmwareLog
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,6 +30,7 @@ class BootSession:
         prove: Encodes and signs evidence with the alias key (``wire.evidence.encode_evidence``).
         quote: Where a TPM measured the boot: its quote over the boot PCR, made for encoded evidence
             (``wire.tpm_attestation``); None for roots of trust that have no TPM.
+        firmware: Log of the machine's firmware, whose PCRs the quotes then cover too; None where there is none to send.
     """
 
     boot_count: int
@@ -37,6 +39,7 @@ class BootSession:
     endorsement: bytes = field(repr=False)
     prove: Callable[[Evidence], bytes] = field(repr=False)
     quote: Callable[[bytes], bytes] | None = field(default=None, repr=False)
+    firmware: FirmwareLog | None = field(default=None, repr=False)
 
 
 class RootOfTrust(Protocol):

@@ -34,14 +34,16 @@ from cryptography.x509.oid import NameOID
 
 from armillary.attest.tpm_enrolment import CERTIFICATION_NONCE, UnverifiedTpmClaim
 from armillary.engines.root_of_trust import tpm_tls
+from armillary.engines.root_of_trust.firmware import KERNEL_LOG, replaying_log
 from armillary.engines.root_of_trust.port import BootSession
 from armillary.engines.root_of_trust.private_file import explained, read_private, replace_private
-from armillary.engines.root_of_trust.tpm_commands import Key, connect
+from armillary.engines.root_of_trust.tpm_commands import Commands, Key, connect
 from armillary.errors import InvalidArgumentError, RootOfTrustError, WireError
 from armillary.wire import cose
 from armillary.wire.event_log import BootEvent, encode_event, log_head
 from armillary.wire.evidence import Endorsement, Evidence, encode_endorsement, encode_evidence
-from armillary.wire.tpm_attestation import encode_attestation, quote_nonce
+from armillary.wire.firmware_log import FirmwareLog
+from armillary.wire.tpm_attestation import BOOT_PCR, FIRMWARE_PCRS, encode_attestation, quote_nonce
 from armillary.wire.tpm_public import ATTESTATION, IDENTITY, parse_public
 from armillary.wire.tpm_structure import Reader
 
@@ -72,6 +74,9 @@ class Tpm2RootOfTrust:
     def __init__(self, file: _TpmFile, boot_count: int) -> None:
         self._file = file
         self._boot_count = boot_count
+        self._quoted: tuple[int, ...] = (BOOT_PCR,)
+        # Where the log of the machine's firmware is; a TPM that is no device of this machine has seen no firmware.
+        self.firmware_log: Path | None = KERNEL_LOG if file.tcti.startswith("device:") else None
         self._point = parse_public(file.identity.public, IDENTITY).point
         parse_public(file.attestation.public, ATTESTATION)
 
@@ -184,6 +189,8 @@ class Tpm2RootOfTrust:
         with connect(self._file.tcti) as commands:
             self._boot_count = commands.count(self._file.counter)
             commands.measure([sha256(encode_event(event)).digest() for event in events])
+            firmware = self._firmware(commands)
+        self._quoted = (BOOT_PCR,) if firmware is None else (*FIRMWARE_PCRS, BOOT_PCR)
         endorsement = Endorsement(
             device_id=self.device_id, alias_key=alias_point, log_head=head, boot_count=self._boot_count
         )
@@ -198,6 +205,7 @@ class Tpm2RootOfTrust:
             endorsement=encode_endorsement(endorsement, self._signer()),
             prove=prove,
             quote=self._quote,
+            firmware=firmware,
         )
 
     def authenticate(self, context: ssl.SSLContext, certificate_chain: bytes) -> None:
@@ -210,7 +218,14 @@ class Tpm2RootOfTrust:
 
     def _quote(self, evidence: bytes) -> bytes:
         with connect(self._file.tcti) as commands:
-            return encode_attestation(*commands.quote(self._file.attestation, quote_nonce(evidence)))
+            return encode_attestation(*commands.quote(self._file.attestation, quote_nonce(evidence), self._quoted))
+
+    def _firmware(self, commands: Commands) -> FirmwareLog | None:
+        """What the machine's firmware measured: its PCRs stay as they are while an operating system runs."""
+        if self.firmware_log is None:
+            return None
+        values = commands.pcr_values(FIRMWARE_PCRS)
+        return replaying_log(self.firmware_log, values) if len(values) == len(FIRMWARE_PCRS) else None
 
     def _signer(self) -> ec.EllipticCurvePrivateKey:
         # It has the one method that is called; cryptography's class cannot be derived from without all others.

@@ -154,10 +154,11 @@ class Commands:
             attest, signature = self._esapi.certify(handle, signer, nonce, self._null_scheme)
             return bytes(attest), bytes(signature.marshal())
 
-    def quote(self, by: Key, nonce: bytes) -> tuple[bytes, bytes]:
-        """TPMS_ATTEST and TPMT_SIGNATURE of ``by`` over the boot PCR."""
+    def quote(self, by: Key, nonce: bytes, pcrs: Sequence[int] = (BOOT_PCR,)) -> tuple[bytes, bytes]:
+        """TPMS_ATTEST and TPMT_SIGNATURE of ``by`` over ``pcrs`` of the SHA-256 bank."""
+        chosen = f"sha256:{','.join(map(str, pcrs))}"
         with self._loaded(by) as (signer,):
-            attest, signature = self._esapi.quote(signer, f"sha256:{BOOT_PCR}", nonce, self._null_scheme)
+            attest, signature = self._esapi.quote(signer, chosen, nonce, self._null_scheme)
             return bytes(attest), bytes(signature.marshal())
 
     # -- endorsement ----------------------------------------------------------------------------------------------
@@ -198,6 +199,11 @@ class Commands:
         return bytes(secret)
 
     # -- boot measurements and the counter ------------------------------------------------------------------------
+
+    def pcr_values(self, pcrs: Sequence[int]) -> list[bytes]:
+        """Values of at most 8 PCRs of the SHA-256 bank, ascending; empty where the TPM has no such bank."""
+        _, _, digests = self._esapi.pcr_read(f"sha256:{','.join(map(str, pcrs))}")
+        return [bytes(digest) for digest in digests]
 
     def measure(self, digests: Sequence[bytes]) -> None:
         """Set the boot PCR to zeros, then extend it with each digest (SHA-256 bank)."""

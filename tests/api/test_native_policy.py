@@ -33,6 +33,7 @@ def test_a_policy_is_shown_changed_and_kept_in_versions(service: RunningService,
         "minimum_security_versions": {},
         "older_releases_until": None,
         "maximum_release_age_days": None,
+        "firmware_log": False,
         "changed_at": None,
         "changed_by": "",
     }
@@ -67,6 +68,7 @@ def test_a_minimum_that_falls_is_a_conflict(service: RunningService, catalog: st
         {"minimum_security_versions": {"1": True}},
         {"older_releases_until": -1},
         {"maximum_release_age_days": 0},
+        {"firmware_log": 1},
         {"if_version": -1, "chips": []},
     ],
 )

@@ -17,6 +17,7 @@ from tests.wire.tpm_samples import quote, tcg_event, tcg_header
 from armillary.attest import appraise as rules
 from armillary.attest import tpm_quote
 from armillary.attest.appraise import Appraisal
+from armillary.attest.policy import AttestationPolicy, PolicyInForce
 from armillary.errors import WireError
 from armillary.sim.prover import Prover
 from armillary.wire import checkin, tcg_event_log
@@ -68,6 +69,25 @@ def test_a_log_is_not_asked_for_and_its_absence_is_said():
     appraisal = judge(prover, plain)
     assert (appraisal.verdict, appraisal.steps[19].result) == ("attested", "not-run")
     assert appraisal.steps[19].detail == "No log of the machine's firmware was sent."
+
+
+@pytest.mark.parametrize("tier", ["software", "tpm"])
+def test_a_catalog_that_demands_a_log_takes_no_silence(tier: str):
+    prover = device()
+    made = request(prover)
+    silent = dataclasses.replace(
+        made, tpm_quote=quote(TPM, quote_nonce(made.evidence), pcr_digest([prover.log_head]), BOOT_PCR)
+    )
+    demands = PolicyInForce(AttestationPolicy(firmware_log=True))
+    assert judge(prover, silent, tier=tier).verdict == "attested"
+    appraisal = judge(prover, silent, tier=tier, policy=demands)
+    assert (appraisal.verdict, failing(appraisal)) == (
+        "update-only",
+        {20: "This catalog demands the log of the machine's firmware; the device sent none that a TPM vouches for."},
+    )
+    # A log beside a quote that nobody checks is worth nothing: it is the device's word.
+    with_log = judge(prover, sent(prover, GENUINE), tier=tier, policy=demands)
+    assert with_log.verdict == ("attested" if tier == "tpm" else "update-only")
 
 
 EDITED = {

@@ -18,6 +18,7 @@ from tests.wire.tpm_samples import attest, certification, new_key, quote, quote_
 from armillary.attest import appraise as rules
 from armillary.attest import challenge as ch
 from armillary.attest.appraise import Appraisal, appraise
+from armillary.attest.policy import PolicyInForce
 from armillary.attest.reference import ReferenceValues
 from armillary.identity import dice
 from armillary.sim.prover import Prover, release
@@ -45,7 +46,14 @@ def genuine_quote(made: checkin.CheckinRequest, prover: Prover, key: ec.Elliptic
     return quote(key, quote_nonce(made.evidence), pcr_digest([prover.log_head]))
 
 
-def judge(prover: Prover, sent: checkin.CheckinRequest, *, tier: str = "tpm", key: bytes | None = None) -> Appraisal:
+def judge(
+    prover: Prover,
+    sent: checkin.CheckinRequest,
+    *,
+    tier: str = "tpm",
+    key: bytes | None = None,
+    policy: PolicyInForce | None = None,
+) -> Appraisal:
     attestation_key = cose.point_of(TPM.public_key()) if key is None else key
     enrolment = dataclasses.replace(prover.enrolment(trust_tier=tier), attestation_key=attestation_key)
     received = checkin.parse_request(checkin.encode_request(sent))
@@ -57,6 +65,7 @@ def judge(prover: Prover, sent: checkin.CheckinRequest, *, tier: str = "tpm", ke
         challenge_key=KEY,
         now=NOW + 5,
         service_name="localhost",
+        policy=policy,
     )
 
 

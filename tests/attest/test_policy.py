@@ -145,6 +145,7 @@ policies = st.builds(
     minimum_security_versions=versions,
     older_releases_until=st.none() | st.integers(0, rules.MAX_TIME),
     maximum_release_age_days=st.none() | st.integers(1, rules.MAX_AGE_DAYS),
+    firmware_log=st.booleans(),
 )
 
 
@@ -188,10 +189,13 @@ def test_a_change_leaves_the_rest_alone():
         {"older_releases_until": "tomorrow"},
         {"maximum_release_age_days": 0},
         {"maximum_release_age_days": 1.5},
+        {"firmware_log": 1},
         {"minimum_teir": "tpm"},
     ],
 )
 def test_what_is_no_policy_is_refused_by_name(document: dict[str, Any]):
-    with pytest.raises(InvalidArgumentError, match=r"minimum|chip|image type|older|maximum|policy field") as caught:
+    with pytest.raises(
+        InvalidArgumentError, match=r"minimum|chip|image type|older|maximum|firmware|policy field"
+    ) as caught:
         from_json(document)
     assert "appraisal.md" in caught.value.remedy

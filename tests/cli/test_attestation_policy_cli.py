@@ -37,6 +37,7 @@ def test_a_policy_is_shown_and_set(armillary: Command, catalog: str) -> None:
         "minimum_security_versions  -\n"
         "older_releases_until       no-end\n"
         "maximum_release_age_days   no-end\n"
+        "firmware_log               no\n"
         "changed_at                 -\n"
         "changed_by                 -\n"
     )
@@ -53,6 +54,12 @@ def test_a_policy_is_shown_and_set(armillary: Command, catalog: str) -> None:
     listed = armillary("attestation-policy", "show", "-c", catalog, "--versions").out.splitlines()
     assert [line.split()[0] for line in listed] == ["version", "2", "1"]
     assert "2030-06-30T00:00:00Z" in listed[2]
+
+
+def test_a_firmware_log_is_demanded_and_no_longer(armillary: Command, catalog: str) -> None:
+    for option, demanded in (("--firmware-log", True), ("--no-firmware-log", False)):
+        ran = armillary("attestation-policy", "set", "-c", catalog, option, "-y", "--json")
+        assert json.loads(ran.out)["firmware_log"] is demanded
 
 
 def test_setting_asks_first(armillary: Command, catalog: str) -> None:

@@ -322,6 +322,7 @@ class RehearsedFleet:
             "minimum_security_versions": {"4": 4},
             "older_releases_until": self.now + 40 * 86400,
             "maximum_release_age_days": 365,
+            "firmware_log": False,
             "changed_at": self.now - 86400,
             "changed_by": "admin",
         }

@@ -360,9 +360,11 @@ def test_what_a_catalog_demands_is_one_sentence(fleet: RehearsedFleet):
     assert said.endswith("and a release of at most 365 days (version 3 of its attestation policy).")
     nothing = {
         "version": 0, "minimum_tier": "simulated", "chips": [], "minimum_security_versions": {},
-        "older_releases_until": None, "maximum_release_age_days": None,
+        "older_releases_until": None, "maximum_release_age_days": None, "firmware_log": False,
     }  # fmt: skip
     assert pages_settings.policy_sentence(nothing) == "Demands nothing beyond a good boot."
+    one = pages_settings.policy_sentence({**nothing, "version": 1, "firmware_log": True})
+    assert one == "Demands the log of the machine's firmware (version 1 of its attestation policy)."
 
 
 @pytest.mark.parametrize("said", ["=1+1", " =cmd|'/c calc'!A1", "\n@SUM(A1)", "\t=1", "+1", "-1"])

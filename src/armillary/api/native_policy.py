@@ -42,6 +42,7 @@ class PolicyBody(BaseModel):
         minimum_security_versions: Image type to lowest security version, added to those that hold; none falls.
         older_releases_until: Until when a release is good although its chip has a newer one; null: without end.
         maximum_release_age_days: For how many days after its publication a release is good; null: without end.
+        firmware_log: Whether devices have to send the log of their machine's firmware.
         if_version: Refuse the change if another version of the policy holds.
     """
 
@@ -54,6 +55,7 @@ class PolicyBody(BaseModel):
     ] = {}
     older_releases_until: Time | None = None
     maximum_release_age_days: Annotated[int, Field(ge=1, le=rules.MAX_AGE_DAYS)] | None = None
+    firmware_log: Annotated[bool, Field(strict=True)] = False
     if_version: Annotated[int, Field(ge=0)] | None = None
 
 

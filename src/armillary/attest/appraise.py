@@ -105,6 +105,9 @@ _LOG_STEPS: Final = frozenset({13, 14, 15, _RELEASE_STEP, _POLICY_STEP})
 _ALL_PASSED: Final = tuple(AppraisalStep(number, name, prevents, "pass", "") for number, name, prevents in STEPS)
 _NO_TPM: Final = AppraisalStep(*STEPS[_QUOTE_STEP - 1], "not-run", "Enrolled without a TPM: nothing is quoted.")
 _NO_FIRMWARE: Final = AppraisalStep(*STEPS[_FIRMWARE_STEP - 1], "not-run", "No log of the machine's firmware was sent.")
+_FIRMWARE_DEMANDED: Final = (
+    "This catalog demands the log of the machine's firmware; the device sent none that a TPM vouches for."
+)
 _PASSED_WITHOUT_FIRMWARE: Final = (*_ALL_PASSED[: _FIRMWARE_STEP - 1], _NO_FIRMWARE)
 _PASSED_WITHOUT_TPM: Final = (
     *_PASSED_WITHOUT_FIRMWARE[: _QUOTE_STEP - 1],
@@ -228,8 +231,11 @@ def appraise(
     if now >= judgement.expires_at and _RELEASE_STEP not in faults:
         faults[_RELEASE_STEP] = f"The release was good until {utc(judgement.expires_at)}; that is over."
     # (19)
-    if policy is not None and (fault := policy.fault(enrolment.trust_tier, enrolment.chip, judgement, reference, now)):
-        faults[_POLICY_STEP] = fault
+    if policy is not None:
+        if fault := policy.fault(enrolment.trust_tier, enrolment.chip, judgement, reference, now):
+            faults[_POLICY_STEP] = fault
+        if policy.policy.firmware_log and (request.firmware is None or enrolment.trust_tier not in _QUOTING_TIERS):
+            faults[_FIRMWARE_STEP] = _FIRMWARE_DEMANDED
     return Appraisal(
         verdict=UPDATE_ONLY if faults else ATTESTED,
         steps=_with_faults(faults, judgement, passed) if faults else passed,

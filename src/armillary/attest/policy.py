@@ -45,6 +45,7 @@ class AttestationPolicy:
         older_releases_until: Unix seconds UTC until which a release is good although its chip has a newer one;
             None: as long as nothing else ends it.
         maximum_release_age_days: Days after its publication for which a release is good; None: no limit.
+        firmware_log: Whether the log of the machine's firmware has to be sent; without the demand it may be.
     """
 
     minimum_tier: str = TIERS[0]
@@ -52,6 +53,7 @@ class AttestationPolicy:
     minimum_security_versions: Mapping[int, int] = field(default_factory=dict)
     older_releases_until: int | None = None
     maximum_release_age_days: int | None = None
+    firmware_log: bool = False
 
     def __post_init__(self) -> None:
         if self.minimum_tier not in TIERS:
@@ -67,6 +69,8 @@ class AttestationPolicy:
             _check_number("older_releases_until", self.older_releases_until, 0, MAX_TIME)
         if self.maximum_release_age_days is not None:
             _check_number("maximum_release_age_days", self.maximum_release_age_days, 1, MAX_AGE_DAYS)
+        if type(self.firmware_log) is not bool:
+            raise _invalid("firmware_log", "true or false", self.firmware_log)
 
     @property
     def demands_nothing(self) -> bool:
@@ -84,6 +88,7 @@ def to_json(policy: AttestationPolicy) -> dict[str, Any]:
         },
         "older_releases_until": policy.older_releases_until,
         "maximum_release_age_days": policy.maximum_release_age_days,
+        "firmware_log": policy.firmware_log,
     }
 
 
@@ -232,7 +237,7 @@ def _changed(policy: AttestationPolicy, document: Mapping[str, Any]) -> Attestat
             if not isinstance(value, str):
                 raise _invalid(name, f"one of {', '.join(TIERS)}", value)
             values[name] = value
-        elif name in ("older_releases_until", "maximum_release_age_days"):
+        elif name in ("older_releases_until", "maximum_release_age_days", "firmware_log"):
             values[name] = value
         else:
             raise InvalidArgumentError(f"unknown policy field {name!r:.60}", remedy=_REMEDY)

@@ -24,7 +24,7 @@ app = typer.Typer(
 
 VERSION_COLUMNS = (
     "version", "changed_at", "changed_by", "minimum_tier", "chips", "minimum_security_versions", "older_releases_until",
-    "maximum_release_age_days",
+    "maximum_release_age_days", "firmware_log",
 )  # fmt: skip
 NO_END = "no-end"
 
@@ -92,6 +92,12 @@ def set_policy(
             help=f"For how many days after its publication a release is good, or {NO_END}.",
         ),
     ] = None,
+    firmware_log: Annotated[
+        bool | None,
+        typer.Option(
+            "--firmware-log/--no-firmware-log", help="Whether devices have to send the log of their machine's firmware."
+        ),
+    ] = None,
     if_version: Annotated[
         int | None,
         typer.Option("--if-version", min=0, metavar="N", help="Refuse the change if another version holds."),
@@ -118,6 +124,8 @@ def set_policy(
         )
     if maximum_age is not None:
         change["maximum_release_age_days"] = None if maximum_age == NO_END else _days(maximum_age)
+    if firmware_log is not None:
+        change["firmware_log"] = firmware_log
     if not change:
         raise InvalidArgumentError("nothing to change", remedy="armillary attestation-policy set --help lists demands.")
     name = catalog_name(remote, catalog)

@@ -122,6 +122,8 @@ def policy_sentence(policy: Mapping[str, Any]) -> str:
         demands.append(f"the newest release from {until:%Y-%m-%d %H:%M} UTC on")
     if policy["maximum_release_age_days"] is not None:
         demands.append(f"a release of at most {counted(policy['maximum_release_age_days'], 'day')}")
+    if policy["firmware_log"]:
+        demands.append("the log of the machine's firmware")
     if not demands:
         return "Demands nothing beyond a good boot."
     return f"Demands {joined(demands)} (version {policy['version']} of its attestation policy)."

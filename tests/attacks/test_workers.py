@@ -21,7 +21,7 @@ from armillary.service.endpoint import DeviceEndpoint, server_context
 from armillary.service.verifier import Verifier
 from armillary.sim.service_host import ServiceHost
 from armillary.sim.wire_device import WireDevice
-from armillary.wire.checkin import parse_problem
+from armillary.wire.checkin import parse_problem, parse_reply
 
 
 @pytest.fixture
@@ -84,7 +84,8 @@ def test_a_proof_is_good_once_whichever_worker_gets_it(host: ServiceHost) -> Non
 def test_mutation_of_the_database_that_refuses_a_spent_challenge(
     host: ServiceHost, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    genuine = check_in_rows._row
+    """Two checks stop it: the challenge is unique, and the worker that is behind changes nothing."""
+    genuine, status = check_in_rows._row, check_in_rows._status
 
     def forgetful(write: check_in_rows.CheckInWrite, steps_id: int) -> tuple[Any, ...]:
         return genuine(write._replace(challenge_id=os.urandom(16)), steps_id)
@@ -94,7 +95,35 @@ def test_mutation_of_the_database_that_refuses_a_spent_challenge(
         assert there.check_in().verdict == "attested"
         body = here.request_body(here.fetch_challenge())
         assert post(here, body)[0] == 200
+        assert post(there, body)[0] == 401
+        monkeypatch.setattr(check_in_rows, "_status", lambda row, write: status(row, write._replace(after=None)))
+    with second_worker(host) as port, replace(here, port=port) as there, here:
+        there.challenge = here.challenge = b""
+        assert there.check_in().verdict == "attested"
+        body = here.request_body(here.fetch_challenge())
+        assert post(here, body)[0] == 200
         assert post(there, body)[0] == 200
+
+
+def test_copies_that_stay_with_a_worker_each_are_found(host: ServiceHost) -> None:
+    """Each worker remembers its machine's last reply and would believe it; the records know better."""
+    with (
+        second_worker(host) as port,
+        replace(host.claimed(b"2" * 32), lineage=b"") as here,
+        replace(here, port=port) as there,
+    ):
+        assert here.check_in().verdict == "attested"
+        there.lineage = here.lineage  # a copy, with all that is in memory
+        verdicts = []
+        for machine in (there, here, there, here):
+            status = machine.exchange("POST", "/v1/check-in", machine.request_body())
+            if status.status == 401:  # asks for another challenge, as every device does
+                machine.challenge = b""
+                status = machine.exchange("POST", "/v1/check-in", machine.request_body())
+            reply = parse_reply(status.body)
+            machine.lineage = machine.challenge = reply.challenge
+            verdicts.append(reply.verdict)
+        assert verdicts == ["attested", "attested", "update-only", "update-only"]
 
 
 def test_a_device_may_change_between_workers_and_its_copy_may_not(host: ServiceHost) -> None:

@@ -28,7 +28,7 @@ from armillary.attest.lineage import ID_BYTES, Lineage, continued
 from armillary.engines.records import check_in_rows
 from armillary.engines.records.check_in_rows import CheckInWrite, OutcomeWrite
 from armillary.engines.records.device_rows import BootDetails, enforcement_text, installed_text
-from armillary.engines.records.lineage import lineage_text
+from armillary.engines.records.lineage import lineage_text, serial_of
 from armillary.errors import ChallengeError, RateLimitedError, ReplayedProofError, UnclaimedDeviceError
 from armillary.identity.issue import terms_for
 from armillary.service.attestation_policy import AttestationPolicies
@@ -265,6 +265,7 @@ class Verifier:
             error_reports=request.error_reports,
             lineage=lineage_text(lineage),
             held=held,
+            after=serial_of(state.lineage),
         )
         return Accepted(state, write, reply, installed, installed_digest, details, lineage)
 

@@ -16,6 +16,7 @@ from typing import Any, NamedTuple
 from uuid import UUID
 
 from sqlalchemy import Connection, Row, delete, select, update
+from sqlalchemy.exc import IntegrityError
 
 from armillary.engines.records import audit_rows, dialect, schema
 from armillary.engines.records.device_rows import BootDetails
@@ -51,6 +52,8 @@ class CheckInWrite(NamedTuple):
         challenge_id: Identity of the spent challenge; the database refuses it a second time.
         lineage: What the proof showed of an earlier reply, as stored (``lineage.py``).
         held: Why the device is held from now on, empty if it is not or was before.
+        after: Serial of the certificate of the check-in before, as the verifier knows it: the database refuses this one
+            if another worker has recorded one meanwhile. None asks nothing.
 
     A named tuple: a frozen dataclass of this many fields costs 4 us to make, once per check-in.
     """
@@ -74,6 +77,7 @@ class CheckInWrite(NamedTuple):
     error_reports: tuple[ErrorReport, ...] = ()
     lineage: str | None = None
     held: str = ""
+    after: str | None = None
 
 
 _CHECK_IN = (
@@ -108,7 +112,7 @@ class CheckInStatements:
 
     def __init__(self) -> None:
         self._insert = dialect.insert_rows(schema.check_in, _CHECK_IN)
-        self._update = dialect.update_rows(schema.device_status, _STATUS, "device_number")
+        self._update = dialect.update_rows(schema.device_status, _STATUS, "device_number", "certificate_serial")
         # Step lists by identity: the same tuple object stands in thousands of check-ins, and hashing it costs more
         # than the rest of the row. The object is held, so that its identity stays its own.
         self._steps: dict[int, tuple[tuple[AppraisalStep, ...], int]] = {}
@@ -138,13 +142,16 @@ class CheckInStatements:
         """Write a batch of any check-ins.
 
         Raises:
-            IntegrityError: one of the challenges was spent before; the caller rolls back.
+            IntegrityError: one of the challenges was spent before, or another worker was faster; the caller rolls back.
         """
         rows = [_row(write, self._steps_id(connection, write.steps)) for write in writes]
         for text, values in dialect.in_portions(self._insert, rows):
             connection.exec_driver_sql(text, values)
+        due = dialect.changes(connection) + len(rows)
         for text, values in dialect.in_portions(self._update, list(map(_status, rows, writes))):
             connection.exec_driver_sql(text, values)
+        if dialect.changes(connection) != due:
+            raise IntegrityError(self._update(1), None, LookupError(dialect.MOVED_ON))
         for write in writes:
             if (
                 write.installed is not None
@@ -195,7 +202,7 @@ def _row(write: CheckInWrite, steps_id: int) -> tuple[Any, ...]:
 
 def _status(row: tuple[Any, ...], write: CheckInWrite) -> tuple[Any, ...]:
     """The columns of :data:`_STATUS` and the device's number, most from those of :data:`_CHECK_IN`."""
-    return row[2], row[1], row[4], row[5], row[6], row[7], row[10], write.lineage, row[0]
+    return row[2], row[1], row[4], row[5], row[6], row[7], row[10], write.lineage, row[0], write.after
 
 
 def _write_rest(connection: Connection, write: CheckInWrite) -> None:

@@ -30,6 +30,8 @@ Batch = Sequence[tuple[RowsStatement, Sequence[tuple[Any, ...]]]]
 # of the interpreter and takes it again for every statement run: row by row, that costs 26 us a check-in.
 ROWS_AT_ONCE = (32, 8, 2, 1)
 
+# Why a batch is refused whose rows somebody else has changed meanwhile.
+MOVED_ON = "a row is not what it was when the change was decided"
 # Pages of 4 KiB that the write-ahead log may grow to before a commit copies them into the database file.
 WAL_CHECKPOINT_PAGES = 4000
 # Kibibytes of page cache of the writer and of each reader.
@@ -87,14 +89,17 @@ def execute_batch(connection: Connection, batch: Batch) -> None:
     would pay all of it.
 
     Raises:
-        sqlalchemy.exc.IntegrityError: a row breaks a uniqueness rule; nothing of the batch was kept.
+        sqlalchemy.exc.IntegrityError: a row breaks a uniqueness rule, or one to change is not what it was; nothing of
+            the batch was kept.
     """
     raw: Any = connection.connection.driver_connection
     raw.execute("BEGIN IMMEDIATE")
     try:
+        due = raw.total_changes + sum(len(rows) for _, rows in batch)
         for statement, rows in batch:
             for text, values in in_portions(statement, rows):
                 raw.execute(text, values)
+        _check_moved(raw.total_changes, due)
         raw.execute("COMMIT")
     except sqlite3.IntegrityError as error:
         raw.execute("ROLLBACK")
@@ -103,6 +108,11 @@ def execute_batch(connection: Connection, batch: Batch) -> None:
         if raw.in_transaction:
             raw.execute("ROLLBACK")
         raise
+
+
+def _check_moved(changed: int, due: int) -> None:
+    if changed != due:
+        raise sqlite3.IntegrityError(MOVED_ON)
 
 
 def in_portions(statement: RowsStatement, rows: Sequence[tuple[Any, ...]]) -> Iterator[tuple[str, tuple[Any, ...]]]:
@@ -125,11 +135,23 @@ def insert_rows(table: Table, columns: Sequence[str]) -> RowsStatement:
     return text
 
 
-def update_rows(table: Table, columns: Sequence[str], key: str) -> RowsStatement:
-    """UPDATE of many rows, found by ``key``, none twice; parameters in the order of ``columns``, then the key."""
-    names = (*columns, key)
-    changes = ", ".join(f'"{name}" = given."{name}"' for name in columns)
-    tail = f'UPDATE {table.name} SET {changes} FROM given WHERE {table.name}."{key}" = given."{key}"'  # noqa: S608 - names of the schema
+def changes(connection: Connection) -> int:
+    """How many rows this connection has changed since it was opened."""
+    raw: Any = connection.connection.driver_connection
+    return int(raw.total_changes)
+
+
+def update_rows(table: Table, columns: Sequence[str], key: str, unmoved: str | None = None) -> RowsStatement:
+    """UPDATE of many rows, found by ``key``, none twice; parameters in the order of ``columns``, then the key.
+
+    With ``unmoved`` there is one more: the value that this column must still have, None for any. A row that somebody
+    has changed meanwhile is left as it is.
+    """
+    names = (*columns, key) if unmoved is None else (*columns, key, "unmoved")
+    assigned = ", ".join(f'"{name}" = given."{name}"' for name in columns)
+    tail = f'UPDATE {table.name} SET {assigned} FROM given WHERE {table.name}."{key}" = given."{key}"'  # noqa: S608 - names of the schema
+    if unmoved is not None:
+        tail += f' AND {table.name}."{unmoved}" = coalesce(given."unmoved", {table.name}."{unmoved}")'
 
     @cache
     def text(count: int) -> str:

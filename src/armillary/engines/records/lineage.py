@@ -28,3 +28,8 @@ def lineage_text(lineage: Lineage) -> str | None:
     if lineage.shown is None:
         return BEGINS if lineage.begins else None
     return lineage.shown.hex()
+
+
+def serial_of(lineage: Lineage) -> str:
+    """``certificate_serial`` as it stands beside a lineage."""
+    return "00" + lineage.newest.hex().upper() if lineage.newest else ""

@@ -183,7 +183,9 @@ class Records:
                 outcomes[place] = _in_savepoint(connection, partial(self._write_one, write))
                 if isinstance(outcomes[place], Rejected):
                     self._check_ins.forget()
-                    outcomes[place] = Rejected(ChallengeError("the challenge was used before"))
+                    outcomes[place] = Rejected(
+                        ChallengeError("the challenge was used before, or another worker was faster")
+                    )
 
     def _write_one(self, write: CheckInWrite, connection: Connection) -> None:
         self._check_ins.execute(connection, [write])

@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import base64
 import uuid
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -120,6 +121,24 @@ def test_a_device_shows_why_it_is_trusted(service: RunningService, catalog: str)
     assert service.call("GET", f"{path}/refusals").body == {"items": [], "next": None}
     assert service.call("GET", f"{path}/outcomes").body == {"items": [], "next": None}
     assert service.call("GET", f"{path}/error-reports").body == {"items": [], "next": None}
+
+
+def test_a_held_device_is_shown_and_released(service: RunningService, catalog: str) -> None:
+    device = replace(_claimed(service, catalog), lineage=b"")
+    path = f"/api/v1/devices/{device.device_id}"
+    with device:
+        assert device.check_in().verdict == "attested"
+        assert service.call("GET", path).body["held_at"] is None
+        assert service.call("POST", f"{path}/release").status == 409
+        device.check_in()
+        device.lineage, device.challenge = b"", b""  # as if its storage were from before the first check-in
+        assert device.check_in().verdict == "update-only"
+        shown = service.call("GET", path).body
+        assert shown["held_at"] == shown["last_check_in_at"]
+        (failed,) = [step for step in shown["last_check_in"]["steps"] if step["result"] == "fail"]
+        assert (failed["name"], "two machines" in failed["detail"]) == ("lineage", True)
+        assert service.call("POST", f"{path}/release").body["held_at"] is None
+        assert device.check_in().verdict == "attested"
 
 
 def test_revoking_shuts_a_device_out_and_restoring_lets_it_in(service: RunningService, catalog: str) -> None:

@@ -9,6 +9,7 @@ import json
 import ssl
 import uuid
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -353,6 +354,18 @@ def test_twins_and_methods_of_a_device_that_is_away(armillary: Command, service:
     assert (ran.out, ran.err) == ("", "The device has sent no telemetry yet.\n")
     away = armillary("device", "invoke", "-d", device.device_id, "--method", "brew")
     assert (away.code, away.err.splitlines()[0].rsplit(" ", 1)[1]) == (1, "[request.device-offline]")
+
+
+def test_release_of_a_device_that_is_held(armillary: Command, service: RunningService, catalog: str) -> None:
+    device = replace(_claimed(armillary, service, catalog), lineage=b"")
+    ran = armillary("device", "release", "-d", device.device_id, "--yes")
+    assert (ran.code, "is not held" in ran.err) == (1, True)
+    with device:
+        for _ in range(2):
+            assert device.check_in().verdict == "attested"
+        device.lineage, device.challenge = b"", b""
+        assert device.check_in().verdict == "update-only"
+    assert _json(armillary("device", "release", "-d", device.device_id, "--yes", "--json"))["held_at"] is None
 
 
 def test_revoke_and_restore(armillary: Command, service: RunningService, catalog: str) -> None:

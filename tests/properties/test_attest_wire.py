@@ -274,15 +274,20 @@ def judge(data: bytes, memory: AppraisalMemory | None = None) -> Appraisal:
     )
 
 
+KEPT = ch.mint(b"k" * 32, now=NOW, random=b"s" * 16, peer_key=DEVICE.peer_key, in_reply=True)
+SHOWING = checkin.encode_request(DEVICE.request(CHALLENGE, CLIENT, installed=(IMAGE,), lineage=KEPT))
+
+
 @pytest.mark.parametrize("remember", [False, True])
-def test_no_byte_of_an_accepted_request_can_change(remember: bool):
+@pytest.mark.parametrize("accepted", [ACCEPTED, SHOWING], ids=["answers a reply", "shows a lineage"])
+def test_no_byte_of_an_accepted_request_can_change(accepted: bytes, remember: bool):
     """Each byte, three changes: refused, or not attested. With and without what was remembered before."""
     memory = AppraisalMemory() if remember else None
-    assert judge(ACCEPTED, memory).verdict == "attested"
+    assert judge(accepted, memory).verdict == "attested"
     survivors = []
-    for at in range(len(ACCEPTED)):
+    for at in range(len(accepted)):
         for change in (0x01, 0x80, 0xFF):
-            mutant = bytearray(ACCEPTED)
+            mutant = bytearray(accepted)
             mutant[at] ^= change
             try:
                 verdict = judge(bytes(mutant), memory).verdict

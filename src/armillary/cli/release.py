@@ -90,7 +90,7 @@ def export_corim(
     output: Annotated[Path, typer.Option("--output", "-o", metavar="FILE", help="File to write; - is stdout.")],
     signed: Annotated[bool, typer.Option("--signed", help="Sign it with the service's OS signing key.")] = False,
 ) -> None:
-    """Write a release's reference values as CoRIM, for other verifiers."""
+    """Write a release's reference values as CoRIM."""
     answer = remote.get(f"/releases/{segment(_release_id(remote, name))}/corim", signed=signed)
     data = base64.b64decode(answer["corim"])
     write_file(output, data)

@@ -120,10 +120,11 @@ def crl(
     ] = None,
     catalog: CatalogOption = None,
 ) -> None:
-    """Write the revocation lists of a catalog's authorities and all above them.
+    """Write a catalog's revocation lists.
 
-    One PEM file, as nginx (ssl_crl) and "openssl verify -crl_check_all" read it. It is good for a day: fetch it again
-    every hour, by this command or from the public address /api/v1/public/catalogs/CATALOG-ID/crl.pem.
+    Those of its authorities and of all above them, in one PEM file as nginx (ssl_crl) and "openssl verify
+    -crl_check_all" read it. It is good for a day: fetch it again every hour, by this command or from the public address
+    /api/v1/public/catalogs/CATALOG-ID/crl.pem.
     """
     found = _authorities(remote, catalog)
     if authority is not None:

@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import base64
+import time
 import uuid
 from dataclasses import replace
 from typing import Any
@@ -131,10 +132,13 @@ def test_a_held_device_is_shown_and_released(service: RunningService, catalog: s
         assert service.call("GET", path).body["held_at"] is None
         assert service.call("POST", f"{path}/release").status == 409
         device.check_in()
+        attested_at = service.call("GET", path).body["last_attested_at"]
+        assert attested_at == service.call("GET", path).body["last_check_in_at"]
+        time.sleep(1.1)  # the records count seconds
         device.lineage, device.challenge = b"", b""  # as if its storage were from before the first check-in
         assert device.check_in().verdict == "update-only"
         shown = service.call("GET", path).body
-        assert shown["held_at"] == shown["last_check_in_at"]
+        assert shown["held_at"] == shown["last_check_in_at"] > shown["last_attested_at"] == attested_at
         (failed,) = [step for step in shown["last_check_in"]["steps"] if step["result"] == "fail"]
         assert (failed["name"], "two machines" in failed["detail"]) == ("lineage", True)
         assert service.call("POST", f"{path}/release").body["held_at"] is None

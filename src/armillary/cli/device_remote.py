@@ -31,7 +31,8 @@ from armillary.cli.remote_names import (
 LIST_COLUMNS = ("device_id", "health", "trust_tier", "chip", "catalog", "product", "group", "os_version")
 FACTS = (
     "device_id", "health", "trust_tier", "chip", "manufacturing_state", "catalog", "product", "group", "verdict",
-    "last_check_in_at", "os_version", "boot_count", "certificate_serial", "certificate_not_after", "last_refusal",
+    "last_check_in_at", "last_attested_at", "held_at", "os_version", "boot_count", "certificate_serial",
+    "certificate_not_after", "last_refusal",
 )  # fmt: skip
 # Groups that create-defaults makes; the two verbs below move a device between them.
 DEVELOPMENT_GROUP = "Development"

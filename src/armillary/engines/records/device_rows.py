@@ -323,6 +323,21 @@ def _health(now: int, silent_after_s: int) -> ColumnElement[str]:
     )
 
 
+def _attested_at() -> ColumnElement[int | None]:
+    """When the device was attested last; looked up among its check-ins only where the newest was not it."""
+    table = schema.check_in
+    newest = (
+        select(table.c.at)
+        .where(table.c.device_number == _device.c.number, table.c.verdict == "attested")
+        .order_by(table.c.number.desc())
+        .limit(1)
+        .correlate(_device)
+        .scalar_subquery()
+    )
+    seen = _status.c.checked_in_at
+    return case((seen.is_(None), seen), (_status.c.verdict == "attested", seen), else_=newest)
+
+
 def _joined(query: Select[Any]) -> Select[Any]:
     return (
         query.select_from(_device)
@@ -339,6 +354,7 @@ def _devices(now: int, silent_after_s: int) -> Select[Any]:
             _device,
             _status,
             _health(now, silent_after_s).label("health"),
+            _attested_at().label("attested_at"),
             _catalog.c.name.label("catalog"),
             _product.c.name.label("product"),
             _group.c.name.label("group"),
@@ -403,6 +419,7 @@ def _as_device(row: Row[Any]) -> Device:
         offered_deployment_id=row.offered_deployment_id,
         last_update_at=row.updated_at,
         held_at=row.held_at,
+        last_attested_at=row.attested_at,
         decommissioned_at=row.decommissioned_at,
         reprovision_until=row.reprovision_until,
     )

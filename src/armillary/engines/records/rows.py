@@ -120,6 +120,7 @@ class Device:
         enforcement: (mechanism, ``enforced`` or ``missing: why``) pairs of the last evidence.
         certificate_serial: Serial number (upper-case hex) of the last client certificate, "" before the first.
         certificate_not_after: When it ends.
+        last_attested_at: Time of the last check-in that was attested, as far as history is kept.
         held_at: Since when it gets no client certificate, because two machines seemed to hold its identity.
         decommissioned_at: When it was taken out of service; it is revoked and nobody's since then.
         reprovision_until: Before this time it may come back through an enrolment.
@@ -153,6 +154,7 @@ class Device:
     certificate_not_after: int | None
     offered_deployment_id: UUID | None
     last_update_at: int | None
+    last_attested_at: int | None = None
     held_at: int | None = None
     decommissioned_at: int | None = None
     reprovision_until: int | None = None

@@ -72,7 +72,8 @@ def test_a_device_enrols_boots_and_attests_with_tier_tpm(folder: Path, service: 
     code, found, errors = attest(folder / "device")
     assert code == 0, errors
     assert found["verdict"] == "attested"
-    assert [step["result"] for step in found["steps"]] == ["pass"] * 16  # type: ignore[attr-defined]
+    missed = [step for step in found["steps"] if step["result"] != "pass"]  # type: ignore[attr-defined]
+    assert {(step["name"], step["result"]) for step in missed} <= {("firmware log", "not-run")}  # a host may have none
     shown = armillary("device", "show", "--device", device_id, "--json", env=service.env)
     assert json.loads(shown.stdout)["trust_tier"] == "tpm", shown.stderr
 

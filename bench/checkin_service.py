@@ -10,7 +10,9 @@ from __future__ import annotations
 import asyncio
 import os
 import pickle
+import resource
 import sys
+from dataclasses import replace
 from pathlib import Path
 
 import structlog
@@ -20,6 +22,9 @@ from armillary.service.assemble import SecurityService
 from armillary.settings import Settings
 from armillary.sim.wire_device import certificate_request
 
+# Devices that one claim may name.
+CLAIM_BATCH = 500
+
 
 async def serve(data: Path, devices: int) -> None:
     service = SecurityService.open(Settings(data=data, device_port=0, hub_port=0, api_port=0))
@@ -28,8 +33,12 @@ async def serve(data: Path, devices: int) -> None:
     made = []
     for _ in range(devices):
         uds = os.urandom(32)
-        made.append((uds, service.factory_enrol(certificate_request(uds), "mt3620", "bench")))
-    service.registry.claim_devices("Bench", [reply.device_id for _, reply in made], actor="bench")
+        reply = service.factory_enrol(certificate_request(uds), "mt3620", "bench")
+        # all get the same boot packages: one copy in the file
+        made.append((uds, replace(reply, boot_packages=made[0][1].boot_packages) if made else reply))
+    ids = [reply.device_id for _, reply in made]
+    for start in range(0, devices, CLAIM_BATCH):
+        service.registry.claim_devices("Bench", ids[start : start + CLAIM_BATCH], actor="bench")
     (data / "devices.bin").write_bytes(pickle.dumps(made))
     print(service.device_port, flush=True)
     await asyncio.get_running_loop().run_in_executor(None, sys.stdin.read)
@@ -37,5 +46,7 @@ async def serve(data: Path, devices: int) -> None:
 
 
 if __name__ == "__main__":
+    hard = resource.getrlimit(resource.RLIMIT_NOFILE)[1]
+    resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
     structlog.configure(logger_factory=structlog.PrintLoggerFactory(sys.stderr))
     uvloop.run(serve(Path(sys.argv[1]), int(sys.argv[2])))

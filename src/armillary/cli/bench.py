@@ -20,6 +20,7 @@ app = typer.Typer(rich_markup_mode=None, add_completion=False)
 BENCHMARKS: dict[str, str] = {
     "checkin-new": "checkin",
     "checkin-kept": "checkin",
+    "checkin-storm": "checkin_storm",
     "ingest": "ingest",
     "ready": "ready",
     "memory": "memory",
@@ -49,6 +50,8 @@ class Floor:
 FLOORS: dict[str, Floor] = {
     "checkin-new": Floor(0.20, at_least=True),
     "checkin-kept": Floor(0.25, at_least=True),
+    "checkin-storm": Floor(1.0, at_least=True),
+    "checkin-storm-memory": Floor(1.0, at_least=False),
     "ingest": Floor(0.80, at_least=True),
     "ready": Floor(1.0, at_least=False),
     "memory": Floor(1.0, at_least=False),

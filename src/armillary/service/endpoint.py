@@ -29,11 +29,12 @@ import structlog
 from armillary.engines.group_commit import LoopSink, Rejected
 from armillary.engines.records.check_in_rows import CheckInWrite
 from armillary.engines.records.store import CheckInSink, Query, Records
-from armillary.errors import ArmillaryError, ChallengeError, NotFoundError, PortInUseError, RateLimitedError
+from armillary.errors import ArmillaryError, ChallengeError, NotFoundError, RateLimitedError
 from armillary.service.blobs import Blobs
 from armillary.service.device_states import DeviceStates
 from armillary.service.endpoint_connection import OCTETS, DeviceConnection
 from armillary.service.endpoint_problem import RequestRefusedError
+from armillary.service.listener import SHUTDOWN_TIMEOUT_S, Listener
 from armillary.service.notices import Notices
 from armillary.service.offers import Offers
 from armillary.service.peers import Peers
@@ -50,9 +51,6 @@ BUSY_RETRY_S: Final = 5
 # Check-ins are gathered this long and committed together. A commit costs 170 us and two disk writes, a check-in in it
 # 15 us; no device minds the delay.
 GATHER_S: Final = 0.01
-HANDSHAKE_TIMEOUT_S: Final = 10.0
-SHUTDOWN_TIMEOUT_S: Final = 2.0
-BACKLOG: Final = 1024
 # Slow and idle connections are looked for this often.
 SWEEP_S: Final = 1.0
 CHUNK_BYTES: Final = 64 * 1024
@@ -112,7 +110,7 @@ class DeviceEndpoint:
         self._gathered: list[CheckInWrite] = []
         self._transfers: set[asyncio.Task[None]] = set()
         self._refusals = RefusalLog()
-        self._server: asyncio.Server | None = None
+        self._listener: Listener | None = None
         self._loop: asyncio.AbstractEventLoop | None = None
         self._sink: CheckInSink | None = None
         self._refusal_sink: CheckInSink | None = None
@@ -130,27 +128,17 @@ class DeviceEndpoint:
         self._loop = loop = asyncio.get_running_loop()
         self._sink = LoopSink(loop, self._delivered)
         self._refusal_sink = LoopSink(loop, lambda _, __: None)
-        try:
-            self._server = await loop.create_server(
-                lambda: DeviceConnection(self),
-                host,
-                port,
-                ssl=context,
-                backlog=BACKLOG,
-                ssl_handshake_timeout=HANDSHAKE_TIMEOUT_S,
-                ssl_shutdown_timeout=SHUTDOWN_TIMEOUT_S,
-            )
-        except OSError as error:
-            raise PortInUseError.at("device endpoint", host, port, error) from error
+        self._listener = Listener("device endpoint", context, lambda: DeviceConnection(self))
+        port = await self._listener.open(host, port)
         self._sweep()
-        return int(self._server.sockets[0].getsockname()[1])
+        return port
 
     async def close(self) -> None:
         """Stop listening, finish what is being recorded, close every connection."""
         if self._sweeper is not None:
             self._sweeper.cancel()
-        if self._server is not None:
-            self._server.close()
+        if self._listener is not None:
+            self._listener.close()
         deadline = self.monotonic() + SHUTDOWN_TIMEOUT_S
         while self._waiting and self.monotonic() < deadline:  # noqa: ASYNC110 - at shutdown only; an event costs each
             await asyncio.sleep(0.01)
@@ -160,8 +148,6 @@ class DeviceEndpoint:
         for task in tuple(self._transfers):
             task.cancel()
         await asyncio.gather(*self._transfers, return_exceptions=True)
-        if self._server is not None:
-            await self._server.wait_closed()
 
     @property
     def connections(self) -> int:

@@ -1,0 +1,83 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The door of the device endpoint: a few at a time, the others keep their place."""
+
+from __future__ import annotations
+
+import contextlib
+import errno
+import socket
+import threading
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from armillary.service import listener
+from armillary.sim.service_host import ServiceHost
+
+
+def silent(host: ServiceHost) -> socket.socket:
+    return socket.create_connection(("127.0.0.1", host.service.device_port), timeout=10)
+
+
+def wait_for(condition: Callable[[], bool]) -> None:
+    deadline = time.monotonic() + 10
+    while not condition():
+        assert time.monotonic() < deadline, "it never came true"
+        time.sleep(0.005)
+
+
+def door(host: ServiceHost) -> listener.Listener:
+    found = host.service._endpoint._listener
+    assert found is not None
+    return found
+
+
+def test_who_comes_while_the_door_is_full_waits_and_is_served(
+    host: ServiceHost, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(listener, "MAX_ENTERING", 2)
+    with contextlib.ExitStack() as stack, host.claimed(b"w" * 32) as device:
+        strangers = [stack.enter_context(silent(host)) for _ in range(3)]
+        wait_for(lambda: len(door(host)._entering) == 2 and bool(door(host)._waiting))
+        verdicts: list[str] = []
+        thread = threading.Thread(target=lambda: verdicts.append(device.check_in().verdict))
+        thread.start()
+        thread.join(0.3)
+        assert thread.is_alive(), "it was let in although the door is full"
+        for stranger in strangers:
+            stranger.close()
+        thread.join(10)
+        assert verdicts == ["attested"]
+    wait_for(lambda: not door(host)._entering)
+
+
+def test_silent_connections_below_the_limit_keep_nobody_out(host: ServiceHost) -> None:
+    with contextlib.ExitStack() as stack, host.claimed(b"s" * 32) as device:
+        for _ in range(50):
+            stack.enter_context(silent(host))
+        assert device.check_in().verdict == "attested"
+
+
+def test_a_system_without_descriptors_keeps_those_who_wait(host: ServiceHost, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(listener, "EXHAUSTED_PAUSE_S", 0.05)
+    refused: list[int] = []
+
+    def accept(listening: socket.socket) -> tuple[socket.socket, object]:
+        if len(refused) < 3:
+            refused.append(errno.EMFILE)
+            raise OSError(errno.EMFILE, "too many open files")
+        return real(listening)
+
+    real = socket.socket.accept
+    monkeypatch.setattr(socket.socket, "accept", accept)
+    with host.claimed(b"e" * 32) as device:
+        assert device.check_in().verdict == "attested"
+    assert len(refused) == 3
+
+
+def test_every_address_of_a_name_has_the_same_port(tmp_path: Path) -> None:
+    with ServiceHost(tmp_path / "data", host="localhost") as host:
+        ports = {one.getsockname()[1] for one in door(host)._sockets}
+        assert ports == {host.service.device_port}

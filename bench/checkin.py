@@ -50,12 +50,10 @@ def cpu_seconds(pid: int) -> float:
     return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
 
 
-def measure(data: Path, service: subprocess.Popen[str], port: int, mode: str) -> tuple[float, float]:
+def measure(data: Path, service: subprocess.Popen[str], port: int, mode: str, total: int) -> tuple[float, float]:
     """(check-ins per CPU second of the service, per second of wall time) of one round."""
-    command = [sys.executable, "-m", "bench.checkin_load", str(data / "devices.bin"), str(port), mode]
-    with subprocess.Popen(
-        [*command, str(TOTAL[mode])], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
-    ) as load:
+    command = [sys.executable, "-m", "bench.checkin_load", str(data / "devices.bin"), str(port), mode, str(total)]
+    with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as load:
         assert load.stdin is not None
         assert load.stdout is not None
         if load.stdout.readline().strip() != "ready":
@@ -84,7 +82,7 @@ def run() -> list[dict[str, object]]:
             for _ in range(ROUNDS):
                 limit = limits(primitives())
                 for mode, rounds in found.items():
-                    rate, wall = measure(data, service, port, mode)
+                    rate, wall = measure(data, service, port, mode, TOTAL[mode])
                     rounds.append((rate, limit[mode], wall))
             service.stdin.close()
     return [_result(mode, rounds) for mode, rounds in found.items()]

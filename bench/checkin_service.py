@@ -1,8 +1,9 @@
 # SPDX-License-Identifier: Apache-2.0
 """The service under measurement: the whole security service with prepared devices, nothing else in its process.
 
-``python -m bench.checkin_service DATA DEVICES``: makes the devices, writes what they need into DATA/devices.bin,
-prints the port, serves until its standard input ends.
+``python -m bench.checkin_service DATA DEVICES [OTHERS]``: makes the devices, writes what they need into
+DATA/devices.bin, registers so many others beside them that never come, prints the port, serves until its standard
+input ends.
 """
 
 from __future__ import annotations
@@ -17,7 +18,9 @@ from pathlib import Path
 
 import structlog
 import uvloop
+from sqlalchemy import Connection
 
+from armillary.engines.records import schema
 from armillary.service.assemble import SecurityService
 from armillary.settings import Settings
 from armillary.sim.wire_device import certificate_request
@@ -26,7 +29,29 @@ from armillary.sim.wire_device import certificate_request
 CLAIM_BATCH = 500
 
 
-async def serve(data: Path, devices: int) -> None:
+def register(connection: Connection, others: int) -> None:
+    """Copies of the newest device under ids of their own: claimed, and attested just now."""
+    number, claimed = "number + i.n", "strftime('%s')"
+    numbers = f"WITH RECURSIVE i (n) AS (SELECT 1 UNION ALL SELECT n + 1 FROM i LIMIT {others})"
+    for table, changed in (
+        (schema.device, {"number": number, "device_id": "hex(randomblob(64))", "claimed_at": claimed}),
+        (
+            schema.device_status,
+            {"device_number": f"device_{number}", "checked_in_at": claimed, "verdict": "'attested'"},
+        ),
+    ):
+        key = "number" if table is schema.device else "device_number"
+        names = [column.name for column in table.columns]
+        columns, values = ", ".join(names), ", ".join(changed.get(name, name) for name in names)
+        newest = f"(SELECT * FROM {table.name} ORDER BY {key} DESC LIMIT 1)"
+        made = connection.exec_driver_sql(
+            f"{numbers} INSERT INTO {table.name} ({columns}) SELECT {values} FROM {newest}, i"
+        )
+        if made.rowcount != others:
+            raise RuntimeError(f"{made.rowcount} of {others} devices were registered")
+
+
+async def serve(data: Path, devices: int, others: int) -> None:
     service = SecurityService.open(Settings(data=data, device_port=0, hub_port=0, api_port=0))
     await service.start()
     service.registry.create_catalog("Bench", actor="bench")
@@ -40,6 +65,8 @@ async def serve(data: Path, devices: int) -> None:
     for start in range(0, devices, CLAIM_BATCH):
         service.registry.claim_devices("Bench", ids[start : start + CLAIM_BATCH], actor="bench")
     (data / "devices.bin").write_bytes(pickle.dumps(made))
+    if others:
+        service.context.records.write(lambda connection: register(connection, others))
     print(service.device_port, flush=True)
     await asyncio.get_running_loop().run_in_executor(None, sys.stdin.read)
     await service.close()
@@ -49,4 +76,4 @@ if __name__ == "__main__":
     hard = resource.getrlimit(resource.RLIMIT_NOFILE)[1]
     resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
     structlog.configure(logger_factory=structlog.PrintLoggerFactory(sys.stderr))
-    uvloop.run(serve(Path(sys.argv[1]), int(sys.argv[2])))
+    uvloop.run(serve(Path(sys.argv[1]), int(sys.argv[2]), int(sys.argv[3]) if len(sys.argv) > 3 else 0))

@@ -45,7 +45,7 @@ def register(connection: Connection, others: int) -> None:
         columns, values = ", ".join(names), ", ".join(changed.get(name, name) for name in names)
         newest = f"(SELECT * FROM {table.name} ORDER BY {key} DESC LIMIT 1)"
         made = connection.exec_driver_sql(
-            f"{numbers} INSERT INTO {table.name} ({columns}) SELECT {values} FROM {newest}, i"
+            f"INSERT INTO {table.name} ({columns}) {numbers} SELECT {values} FROM {newest}, i"
         )
         if made.rowcount != others:
             raise RuntimeError(f"{made.rowcount} of {others} devices were registered")

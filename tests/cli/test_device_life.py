@@ -104,10 +104,16 @@ def test_a_device_is_handed_over(armillary: Command, service: RunningService, ca
     transfer = ("device", "transfer")
     offered = armillary(*transfer, "offer", "-c", catalog, "-d", device, "--to-catalog", str(target), "--json")
     number = shown(offered)["transfer_id"]
+    show, pending = ("device", "show", "-d", device, "--json"), (*transfer, "list", "--pending", "--json")
+    assert [row["transfer_id"] for row in shown(armillary(*pending, "-c", taker))] == [number]
+    assert (shown(armillary(*show))["transfer"] or {})["state"] == "offered"
     assert armillary(*transfer, "accept", "-c", catalog, "--id", number).code == 1
     assert shown(armillary(*transfer, "accept", "-c", taker, "--id", number, "--json"))["state"] == "accepted"
     assert service.service.registry.owner_of(device) == taker
     assert "accepted" in armillary(*transfer, "list", "-c", taker).out
+    assert shown(armillary(*pending, "-c", taker)) == []
+    came = shown(armillary(*show))["transfer"]
+    assert (came["state"], came["from_catalog"], came["to_catalog"]) == ("accepted", catalog, taker)
     assert armillary(*transfer, "decline", "-c", taker, "--id", number).code == 1
     assert armillary(*transfer, "cancel", "-c", catalog, "--id", number).code == 1
 

@@ -11,6 +11,7 @@ from pydantic import BaseModel, ConfigDict, Field
 from starlette.requests import Request
 from starlette.responses import Response
 
+from armillary.api import views
 from armillary.api.auth import V1
 from armillary.api.documents import as_document
 from armillary.api.native_requests import Name
@@ -57,8 +58,7 @@ def make_enrolment_token(request: Request, catalog: CatalogPath, body: Enrolment
 
 def list_enrolment_tokens(request: Request, catalog: CatalogPath) -> dict[str, Any]:
     """A catalog's enrolment tokens, oldest first, without their secrets; spent and expired ones too."""
-    tokens = service_of(request).enrolments.list(catalog)
-    return {"items": [as_document(token) for token in tokens], "next": None}
+    return views.enrolment_tokens(service_of(request), catalog)
 
 
 def revoke_enrolment_token(request: Request, catalog: CatalogPath, token_id: UUID) -> Response:

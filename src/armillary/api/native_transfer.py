@@ -6,20 +6,21 @@ from __future__ import annotations
 from typing import Annotated, Any
 from uuid import UUID
 
-from fastapi import FastAPI
+from fastapi import FastAPI, Query
 from pydantic import BaseModel, ConfigDict, Field
 from starlette.requests import Request
 
 from armillary.api import azure_names as names
 from armillary.api import views
 from armillary.api.auth import V1
-from armillary.api.documents import as_document, as_page
+from armillary.api.documents import as_document
 from armillary.api.native_devices import After, Limit
 from armillary.api.native_enrolment import CatalogPath
 from armillary.api.routes import add_route, operator_of, service_of
 from armillary.service.transfers import DEFAULT_LIFETIME_S, MAX_LIFETIME_S
 
 Document = dict[str, Any]
+Pending = Annotated[bool, Query(description="Only offers that can still be accepted")]
 
 
 class TransferBody(BaseModel):
@@ -49,10 +50,14 @@ def offer_device(request: Request, catalog: CatalogPath, body: TransferBody) -> 
 
 
 def list_transfers(
-    request: Request, catalog: CatalogPath, limit: Limit = views.PAGE_ROWS, after: After = None
+    request: Request,
+    catalog: CatalogPath,
+    pending: Pending = False,  # noqa: FBT002 - a query parameter
+    limit: Limit = views.PAGE_ROWS,
+    after: After = None,
 ) -> Document:
     """Offers from and to this catalog, newest first."""
-    return as_page(service_of(request).transfers.list(catalog, limit=limit, after=after))
+    return views.transfers(service_of(request), catalog, pending=pending, limit=limit, after=after)
 
 
 def accept_transfer(request: Request, catalog: CatalogPath, transfer_id: UUID) -> Document:

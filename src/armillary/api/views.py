@@ -41,11 +41,28 @@ def devices(
 
 
 def device(service: SecurityService, device_id: str) -> Document:
-    """A device with its last check-in (verdict and appraisal steps), or None there before the first."""
-    document: Document = as_document(service.registry.get_device(device_id))
+    """A device with its last check-in (verdict and appraisal steps), or None there before the first.
+
+    Its ``transfer`` is the offer it stands under, else the one that brought it to its catalog, else None.
+    """
+    found = service.registry.get_device(device_id)
+    document: Document = as_document(found)
+    document["transfer"] = as_document(service.transfers.of_device(found))
     newest = service.registry.list_check_ins(device_id, limit=1)
     document["last_check_in"] = as_document(newest.items[0]) if newest.items else None
     return document
+
+
+def transfers(
+    service: SecurityService, catalog: str, *, pending: bool = False, limit: int = PAGE_ROWS, after: str | None = None
+) -> Document:
+    """Offers from and to a catalog, newest first; ``pending`` leaves those that can still be accepted."""
+    return as_page(service.transfers.list(catalog, limit=limit, after=after, pending=pending))
+
+
+def enrolment_tokens(service: SecurityService, catalog: str) -> Document:
+    """A catalog's enrolment tokens, oldest first, without their secrets; spent and expired ones too."""
+    return {"items": [as_document(token) for token in service.enrolments.list(catalog)], "next": None}
 
 
 def device_deployment(service: SecurityService, device_id: str) -> Document:

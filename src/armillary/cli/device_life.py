@@ -117,9 +117,14 @@ def _cancel(
     _say(remote, catalog, transfer_id, "cancel", as_json=as_json)
 
 
-def _list(remote: RemoteService, catalog: CatalogOption = None, as_json: JsonOption = False) -> None:
+def _list(
+    remote: RemoteService,
+    catalog: CatalogOption = None,
+    pending: Annotated[bool, typer.Option("--pending", help="Only offers that can still be accepted.")] = False,
+    as_json: JsonOption = False,
+) -> None:
     """List offers from and to a catalog, newest first."""
-    found = list(remote.pages(_path(catalog_name(remote, catalog))))
+    found = list(remote.pages(_path(catalog_name(remote, catalog)), pending="true" if pending else None))
     rows = found if as_json else [{**readable(row), "device_id": row["device_id"][:12]} for row in found]
     print_table(rows, TRANSFER_COLUMNS, as_json=as_json, empty="No device was offered from or to this catalog.")
 

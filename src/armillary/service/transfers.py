@@ -139,8 +139,23 @@ class Transfers:
         """
         return self._end(catalog, transfer_id, TransferEvent.CANCEL, actor)
 
-    def list(self, catalog: str, *, limit: int = 100, after: str | None = None) -> Page[Transfer]:
-        """Offers from and to a catalog, newest first.
+    def of_device(self, device: Device) -> Transfer | None:
+        """What a device's owner asks first: the offer it stands under, else the one that brought it to its catalog."""
+
+        def query(connection: Connection) -> Transfer | None:
+            found = transfer_rows.open_of(connection, device.device_id)
+            if found is not None and self._standing(found).state == TransferState.OFFERED.value:
+                return found
+            if device.catalog_id is None:
+                return None
+            return transfer_rows.brought(connection, device.device_id, device.catalog_id)
+
+        return self._context.records.read(query)
+
+    def list(
+        self, catalog: str, *, limit: int = 100, after: str | None = None, pending: bool = False
+    ) -> Page[Transfer]:
+        """Offers from and to a catalog, newest first; with ``pending`` only those that can still be accepted.
 
         Raises:
             NotFoundError: no such catalog.
@@ -149,7 +164,10 @@ class Transfers:
 
         def query(connection: Connection) -> Page[Transfer]:
             owner = catalog_or_raise(connection, catalog)
-            found = transfer_rows.page(connection, owner.catalog_id, limit=bounded(limit), before=before)
+            pending_at = self._context.now() if pending else None
+            found = transfer_rows.page(
+                connection, owner.catalog_id, limit=bounded(limit), before=before, pending_at=pending_at
+            )
             return Page(tuple(self._standing(one) for one in found.items), found.next_cursor)
 
         return self._context.records.read(query)

@@ -97,10 +97,21 @@ def close_open(connection: Connection, device_id: str, *, state: str, now: int, 
         settle(connection, found.transfer_id, state=state, now=now, actor=actor)
 
 
-def page(connection: Connection, catalog_id: UUID, *, limit: int, before: int | None) -> Page[Transfer]:
-    """Offers from and to a catalog, newest first."""
+def brought(connection: Connection, device_id: str, catalog_id: UUID) -> Transfer | None:
+    """The newest accepted offer of a device to a catalog: how it came there, if it did not by a claim."""
+    here = (_device.c.device_id == device_id) & (_table.c.to_catalog_id == catalog_id) & (_table.c.state == "accepted")
+    row = connection.execute(_transfers().where(here).order_by(_table.c.number.desc()).limit(1)).first()
+    return None if row is None else _as_transfer(row)
+
+
+def page(
+    connection: Connection, catalog_id: UUID, *, limit: int, before: int | None, pending_at: int | None = None
+) -> Page[Transfer]:
+    """Offers from and to a catalog, newest first; with ``pending_at`` only those that can be accepted at that time."""
     mine = or_(_table.c.from_catalog_id == catalog_id, _table.c.to_catalog_id == catalog_id)
     query = _transfers().where(mine).order_by(_table.c.number.desc()).limit(limit + 1)
+    if pending_at is not None:
+        query = query.where(_table.c.open_device.is_not(None), _table.c.expires_at > pending_at)
     if before is not None:
         query = query.where(_table.c.number < before)
     rows = connection.execute(query).all()

@@ -97,6 +97,39 @@ def test_no_route_about_everything_answers_it(alice: Owner, key: str) -> None:
         assert reply.status in (403, 404), (key, reply.raw)
 
 
+@pytest.mark.parametrize(
+    "key",
+    sorted(
+        key
+        for key, role in auth.ACCESS.items()
+        if (role in auth.RANK or role == auth.FACTORY) and "{rest" not in key and key not in scope.FREE | scope.NARROWED
+    ),
+)
+def test_the_own_catalogs_name_in_the_query_opens_no_route(alice: Owner, key: str) -> None:
+    """``catalog=`` counts where it narrows what is answered; elsewhere nobody reads it."""
+    method, template = key.split(" ", 1)
+    filled = template.replace("{catalog}", "Somebody").replace("{device_id}", "0" * 128)
+    path = re.sub(r"\{[a-z_:]+\}", str(uuid.uuid4()), filled)
+    place = f"{path}?{VERSION}&catalog={alice.name}"
+    reply = alice.service.call(method, place, {} if method != "GET" else None, token=alice.token)
+    assert reply.status in (403, 404), (key, reply.raw)
+
+
+def test_an_administrator_of_one_catalog_makes_no_token_of_all(
+    alice: Owner, bob: Owner, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    body = {"name": "boss", "role": "Administrator", "catalog": alice.name}
+    boss = alice.service.call("POST", "/api/v1/tokens", body).body["secret"]
+    wanted = {"name": "everything", "role": "Administrator"}
+    for path in ("/api/v1/tokens", f"/api/v1/tokens?catalog={alice.name}"):
+        assert alice.service.call("POST", path, wanted, token=boss).status == 403
+    for query in (f"{alice.name}&catalog={bob.name}", f"{bob.name}&catalog={alice.name}"):
+        assert alice.service.call("GET", f"/api/v1/devices?catalog={query}", token=boss).status == 404
+    # Mutation: with the name in the query taken at its word, the token would be made.
+    monkeypatch.setattr(scope, "NARROWED", scope.NARROWED | {"POST /api/v1/tokens"})
+    assert alice.service.call("POST", f"/api/v1/tokens?catalog={alice.name}", wanted, token=boss).status == 201
+
+
 def test_without_the_check_the_other_device_would_be_seen(
     alice: Owner, bob: Owner, monkeypatch: pytest.MonkeyPatch
 ) -> None:

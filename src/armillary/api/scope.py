@@ -23,6 +23,10 @@ if TYPE_CHECKING:
 FREE: Final = frozenset(
     {"GET /api/v1/me", "GET /api/v1/status", f"GET {names.OPERATION_STATUS}", f"GET {names.OPERATION_RESULT}"}
 )
+# Lists that ``catalog=`` narrows. Any other route takes no such value, so its being there says nothing.
+NARROWED: Final = frozenset(
+    f"GET /api/v1/{place}" for place in ("authorities", "devices", "error-reports", "findings", "fleet")
+)
 
 
 def check_scope(request: Request, key: str, token: Token, service: SecurityService) -> None:
@@ -40,7 +44,9 @@ def check_scope(request: Request, key: str, token: Token, service: SecurityServi
     """
     if token.catalog_id is None or key in FREE:
         return
-    catalogs = [given for given in (request.path_params.get("catalog"), request.query_params.get("catalog")) if given]
+    catalogs = [given for given in (request.path_params.get("catalog"),) if given]
+    if key in NARROWED:
+        catalogs += [given for given in request.query_params.getlist("catalog") if given]
     devices = [given for given in (request.path_params.get("device_id"),) if given]
     if not catalogs and not devices:
         raise PermissionDeniedError(

@@ -3,9 +3,19 @@
 
 from __future__ import annotations
 
+import time
+
+from armillary.service.authority import Authority
 from armillary.service.catalogs import CatalogRegistry
+from armillary.service.context import Context
 from armillary.service.device_life import DeviceLife
+from armillary.service.notices import Notices
+from armillary.service.remembered import Remembered
 
 
 class Registry(CatalogRegistry, DeviceLife):
     """All operations on the registry; ``catalogs.py``, ``devices.py`` and ``device_life.py`` hold them."""
+
+    def __init__(self, context: Context, authority: Authority, notices: Notices) -> None:
+        super().__init__(context, authority, notices)
+        self._summaries = Remembered(time.monotonic)

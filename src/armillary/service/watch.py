@@ -29,6 +29,10 @@ from armillary.wire.finding import KINDS, SEVERITIES, STATUSES, Finding
 STEP: Final = 500
 # Certificates of the service are looked at this often: they end in days, and there may be some of many catalogs.
 ENDS_EVERY_S: Final = 3600
+# Silence is looked for so many times in the time after which a device is silent, and at most every minute: among a
+# million devices a look takes half a second.
+SILENCE_LOOKS: Final = 10
+SILENCE_EVERY_S: Final = 60
 # Silent devices named per look; the next look continues.
 MAX_SILENT: Final = 1000
 
@@ -44,6 +48,7 @@ class Watch:
         self._silence_noted: frozenset[str] = frozenset()
         self._ending_noted: frozenset[str] = frozenset()
         self._ends_looked_at: int | None = None
+        self._silence_looked_at: int | None = None
         # Since when devices could check in: a device is not silent because the service was down.
         self.open_since = 0
 
@@ -200,8 +205,11 @@ class Watch:
         """Devices that fell silent since the last look; one that stays silent is not observed again and again."""
         context = self._context
         now = context.now()
-        if now - self.open_since < context.silent_after_s:
+        every = min(SILENCE_EVERY_S, context.silent_after_s // SILENCE_LOOKS)
+        looked_at = self._silence_looked_at
+        if now - self.open_since < context.silent_after_s or (looked_at is not None and 0 <= now - looked_at < every):
             return 0
+        self._silence_looked_at = now
         silent = context.records.read(
             lambda c: device_rows.silent(c, now=now, silent_after_s=context.silent_after_s, limit=MAX_SILENT)
         )

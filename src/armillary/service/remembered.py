@@ -1,0 +1,56 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Answers that took long are given again for a while, so that a page that asks every few seconds cannot busy a disk."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable, Hashable
+from typing import Final, Generic, TypeVar
+
+Value = TypeVar("Value")
+
+# An answer is good for so many times as long as it took: asking costs a tenth of a core at most.
+KEPT_TIMES: Final = 10
+# What took less is asked anew each time (seconds): a change is seen at once.
+QUICK_S: Final = 0.1
+# Nobody is told anything older (seconds).
+MAX_AGE_S: Final = 120.0
+# Questions remembered, e.g. one a catalog; beyond, all are forgotten.
+MAX_QUESTIONS: Final = 256
+
+
+class Remembered(Generic[Value]):
+    """Answers by question; any thread may ask. Who asks while the same is being found out waits for that answer.
+
+    Args:
+        monotonic: Seconds that never go back.
+    """
+
+    def __init__(self, monotonic: Callable[[], float]) -> None:
+        self._monotonic = monotonic
+        self._lock = threading.Lock()
+        self._asking: dict[Hashable, threading.Lock] = {}
+        self._answers: dict[Hashable, tuple[float, Value]] = {}
+
+    def get(self, question: Hashable, find_out: Callable[[], Value]) -> Value:
+        """The answer, from before if that took long.
+
+        Raises:
+            Exception: what ``find_out`` raises; nothing is remembered then.
+        """
+        with self._lock:
+            asking = self._asking.setdefault(question, threading.Lock())
+        with asking:
+            known = self._answers.get(question)
+            start = self._monotonic()
+            if known is not None and start < known[0]:
+                return known[1]
+            answer = find_out()
+            end = self._monotonic()
+            with self._lock:
+                if len(self._asking) > MAX_QUESTIONS:
+                    self._asking.clear()
+                    self._answers.clear()
+                if end - start > QUICK_S:
+                    self._answers[question] = (end + min(MAX_AGE_S, KEPT_TIMES * (end - start)), answer)
+            return answer

@@ -182,3 +182,41 @@ def test_a_held_device_is_listed_until_it_is_released(host: ServiceHost) -> None
         time.sleep(0.01)
     service.registry.release_device(device.device_id, actor="test")
     assert listed(service, serial) == {}
+
+
+def test_a_device_that_is_let_back_in_stays_on_its_old_catalogs_list(host: ServiceHost, clock: Any) -> None:
+    """Its last day's certificates are the old owner's business until they have ended, whoever owns it now."""
+    service = host.service
+    host.catalog("Fabrikam")
+    old, new = issuing(service), issuing(service, "Fabrikam")
+    with host.claimed(b"a" * 32) as device, host.claimed(b"b" * 32) as unmoved:
+        left = parse_device_certificate(device.check_in().certificate_chain[0]).serial
+        unmoved.check_in()
+    clock.now += 60
+    service.registry.decommission_device(device.device_id, reason="sold", actor="test")
+    service.registry.allow_reprovision(device.device_id, actor="test")
+    assert host.device(b"a" * 32).device_id == device.device_id
+    assert listed(service, old) == {left: x509.ReasonFlags.cessation_of_operation}  # nobody's
+    clock.now += 60
+    service.registry.claim_devices("Fabrikam", [device.device_id], actor="test")
+    assert listed(service, old) == {left: x509.ReasonFlags.cessation_of_operation}
+    with device:
+        device.challenge, device.lineage = b"", None
+        again = parse_device_certificate(device.check_in().certificate_chain[0]).serial
+    assert again != left
+    for serial in (old, new):
+        assert again not in listed(service, serial)
+    clock.now += 2 * DAY_S
+    assert listed(service, old) == listed(service, new) == {}
+
+
+def test_a_catalog_whose_lists_were_asked_for_can_be_deleted(host: ServiceHost) -> None:
+    service = host.service
+    host.catalog("Fabrikam")
+    serial = issuing(service, "Fabrikam")
+    catalog_id = service.registry.get_catalog("Fabrikam").catalog_id
+    service.revocation_lists.of_catalog(catalog_id)
+    service.registry.delete_catalog("Fabrikam", actor="test")
+    assert service.context.records.read(lambda c: revocation_rows.newest(c, serial)) is None
+    with pytest.raises(NotFoundError):
+        service.revocation_lists.of_catalog(catalog_id)

@@ -200,8 +200,7 @@ class Factory:
                 operation = _recovery(known, chip, now)
                 _check_same_tpm(known, tpm)
                 if operation == "device.reprovision":
-                    device_rows.change(connection, device_id, device_rows.IN_SERVICE)
-                    device_rows.release(connection, device_id)  # its storage is new
+                    device_rows.let_back_in(connection, device_id, now=now)
             self._authority.record(connection, [record])
             tier = trust_tier if known is None else known.trust_tier
             detail = {"chip": chip, "trust_tier": tier, "os_version": release.version}

@@ -60,7 +60,10 @@ def delete_catalog(connection: Connection, catalog_id: UUID) -> None:
     products = select(_product.c.product_id).where(_product.c.catalog_id == catalog_id)
     connection.execute(delete(_group).where(_group.c.product_id.in_(products)))
     connection.execute(delete(_product).where(_product.c.catalog_id == catalog_id))
-    connection.execute(delete(schema.certificate).where(schema.certificate.c.catalog_id == catalog_id))
+    mine = schema.certificate.c.catalog_id == catalog_id
+    lists = schema.revocation_list
+    connection.execute(delete(lists).where(lists.c.issuer_serial.in_(select(schema.certificate.c.serial).where(mine))))
+    connection.execute(delete(schema.certificate).where(mine))
     connection.execute(delete(schema.attestation_policy).where(schema.attestation_policy.c.catalog_id == catalog_id))
     connection.execute(delete(_catalog).where(_catalog.c.catalog_id == catalog_id))
 

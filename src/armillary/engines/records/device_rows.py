@@ -49,7 +49,7 @@ class Enrolled:
         lineage: What the next proof has to continue.
         claimed_at: Since when it has its owner; this and the next two are not read by the check-in's look-up.
         decommissioned_at: When it was taken out of service, None otherwise.
-        reprovision_until: Before this time it may come back.
+        reprovision_until: Before this time it may come back; of one that is in service again: when it came.
     """
 
     number: int
@@ -68,15 +68,6 @@ class Enrolled:
     claimed_at: int | None = None
     decommissioned_at: int | None = None
     reprovision_until: int | None = None
-
-
-# Columns of a device that is let in again after it was decommissioned.
-IN_SERVICE: Mapping[str, object] = {
-    "revoked_at": None,
-    "revoked_reason": "",
-    "decommissioned_at": None,
-    "reprovision_until": None,
-}
 
 
 def installed_text(installed: Sequence[InstalledImage]) -> str:
@@ -237,6 +228,16 @@ def claim(connection: Connection, device_id: str, *, catalog_id: UUID, group_id:
 def change(connection: Connection, device_id: str, values: Mapping[str, object]) -> None:
     """Set columns of the table ``device``: group_id, revoked_at, revoked_reason, manufacturing_state..."""
     connection.execute(update(_device).where(_device.c.device_id == device_id).values(dict(values)))
+
+
+def let_back_in(connection: Connection, device_id: str, *, now: int) -> None:
+    """Put a decommissioned device into service again, as nobody's; its storage is new, so its lineage begins anew.
+
+    Its permission ends now, and stays: ``revocation_rows.py`` asks until when its certificates are of before.
+    """
+    values = {"revoked_at": None, "revoked_reason": "", "decommissioned_at": None, "reprovision_until": now}
+    change(connection, device_id, values)
+    release(connection, device_id)
 
 
 def release(connection: Connection, device_id: str) -> None:

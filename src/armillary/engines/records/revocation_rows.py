@@ -10,6 +10,7 @@ from uuid import UUID
 from sqlalchemy import Connection, func, insert, or_, select, update
 
 from armillary.engines.records import schema
+from armillary.identity.issue import MAX_LIFETIME_S
 
 _list = schema.revocation_list
 _device, _status, _check_in, _transfer = schema.device, schema.device_status, schema.check_in, schema.transfer
@@ -75,7 +76,7 @@ def revoked_clients(connection: Connection, catalog_id: UUID, *, ends_after: int
     """Client certificates of devices that are revoked, held or left the catalog, which end after a time.
 
     A decommissioned device belongs to nobody: which catalog its last certificates were of is not asked, every catalog
-    lists them for their last day.
+    lists them for their last day, also when the device was let back in meanwhile.
 
     Args:
         connection: Records.
@@ -108,7 +109,25 @@ def revoked_clients(connection: Connection, catalog_id: UUID, *, ends_after: int
             _check_in.c.certificate_not_after > ends_after,
         )
     )
-    found = {
+    came_back = _device.alias("came_back")  # few; as a sub-query, so that the check-ins of these alone are looked at
+    returned = (
+        select(*columns)
+        .join(_device, _device.c.number == _check_in.c.device_number)
+        .where(
+            _check_in.c.device_number.in_(
+                select(came_back.c.number).where(
+                    came_back.c.reprovision_until > ends_after - MAX_LIFETIME_S, came_back.c.decommissioned_at.is_(None)
+                )
+            ),
+            _check_in.c.at <= _device.c.reprovision_until,
+            _check_in.c.certificate_not_after > ends_after,
+        )
+    )
+    found = {  # since when is not kept: since it was made, at the latest
+        row.certificate_serial: RevokedClient(row.certificate_serial, row.at, row.at, decommissioned=True, moved=False)
+        for row in connection.execute(returned)
+    }
+    found |= {
         row.certificate_serial: RevokedClient(
             row.certificate_serial, row.at, row.settled_at, decommissioned=False, moved=True
         )

@@ -123,7 +123,8 @@ class Device:
         last_attested_at: Time of the last check-in that was attested, as far as history is kept.
         held_at: Since when it gets no client certificate, because two machines seemed to hold its identity.
         decommissioned_at: When it was taken out of service; it is revoked and nobody's since then.
-        reprovision_until: Before this time it may come back through an enrolment.
+        reprovision_until: Before this time it may come back through an enrolment; of one that is in service again:
+            when it came back.
     """
 
     device_id: str

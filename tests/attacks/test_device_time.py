@@ -36,6 +36,7 @@ from armillary.service.endpoint import server_context
 from armillary.sim.service_host import ServiceHost
 from armillary.wire import certificate as profile
 from armillary.wire.checkin import Challenge, encode_challenge
+from armillary.wire.pem import armour
 
 DAY_S = 86_400
 YEAR_S = 365 * DAY_S
@@ -192,6 +193,7 @@ def test_nobody_without_the_services_key_sets_the_time(tmp_path: Path, monkeypat
                 return context
 
             patched.setattr(device_endpoint, "tls_context", trusting)
+            patched.setattr(device_endpoint, "is_directly_under", lambda *_: True)
             fooled = started(tmp_path / "device", wall=IN_1970)
             with contextlib.suppress(ServiceUnreachableError):
                 assert time_taken_from(impostor, fooled, false, forged)
@@ -216,6 +218,28 @@ def test_a_stolen_old_server_key_sets_back_no_device_that_heard_the_service_sinc
             with pytest.raises(ServiceUnreachableError, match="certificate"):
                 time_taken_from(impostor, later, now - YEAR_S - DAY_S, stolen)
             assert later.clock.now() >= now - 30
+
+
+def test_an_authority_of_devices_that_was_stolen_is_no_service(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """It leads to the same root, and OpenSSL is not asked for its days: one that ended would be good for ever."""
+    now = time.time()
+    with service(tmp_path) as host:
+        device = make(host, tmp_path / "device", wall=IN_1970)
+        impostor = Impostor(tmp_path / "impostor", host)
+        authority = host.service.authority
+        chain = authority.living_authorities(host.service.registry.get_catalog("Contoso").catalog_id)
+        issuing = x509.load_der_x509_certificate(chain[0].der)
+        key = authority._keys.load(f"issuing-{chain[0].serial.lower()}")
+        stolen = impostor.certificate(begins=now - DAY_S, ends=now + YEAR_S, root=issuing, key=key)
+        stolen.write_bytes(stolen.read_bytes() + b"".join(armour("CERTIFICATE", one.der) for one in chain[:-1]))
+        with pytest.raises(ServiceUnreachableError, match="not signed by this device's service root itself"):
+            time_taken_from(impostor, device, now + DAY_S, stolen)
+        assert not device.clock.signed
+        # the control: without this check it is taken for the service; and the service itself is not refused
+        with monkeypatch.context() as patched:
+            patched.setattr(device_endpoint, "is_directly_under", lambda *_: True)
+            assert time_taken_from(impostor, started(tmp_path / "device", wall=IN_1970), now + DAY_S, stolen)
+        assert asyncio.run(device.prove_once()).verdict == "attested"
 
 
 def test_a_service_whose_clock_jumped_ahead_and_back_keeps_its_devices(tmp_path: Path) -> None:

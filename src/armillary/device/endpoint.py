@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
 """Client of the service's device endpoint: challenge, check-in, image download.
 
-TLS 1.3 only, mutual; the service's certificate must lead to the one root the device was manufactured with, name the
-host it was told, and be in its days by the device's own clock (``clock.py``), never by the host's. One kept-alive
+TLS 1.3 only, mutual; the service's certificate must be signed by the one root the device was manufactured with, name
+the host it was told, and be in its days by the device's own clock (``clock.py``), never by the host's. One kept-alive
 connection; redirects are refused; everything read has a limit.
 """
 
@@ -14,7 +14,8 @@ from types import TracebackType
 from typing import Self
 
 import aiohttp
-from cryptography.x509 import load_der_x509_certificate
+from cryptography.exceptions import InvalidSignature
+from cryptography.x509 import Certificate, load_der_x509_certificate, load_pem_x509_certificate
 
 from armillary.device.clock import DeviceClock
 from armillary.errors import (
@@ -202,8 +203,10 @@ def tls_context(service_root: str, clock: DeviceClock) -> ssl.SSLContext:
 
     OpenSSL would ask the host's clock whether the service's certificate is in its days; ``clock`` is asked instead,
     within the handshake: nothing is sent to a service that fails. The root has no days: it is trusted as such
-    (RFC 5280 §6.1.1).
+    (RFC 5280 §6.1.1). Between it and the service's certificate there is nobody: the authorities that issue to devices
+    lead to the same root, and whoever has the key of one that ended would be the service for ever.
     """
+    root = load_pem_x509_certificate(service_root.encode())
 
     class TimedHandshake(ssl.SSLObject):
         def do_handshake(self) -> None:
@@ -211,6 +214,8 @@ def tls_context(service_root: str, clock: DeviceClock) -> ssl.SSLContext:
             der = self.getpeercert(binary_form=True)
             if der is None:
                 raise ServiceCertificateError("the service showed no certificate")
+            if not is_directly_under(der, root):
+                raise ServiceCertificateError("its certificate is not signed by this device's service root itself")
             not_before, not_after = validity_of(der)
             if fault := clock.met_service(not_before, not_after):
                 raise ServiceCertificateError(fault)
@@ -221,6 +226,15 @@ def tls_context(service_root: str, clock: DeviceClock) -> ssl.SSLContext:
     context.verify_flags |= _NO_CHECK_TIME
     context.sslobject_class = TimedHandshake
     return context
+
+
+def is_directly_under(der: bytes, root: Certificate) -> bool:
+    """Whether the root itself signed a certificate, DER."""
+    try:
+        load_der_x509_certificate(der).verify_directly_issued_by(root)
+    except (ValueError, TypeError, InvalidSignature):
+        return False
+    return True
 
 
 def validity_of(der: bytes) -> tuple[int, int]:

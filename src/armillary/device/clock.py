@@ -7,8 +7,8 @@ the first answer of a boot, and never below the last time the service gave.
 How a device without the time gets it, and an attacker cannot give it another:
 
 1. It connects to its service: signed by the one pinned root itself, host name, the private key's signature over this
-   very handshake. Whether the certificate is in its days cannot be asked yet, but for one thing: a certificate that ended
-   before the last time the service gave (kept in flash) is refused.
+   very handshake. Whether the certificate is in its days cannot be asked yet, but for one thing: a certificate that
+   ended before the last time the service gave (kept in flash) is refused.
 2. It asks for a challenge, which carries the time, and takes that time only if it lies within the days of the
    certificate it came with.
 3. From then on every connection's certificate has to be valid by that time.

@@ -178,6 +178,8 @@ def test_a_persons_passphrase_costs_more_than_a_random_one(keys: Path) -> None:
         {"kdf": "md5"},
         {"salt": "zz"},
         {"p": None},
+        {"n": 1 << 20, "r": 32},  # each within its limit, together 4 GiB
+        {"check": "é"},
     ],
 )
 def test_a_protection_file_that_was_tampered_with_is_refused(keys: Path, change: dict[str, object]) -> None:

@@ -96,6 +96,30 @@ def test_what_is_wrong_is_said(tmp_path: Path, token: TokenAddress, signers: Tok
         signers.load("root")
 
 
+def test_a_pin_that_was_refused_is_not_tried_again(
+    tmp_path: Path, token: TokenAddress, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A token locks itself after a few wrong PINs (PKCS #11 2.40 §5.6, CKR_PIN_LOCKED), and a renewal asks for each
+    catalog."""
+    pin = token.pin_file.read_text()
+    token.pin_file.write_text("not the pin")
+    signers, asked = TokenSigners(tmp_path, token), []
+    opened = TokenSigners._opened
+
+    def counted(self: TokenSigners, pkcs11: object, pin: str) -> object:
+        asked.append(1)
+        return opened(self, pkcs11, pin)  # type: ignore[arg-type]
+
+    monkeypatch.setattr(TokenSigners, "_opened", counted)
+    for _ in range(5):
+        with pytest.raises(SignerError, match="does not take the PIN"):
+            signers.create("root", ec.SECP384R1())
+    assert len(asked) == 1
+    token.pin_file.write_text(pin)
+    signers.create("root", ec.SECP384R1())  # another PIN is tried at once
+    signers.close()
+
+
 def test_a_key_that_the_token_lost_is_said_so(tmp_path: Path, signers: TokenSigners) -> None:
     import pkcs11  # noqa: PLC0415 - an extra
 

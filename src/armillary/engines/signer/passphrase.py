@@ -151,7 +151,7 @@ def unlock(folder: Path, source: PassphraseSource) -> bytes:
         document = json.loads(path.read_bytes())
         version, kdf = document["version"], document["kdf"]
         cost = tuple(int(document[name]) for name in ("n", "r", "p"))
-        salt, check = bytes.fromhex(document["salt"]), str(document["check"])
+        salt, check = bytes.fromhex(document["salt"]), bytes.fromhex(document["check"])
     except (OSError, ValueError, KeyError, TypeError) as error:
         raise DataFolderError(f"{path} cannot be read ({error})", remedy=_REMEDY) from error
     if (version, kdf) != (PROTECTION_VERSION, "scrypt"):
@@ -160,10 +160,11 @@ def unlock(folder: Path, source: PassphraseSource) -> bytes:
             remedy="Start it with the version that made it.",
         )
     n, r, p = cost
-    if any(not 1 <= value <= most for value, most in zip(cost, MAX_COST, strict=True)) or n & (n - 1) or n < 2:
+    is_allowed = all(1 <= value <= most for value, most in zip(cost, MAX_COST, strict=True))
+    if not is_allowed or n & (n - 1) or n < 2 or 128 * r * (n + p + 2) > _MEMORY_BYTES:  # RFC 7914 §2 and §6
         raise DataFolderError(f"{path}: its cost is out of limits", remedy=_REMEDY)
     password = _derive(source.read(), salt, n, r, p)
-    if not hmac.compare_digest(_check_value(password), check):
+    if not hmac.compare_digest(bytes.fromhex(_check_value(password)), check):
         raise KeyPassphraseError(f"the passphrase in {source.place} is not that of {folder}")
     return password
 

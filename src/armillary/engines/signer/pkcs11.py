@@ -16,6 +16,7 @@ import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from hashlib import sha256
 from pathlib import Path
 from types import ModuleType
 from typing import Any, Final, TypeVar
@@ -110,6 +111,7 @@ class TokenSigners:
         self._folder = folder
         self._address = address
         self._session: Any = None
+        self._refused_pin = b""  # SHA-256 of the last one: tokens lock themselves after a few wrong ones
         self._lock = threading.RLock()
 
     def __repr__(self) -> str:
@@ -214,17 +216,28 @@ class TokenSigners:
                     raise
                 except pkcs11.PKCS11Error:
                     self._session = None
-            self._session = self._opened(pkcs11)
+            pin = self._address.pin()
+            digest = sha256(pin.encode()).digest()
+            if digest == self._refused_pin:
+                raise SignerError(
+                    f"the token {self._address.token!r} does not take the PIN; it is not tried again",
+                    remedy=f"Put the right one into {self._address.pin_file}: it is tried at the next use. Or restart the service.",
+                )
+            try:
+                self._session = self._opened(pkcs11, pin)
+            except _refusals_of_pin(pkcs11) as error:
+                if not isinstance(error, pkcs11.PinLocked):  # trying again harms nothing then
+                    self._refused_pin = digest
+                raise
             return work(pkcs11, self._session)
 
-    def _opened(self, pkcs11: ModuleType) -> Any:
+    def _opened(self, pkcs11: ModuleType, pin: str) -> Any:
         module = pkcs11.lib(str(self._address.module))
         try:
             token = module.get_token(token_label=self._address.token)
         except (pkcs11.NoSuchToken, pkcs11.TokenNotPresent):
             module.reinitialize()  # modules look for tokens once; this one may have been plugged in since
             token = module.get_token(token_label=self._address.token)
-        pin = self._address.pin()
         try:
             return token.open(rw=True, user_pin=pin)
         except pkcs11.UserAlreadyLoggedIn:  # a login is the whole process's, whichever session made it
@@ -245,11 +258,15 @@ def _library() -> ModuleType:
     return module
 
 
+def _refusals_of_pin(pkcs11: ModuleType) -> tuple[type[Exception], ...]:
+    return pkcs11.PinIncorrect, pkcs11.PinLocked, pkcs11.PinInvalid, pkcs11.PinLenRange
+
+
 @contextmanager
 def _explained(pkcs11: ModuleType, address: TokenAddress) -> Iterator[None]:
     try:
         yield
-    except (pkcs11.PinIncorrect, pkcs11.PinLocked, pkcs11.PinInvalid, pkcs11.PinLenRange) as error:
+    except _refusals_of_pin(pkcs11) as error:
         raise SignerError(f"the token {address.token!r} does not take the PIN ({type(error).__name__})") from error
     except pkcs11.NoSuchToken as error:
         raise SignerError(f"{address.module} has no token {address.token!r}") from error

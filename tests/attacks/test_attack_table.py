@@ -155,7 +155,10 @@ ATTACKS = (
     Attack(
         "man in the middle",
         "pinned service root",
-        (E + "test_a_device_refuses_a_service_with_another_root",),
+        (
+            E + "test_a_device_refuses_a_service_with_another_root",
+            D + "test_an_authority_of_devices_that_was_stolen_is_no_service",
+        ),
         (M + "test_mutation_of_the_pinned_root", D + "test_nobody_without_the_services_key_sets_the_time"),
     ),
     Attack(

@@ -15,6 +15,8 @@ from tests.api.running_service import CATALOGS, VERSION, RunningService, running
 from tests.api.test_native_hub import Connected
 
 from armillary.api import auth, scope
+from armillary.api import azure_names as names
+from armillary.api import azure_operations as operations
 from armillary.errors import UnauthenticatedError
 from armillary.sim.wire_device import WireDevice
 
@@ -128,6 +130,31 @@ def test_an_administrator_of_one_catalog_makes_no_token_of_all(
     # Mutation: with the name in the query taken at its word, the token would be made.
     monkeypatch.setattr(scope, "NARROWED", scope.NARROWED | {"POST /api/v1/tokens"})
     assert alice.service.call("POST", f"/api/v1/tokens?catalog={alice.name}", wanted, token=boss).status == 201
+
+
+def test_a_made_up_operation_shows_nothing_of_another_catalog(alice: Owner, bob: Owner) -> None:
+    """An operation's id carries the resource that is its result, and anybody can write one."""
+    for who, status in ((alice, 200), (bob, 404)):
+        resource = names.resource_id(
+            names.DEVICE,
+            subscription=str(uuid.uuid4()),
+            resource_group="rg",
+            catalog=who.name,
+            product="Coffee",
+            device_group="Production",
+            device=who.device.device_id,
+        )
+        made = operations.encode(operations.new_operation(resource, at=1, has_result=True))
+        result = f"{names.OPERATION_RESULT}?{VERSION}".format(
+            subscription=uuid.uuid4(), location="GLOBAL", operation=made
+        )
+        assert alice.service.call("GET", result).status == 200  # a token of all catalogs
+        reply = alice.service.call("GET", result, token=alice.token)
+        assert reply.status == status, reply.raw
+        assert (who.device.device_id.encode() in reply.raw) == (who is alice)
+        done = operations.encode(operations.new_operation(resource, at=1, has_result=False))
+        empty = result.replace(made, done)
+        assert (alice.service.call("GET", empty, token=alice.token).status, made != done) == (204, True)
 
 
 def test_without_the_check_the_other_device_would_be_seen(

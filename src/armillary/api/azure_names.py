@@ -105,6 +105,12 @@ def resource_id(template: str, **names: str) -> str:
     return template.format(**names)
 
 
+def catalog_of(resource: str) -> list[str]:
+    """The catalog that a resource id names, wherever in it; none or several in one that was not made here."""
+    parts = resource.strip("/").split("/")
+    return [value for word, value in zip(parts[0::2], parts[1::2], strict=False) if word == "catalogs"]
+
+
 def as_path(resource: str) -> str:
     """A resource id as a URL path: names such as ``Field Test`` are percent-encoded."""
     return quote(resource, safe="/.-_~()")

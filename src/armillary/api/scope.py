@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """Operator tokens of one catalog: they reach what names that catalog or a device that is in it now, nothing else.
 
-A route about everything (lists without ``catalog=``, the audit log, tokens, releases) is refused rather than narrowed:
+A route about everything (lists without ``catalog=``, the service's status, the audit log, tokens, releases) is refused rather than narrowed:
 nothing of another owner can leak through a route that somebody adds and does not think of this. A device that changed
 hands is out of sight at once, because its owner is looked up with each request.
 """
@@ -13,16 +13,17 @@ from typing import TYPE_CHECKING, Final
 from starlette.requests import Request
 
 from armillary.api import azure_names as names
+from armillary.api import azure_operations as operations
 from armillary.engines.records.rows import Token
 from armillary.errors import NotFoundError, PermissionDeniedError
 
 if TYPE_CHECKING:
     from armillary.service.assemble import SecurityService
 
-# About the caller alone, or (operations) named by a random id that only the caller was told.
-FREE: Final = frozenset(
-    {"GET /api/v1/me", "GET /api/v1/status", f"GET {names.OPERATION_STATUS}", f"GET {names.OPERATION_RESULT}"}
-)
+# About the caller alone; the state of an operation is made of its id, which the caller has.
+FREE: Final = frozenset({"GET /api/v1/me", f"GET {names.OPERATION_STATUS}"})
+# Reads the resource that the operation's id names, and anybody can write such an id.
+RESULT: Final = f"GET {names.OPERATION_RESULT}"
 # Lists that ``catalog=`` narrows. Any other route takes no such value, so its being there says nothing.
 NARROWED: Final = frozenset(
     f"GET /api/v1/{place}" for place in ("authorities", "devices", "error-reports", "findings", "fleet")
@@ -47,6 +48,11 @@ def check_scope(request: Request, key: str, token: Token, service: SecurityServi
     catalogs = [given for given in (request.path_params.get("catalog"),) if given]
     if key in NARROWED:
         catalogs += [given for given in request.query_params.getlist("catalog") if given]
+    if key == RESULT:
+        operation = operations.decode(request.path_params["operation"])
+        if not operation.has_result:  # it answers 204 and shows nothing
+            return
+        catalogs += names.catalog_of(operation.resource)
     devices = [given for given in (request.path_params.get("device_id"),) if given]
     if not catalogs and not devices:
         raise PermissionDeniedError(

@@ -221,7 +221,7 @@ class TokenSigners:
             if digest == self._refused_pin:
                 raise SignerError(
                     f"the token {self._address.token!r} does not take the PIN; it is not tried again",
-                    remedy=f"Put the right one into {self._address.pin_file}: it is tried at once; else restart the service.",
+                    remedy=f"Put the right one into {self._address.pin_file}, or restart the service.",
                 )
             try:
                 self._session = self._opened(pkcs11, pin)

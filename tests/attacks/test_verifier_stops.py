@@ -10,7 +10,9 @@ from pathlib import Path
 
 import pytest
 
+from armillary.errors import DataFolderError
 from armillary.service import endpoint, pulse
+from armillary.service.watch_rules import Observation
 from armillary.sim.service_host import ServiceHost
 from armillary.wire.finding import Finding
 
@@ -67,6 +69,41 @@ def test_a_verifier_that_stands_still_raises_the_alarm_and_recovers(host: Servic
         assert alarm.count == 1
         until(lambda: host.service.health()["ok"], "recovery")
         assert device.check_in().verdict == "attested"
+
+
+def test_an_alarm_that_could_not_be_recorded_is_raised_again(host: ServiceHost) -> None:
+    """The disk that stops the verifier is the one that findings are written to."""
+    raised: list[Observation] = []
+    is_full = [True]
+
+    def observe(seen: Observation) -> None:
+        if is_full[0]:
+            raise DataFolderError("the disk is full", remedy="Make room.")
+        raised.append(seen)
+
+    beat = [pulse.Pulse(0.0, 0)]
+    watch = pulse.VerifierWatch(host.service.context, lambda: beat[0], observe, monotonic=lambda: 60.0)
+    for _ in range(2):
+        with pytest.raises(DataFolderError):
+            watch.feel()
+    assert (watch.state, raised) == ("stopped", [])
+    is_full[0] = False
+    watch.feel()
+    watch.feel()
+    assert [one.severity for one in raised] == ["critical"]  # once
+    beat[0] = pulse.Pulse(60.0, 0)
+    watch.feel()
+    assert (watch.state, len(raised)) == ("ok", 1)
+
+
+@pytest.mark.filterwarnings("ignore::pytest.PytestUnhandledThreadExceptionWarning")
+def test_a_watch_that_broke_says_nothing_good(host: ServiceHost) -> None:
+    def broken() -> pulse.Pulse:
+        raise RuntimeError("a bug")
+
+    watch = pulse.VerifierWatch(host.service.context, broken, lambda _: None)
+    watch.start()
+    until(lambda: watch.state == "stopped", "the state of a watch that has ended")
 
 
 def test_mutation_of_the_pulse(host: ServiceHost, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -89,6 +89,7 @@ class VerifierWatch:
         self._thread = threading.Thread(target=self._run, name="verifier-watch", daemon=True)
         self._kept_at = float("-inf")
         self.state = "ok"
+        self._told = "ok"  # the state that the findings know of
 
     def start(self) -> int:
         """Look back, then begin; returns since when devices could check in, Unix seconds, 0 for always."""
@@ -110,17 +111,23 @@ class VerifierWatch:
         before, self.state = self.state, state
         if state != before:
             _log.warning("the verifier's pulse changed", before=before, now=state, seconds=seconds)
-            if state == "stopped" or (state, before) == ("behind", "ok"):
+        if state != self._told:
+            if state == "stopped" or (state, self._told) == ("behind", "ok"):
                 self._observe(watch_rules.of_verifier(state, seconds, self._context.now()))
+            self._told = state
         if state != "stopped" and self._monotonic() - self._kept_at >= KEEP_EVERY_S:
             self._keep()
 
     def _run(self) -> None:
-        while not self._ended.wait(FEEL_EVERY_S):
-            try:
-                self.feel()
-            except ArmillaryError as error:  # the records may be what is wrong; the next look tries again
-                _log.error("the verifier's pulse cannot be recorded", error=error.message, state=self.state)
+        try:
+            while not self._ended.wait(FEEL_EVERY_S):
+                try:
+                    self.feel()
+                except ArmillaryError as error:  # the records may be what is wrong; the next look tries again
+                    _log.error("the verifier's pulse cannot be recorded", error=error.message, state=self.state)
+        finally:
+            if not self._ended.is_set():  # a bug of ours: who does not look must not say that all is well
+                self.state = "stopped"
 
     def _look_back(self) -> int:
         now = self._context.now()

@@ -1,9 +1,9 @@
 # SPDX-License-Identifier: Apache-2.0
 """Operator tokens of one catalog: they reach what names that catalog or a device that is in it now, nothing else.
 
-A route about everything (lists without ``catalog=``, the service's status, the audit log, tokens, releases) is refused rather than narrowed:
-nothing of another owner can leak through a route that somebody adds and does not think of this. A device that changed
-hands is out of sight at once, because its owner is looked up with each request.
+A route about everything (lists without ``catalog=``, the service's status, the audit log, tokens, releases) is refused
+rather than narrowed: nothing of another owner can leak through a route that somebody adds and does not think of this.
+A device that changed hands is out of sight at once, because its owner is looked up with each request.
 """
 
 from __future__ import annotations

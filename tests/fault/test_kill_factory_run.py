@@ -202,6 +202,22 @@ def test_a_damaged_journal_is_said_and_left_alone(tmp_path: Path, damage: bytes)
     assert (tmp_path / "journal.jsonl").read_bytes() == damage
 
 
+def test_a_damaged_note_of_the_options_is_said(tmp_path: Path) -> None:
+    (tmp_path / "run.json").write_text("[]")
+    with pytest.raises(DataFolderError, match="damaged"), open_run(tmp_path, SERVICE_OPTIONS):
+        pass
+
+
+def test_two_devices_of_one_number_are_said(tmp_path: Path) -> None:
+    with open_run(tmp_path, SERVICE_OPTIONS):
+        pass
+    row = {"chip": "mt3620", "manufacturing_state": "DeviceComplete", "os_version": "26.11", "made_at": 1}
+    lines = (json.dumps({**row, "number": 1, "device_id": one * 128}) for one in "ab")
+    (tmp_path / "journal.jsonl").write_text("\n".join(lines) + "\n")
+    with pytest.raises(DataFolderError, match="two lines"), open_run(tmp_path, SERVICE_OPTIONS):
+        pass
+
+
 def test_a_line_that_was_cut_off_is_dropped(tmp_path: Path) -> None:
     with open_run(tmp_path, SERVICE_OPTIONS):
         pass

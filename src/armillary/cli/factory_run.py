@@ -192,7 +192,9 @@ def _check_options(folder: Path, options: RunOptions) -> None:
         return
     except ValueError as error:
         raise DataFolderError(f"{path}: damaged ({error})", remedy="Choose another --output.") from error
-    different = [name for name, value in wanted.items() if not isinstance(begun, Mapping) or begun.get(name) != value]
+    if not isinstance(begun, Mapping):
+        raise DataFolderError(f"{path}: damaged (expected an object)", remedy="Choose another --output.")
+    different = [name for name, value in wanted.items() if begun.get(name) != value]
     if different:
         raise DataFolderError(
             f"{folder}: this run began with {', '.join(f'{name}={begun.get(name)!r}' for name in different)}",
@@ -211,7 +213,8 @@ def _read_journal(path: Path, options: RunOptions) -> dict[int, MadeDevice]:
         with _explained(path):
             os.truncate(path, len(whole))
     made: dict[int, MadeDevice] = {}
-    for place, line in enumerate(whole.splitlines(), 1):
+    lines = whole.splitlines()
+    for place, line in enumerate(lines, 1):
         try:
             device = MadeDevice(**json.loads(line))
         except (ValueError, TypeError) as error:
@@ -219,11 +222,11 @@ def _read_journal(path: Path, options: RunOptions) -> dict[int, MadeDevice]:
                 f"{path}: line {place} is damaged ({error})", remedy="Restore the journal; the devices are not changed."
             ) from error
         made[device.number] = device
-    if len({device.device_id for device in made.values()}) != len(made) or any(
+    if not len({device.device_id for device in made.values()}) == len(made) == len(lines) or any(
         device.chip != options.chip for device in made.values()
     ):
         raise DataFolderError(
-            f"{path}: two lines have one device, or a line is of another run", remedy="Restore the journal."
+            f"{path}: two lines have one device or number, or a line is of another run", remedy="Restore the journal."
         )
     return made
 

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from armillary.cli.process_memory import _clean_program_mappings
+from armillary.cli.process_memory import _clean_program_mappings, _settled
 
 SMAPS = """\
 1000-5000 r-xp 00000000 08:01 11 /usr/lib/libone.so
@@ -61,6 +61,16 @@ def test_only_program_pages_that_nobody_has_written_to_are_let_go() -> None:
         (0x1000, 0x4000, 16 * 1024),
         (0x8000, 0x1000, 4 * 1024),
     ]
+
+
+def test_a_library_that_is_being_loaded_is_left_alone() -> None:
+    """Its whole file is mapped first, and its own pages are laid over a part of that."""
+    half_loaded = SMAPS + "b000-f000 r--p 00000000 08:01 13 /usr/lib/new.so\nRss: 4 kB\nAnonymous: 0 kB\n"
+    assert len(list(_clean_program_mappings(half_loaded))) == 3
+    for before, now in ((SMAPS, half_loaded), (half_loaded, SMAPS.replace("1000-5000", "1000-4000"))):
+        assert 0xB000 not in [one.start for one in _settled(before, now)]
+    assert [one.start for one in _settled(half_loaded, SMAPS.replace("1000-5000", "1000-4000"))] == [0x8000]
+    assert [one.start for one in _settled(SMAPS, SMAPS)] == [0x1000, 0x8000]
 
 
 @pytest.mark.skipif(not Path("/proc/self/smaps").exists(), reason="needs Linux's /proc/self/smaps")

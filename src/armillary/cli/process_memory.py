@@ -9,12 +9,15 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import ctypes
+import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import NamedTuple
 
 # How often freed memory goes back to the system (seconds): glibc keeps what lies below anything still in use.
 TRIM_INTERVAL_S = 20.0
+# Loading a library takes milliseconds; a mapping that has been there for this long is whole (seconds).
+LOADED_AFTER_S = 0.25
 
 _M_ARENA_MAX = -8  # mallopt(3)
 _MADV_DONTNEED = 4  # madvise(2)
@@ -57,8 +60,20 @@ def unmap_program_pages() -> int:
     if madvise is None or not _SMAPS.exists():
         return 0
     madvise.argtypes = [ctypes.c_void_p, ctypes.c_size_t, ctypes.c_int]
-    found = list(_clean_program_mappings(_SMAPS.read_text("utf-8", "replace")))
+    before = _SMAPS.read_text("utf-8", "replace")
+    time.sleep(LOADED_AFTER_S)
+    found = _settled(before, _SMAPS.read_text("utf-8", "replace"))
     return sum(one.resident for one in found if madvise(one.start, one.size, _MADV_DONTNEED) == 0)
+
+
+def _settled(before: str, now: str) -> list[_Mapping]:
+    """Mappings that were there before as well, not written to either: no other thread is loading that library now.
+
+    While a library is loaded its mapping is clean for a moment before its own pages are written; to let go of it then
+    would lose them.
+    """
+    known = {(one.start, one.size) for one in _clean_program_mappings(before)}
+    return [one for one in _clean_program_mappings(now) if (one.start, one.size) in known]
 
 
 def _clean_program_mappings(smaps: str) -> Iterator[_Mapping]:

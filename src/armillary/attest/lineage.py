@@ -24,6 +24,8 @@ from __future__ import annotations
 
 from typing import Final, NamedTuple
 
+from armillary.attest.policy import utc
+
 # Bytes that name a value: the random part of a challenge, which is also the serial of the reply's certificate.
 ID_BYTES: Final = 16
 # What a device shows that keeps values and has none yet.
@@ -61,7 +63,7 @@ def lineage_fault(lineage: Lineage, answered: bytes, shown: bytes | None) -> str
     """
     if lineage.held_at is not None:
         return (
-            f"Held since {lineage.held_at} (Unix seconds): two machines seemed to hold this identity. "
+            f"Held since {utc(lineage.held_at)}: two machines seemed to hold this identity. "
             "An operator has to look and release the device."
         )
     if answered == lineage.newest or lineage.shown is None:

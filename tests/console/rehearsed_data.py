@@ -9,6 +9,11 @@ import uuid
 from armillary.attest.appraise import STEPS
 from armillary.console.source import Document
 
+# What the service says of a failed step.
+FAILURES = {
+    13: "OS kernel: its digest belongs to no release of mt3620",
+    17: "The proof continues neither the newest reply nor the one before: two machines hold this identity.",
+}
 NAMESPACE = uuid.UUID("6ba7b810-9dad-11d1-80b4-00c04fd430c8")
 TOKENS = {"admin-secret": "Administrator", "contributor-secret": "Contributor", "reader-secret": "Reader"}
 GROUPS = (
@@ -78,14 +83,47 @@ def device(now: int, number: int) -> Document:
         "boot_count": 3 + number % 7, "os_version": "" if seen is None or health == "update-only" else "24.06", "sandbox": "" if seen is None else "linux",
         "installed": [] if seen is None else installed, "enforcement": [] if seen is None else [list(pair) for pair in HOST_MECHANISMS],
         "certificate_serial": "", "certificate_not_after": None if seen is None else seen + 86400, "offered_deployment_id": None, "last_update_at": None if seen is None else now - 86000,
+        "last_attested_at": None if seen is None else (seen - 3600 if health == "update-only" else seen), "held_at": None, "decommissioned_at": None, "reprovision_until": None, "transfer": None,
     }  # fmt: skip
+
+
+def transfer(now: int, number: int, state: str = "offered", *, of: str = "northwind", to: str = "contoso") -> Document:
+    done = None if state == "offered" else now - 3 * 86400
+    return {
+        "transfer_id": uid(f"transfer {number}"), "device_id": device_id(number), "from_catalog_id": uid(of), "from_catalog": of,
+        "to_catalog_id": uid(to), "to_catalog": to, "state": state, "created_at": now - (7200 if done is None else 4 * 86400),
+        "created_by": "maren", "expires_at": now + 6 * 86400 + 60, "settled_at": done, "settled_by": "" if done is None else "jo",
+    }  # fmt: skip
+
+
+def enrolment_token(now: int, number: int, **change: object) -> Document:
+    return {
+        "token_id": uid(f"enrolment {number}"), "catalog_id": uid("northwind"), "catalog": "northwind", "product": "Coffee machine", "group": "Kitchen pilot",
+        "group_id": uid("Kitchen pilot"), "chip": "", "uses": 1, "used": 0, "created_at": now - 600, "created_by": "maren", "expires_at": now + 3000, "revoked_at": None, **change,
+    }  # fmt: skip
+
+
+def enrolment_tokens(now: int) -> list[Document]:
+    return [
+        enrolment_token(now, 0, used=1, created_at=now - 90_000, expires_at=now - 80_000),
+        enrolment_token(now, 1, uses=5, created_at=now - 80_000, revoked_at=now - 70_000),
+        enrolment_token(now, 2, uses=40, used=12, expires_at=now + 6 * 86400, chip="mt3620"),
+        enrolment_token(now, 3, product=".default", group=".unassigned"),
+    ]
+
+
+def hold(now: int, item: Document) -> None:
+    """As the service leaves a device of which a copy was found."""
+    item.update(
+        held_at=now - 7200, last_attested_at=now - 7500, health="update-only", verdict="update-only", os_version="24.06"
+    )
 
 
 def steps(failing: int | None) -> list[Document]:
     made = []
     for number, name, prevents in STEPS:
         result = "fail" if number == failing else ("not-run" if failing and number > failing else "pass")
-        detail = "OS kernel: its digest belongs to no release of mt3620" if number == failing else ""
+        detail = FAILURES[number] if number == failing else ""
         made.append({"number": number, "name": name, "prevents": prevents, "result": result, "detail": detail})
     return made
 

@@ -52,6 +52,13 @@ class RehearsedFleet:
             rehearsed_data.rollout(self.now, "rolled-back"),
         ]
         self.seen = rehearsed_data.findings(self.now) if devices else []
+        self.offers = [
+            rehearsed_data.transfer(self.now, 100, of="contoso", to="northwind"),
+            rehearsed_data.transfer(self.now, 2),
+        ]
+        if devices:
+            self.all[device_id(2)]["transfer"] = self.offers[1]
+        self.enrolments = rehearsed_data.enrolment_tokens(self.now)
         for actor, operation, target in (
             ("first", "token.create", uid("token")),
             ("first", "catalog.create", "northwind"),
@@ -117,7 +124,7 @@ class RehearsedFleet:
                 "number": 100 - number,
                 "at": device["last_check_in_at"] - number * 3600,
                 "verdict": "update-only" if bad and number == 0 else "attested",
-                "steps": rehearsed_data.steps(13 if bad and number == 0 else None),
+                "steps": rehearsed_data.steps((17 if device["held_at"] else 13) if bad and number == 0 else None),
                 "boot_count": device["boot_count"],
                 "os_version": "" if bad and number == 0 else "24.06",
                 "certificate_serial": "0A" * 16,
@@ -189,6 +196,10 @@ class RehearsedFleet:
     def restore(self, operator: Operator, device_id: str) -> None:
         self.all[device_id].update(health="attested", revoked_at=None, revoked_reason="")
         self._audit(operator.name, "device.restore", device_id, {})
+
+    def release(self, operator: Operator, device_id: str) -> None:
+        self.all[device_id].update(health="attested", held_at=None)
+        self._audit(operator.name, "device.release", device_id, {})
 
     # -- hub
     def connected(self, device_id: str) -> bool | None:
@@ -335,6 +346,41 @@ class RehearsedFleet:
                 "attestation_policy": policy,
             }
         ]
+
+    def transfers(self, catalog: str, *, limit: int) -> list[Document]:
+        waiting = [item for item in self.offers if item["state"] == "offered"]
+        return [item for item in waiting if catalog in (item["from_catalog"], item["to_catalog"])][:limit]
+
+    def answer_transfer(self, operator: Operator, catalog: str, transfer_id: str, verb: str) -> None:
+        (found,) = [item for item in self.offers if item["transfer_id"] == transfer_id]
+        assert found["from_catalog" if verb == "cancel" else "to_catalog"] == catalog
+        found["state"] = {"accept": "accepted", "decline": "declined", "cancel": "cancelled"}[verb]
+        self._audit(operator.name, f"device.transfer-{verb}", found["device_id"], {"catalog": catalog})
+
+    def enrolment_tokens(self, catalog: str) -> list[Document]:
+        return self.enrolments if catalog == "northwind" else []
+
+    def create_enrolment_token(self, operator: Operator, catalog: str, wish: Document) -> Document:
+        number = len(self.enrolments)
+        group = {"product": wish.get("product", ".default"), "group": wish.get("group", ".unassigned")}
+        made = rehearsed_data.enrolment_token(
+            self.now,
+            number,
+            **group,
+            chip=wish.get("chip", ""),
+            uses=wish["uses"],
+            created_at=self.now,
+            created_by=operator.name,
+            expires_at=self.now + wish["lifetime_s"],
+        )
+        self.enrolments.append(made)
+        self._audit(operator.name, "enrolment-token.create", made["token_id"], {"catalog": catalog})
+        return {"token": made, "secret": f"arme_{uid(f'secret {number}')}"}
+
+    def revoke_enrolment_token(self, operator: Operator, catalog: str, token_id: str) -> None:
+        (found,) = [item for item in self.enrolments if item["token_id"] == token_id]
+        found["revoked_at"] = self.now
+        self._audit(operator.name, "enrolment-token.revoke", token_id, {"catalog": catalog})
 
     def releases(self) -> list[Document]:
         parts = [

@@ -13,7 +13,7 @@ import pytest
 from playwright.sync_api import Browser, BrowserContext, Page, expect, sync_playwright
 from tests.console.console_server import RunningConsole
 from tests.console.page_check import problems_of
-from tests.console.rehearsed_data import device_id, uid
+from tests.console.rehearsed_data import device_id, hold, transfer, uid
 
 pytestmark = pytest.mark.console
 
@@ -40,6 +40,21 @@ PLACES = {
     "settings": ("/settings", r"1 catalog, 1 OS release and 3 valid tokens\."),
     "help": ("/help", r"Keys work on every page"),
     "not-found": ("/nowhere", r"There is nothing here\."),
+}
+
+HELD = device_id(4)
+CATALOG = "/settings/catalogs/northwind"
+# After play_out_a_life.
+LIFE = {
+    "device-held": (f"/devices/{HELD}", r"Held for 2 h: a copy was found"),
+    "device-release": (f"/devices/{HELD}/release", r"Release device .*\?"),
+    "device-offered": (f"/devices/{device_id(2)}", r"Attested"),
+    "device-changed-hands": (f"/devices/{device_id(6)}", r"Attested"),
+    "device-out-of-service": (f"/devices/{device_id(10)}", r"Out of service: decommissioned 2 h ago, scrapped\."),
+    "accept": (f"{CATALOG}/transfers/{uid('transfer 100')}/accept", r"Accept device .* from contoso\?"),
+    "cancel": (f"{CATALOG}/transfers/{uid('transfer 2')}/cancel", r"Cancel the offer of device .* to contoso\?"),
+    "enrolment-revoke": (f"{CATALOG}/enrolment-tokens/{uid('enrolment 2')}/revoke", r"Revoke the enrolment token"),
+    "fleet-held": ("/fleet?health=update-only", r"64 devices: 56 attested"),
 }
 
 
@@ -104,7 +119,7 @@ def watch(chromium: Browser) -> Iterator[Callable[..., Watched]]:
         assert watched.complaints == [], "the browser complained"
 
 
-@pytest.mark.parametrize(
+LOOKS = pytest.mark.parametrize(
     ("look", "options"),
     [
         ("light", {"color_scheme": "light"}),
@@ -112,6 +127,9 @@ def watch(chromium: Browser) -> Iterator[Callable[..., Watched]]:
         ("phone", {"viewport": PHONE, "has_touch": True, "is_mobile": True, "device_scale_factor": 2}),
     ],
 )
+
+
+@LOOKS
 def test_every_place_opens_with_data_reads_well_and_is_accessible(
     console: RunningConsole, watch: Callable[..., Watched], look: str, options: dict[str, object]
 ):
@@ -123,7 +141,13 @@ def test_every_place_opens_with_data_reads_well_and_is_accessible(
     page.screenshot(path=ARTEFACTS / f"{look}-sign-in.png")
     page.close()
     page = watched.sign_in()
-    for name, (path, says) in PLACES.items():
+    look_at(watched, page, look, PLACES)
+    play_out_a_life(console)
+    look_at(watched, page, look, LIFE)
+
+
+def look_at(watched: Watched, page: Page, look: str, places: dict[str, tuple[str, str]]) -> None:
+    for name, (path, says) in places.items():
         watched.open(page, path)
         expect(page.locator("h1")).to_contain_text(re.compile(says))
         if name == "device":
@@ -131,7 +155,19 @@ def test_every_place_opens_with_data_reads_well_and_is_accessible(
         assert problems_of(page) == [], f"{look} {name}"
         wider = page.evaluate("document.documentElement.scrollWidth - document.documentElement.clientWidth")
         assert wider <= 0, f"{look} {name} is {wider} px wider than the window"
-        page.screenshot(path=ARTEFACTS / f"{look}-{name}.png", full_page=name.startswith("device") and look != "phone")
+        whole = (name.startswith("device") and look != "phone") or name == "settings"
+        page.screenshot(path=ARTEFACTS / f"{look}-{name}.png", full_page=whole)
+
+
+def play_out_a_life(console: RunningConsole) -> None:
+    """One device is held, one has changed hands, one is out of service; one is on offer from the beginning."""
+    fleet = console.fleet
+    hold(fleet.now, fleet.all[HELD])
+    fleet.all[device_id(6)]["transfer"] = transfer(fleet.now, 6, "accepted", of="contoso", to="northwind")
+    fleet.all[device_id(10)].update(
+        health="revoked", revoked_at=fleet.now - 7200, revoked_reason="scrapped", decommissioned_at=fleet.now - 7200,
+        catalog=None, product=None, group=None,
+    )  # fmt: skip
 
 
 def test_each_place_of_the_rail_is_one_click_away(console: RunningConsole, watch: Callable[..., Watched]):
@@ -280,6 +316,70 @@ def test_a_device_is_revoked_and_restored(console: RunningConsole, watch: Callab
     page.get_by_role("link", name="Restore").click()
     page.get_by_role("button", name="Restore").click()
     expect(page.locator("h1")).to_contain_text("Attested")
+
+
+def test_a_held_device_is_released(console: RunningConsole, watch: Callable[..., Watched]):
+    hold(console.fleet.now, console.fleet.all[HELD])
+    watched = watch(console)
+    page = watched.sign_in()
+    watched.open(page, f"/devices/{HELD}")
+    expect(page.locator("h1")).to_contain_text("Held for 2 h: a copy was found")
+    expect(page.locator("table.steps .state.bad")).to_have_text("fail")
+    page.get_by_role("link", name="Release").click()
+    expect(page.get_by_text("The next machine that proves this identity becomes the device")).to_be_visible()
+    page.get_by_role("link", name="Cancel").click()
+    assert console.fleet.all[HELD]["held_at"] is not None
+    page.get_by_role("link", name="Release").click()
+    page.get_by_role("button", name="Release").click()
+    expect(page.locator(".notice").first).to_contain_text("Released.")
+    expect(page.locator("h1")).to_contain_text("Attested")
+    expect(page.get_by_role("link", name="Release")).to_have_count(0)
+    assert console.fleet.lines[-1]["operation"] == "device.release"
+
+
+def test_offers_are_accepted_declined_and_cancelled(console: RunningConsole, watch: Callable[..., Watched]):
+    console.fleet.offers.append(transfer(console.fleet.now, 101, of="contoso", to="northwind"))
+    watched = watch(console)
+    page = watched.sign_in("contributor-secret")
+    watched.open(page, f"/devices/{device_id(2)}")
+    page.get_by_role("link", name="Offers that wait").click()
+    expect(page.get_by_text("2 devices offered to this catalog, 1 offered by it")).to_be_visible()
+    rows = page.locator("table", has=page.get_by_text("Offered", exact=True)).locator("tbody tr")
+    for row, verb, button, says in (
+        (0, "Accept", "Accept", "Accepted"),
+        (1, "Decline", "Decline", "Declined"),
+        (0, "Cancel", "Cancel the offer", "Cancelled"),
+    ):
+        rows.nth(row).get_by_role("link", name=verb).click()
+        page.get_by_role("button", name=button).click()
+        expect(page.locator(".notice").first).to_contain_text(says)
+    expect(page.get_by_text("none waits for an answer")).to_be_visible()
+    assert [item["state"] for item in console.fleet.offers] == ["accepted", "cancelled", "declined"]
+
+
+def test_an_enrolment_token_is_made_shown_once_and_revoked(console: RunningConsole, watch: Callable[..., Watched]):
+    watched = watch(console)
+    page = watched.sign_in("contributor-secret")
+    watched.open(page, "/settings")
+    page.get_by_label("Into").select_option("Coffee machine / Production")
+    page.get_by_label("Devices").fill("3")
+    page.get_by_label("Ends in").select_option("7 days")
+    page.get_by_role("button", name="Make an enrolment token").click()
+    said = page.locator(".notice", has_text="It is shown this once")
+    expect(said).to_contain_text("It enrols 3 devices into northwind, Coffee machine / Production, and ends 20")
+    expect(said.locator("pre").first).to_have_text(re.compile(r"^arme_[0-9a-f-]{36}$"))
+    assert problems_of(page) == []
+    page.screenshot(path=ARTEFACTS / "light-enrolment-made.png")
+    watched.open(page, "/settings")
+    expect(page.get_by_text("arme_")).to_have_count(0)
+    row = page.locator("tr", has_text="Coffee machine / Production").filter(has_text="0 of 3")
+    row.get_by_role("link", name="Revoke").click()
+    page.get_by_role("button", name="Revoke").click()
+    expect(row.locator(".state")).to_have_text("revoked")
+    assert [line["operation"] for line in console.fleet.lines[-2:]] == [
+        "enrolment-token.create",
+        "enrolment-token.revoke",
+    ]
 
 
 def test_script_and_server_say_the_same_ages(console: RunningConsole, watch: Callable[..., Watched]):

@@ -7,12 +7,14 @@ import copy
 from typing import Any
 
 import pytest
-from tests.console.rehearsed_data import device_id, uid
+from tests.console.rehearsed_data import device_id, enrolment_token, transfer, uid
 from tests.console.rehearsed_fleet import RehearsedFleet
 
 from armillary.console import (
     pages_audit,
+    pages_catalog,
     pages_device,
+    pages_device_life,
     pages_finding,
     pages_fleet,
     pages_hub,
@@ -21,6 +23,7 @@ from armillary.console import (
     states,
 )
 from armillary.console.states import BAD, GOOD, UNKNOWN
+from armillary.errors import InvalidArgumentError
 
 
 @pytest.fixture(scope="module")
@@ -80,6 +83,89 @@ def test_good_is_drawn_only_for_an_attested_device(fleet: RehearsedFleet, health
     assert (verdict.kind == GOOD) == (health == "attested")
     assert (verdict.rings[0].kind == GOOD) == (health == "attested")
     assert (verdict.rings[1].kind == GOOD) == (health == "attested")
+
+
+def of(fleet: RehearsedFleet, number: int = 0, **change: Any) -> dict[str, Any]:
+    return {**copy.deepcopy(fleet.device(device_id(number))), **change}
+
+
+@pytest.mark.parametrize("health", ["attested", "update-only", "silent", "refused"])
+def test_a_held_device_says_so_first_and_nothing_of_it_is_good(fleet: RehearsedFleet, health: str):
+    device = of(fleet, health=health, held_at=fleet.now - 7200)
+    last = fleet.records(device_id(0), limit=1)["check_ins"][0]
+    verdict = pages_device.verdict(device, last, fleet.now)
+    assert verdict.sentence == "Held for 2 h: a copy was found, two machines had its identity."
+    assert "before an operator releases the device" in verdict.detail
+    assert ("Last heard" in verdict.detail) == (health == "silent")
+    assert verdict.kind == BAD
+    assert [(ring.kind, ring.word) for ring in verdict.rings] == [
+        (UNKNOWN, "not known"),
+        (BAD, "held"),
+        (BAD, "on hold"),
+    ]
+    assert {line.state.kind for line in pages_device.applications(device, fleet.images, fleet.now)} == {UNKNOWN}
+    line = pages_fleet.device_line(device, fleet.now)
+    assert (line.health.kind, line.health.word, line.note) == (BAD, "held", "a copy was found")
+
+
+def test_a_held_device_is_released_by_roles_that_may(fleet: RehearsedFleet):
+    device = of(fleet, held_at=fleet.now)
+    first, second = pages_device_life.actions(device, {"device": False, "release": True}, "Contributor")
+    assert (first.label, first.danger, first.refused, second.label) == ("Release", True, "", "Revoke")
+    assert second.refused == "your role, Contributor, may not revoke devices"
+    nobody = pages_device_life.actions(device, {"device": False, "release": False}, "Reader")
+    assert nobody[0].refused == "your role, Reader, may not release devices"
+    said = dict(pages_device_life.confirmation(device, "release").touches)
+    assert set(said) == {"Touches", "Does", "Leaves alone", "Undo"}
+    assert "becomes the device" in said["Does"]
+    calm = pages_device_life.actions(of(fleet), {"device": True, "release": True}, "Administrator")
+    assert [action.label for action in calm] == ["Revoke"]
+
+
+def test_a_device_out_of_service_says_since_when_why_and_how_it_comes_back(fleet: RehearsedFleet):
+    gone = of(
+        fleet,
+        health="revoked",
+        revoked_at=fleet.now - 7200,
+        revoked_reason="scrapped",
+        decommissioned_at=fleet.now - 7200,
+    )
+    verdict = pages_device.verdict(gone, None, fleet.now)
+    assert verdict.sentence == "Out of service: decommissioned 2 h ago, scrapped."
+    assert "armillary device allow-reprovision" in verdict.detail
+    assert GOOD not in {ring.kind for ring in verdict.rings}
+    back = pages_device.verdict({**gone, "reprovision_until": fleet.now + 600}, None, fleet.now)
+    assert "with its old key for another 10 min" in back.detail
+    over = pages_device.verdict({**gone, "reprovision_until": fleet.now}, None, fleet.now)
+    assert over.detail == verdict.detail
+    (action,) = pages_device_life.actions(gone, {"device": True, "release": True}, "Administrator")
+    assert (action.label, bool(action.refused)) == ("Restore", True)
+    assert pages_fleet.device_line(gone, fleet.now).note == "out of service: scrapped"
+
+
+def test_a_device_says_the_offer_it_stands_under_and_where_it_came_from(fleet: RehearsedFleet):
+    offered = pages_device_life.offer(of(fleet, transfer=transfer(fleet.now, 0)), fleet.now)
+    assert offered is not None
+    assert offered.sentence == (
+        "Offered to contoso 2 h ago by maren; it can be accepted for another 6 d. Nothing moves before contoso accepts."
+    )
+    came = of(fleet, transfer=transfer(fleet.now, 0, "accepted", of="contoso", to="northwind"))
+    assert pages_device_life.offer(came, fleet.now) is None
+    fact = pages_device.facts(came, fleet.now, connected=True)[-1]
+    assert (fact.name, fact.note) == ("Changed hands", "from contoso, accepted by jo")
+    assert pages_device_life.offer(of(fleet), fleet.now) is None
+    assert "Changed hands" not in {fact.name for fact in pages_device.facts(of(fleet), fleet.now, connected=True)}
+
+
+def test_when_a_device_was_attested_last_and_how_far_its_making_is(fleet: RehearsedFleet):
+    facts = {fact.name: fact for fact in pages_device.facts(fleet.device(device_id(8)), fleet.now, connected=None)}
+    attested, seen = facts["Last attested"].at, facts["Last check-in"].at
+    assert attested is not None
+    assert seen is not None
+    assert attested.at < seen.at
+    assert facts["Manufacturing state"].note == "finished: only a capability file opens development"
+    odd = pages_device.facts(of(fleet, manufacturing_state="Later"), fleet.now, connected=None)
+    assert "not known to this console" in {fact.note for fact in odd}
 
 
 def test_an_ended_certificate_is_never_good(fleet: RehearsedFleet):
@@ -365,6 +451,120 @@ def test_what_a_catalog_demands_is_one_sentence(fleet: RehearsedFleet):
     assert pages_settings.policy_sentence(nothing) == "Demands nothing beyond a good boot."
     one = pages_settings.policy_sentence({**nothing, "version": 1, "firmware_log": True})
     assert one == "Demands the log of the machine's firmware (version 1 of its attestation policy)."
+
+
+def test_the_command_that_changes_a_policy_sets_what_holds_now(fleet: RehearsedFleet):
+    policy = fleet.catalogs()[0]["attestation_policy"] | {"older_releases_until": 1_800_000_000, "firmware_log": True}
+    command = pages_catalog.policy_command(policy)
+    assert command == (
+        "armillary attestation-policy set --catalog northwind --minimum-tier software --chip mt3620 "
+        "--minimum-security-version 4=4 --older-releases-until 2027-01-15T08:00:00Z --maximum-release-age 365 "
+        "--firmware-log --if-version 3"
+    )
+    assert "'a b'" in pages_catalog.policy_command({**policy, "catalog": "a b"})
+
+
+@pytest.mark.parametrize("command", ["nothing", "everything"])
+def test_the_command_that_changes_a_policy_is_one_the_command_line_takes(fleet: RehearsedFleet, command: str):
+    import shlex  # noqa: PLC0415 - only here
+
+    from typer.main import get_command  # noqa: PLC0415
+
+    from armillary.cli.attestation_policy import app  # noqa: PLC0415
+    from armillary.cli.moment import moment  # noqa: PLC0415
+
+    policy = fleet.catalogs()[0]["attestation_policy"] | {"firmware_log": command == "everything"}
+    if command == "nothing":
+        policy |= {"chips": [], "minimum_security_versions": {}, "older_releases_until": None}
+        policy |= {"maximum_release_age_days": None, "minimum_tier": "simulated", "version": 0}
+    words = shlex.split(pages_catalog.policy_command(policy))
+    assert words[:3] == ["armillary", "attestation-policy", "set"]
+    parsed = get_command(app).commands["set"].make_context("set", words[3:]).params  # type: ignore[attr-defined]
+    assert (parsed["catalog"], parsed["if_version"]) == ("northwind", policy["version"])
+    if command == "everything":
+        assert moment("--older-releases-until", parsed["older_until"]) == policy["older_releases_until"]
+
+
+def test_an_offer_is_answered_by_the_one_it_is_for(fleet: RehearsedFleet):
+    def verbs(catalog: str, offer: dict[str, Any], *, may_act: bool = True) -> list[str]:
+        line = pages_catalog.offer_line(offer, catalog, may_act=may_act, now=fleet.now)
+        return [action.label for action in line.actions]
+
+    offer = transfer(fleet.now, 1)
+    assert verbs("northwind", offer) == ["Cancel"]
+    assert verbs("contoso", offer) == ["Accept", "Decline"]
+    assert verbs("contoso", offer, may_act=False) == []
+    both = [offer, transfer(fleet.now, 2, of="contoso", to="northwind")]
+    assert pages_catalog.offers_sentence(both, "northwind") == "1 device offered to this catalog, 1 offered by it"
+    assert pages_catalog.offers_sentence(both[:1], "northwind") == "1 device offered by it"
+    assert pages_catalog.offers_sentence([], "northwind") == "none waits for an answer"
+    assert (
+        pages_catalog.waiting_sentence(pages_catalog.waiting(both, "northwind"))
+        == " 1 offered device waits for an answer."
+    )
+    for verb in pages_catalog.VERBS:
+        asked = pages_catalog.transfer_confirmation(offer, verb, "contoso")
+        assert [name for name, _ in asked.touches] == ["Touches", "Does", "Leaves alone", "Undo"]
+        assert asked.post == f"/settings/catalogs/contoso/transfers/{offer['transfer_id']}/{verb}"
+    gone = pages_catalog.offer_line({**offer, "to_catalog": None}, "northwind", may_act=True, now=fleet.now)
+    assert gone.direction == "to a catalog that was deleted since"
+
+
+@pytest.mark.parametrize(
+    ("change", "word", "kind"),
+    [
+        ({}, "valid", GOOD),
+        ({"used": 1}, "spent", UNKNOWN),
+        ({"expires_at": 0}, "expired", UNKNOWN),
+        ({"revoked_at": 1, "used": 1, "expires_at": 0}, "revoked", BAD),
+    ],
+)
+def test_only_an_enrolment_token_that_still_enrols_is_good(
+    fleet: RehearsedFleet, change: dict[str, Any], word: str, kind: str
+):
+    token = enrolment_token(fleet.now, 0, **change)
+    (line,) = pages_catalog.enrolment_lines([token], "northwind", may_act=True, now=fleet.now)
+    assert (line.state.word, line.state.kind, bool(line.actions)) == (word, kind, kind == GOOD)
+    (line,) = pages_catalog.enrolment_lines([token], "northwind", may_act=False, now=fleet.now)
+    assert line.actions == ()
+
+
+def test_enrolment_tokens_that_are_over_do_not_hide_those_that_are_good(fleet: RehearsedFleet):
+    good = enrolment_token(fleet.now, 0)
+    over = [enrolment_token(fleet.now, number, used=1) for number in range(1, 30)]
+    lines = pages_catalog.enrolment_lines([good, *over], "northwind", may_act=True, now=fleet.now)
+    assert [line.state.kind for line in lines] == [UNKNOWN] * 10 + [GOOD]
+    assert "19 older ones that are over" in pages_catalog.enrolment_sentence([good, *over], fleet.now)
+
+
+def test_a_form_for_an_enrolment_token_says_what_the_api_takes(fleet: RehearsedFleet):
+    groups = fleet.catalogs()[0]["groups"]
+    form = {"group": "Coffee machine/Production", "chip": " mt3620 ", "uses": "3", "life": "1 day"}
+    assert pages_catalog.wished(form, groups) == {
+        "product": "Coffee machine", "group": "Production", "chip": "mt3620", "uses": 3, "lifetime_s": 86400,
+    }  # fmt: skip
+    assert pages_catalog.wished({"uses": "1", "life": "1 hour"}, groups) == {"uses": 1, "lifetime_s": 3600}
+    wrong = (
+        {"group": "Coffee machine/Elsewhere"},
+        {"uses": ""},
+        {"uses": "-1"},
+        {"uses": "٣"},
+        {"uses": "9" * 400},
+        {"life": "forever"},
+    )
+    for change in wrong:
+        with pytest.raises(InvalidArgumentError):
+            pages_catalog.wished({**form, **change}, groups)
+
+
+def test_the_secret_of_an_enrolment_token_is_in_no_repr(fleet: RehearsedFleet):
+    made = {"token": enrolment_token(fleet.now, 0, chip="mt3620"), "secret": "arme_once"}
+    shown = pages_catalog.new_enrolment(made, fleet.now)
+    assert shown.secret == "arme_once"
+    assert "arme_once" not in repr(shown)
+    assert shown.says.startswith(
+        "It enrols 1 device with the chip mt3620 into northwind, Coffee machine / Kitchen pilot, and ends 20"
+    )
 
 
 @pytest.mark.parametrize("said", ["=1+1", " =cmd|'/c calc'!A1", "\n@SUM(A1)", "\t=1", "+1", "-1"])

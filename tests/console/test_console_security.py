@@ -17,6 +17,7 @@ from tests.console.rehearsed_data import device_id, uid
 from armillary.console.guard import HEADERS, MAX_FORM_BYTES, POLICY
 
 ROLLOUT = f"/updates/{uid('rollout running')}"
+CATALOG = "/settings/catalogs/northwind"
 
 
 class Answer:
@@ -218,6 +219,12 @@ FORMS = [
     (f"/findings/{uid('proof-replayed')}", {"status": "closed"}),
     ("/settings/tokens", {"name": "robot", "role": "Reader"}),
     (f"/settings/tokens/{uid('reader-secret')}/revoke", {}),
+    (f"/devices/{device_id(0)}/release", {}),
+    (f"{CATALOG}/transfers/{uid('transfer 100')}/accept", {}),
+    (f"{CATALOG}/transfers/{uid('transfer 100')}/decline", {}),
+    (f"{CATALOG}/transfers/{uid('transfer 2')}/cancel", {}),
+    (f"{CATALOG}/enrolment-tokens", {"group": "", "uses": "1", "life": "1 hour"}),
+    (f"{CATALOG}/enrolment-tokens/{uid('enrolment 2')}/revoke", {}),
     ("/theme", {"theme": "dark"}),
     ("/sign-out", {}),
 ]
@@ -299,6 +306,10 @@ def test_signing_out_ends_the_session_on_the_server(admin: Browser):
         ("reader", f"/findings/{uid('proof-replayed')}", {"status": "closed"}),
         ("reader", f"/devices/{device_id(0)}/twin", {"name": "strength", "value": "9"}),
         ("contributor", f"/devices/{device_id(0)}/revoke", {"reason": "x"}),
+        ("reader", f"/devices/{device_id(0)}/release", {}),
+        ("reader", f"{CATALOG}/transfers/{uid('transfer 100')}/accept", {}),
+        ("reader", f"{CATALOG}/enrolment-tokens", {"group": "", "uses": "1", "life": "1 hour"}),
+        ("reader", f"{CATALOG}/enrolment-tokens/{uid('enrolment 2')}/revoke", {}),
         ("contributor", "/settings/tokens", {"name": "robot", "role": "Administrator"}),
         ("contributor", f"/settings/tokens/{uid('admin-secret')}/revoke", {"word": "revoke"}),
     ],
@@ -325,6 +336,14 @@ def test_a_reader_is_offered_no_action(console: RunningConsole):
     assert "Acknowledge" not in reader.get("/findings").text
     assert "may not see tokens" in reader.get("/settings").text
     assert uid("admin-secret") not in reader.get("/settings").text
+    settings = reader.get("/settings").text
+    assert f'href="{CATALOG}' not in settings
+    assert f'action="{CATALOG}' not in settings
+    contributor = Browser(console)
+    contributor.sign_in("contributor-secret")
+    settings = contributor.get("/settings").text
+    assert settings.count(f'href="{CATALOG}') == 3 + 2  # the offers' answers, the valid tokens' ends
+    assert f'action="{CATALOG}' in settings
 
 
 @pytest.mark.parametrize(
@@ -335,6 +354,11 @@ def test_a_reader_is_offered_no_action(console: RunningConsole):
         f"/updates/{uid('none')}",
         f"{ROLLOUT}/explode",
         f"/settings/tokens/{uid('none')}/revoke",
+        f"/devices/{device_id(0)}/explode",
+        f"{CATALOG}/transfers/{uid('none')}/accept",
+        f"{CATALOG}/transfers/{uid('transfer 2')}/explode",
+        f"/settings/catalogs/elsewhere/transfers/{uid('transfer 2')}/cancel",
+        f"{CATALOG}/enrolment-tokens/{uid('none')}/revoke",
     ],
 )
 def test_what_does_not_exist_has_a_page_that_leads_on(admin: Browser, path: str):

@@ -7,6 +7,7 @@ from __future__ import annotations
 import re
 import uuid
 from collections.abc import Iterator
+from dataclasses import replace
 
 import pytest
 from tests.api.running_service import RunningService, application, running_service
@@ -17,7 +18,9 @@ from tests.console.test_console_security import Browser
 
 from armillary.api.auth import ACCESS
 from armillary.console.application import create_console
+from armillary.console.sessions import Operator
 from armillary.console.source_api import ROUTES, rings, sources_of
+from armillary.errors import UnauthenticatedError
 from armillary.service.watch_rules import Observation
 from armillary.settings import Settings
 from armillary.sim.wire_device import WireDevice
@@ -120,6 +123,82 @@ def test_a_device_is_revoked_and_restored(real: RealConsole):
     assert "Revoked " not in browser.get(address).text
 
 
+def test_a_device_with_a_copy_is_shown_as_held_and_released(real: RealConsole):
+    running = real.running
+    device = replace(running.make_device(), lineage=b"")  # one that keeps what each reply hands on
+    running.service.registry.claim_devices(
+        "northwind", [device.device_id], product="Coffee", group="Pilot", actor="test"
+    )
+    address = f"/devices/{device.device_id}"
+    with device:
+        device.check_in()
+        device.check_in()
+        assert real.browser("Contributor").post(f"{address}/release").status == 409  # it is not held
+        device.lineage, device.challenge = b"", b""  # as a copy of its storage from before the first check-in
+        assert device.check_in().verdict == "update-only"
+        browser = real.browser("Contributor")
+        page = browser.get(address).text
+        assert "a copy was found, two machines had its identity." in page
+        assert f'href="{address}/release"' in page
+        assert "two machines hold" in page  # the failed step in the service's words
+        assert "becomes the device" in browser.get(f"{address}/release").text
+        assert real.browser("Reader").post(f"{address}/release").status == 403
+        assert browser.post(f"{address}/release").status == 303
+        assert "a copy was found" not in browser.get(address).text
+        assert device.check_in().verdict == "attested"
+    newest = running.service.audit.list(limit=1).items[0]
+    assert (newest.actor, newest.operation) == ("Contributor-token", "device.release")
+
+
+def test_a_device_changes_hands_and_goes_out_of_service(real: RealConsole):
+    running = real.running
+    service, name = running.service, "tailspin"
+    taker = service.registry.create_catalog(name, actor="test").catalog_id
+    device = running.make_device().device_id
+    service.registry.claim_devices("northwind", [device], product="Coffee", group="Pilot", actor="test")
+    browser = real.browser("Contributor")
+
+    def offered() -> str:
+        return str(service.transfers.offer("northwind", device, taker, actor="maren").transfer_id)
+
+    first = offered()
+    assert "Nothing moves before tailspin accepts." in browser.get(f"/devices/{device}").text
+    assert "1 offered device waits for an answer." in browser.get("/settings").text
+    giver, owner = "/settings/catalogs/northwind/transfers", f"/settings/catalogs/{name}/transfers"
+    assert browser.post(f"{giver}/{first}/accept").status == 404  # the giver cannot accept for the taker
+    assert browser.post(f"{giver}/{first}/cancel").status == 303
+    assert browser.post(f"{owner}/{first}/accept").status == 404
+    assert browser.post(f"{owner}/{offered()}/decline").status == 303
+    assert service.registry.owner_of(device) == "northwind"
+    last = offered()
+    assert "from northwind?" in browser.get(f"{owner}/{last}/accept").text
+    assert browser.post(f"{owner}/{last}/accept").status == 303
+    assert service.registry.owner_of(device) == name
+    assert "from northwind, accepted by Contributor-token" in browser.get(f"/devices/{device}").text
+    service.registry.decommission_device(device, reason="scrap", actor="test")
+    assert "Out of service: decommissioned" in browser.get(f"/devices/{device}").text
+
+
+def test_an_enrolment_token_of_the_console_enrols_until_it_is_revoked(real: RealConsole):
+    enrolments = real.running.service.enrolments
+    browser = real.browser("Contributor")
+    place = "/settings/catalogs/northwind/enrolment-tokens"
+    assert real.browser("Reader").post(place, group="", uses="1", life="1 hour").status == 403
+    assert browser.post(place, group="", uses="20000", life="1 hour").status == 400
+    assert browser.post(place, group="", uses="1", life="1 hour", chip="nonesuch").status == 404
+    made = browser.post(place, group="Coffee/Pilot", uses="2", life="1 day", chip="mt3620").text
+    (secret,) = set(re.findall(r"arme_[\w-]{40,}", made))
+    token = enrolments.authenticate(secret)
+    assert (token.product, token.group, token.uses, token.chip) == ("Coffee", "Pilot", 2, "mt3620")
+    assert token.expires_at - token.created_at == 86400
+    settings = browser.get("/settings").text
+    assert secret not in settings
+    assert "0 of 2" in settings
+    assert browser.post(f"{place}/{token.token_id}/revoke").status == 303
+    with pytest.raises(UnauthenticatedError):
+        enrolments.authenticate(secret)
+
+
 def test_a_desired_property_reaches_the_twin(real: RealConsole):
     browser = real.browser("Contributor")
     assert browser.post(f"/devices/{real.device.device_id}/twin", name="eco", value="true").status == 303
@@ -200,6 +279,18 @@ def test_the_rehearsed_fleet_has_the_fields_of_the_real_one(real: RealConsole):
     assert lacks(rehearsed.catalogs()[0], sources.house.catalogs()[0]) == []
     assert lacks(rehearsed.catalogs()[0]["groups"][0], sources.house.catalogs()[0]["groups"][0]) == []
     assert lacks(rehearsed.catalogs()[0]["certificates"][0], sources.house.catalogs()[0]["certificates"][0]) == []
+    service, name = real.running.service, f"taker-{uuid.uuid4().hex[:8]}"
+    taker = service.registry.create_catalog(name, actor="test").catalog_id
+    service.transfers.offer("northwind", real_id, taker, actor="test")
+    (offer,) = sources.house.transfers(name, limit=9)
+    assert lacks(rehearsed.offers[0], offer) == []
+    assert lacks(offer, rehearsed.offers[0]) == []
+    assert sources.fleet.device(real_id)["transfer"] == offer
+    sources.house.answer_transfer(Operator("test", "Administrator", ""), name, offer["transfer_id"], "decline")
+    wish = {"uses": 1, "lifetime_s": 60}
+    token = sources.house.create_enrolment_token(Operator("test", "Administrator", ""), "northwind", wish)["token"]
+    assert token in sources.house.enrolment_tokens("northwind")
+    assert lacks(rehearsed.enrolments[0], token) == []
     images = sources.fleet.software(device)["images"]
     assert lacks(rehearsed.images[uid("coffee-control")], next(iter(images.values()))) == []
     assert lacks(rehearsed.twin(rehearsed_id(0)), sources.hub.twin(real_id)) == []

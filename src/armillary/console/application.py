@@ -55,6 +55,8 @@ READ: tuple[tuple[str, Reader], ...] = (
     ("/updates/{rollout_id}/{verb}", read.confirm_rollout),
     ("/devices/{device_id}/{verb}", read.confirm_device),
     ("/settings/tokens/{token_id}/revoke", read.confirm_token),
+    ("/settings/catalogs/{catalog}/transfers/{transfer_id}/{verb}", read.confirm_transfer),
+    ("/settings/catalogs/{catalog}/enrolment-tokens/{token_id}/revoke", read.confirm_enrolment_token),
 )
 CHANGE: tuple[tuple[str, Changer], ...] = (
     ("/devices/{device_id}/twin", change.set_desired),
@@ -63,6 +65,9 @@ CHANGE: tuple[tuple[str, Changer], ...] = (
     ("/findings/{finding_id}", change.move_finding),
     ("/settings/tokens", change.create_token),
     ("/settings/tokens/{token_id}/revoke", change.revoke_token),
+    ("/settings/catalogs/{catalog}/transfers/{transfer_id}/{verb}", change.answer_transfer),
+    ("/settings/catalogs/{catalog}/enrolment-tokens", change.create_enrolment_token),
+    ("/settings/catalogs/{catalog}/enrolment-tokens/{token_id}/revoke", change.revoke_enrolment_token),
 )
 
 _log = structlog.get_logger("armillary.console")

@@ -11,7 +11,8 @@ from collections.abc import Mapping
 
 from starlette.responses import RedirectResponse, Response
 
-from armillary.console import pages_device, pages_rollout, read
+from armillary.console import pages_catalog, pages_rollout, read
+from armillary.console import pages_device_life as life
 from armillary.console.confirmation import Confirmation
 from armillary.console.desk import Desk, Visit, local_path, told
 from armillary.errors import InvalidArgumentError, NotFoundError, PermissionDeniedError
@@ -33,17 +34,20 @@ def change_rollout(desk: Desk, visit: Visit, form: Form) -> Response:
 
 
 def change_device(desk: Desk, visit: Visit, form: Form) -> Response:
-    """Revoke or restore a device."""
-    _permit(desk, visit, "device")
+    """Revoke, restore or release a device."""
     verb = visit.params["verb"]
-    found = desk.sources.fleet.device(visit.params["device_id"])
-    _confirmed(pages_device.confirmation(found, verb), form)
-    if verb == "revoke":
-        desk.sources.fleet.revoke(visit.operator, found["device_id"], _reason(form))
-    elif verb == "restore":
-        desk.sources.fleet.restore(visit.operator, found["device_id"])
-    else:
+    if verb not in life.VERBS:
         raise NotFoundError(f"devices have no action {verb!r}", remedy="Use the buttons on the device's page.")
+    _permit(desk, visit, life.VERBS[verb])
+    fleet = desk.sources.fleet
+    found = fleet.device(visit.params["device_id"])
+    _confirmed(life.confirmation(found, verb), form)
+    if verb == "revoke":
+        fleet.revoke(visit.operator, found["device_id"], _reason(form))
+    elif verb == "restore":
+        fleet.restore(visit.operator, found["device_id"])
+    else:
+        fleet.release(visit.operator, found["device_id"])
     return told(f"/devices/{found['device_id']}", f"{verb}d")
 
 
@@ -102,6 +106,34 @@ def revoke_token(desk: Desk, visit: Visit, form: Form) -> Response:
     if token_id == visit.operator.token_id:
         return RedirectResponse("/sign-in", 303)
     return told("/settings", "token-revoked")
+
+
+def answer_transfer(desk: Desk, visit: Visit, form: Form) -> Response:
+    """Accept, decline or cancel an offer of a device, in the name of the address's catalog."""
+    _permit(desk, visit, "transfer")
+    found = read.waiting_transfer(desk, visit)
+    catalog, verb = visit.params["catalog"], visit.params["verb"]
+    _confirmed(pages_catalog.transfer_confirmation(found, verb, catalog), form)
+    desk.sources.house.answer_transfer(visit.operator, catalog, found["transfer_id"], verb)
+    return told("/settings", f"transfer-{verb}")
+
+
+def create_enrolment_token(desk: Desk, visit: Visit, form: Form) -> Response:
+    """Make an enrolment token and show its secret on this answer only."""
+    _permit(desk, visit, "enrolment")
+    house, name = desk.sources.house, visit.params["catalog"]
+    catalog = next((item for item in house.catalogs() if item["name"] == name), None)
+    if catalog is None:
+        raise NotFoundError(f"there is no catalog {name[:60]!r}", remedy="Reload the settings page.")
+    made = house.create_enrolment_token(visit.operator, name, pages_catalog.wished(form, catalog["groups"]))
+    return read.settings_page(desk, visit, new_enrolment=pages_catalog.new_enrolment(made, visit.now))
+
+
+def revoke_enrolment_token(desk: Desk, visit: Visit, _form: Form) -> Response:
+    """Make an enrolment token useless."""
+    _permit(desk, visit, "enrolment")
+    desk.sources.house.revoke_enrolment_token(visit.operator, visit.params["catalog"], visit.params["token_id"])
+    return told("/settings", "enrolment-revoked")
 
 
 def _permit(desk: Desk, visit: Visit, area: str) -> None:

@@ -47,9 +47,22 @@ TOLD: Mapping[str, tuple[str, str, bool]] = MappingProxyType(
             True,
         ),
         "restored": ("good", "Restored. The device can check in again.", True),
+        "released": (
+            "good",
+            "Released. The next machine that proves this identity becomes the device; two that go on are held again.",
+            True,
+        ),
         "desired": ("good", "Set. The device is told at once if it is connected, else when it connects.", True),
         "acknowledged": ("good", "Acknowledged. It is listed under that status until somebody closes it.", True),
         "closed": ("good", "Closed. If it is seen again, a new finding opens.", True),
+        "transfer-accept": (
+            "good",
+            "Accepted. The device sits in no device group yet: armillary device assign.",
+            True,
+        ),
+        "transfer-decline": ("good", "Declined. The device stays with its owner.", True),
+        "transfer-cancel": ("good", "Cancelled. Nobody can accept the offer any more.", True),
+        "enrolment-revoked": ("good", "Revoked. It enrols no device any more; those it enrolled stay.", True),
         "token-revoked": ("good", "Revoked. Its sessions ended with it.", True),
     }
 )

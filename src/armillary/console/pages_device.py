@@ -11,7 +11,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from armillary.console.confirmation import Confirmation
+from armillary.console import pages_device_life as life
 from armillary.console.pages_fleet import where
 from armillary.console.states import (
     APPLICATION,
@@ -136,25 +136,27 @@ def verdict(device: Mapping[str, Any], last: Mapping[str, Any] | None, now: int)
         last: Its newest accepted check-in, or None.
         now: Unix seconds.
     """
-    health = device["health"]
+    word = life.standing(device)
     says = {
+        life.DECOMMISSIONED: life.decommissioned,
+        life.HELD: life.held,
         "attested": _attested,
         "update-only": _update_only,
         "silent": _silent,
         "refused": _refused,
         "revoked": _revoked,
         "never": _never,
-    }.get(health)
+    }.get(word)
     if says is None:
-        text, detail = f"State {health!r} is not known to this console.", "Do not trust the device on this page's word."
+        text, detail = f"State {word!r} is not known to this console.", "Do not trust the device on this page's word."
     else:
         text, detail = says(device, last, now)
-    return Verdict(text, detail, state_of(HEALTH, health).kind, rings(device, last, now))
+    return Verdict(text, detail, state_of(HEALTH, word).kind, rings(device, last, now))
 
 
 def rings(device: Mapping[str, Any], last: Mapping[str, Any] | None, now: int) -> tuple[Ring, ...]:
     """Boot, attestation, certificate: filled only by what is known and still true."""
-    health = device["health"]
+    health = life.standing(device)
     current = health in ("attested", "update-only")
     if last is None or not current:
         boot = Ring("Boot", UNKNOWN, "not known")
@@ -165,7 +167,7 @@ def rings(device: Mapping[str, Any], last: Mapping[str, Any] | None, now: int) -
     else:
         boot = Ring("Boot", BAD, "not accounted for")
         attestation = Ring("Attestation", ATTENTION, "update only")
-    if health in ("refused", "revoked"):
+    if health in ("refused", "revoked", life.HELD, life.DECOMMISSIONED):
         attestation = Ring("Attestation", BAD, state_of(HEALTH, health).word)
     return (boot, attestation, _certificate_ring(device, last, now))
 
@@ -174,6 +176,8 @@ def _certificate_ring(device: Mapping[str, Any], last: Mapping[str, Any] | None,
     until = device["certificate_not_after"]
     if device["health"] == "revoked":
         return Ring("Certificate", BAD, "withdrawn")
+    if life.standing(device) == life.HELD:
+        return Ring("Certificate", BAD, "on hold")
     if until is None:
         return Ring("Certificate", UNKNOWN, "never issued")
     if until <= now:
@@ -247,19 +251,23 @@ def _never(device: Mapping[str, Any], _last: Mapping[str, Any] | None, now: int)
 def facts(device: Mapping[str, Any], now: int, *, connected: bool | None) -> tuple[Fact, ...]:
     """The named values beside the verdict."""
     hub = {True: "connected", False: "not connected", None: "not known"}[connected]
+    state = device["manufacturing_state"]
+    came = life.came_from(device, now)
     return (
         Fact("Device id", id=short_id(device["device_id"])),
         Fact("Belongs to", where(device), note=device["catalog"] or ""),
         Fact("Chip", f"{device['chip_sku']} ({device['chip']})"),
         Fact("Trust tier", device["trust_tier"], note="set by the service at enrolment"),
         Fact("Last check-in", "never", at=moment(device["last_check_in_at"], now)),
+        Fact("Last attested", "never", at=moment(device["last_attested_at"], now)),
         Fact("Certificate ends", "never issued", at=moment(device["certificate_not_after"], now)),
         Fact("Boots counted", f"{device['boot_count']:,}"),
         Fact("Hub", hub),
-        Fact("Manufacturing state", device["manufacturing_state"]),
+        Fact("Manufacturing state", state, note=life.MANUFACTURING.get(state, "not known to this console")),
         Fact("Enrolled", at=moment(device["enrolled_at"], now)),
         Fact("Sandbox", device["sandbox"] or "not known"),
         Fact("Last update", "none yet", at=moment(device["last_update_at"], now)),
+        *((Fact("Changed hands", "at an unknown time", at=came[0], note=came[1]),) if came else ()),
     )
 
 
@@ -307,7 +315,7 @@ def applications(
 
     A state of a device that is no longer heard of is drawn as unknown, with the word it had.
     """
-    current = device["health"] in ("attested", "update-only")
+    current = life.standing(device) in ("attested", "update-only")
     lines = []
     for item in device["installed"]:
         image = images.get(item["image_id"])
@@ -390,42 +398,6 @@ def reports(items: Sequence[Mapping[str, Any]], now: int) -> tuple[ReportLine, .
             short_id(item["component_id"]) if item["component_id"] else None,
         )
         for item in items
-    )
-
-
-def confirmation(device: Mapping[str, Any], verb: str) -> Confirmation:
-    """What revoking or restoring (``verb``) a device does."""
-    name = short_id(device["device_id"]).short
-    page = f"/devices/{device['device_id']}"
-    if verb == "revoke":
-        return Confirmation(
-            title=f"Revoke device {name}?",
-            touches=(
-                ("Touches", f"One device, {where(device)}."),
-                ("Does", "Its certificate stops counting now, the hub lets it go, and no check-in is accepted."),
-                ("Leaves alone", "What it has installed keeps running; its records stay."),
-                ("Undo", "Restore lets it check in again."),
-            ),
-            label="Revoke",
-            danger=True,
-            word="",
-            post=f"{page}/revoke",
-            back=page,
-        )
-    return Confirmation(
-        title=f"Restore device {name}?",
-        touches=(
-            ("Touches", f"One device, {where(device)}."),
-            ("Does", "It may check in again and must prove its boot as before."),
-            ("Leaves alone", "It gets no certificate before it has proven itself."),
-            ("Undo", "Revoke withdraws it again."),
-        ),
-        label="Restore",
-        danger=False,
-        word="",
-        post=f"{page}/restore",
-        back=page,
-        reason=False,
     )
 
 

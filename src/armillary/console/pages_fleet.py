@@ -149,7 +149,7 @@ def device_line(device: Mapping[str, Any], now: int) -> DeviceLine:
     return DeviceLine(
         id=short_id(device["device_id"]),
         href=f"/devices/{device['device_id']}",
-        health=state_of(HEALTH, device["health"]),
+        health=state_of(HEALTH, "held" if _is_held(device) else device["health"]),
         seen=moment(device["last_check_in_at"], now),
         tier=device["trust_tier"] or tier_words(None),
         os_version=device["os_version"] or "not known",
@@ -191,7 +191,15 @@ def _inert(cell: str) -> str:
     return "'" + cell if cell.lstrip()[:1] in ("=", "+", "-", "@") or cell[:1] in ("\t", "\r") else cell
 
 
+def _is_held(device: Mapping[str, Any]) -> bool:
+    return device["held_at"] is not None and device["revoked_at"] is None
+
+
 def _note(device: Mapping[str, Any]) -> str:
+    if _is_held(device):
+        return "a copy was found"
+    if device["decommissioned_at"] is not None:
+        return f"out of service: {device['revoked_reason']}"
     if device["health"] == "refused":
         return device["last_refusal"] or ""
     if device["health"] == "revoked":

@@ -5,13 +5,21 @@ from __future__ import annotations
 
 import csv
 import io
-from dataclasses import dataclass
 from typing import Any
 from urllib.parse import urlencode
 
 from starlette.responses import JSONResponse, RedirectResponse, Response
 
-from armillary.console import pages_audit, pages_device, pages_finding, pages_fleet, pages_hub, pages_rollout
+from armillary.console import (
+    pages_audit,
+    pages_catalog,
+    pages_device,
+    pages_finding,
+    pages_fleet,
+    pages_hub,
+    pages_rollout,
+)
+from armillary.console import pages_device_life as life
 from armillary.console import pages_settings as settings_pages
 from armillary.console.desk import Desk, Visit
 from armillary.console.words import counted, grouped, moment, short_id
@@ -21,19 +29,11 @@ from armillary.errors import InvalidArgumentError, NotFoundError
 RECORD_LINES = 50
 LIST_LINES = 50
 TROUBLE_LINES = 100
+# Offers among which the one of an address is looked for; one that is older than so many is answered by the CLI.
+MOST_OFFERS = 1000
 # Rows of one export; a larger fleet is exported through the API, page by page.
 EXPORT_ROWS = 100_000
 ROLES = ("Reader", "Contributor", "Administrator")
-
-
-@dataclass(frozen=True, slots=True)
-class DeviceAction:
-    """A button of the device page; ``refused`` says why it cannot be used."""
-
-    label: str
-    href: str
-    danger: bool
-    refused: str
 
 
 def fleet(desk: Desk, visit: Visit) -> Response:
@@ -76,13 +76,15 @@ def device(desk: Desk, visit: Visit) -> Response:
     judged = pages_device.verdict(found, last, now)
     opened = [finding for finding in records["findings"] if finding["status"] == "open"]
     asked = visit.query.get("range", "")
+    may = {area: sources.door.may_change(visit.operator, area) for area in set(life.VERBS.values())}
     view = {
         "id": short_id(device_id),
         "where": pages_fleet.where(found),
         "verdict": judged,
         "ring_kinds": [ring.kind for ring in judged.rings],
         "ring_label": ", ".join(f"{ring.name}: {ring.word}" for ring in judged.rings),
-        "actions": device_actions(desk, visit, found),
+        "actions": life.actions(found, may, visit.operator.role),
+        "offer": life.offer(found, now),
         "facts": pages_device.facts(found, now, connected=sources.hub.connected(device_id)),
         "findings_sentence": f"{counted(len(opened), 'open finding')} about this device:",
         "findings": [{"id": finding["finding_id"], "title": finding["title"]} for finding in opened],
@@ -111,14 +113,6 @@ def device(desk: Desk, visit: Visit) -> Response:
         ),
     }
     return desk.page(visit, "device.html", view=view)
-
-
-def device_actions(desk: Desk, visit: Visit, found: dict[str, Any]) -> tuple[DeviceAction, ...]:
-    """Revoke or restore: the one that makes sense now."""
-    verb, label, danger = ("revoke", "Revoke", True) if found["revoked_at"] is None else ("restore", "Restore", False)
-    allowed = desk.sources.door.may_change(visit.operator, "device")
-    refused = "" if allowed else f"your role, {visit.operator.role}, may not revoke or restore devices"
-    return (DeviceAction(label, f"/devices/{found['device_id']}/{verb}", danger, refused),)
 
 
 def series(desk: Desk, visit: Visit) -> Response:
@@ -200,7 +194,12 @@ def settings(desk: Desk, visit: Visit) -> Response:
     return settings_page(desk, visit)
 
 
-def settings_page(desk: Desk, visit: Visit, new_token: dict[str, Any] | None = None) -> Response:
+def settings_page(
+    desk: Desk,
+    visit: Visit,
+    new_token: dict[str, Any] | None = None,
+    new_enrolment: pages_catalog.NewEnrolment | None = None,
+) -> Response:
     """The settings page; right after a token was made, with its secret."""
     house, now = desk.sources.house, visit.now
     may_act = desk.sources.door.may_change(visit.operator, "token")
@@ -211,13 +210,18 @@ def settings_page(desk: Desk, visit: Visit, new_token: dict[str, Any] | None = N
             for token in house.tokens()
         ]
     catalogs, releases = house.catalogs(), house.releases()
+    factories = {catalog["name"]: _factory(desk, visit, catalog) for catalog in catalogs}
+    waiting = sum(part["waiting"] for part in factories.values())
     view = {
-        "sentence": settings_pages.settings_sentence(catalogs, releases, tokens),
+        "sentence": settings_pages.settings_sentence(catalogs, releases, tokens)
+        + pages_catalog.waiting_sentence(waiting),
         "catalogs": [
             {
                 "name": catalog["name"],
                 "id": short_id(catalog["catalog_id"]),
                 "policy": settings_pages.policy_sentence(catalog["attestation_policy"]),
+                "policy_command": pages_catalog.policy_command(catalog["attestation_policy"]),
+                **factories[catalog["name"]],
                 "groups": [
                     settings_pages.group_line(group, "/fleet?" + urlencode({"group": group["name"]}))
                     for group in catalog["groups"]
@@ -229,10 +233,62 @@ def settings_page(desk: Desk, visit: Visit, new_token: dict[str, Any] | None = N
         "releases": [settings_pages.release_line(release, now) for release in releases],
         "tokens": tokens,
         "new_token": new_token,
+        "new_enrolment": new_enrolment,
+        "lives": tuple(pages_catalog.LIVES),
         "may_make_tokens": may_act,
         "roles": ROLES,
     }
     return desk.page(visit, "settings.html", view=view)
+
+
+def _factory(desk: Desk, visit: Visit, catalog: dict[str, Any]) -> dict[str, Any]:
+    """How devices come into a catalog and leave it: offers that wait, enrolment tokens."""
+    door, house, name, now = desk.sources.door, desk.sources.house, catalog["name"], visit.now
+    offers, tokens = house.transfers(name, limit=LIST_LINES), house.enrolment_tokens(name)
+    may_answer, may_enrol = (door.may_change(visit.operator, area) for area in ("transfer", "enrolment"))
+    return {
+        "offers": [pages_catalog.offer_line(item, name, may_act=may_answer, now=now) for item in offers],
+        "waiting": pages_catalog.waiting(offers, name),
+        "offers_sentence": pages_catalog.offers_sentence(offers, name),
+        "enrolments": pages_catalog.enrolment_lines(tokens, name, may_act=may_enrol, now=now),
+        "enrolments_sentence": pages_catalog.enrolment_sentence(tokens, now),
+        "may_enrol": may_enrol,
+        "enrol_post": f"{pages_catalog.place(name)}/enrolment-tokens",
+        "group_choices": pages_catalog.group_choices(catalog["groups"]),
+    }
+
+
+def waiting_transfer(desk: Desk, visit: Visit) -> dict[str, Any]:
+    """The offer that an address names.
+
+    Raises:
+        NotFoundError: the verb, the catalog or an offer that still waits there does not exist.
+    """
+    params = visit.params
+    if params["verb"] not in pages_catalog.VERBS:
+        raise NotFoundError(f"offers have no action {params['verb']!r}", remedy="Use the links on the settings page.")
+    offers = desk.sources.house.transfers(params["catalog"], limit=MOST_OFFERS)
+    found = next((item for item in offers if item["transfer_id"] == params["transfer_id"]), None)
+    if found is None:
+        raise NotFoundError("no such offer waits for an answer", remedy="Reload the settings page.")
+    return found
+
+
+def confirm_transfer(desk: Desk, visit: Visit) -> Response:
+    """What accepting, declining or cancelling an offer does."""
+    found = waiting_transfer(desk, visit)
+    view = pages_catalog.transfer_confirmation(found, visit.params["verb"], visit.params["catalog"])
+    return desk.page(visit, "confirm.html", view=view)
+
+
+def confirm_enrolment_token(desk: Desk, visit: Visit) -> Response:
+    """What revoking an enrolment token does."""
+    catalog, wanted = visit.params["catalog"], visit.params["token_id"]
+    tokens = desk.sources.house.enrolment_tokens(catalog)
+    found = next((token for token in tokens if token["token_id"] == wanted), None)
+    if found is None:
+        raise NotFoundError("no such enrolment token", remedy="Reload the settings page.")
+    return desk.page(visit, "confirm.html", view=pages_catalog.enrolment_confirmation(found, catalog))
 
 
 def confirm_rollout(desk: Desk, visit: Visit) -> Response:
@@ -245,12 +301,12 @@ def confirm_rollout(desk: Desk, visit: Visit) -> Response:
 
 
 def confirm_device(desk: Desk, visit: Visit) -> Response:
-    """What revoking or restoring a device does."""
+    """What revoking, restoring or releasing a device does."""
     verb = visit.params["verb"]
-    if verb not in ("revoke", "restore"):
+    if verb not in life.VERBS:
         raise NotFoundError(f"devices have no action {verb!r}", remedy="Use the buttons on the device's page.")
     found = desk.sources.fleet.device(visit.params["device_id"])
-    return desk.page(visit, "confirm.html", view=pages_device.confirmation(found, verb))
+    return desk.page(visit, "confirm.html", view=life.confirmation(found, verb))
 
 
 def confirm_token(desk: Desk, visit: Visit) -> Response:

@@ -27,7 +27,10 @@ class DoorSource(Protocol):
         """The operator as its token stands now; None when the token was revoked or has ended."""
 
     def may_change(self, operator: Operator, area: str) -> bool:
-        """Whether the role allows a change of ``area``: device, twin, update, finding, token."""
+        """Whether the role allows a change of ``area``.
+
+        Areas: device, release, twin, update, finding, token, transfer, enrolment.
+        """
 
 
 class FleetSource(Protocol):
@@ -56,6 +59,9 @@ class FleetSource(Protocol):
 
     def restore(self, operator: Operator, device_id: str) -> None:
         """Give a revoked device its identity back."""
+
+    def release(self, operator: Operator, device_id: str) -> None:
+        """Let a held device begin anew."""
 
 
 class HubSource(Protocol):
@@ -117,6 +123,21 @@ class HouseSource(Protocol):
 
     def catalogs(self) -> list[Document]:
         """Each with ``groups``, ``certificates`` and ``attestation_policy``."""
+
+    def transfers(self, catalog: str, *, limit: int) -> list[Document]:
+        """Offers from and to a catalog that can still be accepted, newest first. Raises NotFoundError."""
+
+    def answer_transfer(self, operator: Operator, catalog: str, transfer_id: str, verb: str) -> None:
+        """``accept``, ``decline`` or ``cancel``, in the name of ``catalog``."""
+
+    def enrolment_tokens(self, catalog: str) -> list[Document]:
+        """A catalog's enrolment tokens, oldest first, without secrets. Raises NotFoundError."""
+
+    def create_enrolment_token(self, operator: Operator, catalog: str, wish: Document) -> Document:
+        """``token`` and its ``secret``, which is given once; ``wish`` is the body of the API's route."""
+
+    def revoke_enrolment_token(self, operator: Operator, catalog: str, token_id: str) -> None:
+        """Make an enrolment token useless."""
 
     def releases(self) -> list[Document]:
         """OS releases, newest first."""

@@ -30,9 +30,12 @@ if TYPE_CHECKING:
 ROUTES: Mapping[str, str] = MappingProxyType(
     {
         "device": f"POST {V1}/devices/{{device_id}}/revoke",
+        "release": f"POST {V1}/devices/{{device_id}}/release",
         "twin": f"PATCH {V1}/devices/{{device_id}}/twin",
         "update": f"POST {V1}/rollouts/{{rollout_id}}/halt",
         "finding": f"POST {V1}/findings/{{finding_id}}/close",
+        "transfer": f"POST {V1}/catalogs/{{catalog}}/transfers/{{transfer_id}}/accept",
+        "enrolment": f"POST {V1}/catalogs/{{catalog}}/enrolment-tokens",
         "token": f"POST {V1}/tokens",
     }
 )
@@ -141,6 +144,10 @@ class ServiceFleet:
     def restore(self, operator: Operator, device_id: str) -> None:
         """Let a revoked device in again."""
         self._service.registry.restore_device(device_id, actor=operator.name)
+
+    def release(self, operator: Operator, device_id: str) -> None:
+        """Let a held device begin anew."""
+        self._service.registry.release_device(device_id, actor=operator.name)
 
 
 class ServiceHub:
@@ -311,6 +318,31 @@ class ServiceHouse:
             }
             for catalog in registry.list_catalogs()
         ]
+
+    def transfers(self, catalog: str, *, limit: int) -> list[Document]:
+        """Offers that wait."""
+        items: list[Document] = views.transfers(self._service, catalog, pending=True, limit=limit)["items"]
+        return items
+
+    def answer_transfer(self, operator: Operator, catalog: str, transfer_id: str, verb: str) -> None:
+        """``accept``, ``decline`` or ``cancel``."""
+        transfers = self._service.transfers
+        answer = {"accept": transfers.accept, "decline": transfers.decline, "cancel": transfers.cancel}[verb]
+        answer(catalog, _uuid("transfer", transfer_id), actor=operator.name)
+
+    def enrolment_tokens(self, catalog: str) -> list[Document]:
+        """Enrolment tokens without their secrets."""
+        items: list[Document] = views.enrolment_tokens(self._service, catalog)["items"]
+        return items
+
+    def create_enrolment_token(self, operator: Operator, catalog: str, wish: Document) -> Document:
+        """A new enrolment token and its secret."""
+        made = self._service.enrolments.create(catalog, actor=operator.name, **wish)
+        return {"token": as_document(made.token), "secret": made.secret}
+
+    def revoke_enrolment_token(self, operator: Operator, catalog: str, token_id: str) -> None:
+        """Make an enrolment token useless."""
+        self._service.enrolments.revoke(catalog, _uuid("enrolment token", token_id), actor=operator.name)
 
     def releases(self) -> list[Document]:
         """OS releases, newest first."""

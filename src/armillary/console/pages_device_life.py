@@ -1,0 +1,198 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Where a device stands beside its last check-in, and what a person can do about it. Pure.
+
+Held because of a copy, out of service, on offer, come from another owner: API answers in, sentences, buttons and
+confirmations out.
+
+A held device and one out of service are said before anything that a check-in told, whatever that was.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from types import MappingProxyType
+from typing import Any, Final
+
+from armillary.console.confirmation import Confirmation
+from armillary.console.pages_fleet import where
+from armillary.console.words import Moment, moment, short_id, span
+
+# Words for :func:`standing` that are no health of the API.
+HELD: Final = "held"
+DECOMMISSIONED: Final = "decommissioned"
+
+# A button's verb -> the area whose role it needs (``source_api.ROUTES``).
+VERBS: Final[Mapping[str, str]] = MappingProxyType({"revoke": "device", "restore": "device", "release": "release"})
+
+# What a manufacturing state means to a person.
+MANUFACTURING: Final[Mapping[str, str]] = MappingProxyType(
+    {
+        "Blank": "open: takes test images and RF tools without a capability",
+        "Module1Complete": "module finished, device not yet",
+        "DeviceComplete": "finished: only a capability file opens development",
+    }
+)
+
+
+@dataclass(frozen=True, slots=True)
+class DeviceAction:
+    """A button of the device page; ``refused`` says why it cannot be used."""
+
+    label: str
+    href: str
+    danger: bool
+    refused: str
+
+
+@dataclass(frozen=True, slots=True)
+class Offer:
+    """The offer a device stands under, and where its offers are answered or taken back."""
+
+    sentence: str
+    href: str
+
+
+def standing(device: Mapping[str, Any]) -> str:
+    """The word that decides the first line: out of service, revoked, held, else the API's health."""
+    if device["decommissioned_at"] is not None:
+        return DECOMMISSIONED
+    if device["held_at"] is not None and device["revoked_at"] is None:
+        return HELD
+    health: str = device["health"]
+    return health
+
+
+def held(device: Mapping[str, Any], _last: Mapping[str, Any] | None, now: int) -> tuple[str, str]:
+    """First line and what stands under it, of a device with a copy."""
+    seen = moment(device["last_check_in_at"], now)
+    detail = (
+        "Neither gets a certificate that opens more than updates before an operator releases the device. Find your "
+        "machine and take the other one off the network first; two that go on are held again."
+    )
+    if seen and device["health"] == "silent":
+        detail += f" Last heard {seen.relative}."
+    return f"Held for {span(now - device['held_at'])}: a copy was found, two machines had its identity.", detail
+
+
+def decommissioned(device: Mapping[str, Any], _last: Mapping[str, Any] | None, now: int) -> tuple[str, str]:
+    """First line and what stands under it, of a device out of service."""
+    at, until = moment(device["decommissioned_at"], now), device["reprovision_until"]
+    back = "It comes back only through an enrolment that an operator allows: armillary device allow-reprovision."
+    if until is not None and until > now:
+        back = f"It may come back through an enrolment with its old key for another {span(until - now)}."
+    when = at.relative if at else "at an unknown time"
+    return (
+        f"Out of service: decommissioned {when}, {device['revoked_reason'] or 'no reason was given'}.",
+        f"Its identity is withdrawn and nobody owns it; its history stays. {back}",
+    )
+
+
+def offer(device: Mapping[str, Any], now: int) -> Offer | None:
+    """The offer it stands under, or None."""
+    found = device["transfer"]
+    if found is None or found["state"] != "offered" or not found["from_catalog"]:
+        return None
+    taker = owner(found["to_catalog"])
+    made = moment(found["created_at"], now)
+    return Offer(
+        f"Offered to {taker} {made.relative if made else ''} by {found['created_by']}; it can be accepted for another "
+        f"{span(found['expires_at'] - now)}. Nothing moves before {taker} accepts.",
+        f"/settings#catalog-{found['from_catalog']}",
+    )
+
+
+def came_from(device: Mapping[str, Any], now: int) -> tuple[Moment | None, str] | None:
+    """When it changed hands and from whom, for a device that did; None for any other."""
+    found = device["transfer"]
+    if found is None or found["state"] != "accepted":
+        return None
+    return moment(found["settled_at"], now), f"from {owner(found['from_catalog'])}, accepted by {found['settled_by']}"
+
+
+def owner(catalog: str | None) -> str:
+    """A catalog's name; one that was deleted since says so."""
+    return catalog or "a catalog that was deleted since"
+
+
+def actions(device: Mapping[str, Any], may: Mapping[str, bool], role: str) -> tuple[DeviceAction, ...]:
+    """The buttons that make sense now, the most likely one first; ``may`` says which areas the role may change."""
+    page = f"/devices/{device['device_id']}"
+    state = standing(device)
+    if device["revoked_at"] is not None:
+        refused = "it is out of service and comes back through an enrolment" if state == DECOMMISSIONED else ""
+        shown = [("restore", "Restore", False, refused)]
+    else:
+        shown = [("release", "Release", True, "")] if state == HELD else []
+        shown.append(("revoke", "Revoke", True, ""))
+    return tuple(
+        DeviceAction(
+            label,
+            f"{page}/{verb}",
+            danger,
+            refused if may[VERBS[verb]] else f"your role, {role}, may not {verb} devices",
+        )
+        for verb, label, danger, refused in shown
+    )
+
+
+def confirmation(device: Mapping[str, Any], verb: str) -> Confirmation:
+    """What a verb of :data:`VERBS` does to a device."""
+    name = short_id(device["device_id"]).short
+    page = f"/devices/{device['device_id']}"
+    one = ("Touches", f"One device, {where(device)}.")
+    if verb == "release":
+        return Confirmation(
+            title=f"Release device {name}?",
+            touches=(
+                one,
+                (
+                    "Does",
+                    "The next machine that proves this identity becomes the device; its boot count begins anew.",
+                ),
+                (
+                    "Leaves alone",
+                    "The copy, wherever it is: take it off the network first. Records, findings and the key stay.",
+                ),
+                (
+                    "Undo",
+                    "This cannot be undone by hand. Two machines that go on are held again; Revoke shuts both out.",
+                ),
+            ),
+            label="Release",
+            danger=True,
+            word="",
+            post=f"{page}/release",
+            back=page,
+            reason=False,
+        )
+    if verb == "revoke":
+        return Confirmation(
+            title=f"Revoke device {name}?",
+            touches=(
+                one,
+                ("Does", "Its certificate stops counting now, the hub lets it go, and no check-in is accepted."),
+                ("Leaves alone", "What it has installed keeps running; its records stay."),
+                ("Undo", "Restore lets it check in again."),
+            ),
+            label="Revoke",
+            danger=True,
+            word="",
+            post=f"{page}/revoke",
+            back=page,
+        )
+    return Confirmation(
+        title=f"Restore device {name}?",
+        touches=(
+            one,
+            ("Does", "It may check in again and must prove its boot as before."),
+            ("Leaves alone", "It gets no certificate before it has proven itself."),
+            ("Undo", "Revoke withdraws it again."),
+        ),
+        label="Restore",
+        danger=False,
+        word="",
+        post=f"{page}/restore",
+        back=page,
+        reason=False,
+    )

@@ -6,6 +6,7 @@ from __future__ import annotations
 import json
 import os
 import stat
+import threading
 from pathlib import Path
 
 import pytest
@@ -16,6 +17,7 @@ from cryptography.hazmat.primitives.asymmetric import ec
 from armillary.engines.records import folder as files
 from armillary.engines.signer import file as engine
 from armillary.engines.signer import passphrase as passphrases
+from armillary.engines.signer.access import access_fault
 from armillary.engines.signer.file import FileSigners, open_folder
 from armillary.engines.signer.passphrase import PassphraseSource
 from armillary.engines.signer.port import SignerKey
@@ -159,6 +161,43 @@ def test_an_unusable_passphrase_file_is_refused(keys: Path, content: bytes, mode
     with pytest.raises(KeyPassphraseError):
         open_folder(keys, PassphraseSource("", file, generated=False), encrypted=chosen)
     assert not list(keys.iterdir())
+
+
+@pytest.mark.parametrize(
+    ("mode", "owner", "fault"),
+    [
+        (0o600, 1000, ""),
+        (0o400, 0, ""),
+        (0o640, 1000, "can be read by other users"),
+        (0o600, 1001, "belongs to another user"),
+    ],
+)
+def test_a_secret_that_somebody_else_put_there_is_none(
+    mode: int, owner: int, fault: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The generated passphrase lies beside the data folder, where others may be allowed to make files."""
+    monkeypatch.setattr(os, "geteuid", lambda: 1000)
+    assert access_fault(os.stat_result((0o100000 | mode, 0, 0, 1, owner, 0, 0, 0, 0, 0))) == fault
+
+
+def test_a_passphrase_of_another_user_is_refused(keys: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    source = beside(keys)
+    source.make()
+    monkeypatch.setattr(passphrases, "access_fault", lambda _: "belongs to another user")
+    with pytest.raises(KeyPassphraseError, match="another user"):
+        open_folder(keys, source, encrypted=chosen)
+
+
+def test_what_lies_where_a_secret_is_written_first_is_not_written_to(tmp_path: Path) -> None:
+    others = tmp_path / "others"
+    others.write_bytes(b"")
+    place = tmp_path / f"secret.{threading.get_ident()}{files.PARTIAL_SUFFIX}"
+    place.symlink_to(others)
+    with place.open("rb") as open_already:
+        files.write_file(tmp_path / "secret", b"secret", mode=0o600)
+        assert (open_already.read(), others.read_bytes()) == (b"", b"")
+    assert (tmp_path / "secret").read_bytes() == b"secret"
+    assert not (tmp_path / "secret").is_symlink()
 
 
 def test_a_persons_passphrase_costs_more_than_a_random_one(keys: Path) -> None:

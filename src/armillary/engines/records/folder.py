@@ -125,7 +125,9 @@ def write_file(path: Path, content: bytes, *, mode: int) -> None:
     # One name per thread: two uploads of one image at once must not rename each other's file away.
     partial = path.with_name(f"{path.name}.{threading.get_ident()}{PARTIAL_SUFFIX}")
     try:
-        descriptor = os.open(partial, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC, mode)
+        # Our own file and no other: where others may write, one of them could have it open already.
+        partial.unlink(missing_ok=True)
+        descriptor = os.open(partial, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, mode)
         try:
             with open(descriptor, "wb", closefd=False) as file:
                 file.write(content)

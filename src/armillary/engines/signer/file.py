@@ -10,8 +10,8 @@ other, each replaced whole. Cut anywhere, every key is there, plain or encrypted
 
 from __future__ import annotations
 
+import os
 import re
-import stat
 from collections.abc import Callable
 from pathlib import Path
 from typing import Final
@@ -22,6 +22,7 @@ from cryptography.hazmat.primitives.asymmetric import ec
 
 from armillary.engines.records.folder import write_file
 from armillary.engines.signer import passphrase as passphrases
+from armillary.engines.signer.access import access_fault
 from armillary.errors import DataFolderError
 
 KEY_MODE: Final = 0o600
@@ -74,7 +75,7 @@ class FileSigners:
         """A key that was made before, decrypted once and then kept in memory.
 
         Raises:
-            DataFolderError: missing, damaged, or readable by others.
+            DataFolderError: missing, damaged, or readable or owned by others.
         """
         if name not in self._loaded:
             self._loaded[name] = self._read(self.path(name))
@@ -103,12 +104,12 @@ class FileSigners:
 
     def _read(self, path: Path) -> ec.EllipticCurvePrivateKey:
         try:
-            if stat.S_IMODE(path.stat().st_mode) & 0o077:
-                raise DataFolderError(
-                    f"{path} can be read by other users",
-                    remedy=f"chmod 600 {path}; then consider whether it leaked.",
-                )
-            pem = path.read_bytes()
+            with path.open("rb") as file:
+                if fault := access_fault(os.fstat(file.fileno())):
+                    raise DataFolderError(
+                        f"{path} {fault}", remedy=f"Own it and chmod 600 {path}; then consider whether it leaked."
+                    )
+                pem = file.read()
             password = self._password if pem.startswith(_ENCRYPTED) else None
             key = serialization.load_pem_private_key(pem, password=password)
         except (OSError, ValueError, TypeError, UnsupportedAlgorithm) as error:

@@ -12,13 +12,13 @@ from __future__ import annotations
 import hmac
 import json
 import os
-import stat
 from dataclasses import dataclass
 from hashlib import scrypt, sha256
 from pathlib import Path
 from typing import Final
 
 from armillary.engines.records.folder import write_file
+from armillary.engines.signer.access import access_fault
 from armillary.errors import DataFolderError, KeyPassphraseError
 
 PROTECTION_FILE: Final = "protection.json"
@@ -66,17 +66,17 @@ class PassphraseSource:
         """The passphrase.
 
         Raises:
-            KeyPassphraseError: no file, or one that others can read, or with nothing usable in it.
+            KeyPassphraseError: no file, or one that others can read or own, or with nothing usable in it.
         """
         if self.passphrase:
             return self._checked(self.passphrase, self.place)
         try:
-            if stat.S_IMODE(self.file.stat().st_mode) & 0o077:
-                raise KeyPassphraseError(
-                    f"{self.file} can be read by other users",
-                    remedy=f"chmod 600 {self.file}; consider whether it leaked.",
-                )
             with self.file.open("rb") as file:
+                if fault := access_fault(os.fstat(file.fileno())):
+                    raise KeyPassphraseError(
+                        f"{self.file} {fault}",
+                        remedy=f"Own it and chmod 600 {self.file}; consider whether it leaked.",
+                    )
                 text = file.read(MAX_PASSPHRASE_BYTES + 2).decode("utf-8").rstrip("\r\n")
         except (OSError, UnicodeDecodeError) as error:
             raise KeyPassphraseError(f"{self.file} cannot be read ({error})") from error

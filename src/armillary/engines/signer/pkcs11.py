@@ -11,7 +11,6 @@ from __future__ import annotations
 
 import json
 import os
-import stat
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -26,6 +25,7 @@ from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.hazmat.primitives.asymmetric.utils import encode_dss_signature
 
 from armillary.engines.records.folder import write_file
+from armillary.engines.signer.access import access_fault
 from armillary.engines.signer.port import HASHES
 from armillary.errors import DataFolderError, SignerError
 
@@ -55,12 +55,12 @@ class TokenAddress:
         """The PIN.
 
         Raises:
-            SignerError: no file, one that others can read, or an empty one.
+            SignerError: no file, one that others can read or own, or an empty one.
         """
         try:
-            if stat.S_IMODE(self.pin_file.stat().st_mode) & 0o077:
-                raise SignerError(f"{self.pin_file} can be read by other users", remedy=f"chmod 600 {self.pin_file}")
             with self.pin_file.open("rb") as file:
+                if fault := access_fault(os.fstat(file.fileno())):
+                    raise SignerError(f"{self.pin_file} {fault}", remedy=f"Own it and chmod 600 {self.pin_file}.")
                 pin = file.read(MAX_PIN_BYTES + 2).decode("utf-8").rstrip("\r\n")
         except (OSError, UnicodeDecodeError) as error:
             raise SignerError(f"{self.pin_file} cannot be read ({error})") from error

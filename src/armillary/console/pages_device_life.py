@@ -152,7 +152,7 @@ def confirmation(device: Mapping[str, Any], verb: str) -> Confirmation:
                 ),
                 (
                     "Leaves alone",
-                    "The copy, wherever it is: take it off the network first. Records, findings and the key stay.",
+                    "The copy, wherever it is: take it off the network first. Key, records and security versions stay.",
                 ),
                 (
                     "Undo",

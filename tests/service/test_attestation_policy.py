@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import threading
 from pathlib import Path
 from typing import Any
 
@@ -10,6 +11,7 @@ import pytest
 from tests.service.conftest import Clock
 
 from armillary.attest.policy import DAY_S
+from armillary.engines.records import release_rows
 from armillary.errors import ConflictError, InvalidArgumentError, NotFoundError
 from armillary.service.releases import FIRST_VERSION
 from armillary.sim.service_host import ServiceHost
@@ -191,6 +193,36 @@ def test_a_catalog_goes_with_its_policy(host: ServiceHost) -> None:
     registry.delete_catalog("Fabrikam", actor=OPERATOR)
     host.catalog("Fabrikam")
     assert host.service.policies.get("Fabrikam").version == 0
+
+
+def test_a_withdrawal_beside_another_change_is_not_forgotten(
+    host: ServiceHost, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Who read the records before the withdrawal must not have the last word about what is good."""
+    releases, chosen = host.service.releases, first_release(host)
+    has_read, go_on = threading.Event(), threading.Event()
+    every = release_rows.every
+
+    def slow(connection: Any) -> Any:
+        found = every(connection)
+        if threading.current_thread() is other:
+            has_read.set()
+            go_on.wait(20)
+        return found
+
+    monkeypatch.setattr(release_rows, "every", slow)
+    other = threading.Thread(target=releases.refresh)
+    other.start()
+    assert has_read.wait(20)
+    withdrawing = threading.Thread(target=releases.withdraw, args=(chosen.release_id, "broken"), kwargs={"actor": "t"})
+    withdrawing.start()
+    withdrawing.join(0.5)  # it may wait for the other, and without that it is done long before
+    go_on.set()
+    for thread in (other, withdrawing):
+        thread.join(20)
+    standing = releases.reference.standing("mt3620", FIRST_VERSION)
+    assert standing is not None
+    assert standing.withdrawn == "broken"
 
 
 @pytest.mark.parametrize("reason", ["", "x" * 513, "two\nlines"])

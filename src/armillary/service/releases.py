@@ -7,6 +7,7 @@ is real. Security floors only rise: lowering one would let an attacker bring bac
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Mapping
 from hashlib import sha256
 from uuid import UUID, uuid4
@@ -43,6 +44,7 @@ class Releases:
         self._blobs = blobs
         self._chips = chips
         self._reference = ReferenceValues(())
+        self._lock = threading.Lock()
 
     @property
     def reference(self) -> ReferenceValues:
@@ -80,7 +82,8 @@ class Releases:
             floors = {(floor.chip, floor.image_type): floor.minimum for floor in release_rows.floors(connection)}
             return ReferenceValues(values, floors, standings)
 
-        self._reference = self._context.records.read(query)
+        with self._lock:  # two changes at once: the later one reads what the earlier one wrote
+            self._reference = self._context.records.read(query)
 
     def make_first(self) -> None:
         """Publish the first release of every chip; part of a new service's first start."""

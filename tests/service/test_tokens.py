@@ -5,10 +5,11 @@ from __future__ import annotations
 
 from pathlib import Path
 from typing import Any
-from uuid import uuid4
+from uuid import UUID, uuid4
 
 import pytest
 
+from armillary.engines.records.rows import Token
 from armillary.errors import (
     ConflictError,
     InvalidArgumentError,
@@ -47,6 +48,25 @@ def test_tokens_are_refused_when_unknown_expired_or_revoked(host: ServiceHost, c
     tokens.revoke(other.token.token_id, actor="t")
     with pytest.raises(UnauthenticatedError):
         tokens.authenticate(other.secret)
+
+
+def test_a_token_that_is_revoked_while_it_is_used_is_not_remembered(
+    host: ServiceHost, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    tokens = host.service.tokens
+    made = tokens.create("short", "Reader", actor="test")
+    note_use = tokens._note_use
+
+    def revoked_after(token_id: UUID, now: int) -> Token:
+        noted = note_use(token_id, now)
+        tokens.revoke(token_id, actor="test")  # by another thread, between the note and the memory
+        return noted
+
+    with monkeypatch.context() as patch:
+        patch.setattr(tokens, "_note_use", revoked_after)
+        tokens.authenticate(made.secret)  # this request was let in before the revocation
+    with pytest.raises(UnauthenticatedError):
+        tokens.authenticate(made.secret)
 
 
 def test_the_last_administrator_token_cannot_be_revoked(host: ServiceHost) -> None:

@@ -55,6 +55,7 @@ class Tokens:
         self._context = context
         self._lock = threading.Lock()
         self._remembered: dict[bytes, Token] = {}
+        self._revocations = 0  # what was read before one is not remembered after it
 
     def create(
         self, name: str, role: str, *, actor: str, expires_at: int | None = None, catalog: str | None = None
@@ -142,6 +143,7 @@ class Tokens:
 
         token = self._context.records.write(change)
         with self._lock:
+            self._revocations += 1
             self._remembered.clear()
         return token
 
@@ -158,7 +160,7 @@ class Tokens:
         now = self._context.now()
         digest = _hash(secret)
         with self._lock:
-            token = self._remembered.get(digest)
+            token, revocations = self._remembered.get(digest), self._revocations
         if token is None:
             token = self._context.records.read(lambda c: token_rows.by_hash(c, digest))
         if token is None or not _is_valid(token, now) or (token.catalog_id is not None and not takes_restricted):
@@ -168,7 +170,8 @@ class Tokens:
             with self._lock:
                 if len(self._remembered) >= MAX_REMEMBERED:
                     self._remembered.clear()
-                self._remembered[digest] = token
+                if revocations == self._revocations:
+                    self._remembered[digest] = token
         return token
 
     def require(self, token: Token, role: str) -> None:

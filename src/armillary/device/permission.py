@@ -2,8 +2,10 @@
 """What a device is allowed beyond its production state: its manufacturing state and its capability file, in flash.
 
 Regions: ``device/manufacturing-state`` (the state's name) and ``device/capability`` (the file as the service signed
-it). The file is verified when it is selected and again whenever it is read, so that nobody gains anything by writing
-to flash. A device without the first region was made before there was one: it is DeviceComplete, the tightest.
+it). The file is verified when it is selected and again whenever it is read, so that nobody gains a capability by
+writing to flash. The state is not signed (a chip has it in fuses): who can write to this flash can set it back, and
+then runs applications of his own, but boots nothing else. A device without the first region was made before there was
+one: it is DeviceComplete, the tightest.
 """
 
 from __future__ import annotations

@@ -50,7 +50,7 @@ MAX_WAITING: Final = 5_000
 BUSY_RETRY_S: Final = 5
 # Check-ins are gathered this long and committed together. A commit costs 170 us and two disk writes, a check-in in it
 # 15 us; no device minds the delay.
-GATHER_S: Final = 0.01
+GATHER_S: Final = 0.02
 # Slow and idle connections are looked for this often.
 SWEEP_S: Final = 1.0
 CHUNK_BYTES: Final = 64 * 1024

@@ -28,7 +28,7 @@ Batch = Sequence[tuple[RowsStatement, Sequence[tuple[Any, ...]]]]
 
 # Rows that one statement takes at once; few sizes, so that the driver finds each prepared already. The driver lets go
 # of the interpreter and takes it again for every statement run: row by row, that costs 26 us a check-in.
-ROWS_AT_ONCE = (32, 8, 2, 1)
+ROWS_AT_ONCE = (64, 32, 16, 8, 4, 2, 1)
 
 # Why a batch is refused whose rows somebody else has changed meanwhile.
 MOVED_ON = "a row is not what it was when the change was decided"

@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import threading
 import time
 from dataclasses import replace
 from typing import Any
@@ -94,6 +95,33 @@ def test_a_change_by_another_process_is_seen_within_a_minute(host: ServiceHost, 
     service.registry.revoke_device(device.device_id, reason="lost", actor="test")
     clock.now += TRUSTED_S
     assert len(list(x509.load_der_x509_crl(other.current(serial)))) == 1
+
+
+def test_who_asks_while_a_list_is_looked_up_gets_that_one(host: ServiceHost, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Anybody may ask, without a token: many at once must not each read the records of all devices."""
+    lists, serial = host.service.revocation_lists, issuing(host.service)
+    go_on, looks, arrived = threading.Event(), [], threading.Semaphore(0)
+    look, named = RevocationLists._look, host.service.authority.authority_named
+
+    def slow(self: RevocationLists, authority: Any, now: int) -> Any:
+        looks.append(authority.serial)
+        assert go_on.wait(20)
+        return look(self, authority, now)
+
+    def counted(wanted: str) -> Any:
+        arrived.release()
+        return named(wanted)
+
+    monkeypatch.setattr(RevocationLists, "_look", slow)
+    monkeypatch.setattr(host.service.authority, "authority_named", counted)
+    asking = [threading.Thread(target=lists.current, args=(serial,)) for _ in range(5)]
+    for thread in asking:
+        thread.start()
+    assert all(arrived.acquire(timeout=20) for _ in asking)  # none of them has a list yet
+    go_on.set()
+    for thread in asking:
+        thread.join(20)
+    assert looks == [serial]
 
 
 def test_a_list_that_cannot_be_recorded_does_not_leave(host: ServiceHost, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -63,12 +63,12 @@ class RevocationLists:
             NotFoundError: no living authority has it.
             DataFolderError: a new list could not be recorded, so none is given out.
         """
-        known = self._known.get(serial.upper())
         now = self._context.now()
-        if known is None or known.changes != self._changes or not 0 <= now - known.looked_at < TRUSTED_S:
+        known = self._trusted(serial, now)
+        if known is None:
             authority = self._authority.authority_named(serial)
-            with self._lock:
-                known = self._look(authority, now)
+            with self._lock:  # who waited for another's look takes what that found
+                known = self._trusted(serial, now) or self._look(authority, now)
         return known.stored.der
 
     def of_catalog(self, catalog_id: UUID) -> tuple[bytes, ...]:
@@ -87,6 +87,13 @@ class RevocationLists:
             NotFoundError: no such catalog.
         """
         return tuple(one.der for one in self._authority.living_authorities(catalog_id))
+
+    def _trusted(self, serial: str, now: int) -> _Known | None:
+        """The list that was looked at last, if it was just now and nothing has changed since."""
+        known = self._known.get(serial.upper())
+        if known is None or known.changes != self._changes or not 0 <= now - known.looked_at < TRUSTED_S:
+            return None
+        return known
 
     def _changed(self, _: str) -> None:
         self._changes += 1

@@ -21,7 +21,7 @@ def main(names: list[str]) -> int:
         print(f"unknown: {', '.join(unknown)}; known: {', '.join(BENCHMARKS)}", file=sys.stderr)
         return 2
     results: list[dict[str, object]] = []
-    for subject in dict.fromkeys(BENCHMARKS[name] for name in names or BENCHMARKS):
+    for subject in dict.fromkeys(subject for name in names or BENCHMARKS for subject in BENCHMARKS[name]):
         print(f"running {subject} ...", file=sys.stderr)
         results += run_benchmark(subject)
     RESULTS.parent.mkdir(parents=True, exist_ok=True)

@@ -1,0 +1,76 @@
+# SPDX-License-Identifier: Apache-2.0
+"""A browser without a window: cookies, forms and their tokens over a real TLS connection."""
+
+from __future__ import annotations
+
+import http.client
+import re
+import ssl
+from http.cookies import SimpleCookie
+from urllib.parse import urlencode, urlsplit
+
+from tests.console.console_server import RunningConsole
+
+
+class Answer:
+    def __init__(self, response: http.client.HTTPResponse) -> None:
+        self.status = response.status
+        self.headers = response.headers
+        self.body = response.read()
+
+    @property
+    def text(self) -> str:
+        return self.body.decode("utf-8")
+
+
+class Browser:
+    """As much of a browser as forms need: cookies, and the token of the last page."""
+
+    def __init__(self, console: RunningConsole) -> None:
+        self.host = urlsplit(console.url).netloc
+        self.context: ssl.SSLContext = console.context
+        self.cookies: dict[str, str] = {}
+        self.form_token = ""
+
+    def send(self, method: str, path: str, body: bytes | None = None, **headers: str) -> Answer:
+        connection = http.client.HTTPSConnection(self.host, context=self.context, timeout=20)
+        sent = {"Cookie": "; ".join(f"{name}={value}" for name, value in self.cookies.items())} if self.cookies else {}
+        sent |= {name.replace("_", "-"): value for name, value in headers.items()}
+        connection.request(method, path, body, sent)
+        answer = Answer(connection.getresponse())
+        connection.close()
+        for line in answer.headers.get_all("set-cookie") or []:
+            for name, morsel in SimpleCookie(line).items():
+                if morsel["max-age"] == "0":
+                    self.cookies.pop(name, None)
+                else:
+                    self.cookies[name] = morsel.value
+        return answer
+
+    def get(self, path: str, **headers: str) -> Answer:
+        answer = self.send("GET", path, **headers)
+        found = re.search(rb'name="form_token" value="([0-9a-f]{64})"', answer.body)
+        if found:
+            self.form_token = found[1].decode()
+        return answer
+
+    def post(
+        self, path: str, *, token: str | None = None, headers: dict[str, str] | None = None, **fields: str
+    ) -> Answer:
+        body = urlencode({"form_token": self.form_token if token is None else token, **fields}).encode()
+        sent = {
+            "Content_Type": "application/x-www-form-urlencoded",
+            "Origin": f"https://{self.host}",
+            **(headers or {}),
+        }
+        return self.send("POST", path, body, **sent)
+
+    def sign_in(self, secret: str = "admin-secret") -> Answer:  # noqa: S107 - a rehearsed token
+        self.get("/sign-in")
+        answer = self._sign_in(secret)
+        self.get("/help")
+        return answer
+
+    def _sign_in(self, secret: str) -> Answer:
+        body = urlencode({"form_token": self.form_token, "token": secret, "back": "/fleet"}).encode()
+        return self.send("POST", "/sign-in", body, Content_Type="application/x-www-form-urlencoded")

@@ -100,9 +100,18 @@ def test_no_reply_overtakes_the_one_before(host: ServiceHost, second: bytes) -> 
         connection.sendall(request + second)
         data = received(connection)
         assert data.count(b"HTTP/1.1 ") == 0, "the second request was answered while the first was being recorded"
+        wait_until_recorded(host)
         device.connect()
         device.challenge = b""
         assert device.check_in().verdict == "attested"
+
+
+def wait_until_recorded(host: ServiceHost) -> None:
+    """Until the check-in whose connection was cut off is recorded all the same: before, its device is told to wait."""
+    deadline = time.monotonic() + 10
+    while host.service._endpoint._waiting:
+        assert time.monotonic() < deadline
+        time.sleep(0.005)
 
 
 def test_requests_after_a_last_one_are_not_answered(host: ServiceHost) -> None:

@@ -20,6 +20,7 @@ from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509 import load_pem_x509_certificate
 
 from armillary.boot import chain
+from armillary.device.checkin import CheckIns
 from armillary.device.configuration import load_configuration
 from armillary.device.layout import DeviceFolder
 from armillary.device.permission import remove_capability, select_capability
@@ -422,6 +423,27 @@ def test_a_hub_that_moved_restarts_who_speaks_to_it(tiny_service: Any, fake_sand
         assert rig.sandbox.runs[-1].launch.manifest.name == "app1"
         assert rig.sandbox.runs[-1].launch.environment["ARMILLARY_HUB_PORT"] == "9999"
         assert len(rig.events("hub-moved")) == 1
+
+    run(tiny_service, fake_sandbox, tmp_path / "d", story)
+
+
+def test_a_check_in_that_is_asked_for_while_one_is_under_way_is_made(
+    tiny_service: Any, fake_sandbox: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def story(rig: Rig) -> None:
+        real = CheckIns.check_in
+
+        async def check_in(self: CheckIns, **given: Any) -> Any:
+            reply = await real(self, **given)
+            if len(rig.service.checks) == 2:
+                rig.device.check_in_now()
+            return reply
+
+        monkeypatch.setattr(CheckIns, "check_in", check_in)
+        await rig.start()
+        await until(lambda: rig.service.checks, "first check-in")
+        rig.device.check_in_now()
+        await until(lambda: len(rig.service.checks) == 3, "the one that was asked for meanwhile")
 
     run(tiny_service, fake_sandbox, tmp_path / "d", story)
 

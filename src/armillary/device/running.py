@@ -84,6 +84,7 @@ class RunningDevice:
         self._publish = publish
         self._takes_deployments = takes_deployments
         self._wake = asyncio.Event()
+        self._check_in_asked = False
         self._stopped = asyncio.Event()
         self._backoff = Backoff(settings.retry_first_s, settings.retry_limit_s, random.random)
         self._next_check_in = 0.0
@@ -102,8 +103,9 @@ class RunningDevice:
         )
 
     def check_in_now(self) -> None:
-        """Check in as soon as possible."""
+        """Check in as soon as possible; again if a check-in is under way, which may have begun before the reason."""
         self._next_check_in = 0.0
+        self._check_in_asked = True
         self._wake.set()
 
     def stop(self) -> None:
@@ -187,6 +189,7 @@ class RunningDevice:
         """Check in and act on the reply; plan the next time."""
         had_certificate, old_hub = self._check_ins.daa.ready, self._check_ins.hub
         now = self._clock.monotonic
+        self._check_in_asked = False
         try:
             reply = await self._check_ins.check_in(states=self._states())
             self._attempts += 1
@@ -198,7 +201,8 @@ class RunningDevice:
             return
         self._backoff.succeeded()
         self._contact = now()
-        self._next_check_in = now() + reply.next_check_in_s
+        if not self._check_in_asked:  # while it was under way
+            self._next_check_in = now() + reply.next_check_in_s
         self._remember(reply)
         self._publish_status("running")
         if had_certificate and not self._check_ins.daa.ready:

@@ -43,7 +43,7 @@ class Listener:
         self._loop = asyncio.get_running_loop()
         self._sockets: list[socket.socket] = []
         self._entering: set[asyncio.Task[None]] = set()
-        self._waiting: set[socket.socket] = set()  # that nobody is let in from for now
+        self._waiting: set[socket.socket] = set()  # that nobody is let in from until there is room
 
     async def open(self, host: str, port: int) -> int:
         """Listen on every address of the host; returns the port (that the system chose, for 0).

@@ -9,7 +9,7 @@ from typing import Final, Generic, TypeVar
 
 Value = TypeVar("Value")
 
-# An answer is good for so many times as long as it took: asking costs a tenth of a core at most.
+# An answer is good for so many times as long as it took: one question costs a tenth of a core at most.
 KEPT_TIMES: Final = 10
 # What took less is asked anew each time (seconds): a change is seen at once.
 QUICK_S: Final = 0.1

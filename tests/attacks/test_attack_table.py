@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The attack table: 18 attacks, the check that stops each, the tests that hold it, and its mutations.
+"""The attack table: 19 attacks, the check that stops each, the tests that hold it, and its mutations.
 
 A mutation takes the one check away and shows that the attack then goes through: that check, and nothing else, stops it.
 ``docs/reference/attacks.md`` is this table for people; a test keeps it true.
@@ -54,7 +54,7 @@ E, A, B = "test_device_endpoint.py::", "test_attest_attacks.py::", "test_boot_ta
 C, I, O, W = "test_copies.py::", "test_issuance.py::", "test_odd_tls.py::", "test_workers.py::"  # noqa: E741
 D, V, Q = "test_device_time.py::", "test_verifier_stops.py::", "test_tpm_quote.py::"
 T, F = "../engines/test_tpm2_root_of_trust.py::", "../properties/test_fork_histories.py::"
-M = "test_attack_table.py::"
+M, S = "test_attack_table.py::", "test_stolen_authority.py::"
 ATTACKS = (
     Attack(
         "rogue device",
@@ -162,6 +162,16 @@ ATTACKS = (
         (M + "test_mutation_of_the_pinned_root", D + "test_nobody_without_the_services_key_sets_the_time"),
     ),
     Attack(
+        "stolen key of an authority of devices as a server",
+        "extended key usage and name constraints of every authority below the root",
+        (
+            S + "test_a_stolen_authority_of_devices_is_no_server_to_anybody",
+            S + "test_a_server_that_names_its_host_in_the_subject_only_is_refused_too",
+            S + "test_either_way_alone_stops_it",
+        ),
+        (S + "test_mutation_of_the_limits_of_authorities",),
+    ),
+    Attack(
         "evidence relay",
         "challenge (2), endorsement (3), device identity (5), service name (6)",
         (
@@ -225,8 +235,8 @@ ATTACKS = (
 
 
 def test_the_table_has_every_attack_once():
-    assert len(ATTACKS) == 18
-    assert len({attack.name for attack in ATTACKS}) == 18
+    assert len(ATTACKS) == 19
+    assert len({attack.name for attack in ATTACKS}) == 19
 
 
 @pytest.mark.parametrize("attack", ATTACKS, ids=lambda attack: attack.name)

@@ -221,8 +221,12 @@ def test_a_stolen_old_server_key_sets_back_no_device_that_heard_the_service_sinc
 
 
 def test_an_authority_of_devices_that_was_stolen_is_no_service(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """It leads to the same root, and OpenSSL is not asked for its days: one that ended would be good for ever."""
+    """It leads to the same root, and OpenSSL is not asked for its days: one that ended would be good for ever.
+
+    An authority of a data folder of before, without limits to what it signs: with them OpenSSL itself refuses it.
+    """
     now = time.time()
+    monkeypatch.setattr("armillary.wire.certificate_part.devices_only", list)
     with service(tmp_path) as host:
         device = make(host, tmp_path / "device", wall=IN_1970)
         impostor = Impostor(tmp_path / "impostor", host)

@@ -71,14 +71,32 @@ def build_authority(
     validity_times: tuple[int, int],
     *,
     path_length: int | None,
+    constraints: Sequence[Extension] = (),
 ) -> x509.Certificate:
-    """Build an authority's certificate."""
+    """Build an authority's certificate; ``constraints`` is what it may sign, everything where there are none."""
     extensions: list[Extension] = [
         (x509.BasicConstraints(ca=True, path_length=path_length), True),
         (_key_usage(authority=True), True),
+        *constraints,
         (x509.SubjectKeyIdentifier.from_public_key(key), False),
     ]
     return build(issuer_key, issuer, key, subject, serial, validity_times, extensions)
+
+
+def devices_only() -> list[Extension]:
+    """What keeps an authority from making a server: it certifies clients, and nothing with a host name or address.
+
+    Two ways, because verifiers differ. In OpenSSL the extended key usage of an authority counts for all below it, which
+    RFC 5280 §4.2.1.12 does not ask for; name constraints (§4.2.1.10) are part of every complete path validation. Not
+    critical, against §4.2.1.10: a TLS library that does not know them would else refuse every device; who knows them
+    heeds them all the same.
+    """
+    every_address = (ipaddress.ip_network("0.0.0.0/0"), ipaddress.ip_network("::/0"))
+    excluded = [x509.DNSName(""), *(x509.IPAddress(network) for network in every_address)]
+    return [
+        (x509.ExtendedKeyUsage([ExtendedKeyUsageOID.CLIENT_AUTH, UPDATE_USAGE_OID]), False),
+        (x509.NameConstraints(permitted_subtrees=None, excluded_subtrees=excluded), False),
+    ]
 
 
 def name(common_name: str) -> x509.Name:

@@ -119,16 +119,8 @@ def build_policy_authority(
 ) -> x509.Certificate:
     """The authority between the root and every catalog's."""
     subject = part.name(f"{ORGANISATION} Policy CA {part.year(not_before)}")
-    return part.build_authority(
-        issuer_key,
-        issuer,
-        key,
-        subject,
-        serial,
-        (not_before, not_after),
-        path_length=2,
-        constraints=part.devices_only(),
-    )
+    life = (not_before, not_after)
+    return part.build_device_authority(issuer_key, issuer, key, subject, serial, life, path_length=2)
 
 
 def build_catalog_authority(
@@ -144,16 +136,8 @@ def build_catalog_authority(
 ) -> x509.Certificate:
     """The authority of one catalog. Relying parties (other IoT services) trust exactly this certificate."""
     subject = part.name(f"{ORGANISATION} {catalog_id}")
-    return part.build_authority(
-        issuer_key,
-        issuer,
-        key,
-        subject,
-        serial,
-        (not_before, not_after),
-        path_length=path_length,
-        constraints=part.devices_only(),
-    )
+    life = (not_before, not_after)
+    return part.build_device_authority(issuer_key, issuer, key, subject, serial, life, path_length=path_length)
 
 
 def build_issuing_authority(
@@ -168,16 +152,8 @@ def build_issuing_authority(
 ) -> x509.Certificate:
     """The P-256 authority under a catalog's that signs the daily device certificates."""
     subject = part.name(f"{ORGANISATION} Issuing {catalog_id}")
-    return part.build_authority(
-        issuer_key,
-        issuer,
-        key,
-        subject,
-        serial,
-        (not_before, not_after),
-        path_length=0,
-        constraints=part.devices_only(),
-    )
+    life = (not_before, not_after)
+    return part.build_device_authority(issuer_key, issuer, key, subject, serial, life, path_length=0)
 
 
 # -- end entities ---------------------------------------------------------------------------------------------

@@ -83,6 +83,23 @@ def build_authority(
     return build(issuer_key, issuer, key, subject, serial, validity_times, extensions)
 
 
+def build_device_authority(
+    issuer_key: ec.EllipticCurvePrivateKey,
+    issuer: x509.Certificate,
+    key: ec.EllipticCurvePublicKey,
+    subject: x509.Name,
+    serial: int,
+    validity_times: tuple[int, int],
+    *,
+    path_length: int,
+) -> x509.Certificate:
+    """Build the certificate of an authority that certifies devices only."""
+    limits = devices_only()
+    return build_authority(
+        issuer_key, issuer, key, subject, serial, validity_times, path_length=path_length, constraints=limits
+    )
+
+
 def devices_only() -> list[Extension]:
     """What keeps an authority from making a server: it certifies clients, and nothing with a host name or address.
 

@@ -192,7 +192,7 @@ def test_made_up_alias_key_is_refused():
     service = Service(victim)
     request = victim.request(service.challenge(victim), CLIENT_KEY)
     claims = evidence.parse_endorsement(victim.endorsement).claims
-    own = dataclasses.replace(claims, alias_key=cose.point_of(ATTACKERS_KEY.public_key()))
+    own = claims._replace(alias_key=cose.point_of(ATTACKERS_KEY.public_key()))
     forged = dataclasses.replace(
         request,
         evidence=edit_claims(request.evidence, {}, ATTACKERS_KEY),

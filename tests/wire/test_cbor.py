@@ -4,6 +4,8 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from armillary.errors import WireError
 from armillary.wire import cbor
@@ -115,6 +117,44 @@ def test_every_other_spelling_is_refused(name: str):
 def test_trailing_bytes_are_located():
     with pytest.raises(WireError, match=r"byte 1: .* got 2 more bytes"):
         decode("000102")
+
+
+STRINGS = st.lists(
+    st.one_of(
+        st.binary(max_size=30), st.integers(0, 70_000).map(bytes), st.sampled_from((23, 24, 255, 256)).map(bytes)
+    ),
+    max_size=4,
+)
+
+
+@given(STRINGS)
+def test_strings_are_cut_as_the_decoder_reads_them(strings: list[bytes]):
+    data = cbor.encode(strings)
+    short = all(len(string) <= 0xFFFF for string in strings)
+    assert cbor.cut_strings(data, 1, len(strings)) == (strings if short else None)
+
+
+@given(STRINGS.filter(bool), st.data())
+def test_only_what_the_decoder_reads_is_cut(strings: list[bytes], draw: st.DataObject):
+    data = bytearray(cbor.encode(strings))
+    where = draw.draw(st.sampled_from([1, 2, 3, len(data) - 1]).filter(lambda at: at < len(data)))
+    data[where] = draw.draw(st.integers(0, 255))
+    edited = bytes(data[: draw.draw(st.sampled_from([len(data), len(data) - 1]))])
+    found = cbor.cut_strings(edited, 1, len(strings))
+    try:
+        decoded = cbor.decode(edited, what="test", limit=400_000)
+    except WireError:
+        assert found is None
+    else:
+        assert found in (None, decoded)
+
+
+@pytest.mark.parametrize(
+    "data", ["", "58", "59", "5900", "41", "5801aa", "590001aa", "5a00000001aa", "5f41aaff", "41aa00", "61aa", "20"]
+)
+def test_other_spellings_are_not_cut(data: str):
+    assert cbor.cut_strings(b"\x41" + b"z" + bytes.fromhex(data), 0, 2) is None
+    assert cbor.cut_strings(b"\x41" + b"z" + b"\x41" + b"y", 0, 2) == [b"z", b"y"]
 
 
 def test_size_limit():

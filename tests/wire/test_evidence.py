@@ -1,7 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
 from __future__ import annotations
 
-import dataclasses
 from hashlib import sha256
 from typing import Any
 
@@ -48,8 +47,7 @@ def test_evidence_round_trip():
 @pytest.mark.parametrize("challenge", [b"n" * 8, b"n" * 54, b"n" * 64])
 def test_remembered_claims_are_the_strict_ones(service: str, challenge: bytes):
     for number in range(3):
-        claims = dataclasses.replace(
-            CLAIMS,
+        claims = CLAIMS._replace(
             service_name=service,
             challenge=bytes([number]) + challenge[1:],
             report_digest=bytes([number]) * 32,
@@ -208,7 +206,7 @@ def test_other_payloads_are_refused(payload: bytes):
 )
 def test_encoder_refuses_what_the_parser_would(change: Any):
     with pytest.raises(WireError):
-        evidence.encode_evidence(dataclasses.replace(CLAIMS, **change), ALIAS)
+        evidence.encode_evidence(CLAIMS._replace(**change), ALIAS)
 
 
 @pytest.mark.parametrize(
@@ -216,4 +214,4 @@ def test_encoder_refuses_what_the_parser_would(change: Any):
 )
 def test_endorsement_encoder_refuses_what_the_parser_would(change: Any):
     with pytest.raises(WireError):
-        evidence.encode_endorsement(dataclasses.replace(ENDORSED, **change), IDENTITY)
+        evidence.encode_endorsement(ENDORSED._replace(**change), IDENTITY)

@@ -23,7 +23,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from hashlib import sha256
-from typing import Final
+from typing import Final, NamedTuple
 
 from armillary.attest.challenge import ChallengeId, kept_challenge, open_challenge
 from armillary.attest.judgement import (
@@ -146,8 +146,7 @@ class Enrolment:
     attestation_key: bytes = b""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Appraisal:
+class Appraisal(NamedTuple):
     """The result: RFC 9334's attestation result.
 
     Attributes:
@@ -237,14 +236,14 @@ def appraise(
         if policy.policy.firmware_log and (request.firmware is None or enrolment.trust_tier not in _QUOTING_TIERS):
             faults[_FIRMWARE_STEP] = _FIRMWARE_DEMANDED
     return Appraisal(
-        verdict=UPDATE_ONLY if faults else ATTESTED,
-        steps=_with_faults(faults, judgement, passed) if faults else passed,
-        evidence=evidence,
-        events=judgement.events,
-        challenge_id=challenge_id,
-        endorsement_digest=endorsement_digest,
-        security_versions=judgement.security_versions,
-        trust_tier=enrolment.trust_tier,
+        UPDATE_ONLY if faults else ATTESTED,
+        _with_faults(faults, judgement, passed) if faults else passed,
+        evidence,
+        judgement.events,
+        challenge_id,
+        endorsement_digest,
+        judgement.security_versions,
+        enrolment.trust_tier,
     )
 
 
@@ -303,14 +302,16 @@ def _boot_faults(
     judgement: Judgement,
 ) -> dict[int, str]:
     """Steps 9 to 15: number of each failing step and what was found; empty for a known good boot."""
-    found = {
-        9: _other_boot(evidence, endorsement),
-        10: _counter_fault(endorsement, endorsement_digest, enrolment),
-        12: _hardware_fault(evidence, enrolment),
-    }
-    faults = {number: detail for number, detail in found.items() if detail}
+    faults: dict[int, str] = {}
+    if detail := _other_boot(evidence, endorsement):
+        faults[9] = detail
+    if detail := _counter_fault(endorsement, endorsement_digest, enrolment):
+        faults[10] = detail
+    if detail := _hardware_fault(evidence, enrolment):
+        faults[12] = detail
     # (11), (13), (14) and the release's part of (15) were judged from the log alone
-    faults.update(judgement.faults)
+    if judgement.faults:
+        faults.update(judgement.faults)
     if not judgement.events:
         return faults
     # (14) the version the device names is one that these components make up
@@ -318,8 +319,8 @@ def _boot_faults(
         faults[14] = (
             f"The components are release {', '.join(judgement.releases)}, the device says {evidence.os_version}."
         )
-    # (15) a device never goes below what it was attested with before
-    if 15 not in faults:
+    # (15) a device never goes below what it was attested with before; equal tables need no closer look
+    if 15 not in faults and judgement.security_versions != enrolment.minimum_security_versions:
         for image_type, version in judgement.security_versions.items():
             minimum = enrolment.minimum_security_versions.get(image_type, 0)
             if version < minimum:

@@ -16,10 +16,9 @@ passes.
 from __future__ import annotations
 
 import hmac
-from dataclasses import dataclass
 from functools import lru_cache
 from hashlib import sha256
-from typing import Any, Final
+from typing import Any, Final, NamedTuple
 
 from armillary.errors import ChallengeError
 
@@ -39,8 +38,7 @@ _HEAD_BYTES: Final = 1 + 5 + RANDOM_BYTES
 _MAC_BYTES: Final = 32
 
 
-@dataclass(frozen=True, slots=True)
-class ChallengeId:
+class ChallengeId(NamedTuple):
     """Names a challenge that was answered. Keep ``id`` until ``expires_at`` (Unix seconds UTC)."""
 
     id: bytes
@@ -58,7 +56,6 @@ def mint(
         random: 16 fresh random bytes.
         peer_key: DER SubjectPublicKeyInfo of the TLS client certificate.
         lifetime_s: Seconds it may be answered for, 1 to :data:`MAX_LIFETIME_S`.
-
         in_reply: Whether it is handed out with a recorded check-in.
 
     Raises:
@@ -93,7 +90,7 @@ def open_challenge(key: bytes, challenge: bytes, *, now: int, peer_key: bytes) -
     expires_at = int.from_bytes(head[1:6], "big")
     if now >= expires_at:
         raise ChallengeError(f"challenge: expected an answer before {expires_at}, got it at {now} (Unix seconds)")
-    return ChallengeId(id=head[6:], expires_at=expires_at)
+    return ChallengeId(head[6:], expires_at)
 
 
 def kept_challenge(key: bytes, challenge: bytes, *, peer_key: bytes) -> ChallengeId | None:

@@ -8,6 +8,7 @@ and only where the boot is trusted. Here a check-in gives the one the verdict ea
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Final
 
 from armillary.errors import AppraisalError
@@ -34,6 +35,7 @@ class CertificateTerms:
     not_after: int
 
 
+@lru_cache(maxsize=64)  # check-ins of one second share theirs
 def terms_for(verdict: str, trust_tier: str, *, now: int, lifetime_s: int = LIFETIME_S) -> CertificateTerms:
     """The terms of the certificate this verdict earns.
 

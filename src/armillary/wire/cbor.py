@@ -116,6 +116,34 @@ def decode(data: bytes, *, what: str, limit: int) -> Any:
     return value
 
 
+def cut_strings(data: bytes, start: int, count: int) -> list[bytes] | None:
+    """The ``count`` byte strings that ``data`` consists of from ``start`` on, cut without a decoder.
+
+    Only their shortest heads pass, for up to 65,535 bytes each, and nothing may follow: what comes back is what
+    :func:`decode` would give for them. None for everything else; the caller then asks the decoder, which can say why.
+    """
+    found = []
+    try:
+        for _ in range(count):
+            head = data[start]
+            if head == 0x59:
+                size = data[start + 1] << 8 | data[start + 2]
+                shortest, start = size > 0xFF, start + 3
+            elif head == 0x58:
+                size = data[start + 1]
+                shortest, start = size > 23, start + 2
+            else:
+                size = head - 0x40
+                shortest, start = 0 <= size <= 23, start + 1
+            if not shortest:
+                return None
+            found.append(data[start : start + size])
+            start += size
+    except IndexError:
+        return None
+    return found if start == len(data) else None
+
+
 def _check(value: Any, what: str) -> None:
     """Refuse types outside the profile and keys out of order. Depth was limited by the decoder."""
     kind = type(value)

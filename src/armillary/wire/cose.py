@@ -25,9 +25,8 @@ Deviations from RFC 9052, on purpose:
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 from functools import lru_cache
-from typing import Any, Final
+from typing import Any, Final, NamedTuple
 
 from cryptography.exceptions import InvalidSignature
 from cryptography.hazmat.primitives import hashes, serialization
@@ -64,10 +63,14 @@ _CURVE: Final = ec.SECP256R1()
 _PROFILE_HEAD: Final = b"\xd2\x84\x43" + ES256_PROTECTED + b"\xa0"  # what our own messages start with
 _SIGNATURE_HEAD: Final = b"\x58\x40"
 _STRUCTURE_HEAD: Final = b"\x84\x6aSignature1"
+# The start of a Sig_structure of our own messages: the protected header {1: -7}, no external data.
+_PROFILE_STRUCTURE_HEAD: Final = _STRUCTURE_HEAD + b"\x43" + ES256_PROTECTED + b"\x40"
+# DER of a number of 32 bytes, by its highest bit: a set one needs a zero before it.
+_INTEGER_HEADS: Final = (b"\x02\x20", b"\x02\x21\x00")
+_SEQUENCE_HEADS: Final = (b"\x30\x44", b"\x30\x45", b"\x30\x46")  # of two such numbers
 
 
-@dataclass(frozen=True, slots=True)
-class UnverifiedSign1:
+class UnverifiedSign1(NamedTuple):
     """A parsed COSE_Sign1 whose signature nobody has checked.
 
     Attributes:
@@ -251,7 +254,11 @@ def _check_headers(protected: bytes, unprotected: Mapping[Any, Any], what: str) 
 
 
 def _sig_structure(protected: bytes, external_aad: bytes, payload: bytes) -> bytes:
-    return b"".join((_STRUCTURE_HEAD, _bstr(protected), _bstr(external_aad), _bstr_head(len(payload)), payload))
+    if protected == ES256_PROTECTED and not external_aad:
+        head = _PROFILE_STRUCTURE_HEAD
+    else:
+        head = _STRUCTURE_HEAD + _bstr(protected) + _bstr(external_aad)
+    return b"".join((head, _bstr_head(len(payload)), payload))
 
 
 def _bstr(content: bytes) -> bytes:
@@ -274,6 +281,9 @@ def _der_signature(signature: bytes, what: str) -> bytes:
     r, s = signature[:32], signature[32:]
     if len(s) != 32 or not (_ZERO < r < _ORDER and _ZERO < s < _ORDER):  # big-endian bytes compare as numbers
         raise SignatureError(what, expected="r and s from 1 to n - 1", got="a number out of range")
+    if r[0] and s[0]:  # 254 of 256: no leading zeros to take off
+        r_high, s_high = r[0] >> 7, s[0] >> 7
+        return b"".join((_SEQUENCE_HEADS[r_high + s_high], _INTEGER_HEADS[r_high], r, _INTEGER_HEADS[s_high], s))
     body = _der_integer(r) + _der_integer(s)
     return bytes((0x30, len(body))) + body
 

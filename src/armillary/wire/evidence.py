@@ -33,10 +33,9 @@ RFC 9711 §4.2.1), hence its digest there and the id itself in a private claim.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from functools import lru_cache
 from hashlib import sha256
-from typing import Any, Final
+from typing import Any, Final, NamedTuple
 
 from cryptography.hazmat.primitives.asymmetric import ec
 
@@ -104,8 +103,7 @@ _EC2: Final = 2  # COSE_Key kty and crv (RFC 9053 §7.1)
 _P256: Final = 1
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Evidence:
+class Evidence(NamedTuple):
     """The claims of one proof.
 
     Attributes:
@@ -137,8 +135,7 @@ class Evidence:
     report_digest: bytes
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Endorsement:
+class Endorsement(NamedTuple):
     """What the boot ROM says about one boot, signed with the device identity key.
 
     Attributes:
@@ -155,16 +152,14 @@ class Endorsement:
     boot_count: int
 
 
-@dataclass(frozen=True, slots=True)
-class UnverifiedEvidence:
+class UnverifiedEvidence(NamedTuple):
     """Parsed evidence whose signature nobody has checked."""
 
     message: UnverifiedSign1
     claims: Evidence
 
 
-@dataclass(frozen=True, slots=True)
-class UnverifiedEndorsement:
+class UnverifiedEndorsement(NamedTuple):
     """A parsed endorsement whose signature nobody has checked."""
 
     message: UnverifiedSign1
@@ -276,19 +271,20 @@ def _known_claims(payload: bytes) -> Evidence | None:
     known = _remembered_claims(
         b"".join((payload[:x], _ZERO, _Y_HEAD, _ZERO, _CHALLENGE_HEAD, _ZERO_CHALLENGE, payload[after:digest], _ZERO))
     )
+    # In the order of Evidence's fields; by name it would take twice as long.
     return Evidence(
-        challenge=payload[challenge:after],
-        device_id=known.device_id,
-        boot_count=known.boot_count,
-        log_head=known.log_head,
-        certificate_key=SPKI_PREFIX + payload[x : x + 32] + payload[y : y + 32],
-        service_name=known.service_name,
-        chip=known.chip,
-        root_of_trust=known.root_of_trust,
-        enforcement=known.enforcement,
-        sandbox=known.sandbox,
-        os_version=known.os_version,
-        report_digest=payload[digest:],
+        payload[challenge:after],
+        known.device_id,
+        known.boot_count,
+        known.log_head,
+        b"".join((SPKI_PREFIX, payload[x : x + 32], payload[y : y + 32])),
+        known.service_name,
+        known.chip,
+        known.root_of_trust,
+        known.enforcement,
+        known.sandbox,
+        known.os_version,
+        payload[digest:],
     )
 
 

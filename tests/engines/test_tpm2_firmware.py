@@ -15,6 +15,8 @@ from tests.wire.tpm_samples import tcg_event, tcg_header
 
 from armillary.attest import challenge as ch
 from armillary.attest.appraise import Appraisal, Enrolment, appraise
+from armillary.attest.firmware_reference import FirmwareReference, FirmwareStatement, measured, statable
+from armillary.attest.policy import AttestationPolicy, PolicyInForce
 from armillary.device import proof
 from armillary.engines.root_of_trust import firmware, tpm_commands
 from armillary.engines.root_of_trust.port import BootSession
@@ -86,7 +88,7 @@ def request(root: Tpm2RootOfTrust, session: BootSession) -> CheckinRequest:
     )
 
 
-def judged(root: Tpm2RootOfTrust, sent: CheckinRequest) -> Appraisal:
+def judged(root: Tpm2RootOfTrust, sent: CheckinRequest, policy: PolicyInForce | None = None) -> Appraisal:
     enrolment = Enrolment(
         device_id=root.device_id,
         identity_key=bytes.fromhex(root.device_id),
@@ -102,6 +104,7 @@ def judged(root: Tpm2RootOfTrust, sent: CheckinRequest) -> Appraisal:
         challenge_key=KEY,
         now=NOW + 5,
         service_name="localhost",
+        policy=policy,
     )
 
 
@@ -121,6 +124,23 @@ def test_a_log_that_was_edited_afterwards_fails_its_step(root: Tpm2RootOfTrust):
     edited = dataclasses.replace(session.firmware, log=LOG.replace(good, evil))
     appraisal = judged(root, dataclasses.replace(request(root, session), firmware=edited))
     assert [step.number for step in appraisal.steps if step.result == "fail"] == [20]
+
+
+@needs_tpm
+@pytest.mark.parametrize("final", [False, True])
+def test_a_machines_firmware_is_compared_with_what_a_catalog_states(root: Tpm2RootOfTrust, final: bool):
+    session = root.begin_boot(EVENTS)
+    assert session.firmware is not None
+    sent = request(root, session)
+    taken = statable(measured(session.firmware), final=final)
+    good = PolicyInForce(AttestationPolicy(), FirmwareReference([FirmwareStatement("mt3620", taken)]))
+    assert judged(root, sent, good).verdict == "attested"
+    others = tuple(value for value in taken if value.pcr != 4)
+    another = FirmwareReference([FirmwareStatement("mt3620", others)])
+    appraisal = judged(root, sent, PolicyInForce(AttestationPolicy(), another))
+    failed = [step for step in appraisal.steps if step.result == "fail"]
+    assert [step.number for step in failed] == [20]
+    assert failed[0].detail.startswith("PCR 4 (boot loader): ")
 
 
 @needs_tpm

@@ -18,6 +18,7 @@ from armillary.api import (
     native_authorities,
     native_devices,
     native_enrolment,
+    native_firmware,
     native_life,
     native_operations,
     native_policy,
@@ -100,6 +101,7 @@ def create_app(service: SecurityService, hub: Hub, settings: Settings) -> FastAP
     native_transfer.mount(app)
     native_operations.mount(app)
     native_policy.mount(app)
+    native_firmware.mount(app)
     native_telemetry.mount(app)
     native_tpm.mount(app)
     add_unknown(app)

@@ -82,7 +82,11 @@ STEPS: Final[tuple[tuple[int, str, str], ...]] = (
         "A release that was withdrawn, or whose time is over, run on by a device that was not told.",
     ),
     (19, "catalog policy", "A device or a release that is weaker or older than the owner of its catalog accepts."),
-    (20, "firmware log", "A log of the machine's firmware that was edited to hide what the machine was started with."),
+    (
+        20,
+        "firmware log",
+        "A machine started by firmware or a boot loader that nobody knows, or a log that was edited to hide it.",
+    ),
 )
 # The first step whose failure leaves the device an update certificate.
 FIRST_BOOT_STEP: Final = 9
@@ -102,6 +106,8 @@ _POLICY_STEP: Final = 19
 _FIRMWARE_STEP: Final = 20
 # What is asked of the events of a log that replays, or of the release they make up.
 _LOG_STEPS: Final = frozenset({13, 14, 15, _RELEASE_STEP, _POLICY_STEP})
+# What has to hold before a machine's firmware is compared with reference values: the quote, and the replay of the log.
+_BEFORE_FIRMWARE: Final = frozenset({_QUOTE_STEP, _FIRMWARE_STEP})
 _ALL_PASSED: Final = tuple(AppraisalStep(number, name, prevents, "pass", "") for number, name, prevents in STEPS)
 _NO_TPM: Final = AppraisalStep(*STEPS[_QUOTE_STEP - 1], "not-run", "Enrolled without a TPM: nothing is quoted.")
 _NO_FIRMWARE: Final = AppraisalStep(*STEPS[_FIRMWARE_STEP - 1], "not-run", "No log of the machine's firmware was sent.")
@@ -233,8 +239,8 @@ def appraise(
     if policy is not None:
         if fault := policy.fault(enrolment.trust_tier, enrolment.chip, judgement, reference, now):
             faults[_POLICY_STEP] = fault
-        if policy.policy.firmware_log and (request.firmware is None or enrolment.trust_tier not in _QUOTING_TIERS):
-            faults[_FIRMWARE_STEP] = _FIRMWARE_DEMANDED
+        if policy.policy.firmware_log or policy.firmware is not None:
+            _check_firmware_policy(request, enrolment, policy, now, faults)
     return Appraisal(
         UPDATE_ONLY if faults else ATTESTED,
         _with_faults(faults, judgement, passed) if faults else passed,
@@ -292,6 +298,19 @@ def _check_tpm(
     if fault := firmware_fault(firmware, None if memory is None else memory.firmware):
         faults[_FIRMWARE_STEP] = fault
     return _ALL_PASSED
+
+
+def _check_firmware_policy(
+    request: CheckinRequest, enrolment: Enrolment, policy: PolicyInForce, now: int, faults: dict[int, str]
+) -> None:
+    """The owner's part of step 20, into ``faults``: a log is sent, and it is of firmware that the owner knows."""
+    has_tpm = enrolment.trust_tier in _QUOTING_TIERS
+    if policy.policy.firmware_log and (request.firmware is None or not has_tpm):
+        faults[_FIRMWARE_STEP] = _FIRMWARE_DEMANDED
+    elif policy.firmware is None or not has_tpm or faults.keys() & _BEFORE_FIRMWARE:
+        return
+    elif fault := policy.firmware.fault(enrolment.chip, request.firmware, now):
+        faults[_FIRMWARE_STEP] = fault
 
 
 def _boot_faults(
@@ -401,6 +420,11 @@ def shown_id(request: CheckinRequest, challenge_key: bytes, peer_key: bytes) -> 
 def lineage_broken(steps: tuple[AppraisalStep, ...]) -> bool:
     """Whether step 17 failed."""
     return steps[_LINEAGE_STEP - 1].result == "fail"
+
+
+def quoted(steps: tuple[AppraisalStep, ...]) -> bool:
+    """Whether step 16 passed: a TPM vouches for the firmware's PCR values, if any were sent."""
+    return steps[_QUOTE_STEP - 1].result == "pass"
 
 
 def fork_found(steps: tuple[AppraisalStep, ...]) -> str:

@@ -14,11 +14,14 @@ from __future__ import annotations
 import datetime as dt
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
-from typing import Any, Final, NamedTuple, cast
+from typing import TYPE_CHECKING, Any, Final, NamedTuple, cast
 
 from armillary.attest.judgement import Judgement
 from armillary.attest.reference import FOREVER, ReferenceValues
 from armillary.errors import ConflictError, InvalidArgumentError
+
+if TYPE_CHECKING:
+    from armillary.attest.firmware_reference import FirmwareReference
 
 TIERS: Final = ("simulated", "software", "tpm", "silicon")  # rising
 MAX_CHIPS: Final = 64  # more than there are profiles
@@ -135,12 +138,17 @@ class Standing(NamedTuple):
 
 
 class PolicyInForce:
-    """A policy with what it says of the boots seen so far. Belongs to one event loop or thread: it takes no lock."""
+    """A policy with what it says of the boots seen so far. Belongs to one event loop or thread: it takes no lock.
 
-    __slots__ = ("_known", "_reference", "policy")
+    Attributes:
+        firmware: The catalog's reference values for the machine's firmware; None where none are stated.
+    """
 
-    def __init__(self, policy: AttestationPolicy) -> None:
+    __slots__ = ("_known", "_reference", "firmware", "policy")
+
+    def __init__(self, policy: AttestationPolicy, firmware: FirmwareReference | None = None) -> None:
         self.policy = policy
+        self.firmware = firmware
         self._known: dict[tuple[str, str, tuple[str, ...]], Standing] = {}
         self._reference: ReferenceValues | None = None
 

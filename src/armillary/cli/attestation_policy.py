@@ -8,6 +8,7 @@ from typing import Annotated, Any
 
 import typer
 
+from armillary.cli import firmware_reference
 from armillary.cli.moment import moment
 from armillary.cli.output import JsonOption, note, print_record, print_table
 from armillary.cli.readable import readable
@@ -133,6 +134,9 @@ def set_policy(
     if if_version is not None:
         change["if_version"] = if_version
     _print(remote.patch(_path(remote, name), change), as_json=as_json)
+
+
+firmware_reference.register(app)
 
 
 def _path(remote: RemoteService, catalog: str | None) -> str:

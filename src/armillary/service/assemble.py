@@ -33,6 +33,7 @@ from armillary.service.error_reports import ErrorReports
 from armillary.service.factory import Factory
 from armillary.service.factory_reply import FactoryReply
 from armillary.service.hub_peer import HubPeers
+from armillary.service.firmware_references import FirmwareReferences
 from armillary.service.images import Images
 from armillary.service.loops import ServiceLoops
 from armillary.service.notices import Notices
@@ -77,6 +78,7 @@ class SecurityService:
         self.registry = Registry(context, self.authority, self.notices)
         self.images = Images(context, self.authority, blobs, self.chips)
         self.deployments = Deployments(context, self.chips, self.notices)
+        self.firmware = FirmwareReferences(context, self.chips, self.policies)
         self.rollouts = Rollouts(context, self.deployments, self.notices)
         self.planner = Planner(context, self.deployments, self.notices)
         self.watch = Watch(context)

@@ -17,8 +17,9 @@ from uuid import UUID
 from sqlalchemy import Connection
 
 from armillary.attest import policy as rules
+from armillary.attest.firmware_reference import FirmwareReference
 from armillary.attest.policy import AttestationPolicy, PolicyInForce
-from armillary.engines.records import policy_rows
+from armillary.engines.records import firmware_rows, policy_rows
 from armillary.engines.records.policy_rows import CatalogPolicy
 from armillary.errors import ConflictError, InvalidArgumentError
 from armillary.service.chips import Chips
@@ -26,7 +27,7 @@ from armillary.service.context import Context
 from armillary.service.registry_names import catalog_or_raise
 from armillary.service.releases import Releases
 
-# Catalog id to its policy; catalogs that demand nothing are left out.
+# Catalog id to its policy and its reference values for firmware; catalogs that demand nothing are left out.
 Book = Mapping[UUID, PolicyInForce]
 
 MAX_HISTORY = 1000
@@ -52,7 +53,15 @@ class AttestationPolicies:
         with self._lock:  # two changes at once: the later one reads what the earlier one wrote
             found = self._context.records.read(policy_rows.every_newest)
             self._book = MappingProxyType(
-                {one.catalog_id: PolicyInForce(one.policy) for one in found if not one.policy.demands_nothing}
+            stated = self._context.records.read(firmware_rows.every)
+            policies = {one.catalog_id: one.policy for one in found if not one.policy.demands_nothing}
+                {
+                    catalog_id: PolicyInForce(
+                        policies.get(catalog_id, AttestationPolicy()),
+                        FirmwareReference(stated[catalog_id]) if catalog_id in stated else None,
+                    )
+                    for catalog_id in policies.keys() | stated.keys()
+                }
             )
 
     def get(self, catalog: str) -> CatalogPolicy:

@@ -55,6 +55,7 @@ class DeviceState:
         "details",
         "device_id",
         "enforcement",
+        "firmware_values",
         "group_id",
         "identity_key",
         "installed",
@@ -84,6 +85,7 @@ class DeviceState:
         self.sweep_at = SPENT_SWEEP
         self.enforcement: tuple[tuple[str, str], ...] | None = None
         self.installed_digest = b""
+        self.firmware_values = b""  # PCR values whose log was recorded or is no log
         # What the verifier worked out for this device last time, and from what: see verifier.py.
         self.issuer: Issuer | None = None
         self.book: Book | None = None
@@ -133,6 +135,7 @@ class DeviceState:
         self.installed = found.installed
         self.installed_digest = b""
         self.details = found.details
+        self.firmware_values = b""
         self.enforcement = None
         self.issuer = None
         self.book = None

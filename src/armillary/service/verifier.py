@@ -23,13 +23,14 @@ from armillary.attest.challenge import (
     mint,
     open_challenge,
 )
+from armillary.attest.firmware_reference import FirmwareValue, measured
 from armillary.attest.judgement import AppraisalMemory
 from armillary.attest.lineage import ID_BYTES, Lineage, continued
 from armillary.engines.records import check_in_rows
 from armillary.engines.records.check_in_rows import CheckInWrite, OutcomeWrite
 from armillary.engines.records.device_rows import BootDetails, enforcement_text, installed_text
 from armillary.engines.records.lineage import lineage_text, serial_of
-from armillary.errors import ChallengeError, RateLimitedError, ReplayedProofError, UnclaimedDeviceError
+from armillary.errors import ChallengeError, RateLimitedError, ReplayedProofError, UnclaimedDeviceError, WireError
 from armillary.identity.issue import terms_for
 from armillary.service.attestation_policy import AttestationPolicies
 from armillary.service.authority import Authority
@@ -48,6 +49,7 @@ from armillary.wire.checkin import (
 )
 from armillary.wire.checkin_reply import ReplyEncoder
 from armillary.wire.evidence import parse_evidence
+from armillary.wire.firmware_log import FirmwareLog
 
 # The challenge in a reply lives for this many intervals and a bit: the next check-in may be late.
 CHALLENGE_INTERVALS: Final = 3
@@ -204,6 +206,7 @@ class Verifier:
     def failed(self, accepted: Accepted) -> None:
         """The record was not kept; the device asks for a new challenge and tries again."""
         accepted.state.busy = False
+        accepted.state.firmware_values = b""
         accepted.state.stale = True  # another worker may have recorded what this one does not know
 
     def _accept(
@@ -232,6 +235,9 @@ class Verifier:
         attested = appraisal.verdict == attest.ATTESTED
         details = self._details(state, appraisal) if attested else None
         lineage, held = self._lineage(state, peer, request, appraisal, handed, now)
+        firmware = None
+        if request.firmware is not None and request.firmware.pcr_values != state.firmware_values:
+            firmware = _firmware(state, request.firmware, appraisal)
         reply = self._replies.encode(
             verdict=appraisal.verdict,
             steps=appraisal.steps,
@@ -266,6 +272,7 @@ class Verifier:
             lineage=lineage_text(lineage),
             held=held,
             after=serial_of(state.lineage),
+            firmware=firmware,
         )
         return Accepted(state, write, reply, installed, installed_digest, details, lineage)
 
@@ -340,6 +347,19 @@ class Verifier:
     def _next_check_in_s(self) -> int:
         spread = 1 + self._jitter * (2 * self._random.random() - 1)
         return max(1, round(self._interval_s * spread))
+
+
+def _firmware(
+    state: DeviceState, firmware: FirmwareLog, appraisal: attest.Appraisal
+) -> tuple[FirmwareValue, ...] | None:
+    """What the machine's firmware measured, for the records; None where its TPM does not vouch for that."""
+    if not attest.quoted(appraisal.steps):
+        return None
+    state.firmware_values = firmware.pcr_values
+    try:
+        return measured(firmware)
+    except WireError:
+        return None
 
 
 def _outcomes(request: CheckinRequest) -> tuple[OutcomeWrite, ...]:

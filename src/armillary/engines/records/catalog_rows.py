@@ -65,6 +65,7 @@ def delete_catalog(connection: Connection, catalog_id: UUID) -> None:
     connection.execute(delete(lists).where(lists.c.issuer_serial.in_(select(schema.certificate.c.serial).where(mine))))
     connection.execute(delete(schema.certificate).where(mine))
     connection.execute(delete(schema.attestation_policy).where(schema.attestation_policy.c.catalog_id == catalog_id))
+    connection.execute(delete(schema.firmware_statement).where(schema.firmware_statement.c.catalog_id == catalog_id))
     connection.execute(delete(_catalog).where(_catalog.c.catalog_id == catalog_id))
 
 

@@ -18,7 +18,8 @@ from uuid import UUID
 from sqlalchemy import Connection, Row, delete, select, update
 from sqlalchemy.exc import IntegrityError
 
-from armillary.engines.records import audit_rows, dialect, schema
+from armillary.attest.firmware_reference import FirmwareValue
+from armillary.engines.records import audit_rows, dialect, firmware_rows, schema
 from armillary.engines.records.device_rows import BootDetails
 from armillary.engines.records.rows import CheckIn, Page
 from armillary.wire.checkin import AppraisalStep
@@ -54,6 +55,7 @@ class CheckInWrite(NamedTuple):
         held: Why the device is held from now on, empty if it is not or was before.
         after: Serial of the certificate of the check-in before, as the verifier knows it: the database refuses this one
             if another worker has recorded one meanwhile. None asks nothing.
+        firmware: What the machine's firmware measured, or None when the verifier has written it before.
 
     A named tuple: a frozen dataclass of this many fields costs 4 us to make, once per check-in.
     """
@@ -78,6 +80,7 @@ class CheckInWrite(NamedTuple):
     lineage: str | None = None
     held: str = ""
     after: str | None = None
+    firmware: tuple[FirmwareValue, ...] | None = None
 
 
 _CHECK_IN = (
@@ -133,6 +136,7 @@ class CheckInStatements:
                 or write.outcomes
                 or write.error_reports
                 or write.held
+                or write.firmware is not None
             ):
                 return None
             rows.append(_row(write, known[1]))
@@ -159,6 +163,7 @@ class CheckInStatements:
                 or write.outcomes
                 or write.error_reports
                 or write.held
+                or write.firmware is not None
             ):
                 _write_rest(connection, write)
 
@@ -231,6 +236,8 @@ def _write_rest(connection: Connection, write: CheckInWrite) -> None:
     if status:
         table = schema.device_status
         connection.execute(update(table).where(table.c.device_number == write.device_number).values(status))
+    if write.firmware is not None:
+        firmware_rows.remember(connection, write.device_number, write.at, write.firmware)
     dialect.insert_new(
         connection,
         schema.outcome,

@@ -23,7 +23,6 @@ from sqlalchemy import (
     Index,
     Integer,
     LargeBinary,
-    MetaData,
     String,
     Table,
     Text,
@@ -31,21 +30,16 @@ from sqlalchemy import (
     Uuid,
 )
 
-REVISION = "0006"  # newest migration: what a new data folder is stamped with
+from armillary.engines.records import firmware_tables, tables
 
-metadata = MetaData(
-    naming_convention={
-        "ix": "ix_%(table_name)s_%(column_0_N_name)s",
-        "uq": "uq_%(table_name)s_%(column_0_N_name)s",
-        "fk": "fk_%(table_name)s_%(column_0_name)s",
-        "pk": "pk_%(table_name)s",
-    }
-)
+REVISION = "0009"  # newest migration: what a new data folder is stamped with
 
-DEVICE_ID_LENGTH = 128
-NAME_LENGTH = 64
-# An automatic row number: 64 bits where the database has them, SQLite's rowid there.
-Number = BigInteger().with_variant(Integer(), "sqlite")
+metadata = tables.metadata
+DEVICE_ID_LENGTH = tables.DEVICE_ID_LENGTH
+NAME_LENGTH = tables.NAME_LENGTH
+Number = tables.Number
+firmware_statement = firmware_tables.firmware_statement
+device_firmware = firmware_tables.device_firmware
 
 
 def _number() -> Column[int]:

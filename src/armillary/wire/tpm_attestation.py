@@ -16,8 +16,10 @@ Specification: TCG TPM 2.0 Library, Part 2, §10.12 (attestation structures), §
 
 from __future__ import annotations
 
+import struct
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
+from functools import lru_cache
 from hashlib import sha256
 from typing import Final
 
@@ -49,8 +51,10 @@ _MAX_BANKS: Final = 4
 _SELECT_BYTES: Final = 3  # one bit for each of 24 PCRs
 _DIGEST_BYTES: Final = 32
 _SIGNATURE_NUMBER_BYTES: Final = 32
+# Clock in ms (not judged), reset count, restart count, safe; the TPM's firmware version (not judged).
+_CLOCK: Final = struct.Struct(">8xIIB8x")
 _QUOTE_LABEL: Final = b"armillary tpm quote"
-_ECDSA: Final = ec.ECDSA(utils.Prehashed(hashes.SHA256()))
+_ECDSA: Final = ec.ECDSA(hashes.SHA256())
 
 
 @dataclass(frozen=True, slots=True)
@@ -193,7 +197,7 @@ def pcr_digest(values: Iterable[bytes]) -> bytes:
 def _verified(unverified: UnverifiedAttestation, key: ec.EllipticCurvePublicKey, what: str) -> Quote | Certification:
     try:
         signature = utils.encode_dss_signature(unverified.r, unverified.s)
-        key.verify(signature, sha256(unverified.attest).digest(), _ECDSA)
+        key.verify(signature, unverified.attest, _ECDSA)
     except InvalidSignature as error:
         raise SignatureError(
             what, expected="a signature by the enrolled attestation key", got="one that does not verify"
@@ -207,11 +211,9 @@ def _parse_attest(attest: bytes, what: str) -> Quote | Certification:
     kind = reader.uint(2)
     reader.sized(_MAX_NAME_BYTES)  # the qualified signer: a name under hierarchies that the verifier cannot check
     extra_data = reader.sized(_MAX_EXTRA_BYTES)
-    reader.take(8)  # clock, milliseconds; not judged
-    reset_count, restart_count = reader.uint(4), reader.uint(4)
-    if reader.uint(1) > 1:
-        raise reader.fault("TPMI_YES_NO", "another value")
-    reader.take(8)  # firmware version of the TPM; not judged
+    reset_count, restart_count, safe = _CLOCK.unpack(reader.take(_CLOCK.size))
+    if safe > 1:
+        raise reader.fault("TPMI_YES_NO before the firmware version", f"{safe}")
     if kind == ATTEST_CERTIFY:
         name = reader.sized(NAME_BYTES)
         reader.sized(_MAX_NAME_BYTES)  # qualified name
@@ -238,10 +240,16 @@ def _take_selection(reader: Reader) -> tuple[int, ...]:
     for _ in range(banks):
         bank = reader.uint(2)
         reader.expect(1, _SELECT_BYTES, "a selection of 24 PCRs")
-        bits = int.from_bytes(reader.take(_SELECT_BYTES), "little")
-        pcrs = tuple(number for number in range(PCRS) if bits >> number & 1)
+        pcrs = _selected(reader.take(_SELECT_BYTES))
         if bank == ALG_SHA256 and found is None:
             found = pcrs
         elif pcrs:
             raise reader.fault("PCRs of the SHA-256 bank once and of no other", f"bank {bank:#06x}")
     return found or ()
+
+
+@lru_cache(maxsize=64)  # devices ask for a handful of selections
+def _selected(select: bytes) -> tuple[int, ...]:
+    """Numbers of the PCRs in the bits of a selection, lowest bit of the first byte first."""
+    bits = int.from_bytes(select, "little")
+    return tuple(number for number in range(PCRS) if bits >> number & 1)

@@ -38,11 +38,21 @@ class Reader:
 
     def uint(self, size: int) -> int:
         """The next big-endian integer of ``size`` bytes."""
-        return int.from_bytes(self.take(size), "big")
+        start, end = self._at, self._at + size
+        if end > len(self._data):
+            raise self.fault(f"{size} more bytes", f"{len(self._data) - start}")
+        self._at = end
+        return int.from_bytes(self._data[start:end], "big")
 
     def sized(self, limit: int) -> bytes:
         """The next TPM2B's contents, at most ``limit`` bytes."""
-        size = self.uint(2)
+        start = self._at + 2
+        size = int.from_bytes(self._data[start - 2 : start], "big")
+        end = start + size
+        if end <= len(self._data) and size <= limit:
+            self._at = end
+            return self._data[start:end]
+        self.uint(2)  # said by the one that finds it
         if size > limit:
             raise self.fault(f"a field of at most {limit} bytes", f"{size}")
         return self.take(size)

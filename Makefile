@@ -6,7 +6,9 @@ ARGS ?=
 
 # uv, from the PATH or brought here. Debian without python3-venv: see bin/bring-uv.
 UV := $(shell command -v uv 2>/dev/null || echo .uv/bin/uv)
-# The interpreter is the system's: never download one.
+# The interpreter is the system's: never download one. The distribution's own comes first: it is kept up to date with
+# the system and built with profile-guided optimisation (a check-in costs a seventh less than with a plain build).
+export UV_PYTHON ?= $(or $(firstword $(wildcard /usr/bin/python3.13 /usr/bin/python3.12 /usr/bin/python3.11)),>=3.11)
 export UV_PYTHON_PREFERENCE ?= only-system
 export UV_PYTHON_DOWNLOADS ?= never
 # Trust what the system trusts: a company's own certificate authority, for instance.
@@ -25,7 +27,7 @@ help:            ## List the targets
 
 setup: .venv/.ready  ## Make .venv with everything; .venv/bin/armillary is the command
 
-.venv/.ready: $(if $(shell command -v uv 2>/dev/null),,.uv/bin/uv) pyproject.toml uv.lock
+.venv/.ready: $(if $(shell command -v uv 2>/dev/null),,.uv/bin/uv) pyproject.toml uv.lock Makefile
 	@$(UV) sync --frozen --quiet
 	@touch .venv/.ready
 

@@ -18,6 +18,8 @@ from pathlib import Path
 from armillary.errors import InvalidArgumentError
 
 ENVIRONMENT_PREFIX = "ARMILLARY_"
+# Each worker takes some 80 MB and waits for the one disk.
+MAX_DEVICE_WORKERS = 64
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -31,6 +33,8 @@ class Settings:
         api_port: Operator API and console (https). 0 picks a free port.
         device_port: Device endpoint (TLS 1.3, client certificate required). 0 picks a free port.
         hub_port: MQTT over TLS. 0 picks a free port.
+        device_workers: Processes that serve the device endpoint: a number, ``auto`` for one a core, 0 for none beside
+            the service's own.
         check_in_interval_s: Seconds between two check-ins that the service asks devices for.
         check_in_jitter: Fraction of the interval by which each next time is varied (0 to 1).
         planner_interval_s: Seconds between two runs of the roll-out planner when nothing wakes it.
@@ -53,6 +57,7 @@ class Settings:
     api_port: int = 8443
     device_port: int = 8444
     hub_port: int = 8883
+    device_workers: str = "0"
     check_in_interval_s: int = 3600
     check_in_jitter: float = 0.1
     planner_interval_s: float = 5.0
@@ -85,11 +90,25 @@ class Settings:
             raise InvalidArgumentError(
                 f"check_in_jitter: expected 0 to 1, got {self.check_in_jitter}", remedy="Use a fraction such as 0.1."
             )
+        if self.device_workers != "auto" and not (
+            self.device_workers.isdecimal() and int(self.device_workers) <= MAX_DEVICE_WORKERS
+        ):
+            raise InvalidArgumentError(
+                f"device_workers: expected 0 to {MAX_DEVICE_WORKERS} or auto, got {self.device_workers!r:.40}",
+                remedy="Use auto for one a core, or 0 to serve devices in the service's own process.",
+            )
         if self.log_level not in ("debug", "info", "warning", "error"):
             raise InvalidArgumentError(
                 f"log_level: expected debug, info, warning or error, got {self.log_level!r}",
                 remedy="Use one of the four levels.",
             )
+
+    @property
+    def device_worker_count(self) -> int:
+        """Processes that serve the device endpoint; 0 for the service's own."""
+        if self.device_workers == "auto":
+            return min(MAX_DEVICE_WORKERS, len(os.sched_getaffinity(0)))
+        return int(self.device_workers)
 
 
 def load_settings(

@@ -86,7 +86,13 @@ def _hub(hub: Hub) -> tuple[str, str]:
 
 def _device_endpoint(service: SecurityService) -> tuple[str, str]:
     found = _part(service, "device_endpoint")
-    return ("ok" if found["ok"] else "failed"), f"port {found['port']}, {found['connections']} connections"
+    detail = f"port {found['port']}, {found['connections']} connections"
+    workers = found["workers"]
+    if not workers:
+        return ("ok" if found["ok"] else "failed"), detail
+    ready, restarts = sum(one["state"] == "ready" for one in workers), sum(one["restarts"] for one in workers)
+    detail += f", {ready} of {len(workers)} workers, {restarts} restarted"
+    return ("ok" if ready == len(workers) else "degraded" if ready else "failed"), detail
 
 
 def _verifier(service: SecurityService) -> tuple[str, str]:

@@ -36,6 +36,12 @@ def up(
     hub_port: Annotated[
         int | None, typer.Option("--hub-port", metavar="PORT", help="MQTT over TLS; 0 is a free one.")
     ] = None,
+    device_workers: Annotated[
+        str | None,
+        typer.Option(
+            "--device-workers", metavar="N", help="Processes for the device endpoint; auto is one a core, 0 none."
+        ),
+    ] = None,
     log_level: Annotated[
         str | None, typer.Option("--log-level", metavar="LEVEL", help="debug, info, warning or error.")
     ] = None,
@@ -54,6 +60,7 @@ def up(
             "api_port": api_port,
             "device_port": device_port,
             "hub_port": hub_port,
+            "device_workers": device_workers,
             "log_level": log_level,
         },
     )

@@ -1,9 +1,9 @@
 # SPDX-License-Identifier: Apache-2.0
 """Where the security service is put together: the only place that builds its parts.
 
-``SecurityService.open`` needs a disk and nothing else; ``start`` opens the device endpoint and the loops. A first start
-makes keys, OS releases and one administrator token, and declares the data folder complete last: interrupted, it is
-begun again.
+``SecurityService.open`` needs a disk and nothing else; ``start`` opens the device endpoint (here or in device workers)
+and the loops. A first start makes keys, OS releases and one administrator token, and declares the data folder
+complete last: interrupted, it is begun again.
 """
 
 from __future__ import annotations
@@ -12,6 +12,7 @@ import asyncio
 import contextlib
 import time
 from collections.abc import Callable
+from typing import TYPE_CHECKING
 
 import structlog
 
@@ -21,19 +22,20 @@ from armillary.errors import HostError
 from armillary.identity.manufacturing import ManufacturingState
 from armillary.service.attestation_policy import AttestationPolicies
 from armillary.service.audit import AuditLog
-from armillary.service.authority import Authority
+from armillary.service.authority import Authority, ServerFiles
 from armillary.service.blobs import Blobs
 from armillary.service.chips import Chips
 from armillary.service.context import Context
 from armillary.service.deployments import Deployments
+from armillary.service.device_front import DeviceFront
 from armillary.service.device_states import DeviceStates
 from armillary.service.endpoint import DeviceEndpoint, server_context
 from armillary.service.enrolments import Enrolments
 from armillary.service.error_reports import ErrorReports
 from armillary.service.factory import Factory
 from armillary.service.factory_reply import FactoryReply
-from armillary.service.hub_peer import HubPeers
 from armillary.service.firmware_references import FirmwareReferences
+from armillary.service.hub_peer import HubPeers
 from armillary.service.images import Images
 from armillary.service.loops import ServiceLoops
 from armillary.service.notices import Notices
@@ -51,6 +53,9 @@ from armillary.service.transfers import Transfers
 from armillary.service.verifier import Verifier
 from armillary.service.watch import Watch
 from armillary.settings import Settings
+
+if TYPE_CHECKING:
+    from armillary.service.device_workers import DeviceWorkers
 
 FIRST_TOKEN_NAME = "first-start"  # noqa: S105 - the token's name
 
@@ -74,11 +79,11 @@ class SecurityService:
         self.revocation_lists = RevocationLists(context, self.authority, self.notices)
         self.releases = Releases(context, self.authority, blobs, self.chips)
         self.policies = AttestationPolicies(context, self.chips, self.releases)
+        self.firmware = FirmwareReferences(context, self.chips, self.policies)
         self.corims = ReleaseCorims(context, self.authority, self.releases, self.chips)
         self.registry = Registry(context, self.authority, self.notices)
         self.images = Images(context, self.authority, blobs, self.chips)
         self.deployments = Deployments(context, self.chips, self.notices)
-        self.firmware = FirmwareReferences(context, self.chips, self.policies)
         self.rollouts = Rollouts(context, self.deployments, self.notices)
         self.planner = Planner(context, self.deployments, self.notices)
         self.watch = Watch(context)
@@ -98,6 +103,8 @@ class SecurityService:
         self.verifier: Verifier | None = None
         self._hub_address = (self.settings.public_host, self.settings.hub_port)
         self._endpoint: DeviceEndpoint | None = None
+        self._workers: DeviceWorkers | None = None
+        self._use_certificate: Callable[[ServerFiles], object] = lambda _: None
         self._loops: ServiceLoops | None = None
         self._pulse: VerifierWatch | None = None
         self.notices.on_device.append(self._states.mark_stale)
@@ -158,11 +165,24 @@ class SecurityService:
 
         Raises:
             PortInUseError: another process has the device port.
+            HostError: a device worker cannot start.
         """
+        front = await (self._start_workers() if self.settings.device_worker_count else self._start_endpoint())
+        self._pulse = VerifierWatch(self.context, lambda: front.pulse, self.watch.observe)
+        self.watch.open_since = await asyncio.to_thread(self._pulse.start)
+        self._loops = ServiceLoops(self.context, self.planner, self.watch, self.authority, self._use_certificate)
+        self._loops.start()
+        self.notices.on_news.append(self._loops.wake)
+        self.notices.on_groups.append(self._loops.wake)
+        _log.info("device endpoint ready", host=self.settings.host, port=self.device_port)
+
+    async def _start_endpoint(self) -> DeviceEndpoint:
+        """Serve devices in this process."""
         files = self.authority.server_files()
         self.verifier = Verifier(self.context, self.authority, self.releases, self.policies, self.offers, self._states)
         self.verifier.hub_address = self._hub_address
-        self._endpoint = endpoint = DeviceEndpoint(
+        self._endpoint = DeviceFront(
+            trust_anchors=self.authority.trust_anchors,
             records=self.context.records,
             verifier=self.verifier,
             states=self._states,
@@ -174,13 +194,25 @@ class SecurityService:
         tls = server_context(files.certificate, files.key, self.authority.silicon_certificates())
         self.device_port = await self._endpoint.start(tls, self.settings.host, self.settings.device_port)
         self.notices.on_revoked.append(self._endpoint.disconnect)
-        self._loops = ServiceLoops(self.context, self.planner, self.watch, self.authority, tls)
-        self._pulse = VerifierWatch(self.context, lambda: endpoint.pulse, self.watch.observe)
-        self.watch.open_since = await asyncio.to_thread(self._pulse.start)
-        self._loops.start()
-        self.notices.on_news.append(self._loops.wake)
-        self.notices.on_groups.append(self._loops.wake)
-        _log.info("device endpoint ready", host=self.settings.host, port=self.device_port)
+        self.authority.on_silicon.append(lambda der: tls.load_verify_locations(cadata=der))
+        self._use_certificate = lambda files: tls.load_cert_chain(files.certificate, files.key)
+        return self._endpoint
+
+    async def _start_workers(self) -> DeviceWorkers:
+        """Serve devices in processes of their own, which are told of every change before the call that made it ends."""
+        from armillary.service.device_workers import DeviceWorkers  # noqa: PLC0415 - the one-process form needs none
+        from armillary.wire.worker_message import AUTHORITIES, OFFERS, POLICIES, RELEASES  # noqa: PLC0415
+
+        self._workers = workers = DeviceWorkers(self.context, self.notices, self.watch.observe, hub=self._hub_address)
+        self.notices.on_device.append(workers.device_changed)
+        self.notices.on_revoked.append(workers.disconnect)
+        self.notices.on_groups.append(lambda: workers.reread(OFFERS))
+        self.releases.on_change.append(lambda: workers.reread(RELEASES))
+        self.policies.on_change.append(lambda: workers.reread(POLICIES))
+        self.authority.on_renewed.append(lambda: workers.reread(AUTHORITIES))
+        self._use_certificate = lambda _: workers.reread(AUTHORITIES)
+        self.device_port = await workers.start(self.settings.host, self.settings.device_port)
+        return workers
 
     async def close(self) -> None:
         """Stop listening, finish what is being recorded, close the records and release the folder."""
@@ -188,8 +220,9 @@ class SecurityService:
             await asyncio.to_thread(self._pulse.close)
         if self._loops is not None:
             await self._loops.close()
-        if self._endpoint is not None:
-            await self._endpoint.close()
+        for front in (self._endpoint, self._workers):
+            if front is not None:
+                await front.close()
         await asyncio.to_thread(self.context.records.close)
         self.authority.close()
         self.context.folder.close()
@@ -250,7 +283,8 @@ class SecurityService:
 
     def health(self) -> dict[str, object]:
         """How the service is doing, for ``/healthz`` and ``armillary status``."""
-        endpoint, loops = self._endpoint, self._loops
+        endpoint, loops = self._endpoint or self._workers, self._loops
+        endpoint_ok = endpoint is not None and (self._workers is None or self._workers.is_whole)
         try:
             self.context.records.read(lambda c: c.exec_driver_sql("SELECT 1").scalar())
             records_ok = True
@@ -259,14 +293,15 @@ class SecurityService:
         loops_ok = loops is not None and loops.healthy
         pulse = "not started" if self._pulse is None else self._pulse.state
         return {
-            "ok": records_ok and endpoint is not None and loops_ok and pulse == "ok",
+            "ok": records_ok and endpoint_ok and loops_ok and pulse == "ok",
             "records": {
                 "ok": records_ok,
                 "queued": self.context.records.queued,
                 "commits": self.context.records.batches,
             },
             "device_endpoint": {
-                "ok": endpoint is not None,
+                "ok": endpoint_ok,
+                "workers": [] if self._workers is None else self._workers.describe(),
                 "port": self.device_port,
                 "connections": 0 if endpoint is None else endpoint.connections,
                 "counts": {} if endpoint is None else dict(endpoint.counts),

@@ -8,7 +8,7 @@ without a lock, and a change holds from each device's next check-in on.
 from __future__ import annotations
 
 import threading
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import replace
 from types import MappingProxyType
 from typing import Any
@@ -42,6 +42,7 @@ class AttestationPolicies:
         self._releases = releases
         self._lock = threading.Lock()
         self._book: Book = MappingProxyType({})
+        self.on_change: list[Callable[[], None]] = []  # called after each refresh
 
     @property
     def book(self) -> Book:
@@ -52,9 +53,9 @@ class AttestationPolicies:
         """Work the book out again from the records."""
         with self._lock:  # two changes at once: the later one reads what the earlier one wrote
             found = self._context.records.read(policy_rows.every_newest)
-            self._book = MappingProxyType(
             stated = self._context.records.read(firmware_rows.every)
             policies = {one.catalog_id: one.policy for one in found if not one.policy.demands_nothing}
+            self._book = MappingProxyType(
                 {
                     catalog_id: PolicyInForce(
                         policies.get(catalog_id, AttestationPolicy()),
@@ -63,6 +64,8 @@ class AttestationPolicies:
                     for catalog_id in policies.keys() | stated.keys()
                 }
             )
+        for told in self.on_change:
+            told()
 
     def get(self, catalog: str) -> CatalogPolicy:
         """The policy that holds in a catalog; version 0, which demands nothing, where none was set.

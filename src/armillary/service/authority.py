@@ -80,6 +80,7 @@ class Authority(CatalogAuthorities):
         self._lock = threading.Lock()
         self._issuers: dict[UUID, Issuer] = {}
         self.on_authority = []
+        self.on_renewed = []
         self._silicon: dict[str, x509.Certificate] = {}
 
     def close(self) -> None:
@@ -133,6 +134,15 @@ class Authority(CatalogAuthorities):
             if not self.server_files().certificate.exists():
                 raise
             _log.error("renewal failed", error=error.message, remedy=error.remedy)
+
+    def open_to_issue(self) -> None:
+        """Load what it takes to serve devices and make nothing; a device worker calls it, again after each change."""
+        self._root = self._one_of_kind("root")
+        self.challenge_key = self._keys.secret("challenge", 32)
+        for record in self._context.records.read(lambda c: certificate_rows.of_kind(c, "silicon")):
+            self._silicon[record.subject] = x509.load_der_x509_certificate(record.der)
+        for catalog_id in tuple(self._issuers):
+            self._replace_issuer(catalog_id)
 
     def renew(self) -> None:
         """Renew what ends soon: server certificate, policy, catalog and issuing authorities. Daily, and at each start.

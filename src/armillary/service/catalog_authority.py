@@ -107,6 +107,7 @@ class CatalogAuthorities:
     _issuers: dict[UUID, Issuer]
     _root: x509.Certificate
     on_authority: list[Callable[[bytes], None]]  # called with the DER of each new authority
+    on_renewed: list[Callable[[], None]]  # called after a renewal was recorded
 
     @property
     def root_certificate(self) -> bytes:
@@ -363,9 +364,15 @@ class CatalogAuthorities:
             made.append(self._make_issuing(catalog_id, active))
         if made:
             self._record_renewal(made)
-            old = self._issuers.pop(catalog_id, None)
-            if old is not None:
-                old.replaced = True
+            self._replace_issuer(catalog_id)
+            for told in self.on_renewed:
+                told()
+
+    def _replace_issuer(self, catalog_id: UUID) -> None:
+        """Whoever remembers the issuer of a catalog asks again."""
+        old = self._issuers.pop(catalog_id, None)
+        if old is not None:
+            old.replaced = True
 
     def _active_policy(self, now: int) -> CertificateRecord:
         policy = active_of(self._context.records.read(lambda c: certificate_rows.of_kind(c, "policy")), now)

@@ -120,8 +120,8 @@ class DeviceEndpoint:
 
     # -- life -----------------------------------------------------------------------------------------------------
 
-    async def start(self, context: ssl.SSLContext, host: str, port: int) -> int:
-        """Listen; returns the port (that the system chose, for 0).
+    async def start(self, context: ssl.SSLContext, host: str, port: int, *, shared: bool = False) -> int:
+        """Listen; returns the port (that the system chose, for 0). ``shared``: see :meth:`Listener.open`.
 
         Raises:
             PortInUseError: somebody else has it.
@@ -130,7 +130,7 @@ class DeviceEndpoint:
         self._sink = LoopSink(loop, self._delivered)
         self._refusal_sink = LoopSink(loop, lambda _, __: None)
         self._listener = Listener("device endpoint", context, lambda: DeviceConnection(self))
-        port = await self._listener.open(host, port)
+        port = await self._listener.open(host, port, shared=shared)
         self._sweep()
         return port
 

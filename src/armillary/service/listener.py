@@ -45,8 +45,13 @@ class Listener:
         self._entering: set[asyncio.Task[None]] = set()
         self._waiting: set[socket.socket] = set()  # that nobody is let in from until there is room
 
-    async def open(self, host: str, port: int) -> int:
+    async def open(self, host: str, port: int, *, shared: bool = False) -> int:
         """Listen on every address of the host; returns the port (that the system chose, for 0).
+
+        Args:
+            host: Name or address.
+            port: 0 for any.
+            shared: Other processes of this user listen on the port as well; the system spreads connections.
 
         Raises:
             PortInUseError: somebody else has it.
@@ -54,7 +59,9 @@ class Listener:
         try:
             found = await self._loop.getaddrinfo(host, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE)
             for family, _, _, _, address in dict.fromkeys(found):
-                self._sockets.append(_bound(family, (address[0], port, *address[2:])))
+                one = _bound(family, (address[0], port, *address[2:]), shared=shared)
+                self._sockets.append(one)
+                one.listen(BACKLOG)
                 port = int(self._sockets[-1].getsockname()[1])  # what the system chose for the first is that of all
         except OSError as error:
             self.close()
@@ -117,15 +124,42 @@ class Listener:
             )
 
 
-def _bound(family: int, address: tuple[str | int, ...]) -> socket.socket:
+def reserve(name: str, host: str, port: int) -> tuple[list[socket.socket], int]:
+    """Take a port for other processes of this user, which listen on it with ``shared``; it stays theirs until closed.
+
+    Bound alone first, so that a port that somebody listens on is refused, and shared only then. Nobody is let in
+    here: a socket that is bound and does not listen gets no connections.
+
+    Returns:
+        What keeps the port, and the port (that the system chose, for 0).
+
+    Raises:
+        PortInUseError: somebody else has it.
+    """
+    held: list[socket.socket] = []
+    try:
+        found = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE)
+        for family, _, _, _, address in dict.fromkeys(found):
+            held.append(_bound(family, (address[0], port, *address[2:])))
+            held[-1].setsockopt(socket.SOL_SOCKET, socket.SO_REUSEPORT, 1)
+            port = int(held[-1].getsockname()[1])
+    except OSError as error:
+        for one in held:
+            one.close()
+        raise PortInUseError.at(name, host, port, error) from error
+    return held, port
+
+
+def _bound(family: int, address: tuple[str | int, ...], *, shared: bool = False) -> socket.socket:
     made = socket.socket(family, socket.SOCK_STREAM)
     try:
         made.setblocking(False)
         made.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        if shared:
+            made.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEPORT, 1)
         if family == socket.AF_INET6:
             made.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, 1)
         made.bind(address)
-        made.listen(BACKLOG)
     except BaseException:  # undone whatever it was, then raised on
         made.close()
         raise

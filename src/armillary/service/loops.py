@@ -7,14 +7,13 @@ The work is synchronous and runs in a thread, so that the event loop goes on ser
 from __future__ import annotations
 
 import asyncio
-import ssl
 from collections.abc import Callable
 from typing import Final
 
 import structlog
 
 from armillary.engines.records import check_in_rows, report_rows
-from armillary.service.authority import Authority
+from armillary.service.authority import Authority, ServerFiles
 from armillary.service.context import Context
 from armillary.service.planner import Planner
 from armillary.service.watch import Watch
@@ -32,13 +31,18 @@ class ServiceLoops:
     """The service's own two loops."""
 
     def __init__(
-        self, context: Context, planner: Planner, watch: Watch, authority: Authority, tls: ssl.SSLContext
+        self,
+        context: Context,
+        planner: Planner,
+        watch: Watch,
+        authority: Authority,
+        use_certificate: Callable[[ServerFiles], object],
     ) -> None:
         self._context = context
         self._planner = planner
         self._watch = watch
         self._authority = authority
-        self._tls = tls
+        self._use_certificate = use_certificate
         self._loop: asyncio.AbstractEventLoop | None = None
         self._woken = asyncio.Event()
         self._tasks: list[asyncio.Task[None]] = []
@@ -93,8 +97,7 @@ class ServiceLoops:
     def _clean_up(self) -> None:
         now = self._context.now()
         self._authority.renew()
-        files = self._authority.server_files()
-        self._tls.load_cert_chain(files.certificate, files.key)
+        self._use_certificate(self._authority.server_files())
         self._context.records.write(lambda c: check_in_rows.prune(c, before=now - KEEP_S, now=now))
         self._context.records.write(lambda c: report_rows.prune(c, before=now - KEEP_S))
 

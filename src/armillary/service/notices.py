@@ -7,7 +7,11 @@ from collections.abc import Callable
 
 
 class Notices:
-    """Lists of callbacks. They must be quick, must not raise, and may be called from any thread."""
+    """Lists of callbacks. They must be quick, must not raise, and may be called from any thread.
+
+    Those of device workers return when every worker has done what the notice is about, so nothing else may be told
+    from the thread that hears workers.
+    """
 
     def __init__(self) -> None:
         self.on_device: list[Callable[[str], None]] = []

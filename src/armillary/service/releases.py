@@ -8,7 +8,7 @@ is real. Security floors only rise: lowering one would let an attacker bring bac
 from __future__ import annotations
 
 import threading
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from hashlib import sha256
 from uuid import UUID, uuid4
 
@@ -45,6 +45,7 @@ class Releases:
         self._chips = chips
         self._reference = ReferenceValues(())
         self._lock = threading.Lock()
+        self.on_change: list[Callable[[], None]] = []  # called after each refresh
 
     @property
     def reference(self) -> ReferenceValues:
@@ -84,6 +85,8 @@ class Releases:
 
         with self._lock:  # two changes at once: the later one reads what the earlier one wrote
             self._reference = self._context.records.read(query)
+        for told in self.on_change:
+            told()
 
     def make_first(self) -> None:
         """Publish the first release of every chip; part of a new service's first start."""

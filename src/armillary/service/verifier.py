@@ -105,6 +105,7 @@ class Verifier:
         self._challenge_life_s = min(MAX_LIFETIME_S, CHALLENGE_INTERVALS * self._interval_s + CHALLENGE_SLACK_S)
         self._random = Random(os.urandom(16))  # noqa: S311 - spreads load; secrets come from os.urandom
         self.hub_address: tuple[str, int] = (settings.public_host, settings.hub_port)
+        self.has_siblings = False  # other processes serve the same devices
 
     def challenge(self, peer: Peer, *, now: int) -> bytes:
         """An encoded challenge message for a device that may speak here.
@@ -130,7 +131,7 @@ class Verifier:
         request = parse_request(body)
         try:
             appraisal = self._appraise(state, peer, request, now)
-            if appraisal.verdict != attest.ATTESTED and self._is_behind(state, appraisal):
+            if (appraisal.verdict != attest.ATTESTED or self.has_siblings) and self._is_behind(state, appraisal):
                 appraisal = self._appraise(state, peer, request, now)
             if appraisal.verdict != attest.ATTESTED and self._is_set_back(state, peer, request, appraisal):
                 state.lineage = Lineage(state.lineage.newest, begins=True)
@@ -157,8 +158,12 @@ class Verifier:
         )
 
     def _is_behind(self, state: DeviceState, appraisal: attest.Appraisal) -> bool:
-        """Whether a device seems forked only because another worker has recorded what this one does not know."""
-        return bool(attest.fork_found(appraisal.steps)) and self._states.refresh(state)
+        """Whether another worker has recorded what this one does not know: a device may seem forked because of it.
+
+        With siblings whoever answers another challenge than that of the newest reply known here is looked up first.
+        """
+        elsewhere = self.has_siblings and appraisal.challenge_id.id != state.lineage.newest
+        return (elsewhere or bool(attest.fork_found(appraisal.steps))) and self._states.refresh(state)
 
     def _is_set_back(
         self, state: DeviceState, peer: Peer, request: CheckinRequest, appraisal: attest.Appraisal

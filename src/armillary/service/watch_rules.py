@@ -243,11 +243,15 @@ _VERIFIER: Final = {
     "stopped": ("critical", "The verifier has stopped: no device is let in", "It has not moved for {} s."),
     "behind": ("high", "The verifier does not keep up", "A check-in has waited {} s for the disk."),
     "down": ("medium", "The verifier was down", "It gave no sign of life for {} s and did not end as it should."),
+    "worker": ("medium", "A device worker has died", "It had run for {} s and was started again."),
 }
 
 
 def of_verifier(state: str, seconds: int, now: int) -> Observation:
-    """A verifier that is ``stopped``, ``behind``, or was ``down`` before this start, for so many seconds."""
+    """A verifier that is ``stopped``, ``behind``, or was ``down`` before this start, for so many seconds.
+
+    ``worker``: a worker that died after so many seconds.
+    """
     severity, title, cause = _VERIFIER[state]
     return Observation(
         kind="verifier-behind",

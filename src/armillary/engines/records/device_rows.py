@@ -216,6 +216,14 @@ def ids_of_group(connection: Connection, group_id: UUID) -> tuple[str, ...]:
     return tuple(row.device_id for row in connection.execute(query.order_by(_device.c.device_id)))
 
 
+def held(connection: Connection) -> tuple[str, ...]:
+    """Ids of the devices that are held because two machines seem to have their identity."""
+    status = schema.device_status
+    joined = _device.join(status, status.c.device_number == _device.c.number)
+    rows = connection.execute(select(_device.c.device_id).select_from(joined).where(status.c.held_at.is_not(None)))
+    return tuple(row.device_id for row in rows)
+
+
 def claim(connection: Connection, device_id: str, *, catalog_id: UUID, group_id: UUID, now: int) -> None:
     """Give a device to a catalog."""
     connection.execute(

@@ -79,6 +79,11 @@ class DataFolder:
             raise
         return cls(path, fresh, lock)
 
+    @classmethod
+    def shared(cls, path: Path) -> DataFolder:
+        """A folder whose lock the process holds that started this one; only its worker processes may call this."""
+        return cls(path.absolute(), fresh=False, _lock=-1)
+
     @property
     def database(self) -> Path:
         """The records' database file."""

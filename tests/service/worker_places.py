@@ -75,10 +75,7 @@ def at_each(host: ServiceHost, device: WireDevice) -> list[WireDevice]:
 
 def verdicts(devices: list[WireDevice]) -> list[str]:
     """Check in through one connection after the other, each going on from the reply before."""
-    found = []
-    for device in devices:
-        found.append(check_in(device, devices).verdict)
-    return found
+    return [check_in(device, devices).verdict for device in devices]
 
 
 def check_in(device: WireDevice, devices: list[WireDevice]) -> CheckinReply:

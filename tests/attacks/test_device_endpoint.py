@@ -19,7 +19,7 @@ from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import NameOID
 
 from armillary.engines.records import device_rows, dialect
-from armillary.errors import RevokedDeviceError, ServiceUnreachableError
+from armillary.errors import ServiceUnreachableError
 from armillary.identity import dice
 from armillary.identity.device_id import device_id_of_key
 from armillary.service import endpoint, endpoint_connection
@@ -497,29 +497,3 @@ def test_a_check_in_that_cannot_be_recorded_gives_no_certificate(
         device.challenge = b""
         assert device.check_in().verdict == "attested"
         assert len(host.service.registry.list_check_ins(device.device_id).items) == 2
-
-
-def test_a_bug_that_one_request_finds_ends_its_connection_and_no_others(
-    host: ServiceHost, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    running = host.service._endpoint
-    assert running is not None
-    unlucky, refused, served = (endpoint_connection.DeviceConnection(running) for _ in range(3))
-    ended: list[tuple[str, object]] = []
-    names = {unlucky: "unlucky", refused: "refused", served: "served"}
-    kind = endpoint_connection.DeviceConnection
-    monkeypatch.setattr(kind, "abort", lambda one: ended.append((names[one], "aborted")))
-    monkeypatch.setattr(kind, "fail", lambda one, error: ended.append((names[one], error.code)))
-
-    def check_in(connection: endpoint_connection.DeviceConnection, body: bytes, now: int) -> None:
-        if connection is unlucky:
-            raise RuntimeError("a bug")
-        if connection is refused:
-            raise RevokedDeviceError("revoked")
-        ended.append((names[connection], (body, now)))
-
-    monkeypatch.setattr(running, "_check_in", check_in)
-    running._arrived = [(unlucky, b"", 1), (refused, b"", 1), (served, b"body", 1)]
-    running._judge()
-    assert ended == [("unlucky", "aborted"), ("refused", "device.revoked"), ("served", (b"body", 1))]
-    assert running._arrived == []

@@ -124,3 +124,20 @@ def test_an_upgrade_that_fails_says_why_and_changes_nothing(tmp_path: Path, monk
         migrate(database, "0001")
     assert refused.value.remedy
     assert tables(database) == before
+
+
+def test_check_ins_survive_the_new_order_of_their_challenges_and_are_refused_twice(tmp_path: Path) -> None:
+    database = tmp_path / "records.db"
+    upgrade(database, "0009")
+    names = "device_number, at, verdict, steps_id, boot_count, os_version, certificate_serial, certificate_not_after"
+    columns_given = f"{names}, purpose, challenge_id, challenge_expires_at"
+    again = f"INSERT INTO check_in ({columns_given}) VALUES (?,?,?,?,?,?,?,?,?,?,?)"  # noqa: S608 - names of the schema
+    rows = [(1, 5, "attested", 1, 1, "26.11", f"{n:034X}", 9, "client", bytes([n]) * 16, 60 + n) for n in range(3)]
+    with contextlib.closing(sqlite3.connect(database, isolation_level=None)) as older:
+        older.executemany(again, rows)
+        before = older.execute("SELECT * FROM check_in ORDER BY number").fetchall()
+    upgrade(database, "0010")
+    with contextlib.closing(sqlite3.connect(database, isolation_level=None)) as newer:
+        assert newer.execute("SELECT * FROM check_in ORDER BY number").fetchall() == before
+        with pytest.raises(sqlite3.IntegrityError, match="challenge_expires_at"):
+            newer.execute(again, (2, 6, "attested", 1, 1, "26.11", "00", 9, "client", *rows[1][-2:]))

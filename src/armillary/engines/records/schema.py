@@ -5,7 +5,9 @@ Rules of the schema:
 
 * A name that people give has a twin ``*_key`` column holding it in lower case, unique where the name is unique.
 * ``device`` is what an operator and the factory decide, ``device_status`` what check-ins say: each has one writer.
-* ``check_in.challenge_id`` is unique: the database itself refuses to accept one challenge twice.
+* ``check_in`` is unique by (challenge's end, challenge id): the database itself refuses to accept one challenge twice.
+  Its end is a part of what a challenge's MAC covers, so it never has another one. The ids are random: an index of them
+  alone is changed in as many places as there are check-ins in a commit (10 us each), one by time at its end only.
 * ``error_report`` is unique by (device, boot count, sequence), ``outcome`` by what was reported: told twice, kept once.
 * ``finding.open_key`` equals the fingerprint while a finding is not closed and is null afterwards: at most one
   living finding per fingerprint, however many watchers report it.
@@ -32,7 +34,7 @@ from sqlalchemy import (
 
 from armillary.engines.records import firmware_tables, tables
 
-REVISION = "0009"  # newest migration: what a new data folder is stamped with
+REVISION = "0010"  # newest migration: what a new data folder is stamped with
 
 metadata = tables.metadata
 DEVICE_ID_LENGTH = tables.DEVICE_ID_LENGTH
@@ -209,10 +211,11 @@ check_in = Table(
     Column("purpose", String(16), nullable=False),
     Column("offer_id", Uuid),
     Column("deployment_id", Uuid),
-    Column("challenge_id", LargeBinary, nullable=False, unique=True),
+    Column("challenge_id", LargeBinary, nullable=False),
     Column("challenge_expires_at", BigInteger, nullable=False),
     Index(None, "device_number", "number"),
 )
+    UniqueConstraint("challenge_expires_at", "challenge_id"),
 
 refusal = Table(
     "refusal",

@@ -36,3 +36,5 @@ def upgrade() -> None:
         sa.ForeignKeyConstraint(["device_number"], ["device.number"], name=op.f("fk_device_firmware_device_number")),
         sa.PrimaryKeyConstraint("device_number", name=op.f("pk_device_firmware")),
     )
+    columns = ["catalog_id", "trust_tier", "revoked_at"]
+    op.create_index(op.f("ix_device_catalog_id_trust_tier_revoked_at"), "device", columns)

@@ -1,0 +1,59 @@
+# SPDX-License-Identifier: Apache-2.0
+"""How the database goes about the lists of a large catalog: in the order of the tables, not by a look-up a row."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+from uuid import UUID
+
+import pytest
+from sqlalchemy import Connection, create_engine, event
+
+from armillary.engines.records import device_rows
+from armillary.engines.records.rows import DeviceFilter
+from armillary.engines.records.store import Records
+
+SUMMARY = "ix_device_catalog_id_trust_tier_revoked_at"
+PAGE = "ix_device_catalog_id_device_id"
+TIME: dict[str, int] = {"now": 1_790_000_000, "silent_after_s": 9000}
+
+
+@pytest.fixture
+def connection(tmp_path: Path) -> Iterator[Connection]:
+    Records.open(tmp_path / "records.db", fresh=True).close()
+    engine = create_engine(f"sqlite:///{tmp_path / 'records.db'}")
+    with engine.connect() as opened:
+        yield opened
+    engine.dispose()
+
+
+def plan(connection: Connection, query: Callable[[Connection], object]) -> str:
+    """What the database says it does for the first statement of ``query``."""
+    asked: list[tuple[str, Any]] = []
+
+    def noted(_c: object, _cursor: object, statement: str, parameters: object, *_: object) -> None:
+        asked.append((statement, parameters))
+
+    event.listen(connection, "before_cursor_execute", noted)
+    query(connection)
+    event.remove(connection, "before_cursor_execute", noted)
+    statement, parameters = asked[0]
+    return "; ".join(row[3] for row in connection.exec_driver_sql(f"EXPLAIN QUERY PLAN {statement}", parameters))
+
+
+def test_a_catalogs_summary_reads_no_row_of_the_device_table(connection: Connection) -> None:
+    said = plan(connection, lambda c: device_rows.summary(c, UUID(int=1), **TIME))
+    assert f"USING COVERING INDEX {SUMMARY} (catalog_id=?)" in said
+
+
+def test_a_catalogs_devices_are_counted_in_the_order_of_the_tables(connection: Connection) -> None:
+    said = plan(connection, lambda c: device_rows.count(c, DeviceFilter(catalog="c"), **TIME))
+    assert f"{SUMMARY} (catalog_id=?" in said
+
+
+def test_a_page_of_a_catalogs_devices_is_not_sorted(connection: Connection) -> None:
+    said = plan(connection, lambda c: device_rows.page(c, DeviceFilter(catalog="c"), limit=50, after=None, **TIME))
+    assert PAGE in said
+    assert "ORDER BY" not in said

@@ -6,6 +6,8 @@ from __future__ import annotations
 import os
 import signal
 import socket
+import subprocess
+import sys
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -23,10 +25,13 @@ from armillary.errors import (
 )
 from armillary.service import device_workers, pulse
 from armillary.service.device_worker import settings_from_text, settings_to_text
+from armillary.service.listener import reserve
+from armillary.service.worker_process import WorkerProcess
 from armillary.settings import Settings, load_settings
 from armillary.sim.service_host import ServiceHost
 from armillary.sim.wire_device import WireDevice
 from armillary.wire.checkin import parse_problem
+from armillary.wire.worker_message import Done, Message, Ready, Start, Stream, encode
 
 CLOSED = (OSError, ServiceUnreachableError)
 PASSPHRASE = "a passphrase of the owner"
@@ -173,6 +178,51 @@ def test_workers_end_with_the_service_in_an_orderly_way(tmp_path: Path) -> None:
     assert not any(Path(f"/proc/{pid}").exists() for pid in found)
     with socket.socket() as free:
         free.bind(("127.0.0.1", port))
+
+
+# A worker that does not ask the system to be killed with the service.
+ORPHAN = """
+import asyncio, sys
+from armillary.service import device_worker
+sys.exit(asyncio.run(device_worker.serve(int(sys.argv[1]))))
+"""
+
+
+@pytest.mark.parametrize("last", [b"", b"\xff" * 8, encode(Done(1))], ids=["end of file", "no message", "not ours"])
+def test_a_worker_ends_when_the_service_is_gone_or_makes_no_sense(host: ServiceHost, last: bytes) -> None:
+    ours, theirs = socket.socketpair()
+    held, port = reserve("test", "127.0.0.1", 0)
+    with ours, theirs, held[0]:
+        ours.settimeout(30)
+        ours.sendall(encode(Start(settings_to_text(host.service.settings), port, "localhost", 1)))
+        with subprocess.Popen(
+            [sys.executable, "-c", ORPHAN, str(theirs.fileno())], pass_fds=[theirs.fileno()], stderr=subprocess.DEVNULL
+        ) as worker:
+            theirs.close()
+            stream, heard = Stream(), list[object]()
+            while not any(isinstance(one, Ready) for one in heard):
+                heard += stream.feed(ours.recv(4096))
+            if last:
+                ours.sendall(last)
+            else:
+                ours.close()
+            assert worker.wait(5) == 1
+
+
+def test_a_worker_that_makes_no_sense_is_replaced(host: ServiceHost, monkeypatch: pytest.MonkeyPatch) -> None:
+    pool = workers_of(host)
+    (first, second), genuine = pids(host), pool._take
+    nonsense = [first]
+
+    def take(worker: WorkerProcess, message: Message) -> None:
+        if nonsense and worker.pid == nonsense[0]:
+            nonsense.clear()
+            message = Start("{}", 1, "localhost", 1)  # which only the service says
+        genuine(worker, message)
+
+    monkeypatch.setattr(pool, "_take", take)
+    until(lambda: pool.is_whole and first not in pids(host), "another worker")
+    assert pids(host)[1] == second
 
 
 def test_a_port_that_somebody_has_is_refused_and_nobody_takes_ours(tmp_path: Path) -> None:

@@ -1,0 +1,73 @@
+# SPDX-License-Identifier: Apache-2.0
+"""``armillary up --device-workers``: real processes; none outlives the service, however that ends."""
+
+from __future__ import annotations
+
+import json
+import signal
+import subprocess
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+from tests.e2e.armillary_processes import Service, armillary, running_service
+
+pytestmark = pytest.mark.e2e
+
+
+def workers_of(service: Service) -> list[int]:
+    tasks = Path(f"/proc/{service.process.pid}/task").iterdir()
+    children = [int(pid) for task in tasks for pid in (task / "children").read_text("ascii").split()]
+    return [pid for pid in children if b"armillary.cli.device_worker" in Path(f"/proc/{pid}/cmdline").read_bytes()]
+
+
+def is_alive(pid: int) -> bool:
+    try:
+        stat = Path(f"/proc/{pid}/stat").read_text("ascii")
+    except FileNotFoundError:
+        return False
+    return stat.rpartition(")")[2].split()[0] != "Z"  # ended; whoever adopted it has not looked yet
+
+
+def until(condition: Callable[[], object], what: str, seconds: float = 10.0) -> None:
+    deadline = time.monotonic() + seconds
+    while not condition():
+        assert time.monotonic() < deadline, what
+        time.sleep(0.01)
+
+
+def endpoint_of(service: Service) -> dict[str, str]:
+    done = armillary("status", "--json", env=service.env)
+    return next(one for one in json.loads(done.stdout)["checks"] if one["name"] == "device-endpoint")
+
+
+def test_status_shows_the_workers_and_a_kill_of_the_service_ends_them_at_once(tmp_path: Path) -> None:
+    with running_service(tmp_path / "data", device_workers=2) as service:
+        first = workers_of(service)
+        assert len(first) == 2
+        assert endpoint_of(service)["status"] == "ok"
+        assert "2 of 2 workers, 0 restarted" in endpoint_of(service)["detail"]
+        for pid in first:
+            assert service.ready["token"].encode() not in Path(f"/proc/{pid}/environ").read_bytes()
+        subprocess.run(["kill", "-9", str(first[0])], check=True)
+        until(lambda: "2 of 2 workers, 1 restarted" in endpoint_of(service)["detail"], "another worker", 30)
+        second = workers_of(service)
+        service.kill()
+        until(lambda: not any(map(is_alive, second)), "the end of the workers", 2)
+    with running_service(tmp_path / "data", token=service.ready["token"], device_workers=2) as again:
+        assert endpoint_of(again)["status"] == "ok"
+        stopping = workers_of(again)
+        again.process.send_signal(signal.SIGTERM)
+        again.process.wait(20)
+        assert again.process.returncode == 0
+        assert not any(map(is_alive, stopping))
+
+
+def test_a_worker_that_hears_nothing_ends_with_the_service_too(tmp_path: Path) -> None:
+    """The system's own kill; that the end of file alone is enough is in tests/service/test_device_workers.py."""
+    with running_service(tmp_path / "data", device_workers=1) as service:
+        (worker,) = workers_of(service)
+        subprocess.run(["kill", "-STOP", str(worker)], check=True)
+        service.kill()
+        until(lambda: not is_alive(worker), "the system's kill", 2)

@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """The service under measurement: the whole security service with prepared devices, nothing else in its process.
 
-``python -m bench.checkin_service DATA DEVICES [OTHERS]``: makes the devices, writes what they need into
+``python -m bench.checkin_service DATA DEVICES [OTHERS [WORKERS]]``: makes the devices, writes what they need into
 DATA/devices.bin, registers so many others beside them that never come, prints the port, serves until its standard
 input ends.
 """
@@ -51,8 +51,9 @@ def register(connection: Connection, others: int) -> None:
             raise RuntimeError(f"{made.rowcount} of {others} devices were registered")
 
 
-async def serve(data: Path, devices: int, others: int) -> None:
-    service = SecurityService.open(Settings(data=data, device_port=0, hub_port=0, api_port=0))
+async def serve(data: Path, devices: int, others: int = 0, workers: int = 0) -> None:
+    settings = Settings(data=data, device_port=0, hub_port=0, api_port=0, device_workers=str(workers))
+    service = SecurityService.open(settings)
     await service.start()
     service.registry.create_catalog("Bench", actor="bench")
     made = []
@@ -76,4 +77,4 @@ if __name__ == "__main__":
     hard = resource.getrlimit(resource.RLIMIT_NOFILE)[1]
     resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
     structlog.configure(logger_factory=structlog.PrintLoggerFactory(sys.stderr))
-    uvloop.run(serve(Path(sys.argv[1]), int(sys.argv[2]), int(sys.argv[3]) if len(sys.argv) > 3 else 0))
+    uvloop.run(serve(Path(sys.argv[1]), *map(int, sys.argv[2:])))

@@ -277,6 +277,14 @@ def test_keys_in_a_token_are_no_business_of_workers(tmp_path: Path, monkeypatch:
         assert verdicts(at_each(host, host.claimed(b"h" * 32))) == ["attested", "attested"]
 
 
+def test_the_one_process_form_loads_nothing_of_it() -> None:
+    code = (
+        "import sys, armillary.cli.serve; print([name for name in sys.modules if 'worker' in name and 'arm' in name])"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout.strip() == "[]"
+
+
 def test_settings_survive_the_trip() -> None:
     settings = Settings(data=Path("/x/ä"), device_workers="2", key_passphrase=PASSPHRASE, check_in_jitter=0.25)
     assert settings_from_text(settings_to_text(settings)) == settings

@@ -18,11 +18,12 @@ app = typer.Typer(rich_markup_mode=None, add_completion=False)
 
 # result name -> modules under bench/ that measure it
 BENCHMARKS: dict[str, tuple[str, ...]] = {
-    "checkin": ("checkin", "checkin_storm", "checkin_registry"),
+    "checkin": ("checkin", "checkin_storm", "checkin_registry", "checkin_workers"),
     "checkin-new": ("checkin",),
     "checkin-kept": ("checkin",),
     "checkin-storm": ("checkin_storm",),
     "checkin-registry": ("checkin_registry",),
+    "checkin-workers": ("checkin_workers",),
     "evidence-verify": ("evidence_verify",),
     "ingest": ("ingest",),
     "ready": ("ready",),

@@ -16,7 +16,7 @@ from armillary.service import device_worker
 async def _serve(descriptor: int) -> int:
     trimming = asyncio.create_task(give_back_memory(), name="give-back-memory")
     try:
-        return await device_worker.serve(descriptor)
+        return await device_worker.serve(descriptor, log_to_stderr)
     finally:
         trimming.cancel()
 

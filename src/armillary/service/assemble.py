@@ -233,6 +233,8 @@ class SecurityService:
 
     @hub_address.setter
     def hub_address(self, address: tuple[str, int]) -> None:
+        if self._workers is not None:
+            raise ValueError("the hub's address is told to device workers at their start: set it before")
         self._hub_address = address
         if self.verifier is not None:
             self.verifier.hub_address = address

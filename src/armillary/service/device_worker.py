@@ -24,6 +24,7 @@ import signal
 import socket
 import threading
 import time
+from collections.abc import Callable
 from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Final, NoReturn
@@ -39,7 +40,7 @@ from armillary.service.blobs import Blobs
 from armillary.service.chips import Chips
 from armillary.service.context import Context
 from armillary.service.device_states import DeviceStates
-from armillary.service.endpoint import server_context
+from armillary.service.endpoint import DeviceEndpoint, server_context
 from armillary.service.notices import Notices
 from armillary.service.offers import Offers
 from armillary.service.releases import Releases
@@ -73,11 +74,12 @@ def end_with_service() -> None:
     ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
 
 
-async def serve(descriptor: int) -> int:
+async def serve(descriptor: int, set_log_level: Callable[[str], object] = lambda _: None) -> int:
     """Serve devices until the service says stop; returns the exit status.
 
     Args:
         descriptor: The inherited end of the socket pair.
+        set_log_level: Called with the service's level once it is known.
     """
     channel = Channel(socket.socket(fileno=descriptor))
     try:
@@ -85,6 +87,7 @@ async def serve(descriptor: int) -> int:
     except (OSError, EOFError, WireError):  # the service is gone already
         return 1
     settings = settings_from_text(start.settings)
+    set_log_level(settings.log_level)
     with contextlib.ExitStack() as undo:
         try:
             worker = DeviceWorker(settings, channel)

@@ -85,7 +85,8 @@ class WorkerProcess:
                     name: value for name, value in os.environ.items() if not name.startswith(ENVIRONMENT_PREFIX)
                 }
                 self._process = subprocess.Popen(  # noqa: S603 - our own module
-                    [sys.executable, "-m", PROGRAM, str(theirs.fileno())],
+                    # -P: nothing is imported from the folder that the service happens to run in
+                    [sys.executable, "-P", "-m", PROGRAM, str(theirs.fileno())],
                     pass_fds=(theirs.fileno(),),
                     stdin=subprocess.DEVNULL,
                     stdout=subprocess.DEVNULL,  # it is for data of the service; logs go to stderr

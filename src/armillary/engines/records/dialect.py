@@ -37,7 +37,8 @@ WAL_CHECKPOINT_PAGES = 4000
 # Kibibytes of page cache of the writer and of each reader.
 WRITER_CACHE_KIB = 512
 READER_CACHE_KIB = 256
-# The only other connection that can hold a lock is a checkpoint of our own: a short wait is enough.
+# Who else can hold the lock: a checkpoint of our own, and the writers of device workers, for one batch each. With two
+# workers under full load a change of the service waited 24 ms at most.
 BUSY_TIMEOUT_MS = 10_000
 # Readers at the same time: FastAPI's thread pool has 40 threads, but reads are short.
 READERS = 4

@@ -21,6 +21,13 @@ def silent(host: ServiceHost) -> socket.socket:
     return socket.create_connection(("127.0.0.1", host.service.device_port), timeout=10)
 
 
+def slow(host: ServiceHost) -> socket.socket:
+    """Says the first byte of a handshake, and no more."""
+    said = silent(host)
+    said.sendall(b"\x16")
+    return said
+
+
 def wait_for(condition: Callable[[], bool]) -> None:
     deadline = time.monotonic() + 10
     while not condition():
@@ -39,7 +46,7 @@ def test_who_comes_while_the_door_is_full_waits_and_is_served(
 ) -> None:
     monkeypatch.setattr(listener, "MAX_ENTERING", 2)
     with contextlib.ExitStack() as stack, host.claimed(b"w" * 32) as device:
-        strangers = [stack.enter_context(silent(host)) for _ in range(3)]
+        strangers = [stack.enter_context(slow(host)) for _ in range(3)]
         wait_for(lambda: len(door(host)._entering) == 2 and bool(door(host)._waiting))
         verdicts: list[str] = []
         thread = threading.Thread(target=lambda: verdicts.append(device.check_in().verdict))
@@ -53,11 +60,37 @@ def test_who_comes_while_the_door_is_full_waits_and_is_served(
     wait_for(lambda: not door(host)._entering)
 
 
-def test_silent_connections_below_the_limit_keep_nobody_out(host: ServiceHost) -> None:
+def test_slow_connections_below_the_limit_keep_nobody_out(host: ServiceHost) -> None:
     with contextlib.ExitStack() as stack, host.claimed(b"s" * 32) as device:
         for _ in range(50):
-            stack.enter_context(silent(host))
+            stack.enter_context(slow(host))
         assert device.check_in().verdict == "attested"
+
+
+@pytest.mark.parametrize("speaks_within_s", [listener.SPEAKS_WITHIN_S, 0])
+def test_silent_connections_do_not_even_come_to_the_door(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, speaks_within_s: int
+) -> None:
+    monkeypatch.setattr(listener, "MAX_ENTERING", 2)
+    monkeypatch.setattr(listener, "SPEAKS_WITHIN_S", speaks_within_s)
+    with contextlib.ExitStack() as stack, ServiceHost(tmp_path / "data") as host:
+        host.catalog()
+        device = stack.enter_context(host.claimed(b"d" * 32))
+        strangers = [stack.enter_context(silent(host)) for _ in range(20)]
+        verdicts: list[str] = []
+        thread = threading.Thread(target=lambda: verdicts.append(device.check_in().verdict))
+        thread.start()
+        if speaks_within_s:
+            thread.join(5)
+            assert verdicts == ["attested"]
+        else:  # they are what keeps it out, and the deferred hand-over is what stops them
+            wait_for(lambda: len(door(host)._entering) == 2)
+            thread.join(0.3)
+            assert verdicts == []
+        for stranger in strangers:
+            stranger.close()
+        thread.join(10)
+        assert verdicts == ["attested"]
 
 
 def test_a_system_without_descriptors_keeps_those_who_wait(host: ServiceHost, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -115,7 +115,7 @@ def enrolment_tokens(now: int) -> list[Document]:
 def hold(now: int, item: Document) -> None:
     """As the service leaves a device of which a copy was found."""
     item.update(
-        held_at=now - 7200, last_attested_at=now - 7500, health="update-only", verdict="update-only", os_version="24.06"
+        held_at=now - 7200, last_attested_at=now - 7500, health="held", verdict="update-only", os_version="24.06"
     )
 
 

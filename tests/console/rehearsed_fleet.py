@@ -87,7 +87,7 @@ class RehearsedFleet:
 
     # -- fleet
     def summary(self) -> Document:
-        words = ("attested", "update-only", "silent", "refused", "never", "revoked")
+        words = ("attested", "update-only", "silent", "refused", "never", "held", "revoked")
         health = {word: sum(1 for item in self.all.values() if item["health"] == word) for word in words}
         opened = [item for item in self.seen if item["status"] == "open"]
         severities = {
@@ -118,7 +118,7 @@ class RehearsedFleet:
         device = self.all[device_id]
         if device["last_check_in_at"] is None:
             return {"check_ins": [], "refusals": [], "outcomes": [], "error_reports": [], "findings": []}
-        bad = device["health"] == "update-only"
+        bad = device["health"] in ("update-only", "held")
         check_ins = [
             {
                 "number": 100 - number,

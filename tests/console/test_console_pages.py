@@ -70,11 +70,12 @@ def test_refused_and_revoked_devices_say_why(fleet: RehearsedFleet):
 
 
 @pytest.mark.parametrize(
-    "health", ["attested", "update-only", "silent", "refused", "never", "revoked", "a word of tomorrow"]
+    "health", ["attested", "update-only", "silent", "refused", "never", "held", "revoked", "a word of tomorrow"]
 )
 def test_good_is_drawn_only_for_an_attested_device(fleet: RehearsedFleet, health: str):
     device = copy.deepcopy(fleet.device(device_id(0)))
     device["health"] = health
+    device["held_at"] = fleet.now - 60 if health == "held" else None
     last = fleet.records(device_id(0), limit=1)["check_ins"][0]
     verdict = pages_device.verdict(device, last, fleet.now)
     assert (verdict.kind == GOOD) == (health == "attested")
@@ -86,14 +87,14 @@ def of(fleet: RehearsedFleet, number: int = 0, **change: Any) -> dict[str, Any]:
     return {**copy.deepcopy(fleet.device(device_id(number))), **change}
 
 
-@pytest.mark.parametrize("health", ["attested", "update-only", "silent", "refused"])
+@pytest.mark.parametrize("health", ["attested", "update-only", "silent", "refused", "held"])
 def test_a_held_device_says_so_first_and_nothing_of_it_is_good(fleet: RehearsedFleet, health: str):
     device = of(fleet, health=health, held_at=fleet.now - 7200)
     last = fleet.records(device_id(0), limit=1)["check_ins"][0]
     verdict = pages_device.verdict(device, last, fleet.now)
     assert verdict.sentence == "Held for 2 h: a copy was found, two machines had its identity."
     assert "before an operator releases the device" in verdict.detail
-    assert ("Last heard" in verdict.detail) == (health == "silent")
+    assert ("Last heard" in verdict.detail) == (health in ("silent", "held"))
     assert verdict.kind == BAD
     assert [(ring.kind, ring.word) for ring in verdict.rings] == [
         (UNKNOWN, "not known"),

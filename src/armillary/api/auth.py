@@ -168,6 +168,8 @@ ACCESS: Mapping[str, str] = {
     f"GET {V1}/audit": READER,
     f"GET {V1}/audit/verification": READER,
     f"GET {V1}/authorities": READER,
+    f"GET {V1}/service-authorities": READER,
+    f"POST {V1}/service-authorities/renew": ADMINISTRATOR,
     f"GET {V1}/tokens": ADMINISTRATOR,
     f"POST {V1}/tokens": ADMINISTRATOR,
     f"DELETE {V1}/tokens/{{token_id}}": ADMINISTRATOR,

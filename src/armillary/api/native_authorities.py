@@ -8,15 +8,17 @@ shows in its handshakes, and serial numbers of revoked certificates, which are r
 from __future__ import annotations
 
 import base64
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 from uuid import UUID
 
 from fastapi import FastAPI, Query
+from pydantic import BaseModel, ConfigDict, Field
 from starlette.requests import Request
 from starlette.responses import Response
 
 from armillary.api.auth import V1
-from armillary.api.routes import add_route, service_of
+from armillary.api.routes import add_route, operator_of, service_of
+from armillary.engines.records.certificate_rows import CertificateRecord
 from armillary.wire.pem import armour
 
 PUBLIC_V1 = V1 + "/public"
@@ -29,18 +31,47 @@ def list_authorities(request: Request, catalog: Annotated[str, Query(max_length=
     service = service_of(request)
     owner = service.registry.get_catalog(catalog)
     items = [
-        {
-            "serial": one.serial,
-            "kind": one.kind,
-            "subject": one.subject,
-            "not_before": one.not_before,
-            "not_after": one.not_after,
-            "certificate": base64.b64encode(one.der).decode(),
-            "revocation_list": base64.b64encode(service.revocation_lists.current(one.serial)).decode(),
-        }
+        _document(one) | {"revocation_list": base64.b64encode(service.revocation_lists.current(one.serial)).decode()}
         for one in service.authority.living_authorities(owner.catalog_id)
     ]
     return {"catalog_id": str(owner.catalog_id), "items": items, "next": None}
+
+
+class RenewalBody(BaseModel):
+    """What to renew.
+
+    Attributes:
+        kind: Of authority.
+        name: The chip maker of a silicon authority, the catalog of a catalog's or issuing authority; empty for others.
+    """
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    kind: Literal["root", "policy", "silicon", "catalog", "issuing"]
+    name: Annotated[str, Field(max_length=64)] = ""
+
+
+def list_service_authorities(request: Request) -> dict[str, Any]:
+    """The service's own living certificates, from the root down: which sign now, which take over, which end."""
+    found = service_of(request).authority.list_service()
+    return {"items": [_document(one) | {"state": state} for one, state in found], "next": None}
+
+
+def renew_authority(request: Request, body: RenewalBody) -> dict[str, Any]:
+    """Make the successor of an authority now; the old one is trusted until it ends."""
+    made = service_of(request).authority.renew_by_hand(body.kind, body.name, actor=operator_of(request).name)
+    return _document(made)
+
+
+def _document(one: CertificateRecord) -> dict[str, Any]:
+    return {
+        "serial": one.serial,
+        "kind": one.kind,
+        "subject": one.subject,
+        "not_before": one.not_before,
+        "not_after": one.not_after,
+        "certificate": base64.b64encode(one.der).decode(),
+    }
 
 
 def revocation_list(request: Request, authority: str) -> Response:
@@ -63,6 +94,8 @@ def authority_chain(request: Request, catalog_id: UUID) -> Response:
 def mount(app: FastAPI) -> None:
     """Mount the routes."""
     add_route(app, "GET", V1 + "/authorities", list_authorities, tags=["authorities"])
+    add_route(app, "GET", V1 + "/service-authorities", list_service_authorities, tags=["authorities"])
+    add_route(app, "POST", V1 + "/service-authorities/renew", renew_authority, tags=["authorities"])
     for path, endpoint in (
         ("/crl/{authority}.crl", revocation_list),
         ("/catalogs/{catalog_id}/crl.pem", revocation_lists),

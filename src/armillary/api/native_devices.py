@@ -67,7 +67,7 @@ def factory_document(made: FactoryReply) -> dict[str, Any]:
     return {
         "device_id": made.device_id,
         "identity_certificate": [_pem(der) for der in made.certificate_chain],
-        "service_root": _pem(made.service_root),
+        "service_root": "".join(map(_pem, (made.service_root, *made.further_roots))),
         "trusted_os_certificates": [_pem(der) for der in made.trusted_os_certificates],
         "trusted_image_certificates": [_pem(der) for der in made.trusted_image_certificates],
         "os_version": made.os_version,

@@ -133,6 +133,7 @@ def _deployment_words(
             "waiting",
             "The device group's update policy is No3rdPartyAppUpdates.",
         ),
+        (found.health == "held", "waiting", "The device is held: a copy was found. Release it first."),
         (found.verdict != "attested", "waiting", "The device's boot is not trusted: it gets OS updates only."),
         (found.health == "silent", "waiting", "The device is silent: it has missed its check-ins."),
         (bool(failure), "failed", f"The device tried and took them back; it does not try them again: {failure}"),

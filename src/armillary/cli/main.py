@@ -36,6 +36,7 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "device": ("armillary.cli.device", "Devices: on this host and in the service."),
     "image": ("armillary.cli.image", "Images of a catalog."),
     "deployment": ("armillary.cli.deployment", "Deployments of a device group."),
+    "authority": ("armillary.cli.authority", "The service's own authorities: list and renew."),
     "ca-certificate": ("armillary.cli.ca_certificate", "Certificates of a catalog's certificate authority."),
     "rollout": ("armillary.cli.rollout", "Staged roll-outs: watch, halt, resume, roll back."),
     "finding": ("armillary.cli.finding", "What the watch has found."),

@@ -70,7 +70,7 @@ def held(device: Mapping[str, Any], _last: Mapping[str, Any] | None, now: int) -
         "Neither gets a certificate that opens more than updates before an operator releases the device. Find your "
         "machine and take the other one off the network first; two that go on are held again."
     )
-    if seen and device["health"] == "silent":
+    if seen and device["health"] in ("silent", HELD):
         detail += f" Last heard {seen.relative}."
     return f"Held for {span(now - device['held_at'])}: a copy was found, two machines had its identity.", detail
 

@@ -22,6 +22,7 @@ _SAYS = (
     ("refused", "refused"),
     ("silent", "silent"),
     ("never", "never seen"),
+    ("held", "held: a copy was found"),
     ("revoked", "revoked"),
 )
 _HEX = frozenset("0123456789abcdef")

@@ -29,8 +29,8 @@ HEALTH: Mapping[str, State] = MappingProxyType(
         "refused": State(BAD, "refused"),
         "never": State(UNKNOWN, "never seen"),
         "revoked": State(BAD, "revoked"),
-        # What the console says before a health: it is no word of the API.
         "held": State(BAD, "held"),
+        # What the console says before a health: it is no word of the API.
         "decommissioned": State(BAD, "out of service"),
     }
 )

@@ -2,7 +2,7 @@
 """What manufacture leaves on a device: who it is, whom it trusts, where it reports.
 
 One flash region, ``device/configuration``, deterministic CBOR. Certificates are PEM text, as the factory API
-gives them. Written once by ``provision``; read at every start.
+gives them. Written by ``provision``, and when the service has a new root (``renewal.py``); read at every start.
 """
 
 from __future__ import annotations
@@ -32,7 +32,7 @@ class DeviceConfiguration:
         sandbox: Name of the sandbox engine applications run in.
         os_version: Version of the device OS whose boot components were installed.
         identity_certificate: PEM chain of the device identity certificate, leaf first.
-        service_root: PEM of the only root that the device endpoint's certificate may lead to.
+        service_root: PEM of the roots, mostly one, that the device endpoint's certificate may come from.
         trusted_os_certificates: PEM; signers of boot components.
         trusted_image_certificates: PEM; signers of application packages.
         device_endpoint: ``https://host:port`` of the device endpoint.

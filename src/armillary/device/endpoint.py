@@ -1,9 +1,9 @@
 # SPDX-License-Identifier: Apache-2.0
 """Client of the service's device endpoint: challenge, check-in, image download.
 
-TLS 1.3 only, mutual; the service's certificate must be signed by the one root the device was manufactured with, name
-the host it was told, and be in its days by the device's own clock (``clock.py``), never by the host's. One kept-alive
-connection; redirects are refused; everything read has a limit.
+TLS 1.3 only, mutual; the service's certificate must be signed by a root the device pins itself (that of its manufacture
+or a successor, ``renewal.py``), name the host it was told, and be in its days by the device's own clock (``clock.py``),
+never by the host's. One kept-alive connection; redirects are refused; everything read has a limit.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from typing import Self
 
 import aiohttp
 from cryptography.exceptions import InvalidSignature
-from cryptography.x509 import Certificate, load_der_x509_certificate, load_pem_x509_certificate
+from cryptography.x509 import Certificate, load_der_x509_certificate, load_pem_x509_certificates
 
 from armillary.device.clock import DeviceClock
 from armillary.errors import (
@@ -26,7 +26,7 @@ from armillary.errors import (
     ServiceUnreachableError,
     WireError,
 )
-from armillary.wire import checkin
+from armillary.wire import checkin, trust_anchor
 from armillary.wire.checkin import Challenge, CheckinReply, CheckinRequest, OfferedImage
 
 CBOR = "application/cbor"
@@ -87,6 +87,11 @@ class DeviceEndpoint:
         """A fresh challenge."""
         body = await self._exchange("GET", "/v1/challenge", None, checkin.MAX_CHALLENGE_MESSAGE_BYTES)
         return checkin.parse_challenge(body)
+
+    async def trust_anchors(self) -> tuple[trust_anchor.Anchor, ...]:
+        """The service's living roots and what vouches for each; nothing of it is verified."""
+        body = await self._exchange("GET", "/v1/trust-anchors", None, trust_anchor.MAX_MESSAGE_BYTES)
+        return trust_anchor.parse_anchors(body)
 
     async def check_in(self, request: CheckinRequest) -> CheckinReply:
         """Send a check-in and return the reply."""
@@ -198,15 +203,31 @@ def _cause(error: BaseException) -> str:
     return str(error) or type(error).__name__
 
 
-def tls_context(service_root: str, clock: DeviceClock) -> ssl.SSLContext:
-    """A TLS 1.3 client context that trusts exactly one root; the caller adds the device's identity.
+class ServiceContext(ssl.SSLContext):
+    """A TLS client context with the roots that it takes for the service's.
+
+    Attributes:
+        roots: What may have signed the service's certificate; :meth:`trust` replaces them.
+    """
+
+    roots: tuple[Certificate, ...] = ()
+
+    def trust(self, pem: str) -> None:
+        """Trust exactly these roots from the next handshake on."""
+        self.roots = tuple(load_pem_x509_certificates(pem.encode()))
+        self.load_verify_locations(cadata=pem)
+
+
+def tls_context(service_root: str, clock: DeviceClock) -> ServiceContext:
+    """A TLS 1.3 client context that trusts the pinned roots alone, PEM; the caller adds the device's identity.
 
     OpenSSL would ask the host's clock whether the service's certificate is in its days; ``clock`` is asked instead,
-    within the handshake: nothing is sent to a service that fails. The root has no days: it is trusted as such
-    (RFC 5280 §6.1.1). Between it and the service's certificate there is nobody: the authorities that issue to devices
-    lead to the same root, and whoever has the key of one that ended would be the service for ever.
+    within the handshake: nothing is sent to a service that fails. A root itself has no days (it is trusted as such,
+    RFC 5280 §6.1.1), but what it signed must have ended when it ends: the key of one that ended makes no certificate
+    that is good later. Between a root and the service's certificate there is nobody: the authorities that issue to
+    devices lead to the same root, and whoever has the key of one that ended would be the service for ever.
     """
-    root = load_pem_x509_certificate(service_root.encode())
+    context = ServiceContext(ssl.PROTOCOL_TLS_CLIENT)
 
     class TimedHandshake(ssl.SSLObject):
         def do_handshake(self) -> None:
@@ -214,27 +235,27 @@ def tls_context(service_root: str, clock: DeviceClock) -> ssl.SSLContext:
             der = self.getpeercert(binary_form=True)
             if der is None:
                 raise ServiceCertificateError("the service showed no certificate")
-            if not is_directly_under(der, root):
+            if not any(is_directly_under(der, root) for root in context.roots):
                 raise ServiceCertificateError("its certificate is not signed by this device's service root itself")
             not_before, not_after = validity_of(der)
             if fault := clock.met_service(not_before, not_after):
                 raise ServiceCertificateError(fault)
 
-    context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
     context.minimum_version = ssl.TLSVersion.TLSv1_3
-    context.load_verify_locations(cadata=service_root)
+    context.trust(service_root)
     context.verify_flags |= _NO_CHECK_TIME
     context.sslobject_class = TimedHandshake
     return context
 
 
 def is_directly_under(der: bytes, root: Certificate) -> bool:
-    """Whether the root itself signed a certificate, DER."""
+    """Whether the root itself signed a certificate, DER, and for no longer than its own days."""
     try:
-        load_der_x509_certificate(der).verify_directly_issued_by(root)
+        certificate = load_der_x509_certificate(der)
+        certificate.verify_directly_issued_by(root)
     except (ValueError, TypeError, InvalidSignature):
         return False
-    return True
+    return certificate.not_valid_after_utc <= root.not_valid_after_utc
 
 
 def validity_of(der: bytes) -> tuple[int, int]:

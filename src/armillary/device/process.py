@@ -6,7 +6,6 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import os
-import ssl
 from collections.abc import Mapping
 from pathlib import Path
 
@@ -16,11 +15,12 @@ from armillary.device.checkin import CheckIns
 from armillary.device.clock import DeviceClock
 from armillary.device.configuration import DeviceConfiguration, load_configuration
 from armillary.device.daa import DeviceAuthentication
-from armillary.device.endpoint import DeviceEndpoint, tls_context
+from armillary.device.endpoint import DeviceEndpoint, ServiceContext, tls_context
 from armillary.device.installer import Installer
 from armillary.device.journal import Journal
 from armillary.device.layout import DeviceFolder
 from armillary.device.permission import Standing, standing
+from armillary.device.renewal import RootRenewal
 from armillary.device.reports import Incident, ReportQueue
 from armillary.device.running import DeviceSettings, RunningDevice
 from armillary.device.sideload import signers
@@ -106,7 +106,8 @@ class Device:
         """
         with self.folder.hold():
             startup, report, sandbox = await self._start_up()
-            async with DeviceEndpoint(self.configuration.device_endpoint, self._tls_context()) as endpoint:
+            context = self._tls_context()
+            async with DeviceEndpoint(self.configuration.device_endpoint, context) as endpoint:
                 check_ins = self._check_ins(startup, report, endpoint)
                 for image in check_ins.installer.start():
                     self.journal.write("image-damaged", name=image.name, image_id=image.image_id)
@@ -125,6 +126,7 @@ class Device:
                     journal=self.journal,
                     publish=self._write_status,
                     takes_deployments=lambda: self._standing().permissions.takes_deployments,
+                    after_check_in=RootRenewal(check_ins, context, self.journal).look,
                 )
                 if self._stop_requested:
                     self._running.stop()
@@ -209,7 +211,7 @@ class Device:
             allowed = {"manufacturing_state": found.state.value, "capabilities": list(found.capabilities)}
             write_status(self.folder.status, {**self._fixed_status, "at": self.clock.now(), **allowed, **changing})
 
-    def _tls_context(self) -> ssl.SSLContext:
+    def _tls_context(self) -> ServiceContext:
         context = tls_context(self.configuration.service_root, self.clock)
         self.root_of_trust.authenticate(context, "".join(self.configuration.identity_certificate).encode())
         return context

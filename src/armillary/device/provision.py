@@ -16,7 +16,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 
-from cryptography.x509 import load_pem_x509_certificate
+from cryptography.x509 import load_pem_x509_certificates
 
 from armillary.device.configuration import DeviceConfiguration, load_configuration, store_configuration
 from armillary.device.layout import DeviceFolder
@@ -174,9 +174,10 @@ def _text(data: bytes) -> str:
 
 
 def recover(folder: DeviceFolder, factory: Factory) -> tuple[str, ...]:
-    """Write the boot components of the device's release again.
+    """Write the boot components of the device's release again, and what the service certifies and is known by now.
 
-    Identity, configuration and applications stay as they are.
+    The identity certificate and the service's roots are replaced: a device that was switched off for longer than the
+    service waits for it gets in again. Keys, boot counter, owner and applications stay as they are.
 
     Returns:
         Names of the components that were different and are restored.
@@ -196,8 +197,16 @@ def recover(folder: DeviceFolder, factory: Factory) -> tuple[str, ...]:
             )
         changed = tuple(name for name, package in reply.boot_components if flash.read(boot_region(name)) != package)
         store_boot_components(flash, reply.boot_components)
-        if reply.os_version != configuration.os_version:
-            store_configuration(flash, replace(configuration, os_version=reply.os_version))
+        renewed = replace(
+            configuration,
+            os_version=reply.os_version,
+            identity_certificate=reply.identity_certificate,
+            service_root=reply.service_root,
+            trusted_os_certificates=reply.trusted_os_certificates,
+            trusted_image_certificates=reply.trusted_image_certificates,
+        )
+        if renewed != configuration:
+            store_configuration(flash, renewed)
     return changed
 
 
@@ -248,7 +257,7 @@ def parse_reply(value: Mapping[str, Any]) -> FactoryReply:
 
 def _certificates(texts: Sequence[str]) -> tuple[str, ...]:
     for text in texts:
-        load_pem_x509_certificate(text.encode("ascii"))
+        load_pem_x509_certificates(text.encode("ascii"))  # the service root can be several: a new one beside the old
     if not texts:
         raise ValueError("no certificate")
     return tuple(texts)

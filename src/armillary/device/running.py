@@ -10,7 +10,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import random
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass
 from uuid import UUID
 
@@ -61,6 +61,7 @@ class RunningDevice:
         journal: The device's log.
         publish: Called with the changing part of the status after every change.
         takes_deployments: Asked at every offer: not while a capability file opens the device for development.
+        after_check_in: What else is asked of the service once it has answered; raises nothing.
     """
 
     def __init__(
@@ -73,6 +74,7 @@ class RunningDevice:
         journal: Journal,
         publish: Callable[[Mapping[str, object]], None],
         takes_deployments: Callable[[], bool] = lambda: True,
+        after_check_in: Callable[[], Awaitable[None]] | None = None,
     ) -> None:
         self._settings = settings
         self._check_ins = check_ins
@@ -83,6 +85,7 @@ class RunningDevice:
         self._journal = journal
         self._publish = publish
         self._takes_deployments = takes_deployments
+        self._after_check_in = after_check_in
         self._wake = asyncio.Event()
         self._check_in_asked = False
         self._stopped = asyncio.Event()
@@ -215,6 +218,8 @@ class RunningDevice:
             self._journal.write("update-held-back", offer_id=reply.offer.offer_id, reason="application development")
         elif reply.offer is not None:
             await self._install(reply.offer)
+        if self._after_check_in is not None:
+            await self._after_check_in()
 
     async def _restart_certified(self) -> None:
         """Start again what was given a certificate or the hub's address that is no longer right."""

@@ -27,6 +27,7 @@ from armillary.service.blobs import Blobs
 from armillary.service.chips import Chips
 from armillary.service.context import Context
 from armillary.service.deployments import Deployments
+from armillary.service.device_front import DeviceFront
 from armillary.service.device_states import DeviceStates
 from armillary.service.endpoint import DeviceEndpoint, server_context
 from armillary.service.enrolments import Enrolments
@@ -180,7 +181,8 @@ class SecurityService:
         files = self.authority.server_files()
         self.verifier = Verifier(self.context, self.authority, self.releases, self.policies, self.offers, self._states)
         self.verifier.hub_address = self._hub_address
-        self._endpoint = DeviceEndpoint(
+        self._endpoint = DeviceFront(
+            trust_anchors=self.authority.trust_anchors,
             records=self.context.records,
             verifier=self.verifier,
             states=self._states,
@@ -192,6 +194,7 @@ class SecurityService:
         tls = server_context(files.certificate, files.key, self.authority.silicon_certificates())
         self.device_port = await self._endpoint.start(tls, self.settings.host, self.settings.device_port)
         self.notices.on_revoked.append(self._endpoint.disconnect)
+        self.authority.on_silicon.append(lambda der: tls.load_verify_locations(cadata=der))
         self._use_certificate = lambda files: tls.load_cert_chain(files.certificate, files.key)
         return self._endpoint
 

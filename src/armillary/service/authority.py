@@ -12,8 +12,9 @@
 The silicon authority is on P-256, as everything of a device: its signature is checked in every TLS handshake, and a
 P-384 one costs as much as the whole rest of a check-in.
 
-``catalog_authority.py`` has the catalogs' part. A certificate is recorded before anybody sees it: the records come
-from here, the transaction is the caller's (:meth:`Authority.record`).
+``catalog_authority.py`` has the catalogs' part, ``root_authority.py`` that of roots and silicon authorities. A
+certificate is recorded before anybody sees it: the records come from here, the transaction is the caller's
+(:meth:`Authority.record`).
 """
 
 from __future__ import annotations
@@ -36,19 +37,21 @@ from cryptography.hazmat.primitives.asymmetric import ec
 from armillary.engines.records import catalog_rows, certificate_rows
 from armillary.engines.records.certificate_rows import CertificateRecord
 from armillary.engines.records.folder import write_file
-from armillary.errors import DataFolderError, HostError, SignerError
-from armillary.service.authority_life import DAY_S
-from armillary.service.catalog_authority import BACKDATE_S, CatalogAuthorities, Issuer, new_serial
+from armillary.errors import DataFolderError, HostError, InvalidArgumentError, SignerError
+from armillary.service.authority_life import DAY_S, ROOT_LIFE_S, YEAR_S, serving_root, signed_by
+from armillary.service.catalog_authority import BACKDATE_S, Issuer, new_serial
 from armillary.service.context import Context
 from armillary.service.key_store import KeyStore
+from armillary.service.root_authority import ROOT_NAME, RootAuthorities
 from armillary.wire import certificate as profile
+from armillary.wire.pem import armour
 
-YEAR_S: Final = 365 * DAY_S
-ROOT_LIFE_S: Final = 20 * YEAR_S
-SILICON_LIFE_S: Final = 20 * YEAR_S
 SIGNING_LIFE_S: Final = 20 * YEAR_S
 SERVER_LIFE_S: Final = YEAR_S
 SERVER_RENEWAL_S: Final = 30 * DAY_S
+# What an operator can renew, and which of it has a name: of a chip maker, or of a catalog.
+RENEWED: Final = ("root", "policy", "silicon", "catalog", "issuing")
+NAMED: Final = ("silicon", "catalog", "issuing")
 
 _log = structlog.get_logger("armillary.service.authority")
 _DER: Final = serialization.Encoding.DER
@@ -71,7 +74,7 @@ class Signer:
     certificate: x509.Certificate
 
 
-class Authority(CatalogAuthorities):
+class Authority(RootAuthorities):
     """Keys and certificates. Thread-safe."""
 
     def __init__(self, context: Context) -> None:
@@ -81,7 +84,8 @@ class Authority(CatalogAuthorities):
         self._issuers: dict[UUID, Issuer] = {}
         self.on_authority = []
         self.on_renewed = []
-        self._silicon: dict[str, x509.Certificate] = {}
+        self.on_silicon = []
+        self._anchors = (0, b"")
 
     def close(self) -> None:
         """Let go of what keeps the keys."""
@@ -95,12 +99,13 @@ class Authority(CatalogAuthorities):
         root_key = self._keys.create("root", ec.SECP384R1())
         root = profile.build_root_authority(
             root_key,
-            name="Armillary Root CA",
+            name=ROOT_NAME,
             serial=new_serial(),
             not_before=now - BACKDATE_S,
             not_after=now + ROOT_LIFE_S,
         )
-        made = [self._record("root", root), self._make_policy(root, root_key)]
+        made = [self._record("root", root)]
+        made.append(self._make_policy(made[0]))
         for kind, name in (("os-signing", "Armillary OS Signing"), ("image-signing", "Armillary Image Signing")):
             key = self._keys.create(kind, ec.SECP256R1())
             certificate = profile.build_signing_certificate(
@@ -118,16 +123,14 @@ class Authority(CatalogAuthorities):
 
     def open(self, makers: Iterable[str]) -> None:
         """Load what every start needs, make what a new chip maker needs, and renew what ends soon."""
-        records = self._context.records
-        self._root = self._one_of_kind("root")
         self.os_signer = Signer(self._keys.load("os-signing"), self._one_of_kind("os-signing"))
         self.image_signer = Signer(self._keys.load("image-signing"), self._one_of_kind("image-signing"))
         self.challenge_key = self._keys.secret("challenge", 32)
-        for record in records.read(lambda c: certificate_rows.of_kind(c, "silicon")):
-            self._silicon[record.subject] = x509.load_der_x509_certificate(record.der)
+        known = {one.subject for one in self._all_silicon()}
         for maker in makers:
-            if maker not in self._silicon:
-                self._make_silicon(maker)
+            if maker not in known:
+                record = self._make_silicon(maker)
+                self._context.records.write(lambda c, made=record: self.record(c, [made]))  # type: ignore[misc]
         try:
             self.renew()
         except SignerError as error:  # a token that is away: what is not renewed today has weeks left
@@ -137,15 +140,12 @@ class Authority(CatalogAuthorities):
 
     def open_to_issue(self) -> None:
         """Load what it takes to serve devices and make nothing; a device worker calls it, again after each change."""
-        self._root = self._one_of_kind("root")
         self.challenge_key = self._keys.secret("challenge", 32)
-        for record in self._context.records.read(lambda c: certificate_rows.of_kind(c, "silicon")):
-            self._silicon[record.subject] = x509.load_der_x509_certificate(record.der)
         for catalog_id in tuple(self._issuers):
             self._replace_issuer(catalog_id)
 
     def renew(self) -> None:
-        """Renew what ends soon: server certificate, policy, catalog and issuing authorities. Daily, and at each start.
+        """Renew what ends soon, from the root to issuing authorities and server certificate; daily and at each start.
 
         What cannot be renewed hinders nothing else.
 
@@ -153,7 +153,8 @@ class Authority(CatalogAuthorities):
             HostError: the first thing that could not be renewed; what was active before still is.
         """
         catalogs = self._context.records.read(catalog_rows.catalogs)
-        renewals: list[Callable[[], None]] = [self._renew_server, self._renew_policy]
+        renewals: list[Callable[[], None]] = [self._renew_root, self._renew_server, self._renew_silicon]
+        renewals.append(self._renew_policy)
         renewals += [partial(self._renew_catalog, catalog.catalog_id) for catalog in catalogs]
         failed: HostError | None = None
         for renewal in renewals:
@@ -163,6 +164,55 @@ class Authority(CatalogAuthorities):
                 failed = failed or error
         if failed is not None:
             raise failed
+
+    def renew_by_hand(self, kind: str, name: str = "", *, actor: str) -> CertificateRecord:
+        """Renew an authority now, whatever is left of its time; the old one stays in force until its end.
+
+        Args:
+            kind: ``root``, ``policy``, ``silicon``, ``catalog`` or ``issuing``.
+            name: The chip maker of a silicon authority, the catalog of a catalog's or issuing authority.
+            actor: For the audit log.
+
+        Raises:
+            InvalidArgumentError: no such kind, or a name where there is none to give, or none where there is.
+            NotFoundError: no such chip maker or catalog.
+            ConflictError: the last renewal was too short a time ago.
+            SignerError: a token that does not answer.
+        """
+        if kind not in RENEWED or bool(name) != (kind in NAMED):
+            raise InvalidArgumentError(
+                f"renewal of {kind!r:.20} {name!r:.60}: expected root or policy without a name, silicon with a chip "
+                "maker, catalog or issuing with a catalog",
+                remedy="See armillary authority renew --help.",
+            )
+        if kind in NAMED:
+            by_name = {"silicon": self.renew_silicon, "catalog": self.renew_catalog, "issuing": self.renew_issuing}
+            return by_name[kind](name, actor=actor)
+        made = self.renew_root(actor=actor) if kind == "root" else self.renew_policy(actor=actor)
+        self._renew_server()  # its file of roots
+        return made
+
+    def list_service(self) -> tuple[tuple[CertificateRecord, str], ...]:
+        """The living authorities of the service itself with their states, newest of each kind last.
+
+        ``active`` signs now, ``next`` takes over later, ``old`` is trusted until its end.
+        """
+        now = self._context.now()
+        found: list[tuple[CertificateRecord, str]] = []
+        groups = [(self.roots(), serving_root(self.roots(), now))]
+        groups += [(self._policies(), self._active_policy(now))]
+        by_maker: dict[str, list[CertificateRecord]] = {}
+        for one in self._all_silicon():
+            by_maker.setdefault(one.subject, []).append(one)
+        groups += [(tuple(ones), ones[-1]) for _, ones in sorted(by_maker.items())]
+        for kind in ("os-signing", "image-signing", "server"):
+            ones = self._context.records.read(lambda c, k=kind: certificate_rows.of_kind(c, k))  # type: ignore[misc]
+            groups.append((ones[-1:], ones[-1]))
+        for records, active in groups:
+            number = records.index(active)
+            states = ["old"] * number + ["active"] + ["next"] * (len(records) - number - 1)
+            found += [(one, state) for one, state in zip(records, states, strict=True) if one.not_after > now]
+        return tuple(found)
 
     def _one_of_kind(self, kind: str) -> x509.Certificate:
         found = self._context.records.read(lambda c: certificate_rows.of_kind(c, kind))
@@ -177,34 +227,36 @@ class Authority(CatalogAuthorities):
 
     def _renew_server(self) -> None:
         """Make what is missing, damaged or ends soon: all of it follows from the root, so none needs a backup."""
-        now, hosts, files = self._context.now(), self._hosts(), self.server_files()
-        root_pem = self._root.public_bytes(serialization.Encoding.PEM)
-        if _content(files.root) != root_pem:
-            write_file(files.root, root_pem, mode=0o644)
+        now, hosts, files, roots = self._context.now(), self._hosts(), self.server_files(), self.roots()
+        root = serving_root(roots, now)
+        _keep(files.root, [root.der, *(one.der for one in roots if one is not root)])
+        # Without the root: whoever verifies has it, and would be sent it with every handshake. With its vouchers, which
+        # lead those to it who have another root.
+        vouchers = [one.der for one in self._vouchers() if one.subject == root.serial and root is not roots[0]]
         try:
             key = self._keys.load("server")
             current = x509.load_pem_x509_certificate(_content(files.certificate))
             ends = int(current.not_valid_after_utc.timestamp())
             good = current.public_key() == key.public_key() and _hosts_of(current) == hosts
-            if good and ends - now > SERVER_RENEWAL_S:
+            if good and signed_by(current, root.der) and (ends - now > SERVER_RENEWAL_S or ends >= root.not_after):
+                _keep(files.certificate, [current.public_bytes(_DER), *vouchers])
                 return
         except DataFolderError:  # no usable key
             key = self._keys.create("server", ec.SECP256R1())
         except (ValueError, x509.ExtensionNotFound):  # no usable certificate
             pass
         certificate = profile.build_server_certificate(
-            self._root,
-            self._keys.load("root"),
+            x509.load_der_x509_certificate(root.der),
+            self._keys.load(self._key_name(root)),
             key.public_key(),
             hosts=hosts,
             serial=new_serial(),
             not_before=now - BACKDATE_S,
-            not_after=now + SERVER_LIFE_S,
+            not_after=min(now + SERVER_LIFE_S, root.not_after),
         )
         record = self._record("server", certificate)
         self._context.records.write(lambda c: self.record(c, [record]))
-        # Without the root: whoever verifies has it, and would be sent it with every handshake.
-        write_file(files.certificate, certificate.public_bytes(serialization.Encoding.PEM), mode=0o644)
+        _keep(files.certificate, [record.der, *vouchers])
 
     def _hosts(self) -> list[str]:
         settings = self._context.settings
@@ -213,43 +265,12 @@ class Authority(CatalogAuthorities):
             hosts.append(settings.host)
         return list(dict.fromkeys(_spelled(host) for host in hosts))
 
-    # -- silicon --------------------------------------------------------------------------------------------------
 
-    def silicon_certificates(self) -> tuple[bytes, ...]:
-        """The silicon authorities, DER: what the device endpoint trusts in a handshake."""
-        return tuple(one.public_bytes(_DER) for one in self._silicon.values())
-
-    def _make_silicon(self, maker: str) -> None:
-        now = self._context.now()
-        key = self._keys.create(_silicon_key(maker), ec.SECP256R1())
-        certificate = profile.build_silicon_authority(
-            key, maker=maker, serial=new_serial(), not_before=now - BACKDATE_S, not_after=now + SILICON_LIFE_S
-        )
-        record = self._record("silicon", certificate, subject=maker)
-        self._context.records.write(lambda c: self.record(c, [record]))
-        self._silicon[maker] = certificate
-
-    def identity_certificate(self, maker: str, device_id: str) -> tuple[CertificateRecord, tuple[bytes, ...]]:
-        """A device identity certificate (the caller records it) and the chain the device presents, leaf first.
-
-        The chain is the leaf alone: the silicon authority is what the endpoint trusts, and to be sent it costs the
-        endpoint a certificate to parse in every handshake, a twentieth of a check-in.
-        """
-        silicon = self._silicon[maker]
-        certificate = profile.build_identity_certificate(
-            silicon,
-            self._keys.load(_silicon_key(maker)),
-            device_id=device_id,
-            serial=new_serial(),
-            not_before=self._context.now() - BACKDATE_S,
-            not_after=int(silicon.not_valid_after_utc.timestamp()),
-        )
-        record = self._record("identity", certificate, subject=device_id)
-        return record, (record.der,)
-
-
-def _silicon_key(maker: str) -> str:
-    return "silicon-" + "".join(c if c.isascii() and c.isalnum() else "-" for c in maker.lower())
+def _keep(path: Path, certificates: Iterable[bytes]) -> None:
+    """Have a file hold these certificates, DER, as PEM: a file that does already is left alone."""
+    pem = b"".join(armour("CERTIFICATE", der) for der in certificates)
+    if _content(path) != pem:
+        write_file(path, pem, mode=0o644)
 
 
 def _content(path: Path) -> bytes:

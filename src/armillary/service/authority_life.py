@@ -9,6 +9,7 @@ from typing import Final
 from cryptography import x509
 
 from armillary.engines.records.certificate_rows import CertificateRecord
+from armillary.errors import ConflictError
 
 DAY_S: Final = 86_400
 POLICY_LIFE_S: Final = 5 * 365 * DAY_S
@@ -17,6 +18,20 @@ CATALOG_RENEWAL_S: Final = 90 * DAY_S
 CATALOG_TAKEOVER_S: Final = 45 * DAY_S
 # A catalog authority that the active policy authority signs must fit into its life, renewals and take-over included.
 POLICY_RENEWAL_S: Final = CATALOG_LIFE_S + CATALOG_RENEWAL_S
+YEAR_S: Final = 365 * DAY_S
+ROOT_LIFE_S: Final = 20 * YEAR_S
+# A successor takes over as the signer of server certificates after so long: until then devices that know only the old
+# root get in, and learn of the new one when they do. So long a device may be switched off.
+ROOT_TAKEOVER_S: Final = 5 * YEAR_S
+# Whole policy authorities fit until the successor signs them, and a whole server certificate when it takes over.
+ROOT_RENEWAL_S: Final = POLICY_LIFE_S + YEAR_S
+# In its last days a root signs no server certificate any more, however young its successor.
+ROOT_LAST_S: Final = 30 * DAY_S
+SILICON_LIFE_S: Final = 20 * YEAR_S
+# A device identity certificate ends with the authority that signed it: so long it lives at least.
+SILICON_RENEWAL_S: Final = 10 * YEAR_S
+MAX_LIVING: Final = 8  # of a kind, by hand: as many as a message of trust anchors holds
+NEVER: Final = 1 << 62  # what signs itself is limited by nothing above
 ISSUING_LIFE_S: Final = 90 * DAY_S
 ISSUING_RENEWAL_S: Final = 30 * DAY_S
 
@@ -45,13 +60,54 @@ def signed_by(certificate: x509.Certificate, issuer_der: bytes) -> bool:
     return certificate.extensions.get_extension_for_class(x509.AuthorityKeyIdentifier).value.key_identifier == own
 
 
-def active_of(records: Sequence[CertificateRecord], now: int) -> CertificateRecord | None:
-    """The newest that has had its time to become known; the oldest living one where none has."""
+def active_of(
+    records: Sequence[CertificateRecord], now: int, *, takeover_s: int | None = None
+) -> CertificateRecord | None:
+    """The newest that has had its time to become known; the oldest living one where none has.
+
+    Args:
+        records: Oldest first.
+        now: Unix seconds UTC.
+        takeover_s: That time, seconds; 45 days when None.
+    """
+    wait_s = CATALOG_TAKEOVER_S if takeover_s is None else takeover_s
     living = [one for one in records if one.not_after > now and one.revoked_at is None]
-    settled = [one for one in living if one.issued_at + CATALOG_TAKEOVER_S <= now]
+    settled = [one for one in living if one.issued_at + wait_s <= now]
     if settled:
         return settled[-1]
     return living[0] if living else None
+
+
+def check_settled(records: Sequence[CertificateRecord], *, now: int, takeover_s: int = CATALOG_TAKEOVER_S) -> None:
+    """Raise where an operator asks for one more renewal than anybody could follow.
+
+    Args:
+        records: The living ones, oldest first.
+        now: Unix seconds UTC.
+        takeover_s: How long the newest needs to become known.
+
+    Raises:
+        ConflictError: the newest of several has not had that time, or too many live.
+    """
+    settled_at = records[-1].issued_at + takeover_s if len(records) > 1 else now
+    if now < settled_at:
+        raise ConflictError(
+            f"the last renewal was at {records[-1].issued_at}, the next can be from {settled_at} on (Unix seconds)",
+            remedy="Wait: until then those who trust this service may not know of the last one.",
+        )
+    if len(records) >= MAX_LIVING:
+        raise ConflictError(f"{len(records)} of these live already", remedy="Wait until one of them has ended.")
+
+
+def serving_root(roots: Sequence[CertificateRecord], now: int) -> CertificateRecord:
+    """The root that signs server certificates: the old one as long as it can, for devices that know no other.
+
+    Args:
+        roots: Oldest first, at least one.
+        now: Unix seconds UTC.
+    """
+    usable = [one for one in roots if one.not_after - now > ROOT_LAST_S]
+    return active_of(usable, now, takeover_s=ROOT_TAKEOVER_S) or roots[-1]
 
 
 def status_of(one: CertificateRecord, active: CertificateRecord | None, now: int) -> str:

@@ -34,12 +34,15 @@ from armillary.errors import InvalidArgumentError, NotFoundError, SignerError
 from armillary.service.authority_life import (
     CATALOG_LIFE_S,
     CATALOG_RENEWAL_S,
+    DAY_S,
     ISSUING_LIFE_S,
     ISSUING_RENEWAL_S,
     POLICY_LIFE_S,
     POLICY_RENEWAL_S,
     active_of,
+    check_settled,
     is_due,
+    serving_root,
     signed_by,
     status_of,
 )
@@ -91,8 +94,8 @@ def thumbprint(der: bytes) -> str:
     return digest.finalize().hex().upper()
 
 
-# Kinds whose certificates a TLS server needs beside the root, so that devices need to show their leaf only.
-TRUSTED_KINDS: Final = ("policy", "catalog", "issuing")
+# Kinds whose certificates a TLS server needs so that devices need to show their leaf only.
+TRUSTED_KINDS: Final = ("root", "policy", "catalog", "issuing")
 # Kinds of certificate records that sign for a catalog, from the root down, and those above every catalog.
 AUTHORITY_KINDS: Final = ("catalog", "issuing")
 ROOT_KINDS: Final = ("policy", "root")
@@ -105,14 +108,19 @@ class CatalogAuthorities:
     _keys: KeyStore
     _lock: threading.Lock
     _issuers: dict[UUID, Issuer]
-    _root: x509.Certificate
     on_authority: list[Callable[[bytes], None]]  # called with the DER of each new authority
     on_renewed: list[Callable[[], None]]  # called after a renewal was recorded
 
+    def roots(self) -> tuple[CertificateRecord, ...]:
+        """The living roots, oldest first; the last one where none lives any more."""
+        now = self._context.now()
+        found = self._context.records.read(lambda c: certificate_rows.of_kind(c, "root"))
+        return tuple(one for one in found if one.not_after > now) or found[-1:]
+
     @property
     def root_certificate(self) -> bytes:
-        """The root, DER: what devices and operators' tools pin."""
-        return self._root.public_bytes(_DER)
+        """The root that signs server certificates, DER: what devices and operators' tools pin first."""
+        return serving_root(self.roots(), self._context.now()).der
 
     def record(self, connection: Connection, certificates: Sequence[CertificateRecord]) -> None:
         """Record certificates inside the caller's transaction; only then may anybody get them."""
@@ -124,7 +132,7 @@ class CatalogAuthorities:
                     trust(one.der)
 
     def authority_certificates(self) -> tuple[bytes, ...]:
-        """Every living authority below the root, DER: with them a TLS server needs a device's leaf only."""
+        """Every living root and authority below, DER: with them a TLS server needs a device's leaf only."""
         now = self._context.now()
         records = self._context.records.read(
             lambda c: [one for kind in TRUSTED_KINDS for one in certificate_rows.of_kind(c, kind)]
@@ -232,7 +240,7 @@ class CatalogAuthorities:
         """A revocation list of an authority, DER; the caller records it before anybody gets it."""
         return build_revocation_list(
             x509.load_der_x509_certificate(authority.der),
-            self._keys.load(_key_name(authority)),
+            self._keys.load(self._key_name(authority)),
             number=number,
             this_update=this_update,
             next_update=next_update,
@@ -262,9 +270,12 @@ class CatalogAuthorities:
 
     def _up_to_root(self, der: bytes) -> tuple[bytes, ...]:
         """A catalog authority, the policy authority that signed it, if one did, and the root; DER."""
-        certificate = x509.load_der_x509_certificate(der)
-        policies = self._context.records.read(lambda c: certificate_rows.of_kind(c, "policy"))
-        return (der, *(one.der for one in policies if signed_by(certificate, one.der)), self.root_certificate)
+        chain = [der]
+        for kind in ROOT_KINDS:
+            above = self._context.records.read(lambda c, k=kind: certificate_rows.of_kind(c, k))  # type: ignore[misc]
+            top = x509.load_der_x509_certificate(chain[-1])
+            chain += [one.der for one in above if signed_by(top, one.der)]
+        return tuple(chain)
 
     def prove_possession(self, catalog: str, serial: str, nonce: str) -> bytes:
         """A certificate, DER, that shows that this service holds the authority's key: its common name is the nonce.
@@ -304,7 +315,7 @@ class CatalogAuthorities:
         active = active_of(records, now)
         return tuple(
             CaCertificate(
-                catalog_id=one.catalog_id or UUID(int=0),
+                catalog_id=_catalog_of(one),
                 serial=one.serial,
                 status=status_of(one, active, now),
                 subject=one.subject,
@@ -317,32 +328,79 @@ class CatalogAuthorities:
         )
 
     def _renew_policy(self) -> None:
-        policies = self._context.records.read(lambda c: certificate_rows.of_kind(c, "policy"))
-        root_ends = int(self._root.not_valid_after_utc.timestamp())
-        if is_due(policies, POLICY_RENEWAL_S, now=self._context.now(), latest_end=root_ends):
-            self._record_renewal([self._make_policy(self._root, self._keys.load("root"))])
+        policies, now, roots = self._policies(), self._context.now(), self.roots()
+        root = active_of(roots, now) or roots[-1]
+        if is_due(policies, POLICY_RENEWAL_S, now=now, latest_end=root.not_after):
+            self._record_renewal([self._make_policy(root)])
 
-    def _record_renewal(self, made: Sequence[CertificateRecord]) -> None:
+    def renew_policy(self, *, actor: str) -> CertificateRecord:
+        """Make a new policy authority now; it takes over 45 days later.
+
+        Raises:
+            ConflictError: the newest of several has not taken over yet.
+        """
+        now, roots = self._context.now(), self.roots()
+        check_settled([one for one in self._policies() if one.not_after > now], now=now)
+        made = self._make_policy(active_of(roots, now) or roots[-1])
+        self._record_renewal([made], actor)
+        self._tell_renewed()
+        return made
+
+    def renew_catalog(self, catalog: str, *, actor: str) -> CertificateRecord:
+        """Make a new authority of a catalog now; it takes over 45 days later.
+
+        Raises:
+            NotFoundError: no such catalog.
+            ConflictError: the newest of several has not taken over yet.
+        """
+        now, records = self._context.now(), self._catalog_records(catalog)
+        check_settled([one for one in records if one.not_after > now], now=now)
+        made = self._make_catalog(_catalog_of(records[0]))
+        self._record_renewal([made], actor)
+        self._tell_renewed()
+        return made
+
+    def renew_issuing(self, catalog: str, *, actor: str) -> CertificateRecord:
+        """Make a new issuing authority of a catalog now; it takes over at once.
+
+        Raises:
+            NotFoundError: no such catalog.
+            ConflictError: the newest of several was made within a day.
+        """
+        now, catalogs = self._context.now(), self._catalog_records(catalog)
+        catalog_id = _catalog_of(catalogs[0])
+        issuing = self._context.records.read(lambda c: certificate_rows.of_catalog(c, catalog_id, kinds=("issuing",)))
+        check_settled([one for one in issuing if one.not_after > now], now=now, takeover_s=DAY_S)
+        made = self._make_issuing(catalog_id, active_of(catalogs, now) or catalogs[-1])
+        self._record_renewal([made], actor)
+        self._replace_issuer(catalog_id)
+        self._tell_renewed()
+        return made
+
+    def _policies(self) -> tuple[CertificateRecord, ...]:
+        return self._context.records.read(lambda c: certificate_rows.of_kind(c, "policy"))
+
+    def _record_renewal(self, made: Sequence[CertificateRecord], actor: str = ACTOR) -> None:
         """Record renewed authorities, each with its audit line, in one transaction."""
 
         def change(connection: Connection) -> None:
             self.record(connection, made)
             for one in made:
                 detail = {"kind": one.kind, "subject": one.subject, "ends": one.not_after}
-                self._context.audit(connection, ACTOR, "authority.renew", one.serial, detail)
+                self._context.audit(connection, actor, "authority.renew", one.serial, detail)
 
         self._context.records.write(change)
 
-    def _make_policy(self, root: x509.Certificate, root_key: ec.EllipticCurvePrivateKey) -> CertificateRecord:
+    def _make_policy(self, root: CertificateRecord) -> CertificateRecord:
         now, serial = self._context.now(), new_serial()
         key = self._keys.create(f"policy-{serial_text(serial).lower()}", ec.SECP384R1())
         certificate = profile.build_policy_authority(
-            root,
-            root_key,
+            x509.load_der_x509_certificate(root.der),
+            self._keys.load(self._key_name(root)),
             key.public_key(),
             serial=serial,
             not_before=now - BACKDATE_S,
-            not_after=min(now + POLICY_LIFE_S, int(root.not_valid_after_utc.timestamp())),
+            not_after=min(now + POLICY_LIFE_S, root.not_after),
         )
         return self._record("policy", certificate)
 
@@ -365,8 +423,11 @@ class CatalogAuthorities:
         if made:
             self._record_renewal(made)
             self._replace_issuer(catalog_id)
-            for told in self.on_renewed:
-                told()
+            self._tell_renewed()
+
+    def _tell_renewed(self) -> None:
+        for told in self.on_renewed:
+            told()
 
     def _replace_issuer(self, catalog_id: UUID) -> None:
         """Whoever remembers the issuer of a catalog asks again."""
@@ -375,7 +436,7 @@ class CatalogAuthorities:
             old.replaced = True
 
     def _active_policy(self, now: int) -> CertificateRecord:
-        policy = active_of(self._context.records.read(lambda c: certificate_rows.of_kind(c, "policy")), now)
+        policy = active_of(self._policies(), now)
         if policy is None:  # made at the first start and by every renewal
             raise SignerError("there is no living policy authority", remedy="Restart the service: it makes one.")
         return policy
@@ -386,7 +447,7 @@ class CatalogAuthorities:
         key = self._keys.create(f"catalog-{serial_text(serial).lower()}", ec.SECP384R1())
         certificate = profile.build_catalog_authority(
             x509.load_der_x509_certificate(policy.der),
-            self._keys.load(_key_name(policy)),
+            self._keys.load(self._key_name(policy)),
             key.public_key(),
             catalog_id=catalog_id,
             serial=serial,
@@ -409,7 +470,12 @@ class CatalogAuthorities:
         )
         return self._record("issuing", certificate, catalog_id=catalog_id)
 
+    def _key_name(self, authority: CertificateRecord) -> str:
+        """Where an authority's key is in the key store; that of the first root is named by its kind alone."""
+        named = f"{authority.kind}-{authority.serial.lower()}"
+        return "root" if authority.kind == "root" and not self._keys.has(named) else named
 
-def _key_name(authority: CertificateRecord) -> str:
-    """Where an authority's key is in the key store."""
-    return "root" if authority.kind == "root" else f"{authority.kind}-{authority.serial.lower()}"
+
+def _catalog_of(record: CertificateRecord) -> UUID:
+    """The catalog of a record of one."""
+    return record.catalog_id or UUID(int=0)

@@ -39,8 +39,9 @@ from armillary.service.authority import Authority
 from armillary.service.blobs import Blobs
 from armillary.service.chips import Chips
 from armillary.service.context import Context
+from armillary.service.device_front import DeviceFront
 from armillary.service.device_states import DeviceStates
-from armillary.service.endpoint import DeviceEndpoint, server_context
+from armillary.service.endpoint import server_context
 from armillary.service.notices import Notices
 from armillary.service.offers import Offers
 from armillary.service.releases import Releases
@@ -137,7 +138,8 @@ class DeviceWorker:
         notices.on_held.append(lambda device_id: self._saying.put(Held(device_id)))
         notices.on_news.append(self._tell_news)
         self._verifier = Verifier(context, self._authority, self._releases, self._policies, self._offers, self._states)
-        self._endpoint = DeviceEndpoint(
+        self._endpoint = DeviceFront(
+            trust_anchors=self._authority.trust_anchors,
             records=records,
             verifier=self._verifier,
             states=self._states,

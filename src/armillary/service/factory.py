@@ -212,10 +212,12 @@ class Factory:
 
         self._context.records.write(change)
         der = serialization.Encoding.DER
+        root = self._authority.root_certificate
         return FactoryReply(
             device_id=device_id,
             certificate_chain=chain,
-            service_root=self._authority.root_certificate,
+            service_root=root,
+            further_roots=tuple(one.der for one in self._authority.roots() if one.der != root),
             trusted_os_certificates=(self._authority.os_signer.certificate.public_bytes(der),),
             trusted_image_certificates=(self._authority.image_signer.certificate.public_bytes(der),),
             os_version=release.version,

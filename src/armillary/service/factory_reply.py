@@ -15,7 +15,8 @@ class FactoryReply:
         device_id: 128 hex digits, from the key in the request.
         certificate_chain: What the device presents in TLS, leaf first; DER. The identity certificate alone, because
             the endpoint trusts the silicon authority itself.
-        service_root: Root CA certificate the device pins, DER.
+        service_root: Root CA certificate the device pins, DER: the one that signs server certificates now.
+        further_roots: Other living roots it pins, DER: a successor that takes over later.
         trusted_os_certificates: Signers of boot components, DER.
         trusted_image_certificates: Signers of application packages, DER (both: the trusted keystore).
         os_version: Version of ``boot_packages``.
@@ -33,3 +34,4 @@ class FactoryReply:
     boot_packages: Mapping[str, bytes]
     endpoint: str
     service_name: str
+    further_roots: tuple[bytes, ...] = ()

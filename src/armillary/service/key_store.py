@@ -66,6 +66,10 @@ class KeyStore:
         """The file of a key that is kept in one."""
         return self._files.path(name)
 
+    def has(self, name: str) -> bool:
+        """Whether a key of this name was made."""
+        return self._files.path(name).exists() or (self._token is not None and self._token.has(name))
+
     def create(self, name: str, curve: ec.EllipticCurve) -> ec.EllipticCurvePrivateKey:
         """Make a key.
 

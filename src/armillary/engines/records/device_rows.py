@@ -205,8 +205,14 @@ def page(
 
 
 def count(connection: Connection, chosen: DeviceFilter, *, now: int, silent_after_s: int) -> int:
-    """How many devices a filter chooses."""
-    query = _joined(select(func.count())).where(*_conditions(chosen, now, silent_after_s))
+    """How many devices a filter chooses; joins what it names only, so that an index alone answers for a catalog."""
+    joined = _device.join(_status, _status.c.device_number == _device.c.number)
+    if chosen.product is not None or chosen.group is not None:
+        joined = joined.join(_group, _group.c.group_id == _device.c.group_id)
+        joined = joined.join(_product, _product.c.product_id == _group.c.product_id)
+    if chosen.catalog is not None:
+        joined = joined.join(_catalog, _catalog.c.catalog_id == _device.c.catalog_id)
+    query = select(func.count()).select_from(joined).where(*_conditions(chosen, now, silent_after_s))
     return int(connection.execute(query).scalar_one())
 
 
@@ -301,7 +307,7 @@ def silent(connection: Connection, *, now: int, silent_after_s: int, limit: int)
     """Claimed devices that should have checked in and did not, longest silent first."""
     query = (
         _devices(now, silent_after_s)
-        .where(_health(now, silent_after_s) == "silent", _device.c.catalog_id.is_not(None))
+        .where(_heard(now, silent_after_s) == "silent", _device.c.catalog_id.is_not(None))
         .order_by(_status.c.checked_in_at)
         .limit(limit)
     )
@@ -321,9 +327,17 @@ def refused(connection: Connection, *, device_id: str, code: str, message: str, 
 
 def _health(now: int, silent_after_s: int) -> ColumnElement[str]:
     """The word for how a device is doing; the order of the rows is the order of importance."""
-    seen, refusal = _status.c.checked_in_at, _status.c.refused_at
     return case(
         (_device.c.revoked_at.is_not(None), literal("revoked")),
+        (_status.c.held_at.is_not(None), literal("held")),
+        else_=_heard(now, silent_after_s),
+    )
+
+
+def _heard(now: int, silent_after_s: int) -> ColumnElement[str]:
+    """The word for what was heard of a device, whatever was decided about it: a held one can be silent too."""
+    seen, refusal = _status.c.checked_in_at, _status.c.refused_at
+    return case(
         (and_(refusal.is_not(None), seen.is_(None)), literal("refused")),
         (refusal > seen, literal("refused")),
         (seen.is_(None), literal("never")),

@@ -29,7 +29,7 @@ REGIONAL_DATA_BOUNDARIES = ("None", "EU")
 ROLES = ("Administrator", "Contributor", "Reader")  # what each may do: service/tokens.py
 
 # How a device is doing, as one word. "unknown is never drawn as good": never and silent are not attested.
-HEALTHS = ("attested", "update-only", "silent", "refused", "never", "revoked")
+HEALTHS = ("attested", "update-only", "silent", "refused", "never", "held", "revoked")
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,0 +1,193 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Real devices follow their service to a new root over real TLS; who stole the service's TLS key plants none."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from cryptography import x509
+from cryptography.hazmat.primitives.asymmetric import ec
+from cryptography.hazmat.primitives.serialization import Encoding
+from tests.attacks.test_device_time import IN_1970, make, started, without_days
+
+from armillary.api.native_devices import factory_document
+from armillary.device import endpoint as device_endpoint
+from armillary.device.configuration import load_configuration
+from armillary.device.layout import DeviceFolder
+from armillary.device.process import Device
+from armillary.device.provision import recover
+from armillary.device.renewal import RootRenewal
+from armillary.engines.flash.file import FileFlash
+from armillary.errors import ServiceUnreachableError
+from armillary.service import assemble
+from armillary.service.authority_life import DAY_S, ROOT_TAKEOVER_S, YEAR_S
+from armillary.service.endpoint import server_context
+from armillary.sim.service_host import ServiceHost
+from armillary.wire import certificate as profile
+from armillary.wire import trust_anchor
+from armillary.wire.trust_anchor import Anchor
+
+DEADLINE_S = 30.0
+
+
+@contextlib.contextmanager
+def serving(tmp_path: Path, offset_s: float, *, port: int = 0) -> Iterator[ServiceHost]:
+    """The service of a data folder, at a time."""
+    with pytest.MonkeyPatch.context() as patched:
+        # The service's OpenSSL asks the host's clock as well, which stands right where a service runs.
+        patched.setattr(assemble, "server_context", lambda *made: without_days(server_context(*made)))
+        host = ServiceHost(
+            tmp_path / "service", clock=lambda: time.time() + offset_s, planner_interval_s=3600.0, device_port=port
+        )
+    with host:
+        if not host.service.registry.list_catalogs():
+            host.catalog()
+        yield host
+
+
+def pinned(folder: Path) -> list[x509.Certificate]:
+    configuration = load_configuration(FileFlash(DeviceFolder(folder).flash))
+    return x509.load_pem_x509_certificates(configuration.service_root.encode())
+
+
+def events(device: Device, kind: str) -> list[Any]:
+    lines = [line for file in device.folder.log.iterdir() for line in file.read_text("utf-8").splitlines()]
+    return [line for line in lines if f'"{kind}"' in line]
+
+
+def run_until(device: Device, condition: Any) -> None:
+    """Be the device until something is so."""
+
+    async def play() -> None:
+        running = asyncio.create_task(device.run())
+        try:
+            async with asyncio.timeout(DEADLINE_S):
+                while not condition() and not running.done():
+                    await asyncio.sleep(0.02)
+        finally:
+            device.stop()
+            await running
+        assert condition()
+
+    asyncio.run(play())
+
+
+def test_a_device_follows_to_a_new_root_and_one_that_was_away_too_long_recovers(tmp_path: Path) -> None:
+    with serving(tmp_path, 0) as host:
+        port = host.service.device_port
+        follower = make(host, tmp_path / "follower", wall=IN_1970)
+        make(host, tmp_path / "away", wall=IN_1970)
+        old = x509.load_der_x509_certificate(host.service.authority.root_certificate)
+    with serving(tmp_path, DAY_S, port=port) as host:
+        made = host.service.authority.renew_by_hand("root", actor="t")
+        run_until(follower, lambda: len(pinned(tmp_path / "follower")) == 2)
+        assert pinned(tmp_path / "follower") == [old, x509.load_der_x509_certificate(made.der)]
+        assert len(events(follower, "roots-renewed")) == 1
+        late = make(host, tmp_path / "late", wall=IN_1970)  # made when there are two
+        assert len(pinned(tmp_path / "late")) == 2
+        assert asyncio.run(late.prove_once()).verdict == "attested"
+    with serving(tmp_path, 3 * YEAR_S, port=port) as host:  # the old root serves, whoever is pinned
+        for name in ("follower", "away", "late"):
+            assert asyncio.run(started(tmp_path / name, wall=IN_1970).prove_once()).verdict == "attested", name
+    with serving(tmp_path, ROOT_TAKEOVER_S + 2 * DAY_S, port=port) as host:
+        assert host.service.authority.root_certificate == made.der
+        for name in ("follower", "late"):
+            assert asyncio.run(started(tmp_path / name, wall=IN_1970).prove_once()).verdict == "attested", name
+        with pytest.raises(ServiceUnreachableError, match="service root"):
+            asyncio.run(started(tmp_path / "away", wall=IN_1970).prove_once())
+        assert recover(DeviceFolder(tmp_path / "away"), lambda request, chip: enrolled(host, request, chip)) == ()
+        assert asyncio.run(started(tmp_path / "away", wall=IN_1970).prove_once()).verdict == "attested"
+
+
+def enrolled(host: ServiceHost, request: str, chip: str) -> Any:
+    return factory_document(host.service.factory_enrol(request, chip, "t"))
+
+
+def test_a_device_whose_silicon_authority_was_renewed_stays_and_a_new_one_comes(tmp_path: Path) -> None:
+    with serving(tmp_path, 0) as host:
+        before = make(host, tmp_path / "before", wall=IN_1970)
+        made = host.service.authority.renew_by_hand("silicon", "MediaTek", actor="t")
+        after = make(host, tmp_path / "after", wall=IN_1970)  # the running endpoint knows it at once
+        leaf = x509.load_pem_x509_certificate(after.configuration.identity_certificate[0].encode())
+        leaf.verify_directly_issued_by(x509.load_der_x509_certificate(made.der))
+        for device in (before, after):
+            assert asyncio.run(device.prove_once()).verdict == "attested"
+        recover(DeviceFolder(tmp_path / "before"), lambda request, chip: enrolled(host, request, chip))
+        renewed = started(tmp_path / "before", wall=IN_1970)
+        assert renewed.configuration.identity_certificate != before.configuration.identity_certificate
+        assert asyncio.run(renewed.prove_once()).verdict == "attested"
+
+
+def lie(host: ServiceHost, anchors: list[Anchor]) -> None:
+    """What a thief of the service's TLS key says at its address."""
+    host.service._endpoint._trust_anchors = lambda: trust_anchor.encode_anchors(anchors)  # type: ignore[union-attr]
+
+
+def rogue(host: ServiceHost) -> Anchor:
+    """A thief's own root, for which a policy authority that he stole too vouches, one of an older data folder."""
+    key = ec.generate_private_key(ec.SECP384R1())
+    now = int(time.time())
+    life = {"not_before": now - 300, "not_after": now + YEAR_S}
+    made = profile.build_root_authority(key, name="Armillary Root CA 2027", serial=5, **life)
+    policy = host.service.authority._policies()[-1]
+    voucher = trust_anchor.build_voucher(
+        x509.load_der_x509_certificate(policy.der),
+        host.service.authority._keys.load(f"policy-{policy.serial.lower()}"),
+        made,
+        serial=6,
+        **life,
+    )
+    return Anchor(made.public_bytes(Encoding.DER), (voucher.public_bytes(Encoding.DER),))
+
+
+def test_who_stole_the_services_tls_key_plants_no_root(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    with serving(tmp_path, 0) as host:
+        device = make(host, tmp_path / "device", wall=IN_1970)
+        genuine = pinned(tmp_path / "device")
+        lie(host, [rogue(host)])
+        asked: list[int] = []
+        look = RootRenewal.look
+
+        async def looked(renewal: RootRenewal) -> None:
+            await look(renewal)
+            asked.append(1)
+
+        monkeypatch.setattr(RootRenewal, "look", looked)
+        run_until(device, lambda: asked)
+        assert pinned(tmp_path / "device") == genuine
+        # the control: with signatures unchecked the same answer makes the thief the service for ever
+        monkeypatch.setattr(trust_anchor, "_vouches", lambda *_, **__: True)
+        fooled = started(tmp_path / "device", wall=IN_1970)
+        run_until(fooled, lambda: len(pinned(tmp_path / "device")) == 2)
+
+
+def test_the_key_of_a_root_that_ended_makes_no_certificate_that_is_good_later() -> None:
+    key, own = ec.generate_private_key(ec.SECP384R1()), ec.generate_private_key(ec.SECP256R1())
+    root = profile.build_root_authority(key, name="Root", serial=1, not_before=0, not_after=1_000_000)
+
+    def server(not_after: int) -> bytes:
+        made = profile.build_server_certificate(
+            root, key, own.public_key(), hosts=["localhost"], serial=2, not_before=0, not_after=not_after
+        )
+        return made.public_bytes(Encoding.DER)
+
+    assert device_endpoint.is_directly_under(server(1_000_000), root)
+    assert not device_endpoint.is_directly_under(server(1_000_001), root)
+    assert not device_endpoint.is_directly_under(b"", root)
+
+
+def test_a_service_of_before_has_no_such_address_and_the_device_goes_on(tmp_path: Path) -> None:
+    with serving(tmp_path, 0) as host:
+        device = make(host, tmp_path / "device", wall=IN_1970)
+        endpoint = host.service._endpoint
+        assert endpoint is not None
+        endpoint.handle = super(type(endpoint), endpoint).handle  # type: ignore[method-assign,misc]
+        genuine = pinned(tmp_path / "device")
+        run_until(device, lambda: events(device, "roots-not-renewed"))
+        assert pinned(tmp_path / "device") == genuine

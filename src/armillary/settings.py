@@ -18,7 +18,7 @@ from pathlib import Path
 from armillary.errors import InvalidArgumentError
 
 ENVIRONMENT_PREFIX = "ARMILLARY_"
-# Each worker takes some 80 MB and waits for the one disk.
+# Each worker takes 50 MB, and all of them wait for one disk.
 MAX_DEVICE_WORKERS = 64
 
 

@@ -3,7 +3,9 @@
 
 from __future__ import annotations
 
+import contextlib
 import shutil
+import ssl
 import subprocess
 from collections.abc import Callable, Iterator
 from itertools import pairwise
@@ -15,6 +17,8 @@ from cryptography import x509
 from cryptography.hazmat.primitives.serialization import Encoding
 from tests.service.test_authority_rotation import DEVICE_ID, Cut, Rotation, needs_openssl, openssl_says
 
+from armillary.api.server import server_context
+from armillary.cli.serve import present_renewed
 from armillary.device.endpoint import is_directly_under
 from armillary.engines.records import certificate_rows
 from armillary.engines.records import folder as files
@@ -169,7 +173,12 @@ def test_a_new_root_by_hand_changes_nothing_for_anybody_at_first(
     rotation: Rotation, tmp_path: Path, clock: Any
 ) -> None:
     authority = rotation.service.authority
-    before, chain, handed = authority.root_certificate, server_chain(rotation), rotation.issue()
+    before, chain, handed, at_first = (
+        authority.root_certificate,
+        server_chain(rotation),
+        rotation.issue(),
+        int(clock.now),
+    )
     made = authority.renew_by_hand("root", actor="anna")
     assert [one.serial for one in authority.roots()][-1] == made.serial
     assert (authority.root_certificate, server_chain(rotation), rotation.issue().chain) == (before, chain, handed.chain)
@@ -196,7 +205,7 @@ def test_a_new_root_by_hand_changes_nothing_for_anybody_at_first(
     assert today.chain == (issuing.der, catalog.der, policy.der)
     assert rotation.hub_accepts(today)
     assert not openssl_says(tmp_path, today, made.der, at=int(clock.now))
-    assert not openssl_says(tmp_path, handed, before, at=int(clock.now) - 3 * CATALOG_TAKEOVER_S)
+    assert not openssl_says(tmp_path, handed, before, at=at_first)
 
 
 def test_renewals_by_hand_that_cannot_be(rotation: Rotation, clock: Any) -> None:
@@ -254,6 +263,34 @@ def test_both_silicon_authorities_are_trusted_and_the_new_one_issues(rotation: R
         authority.identity_certificate(MAKER, DEVICE_ID)
     authority.renew()  # after a downtime of any length there is one again
     authority.identity_certificate(MAKER, DEVICE_ID)
+
+
+def presented(context: ssl.SSLContext) -> bytes:
+    """The certificate, DER, that a TLS server with this context shows now."""
+    client_context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+    client_context.check_hostname, client_context.verify_mode = False, ssl.CERT_NONE
+    up, down = ssl.MemoryBIO(), ssl.MemoryBIO()
+    client, server = client_context.wrap_bio(down, up), context.wrap_bio(up, down, server_side=True)
+    while True:
+        with contextlib.suppress(ssl.SSLWantReadError):
+            client.do_handshake()
+            return client.getpeercert(binary_form=True) or b""
+        with contextlib.suppress(ssl.SSLWantReadError):
+            server.do_handshake()
+
+
+def test_a_service_that_runs_for_years_presents_its_renewed_certificate(rotation: Rotation, clock: Any) -> None:
+    authority = rotation.service.authority
+    server_files = authority.server_files()
+    context, control = (server_context(server_files.certificate, server_files.key) for _ in range(2))
+    present_renewed(authority, context)
+    first = der(server_chain(rotation)[0])
+    assert presented(context) == first
+    clock.now += 340 * DAY_S
+    authority.renew()
+    renewed = der(server_chain(rotation)[0])
+    assert presented(context) == renewed != first
+    assert presented(control) == first  # who is not told goes on with what ends
 
 
 def test_a_root_whose_key_is_away_hinders_no_other_renewal(

@@ -9,6 +9,7 @@ import gc
 import json
 import resource
 import signal
+import ssl
 import sys
 from pathlib import Path
 
@@ -24,6 +25,7 @@ from armillary.console.application import create_console
 from armillary.hub.hub import Hub
 from armillary.hub.tls import hub_context
 from armillary.service.assemble import SecurityService
+from armillary.service.authority import Authority, ServerFiles
 from armillary.settings import Settings
 
 # Operators' calls under way at once; each waits for the one writer or for one of a few readers anyway.
@@ -80,7 +82,9 @@ async def _serve(settings: Settings, *, as_json: bool) -> None:
         await service.start()
         api = create_app(service, hub, settings)
         api.mount("/", create_console(service, hub, settings, closing=api.state.closing))
-        server = ApiServer(api, server_context(files.certificate, files.key))
+        api_tls = server_context(files.certificate, files.key)
+        present_renewed(service.authority, hub_tls, api_tls)
+        server = ApiServer(api, api_tls)
         api_port = await server.start(settings.host, settings.api_port)
         running.push_async_callback(server.close)
         _say_ready(service, settings, api_port=api_port, hub_port=hub_port, root_ca=files.root, as_json=as_json)
@@ -90,6 +94,16 @@ async def _serve(settings: Settings, *, as_json: bool) -> None:
         await stop.wait()
         trimming.cancel()
         note("stopping ...")
+
+
+def present_renewed(authority: Authority, *contexts: ssl.SSLContext) -> None:
+    """Have TLS servers present each renewed server certificate from the next handshake on: a service runs for years."""
+
+    def present(files: ServerFiles) -> None:
+        for context in contexts:
+            context.load_cert_chain(files.certificate, files.key)
+
+    authority.on_server.append(present)
 
 
 def _say_ready(

@@ -85,6 +85,7 @@ class Authority(RootAuthorities):
         self.on_authority = []
         self.on_renewed = []
         self.on_silicon = []
+        self.on_server: list[Callable[[ServerFiles], object]] = []  # called when there is a new server certificate
         self._anchors = (0, b"")
 
     def close(self) -> None:
@@ -141,6 +142,7 @@ class Authority(RootAuthorities):
     def open_to_issue(self) -> None:
         """Load what it takes to serve devices and make nothing; a device worker calls it, again after each change."""
         self.challenge_key = self._keys.secret("challenge", 32)
+        self._anchors = (0, b"")
         for catalog_id in tuple(self._issuers):
             self._replace_issuer(catalog_id)
 
@@ -257,6 +259,8 @@ class Authority(RootAuthorities):
         record = self._record("server", certificate)
         self._context.records.write(lambda c: self.record(c, [record]))
         _keep(files.certificate, [record.der, *vouchers])
+        for present in self.on_server:
+            present(files)
 
     def _hosts(self) -> list[str]:
         settings = self._context.settings

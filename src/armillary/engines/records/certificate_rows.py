@@ -23,9 +23,10 @@ class CertificateRecord:
 
     Attributes:
         serial: Upper-case hex.
-        kind: ``root``, ``silicon``, ``catalog``, ``issuing``, ``os-signing``, ``image-signing``, ``server`` or
-            ``identity``.
-        subject: RFC 4514 text; for ``identity`` the device id; for ``silicon`` the chip maker.
+        kind: ``root``, ``root-voucher`` (a root under its predecessor's signature), ``silicon``, ``policy``,
+            ``catalog``, ``issuing``, ``os-signing``, ``image-signing``, ``server`` or ``identity``.
+        subject: RFC 4514 text; for ``identity`` the device id; for ``silicon`` the chip maker; for ``root-voucher`` the
+            serial of that root.
         thumbprint: SHA-1 of the DER, upper-case hex.
     """
 

@@ -430,8 +430,9 @@ class CatalogAuthorities:
             told()
 
     def _replace_issuer(self, catalog_id: UUID) -> None:
-        """Whoever remembers the issuer of a catalog asks again."""
-        old = self._issuers.pop(catalog_id, None)
+        """Whoever remembers the issuer of a catalog asks again; a reading under way ends first."""
+        with self._lock:
+            old = self._issuers.pop(catalog_id, None)
         if old is not None:
             old.replaced = True
 

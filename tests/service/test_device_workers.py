@@ -119,6 +119,26 @@ def test_a_renewed_issuing_authority_signs_at_both(tmp_path: Path) -> None:
         assert before != after
 
 
+def test_a_new_silicon_authority_is_trusted_by_both_at_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    offset = [-100 * 86_400.0]  # the service was made then; the workers' clocks are right
+    with ServiceHost(tmp_path / "data", device_workers="2", clock=lambda: time.time() + offset[0]) as host:
+        host.catalog()
+        maker = host.service.chips.get("mt3620").maker
+        offset[0] = -50 * 86_400.0
+        genuine = device_workers.DeviceWorkers._tell
+        monkeypatch.setattr(device_workers.DeviceWorkers, "_tell", lambda *_, **__: None)
+        host.service.authority.renew_silicon(maker, actor="t")
+        device = host.claimed(b"n" * 32)
+        with pytest.raises(CLOSED):  # positive control: nobody told the workers
+            device.fetch_challenge()
+        monkeypatch.setattr(device_workers.DeviceWorkers, "_tell", genuine)
+        offset[0] = 0.0
+        host.service.authority.renew()  # what has ended since then
+        host.service.authority.renew_silicon(maker, actor="t")
+        assert verdicts(at_each(host, device)) == ["attested", "attested"]
+        assert verdicts(at_each(host, host.claimed(b"o" * 32))) == ["attested", "attested"]
+
+
 def test_a_worker_that_dies_comes_back_is_counted_and_a_finding(host: ServiceHost) -> None:
     devices = at_each(host, host.claimed(b"k" * 32))
     dead, other = pids(host)

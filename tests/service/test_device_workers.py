@@ -16,6 +16,7 @@ import pytest
 from tests.engines.softhsm import make_token, needs_softhsm
 from tests.service.worker_places import at_each, check_in, pids, until, verdicts, workers_of
 
+from armillary.api.views_status import _device_endpoint
 from armillary.errors import (
     HostError,
     InvalidArgumentError,
@@ -23,7 +24,7 @@ from armillary.errors import (
     PortInUseError,
     ServiceUnreachableError,
 )
-from armillary.service import device_workers, pulse
+from armillary.service import device_workers, pulse, worker_process
 from armillary.service.device_worker import settings_from_text, settings_to_text
 from armillary.service.listener import reserve
 from armillary.service.worker_process import WorkerProcess
@@ -188,6 +189,31 @@ def test_a_worker_that_stands_still_raises_the_alarm_and_is_replaced(
         until(lambda: host.service.health()["ok"], "recovery")
         found = {one.severity for one in host.service.watch.list(kind="verifier-behind").items}
         assert "critical" in found
+
+
+def test_a_worker_that_cannot_come_back_is_an_alarm_and_the_other_serves(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(pulse, "FEEL_EVERY_S", 0.05)
+    monkeypatch.setattr(pulse, "STOPPED_AFTER_S", 2.5)
+    monkeypatch.setattr(worker_process, "BACK_OFF_S", (0.0, 0.1))
+    with ServiceHost(tmp_path / "data", device_workers="2", planner_interval_s=3600.0) as host:
+        host.catalog()
+        device = host.claimed(b"a" * 32)
+        genuine = worker_process.PROGRAM
+        monkeypatch.setattr(worker_process, "PROGRAM", "armillary.no_such_module")
+        os.kill(pids(host)[0], signal.SIGKILL)
+        until(lambda: not workers_of(host).is_whole, "the end of the worker")
+        for _ in range(8):  # every connection comes to the one that is left
+            device.connect()
+            assert device.fetch_challenge()
+        until(lambda: host.service.health()["verifier"] == {"ok": False, "state": "stopped"}, "the alarm")
+        assert not host.service.health()["ok"]
+        assert _device_endpoint(host.service)[0] == "degraded"
+        assert workers_of(host).describe()[0]["restarts"] >= 2  # type: ignore[operator]
+        host.service.registry.revoke_device(device.device_id, reason="t", actor="t")  # nobody waits for the dead
+        monkeypatch.setattr(worker_process, "PROGRAM", genuine)
+        until(lambda: host.service.health()["ok"], "recovery")
 
 
 def test_workers_end_with_the_service_in_an_orderly_way(tmp_path: Path) -> None:

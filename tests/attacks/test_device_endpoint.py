@@ -8,7 +8,7 @@ import datetime as dt
 import socket
 import ssl
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 
@@ -30,19 +30,6 @@ from armillary.wire import certificate as profile
 from armillary.wire.checkin import MAX_REQUEST_BYTES, parse_problem, parse_reply
 
 CLOSED = (OSError, ServiceUnreachableError)
-
-
-@pytest.fixture
-def clock() -> dict[str, float]:
-    return {"offset": 0.0}
-
-
-@pytest.fixture
-def host(tmp_path: Path, clock: dict[str, float]) -> Iterator[ServiceHost]:
-    running = ServiceHost(tmp_path / "data", clock=lambda: time.time() + clock["offset"], planner_interval_s=3600.0)
-    with running:
-        running.catalog()
-        yield running
 
 
 def post(device: WireDevice, body: bytes) -> Answer:

@@ -6,7 +6,6 @@ from __future__ import annotations
 import datetime as dt
 import ssl
 import time
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -31,17 +30,10 @@ CLOSED = (OSError, ServiceUnreachableError)
 
 
 @pytest.fixture
-def clock() -> dict[str, float]:
-    return {"offset": 0.0}
-
-
-@pytest.fixture
-def host(tmp_path: Path, clock: dict[str, float]) -> Iterator[ServiceHost]:
-    running = ServiceHost(tmp_path / "data", clock=lambda: time.time() + clock["offset"], planner_interval_s=3600.0)
-    with running:
-        running.catalog()
-        running.catalog("Fabrikam", "Lamp")
-        yield running
+def host(host: ServiceHost) -> ServiceHost:
+    """The service of all attacks, with a second catalog."""
+    host.catalog("Fabrikam", "Lamp")
+    return host
 
 
 def ask(device: WireDevice, context: ssl.SSLContext) -> int:

@@ -15,6 +15,7 @@ from concurrent.futures import Future
 from pathlib import Path
 from typing import Any, TypeVar
 
+from armillary.engines.application.store import ApplicationStore
 from armillary.engines.group_commit import LoopSink, Rejected
 from armillary.engines.series.store import Retention, SeriesStore
 from armillary.engines.series.twins import changed_twin
@@ -42,6 +43,7 @@ class Hub:
         series: Values over time, latest values, messages as they came: ``query``, ``last_values``, ``metrics``,
             ``texts``, ``messages``.
         twins: Device twins.
+        application: What the application's author makes: device templates, rules, jobs, dashboards, as documents.
     """
 
     def __init__(
@@ -60,6 +62,11 @@ class Hub:
         self._front: Front | None = None
         self.series = SeriesStore(folder, retention=retention or Retention(), listener=self._measured)
         self.twins = Twins(self)
+        try:
+            self.application = ApplicationStore(folder, clock=clock)
+        except BaseException:  # whatever it is: the folder is given back, and it goes on
+            self.series.close(int(clock() * 1000))
+            raise
 
     @classmethod
     def open(
@@ -100,7 +107,7 @@ class Hub:
         if self._front is not None:
             await self._front.close()
         self._listeners.close()
-        await asyncio.get_running_loop().run_in_executor(None, self.series.close, int(self._clock() * 1000))
+        await asyncio.get_running_loop().run_in_executor(None, self._close_stores)
 
     @property
     def front(self) -> Front:
@@ -168,6 +175,10 @@ class Hub:
         }
 
     # Inside -------------------------------------------------------------------------------------------------
+
+    def _close_stores(self) -> None:
+        self.application.close()
+        self.series.close(int(self._clock() * 1000))  # last: it holds the folder
 
     def _identify(self, certificate_der: bytes | None, _client_id: str) -> str:
         if certificate_der is None:

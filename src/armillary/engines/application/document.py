@@ -1,0 +1,158 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What the store keeps: kinds, ids, bodies, and how a body is written.
+
+A document is named by kind and id. Kinds are a closed set, so a misspelt one cannot begin a shelf of its own. Ids are
+file names on every file system and parts of a URL as they are. Bodies are JSON objects, written one way only (keys
+sorted, two spaces, UTF-8, a newline at the end), so that two exports of the same application differ nowhere and a
+version control system shows a change as the lines that changed.
+"""
+
+from __future__ import annotations
+
+import json
+import math
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from armillary.errors import ConflictError, InvalidArgumentError, NotFoundError
+
+# Kinds of documents. ``device`` is what operators keep of a device: its template and cloud properties.
+KINDS: tuple[str, ...] = ("dashboard", "device", "export", "group", "job", "organisation", "rule", "template")
+
+# A device id has 128 digits, and is the longest id there is.
+MAX_ID_CHARACTERS = 128
+_ID = re.compile(rf"[a-z0-9](?:[a-z0-9._-]{{0,{MAX_ID_CHARACTERS - 2}}}[a-z0-9])?\Z")
+
+# A device template of 300 capabilities in several languages is 200 KB; a dashboard with pictures inside is not one.
+MAX_BODY_BYTES = 1 << 20
+
+# DTDL allows schemas five levels deep, each three levels of JSON; nothing else comes near.
+MAX_DEPTH = 48
+
+_REMEDY = "Correct the document; nothing of it was kept."
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Document:
+    """One version of a document.
+
+    Attributes:
+        kind: One of :data:`KINDS`.
+        id: Name within its kind.
+        version: 1 for the first, one more for every change.
+        etag: Opaque; differs between any two versions that this store ever held. Without quotes.
+        changed_ms: When, Unix milliseconds.
+        changed_by: Who, as the audit log names them.
+        body: What it says; None where this version is the document's deletion (in a history only).
+    """
+
+    kind: str
+    id: str
+    version: int
+    etag: str
+    changed_ms: int
+    changed_by: str
+    body: Mapping[str, Any] | None
+
+    @property
+    def content(self) -> Mapping[str, Any]:
+        """The body of a version that is no deletion."""
+        if self.body is None:
+            raise not_found(self.kind, self.id)
+        return self.body
+
+
+def check_kind(kind: str) -> str:
+    """``kind``, if there is such a kind.
+
+    Raises:
+        InvalidArgumentError: there is not.
+    """
+    if kind not in KINDS:
+        raise InvalidArgumentError(f"kind: expected one of {', '.join(KINDS)}, got {kind[:40]!a}", remedy=_REMEDY)
+    return kind
+
+
+def check_id(document_id: str) -> str:
+    """``document_id``, if a document may be called so.
+
+    Raises:
+        InvalidArgumentError: it may not.
+    """
+    if not _ID.match(document_id) or ".." in document_id:
+        raise InvalidArgumentError(
+            f"id: expected 1 to {MAX_ID_CHARACTERS} of a-z 0-9 . _ -, a letter or digit first and last and no '..',"
+            f" got {document_id[:64]!a}",
+            remedy="Choose such an id; what people read is the display name.",
+        )
+    return document_id
+
+
+def encode_body(body: object) -> str:
+    """A body as it is kept and exported.
+
+    Raises:
+        InvalidArgumentError: not a JSON object, too deep or too large.
+    """
+    if not isinstance(body, Mapping):
+        raise InvalidArgumentError(f"body: expected a JSON object, got {type(body).__name__}", remedy=_REMEDY)
+    _check(body, "body", 1)
+    text = json.dumps(body, indent=2, sort_keys=True, ensure_ascii=False, allow_nan=False) + "\n"
+    try:
+        size = len(text.encode("utf-8"))
+    except UnicodeEncodeError:
+        raise InvalidArgumentError("body: expected text without lone surrogates", remedy=_REMEDY) from None
+    if size > MAX_BODY_BYTES:
+        raise InvalidArgumentError(f"body: expected at most {MAX_BODY_BYTES} bytes, got {size}", remedy=_REMEDY)
+    return text
+
+
+def decode_body(text: str) -> dict[str, Any]:
+    """Read what :func:`encode_body` wrote."""
+    body: dict[str, Any] = json.loads(text)
+    return body
+
+
+def not_found(kind: str, document_id: str) -> NotFoundError:
+    """The error for a document that is not there."""
+    return NotFoundError(
+        f"there is no {kind} {document_id[:64]!a}", remedy=f"List them: armillary {kind} list, or make it first."
+    )
+
+
+def changed_since(kind: str, document_id: str, expected: str, present: str | None) -> ConflictError:
+    """The error for an If-Match that does not hold."""
+    state = "is not there" if present is None else f"has ETag {present}"
+    return ConflictError(
+        f"{kind} {document_id[:64]!a}: expected ETag {expected[:64]!a}, and it {state}",
+        remedy="Read it again and apply the change to what it says now.",
+        code="request.precondition",
+    )
+
+
+def _check(value: object, path: str, depth: int) -> None:
+    if depth > MAX_DEPTH:
+        raise InvalidArgumentError(f"{path[:200]}: expected at most {MAX_DEPTH} levels", remedy=_REMEDY)
+    if isinstance(value, Mapping):
+        for key, inner in value.items():
+            if not isinstance(key, str):
+                raise InvalidArgumentError(f"{path[:200]}: expected text as names, got {key!a:.40}", remedy=_REMEDY)
+            _check(inner, f"{path}.{key}", depth + 1)
+    elif isinstance(value, (list, tuple)):
+        for index, inner in enumerate(value):
+            _check(inner, f"{path}[{index}]", depth + 1)
+    else:
+        _check_leaf(value, path)
+
+
+def _check_leaf(value: object, path: str) -> None:
+    if isinstance(value, float):
+        if not math.isfinite(value):
+            raise InvalidArgumentError(f"{path[:200]}: expected a finite number, got {value}", remedy=_REMEDY)
+    elif isinstance(value, int) and not isinstance(value, bool):
+        if abs(value) >= 2**63:  # what every reader of JSON holds or rounds; thousands of digits are an attack
+            raise InvalidArgumentError(f"{path[:200]}: expected an integer of 64 bits", remedy=_REMEDY)
+    elif value is not None and not isinstance(value, (str, bool)):
+        raise InvalidArgumentError(f"{path[:200]}: expected JSON, got {type(value).__name__}", remedy=_REMEDY)

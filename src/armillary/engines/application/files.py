@@ -1,0 +1,119 @@
+# SPDX-License-Identifier: Apache-2.0
+"""A whole application as files, and back: ``KIND/ID.json`` each, made to lie in a version control system.
+
+An export says what the documents say, and nothing of versions, times and people: an import into another hub gives the
+same files again. An import is one transaction; what it does not name stays, unless the caller asks for a replacement.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Iterable, Mapping
+from typing import Any
+
+from armillary.engines.application.document import (
+    KINDS,
+    MAX_BODY_BYTES,
+    Document,
+    check_id,
+    check_kind,
+    encode_body,
+)
+from armillary.engines.application.store import MAX_CHANGES, ApplicationStore, Delete, Put
+from armillary.errors import InvalidArgumentError
+
+# kind, id, body -> None; raises InvalidArgumentError for a body that says nothing sensible.
+BodyCheck = Callable[[str, str, Mapping[str, Any]], None]
+
+# Kinds that are the application itself; what operators keep of single devices is asked for by name.
+APPLICATION_KINDS = tuple(kind for kind in KINDS if kind != "device")
+
+
+def path_of(kind: str, document_id: str) -> str:
+    """Where a document lies in an export."""
+    return f"{kind}/{document_id}.json"
+
+
+def export_files(store: ApplicationStore, kinds: Iterable[str] = APPLICATION_KINDS) -> dict[str, bytes]:
+    """Every document of ``kinds``: path -> file content."""
+    return {path_of(each.kind, each.id): encode_body(each.content).encode() for each in store.all(kinds)}
+
+
+def import_files(
+    store: ApplicationStore,
+    files: Mapping[str, bytes],
+    *,
+    by: str,
+    check: BodyCheck,
+    replace: Iterable[str] = (),
+) -> tuple[Document, ...]:
+    """Keep every file as a document, in one transaction.
+
+    Args:
+        store: Where.
+        files: Path -> content, as :func:`export_files` gives them; white space and the order of keys are free.
+        by: Who does it.
+        check: Says whether a body makes sense; called for each before anything is changed.
+        replace: Kinds whose other documents are deleted.
+
+    Returns:
+        The documents as they are now, those of ``files`` only.
+
+    Raises:
+        InvalidArgumentError: a path or a content is not what an export has; the message names the path. Nothing was
+            changed.
+    """
+    if len(files) > MAX_CHANGES:
+        raise InvalidArgumentError(f"expected at most {MAX_CHANGES} files, got {len(files)}")
+    puts: list[Put | Delete] = []
+    for path in sorted(files):
+        kind, document_id = _parse_path(path)
+        body = _parse_body(path, files[path])
+        try:
+            check(kind, document_id, body)
+        except InvalidArgumentError as error:
+            raise InvalidArgumentError(f"{path}: {error.message}", remedy=error.remedy) from error
+        puts.append(Put(kind, document_id, body))
+    kept = {(put.kind, put.id) for put in puts}
+    gone: list[Put | Delete] = [
+        Delete(each.kind, each.id) for each in store.all(replace) if (each.kind, each.id) not in kept
+    ]
+    return store.change(gone + puts, by=by)[len(gone) :]
+
+
+def _parse_path(path: str) -> tuple[str, str]:
+    kind, slash, name = path.partition("/")
+    if not slash or not name.endswith(".json"):
+        raise _refused(path, "a path KIND/ID.json", path)
+    try:
+        return check_kind(kind), check_id(name.removesuffix(".json"))
+    except InvalidArgumentError as error:
+        raise InvalidArgumentError(f"{path[:200]!a}: {error.message}", remedy=error.remedy) from error
+
+
+def _parse_body(path: str, content: bytes) -> dict[str, Any]:
+    if len(content) > 2 * MAX_BODY_BYTES:  # room for white space
+        raise _refused(path, f"at most {2 * MAX_BODY_BYTES} bytes", f"{len(content)}")
+    try:
+        body = json.loads(content.decode("utf-8-sig"), object_pairs_hook=_each_name_once)
+    except RecursionError:
+        raise _refused(path, "a few levels", "hundreds") from None
+    except ValueError as error:  # UnicodeDecodeError and JSONDecodeError are ValueErrors
+        raise _refused(path, "JSON in UTF-8", str(error)[:200]) from None
+    if not isinstance(body, dict):
+        raise _refused(path, "a JSON object", type(body).__name__)
+    return body
+
+
+def _each_name_once(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    document = dict(pairs)
+    if len(document) != len(pairs):
+        raise ValueError("a name stands twice in one object")
+    return document
+
+
+def _refused(path: str, expected: str, got: str) -> InvalidArgumentError:
+    return InvalidArgumentError(
+        f"{path[:200]!a}: expected {expected}, got {got[:200]!a}",
+        remedy="Correct the file; nothing of the import was kept.",
+    )

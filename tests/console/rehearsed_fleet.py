@@ -46,6 +46,7 @@ class RehearsedFleet:
             item["device_id"]: item for item in (rehearsed_data.device(self.now, number) for number in range(devices))
         }
         self.twins: dict[str, Document] = {}
+        self.neighbours: list[str] = []  # other catalogs, to offer devices to
         self.roll = [
             rehearsed_data.rollout(self.now, "running"),
             rehearsed_data.rollout(self.now, "completed"),
@@ -201,6 +202,18 @@ class RehearsedFleet:
         self.all[device_id].update(health="attested", held_at=None)
         self._audit(operator.name, "device.release", device_id, {})
 
+    def decommission(self, operator: Operator, device_id: str, reason: str) -> None:
+        self.all[device_id].update(
+            health="revoked", revoked_at=self.now, revoked_reason=reason, decommissioned_at=self.now,
+            catalog=None, product=None, group=None, transfer=None,
+        )  # fmt: skip
+        self._audit(operator.name, "device.decommission", device_id, {"reason": reason})
+
+    def offer(self, operator: Operator, device: Document, to_catalog_id: str) -> None:
+        made = {**rehearsed_data.transfer(self.now, 7), "device_id": device["device_id"], "created_by": operator.name}
+        self.all[device["device_id"]]["transfer"] = made
+        self._audit(operator.name, "device.transfer-offer", device["device_id"], {"to": to_catalog_id})
+
     # -- hub
     def connected(self, device_id: str) -> bool | None:
         return self.all[device_id]["health"] == "attested"
@@ -344,12 +357,24 @@ class RehearsedFleet:
                 "groups": groups,
                 "certificates": [certificate],
                 "attestation_policy": policy,
-            }
+            },
+            *(
+                {
+                    "catalog_id": uid(name),
+                    "name": name,
+                    "groups": [],
+                    "certificates": [certificate],
+                    "attestation_policy": {**policy, "catalog": name},
+                }
+                for name in self.neighbours
+            ),
         ]
 
-    def transfers(self, catalog: str, *, limit: int) -> list[Document]:
+    def transfers(self, catalog: str, *, after: str | None, limit: int) -> Document:
         waiting = [item for item in self.offers if item["state"] == "offered"]
-        return [item for item in waiting if catalog in (item["from_catalog"], item["to_catalog"])][:limit]
+        mine = [item for item in waiting if catalog in (item["from_catalog"], item["to_catalog"])]
+        start = int(after or 0)
+        return {"items": mine[start : start + limit], "next": str(start + limit) if mine[start + limit :] else None}
 
     def answer_transfer(self, operator: Operator, catalog: str, transfer_id: str, verb: str) -> None:
         (found,) = [item for item in self.offers if item["transfer_id"] == transfer_id]

@@ -318,6 +318,32 @@ def test_a_device_is_revoked_and_restored(console: RunningConsole, watch: Callab
     expect(page.locator("h1")).to_contain_text("Attested")
 
 
+def test_a_device_is_offered_to_another_catalog_and_taken_out_of_service(
+    console: RunningConsole, watch: Callable[..., Watched]
+):
+    console.fleet.neighbours.append("contoso")
+    watched = watch(console)
+    page = watched.sign_in()
+    watched.open(page, DEVICE)
+    page.get_by_role("link", name="Offer").click()
+    expect(page.get_by_text("works as before until somebody accepts")).to_be_visible()
+    page.get_by_role("button", name="Offer").click()  # the browser itself asks for a choice
+    expect(page).to_have_url(re.compile(r"/offer$"))
+    page.get_by_label("To").select_option("contoso")
+    page.get_by_role("button", name="Offer").click()
+    expect(page.get_by_text("Offered to contoso")).to_be_visible()
+    expect(page.locator("[aria-disabled]", has_text="Offer")).to_be_visible()
+    page.get_by_role("link", name="Decommission").click()
+    page.get_by_label("Reason").fill("scrapped")
+    page.get_by_role("button", name="Decommission").click()
+    expect(page.locator("h1")).to_contain_text("Out of service: decommissioned just now, scrapped.")
+    expect(page.get_by_role("link", name="Decommission")).to_have_count(0)
+    assert [line["operation"] for line in console.fleet.lines[-2:]] == [
+        "device.transfer-offer",
+        "device.decommission",
+    ]
+
+
 def test_a_held_device_is_released(console: RunningConsole, watch: Callable[..., Watched]):
     hold(console.fleet.now, console.fleet.all[HELD])
     watched = watch(console)

@@ -108,16 +108,38 @@ def test_a_held_device_says_so_first_and_nothing_of_it_is_good(fleet: RehearsedF
 
 def test_a_held_device_is_released_by_roles_that_may(fleet: RehearsedFleet):
     device = of(fleet, held_at=fleet.now)
-    first, second = pages_device_life.actions(device, {"device": False, "release": True}, "Contributor")
+    may = {"device": False, "release": True, "decommission": True, "offer": True}
+    first, second, third, fourth = pages_device_life.actions(device, may, "Contributor", fleet.now)
     assert (first.label, first.danger, first.refused, second.label) == ("Release", True, "", "Revoke")
     assert second.refused == "your role, Contributor, may not revoke devices"
-    nobody = pages_device_life.actions(device, {"device": False, "release": False}, "Reader")
+    assert [(third.label, third.refused), (fourth.label, fourth.refused)] == [("Offer", ""), ("Decommission", "")]
+    nobody = pages_device_life.actions(device, dict.fromkeys(may, False), "Reader", fleet.now)
+    assert nobody[3].refused == "your role, Reader, may not decommission devices"
     assert nobody[0].refused == "your role, Reader, may not release devices"
     said = dict(pages_device_life.confirmation(device, "release").touches)
     assert set(said) == {"Touches", "Does", "Leaves alone", "Undo"}
     assert "becomes the device" in said["Does"]
-    calm = pages_device_life.actions(of(fleet), {"device": True, "release": True}, "Administrator")
-    assert [action.label for action in calm] == ["Revoke"]
+    calm = pages_device_life.actions(of(fleet), dict.fromkeys(may, True), "Administrator", fleet.now)
+    assert [action.label for action in calm] == ["Revoke", "Offer", "Decommission"]
+
+
+def test_a_device_is_offered_once_by_its_owner_and_to_a_catalog_that_there_is(fleet: RehearsedFleet):
+    may = {"device": True, "release": True, "decommission": True, "offer": True}
+    offered = of(fleet, transfer=transfer(fleet.now, 0))
+    assert pages_device_life.actions(offered, may, "Contributor", fleet.now)[1].refused == "it is offered already"
+    ended = of(fleet, transfer={**transfer(fleet.now, 0), "state": "expired"})
+    assert pages_device_life.actions(ended, may, "Contributor", fleet.now)[1].refused == ""
+    free = of(fleet, catalog=None)
+    assert [action.label for action in pages_device_life.actions(free, may, "Contributor", fleet.now)] == [
+        "Revoke",
+        "Decommission",
+    ]
+    asked = pages_device_life.confirmation(of(fleet), "offer", (("id", "contoso"),))
+    assert (asked.choice, asked.choices, asked.danger) == ("To", (("id", "contoso"),), False)
+    assert "no other catalog" in pages_device_life.confirmation(of(fleet), "offer").choice
+    gone = pages_device_life.confirmation(of(fleet), "decommission")
+    assert (gone.danger, gone.reason) == (True, True)
+    assert "allow-reprovision" in dict(gone.touches)["Undo"]
 
 
 def test_a_device_out_of_service_says_since_when_why_and_how_it_comes_back(fleet: RehearsedFleet):
@@ -136,7 +158,7 @@ def test_a_device_out_of_service_says_since_when_why_and_how_it_comes_back(fleet
     assert "with its old key for another 10 min" in back.detail
     over = pages_device.verdict({**gone, "reprovision_until": fleet.now}, None, fleet.now)
     assert over.detail == verdict.detail
-    (action,) = pages_device_life.actions(gone, {"device": True, "release": True}, "Administrator")
+    (action,) = pages_device_life.actions(gone, {"device": True, "decommission": True}, "Administrator", fleet.now)
     assert (action.label, bool(action.refused)) == ("Restore", True)
     assert pages_fleet.device_line(gone, fleet.now).note == "out of service: scrapped"
 

@@ -155,6 +155,8 @@ FORMS = [
     ("/settings/tokens", {"name": "robot", "role": "Reader"}),
     (f"/settings/tokens/{uid('reader-secret')}/revoke", {}),
     (f"/devices/{device_id(0)}/release", {}),
+    (f"/devices/{device_id(0)}/decommission", {"reason": "a reason"}),
+    (f"/devices/{device_id(0)}/offer", {"to": uid("contoso")}),
     (f"{CATALOG}/transfers/{uid('transfer 100')}/accept", {}),
     (f"{CATALOG}/transfers/{uid('transfer 100')}/decline", {}),
     (f"{CATALOG}/transfers/{uid('transfer 2')}/cancel", {}),
@@ -169,6 +171,7 @@ FORMS = [
 def test_a_form_without_this_browsers_token_changes_nothing(
     admin: Browser, console: RunningConsole, path: str, fields: dict[str, str]
 ):
+    console.fleet.neighbours.append("contoso")
     before = (len(console.fleet.lines), dict(admin.cookies))
     for token in ("", "0" * 64, admin.form_token[:-1] + ("0" if admin.form_token[-1] != "0" else "1")):
         answer = admin.post(path, token=token, **fields)
@@ -242,6 +245,8 @@ def test_signing_out_ends_the_session_on_the_server(admin: Browser):
         ("reader", f"/devices/{device_id(0)}/twin", {"name": "strength", "value": "9"}),
         ("contributor", f"/devices/{device_id(0)}/revoke", {"reason": "x"}),
         ("reader", f"/devices/{device_id(0)}/release", {}),
+        ("reader", f"/devices/{device_id(0)}/decommission", {"reason": "x"}),
+        ("reader", f"/devices/{device_id(0)}/offer", {"to": uid("contoso")}),
         ("reader", f"{CATALOG}/transfers/{uid('transfer 100')}/accept", {}),
         ("reader", f"{CATALOG}/enrolment-tokens", {"group": "", "uses": "1", "life": "1 hour"}),
         ("reader", f"{CATALOG}/enrolment-tokens/{uid('enrolment 2')}/revoke", {}),
@@ -252,6 +257,7 @@ def test_signing_out_ends_the_session_on_the_server(admin: Browser):
 def test_a_role_that_may_not_is_refused_and_told_so(
     console: RunningConsole, role: str, path: str, fields: dict[str, str]
 ):
+    console.fleet.neighbours.append("contoso")
     browser = Browser(console)
     browser.sign_in(f"{role}-secret")
     before = len(console.fleet.lines)

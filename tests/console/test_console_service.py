@@ -179,6 +179,30 @@ def test_a_device_changes_hands_and_goes_out_of_service(real: RealConsole):
     assert "Out of service: decommissioned" in browser.get(f"/devices/{device}").text
 
 
+def test_a_device_is_offered_and_decommissioned_from_its_page(real: RealConsole):
+    service = real.running.service
+    taker = service.registry.create_catalog("woodgrove", actor="test").catalog_id
+    device = real.running.make_device().device_id
+    service.registry.claim_devices("northwind", [device], product="Coffee", group="Pilot", actor="test")
+    address, browser = f"/devices/{device}", real.browser("Contributor")
+    assert f'<option value="{taker}">woodgrove</option>' in browser.get(f"{address}/offer").text
+    assert real.browser("Reader").post(f"{address}/offer", to=str(taker)).status == 403
+    northwind = service.registry.get_catalog("northwind").catalog_id
+    for chosen in ("", "woodgrove", str(uuid.uuid4()), str(northwind)):
+        assert browser.post(f"{address}/offer", to=chosen).status == 400
+    assert browser.post(f"{address}/offer", to=str(taker)).status == 303
+    assert "Nothing moves before woodgrove accepts." in browser.get(address).text
+    assert browser.post(f"{address}/offer", to=str(taker)).status == 409
+    assert real.browser("Reader").post(f"{address}/decommission", reason="x").status == 403
+    assert browser.post(f"{address}/decommission", reason="scrapped").status == 303
+    assert "Out of service: decommissioned" in browser.get(address).text
+    assert service.registry.get_device(device).catalog is None
+    assert browser.post(f"{address}/decommission", reason="again").status == 409
+    assert browser.post(f"{address}/offer", to=str(taker)).status == 404  # nobody's device
+    operations = [line.operation for line in service.audit.list(limit=2).items]
+    assert operations[0] == "device.decommission"
+
+
 def test_an_enrolment_token_of_the_console_enrols_until_it_is_revoked(real: RealConsole):
     enrolments = real.running.service.enrolments
     browser = real.browser("Contributor")
@@ -282,7 +306,7 @@ def test_the_rehearsed_fleet_has_the_fields_of_the_real_one(real: RealConsole):
     service, name = real.running.service, f"taker-{uuid.uuid4().hex[:8]}"
     taker = service.registry.create_catalog(name, actor="test").catalog_id
     service.transfers.offer("northwind", real_id, taker, actor="test")
-    (offer,) = sources.house.transfers(name, limit=9)
+    (offer,) = sources.house.transfers(name, after=None, limit=9)["items"]
     assert lacks(rehearsed.offers[0], offer) == []
     assert lacks(offer, rehearsed.offers[0]) == []
     assert sources.fleet.device(real_id)["transfer"] == offer

@@ -3,15 +3,20 @@
 
 from __future__ import annotations
 
+import html
+import re
 from typing import Any
 
 import pytest
+from tests.console.console_server import RunningConsole
+from tests.console.plain_browser import Browser
 from tests.console.rehearsed_data import enrolment_token, transfer
 from tests.console.rehearsed_fleet import RehearsedFleet
 
 from armillary.console import (
     pages_catalog,
     pages_settings,
+    read,
 )
 from armillary.console.states import BAD, GOOD, UNKNOWN
 from armillary.errors import InvalidArgumentError
@@ -168,3 +173,39 @@ def test_the_secret_of_an_enrolment_token_is_in_no_repr(fleet: RehearsedFleet):
     assert shown.says.startswith(
         "It enrols 1 device with the chip mt3620 into northwind, Coffee machine / Kitchen pilot, and ends 20"
     )
+
+
+def test_more_offers_than_a_page_has_are_paged_and_all_of_them_can_be_answered(console: RunningConsole):
+    console.fleet.offers = [
+        transfer(console.fleet.now, number, of="contoso", to="northwind") for number in range(read.LIST_LINES + 3)
+    ]
+    browser = Browser(console)
+    browser.sign_in()
+    first = browser.get("/settings").text
+    assert f"{read.LIST_LINES} or more offered devices wait for an answer." in first
+    assert f"{read.LIST_LINES} devices offered to this catalog on this page" in first
+    assert "Newest offers" not in first
+    found = re.search(r'href="([^"]+)" rel="next">Older offers', first)
+    assert found is not None
+    older, _, place = html.unescape(found[1]).partition("#")
+    assert place == "catalog-northwind"
+    second = browser.get(older).text
+    assert "3 devices offered to this catalog on this page" in second
+    assert 'href="/settings#catalog-northwind">Newest offers' in second
+    assert "Older offers" not in second
+    last = console.fleet.offers[-1]
+    path = f"/settings/catalogs/northwind/transfers/{last['transfer_id']}/accept"
+    assert f'href="{path}"' in second
+    assert f'href="{path}"' not in first
+    assert browser.post(path).status == 303
+    assert last["state"] == "accepted"
+
+
+def test_an_offer_beyond_what_is_read_at_once_is_found(console: RunningConsole, monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setattr(read, "OFFERS_A_READ", 1)
+    browser = Browser(console)
+    browser.sign_in()
+    oldest = console.fleet.offers[-1]["transfer_id"]
+    path = f"/settings/catalogs/northwind/transfers/{oldest}/cancel"
+    assert browser.get(path).status == 200
+    assert browser.get(path.replace(oldest, "nothing")).status == 404

@@ -34,21 +34,26 @@ def change_rollout(desk: Desk, visit: Visit, form: Form) -> Response:
 
 
 def change_device(desk: Desk, visit: Visit, form: Form) -> Response:
-    """Revoke, restore or release a device."""
+    """Revoke, restore, release, decommission or offer a device."""
     verb = visit.params["verb"]
     if verb not in life.VERBS:
         raise NotFoundError(f"devices have no action {verb!r}", remedy="Use the buttons on the device's page.")
     _permit(desk, visit, life.VERBS[verb])
     fleet = desk.sources.fleet
     found = fleet.device(visit.params["device_id"])
-    _confirmed(life.confirmation(found, verb), form)
-    if verb == "revoke":
+    catalogs = read.other_catalogs(desk, found, verb)
+    _confirmed(life.confirmation(found, verb, catalogs), form)
+    if verb == "offer":
+        fleet.offer(visit.operator, found, _chosen(form, catalogs))
+    elif verb == "decommission":
+        fleet.decommission(visit.operator, found["device_id"], _reason(form))
+    elif verb == "revoke":
         fleet.revoke(visit.operator, found["device_id"], _reason(form))
     elif verb == "restore":
         fleet.restore(visit.operator, found["device_id"])
     else:
         fleet.release(visit.operator, found["device_id"])
-    return told(f"/devices/{found['device_id']}", f"{verb}d")
+    return told(f"/devices/{found['device_id']}", life.DONE[verb])
 
 
 def set_desired(desk: Desk, visit: Visit, form: Form) -> Response:
@@ -148,6 +153,13 @@ def _confirmed(confirmation: Confirmation, form: Form) -> None:
         raise InvalidArgumentError(
             "the word to confirm was not typed", remedy=f"Go back and type: {confirmation.word}. Nothing was changed."
         )
+
+
+def _chosen(form: Form, choices: tuple[tuple[str, str], ...]) -> str:
+    chosen = form.get("to", "")
+    if chosen not in {value for value, _ in choices}:
+        raise InvalidArgumentError("no catalog was chosen", remedy="Go back and choose one. Nothing was changed.")
+    return chosen
 
 
 def _reason(form: Form) -> str:

@@ -18,6 +18,8 @@ class Confirmation:
         word: The word to type, or "" where the button is enough.
         post: Where the form goes; ``back`` is where Cancel leads.
         reason: Whether a reason is asked for.
+        choice: Label of a choice that has to be made, or "" for none; it is posted as ``to``.
+        choices: (value, words) pairs to choose from.
     """
 
     title: str
@@ -28,3 +30,5 @@ class Confirmation:
     post: str
     back: str
     reason: bool = True
+    choice: str = ""
+    choices: tuple[tuple[str, str], ...] = ()

@@ -52,6 +52,16 @@ TOLD: Mapping[str, tuple[str, str, bool]] = MappingProxyType(
             "Released. The next machine that proves this identity becomes the device; two that go on are held again.",
             True,
         ),
+        "decommissioned": (
+            "good",
+            "Out of service. It opens nothing and is nobody's; it comes back only by an enrolment that is allowed.",
+            True,
+        ),
+        "offered": (
+            "good",
+            "Offered. Nothing moves before the other catalog accepts; the offer can be cancelled.",
+            True,
+        ),
         "desired": ("good", "Set. The device is told at once if it is connected, else when it connects.", True),
         "acknowledged": ("good", "Acknowledged. It is listed under that status until somebody closes it.", True),
         "closed": ("good", "Closed. If it is seen again, a new finding opens.", True),

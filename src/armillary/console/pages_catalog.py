@@ -101,8 +101,10 @@ def waiting(transfers: Sequence[Mapping[str, Any]], catalog: str) -> int:
     return sum(1 for transfer in transfers if transfer["from_catalog"] != catalog)
 
 
-def waiting_sentence(count: int) -> str:
-    """What the page's first line adds: offers that somebody here has to answer."""
+def waiting_sentence(count: int, *, more: bool = False) -> str:
+    """What the page's first line adds: offers that somebody here has to answer; ``more``: not all were read."""
+    if more and count:
+        return f" {grouped(count)} or more offered devices wait for an answer."
     return f" {counted(count, 'offered device')} {'waits' if count == 1 else 'wait'} for an answer." if count else ""
 
 

@@ -23,7 +23,25 @@ HELD: Final = "held"
 DECOMMISSIONED: Final = "decommissioned"
 
 # A button's verb -> the area whose role it needs (``source_api.ROUTES``).
-VERBS: Final[Mapping[str, str]] = MappingProxyType({"revoke": "device", "restore": "device", "release": "release"})
+VERBS: Final[Mapping[str, str]] = MappingProxyType(
+    {
+        "revoke": "device",
+        "restore": "device",
+        "release": "release",
+        "decommission": "decommission",
+        "offer": "offer",
+    }
+)
+# What the page says after a verb (``desk.TOLD``).
+DONE: Final[Mapping[str, str]] = MappingProxyType(
+    {
+        "revoke": "revoked",
+        "restore": "restored",
+        "release": "released",
+        "decommission": "decommissioned",
+        "offer": "offered",
+    }
+)
 
 # What a manufacturing state means to a person.
 MANUFACTURING: Final[Mapping[str, str]] = MappingProxyType(
@@ -115,7 +133,7 @@ def owner(catalog: str | None) -> str:
     return catalog or "a catalog that was deleted since"
 
 
-def actions(device: Mapping[str, Any], may: Mapping[str, bool], role: str) -> tuple[DeviceAction, ...]:
+def actions(device: Mapping[str, Any], may: Mapping[str, bool], role: str, now: int) -> tuple[DeviceAction, ...]:
     """The buttons that make sense now, the most likely one first; ``may`` says which areas the role may change."""
     page = f"/devices/{device['device_id']}"
     state = standing(device)
@@ -125,6 +143,11 @@ def actions(device: Mapping[str, Any], may: Mapping[str, bool], role: str) -> tu
     else:
         shown = [("release", "Release", True, "")] if state == HELD else []
         shown.append(("revoke", "Revoke", True, ""))
+        if device["catalog"]:
+            refused = "it is offered already" if offer(device, now) else ""
+            shown.append(("offer", "Offer", False, refused))
+    if state != DECOMMISSIONED:
+        shown.append(("decommission", "Decommission", True, ""))
     return tuple(
         DeviceAction(
             label,
@@ -136,11 +159,51 @@ def actions(device: Mapping[str, Any], may: Mapping[str, bool], role: str) -> tu
     )
 
 
-def confirmation(device: Mapping[str, Any], verb: str) -> Confirmation:
-    """What a verb of :data:`VERBS` does to a device."""
+def confirmation(device: Mapping[str, Any], verb: str, catalogs: tuple[tuple[str, str], ...] = ()) -> Confirmation:
+    """What a verb of :data:`VERBS` does to a device; ``catalogs`` are those it can be offered to: id and name."""
     name = short_id(device["device_id"]).short
     page = f"/devices/{device['device_id']}"
     one = ("Touches", f"One device, {where(device)}.")
+    if verb == "decommission":
+        return Confirmation(
+            title=f"Take device {name} out of service?",
+            touches=(
+                one,
+                ("Does", "It opens nothing from now on, its connections are closed, and nobody owns it any more."),
+                (
+                    "Leaves alone",
+                    "Its records and findings stay. What it has installed keeps running until it is erased.",
+                ),
+                (
+                    "Undo",
+                    "Not by a button: after armillary device allow-reprovision it enrols again with its old key.",
+                ),
+            ),
+            label="Decommission",
+            danger=True,
+            word="",
+            post=f"{page}/decommission",
+            back=page,
+        )
+    if verb == "offer":
+        giver = device["catalog"] or "nobody"
+        return Confirmation(
+            title=f"Offer device {name} of {giver} to another catalog?",
+            touches=(
+                one,
+                ("Does", "The other catalog can accept it within a week; then it is its own, in no device group."),
+                ("Leaves alone", f"The device: it stays with {giver} and works as before until somebody accepts."),
+                ("Undo", "Cancel the offer on the settings page, as long as nobody has accepted it."),
+            ),
+            label="Offer",
+            danger=False,
+            word="",
+            post=f"{page}/offer",
+            back=page,
+            reason=False,
+            choice="To" if catalogs else "To: this service has no other catalog",
+            choices=catalogs,
+        )
     if verb == "release":
         return Confirmation(
             title=f"Release device {name}?",

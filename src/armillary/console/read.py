@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import csv
 import io
+from collections.abc import Mapping
 from typing import Any
 from urllib.parse import urlencode
 
@@ -30,7 +31,7 @@ RECORD_LINES = 50
 LIST_LINES = 50
 TROUBLE_LINES = 100
 # Offers among which the one of an address is looked for; one that is older than so many is answered by the CLI.
-MOST_OFFERS = 1000
+OFFERS_A_READ = 1000
 # Rows of one export; a larger fleet is exported through the API, page by page.
 EXPORT_ROWS = 100_000
 ROLES = ("Reader", "Contributor", "Administrator")
@@ -83,7 +84,7 @@ def device(desk: Desk, visit: Visit) -> Response:
         "verdict": judged,
         "ring_kinds": [ring.kind for ring in judged.rings],
         "ring_label": ", ".join(f"{ring.name}: {ring.word}" for ring in judged.rings),
-        "actions": life.actions(found, may, visit.operator.role),
+        "actions": life.actions(found, may, visit.operator.role, now),
         "offer": life.offer(found, now),
         "facts": pages_device.facts(found, now, connected=sources.hub.connected(device_id)),
         "findings_sentence": f"{counted(len(opened), 'open finding')} about this device:",
@@ -214,7 +215,7 @@ def settings_page(
     waiting = sum(part["waiting"] for part in factories.values())
     view = {
         "sentence": settings_pages.settings_sentence(catalogs, releases, tokens)
-        + pages_catalog.waiting_sentence(waiting),
+        + pages_catalog.waiting_sentence(waiting, more=any(part["is_part"] for part in factories.values())),
         "catalogs": [
             {
                 "name": catalog["name"],
@@ -244,12 +245,17 @@ def settings_page(
 def _factory(desk: Desk, visit: Visit, catalog: dict[str, Any]) -> dict[str, Any]:
     """How devices come into a catalog and leave it: offers that wait, enrolment tokens."""
     door, house, name, now = desk.sources.door, desk.sources.house, catalog["name"], visit.now
-    offers, tokens = house.transfers(name, limit=LIST_LINES), house.enrolment_tokens(name)
+    after = visit.query.get("after") if visit.query.get("offers") == name else None
+    page, tokens = house.transfers(name, after=after, limit=LIST_LINES), house.enrolment_tokens(name)
+    offers, older = page["items"], _next("/settings", {"offers": name}, page["next"])
     may_answer, may_enrol = (door.may_change(visit.operator, area) for area in ("transfer", "enrolment"))
     return {
         "offers": [pages_catalog.offer_line(item, name, may_act=may_answer, now=now) for item in offers],
         "waiting": pages_catalog.waiting(offers, name),
-        "offers_sentence": pages_catalog.offers_sentence(offers, name),
+        "is_part": bool(after or older),
+        "offers_sentence": pages_catalog.offers_sentence(offers, name) + (" on this page" if after or older else ""),
+        "older_offers": f"{older}#catalog-{name}" if older else None,
+        "newest_offers": f"/settings#catalog-{name}" if after else None,
         "enrolments": pages_catalog.enrolment_lines(tokens, name, may_act=may_enrol, now=now),
         "enrolments_sentence": pages_catalog.enrolment_sentence(tokens, now),
         "may_enrol": may_enrol,
@@ -267,11 +273,15 @@ def waiting_transfer(desk: Desk, visit: Visit) -> dict[str, Any]:
     params = visit.params
     if params["verb"] not in pages_catalog.VERBS:
         raise NotFoundError(f"offers have no action {params['verb']!r}", remedy="Use the links on the settings page.")
-    offers = desk.sources.house.transfers(params["catalog"], limit=MOST_OFFERS)
-    found = next((item for item in offers if item["transfer_id"] == params["transfer_id"]), None)
-    if found is None:
-        raise NotFoundError("no such offer waits for an answer", remedy="Reload the settings page.")
-    return found
+    after: str | None = None
+    while True:
+        page = desk.sources.house.transfers(params["catalog"], after=after, limit=OFFERS_A_READ)
+        for item in page["items"]:
+            if item["transfer_id"] == params["transfer_id"]:
+                return dict(item)
+        after = page["next"]
+        if after is None:
+            raise NotFoundError("no such offer waits for an answer", remedy="Reload the settings page.")
 
 
 def confirm_transfer(desk: Desk, visit: Visit) -> Response:
@@ -301,12 +311,24 @@ def confirm_rollout(desk: Desk, visit: Visit) -> Response:
 
 
 def confirm_device(desk: Desk, visit: Visit) -> Response:
-    """What revoking, restoring or releasing a device does."""
+    """What an action on a device does, before it is done."""
     verb = visit.params["verb"]
     if verb not in life.VERBS:
         raise NotFoundError(f"devices have no action {verb!r}", remedy="Use the buttons on the device's page.")
     found = desk.sources.fleet.device(visit.params["device_id"])
-    return desk.page(visit, "confirm.html", view=life.confirmation(found, verb))
+    view = life.confirmation(found, verb, other_catalogs(desk, found, verb))
+    return desk.page(visit, "confirm.html", view=view)
+
+
+def other_catalogs(desk: Desk, device: Mapping[str, Any], verb: str) -> tuple[tuple[str, str], ...]:
+    """(id, name) of the catalogs that a device can be offered to; none for other verbs, which need no choice."""
+    if verb != "offer":
+        return ()
+    return tuple(
+        (str(catalog["catalog_id"]), catalog["name"])
+        for catalog in desk.sources.house.catalogs()
+        if catalog["name"] != device["catalog"]
+    )
 
 
 def confirm_token(desk: Desk, visit: Visit) -> Response:

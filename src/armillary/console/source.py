@@ -63,6 +63,12 @@ class FleetSource(Protocol):
     def release(self, operator: Operator, device_id: str) -> None:
         """Let a held device begin anew."""
 
+    def decommission(self, operator: Operator, device_id: str, reason: str) -> None:
+        """Take a device out of service."""
+
+    def offer(self, operator: Operator, device: Document, to_catalog_id: str) -> None:
+        """Offer a device of its catalog to another catalog."""
+
 
 class HubSource(Protocol):
     """What devices say and are told."""
@@ -124,8 +130,11 @@ class HouseSource(Protocol):
     def catalogs(self) -> list[Document]:
         """Each with ``groups``, ``certificates`` and ``attestation_policy``."""
 
-    def transfers(self, catalog: str, *, limit: int) -> list[Document]:
-        """Offers from and to a catalog that can still be accepted, newest first. Raises NotFoundError."""
+    def transfers(self, catalog: str, *, after: str | None, limit: int) -> Document:
+        """``items`` and ``next``: offers from and to a catalog that can be accepted, newest first.
+
+        Raises NotFoundError.
+        """
 
     def answer_transfer(self, operator: Operator, catalog: str, transfer_id: str, verb: str) -> None:
         """``accept``, ``decline`` or ``cancel``, in the name of ``catalog``."""

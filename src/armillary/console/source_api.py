@@ -31,6 +31,8 @@ ROUTES: Mapping[str, str] = MappingProxyType(
     {
         "device": f"POST {V1}/devices/{{device_id}}/revoke",
         "release": f"POST {V1}/devices/{{device_id}}/release",
+        "decommission": f"POST {V1}/devices/{{device_id}}/decommission",
+        "offer": f"POST {V1}/catalogs/{{catalog}}/transfers",
         "twin": f"PATCH {V1}/devices/{{device_id}}/twin",
         "update": f"POST {V1}/rollouts/{{rollout_id}}/halt",
         "finding": f"POST {V1}/findings/{{finding_id}}/close",
@@ -148,6 +150,15 @@ class ServiceFleet:
     def release(self, operator: Operator, device_id: str) -> None:
         """Let a held device begin anew."""
         self._service.registry.release_device(device_id, actor=operator.name)
+
+    def decommission(self, operator: Operator, device_id: str, reason: str) -> None:
+        """Take a device out of service."""
+        self._service.registry.decommission_device(device_id, reason=reason, actor=operator.name)
+
+    def offer(self, operator: Operator, device: Document, to_catalog_id: str) -> None:
+        """Offer a device to another catalog."""
+        taker = _uuid("catalog", to_catalog_id)
+        self._service.transfers.offer(device["catalog"] or "", device["device_id"], taker, actor=operator.name)
 
 
 class ServiceHub:
@@ -319,10 +330,10 @@ class ServiceHouse:
             for catalog in registry.list_catalogs()
         ]
 
-    def transfers(self, catalog: str, *, limit: int) -> list[Document]:
+    def transfers(self, catalog: str, *, after: str | None, limit: int) -> Document:
         """Offers that wait."""
-        items: list[Document] = views.transfers(self._service, catalog, pending=True, limit=limit)["items"]
-        return items
+        page: Document = views.transfers(self._service, catalog, pending=True, limit=limit, after=after)
+        return page
 
     def answer_transfer(self, operator: Operator, catalog: str, transfer_id: str, verb: str) -> None:
         """``accept``, ``decline`` or ``cancel``."""

@@ -96,6 +96,21 @@ def transfer(now: int, number: int, state: str = "offered", *, of: str = "northw
     }  # fmt: skip
 
 
+def attestation_policy(now: int) -> Document:
+    return {
+        "catalog": "northwind",
+        "version": 3,
+        "minimum_tier": "software",
+        "chips": ["mt3620"],
+        "minimum_security_versions": {"4": 4},
+        "older_releases_until": now + 40 * 86400,
+        "maximum_release_age_days": 365,
+        "firmware_log": False,
+        "changed_at": now - 86400,
+        "changed_by": "admin",
+    }
+
+
 def enrolment_token(now: int, number: int, **change: object) -> Document:
     return {
         "token_id": uid(f"enrolment {number}"), "catalog_id": uid("northwind"), "catalog": "northwind", "product": "Coffee machine", "group": "Kitchen pilot",

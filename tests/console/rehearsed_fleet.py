@@ -338,18 +338,7 @@ class RehearsedFleet:
         }
         if not self.all:
             return []
-        policy = {
-            "catalog": "northwind",
-            "version": 3,
-            "minimum_tier": "software",
-            "chips": ["mt3620"],
-            "minimum_security_versions": {"4": 4},
-            "older_releases_until": self.now + 40 * 86400,
-            "maximum_release_age_days": 365,
-            "firmware_log": False,
-            "changed_at": self.now - 86400,
-            "changed_by": "admin",
-        }
+        policy = rehearsed_data.attestation_policy(self.now)
         return [
             {
                 "catalog_id": uid("northwind"),

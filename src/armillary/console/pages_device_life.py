@@ -12,7 +12,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 from types import MappingProxyType
-from typing import Any, Final
+from typing import Any, Final, NamedTuple
 
 from armillary.console.confirmation import Confirmation
 from armillary.console.pages_fleet import where
@@ -159,103 +159,84 @@ def actions(device: Mapping[str, Any], may: Mapping[str, bool], role: str, now: 
     )
 
 
+class _Question(NamedTuple):
+    """What a verb does, in sentences with ``{name}`` and ``{giver}``; ``danger`` and ``reason`` as in Confirmation."""
+
+    title: str
+    does: str
+    leaves: str
+    undo: str
+    danger: bool
+    reason: bool
+
+
+_QUESTIONS: Final[Mapping[str, _Question]] = MappingProxyType(
+    {
+        "revoke": _Question(
+            "Revoke device {name}?",
+            "Its certificate stops counting now, the hub lets it go, and no check-in is accepted.",
+            "What it has installed keeps running; its records stay.",
+            "Restore lets it check in again.",
+            danger=True,
+            reason=True,
+        ),
+        "restore": _Question(
+            "Restore device {name}?",
+            "It may check in again and must prove its boot as before.",
+            "It gets no certificate before it has proven itself.",
+            "Revoke withdraws it again.",
+            danger=False,
+            reason=False,
+        ),
+        "release": _Question(
+            "Release device {name}?",
+            "The next machine that proves this identity becomes the device; its boot count begins anew.",
+            "The copy, wherever it is: take it off the network first. Key, records and security versions stay.",
+            "This cannot be undone by hand. Two machines that go on are held again; Revoke shuts both out.",
+            danger=True,
+            reason=False,
+        ),
+        "decommission": _Question(
+            "Take device {name} out of service?",
+            "It opens nothing from now on, its connections are closed, and nobody owns it any more.",
+            "Its records and findings stay. What it has installed keeps running until it is erased.",
+            "Not by a button: after armillary device allow-reprovision it enrols again with its old key.",
+            danger=True,
+            reason=True,
+        ),
+        "offer": _Question(
+            "Offer device {name} of {giver} to another catalog?",
+            "The other catalog can accept it within a week; then it is its own, in no device group.",
+            "The device: it stays with {giver} and works as before until somebody accepts.",
+            "Cancel the offer on the settings page, as long as nobody has accepted it.",
+            danger=False,
+            reason=False,
+        ),
+    }
+)
+
+
 def confirmation(device: Mapping[str, Any], verb: str, catalogs: tuple[tuple[str, str], ...] = ()) -> Confirmation:
     """What a verb of :data:`VERBS` does to a device; ``catalogs`` are those it can be offered to: id and name."""
-    name = short_id(device["device_id"]).short
-    page = f"/devices/{device['device_id']}"
-    one = ("Touches", f"One device, {where(device)}.")
-    if verb == "decommission":
-        return Confirmation(
-            title=f"Take device {name} out of service?",
-            touches=(
-                one,
-                ("Does", "It opens nothing from now on, its connections are closed, and nobody owns it any more."),
-                (
-                    "Leaves alone",
-                    "Its records and findings stay. What it has installed keeps running until it is erased.",
-                ),
-                (
-                    "Undo",
-                    "Not by a button: after armillary device allow-reprovision it enrols again with its old key.",
-                ),
-            ),
-            label="Decommission",
-            danger=True,
-            word="",
-            post=f"{page}/decommission",
-            back=page,
-        )
+    asked, page = _QUESTIONS[verb], f"/devices/{device['device_id']}"
+    names = {"name": short_id(device["device_id"]).short, "giver": device["catalog"] or "nobody"}
+    choice = ""
     if verb == "offer":
-        giver = device["catalog"] or "nobody"
-        return Confirmation(
-            title=f"Offer device {name} of {giver} to another catalog?",
-            touches=(
-                one,
-                ("Does", "The other catalog can accept it within a week; then it is its own, in no device group."),
-                ("Leaves alone", f"The device: it stays with {giver} and works as before until somebody accepts."),
-                ("Undo", "Cancel the offer on the settings page, as long as nobody has accepted it."),
-            ),
-            label="Offer",
-            danger=False,
-            word="",
-            post=f"{page}/offer",
-            back=page,
-            reason=False,
-            choice="To" if catalogs else "To: this service has no other catalog",
-            choices=catalogs,
-        )
-    if verb == "release":
-        return Confirmation(
-            title=f"Release device {name}?",
-            touches=(
-                one,
-                (
-                    "Does",
-                    "The next machine that proves this identity becomes the device; its boot count begins anew.",
-                ),
-                (
-                    "Leaves alone",
-                    "The copy, wherever it is: take it off the network first. Key, records and security versions stay.",
-                ),
-                (
-                    "Undo",
-                    "This cannot be undone by hand. Two machines that go on are held again; Revoke shuts both out.",
-                ),
-            ),
-            label="Release",
-            danger=True,
-            word="",
-            post=f"{page}/release",
-            back=page,
-            reason=False,
-        )
-    if verb == "revoke":
-        return Confirmation(
-            title=f"Revoke device {name}?",
-            touches=(
-                one,
-                ("Does", "Its certificate stops counting now, the hub lets it go, and no check-in is accepted."),
-                ("Leaves alone", "What it has installed keeps running; its records stay."),
-                ("Undo", "Restore lets it check in again."),
-            ),
-            label="Revoke",
-            danger=True,
-            word="",
-            post=f"{page}/revoke",
-            back=page,
-        )
+        choice = "To" if catalogs else "To: this service has no other catalog"
     return Confirmation(
-        title=f"Restore device {name}?",
+        title=asked.title.format_map(names),
         touches=(
-            one,
-            ("Does", "It may check in again and must prove its boot as before."),
-            ("Leaves alone", "It gets no certificate before it has proven itself."),
-            ("Undo", "Revoke withdraws it again."),
+            ("Touches", f"One device, {where(device)}."),
+            ("Does", asked.does.format_map(names)),
+            ("Leaves alone", asked.leaves.format_map(names)),
+            ("Undo", asked.undo.format_map(names)),
         ),
-        label="Restore",
-        danger=False,
+        label=verb.capitalize(),
+        danger=asked.danger,
         word="",
-        post=f"{page}/restore",
+        post=f"{page}/{verb}",
         back=page,
-        reason=False,
+        reason=asked.reason,
+        choice=choice,
+        choices=catalogs,
     )

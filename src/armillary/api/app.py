@@ -20,6 +20,7 @@ from armillary.api import (
     native_enrolment,
     native_firmware,
     native_life,
+    native_messages,
     native_operations,
     native_policy,
     native_telemetry,
@@ -103,6 +104,7 @@ def create_app(service: SecurityService, hub: Hub, settings: Settings) -> FastAP
     native_policy.mount(app)
     native_firmware.mount(app)
     native_telemetry.mount(app)
+    native_messages.mount(app)
     native_tpm.mount(app)
     add_unknown(app)
     app.add_middleware(CanonicalPaths)

@@ -17,6 +17,7 @@ from typing import Annotated, Any
 import typer
 
 from armillary.cli.device_life import register as register_life
+from armillary.cli.device_message import register as register_message
 from armillary.cli.device_remote import register
 from armillary.cli.device_sideload import app as sideload
 from armillary.cli.device_state import register as register_state
@@ -269,6 +270,7 @@ def recover(
 register_state(app, register(app))
 app.add_typer(sideload, name="sideload")
 register_life(app)
+register_message(app)
 
 
 def _factory(remote: RemoteService, state: StateName = StateName.DEVICE_COMPLETE) -> Factory:

@@ -67,7 +67,8 @@ def converse(front: Front, connection: Connection, packet: Packet) -> None:
         _unsubscribe(front, connection, packet)
     elif isinstance(packet, Pingreq):
         connection.send(Pingresp())
-    # PUBACK: everything is sent with QoS 0, so there is nothing to acknowledge; harmless.
+    elif isinstance(packet, Acknowledgement):  # PUBACK: the table of states lets no other in
+        front.cloud_messages.acknowledged(connection, packet.packet_id)
 
 
 def _publish(front: Front, connection: Connection, packet: Publish) -> None:
@@ -163,7 +164,11 @@ def _subscribe(front: Front, connection: Connection, packet: Subscribe) -> None:
     inboxes = connection.inboxes
     for subscription in packet.subscriptions:
         try:
-            inboxes |= parse_filter(subscription.filter, connection.device_id)
+            inbox = parse_filter(subscription.filter, connection.device_id)
+            inboxes |= inbox
+            if inbox is Inbox.DEVICEBOUND:
+                once = Inbox.DEVICEBOUND_ONCE
+                inboxes = inboxes & ~once if subscription.qos else inboxes | once
             reasons.append(min(subscription.qos, 1))
         except WireError as error:
             front.counters.subscriptions_refused += 1
@@ -182,7 +187,7 @@ def _unsubscribe(front: Front, connection: Connection, packet: Unsubscribe) -> N
         except WireError:
             inbox = Inbox(0)
         reasons.append(0 if inbox & inboxes else _NO_SUBSCRIPTION)
-        inboxes &= ~inbox
+        inboxes &= ~(inbox | (Inbox.DEVICEBOUND_ONCE if inbox is Inbox.DEVICEBOUND else Inbox(0)))
     _change_inboxes(front, connection, inboxes, Unsuback(packet_id=packet.packet_id, reasons=tuple(reasons)))
 
 
@@ -192,6 +197,7 @@ def _change_inboxes(front: Front, connection: Connection, inboxes: Inbox, answer
     connection.inboxes = inboxes
     if unchanged or not connection.persistent:
         connection.send(answer)
+        front.cloud_messages.wake(connection)
         return
 
     def deliver(outcome: Any) -> None:
@@ -200,5 +206,6 @@ def _change_inboxes(front: Front, connection: Connection, inboxes: Inbox, answer
             connection.close(Reason.UNAVAILABLE)
         else:
             connection.send(answer)
+            front.cloud_messages.wake(connection)
 
     front.request(connection, subscribed(connection.number, int(inboxes)), deliver)

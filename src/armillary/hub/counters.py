@@ -32,6 +32,8 @@ class Counters:
         methods_invoked: Direct methods sent.
         methods_timed_out: Direct methods without an answer in time.
         live_values_dropped: Live values a listener was too slow for.
+        cloud_messages_sent: Cloud-to-device messages sent, each delivery counted.
+        cloud_messages_completed: Those that devices have acknowledged.
     """
 
     connections_accepted: int = 0
@@ -55,3 +57,5 @@ class Counters:
     methods_invoked: int = 0
     methods_timed_out: int = 0
     live_values_dropped: int = 0
+    cloud_messages_sent: int = 0
+    cloud_messages_completed: int = 0

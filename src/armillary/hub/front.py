@@ -31,6 +31,7 @@ from armillary.errors import (
     RateLimitedError,
     WireError,
 )
+from armillary.hub.cloud_messages import CloudMessages
 from armillary.hub.connection import Connection
 from armillary.hub.counters import Counters
 from armillary.hub.limits import (
@@ -81,6 +82,7 @@ class Front:
         self.loop = asyncio.get_running_loop()
         self.methods = OpenMethods(counters)
         self.monotonic = time.monotonic
+        self.cloud_messages = CloudMessages(self)
         self.sessions: dict[str, Connection] = {}
         self.names: dict[int, str] = {}  # of devices connected in this life, by number: for live values
         self._identify = identify
@@ -132,12 +134,12 @@ class Front:
         await asyncio.sleep(0)  # let transports flush
 
     def disconnect(self, device_id: str) -> bool:
-        """Close a device's connection because it was revoked; False when it has none."""
-        connection = self.sessions.get(device_id)
-        if connection is None:
-            return False
-        connection.close(Reason.REVOKED, keep_will=False)
-        return True
+        """Close the connections of a revoked device and of its modules; False when there is none."""
+        prefix = f"{device_id}/"
+        found = [each for name, each in self.sessions.items() if name == device_id or name.startswith(prefix)]
+        for connection in found:
+            connection.close(Reason.REVOKED, keep_will=False)
+        return bool(found)
 
     def send_method(self, device_id: str, topic: str, body: bytes) -> None:
         """Send a direct method call.
@@ -177,6 +179,7 @@ class Front:
         """A connection is closed or closing; may be called more than once."""
         self._connections.discard(connection)
         self._held.discard(connection)
+        self.cloud_messages.left(connection)
         if self.sessions.get(connection.device_id) is connection:
             del self.sessions[connection.device_id]
             self.methods.abandon(connection.device_id)
@@ -226,6 +229,7 @@ class Front:
         self.sessions[connection.device_id] = connection
         self.names[connection.number] = connection.device_id
         self.counters.connections_accepted += 1
+        self.cloud_messages.wake(connection)
 
     def ingest(self, connection: Connection, run: PublishRun) -> None:
         """Bring messages into the log; the device is acknowledged when they are in it.
@@ -382,6 +386,7 @@ class Front:
         while True:
             await asyncio.sleep(SWEEP_INTERVAL_S)
             self.sweep()
+            self.cloud_messages.tick()
             if self.store.seal_due():
                 self._seal()
             if self.monotonic() - self._seen_at > SEEN_INTERVAL_S:

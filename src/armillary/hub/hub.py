@@ -20,6 +20,7 @@ from armillary.engines.group_commit import LoopSink, Rejected
 from armillary.engines.series.store import Retention, SeriesStore
 from armillary.engines.series.twins import changed_twin
 from armillary.errors import DeviceStateError
+from armillary.hub.cloud_messages import Mailboxes
 from armillary.hub.counters import Counters
 from armillary.hub.front import Front
 from armillary.hub.listeners import Listener, Listeners
@@ -43,6 +44,7 @@ class Hub:
         series: Values over time, latest values, messages as they came: ``query``, ``last_values``, ``metrics``,
             ``texts``, ``messages``.
         twins: Device twins.
+        mailboxes: Cloud-to-device messages.
         application: What the application's author makes: device templates, rules, jobs, dashboards, as documents.
     """
 
@@ -62,6 +64,7 @@ class Hub:
         self._front: Front | None = None
         self.series = SeriesStore(folder, retention=retention or Retention(), listener=self._measured)
         self.twins = Twins(self)
+        self.mailboxes = Mailboxes(self)
         try:
             self.application = ApplicationStore(folder, clock=clock)
         except BaseException:  # whatever it is: the folder is given back, and it goes on
@@ -130,10 +133,18 @@ class Hub:
         row = self.series.device(device_id)
         return None if row is None else row.last_seen_ms
 
-    def disconnect(self, device_id: str) -> None:
-        """Close a device's connection: call it when the device is revoked."""
+    def now_ms(self) -> int:
+        """Unix time, milliseconds."""
+        return int(self._clock() * 1000)
+
+    def in_loop(self, act: Callable[[Front], object]) -> None:
+        """Run something in the hub's loop soon; nothing when the hub has not started. From any thread."""
         if self._front is not None:
-            self._front.loop.call_soon_threadsafe(self._front.disconnect, device_id)
+            self._front.loop.call_soon_threadsafe(act, self._front)
+
+    def disconnect(self, device_id: str) -> None:
+        """Close the connections of a device and its modules: call it when the device is revoked."""
+        self.in_loop(lambda front: front.disconnect(device_id))
 
     async def invoke_method(
         self, device_id: str, name: str, payload: object = None, timeout_s: float = 30.0

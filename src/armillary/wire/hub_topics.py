@@ -15,7 +15,11 @@ twin, desired        ``$iothub/twin/PATCH/properties/desired/?$version={n}``    
 method, call         ``$iothub/methods/POST/{name}/?$rid={request}``                     to device
 method, answer       ``$iothub/methods/res/{status}/?$rid={request}``                    from device
 message to device    ``devices/{id}/messages/devicebound/{property bag}``                to device
+message to module    ``devices/{id}/modules/{module}/inputs/{input}/{property bag}``     to device
 ===================  ==================================================================  =========
+
+A module of a device is the identity ``{id}/{module}``: it connects with that client id, has a twin and methods of its
+own, and where a topic names the device it also says ``/modules/{module}``.
 
 A property bag is ``key=value&key=value``, percent-encoded. System properties start with ``$.``; some clients
 send that raw, others as ``%24.``: both are read.
@@ -90,6 +94,7 @@ class Inbox(enum.IntFlag):
     TWIN_DESIRED = 2
     METHODS = 4
     DEVICEBOUND = 8
+    DEVICEBOUND_ONCE = 16  # with DEVICEBOUND: subscribed with QoS 0
 
 
 _INBOXES = {
@@ -99,9 +104,14 @@ _INBOXES = {
 }
 
 
+def device_address(identity: str) -> str:
+    """How topics name a device (``devices/{id}``) or a module (``devices/{id}/modules/{module}``)."""
+    return f"devices/{identity.replace('/', '/modules/')}"
+
+
 def telemetry_prefix(device_id: str) -> str:
     """The part of a telemetry topic before the property bag."""
-    return f"devices/{device_id}/messages/events/"
+    return f"{device_address(device_id)}/messages/events/"
 
 
 def parse_topic(topic: str, device_id: str) -> DeviceTopic:
@@ -140,7 +150,9 @@ def parse_filter(topic_filter: str, device_id: str) -> Inbox:
     inbox = _INBOXES.get(topic_filter)
     if inbox is not None:
         return inbox
-    if topic_filter == f"devices/{device_id}/messages/devicebound/#":
+    if topic_filter == f"{device_address(device_id)}/messages/devicebound/#":
+        return Inbox.DEVICEBOUND
+    if "/" in device_id and topic_filter == f"{device_address(device_id)}/inputs/#":
         return Inbox.DEVICEBOUND
     if topic_filter.startswith("devices/"):
         raise _foreign(topic_filter, device_id)
@@ -163,12 +175,13 @@ def check_username(username: str | None, device_id: str) -> str | None:
     """
     if not username:
         return None
-    parts = username.split("/", 2)
-    if len(parts) > 1 and parts[1] != device_id:
+    names = device_id.split("/")
+    parts = username.split("/", 1 + len(names))
+    if any(given != name for given, name in zip(parts[1:], names, strict=False)):
         raise _foreign(username, device_id)
-    if len(parts) < 3:
+    if len(parts) < 2 + len(names):
         return None
-    for pair in parts[2].lstrip("?").split("&"):
+    for pair in parts[-1].lstrip("?").split("&"):
         key, _, value = pair.partition("=")
         if key == "model-id":
             return unquote(value)
@@ -253,7 +266,7 @@ def method_answer_topic(status: int, request_id: str) -> str:
 
 def devicebound_topic(device_id: str, properties: Bag = ()) -> str:
     """Topic of a message to the device."""
-    return f"devices/{device_id}/messages/devicebound/{encode_bag(properties)}"
+    return f"{device_address(device_id)}/messages/devicebound/{encode_bag(properties)}"
 
 
 def _request_id(text: str) -> str:

@@ -17,6 +17,7 @@ import sqlite3
 from collections.abc import Iterator
 from pathlib import Path
 
+from armillary.engines.series import cloud_messages
 from armillary.errors import DataFolderError, DataFolderInUseError
 
 # "ArmH": tells this file from any other SQLite database.
@@ -92,6 +93,10 @@ CREATE TABLE progress (
 ) STRICT, WITHOUT ROWID;
 INSERT INTO progress VALUES ('sealed', 0);
 """
+
+
+# Tables that came later and that nothing older reads: made where they are missing, without a new version.
+ADDITIONS = cloud_messages.TABLES
 
 
 class Database:
@@ -173,6 +178,7 @@ class Database:
             connection.execute(f"PRAGMA wal_autocheckpoint={WAL_CHECKPOINT_PAGES}")
             connection.execute(f"PRAGMA cache_size=-{CACHE_KIB}")
             self._check_version(connection)
+            connection.executescript(ADDITIONS)
         except sqlite3.Error as error:
             connection.close()
             if isinstance(error, sqlite3.DatabaseError) and not isinstance(error, sqlite3.OperationalError):

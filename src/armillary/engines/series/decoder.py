@@ -138,8 +138,7 @@ class Decoder:
         self._listener(device, measured)
 
     def _read_bag(self, topic: str) -> tuple[dict[str, str], bool]:
-        parts = topic.split("/", 4)
-        bag = dict(parse_bag(parts[4])) if len(parts) == 5 else {}
+        bag = dict(parse_bag(topic.partition("/messages/events/")[2]))
         if len(self._bags) >= MAX_KNOWN_TOPICS:
             self._bags.clear()
         self._bags[topic] = (bag, telemetry.is_json(bag))

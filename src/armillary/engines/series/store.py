@@ -19,11 +19,11 @@ import sqlite3
 import threading
 import time
 from array import array
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 from armillary.engines.group_commit import GroupCommit
 from armillary.engines.series.blocks import Message, iterate_block
@@ -58,6 +58,8 @@ MAX_BATCH_WEIGHT = 30_000
 MAX_QUEUED_WEIGHT = 2_000_000
 
 DAY_MS = 24 * 3600 * 1000
+
+T = TypeVar("T")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -189,6 +191,11 @@ class SeriesStore:
         """A device's twin."""
         with self._reading() as connection:
             return read_twin(connection, device_id)
+
+    def read(self, query: Callable[[sqlite3.Connection], T]) -> T:
+        """What a query finds in one snapshot of the database."""
+        with self._reading() as connection:
+            return query(connection)
 
     def metrics(self, device_id: str) -> list[Metric]:
         """The names under which a device has sent values."""

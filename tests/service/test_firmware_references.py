@@ -142,6 +142,9 @@ def test_a_log_is_written_once_and_only_where_the_tpm_vouches_for_it(
     for _ in range(3):
         check_in(machine, clock)
     assert written == [measured(GOOD)]
+    host.service._states.mark_stale(machine.device.device_id)  # read again, as one that was not remembered
+    check_in(machine, clock)
+    assert written == [measured(GOOD)]
     forged = FirmwareLog(GOOD.pcr_values, ANOTHER.log)
     machine.firmware = forged
     assert list(failing(check_in(machine, clock))) == [20]

@@ -37,6 +37,7 @@ from armillary.service.authority import Authority
 from armillary.service.catalog_authority import new_serial, serial_text
 from armillary.service.context import Context
 from armillary.service.device_states import DeviceState, DeviceStates
+from armillary.service.number_set import NumberSet
 from armillary.service.offers import Offers, Wanted, has
 from armillary.service.peers import Peer
 from armillary.service.releases import Releases
@@ -97,6 +98,7 @@ class Verifier:
         self._offers = offers
         self._states = states
         self._memory = AppraisalMemory()
+        self._firmware_told = NumberSet()  # devices whose firmware was recorded since this process began
         self._replies = ReplyEncoder()
         self._service_name = settings.public_host
         self._interval_s = settings.check_in_interval_s
@@ -212,6 +214,7 @@ class Verifier:
         """The record was not kept; the device asks for a new challenge and tries again."""
         accepted.state.busy = False
         accepted.state.firmware_values = b""
+        self._firmware_told.discard(accepted.state.number)
         accepted.state.stale = True  # another worker may have recorded what this one does not know
 
     def _accept(
@@ -242,7 +245,7 @@ class Verifier:
         lineage, held = self._lineage(state, peer, request, appraisal, handed, now)
         firmware = None
         if request.firmware is not None and request.firmware.pcr_values != state.firmware_values:
-            firmware = _firmware(state, request.firmware, appraisal)
+            firmware = self._firmware(state, request.firmware, appraisal)
         reply = self._replies.encode(
             verdict=appraisal.verdict,
             steps=appraisal.steps,
@@ -317,6 +320,25 @@ class Verifier:
         reason = attest.fork_found(appraisal.steps)
         return (lineage._replace(held_at=now), reason) if reason else (lineage, "")
 
+    def _firmware(
+        self, state: DeviceState, firmware: FirmwareLog, appraisal: attest.Appraisal
+    ) -> tuple[FirmwareValue, ...] | None:
+        """What the machine's firmware measured, for the records; None where they have it or no TPM vouches for it.
+
+        Of a device that is not remembered its boot says enough: firmware does not change within one.
+        """
+        if not attest.quoted(appraisal.steps):
+            return None
+        is_read_again, state.firmware_values = not state.firmware_values, firmware.pcr_values
+        same_boot = state.details.endorsement == appraisal.endorsement_digest
+        if is_read_again and same_boot and state.number in self._firmware_told:
+            return None
+        self._firmware_told.add(state.number)
+        try:
+            return measured(firmware)
+        except WireError:
+            return None
+
     def _details(self, state: DeviceState, appraisal: attest.Appraisal) -> BootDetails:
         """What is stored once per boot; the security versions never fall."""
         evidence = appraisal.evidence
@@ -352,19 +374,6 @@ class Verifier:
     def _next_check_in_s(self) -> int:
         spread = 1 + self._jitter * (2 * self._random.random() - 1)
         return max(1, round(self._interval_s * spread))
-
-
-def _firmware(
-    state: DeviceState, firmware: FirmwareLog, appraisal: attest.Appraisal
-) -> tuple[FirmwareValue, ...] | None:
-    """What the machine's firmware measured, for the records; None where its TPM does not vouch for that."""
-    if not attest.quoted(appraisal.steps):
-        return None
-    state.firmware_values = firmware.pcr_values
-    try:
-        return measured(firmware)
-    except WireError:
-        return None
 
 
 def _outcomes(request: CheckinRequest) -> tuple[OutcomeWrite, ...]:

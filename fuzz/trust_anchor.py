@@ -3,6 +3,8 @@
 
 from __future__ import annotations
 
+import contextlib
+
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.hazmat.primitives.serialization import Encoding
 
@@ -22,10 +24,15 @@ DER = [one.public_bytes(Encoding.DER) for one in (OLD, NEW, VOUCHER)]
 
 def seeds() -> list[bytes]:
     old, new = trust_anchor.Anchor(DER[0]), trust_anchor.Anchor(DER[1], (DER[2],))
-    return [trust_anchor.encode_anchors([old]), trust_anchor.encode_anchors([old, new])]
+    identity = trust_anchor.encode_identity(DER[1], [old, new])
+    return [trust_anchor.encode_anchors([old]), trust_anchor.encode_anchors([old, new]), identity]
 
 
 def fuzz(data: bytes) -> None:
+    with contextlib.suppress(WireError):
+        found = trust_anchor.parse_identity(data)
+        assert trust_anchor.encode_identity(found.certificate, found.anchors) == data
+        assert trust_anchor.verify_identity(OLD, found, now=1_000_000_000) != OLD
     try:
         anchors = trust_anchor.parse_anchors(data)
         found = trust_anchor.accepted([OLD], anchors, now=1_000_000_000)

@@ -18,11 +18,12 @@ from tests.attacks.test_device_time import IN_1970, make, started, without_days
 
 from armillary.api.native_devices import factory_document
 from armillary.device import endpoint as device_endpoint
+from armillary.device import renewal
 from armillary.device.configuration import load_configuration
 from armillary.device.layout import DeviceFolder
 from armillary.device.process import Device
 from armillary.device.provision import recover
-from armillary.device.renewal import RootRenewal
+from armillary.device.renewal import TrustRenewal
 from armillary.engines.flash.file import FileFlash
 from armillary.errors import ServiceUnreachableError
 from armillary.service import assemble
@@ -31,6 +32,7 @@ from armillary.service.endpoint import server_context
 from armillary.sim.service_host import ServiceHost
 from armillary.wire import certificate as profile
 from armillary.wire import trust_anchor
+from armillary.wire.checkin import parse_problem
 from armillary.wire.trust_anchor import Anchor
 
 DEADLINE_S = 30.0
@@ -109,9 +111,95 @@ def enrolled(host: ServiceHost, request: str, chip: str) -> Any:
     return factory_document(host.service.factory_enrol(request, chip, "t"))
 
 
+def identity_of(folder: Path) -> x509.Certificate:
+    configuration = load_configuration(FileFlash(DeviceFolder(folder).flash))
+    return x509.load_pem_x509_certificate(configuration.identity_certificate[0].encode())
+
+
+def test_an_identity_certificate_that_ends_soon_is_replaced_over_the_air(tmp_path: Path) -> None:
+    with serving(tmp_path, 0) as host:
+        port = host.service.device_port
+        for name in ("comes", "stays"):
+            device = make(host, tmp_path / name, wall=IN_1970)
+            assert asyncio.run(device.prove_once()).verdict == "attested"
+        first = identity_of(tmp_path / "comes")
+    with serving(tmp_path, 14.9 * YEAR_S, port=port):  # five years and a little are left: too early
+        comes = started(tmp_path / "comes", wall=IN_1970)
+        run_until(comes, lambda: events(comes, "roots-renewed"))
+        assert identity_of(tmp_path / "comes") == first
+    with serving(tmp_path, 15.1 * YEAR_S, port=port) as host:
+        comes = started(tmp_path / "comes", wall=IN_1970)
+        run_until(comes, lambda: events(comes, "identity-renewed"))
+        second = identity_of(tmp_path / "comes")
+        assert second.public_key() == first.public_key()
+        assert second.not_valid_after_utc.timestamp() > time.time() + 29 * YEAR_S
+        lines = host.service.audit.list(limit=50).items
+        assert [line.target for line in lines if line.operation == "device.identity-renew"] == [comes.device_id]
+    with serving(tmp_path, 20.2 * YEAR_S, port=port):  # what both were made with has ended
+        for name in ("comes", "stays"):
+            device = started(tmp_path / name, wall=IN_1970)
+            roots = pinned(tmp_path / name)
+            if name == "comes":
+                assert len(roots) == 2
+                assert asyncio.run(device.prove_once()).verdict == "attested"
+            else:  # it was away for twenty years
+                with pytest.raises(ServiceUnreachableError, match="service root"):
+                    asyncio.run(device.prove_once())
+
+
+def test_a_reply_that_was_lost_gives_the_same_certificate_again_and_nobody_gets_one_early(tmp_path: Path) -> None:
+    with serving(tmp_path, 0) as host:
+        device = host.claimed(b"i" * 32)
+        with device:
+            early = device.exchange("GET", "/v1/identity-certificate")
+        assert (early.status, parse_problem(early.body).code) == (404, "request.not-found")
+        stranger = host.device(b"j" * 32)  # claimed by nobody
+        with stranger:
+            assert stranger.exchange("GET", "/v1/trust-anchors").status == 200
+            assert stranger.exchange("GET", "/v1/identity-certificate").status == 403
+        ends = int(time.time()) + 4 * YEAR_S
+        authority = host.service.authority
+        messages = [authority.renew_identity("MediaTek", device.device_id, ends) for _ in range(3)]
+        assert len(set(messages)) == 1
+        assert authority.renew_identity("MediaTek", stranger.device_id, ends) != messages[0]
+        with device:
+            assert device.exchange("POST", "/v1/identity-certificate", b"x").status == 405
+            assert device.check_in().verdict == "attested"
+
+
+def test_who_stole_the_services_tls_key_gives_no_device_a_certificate_of_nobodys(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It would be locked out for good: what it keeps is not shown to anybody before the next connection."""
+    with serving(tmp_path, 0) as host:
+        device = make(host, tmp_path / "device", wall=IN_1970)
+        genuine = identity_of(tmp_path / "device")
+        key, now = ec.generate_private_key(ec.SECP256R1()), int(time.time())
+        life = {"not_before": now - 300, "not_after": now + 30 * YEAR_S}
+        rogue_maker = profile.build_silicon_authority(key, maker="MediaTek", serial=5, **life)
+        rogue_der = rogue_maker.public_bytes(Encoding.DER)
+        made = profile.build_identity_certificate(rogue_maker, key, device_id=device.device_id, serial=6, **life)
+        silicon = [Anchor(der) for der in host.service.authority.silicon_certificates()]
+        false = trust_anchor.encode_identity(
+            made.public_bytes(Encoding.DER), [*silicon, Anchor(rogue_der, (rogue_der,))]
+        )
+        host.service._endpoint._renew_identity = lambda *_: false  # type: ignore[union-attr]
+        monkeypatch.setattr(renewal, "IDENTITY_RENEWAL_S", 99 * YEAR_S)
+        run_until(device, lambda: events(device, "identity-not-renewed"))
+        assert identity_of(tmp_path / "device") == genuine
+        # the control: with vouchers unchecked it takes it, and is refused from then on
+        monkeypatch.setattr(trust_anchor, "_vouches", lambda *_, **__: True)
+        fooled = started(tmp_path / "device", wall=IN_1970)
+        run_until(fooled, lambda: events(fooled, "identity-renewed"))
+        with pytest.raises(ServiceUnreachableError):
+            asyncio.run(started(tmp_path / "device", wall=IN_1970).prove_once())
+
+
 def test_a_device_whose_silicon_authority_was_renewed_stays_and_a_new_one_comes(tmp_path: Path) -> None:
     with serving(tmp_path, 0) as host:
+        port = host.service.device_port
         before = make(host, tmp_path / "before", wall=IN_1970)
+    with serving(tmp_path, DAY_S, port=port) as host:
         made = host.service.authority.renew_by_hand("silicon", "MediaTek", actor="t")
         after = make(host, tmp_path / "after", wall=IN_1970)  # the running endpoint knows it at once
         leaf = x509.load_pem_x509_certificate(after.configuration.identity_certificate[0].encode())
@@ -152,13 +240,13 @@ def test_who_stole_the_services_tls_key_plants_no_root(tmp_path: Path, monkeypat
         genuine = pinned(tmp_path / "device")
         lie(host, [rogue(host)])
         asked: list[int] = []
-        look = RootRenewal.look
+        look = TrustRenewal.look
 
-        async def looked(renewal: RootRenewal) -> None:
-            await look(renewal)
+        async def looked(one: TrustRenewal) -> None:
+            await look(one)
             asked.append(1)
 
-        monkeypatch.setattr(RootRenewal, "look", looked)
+        monkeypatch.setattr(TrustRenewal, "look", looked)
         run_until(device, lambda: asked)
         assert pinned(tmp_path / "device") == genuine
         # the control: with signatures unchecked the same answer makes the thief the service for ever

@@ -293,6 +293,28 @@ def test_a_service_that_runs_for_years_presents_its_renewed_certificate(rotation
     assert presented(control) == first  # who is not told goes on with what ends
 
 
+def test_a_renewed_identity_certificate_is_verified_along_every_silicon_authority(
+    rotation: Rotation, clock: Any
+) -> None:
+    """A device that asks when four years are left, for sixty years."""
+    authority, now = rotation.service.authority, lambda: int(clock.now)
+    record, _ = authority.identity_certificate(MAKER, DEVICE_ID)
+    current = x509.load_der_x509_certificate(record.der)
+    replaced = 0
+    for _ in range(60 * 6):
+        clock.now += 61 * DAY_S
+        authority.renew()
+        ends = int(current.not_valid_after_utc.timestamp())
+        if ends - now() > 4 * YEAR_S:
+            continue
+        message = trust_anchor.parse_identity(authority.renew_identity(MAKER, DEVICE_ID, ends))
+        current = trust_anchor.verify_identity(current, message, now=now())
+        replaced += 1
+    assert replaced == 5
+    trusted = [x509.load_der_x509_certificate(one) for one in authority.silicon_certificates()]
+    assert any(is_directly_under(der(current), one) for one in trusted)
+
+
 def test_a_root_whose_key_is_away_hinders_no_other_renewal(
     rotation: Rotation, clock: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:

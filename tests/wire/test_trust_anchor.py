@@ -13,10 +13,10 @@ from cryptography.hazmat.primitives.serialization import Encoding
 from hypothesis import given
 from hypothesis import strategies as st
 
-from armillary.errors import WireError
+from armillary.errors import SignatureError, WireError
 from armillary.wire import certificate as profile
 from armillary.wire import certificate_part as part
-from armillary.wire import trust_anchor
+from armillary.wire import cose, trust_anchor
 from armillary.wire.trust_anchor import Anchor
 
 NOW = 1_790_000_000
@@ -158,3 +158,58 @@ def test_what_is_no_message_is_one_error(damaged: bytes) -> None:
 def test_more_anchors_than_fit_are_the_newest() -> None:
     many = [Anchor(bytes((number,)) * 600) for number in range(20)]
     assert trust_anchor.parse_anchors(trust_anchor.encode_anchors(many)) == tuple(many[-trust_anchor.MAX_ANCHORS :])
+
+
+# -- identity certificates ----------------------------------------------------------------------------------------
+
+MAKERS = [ec.derive_private_key(number, ec.SECP256R1()) for number in (11, 12)]
+SILICON = [
+    profile.build_silicon_authority(key, maker="Maker", serial=number + 1, **LIFE) for number, key in enumerate(MAKERS)
+]
+DEVICES = [cose.point_of(ec.derive_private_key(number, ec.SECP256R1()).public_key()).hex() for number in (13, 14)]
+
+
+def identity(maker: int, device: int = 0, *, ends: int = NOW + 1000) -> x509.Certificate:
+    return profile.build_identity_certificate(
+        SILICON[maker], MAKERS[maker], device_id=DEVICES[device], serial=9, not_before=NOW - 300, not_after=ends
+    )
+
+
+PRESENT = identity(0, ends=NOW + 500)
+SUCCESSION = [
+    Anchor(der(SILICON[0])),
+    Anchor(der(SILICON[1]), (der(trust_anchor.build_voucher(SILICON[0], MAKERS[0], SILICON[1], serial=7, **LIFE)),)),
+]
+
+
+def verified(new: x509.Certificate, anchors: list[Anchor]) -> x509.Certificate:
+    sent = trust_anchor.parse_identity(trust_anchor.encode_identity(der(new), anchors))
+    return trust_anchor.verify_identity(PRESENT, sent, now=NOW)
+
+
+def test_an_identity_certificate_of_the_present_issuer_or_its_successor_is_accepted() -> None:
+    for maker, anchors in ((1, SUCCESSION), (0, SUCCESSION[:1])):
+        found = verified(identity(maker), anchors)
+        assert profile.parse_identity_certificate(der(found)).device_id == DEVICES[0]
+        assert found.not_valid_after_utc > PRESENT.not_valid_after_utc
+
+
+@pytest.mark.parametrize(
+    ("new", "anchors", "error"),
+    [
+        (identity(1), [SUCCESSION[0], Anchor(der(SILICON[1]))], SignatureError),  # nobody vouches
+        (identity(1), SUCCESSION[1:], SignatureError),  # nobody it leads to is there
+        (identity(1, 1), SUCCESSION, WireError),  # another device's
+        (identity(1, ends=NOW + 500), SUCCESSION, WireError),  # ends no later
+        (ROOTS[0], SUCCESSION, SignatureError),
+    ],
+)
+def test_any_other_is_refused(new: x509.Certificate, anchors: list[Anchor], error: type[Exception]) -> None:
+    with pytest.raises(error):
+        verified(new, anchors)
+
+
+@pytest.mark.parametrize("damaged", [b"", b"\x83\x02\x40\x81\x82\x40\x80", b"\x83\x01\x40\x80", GENUINE])
+def test_what_is_no_identity_message_is_one_error(damaged: bytes) -> None:
+    with pytest.raises(WireError):
+        trust_anchor.parse_identity(damaged)

@@ -93,6 +93,11 @@ class DeviceEndpoint:
         body = await self._exchange("GET", "/v1/trust-anchors", None, trust_anchor.MAX_MESSAGE_BYTES)
         return trust_anchor.parse_anchors(body)
 
+    async def identity_certificate(self) -> trust_anchor.UnverifiedIdentity:
+        """A new identity certificate, where the present one ends soon; nothing of it is verified."""
+        body = await self._exchange("GET", "/v1/identity-certificate", None, trust_anchor.MAX_MESSAGE_BYTES)
+        return trust_anchor.parse_identity(body)
+
     async def check_in(self, request: CheckinRequest) -> CheckinReply:
         """Send a check-in and return the reply."""
         body = await self._exchange("POST", "/v1/check-in", checkin.encode_request(request), checkin.MAX_REPLY_BYTES)

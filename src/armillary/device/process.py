@@ -20,7 +20,7 @@ from armillary.device.installer import Installer
 from armillary.device.journal import Journal
 from armillary.device.layout import DeviceFolder
 from armillary.device.permission import Standing, standing
-from armillary.device.renewal import RootRenewal
+from armillary.device.renewal import TrustRenewal
 from armillary.device.reports import Incident, ReportQueue
 from armillary.device.running import DeviceSettings, RunningDevice
 from armillary.device.sideload import signers
@@ -126,7 +126,7 @@ class Device:
                     journal=self.journal,
                     publish=self._write_status,
                     takes_deployments=lambda: self._standing().permissions.takes_deployments,
-                    after_check_in=RootRenewal(check_ins, context, self.journal).look,
+                    after_check_in=TrustRenewal(check_ins, context, self.root_of_trust, self.journal).look,
                 )
                 if self._stop_requested:
                     self._running.stop()

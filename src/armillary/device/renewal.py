@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""How a device follows its service to a new root.
+"""How a device follows its service to a new root, and gets a new identity certificate before the old one ends.
 
 The root of a service ends after twenty years, or is replaced before. The service names its living roots at the device
 endpoint; the device asks after its first answered check-in and once a week, and pins those that a root it pins vouches
@@ -8,6 +8,10 @@ stole the key of the service's TLS certificate plants no root.
 
 The pinned set is written whole or not at all; it never shrinks but for the oldest of more than :data:`MAX_PINNED`. A
 root that has ended harms nobody: what it signed had to end before (``endpoint.py``).
+
+An identity certificate that ends within five years is replaced in the same way: by one whose issuer the authority of
+the present one vouches for. The connection's key proves as little here: a certificate of nobody's would lock the device
+out for good.
 """
 
 from __future__ import annotations
@@ -15,44 +19,51 @@ from __future__ import annotations
 from dataclasses import replace
 
 from cryptography.hazmat.primitives import serialization
-from cryptography.x509 import load_pem_x509_certificates
+from cryptography.x509 import load_pem_x509_certificate, load_pem_x509_certificates
 
 from armillary.device.checkin import CheckIns
 from armillary.device.configuration import store_configuration
 from armillary.device.endpoint import ServiceContext
 from armillary.device.journal import Journal
+from armillary.engines.root_of_trust.port import RootOfTrust
 from armillary.errors import ArmillaryError
 from armillary.wire import trust_anchor
 
 INTERVAL_S = 7 * 86_400.0
 MAX_PINNED = 4
+IDENTITY_RENEWAL_S = 5 * 365 * 86_400  # the service gives another from then on
 
 
-class RootRenewal:
-    """Keeps the pinned roots up to date. One for each start of a device.
+class TrustRenewal:
+    """Keeps the pinned roots and the identity certificate up to date. One for each start of a device.
 
     Args:
         check_ins: Whose configuration, flash and connection it is.
         context: Of that connection.
+        root_of_trust: Presents the identity certificate in it.
         journal: The device's log.
     """
 
-    def __init__(self, check_ins: CheckIns, context: ServiceContext, journal: Journal) -> None:
+    def __init__(
+        self, check_ins: CheckIns, context: ServiceContext, root_of_trust: RootOfTrust, journal: Journal
+    ) -> None:
         self._check_ins = check_ins
         self._context = context
+        self._root_of_trust = root_of_trust
         self._journal = journal
         self._next = 0.0
 
     async def look(self) -> None:
-        """Ask for new roots if it is time; call it after an answered check-in. A failure is tried again next week."""
+        """Ask if it is time; call it after an answered check-in. A failure is tried again next week."""
         clock = self._check_ins.clock
         if clock.monotonic() < self._next:
             return
         self._next = clock.monotonic() + INTERVAL_S
-        try:
-            await self._follow()
-        except ArmillaryError as error:  # an older service has no such address; a full disk has no room
-            self._journal.write("roots-not-renewed", reason=error.message)
+        for event, renew in (("roots-not-renewed", self._follow), ("identity-not-renewed", self._renew_identity)):
+            try:
+                await renew()
+            except ArmillaryError as error:  # an older service has no such address; a full disk has no room
+                self._journal.write(event, reason=error.message)
 
     async def _follow(self) -> None:
         checks = self._check_ins
@@ -68,3 +79,17 @@ class RootRenewal:
         self._context.trust(pem)
         names = [one.subject.rfc4514_string() for one in found]
         self._journal.write("roots-renewed", roots=names)
+
+    async def _renew_identity(self) -> None:
+        checks = self._check_ins
+        current = load_pem_x509_certificate(checks.configuration.identity_certificate[0].encode())
+        now = checks.clock.now()
+        if current.not_valid_after_utc.timestamp() - now > IDENTITY_RENEWAL_S:
+            return
+        new = trust_anchor.verify_identity(current, await checks.endpoint.identity_certificate(), now=now)
+        pem = new.public_bytes(serialization.Encoding.PEM)
+        renewed = replace(checks.configuration, identity_certificate=(pem.decode("ascii"),))
+        store_configuration(checks.flash, renewed)
+        checks.configuration = renewed
+        self._root_of_trust.authenticate(self._context, pem)
+        self._journal.write("identity-renewed", ends=int(new.not_valid_after_utc.timestamp()))

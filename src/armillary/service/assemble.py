@@ -183,6 +183,9 @@ class SecurityService:
         self.verifier.hub_address = self._hub_address
         self._endpoint = DeviceFront(
             trust_anchors=self.authority.trust_anchors,
+            renew_identity=lambda chip, device_id, ends: self.authority.renew_identity(
+                self.chips.get(chip).maker, device_id, ends
+            ),
             records=self.context.records,
             verifier=self.verifier,
             states=self._states,

@@ -30,6 +30,8 @@ ROOT_LAST_S: Final = 30 * DAY_S
 SILICON_LIFE_S: Final = 20 * YEAR_S
 # A device identity certificate ends with the authority that signed it: so long it lives at least.
 SILICON_RENEWAL_S: Final = 10 * YEAR_S
+# A device whose identity certificate ends within so long is given another by its device endpoint.
+IDENTITY_RENEWAL_S: Final = 5 * YEAR_S
 MAX_LIVING: Final = 8  # of a kind, by hand: as many as a message of trust anchors holds
 NEVER: Final = 1 << 62  # what signs itself is limited by nothing above
 ISSUING_LIFE_S: Final = 90 * DAY_S

@@ -140,6 +140,9 @@ class DeviceWorker:
         self._verifier = Verifier(context, self._authority, self._releases, self._policies, self._offers, self._states)
         self._endpoint = DeviceFront(
             trust_anchors=self._authority.trust_anchors,
+            renew_identity=lambda chip, device_id, ends: self._authority.renew_identity(
+                chips.get(chip).maker, device_id, ends
+            ),
             records=records,
             verifier=self._verifier,
             states=self._states,

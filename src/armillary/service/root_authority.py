@@ -11,8 +11,8 @@ server certificate  is signed by the old root for five more years (less where it
 devices             ask for the living roots at their device endpoint and keep those that a root they hold vouches for
 ==================  =================================================================================================
 
-A silicon authority signs device identity certificates, which end with it. Its successor is made ten years before; the
-device endpoint trusts both.
+A silicon authority signs device identity certificates, which end with it. Its successor is made ten years before, and
+vouched for by it; the device endpoint trusts both, and gives a device whose certificate has five years left another.
 
 A renewal makes a key, signs, and records everything with its audit line in one transaction; files follow from the
 records. Cut before that, a key is left over that no certificate names.
@@ -20,17 +20,20 @@ records. Cut before that, a key is left over that no certificate names.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import hmac
+from collections.abc import Callable, Sequence
 from typing import Final
 
 from cryptography import x509
 from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric import ec
+from sqlalchemy import Connection
 
 from armillary.engines.records import certificate_rows
 from armillary.engines.records.certificate_rows import CertificateRecord
 from armillary.errors import NotFoundError, SignerError
 from armillary.service.authority_life import (
+    IDENTITY_RENEWAL_S,
     NEVER,
     ROOT_LIFE_S,
     ROOT_RENEWAL_S,
@@ -46,7 +49,9 @@ from armillary.wire import trust_anchor
 from armillary.wire.certificate_part import year
 
 ROOT_NAME: Final = "Armillary Root CA"
-VOUCHER: Final = "root-voucher"  # kind of record: a root under its predecessor's signature; its subject is the serial
+# Kinds of records: a root or silicon authority under its predecessor's signature; the subject is its serial.
+VOUCHER: Final = "root-voucher"
+SILICON_VOUCHER: Final = "silicon-voucher"
 ANCHORS_TRUSTED_S: Final = 60  # the message of anchors is read from the records once a minute
 
 _DER: Final = serialization.Encoding.DER
@@ -56,6 +61,7 @@ class RootAuthorities(CatalogAuthorities):
     """Roots and silicon authorities. Built as part of :class:`armillary.service.authority.Authority`."""
 
     on_silicon: list[Callable[[bytes], None]]  # called with the DER of each new silicon authority
+    challenge_key: bytes
     _anchors: tuple[int, bytes]  # when the message of anchors was made, and what it was
 
     # -- roots ----------------------------------------------------------------------------------------------------
@@ -65,13 +71,7 @@ class RootAuthorities(CatalogAuthorities):
         now = self._context.now()
         made_at, message = self._anchors
         if not message or not 0 <= now - made_at < ANCHORS_TRUSTED_S:
-            vouchers = self._vouchers()
-            message = trust_anchor.encode_anchors(
-                [
-                    trust_anchor.Anchor(one.der, tuple(v.der for v in vouchers if v.subject == one.serial))
-                    for one in self.roots()
-                ]
-            )
+            message = trust_anchor.encode_anchors(_anchors(self.roots(), self._vouchers()))
             self._anchors = (now, message)
         return message
 
@@ -101,27 +101,29 @@ class RootAuthorities(CatalogAuthorities):
             not_before=now - BACKDATE_S,
             not_after=now + ROOT_LIFE_S,
         )
-        made = [self._record("root", root)]
-        for old in self.roots():
-            if old.not_after > now:
-                voucher = trust_anchor.build_voucher(
-                    x509.load_der_x509_certificate(old.der),
-                    self._keys.load(self._key_name(old)),
-                    root,
-                    serial=new_serial(),
-                    not_before=now - BACKDATE_S,
-                    not_after=min(now + ROOT_LIFE_S, old.not_after),
-                )
-                made.append(self._record(VOUCHER, voucher, subject=name))
+        new = self._record("root", root)
+        living = [one for one in self.roots() if one.not_after > now]
+        made = [new, *(self._voucher(one, self._key_name(one), new, VOUCHER) for one in living)]
         self._record_renewal(made, actor)
         self._anchors = (0, b"")
         self._tell_renewed()
         return made[0]
 
-    def _vouchers(self) -> tuple[CertificateRecord, ...]:
+    def _voucher(self, old: CertificateRecord, key: str, new: CertificateRecord, kind: str) -> CertificateRecord:
+        voucher = trust_anchor.build_voucher(
+            x509.load_der_x509_certificate(old.der),
+            self._keys.load(key),
+            x509.load_der_x509_certificate(new.der),
+            serial=new_serial(),
+            not_before=new.not_before,
+            not_after=min(new.not_after, old.not_after),
+        )
+        return self._record(kind, voucher, subject=new.serial)
+
+    def _vouchers(self, kind: str = VOUCHER) -> tuple[CertificateRecord, ...]:
         """Every voucher that is still good, oldest first."""
         now = self._context.now()
-        found = self._context.records.read(lambda c: certificate_rows.of_kind(c, VOUCHER))
+        found = self._context.records.read(lambda c: certificate_rows.of_kind(c, kind))
         return tuple(one for one in found if one.not_after > now)
 
     # -- silicon --------------------------------------------------------------------------------------------------
@@ -160,8 +162,11 @@ class RootAuthorities(CatalogAuthorities):
         return tuple(one for one in self._all_silicon() if one.subject == maker)
 
     def _new_silicon(self, maker: str, actor: str) -> CertificateRecord:
+        now = self._context.now()
+        old = [one for one in self._silicon_of(maker) if one.not_after > now]
         record = self._make_silicon(maker)
-        self._record_renewal([record], actor)
+        made = [record, *(self._voucher(one, self._silicon_key(one), record, SILICON_VOUCHER) for one in old)]
+        self._record_renewal(made, actor)
         for trust in self.on_silicon:
             trust(record.der)
         self._tell_renewed()
@@ -184,23 +189,79 @@ class RootAuthorities(CatalogAuthorities):
         Raises:
             SignerError: the chip maker's authority has ended and could not be renewed.
         """
-        now = self._context.now()
-        silicon = active_of(self._silicon_of(maker), now, takeover_s=0)  # endpoints heard of it when it was made
-        if silicon is None:
+        record = self._make_identity(self._active_silicon(maker), device_id, new_serial())
+        return record, (record.der,)
+
+    def renew_identity(self, maker: str, device_id: str, ends: int) -> bytes:
+        """The message with a new identity certificate for a device whose present one ends soon.
+
+        It is made and recorded once for each silicon authority: who asks again, after a lost reply, gets the same.
+
+        Args:
+            maker: Of its chip.
+            device_id: Of the device that is connected with the certificate that ends.
+            ends: When that is, Unix seconds UTC.
+
+        Raises:
+            NotFoundError: it does not end soon, or no authority lives longer.
+            SignerError: the chip maker's authority has ended and could not be renewed.
+            DataFolderError: the new one could not be recorded, so none is given out.
+        """
+        silicon = self._active_silicon(maker)
+        if ends - self._context.now() > IDENTITY_RENEWAL_S or silicon.not_after <= ends:
+            raise NotFoundError("no later identity certificate", remedy="Go on with the present one.")
+        # Not to be guessed by anybody else, and the same each time.
+        named = hmac.digest(self.challenge_key, f"identity {device_id} {silicon.serial}".encode(), "sha256")
+        serial = int.from_bytes(named[:16], "big") | 1 << 127
+        known = self._recorded(serial)
+        if known is None:
+            record = self._make_identity(silicon, device_id, serial)
+
+            def change(connection: Connection) -> None:
+                if certificate_rows.by_serial(connection, record.serial) is None:  # asked for twice at once
+                    self.record(connection, [record])
+                    detail = {"serial": record.serial, "ends": record.not_after}
+                    self._context.audit(connection, ACTOR, "device.identity-renew", device_id, detail)
+
+            self._context.records.write(change)
+            known = self._recorded(serial) or record
+        living = [one for one in self._silicon_of(maker) if one.not_after > self._context.now()]
+        return trust_anchor.encode_identity(known.der, _anchors(living, self._vouchers(SILICON_VOUCHER)))
+
+    def _recorded(self, serial: int) -> CertificateRecord | None:
+        return self._context.records.read(lambda c: certificate_rows.by_serial(c, serial_text(serial)))
+
+    def _active_silicon(self, maker: str) -> CertificateRecord:
+        found = active_of(self._silicon_of(maker), self._context.now(), takeover_s=0)  # endpoints heard of it already
+        if found is None:
             raise SignerError(
                 f"there is no living silicon authority of {maker}", remedy="Restart the service: it makes one."
             )
-        named = silicon_key(maker, silicon.serial)
+        return found
+
+    def _make_identity(self, silicon: CertificateRecord, device_id: str, serial: int) -> CertificateRecord:
         certificate = profile.build_identity_certificate(
             x509.load_der_x509_certificate(silicon.der),
-            self._keys.load(named if self._keys.has(named) else silicon_key(maker)),
+            self._keys.load(self._silicon_key(silicon)),
             device_id=device_id,
-            serial=new_serial(),
-            not_before=now - BACKDATE_S,
+            serial=serial,
+            not_before=self._context.now() - BACKDATE_S,
             not_after=silicon.not_after,
         )
-        record = self._record("identity", certificate, subject=device_id)
-        return record, (record.der,)
+        return self._record("identity", certificate, subject=device_id)
+
+    def _silicon_key(self, silicon: CertificateRecord) -> str:
+        named = silicon_key(silicon.subject, silicon.serial)
+        return named if self._keys.has(named) else silicon_key(silicon.subject)
+
+
+def _anchors(
+    authorities: Sequence[CertificateRecord], vouchers: Sequence[CertificateRecord]
+) -> list[trust_anchor.Anchor]:
+    return [
+        trust_anchor.Anchor(one.der, tuple(voucher.der for voucher in vouchers if voucher.subject == one.serial))
+        for one in authorities
+    ]
 
 
 def silicon_key(maker: str, serial: str = "") -> str:

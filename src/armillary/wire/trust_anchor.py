@@ -4,6 +4,7 @@
 ::
 
     trust-anchors  = [ 1, [ 1*8 anchor ] ]                   ; oldest first; at most 32 KiB
+    identity       = [ 1, certificate, [ 1*8 anchor ] ]      ; a device identity certificate, and silicon authorities
     anchor         = [ certificate, [ 0*8 voucher ] ]        ; a self-signed authority, DER
     voucher        = certificate                             ; the same authority, signed by one that was there before
 
@@ -22,7 +23,7 @@ from cryptography.exceptions import InvalidSignature, UnsupportedAlgorithm
 from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 
-from armillary.errors import WireError
+from armillary.errors import SignatureError, WireError
 from armillary.wire import cbor
 from armillary.wire import certificate_part as part
 from armillary.wire.cbor_fields import take_array, take_bytes, take_uint
@@ -33,6 +34,7 @@ MAX_ANCHORS: Final = 8  # living at once: two in the usual rhythm
 MAX_CERTIFICATE_BYTES: Final = 2 * 1024  # an authority has about 600
 
 _FORMAT: Final = "trust anchors"
+_IDENTITY: Final = "identity certificate"
 
 
 class Anchor(NamedTuple):
@@ -40,6 +42,13 @@ class Anchor(NamedTuple):
 
     certificate: bytes
     vouchers: tuple[bytes, ...] = ()
+
+
+class UnverifiedIdentity(NamedTuple):
+    """A new device identity certificate, DER, and the silicon authorities of its maker, oldest first."""
+
+    certificate: bytes
+    anchors: tuple[Anchor, ...]
 
 
 def build_voucher(
@@ -75,6 +84,23 @@ def parse_anchors(data: bytes) -> tuple[Anchor, ...]:
     return _anchors(anchors)
 
 
+def encode_identity(certificate: bytes, anchors: Sequence[Anchor]) -> bytes:
+    """The message with a new identity certificate."""
+    return cbor.encode([VERSION, certificate, _fields(anchors)])
+
+
+def parse_identity(data: bytes) -> UnverifiedIdentity:
+    """Read a message with an identity certificate; verifies no signature.
+
+    Raises:
+        WireError: not of this format.
+    """
+    value = cbor.decode(data, what=_FORMAT, limit=MAX_MESSAGE_BYTES)
+    version, certificate, anchors = take_array(value, _FORMAT, limit=3, size=3)
+    _check_version(version)
+    return UnverifiedIdentity(take_bytes(certificate, _FORMAT, limit=MAX_CERTIFICATE_BYTES), _anchors(anchors))
+
+
 def accepted(trusted: Sequence[x509.Certificate], anchors: Iterable[Anchor], *, now: int) -> list[x509.Certificate]:
     """``trusted`` and every anchor that one of them, or one that was accepted before it, vouches for.
 
@@ -98,6 +124,35 @@ def accepted(trusted: Sequence[x509.Certificate], anchors: Iterable[Anchor], *, 
     return found
 
 
+def verify_identity(current: x509.Certificate, identity: UnverifiedIdentity, *, now: int) -> x509.Certificate:
+    """The new identity certificate, once the authority that signed the present one is found to vouch for its issuer.
+
+    Args:
+        current: The identity certificate in force.
+        identity: What came.
+        now: Unix seconds UTC.
+
+    Raises:
+        SignatureError: nobody whom the present certificate leads to has signed it.
+        WireError: it is for another key or name, ends no later, or cannot be read.
+    """
+    own = [one for one in (load(anchor.certificate) for anchor in identity.anchors) if _signed(one, current)]
+    issuers = accepted(own, identity.anchors, now=now)
+    new = load(identity.certificate)
+    if not any(_signed(issuer, new) for issuer in issuers):
+        raise SignatureError(
+            _IDENTITY,
+            expected="an issuer that the present certificate's issuer vouches for",
+            got=new.issuer.rfc4514_string()[:200],
+            remedy="Keep the present one; armillary device recover gets another.",
+        )
+    if _key_of(new) != _key_of(current) or new.subject != current.subject:
+        raise WireError(_IDENTITY, expected="this device's key and name", got="another's")
+    if new.not_valid_after_utc <= current.not_valid_after_utc:
+        raise WireError(_IDENTITY, expected=f"an end after {current.not_valid_after_utc}", got="an earlier one")
+    return new
+
+
 def load(der: bytes) -> x509.Certificate:
     """A certificate.
 
@@ -106,7 +161,7 @@ def load(der: bytes) -> x509.Certificate:
     """
     try:
         return x509.load_der_x509_certificate(der)
-    except ValueError as error:
+    except (ValueError, TypeError, x509.InvalidVersion) as error:
         raise WireError(_FORMAT, expected="DER of an X.509 certificate", got=f"{error}"[:200]) from error
 
 

@@ -7,7 +7,6 @@ import json
 import time
 from typing import Any
 
-import paho.mqtt.client as mqtt
 import pytest
 from tests.hub.running_hub import DEVICE, OTHER, RunningHub, wait_until
 
@@ -242,15 +241,6 @@ def test_any_answer_is_a_value(body: bytes) -> None:
 def test_calls_that_make_no_sense(payload: object, timeout_s: float) -> None:
     with pytest.raises(Exception, match="expected"):
         encode_call(payload, timeout_s)
-
-
-def test_topic_aliases_are_refused_as_connack_said(running: RunningHub) -> None:
-    client = running.client(protocol=mqtt.MQTTv5).ready()
-    properties = mqtt.Properties(mqtt.PacketTypes.PUBLISH)
-    properties.TopicAlias = 1
-    client.paho.publish(EVENTS, b"{}", qos=1, properties=properties)
-    client.is_cut_off()
-    client.close()
 
 
 def test_the_hub_closes_while_devices_publish(running: RunningHub, client: Any) -> None:

@@ -7,6 +7,7 @@ Telemetry does not come through here: runs of it go from the decoder straight to
 from __future__ import annotations
 
 import json
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import structlog
@@ -27,7 +28,7 @@ from armillary.wire.hub_topics import (
     parse_topic,
     twin_answer_topic,
 )
-from armillary.wire.mqtt_fields import Property
+from armillary.wire.mqtt_fields import Properties, Property
 from armillary.wire.mqtt_packet import (
     LEVEL_5,
     Acknowledgement,
@@ -82,16 +83,13 @@ def _publish(front: Front, connection: Connection, packet: Publish) -> None:
         )
     topic = parse_topic(packet.topic, connection.device_id)
     if isinstance(topic, TwinGet):
-        _answer_twin(front, connection, packet, topic.request_id)
+        _answer_twin(front, _Request.of(connection, packet, topic.request_id), packet)
     elif isinstance(topic, TwinReport):
-        _report_twin(front, connection, packet, topic.request_id)
+        _report_twin(front, _Request.of(connection, packet, topic.request_id), packet)
     elif isinstance(topic, MethodAnswer):
         front.methods.answer(connection.device_id, topic.request_id, topic.status, packet.payload)
         _acknowledge(connection, packet)
-    else:
-        raise WireError(  # telemetry goes the other way, unless it uses what CONNACK said there is not
-            "mqtt", expected="telemetry without a topic alias", got="one", code="wire.mqtt-order"
-        )
+    # Telemetry does not come here: front.ingest has it.
 
 
 def _acknowledge(connection: Connection, packet: Publish) -> None:
@@ -99,12 +97,28 @@ def _acknowledge(connection: Connection, packet: Publish) -> None:
         connection.send(Acknowledgement(type=PacketType.PUBACK, packet_id=packet.packet_id))
 
 
-def _answer(connection: Connection, status: int, request_id: str, body: bytes, version: int | None = None) -> None:
-    if connection.inboxes & Inbox.TWIN_ANSWERS:
-        connection.send(Publish(topic=twin_answer_topic(status, request_id, version), payload=body))
+@dataclass(frozen=True, slots=True)
+class _Request:
+    """A twin request: what its answer echoes."""
+
+    connection: Connection
+    id: str
+    properties: Properties
+
+    @classmethod
+    def of(cls, connection: Connection, packet: Publish, request_id: str) -> _Request:
+        # MQTT 5 §4.10: whoever sends correlation data with a request finds it in the answer.
+        echoed = tuple(pair for pair in packet.properties if pair[0] is Property.CORRELATION_DATA)
+        return cls(connection, request_id, echoed)
+
+    def answer(self, status: int, body: bytes, version: int | None = None) -> None:
+        if self.connection.inboxes & Inbox.TWIN_ANSWERS:
+            topic = twin_answer_topic(status, self.id, version)
+            self.connection.send(Publish(topic=topic, payload=body, properties=self.properties))
 
 
-def _answer_twin(front: Front, connection: Connection, packet: Publish, request_id: str) -> None:
+def _answer_twin(front: Front, request: _Request, packet: Publish) -> None:
+    connection = request.connection
     # Read by the writing thread, so that the answer has what this device reported just before.
     front.counters.twin_reads += 1
     _acknowledge(connection, packet)
@@ -112,53 +126,56 @@ def _answer_twin(front: Front, connection: Connection, packet: Publish, request_
 
     def answer(twin: Any) -> None:
         if isinstance(twin, Twin):
-            _answer(connection, 200, request_id, json.dumps(device_view(twin), separators=(",", ":")).encode())
+            request.answer(200, json.dumps(device_view(twin), separators=(",", ":")).encode())
         else:
-            _failed(connection, request_id, twin)
+            _failed(request, twin)
 
     front.request(connection, lambda database: read_twin(database, device_id), answer)
 
 
-def _report_twin(front: Front, connection: Connection, packet: Publish, request_id: str) -> None:
+def _report_twin(front: Front, request: _Request, packet: Publish) -> None:
+    connection = request.connection
     now_ms = front.now_ms()
     try:
         patch = parse_patch(packet.payload, "reported")
     except InvalidArgumentError as error:
         _acknowledge(connection, packet)
-        _refused_report(front, connection, request_id, error)
+        _refused_report(front, request, error)
         return
 
     def answer(twin: Any) -> None:
         if isinstance(twin, Twin):
             front.counters.twin_reports += 1
             _acknowledge(connection, packet)
-            _answer(connection, 204, request_id, b"", twin.reported.version)
+            request.answer(204, b"", twin.reported.version)
         elif isinstance(twin, Rejected) and isinstance(twin.error, InvalidArgumentError):
             _acknowledge(connection, packet)
-            _refused_report(front, connection, request_id, twin.error)
+            _refused_report(front, request, twin.error)
         else:
-            _failed(connection, request_id, twin)
+            _failed(request, twin)
 
     change = changed_twin(connection.device_id, lambda twin: report(twin, patch, now_ms=now_ms))
     front.request(connection, change, answer, size_bytes=len(packet.payload))
 
 
-def _refused_report(front: Front, connection: Connection, request_id: str, error: InvalidArgumentError) -> None:
+def _refused_report(front: Front, request: _Request, error: InvalidArgumentError) -> None:
     front.counters.twin_reports_refused += 1
-    body = json.dumps({"errorCode": 400, "message": error.message}).encode()
-    _answer(connection, 400, request_id, body)
+    request.answer(400, json.dumps({"errorCode": 400, "message": error.message}).encode())
 
 
-def _failed(connection: Connection, request_id: str, outcome: object) -> None:
+def _failed(request: _Request, outcome: object) -> None:
     why = str(outcome.error) if isinstance(outcome, Rejected) else "no twin"
-    _log.error("hub.twin-failed", device=connection.device_id[:16], why=why)
-    _answer(connection, 500, request_id, b'{"errorCode":500,"message":"the hub could not read or write the twin"}')
+    _log.error("hub.twin-failed", device=request.connection.device_id[:16], why=why)
+    request.answer(500, b'{"errorCode":500,"message":"the hub could not read or write the twin"}')
 
 
 def _subscribe(front: Front, connection: Connection, packet: Subscribe) -> None:
     if any(key is Property.SUBSCRIPTION_IDENTIFIER for key, _ in packet.properties):
         raise WireError(
-            "mqtt", expected="no subscription identifier, as CONNACK said", got="one", code="wire.mqtt-order"
+            "mqtt",
+            expected="no subscription identifier, as CONNACK said",
+            got="one",
+            code="wire.mqtt-subscription-identifier",
         )
     reasons: list[int] = []
     inboxes = connection.inboxes
@@ -173,9 +190,22 @@ def _subscribe(front: Front, connection: Connection, packet: Subscribe) -> None:
         except WireError as error:
             front.counters.subscriptions_refused += 1
             _log.info("hub.subscription-refused", device=connection.device_id[:16], why=error.message)
-            reasons.append(Reason.TOPIC_FILTER.value.level_5 if connection.level >= LEVEL_5 else _REFUSED)
+            refused = Reason.SHARED if subscription.filter.startswith("$share/") else Reason.TOPIC_FILTER
+            reasons.append(refused.value.level_5 if connection.level >= LEVEL_5 else _REFUSED)
     answer = Suback(packet_id=packet.packet_id, reasons=tuple(reasons))
     _change_inboxes(front, connection, inboxes, answer)
+
+
+def change_session_end(front: Front, connection: Connection, *, persistent: bool) -> None:
+    """DISCONNECT said anew how long the session lasts (MQTT 5 §3.14.2.2.2): forever, or no longer than now.
+
+    Raises:
+        WireError: a session that was to end with its connection cannot be made to last.
+    """
+    if persistent and not connection.persistent:
+        raise WireError("mqtt", expected="no session expiry where CONNECT gave none", got="one", code="wire.mqtt-order")
+    if connection.persistent and not persistent:
+        front.request(connection, subscribed(connection.number, 0), lambda _: None)
 
 
 def _unsubscribe(front: Front, connection: Connection, packet: Unsubscribe) -> None:

@@ -53,9 +53,10 @@ from armillary.hub.limits import (
 from armillary.hub.methods import OpenMethods
 from armillary.hub.reasons import Reason
 from armillary.hub.tls import TlsChannel
-from armillary.wire.hub_topics import Inbox, twin_desired_topic
+from armillary.wire.hub_topics import Inbox, method_answer_topic, twin_desired_topic
 from armillary.wire.mqtt import encode_packet
-from armillary.wire.mqtt_packet import Publish, Will
+from armillary.wire.mqtt_fields import Properties, Property
+from armillary.wire.mqtt_packet import LEVEL_5, Publish, Will
 from armillary.wire.mqtt_stream import PublishRun
 
 _log = structlog.get_logger(__name__)
@@ -151,7 +152,15 @@ class Front:
         if connection is None or not connection.inboxes & Inbox.METHODS:
             raise DeviceOfflineError(f"device {device_id[:16]}... is not connected, or takes no direct methods")
         self.counters.methods_invoked += 1
-        connection.send(Publish(topic=topic, payload=body))
+        properties: Properties = ()
+        if connection.level >= LEVEL_5:  # §4.10: any client that knows requests can answer, with status 200 at least
+            request_id = topic.rpartition("=")[2]
+            properties = (
+                (Property.CONTENT_TYPE, "application/json"),
+                (Property.RESPONSE_TOPIC, method_answer_topic(200, request_id)),
+                (Property.CORRELATION_DATA, request_id.encode()),
+            )
+        connection.send(Publish(topic=topic, payload=body, properties=properties))
 
     def notify_desired(self, device_id: str, notice: Mapping[str, Any], version: int) -> None:
         """Tell a connected device of new desired properties."""
@@ -279,7 +288,7 @@ class Front:
             payload=will.payload,
             qos=will.qos,
             packet_id=1 if will.qos else None,
-            properties=tuple(pair for pair in will.properties if pair[0].name != "WILL_DELAY_INTERVAL"),
+            properties=tuple(pair for pair in will.properties if pair[0] is not Property.WILL_DELAY_INTERVAL),
         )
         data = encode_packet(packet, level=connection.level)
         run = Run(connection.level, connection.number, self.now_ms(), data, 1, (connection, b""))

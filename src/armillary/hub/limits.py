@@ -68,3 +68,6 @@ SEEN_INTERVAL_S = 15.0
 
 # Connections waiting to be accepted by the system: a fleet that reconnects at once.
 LISTEN_BACKLOG = 1024
+
+# Topic aliases of one connection (MQTT 5): a device has one telemetry topic and a few bags.
+MAX_TOPIC_ALIASES = 8

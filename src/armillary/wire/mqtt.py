@@ -21,6 +21,7 @@ from armillary.wire.mqtt_fields import (
     MAX_REMAINING_LENGTH,
     FieldReader,
     Properties,
+    Property,
     encode_binary,
     encode_properties,
     encode_string,
@@ -107,6 +108,11 @@ def check_topic_filter(topic_filter: str) -> str:
     return topic_filter
 
 
+def _has_alias(properties: Properties) -> bool:
+    """Whether an alias stands for the topic, which may then be empty (MQTT 5 §3.3.2.1)."""
+    return any(key is Property.TOPIC_ALIAS for key, _ in properties)
+
+
 def _packet_id(reader: FieldReader) -> int:
     packet_id = reader.u16("packet identifier")
     if not packet_id:
@@ -181,7 +187,7 @@ def _decode_publish(reader: FieldReader, _kind: PacketType, flags: int, level: i
     topic = reader.string("topic name")
     packet_id = _packet_id(reader) if qos else None
     properties = _properties(reader, "publish", level)
-    if not topic or "+" in topic or "#" in topic:
+    if "+" in topic or "#" in topic or (not topic and not _has_alias(properties)):
         reader.at = at
         raise reader.fail("a topic name without + and #", ascii(topic[:64]))
     return Publish(
@@ -298,7 +304,8 @@ def _encode_body(packet: Packet, level: int) -> tuple[PacketType, int, bytes]:  
         case Publish():
             flags = packet.duplicate << 3 | packet.qos << 1 | packet.retain
             identifier = (packet.packet_id or 0).to_bytes(2, "big") if packet.qos else b""
-            head = encode_string(check_topic_name(packet.topic)) + identifier + listed
+            aliased = not packet.topic and level >= LEVEL_5 and _has_alias(packet.properties)
+            head = encode_string(packet.topic if aliased else check_topic_name(packet.topic)) + identifier + listed
             return PacketType.PUBLISH, flags, head + packet.payload
         case Acknowledgement():
             body = packet.packet_id.to_bytes(2, "big")

@@ -17,6 +17,11 @@ from armillary.errors import WireError
 
 FORMAT = "mqtt"
 
+# Error codes of what MQTT 5 calls a protocol error where all else malformed is a malformed packet (§4.13.1), and of a
+# topic alias that stands for nothing (§3.3.2.3.4).
+CODE_PROTOCOL = "wire.mqtt-order"
+CODE_TOPIC_ALIAS = "wire.mqtt-topic-alias"
+
 # §2.2.3: four bytes of seven bits; the longest remaining length the format can say.
 MAX_REMAINING_LENGTH = 268_435_455
 
@@ -138,9 +143,10 @@ class FieldReader:
         self.at = start
         self.end = len(data) if end is None else end
 
-    def fail(self, expected: str, got: str) -> WireError:
+    def fail(self, expected: str, got: str, code: str | None = None) -> WireError:
         """The error for a fault at the present place."""
-        return WireError(FORMAT, expected=expected, got=got, offset=self.at, remedy="Correct the MQTT client.")
+        remedy = "Correct the MQTT client."
+        return WireError(FORMAT, expected=expected, got=got, offset=self.at, remedy=remedy, code=code)
 
     def take(self, length: int, what: str) -> bytes:
         """The next ``length`` bytes."""
@@ -234,15 +240,17 @@ def _read_property(reader: FieldReader, packet: str, seen: set[int]) -> tuple[Pr
         raise reader.fail(f"a property that {packet} may carry", key.name)
     if key in seen and (not rule.repeats or (packet == "subscribe" and key is Property.SUBSCRIPTION_IDENTIFIER)):
         reader.at = start
-        raise reader.fail("each property once", f"{key.name} twice")
+        raise reader.fail("each property once", f"{key.name} twice", CODE_PROTOCOL)
     seen.add(key)
     value = _READ[rule.kind](reader, key.name)
     if rule.kind is Kind.BOOLEAN and value not in (0, 1):
         reader.at = start
-        raise reader.fail(f"{key.name} of 0 or 1", str(value))
+        raise reader.fail(f"{key.name} of 0 or 1", str(value), CODE_PROTOCOL)
     if not value and rule.kind in (Kind.U16_POSITIVE, Kind.U32_POSITIVE, Kind.VARINT_POSITIVE):
         reader.at = start
-        raise reader.fail(f"{key.name} above 0", "0")
+        raise reader.fail(
+            f"{key.name} above 0", "0", CODE_TOPIC_ALIAS if key is Property.TOPIC_ALIAS else CODE_PROTOCOL
+        )
     return key, value
 
 

@@ -53,9 +53,9 @@ class Event(enum.Enum):
     LOST = "lost"
 
 
-# The machine. CONNACK, SUBACK, UNSUBACK and PINGRESP are the server's own packets: never accepted. A second
-# CONNECT is a violation (§3.1). AUTH needs an authentication method, which CONNECT refuses. PUBREC, PUBREL and
-# PUBCOMP belong to QoS 2, which IoT Hub does not speak.
+# The machine of the hub's front. CONNACK, SUBACK, UNSUBACK and PINGRESP are the server's own packets: never accepted.
+# A second CONNECT is a violation (§3.1). AUTH needs an authentication method, which CONNECT refuses. PUBREC, PUBREL
+# and PUBCOMP belong to QoS 2, which IoT Hub does not speak.
 TRANSITIONS: dict[State, dict[Event, State]] = {
     State.AWAITING_CONNECT: {
         Event.CONNECT: State.ESTABLISHING,
@@ -82,23 +82,29 @@ TRANSITIONS: dict[State, dict[Event, State]] = {
     },
 }
 
+# The machine of the general broker: as above, with QoS 2 both ways.
+BROKER_TRANSITIONS: dict[State, dict[Event, State]] = TRANSITIONS | {
+    State.CONNECTED: TRANSITIONS[State.CONNECTED]
+    | dict.fromkeys((Event.PUBREC, Event.PUBREL, Event.PUBCOMP), State.CONNECTED)
+}
+
 EVENT_OF_PACKET: dict[PacketType, Event] = {kind: Event[kind.name] for kind in PacketType}
 
 
-def step(state: State, event: Event) -> State:
-    """The state after ``event``.
+def step(state: State, event: Event, table: dict[State, dict[Event, State]] = TRANSITIONS) -> State:
+    """The state after ``event`` in one of the tables above.
 
     Raises:
         WireError: the event may not happen in this state; the connection must be closed.
     """
-    following = TRANSITIONS[state].get(event)
+    following = table[state].get(event)
     if following is None:
-        allowed = ", ".join(each.value for each in TRANSITIONS[state] if each.value.isupper())
+        allowed = ", ".join(each.value for each in table[state] if each.value.isupper())
         raise WireError(
             FORMAT,
             expected=f"{allowed or 'nothing'} while {state.value}",
             got=event.value,
-            remedy="Correct the MQTT client's order of packets; QoS 2 is not supported.",
+            remedy="Correct the MQTT client's order of packets; IoT Hub's front has no QoS 2.",
             code="wire.mqtt-order",
         )
     return following

@@ -155,6 +155,14 @@ def test_a_log_is_written_once_and_only_where_the_tpm_vouches_for_it(
     assert host.service.firmware.of_device(machine.device.device_id).values == measured(GOOD)
 
 
+def test_device_workers_are_told_of_each_statement(host: ServiceHost) -> None:
+    told: list[int] = []
+    host.service.policies.on_change.append(lambda: told.append(len(host.service.policies.book)))
+    made = host.service.firmware.add("Contoso", "mt3620", [{"pcr": 4, "digest": "00" * 32}], actor=OPERATOR)
+    host.service.firmware.remove("Contoso", made.statement_id, actor=OPERATOR)
+    assert told == [1, 0]
+
+
 @pytest.mark.parametrize(
     "options",
     [

@@ -124,15 +124,15 @@ def _hub(folder: Path) -> Iterator[tuple[int, subprocess.Popen[str]]]:
 
 
 def _replay(folder: Path) -> float:
-    """Messages a second decoded and sealed from a log."""
+    """Messages a second decoded and flushed from a log."""
     from armillary.engines.series.store import Retention, SeriesStore  # noqa: PLC0415 - not while the load runs
 
     store = SeriesStore(folder, retention=Retention(), listener=lambda *_: None)
     started = time.monotonic()
     while store.decoder.messages < 100_000 and store.decoder.work(1.0):
-        if store.seal_due():
-            store.commits.submit(store.begin_seal(int(time.time() * 1000))).result()
-            store.end_seal(kept=True)
+        if store.flush_due():
+            store.commits.submit(store.begin_flush(int(time.time() * 1000))).result()
+            store.end_flush(kept=True)
     rate = store.decoder.messages / (time.monotonic() - started)
     store.close(int(time.time() * 1000))
     return rate

@@ -300,6 +300,13 @@ class DataFolderError(HostError):
     code = "host.data-folder"
 
 
+class DiskReserveError(HostError):
+    """The disk is so full that messages of devices are refused; what was acknowledged is kept."""
+
+    code = "host.disk-reserve"
+    remedy = "Free space on the disk, shorten the retention, or lower disk_reserve_mb."
+
+
 class DataFolderInUseError(HostError):
     """Another process holds the data folder."""
 

@@ -39,8 +39,10 @@ class Settings:
         check_in_jitter: Fraction of the interval by which each next time is varied (0 to 1).
         planner_interval_s: Seconds between two runs of the roll-out planner when nothing wakes it.
         certificate_lifetime_s: Life of a device's client certificate, seconds.
-        values_retention_days: How long the hub keeps values over time, days.
+        values_retention_days: How long the hub keeps values over time, days; rules of retention go before it.
+        rollups_retention_days: How long the hub keeps minutes and hours of values, days; never less than values.
         messages_retention_days: How long the hub keeps messages as they came, days.
+        disk_reserve_mb: The hub takes no messages when less than this is free on its disk, MiB; 0 for no reserve.
         log_level: ``debug``, ``info``, ``warning`` or ``error``.
         key_passphrase: Passphrase of the private keys' files, 12 characters at least. A file is better: other
             processes of this user can see a process's environment.
@@ -63,7 +65,9 @@ class Settings:
     planner_interval_s: float = 5.0
     certificate_lifetime_s: int = 24 * 3600
     values_retention_days: int = 365
+    rollups_retention_days: int = 1825
     messages_retention_days: int = 7
+    disk_reserve_mb: int = 256
     log_level: str = "info"
     key_passphrase: str = dataclasses.field(default="", repr=False)
     key_passphrase_file: str = ""
@@ -81,10 +85,14 @@ class Settings:
                 "check_in_interval_s and planner_interval_s: expected a positive time in seconds",
                 remedy="Set them to at least 1 and more than 0.",
             )
-        if self.values_retention_days < 1 or self.messages_retention_days < 1:
+        if min(self.values_retention_days, self.rollups_retention_days, self.messages_retention_days) < 1:
             raise InvalidArgumentError(
-                "values_retention_days and messages_retention_days: expected at least 1 day",
+                "values_retention_days, rollups_retention_days and messages_retention_days: expected at least 1 day",
                 remedy="Set them to 1 or more.",
+            )
+        if self.disk_reserve_mb < 0:
+            raise InvalidArgumentError(
+                f"disk_reserve_mb: expected 0 or more, got {self.disk_reserve_mb}", remedy="Use 0 for no reserve."
             )
         if not 0 <= self.check_in_jitter <= 1:
             raise InvalidArgumentError(

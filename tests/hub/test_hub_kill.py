@@ -15,7 +15,6 @@ from pathlib import Path
 import pytest
 from tests.hub.running_hub import DEVICE, Authority
 
-from armillary.engines.series.chunks import unpack_numbers
 from armillary.engines.series.store import Retention, SeriesStore
 from armillary.wire.mqtt import encode_packet
 from armillary.wire.mqtt_packet import Acknowledgement, Connack, Connect, Publish
@@ -108,7 +107,7 @@ def test_every_acknowledged_message_is_kept_over_kill_9(tmp_path: Path, authorit
 
 
 def _values(store: SeriesStore, now: int) -> list[float]:
-    store.commits.submit(store.begin_seal(now)).result()
-    store.end_seal(kept=True)
-    rows = store._reader.execute("SELECT data FROM chunk").fetchall()
-    return [value for (data,) in rows for value in unpack_numbers(data)[1::2]]
+    store.commits.submit(store.begin_flush(now)).result()
+    store.end_flush(kept=True)
+    (key,) = (key for _, _, key in store.series([DEVICE], None))
+    return [float(value) for points in store.stream(key, 0, now + 10**6) for value in points.values]

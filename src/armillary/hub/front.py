@@ -43,6 +43,7 @@ from armillary.hub.limits import (
     HOLD_ABOVE_BACKLOG_BYTES,
     HOLD_ABOVE_WEIGHT,
     LISTEN_BACKLOG,
+    MAINTENANCE_PAUSE_S,
     MAX_STRANGERS,
     RELEASE_BELOW_WEIGHT,
     SEEN_INTERVAL_S,
@@ -369,8 +370,8 @@ class Front:
             _log.error("hub.log-not-readable", why=error.message)
             self.loop.call_later(DECODE_RETRY_S, self._decode)
             return
-        if self.store.seal_due():
-            self._seal()
+        if self.store.flush_due():
+            self._flush()
         if self._held:
             self._release()
         if not more:
@@ -380,14 +381,35 @@ class Front:
         else:
             self.loop.call_soon(self._decode)
 
-    def _seal(self) -> None:
+    def _flush(self) -> None:
         def deliver(_: list[Any], outcomes: list[Any]) -> None:
             kept = not isinstance(outcomes[0], Rejected)
-            self.store.end_seal(kept=kept)
+            self.store.end_flush(kept=kept)
             if not kept:
-                _log.error("hub.seal-failed", why=str(outcomes[0].error))
+                _log.error("hub.flush-failed", why=str(outcomes[0].error))
 
-        self.store.commits.post(self.store.begin_seal(self.now_ms()), LoopSink(self.loop, deliver))
+        self.store.commits.post(self.store.begin_flush(self.now_ms()), LoopSink(self.loop, deliver))
+
+    def _maintain(self) -> None:
+        """One slice of sealing hours and deleting old ones; the next follows when acknowledgements have passed."""
+        if self._closing:
+            return
+        change = self.store.begin_maintenance(self.now_ms())
+        if change is None:
+            return
+
+        def deliver(_: list[Any], outcomes: list[Any]) -> None:
+            failed = isinstance(outcomes[0], Rejected)
+            self.store.end_maintenance(more=not failed and outcomes[0])
+            if failed:
+                _log.error("hub.maintenance-failed", why=str(outcomes[0].error))
+            elif outcomes[0]:
+                self.loop.call_later(MAINTENANCE_PAUSE_S, self._maintain)
+
+        try:
+            self.store.commits.post(change, LoopSink(self.loop, deliver))
+        except RateLimitedError:  # it can wait
+            self.store.end_maintenance(more=True)
 
     # Time ---------------------------------------------------------------------------------------------------
 
@@ -396,8 +418,9 @@ class Front:
             await asyncio.sleep(SWEEP_INTERVAL_S)
             self.sweep()
             self.cloud_messages.tick()
-            if self.store.seal_due():
-                self._seal()
+            if self.store.flush_due():
+                self._flush()
+            self._maintain()
             if self.monotonic() - self._seen_at > SEEN_INTERVAL_S:
                 self._note_seen([each for each in self.sessions.values() if each.heard >= self._seen_at])
                 self._seen_at = self.monotonic()

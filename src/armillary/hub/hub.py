@@ -54,6 +54,7 @@ class Hub:
         *,
         authenticate: Callable[[bytes], str],
         retention: Retention | None = None,
+        reserve_bytes: int = 0,
         clock: Callable[[], float] = time.time,
     ) -> None:
         """See :meth:`open`; this one takes the hub's own folder instead of settings."""
@@ -62,7 +63,9 @@ class Hub:
         self._counters = Counters()
         self._listeners = Listeners(self._counters)
         self._front: Front | None = None
-        self.series = SeriesStore(folder, retention=retention or Retention(), listener=self._measured)
+        self.series = SeriesStore(
+            folder, retention=retention or Retention(), listener=self._measured, reserve_bytes=reserve_bytes
+        )
         self.twins = Twins(self)
         self.mailboxes = Mailboxes(self)
         try:
@@ -88,9 +91,18 @@ class Hub:
             DataFolderError: not writable, damaged, or of another version.
         """
         retention = Retention(
-            values_days=settings.values_retention_days, messages_days=settings.messages_retention_days
+            values_days=settings.values_retention_days,
+            rollups_days=settings.rollups_retention_days,
+            messages_days=settings.messages_retention_days,
         )
-        return cls(settings.data / "hub", authenticate=authenticate, retention=retention, clock=clock)
+        reserve_bytes = settings.disk_reserve_mb << 20
+        return cls(
+            settings.data / "hub",
+            authenticate=authenticate,
+            retention=retention,
+            reserve_bytes=reserve_bytes,
+            clock=clock,
+        )
 
     async def start(self, ssl_context: ssl.SSLContext, host: str, port: int) -> int:
         """Accept devices in the running event loop, which becomes the hub's; returns the port.
@@ -175,11 +187,13 @@ class Hub:
         decoder = self.series.decoder
         return {
             **dataclasses.asdict(self._counters),
+            **self.series.counts(),
             "messages_decoded": decoder.messages,
             "messages_opaque": decoder.opaque,
             "messages_undecodable": decoder.faults,
             "log_rows_damaged": decoder.damaged_blocks,
             "commits": self.series.commits.batches,
+            "disk_full_now": int(self.series.is_refusing),
             "connected_now": len(self.connected()),
             "commit_queue_now": self.series.commits.queued,
             "decode_backlog_bytes_now": decoder.backlog_bytes,

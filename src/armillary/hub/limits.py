@@ -60,6 +60,9 @@ MAX_METHOD_TIMEOUT_S = 300.0
 # Calls one device may have open at a time; IoT Hub throttles by bytes, this keeps the table small.
 MAX_OPEN_METHODS = 16
 
+# Between two slices of sealing hours and deleting old ones (seconds): acknowledgements pass.
+MAINTENANCE_PAUSE_S = 0.05
+
 # Live values waiting for one listener; the oldest go first, and are counted.
 MAX_LIVE_QUEUE = 256
 

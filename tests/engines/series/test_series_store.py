@@ -3,19 +3,17 @@
 
 from __future__ import annotations
 
-import json
 import sqlite3
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
 
 import pytest
+from tests.engines.series.play import DEVICE, START, Play, packet
 
 from armillary.engines.series.blocks import Block, Run, encode_block, iterate_block
 from armillary.engines.series.chunks import HOUR_MS
 from armillary.engines.series.database import SCHEMA_VERSION
 from armillary.engines.series.decoder import MAX_BACKLOG_BYTES
-from armillary.engines.series.devices import enrolled
 from armillary.engines.series.query import bucket_width
 from armillary.engines.series.store import DAY_MS, Retention, SeriesStore
 from armillary.engines.series.tail import MAX_SERIES_PER_DEVICE
@@ -30,70 +28,6 @@ from armillary.errors import (
 from armillary.wire.mqtt import encode_packet
 from armillary.wire.mqtt_fields import Property
 from armillary.wire.mqtt_packet import Publish
-
-DEVICE = "ab" * 64
-START = 1_795_532_400_000  # a full hour
-
-
-def packet(values: Any, bag: str = "", **options: Any) -> bytes:
-    body = values if isinstance(values, bytes) else json.dumps(values).encode()
-    return encode_packet(
-        Publish(topic=f"devices/{DEVICE}/messages/events/{bag}", payload=body, qos=1, packet_id=1, **options)
-    )
-
-
-class Play:
-    """A store with one device, and short ways to put messages in."""
-
-    def __init__(self, folder: Path, **retention: int) -> None:
-        self.heard: list[tuple[int, Any]] = []
-        self.store = SeriesStore(
-            folder,
-            retention=Retention(**retention),
-            listener=lambda device, telemetry: self.heard.append((device, telemetry)),
-        )
-        self.number = self.store.commits.submit(enrolled(DEVICE, now_ms=START, clean=False)).result().number
-
-    def keep(self, *messages: tuple[int, Any]) -> Block:
-        """Commit messages of ``(time, values)`` as one batch and hand them to the decoder."""
-        block = self.commit(*messages)
-        self.store.decoder.add(block)
-        return block
-
-    def commit(self, *messages: tuple[int, Any]) -> Block:
-        runs = [
-            Run(
-                4,
-                self.number,
-                at_ms,
-                values if isinstance(values, bytes) and values[:1] == b"\x32" else packet(values),
-                1,
-            )
-            for at_ms, values in messages
-        ]
-        return [self.store.commits.submit(run) for run in runs][-1].result() if len(runs) == 1 else self._batch(runs)
-
-    def _batch(self, runs: list[Run]) -> Block:
-        data = b"".join(run.data for run in runs if run.received_ms == runs[0].received_ms)
-        if all(run.received_ms == runs[0].received_ms for run in runs):
-            return self.store.commits.submit(Run(4, self.number, runs[0].received_ms, data, len(runs))).result()  # type: ignore[no-any-return]
-        for run in runs[:-1]:
-            self.store.decoder.add(self.store.commits.submit(run).result())
-        return self.store.commits.submit(runs[-1]).result()  # type: ignore[no-any-return]
-
-    def decode(self) -> None:
-        while self.store.decoder.work(1.0):
-            pass
-
-    def seal(self, now_ms: int = START) -> None:
-        self.decode()
-        self.store.commits.submit(self.store.begin_seal(now_ms)).result()
-        self.store.end_seal(kept=True)
-
-    def means(
-        self, metric: str, start: int = START, end: int = START + HOUR_MS, points: int = 1000
-    ) -> list[tuple[int, float]]:
-        return [(each.start_ms, each.mean) for each in self.store.query(DEVICE, metric, start, end, points).buckets]
 
 
 @pytest.fixture
@@ -120,7 +54,7 @@ def test_a_value_is_found_in_the_tail_in_chunks_and_in_both(play: Play) -> None:
 def test_a_value_is_seen_once_while_a_seal_is_under_way(play: Play) -> None:
     play.keep((START, {"t": 1}))
     play.decode()
-    change = play.store.begin_seal(START)
+    change = play.store.begin_flush(START)
     assert play.means("t") == [(START, 1.0)]
     play.keep((START + 1, {"t": 2}))
     play.decode()
@@ -128,17 +62,17 @@ def test_a_value_is_seen_once_while_a_seal_is_under_way(play: Play) -> None:
     play.store.commits.submit(change).result()  # in the database now, and in the tail still
     assert play.means("t") == [(START, 1.0), (START + 1, 2.0)]
     assert [each.value for each in play.store.last_values(DEVICE)] == [2.0]
-    play.store.end_seal(kept=True)
+    play.store.end_flush(kept=True)
     assert play.means("t") == [(START, 1.0), (START + 1, 2.0)]
 
 
 def test_a_seal_that_fails_is_tried_again_with_everything(play: Play) -> None:
     play.keep((START, {"t": 1, "s": "a"}), (START, b"{"))
     play.decode()
-    play.store.begin_seal(START)
+    play.store.begin_flush(START)
     play.keep((START + 1, {"t": 2, "s": "b", "new": True}), (START + 1, b"{"))
     play.decode()
-    play.store.end_seal(kept=False)
+    play.store.end_flush(kept=False)
     play.seal()
     assert play.means("t") == [(START, 1.0), (START + 1, 2.0)]
     assert play.store.texts(DEVICE, "s", START, START + 10, 9) == [(START, "a"), (START + 1, "b")]
@@ -297,7 +231,7 @@ def test_a_backlog_beyond_memory_is_read_back_from_the_log(play: Play) -> None:
 
 
 def test_retention_deletes_old_values_and_sealed_messages_only(tmp_path: Path) -> None:
-    play = Play(tmp_path / "hub", values_days=30, messages_days=7)
+    play = Play(tmp_path / "hub", values_days=30, messages_days=7, rollups_days=30)
     play.keep((START, {"t": 1}))
     play.keep((START + 20 * DAY_MS, {"t": 2}))
     play.seal(START + 20 * DAY_MS)

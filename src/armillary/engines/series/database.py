@@ -23,8 +23,8 @@ from armillary.errors import DataFolderError, DataFolderInUseError
 # "ArmH": tells this file from any other SQLite database.
 APPLICATION_ID = 0x41726D48
 
-# 1 (2026-11): first.
-SCHEMA_VERSION = 1
+# 1 (2026-11): first. 2 (2026-11): hot segments, sealed hours with roll-ups (migrate.py brings 1 to 2).
+SCHEMA_VERSION = 2
 
 # Pages of 4 KiB the write-ahead log grows to before it is copied into the database: large enough to copy rarely.
 WAL_CHECKPOINT_PAGES = 4000
@@ -53,45 +53,98 @@ CREATE TABLE block (
     messages INTEGER NOT NULL,
     data BLOB NOT NULL
 ) STRICT;
--- kind: 0 number, 1 truth value, 2 text.
+-- Everything from here to twin is described in seal.py. kind: 0 number, 1 truth value, 2 text.
+CREATE TABLE metric (
+    number INTEGER PRIMARY KEY,
+    name TEXT NOT NULL UNIQUE
+) STRICT;
 CREATE TABLE series (
     number INTEGER PRIMARY KEY,
     device INTEGER NOT NULL REFERENCES device (number),
-    metric TEXT NOT NULL,
+    metric INTEGER NOT NULL REFERENCES metric (number),
     kind INTEGER NOT NULL,
     UNIQUE (device, metric, kind)
 ) STRICT;
--- Keyed by time first: new hours are appended, old ones are deleted as one range.
-CREATE TABLE hour (
+-- Hot: what flushes brought, one row an hour and shard of series (segments.py). Points have no key.
+CREATE TABLE hot (
+    hour_ms INTEGER NOT NULL,
+    shard INTEGER NOT NULL,
+    number INTEGER NOT NULL,
+    data BLOB NOT NULL,
+    PRIMARY KEY (hour_ms, shard, number)
+) STRICT, WITHOUT ROWID;
+-- What is in hot, a series and hour: added to with each flush, so that nobody reads hot for a dashboard.
+CREATE TABLE hot_hour (
+    metric INTEGER NOT NULL,
     hour_ms INTEGER NOT NULL,
     series INTEGER NOT NULL,
     count INTEGER NOT NULL,
     low REAL,
     high REAL,
     total REAL,
-    PRIMARY KEY (hour_ms, series)
+    PRIMARY KEY (metric, hour_ms, series)
 ) STRICT, WITHOUT ROWID;
+-- Sealed, keyed by time first: new hours are appended, old ones are deleted from the front.
 CREATE TABLE chunk (
     hour_ms INTEGER NOT NULL,
     series INTEGER NOT NULL,
     data BLOB NOT NULL,
     PRIMARY KEY (hour_ms, series)
 ) STRICT, WITHOUT ROWID;
+CREATE TABLE rollup (
+    hour_ms INTEGER NOT NULL,
+    series INTEGER NOT NULL,
+    count INTEGER NOT NULL,
+    low REAL,
+    high REAL,
+    total REAL,
+    first REAL,
+    last REAL,
+    minutes BLOB NOT NULL,
+    PRIMARY KEY (hour_ms, series)
+) STRICT, WITHOUT ROWID;
+CREATE TABLE fleet (
+    metric INTEGER NOT NULL,
+    hour_ms INTEGER NOT NULL,
+    shard INTEGER NOT NULL,
+    data BLOB NOT NULL,
+    PRIMARY KEY (metric, hour_ms, shard)
+) STRICT, WITHOUT ROWID;
+-- Rows of hot and chunk that did not pass their checksum at a seal, as they were.
+CREATE TABLE damaged (
+    number INTEGER PRIMARY KEY,
+    origin TEXT NOT NULL,
+    hour_ms INTEGER NOT NULL,
+    place INTEGER NOT NULL,
+    data BLOB NOT NULL
+) STRICT;
 CREATE TABLE latest (
-    series INTEGER PRIMARY KEY,
+    metric INTEGER NOT NULL,
+    device INTEGER NOT NULL,
     at_ms INTEGER NOT NULL,
-    value ANY NOT NULL
+    kind INTEGER NOT NULL,
+    value ANY NOT NULL,
+    PRIMARY KEY (metric, device)
+) STRICT, WITHOUT ROWID;
+-- Rules of retention in order: the first whose patterns match decides; no number of days is for ever.
+CREATE TABLE retention (
+    position INTEGER PRIMARY KEY,
+    template TEXT NOT NULL,
+    metric TEXT NOT NULL,
+    raw_days INTEGER,
+    rollup_days INTEGER
 ) STRICT;
 CREATE TABLE twin (
     device_id TEXT PRIMARY KEY,
     document TEXT NOT NULL
 ) STRICT, WITHOUT ROWID;
--- sealed: every block up to this seq is in hour, chunk and latest.
+-- flushed: every block up to this seq is in hot and latest. segments: the number of the last row of hot.
+-- late, duplicates: points that came after their hour was sealed, or were there before.
 CREATE TABLE progress (
     name TEXT PRIMARY KEY,
     value INTEGER NOT NULL
 ) STRICT, WITHOUT ROWID;
-INSERT INTO progress VALUES ('sealed', 0);
+INSERT INTO progress VALUES ('flushed', 0), ('segments', 0), ('late', 0), ('duplicates', 0);
 """
 
 
@@ -201,6 +254,11 @@ class Database:
         application = connection.execute("PRAGMA application_id").fetchone()[0]
         version = connection.execute("PRAGMA user_version").fetchone()[0]
         if (application, version) == (APPLICATION_ID, SCHEMA_VERSION):
+            return
+        if (application, version) == (APPLICATION_ID, 1):
+            from armillary.engines.series.migrate import from_version_1  # noqa: PLC0415 - once in a folder's life
+
+            from_version_1(connection, _SCHEMA)
             return
         if application == APPLICATION_ID:
             raise DataFolderError(

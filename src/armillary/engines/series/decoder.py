@@ -12,6 +12,7 @@ import sqlite3
 import time
 from collections import deque
 from collections.abc import Callable, Iterator
+from hashlib import blake2b
 
 from armillary.engines.series.blocks import Block, Message, iterate_block
 from armillary.engines.series.tail import Tail
@@ -28,6 +29,9 @@ MESSAGES_PER_LOOK = 8
 # Topics whose property bag is remembered: those that carry a message id never come again, so they must not gather.
 MAX_KNOWN_TOPICS = 2048
 
+# IoT Hub's property for a message's id: tells a message sent again from one that says the same.
+MESSAGE_ID = "$.mid"
+
 Listener = Callable[[int, telemetry.Telemetry], None]
 
 
@@ -37,21 +41,21 @@ class Decoder:
     Args:
         tail: Where values go.
         read: A connection to read blocks back with, used in the caller's thread only.
-        sealed: Every block up to this seq was decoded and sealed in an earlier life.
+        flushed: Every block up to this seq was decoded and flushed in an earlier life.
         listener: Called with the device number and what each message measured.
     """
 
-    def __init__(self, tail: Tail, read: sqlite3.Connection, sealed: int, listener: Listener) -> None:
+    def __init__(self, tail: Tail, read: sqlite3.Connection, flushed: int, listener: Listener) -> None:
         self._tail = tail
         self._read = read
         self._listener = listener
-        rows = read.execute("SELECT seq, length(data) FROM block WHERE seq > ? ORDER BY seq", (sealed,))
+        rows = read.execute("SELECT seq, length(data) FROM block WHERE seq > ? ORDER BY seq", (flushed,))
         self._backlog: deque[tuple[int, int, bytes | None]] = deque((seq, size, None) for seq, size in rows)
         self._kept_bytes = 0  # of blocks in the backlog that are in memory
         self.backlog_bytes = sum(size for _, size, _ in self._backlog)
         self._steps: Iterator[None] | None = None
         self._bags: dict[str, tuple[dict[str, str], bool]] = {}
-        self.decoded_seq = sealed
+        self.decoded_seq = flushed
         self.messages = 0
         self.opaque = 0
         self.faults = 0
@@ -64,7 +68,7 @@ class Decoder:
 
     @property
     def between_blocks(self) -> bool:
-        """Whether everything up to :attr:`decoded_seq` and nothing beyond is in the tail: the moment to seal."""
+        """Whether everything up to :attr:`decoded_seq` and nothing beyond is in the tail: the moment to flush."""
         return self._steps is None
 
     def add(self, block: Block) -> None:
@@ -79,7 +83,7 @@ class Decoder:
     def work(self, budget_s: float) -> bool:
         """Decode for about ``budget_s`` seconds; True when there is more to do.
 
-        Stops early after each block, so that the caller can seal there.
+        Stops early after each block, so that the caller can flush there.
         """
         deadline = time.perf_counter() + budget_s
         if self._steps is None:
@@ -130,7 +134,7 @@ class Decoder:
                 self.opaque += 1
                 return
             measured = telemetry.decode(payload, properties, received_ms)
-            self._tail.add(seq, device, measured)
+            self._tail.add(seq, device, measured, mark_of(properties[MESSAGE_ID]) if MESSAGE_ID in properties else 0)
         except WireError as error:
             self.faults += 1
             self._tail.add_fault(seq, device, received_ms, error.message)
@@ -143,3 +147,8 @@ class Decoder:
             self._bags.clear()
         self._bags[topic] = (bag, telemetry.is_json(bag))
         return self._bags[topic]
+
+
+def mark_of(message_id: str) -> int:
+    """The mark of a message id: 64 bits of its hash, never 0."""
+    return int.from_bytes(blake2b(message_id.encode("utf-8", "surrogatepass"), digest_size=8).digest(), "big") or 1

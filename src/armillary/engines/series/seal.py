@@ -1,101 +1,166 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Sealing: one generation of values goes into chunks, hours and latest, with the log position it reaches.
+"""Sealing: when an hour is over, its hot segments become chunks and roll-ups.
 
-One transaction, so the position and the values agree whatever happens. Rows are written series by series and hour
-by hour: a handful of rows instead of one per value.
+::
+
+    hot (hour, shard)   --sort, count equal points once--> chunk (hour, series)    the points, compressed
+                                                      '--> rollup (hour, series)   its hour and its minutes
+                                                      '--> fleet (metric, hour)    the hour of many series as columns
+    and is deleted, with its sums in hot_hour: one transaction for one hour of one shard
+
+So a point is in hot or in a chunk, never in both and never in neither, whatever moment the power goes. Points that come
+after their hour was sealed go to hot like all others; readers see them there at once, and the next pass merges them:
+chunk and segments become the new chunk, and the roll-ups are made again from it.
 """
 
 from __future__ import annotations
 
 import sqlite3
-from array import array
-from collections.abc import Iterator
+import time
 
-from armillary.engines.series.chunks import HOUR_MS, pack_numbers, pack_texts
-from armillary.engines.series.tail import Generation
+from armillary.engines.series.chunks import HOUR_MS, Kind, Points, decode_chunk, encode_chunk, in_order
+from armillary.engines.series.flush import ALLOWED_LATENESS_MS
+from armillary.engines.series.rollups import (
+    Rollup,
+    decode_fleet,
+    decode_minutes,
+    encode_fleet,
+    encode_minutes,
+    folded,
+    merged,
+    minutes_of,
+)
+from armillary.engines.series.segments import SERIES_PER_SHARD, Segment
+from armillary.errors import WireError
 
-# Log rows deleted in one go when their time is over: keeps the transaction short.
-BLOCKS_PER_PRUNE = 200
+# Sealing goes on for this long in one transaction, then lets acknowledgements pass (seconds).
+SEAL_SLICE_S = 0.03
 
-_GROW_CHUNK = """
-INSERT INTO chunk (hour_ms, series, data) VALUES (?1, ?2, ?3)
-ON CONFLICT (hour_ms, series) DO UPDATE SET data = CAST(data || excluded.data AS BLOB)
-"""
-
-_GROW_HOUR = """
-INSERT INTO hour (hour_ms, series, count, low, high, total) VALUES (?1, ?2, ?3, ?4, ?5, ?6)
-ON CONFLICT (hour_ms, series) DO UPDATE SET
-    count = count + excluded.count, low = min(low, excluded.low),
-    high = max(high, excluded.high), total = total + excluded.total
-"""
-
-_SET_LATEST = """
-INSERT INTO latest (series, at_ms, value) VALUES (?1, ?2, ?3)
-ON CONFLICT (series) DO UPDATE SET at_ms = excluded.at_ms, value = excluded.value WHERE excluded.at_ms >= at_ms
-"""
-
-_ADD_FAULT = """
-UPDATE device SET fault_count = fault_count + ?2, fault_ms = ?3, fault_reason = ?4 WHERE number = ?1
+_SET_ROLLUP = """
+INSERT OR REPLACE INTO rollup (hour_ms, series, count, low, high, total, first, last, minutes)
+VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)
 """
 
 
-def write_generation(connection: sqlite3.Connection, generation: Generation, upto: int) -> None:
-    """Write a generation and the position ``upto`` that it reaches; the caller commits."""
-    connection.executemany(
-        "INSERT INTO series (number, device, metric, kind) VALUES (?, ?, ?, ?)",
-        [(each.number, each.device, each.metric, int(each.kind)) for each in generation.new],
+def seal_some(connection: sqlite3.Connection, now_ms: int, budget_s: float = SEAL_SLICE_S) -> bool:
+    """Seal hours that are over, one shard at least if there is any; True when there is more. The caller commits."""
+    deadline = time.perf_counter() + budget_s
+    while (unit := next_unit(connection, now_ms)) is not None:
+        seal_unit(connection, *unit)
+        if time.perf_counter() >= deadline:
+            return next_unit(connection, now_ms) is not None
+    return False
+
+
+def next_unit(connection: sqlite3.Connection, now_ms: int) -> tuple[int, int] | None:
+    """Hour and shard to seal next."""
+    row: tuple[int, int] | None = connection.execute(
+        "SELECT hour_ms, shard FROM hot WHERE hour_ms <= ? ORDER BY hour_ms, shard LIMIT 1",
+        (now_ms - HOUR_MS - ALLOWED_LATENESS_MS,),
+    ).fetchone()
+    return row
+
+
+def seal_unit(connection: sqlite3.Connection, hour_ms: int, shard: int) -> None:
+    """Bring one shard of one hour from hot into chunks and roll-ups; the caller commits."""
+    gathered: dict[int, list[Points]] = {}
+    kinds: dict[int, Kind] = {}
+    rows = connection.execute("SELECT data FROM hot WHERE hour_ms = ? AND shard = ? ORDER BY number", (hour_ms, shard))
+    for (data,) in rows.fetchall():
+        try:
+            items = list(Segment(data))
+        except WireError:
+            _put_aside(connection, "hot", hour_ms, shard, data)
+            continue
+        for series, kind, points in items:
+            gathered.setdefault(series, []).append(points)
+            kinds[series] = kind
+    duplicates = 0
+    fleet: dict[int, dict[int, tuple[int, float, float, float]]] = {}
+    first, end = shard * SERIES_PER_SHARD, (shard + 1) * SERIES_PER_SHARD
+    metrics = dict(
+        connection.execute("SELECT number, metric FROM series WHERE number >= ? AND number < ?", (first, end))
     )
-    chunks: list[tuple[int, int, bytes]] = []
-    hours: list[tuple[int, int, int, float | None, float | None, float | None]] = []
-    for series, points in generation.numbers.items():
-        for hour_ms, part in _by_hour(points):
-            values = part[1::2]
-            chunks.append((hour_ms, series, pack_numbers(part)))
-            hours.append((hour_ms, series, len(values), min(values), max(values), sum(values)))
-    for series, texts in generation.texts.items():
-        grouped: dict[int, list[tuple[int, str]]] = {}
-        for at_ms, text in texts:
-            grouped.setdefault(at_ms - at_ms % HOUR_MS, []).append((at_ms, text))
-        for hour_ms, items in grouped.items():
-            chunks.append((hour_ms, series, pack_texts(items)))
-            hours.append((hour_ms, series, len(items), None, None, None))
-    chunks.sort()
-    hours.sort(key=lambda row: row[:2])
-    connection.executemany(_GROW_CHUNK, chunks)
-    connection.executemany(_GROW_HOUR, hours)
-    connection.executemany(_SET_LATEST, [(series, at, value) for series, (at, value) in generation.latest.items()])
-    connection.executemany(
-        _ADD_FAULT, [(device, each.count, each.at_ms, each.reason) for device, each in generation.faults.items()]
+    for series in sorted(gathered):
+        hour, doubled = _seal_series(connection, hour_ms, series, kinds[series], gathered[series])
+        duplicates += doubled
+        if kinds[series] is not Kind.TEXT:
+            fleet.setdefault(metrics[series], {})[series] = (hour.points, hour.low, hour.high, hour.total)
+    for metric, hours in fleet.items():
+        _write_fleet(connection, metric, hour_ms, shard, hours)
+    connection.execute("DELETE FROM hot WHERE hour_ms = ? AND shard = ?", (hour_ms, shard))
+    for metric in set(metrics.values()):
+        connection.execute(
+            "DELETE FROM hot_hour WHERE metric = ? AND hour_ms = ? AND series >= ? AND series < ?",
+            (metric, hour_ms, first, end),
+        )
+    if duplicates:
+        connection.execute("UPDATE progress SET value = value + ? WHERE name = 'duplicates'", (duplicates,))
+
+
+def _seal_series(
+    connection: sqlite3.Connection, hour_ms: int, series: int, kind: Kind, parts: list[Points]
+) -> tuple[Rollup, int]:
+    text = kind is Kind.TEXT
+    known = _known_chunk(connection, hour_ms, series)
+    points, duplicates = in_order(parts if known is None else [known, *parts], text=text)
+    minutes = minutes_of(points)
+    before = None
+    if known is None:
+        before = connection.execute(
+            "SELECT minutes FROM rollup WHERE hour_ms = ? AND series = ?", (hour_ms, series)
+        ).fetchone()
+    if before is not None:
+        # The hour's points are past their retention, its roll-up is not: these few add to it and go the same way.
+        minutes = merged(decode_minutes(hour_ms, before[0], text=text), minutes)
+    else:
+        connection.execute(
+            "INSERT OR REPLACE INTO chunk (hour_ms, series, data) VALUES (?, ?, ?)",
+            (hour_ms, series, encode_chunk(kind, points)),
+        )
+    hour = folded(hour_ms, minutes)
+    sums = (None,) * 5 if text else hour[2:]
+    connection.execute(_SET_ROLLUP, (hour_ms, series, hour.points, *sums, encode_minutes(hour_ms, minutes, text=text)))
+    return hour, duplicates
+
+
+def _known_chunk(connection: sqlite3.Connection, hour_ms: int, series: int) -> Points | None:
+    row = connection.execute("SELECT data FROM chunk WHERE hour_ms = ? AND series = ?", (hour_ms, series)).fetchone()
+    if row is None:
+        return None
+    try:
+        return decode_chunk(row[0])
+    except WireError:
+        _put_aside(connection, "chunk", hour_ms, series, row[0])
+        connection.execute("DELETE FROM chunk WHERE hour_ms = ? AND series = ?", (hour_ms, series))
+        return None
+
+
+def _write_fleet(
+    connection: sqlite3.Connection,
+    metric: int,
+    hour_ms: int,
+    shard: int,
+    hours: dict[int, tuple[int, float, float, float]],
+) -> None:
+    place = (metric, hour_ms, shard)
+    row = connection.execute("SELECT data FROM fleet WHERE metric = ? AND hour_ms = ? AND shard = ?", place).fetchone()
+    if row is not None:
+        try:
+            series, *columns = decode_fleet(row[0])
+        except WireError:
+            _put_aside(connection, "fleet", hour_ms, shard, row[0])
+        else:
+            before = zip(series, zip(*columns, strict=True), strict=True)
+            hours = {**dict(before), **hours}
+    connection.execute(
+        "INSERT OR REPLACE INTO fleet (metric, hour_ms, shard, data) VALUES (?, ?, ?, ?)",
+        (*place, encode_fleet(hours)),
     )
-    connection.execute("UPDATE progress SET value = ? WHERE name = 'sealed'", (upto,))
 
 
-def prune(connection: sqlite3.Connection, *, log_before_ms: int, values_before_ms: int, sealed: int) -> None:
-    """Delete what is older than the retention asks for; the log only as far as it is sealed."""
-    connection.execute("DELETE FROM chunk WHERE hour_ms < ?", (values_before_ms - HOUR_MS,))
-    connection.execute("DELETE FROM hour WHERE hour_ms < ?", (values_before_ms - HOUR_MS,))
-    oldest = connection.execute("SELECT seq, at_ms FROM block ORDER BY seq LIMIT ?", (BLOCKS_PER_PRUNE,)).fetchall()
-    last = 0
-    for seq, at_ms in oldest:
-        if at_ms >= log_before_ms or seq > sealed:
-            break
-        last = seq
-    if last:
-        connection.execute("DELETE FROM block WHERE seq <= ?", (last,))
-
-
-def _by_hour(points: array[float]) -> Iterator[tuple[int, array[float]]]:
-    """Parts of ``time, value, ...`` that lie in one hour each; usually there is one."""
-    times = points[::2]
-    first = int(min(times))
-    first -= first % HOUR_MS
-    if max(times) < first + HOUR_MS:
-        yield first, points
-        return
-    grouped: dict[int, array[float]] = {}
-    for time, value in zip(times, points[1::2], strict=True):
-        at = int(time)
-        part = grouped.setdefault(at - at % HOUR_MS, array("d"))
-        part.append(time)
-        part.append(value)
-    yield from grouped.items()
+def _put_aside(connection: sqlite3.Connection, origin: str, hour_ms: int, place: int, data: bytes) -> None:
+    """Keep what does not pass its checksum: somebody may read it still, and it stops nothing."""
+    connection.execute(
+        "INSERT INTO damaged (origin, hour_ms, place, data) VALUES (?, ?, ?, ?)", (origin, hour_ms, place, data)
+    )

@@ -1,19 +1,20 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The tail: values decoded from the log and not sealed yet, in memory.
+"""The tail: values decoded from the log and not flushed yet, in memory.
 
-A generation gathers values; ``begin_seal`` hands it to the writer and starts the next one; ``end_seal`` drops it
+A generation gathers values; ``begin_flush`` hands it to the writer and starts the next one; ``end_flush`` drops it
 when the writer has it in the database. Readers take a copy of both and the number of the last block that each
-reaches: what the database says is sealed beyond that number is left out, so a value is never seen twice.
+reaches: what the database says is flushed up to that number is left out, so a value is never seen twice.
 """
 
 from __future__ import annotations
 
 import threading
 from array import array
-from collections.abc import Mapping
+from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass, field
+from typing import NamedTuple
 
-from armillary.engines.series.chunks import Kind
+from armillary.engines.series.chunks import Kind, Points
 from armillary.errors import WireError
 from armillary.wire.telemetry import Telemetry, Value
 
@@ -25,19 +26,30 @@ _TYPES: dict[Kind, type] = {Kind.NUMBER: float, Kind.BOOLEAN: bool, Kind.TEXT: s
 _KINDS: dict[type, Kind] = {type_: kind for kind, type_ in _TYPES.items()}
 
 
-@dataclass(frozen=True, slots=True)
-class NewSeries:
-    """A series the database does not have yet."""
+class SeriesKey(NamedTuple):
+    """What a series is of.
+
+    Attributes:
+        number: Its number.
+        device: The device's number.
+        metric: The name's number.
+        kind: What it holds.
+    """
 
     number: int
     device: int
-    metric: str
+    metric: int
     kind: Kind
+
+
+# The latest value of a series: time of measurement, order of arrival within this life of the process, value. The newest
+# time wins, and of equal times what came last. A plain tuple: one is made for every point.
+Last = tuple[int, int, Value]
 
 
 @dataclass(slots=True)
 class DecodeFault:
-    """Messages of a device that could not be decoded since the last seal."""
+    """Messages of a device that could not be decoded since the last flush."""
 
     count: int
     at_ms: int
@@ -46,14 +58,16 @@ class DecodeFault:
 
 @dataclass(slots=True, eq=False)
 class Generation:
-    """Values between two seals.
+    """Values between two flushes.
 
     Attributes:
         reaches: Seq of the last block that has a value (or a fault) in here.
         numbers: Series number -> ``time, value, ...``.
         texts: Series number -> ``(time, text)``.
-        latest: Series number -> ``(time, value)`` with the greatest time.
+        marks: Series number -> index of a point -> mark, of points whose message had an id.
+        latest: Series number -> the latest value.
         new: Series to create.
+        names: Numbers of names to create.
         faults: Device number -> what could not be decoded.
         points: How many values.
     """
@@ -61,30 +75,42 @@ class Generation:
     reaches: int = 0
     numbers: dict[int, array[float]] = field(default_factory=dict)
     texts: dict[int, list[tuple[int, str]]] = field(default_factory=dict)
-    latest: dict[int, tuple[int, Value]] = field(default_factory=dict)
-    new: list[NewSeries] = field(default_factory=list)
+    marks: dict[int, dict[int, int]] = field(default_factory=dict)
+    latest: dict[int, Last] = field(default_factory=dict)
+    new: list[SeriesKey] = field(default_factory=list)
+    names: dict[str, int] = field(default_factory=dict)
     faults: dict[int, DecodeFault] = field(default_factory=dict)
     points: int = 0
 
 
 class Tail:
-    """The present generation, the one being sealed, and the numbers of all series.
+    """The present generation, the one being flushed, and what all series are of.
 
     Args:
-        known: ``(device, metric, kind) -> series number`` of every series in the database.
+        names: Name of a metric -> its number, of every one in the database.
+        known: Every series in the database.
     """
 
-    def __init__(self, known: Mapping[tuple[int, str, int], int]) -> None:
+    def __init__(self, names: Mapping[str, int], known: Iterable[tuple[int, int, int, int]]) -> None:
         self.lock = threading.Lock()
         self.present = Generation()
-        self.sealing: Generation | None = None
+        self.flushing: Generation | None = None
+        self._names = dict(names)
+        self._keys: dict[tuple[str, type], tuple[str, type]] = {}  # one object a name and kind, not one a series
         self._series: dict[int, dict[tuple[str, type], int]] = {}
-        self._next = max(known.values(), default=0) + 1
-        for (device, metric, kind), number in known.items():
-            self._series.setdefault(device, {})[metric, _TYPES[Kind(kind)]] = number
+        # By series number; numbers begin at 1.
+        self._device_of, self._metric_of, self._kind_of = array("I", (0,)), array("I", (0,)), bytearray(1)
+        self._order = 0
+        self._last_name = max(names.values(), default=0)
+        by_number = {number: name for name, number in names.items()}
+        for number, device, metric, kind in sorted(known):
+            while len(self._device_of) < number:  # a number that was given out and never written
+                self._note(0, 0, 0)
+            self._note(device, metric, kind)
+            self._series.setdefault(device, {})[self._key(by_number[metric], _TYPES[Kind(kind)])] = number
 
-    def add(self, seq: int, device: int, telemetry: Telemetry) -> None:
-        """Add a message's values.
+    def add(self, seq: int, device: int, telemetry: Telemetry, mark: int = 0) -> None:
+        """Add a message's values; ``mark`` is not 0 when the message has an id.
 
         Raises:
             WireError: the device would have more series than allowed; nothing was added.
@@ -98,21 +124,27 @@ class Tail:
             numbers: list[int] = []
             for name, value in telemetry.values.items():
                 number = series.get((name, value.__class__))
-                numbers.append(self._create(series, device, name, value) if number is None else number)
+                numbers.append(self._create(series, device, name, value.__class__) if number is None else number)
+            self._order = order = self._order + 1
             present.reaches = seq
             present.points += len(numbers)
             latest = present.latest
             for number, value in zip(numbers, telemetry.values.values(), strict=True):
                 if isinstance(value, str):
-                    present.texts.setdefault(number, []).append((at_ms, value))
+                    texts = present.texts.setdefault(number, [])
+                    if mark:
+                        present.marks.setdefault(number, {})[len(texts)] = mark
+                    texts.append((at_ms, value))
                 else:
                     points = present.numbers.get(number)
                     if points is None:
                         points = present.numbers[number] = array("d")
+                    if mark:
+                        present.marks.setdefault(number, {})[len(points) // 2] = mark
                     points.extend((at_ms, value))
                 last = latest.get(number)
                 if last is None or last[0] <= at_ms:
-                    latest[number] = (at_ms, value)
+                    latest[number] = (at_ms, order, value)
 
     def add_fault(self, seq: int, device: int, at_ms: int, reason: str) -> None:
         """Note a message that could not be decoded."""
@@ -125,34 +157,86 @@ class Tail:
                 fault.count += 1
                 fault.at_ms, fault.reason = at_ms, reason
 
+    def numbers_of(self, device: int, names: Collection[tuple[str, Kind]]) -> dict[tuple[str, Kind], SeriesKey]:
+        """The series of these names, made where there are none: for values that do not come from the log.
+
+        Raises:
+            WireError: the device would have more series than allowed.
+        """
+        found: dict[tuple[str, Kind], SeriesKey] = {}
+        with self.lock:
+            series = self._series.setdefault(device, {})
+            for name, kind in names:
+                number = series.get((name, _TYPES[kind])) or self._create(series, device, name, _TYPES[kind])
+                found[name, kind] = self.key(number)
+        return found
+
+    def key(self, number: int) -> SeriesKey:
+        """What a series is of."""
+        return SeriesKey(number, self._device_of[number], self._metric_of[number], Kind(self._kind_of[number]))
+
+    def name_number(self, metric: str) -> int | None:
+        """The number of a metric's name; None when no device has sent it."""
+        return self._names.get(metric)
+
+    def names(self) -> dict[int, str]:
+        """The names of all metrics by number."""
+        with self.lock:
+            return {number: name for name, number in self._names.items()}
+
+    def keys(self) -> list[SeriesKey]:
+        """All series."""
+        with self.lock:
+            return [self.key(number) for number in range(1, len(self._device_of)) if self._device_of[number]]
+
+    def series_with(self, metric: int, devices: Collection[int] | None) -> list[SeriesKey]:
+        """The series of numbers and truth values under a name, of some devices or of all; ascending by number."""
+        with self.lock:
+            device_of, kind_of = self._device_of, self._kind_of
+            every = [number for number, name in enumerate(self._metric_of) if name == metric and number]
+            return [
+                self.key(number)
+                for number in every
+                if kind_of[number] != Kind.TEXT and (devices is None or device_of[number] in devices)
+            ]
+
     def series_of(self, device: int) -> dict[str, dict[Kind, int]]:
-        """``metric -> kind -> series number`` of a device, those not sealed yet included."""
+        """``metric -> kind -> series number`` of a device, those not flushed yet included."""
         found: dict[str, dict[Kind, int]] = {}
         with self.lock:
             for (metric, type_), number in self._series.get(device, {}).items():
                 found.setdefault(metric, {})[_KINDS[type_]] = number
         return found
 
-    def begin_seal(self) -> Generation:
-        """Start a new generation and return the old one, which stays readable until :meth:`end_seal`."""
+    def begin_flush(self) -> Generation:
+        """Start a new generation and return the old one, which stays readable until :meth:`end_flush`."""
         with self.lock:
-            if self.sealing is not None:
-                raise RuntimeError("a seal is under way")
-            self.sealing, self.present = self.present, Generation()
-            return self.sealing
+            if self.flushing is not None:
+                raise RuntimeError("a flush is under way")
+            self.flushing, self.present = self.present, Generation()
+            return self.flushing
 
-    def end_seal(self, *, kept: bool) -> None:
+    def end_flush(self, *, kept: bool) -> None:
         """The generation is in the database, or could not be written and must be tried again."""
         with self.lock:
-            failed, self.sealing = self.sealing, None
+            failed, self.flushing = self.flushing, None
             if not kept and failed is not None:
                 self.present = _joined(failed, self.present)
 
     def generations(self) -> list[Generation]:
-        """What is not sealed, oldest first; hold :attr:`lock` while looking into them."""
-        return [self.present] if self.sealing is None else [self.sealing, self.present]
+        """What is not flushed, oldest first; hold :attr:`lock` while looking into them."""
+        return [self.present] if self.flushing is None else [self.flushing, self.present]
 
-    def _create(self, series: dict[tuple[str, type], int], device: int, metric: str, value: Value) -> int:
+    def points(self, number: int) -> list[tuple[int, Points]]:
+        """The points of one series that are not flushed: the block that each part reaches, and a copy."""
+        with self.lock:
+            return [
+                (each.reaches, points)
+                for each in self.generations()
+                if (points := generation_points(each, number)) is not None
+            ]
+
+    def _create(self, series: dict[tuple[str, type], int], device: int, metric: str, type_: type) -> int:
         if len(series) >= MAX_SERIES_PER_DEVICE:
             raise WireError(
                 "telemetry",
@@ -161,15 +245,42 @@ class Tail:
                 remedy="Send fixed names; put what varies into values.",
                 code="wire.telemetry",
             )
-        number = self._next
-        self._next += 1
-        series[metric, value.__class__] = number
-        self.present.new.append(NewSeries(number, device, metric, _KINDS[value.__class__]))
+        name = self._names.get(metric)
+        if name is None:
+            self._last_name += 1
+            name = self._names[metric] = self.present.names[metric] = self._last_name
+        number = len(self._device_of)
+        self._note(device, name, int(_KINDS[type_]))
+        series[self._key(metric, type_)] = number
+        self.present.new.append(self.key(number))
         return number
+
+    def _note(self, device: int, metric: int, kind: int) -> None:
+        self._device_of.append(device)
+        self._metric_of.append(metric)
+        self._kind_of.append(kind)
+
+    def _key(self, metric: str, type_: type) -> tuple[str, type]:
+        return self._keys.setdefault((metric, type_), (metric, type_))
+
+
+def generation_points(generation: Generation, number: int) -> Points | None:
+    """A copy of the points of one series in a generation, in order of arrival; None when there are none."""
+    marks = dict(generation.marks.get(number, ()))
+    numbers = generation.numbers.get(number)
+    if numbers is not None:
+        return Points(list(map(int, numbers[::2])), numbers[1::2], marks)
+    texts = generation.texts.get(number)
+    if texts is not None:
+        return Points([at_ms for at_ms, _ in texts], [text for _, text in texts], marks)
+    return None
 
 
 def _joined(older: Generation, newer: Generation) -> Generation:
     """One generation of two, when the older one could not be written."""
+    for number, marks in newer.marks.items():
+        before = len(older.numbers.get(number, ())) // 2 + len(older.texts.get(number, ()))
+        older.marks.setdefault(number, {}).update({index + before: mark for index, mark in marks.items()})
     for number, points in newer.numbers.items():
         older.numbers.setdefault(number, array("d")).extend(points)
     for number, texts in newer.texts.items():
@@ -178,9 +289,11 @@ def _joined(older: Generation, newer: Generation) -> Generation:
         if number not in older.latest or older.latest[number][0] <= last[0]:
             older.latest[number] = last
     for device, fault in newer.faults.items():
-        before = older.faults.get(device)
-        older.faults[device] = DecodeFault(fault.count + (before.count if before else 0), fault.at_ms, fault.reason)
+        earlier = older.faults.get(device)
+        count = fault.count + (earlier.count if earlier else 0)
+        older.faults[device] = DecodeFault(count, fault.at_ms, fault.reason)
     older.new.extend(newer.new)
+    older.names.update(newer.names)
     older.points += newer.points
     older.reaches = max(older.reaches, newer.reaches)
     return older

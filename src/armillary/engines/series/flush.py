@@ -1,0 +1,109 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Flushing: one generation of the tail goes into hot segments and latest, with the log position it reaches.
+
+One transaction, so the position and the values agree whatever happens. Points are appended, a row for each hour and
+shard of series; what is keyed are the sums of an hour and the latest values, once a series and not once a point.
+"""
+
+from __future__ import annotations
+
+import sqlite3
+from collections.abc import Iterable, Iterator
+
+from armillary.engines.series.chunks import HOUR_MS, Kind, Points, picked
+from armillary.engines.series.rollups import hour_of
+from armillary.engines.series.segments import encode_segment, shard_of
+from armillary.engines.series.tail import Generation, Last, SeriesKey, Tail, generation_points
+
+# An hour is sealed this long after its end: what comes within it does not count as late.
+ALLOWED_LATENESS_MS = 5 * 60_000
+
+_ADD_HOUR = """
+INSERT INTO hot_hour (metric, hour_ms, series, count, low, high, total) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7)
+ON CONFLICT (metric, hour_ms, series) DO UPDATE SET
+    count = count + excluded.count, low = min(low, excluded.low),
+    high = max(high, excluded.high), total = total + excluded.total
+"""
+
+_SET_LATEST = """
+INSERT INTO latest (metric, device, at_ms, kind, value) VALUES (?1, ?2, ?3, ?4, ?5)
+ON CONFLICT (metric, device) DO UPDATE SET at_ms = excluded.at_ms, kind = excluded.kind, value = excluded.value
+WHERE excluded.at_ms >= at_ms
+"""
+
+_ADD_FAULT = """
+UPDATE device SET fault_count = fault_count + ?2, fault_ms = ?3, fault_reason = ?4 WHERE number = ?1
+"""
+
+# A name or a series may have been written by an import before the generation that made it.
+_ADD_NAME = "INSERT INTO metric (number, name) VALUES (?, ?) ON CONFLICT DO NOTHING"
+_ADD_SERIES = "INSERT INTO series (number, device, metric, kind) VALUES (?, ?, ?, ?) ON CONFLICT DO NOTHING"
+
+
+def write_generation(
+    connection: sqlite3.Connection, tail: Tail, generation: Generation, upto: int, now_ms: int
+) -> None:
+    """Write a generation and the position ``upto`` that it reaches; the caller commits."""
+    write_names(connection, {number: name for name, number in generation.names.items()}, generation.new)
+    numbers = sorted({*generation.numbers, *generation.texts})
+    found = ((tail.key(number), generation_points(generation, number)) for number in numbers)
+    write_points(connection, ((key, points) for key, points in found if points is not None), now_ms)
+    write_latest(connection, [(tail.key(number), last) for number, last in generation.latest.items()])
+    connection.executemany(
+        _ADD_FAULT, [(device, each.count, each.at_ms, each.reason) for device, each in generation.faults.items()]
+    )
+    connection.execute("UPDATE progress SET value = ? WHERE name = 'flushed'", (upto,))
+
+
+def write_names(connection: sqlite3.Connection, names: dict[int, str], keys: Iterable[SeriesKey]) -> None:
+    """Write names of metrics and series that the database may not have yet."""
+    connection.executemany(_ADD_NAME, list(names.items()))
+    connection.executemany(_ADD_SERIES, [(key.number, key.device, key.metric, int(key.kind)) for key in keys])
+
+
+def write_points(connection: sqlite3.Connection, found: Iterable[tuple[SeriesKey, Points]], now_ms: int) -> None:
+    """Append points, ascending by series number, to the hot segments of their hours; counts those that are late."""
+    units: dict[tuple[int, int], list[tuple[int, Kind, Points]]] = {}
+    hours: list[tuple[tuple[int, int, int], tuple[int, float | None, float | None, float | None]]] = []
+    late, sealed_before = 0, now_ms - HOUR_MS - ALLOWED_LATENESS_MS
+    for key, points in found:
+        for hour_ms, part in by_hour(points):
+            units.setdefault((hour_ms, shard_of(key.number)), []).append((key.number, key.kind, part))
+            if hour_ms <= sealed_before:
+                late += len(part)
+            values = part.values
+            sums = (None, None, None) if isinstance(values, list) else (min(values), max(values), sum(values))
+            hours.append(((key.metric, hour_ms, key.number), (len(part), *sums)))
+    if not units:
+        return
+    (last,) = connection.execute("SELECT value FROM progress WHERE name = 'segments'").fetchone()
+    rows = [
+        (hour_ms, shard, number, encode_segment(items))
+        for number, ((hour_ms, shard), items) in enumerate(sorted(units.items()), last + 1)
+    ]
+    connection.executemany("INSERT INTO hot (hour_ms, shard, number, data) VALUES (?, ?, ?, ?)", rows)
+    connection.executemany(_ADD_HOUR, [(*place, *sums) for place, sums in sorted(hours, key=lambda each: each[0])])
+    connection.execute("UPDATE progress SET value = ? WHERE name = 'segments'", (last + len(rows),))
+    if late:
+        connection.execute("UPDATE progress SET value = value + ? WHERE name = 'late'", (late,))
+
+
+def write_latest(connection: sqlite3.Connection, found: Iterable[tuple[SeriesKey, Last]]) -> None:
+    """Bring latest values up to date: the newest time wins, and of equal times what came last."""
+    rows = sorted((key.metric, key.device, last[0], last[1], int(key.kind), last[2]) for key, last in found)
+    connection.executemany(_SET_LATEST, [(*row[:3], *row[4:]) for row in rows])
+
+
+def by_hour(points: Points) -> Iterator[tuple[int, Points]]:
+    """Parts of points that lie in one hour each; usually there is one."""
+    times, values = points.times, points.values
+    first = hour_of(min(times))
+    if max(times) < first + HOUR_MS:
+        yield first, points
+        return
+    grouped: dict[int, list[int]] = {}
+    for index, at_ms in enumerate(times):
+        grouped.setdefault(hour_of(at_ms), []).append(index)
+    for hour_ms, indexes in grouped.items():
+        marks = {new: points.marks[old] for new, old in enumerate(indexes) if old in points.marks}
+        yield hour_ms, Points([times[index] for index in indexes], picked(values, indexes), marks)

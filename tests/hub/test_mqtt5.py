@@ -4,21 +4,18 @@
 from __future__ import annotations
 
 import json
-import socket
-import ssl
 from collections.abc import Iterator
 from typing import Any
 
 import pytest
 from tests.hub.running_hub import DEVICE, OTHER, Authority, RunningHub, wait_until
+from tests.hub.wire_client import WireClient, device_context
 
-from armillary.wire.mqtt import encode_packet
 from armillary.wire.mqtt_fields import Property
 from armillary.wire.mqtt_packet import (
     LEVEL_5,
     Acknowledgement,
     Auth,
-    Connack,
     Connect,
     Disconnect,
     Packet,
@@ -31,47 +28,18 @@ from armillary.wire.mqtt_packet import (
     Unsubscribe,
     Will,
 )
-from armillary.wire.mqtt_stream import MAX_PACKET_BYTES, PacketDecoder
+from armillary.wire.mqtt_stream import MAX_PACKET_BYTES
 
 EVENTS = f"devices/{DEVICE}/messages/events/"
 METHODS = "$iothub/methods/POST/#"
 ANSWERS = "$iothub/twin/res/#"
 
 
-class Wire:
+class Wire(WireClient):
     """A device's TLS connection on which every packet is written by hand."""
 
     def __init__(self, port: int, authority: Authority, device_id: str = DEVICE) -> None:
-        context = ssl.create_default_context(cafile=str(authority.folder / "root.pem"))
-        context.load_cert_chain(authority.device(device_id))
-        plain = socket.create_connection(("127.0.0.1", port), 10)
-        self.socket = context.wrap_socket(plain, server_hostname="localhost")
-        self.decoder = PacketDecoder(level=LEVEL_5)
-
-    def send(self, *packets: Packet) -> None:
-        self.socket.sendall(b"".join(encode_packet(each, level=LEVEL_5) for each in packets))
-
-    def receive(self) -> Packet | None:
-        """The next packet; None when the hub has closed."""
-        while (packet := self.decoder.next()) is None:
-            data = self.socket.recv(65536)
-            if not data:
-                return None
-            self.decoder.feed(data)
-        return packet
-
-    def connect(self, *properties: Any, client_id: str = DEVICE, **options: Any) -> Connack:
-        self.send(Connect(client_id=client_id, level=LEVEL_5, properties=tuple(properties), **options))
-        packet = self.receive()
-        assert isinstance(packet, Connack)
-        return packet
-
-    def ended_with(self) -> int:
-        """The reason code of the hub's DISCONNECT, which must be followed by the end."""
-        packet = self.receive()
-        assert isinstance(packet, Disconnect), packet
-        assert self.receive() is None
-        return packet.reason
+        super().__init__(port, context=device_context(authority, device_id), client_id=device_id)
 
 
 @pytest.fixture

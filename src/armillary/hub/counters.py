@@ -31,6 +31,12 @@ class Counters:
         desired_notices: Desired properties sent to connected devices.
         methods_invoked: Direct methods sent.
         methods_timed_out: Direct methods without an answer in time.
+        broker_messages_received: Messages that clients of the general broker published and it took.
+        broker_messages_sent: Messages sent to its clients, each delivery counted.
+        broker_messages_dropped: Deliveries given up: the client's queue was full, or it took nothing and QoS was 0.
+        broker_publishes_refused: Messages it did not take: a topic nobody may publish to, or no room to retain.
+        broker_wills_published: Wills it published.
+        broker_commits_failed: Times its disk refused; everybody was disconnected and nothing of it acknowledged.
         live_values_dropped: Live values a listener was too slow for.
         cloud_messages_sent: Cloud-to-device messages sent, each delivery counted.
         cloud_messages_completed: Those that devices have acknowledged.
@@ -56,6 +62,12 @@ class Counters:
     desired_notices: int = 0
     methods_invoked: int = 0
     methods_timed_out: int = 0
+    broker_messages_received: int = 0
+    broker_messages_sent: int = 0
+    broker_messages_dropped: int = 0
+    broker_publishes_refused: int = 0
+    broker_wills_published: int = 0
+    broker_commits_failed: int = 0
     live_values_dropped: int = 0
     cloud_messages_sent: int = 0
     cloud_messages_completed: int = 0

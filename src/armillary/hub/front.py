@@ -48,9 +48,9 @@ from armillary.hub.limits import (
     RELEASE_BELOW_WEIGHT,
     SEEN_INTERVAL_S,
     SWEEP_INTERVAL_S,
-    SWEEP_SLICE,
     WEIGHT_BYTES,
 )
+from armillary.hub.link import check_all
 from armillary.hub.methods import OpenMethods
 from armillary.hub.reasons import Reason
 from armillary.hub.tls import TlsChannel
@@ -427,14 +427,7 @@ class Front:
 
     def sweep(self) -> None:
         """Look at every connection's times now."""
-        self._sweep_slice(list(self._connections), 0)
-
-    def _sweep_slice(self, connections: list[Connection], start: int) -> None:
-        now, unix_now = self.monotonic(), self._clock()
-        for connection in connections[start : start + SWEEP_SLICE]:
-            connection.check(now, unix_now)
-        if start + SWEEP_SLICE < len(connections):
-            self.loop.call_soon(self._sweep_slice, connections, start + SWEEP_SLICE)
+        check_all(self.loop, list(self._connections), self.monotonic(), self._clock())
 
     def _note_seen(self, connections: list[Connection]) -> None:
         if not connections:

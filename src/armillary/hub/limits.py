@@ -23,6 +23,10 @@ SWEEP_INTERVAL_S = 1.0
 # Connections looked at in one go, so that the sweep never delays packets for long.
 SWEEP_SLICE = 2000
 
+# A client that broke the protocol may be sending still: so long what it sends is thrown away before it is cut off
+# (seconds), so that it can read why.
+LINGER_S = 2.0
+
 # Bytes waiting to be sent to one device before it counts as slow. Answers and notices are small: a twin is 100 KB.
 MAX_SEND_BUFFER_BYTES = 256 * 1024
 

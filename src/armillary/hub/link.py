@@ -8,6 +8,7 @@ packet may come is the kind's table of ``wire/mqtt_session.py``; what it means i
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Sequence
 from typing import Any, Protocol, cast
 
 import structlog
@@ -17,10 +18,12 @@ from armillary.hub.counters import Counters
 from armillary.hub.limits import (
     CONNECT_TIMEOUT_S,
     KEEPALIVE_FACTOR,
+    LINGER_S,
     MAX_RUNS_IN_FLIGHT,
     MAX_SEND_BUFFER_BYTES,
     PACKET_TIMEOUT_S,
     STALLED_SEND_S,
+    SWEEP_SLICE,
 )
 from armillary.hub.reasons import Reason
 from armillary.hub.tls import Transport
@@ -51,6 +54,7 @@ class Owner(Protocol):
     """What a link needs of whoever listens: the front, or the broker."""
 
     counters: Counters
+    loop: asyncio.AbstractEventLoop
 
     def monotonic(self) -> float:
         """Seconds of a clock that only goes forward."""
@@ -163,7 +167,9 @@ class Link(asyncio.Protocol):
         self._certificate = certificate_der
 
     def data_received(self, data: bytes) -> None:
-        """Bytes from the client."""
+        """Bytes from the client; those that come after the end are thrown away."""
+        if self._state is State.CLOSED:
+            return
         self.heard = self._owner.monotonic()
         self._decoder.feed(data)
         self._proceed()
@@ -229,17 +235,30 @@ class Link(asyncio.Protocol):
         _log.warning("hub.slow-consumer-shed", device=self.device_id[:16])
         self.abort()
 
-    def close(self, reason: Reason | None = None, *, keep_will: bool = True) -> None:
-        """Close after what is buffered; MQTT 5 clients are told why."""
+    def close(self, reason: Reason | None = None, *, keep_will: bool = True, linger: bool = False) -> None:
+        """Close after what is buffered; MQTT 5 clients are told why.
+
+        Args:
+            reason: What to tell.
+            keep_will: Whether the will is published.
+            linger: The client may be sending still: what it sends is thrown away for a while, because the system would
+                answer it with a reset, and the client might never read why it was closed.
+        """
         if not keep_will:
             self._will = None
         if self._state is State.CLOSED:
             return
-        if reason is not None and self.connected and self.level >= LEVEL_5 and not self._stalled:
+        told = reason is not None and self.connected and self.level >= LEVEL_5 and not self._stalled
+        if told and reason is not None:
             self.send(Disconnect(reason=reason.value.level_5))
         self._state = State.CLOSED
         self._owner.left(self)
-        self._transport.close()
+        if told and linger and not self._transport.is_closing():
+            self._transport.write_eof()
+            self._transport.resume_reading()
+            self._owner.loop.call_later(LINGER_S, self._transport.abort)
+        else:
+            self._transport.close()
 
     def abort(self) -> None:
         """Close at once."""
@@ -297,7 +316,7 @@ class Link(asyncio.Protocol):
             if self._state is State.ESTABLISHING:
                 self.refuse(Reason.BUSY, error.message)
             else:
-                self.close(Reason.BUSY)
+                self.close(Reason.BUSY, linger=True)
         self._begun = (self._begun or self.heard) if self._decoder.buffered else 0.0
 
     def _may_take(self) -> bool:
@@ -314,6 +333,18 @@ class Link(asyncio.Protocol):
         if self._state is State.AWAITING_CONNECT and error.code == "wire.mqtt-level":
             self.refuse(Reason.LEVEL, error.message)  # §3.1.2.2: the one violation that is answered
             return
-        self.close(_REASON_OF_CODE.get(error.code, Reason.MALFORMED))
-        self._owner.left(self)
-        self._transport.close()  # also when it was the client's DISCONNECT that was wrong
+        if self._state is State.CLOSED:  # it was the client's DISCONNECT that was wrong
+            self._owner.left(self)
+            self._transport.close()
+            return
+        self.close(_REASON_OF_CODE.get(error.code, Reason.MALFORMED), linger=True)
+
+
+def check_all(
+    loop: asyncio.AbstractEventLoop, links: Sequence[Link], now: float, unix_now: float, start: int = 0
+) -> None:
+    """Look at the times of many links, a slice with each turn of the event loop."""
+    for link in links[start : start + SWEEP_SLICE]:
+        link.check(now, unix_now)
+    if start + SWEEP_SLICE < len(links):
+        loop.call_soon(check_all, loop, links, now, unix_now, start + SWEEP_SLICE)

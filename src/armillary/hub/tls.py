@@ -43,6 +43,9 @@ class Transport(Protocol):
     def close(self) -> None:
         """Send what is buffered, then close."""
 
+    def write_eof(self) -> None:
+        """Send what is buffered and nothing more; what still comes is thrown away."""
+
     def abort(self) -> None:
         """Close at once."""
 
@@ -187,12 +190,13 @@ class TlsChannel(asyncio.Protocol):
         """Say goodbye (close_notify), send what is buffered, close."""
         if self._closing:
             return
-        self._closing = True
-        if self._open:
-            with contextlib.suppress(ssl.SSLError):  # the peer's goodbye has not come: nobody waits for it
-                self._tls.unwrap()
-            self._flush()
+        self._say_goodbye()
         self._transport.close()
+
+    def write_eof(self) -> None:
+        """Say goodbye and send nothing more; what still comes is thrown away."""
+        self._say_goodbye()
+        self._transport.write_eof()
 
     def abort(self) -> None:
         """Close at once."""
@@ -230,6 +234,13 @@ class TlsChannel(asyncio.Protocol):
         self._open = True
         self._flush()
         self._receiver.secured(self._tls.getpeercert(binary_form=True))
+
+    def _say_goodbye(self) -> None:
+        self._closing = True
+        if self._open:
+            with contextlib.suppress(ssl.SSLError):  # the peer's goodbye has not come: nobody waits for it
+                self._tls.unwrap()
+            self._flush()
 
     def _peer_closed(self) -> None:
         self._receiver.eof_received()

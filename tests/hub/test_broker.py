@@ -1,0 +1,524 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The general broker, packet by packet: what the interoperability suites do not look at, and what must be refused."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from tests.hub.running_broker import RunningBroker
+from tests.hub.running_hub import DEVICE, OTHER, Authority, wait_until
+from tests.hub.wire_client import WireClient, device_context
+
+from armillary.errors import UnknownDeviceError
+from armillary.hub import broker_router, broker_session
+from armillary.hub.broker_limits import MAX_SUBSCRIPTIONS, MAX_TOPIC_LEVELS, RECEIVE_MAXIMUM
+from armillary.hub.tls import hub_context
+from armillary.wire.mqtt_fields import Property
+from armillary.wire.mqtt_packet import (
+    LEVEL_3_1_1,
+    Acknowledgement,
+    Auth,
+    Disconnect,
+    Packet,
+    PacketType,
+    Pingreq,
+    Pingresp,
+    Publish,
+    Suback,
+    Subscribe,
+    Subscription,
+    Unsuback,
+    Unsubscribe,
+    Will,
+)
+
+KEPT = (Property.SESSION_EXPIRY_INTERVAL, 600)
+Make = Callable[..., WireClient]
+
+
+@pytest.fixture(params=["in-memory", "on-disk"])
+def broker(request: Any, tmp_path: Path) -> Iterator[RunningBroker]:
+    made = RunningBroker(tmp_path if request.param == "on-disk" else None)
+    yield made
+    made.close()
+
+
+@pytest.fixture
+def make(broker: RunningBroker) -> Iterator[Make]:
+    """Connects clients: ``make(client id, CONNECT properties, level=, other CONNECT fields)``."""
+    made: list[WireClient] = []
+
+    def connect(client_id: str, *properties: Any, level: int = 5, **options: Any) -> WireClient:
+        client = WireClient(broker.port, level=level, client_id=client_id)
+        made.append(client)
+        client.connack = client.connect(*properties, **options)  # type: ignore[attr-defined]
+        return client
+
+    yield connect
+    for each in made:
+        each.close()
+
+
+def subscribe(client: WireClient, *filters: str | Subscription, qos: int = 2, properties: Any = ()) -> tuple[int, ...]:
+    listed = tuple(Subscription(each, qos) if isinstance(each, str) else each for each in filters)
+    client.send(Subscribe(packet_id=1, subscriptions=listed, properties=properties))
+    packet = client.receive()
+    assert isinstance(packet, Suback), packet
+    return packet.reasons
+
+
+def publish(
+    client: WireClient, topic: str, payload: bytes = b"x", *, retain: bool = False, properties: Any = ()
+) -> int:
+    """Publish with QoS 1; the reason code of the acknowledgement."""
+    client.send(Publish(topic=topic, payload=payload, qos=1, packet_id=7, retain=retain, properties=properties))
+    packet = client.receive()
+    assert isinstance(packet, Acknowledgement), packet
+    assert packet.type is PacketType.PUBACK
+    return packet.reason
+
+
+def arrived(client: WireClient) -> Publish:
+    packet = client.receive()
+    assert isinstance(packet, Publish), packet
+    return packet
+
+
+def test_qos_2_is_once_both_ways(make: Make) -> None:
+    sender, receiver = make("sender"), make("receiver")
+    subscribe(receiver, "a/b")
+    message = Publish(topic="a/b", payload=b"1", qos=2, packet_id=9)
+    sender.send(message)
+    assert sender.receive() == Acknowledgement(type=PacketType.PUBREC, packet_id=9)
+    sender.send(Publish(topic="a/b", payload=b"1", qos=2, packet_id=9, duplicate=True))  # the PUBREC was lost
+    assert sender.receive() == Acknowledgement(type=PacketType.PUBREC, packet_id=9)
+    sender.send(Acknowledgement(type=PacketType.PUBREL, packet_id=9))
+    assert sender.receive() == Acknowledgement(type=PacketType.PUBCOMP, packet_id=9)
+    sender.send(Acknowledgement(type=PacketType.PUBREL, packet_id=9))  # once more: there is none
+    assert sender.receive() == Acknowledgement(type=PacketType.PUBCOMP, packet_id=9, reason=0x92)
+    got = arrived(receiver)
+    assert (got.payload, got.qos) == (b"1", 2)
+    assert got.packet_id is not None
+    receiver.send(Acknowledgement(type=PacketType.PUBREC, packet_id=got.packet_id))
+    assert receiver.receive() == Acknowledgement(type=PacketType.PUBREL, packet_id=got.packet_id)
+    receiver.send(Acknowledgement(type=PacketType.PUBREC, packet_id=got.packet_id))  # PUBREL was lost
+    assert receiver.receive() == Acknowledgement(type=PacketType.PUBREL, packet_id=got.packet_id)
+    receiver.send(Acknowledgement(type=PacketType.PUBCOMP, packet_id=got.packet_id))
+    assert receiver.silent()
+
+
+def test_a_receiver_that_refuses_is_not_asked_again(make: Make) -> None:
+    sender, receiver = make("sender"), make("receiver", KEPT)
+    subscribe(receiver, "a")
+    sender.send(Publish(topic="a", payload=b"", qos=2, packet_id=1))
+    got = arrived(receiver)
+    assert got.packet_id is not None
+    receiver.send(Acknowledgement(type=PacketType.PUBREC, packet_id=got.packet_id, reason=0x97))
+    receiver.send(Acknowledgement(type=PacketType.PUBREC, packet_id=got.packet_id))
+    assert receiver.receive() == Acknowledgement(type=PacketType.PUBREL, packet_id=got.packet_id, reason=0x92)
+    receiver.send(Disconnect(properties=(KEPT,)))
+    again = make("receiver", KEPT, clean_start=False)
+    assert again.connack.session_present  # type: ignore[attr-defined]
+    assert again.silent()
+
+
+def test_an_unfinished_qos_2_exchange_goes_on_after_a_reconnect(make: Make) -> None:
+    sender, receiver = make("sender"), make("receiver", KEPT)
+    subscribe(receiver, "a")
+    for number in (1, 2):
+        sender.send(Publish(topic="a", payload=b"%d" % number, qos=2, packet_id=number))
+    first, second = arrived(receiver), arrived(receiver)
+    assert first.packet_id is not None
+    receiver.send(Acknowledgement(type=PacketType.PUBREC, packet_id=first.packet_id))
+    assert isinstance(receiver.receive(), Acknowledgement)
+    receiver.close()
+    again = make("receiver", KEPT, clean_start=False)
+    assert again.receive() == Acknowledgement(type=PacketType.PUBREL, packet_id=first.packet_id)
+    redelivered = arrived(again)
+    assert (redelivered.duplicate, redelivered.packet_id, redelivered.payload) == (True, second.packet_id, b"2")
+
+
+def test_an_acknowledgement_of_the_wrong_kind_ends_the_connection(make: Make) -> None:
+    sender, receiver = make("sender"), make("receiver")
+    subscribe(receiver, "a")
+    publish(sender, "a")
+    got = arrived(receiver)
+    assert got.packet_id is not None
+    receiver.send(Acknowledgement(type=PacketType.PUBCOMP, packet_id=got.packet_id))
+    assert receiver.ended_with() == 0x82
+
+
+def test_reason_codes_say_what_became_of_a_message(make: Make) -> None:
+    client = make("client")
+    assert publish(client, "nobody/listens") == 0x10
+    subscribe(client, Subscription("somebody", 0))
+    client.send(Publish(topic="somebody", payload=b"", qos=1, packet_id=3))
+    kinds = {type(client.receive()) for _ in range(2)}
+    assert kinds == {Publish, Acknowledgement}
+    assert publish(client, "$SYS/broker/version") == 0x87
+
+
+def test_an_old_client_that_publishes_to_sys_is_cut_off(make: Make, broker: RunningBroker) -> None:
+    client = make("client", level=LEVEL_3_1_1)
+    client.send(Publish(topic="$SYS/x", payload=b"", qos=1, packet_id=1))
+    assert client.receive() is None
+    assert broker.counters.broker_publishes_refused == 1
+
+
+def test_wildcards_do_not_reach_dollar_topics(make: Make) -> None:
+    client = make("client")
+    subscribe(client, "#", "+/x", qos=0)
+    assert publish(client, "$other/x") == 0x10
+    subscribe(client, "$other/#", qos=0)
+    client.send(Publish(topic="$other/x", payload=b"seen"))
+    assert arrived(client).payload == b"seen"
+
+
+@pytest.mark.parametrize("topic_filter", ["/".join("+" * (MAX_TOPIC_LEVELS + 1)), "x" * 1025, "$share/x", "$share/+/a"])
+def test_wildcard_abuse_is_refused_filter_by_filter(make: Make, topic_filter: str) -> None:
+    assert subscribe(make("client"), topic_filter, "fine") == (0x8F, 2)
+    assert subscribe(make("old", level=LEVEL_3_1_1), topic_filter, "fine") == (0x80, 2)
+
+
+@pytest.mark.parametrize(
+    "raw", [b"\x82\x08\0\1\0\3a#b\1", b"\x82\x08\0\1\0\3#/a\1", b"\x82\x06\0\1\0\1\xff\1", b"\x82\x05\0\1\0\0\1"]
+)
+def test_what_is_no_filter_ends_the_connection(make: Make, raw: bytes) -> None:
+    client = make("client", level=LEVEL_3_1_1)
+    client.socket.sendall(raw)
+    assert client.receive() is None
+
+
+@pytest.mark.parametrize(
+    "raw",
+    [
+        b"\x30\x05\0\3a/+",  # a wildcard in a topic
+        b"\x30\x05\0\3\xff\xfe\xfd",  # no UTF-8
+        b"\x30\x05\0\3a\0b",  # U+0000
+        b"\x36\x05\0\1a\0\1",  # QoS 3
+        b"\x32\x05\0\1a\0\0",  # packet identifier 0
+        b"\xf0\0",  # AUTH in 3.1.1
+        b"\x20\2\0\0",  # a server's packet
+        b"\x30\xff\xff\xff\xff\1",  # a length of five bytes
+    ],
+)
+def test_malformed_packets_end_the_connection(make: Make, broker: RunningBroker, raw: bytes) -> None:
+    client = make("client", level=LEVEL_3_1_1)
+    client.socket.sendall(raw)
+    assert client.receive() is None
+    assert broker.counters.protocol_violations == 1
+
+
+@pytest.mark.parametrize(
+    ("packet", "code"),
+    [
+        (Publish(topic="a", payload=b"", properties=((Property.SUBSCRIPTION_IDENTIFIER, 1),)), 0x82),
+        (Publish(topic="", payload=b"", properties=((Property.TOPIC_ALIAS, 3),)), 0x94),
+        (Publish(topic="a", payload=b"", properties=((Property.TOPIC_ALIAS, 17),)), 0x94),
+        (Publish(topic="/" * MAX_TOPIC_LEVELS, payload=b""), 0x90),
+        (Publish(topic="$SYS/a", payload=b""), 0x87),
+        (Auth(reason=0x18, properties=((Property.AUTHENTICATION_METHOD, "m"),)), 0x82),
+        (Subscribe(packet_id=1, subscriptions=(Subscription("$share/g/a", 4),)), 0x82),
+        (Disconnect(properties=(KEPT,)), None),
+    ],
+    ids=["identifier", "unknown-alias", "alias-maximum", "levels", "sys", "auth", "shared-no-local", "late-expiry"],
+)
+def test_what_may_not_come_ends_the_connection_with_its_code(make: Make, packet: Packet, code: int | None) -> None:
+    client = make("client")
+    client.send(packet)
+    if code is None:
+        assert client.receive() is None
+    else:
+        assert client.ended_with() == code
+
+
+def test_a_packet_too_large_ends_the_connection_before_it_is_read(make: Make) -> None:
+    client = make("client")
+    client.socket.sendall(b"\x30\xff\xff\xff\x7f")
+    assert client.ended_with() == 0x95
+
+
+def test_more_than_the_receive_maximum_ends_the_connection(make: Make) -> None:
+    client = make("client")
+    assert dict(client.connack.properties)[Property.RECEIVE_MAXIMUM] == RECEIVE_MAXIMUM  # type: ignore[attr-defined]
+    for number in range(1, RECEIVE_MAXIMUM + 2):
+        client.send(Publish(topic="a", payload=b"", qos=2, packet_id=number))
+    for _ in range(RECEIVE_MAXIMUM):
+        assert isinstance(client.receive(), Acknowledgement)
+    assert client.ended_with() == 0x93
+
+
+def test_the_clients_receive_maximum_holds_and_what_waits_follows(make: Make) -> None:
+    sender, receiver = make("sender"), make("receiver", (Property.RECEIVE_MAXIMUM, 2))
+    subscribe(receiver, "a", qos=1)
+    for number in range(5):
+        publish(sender, "a", b"%d" % number)
+    first = [arrived(receiver), arrived(receiver)]
+    assert receiver.silent()
+    for got in first:
+        assert got.packet_id is not None
+        receiver.send(Acknowledgement(type=PacketType.PUBACK, packet_id=got.packet_id))
+    assert [arrived(receiver).payload for _ in range(2)] == [b"2", b"3"]
+
+
+def test_a_full_queue_drops_and_counts(make: Make, broker: RunningBroker, monkeypatch: Any) -> None:
+    monkeypatch.setattr(broker_session, "MAX_QUEUED_MESSAGES", 3)
+    receiver = make("receiver", KEPT)
+    subscribe(receiver, "a")
+    receiver.send(Disconnect())
+    assert receiver.receive() is None
+    sender = make("sender")
+    for number in range(5):
+        assert publish(sender, "a", b"%d" % number) == 0
+    assert broker.counters.broker_messages_dropped == 2
+    again = make("receiver", KEPT, clean_start=False)
+    assert [arrived(again).payload for _ in range(3)] == [b"0", b"1", b"2"]
+
+
+def test_subscriptions_of_a_session_are_limited(make: Make) -> None:
+    client = make("client")
+    for start in range(0, MAX_SUBSCRIPTIONS, 32):
+        assert subscribe(client, *(f"t/{start + n}" for n in range(32))) == (2,) * 32
+    assert subscribe(client, "one/more", "t/0") == (0x97, 2)
+
+
+def test_retained_messages_are_limited(make: Make, monkeypatch: Any) -> None:
+    monkeypatch.setattr(broker_router, "MAX_RETAINED_MESSAGES", 2)
+    client = make("client")
+    assert [publish(client, topic, retain=True) for topic in ("a", "b", "c", "a")] == [0x10, 0x10, 0x97, 0x10]
+    old = make("old", level=LEVEL_3_1_1)
+    old.send(Publish(topic="d", payload=b"x", qos=1, packet_id=1, retain=True))
+    assert old.receive() is None
+
+
+def test_a_session_taken_over_goes_on_and_its_will_is_published(make: Make, broker: RunningBroker) -> None:
+    watcher = make("watcher")
+    subscribe(watcher, "gone", qos=0)
+    first = make("client", KEPT, will=Will(topic="gone", payload=b"bye"))
+    subscribe(first, "a")
+    second = make("client", KEPT, clean_start=False)
+    assert first.ended_with() == 0x8E
+    assert second.connack.session_present  # type: ignore[attr-defined]
+    assert arrived(watcher).payload == b"bye"
+    assert publish(watcher, "a") == 0
+    assert arrived(second).topic == "a"
+    assert broker.counters.connections_taken_over == 1
+
+
+def test_a_delayed_will_is_not_published_when_the_client_is_back(make: Make, broker: RunningBroker) -> None:
+    watcher = make("watcher")
+    subscribe(watcher, "gone", qos=0)
+    delayed = Will(topic="gone", payload=b"bye", properties=((Property.WILL_DELAY_INTERVAL, 60),))
+    make("client", KEPT, will=delayed).close()
+    wait_until(lambda: broker.broker._wills, "the will waits")
+    back = make("client", KEPT, clean_start=False)
+    assert not broker.broker._wills
+    back.send(Disconnect(reason=0x04))  # without a will of its own this time
+    assert watcher.silent()
+    make("client", KEPT, clean_start=False, will=delayed).close()
+    wait_until(lambda: broker.broker._wills, "the will waits")
+    make("client", KEPT)  # a clean start ends the session, and so the waiting
+    assert arrived(watcher).payload == b"bye"
+
+
+def test_a_shared_subscription_gets_each_message_once_in_turn(make: Make) -> None:
+    members = [make(f"member-{n}") for n in range(2)]
+    for each in members:
+        assert subscribe(each, "$share/g/jobs/#", qos=0) == (0,)
+    sender = make("sender")
+    for number in range(6):
+        assert publish(sender, "jobs/x", b"%d" % number) == 0
+    got = [[arrived(each).payload for _ in range(3)] for each in members]
+    assert sorted(got[0] + got[1]) == [b"%d" % n for n in range(6)]
+    members[0].send(Unsubscribe(packet_id=2, filters=("$share/g/jobs/#", "never")))
+    assert members[0].receive() == Unsuback(packet_id=2, reasons=(0, 0x11))
+    for _ in range(2):
+        publish(sender, "jobs/x", b"rest")
+    assert [arrived(members[1]).payload for _ in range(2)] == [b"rest", b"rest"]
+
+
+def test_a_message_without_subscription_identifier_has_none_and_properties_pass_unaltered(make: Make) -> None:
+    client, sender = make("client"), make("sender")
+    subscribe(client, "a", qos=0, properties=((Property.SUBSCRIPTION_IDENTIFIER, 300),))
+    properties = (
+        (Property.PAYLOAD_FORMAT_INDICATOR, 1),
+        (Property.CONTENT_TYPE, "text/plain"),
+        (Property.USER_PROPERTY, ("k", "1")),
+        (Property.RESPONSE_TOPIC, "b"),
+        (Property.CORRELATION_DATA, b"c"),
+        (Property.USER_PROPERTY, ("k", "2")),
+    )
+    publish(sender, "a", properties=properties)
+    assert arrived(client).properties == (*properties, (Property.SUBSCRIPTION_IDENTIFIER, 300))
+    subscribe(client, "a", qos=0)
+    publish(sender, "a", properties=properties)
+    assert arrived(client).properties == properties
+
+
+def test_keep_alive_is_shortened_and_pings_are_answered(make: Make) -> None:
+    client = make("client", keepalive_s=3600)
+    assert dict(client.connack.properties)[Property.SERVER_KEEP_ALIVE] == 60  # type: ignore[attr-defined]
+    client.send(Pingreq())
+    assert client.receive() == Pingresp()
+
+
+def test_an_authentication_method_is_refused(broker: RunningBroker) -> None:
+    client = WireClient(broker.port)
+    assert client.connect((Property.AUTHENTICATION_METHOD, "SCRAM")).reason == 0x8C
+    assert client.receive() is None
+
+
+def test_a_slow_client_loses_qos_0_and_is_then_cut_off(make: Make, broker: RunningBroker) -> None:
+    slow, sender = make("slow"), make("sender")
+    subscribe(slow, "a", qos=0)
+    for _ in range(200):  # more than every buffer on the way holds
+        sender.send(Publish(topic="a", payload=bytes(200_000)))
+    wait_until(lambda: broker.counters.broker_messages_dropped, "the slow client's messages are dropped")
+    later = broker.broker.monotonic() + 31
+    broker.call(lambda: [each.check(later, 0) for each in list(broker.broker._connections) if each.stalled])
+    assert broker.counters.slow_consumers_shed == 1
+
+
+def test_sessions_messages_and_retained_survive_a_restart(tmp_path: Path) -> None:
+    first = RunningBroker(tmp_path)
+    receiver = WireClient(first.port, client_id="receiver")
+    receiver.connect(KEPT)
+    subscribe(receiver, "a/#", properties=((Property.SUBSCRIPTION_IDENTIFIER, 5),))
+    receiver.close()
+    sender = WireClient(first.port, client_id="sender", level=LEVEL_3_1_1)
+    sender.connect(clean_start=False)
+    user = ((Property.USER_PROPERTY, ("k", "v")), (Property.MESSAGE_EXPIRY_INTERVAL, 900))
+    modern = WireClient(first.port, client_id="modern")
+    modern.connect()
+    publish(modern, "a/1", b"one", retain=True, properties=user)
+    modern.close()
+    sender.send(Publish(topic="a/2", payload=b"two", qos=2, packet_id=4))
+    assert isinstance(sender.receive(), Acknowledgement)
+    sender.close()
+    first.close()
+
+    second = RunningBroker(tmp_path)
+    sender = WireClient(second.port, client_id="sender", level=LEVEL_3_1_1)
+    assert sender.connect(clean_start=False).session_present
+    sender.send(Publish(topic="a/2", payload=b"two", qos=2, packet_id=4, duplicate=True))
+    assert isinstance(sender.receive(), Acknowledgement)
+    sender.send(Acknowledgement(type=PacketType.PUBREL, packet_id=4))
+    assert isinstance(sender.receive(), Acknowledgement)
+    receiver = WireClient(second.port, client_id="receiver")
+    assert receiver.connect(KEPT, clean_start=False).session_present
+    got = [arrived(receiver), arrived(receiver)]
+    assert [(each.payload, each.qos) for each in got] == [(b"one", 1), (b"two", 2)]
+    found = dict(got[0].properties)
+    assert found[Property.USER_PROPERTY] == ("k", "v")
+    assert found[Property.SUBSCRIPTION_IDENTIFIER] == 5
+    assert 0 < int(str(found[Property.MESSAGE_EXPIRY_INTERVAL])) <= 900
+    assert receiver.silent()  # and not a third time
+    watcher = WireClient(second.port, client_id="watcher")
+    watcher.connect()
+    subscribe(watcher, "+/1", qos=0)
+    assert arrived(watcher).retain
+    for each in (sender, receiver, watcher):
+        each.close()
+    second.close()
+
+
+def test_a_session_ends_when_its_time_is_over_and_leaves_nothing(tmp_path: Path) -> None:
+    ahead = [0.0]
+    running = RunningBroker(tmp_path, clock=lambda: 1e9 + ahead[0])
+    receiver = WireClient(running.port, client_id="receiver")
+    receiver.connect(KEPT)
+    subscribe(receiver, "a")
+    receiver.close()
+    sender = WireClient(running.port, client_id="sender")
+    sender.connect()
+    wait_until(lambda: running.broker.gauges()["broker_connections_now"] == 1, "the receiver is gone")
+    assert publish(sender, "a") == 0
+    ahead[0] = 599
+    running.call(running.broker.tick)
+    assert publish(sender, "a") == 0
+    ahead[0] = 601
+    running.call(running.broker.tick)
+    assert publish(sender, "a") == 0x10
+    sender.close()
+    running.close()
+    after = RunningBroker(tmp_path)
+    assert after.broker.gauges()["broker_sessions_now"] == 0
+    assert after.broker._store is not None
+    kept = after.broker._store.load()
+    assert (kept.messages, kept.deliveries, kept.subscriptions) == ([], [], [])
+    after.close()
+
+
+def test_a_full_disk_acknowledges_nothing_and_memory_begins_anew(tmp_path: Path) -> None:
+    running = RunningBroker(tmp_path)
+    receiver = WireClient(running.port, client_id="receiver")
+    receiver.connect(KEPT)
+    subscribe(receiver, "a")
+    sender = WireClient(running.port, client_id="sender")
+    sender.connect()
+    store = running.broker._store
+    assert store is not None
+    wait_until(lambda: running.call(lambda: running.broker.journal.is_idle), "all is written")
+    store._connection.execute("PRAGMA max_page_count=1")
+    sender.send(Publish(topic="a", payload=bytes(200_000), qos=1, packet_id=1))
+    assert sender.ended_with() == 0x88
+    assert receiver.ended_with() == 0x88
+    assert running.counters.broker_commits_failed == 1
+    store._connection.execute("PRAGMA max_page_count=1000000")
+    wait_until(lambda: not running.broker._recovering, "the disk is read again")
+    again = WireClient(running.port, client_id="receiver")
+    assert again.connect(KEPT, clean_start=False).session_present
+    sender = WireClient(running.port, client_id="sender")
+    sender.connect()
+    assert publish(sender, "a", b"kept") == 0
+    assert arrived(again).payload == b"kept"
+    for each in (again, sender):
+        each.close()
+    running.close()
+
+
+class TestIdentity:
+    """With TLS the certificate says who a client is; nobody reaches another's session."""
+
+    @pytest.fixture
+    def tls(self, authority: Authority) -> Iterator[RunningBroker]:
+        context = hub_context(authority.folder / "server.pem", authority.folder / "server.pem", authority.trusted)
+
+        def identify(certificate: bytes | None, _client_id: str) -> tuple[str, float | None]:
+            assert certificate is not None
+            for device_id in (DEVICE, OTHER):
+                if device_id.encode() in certificate:
+                    return device_id, None
+            raise UnknownDeviceError("never made here")
+
+        made = RunningBroker(context=context, identify=identify)
+        yield made
+        made.close()
+
+    def test_the_same_client_id_of_another_device_is_another_session(
+        self, tls: RunningBroker, authority: Authority
+    ) -> None:
+        first = WireClient(tls.port, context=device_context(authority))
+        first.connect(KEPT, client_id="app")
+        subscribe(first, "a")
+        second = WireClient(tls.port, context=device_context(authority, OTHER))
+        assert not second.connect(KEPT, client_id="app", clean_start=False).session_present
+        assert tls.counters.connections_taken_over == 0
+        third = WireClient(tls.port, context=device_context(authority))  # control: the same device does take over
+        assert third.connect(KEPT, client_id="app", clean_start=False).session_present
+        assert first.ended_with() == 0x8E
+        for each in (second, third):
+            each.close()
+
+    def test_who_is_not_known_is_not_let_in_and_who_is_revoked_is_put_out(
+        self, tls: RunningBroker, authority: Authority
+    ) -> None:
+        stranger = WireClient(tls.port, context=device_context(authority, "00" * 64))
+        assert stranger.connect(client_id="app").reason == 0x87
+        device = WireClient(tls.port, context=device_context(authority))
+        device.connect(client_id="app")
+        tls.call(tls.broker.disconnect, DEVICE)
+        assert device.ended_with() == 0x98

@@ -18,12 +18,13 @@ import uvloop
 from armillary.engines.series.store import Retention, SeriesStore
 from armillary.hub.counters import Counters
 from armillary.hub.front import Front
+from armillary.wire.hub_credentials import HubPeer
 
 
 async def serve(folder: Path) -> None:
     store = SeriesStore(folder, retention=Retention(), listener=lambda *_: None)
     counters = Counters()
-    front = Front(store, lambda _, client_id: client_id, counters)
+    front = Front(store, lambda credentials: HubPeer(credentials.client_id), counters)
     port = await front.listen(None, "127.0.0.1", 0)
     stop = asyncio.Event()
     asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, stop.set)

@@ -25,6 +25,7 @@ from cryptography.x509.oid import NameOID
 
 from armillary.api.app import create_app
 from armillary.api.server import ApiServer, server_context
+from armillary.cli.serve import admit_strangers
 from armillary.hub.hub import Hub
 from armillary.hub.tls import hub_context
 from armillary.service.assemble import SecurityService
@@ -166,10 +167,11 @@ def running_service(folder: Path) -> Iterator[RunningService]:
             data=folder / "data", api_port=0, device_port=0, hub_port=0, planner_interval_s=0.2, check_in_interval_s=60
         )
         service = SecurityService.open(settings)
-        hub = Hub.open(settings, authenticate=service.authenticate_hub_peer)
+        hub = Hub.open(settings, authenticate=service.authenticate_hub_peer, admit=service.admit_hub_client)
         service.on_revoked(hub.disconnect)
         files = service.authority.server_files()
         tls = hub_context(files.certificate, files.key, files.root.read_text("ascii"))
+        admit_strangers(service, tls)
         hub_port = await hub.start(tls, settings.host, 0)
         service.hub_address = (settings.public_host, hub_port)
         await service.start()

@@ -22,6 +22,7 @@ from armillary.hub.limits import (
     STALLED_SEND_S,
 )
 from armillary.hub.methods import decode_answer, encode_call
+from armillary.wire.hub_credentials import HubCredentials, HubPeer
 from armillary.wire.mqtt import encode_packet
 from armillary.wire.mqtt_packet import Connect, Publish
 
@@ -75,8 +76,8 @@ class StillFront:
     def accepted(self, connection: Connection) -> None:
         pass
 
-    def identify(self, certificate: bytes | None, client_id: str) -> tuple[str, float | None]:  # noqa: ARG002 - the front's interface
-        return client_id, None
+    def identify(self, credentials: HubCredentials) -> HubPeer:
+        return HubPeer(credentials.client_id)
 
     def register(self, connection: Connection, *, clean: bool) -> None:  # noqa: ARG002
         connection.established(Row())  # type: ignore[arg-type]

@@ -37,6 +37,7 @@ V1 = "/api/v1"
 _SUBSCRIBED = f"{names.SUBSCRIPTION}/providers/{names.PROVIDER}"
 _CATALOG = V1 + "/catalogs/{catalog}"
 _DEVICE = V1 + "/devices/{device_id}"
+_HUB_DEVICE = V1 + "/hub-devices/{device_id}"
 _ROLLOUT = V1 + "/rollouts/{rollout_id}"
 _FINDING = V1 + "/findings/{finding_id}"
 
@@ -116,6 +117,17 @@ ACCESS: Mapping[str, str] = {
     f"GET {_CATALOG}/transfers": READER,
     f"POST {_CATALOG}/transfers": CONTRIBUTOR,
     **{f"POST {_CATALOG}/transfers/{{transfer_id}}/{verb}": CONTRIBUTOR for verb in ("accept", "decline", "cancel")},
+    f"GET {_CATALOG}/hub-admission": READER,
+    f"PATCH {_CATALOG}/hub-admission": ADMINISTRATOR,  # what does not attest is let in
+    f"GET {_CATALOG}/hub-devices": READER,
+    f"POST {_CATALOG}/hub-devices": CONTRIBUTOR,
+    f"GET {_HUB_DEVICE}": READER,
+    f"PATCH {_HUB_DEVICE}": CONTRIBUTOR,
+    f"DELETE {_HUB_DEVICE}": CONTRIBUTOR,
+    f"GET {_HUB_DEVICE}/modules": READER,
+    f"POST {_HUB_DEVICE}/modules": CONTRIBUTOR,
+    f"PATCH {_HUB_DEVICE}/modules/{{module_id}}": CONTRIBUTOR,
+    f"DELETE {_HUB_DEVICE}/modules/{{module_id}}": CONTRIBUTOR,
     f"GET {V1}/devices": READER,
     f"GET {_DEVICE}": READER,
     f"GET {_DEVICE}/check-ins": READER,

@@ -63,7 +63,7 @@ def check_scope(request: Request, key: str, token: Token, service: SecurityServi
         if service.registry.get_catalog(name).catalog_id != token.catalog_id:
             raise NotFoundError(f"catalog {name!r:.60} does not exist", remedy="List them: armillary catalog list.")
     for device_id in devices:
-        if service.registry.get_device(device_id).catalog_id != token.catalog_id:
+        if service.owner_of(device_id) != token.catalog_id:
             raise NotFoundError(
                 f"device {device_id[:20]!r}... was never manufactured here",
                 remedy="Check the 128 digits, or make it: armillary device create.",

@@ -32,7 +32,7 @@ def register(app: typer.Typer) -> None:
     """Add the group to ``app``."""
     message = typer.Typer(
         no_args_is_help=True,
-        help="Messages to a device; it gets them when it is connected.",
+        help="Messages to a device.",
         rich_markup_mode=None,
         add_completion=False,
     )
@@ -57,7 +57,10 @@ def _send(
     content_type: Annotated[str, typer.Option("--content-type", metavar="TYPE", help="Such as application/json.")] = "",
     as_json: JsonOption = False,
 ) -> None:
-    """Send a message to a device; it waits for a device that is not connected."""
+    """Send a message to a device.
+
+    It waits for a device that is not connected, until it expires.
+    """
     body: dict[str, Any] = {
         "properties": _properties(property_ or []),
         "ack": ack.value,
@@ -75,7 +78,10 @@ def _send(
 
 
 def _list(remote: RemoteService, device: DeviceOption, as_json: JsonOption = False) -> None:
-    """List what waits for a device, and the outcomes that were asked for with --ack."""
+    """List messages and their outcomes.
+
+    What waits for the device, and the outcomes that were asked for with --ack.
+    """
     items = remote.get(f"/devices/{segment(device)}/messages")["items"]
     rows = items if as_json else [readable(item) for item in items]
     print_table(rows, COLUMNS, as_json=as_json, empty="Nothing waits, and no outcome was asked for.")

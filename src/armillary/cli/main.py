@@ -48,6 +48,7 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "audit": ("armillary.cli.audit", "The audit log: list and verify."),
     "token": ("armillary.cli.token", "Operator tokens."),
     "factory": ("armillary.cli.factory", "Factory runs: many devices at once."),
+    "hub-device": ("armillary.cli.hub_device", "Hub devices: clients that do not attest."),
     "enrolment-token": ("armillary.cli.enrolment_token", "Enrolment tokens: let an owner's device enrol itself."),
     "image-package": ("armillary.cli.image_package", "Pack and show image packages."),
     "hardware-definition": (

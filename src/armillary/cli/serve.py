@@ -23,7 +23,7 @@ from armillary.cli.output import note, print_record
 from armillary.cli.process_memory import give_back_memory, keep_one_heap
 from armillary.console.application import create_console
 from armillary.hub.hub import Hub
-from armillary.hub.tls import hub_context
+from armillary.hub.tls import AdmittedTrust, hub_context
 from armillary.service.assemble import SecurityService
 from armillary.service.authority import Authority, ServerFiles
 from armillary.settings import Settings
@@ -68,7 +68,7 @@ async def _serve(settings: Settings, *, as_json: bool) -> None:
     async with contextlib.AsyncExitStack() as running:
         service = SecurityService.open(settings, announces_token=True)
         running.push_async_callback(service.close)
-        hub = Hub.open(settings, authenticate=service.authenticate_hub_peer)
+        hub = Hub.open(settings, authenticate=service.authenticate_hub_peer, admit=service.admit_hub_client)
         running.push_async_callback(hub.close)
         service.on_revoked(hub.disconnect)
         files = service.authority.server_files()
@@ -77,6 +77,7 @@ async def _serve(settings: Settings, *, as_json: bool) -> None:
         service.authority.on_authority.append(lambda der: hub_tls.load_verify_locations(cadata=der))
         for der in service.authority.authority_certificates():
             hub_tls.load_verify_locations(cadata=der)
+        admit_strangers(service, hub_tls)
         hub_port = await hub.start(hub_tls, settings.host, settings.hub_port)
         service.hub_address = (settings.public_host, hub_port)
         await service.start()
@@ -94,6 +95,13 @@ async def _serve(settings: Settings, *, as_json: bool) -> None:
         await stop.wait()
         trimming.cancel()
         note("stopping ...")
+
+
+def admit_strangers(service: SecurityService, hub_tls: ssl.SSLContext) -> None:
+    """Have the hub's TLS let in the hub devices that catalogs admit, now and whenever that changes."""
+    identities, trust = service.hub_identities, AdmittedTrust(hub_tls)
+    identities.on_trust.append(lambda: trust.update(*identities.trust()))
+    trust.update(*identities.trust())
 
 
 def present_renewed(authority: Authority, *contexts: ssl.SSLContext) -> None:

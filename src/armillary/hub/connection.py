@@ -15,6 +15,7 @@ from armillary.hub import conversation
 from armillary.hub.limits import MAX_TOPIC_ALIASES
 from armillary.hub.link import Link
 from armillary.hub.reasons import Reason
+from armillary.wire.hub_credentials import HubCredentials
 from armillary.wire.hub_topics import Inbox, TelemetryTopic, check_username, parse_topic
 from armillary.wire.mqtt import encode_packet
 from armillary.wire.mqtt_fields import CODE_TOPIC_ALIAS, FORMAT, Property, PropertyValue
@@ -59,9 +60,10 @@ class Connection(Link):
         inboxes: What it has subscribed to.
         persistent: Whether its subscriptions outlive the connection.
         assigned: Whether the client left its id to the hub (MQTT 5 §3.1.3.1).
+        model_id: The model it says it follows, or None.
     """
 
-    __slots__ = ("_aliases", "_front", "assigned", "inboxes", "number", "persistent")
+    __slots__ = ("_aliases", "_front", "assigned", "inboxes", "model_id", "number", "persistent")
 
     def __init__(self, front: Front) -> None:
         super().__init__(front)
@@ -71,6 +73,7 @@ class Connection(Link):
         self.inboxes = Inbox(0)
         self.persistent = False
         self.assigned = False
+        self.model_id: str | None = None
 
     # From the front -----------------------------------------------------------------------------------------
 
@@ -171,18 +174,19 @@ class Connection(Link):
             self._front.register(self, clean=packet.clean_start or not self.persistent)
 
     def _identify(self, packet: Connect) -> None:
-        device_id, self.expires = self._front.identify(self._certificate, packet.client_id)
+        password = None if packet.password is None else packet.password.decode("utf-8", "replace")
+        peer = self._front.identify(HubCredentials(self._certificate, packet.client_id, password))
+        device_id, self.expires = peer.identity, peer.expires
         self.assigned = not packet.client_id and packet.level >= LEVEL_5 and self._certificate is not None
         self._certificate = None
         if packet.client_id != device_id and not self.assigned:
-            what = "modules are not supported" if packet.client_id.startswith(device_id + "/") else "another id"
-            raise _RefusedError(f"client id: expected the device id of the certificate, got {what}", Reason.CLIENT_ID)
+            raise _RefusedError("client id: expected the device id of the certificate, got another", Reason.CLIENT_ID)
         self.device_id = device_id
         properties = dict(packet.properties)
         if Property.AUTHENTICATION_METHOD in properties:
             raise _RefusedError("authentication method: the certificate is the only one", Reason.METHOD)
         try:
-            check_username(packet.username, device_id)
+            self.model_id = check_username(packet.username, device_id)
             if packet.will is not None and not (packet.will.qos < 2 and self._is_telemetry(packet.will.topic)):
                 raise _RefusedError("will: expected QoS 0 or 1 on the device's own telemetry topic", Reason.WILL)
         except WireError as error:

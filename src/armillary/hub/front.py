@@ -19,6 +19,7 @@ import structlog
 from cryptography import x509
 
 from armillary.engines.group_commit import LoopSink, Rejected
+from armillary.engines.series.announcements import announced
 from armillary.engines.series.blocks import Block, Run
 from armillary.engines.series.devices import DeviceRow, enrolled, seen
 from armillary.engines.series.store import SeriesStore
@@ -54,6 +55,7 @@ from armillary.hub.link import check_all
 from armillary.hub.methods import OpenMethods
 from armillary.hub.reasons import Reason
 from armillary.hub.tls import TlsChannel
+from armillary.wire.hub_credentials import HubCredentials, HubPeer
 from armillary.wire.hub_topics import Inbox, method_answer_topic, twin_desired_topic
 from armillary.wire.mqtt import encode_packet
 from armillary.wire.mqtt_fields import Properties, Property
@@ -62,8 +64,8 @@ from armillary.wire.mqtt_stream import PublishRun
 
 _log = structlog.get_logger(__name__)
 
-# (certificate DER or None, client id) -> device id; raises DeviceFault.
-Identify = Callable[[bytes | None, str], str]
+# Who a client is; raises DeviceFault.
+Identify = Callable[[HubCredentials], HubPeer]
 
 
 class Front:
@@ -71,7 +73,7 @@ class Front:
 
     Args:
         store: Where messages go.
-        identify: Says which device a certificate belongs to; must not block.
+        identify: Says who a client is; must not block.
         counters: What is counted.
         clock: Unix time, seconds.
     """
@@ -195,16 +197,16 @@ class Front:
             self.methods.abandon(connection.device_id)
             self._note_seen([connection])
 
-    def identify(self, certificate_der: bytes | None, client_id: str) -> tuple[str, float | None]:
-        """The device a certificate belongs to, and when the certificate ends.
+    def identify(self, credentials: HubCredentials) -> HubPeer:
+        """Who a client is, and when what it shows ends: certificate or token, whichever is first.
 
         Raises:
             DeviceFault: not let in.
         """
         expires: float | None = None
-        if certificate_der is not None:
+        if credentials.certificate is not None:
             try:
-                certificate = x509.load_der_x509_certificate(certificate_der)
+                certificate = x509.load_der_x509_certificate(credentials.certificate)
             except ValueError as error:  # OpenSSL is more lenient
                 raise WireError("certificate", expected="DER as in RFC 5280", got=str(error)[:100]) from error
             expires = certificate.not_valid_after_utc.timestamp()
@@ -214,7 +216,9 @@ class Front:
                     "the client certificate is not valid now",
                     remedy="Check in again: every check-in gives a new certificate.",
                 )
-        return self._identify(certificate_der, client_id), expires
+        peer = self._identify(credentials)
+        ends = [each for each in (expires, peer.expires) if each is not None]
+        return HubPeer(peer.identity, min(ends, default=None))
 
     def register(self, connection: Connection, *, clean: bool) -> None:
         """Write a device down, then accept its connection."""
@@ -227,6 +231,9 @@ class Front:
                 _log.error("hub.device-not-registered", device=connection.device_id[:16], why=str(row))
                 connection.refuse(Reason.UNAVAILABLE, "the hub cannot write to its disk")
 
+        if connection.model_id is not None:
+            model = announced(connection.device_id, connection.model_id, now_ms=self.now_ms())
+            self.store.commits.post(model, LoopSink(self.loop, lambda *_: None))
         change = enrolled(connection.device_id, now_ms=self.now_ms(), clean=clean)
         self.store.commits.post(change, LoopSink(self.loop, deliver))
 

@@ -17,6 +17,7 @@ from typing import Any, TypeVar
 
 from armillary.engines.application.store import ApplicationStore
 from armillary.engines.group_commit import LoopSink, Rejected
+from armillary.engines.series.announcements import read_model_id
 from armillary.engines.series.store import Retention, SeriesStore
 from armillary.engines.series.twins import changed_twin
 from armillary.errors import DeviceStateError
@@ -28,6 +29,7 @@ from armillary.hub.methods import MethodResult, encode_call
 from armillary.settings import Settings
 from armillary.twin.document import Twin, desired_notice, patch_desired, patch_tags
 from armillary.twin.section import check_patch
+from armillary.wire.hub_credentials import HubCredentials, HubPeer
 from armillary.wire.hub_topics import method_topic
 from armillary.wire.telemetry import Telemetry
 
@@ -53,12 +55,14 @@ class Hub:
         folder: Path,
         *,
         authenticate: Callable[[bytes], str],
+        admit: Callable[[HubCredentials], HubPeer] | None = None,
         retention: Retention | None = None,
         reserve_bytes: int = 0,
         clock: Callable[[], float] = time.time,
     ) -> None:
         """See :meth:`open`; this one takes the hub's own folder instead of settings."""
         self._authenticate = authenticate
+        self._admit = admit
         self._clock = clock
         self._counters = Counters()
         self._listeners = Listeners(self._counters)
@@ -76,7 +80,12 @@ class Hub:
 
     @classmethod
     def open(
-        cls, settings: Settings, *, authenticate: Callable[[bytes], str], clock: Callable[[], float] = time.time
+        cls,
+        settings: Settings,
+        *,
+        authenticate: Callable[[bytes], str],
+        admit: Callable[[HubCredentials], HubPeer] | None = None,
+        clock: Callable[[], float] = time.time,
     ) -> Hub:
         """Open the hub's folder below the data folder.
 
@@ -84,6 +93,7 @@ class Hub:
             settings: The process's settings.
             authenticate: Device id of a client certificate (DER) that TLS has verified; raises DeviceFault for a
                 device that may not connect. Called in the hub's event loop: it must not block.
+            admit: Asked instead where it is given: it also knows modules, and clients that do not attest.
             clock: Unix time, seconds.
 
         Raises:
@@ -99,6 +109,7 @@ class Hub:
         return cls(
             settings.data / "hub",
             authenticate=authenticate,
+            admit=admit,
             retention=retention,
             reserve_bytes=reserve_bytes,
             clock=clock,
@@ -205,10 +216,16 @@ class Hub:
         self.application.close()
         self.series.close(int(self._clock() * 1000))  # last: it holds the folder
 
-    def _identify(self, certificate_der: bytes | None, _client_id: str) -> str:
-        if certificate_der is None:
+    def model_id(self, device_id: str) -> str | None:
+        """The model a device said it follows when it connected last; its word, not proven."""
+        return self.series.read(lambda connection: read_model_id(connection, device_id))
+
+    def _identify(self, credentials: HubCredentials) -> HubPeer:
+        if self._admit is not None:
+            return self._admit(credentials)
+        if credentials.certificate is None:
             raise DeviceStateError("no client certificate", remedy="Connect with the certificate of the last check-in.")
-        return self._authenticate(certificate_der)
+        return HubPeer(self._authenticate(credentials.certificate))
 
     def _measured(self, device: int, telemetry: Telemetry) -> None:
         if self._front is None or self._listeners.idle:

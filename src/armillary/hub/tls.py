@@ -11,7 +11,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import ssl
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import Protocol, cast
 
@@ -106,6 +106,35 @@ def hub_context(certificate: Path, key: Path, trusted_pem: str) -> ssl.SSLContex
     context.load_cert_chain(certificate, key)
     context.load_verify_locations(cadata=trusted_pem)
     return context
+
+
+class AdmittedTrust:
+    """Has the hub's TLS let in whom catalogs admit beside devices that attest; who they are is asked afterwards.
+
+    A certificate that is not admitted any more stays trusted by TLS until the next start, and opens nothing.
+
+    Args:
+        context: See :func:`hub_context`.
+    """
+
+    def __init__(self, context: ssl.SSLContext) -> None:
+        self._context = context
+        self._known: set[bytes] = set()
+        # A certificate that is named here is trusted whoever signed it: what is registered is the certificate itself.
+        context.verify_flags |= ssl.VERIFY_X509_PARTIAL_CHAIN
+
+    def update(self, anybody: bool, certificates: Iterable[bytes]) -> None:  # noqa: FBT001 - as the service says it
+        """Take what is admitted now.
+
+        Args:
+            anybody: Whether clients may come without a certificate, to show a token.
+            certificates: DER of certificates and authorities.
+        """
+        for der in certificates:
+            if der not in self._known:
+                self._context.load_verify_locations(cadata=der)
+                self._known.add(der)
+        self._context.verify_mode = ssl.CERT_OPTIONAL if anybody else ssl.CERT_REQUIRED
 
 
 class TlsChannel(asyncio.Protocol):

@@ -13,6 +13,7 @@ import contextlib
 import time
 from collections.abc import Callable
 from typing import TYPE_CHECKING
+from uuid import UUID
 
 import structlog
 
@@ -35,6 +36,8 @@ from armillary.service.error_reports import ErrorReports
 from armillary.service.factory import Factory
 from armillary.service.factory_reply import FactoryReply
 from armillary.service.firmware_references import FirmwareReferences
+from armillary.service.hub_clients import HubClients
+from armillary.service.hub_identities import HubIdentities
 from armillary.service.hub_peer import HubPeers
 from armillary.service.images import Images
 from armillary.service.loops import ServiceLoops
@@ -53,6 +56,7 @@ from armillary.service.transfers import Transfers
 from armillary.service.verifier import Verifier
 from armillary.service.watch import Watch
 from armillary.settings import Settings
+from armillary.wire.hub_credentials import HubCredentials, HubPeer, is_attested_id
 
 if TYPE_CHECKING:
     from armillary.service.device_workers import DeviceWorkers
@@ -99,6 +103,8 @@ class SecurityService:
         self.transfers = Transfers(context, self.registry, self.notices)
         self.enrolments = Enrolments(context, self._factory, self.tpms, self.chips, self.notices)
         self._hub_peers = HubPeers(context, self.authority)
+        self.hub_identities = HubIdentities(context, self.authority)
+        self._hub_clients = HubClients(context, self._hub_peers, self.hub_identities)
         self._states = DeviceStates(context.records, context.now)
         self.verifier: Verifier | None = None
         self._hub_address = (self.settings.public_host, self.settings.hub_port)
@@ -251,9 +257,10 @@ class SecurityService:
         return f"https://{self.settings.public_host}:{self.device_port or self.settings.device_port}"
 
     def on_revoked(self, callback: Callable[[str], None]) -> None:
-        """Have ``callback`` called with the device id whenever a device is revoked or held, from any thread."""
+        """Have ``callback`` called with the device id whenever a device may not stay connected, from any thread."""
         self.notices.on_revoked.append(callback)
         self.notices.on_held.append(callback)
+        self.hub_identities.on_closed.append(callback)
 
     def authenticate_hub_peer(self, certificate_der: bytes) -> str:
         """The device id of a client certificate that may use the hub.
@@ -262,6 +269,24 @@ class SecurityService:
             DeviceFault: it may not.
         """
         return self._hub_peers.authenticate(certificate_der)
+
+    def owner_of(self, device_id: str) -> UUID | None:
+        """The catalog of a device that attests or of a hub device; None for one that is in none.
+
+        Raises:
+            NotFoundError: there is no such device.
+        """
+        if is_attested_id(device_id):
+            return self.registry.get_device(device_id).catalog_id
+        return self.hub_identities.get(device_id).catalog_id
+
+    def admit_hub_client(self, credentials: HubCredentials) -> HubPeer:
+        """Who a client of the hub is, one that attests or not.
+
+        Raises:
+            DeviceFault, WireError: it may not come in.
+        """
+        return self._hub_clients.admit(credentials)
 
     def factory_enrol(
         self,

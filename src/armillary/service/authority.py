@@ -139,6 +139,13 @@ class Authority(RootAuthorities):
                 raise
             _log.error("renewal failed", error=error.message, remedy=error.remedy)
 
+    def hub_secret(self) -> bytes:
+        """What seals the symmetric keys of hub devices; made when it is first asked for."""
+        name = "hub-sealing"
+        if not self._keys.has_secret(name):
+            self._keys.create_secret(name, os.urandom(32))
+        return self._keys.secret(name, 32)
+
     def open_to_issue(self) -> None:
         """Load what it takes to serve devices and make nothing; a device worker calls it, again after each change."""
         self.challenge_key = self._keys.secret("challenge", 32)

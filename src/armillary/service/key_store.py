@@ -105,6 +105,10 @@ class KeyStore:
         """Write a symmetric secret."""
         write_file(self._folder / f"{name}.bin", secret, mode=KEY_MODE)
 
+    def has_secret(self, name: str) -> bool:
+        """Whether a secret of this name was made."""
+        return (self._folder / f"{name}.bin").exists()
+
     def secret(self, name: str, size: int) -> bytes:
         """A symmetric secret of ``size`` bytes.
 

@@ -10,7 +10,7 @@ from uuid import UUID
 
 from sqlalchemy import Connection, Row, Select, delete, func, insert, select, update
 
-from armillary.engines.records import schema
+from armillary.engines.records import hub_rows, schema
 from armillary.engines.records.rows import Catalog, DeviceGroup, Product
 
 _catalog, _product, _group = schema.catalog, schema.product, schema.device_group
@@ -64,6 +64,7 @@ def delete_catalog(connection: Connection, catalog_id: UUID) -> None:
     lists = schema.revocation_list
     connection.execute(delete(lists).where(lists.c.issuer_serial.in_(select(schema.certificate.c.serial).where(mine))))
     connection.execute(delete(schema.certificate).where(mine))
+    hub_rows.remove_catalog(connection, catalog_id)
     connection.execute(delete(schema.attestation_policy).where(schema.attestation_policy.c.catalog_id == catalog_id))
     connection.execute(delete(schema.firmware_statement).where(schema.firmware_statement.c.catalog_id == catalog_id))
     connection.execute(delete(_catalog).where(_catalog.c.catalog_id == catalog_id))

@@ -32,9 +32,9 @@ from sqlalchemy import (
     Uuid,
 )
 
-from armillary.engines.records import firmware_tables, tables
+from armillary.engines.records import firmware_tables, hub_tables, tables
 
-REVISION = "0010"  # newest migration: what a new data folder is stamped with
+REVISION = "0011"  # newest migration: what a new data folder is stamped with
 
 metadata = tables.metadata
 DEVICE_ID_LENGTH = tables.DEVICE_ID_LENGTH
@@ -42,6 +42,11 @@ NAME_LENGTH = tables.NAME_LENGTH
 Number = tables.Number
 firmware_statement = firmware_tables.firmware_statement
 device_firmware = firmware_tables.device_firmware
+hub_admission = hub_tables.hub_admission
+hub_identity = hub_tables.hub_identity
+hub_enrolment = hub_tables.hub_enrolment
+hub_registration = hub_tables.hub_registration
+hub_service_key = hub_tables.hub_service_key
 
 
 def _number() -> Column[int]:

@@ -1,0 +1,275 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Native routes of hub devices (clients that do not attest), modules, and what a catalog admits."""
+
+from __future__ import annotations
+
+from typing import Annotated, Any, Literal
+
+from fastapi import FastAPI, Path
+from pydantic import BaseModel, ConfigDict, Field
+from starlette.requests import Request
+
+from armillary.api import azure_names as names
+from armillary.api.auth import V1
+from armillary.api.native_devices import After, Limit
+from armillary.api.routes import add_route, hub_of, operator_of, service_of
+from armillary.engines.records.hub_rows import Admission, HubIdentity
+from armillary.errors import InvalidArgumentError
+from armillary.service.hub_identities import IdentityForm, Keys, etag_of
+from armillary.service.paging import MAX_LIMIT
+from armillary.wire.hub_credentials import UNATTESTED, device_of, is_attested_id
+from armillary.wire.sas_token import encode_key
+
+# A hub device's id, or the 128 digits of a device that attests.
+HubDevicePath = Annotated[str, Path(min_length=1, max_length=128, pattern=r"^[A-Za-z0-9][A-Za-z0-9._:@=-]*$")]
+ModulePath = Annotated[str, Path(min_length=1, max_length=64)]
+_Pem = Annotated[str, Field(max_length=16_384)]
+_Reason = Annotated[str, Field(max_length=128)]
+
+
+class _Body(BaseModel):
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+class AdmissionBody(_Body):
+    """What a catalog lets into the hub beside devices that attest; absent fields stay as they are."""
+
+    certificates: bool | None = None
+    symmetric_keys: bool | None = None
+
+
+class HubDeviceBody(_Body):
+    """A hub device to make.
+
+    Attributes:
+        device_id: Its name.
+        authentication: A symmetric key (`sas`), or a certificate of its own (`selfSigned`).
+        certificate: PEM, for `selfSigned`.
+        secondary_certificate: A second one, for a change of certificates.
+    """
+
+    device_id: Annotated[str, Field(max_length=128)]
+    authentication: Literal["sas", "selfSigned"] = "selfSigned"
+    certificate: _Pem = ""
+    secondary_certificate: _Pem = ""
+
+
+class ModuleBody(_Body):
+    """A module to make; with `device` it shows what its device shows."""
+
+    module_id: Annotated[str, Field(max_length=64)]
+    authentication: Literal["sas", "selfSigned", "device"] = "device"
+    certificate: _Pem = ""
+
+
+class HubDeviceChange(_Body):
+    """A change of a hub device; absent fields stay. `new_keys` makes two new symmetric keys, shown this once."""
+
+    enabled: bool | None = None
+    status_reason: _Reason | None = None
+    new_keys: bool = False
+    certificate: _Pem = ""
+    secondary_certificate: _Pem = ""
+
+
+def known_hub_device(request: Request, device_id: str) -> str:
+    """The identity that a route of the hub is about: a device of either kind, or with `?module=` a module of it.
+
+    Raises:
+        NotFoundError: there is none.
+    """
+    service = service_of(request)
+    module = request.query_params.get("module")
+    if is_attested_id(device_id):
+        device_id = service.registry.get_device(names.checked("device", device_id)).device_id
+    elif module is None:
+        return service.hub_identities.get(device_id).identity
+    return device_id if module is None else service.hub_identities.get(f"{device_id}/{module}").identity
+
+
+def show_admission(request: Request, catalog: str) -> dict[str, Any]:
+    """What a catalog lets into the hub beside devices that attest: nothing unless its administrator said so."""
+    return _admission(service_of(request).hub_identities.admission(catalog))
+
+
+def change_admission(request: Request, catalog: str, body: AdmissionBody) -> dict[str, Any]:
+    """Let hub devices with certificates or symmetric keys in, or not any more; these are disconnected at once."""
+    made = service_of(request).hub_identities.set_admission(
+        catalog,
+        actor=operator_of(request).name,
+        certificates=body.certificates,
+        symmetric_keys=body.symmetric_keys,
+    )
+    return _admission(made)
+
+
+def list_hub_devices(request: Request, catalog: str, limit: Limit = 100, after: After = None) -> dict[str, Any]:
+    """A catalog's hub devices by name."""
+    limit = min(limit, MAX_LIMIT)
+    found = service_of(request).hub_identities.list(catalog, after=after or "", limit=limit)
+    connected = hub_of(request).connected()
+    items = [document(each, is_connected=each.identity in connected) for each in found]
+    return {"items": items, "next": found[-1].identity if len(found) == limit else None}
+
+
+def make_hub_device(request: Request, catalog: str, body: HubDeviceBody) -> dict[str, Any]:
+    """Register a hub device; its symmetric keys are in the answer and nowhere else."""
+    service = service_of(request)
+    owner = service.registry.get_catalog(catalog).catalog_id
+    form = IdentityForm(authentication=body.authentication, certificates=(body.certificate, body.secondary_certificate))
+    if "/" in body.device_id:
+        raise InvalidArgumentError("device_id: expected no slash", remedy="Modules have a route of their own.")
+    made, keys = service.hub_identities.put(
+        body.device_id, form, actor=operator_of(request).name, catalog_id=owner, create=True
+    )
+    return _with_keys(request, made, keys)
+
+
+def show_hub_device(request: Request, device_id: HubDevicePath) -> dict[str, Any]:
+    """A hub device, with its modules, its connection and the model it announced."""
+    found = service_of(request).hub_identities.get(device_id)
+    modules = [document(each) for each in service_of(request).hub_identities.modules(device_id)]
+    return {**_seen(request, found), "modules": modules}
+
+
+def change_hub_device(request: Request, device_id: HubDevicePath, body: HubDeviceChange) -> dict[str, Any]:
+    """Enable, disable or give other keys or certificates; an open connection ends."""
+    return _change(request, device_id, body)
+
+
+def delete_hub_device(request: Request, device_id: HubDevicePath) -> dict[str, Any]:
+    """Delete a hub device with its modules; its telemetry and twin stay."""
+    return document(service_of(request).hub_identities.delete(device_id, actor=operator_of(request).name))
+
+
+def list_modules(request: Request, device_id: HubDevicePath) -> dict[str, Any]:
+    """The modules of a device, hub device or one that attests."""
+    connected = hub_of(request).connected()
+    found = service_of(request).hub_identities.modules(_device(request, device_id))
+    return {"items": [document(each, is_connected=each.identity in connected) for each in found], "next": None}
+
+
+def make_module(request: Request, device_id: HubDevicePath, body: ModuleBody) -> dict[str, Any]:
+    """Register a module of a device, hub device or one that attests (these have `device` modules only)."""
+    form = IdentityForm(authentication=body.authentication, certificates=(body.certificate, ""))
+    made, keys = service_of(request).hub_identities.put(
+        f"{_device(request, device_id)}/{body.module_id}", form, actor=operator_of(request).name, create=True
+    )
+    return _with_keys(request, made, keys)
+
+
+def change_module(
+    request: Request, device_id: HubDevicePath, module_id: ModulePath, body: HubDeviceChange
+) -> dict[str, Any]:
+    """Enable, disable or give other keys or a certificate to a module."""
+    return _change(request, f"{_device(request, device_id)}/{module_id}", body)
+
+
+def delete_module(request: Request, device_id: HubDevicePath, module_id: ModulePath) -> dict[str, Any]:
+    """Delete a module."""
+    identity = f"{_device(request, device_id)}/{module_id}"
+    return document(service_of(request).hub_identities.delete(identity, actor=operator_of(request).name))
+
+
+def document(found: HubIdentity, *, is_connected: bool | None = None) -> dict[str, Any]:
+    """An identity as JSON, without its keys."""
+    device, _, module = found.identity.partition("/")
+    shown: dict[str, Any] = {
+        "device_id": device,
+        "module_id": module or None,
+        "catalog_id": str(found.catalog_id),
+        "trust_tier": None if is_attested_id(device) else UNATTESTED,
+        "authentication": found.authentication,
+        "enabled": found.is_enabled,
+        "status_reason": found.status_reason,
+        "thumbprints": [one for one in (found.primary_thumbprint, found.secondary_thumbprint) if one],
+        "certificate_known": found.authentication != "selfSigned" or found.primary_certificate is not None,
+        "etag": etag_of(found),
+        "enrolment_id": None if found.enrolment_id is None else str(found.enrolment_id),
+        "created_at": found.created_at,
+        "changed_at": found.changed_at,
+    }
+    return shown if is_connected is None else {**shown, "connected": is_connected}
+
+
+def _admission(found: Admission) -> dict[str, Any]:
+    return {
+        "certificates": found.certificates,
+        "symmetric_keys": found.symmetric_keys,
+        "changed_at": found.changed_at or None,
+        "changed_by": found.changed_by or None,
+    }
+
+
+def _device(request: Request, device_id: str) -> str:
+    return device_of(known_hub_device(request, device_id))
+
+
+def _seen(request: Request, found: HubIdentity) -> dict[str, Any]:
+    hub = hub_of(request)
+    return {
+        **document(found, is_connected=found.identity in hub.connected()),
+        "last_seen_ms": hub.last_seen_ms(found.identity),
+        "model_id": hub.model_id(found.identity),
+    }
+
+
+def _change(request: Request, identity: str, body: HubDeviceChange) -> dict[str, Any]:
+    identities = service_of(request).hub_identities
+    before = identities.get(identity)
+    prints = (before.primary_thumbprint, before.secondary_thumbprint)
+    given = (body.certificate, body.secondary_certificate)
+    if any(given) and before.authentication != "selfSigned":
+        raise InvalidArgumentError(
+            f"certificate: {identity:.80} shows {before.authentication}", remedy="Make another device for it."
+        )
+    if body.new_keys and before.authentication != "sas":
+        raise InvalidArgumentError(
+            f"new_keys: {identity:.80} shows {before.authentication}", remedy="Make another device for it."
+        )
+    form = IdentityForm(
+        authentication=before.authentication,
+        keys=Keys.random() if body.new_keys else None,
+        certificates=given,
+        thumbprints=prints,
+        is_enabled=before.is_enabled if body.enabled is None else body.enabled,
+        status_reason=before.status_reason if body.status_reason is None else body.status_reason,
+    )
+    made, keys = identities.put(identity, form, actor=operator_of(request).name, if_match=etag_of(before))
+    return _with_keys(request, made, keys)
+
+
+def _with_keys(request: Request, made: HubIdentity, keys: Keys | None) -> dict[str, Any]:
+    shown = document(made)
+    if keys is None:
+        return shown
+    host = service_of(request).hub_address[0]
+    device, _, module = made.identity.partition("/")
+    place = f"HostName={host};DeviceId={device}" + (f";ModuleId={module}" if module else "")
+    primary = encode_key(keys.primary)
+    return {
+        **shown,
+        "primary_key": primary,
+        "secondary_key": encode_key(keys.secondary),
+        "connection_string": f"{place};SharedAccessKey={primary}",
+    }
+
+
+def mount(app: FastAPI) -> None:
+    """Mount the routes."""
+    catalog, device = V1 + "/catalogs/{catalog}", V1 + "/hub-devices/{device_id}"
+    module = device + "/modules/{module_id}"
+    for method, path, endpoint in (
+        ("GET", catalog + "/hub-admission", show_admission),
+        ("PATCH", catalog + "/hub-admission", change_admission),
+        ("GET", catalog + "/hub-devices", list_hub_devices),
+        ("POST", catalog + "/hub-devices", make_hub_device),
+        ("GET", device, show_hub_device),
+        ("PATCH", device, change_hub_device),
+        ("DELETE", device, delete_hub_device),
+        ("GET", device + "/modules", list_modules),
+        ("POST", device + "/modules", make_module),
+        ("PATCH", module, change_module),
+        ("DELETE", module, delete_module),
+    ):
+        add_route(app, method, path, endpoint, tags=["hub devices"])

@@ -1,0 +1,99 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What a client shows to get into the hub, who that makes it, and how the hub names clients.
+
+=====================  ====================================================  ==========================================
+client                 identity                                              shows
+=====================  ====================================================  ==========================================
+device that attests    128 hex digits                                        the client certificate of its last check-in
+its module             ``{device}/{module}``, registered                     the same
+hub device             1 to 128 letters, digits and ``._:@=-``               a certificate, or a token by its key
+its module             ``{device}/{module}``, registered                     its own certificate or key
+=====================  ====================================================  ==========================================
+
+A hub device proves that it holds a key and nothing about what it runs: *unattested*.
+"""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass, field
+from typing import Final
+
+from armillary.errors import InvalidArgumentError
+
+# IoT Hub's ids without the characters that mean something in a topic, a filter or a URL.
+_NAME: Final = re.compile(r"[A-Za-z0-9][A-Za-z0-9._:@=-]{0,127}")
+_MODULE: Final = re.compile(r"[A-Za-z0-9$][A-Za-z0-9._:@=-]{0,63}")
+_ATTESTED: Final = re.compile(r"[0-9A-Fa-f]{128}")
+
+UNATTESTED: Final = "unattested"
+
+
+@dataclass(frozen=True, slots=True)
+class HubCredentials:
+    """What came with CONNECT, or with an https request.
+
+    Attributes:
+        certificate: DER, verified by TLS against some authority of the hub's; None without one.
+        client_id: Who the client says it is.
+        password: A shared access signature, or None.
+    """
+
+    certificate: bytes | None
+    client_id: str
+    password: str | None = field(default=None, repr=False)
+
+
+@dataclass(frozen=True, slots=True)
+class HubPeer:
+    """Who a client is.
+
+    Attributes:
+        identity: As in the table above.
+        expires: When what it has shown ends, Unix seconds; None when only the certificate's own end counts.
+    """
+
+    identity: str
+    expires: float | None = None
+
+
+def is_attested_id(identity: str) -> bool:
+    """Whether an identity is that of a device that attests, or of a module of one."""
+    return _ATTESTED.fullmatch(identity.partition("/")[0]) is not None
+
+
+def device_of(identity: str) -> str:
+    """The device's part of an identity."""
+    return identity.partition("/")[0]
+
+
+def check_device_name(name: str) -> str:
+    """A name for a new hub device.
+
+    Raises:
+        InvalidArgumentError: not allowed, or one that a device that attests could have.
+    """
+    if _NAME.fullmatch(name) is None or _ATTESTED.fullmatch(name):
+        raise InvalidArgumentError(
+            f"device id: expected 1 to 128 letters, digits and ._:@=- (not 128 hex digits), got {name!a:.60}",
+            remedy="Rename the device; 128 hex digits are ids of devices that attest.",
+        )
+    return name
+
+
+def check_module_name(name: str) -> str:
+    """A name for a new module.
+
+    Raises:
+        InvalidArgumentError: not allowed.
+    """
+    if _MODULE.fullmatch(name) is None:
+        raise InvalidArgumentError(
+            f"module id: expected 1 to 64 letters, digits and ._:@=-, got {name!a:.60}", remedy="Rename the module."
+        )
+    return name
+
+
+def resource_of(identity: str) -> str:
+    """The path that a shared access signature of this identity is for."""
+    return f"devices/{identity.replace('/', '/modules/')}"

@@ -31,7 +31,7 @@ def test_no_file_lies_there_unrecorded():
 def test_each_library_names_its_project_version_and_licence(library: dict):
     assert re.fullmatch(r"https://github\.com/[\w.-]+/[\w.-]+", library["project"])
     assert re.fullmatch(r"\d+\.\d+\.\d+", library["version"])
-    assert library["licence"] in ("0BSD", "MIT")
+    assert library["licence"] in ("0BSD", "BSD-2-Clause", "MIT")
     assert library["licence_file"] in library["files"]
     assert len((VENDOR / library["licence_file"]).read_text("utf-8")) > 200
 
@@ -40,3 +40,5 @@ def test_the_versions_are_the_ones_in_the_files():
     text = {library["name"]: library["version"] for library in LIBRARIES}
     assert f'version:"{text["htmx.org"]}"' in (VENDOR / "htmx/htmx.min.js").read_text("utf-8")
     assert f"(v{text['uplot']})" in (VENDOR / "uplot/uPlot.iife.min.js").read_text("utf-8")
+    assert f'GDRev="{text["gridstack"]}"' in (VENDOR / "gridstack/gridstack-all.js").read_text("utf-8")
+    assert f"Leaflet {text['leaflet']}" in (VENDOR / "leaflet/leaflet.js").read_text("utf-8")

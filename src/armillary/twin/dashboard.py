@@ -8,7 +8,8 @@
                 "source": {"group": "all-meters"}, "values": ["flow"], "range_s": 86400, "unit": "l/min"}]}
 
 Each kind of tile is a row of :data:`KINDS`: its fields, which of them are needed, and what stands in for an absent one.
-Tiles lie on a grid of :data:`COLUMNS` columns and do not overlap. A ``source`` says which devices a tile is about:
+A bar tile without ``by`` has a bar a
+device where its aggregate is ``last``, else one a stretch of time. Tiles lie on a grid of :data:`COLUMNS` columns and do not overlap. A ``source`` says which devices a tile is about:
 ``{"device": ID}``, ``{"template": ID}`` (all devices of a device template) or ``{"group": ID}`` (a device group).
 """
 
@@ -140,6 +141,7 @@ class Dashboard:
 
     name: str
     description: str
+    catalog: str | None
     template: str
     tiles: tuple[Tile, ...]
 
@@ -187,10 +189,10 @@ def state_of(thresholds: tuple[Threshold, ...], value: float) -> str:
 
 
 def _dashboard(document: object) -> Dashboard:
-    fields = json_object(document, "dashboard", ("name", "description", "template", "columns", "tiles"))
+    fields = json_object(document, "dashboard", ("name", "description", "catalog", "template", "columns", "tiles"))
     if fields.get("columns", COLUMNS) != COLUMNS:
         raise refused("columns", str(COLUMNS), repr(fields["columns"]))
-    template = fields.get("template")
+    template, catalog = fields.get("template"), fields.get("catalog")
     tiles = tuple(
         _tile(each, f"tiles[{number}]")
         for number, each in enumerate(json_list(fields.get("tiles"), "tiles", 0, MAX_TILES))
@@ -199,6 +201,7 @@ def _dashboard(document: object) -> Dashboard:
     return Dashboard(
         name=json_text(fields.get("name"), "name", 1, MAX_NAME_CHARACTERS),
         description=json_text(fields.get("description", ""), "description", 0, MAX_TEXT_CHARACTERS, lines=True),
+        catalog=None if catalog is None else json_text(catalog, "catalog", 1, MAX_NAME_CHARACTERS),
         template="" if template is None else _matched(_DOCUMENT_ID, template, "template", "a template's id or null"),
         tiles=tiles,
     )
@@ -402,7 +405,7 @@ KINDS: Final[Mapping[str, tuple[Field, ...]]] = MappingProxyType(
             _RANGE,
             _AGGREGATE,
             _UNIT,
-            Field("by", _one(("time", "device")), needed=False, default="time"),
+            Field("by", _one(("time", "device")), needed=False),
         ),
         "heatmap": (
             _SOURCE,

@@ -35,7 +35,8 @@
     │   ├── SandboxUnavailableError   host.sandbox
     │   ├── RootOfTrustError          host.root-of-trust
     │   └── ServiceUnreachableError   host.service-unreachable
-    └── ManifestError             an app manifest or hardware definition breaks a rule (Azure Sphere's error id)
+    ├── ManifestError             an app manifest or hardware definition breaks a rule (Azure Sphere's error id)
+    └── ModelError                a device model (DTDL) breaks rules; names all of them
 
 A leaf's ``code`` is stable: scripts and documents may rely on it. HTTP status codes are decided only in
 ``api/problems.py`` and in the device endpoint's one table. ``docs/reference/errors.md`` lists every code.
@@ -45,6 +46,7 @@ from __future__ import annotations
 
 import errno
 import os
+from collections.abc import Sequence
 
 
 class ArmillaryError(Exception):
@@ -124,6 +126,26 @@ class ManifestError(ArmillaryError):
         self.expected = expected
         self.got = got
         self.error_id = error_id
+
+
+class ModelError(ArmillaryError):
+    """A device model breaks rules of DTDL.
+
+    Attributes:
+        faults: (where, what) of each broken rule, as many as are kept: document, line and element; rule, what it
+            expects and what stands there.
+        count: How many there are.
+    """
+
+    code = "model.invalid"
+    remedy = "Correct the named elements; docs/reference/dtdl.md lists what is checked."
+
+    def __init__(self, faults: Sequence[tuple[str, str]], *, count: int | None = None) -> None:
+        self.faults = tuple(faults)
+        self.count = len(self.faults) if count is None else count
+        where, what = self.faults[0]
+        more = f", and {self.count - 1} more" if self.count > 1 else ""
+        super().__init__(f"{where}: {what}{more}")
 
 
 class DeviceFault(ArmillaryError):  # noqa: N818 - the tree is split by whose fault it is

@@ -27,6 +27,7 @@ STATUS: Mapping[type[errors.ArmillaryError], tuple[int, str]] = {
     errors.WireError: (400, "InvalidImage"),
     errors.SignatureError: (400, "InvalidSignature"),
     errors.ManifestError: (400, "InvalidManifest"),
+    errors.ModelError: (400, "InvalidModel"),
     errors.DeviceFault: (409, "DeviceConflict"),
     errors.UnknownDeviceError: (404, "ResourceNotFound"),
     errors.RateLimitedError: (429, "TooManyRequests"),
@@ -132,7 +133,8 @@ def error_response(request: Request, error: errors.ArmillaryError) -> Response:
     message, remedy = error.message, error.remedy
     if status >= HTTPStatus.INTERNAL_SERVER_ERROR:
         _log.error("request-failed", path=request.url.path, code=error.code, message=error.message)
-    return _answer(request, status, word, error.code, message, remedy, headers)
+    invalid = _faults(error) if isinstance(error, errors.ModelError) else ()
+    return _answer(request, status, word, error.code, message, remedy, headers, invalid)
 
 
 def busy_response(request: Request, most: int) -> Response:
@@ -168,6 +170,11 @@ def _answer(  # the fields of one error, and where it goes
         return JSONResponse(body, status, headers=headers)
     body = problem_body(status=status, code=code, detail=message, remedy=remedy, instance=path, invalid=invalid)
     return JSONResponse(body, status, headers=dict(headers), media_type="application/problem+json")
+
+
+def _faults(error: errors.ModelError) -> Sequence[Mapping[str, str]]:
+    """Every fault of a model that is kept: a person mends a whole document at once."""
+    return [{"name": where, "reason": what} for where, what in error.faults]
 
 
 def _explained(request: Request, error: Exception) -> Response:

@@ -1,0 +1,101 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What is wrong with a model: every fault at once, each with its document, line, element and rule; bounded."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+from armillary.errors import ModelError
+from armillary.wire.dtdl_json import Node, line_of
+
+# Faults that are kept; more are only counted. A person mends a few and looks again.
+MAX_FAULTS = 100
+
+# Longest path and value quoted, characters.
+_MAX_QUOTED = 120
+
+
+@dataclass(frozen=True, slots=True)
+class Fault:
+    """One rule that is broken.
+
+    Attributes:
+        document: Name of the document.
+        line: Line in it, from 1; 0 where the document is no text.
+        path: The element, e.g. ``contents[2].schema``; empty for the whole document.
+        rule: The rule's name, of the language specification of ``version``; its first words are the element's.
+        version: Version of DTDL whose rule it is.
+        expected: What the rule asks for.
+        got: What stands there.
+    """
+
+    document: str
+    line: int
+    path: str
+    rule: str
+    version: int
+    expected: str
+    got: str
+
+    @property
+    def place(self) -> str:
+        """Document, line and element."""
+        line = f", line {self.line}" if self.line else ""
+        return f"{self.document}{line}" + (f", {self.path}" if self.path else "")
+
+    @property
+    def reason(self) -> str:
+        """What is wrong, and the rule."""
+        return f"expected {self.expected}, got {self.got} (DTDL v{self.version}, {self.rule})"
+
+
+@dataclass(slots=True)
+class Document:
+    """A document under examination. ``text`` is empty for one that came as decoded JSON."""
+
+    name: str
+    text: str = ""
+
+
+@dataclass(slots=True)
+class Faults:
+    """Gathers faults; ``count`` counts those that were not kept as well."""
+
+    kept: list[Fault] = field(default_factory=list)
+    count: int = 0
+
+    def raise_any(self) -> None:
+        """Raise what was noted.
+
+        Raises:
+            ModelError: at least one fault was noted.
+        """
+        if self.kept:
+            raise ModelError([(fault.place, fault.reason) for fault in self.kept], count=self.count)
+
+    def add(
+        self, document: Document, node: Node | None, path: str, rule: str, version: int, *, expected: str, got: str
+    ) -> None:
+        """Note a fault at ``node``."""
+        self.count += 1
+        if len(self.kept) >= MAX_FAULTS:
+            return
+        line = line_of(document.text, node.start) if node is not None and document.text else 0
+        self.kept.append(Fault(document.name, line, clipped(path), rule, version, expected, clipped(got)))
+
+
+def clipped(text: str) -> str:
+    """Text as much of it as a message may quote."""
+    return text if len(text) <= _MAX_QUOTED else text[: _MAX_QUOTED - 1] + "…"
+
+
+def shown(node: Node) -> str:
+    """A JSON value as a message names it."""
+    value = node.value
+    if value is None or isinstance(value, bool):
+        return {None: "null", True: "true", False: "false"}[value]
+    if isinstance(value, str):
+        return ascii(value[:_MAX_QUOTED])
+    if isinstance(value, (int, float)):
+        return str(value)
+    return "an object" if hasattr(value, "keys") else f"an array of {len(value)}"

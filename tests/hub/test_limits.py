@@ -4,6 +4,8 @@
 from __future__ import annotations
 
 import json
+import socket
+import threading
 import time
 from typing import Any
 
@@ -12,6 +14,7 @@ from tests.hub.running_hub import DEVICE, OTHER, RunningHub, wait_until
 
 from armillary.errors import RateLimitedError
 from armillary.hub import front as front_module
+from armillary.hub import gate as gate_module
 from armillary.hub.connection import Connection
 from armillary.hub.counters import Counters
 from armillary.hub.limits import (
@@ -212,13 +215,33 @@ def test_reading_is_held_when_the_decoder_is_behind(running: RunningHub, client:
     wait_until(lambda: running.hub.counters()["messages_decoded"] == 50, "decoded")
 
 
-def test_too_many_strangers_are_turned_away(running: RunningHub, client: Any, monkeypatch: Any) -> None:
-    monkeypatch.setattr(front_module, "MAX_STRANGERS", 0)
-    with pytest.raises(OSError):
-        running.client(OTHER)
-    monkeypatch.undo()
-    client.telemetry({"t": 1})
+def test_while_too_many_strangers_enter_the_others_wait_and_are_served(
+    running: RunningHub, client: Any, monkeypatch: Any
+) -> None:
+    monkeypatch.setattr(gate_module, "MAX_STRANGERS", 2)
+    strangers = [socket.create_connection(("127.0.0.1", running.port), 10) for _ in range(3)]
+    for stranger in strangers:
+        stranger.sendall(b"\x16")  # the first byte of a handshake, and no more
+    wait_until(lambda: running.hub.front._gate.is_full, "two are entering")
+    client.telemetry({"t": 1})  # who is in is served
+    waiting: list[Any] = []
+    thread = threading.Thread(target=lambda: waiting.append(running.client(OTHER).ready()))
+    thread.start()
+    thread.join(0.3)
+    assert not waiting
+    for stranger in strangers:
+        stranger.close()
+    thread.join(10)
+    waiting[0].close()
+    assert running.hub.counters()["connections_refused"] == 0
+
+
+def test_who_says_nothing_keeps_nobody_out(running: RunningHub, monkeypatch: Any) -> None:
+    monkeypatch.setattr(gate_module, "MAX_STRANGERS", 2)
+    strangers = [socket.create_connection(("127.0.0.1", running.port), 10) for _ in range(20)]
     running.client(OTHER).ready().close()
+    for stranger in strangers:
+        stranger.close()
 
 
 def test_open_calls_of_one_device_are_limited(running: RunningHub, client: Any) -> None:

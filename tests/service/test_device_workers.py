@@ -17,6 +17,7 @@ from tests.engines.softhsm import make_token, needs_softhsm
 from tests.service.worker_places import at_each, check_in, pids, until, verdicts, workers_of
 
 from armillary.api.views_status import _device_endpoint
+from armillary.engines.door import reserve
 from armillary.errors import (
     HostError,
     InvalidArgumentError,
@@ -26,7 +27,6 @@ from armillary.errors import (
 )
 from armillary.service import device_workers, pulse, worker_process
 from armillary.service.device_worker import settings_from_text, settings_to_text
-from armillary.service.listener import reserve
 from armillary.service.worker_process import WorkerProcess
 from armillary.settings import Settings, load_settings
 from armillary.sim.service_host import ServiceHost

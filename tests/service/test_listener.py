@@ -13,6 +13,7 @@ from pathlib import Path
 
 import pytest
 
+from armillary.engines import door as doors
 from armillary.service import listener
 from armillary.sim.service_host import ServiceHost
 
@@ -47,7 +48,7 @@ def test_who_comes_while_the_door_is_full_waits_and_is_served(
     monkeypatch.setattr(listener, "MAX_ENTERING", 2)
     with contextlib.ExitStack() as stack, host.claimed(b"w" * 32) as device:
         strangers = [stack.enter_context(slow(host)) for _ in range(3)]
-        wait_for(lambda: len(door(host)._entering) == 2 and bool(door(host)._waiting))
+        wait_for(lambda: len(door(host)._entering) == 2 and bool(door(host)._door._waiting))
         verdicts: list[str] = []
         thread = threading.Thread(target=lambda: verdicts.append(device.check_in().verdict))
         thread.start()
@@ -67,12 +68,12 @@ def test_slow_connections_below_the_limit_keep_nobody_out(host: ServiceHost) -> 
         assert device.check_in().verdict == "attested"
 
 
-@pytest.mark.parametrize("speaks_within_s", [listener.SPEAKS_WITHIN_S, 0])
+@pytest.mark.parametrize("speaks_within_s", [doors.SPEAKS_WITHIN_S, 0])
 def test_silent_connections_do_not_even_come_to_the_door(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, speaks_within_s: int
 ) -> None:
     monkeypatch.setattr(listener, "MAX_ENTERING", 2)
-    monkeypatch.setattr(listener, "SPEAKS_WITHIN_S", speaks_within_s)
+    monkeypatch.setattr(doors, "SPEAKS_WITHIN_S", speaks_within_s)
     with contextlib.ExitStack() as stack, ServiceHost(tmp_path / "data") as host:
         host.catalog()
         device = stack.enter_context(host.claimed(b"d" * 32))
@@ -94,7 +95,7 @@ def test_silent_connections_do_not_even_come_to_the_door(
 
 
 def test_a_system_without_descriptors_keeps_those_who_wait(host: ServiceHost, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(listener, "EXHAUSTED_PAUSE_S", 0.05)
+    monkeypatch.setattr(doors, "EXHAUSTED_PAUSE_S", 0.05)
     refused: list[int] = []
 
     def accept(listening: socket.socket) -> tuple[socket.socket, object]:
@@ -112,5 +113,5 @@ def test_a_system_without_descriptors_keeps_those_who_wait(host: ServiceHost, mo
 
 def test_every_address_of_a_name_has_the_same_port(tmp_path: Path) -> None:
     with ServiceHost(tmp_path / "data", host="localhost") as host:
-        ports = {one.getsockname()[1] for one in door(host)._sockets}
+        ports = {one.getsockname()[1] for one in door(host)._door._sockets}
         assert ports == {host.service.device_port}

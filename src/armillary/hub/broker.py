@@ -22,7 +22,7 @@ from collections.abc import Callable
 import structlog
 
 from armillary.engines.broker_store import BrokerStore
-from armillary.errors import ArmillaryError, PortInUseError, WireError
+from armillary.errors import ArmillaryError, WireError
 from armillary.hub.broker_connection import BrokerConnection
 from armillary.hub.broker_journal import Journal
 from armillary.hub.broker_limits import MAX_SESSION_EXPIRY_S, MAX_SESSIONS, TICK_S
@@ -30,7 +30,8 @@ from armillary.hub.broker_router import Router
 from armillary.hub.broker_session import ENDS_WITH_CONNECTION, FOREVER, Delivery, Message, Outgoing, Session
 from armillary.hub.broker_topics import check_extent
 from armillary.hub.counters import Counters
-from armillary.hub.limits import LISTEN_BACKLOG, MAX_STRANGERS, SWEEP_INTERVAL_S
+from armillary.hub.gate import Gate
+from armillary.hub.limits import SWEEP_INTERVAL_S
 from armillary.hub.link import check_all
 from armillary.hub.reasons import Reason
 from armillary.hub.tls import TlsChannel
@@ -80,8 +81,7 @@ class Broker:
         self.loop = asyncio.get_running_loop()
         self._store = store
         self._connections: set[BrokerConnection] = set()
-        self._strangers: set[BrokerConnection] = set()  # those that have not said who they are
-        self._servers: list[asyncio.Server] = []
+        self._gate = Gate("broker", counters)
         self._sessions: dict[tuple[str, str], Session] = {}
         self._wills: dict[Session, tuple[float, Will]] = {}  # until when they wait
         self._due: list[tuple[float, int, Session]] = []  # when a will or a session's end is to be looked at
@@ -118,18 +118,12 @@ class Broker:
             connection = BrokerConnection(self)
             return connection if context is None else TlsChannel(context, connection, self._handshake_failed)
 
-        try:
-            server = await self.loop.create_server(accept, host, port, backlog=LISTEN_BACKLOG)
-        except OSError as error:
-            raise PortInUseError.at("broker", host, port, error) from error
-        self._servers.append(server)
-        return int(server.sockets[0].getsockname()[1])
+        return await self._gate.listen(accept, host, port)
 
     async def close(self) -> None:
         """Stop accepting, close every connection, keep what is to be kept."""
         self._ticking.cancel()
-        for server in self._servers:
-            server.close()
+        self._gate.close()
         for connection in list(self._connections):
             connection.close(Reason.SHUTTING_DOWN, keep_will=False)
         await asyncio.sleep(0)  # the journal's last facts are posted
@@ -153,17 +147,15 @@ class Broker:
     # From connections -------------------------------------------------------------------------------------------
 
     def entered(self, link: BrokerConnection) -> None:
-        """A connection was accepted by the system; it is cut off at once when too many wait to say who they are."""
+        """A connection is there; it is cut off at once when too many wait to say who they are."""
         self._connections.add(link)
-        self._strangers.add(link)
-        if len(self._strangers) > MAX_STRANGERS:
-            self.counters.connections_refused += 1
+        if not self._gate.came(link):
             link.abort()
 
     def left(self, link: BrokerConnection) -> None:
         """A connection is closed or closing; may be called more than once."""
         self._connections.discard(link)
-        self._strangers.discard(link)
+        self._gate.went(link)
         session = link.session
         if session is None or session.connection is not link:
             return
@@ -215,7 +207,7 @@ class Broker:
         self._ends(session, None, expiry)
         session.connection = link
         link.session = session
-        self._strangers.discard(link)
+        self._gate.went(link)
         self.counters.connections_accepted += 1
         properties = link.offered(packet) + told + assigned
         found = session

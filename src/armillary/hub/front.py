@@ -28,13 +28,13 @@ from armillary.errors import (
     DeviceOfflineError,
     DeviceStateError,
     HostError,
-    PortInUseError,
     RateLimitedError,
     WireError,
 )
 from armillary.hub.cloud_messages import CloudMessages
 from armillary.hub.connection import Connection
 from armillary.hub.counters import Counters
+from armillary.hub.gate import Gate
 from armillary.hub.limits import (
     BUSY_ABOVE_WEIGHT,
     DECODE_PAUSE_BUSY_S,
@@ -43,9 +43,7 @@ from armillary.hub.limits import (
     DECODE_SLICE_S,
     HOLD_ABOVE_BACKLOG_BYTES,
     HOLD_ABOVE_WEIGHT,
-    LISTEN_BACKLOG,
     MAINTENANCE_PAUSE_S,
-    MAX_STRANGERS,
     RELEASE_BELOW_WEIGHT,
     SEEN_INTERVAL_S,
     SWEEP_INTERVAL_S,
@@ -93,7 +91,7 @@ class Front:
         self._clock = clock
         self._connections: set[Connection] = set()
         self._held: set[Connection] = set()
-        self._servers: list[asyncio.Server] = []
+        self._gate = Gate("hub", counters)
         self._runs: LoopSink[Any, Any] = LoopSink(self.loop, self._kept)
         self._decoding = False
         self._closing = False
@@ -119,19 +117,13 @@ class Front:
             connection = Connection(self)
             return connection if context is None else TlsChannel(context, connection, self._handshake_failed)
 
-        try:
-            server = await self.loop.create_server(accept, host, port, backlog=LISTEN_BACKLOG)
-        except OSError as error:
-            raise PortInUseError.at("hub", host, port, error) from error
-        self._servers.append(server)
-        return int(server.sockets[0].getsockname()[1])
+        return await self._gate.listen(accept, host, port)
 
     async def close(self) -> None:
         """Stop accepting, close every connection."""
         self._sweeper.cancel()
         self._closing = True
-        for server in self._servers:
-            server.close()
+        self._gate.close()
         self._note_seen(list(self.sessions.values()))
         for connection in list(self._connections):
             connection.close(Reason.SHUTTING_DOWN, keep_will=False)
@@ -181,15 +173,15 @@ class Front:
         return int(self._clock() * 1000)
 
     def entered(self, connection: Connection) -> None:
-        """A connection was accepted by the system; it is cut off at once when too many wait to say who they are."""
+        """A connection is there; it is cut off at once when too many wait to say who they are."""
         self._connections.add(connection)
-        if len(self._connections) - len(self.sessions) > MAX_STRANGERS:
-            self.counters.connections_refused += 1
+        if not self._gate.came(connection):
             connection.abort()
 
     def left(self, connection: Connection) -> None:
         """A connection is closed or closing; may be called more than once."""
         self._connections.discard(connection)
+        self._gate.went(connection)
         self._held.discard(connection)
         self.cloud_messages.left(connection)
         if self.sessions.get(connection.device_id) is connection:
@@ -239,6 +231,7 @@ class Front:
 
     def accepted(self, connection: Connection) -> None:
         """A device is connected; its older connection, if any, ends."""
+        self._gate.went(connection)
         older = self.sessions.get(connection.device_id)
         if older is not None:
             self.counters.connections_taken_over += 1

@@ -32,12 +32,12 @@ from typing import Final
 
 import structlog
 
+from armillary.engines.door import reserve
 from armillary.engines.records import device_rows
 from armillary.errors import ArmillaryError, HostError, WireError
 from armillary.service import watch_rules
 from armillary.service.context import Context
 from armillary.service.device_worker import settings_to_text
-from armillary.service.listener import reserve
 from armillary.service.notices import Notices
 from armillary.service.pulse import Pulse
 from armillary.service.watch_rules import Observation

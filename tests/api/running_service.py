@@ -169,6 +169,7 @@ def running_service(folder: Path) -> Iterator[RunningService]:
         service = SecurityService.open(settings)
         hub = Hub.open(settings, authenticate=service.authenticate_hub_peer, admit=service.admit_hub_client)
         service.on_revoked(hub.disconnect)
+        hub.directory = service.hub_directory
         files = service.authority.server_files()
         tls = hub_context(files.certificate, files.key, files.root.read_text("ascii"))
         admit_strangers(service, tls)

@@ -19,6 +19,7 @@ from armillary.api import (
     native_devices,
     native_enrolment,
     native_firmware,
+    native_groups,
     native_hub_devices,
     native_life,
     native_messages,
@@ -106,6 +107,7 @@ def create_app(service: SecurityService, hub: Hub, settings: Settings) -> FastAP
     native_firmware.mount(app)
     native_telemetry.mount(app)
     native_messages.mount(app)
+    native_groups.mount(app)
     native_hub_devices.mount(app)
     native_tpm.mount(app)
     add_unknown(app)

@@ -24,9 +24,15 @@ if TYPE_CHECKING:
 FREE: Final = frozenset({"GET /api/v1/me", f"GET {names.OPERATION_STATUS}"})
 # Reads the resource that the operation's id names, and anybody can write such an id.
 RESULT: Final = f"GET {names.OPERATION_RESULT}"
-# Lists that ``catalog=`` narrows. Any other route takes no such value, so its being there says nothing.
+# What ``catalog=`` narrows: lists, and an author's documents (``authored.py``), with what they see and do. Any other
+# route takes no such value, so its being there says nothing.
+_AUTHORED: Final = (
+    "GET groups", "GET groups/{group_id}", "PUT groups/{group_id}", "DELETE groups/{group_id}",
+    "GET groups/{group_id}/members", "POST group-preview",
+)  # fmt: skip
 NARROWED: Final = frozenset(
-    f"GET /api/v1/{place}" for place in ("authorities", "devices", "error-reports", "findings", "fleet")
+    [f"GET /api/v1/{place}" for place in ("authorities", "devices", "error-reports", "findings", "fleet")]
+    + [each.replace(" ", " /api/v1/", 1) for each in _AUTHORED]
 )
 
 

@@ -99,9 +99,13 @@ class RemoteService:
         """PATCH a native route."""
         return self._native("PATCH", path, {}, body)
 
-    def delete(self, path: str) -> Any:
+    def put(self, path: str, body: object, **query: object) -> Any:
+        """PUT to a native route."""
+        return self._native("PUT", path, query, body)
+
+    def delete(self, path: str, **query: object) -> Any:
         """DELETE a native route."""
-        return self._native("DELETE", path, {}, None)
+        return self._native("DELETE", path, query, None)
 
     def pages(self, path: str, *, limit: int | None = None, **query: object) -> Iterator[dict[str, Any]]:
         """Items of a native list, page after page, at most ``limit`` of them."""

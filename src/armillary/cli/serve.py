@@ -71,6 +71,7 @@ async def _serve(settings: Settings, *, as_json: bool) -> None:
         hub = Hub.open(settings, authenticate=service.authenticate_hub_peer, admit=service.admit_hub_client)
         running.push_async_callback(hub.close)
         service.on_revoked(hub.disconnect)
+        hub.directory = service.hub_directory
         files = service.authority.server_files()
         # With every authority at hand the hub needs a device's leaf only, and keeps 9 KB less for each connection.
         hub_tls = hub_context(files.certificate, files.key, files.root.read_text("ascii"))

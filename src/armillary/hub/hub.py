@@ -23,7 +23,9 @@ from armillary.engines.series.twins import changed_twin
 from armillary.errors import DeviceStateError
 from armillary.hub.cloud_messages import Mailboxes
 from armillary.hub.counters import Counters
+from armillary.hub.device_facts import Directory, NoDirectory
 from armillary.hub.front import Front
+from armillary.hub.groups import Groups
 from armillary.hub.listeners import Listener, Listeners
 from armillary.hub.methods import MethodResult, encode_call
 from armillary.settings import Settings
@@ -48,6 +50,8 @@ class Hub:
         twins: Device twins.
         mailboxes: Cloud-to-device messages.
         application: What the application's author makes: device templates, rules, jobs, dashboards, as documents.
+        directory: Whose devices are and how they are doing; the owner sets it.
+        groups: Members of device groups.
     """
 
     def __init__(
@@ -72,6 +76,8 @@ class Hub:
         )
         self.twins = Twins(self)
         self.mailboxes = Mailboxes(self)
+        self.directory: Directory = NoDirectory()
+        self.groups = Groups(self)
         try:
             self.application = ApplicationStore(folder, clock=clock)
         except BaseException:  # whatever it is: the folder is given back, and it goes on

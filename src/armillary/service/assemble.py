@@ -36,6 +36,7 @@ from armillary.service.error_reports import ErrorReports
 from armillary.service.factory import Factory
 from armillary.service.factory_reply import FactoryReply
 from armillary.service.firmware_references import FirmwareReferences
+from armillary.service.hub_directory import HubDirectory
 from armillary.service.hub_clients import HubClients
 from armillary.service.hub_identities import HubIdentities
 from armillary.service.hub_peer import HubPeers
@@ -103,6 +104,7 @@ class SecurityService:
         self.transfers = Transfers(context, self.registry, self.notices)
         self.enrolments = Enrolments(context, self._factory, self.tpms, self.chips, self.notices)
         self._hub_peers = HubPeers(context, self.authority)
+        self.hub_directory = HubDirectory(context)
         self.hub_identities = HubIdentities(context, self.authority)
         self._hub_clients = HubClients(context, self._hub_peers, self.hub_identities)
         self._states = DeviceStates(context.records, context.now)

@@ -192,6 +192,12 @@ def one(connection: Connection, device_id: str, *, now: int, silent_after_s: int
     return None if row is None else _as_device(row)
 
 
+def some(connection: Connection, device_ids: Sequence[str], *, now: int, silent_after_s: int) -> tuple[Device, ...]:
+    """Those of some devices that there are (a few hundred: each is a mark of one query)."""
+    query = _devices(now, silent_after_s).where(_device.c.device_id.in_(device_ids))
+    return tuple(_as_device(row) for row in connection.execute(query))
+
+
 def page(
     connection: Connection, chosen: DeviceFilter, *, limit: int, after: str | None, now: int, silent_after_s: int
 ) -> Page[Device]:

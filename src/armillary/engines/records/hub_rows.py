@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import dataclasses
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any, Literal
 from uuid import UUID
@@ -176,6 +177,12 @@ def identities(
         query = query.where(~_identity.c.identity.contains("/"))
     else:  # "0" is the character after "/"
         query = query.where(_identity.c.identity > f"{device}/", _identity.c.identity < f"{device}0")
+    return tuple(_as_identity(row) for row in connection.execute(query))
+
+
+def some_identities(connection: Connection, names: Sequence[str]) -> tuple[HubIdentity, ...]:
+    """Those of some identities that there are (a few hundred: each is a mark of one query)."""
+    query = select(_identity).where(_identity.c.identity.in_(names))
     return tuple(_as_identity(row) for row in connection.execute(query))
 
 

@@ -1,0 +1,126 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Documents that an application's author makes (groups, jobs, exports), as routes give them: list, show, put, delete.
+
+A document is of one catalog (``"catalog": NAME``) or of all (null). With ``catalog=NAME`` a route shows what is of that
+catalog and what is of all, and changes only what is of that catalog: that is all a token of one catalog can ask for
+(``scope.py``).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from typing import Annotated, Any
+
+from fastapi import Body, Header, Path, Query
+from starlette.requests import Request
+
+from armillary.api.routes import hub_of, operator_of, service_of
+from armillary.engines.application.document import Document, not_found
+from armillary.engines.application.store import MAX_LIMIT
+from armillary.errors import InvalidArgumentError, PermissionDeniedError
+from armillary.twin.group import parse_group
+
+CatalogQuery = Annotated[str | None, Query(max_length=128, description="Of this catalog, and of all")]
+DocumentPath = Annotated[str, Path(min_length=1, max_length=128, description="Id: a-z 0-9 . _ -")]
+DocumentBody = Annotated[dict[str, Any], Body()]
+IfMatch = Annotated[str | None, Header(max_length=64)]
+
+# kind -> check of its body.
+PARSERS: Mapping[str, Callable[[object], object]] = {"group": parse_group}
+
+
+def listed(request: Request, kind: str, catalog: str | None, limit: int, after: str | None) -> dict[str, Any]:
+    """Documents of a kind by id."""
+    store, found, at = hub_of(request).application, list[Document](), after
+    while len(found) <= limit:
+        page = store.list(kind, limit=MAX_LIMIT, after=at)
+        found += [each for each in page.items if is_visible(each, catalog)]
+        at = page.next_after
+        if at is None:
+            break
+    return {
+        "items": [document_of(each) for each in found[:limit]],
+        "next": found[limit - 1].id if len(found) > limit else None,
+    }
+
+
+def visible(request: Request, kind: str, document_id: str, catalog: str | None) -> Document:
+    """A document that the caller may see.
+
+    Raises:
+        NotFoundError: there is none, or it is another catalog's; the two cannot be told apart.
+    """
+    found = hub_of(request).application.get(kind, document_id)
+    if not is_visible(found, catalog):
+        raise not_found(kind, document_id)
+    return found
+
+
+def put(
+    request: Request, kind: str, document_id: str, body: Mapping[str, Any], catalog: str | None, if_match: str | None
+) -> dict[str, Any]:
+    """Keep a document; the audit log says who did."""
+    kept = dict(body)
+    if catalog is not None:
+        if not _same(kept.setdefault("catalog", catalog), catalog):
+            raise InvalidArgumentError(
+                f"{kind}.catalog: expected {catalog}, got {kept['catalog']!a:.60}",
+                remedy="Leave it out, or name the same catalog.",
+            )
+        check_owned(request, kind, document_id, catalog)
+    PARSERS[kind](kept)
+    actor = operator_of(request).name
+    made = hub_of(request).application.put(kind, document_id, kept, by=actor, if_match=if_match)
+    service_of(request).audit.append(actor, f"{kind}.put", document_id, {"version": made.version})
+    return document_of(made)
+
+
+def delete(request: Request, kind: str, document_id: str, catalog: str | None, if_match: str | None) -> dict[str, Any]:
+    """Delete a document."""
+    check_owned(request, kind, document_id, catalog)
+    actor = operator_of(request).name
+    hub_of(request).application.delete(kind, document_id, by=actor, if_match=if_match)
+    service_of(request).audit.append(actor, f"{kind}.delete", document_id, {})
+    return {"deleted": document_id}
+
+
+def check_owned(request: Request, kind: str, document_id: str, catalog: str | None) -> None:
+    """Raise unless who speaks for a catalog may change a document; nothing of it has to exist.
+
+    Raises:
+        NotFoundError: it is another catalog's.
+        PermissionDeniedError: it is of all catalogs.
+    """
+    found = hub_of(request).application.find(kind, document_id)
+    if catalog is None or found is None:
+        return
+    owner = found.content.get("catalog")
+    if owner is None:
+        raise PermissionDeniedError(
+            f"{kind} {document_id[:64]!a} is of all catalogs",
+            remedy="Use a token that is not for one catalog, or make one of your own under another id.",
+        )
+    if not _same(owner, catalog):
+        raise not_found(kind, document_id)
+
+
+def is_visible(document: Document, catalog: str | None) -> bool:
+    """Whether who speaks for a catalog (None: for all) sees a document."""
+    owner = document.content.get("catalog")
+    return catalog is None or owner is None or _same(owner, catalog)
+
+
+def document_of(document: Document) -> dict[str, Any]:
+    """A document as JSON."""
+    return {
+        "id": document.id,
+        "version": document.version,
+        "etag": document.etag,
+        "changed_ms": document.changed_ms,
+        "changed_by": document.changed_by,
+        "body": dict(document.content),
+    }
+
+
+def _same(name: object, catalog: str) -> bool:
+    return isinstance(name, str) and name.lower() == catalog.lower()

@@ -1,0 +1,69 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What nouns of an application's documents (group, job, export) have in common on the command line."""
+
+from __future__ import annotations
+
+import json
+import re
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from armillary.cli.output import print_json, print_record
+from armillary.cli.readable import readable
+from armillary.cli.remote import RemoteService, read_file, segment
+from armillary.errors import InvalidArgumentError
+
+# The service takes 256 KiB.
+MAX_FILE_BYTES = 256 << 10
+
+CatalogOption = Annotated[
+    str | None, typer.Option("--catalog", "-c", metavar="NAME", help="Of this catalog and of all; a token may need it.")
+]
+FileOption = Annotated[
+    Path | None, typer.Option("--file", "-f", metavar="FILE", help="The whole definition as JSON; - reads stdin.")
+]
+IdOption = Annotated[
+    str | None, typer.Option("--id", metavar="ID", help="Its id: a-z 0-9 . _ -; made of the name by default.")
+]
+NameOption = Annotated[str | None, typer.Option("--name", "-n", metavar="TEXT", help="Its name, for people.")]
+
+
+def read_definition(file: Path) -> dict[str, Any]:
+    """The JSON object in a file.
+
+    Raises:
+        InvalidArgumentError: not readable, too large, or no JSON object.
+    """
+    try:
+        found = json.loads(read_file(file, limit=MAX_FILE_BYTES))
+    except (ValueError, RecursionError) as error:
+        raise InvalidArgumentError(f"{file}: expected a JSON file ({error})", remedy="Correct the file.") from error
+    if not isinstance(found, dict):
+        raise InvalidArgumentError(f"{file}: expected a JSON object", remedy="Correct the file.")
+    return found
+
+
+def id_of(name: str) -> str:
+    """An id made of a name."""
+    return re.sub(r"[^a-z0-9]+", "-", name.lower()).strip("-")[:64] or "unnamed"
+
+
+def put(remote: RemoteService, path: str, document_id: str, body: dict[str, Any], catalog: str | None) -> Any:
+    """Keep a document."""
+    return remote.put(f"{path}/{segment(document_id)}", body, catalog=catalog)
+
+
+def row_of(document: dict[str, Any]) -> dict[str, Any]:
+    """A document as one row for people: its id and version, and what it says."""
+    body = document["body"]
+    return readable({"id": document["id"], "version": document["version"], **body})
+
+
+def print_document(document: dict[str, Any], *, as_json: bool) -> None:
+    """Print one document."""
+    if as_json:
+        print_json(document)
+    else:
+        print_record(row_of(document), as_json=False)

@@ -1,0 +1,127 @@
+# SPDX-License-Identifier: Apache-2.0
+"""``armillary group``: saved queries over devices, for jobs, dashboards and exports.
+
+Azure Sphere's device groups, which say what runs on a device, are ``armillary device-group``.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from typing import Annotated, Any
+
+import typer
+
+from armillary.cli import authored
+from armillary.cli.authored import CatalogOption, FileOption, IdOption, NameOption
+from armillary.cli.output import JsonOption, note, print_table
+from armillary.cli.remote import RemoteService, remote_command, segment
+from armillary.cli.remote_names import YesOption, confirm
+from armillary.twin.group import EXISTS
+
+app = typer.Typer(
+    no_args_is_help=True,
+    help="Saved queries over devices: for jobs, dashboards and exports.",
+    rich_markup_mode=None,
+    add_completion=False,
+)
+
+PATH = "/groups"
+COLUMNS = ("id", "name", "catalog", "template", "match", "filters")
+MEMBER_COLUMNS = ("device_id", "catalog", "health", "connected", "template", "values")
+# How operators are written on a command line; longer ones first.
+SIGNS = {"!=": "ne", ">=": "ge", "<=": "le", "=": "eq", ">": "gt", "<": "lt", "~": "contains"}
+_WHERE = re.compile(r"([a-z]+:[^=<>!~]+?)\s*(?:(!=|>=|<=|=|>|<|~)\s*(.*))?\Z", re.DOTALL)
+
+GroupOption = Annotated[str, typer.Option("--group", "-g", metavar="ID", help="Group id.")]
+WhereOption = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--where",
+        "-w",
+        metavar="FILTER",
+        help="SOURCE:PATH, an operator (= != > >= < <= ~) and a value, such as 'telemetry:temperature>40'; without"
+        " operator: there is such a value. SOURCE is property, reported, desired, tag, cloud, telemetry or device."
+        " Repeatable.",
+    ),
+]
+
+
+@remote_command(app, "create")
+def create(
+    remote: RemoteService,
+    name: NameOption = None,
+    document_id: IdOption = None,
+    where: WhereOption = None,
+    any_: Annotated[bool, typer.Option("--any", help="One filter is enough.")] = False,
+    template: Annotated[str | None, typer.Option("--template", metavar="ID", help="Device template.")] = None,
+    file: FileOption = None,
+    catalog: CatalogOption = None,
+    as_json: JsonOption = False,
+) -> None:
+    """Make a device group, or change it."""
+    if (name is None) == (file is None):
+        raise typer.BadParameter("give either --name with --where, or --file")
+    body: dict[str, Any] = {
+        "name": name,
+        "template": template,
+        "match": "any" if any_ else "all",
+        "filters": [filter_of(each) for each in where or []],
+    }
+    if file is not None:
+        body = authored.read_definition(file)
+    made = authored.put(remote, PATH, document_id or authored.id_of(str(body.get("name"))), body, catalog)
+    authored.print_document(made, as_json=as_json)
+
+
+@remote_command(app, "list")
+def list_groups(remote: RemoteService, catalog: CatalogOption = None, as_json: JsonOption = False) -> None:
+    """List device groups."""
+    items = list(remote.pages(PATH, catalog=catalog))
+    rows = items if as_json else [authored.row_of(each) for each in items]
+    print_table(rows, COLUMNS, as_json=as_json, empty="There is no group; make one: armillary group create.")
+
+
+@remote_command(app, "show")
+def show(remote: RemoteService, group: GroupOption, catalog: CatalogOption = None, as_json: JsonOption = False) -> None:
+    """Show a device group's query."""
+    authored.print_document(remote.get(f"{PATH}/{segment(group)}", catalog=catalog), as_json=as_json)
+
+
+@remote_command(app, "members")
+def members(
+    remote: RemoteService,
+    group: GroupOption,
+    catalog: CatalogOption = None,
+    limit: Annotated[int, typer.Option("--limit", min=1, help="Most of them.")] = 1000,
+    as_json: JsonOption = False,
+) -> None:
+    """List the devices that are in a group now."""
+    rows = list(remote.pages(f"{PATH}/{segment(group)}/members", limit=limit, catalog=catalog))
+    print_table(rows, MEMBER_COLUMNS, as_json=as_json, empty="No device is in this group now.")
+
+
+@remote_command(app, "delete")
+def delete(remote: RemoteService, group: GroupOption, catalog: CatalogOption = None, yes: YesOption = False) -> None:
+    """Delete a device group; no device changes."""
+    confirm(f"Delete the group {group}?", yes=yes)
+    remote.delete(f"{PATH}/{segment(group)}", catalog=catalog)
+    note(f"group {group} deleted")
+
+
+def filter_of(text: str) -> dict[str, Any]:
+    """A filter as written on a command line, as in a group's document."""
+    found = _WHERE.match(text.strip())
+    if found is None:
+        raise typer.BadParameter(f"--where: expected SOURCE:PATH OPERATOR VALUE, got {text!r:.60}")
+    if found[2] is None:
+        return {"field": found[1].strip(), "operator": EXISTS, "value": True}
+    return {"field": found[1].strip(), "operator": SIGNS[found[2]], "value": value_of(found[3])}
+
+
+def value_of(text: str) -> Any:
+    """A value as written on a command line: JSON where it is JSON, else text."""
+    try:
+        return json.loads(text)
+    except ValueError:
+        return text

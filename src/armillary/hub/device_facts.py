@@ -1,0 +1,186 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What is known of many devices at once, for queries: a page of devices costs a handful of reads, whatever its size.
+
+The security service knows who owns a device and how it is doing; the hub is a sibling and asks it through
+:class:`Directory`. A device that the hub met and no directory knows (the hub runs alone, or it is simulated inside)
+is there as well, without an owner. A device that the directory knows and nobody owns is nobody's member.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from itertools import islice
+from typing import TYPE_CHECKING, Any, Final, Protocol
+
+from armillary.engines.series.twins import read_twins
+from armillary.twin.document import Twin
+from armillary.twin.group import DeviceFacts, Needs, Value
+
+if TYPE_CHECKING:
+    from armillary.hub.hub import Hub
+
+# Devices read at a time: a few megabytes of twins at most, and every query has at most so many marks.
+CHUNK: Final = 500
+# Last values of one name that a query reads: more devices than one hub has.
+MAX_LATEST: Final = 1_000_000
+
+Fields = Mapping[str, Value | None]
+
+
+class Directory(Protocol):
+    """What the security service says of devices; may be asked from any thread."""
+
+    def page(self, *, catalog: str | None, after: str, limit: int) -> Sequence[tuple[str, Fields]]:
+        """Devices by id, those of a catalog or all; ``fields`` as in ``twin/group.py``."""
+
+    def of(self, device_ids: Sequence[str]) -> Mapping[str, Fields]:
+        """Those of some devices that it knows."""
+
+
+class NoDirectory:
+    """The directory of a hub that runs alone: it knows nobody."""
+
+    def page(self, *, catalog: str | None, after: str, limit: int) -> Sequence[tuple[str, Fields]]:  # noqa: ARG002
+        """Nobody."""
+        return ()
+
+    def of(self, device_ids: Sequence[str]) -> Mapping[str, Fields]:  # noqa: ARG002
+        """Nothing."""
+        return {}
+
+
+class FactsReader:
+    """Reads facts. Methods block: call them from threads.
+
+    Args:
+        hub: The hub.
+    """
+
+    def __init__(self, hub: Hub) -> None:
+        self._hub = hub
+
+    def scan(
+        self, needs: Needs, *, catalog: str | None = None, template: str | None = None, after: str = ""
+    ) -> Iterator[DeviceFacts]:
+        """Every device by id, read as the caller goes on.
+
+        Args:
+            needs: What to read besides the service's own word.
+            catalog: Devices of this catalog only.
+            template: Devices of this device template only.
+            after: Id to begin behind.
+        """
+        latest = {name: self._latest(name) for name in needs.telemetry}
+        while True:
+            known, last = self._chunk(catalog, template, after)
+            if known:
+                yield from self._facts(known, needs, latest)
+            if last is None:
+                return
+            after = last
+
+    def of(self, device_ids: Sequence[str], needs: Needs) -> list[DeviceFacts]:
+        """Facts of some devices, in their order; those that nobody owns are left out."""
+        found: list[DeviceFacts] = []
+        ids = iter(device_ids)
+        while chunk := list(islice(ids, CHUNK)):
+            known = self._owned(chunk)
+            latest = {
+                name: {each: value for each, _, value in self._hub.series.latest(chunk, name, CHUNK)}
+                for name in needs.telemetry
+            }
+            found += self._facts({each: known[each] for each in chunk if each in known}, needs, latest)
+        return found
+
+    def _chunk(self, catalog: str | None, template: str | None, after: str) -> tuple[Mapping[str, Fields], str | None]:
+        """Some devices by id, and where to go on; None at the end."""
+        if template is not None:
+            page = self._hub.application.devices_of(template, limit=CHUNK, after=after or None)
+            known = self._owned([each.id for each in page.items])
+            return _of_catalog(known, catalog), page.next_after
+        rows = self._hub.directory.page(catalog=catalog, after=after, limit=CHUNK)
+        last = rows[-1][0] if len(rows) == CHUNK else None
+        found = {device_id: fields for device_id, fields in rows if fields.get("catalog") is not None}
+        if catalog is None:
+            strangers, last = self._strangers(after, last)
+            found = {each: fields for each, fields in sorted({**strangers, **found}.items()) if each <= (last or each)}
+        return found, last
+
+    def _strangers(self, after: str, last: str | None) -> tuple[dict[str, Fields], str | None]:
+        """Devices between two ids that only the hub knows."""
+        known = self._hub.series.read(
+            lambda connection: [
+                row[0]
+                for row in connection.execute(
+                    "SELECT device_id FROM device WHERE device_id > ? AND device_id <= ? ORDER BY device_id LIMIT ?",
+                    (after, last or "\U0010ffff", CHUNK + 1),
+                )
+            ]
+        )
+        if len(known) > CHUNK:  # more of them than of the directory's: the chunk ends here
+            del known[CHUNK:]
+            last = known[-1]
+        devices = [each for each in known if "/" not in each]  # no modules
+        listed = self._hub.directory.of(devices)
+        return {each: {} for each in devices if each not in listed}, last
+
+    def _owned(self, device_ids: Sequence[str]) -> dict[str, Fields]:
+        """Fields of devices that somebody owns or that only the hub knows."""
+        known = self._hub.directory.of(device_ids)
+        return {
+            each: known.get(each, {})
+            for each in device_ids
+            if each not in known or known[each].get("catalog") is not None
+        }
+
+    def _facts(
+        self, known: Mapping[str, Fields], needs: Needs, latest: Mapping[str, Mapping[str, Value]]
+    ) -> Iterator[DeviceFacts]:
+        hub, ids = self._hub, list(known)
+        connected = hub.connected()
+        documents = self._documents(ids)
+        twins = hub.series.read(lambda connection: read_twins(connection, ids)) if needs.twin else {}
+        for device_id, fields in known.items():
+            twin = twins.get(device_id) or Twin(device_id=device_id)
+            document = documents.get(device_id, {})
+            values = {name: value for name in latest if (value := latest[name].get(device_id)) is not None}
+            yield DeviceFacts(
+                device_id=device_id,
+                fields={
+                    **fields,
+                    "connected": device_id in connected,
+                    "template": document.get("template"),
+                    "template_version": document.get("version"),
+                },
+                reported=twin.reported.properties,
+                desired=twin.desired.properties,
+                tags=twin.tags,
+                cloud=document.get("cloud") or {},
+                telemetry=values,
+            )
+
+    def _documents(self, ids: Sequence[str]) -> Mapping[str, Mapping[str, Any]]:
+        """What operators keep of devices: template and cloud properties."""
+        found: dict[str, Mapping[str, Any]] = {}
+        wanted, last = set(ids), max(ids)
+        after: str | None = _before(min(ids))
+        while after is not None:
+            page = self._hub.application.list("device", after=after)
+            found |= {each.id: each.content for each in page.items if each.id in wanted}
+            after = page.next_after if page.next_after is not None and page.next_after < last else None
+        return found
+
+    def _latest(self, name: str) -> Mapping[str, Value]:
+        return {each: value for each, _, value in self._hub.series.latest(None, name, MAX_LATEST)}
+
+
+def _of_catalog(known: Mapping[str, Fields], catalog: str | None) -> Mapping[str, Fields]:
+    if catalog is None:
+        return known
+    wanted = catalog.lower()
+    return {each: fields for each, fields in known.items() if str(fields.get("catalog") or "").lower() == wanted}
+
+
+def _before(device_id: str) -> str:
+    """A text that is less than an id and greater than every id before it, as far as ids go."""
+    return device_id[:-1]

@@ -1,0 +1,96 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What the hub may know of devices: whose they are and how they are doing, for queries over many of them.
+
+Both kinds of devices are here: those that attest, and the hub devices that a catalog admits beside them
+(``hub_identities.py``).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from uuid import UUID
+
+from sqlalchemy import Connection
+
+from armillary.engines.records import catalog_rows, device_rows, hub_rows
+from armillary.engines.records.hub_rows import HubIdentity
+from armillary.engines.records.rows import Device, DeviceFilter
+from armillary.service.context import Context
+from armillary.service.paging import bounded
+from armillary.wire.hub_credentials import UNATTESTED
+
+Fields = Mapping[str, str | bool | int | float | None]
+
+
+class HubDirectory:
+    """Answers the hub; a device that nobody owns has the catalog None."""
+
+    def __init__(self, context: Context) -> None:
+        self._context = context
+
+    def page(self, *, catalog: str | None, after: str, limit: int) -> Sequence[tuple[str, Fields]]:
+        """Devices by id, those of a catalog or all."""
+        bound = bounded(limit)
+
+        def query(connection: Connection) -> list[tuple[str, Fields]]:
+            owner = None if catalog is None else catalog_rows.catalog_named(connection, catalog)
+            if catalog is not None and owner is None:
+                return []
+            attested = device_rows.page(
+                connection,
+                DeviceFilter(catalog=catalog),
+                limit=bound,
+                after=after or None,
+                now=self._context.now(),
+                silent_after_s=self._context.silent_after_s,
+            )
+            owner_id = None if owner is None else owner.catalog_id
+            others = hub_rows.identities(connection, owner_id, after=after, limit=bound)
+            found = [(each.device_id, _fields(each)) for each in attested.items]
+            if others:
+                names = _catalog_names(connection)
+                found += [(each.identity, _hub_fields(each, names)) for each in others]
+                found.sort(key=lambda each: each[0])
+            return found[:bound]
+
+        return self._context.records.read(query)
+
+    def of(self, device_ids: Sequence[str]) -> Mapping[str, Fields]:
+        """Those of some devices that are known here."""
+        if not device_ids:
+            return {}
+
+        def query(connection: Connection) -> dict[str, Fields]:
+            now, silent = self._context.now(), self._context.silent_after_s
+            attested = device_rows.some(connection, device_ids, now=now, silent_after_s=silent)
+            found = {each.device_id: _fields(each) for each in attested}
+            left = [each for each in device_ids if each not in found]
+            others = hub_rows.some_identities(connection, left) if left else ()
+            if others:
+                names = _catalog_names(connection)
+                found |= {each.identity: _hub_fields(each, names) for each in others}
+            return found
+
+        return self._context.records.read(query)
+
+
+def _catalog_names(connection: Connection) -> Mapping[UUID, str]:
+    return {each.catalog_id: each.name for each in catalog_rows.catalogs(connection)}
+
+
+def _fields(device: Device) -> Fields:
+    return {
+        "health": device.health,
+        "tier": device.trust_tier,
+        "chip": device.chip,
+        "catalog": device.catalog,
+        "product": device.product,
+        "device_group": device.group,
+        "os_version": device.os_version,
+        "verdict": device.verdict,
+        "manufacturing_state": device.manufacturing_state,
+    }
+
+
+def _hub_fields(device: HubIdentity, names: Mapping[UUID, str]) -> Fields:
+    return {"tier": UNATTESTED, "health": None, "catalog": names.get(device.catalog_id)}

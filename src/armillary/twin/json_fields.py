@@ -1,0 +1,130 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The fields of an author's JSON object, one by one: each is checked as it is taken, and what nobody took is refused.
+
+::
+
+    fields = JsonFields(body, "job", remedy)
+    name = fields.text("name", most=128)
+    retries = fields.integer("retries", 0, 10, default=0)
+    fields.finish()
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+from typing import Any, Final
+
+from armillary.errors import InvalidArgumentError
+
+# Names and descriptions of what people make.
+MAX_NAME_CHARACTERS: Final = 128
+MAX_DESCRIPTION_CHARACTERS: Final = 1024
+
+_NEEDED: Final = object()
+
+
+class JsonFields:
+    """An object under examination.
+
+    Args:
+        document: Decoded JSON.
+        path: Where it stands, for messages.
+        remedy: What to do about any fault.
+
+    Raises:
+        InvalidArgumentError: not an object; so do all methods where a field is not what they say.
+    """
+
+    def __init__(self, document: object, path: str, remedy: str) -> None:
+        self._path = path
+        self._remedy = remedy
+        if not isinstance(document, Mapping):
+            raise self.refused("", "a JSON object", document)
+        self._document: Mapping[str, Any] = document
+        self._left = dict.fromkeys(document)
+
+    def take(self, name: str, default: object = _NEEDED) -> Any:
+        """A field as it is."""
+        self._left.pop(name, None)
+        if name in self._document:
+            return self._document[name]
+        if default is _NEEDED:
+            raise self.refused(name, "a value", None)
+        return default
+
+    def text(self, name: str, *, most: int, least: int = 1, default: str | None = None) -> str:
+        """Text of so many characters, without controls and halves of characters; an empty default makes it optional."""
+        value = self.take(name, _NEEDED if default is None else default)
+        if default is not None and value == default:
+            return default
+        if not isinstance(value, str) or not least <= len(value) <= most or not _is_plain(value):
+            raise self.refused(name, f"text of {least} to {most} characters", value)
+        return value
+
+    def optional_text(self, name: str, *, most: int) -> str | None:
+        """As :meth:`text`; None where the field is null or missing."""
+        return None if self.take(name, None) is None else self.text(name, most=most)
+
+    def choice(self, name: str, words: Sequence[str], default: str | None = None) -> str:
+        """One of some words."""
+        value = self.take(name, _NEEDED if default is None else default)
+        if not isinstance(value, str) or value not in words:
+            raise self.refused(name, f"one of {', '.join(words)}", value)
+        return value
+
+    def boolean(self, name: str, *, default: bool) -> bool:
+        """A truth value."""
+        value = self.take(name, default)
+        if not isinstance(value, bool):
+            raise self.refused(name, "true or false", value)
+        return value
+
+    def integer(self, name: str, least: int, most: int, *, default: int | None = None) -> int:
+        """A whole number in a range."""
+        value = self.take(name, _NEEDED if default is None else default)
+        if not isinstance(value, int) or isinstance(value, bool) or not least <= value <= most:
+            raise self.refused(name, f"an integer of {least} to {most}", value)
+        return value
+
+    def optional_integer(self, name: str, least: int, most: int) -> int | None:
+        """As :meth:`integer`; None where the field is null or missing."""
+        return None if self.take(name, None) is None else self.integer(name, least, most)
+
+    def items(self, name: str, *, most: int, default: bool = False) -> Sequence[Any]:
+        """A list of at most so many items; an empty one is the default, where there is one."""
+        value = self.take(name, () if default else _NEEDED)
+        if not isinstance(value, (list, tuple)) or len(value) > most:
+            raise self.refused(name, f"a list of at most {most}", value)
+        return value
+
+    def mapping(self, name: str) -> Mapping[str, Any]:
+        """An object, whatever is in it."""
+        value = self.take(name)
+        if not isinstance(value, Mapping):
+            raise self.refused(name, "a JSON object", value)
+        return value
+
+    def inner(self, name: str) -> JsonFields | None:
+        """The fields of an object inside; None where it is null or missing."""
+        value = self.take(name, None)
+        return None if value is None else JsonFields(value, f"{self._path}.{name}", self._remedy)
+
+    def finish(self) -> None:
+        """Refuse what nobody took."""
+        if self._left:
+            raise self.refused("", "no other fields", ", ".join(map(str, self._left)))
+
+    def refused(self, name: str, expected: str, got: object) -> InvalidArgumentError:
+        """The error for a field that is not as expected."""
+        place = f"{self._path}.{name}" if name else self._path
+        return InvalidArgumentError(f"{place[:200]}: expected {expected}, got {got!a:.60}", remedy=self._remedy)
+
+
+def is_value(value: object) -> bool:
+    """Whether a JSON value is a finite number, a truth value or text: what can be compared."""
+    return isinstance(value, (str, bool, int)) or (isinstance(value, float) and math.isfinite(value))
+
+
+def _is_plain(text: str) -> bool:
+    return not any(ord(each) < 0x20 or each == "\x7f" or "\ud800" <= each <= "\udfff" for each in text)

@@ -1,0 +1,151 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Native routes of device groups: kept, changed, found; members over pages; what a token of one catalog gets."""
+
+from __future__ import annotations
+
+import uuid
+from typing import Any
+
+import pytest
+from tests.api.running_service import RunningService
+
+from armillary.hub.groups import Groups
+
+GROUPS = "/api/v1/groups"
+
+
+def devices(service: RunningService, catalog: str, count: int) -> list[str]:
+    made = sorted(service.make_device().device_id for _ in range(count))
+    service.service.registry.claim_devices(catalog, made, actor="test", product="Coffee", group="Production")
+    return made
+
+
+def fresh(name: str) -> str:
+    return f"{name}-{uuid.uuid4().hex[:8]}"
+
+
+def members(service: RunningService, group: str, query: str = "", **options: Any) -> list[str]:
+    reply = service.call("GET", f"{GROUPS}/{group}/members?limit=1000{query}", **options)
+    assert reply.status == 200, reply.raw
+    return [each["device_id"] for each in reply.body["items"]]
+
+
+def test_members_are_who_meets_the_filters_now(service: RunningService, catalog: str) -> None:
+    first, second, third = devices(service, catalog, 3)
+    group = fresh("warm")
+    body = {
+        "name": "Warm",
+        "catalog": catalog,
+        "filters": [
+            {"field": "desired:limit", "operator": "gt", "value": 5},
+            {"field": "device:health", "operator": "eq", "value": "never"},
+        ],
+    }
+    made = service.call("PUT", f"{GROUPS}/{group}", body)
+    assert (made.status, made.body["version"], made.body["body"]) == (200, 1, body)
+    assert members(service, group) == []
+    for each, limit in ((first, 6), (second, 4), (third, 7)):
+        service.hub.twins.patch_desired(each, {"limit": limit})
+    assert members(service, group) == [first, third]
+    shown = service.call("GET", f"{GROUPS}/{group}/members").body["items"][0]
+    assert shown["values"] == {"desired:limit": 6, "device:health": "never"}
+    assert (shown["catalog"], shown["device_group"], shown["connected"]) == (catalog, "Production", False)
+    service.hub.twins.patch_desired(first, {"limit": None})
+    service.service.registry.revoke_device(third, actor="test", reason="test")
+    assert members(service, group) == []
+    preview = {**body, "filters": [{"field": "device:health", "operator": "eq", "value": "revoked"}]}
+    found = service.call("POST", "/api/v1/group-preview", preview).body["items"]
+    assert [each["device_id"] for each in found] == [third]
+
+
+def test_cloud_properties_and_templates(service: RunningService, catalog: str) -> None:
+    first, second = devices(service, catalog, 2)
+    for each, site in ((first, "north"), (second, "south")):
+        service.hub.application.put(
+            "device", each, {"template": "sensor", "version": 2, "cloud": {"site": site}}, by="t"
+        )
+    body = {
+        "name": "North",
+        "catalog": catalog,
+        "template": "sensor",
+        "filters": [{"field": "cloud:site", "operator": "eq", "value": "north"}],
+    }
+    group = fresh("north")
+    service.call("PUT", f"{GROUPS}/{group}", body)
+    assert members(service, group) == [first]
+    service.call("PUT", f"{GROUPS}/{group}", {**body, "template": "gateway"})
+    assert members(service, group) == []
+
+
+def test_pages_of_members_are_complete_and_cost_no_read_a_device(
+    service: RunningService, catalog: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    made = devices(service, catalog, 7)
+    monkeypatch.setattr("armillary.hub.device_facts.CHUNK", 3)  # several chunks
+    group = fresh("all")
+    service.call("PUT", f"{GROUPS}/{group}", {"name": "All", "catalog": catalog})
+    found, after = [], ""
+    while True:
+        page = service.call("GET", f"{GROUPS}/{group}/members?limit=2{after and '&after=' + after}").body
+        found += [each["device_id"] for each in page["items"]]
+        if page["next"] is None:
+            break
+        after = page["next"]
+    assert found == made
+    every = service.call("PUT", f"{GROUPS}/{group}", {"name": "All"})
+    assert every.status == 200
+    assert set(made) <= set(members(service, group))
+    reads: list[object] = []
+    directory = service.hub.directory
+    monkeypatch.setattr("armillary.hub.device_facts.CHUNK", 500)
+
+    class Counting:
+        def page(self, **chosen: Any) -> Any:
+            reads.append(chosen)
+            return directory.page(**chosen)
+
+        def of(self, device_ids: Any) -> Any:
+            reads.append(device_ids)
+            return directory.of(device_ids)
+
+    monkeypatch.setattr(service.hub, "directory", Counting())
+    assert len(members(service, group)) >= 7
+    assert len(reads) <= 2
+
+
+def test_groups_are_listed_changed_by_who_has_seen_them_and_deleted(service: RunningService, catalog: str) -> None:
+    group = fresh("group")
+    path = f"{GROUPS}/{group}"
+    first = service.call("PUT", path, {"name": "One", "catalog": catalog}, headers={"If-Match": '""'}).body
+    assert service.call("PUT", path, {"name": "Two"}, headers={"If-Match": "d-0"}).status == 412
+    second = service.call("PUT", path, {"name": "Two"}, headers={"If-Match": first["etag"]})
+    assert (second.status, second.body["version"]) == (200, 2)
+    assert group in [each["id"] for each in service.call("GET", f"{GROUPS}?limit=1000").body["items"]]
+    assert service.call("GET", path).body["body"]["name"] == "Two"
+    for bad in ({}, {"name": 1}, {"name": "x", "filters": [{"field": "x"}]}, {"name": "x", "y": 1}):
+        assert service.call("PUT", path, bad).status == 400
+    assert service.call("PUT", f"{GROUPS}/No%20Id", {"name": "x"}).status == 400
+    reader = service.token_of("Reader")
+    assert service.call("PUT", path, {"name": "x"}, token=reader).status == 403
+    assert service.call("DELETE", path, token=reader).status == 403
+    assert service.call("GET", path, token=reader).status == 200
+    assert service.call("DELETE", path).status == 200
+    assert service.call("GET", path).status == 404
+    lines = [line["operation"] for line in service.call("GET", "/api/v1/audit?limit=20").body["items"]]
+    assert {"group.put", "group.delete"} <= set(lines)
+
+
+def test_a_device_that_nobody_owns_is_in_no_group_and_one_only_the_hub_knows_is(
+    service: RunningService, catalog: str
+) -> None:
+    unclaimed = service.make_device().device_id
+    simulated = "0" * 100 + uuid.uuid4().hex[:28]
+    hub = service.hub
+    for each in (unclaimed, simulated):
+        hub.series.commits.submit(hub.series.known_devices([each])).result(10)
+    groups = Groups(hub)
+    service.call("PUT", f"{GROUPS}/{(group := fresh('every'))}", {"name": "Every"})
+    found = groups.ids(group)
+    assert simulated in found
+    assert unclaimed not in found
+    assert simulated not in groups.ids(group, catalog=catalog)

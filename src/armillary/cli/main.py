@@ -55,6 +55,7 @@ COMMANDS: dict[str, tuple[str, str]] = {
         "armillary.cli.hardware_definition",
         "Test and generate hardware definition headers.",
     ),
+    "group": ("armillary.cli.group", "Device groups as saved queries: for jobs, dashboards and exports."),
     "bench": ("armillary.cli.bench", "Measure this machine against limits and peers."),
 }
 

@@ -8,9 +8,9 @@
                 "source": {"group": "all-meters"}, "values": ["flow"], "range_s": 86400, "unit": "l/min"}]}
 
 Each kind of tile is a row of :data:`KINDS`: its fields, which of them are needed, and what stands in for an absent one.
-A bar tile without ``by`` has a bar a
-device where its aggregate is ``last``, else one a stretch of time. Tiles lie on a grid of :data:`COLUMNS` columns and do not overlap. A ``source`` says which devices a tile is about:
-``{"device": ID}``, ``{"template": ID}`` (all devices of a device template) or ``{"group": ID}`` (a device group).
+A bar tile without ``by`` has a bar a device where its aggregate is ``last``, else one a stretch of time. Tiles lie on a
+grid of :data:`COLUMNS` columns and do not overlap. A ``source`` says which devices a tile is about: ``{"device": ID}``,
+``{"template": ID}`` (all devices of a device template) or ``{"group": ID}`` (a device group).
 """
 
 from __future__ import annotations

@@ -33,6 +33,8 @@ class Settings:
         api_port: Operator API and console (https). 0 picks a free port.
         device_port: Device endpoint (TLS 1.3, client certificate required). 0 picks a free port.
         hub_port: MQTT over TLS. 0 picks a free port.
+        broker_port: General MQTT broker over TLS for clients that talk to each other: a port, 0 for a free one, ``off``
+            for none.
         device_workers: Processes that serve the device endpoint: a number, ``auto`` for one a core, 0 for none beside
             the service's own.
         check_in_interval_s: Seconds between two check-ins that the service asks devices for.
@@ -59,6 +61,7 @@ class Settings:
     api_port: int = 8443
     device_port: int = 8444
     hub_port: int = 8883
+    broker_port: str = "off"
     device_workers: str = "0"
     check_in_interval_s: int = 3600
     check_in_jitter: float = 0.1
@@ -104,6 +107,11 @@ class Settings:
             raise InvalidArgumentError(
                 f"device_workers: expected 0 to {MAX_DEVICE_WORKERS} or auto, got {self.device_workers!r:.40}",
                 remedy="Use auto for one a core, or 0 to serve devices in the service's own process.",
+            )
+        if self.broker_port != "off" and not (self.broker_port.isdecimal() and int(self.broker_port) <= 65535):
+            raise InvalidArgumentError(
+                f"broker_port: expected 0 to 65535 or off, got {self.broker_port!r:.40}",
+                remedy="Use off for no general broker.",
             )
         if self.log_level not in ("debug", "info", "warning", "error"):
             raise InvalidArgumentError(

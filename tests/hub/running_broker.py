@@ -15,6 +15,7 @@ import uvloop
 from armillary.engines.broker_store import BrokerStore
 from armillary.hub.broker import Broker
 from armillary.hub.counters import Counters
+from armillary.wire.hub_credentials import HubCredentials, HubPeer
 
 DEADLINE_S = 10.0
 
@@ -27,7 +28,7 @@ class RunningBroker:
         folder: Path | None = None,
         *,
         context: ssl.SSLContext | None = None,
-        identify: Callable[[bytes | None, str], tuple[str, float | None]] = lambda _certificate, _client_id: ("", None),
+        identify: Callable[[HubCredentials], HubPeer] = lambda _: HubPeer(""),
         forbidden_filters: frozenset[str] = frozenset(),
         clock: Callable[[], float] | None = None,
     ) -> None:

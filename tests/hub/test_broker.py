@@ -9,13 +9,14 @@ from typing import Any
 
 import pytest
 from tests.hub.running_broker import RunningBroker
-from tests.hub.running_hub import DEVICE, OTHER, Authority, wait_until
+from tests.hub.running_hub import DEVICE, OTHER, Authority, RunningHub, wait_until
 from tests.hub.wire_client import WireClient, device_context
 
 from armillary.errors import UnknownDeviceError
 from armillary.hub import broker_router, broker_session
 from armillary.hub.broker_limits import MAX_SUBSCRIPTIONS, MAX_TOPIC_LEVELS, RECEIVE_MAXIMUM
 from armillary.hub.tls import hub_context
+from armillary.wire.hub_credentials import HubCredentials, HubPeer
 from armillary.wire.mqtt_fields import Property
 from armillary.wire.mqtt_packet import (
     LEVEL_3_1_1,
@@ -487,11 +488,11 @@ class TestIdentity:
     def tls(self, authority: Authority) -> Iterator[RunningBroker]:
         context = hub_context(authority.folder / "server.pem", authority.folder / "server.pem", authority.trusted)
 
-        def identify(certificate: bytes | None, _client_id: str) -> tuple[str, float | None]:
-            assert certificate is not None
+        def identify(shown: HubCredentials) -> HubPeer:
+            assert shown.certificate is not None
             for device_id in (DEVICE, OTHER):
-                if device_id.encode() in certificate:
-                    return device_id, None
+                if device_id.encode() in shown.certificate:
+                    return HubPeer(device_id)
             raise UnknownDeviceError("never made here")
 
         made = RunningBroker(context=context, identify=identify)
@@ -522,3 +523,25 @@ class TestIdentity:
         device.connect(client_id="app")
         tls.call(tls.broker.disconnect, DEVICE)
         assert device.ended_with() == 0x98
+
+
+def test_the_hub_listens_as_a_broker_beside_its_front(running: RunningHub, authority: Authority) -> None:
+    server = authority.folder / "server.pem"
+    port = running.run(running.hub.start_broker(hub_context(server, server, authority.trusted), "127.0.0.1", 0))
+    first = WireClient(port, context=device_context(authority))
+    first.connect(KEPT, client_id="application")
+    assert subscribe(first, "room/+/temperature") == (2,)
+    second = WireClient(port, context=device_context(authority, OTHER))
+    second.connect(client_id="sensor")
+    assert publish(second, "room/1/temperature", b"21") == 0
+    assert arrived(first).payload == b"21"
+    counters = running.hub.counters()
+    assert (counters["broker_sessions_now"], counters["broker_connections_now"]) == (2, 2)
+    assert counters["messages_received"] == 0  # the front knows nothing of it
+    assert running.hub.connected() == frozenset()
+    running.hub.disconnect(DEVICE)
+    assert first.ended_with() == 0x98
+    refused = WireClient(port, context=device_context(authority, "ff" * 64))
+    assert refused.connect(client_id="x").reason == 0x87
+    for each in (first, second, refused):
+        each.close()

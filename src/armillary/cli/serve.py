@@ -81,6 +81,9 @@ async def _serve(settings: Settings, *, as_json: bool) -> None:
         admit_strangers(service, hub_tls)
         hub_port = await hub.start(hub_tls, settings.host, settings.hub_port)
         service.hub_address = (settings.public_host, hub_port)
+        ports = {"hub_port": hub_port}
+        if settings.broker_port != "off":
+            ports["broker_port"] = await hub.start_broker(hub_tls, settings.host, int(settings.broker_port))
         await service.start()
         api = create_app(service, hub, settings)
         api.mount("/", create_console(service, hub, settings, closing=api.state.closing))
@@ -89,7 +92,7 @@ async def _serve(settings: Settings, *, as_json: bool) -> None:
         server = ApiServer(api, api_tls)
         api_port = await server.start(settings.host, settings.api_port)
         running.push_async_callback(server.close)
-        _say_ready(service, settings, api_port=api_port, hub_port=hub_port, root_ca=files.root, as_json=as_json)
+        _say_ready(service, settings, api_port=api_port, ports=ports, root_ca=files.root, as_json=as_json)
         service.token_announced()
         gc.collect()
         trimming = asyncio.create_task(give_back_memory(), name="give-back-memory")
@@ -116,7 +119,7 @@ def present_renewed(authority: Authority, *contexts: ssl.SSLContext) -> None:
 
 
 def _say_ready(
-    service: SecurityService, settings: Settings, *, api_port: int, hub_port: int, root_ca: Path, as_json: bool
+    service: SecurityService, settings: Settings, *, api_port: int, ports: dict[str, int], root_ca: Path, as_json: bool
 ) -> None:
     address = f"https://{settings.public_host}:{api_port}"
     record: dict[str, object] = {
@@ -125,7 +128,7 @@ def _say_ready(
         "console": f"{address}/",
         "device_endpoint": service.device_endpoint_url,
         "hub_host": settings.public_host,
-        "hub_port": hub_port,
+        **ports,
         "root_ca": str(root_ca.resolve()),
         "data": str(settings.data.resolve()),
     }

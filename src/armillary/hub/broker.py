@@ -35,13 +35,14 @@ from armillary.hub.limits import SWEEP_INTERVAL_S
 from armillary.hub.link import check_all
 from armillary.hub.reasons import Reason
 from armillary.hub.tls import TlsChannel
+from armillary.wire.hub_credentials import HubCredentials, HubPeer
 from armillary.wire.mqtt_fields import FORMAT, FieldReader, Properties, Property
 from armillary.wire.mqtt_packet import LEVEL_5, Connect, Publish, Subscription, Will
 
 _log = structlog.get_logger(__name__)
 
-# (certificate DER or None, client id) -> who the client is and when its certificate ends; raises ArmillaryError.
-Identify = Callable[[bytes | None, str], tuple[str, float | None]]
+# Says who a client is; raises ArmillaryError for one that may not come in.
+Identify = Callable[[HubCredentials], HubPeer]
 
 # After the disk refused, what is on it is read again as soon as its queue is empty; looked at so often (seconds).
 _RECOVERY_S = 0.5
@@ -130,10 +131,10 @@ class Broker:
         if self._store is not None:
             await self.loop.run_in_executor(None, self._store.close)
 
-    def disconnect(self, identity: str) -> None:
-        """Close the connections of an identity because it was revoked."""
+    def disconnect(self, device_id: str) -> None:
+        """Close the connections of a device and its modules because it was revoked."""
         for connection in list(self._connections):
-            if connection.session is not None and connection.session.key[0] == identity:
+            if connection.session is not None and connection.session.key[0].partition("/")[0] == device_id:
                 connection.close(Reason.REVOKED, keep_will=False)
 
     def gauges(self) -> dict[str, int]:

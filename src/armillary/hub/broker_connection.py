@@ -17,6 +17,7 @@ from armillary.hub.broker_session import MOVE_OF_PACKET, Delivery, Message, Move
 from armillary.hub.broker_topics import split_share
 from armillary.hub.link import Link
 from armillary.hub.reasons import Reason
+from armillary.wire.hub_credentials import HubCredentials
 from armillary.wire.mqtt import encode_packet
 from armillary.wire.mqtt_fields import CODE_PROTOCOL, CODE_TOPIC_ALIAS, FORMAT, Properties, Property
 from armillary.wire.mqtt_packet import (
@@ -153,7 +154,8 @@ class BrokerConnection(Link):
                 return
             if packet.will is not None:
                 self._broker.check_publish(packet.will.topic)
-            identity, self.expires = self._broker.identify(self._certificate, packet.client_id)
+            password = None if packet.password is None else packet.password.decode("utf-8", "replace")
+            peer = self._broker.identify(HubCredentials(self._certificate, packet.client_id, password))
         except WireError as error:
             self.refuse(Reason.WILL, error.message)
             return
@@ -161,7 +163,8 @@ class BrokerConnection(Link):
             self.refuse(Reason.NOT_AUTHORIZED, error.message)
             return
         self._certificate = None
-        self.device_id = identity or packet.client_id
+        self.expires = peer.expires
+        self.device_id = peer.identity or packet.client_id
         self._will = packet.will
         self._keepalive_s = packet.keepalive_s
         if packet.level >= LEVEL_5:
@@ -170,7 +173,7 @@ class BrokerConnection(Link):
             self._window = min(_number(properties.get(Property.RECEIVE_MAXIMUM), SEND_WINDOW), SEND_WINDOW)
             maximum = _number(properties.get(Property.TOPIC_ALIAS_MAXIMUM), 0)
             self._aliases_out_maximum = min(maximum, MAX_TOPIC_ALIASES)
-        self._broker.connect(self, identity, packet)
+        self._broker.connect(self, peer.identity, packet)
 
     def offered(self, connect: Connect) -> Properties:
         """What CONNACK says of this broker (MQTT 5 §3.2.2.3)."""

@@ -13,7 +13,7 @@ import time
 from collections.abc import Callable, Coroutine, Mapping
 from concurrent.futures import Future
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from armillary.engines.application.store import ApplicationStore
 from armillary.engines.group_commit import LoopSink, Rejected
@@ -34,6 +34,9 @@ from armillary.twin.section import check_patch
 from armillary.wire.hub_credentials import HubCredentials, HubPeer
 from armillary.wire.hub_topics import method_topic
 from armillary.wire.telemetry import Telemetry
+
+if TYPE_CHECKING:
+    from armillary.hub.broker import Broker
 
 Result = TypeVar("Result")
 
@@ -70,7 +73,9 @@ class Hub:
         self._clock = clock
         self._counters = Counters()
         self._listeners = Listeners(self._counters)
+        self._folder = folder
         self._front: Front | None = None
+        self._broker: Broker | None = None
         self.series = SeriesStore(
             folder, retention=retention or Retention(), listener=self._measured, reserve_bytes=reserve_bytes
         )
@@ -134,8 +139,18 @@ class Hub:
         """
         return await self.front.listen(ssl_context, host, port)
 
+    async def start_broker(self, ssl_context: ssl.SSLContext, host: str, port: int) -> int:
+        """Listen as a general broker as well, in the hub's loop; arguments and errors as of :meth:`start`."""
+        from armillary.engines.broker_store import BrokerStore  # noqa: PLC0415 - off unless configured: costs memory
+        from armillary.hub.broker import Broker  # noqa: PLC0415 - as above
+
+        self._broker = Broker(self.front.identify, self._counters, store=BrokerStore(self._folder), clock=self._clock)
+        return await self._broker.listen(ssl_context, host, port)
+
     async def close(self) -> None:
         """Close every connection, keep everything, release the folder. Call it in the hub's loop."""
+        if self._broker is not None:
+            await self._broker.close()
         if self._front is not None:
             await self._front.close()
         self._listeners.close()
@@ -174,6 +189,9 @@ class Hub:
     def disconnect(self, device_id: str) -> None:
         """Close the connections of a device and its modules: call it when the device is revoked."""
         self.in_loop(lambda front: front.disconnect(device_id))
+        broker = self._broker
+        if broker is not None:
+            self.in_loop(lambda _: broker.disconnect(device_id))
 
     async def invoke_method(
         self, device_id: str, name: str, payload: object = None, timeout_s: float = 30.0
@@ -214,6 +232,7 @@ class Hub:
             "connected_now": len(self.connected()),
             "commit_queue_now": self.series.commits.queued,
             "decode_backlog_bytes_now": decoder.backlog_bytes,
+            **({} if self._broker is None else self._broker.gauges()),
         }
 
     # Inside -------------------------------------------------------------------------------------------------

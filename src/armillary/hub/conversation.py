@@ -146,6 +146,7 @@ def _report_twin(front: Front, request: _Request, packet: Publish) -> None:
     def answer(twin: Any) -> None:
         if isinstance(twin, Twin):
             front.counters.twin_reports += 1
+            front.twin_changed(connection.device_id)
             _acknowledge(connection, packet)
             request.answer(204, b"", twin.reported.version)
         elif isinstance(twin, Rejected) and isinstance(twin.error, InvalidArgumentError):

@@ -93,6 +93,9 @@ class Front:
         self._held: set[Connection] = set()
         self._gate = Gate("hub", counters)
         self._runs: LoopSink[Any, Any] = LoopSink(self.loop, self._kept)
+        self.runs_under_way = 0  # received, and not yet with the decoder
+        self.decoded: Callable[[], None] = lambda: None  # a slice of decoding is over; the owner sets it
+        self.twin_changed: Callable[[str], None] = lambda _: None  # a device's twin was changed; the owner sets it
         self._decoding = False
         self._closing = False
         self._seen_at = self.monotonic()
@@ -259,6 +262,7 @@ class Front:
             (connection, run.acknowledgements),
         )
         self.store.commits.post(item, self._runs, weight=max(run.count, len(run.data) // WEIGHT_BYTES))
+        self.runs_under_way += 1
         connection.in_flight += 1
         self._limit(connection)
 
@@ -296,11 +300,13 @@ class Front:
         connection.in_flight += 1
         with contextlib.suppress(RateLimitedError):  # as lost as the device itself
             self.store.commits.post(run, self._runs)
+            self.runs_under_way += 1
 
     # From the store -----------------------------------------------------------------------------------------
 
     def _kept(self, items: list[Run], outcomes: list[Block | Rejected]) -> None:
         """A batch is in the log, or was refused by the disk: acknowledge, or close without."""
+        self.runs_under_way -= len(items)
         acknowledgements: dict[Connection, list[bytes]] = {}
         block: Block | None = None
         for run, outcome in zip(items, outcomes, strict=True):
@@ -370,6 +376,7 @@ class Front:
             _log.error("hub.log-not-readable", why=error.message)
             self.loop.call_later(DECODE_RETRY_S, self._decode)
             return
+        self.decoded()
         if self.store.flush_due():
             self._flush()
         if self._held:

@@ -28,6 +28,7 @@ from armillary.hub.front import Front
 from armillary.hub.groups import Groups
 from armillary.hub.listeners import Listener, Listeners
 from armillary.hub.methods import MethodResult, encode_call
+from armillary.hub.rules import Rules
 from armillary.settings import Settings
 from armillary.twin.document import Twin, desired_notice, patch_desired, patch_tags
 from armillary.twin.section import check_patch
@@ -55,6 +56,7 @@ class Hub:
         application: What the application's author makes: device templates, rules, jobs, dashboards, as documents.
         directory: Whose devices are and how they are doing; the owner sets it.
         groups: Members of device groups.
+        rules: Rules, their alerts and actions.
     """
 
     def __init__(
@@ -83,6 +85,7 @@ class Hub:
         self.mailboxes = Mailboxes(self)
         self.directory: Directory = NoDirectory()
         self.groups = Groups(self)
+        self.rules = Rules(self, folder, clock)
         try:
             self.application = ApplicationStore(folder, clock=clock)
         except BaseException:  # whatever it is: the folder is given back, and it goes on
@@ -137,6 +140,8 @@ class Hub:
         Raises:
             PortInUseError: another process listens there.
         """
+        if self._front is None:
+            await self.rules.start()
         return await self.front.listen(ssl_context, host, port)
 
     async def start_broker(self, ssl_context: ssl.SSLContext, host: str, port: int) -> int:
@@ -153,6 +158,7 @@ class Hub:
             await self._broker.close()
         if self._front is not None:
             await self._front.close()
+        await self.rules.close()
         self._listeners.close()
         await asyncio.get_running_loop().run_in_executor(None, self._close_stores)
 
@@ -161,6 +167,7 @@ class Hub:
         """The front; made in the running event loop when first asked for."""
         if self._front is None:
             self._front = Front(self.series, self._identify, self._counters, self._clock)
+            self.rules.attach(self._front)
         return self._front
 
     def connected(self) -> frozenset[str]:
@@ -223,6 +230,7 @@ class Hub:
         return {
             **dataclasses.asdict(self._counters),
             **self.series.counts(),
+            **self.rules.count(),
             "messages_decoded": decoder.messages,
             "messages_opaque": decoder.opaque,
             "messages_undecodable": decoder.faults,
@@ -238,8 +246,11 @@ class Hub:
     # Inside -------------------------------------------------------------------------------------------------
 
     def _close_stores(self) -> None:
-        self.application.close()
-        self.series.close(int(self._clock() * 1000))  # last: it holds the folder
+        try:
+            self.series.close(int(self._clock() * 1000), self.rules.close_store)  # it holds the folder
+        finally:
+            self.rules.close_store()
+            self.application.close()
 
     def model_id(self, device_id: str) -> str | None:
         """The model a device said it follows when it connected last; its word, not proven."""
@@ -252,7 +263,9 @@ class Hub:
             raise DeviceStateError("no client certificate", remedy="Connect with the certificate of the last check-in.")
         return HubPeer(self._authenticate(credentials.certificate))
 
-    def _measured(self, device: int, telemetry: Telemetry) -> None:
+    def _measured(self, device: int, telemetry: Telemetry, seq: int, received_ms: int) -> None:
+        if self.rules.is_active:
+            self.rules.measured(device, telemetry, seq, received_ms)
         if self._front is None or self._listeners.idle:
             return
         name = self._front.names.get(device)  # none: from the log of an earlier life, live no more
@@ -302,7 +315,9 @@ class Twins:
     def patch_tags(self, device_id: str, patch: object, *, if_match: str | None = None) -> Twin:
         """Merge a patch into the tags. Blocks and raises as :meth:`patch_desired`."""
         change = changed_twin(device_id, lambda twin: patch_tags(twin, patch, if_match=if_match))
-        return self._submit(change, None).result(COMMIT_TIMEOUT_S)
+        twin = self._submit(change, None).result(COMMIT_TIMEOUT_S)
+        self._hub.rules.device_changed(device_id)
+        return twin
 
     def submit_desired(self, device_id: str, patch: object, *, if_match: str | None = None) -> Future[Twin]:
         """As :meth:`patch_desired`, without waiting.
@@ -318,6 +333,7 @@ class Twins:
             self._hub.front.notify_desired(
                 device_id, desired_notice(checked, twin.desired.version), twin.desired.version
             )
+            self._hub.rules.device_changed(device_id)
 
         return self._submit(change, notify)
 

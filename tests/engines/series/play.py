@@ -33,7 +33,7 @@ class Play:
         self.store = SeriesStore(
             folder,
             retention=Retention(**retention),
-            listener=lambda device, telemetry: self.heard.append((device, telemetry)),
+            listener=lambda device, telemetry, *_: self.heard.append((device, telemetry)),
         )
         self.number = self.store.commits.submit(enrolled(DEVICE, now_ms=START, clean=False)).result().number
 

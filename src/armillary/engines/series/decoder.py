@@ -32,7 +32,8 @@ MAX_KNOWN_TOPICS = 2048
 # IoT Hub's property for a message's id: tells a message sent again from one that says the same.
 MESSAGE_ID = "$.mid"
 
-Listener = Callable[[int, telemetry.Telemetry], None]
+# device number, what its message measured, seq of the message's block, arrival (Unix milliseconds) -> None.
+Listener = Callable[[int, telemetry.Telemetry, int, int], None]
 
 
 class Decoder:
@@ -42,7 +43,7 @@ class Decoder:
         tail: Where values go.
         read: A connection to read blocks back with, used in the caller's thread only.
         flushed: Every block up to this seq was decoded and flushed in an earlier life.
-        listener: Called with the device number and what each message measured.
+        listener: Called with what each message measured.
     """
 
     def __init__(self, tail: Tail, read: sqlite3.Connection, flushed: int, listener: Listener) -> None:
@@ -139,7 +140,7 @@ class Decoder:
             self.faults += 1
             self._tail.add_fault(seq, device, received_ms, error.message)
             return
-        self._listener(device, measured)
+        self._listener(device, measured, seq, received_ms)
 
     def _read_bag(self, topic: str) -> tuple[dict[str, str], bool]:
         bag = dict(parse_bag(topic.partition("/messages/events/")[2]))

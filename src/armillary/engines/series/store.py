@@ -96,7 +96,7 @@ class SeriesStore(Reads):
     Args:
         folder: Folder for the database.
         retention: How long things are kept where no rule says otherwise.
-        listener: Called by the decoder with device number and what a message measured.
+        listener: Called by the decoder with what each message measured.
         reserve_bytes: Messages are refused when less than this is free on the disk.
 
     Attributes:
@@ -161,6 +161,15 @@ class SeriesStore(Reads):
     def end_flush(self, *, kept: bool) -> None:
         """Report the outcome of the change of :meth:`begin_flush`."""
         self.tail.end_flush(kept=kept)
+
+    # Following ----------------------------------------------------------------------------------------------
+
+    def follower(self, after: int, listener: Listener) -> Decoder:
+        """A decoder that reads the log again, from behind block ``after`` on, for its listener only.
+
+        It is of the log as it is now. Whoever made it is the only one to call it, before the store is closed.
+        """
+        return Decoder(Tail({}, []), self._decoder_reader, after, listener)
 
     # Sealing and retention ----------------------------------------------------------------------------------
 
@@ -267,13 +276,19 @@ class SeriesStore(Reads):
 
         return apply
 
-    def close(self, now_ms: int) -> None:
-        """Commit what is queued, decode and flush everything, close the database. Blocks until done."""
+    def close(self, now_ms: int, decoded: Callable[[], None] = lambda: None) -> None:
+        """Commit what is queued, decode and flush everything, close the database. Blocks until done.
+
+        Args:
+            now_ms: Unix time, milliseconds.
+            decoded: Called when nothing more is decoded, while all of it is still there to be read.
+        """
         try:
             self.commits.submit(lambda _: None).result()  # everything queued before this is in the log now
             deadline = time.monotonic() + CLOSE_DECODE_S
             while self.decoder.work(0.1) and not (self.decoder.between_blocks and time.monotonic() > deadline):
                 pass
+            decoded()
             if self.tail.flushing is None:
                 self.commits.submit(self.begin_flush(now_ms)).result()
                 self.end_flush(kept=True)

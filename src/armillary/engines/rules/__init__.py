@@ -1,0 +1,7 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What rules leave behind, in one SQLite file beside the series: states of devices, alerts, deliveries, secrets.
+
+What it is: durable rows and the transactions that keep them together: a firing, the state that made it and the actions
+it asks for are one commit. What it is not: rules (``armillary.twin``) or the documents that hold them
+(``engines/application``).
+"""

@@ -1,0 +1,342 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Rows of the rules' database, and the statements that write and read them, each inside the caller's transaction."""
+
+from __future__ import annotations
+
+import json
+import sqlite3
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, Final
+
+import structlog
+
+from armillary.errors import InvalidArgumentError
+from armillary.twin import rule_state
+from armillary.twin.rule_state import State
+
+_log = structlog.get_logger(__name__)
+
+# Alerts kept, with their deliveries; the oldest go first. Three years at a hundred a day.
+MAX_ALERTS: Final = 100_000
+# Alerts looked at for pruning in one transaction.
+PRUNE_SLICE: Final = 500
+# Deliveries that wait: beyond, new ones are dead letters at once, to be replayed by hand.
+MAX_WAITING: Final = 50_000
+MAX_ERROR_CHARACTERS: Final = 300
+
+Change = Callable[[sqlite3.Connection], Any]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Alert:
+    """One firing of a rule for a device.
+
+    Attributes:
+        number: Rises with each alert; 0 before it is kept.
+        id: Made of rule, version, device and firing.
+        catalog: Name of the catalog of rule and device.
+        rule_id: Of its document; ``rule_name`` as it was then.
+        severity: Of the rule, as it was then.
+        device_id: Which device.
+        fired_ms: When it fired, Unix milliseconds; ``at_ms`` the time of measurement it is about.
+        trace: The evaluation that fired, in words (``twin.rule_trace.explain``).
+        over_ms: When its conditions were no longer met; None while they are.
+        acknowledged_ms: When somebody took notice of it; None until then.
+        acknowledged_by: Who.
+    """
+
+    number: int = 0
+    id: str
+    catalog: str
+    rule_id: str
+    rule_name: str
+    severity: str
+    device_id: str
+    fired_ms: int
+    at_ms: int
+    trace: Mapping[str, Any]
+    over_ms: int | None = None
+    acknowledged_ms: int | None = None
+    acknowledged_by: str | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Delivery:
+    """One action of a firing.
+
+    Attributes:
+        id: The alert's id and the action's name.
+        action: Name of the action in the rule; ``kind`` and ``options`` as they were when it fired.
+        target: What it goes to, for people and to share out the work: a host, an address, a device.
+        state: ``waiting``, ``done`` or ``dead``.
+        due_ms: When it is tried next.
+        attempts: How often it was tried.
+        changed_ms: When that was.
+        error: Why the last attempt failed.
+    """
+
+    number: int = 0
+    id: str
+    catalog: str
+    action: str
+    kind: str
+    target: str
+    options: Mapping[str, Any]
+    state: str = "waiting"
+    due_ms: int
+    attempts: int = 0
+    changed_ms: int = 0
+    error: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class DeviceStates:
+    """States of all rules for one device, of the log up to ``seq``: ``(rule id, rule version, state)`` each."""
+
+    device_id: str
+    seq: int
+    states: Sequence[tuple[str, int, State]]
+
+
+@dataclass(frozen=True, slots=True)
+class Fired:
+    """An alert and what is to be done about it."""
+
+    alert: Alert
+    deliveries: Sequence[Delivery]
+
+
+@dataclass(frozen=True, slots=True)
+class Over:
+    """The conditions of a rule are no longer met for a device."""
+
+    rule_id: str
+    device_id: str
+    at_ms: int
+
+
+_ALERT = (
+    "number, id, catalog, rule_id, rule_name, severity, device_id, fired_ms, at_ms, trace, over_ms, acknowledged_ms,"
+    " acknowledged_by"
+)
+_DELIVERY = "number, id, catalog, action, kind, target, options, state, due_ms, attempts, changed_ms, error"
+
+
+def keep(devices: Iterable[DeviceStates], news: Iterable[Fired | Over], evaluated: int | None) -> Change:
+    """The change that keeps states and what came of them, all or nothing; returns how many deliveries died at once.
+
+    Args:
+        devices: States, replacing those before.
+        news: In order.
+        evaluated: Every block up to this seq is in the states; None leaves what stands there.
+    """
+    devices, news = tuple(devices), tuple(news)
+
+    def apply(connection: sqlite3.Connection) -> int:
+        connection.executemany(
+            "INSERT INTO device_state (device_id, seq, states) VALUES (?1, ?2, ?3)"
+            " ON CONFLICT (device_id) DO UPDATE SET seq = ?2, states = ?3",
+            [(each.device_id, each.seq, _states_text(each.states)) for each in devices],
+        )
+        died = 0
+        for each in news:
+            if isinstance(each, Over):
+                connection.execute(
+                    "UPDATE alert SET over_ms = ? WHERE rule_id = ? AND device_id = ? AND over_ms IS NULL",
+                    (each.at_ms, each.rule_id, each.device_id),
+                )
+            else:
+                died += _keep_firing(connection, each)
+        if evaluated is not None:
+            connection.execute("UPDATE progress SET value = ? WHERE name = 'evaluated'", (evaluated,))
+        return died
+
+    return apply
+
+
+def _keep_firing(connection: sqlite3.Connection, fired: Fired) -> int:
+    alert = fired.alert
+    row = connection.execute(
+        "INSERT INTO alert (id, catalog, rule_id, rule_name, severity, device_id, fired_ms, at_ms, trace)"
+        " VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?) ON CONFLICT (id) DO NOTHING RETURNING number",
+        (
+            alert.id, alert.catalog, alert.rule_id, alert.rule_name, alert.severity, alert.device_id, alert.fired_ms,
+            alert.at_ms, json.dumps(alert.trace, ensure_ascii=True),
+        ),
+    ).fetchone()  # fmt: skip
+    if row is None:  # kept before: so are its deliveries
+        return 0
+    (waiting,) = connection.execute("SELECT count(*) FROM delivery WHERE state = 'waiting'").fetchone()
+    died = 0
+    for each in fired.deliveries:
+        full = waiting >= MAX_WAITING
+        waiting += 1
+        died += full
+        state, error = ("dead", f"{MAX_WAITING} deliveries were waiting already") if full else ("waiting", "")
+        connection.execute(
+            "INSERT INTO delivery (id, alert, catalog, action, kind, target, options, state, due_ms, changed_ms, error)"
+            " VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
+            (
+                each.id, row[0], each.catalog, each.action, each.kind, each.target, json.dumps(each.options), state,
+                each.due_ms, alert.fired_ms, error,
+            ),
+        )  # fmt: skip
+    return died
+
+
+def tried(delivery: Delivery, *, state: str, due_ms: int, now_ms: int, error: str = "") -> Change:
+    """The change that notes the outcome of an attempt."""
+
+    def apply(connection: sqlite3.Connection) -> None:
+        connection.execute(
+            "UPDATE delivery SET state = ?, due_ms = ?, attempts = attempts + 1, changed_ms = ?, error = ?"
+            " WHERE id = ? AND state = 'waiting'",
+            (state, due_ms, now_ms, error[:MAX_ERROR_CHARACTERS], delivery.id),
+        )
+
+    return apply
+
+
+def replayed(catalog: str, numbers: Sequence[int], now_ms: int) -> Change:
+    """The change that has dead letters tried again from the beginning; returns how many there were."""
+
+    def apply(connection: sqlite3.Connection) -> int:
+        done = 0
+        for number in numbers:
+            done += connection.execute(
+                "UPDATE delivery SET state = 'waiting', due_ms = ?, attempts = 0, changed_ms = ?"
+                " WHERE catalog = ? AND number = ? AND state = 'dead'",
+                (now_ms, now_ms, catalog, number),
+            ).rowcount
+        return done
+
+    return apply
+
+
+def acknowledged(catalog: str, number: int, by: str, now_ms: int) -> Change:
+    """The change that notes who took notice of an alert; the first one stays. Returns the alert, or None."""
+
+    def apply(connection: sqlite3.Connection) -> Alert | None:
+        connection.execute(
+            "UPDATE alert SET acknowledged_ms = ?, acknowledged_by = ?"
+            " WHERE catalog = ? AND number = ? AND acknowledged_ms IS NULL",
+            (now_ms, by, catalog, number),
+        )
+        return read_alert(connection, catalog, number)
+
+    return apply
+
+
+def secrets_changed(rule_id: str, secrets: Mapping[str, str], keep_names: Iterable[str]) -> Change:
+    """The change that keeps the secrets of a rule's actions and forgets those of actions that it no longer has."""
+    kept = set(keep_names)
+
+    def apply(connection: sqlite3.Connection) -> None:
+        for (action,) in connection.execute("SELECT action FROM secret WHERE rule_id = ?", (rule_id,)).fetchall():
+            if action not in kept:
+                connection.execute("DELETE FROM secret WHERE rule_id = ? AND action = ?", (rule_id, action))
+        connection.executemany(
+            "INSERT INTO secret (rule_id, action, secret) VALUES (?1, ?2, ?3)"
+            " ON CONFLICT (rule_id, action) DO UPDATE SET secret = ?3",
+            [(rule_id, action, secret) for action, secret in secrets.items()],
+        )
+
+    return apply
+
+
+def pruned(connection: sqlite3.Connection) -> int:
+    """Delete some of the oldest alerts above MAX_ALERTS with their deliveries; returns how many."""
+    (newest,) = connection.execute("SELECT coalesce(max(number), 0) FROM alert").fetchone()
+    (oldest,) = connection.execute("SELECT coalesce(min(number), 0) FROM alert").fetchone()
+    upto = min(newest - MAX_ALERTS, oldest + PRUNE_SLICE)
+    if upto < oldest:
+        return 0
+    connection.execute("DELETE FROM delivery WHERE alert <= ?", (upto,))
+    return int(connection.execute("DELETE FROM alert WHERE number <= ?", (upto,)).rowcount)
+
+
+def forgotten(device_ids: Iterable[str]) -> Change:
+    """The change that forgets the states of devices."""
+    rows = [(each,) for each in device_ids]
+    return lambda connection: connection.executemany("DELETE FROM device_state WHERE device_id = ?", rows)
+
+
+# Reading ----------------------------------------------------------------------------------------------------
+
+
+def read_states(connection: sqlite3.Connection) -> list[DeviceStates]:
+    """Every device's states; what is damaged is left out: the rule begins anew for the device."""
+    return [
+        DeviceStates(device_id, seq, list(_states(text)))
+        for device_id, seq, text in connection.execute("SELECT device_id, seq, states FROM device_state")
+    ]
+
+
+def _states(text: str) -> Iterator[tuple[str, int, State]]:
+    try:
+        for rule_id, version, state in json.loads(text):
+            yield str(rule_id), int(version), rule_state.from_json(state)
+    except (InvalidArgumentError, ValueError, TypeError) as error:
+        _log.error("hub.rule-state-damaged", why=str(error))
+
+
+def read_alert(connection: sqlite3.Connection, catalog: str, number: int) -> Alert | None:
+    """One alert of a catalog."""
+    query = f"SELECT {_ALERT} FROM alert WHERE catalog = ? AND number = ?"  # noqa: S608 - a constant
+    row = connection.execute(query, (catalog, number)).fetchone()
+    return None if row is None else _alert(row)
+
+
+def read_alerts(
+    connection: sqlite3.Connection,
+    catalog: str,
+    *,
+    rule_id: str | None,
+    device_id: str | None,
+    is_open: bool | None,
+    before: int | None,
+    limit: int,
+) -> list[Alert]:
+    """Alerts of a catalog, newest first.
+
+    Args:
+        connection: To read with.
+        catalog: Of them.
+        rule_id: Only of a rule.
+        device_id: Only of a device.
+        is_open: Only those that nobody has taken notice of (or only the others).
+        before: Only with lower numbers.
+        limit: Most of them.
+    """
+    parts: list[str] = ["catalog = ?"]
+    values: list[object] = [catalog]
+    for part, value in (("rule_id = ?", rule_id), ("device_id = ?", device_id), ("number < ?", before)):
+        if value is not None:
+            parts.append(part)
+            values.append(value)
+    if is_open is not None:
+        parts.append("acknowledged_ms IS NULL" if is_open else "acknowledged_ms IS NOT NULL")
+    query = f"SELECT {_ALERT} FROM alert WHERE {' AND '.join(parts)} ORDER BY number DESC LIMIT ?"  # noqa: S608
+    return [_alert(row) for row in connection.execute(query, (*values, limit))]
+
+
+def read_deliveries(connection: sqlite3.Connection, where: str, values: Sequence[object]) -> list[Delivery]:
+    """Deliveries; ``where`` is one of this package's own conditions."""
+    query = f"SELECT {_DELIVERY} FROM delivery WHERE {where}"  # noqa: S608 - constants
+    return [_delivery(row) for row in connection.execute(query, tuple(values))]
+
+
+def _states_text(states: Sequence[tuple[str, int, State]]) -> str:
+    rows = [(rule, version, rule_state.to_json(state)) for rule, version, state in states]
+    return json.dumps(rows, ensure_ascii=True, separators=(",", ":"))
+
+
+def _alert(row: Sequence[Any]) -> Alert:
+    names = _ALERT.split(", ")
+    return Alert(**{**dict(zip((name.strip() for name in names), row, strict=True)), "trace": json.loads(row[9])})
+
+
+def _delivery(row: Sequence[Any]) -> Delivery:
+    names = _DELIVERY.split(", ")
+    return Delivery(**{**dict(zip(names, row, strict=True)), "options": json.loads(row[6])})

@@ -1,0 +1,176 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The open rules' database: one thread writes in group commits, anybody reads.
+
+A change is a function that gets the connection (``rows.py``). All changes of a batch are one transaction: each of them
+is this program's own and fails only when the disk does, and then nothing of the batch is kept.
+"""
+
+from __future__ import annotations
+
+import sqlite3
+import threading
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any, TypeVar
+
+from armillary.engines.group_commit import GroupCommit
+from armillary.engines.rules import rows
+from armillary.engines.rules.database import FILE_NAME, open_reader, open_writer
+from armillary.engines.rules.rows import Alert, Change, Delivery, DeviceStates
+from armillary.engines.sqlite_refusal import refusal
+
+T = TypeVar("T")
+
+
+class RuleStore:
+    """What rules leave behind.
+
+    Args:
+        folder: Folder of the database; its lock is the caller's.
+
+    Attributes:
+        commits: Where changes go.
+
+    Raises:
+        DataFolderError: the database cannot be opened.
+    """
+
+    def __init__(self, folder: Path) -> None:
+        self._writer = open_writer(folder)
+        try:
+            self._reader = open_reader(folder)
+        except BaseException:  # whatever it is: the file is closed, and it goes on
+            self._writer.close()
+            raise
+        self._reading = threading.Lock()
+        self.commits: GroupCommit[Change, Any] = GroupCommit(
+            self._commit, name="hub-rules-writer", on_close=self._writer.close
+        )
+
+    @staticmethod
+    def exists(folder: Path) -> bool:
+        """Whether there is such a database: without one there has never been a rule."""
+        return (folder / FILE_NAME).exists()
+
+    def close(self) -> None:
+        """Commit what is queued and close the database."""
+        self.commits.close()
+        with self._reading:
+            self._reader.close()
+
+    # Reading ------------------------------------------------------------------------------------------------
+
+    def evaluated(self) -> int:
+        """The last seq of the log that is in every device's states; -1 before the first."""
+        query = "SELECT value FROM progress WHERE name = 'evaluated'"
+        return self._read(lambda connection: int(connection.execute(query).fetchone()[0]))
+
+    def states(self) -> list[DeviceStates]:
+        """Every device's states."""
+        return self._read(rows.read_states)
+
+    def alert(self, catalog: str, number: int) -> Alert | None:
+        """One alert of a catalog."""
+        return self._read(lambda connection: rows.read_alert(connection, catalog, number))
+
+    def alerts(
+        self,
+        catalog: str,
+        *,
+        rule_id: str | None = None,
+        device_id: str | None = None,
+        is_open: bool | None = None,
+        before: int | None = None,
+        limit: int = 100,
+    ) -> list[Alert]:
+        """Alerts of a catalog, newest first; see :func:`rows.read_alerts`."""
+        return self._read(
+            lambda connection: rows.read_alerts(
+                connection, catalog, rule_id=rule_id, device_id=device_id, is_open=is_open, before=before, limit=limit
+            )
+        )
+
+    def alert_of(self, delivery: Delivery) -> Alert:
+        """The alert that a delivery is of."""
+
+        def query(connection: sqlite3.Connection) -> Alert:
+            (number,) = connection.execute("SELECT alert FROM delivery WHERE id = ?", (delivery.id,)).fetchone()
+            found = rows.read_alert(connection, delivery.catalog, number)
+            if found is None:
+                raise sqlite3.DatabaseError("a delivery without its alert")
+            return found
+
+        return self._read(query)
+
+    def due(self, now_ms: int, limit: int, without: Sequence[str] = ()) -> list[Delivery]:
+        """Deliveries whose time has come, oldest first; ``without`` those to some targets."""
+        where = f"state = 'waiting' AND due_ms <= ? AND {_other_than(without)} ORDER BY due_ms LIMIT ?"
+        return self._read(lambda connection: rows.read_deliveries(connection, where, (now_ms, *without, limit)))
+
+    def next_due_ms(self, without: Sequence[str] = ()) -> int | None:
+        """When the next delivery is due; None when none waits."""
+        query = f"SELECT min(due_ms) FROM delivery WHERE state = 'waiting' AND {_other_than(without)}"  # noqa: S608
+        found = self._read(lambda connection: connection.execute(query, tuple(without)).fetchone()[0])
+        return None if found is None else int(found)
+
+    def deliveries_of(self, alert: Alert) -> list[Delivery]:
+        """What was done about an alert, or is to be."""
+        where = "alert = ? ORDER BY number"
+        return self._read(lambda connection: rows.read_deliveries(connection, where, (alert.number,)))
+
+    def dead(self, catalog: str, *, before: int | None, limit: int) -> list[Delivery]:
+        """Dead letters of a catalog, newest first."""
+        where = "state = 'dead' AND catalog = ? AND number < ? ORDER BY number DESC LIMIT ?"
+        values = (catalog, 2**62 if before is None else before, limit)
+        return self._read(lambda connection: rows.read_deliveries(connection, where, values))
+
+    def delivery_counts(self) -> dict[str, int]:
+        """How many deliveries wait and are dead."""
+        query = "SELECT state, count(*) FROM delivery WHERE state != 'done' GROUP BY state"
+        return self._read(lambda connection: dict(connection.execute(query).fetchall()))
+
+    def secret(self, rule_id: str, action: str) -> str | None:
+        """The secret of an action."""
+        query = "SELECT secret FROM secret WHERE rule_id = ? AND action = ?"
+        row = self._read(lambda connection: connection.execute(query, (rule_id, action)).fetchone())
+        return None if row is None else str(row[0])
+
+    def secrets(self, rule_id: str) -> frozenset[str]:
+        """Names of a rule's actions that have a secret."""
+        query = "SELECT action FROM secret WHERE rule_id = ?"
+        return self._read(lambda connection: frozenset(row[0] for row in connection.execute(query, (rule_id,))))
+
+    # Inside -------------------------------------------------------------------------------------------------
+
+    def _read(self, query: Callable[[sqlite3.Connection], T]) -> T:
+        with self._reading:
+            try:
+                return query(self._reader)
+            except sqlite3.Error as error:
+                explained = refusal("the rules' database", error)
+                if explained is None:
+                    raise
+                raise explained from error
+
+    def _commit(self, items: Sequence[Change]) -> Sequence[Any]:
+        connection = self._writer
+        try:
+            connection.execute("BEGIN IMMEDIATE")
+            try:
+                outcomes = [change(connection) for change in items]
+                connection.execute("COMMIT")
+            except BaseException:  # whatever it is: nothing of the transaction is kept, and it goes on
+                if connection.in_transaction:
+                    connection.execute("ROLLBACK")
+                raise
+        except sqlite3.Error as error:
+            explained = refusal("the rules' database", error)
+            if explained is None:
+                raise
+            raise explained from error
+        return outcomes
+
+
+def _other_than(targets: Sequence[str]) -> str:
+    marks = ", ".join("?" * len(targets))
+    return f"target NOT IN ({marks})"

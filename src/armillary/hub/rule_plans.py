@@ -1,0 +1,222 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Which rules concern which device: rules made ready, and a plan per device with the states of its rules.
+
+A plan is made when a device is first heard of and made again when rules, or what is known of the device, changed. It
+remembers which rules look at which set of names, so that a message that no rule is about costs one dict look-up.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, Final
+
+from armillary.engines.application.document import Document
+from armillary.engines.rules.rows import DeviceStates
+from armillary.errors import InvalidArgumentError
+from armillary.twin import rule_json
+from armillary.twin.rule import Facts, Rule, property_paths, telemetry_names, unconcerned
+from armillary.twin.rule_evaluate import Program, start
+from armillary.twin.rule_state import State
+
+if TYPE_CHECKING:
+    from armillary.hub.hub import Hub
+
+# Sets of names remembered per device: a device sends a few kinds of messages.
+MAX_KNOWN_SETS: Final = 32
+
+_NOTHING: Final[tuple[Running, ...]] = ()
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Loaded:
+    """A rule of the application, ready.
+
+    Attributes:
+        id: Of its document; ``version`` likewise.
+        catalog: Name of the catalog it is for, in lower case; "" for devices of none.
+        since_ms: When it was last changed: it looks at nothing that arrived before.
+        program: What to evaluate.
+        names: Telemetry it looks at; ``any_message`` when any at all counts.
+        sections: Sections of properties it looks at.
+        by_clock: Whether it has something to say of a device that never sends anything.
+    """
+
+    id: str
+    version: int
+    catalog: str
+    since_ms: int
+    program: Program
+    names: frozenset[str]
+    any_message: bool
+    sections: frozenset[str]
+    by_clock: bool
+
+    @property
+    def rule(self) -> Rule:
+        """What the author wrote."""
+        return self.program.rule
+
+
+def load(document: Document) -> Loaded:
+    """The rule in a document.
+
+    Raises:
+        InvalidArgumentError: there is none in it.
+    """
+    body = dict(document.content)
+    catalog = str(body.pop("catalog", ""))
+    rule = rule_json.from_json(body)
+    program = Program(rule)
+    return Loaded(
+        id=document.id,
+        version=document.version,
+        catalog=catalog.lower(),
+        since_ms=document.changed_ms,
+        program=program,
+        names=frozenset(telemetry_names(rule)),
+        any_message=any(not name for name, _ in program.silences),
+        sections=frozenset(path.partition(".")[0] for path in property_paths(rule)),
+        by_clock=bool(program.silences) or (program.tumbling and program.counts),
+    )
+
+
+class Running:
+    """One rule for one device.
+
+    Attributes:
+        queued_ms: The deadline that stands in the queue of deadlines for it; 0 none.
+        gone: Whether the plan no longer has it: what stands in the queue means nothing.
+    """
+
+    __slots__ = ("gone", "loaded", "plan", "queued_ms", "state")
+
+    def __init__(self, loaded: Loaded, plan: Plan, state: State) -> None:
+        self.loaded = loaded
+        self.plan = plan
+        self.state = state
+        self.queued_ms = 0
+        self.gone = False
+
+
+class Plan:
+    """The rules of one device.
+
+    Attributes:
+        catalog: Of the device.
+        facts: What is known of it; None when it has to be read again.
+        made: Number of the set of rules it was made of; -1 when it has to be made again.
+        running: Its rules.
+        open_seq: The block of the log that its last message was in; ``done_seq`` the last one before that is complete.
+        now_ms: Latest arrival seen: time never goes back for a device.
+    """
+
+    __slots__ = (
+        "_by_names", "catalog", "device_id", "done_seq", "facts", "is_dirty", "made", "now_ms", "open_seq", "restored",
+        "running",
+    )  # fmt: skip
+
+    def __init__(self, device_id: str) -> None:
+        self.device_id = device_id
+        self.catalog = ""
+        self.facts: Facts | None = None
+        self.made = -1
+        self.running: tuple[Running, ...] = ()
+        self.restored: dict[tuple[str, int], State] = {}
+        self.open_seq = -1
+        self.done_seq = -1
+        self.now_ms = 0
+        self.is_dirty = False
+        self._by_names: dict[tuple[str, ...], tuple[Running, ...]] = {}
+
+    def restore(self, row: DeviceStates) -> None:
+        """Take up what an earlier life remembered."""
+        self.restored = {(rule, version): state for rule, version, state in row.states}
+        self.open_seq = self.done_seq = row.seq
+
+    def make(self, rules: Iterable[Loaded], facts: Facts, catalog: str, made: int, now_ms: int) -> list[Running]:
+        """Choose the rules that concern the device; those that it had go on. Returns the ones to schedule."""
+        before = {(each.loaded.id, each.loaded.version): each for each in self.running}
+        running: list[Running] = []
+        self.facts, self.catalog, self.made = facts, catalog, made
+        self.now_ms = max(self.now_ms, now_ms)
+        self._by_names = {}
+        for loaded in rules:
+            if loaded.catalog != catalog.lower() or unconcerned(loaded.rule.target, facts) is not None:
+                continue
+            key = (loaded.id, loaded.version)
+            present = before.pop(key, None)
+            if present is None:
+                state = self.restored.pop(key, None)
+                if state is None:
+                    state = start(loaded.program, max(loaded.since_ms, now_ms))
+                    self.is_dirty = True
+                present = Running(loaded, self, state)
+            running.append(present)
+        for each in before.values():
+            each.gone = True
+            self.is_dirty = True
+        self.restored = {}
+        self.running = tuple(running)
+        return running
+
+    def looking_at(self, values: Mapping[str, Any]) -> tuple[Running, ...]:
+        """The rules that a message with these values is about."""
+        names = tuple(values)
+        found = self._by_names.get(names)
+        if found is None:
+            if len(self._by_names) >= MAX_KNOWN_SETS:
+                self._by_names.clear()
+            present = set(names)
+            found = tuple(
+                each for each in self.running if each.loaded.any_message or not present.isdisjoint(each.loaded.names)
+            )
+            self._by_names[names] = found or _NOTHING
+        return found
+
+    def snapshot(self) -> DeviceStates:
+        """The states as they are, to be kept; call it between two blocks of the log."""
+        self.done_seq = self.open_seq
+        self.is_dirty = False
+        states = [(each.loaded.id, each.loaded.version, each.state) for each in self.running]
+        return DeviceStates(self.device_id, self.open_seq, states)
+
+
+def _kept(hub: Hub, device_id: str) -> Mapping[str, Any]:
+    """What operators keep of a device."""
+    try:
+        document = hub.application.find("device", device_id)
+    except InvalidArgumentError:  # a name that no document can have
+        return {}
+    return {} if document is None else document.content
+
+
+def read_facts(hub: Hub, device_id: str, sections: frozenset[str], listening_since_ms: int) -> tuple[Facts, str]:
+    """What is known of a device now, and its catalog's name. Blocks for a few reads.
+
+    Args:
+        hub: Knows it.
+        device_id: Which device.
+        sections: Sections of properties to read.
+        listening_since_ms: Since when the hub hears devices.
+    """
+    owner = device_id.partition("/")[0]  # a module is its device's
+    fields = hub.directory.of((owner,)).get(owner, {})
+    body = _kept(hub, owner)
+    properties: dict[str, Mapping[str, Any]] = {}
+    if sections & {"reported", "desired", "tags"}:
+        twin = hub.series.twin(device_id)
+        parts = {"reported": twin.reported.properties, "desired": twin.desired.properties, "tags": twin.tags}
+        properties |= {name: found for name, found in parts.items() if name in sections}
+    if "cloud" in sections:
+        properties["cloud"] = body.get("cloud") or {}
+    facts = Facts(
+        device_id,
+        properties,
+        template=str(body.get("template") or ""),
+        version=int(body.get("version") or 0),
+        product=str(fields.get("product") or ""),
+        device_group=str(fields.get("device_group") or ""),
+        listening_since_ms=listening_since_ms,
+    )
+    return facts, str(fields.get("catalog") or "")

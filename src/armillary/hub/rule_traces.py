@@ -1,0 +1,54 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Traces: the last evaluations of each rule and device, in memory and bounded.
+
+They are kept as numbers and put into words when somebody asks. The evaluation that made an alert is kept with the
+alert; the others are of this life of the hub only, and the same words can be had for any time from stored values
+(``rule_test.py``).
+"""
+
+from __future__ import annotations
+
+from collections import OrderedDict, deque
+from collections.abc import Iterable
+from typing import Final
+
+from armillary.twin.rule_table import Entry
+
+# Evaluations kept of one rule and device, and of all together; those evaluated longest ago go first.
+MAX_ENTRIES: Final = 20
+MAX_ENTRIES_TOGETHER: Final = 20_000
+
+
+class Traces:
+    """Entries by rule and device. Written in the hub's loop; read from any thread."""
+
+    def __init__(self) -> None:
+        self._kept: OrderedDict[tuple[str, str], deque[Entry]] = OrderedDict()
+        self._count = 0
+        self.dropped = 0
+
+    def add(self, rule_id: str, device_id: str, entries: Iterable[Entry]) -> None:
+        """Note evaluations, oldest first."""
+        key = (rule_id, device_id)
+        kept = self._kept.get(key)
+        if kept is None:
+            kept = self._kept[key] = deque(maxlen=MAX_ENTRIES)
+        else:
+            self._kept.move_to_end(key)
+        before = len(kept)
+        kept.extend(entries)
+        self._count += len(kept) - before
+        while self._count > MAX_ENTRIES_TOGETHER and len(self._kept) > 1:
+            _, oldest = self._kept.popitem(last=False)
+            self._count -= len(oldest)
+            self.dropped += len(oldest)
+
+    def of(self, rule_id: str, device_id: str) -> list[Entry]:
+        """Evaluations, newest first."""
+        kept = self._kept.get((rule_id, device_id))
+        return [] if kept is None else list(reversed(kept.copy()))
+
+    def forget(self, rule_id: str) -> None:
+        """Forget a rule: it was changed or deleted, and the numbers mean something else now."""
+        for key in [key for key in self._kept if key[0] == rule_id]:
+            self._count -= len(self._kept.pop(key))

@@ -1,0 +1,569 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The rules of the hub: evaluated on what was committed, in the decoder's own slices, and durable with what they did.
+
+::
+
+    decoder --message--> Plan of its device --> step() --> state, trace
+                                                      '--> fired --at the end of the block--> one commit:
+                                                           alert + deliveries + states of the device, up to the block
+    deadlines (heap) --every TICK_S, only those that are due--> step()
+
+*What is promised.* A rule sees a message after the commit that acknowledges it, never before, and exactly once: the
+states of a device are kept together with the position of the log that they are of, so after a ``kill -9`` the log is
+evaluated again from there, and what was evaluated already is passed over. A firing is committed in one transaction with
+the state that made it, before any of its actions begins: it is neither lost nor doubled, and its id (made of rule,
+version, device and firing) is the same whenever it is evaluated again. Its actions are done at least once
+(``rule_actions.py``).
+
+*Back-pressure.* There is no queue between decoder and rules: slow rules make the decoder fall behind, and then devices
+are not read from (``limits.HOLD_ABOVE_BACKLOG_BYTES``). Every acknowledged message is in the log meanwhile.
+
+*Time.* A deadline is only looked at when every message that arrived before it was evaluated, so a busy hub takes
+nobody for silent.
+
+Everything here runs in the hub's loop unless it says otherwise. Without an enabled rule nothing is open and nothing
+runs.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import heapq
+import threading
+import time
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from hashlib import sha256
+from itertools import count
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Final
+
+import structlog
+
+from armillary.engines.application.document import Document
+from armillary.engines.group_commit import LoopSink, Rejected
+from armillary.engines.rules.rows import Alert, DeviceStates, Fired, Over, forgotten, keep, pruned
+from armillary.engines.rules.store import RuleStore
+from armillary.errors import ArmillaryError, InvalidArgumentError, RateLimitedError
+from armillary.hub.rule_actions import RuleActions, deliveries_of
+from armillary.hub.rule_plans import Loaded, Plan, Running, load, read_facts
+from armillary.hub.rule_traces import Traces
+from armillary.twin.rule_evaluate import step
+from armillary.twin.rule_table import Entry, Event, Outcome
+from armillary.twin.rule_trace import explain
+from armillary.wire.telemetry import Telemetry
+
+if TYPE_CHECKING:
+    from armillary.hub.front import Front
+    from armillary.hub.hub import Hub
+
+# How often deadlines are looked at (seconds): part of the two seconds from a message to its firing.
+TICK_S: Final = 0.25
+# Work of one tick or one slice of a survey before others get the loop (seconds).
+SLICE_S: Final = 0.005
+# States are kept at least so often (seconds): bounds what is evaluated again after a crash.
+CHECKPOINT_S: Final = 15.0
+# A commit that failed is tried again after this time (seconds).
+RETRY_S: Final = 1.0
+
+_log = structlog.get_logger(__name__)
+
+
+@dataclass(slots=True)
+class RuleCounters:
+    """What rules count since the start.
+
+    Attributes:
+        rule_evaluations: Evaluations of a rule for a device.
+        rule_firings: Firings kept.
+        rule_faults: Evaluations that ended in a fault of this program; the rule goes on with the next message.
+        rules_unreadable: Rule documents that say no rule.
+        rule_commits_failed: Commits of firings that the disk refused; they are tried again.
+        rule_deliveries_refused: Deliveries that became dead letters at once, because too many waited.
+    """
+
+    rule_evaluations: int = 0
+    rule_firings: int = 0
+    rule_faults: int = 0
+    rules_unreadable: int = 0
+    rule_commits_failed: int = 0
+    rule_deliveries_refused: int = 0
+
+
+class Rules:
+    """All rules of one hub.
+
+    Args:
+        hub: Its hub.
+        folder: The hub's folder.
+        clock: Unix time, seconds.
+
+    Attributes:
+        is_active: Whether any rule is enabled: read before every message.
+        actions: What is done about firings.
+    """
+
+    def __init__(self, hub: Hub, folder: Path, clock: Callable[[], float]) -> None:
+        self.is_active = False
+        self.counters = RuleCounters()
+        self.traces = Traces()
+        self._hub = hub
+        self._folder = folder
+        self._clock = clock
+        self._store: RuleStore | None = None
+        self._opening = threading.Lock()
+        self._front: Front | None = None
+        self._loop: asyncio.AbstractEventLoop | None = None
+        self._rules: dict[str, Loaded] = {}
+        self._sections: frozenset[str] = frozenset()
+        self._made = 0
+        self._plans: dict[str, Plan] = {}
+        self._ids: dict[int, str] = {}  # of devices known before this life, by number
+        self._deadlines: list[tuple[int, int, Running]] = []
+        self._order = count()
+        self._news: list[Fired | Over] = []
+        self._fired_plans: dict[str, Plan] = {}
+        self._committing = False
+        self._checkpoint_at = time.monotonic()
+        self._reached_ms = 0
+        self._listening_since_ms = 0
+        self._replaying = False
+        self._survey: Iterator[None] | None = None
+        self._known = 0
+        self._ticking: asyncio.Task[None] | None = None
+        self.actions = RuleActions(hub, self)
+
+    # Life ---------------------------------------------------------------------------------------------------
+
+    def store(self) -> RuleStore:
+        """The database, opened or made when first asked for; from any thread.
+
+        Raises:
+            DataFolderError: it cannot be opened.
+        """
+        with self._opening:
+            if self._store is None:
+                self._store = RuleStore(self._folder)
+            return self._store
+
+    async def start(self) -> None:
+        """Take up where the last life ended. Before the hub takes its first message."""
+        self._loop = asyncio.get_running_loop()
+        self._listening_since_ms = self.now_ms()
+        application = self._hub.application
+        documents = await asyncio.to_thread(application.all, ("rule",))
+        application.on_change.append(self._changed)
+        for document in documents:
+            self._load(document)
+        if RuleStore.exists(self._folder) or self._enabled():
+            await asyncio.to_thread(self.store)
+            self.actions.start()
+        if self._enabled():
+            await self._resume()
+            self._begin()
+
+    def attach(self, front: Front) -> None:
+        """Know the front: call it when it is made."""
+        self._front = front
+        front.decoded = self.settle
+        front.twin_changed = self.device_changed
+
+    async def close(self) -> None:
+        """End; :meth:`close_store` is to follow when the last message is decoded."""
+        if self._ticking is not None:
+            self._ticking.cancel()
+        await self.actions.close()
+
+    def close_store(self) -> None:
+        """Keep every state and close the database. Blocks; no event loop runs any of this any more."""
+        with self._opening:
+            store, self._store = self._store, None
+        if store is None:
+            return
+        try:
+            if self.is_active and self._hub.series.decoder.between_blocks:
+                news, self._news = self._news, []
+                states = [plan.snapshot() for plan in self._plans.values() if plan.is_dirty]
+                with contextlib.suppress(ArmillaryError):  # the log has everything; it is evaluated again
+                    store.commits.submit(keep(states, news, self._hub.series.decoder.decoded_seq)).result()
+        finally:
+            self.is_active = False
+            store.close()
+
+    # From the hub -------------------------------------------------------------------------------------------
+
+    def measured(self, device: int, telemetry: Telemetry, seq: int, received_ms: int) -> None:
+        """A message was decoded; only called while :attr:`is_active`."""
+        self._reached_ms = received_ms
+        device_id = self._name_of(device)
+        if device_id is None:
+            return
+        plan = self._plan(device_id)
+        if seq <= plan.done_seq:
+            return  # evaluated in an earlier life
+        if seq > plan.open_seq:
+            plan.done_seq = plan.open_seq
+            plan.open_seq = seq
+        running = plan.looking_at(telemetry.values)
+        if not running:
+            return
+        now_ms = plan.now_ms = max(plan.now_ms, received_ms)
+        event = Event(telemetry.at_ms, telemetry.values)
+        for each in running:
+            if each.loaded.since_ms <= received_ms:
+                self._step(each, event, now_ms)
+
+    def device_changed(self, device_id: str) -> None:
+        """What is known of a device changed (twin, template, cloud property, owner); from any thread."""
+        if self._loop is not None and self.is_active:
+            with contextlib.suppress(RuntimeError):  # the loop is closed: everything is read again at the next start
+                self._loop.call_soon_threadsafe(self._look_again, device_id)
+
+    def settle(self) -> None:
+        """A slice of decoding is over: keep what came of it, if a block ended there."""
+        if not self.is_active or self._committing or not self._hub.series.decoder.between_blocks:
+            return
+        if self._news:
+            self._commit([plan.snapshot() for plan in self._fired_plans.values()], None)
+        elif time.monotonic() - self._checkpoint_at >= CHECKPOINT_S:
+            self._checkpoint()
+
+    # For people ---------------------------------------------------------------------------------------------
+
+    def count(self) -> dict[str, int]:
+        """Everything rules count, by name; names ending in ``_now`` go up and down."""
+        found = {
+            "rule_evaluations": self.counters.rule_evaluations,
+            "rule_firings": self.counters.rule_firings,
+            "rule_faults": self.counters.rule_faults,
+            "rules_unreadable": self.counters.rules_unreadable,
+            "rule_commits_failed": self.counters.rule_commits_failed,
+            "rule_deliveries_refused": self.counters.rule_deliveries_refused,
+            "rule_traces_dropped": self.traces.dropped,
+            "rules_enabled_now": len(self._enabled()),
+            "rule_deadlines_now": len(self._deadlines),
+            "rule_firings_uncommitted_now": len(self._news),
+        }
+        return found | self.actions.count()
+
+    def trace(self, rule_id: str, device_id: str) -> list[dict[str, Any]]:
+        """The last evaluations of a rule for a device in words, newest first."""
+        loaded = self._rules.get(rule_id)
+        return [] if loaded is None else [explain(loaded.rule, each) for each in self.traces.of(rule_id, device_id)]
+
+    def state_of(self, rule_id: str, device_id: str) -> str | None:
+        """``clear``, ``pending`` or ``active``; None when the rule does not look at the device (or has not yet)."""
+        plan = self._plans.get(device_id)
+        for each in () if plan is None else plan.running:
+            if each.loaded.id == rule_id:
+                return each.state.phase
+        return None
+
+    # Rules that change --------------------------------------------------------------------------------------
+
+    def _enabled(self) -> list[Loaded]:
+        return [each for each in self._rules.values() if each.rule.enabled]
+
+    def _load(self, document: Document) -> None:
+        self._rules.pop(document.id, None)
+        if document.body is None:
+            return
+        try:
+            self._rules[document.id] = load(document)
+        except InvalidArgumentError as error:  # imported past the API's check
+            self.counters.rules_unreadable += 1
+            _log.error("hub.rule-unreadable", rule=document.id, why=error.message)
+
+    def _changed(self, documents: Sequence[Document]) -> None:
+        """Documents changed; in the thread that changed them."""
+        if self._loop is None:
+            return
+        rules = [each for each in documents if each.kind == "rule"]
+        devices = [each.id for each in documents if each.kind == "device"]
+        if rules:
+            self.store()  # in this thread: opening it waits for the disk
+        with contextlib.suppress(RuntimeError):  # the loop is closed
+            if rules:
+                self._loop.call_soon_threadsafe(self._apply, rules)
+            if self.is_active:
+                for device_id in devices:
+                    self._loop.call_soon_threadsafe(self._look_again, device_id)
+
+    def _apply(self, documents: Sequence[Document]) -> None:
+        for document in documents:
+            self.traces.forget(document.id)
+            self._load(document)
+        self.actions.start()
+        was_active, enabled = self.is_active, bool(self._enabled())
+        if enabled and not was_active:
+            self._post(keep((), (), self._hub.series.decoder.decoded_seq))
+            self._begin()
+        elif was_active and not enabled:
+            self._end()
+        elif enabled:
+            self._make_again()
+
+    def _begin(self) -> None:
+        self.is_active = True
+        self._checkpoint_at = time.monotonic()
+        self._make_again()
+        if self._ticking is None and self._loop is not None:
+            self._ticking = self._loop.create_task(self._tick(), name="hub-rules")
+
+    def _end(self) -> None:
+        """The last rule was disabled: nothing is remembered of it."""
+        self.is_active = False
+        self._post(forgotten(self._plans))
+        self._post(keep((), self._news, -1))
+        self._news = []
+        self._plans.clear()
+        self._fired_plans.clear()
+        self._deadlines.clear()
+        if self._ticking is not None:
+            self._ticking.cancel()
+            self._ticking = None
+
+    def _make_again(self) -> None:
+        self._made += 1
+        self._sections = frozenset().union(*(each.sections for each in self._enabled()))
+        self._survey = self._surveyed()
+
+    def _surveyed(self) -> Iterator[None]:
+        """Make the plans of all devices that are known: for rules that the clock begins, and to let go of old ones."""
+        rows = self._hub.series.devices()
+        self._ids = {row.number: row.device_id for row in rows}
+        for device_id in {*self._ids.values(), *self._plans}:
+            plan = self._plan(device_id)
+            for each in plan.running:
+                if not each.loaded.names and not each.loaded.by_clock and not each.loaded.rule.repeat:
+                    self._step(each, Event(plan.now_ms, None), plan.now_ms)  # properties are as they are
+            yield
+
+    # Devices ------------------------------------------------------------------------------------------------
+
+    def _name_of(self, device: int) -> str | None:
+        front = self._front
+        name = None if front is None else front.names.get(device)
+        return self._ids.get(device) if name is None else name
+
+    def _plan(self, device_id: str) -> Plan:
+        plan = self._plans.get(device_id)
+        if plan is None:
+            plan = self._plans[device_id] = Plan(device_id)
+        if plan.made != self._made:
+            self._make(plan)
+        return plan
+
+    def _make(self, plan: Plan) -> None:
+        """Choose the rules of a device, with what is known of it."""
+        now_ms = self._reached_ms if self._replaying else self.now_ms()
+        facts, catalog = plan.facts, plan.catalog
+        try:
+            if facts is None or not self._sections <= facts.properties.keys():
+                facts, catalog = read_facts(self._hub, plan.device_id, self._sections, self._listening_since_ms)
+        except Exception:  # noqa: BLE001 - what is known is not readable now: tried again with the next message
+            self.counters.rule_faults += 1
+            _log.exception("hub.rule-facts-not-readable", device=plan.device_id[:16])
+            return
+        for each in plan.make(self._enabled(), facts, catalog, self._made, now_ms):
+            self._schedule(each)
+
+    def _look_again(self, device_id: str) -> None:
+        """Read what is known of a device again, and evaluate the rules that look at properties."""
+        if not self.is_active:
+            return
+        plan = self._plans.get(device_id)
+        if plan is None:
+            plan = self._plans[device_id] = Plan(device_id)
+        plan.facts = None
+        self._make(plan)
+        now_ms = plan.now_ms = max(plan.now_ms, self.now_ms())
+        for each in plan.running:
+            if each.loaded.sections and not each.loaded.program.tumbling:
+                self._step(each, Event(now_ms, None), now_ms)
+        self.settle()
+
+    # Evaluating ---------------------------------------------------------------------------------------------
+
+    def _step(self, each: Running, event: Event | None, now_ms: int) -> None:
+        """Evaluate one rule for one device; whatever is wrong with it, the others go on."""
+        plan, loaded = each.plan, each.loaded
+        if plan.facts is None:
+            return
+        try:
+            state, entries = step(loaded.program, each.state, event, now_ms, plan.facts)
+            news = self._news_of(each, state.firings, entries) if entries else []
+        except Exception:  # noqa: BLE001 - the outermost loop of evaluation: one rule must not end the others
+            self.counters.rule_faults += 1
+            _log.exception("hub.rule-fault", rule=loaded.id, device=plan.device_id[:16])
+            return
+        each.state = state
+        plan.is_dirty = True
+        self.counters.rule_evaluations += len(entries)
+        if entries:
+            self.traces.add(loaded.id, plan.device_id, entries)
+        if news:
+            self._news += news
+            self._fired_plans[plan.device_id] = plan
+        self._schedule(each)
+
+    def _news_of(self, each: Running, firings: int, entries: list[Entry]) -> list[Fired | Over]:
+        """What evaluations have to say to the world."""
+        news: list[Fired | Over] = []
+        firing = firings - sum(entry.outcome is Outcome.FIRED for entry in entries)
+        for entry in entries:
+            if entry.outcome is Outcome.FIRED:
+                firing += 1
+                news.append(self._fired(each, entry, firing))
+            elif entry.outcome is Outcome.CLEARED:
+                news.append(Over(each.loaded.id, each.plan.device_id, entry.now_ms))
+        return news
+
+    def _fired(self, each: Running, entry: Entry, firing: int) -> Fired:
+        loaded, plan = each.loaded, each.plan
+        made_of = (loaded.id, str(loaded.version), plan.device_id, str(firing), str(entry.now_ms))
+        alert = Alert(
+            id=sha256("\0".join(made_of).encode()).hexdigest()[:32],
+            catalog=plan.catalog,
+            rule_id=loaded.id,
+            rule_name=loaded.rule.name,
+            severity=loaded.rule.severity,
+            device_id=plan.device_id,
+            fired_ms=entry.now_ms,
+            at_ms=entry.at_ms,
+            trace=explain(loaded.rule, entry),
+        )
+        return Fired(alert, deliveries_of(loaded.rule, alert))
+
+    def _schedule(self, each: Running) -> None:
+        deadline = each.state.deadline_ms
+        if deadline and (not each.queued_ms or deadline < each.queued_ms):
+            each.queued_ms = deadline
+            heapq.heappush(self._deadlines, (deadline, next(self._order), each))
+
+    # Time ---------------------------------------------------------------------------------------------------
+
+    async def _tick(self) -> None:
+        while True:
+            await asyncio.sleep(TICK_S)
+            while self._survey is not None:
+                self._continue_survey()
+                await asyncio.sleep(SLICE_S)  # others have the loop for as long
+            self._look_for_new_devices()
+            self._look_at_deadlines()
+            self.settle()
+
+    def _continue_survey(self) -> None:
+        until = time.perf_counter() + SLICE_S
+        while self._survey is not None and time.perf_counter() < until:
+            if next(self._survey, self) is self:
+                self._survey = None
+
+    def _look_for_new_devices(self) -> None:
+        """Devices that connected for the first time: the clock begins for them."""
+        front = self._front
+        if front is not None and len(front.names) > self._known:
+            self._known = len(front.names)
+            for device_id in front.names.values():
+                if device_id not in self._plans:
+                    self._plan(device_id)
+
+    def _look_at_deadlines(self) -> None:
+        """Evaluate what is due, as far as every message that arrived before was evaluated."""
+        now_ms = self.now_ms()
+        front, decoder = self._front, self._hub.series.decoder
+        behind = decoder.backlog or (front is not None and front.runs_under_way)
+        horizon = min(now_ms, self._reached_ms) if behind else now_ms
+        until = time.perf_counter() + SLICE_S
+        while self._deadlines and self._deadlines[0][0] <= horizon and time.perf_counter() < until:
+            deadline, _, each = heapq.heappop(self._deadlines)
+            if each.queued_ms == deadline:
+                each.queued_ms = 0
+            if each.gone:
+                continue
+            if each.state.deadline_ms and each.state.deadline_ms <= horizon:
+                each.plan.now_ms = max(horizon, each.plan.now_ms)
+                self._step(each, None, each.plan.now_ms)
+            else:
+                self._schedule(each)
+
+    def now_ms(self) -> int:
+        """Unix time, milliseconds."""
+        return int(self._clock() * 1000)
+
+    # Keeping ------------------------------------------------------------------------------------------------
+
+    def _commit(self, states: list[DeviceStates], evaluated: int | None) -> None:
+        news, self._news = self._news, []
+        self._fired_plans = {}
+        self._committing = True
+        firings = [each for each in news if isinstance(each, Fired)]
+
+        def deliver(_: list[Any], outcomes: list[Any]) -> None:
+            self._committing = False
+            outcome = outcomes[0]
+            if isinstance(outcome, Rejected):
+                self._not_kept(states, news, outcome.error)
+                return
+            self.counters.rule_firings += len(firings)
+            self.counters.rule_deliveries_refused += outcome
+            if any(each.deliveries for each in firings):
+                self.actions.wake()
+            self.settle()
+
+        self._post(keep(states, news, evaluated), deliver)
+
+    def _not_kept(self, states: list[DeviceStates], news: list[Fired | Over], error: Exception) -> None:
+        self.counters.rule_commits_failed += 1
+        _log.error("hub.rules-not-kept", why=str(error))
+        self._news = [*news, *self._news]
+        for row in states:
+            if row.device_id in self._plans:
+                self._plans[row.device_id].is_dirty = True
+        for each in news:
+            device_id = each.alert.device_id if isinstance(each, Fired) else each.device_id
+            if device_id in self._plans:
+                self._fired_plans[device_id] = self._plans[device_id]
+        self._committing = True
+        if self._loop is not None:
+            self._loop.call_later(RETRY_S, self._try_again)
+
+    def _try_again(self) -> None:
+        self._committing = False
+        self.settle()
+
+    def _checkpoint(self) -> None:
+        """Keep what changed, and how far the log was evaluated. Between two blocks."""
+        self._checkpoint_at = time.monotonic()
+        evaluated = self._hub.series.decoder.decoded_seq
+        self._commit([plan.snapshot() for plan in self._plans.values() if plan.is_dirty], evaluated)
+        self._post(pruned)
+
+    def _post(self, change: Any, deliver: Any = lambda *_: None) -> None:
+        if self._loop is None:
+            return
+        try:
+            self.store().commits.post(change, LoopSink(self._loop, deliver))
+        except RateLimitedError as error:
+            deliver([change], [Rejected(error)])
+
+    async def _resume(self) -> None:
+        """Take up the states of the last life, and evaluate what it did not get to."""
+        store, series = self.store(), self._hub.series
+        evaluated = await asyncio.to_thread(store.evaluated)
+        for row in await asyncio.to_thread(store.states):
+            self._plans[row.device_id] = plan = Plan(row.device_id)
+            plan.restore(row)
+        self._ids = {row.number: row.device_id for row in series.devices()}
+        self._made += 1
+        self._sections = frozenset().union(*(each.sections for each in self._enabled()))
+        if not 0 <= evaluated < series.decoder.decoded_seq:
+            return
+        self.is_active = self._replaying = True
+        follower = series.follower(evaluated, self.measured)
+        while follower.work(SLICE_S):
+            await asyncio.sleep(0)  # noqa: ASYNC110 - works in slices, waits for nothing
+        self._replaying = False
+        for plan in self._plans.values():
+            plan.done_seq = plan.open_seq

@@ -16,6 +16,7 @@ from armillary.api import (
     azure,
     native,
     native_authorities,
+    native_dashboards,
     native_devices,
     native_enrolment,
     native_firmware,
@@ -108,6 +109,7 @@ def create_app(service: SecurityService, hub: Hub, settings: Settings) -> FastAP
     native_telemetry.mount(app)
     native_messages.mount(app)
     native_groups.mount(app)
+    native_dashboards.mount(app)
     native_hub_devices.mount(app)
     native_tpm.mount(app)
     add_unknown(app)

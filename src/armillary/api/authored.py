@@ -18,7 +18,9 @@ from armillary.api.routes import hub_of, operator_of, service_of
 from armillary.engines.application.document import Document, not_found
 from armillary.engines.application.store import MAX_LIMIT
 from armillary.errors import InvalidArgumentError, PermissionDeniedError
+from armillary.twin.dashboard import parse as parse_dashboard
 from armillary.twin.group import parse_group
+from armillary.twin.job import parse_job
 
 CatalogQuery = Annotated[str | None, Query(max_length=128, description="Of this catalog, and of all")]
 DocumentPath = Annotated[str, Path(min_length=1, max_length=128, description="Id: a-z 0-9 . _ -")]
@@ -26,7 +28,11 @@ DocumentBody = Annotated[dict[str, Any], Body()]
 IfMatch = Annotated[str | None, Header(max_length=64)]
 
 # kind -> check of its body.
-PARSERS: Mapping[str, Callable[[object], object]] = {"group": parse_group}
+PARSERS: Mapping[str, Callable[[object], object]] = {
+    "dashboard": parse_dashboard,
+    "group": parse_group,
+    "job": parse_job,
+}
 
 
 def listed(request: Request, kind: str, catalog: str | None, limit: int, after: str | None) -> dict[str, Any]:

@@ -29,6 +29,11 @@ RESULT: Final = f"GET {names.OPERATION_RESULT}"
 _AUTHORED: Final = (
     "GET groups", "GET groups/{group_id}", "PUT groups/{group_id}", "DELETE groups/{group_id}",
     "GET groups/{group_id}/members", "POST group-preview",
+    "GET jobs", "GET jobs/{job_id}", "PUT jobs/{job_id}", "DELETE jobs/{job_id}", "GET jobs/{job_id}/runs",
+    "POST jobs/{job_id}/runs", "GET jobs/{job_id}/runs/{number}", "POST jobs/{job_id}/runs/{number}/cancel",
+    "GET jobs/{job_id}/runs/{number}/results", "GET jobs/{job_id}/runs/{number}/results.csv",
+    "GET dashboards", "GET dashboards/{dashboard_id}", "PUT dashboards/{dashboard_id}",
+    "DELETE dashboards/{dashboard_id}", "GET dashboards/{dashboard_id}/data", "GET dashboards/{dashboard_id}/live",
 )  # fmt: skip
 NARROWED: Final = frozenset(
     [f"GET /api/v1/{place}" for place in ("authorities", "devices", "error-reports", "findings", "fleet")]

@@ -38,6 +38,7 @@ class Counters:
         broker_wills_published: Wills it published.
         broker_commits_failed: Times its disk refused; everybody was disconnected and nothing of it acknowledged.
         live_values_dropped: Live values a listener was too slow for.
+        live_readers_shed: Live dashboards whose reader took nothing for too long.
         cloud_messages_sent: Cloud-to-device messages sent, each delivery counted.
         cloud_messages_completed: Those that devices have acknowledged.
     """
@@ -69,5 +70,6 @@ class Counters:
     broker_wills_published: int = 0
     broker_commits_failed: int = 0
     live_values_dropped: int = 0
+    live_readers_shed: int = 0
     cloud_messages_sent: int = 0
     cloud_messages_completed: int = 0

@@ -11,6 +11,7 @@ import dataclasses
 import ssl
 import time
 from collections.abc import Callable, Coroutine, Mapping
+from collections.abc import Set as AbstractSet
 from concurrent.futures import Future
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
@@ -26,7 +27,7 @@ from armillary.hub.counters import Counters
 from armillary.hub.device_facts import Directory, NoDirectory
 from armillary.hub.front import Front
 from armillary.hub.groups import Groups
-from armillary.hub.listeners import Listener, Listeners
+from armillary.hub.listeners import Gathering, Listener, Listeners
 from armillary.hub.methods import MethodResult, encode_call
 from armillary.hub.rules import Rules
 from armillary.settings import Settings
@@ -223,6 +224,14 @@ class Hub:
     def listen(self, device_id: str | None = None) -> Listener:
         """Live values of a device, or of all, as an async iterator. Call it in the loop that will iterate."""
         return self._listeners.add(device_id)
+
+    def gather(self, wanted: Mapping[str, AbstractSet[str]]) -> Gathering:
+        """Newest values of some names of many devices, for who looks now and then. Call it in the loop that looks."""
+        return self._listeners.gather(wanted)
+
+    def shed_live_reader(self) -> None:
+        """Count a reader of live values that was too slow and was let go."""
+        self._counters.live_readers_shed += 1
 
     def counters(self) -> Mapping[str, int]:
         """Everything the hub counts, by name; names ending in ``_now`` go up and down."""

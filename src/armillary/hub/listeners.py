@@ -5,7 +5,8 @@ from __future__ import annotations
 
 import asyncio
 from collections import deque
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator, Iterable, Mapping
+from collections.abc import Set as AbstractSet
 from dataclasses import dataclass
 from types import TracebackType
 from typing import Self
@@ -84,6 +85,33 @@ class Listener(AsyncIterator[LiveValues]):
             self._waiter.set_result(None)
 
 
+class Gathering(Listener):
+    """Newest values of many devices, for who looks once a second: at most one for each name that is wanted.
+
+    Args:
+        owner: All listeners.
+        wanted: Device id -> names of values.
+        loop: The event loop it belongs to.
+    """
+
+    def __init__(
+        self, owner: Listeners, wanted: Mapping[str, AbstractSet[str]], loop: asyncio.AbstractEventLoop
+    ) -> None:
+        super().__init__(owner, None, loop)
+        self.wanted = wanted
+        self._newest: dict[tuple[str, str], tuple[int, Value]] = {}
+
+    def put(self, live: LiveValues) -> None:
+        """Keep what is wanted of them, instead of what was there before."""
+        for name in live.values.keys() & self.wanted.get(live.device_id, frozenset()):
+            self._newest[live.device_id, name] = (live.at_ms, live.values[name])
+
+    def take(self) -> Mapping[tuple[str, str], tuple[int, Value]]:
+        """What came since it was last asked: (device id, name) -> (time, value)."""
+        found, self._newest = self._newest, {}
+        return found
+
+
 class Listeners:
     """All listeners, by the device they watch (None: every device).
 
@@ -103,16 +131,28 @@ class Listeners:
     def add(self, device_id: str | None) -> Listener:
         """Start listening; call it in the event loop that will iterate."""
         listener = Listener(self, device_id, asyncio.get_running_loop())
-        self._by_device[device_id] = (*self._by_device.get(device_id, ()), listener)
+        self._enter(listener, (device_id,))
         return listener
+
+    def gather(self, wanted: Mapping[str, AbstractSet[str]]) -> Gathering:
+        """Start gathering names of devices; call it in the event loop that will take them."""
+        gathering = Gathering(self, wanted, asyncio.get_running_loop())
+        self._enter(gathering, wanted)
+        return gathering
 
     def remove(self, listener: Listener) -> None:
         """Stop a listener."""
-        rest = tuple(each for each in self._by_device.get(listener.device_id, ()) if each is not listener)
-        if rest:
-            self._by_device[listener.device_id] = rest
-        else:
-            self._by_device.pop(listener.device_id, None)
+        places = listener.wanted if isinstance(listener, Gathering) else (listener.device_id,)
+        for place in places:
+            rest = tuple(each for each in self._by_device.get(place, ()) if each is not listener)
+            if rest:
+                self._by_device[place] = rest
+            else:
+                self._by_device.pop(place, None)
+
+    def _enter(self, listener: Listener, places: Iterable[str | None]) -> None:
+        for place in places:
+            self._by_device[place] = (*self._by_device.get(place, ()), listener)
 
     def publish(self, device_id: str, telemetry: Telemetry, loop: asyncio.AbstractEventLoop) -> None:
         """Hand values to everybody who watches the device; called in the hub's loop."""

@@ -157,6 +157,11 @@ class ApplicationStore:
         )
         return _page(rows, limit)
 
+    def device_ids_of(self, template: str) -> tuple[str, ...]:
+        """Ids of all devices that have a template, without their documents."""
+        query = "SELECT id FROM document WHERE kind = 'device' AND json_extract(body, '$.template') = ? ORDER BY id"
+        return tuple(row[0] for row in self._rows(query, (check_id(template),)))
+
     def count(self, kind: str) -> int:
         """How many documents of a kind there are."""
         rows = self._rows("SELECT count(*) FROM document WHERE kind = ?", (check_kind(kind),))

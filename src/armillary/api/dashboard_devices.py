@@ -1,0 +1,110 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The devices that a dashboard's tiles are about, and what they are called; found once for each request."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING, Any, Final
+
+from armillary.errors import NotFoundError
+from armillary.twin.dashboard import Source
+from armillary.twin.group import DeviceFacts, Needs
+
+if TYPE_CHECKING:
+    from armillary.hub.hub import Hub
+
+# So many devices are read one by one; for more, everything between the first and the last of them is read at once.
+SINGLY: Final = 100
+_NEEDS: Final = Needs(twin=True, cloud=True)
+
+
+class Devices:
+    """Devices of sources, as one request sees them.
+
+    Args:
+        hub: Asked.
+        catalog: Only devices of this catalog; None for all.
+    """
+
+    def __init__(self, hub: Hub, catalog: str | None = None) -> None:
+        self._hub = hub
+        self._catalog = catalog
+        self._ids: dict[Source, tuple[str, ...]] = {}
+        self._facts: dict[str, DeviceFacts] = {}
+
+    def of(self, source: Source | None) -> tuple[str, ...]:
+        """Ids of a source's devices, sorted.
+
+        Raises:
+            NotFoundError: there is no such group; or no such device in the catalog.
+        """
+        if source is None:
+            return ()
+        if source not in self._ids:
+            self._ids[source] = self._find(source)
+        return self._ids[source]
+
+    def labels(self, device_ids: Sequence[str]) -> Mapping[str, str]:
+        """What each device is called: its name where it has one, else its id, shortened in the middle."""
+        return {each: self._label(each, facts) for each, facts in self._read(device_ids).items()}
+
+    def properties(self, device_ids: Sequence[str], name: str) -> Mapping[str, Any]:
+        """A property of devices, those that have it: reported, else kept by operators, else desired."""
+        found = {}
+        for device_id, facts in self._read(device_ids).items():
+            if facts is None:
+                continue
+            for section in (facts.reported, facts.cloud, facts.desired):
+                value = inside(section, name)
+                if value is not None:
+                    found[device_id] = value
+                    break
+        return found
+
+    def _find(self, source: Source) -> tuple[str, ...]:
+        if source.kind == "group":
+            return tuple(sorted(self._hub.groups.ids(source.id, catalog=self._catalog)))
+        ids = (source.id,) if source.kind == "device" else self._hub.application.device_ids_of(source.id)
+        if self._catalog is None:
+            return ids
+        wanted = self._catalog.lower()
+        known = self._hub.groups.facts(ids, Needs())
+        mine = tuple(each.device_id for each in known if str(each.fields.get("catalog") or "").lower() == wanted)
+        if source.kind == "device" and not mine:
+            raise NotFoundError("this device is not in the catalog", remedy="Choose another device for the tile.")
+        return mine
+
+    def _read(self, device_ids: Sequence[str]) -> Mapping[str, DeviceFacts | None]:
+        missing = [each for each in device_ids if each not in self._facts]
+        if len(missing) <= SINGLY:
+            self._facts |= {each: self._one(each) for each in missing}
+        else:
+            self._facts |= {each.device_id: each for each in self._hub.groups.facts(missing, _NEEDS)}
+        return {each: self._facts.get(each) for each in device_ids}
+
+    def _one(self, device_id: str) -> DeviceFacts:
+        document, twin = self._hub.application.find("device", device_id), self._hub.series.twin(device_id)
+        body = {} if document is None else document.content
+        return DeviceFacts(
+            device_id=device_id,
+            fields={"name": body.get("name")},
+            reported=twin.reported.properties,
+            desired=twin.desired.properties,
+            cloud=body.get("cloud") or {},
+        )
+
+    def _label(self, device_id: str, facts: DeviceFacts | None) -> str:
+        name = None if facts is None else facts.fields.get("name") or facts.cloud.get("name")
+        return str(name) if name else f"{device_id[:8]}…{device_id[-4:]}"
+
+
+def inside(section: Mapping[str, Any], path: str) -> Any:
+    """The value at ``a.b`` of a document, None where there is none; what a device acknowledged is its ``value``."""
+    found: Any = section
+    for part in path.split("."):
+        if not isinstance(found, Mapping) or part not in found:
+            return None
+        found = found[part]
+    if isinstance(found, Mapping) and "value" in found and found.keys() <= {"value", "ac", "av", "ad"}:
+        return found["value"]
+    return found

@@ -19,7 +19,7 @@ from typing import Any, TypeAlias
 from armillary.errors import ModelError
 from armillary.wire.dtdl_check import ModelCheck
 from armillary.wire.dtdl_element import Element, Reference
-from armillary.wire.dtdl_fault import Document, Faults
+from armillary.wire.dtdl_fault import HABITS, Document, Faults
 from armillary.wire.dtdl_json import BOM, UnreadableJsonError, decode_text, from_value, line_of, read_json
 from armillary.wire.dtdl_literal import DEFAULT_LANGUAGE
 from armillary.wire.dtdl_reader import ElementReader
@@ -195,12 +195,14 @@ class Model:
         top_level: Identifiers of those that stand at the top of a document, in their order.
         missing: Identifiers that are named and not there; empty unless the caller allowed it.
         unknown_contexts: Extensions in context that this program does not know.
+        warnings: (where, what) of rules that are broken and tolerated; empty unless the caller tolerates habits.
     """
 
     interfaces: Mapping[str, Interface]
     top_level: tuple[str, ...]
     missing: frozenset[str] = frozenset()
     unknown_contexts: frozenset[str] = frozenset()
+    warnings: tuple[tuple[str, str], ...] = ()
 
     def contents(self, interface_id: str) -> tuple[Content, ...]:
         """Contents of an interface and of those it extends, its own first.
@@ -230,7 +232,11 @@ def label(labels: Labels, otherwise: str, language: str = DEFAULT_LANGUAGE) -> s
 
 
 def parse_model(
-    documents: Iterable[tuple[str, bytes]], *, allow_unknown_contexts: bool = True, allow_missing: bool = False
+    documents: Iterable[tuple[str, bytes]],
+    *,
+    allow_unknown_contexts: bool = True,
+    allow_missing: bool = False,
+    tolerates_habits: bool = False,
 ) -> Model:
     """Read documents that are a model together.
 
@@ -239,11 +245,12 @@ def parse_model(
         allow_unknown_contexts: Whether extensions that this program does not know may be in context (DTDL §Model
             completeness recommends it); their types and members are kept and not judged.
         allow_missing: Whether identifiers may be named that no document defines.
+        tolerates_habits: Whether what IoT Central lets pass against the language is a warning (``dtdl_fault.HABITS``).
 
     Raises:
         ModelError: names every broken rule.
     """
-    faults = Faults()
+    faults = Faults(HABITS if tolerates_habits else ())
     reader = ElementReader(faults, allow_unknown_contexts=allow_unknown_contexts)
     for name, content in documents:
         document = Document(name)
@@ -259,10 +266,14 @@ def parse_model(
 
 
 def parse_model_values(
-    documents: Iterable[tuple[str, object]], *, allow_unknown_contexts: bool = True, allow_missing: bool = False
+    documents: Iterable[tuple[str, object]],
+    *,
+    allow_unknown_contexts: bool = True,
+    allow_missing: bool = False,
+    tolerates_habits: bool = False,
 ) -> Model:
     """As :func:`parse_model`, of documents that are decoded JSON already; faults name no lines."""
-    faults = Faults()
+    faults = Faults(HABITS if tolerates_habits else ())
     reader = ElementReader(faults, allow_unknown_contexts=allow_unknown_contexts)
     for name, value in documents:
         reader.read(Document(name), from_value(value))
@@ -280,6 +291,7 @@ def _judged(reader: ElementReader, faults: Faults, *, allow_missing: bool) -> Mo
         top_level=tuple(element.identifier for element in reader.top_level),
         missing=frozenset(check.missing),
         unknown_contexts=frozenset(reader.unknown_contexts),
+        warnings=tuple((fault.place, fault.reason) for fault in faults.warnings),
     )
 
 

@@ -120,8 +120,8 @@ def _judge_unit(element: Element, name: str, co_type: CoType, unit_type: str, fa
         known = any(unit in each for each in units.values())
         rule = "CotypePropertyValueMatchesCotype" if known else "CotypePropertyValueFromTable"
         expected = f"a unit of {name}: {', '.join(sorted(units[unit_type]))}"
-        element.note(faults, held, rule, expected, ascii(text[:80]), at="unit")
-        return
+        if element.note(faults, held, rule, expected, ascii(text[:80]), at="unit"):
+            return
     element.unit = unit
 
 

@@ -82,8 +82,8 @@ class Element:
 
     def note(
         self, faults: Faults, node: Node, rule: str, expected: str, got: str, *, member: str = "", at: str = ""
-    ) -> None:
-        """Note a fault.
+    ) -> bool:
+        """Note a fault; whether it is one, and no habit that is tolerated.
 
         Args:
             faults: Where it goes.
@@ -95,7 +95,7 @@ class Element:
             at: Member to name in the path, where the rule is the class's.
         """
         path = self.member_path(member or at)
-        faults.add(self.document, node, path, self.rule(rule, member), self.version, expected=expected, got=got)
+        return faults.add(self.document, node, path, self.rule(rule, member), self.version, expected=expected, got=got)
 
 
 def rule_name(kind: str, name: str, member: str = "") -> str:

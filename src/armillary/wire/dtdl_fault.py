@@ -57,12 +57,26 @@ class Document:
     text: str = ""
 
 
+# Rules that documents of IoT Central break and IoT Central let pass: units that do not fit their semantic type, and
+# members (``decimalPlaces``, ``displayUnit``) on elements without an undefined type.
+HABITS = ("CotypePropertyValueMatchesCotype", "CotypePropertyValueFromTable", "PropertyFormallyUndefinedTerm")
+
+
 @dataclass(slots=True)
 class Faults:
-    """Gathers faults; ``count`` counts those that were not kept as well."""
+    """Gathers faults.
 
+    Attributes:
+        tolerated: Endings of the names of rules that may be broken: what breaks them becomes a warning.
+        kept: The first MAX_FAULTS of them.
+        count: Those that were not kept as well.
+        warnings: What was tolerated, the first MAX_FAULTS.
+    """
+
+    tolerated: tuple[str, ...] = ()
     kept: list[Fault] = field(default_factory=list)
     count: int = 0
+    warnings: list[Fault] = field(default_factory=list)
 
     def raise_any(self) -> None:
         """Raise what was noted.
@@ -75,13 +89,16 @@ class Faults:
 
     def add(
         self, document: Document, node: Node | None, path: str, rule: str, version: int, *, expected: str, got: str
-    ) -> None:
-        """Note a fault at ``node``."""
-        self.count += 1
-        if len(self.kept) >= MAX_FAULTS:
-            return
-        line = line_of(document.text, node.start) if node is not None and document.text else 0
-        self.kept.append(Fault(document.name, line, clipped(path), rule, version, expected, clipped(got)))
+    ) -> bool:
+        """Note a fault at ``node``; whether it is one, and no habit that is tolerated."""
+        is_tolerated = rule.endswith(self.tolerated) if self.tolerated else False
+        kept = self.warnings if is_tolerated else self.kept
+        if not is_tolerated:
+            self.count += 1
+        if len(kept) < MAX_FAULTS:
+            line = line_of(document.text, node.start) if node is not None and document.text else 0
+            kept.append(Fault(document.name, line, clipped(path), rule, version, expected, clipped(got)))
+        return not is_tolerated
 
 
 def clipped(text: str) -> str:

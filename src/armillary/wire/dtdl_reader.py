@@ -244,7 +244,8 @@ class ElementReader:
         else:
             rule = "IrrelevantDtmiOrTerm" if ":" in key or key in RESERVED[version] else "UndefinedTerm"
         expected = f"members of {element.kind}: {', '.join(sorted(CLASSES[version][element.kind]))}"
-        element.note(self._faults, node, f"Property{formally}{rule}", expected, ascii(key[:80]))
+        if not element.note(self._faults, node, f"Property{formally}{rule}", expected, ascii(key[:80])):
+            element.others[key] = to_value(node)
 
     def _member(self, element: Element, name: str, member: Member, node: Node) -> None:
         if member.kind not in (Kind.SCHEMA, Kind.ELEMENT, Kind.ELEMENTS):

@@ -1,0 +1,309 @@
+# SPDX-License-Identifier: Apache-2.0
+"""A device template: what a kind of device can say and do, and what operators keep and see of it.
+
+A template is a model in DTDL (its root interface, the components of that, and all they extend), cloud properties
+(values that operators keep for each device and no device sees), views, and names for people. It lives as documents of
+kind ``template``: ``NAME`` is the draft, which changes; ``NAME.1``, ``NAME.2`` are its published versions, which never
+change. Devices have published versions only. What a device sends without being in its template is kept and shown.
+
+What it is: values and rules. What it is not: how a template is written (``template_json.py``), what becomes of a device
+whose template changes (``template_change.py``), where templates are kept (``engines/application``).
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any, Final
+
+from armillary.errors import InvalidArgumentError
+from armillary.twin.schema import Mismatch, mismatches
+from armillary.wire.dtdl import (
+    Command,
+    Component,
+    Content,
+    Labels,
+    Model,
+    Property,
+    Relationship,
+    Schema,
+    Standard,
+    Telemetry,
+    label,
+)
+
+# A template's name is part of file names and addresses, with a dot and a version behind it.
+MAX_NAME_CHARACTERS: Final = 100
+_NAME = re.compile(rf"[a-z0-9](?:[a-z0-9_-]{{0,{MAX_NAME_CHARACTERS - 2}}}[a-z0-9])?\Z")
+_PUBLISHED = re.compile(r"(.+)\.([1-9][0-9]{0,5})\Z")
+
+# What operators keep of one device; each value is text of at most 4 KB (as a twin's).
+MAX_CLOUD_PROPERTIES: Final = 300
+MAX_TEXT_BYTES: Final = 4096
+
+# Type that IoT Central gives a property which is the operators' alone.
+CLOUD_TYPE: Final = "Cloud"
+
+# IoT Central keeps these for itself and ignores what a device sends under them; so does nobody here, but a model that
+# uses them would not work there.
+RESERVED_NAMES: Final = frozenset(
+    ("EventEnqueuedUtcTime", "EventProcessedUtcTime", "PartitionId", "EventHub", "User", "$metadata", "$version")
+)
+
+_REMEDY: Final = "armillary template show --template NAME lists what the template has."
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CloudProperty:
+    """A value that operators keep for each device.
+
+    Attributes:
+        name: Its name; rules compare with it.
+        display_name: For people.
+        schema: A primitive schema, ``geopoint`` or an enum.
+        unit: For people; any text.
+        minimum: Smallest number.
+        maximum: Largest number.
+        minimum_length: Shortest text.
+        maximum_length: Longest text.
+        trim: Whether white space around a text is taken off before it is kept.
+        initial: What a device has until somebody says otherwise; None: nothing.
+    """
+
+    name: str
+    display_name: str = ""
+    schema: Schema = field(default_factory=lambda: Standard("string"))
+    unit: str | None = None
+    minimum: float | None = None
+    maximum: float | None = None
+    minimum_length: int | None = None
+    maximum_length: int | None = None
+    trim: bool = False
+    initial: Any = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class View:
+    """A page of a device: names of capabilities and cloud properties, in order; a ``form`` is for changing them."""
+
+    name: str
+    form: bool = False
+    tiles: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Capability:
+    """Something that a device of a template says or does.
+
+    Attributes:
+        name: ``temperature``, or ``thermostat1.temperature`` of a component.
+        component: Name of the component; empty for the root interface.
+        kind: ``telemetry``, ``property``, ``command`` or ``relationship``.
+        content: What the model says of it.
+        display_name: For people, without language.
+    """
+
+    name: str
+    component: str
+    kind: str
+    content: Content
+    display_name: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Template:
+    """A device template.
+
+    Attributes:
+        display_name: For people.
+        description: For people.
+        catalog: For devices of this catalog; None: of all.
+        root: Identifier of the root interface: devices announce it.
+        model: The model, complete.
+        version: Of the published version; 0 for a draft.
+        cloud: Cloud properties by name.
+        views: In order.
+        labels: Names that people gave to capabilities of this template.
+        identifier: Identifier of the template in IoT Central's API, where it came from there.
+        capabilities: By name: everything of the root interface and its components.
+        components: Component -> identifier of its interface.
+    """
+
+    display_name: str
+    description: str = ""
+    catalog: str | None = None
+    root: str
+    model: Model
+    version: int = 0
+    cloud: Mapping[str, CloudProperty] = field(default_factory=dict)
+    views: tuple[View, ...] = ()
+    labels: Labels = field(default_factory=dict)
+    identifier: str = ""
+    capabilities: Mapping[str, Capability] = field(default_factory=dict)
+    components: Mapping[str, str] = field(default_factory=dict)
+
+
+def check_name(name: str) -> str:
+    """``name``, if a template may be called so.
+
+    Raises:
+        InvalidArgumentError: it may not.
+    """
+    if not _NAME.match(name):
+        raise InvalidArgumentError(
+            f"template: expected 1 to {MAX_NAME_CHARACTERS} of a-z 0-9 _ -, a letter or digit first and last,"
+            f" got {name[:64]!a}",
+            remedy="Choose such a name; what people read is the display name.",
+        )
+    return name
+
+
+def published_id(name: str, version: int) -> str:
+    """Document id of a published version."""
+    return f"{name}.{version}"
+
+
+def split_id(document_id: str) -> tuple[str, int]:
+    """Name and version of a template's document; version 0 for a draft."""
+    found = _PUBLISHED.match(document_id)
+    return (document_id, 0) if found is None else (found[1], int(found[2]))
+
+
+def capabilities_of(model: Model, root: str, labels: Labels) -> tuple[dict[str, Capability], dict[str, str]]:
+    """What a device of a root interface says and does, and its components; cloud properties left out."""
+    found: dict[str, Capability] = {}
+    components: dict[str, str] = {}
+    for content in model.contents(root):
+        if isinstance(content, Component):
+            components[content.name] = content.interface
+            for inner in model.contents(content.interface) if content.interface in model.interfaces else ():
+                _add(found, content.name, inner, labels)
+        elif not is_cloud(content):
+            _add(found, "", content, labels)
+    return found, components
+
+
+def is_cloud(content: Content) -> bool:
+    """Whether a property is the operators' alone, as IoT Central marks it."""
+    return isinstance(content, Property) and CLOUD_TYPE in content.types
+
+
+def cloud_of(content: Content) -> CloudProperty:
+    """A cloud property that stands in a model, as IoT Central writes it."""
+    assert isinstance(content, Property)  # noqa: S101 - the caller looked
+    others = content.others
+    return CloudProperty(
+        name=content.name,
+        display_name=label(content.display_name, content.name),
+        schema=content.schema,
+        unit=content.unit,
+        minimum=_number(others.get("minValue")),
+        maximum=_number(others.get("maxValue")),
+        minimum_length=_length(others.get("minLength")),
+        maximum_length=_length(others.get("maxLength")),
+        trim=others.get("trim") is True,
+        initial=others.get("initialValue"),
+    )
+
+
+def changed_cloud(template: Template, present: Mapping[str, Any], change: Mapping[str, Any]) -> dict[str, Any]:
+    """Cloud properties of a device after a change: null takes a value away.
+
+    Args:
+        template: Of the device.
+        present: Before.
+        change: Name -> value.
+
+    Raises:
+        InvalidArgumentError: names the property and what was expected.
+    """
+    after = dict(present)
+    for name, value in change.items():
+        if value is None:
+            after.pop(name, None)
+            continue
+        found = template.cloud.get(name)
+        if found is None:
+            known = ", ".join(template.cloud) or "none"
+            raise InvalidArgumentError(
+                f"cloud property {name[:64]!a}: expected one of the template's ({known})", remedy=_REMEDY
+            )
+        after[name] = check_cloud_value(found, value)
+    if len(after) > MAX_CLOUD_PROPERTIES:
+        raise InvalidArgumentError(f"expected at most {MAX_CLOUD_PROPERTIES} cloud properties", remedy=_REMEDY)
+    return after
+
+
+def check_cloud_value(found: CloudProperty, value: Any) -> Any:
+    """The value to keep for a cloud property.
+
+    Raises:
+        InvalidArgumentError: it is not what the property's schema and limits say.
+    """
+    if found.trim and isinstance(value, str):
+        value = value.strip()
+    wrong = cloud_mismatch(found, value)
+    if wrong is not None:
+        raise InvalidArgumentError(
+            f"cloud property {wrong.name}: expected {wrong.expected}, got {wrong.got}", remedy=_REMEDY
+        )
+    return value
+
+
+def cloud_mismatch(found: CloudProperty, value: Any) -> Mismatch | None:
+    """Why a value is not good for a cloud property; None when it is."""
+    wrong = mismatches(found.schema, value, found.name)
+    if wrong:
+        return wrong[0]
+    size: float
+    least: float | None
+    most: float | None
+    if isinstance(value, str):
+        if len(value.encode("utf-8", "replace")) > MAX_TEXT_BYTES:
+            return Mismatch(found.name, f"at most {MAX_TEXT_BYTES} bytes", f"{len(value)} characters")
+        size, least, most, what = len(value), found.minimum_length, found.maximum_length, " characters"
+    elif isinstance(value, (int, float)) and not isinstance(value, bool):
+        size, least, most, what = value, found.minimum, found.maximum, ""
+    else:
+        return None
+    if least is not None and size < least:
+        return Mismatch(found.name, f"at least {least:g}{what}", f"{size:g}")
+    if most is not None and size > most:
+        return Mismatch(found.name, f"at most {most:g}{what}", f"{size:g}")
+    return None
+
+
+def initial_cloud(template: Template) -> dict[str, Any]:
+    """Cloud properties that a device of a template begins with."""
+    return {each.name: each.initial for each in template.cloud.values() if each.initial is not None}
+
+
+def method_name(capability: Capability) -> str:
+    """Name of the direct method that calls a command: ``component*command`` in a component."""
+    return f"{capability.component}*{capability.content.name}" if capability.component else capability.content.name
+
+
+_KINDS: Mapping[type[Content], str] = {
+    Telemetry: "telemetry",
+    Property: "property",
+    Command: "command",
+    Relationship: "relationship",
+}
+
+
+def _add(found: dict[str, Capability], component: str, content: Content, labels: Labels) -> None:
+    kind = _KINDS.get(type(content))
+    if kind is None:  # a component inside a component: DTDL has none
+        return
+    name = f"{component}.{content.name}" if component else content.name
+    display_name = labels.get(name) or label(content.display_name, content.name)
+    found[name] = Capability(name=name, component=component, kind=kind, content=content, display_name=display_name)
+
+
+def _number(value: object) -> float | None:
+    return float(value) if isinstance(value, (int, float)) and not isinstance(value, bool) else None
+
+
+def _length(value: object) -> int | None:
+    return value if isinstance(value, int) and not isinstance(value, bool) and value >= 0 else None

@@ -1,0 +1,380 @@
+# SPDX-License-Identifier: Apache-2.0
+"""How a device template is written: the body of its document, models as they come, IoT Central's own form.
+
+::
+
+    {"display_name": "Thermostat", "root": "dtmi:com:example:Thermostat;1", "models": [{"@id": ..., ...}],
+     "cloud_properties": [{"name": "Customer", "schema": "string", "maximum_length": 40}],
+     "views": [{"name": "Overview", "tiles": ["temperature", "Customer"]}], "labels": {"temperature": "Temperature"}}
+
+A published version has ``"version": N`` besides. IoT Central's form is one object with ``capabilityModel`` (REST API
+2022-07-31); its cloud properties stand in the model, with the type ``Cloud``.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any, Final
+
+from armillary.errors import InvalidArgumentError
+from armillary.twin.json_fields import MAX_DESCRIPTION_CHARACTERS, MAX_NAME_CHARACTERS, JsonFields
+from armillary.twin.template import (
+    MAX_CLOUD_PROPERTIES,
+    CloudProperty,
+    Template,
+    View,
+    capabilities_of,
+    check_cloud_value,
+    cloud_of,
+    is_cloud,
+)
+from armillary.wire.dtdl import (
+    Component,
+    EnumSchema,
+    EnumValue,
+    Model,
+    Schema,
+    Standard,
+    label,
+    parse_model,
+    parse_model_values,
+)
+from armillary.wire.dtdl_names import NAME
+from armillary.wire.dtdl_tables import IOT_CENTRAL, PRIMITIVES
+
+MAX_MODELS: Final = 100
+MAX_VIEWS: Final = 50
+MAX_TILES: Final = 300
+MAX_VERSION: Final = 999_999
+MAX_ENUM_VALUES: Final = 100
+MAX_TEXT: Final = 4096
+
+CENTRAL_TYPES: Final = ("ModelDefinition", "DeviceModel")
+
+_REMEDY: Final = "Correct the template; docs/concepts/device-templates.md shows one."
+
+
+def parse_template(body: object) -> Template:
+    """The template in a document's body.
+
+    Raises:
+        ModelError: the models break rules of DTDL.
+        InvalidArgumentError: something else is wrong; names the field.
+    """
+    fields = JsonFields(body, "template", _REMEDY)
+    root = fields.text("root", most=MAX_NAME_CHARACTERS)
+    models = fields.items("models", most=MAX_MODELS)
+    model = parse_model_values([(_name_of(each, n), each) for n, each in enumerate(models)], tolerates_habits=True)
+    if root not in model.interfaces:
+        raise fields.refused("root", f"one of {', '.join(model.top_level[:5]) or 'the models'}", root)
+    labels = {name: text for name, text in (fields.take("labels", {}) or {}).items() if isinstance(text, str)}
+    capabilities, components = capabilities_of(model, root, labels)
+    template = Template(
+        display_name=fields.text("display_name", most=MAX_NAME_CHARACTERS),
+        description=fields.text("description", most=MAX_DESCRIPTION_CHARACTERS, default=""),
+        catalog=fields.optional_text("catalog", most=MAX_NAME_CHARACTERS),
+        root=root,
+        model=model,
+        version=fields.integer("version", 0, MAX_VERSION, default=0),
+        cloud=_cloud(fields, model, root),
+        views=tuple(
+            _view(each, f"views[{n}]") for n, each in enumerate(fields.items("views", most=MAX_VIEWS, default=True))
+        ),
+        labels=labels,
+        identifier=fields.text("identifier", most=MAX_NAME_CHARACTERS, default=""),
+        capabilities=capabilities,
+        components=components,
+    )
+    fields.finish()
+    _check_names(template)
+    return template
+
+
+def body_of_documents(
+    documents: Iterable[tuple[str, bytes]], *, root: str | None = None, display_name: str | None = None
+) -> dict[str, Any]:
+    """The body of a template made of files: models in DTDL, or one file in IoT Central's form.
+
+    Args:
+        documents: (name, content) each.
+        root: Identifier of the root interface; found by itself where only one interface is nobody's part.
+        display_name: For people; the root interface's own by default.
+
+    Raises:
+        ModelError: a file is no JSON, or the models break rules of DTDL.
+        InvalidArgumentError: it is not clear which interface is the root.
+    """
+    given = list(documents)
+    parsed = [(name, content, _object(content)) for name, content in given]
+    central = [document for _, _, document in parsed if is_central(document)]
+    if central:
+        if len(parsed) > 1:
+            raise InvalidArgumentError(
+                "expected one file in IoT Central's form, or models", remedy="Import that file by itself."
+            )
+        return body_of_central(central[0])
+    model = parse_model(given, tolerates_habits=True)
+    models: list[Any] = []
+    for _, _, document in parsed:
+        models += document if isinstance(document, list) else [document]
+    return _body(model, models, root, display_name)
+
+
+def is_central(document: object) -> bool:
+    """Whether a document is a device template in IoT Central's form."""
+    return isinstance(document, Mapping) and isinstance(document.get("capabilityModel"), Mapping)
+
+
+def body_of_central(document: Mapping[str, Any], *, display_name: str | None = None) -> dict[str, Any]:
+    """The body of a template that stands in IoT Central's form. Raises as :func:`body_of_documents`."""
+    interface = dict(document["capabilityModel"])
+    interface.setdefault("@context", document.get("@context") or [IOT_CENTRAL, "dtmi:dtdl:context;2"])
+    interface.setdefault("@type", "Interface")
+    model = parse_model_values([("capabilityModel", interface)], tolerates_habits=True)
+    title = display_name or document.get("displayName")
+    if isinstance(title, Mapping):
+        title = label({str(tag): str(text) for tag, text in title.items()}, "")
+    body = _body(model, [interface], model.top_level[0], title if isinstance(title, str) and title else None)
+    if isinstance(document.get("description"), str):
+        body["description"] = document["description"][:MAX_DESCRIPTION_CHARACTERS]
+    if isinstance(document.get("@id"), str):
+        body["identifier"] = document["@id"][:MAX_NAME_CHARACTERS]
+    return body
+
+
+def central_of_body(body: Mapping[str, Any], *, etag: str, identifier: str) -> dict[str, Any]:
+    """A template in IoT Central's form: parts that are inside and that are cloud properties included.
+
+    Args:
+        body: Of the document.
+        etag: Of the document.
+        identifier: ``@id`` to show where the template has none of its own.
+    """
+    models = {each["@id"]: each for each in _flat(body["models"])}
+    root = dict(models[body["root"]])
+    contents = [_inlined(each, models) for each in _listed(root.get("contents"))]
+    contents += [_central_cloud(each) for each in body.get("cloud_properties", ())]
+    root["contents"] = contents
+    if root.get("extends"):
+        root["extends"] = [
+            models.get(each, each) if isinstance(each, str) else each for each in _listed(root["extends"])
+        ]
+    context = root.pop("@context", None)
+    return {
+        "etag": f'"{etag}"',
+        "displayName": body["display_name"],
+        "description": body.get("description", ""),
+        "capabilityModel": root,
+        "@id": body.get("identifier") or identifier,
+        "@type": list(CENTRAL_TYPES),
+        "@context": context if isinstance(context, list) else [context],
+    }
+
+
+# Reading -----------------------------------------------------------------------------------------------------
+
+
+def _body(model: Model, models: list[Any], root: str | None, display_name: str | None) -> dict[str, Any]:
+    chosen = root or _root_of(model)
+    if chosen not in model.interfaces:
+        raise InvalidArgumentError(
+            f"root: expected one of {', '.join(model.top_level[:10])}, got {chosen[:128]!a}",
+            remedy="Name an interface of these files.",
+        )
+    title = display_name or label(model.interfaces[chosen].display_name, chosen.partition(";")[0].rpartition(":")[2])
+    return {"display_name": title[:MAX_NAME_CHARACTERS], "root": chosen, "models": models}
+
+
+def _root_of(model: Model) -> str:
+    parts: set[str] = set()
+    for interface in model.interfaces.values():
+        parts |= set(interface.extends)
+        parts |= {content.interface for content in interface.contents if isinstance(content, Component)}
+    roots = [each for each in model.top_level if each not in parts]
+    if len(roots) != 1:
+        raise InvalidArgumentError(
+            f"root: expected one interface that is no part of another, got {', '.join(roots[:10]) or 'none'}",
+            remedy="Say which one devices have: --root DTMI.",
+        )
+    return roots[0]
+
+
+def _object(content: bytes) -> Any:
+    """The JSON in a file; None where there is none: the model's reader says why then."""
+    try:
+        return json.loads(content.decode("utf-8-sig"))
+    except (ValueError, RecursionError):
+        return None
+
+
+def _name_of(document: object, number: int) -> str:
+    identifier = document.get("@id") if isinstance(document, Mapping) else None
+    return identifier if isinstance(identifier, str) else f"models[{number}]"
+
+
+def _cloud(fields: JsonFields, model: Model, root: str) -> dict[str, CloudProperty]:
+    found = {each.name: cloud_of(each) for each in model.contents(root) if is_cloud(each)}
+    given = fields.items("cloud_properties", most=MAX_CLOUD_PROPERTIES, default=True)
+    for number, each in enumerate(given):
+        made = _cloud_property(each, f"cloud_properties[{number}]")
+        if made.name in found:
+            raise fields.refused(f"cloud_properties[{number}].name", "each name once", made.name)
+        found[made.name] = made
+    return found
+
+
+def _cloud_property(document: object, path: str) -> CloudProperty:
+    fields = JsonFields(document, path, _REMEDY)
+    name = fields.text("name", most=64)
+    if not NAME.match(name):
+        raise fields.refused("name", "letters, digits and underscores, a letter first", name)
+    initial = fields.take("initial", None)
+    made = CloudProperty(
+        name=name,
+        display_name=fields.text("display_name", most=MAX_NAME_CHARACTERS, default=""),
+        schema=_cloud_schema(fields),
+        unit=fields.optional_text("unit", most=64),
+        minimum=_optional_number(fields, "minimum"),
+        maximum=_optional_number(fields, "maximum"),
+        minimum_length=fields.optional_integer("minimum_length", 0, MAX_TEXT),
+        maximum_length=fields.optional_integer("maximum_length", 0, MAX_TEXT),
+        trim=fields.boolean("trim", default=False),
+        initial=initial,
+    )
+    fields.finish()
+    if initial is not None:
+        check_cloud_value(made, initial)
+    return made
+
+
+def _cloud_schema(fields: JsonFields) -> Schema:
+    value = fields.take("schema", "string")
+    if isinstance(value, str):
+        if value not in (*PRIMITIVES, "geopoint"):
+            raise fields.refused("schema", f"{', '.join(PRIMITIVES)}, geopoint or an enum", value)
+        return Standard(value)
+    inner = JsonFields(value, "cloud_properties.schema", _REMEDY)
+    values = [_enum_value(each, f"enum[{n}]") for n, each in enumerate(inner.items("enum", most=MAX_ENUM_VALUES))]
+    inner.finish()
+    kinds = {type(each.value) for each in values}
+    if len(kinds) != 1 or len({each.value for each in values}) != len(values):
+        raise fields.refused("schema", "different values, all text or all integers", value)
+    return EnumSchema("integer" if kinds == {int} else "string", tuple(values))
+
+
+def _enum_value(document: object, path: str) -> EnumValue:
+    fields = JsonFields(document, path, _REMEDY)
+    value = fields.take("value")
+    if isinstance(value, bool) or not isinstance(value, (int, str)):
+        raise fields.refused("value", "text or an integer", value)
+    name = fields.text("name", most=MAX_NAME_CHARACTERS, default=str(value))
+    fields.finish()
+    return EnumValue(name=name, value=value)
+
+
+def _optional_number(fields: JsonFields, name: str) -> float | None:
+    value = fields.take(name, None)
+    if value is None:
+        return None
+    if isinstance(value, bool) or not isinstance(value, (int, float)):
+        raise fields.refused(name, "a number", value)
+    return float(value)
+
+
+def _view(document: object, path: str) -> View:
+    fields = JsonFields(document, path, _REMEDY)
+    tiles = fields.items("tiles", most=MAX_TILES, default=True)
+    for tile in tiles:
+        if not isinstance(tile, str):
+            raise fields.refused("tiles", "names", tile)
+    made = View(
+        name=fields.text("name", most=MAX_NAME_CHARACTERS),
+        form=fields.boolean("form", default=False),
+        tiles=tuple(tiles),
+    )
+    fields.finish()
+    return made
+
+
+def _check_names(template: Template) -> None:
+    known = template.capabilities.keys() | template.cloud.keys()
+    for name in template.cloud:
+        if name in template.capabilities:
+            raise InvalidArgumentError(
+                f"template.cloud_properties: {name!a} is a {template.capabilities[name].kind} of the model",
+                remedy="Call the cloud property something else.",
+            )
+    for view in template.views:
+        for tile in view.tiles:
+            if tile not in known:
+                raise InvalidArgumentError(
+                    f"template.views {view.name!a}: the template has no {tile[:64]!a}",
+                    remedy="Name capabilities ([component.]name) and cloud properties.",
+                )
+    for name in template.labels:
+        if name not in known:
+            raise InvalidArgumentError(
+                f"template.labels: the template has no {name[:64]!a}", remedy="Name capabilities ([component.]name)."
+            )
+
+
+# Writing IoT Central's form ----------------------------------------------------------------------------------
+
+
+def _flat(models: Sequence[Any]) -> Iterable[Mapping[str, Any]]:
+    """Interfaces of documents, and those that stand inside of them as parts."""
+    for each in models:
+        if isinstance(each, list):
+            yield from _flat(each)
+        elif isinstance(each, Mapping):
+            yield each
+            for content in _listed(each.get("contents")):
+                if isinstance(content, Mapping) and isinstance(content.get("schema"), Mapping):
+                    yield from (inner for inner in [content["schema"]] if inner.get("@type") == "Interface")
+            yield from (inner for inner in _listed(each.get("extends")) if isinstance(inner, Mapping))
+
+
+def _inlined(content: Any, models: Mapping[str, Mapping[str, Any]]) -> Any:
+    if not isinstance(content, Mapping) or not isinstance(content.get("schema"), str):
+        return content
+    inner = models.get(content["schema"])
+    return content if inner is None else {**content, "schema": dict(inner)}
+
+
+def _central_cloud(cloud: Mapping[str, Any]) -> dict[str, Any]:
+    schema = cloud.get("schema", "string")
+    kinds = {
+        "string": ["StringValue"],
+        "boolean": ["BooleanValue"],
+        "date": ["DateValue"],
+        "dateTime": ["DateTimeValue"],
+    }
+    if isinstance(schema, Mapping):
+        values = [{"name": str(each.get("name", each["value"])), "enumValue": each["value"]} for each in schema["enum"]]
+        kind = "integer" if all(isinstance(each["value"], int) for each in schema["enum"]) else "string"
+        types, schema = [], {"@type": "Enum", "valueSchema": kind, "enumValues": values}
+    else:
+        types = kinds.get(schema, ["NumberValue"] if schema in ("double", "float", "integer", "long") else [])
+    made: dict[str, Any] = {
+        "@type": ["Property", "Cloud", *types, *(["Initialized"] if cloud.get("initial") is not None else [])],
+        "displayName": cloud.get("display_name") or cloud["name"],
+        "name": cloud["name"],
+        "schema": schema,
+    }
+    words = {
+        "unit": "unit",
+        "minimum": "minValue",
+        "maximum": "maxValue",
+        "minimum_length": "minLength",
+        "maximum_length": "maxLength",
+        "trim": "trim",
+        "initial": "initialValue",
+    }
+    return made | {word: cloud[name] for name, word in words.items() if cloud.get(name) is not None}
+
+
+def _listed(value: Any) -> list[Any]:
+    if value is None:
+        return []
+    return list(value) if isinstance(value, list) else [value]

@@ -33,6 +33,8 @@ class Settings:
         api_port: Operator API and console (https). 0 picks a free port.
         device_port: Device endpoint (TLS 1.3, client certificate required). 0 picks a free port.
         hub_port: MQTT over TLS. 0 picks a free port.
+        websocket_port: A second port of the hub, for devices that may only speak WebSocket on 443: a port, 0 for a free
+            one, ``off`` for none. WebSocket is spoken on ``hub_port`` as well.
         broker_port: General MQTT broker over TLS for clients that talk to each other: a port, 0 for a free one, ``off``
             for none.
         device_workers: Processes that serve the device endpoint: a number, ``auto`` for one a core, 0 for none beside
@@ -61,6 +63,7 @@ class Settings:
     api_port: int = 8443
     device_port: int = 8444
     hub_port: int = 8883
+    websocket_port: str = "off"
     broker_port: str = "off"
     device_workers: str = "0"
     check_in_interval_s: int = 3600
@@ -108,11 +111,8 @@ class Settings:
                 f"device_workers: expected 0 to {MAX_DEVICE_WORKERS} or auto, got {self.device_workers!r:.40}",
                 remedy="Use auto for one a core, or 0 to serve devices in the service's own process.",
             )
-        if self.broker_port != "off" and not (self.broker_port.isdecimal() and int(self.broker_port) <= 65535):
-            raise InvalidArgumentError(
-                f"broker_port: expected 0 to 65535 or off, got {self.broker_port!r:.40}",
-                remedy="Use off for no general broker.",
-            )
+        for name in ("websocket_port", "broker_port"):
+            _check_port_or_off(name, getattr(self, name))
         if self.log_level not in ("debug", "info", "warning", "error"):
             raise InvalidArgumentError(
                 f"log_level: expected debug, info, warning or error, got {self.log_level!r}",
@@ -125,6 +125,13 @@ class Settings:
         if self.device_workers == "auto":
             return min(MAX_DEVICE_WORKERS, len(os.sched_getaffinity(0)))
         return int(self.device_workers)
+
+
+def _check_port_or_off(name: str, text: str) -> None:
+    if text != "off" and not (text.isdecimal() and int(text) <= 65535):
+        raise InvalidArgumentError(
+            f"{name}: expected 0 to 65535 or off, got {text!r:.40}", remedy="Use off for no such port."
+        )
 
 
 def load_settings(

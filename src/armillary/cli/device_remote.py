@@ -139,7 +139,9 @@ def _list(
     ] = None,
     health: Annotated[
         str | None,
-        typer.Option("--health", metavar="WORD", help="attested, update-only, silent, refused, never, held or revoked."),
+        typer.Option(
+            "--health", metavar="WORD", help="attested, update-only, silent, refused, never, held or revoked."
+        ),
     ] = None,
     tier: Annotated[
         str | None, typer.Option("--trust-tier", metavar="WORD", help="simulated, software, tpm or silicon.")

@@ -82,6 +82,8 @@ async def _serve(settings: Settings, *, as_json: bool) -> None:
         hub_port = await hub.start(hub_tls, settings.host, settings.hub_port)
         service.hub_address = (settings.public_host, hub_port)
         ports = {"hub_port": hub_port}
+        if settings.websocket_port != "off":
+            ports["websocket_port"] = await hub.start(hub_tls, settings.host, int(settings.websocket_port))
         if settings.broker_port != "off":
             ports["broker_port"] = await hub.start_broker(hub_tls, settings.host, int(settings.broker_port))
         await service.start()

@@ -36,6 +36,10 @@ def up(
     hub_port: Annotated[
         int | None, typer.Option("--hub-port", metavar="PORT", help="MQTT over TLS; 0 is a free one.")
     ] = None,
+    websocket_port: Annotated[
+        str | None,
+        typer.Option("--websocket-port", metavar="PORT", help="MQTT over WebSocket beside --hub-port; off is none."),
+    ] = None,
     broker_port: Annotated[
         str | None,
         typer.Option("--broker-port", metavar="PORT", help="General MQTT broker over TLS; 0 is a free one, off none."),
@@ -64,6 +68,7 @@ def up(
             "api_port": api_port,
             "device_port": device_port,
             "hub_port": hub_port,
+            "websocket_port": websocket_port,
             "broker_port": broker_port,
             "device_workers": device_workers,
             "log_level": log_level,

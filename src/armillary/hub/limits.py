@@ -73,5 +73,8 @@ MAX_LIVE_QUEUE = 256
 # How often the times devices were last seen are written down (seconds).
 SEEN_INTERVAL_S = 15.0
 
+# One message of WebSocket: a client may put several MQTT packets into it.
+MAX_WEBSOCKET_MESSAGE_BYTES = 1024 * 1024
+
 # Topic aliases of one connection (MQTT 5): a device has one telemetry topic and a few bags.
 MAX_TOPIC_ALIASES = 8

@@ -28,12 +28,15 @@ from armillary.hub.limits import (
 from armillary.hub.reasons import Reason
 from armillary.hub.tls import Transport
 from armillary.wire.mqtt import encode_packet
-from armillary.wire.mqtt_fields import CODE_PROTOCOL, CODE_TOPIC_ALIAS, Properties, Property
+from armillary.wire.mqtt_fields import CODE_PROTOCOL, CODE_TOPIC_ALIAS, FORMAT, Properties, Property
 from armillary.wire.mqtt_packet import LEVEL_3_1_1, LEVEL_5, Connack, Disconnect, Packet, Will, type_of
 from armillary.wire.mqtt_session import EVENT_OF_PACKET, TRANSITIONS, Event, State, step
 from armillary.wire.mqtt_stream import PacketDecoder
 
 _log = structlog.get_logger(__name__)
+
+# MQTT begins with CONNECT (0x10), an HTTP request with GET.
+_GET = b"G"
 
 # Why a link is closed, by the code of what was wrong with what came.
 _REASON_OF_CODE = {
@@ -171,6 +174,9 @@ class Link(asyncio.Protocol):
         if self._state is State.CLOSED:
             return
         self.heard = self._owner.monotonic()
+        if self._state is State.AWAITING_CONNECT and data[:1] == _GET and not self._decoder.buffered:
+            self._upgrade(data)
+            return
         self._decoder.feed(data)
         self._proceed()
 
@@ -318,6 +324,19 @@ class Link(asyncio.Protocol):
             else:
                 self.close(Reason.BUSY, linger=True)
         self._begun = (self._begun or self.heard) if self._decoder.buffered else 0.0
+
+    def _upgrade(self, data: bytes) -> None:
+        """The client speaks HTTP: put WebSocket between the transport and this link."""
+        from armillary.hub.websocket import WebSocketChannel  # noqa: PLC0415 - its library costs memory; few use it
+
+        transport = self._transport
+        if isinstance(transport, WebSocketChannel):  # HTTP inside WebSocket
+            self._violated(WireError(FORMAT, expected="an MQTT packet", got="HTTP"))
+            return
+        channel = WebSocketChannel(transport, self)
+        self._transport = channel
+        transport.set_protocol(channel)
+        channel.data_received(data)
 
     def _may_take(self) -> bool:
         return (

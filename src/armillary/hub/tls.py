@@ -58,6 +58,9 @@ class Transport(Protocol):
     def resume_reading(self) -> None:
         """Deliver data again."""
 
+    def set_protocol(self, protocol: asyncio.BaseProtocol) -> None:
+        """Deliver what comes to somebody else from now on."""
+
 
 class Receiver(Protocol):
     """What runs on a channel: as an ``asyncio.Protocol``, but for what it is handed as transport."""
@@ -245,6 +248,10 @@ class TlsChannel(asyncio.Protocol):
         """Deliver data again."""
         if not self._transport.is_closing():
             self._transport.resume_reading()
+
+    def set_protocol(self, protocol: asyncio.BaseProtocol) -> None:
+        """Deliver what comes to somebody else from now on."""
+        self._receiver = cast("Receiver", protocol)
 
     # Inside -------------------------------------------------------------------------------------------------
 

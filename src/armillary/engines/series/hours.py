@@ -75,7 +75,7 @@ class Shelf:
             " UNION ALL SELECT min(hour_ms), max(hour_ms) FROM hot)"
         ).fetchone()
         if low is None:
-            return end_ms, end_ms
+            return end_ms, start_ms
         return max(hour_of(start_ms), low), min(end_ms, high + HOUR_MS)
 
     def hours(self, key: SeriesKey, tail: Iterable[Points], start_ms: int, end_ms: int) -> dict[int, Hour]:

@@ -102,18 +102,20 @@ def _seal_series(
     connection: sqlite3.Connection, hour_ms: int, series: int, kind: Kind, parts: list[Points]
 ) -> tuple[Rollup, int]:
     text = kind is Kind.TEXT
-    known = _known_chunk(connection, hour_ms, series)
-    points, duplicates = in_order(parts if known is None else [known, *parts], text=text)
+    known, damaged = _known_chunk(connection, hour_ms, series)
+    points, duplicates = in_order([*known, *parts], text=text)
     minutes = minutes_of(points)
     before = None
-    if known is None:
+    if not known:
         before = connection.execute(
             "SELECT minutes FROM rollup WHERE hour_ms = ? AND series = ?", (hour_ms, series)
         ).fetchone()
     if before is not None:
-        # The hour's points are past their retention, its roll-up is not: these few add to it and go the same way.
-        minutes = merged(decode_minutes(hour_ms, before[0], text=text), minutes)
-    else:
+        try:
+            minutes = merged(decode_minutes(hour_ms, before[0], text=text), minutes)
+        except WireError:
+            _put_aside(connection, "rollup", hour_ms, series, before[0])
+    if before is None or damaged:  # else the hour's points are past their retention, and these few go the same way
         connection.execute(
             "INSERT OR REPLACE INTO chunk (hour_ms, series, data) VALUES (?, ?, ?)",
             (hour_ms, series, encode_chunk(kind, points)),
@@ -124,16 +126,16 @@ def _seal_series(
     return hour, duplicates
 
 
-def _known_chunk(connection: sqlite3.Connection, hour_ms: int, series: int) -> Points | None:
+def _known_chunk(connection: sqlite3.Connection, hour_ms: int, series: int) -> tuple[list[Points], bool]:
+    """The chunk's points, if there are any, and whether it was damaged and put aside."""
     row = connection.execute("SELECT data FROM chunk WHERE hour_ms = ? AND series = ?", (hour_ms, series)).fetchone()
     if row is None:
-        return None
+        return [], False
     try:
-        return decode_chunk(row[0])
+        return [decode_chunk(row[0])], False
     except WireError:
         _put_aside(connection, "chunk", hour_ms, series, row[0])
-        connection.execute("DELETE FROM chunk WHERE hour_ms = ? AND series = ?", (hour_ms, series))
-        return None
+        return [], True
 
 
 def _write_fleet(

@@ -1,0 +1,64 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Dies at every statement of one step: ``python cut_runner.py flush|seal PRISTINE OUT NOW_MS``.
+
+For each n, OUT/n is a copy of PRISTINE in which a process did the step and ended without a word before its n-th
+statement. Prints how many copies there are; in the last one the step was finished.
+"""
+
+from __future__ import annotations
+
+import os
+import shutil
+import sys
+from pathlib import Path
+from typing import Any
+
+from armillary.engines.series.store import Retention, SeriesStore
+
+
+class Cutting:
+    """A connection that is cut off before its n-th statement."""
+
+    def __init__(self, connection: Any, left: int) -> None:
+        self._connection = connection
+        self._left = left
+
+    def __getattr__(self, name: str) -> Any:
+        if name in ("execute", "executemany"):
+            if self._left == 0:
+                os._exit(9)
+            self._left -= 1
+        return getattr(self._connection, name)
+
+
+def step(kind: str, folder: Path, now_ms: int, cut: int) -> None:
+    store = SeriesStore(folder, retention=Retention(), listener=lambda *_: None)
+    while store.decoder.work(1.0):
+        pass
+    store._writer._connection = Cutting(store._writer._connection, cut)  # type: ignore[assignment]
+    if kind == "flush":
+        store.commits.submit(store.begin_flush(now_ms)).result()
+    else:
+        change = store.begin_maintenance(now_ms)
+        assert change is not None
+        store.commits.submit(change).result()
+    os._exit(0)
+
+
+def main(kind: str, pristine: Path, out: Path, now_ms: int) -> None:
+    cut = 0
+    while True:
+        shutil.copytree(pristine, out / str(cut))
+        child = os.fork()
+        if child == 0:
+            step(kind, out / str(cut), now_ms, cut)
+        code = os.waitstatus_to_exitcode(os.waitpid(child, 0)[1])
+        cut += 1
+        if code != 9:
+            assert code == 0
+            print(cut)
+            return
+
+
+if __name__ == "__main__":
+    main(sys.argv[1], Path(sys.argv[2]), Path(sys.argv[3]), int(sys.argv[4]))

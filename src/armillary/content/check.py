@@ -15,6 +15,7 @@ from importlib.resources.abc import Traversable
 from typing import Any
 
 from armillary import content
+from armillary.content import application_templates, template_check
 from armillary.errors import ArmillaryError
 from armillary.wire import app_manifest
 
@@ -58,7 +59,7 @@ def _application(folder: Traversable) -> Iterator[str]:
         yield f"applications/{folder.name}/app_manifest.json: {error}"
 
 
-CHECKS: tuple[Callable[[], Iterator[str]], ...] = (chips, applications)
+CHECKS: tuple[Callable[[], Iterator[str]], ...] = (chips, applications, template_check.templates)
 
 
 def main() -> int:
@@ -67,7 +68,8 @@ def main() -> int:
     for fault in faults:
         print(fault, file=sys.stderr)  # noqa: T201 - a command
     if not faults:
-        print(f"content is valid: {len(content.chip_names())} chips")  # noqa: T201 - a command
+        counts = f"{len(content.chip_names())} chips, {len(application_templates.names())} application templates"
+        print(f"content is valid: {counts}")  # noqa: T201 - a command
     return 1 if faults else 0
 
 

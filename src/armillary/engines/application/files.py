@@ -25,8 +25,9 @@ from armillary.errors import InvalidArgumentError
 # kind, id, body -> None; raises InvalidArgumentError for a body that says nothing sensible.
 BodyCheck = Callable[[str, str, Mapping[str, Any]], None]
 
-# Kinds that are the application itself; what operators keep of single devices is asked for by name.
-APPLICATION_KINDS = tuple(kind for kind in KINDS if kind != "device")
+# Kinds that are the application itself; what operators keep of single devices is asked for by name, and a simulation
+# names devices that are in this hub only.
+APPLICATION_KINDS = tuple(kind for kind in KINDS if kind not in ("device", "simulation"))
 
 
 def path_of(kind: str, document_id: str) -> str:

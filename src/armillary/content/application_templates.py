@@ -1,0 +1,130 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Application templates: whole applications as folders of data.
+
+::
+
+    templates/NAME/
+      template.toml       title, one line, sector, operator; the device templates with cloud properties and views
+      models/ID.json      DTDL, one interface or an array of them
+      devices.toml        simulated devices: how many, what they do, what befalls them (sim/behaviour.py)
+      dashboards/ID.json  rules/ID.json  groups/ID.json  jobs/ID.json     documents as the application store keeps them
+      images/             pictures that dashboards show
+      README.md           what it is, what is after the public one, how to make it one's own
+
+What it is: the loader, and the names of what there is. What it is not: a judge (``content/template_check.py``) or what
+makes an application of one (``sim/applications.py``).
+"""
+
+from __future__ import annotations
+
+import json
+import tomllib
+from collections.abc import Mapping
+from dataclasses import dataclass
+from importlib.resources.abc import Traversable
+from typing import Any, Final
+
+from armillary import content
+from armillary.errors import NotFoundError
+
+# Folder -> kind of document in it.
+DOCUMENT_FOLDERS: Final = {"dashboards": "dashboard", "groups": "group", "jobs": "job", "rules": "rule"}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ApplicationTemplate:
+    """One application template.
+
+    Attributes:
+        name: Its folder's name.
+        head: ``template.toml``: title, line, sector, operator, product, template.
+        models: Id of a device template -> DTDL document.
+        devices: The tables of ``devices.toml``.
+        documents: (kind, id) -> body, of dashboards, groups, jobs and rules.
+        images: File name -> content.
+        readme: Text.
+    """
+
+    name: str
+    head: Mapping[str, Any]
+    models: Mapping[str, bytes]
+    devices: tuple[Mapping[str, Any], ...]
+    documents: Mapping[tuple[str, str], Mapping[str, Any]]
+    images: Mapping[str, bytes]
+    readme: str
+
+
+def names() -> tuple[str, ...]:
+    """All application templates, sorted."""
+    root = content.folder("templates")
+    if not root.is_dir():
+        return ()
+    return tuple(sorted(each.name for each in root.iterdir() if each.is_dir() and not each.name.startswith((".", "_"))))
+
+
+def head(name: str) -> Mapping[str, Any]:
+    """``template.toml`` of one: what a catalog of templates says of it.
+
+    Raises:
+        NotFoundError: there is none of this name.
+    """
+    return tomllib.loads((_folder(name) / "template.toml").read_text("utf-8"))
+
+
+def load(name: str) -> ApplicationTemplate:
+    """One application template, decoded but not checked.
+
+    Raises:
+        NotFoundError: there is none of this name; lists those there are.
+    """
+    folder = _folder(name)
+    documents = {
+        (kind, each.name.removesuffix(".json")): json.loads(each.read_text("utf-8"))
+        for below, kind in DOCUMENT_FOLDERS.items()
+        for each in _files(folder / below)
+    }
+    return ApplicationTemplate(
+        name=name,
+        head=head(name),
+        models={each.name.removesuffix(".json"): each.read_bytes() for each in _files(folder / "models")},
+        devices=tuple(tomllib.loads((folder / "devices.toml").read_text("utf-8"))["device"]),
+        documents=documents,
+        images={each.name: each.read_bytes() for each in _files(folder / "images")},
+        readme=(folder / "README.md").read_text("utf-8"),
+    )
+
+
+def device_names(table: Mapping[str, Any], count: int) -> list[tuple[str, Mapping[str, Any]]]:
+    """Names of ``count`` devices of a kind, with what is their own: (name, table of ``each``).
+
+    Beyond those that have a table of their own, they are called as these again with a number.
+    """
+    tables = list(table.get("each", ())) or [{"name": str(table["role"])}]
+    found: list[tuple[str, Mapping[str, Any]]] = []
+    for index in range(count):
+        own = tables[index % len(tables)]
+        again = index // len(tables)
+        found.append((f"{own['name']} ({again + 1})" if again else own["name"], own))
+    return found
+
+
+def device_table(table: Mapping[str, Any], own: Mapping[str, Any]) -> dict[str, Any]:
+    """A device's description: its kind's, with what is its own of signals (option by option) on top."""
+    signals = {name: dict(each) for name, each in table.get("signals", {}).items()}
+    for name, changed in own.get("signals", {}).items():
+        signals[name] = {**signals.get(name, {}), **changed}
+    return {"signals": signals, "incidents": table.get("incidents", ()), "commands": table.get("commands", {})}
+
+
+def _folder(name: str) -> Traversable:
+    if name not in names():
+        raise NotFoundError(
+            f"there is no application template {name[:64]!a}", remedy=f"Use one of: {', '.join(names())}."
+        )
+    return content.folder("templates") / name
+
+
+def _files(folder: Traversable) -> list[Traversable]:
+    if not folder.is_dir():
+        return []
+    return sorted((each for each in folder.iterdir() if each.is_file()), key=lambda each: each.name)

@@ -1,0 +1,398 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Checks of application templates: everything that a folder of ``templates/`` says is there, fits and is our own.
+
+What it is: generators of faults for ``content/check.py``. Models are valid; dashboards, rules, groups and jobs name
+what exists; a simulated device says exactly what its model has, in its types and units, whatever befalls it; pictures
+are pictures, carry their licence and are used; a README says what it must. Modules above ``content`` in the dependency
+order are loaded by name when the check runs.
+"""
+
+from __future__ import annotations
+
+import importlib
+import itertools
+import json
+import re
+import tomllib
+from collections.abc import Iterable, Iterator, Mapping
+from typing import Any, Final
+from xml.etree import ElementTree as ET
+
+from armillary.content import application_templates as shipped
+from armillary.errors import ArmillaryError
+from armillary.wire import dtdl
+
+HEAD_FIELDS: Final = ("title", "line", "sector", "operator", "product")
+# A line of a list on a terminal; a README that says something.
+MAX_LINE_CHARACTERS: Final = 120
+MIN_README_CHARACTERS: Final = 1000
+README_PARTS: Final = ("**After the public one.**", "**Things happen.**", "**Make it yours.**")
+MAX_IMAGE_BYTES: Final = 64 << 10
+MAX_DEVICES: Final = 100
+LICENCE: Final = "SPDX-License-Identifier: Apache-2.0"
+# Moments at which behaviours are looked at: a day before the origin to a day after it.
+ORIGIN_S: Final = 1_800_000_000.0
+LOOKS: Final = 400
+
+_ACTIVE = re.compile(
+    rb"<script|\son[a-z]+\s*=|javascript:|<foreignObject|@import|(?:href|src)\s*=\s*[\"'](?!#)", re.IGNORECASE
+)
+_SECTIONS = ("reported", "desired")
+
+
+def templates() -> Iterator[str]:
+    """Every application template is complete and fits together; no two share an id."""
+    owners: dict[tuple[str, str], str] = {}
+    for name in shipped.names():
+        where = f"templates/{name}"
+        try:
+            template = shipped.load(name)
+        except (ValueError, KeyError, OSError, tomllib.TOMLDecodeError) as error:
+            yield f"{where}: expected a readable template, got {error}"
+            continue
+        yield from (f"{where}/{fault}" for fault in _head(template))
+        try:
+            parts = Parts(template)
+        except (ArmillaryError, KeyError) as error:
+            yield f"{where}/models: {error}"
+            continue
+        checks = (_device_templates, _devices, _dashboards, _rules, _groups, _jobs, _images)
+        yield from (f"{where}/{fault}" for check in checks for fault in check(template, parts))
+        owned = [*template.documents, *(("template", each) for each in parts.shapes)]
+        for key in (*owned, ("product", template.head.get("product", ""))):
+            if owners.setdefault(key, name) != name:
+                yield f"{where}: {key[0]} {key[1]} is in {owners[key]} already"
+
+
+class Parts:
+    """What documents of a template may name.
+
+    Attributes:
+        shapes: Device template -> shape (``sim/shape.py``).
+        cloud: Device template -> names of its cloud properties.
+        groups: Group -> its device template.
+    """
+
+    def __init__(self, template: shipped.ApplicationTemplate) -> None:
+        self.shapes = importlib.import_module("armillary.sim.plans").shapes(template)
+        self.cloud = {
+            head["id"]: {each["name"]: each for each in head.get("cloud", ())} for head in template.head["template"]
+        }
+        self.groups = {
+            each: str(body.get("template")) for (kind, each), body in template.documents.items() if kind == "group"
+        }
+
+    def telemetry(self, template: str) -> frozenset[str]:
+        """Names of values in the series: those of objects by their parts."""
+        found: set[str] = set()
+        for name, each in self.shapes[template].telemetry.items():
+            parts = parts_of(each.schema)
+            found |= {f"{name}.{part}" for part in parts} if parts else {name}
+        return frozenset(found)
+
+    def properties(self, template: str) -> frozenset[str]:
+        """Names of properties and cloud properties."""
+        return frozenset(self.shapes[template].properties) | frozenset(self.cloud[template])
+
+
+def parts_of(schema: dtdl.Schema) -> tuple[str, ...]:
+    """Names of the parts of an object schema; none where it is no object."""
+    if isinstance(schema, dtdl.ObjectSchema):
+        return tuple(each.name for each in schema.fields)
+    if isinstance(schema, dtdl.Standard):
+        return {"geopoint": ("lat", "lon"), "vector": ("x", "y", "z")}.get(schema.word, ())
+    return ()
+
+
+def _head(template: shipped.ApplicationTemplate) -> Iterator[str]:
+    head = template.head
+    for field in HEAD_FIELDS:
+        if not isinstance(head.get(field), str) or not 0 < len(head[field]) <= MAX_LINE_CHARACTERS:
+            yield f"template.toml: {field}: expected 1 to {MAX_LINE_CHARACTERS} characters, got {head.get(field)!r}"
+    named = [each.get("id") for each in head.get("template", ())]
+    if sorted(map(str, named)) != sorted(template.models):
+        yield f"models: expected a file for each of {named}, got {sorted(template.models)}"
+    if len(template.readme) < MIN_README_CHARACTERS:
+        yield f"README.md: expected at least {MIN_README_CHARACTERS} characters, got {len(template.readme)}"
+    for part in README_PARTS:
+        if part not in template.readme:
+            yield f"README.md: expected a paragraph {part}"
+    kinds = {kind for kind, _ in template.documents}
+    for kind in ("dashboard", "group", "rule"):
+        if kind not in kinds:
+            yield f"{kind}s: expected at least one, got none"
+
+
+def _device_templates(template: shipped.ApplicationTemplate, _parts: Parts) -> Iterator[str]:
+    parse = importlib.import_module("armillary.twin.template_json").parse_template
+    documents = importlib.import_module("armillary.sim.plans").documents_of(template, "check")
+    for (kind, document_id), body in documents.items():
+        if kind == "template":
+            try:
+                parse(body)
+            except ArmillaryError as error:
+                yield f"template.toml: {document_id}: {error}"
+
+
+# Devices ------------------------------------------------------------------------------------------------------------
+
+
+def _devices(template: shipped.ApplicationTemplate, parts: Parts) -> Iterator[str]:
+    roles = [table.get("role") for table in template.devices]
+    if len(set(roles)) != len(roles):
+        yield f"devices.toml: expected every role once, got {roles}"
+    if sum(table.get("count", 0) for table in template.devices) > MAX_DEVICES:
+        yield f"devices.toml: expected at most {MAX_DEVICES} devices"
+    used = {table.get("template") for table in template.devices}
+    for each in sorted(set(parts.shapes) - used):
+        yield f"devices.toml: expected a simulated device of {each}"
+    for table in template.devices:
+        where = f"devices.toml: {table.get('role')}"
+        if table.get("template") not in parts.shapes:
+            yield f"{where}: template: expected one of {sorted(parts.shapes)}, got {table.get('template')}"
+            continue
+        yield from (f"{where}: {fault}" for fault in _device(table, parts))
+
+
+def _device(table: Mapping[str, Any], parts: Parts) -> Iterator[str]:
+    behaviour_module = importlib.import_module("armillary.sim.behaviour")
+    shape, known = parts.shapes[table["template"]], parts.cloud[table["template"]]
+    modelled = {**shape.telemetry, **shape.properties}
+    for number, (_, own) in enumerate(shipped.device_names(table, max(1, int(table["count"]))), 1):
+        try:
+            behaviour = behaviour_module.parse(shipped.device_table(table, own))
+        except (ArmillaryError, TypeError, ValueError) as error:
+            yield f"device {number}: {error}"
+            return
+        for name in sorted(set(behaviour.shown) ^ set(modelled)):
+            yield f"signal {name}: expected it both in the model and among the signals"
+        for name in sorted(set(behaviour.commands) ^ set(shape.commands)):
+            yield f"command {name}: expected it both in the model and among the commands"
+        yield from _settings(behaviour, shape)
+        for name, signal in behaviour.signals.items():
+            unit = getattr(modelled.get(name), "unit", None) or ""
+            if name in modelled and signal.unit != unit:
+                yield f"signal {name}: unit: expected {unit or 'none'}, got {signal.unit or 'none'}"
+        cloud = {**table.get("cloud", {}), **own.get("cloud", {})}
+        for name in sorted(set(cloud) ^ set(known)):
+            yield f"device {number}: cloud property {name}: expected it both in template.toml and of every device"
+        if set(behaviour.shown) == set(modelled):
+            yield from (f"device {number}: {fault}" for fault in _values(behaviour_module, behaviour, modelled, number))
+
+
+def _settings(behaviour: Any, shape: Any) -> Iterator[str]:
+    for name in sorted(behaviour.settings - set(shape.properties)):
+        yield f"signal {name}: a setting has to be a property: it is kept in the twin"
+    for name in sorted(set(shape.writable) - behaviour.settings):
+        yield f"signal {name}: a writable property has to be a setting"
+
+
+def _values(module: Any, behaviour: Any, modelled: Mapping[str, Any], number: int) -> Iterator[str]:
+    """Every value fits its schema and bounds at every moment looked at, and in the middle of every incident."""
+    mismatch = importlib.import_module("armillary.sim.shape").mismatch
+    seed = module.device_seed("check", "device", number)
+    moments = [ORIGIN_S + (look - LOOKS / 2) * 2 * 86_400 / LOOKS for look in range(LOOKS)]
+    for incident in behaviour.incidents:
+        middle = incident.first_s + (number - 1) * incident.stagger_s + incident.jitter_s / 2 + incident.lasts_s / 2
+        moments.append(ORIGIN_S + middle)
+    faults: dict[str, str] = {}
+    for at_s in moments:
+        observed = module.observe(behaviour, seed=seed, number=number, origin_s=ORIGIN_S, at_s=at_s, settings={}).values
+        for name, value in observed.items():
+            content = modelled[name]
+            fault = mismatch(content.schema, value) or _beyond(content, value)
+            if fault:
+                faults.setdefault(name, fault)
+    for name, fault in faults.items():
+        yield f"signal {name}: {fault}"
+
+
+def _beyond(content: Any, value: object) -> str | None:
+    low, high = content.others.get("minValue"), content.others.get("maxValue")
+    if isinstance(value, (int, float)) and not isinstance(value, bool):
+        if low is not None and value < low:
+            return f"expected at least {low}, got {value}"
+        if high is not None and value > high:
+            return f"expected at most {high}, got {value}"
+    return None
+
+
+# Documents ----------------------------------------------------------------------------------------------------------
+
+
+def _of_kind(template: shipped.ApplicationTemplate, kind: str) -> Iterator[tuple[str, Any]]:
+    for (each, document_id), body in sorted(template.documents.items()):
+        if each == kind:
+            yield document_id, body
+
+
+def _dashboards(template: shipped.ApplicationTemplate, parts: Parts) -> Iterator[str]:
+    parse = importlib.import_module("armillary.twin.dashboard").parse
+    for document_id, body in _of_kind(template, "dashboard"):
+        where = f"dashboards/{document_id}.json"
+        try:
+            dashboard = parse(body)
+        except ArmillaryError as error:
+            yield f"{where}: {error}"
+            continue
+        if dashboard.template and dashboard.template not in parts.shapes:
+            yield f"{where}: template: expected one of {sorted(parts.shapes)}, got {dashboard.template}"
+        for tile in dashboard.tiles:
+            yield from (f"{where}: tile {tile.id}: {fault}" for fault in _tile(template, parts, tile))
+
+
+def _tile(template: shipped.ApplicationTemplate, parts: Parts, tile: Any) -> Iterator[str]:
+    options = tile.options
+    if "image" in options:
+        folder, _, file = options["image"].partition("/")
+        if folder != template.name or file not in template.images:
+            yield f"image: expected one of {template.name}/{sorted(template.images)}, got {options['image']}"
+    target = options.get("target", "/")
+    if not target.startswith(("/", "http")) and ("dashboard", target) not in template.documents:
+        yield f"target: expected a dashboard of the template, got {target}"
+    if tile.source is None:
+        return
+    device_template = parts.groups.get(tile.source.id, "") if tile.source.kind == "group" else tile.source.id
+    if device_template in parts.shapes:
+        yield from _sourced(template, parts, tile, device_template)
+    else:
+        yield f"source: expected a group or device template of the template, got {tile.source.id}"
+
+
+def _sourced(template: shipped.ApplicationTemplate, parts: Parts, tile: Any, device_template: str) -> Iterator[str]:
+    options = tile.options
+    yield from _unknown("value", tile.values, parts.telemetry(device_template))
+    yield from _unknown("property", options.get("names", ()), parts.properties(device_template))
+    if "location" in options:
+        shape = parts.shapes[device_template]
+        content = shape.telemetry.get(options["location"]) or shape.properties.get(options["location"])
+        if content is None or parts_of(content.schema) != ("lat", "lon"):
+            yield f"location: expected a geopoint of {device_template}, got {options['location']}"
+    if "command" in options:
+        yield from _unknown("command", [options["command"]], parts.shapes[device_template].commands)
+    for place in options.get("places", ()):
+        yield from _unknown("place", [place.name], parts.properties(device_template))
+        if place.name and not _is_anywhere(template, device_template, place.name, place.equals):
+            yield f"place: expected a device with {place.name} {place.equals!r}, found none"
+
+
+def _is_anywhere(template: shipped.ApplicationTemplate, device_template: str, name: str, equals: object) -> bool:
+    """Whether a simulated device has this cloud property."""
+    return any(
+        {**table.get("cloud", {}), **own.get("cloud", {})}.get(name) == equals
+        for table in template.devices
+        if table.get("template") == device_template
+        for _, own in shipped.device_names(table, int(table["count"]))
+    )
+
+
+def _unknown(what: str, named: Iterable[str], known: Iterable[str]) -> Iterator[str]:
+    there = set(known)
+    for name in named:
+        if name not in there:
+            yield f"{what}: expected one of {sorted(there)}, got {name}"
+
+
+def _rules(template: shipped.ApplicationTemplate, parts: Parts) -> Iterator[str]:
+    rules = importlib.import_module("armillary.twin.rule")
+    from_json = importlib.import_module("armillary.twin.rule_json").from_json
+    for document_id, body in _of_kind(template, "rule"):
+        where = f"rules/{document_id}.json"
+        try:
+            rule = from_json(body)
+        except ArmillaryError as error:
+            yield f"{where}: {error}"
+            continue
+        if rule.target.template not in parts.shapes:
+            yield f"{where}: target.template: expected one of {sorted(parts.shapes)}, got {rule.target.template!r}"
+            continue
+        shape, cloud = parts.shapes[rule.target.template], parts.cloud[rule.target.template]
+        paths = {f"{section}.{name}" for section in _SECTIONS for name in shape.properties}
+        paths |= {f"cloud.{name}" for name in cloud}
+        yield from (
+            f"{where}: {fault}" for fault in rules.unmodelled(rule, parts.telemetry(rule.target.template), paths)
+        )
+        for action in rule.actions:
+            if action.kind == "command":
+                yield from (
+                    f"{where}: {fault}" for fault in _unknown("method", [action.options["method"]], shape.commands)
+                )
+
+
+def _groups(template: shipped.ApplicationTemplate, parts: Parts) -> Iterator[str]:
+    parse = importlib.import_module("armillary.twin.group").parse_group
+    for document_id, body in _of_kind(template, "group"):
+        where = f"groups/{document_id}.json"
+        try:
+            parse(body)
+        except ArmillaryError as error:
+            yield f"{where}: {error}"
+            continue
+        if body.get("template") not in parts.shapes:
+            yield f"{where}: template: expected one of {sorted(parts.shapes)}, got {body.get('template')}"
+            continue
+        for each in body.get("filters", ()):
+            source, _, name = each["field"].partition(":")
+            known = {
+                "telemetry": parts.telemetry(body["template"]),
+                "property": parts.shapes[body["template"]].properties,
+                "reported": parts.shapes[body["template"]].properties,
+                "cloud": parts.cloud[body["template"]],
+            }.get(source)
+            if known is not None:
+                yield from (f"{where}: {fault}" for fault in _unknown("field", [name], known))
+
+
+def _jobs(template: shipped.ApplicationTemplate, parts: Parts) -> Iterator[str]:
+    parse = importlib.import_module("armillary.twin.job").parse_job
+    for document_id, body in _of_kind(template, "job"):
+        where = f"jobs/{document_id}.json"
+        try:
+            job = parse(body)
+        except ArmillaryError as error:
+            yield f"{where}: {error}"
+            continue
+        if job.group not in parts.groups:
+            yield f"{where}: group: expected one of {sorted(parts.groups)}, got {job.group}"
+            continue
+        device_template = parts.groups[job.group]
+        if device_template not in parts.shapes:
+            continue  # said of the group already
+        known = {
+            "set-property": parts.shapes[device_template].writable,
+            "set-cloud-property": parts.cloud[device_template],
+            "command": [name.replace(".", "*") for name in parts.shapes[device_template].commands],
+        }[job.action.kind]
+        named = [job.action.command] if job.action.command else job.action.properties
+        yield from (f"{where}: {fault}" for fault in _unknown("action", named, known))
+
+
+# Pictures -----------------------------------------------------------------------------------------------------------
+
+
+def _images(template: shipped.ApplicationTemplate, _parts: Parts) -> Iterator[str]:
+    text = json.dumps([body for _, body in _of_kind(template, "dashboard")])
+    for name, data in template.images.items():
+        where = f"images/{name}"
+        if not name.endswith(".svg"):
+            yield f"{where}: expected a picture of our own drawing (.svg)"
+            continue
+        if len(data) > MAX_IMAGE_BYTES:
+            yield f"{where}: expected at most {MAX_IMAGE_BYTES} bytes, got {len(data)}"
+        if LICENCE.encode() not in data:
+            yield f"{where}: expected a comment {LICENCE}"
+        if _ACTIVE.search(data):
+            yield f"{where}: expected no script, handler or link to anything outside"
+        if b"<!DOCTYPE" in data or b"<!ENTITY" in data:
+            yield f"{where}: expected no entities"
+            continue
+        try:
+            root = ET.fromstring(data)  # noqa: S314 - shipped by us, and without entities
+        except ET.ParseError as error:
+            yield f"{where}: expected XML, got {error}"
+            continue
+        titles = [each for each in itertools.islice(root, 1) if each.tag.endswith("}title")]
+        if not root.tag.endswith("}svg") or not titles:
+            yield f"{where}: expected an svg that begins with its title"
+        if f'"{template.name}/{name}"' not in text:
+            yield f"{where}: expected a dashboard that shows it"

@@ -1,0 +1,126 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What an application of simulated devices is made of: a place in a catalog, devices of it, documents.
+
+A simulated device is manufactured like any other, with tier *simulated*; the key that proves it is thrown away at once,
+so nobody, here or elsewhere, can ever check in as it. Blocks: call it from threads.
+"""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING, Any, Final
+
+from cryptography import x509
+from cryptography.hazmat.primitives import hashes
+from cryptography.hazmat.primitives.asymmetric import ec
+from cryptography.hazmat.primitives.serialization import Encoding
+from cryptography.x509.oid import NameOID
+
+from armillary.content.application_templates import ApplicationTemplate
+from armillary.engines.application.store import Delete, Put
+from armillary.errors import ConflictError, NotFoundError
+from armillary.sim.plans import VERSION, cloud_of
+
+if TYPE_CHECKING:
+    from armillary.hub.hub import Hub
+    from armillary.service.assemble import SecurityService
+
+GROUP: Final = "Simulated"
+TIER: Final = "simulated"
+
+
+class Making:
+    """Makes and takes away.
+
+    Args:
+        service: Makes devices.
+        hub: Keeps documents and twins.
+        catalog: Whose they are.
+        product: Product of the catalog.
+        actor: For the audit log.
+    """
+
+    def __init__(self, service: SecurityService, hub: Hub, catalog: str, product: str, actor: str) -> None:
+        self._service = service
+        self._hub = hub
+        self._catalog = catalog
+        self._product = product
+        self._actor = actor
+
+    def place(self, title: str) -> None:
+        """Make the catalog, the product and the device group where they are missing."""
+        registry = self._service.registry
+        try:
+            registry.get_catalog(self._catalog)
+        except NotFoundError:
+            registry.create_catalog(self._catalog, actor=self._actor)
+        description = f"Simulated devices: {title}"[:100]
+        with contextlib.suppress(ConflictError):  # it is there
+            registry.create_product(self._catalog, self._product, actor=self._actor, description=description)
+        with contextlib.suppress(ConflictError):
+            registry.create_group(
+                self._catalog, self._product, GROUP, actor=self._actor, description="Played by the service itself"
+            )
+
+    def remove_place(self) -> None:
+        """Delete the product, unless something else is in it."""
+        try:
+            self._service.registry.delete_product(self._catalog, self._product, actor=self._actor)
+        except (ConflictError, NotFoundError):
+            return
+
+    def device(self, template: str, role: str, number: int, name: str) -> dict[str, Any]:
+        """Manufacture and claim a device; its entry in the ``simulation`` document."""
+        service = self._service
+        chip = min(service.chips.names)
+        made = service.factory_enrol(_request(), chip, self._actor, trust_tier=TIER)
+        service.registry.claim_devices(
+            self._catalog, [made.device_id], actor=self._actor, product=self._product, group=GROUP
+        )
+        tags = {"simulated": True, "name": name, "application": template, "role": role}
+        self._hub.twins.patch_tags(made.device_id, tags)
+        return {"id": made.device_id, "role": role, "number": number, "name": name}
+
+    def take_out(self, device_ids: Sequence[str]) -> None:
+        """Take devices out of service; those that are already are left."""
+        for device_id in device_ids:
+            try:
+                self._service.registry.decommission_device(
+                    device_id, reason="simulated device no longer wanted", actor=self._actor
+                )
+            except (ConflictError, NotFoundError):
+                continue
+        store = self._hub.application
+        gone: list[Put | Delete] = [Delete("device", each) for each in device_ids if store.find("device", each)]
+        if gone:
+            store.change(gone, by=self._actor)
+
+    def documents(self, documents: Mapping[tuple[str, str], Mapping[str, Any]]) -> None:
+        """Keep the documents that are not there; those that are have an author who may have changed them."""
+        store = self._hub.application
+        puts: list[Put | Delete] = [
+            Put(kind, document_id, body)
+            for (kind, document_id), body in documents.items()
+            if store.find(kind, document_id) is None
+        ]
+        if puts:
+            store.change(puts, by=self._actor)
+
+    def cloud_properties(self, template: ApplicationTemplate, devices: Sequence[Mapping[str, Any]]) -> None:
+        """Give every device its template and its cloud properties, unless it has some."""
+        tables = {table["role"]: table for table in template.devices}
+        bodies: dict[tuple[str, str], Mapping[str, Any]] = {}
+        for device in devices:
+            table = tables[device["role"]]
+            cloud = cloud_of(table, device["number"])
+            bodies["device", device["id"]] = {"template": table["template"], "version": VERSION, "cloud": cloud}
+        self.documents(bodies)
+
+
+def _request() -> str:
+    """A certificate request of a key that nobody keeps."""
+    key = ec.generate_private_key(ec.SECP256R1())
+    name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "simulated device")])
+    request = x509.CertificateSigningRequestBuilder().subject_name(name).sign(key, hashes.SHA256())
+    return request.public_bytes(Encoding.PEM).decode()

@@ -1,0 +1,208 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Every application template in a real service: used, alive, complete, obedient, and gone without a trace of it."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Any
+
+import pytest
+from tests.api.running_service import wait_until
+from tests.sim.playing import Playing, playing
+
+from armillary.content import application_templates as shipped
+from armillary.content.template_check import parts_of
+from armillary.sim.plans import shapes
+from armillary.sim.shape import Shape
+from armillary.twin.dashboard import Tile, parse
+from armillary.twin.group import parse_group
+from armillary.wire import dtdl
+
+LIVE_S = 10.0
+
+
+@pytest.fixture(scope="module")
+def service(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Playing]:
+    with playing(tmp_path_factory.mktemp("applications")) as found:
+        yield found
+
+
+@dataclass(frozen=True)
+class Used:
+    """A template in use."""
+
+    template: shipped.ApplicationTemplate
+    playing: Playing
+    live_s: float
+    devices: list[dict[str, Any]]
+    shapes: dict[str, Shape]
+
+    def shape_of(self, device: dict[str, Any]) -> Shape:
+        return self.shapes[self.template_of(device)]
+
+    def template_of(self, device: dict[str, Any]) -> str:
+        return next(str(table["template"]) for table in self.template.devices if table["role"] == device["role"])
+
+    def latest(self, device: dict[str, Any]) -> dict[str, Any]:
+        return {each.metric: each.value for each in self.playing.running.hub.series.last_values(device["id"])}
+
+
+@pytest.fixture(scope="module", params=shipped.names())
+def used(request: pytest.FixtureRequest, service: Playing) -> Iterator[Used]:
+    name: str = request.param
+    template = shipped.load(name)
+    began = time.monotonic()
+    found = service.applications.use(name, actor="test")
+    shaped = dict(shapes(template))
+    application = Used(template, service, 0.0, found["devices"], shaped)
+
+    def alive() -> bool:
+        return all(
+            modelled_names(application.shape_of(device)) <= set(application.latest(device))
+            for device in found["devices"]
+        )
+
+    wait_until(alive, f"every modelled value of {name}", 2 * LIVE_S)
+    live_s = time.monotonic() - began
+    print(f"{name}: {len(found['devices'])} devices live after {live_s:.2f} s")
+    yield Used(template, service, live_s, found["devices"], shaped)
+    wait_until(lambda: service.applications.describe(name)["state"] == "running", "a day of history", 60)
+    gone = service.applications.unuse(name, actor="test")
+    assert gone["devices"] == len(found["devices"])
+    store = service.running.hub.application
+    kept = [
+        (kind, each.id) for kind in ("template", "dashboard", "rule", "group", "job") for each in store.list(kind).items
+    ]
+    assert not [each for each in kept if each in template.documents or each[1] in template.models]
+    assert not {each["id"] for each in found["devices"]} & set(service.running.hub.connected())
+
+
+def modelled_names(shape: Shape) -> set[str]:
+    found: set[str] = set()
+    for name, content in shape.telemetry.items():
+        parts = parts_of(content.schema)
+        found |= {f"{name}.{part}" for part in parts} if parts else {name}
+    return found
+
+
+def test_every_device_has_every_modelled_value_within_ten_seconds(used: Used):
+    assert used.live_s <= LIVE_S
+
+
+def test_nothing_unmodelled_is_sent_or_reported(used: Used):
+    hub = used.playing.running.hub
+    for device in used.devices:
+        shape = used.shape_of(device)
+        assert {each.name for each in hub.series.metrics(device["id"])} == modelled_names(shape)
+        wait_until(lambda d=device: hub.twins.get(d["id"]).reported.properties, "reported properties")
+        reported = set()
+        for name, value in hub.twins.get(device["id"]).reported.properties.items():
+            is_component = isinstance(value, dict) and value.get("__t") == "c"
+            reported |= {f"{name}.{part}" for part in value if part != "__t"} if is_component else {name}
+        assert reported == set(shape.properties)
+
+
+def test_simulated_devices_say_so_everywhere(used: Used):
+    running = used.playing.running
+    for device in used.devices:
+        record = running.service.registry.get_device(device["id"])
+        assert record.trust_tier == "simulated"
+        assert record.last_check_in_at is None
+        assert running.hub.twins.get(device["id"]).tags["simulated"] is True
+        message = running.hub.series.messages(device["id"], 1)[0]
+        assert "simulated=true" in message.topic
+
+
+def test_every_tile_of_every_dashboard_has_data(used: Used):
+    hub = used.playing.running.hub
+    for (kind, document_id), body in used.template.documents.items():
+        if kind != "dashboard":
+            continue
+        kept = hub.application.get("dashboard", document_id)
+        for tile in parse(kept.content).tiles:
+            assert tile == parse(body).tile(tile.id)
+            if tile.source is not None:
+                assert_data(used, document_id, tile)
+
+
+def assert_data(used: Used, dashboard: str, tile: Tile) -> None:
+    assert tile.source is not None
+    hub = used.playing.running.hub
+    if tile.source.kind == "group":
+        group = parse_group(hub.application.get("group", tile.source.id).content)
+        ids = [each.device_id for each in hub.groups.members(group, catalog=None, after=None, limit=1000).items]
+    else:
+        ids = [each["id"] for each in used.devices if used.template_of(each) == tile.source.id]
+    devices = [each for each in used.devices if each["id"] in ids]
+    where = f"{dashboard}: tile {tile.id}"
+    assert devices, where
+    location = tile.options.get("location")
+    values = {*tile.values, *([f"{location}.lat", f"{location}.lon"] if location else [])}
+    for device in devices:
+        twin = hub.twins.get(device["id"])
+        cloud = hub.application.get("device", device["id"]).content["cloud"]
+        have = set(used.latest(device)) | set(twin.reported.properties) | set(cloud)
+        have |= {
+            f"{name}.{part}"
+            for name, value in twin.reported.properties.items()
+            if isinstance(value, dict)
+            for part in value
+        }
+        assert values <= have, where
+        assert set(tile.options.get("names", ())) <= have, where
+        assert tile.options.get("command") in (None, *used.shape_of(device).commands), where
+
+
+def test_every_command_is_answered(used: Used):
+    hub = used.playing.running.hub
+    roles: dict[str, dict[str, Any]] = {}
+    for device in used.devices:
+        roles.setdefault(device["role"], device)
+    for device in roles.values():
+        wait_until(lambda d=device: d["id"] in hub.connected(), "the device is connected")
+        for name, command in used.shape_of(device).commands.items():
+            payload = None if command.request is None else sample(command.request.schema, command.request.name)
+            result = used.playing.in_loop(hub.invoke_method(device["id"], name.replace(".", "*"), payload, 5.0))
+            assert result.status == 200, f"{device['role']}: {name}: {result}"
+        refused = used.playing.in_loop(hub.invoke_method(device["id"], "fly", None, 5.0))
+        assert refused.status == 404
+
+
+def sample(schema: dtdl.Schema, name: str) -> Any:
+    """A request that makes sense."""
+    if isinstance(schema, dtdl.ObjectSchema):
+        return {each.name: sample(each.schema, each.name) for each in schema.fields}
+    if isinstance(schema, dtdl.EnumSchema):
+        return schema.values[0].value
+    assert isinstance(schema, dtdl.Standard)
+    by_word: dict[str, Any] = {"boolean": True, "integer": 10, "long": 10, "double": 10.0, "float": 10.0}
+    return by_word.get(schema.word, "2.0.0" if "irmware" in name or "ersion" in name else "text")
+
+
+def test_using_it_again_changes_nothing(used: Used):
+    store = used.playing.running.hub.application
+    wait_until(lambda: used.playing.applications.describe(used.template.name)["state"] == "running", "history", 60)
+    before = store.seq
+    again = used.playing.applications.use(used.template.name, actor="test")
+    assert again["devices"] == used.devices
+    assert store.seq == before
+
+
+def test_a_day_of_history_is_made_up(used: Used):
+    name = used.template.name
+    wait_until(lambda: used.playing.applications.describe(name)["state"] == "running", "history", 60)
+    described = used.playing.applications.describe(name)
+    device = used.devices[0]
+    metric = min(each for each in modelled_names(used.shape_of(device)) if is_number(used.latest(device)[each]))
+    began = described["began_ms"]
+    hub = used.playing.running.hub
+    wait_until(
+        lambda: len(hub.series.query(device["id"], metric, began - 86_400_000, began, 500).buckets) > 200,
+        "points of a day",
+    )
+
+
+def is_number(value: object) -> bool:
+    return isinstance(value, float)

@@ -15,6 +15,7 @@ from armillary import __version__
 from armillary.api import (
     azure,
     native,
+    native_applications,
     native_authorities,
     native_dashboards,
     native_devices,
@@ -95,9 +96,11 @@ def create_app(service: SecurityService, hub: Hub, settings: Settings) -> FastAP
     app.state.started_at = time.time()
     app.state.closing = asyncio.Event()
     app.state.streams = 0
+    app.state.applications = None  # whoever plays simulated devices sets it
     problems.install(app)
     azure.mount(app)
     native.mount(app)
+    native_applications.mount(app)
     native_authorities.mount(app)
     native_devices.mount(app)
     native_enrolment.mount(app)

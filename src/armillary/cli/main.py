@@ -56,6 +56,7 @@ COMMANDS: dict[str, tuple[str, str]] = {
         "Test and generate hardware definition headers.",
     ),
     "group": ("armillary.cli.group", "Device groups as saved queries: for jobs, dashboards and exports."),
+    "template": ("armillary.cli.template", "Applications from templates: catalog, use, unuse."),
     "bench": ("armillary.cli.bench", "Measure this machine against limits and peers."),
 }
 

@@ -27,6 +27,7 @@ from armillary.hub.tls import AdmittedTrust, hub_context
 from armillary.service.assemble import SecurityService
 from armillary.service.authority import Authority, ServerFiles
 from armillary.settings import Settings
+from armillary.sim.applications import Applications
 
 # Operators' calls under way at once; each waits for the one writer or for one of a few readers anyway.
 OPERATOR_THREADS = 8
@@ -91,6 +92,10 @@ async def _serve(settings: Settings, *, as_json: bool) -> None:
         api.mount("/", create_console(service, hub, settings, closing=api.state.closing))
         api_tls = server_context(files.certificate, files.key)
         present_renewed(service.authority, hub_tls, api_tls)
+        applications = Applications(service, hub)
+        await applications.start()
+        running.push_async_callback(applications.close)
+        api.state.applications = applications
         server = ApiServer(api, api_tls)
         api_port = await server.start(settings.host, settings.api_port)
         running.push_async_callback(server.close)

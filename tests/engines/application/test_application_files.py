@@ -86,3 +86,19 @@ def test_a_check_can_refuse_and_a_mark_of_byte_order_is_accepted(store: Applicat
         import_files(store, {"rule/a.json": b"{}"}, by="bob", check=no_rules)
     import_files(store, {"job/a.json": b'\xef\xbb\xbf{"a":1}'}, by="bob", check=no_rules)
     assert store.get("job", "a").body == {"a": 1}
+
+
+def test_a_devices_id_is_a_file_name_on_every_file_system(store: ApplicationStore, tmp_path: Path) -> None:
+    ids = ["Pump:7@north=1", "pump:7@north=1", "..", "f" * 128]
+    for each in ids:
+        store.put("device", each, {"id": each}, by="ann")
+    files = export_files(store, ["device"])
+    assert "device/%50ump%3a7%40north%3d1.json" in files
+    assert len({path.lower() for path in files}) == len(ids)
+    other = ApplicationStore(tmp_path / "other", clock=lambda: 1.0)
+    import_files(other, files, by="bob", check=anything)
+    assert sorted(each.id for each in other.all(["device"])) == sorted(ids)
+    other.close()
+    for bad in ("device/Pump.json", "device/%70ump.json", "device/a%2fb.json", "rule/%41.json"):
+        with pytest.raises(InvalidArgumentError):
+            import_files(store, {bad: b"{}"}, by="bob", check=anything)

@@ -2,9 +2,9 @@
 """What the store keeps: kinds, ids, bodies, and how a body is written.
 
 A document is named by kind and id. Kinds are a closed set, so a misspelt one cannot begin a shelf of its own. Ids are
-file names on every file system and parts of a URL as they are. Bodies are JSON objects, written one way only (keys
-sorted, two spaces, UTF-8, a newline at the end), so that two exports of the same application differ nowhere and a
-version control system shows a change as the lines that changed.
+file names on every file system and parts of a URL as they are (those of devices are what devices are called). Bodies
+are JSON objects, written one way only (keys sorted, two spaces, UTF-8, a newline at the end), so that two exports of
+the same application differ nowhere and a version control system shows a change as the lines that changed.
 """
 
 from __future__ import annotations
@@ -27,6 +27,8 @@ KINDS: tuple[str, ...] = (
 # A device id has 128 digits, and is the longest id there is.
 MAX_ID_CHARACTERS = 128
 _ID = re.compile(rf"[a-z0-9](?:[a-z0-9._-]{{0,{MAX_ID_CHARACTERS - 2}}}[a-z0-9])?\Z")
+# What a device may be called (wire/hub_credentials.py); an export writes such an id as a file name (files.py).
+_DEVICE_ID = re.compile(rf"[A-Za-z0-9._:@=-]{{1,{MAX_ID_CHARACTERS}}}\Z")
 
 # A device template of 300 capabilities in several languages is 200 KB; a dashboard with pictures inside is not one.
 MAX_BODY_BYTES = 1 << 20
@@ -78,19 +80,26 @@ def check_kind(kind: str) -> str:
     return kind
 
 
-def check_id(document_id: str) -> str:
-    """``document_id``, if a document may be called so.
+def check_id(document_id: str, kind: str = "") -> str:
+    """``document_id``, if a document may be called so; one of kind ``device`` may be called as devices are.
 
     Raises:
         InvalidArgumentError: it may not.
     """
-    if not _ID.match(document_id) or ".." in document_id:
-        raise InvalidArgumentError(
-            f"id: expected 1 to {MAX_ID_CHARACTERS} of a-z 0-9 . _ -, a letter or digit first and last and no '..',"
-            f" got {document_id[:64]!a}",
-            remedy="Choose such an id; what people read is the display name.",
-        )
-    return document_id
+    if is_device_id(document_id) if kind == "device" else _ID.match(document_id) and ".." not in document_id:
+        return document_id
+    expected = "A-Z a-z 0-9 . _ : @ = -"
+    if kind != "device":
+        expected = "a-z 0-9 . _ -, a letter or digit first and last and no '..'"
+    raise InvalidArgumentError(
+        f"id: expected 1 to {MAX_ID_CHARACTERS} of {expected}, got {document_id[:64]!a}",
+        remedy="Choose such an id; what people read is the display name.",
+    )
+
+
+def is_device_id(text: str) -> bool:
+    """Whether a document can be kept for a device of this name; none is for a module."""
+    return _DEVICE_ID.match(text) is not None
 
 
 def encode_body(body: object) -> str:

@@ -8,6 +8,7 @@ same files again. An import is one transaction; what it does not name stays, unl
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
@@ -27,12 +28,16 @@ BodyCheck = Callable[[str, str, Mapping[str, Any]], None]
 
 # Kinds that are the application itself; what operators keep of single devices is asked for by name, and a simulation
 # names devices that are in this hub only.
+_PLAIN = frozenset("abcdefghijklmnopqrstuvwxyz0123456789._-")
+_ESCAPE = re.compile("%([2-7][0-9a-f])")
+
 APPLICATION_KINDS = tuple(kind for kind in KINDS if kind not in ("device", "simulation"))
 
 
 def path_of(kind: str, document_id: str) -> str:
-    """Where a document lies in an export."""
-    return f"{kind}/{document_id}.json"
+    """Where a document lies in an export; capitals and signs in a device's id are written as ``%41``."""
+    name = "".join(each if each in _PLAIN else f"%{ord(each):02x}" for each in document_id)
+    return f"{kind}/{name}.json"
 
 
 def export_files(store: ApplicationStore, kinds: Iterable[str] = APPLICATION_KINDS) -> dict[str, bytes]:
@@ -86,10 +91,14 @@ def _parse_path(path: str) -> tuple[str, str]:
     kind, slash, name = path.partition("/")
     if not slash or not name.endswith(".json"):
         raise _refused(path, "a path KIND/ID.json", path)
+    document_id = _ESCAPE.sub(lambda found: chr(int(found[1], 16)), name.removesuffix(".json"))
     try:
-        return check_kind(kind), check_id(name.removesuffix(".json"))
+        found = check_kind(kind), check_id(document_id, kind)
     except InvalidArgumentError as error:
         raise InvalidArgumentError(f"{path[:200]!a}: {error.message}", remedy=error.remedy) from error
+    if path_of(*found) != path:
+        raise _refused(path, "capitals and signs as %41", path)
+    return found
 
 
 def _parse_body(path: str, content: bytes) -> dict[str, Any]:

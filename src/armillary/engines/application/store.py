@@ -129,7 +129,7 @@ class ApplicationStore:
 
     def find(self, kind: str, document_id: str) -> Document | None:
         """As :meth:`get`; None when there is none."""
-        values = (check_kind(kind), check_id(document_id))
+        values = (check_kind(kind), check_id(document_id, kind))
         with self._read() as connection:
             row = connection.execute(_PRESENT + "WHERE kind = ? AND id = ?", values).fetchone()
         return None if row is None else _document(row)
@@ -173,7 +173,7 @@ class ApplicationStore:
         Raises:
             NotFoundError: there never was one, or its history is gone.
         """
-        values = (check_kind(kind), check_id(document_id)) * 2
+        values = (check_kind(kind), check_id(document_id, kind)) * 2
         rows = self._rows(
             _PRESENT + "WHERE kind = ? AND id = ? UNION ALL " + _PAST + "WHERE kind = ? AND id = ? ORDER BY seq DESC",
             values,
@@ -312,7 +312,7 @@ def _etag(seq: int) -> str:
 
 def _checked(change: Put | Delete) -> tuple[Put | Delete, str | None]:
     check_kind(change.kind)
-    check_id(change.id)
+    check_id(change.id, change.kind)
     return change, encode_body(change.body) if isinstance(change, Put) else None
 
 

@@ -52,6 +52,15 @@ class Settings:
             processes of this user can see a process's environment.
         key_passphrase_file: File that holds it instead, readable by its owner only. With neither, one is made beside
             the data folder.
+        webhook_hosts: Where webhooks of rules may go, commas between: ``public`` for https to every public address,
+            host names and ``host:port`` pairs for those, whatever their address, also over http.
+        smtp_host: Mail server that e-mails of rules are handed to; empty for none.
+        smtp_port: Its port.
+        smtp_security: ``starttls``, ``tls`` from the first byte, or ``none``.
+        smtp_user: User to log in as; empty for none.
+        smtp_password_file: File that holds the user's password, readable by its owner only.
+        smtp_from: Address that e-mails are from.
+        smtp_ca_file: PEM file that the mail server's certificate is checked with; empty for the system's authorities.
         pkcs11_module: PKCS #11 module (a shared library) of a token that keeps the keys of root, policy and catalogs.
         pkcs11_token: Label of that token.
         pkcs11_pin_file: File with its user PIN, readable by its owner only.
@@ -77,12 +86,20 @@ class Settings:
     log_level: str = "info"
     key_passphrase: str = dataclasses.field(default="", repr=False)
     key_passphrase_file: str = ""
+    webhook_hosts: str = "public"
+    smtp_host: str = ""
+    smtp_port: int = 587
+    smtp_security: str = "starttls"
+    smtp_user: str = ""
+    smtp_password_file: str = ""
+    smtp_from: str = ""
+    smtp_ca_file: str = ""
     pkcs11_module: str = ""
     pkcs11_token: str = ""
     pkcs11_pin_file: str = ""
 
     def __post_init__(self) -> None:
-        for name in ("api_port", "device_port", "hub_port"):
+        for name in ("api_port", "device_port", "hub_port", "smtp_port"):
             port = getattr(self, name)
             if not 0 <= port <= 65535:
                 raise InvalidArgumentError(f"{name}: expected 0 to 65535, got {port}", remedy="Choose a valid port.")

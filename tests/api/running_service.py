@@ -26,6 +26,7 @@ from cryptography.x509.oid import NameOID
 from armillary.api.app import create_app
 from armillary.api.server import ApiServer, server_context
 from armillary.cli.serve import admit_strangers
+from armillary.cli.serve_rules import join_rules
 from armillary.hub.hub import Hub
 from armillary.hub.tls import hub_context
 from armillary.service.assemble import SecurityService
@@ -170,6 +171,7 @@ def running_service(folder: Path) -> Iterator[RunningService]:
         hub = Hub.open(settings, authenticate=service.authenticate_hub_peer, admit=service.admit_hub_client)
         service.on_revoked(hub.disconnect)
         hub.directory = service.hub_directory
+        join_rules(service, hub, settings)
         files = service.authority.server_files()
         tls = hub_context(files.certificate, files.key, files.root.read_text("ascii"))
         admit_strangers(service, tls)

@@ -27,6 +27,7 @@ from armillary.api import (
     native_messages,
     native_operations,
     native_policy,
+    native_rules,
     native_telemetry,
     native_tpm,
     native_transfer,
@@ -113,6 +114,7 @@ def create_app(service: SecurityService, hub: Hub, settings: Settings) -> FastAP
     native_messages.mount(app)
     native_groups.mount(app)
     native_dashboards.mount(app)
+    native_rules.mount(app)
     native_hub_devices.mount(app)
     native_tpm.mount(app)
     add_unknown(app)

@@ -39,6 +39,7 @@ _CATALOG = V1 + "/catalogs/{catalog}"
 _DEVICE = V1 + "/devices/{device_id}"
 _HUB_DEVICE = V1 + "/hub-devices/{device_id}"
 _ROLLOUT = V1 + "/rollouts/{rollout_id}"
+_RULE = V1 + "/rules/{rule_id}"
 _FINDING = V1 + "/findings/{finding_id}"
 
 # Everything else below the API's roots: answered as a problem, and never by what is mounted behind (the console).
@@ -202,6 +203,18 @@ ACCESS: Mapping[str, str] = {
     f"PUT {V1}/groups/{{group_id}}": CONTRIBUTOR,
     f"DELETE {V1}/groups/{{group_id}}": CONTRIBUTOR,
     f"GET {V1}/groups/{{group_id}}/members": READER,
+    f"GET {V1}/rules": READER,
+    f"POST {V1}/rule-test": CONTRIBUTOR,
+    f"GET {_RULE}": READER,
+    f"PUT {_RULE}": CONTRIBUTOR,
+    f"DELETE {_RULE}": CONTRIBUTOR,
+    **{f"POST {_RULE}/{verb}": CONTRIBUTOR for verb in ("enable", "disable", "test")},
+    f"GET {_RULE}/trace/{{device_id}}": READER,
+    f"GET {V1}/alerts": READER,
+    f"GET {V1}/alerts/{{number}}": READER,
+    f"POST {V1}/alerts/{{number}}/acknowledge": CONTRIBUTOR,
+    f"GET {V1}/dead-letters": READER,
+    f"POST {V1}/dead-letters/replay": CONTRIBUTOR,
     f"GET {V1}/tokens": ADMINISTRATOR,
     f"POST {V1}/tokens": ADMINISTRATOR,
     f"DELETE {V1}/tokens/{{token_id}}": ADMINISTRATOR,

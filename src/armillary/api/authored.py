@@ -21,6 +21,7 @@ from armillary.errors import InvalidArgumentError, PermissionDeniedError
 from armillary.twin.dashboard import parse as parse_dashboard
 from armillary.twin.group import parse_group
 from armillary.twin.job import parse_job
+from armillary.twin.rule_json import parse_document
 
 CatalogQuery = Annotated[str | None, Query(max_length=128, description="Of this catalog, and of all")]
 DocumentPath = Annotated[str, Path(min_length=1, max_length=128, description="Id: a-z 0-9 . _ -")]
@@ -32,6 +33,7 @@ PARSERS: Mapping[str, Callable[[object], object]] = {
     "dashboard": parse_dashboard,
     "group": parse_group,
     "job": parse_job,
+    "rule": parse_document,
 }
 
 

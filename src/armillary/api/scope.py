@@ -34,6 +34,10 @@ _AUTHORED: Final = (
     "GET jobs/{job_id}/runs/{number}/results", "GET jobs/{job_id}/runs/{number}/results.csv",
     "GET dashboards", "GET dashboards/{dashboard_id}", "PUT dashboards/{dashboard_id}",
     "DELETE dashboards/{dashboard_id}", "GET dashboards/{dashboard_id}/data", "GET dashboards/{dashboard_id}/live",
+    "GET rules", "POST rule-test", "GET rules/{rule_id}", "PUT rules/{rule_id}", "DELETE rules/{rule_id}",
+    "POST rules/{rule_id}/enable", "POST rules/{rule_id}/disable", "POST rules/{rule_id}/test",
+    "GET alerts", "GET alerts/{number}", "POST alerts/{number}/acknowledge", "GET dead-letters",
+    "POST dead-letters/replay",
 )  # fmt: skip
 NARROWED: Final = frozenset(
     [f"GET /api/v1/{place}" for place in ("authorities", "devices", "error-reports", "findings", "fleet")]

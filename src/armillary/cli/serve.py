@@ -21,6 +21,7 @@ from armillary.api.server import ApiServer, server_context
 from armillary.cli.log import log_to_stderr
 from armillary.cli.output import note, print_record
 from armillary.cli.process_memory import give_back_memory, keep_one_heap
+from armillary.cli.serve_rules import join_rules
 from armillary.console.application import create_console
 from armillary.hub.hub import Hub
 from armillary.hub.tls import AdmittedTrust, hub_context
@@ -73,6 +74,7 @@ async def _serve(settings: Settings, *, as_json: bool) -> None:
         running.push_async_callback(hub.close)
         service.on_revoked(hub.disconnect)
         hub.directory = service.hub_directory
+        join_rules(service, hub, settings)
         files = service.authority.server_files()
         # With every authority at hand the hub needs a device's leaf only, and keeps 9 KB less for each connection.
         hub_tls = hub_context(files.certificate, files.key, files.root.read_text("ascii"))

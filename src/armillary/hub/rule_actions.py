@@ -162,6 +162,11 @@ class RuleActions:
         """New deliveries are there."""
         self._woken.set()
 
+    def wake_soon(self) -> None:
+        """The same from any thread."""
+        if self._task is not None:
+            self._task.get_loop().call_soon_threadsafe(self._woken.set)
+
     async def close(self) -> None:
         """End; attempts under way are given up, and made again by the next life."""
         tasks = [task for _, task in self._under_way.values()]

@@ -15,7 +15,7 @@ from armillary.engines.application.document import Document
 from armillary.engines.rules.rows import DeviceStates
 from armillary.errors import InvalidArgumentError
 from armillary.twin import rule_json
-from armillary.twin.rule import Facts, Rule, property_paths, telemetry_names, unconcerned
+from armillary.twin.rule import Facts, Rule, sections_of, telemetry_names, unconcerned
 from armillary.twin.rule_evaluate import Program, start
 from armillary.twin.rule_state import State
 
@@ -34,7 +34,7 @@ class Loaded:
 
     Attributes:
         id: Of its document; ``version`` likewise.
-        catalog: Name of the catalog it is for, in lower case; "" for devices of none.
+        catalog: Name of the catalog whose devices it is for, in lower case; "" for all.
         since_ms: When it was last changed: it looks at nothing that arrived before.
         program: What to evaluate.
         names: Telemetry it looks at; ``any_message`` when any at all counts.
@@ -64,19 +64,17 @@ def load(document: Document) -> Loaded:
     Raises:
         InvalidArgumentError: there is none in it.
     """
-    body = dict(document.content)
-    catalog = str(body.pop("catalog", ""))
-    rule = rule_json.from_json(body)
+    catalog, rule = rule_json.parse_document(document.content)
     program = Program(rule)
     return Loaded(
         id=document.id,
         version=document.version,
-        catalog=catalog.lower(),
+        catalog=(catalog or "").lower(),
         since_ms=document.changed_ms,
         program=program,
         names=frozenset(telemetry_names(rule)),
         any_message=any(not name for name, _ in program.silences),
-        sections=frozenset(path.partition(".")[0] for path in property_paths(rule)),
+        sections=sections_of(rule),
         by_clock=bool(program.silences) or (program.tumbling and program.counts),
     )
 
@@ -142,7 +140,7 @@ class Plan:
         self.now_ms = max(self.now_ms, now_ms)
         self._by_names = {}
         for loaded in rules:
-            if loaded.catalog != catalog.lower() or unconcerned(loaded.rule.target, facts) is not None:
+            if loaded.catalog not in ("", catalog.lower()) or unconcerned(loaded.rule.target, facts) is not None:
                 continue
             key = (loaded.id, loaded.version)
             present = before.pop(key, None)

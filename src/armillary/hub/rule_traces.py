@@ -3,7 +3,7 @@
 
 They are kept as numbers and put into words when somebody asks. The evaluation that made an alert is kept with the
 alert; the others are of this life of the hub only, and the same words can be had for any time from stored values
-(``rule_test.py``).
+(``rule_trial.py``).
 """
 
 from __future__ import annotations

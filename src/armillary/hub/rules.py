@@ -562,8 +562,8 @@ class Rules:
             return
         self.is_active = self._replaying = True
         follower = series.follower(evaluated, self.measured)
-        while follower.work(SLICE_S):
-            await asyncio.sleep(0)  # noqa: ASYNC110 - works in slices, waits for nothing
+        while follower.work(SLICE_S):  # noqa: ASYNC110 - works in slices, waits for nothing
+            await asyncio.sleep(0)
         self._replaying = False
         for plan in self._plans.values():
             plan.done_seq = plan.open_seq

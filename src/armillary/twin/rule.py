@@ -305,6 +305,11 @@ def property_paths(rule: Rule) -> tuple[str, ...]:
     return tuple(dict.fromkeys(found))
 
 
+def sections_of(rule: Rule) -> frozenset[str]:
+    """Sections of properties (of :data:`SECTIONS`) that the rule looks at."""
+    return frozenset(path.partition(".")[0] for path in property_paths(rule))
+
+
 def unmodelled(rule: Rule, telemetry: Iterable[str], properties: Iterable[str]) -> list[str]:
     """What the rule names and the device template does not have, as sentences; empty when everything is there.
 

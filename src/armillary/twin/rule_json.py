@@ -98,6 +98,20 @@ def from_json(document: object) -> Rule:
     )
 
 
+def parse_document(document: object) -> tuple[str | None, Rule]:
+    """The rule in a document of the application, and the catalog whose devices it is for; None for all.
+
+    Raises:
+        InvalidArgumentError: as :func:`from_json`.
+    """
+    if not isinstance(document, Mapping):
+        return None, from_json(document)
+    catalog = document.get("catalog")
+    if catalog is not None:
+        json_text(catalog, "catalog", 1, MAX_NAME_CHARACTERS)
+    return catalog, from_json({name: value for name, value in document.items() if name != "catalog"})
+
+
 def to_json(rule: Rule) -> dict[str, Any]:
     """The rule as a JSON object; :func:`from_json` reads it."""
     document: dict[str, Any] = {

@@ -39,7 +39,7 @@ CREATE TABLE device_state (
 CREATE TABLE alert (
     number INTEGER PRIMARY KEY AUTOINCREMENT,
     id TEXT NOT NULL UNIQUE,
-    catalog TEXT NOT NULL,
+    catalog TEXT NOT NULL COLLATE NOCASE,
     rule_id TEXT NOT NULL,
     rule_name TEXT NOT NULL,
     severity TEXT NOT NULL,
@@ -58,7 +58,7 @@ CREATE TABLE delivery (
     number INTEGER PRIMARY KEY AUTOINCREMENT,
     id TEXT NOT NULL UNIQUE,
     alert INTEGER NOT NULL REFERENCES alert (number),
-    catalog TEXT NOT NULL,
+    catalog TEXT NOT NULL COLLATE NOCASE,
     action TEXT NOT NULL,
     kind TEXT NOT NULL,
     target TEXT NOT NULL,

@@ -198,15 +198,15 @@ def tried(delivery: Delivery, *, state: str, due_ms: int, now_ms: int, error: st
     return apply
 
 
-def replayed(catalog: str, numbers: Sequence[int], now_ms: int) -> Change:
-    """The change that has dead letters tried again from the beginning; returns how many there were."""
+def replayed(catalog: str | None, numbers: Sequence[int], now_ms: int) -> Change:
+    """The change that has dead letters (of a catalog) tried again from the beginning; returns how many there were."""
 
     def apply(connection: sqlite3.Connection) -> int:
         done = 0
         for number in numbers:
             done += connection.execute(
                 "UPDATE delivery SET state = 'waiting', due_ms = ?, attempts = 0, changed_ms = ?"
-                " WHERE catalog = ? AND number = ? AND state = 'dead'",
+                " WHERE catalog = coalesce(?, catalog) AND number = ? AND state = 'dead'",
                 (now_ms, now_ms, catalog, number),
             ).rowcount
         return done
@@ -214,13 +214,13 @@ def replayed(catalog: str, numbers: Sequence[int], now_ms: int) -> Change:
     return apply
 
 
-def acknowledged(catalog: str, number: int, by: str, now_ms: int) -> Change:
+def acknowledged(catalog: str | None, number: int, by: str, now_ms: int) -> Change:
     """The change that notes who took notice of an alert; the first one stays. Returns the alert, or None."""
 
     def apply(connection: sqlite3.Connection) -> Alert | None:
         connection.execute(
             "UPDATE alert SET acknowledged_ms = ?, acknowledged_by = ?"
-            " WHERE catalog = ? AND number = ? AND acknowledged_ms IS NULL",
+            " WHERE catalog = coalesce(?, catalog) AND number = ? AND acknowledged_ms IS NULL",
             (now_ms, by, catalog, number),
         )
         return read_alert(connection, catalog, number)
@@ -281,16 +281,16 @@ def _states(text: str) -> Iterator[tuple[str, int, State]]:
         _log.error("hub.rule-state-damaged", why=str(error))
 
 
-def read_alert(connection: sqlite3.Connection, catalog: str, number: int) -> Alert | None:
-    """One alert of a catalog."""
-    query = f"SELECT {_ALERT} FROM alert WHERE catalog = ? AND number = ?"  # noqa: S608 - a constant
+def read_alert(connection: sqlite3.Connection, catalog: str | None, number: int) -> Alert | None:
+    """One alert (of a catalog)."""
+    query = f"SELECT {_ALERT} FROM alert WHERE catalog = coalesce(?, catalog) AND number = ?"  # noqa: S608 - a constant
     row = connection.execute(query, (catalog, number)).fetchone()
     return None if row is None else _alert(row)
 
 
 def read_alerts(
     connection: sqlite3.Connection,
-    catalog: str,
+    catalog: str | None,
     *,
     rule_id: str | None,
     device_id: str | None,
@@ -298,20 +298,21 @@ def read_alerts(
     before: int | None,
     limit: int,
 ) -> list[Alert]:
-    """Alerts of a catalog, newest first.
+    """Alerts, newest first.
 
     Args:
         connection: To read with.
-        catalog: Of them.
+        catalog: Only of a catalog.
         rule_id: Only of a rule.
         device_id: Only of a device.
         is_open: Only those that nobody has taken notice of (or only the others).
         before: Only with lower numbers.
         limit: Most of them.
     """
-    parts: list[str] = ["catalog = ?"]
-    values: list[object] = [catalog]
-    for part, value in (("rule_id = ?", rule_id), ("device_id = ?", device_id), ("number < ?", before)):
+    parts: list[str] = ["1"]
+    values: list[object] = []
+    wanted = ("catalog = ?", catalog), ("rule_id = ?", rule_id), ("device_id = ?", device_id), ("number < ?", before)
+    for part, value in wanted:
         if value is not None:
             parts.append(part)
             values.append(value)

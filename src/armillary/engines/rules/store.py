@@ -69,13 +69,13 @@ class RuleStore:
         """Every device's states."""
         return self._read(rows.read_states)
 
-    def alert(self, catalog: str, number: int) -> Alert | None:
-        """One alert of a catalog."""
+    def alert(self, catalog: str | None, number: int) -> Alert | None:
+        """One alert (of a catalog)."""
         return self._read(lambda connection: rows.read_alert(connection, catalog, number))
 
     def alerts(
         self,
-        catalog: str,
+        catalog: str | None,
         *,
         rule_id: str | None = None,
         device_id: str | None = None,
@@ -83,7 +83,7 @@ class RuleStore:
         before: int | None = None,
         limit: int = 100,
     ) -> list[Alert]:
-        """Alerts of a catalog, newest first; see :func:`rows.read_alerts`."""
+        """Alerts, newest first; see :func:`rows.read_alerts`."""
         return self._read(
             lambda connection: rows.read_alerts(
                 connection, catalog, rule_id=rule_id, device_id=device_id, is_open=is_open, before=before, limit=limit
@@ -118,9 +118,9 @@ class RuleStore:
         where = "alert = ? ORDER BY number"
         return self._read(lambda connection: rows.read_deliveries(connection, where, (alert.number,)))
 
-    def dead(self, catalog: str, *, before: int | None, limit: int) -> list[Delivery]:
-        """Dead letters of a catalog, newest first."""
-        where = "state = 'dead' AND catalog = ? AND number < ? ORDER BY number DESC LIMIT ?"
+    def dead(self, catalog: str | None, *, before: int | None, limit: int) -> list[Delivery]:
+        """Dead letters (of a catalog), newest first."""
+        where = "state = 'dead' AND catalog = coalesce(?, catalog) AND number < ? ORDER BY number DESC LIMIT ?"
         values = (catalog, 2**62 if before is None else before, limit)
         return self._read(lambda connection: rows.read_deliveries(connection, where, values))
 

@@ -1,0 +1,312 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Native routes of rules: make, change, test on past data, trace; their alerts; deliveries that were given up."""
+
+from __future__ import annotations
+
+import dataclasses
+from typing import Annotated, Any
+
+from fastapi import FastAPI, Query
+from pydantic import BaseModel, ConfigDict, Field
+from starlette.requests import Request
+
+from armillary.api import authored, views
+from armillary.api import azure_names as names
+from armillary.api.auth import V1
+from armillary.api.authored import CatalogQuery, DocumentBody, DocumentPath, IfMatch
+from armillary.api.native_devices import After, DevicePath, Limit, known_device
+from armillary.api.routes import add_route, hub_of, operator_of, service_of
+from armillary.engines.application.document import Document
+from armillary.engines.rules import rows
+from armillary.engines.rules.rows import Alert, Delivery
+from armillary.engines.rules.store import RuleStore
+from armillary.errors import InvalidArgumentError, NotFoundError
+from armillary.hub.hub import COMMIT_TIMEOUT_S
+from armillary.hub.rule_names import warnings_of
+from armillary.hub.rule_plans import read_facts
+from armillary.hub.rule_trial import MAX_DEVICES, try_rule
+from armillary.hub.rule_webhook import check_url
+from armillary.twin.rule import Rule, sections_of, unconcerned
+from armillary.twin.rule_action import split_secrets
+from armillary.twin.rule_json import parse_document
+
+KIND = "rule"
+
+AlertPath = Annotated[int, Field(ge=1, le=2**53)]
+Millis = Annotated[int, Field(ge=0, le=10**14)]
+
+
+class TrialBody(BaseModel):
+    """A test of a rule on past data.
+
+    Attributes:
+        rule: The rule, as for `PUT`; with `rule_id` in the path it is left out.
+        devices: On which; empty for all that the rule concerns.
+        start_ms: First millisecond of the range.
+        end_ms: One past the last.
+    """
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    rule: dict[str, Any] | None = None
+    devices: Annotated[list[str], Field(max_length=MAX_DEVICES)] = []
+    start_ms: Millis
+    end_ms: Millis
+
+
+class ReplayBody(BaseModel):
+    """Dead letters to try again, by number."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    numbers: Annotated[list[AlertPath], Field(min_length=1, max_length=1000)]
+
+
+# Rules ----------------------------------------------------------------------------------------------------------------
+
+
+def list_rules(
+    request: Request, catalog: CatalogQuery = None, limit: Limit = views.PAGE_ROWS, after: After = None
+) -> dict[str, Any]:
+    """Rules by id."""
+    return authored.listed(request, KIND, catalog, limit, after)
+
+
+def show_rule(request: Request, rule_id: DocumentPath, catalog: CatalogQuery = None) -> dict[str, Any]:
+    """A rule; its secrets are never shown."""
+    return authored.document_of(authored.visible(request, KIND, rule_id, catalog))
+
+
+def put_rule(
+    request: Request, rule_id: DocumentPath, body: DocumentBody, catalog: CatalogQuery = None, if_match: IfMatch = None
+) -> dict[str, Any]:
+    """Make or change a rule. `warnings` says what its device template does not have.
+
+    A webhook action may have a `secret`, which signs what it sends; it is kept apart and never given back. A rule that
+    is put again without it keeps the one that its action has.
+    """
+    given, secrets = split_secrets(body)
+    if not isinstance(given, dict):
+        raise InvalidArgumentError("rule: expected a JSON object", remedy="Send the rule itself.")
+    _, rule = parse_document(given)
+    authored.check_owned(request, KIND, rule_id, catalog)
+    for each in rule.actions:
+        if each.kind == "webhook":
+            check_url(each.options["url"], hub_of(request).rules.actions.settings.hosts)
+    before = _keep_secrets(request, rule_id, rule, secrets)
+    try:
+        made = authored.put(request, KIND, rule_id, given, catalog, if_match)
+    except BaseException:  # whatever it is: the rule stays as it was, and so do its secrets
+        if before is not None:
+            _store(request).commits.submit(rows.secrets_changed(rule_id, before, before)).result(COMMIT_TIMEOUT_S)
+        raise
+    return {**made, "warnings": _warnings(request, rule)}
+
+
+def delete_rule(
+    request: Request, rule_id: DocumentPath, catalog: CatalogQuery = None, if_match: IfMatch = None
+) -> dict[str, Any]:
+    """Delete a rule and its secrets; its alerts stay."""
+    deleted = authored.delete(request, KIND, rule_id, catalog, if_match)
+    _store(request).commits.submit(rows.secrets_changed(rule_id, {}, ())).result(COMMIT_TIMEOUT_S)
+    return deleted
+
+
+def enable_rule(request: Request, rule_id: DocumentPath, catalog: CatalogQuery = None) -> dict[str, Any]:
+    """Have a rule evaluated, from the next message on."""
+    return _switch(request, rule_id, catalog, enabled=True)
+
+
+def disable_rule(request: Request, rule_id: DocumentPath, catalog: CatalogQuery = None) -> dict[str, Any]:
+    """Have a rule evaluated no longer; what it remembered of devices is forgotten."""
+    return _switch(request, rule_id, catalog, enabled=False)
+
+
+def rule_trace(request: Request, rule_id: DocumentPath, device_id: DevicePath) -> dict[str, Any]:
+    """Why a rule fired or did not for a device: its last evaluations, newest first, since the hub's start."""
+    known, hub = known_device(request, device_id), hub_of(request)
+    _, owner = read_facts(hub, known, frozenset(), 0)
+    document = authored.visible(request, KIND, rule_id, owner)  # of the device's catalog, whoever asks
+    catalog, rule = parse_document(document.content)
+    facts, _ = read_facts(hub, known, sections_of(rule), 0)
+    why = unconcerned(rule.target, facts)
+    if why is None and not rule.enabled:
+        why = "the rule is disabled"
+    return {
+        "rule_id": rule_id,
+        "device_id": known,
+        "catalog": catalog,
+        "state": hub.rules.state_of(rule_id, known),
+        "unconcerned": why,
+        "items": hub.rules.trace(rule_id, known),
+        "next": None,
+    }
+
+
+def try_kept_rule(
+    request: Request, rule_id: DocumentPath, body: TrialBody, catalog: CatalogQuery = None
+) -> dict[str, Any]:
+    """When a rule would have fired on stored values, and why; nothing is done."""
+    if body.rule is not None:
+        raise InvalidArgumentError("rule: the path names one already", remedy="Leave it out, or use /rule-test.")
+    return _tested(request, authored.visible(request, KIND, rule_id, catalog).content, body, catalog)
+
+
+def try_new_rule(request: Request, body: TrialBody, catalog: CatalogQuery = None) -> dict[str, Any]:
+    """When a rule that is not kept yet would have fired on stored values, and why; nothing is kept or done."""
+    if body.rule is None:
+        raise InvalidArgumentError("rule: expected one to test", remedy="Send the rule beside the range.")
+    return _tested(request, split_secrets(body.rule)[0], body, catalog)
+
+
+# Alerts ---------------------------------------------------------------------------------------------------------------
+
+
+def list_alerts(
+    request: Request,
+    catalog: CatalogQuery = None,
+    rule: Annotated[str | None, Query(max_length=128)] = None,
+    device: Annotated[str | None, Query(max_length=128)] = None,
+    status: Annotated[str, Query(pattern="^(open|acknowledged|all)$")] = "all",
+    limit: Limit = views.PAGE_ROWS,
+    after: After = None,
+) -> dict[str, Any]:
+    """Firings of rules, newest first; `open` are those that nobody has taken notice of."""
+    found = _store(request).alerts(
+        catalog,
+        rule_id=rule,
+        device_id=None if device is None else device.lower(),
+        is_open=None if status == "all" else status == "open",
+        before=_number(after),
+        limit=limit + 1,
+    )
+    return _page([dataclasses.asdict(each) for each in found], limit)
+
+
+def show_alert(request: Request, number: AlertPath, catalog: CatalogQuery = None) -> dict[str, Any]:
+    """A firing, its evaluation in words, and what was done about it."""
+    store = _store(request)
+    alert = _found(store.alert(catalog, number), number)
+    return {**dataclasses.asdict(alert), "deliveries": [_delivery(each) for each in store.deliveries_of(alert)]}
+
+
+def acknowledge_alert(request: Request, number: AlertPath, catalog: CatalogQuery = None) -> dict[str, Any]:
+    """Note that somebody has taken notice of a firing."""
+    actor, hub = operator_of(request).name, hub_of(request)
+    change = rows.acknowledged(catalog, number, actor, hub.rules.now_ms())
+    alert = _found(_store(request).commits.submit(change).result(COMMIT_TIMEOUT_S), number)
+    service_of(request).audit.append(actor, "alert.acknowledge", alert.device_id, {"alert": number})
+    return dataclasses.asdict(alert)
+
+
+def dead_letters(
+    request: Request, catalog: CatalogQuery = None, limit: Limit = views.PAGE_ROWS, after: After = None
+) -> dict[str, Any]:
+    """Actions that were given up, newest first, each with why."""
+    found = _store(request).dead(catalog, before=_number(after), limit=limit + 1)
+    return _page([_delivery(each) for each in found], limit)
+
+
+def replay_dead_letters(request: Request, body: ReplayBody, catalog: CatalogQuery = None) -> dict[str, Any]:
+    """Try actions again that were given up."""
+    rules, actor = hub_of(request).rules, operator_of(request).name
+    change = rows.replayed(catalog, body.numbers, rules.now_ms())
+    count = _store(request).commits.submit(change).result(COMMIT_TIMEOUT_S)
+    service_of(request).audit.append(actor, "rule-action.replay", catalog or "", {"replayed": count})
+    rules.actions.wake_soon()
+    return {"replayed": count}
+
+
+# Inside ---------------------------------------------------------------------------------------------------------------
+
+
+def _store(request: Request) -> RuleStore:
+    return hub_of(request).rules.store()
+
+
+def _keep_secrets(request: Request, rule_id: str, rule: Rule, secrets: dict[str, str]) -> dict[str, str] | None:
+    """Keep a rule's secrets; those that it had before, or None when there was nothing to do.
+
+    Raises:
+        InvalidArgumentError: a signed action has none.
+    """
+    signed = {each.name for each in rule.actions if each.options.get("signed")}
+    store = _store(request)
+    had = {action: store.secret(rule_id, action) or "" for action in store.secrets(rule_id)}
+    for name in sorted(signed - set(secrets) - set(had)):
+        raise InvalidArgumentError(
+            f"actions: {name!r} is signed and has no secret", remedy="Give it a secret of 16 to 128 characters."
+        )
+    if not secrets and set(had) <= signed:
+        return None
+    store.commits.submit(rows.secrets_changed(rule_id, secrets, signed)).result(COMMIT_TIMEOUT_S)
+    return had
+
+
+def _switch(request: Request, rule_id: str, catalog: str | None, *, enabled: bool) -> dict[str, Any]:
+    found: Document = authored.visible(request, KIND, rule_id, catalog)
+    authored.check_owned(request, KIND, rule_id, catalog)
+    body = {**found.content, "enabled": enabled}
+    return authored.put(request, KIND, rule_id, body, catalog, found.etag)
+
+
+def _tested(request: Request, document: object, body: TrialBody, catalog: str | None) -> dict[str, Any]:
+    own, rule = parse_document(document)
+    devices = [known_device(request, names.checked("device", each)) for each in body.devices]
+    run = try_rule(hub_of(request), catalog or own, rule, devices, body.start_ms, body.end_ms)
+    return {
+        "start_ms": body.start_ms,
+        "end_ms": body.end_ms,
+        "firings": sum(each.firings for each in run.devices),
+        "is_cut": run.is_cut,
+        "devices": [dataclasses.asdict(each) for each in run.devices],
+        "warnings": _warnings(request, rule),
+    }
+
+
+def _warnings(request: Request, rule: Rule) -> list[str]:
+    return warnings_of(hub_of(request), rule)
+
+
+def _delivery(each: Delivery) -> dict[str, Any]:
+    document = dataclasses.asdict(each)
+    del document["options"]
+    return document
+
+
+def _found(alert: Alert | None, number: int) -> Alert:
+    if alert is None:
+        raise NotFoundError(f"there is no alert {number}", remedy="List them: armillary rule alerts.")
+    return alert
+
+
+def _number(after: str | None) -> int | None:
+    if after is None:
+        return None
+    if not after.isascii() or not after.isdecimal() or len(after) > 16:
+        raise InvalidArgumentError("after: expected `next` of the page before", remedy="Pass it as it came.")
+    return int(after)
+
+
+def _page(items: list[dict[str, Any]], limit: int) -> dict[str, Any]:
+    return {"items": items[:limit], "next": str(items[limit - 1]["number"]) if len(items) > limit else None}
+
+
+def mount(app: FastAPI) -> None:
+    """Mount the routes."""
+    options = {"tags": ["rules"]}
+    one, alert = V1 + "/rules/{rule_id}", V1 + "/alerts/{number}"
+    add_route(app, "GET", V1 + "/rules", list_rules, **options)
+    add_route(app, "POST", V1 + "/rule-test", try_new_rule, **options)
+    add_route(app, "GET", one, show_rule, **options)
+    add_route(app, "PUT", one, put_rule, **options)
+    add_route(app, "DELETE", one, delete_rule, **options)
+    add_route(app, "POST", one + "/enable", enable_rule, **options)
+    add_route(app, "POST", one + "/disable", disable_rule, **options)
+    add_route(app, "POST", one + "/test", try_kept_rule, **options)
+    add_route(app, "GET", one + "/trace/{device_id}", rule_trace, **options)
+    add_route(app, "GET", V1 + "/alerts", list_alerts, **options)
+    add_route(app, "GET", alert, show_alert, **options)
+    add_route(app, "POST", alert + "/acknowledge", acknowledge_alert, **options)
+    add_route(app, "GET", V1 + "/dead-letters", dead_letters, **options)
+    add_route(app, "POST", V1 + "/dead-letters/replay", replay_dead_letters, **options)

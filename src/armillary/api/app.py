@@ -22,6 +22,7 @@ from armillary.api import (
     native_enrolment,
     native_firmware,
     native_groups,
+    native_jobs,
     native_hub_devices,
     native_life,
     native_messages,
@@ -113,6 +114,7 @@ def create_app(service: SecurityService, hub: Hub, settings: Settings) -> FastAP
     native_telemetry.mount(app)
     native_messages.mount(app)
     native_groups.mount(app)
+    native_jobs.mount(app)
     native_dashboards.mount(app)
     native_rules.mount(app)
     native_hub_devices.mount(app)

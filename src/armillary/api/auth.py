@@ -39,6 +39,7 @@ _CATALOG = V1 + "/catalogs/{catalog}"
 _DEVICE = V1 + "/devices/{device_id}"
 _HUB_DEVICE = V1 + "/hub-devices/{device_id}"
 _ROLLOUT = V1 + "/rollouts/{rollout_id}"
+_JOB = V1 + "/jobs/{job_id}"
 _RULE = V1 + "/rules/{rule_id}"
 _FINDING = V1 + "/findings/{finding_id}"
 
@@ -203,6 +204,16 @@ ACCESS: Mapping[str, str] = {
     f"PUT {V1}/groups/{{group_id}}": CONTRIBUTOR,
     f"DELETE {V1}/groups/{{group_id}}": CONTRIBUTOR,
     f"GET {V1}/groups/{{group_id}}/members": READER,
+    f"GET {V1}/jobs": READER,
+    f"GET {_JOB}": READER,
+    f"PUT {_JOB}": CONTRIBUTOR,
+    f"DELETE {_JOB}": CONTRIBUTOR,
+    f"GET {_JOB}/runs": READER,
+    f"POST {_JOB}/runs": CONTRIBUTOR,
+    f"GET {_JOB}/runs/{{number}}": READER,
+    f"POST {_JOB}/runs/{{number}}/cancel": CONTRIBUTOR,
+    f"GET {_JOB}/runs/{{number}}/results": READER,
+    f"GET {_JOB}/runs/{{number}}/results.csv": READER,
     f"GET {V1}/rules": READER,
     f"POST {V1}/rule-test": CONTRIBUTOR,
     f"GET {_RULE}": READER,

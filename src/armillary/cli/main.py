@@ -57,6 +57,7 @@ COMMANDS: dict[str, tuple[str, str]] = {
     ),
     "group": ("armillary.cli.group", "Device groups as saved queries: for jobs, dashboards and exports."),
     "template": ("armillary.cli.template", "Applications from templates: catalog, use, unuse."),
+    "job": ("armillary.cli.job", "Jobs over device groups: run, watch, cancel, results."),
     "bench": ("armillary.cli.bench", "Measure this machine against limits and peers."),
 }
 

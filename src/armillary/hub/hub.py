@@ -27,6 +27,7 @@ from armillary.hub.counters import Counters
 from armillary.hub.device_facts import Directory, NoDirectory
 from armillary.hub.front import Front
 from armillary.hub.groups import Groups
+from armillary.hub.jobs import Jobs
 from armillary.hub.listeners import Gathering, Listener, Listeners
 from armillary.hub.methods import MethodResult, encode_call
 from armillary.hub.rules import Rules
@@ -57,6 +58,7 @@ class Hub:
         application: What the application's author makes: device templates, rules, jobs, dashboards, as documents.
         directory: Whose devices are and how they are doing; the owner sets it.
         groups: Members of device groups.
+        jobs: Jobs over device groups: begin, cancel, ``store`` for runs and results.
         rules: Rules, their alerts and actions.
     """
 
@@ -86,6 +88,7 @@ class Hub:
         self.mailboxes = Mailboxes(self)
         self.directory: Directory = NoDirectory()
         self.groups = Groups(self)
+        self.jobs = Jobs(self, folder)
         self.rules = Rules(self, folder, clock)
         try:
             self.application = ApplicationStore(folder, clock=clock)
@@ -143,6 +146,7 @@ class Hub:
         """
         if self._front is None:
             await self.rules.start()
+            await self.jobs.start()
         return await self.front.listen(ssl_context, host, port)
 
     async def start_broker(self, ssl_context: ssl.SSLContext, host: str, port: int) -> int:
@@ -155,6 +159,7 @@ class Hub:
 
     async def close(self) -> None:
         """Close every connection, keep everything, release the folder. Call it in the hub's loop."""
+        await self.jobs.close()
         if self._broker is not None:
             await self._broker.close()
         if self._front is not None:
@@ -249,6 +254,7 @@ class Hub:
             "connected_now": len(self.connected()),
             "commit_queue_now": self.series.commits.queued,
             "decode_backlog_bytes_now": decoder.backlog_bytes,
+            **self.jobs.counts(),
             **({} if self._broker is None else self._broker.gauges()),
         }
 
@@ -259,6 +265,7 @@ class Hub:
             self.series.close(int(self._clock() * 1000), self.rules.close_store)  # it holds the folder
         finally:
             self.rules.close_store()
+            self.jobs.close_store()
             self.application.close()
 
     def model_id(self, device_id: str) -> str | None:

@@ -1,0 +1,408 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The file of runs: begun, started device by device, finished; every change is one durable transaction.
+
+::
+
+    FOLDER/jobs.db   (and -wal, -shm); made with the first run. The folder's lock is held by the series store.
+
+A device is marked as running before anything is sent to it, and its result is written when there is one. So after a
+crash the devices that may have been reached are known: they are done again, and their rows say so.
+"""
+
+from __future__ import annotations
+
+import json
+import sqlite3
+import threading
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, TypeVar
+
+from armillary.engines.series.database import transaction
+from armillary.engines.sqlite_file import Layout, open_writer
+from armillary.engines.sqlite_refusal import refusal
+from armillary.errors import NotFoundError
+from armillary.twin.job import DEVICE_STATES, DeviceState, Progress, RunState, next_run
+
+FILE_NAME = "jobs.db"
+
+# Runs of one job that are kept, those under way besides.
+MAX_RUNS = 50
+# Characters of a device's answer that are kept.
+MAX_ANSWER_CHARACTERS = 2048
+
+# "ArmJ"; version 1 (2026-11): first.
+LAYOUT = Layout(
+    0x41726D4A,
+    1,
+    """
+-- definition: the job's body as it was when the run began. due: of a scheduled run, Unix seconds.
+CREATE TABLE run (
+    number INTEGER PRIMARY KEY AUTOINCREMENT,
+    job_id TEXT NOT NULL,
+    definition TEXT NOT NULL,
+    catalog TEXT,
+    state TEXT NOT NULL,
+    begun_by TEXT NOT NULL,
+    due INTEGER,
+    started_ms INTEGER NOT NULL,
+    ended_ms INTEGER
+) STRICT;
+CREATE INDEX run_of_job ON run (job_id, number);
+CREATE INDEX run_under_way ON run (number) WHERE state = 'running';
+-- attempts: how often its action began. repeated: it may have been reached by an attempt whose end nobody saw.
+CREATE TABLE run_device (
+    run INTEGER NOT NULL REFERENCES run (number),
+    device_id TEXT NOT NULL,
+    batch INTEGER NOT NULL,
+    state TEXT NOT NULL,
+    attempts INTEGER NOT NULL DEFAULT 0,
+    repeated INTEGER NOT NULL DEFAULT 0,
+    due_ms INTEGER NOT NULL DEFAULT 0,
+    changed_ms INTEGER NOT NULL,
+    status INTEGER,
+    answer TEXT NOT NULL DEFAULT '',
+    PRIMARY KEY (run, device_id)
+) STRICT, WITHOUT ROWID;
+CREATE INDEX run_device_state ON run_device (run, state, batch, due_ms);
+CREATE INDEX run_device_batch ON run_device (run, batch, changed_ms);
+""",
+)
+
+T = TypeVar("T")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Run:
+    """One run of a job.
+
+    Attributes:
+        number: Its number, over all jobs.
+        job_id: Of the job; ``definition`` is the job's body as it was.
+        catalog: Only devices of this catalog; None those of all.
+        state: How it is getting on.
+        begun_by: Who began it, as the audit log names them.
+        due: When it was due, Unix seconds; None when somebody began it.
+        started_ms: Unix milliseconds; ``ended_ms`` likewise, None before.
+        counts: Devices by state.
+    """
+
+    number: int
+    job_id: str
+    definition: Mapping[str, Any]
+    catalog: str | None
+    state: RunState
+    begun_by: str
+    due: int | None
+    started_ms: int
+    ended_ms: int | None
+    counts: Mapping[DeviceState, int]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DeviceResult:
+    """A device in a run; ``status`` and ``answer`` are the last attempt's."""
+
+    device_id: str
+    batch: int
+    state: DeviceState
+    attempts: int
+    repeated: bool
+    due_ms: int
+    changed_ms: int
+    status: int | None
+    answer: str
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """What became of an attempt: an event of DEVICE_STATES, the device's status and answer, when again."""
+
+    device_id: str
+    event: str
+    status: int | None = None
+    answer: str = ""
+    due_ms: int = 0
+
+
+_RUN = "SELECT number, job_id, definition, catalog, state, begun_by, due, started_ms, ended_ms FROM run "
+_BATCH = "SELECT min(batch) FROM run_device WHERE run = ?1 AND state IN ('pending', 'running')"
+_STARTS = (
+    f"WHERE run = ?1 AND state = 'pending' AND due_ms <= ?2 AND batch = ({_BATCH}) ORDER BY due_ms, device_id LIMIT ?3"
+)
+_START = "UPDATE run_device SET state = ?, attempts = attempts + 1, changed_ms = ? WHERE run = ? AND device_id = ?"
+_DEVICE = "SELECT device_id, batch, state, attempts, repeated, due_ms, changed_ms, status, answer FROM run_device "
+
+
+class JobStore:
+    """Runs of one hub. Every method may be called from any thread and waits for the disk.
+
+    Args:
+        folder: Folder of the file; its lock is the caller's.
+
+    Raises:
+        DataFolderError: the file cannot be opened; of every method: the disk gives nothing.
+    """
+
+    def __init__(self, folder: Path) -> None:
+        self._connection = open_writer(folder / FILE_NAME, LAYOUT)
+        self._lock = threading.Lock()
+
+    @staticmethod
+    def exists(folder: Path) -> bool:
+        """Whether there is such a file: without one there has never been a run."""
+        return (folder / FILE_NAME).exists()
+
+    def close(self) -> None:
+        """Close the file. May be called twice."""
+        with self._lock:
+            self._connection.close()
+
+    # Reading ------------------------------------------------------------------------------------------------
+
+    def run(self, job_id: str, number: int) -> Run:
+        """A run of a job.
+
+        Raises:
+            NotFoundError: there is none.
+        """
+        found = self._do(lambda c: _runs(c, "WHERE job_id = ? AND number = ?", (job_id, number)))
+        if not found:
+            raise NotFoundError(
+                f"job {job_id[:64]!a} has no run {number}", remedy=f"List them: armillary job show --job {job_id[:64]}."
+            )
+        return found[0]
+
+    def runs(self, job_id: str, *, before: int | None = None, limit: int = MAX_RUNS) -> list[Run]:
+        """Runs of a job, newest first."""
+        where = "WHERE job_id = ? AND number < ? ORDER BY number DESC LIMIT ?"
+        return self._do(lambda c: _runs(c, where, (job_id, before or 2**62, limit)))
+
+    def under_way(self) -> list[Run]:
+        """Runs that have not ended."""
+        return self._do(lambda c: _runs(c, "WHERE state = 'running' ORDER BY number", ()))
+
+    def last_due(self, job_id: str) -> int | None:
+        """When the last scheduled run of a job was due, Unix seconds; None when there was none."""
+        query = "SELECT max(due) FROM run WHERE job_id = ?"
+        found = self._do(lambda c: c.execute(query, (job_id,)).fetchone()[0])
+        return None if found is None else int(found)
+
+    def results(
+        self, number: int, *, state: DeviceState | None = None, after: str = "", limit: int = 1000
+    ) -> list[DeviceResult]:
+        """Devices of a run by id, those in a state or all."""
+        where = "WHERE run = ? AND device_id > ?" + ("" if state is None else " AND state = ?")
+        values = (number, after, *(() if state is None else (state.value,)), limit)
+        rows = self._do(lambda c: c.execute(_DEVICE + where + " ORDER BY device_id LIMIT ?", values).fetchall())
+        return [_as_result(row) for row in rows]
+
+    def progress(self, number: int) -> Progress:
+        """A run as :func:`armillary.twin.job.plan_run` looks at it."""
+
+        def query(connection: sqlite3.Connection) -> Progress:
+            (state,) = connection.execute("SELECT state FROM run WHERE number = ?", (number,)).fetchone()
+            (batch,) = connection.execute(_BATCH, (number,)).fetchone()
+            opened, due = 0, None
+            if batch:
+                (opened,) = connection.execute(
+                    "SELECT max(changed_ms) FROM run_device WHERE run = ? AND batch = ?", (number, batch - 1)
+                ).fetchone()
+            if batch is not None:
+                (due,) = connection.execute(
+                    "SELECT min(due_ms) FROM run_device WHERE run = ? AND state = 'pending' AND batch = ?",
+                    (number, batch),
+                ).fetchone()
+            counts = _counts(connection, number)
+            return Progress(state=RunState(state), counts=counts, batch=batch, batch_opened_ms=opened or 0, due_ms=due)
+
+        return self._do(query)
+
+    # Changing -----------------------------------------------------------------------------------------------
+
+    def begin(
+        self,
+        job_id: str,
+        definition: Mapping[str, Any],
+        devices: Sequence[str],
+        *,
+        catalog: str | None,
+        batch_size: int,
+        by: str,
+        due: int | None,
+        now_ms: int,
+    ) -> int:
+        """Begin a run over devices in this order; returns its number."""
+
+        def change(connection: sqlite3.Connection) -> int:
+            cursor = connection.execute(
+                "INSERT INTO run (job_id, definition, catalog, state, begun_by, due, started_ms)"
+                " VALUES (?, ?, ?, 'running', ?, ?, ?)",
+                (job_id, json.dumps(dict(definition)), catalog, by, due, now_ms),
+            )
+            number = int(cursor.lastrowid or 0)
+            connection.executemany(
+                "INSERT INTO run_device (run, device_id, batch, state, changed_ms) VALUES (?, ?, ?, 'pending', ?)",
+                ((number, device_id, place // batch_size, now_ms) for place, device_id in enumerate(devices)),
+            )
+            _forget_old(connection, job_id)
+            return number
+
+        return self._write(change)
+
+    def start(self, number: int, count: int, now_ms: int) -> list[DeviceResult]:
+        """Mark up to ``count`` devices of the present batch as running: only then may they be acted on."""
+
+        def change(connection: sqlite3.Connection) -> list[DeviceResult]:
+            rows = connection.execute(
+                _DEVICE + _STARTS,
+                (number, now_ms, count),
+            ).fetchall()
+            connection.executemany(
+                _START,
+                [(_after("pending", "start"), now_ms, number, row[0]) for row in rows],
+            )
+            return [_as_result(row) for row in rows]
+
+        return self._write(change)
+
+    def finish(self, number: int, outcomes: Sequence[Outcome], now_ms: int) -> None:
+        """Write down what became of devices that were running."""
+
+        def change(connection: sqlite3.Connection) -> None:
+            connection.executemany(
+                "UPDATE run_device SET state = ?, changed_ms = ?, due_ms = ?, status = ?, answer = ?"
+                " WHERE run = ? AND device_id = ? AND state = 'running'",
+                [
+                    (
+                        _after("running", each.event), now_ms, each.due_ms, each.status,
+                        each.answer[:MAX_ANSWER_CHARACTERS], number, each.device_id,
+                    )
+                    for each in outcomes
+                ],
+            )  # fmt: skip
+            _skip_if_ended(connection, number, now_ms)
+
+        self._write(change)
+
+    def end(self, number: int, event: str, now_ms: int) -> RunState:
+        """End a run; devices that have not begun are skipped. Those under way still get their result.
+
+        Raises:
+            ConflictError: it has ended.
+        """
+
+        def change(connection: sqlite3.Connection) -> RunState:
+            (state,) = connection.execute("SELECT state FROM run WHERE number = ?", (number,)).fetchone()
+            ended = next_run(RunState(state), event)
+            connection.execute("UPDATE run SET state = ?, ended_ms = ? WHERE number = ?", (ended, now_ms, number))
+            _skip_if_ended(connection, number, now_ms)
+            return ended
+
+        return self._write(change)
+
+    def recover(self, now_ms: int) -> int:
+        """After a start: devices that were running when the service stopped wait again; returns how many."""
+
+        def change(connection: sqlite3.Connection) -> int:
+            lost = connection.execute("SELECT DISTINCT run FROM run_device WHERE state = 'running'").fetchall()
+            cursor = connection.execute(
+                "UPDATE run_device SET state = ?, repeated = 1, changed_ms = ?,"
+                " answer = 'the service stopped while this was under way' WHERE state = 'running'",
+                (_after("running", "lost"), now_ms),
+            )
+            for (number,) in lost:
+                _skip_if_ended(connection, number, now_ms)
+            return cursor.rowcount
+
+        return self._write(change)
+
+    def forget(self, job_id: str) -> None:
+        """Delete every run of a job."""
+
+        def change(connection: sqlite3.Connection) -> None:
+            runs = connection.execute("SELECT number FROM run WHERE job_id = ?", (job_id,)).fetchall()
+            connection.executemany("DELETE FROM run_device WHERE run = ?", runs)
+            connection.executemany("DELETE FROM run WHERE number = ?", runs)
+
+        self._write(change)
+
+    # Inside -------------------------------------------------------------------------------------------------
+
+    def _do(self, query: Callable[[sqlite3.Connection], T]) -> T:
+        with self._lock:
+            try:
+                return query(self._connection)
+            except sqlite3.Error as error:
+                explained = refusal("the jobs' file", error)
+                if explained is None:
+                    raise
+                raise explained from error
+
+    def _write(self, change: Callable[[sqlite3.Connection], T]) -> T:
+        def apply(connection: sqlite3.Connection) -> T:
+            with transaction(connection):
+                return change(connection)
+
+        return self._do(apply)
+
+
+def _after(state: str, event: str) -> DeviceState:
+    return DEVICE_STATES[DeviceState(state), event]
+
+
+def _skip_if_ended(connection: sqlite3.Connection, number: int, now_ms: int) -> None:
+    connection.execute(
+        "UPDATE run_device SET state = ?, changed_ms = ? WHERE run = ? AND state = 'pending'"
+        " AND (SELECT state FROM run WHERE number = run_device.run) != 'running'",
+        (_after("pending", "run-ended"), now_ms, number),
+    )
+
+
+def _forget_old(connection: sqlite3.Connection, job_id: str) -> None:
+    old = connection.execute(
+        "SELECT number FROM run WHERE job_id = ? AND state != 'running' ORDER BY number DESC LIMIT -1 OFFSET ?",
+        (job_id, MAX_RUNS),
+    ).fetchall()
+    for table, column in (("run_device", "run"), ("run", "number")):
+        connection.executemany(f"DELETE FROM {table} WHERE {column} = ?", old)  # noqa: S608 - constants
+
+
+def _counts(connection: sqlite3.Connection, number: int) -> dict[DeviceState, int]:
+    rows = connection.execute("SELECT state, count(*) FROM run_device WHERE run = ? GROUP BY state", (number,))
+    return {DeviceState(state): count for state, count in rows}
+
+
+def _runs(connection: sqlite3.Connection, where: str, values: tuple[object, ...]) -> list[Run]:
+    rows = connection.execute(_RUN + where, values).fetchall()
+    return [
+        Run(
+            number=row[0],
+            job_id=row[1],
+            definition=json.loads(row[2]),
+            catalog=row[3],
+            state=RunState(row[4]),
+            begun_by=row[5],
+            due=row[6],
+            started_ms=row[7],
+            ended_ms=row[8],
+            counts=_counts(connection, row[0]),
+        )
+        for row in rows
+    ]
+
+
+def _as_result(row: Sequence[Any]) -> DeviceResult:
+    device_id, batch, state, attempts, repeated, due_ms, changed_ms, status, answer = row
+    return DeviceResult(
+        device_id=device_id,
+        batch=batch,
+        state=DeviceState(state),
+        attempts=attempts,
+        repeated=bool(repeated),
+        due_ms=due_ms,
+        changed_ms=changed_ms,
+        status=status,
+        answer=answer,
+    )

@@ -1,0 +1,98 @@
+# SPDX-License-Identifier: Apache-2.0
+"""A small SQLite file of the hub's folder: opened or made, with a version. The folder's lock is its owner's."""
+
+from __future__ import annotations
+
+import sqlite3
+from dataclasses import dataclass
+from pathlib import Path
+
+from armillary.engines.sqlite_refusal import refusal
+from armillary.errors import DataFolderError
+
+# Kibibytes of page cache of each connection.
+CACHE_KIB = 256
+# The other connection of this process holds the lock for a checkpoint only.
+BUSY_TIMEOUT_MS = 10_000
+
+
+@dataclass(frozen=True, slots=True)
+class Layout:
+    """What is in a file.
+
+    Attributes:
+        application_id: Tells it from any other SQLite database (PRAGMA application_id).
+        version: Of the schema (PRAGMA user_version).
+        schema: SQL that makes it.
+    """
+
+    application_id: int
+    version: int
+    schema: str
+
+
+def open_writer(path: Path, layout: Layout) -> sqlite3.Connection:
+    """Open or make a file; the connection may be used by any thread, one at a time.
+
+    Raises:
+        DataFolderError: not writable, damaged, of another program or of another version.
+    """
+    connection: sqlite3.Connection | None = None
+    try:
+        connection = _connect(path)
+        path.chmod(0o600)
+        _use_write_ahead_log(connection, path)
+        connection.execute("PRAGMA synchronous=FULL")
+        _check_version(connection, path, layout)
+    except (sqlite3.Error, OSError) as error:
+        if connection is not None:
+            connection.close()
+        raise refusal(str(path), error) or DataFolderError(
+            f"{path} cannot be opened ({error})",
+            remedy="Give this user the folder and free space on its disk, or choose another with --data.",
+        ) from error
+    except DataFolderError:
+        if connection is not None:
+            connection.close()
+        raise
+    return connection
+
+
+def open_reader(path: Path) -> sqlite3.Connection:
+    """A connection that can only read; may be used by any thread, one at a time."""
+    connection = _connect(path)
+    connection.execute("PRAGMA query_only=ON")
+    return connection
+
+
+def _connect(path: Path) -> sqlite3.Connection:
+    connection = sqlite3.connect(path, isolation_level=None, check_same_thread=False)
+    connection.execute(f"PRAGMA busy_timeout={BUSY_TIMEOUT_MS}")
+    connection.execute(f"PRAGMA cache_size=-{CACHE_KIB}")
+    return connection
+
+
+def _use_write_ahead_log(connection: sqlite3.Connection, path: Path) -> None:
+    if connection.execute("PRAGMA journal_mode=WAL").fetchone()[0] != "wal":
+        raise DataFolderError(
+            f"{path}: its file system does not support write-ahead logging",
+            remedy="Put the data folder on a local file system.",
+        )
+
+
+def _check_version(connection: sqlite3.Connection, path: Path, layout: Layout) -> None:
+    application = connection.execute("PRAGMA application_id").fetchone()[0]
+    version = connection.execute("PRAGMA user_version").fetchone()[0]
+    if (application, version) == (layout.application_id, layout.version):
+        return
+    if application == layout.application_id:
+        raise DataFolderError(
+            f"{path}: expected schema version {layout.version}, got {version}",
+            remedy="Start it with the version of Armillary that made it.",
+        )
+    if connection.execute("SELECT count(*) FROM sqlite_master").fetchone()[0]:
+        raise DataFolderError(f"{path}: a database of another program", remedy="Choose another folder with --data.")
+    connection.executescript(
+        f"BEGIN EXCLUSIVE;{layout.schema}"
+        f"PRAGMA application_id={layout.application_id};PRAGMA user_version={layout.version};COMMIT;"
+    )

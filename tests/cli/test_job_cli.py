@@ -1,0 +1,48 @@
+# SPDX-License-Identifier: Apache-2.0
+"""``armillary job``: made, run and waited for, results, run again, cancelled."""
+
+from __future__ import annotations
+
+import json
+import uuid
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+from tests.api.running_service import RunningService
+
+Command = Callable[..., Any]
+
+
+def test_jobs_from_the_command_line(armillary: Command, service: RunningService, tmp_path: Path) -> None:
+    name = f"y-{uuid.uuid4().hex[:8]}"
+    service.service.registry.create_catalog(name, actor="test")
+    device = service.make_device().device_id
+    service.service.registry.claim_devices(name, [device], actor="test")
+    assert armillary("group", "create", "--name", name, "-c", name).code == 0
+    made = armillary(
+        "job", "create", "--name", name, "-g", name, "-c", name, "--set", "limit=5", "--set", "mode=auto",
+        "--batch", "50%", "--pause", "1s", "--abort", "10", "--wait", "--json",
+    )  # fmt: skip
+    assert made.code == 0, made.err
+    run = json.loads(made.out)
+    assert (run["state"], run["counts"]["succeeded"]) == ("completed", 1)
+    assert run["definition"]["batch"] == {"percent": 50, "pause_s": 1}
+    assert service.hub.twins.get(device).desired.properties == {"limit": 5, "mode": "auto"}
+    assert "set-property" in armillary("job", "list", "-c", name).out
+    assert "completed" in armillary("job", "show", "-j", name, "-c", name).out
+    rows = json.loads(armillary("job", "results", "-j", name, "-c", name, "--json").out)
+    assert [each["device_id"] for each in rows] == [device]
+    assert armillary("job", "results", "-j", name, "--csv").out.splitlines()[0].startswith("device_id,state")
+    failing = armillary("job", "create", "--name", f"{name} x", "-g", name, "--command", "blink", "--wait")
+    assert failing.code == 1, failing.err
+    assert "1 of 1 devices, 1 failed" in failing.err or "failed" in failing.out
+    assert armillary("job", "rerun-failed", "-j", f"{name}-x").code == 0
+    assert armillary("job", "run", "-j", name, "--wait").code == 0
+    assert armillary("job", "rerun-failed", "-j", name).code == 1
+    assert "request.conflict" in armillary("job", "cancel", "-j", name).err
+    (tmp_path / "job.json").write_text(json.dumps({"name": "f", "group": name, "action": {"kind": "x"}}))
+    assert "job.action.kind" in armillary("job", "create", "--file", str(tmp_path / "job.json")).err
+    assert "deleted" in armillary("job", "delete", "-j", name, "--yes").err
+    assert armillary("job", "create", "--name", "z", "-g", name).code == 2
+    assert armillary("job", "create", "--name", "z", "-g", name, "--set", "a").code == 2

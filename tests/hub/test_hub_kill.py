@@ -25,7 +25,7 @@ EVENTS = f"devices/{DEVICE}/messages/events/"
 WINDOW = 50
 
 
-def publish_until_killed(port: int, authority: Authority, first: int, acknowledged: list[int]) -> None:
+def publish_until_killed(port: int, authority: Authority, first: int, acknowledged: list[int], level: int) -> None:
     """Publish numbered messages, a window at a time, and note which were acknowledged."""
     context = ssl.create_default_context(cafile=str(authority.folder / "root.pem"))
     context.load_cert_chain(authority.device(DEVICE))
@@ -33,8 +33,8 @@ def publish_until_killed(port: int, authority: Authority, first: int, acknowledg
         socket.create_connection(("127.0.0.1", port), 10) as plain,
         context.wrap_socket(plain, server_hostname="localhost") as hub,
     ):
-        hub.sendall(encode_packet(Connect(client_id=DEVICE)))
-        decoder = PacketDecoder(level=4)
+        hub.sendall(encode_packet(Connect(client_id=DEVICE, level=level)))
+        decoder = PacketDecoder(level=level)
         sent = first
         open_messages: dict[int, int] = {}
         while True:
@@ -54,7 +54,8 @@ def publish_until_killed(port: int, authority: Authority, first: int, acknowledg
             while len(open_messages) < WINDOW:
                 identifier = sent % 65535 + 1
                 open_messages[identifier] = sent
-                burst += encode_packet(Publish(topic=EVENTS, payload=b'{"n":%d}' % sent, qos=1, packet_id=identifier))
+                message = Publish(topic=EVENTS, payload=b'{"n":%d}' % sent, qos=1, packet_id=identifier)
+                burst += encode_packet(message, level=level)
                 sent += 1
             try:
                 hub.sendall(burst)
@@ -63,7 +64,8 @@ def publish_until_killed(port: int, authority: Authority, first: int, acknowledg
 
 
 @pytest.mark.e2e
-def test_every_acknowledged_message_is_kept_over_kill_9(tmp_path: Path, authority: Authority) -> None:
+@pytest.mark.parametrize("level", [4, 5])
+def test_every_acknowledged_message_is_kept_over_kill_9(tmp_path: Path, authority: Authority, level: int) -> None:
     folder = tmp_path / "hub"
     chance = random.Random(7)  # noqa: S311 - moments to kill at, the same in every run
     acknowledged: list[int] = []
@@ -80,7 +82,9 @@ def test_every_acknowledged_message_is_kept_over_kill_9(tmp_path: Path, authorit
             assert process.stdout is not None
             port = int(process.stdout.readline())
             before = len(acknowledged)
-            publisher = threading.Thread(target=publish_until_killed, args=(port, authority, first, acknowledged))
+            publisher = threading.Thread(
+                target=publish_until_killed, args=(port, authority, first, acknowledged, level)
+            )
             publisher.start()
             wanted = before + chance.randint(200, 3000)
             deadline = time.monotonic() + 20

@@ -78,7 +78,7 @@ def packets(level: int) -> st.SearchStrategy[Packet]:
     publishes = st.tuples(st.integers(0, 2), identifiers, st.booleans(), of("publish")).flatmap(
         lambda t: st.builds(
             Publish,
-            topic=topics,
+            topic=topics | st.just("") if any(key is Property.TOPIC_ALIAS for key, _ in t[3]) else topics,
             payload=st.binary(max_size=300),
             qos=st.just(t[0]),
             packet_id=st.just(t[1] if t[0] else None),

@@ -16,7 +16,6 @@ which identifier it was, or will be, sent: an exchange of QoS 2 goes on after a 
 from __future__ import annotations
 
 import enum
-from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
@@ -248,14 +247,6 @@ class Session:
         """Forget a message."""
         del self.outgoing[item.packet_id]
         self.queued_bytes -= item.message.size
-
-    def waiting(self) -> Iterator[Outgoing]:
-        """What was not sent on this connection yet, oldest first."""
-        return (item for item in self.outgoing.values() if item.state is Delivery.QUEUED)
-
-    def under_way(self) -> list[Outgoing]:
-        """What was sent and is not over, oldest first: sent again after a reconnect (§4.4)."""
-        return [item for item in self.outgoing.values() if item.state is not Delivery.QUEUED]
 
 
 MOVE_OF_PACKET = {

@@ -189,7 +189,7 @@ class BrokerStore:
                         for statement in _STATEMENTS[name]:
                             self._connection.execute(statement, values)
                 self._connection.execute("COMMIT")
-            except BaseException:
+            except BaseException:  # undone whatever it was, then raised on
                 if self._connection.in_transaction:
                     self._connection.execute("ROLLBACK")
                 raise

@@ -61,14 +61,15 @@ class RunningService:
     token: str
     loop: asyncio.AbstractEventLoop
     tokens: dict[str, str] = field(default_factory=dict)
+    host: str = "localhost"
 
     @property
     def address(self) -> str:
-        return f"https://localhost:{self.port}"
+        return f"https://{self.host}:{self.port}"
 
     def connection(self) -> http.client.HTTPSConnection:
         context = ssl.create_default_context(cafile=str(self.root))
-        return http.client.HTTPSConnection("localhost", self.port, context=context, timeout=30)
+        return http.client.HTTPSConnection(self.host, self.port, context=context, timeout=30)
 
     def token_of(self, role: str) -> str:
         if role not in self.tokens:
@@ -158,24 +159,29 @@ def wait_until(condition: Callable[[], Any], what: str, deadline_s: float = 20.0
 
 
 @contextlib.contextmanager
-def running_service(folder: Path) -> Iterator[RunningService]:
+def running_service(folder: Path, **changes: Any) -> Iterator[RunningService]:
+    """Run a service; ``changes`` are settings."""
     started = threading.Event()
     found: list[RunningService | BaseException] = []
     stop: list[Callable[[], object]] = []
 
     async def serve() -> None:
-        settings = Settings(
-            data=folder / "data", api_port=0, device_port=0, hub_port=0, planner_interval_s=0.2, check_in_interval_s=60
-        )
+        values: dict[str, Any] = {"api_port": 0, "device_port": 0, "hub_port": 0, "planner_interval_s": 0.2}
+        settings = Settings(data=folder / "data", **{**values, "check_in_interval_s": 60, **changes})
         service = SecurityService.open(settings)
-        hub = Hub.open(settings, authenticate=service.authenticate_hub_peer, admit=service.admit_hub_client)
+        hub = Hub.open(
+            settings,
+            authenticate=service.authenticate_hub_peer,
+            admit=service.admit_hub_client,
+            provision=service.hub_enrolments,
+        )
         service.on_revoked(hub.disconnect)
         hub.directory = service.hub_directory
         join_rules(service, hub, settings)
         files = service.authority.server_files()
         tls = hub_context(files.certificate, files.key, files.root.read_text("ascii"))
         admit_strangers(service, tls)
-        hub_port = await hub.start(tls, settings.host, 0)
+        hub_port = await hub.start(tls, settings.host, settings.hub_port)
         service.hub_address = (settings.public_host, hub_port)
         await service.start()
         app = create_app(service, hub, settings)
@@ -185,7 +191,9 @@ def running_service(folder: Path) -> Iterator[RunningService]:
         loop = asyncio.get_running_loop()
         stop.append(lambda: loop.call_soon_threadsafe(over.set))
         token = service.first_token or ""
-        found.append(RunningService(service, hub, app, port, hub_port, files.root, token, loop))
+        found.append(
+            RunningService(service, hub, app, port, hub_port, files.root, token, loop, host=settings.public_host)
+        )
         started.set()
         await over.wait()
         await server.close()

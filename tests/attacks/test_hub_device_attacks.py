@@ -6,7 +6,6 @@ Each attack has a positive control: the honest request passes, and with the one 
 
 from __future__ import annotations
 
-import datetime as dt
 import ssl
 import time
 import uuid
@@ -16,11 +15,8 @@ from typing import Any, Self
 
 import paho.mqtt.client as mqtt
 import pytest
-from cryptography import x509
-from cryptography.hazmat.primitives import hashes, serialization
-from cryptography.hazmat.primitives.asymmetric import ec
-from cryptography.x509.oid import NameOID
 from tests.api.running_service import RunningService, running_service, wait_until
+from tests.hub.own_certificates import self_signed
 
 from armillary.errors import ConflictError, InvalidArgumentError
 from armillary.service import hub_clients
@@ -54,31 +50,6 @@ def sas_device(service: RunningService, catalog: str, name: str = "") -> tuple[s
 
 def token(name: str, key: bytes, *, ends_in_s: int = 600) -> str:
     return sign_sas_token(f"localhost/devices/{name.replace('/', '/modules/')}", key, int(time.time()) + ends_in_s)
-
-
-def self_signed(folder: Path, name: str, *, issuer: Any = None, authority: bool = False) -> tuple[Path, str, Any]:
-    """A file with certificate and key, the certificate as PEM, and the pair."""
-    key = ec.generate_private_key(ec.SECP256R1())
-    subject = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, name)])
-    now = dt.datetime.now(dt.UTC)
-    certificate = (
-        x509.CertificateBuilder()
-        .subject_name(subject)
-        .issuer_name(issuer[1].subject if issuer else subject)
-        .public_key(key.public_key())
-        .serial_number(x509.random_serial_number())
-        .not_valid_before(now - dt.timedelta(hours=1))
-        .not_valid_after(now + dt.timedelta(days=1))
-        .add_extension(x509.BasicConstraints(authority, None), critical=True)
-        .sign(issuer[0] if issuer else key, hashes.SHA256())
-    )
-    pem = certificate.public_bytes(serialization.Encoding.PEM)
-    path = folder / f"{uuid.uuid4().hex}.pem"
-    path.write_bytes(
-        pem
-        + key.private_bytes(serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption())
-    )
-    return path, pem.decode(), (key, certificate)
 
 
 class Client:

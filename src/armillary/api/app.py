@@ -24,6 +24,7 @@ from armillary.api import (
     native_groups,
     native_jobs,
     native_hub_devices,
+    native_hub_enrolments,
     native_life,
     native_messages,
     native_operations,
@@ -118,6 +119,7 @@ def create_app(service: SecurityService, hub: Hub, settings: Settings) -> FastAP
     native_dashboards.mount(app)
     native_rules.mount(app)
     native_hub_devices.mount(app)
+    native_hub_enrolments.mount(app)
     native_tpm.mount(app)
     add_unknown(app)
     app.add_middleware(CanonicalPaths)

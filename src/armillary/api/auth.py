@@ -37,6 +37,7 @@ V1 = "/api/v1"
 _SUBSCRIBED = f"{names.SUBSCRIPTION}/providers/{names.PROVIDER}"
 _CATALOG = V1 + "/catalogs/{catalog}"
 _DEVICE = V1 + "/devices/{device_id}"
+_HUB_ENROLMENTS = _CATALOG + "/hub-enrolments"
 _HUB_DEVICE = V1 + "/hub-devices/{device_id}"
 _ROLLOUT = V1 + "/rollouts/{rollout_id}"
 _JOB = V1 + "/jobs/{job_id}"
@@ -123,6 +124,12 @@ ACCESS: Mapping[str, str] = {
     f"PATCH {_CATALOG}/hub-admission": ADMINISTRATOR,  # what does not attest is let in
     f"GET {_CATALOG}/hub-devices": READER,
     f"POST {_CATALOG}/hub-devices": CONTRIBUTOR,
+    f"GET {_HUB_ENROLMENTS}": READER,
+    f"POST {_HUB_ENROLMENTS}": CONTRIBUTOR,
+    f"PATCH {_HUB_ENROLMENTS}/{{enrolment_id}}": CONTRIBUTOR,
+    f"DELETE {_HUB_ENROLMENTS}/{{enrolment_id}}": CONTRIBUTOR,
+    f"POST {_HUB_ENROLMENTS}/{{enrolment_id}}/verify": CONTRIBUTOR,
+    f"GET {_HUB_ENROLMENTS}/{{enrolment_id}}/registrations": READER,
     f"GET {_HUB_DEVICE}": READER,
     f"PATCH {_HUB_DEVICE}": CONTRIBUTOR,
     f"DELETE {_HUB_DEVICE}": CONTRIBUTOR,

@@ -39,6 +39,7 @@ class CloudMessageBody(BaseModel):
         ack: Which outcomes are kept to be read.
         lifetime_s: Seconds after which the message expires.
         max_deliveries: How often it is tried.
+        input: For a module: the input it goes to.
     """
 
     model_config = ConfigDict(extra="forbid", frozen=True)
@@ -51,6 +52,7 @@ class CloudMessageBody(BaseModel):
     content_type: _Text = ""
     content_encoding: _Text = ""
     ack: Literal["none", "positive", "negative", "full"] = "none"
+    input: Annotated[str, Field(max_length=64)] = ""
     lifetime_s: Annotated[int, Field(ge=1, le=MAX_LIFETIME_S)] = DEFAULT_LIFETIME_S
     max_deliveries: Annotated[int, Field(ge=1, le=MAX_DELIVERIES)] = DEFAULT_DELIVERIES
 
@@ -69,6 +71,7 @@ def send_message(request: Request, device_id: HubDevicePath, body: CloudMessageB
         ack=body.ack,
         lifetime_s=body.lifetime_s,
         max_deliveries=body.max_deliveries,
+        input=body.input,
     )
     queued = hub_of(request).mailboxes.send(known, message)
     detail = {"message_id": message.message_id, "bytes": len(message.body)}

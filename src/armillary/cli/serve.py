@@ -70,7 +70,12 @@ async def _serve(settings: Settings, *, as_json: bool) -> None:
     async with contextlib.AsyncExitStack() as running:
         service = SecurityService.open(settings, announces_token=True)
         running.push_async_callback(service.close)
-        hub = Hub.open(settings, authenticate=service.authenticate_hub_peer, admit=service.admit_hub_client)
+        hub = Hub.open(
+            settings,
+            authenticate=service.authenticate_hub_peer,
+            admit=service.admit_hub_client,
+            provision=service.hub_enrolments,
+        )
         running.push_async_callback(hub.close)
         service.on_revoked(hub.disconnect)
         hub.directory = service.hub_directory

@@ -61,9 +61,10 @@ class Connection(Link):
         persistent: Whether its subscriptions outlive the connection.
         assigned: Whether the client left its id to the hub (MQTT 5 §3.1.3.1).
         model_id: The model it says it follows, or None.
+        registers: Whether it is no device but one that asks to be registered (``provisioning.py``).
     """
 
-    __slots__ = ("_aliases", "_front", "assigned", "inboxes", "model_id", "number", "persistent")
+    __slots__ = ("_aliases", "_front", "assigned", "inboxes", "model_id", "number", "persistent", "registers")
 
     def __init__(self, front: Front) -> None:
         super().__init__(front)
@@ -74,6 +75,7 @@ class Connection(Link):
         self.persistent = False
         self.assigned = False
         self.model_id: str | None = None
+        self.registers = False
 
     # From the front -----------------------------------------------------------------------------------------
 
@@ -165,6 +167,9 @@ class Connection(Link):
         self.flow()
         self._begun = 0.0
         try:
+            provisioning = self._front.provisioning
+            if provisioning is not None and provisioning.begin(self, packet, self._certificate):
+                return
             self._identify(packet)
         except _RefusedError as refused:
             self.refuse(refused.reason, refused.message)

@@ -60,7 +60,9 @@ def converse(front: Front, connection: Connection, packet: Packet) -> None:
     Raises:
         WireError: the device may not do this; close the connection.
     """
-    if isinstance(packet, Publish):
+    if connection.registers and front.provisioning is not None:
+        front.provisioning.converse(connection, packet)
+    elif isinstance(packet, Publish):
         _publish(front, connection, packet)
     elif isinstance(packet, Subscribe):
         _subscribe(front, connection, packet)

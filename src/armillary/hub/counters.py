@@ -41,6 +41,8 @@ class Counters:
         live_readers_shed: Live dashboards whose reader took nothing for too long.
         cloud_messages_sent: Cloud-to-device messages sent, each delivery counted.
         cloud_messages_completed: Those that devices have acknowledged.
+        provisioning_connections: Clients let in to ask for registration.
+        provisioning_registrations: Devices assigned to this hub by a registration.
     """
 
     connections_accepted: int = 0
@@ -73,3 +75,5 @@ class Counters:
     live_readers_shed: int = 0
     cloud_messages_sent: int = 0
     cloud_messages_completed: int = 0
+    provisioning_connections: int = 0
+    provisioning_registrations: int = 0

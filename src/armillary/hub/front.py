@@ -51,6 +51,7 @@ from armillary.hub.limits import (
 )
 from armillary.hub.link import check_all
 from armillary.hub.methods import OpenMethods
+from armillary.hub.provisioning import Provisioning
 from armillary.hub.reasons import Reason
 from armillary.hub.tls import TlsChannel
 from armillary.wire.hub_credentials import HubCredentials, HubPeer
@@ -85,6 +86,7 @@ class Front:
         self.methods = OpenMethods(counters)
         self.monotonic = time.monotonic
         self.cloud_messages = CloudMessages(self)
+        self.provisioning: Provisioning | None = None  # the hub sets it where devices may register
         self.sessions: dict[str, Connection] = {}
         self.names: dict[int, str] = {}  # of devices connected in this life, by number: for live values
         self._identify = identify
@@ -125,6 +127,8 @@ class Front:
     async def close(self) -> None:
         """Stop accepting, close every connection."""
         self._sweeper.cancel()
+        if self.provisioning is not None:
+            self.provisioning.close()
         self._closing = True
         self._gate.close()
         self._note_seen(list(self.sessions.values()))
@@ -187,6 +191,8 @@ class Front:
         self._gate.went(connection)
         self._held.discard(connection)
         self.cloud_messages.left(connection)
+        if self.provisioning is not None and connection.registers:
+            self.provisioning.left(connection)
         if self.sessions.get(connection.device_id) is connection:
             del self.sessions[connection.device_id]
             self.methods.abandon(connection.device_id)
@@ -198,22 +204,30 @@ class Front:
         Raises:
             DeviceFault: not let in.
         """
-        expires: float | None = None
-        if credentials.certificate is not None:
-            try:
-                certificate = x509.load_der_x509_certificate(credentials.certificate)
-            except ValueError as error:  # OpenSSL is more lenient
-                raise WireError("certificate", expected="DER as in RFC 5280", got=str(error)[:100]) from error
-            expires = certificate.not_valid_after_utc.timestamp()
-            now = self._clock()
-            if not certificate.not_valid_before_utc.timestamp() <= now < expires:
-                raise DeviceStateError(
-                    "the client certificate is not valid now",
-                    remedy="Check in again: every check-in gives a new certificate.",
-                )
+        expires = self.check_certificate(credentials.certificate)
         peer = self._identify(credentials)
         ends = [each for each in (expires, peer.expires) if each is not None]
         return HubPeer(peer.identity, min(ends, default=None))
+
+    def check_certificate(self, der: bytes | None) -> float | None:
+        """When a client certificate ends, Unix seconds; None where there is none.
+
+        Raises:
+            WireError, DeviceStateError: it is none, or not valid now.
+        """
+        if der is None:
+            return None
+        try:
+            certificate = x509.load_der_x509_certificate(der)
+        except ValueError as error:  # OpenSSL is more lenient
+            raise WireError("certificate", expected="DER as in RFC 5280", got=str(error)[:100]) from error
+        expires = certificate.not_valid_after_utc.timestamp()
+        if not certificate.not_valid_before_utc.timestamp() <= self._clock() < expires:
+            raise DeviceStateError(
+                "the client certificate is not valid now",
+                remedy="Check in again: every check-in gives a new certificate.",
+            )
+        return expires
 
     def register(self, connection: Connection, *, clean: bool) -> None:
         """Write a device down, then accept its connection."""
@@ -240,6 +254,8 @@ class Front:
             self.counters.connections_taken_over += 1
             older.close(Reason.TAKEN_OVER)
         self.sessions[connection.device_id] = connection
+        if connection.registers:
+            return
         self.names[connection.number] = connection.device_id
         self.counters.connections_accepted += 1
         self.cloud_messages.wake(connection)

@@ -30,6 +30,7 @@ from armillary.hub.groups import Groups
 from armillary.hub.jobs import Jobs
 from armillary.hub.listeners import Gathering, Listener, Listeners
 from armillary.hub.methods import MethodResult, encode_call
+from armillary.hub.provisioning import MARK, Desk, Provisioning
 from armillary.hub.rules import Rules
 from armillary.settings import Settings
 from armillary.twin.document import Twin, desired_notice, patch_desired, patch_tags
@@ -68,6 +69,7 @@ class Hub:
         *,
         authenticate: Callable[[bytes], str],
         admit: Callable[[HubCredentials], HubPeer] | None = None,
+        provision: Desk | None = None,
         retention: Retention | None = None,
         reserve_bytes: int = 0,
         clock: Callable[[], float] = time.time,
@@ -75,6 +77,7 @@ class Hub:
         """See :meth:`open`; this one takes the hub's own folder instead of settings."""
         self._authenticate = authenticate
         self._admit = admit
+        self._provision = provision
         self._clock = clock
         self._counters = Counters()
         self._listeners = Listeners(self._counters)
@@ -103,6 +106,7 @@ class Hub:
         *,
         authenticate: Callable[[bytes], str],
         admit: Callable[[HubCredentials], HubPeer] | None = None,
+        provision: Desk | None = None,
         clock: Callable[[], float] = time.time,
     ) -> Hub:
         """Open the hub's folder below the data folder.
@@ -111,6 +115,7 @@ class Hub:
             settings: The process's settings.
             authenticate: Device id of a client certificate (DER) that TLS has verified; raises DeviceFault for a
                 device that may not connect. Called in the hub's event loop: it must not block.
+            provision: Decides about clients that ask to be registered; without it there is no such endpoint.
             admit: Asked instead where it is given: it also knows modules, and clients that do not attest.
             clock: Unix time, seconds.
 
@@ -128,6 +133,7 @@ class Hub:
             settings.data / "hub",
             authenticate=authenticate,
             admit=admit,
+            provision=provision,
             retention=retention,
             reserve_bytes=reserve_bytes,
             clock=clock,
@@ -174,11 +180,15 @@ class Hub:
         if self._front is None:
             self._front = Front(self.series, self._identify, self._counters, self._clock)
             self.rules.attach(self._front)
+            if self._provision is not None:
+                self._front.provisioning = Provisioning(self._front, self._provision, self.twins.begin)
         return self._front
 
     def connected(self) -> frozenset[str]:
         """Ids of the devices that are connected."""
-        return frozenset() if self._front is None else frozenset(self._front.sessions)
+        if self._front is None:
+            return frozenset()
+        return frozenset(name for name in self._front.sessions if not name.startswith(MARK))
 
     def last_seen_ms(self, device_id: str) -> int | None:
         """When a device was last connected or sent something, Unix milliseconds; None when never."""
@@ -352,6 +362,14 @@ class Twins:
             self._hub.rules.device_changed(device_id)
 
         return self._submit(change, notify)
+
+    def begin(self, device_id: str, first: Mapping[str, Any]) -> None:
+        """Give a new device its first twin: ``{"tags": .., "desired": ..}``. In the hub's loop; does not wait."""
+        if first.get("desired"):
+            self.submit_desired(device_id, first["desired"])
+        if first.get("tags"):
+            change = changed_twin(device_id, lambda twin: patch_tags(twin, first["tags"]))
+            self._submit(change, lambda _: None)
 
     def _refuse_in_loop(self) -> None:
         front = self._hub._front  # noqa: SLF001

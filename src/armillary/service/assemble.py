@@ -36,8 +36,9 @@ from armillary.service.error_reports import ErrorReports
 from armillary.service.factory import Factory
 from armillary.service.factory_reply import FactoryReply
 from armillary.service.firmware_references import FirmwareReferences
-from armillary.service.hub_directory import HubDirectory
 from armillary.service.hub_clients import HubClients
+from armillary.service.hub_directory import HubDirectory
+from armillary.service.hub_enrolments import HubEnrolments
 from armillary.service.hub_identities import HubIdentities
 from armillary.service.hub_peer import HubPeers
 from armillary.service.images import Images
@@ -106,6 +107,7 @@ class SecurityService:
         self._hub_peers = HubPeers(context, self.authority)
         self.hub_directory = HubDirectory(context)
         self.hub_identities = HubIdentities(context, self.authority)
+        self.hub_enrolments = HubEnrolments(context, self.hub_identities)
         self._hub_clients = HubClients(context, self._hub_peers, self.hub_identities)
         self._states = DeviceStates(context.records, context.now)
         self.verifier: Verifier | None = None

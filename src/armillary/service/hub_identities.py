@@ -19,7 +19,8 @@ from typing import Final
 from uuid import UUID, uuid4
 
 from cryptography import x509
-from cryptography.hazmat.primitives.serialization import Encoding
+from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
+from cryptography.x509.oid import NameOID
 from sqlalchemy import Connection
 
 from armillary.engines.records import device_rows, hub_rows
@@ -29,6 +30,7 @@ from armillary.errors import ConflictError, InvalidArgumentError, NotFoundError
 from armillary.service.authority import Authority
 from armillary.service.context import Context
 from armillary.service.registry_names import catalog_or_raise
+from armillary.wire.certificate import ORGANISATION
 from armillary.wire.hub_credentials import check_device_name, check_module_name, device_of, is_attested_id
 from armillary.wire.sas_token import KEY_BYTES
 
@@ -39,6 +41,7 @@ MAX_MODULES: Final = 50
 MAX_REASON_CHARS: Final = 128
 MAX_CERTIFICATE_CHARS: Final = 16_384
 
+_ORGANISATION_OID: Final = NameOID.ORGANIZATION_NAME
 _LIST: Final = "List them: armillary hub-device list."
 
 
@@ -227,6 +230,7 @@ class HubIdentities:
                 match_etag(before, if_match)
             made, keys = self._formed(before, form)
             made = replace(made, etag=before.etag + 1, changed_at=now)
+            claim_names(connection, identity, made.primary_certificate, made.secondary_certificate)
             hub_rows.put_identity(connection, made, is_new=create)
             verb = "create" if create else "update"
             detail = {"authentication": made.authentication, "enabled": made.is_enabled}
@@ -253,6 +257,7 @@ class HubIdentities:
                 raise _unknown(identity)
             match_etag(found, if_match)
             hub_rows.remove_identity(connection, identity)
+            hub_rows.release_names(connection, identity)
             if "/" not in identity:
                 hub_rows.remove_registration(connection, found.catalog_id, identity)
             self._context.audit(connection, actor, "hub-device.delete", identity, {})
@@ -390,6 +395,34 @@ def load_certificate(pem: str) -> x509.Certificate:
         raise InvalidArgumentError(
             f"certificate: expected one in PEM ({str(error)[:80]})", remedy="Give the certificate, not its key."
         ) from error
+
+
+def claim_names(connection: Connection, owner: str, *ders: bytes | None) -> None:
+    """Have TLS trust these certificates of an identity or enrolment, where that shuts nobody else out.
+
+    OpenSSL finds the issuer of a certificate by its name and tries one only: a second authority of the same name, ours
+    or another catalog's, would turn away everybody whom the first one let in.
+
+    Raises:
+        ConflictError: a certificate with another key has this subject, or it is one that only we may have.
+    """
+    names = []
+    for der in ders:
+        if der is None:
+            continue
+        certificate = x509.load_der_x509_certificate(der)
+        if any(each.value == ORGANISATION for each in certificate.subject.get_attributes_for_oid(_ORGANISATION_OID)):
+            raise ConflictError(
+                f"certificate: no subject but ours has the organisation {ORGANISATION}", remedy="Use another subject."
+            )
+        key = certificate.public_key().public_bytes(Encoding.DER, PublicFormat.SubjectPublicKeyInfo)
+        subject = sha256(certificate.subject.public_bytes()).digest()
+        names.append(hub_rows.TrustedName(sha256(der).digest(), subject, sha256(key).digest()))
+    if not hub_rows.claim_names(connection, owner, tuple({each.fingerprint: each for each in names}.values())):
+        raise ConflictError(
+            "certificate: another one with this subject and another key is registered here",
+            remedy="Make a certificate with a subject of its own, such as the device id or the name of the factory.",
+        )
 
 
 def _with_certificates(bare: HubIdentity, before: HubIdentity, form: IdentityForm) -> HubIdentity:

@@ -14,6 +14,7 @@ from sqlalchemy import Connection, Row, Table, delete, func, insert, select, upd
 from armillary.engines.records import schema
 
 _admission, _identity, _enrolment = schema.hub_admission, schema.hub_identity, schema.hub_enrolment
+_certificate = schema.hub_certificate
 _registration, _service_key = schema.hub_registration, schema.hub_service_key
 
 # sas: a symmetric key. selfSigned: one certificate, by its thumbprint. certificateAuthority: any certificate with the
@@ -217,6 +218,32 @@ def certificates(connection: Connection) -> tuple[bytes, ...]:
     return tuple(der for der in found if der is not None)
 
 
+@dataclass(frozen=True, slots=True)
+class TrustedName:
+    """A certificate by what OpenSSL looks for: the hash of its subject, and of its public key."""
+
+    fingerprint: bytes
+    subject_hash: bytes
+    key_hash: bytes
+
+
+def claim_names(connection: Connection, owner: str, names: tuple[TrustedName, ...]) -> bool:
+    """Have an identity or enrolment own these certificates and no other; False when another key has one's name."""
+    connection.execute(delete(_certificate).where(_certificate.c.owner == owner))
+    for each in names:
+        other = (_certificate.c.subject_hash == each.subject_hash) & (_certificate.c.key_hash != each.key_hash)
+        if connection.execute(select(_certificate.c.owner).where(other)).first() is not None:
+            return False
+        connection.execute(insert(_certificate).values(owner=owner, **dataclasses.asdict(each)))
+    return True
+
+
+def release_names(connection: Connection, owner: str) -> None:
+    """An identity, with its modules, or an enrolment is gone."""
+    modules = (_certificate.c.owner > f"{owner}/") & (_certificate.c.owner < f"{owner}0")
+    connection.execute(delete(_certificate).where((_certificate.c.owner == owner) | modules))
+
+
 # -- enrolments -------------------------------------------------------------------------------------------------------
 
 
@@ -229,6 +256,13 @@ def enrolment(connection: Connection, enrolment_id: UUID) -> HubEnrolment | None
 def enrolments(connection: Connection, catalog_id: UUID) -> tuple[HubEnrolment, ...]:
     """A catalog's enrolments by name."""
     query = select(_enrolment).where(_enrolment.c.catalog_id == catalog_id).order_by(_enrolment.c.name)
+    return tuple(HubEnrolment(**_values(row)) for row in connection.execute(query))
+
+
+def enrolments_for(connection: Connection, catalog_id: UUID, registration_id: str) -> tuple[HubEnrolment, ...]:
+    """What may let a registration id register: its own enrolment, and the catalog's groups."""
+    mine = _enrolment.c.is_group | (_enrolment.c.name == registration_id)
+    query = select(_enrolment).where(_enrolment.c.catalog_id == catalog_id, mine).order_by(_enrolment.c.name)
     return tuple(HubEnrolment(**_values(row)) for row in connection.execute(query))
 
 
@@ -298,6 +332,8 @@ def remove_service_key(connection: Connection, catalog_id: UUID, name: str) -> b
 
 def remove_catalog(connection: Connection, catalog_id: UUID) -> None:
     """Delete what a catalog admits, its enrolments, registrations and keys; hub devices keep it from going."""
+    for each in enrolments(connection, catalog_id):
+        release_names(connection, str(each.enrolment_id))
     for table in (_admission, _enrolment, _registration, _service_key):
         connection.execute(delete(table).where(table.c.catalog_id == catalog_id))
 

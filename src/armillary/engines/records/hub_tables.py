@@ -78,6 +78,16 @@ hub_enrolment = Table(
     UniqueConstraint("catalog_id", "is_group", "name"),
 )
 
+# What TLS of the hub trusts for them. OpenSSL chooses an issuer by its name: no two may have one name and two keys.
+hub_certificate = Table(
+    "hub_certificate",
+    metadata,
+    Column("owner", String(IDENTITY_LENGTH), primary_key=True),
+    Column("fingerprint", LargeBinary, primary_key=True),
+    Column("subject_hash", LargeBinary, nullable=False, index=True),
+    Column("key_hash", LargeBinary, nullable=False),
+)
+
 # What was registered.
 hub_registration = Table(
     "hub_registration",

@@ -34,7 +34,7 @@ from sqlalchemy import (
 
 from armillary.engines.records import firmware_tables, hub_tables, tables
 
-REVISION = "0011"  # newest migration: what a new data folder is stamped with
+REVISION = "0012"  # newest migration: what a new data folder is stamped with
 
 metadata = tables.metadata
 DEVICE_ID_LENGTH = tables.DEVICE_ID_LENGTH
@@ -45,6 +45,7 @@ device_firmware = firmware_tables.device_firmware
 hub_admission = hub_tables.hub_admission
 hub_identity = hub_tables.hub_identity
 hub_enrolment = hub_tables.hub_enrolment
+hub_certificate = hub_tables.hub_certificate
 hub_registration = hub_tables.hub_registration
 hub_service_key = hub_tables.hub_service_key
 

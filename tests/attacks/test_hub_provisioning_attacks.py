@@ -1,0 +1,255 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Who cannot make himself a device, and what a client that registers cannot do; each with the honest one beside it."""
+
+from __future__ import annotations
+
+import json
+import time
+import uuid
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from cryptography import x509
+from tests.api.running_service import RunningService, running_service, wait_until
+from tests.attacks.test_hub_device_attacks import NOT_AUTHORIZED, Client
+from tests.hub.own_certificates import self_signed
+
+from armillary.service import hub_enrolments
+from armillary.wire.sas_token import decode_key, derive_device_key, sign_sas_token
+
+ANSWERS = "$dps/registrations/res/#"
+CATALOG = "/api/v1/catalogs/Contoso"
+
+
+@pytest.fixture(scope="module")
+def service(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RunningService]:
+    with running_service(tmp_path_factory.mktemp("provisioning")) as running:
+        running.service.registry.create_catalog("Contoso", actor="test")
+        running.service.hub_identities.set_admission("Contoso", actor="test", certificates=True, symmetric_keys=True)
+        yield running
+
+
+def enrol(service: RunningService, **body: Any) -> dict[str, Any]:
+    made = service.call("POST", f"{CATALOG}/hub-enrolments", body)
+    assert made.status == 200, made.body
+    return dict(made.body)
+
+
+def scope(service: RunningService) -> str:
+    return str(service.call("GET", f"{CATALOG}/hub-enrolments").body["id_scope"])
+
+
+def password(service: RunningService, name: str, key: bytes, *, ends_in_s: int = 600) -> str:
+    return sign_sas_token(f"{scope(service)}/registrations/{name}", key, int(time.time()) + ends_in_s, "registration")
+
+
+def connect(service: RunningService, name: str, **options: Any) -> Client:
+    username = f"{scope(service)}/registrations/{name}/api-version=2019-03-31&ClientVersion=test"
+    return Client(service, name, username=username, **options)
+
+
+def registers(service: RunningService, name: str, *, claimed: str = "", **options: Any) -> Any:
+    """Register; the answer's status, or how CONNECT was refused."""
+    with connect(service, name, **options) as client:
+        if client.connack != 0:
+            return client.connack
+        client.client.subscribe(ANSWERS, 1)
+        body = json.dumps({"registrationId": claimed or name}).encode()
+        client.client.publish("$dps/registrations/PUT/iotdps-register/?$rid=1", body, qos=1)
+        wait_until(lambda: client.messages or client.lost, "an answer")
+        topic, payload = client.messages.pop()
+        while "/202/" in topic:
+            operation = json.loads(payload)["operationId"]
+            poll = f"$dps/registrations/GET/iotdps-get-operationstatus/?$rid=2&operationId={operation}"
+            client.client.publish(poll, b" ", qos=1)
+            wait_until(lambda: client.messages or client.lost, "an answer")
+            topic, payload = client.messages.pop()
+        return json.loads(payload).get("status", topic)
+
+
+@pytest.fixture
+def name() -> str:
+    return f"r-{uuid.uuid4().hex[:8]}"
+
+
+def test_only_the_key_and_the_name_that_go_together_register(
+    service: RunningService, name: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    group = enrol(service, name=f"g-{name}", group=True, attestation="symmetricKey")
+    key = decode_key(group["primary_key"])
+    mine, others = derive_device_key(key, name), derive_device_key(key, "other")
+    assert registers(service, name, password=password(service, name, mine)) == "assigned"
+    attacks = {
+        "another device's derived key": password(service, name, others),
+        "the group's own key": password(service, name, key),
+        "expired": password(service, name, mine, ends_in_s=-1),
+        "for another name": password(service, "other", mine),
+        "none": None,
+    }
+    for what, shown in attacks.items():
+        assert registers(service, name, password=shown) == NOT_AUTHORIZED, what
+    assert registers(service, name, claimed="other", password=password(service, name, mine)) == "failed"
+    monkeypatch.setattr(hub_enrolments, "verify_sas_token", lambda *_, **__: 0)
+    assert registers(service, name, password=attacks["expired"]) == "assigned"
+
+
+def test_an_authority_is_used_only_after_possession_was_proven(
+    service: RunningService, name: str, tmp_path: Path
+) -> None:
+    _, pem, authority = self_signed(tmp_path, f"Factory of {name}", authority=True)
+    group = enrol(service, name=f"g-{name}", group=True, certificate=pem)
+    leaf, leaf_pem, _ = self_signed(tmp_path, name, issuer=authority)
+    assert registers(service, name, certificate=leaf) == NOT_AUTHORIZED
+    verify = f"{CATALOG}/hub-enrolments/{group['enrolment_id']}/verify"
+    nonce = group["possession_nonce"]
+    _, stranger, other = self_signed(tmp_path, nonce)
+    _, forged, _ = self_signed(tmp_path, nonce, issuer=(other[0], authority[1]))
+    for proof in (leaf_pem, stranger, forged, pem):
+        assert service.call("POST", verify, {"certificate": proof}).status == 400
+    assert registers(service, name, certificate=leaf) == NOT_AUTHORIZED
+    _, honest, _ = self_signed(tmp_path, nonce, issuer=authority)
+    assert service.call("POST", verify, {"certificate": honest}).status == 200
+    assert registers(service, name, certificate=leaf) == "assigned"
+    assert registers(service, f"{name}-2", certificate=leaf) == NOT_AUTHORIZED  # the certificate names another
+
+
+def test_a_groups_device_is_let_in_as_long_as_the_group_is(service: RunningService, name: str, tmp_path: Path) -> None:
+    _, pem, authority = self_signed(tmp_path, f"Factory of {name}", authority=True)
+    group = enrol(service, name=f"g-{name}", group=True, certificate=pem)
+    one = f"{CATALOG}/hub-enrolments/{group['enrolment_id']}"
+    _, honest, _ = self_signed(tmp_path, group["possession_nonce"], issuer=authority)
+    service.call("POST", f"{one}/verify", {"certificate": honest})
+    leaf, _, _ = self_signed(tmp_path, name, issuer=authority)
+    assert registers(service, name, certificate=leaf) == "assigned"
+    renewed, _, _ = self_signed(tmp_path, name, issuer=authority)
+    for path in (leaf, renewed):
+        with Client(service, name, certificate=path) as client:
+            assert client.connack == 0
+    other, _, _ = self_signed(tmp_path, f"{name}-2", issuer=authority)
+    with Client(service, name, certificate=other) as client:
+        assert client.connack == NOT_AUTHORIZED
+    with Client(service, name, certificate=leaf) as client:
+        assert service.call("PATCH", one, {"enabled": False}).status == 200
+        wait_until(lambda: client.lost, "the connection is closed")
+    with Client(service, name, certificate=leaf) as client:
+        assert client.connack == NOT_AUTHORIZED
+    service.call("PATCH", one, {"enabled": True})
+    assert service.call("DELETE", one).status == 200
+    with Client(service, name, certificate=leaf) as client:
+        assert client.connack == NOT_AUTHORIZED
+
+
+def test_a_disabled_enrolment_of_its_own_shuts_a_device_out_of_its_group_too(
+    service: RunningService, name: str
+) -> None:
+    group = enrol(service, name=f"g-{name}", group=True, attestation="symmetricKey")
+    own = enrol(service, name=name, attestation="symmetricKey")
+    service.call("PATCH", f"{CATALOG}/hub-enrolments/{own['enrolment_id']}", {"enabled": False})
+    derived = derive_device_key(decode_key(group["primary_key"]), name)
+    assert registers(service, name, password=password(service, name, derived)) == NOT_AUTHORIZED
+    assert registers(service, name, password=password(service, name, decode_key(own["primary_key"]))) == NOT_AUTHORIZED
+
+
+def test_a_client_that_registers_is_no_device(service: RunningService, name: str) -> None:
+    made = enrol(service, name=name, attestation="symmetricKey")
+    shown = password(service, name, decode_key(made["primary_key"]))
+    for topic in (
+        f"devices/{name}/messages/events/", "$iothub/twin/GET/?$rid=1", "devices/other/messages/events/",
+        "$dps/registrations/PUT/other/?$rid=1", "$dps/registrations/PUT/iotdps-register/?$rid=a b",
+    ):  # fmt: skip
+        with connect(service, name, password=shown) as client:
+            assert client.connack == 0
+            client.client.publish(topic, b"{}", qos=1)
+            wait_until(lambda: client.lost, f"{topic} ends the connection")
+    assert f"#dps/{scope(service)}/{name}" not in service.hub.connected()
+    with connect(service, name, password=shown) as client:
+        granted: list[Any] = []
+        client.client.on_subscribe = lambda _c, _u, _m, reasons, _p: granted.extend(each.value for each in reasons)
+        client.client.subscribe([(ANSWERS, 1), ("#", 1), ("$iothub/twin/res/#", 1), ("$dps/#", 0)])
+        wait_until(lambda: granted, "SUBACK")
+        assert granted == [1, 128, 128, 128]
+        client.client.publish("$dps/registrations/PUT/iotdps-register/?$rid=7", b"no JSON", qos=1)
+        wait_until(lambda: client.messages, "an answer")
+        assert client.messages.pop()[0] == "$dps/registrations/res/400/?$rid=7"
+        client.client.publish(
+            "$dps/registrations/GET/iotdps-get-operationstatus/?$rid=8&operationId=5.0.0", b" ", qos=1
+        )
+        wait_until(lambda: client.messages, "an answer")
+        assert client.messages.pop()[0] == "$dps/registrations/res/404/?$rid=8"
+
+
+def test_one_device_does_not_learn_anothers_registration(service: RunningService, name: str) -> None:
+    group = enrol(service, name=f"g-{name}", group=True, attestation="symmetricKey")
+    key = decode_key(group["primary_key"])
+    first, second = f"{name}-a", f"{name}-b"
+    with connect(service, first, password=password(service, first, derive_device_key(key, first))) as client:
+        client.client.subscribe(ANSWERS, 1)
+        client.client.publish(
+            "$dps/registrations/PUT/iotdps-register/?$rid=1", json.dumps({"registrationId": first}).encode(), qos=1
+        )
+        wait_until(lambda: client.messages, "an answer")
+        operation = json.loads(client.messages[0][1])["operationId"]
+    with connect(service, second, password=password(service, second, derive_device_key(key, second))) as client:
+        client.client.subscribe(ANSWERS, 1)
+        poll = f"$dps/registrations/GET/iotdps-get-operationstatus/?$rid=2&operationId={operation}"
+        client.client.publish(poll, b" ", qos=1)
+        wait_until(lambda: client.messages, "an answer")
+        assert client.messages[0][0] == "$dps/registrations/res/404/?$rid=2"
+
+
+def test_nothing_registers_where_the_catalog_does_not_admit_it(service: RunningService, name: str) -> None:
+    made = enrol(service, name=name, attestation="symmetricKey")
+    shown = password(service, name, decode_key(made["primary_key"]))
+    service.service.hub_identities.set_admission("Contoso", actor="test", symmetric_keys=False)
+    try:
+        assert registers(service, name, password=shown) in (NOT_AUTHORIZED, "tls")
+    finally:
+        service.service.hub_identities.set_admission("Contoso", actor="test", symmetric_keys=True)
+    assert registers(service, name, password=shown) == "assigned"
+
+
+def test_enrolments_that_make_no_sense_are_refused(service: RunningService, name: str, tmp_path: Path) -> None:
+    _, pem, _ = self_signed(tmp_path, name)
+    for body in (
+        {"name": name}, {"name": name, "certificate": "x"}, {"name": name, "group": True, "certificate": pem},
+        {"name": "a b", "attestation": "symmetricKey"}, {"name": name, "attestation": "symmetricKey", "certificate": pem},
+        {"name": name, "attestation": "symmetricKey", "group": True, "device_id": "x"},
+        {"name": name, "attestation": "symmetricKey", "device_id": "f" * 128},
+        {"name": name, "attestation": "symmetricKey", "initial_twin": {"reported": {}}},
+        {"name": name, "attestation": "symmetricKey", "initial_twin": {"desired": {"a.b": 1}}},
+        {"name": name, "attestation": "symmetricKey", "returned_payload": "x" * 9000},
+    ):  # fmt: skip
+        assert service.call("POST", f"{CATALOG}/hub-enrolments", body).status == 400, body
+    enrol(service, name=name, attestation="symmetricKey")
+    again = service.call("POST", f"{CATALOG}/hub-enrolments", {"name": name, "attestation": "symmetricKey"})
+    assert again.status == 409
+
+
+def test_no_authority_takes_the_name_of_anothers_or_of_ours(
+    service: RunningService, name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """OpenSSL tries one issuer of a name: a second one would shut out the devices of the first."""
+    _, pem, authority = self_signed(tmp_path, f"Factory of {name}", authority=True)
+    group = enrol(service, name=f"g-{name}", group=True, certificate=pem)
+    _, honest, _ = self_signed(tmp_path, group["possession_nonce"], issuer=authority)
+    service.call("POST", f"{CATALOG}/hub-enrolments/{group['enrolment_id']}/verify", {"certificate": honest})
+    leaf, _, _ = self_signed(tmp_path, name, issuer=authority)
+    assert registers(service, name, certificate=leaf) == "assigned"
+    service.service.registry.create_catalog(f"O-{name}", actor="test")
+    service.service.hub_identities.set_admission(f"O-{name}", actor="test", certificates=True)
+    elsewhere = f"/api/v1/catalogs/O-{name}"
+    _, double, _ = self_signed(tmp_path, f"Factory of {name}", authority=True)
+    body = {"name": "g", "group": True, "certificate": double}
+    assert service.call("POST", f"{elsewhere}/hub-enrolments", body).status == 409
+    device = {"device_id": f"{name}-x", "certificate": double}
+    assert service.call("POST", f"{elsewhere}/hub-devices", device).status == 409
+    ours = service.service.authority.issuer(service.service.registry.get_catalog("Contoso").catalog_id)
+    subject = x509.load_der_x509_certificate(ours.chain[0]).subject
+    _, lookalike, _ = self_signed(tmp_path, subject, authority=True)
+    assert service.call("POST", f"{elsewhere}/hub-enrolments", {**body, "certificate": lookalike}).status == 409
+    assert registers(service, name, certificate=leaf) == "assigned"
+    monkeypatch.setattr(hub_enrolments, "claim_names", lambda *_: None)
+    assert service.call("POST", f"{elsewhere}/hub-enrolments", body).status == 200
+    assert registers(service, f"{name}", certificate=leaf) in ("tls", "assigned")  # OpenSSL takes the one or the other

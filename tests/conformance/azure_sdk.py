@@ -1,0 +1,175 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Azure's own client libraries, in an environment of their own: they pin libraries that ours must not have.
+
+``sdk`` makes the environment once, in the user's cache folder, and skips where PyPI cannot be reached. ``hub`` is a
+whole service at a loopback address of its own, because ``azure-iot-device`` speaks to port 8883 and no other. A script
+runs there as a process whose only trust anchor is the service's root (``SSL_CERT_FILE``).
+"""
+
+from __future__ import annotations
+
+import fcntl
+import os
+import shutil
+import socket
+import subprocess
+import sys
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+from tests.api.running_service import RunningService, running_service, wait_until
+
+PACKAGES = ("azure-iot-device==2.14.0", "azure-iot-hub==2.7.0", "six", "azure-storage-blob==12.31.1")
+SAMPLES_VARIABLE = "AZURE_IOT_SAMPLES_DIR"
+MQTT_PORT = 8883
+SCRIPT_TIMEOUT_S = 90
+INSTALL_TIMEOUT_S = 300
+
+
+@dataclass(frozen=True)
+class Sdk:
+    """The interpreter that has the libraries."""
+
+    python: Path
+
+    def start(self, script: Path | str, hub: RunningService, folder: Path, **variables: str) -> Script:
+        """Run a file, or text, in ``folder``."""
+        command = [str(self.python), "-u", str(script)]
+        if isinstance(script, str):
+            command = [str(self.python), "-u", "-c", script]
+        trust = {"SSL_CERT_FILE": str(hub.root), "REQUESTS_CA_BUNDLE": str(hub.root)}
+        output = (folder / "output.txt").open("ab")
+        process = subprocess.Popen(
+            command,
+            cwd=folder,
+            env={"PATH": os.environ["PATH"], "HOME": str(folder), "PYTHONWARNINGS": "ignore", **trust, **variables},
+            stdin=subprocess.PIPE,
+            stdout=output,
+            stderr=subprocess.STDOUT,
+        )
+        output.close()
+        return Script(process, folder / "output.txt")
+
+
+@dataclass(frozen=True)
+class Script:
+    """A running script."""
+
+    process: subprocess.Popen[bytes]
+    log: Path
+
+    @property
+    def output(self) -> str:
+        return self.log.read_text("utf-8", "replace")
+
+    def wait_for(self, text: str) -> None:
+        """Wait until it has printed ``text``."""
+        wait_until(lambda: text in self.output or self.process.poll() is not None, f"{text!r} in {self.output}", 30.0)
+        assert text in self.output, self.output
+
+    def says(self, line: str) -> None:
+        """Type a line."""
+        assert self.process.stdin is not None
+        self.process.stdin.write(line.encode() + b"\n")
+        self.process.stdin.flush()
+
+    def finish(self, line: str | None = None) -> str:
+        """Wait for its end, which must be a good one; returns what it printed."""
+        try:
+            if line is not None:
+                self.says(line)
+            assert self.process.stdin is not None
+            self.process.stdin.close()
+            code = self.process.wait(SCRIPT_TIMEOUT_S)
+        finally:
+            self.process.kill()
+            self.process.wait()
+        assert code == 0, self.output
+        return self.output
+
+
+def environment() -> Path:
+    """The interpreter of the environment; makes it the first time, and skips where it cannot."""
+    cache = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "armillary-tests"
+    folder = cache / f"azure-iot-{'-'.join(p.rpartition('==')[2] for p in PACKAGES)}-{sys.version_info[1]}"
+    python = folder / "bin" / "python"
+    cache.mkdir(parents=True, exist_ok=True)
+    with (cache / "lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)  # one of many test processes makes it
+        if not (folder / "complete").exists():
+            shutil.rmtree(folder, ignore_errors=True)
+            try:
+                _make(folder, python)
+            except (subprocess.SubprocessError, OSError) as error:
+                pytest.skip(f"Azure's libraries cannot be installed here: {type(error).__name__}; is PyPI reachable?")
+            (folder / "complete").touch()
+    return python
+
+
+def _make(folder: Path, python: Path) -> None:
+    uv = shutil.which("uv")
+    if uv is not None:
+        commands = [
+            [uv, "venv", "--python", sys.executable, folder],
+            [uv, "pip", "install", "--python", python, *PACKAGES],
+        ]
+    else:
+        commands = [[sys.executable, "-m", "venv", folder], [python, "-m", "pip", "install", "--quiet", *PACKAGES]]
+    for command in commands:
+        subprocess.run(command, check=True, capture_output=True, timeout=INSTALL_TIMEOUT_S)
+
+
+def samples() -> Path:
+    """The checkout of the public samples, which are never copied here."""
+    folder = os.environ.get(SAMPLES_VARIABLE)
+    if not folder:
+        pytest.skip(
+            f"set {SAMPLES_VARIABLE} to the samples folder of a checkout of github.com/Azure/azure-iot-sdk-python"
+        )
+    return Path(folder)
+
+
+def free_host(*ports: int) -> str:
+    """A loopback address on which all these ports are free."""
+    for last in range(1, 200):
+        host = f"127.83.{os.getpid() % 250 + 1}.{last}"
+        taken = []
+        try:
+            for port in ports:
+                listening = socket.socket()
+                taken.append(listening)
+                listening.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+                listening.bind((host, port))
+        except PermissionError as error:
+            pytest.skip(f"this user may not listen on port {ports}: {error}")
+        except OSError:
+            continue
+        finally:
+            for each in taken:
+                each.close()
+        return host
+    pytest.skip("no loopback address has these ports free")
+
+
+@pytest.fixture(scope="session")
+def sdk() -> Sdk:
+    return Sdk(environment())
+
+
+@pytest.fixture(scope="module")
+def hub(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RunningService]:
+    host = free_host(MQTT_PORT)
+    with running_service(tmp_path_factory.mktemp("azure"), host=host, public_host=host, hub_port=MQTT_PORT) as running:
+        running.service.registry.create_catalog("Contoso", actor="test")
+        running.service.hub_identities.set_admission("Contoso", actor="test", certificates=True, symmetric_keys=True)
+        yield running
+
+
+def sas_connection(hub: RunningService, name: str) -> Mapping[str, str]:
+    """A hub device with symmetric keys; what the route shows once."""
+    made = hub.call("POST", "/api/v1/catalogs/Contoso/hub-devices", {"device_id": name, "authentication": "sas"})
+    assert made.status == 200, made.body
+    found: Mapping[str, str] = made.body
+    return found

@@ -13,6 +13,7 @@ lasts ``lasts_s`` and sets in over ``ramp_s``.
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from hashlib import blake2b
@@ -20,8 +21,9 @@ from typing import Any, Final
 
 from armillary.sim.signal import Scene, Signal, Value, iso_time, parse_signal, reads_of, refused, unit
 
-# What a command may set a property to beside constants: the time.
+# What a command may set a property to beside constants: the time, or a field of the request (``@Field``).
 NOW: Final = "@now"
+FROM_REQUEST: Final = "@"
 # Names that only other signals see.
 HIDDEN: Final = "_"
 
@@ -66,9 +68,11 @@ class Command:
     """How a command is answered.
 
     Attributes:
-        set: Setting -> its new value; ``@now`` is the time.
+        set: Setting -> its new value; ``@now`` is the time, ``@Field`` a field of the request.
         request: Setting -> the field of the request that has its new value; "" the request itself.
         answer: Signals whose values are the answer.
+        cases: Word of the request -> what is set besides; a request with another word is refused.
+        case_field: Field of the request with that word; "" the request itself.
         least: Lowest number a request may ask for.
         most: Highest number.
     """
@@ -76,6 +80,8 @@ class Command:
     set: Mapping[str, Value]
     request: Mapping[str, str]
     answer: tuple[str, ...]
+    cases: Mapping[str, Mapping[str, Value]]
+    case_field: str = ""
     least: float | None = None
     most: float | None = None
 
@@ -159,17 +165,12 @@ def _change(incident: str, table: Mapping[str, Any], signals: Mapping[str, Signa
 
 
 def _command(name: str, table: Mapping[str, Any], signals: Mapping[str, Signal]) -> Command:
-    unknown = sorted(set(table) - {"set", "request", "answer", "least", "most"})
+    unknown = sorted(set(table) - set(Command.__dataclass_fields__))
     if unknown:
-        raise refused(f"command {name}", "set, request, answer, least, most", ", ".join(unknown))
-    command = Command(
-        table.get("set", {}),
-        table.get("request", {}),
-        tuple(table.get("answer", ())),
-        table.get("least"),
-        table.get("most"),
-    )
-    for setting in (*command.set, *command.request):
+        raise refused(f"command {name}", ", ".join(Command.__dataclass_fields__), ", ".join(unknown))
+    given: dict[str, Any] = {"set": {}, "request": {}, "cases": {}, **table}
+    command = Command(**{**given, "answer": tuple(table.get("answer", ()))})
+    for setting in itertools.chain(command.set, command.request, *command.cases.values()):
         if setting not in signals or "initial" not in signals[setting].options:
             raise refused(f"command {name}", "signals of the kind setting to change", setting)
     for each in command.answer:
@@ -271,11 +272,18 @@ def answer(command: Command, payload: object, *, now_s: float) -> Mapping[str, V
     Raises:
         InvalidArgumentError: the request lacks what the command needs, or asks for too much.
     """
-    changes = {name: iso_time(now_s) if value == NOW else value for name, value in command.set.items()}
+    given = dict(command.set)
+    if command.cases:
+        word = _requested(payload, command.case_field)
+        if word not in command.cases:
+            raise refused("request", f"one of {', '.join(command.cases)}", repr(word))
+        given |= command.cases[word]
+    changes = {}
+    for name, value in given.items():
+        is_field = isinstance(value, str) and value.startswith(FROM_REQUEST) and value != NOW
+        changes[name] = _requested(payload, value[1:]) if is_field else iso_time(now_s) if value == NOW else value
     for name, field in command.request.items():
-        value = payload if not field else payload.get(field) if isinstance(payload, Mapping) else None
-        if value is None or isinstance(value, (Mapping, list)):
-            raise refused("request", f"a value as {field}" if field else "a value", repr(payload))
+        value = _requested(payload, field)
         for bound, beyond in ((command.least, -1.0), (command.most, 1.0)):
             if bound is not None and (
                 isinstance(value, (bool, str)) or (isinstance(value, (int, float)) and (value - bound) * beyond > 0)
@@ -283,6 +291,14 @@ def answer(command: Command, payload: object, *, now_s: float) -> Mapping[str, V
                 raise refused("request", f"a number of {command.least} to {command.most}", repr(value))
         changes[name] = value
     return changes
+
+
+def _requested(payload: object, field: str) -> Value:
+    """A field of a request, or the request itself."""
+    value = payload if not field else payload.get(field) if isinstance(payload, Mapping) else None
+    if value is None or isinstance(value, (Mapping, list)):
+        raise refused("request", f"a value as {field}" if field else "a value", repr(payload))
+    return value
 
 
 def accept(behaviour: Behaviour, desired: Mapping[str, Any], writable: Sequence[str]) -> Mapping[str, Value]:

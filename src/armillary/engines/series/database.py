@@ -107,6 +107,10 @@ CREATE TABLE fleet (
     metric INTEGER NOT NULL,
     hour_ms INTEGER NOT NULL,
     shard INTEGER NOT NULL,
+    count INTEGER NOT NULL,
+    low REAL NOT NULL,
+    high REAL NOT NULL,
+    total REAL,
     data BLOB NOT NULL,
     PRIMARY KEY (metric, hour_ms, shard)
 ) STRICT, WITHOUT ROWID;

@@ -10,16 +10,16 @@ from __future__ import annotations
 
 import math
 from array import array
-from collections.abc import Collection, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from itertools import compress
+from operator import itemgetter
 from typing import Any
 
 from armillary.engines.series.chunks import HOUR_MS, Points
-from armillary.engines.series.flush import by_hour
 from armillary.engines.series.hours import Shelf
 from armillary.engines.series.query import Bucket, bucket, bucket_width, gather
-from armillary.engines.series.rollups import MINUTE_MS, FleetHour, Rollup, decode_fleet, hour_of
+from armillary.engines.series.rollups import MINUTE_MS, Rollup, decode_fleet, hour_of
+from armillary.engines.series.segments import shard_of
 from armillary.engines.series.tail import SeriesKey
 from armillary.errors import DataFolderError, WireError
 
@@ -56,63 +56,89 @@ class FleetRange:
     buckets: tuple[FleetBucket, ...]
 
 
+@dataclass(frozen=True, slots=True)
+class Group:
+    """Whose values are asked for.
+
+    Attributes:
+        metric: The name's number.
+        series: Numbers of the series, ascending.
+        keys: The same, where they are few enough to be read one by one.
+        everything: Whether they are every series of this name.
+    """
+
+    metric: int
+    series: Sequence[int]
+    keys: Sequence[SeriesKey]
+    everything: bool
+
+
 def read_fleet(
     shelf: Shelf,
-    metric: int,
-    series: Sequence[SeriesKey],
+    group: Group,
     tail: Mapping[int, list[Points]],
+    fresh: Sequence[Mapping[int, list[float]]],
     start_ms: int,
     end_ms: int,
     max_points: int,
-    *,
-    everything: bool,
 ) -> FleetRange:
     """One metric over time, added up over series of numbers.
 
     Args:
         shelf: The database.
-        metric: The name's number.
-        series: Which series, ascending by number.
-        tail: Their points that are not in the database yet, by series number.
+        group: Which series.
+        tail: Points that are not in the database yet, by series number, of ``group.keys``.
+        fresh: All points that are not, added up: ``hour -> [count, low, high, total]``.
         start_ms: First millisecond.
         end_ms: One past the last; minutes and hours at the edges are whole.
         max_points: Most buckets to return.
-        everything: Whether ``series`` is every one of this name.
 
     Raises:
         DataFolderError: damaged.
     """
-    fresh = [(hour_ms, part) for parts in tail.values() for each in parts for hour_ms, part in by_hour(each)]
     first, _ = shelf.bounds(start_ms, end_ms)
-    first = min([first, *(hour_ms for hour_ms, _ in fresh)])
+    first = min([first, *(hour_ms for hours in fresh for hour_ms in hours)])
     start = max(start_ms, first)
-    if not series or start >= end_ms:
+    if not group.series or start >= end_ms:
         return FleetRange(HOUR_MS, ())
-    fine = len(series) * (-(-(end_ms - start) // HOUR_MS)) <= MAX_DEVICE_HOURS
+    fine = group.keys and len(group.keys) * (-(-(end_ms - start) // HOUR_MS)) <= MAX_DEVICE_HOURS
     width = bucket_width(start, end_ms, max_points, MINUTE_MS if fine else HOUR_MS)
     gathered: dict[int, list[float]] = {}
     if width < HOUR_MS:
-        for key in series:
+        for key in group.keys:
             for hour_ms, hour in shelf.hours(key, tail.get(key.number, ()), start, end_ms).items():
                 minutes = shelf.minutes(key, hour_ms, hour)
                 gather(gathered, (each for each in minutes if start_ms - MINUTE_MS < each.start_ms < end_ms), width)
     else:
-        chosen = None if everything else frozenset(key.number for key in series)
-        gather(gathered, _sealed_hours(shelf, metric, chosen, hour_of(start), end_ms), width)
-        gather(gathered, _hot_hours(shelf, metric, chosen, hour_of(start), end_ms), width)
-        gather(
-            gathered, (_added(hour_ms, part) for hour_ms, part in fresh if start - HOUR_MS < hour_ms < end_ms), width
-        )
+        begin = hour_of(start)
+        if group.everything:
+            gather(gathered, _all_sealed(shelf, group.metric, begin, end_ms), width)
+        else:
+            gather(gathered, _sealed(shelf, group, begin, end_ms), width)
+        gather(gathered, _hot_hours(shelf, group, begin, end_ms), width)
+        for hours in fresh:
+            parts = ((hour_ms, sums) for hour_ms, sums in hours.items() if begin <= hour_ms < end_ms)
+            gather(gathered, (Rollup(hour_ms, int(sums[0]), *sums[1:]) for hour_ms, sums in parts), width)
     return FleetRange(width, tuple(_bucket(at, sums) for at, sums in sorted(gathered.items())))
 
 
-def _sealed_hours(
-    shelf: Shelf, metric: int, chosen: Collection[int] | None, first: int, end_ms: int
-) -> Iterable[Rollup]:
-    masks: dict[int, tuple[array[int], list[bool]]] = {}  # shard -> series it was made for, and which are chosen
+def _all_sealed(shelf: Shelf, metric: int, first: int, end_ms: int) -> Iterable[Rollup]:
     rows = shelf.connection.execute(
-        "SELECT hour_ms, shard, data FROM fleet WHERE metric = ? AND hour_ms >= ? AND hour_ms < ?",
+        "SELECT hour_ms, sum(count), min(low), max(high), coalesce(sum(total), 0.0) FROM fleet"
+        " WHERE metric = ? AND hour_ms >= ? AND hour_ms < ? GROUP BY hour_ms",
         (metric, first, end_ms),
+    )
+    return (Rollup(*row) for row in rows)
+
+
+def _sealed(shelf: Shelf, group: Group, first: int, end_ms: int) -> Iterable[Rollup]:
+    chosen = frozenset(group.series)
+    shards = sorted({shard_of(number) for number in group.series})
+    picks: dict[int, tuple[array[int], Callable[[Any], Any] | None]] = {}  # shard -> its series, and who picks
+    rows = shelf.connection.execute(
+        "SELECT hour_ms, shard, data FROM fleet WHERE metric = ? AND hour_ms >= ? AND hour_ms < ?"
+        " AND shard >= ? AND shard <= ?",
+        (group.metric, first, end_ms, shards[0], shards[-1]),
     )
     for hour_ms, shard, data in rows:
         try:
@@ -122,37 +148,42 @@ def _sealed_hours(
                 f"the fleet's roll-up of {hour_ms} is damaged: {error.message}",
                 remedy="Restore the hub's folder from a backup; other hours and single devices can be read.",
             ) from error
-        columns: FleetHour | tuple[Any, ...] = hour
-        if chosen is not None:
-            known = masks.get(shard)
-            if known is None or known[0] != hour.series:
-                known = masks[shard] = (hour.series, [number in chosen for number in hour.series])
-            columns = tuple(list(compress(column, known[1])) for column in hour)
-        _, count, low, high, total = columns
-        if count:
-            yield Rollup(hour_ms, sum(count), min(low), max(high), sum(total))
+        known = picks.get(shard)
+        if known is None or known[0] != hour.series:
+            known = picks[shard] = (hour.series, _picker(hour.series, chosen))
+        pick = known[1]
+        if pick is not None:
+            yield Rollup(
+                hour_ms, sum(pick(hour.points)), min(pick(hour.low)), max(pick(hour.high)), sum(pick(hour.total))
+            )
 
 
-def _hot_hours(shelf: Shelf, metric: int, chosen: Collection[int] | None, first: int, end_ms: int) -> Iterable[Rollup]:
+def _picker(series: array[int], chosen: Collection[int]) -> Callable[[Any], Any] | None:
+    """What takes the chosen series' values out of a column; None when there are none."""
+    places = [place for place, number in enumerate(series) if number in chosen]
+    if len(places) == len(series):
+        return lambda column: column
+    if len(places) > 1:
+        return itemgetter(*places)
+    return (lambda column: (column[places[0]],)) if places else None
+
+
+def _hot_hours(shelf: Shelf, group: Group, first: int, end_ms: int) -> Iterable[Rollup]:
     where = "FROM hot_hour WHERE metric = ? AND hour_ms >= ? AND hour_ms < ? AND low IS NOT NULL"
-    place = (metric, first, end_ms)
-    if chosen is None:
+    place = (group.metric, first, end_ms)
+    if group.everything:
         rows = shelf.connection.execute(
             f"SELECT hour_ms, sum(count), min(low), max(high), coalesce(sum(total), 0.0) {where} GROUP BY hour_ms",
             place,
         )
         yield from (Rollup(*row) for row in rows)
         return
+    chosen = frozenset(group.series)
     for hour_ms, series, count, low, high, total in shelf.connection.execute(
         f"SELECT hour_ms, series, count, low, high, coalesce(total, 0.0) {where}", place
     ):
         if series in chosen:
             yield Rollup(hour_ms, count, low, high, total)
-
-
-def _added(hour_ms: int, points: Points) -> Rollup:
-    values: Any = points.values
-    return Rollup(hour_ms, len(points), min(values), max(values), sum(values))
 
 
 def _bucket(start_ms: int, sums: list[float]) -> FleetBucket:

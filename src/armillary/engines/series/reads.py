@@ -17,7 +17,7 @@ from armillary.engines.series.blocks import Message, iterate_block
 from armillary.engines.series.chunks import HOUR_MS, Kind, Points
 from armillary.engines.series.database import transaction
 from armillary.engines.series.devices import DeviceRow, read_device, read_devices
-from armillary.engines.series.fleet import FleetRange, read_fleet
+from armillary.engines.series.fleet import MAX_DEVICE_HOURS, FleetRange, Group, read_fleet
 from armillary.engines.series.hours import Shelf, between
 from armillary.engines.series.query import Range, check_range, read_range
 from armillary.engines.series.rollups import hour_of
@@ -65,6 +65,9 @@ class Reads:
         self._reader = reader
         self._reader_lock = threading.Lock()
         self.tail = tail
+        self._last_device = 0
+        self._names_of: dict[int, str] = {}
+        self._numbers_of: dict[str, int] = {}
 
     def read(self, query: Callable[[sqlite3.Connection], T]) -> T:
         """What a query finds in one snapshot of the database."""
@@ -101,7 +104,7 @@ class Reads:
         found: list[LatestValue] = []
         names = sorted(self.tail.series_of(device))
         numbers = {name: self.tail.name_number(name) for name in names}
-        fresh = self._tail_latest(lambda key: key.device == device)
+        fresh = self.tail.latest_of(device=device)
         with self._reading() as connection:
             for name in names:
                 row = connection.execute(
@@ -199,32 +202,29 @@ class Reads:
         number = self.tail.name_number(metric) or 0
         devices = None if device_ids is None else set(self._numbers(device_ids).values())
         series = self.tail.series_with(number, devices)
-        everything = devices is None
-        with self._snapshot(series) as (shelf, tail):
-            return read_fleet(shelf, number, series, tail, start_ms, end_ms, max_points, everything=everything)
+        keys = [self.tail.key(each) for each in series] if len(series) <= MAX_DEVICE_HOURS else []
+        sums = self.tail.sums(set(series))
+        with self._snapshot(keys) as (shelf, tail):
+            flushed = self._flushed()
+            fresh = [hours for reaches, hours in sums if reaches > flushed]
+            group = Group(number, series, keys, everything=devices is None)
+            return read_fleet(shelf, group, tail, fresh, start_ms, end_ms, max_points)
 
     def latest(self, device_ids: Collection[str] | None, metric: str, limit: int) -> list[tuple[str, int, Value]]:
         """The latest value of a metric of many devices (all when None), at most ``limit``: id, time, value."""
         number = self.tail.name_number(metric) or 0
-        wanted = None if device_ids is None else self._numbers(device_ids)
-        fresh = self._tail_latest(lambda key: key.metric == number)
+        wanted = None if device_ids is None else set(self._numbers(device_ids).values())
+        fresh = {device: last for (_, device), last in self.tail.latest_of(metric=number).items()}
         with self._reading() as connection:
-            if wanted is None:
-                rows = connection.execute("SELECT number, device_id FROM device")
-                names: dict[int, str] = dict(rows.fetchall())
-            else:
-                names = {device: name for name, device in wanted.items()}
-            known: dict[int, list[object]] = {}
-            for device, *row in connection.execute(
-                "SELECT device, at_ms, kind, value FROM latest WHERE metric = ?", (number,)
-            ):
-                if device in names:
-                    known[device] = row
+            rows = connection.execute("SELECT device, at_ms, kind, value FROM latest WHERE metric = ?", (number,))
+            known = {device: (at_ms, kind, value) for device, at_ms, kind, value in rows}
+            names = self._device_names(connection)
         found: list[tuple[str, int, Value]] = []
-        fresh_devices = {device for _, device in fresh}
-        for device in sorted({*known, *(fresh_devices & names.keys())}):
-            stored = known.get(device)
-            last = _newer(None if stored is None else _stored(stored), fresh.get((number, device)))
+        for device in sorted(known.keys() | fresh.keys()):
+            if wanted is not None and device not in wanted:
+                continue
+            stored, newer = known.get(device), fresh.get(device)
+            last = _stored(stored) if newer is None and stored else _newer(stored and _stored(stored), newer)
             if last is not None:
                 found.append((names[device], *last))
                 if len(found) == limit:
@@ -283,7 +283,7 @@ class Reads:
         copies: list[tuple[int, int, Points]] = []
         with self.tail.lock:  # before the snapshot: what is flushed between the two is in the snapshot
             for generation in self.tail.generations():
-                for number in wanted & (generation.numbers.keys() | generation.texts.keys()):
+                for number in wanted:
                     points = generation_points(generation, number)
                     if points is not None:
                         copies.append((generation.reaches, number, points))
@@ -302,36 +302,25 @@ class Reads:
         row = self.device(device_id)
         return 0 if row is None else row.number
 
+    def _device_names(self, connection: sqlite3.Connection) -> dict[int, str]:
+        """Ids of all devices by number; a device keeps its number, so only new ones are read. Call it while reading."""
+        last = self._last_device
+        for number, device_id in connection.execute("SELECT number, device_id FROM device WHERE number > ?", (last,)):
+            self._names_of[number] = device_id
+            self._numbers_of[device_id] = number
+            self._last_device = max(self._last_device, number)
+        return self._names_of
+
     def _numbers(self, device_ids: Collection[str]) -> dict[str, int]:
         """Numbers of devices; those that were never connected are left out."""
         with self._reading() as connection:
-            if len(device_ids) > 500:
-                every = connection.execute("SELECT device_id, number FROM device").fetchall()
-                wanted = set(device_ids)
-                return {name: number for name, number in every if name in wanted}
-            rows = (
-                connection.execute("SELECT device_id, number FROM device WHERE device_id = ?", (each,)).fetchone()
-                for each in device_ids
-            )
-            return {row[0]: row[1] for row in rows if row is not None}
+            self._device_names(connection)
+            known = self._numbers_of
+            return {each: known[each] for each in device_ids if each in known}
 
     def _kinds(self, device_id: str, metric: str) -> dict[Kind, SeriesKey]:
         found = self.tail.series_of(self._number(device_id)).get(metric, {})
         return {kind: self.tail.key(number) for kind, number in found.items()}
-
-    def _tail_latest(self, wanted: Callable[[SeriesKey], bool]) -> dict[tuple[int, int], Last]:
-        """Latest values in the tail by metric and device."""
-        found: dict[tuple[int, int], Last] = {}
-        with self.tail.lock:
-            for generation in self.tail.generations():
-                for number, last in generation.latest.items():
-                    key = self.tail.key(number)
-                    if wanted(key):
-                        place = (key.metric, key.device)
-                        before = found.get(place)
-                        if before is None or before[:2] <= last[:2]:
-                            found[place] = last
-        return found
 
     def _with_tail_faults(self, row: DeviceRow, flushed: int) -> DeviceRow:
         with self.tail.lock:

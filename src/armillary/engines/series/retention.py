@@ -16,7 +16,7 @@ from fnmatch import fnmatchcase
 from typing import Final
 
 from armillary.engines.series.chunks import HOUR_MS
-from armillary.engines.series.rollups import decode_fleet, encode_fleet
+from armillary.engines.series.rollups import decode_fleet, encode_fleet, fleet_sums
 from armillary.errors import InvalidArgumentError, WireError
 
 DAY_MS = 24 * 3600 * 1000
@@ -219,6 +219,7 @@ def _prune_fleet(connection: sqlite3.Connection, hour_ms: int, chosen: set[int] 
                 connection.execute("DELETE FROM fleet WHERE metric = ? AND hour_ms = ? AND shard = ?", (*place, shard))
             elif len(left) < len(series):
                 connection.execute(
-                    "UPDATE fleet SET data = ? WHERE metric = ? AND hour_ms = ? AND shard = ?",
-                    (encode_fleet(left), *place, shard),
+                    "UPDATE fleet SET count = ?, low = ?, high = ?, total = ?, data = ?"
+                    " WHERE metric = ? AND hour_ms = ? AND shard = ?",
+                    (*fleet_sums(left), encode_fleet(left), *place, shard),
                 )

@@ -161,6 +161,12 @@ def encode_fleet(hours: Mapping[int, tuple[int, float, float, float]]) -> bytes:
     return struct.pack("<BI", VERSION, zlib.crc32(rest)) + rest
 
 
+def fleet_sums(hours: Mapping[int, tuple[int, float, float, float]]) -> tuple[int, float, float, float]:
+    """Count, lowest, highest and total of all series of one hour."""
+    count, low, high, total = zip(*hours.values(), strict=True)
+    return sum(count), min(low), max(high), sum(total)
+
+
 def decode_fleet(data: bytes) -> FleetHour:
     """What :func:`encode_fleet` was given, as columns.
 

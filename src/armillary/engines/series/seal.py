@@ -26,6 +26,7 @@ from armillary.engines.series.rollups import (
     decode_minutes,
     encode_fleet,
     encode_minutes,
+    fleet_sums,
     folded,
     merged,
     minutes_of,
@@ -156,8 +157,9 @@ def _write_fleet(
             before = zip(series, zip(*columns, strict=True), strict=True)
             hours = {**dict(before), **hours}
     connection.execute(
-        "INSERT OR REPLACE INTO fleet (metric, hour_ms, shard, data) VALUES (?, ?, ?, ?)",
-        (*place, encode_fleet(hours)),
+        "INSERT OR REPLACE INTO fleet (metric, hour_ms, shard, count, low, high, total, data)"
+        " VALUES (?, ?, ?, ?, ?, ?, ?, ?)",
+        (*place, *fleet_sums(hours), encode_fleet(hours)),
     )
 
 

@@ -14,7 +14,7 @@ from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import NamedTuple
 
-from armillary.engines.series.chunks import Kind, Points
+from armillary.engines.series.chunks import HOUR_MS, Kind, Points
 from armillary.errors import WireError
 from armillary.wire.telemetry import Telemetry, Value
 
@@ -189,16 +189,43 @@ class Tail:
         with self.lock:
             return [self.key(number) for number in range(1, len(self._device_of)) if self._device_of[number]]
 
-    def series_with(self, metric: int, devices: Collection[int] | None) -> list[SeriesKey]:
-        """The series of numbers and truth values under a name, of some devices or of all; ascending by number."""
+    def series_with(self, metric: int, devices: Collection[int] | None) -> list[int]:
+        """The series of numbers and truth values under a name, of some devices or of all; ascending."""
         with self.lock:
-            device_of, kind_of = self._device_of, self._kind_of
+            device_of, kind_of, text = self._device_of, self._kind_of, int(Kind.TEXT)
             every = [number for number, name in enumerate(self._metric_of) if name == metric and number]
-            return [
-                self.key(number)
-                for number in every
-                if kind_of[number] != Kind.TEXT and (devices is None or device_of[number] in devices)
-            ]
+            if devices is None:
+                return [number for number in every if kind_of[number] != text]
+            return [number for number in every if device_of[number] in devices and kind_of[number] != text]
+
+    def latest_of(self, *, metric: int | None = None, device: int | None = None) -> dict[tuple[int, int], Last]:
+        """The latest values that are not flushed, of one name or of one device, by name and device."""
+        found: dict[tuple[int, int], Last] = {}
+        with self.lock:
+            metric_of, device_of = self._metric_of, self._device_of
+            for generation in self.generations():
+                for number, last in generation.latest.items():
+                    place = (metric_of[number], device_of[number])
+                    if (metric is None or place[0] == metric) and (device is None or place[1] == device):
+                        before = found.get(place)
+                        if before is None or before[:2] <= last[:2]:
+                            found[place] = last
+        return found
+
+    def sums(self, wanted: Iterable[int]) -> list[tuple[int, dict[int, list[float]]]]:
+        """Points that are not flushed, added up over series of numbers.
+
+        Returns:
+            The block that each part reaches, and ``hour -> [count, low, high, total]``.
+        """
+        found: list[tuple[int, dict[int, list[float]]]] = []
+        with self.lock:
+            for generation in self.generations():
+                hours: dict[int, list[float]] = {}
+                for number in generation.numbers.keys() & wanted:
+                    _add_up(hours, generation.numbers[number])
+                found.append((generation.reaches, hours))
+        return found
 
     def series_of(self, device: int) -> dict[str, dict[Kind, int]]:
         """``metric -> kind -> series number`` of a device, those not flushed yet included."""
@@ -274,6 +301,21 @@ def generation_points(generation: Generation, number: int) -> Points | None:
     if texts is not None:
         return Points([at_ms for at_ms, _ in texts], [text for _, text in texts], marks)
     return None
+
+
+def _add_up(hours: dict[int, list[float]], points: array[float]) -> None:
+    for at, value in zip(points[::2], points[1::2], strict=True):
+        hour_ms = int(at) - int(at) % HOUR_MS
+        sums = hours.get(hour_ms)
+        if sums is None:
+            hours[hour_ms] = [1, value, value, value]
+        else:
+            sums[0] += 1
+            if value < sums[1]:
+                sums[1] = value
+            elif value > sums[2]:
+                sums[2] = value
+            sums[3] += value
 
 
 def _joined(older: Generation, newer: Generation) -> Generation:

@@ -1,0 +1,139 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The series store by itself: points appended a second, and what a dashboard of 10,000 devices over 24 hours costs.
+
+``series-append`` takes values as the decoder hands them over, flushes, seals and rolls up all of them. ``dashboard`` is
+everything on one page, CPU time of the thread that answers, median of several askings: the fleet's mean, lowest and
+highest an hour over a day, those of a group of 2,500, the latest value of every device for the tiles, and the chart of
+one device. The last hour of the day is not sealed, and its last points are in the tail.
+"""
+
+from __future__ import annotations
+
+import itertools
+import math
+import statistics
+import tempfile
+import time
+from pathlib import Path
+
+from armillary.engines.series.chunks import HOUR_MS
+from armillary.engines.series.store import Retention, SeriesStore
+from armillary.wire.telemetry import Telemetry
+
+DEVICES = 10_000
+POINTS_PER_DEVICE = 200
+DAY_MS = 24 * HOUR_MS
+START = 1_795_478_400_000  # midnight
+FLUSH_POINTS = 50_000
+IN_TAIL = 500  # more than come in the 15 seconds between two flushes
+# ThingsBoard's largest published test of one node: 1,000,000 devices, 36 cores.
+PEER_POINTS = 33_333
+LIMIT_MS = 100.0
+ASKINGS = 7
+
+
+def run() -> list[dict[str, object]]:
+    """Both figures from one store of two million points."""
+    with tempfile.TemporaryDirectory() as scratch:
+        store = SeriesStore(Path(scratch, "hub"), retention=Retention(), listener=lambda *_: None)
+        names = [f"{number:0128x}" for number in range(DEVICES)]
+        numbers = list(store.commits.submit(store.known_devices(names)).result().values())
+        spent = _filled(store, numbers)
+        size = sum(each.stat().st_size for each in Path(scratch, "hub").glob("hub.db"))
+        typical, parts = _dashboard(store, names)
+        store.commits.close()
+    points = DEVICES * POINTS_PER_DEVICE
+    layout = f"{DEVICES:,} devices, {points:,} points over 24 h"
+    return [
+        {
+            "name": "series-append",
+            "value": points / spent,
+            "unit": "points/s",
+            "reference": "a peer's published rate of a node",
+            "reference_value": float(PEER_POINTS),
+            "ratio": points / spent / PEER_POINTS,
+            "conditions": f"{layout}, in order of time: taken, flushed with synchronous=FULL, sealed and rolled up; "
+            f"{size / points:.1f} bytes a point with all roll-ups; in process, one core",
+        },
+        {
+            "name": "dashboard",
+            "value": typical,
+            "unit": "CPU ms",
+            "reference": "limit",
+            "reference_value": LIMIT_MS,
+            "ratio": typical / LIMIT_MS,
+            "conditions": f"{layout}, median of {ASKINGS} askings, in process: {parts}",
+        },
+    ]
+
+
+def _filled(store: SeriesStore, numbers: list[int]) -> float:
+    """Put the day in; seconds spent in the store."""
+    spent = 0.0
+    step = DAY_MS // POINTS_PER_DEVICE
+    pending = 0
+    for turn in range(POINTS_PER_DEVICE):
+        at = START + turn * step
+        batch = [
+            (device, Telemetry(at + device % step, {"temperature": round(20 + 5 * math.sin(turn / 30 + device), 2)}))
+            for device in numbers
+        ]
+        is_last = turn == POINTS_PER_DEVICE - 1
+        started = time.perf_counter()
+        for count, (device, telemetry) in enumerate(batch):
+            if pending == FLUSH_POINTS or (is_last and count == DEVICES - IN_TAIL):
+                _flushed_and_sealed(store, turn, at)
+                pending = 0
+            store.tail.add(turn + 1, device, telemetry)
+            pending += 1
+        spent += time.perf_counter() - started
+    return spent
+
+
+def _flushed_and_sealed(store: SeriesStore, reaches: int, now_ms: int) -> None:
+    store.decoder.decoded_seq = reaches
+    store.commits.submit(store.begin_flush(now_ms)).result()
+    store.end_flush(kept=True)
+    _seal(store, now_ms)
+
+
+def _seal(store: SeriesStore, now_ms: int) -> None:
+    store._maintained_at = float("-inf")  # noqa: SLF001 - the day goes by in seconds
+    more = True
+    while more:
+        change = store.begin_maintenance(now_ms)
+        if change is None:
+            raise RuntimeError("maintenance is under way")
+        more = store.commits.submit(change).result()
+        store.end_maintenance(more=more)
+
+
+def _dashboard(store: SeriesStore, names: list[str]) -> tuple[float, str]:
+    """CPU milliseconds of a dashboard, and of its parts."""
+    end = START + DAY_MS
+    group = names[::4]
+    spent: list[list[float]] = []
+    slowest = 0.0
+    for _ in range(ASKINGS):
+        began = time.perf_counter()
+        times = [time.thread_time()]
+        fleet = store.fleet(None, "temperature", START, end, 24)
+        times.append(time.thread_time())
+        some = store.fleet(group, "temperature", START, end, 24)
+        times.append(time.thread_time())
+        latest = store.latest(None, "temperature", DEVICES)
+        times.append(time.thread_time())
+        chart = store.query(names[77], "temperature", START, end, 500)
+        times.append(time.thread_time())
+        slowest = max(slowest, time.perf_counter() - began)
+        if (
+            sum(each.count for each in fleet.buckets) != DEVICES * POINTS_PER_DEVICE
+            or sum(each.count for each in some.buckets) != len(group) * POINTS_PER_DEVICE
+            or len(latest) != DEVICES
+            or len(chart.buckets) != POINTS_PER_DEVICE
+        ):
+            raise RuntimeError("the dashboard does not show every point")
+        spent.append([(after - before) * 1000 for before, after in itertools.pairwise(times)])
+    parts = [statistics.median(each) for each in zip(*spent, strict=True)]
+    text = "fleet {:.0f}, group of a quarter {:.0f}, latest of all {:.0f}, one device {:.0f} ms".format(*parts)
+    return statistics.median(map(sum, spent)), f"{text}; slowest {slowest * 1000:.0f} ms by the clock"

@@ -5,6 +5,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 from tests.hub.broker_talk import KEPT, arrived, publish, subscribe
@@ -13,12 +14,14 @@ from tests.hub.running_hub import DEVICE, OTHER, Authority, RunningHub, wait_unt
 from tests.hub.wire_client import WireClient, device_context
 
 from armillary.errors import UnknownDeviceError
+from armillary.hub import broker as broker_module
 from armillary.hub.tls import hub_context
 from armillary.wire.hub_credentials import HubCredentials, HubPeer
 from armillary.wire.mqtt_fields import Property
 from armillary.wire.mqtt_packet import (
     LEVEL_3_1_1,
     Acknowledgement,
+    Disconnect,
     PacketType,
     Publish,
 )
@@ -164,6 +167,56 @@ class TestIdentity:
         device.connect(client_id="app")
         tls.call(tls.broker.disconnect, DEVICE)
         assert device.ended_with() == 0x98
+
+
+def test_catalogs_are_apart(tmp_path: Path) -> None:
+    """Same topics, same retained messages, same client ids: nothing of one catalog is seen in another."""
+
+    def identify(shown: HubCredentials) -> HubPeer:  # here the password says it
+        return HubPeer("device", catalog=str(shown.password))
+
+    def client(running: RunningBroker, catalog: str, **options: Any) -> WireClient:
+        made = WireClient(running.port, client_id="app")
+        made.connack = made.connect(KEPT, username="u", password=catalog.encode(), **options)  # type: ignore[attr-defined]
+        return made
+
+    running = RunningBroker(tmp_path, identify=identify)
+    first, second = client(running, "one"), client(running, "two", clean_start=False)
+    assert not second.connack.session_present  # type: ignore[attr-defined]
+    for each in (first, second):
+        subscribe(each, "#", qos=0)
+    sender = WireClient(running.port, client_id="sender")
+    sender.connect(username="u", password=b"one")
+    assert publish(sender, "state", b"ours", retain=True) == 0
+    assert arrived(first).payload == b"ours"
+    assert second.silent()
+    sender.close()
+    running.close()
+    running = RunningBroker(tmp_path, identify=identify)
+    first, second = client(running, "one"), client(running, "two")
+    for each in (second, first):
+        subscribe(each, "#", qos=0)
+    assert arrived(first).payload == b"ours"
+    assert second.silent()
+    second.close()
+    first.close()
+    running.close()
+
+
+def test_sessions_of_one_device_are_limited(monkeypatch: Any) -> None:
+    monkeypatch.setattr(broker_module, "MAX_SESSIONS_OF_ONE", 2)
+    running = RunningBroker(identify=lambda shown: HubPeer(shown.client_id[0]))
+    clients = [WireClient(running.port) for _ in range(5)]
+    reasons = [
+        each.connect(client_id=name).reason for each, name in zip(clients, ("a1", "a2", "a3", "b1"), strict=False)
+    ]
+    assert reasons == [0, 0, 0x97, 0]
+    clients[0].send(Disconnect())
+    assert clients[0].receive() is None
+    assert clients[4].connect(client_id="a3").reason == 0
+    for each in clients:
+        each.close()
+    running.close()
 
 
 def test_the_hub_listens_as_a_broker_beside_its_front(running: RunningHub, authority: Authority) -> None:

@@ -90,7 +90,7 @@ moves = st.tuples(st.integers(0, 5), st.sampled_from(Move))
 
 @given(st.lists(st.integers(1, 2), min_size=1, max_size=6), st.lists(moves, max_size=40))
 def test_a_session_forgets_exactly_what_is_over(qualities: list[int], steps: list[tuple[int, Move]]) -> None:
-    session = Session(("", "c"))
+    session = Session(("", "", "c"))
     items: list[Outgoing] = []
     for number, qos in enumerate(qualities):
         item = session.enqueue(message(number), qos, retain=False, identifiers=())
@@ -120,7 +120,7 @@ def test_every_state_has_a_row() -> None:
 
 
 def test_packet_identifiers_wrap_and_pass_over_those_in_use() -> None:
-    session = Session(("", "c"))
+    session = Session(("", "", "c"))
     stays = session.enqueue(message(0), 1, retain=False, identifiers=())
     assert stays is not None
     session._last_id = 65534

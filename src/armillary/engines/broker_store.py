@@ -35,11 +35,12 @@ _SCHEMA = """
 -- ends_at: Unix seconds; NULL while the client is connected.
 CREATE TABLE session (
     number INTEGER PRIMARY KEY,
+    catalog TEXT NOT NULL,
     identity TEXT NOT NULL,
     client_id TEXT NOT NULL,
     expiry_s INTEGER NOT NULL,
     ends_at REAL,
-    UNIQUE (identity, client_id)
+    UNIQUE (catalog, identity, client_id)
 ) STRICT;
 CREATE TABLE subscription (
     session INTEGER NOT NULL,
@@ -77,13 +78,15 @@ CREATE TABLE incoming (
     PRIMARY KEY (session, packet_id)
 ) STRICT, WITHOUT ROWID;
 CREATE TABLE retained (
-    topic TEXT PRIMARY KEY,
-    message INTEGER NOT NULL
+    catalog TEXT NOT NULL,
+    topic TEXT NOT NULL,
+    message INTEGER NOT NULL,
+    PRIMARY KEY (catalog, topic)
 ) STRICT, WITHOUT ROWID;
 """
 
 _STATEMENTS: dict[str, tuple[str, ...]] = {
-    "session": ("INSERT INTO session (number, identity, client_id, expiry_s, ends_at) VALUES (?, ?, ?, ?, ?)",),
+    "session": ("INSERT INTO session VALUES (?, ?, ?, ?, ?, ?)",),
     "session-ends": ("UPDATE session SET expiry_s = ?, ends_at = ? WHERE number = ?",),
     "session-over": (
         "DELETE FROM session WHERE number = ?1",
@@ -100,8 +103,8 @@ _STATEMENTS: dict[str, tuple[str, ...]] = {
     "delivery-over": ("DELETE FROM delivery WHERE session = ? AND packet_id = ?",),
     "incoming": ("INSERT OR IGNORE INTO incoming (session, packet_id) VALUES (?, ?)",),
     "incoming-over": ("DELETE FROM incoming WHERE session = ? AND packet_id = ?",),
-    "retained": ("INSERT OR REPLACE INTO retained (topic, message) VALUES (?, ?)",),
-    "retained-over": ("DELETE FROM retained WHERE topic = ?",),
+    "retained": ("INSERT OR REPLACE INTO retained VALUES (?, ?, ?)",),
+    "retained-over": ("DELETE FROM retained WHERE catalog = ? AND topic = ?",),
 }
 
 
@@ -109,12 +112,12 @@ _STATEMENTS: dict[str, tuple[str, ...]] = {
 class Kept:
     """Everything that is kept, as rows in the order of their columns; see the schema."""
 
-    sessions: list[tuple[int, str, str, int, float | None]]
+    sessions: list[tuple[int, str, str, str, int, float | None]]
     subscriptions: list[tuple[int, str, int, int]]
     messages: list[tuple[int, str, bytes, int, int, bytes, float | None]]
     deliveries: list[tuple[int, int, int, int, int, str, int]]  # without place, ordered by it
     incoming: list[tuple[int, int]]
-    retained: list[tuple[str, int]]
+    retained: list[tuple[str, int]]  # without topic, which is the message's
     last_number: int
     last_place: int
 
@@ -144,14 +147,14 @@ class BrokerStore:
         with _explained():
             rows = self._connection.execute
             return Kept(
-                rows("SELECT number, identity, client_id, expiry_s, ends_at FROM session").fetchall(),
+                rows("SELECT number, catalog, identity, client_id, expiry_s, ends_at FROM session").fetchall(),
                 rows("SELECT session, filter, options, identifier FROM subscription").fetchall(),
                 rows("SELECT number, topic, payload, qos, retain, properties, expires_at FROM message").fetchall(),
                 rows(
                     "SELECT session, packet_id, message, qos, retain, identifiers, state FROM delivery ORDER BY place"
                 ).fetchall(),
                 rows("SELECT session, packet_id FROM incoming").fetchall(),
-                rows("SELECT topic, message FROM retained").fetchall(),
+                rows("SELECT catalog, message FROM retained").fetchall(),
                 rows(
                     "SELECT max((SELECT coalesce(max(number), 0) FROM session),"
                     " (SELECT coalesce(max(number), 0) FROM message))"

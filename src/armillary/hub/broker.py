@@ -5,8 +5,11 @@ Any topics, wildcards, retained messages, QoS 0 to 2, sessions, wills, shared su
 listener of its own, off unless configured, and knows nothing of telemetry, twins and methods: those are the front's.
 
 A client is who its certificate says. Its session belongs to that identity and its client id together, so that nobody
-takes over another's. Sessions with an expiry, their messages (QoS 1 and 2), QoS 2 exchanges and retained messages are
-on disk before anybody is told; sessions that end with their connection and wills are in memory only.
+takes over another's. Clients of different catalogs never hear of each other; within one, everybody may publish and
+subscribe to everything.
+
+Sessions with an expiry, their messages (QoS 1 and 2), QoS 2 exchanges and retained messages are on disk before anybody
+is told; sessions that end with their connection and wills are in memory only.
 """
 
 from __future__ import annotations
@@ -17,6 +20,7 @@ import itertools
 import secrets
 import ssl
 import time
+from collections import Counter
 from collections.abc import Callable
 
 import structlog
@@ -25,7 +29,7 @@ from armillary.engines.broker_store import BrokerStore
 from armillary.errors import ArmillaryError, WireError
 from armillary.hub.broker_connection import BrokerConnection
 from armillary.hub.broker_journal import Journal
-from armillary.hub.broker_limits import MAX_SESSION_EXPIRY_S, MAX_SESSIONS, TICK_S
+from armillary.hub.broker_limits import MAX_SESSION_EXPIRY_S, MAX_SESSIONS, MAX_SESSIONS_OF_ONE, TICK_S
 from armillary.hub.broker_router import Router
 from armillary.hub.broker_session import ENDS_WITH_CONNECTION, FOREVER, Delivery, Message, Outgoing, Session
 from armillary.hub.broker_topics import check_extent
@@ -83,7 +87,8 @@ class Broker:
         self._store = store
         self._connections: set[BrokerConnection] = set()
         self._gate = Gate("broker", counters)
-        self._sessions: dict[tuple[str, str], Session] = {}
+        self._sessions: dict[tuple[str, str, str], Session] = {}
+        self._of_one: Counter[tuple[str, str]] = Counter()  # sessions of one client, whatever its client ids
         self._wills: dict[Session, tuple[float, Will]] = {}  # until when they wait
         self._due: list[tuple[float, int, Session]] = []  # when a will or a session's end is to be looked at
         self._order = itertools.count()
@@ -96,6 +101,7 @@ class Broker:
         self.journal = Journal(self._store, self.loop, self._disk_refused)
         self.router = Router(self.journal, self.counters, self.now)
         self._sessions.clear()
+        self._of_one.clear()
         self._wills.clear()
         self._due.clear()
         if self._store is not None:
@@ -134,7 +140,7 @@ class Broker:
     def disconnect(self, device_id: str) -> None:
         """Close the connections of a device and its modules because it was revoked."""
         for connection in list(self._connections):
-            if connection.session is not None and connection.session.key[0].partition("/")[0] == device_id:
+            if connection.session is not None and connection.session.identity.partition("/")[0] == device_id:
                 connection.close(Reason.REVOKED, keep_will=False)
 
     def gauges(self) -> dict[str, int]:
@@ -177,7 +183,7 @@ class Broker:
             self._wills[session] = (until, will)
             self._look_at(session, until)
 
-    def connect(self, link: BrokerConnection, identity: str, packet: Connect) -> None:
+    def connect(self, link: BrokerConnection, peer: HubPeer, packet: Connect) -> None:
         """Find or make the session of a client that was let in, and accept its connection once that is kept."""
         if self._recovering:
             link.refuse(Reason.UNAVAILABLE, "the broker's disk refused; it reads it again")
@@ -188,7 +194,7 @@ class Broker:
             client_id = f"auto-{secrets.token_hex(16)}"
             if packet.level >= LEVEL_5:
                 assigned = ((Property.ASSIGNED_CLIENT_IDENTIFIER, client_id),)
-        key = (identity, client_id)
+        key = (peer.catalog, peer.identity, client_id)
         session = self._sessions.get(key)
         if session is not None and session.connection is not None:
             self.counters.connections_taken_over += 1
@@ -200,8 +206,8 @@ class Broker:
         expiry, told = _expiry(packet)
         resumed = session is not None
         if session is None:
-            if len(self._sessions) >= MAX_SESSIONS:
-                link.refuse(Reason.BUSY, f"the broker has {MAX_SESSIONS} sessions")
+            if len(self._sessions) >= MAX_SESSIONS or (peer.identity and self._of_one[key[:2]] >= MAX_SESSIONS_OF_ONE):
+                link.refuse(Reason.BUSY, f"sessions: {MAX_SESSIONS} at most, and {MAX_SESSIONS_OF_ONE} of one client")
                 return
             session = self._made(key, expiry)
         self._wills.pop(session, None)  # §3.1.3.2.2: back before it was due
@@ -247,13 +253,17 @@ class Broker:
 
     # Sessions ---------------------------------------------------------------------------------------------------
 
-    def _made(self, key: tuple[str, str], expiry_s: int) -> Session:
+    def _made(self, key: tuple[str, str, str], expiry_s: int) -> Session:
         session = Session(key, expiry_s)
         if expiry_s and self.journal.keeps:
             session.number = self.router.next_number()
             self.journal.note("session", session.number, *key, expiry_s, None)
-        self._sessions[key] = session
+        self._add(session)
         return session
+
+    def _add(self, session: Session) -> None:
+        self._sessions[session.key] = session
+        self._of_one[session.key[:2]] += 1
 
     def _ends(self, session: Session, at: float | None, expiry_s: int | None = None) -> None:
         """The session ends then; None while it is connected."""
@@ -270,6 +280,9 @@ class Broker:
         if self._sessions.get(session.key) is not session:
             return  # it is over already
         del self._sessions[session.key]
+        self._of_one[session.key[:2]] -= 1
+        if not self._of_one[session.key[:2]]:
+            del self._of_one[session.key[:2]]
         self.router.forget(session)
         waiting = self._wills.pop(session, None)
         if waiting is not None:
@@ -331,9 +344,9 @@ class Broker:
         kept = store.load()
         self.router.begin_after(kept.last_number, kept.last_place)
         by_number: dict[int, Session] = {}
-        for number, identity, client_id, expiry_s, ends_at in kept.sessions:
-            session = Session((identity, client_id), expiry_s, number=number)
-            by_number[number] = self._sessions[session.key] = session
+        for number, catalog, identity, client_id, expiry_s, ends_at in kept.sessions:
+            session = by_number[number] = Session((catalog, identity, client_id), expiry_s, number=number)
+            self._add(session)
             session.ends_at = self.now() + expiry_s if ends_at is None else ends_at
             self._look_at(session, session.ends_at)
         for number, topic_filter, options, identifier in kept.subscriptions:
@@ -358,9 +371,9 @@ class Broker:
             self.router.restore_delivery(by_number[number], item)
         for number, packet_id in kept.incoming:
             by_number[number].incoming.add(packet_id)
-        for _, message in kept.retained:
+        for catalog, message in kept.retained:
             if message in messages:
-                self.router.restore_retained(messages[message])
+                self.router.restore_retained(catalog, messages[message])
         for number, message_ in messages.items():
             if not message_.holders:
                 self.journal.note("message-over", number)

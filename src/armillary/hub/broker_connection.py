@@ -173,7 +173,7 @@ class BrokerConnection(Link):
             self._window = min(_number(properties.get(Property.RECEIVE_MAXIMUM), SEND_WINDOW), SEND_WINDOW)
             maximum = _number(properties.get(Property.TOPIC_ALIAS_MAXIMUM), 0)
             self._aliases_out_maximum = min(maximum, MAX_TOPIC_ALIASES)
-        self._broker.connect(self, peer.identity, packet)
+        self._broker.connect(self, peer, packet)
 
     def offered(self, connect: Connect) -> Properties:
         """What CONNACK says of this broker (MQTT 5 §3.2.2.3)."""

@@ -6,6 +6,9 @@ from __future__ import annotations
 # Sessions, connected or kept: 100,000 idle ones would be a process of their own.
 MAX_SESSIONS = 10_000
 
+# Those of one device: its applications and what it speaks for.
+MAX_SESSIONS_OF_ONE = 64
+
 # Subscriptions of one session: applications use a few, a gateway some dozens.
 MAX_SUBSCRIPTIONS = 256
 
@@ -21,7 +24,7 @@ MAX_QUEUED_BYTES = 8 * 1024 * 1024
 # Bytes that wait for all sessions together, a message that waits for several counted for each.
 MAX_BROKER_QUEUED_BYTES = 256 * 1024 * 1024
 
-# Retained messages and their bytes; a message that would be one more is refused.
+# Retained messages of one catalog and their bytes; a message that would be one more is refused.
 MAX_RETAINED_MESSAGES = 10_000
 MAX_RETAINED_BYTES = 64 * 1024 * 1024
 

@@ -8,6 +8,7 @@ client whose subscriptions overlap gets a message once, with the highest QoS of 
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import dataclass, field
 from typing import Any
 
 from armillary.errors import RateLimitedError
@@ -25,8 +26,17 @@ from armillary.wire.mqtt_fields import encode_properties
 from armillary.wire.mqtt_packet import Subscription
 
 
+@dataclass(slots=True)
+class _Realm:
+    """What the clients of one catalog share."""
+
+    tree: FilterTree[Subscribed] = field(default_factory=FilterTree)
+    retained: dict[str, Message] = field(default_factory=dict)
+    retained_bytes: int = 0
+
+
 class Router:
-    """All subscriptions and retained messages of one broker.
+    """All subscriptions and retained messages of one broker, those of each catalog apart.
 
     Args:
         journal: Where what is to outlive a crash is noted.
@@ -38,9 +48,7 @@ class Router:
         self._journal = journal
         self._counters = counters
         self._clock = clock
-        self._tree: FilterTree[Subscribed] = FilterTree()
-        self._retained: dict[str, Message] = {}
-        self._retained_bytes = 0
+        self._realms: dict[str, _Realm] = {}
         self._queued_bytes = 0
         self._last_number = 0
         self._last_place = 0
@@ -59,7 +67,13 @@ class Router:
     @property
     def retained_count(self) -> int:
         """Retained messages."""
-        return len(self._retained)
+        return sum(len(realm.retained) for realm in self._realms.values())
+
+    def _realm(self, catalog: str) -> _Realm:
+        realm = self._realms.get(catalog)
+        if realm is None:
+            realm = self._realms[catalog] = _Realm()
+        return realm
 
     # Subscriptions ----------------------------------------------------------------------------------------------
 
@@ -83,16 +97,22 @@ class Router:
         if share or made.retain_handling == 2 or (made.retain_handling == 1 and before is not None):
             return []
         now = self._clock()
-        return [message for topic, message in self._matching(plain) if not self._is_over(topic, message, now)]
+        retained = self._realm(session.catalog).retained
+        return [
+            message
+            for message in _matching(retained, plain)
+            if not (message.is_over(now) and self._replace_retained(session.catalog, message.topic, None))
+        ]
 
     def restore_subscription(self, session: Session, subscription: Subscription, identifier: int) -> Subscribed:
         """Put a subscription in, in the place of one with the same filter."""
+        tree = self._realm(session.catalog).tree
         before = session.subscriptions.get(subscription.filter)
         if before is not None:
-            self._tree.remove(subscription.filter, before)
+            tree.remove(subscription.filter, before)
         made = Subscribed(session, subscription, identifier)
         session.subscriptions[subscription.filter] = made
-        self._tree.add(subscription.filter, made)
+        tree.add(subscription.filter, made)
         return made
 
     def unsubscribe(self, session: Session, topic_filter: str) -> bool:
@@ -100,15 +120,16 @@ class Router:
         found = session.subscriptions.pop(topic_filter, None)
         if found is None:
             return False
-        self._tree.remove(topic_filter, found)
+        self._realm(session.catalog).tree.remove(topic_filter, found)
         if session.number:
             self._journal.note("subscription-over", session.number, topic_filter)
         return True
 
     def forget(self, session: Session) -> None:
         """A session is over: its subscriptions and what waits for it go."""
+        tree = self._realm(session.catalog).tree
         for topic_filter, found in session.subscriptions.items():
-            self._tree.remove(topic_filter, found)
+            tree.remove(topic_filter, found)
         session.subscriptions.clear()
         for item in list(session.outgoing.values()):
             self._queued_bytes -= item.message.size
@@ -119,12 +140,12 @@ class Router:
 
     # Messages ---------------------------------------------------------------------------------------------------
 
-    def publish(self, message: Message, origin: Session | None) -> int:
+    def publish(self, message: Message, origin: Session) -> int:
         """Retain a message if it asks for that, and hand it to everybody who subscribed.
 
         Args:
             message: The message.
-            origin: Who published it.
+            origin: Whose it is; only clients of the same catalog get it.
 
         Returns:
             How many sessions it was for.
@@ -132,10 +153,11 @@ class Router:
         Raises:
             RateLimitedError: it is to be retained and there is no room; nobody got it.
         """
+        realm = self._realm(origin.catalog)
         if message.retain:
-            self._retain(message)
+            self._retain(origin.catalog, realm, message)
         chosen: dict[Session, tuple[int, bool, tuple[int, ...]]] = {}
-        for share, subscribers in list(self._tree.find(message.topic)):
+        for share, subscribers in list(realm.tree.find(message.topic)):
             for each in (self._of_share(subscribers),) if share else list(subscribers):
                 if each.no_local and each.session is origin:
                     continue
@@ -198,10 +220,11 @@ class Router:
             self._journal.note("delivery-over", session.number, item.packet_id)
         self._let_go(item.message, held=bool(session.number))
 
-    def restore_retained(self, message: Message) -> None:
+    def restore_retained(self, catalog: str, message: Message) -> None:
         """Put back a retained message that was read from disk."""
-        self._retained[message.topic] = message
-        self._retained_bytes += message.size
+        realm = self._realm(catalog)
+        realm.retained[message.topic] = message
+        realm.retained_bytes += message.size
         message.holders += 1
 
     # Inside -----------------------------------------------------------------------------------------------------
@@ -214,43 +237,33 @@ class Router:
         subscribers.append(found)
         return found
 
-    def _matching(self, topic_filter: str) -> list[tuple[str, Message]]:
-        if "+" not in topic_filter and "#" not in topic_filter:
-            exact = self._retained.get(topic_filter)
-            return [] if exact is None else [(topic_filter, exact)]
-        return [(topic, message) for topic, message in self._retained.items() if matches(topic_filter, topic)]
-
-    def _is_over(self, topic: str, message: Message, now: float) -> bool:
-        if not message.is_over(now):
-            return False
-        self._replace_retained(topic, None)
-        return True
-
-    def _retain(self, message: Message) -> None:
+    def _retain(self, catalog: str, realm: _Realm, message: Message) -> None:
         if not message.payload:
-            self._replace_retained(message.topic, None)
+            self._replace_retained(catalog, message.topic, None)
             return
-        before = self._retained.get(message.topic)
-        size = self._retained_bytes + message.size - (before.size if before else 0)
-        if size > MAX_RETAINED_BYTES or (before is None and len(self._retained) >= MAX_RETAINED_MESSAGES):
+        before = realm.retained.get(message.topic)
+        size = realm.retained_bytes + message.size - (before.size if before else 0)
+        if size > MAX_RETAINED_BYTES or (before is None and len(realm.retained) >= MAX_RETAINED_MESSAGES):
             raise RateLimitedError(
                 f"retained: expected at most {MAX_RETAINED_MESSAGES} messages of {MAX_RETAINED_BYTES} bytes, got more",
                 retry_after_s=60,
             )
-        self._replace_retained(message.topic, message)
+        self._replace_retained(catalog, message.topic, message)
 
-    def _replace_retained(self, topic: str, message: Message | None) -> None:
-        before = self._retained.pop(topic, None)
+    def _replace_retained(self, catalog: str, topic: str, message: Message | None) -> bool:
+        realm = self._realm(catalog)
+        before = realm.retained.pop(topic, None)
         if message is not None:
-            self._retained[topic] = message
-            self._retained_bytes += message.size
+            realm.retained[topic] = message
+            realm.retained_bytes += message.size
             self._hold(message)
-            self._journal.note("retained", topic, message.number)
+            self._journal.note("retained", catalog, topic, message.number)
         if before is not None:
-            self._retained_bytes -= before.size
+            realm.retained_bytes -= before.size
             if message is None:
-                self._journal.note("retained-over", topic)
+                self._journal.note("retained-over", catalog, topic)
             self._let_go(before, held=True)
+        return True
 
     def _hold(self, message: Message) -> None:
         message.holders += 1
@@ -274,3 +287,10 @@ class Router:
         message.holders -= 1
         if not message.holders:
             self._journal.note("message-over", message.number)
+
+
+def _matching(retained: dict[str, Message], topic_filter: str) -> list[Message]:
+    if "+" not in topic_filter and "#" not in topic_filter:
+        exact = retained.get(topic_filter)
+        return [] if exact is None else [exact]
+    return [message for topic, message in retained.items() if matches(topic_filter, topic)]

@@ -183,7 +183,7 @@ class Session:
     """What outlives a connection, when it is to.
 
     Attributes:
-        key: Who the client is and its client id: nobody else can reach this session.
+        key: The client's catalog, who it is, and its client id: nobody else can reach this session.
         expiry_s: How long it is kept after its connection, seconds; 0 for not at all.
         ends_at: When it ends, Unix seconds; None while it is connected.
         number: Its row in the journal; 0 when it is not kept.
@@ -193,7 +193,7 @@ class Session:
         connection: None while it is not connected.
     """
 
-    key: tuple[str, str]
+    key: tuple[str, str, str]
     expiry_s: int = ENDS_WITH_CONNECTION
     ends_at: float | None = None
     number: int = 0
@@ -205,9 +205,19 @@ class Session:
     _last_id: int = 0
 
     @property
+    def catalog(self) -> str:
+        """Whose it is."""
+        return self.key[0]
+
+    @property
+    def identity(self) -> str:
+        """Who the client is; empty without TLS."""
+        return self.key[1]
+
+    @property
     def client_id(self) -> str:
         """The client's own id."""
-        return self.key[1]
+        return self.key[2]
 
     def enqueue(self, message: Message, qos: int, *, retain: bool, identifiers: tuple[int, ...]) -> Outgoing | None:
         """Add a message of QoS 1 or 2; None when there is no room for it."""

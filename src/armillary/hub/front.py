@@ -207,7 +207,7 @@ class Front:
         expires = self.check_certificate(credentials.certificate)
         peer = self._identify(credentials)
         ends = [each for each in (expires, peer.expires) if each is not None]
-        return HubPeer(peer.identity, min(ends, default=None))
+        return HubPeer(peer.identity, min(ends, default=None), peer.catalog)
 
     def check_certificate(self, der: bytes | None) -> float | None:
         """When a client certificate ends, Unix seconds; None where there is none.

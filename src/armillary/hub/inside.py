@@ -8,6 +8,7 @@ open one; whoever opens one inside answers for the identity, as a certificate do
 
 from __future__ import annotations
 
+from asyncio import BaseProtocol
 from collections.abc import Callable
 from typing import TYPE_CHECKING
 
@@ -84,6 +85,9 @@ class InsideChannel:
         if self._waiting:
             data, self._waiting = bytes(self._waiting), bytearray()
             self._loop.call_soon(self.send, data)
+
+    def set_protocol(self, protocol: BaseProtocol) -> None:
+        """For WebSocket, which nobody speaks inside."""
 
     def _lost(self) -> None:
         self._connection.connection_lost(None)

@@ -272,7 +272,7 @@ class SecurityService:
         Raises:
             DeviceFault: it may not.
         """
-        return self._hub_peers.authenticate(certificate_der)
+        return self._hub_peers.authenticate(certificate_der).identity
 
     def owner_of(self, device_id: str) -> UUID | None:
         """The catalog of a device that attests or of a hub device; None for one that is in none.

@@ -71,20 +71,21 @@ class HubClients:
                 remedy="Its administrator can: armillary hub-device admission.",
             )
         if shown.authentication == "sas":  # (4)
-            return HubPeer(found.identity, self._by_key(shown, found.identity, credentials))
+            return HubPeer(found.identity, self._by_key(shown, found.identity, credentials), str(found.catalog_id))
         if certificate is None:
             raise AppraisalError(f"{found.identity:.80} shows no certificate", remedy="Connect with its certificate.")
         if shown.authentication == "selfSigned":
             _by_thumbprint(shown, certificate)
         else:
             _by_authority(shown, enrolment, certificate)
-        return HubPeer(found.identity)
+        return HubPeer(found.identity, catalog=str(found.catalog_id))
 
     def _attested(self, certificate: bytes, client_id: str) -> HubPeer:
-        device_id = self._peers.authenticate(certificate)
+        peer = self._peers.authenticate(certificate)
+        device_id = peer.identity
         owner, slash, _ = client_id.partition("/")
         if not slash or owner.lower() != device_id:
-            return HubPeer(device_id)
+            return peer
         identity = device_id + client_id[len(device_id) :]
 
         def query(connection: Connection) -> HubIdentity | None:
@@ -98,7 +99,7 @@ class HubClients:
             raise UnknownDeviceError(f"module {identity[128:]!r:.80} of the device is not registered", remedy=_REMEDY)
         if not module.is_enabled:
             raise DeviceStateError(f"module {identity[128:]!r:.80} is disabled", remedy=_REMEDY)
-        return HubPeer(identity)
+        return HubPeer(identity, catalog=peer.catalog)
 
     def _read(self, client_id: str) -> tuple[HubIdentity | None, HubIdentity | None, Admission, HubEnrolment | None]:
         def query(

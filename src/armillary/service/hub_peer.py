@@ -25,6 +25,7 @@ from armillary.service.authority import Authority
 from armillary.service.catalog_authority import serial_text
 from armillary.service.context import Context
 from armillary.wire.certificate import UnverifiedDeviceCertificate, parse_device_certificate, verify_issued_by
+from armillary.wire.hub_credentials import HubPeer
 
 
 class HubPeers:
@@ -34,8 +35,8 @@ class HubPeers:
         self._context = context
         self._authority = authority
 
-    def authenticate(self, certificate_der: bytes) -> str:
-        """The device id of a client certificate.
+    def authenticate(self, certificate_der: bytes) -> HubPeer:
+        """The device of a client certificate.
 
         Raises:
             DeviceFault: it opens nothing; the leaf says why.
@@ -74,7 +75,7 @@ class HubPeers:
             )
         if not is_recorded:  # (5)
             raise AppraisalError("client certificate: it is not on record", remedy="Check in again for a new one.")
-        return device_id
+        return HubPeer(device_id, catalog=str(found.catalog_id))
 
     def _verified(self, der: bytes, found: device_rows.Enrolled) -> UnverifiedDeviceCertificate:
         """(1) and (2)."""

@@ -51,10 +51,12 @@ class HubPeer:
     Attributes:
         identity: As in the table above.
         expires: When what it has shown ends, Unix seconds; None when only the certificate's own end counts.
+        catalog: Whose it is: clients of different catalogs never hear of each other. Empty where there are none.
     """
 
     identity: str
     expires: float | None = None
+    catalog: str = ""
 
 
 def is_attested_id(identity: str) -> bool:

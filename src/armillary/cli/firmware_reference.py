@@ -36,7 +36,7 @@ def register(app: typer.Typer) -> None:
     """Add the verbs to ``app``."""
     firmware = typer.Typer(
         no_args_is_help=True,
-        help="Which firmware of machines with a TPM is good (appraisal step 20).",
+        help="Which firmware of TPM machines is good (step 20).",
         rich_markup_mode=None,
         add_completion=False,
     )
@@ -46,9 +46,9 @@ def register(app: typer.Typer) -> None:
 
 
 def _list(remote: RemoteService, catalog: CatalogOption = None, as_json: JsonOption = False) -> None:
-    """List the reference values that hold in a catalog, as they were stated together.
+    """List the reference values of a catalog.
 
-    With --json each digest.
+    Values that were stated together are one line; with --json each digest.
     """
     items = remote.get(_path(catalog_name(remote, catalog)))["items"]
     rows = items if as_json else [_row(item) for item in items]
@@ -60,7 +60,9 @@ def _list(remote: RemoteService, catalog: CatalogOption = None, as_json: JsonOpt
 
 
 def _show(remote: RemoteService, device: DeviceOption, as_json: JsonOption = False) -> None:
-    """Show what a device's firmware measured, as its TPM vouched for it last.
+    """Show what a device's firmware measured last.
+
+    As its TPM vouched for it.
 
     With --json in the form that add takes.
     """

@@ -67,12 +67,12 @@ def test_a_property_is_set_on_every_member(running: RunningHub) -> None:
 
 def test_cloud_properties_are_merged(running: RunningHub) -> None:
     devices = names(3)
-    running.hub.application.put("device", devices[0], {"template": "t", "cloud": {"a": 1, "b": 2}}, by="t")
+    running.hub.application.put("device", devices[0], {"by": "operator", "cloud": {"a": 1, "b": 2}}, by="t")
     job = make(running, {"kind": "set-cloud-property", "properties": {"b": None, "site": "north"}}, devices)
     ended(running, job, running.hub.jobs.begin(job, by="ann").number)
     bodies = [running.hub.application.get("device", each).body for each in devices]
     assert bodies == [
-        {"template": "t", "cloud": {"a": 1, "site": "north"}}, {"cloud": {"site": "north"}}, {"cloud": {"site": "north"}},
+        {"by": "operator", "cloud": {"a": 1, "site": "north"}}, {"cloud": {"site": "north"}}, {"cloud": {"site": "north"}},
     ]  # fmt: skip
 
 

@@ -15,6 +15,7 @@ from armillary import __version__
 from armillary.api import (
     azure,
     native,
+    native_application_files,
     native_applications,
     native_authorities,
     native_dashboards,
@@ -22,9 +23,9 @@ from armillary.api import (
     native_enrolment,
     native_firmware,
     native_groups,
-    native_jobs,
     native_hub_devices,
     native_hub_enrolments,
+    native_jobs,
     native_life,
     native_messages,
     native_operations,
@@ -114,6 +115,7 @@ def create_app(service: SecurityService, hub: Hub, settings: Settings) -> FastAP
     native_firmware.mount(app)
     native_telemetry.mount(app)
     native_messages.mount(app)
+    native_application_files.mount(app)
     native_groups.mount(app)
     native_jobs.mount(app)
     native_dashboards.mount(app)

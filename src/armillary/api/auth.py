@@ -211,6 +211,8 @@ ACCESS: Mapping[str, str] = {
     f"PUT {V1}/groups/{{group_id}}": CONTRIBUTOR,
     f"DELETE {V1}/groups/{{group_id}}": CONTRIBUTOR,
     f"GET {V1}/groups/{{group_id}}/members": READER,
+    f"GET {V1}/application": READER,
+    f"POST {V1}/application/import": ADMINISTRATOR,
     f"GET {V1}/jobs": READER,
     f"GET {_JOB}": READER,
     f"PUT {_JOB}": CONTRIBUTOR,

@@ -3,7 +3,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Coroutine
+from collections.abc import Callable, Coroutine, Mapping
 from typing import TYPE_CHECKING, Any, cast
 
 from fastapi import FastAPI
@@ -28,6 +28,22 @@ BODY_LIMIT_BYTES = 256 << 10
 # An image package of 32 MiB in base64, and its JSON: the largest application a Linux-class chip profile allows.
 IMAGE_BODY_LIMIT_BYTES = 44 << 20
 IMAGE_BODIES = frozenset({f"PUT {names.IMAGE}", f"POST {names.CATALOG}/uploadImage"})
+# A device template of 300 capabilities in several languages, and its components' models.
+TEMPLATE_BODY_LIMIT_BYTES = 1 << 20
+TEMPLATE_BODIES = frozenset(
+    {
+        "PUT /api/v1/templates/{template_name}",
+        "POST /api/v1/templates/{template_name}/import",
+        "PUT /api/deviceTemplates/{template_id}",
+    }
+)
+# A whole application as JSON texts in JSON (wire/application_archive.py): every quotation mark is two characters.
+APPLICATION_BODY_LIMIT_BYTES = 48 << 20
+LIMITS: Mapping[str, int] = {
+    **dict.fromkeys(IMAGE_BODIES, IMAGE_BODY_LIMIT_BYTES),
+    **dict.fromkeys(TEMPLATE_BODIES, TEMPLATE_BODY_LIMIT_BYTES),
+    "POST /api/v1/application/import": APPLICATION_BODY_LIMIT_BYTES,
+}
 
 
 class GuardedRoute(APIRoute):
@@ -44,7 +60,7 @@ class GuardedRoute(APIRoute):
             request.state.operator = await admit(
                 request, needed[request.method], service_of(request), keys[request.method]
             )
-            limit = IMAGE_BODY_LIMIT_BYTES if keys[request.method] in IMAGE_BODIES else BODY_LIMIT_BYTES
+            limit = LIMITS.get(keys[request.method], BODY_LIMIT_BYTES)
             return await handler(StrictRequest(request.scope, limited(request, limit)))
 
         return guarded

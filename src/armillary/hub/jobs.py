@@ -365,21 +365,19 @@ class Jobs:
         return Outcome(device_id, "done", answer=json.dumps({"document_version": version}))
 
     def _set_cloud(self, device_id: str, job: Job) -> int:
-        store = self._hub.application
-        for attempt in range(CONFLICT_TRIES):
-            present = store.find("device", device_id)
+        hub, by = self._hub, f"job {job.name}"
+        for _ in range(CONFLICT_TRIES):
+            present = hub.application.find("device", device_id)
             body: dict[str, Any] = {} if present is None else dict(present.content)
+            if body.get("template"):  # which knows what may be set
+                hub.templates.set_cloud(device_id, job.action.properties, by=by)
+                return hub.application.get("device", device_id).version
             cloud = {**(body.get("cloud") or {}), **job.action.properties}
             body["cloud"] = {name: value for name, value in cloud.items() if value is not None}
-            try:
-                by = f"job {job.name}"
-                return store.put(
-                    "device", device_id, body, by=by, if_match="" if present is None else present.etag
-                ).version
-            except ConflictError:
-                if attempt == CONFLICT_TRIES - 1:
-                    raise
-        raise AssertionError("the last try has returned")
+            seen = "" if present is None else present.etag
+            with contextlib.suppress(ConflictError):
+                return hub.application.put("device", device_id, body, by=by, if_match=seen).version
+        raise RateLimitedError(f"device {device_id[:16]}...: others change it all the time", retry_after_s=1)
 
     async def _thread(self, work: Callable[[], T]) -> T:
         return await asyncio.get_running_loop().run_in_executor(None, work)

@@ -9,7 +9,8 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any
 
 from armillary.engines.application.document import (
@@ -21,7 +22,7 @@ from armillary.engines.application.document import (
     encode_body,
 )
 from armillary.engines.application.store import MAX_CHANGES, ApplicationStore, Delete, Put
-from armillary.errors import InvalidArgumentError
+from armillary.errors import ArmillaryError, InvalidArgumentError
 
 # kind, id, body -> None; raises InvalidArgumentError for a body that says nothing sensible.
 BodyCheck = Callable[[str, str, Mapping[str, Any]], None]
@@ -43,6 +44,62 @@ def path_of(kind: str, document_id: str) -> str:
 def export_files(store: ApplicationStore, kinds: Iterable[str] = APPLICATION_KINDS) -> dict[str, bytes]:
     """Every document of ``kinds``: path -> file content."""
     return {path_of(each.kind, each.id): encode_body(each.content).encode() for each in store.all(kinds)}
+
+
+@dataclass(frozen=True, slots=True)
+class Step:
+    """What an import does with one document: ``change`` is ``new``, ``changed``, ``same`` or ``deleted``."""
+
+    kind: str
+    id: str
+    change: str
+
+
+def read_files(files: Mapping[str, bytes], check: BodyCheck) -> list[Put]:
+    """Every file as a document to keep, checked.
+
+    Raises:
+        InvalidArgumentError: a path or a content is not what an export has; the message names the path.
+    """
+    if len(files) > MAX_CHANGES:
+        raise InvalidArgumentError(f"expected at most {MAX_CHANGES} files, got {len(files)}")
+    puts: list[Put] = []
+    for path in sorted(files):
+        kind, document_id = _parse_path(path)
+        body = _parse_body(path, files[path])
+        try:
+            encode_body(body)
+            check(kind, document_id, body)
+        except ArmillaryError as error:
+            raise InvalidArgumentError(f"{path}: {error.message}", remedy=error.remedy) from error
+        puts.append(Put(kind, document_id, body))
+    return puts
+
+
+def plan_import(store: ApplicationStore, puts: Sequence[Put], replace: Iterable[str] = ()) -> list[Step]:
+    """What an import would do, by kind and id.
+
+    Args:
+        store: Where.
+        puts: What :func:`read_files` gave.
+        replace: Kinds whose other documents are deleted.
+    """
+    present = {(each.kind, each.id): encode_body(each.content) for each in store.all({put.kind for put in puts})}
+    steps: list[Step] = []
+    for put in puts:
+        before = present.get((put.kind, put.id))
+        change = "new" if before is None else "same" if before == encode_body(put.body) else "changed"
+        steps.append(Step(put.kind, put.id, change))
+    steps += [Step(each.kind, each.id, "deleted") for each in _others(store, puts, replace)]
+    return sorted(steps, key=lambda step: (step.kind, step.id))
+
+
+def keep_files(
+    store: ApplicationStore, puts: Sequence[Put], *, by: str, replace: Iterable[str] = ()
+) -> tuple[Document, ...]:
+    """Keep what :func:`read_files` gave, in one transaction; arguments as of :func:`import_files`."""
+    gone = _others(store, puts, replace)
+    return store.change([*gone, *puts], by=by)[len(gone) :]
 
 
 def import_files(
@@ -69,22 +126,13 @@ def import_files(
         InvalidArgumentError: a path or a content is not what an export has; the message names the path. Nothing was
             changed.
     """
-    if len(files) > MAX_CHANGES:
-        raise InvalidArgumentError(f"expected at most {MAX_CHANGES} files, got {len(files)}")
-    puts: list[Put | Delete] = []
-    for path in sorted(files):
-        kind, document_id = _parse_path(path)
-        body = _parse_body(path, files[path])
-        try:
-            check(kind, document_id, body)
-        except InvalidArgumentError as error:
-            raise InvalidArgumentError(f"{path}: {error.message}", remedy=error.remedy) from error
-        puts.append(Put(kind, document_id, body))
+    return keep_files(store, read_files(files, check), by=by, replace=replace)
+
+
+def _others(store: ApplicationStore, puts: Sequence[Put], replace: Iterable[str]) -> list[Delete]:
+    """Documents of some kinds that are not among ``puts``."""
     kept = {(put.kind, put.id) for put in puts}
-    gone: list[Put | Delete] = [
-        Delete(each.kind, each.id) for each in store.all(replace) if (each.kind, each.id) not in kept
-    ]
-    return store.change(gone + puts, by=by)[len(gone) :]
+    return [Delete(each.kind, each.id) for each in store.all(replace) if (each.kind, each.id) not in kept]
 
 
 def _parse_path(path: str) -> tuple[str, str]:

@@ -1,0 +1,86 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Native routes of the whole application as files: export it, look at what an import would do, import."""
+
+from __future__ import annotations
+
+from collections import Counter
+from typing import Annotated, Any, Literal
+
+from fastapi import FastAPI, Query
+from pydantic import BaseModel, ConfigDict, Field
+from starlette.requests import Request
+
+from armillary import __version__
+from armillary.api.application_checks import body_check, warnings
+from armillary.api.auth import V1
+from armillary.api.routes import add_route, hub_of, operator_of, service_of
+from armillary.engines.application.files import (
+    APPLICATION_KINDS,
+    export_files,
+    keep_files,
+    plan_import,
+    read_files,
+)
+from armillary.wire.application_archive import KIND_VERSION, MAX_FILES, check_manifest, make_manifest
+
+Kind = Literal["dashboard", "device", "export", "group", "job", "organisation", "rule", "template"]
+
+
+class ImportBody(BaseModel):
+    """An application to import.
+
+    Attributes:
+        manifest: `application.json` of the export.
+        files: Path -> content.
+        dry_run: Only say what would be done.
+        replace: Kinds whose other documents are deleted.
+    """
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    manifest: dict[str, Any]
+    files: Annotated[dict[str, str], Field(max_length=MAX_FILES)]
+    dry_run: bool = False
+    replace: Annotated[list[Kind], Field(max_length=8)] = Field(default_factory=list)
+
+
+def export_application(
+    request: Request,
+    devices: Annotated[bool, Query(description="With templates and cloud properties of devices")] = False,  # noqa: FBT002
+) -> dict[str, Any]:
+    """Everything that the application's author has made, as files; the same application gives the same files."""
+    kinds = (*APPLICATION_KINDS, "device") if devices else APPLICATION_KINDS
+    files = export_files(hub_of(request).application, kinds)
+    present = {path.partition("/")[0]: KIND_VERSION for path in files}
+    return {
+        "manifest": make_manifest(present, made_by=f"armillary {__version__}"),
+        "files": {path: content.decode("utf-8") for path, content in files.items()},
+    }
+
+
+def import_application(request: Request, body: ImportBody) -> dict[str, Any]:
+    """Check every file, then keep all of them in one transaction; `steps` says what is new, changed, same or deleted.
+
+    What an import does not name stays, but for the kinds in `replace`.
+    """
+    check_manifest(body.manifest)
+    store, actor = hub_of(request).application, operator_of(request).name
+    files = {path: content.encode("utf-8") for path, content in body.files.items()}
+    puts = read_files(files, body_check(store))
+    steps = plan_import(store, puts, body.replace)
+    counts = Counter(step.change for step in steps)
+    if not body.dry_run:
+        keep_files(store, puts, by=actor, replace=body.replace)
+        service_of(request).audit.append(actor, "application.import", "application", dict(counts))
+    return {
+        "dry_run": body.dry_run,
+        "counts": {each: counts[each] for each in ("new", "changed", "same", "deleted")},
+        "steps": [{"kind": step.kind, "id": step.id, "change": step.change} for step in steps],
+        "warnings": warnings(store, puts),
+    }
+
+
+def mount(app: FastAPI) -> None:
+    """Mount the routes."""
+    add_route(app, "GET", V1 + "/application", export_application, tags=["application"])
+    add_route(app, "POST", V1 + "/application/import", import_application, tags=["application"])

@@ -12,14 +12,12 @@ from armillary.errors import InvalidArgumentError, ModelError
 from armillary.twin.document import Twin, report
 from armillary.twin.template import (
     changed_cloud,
-    check_name,
     initial_cloud,
     method_name,
-    published_id,
-    split_id,
 )
 from armillary.twin.template_change import differences, migrate
 from armillary.twin.template_json import body_of_documents, central_of_body, parse_template
+from armillary.twin.template_name import check_name, published_id, split_id
 
 ROOT = "dtmi:com:example:Controller;1"
 THERMOSTAT = {

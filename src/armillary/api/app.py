@@ -14,6 +14,7 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 from armillary import __version__
 from armillary.api import (
     azure,
+    central_templates,
     native,
     native_application_files,
     native_applications,
@@ -32,6 +33,7 @@ from armillary.api import (
     native_policy,
     native_rules,
     native_telemetry,
+    native_templates,
     native_tpm,
     native_transfer,
     problems,
@@ -114,6 +116,8 @@ def create_app(service: SecurityService, hub: Hub, settings: Settings) -> FastAP
     native_policy.mount(app)
     native_firmware.mount(app)
     native_telemetry.mount(app)
+    native_templates.mount(app)
+    central_templates.mount(app)
     native_messages.mount(app)
     native_application_files.mount(app)
     native_groups.mount(app)

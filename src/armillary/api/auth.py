@@ -43,6 +43,7 @@ _ROLLOUT = V1 + "/rollouts/{rollout_id}"
 _JOB = V1 + "/jobs/{job_id}"
 _RULE = V1 + "/rules/{rule_id}"
 _FINDING = V1 + "/findings/{finding_id}"
+_TEMPLATE = V1 + "/templates/{template_name}"
 
 # Everything else below the API's roots: answered as a problem, and never by what is mounted behind (the console).
 UNKNOWN_PATHS = ("/api/{rest:path}", "/subscriptions/{rest:path}", "/providers/{rest:path}")
@@ -147,6 +148,27 @@ ACCESS: Mapping[str, str] = {
     f"GET {_DEVICE}/telemetry": READER,
     f"GET {_DEVICE}/telemetry/series": READER,
     f"GET {_DEVICE}/telemetry/stream": READER,
+    f"GET {V1}/templates": READER,
+    f"GET {_TEMPLATE}": READER,
+    f"PUT {_TEMPLATE}": CONTRIBUTOR,
+    f"DELETE {_TEMPLATE}": CONTRIBUTOR,
+    f"POST {_TEMPLATE}/import": CONTRIBUTOR,
+    f"POST {_TEMPLATE}/publish": CONTRIBUTOR,
+    f"POST {_TEMPLATE}/migrate": CONTRIBUTOR,
+    f"GET {_TEMPLATE}/devices": READER,
+    f"GET {_TEMPLATE}/versions/{{version}}": READER,
+    f"DELETE {_TEMPLATE}/versions/{{version}}": CONTRIBUTOR,
+    f"GET {_TEMPLATE}/versions/{{version}}/export": READER,
+    "GET /api/deviceTemplates": READER,
+    "GET /api/deviceTemplates/{template_id}": READER,
+    "PUT /api/deviceTemplates/{template_id}": CONTRIBUTOR,
+    "DELETE /api/deviceTemplates/{template_id}": CONTRIBUTOR,
+    f"GET {_DEVICE}/template": READER,
+    f"PUT {_DEVICE}/template": CONTRIBUTOR,
+    f"DELETE {_DEVICE}/template": CONTRIBUTOR,
+    f"GET {_DEVICE}/cloud-properties": READER,
+    f"PATCH {_DEVICE}/cloud-properties": CONTRIBUTOR,
+    f"PATCH {_DEVICE}/properties": CONTRIBUTOR,
     f"GET {_DEVICE}/twin": READER,
     f"PATCH {_DEVICE}/twin": CONTRIBUTOR,
     f"POST {_DEVICE}/methods/{{method}}": CONTRIBUTOR,

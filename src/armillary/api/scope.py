@@ -29,6 +29,11 @@ RESULT: Final = f"GET {names.OPERATION_RESULT}"
 _AUTHORED: Final = (
     "GET groups", "GET groups/{group_id}", "PUT groups/{group_id}", "DELETE groups/{group_id}",
     "GET groups/{group_id}/members", "POST group-preview",
+    "GET templates", "GET templates/{template_name}", "PUT templates/{template_name}",
+    "DELETE templates/{template_name}", "POST templates/{template_name}/import",
+    "POST templates/{template_name}/publish", "POST templates/{template_name}/migrate",
+    "GET templates/{template_name}/devices", "GET templates/{template_name}/versions/{version}",
+    "DELETE templates/{template_name}/versions/{version}", "GET templates/{template_name}/versions/{version}/export",
     "GET jobs", "GET jobs/{job_id}", "PUT jobs/{job_id}", "DELETE jobs/{job_id}", "GET jobs/{job_id}/runs",
     "POST jobs/{job_id}/runs", "GET jobs/{job_id}/runs/{number}", "POST jobs/{job_id}/runs/{number}/cancel",
     "GET jobs/{job_id}/runs/{number}/results", "GET jobs/{job_id}/runs/{number}/results.csv",

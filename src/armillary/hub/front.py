@@ -98,6 +98,7 @@ class Front:
         self.runs_under_way = 0  # received, and not yet with the decoder
         self.decoded: Callable[[], None] = lambda: None  # a slice of decoding is over; the owner sets it
         self.twin_changed: Callable[[str], None] = lambda _: None  # a device's twin was changed; the owner sets it
+        self.model_announced: Callable[[str, str], None] = lambda *_: None  # in a thread; the owner sets it
         self._decoding = False
         self._closing = False
         self._seen_at = self.monotonic()
@@ -236,6 +237,8 @@ class Front:
             row = outcomes[0]
             if isinstance(row, DeviceRow):
                 connection.established(row)
+                if connection.model_id is not None:
+                    self.loop.run_in_executor(None, self.model_announced, connection.device_id, connection.model_id)
             else:
                 _log.error("hub.device-not-registered", device=connection.device_id[:16], why=str(row))
                 connection.refuse(Reason.UNAVAILABLE, "the hub cannot write to its disk")

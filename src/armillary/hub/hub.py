@@ -32,6 +32,7 @@ from armillary.hub.listeners import Gathering, Listener, Listeners
 from armillary.hub.methods import MethodResult, encode_call
 from armillary.hub.provisioning import MARK, Desk, Provisioning
 from armillary.hub.rules import Rules
+from armillary.hub.templates import Templates
 from armillary.settings import Settings
 from armillary.twin.document import Twin, desired_notice, patch_desired, patch_tags
 from armillary.twin.section import check_patch
@@ -57,6 +58,7 @@ class Hub:
         twins: Device twins.
         mailboxes: Cloud-to-device messages.
         application: What the application's author makes: device templates, rules, jobs, dashboards, as documents.
+        templates: Device templates, and which device has which.
         directory: Whose devices are and how they are doing; the owner sets it.
         groups: Members of device groups.
         jobs: Jobs over device groups: begin, cancel, ``store`` for runs and results.
@@ -95,6 +97,8 @@ class Hub:
         self.rules = Rules(self, folder, clock)
         try:
             self.application = ApplicationStore(folder, clock=clock)
+            self.templates = Templates(self)
+            self.application.on_change.append(self.templates.forget)
         except BaseException:  # whatever it is: the folder is given back, and it goes on
             self.series.close(int(clock() * 1000))
             raise
@@ -180,6 +184,7 @@ class Hub:
         if self._front is None:
             self._front = Front(self.series, self._identify, self._counters, self._clock)
             self.rules.attach(self._front)
+            self._front.model_announced = self.templates.announced
             if self._provision is not None:
                 self._front.provisioning = Provisioning(self._front, self._provision, self.twins.begin)
         return self._front

@@ -12,7 +12,7 @@ from armillary.content.application_templates import ApplicationTemplate, device_
 from armillary.errors import InvalidArgumentError
 from armillary.sim.behaviour import Behaviour, Observation, device_seed, observe, parse
 from armillary.sim.shape import Shape, shape_of
-from armillary.twin.template import published_id
+from armillary.twin.template_name import published_id
 from armillary.wire.dtdl import parse_model
 
 # Published version of a device template that simulated devices have.

@@ -12,7 +12,6 @@ whose template changes (``template_change.py``), where templates are kept (``eng
 
 from __future__ import annotations
 
-import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any, Final
@@ -32,11 +31,6 @@ from armillary.wire.dtdl import (
     Telemetry,
     label,
 )
-
-# A template's name is part of file names and addresses, with a dot and a version behind it.
-MAX_NAME_CHARACTERS: Final = 100
-_NAME = re.compile(rf"[a-z0-9](?:[a-z0-9_-]{{0,{MAX_NAME_CHARACTERS - 2}}}[a-z0-9])?\Z")
-_PUBLISHED = re.compile(r"(.+)\.([1-9][0-9]{0,5})\Z")
 
 # What operators keep of one device; each value is text of at most 4 KB (as a twin's).
 MAX_CLOUD_PROPERTIES: Final = 300
@@ -142,32 +136,6 @@ class Template:
     identifier: str = ""
     capabilities: Mapping[str, Capability] = field(default_factory=dict)
     components: Mapping[str, str] = field(default_factory=dict)
-
-
-def check_name(name: str) -> str:
-    """``name``, if a template may be called so.
-
-    Raises:
-        InvalidArgumentError: it may not.
-    """
-    if not _NAME.match(name):
-        raise InvalidArgumentError(
-            f"template: expected 1 to {MAX_NAME_CHARACTERS} of a-z 0-9 _ -, a letter or digit first and last,"
-            f" got {name[:64]!a}",
-            remedy="Choose such a name; what people read is the display name.",
-        )
-    return name
-
-
-def published_id(name: str, version: int) -> str:
-    """Document id of a published version."""
-    return f"{name}.{version}"
-
-
-def split_id(document_id: str) -> tuple[str, int]:
-    """Name and version of a template's document; version 0 for a draft."""
-    found = _PUBLISHED.match(document_id)
-    return (document_id, 0) if found is None else (found[1], int(found[2]))
 
 
 def capabilities_of(model: Model, root: str, labels: Labels) -> tuple[dict[str, Capability], dict[str, str]]:

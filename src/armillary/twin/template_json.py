@@ -121,6 +121,30 @@ def body_of_documents(
     return _body(model, models, root, display_name)
 
 
+def with_kept(body: Mapping[str, Any], before: Mapping[str, Any]) -> tuple[dict[str, Any], tuple[str, ...]]:
+    """A template made of new models, with what its author added to the one before; and names that had to go.
+
+    Args:
+        body: As :func:`body_of_documents` gives it.
+        before: Of the draft there is.
+    """
+    template = parse_template(body)
+    kept = {name: before[name] for name in ("description", "catalog", "identifier") if name in before}
+    clouds = [each for each in before.get("cloud_properties", ()) if each["name"] not in template.capabilities]
+    known = {*template.capabilities, *template.cloud, *(each["name"] for each in clouds)}
+    gone = [each["name"] for each in before.get("cloud_properties", ()) if each not in clouds]
+    clouds = [each for each in clouds if each["name"] not in template.cloud]
+    views = []
+    for view in before.get("views", ()):
+        tiles = view.get("tiles", ())
+        gone += [tile for tile in tiles if tile not in known]
+        views.append({**view, "tiles": [tile for tile in tiles if tile in known]})
+    labels = {name: text for name, text in before.get("labels", {}).items() if name in known}
+    gone += [name for name in before.get("labels", {}) if name not in known]
+    merged = {**body, **kept, "cloud_properties": clouds, "views": views, "labels": labels}
+    return {name: value for name, value in merged.items() if value not in ([], {})}, tuple(dict.fromkeys(gone))
+
+
 def is_central(document: object) -> bool:
     """Whether a document is a device template in IoT Central's form."""
     return isinstance(document, Mapping) and isinstance(document.get("capabilityModel"), Mapping)

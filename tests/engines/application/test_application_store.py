@@ -227,6 +227,9 @@ def test_what_is_closed_is_there_again(tmp_path: Path) -> None:
     kept = first.put("dashboard", "main", {"tiles": ["ü"]}, by="ann")
     first.close()
     first.close()
+    for attempt in (lambda: first.find("dashboard", "main"), lambda: first.delete("dashboard", "main", by="ann")):
+        with pytest.raises(DataFolderError, match="closed"):
+            attempt()
     second = opened(tmp_path)
     assert second.get("dashboard", "main") == kept
     second.close()

@@ -27,7 +27,7 @@ from armillary.engines.application.document import (
     not_found,
 )
 from armillary.engines.sqlite_refusal import refusal
-from armillary.errors import InvalidArgumentError
+from armillary.errors import DataFolderError, InvalidArgumentError
 
 # Versions before the present one that are kept of a document, and how many characters they may have together: the
 # newest are kept, and at least one.
@@ -105,11 +105,13 @@ class ApplicationStore:
             self._writer.close()
             raise
         self._reading = threading.Lock()
+        self._is_closed = False
         self.on_change: list[Callable[[Sequence[Document]], None]] = []
 
     def close(self) -> None:
         """Close the database: the file is complete without its log then. May be called twice."""
         with self._writing, self._reading:
+            self._is_closed = True
             self._reader.close()
             self._writer.close()
 
@@ -236,6 +238,7 @@ class ApplicationStore:
         checked = [_checked(change) for change in changes]
         now_ms = int(self._clock() * 1000)
         with self._writing:
+            self._check_open()
             try:
                 made = self._apply(checked, by, now_ms)
             except sqlite3.Error as error:
@@ -268,6 +271,7 @@ class ApplicationStore:
     @contextmanager
     def _read(self) -> Iterator[sqlite3.Connection]:
         with self._reading:
+            self._check_open()
             try:
                 yield self._reader
             except sqlite3.Error as error:
@@ -275,6 +279,12 @@ class ApplicationStore:
                 if explained is None:
                     raise
                 raise explained from error
+
+    def _check_open(self) -> None:
+        if self._is_closed:
+            raise DataFolderError(
+                "the application's documents are closed", remedy="The service is stopping; try later."
+            )
 
     def _rows(self, query: str, values: tuple[object, ...]) -> Sequence[tuple[Any, ...]]:
         with self._read() as connection:

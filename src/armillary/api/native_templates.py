@@ -1,0 +1,376 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Native routes of device templates: import, show, publish, delete; which a device has; cloud properties.
+
+A template is of one catalog or of all, as every author's document (``authored.py``).
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Annotated, Any
+
+from fastapi import Body, FastAPI, Path, Query
+from pydantic import BaseModel, ConfigDict, Field
+from starlette.requests import Request
+
+from armillary.api import authored, views_template
+from armillary.api.auth import V1
+from armillary.api.authored import CatalogQuery, DocumentBody, IfMatch
+from armillary.api.native_devices import After, DevicePath, Limit, known_device
+from armillary.api.routes import add_route, hub_of, operator_of, service_of
+from armillary.engines.application.document import not_found
+from armillary.errors import InvalidArgumentError, NotFoundError
+from armillary.twin.template_name import check_name, published_id
+
+if TYPE_CHECKING:
+    from armillary.twin.template import Template
+
+KIND = "template"
+TEMPLATE = V1 + "/templates/{template_name}"
+DEVICE = V1 + "/devices/{device_id}"
+PAGE_ROWS = 100
+
+NamePath = Annotated[str, Path(min_length=1, max_length=100, description="Name: a-z 0-9 _ -")]
+VersionPath = Annotated[int, Path(ge=1, le=999_999)]
+Dry = Annotated[bool, Query(description="Only say what would be lost")]
+Values = Annotated[dict[str, Any], Body(max_length=300)]
+
+
+class _Body(BaseModel):
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+class FileBody(_Body):
+    """One file of a model.
+
+    Attributes:
+        name: For messages.
+        content: Its text: DTDL, or a device template in IoT Central's form.
+    """
+
+    name: Annotated[str, Field(min_length=1, max_length=256)]
+    content: Annotated[str, Field(max_length=1 << 20)]
+
+
+class ImportBody(_Body):
+    """Files that become a template's model.
+
+    Attributes:
+        documents: The files.
+        root: Identifier of the root interface; found where only one is no part of another.
+        display_name: For people; the root interface's by default.
+    """
+
+    documents: Annotated[list[FileBody], Field(min_length=1, max_length=100)]
+    root: Annotated[str, Field(max_length=128)] | None = None
+    display_name: Annotated[str, Field(min_length=1, max_length=128)] | None = None
+
+
+class AssignBody(_Body):
+    """Which template a device gets.
+
+    Attributes:
+        template: Its name.
+        version: Published version; the newest by default.
+        dry_run: Only say what the device would lose.
+    """
+
+    template: Annotated[str, Field(min_length=1, max_length=100)]
+    version: Annotated[int, Field(ge=1, le=999_999)] | None = None
+    dry_run: bool = False
+
+
+class MigrateBody(_Body):
+    """Which version all devices of a template get; the newest by default."""
+
+    version: Annotated[int, Field(ge=1, le=999_999)] | None = None
+    dry_run: bool = False
+
+
+# Templates ---------------------------------------------------------------------------------------------------
+
+
+def list_templates(
+    request: Request, catalog: CatalogQuery = None, limit: Limit = PAGE_ROWS, after: After = None
+) -> dict[str, Any]:
+    """Device templates by name, each with its published versions."""
+    hub = hub_of(request)
+    rows = []
+    for name, versions in hub.templates.names().items():
+        if after is not None and name <= after:
+            continue
+        row = views_template.summary(hub, name, versions)
+        if catalog is None or row["catalog"] is None or row["catalog"].lower() == catalog.lower():
+            rows.append(row)
+        if len(rows) > limit:
+            break
+    return {"items": rows[:limit], "next": rows[limit - 1]["name"] if len(rows) > limit else None}
+
+
+def show_template(request: Request, template_name: NamePath, catalog: CatalogQuery = None) -> dict[str, Any]:
+    """A template's draft: what devices of it say and do, cloud properties, views, and the models."""
+    return _shown(request, template_name, 0, catalog)
+
+
+def show_template_version(
+    request: Request, template_name: NamePath, version: VersionPath, catalog: CatalogQuery = None
+) -> dict[str, Any]:
+    """A published version of a template."""
+    return _shown(request, template_name, version, catalog)
+
+
+def put_template(
+    request: Request,
+    template_name: NamePath,
+    body: DocumentBody,
+    catalog: CatalogQuery = None,
+    if_match: IfMatch = None,
+) -> dict[str, Any]:
+    """Make or change a template's draft; with `If-Match` only the version that the caller has seen."""
+    kept = dict(body)
+    if catalog is not None and str(kept.setdefault("catalog", catalog)).lower() != catalog.lower():
+        raise InvalidArgumentError(f"template.catalog: expected {catalog}", remedy="Leave it out.")
+    return _put(request, template_name, kept, catalog, if_match)
+
+
+def import_template(
+    request: Request, template_name: NamePath, body: ImportBody, catalog: CatalogQuery = None
+) -> dict[str, Any]:
+    """Make a template's draft of models in DTDL, or of IoT Central's form.
+
+    Of a draft that is there, cloud properties, views and labels stay, as far as the new models have what they name;
+    `dropped` lists what had to go.
+    """
+    from armillary.twin import template_json  # noqa: PLC0415 - a megabyte that a hub without templates does not need
+
+    files = [(each.name, each.content.encode()) for each in body.documents]
+    made: dict[str, Any] = template_json.body_of_documents(files, root=body.root, display_name=body.display_name)
+    present = hub_of(request).application.find(KIND, check_name(template_name))
+    dropped: tuple[str, ...] = ()
+    if present is not None:
+        authored.visible(request, KIND, template_name, catalog)
+        made, dropped = template_json.with_kept(made, present.content)
+    if catalog is not None:
+        made.setdefault("catalog", catalog)
+    return {**_put(request, template_name, made, catalog, None), "dropped": list(dropped)}
+
+
+def publish_template(request: Request, template_name: NamePath, catalog: CatalogQuery = None) -> dict[str, Any]:
+    """Make the draft the next published version; it never changes, and devices can have it."""
+    hub = hub_of(request)
+    authored.check_owned(request, KIND, check_name(template_name), catalog)
+    published = hub.templates.versions(template_name)
+    made = hub.templates.publish(template_name, by=operator_of(request).name)
+    version = int(made.content["version"])
+    service_of(request).audit.append(operator_of(request).name, "template.publish", template_name, {"version": version})
+    answer = _shown(request, template_name, version, catalog)
+    if published:
+        from armillary.twin.template_change import differences  # noqa: PLC0415 - as above
+
+        older = hub.templates.get(template_name, version - 1).template
+        newer = hub.templates.get(template_name, version).template
+        answer["difference"] = views_template.difference(differences(older, newer))
+    return answer
+
+
+def delete_template(request: Request, template_name: NamePath, catalog: CatalogQuery = None) -> dict[str, Any]:
+    """Delete a template with all its versions; not while a device has it."""
+    return _deleted(request, template_name, 0, catalog)
+
+
+def delete_template_version(
+    request: Request, template_name: NamePath, version: VersionPath, catalog: CatalogQuery = None
+) -> dict[str, Any]:
+    """Delete a published version; not while a device has it."""
+    return _deleted(request, template_name, version, catalog)
+
+
+def export_template(
+    request: Request, template_name: NamePath, version: VersionPath, catalog: CatalogQuery = None
+) -> dict[str, Any]:
+    """A published version in IoT Central's form."""
+    from armillary.api.central_templates import central_document  # noqa: PLC0415 - as above
+
+    _visible(request, template_name, version, catalog)
+    return central_document(hub_of(request).templates.get(template_name, version), template_name)
+
+
+def template_devices(
+    request: Request,
+    template_name: NamePath,
+    catalog: CatalogQuery = None,
+    limit: Limit = PAGE_ROWS,
+    after: After = None,
+) -> dict[str, Any]:
+    """Devices that have a template, by id."""
+    hub = hub_of(request)
+    page = hub.application.devices_of(check_name(template_name), limit=limit, after=after)
+    devices = page.items
+    if catalog is not None:
+        owners = hub.directory.of([each.id for each in devices])
+        mine = {each for each, fields in owners.items() if str(fields.get("catalog") or "").lower() == catalog.lower()}
+        devices = tuple(each for each in devices if each.id in mine)
+    rows = [
+        {"device_id": each.id, "version": each.content.get("version"), "by": each.content.get("by")} for each in devices
+    ]
+    return {"items": rows, "next": page.next_after}
+
+
+def migrate_template(
+    request: Request, template_name: NamePath, body: MigrateBody, catalog: CatalogQuery = None
+) -> dict[str, Any]:
+    """Give every device of a template one published version of it; says what devices lose."""
+    authored.check_owned(request, KIND, check_name(template_name), catalog)
+    actor = operator_of(request).name
+    found = hub_of(request).templates.migrate_all(
+        check_name(template_name), body.version, by=actor, dry_run=body.dry_run
+    )
+    if not body.dry_run:
+        detail = {"version": body.version, "devices": found.devices}
+        service_of(request).audit.append(actor, "template.migrate", template_name, detail)
+    return {**views_template.migrated(found), "dry_run": body.dry_run}
+
+
+# Devices -----------------------------------------------------------------------------------------------------
+
+
+def show_device_template(request: Request, device_id: DevicePath) -> dict[str, Any]:
+    """A device as its template sees it: properties with their states, last values, cloud properties, and the rest."""
+    return views_template.device(hub_of(request), known_device(request, device_id))
+
+
+def set_device_template(request: Request, device_id: DevicePath, body: AssignBody) -> dict[str, Any]:
+    """Give a device a template, or another version; says what the device loses."""
+    known, hub, actor = known_device(request, device_id), hub_of(request), operator_of(request).name
+    version, migration = hub.templates.assign(known, body.template, body.version, by=actor, dry_run=True)
+    _check_catalog(request, known, hub.templates.get(body.template, version).template, body.template)
+    if not body.dry_run:
+        version, migration = hub.templates.assign(known, body.template, version, by=actor)
+        detail = {"template": body.template, "version": version}
+        service_of(request).audit.append(actor, "device.template", known, detail)
+    return {
+        "device_id": known,
+        "template": body.template,
+        "version": version,
+        "dry_run": body.dry_run,
+        **views_template.migration(migration),
+        "cloud_properties": dict(migration.cloud),
+    }
+
+
+def unset_device_template(request: Request, device_id: DevicePath) -> dict[str, Any]:
+    """Take a device's template away; its data stays, unmodelled."""
+    known, actor = known_device(request, device_id), operator_of(request).name
+    hub_of(request).templates.unassign(known, by=actor)
+    service_of(request).audit.append(actor, "device.template", known, {"template": None})
+    return {"device_id": known, "template": None}
+
+
+def show_cloud_properties(request: Request, device_id: DevicePath) -> dict[str, Any]:
+    """Cloud properties of a device: what operators keep of it and it never sees."""
+    return _cloud(request, known_device(request, device_id))
+
+
+def set_cloud_properties(
+    request: Request, device_id: DevicePath, body: Values, if_match: IfMatch = None
+) -> dict[str, Any]:
+    """Change cloud properties of a device, as its template allows; null takes one away."""
+    known, actor = known_device(request, device_id), operator_of(request).name
+    hub_of(request).templates.set_cloud(known, body, by=actor, if_match=if_match)
+    service_of(request).audit.append(actor, "device.cloud-properties", known, {"names": sorted(body)})
+    return _cloud(request, known)
+
+
+def set_device_properties(
+    request: Request, device_id: DevicePath, body: Values, if_match: IfMatch = None
+) -> dict[str, Any]:
+    """Want values of writable properties, by `[component.]name`, as the device's template allows; null wants none."""
+    from armillary.twin.property_state import desired_patch  # noqa: PLC0415 - as above
+
+    known, hub = known_device(request, device_id), hub_of(request)
+    ready = hub.templates.device(known).ready
+    if ready is None:
+        raise NotFoundError(
+            f"device {known[:12]}... has no template", remedy="Patch its twin instead, or give it a template."
+        )
+    hub.twins.patch_desired(known, desired_patch(ready.template, body), if_match=if_match)
+    actor = operator_of(request).name
+    service_of(request).audit.append(actor, "device.twin", known, {"section": "desired", "names": sorted(body)})
+    return views_template.device(hub, known)
+
+
+# Inside ------------------------------------------------------------------------------------------------------
+
+
+def _visible(request: Request, name: str, version: int, catalog: str | None) -> None:
+    authored.visible(request, KIND, published_id(check_name(name), version) if version else check_name(name), catalog)
+
+
+def _shown(request: Request, name: str, version: int, catalog: str | None) -> dict[str, Any]:
+    _visible(request, name, version, catalog)
+    hub = hub_of(request)
+    return views_template.whole(hub, name, hub.templates.get(name, version))
+
+
+def _put(
+    request: Request, name: str, body: dict[str, Any], catalog: str | None, if_match: str | None
+) -> dict[str, Any]:
+    authored.check_owned(request, KIND, check_name(name), catalog)
+    actor = operator_of(request).name
+    made = hub_of(request).templates.put(name, body, by=actor, if_match=if_match)
+    service_of(request).audit.append(actor, "template.put", name, {"version": made.version})
+    return _shown(request, name, 0, catalog)
+
+
+def _deleted(request: Request, name: str, version: int, catalog: str | None) -> dict[str, Any]:
+    authored.check_owned(
+        request, KIND, published_id(check_name(name), version) if version else check_name(name), catalog
+    )
+    actor = operator_of(request).name
+    count = hub_of(request).templates.delete(name, version, by=actor)
+    service_of(request).audit.append(actor, "template.delete", name, {"version": version or None})
+    return {"deleted": name, "documents": count}
+
+
+def _cloud(request: Request, device_id: str) -> dict[str, Any]:
+    kept = hub_of(request).templates.device(device_id)
+    return {
+        "device_id": device_id,
+        "template": kept.name or None,
+        "version": kept.version or None,
+        "etag": kept.etag,
+        "values": dict(kept.cloud),
+    }
+
+
+def _check_catalog(request: Request, device_id: str, template: Template, name: str) -> None:
+    """Raise unless a template is for the device's catalog; another catalog's is as good as none."""
+    if template.catalog is not None:
+        fields = hub_of(request).directory.of((device_id,)).get(device_id, {})
+        if str(fields.get("catalog") or "").lower() != template.catalog.lower():
+            raise not_found(KIND, name)
+
+
+def mount(app: FastAPI) -> None:
+    """Mount the routes."""
+    options: dict[str, Any] = {"tags": ["device templates"]}
+    version = TEMPLATE + "/versions/{version}"
+    for method, path, endpoint in (
+        ("GET", V1 + "/templates", list_templates),
+        ("GET", TEMPLATE, show_template),
+        ("PUT", TEMPLATE, put_template),
+        ("DELETE", TEMPLATE, delete_template),
+        ("POST", TEMPLATE + "/import", import_template),
+        ("POST", TEMPLATE + "/publish", publish_template),
+        ("POST", TEMPLATE + "/migrate", migrate_template),
+        ("GET", TEMPLATE + "/devices", template_devices),
+        ("GET", version, show_template_version),
+        ("DELETE", version, delete_template_version),
+        ("GET", version + "/export", export_template),
+        ("GET", DEVICE + "/template", show_device_template),
+        ("PUT", DEVICE + "/template", set_device_template),
+        ("DELETE", DEVICE + "/template", unset_device_template),
+        ("GET", DEVICE + "/cloud-properties", show_cloud_properties),
+        ("PATCH", DEVICE + "/cloud-properties", set_cloud_properties),
+        ("PATCH", DEVICE + "/properties", set_device_properties),
+    ):
+        add_route(app, method, path, endpoint, **options)

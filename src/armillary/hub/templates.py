@@ -1,0 +1,444 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Device templates as the hub has them: drafts, published versions, which device has which, cloud properties.
+
+A device gets a template in one of two ways: an operator says so, or the device announces a model (``model-id=`` in its
+user name, ``modelId`` at provisioning) that is the root of a published template, and has none yet. What a device
+announces is its own word: it decides how its data is shown and nothing else, and an operator's choice is never
+changed by it. Everything of a device is one document of kind ``device``:
+``{"template": NAME, "version": N, "by": "operator" | "device", "cloud": {...}}``.
+
+Methods block for the disk: call them from threads.
+"""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, Final
+
+import structlog
+
+from armillary.engines.application.document import Document, is_device_id, not_found
+from armillary.engines.application.store import MAX_LIMIT, Delete, Put
+from armillary.errors import ArmillaryError, ConflictError, InvalidArgumentError, NotFoundError
+from armillary.twin.template_name import check_name, published_id, split_id
+
+if TYPE_CHECKING:
+    from armillary.hub.hub import Hub
+    from armillary.twin.payload import PayloadTable
+    from armillary.twin.template import Template
+    from armillary.twin.template_change import Migration
+
+_log = structlog.get_logger(__name__)
+
+KIND: Final = "template"
+
+# Templates kept ready: a parsed one is some 100 KB, and an application has a dozen.
+MAX_READY: Final = 64
+# Published versions of one template: each is a document of its own.
+MAX_VERSIONS: Final = 999
+# Devices of one transaction when all of a template's are migrated, and those that are named in the answer.
+MIGRATED_AT_ONCE: Final = 200
+MAX_NAMED: Final = 100
+# How often a change of a device's document is tried again when somebody else changed it at the same moment.
+TRIES: Final = 5
+
+# What an announced model is written as in documents.
+BY_DEVICE: Final = "device"
+BY_OPERATOR: Final = "operator"
+
+
+@dataclass(frozen=True, slots=True)
+class Ready:
+    """A template's document, parsed, and its look-up table."""
+
+    document: Document
+    template: Template
+    table: PayloadTable
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DeviceTemplate:
+    """What operators keep of a device.
+
+    Attributes:
+        etag: Of its document; empty where there is none.
+        name: Of its template; empty: it has none.
+        version: Published version of it.
+        by: ``operator`` or ``device``: who said so.
+        cloud: Cloud properties.
+        ready: The template; None where the device has none, or the template is gone.
+    """
+
+    etag: str = ""
+    name: str = ""
+    version: int = 0
+    by: str = ""
+    cloud: Mapping[str, Any]
+    ready: Ready | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class MigrationSummary:
+    """What became, or would become, of all devices of a template.
+
+    Attributes:
+        devices: How many have the template in another version.
+        losing: How many of them have something that the new version has no place for.
+        named: The first of those: device id and what becomes of it.
+    """
+
+    devices: int
+    losing: int
+    named: Sequence[tuple[str, Migration]]
+
+
+class Templates:
+    """Device templates of one hub.
+
+    Args:
+        hub: The hub; its store of documents must be open when the first method is called.
+    """
+
+    def __init__(self, hub: Hub) -> None:
+        self._hub = hub
+        self._lock = threading.Lock()
+        self._ready: dict[str, Ready] = {}
+        self._roots: dict[str, tuple[str, int]] | None = None
+
+    # Templates ----------------------------------------------------------------------------------------------
+
+    def get(self, name: str, version: int = 0) -> Ready:
+        """A template: the draft, or a published version.
+
+        Raises:
+            NotFoundError: there is none.
+        """
+        check_name(name)
+        return self._parsed(self._hub.application.get(KIND, published_id(name, version) if version else name))
+
+    def versions(self, name: str) -> tuple[Document, ...]:
+        """Documents of the published versions of a template, newest first."""
+        page = self._hub.application.list(KIND, prefix=check_name(name) + ".", limit=MAX_LIMIT)
+        found = [each for each in page.items if split_id(each.id)[0] == name]
+        return tuple(sorted(found, key=lambda each: split_id(each.id)[1], reverse=True))
+
+    def names(self) -> dict[str, list[int]]:
+        """Every template: name -> its published versions, oldest first."""
+        found: dict[str, list[int]] = {}
+        after: str | None = None
+        while True:
+            page = self._hub.application.list(KIND, after=after)
+            for each in page.items:
+                name, version = split_id(each.id)
+                found.setdefault(name, [])
+                if version:
+                    found[name].append(version)
+            after = page.next_after
+            if after is None:
+                return {name: sorted(found[name]) for name in sorted(found)}
+
+    def put(self, name: str, body: Mapping[str, Any], *, by: str, if_match: str | None = None) -> Document:
+        """Keep a draft.
+
+        Raises:
+            ModelError, InvalidArgumentError: it makes no sense.
+            ConflictError: somebody changed it since.
+        """
+        from armillary.twin.template_json import parse_template  # noqa: PLC0415 - a megabyte that a hub without templates does not need
+
+        check_name(name)
+        if parse_template(body).version:
+            raise InvalidArgumentError("template.version: a draft has none", remedy="Leave it out, then publish.")
+        return self._hub.application.put(KIND, name, body, by=by, if_match=if_match)
+
+    def publish(self, name: str, *, by: str) -> Document:
+        """Make the draft the next published version, which never changes.
+
+        Raises:
+            NotFoundError: there is no draft.
+            ConflictError: the newest version is the same already.
+        """
+        draft = self.get(name).document
+        published = self.versions(name)
+        version = split_id(published[0].id)[1] + 1 if published else 1
+        if published and {**published[0].content, "version": 0} == {**draft.content, "version": 0}:
+            raise ConflictError(
+                f"template {name!a}: version {version - 1} is the same already", remedy="Change the draft first."
+            )
+        if version > MAX_VERSIONS:
+            raise ConflictError(
+                f"template {name!a} has {MAX_VERSIONS} versions", remedy="Delete versions that no device has."
+            )
+        body = {**draft.content, "version": version}
+        # Only if nobody published at the same moment.
+        return self._hub.application.put(KIND, published_id(name, version), body, by=by, if_match="")
+
+    def delete(self, name: str, version: int = 0, *, by: str) -> int:
+        """Delete a published version, or a template with all its versions; how many documents that were.
+
+        Raises:
+            ConflictError: a device has it.
+            NotFoundError: there is no such template.
+        """
+        check_name(name)
+        if version:
+            ids = [published_id(name, version)]
+        else:
+            ids = [each.id for each in self.versions(name)]
+            ids += [name] if self._hub.application.find(KIND, name) is not None else []
+        if not ids:
+            raise not_found(KIND, name)
+        for device in self._devices(name):
+            if not version or device.content.get("version") == version:
+                raise ConflictError(
+                    f"template {name!a}: device {device.id[:12]}... has it",
+                    remedy="Give its devices another template first: armillary template migrate, device template set.",
+                )
+        self._hub.application.change([Delete(KIND, each) for each in ids], by=by)
+        return len(ids)
+
+    # Devices ------------------------------------------------------------------------------------------------
+
+    def device(self, device_id: str) -> DeviceTemplate:
+        """What operators keep of a device; nothing for one that nobody kept anything of."""
+        document = self._hub.application.find("device", device_id) if is_device_id(device_id) else None
+        if document is None:
+            return DeviceTemplate(cloud={})
+        body = document.content
+        name, version = str(body.get("template") or ""), int(body.get("version") or 0)
+        ready: Ready | None = None
+        if name:
+            try:
+                ready = self.get(name, version)
+            except ArmillaryError:  # deleted since, or of a newer program: shown as missing
+                ready = None
+        return DeviceTemplate(
+            etag=document.etag,
+            name=name,
+            version=version,
+            by=str(body.get("by") or BY_OPERATOR),
+            cloud=body.get("cloud") or {},
+            ready=ready,
+        )
+
+    def assign(
+        self, device_id: str, name: str, version: int | None = None, *, by: str, dry_run: bool = False
+    ) -> tuple[int, Migration]:
+        """Give a device a template; the version it has then, and what it lost.
+
+        Args:
+            device_id: The device.
+            name: Of the template.
+            version: Published version; the newest by default.
+            by: Who says so.
+            dry_run: Only say what it would lose.
+
+        Raises:
+            NotFoundError: there is no such published version.
+        """
+        chosen = self._published(name, version)
+        given = self._give(device_id, name, chosen, by=by, source=BY_OPERATOR, dry_run=dry_run)
+        assert given is not None  # noqa: S101 - only who is not an operator may come too late
+        return chosen.template.version, given
+
+    def unassign(self, device_id: str, *, by: str) -> None:
+        """Take a device's template away; its cloud properties stay."""
+        self._change_device(device_id, lambda body: _without(body, ("template", "version", "by")), by=by)
+
+    def set_cloud(
+        self, device_id: str, change: Mapping[str, Any], *, by: str, if_match: str | None = None
+    ) -> DeviceTemplate:
+        """Change cloud properties of a device: null takes one away.
+
+        Raises:
+            NotFoundError: the device has no template.
+            InvalidArgumentError: the template does not have such a property, or it does not take the value.
+            ConflictError: somebody changed the device since ``if_match``.
+        """
+        ready = self._ready_of(device_id)
+
+        from armillary.twin.template import changed_cloud  # noqa: PLC0415 - a megabyte that a hub without templates does not need
+
+        def changed(body: dict[str, Any]) -> dict[str, Any]:
+            return {**body, "cloud": changed_cloud(ready.template, body.get("cloud") or {}, change)}
+
+        self._change_device(device_id, changed, by=by, if_match=if_match)
+        return self.device(device_id)
+
+    def migrate_all(self, name: str, version: int | None = None, *, by: str, dry_run: bool = False) -> MigrationSummary:
+        """Give every device of a template one published version of it.
+
+        Raises:
+            NotFoundError: there is no such published version.
+        """
+        chosen = self._published(name, version)
+        devices = losing = 0
+        named: list[tuple[str, Migration]] = []
+        puts: list[Put | Delete] = []
+        for document in self._devices(name):
+            if document.content.get("version") == chosen.template.version:
+                continue
+            devices += 1
+            migration = self._migration(document.id, document.content, chosen.template)
+            losing += not migration.loses_nothing
+            if not migration.loses_nothing and len(named) < MAX_NAMED:
+                named.append((document.id, migration))
+            body = {**document.content, "version": chosen.template.version, "cloud": dict(migration.cloud)}
+            puts.append(Put("device", document.id, body, document.etag))
+            if len(puts) == MIGRATED_AT_ONCE:
+                self._put_all(puts, by=by, dry_run=dry_run)
+                puts = []
+        self._put_all(puts, by=by, dry_run=dry_run)
+        return MigrationSummary(devices=devices, losing=losing, named=named)
+
+    def announced(self, device_id: str, model_id: str) -> None:
+        """A device says which model it follows: it gets that template, if it has none. The hub calls it in a thread."""
+        try:
+            self._take_announcement(device_id, model_id)
+        except Exception as error:  # noqa: BLE001 - the thread's outermost frame; it goes on without a template
+            _log.warning("hub.template-not-given", device=device_id[:16], model=model_id[:64], why=str(error))
+
+    # Inside -------------------------------------------------------------------------------------------------
+
+    def _take_announcement(self, device_id: str, model_id: str) -> None:
+        found = self._by_root().get(model_id)
+        if found is None or not is_device_id(device_id) or self.device(device_id).name:
+            return
+        name, version = found
+        chosen = self.get(name, version)
+        if self._is_for(chosen.template, device_id):
+            self._give(device_id, name, chosen, by=BY_DEVICE, source=BY_DEVICE, dry_run=False)
+
+    def _parsed(self, document: Document) -> Ready:
+        with self._lock:
+            known = self._ready.get(document.id)
+        if known is not None and known.document.etag == document.etag:
+            return known
+        from armillary.twin.payload import PayloadTable  # noqa: PLC0415 - a megabyte that a hub without templates does not need
+        from armillary.twin.template_json import parse_template  # noqa: PLC0415 - a megabyte that a hub without templates does not need
+
+        template = parse_template(document.content)
+        ready = Ready(document, template, PayloadTable(template))
+        with self._lock:
+            if len(self._ready) >= MAX_READY:
+                self._ready.pop(next(iter(self._ready)))
+            self._ready[document.id] = ready
+        return ready
+
+    def _published(self, name: str, version: int | None) -> Ready:
+        if version:
+            return self.get(name, version)
+        documents = self.versions(name)
+        if not documents:
+            raise NotFoundError(
+                f"template {name!a} has no published version", remedy=f"armillary template publish --template {name}"
+            )
+        return self._parsed(documents[0])
+
+    def _by_root(self) -> Mapping[str, tuple[str, int]]:
+        """Root interface -> the template that has it, and its newest published version."""
+        with self._lock:
+            known = self._roots
+        if known is not None:
+            return known
+        found: dict[str, tuple[str, int]] = {}
+        for name, versions in self.names().items():
+            if versions:
+                root = self.get(name, versions[-1]).template.root
+                found.setdefault(root, (name, versions[-1]))
+        with self._lock:
+            self._roots = found
+        return found
+
+    def forget(self, news: Sequence[Document]) -> None:
+        """Documents changed: what is remembered of templates may be over. The store calls it."""
+        if any(each.kind == KIND for each in news):
+            with self._lock:
+                self._roots = None
+
+    def _is_for(self, template: Template, device_id: str) -> bool:
+        if template.catalog is None:
+            return True
+        fields = self._hub.directory.of((device_id,)).get(device_id, {})
+        return str(fields.get("catalog") or "").lower() == template.catalog.lower()
+
+    def _ready_of(self, device_id: str) -> Ready:
+        found = self.device(device_id)
+        if found.ready is None:
+            raise NotFoundError(
+                f"device {device_id[:12]}... has no template",
+                remedy="Give it one: armillary device template set --device ID --template NAME.",
+            )
+        return found.ready
+
+    def _give(
+        self, device_id: str, name: str, chosen: Ready, *, by: str, source: str, dry_run: bool
+    ) -> Migration | None:
+        lost: list[Migration] = []
+
+        def changed(body: dict[str, Any]) -> dict[str, Any]:
+            if source == BY_DEVICE and body.get("template"):
+                return body  # an operator was quicker
+            migration = self._migration(device_id, body, chosen.template)
+            lost[:] = [migration]
+            given = {"template": name, "version": chosen.template.version, "by": source}
+            return {**body, **given, "cloud": dict(migration.cloud)}
+
+        if dry_run:
+            document = self._hub.application.find("device", device_id)
+            changed({} if document is None else dict(document.content))
+        else:
+            self._change_device(device_id, changed, by=by)
+        return lost[0] if lost else None
+
+    def _migration(self, device_id: str, body: Mapping[str, Any], template: Template) -> Migration:
+        from armillary.twin.template_change import migrate  # noqa: PLC0415 - a megabyte that a hub without templates does not need
+
+        try:
+            metrics = [metric.name for metric in self._hub.series.metrics(device_id)]
+        except NotFoundError:  # it was never connected
+            metrics = []
+        twin = self._hub.series.twin(device_id)
+        return migrate(template, twin=twin, cloud=body.get("cloud") or {}, metrics=metrics)
+
+    def _change_device(
+        self,
+        device_id: str,
+        change: Callable[[dict[str, Any]], dict[str, Any]],
+        *,
+        by: str,
+        if_match: str | None = None,
+    ) -> None:
+        """Change a device's document as it is at that moment; again if somebody else was quicker."""
+        store = self._hub.application
+        for attempt in range(TRIES):
+            document = store.find("device", device_id)
+            body = change({} if document is None else dict(document.content))
+            expected = if_match if if_match is not None else "" if document is None else document.etag
+            try:
+                store.put("device", device_id, body, by=by, if_match=expected)
+            except ConflictError:
+                if if_match is not None or attempt == TRIES - 1:
+                    raise
+            else:
+                return
+
+    def _devices(self, name: str) -> list[Document]:
+        found: list[Document] = []
+        after: str | None = None
+        while True:
+            page = self._hub.application.devices_of(name, after=after)
+            found += page.items
+            after = page.next_after
+            if after is None:
+                return found
+
+    def _put_all(self, puts: Sequence[Put | Delete], *, by: str, dry_run: bool) -> None:
+        if puts and not dry_run:
+            self._hub.application.change(puts, by=by)
+
+
+def _without(body: dict[str, Any], names: Sequence[str]) -> dict[str, Any]:
+    return {name: value for name, value in body.items() if name not in names}

@@ -1,0 +1,40 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What templates and their documents are called: ``NAME`` is the draft, ``NAME.1`` its first published version."""
+
+from __future__ import annotations
+
+import re
+from typing import Final
+
+from armillary.errors import InvalidArgumentError
+
+# A template's name is part of file names and addresses, with a dot and a version behind it.
+MAX_NAME_CHARACTERS: Final = 100
+_NAME = re.compile(rf"[a-z0-9](?:[a-z0-9_-]{{0,{MAX_NAME_CHARACTERS - 2}}}[a-z0-9])?\Z")
+_PUBLISHED = re.compile(r"(.+)\.([1-9][0-9]{0,5})\Z")
+
+
+def check_name(name: str) -> str:
+    """``name``, if a template may be called so.
+
+    Raises:
+        InvalidArgumentError: it may not.
+    """
+    if not _NAME.match(name):
+        raise InvalidArgumentError(
+            f"template: expected 1 to {MAX_NAME_CHARACTERS} of a-z 0-9 _ -, a letter or digit first and last,"
+            f" got {name[:64]!a}",
+            remedy="Choose such a name; what people read is the display name.",
+        )
+    return name
+
+
+def published_id(name: str, version: int) -> str:
+    """Document id of a published version."""
+    return f"{name}.{version}"
+
+
+def split_id(document_id: str) -> tuple[str, int]:
+    """Name and version of a template's document; version 0 for a draft."""
+    found = _PUBLISHED.match(document_id)
+    return (document_id, 0) if found is None else (found[1], int(found[2]))

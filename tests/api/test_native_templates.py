@@ -1,0 +1,255 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Device templates over the API: import, publish, devices, cloud properties, migration; IoT Central's shape; scope."""
+
+from __future__ import annotations
+
+import json
+import uuid
+from typing import Any
+
+import pytest
+from tests.api.running_service import RunningService, wait_until
+from tests.twin.test_template import BODY, CENTRAL, CONTROLLER, ROOT, THERMOSTAT
+
+TEMPLATES = "/api/v1/templates"
+CENTRAL_PATH = "/api/deviceTemplates"
+
+
+def fresh(name: str) -> str:
+    return f"{name}-{uuid.uuid4().hex[:8]}"
+
+
+def called(service: RunningService, method: str, path: str, body: object = None, **options: Any) -> Any:
+    reply = service.call(method, path, body, **options)
+    assert reply.status == 200, reply.raw
+    return reply.body
+
+
+def problem(service: RunningService, method: str, path: str, body: object = None, **options: Any) -> tuple[int, Any]:
+    reply = service.call(method, path, body, **options)
+    assert reply.status >= 400, reply.raw
+    return reply.status, reply.body
+
+
+@pytest.fixture
+def device(service: RunningService, catalog: str) -> str:
+    made = service.make_device().device_id
+    service.service.registry.claim_devices(catalog, [made], actor="test", product="Coffee", group="Production")
+    return made
+
+
+@pytest.fixture
+def template(service: RunningService) -> str:
+    name = fresh("controller")
+    called(service, "PUT", f"{TEMPLATES}/{name}", BODY)
+    called(service, "POST", f"{TEMPLATES}/{name}/publish")
+    return name
+
+
+def path(device: str, what: str) -> str:
+    return f"/api/v1/devices/{device}/{what}"
+
+
+def test_models_are_imported_published_listed_and_shown(service: RunningService) -> None:
+    name = fresh("thermostat")
+    files = [{"name": "t.json", "content": json.dumps(THERMOSTAT, indent=1)}]
+    made = called(service, "POST", f"{TEMPLATES}/{name}/import", {"documents": files})
+    assert (made["version"], made["root"], made["published_versions"]) == (0, THERMOSTAT["@id"], [])
+    assert [each["name"] for each in made["capabilities"]] == ["temperature", "target", "report"]
+    published = called(service, "POST", f"{TEMPLATES}/{name}/publish")
+    assert (published["version"], published["published_versions"]) == (1, [1])
+    row = next(each for each in called(service, "GET", TEMPLATES + "?limit=1000")["items"] if each["name"] == name)
+    assert (row["display_name"], row["versions"], row["capabilities"]) == ("Thermostat", [1], 3)
+    assert called(service, "GET", f"{TEMPLATES}/{name}/versions/1")["body"]["version"] == 1
+    again = problem(service, "POST", f"{TEMPLATES}/{name}/publish")
+    assert (again[0], again[1]["code"]) == (409, "request.conflict")
+    assert called(service, "DELETE", f"{TEMPLATES}/{name}")["documents"] == 2
+    assert problem(service, "GET", f"{TEMPLATES}/{name}")[0] == 404
+
+
+def test_every_fault_of_a_model_comes_with_its_line(service: RunningService) -> None:
+    broken = json.dumps(
+        {**THERMOSTAT, "contents": [{"@type": "Telemetry", "name": "1", "schema": "double"}, {"@type": "Thing"}]},
+        indent=1,
+    )
+    status, body = problem(
+        service, "POST", f"{TEMPLATES}/{fresh('bad')}/import", {"documents": [{"name": "bad.json", "content": broken}]}
+    )
+    assert (status, body["code"]) == (400, "model.invalid")
+    first, second = body["invalid_params"]
+    line = broken[: broken.index('"1"')].count("\n") + 1
+    assert first["name"] == f"bad.json, line {line}, contents[0].name"
+    assert "ClassTelemetryPropertyNamePattern" in first["reason"]
+    assert second["name"].endswith("contents[1]")
+
+
+def test_a_published_version_never_changes_and_a_draft_keeps_what_its_author_added(
+    service: RunningService, template: str
+) -> None:
+    before = called(service, "GET", f"{TEMPLATES}/{template}/versions/1")
+    fewer = {**CONTROLLER, "contents": CONTROLLER["contents"][:2]}  # type: ignore[index]
+    files = [{"name": each["@id"], "content": json.dumps(each)} for each in (fewer, THERMOSTAT)]  # type: ignore[index]
+    made = called(service, "POST", f"{TEMPLATES}/{template}/import", {"documents": files})
+    assert {each["name"] for each in made["cloud_properties"]} == {"Customer", "Limit", "Kind", "Installed"}
+    assert [each["name"] for each in made["views"]] == ["Overview", "Edit"]
+    assert called(service, "GET", f"{TEMPLATES}/{template}/versions/1") == before
+    published = called(service, "POST", f"{TEMPLATES}/{template}/publish")
+    assert published["difference"]["removed"] == ["reboot", "serial"]
+    assert not published["difference"]["compatible"]
+    assert problem(service, "PUT", f"{TEMPLATES}/{template}.1", BODY)[0] == 400
+    stale = problem(service, "PUT", f"{TEMPLATES}/{template}", BODY, headers={"If-Match": "d-1"})
+    assert (stale[0], stale[1]["code"]) == (412, "request.precondition")
+
+
+def test_a_device_has_a_template_cloud_properties_and_states(
+    service: RunningService, template: str, device: str
+) -> None:
+    nothing = called(service, "GET", path(device, "template"))
+    assert (nothing["template"], nothing["properties"], nothing["announced_model"]) == (None, [], None)
+    assert problem(service, "PATCH", path(device, "cloud-properties"), {"Limit": 1})[0] == 404
+    given = called(service, "PUT", path(device, "template"), {"template": template})
+    assert (given["version"], given["loses_nothing"], given["cloud_properties"]) == (1, True, {"Limit": 40})
+    cloud = called(service, "PATCH", path(device, "cloud-properties"), {"Customer": " Ann ", "Kind": 2})
+    assert cloud["values"] == {"Limit": 40, "Customer": "Ann", "Kind": 2}
+    status, body = problem(service, "PATCH", path(device, "cloud-properties"), {"Limit": 500})
+    assert (status, body["code"]) == (400, "request.invalid")
+    assert "at most 100" in body["detail"]
+    stale = problem(service, "PATCH", path(device, "cloud-properties"), {"Limit": 1}, headers={"If-Match": "d-1"})
+    assert stale[0] == 412
+    shown = called(service, "PATCH", path(device, "properties"), {"thermostat1.target": 21.5})
+    target = next(each for each in shown["properties"] if each["name"] == "thermostat1.target")
+    assert (target["state"], target["desired"]) == ("pending", 21.5)
+    assert called(service, "GET", path(device, "twin"))["properties"]["desired"]["thermostat1"]["__t"] == "c"
+    assert problem(service, "PATCH", path(device, "properties"), {"serial": "x"})[0] == 400
+    assert called(service, "GET", f"{TEMPLATES}/{template}/devices")["items"] == [
+        {"device_id": device, "version": 1, "by": "operator"}
+    ]
+    in_use = problem(service, "DELETE", f"{TEMPLATES}/{template}")
+    assert (in_use[0], in_use[1]["code"]) == (409, "request.conflict")
+    called(service, "DELETE", path(device, "template"))
+    assert called(service, "GET", path(device, "cloud-properties"))["values"]["Customer"] == "Ann"
+    called(service, "DELETE", f"{TEMPLATES}/{template}")
+
+
+def test_a_migration_is_rehearsed_and_done_and_says_what_is_lost(
+    service: RunningService, template: str, device: str
+) -> None:
+    called(service, "PUT", path(device, "template"), {"template": template})
+    called(service, "PATCH", path(device, "cloud-properties"), {"Customer": "Ann", "Limit": 90})
+    body = {**BODY, "cloud_properties": [{"name": "Limit", "schema": "double", "maximum": 50}], "views": []}
+    called(service, "PUT", f"{TEMPLATES}/{template}", body)
+    assert called(service, "POST", f"{TEMPLATES}/{template}/publish")["version"] == 2
+    dry = called(service, "POST", f"{TEMPLATES}/{template}/migrate", {"dry_run": True})
+    assert (dry["devices"], dry["losing"]) == (1, 1)
+    assert set(dry["named"][0]["lost_cloud_properties"]) == {"Customer", "Limit"}
+    assert called(service, "GET", path(device, "template"))["version"] == 1
+    called(service, "POST", f"{TEMPLATES}/{template}/migrate", {})
+    after = called(service, "GET", path(device, "template"))
+    assert (after["version"], after["cloud_properties"]) == (2, {})
+    assert called(service, "POST", f"{TEMPLATES}/{template}/migrate", {})["devices"] == 0
+    back = called(service, "PUT", path(device, "template"), {"template": template, "version": 1, "dry_run": True})
+    assert back["loses_nothing"]
+
+
+def test_a_deleted_template_leaves_a_device_that_says_so(service: RunningService, template: str, device: str) -> None:
+    called(service, "PUT", path(device, "template"), {"template": template})
+    service.hub.application.delete("template", f"{template}.1", by="test")
+    shown = called(service, "GET", path(device, "template"))
+    assert (shown["template"], shown["is_missing"]) == (template, True)
+
+
+def test_iot_centrals_shape(service: RunningService) -> None:
+    mark = uuid.uuid4().hex[:8]
+    identifier = f"dtmi:contoso:T{mark};1"
+    version = "?api-version=2022-07-31"
+    body = json.loads(json.dumps(CENTRAL).replace("dtmi:contoso:mythermostattemplate;1", identifier))
+    made = called(service, "PUT", f"{CENTRAL_PATH}/{identifier}{version}", body)
+    assert (made["@id"], made["displayName"]) == (identifier, "Thermostat")
+    assert made["@type"] == ["ModelDefinition", "DeviceModel"]
+    got = called(service, "GET", f"{CENTRAL_PATH}/{identifier}{version}")
+    assert got == made
+    cloud = [each for each in got["capabilityModel"]["contents"] if "Cloud" in each["@type"]]
+    assert [each["name"] for each in cloud] == ["CustomerName"]
+    assert identifier in [each["@id"] for each in called(service, "GET", CENTRAL_PATH + version)["value"]]
+    assert called(service, "PUT", f"{CENTRAL_PATH}/{identifier}{version}", body) == made
+    changed = {**body, "displayName": "Other"}
+    again = called(service, "PUT", f"{CENTRAL_PATH}/{identifier}{version}", changed, headers={"If-Match": made["etag"]})
+    assert again["displayName"] == "Other"
+    stale = problem(service, "PUT", f"{CENTRAL_PATH}/{identifier}{version}", body, headers={"If-Match": made["etag"]})
+    assert stale[0] == 412
+    assert problem(service, "GET", f"{CENTRAL_PATH}/{identifier}?api-version=1999-01-01")[0] == 400
+    assert service.call("DELETE", f"{CENTRAL_PATH}/{identifier}{version}").status == 204
+    assert problem(service, "GET", f"{CENTRAL_PATH}/{identifier}{version}")[0] == 404
+
+
+def test_readers_see_and_change_nothing(service: RunningService, template: str, device: str) -> None:
+    reader = service.token_of("Reader")
+    assert service.call("GET", f"{TEMPLATES}/{template}", token=reader).status == 200
+    for method, where, body in (
+        ("PUT", f"{TEMPLATES}/{template}", BODY),
+        ("POST", f"{TEMPLATES}/{template}/publish", None),
+        ("DELETE", f"{TEMPLATES}/{template}", None),
+        ("PUT", path(device, "template"), {"template": template}),
+        ("PATCH", path(device, "cloud-properties"), {}),
+        ("PUT", f"{CENTRAL_PATH}/{template}", CENTRAL),
+    ):
+        assert service.call(method, where, body, token=reader).status == 403
+        assert service.call(method, where, body, token=None).status == 401
+
+
+def test_a_token_of_one_catalog_has_its_own_templates(service: RunningService, catalog: str, device: str) -> None:
+    mine, theirs, everyones = fresh("mine"), fresh("theirs"), fresh("all")
+    token = service.service.tokens.create(fresh("t"), "Contributor", actor="test", catalog=catalog).secret
+    other = fresh("Other")
+    service.service.registry.create_catalog(other, actor="test")
+    called(service, "PUT", f"{TEMPLATES}/{theirs}", {**BODY, "catalog": other})
+    called(service, "POST", f"{TEMPLATES}/{theirs}/publish")
+    called(service, "PUT", f"{TEMPLATES}/{everyones}", BODY)
+    called(service, "POST", f"{TEMPLATES}/{everyones}/publish")
+    query = f"?catalog={catalog}"
+    made = called(service, "PUT", f"{TEMPLATES}/{mine}{query}", BODY, token=token)
+    assert made["catalog"] == catalog
+    called(service, "POST", f"{TEMPLATES}/{mine}/publish{query}", token=token)
+    seen = {each["name"] for each in called(service, "GET", f"{TEMPLATES}{query}&limit=1000", token=token)["items"]}
+    assert {mine, everyones} <= seen
+    assert theirs not in seen
+    assert service.call("GET", f"{TEMPLATES}/{theirs}{query}", token=token).status == 404
+    assert service.call("GET", f"{TEMPLATES}/{mine}", token=token).status == 403
+    assert service.call("PUT", f"{TEMPLATES}/{theirs}{query}", BODY, token=token).status == 404
+    assert service.call("DELETE", f"{TEMPLATES}/{everyones}{query}", token=token).status == 403
+    assert service.call("PUT", path(device, "template"), {"template": theirs}, token=token).status == 404
+    assert service.call("PUT", path(device, "template"), {"template": everyones}, token=token).status == 200
+    assert service.call("PUT", path(device, "template"), {"template": mine}, token=token).status == 200
+    assert service.call("GET", CENTRAL_PATH, token=token).status == 403
+
+
+def test_who_did_what_is_in_the_audit_log(service: RunningService, template: str, device: str) -> None:
+    called(service, "PUT", path(device, "template"), {"template": template})
+    called(service, "PATCH", path(device, "cloud-properties"), {"Limit": 5})
+    lines = called(service, "GET", "/api/v1/audit?limit=20")["items"]
+    found = {(each["operation"], each["target"]) for each in lines}
+    assert {
+        ("template.put", template),
+        ("template.publish", template),
+        ("device.template", device),
+        ("device.cloud-properties", device),
+    } <= found
+
+
+def test_a_device_that_announces_its_model_gets_the_template(
+    service: RunningService, template: str, device: str, catalog: str
+) -> None:
+    templates = service.hub.templates
+    templates.announced(device, "dtmi:unknown:Model;1")
+    assert templates.device(device).name == ""
+    # The newest template of that root: other tests made some as well.
+    templates.announced(device, ROOT)
+    first = templates.device(device)
+    assert first.name
+    assert first.by == "device"
+    assert first.ready is not None
+    assert first.ready.template.root == ROOT
+    called(service, "PUT", path(device, "template"), {"template": template})
+    templates.announced(device, ROOT)
+    assert (templates.device(device).name, templates.device(device).by) == (template, "operator")
+    wait_until(lambda: called(service, "GET", path(device, "template"))["by"] == "operator", "the operator's word")

@@ -21,6 +21,7 @@ from armillary.cli.device_message import register as register_message
 from armillary.cli.device_remote import register
 from armillary.cli.device_sideload import app as sideload
 from armillary.cli.device_state import register as register_state
+from armillary.cli.device_template import register as register_template
 from armillary.cli.log import log_to_stderr
 from armillary.cli.output import (
     JsonOption,
@@ -271,6 +272,7 @@ register_state(app, register(app))
 app.add_typer(sideload, name="sideload")
 register_life(app)
 register_message(app)
+register_template(app)
 
 
 def _factory(remote: RemoteService, state: StateName = StateName.DEVICE_COMPLETE) -> Factory:

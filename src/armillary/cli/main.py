@@ -58,7 +58,7 @@ COMMANDS: dict[str, tuple[str, str]] = {
     ),
     "group": ("armillary.cli.group", "Device groups as saved queries: for jobs, dashboards and exports."),
     "rule": ("armillary.cli.rule", "Rules over what devices say: test, trace, alerts, actions."),
-    "template": ("armillary.cli.template", "Applications from templates: catalog, use, unuse."),
+    "template": ("armillary.cli.template", "Device templates; applications from templates."),
     "application": ("armillary.cli.application", "The whole application as files: export and import."),
     "job": ("armillary.cli.job", "Jobs over device groups: run, watch, cancel, results."),
     "bench": ("armillary.cli.bench", "Measure this machine against limits and peers."),

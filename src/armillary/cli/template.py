@@ -5,7 +5,7 @@ from __future__ import annotations
 
 import typer
 
-from armillary.cli import template_application
+from armillary.cli import template_application, template_device
 
 app = typer.Typer(
     no_args_is_help=True,
@@ -13,4 +13,5 @@ app = typer.Typer(
     rich_markup_mode=None,
     add_completion=False,
 )
+template_device.register(app)
 template_application.register(app)

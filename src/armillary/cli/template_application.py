@@ -30,7 +30,7 @@ def register(app: typer.Typer) -> None:
 
 
 def _catalog(remote: RemoteService, as_json: JsonOption = False) -> None:
-    """List the application templates that are shipped, with one line each."""
+    """List the application templates that are shipped."""
     items = remote.get(PATH)["items"]
     rows = items if as_json else [{**each, "in_use": "yes" if each["in_use"] else ""} for each in items]
     print_table(rows, COLUMNS, as_json=as_json, empty="No application template is shipped.")
@@ -49,7 +49,9 @@ def _use(
     ] = None,
     as_json: JsonOption = False,
 ) -> None:
-    """Make a running application: simulated devices with live data, dashboards, rules, jobs and groups.
+    """Make a running application of a template.
+
+    It has simulated devices with live data, dashboards, rules, jobs and groups.
 
     The devices are simulated, and their trust tier, tags and every message say so. Called again, it completes what is
     missing; with another number of devices some are made or taken out of service.
@@ -73,7 +75,10 @@ def _use(
 
 
 def _unuse(remote: RemoteService, name: NameArgument, yes: YesOption = False, as_json: JsonOption = False) -> None:
-    """Take away what using a template made; its devices go out of service, its documents are deleted."""
+    """Take away what using a template made.
+
+    Its devices go out of service, its documents are deleted.
+    """
     confirm(f"Delete the documents of {name} and take its simulated devices out of service?", yes=yes)
     found = remote.post(f"{PATH}/{segment(name)}/unuse")
     print_record(found, as_json=as_json)

@@ -121,9 +121,11 @@ class Broker:
             PortInUseError: another process listens there.
         """
 
+        failed = self._handshake_failed  # one for all: a bound method of its own would stay with each connection
+
         def accept() -> asyncio.Protocol:
             connection = BrokerConnection(self)
-            return connection if context is None else TlsChannel(context, connection, self._handshake_failed)
+            return connection if context is None else TlsChannel(context, connection, failed)
 
         return await self._gate.listen(accept, host, port)
 

@@ -253,3 +253,14 @@ def test_a_device_that_announces_its_model_gets_the_template(
     templates.announced(device, ROOT)
     assert (templates.device(device).name, templates.device(device).by) == (template, "operator")
     wait_until(lambda: called(service, "GET", path(device, "template"))["by"] == "operator", "the operator's word")
+
+
+def test_a_hub_device_has_a_template_like_any_other(service: RunningService, catalog: str, template: str) -> None:
+    called(service, "PATCH", f"/api/v1/catalogs/{catalog}/hub-admission", {"symmetric_keys": True})
+    name = f"Pump:{uuid.uuid4().hex[:8]}@North"
+    made = service.call("POST", f"/api/v1/catalogs/{catalog}/hub-devices", {"device_id": name, "authentication": "sas"})
+    assert made.status in (200, 201), made.raw
+    called(service, "PUT", path(name, "template"), {"template": template})
+    assert called(service, "PATCH", path(name, "cloud-properties"), {"Customer": "Ann"})["values"]["Customer"] == "Ann"
+    shown = called(service, "PATCH", path(name, "properties"), {"thermostat1.target": 20})
+    assert (shown["device_id"], shown["template"]) == (name, template)

@@ -282,7 +282,8 @@ def evaluated(rule: Rule, history: list[Message], end: int, looks: list[int], *,
     state = start(program, START_S * 1000)
     fired: list[int] = []
     steps: list[tuple[int, int, Event | None]] = [
-        (each.arrives * 1000, 1, Event((each.arrives - each.lag) * 1000, each.values)) for each in history
+        (each.arrives * 1000, 1, Event((each.arrives - each.lag) * 1000, each.values, each.lag != 0))
+        for each in history
     ]
     steps += [(each, 0, None) for each in looks] + [(end * 1000, 2, None)]
     for now_ms, _, event in sorted(steps, key=lambda each: each[:2]):

@@ -36,7 +36,11 @@ class Run:
     def at(self, seconds: float, values: dict[str, Any] | None = None, *, measured: float | None = None) -> list[str]:
         """Outcomes of a message (or of the time alone) ``seconds`` after the start."""
         now = T + int(seconds * 1000)
-        event = None if values is None else Event(now if measured is None else T + int(measured * 1000), values)
+        event = (
+            None
+            if values is None
+            else Event(now if measured is None else T + int(measured * 1000), values, measured is not None)
+        )
         self.state, self.entries = step(self.program, self.state, event, now, self.facts)
         return [entry.outcome.value for entry in self.entries]
 

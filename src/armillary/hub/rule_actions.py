@@ -17,7 +17,6 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import random
 import time
 from collections import Counter
 from collections.abc import Awaitable, Callable, Mapping
@@ -31,6 +30,7 @@ from armillary.engines.rules import rows
 from armillary.engines.rules.rows import Alert, Delivery
 from armillary.errors import ArmillaryError, DeviceFault, DeviceOfflineError, DeviceTimeoutError, PermissionDeniedError
 from armillary.hub import rule_email, rule_webhook
+from armillary.hub.attempts import NeverError, NotNowError, backoff, brief, check_status
 from armillary.hub.rule_email import MailServer
 from armillary.hub.rule_webhook import AllowedHosts
 from armillary.twin.document import timestamp
@@ -43,9 +43,6 @@ if TYPE_CHECKING:
 # Attempts under way at once, and to one target.
 MAX_ATTEMPTS_AT_ONCE: Final = 4
 MAX_ATTEMPTS_OF_TARGET: Final = 2
-# The first retry comes about this late (seconds), each next one twice as late, never later than the other.
-FIRST_RETRY_S: Final = 2.0
-LAST_RETRY_S: Final = 900.0
 # Attempts of one delivery before it is a dead letter: over an hour and a half.
 MAX_ATTEMPTS: Final = 12
 # Deliveries read at once, and the longest sleep between two looks (seconds).
@@ -53,9 +50,6 @@ MAX_DUE: Final = 64
 LOOK_S: Final = 30.0
 # When the list cannot be read, it is tried again after this time (seconds).
 TROUBLE_S: Final = 2.0
-
-# A status that says "not now" (RFC 9110 §15): anything else from 300 on says "never".
-_NOT_NOW: Final = frozenset({408, 425, 429, *range(500, 600)})
 
 # device id, catalog, what the rule says -> None; tells whoever decides about quarantine.
 Quarantine = Callable[[str, str, Mapping[str, str]], None]
@@ -97,18 +91,6 @@ class ActionSettings:
     audit: Audit | None = None
 
 
-class NotNowError(Exception):
-    """An attempt failed and may succeed later, after ``wait_s`` seconds if the target said so."""
-
-    def __init__(self, why: str, wait_s: float = 0.0) -> None:
-        super().__init__(why)
-        self.wait_s = wait_s
-
-
-class NeverError(Exception):
-    """An attempt failed and the next would fail as well."""
-
-
 def deliveries_of(rule: Rule, alert: Alert) -> list[Delivery]:
     """What is to be done about a firing."""
     return [
@@ -148,6 +130,7 @@ class RuleActions:
         self._task: asyncio.Task[None] | None = None
         self._woken = asyncio.Event()
         self._under_way: dict[str, tuple[str, asyncio.Task[None]]] = {}
+        self._over: set[str] = set()  # since the last look began: what it read may be older than their outcome
         self._paused: dict[str, float] = {}  # target -> until, monotonic
         self._failures: Counter[str] = Counter()  # of a target, one after the other
         self._threads: ThreadPoolExecutor | None = None
@@ -204,13 +187,16 @@ class RuleActions:
     async def _look(self) -> float:
         """Begin attempts that are due; for how long there is nothing to do (seconds)."""
         store, now = self._rules.store(), time.monotonic()
+        self._over.clear()
         self._paused = {target: until for target, until in self._paused.items() if until > now}
         busy = Counter(target for target, _ in self._under_way.values())
         full = [target for target, attempts in busy.items() if attempts >= MAX_ATTEMPTS_OF_TARGET]
         room = MAX_ATTEMPTS_AT_ONCE - len(self._under_way)
         due = await asyncio.to_thread(store.due, self._now_ms(), MAX_DUE, [*self._paused, *full]) if room > 0 else []
         for each in due:
-            if room <= 0 or busy[each.target] >= MAX_ATTEMPTS_OF_TARGET or each.id in self._under_way:
+            if room <= 0 or busy[each.target] >= MAX_ATTEMPTS_OF_TARGET:
+                continue
+            if each.id in self._under_way or each.id in self._over:
                 continue
             # A target that failed is tried by one attempt first.
             if self._failures[each.target] and busy[each.target]:
@@ -242,6 +228,7 @@ class RuleActions:
             await self._note(delivery, state, error, wait_s)
         finally:
             del self._under_way[delivery.id]
+            self._over.add(delivery.id)
             self.wake()
 
     async def _note(self, delivery: Delivery, state: str, error: str, wait_s: float) -> None:
@@ -260,7 +247,7 @@ class RuleActions:
             done = state == "done"
             self.counters.rule_actions_done += done
             self.counters.rule_actions_dead += not done
-        level = _log.info if state == "done" else _log.warning
+        level = _log.debug if state == "done" else _log.warning
         level("hub.rule-action", delivery=delivery.id, kind=delivery.kind, target=delivery.target, state=state)
         change = rows.tried(delivery, state=state, due_ms=due_ms, now_ms=now_ms, error=error)
         while True:
@@ -308,7 +295,7 @@ class RuleActions:
         except ArmillaryError as error:
             raise NotNowError(error.message) from error
         except (OSError, smtplib.SMTPException) as error:
-            raise NotNowError(f"the mail server does not take it ({_brief(error)})") from error
+            raise NotNowError(f"the mail server does not take it ({brief(error)})") from error
         return remark
 
     async def _webhook(self, delivery: Delivery, alert: Alert) -> str:
@@ -331,12 +318,8 @@ class RuleActions:
         except PermissionDeniedError as error:
             raise NeverError(error.message) from error
         except (OSError, http.client.HTTPException) as error:
-            raise NotNowError(f"no answer ({_brief(error)})") from error
-        if status in _NOT_NOW:
-            wait_s = float(retry_after) if retry_after.isdecimal() and len(retry_after) < 6 else 0.0
-            raise NotNowError(f"answered {status}", min(wait_s, LAST_RETRY_S))
-        if not 200 <= status < 300:
-            raise NeverError(f"answered {status}" + ("; redirects are not followed" if 300 <= status < 400 else ""))
+            raise NotNowError(f"no answer ({brief(error)})") from error
+        check_status(status, retry_after)
         return ""
 
     async def _command(self, delivery: Delivery, alert: Alert) -> str:
@@ -380,14 +363,3 @@ class RuleActions:
 
     def _now_ms(self) -> int:
         return self._rules.now_ms()
-
-
-def backoff(attempts: int) -> float:
-    """Seconds before the next attempt, after so many earlier ones: doubled each time, with jitter."""
-    longest = min(FIRST_RETRY_S * 2.0 ** min(attempts, 30), LAST_RETRY_S)
-    return longest * random.uniform(0.5, 1.0)  # noqa: S311 - spreads retries, keeps no secret
-
-
-def _brief(error: BaseException) -> str:
-    """An error of the network in a few words, without addresses and answers that a target chose."""
-    return getattr(error, "strerror", None) or type(error).__name__

@@ -137,7 +137,6 @@ class Plan:
         before = {(each.loaded.id, each.loaded.version): each for each in self.running}
         running: list[Running] = []
         self.facts, self.catalog, self.made = facts, catalog, made
-        self.now_ms = max(self.now_ms, now_ms)
         self._by_names = {}
         for loaded in rules:
             if loaded.catalog not in ("", catalog.lower()) or unconcerned(loaded.rule.target, facts) is not None:

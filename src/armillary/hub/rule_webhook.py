@@ -168,7 +168,9 @@ def verify(secret: str, body: bytes, header: str, now_s: int) -> bytes:
     return body
 
 
-def post(url: str, body: bytes, headers: dict[str, str], allowed: AllowedHosts) -> tuple[int, str]:
+def post(
+    url: str, body: bytes, headers: dict[str, str], allowed: AllowedHosts, *, content_type: str = CONTENT_TYPE
+) -> tuple[int, str]:
     """Send; the answer's status and its Retry-After. Blocks: call it in a thread.
 
     Raises:
@@ -187,7 +189,7 @@ def post(url: str, body: bytes, headers: dict[str, str], allowed: AllowedHosts) 
         else:
             connection.sock = plain
         try:
-            connection.request("POST", target, body, {**headers, "Content-Type": CONTENT_TYPE, "Connection": "close"})
+            connection.request("POST", target, body, {**headers, "Content-Type": content_type, "Connection": "close"})
             answer = connection.getresponse()
             return answer.status, answer.getheader("Retry-After") or ""
         finally:

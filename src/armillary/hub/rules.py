@@ -125,6 +125,7 @@ class Rules:
         self._news: list[Fired | Over] = []
         self._fired_plans: dict[str, Plan] = {}
         self._committing = False
+        self._under_way = 0
         self._checkpoint_at = time.monotonic()
         self._reached_ms = 0
         self._listening_since_ms = 0
@@ -209,7 +210,7 @@ class Rules:
         if not running:
             return
         now_ms = plan.now_ms = max(plan.now_ms, received_ms)
-        event = Event(telemetry.at_ms, telemetry.values)
+        event = Event(telemetry.at_ms, telemetry.values, telemetry.at_ms != received_ms)
         for each in running:
             if each.loaded.since_ms <= received_ms:
                 self._step(each, event, now_ms)
@@ -243,7 +244,7 @@ class Rules:
             "rule_traces_dropped": self.traces.dropped,
             "rules_enabled_now": len(self._enabled()),
             "rule_deadlines_now": len(self._deadlines),
-            "rule_firings_uncommitted_now": len(self._news),
+            "rule_firings_uncommitted_now": len(self._news) + self._under_way,
         }
         return found | self.actions.count()
 
@@ -357,7 +358,7 @@ class Rules:
 
     def _make(self, plan: Plan) -> None:
         """Choose the rules of a device, with what is known of it."""
-        now_ms = self._reached_ms if self._replaying else self.now_ms()
+        now_ms = self._moment()
         facts, catalog = plan.facts, plan.catalog
         try:
             if facts is None or not self._sections <= facts.properties.keys():
@@ -378,7 +379,7 @@ class Rules:
             plan = self._plans[device_id] = Plan(device_id)
         plan.facts = None
         self._make(plan)
-        now_ms = plan.now_ms = max(plan.now_ms, self.now_ms())
+        now_ms = plan.now_ms = max(plan.now_ms, self._moment())
         for each in plan.running:
             if each.loaded.sections and not each.loaded.program.tumbling:
                 self._step(each, Event(now_ms, None), now_ms)
@@ -488,6 +489,11 @@ class Rules:
             else:
                 self._schedule(each)
 
+    def _moment(self) -> int:
+        """The time up to which every message was evaluated: the present, unless the decoder is behind."""
+        behind = self._replaying or self._hub.series.decoder.backlog
+        return self._reached_ms or self.now_ms() if behind else self.now_ms()
+
     def now_ms(self) -> int:
         """Unix time, milliseconds."""
         return int(self._clock() * 1000)
@@ -497,11 +503,11 @@ class Rules:
     def _commit(self, states: list[DeviceStates], evaluated: int | None) -> None:
         news, self._news = self._news, []
         self._fired_plans = {}
-        self._committing = True
+        self._committing, self._under_way = True, len(news)
         firings = [each for each in news if isinstance(each, Fired)]
 
         def deliver(_: list[Any], outcomes: list[Any]) -> None:
-            self._committing = False
+            self._committing, self._under_way = False, 0
             outcome = outcomes[0]
             if isinstance(outcome, Rejected):
                 self._not_kept(states, news, outcome.error)
@@ -558,6 +564,8 @@ class Rules:
         self._ids = {row.number: row.device_id for row in series.devices()}
         self._made += 1
         self._sections = frozenset().union(*(each.sections for each in self._enabled()))
+        if evaluated < 0:
+            await store.commits.run(keep((), (), series.decoder.decoded_seq))
         if not 0 <= evaluated < series.decoder.decoded_seq:
             return
         self.is_active = self._replaying = True

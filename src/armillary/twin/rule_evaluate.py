@@ -184,7 +184,8 @@ def _event(program: Program, state: State, event: Event, now_ms: int, facts: Fac
             for (name, _), before in zip(program.silences, state.heard, strict=True)
         )
         state = state._replace(heard=heard, clock_ms=max(state.clock_ms, at_ms))
-        state, used = _taken(program, state, event.values, at_ms, now_ms, notes, stated=event.at_ms < now_ms)
+        stated = event.is_stated and event.at_ms < now_ms
+        state, used = _taken(program, state, event.values, at_ms, now_ms, notes, stated=stated)
         used = used or any(not name or name in event.values for name, _ in program.silences)
     if not used:
         state = _scheduled(program, state, now_ms, facts.listening_since_ms)

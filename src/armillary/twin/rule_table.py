@@ -80,10 +80,13 @@ class Event(NamedTuple):
     Attributes:
         at_ms: Time of measurement.
         values: Name -> value; None when only properties changed.
+        is_stated: Whether the device said the time of measurement; else it is that of arrival, and two messages that
+            say the same at the same time are two.
     """
 
     at_ms: int
     values: Mapping[str, Value] | None
+    is_stated: bool = False
 
 
 class Input(NamedTuple):

@@ -62,6 +62,8 @@ class StillTransport:
 class StillFront:
     """A front whose clock stands still and whose disk never answers."""
 
+    provisioning = None
+
     def __init__(self) -> None:
         self.counters = Counters()
         self.now = 1000.0

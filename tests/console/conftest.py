@@ -5,7 +5,7 @@ from __future__ import annotations
 
 import datetime as dt
 import ipaddress
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
@@ -13,8 +13,10 @@ from cryptography import x509
 from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import NameOID
+from playwright.sync_api import Browser
 from tests.console.console_server import RunningConsole, serve
 from tests.console.rehearsed_fleet import RehearsedFleet
+from tests.console.watched_browser import DESKTOP, Console, Watched, chromium_browser
 
 
 @pytest.fixture(scope="session")
@@ -63,3 +65,26 @@ def empty_console(console_process: RunningConsole) -> RunningConsole:
     """The console of somebody who has just begun."""
     console_process.stage.fleet = RehearsedFleet(devices=0)
     return console_process
+
+
+@pytest.fixture(scope="module")
+def chromium() -> Iterator[Browser]:
+    with chromium_browser() as browser:
+        yield browser
+
+
+@pytest.fixture
+def watch(chromium: Browser) -> Iterator[Callable[..., Watched]]:
+    made: list[Watched] = []
+
+    def start(console: Console, **options: object) -> Watched:
+        context = chromium.new_context(**{"ignore_https_errors": True, "viewport": DESKTOP, **options})  # type: ignore[arg-type]
+        context.set_default_timeout(15_000)
+        made.append(Watched(context, console))
+        return made[-1]
+
+    yield start
+    for watched in made:
+        watched.context.close()
+        assert watched.foreign == [], "a request left the host"
+        assert watched.complaints == [], "the browser complained"

@@ -55,7 +55,7 @@ CHECK = r"""() => {
   for (const field of document.querySelectorAll("input:not([type=hidden]), select, textarea"))
     if (!field.labels?.length && !field.getAttribute("aria-label")) found.push(`no label: ${where(field)}`);
   for (const image of document.querySelectorAll("svg, img"))
-    if (image.getAttribute("aria-hidden") !== "true" && !image.getAttribute("aria-label") && !image.closest("[aria-hidden=true]")) found.push(`no text for ${where(image)}`);
+    if (image.getAttribute("aria-hidden") !== "true" && !image.getAttribute("aria-label") && !image.getAttribute("alt") && !image.closest("[aria-hidden=true]")) found.push(`no text for ${where(image)}`);
   for (const table of document.querySelectorAll("table"))
     if (!table.closest("dialog, .uplot") && table.querySelector("thead") && [...table.querySelectorAll("thead th")].some((cell) => cell.scope !== "col" || !cell.textContent.trim())) found.push(`table head without scope or text: ${where(table)}`);
   for (const frame of document.querySelectorAll("[tabindex]")) if (frame.tabIndex > 0) found.push(`tabindex above 0: ${where(frame)}`);

@@ -3,28 +3,19 @@
 
 from __future__ import annotations
 
-import os
 import re
 import time
-from collections.abc import Callable, Iterator
-from pathlib import Path
+from collections.abc import Callable
 
 import pytest
-from playwright.sync_api import Browser, BrowserContext, Page, expect, sync_playwright
+from playwright.sync_api import Page, expect
 from tests.console.console_server import RunningConsole
 from tests.console.page_check import problems_of
 from tests.console.rehearsed_data import device_id, hold, transfer, uid
+from tests.console.watched_browser import ARTEFACTS, LOOKS, Watched
 
 pytestmark = pytest.mark.console
 
-CHROMIUM = Path(os.environ.get("ARMILLARY_CHROMIUM", "/usr/bin/chromium"))
-ARGUMENTS = [
-    "--no-sandbox", "--headless", "--disable-gpu", "--disable-quic", "--no-first-run",
-    "--disable-background-networking", "--disable-component-update", "--disable-sync",
-]  # fmt: skip
-ARTEFACTS = Path(__file__).parents[1] / "artefacts"
-DESKTOP = {"width": 1280, "height": 800}
-PHONE = {"width": 390, "height": 844}
 DEVICE = f"/devices/{device_id(0)}"
 ROLLOUT = f"/updates/{uid('rollout running')}"
 PLACES = {
@@ -56,79 +47,6 @@ LIFE = {
     "enrolment-revoke": (f"{CATALOG}/enrolment-tokens/{uid('enrolment 2')}/revoke", r"Revoke the enrolment token"),
     "fleet-held": ("/fleet?health=update-only", r"64 devices: 56 attested"),
 }
-
-
-@pytest.fixture(scope="module")
-def chromium() -> Iterator[Browser]:
-    if not CHROMIUM.exists():
-        pytest.skip(f"{CHROMIUM} is absent: apt-get install chromium (or name one in ARMILLARY_CHROMIUM)")
-    with sync_playwright() as playwright:
-        browser = playwright.chromium.launch(executable_path=str(CHROMIUM), args=ARGUMENTS)
-        yield browser
-        browser.close()
-
-
-class Watched:
-    """A browser context that records everything that must not happen."""
-
-    def __init__(self, context: BrowserContext, console: RunningConsole) -> None:
-        self.context = context
-        self.console = console
-        self.complaints: list[str] = []
-        self.foreign: list[str] = []
-        self.allowed: tuple[str, ...] = ()
-        context.on("request", self._request)
-        context.on("console", lambda message: self._complain(message.type, message.text))
-        context.on("weberror", lambda error: self.complaints.append(str(error.error)))
-
-    def _request(self, request: object) -> None:
-        url = str(getattr(request, "url", ""))
-        if not url.startswith(self.console.url + "/"):
-            self.foreign.append(url)
-
-    def _complain(self, kind: str, text: str) -> None:
-        # A page that answers 404 is a test's own wish; everything else a browser complains of is a fault.
-        wished = ("status of 404", *self.allowed)
-        if kind in ("error", "warning") and not any(each in text for each in wished):
-            self.complaints.append(f"{kind}: {text}")
-
-    def sign_in(self, secret: str = "admin-secret") -> Page:  # noqa: S107 - a rehearsed token
-        page = self.context.new_page()
-        page.goto(self.console.url + "/")
-        page.get_by_label("Operator token").fill(secret)
-        page.get_by_role("button", name="Sign in").click()
-        page.wait_for_url("**/fleet")
-        return page
-
-    def open(self, page: Page, path: str) -> None:
-        page.goto(self.console.url + path)
-
-
-@pytest.fixture
-def watch(chromium: Browser) -> Iterator[Callable[..., Watched]]:
-    made: list[Watched] = []
-
-    def start(console: RunningConsole, **options: object) -> Watched:
-        context = chromium.new_context(**{"ignore_https_errors": True, "viewport": DESKTOP, **options})  # type: ignore[arg-type]
-        context.set_default_timeout(15_000)
-        made.append(Watched(context, console))
-        return made[-1]
-
-    yield start
-    for watched in made:
-        watched.context.close()
-        assert watched.foreign == [], "a request left the host"
-        assert watched.complaints == [], "the browser complained"
-
-
-LOOKS = pytest.mark.parametrize(
-    ("look", "options"),
-    [
-        ("light", {"color_scheme": "light"}),
-        ("dark", {"color_scheme": "dark"}),
-        ("phone", {"viewport": PHONE, "has_touch": True, "is_mobile": True, "device_scale_factor": 2}),
-    ],
-)
 
 
 @LOOKS

@@ -9,7 +9,7 @@ a group and on the dashboard is looked at anew then.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncGenerator, AsyncIterator, Callable, Mapping
 from typing import TYPE_CHECKING, Any, Final
 
 from starlette.responses import StreamingResponse
@@ -52,7 +52,7 @@ def wanted_of(devices: Devices, dashboard: Dashboard) -> Mapping[str, frozenset[
 
 async def batches(
     hub: Hub, wanted: Mapping[str, frozenset[str]], closing: asyncio.Event, life_s: float = LIFE_S
-) -> AsyncIterator[list[Item]]:
+) -> AsyncGenerator[list[Item]]:
     """What came, every INTERVAL_S, often nothing; ends with the service or after ``life_s``."""
     loop = asyncio.get_running_loop()
     ends = loop.time() + life_s
@@ -76,13 +76,13 @@ class LiveResponse(StreamingResponse):
     """Server-sent events to a reader that has to take them within SHED_S.
 
     Args:
-        hub: Counts readers that did not.
+        shed: Counts a reader that did not.
         events: The events.
     """
 
-    def __init__(self, hub: Hub, events: AsyncIterator[bytes] | AsyncIterator[str]) -> None:
+    def __init__(self, shed: Callable[[], None], events: AsyncIterator[bytes] | AsyncIterator[str]) -> None:
         super().__init__(events, media_type="text/event-stream", headers={"X-Accel-Buffering": "no"})
-        self._hub = hub
+        self._shed = shed
 
     async def stream_response(self, send: Send) -> None:
         """Send, or let the reader go."""
@@ -94,7 +94,7 @@ class LiveResponse(StreamingResponse):
         try:
             await super().stream_response(send_in_time)
         except TimeoutError:
-            self._hub.shed_live_reader()
+            self._shed()
         finally:
             close = getattr(self.body_iterator, "aclose", None)
             if close is not None:

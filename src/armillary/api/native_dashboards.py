@@ -108,7 +108,7 @@ async def dashboard_live(
         finally:
             state.streams -= 1
 
-    return LiveResponse(hub, events())
+    return LiveResponse(hub.shed_live_reader, events())
 
 
 def _dashboard(request: Request, dashboard_id: str, catalog: str | None) -> Dashboard:

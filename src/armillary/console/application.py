@@ -22,7 +22,7 @@ from starlette.routing import Route
 from starlette.types import ASGIApp
 
 from armillary.api.problems import status_of
-from armillary.console import change, door, read
+from armillary.console import change, change_dashboards, door, read, read_dashboards
 from armillary.console.change import Form
 from armillary.console.desk import Desk, SignInNeededError, Visit
 from armillary.console.guard import FOREIGN_FORM, SESSION_COOKIE, SecurityHeaders, read_form
@@ -54,6 +54,14 @@ READ: tuple[tuple[str, Reader], ...] = (
     ("/help", read.help_page),
     ("/updates/{rollout_id}/{verb}", read.confirm_rollout),
     ("/devices/{device_id}/{verb}", read.confirm_device),
+    ("/dashboards", read_dashboards.dashboards),
+    ("/dashboards/{dashboard_id}", read_dashboards.dashboard),
+    ("/dashboards/{dashboard_id}/data", read_dashboards.data),
+    ("/dashboards/{dashboard_id}/edit", read_dashboards.edit),
+    ("/dashboards/{dashboard_id}/delete", read_dashboards.confirm_delete),
+    ("/dashboards/{dashboard_id}/tiles/{tile_id}", read_dashboards.tile),
+    ("/dashboards/{dashboard_id}/tiles/{tile_id}/command", read_dashboards.confirm_command),
+    ("/pictures/{template}/{file}", read_dashboards.picture),
     ("/settings/tokens/{token_id}/revoke", read.confirm_token),
     ("/settings/catalogs/{catalog}/transfers/{transfer_id}/{verb}", read.confirm_transfer),
     ("/settings/catalogs/{catalog}/enrolment-tokens/{token_id}/revoke", read.confirm_enrolment_token),
@@ -63,6 +71,12 @@ CHANGE: tuple[tuple[str, Changer], ...] = (
     ("/devices/{device_id}/{verb}", change.change_device),
     ("/updates/{rollout_id}/{verb}", change.change_rollout),
     ("/findings/{finding_id}", change.move_finding),
+    ("/dashboards", change_dashboards.make),
+    ("/dashboards/{dashboard_id}/layout", change_dashboards.lay_out),
+    ("/dashboards/{dashboard_id}/delete", change_dashboards.delete),
+    ("/dashboards/{dashboard_id}/tiles/{tile_id}", change_dashboards.keep_tile),
+    ("/dashboards/{dashboard_id}/tiles/{tile_id}/remove", change_dashboards.remove_tile),
+    ("/dashboards/{dashboard_id}/tiles/{tile_id}/command", change_dashboards.send_command),
     ("/settings/tokens", change.create_token),
     ("/settings/tokens/{token_id}/revoke", change.revoke_token),
     ("/settings/catalogs/{catalog}/transfers/{transfer_id}/{verb}", change.answer_transfer),
@@ -114,6 +128,9 @@ def console_app(
     async def live(request: Request) -> Response:
         return await streams.respond(desk, request)
 
+    async def live_dashboard(request: Request) -> Response:
+        return await streams.respond_dashboard(desk, request)
+
     async def asset(request: Request) -> Response:
         return desk.assets.respond(request)
 
@@ -124,6 +141,7 @@ def console_app(
         Route("/sign-out", _with(desk, door.sign_out), methods=["POST"]),
         Route("/theme", _with(desk, door.choose_theme), methods=["POST"]),
         Route("/devices/{device_id}/live", live, methods=["GET"]),
+        Route("/dashboards/{dashboard_id}/live", live_dashboard, methods=["GET"]),
         *(Route(path, _reading(desk, page), methods=["GET"]) for path, page in READ),
         *(Route(path, _changing(desk, action), methods=["POST"]) for path, action in CHANGE),
     ]
@@ -184,6 +202,7 @@ _TITLES = {
     403: ("Your role does not allow this.", "attention"),
     404: ("There is nothing here.", "unknown"),
     405: ("This cannot be done that way.", "attention"),
+    412: ("Somebody else was faster.", "attention"),
     409: ("This does not fit the present state.", "attention"),
     429: ("Too many at once.", "attention"),
     503: ("The service cannot do this now.", "bad"),

@@ -2,13 +2,15 @@
 """Static files under names that carry their content's hash, so that they can be kept by a browser for a year.
 
 ``style.css`` is served as ``/static/style.<first 16 hex of SHA-256>.css``. Files are read once, when the console
-is created; only names in that table are ever served, so no path from outside touches the disk.
+is created; only names in that table are ever served, so no path from outside touches the disk. Modules that import a
+neighbour (``from "./paint.js"``) get its hashed name put in, so that a browser never mixes two versions.
 """
 
 from __future__ import annotations
 
 import gzip
 import hashlib
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from importlib.resources import files
@@ -25,9 +27,11 @@ HASH_HEX = 16
 MEDIA_TYPES: Mapping[str, str] = {
     ".css": "text/css; charset=utf-8",
     ".js": "text/javascript; charset=utf-8",
+    ".json": "application/json",
     ".svg": "image/svg+xml",
 }
 YEAR_S = 365 * 24 * 3600
+_IMPORT = re.compile(rb'from "\./([a-z-]+\.js)"')
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,13 +48,24 @@ class Assets:
     """The table of static files, by plain name (for templates) and by hashed name (for the browser)."""
 
     def __init__(self, sources: Mapping[str, bytes]) -> None:
-        self._by_name = {name: _asset(name, content) for name, content in sorted(sources.items())}
+        self._by_name: dict[str, Asset] = {}
+        for name in sorted(sources):
+            self._add(name, sources)
         self._by_file = {asset.path.removeprefix(STATIC_PATH): asset for asset in self._by_name.values()}
 
     @classmethod
     def load(cls) -> Assets:
         """Read ``console/static`` of the installed package; licences and lists are not served."""
         return cls(dict(_walk(files("armillary.console") / "static", "")))
+
+    def _add(self, name: str, sources: Mapping[str, bytes]) -> bytes:
+        """Enter a file after those that it imports; its hashed name."""
+        if name not in self._by_name:
+            content = sources[name]
+            if name.endswith(".js") and not name.startswith("vendor/"):
+                content = _IMPORT.sub(lambda found: b'from "./' + self._add(found[1].decode(), sources) + b'"', content)
+            self._by_name[name] = _asset(name, content)
+        return self._by_name[name].path.removeprefix(STATIC_PATH).encode()
 
     def url(self, name: str) -> str:
         """Address of a file for a template.

@@ -23,7 +23,7 @@ MAX_REASON_CHARS = 300
 
 def change_rollout(desk: Desk, visit: Visit, form: Form) -> Response:
     """Halt, resume or roll back."""
-    _permit(desk, visit, "update")
+    permit(desk, visit, "update")
     verb = visit.params["verb"]
     if verb not in pages_rollout.ACTIONS:
         raise NotFoundError(f"roll-outs have no action {verb!r}", remedy="Use the buttons on the roll-out's page.")
@@ -38,7 +38,7 @@ def change_device(desk: Desk, visit: Visit, form: Form) -> Response:
     verb = visit.params["verb"]
     if verb not in life.VERBS:
         raise NotFoundError(f"devices have no action {verb!r}", remedy="Use the buttons on the device's page.")
-    _permit(desk, visit, life.VERBS[verb])
+    permit(desk, visit, life.VERBS[verb])
     fleet = desk.sources.fleet
     found = fleet.device(visit.params["device_id"])
     catalogs = read.other_catalogs(desk, found, verb)
@@ -58,7 +58,7 @@ def change_device(desk: Desk, visit: Visit, form: Form) -> Response:
 
 def set_desired(desk: Desk, visit: Visit, form: Form) -> Response:
     """Set or remove one desired property of a device's twin."""
-    _permit(desk, visit, "twin")
+    permit(desk, visit, "twin")
     name, text = form.get("name", "").strip(), form.get("value", "").strip()
     if not name or any(character in name for character in ".$#") or not name.isprintable() or " " in name:
         raise InvalidArgumentError(
@@ -77,7 +77,7 @@ def set_desired(desk: Desk, visit: Visit, form: Form) -> Response:
 
 def move_finding(desk: Desk, visit: Visit, form: Form) -> Response:
     """Acknowledge or close a finding."""
-    _permit(desk, visit, "finding")
+    permit(desk, visit, "finding")
     status = form.get("status", "")
     if status not in ("acknowledged", "closed"):
         raise InvalidArgumentError(
@@ -89,7 +89,7 @@ def move_finding(desk: Desk, visit: Visit, form: Form) -> Response:
 
 def create_token(desk: Desk, visit: Visit, form: Form) -> Response:
     """Make a token and show its secret on this answer only: it is in no address, cookie or store."""
-    _permit(desk, visit, "token")
+    permit(desk, visit, "token")
     name, role = form.get("name", "").strip(), form.get("role", "")
     if not name or role not in read.ROLES:
         raise InvalidArgumentError(
@@ -103,7 +103,7 @@ def create_token(desk: Desk, visit: Visit, form: Form) -> Response:
 
 def revoke_token(desk: Desk, visit: Visit, form: Form) -> Response:
     """End a token; revoking one's own leads to the sign-in page, because the session ends with it."""
-    _permit(desk, visit, "token")
+    permit(desk, visit, "token")
     token_id = visit.params["token_id"]
     if token_id == visit.operator.token_id and form.get("word", "") != "revoke":
         raise InvalidArgumentError("the word to confirm was not typed", remedy="Go back and type: revoke")
@@ -115,7 +115,7 @@ def revoke_token(desk: Desk, visit: Visit, form: Form) -> Response:
 
 def answer_transfer(desk: Desk, visit: Visit, form: Form) -> Response:
     """Accept, decline or cancel an offer of a device, in the name of the address's catalog."""
-    _permit(desk, visit, "transfer")
+    permit(desk, visit, "transfer")
     found = read.waiting_transfer(desk, visit)
     catalog, verb = visit.params["catalog"], visit.params["verb"]
     _confirmed(pages_catalog.transfer_confirmation(found, verb, catalog), form)
@@ -125,7 +125,7 @@ def answer_transfer(desk: Desk, visit: Visit, form: Form) -> Response:
 
 def create_enrolment_token(desk: Desk, visit: Visit, form: Form) -> Response:
     """Make an enrolment token and show its secret on this answer only."""
-    _permit(desk, visit, "enrolment")
+    permit(desk, visit, "enrolment")
     house, name = desk.sources.house, visit.params["catalog"]
     catalog = next((item for item in house.catalogs() if item["name"] == name), None)
     if catalog is None:
@@ -136,12 +136,13 @@ def create_enrolment_token(desk: Desk, visit: Visit, form: Form) -> Response:
 
 def revoke_enrolment_token(desk: Desk, visit: Visit, _form: Form) -> Response:
     """Make an enrolment token useless."""
-    _permit(desk, visit, "enrolment")
+    permit(desk, visit, "enrolment")
     desk.sources.house.revoke_enrolment_token(visit.operator, visit.params["catalog"], visit.params["token_id"])
     return told("/settings", "enrolment-revoked")
 
 
-def _permit(desk: Desk, visit: Visit, area: str) -> None:
+def permit(desk: Desk, visit: Visit, area: str) -> None:
+    """Raise PermissionDeniedError unless the operator's role allows a change of ``area``."""
     if not desk.sources.door.may_change(visit.operator, area):
         raise PermissionDeniedError(
             f"the role {visit.operator.role} of {visit.operator.name} does not allow this. Nothing was changed."

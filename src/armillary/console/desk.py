@@ -26,10 +26,17 @@ from armillary.errors import UnauthenticatedError
 # The left rail: only what exists.
 PLACES = (
     ("Fleet", "/fleet"),
+    ("Hub", "/dashboards"),
     ("Updates", "/updates"),
     ("Findings", "/findings"),
     ("Audit", "/audit"),
     ("Settings", "/settings"),
+)
+# Within the hub: what devices say and what is made of it.
+HUB_PLACES = (("Dashboards", "/dashboards"),)
+# place -> beginnings of the paths that belong to it, where these are more than its own.
+BELOW: Mapping[str, tuple[str, ...]] = MappingProxyType(
+    {"/fleet": ("/fleet", "/devices"), "/dashboards": tuple(href for _, href in HUB_PLACES)}
 )
 # theme now -> (theme that the button chooses next, word on the button). "" follows the system.
 THEMES: Mapping[str, tuple[str, str]] = MappingProxyType(
@@ -73,6 +80,9 @@ TOLD: Mapping[str, tuple[str, str, bool]] = MappingProxyType(
         "transfer-decline": ("good", "Declined. The device stays with its owner.", True),
         "transfer-cancel": ("good", "Cancelled. Nobody can accept the offer any more.", True),
         "enrolment-revoked": ("good", "Revoked. It enrols no device any more; those it enrolled stay.", True),
+        "dashboard": ("good", "Kept. The version before stays in the application's history.", True),
+        "dashboard-deleted": ("good", "Deleted. Its versions stay in the application's history for a while.", True),
+        "tile-removed": ("good", "Removed. The other tiles stay where they were.", True),
         "token-revoked": ("good", "Revoked. Its sessions ended with it.", True),
     }
 )
@@ -148,7 +158,7 @@ class Desk:
             {
                 "name": name,
                 "href": href,
-                "current": path.startswith(href) or (href == "/fleet" and path.startswith("/devices")),
+                "current": path.startswith(BELOW.get(href, (href,))),
                 "count": grouped(total) if name == "Findings" and total else "",
                 "kind": "bad" if grave else "attention",
             }
@@ -165,6 +175,7 @@ class Desk:
             "operator": visit.operator,
             "here": without_told(visit.here),
             "form_token": self.seal.token(visit.cookie),
+            "hub_places": [(name, href, path.startswith(href)) for name, href in HUB_PLACES],
             "told": {"kind": told[0], "text": told[1], "audit": told[2]} if told else None,
         }
         return HTMLResponse(self._templates.get_template(template).render(page=frame, **values), status)

@@ -1,7 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Live values of one device as server-sent events, for as long as the session stands.
+"""Live values of one device or of a dashboard as server-sent events, for as long as the session stands.
 
-Events: ``point`` with a JSON object (metric, value, at_ms, text), ``end`` when the operator is no longer signed in;
+Events: ``point`` with a JSON object (metric, value, at_ms, text), ``values`` with a list of what a dashboard's tiles
+show (key, value, at_ms, text, number), ``end`` when the operator is no longer signed in;
 a comment line every few seconds keeps proxies from closing the connection and notices a browser that went away.
 """
 
@@ -16,10 +17,14 @@ from starlette.concurrency import run_in_threadpool
 from starlette.requests import Request
 from starlette.responses import Response, StreamingResponse
 
+from armillary.api.dashboard_live import LiveResponse
 from armillary.console.desk import Desk, SignInNeededError
+from armillary.console.pages_tiles import live_items
 from armillary.console.read import point_event
+from armillary.console.read_dashboards import found
 from armillary.console.source import Document
 from armillary.errors import RateLimitedError
+from armillary.twin.dashboard import parse
 
 # How often the session is asked for again while a stream is open: a revoked token sees at most this much more.
 RECHECK_S = 5.0
@@ -54,6 +59,45 @@ class LiveStreams:
             raise RateLimitedError("too many live pages are open", retry_after_s=30)
         events = self._events(desk, request, desk.sources.hub.listen(device["device_id"]))
         return StreamingResponse(events, media_type="text/event-stream", headers={"X-Accel-Buffering": "no"})
+
+    async def respond_dashboard(self, desk: Desk, request: Request) -> Response:
+        """Start a dashboard's stream; a reader that takes nothing is let go.
+
+        Raises:
+            SignInNeededError: nobody is signed in.
+            NotFoundError: no such dashboard.
+            RateLimitedError: too many streams are open.
+        """
+        visit = await run_in_threadpool(desk.visit, request)
+        application = desk.sources.application
+        document = await run_in_threadpool(found, desk, visit)
+        wanted = await run_in_threadpool(application.wanted, document["body"])
+        if self._open >= MAX_STREAMS:
+            raise RateLimitedError("too many live pages are open", retry_after_s=30)
+        values = application.live(wanted, self._closing)
+        return LiveResponse(application.shed, self._dashboard_events(desk, request, document["body"], values))
+
+    async def _dashboard_events(
+        self, desk: Desk, request: Request, body: Document, values: AsyncGenerator[list[Document]]
+    ) -> AsyncIterator[str]:
+        tiles = parse(body).tiles
+        loop = asyncio.get_running_loop()
+        checked = loop.time()
+        self._open += 1
+        try:
+            yield ": live\n\n"
+            async for items in values:
+                if items:
+                    yield f"event: values\ndata: {json.dumps({'items': live_items(tiles, items)})}\n\n"
+                if loop.time() - checked >= self._recheck_s:
+                    checked = loop.time()
+                    if not await self._stands(desk, request):
+                        yield "event: end\ndata: {}\n\n"
+                        return
+                    yield ": still here\n\n"
+        finally:
+            self._open -= 1
+            await values.aclose()
 
     async def _events(self, desk: Desk, request: Request, points: AsyncGenerator[Document]) -> AsyncIterator[str]:
         if self._open >= MAX_STREAMS:  # many asked in the same moment; the page asks again

@@ -8,6 +8,7 @@ as strings (lower-case hex), times as integer Unix seconds. Every change names t
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import AsyncGenerator, Mapping
 from dataclasses import dataclass
 from typing import Any, Protocol
@@ -161,6 +162,43 @@ class HouseSource(Protocol):
         """End a token and every session that it opened."""
 
 
+class ApplicationSource(Protocol):
+    """What an application's author makes: documents of every kind, and what dashboards show."""
+
+    def documents(self, kind: str, *, after: str | None, limit: int) -> Document:
+        """``items`` (id, version, etag, changed_ms, changed_by, body) and ``next``."""
+
+    def document(self, kind: str, document_id: str) -> Document:
+        """One document. Raises NotFoundError."""
+
+    def check(self, kind: str, body: Document) -> None:
+        """Raise InvalidArgumentError for a body that may not be kept."""
+
+    def keep(self, operator: Operator, kind: str, document_id: str, body: Document, etag: str) -> Document:
+        """Keep a document; ``etag`` is the version that was seen, "" where there must be none yet."""
+
+    def drop(self, operator: Operator, kind: str, document_id: str, etag: str) -> None:
+        """Delete a document."""
+
+    def tiles(self, body: Document, *, range_s: int | None, points: int) -> Document:
+        """What every tile of a dashboard shows now: its data by the tile's id."""
+
+    def tile_devices(self, body: Document, tile_id: str) -> list[Document]:
+        """``device_id``, ``label`` and ``connected`` of a tile's devices."""
+
+    def wanted(self, body: Document) -> Mapping[str, frozenset[str]]:
+        """Device id -> names that the tiles show live."""
+
+    def live(self, wanted: Mapping[str, frozenset[str]], closing: asyncio.Event) -> AsyncGenerator[list[Document]]:
+        """What came, once a second: ``device_id``, ``name``, ``at_ms``, ``value``."""
+
+    def shed(self) -> None:
+        """Count a reader of live values that was let go."""
+
+    def call(self, operator: Operator, device_id: str, method: str, payload: Any) -> Document:
+        """Call a direct method: ``status`` and ``payload``. Raises DeviceOfflineError, DeviceTimeoutError."""
+
+
 @dataclass(frozen=True, slots=True)
 class Sources:
     """Everything the console asks."""
@@ -171,3 +209,4 @@ class Sources:
     updates: UpdateSource
     watch: WatchSource
     house: HouseSource
+    application: ApplicationSource

@@ -18,6 +18,7 @@ from armillary.api.documents import as_document
 from armillary.api.native_policy import policy_of
 from armillary.console.sessions import Operator
 from armillary.console.source import Document, Sources
+from armillary.console.source_application import ServiceApplication
 from armillary.engines.records.rows import DeviceFilter, Token
 from armillary.errors import NotFoundError
 from armillary.rollout.cohort import size_after
@@ -39,6 +40,9 @@ ROUTES: Mapping[str, str] = MappingProxyType(
         "transfer": f"POST {V1}/catalogs/{{catalog}}/transfers/{{transfer_id}}/accept",
         "enrolment": f"POST {V1}/catalogs/{{catalog}}/enrolment-tokens",
         "token": f"POST {V1}/tokens",
+        "dashboard": f"PUT {V1}/dashboards/{{dashboard_id}}",
+        "group": f"PUT {V1}/groups/{{group_id}}",
+        "command": f"POST {V1}/devices/{{device_id}}/methods/{{method}}",
     }
 )
 FAILED = ("reverted", "failed", "timed-out")
@@ -56,6 +60,7 @@ def sources_of(service: SecurityService, hub: Hub) -> Sources:
         updates=ServiceUpdates(service),
         watch=ServiceWatch(service),
         house=ServiceHouse(service),
+        application=ServiceApplication(service, hub),
     )
 
 

@@ -2,39 +2,14 @@
 // The live telemetry chart of a device page: uPlot for the drawing, server-sent events for new points.
 // It reads two addresses named on its element: data-series (JSON of past points) and data-live (event stream).
 
+import { axis, colour, exact } from "./paint.js";
+
 const KEEP_POINTS = 5000; // one point a second for more than an hour; older ones leave on the left
 const element = document.querySelector("[data-chart]");
 if (element) start(element);
 
-function colour(name) {
-  const probe = document.createElement("i");
-  probe.className = name;
-  element.append(probe);
-  const value = getComputedStyle(probe).color;
-  probe.remove();
-  return value;
-}
-
-const two = (number) => String(number).padStart(2, "0");
-
-/** Times of the axis in UTC, 24 hours; the date stands where a day begins, seconds only where they tell ticks apart. */
-export function tickText(atSeconds, stepSeconds) {
-  const at = new Date(atSeconds * 1000);
-  const clock = `${two(at.getUTCHours())}:${two(at.getUTCMinutes())}`;
-  if (stepSeconds < 60) return `${clock}:${two(at.getUTCSeconds())}`;
-  if (clock === "00:00") return `${at.getUTCFullYear()}-${two(at.getUTCMonth() + 1)}-${two(at.getUTCDate())}`;
-  return clock;
-}
-
 function options(metric, unit, width) {
-  const axis = () => ({
-    stroke: colour("chart-axis"),
-    font: "12px system-ui, sans-serif",
-    grid: { stroke: colour("chart-grid"), width: 1 },
-    ticks: { stroke: colour("chart-grid"), width: 1, size: 4 },
-  });
   const number = (value) => (value === null || value === undefined ? "–" : `${value.toLocaleString("en")} ${unit}`.trim());
-  const exact = (at) => new Date(at * 1000).toISOString().slice(0, 19).replace("T", " ") + " UTC";
   return {
     width,
     height: 220,
@@ -45,16 +20,16 @@ function options(metric, unit, width) {
       { label: "At", value: (_plot, at) => (at === null || at === undefined ? "–" : exact(at)) },
       {
         label: metric,
-        stroke: colour("chart-line"),
-        fill: colour("chart-fill"),
+        stroke: colour(element, "chart-line"),
+        fill: colour(element, "chart-fill"),
         width: 1.5,
         points: { show: false },
         value: (_plot, value) => number(value),
       },
     ],
     axes: [
-      { ...axis(), values: (_plot, ticks, _axis, _space, step) => ticks.map((at) => tickText(at, step)) },
-      { ...axis(), size: 72, values: (_plot, ticks) => ticks.map(number) },
+      axis.time(element),
+      { ...axis.plain(element), size: 72, values: (_plot, ticks) => ticks.map(number) },
     ],
   };
 }

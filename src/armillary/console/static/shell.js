@@ -70,7 +70,7 @@ for (const form of document.querySelectorAll("form[data-submits]")) {
   form.addEventListener("change", () => form.requestSubmit());
 }
 
-const PLACES = { f: "/fleet", u: "/updates", i: "/findings", a: "/audit", s: "/settings" };
+const PLACES = { f: "/fleet", h: "/dashboards", u: "/updates", i: "/findings", a: "/audit", s: "/settings" };
 let leader = 0;
 document.addEventListener("keydown", (event) => {
   if (event.ctrlKey || event.metaKey || event.altKey) return;

@@ -1,0 +1,82 @@
+# SPDX-License-Identifier: Apache-2.0
+"""A real Chromium, and a context of it that records everything that must not happen."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Protocol
+
+import pytest
+from playwright.sync_api import Browser, BrowserContext, Page, sync_playwright
+
+CHROMIUM = Path(os.environ.get("ARMILLARY_CHROMIUM", "/usr/bin/chromium"))
+ARGUMENTS = [
+    "--no-sandbox", "--headless", "--disable-gpu", "--disable-quic", "--no-first-run",
+    "--disable-background-networking", "--disable-component-update", "--disable-sync",
+]  # fmt: skip
+ARTEFACTS = Path(__file__).parents[1] / "artefacts"
+DESKTOP = {"width": 1280, "height": 800}
+PHONE = {"width": 390, "height": 844}
+LOOKS = pytest.mark.parametrize(
+    ("look", "options"),
+    [
+        ("light", {"color_scheme": "light"}),
+        ("dark", {"color_scheme": "dark"}),
+        ("phone", {"viewport": PHONE, "has_touch": True, "is_mobile": True, "device_scale_factor": 2}),
+    ],
+)
+
+
+class Console(Protocol):
+    """A running console."""
+
+    url: str
+
+
+@contextmanager
+def chromium_browser() -> Iterator[Browser]:
+    if not CHROMIUM.exists():
+        pytest.skip(f"{CHROMIUM} is absent: apt-get install chromium (or name one in ARMILLARY_CHROMIUM)")
+    with sync_playwright() as playwright:
+        browser = playwright.chromium.launch(executable_path=str(CHROMIUM), args=ARGUMENTS)
+        yield browser
+        browser.close()
+
+
+class Watched:
+    """A browser context that records everything that must not happen."""
+
+    def __init__(self, context: BrowserContext, console: Console) -> None:
+        self.context = context
+        self.console = console
+        self.complaints: list[str] = []
+        self.foreign: list[str] = []
+        self.allowed: tuple[str, ...] = ()
+        context.on("request", self._request)
+        context.on("console", lambda message: self._complain(message.type, message.text))
+        context.on("weberror", lambda error: self.complaints.append(str(error.error)))
+
+    def _request(self, request: object) -> None:
+        url = str(getattr(request, "url", ""))
+        if not url.startswith(self.console.url + "/"):
+            self.foreign.append(url)
+
+    def _complain(self, kind: str, text: str) -> None:
+        # A page that answers 404 is a test's own wish; everything else a browser complains of is a fault.
+        wished = ("status of 404", *self.allowed)
+        if kind in ("error", "warning") and not any(each in text for each in wished):
+            self.complaints.append(f"{kind}: {text}")
+
+    def sign_in(self, secret: str = "admin-secret") -> Page:  # noqa: S107 - a rehearsed token
+        page = self.context.new_page()
+        page.goto(self.console.url + "/")
+        page.get_by_label("Operator token").fill(secret)
+        page.get_by_role("button", name="Sign in").click()
+        page.wait_for_url("**/fleet")
+        return page
+
+    def open(self, page: Page, path: str) -> None:
+        page.goto(self.console.url + path)

@@ -157,6 +157,8 @@ def parse_signal(name: str, table: object) -> Signal:
         raise refused(f"signal {name}", f"fields {wanted}", f"unknown {unknown}, missing {missing}")
     options = {each: table.get(each, default) for each, default in kind.fields.items()}
     _check_options(name, table["kind"], options)
+    if "fields" in options:
+        options["fields"] = {part: parse_signal(f"{name}.{part}", each) for part, each in options["fields"].items()}
     return Signal(
         kind,
         options,
@@ -173,8 +175,8 @@ def reads_of(signal: Signal) -> Iterable[str]:
         named = signal.options[option]
         yield from (named,) if isinstance(named, str) else named
     if "fields" in signal.options:
-        for part, table in signal.options["fields"].items():
-            yield from reads_of(parse_signal(part, table))
+        for part in signal.options["fields"].values():
+            yield from reads_of(part)
 
 
 def _check_options(name: str, kind: str, options: Mapping[str, Any]) -> None:
@@ -348,8 +350,7 @@ def _choice(scene: Scene, name: str, options: Mapping[str, Any]) -> Value:
 
 def _object(scene: Scene, name: str, options: Mapping[str, Any]) -> Value:
     found = {}
-    for part, table in options["fields"].items():
-        signal = parse_signal(part, table)
+    for part, signal in options["fields"].items():
         found[part] = signal.rounded(signal.kind.evaluate(scene, f"{name}.{part}", signal.options))
     return found
 

@@ -187,6 +187,9 @@ def running_service(folder: Path, **changes: Any) -> Iterator[RunningService]:
         app = create_app(service, hub, settings)
         server = ApiServer(app, server_context(files.certificate, files.key))
         port = await server.start(settings.host, 0)
+        hub.storage_host = f"{settings.public_host}:{port}"
+        if settings.websocket_port != "off":
+            await hub.start(tls, settings.host, int(settings.websocket_port))
         over = asyncio.Event()
         loop = asyncio.get_running_loop()
         stop.append(lambda: loop.call_soon_threadsafe(over.set))

@@ -24,6 +24,7 @@ from tests.api.running_service import RunningService, running_service, wait_unti
 PACKAGES = ("azure-iot-device==2.14.0", "azure-iot-hub==2.7.0", "six", "azure-storage-blob==12.31.1")
 SAMPLES_VARIABLE = "AZURE_IOT_SAMPLES_DIR"
 MQTT_PORT = 8883
+HTTPS_PORT = 443
 SCRIPT_TIMEOUT_S = 90
 INSTALL_TIMEOUT_S = 300
 

@@ -9,13 +9,14 @@ from __future__ import annotations
 
 import ssl
 import uuid
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
 from cryptography.hazmat.primitives import serialization
-from tests.api.running_service import RunningService, wait_until
-from tests.conformance.azure_sdk import Sdk, hub, samples, sas_connection, sdk
+from tests.api.running_service import RunningService, running_service, wait_until
+from tests.conformance.azure_sdk import HTTPS_PORT, MQTT_PORT, Sdk, free_host, hub, samples, sas_connection, sdk
 from tests.hub.own_certificates import self_signed
 
 __all__ = ["hub", "sdk"]
@@ -303,3 +304,45 @@ def test_sample_module_x509(sdk: Sdk, hub: RunningService, certified: tuple[str,
     place = {"HOSTNAME": hub.host, "DEVICE_ID": device, "MODULE_ID": "edge"}
     sdk.start(script, hub, tmp_path, **place, **x509_of(path)).finish()
     assert len(hub.hub.series.messages(f"{device}/edge", 20)) == 10
+
+
+# -- file upload --------------------------------------------------------------------------------------------------------
+
+
+@pytest.fixture(scope="module")
+def https_hub(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RunningService]:
+    """A hub whose second port is 443: the client asks there, and nowhere else, for a place for a file."""
+    host = free_host(MQTT_PORT, HTTPS_PORT)
+    places = {"host": host, "public_host": host, "hub_port": MQTT_PORT, "websocket_port": str(HTTPS_PORT)}
+    with running_service(tmp_path_factory.mktemp("azure-443"), **places) as running:
+        running.service.registry.create_catalog("Contoso", actor="test")
+        running.service.hub_identities.set_admission("Contoso", actor="test", certificates=True, symmetric_keys=True)
+        yield running
+
+
+@pytest.mark.parametrize("kind", ["attests", "certificate of its own"])
+def test_sample_upload_to_blob_x509(
+    sdk: Sdk, https_hub: RunningService, device: str, tmp_path: Path, kind: str
+) -> None:
+    script = tmp_path / "upload_to_blob_x509.py"  # it writes beside itself: not into the checkout
+    script.symlink_to(sample("async-hub-scenarios", "upload_to_blob_x509.py"))
+    if kind == "attests":
+        device, path = attested(https_hub, tmp_path)
+    else:
+        path, pem, _ = self_signed(tmp_path, device)
+        body = {"device_id": device, "certificate": pem}
+        assert https_hub.call("POST", "/api/v1/catalogs/Contoso/hub-devices", body).status == 200
+    place = {"IOTHUB_HOSTNAME": https_hub.host, "IOTHUB_DEVICE_ID": device}
+    done = sdk.start(script, https_hub, tmp_path, **place, **x509_of(path)).finish()
+    assert "'status_code': 200" in done, done
+    (found,) = https_hub.call("GET", f"/api/v1/devices/{device}/files").body["items"]
+    assert (found["state"], found["name"]) == ("confirmed", "fakeBlobName12")
+    got = https_hub.call("GET", f"/api/v1/devices/{device}/files/{found['upload_id']}")
+    assert got.raw == b"Hello, World!"
+
+
+def test_sample_send_message_over_websockets(sdk: Sdk, https_hub: RunningService, device: str, tmp_path: Path) -> None:
+    script = sample("async-hub-scenarios", "send_message_over_websockets.py")
+    made = sas_connection(https_hub, device)
+    sdk.start(script, https_hub, tmp_path, IOTHUB_DEVICE_CONNECTION_STRING=made["connection_string"]).finish()
+    assert len(https_hub.hub.series.messages(device, 20)) > 0

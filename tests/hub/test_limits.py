@@ -68,6 +68,7 @@ class StillFront:
         self.counters = Counters()
         self.now = 1000.0
         self.ingested: list[Any] = []
+        self.provisioning = self.https = None
 
     def monotonic(self) -> float:
         return self.now

@@ -22,6 +22,7 @@ from armillary.api import (
     native_dashboards,
     native_devices,
     native_enrolment,
+    native_files,
     native_firmware,
     native_groups,
     native_hub_devices,
@@ -120,6 +121,7 @@ def create_app(service: SecurityService, hub: Hub, settings: Settings) -> FastAP
     central_templates.mount(app)
     native_messages.mount(app)
     native_application_files.mount(app)
+    native_files.mount(app)
     native_groups.mount(app)
     native_jobs.mount(app)
     native_dashboards.mount(app)

@@ -172,6 +172,10 @@ ACCESS: Mapping[str, str] = {
     f"GET {_DEVICE}/twin": READER,
     f"PATCH {_DEVICE}/twin": CONTRIBUTOR,
     f"POST {_DEVICE}/methods/{{method}}": CONTRIBUTOR,
+    f"GET {_DEVICE}/files": READER,
+    f"GET {_DEVICE}/files/{{upload_id}}": READER,
+    f"DELETE {_DEVICE}/files/{{upload_id}}": CONTRIBUTOR,
+    "PUT /device-files/{path:path}": PUBLIC,  # its address is signed: hub/files.py
     f"GET {_DEVICE}/messages": READER,
     f"POST {_DEVICE}/messages": CONTRIBUTOR,
     f"DELETE {_DEVICE}/messages": CONTRIBUTOR,

@@ -28,6 +28,8 @@ BODY_LIMIT_BYTES = 256 << 10
 # An image package of 32 MiB in base64, and its JSON: the largest application a Linux-class chip profile allows.
 IMAGE_BODY_LIMIT_BYTES = 44 << 20
 IMAGE_BODIES = frozenset({f"PUT {names.IMAGE}", f"POST {names.CATALOG}/uploadImage"})
+# A device's file, or a block of it: what the blob client sends at once.
+FILE_BODY_LIMIT_BYTES = 64 << 20
 # A device template of 300 capabilities in several languages, and its components' models.
 TEMPLATE_BODY_LIMIT_BYTES = 1 << 20
 TEMPLATE_BODIES = frozenset(
@@ -43,6 +45,7 @@ LIMITS: Mapping[str, int] = {
     **dict.fromkeys(IMAGE_BODIES, IMAGE_BODY_LIMIT_BYTES),
     **dict.fromkeys(TEMPLATE_BODIES, TEMPLATE_BODY_LIMIT_BYTES),
     "POST /api/v1/application/import": APPLICATION_BODY_LIMIT_BYTES,
+    "PUT /device-files/{path:path}": FILE_BODY_LIMIT_BYTES,
 }
 
 

@@ -16,6 +16,7 @@ from typing import Annotated, Any
 
 import typer
 
+from armillary.cli.device_file import register as register_file
 from armillary.cli.device_life import register as register_life
 from armillary.cli.device_message import register as register_message
 from armillary.cli.device_remote import register
@@ -273,6 +274,7 @@ app.add_typer(sideload, name="sideload")
 register_life(app)
 register_message(app)
 register_template(app)
+register_file(app)
 
 
 def _factory(remote: RemoteService, state: StateName = StateName.DEVICE_COMPLETE) -> Factory:

@@ -7,6 +7,7 @@ import functools
 import http.client
 import inspect
 import json
+import shutil
 import ssl
 import sys
 import time
@@ -106,6 +107,27 @@ class RemoteService:
     def delete(self, path: str, **query: object) -> Any:
         """DELETE a native route."""
         return self._native("DELETE", path, query, None)
+
+    def download(self, path: str, target: Path) -> int:
+        """Write what a native route gives to a file, however large; returns its bytes.
+
+        Raises:
+            InvalidArgumentError: the file cannot be written.
+        """
+        try:
+            self._http.request("GET", "/api/v1" + path, headers={"Authorization": f"Bearer {self._connection.token}"})
+            response = self._http.getresponse()
+            if response.status >= 400:
+                _raise_refused(response.status, _parsed(self.address, response.status, response.read(MAX_ANSWER_BYTES)))
+            with target.open("wb") as file:
+                shutil.copyfileobj(response, file, 1 << 20)
+                return file.tell()
+        except http.client.HTTPException as error:
+            self._http.close()
+            raise ServiceUnreachableError(f"{self.address}: no answer ({error or type(error).__name__})") from error
+        except OSError as error:
+            self._http.close()
+            raise InvalidArgumentError(f"{target}: {error.strerror or error}", remedy="Choose another file.") from error
 
     def pages(self, path: str, *, limit: int | None = None, **query: object) -> Iterator[dict[str, Any]]:
         """Items of a native list, page after page, at most ``limit`` of them."""

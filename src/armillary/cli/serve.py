@@ -105,6 +105,7 @@ async def _serve(settings: Settings, *, as_json: bool) -> None:
         api.state.applications = applications
         server = ApiServer(api, api_tls)
         api_port = await server.start(settings.host, settings.api_port)
+        hub.storage_host = f"{settings.public_host}:{api_port}"
         running.push_async_callback(server.close)
         _say_ready(service, settings, api_port=api_port, ports=ports, root_ca=files.root, as_json=as_json)
         service.token_announced()

@@ -15,6 +15,7 @@ from armillary.hub import conversation
 from armillary.hub.limits import MAX_TOPIC_ALIASES
 from armillary.hub.link import Link
 from armillary.hub.reasons import Reason
+from armillary.hub.tls import TlsChannel
 from armillary.wire.hub_credentials import HubCredentials
 from armillary.wire.hub_topics import Inbox, TelemetryTopic, check_username, parse_topic
 from armillary.wire.mqtt import encode_packet
@@ -156,6 +157,14 @@ class Connection(Link):
             )
         properties = tuple(pair for pair in packet.properties if pair[0] is not Property.TOPIC_ALIAS)
         return dataclasses.replace(packet, topic=topic, properties=properties)
+
+    def _serve_http(self, data: bytes) -> None:
+        https, transport = self._front.https, self._transport
+        if https is None or not isinstance(transport, TlsChannel):  # not within WebSocket
+            super()._serve_http(data)
+            return
+        self._state = State.CLOSED
+        https.take(self, transport, self._certificate, data)
 
     def _is_telemetry(self, topic: str) -> bool:
         try:

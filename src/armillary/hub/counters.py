@@ -42,6 +42,7 @@ class Counters:
         cloud_messages_sent: Cloud-to-device messages sent, each delivery counted.
         cloud_messages_completed: Those that devices have acknowledged.
         provisioning_connections: Clients let in to ask for registration.
+        uploads_begun: Places given to files of devices.
         provisioning_registrations: Devices assigned to this hub by a registration.
     """
 
@@ -77,3 +78,4 @@ class Counters:
     cloud_messages_completed: int = 0
     provisioning_connections: int = 0
     provisioning_registrations: int = 0
+    uploads_begun: int = 0

@@ -13,7 +13,7 @@ import json
 import ssl
 import time
 from collections.abc import Callable, Mapping
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import structlog
 from cryptography import x509
@@ -61,6 +61,9 @@ from armillary.wire.mqtt_fields import Properties, Property
 from armillary.wire.mqtt_packet import LEVEL_5, Publish, Will
 from armillary.wire.mqtt_stream import PublishRun
 
+if TYPE_CHECKING:
+    from armillary.hub.device_https import DeviceHttps
+
 _log = structlog.get_logger(__name__)
 
 # Who a client is; raises DeviceFault.
@@ -87,6 +90,7 @@ class Front:
         self.monotonic = time.monotonic
         self.cloud_messages = CloudMessages(self)
         self.provisioning: Provisioning | None = None  # the hub sets it where devices may register
+        self.https: DeviceHttps | None = None  # the hub sets it: what devices ask over HTTP
         self.sessions: dict[str, Connection] = {}
         self.names: dict[int, str] = {}  # of devices connected in this life, by number: for live values
         self._identify = identify
@@ -132,6 +136,8 @@ class Front:
         self._sweeper.cancel()
         if self.provisioning is not None:
             self.provisioning.close()
+        if self.https is not None:
+            self.https.close()
         self._closing = True
         self._gate.close()
         self._note_seen(list(self.sessions.values()))

@@ -25,6 +25,8 @@ from armillary.errors import DeviceStateError
 from armillary.hub.cloud_messages import Mailboxes
 from armillary.hub.counters import Counters
 from armillary.hub.device_facts import Directory, NoDirectory
+from armillary.hub.device_https import DeviceHttps
+from armillary.hub.files import FileUploads
 from armillary.hub.front import Front
 from armillary.hub.groups import Groups
 from armillary.hub.jobs import Jobs
@@ -57,6 +59,8 @@ class Hub:
             ``texts``, ``messages``.
         twins: Device twins.
         mailboxes: Cloud-to-device messages.
+        files: Files that devices upload.
+        storage_host: ``host:port`` of the operator API, where devices send the bytes of files; the owner sets it.
         application: What the application's author makes: device templates, rules, jobs, dashboards, as documents.
         templates: Device templates, and which device has which.
         directory: Whose devices are and how they are doing; the owner sets it.
@@ -91,6 +95,8 @@ class Hub:
         )
         self.twins = Twins(self)
         self.mailboxes = Mailboxes(self)
+        self.files = FileUploads(self, folder / "files")
+        self.storage_host = ""
         self.directory: Directory = NoDirectory()
         self.groups = Groups(self)
         self.jobs = Jobs(self, folder)
@@ -185,6 +191,7 @@ class Hub:
             self._front = Front(self.series, self._identify, self._counters, self._clock)
             self.rules.attach(self._front)
             self._front.model_announced = self.templates.announced
+            self._front.https = DeviceHttps(self._front, self.files, lambda: self.storage_host)
             if self._provision is not None:
                 self._front.provisioning = Provisioning(self._front, self._provision, self.twins.begin)
         return self._front

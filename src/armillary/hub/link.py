@@ -37,6 +37,8 @@ _log = structlog.get_logger(__name__)
 
 # MQTT begins with CONNECT (0x10), an HTTP request with GET.
 _GET = b"G"
+# And this one with a request that is no upgrade: POST (PUBREC, which nobody begins with).
+_POST = b"P"
 
 # Why a link is closed, by the code of what was wrong with what came.
 _REASON_OF_CODE = {
@@ -174,8 +176,8 @@ class Link(asyncio.Protocol):
         if self._state is State.CLOSED:
             return
         self.heard = self._owner.monotonic()
-        if self._state is State.AWAITING_CONNECT and data[:1] == _GET and not self._decoder.buffered:
-            self._upgrade(data)
+        if self._state is State.AWAITING_CONNECT and data[:1] in (_GET, _POST) and not self._decoder.buffered:
+            (self._upgrade if data[:1] == _GET else self._serve_http)(data)
             return
         self._decoder.feed(data)
         self._proceed()
@@ -337,6 +339,10 @@ class Link(asyncio.Protocol):
         self._transport = channel
         transport.set_protocol(channel)
         channel.data_received(data)
+
+    def _serve_http(self, data: bytes) -> None:  # noqa: ARG002 - for a kind of link that does
+        """The client asks something over HTTP."""
+        self._violated(WireError(FORMAT, expected="an MQTT packet", got="HTTP"))
 
     def _may_take(self) -> bool:
         return (

@@ -1,0 +1,161 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Files that devices upload: the signed address their bytes go to, and what operators do with them."""
+
+from __future__ import annotations
+
+import dataclasses
+import re
+from email.utils import formatdate
+from typing import Annotated, Any, Final
+from xml.etree import ElementTree as ET
+
+from fastapi import FastAPI, Path
+from fastapi.responses import FileResponse
+from starlette.concurrency import run_in_threadpool
+from starlette.requests import Request
+from starlette.responses import Response
+
+from armillary.api.auth import V1
+from armillary.api.native_hub_devices import HubDevicePath, known_hub_device
+from armillary.api.routes import add_route, hub_of, operator_of, service_of
+from armillary.engines.series.uploads import Upload
+from armillary.errors import ConflictError, InvalidArgumentError, PermissionDeniedError
+from armillary.hub.files import CONTAINER
+
+UPLOAD: Final = f"/{CONTAINER}/{{path:path}}"
+# What the API lets in of one request's body; the blob client sends at most so much at once.
+MAX_PUT_BYTES: Final = 64 << 20
+# A list of 1,000 blocks.
+MAX_LIST_BYTES: Final = 256 * 1024
+
+UploadPath = Annotated[str, Path(min_length=32, max_length=32, pattern="^[0-9a-f]{32}$")]
+
+
+def list_files(request: Request, device_id: HubDevicePath) -> dict[str, Any]:
+    """The files a device has uploaded, newest first."""
+    known = known_hub_device(request, device_id)
+    return {"items": [document(each) for each in hub_of(request).files.of_device(known)], "next": None}
+
+
+def download_file(request: Request, device_id: HubDevicePath, upload_id: UploadPath) -> Response:
+    """The bytes of a file, always as a download: a device's file is nobody's page."""
+    found, path = hub_of(request).files.content(known_hub_device(request, device_id), upload_id)
+    headers = {"Content-Security-Policy": "sandbox", "X-Content-Type-Options": "nosniff"}
+    return FileResponse(path, filename=found.name, media_type="application/octet-stream", headers=headers)
+
+
+def delete_file(request: Request, device_id: HubDevicePath, upload_id: UploadPath) -> dict[str, Any]:
+    """Delete a file."""
+    known = known_hub_device(request, device_id)
+    found = hub_of(request).files.delete(known, upload_id)
+    service_of(request).audit.append(
+        operator_of(request).name, "device.file-delete", known, {"name": found.name, "bytes": found.size}
+    )
+    return document(found)
+
+
+async def put_upload(request: Request, path: str) -> Response:
+    """Take the bytes of a file at its signed address: whole, as a block, or the list that joins blocks (Put Blob)."""
+    files, query = hub_of(request).files, dict(request.query_params)
+    try:
+        upload = await run_in_threadpool(files.permitted, path, query)
+        comp = query.get("comp")
+        if comp == "blocklist":
+            blocks = _block_names(await _body(request, MAX_LIST_BYTES))
+            made = await run_in_threadpool(files.finish, upload, _content_type(request), blocks)
+            return _created(made)
+        await _store(request, upload, _block_of(query))
+        if comp == "block":
+            return Response(status_code=201)
+        return _created(await run_in_threadpool(files.finish, upload, _content_type(request)))
+    except PermissionDeniedError as error:
+        return _refused(403, "AuthenticationFailed", error.message)
+    except ConflictError as error:
+        return _refused(409, "BlobAlreadyExists", error.message)
+    except InvalidArgumentError as error:
+        return _refused(400, "InvalidInput", error.message)
+
+
+def document(found: Upload) -> dict[str, Any]:
+    """A file as JSON."""
+    return dataclasses.asdict(found)
+
+
+async def _store(request: Request, upload: Upload, block: str | None) -> None:
+    files, size = hub_of(request).files, 0
+    await run_in_threadpool(files.check_room, int(request.headers.get("content-length", "0") or 0))
+    part = files.part(upload, block)
+    file = await run_in_threadpool(part.__enter__)
+    try:
+        async for chunk in request.stream():
+            size += len(chunk)
+            _check_size(size, MAX_PUT_BYTES)
+            await run_in_threadpool(file.write, chunk)
+    except BaseException as error:  # whatever it is: the unfinished part is removed, and it goes on
+        await run_in_threadpool(part.__exit__, type(error), error, error.__traceback__)
+        raise
+    await run_in_threadpool(part.__exit__, None, None, None)
+
+
+async def _body(request: Request, limit: int) -> bytes:
+    found = b""
+    async for chunk in request.stream():
+        found += chunk
+        _check_size(len(found), limit)
+    return found
+
+
+def _check_size(size: int, limit: int) -> None:
+    if size > limit:
+        raise InvalidArgumentError(f"body: expected at most {limit} bytes, got more", remedy="Send it in blocks.")
+
+
+def _block_of(query: dict[str, str]) -> str | None:
+    comp = query.get("comp")
+    if comp not in (None, "block") or (comp == "block" and "blockid" not in query):
+        raise InvalidArgumentError("comp: expected block with blockid, or blocklist", remedy="Use Put Blob.")
+    return query["blockid"] if comp == "block" else None
+
+
+def _block_names(body: bytes) -> list[str]:
+    """Names of blocks in order, from Put Block List's XML.
+
+    No document type is read: with none there are no entities to expand.
+    """
+    if b"<!" in body.replace(b"<!--", b""):
+        raise InvalidArgumentError("block list: expected no document type", remedy="Use Put Block List.")
+    try:
+        root = ET.fromstring(body)  # noqa: S314 - without a document type
+    except ET.ParseError as error:
+        raise InvalidArgumentError("block list: expected XML", remedy="Use Put Block List.") from error
+    return [each.text or "" for each in root if each.tag in ("Latest", "Uncommitted")]
+
+
+def _content_type(request: Request) -> str:
+    text = request.headers.get("x-ms-blob-content-type") or request.headers.get("content-type") or ""
+    return text if re.fullmatch(r"[A-Za-z0-9.+/ ;=_-]{1,100}", text) else ""
+
+
+def _created(made: Upload) -> Response:
+    headers = {
+        "ETag": f'"{made.sha256[:32]}"',
+        "Last-Modified": formatdate(made.changed_ms / 1000, usegmt=True),
+        "x-ms-request-server-encrypted": "false",
+        "x-ms-version": "2021-08-06",
+    }
+    return Response(status_code=201, headers=headers)
+
+
+def _refused(status: int, code: str, message: str) -> Response:
+    safe = message.replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;")
+    body = f'<?xml version="1.0" encoding="utf-8"?><Error><Code>{code}</Code><Message>{safe}</Message></Error>'
+    return Response(body, status, headers={"x-ms-error-code": code}, media_type="application/xml")
+
+
+def mount(app: FastAPI) -> None:
+    """Mount the routes."""
+    files = V1 + "/devices/{device_id}/files"
+    add_route(app, "GET", files, list_files, tags=["hub"])
+    add_route(app, "GET", files + "/{upload_id}", download_file, tags=["hub"], response_class=FileResponse)
+    add_route(app, "DELETE", files + "/{upload_id}", delete_file, tags=["hub"])
+    add_route(app, "PUT", UPLOAD, put_upload, response_class=Response, include_in_schema=False)

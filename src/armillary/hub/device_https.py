@@ -1,0 +1,137 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What devices ask over HTTP: a place for a file, and to note how its upload went (IoT Hub's file upload)."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import json
+import re
+from typing import TYPE_CHECKING, Any, Final
+from urllib.parse import unquote, urlsplit
+
+import structlog
+
+from armillary.errors import (
+    ArmillaryError,
+    DeviceFault,
+    InvalidArgumentError,
+    NotFoundError,
+    RateLimitedError,
+    WireError,
+)
+from armillary.hub.files import CONTAINER, FileUploads
+from armillary.hub.https import MAX_CONNECTIONS, HttpChannel, HttpReply, HttpRequest
+from armillary.wire.hub_credentials import HubCredentials
+
+if TYPE_CHECKING:
+    from armillary.hub.connection import Connection
+    from armillary.hub.front import Front
+    from armillary.hub.tls import Transport
+
+_FILES: Final = re.compile(r"/devices/([^/]{1,200})/files(/notifications)?/?")
+_STATUS: Final[tuple[tuple[type[ArmillaryError], int], ...]] = (
+    (RateLimitedError, 429),
+    (InvalidArgumentError, 400),
+    (NotFoundError, 404),
+    (DeviceFault, 401),
+    (WireError, 401),
+)
+
+_log = structlog.get_logger(__name__)
+
+
+class DeviceHttps:
+    """HTTP connections of devices. Lives in the hub's loop.
+
+    Args:
+        front: The hub's front: says who a client is.
+        files: Where files go.
+        storage_host: ``host:port`` that the signed addresses name; asked with each request.
+    """
+
+    def __init__(self, front: Front, files: FileUploads, storage_host: Any) -> None:
+        self._front = front
+        self._files = files
+        self._storage_host = storage_host
+        self._channels: set[HttpChannel] = set()
+
+    def take(self, connection: Connection, transport: Transport, certificate: bytes | None, data: bytes) -> None:
+        """A connection to the hub has begun with HTTP: it is no MQTT client."""
+        self._front.left(connection)
+        if len(self._channels) >= MAX_CONNECTIONS:
+            self._front.counters.connections_refused += 1
+            transport.abort()
+            return
+        channel = HttpChannel(transport, certificate, self._answer, self._channels.discard)
+        self._channels.add(channel)
+        transport.set_protocol(channel)
+        channel.data_received(data)
+
+    def close(self) -> None:
+        """Close every connection."""
+        for channel in tuple(self._channels):
+            channel.abort()
+
+    async def _answer(self, request: HttpRequest) -> HttpReply:
+        found = _FILES.fullmatch(urlsplit(request.target).path)
+        if found is None:
+            return HttpReply(404, {"Message": "ErrorCode:NotFound;there is no such route"})
+        if request.method != "POST":
+            return HttpReply(405, {"Message": "ErrorCode:MethodNotAllowed;POST"}, (("allow", "POST"),))
+        try:
+            device_id = self._identify(unquote(found[1]), request)
+            document = _document(request.body)
+            if found[2]:
+                await asyncio.to_thread(self._notify, device_id, document)
+                return HttpReply(204)
+            return HttpReply(200, await asyncio.to_thread(self._begin, device_id, document))
+        except ArmillaryError as error:
+            return _refused(error)
+
+    def _identify(self, device_id: str, request: HttpRequest) -> str:
+        peer = self._front.identify(HubCredentials(request.certificate, device_id, request.authorization))
+        if peer.identity != device_id.lower() and peer.identity != device_id:
+            raise WireError(
+                "https", expected="the device of the certificate", got="another", code="wire.hub-topic-foreign"
+            )
+        return peer.identity
+
+    def _begin(self, device_id: str, document: dict[str, Any]) -> dict[str, str]:
+        name = document.get("blobName")
+        if not isinstance(name, str):
+            raise InvalidArgumentError("blobName: expected text", remedy="Name the file.")
+        upload, permission = self._files.begin(device_id, name)
+        self._front.counters.uploads_begun += 1
+        return {
+            "correlationId": upload.upload_id,
+            "hostName": self._storage_host(),
+            "containerName": CONTAINER,
+            "blobName": f"{device_id}/{upload.name}",
+            "sasToken": permission,
+        }
+
+    def _notify(self, device_id: str, document: dict[str, Any]) -> None:
+        correlation, good = document.get("correlationId"), document.get("isSuccess")
+        if not isinstance(correlation, str) or not isinstance(good, bool):
+            raise InvalidArgumentError(
+                "correlationId, isSuccess: expected text and true or false", remedy="Correct the notification."
+            )
+        said = f"{document.get('statusCode', '')} {document.get('statusDescription', '')}".strip()
+        self._files.settle(device_id, correlation, good=good, status=said)
+
+
+def _document(body: bytes) -> dict[str, Any]:
+    with contextlib.suppress(ValueError, RecursionError):
+        document = json.loads(body.decode("utf-8"))
+        if isinstance(document, dict):
+            return document
+    raise InvalidArgumentError("body: expected a JSON object", remedy="Correct the request.")
+
+
+def _refused(error: ArmillaryError) -> HttpReply:
+    status = next((number for kind, number in _STATUS if isinstance(error, kind)), 500)
+    if status == 500:
+        _log.error("hub.https-failed", why=error.message)
+    headers = (("retry-after", str(error.retry_after_s)),) if isinstance(error, RateLimitedError) else ()
+    return HttpReply(status, {"Message": f"ErrorCode:{error.code};{error.message}", "Remedy": error.remedy}, headers)

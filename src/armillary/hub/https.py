@@ -1,0 +1,183 @@
+# SPDX-License-Identifier: Apache-2.0
+"""HTTP requests of devices on the hub's ports: one small JSON request at a time, everything bounded.
+
+A connection to the hub that begins with the ``P`` of POST or PUT comes here; the TLS client certificate it began with
+is its identity, or a shared access signature in the Authorization header.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
+from http import HTTPStatus
+from typing import TYPE_CHECKING, Any, Final
+
+import httptools
+
+if TYPE_CHECKING:
+    from armillary.hub.tls import Transport
+
+MAX_HEAD_BYTES: Final = 16 * 1024
+MAX_BODY_BYTES: Final = 64 * 1024
+# A request must be whole, and the next must begin, within this time (seconds).
+REQUEST_TIMEOUT_S: Final = 20.0
+# Open connections of this kind: uploads are rare, and each request is short.
+MAX_CONNECTIONS: Final = 256
+
+
+@dataclass(frozen=True, slots=True)
+class HttpRequest:
+    """One request; ``target`` is path and query as they came."""
+
+    method: str
+    target: str
+    authorization: str | None
+    body: bytes
+    certificate: bytes | None
+
+
+@dataclass(frozen=True, slots=True)
+class HttpReply:
+    """An answer; a body of None is empty."""
+
+    status: int
+    body: Any = None
+    headers: tuple[tuple[str, str], ...] = ()
+
+
+class HttpChannel(asyncio.Protocol):
+    """HTTP/1.1 on a transport, server side.
+
+    Args:
+        transport: A TLS channel, open.
+        certificate: The client's certificate, or None.
+        answer: Answers a request; may raise nothing.
+        closed: Called once when the connection is gone.
+    """
+
+    def __init__(
+        self,
+        transport: Transport,
+        certificate: bytes | None,
+        answer: Callable[[HttpRequest], Awaitable[HttpReply]],
+        closed: Callable[[HttpChannel], None],
+    ) -> None:
+        self._transport = transport
+        self._certificate = certificate
+        self._answer = answer
+        self._closed = closed
+        self._loop = asyncio.get_running_loop()
+        self._task: asyncio.Task[None] | None = None
+        self._timer: asyncio.TimerHandle | None = None
+        self._waiting = b""
+        self._authorization: str | None = None
+        self._begin()
+
+    # From the transport -------------------------------------------------------------------------------------
+
+    def data_received(self, data: bytes) -> None:
+        """Bytes of a request; what comes while one is answered waits, a little of it."""
+        if self._task is not None:
+            self._waiting += data
+            if len(self._waiting) > MAX_HEAD_BYTES + MAX_BODY_BYTES:
+                self.abort()
+            return
+        try:
+            self._parser.feed_data(data)
+        except (httptools.HttpParserError, httptools.HttpParserUpgrade):
+            self._refuse(HTTPStatus.BAD_REQUEST)
+
+    def eof_received(self) -> bool | None:
+        """The client has closed its side."""
+        return None
+
+    def connection_lost(self, exc: Exception | None) -> None:  # noqa: ARG002 - asyncio's interface
+        """The connection is gone."""
+        if self._timer is not None:
+            self._timer.cancel()
+        self._closed(self)
+
+    def pause_writing(self) -> None:
+        """Answers are small: nothing to hold back."""
+
+    def resume_writing(self) -> None:
+        """As before."""
+
+    def abort(self) -> None:
+        """Close at once."""
+        self._transport.abort()
+
+    # From the parser ----------------------------------------------------------------------------------------
+
+    def on_url(self, url: bytes) -> None:
+        """A part of the target."""
+        self._count(len(url))
+        self._url += url
+
+    def on_header(self, name: bytes, value: bytes) -> None:
+        """A header."""
+        self._count(len(name) + len(value))
+        if name.lower() == b"authorization":
+            self._authorization = value.decode("latin-1")
+
+    def on_body(self, body: bytes) -> None:
+        """A part of the body."""
+        self._body += body
+        if len(self._body) > MAX_BODY_BYTES:
+            raise httptools.HttpParserError("body too large")
+
+    def on_message_complete(self) -> None:
+        """The request is whole."""
+        request = HttpRequest(
+            self._parser.get_method().decode("ascii", "replace"),
+            self._url.decode("latin-1"),
+            self._authorization,
+            self._body,
+            self._certificate,
+        )
+        keep = self._parser.should_keep_alive()
+        self._task = self._loop.create_task(self._reply(request, keep=keep))
+
+    # Inside -------------------------------------------------------------------------------------------------
+
+    def _begin(self) -> None:
+        self._parser = httptools.HttpRequestParser(self)
+        self._url, self._body, self._head = b"", b"", 0
+        self._authorization = None
+        if self._timer is not None:
+            self._timer.cancel()
+        self._timer = self._loop.call_later(REQUEST_TIMEOUT_S, self._transport.abort)
+
+    def _count(self, size: int) -> None:
+        self._head += size
+        if self._head > MAX_HEAD_BYTES:
+            raise httptools.HttpParserError("head too large")
+
+    async def _reply(self, request: HttpRequest, *, keep: bool) -> None:
+        reply = await self._answer(request)
+        self._task = None
+        if self._transport.is_closing():
+            return
+        self._write(reply, keep=keep)
+        if not keep:
+            self._transport.close()
+            return
+        self._begin()
+        waiting, self._waiting = self._waiting, b""
+        if waiting:
+            self.data_received(waiting)
+
+    def _refuse(self, status: HTTPStatus) -> None:
+        self._write(HttpReply(status, {"Message": status.phrase}), keep=False)
+        self._transport.close()
+
+    def _write(self, reply: HttpReply, *, keep: bool) -> None:
+        content = b"" if reply.body is None else json.dumps(reply.body).encode()
+        lines = [f"HTTP/1.1 {reply.status} {HTTPStatus(reply.status).phrase}", f"content-length: {len(content)}"]
+        if content:
+            lines.append("content-type: application/json; charset=utf-8")
+        lines += [f"{name}: {value}" for name, value in reply.headers]
+        lines.append(f"connection: {'keep-alive' if keep else 'close'}")
+        self._transport.write("\r\n".join(lines).encode("ascii") + b"\r\n\r\n" + content)

@@ -87,6 +87,15 @@ class _Operation:
     result: RegistrationResult | None = None
 
 
+def announced_model(request: RegistrationRequest) -> str | None:
+    """The model a client says its device follows (IoT Plug and Play; the older name is IoT Central's)."""
+    if isinstance(request.payload, dict):
+        for name in ("modelId", "iotcModelId"):
+            if isinstance(request.payload.get(name), str):
+                return str(request.payload[name])
+    return None
+
+
 class Provisioning:
     """Connections that register. Lives in the hub's loop.
 
@@ -208,6 +217,9 @@ class Provisioning:
             self._front.counters.provisioning_registrations += 1
             if result.initial_twin is not None:
                 self._first_twin(result.device_id, result.initial_twin)
+            model = announced_model(request)
+            if model is not None:
+                self._front.loop.run_in_executor(None, self._front.model_announced, result.device_id, model)
         if operation is not None:
             operation.result = result
 

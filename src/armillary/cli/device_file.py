@@ -43,7 +43,7 @@ def _download(
     output: Annotated[Path, typer.Option("--output", "-o", metavar="FILE", help="Where to write it.")],
 ) -> None:
     """Download a file."""
-    size = remote.download(f"/devices/{segment(device)}/files/{segment(file_id)}", output)
+    size = remote.save(f"/devices/{segment(device)}/files/{segment(file_id)}", output)
     note(f"{output}: {size} bytes")
 
 

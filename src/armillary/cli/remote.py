@@ -108,7 +108,7 @@ class RemoteService:
         """DELETE a native route."""
         return self._native("DELETE", path, query, None)
 
-    def download(self, path: str, target: Path) -> int:
+    def save(self, path: str, target: Path) -> int:
         """Write what a native route gives to a file, however large; returns its bytes.
 
         Raises:

@@ -329,6 +329,13 @@ class DiskReserveError(HostError):
     remedy = "Free space on the disk, shorten the retention, or lower disk_reserve_mb."
 
 
+class ParquetMissingError(HostError):
+    """The library that writes Parquet is not installed where the service runs."""
+
+    code = "host.parquet-missing"
+    remedy = "Install the extra where the service runs: pip install 'armillary[parquet]'; or export CSV."
+
+
 class DataFolderInUseError(HostError):
     """Another process holds the data folder."""
 

@@ -33,6 +33,7 @@ from armillary.api import (
     native_operations,
     native_policy,
     native_rules,
+    native_series,
     native_telemetry,
     native_templates,
     native_tpm,
@@ -117,6 +118,7 @@ def create_app(service: SecurityService, hub: Hub, settings: Settings) -> FastAP
     native_policy.mount(app)
     native_firmware.mount(app)
     native_telemetry.mount(app)
+    native_series.mount(app)
     native_templates.mount(app)
     central_templates.mount(app)
     native_messages.mount(app)

@@ -41,7 +41,10 @@ TEMPLATE_BODIES = frozenset(
 )
 # A whole application as JSON texts in JSON (wire/application_archive.py): every quotation mark is two characters.
 APPLICATION_BODY_LIMIT_BYTES = 48 << 20
+# Some thirty thousand points as CSV: what is put back in one commit, a few tenths of a second.
+TELEMETRY_BODY_LIMIT_BYTES = 4 << 20
 LIMITS: Mapping[str, int] = {
+    "POST /api/v1/telemetry/import": TELEMETRY_BODY_LIMIT_BYTES,
     **dict.fromkeys(IMAGE_BODIES, IMAGE_BODY_LIMIT_BYTES),
     **dict.fromkeys(TEMPLATE_BODIES, TEMPLATE_BODY_LIMIT_BYTES),
     "POST /api/v1/application/import": APPLICATION_BODY_LIMIT_BYTES,

@@ -28,7 +28,8 @@ RESULT: Final = f"GET {names.OPERATION_RESULT}"
 # route takes no such value, so its being there says nothing.
 _AUTHORED: Final = (
     "GET groups", "GET groups/{group_id}", "PUT groups/{group_id}", "DELETE groups/{group_id}",
-    "GET groups/{group_id}/members", "POST group-preview",
+    "GET groups/{group_id}/members", "POST group-preview", "GET groups/{group_id}/telemetry/aggregate",
+    "GET groups/{group_id}/telemetry/latest", "GET groups/{group_id}/telemetry/export",
     "GET templates", "GET templates/{template_name}", "PUT templates/{template_name}",
     "DELETE templates/{template_name}", "POST templates/{template_name}/import",
     "POST templates/{template_name}/publish", "POST templates/{template_name}/migrate",

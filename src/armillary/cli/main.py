@@ -40,6 +40,7 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "ca-certificate": ("armillary.cli.ca_certificate", "Certificates of a catalog's certificate authority."),
     "rollout": ("armillary.cli.rollout", "Staged roll-outs: watch, halt, resume, roll back."),
     "finding": ("armillary.cli.finding", "What the watch has found."),
+    "telemetry": ("armillary.cli.telemetry", "Telemetry of the hub: export, import, retention."),
     "release": ("armillary.cli.release", "OS releases and their reference values."),
     "attestation-policy": (
         "armillary.cli.attestation_policy",

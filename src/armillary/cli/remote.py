@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import functools
 import http.client
 import inspect
@@ -36,6 +37,8 @@ from armillary.errors import (
 TIMEOUT_S = 60.0
 # Largest answer read into memory, bytes.
 MAX_ANSWER_BYTES = 64 << 20
+# A file is taken in parts of this size, bytes.
+DOWNLOAD_PART_BYTES = 256 << 10
 # A long-running operation is polled this often (seconds) unless the service says otherwise, and at most so long.
 POLL_S = 0.5
 OPERATION_DEADLINE_S = 120.0
@@ -108,6 +111,24 @@ class RemoteService:
         """DELETE a native route."""
         return self._native("DELETE", path, query, None)
 
+    def upload(self, path: str, data: bytes, media_type: str) -> Any:
+        """POST a file to a native route."""
+        return self._send("POST", "/api/v1" + path, data, media_type)[2]
+
+    def download(self, path: str, **query: object) -> Iterator[bytes]:
+        """A file from a native route in parts, whatever its size.
+
+        Raises:
+            ServiceUnreachableError: also when the service ended it before the file did.
+        """
+        target = _with_query("/api/v1" + path, query)
+        with self._asking():
+            self._http.request("GET", target, headers=self._headers(None))
+            response = self._http.getresponse()
+            if response.status >= 400:
+                _raise_refused(response.status, _parsed(self.address, response.status, response.read(MAX_ANSWER_BYTES)))
+            while part := response.read(DOWNLOAD_PART_BYTES):
+                yield part
     def save(self, path: str, target: Path) -> int:
         """Write what a native route gives to a file, however large; returns its bytes.
 
@@ -192,19 +213,37 @@ class RemoteService:
         return self._exchange(method, _with_query("/api/v1" + path, query), body)[2]
 
     def _exchange(self, method: str, target: str, body: object) -> tuple[int, http.client.HTTPMessage, Any]:
+        data = None if body is None else json.dumps(body).encode()
+        return self._send(method, target, data, "application/json")
+
+    def _send(
+        self, method: str, target: str, data: bytes | None, media_type: str
+    ) -> tuple[int, http.client.HTTPMessage, Any]:
+        with self._asking():
+            self._http.request(method, target, body=data, headers=self._headers(media_type if data else None))
+            response = self._http.getresponse()
+            raw = response.read(MAX_ANSWER_BYTES + 1)
+        if len(raw) > MAX_ANSWER_BYTES:
+            self._http.close()
+            raise ServiceUnreachableError(f"{self.address}: the answer is larger than {MAX_ANSWER_BYTES} bytes")
+        answer = _parsed(self.address, response.status, raw)
+        if response.status >= 400:
+            _raise_refused(response.status, answer)
+        return response.status, response.headers, answer
+
+    def _headers(self, media_type: str | None) -> dict[str, str]:
         headers = {
             "Authorization": f"Bearer {self._connection.token}",
             "Accept": "application/json",
             "User-Agent": f"armillary-cli/{__version__}",
         }
-        data = None
-        if body is not None:
-            data = json.dumps(body).encode()
-            headers["Content-Type"] = "application/json"
+        return headers if media_type is None else {**headers, "Content-Type": media_type}
+
+    @contextlib.contextmanager
+    def _asking(self) -> Iterator[None]:
+        """Explains what goes wrong between here and the service."""
         try:
-            self._http.request(method, target, body=data, headers=headers)
-            response = self._http.getresponse()
-            raw = response.read(MAX_ANSWER_BYTES + 1)
+            yield
         except ssl.SSLCertVerificationError as error:
             raise ServiceUnreachableError(
                 f"{self.address}: the server's certificate is not trusted ({error.verify_message})",
@@ -213,13 +252,6 @@ class RemoteService:
         except (OSError, http.client.HTTPException) as error:
             self._http.close()
             raise ServiceUnreachableError(f"{self.address}: no answer ({error or type(error).__name__})") from error
-        if len(raw) > MAX_ANSWER_BYTES:
-            self._http.close()
-            raise ServiceUnreachableError(f"{self.address}: the answer is larger than {MAX_ANSWER_BYTES} bytes")
-        answer = _parsed(self.address, response.status, raw)
-        if response.status >= 400:
-            _raise_refused(response.status, answer)
-        return response.status, response.headers, answer
 
 
 def connect(service: str | None, token: str | None, ca: Path | None) -> RemoteService:
@@ -298,8 +330,12 @@ def write_file(path: Path, data: bytes) -> None:
 
 
 def _with_query(path: str, query: Mapping[str, object]) -> str:
-    given = {name: _text(value) for name, value in query.items() if value is not None}
-    return f"{path}?{urlencode(given)}" if given else path
+    given = {
+        name: list(map(_text, value)) if isinstance(value, list) else _text(value)
+        for name, value in query.items()
+        if value is not None
+    }
+    return f"{path}?{urlencode(given, doseq=True)}" if given else path
 
 
 def _text(value: object) -> str:

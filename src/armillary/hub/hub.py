@@ -104,6 +104,7 @@ class Hub:
         try:
             self.application = ApplicationStore(folder, clock=clock)
             self.templates = Templates(self)
+            self.series.template_of = self._template_of
             self.application.on_change.append(self.templates.forget)
         except BaseException:  # whatever it is: the folder is given back, and it goes on
             self.series.close(int(clock() * 1000))
@@ -279,6 +280,11 @@ class Hub:
             **self.jobs.counts(),
             **({} if self._broker is None else self._broker.gauges()),
         }
+
+    def _template_of(self, device_id: str) -> str:
+        """The device template of a device; empty for none."""
+        document = self.application.find("device", device_id)
+        return "" if document is None else str(document.content.get("template") or "")
 
     # Inside -------------------------------------------------------------------------------------------------
 

@@ -62,6 +62,9 @@ MAINTENANCE_INTERVAL_S = 30.0
 # Passes after which retention looks at every hour again, about a day.
 PASSES_PER_LOOK = 2880
 
+# Passes after which it is looked up again which rule a series falls under: devices get other templates.
+PASSES_PER_TERMS = 20
+
 # Decoding at close ends after this time (seconds); what is left is decoded at the next start.
 CLOSE_DECODE_S = 2.0
 
@@ -171,6 +174,11 @@ class SeriesStore(Reads):
         """
         return Decoder(Tail({}, []), self._decoder_reader, after, listener)
 
+    @property
+    def retention(self) -> Retention:
+        """How long things are kept where no rule says otherwise."""
+        return self._retention
+
     # Sealing and retention ----------------------------------------------------------------------------------
 
     def begin_maintenance(self, now_ms: int) -> Item | None:
@@ -183,9 +191,10 @@ class SeriesStore(Reads):
             return None
         self._maintaining = True
         self._maintained_at = time.monotonic()
-        look = False
+        look = refresh = False
         if begins:
             look = self._passes % PASSES_PER_LOOK == 0
+            refresh = self._passes % PASSES_PER_TERMS == 0
             self._passes += 1
 
         def apply(connection: sqlite3.Connection) -> bool:
@@ -193,7 +202,7 @@ class SeriesStore(Reads):
                 forget_progress(connection)
             if seal_some(connection, now_ms):
                 return True
-            if begins or not self._terms:
+            if refresh or not self._terms:
                 self._terms = self._all_terms(connection)
             return prune_some(connection, self._terms, now_ms)
 
@@ -216,7 +225,12 @@ class SeriesStore(Reads):
             InvalidArgumentError: one of them cannot be kept to.
         """
         check_rules(rules)
-        return lambda connection: write_rules(connection, rules)
+
+        def apply(connection: sqlite3.Connection) -> None:
+            write_rules(connection, rules)
+            self._terms = {}
+
+        return apply
 
     def counts(self) -> Mapping[str, int]:
         """Points that came late, points that were there before, and rows that were damaged, over all lives."""

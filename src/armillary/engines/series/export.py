@@ -1,0 +1,228 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Points as files: CSV and Parquet out, CSV back in, a part at a time whatever the size.
+
+CSV (RFC 4180, UTF-8, CRLF) has one point a line::
+
+    device_id,metric,time,kind,value,message
+    1f0a...,air.co2,2026-11-24T22:00:00.000Z,number,612.5,
+    1f0a...,door,2026-11-24T22:00:04.120Z,boolean,true,9c7a04d1f1c1f5f0
+
+``message`` is the mark of the message's id (16 hexadecimal digits) or nothing. Numbers are written so that they read
+back to the same double. Parquet has the columns device_id, metric, time (milliseconds, UTC), kind, number, boolean, text,
+message. Points come by device, metric and time.
+"""
+
+from __future__ import annotations
+
+import csv
+import io
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from datetime import UTC, datetime
+from typing import Any, Final
+
+from armillary.engines.series.chunks import Kind, Points
+from armillary.engines.series.reads import Reads, typed
+from armillary.engines.series.tail import SeriesKey
+from armillary.errors import InvalidArgumentError, ParquetMissingError
+from armillary.wire.telemetry import MAX_NAME_CHARACTERS, MAX_STRING_CHARACTERS, Value
+
+COLUMNS: Final = ("device_id", "metric", "time", "kind", "value", "message")
+
+# Points of one row group of a Parquet file: tens of megabytes while it is written.
+ROW_GROUP_POINTS = 50_000
+
+# A line of an import: the longest text, its names, and quotes.
+MAX_LINE_CHARACTERS = 4 * MAX_STRING_CHARACTERS
+
+Series = Iterable[tuple[str, str, SeriesKey]]
+Row = tuple[str, str, int, Value, int]
+
+
+def csv_parts(store: Reads, series: Series, start_ms: int, end_ms: int) -> Iterator[bytes]:
+    """A CSV file in parts.
+
+    Raises:
+        DataFolderError: damaged.
+    """
+    yield (",".join(COLUMNS) + "\r\n").encode()
+    for device_id, metric, key in series:
+        for points in store.stream(key, start_ms, end_ms):
+            yield _csv_part(device_id, metric, key.kind, points)
+
+
+def parquet_parts(store: Reads, series: Series, start_ms: int, end_ms: int) -> Iterator[bytes]:
+    """A Parquet file in parts.
+
+    Raises:
+        ParquetMissingError: pyarrow is not installed.
+        DataFolderError: damaged.
+    """
+    arrow, parquet = _pyarrow()
+    return _parquet_parts(arrow, parquet, store, series, start_ms, end_ms)
+
+
+def read_csv(lines: Iterable[str], *, first_line: int = 1) -> Iterator[Row]:
+    """Points of a CSV file: device id, metric, time, value, mark.
+
+    Args:
+        lines: Lines of the file; the heading may be among them.
+        first_line: Number of the first line, for messages.
+
+    Raises:
+        InvalidArgumentError: names line and column.
+    """
+    reader = csv.reader(lines, strict=True)
+    try:
+        for row in reader:
+            where = f"line {first_line + reader.line_num - 1}"
+            if row and tuple(row) != COLUMNS:
+                yield _row(where, row)
+    except csv.Error as error:
+        raise InvalidArgumentError(
+            f"line {first_line + reader.line_num - 1}: not CSV ({error})", remedy="Give a file of the export."
+        ) from error
+
+
+def time_text(at_ms: int) -> str:
+    """ISO 8601 with milliseconds, UTC."""
+    seconds, millis = divmod(at_ms, 1000)
+    return f"{datetime.fromtimestamp(seconds, UTC):%Y-%m-%dT%H:%M:%S}.{millis:03d}Z"
+
+
+def _csv_part(device_id: str, metric: str, kind: Kind, points: Points) -> bytes:
+    out = io.StringIO(newline="")
+    writer = csv.writer(out)
+    name, marks = kind.name.lower(), points.marks
+    for index, (at_ms, value) in enumerate(zip(points.times, _TEXTS[kind](points.values), strict=True)):
+        mark = f"{marks[index]:016x}" if index in marks else ""
+        writer.writerow((device_id, metric, time_text(at_ms), name, value, mark))
+    return out.getvalue().encode("utf-8")
+
+
+_TEXTS: Mapping[Kind, Callable[[Any], Iterable[str]]] = {
+    Kind.NUMBER: lambda values: map(repr, values),
+    Kind.BOOLEAN: lambda values: ("true" if value else "false" for value in values),
+    Kind.TEXT: lambda values: values,
+}
+
+
+def _row(where: str, row: Sequence[str]) -> Row:
+    if len(row) != len(COLUMNS):
+        raise _refused(where, f"{len(COLUMNS)} columns", f"{len(row)}")
+    device_id, metric, moment, kind, text, message = row
+    if not 1 <= len(metric) <= MAX_NAME_CHARACTERS or not metric.isprintable():
+        raise _refused(f"{where}: metric", f"1 to {MAX_NAME_CHARACTERS} printable characters", metric)
+    try:
+        stamp = datetime.fromisoformat(moment)
+        at_ms = round((stamp if stamp.tzinfo else stamp.replace(tzinfo=UTC)).timestamp() * 1000)
+        if at_ms < 0:
+            raise ValueError(moment)  # noqa: TRY301 - as a time that cannot be read
+    except (ValueError, OverflowError):
+        raise _refused(f"{where}: time", "ISO 8601 from 1970 on", moment) from None
+    try:
+        mark = int(message, 16) if message else 0
+        if not 0 <= mark < 1 << 64:
+            raise ValueError(message)  # noqa: TRY301
+    except ValueError:
+        raise _refused(f"{where}: message", "nothing or 16 hexadecimal digits", message) from None
+    return device_id, metric, at_ms, _value(where, kind, text), mark
+
+
+def _value(where: str, kind: str, text: str) -> Value:
+    if kind == "text":
+        if len(text) > MAX_STRING_CHARACTERS:
+            raise _refused(f"{where}: value", f"at most {MAX_STRING_CHARACTERS} characters", f"{len(text)}")
+        return text
+    if kind == "boolean" and text in ("true", "false"):
+        return text == "true"
+    if kind == "number":
+        try:
+            number = float(text)
+        except ValueError:
+            raise _refused(f"{where}: value", "a number", text) from None
+        if number - number == 0:  # neither infinite nor not a number
+            return number
+        raise _refused(f"{where}: value", "a finite number", text)
+    raise _refused(f"{where}: kind and value", "number, boolean (true, false) or text", f"{kind}, {text}")
+
+
+def _refused(where: str, expected: str, got: str) -> InvalidArgumentError:
+    return InvalidArgumentError(f"{where}: expected {expected}, got {got[:60]!a}", remedy="Give a file of the export.")
+
+
+def _pyarrow() -> tuple[Any, Any]:
+    try:
+        import pyarrow as arrow  # noqa: ICN001, PLC0415 - an extra, and heavy: loaded by who asks for Parquet
+        from pyarrow import parquet  # noqa: PLC0415
+    except ImportError as error:
+        raise ParquetMissingError("pyarrow is not installed: Parquet cannot be written") from error
+    return arrow, parquet
+
+
+class _Sink(io.RawIOBase):
+    """Collects what is written until it is taken."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._parts: list[bytes] = []
+
+    def writable(self) -> bool:
+        return True
+
+    def write(self, data: Any, /) -> int:
+        self._parts.append(bytes(data))
+        return len(data)
+
+    def taken(self) -> bytes:
+        """Everything since the last time."""
+        parts, self._parts = self._parts, []
+        return b"".join(parts)
+
+
+def _parquet_parts(
+    arrow: Any, parquet: Any, store: Reads, series: Series, start_ms: int, end_ms: int
+) -> Iterator[bytes]:
+    word = arrow.dictionary(arrow.int32(), arrow.string())
+    types = (
+        ("device_id", word),
+        ("metric", word),
+        ("time", arrow.timestamp("ms", tz="UTC")),
+        ("kind", word),
+        ("number", arrow.float64()),
+        ("boolean", arrow.bool_()),
+        ("text", arrow.string()),
+        ("message", arrow.string()),
+    )
+    schema = arrow.schema(types)
+    sink = _Sink()
+    with parquet.ParquetWriter(sink, schema, compression="zstd") as writer:
+        columns: list[list[Any]] = [[] for _ in types]
+        for device_id, metric, key in series:
+            for points in store.stream(key, start_ms, end_ms):
+                _extend(columns, device_id, metric, key.kind, points)
+                if len(columns[0]) >= ROW_GROUP_POINTS:
+                    writer.write_table(_table(arrow, schema, columns))
+                    columns = [[] for _ in types]
+                    yield sink.taken()
+        if columns[0]:
+            writer.write_table(_table(arrow, schema, columns))
+    yield sink.taken()
+
+
+def _extend(columns: list[list[Any]], device_id: str, metric: str, kind: Kind, points: Points) -> None:
+    count = len(points)
+    nothing = [None] * count
+    values = list(typed(points.values, kind))
+    columns[0] += [device_id] * count
+    columns[1] += [metric] * count
+    columns[2] += points.times
+    columns[3] += [kind.name.lower()] * count
+    for place, of in enumerate((Kind.NUMBER, Kind.BOOLEAN, Kind.TEXT), 4):
+        columns[place] += values if kind is of else nothing
+    marks = points.marks
+    columns[7] += [f"{marks[n]:016x}" if n in marks else None for n in range(count)] if marks else nothing
+
+
+def _table(arrow: Any, schema: Any, columns: list[list[Any]]) -> Any:
+    arrays = [arrow.array(column, type=each.type) for column, each in zip(columns, schema, strict=True)]
+    return arrow.Table.from_arrays(arrays, schema=schema)

@@ -83,9 +83,11 @@ class Making:
         return {"id": made.device_id, "role": role, "number": number, "name": name}
 
     def take_out(self, device_ids: Sequence[str]) -> None:
-        """Take devices out of service; those that are already are left."""
+        """Take simulated devices out of service; those that are already, and devices of any other tier, are left."""
         for device_id in device_ids:
             try:
+                if self._service.registry.get_device(device_id).trust_tier != TIER:
+                    continue
                 self._service.registry.decommission_device(
                     device_id, reason="simulated device no longer wanted", actor=self._actor
                 )

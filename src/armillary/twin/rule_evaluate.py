@@ -153,7 +153,7 @@ def _scheduled(program: Program, state: State, now_ms: int, listening_since_ms: 
             end_ms = (oldest.number + 1) * program.length_ms
             overtaken = _is_overtaken(program, state)
             due.append(now_ms if overtaken else max(end_ms, oldest.arrived_ms) + program.lateness_ms)
-        if program.counts:
+        if program.counts and not (state.panes and state.panes[0].number == state.edge + 1):
             due.append((state.edge + 2) * program.length_ms + program.lateness_ms)
         return state._replace(deadline_ms=min(due) if due else 0)
     for (_, silent_ms), heard_ms in zip(program.silences, state.heard, strict=True):

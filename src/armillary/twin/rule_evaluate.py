@@ -53,6 +53,7 @@ class Program:
         )
         self.silences = tuple((each.telemetry, each.silent_s * 1000) for each in silent)
         self.counts = any(aggregate is Aggregate.COUNT for _, aggregate in self.aggregates)
+        self.is_instant = window is None and not silent  # only a message or a property has it evaluated
         self.slots = tuple(self._slot(number) for number in range(len(rule.conditions)))
 
     def _slot(self, number: int) -> int:
@@ -156,6 +157,8 @@ def _scheduled(program: Program, state: State, now_ms: int, listening_since_ms: 
         if program.counts and not (state.panes and state.panes[0].number == state.edge + 1):
             due.append((state.edge + 2) * program.length_ms + program.lateness_ms)
         return state._replace(deadline_ms=min(due) if due else 0)
+    if program.is_instant and state.phase != PENDING:
+        return state if not state.deadline_ms else state._replace(deadline_ms=0)
     for (_, silent_ms), heard_ms in zip(program.silences, state.heard, strict=True):
         deadline = max(heard_ms, listening_since_ms) + silent_ms
         if deadline > now_ms:
@@ -179,11 +182,13 @@ def _event(program: Program, state: State, event: Event, now_ms: int, facts: Fac
     if event.values is not None:
         if event.at_ms > now_ms + SKEW_MS:
             notes.append(f"measured {(event.at_ms - now_ms) // 1000} s in the future by its own clock: taken as of now")
-        heard = tuple(
-            now_ms if not name or name in event.values else before
-            for (name, _), before in zip(program.silences, state.heard, strict=True)
-        )
-        state = state._replace(heard=heard, clock_ms=max(state.clock_ms, at_ms))
+        heard = state.heard
+        if program.silences:
+            heard = tuple(
+                now_ms if not name or name in event.values else before
+                for (name, _), before in zip(program.silences, heard, strict=True)
+            )
+        state = State(*state[:6], max(state.clock_ms, at_ms), state.newest, heard, *state[9:])
         stated = event.is_stated and event.at_ms < now_ms
         state, used = _taken(program, state, event.values, at_ms, now_ms, notes, stated=stated)
         used = used or any(not name or name in event.values for name, _ in program.silences)
@@ -235,7 +240,7 @@ def _taken(
             used = True
         else:
             notes.append(f"{name}: measured {(before[0] - at_ms) / 1000:g} s before the newest one: not used")
-    return state._replace(newest=tuple(newest)), used
+    return State(*state[:7], tuple(newest), *state[8:]), used
 
 
 def _gathered(

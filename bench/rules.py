@@ -1,0 +1,122 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Rules: evaluations a second of one core with 50 and 500 rules over 1,000 devices, and the way from message to alert.
+
+In one process, without sockets. References are limits: what IoT Central let an application do (200 messages a second,
+50 rules; its quotas page of 2024-06), and the two seconds that a firing has.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import statistics
+import tempfile
+import time
+from pathlib import Path
+from typing import Any
+
+from armillary.engines.series.blocks import Run
+from armillary.hub.hub import Hub
+from armillary.twin import rule_json
+from armillary.twin.rule import Facts
+from armillary.twin.rule_evaluate import Program, start, step
+from armillary.twin.rule_table import Event
+from armillary.wire.mqtt import encode_packet
+from armillary.wire.mqtt_packet import Publish
+
+DEVICES = 1000
+SECONDS = 1.0  # of one measurement
+ROUNDS = 3
+QUOTA = 200.0 * 50
+DELAY_LIMIT_MS = 2000.0
+DELAY_ALERTS = 30
+NAMES = ("a", "b", "c", "d", "e")
+
+
+def run() -> list[dict[str, object]]:
+    """Evaluations with 50 and 500 rules, then the delay of a firing."""
+    return [*(_evaluations(count) for count in (50, 500)), asyncio.run(_delay())]
+
+
+def _rules(count: int) -> list[Program]:
+    """A mix: three of four compare, of the others half average over five minutes and half wait for silence."""
+    found = []
+    for number in range(count):
+        name = NAMES[number % len(NAMES)]
+        body: dict[str, Any] = {"name": f"r{number}", "conditions": [{"telemetry": name, "op": ">", "value": 90}]}
+        if number % 8 == 3:
+            body["window"] = {"kind": "tumbling", "length_s": 300}
+            body["conditions"] = [{"telemetry": name, "aggregate": "avg", "op": ">", "value": 90}]
+        elif number % 8 == 7:
+            body["conditions"] = [{"silent_s": 600}]
+        found.append(Program(rule_json.from_json(body)))
+    return found
+
+
+def _evaluations(count: int) -> dict[str, object]:
+    programs = _rules(count)
+    now = 1_700_000_000_000
+    facts = [Facts(f"{device:04d}") for device in range(DEVICES)]
+    states = [[start(program, now) for program in programs] for _ in range(DEVICES)]
+    values = dict.fromkeys(NAMES, 10.0)
+    rates = []
+    device = 0
+    for _ in range(ROUNDS):
+        done, until = 0, time.perf_counter() + SECONDS
+        begun = time.perf_counter()
+        while time.perf_counter() < until:
+            event, of_device, known = Event(now, values), states[device], facts[device]
+            for number, program in enumerate(programs):
+                of_device[number], _ = step(program, of_device[number], event, now, known)
+            done += len(programs)
+            device = (device + 1) % DEVICES
+            now += 1
+        rates.append(done / (time.perf_counter() - begun))
+    value = statistics.median(rates)
+    return {
+        "name": f"rules-{count}",
+        "value": value,
+        "unit": "evaluations/s",
+        "reference": "IoT Central's quota, 200 messages/s and 50 rules an application",
+        "reference_value": QUOTA,
+        "ratio": value / QUOTA,
+        "conditions": f"{count} rules, {DEVICES} devices, state and trace of each, one thread, median of {ROUNDS}",
+    }
+
+
+async def _delay() -> dict[str, object]:
+    """From handing a message to the log's writer until its alert is committed: the median of some."""
+    with tempfile.TemporaryDirectory() as folder:
+        hub = Hub(Path(folder), authenticate=lambda _: "")
+        body = {"name": "hot", "conditions": [{"telemetry": "t", "op": ">", "value": 30}], "repeat": True}
+        hub.application.put("rule", "hot", body, by="bench")
+        await hub.rules.start()
+        front, store = hub.front, hub.rules.store()
+        number = (await asyncio.wrap_future(hub.series.commits.submit(hub.series.known_devices(["d"]))))["d"]
+        front.names[number] = "d"
+        delays = []
+        for count in range(1, DELAY_ALERTS + 1):
+            packet = encode_packet(
+                Publish(topic="devices/d/messages/events/", payload=json.dumps({"t": 31}).encode(), qos=1, packet_id=1)
+            )
+            begun = time.perf_counter()
+            block = await hub.series.commits.run(Run(4, number, int(time.time() * 1000), packet, 1))
+            hub.series.decoder.add(block)
+            front._decode_soon()  # noqa: SLF001 - what the front does with its own blocks
+            while hub.rules.counters.rule_firings < count:
+                await asyncio.sleep(0.0005)
+            delays.append((time.perf_counter() - begun) * 1000)
+        if len(store.alerts(None, limit=1000)) != DELAY_ALERTS:
+            raise RuntimeError("not every message has its alert")
+        await hub.close()
+    value = statistics.median(delays)
+    return {
+        "name": "rules-delay",
+        "value": value,
+        "unit": "ms",
+        "reference": "the two seconds that a rule has",
+        "reference_value": DELAY_LIMIT_MS,
+        "ratio": value / DELAY_LIMIT_MS,
+        "conditions": f"message to committed alert, two synchronous commits, idle hub, median of {DELAY_ALERTS}"
+        f" (slowest {max(delays):.1f} ms)",
+    }

@@ -135,7 +135,7 @@ def test_all_devices_of_a_template_are_migrated(
 
 
 def test_a_template_goes_out_and_comes_back(armillary: Command, name: str, tmp_path: Path) -> None:
-    for form in ("dtdl", "central"):
+    for form in ("dtdl", "central", "document"):
         path = tmp_path / f"{form}.json"
         assert armillary("template", "export", "-t", name, "--form", form, "--output-file", str(path)).code == 0
         again = f"{form}-{uuid.uuid4().hex[:8]}"

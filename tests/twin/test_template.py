@@ -15,8 +15,9 @@ from armillary.twin.template import (
     initial_cloud,
     method_name,
 )
+from armillary.twin.template_central import central_of_body
 from armillary.twin.template_change import differences, migrate
-from armillary.twin.template_json import body_of_documents, central_of_body, parse_template
+from armillary.twin.template_json import body_of_documents, parse_template
 from armillary.twin.template_name import check_name, published_id, split_id
 
 ROOT = "dtmi:com:example:Controller;1"
@@ -270,3 +271,20 @@ def test_names_and_versions() -> None:
         with pytest.raises(InvalidArgumentError):
             check_name(bad)
     assert check_name("waste-bin_2") == "waste-bin_2"
+
+
+def test_a_whole_document_of_ours_is_taken_as_it_is() -> None:
+    body = body_of_documents([("t.json", json.dumps({**BODY, "version": 3}).encode())])
+    assert body == BODY
+    with pytest.raises(InvalidArgumentError, match="labels"):
+        body_of_documents([("t.json", json.dumps({**BODY, "labels": 5}).encode())])
+
+
+def test_names_that_dtdl_does_not_take_go_out_as_others() -> None:
+    values = [{"value": 1, "name": "very old"}, {"value": 2, "name": "new"}, {"value": 3, "name": "new"}]
+    body = changed(cloud_properties=[{"name": "Kind", "schema": {"enum": values}, "display_name": "x" * 100}], views=[])
+    out = central_of_body(body, etag="d-1", identifier="dtmi:a:b;1")
+    cloud = out["capabilityModel"]["contents"][-1]
+    assert [each["name"] for each in cloud["schema"]["enumValues"]] == ["value1", "new", "value3"]
+    assert cloud["schema"]["enumValues"][0]["displayName"] == "very old"
+    assert parse_template(body_of_documents([("x", json.dumps(out).encode())])).cloud["Kind"]

@@ -88,7 +88,7 @@ def delete_device_template(request: Request, template_id: IdPath) -> Response:
 
 def central_document(ready: Ready, name: str) -> dict[str, Any]:
     """A template in IoT Central's form."""
-    from armillary.twin.template_json import central_of_body  # noqa: PLC0415 - as above
+    from armillary.twin.template_central import central_of_body  # noqa: PLC0415 - as above
 
     word = re.sub(r"[^a-z0-9]+", "_", name).strip("_")
     identifier = f"dtmi:armillary:template_{word};{max(1, ready.template.version)}"

@@ -136,10 +136,10 @@ def put_template(
 def import_template(
     request: Request, template_name: NamePath, body: ImportBody, catalog: CatalogQuery = None
 ) -> dict[str, Any]:
-    """Make a template's draft of models in DTDL, or of IoT Central's form.
+    """Make a template's draft of models in DTDL, of IoT Central's form, or of a whole template document.
 
-    Of a draft that is there, cloud properties, views and labels stay, as far as the new models have what they name;
-    `dropped` lists what had to go.
+    Unless it is a whole document, cloud properties, views and labels of a draft that is there stay, as far as the new
+    models have what they name; `dropped` lists what had to go.
     """
     from armillary.twin import template_json  # noqa: PLC0415 - a megabyte that a hub without templates does not need
 
@@ -149,7 +149,8 @@ def import_template(
     dropped: tuple[str, ...] = ()
     if present is not None:
         authored.visible(request, KIND, template_name, catalog)
-        made, dropped = template_json.with_kept(made, present.content)
+        if not template_json.is_whole(made):
+            made, dropped = template_json.with_kept(made, present.content)
     if catalog is not None:
         made.setdefault("catalog", catalog)
     return {**_put(request, template_name, made, catalog, None), "dropped": list(dropped)}

@@ -28,7 +28,7 @@ VersionOption = Annotated[
 ]
 FilesArgument = Annotated[
     list[Path],
-    typer.Argument(metavar="FILE...", help="Models in DTDL, or one device template in IoT Central's form."),
+    typer.Argument(metavar="FILE...", help="Models in DTDL; or one template, ours or IoT Central's."),
 ]
 RootOption = Annotated[
     str | None, typer.Option("--root", metavar="DTMI", help="Root interface; found by itself where it is clear.")

@@ -201,7 +201,7 @@ def shape(schema: Schema) -> object:
     if isinstance(schema, ArraySchema):
         return ("array", shape(schema.element))
     if isinstance(schema, EnumSchema):
-        return ("enum", *sorted((each.name, each.value) for each in schema.values))
+        return ("enum", *sorted(str(each.value) for each in schema.values))
     if isinstance(schema, MapSchema):
         return ("map", shape(schema.value))
     if isinstance(schema, ObjectSchema):

@@ -14,7 +14,7 @@ A published version has ``"version": N`` besides. IoT Central's form is one obje
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping
 from typing import Any, Final
 
 from armillary.errors import InvalidArgumentError
@@ -50,8 +50,6 @@ MAX_VERSION: Final = 999_999
 MAX_ENUM_VALUES: Final = 100
 MAX_TEXT: Final = 4096
 
-CENTRAL_TYPES: Final = ("ModelDefinition", "DeviceModel")
-
 _REMEDY: Final = "Correct the template; docs/concepts/device-templates.md shows one."
 
 
@@ -68,7 +66,7 @@ def parse_template(body: object) -> Template:
     model = parse_model_values([(_name_of(each, n), each) for n, each in enumerate(models)], tolerates_habits=True)
     if root not in model.interfaces:
         raise fields.refused("root", f"one of {', '.join(model.top_level[:5]) or 'the models'}", root)
-    labels = {name: text for name, text in (fields.take("labels", {}) or {}).items() if isinstance(text, str)}
+    labels = _labels(fields)
     capabilities, components = capabilities_of(model, root, labels)
     template = Template(
         display_name=fields.text("display_name", most=MAX_NAME_CHARACTERS),
@@ -94,7 +92,7 @@ def parse_template(body: object) -> Template:
 def body_of_documents(
     documents: Iterable[tuple[str, bytes]], *, root: str | None = None, display_name: str | None = None
 ) -> dict[str, Any]:
-    """The body of a template made of files: models in DTDL, or one file in IoT Central's form.
+    """The body of a template made of files: models in DTDL, one file in IoT Central's form, or one document of ours.
 
     Args:
         documents: (name, content) each.
@@ -114,6 +112,13 @@ def body_of_documents(
                 "expected one file in IoT Central's form, or models", remedy="Import that file by itself."
             )
         return body_of_central(central[0])
+    documents_of_ours = [
+        document for _, _, document in parsed if isinstance(document, Mapping) and "models" in document
+    ]
+    if documents_of_ours and len(parsed) == 1:
+        body = {name: value for name, value in documents_of_ours[0].items() if name != "version"}
+        parse_template(body)
+        return body
     model = parse_model(given, tolerates_habits=True)
     models: list[Any] = []
     for _, _, document in parsed:
@@ -145,6 +150,11 @@ def with_kept(body: Mapping[str, Any], before: Mapping[str, Any]) -> tuple[dict[
     return {name: value for name, value in merged.items() if value not in ([], {})}, tuple(dict.fromkeys(gone))
 
 
+def is_whole(body: Mapping[str, Any]) -> bool:
+    """Whether a body says all that a template has, not only its models."""
+    return any(name in body for name in ("cloud_properties", "views", "labels"))
+
+
 def is_central(document: object) -> bool:
     """Whether a document is a device template in IoT Central's form."""
     return isinstance(document, Mapping) and isinstance(document.get("capabilityModel"), Mapping)
@@ -165,35 +175,6 @@ def body_of_central(document: Mapping[str, Any], *, display_name: str | None = N
     if isinstance(document.get("@id"), str):
         body["identifier"] = document["@id"][:MAX_NAME_CHARACTERS]
     return body
-
-
-def central_of_body(body: Mapping[str, Any], *, etag: str, identifier: str) -> dict[str, Any]:
-    """A template in IoT Central's form: parts that are inside and that are cloud properties included.
-
-    Args:
-        body: Of the document.
-        etag: Of the document.
-        identifier: ``@id`` to show where the template has none of its own.
-    """
-    models = {each["@id"]: each for each in _flat(body["models"])}
-    root = dict(models[body["root"]])
-    contents = [_inlined(each, models) for each in _listed(root.get("contents"))]
-    contents += [_central_cloud(each) for each in body.get("cloud_properties", ())]
-    root["contents"] = contents
-    if root.get("extends"):
-        root["extends"] = [
-            models.get(each, each) if isinstance(each, str) else each for each in _listed(root["extends"])
-        ]
-    context = root.pop("@context", None)
-    return {
-        "etag": f'"{etag}"',
-        "displayName": body["display_name"],
-        "description": body.get("description", ""),
-        "capabilityModel": root,
-        "@id": body.get("identifier") or identifier,
-        "@type": list(CENTRAL_TYPES),
-        "@context": context if isinstance(context, list) else [context],
-    }
 
 
 # Reading -----------------------------------------------------------------------------------------------------
@@ -306,6 +287,16 @@ def _optional_number(fields: JsonFields, name: str) -> float | None:
     return float(value)
 
 
+def _labels(fields: JsonFields) -> dict[str, str]:
+    value = fields.take("labels", {})
+    if not isinstance(value, Mapping) or len(value) > MAX_TILES:
+        raise fields.refused("labels", f"names and texts, at most {MAX_TILES}", value)
+    for text in value.values():
+        if not isinstance(text, str) or not 0 < len(text) <= MAX_NAME_CHARACTERS:
+            raise fields.refused("labels", f"texts of 1 to {MAX_NAME_CHARACTERS} characters", text)
+    return dict(value)
+
+
 def _view(document: object, path: str) -> View:
     fields = JsonFields(document, path, _REMEDY)
     tiles = fields.items("tiles", most=MAX_TILES, default=True)
@@ -341,64 +332,3 @@ def _check_names(template: Template) -> None:
             raise InvalidArgumentError(
                 f"template.labels: the template has no {name[:64]!a}", remedy="Name capabilities ([component.]name)."
             )
-
-
-# Writing IoT Central's form ----------------------------------------------------------------------------------
-
-
-def _flat(models: Sequence[Any]) -> Iterable[Mapping[str, Any]]:
-    """Interfaces of documents, and those that stand inside of them as parts."""
-    for each in models:
-        if isinstance(each, list):
-            yield from _flat(each)
-        elif isinstance(each, Mapping):
-            yield each
-            for content in _listed(each.get("contents")):
-                if isinstance(content, Mapping) and isinstance(content.get("schema"), Mapping):
-                    yield from (inner for inner in [content["schema"]] if inner.get("@type") == "Interface")
-            yield from (inner for inner in _listed(each.get("extends")) if isinstance(inner, Mapping))
-
-
-def _inlined(content: Any, models: Mapping[str, Mapping[str, Any]]) -> Any:
-    if not isinstance(content, Mapping) or not isinstance(content.get("schema"), str):
-        return content
-    inner = models.get(content["schema"])
-    return content if inner is None else {**content, "schema": dict(inner)}
-
-
-def _central_cloud(cloud: Mapping[str, Any]) -> dict[str, Any]:
-    schema = cloud.get("schema", "string")
-    kinds = {
-        "string": ["StringValue"],
-        "boolean": ["BooleanValue"],
-        "date": ["DateValue"],
-        "dateTime": ["DateTimeValue"],
-    }
-    if isinstance(schema, Mapping):
-        values = [{"name": str(each.get("name", each["value"])), "enumValue": each["value"]} for each in schema["enum"]]
-        kind = "integer" if all(isinstance(each["value"], int) for each in schema["enum"]) else "string"
-        types, schema = [], {"@type": "Enum", "valueSchema": kind, "enumValues": values}
-    else:
-        types = kinds.get(schema, ["NumberValue"] if schema in ("double", "float", "integer", "long") else [])
-    made: dict[str, Any] = {
-        "@type": ["Property", "Cloud", *types, *(["Initialized"] if cloud.get("initial") is not None else [])],
-        "displayName": cloud.get("display_name") or cloud["name"],
-        "name": cloud["name"],
-        "schema": schema,
-    }
-    words = {
-        "unit": "unit",
-        "minimum": "minValue",
-        "maximum": "maxValue",
-        "minimum_length": "minLength",
-        "maximum_length": "maxLength",
-        "trim": "trim",
-        "initial": "initialValue",
-    }
-    return made | {word: cloud[name] for name, word in words.items() if cloud.get(name) is not None}
-
-
-def _listed(value: Any) -> list[Any]:
-    if value is None:
-        return []
-    return list(value) if isinstance(value, list) else [value]

@@ -13,7 +13,7 @@ from tests.hub.running_broker import RunningBroker
 from tests.hub.running_hub import wait_until
 from tests.hub.wire_client import WireClient
 
-from armillary.hub import broker_router, broker_session
+from armillary.hub import broker_connection, broker_router, broker_session
 from armillary.hub.broker_limits import MAX_SUBSCRIPTIONS, MAX_TOPIC_LEVELS, RECEIVE_MAXIMUM
 from armillary.wire.mqtt_fields import Property
 from armillary.wire.mqtt_packet import (
@@ -264,6 +264,17 @@ def test_retained_messages_are_limited(make: Make, monkeypatch: Any) -> None:
     old = make("old", level=LEVEL_3_1_1)
     old.send(Publish(topic="d", payload=b"x", qos=1, packet_id=1, retain=True))
     assert old.receive() is None
+
+
+def test_one_subscribe_brings_so_many_retained_messages(make: Make, broker: RunningBroker, monkeypatch: Any) -> None:
+    monkeypatch.setattr(broker_connection, "MAX_RETAINED_AT_ONCE", 3)
+    client = make("client")
+    for number in range(3):
+        publish(client, f"r/{number}", retain=True)
+    assert subscribe(client, "r/#", "r/+", qos=0) == (0, 0)
+    assert {arrived(client).topic for _ in range(3)} == {f"r/{number}" for number in range(3)}
+    assert client.silent()
+    assert broker.counters.broker_messages_dropped == 3
 
 
 def test_a_session_taken_over_goes_on_and_its_will_is_published(make: Make, broker: RunningBroker) -> None:

@@ -10,7 +10,8 @@ import time
 from typing import Any
 
 import pytest
-from tests.hub.running_hub import DEVICE, OTHER, RunningHub, wait_until
+from tests.hub.running_hub import DEVICE, OTHER, Authority, RunningHub, wait_until
+from tests.hub.wire_client import WireClient, device_context
 
 from armillary.errors import RateLimitedError
 from armillary.hub import front as front_module
@@ -237,6 +238,30 @@ def test_while_too_many_strangers_enter_the_others_wait_and_are_served(
     thread.join(10)
     waiting[0].close()
     assert running.hub.counters()["connections_refused"] == 0
+
+
+def test_a_fleet_that_comes_at_once_is_served_whole(
+    running: RunningHub, authority: Authority, monkeypatch: Any
+) -> None:
+    monkeypatch.setattr(gate_module, "MAX_STRANGERS", 5)
+    served: list[int] = []
+    fleet = [f"00{number:06x}{0:0120x}" for number in range(60)]
+
+    def come(device_id: str) -> None:
+        client = WireClient(running.port, context=device_context(authority, device_id), client_id=device_id)
+        served.append(client.connect().reason)
+        client.close()
+
+    threads = [threading.Thread(target=come, args=(device_id,)) for device_id in fleet]
+    for device_id in fleet:
+        authority.device(device_id)  # made before, so that they come at once
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join(30)
+    assert served == [0] * len(fleet)
+    counters = running.hub.counters()
+    assert (counters["connections_refused"], counters["handshakes_failed"]) == (0, 0)
 
 
 def test_who_says_nothing_keeps_nobody_out(running: RunningHub, monkeypatch: Any) -> None:

@@ -12,7 +12,14 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING
 
 from armillary.errors import ArmillaryError, RateLimitedError, WireError
-from armillary.hub.broker_limits import MAX_KEEPALIVE_S, MAX_TOPIC_ALIASES, RECEIVE_MAXIMUM, SEND_WINDOW
+from armillary.hub.broker_limits import (
+    MAX_KEEPALIVE_S,
+    MAX_RETAINED_AT_ONCE,
+    MAX_TOPIC_ALIASES,
+    RECEIVE_MAXIMUM,
+    RETAINED_IN_FLIGHT,
+    SEND_WINDOW,
+)
 from armillary.hub.broker_session import MOVE_OF_PACKET, Delivery, Message, Move, Outgoing, Session
 from armillary.hub.broker_topics import split_share
 from armillary.hub.link import Link
@@ -269,12 +276,12 @@ class BrokerConnection(Link):
         packet = Acknowledgement(type=kind, packet_id=packet_id, reason=reason)
         self._reply(lambda: self.acknowledge(encode_packet(packet, level=self.level)))
 
-    def _reply(self, act: Callable[[], object]) -> None:
+    def _reply(self, act: Callable[[], object], *, weight: int = 1) -> None:
         """Do something once all noted so far is committed; until then it counts as in flight."""
-        self.in_flight += 1
+        self.in_flight += weight
 
         def done() -> None:
-            self.in_flight -= 1
+            self.in_flight -= weight
             act()
             self.flow()
 
@@ -395,7 +402,9 @@ class BrokerConnection(Link):
         for subscription in packet.subscriptions:
             reason, messages = self._subscribe_one(session, subscription, identifier)
             reasons.append(reason)
-            retained += [(message, reason) for message in messages]
+            room = MAX_RETAINED_AT_ONCE - len(retained)
+            self._owner.counters.broker_messages_dropped += max(0, len(messages) - room)
+            retained += [(message, reason) for message in messages[:room]]
         answer = Suback(packet_id=packet.packet_id, reasons=tuple(reasons))
         identifiers = (identifier,) if identifier else ()
 
@@ -411,7 +420,7 @@ class BrokerConnection(Link):
                     self._pending.append(Outgoing(message, 0, 0, retain=True, identifiers=identifiers))
             self._pump()
 
-        self._reply(tell)
+        self._reply(tell, weight=1 + len(retained) // RETAINED_IN_FLIGHT)
 
     def _subscribe_one(
         self, session: Session, subscription: Subscription, identifier: int

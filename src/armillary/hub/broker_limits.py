@@ -31,6 +31,11 @@ MAX_RETAINED_BYTES = 64 * 1024 * 1024
 # MQTT 5: messages (QoS 1 and 2) that a client may have sent without their exchange being over.
 RECEIVE_MAXIMUM = 100
 
+# Retained messages that one SUBSCRIBE brings; more are dropped and counted. Each so many count as one more thing in
+# flight, so that a client that subscribes to everything again and again is not read from.
+MAX_RETAINED_AT_ONCE = 10_000
+RETAINED_IN_FLIGHT = 1_000
+
 # Messages that are sent to a client before it acknowledges the first, also when it names no receive maximum.
 SEND_WINDOW = 100
 

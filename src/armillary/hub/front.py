@@ -122,7 +122,6 @@ class Front:
         Raises:
             PortInUseError: another process listens there.
         """
-
         failed = self._handshake_failed  # one for all: a bound method of its own would stay with each connection
 
         def accept() -> asyncio.Protocol:

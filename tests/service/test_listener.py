@@ -104,8 +104,8 @@ def test_a_system_without_descriptors_keeps_those_who_wait(host: ServiceHost, mo
             raise OSError(errno.EMFILE, "too many open files")
         return real(listening)
 
-    real = socket.socket.accept
-    monkeypatch.setattr(socket.socket, "accept", accept)
+    real = doors._PlainSocket.accept
+    monkeypatch.setattr(doors._PlainSocket, "accept", accept)
     with host.claimed(b"e" * 32) as device:
         assert device.check_in().verdict == "attested"
     assert len(refused) == 3

@@ -23,7 +23,7 @@ from tests.hub.test_rules import Lives, alerts, put
 
 from armillary.engines.rules import rows
 from armillary.errors import InvalidArgumentError, PermissionDeniedError
-from armillary.hub import rule_actions, rule_webhook
+from armillary.hub import attempts, rule_actions, rule_webhook
 from armillary.hub.rule_actions import ActionSettings
 from armillary.hub.rule_email import MailServer
 from armillary.hub.rule_webhook import AllowedHosts, verify
@@ -73,7 +73,7 @@ def hook() -> Iterator[Hook]:
 
 @pytest.fixture(autouse=True)
 def quick(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(rule_actions, "FIRST_RETRY_S", 0.05)
+    monkeypatch.setattr(attempts, "FIRST_RETRY_S", 0.05)
 
 
 def use(running: RunningHub, **settings: Any) -> None:

@@ -22,6 +22,7 @@ from armillary.api import (
     native_dashboards,
     native_devices,
     native_enrolment,
+    native_exports,
     native_files,
     native_firmware,
     native_groups,
@@ -126,6 +127,7 @@ def create_app(service: SecurityService, hub: Hub, settings: Settings) -> FastAP
     native_files.mount(app)
     native_groups.mount(app)
     native_jobs.mount(app)
+    native_exports.mount(app)
     native_dashboards.mount(app)
     native_rules.mount(app)
     native_hub_devices.mount(app)

@@ -41,6 +41,7 @@ _HUB_ENROLMENTS = _CATALOG + "/hub-enrolments"
 _HUB_DEVICE = V1 + "/hub-devices/{device_id}"
 _ROLLOUT = V1 + "/rollouts/{rollout_id}"
 _JOB = V1 + "/jobs/{job_id}"
+_EXPORT = V1 + "/exports/{export_id}"
 _RULE = V1 + "/rules/{rule_id}"
 _FINDING = V1 + "/findings/{finding_id}"
 _TEMPLATE = V1 + "/templates/{template_name}"
@@ -251,6 +252,12 @@ ACCESS: Mapping[str, str] = {
     f"GET {_JOB}": READER,
     f"PUT {_JOB}": CONTRIBUTOR,
     f"DELETE {_JOB}": CONTRIBUTOR,
+    f"GET {V1}/exports": READER,
+    f"GET {_EXPORT}": READER,
+    f"PUT {_EXPORT}": CONTRIBUTOR,
+    f"DELETE {_EXPORT}": CONTRIBUTOR,
+    f"GET {_EXPORT}/dead-letters": READER,
+    f"POST {_EXPORT}/dead-letters/replay": CONTRIBUTOR,
     f"GET {_JOB}/runs": READER,
     f"POST {_JOB}/runs": CONTRIBUTOR,
     f"GET {_JOB}/runs/{{number}}": READER,

@@ -19,6 +19,7 @@ from armillary.engines.application.document import Document, not_found
 from armillary.engines.application.store import MAX_LIMIT
 from armillary.errors import InvalidArgumentError, PermissionDeniedError
 from armillary.twin.dashboard import parse as parse_dashboard
+from armillary.twin.data_export import parse_export
 from armillary.twin.group import parse_group
 from armillary.twin.job import parse_job
 from armillary.twin.rule_json import parse_document
@@ -31,6 +32,7 @@ IfMatch = Annotated[str | None, Header(max_length=64)]
 # kind -> check of its body.
 PARSERS: Mapping[str, Callable[[object], object]] = {
     "dashboard": parse_dashboard,
+    "export": parse_export,
     "group": parse_group,
     "job": parse_job,
     "rule": parse_document,

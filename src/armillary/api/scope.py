@@ -35,6 +35,8 @@ _AUTHORED: Final = (
     "POST templates/{template_name}/publish", "POST templates/{template_name}/migrate",
     "GET templates/{template_name}/devices", "GET templates/{template_name}/versions/{version}",
     "DELETE templates/{template_name}/versions/{version}", "GET templates/{template_name}/versions/{version}/export",
+    "GET exports", "GET exports/{export_id}", "PUT exports/{export_id}", "DELETE exports/{export_id}",
+    "GET exports/{export_id}/dead-letters", "POST exports/{export_id}/dead-letters/replay",
     "GET jobs", "GET jobs/{job_id}", "PUT jobs/{job_id}", "DELETE jobs/{job_id}", "GET jobs/{job_id}/runs",
     "POST jobs/{job_id}/runs", "GET jobs/{job_id}/runs/{number}", "POST jobs/{job_id}/runs/{number}/cancel",
     "GET jobs/{job_id}/runs/{number}/results", "GET jobs/{job_id}/runs/{number}/results.csv",

@@ -34,7 +34,33 @@ class Directory(Protocol):
         """Devices by id, those of a catalog or all; ``fields`` as in ``twin/group.py``."""
 
     def of(self, device_ids: Sequence[str]) -> Mapping[str, Fields]:
-        """Those of some devices that it knows."""
+        """Those of some devices that it knows; besides, ``claimed_at``: since when they are their owner's."""
+
+    def events(self, after: int, limit: int) -> Sequence[DeviceEvent]:
+        """What befell devices, with higher numbers than ``after``, in order."""
+
+    def last_event(self) -> int:
+        """The newest number; 0 before the first."""
+
+
+class DeviceEvent(Protocol):
+    """Something that befell a device: made, claimed, revoked and the like; ``number`` rises."""
+
+    @property
+    def number(self) -> int:
+        """Its place in the order."""
+
+    @property
+    def at_ms(self) -> int:
+        """When, Unix milliseconds."""
+
+    @property
+    def name(self) -> str:
+        """What, as the audit log names it."""
+
+    @property
+    def device_id(self) -> str:
+        """Which device."""
 
 
 class NoDirectory:
@@ -47,6 +73,14 @@ class NoDirectory:
     def of(self, device_ids: Sequence[str]) -> Mapping[str, Fields]:  # noqa: ARG002
         """Nothing."""
         return {}
+
+    def events(self, after: int, limit: int) -> Sequence[DeviceEvent]:  # noqa: ARG002
+        """None."""
+        return ()
+
+    def last_event(self) -> int:
+        """None."""
+        return 0
 
 
 class FactsReader:

@@ -25,6 +25,7 @@ from armillary.errors import DeviceStateError
 from armillary.hub.cloud_messages import Mailboxes
 from armillary.hub.counters import Counters
 from armillary.hub.device_facts import Directory, NoDirectory
+from armillary.hub.exports import Exports
 from armillary.hub.device_https import DeviceHttps
 from armillary.hub.files import FileUploads
 from armillary.hub.front import Front
@@ -65,6 +66,7 @@ class Hub:
         templates: Device templates, and which device has which.
         directory: Whose devices are and how they are doing; the owner sets it.
         groups: Members of device groups.
+        exports: Data exports: ``status``, ``replay``, ``store``.
         jobs: Jobs over device groups: begin, cancel, ``store`` for runs and results.
         rules: Rules, their alerts and actions.
     """
@@ -100,6 +102,7 @@ class Hub:
         self.directory: Directory = NoDirectory()
         self.groups = Groups(self)
         self.jobs = Jobs(self, folder)
+        self.exports = Exports(self, folder)
         self.rules = Rules(self, folder, clock)
         try:
             self.application = ApplicationStore(folder, clock=clock)
@@ -164,6 +167,7 @@ class Hub:
         if self._front is None:
             await self.rules.start()
             await self.jobs.start()
+            await self.exports.start()
         return await self.front.listen(ssl_context, host, port)
 
     async def start_broker(self, ssl_context: ssl.SSLContext, host: str, port: int) -> int:
@@ -177,6 +181,7 @@ class Hub:
     async def close(self) -> None:
         """Close every connection, keep everything, release the folder. Call it in the hub's loop."""
         await self.jobs.close()
+        await self.exports.close()
         if self._broker is not None:
             await self._broker.close()
         if self._front is not None:
@@ -278,6 +283,7 @@ class Hub:
             "commit_queue_now": self.series.commits.queued,
             "decode_backlog_bytes_now": decoder.backlog_bytes,
             **self.jobs.counts(),
+            **self.exports.counts(),
             **({} if self._broker is None else self._broker.gauges()),
         }
 
@@ -294,6 +300,7 @@ class Hub:
         finally:
             self.rules.close_store()
             self.jobs.close_store()
+            self.exports.close_store()
             self.application.close()
 
     def model_id(self, device_id: str) -> str | None:

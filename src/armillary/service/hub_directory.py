@@ -8,11 +8,12 @@ Both kinds of devices are here: those that attest, and the hub devices that a ca
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from uuid import UUID
 
 from sqlalchemy import Connection
 
-from armillary.engines.records import catalog_rows, device_rows, hub_rows
+from armillary.engines.records import audit_rows, catalog_rows, device_rows, hub_rows
 from armillary.engines.records.hub_rows import HubIdentity
 from armillary.engines.records.rows import Device, DeviceFilter
 from armillary.service.context import Context
@@ -20,6 +21,23 @@ from armillary.service.paging import bounded
 from armillary.wire.hub_credentials import UNATTESTED
 
 Fields = Mapping[str, str | bool | int | float | None]
+
+# Lines of the audit log that say what befell a device: not what operators sent to it.
+EVENTS = (
+    "device.manufacture", "device.manufacturing-state", "device.claim", "device.move", "device.revoke",
+    "device.restore", "device.release", "device.decommission", "device.reprovision", "device.transfer-in",
+    "device.transfer-out", "hub-device.create", "hub-device.register", "hub-device.delete",
+)  # fmt: skip
+
+
+@dataclass(frozen=True, slots=True)
+class DeviceEvent:
+    """Something that befell a device; ``number`` rises."""
+
+    number: int
+    at_ms: int
+    name: str
+    device_id: str
 
 
 class HubDirectory:
@@ -73,6 +91,17 @@ class HubDirectory:
 
         return self._context.records.read(query)
 
+    def events(self, after: int, limit: int) -> Sequence[DeviceEvent]:
+        """What befell devices, with higher numbers than ``after``, in order."""
+        found = self._context.records.read(
+            lambda c: audit_rows.some_after(c, after, operations=EVENTS, limit=bounded(limit))
+        )
+        return [DeviceEvent(each.number, each.at * 1000, each.operation, each.target) for each in found]
+
+    def last_event(self) -> int:
+        """Number of the newest line of the audit log; 0 before the first."""
+        return self._context.records.read(audit_rows.last_number)
+
 
 def _catalog_names(connection: Connection) -> Mapping[UUID, str]:
     return {each.catalog_id: each.name for each in catalog_rows.catalogs(connection)}
@@ -89,8 +118,14 @@ def _fields(device: Device) -> Fields:
         "os_version": device.os_version,
         "verdict": device.verdict,
         "manufacturing_state": device.manufacturing_state,
+        "claimed_at": device.claimed_at,
     }
 
 
 def _hub_fields(device: HubIdentity, names: Mapping[UUID, str]) -> Fields:
-    return {"tier": UNATTESTED, "health": None, "catalog": names.get(device.catalog_id)}
+    return {
+        "tier": UNATTESTED,
+        "health": None,
+        "catalog": names.get(device.catalog_id),
+        "claimed_at": device.created_at,
+    }

@@ -12,7 +12,7 @@ A chain cannot show that its end was cut off: note the head that :func:`verify` 
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from hashlib import sha256
 from typing import Any
 
@@ -57,6 +57,17 @@ def page(connection: Connection, *, limit: int, before: int | None) -> Page[Audi
     rows = connection.execute(query).all()
     items = tuple(_line(row) for row in rows[:limit])
     return Page(items, str(items[-1].number) if len(rows) > limit else None)
+
+
+def some_after(connection: Connection, number: int, *, operations: Sequence[str], limit: int) -> tuple[AuditLine, ...]:
+    """Lines of some operations with higher numbers, in order."""
+    query = select(_table).where(_table.c.number > number, _table.c.operation.in_(operations))
+    return tuple(_line(row) for row in connection.execute(query.order_by(_table.c.number).limit(limit)))
+
+
+def last_number(connection: Connection) -> int:
+    """Number of the newest line; 0 before the first."""
+    return int(connection.execute(select(func.coalesce(func.max(_table.c.number), 0))).scalar_one())
 
 
 def verify(connection: Connection) -> AuditVerification:

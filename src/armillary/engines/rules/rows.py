@@ -322,6 +322,12 @@ def read_alerts(
     return [_alert(row) for row in connection.execute(query, (*values, limit))]
 
 
+def read_alerts_after(connection: sqlite3.Connection, number: int, limit: int) -> list[Alert]:
+    """Alerts with higher numbers, in order."""
+    query = f"SELECT {_ALERT} FROM alert WHERE number > ? ORDER BY number LIMIT ?"  # noqa: S608 - constants
+    return [_alert(row) for row in connection.execute(query, (number, limit))]
+
+
 def read_deliveries(connection: sqlite3.Connection, where: str, values: Sequence[object]) -> list[Delivery]:
     """Deliveries; ``where`` is one of this package's own conditions."""
     query = f"SELECT {_DELIVERY} FROM delivery WHERE {where}"  # noqa: S608 - constants

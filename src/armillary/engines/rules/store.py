@@ -90,6 +90,15 @@ class RuleStore:
             )
         )
 
+    def alerts_after(self, number: int, limit: int) -> list[Alert]:
+        """Alerts of all catalogs with higher numbers, in order: for data exports."""
+        return self._read(lambda connection: rows.read_alerts_after(connection, number, limit))
+
+    def last_alert(self) -> int:
+        """Number of the newest alert; 0 before the first."""
+        query = "SELECT coalesce(max(number), 0) FROM alert"
+        return int(self._read(lambda connection: connection.execute(query).fetchone()[0]))
+
     def alert_of(self, delivery: Delivery) -> Alert:
         """The alert that a delivery is of."""
 

@@ -7,10 +7,50 @@ the one writing thread, so two changes never lose each other. A device without a
 
 from __future__ import annotations
 
+import json
 import sqlite3
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
 
 from armillary.twin.document import Twin, decode_twin, encode_twin
+
+# Changes that the journal keeps, and how often it is looked at for older ones.
+MAX_CHANGES = 100_000
+CHANGES_PER_PRUNE = 1000
+
+# The journal of twins: what changed, in order, for data exports. Nothing is written before one wants it.
+TABLES = """
+CREATE TABLE IF NOT EXISTS twin_change (
+    number INTEGER PRIMARY KEY AUTOINCREMENT,
+    at_ms INTEGER NOT NULL,
+    device_id TEXT NOT NULL,
+    section TEXT NOT NULL,
+    properties TEXT NOT NULL
+) STRICT;
+CREATE TABLE IF NOT EXISTS twin_journal (
+    wanted INTEGER PRIMARY KEY
+) STRICT;
+"""
+
+
+@dataclass(frozen=True, slots=True)
+class TwinChange:
+    """A line of the journal.
+
+    Attributes:
+        number: Rises.
+        at_ms: When, Unix milliseconds.
+        device_id: Whose twin.
+        section: ``desired``, ``reported`` or ``tags``.
+        properties: What is there now of each member that changed; None for one that is gone.
+    """
+
+    number: int
+    at_ms: int
+    device_id: str
+    section: str
+    properties: Mapping[str, Any]
 
 
 def read_twin(connection: sqlite3.Connection, device_id: str) -> Twin:
@@ -30,12 +70,50 @@ def changed_twin(device_id: str, change: Callable[[Twin], Twin]) -> Callable[[sq
     """A change for the writer that applies ``change`` to a twin and returns the new one."""
 
     def apply(connection: sqlite3.Connection) -> Twin:
-        twin = change(read_twin(connection, device_id))
+        before = read_twin(connection, device_id)
+        twin = change(before)
         connection.execute(
             "INSERT INTO twin (device_id, document) VALUES (?1, ?2)"
             " ON CONFLICT (device_id) DO UPDATE SET document = excluded.document",
             (device_id, encode_twin(twin)),
         )
+        if connection.execute("SELECT 1 FROM twin_journal").fetchone() is not None:
+            _note(connection, before, twin)
         return twin
 
     return apply
+
+
+def journal_wanted(connection: sqlite3.Connection) -> None:
+    """A change for the writer: from now on the journal is written."""
+    connection.execute("INSERT OR IGNORE INTO twin_journal VALUES (1)")
+
+
+def read_changes(connection: sqlite3.Connection, after: int, limit: int) -> list[TwinChange]:
+    """Lines of the journal with higher numbers than ``after``, in order."""
+    query = "SELECT number, at_ms, device_id, section, properties FROM twin_change WHERE number > ? ORDER BY number"
+    rows = connection.execute(f"{query} LIMIT ?", (after, limit))
+    return [
+        TwinChange(number, at_ms, device_id, section, json.loads(text))
+        for number, at_ms, device_id, section, text in rows
+    ]
+
+
+def _note(connection: sqlite3.Connection, before: Twin, after: Twin) -> None:
+    sections = (
+        ("desired", before.desired.properties, after.desired.properties),
+        ("reported", before.reported.properties, after.reported.properties),
+        ("tags", before.tags, after.tags),
+    )
+    for section, old, new in sections:
+        changed = {name: new.get(name) for name in sorted({*old, *new}) if old.get(name) != new.get(name)}
+        if not changed:
+            continue
+        cursor = connection.execute(
+            "INSERT INTO twin_change (at_ms, device_id, section, properties)"
+            " VALUES (CAST((julianday('now') - 2440587.5) * 86400000 AS INTEGER), ?, ?, ?)",
+            (after.device_id, section, json.dumps(changed, ensure_ascii=False, separators=(",", ":"))),
+        )
+        number = int(cursor.lastrowid or 0)
+        if number % CHANGES_PER_PRUNE == 0:
+            connection.execute("DELETE FROM twin_change WHERE number <= ?", (number - MAX_CHANGES,))

@@ -1,0 +1,132 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Native routes of data exports: what leaves the hub, how far each one is, and what was refused for good."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from fastapi import FastAPI
+from starlette.requests import Request
+
+from armillary.api import authored, views
+from armillary.api.auth import V1
+from armillary.api.authored import CatalogQuery, DocumentBody, DocumentPath, IfMatch
+from armillary.api.documents import as_document
+from armillary.api.native_devices import After, Limit
+from armillary.api.routes import add_route, hub_of, operator_of, service_of
+from armillary.engines.application.document import Document
+from armillary.errors import InvalidArgumentError, PermissionDeniedError
+from armillary.hub.exports import check_destination
+from armillary.service.paging import number_after
+from armillary.twin.data_export import DataExport, DestinationKind, parse_export, split_secret
+
+KIND = "export"
+
+
+def list_exports(
+    request: Request, catalog: CatalogQuery = None, limit: Limit = views.PAGE_ROWS, after: After = None
+) -> dict[str, Any]:
+    """Data exports by id, each with how it is doing as `status`."""
+    page = authored.listed(request, KIND, catalog, limit, after)
+    store = hub_of(request).application
+    documents = [store.find(KIND, each["id"]) for each in page["items"]]
+    return {**page, "items": [_shown(request, each) for each in documents if each is not None]}
+
+
+def show_export(request: Request, export_id: DocumentPath, catalog: CatalogQuery = None) -> dict[str, Any]:
+    """A data export, with how it is doing as `status`; its secret is never shown."""
+    return _shown(request, authored.visible(request, KIND, export_id, catalog))
+
+
+def put_export(
+    request: Request,
+    export_id: DocumentPath,
+    body: DocumentBody,
+    catalog: CatalogQuery = None,
+    if_match: IfMatch = None,
+) -> dict[str, Any]:
+    """Make or change a data export. A destination's `secret` is kept apart; without one the present secret stays."""
+    document, secret = split_secret(body)
+    export = parse_export(document)
+    if export.group is not None:
+        authored.visible(request, "group", export.group, catalog)
+    if catalog is not None and export.destination.kind is DestinationKind.FILE:
+        raise PermissionDeniedError(
+            "an export to files of the service's disk", remedy="Use a token that is not for one catalog, or a webhook."
+        )
+    check_destination(hub_of(request), export)
+    if secret is None and export.destination.options.get("signed"):
+        _check_same_target(request, export_id, export)
+    if not isinstance(document, dict):
+        raise InvalidArgumentError("body: expected a JSON object", remedy="Correct the body.")
+    authored.check_owned(request, KIND, export_id, catalog)
+    if secret is not None:
+        hub_of(request).exports.store.keep_secret(export_id, secret)
+    authored.put(request, KIND, export_id, document, catalog, if_match)
+    return _shown(request, authored.visible(request, KIND, export_id, catalog))
+
+
+def delete_export(
+    request: Request, export_id: DocumentPath, catalog: CatalogQuery = None, if_match: IfMatch = None
+) -> dict[str, Any]:
+    """Delete a data export with its dead letters; files that it wrote stay."""
+    deleted = authored.delete(request, KIND, export_id, catalog, if_match)
+    hub_of(request).exports.store.forget(export_id)
+    return deleted
+
+
+def list_dead_letters(
+    request: Request,
+    export_id: DocumentPath,
+    catalog: CatalogQuery = None,
+    limit: Limit = views.PAGE_ROWS,
+    after: After = None,
+) -> dict[str, Any]:
+    """Batches that the destination refused for good, or on which the transform failed, oldest first."""
+    authored.visible(request, KIND, export_id, catalog)
+    authored.check_owned(request, KIND, export_id, catalog)
+    store = hub_of(request).exports.store
+    found = store.dead_letters(export_id, after=number_after(after) or 0, limit=limit + 1)
+    items = [as_document(each) for each in found[:limit]]
+    return {"items": items, "next": str(found[limit - 1].number) if len(found) > limit else None}
+
+
+def replay_dead_letters(request: Request, export_id: DocumentPath, catalog: CatalogQuery = None) -> dict[str, Any]:
+    """Deliver dead letters again, oldest first; what is delivered is no dead letter any more."""
+    authored.visible(request, KIND, export_id, catalog)
+    authored.check_owned(request, KIND, export_id, catalog)
+    delivered = hub_of(request).exports.replay(export_id)
+    service_of(request).audit.append(operator_of(request).name, "export.replay", export_id, {"records": delivered})
+    return {"delivered": delivered}
+
+
+def _shown(request: Request, document: Document) -> dict[str, Any]:
+    status = as_document(hub_of(request).exports.status(document))
+    return {**authored.document_of(document), "status": status}
+
+
+def _check_same_target(request: Request, export_id: str, export: DataExport) -> None:
+    """A secret is not taken along to another place: who may change an export could otherwise have it sent there."""
+    present = hub_of(request).application.find(KIND, export_id)
+    before = None if present is None else parse_export(present.content).destination
+    if before is None or not before.options.get("signed") or _target(before) != _target(export.destination):
+        raise InvalidArgumentError(
+            "export.destination.secret: expected one, as the destination is new", remedy="Give the secret again."
+        )
+
+
+def _target(destination: Any) -> tuple[Any, ...]:
+    options = destination.options
+    return (destination.kind, options.get("url"), options.get("host"), options.get("port"), options.get("tls"))
+
+
+def mount(app: FastAPI) -> None:
+    """Mount the routes."""
+    options = {"tags": ["data exports"]}
+    one = V1 + "/exports/{export_id}"
+    add_route(app, "GET", V1 + "/exports", list_exports, **options)
+    add_route(app, "GET", one, show_export, **options)
+    add_route(app, "PUT", one, put_export, **options)
+    add_route(app, "DELETE", one, delete_export, **options)
+    add_route(app, "GET", one + "/dead-letters", list_dead_letters, **options)
+    add_route(app, "POST", one + "/dead-letters/replay", replay_dead_letters, **options)

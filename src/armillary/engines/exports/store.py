@@ -1,0 +1,229 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The file of data exports: how far each one is, what was refused for good, secrets of destinations.
+
+::
+
+    FOLDER/exports.db   (and -wal, -shm); made with the first export. The folder's lock is held by the series store.
+
+A cursor moves in one durable transaction after its records are delivered (or are dead letters): whatever happens in
+between, they are sent again.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+import sqlite3
+import threading
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, TypeVar
+
+from armillary.engines.series.database import transaction
+from armillary.engines.sqlite_file import Layout, open_writer
+from armillary.engines.sqlite_refusal import refusal
+
+FILE_NAME = "exports.db"
+
+# Dead letters (batches) that are kept of one export; the oldest go first, and are counted.
+MAX_DEAD = 1000
+MAX_ERROR_CHARACTERS = 300
+
+# "ArmE"; version 1 (2026-11): first.
+LAYOUT = Layout(
+    0x41726D45,
+    1,
+    """
+-- Everything before (seq, place) is delivered. seq: of the source's own order; place: records of the next one done.
+CREATE TABLE cursor (
+    export_id TEXT PRIMARY KEY,
+    seq INTEGER NOT NULL,
+    place INTEGER NOT NULL,
+    exported INTEGER NOT NULL DEFAULT 0,
+    filtered INTEGER NOT NULL DEFAULT 0,
+    dead INTEGER NOT NULL DEFAULT 0,
+    dropped INTEGER NOT NULL DEFAULT 0,
+    missed INTEGER NOT NULL DEFAULT 0,
+    failures INTEGER NOT NULL DEFAULT 0,
+    due_ms INTEGER NOT NULL DEFAULT 0,
+    error TEXT NOT NULL DEFAULT '',
+    delivered_ms INTEGER
+) STRICT, WITHOUT ROWID;
+-- One row a batch that was refused for good: records as they were to be sent.
+CREATE TABLE dead_letter (
+    number INTEGER PRIMARY KEY AUTOINCREMENT,
+    export_id TEXT NOT NULL,
+    at_ms INTEGER NOT NULL,
+    records TEXT NOT NULL,
+    count INTEGER NOT NULL,
+    error TEXT NOT NULL
+) STRICT;
+CREATE INDEX dead_letter_of_export ON dead_letter (export_id, number);
+CREATE TABLE secret (
+    export_id TEXT PRIMARY KEY,
+    secret TEXT NOT NULL
+) STRICT, WITHOUT ROWID;
+""",
+)
+
+T = TypeVar("T")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Cursor:
+    """How an export is getting on.
+
+    Attributes:
+        seq: Everything up to this one is done, and ``place`` records of the next.
+        exported: Records delivered; ``filtered`` those that were not wanted.
+        dead: Records that were refused for good; ``dropped`` those of them that are no longer kept.
+        missed: Entries of the source that were deleted (retention) before their turn.
+        failures: Attempts in a row that failed; the next is at ``due_ms``.
+        error: What the last attempt that failed met, empty after one that did not.
+        delivered_ms: When something was delivered last, Unix milliseconds; None when never.
+    """
+
+    seq: int = 0
+    place: int = 0
+    exported: int = 0
+    filtered: int = 0
+    dead: int = 0
+    dropped: int = 0
+    missed: int = 0
+    failures: int = 0
+    due_ms: int = 0
+    error: str = ""
+    delivered_ms: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class DeadLetter:
+    """A batch that was refused for good."""
+
+    number: int
+    at_ms: int
+    records: Sequence[Any]
+    count: int
+    error: str
+
+
+_FIELDS = tuple(field.name for field in dataclasses.fields(Cursor))
+_COLUMNS = ", ".join(_FIELDS)
+_KEEP = (
+    f"INSERT INTO cursor (export_id, {_COLUMNS}) VALUES (?, {', '.join('?' * len(_FIELDS))})"  # noqa: S608 - constants
+    f" ON CONFLICT (export_id) DO UPDATE SET {', '.join(f'{name} = excluded.{name}' for name in _FIELDS)}"
+)
+
+
+class ExportStore:
+    """Every method may be called from any thread and waits for the disk.
+
+    Args:
+        folder: Folder of the file; its lock is the caller's.
+
+    Raises:
+        DataFolderError: the file cannot be opened; of every method: the disk gives nothing.
+    """
+
+    def __init__(self, folder: Path) -> None:
+        self._connection = open_writer(folder / FILE_NAME, LAYOUT)
+        self._lock = threading.Lock()
+
+    @staticmethod
+    def exists(folder: Path) -> bool:
+        """Whether there is such a file: without one there has never been an export."""
+        return (folder / FILE_NAME).exists()
+
+    def close(self) -> None:
+        """Close the file. May be called twice."""
+        with self._lock:
+            self._connection.close()
+
+    def cursor(self, export_id: str) -> Cursor | None:
+        """How far an export is; None before it began."""
+        query = f"SELECT {_COLUMNS} FROM cursor WHERE export_id = ?"  # noqa: S608 - constants
+        row = self._do(lambda c: c.execute(query, (export_id,)).fetchone())
+        return None if row is None else Cursor(**dict(zip(_FIELDS, row, strict=True)))
+
+    def keep(
+        self, export_id: str, cursor: Cursor, dead: Sequence[tuple[Sequence[Any], str]] = (), at_ms: int = 0
+    ) -> Cursor:
+        """Move a cursor, and keep batches that were refused for good, in one transaction; the cursor as it is kept."""
+
+        def change(connection: sqlite3.Connection) -> Cursor:
+            for records, error in dead:
+                connection.execute(
+                    "INSERT INTO dead_letter (export_id, at_ms, records, count, error) VALUES (?, ?, ?, ?, ?)",
+                    (export_id, at_ms, json.dumps(records), len(records), error[:MAX_ERROR_CHARACTERS]),
+                )
+            dropped = _forget_old(connection, export_id) if dead else 0
+            kept = dataclasses.replace(
+                cursor, error=cursor.error[:MAX_ERROR_CHARACTERS], dropped=cursor.dropped + dropped
+            )
+            connection.execute(_KEEP, (export_id, *dataclasses.astuple(kept)))
+            return kept
+
+        return self._write(change)
+
+    def dead_letters(self, export_id: str, *, after: int = 0, limit: int = 100) -> list[DeadLetter]:
+        """Batches that were refused for good, oldest first."""
+        query = (
+            "SELECT number, at_ms, records, count, error FROM dead_letter WHERE export_id = ? AND number > ?"
+            " ORDER BY number LIMIT ?"
+        )
+        rows = self._do(lambda c: c.execute(query, (export_id, after, limit)).fetchall())
+        return [DeadLetter(row[0], row[1], json.loads(row[2]), row[3], row[4]) for row in rows]
+
+    def settle(self, export_id: str, number: int) -> None:
+        """A dead letter was delivered after all, or is to be forgotten."""
+
+        def change(connection: sqlite3.Connection) -> None:
+            connection.execute("DELETE FROM dead_letter WHERE export_id = ? AND number = ?", (export_id, number))
+
+        self._write(change)
+
+    def secret(self, export_id: str) -> str | None:
+        """The secret of an export's destination."""
+        row = self._do(lambda c: c.execute("SELECT secret FROM secret WHERE export_id = ?", (export_id,)).fetchone())
+        return None if row is None else str(row[0])
+
+    def keep_secret(self, export_id: str, secret: str) -> None:
+        """Keep the secret of an export's destination."""
+        query = "INSERT INTO secret VALUES (?, ?) ON CONFLICT (export_id) DO UPDATE SET secret = excluded.secret"
+        self._write(lambda c: c.execute(query, (export_id, secret)))
+
+    def forget(self, export_id: str) -> None:
+        """Delete everything of an export."""
+
+        def change(connection: sqlite3.Connection) -> None:
+            for table in ("cursor", "dead_letter", "secret"):
+                connection.execute(f"DELETE FROM {table} WHERE export_id = ?", (export_id,))  # noqa: S608 - constants
+
+        self._write(change)
+
+    def _do(self, query: Callable[[sqlite3.Connection], T]) -> T:
+        with self._lock:
+            try:
+                return query(self._connection)
+            except sqlite3.Error as error:
+                explained = refusal("the exports' file", error)
+                if explained is None:
+                    raise
+                raise explained from error
+
+    def _write(self, change: Callable[[sqlite3.Connection], T]) -> T:
+        def apply(connection: sqlite3.Connection) -> T:
+            with transaction(connection):
+                return change(connection)
+
+        return self._do(apply)
+
+
+def _forget_old(connection: sqlite3.Connection, export_id: str) -> int:
+    old = connection.execute(
+        "SELECT number, count FROM dead_letter WHERE export_id = ? ORDER BY number DESC LIMIT -1 OFFSET ?",
+        (export_id, MAX_DEAD),
+    ).fetchall()
+    connection.executemany("DELETE FROM dead_letter WHERE number = ?", [(number,) for number, _ in old])
+    return sum(count for _, count in old)

@@ -1,0 +1,169 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Where data exports go: a webhook, files, an MQTT broker. ``deliver`` returns when the other side has everything.
+
+Methods block: call them from threads.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Final, Protocol
+
+from armillary.engines.exports.files import JsonLines
+from armillary.errors import DataFolderError, PermissionDeniedError
+from armillary.hub import rule_webhook
+from armillary.hub.attempts import NeverError, NotNowError, brief, check_status
+from armillary.hub.rule_webhook import AllowedHosts
+from armillary.twin.data_export import Destination, DestinationKind
+
+if TYPE_CHECKING:
+    from paho.mqtt.client import Client
+
+# Statuses that are about this batch, which another attempt would not change (RFC 9110 §15.5). All others are about the
+# destination: it is tried again until somebody has put it right.
+BATCH_STATUSES: Final = frozenset({400, 413, 415, 422})
+# JSON lines: https://jsonlines.org; there is no registered type.
+JSON_LINES: Final = "application/x-ndjson"
+# How long a broker may take to accept a connection or a message (seconds).
+MQTT_TIMEOUT_S: Final = 15.0
+
+
+class DestinationPort(Protocol):
+    """Somewhere that takes records."""
+
+    def deliver(self, records: Sequence[bytes], batch_id: str) -> None:
+        """Hand over records, JSON each; ``batch_id`` is the same whenever the same batch is sent again.
+
+        Raises:
+            NotNowError: it is to be tried again.
+            NeverError: these records will never be taken.
+        """
+
+    def close(self) -> None:
+        """Let go of connections."""
+
+
+def open_destination(
+    destination: Destination, *, secret: str | None, allowed: AllowedHosts, folder: Path
+) -> DestinationPort:
+    """The destination of an export.
+
+    Args:
+        destination: Its kind and options.
+        secret: Signs webhooks; password of an MQTT broker.
+        allowed: Hosts that may be called.
+        folder: Where files go.
+    """
+    options = destination.options
+    if destination.kind is DestinationKind.FILE:
+        return _Files(folder, options)
+    if destination.kind is DestinationKind.WEBHOOK:
+        return _Webhook(options, secret, allowed)
+    return _Mqtt(options, secret, allowed)
+
+
+class _Files:
+    def __init__(self, folder: Path, options: Any) -> None:
+        self._lines = JsonLines(folder, rotate_bytes=options["rotate_bytes"], keep_files=options["keep_files"])
+
+    def deliver(self, records: Sequence[bytes], batch_id: str) -> None:  # noqa: ARG002 - each record has its id
+        try:
+            self._lines.append(list(records))
+        except DataFolderError as error:
+            raise NotNowError(error.message) from error
+
+    def close(self) -> None:
+        pass
+
+
+class _Webhook:
+    def __init__(self, options: Any, secret: str | None, allowed: AllowedHosts) -> None:
+        self._url: str = options["url"]
+        self._signed: bool = options["signed"]
+        self._secret = secret
+        self._allowed = allowed
+
+    def deliver(self, records: Sequence[bytes], batch_id: str) -> None:
+        import http.client  # noqa: PLC0415 - only with webhooks
+
+        body = b"\n".join(records) + b"\n"
+        headers = {"User-Agent": "armillary", "Armillary-Batch": batch_id, "Armillary-Records": str(len(records))}
+        if self._signed:
+            if self._secret is None:
+                raise NotNowError("its secret is not here: give the destination its secret again")
+            headers[rule_webhook.SIGNATURE_HEADER] = rule_webhook.sign(self._secret, body, int(time.time()))
+        try:
+            status, retry_after = rule_webhook.post(self._url, body, headers, self._allowed, content_type=JSON_LINES)
+            check_status(status, retry_after)
+        except PermissionDeniedError as error:
+            raise NotNowError(error.message) from error
+        except (OSError, http.client.HTTPException) as error:
+            raise NotNowError(f"no answer ({brief(error)})") from error
+        except NeverError as error:
+            if error.status in BATCH_STATUSES:
+                raise
+            raise NotNowError(str(error)) from error
+
+    def close(self) -> None:
+        pass
+
+
+class _Mqtt:
+    """One connection that is kept; messages go out with QoS 1, one after the other in the window of the client."""
+
+    def __init__(self, options: Any, secret: str | None, allowed: AllowedHosts) -> None:
+        self._options = options
+        self._secret = secret
+        self._allowed = allowed
+        self._client: Client | None = None
+
+    def deliver(self, records: Sequence[bytes], batch_id: str) -> None:  # noqa: ARG002 - each record has its id
+        deadline = time.monotonic() + MQTT_TIMEOUT_S
+        try:
+            client = self._connected(deadline)
+            sent = [client.publish(self._options["topic"], record, qos=1) for record in records]
+            for each in sent:
+                each.wait_for_publish(max(0.1, deadline - time.monotonic()))
+            taken = all(each.is_published() for each in sent)
+        except PermissionDeniedError as error:
+            raise NotNowError(error.message) from error
+        except (OSError, ValueError, RuntimeError) as error:
+            self.close()
+            raise NotNowError(f"the broker does not take it ({brief(error)})") from error
+        if not taken:
+            self.close()
+            raise NotNowError("the broker has not acknowledged everything in time")
+
+    def close(self) -> None:
+        if self._client is not None:
+            self._client.disconnect()
+            self._client.loop_stop()
+            self._client = None
+
+    def _connected(self, deadline: float) -> Client:
+        import ssl  # noqa: PLC0415 - only with MQTT
+
+        from paho.mqtt.client import Client  # noqa: PLC0415 - a megabyte that few hubs need
+        from paho.mqtt.enums import CallbackAPIVersion  # noqa: PLC0415 - as above
+
+        if self._client is not None and self._client.is_connected():
+            return self._client
+        self.close()
+        options = self._options
+        host, port = options["host"], options["port"]
+        rule_webhook.resolve(f"https://{host}:{port}/", self._allowed)
+        client = Client(CallbackAPIVersion.VERSION2, reconnect_on_failure=False)
+        if options["tls"]:
+            client.tls_set_context(ssl.create_default_context())
+        if options["username"]:
+            client.username_pw_set(options["username"], self._secret)
+        client.connect(host, port, keepalive=60)
+        client.loop_start()
+        self._client = client
+        while not client.is_connected():
+            if time.monotonic() > deadline:
+                raise TimeoutError("no CONNACK")
+            time.sleep(0.01)
+        return client

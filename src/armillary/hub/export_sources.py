@@ -1,0 +1,237 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What data exports read: four orders of things that happened, each with numbers that rise and are never used again.
+
+| source | order | kept |
+|---|---|---|
+| telemetry | blocks of the hub's log, then messages in a block | as messages: ``messages_retention_days`` |
+| properties | the journal of twins (``engines/series/twins.py``), from the first such export on | the newest 100,000 |
+| alerts | firings of rules | as the rules keep them |
+| lifecycle | lines of the audit log about devices | for ever |
+
+Methods block: call them from threads.
+"""
+
+from __future__ import annotations
+
+import base64
+import json
+import sqlite3
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, Final
+
+from armillary.engines.series.blocks import Message, iterate_block
+from armillary.engines.series.twins import journal_wanted, read_changes
+from armillary.errors import WireError
+from armillary.twin.data_export import Record, Source
+from armillary.wire import telemetry
+from armillary.wire.hub_topics import parse_bag
+
+if TYPE_CHECKING:
+    from armillary.hub.hub import Hub
+
+# Blocks read at a time: a batch of the log is 30,000 messages at most.
+BLOCKS: Final = 16
+# Fields of an alert that go out.
+ALERT_FIELDS: Final = ("rule_id", "rule_name", "severity", "fired_ms", "trace")
+
+
+@dataclass(frozen=True, slots=True)
+class Portion:
+    """Some records of a source.
+
+    Attributes:
+        records: In order.
+        seq: Where the source is after them; ``place`` likewise.
+        read: How many entries were looked at; records of messages that cannot be read are left out.
+        missed: Entries that were deleted before their turn.
+    """
+
+    records: Sequence[Record]
+    seq: int
+    place: int
+    read: int
+    missed: int = 0
+
+
+class Sources:
+    """The orders of one hub.
+
+    Args:
+        hub: The hub.
+    """
+
+    def __init__(self, hub: Hub) -> None:
+        self._hub = hub
+        self._readers: Mapping[Source, Callable[[int, int, int], Portion]] = {
+            Source.TELEMETRY: self._telemetry,
+            Source.PROPERTIES: self._properties,
+            Source.ALERTS: self._alerts,
+            Source.LIFECYCLE: self._lifecycle,
+        }
+
+    def read(self, source: Source, seq: int, place: int, limit: int) -> Portion:
+        """What comes after ``place`` entries behind ``seq``, at most ``limit`` entries."""
+        return self._readers[source](seq, place, limit)
+
+    def newest(self, source: Source) -> int:
+        """The last number of a source; 0 when there is none."""
+        if source is Source.LIFECYCLE:
+            return self._hub.directory.last_event()
+        if source is Source.ALERTS:
+            return self._hub.rules.store().last_alert()
+        query = {
+            Source.TELEMETRY: "SELECT max((SELECT coalesce(max(seq), 0) FROM block),"
+            " (SELECT value FROM progress WHERE name = 'flushed'))",
+            Source.PROPERTIES: "SELECT coalesce(max(number), 0) FROM twin_change",
+        }[source]
+        return int(self._hub.series.read(lambda connection: connection.execute(query).fetchone()[0]))
+
+    def begin(self, source: Source) -> None:
+        """An export of this source begins: what has to be written for it is written from now on."""
+        if source is Source.PROPERTIES:
+            self._hub.series.commits.submit(journal_wanted).result(30.0)
+
+    # Sources ------------------------------------------------------------------------------------------------
+
+    def _telemetry(self, seq: int, place: int, limit: int) -> Portion:
+        def query(connection: sqlite3.Connection) -> tuple[list[tuple[int, bytes]], int]:
+            blocks = connection.execute(
+                "SELECT seq, data FROM block WHERE seq > ? ORDER BY seq LIMIT ?", (seq, BLOCKS)
+            ).fetchall()
+            return blocks, blocks[0][0] if blocks else 0
+
+        blocks, first = self._hub.series.read(query)
+        missed = max(0, first - seq - 1)
+        found: list[tuple[str, Message]] = []
+        at, done = seq, 0 if missed else place
+        read = 0
+        for number, data in blocks:
+            messages = self._messages(data)
+            taken = messages[done : done + limit - read]
+            found += [(f"t-{number}-{done + index}", each) for index, each in enumerate(taken)]
+            read += len(taken)
+            if done + len(taken) < len(messages):
+                done += len(taken)
+                break
+            at, done = number, 0
+            if read >= limit:
+                break
+        names = self._names({message.device for _, message in found})
+        records = [_message_record(record_id, message, names) for record_id, message in found]
+        return Portion([each for each in records if each is not None], at, done, read, missed)
+
+    def _messages(self, data: bytes) -> list[Message]:
+        try:
+            return list(iterate_block(data))
+        except WireError:  # the disk changed what was checked when it came
+            return []
+
+    def _names(self, numbers: set[int]) -> Mapping[int, str]:
+        if not numbers:
+            return {}
+        marks = ", ".join("?" * len(numbers))
+        query = f"SELECT number, device_id FROM device WHERE number IN ({marks})"  # noqa: S608 - marks only
+        return dict(self._hub.series.read(lambda connection: connection.execute(query, tuple(numbers)).fetchall()))
+
+    def _properties(self, seq: int, _place: int, limit: int) -> Portion:
+        rows = self._hub.series.read(lambda connection: read_changes(connection, seq, limit))
+        records = [
+            Record(
+                id=f"p-{row.number}",
+                source=Source.PROPERTIES,
+                device_id=row.device_id.partition("/")[0],
+                at_ms=row.at_ms,
+                accepted_ms=row.at_ms,
+                content={"section": row.section, "properties": row.properties, **_module(row.device_id)},
+                values={},
+            )
+            for row in rows
+        ]
+        missed = max(0, rows[0].number - seq - 1) if rows else 0
+        return Portion(records, rows[-1].number if rows else seq, 0, len(rows), missed)
+
+    def _alerts(self, seq: int, _place: int, limit: int) -> Portion:
+        alerts = self._hub.rules.store().alerts_after(seq, limit)
+        records = [
+            Record(
+                id=f"a-{alert.id}",
+                source=Source.ALERTS,
+                device_id=alert.device_id,
+                at_ms=alert.at_ms,
+                accepted_ms=alert.fired_ms,
+                content={name: getattr(alert, name) for name in ALERT_FIELDS},
+                values={},
+            )
+            for alert in alerts
+        ]
+        return Portion(records, alerts[-1].number if alerts else seq, 0, len(alerts))
+
+    def _lifecycle(self, seq: int, _place: int, limit: int) -> Portion:
+        newest = self._hub.directory.last_event()
+        events = self._hub.directory.events(seq, limit)
+        records = [
+            Record(
+                id=f"l-{event.number}",
+                source=Source.LIFECYCLE,
+                device_id=event.device_id,
+                at_ms=event.at_ms,
+                accepted_ms=event.at_ms,
+                content={"event": event.name},
+                values={},
+            )
+            for event in events
+        ]
+        done = events[-1].number if len(events) == limit else max(newest, seq)  # lines about something else
+        return Portion(records, max(done, events[-1].number) if events else done, 0, len(events))
+
+
+def _message_record(record_id: str, message: Message, names: Mapping[int, str]) -> Record | None:
+    name = names.get(message.device)
+    if name is None:
+        return None
+    properties = {**dict(message.user_properties), **_bag(message.topic)}
+    content: dict[str, Any] = {"properties": properties, "received_ms": message.received_ms, **_module(name)}
+    at_ms, values = message.received_ms, dict[str, Any]()
+    measured = _decoded(message, properties)
+    if measured is not None:
+        at_ms, values = measured.at_ms, dict(measured.values)
+        content["values"] = values
+    else:
+        content["body_base64"] = base64.b64encode(message.payload).decode()
+    return Record(
+        id=record_id,
+        source=Source.TELEMETRY,
+        device_id=name.partition("/")[0],
+        at_ms=at_ms,
+        accepted_ms=message.received_ms,
+        content=content,
+        values=values,
+    )
+
+
+def _decoded(message: Message, properties: Mapping[str, str]) -> telemetry.Telemetry | None:
+    """What a message measured; None for one that is no JSON or cannot be read."""
+    if not telemetry.is_json(properties):
+        return None
+    try:
+        return telemetry.decode(message.payload, properties, message.received_ms)
+    except WireError:
+        return None
+
+
+def _bag(topic: str) -> Mapping[str, str]:
+    try:
+        return dict(parse_bag(topic.partition("/messages/events/")[2]))
+    except WireError:
+        return {}
+
+
+def _module(name: str) -> Mapping[str, str]:
+    module = name.partition("/")[2]
+    return {"module": module} if module else {}
+
+
+def encode(document: object) -> bytes:
+    """A record as it goes out: compact JSON in UTF-8; no characters that cannot be sent."""
+    return json.dumps(document, ensure_ascii=False, separators=(",", ":")).encode("utf-8", "backslashreplace")

@@ -1,0 +1,409 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Data exports at work: each one follows its source, and moves its cursor when the other side has taken everything.
+
+::
+
+    source --read after the cursor--> whose? wanted? --enrich--> transform --deliver--> cursor moves (commit)
+                                                                     |-- not now: again, later each time; nothing moves
+                                                                     '-- never: dead letter, then the cursor moves
+
+*At least once.* What was delivered and whose cursor had not moved when the service stopped is delivered again, with the
+same ids. A destination that is down loses nothing as long as the source keeps it (``export_sources.py``); what was
+deleted before its turn is counted as missed.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import dataclasses
+import json
+import threading
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Final, TypeVar
+
+import structlog
+
+from armillary.engines.application.document import Document
+from armillary.engines.exports.store import Cursor, DeadLetter, ExportStore
+from armillary.errors import ArmillaryError, ConflictError
+from armillary.hub.attempts import NeverError, NotNowError, backoff
+from armillary.hub.export_destinations import DestinationPort, open_destination
+from armillary.hub.export_sources import Sources, encode
+from armillary.twin.data_export import (
+    DataExport,
+    DestinationKind,
+    Record,
+    batches,
+    document_of,
+    is_wanted,
+    needs_of_export,
+    parse_export,
+)
+from armillary.twin.group import DeviceFacts, Group, is_member, needs_of_filters, parse_group
+
+if TYPE_CHECKING:
+    from armillary.engines.transform import Transform
+    from armillary.hub.hub import Hub
+
+# Entries of a source that are looked at together, and what goes out in one batch.
+READ: Final = 500
+BATCH_RECORDS: Final = 500
+BATCH_BYTES: Final = 1 << 20
+# How often a source is looked at when nothing came (seconds).
+POLL_S: Final = 1.0
+# When the disk gives nothing, it is tried again after this time (seconds).
+TROUBLE_S: Final = 2.0
+
+T = TypeVar("T")
+
+# Records that were refused for good, and why.
+DeadBatch = tuple[Sequence[Any], str]
+
+_log = structlog.get_logger(__name__)
+
+
+@dataclass(slots=True)
+class ExportCounters:
+    """What exports count since the start.
+
+    Attributes:
+        export_records: Records delivered.
+        export_failures: Attempts that failed and are made again.
+        export_dead: Records that were refused for good.
+    """
+
+    export_records: int = 0
+    export_failures: int = 0
+    export_dead: int = 0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ExportStatus:
+    """How an export is doing.
+
+    Attributes:
+        cursor: How far it is, and what it counted; None before it began.
+        newest: Where its source is; ``behind`` is how many entries of the source it has not got to.
+        state: ``disabled``, ``running``, ``waiting`` (an attempt failed) or ``stopped`` (see ``why``).
+        why: Why it is stopped or waits.
+    """
+
+    cursor: Cursor | None
+    newest: int
+    behind: int
+    state: str
+    why: str
+
+
+class Exports:
+    """Data exports of one hub.
+
+    Args:
+        hub: The hub.
+        folder: Its folder: for the file of cursors and for exported files.
+    """
+
+    def __init__(self, hub: Hub, folder: Path) -> None:
+        self._hub = hub
+        self._folder = folder
+        self._store: ExportStore | None = None
+        self._opening = threading.Lock()
+        self._sources = Sources(hub)
+        self._loop: asyncio.AbstractEventLoop | None = None
+        self._running: dict[str, tuple[str, asyncio.Task[None]]] = {}
+        self._stopped: dict[str, str] = {}
+        self._counters = ExportCounters()
+        self._woken = asyncio.Event()
+        self._looking: asyncio.Task[None] | None = None
+
+    # For anybody, from any thread; they wait for the disk ---------------------------------------------------
+
+    @property
+    def store(self) -> ExportStore:
+        """The file of cursors; made when first asked for."""
+        with self._opening:
+            if self._store is None:
+                self._store = ExportStore(self._folder)
+            return self._store
+
+    def folder_of(self, export_id: str) -> Path:
+        """Where an export writes its files."""
+        return self._folder / "exports" / export_id
+
+    def status(self, document: Document) -> ExportStatus:
+        """How an export is doing."""
+        export = parse_export(document.content)
+        cursor, newest = self.store.cursor(document.id), self._sources.newest(export.source)
+        why = self._stopped.get(document.id, cursor.error if cursor is not None else "")
+        state = "waiting" if why else "running"
+        if not export.enabled:
+            state = "disabled"
+        elif document.id in self._stopped:
+            state = "stopped"
+        behind = max(0, newest - cursor.seq) if cursor is not None else 0
+        return ExportStatus(cursor=cursor, newest=newest, behind=behind, state=state, why=why)
+
+    def replay(self, export_id: str) -> int:
+        """Deliver dead letters again, oldest first, until one is refused; how many records were delivered.
+
+        Raises:
+            NotFoundError: there is no such export.
+            ConflictError: the destination does not take them; the rest stays.
+        """
+        export = parse_export(self._hub.application.get("export", export_id).content)
+        destination, delivered, after = self._open(export_id, export), 0, 0
+        try:
+            while letters := self.store.dead_letters(export_id, after=after):
+                for letter in letters:
+                    self._replay(destination, export_id, letter)
+                    delivered += letter.count
+                after = letters[-1].number
+        except (NotNowError, NeverError) as error:
+            raise ConflictError(
+                f"export {export_id[:64]!a}: {error}; {delivered} records were delivered",
+                remedy="Put the destination right, then replay again.",
+            ) from error
+        finally:
+            destination.close()
+        return delivered
+
+    def counts(self) -> dict[str, int]:
+        """For metrics."""
+        return {**dataclasses.asdict(self._counters), "exports_now": len(self._running)}
+
+    # In the hub's loop --------------------------------------------------------------------------------------
+
+    async def start(self) -> None:
+        """Go on where every export was."""
+        self._loop = asyncio.get_running_loop()
+        self._hub.application.on_change.append(self._changed)
+        self._looking = self._loop.create_task(self._look(), name="hub-exports")
+
+    async def close(self) -> None:
+        """Stop; what was delivered and not noted is delivered again by the next start."""
+        tasks = [] if self._looking is None else [self._looking]
+        tasks += [task for _, task in self._running.values()]
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
+
+    def close_store(self) -> None:
+        """Close the file of cursors."""
+        if self._store is not None:
+            self._store.close()
+
+    def _changed(self, documents: Sequence[Document]) -> None:
+        if any(each.kind in ("export", "group") for each in documents) and self._loop is not None:
+            with contextlib.suppress(RuntimeError):  # the loop is closed
+                self._loop.call_soon_threadsafe(self._woken.set)
+
+    async def _look(self) -> None:
+        """Have one task for each enabled export, as its document and its group are now."""
+        while True:
+            self._woken.clear()
+            try:
+                await self._reconcile()
+            except ArmillaryError as error:
+                _log.error("hub.exports-not-looked-at", why=error.message)
+                await asyncio.sleep(TROUBLE_S)
+                continue
+            await self._woken.wait()
+
+    async def _reconcile(self) -> None:
+        documents = await _thread(lambda: self._hub.application.all(("export",)))
+        wanted: dict[str, tuple[str, DataExport, Group | None]] = {}
+        self._stopped.clear()
+        for document in documents:
+            try:
+                export = parse_export(document.content)
+                mark, group = await _thread(partial(self._group, export.group))
+            except ArmillaryError as error:
+                self._stopped[document.id] = error.message
+                continue
+            if export.enabled:
+                wanted[document.id] = (f"{document.etag} {mark}", export, group)
+        for export_id in [*self._running]:
+            mark, task = self._running[export_id]
+            if export_id not in wanted or wanted[export_id][0] != mark or task.done():
+                task.cancel()
+                await asyncio.gather(task, return_exceptions=True)
+                del self._running[export_id]
+        for export_id, (mark, export, group) in wanted.items():
+            if export_id not in self._running:
+                work = self._run(export_id, export, group)
+                task = asyncio.get_running_loop().create_task(work, name=f"hub-export-{export_id}")
+                self._running[export_id] = (mark, task)
+
+    def _group(self, name: str | None) -> tuple[str, Group | None]:
+        if name is None:
+            return "", None
+        document = self._hub.application.get("group", name)
+        return document.etag, parse_group(document.content)
+
+    async def _run(self, export_id: str, export: DataExport, group: Group | None) -> None:
+        """Everything of one export; ends when it is changed or the hub closes."""
+        destination: DestinationPort | None = None
+        transform: Transform | None = None
+        try:
+            while True:
+                try:
+                    if destination is None:
+                        destination = await _thread(lambda: self._open(export_id, export))
+                    if export.transform is not None and transform is None:
+                        transform = await _thread(lambda: _transform(export.transform or ""))
+                    pause = await self._step(export_id, export, group, destination, transform)
+                except ArmillaryError as error:
+                    self._stopped[export_id] = error.message
+                    _log.error("hub.export-trouble", export=export_id, why=error.message)
+                    pause = TROUBLE_S
+                else:
+                    self._stopped.pop(export_id, None)
+                if pause:
+                    await asyncio.sleep(pause)
+        finally:
+            if destination is not None:
+                destination.close()
+            if transform is not None:
+                transform.close()
+
+    async def _step(
+        self,
+        export_id: str,
+        export: DataExport,
+        group: Group | None,
+        destination: DestinationPort,
+        transform: Transform | None,
+    ) -> float:
+        """One portion of the source; for how long there is nothing to do (seconds)."""
+        cursor = await _thread(lambda: self._cursor(export_id, export))
+        now_ms = self._hub.now_ms()
+        if cursor.due_ms > now_ms:
+            return (cursor.due_ms - now_ms) / 1000
+        portion = await _thread(lambda: self._sources.read(export.source, cursor.seq, cursor.place, READ))
+        if (portion.seq, portion.place) == (cursor.seq, cursor.place):
+            return POLL_S
+        chosen = await _thread(lambda: self._chosen(export, group, portion.records))
+        lines, failed = chosen, list[DeadBatch]()
+        if transform is not None and chosen:
+            lines, failed = await _thread(lambda: _transformed(transform, chosen))
+        try:
+            refused = await _thread(lambda: _deliver(destination, lines, f"{export_id}-{cursor.seq}-{cursor.place}"))
+        except NotNowError as error:
+            self._counters.export_failures += 1
+            wait_s = max(error.wait_s, backoff(cursor.failures))
+            later = dataclasses.replace(
+                cursor, failures=cursor.failures + 1, due_ms=now_ms + int(wait_s * 1000), error=str(error)
+            )
+            await _thread(lambda: self.store.keep(export_id, later))
+            return wait_s
+        delivered = len(lines) - _count(refused)
+        moved = dataclasses.replace(
+            cursor,
+            seq=portion.seq,
+            place=portion.place,
+            exported=cursor.exported + delivered,
+            filtered=cursor.filtered + portion.read - len(chosen),
+            dead=cursor.dead + _count(failed + refused),
+            missed=cursor.missed + portion.missed,
+            failures=0,
+            due_ms=0,
+            error="",
+            delivered_ms=now_ms if delivered else cursor.delivered_ms,
+        )
+        await _thread(lambda: self.store.keep(export_id, moved, failed + refused, now_ms))
+        self._counters.export_records += delivered
+        self._counters.export_dead += _count(failed + refused)
+        return 0.0
+
+    def _cursor(self, export_id: str, export: DataExport) -> Cursor:
+        cursor = self.store.cursor(export_id)
+        if cursor is None:
+            self._sources.begin(export.source)
+            seq = 0 if export.from_beginning else self._sources.newest(export.source)
+            cursor = self.store.keep(export_id, Cursor(seq=seq))
+        return cursor
+
+    def _chosen(self, export: DataExport, group: Group | None, records: Sequence[Record]) -> list[bytes]:
+        """Records that go out, as JSON."""
+        needs = needs_of_export(export) | needs_of_filters(() if group is None else group.filters)
+        ids = list(dict.fromkeys(each.device_id for each in records))
+        known: dict[str, DeviceFacts] = {each.device_id: each for each in self._hub.groups.facts(ids, needs)}
+        found: list[bytes] = []
+        for record in records:
+            facts = known.get(record.device_id)
+            if facts is None or (group is not None and not is_member(group, facts)):
+                continue
+            if is_wanted(export, record, facts):
+                found.append(encode(document_of(export, record, facts)))
+        return found
+
+    def _open(self, export_id: str, export: DataExport) -> DestinationPort:
+        return open_destination(
+            export.destination,
+            secret=self.store.secret(export_id),
+            allowed=self._hub.rules.actions.settings.hosts,
+            folder=self.folder_of(export_id),
+        )
+
+    def _replay(self, destination: DestinationPort, export_id: str, letter: DeadLetter) -> None:
+        destination.deliver([encode(each) for each in letter.records], f"{export_id}-dead-{letter.number}")
+        self.store.settle(export_id, letter.number)
+
+
+def check_destination(hub: Hub, export: DataExport) -> None:
+    """Refuse a destination that the setting of allowed hosts forbids by its looks.
+
+    Raises:
+        InvalidArgumentError: it is not allowed.
+    """
+    from armillary.hub import rule_webhook  # noqa: PLC0415 - only with exports
+
+    options, allowed = export.destination.options, hub.rules.actions.settings.hosts
+    if export.destination.kind is DestinationKind.WEBHOOK:
+        rule_webhook.check_url(options["url"], allowed)
+    elif export.destination.kind is DestinationKind.MQTT:
+        rule_webhook.check_url(f"https://{options['host']}:{options['port']}/", allowed)
+
+
+def _transform(program: str) -> Transform:
+    from armillary.engines.transform import Transform  # noqa: PLC0415 - only with a transform
+
+    return Transform(program)
+
+
+def _transformed(transform: Transform, lines: Sequence[bytes]) -> tuple[list[bytes], list[DeadBatch]]:
+    """What a transform makes of records; those that it fails on are dead letters."""
+    found: list[bytes] = []
+    dead: list[DeadBatch] = []
+    for line, (outputs, error) in zip(lines, transform.apply(lines), strict=True):
+        if error:
+            dead.append(([json.loads(line)], f"the transform failed: {error}"))
+        else:
+            found += outputs
+    return found, dead
+
+
+def _deliver(destination: DestinationPort, lines: Sequence[bytes], batch_id: str) -> list[DeadBatch]:
+    """Deliver in batches; those that were refused for good."""
+    dead: list[DeadBatch] = []
+    at = 0
+    for number, count in enumerate(batches([len(each) for each in lines], BATCH_RECORDS, BATCH_BYTES)):
+        batch = lines[at : at + count]
+        at += count
+        try:
+            destination.deliver(batch, f"{batch_id}-{number}")
+        except NeverError as error:
+            dead.append(([json.loads(each) for each in batch], str(error)))
+    return dead
+
+
+def _count(dead: Sequence[DeadBatch]) -> int:
+    return sum(len(records) for records, _ in dead)
+
+
+async def _thread(work: Callable[[], T]) -> T:
+    return await asyncio.get_running_loop().run_in_executor(None, work)

@@ -1,0 +1,77 @@
+# SPDX-License-Identifier: Apache-2.0
+"""A token of one catalog and data exports: nothing of another owner leaves by it, and no file is written by it."""
+
+from __future__ import annotations
+
+import uuid
+from collections.abc import Iterator
+
+import pytest
+from tests.api.running_service import RunningService, running_service
+from tests.attacks.test_one_catalogs_token import Owner, owner
+
+from armillary.twin import data_export
+from armillary.twin.data_export import Record, Source, is_wanted, parse_export
+from armillary.twin.group import DeviceFacts
+
+HOOK = {"kind": "webhook", "url": "https://example.com/in"}
+
+
+@pytest.fixture(scope="module")
+def service(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RunningService]:
+    with running_service(tmp_path_factory.mktemp("exports")) as running:
+        yield running
+
+
+@pytest.fixture
+def alice(service: RunningService) -> Owner:
+    return owner(service)
+
+
+@pytest.fixture
+def bob(service: RunningService) -> Owner:
+    return owner(service)
+
+
+def body(**more: object) -> dict[str, object]:
+    return {"name": "x", "source": "telemetry", "destination": HOOK, "enabled": False, **more}
+
+
+def test_an_export_is_of_the_tokens_catalog_or_is_not_made(service: RunningService, alice: Owner, bob: Owner) -> None:
+    name, own = f"e-{uuid.uuid4().hex[:8]}", f"catalog={bob.name}"
+    assert bob.call("PUT", f"/exports/{name}", body()).status == 403
+    for given in (body(catalog=alice.name), body(catalog=None)):
+        assert bob.call("PUT", f"/exports/{name}?{own}", given).status == 400
+    file = bob.call("PUT", f"/exports/{name}?{own}", body(destination={"kind": "file"}))
+    assert (file.status, file.body["code"]) == (403, "request.forbidden")
+    made = bob.call("PUT", f"/exports/{name}?{own}", body())  # the control
+    assert (made.status, made.body["body"]["catalog"]) == (200, bob.name)
+    for method, path in (
+        ("GET", f"/exports/{name}"), ("PUT", f"/exports/{name}"), ("DELETE", f"/exports/{name}"),
+        ("GET", f"/exports/{name}/dead-letters"), ("POST", f"/exports/{name}/dead-letters/replay"),
+    ):  # fmt: skip
+        sent = body() if method == "PUT" else None
+        assert alice.call(method, f"{path}?catalog={alice.name}", sent).status == 404, (method, path)
+    assert service.hub.exports.store.secret(name) is None
+    stolen = body(destination={**HOOK, "secret": "a secret of the attacker"})
+    assert alice.call("PUT", f"/exports/{name}?catalog={alice.name}", stolen).status == 404
+    assert service.hub.exports.store.secret(name) is None
+    assert bob.call("DELETE", f"/exports/{name}?{own}").status == 200
+
+
+def test_a_new_owner_gets_nothing_of_the_time_before(monkeypatch: pytest.MonkeyPatch) -> None:
+    facts = DeviceFacts(device_id="x", fields={"catalog": "Bob", "claimed_at": 2000})
+    export = parse_export(body(catalog="Bob"))
+
+    def record(accepted_ms: int) -> Record:
+        return Record(
+            id="t", source=Source.TELEMETRY, device_id="x", at_ms=0, accepted_ms=accepted_ms, content={}, values={}
+        )
+
+    assert not is_wanted(export, record(1_999_999), facts)  # Alice's
+    assert is_wanted(export, record(2_000_000), facts)
+    # Without the look at the time the attack gets through.
+    monkeypatch.setattr(
+        data_export, "isinstance", lambda value, kind: kind is not int and isinstance(value, kind), raising=False
+    )
+    assert is_wanted(export, record(1_999_999), facts)

@@ -1,0 +1,43 @@
+# SPDX-License-Identifier: Apache-2.0
+"""``armillary export``: made, shown, switched, dead letters, deleted."""
+
+from __future__ import annotations
+
+import json
+import uuid
+from collections.abc import Callable
+from typing import Any
+
+from tests.api.running_service import RunningService
+
+Command = Callable[..., Any]
+
+
+def test_exports_from_the_command_line(armillary: Command, service: RunningService) -> None:
+    name = f"x-{uuid.uuid4().hex[:8]}"
+    made = armillary(
+        "export", "create", "--name", name, "--files", "--source", "alerts", "--where", "device:health=attested",
+        "--add", "site=cloud:site", "--from-beginning", "--json",
+    )  # fmt: skip
+    assert made.code == 0, made.err
+    found = json.loads(made.out)
+    assert found["body"]["enrichments"] == {"site": "cloud:site"}
+    assert found["status"]["state"] == "running"
+    assert name in armillary("export", "list").out
+    assert "alerts" in armillary("export", "show", "-e", name).out
+    assert armillary("export", "disable", "-e", name).code == 0
+    assert json.loads(armillary("export", "show", "-e", name, "--json").out)["status"]["state"] == "disabled"
+    assert armillary("export", "enable", "-e", name).code == 0
+    assert "Nothing was refused" in armillary("export", "dead-letters", "-e", name).err
+    assert "0 records delivered" in armillary("export", "replay", "-e", name).err
+    assert "deleted" in armillary("export", "delete", "-e", name, "--yes").err
+    hook = ("--webhook", "https://example.com/in")
+    assert armillary("export", "create", "--name", name, *hook, "--secret", "x" * 20, "--json").code == 0
+    assert armillary("export", "delete", "-e", name, "--yes").code == 0
+    broker = armillary(
+        "export", "create", "--name", name, "--mqtt", "example.com:1884/a/b", "--username", "u", "--json"
+    )
+    assert json.loads(broker.out)["body"]["destination"]["port"] == 1884
+    for wrong in ([], [*hook, "--files"], ["--mqtt", "example.com"], [*hook, "--add", "x"]):
+        assert armillary("export", "create", "--name", name, *wrong).code == 2, wrong
+    assert "request.invalid" in armillary("export", "create", "--name", name, *hook, "--transform", "env").err

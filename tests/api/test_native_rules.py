@@ -9,6 +9,7 @@ from typing import Any
 
 import pytest
 from tests.api.running_service import RunningService, wait_until
+from tests.twin.test_template import BODY
 
 from armillary.engines.series.blocks import Run
 from armillary.engines.series.store import Restored
@@ -134,6 +135,25 @@ def test_an_unknown_name_is_a_warning_and_the_rule_is_kept(service: RunningServi
     made = put(service, fresh("names"), hot(catalog, conditions=conditions, match="any"))
     assert made.status == 200
     assert [name in each for each in made.body["warnings"]] == [True]
+
+
+def test_a_name_that_the_device_template_does_not_have_is_a_warning(service: RunningService, catalog: str) -> None:
+    template = fresh("controller")
+    assert service.call("PUT", f"/api/v1/templates/{template}", BODY).status == 200
+    assert service.call("POST", f"/api/v1/templates/{template}/publish").status == 200
+    shown = service.call("GET", f"/api/v1/templates/{template}").body["capabilities"]
+    known = next(each["name"] for each in shown if each["kind"] == "telemetry")
+    conditions: list[dict[str, Any]] = [
+        {"telemetry": known, "op": ">", "value": 1},
+        {"telemetry": "temprature", "op": ">", "value": {"cloud_property": "nowhere"}},
+        {"property": "reported.nothing", "op": "==", "value": 1},
+    ]
+    made = put(service, fresh("names"), hot(catalog, conditions=conditions, target={"template": template}))
+    assert [each.split(":")[0] for each in made.body["warnings"]] == [
+        "telemetry temprature", "cloud.nowhere", "reported.nothing",
+    ]  # fmt: skip
+    (none,) = put(service, fresh("names"), hot(catalog, target={"template": fresh("no")})).body["warnings"]
+    assert "there is no device template" in none
 
 
 def test_a_secret_is_never_given_back_and_stays_until_it_is_replaced(service: RunningService, catalog: str) -> None:

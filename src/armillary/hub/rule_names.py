@@ -1,21 +1,68 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Names in a rule that nothing has: said when the rule is kept, so that a misspelt one does not wait in silence."""
+"""Names in a rule that nothing has: said when the rule is kept, so that a misspelt one does not wait in silence.
+
+They are warnings: data that is in no device template is kept like any other, and rules may look at it.
+"""
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from armillary.twin.rule import Rule, telemetry_names
+from armillary.errors import InvalidArgumentError, NotFoundError
+from armillary.twin.rule import Rule, telemetry_names, unmodelled
+from armillary.twin.template import Template
+from armillary.twin.template_name import split_id
 
 if TYPE_CHECKING:
     from armillary.hub.hub import Hub
 
 
 def warnings_of(hub: Hub, rule: Rule) -> list[str]:
-    """What the rule names and nobody has, as sentences. Blocks for a read."""
+    """What the rule names and its device template does not have, or no device has sent, as sentences.
+
+    Blocks for a read or two.
+    """
+    wanted = rule.target.template
+    if wanted:
+        template = _template(hub, rule)
+        if template is None:
+            return [f"there is no device template {wanted}: the rule looks at no device until there is"]
+        return unmodelled(rule, _telemetry(template, rule), _properties(template, rule))
     sent = set(hub.series.tail.names().values())
     return [
         f"telemetry {name}: no device has sent such a value yet; the rule waits for it"
         for name in telemetry_names(rule)
         if name not in sent
     ]
+
+
+def _template(hub: Hub, rule: Rule) -> Template | None:
+    """The newest version of the rule's template that it is for; a draft where nothing is published."""
+    name, span = rule.target.template, rule.target.versions
+    try:
+        versions = [split_id(each.id)[1] for each in hub.templates.versions(name)]
+        fitting = [each for each in versions if span is None or span[0] <= each <= span[1]]
+        return hub.templates.get(name, fitting[0] if fitting else 0).template
+    except (InvalidArgumentError, NotFoundError):
+        return None
+
+
+def _telemetry(template: Template, rule: Rule) -> list[str]:
+    """Telemetry of the template, and those names of the rule that are inside of one (a field of an object)."""
+    known = [name for name, each in template.capabilities.items() if each.kind == "telemetry"]
+    inside = [name for name in telemetry_names(rule) if any(name.startswith(f"{each}.") for each in known)]
+    return known + inside
+
+
+def _properties(template: Template, rule: Rule) -> list[str]:
+    """Property paths of the template, and those of the rule that are inside of one."""
+    names = [name for name, each in template.capabilities.items() if each.kind == "property"]
+    known = [f"{section}.{name}" for section in ("reported", "desired") for name in names]
+    known += [f"cloud.{name}" for name in template.cloud]
+    inside = [path for path in _paths(rule) if any(path.startswith(f"{each}.") for each in known)]
+    return known + inside
+
+
+def _paths(rule: Rule) -> list[str]:
+    found = [each.prop for each in rule.conditions if each.prop]
+    return found + [each.prop for each in rule.target.filters]

@@ -75,7 +75,7 @@ def delete_export(
     return deleted
 
 
-def list_dead_letters(
+def export_dead_letters(
     request: Request,
     export_id: DocumentPath,
     catalog: CatalogQuery = None,
@@ -91,7 +91,7 @@ def list_dead_letters(
     return {"items": items, "next": str(found[limit - 1].number) if len(found) > limit else None}
 
 
-def replay_dead_letters(request: Request, export_id: DocumentPath, catalog: CatalogQuery = None) -> dict[str, Any]:
+def replay_export(request: Request, export_id: DocumentPath, catalog: CatalogQuery = None) -> dict[str, Any]:
     """Deliver dead letters again, oldest first; what is delivered is no dead letter any more."""
     authored.visible(request, KIND, export_id, catalog)
     authored.check_owned(request, KIND, export_id, catalog)
@@ -128,5 +128,5 @@ def mount(app: FastAPI) -> None:
     add_route(app, "GET", one, show_export, **options)
     add_route(app, "PUT", one, put_export, **options)
     add_route(app, "DELETE", one, delete_export, **options)
-    add_route(app, "GET", one + "/dead-letters", list_dead_letters, **options)
-    add_route(app, "POST", one + "/dead-letters/replay", replay_dead_letters, **options)
+    add_route(app, "GET", one + "/dead-letters", export_dead_letters, **options)
+    add_route(app, "POST", one + "/dead-letters/replay", replay_export, **options)

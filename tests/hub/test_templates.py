@@ -123,3 +123,54 @@ def test_a_draft_has_no_version_and_a_published_one_is_not_written(running: Runn
         running.hub.templates.put("controller", {**BODY, "version": 3}, by="ann")
     with pytest.raises(InvalidArgumentError):
         running.hub.templates.put("controller.1", BODY, by="ann")
+
+
+def test_every_message_is_judged_as_it_comes_in(running: RunningHub) -> None:
+    hub = running.hub
+    published(hub)
+    hub.templates.assign(DEVICE, "controller", by="ann")
+    with contextlib.closing(running.client()) as device:
+
+        def judged() -> bool:
+            device.telemetry({"load": 1.5})
+            return hub.counters()["values_checked"] > 0
+
+        wait_until(judged, "its template is looked up")
+        before = hub.counters()
+        for number in range(3):
+            device.telemetry({"load": "heavy", "other": number, "thermostat1": 1})
+        wait_until(lambda: hub.counters()["values_checked"] >= before["values_checked"] + 9, "all judged")
+        after = hub.counters()
+        assert after["values_misfit"] - before["values_misfit"] == 3
+        assert after["values_unmodelled"] - before["values_unmodelled"] == 6
+        found = hub.models.last_misfit(DEVICE)
+        assert found is not None
+        assert (found.name, found.expected, found.got, found.count) == ("load", "a number", "heavy", 3)
+        published(hub, body={**BODY, "models": [_with_text_load(), *BODY["models"][1:]]})
+        hub.templates.migrate_all("controller", by="ann")
+
+        def fits() -> bool:
+            before = hub.counters()
+            device.telemetry({"load": "heavy"})
+            wait_until(lambda: hub.counters()["messages_decoded"] > before["messages_decoded"], "decoded")
+            return bool(
+                hub.counters()["values_checked"] > before["values_checked"]
+                and hub.counters()["values_misfit"] == before["values_misfit"]
+            )
+
+        wait_until(fits, "the new version is used")
+
+
+def _with_text_load() -> Any:
+    root = BODY["models"][0]
+    contents = [{**each, "schema": "string"} if each["name"] == "load" else each for each in root["contents"]]
+    return {**root, "contents": contents}
+
+
+def test_a_device_without_a_template_is_not_judged_and_its_values_are_kept(running: RunningHub) -> None:
+    with contextlib.closing(running.client()) as device:
+        for number in range(5):
+            device.telemetry({"load": f"x{number}"})
+        last = wait_until(lambda: running.hub.series.last_values(DEVICE), "the value")
+        assert last[0].metric == "load"
+        assert running.hub.counters()["values_checked"] == 0

@@ -125,7 +125,7 @@ def test_names_that_devices_choose_are_remembered_within_bounds() -> None:
     for number in range(3 * MAX_REMEMBERED):
         assert table.leaf(f"air.by.room{number}") is not None
         assert table.leaf(f"nothing{number}") is None
-        assert len(table._leaves) <= MAX_REMEMBERED + len(table._fixed) + 1
+        assert len(table.known) <= MAX_REMEMBERED + len(table._fixed) + 1
     assert table.leaf("count") is not None
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from armillary.api.documents import as_document
 from armillary.errors import NotFoundError
 from armillary.hub.templates import DeviceTemplate, MigrationSummary, Ready
 from armillary.twin.template_name import split_id
@@ -157,6 +158,7 @@ def device(hub: Hub, device_id: str) -> Document:
         "announced_model": hub.model_id(device_id),
         "etag": kept.etag,
         "is_missing": bool(kept.name) and kept.ready is None,
+        "last_misfit": as_document(hub.models.last_misfit(device_id)),
         "cloud_properties": dict(kept.cloud),
         **_telemetry(hub, device_id, kept),
         **_properties(hub, device_id, kept),

@@ -77,6 +77,10 @@ def _show(remote: RemoteService, device: DeviceOption, as_json: JsonOption = Fal
     note("")
     rows = [readable(each) for each in found["telemetry"]]
     print_table(rows, VALUE_COLUMNS, as_json=False, empty="It has sent no values that the template has.")
+    misfit = found["last_misfit"]
+    if misfit is not None:
+        last = f"{misfit['name']}: expected {misfit['expected']}, got {misfit['got']}"
+        note(f"values that did not fit: {misfit['count']}; the last was {last}")
     for each in found["unmodelled_telemetry"]:
         note(f"not modelled: {each['name']} = {each['value']}")
     for name, value in found["unmodelled_properties"].items():

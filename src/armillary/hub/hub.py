@@ -25,14 +25,15 @@ from armillary.errors import DeviceStateError
 from armillary.hub.cloud_messages import Mailboxes
 from armillary.hub.counters import Counters
 from armillary.hub.device_facts import Directory, NoDirectory
-from armillary.hub.exports import Exports
 from armillary.hub.device_https import DeviceHttps
+from armillary.hub.exports import Exports
 from armillary.hub.files import FileUploads
 from armillary.hub.front import Front
 from armillary.hub.groups import Groups
 from armillary.hub.jobs import Jobs
 from armillary.hub.listeners import Gathering, Listener, Listeners
 from armillary.hub.methods import MethodResult, encode_call
+from armillary.hub.model_check import ModelCheck
 from armillary.hub.provisioning import MARK, Desk, Provisioning
 from armillary.hub.rules import Rules
 from armillary.hub.templates import Templates
@@ -64,6 +65,7 @@ class Hub:
         storage_host: ``host:port`` of the operator API, where devices send the bytes of files; the owner sets it.
         application: What the application's author makes: device templates, rules, jobs, dashboards, as documents.
         templates: Device templates, and which device has which.
+        models: Messages against templates as they come in: ``last_misfit``.
         directory: Whose devices are and how they are doing; the owner sets it.
         groups: Members of device groups.
         exports: Data exports: ``status``, ``replay``, ``store``.
@@ -107,6 +109,8 @@ class Hub:
         try:
             self.application = ApplicationStore(folder, clock=clock)
             self.templates = Templates(self)
+            self.models = ModelCheck(self)
+            self.application.on_change.append(self.models.forget)
             self.series.template_of = self._template_of
             self.application.on_change.append(self.templates.forget)
         except BaseException:  # whatever it is: the folder is given back, and it goes on
@@ -276,6 +280,9 @@ class Hub:
             "messages_decoded": decoder.messages,
             "messages_opaque": decoder.opaque,
             "messages_undecodable": decoder.faults,
+            "values_checked": self.models.values_checked,
+            "values_unmodelled": self.models.values_unmodelled,
+            "values_misfit": self.models.values_misfit,
             "log_rows_damaged": decoder.damaged_blocks,
             "commits": self.series.commits.batches,
             "disk_full_now": int(self.series.is_refusing),
@@ -317,7 +324,10 @@ class Hub:
     def _measured(self, device: int, telemetry: Telemetry, seq: int, received_ms: int) -> None:
         if self.rules.is_active:
             self.rules.measured(device, telemetry, seq, received_ms)
-        if self._front is None or self._listeners.idle:
+        if self._front is None:
+            return
+        self.models.measured(device, telemetry)
+        if self._listeners.idle:
             return
         name = self._front.names.get(device)  # none: from the log of an earlier life, live no more
         if name is not None:

@@ -67,6 +67,9 @@ class PayloadTable:
 
     Args:
         template: Of the devices.
+
+    Attributes:
+        known: Flat name -> leaf or None, of the names looked up so far and those that the model alone says.
     """
 
     def __init__(self, template: Template) -> None:
@@ -75,20 +78,20 @@ class PayloadTable:
             for each in template.capabilities.values()
             if isinstance(each.content, Telemetry)
         }
-        self._leaves: dict[str, Leaf | None] = {}
+        self.known: dict[str, Leaf | None] = {}
         for name, schema in self._schemas.items():
-            _collect(schema, name, name, self._leaves)
-        self._fixed = frozenset(self._leaves)
+            _collect(schema, name, name, self.known)
+        self._fixed = frozenset(self.known)
 
     def leaf(self, name: str) -> Leaf | None:
         """What the template says of a flat name; None where it says nothing."""
         try:
-            return self._leaves[name]
+            return self.known[name]
         except KeyError:
             found = self._search(name)
-            if len(self._leaves) - len(self._fixed) >= MAX_REMEMBERED:
-                self._leaves = {each: self._leaves[each] for each in self._fixed}
-            self._leaves[name] = found
+            if len(self.known) - len(self._fixed) >= MAX_REMEMBERED:
+                self.known = {each: self.known[each] for each in self._fixed}
+            self.known[name] = found
             return found
 
     def judge(self, values: Mapping[str, Value]) -> Judgement:

@@ -56,6 +56,8 @@ class Mismatch:
 
 
 def _is_number(value: object) -> bool:
+    if type(value) is float:  # what telemetry has for every number
+        return value - value == 0.0
     return isinstance(value, (int, float)) and not isinstance(value, bool) and math.isfinite(value)
 
 
@@ -67,9 +69,9 @@ def _is_whole(bits: int) -> Callable[[object], bool]:
     limit = 1 << (bits - 1)
 
     def check(value: object) -> bool:
-        if isinstance(value, bool) or not isinstance(value, (int, float)):
-            return False
-        return value == value // 1 and -limit <= value < limit if math.isfinite(value) else False
+        if type(value) is float or (isinstance(value, (int, float)) and not isinstance(value, bool)):
+            return -limit <= value < limit and value == value // 1
+        return False
 
     return check
 

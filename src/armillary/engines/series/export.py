@@ -8,8 +8,8 @@ CSV (RFC 4180, UTF-8, CRLF) has one point a line::
     1f0a...,door,2026-11-24T22:00:04.120Z,boolean,true,9c7a04d1f1c1f5f0
 
 ``message`` is the mark of the message's id (16 hexadecimal digits) or nothing. Numbers are written so that they read
-back to the same double. Parquet has the columns device_id, metric, time (milliseconds, UTC), kind, number, boolean, text,
-message. Points come by device, metric and time.
+back to the same double. Parquet has the columns device_id, metric, time (milliseconds, UTC), kind, number, boolean,
+text, message. Points come by device, metric and time.
 """
 
 from __future__ import annotations

@@ -64,18 +64,15 @@ def next_unit(connection: sqlite3.Connection, now_ms: int) -> tuple[int, int] | 
 
 def seal_unit(connection: sqlite3.Connection, hour_ms: int, shard: int) -> None:
     """Bring one shard of one hour from hot into chunks and roll-ups; the caller commits."""
-    gathered: dict[int, list[Points]] = {}
-    kinds: dict[int, Kind] = {}
+    gathered: dict[int, tuple[Kind, Points]] = {}
     rows = connection.execute("SELECT data FROM hot WHERE hour_ms = ? AND shard = ? ORDER BY number", (hour_ms, shard))
     for (data,) in rows.fetchall():
         try:
-            items = list(Segment(data))
+            segment = Segment(data)
         except WireError:
             _put_aside(connection, "hot", hour_ms, shard, data)
-            continue
-        for series, kind, points in items:
-            gathered.setdefault(series, []).append(points)
-            kinds[series] = kind
+        else:
+            segment.pour(gathered)  # its checksum was good
     duplicates = 0
     fleet: dict[int, dict[int, tuple[int, float, float, float]]] = {}
     first, end = shard * SERIES_PER_SHARD, (shard + 1) * SERIES_PER_SHARD
@@ -83,9 +80,10 @@ def seal_unit(connection: sqlite3.Connection, hour_ms: int, shard: int) -> None:
         connection.execute("SELECT number, metric FROM series WHERE number >= ? AND number < ?", (first, end))
     )
     for series in sorted(gathered):
-        hour, doubled = _seal_series(connection, hour_ms, series, kinds[series], gathered[series])
+        kind, points = gathered[series]
+        hour, doubled = _seal_series(connection, hour_ms, series, kind, points)
         duplicates += doubled
-        if kinds[series] is not Kind.TEXT:
+        if kind is not Kind.TEXT:
             fleet.setdefault(metrics[series], {})[series] = (hour.points, hour.low, hour.high, hour.total)
     for metric, hours in fleet.items():
         _write_fleet(connection, metric, hour_ms, shard, hours)
@@ -100,11 +98,11 @@ def seal_unit(connection: sqlite3.Connection, hour_ms: int, shard: int) -> None:
 
 
 def _seal_series(
-    connection: sqlite3.Connection, hour_ms: int, series: int, kind: Kind, parts: list[Points]
+    connection: sqlite3.Connection, hour_ms: int, series: int, kind: Kind, fresh: Points
 ) -> tuple[Rollup, int]:
     text = kind is Kind.TEXT
     known, damaged = _known_chunk(connection, hour_ms, series)
-    points, duplicates = in_order([*known, *parts], text=text)
+    points, duplicates = in_order([*known, fresh], text=text)
     minutes = minutes_of(points)
     before = None
     if not known:

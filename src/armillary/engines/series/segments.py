@@ -32,11 +32,13 @@ from armillary.errors import WireError
 _HEAD = struct.Struct("<BII")
 _CHECKED_FROM = 5
 _SERIES = struct.Struct("<BI")
+# A series' part of one number without a mark: what most flushes bring of most series.
+_SINGLE = struct.Struct("<BIqdI")
 
 VERSION = 1
 
-# Series of one shard: what is sealed in one transaction, some tens of milliseconds of work.
-SERIES_PER_SHARD = 512
+# Series of one shard: what is sealed in one transaction, some fifty milliseconds of work.
+SERIES_PER_SHARD = 256
 
 
 def shard_of(series: int) -> int:
@@ -93,9 +95,34 @@ class Segment:
             kind, points = self._points(at)
             yield series, kind, points
 
+    def pour(self, gathered: dict[int, tuple[Kind, Points]]) -> None:
+        """Append every series' points to those that are there; for sealing, where every microsecond counts."""
+        data, begin = self._data, self._body
+        for series, end in zip(self._series, self._ends, strict=True):
+            at, begin = begin, self._body + end
+            known = gathered.get(series)
+            if known is not None and begin - at == _SINGLE.size and known[0] is not Kind.TEXT:
+                _, _, at_ms, value, _ = _SINGLE.unpack_from(data, at)
+                known[1].times.append(at_ms)
+                known[1].values.append(value)
+                continue
+            kind, points = self._part(at, begin)
+            if known is None:
+                points.times = list(points.times)
+                gathered[series] = (kind, points)
+                continue
+            before = known[1]
+            if points.marks:
+                shifted = {index + len(before): mark for index, mark in points.marks.items()}
+                before.marks = {**before.marks, **shifted}
+            before.times.extend(points.times)
+            before.values.extend(points.values)  # type: ignore[arg-type]  # of one kind
+
     def _points(self, at: int) -> tuple[Kind, Points]:
-        begin = self._body + (self._ends[at - 1] if at else 0)
-        cursor = Cursor(self._data[begin : self._body + self._ends[at]])
+        return self._part(self._body + (self._ends[at - 1] if at else 0), self._body + self._ends[at])
+
+    def _part(self, begin: int, end: int) -> tuple[Kind, Points]:
+        cursor = Cursor(self._data[begin:end])
         kind, count = _SERIES.unpack(cursor.take(_SERIES.size))
         times: array[int] = from_little("q", cursor.take(8 * count))
         values: array[float] | list[str]

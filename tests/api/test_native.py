@@ -430,3 +430,21 @@ def test_metrics_are_the_fleets_own_numbers(service: RunningService, catalog: st
     assert float(lines['armillary_devices{health="never"}']) == fleet["health"]["never"]
     assert float(lines["armillary_devices_unclaimed"]) == fleet["unclaimed"]
     assert "armillary_hub_connected" in lines
+    assert lines['armillary_device_workers{state="ready"}'] == "0.0"  # this service serves devices itself
+
+
+def test_metrics_show_each_device_worker(service: RunningService, monkeypatch: pytest.MonkeyPatch) -> None:
+    workers = [
+        {"number": 0, "pid": 7, "state": "ready", "restarts": 0, "connections": 3, "check_ins": 40},
+        {"number": 1, "pid": 8, "state": "starting", "restarts": 2, "connections": 0, "check_ins": 5},
+    ]
+    monkeypatch.setattr(service.service, "device_workers", lambda: workers)
+    text = service.call("GET", "/metrics").raw.decode()
+    for line in (
+        'armillary_device_workers{state="ready"} 1.0',
+        'armillary_device_workers{state="starting"} 1.0',
+        'armillary_device_worker_connections{worker="0"} 3.0',
+        'armillary_device_worker_restarts{worker="1"} 2.0',
+        'armillary_device_worker_check_ins_total{worker="0"} 40.0',
+    ):
+        assert line in text.splitlines(), line

@@ -3,7 +3,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections import Counter
+from collections.abc import Iterator, Mapping, Sequence
 
 from prometheus_client import REGISTRY, CollectorRegistry, generate_latest
 from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, InfoMetricFamily, Metric
@@ -22,12 +23,21 @@ class FleetCollector(Collector):
         fleet: The whole fleet in numbers.
         hub: What the hub counts, by name; names that end in ``_now`` go up and down.
         rollouts: Unfinished roll-outs per state.
+        workers: Device workers, as the service describes them.
     """
 
-    def __init__(self, fleet: FleetSummary, *, hub: Mapping[str, int], rollouts: Mapping[str, int]) -> None:
+    def __init__(
+        self,
+        fleet: FleetSummary,
+        *,
+        hub: Mapping[str, int],
+        rollouts: Mapping[str, int],
+        workers: Sequence[Mapping[str, object]] = (),
+    ) -> None:
         self._fleet = fleet
         self._hub = hub
         self._rollouts = rollouts
+        self._workers = workers
 
     def collect(self) -> Iterator[Metric]:
         """The gauges."""
@@ -40,11 +50,29 @@ class FleetCollector(Collector):
         yield _by("armillary_findings", "Findings that are not closed.", "severity", fleet.open_findings)
         yield _by("armillary_rollouts", "Roll-outs that are not finished.", "state", self._rollouts)
         yield GaugeMetricFamily("armillary_devices_unclaimed", "Devices of no catalog.", value=fleet.unclaimed)
+        yield from self._of_workers()
         for name, count in self._hub.items():
             if name.endswith("_now"):
                 yield GaugeMetricFamily(f"armillary_hub_{name.removesuffix('_now')}", "Of the hub, now.", value=count)
             else:
                 yield CounterMetricFamily(f"armillary_hub_{name}", "Of the hub, since its start.", value=count)
+
+    def _of_workers(self) -> Iterator[Metric]:
+        """One number a worker: a worker that is gone is seen by its state and by the check-ins it no longer counts."""
+        states = Counter(str(each["state"]) for each in self._workers)
+        yield _by("armillary_device_workers", "Device workers by state.", "state", {"ready": 0, **states})
+        for name, text in (
+            ("connections", "Connections of a device worker."),
+            ("restarts", "Times it was begun again."),
+        ):
+            counts = {str(each["number"]): _number(each[name]) for each in self._workers}
+            yield _by(f"armillary_device_worker_{name}", text, "worker", counts)
+        check_ins = CounterMetricFamily(
+            "armillary_device_worker_check_ins", "Check-ins that a device worker has answered.", labels=["worker"]
+        )
+        for each in self._workers:
+            check_ins.add_metric([str(each["number"])], _number(each["check_ins"]))
+        yield check_ins
 
 
 def exposition(collector: FleetCollector) -> bytes:
@@ -59,3 +87,7 @@ def _by(name: str, text: str, label: str, counts: Mapping[str, int]) -> GaugeMet
     for word, count in counts.items():
         family.add_metric([word], count)
     return family
+
+
+def _number(value: object) -> int:
+    return value if isinstance(value, int) else 0

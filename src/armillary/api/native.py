@@ -45,7 +45,8 @@ def metrics(request: Request) -> Response:
     """The service's numbers, for Prometheus."""
     service, hub = service_of(request), hub_of(request)
     rollouts = {state: len(service.rollouts.list(state=state, limit=MAX_LIMIT).items) for state in views.UNFINISHED}
-    collector = FleetCollector(service.registry.fleet_summary(), hub=hub.counters(), rollouts=rollouts)
+    workers = service.device_workers()
+    collector = FleetCollector(service.registry.fleet_summary(), hub=hub.counters(), rollouts=rollouts, workers=workers)
     return Response(exposition(collector), media_type=CONTENT_TYPE)
 
 

@@ -75,7 +75,7 @@ def delete_export(
     return deleted
 
 
-def export_dead_letters(
+def list_dead_letters(
     request: Request,
     export_id: DocumentPath,
     catalog: CatalogQuery = None,
@@ -128,5 +128,5 @@ def mount(app: FastAPI) -> None:
     add_route(app, "GET", one, show_export, **options)
     add_route(app, "PUT", one, put_export, **options)
     add_route(app, "DELETE", one, delete_export, **options)
-    add_route(app, "GET", one + "/dead-letters", export_dead_letters, **options)
+    add_route(app, "GET", one + "/dead-letters", list_dead_letters, **options)
     add_route(app, "POST", one + "/dead-letters/replay", replay_export, **options)

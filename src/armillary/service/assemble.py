@@ -315,6 +315,10 @@ class SecurityService:
         """Manufacture a device whose TPM opened its credential: see :class:`TpmEnrolments`."""
         return self.tpms.enrol(answer, request_pem, actor=actor, endpoint=self.device_endpoint_url)
 
+    def device_workers(self) -> list[dict[str, object]]:
+        """Each device worker (``worker_process.py``); empty where the service's own process serves devices."""
+        return [] if self._workers is None else self._workers.describe()
+
     def health(self) -> dict[str, object]:
         """How the service is doing, for ``/healthz`` and ``armillary status``."""
         endpoint, loops = self._endpoint or self._workers, self._loops
@@ -335,7 +339,7 @@ class SecurityService:
             },
             "device_endpoint": {
                 "ok": endpoint_ok,
-                "workers": [] if self._workers is None else self._workers.describe(),
+                "workers": self.device_workers(),
                 "port": self.device_port,
                 "connections": 0 if endpoint is None else endpoint.connections,
                 "counts": {} if endpoint is None else dict(endpoint.counts),

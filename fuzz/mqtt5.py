@@ -25,6 +25,7 @@ from armillary.wire.mqtt_packet import (
     Unsubscribe,
     Will,
 )
+from armillary.wire.mqtt_reasons import CODES_OF_PACKET
 from armillary.wire.mqtt_stream import MAX_CONNECT_BYTES, PacketDecoder
 from fuzz.harness import main
 
@@ -66,7 +67,11 @@ def seeds() -> list[bytes]:
         Auth(reason=0x19, properties=every("auth")),
     ]
     for kind in (PacketType.PUBACK, PacketType.PUBREC, PacketType.PUBREL, PacketType.PUBCOMP):
-        packets.append(Acknowledgement(type=kind, packet_id=9, reason=0x92, properties=every(kind.name.lower())))
+        packets.append(
+            Acknowledgement(
+                type=kind, packet_id=9, reason=max(CODES_OF_PACKET[kind]), properties=every(kind.name.lower())
+            )
+        )
         packets.append(Acknowledgement(type=kind, packet_id=9))
     return [encode_packet(each, level=LEVEL_5) for each in packets]
 

@@ -28,13 +28,18 @@ from armillary.wire.mqtt_packet import (
     Unsubscribe,
     Will,
 )
+from armillary.wire.mqtt_reasons import CODES_OF_PACKET
 from armillary.wire.mqtt_stream import PacketDecoder, iterate_run
 
 text = st.text(st.characters(exclude_characters="\0", exclude_categories=("Cs",)), max_size=20)
 topics = st.text(st.characters(exclude_characters="\0+#", exclude_categories=("Cs",)), min_size=1, max_size=20)
 filters = st.sampled_from(["#", "+", "a/+/b", "a/#", "$iothub/twin/res/#"]) | topics
 identifiers = st.integers(1, 65535)
-reasons = st.integers(0, 255)
+
+
+def codes_of(kind: PacketType) -> st.SearchStrategy[int]:
+    return st.sampled_from(sorted(CODES_OF_PACKET[kind]))
+
 
 VALUES: dict[Kind, st.SearchStrategy[PropertyValue]] = {
     Kind.BOOLEAN: st.integers(0, 1),
@@ -104,17 +109,18 @@ def packets(level: int) -> st.SearchStrategy[Packet]:
     subscriptions = st.lists(st.builds(Subscription, filters, options), min_size=1, max_size=4).map(tuple)
     kinds = st.sampled_from([PacketType.PUBACK, PacketType.PUBREC, PacketType.PUBREL, PacketType.PUBCOMP])
     zero = st.just(0)
-    codes = reasons if level == 5 else zero
     choices: list[st.SearchStrategy[Packet]] = [
         connects,
-        st.builds(Connack, reason=reasons, properties=of("connack")),
+        st.builds(
+            Connack, reason=codes_of(PacketType.CONNACK) if level == 5 else st.integers(0, 5), properties=of("connack")
+        ),
         publishes,
         kinds.flatmap(
             lambda kind: st.builds(
                 Acknowledgement,
                 type=st.just(kind),
                 packet_id=identifiers,
-                reason=codes,
+                reason=codes_of(kind) if level == 5 else zero,
                 properties=of(kind.name.lower()),
             )
         ),
@@ -122,7 +128,9 @@ def packets(level: int) -> st.SearchStrategy[Packet]:
         st.builds(
             Suback,
             packet_id=identifiers,
-            reasons=st.lists(reasons, min_size=1, max_size=4).map(tuple),
+            reasons=st.lists(
+                codes_of(PacketType.SUBACK) if level == 5 else st.sampled_from([0, 1, 2, 0x80]), min_size=1, max_size=4
+            ).map(tuple),
             properties=of("suback"),
         ),
         st.builds(
@@ -134,15 +142,17 @@ def packets(level: int) -> st.SearchStrategy[Packet]:
         st.builds(
             Unsuback,
             packet_id=identifiers,
-            reasons=st.lists(codes, max_size=3).map(tuple) if level == 5 else st.just(()),
+            reasons=st.lists(codes_of(PacketType.UNSUBACK), max_size=3).map(tuple) if level == 5 else st.just(()),
             properties=of("unsuback"),
         ),
         st.builds(Pingreq),
         st.builds(Pingresp),
-        st.builds(Disconnect, reason=codes, properties=of("disconnect")),
+        st.builds(
+            Disconnect, reason=codes_of(PacketType.DISCONNECT) if level == 5 else zero, properties=of("disconnect")
+        ),
     ]
     if level == 5:
-        choices.append(st.builds(Auth, reason=reasons, properties=of("auth")))
+        choices.append(st.builds(Auth, reason=codes_of(PacketType.AUTH), properties=of("auth")))
     return st.one_of(choices)
 
 

@@ -20,6 +20,7 @@ from armillary.wire.mqtt_packet import (
     Will,
     type_of,
 )
+from armillary.wire.mqtt_reasons import CODES_OF_PACKET, ReasonCode
 from armillary.wire.mqtt_stream import MAX_CONNECT_BYTES, MAX_PACKET_BYTES, PacketDecoder, iterate_run
 
 # Literal packets from MQTT 3.1.1 §3 and from real clients.
@@ -221,3 +222,31 @@ def test_tiny_pieces_of_a_large_packet_are_gathered() -> None:
         assert decoder.next() is None
         decoder.feed(data[start : start + 7])
     assert type_of(decoder.next()) is PacketType.PUBLISH  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize("kind", sorted(CODES_OF_PACKET))
+def test_a_reason_code_of_another_packet_is_refused(kind: PacketType) -> None:
+    """Every code of table 2-6 in every packet that has one: taken where its table has it, refused elsewhere."""
+    before, after = {
+        PacketType.CONNACK: (b"\0", b"\0"),
+        PacketType.SUBACK: (b"\0\1\0", b""),
+        PacketType.UNSUBACK: (b"\0\1\0", b""),
+        PacketType.DISCONNECT: (b"", b"\0"),
+        PacketType.AUTH: (b"", b"\0"),
+    }.get(kind, (b"\0\1", b"\0"))
+    flags = 2 if kind is PacketType.PUBREL else 0
+    for code in range(256):
+        body = before + bytes((code,)) + after
+        data = bytes((kind << 4 | flags, len(body))) + body
+        if code in CODES_OF_PACKET[kind]:
+            assert code in set(ReasonCode)
+            assert encode_packet(decode(data, 5), level=5)  # type: ignore[arg-type]
+        else:
+            with pytest.raises(WireError) as refused:
+                decode(data, 5)
+            assert refused.value.code == "wire.mqtt-order"
+
+
+def test_every_reason_code_is_of_some_packet() -> None:
+    used = frozenset().union(*CODES_OF_PACKET.values())
+    assert set(ReasonCode) - used == set()

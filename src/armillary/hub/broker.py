@@ -386,7 +386,7 @@ class Broker:
         _log.error("broker.not-kept", why=str(error))
         self._recovering = True
         for connection in list(self._connections):
-            connection.close(Reason.UNAVAILABLE, keep_will=False)
+            connection.close(Reason.NOT_KEPT, keep_will=False)
         self._recover()
 
     def _recover(self) -> None:

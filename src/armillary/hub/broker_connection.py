@@ -45,16 +45,15 @@ from armillary.wire.mqtt_packet import (
     Unsubscribe,
     Will,
 )
+from armillary.wire.mqtt_reasons import ReasonCode
 from armillary.wire.mqtt_session import BROKER_TRANSITIONS, Event, State, step
 from armillary.wire.mqtt_stream import MAX_PACKET_BYTES
 
 if TYPE_CHECKING:
     from armillary.hub.broker import Broker
 
-# Reason codes that are no failures (MQTT 5 §2.4), and SUBACK's failure of 3.1.1.
-_NO_SUBSCRIBERS = 0x10
-_NO_SUBSCRIPTION = 0x11
-_FAILURE = 0x80
+# SUBACK's failure of 3.1.1; in MQTT 5 this and what is above are failures.
+_FAILURE = int(ReasonCode.UNSPECIFIED_ERROR)
 
 
 class BrokerConnection(Link):
@@ -250,7 +249,7 @@ class BrokerConnection(Link):
             if error.code != "wire.mqtt-not-authorized":
                 raise
             return self._refused(packet, Reason.NOT_AUTHORIZED, error.message, error.code)
-        return 0 if matched or self.level < LEVEL_5 else _NO_SUBSCRIBERS
+        return 0 if matched or self.level < LEVEL_5 else int(ReasonCode.NO_MATCHING_SUBSCRIBERS)
 
     def _refused(self, packet: Publish, reason: Reason, why: str, code: str) -> int:
         self._owner.counters.broker_publishes_refused += 1
@@ -447,7 +446,7 @@ class BrokerConnection(Link):
 
     def _unsubscribe(self, session: Session, packet: Unsubscribe) -> None:
         reasons = tuple(
-            0 if self._broker.router.unsubscribe(session, topic_filter) else _NO_SUBSCRIPTION
+            0 if self._broker.router.unsubscribe(session, topic_filter) else int(ReasonCode.NO_SUBSCRIPTION_EXISTED)
             for topic_filter in packet.filters
         )
         self._reply(lambda: self.send(Unsuback(packet_id=packet.packet_id, reasons=reasons)))

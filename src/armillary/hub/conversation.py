@@ -42,6 +42,7 @@ from armillary.wire.mqtt_packet import (
     Unsuback,
     Unsubscribe,
 )
+from armillary.wire.mqtt_reasons import ReasonCode
 
 if TYPE_CHECKING:
     from armillary.hub.connection import Connection
@@ -50,8 +51,8 @@ if TYPE_CHECKING:
 _log = structlog.get_logger(__name__)
 
 # SUBACK's failure code, and MQTT 5's reason code for an UNSUBACK of something never subscribed to.
-_REFUSED = 0x80
-_NO_SUBSCRIPTION = 0x11
+_REFUSED = int(ReasonCode.UNSPECIFIED_ERROR)
+_NO_SUBSCRIPTION = int(ReasonCode.NO_SUBSCRIPTION_EXISTED)
 
 
 def converse(front: Front, connection: Connection, packet: Packet) -> None:
@@ -236,7 +237,7 @@ def _change_inboxes(front: Front, connection: Connection, inboxes: Inbox, answer
     def deliver(outcome: Any) -> None:
         if isinstance(outcome, Rejected):
             _log.error("hub.subscription-not-kept", device=connection.device_id[:16], why=str(outcome.error))
-            connection.close(Reason.UNAVAILABLE)
+            connection.close(Reason.NOT_KEPT)
         else:
             connection.send(answer)
             front.cloud_messages.wake(connection)

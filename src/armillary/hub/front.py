@@ -358,7 +358,7 @@ class Front:
         self.counters.commits_failed += 1
         if not connection.is_closed:
             _log.error("hub.messages-not-kept", device=connection.device_id[:16], why=str(error))
-            connection.close(Reason.UNAVAILABLE)
+            connection.close(Reason.NOT_KEPT)
 
     def _limit(self, connection: Connection) -> None:
         """Stop reading from a connection where disk or decoder have enough to do."""

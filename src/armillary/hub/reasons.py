@@ -6,6 +6,8 @@ from __future__ import annotations
 import enum
 from dataclasses import dataclass
 
+from armillary.wire.mqtt_reasons import ReasonCode
+
 
 @dataclass(frozen=True, slots=True)
 class Codes:
@@ -18,27 +20,28 @@ class Codes:
 class Reason(enum.Enum):
     """One row a reason. 3.1.1 has five codes, and none for closing."""
 
-    LEVEL = Codes(1, 0x84)
-    CLIENT_ID = Codes(2, 0x85)
-    BUSY = Codes(3, 0x97)
-    UNAVAILABLE = Codes(3, 0x88)
-    USER_NAME = Codes(4, 0x86)
-    NOT_AUTHORIZED = Codes(5, 0x87)
-    METHOD = Codes(5, 0x8C)
-    WILL = Codes(5, 0x90)
-    WITH_WILL = Codes(0, 0x04)
-    MALFORMED = Codes(0, 0x81)
-    PROTOCOL = Codes(0, 0x82)
-    SHUTTING_DOWN = Codes(0, 0x8B)
-    KEEP_ALIVE = Codes(0, 0x8D)
-    TAKEN_OVER = Codes(0, 0x8E)
-    TOPIC_FILTER = Codes(0, 0x8F)
-    TOPIC_NAME = Codes(0, 0x90)
-    PACKET_ID = Codes(0, 0x92)
-    RECEIVE_MAXIMUM = Codes(0, 0x93)
-    TOPIC_ALIAS = Codes(0, 0x94)
-    TOO_LARGE = Codes(0, 0x95)
-    REVOKED = Codes(0, 0x98)
-    QOS = Codes(0, 0x9B)
-    SHARED = Codes(0, 0x9E)
-    SUBSCRIPTION_IDENTIFIERS = Codes(0, 0xA1)
+    LEVEL = Codes(1, ReasonCode.UNSUPPORTED_PROTOCOL_VERSION)
+    CLIENT_ID = Codes(2, ReasonCode.CLIENT_IDENTIFIER_NOT_VALID)
+    BUSY = Codes(3, ReasonCode.QUOTA_EXCEEDED)
+    UNAVAILABLE = Codes(3, ReasonCode.SERVER_UNAVAILABLE)
+    NOT_KEPT = Codes(3, ReasonCode.IMPLEMENTATION_SPECIFIC_ERROR)
+    USER_NAME = Codes(4, ReasonCode.BAD_USER_NAME_OR_PASSWORD)
+    NOT_AUTHORIZED = Codes(5, ReasonCode.NOT_AUTHORIZED)
+    METHOD = Codes(5, ReasonCode.BAD_AUTHENTICATION_METHOD)
+    WILL = Codes(5, ReasonCode.TOPIC_NAME_INVALID)
+    WITH_WILL = Codes(0, ReasonCode.DISCONNECT_WITH_WILL)
+    MALFORMED = Codes(0, ReasonCode.MALFORMED_PACKET)
+    PROTOCOL = Codes(0, ReasonCode.PROTOCOL_ERROR)
+    SHUTTING_DOWN = Codes(0, ReasonCode.SERVER_SHUTTING_DOWN)
+    KEEP_ALIVE = Codes(0, ReasonCode.KEEP_ALIVE_TIMEOUT)
+    TAKEN_OVER = Codes(0, ReasonCode.SESSION_TAKEN_OVER)
+    TOPIC_FILTER = Codes(0, ReasonCode.TOPIC_FILTER_INVALID)
+    TOPIC_NAME = Codes(0, ReasonCode.TOPIC_NAME_INVALID)
+    PACKET_ID = Codes(0, ReasonCode.PACKET_IDENTIFIER_NOT_FOUND)
+    RECEIVE_MAXIMUM = Codes(0, ReasonCode.RECEIVE_MAXIMUM_EXCEEDED)
+    TOPIC_ALIAS = Codes(0, ReasonCode.TOPIC_ALIAS_INVALID)
+    TOO_LARGE = Codes(0, ReasonCode.PACKET_TOO_LARGE)
+    REVOKED = Codes(0, ReasonCode.ADMINISTRATIVE_ACTION)
+    QOS = Codes(0, ReasonCode.QOS_NOT_SUPPORTED)
+    SHARED = Codes(0, ReasonCode.SHARED_SUBSCRIPTIONS_NOT_SUPPORTED)
+    SUBSCRIPTION_IDENTIFIERS = Codes(0, ReasonCode.SUBSCRIPTION_IDENTIFIERS_NOT_SUPPORTED)

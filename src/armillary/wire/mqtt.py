@@ -17,6 +17,7 @@ from collections.abc import Callable
 
 from armillary.errors import WireError
 from armillary.wire.mqtt_fields import (
+    CODE_PROTOCOL,
     FORMAT,
     MAX_REMAINING_LENGTH,
     FieldReader,
@@ -47,6 +48,7 @@ from armillary.wire.mqtt_packet import (
     Unsubscribe,
     Will,
 )
+from armillary.wire.mqtt_reasons import CODES_OF_PACKET
 
 # Topic filters in one SUBSCRIBE: IoT Hub clients send one to five; AWS allows 8. More is an attack on memory.
 MAX_FILTERS = 32
@@ -121,6 +123,21 @@ def _packet_id(reader: FieldReader) -> int:
     return packet_id
 
 
+def _reason(reader: FieldReader, kind: PacketType) -> int:
+    code = reader.u8("reason code")
+    if code not in CODES_OF_PACKET[kind]:
+        reader.at -= 1
+        raise reader.fail(f"a reason code of {kind.name}", f"{code:#04x}", CODE_PROTOCOL)
+    return code
+
+
+def _reasons(reader: FieldReader, kind: PacketType) -> tuple[int, ...]:
+    codes: list[int] = []
+    while reader.at < reader.end:
+        codes.append(_reason(reader, kind))
+    return tuple(codes)
+
+
 def _properties(reader: FieldReader, packet: str, level: int) -> Properties:
     return reader.properties(packet) if level >= LEVEL_5 else ()
 
@@ -173,7 +190,7 @@ def _decode_connect(reader: FieldReader, _kind: PacketType, _flags: int, _level:
 
 def _decode_connack(reader: FieldReader, _kind: PacketType, _flags: int, level: int) -> Connack:
     acknowledge = reader.u8("connect acknowledge flags")
-    reason = reader.u8("reason code")
+    reason = _reason(reader, PacketType.CONNACK) if level >= LEVEL_5 else reader.u8("return code")
     if acknowledge > 1 or (acknowledge and reason):
         raise reader.fail("session present of 0, or 1 when accepted", f"{acknowledge:#04x}")
     return Connack(session_present=bool(acknowledge), reason=reason, properties=_properties(reader, "connack", level))
@@ -205,7 +222,7 @@ def _decode_acknowledgement(reader: FieldReader, kind: PacketType, _flags: int, 
     packet_id = _packet_id(reader)
     if level < LEVEL_5 or reader.at == reader.end:
         return Acknowledgement(type=kind, packet_id=packet_id)
-    reason = reader.u8("reason code")
+    reason = _reason(reader, kind)
     properties = reader.properties(kind.name.lower()) if reader.at < reader.end else ()
     return Acknowledgement(type=kind, packet_id=packet_id, reason=reason, properties=properties)
 
@@ -230,7 +247,7 @@ def _decode_subscribe(reader: FieldReader, _kind: PacketType, _flags: int, level
 def _decode_suback(reader: FieldReader, _kind: PacketType, _flags: int, level: int) -> Suback:
     packet_id = _packet_id(reader)
     properties = _properties(reader, "suback", level)
-    reasons = tuple(reader.rest())
+    reasons = _reasons(reader, PacketType.SUBACK) if level >= LEVEL_5 else tuple(reader.rest())
     if not reasons:
         raise reader.fail("a reason for each filter", "none")
     return Suback(packet_id=packet_id, reasons=reasons, properties=properties)
@@ -252,14 +269,14 @@ def _decode_unsuback(reader: FieldReader, _kind: PacketType, _flags: int, level:
     if level < LEVEL_5:
         return Unsuback(packet_id=packet_id)
     properties = reader.properties("unsuback")
-    return Unsuback(packet_id=packet_id, reasons=tuple(reader.rest()), properties=properties)
+    return Unsuback(packet_id=packet_id, reasons=_reasons(reader, PacketType.UNSUBACK), properties=properties)
 
 
 def _decode_ending(reader: FieldReader, kind: PacketType, _flags: int, level: int) -> Disconnect | Auth:
     make = Disconnect if kind is PacketType.DISCONNECT else Auth
     if level < LEVEL_5 or reader.at == reader.end:
         return make()
-    reason = reader.u8("reason code")
+    reason = _reason(reader, kind)
     return make(reason=reason, properties=reader.properties(kind.name.lower()) if reader.at < reader.end else ())
 
 

@@ -12,7 +12,8 @@ import pytest
 from tests.hub.running_hub import DEVICE, OTHER, Authority, Client, RunningHub, wait_until
 
 from armillary.engines.rules.database import FILE_NAME
-from armillary.hub import rule_traces, rules
+from armillary.errors import DataFolderError
+from armillary.hub import rule_keeping, rule_traces, rules
 from armillary.wire.telemetry import Telemetry
 
 HOT: dict[str, Any] = {"name": "Hot", "conditions": [{"telemetry": "t", "op": ">", "value": 30}]}
@@ -281,3 +282,41 @@ def test_a_message_that_was_evaluated_in_an_earlier_life_is_passed_over(running:
     assert worker.count()["rule_evaluations"] == evaluated
     running.call(worker.measured, number, message, plan.open_seq + 1, worker.now_ms())
     assert worker.count()["rule_evaluations"] == evaluated + 1
+
+
+def test_firings_that_the_disk_refuses_are_kept_when_it_takes_them_again(
+    running: RunningHub, client: Client, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    real = rule_keeping.keep
+    refused: list[int] = []
+
+    def full(states: Any, news: Any, evaluated: Any) -> Any:
+        def refuse(_: Any) -> None:
+            refused.append(len(news))
+            raise DataFolderError("the disk is full")
+
+        return refuse if len(refused) < 2 else real(states, news, evaluated)
+
+    monkeypatch.setattr(rule_keeping, "RETRY_S", 0.05)
+    monkeypatch.setattr(rule_keeping, "keep", full)
+    put(running, "hot", repeat=True)
+    for _ in range(3):
+        client.telemetry({"t": 31})
+    wait_until(lambda: len(alerts(running)) == 3, "every firing, once")
+    assert len(refused) == 2
+    assert running.hub.counters()["rule_commits_failed"] == 2
+    assert running.hub.counters()["rule_firings_uncommitted_now"] == 0
+
+
+def test_what_changed_is_kept_now_and_then_without_a_firing(
+    running: RunningHub, client: Client, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    put(running, "hot")
+    monkeypatch.setattr(rule_keeping, "CHECKPOINT_S", 0.0)
+    client.telemetry({"t": 1})
+    wait_until(lambda: running.hub.rules.store().states(), "the state is kept")
+    wait_until(
+        lambda: running.hub.rules.store().evaluated() == running.hub.series.decoder.decoded_seq, "and how far it went"
+    )
+    (row,) = running.hub.rules.store().states()
+    assert [(rule, version) for rule, version, _ in row.states] == [("hot", 1)]

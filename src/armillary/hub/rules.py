@@ -30,10 +30,9 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import heapq
-import threading
 import time
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import asdict
 from hashlib import sha256
 from itertools import count
 from pathlib import Path
@@ -42,11 +41,11 @@ from typing import TYPE_CHECKING, Any, Final
 import structlog
 
 from armillary.engines.application.document import Document
-from armillary.engines.group_commit import LoopSink, Rejected
-from armillary.engines.rules.rows import Alert, DeviceStates, Fired, Over, forgotten, keep, pruned
+from armillary.engines.rules.rows import Alert, Fired, Over, forgotten, keep
 from armillary.engines.rules.store import RuleStore
-from armillary.errors import ArmillaryError, InvalidArgumentError, RateLimitedError
+from armillary.errors import ArmillaryError, InvalidArgumentError
 from armillary.hub.rule_actions import RuleActions, deliveries_of
+from armillary.hub.rule_keeping import RuleCounters, RuleKeeping
 from armillary.hub.rule_plans import Loaded, Plan, Running, load, read_facts
 from armillary.hub.rule_traces import Traces
 from armillary.twin.rule_evaluate import step
@@ -62,33 +61,8 @@ if TYPE_CHECKING:
 TICK_S: Final = 0.25
 # Work of one tick or one slice of a survey before others get the loop (seconds).
 SLICE_S: Final = 0.005
-# States are kept at least so often (seconds): bounds what is evaluated again after a crash.
-CHECKPOINT_S: Final = 15.0
-# A commit that failed is tried again after this time (seconds).
-RETRY_S: Final = 1.0
 
 _log = structlog.get_logger(__name__)
-
-
-@dataclass(slots=True)
-class RuleCounters:
-    """What rules count since the start.
-
-    Attributes:
-        rule_evaluations: Evaluations of a rule for a device.
-        rule_firings: Firings kept.
-        rule_faults: Evaluations that ended in a fault of this program; the rule goes on with the next message.
-        rules_unreadable: Rule documents that say no rule.
-        rule_commits_failed: Commits of firings that the disk refused; they are tried again.
-        rule_deliveries_refused: Deliveries that became dead letters at once, because too many waited.
-    """
-
-    rule_evaluations: int = 0
-    rule_firings: int = 0
-    rule_faults: int = 0
-    rules_unreadable: int = 0
-    rule_commits_failed: int = 0
-    rule_deliveries_refused: int = 0
 
 
 class Rules:
@@ -109,10 +83,7 @@ class Rules:
         self.counters = RuleCounters()
         self.traces = Traces()
         self._hub = hub
-        self._folder = folder
         self._clock = clock
-        self._store: RuleStore | None = None
-        self._opening = threading.Lock()
         self._front: Front | None = None
         self._loop: asyncio.AbstractEventLoop | None = None
         self._rules: dict[str, Loaded] = {}
@@ -122,11 +93,6 @@ class Rules:
         self._ids: dict[int, str] = {}  # of devices known before this life, by number
         self._deadlines: list[tuple[int, int, Running]] = []
         self._order = count()
-        self._news: list[Fired | Over] = []
-        self._fired_plans: dict[str, Plan] = {}
-        self._committing = False
-        self._under_way = 0
-        self._checkpoint_at = time.monotonic()
         self._reached_ms = 0
         self._listening_since_ms = 0
         self._replaying = False
@@ -134,6 +100,7 @@ class Rules:
         self._known = 0
         self._ticking: asyncio.Task[None] | None = None
         self.actions = RuleActions(hub, self)
+        self._keeping = RuleKeeping(folder, self.counters, self.actions.wake)
 
     # Life ---------------------------------------------------------------------------------------------------
 
@@ -143,21 +110,18 @@ class Rules:
         Raises:
             DataFolderError: it cannot be opened.
         """
-        with self._opening:
-            if self._store is None:
-                self._store = RuleStore(self._folder)
-            return self._store
+        return self._keeping.store()
 
     async def start(self) -> None:
         """Take up where the last life ended. Before the hub takes its first message."""
-        self._loop = asyncio.get_running_loop()
+        self._loop = self._keeping.loop = asyncio.get_running_loop()
         self._listening_since_ms = self.now_ms()
         application = self._hub.application
         documents = await asyncio.to_thread(application.all, ("rule",))
         application.on_change.append(self._changed)
         for document in documents:
             self._load(document)
-        if RuleStore.exists(self._folder) or self._enabled():
+        if self._keeping.exists or self._enabled():
             await asyncio.to_thread(self.store)
             self.actions.start()
         if self._enabled():
@@ -178,13 +142,12 @@ class Rules:
 
     def close_store(self) -> None:
         """Keep every state and close the database. Blocks; no event loop runs any of this any more."""
-        with self._opening:
-            store, self._store = self._store, None
+        store = self._keeping.take_store()
         if store is None:
             return
         try:
             if self.is_active and self._hub.series.decoder.between_blocks:
-                news, self._news = self._news, []
+                news = self._keeping.take_news()
                 states = [plan.snapshot() for plan in self._plans.values() if plan.is_dirty]
                 with contextlib.suppress(ArmillaryError):  # the log has everything; it is evaluated again
                     store.commits.submit(keep(states, news, self._hub.series.decoder.decoded_seq)).result()
@@ -223,28 +186,20 @@ class Rules:
 
     def settle(self) -> None:
         """A slice of decoding is over: keep what came of it, if a block ended there."""
-        if not self.is_active or self._committing or not self._hub.series.decoder.between_blocks:
-            return
-        if self._news:
-            self._commit([plan.snapshot() for plan in self._fired_plans.values()], None)
-        elif time.monotonic() - self._checkpoint_at >= CHECKPOINT_S:
-            self._checkpoint()
+        decoder = self._hub.series.decoder
+        if self.is_active and decoder.between_blocks:
+            self._keeping.settle(self._plans.values(), decoder.decoded_seq)
 
     # For people ---------------------------------------------------------------------------------------------
 
     def count(self) -> dict[str, int]:
         """Everything rules count, by name; names ending in ``_now`` go up and down."""
         found = {
-            "rule_evaluations": self.counters.rule_evaluations,
-            "rule_firings": self.counters.rule_firings,
-            "rule_faults": self.counters.rule_faults,
-            "rules_unreadable": self.counters.rules_unreadable,
-            "rule_commits_failed": self.counters.rule_commits_failed,
-            "rule_deliveries_refused": self.counters.rule_deliveries_refused,
+            **asdict(self.counters),
             "rule_traces_dropped": self.traces.dropped,
             "rules_enabled_now": len(self._enabled()),
             "rule_deadlines_now": len(self._deadlines),
-            "rule_firings_uncommitted_now": len(self._news) + self._under_way,
+            "rule_firings_uncommitted_now": self._keeping.waiting,
         }
         return found | self.actions.count()
 
@@ -298,7 +253,7 @@ class Rules:
         self.actions.start()
         was_active, enabled = self.is_active, bool(self._enabled())
         if enabled and not was_active:
-            self._post(keep((), (), self._hub.series.decoder.decoded_seq))
+            self._keeping.post(keep((), (), self._hub.series.decoder.decoded_seq))
             self._begin()
         elif was_active and not enabled:
             self._end()
@@ -307,7 +262,7 @@ class Rules:
 
     def _begin(self) -> None:
         self.is_active = True
-        self._checkpoint_at = time.monotonic()
+        self._keeping.begin()
         self._make_again()
         if self._ticking is None and self._loop is not None:
             self._ticking = self._loop.create_task(self._tick(), name="hub-rules")
@@ -315,11 +270,9 @@ class Rules:
     def _end(self) -> None:
         """The last rule was disabled: nothing is remembered of it."""
         self.is_active = False
-        self._post(forgotten(self._plans))
-        self._post(keep((), self._news, -1))
-        self._news = []
+        self._keeping.post(forgotten(self._plans))
+        self._keeping.post(keep((), self._keeping.take_news(), -1))
         self._plans.clear()
-        self._fired_plans.clear()
         self._deadlines.clear()
         if self._ticking is not None:
             self._ticking.cancel()
@@ -405,8 +358,7 @@ class Rules:
         if entries:
             self.traces.add(loaded.id, plan.device_id, entries)
         if news:
-            self._news += news
-            self._fired_plans[plan.device_id] = plan
+            self._keeping.note(plan, news)
         self._schedule(each)
 
     def _news_of(self, each: Running, firings: int, entries: list[Entry]) -> list[Fired | Over]:
@@ -498,61 +450,7 @@ class Rules:
         """Unix time, milliseconds."""
         return int(self._clock() * 1000)
 
-    # Keeping ------------------------------------------------------------------------------------------------
-
-    def _commit(self, states: list[DeviceStates], evaluated: int | None) -> None:
-        news, self._news = self._news, []
-        self._fired_plans = {}
-        self._committing, self._under_way = True, len(news)
-        firings = [each for each in news if isinstance(each, Fired)]
-
-        def deliver(_: list[Any], outcomes: list[Any]) -> None:
-            self._committing, self._under_way = False, 0
-            outcome = outcomes[0]
-            if isinstance(outcome, Rejected):
-                self._not_kept(states, news, outcome.error)
-                return
-            self.counters.rule_firings += len(firings)
-            self.counters.rule_deliveries_refused += outcome
-            if any(each.deliveries for each in firings):
-                self.actions.wake()
-            self.settle()
-
-        self._post(keep(states, news, evaluated), deliver)
-
-    def _not_kept(self, states: list[DeviceStates], news: list[Fired | Over], error: Exception) -> None:
-        self.counters.rule_commits_failed += 1
-        _log.error("hub.rules-not-kept", why=str(error))
-        self._news = [*news, *self._news]
-        for row in states:
-            if row.device_id in self._plans:
-                self._plans[row.device_id].is_dirty = True
-        for each in news:
-            device_id = each.alert.device_id if isinstance(each, Fired) else each.device_id
-            if device_id in self._plans:
-                self._fired_plans[device_id] = self._plans[device_id]
-        self._committing = True
-        if self._loop is not None:
-            self._loop.call_later(RETRY_S, self._try_again)
-
-    def _try_again(self) -> None:
-        self._committing = False
-        self.settle()
-
-    def _checkpoint(self) -> None:
-        """Keep what changed, and how far the log was evaluated. Between two blocks."""
-        self._checkpoint_at = time.monotonic()
-        evaluated = self._hub.series.decoder.decoded_seq
-        self._commit([plan.snapshot() for plan in self._plans.values() if plan.is_dirty], evaluated)
-        self._post(pruned)
-
-    def _post(self, change: Any, deliver: Any = lambda *_: None) -> None:
-        if self._loop is None:
-            return
-        try:
-            self.store().commits.post(change, LoopSink(self._loop, deliver))
-        except RateLimitedError as error:
-            deliver([change], [Rejected(error)])
+    # The last life ------------------------------------------------------------------------------------------
 
     async def _resume(self) -> None:
         """Take up the states of the last life, and evaluate what it did not get to."""

@@ -11,6 +11,7 @@ import threading
 from collections.abc import Callable, Collection, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
+from queue import LifoQueue
 from typing import TypeVar
 
 from armillary.engines.series.blocks import Message, iterate_block
@@ -32,6 +33,9 @@ MAX_BLOCKS_READ = 400
 
 # Hours read in one snapshot by who wants every point.
 STREAM_HOURS = 24
+
+# Connections to read with: a long answer or an export must not hold up short ones.
+READERS = 3
 
 T = TypeVar("T")
 
@@ -57,13 +61,15 @@ class Reads:
     """The reading half of the store.
 
     Args:
-        reader: A connection that only this object uses, one thread at a time.
+        readers: Connections that only this object uses, each one thread at a time.
         tail: What is not flushed yet.
     """
 
-    def __init__(self, reader: sqlite3.Connection, tail: Tail) -> None:
-        self._reader = reader
-        self._reader_lock = threading.Lock()
+    def __init__(self, readers: Sequence[sqlite3.Connection], tail: Tail) -> None:
+        self._readers: LifoQueue[sqlite3.Connection] = LifoQueue()  # the last one used has the pages in its cache
+        for reader in readers:
+            self._readers.put(reader)
+        self._names_lock = threading.Lock()
         self.tail = tail
         self._last_device = 0
         self._names_of: dict[int, str] = {}
@@ -78,12 +84,12 @@ class Reads:
         """What is remembered of a device; None when it was never connected."""
         with self._reading() as connection:
             row = read_device(connection, device_id)
-            return None if row is None else self._with_tail_faults(row, self._flushed())
+            return None if row is None else self._with_tail_faults(row, flushed_upto(connection))
 
     def devices(self) -> list[DeviceRow]:
         """Every device that was ever connected."""
         with self._reading() as connection:
-            flushed = self._flushed()
+            flushed = flushed_upto(connection)
             return [self._with_tail_faults(row, flushed) for row in read_devices(connection)]
 
     def twin(self, device_id: str) -> Twin:
@@ -205,7 +211,7 @@ class Reads:
         keys = [self.tail.key(each) for each in series] if len(series) <= MAX_DEVICE_HOURS else []
         sums = self.tail.sums(set(series))
         with self._snapshot(keys) as (shelf, tail):
-            flushed = self._flushed()
+            flushed = flushed_upto(shelf.connection)
             fresh = [hours for reaches, hours in sums if reaches > flushed]
             group = Group(number, series, keys, everything=devices is None)
             return read_fleet(shelf, group, tail, fresh, start_ms, end_ms, max_points)
@@ -272,9 +278,13 @@ class Reads:
 
     @contextmanager
     def _reading(self) -> Iterator[sqlite3.Connection]:
-        """One snapshot of the database."""
-        with self._reader_lock, transaction(self._reader, "BEGIN"):
-            yield self._reader
+        """One snapshot of the database; waits while all connections are reading."""
+        reader = self._readers.get()
+        try:
+            with transaction(reader, "BEGIN"):
+                yield reader
+        finally:
+            self._readers.put(reader)
 
     @contextmanager
     def _snapshot(self, keys: Sequence[SeriesKey]) -> Iterator[tuple[Shelf, dict[int, list[Points]]]]:
@@ -288,15 +298,17 @@ class Reads:
                     if points is not None:
                         copies.append((generation.reaches, number, points))
         with self._reading() as connection:
-            flushed = self._flushed()
+            flushed = flushed_upto(connection)
             fresh: dict[int, list[Points]] = {}
             for reaches, number, points in copies:
                 if reaches > flushed:
                     fresh.setdefault(number, []).append(points)
             yield Shelf(connection), fresh
 
-    def _flushed(self) -> int:
-        return int(self._reader.execute("SELECT value FROM progress WHERE name = 'flushed'").fetchone()[0])
+    def close_readers(self) -> None:
+        """Close every connection, each when who reads with it is done. Call it once."""
+        for _ in range(READERS):
+            self._readers.get().close()
 
     def _number(self, device_id: str) -> int:
         row = self.device(device_id)
@@ -304,11 +316,13 @@ class Reads:
 
     def _device_names(self, connection: sqlite3.Connection) -> dict[int, str]:
         """Ids of all devices by number; a device keeps its number, so only new ones are read. Call it while reading."""
-        last = self._last_device
-        for number, device_id in connection.execute("SELECT number, device_id FROM device WHERE number > ?", (last,)):
-            self._names_of[number] = device_id
-            self._numbers_of[device_id] = number
-            self._last_device = max(self._last_device, number)
+        with self._names_lock:
+            known = self._last_device
+            rows = connection.execute("SELECT number, device_id FROM device WHERE number > ?", (known,)).fetchall()
+            for number, device_id in rows:
+                self._names_of[number] = device_id
+                self._numbers_of[device_id] = number
+                self._last_device = max(self._last_device, number)
         return self._names_of
 
     def _numbers(self, device_ids: Collection[str]) -> dict[str, int]:
@@ -334,6 +348,11 @@ class Reads:
         count = row.fault_count + sum(fault.count for fault in faults)
         last = faults[-1]
         return DeviceRow(row.number, row.device_id, row.inboxes, row.last_seen_ms, count, last.at_ms, last.reason)
+
+
+def flushed_upto(connection: sqlite3.Connection) -> int:
+    """The last block of the log whose values are in the database."""
+    return int(connection.execute("SELECT value FROM progress WHERE name = 'flushed'").fetchone()[0])
 
 
 def typed(values: Sequence[float] | Sequence[str], kind: Kind) -> Sequence[Value]:

@@ -29,7 +29,7 @@ from armillary.engines.series.chunks import Kind, Points
 from armillary.engines.series.database import Database
 from armillary.engines.series.decoder import Decoder, Listener
 from armillary.engines.series.flush import write_generation, write_latest, write_names, write_points
-from armillary.engines.series.reads import LatestValue, Metric, Reads
+from armillary.engines.series.reads import READERS, LatestValue, Metric, Reads, flushed_upto
 from armillary.engines.series.retention import (
     DAY_MS,
     Retention,
@@ -114,13 +114,14 @@ class SeriesStore(Reads):
         self._database = Database(folder)
         self._retention = retention
         self._writer = Writer(self._database.writer, folder, reserve_bytes)
-        reader = self._database.open_reader()
+        readers = [self._database.open_reader() for _ in range(READERS)]
+        reader = readers[0]
         names = dict(reader.execute("SELECT name, number FROM metric"))
         known = reader.execute("SELECT number, device, metric, kind FROM series").fetchall()
-        super().__init__(reader, Tail(names, known))
+        super().__init__(readers, Tail(names, known))
         self.template_of: Callable[[str], str] = lambda _: ""
         self._decoder_reader = self._database.open_reader()
-        self.decoder = Decoder(self.tail, self._decoder_reader, self._flushed(), listener)
+        self.decoder = Decoder(self.tail, self._decoder_reader, flushed_upto(reader), listener)
         self.commits: GroupCommit[Item, Any] = GroupCommit(
             self._writer.commit,
             name="hub-writer",
@@ -308,7 +309,7 @@ class SeriesStore(Reads):
                 self.end_flush(kept=True)
         finally:
             self.commits.close()
-            self._reader.close()
+            self.close_readers()
             self._decoder_reader.close()
             self._database.release()
 

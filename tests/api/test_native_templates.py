@@ -264,3 +264,17 @@ def test_a_hub_device_has_a_template_like_any_other(service: RunningService, cat
     assert called(service, "PATCH", path(name, "cloud-properties"), {"Customer": "Ann"})["values"]["Customer"] == "Ann"
     shown = called(service, "PATCH", path(name, "properties"), {"thermostat1.target": 20})
     assert (shown["device_id"], shown["template"]) == (name, template)
+
+
+def test_a_template_that_cannot_be_read_is_listed_with_its_fault_and_stops_no_other(
+    service: RunningService, template: str
+) -> None:
+    broken = fresh("broken")
+    for each in (broken, f"{broken}.1"):
+        service.hub.application.put("template", each, {"root": "dtmi:a:b;1", "models": 5}, by="test")
+    rows = {each["name"]: each for each in called(service, "GET", f"{TEMPLATES}?limit=1000")["items"]}
+    assert rows[template]["fault"] is None
+    assert "models" in rows[broken]["fault"]
+    assert called(service, "GET", CENTRAL_PATH)["value"]
+    assert problem(service, "GET", f"{TEMPLATES}/{broken}")[0] == 400
+    assert called(service, "DELETE", f"{TEMPLATES}/{broken}")["documents"] == 2

@@ -174,3 +174,39 @@ def test_a_device_without_a_template_is_not_judged_and_its_values_are_kept(runni
         last = wait_until(lambda: running.hub.series.last_values(DEVICE), "the value")
         assert last[0].metric == "load"
         assert running.hub.counters()["values_checked"] == 0
+
+
+class Owners:
+    """A directory in which every device is of one catalog."""
+
+    def page(self, **_: Any) -> Any:
+        return ()
+
+    def of(self, device_ids: Any) -> Any:
+        return {each: {"catalog": "North"} for each in device_ids}
+
+
+@pytest.mark.parametrize(
+    ("catalogs", "expected"),
+    [
+        ({"a": "South", "b": "north", "c": None}, "b"),
+        ({"a": "South", "c": None}, "c"),
+        ({"a": "South"}, ""),
+        ({"b": None, "z": "North"}, "z"),
+    ],
+)
+def test_of_several_templates_of_a_model_a_device_gets_its_catalogs(
+    running: RunningHub, catalogs: dict[str, str | None], expected: str
+) -> None:
+    running.hub.directory = Owners()
+    for name, catalog in catalogs.items():
+        published(running.hub, name, {**BODY, "catalog": catalog})
+    running.hub.templates.announced(DEVICE, ROOT)
+    assert running.hub.templates.device(DEVICE).name == expected
+
+
+def test_a_template_that_cannot_be_read_stops_no_other(running: RunningHub) -> None:
+    running.hub.application.put("template", "aaa.1", {"root": "dtmi:other:Root;1", "models": 5}, by="test")
+    published(running.hub)
+    running.hub.templates.announced(DEVICE, ROOT)
+    assert running.hub.templates.device(DEVICE).name == "controller"

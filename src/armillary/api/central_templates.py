@@ -8,6 +8,7 @@ errors are problem details, as everywhere here.
 
 from __future__ import annotations
 
+import contextlib
 import re
 from typing import Annotated, Any
 
@@ -18,7 +19,7 @@ from starlette.responses import Response
 from armillary.api.authored import DocumentBody, IfMatch
 from armillary.api.routes import add_route, hub_of, operator_of, service_of
 from armillary.engines.application.document import changed_since
-from armillary.errors import InvalidArgumentError, NotFoundError
+from armillary.errors import InvalidArgumentError, ModelError, NotFoundError
 from armillary.hub.templates import Ready
 from armillary.twin.template_name import MAX_NAME_CHARACTERS, check_name
 
@@ -33,13 +34,12 @@ def list_device_templates(request: Request) -> dict[str, Any]:
     """Device templates: those that are published, in their newest version."""
     _check_version(request)
     templates = hub_of(request).templates
-    return {
-        "value": [
-            central_document(templates.get(name, versions[-1]), name)
-            for name, versions in templates.names().items()
-            if versions
-        ]
-    }
+    found = []
+    for name, versions in templates.names().items():
+        if versions:
+            with contextlib.suppress(ModelError, InvalidArgumentError):  # one that cannot be read stops no other
+                found.append(central_document(templates.get(name, versions[-1]), name))
+    return {"value": found}
 
 
 def get_device_template(request: Request, template_id: IdPath) -> dict[str, Any]:

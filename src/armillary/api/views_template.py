@@ -6,9 +6,9 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from armillary.api.documents import as_document
-from armillary.errors import NotFoundError
+from armillary.errors import ArmillaryError, NotFoundError
 from armillary.hub.templates import DeviceTemplate, MigrationSummary, Ready
-from armillary.twin.template_name import split_id
+from armillary.twin.template_name import published_id, split_id
 
 if TYPE_CHECKING:
     from armillary.hub.hub import Hub
@@ -21,20 +21,26 @@ Document = dict[str, Any]
 
 
 def summary(hub: Hub, name: str, versions: list[int]) -> Document:
-    """A template as one row of a list."""
-    newest = hub.templates.get(name, versions[-1] if versions and hub.application.find("template", name) is None else 0)
-    template, document = newest.template, newest.document
-    return {
+    """A template as one row of a list; one that cannot be read says why, and stops no other."""
+    only = versions[-1] if versions and hub.application.find("template", name) is None else 0
+    document = hub.application.get("template", published_id(name, only) if only else name)
+    row = {
         "name": name,
-        "display_name": template.display_name,
-        "catalog": template.catalog,
-        "root": template.root,
+        "display_name": str(document.content.get("display_name", name)),
+        "catalog": document.content.get("catalog"),
+        "root": document.content.get("root"),
         "versions": versions,
-        "capabilities": len(template.capabilities),
-        "cloud_properties": len(template.cloud),
+        "capabilities": 0,
+        "cloud_properties": 0,
         "changed_ms": document.changed_ms,
         "changed_by": document.changed_by,
+        "fault": None,
     }
+    try:
+        template = hub.templates.get(name, only).template
+    except ArmillaryError as error:
+        return {**row, "fault": error.message}
+    return {**row, "capabilities": len(template.capabilities), "cloud_properties": len(template.cloud)}
 
 
 def whole(hub: Hub, name: str, ready: Ready) -> Document:

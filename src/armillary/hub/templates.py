@@ -13,7 +13,7 @@ Methods block for the disk: call them from threads.
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final
 
@@ -36,6 +36,8 @@ KIND: Final = "template"
 
 # Templates kept ready: a parsed one is some 100 KB, and an application has a dozen.
 MAX_READY: Final = 64
+# Documents read at a time when all are looked through: each may be a megabyte.
+PAGE: Final = 20
 # Published versions of one template: each is a document of its own.
 MAX_VERSIONS: Final = 999
 # Devices of one transaction when all of a template's are migrated, and those that are named in the answer.
@@ -105,7 +107,7 @@ class Templates:
         self._hub = hub
         self._lock = threading.Lock()
         self._ready: dict[str, Ready] = {}
-        self._roots: dict[str, tuple[str, int]] | None = None
+        self._roots: dict[str, list[tuple[str, int, str | None]]] | None = None
 
     # Templates ----------------------------------------------------------------------------------------------
 
@@ -127,17 +129,12 @@ class Templates:
     def names(self) -> dict[str, list[int]]:
         """Every template: name -> its published versions, oldest first."""
         found: dict[str, list[int]] = {}
-        after: str | None = None
-        while True:
-            page = self._hub.application.list(KIND, after=after)
-            for each in page.items:
-                name, version = split_id(each.id)
-                found.setdefault(name, [])
-                if version:
-                    found[name].append(version)
-            after = page.next_after
-            if after is None:
-                return {name: sorted(found[name]) for name in sorted(found)}
+        for document in self._documents():
+            name, version = split_id(document.id)
+            found.setdefault(name, [])
+            if version:
+                found[name].append(version)
+        return {name: sorted(found[name]) for name in sorted(found)}
 
     def put(self, name: str, body: Mapping[str, Any], *, by: str, if_match: str | None = None) -> Document:
         """Keep a draft.
@@ -303,13 +300,15 @@ class Templates:
     # Inside -------------------------------------------------------------------------------------------------
 
     def _take_announcement(self, device_id: str, model_id: str) -> None:
-        found = self._by_root().get(model_id)
-        if found is None or not is_device_id(device_id) or self.device(device_id).name:
+        candidates = self._candidates(model_id)
+        if not candidates or not is_device_id(device_id) or self.device(device_id).name:
             return
-        name, version = found
-        chosen = self.get(name, version)
-        if self._is_for(chosen.template, device_id):
-            self._give(device_id, name, chosen, by=BY_DEVICE, source=BY_DEVICE, dry_run=False)
+        fields = self._hub.directory.of((device_id,)).get(device_id, {})
+        owner = str(fields.get("catalog") or "").lower()
+        mine = [each for each in candidates if each[2] is not None and each[2].lower() == owner]
+        everyones = [each for each in candidates if each[2] is None]
+        for name, version, _ in (mine + everyones)[:1]:
+            self._give(device_id, name, self.get(name, version), by=BY_DEVICE, source=BY_DEVICE, dry_run=False)
 
     def _parsed(self, document: Document) -> Ready:
         with self._lock:
@@ -337,32 +336,38 @@ class Templates:
             )
         return self._parsed(documents[0])
 
-    def _by_root(self) -> Mapping[str, tuple[str, int]]:
-        """Root interface -> the template that has it, and its newest published version."""
+    def _candidates(self, root: str) -> Sequence[tuple[str, int, str | None]]:
+        """Templates of a root interface, each in its newest published version: name, version, catalog."""
         with self._lock:
             known = self._roots
-        if known is not None:
-            return known
-        found: dict[str, tuple[str, int]] = {}
-        for name, versions in self.names().items():
-            if versions:
-                root = self.get(name, versions[-1]).template.root
-                found.setdefault(root, (name, versions[-1]))
-        with self._lock:
-            self._roots = found
-        return found
+        if known is None:
+            newest: dict[str, tuple[int, Mapping[str, Any]]] = {}
+            for document in self._documents():
+                name, version = split_id(document.id)
+                if version and version > newest.get(name, (0,))[0]:
+                    newest[name] = (version, document.content)
+            known = {}
+            for name, (version, body) in sorted(newest.items()):
+                known.setdefault(str(body.get("root")), []).append((name, version, body.get("catalog")))
+            with self._lock:
+                self._roots = known
+        return known.get(root, ())
+
+    def _documents(self) -> Iterator[Document]:
+        """Every document of a template, by id."""
+        after: str | None = None
+        while True:
+            page = self._hub.application.list(KIND, limit=PAGE, after=after)
+            yield from page.items
+            after = page.next_after
+            if after is None:
+                return
 
     def forget(self, news: Sequence[Document]) -> None:
         """Documents changed: what is remembered of templates may be over. The store calls it."""
         if any(each.kind == KIND for each in news):
             with self._lock:
                 self._roots = None
-
-    def _is_for(self, template: Template, device_id: str) -> bool:
-        if template.catalog is None:
-            return True
-        fields = self._hub.directory.of((device_id,)).get(device_id, {})
-        return str(fields.get("catalog") or "").lower() == template.catalog.lower()
 
     def _ready_of(self, device_id: str) -> Ready:
         found = self.device(device_id)

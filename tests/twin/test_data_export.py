@@ -51,7 +51,7 @@ def warmer(than: float) -> dict[str, Any]:
 def test_a_filter_looks_at_the_message_and_not_at_the_last_value() -> None:
     assert is_wanted(parse_export(warmer(3)), RECORD, FACTS)
     assert not is_wanted(parse_export(warmer(5)), RECORD, FACTS)
-    assert needs_of_export(parse_export(warmer(3))) == Needs()
+    assert needs_of_export(parse_export(warmer(3))) == Needs(template=True)
 
 
 def test_whose_a_record_is() -> None:

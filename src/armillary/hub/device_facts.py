@@ -172,7 +172,7 @@ class FactsReader:
     ) -> Iterator[DeviceFacts]:
         hub, ids = self._hub, list(known)
         connected = hub.connected()
-        documents = self._documents(ids)
+        documents = self._documents(ids) if needs.cloud or needs.template else {}
         twins = hub.series.read(lambda connection: read_twins(connection, ids)) if needs.twin else {}
         for device_id, fields in known.items():
             twin = twins.get(device_id) or Twin(device_id=device_id)
@@ -199,7 +199,7 @@ class FactsReader:
         wanted, last = set(ids), max(ids)
         after: str | None = _before(min(ids))
         while after is not None:
-            page = self._hub.application.list("device", after=after)
+            page = self._hub.application.list("device", after=after, limit=len(ids))
             found |= {each.id: each.content for each in page.items if each.id in wanted}
             after = page.next_after if page.next_after is not None and page.next_after < last else None
         return found

@@ -43,7 +43,7 @@ from armillary.twin.data_export import (
     needs_of_export,
     parse_export,
 )
-from armillary.twin.group import DeviceFacts, Group, is_member, needs_of_filters, parse_group
+from armillary.twin.group import DeviceFacts, Group, Needs, is_member, needs_of_group, parse_group
 
 if TYPE_CHECKING:
     from armillary.engines.transform import Transform
@@ -329,7 +329,7 @@ class Exports:
 
     def _chosen(self, export: DataExport, group: Group | None, records: Sequence[Record]) -> list[bytes]:
         """Records that go out, as JSON."""
-        needs = needs_of_export(export) | needs_of_filters(() if group is None else group.filters)
+        needs = needs_of_export(export) | (Needs() if group is None else needs_of_group(group))
         ids = list(dict.fromkeys(each.device_id for each in records))
         known: dict[str, DeviceFacts] = {each.device_id: each for each in self._hub.groups.facts(ids, needs)}
         found: list[bytes] = []

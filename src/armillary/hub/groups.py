@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Final
 
 from armillary.errors import InvalidArgumentError
 from armillary.hub.device_facts import FactsReader
-from armillary.twin.group import DeviceFacts, Group, Needs, is_member, needs_of_filters, parse_group
+from armillary.twin.group import DeviceFacts, Group, Needs, is_member, needs_of_group, parse_group
 
 if TYPE_CHECKING:
     from armillary.hub.hub import Hub
@@ -69,7 +69,8 @@ class Groups:
         if limit < 1:
             raise InvalidArgumentError(f"limit: expected 1 to {MAX_LIMIT}, got {limit}", remedy="Ask for at least one.")
         bound = min(limit, MAX_LIMIT)
-        found = tuple(islice(self.scan(group, catalog=catalog, after=after or ""), bound + 1))
+        scan = self.scan(group, catalog=catalog, after=after or "", needs=Needs(template=True))
+        found = tuple(islice(scan, bound + 1))
         return MemberPage(found[:bound], found[bound - 1].device_id if len(found) > bound else None)
 
     def scan(
@@ -85,7 +86,7 @@ class Groups:
         """
         if catalog is not None and group.catalog is not None and catalog.lower() != group.catalog.lower():
             return iter(())
-        wanted = needs_of_filters(group.filters) | (needs or Needs())
+        wanted = needs_of_group(group) | (needs or Needs())
         facts = self._reader.scan(wanted, catalog=catalog or group.catalog, template=group.template, after=after)
         return (each for each in facts if is_member(group, each))
 

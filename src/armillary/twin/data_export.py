@@ -139,7 +139,7 @@ def needs_of_export(export: DataExport) -> Needs:
         *(each.field for each in export.filters if each.field.source != "telemetry"),
         *export.enrichments.values(),
     ]
-    return needs_of(fields)
+    return needs_of(fields) | Needs(template=True)  # each record says it
 
 
 def is_wanted(export: DataExport, record: Record, facts: DeviceFacts) -> bool:

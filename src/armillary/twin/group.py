@@ -136,14 +136,21 @@ class Needs:
         twin: Reported, desired or tags.
         cloud: Cloud properties.
         telemetry: Names of last values.
+        template: Device template and its version.
     """
 
     twin: bool = False
     cloud: bool = False
     telemetry: frozenset[str] = frozenset()
+    template: bool = False
 
     def __or__(self, other: Needs) -> Needs:
-        return Needs(self.twin or other.twin, self.cloud or other.cloud, self.telemetry | other.telemetry)
+        return Needs(
+            self.twin or other.twin,
+            self.cloud or other.cloud,
+            self.telemetry | other.telemetry,
+            self.template or other.template,
+        )
 
 
 def parse_group(document: object) -> Group:
@@ -192,12 +199,18 @@ def needs_of(fields: Iterable[Field]) -> Needs:
         twin=any(each.source in ("property", "reported", "desired", "tag") for each in wanted),
         cloud=any(each.source == "cloud" for each in wanted),
         telemetry=frozenset(each.path for each in wanted if each.source == "telemetry"),
+        template=any(each.source == "device" and each.path.startswith("template") for each in wanted),
     )
 
 
 def needs_of_filters(filters: Iterable[Filter]) -> Needs:
     """What has to be read for some filters."""
     return needs_of(each.field for each in filters)
+
+
+def needs_of_group(group: Group) -> Needs:
+    """What has to be read to say who is in a group."""
+    return needs_of_filters(group.filters) | Needs(template=group.template is not None)
 
 
 def is_member(group: Group, facts: DeviceFacts) -> bool:

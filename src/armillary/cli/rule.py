@@ -60,7 +60,10 @@ def create(
     catalog: CatalogOption = None,
     as_json: JsonOption = False,
 ) -> None:
-    """Make a rule, or change it; everything a rule can say is in docs/concepts/rules.md."""
+    """Make a rule, or change it.
+
+    Everything that a rule can say is in docs/concepts/rules.md.
+    """
     if (name is None) == (file is None):
         raise typer.BadParameter("give either --name with --when or --silent, or --file")
     if file is not None:
@@ -139,7 +142,10 @@ def try_rule(
     catalog: CatalogOption = None,
     as_json: JsonOption = False,
 ) -> None:
-    """Try a rule on stored values: when it would have fired, and why. Nothing is done."""
+    """Try a rule on stored values, before it is enabled.
+
+    Prints when it would have fired, and why. Nothing is kept and nothing is done.
+    """
     if (rule is None) == (file is None):
         raise typer.BadParameter("give either --rule or --file")
     if (last is None) == (start is None):
@@ -180,7 +186,7 @@ def try_rule(
 
 @remote_command(app, "trace")
 def trace(remote: RemoteService, rule: RuleOption, device: DeviceOption, as_json: JsonOption = False) -> None:
-    """Say why a rule fired or did not for a device: its last evaluations."""
+    """Say why a rule fired or did not for a device."""
     found = remote.get(f"{_path(rule)}/trace/{segment(device)}")
     if as_json:
         print_json(found)

@@ -20,6 +20,19 @@ from armillary.settings import Settings
 PICTURE = b"""<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 600 300" width="600" height="300">
 <rect x="4" y="4" width="592" height="292" fill="none" stroke="#7a828c" stroke-width="3"/>
 <path d="M220 4v180M220 240v56M400 4v90M400 150v146M4 184h216" stroke="#7a828c" stroke-width="3" fill="none"/></svg>"""
+MODEL = {
+    "@context": "dtmi:dtdl:context;2",
+    "@id": "dtmi:northwind:pump;1",
+    "@type": "Interface",
+    "displayName": "Pump",
+    "contents": [
+        {"@type": "Telemetry", "name": "flow", "schema": "double", "displayName": "Flow"},
+        {"@type": "Telemetry", "name": "pressure_bar", "schema": "double"},
+        {"@type": "Telemetry", "name": "open", "schema": "boolean"},
+        {"@type": "Property", "name": "mode", "schema": "string", "writable": True},
+        {"@type": "Command", "name": "flush"},
+    ],
+}
 NAMES = ("Pump north", "Pump south", "Booster")
 SPOTS = ((47.376, 8.541), (47.352, 8.558), (47.391, 8.512))
 PLACES = ((0.17, 0.3), (0.5, 0.45), (0.82, 0.6))
@@ -39,11 +52,18 @@ class WaterScene:
         registry.create_catalog("northwind", actor="test")
         registry.create_product("northwind", "Pumps", actor="test")
         registry.create_group("northwind", "Pumps", "Field", actor="test")
+        self._template()
         self.pumps = [self._pump(number) for number in range(len(NAMES))]
         store = running.hub.application
         store.put("group", "pumps", {"name": "Pumps", "template": "pump", "match": "all", "filters": []}, by="test")
         self.reset()
         self._day()
+
+    def _template(self) -> None:
+        files = [{"name": "pump.json", "content": json.dumps(MODEL)}]
+        for verb, body in (("import", {"documents": files}), ("publish", None)):
+            answer = self.running.call("POST", f"/api/v1/templates/pump/{verb}", body)
+            assert answer.status == 200, answer.body
 
     def _pump(self, number: int) -> Connected:
         device = self.running.make_device()

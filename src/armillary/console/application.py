@@ -22,7 +22,15 @@ from starlette.routing import Route
 from starlette.types import ASGIApp
 
 from armillary.api.problems import status_of
-from armillary.console import change, change_dashboards, door, read, read_dashboards
+from armillary.console import (
+    change,
+    change_application,
+    change_dashboards,
+    door,
+    read,
+    read_application,
+    read_dashboards,
+)
 from armillary.console.change import Form
 from armillary.console.desk import Desk, SignInNeededError, Visit
 from armillary.console.guard import FOREIGN_FORM, SESSION_COOKIE, SecurityHeaders, read_form
@@ -61,16 +69,33 @@ READ: tuple[tuple[str, Reader], ...] = (
     ("/dashboards/{dashboard_id}/delete", read_dashboards.confirm_delete),
     ("/dashboards/{dashboard_id}/tiles/{tile_id}", read_dashboards.tile),
     ("/dashboards/{dashboard_id}/tiles/{tile_id}/command", read_dashboards.confirm_command),
+    ("/rules", read_application.rules),
+    ("/rules/new", read_application.new_rule),
+    ("/rules/{rule_id}", read_application.rule),
+    ("/rules/{rule_id}/trace", read_application.trace),
+    ("/alerts", read_application.alerts),
+    ("/templates", read_application.templates),
+    ("/templates/{name}", read_application.template),
+    ("/groups", read_application.groups),
+    ("/jobs", read_application.jobs),
+    ("/exports", read_application.exports),
     ("/pictures/{template}/{file}", read_dashboards.picture),
     ("/settings/tokens/{token_id}/revoke", read.confirm_token),
     ("/settings/catalogs/{catalog}/transfers/{transfer_id}/{verb}", read.confirm_transfer),
     ("/settings/catalogs/{catalog}/enrolment-tokens/{token_id}/revoke", read.confirm_enrolment_token),
+    *((f"/{kind}s/{{document_id}}", read_application.made) for kind in read_application.KINDS),
 )
 CHANGE: tuple[tuple[str, Changer], ...] = (
     ("/devices/{device_id}/twin", change.set_desired),
     ("/devices/{device_id}/{verb}", change.change_device),
     ("/updates/{rollout_id}/{verb}", change.change_rollout),
     ("/findings/{finding_id}", change.move_finding),
+    ("/rules/new", change_application.make_rule),
+    ("/rules/{rule_id}", change_application.keep_rule),
+    ("/rules/{rule_id}/form", change_application.change_rule),
+    ("/rules/{rule_id}/{verb}", change_application.switch_rule),
+    ("/alerts/{number}/acknowledge", change_application.acknowledge),
+    ("/templates/{name}/publish", change_application.publish_template),
     ("/dashboards", change_dashboards.make),
     ("/dashboards/{dashboard_id}/layout", change_dashboards.lay_out),
     ("/dashboards/{dashboard_id}/delete", change_dashboards.delete),
@@ -82,6 +107,8 @@ CHANGE: tuple[tuple[str, Changer], ...] = (
     ("/settings/catalogs/{catalog}/transfers/{transfer_id}/{verb}", change.answer_transfer),
     ("/settings/catalogs/{catalog}/enrolment-tokens", change.create_enrolment_token),
     ("/settings/catalogs/{catalog}/enrolment-tokens/{token_id}/revoke", change.revoke_enrolment_token),
+    *((f"/{kind}s/{{document_id}}", change_application.keep_made) for kind in read_application.KINDS),
+    *((f"/{kind}s/{{document_id}}/{{verb}}", change_application.act_on_made) for kind in read_application.KINDS),
 )
 
 _log = structlog.get_logger("armillary.console")

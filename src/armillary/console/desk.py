@@ -33,7 +33,15 @@ PLACES = (
     ("Settings", "/settings"),
 )
 # Within the hub: what devices say and what is made of it.
-HUB_PLACES = (("Dashboards", "/dashboards"),)
+HUB_PLACES = (
+    ("Dashboards", "/dashboards"),
+    ("Alerts", "/alerts"),
+    ("Rules", "/rules"),
+    ("Templates", "/templates"),
+    ("Groups", "/groups"),
+    ("Jobs", "/jobs"),
+    ("Exports", "/exports"),
+)
 # place -> beginnings of the paths that belong to it, where these are more than its own.
 BELOW: Mapping[str, tuple[str, ...]] = MappingProxyType(
     {"/fleet": ("/fleet", "/devices"), "/dashboards": tuple(href for _, href in HUB_PLACES)}
@@ -80,6 +88,12 @@ TOLD: Mapping[str, tuple[str, str, bool]] = MappingProxyType(
         "transfer-decline": ("good", "Declined. The device stays with its owner.", True),
         "transfer-cancel": ("good", "Cancelled. Nobody can accept the offer any more.", True),
         "enrolment-revoked": ("good", "Revoked. It enrols no device any more; those it enrolled stay.", True),
+        "kept": ("good", "Kept. The version before stays in the application's history.", True),
+        "deleted": ("good", "Deleted. Its versions stay in the application's history for a while.", True),
+        "acknowledged-alert": ("good", "Acknowledged. It is listed under that status.", True),
+        "published": ("good", "Published. This version never changes; devices can have it.", True),
+        "begun": ("good", "Begun. The page shows how it is getting on.", True),
+        "cancelled": ("good", "Cancelled. No other device begins; those under way still get their result.", True),
         "dashboard": ("good", "Kept. The version before stays in the application's history.", True),
         "dashboard-deleted": ("good", "Deleted. Its versions stay in the application's history for a while.", True),
         "tile-removed": ("good", "Removed. The other tiles stay where they were.", True),

@@ -9,7 +9,7 @@ as strings (lower-case hex), times as integer Unix seconds. Every change names t
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncGenerator, Mapping
+from collections.abc import AsyncGenerator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Protocol
 
@@ -194,6 +194,12 @@ class ApplicationSource(Protocol):
 
     def shed(self) -> None:
         """Count a reader of live values that was let go."""
+
+    def labels(self, device_ids: Sequence[str]) -> Mapping[str, str]:
+        """What devices are called: their names, else their ids, shortened."""
+
+    def ask(self, operator: Operator, question: str, **arguments: Any) -> Document:
+        """The answer of one of the API's routes, by the name of its function; ``arguments`` as the route takes them."""
 
     def call(self, operator: Operator, device_id: str, method: str, payload: Any) -> Document:
         """Call a direct method: ``status`` and ``payload``. Raises DeviceOfflineError, DeviceTimeoutError."""

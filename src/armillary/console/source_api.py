@@ -41,6 +41,11 @@ ROUTES: Mapping[str, str] = MappingProxyType(
         "enrolment": f"POST {V1}/catalogs/{{catalog}}/enrolment-tokens",
         "token": f"POST {V1}/tokens",
         "dashboard": f"PUT {V1}/dashboards/{{dashboard_id}}",
+        "export": f"PUT {V1}/exports/{{export_id}}",
+        "job": f"PUT {V1}/jobs/{{job_id}}",
+        "rule": f"PUT {V1}/rules/{{rule_id}}",
+        "alert": f"POST {V1}/alerts/{{number}}/acknowledge",
+        "template": f"PUT {V1}/templates/{{template_name}}",
         "group": f"PUT {V1}/groups/{{group_id}}",
         "command": f"POST {V1}/devices/{{device_id}}/methods/{{method}}",
     }

@@ -5,22 +5,86 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import AsyncGenerator, Mapping
-from typing import TYPE_CHECKING, Any
+from collections.abc import AsyncGenerator, Callable, Mapping, Sequence
+from types import MappingProxyType, SimpleNamespace
+from typing import TYPE_CHECKING, Any, cast
 
-from armillary.api import views_dashboard
+from armillary.api import (
+    native_dashboards,
+    native_exports,
+    native_groups,
+    native_jobs,
+    native_rules,
+    native_templates,
+    views_dashboard,
+)
 from armillary.api.authored import PARSERS, document_of
 from armillary.api.dashboard_devices import Devices
 from armillary.api.dashboard_live import batches, wanted_of
 from armillary.console.sessions import Operator
 from armillary.console.source import Document
+from armillary.engines.application.document import check_id
 from armillary.errors import NotFoundError
 from armillary.twin.dashboard import Dashboard, parse
 
 if TYPE_CHECKING:
+    from starlette.requests import Request
+
     from armillary.hub.hub import Hub
     from armillary.service.assemble import SecurityService
 
+# kind of document -> the routes that keep and delete it.
+PUT: Mapping[str, Callable[..., Any]] = MappingProxyType(
+    {
+        "dashboard": native_dashboards.put_dashboard,
+        "export": native_exports.put_export,
+        "group": native_groups.put_group,
+        "job": native_jobs.put_job,
+        "rule": native_rules.put_rule,
+    }
+)
+DELETE: Mapping[str, Callable[..., Any]] = MappingProxyType(
+    {
+        "dashboard": native_dashboards.delete_dashboard,
+        "export": native_exports.delete_export,
+        "group": native_groups.delete_group,
+        "job": native_jobs.delete_job,
+        "rule": native_rules.delete_rule,
+    }
+)
+# What pages ask: routes by the name of their function.
+QUESTIONS: Mapping[str, Callable[..., Any]] = MappingProxyType(
+    {
+        each.__name__: each
+        for each in (
+            native_exports.list_exports,
+            native_exports.show_export,
+            native_exports.list_dead_letters,
+            native_groups.list_groups,
+            native_groups.group_members,
+            native_jobs.list_jobs,
+            native_jobs.show_job,
+            native_jobs.list_runs,
+            native_jobs.list_results,
+            native_jobs.begin_run,
+            native_jobs.cancel_run,
+            native_rules.list_rules,
+            native_rules.show_rule,
+            native_rules.enable_rule,
+            native_rules.disable_rule,
+            native_rules.rule_trace,
+            native_rules.try_kept_rule,
+            native_rules.list_alerts,
+            native_rules.acknowledge_alert,
+            native_templates.list_templates,
+            native_templates.show_template,
+            native_templates.show_template_version,
+            native_templates.publish_template,
+            native_templates.template_devices,
+            native_templates.show_device_template,
+        )
+    }
+)
 # A command waits so long for a device's answer (seconds): people wait for the page.
 ANSWER_S = 10.0
 
@@ -47,15 +111,12 @@ class ServiceApplication:
 
     def keep(self, operator: Operator, kind: str, document_id: str, body: Document, etag: str) -> Document:
         """Keep a document."""
-        self.check(kind, body)
-        made = self._hub.application.put(kind, document_id, body, by=operator.name, if_match=etag)
-        self._service.audit.append(operator.name, f"{kind}.put", document_id, {"version": made.version})
-        return document_of(made)
+        made: Document = PUT[kind](self._request(operator), check_id(document_id), body, if_match=etag)
+        return made
 
     def drop(self, operator: Operator, kind: str, document_id: str, etag: str) -> None:
         """Delete a document."""
-        self._hub.application.delete(kind, document_id, by=operator.name, if_match=etag)
-        self._service.audit.append(operator.name, f"{kind}.delete", document_id, {})
+        DELETE[kind](self._request(operator), document_id, if_match=etag)
 
     def tiles(self, body: Document, *, range_s: int | None, points: int) -> Document:
         """Data of a dashboard's tiles."""
@@ -91,11 +152,26 @@ class ServiceApplication:
         """Count a reader that was let go."""
         self._hub.shed_live_reader()
 
+    def labels(self, device_ids: Sequence[str]) -> Mapping[str, str]:
+        """What devices are called."""
+        return Devices(self._hub).labels(device_ids)
+
+    def ask(self, operator: Operator, question: str, **arguments: Any) -> Document:
+        """The answer of a route."""
+        answer: Document = QUESTIONS[question](self._request(operator), **arguments)
+        return answer
+
     def call(self, operator: Operator, device_id: str, method: str, payload: Any) -> Document:
         """Call a direct method; the audit line comes first, as in the API's route."""
         self._service.audit.append(operator.name, "device.method", device_id, {"method": method})
         result = asyncio.run(self._hub.invoke_method(device_id, method, payload, ANSWER_S))
         return {"status": result.status, "payload": result.payload}
+
+    def _request(self, operator: Operator) -> Request:
+        """As much of a request as routes look at: which service and hub, and who asks."""
+        state = SimpleNamespace(service=self._service, hub=self._hub)
+        asking = SimpleNamespace(app=SimpleNamespace(state=state), state=SimpleNamespace(operator=operator))
+        return cast("Request", asking)
 
 
 def _shown(body: Document) -> Dashboard:

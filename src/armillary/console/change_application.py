@@ -1,0 +1,123 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Rules, alerts, templates, groups, jobs and exports, changed: through the API's own routes, with its audit line."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from starlette.responses import Response
+
+from armillary.api.native_jobs import RunBody
+from armillary.console import pages_made, pages_rules, read_application
+from armillary.console.change import Form, permit
+from armillary.console.desk import Desk, Visit, told
+from armillary.console.pages_dashboard import slug
+from armillary.console.pages_sheet import parsed
+from armillary.console.read_application import ask
+from armillary.errors import InvalidArgumentError, NotFoundError
+
+
+def make_rule(desk: Desk, visit: Visit, form: Form) -> Response:
+    """Make a rule of the form."""
+    permit(desk, visit, "rule")
+    body = pages_rules.rule_of(form, pages_rules.new_rule())
+    taken = frozenset(each["id"] for each in ask(desk, visit, "list_rules", limit=1000)["items"])
+    rule_id = slug(body["name"] or "rule", taken)
+    try:
+        desk.sources.application.keep(visit.operator, "rule", rule_id, body, "")
+    except InvalidArgumentError as error:
+        return read_application.rule_form_page(desk, visit, {"id": "", "etag": "", "body": body}, error)
+    return told(pages_rules.place(rule_id), "kept")
+
+
+def change_rule(desk: Desk, visit: Visit, form: Form) -> Response:
+    """Keep the form of a rule; what it has no field for stays."""
+    permit(desk, visit, "rule")
+    document = ask(desk, visit, "show_rule", rule_id=visit.params["rule_id"])
+    body = pages_rules.rule_of(form, document["body"])
+    try:
+        desk.sources.application.keep(visit.operator, "rule", document["id"], body, form.get("etag", ""))
+    except InvalidArgumentError as error:
+        return read_application.rule_form_page(desk, visit, {**document, "body": body}, error)
+    return told(pages_rules.place(document["id"]), "kept")
+
+
+def keep_rule(desk: Desk, visit: Visit, form: Form) -> Response:
+    """Keep the JSON of a rule."""
+    permit(desk, visit, "rule")
+    rule_id, text = visit.params["rule_id"], form.get("body", "")
+    try:
+        desk.sources.application.keep(visit.operator, "rule", rule_id, parsed(text), form.get("etag", ""))
+    except InvalidArgumentError as error:
+        return read_application.rule_page(desk, visit, text, error)
+    return told(pages_rules.place(rule_id), "kept")
+
+
+def switch_rule(desk: Desk, visit: Visit, _form: Form) -> Response:
+    """Switch a rule on or off, or delete it."""
+    permit(desk, visit, "rule")
+    rule_id, verb = visit.params["rule_id"], visit.params["verb"]
+    if verb == "delete":
+        document = ask(desk, visit, "show_rule", rule_id=rule_id)
+        desk.sources.application.drop(visit.operator, "rule", rule_id, document["etag"])
+        return told("/rules", "deleted")
+    if verb not in ("enable", "disable"):
+        raise NotFoundError(f"rules have no action {verb!r}", remedy="Use the buttons on the rule's page.")
+    ask(desk, visit, f"{verb}_rule", rule_id=rule_id)
+    return told(pages_rules.place(rule_id), "kept")
+
+
+def acknowledge(desk: Desk, visit: Visit, form: Form) -> Response:
+    """Note that somebody has taken notice of an alert."""
+    permit(desk, visit, "alert")
+    number = visit.params["number"]
+    if not number.isdecimal() or len(number) > 15:
+        raise NotFoundError("no such alert", remedy="Reload the list.")
+    ask(desk, visit, "acknowledge_alert", number=int(number))
+    status = form.get("status", "")
+    return told(f"/alerts?status={status}" if status in read_application.STATUSES else "/alerts", "acknowledged-alert")
+
+
+def publish_template(desk: Desk, visit: Visit, _form: Form) -> Response:
+    """Publish a template's draft."""
+    permit(desk, visit, "template")
+    ask(desk, visit, "publish_template", template_name=visit.params["name"])
+    return told(pages_made.place("template", visit.params["name"]), "published")
+
+
+def keep_made(desk: Desk, visit: Visit, form: Form) -> Response:
+    """Keep the JSON of a group, a job or an export."""
+    kind, document_id, text = _kind(desk, visit), visit.params["document_id"], form.get("body", "")
+    try:
+        body: dict[str, Any] = parsed(text)
+        if document_id == "new":
+            document_id = slug(form.get("id", "") or str(body.get("name", kind)), frozenset())
+        desk.sources.application.keep(visit.operator, kind, document_id, body, form.get("etag", ""))
+    except InvalidArgumentError as error:
+        return read_application.made_page(desk, visit, text, error)
+    return told(pages_made.place(kind, document_id), "kept")
+
+
+def act_on_made(desk: Desk, visit: Visit, form: Form) -> Response:
+    """Delete a group, a job or an export; begin or cancel a job's run."""
+    kind, document_id, verb = _kind(desk, visit), visit.params["document_id"], visit.params["verb"]
+    if verb == "delete":
+        desk.sources.application.drop(visit.operator, kind, document_id, form.get("etag", ""))
+        return told(f"/{kind}s", "deleted")
+    if kind != "job" or verb not in ("run", "cancel"):
+        raise NotFoundError(f"there is no action {verb!r}", remedy="Use the buttons on the page.")
+    if verb == "run":
+        body = RunBody(only="failed" if form.get("only") == "failed" else "all")
+        ask(desk, visit, "begin_run", job_id=document_id, body=body)
+        return told(pages_made.place(kind, document_id), "begun")
+    number = form.get("number", "")
+    if not number.isdecimal() or len(number) > 15:
+        raise NotFoundError("no such run", remedy="Reload the page.")
+    ask(desk, visit, "cancel_run", job_id=document_id, number=int(number))
+    return told(pages_made.place(kind, document_id), "cancelled")
+
+
+def _kind(desk: Desk, visit: Visit) -> str:
+    kind = read_application.kind_of(visit)
+    permit(desk, visit, kind)
+    return kind

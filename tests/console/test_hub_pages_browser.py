@@ -1,0 +1,170 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Rules, alerts, templates, groups, jobs and exports in a real Chromium over a real service."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+
+import pytest
+from playwright.sync_api import Page, expect
+from tests.api.running_service import running_service, wait_until
+from tests.console.page_check import problems_of
+from tests.console.watched_browser import ARTEFACTS, LOOKS, Watched
+from tests.console.water_scene import WaterScene
+
+pytestmark = pytest.mark.console
+
+RULE = {
+    "name": "High flow",
+    "description": "A pipe may have burst.",
+    "severity": "high",
+    "target": {"template": "pump"},
+    "conditions": [{"telemetry": "flow", "op": ">", "value": 70, "clear": 60}],
+}
+JOB = {"name": "Slower", "group": "pumps", "action": {"kind": "set-property", "properties": {"interval_s": 60}}}
+EXPORT = {"name": "To a file", "source": "telemetry", "destination": {"kind": "file"}, "enabled": False}
+
+
+@pytest.fixture(scope="module")
+def scene(tmp_path_factory: pytest.TempPathFactory) -> Iterator[WaterScene]:
+    with running_service(tmp_path_factory.mktemp("water")) as running:
+        made = WaterScene(running)
+        for kind, name, body in (("rules", "high-flow", RULE), ("jobs", "slower", JOB), ("exports", "lake", EXPORT)):
+            answer = running.call("PUT", f"/api/v1/{kind}/{name}", body)
+            assert answer.status == 200, answer.body
+        made.send(0, {"flow": 80.5})
+        wait_until(lambda: running.call("GET", "/api/v1/alerts").body["items"], "the rule to fire")
+        yield made
+        made.close()
+
+
+def sign_in(scene: WaterScene, watched: Watched, role: str = "Administrator") -> Page:
+    page: Page = watched.sign_in(scene.running.token_of(role))
+    return page
+
+
+@LOOKS
+def test_every_place_of_the_hub_reads_well_and_is_accessible(
+    scene: WaterScene, watch: Callable[..., Watched], look: str, options: dict[str, object]
+):
+    ARTEFACTS.mkdir(exist_ok=True)
+    watched = watch(scene, **options)
+    page = sign_in(scene, watched)
+    device = scene.pumps[0].device_id
+    for name, path, says in (
+        ("alerts", "/alerts?status=all", "alert"),
+        ("rules", "/rules", "1 rule: 1 on;"),
+        ("rule", "/rules/high-flow", "High flow is on; it concerns template pump."),
+        ("rule-new", "/rules/new", "New rule"),
+        ("trace", f"/rules/high-flow/trace?device={device}", "High flow on Pump north: "),
+        ("templates", "/templates", "1 device template."),
+        ("template", "/templates/pump", "Pump: 5 capabilities, version 1."),
+        ("groups", "/groups", "1 device group."),
+        ("group", "/groups/pumps", "Pumps: 3 devices now."),
+        ("jobs", "/jobs", "1 job."),
+        ("job", "/jobs/slower", "Slower: "),
+        ("exports", "/exports", "1 data export."),
+        ("export", "/exports/lake", "To a file: telemetry to file, off."),
+        ("export-new", "/exports/new", "New data export"),
+    ):
+        watched.open(page, path)
+        expect(page.get_by_role("heading", level=1)).to_contain_text(says)
+        page.screenshot(path=ARTEFACTS / f"hub-{name}-{look}.png", full_page=True, animations="disabled")
+        assert problems_of(page) == [], name
+        assert page.evaluate("document.documentElement.scrollWidth <= innerWidth"), f"{name} is wider than the screen"
+
+
+def test_a_rule_is_made_fires_says_why_and_is_acknowledged(scene: WaterScene, watch: Callable[..., Watched]):
+    watched = watch(scene)
+    watched.allowed = ("status of 400",)  # the form with a mistake in it
+    page = sign_in(scene, watched, "Contributor")
+    watched.open(page, "/rules/new")
+    page.get_by_label("Name", exact=True).fill("Over pressure")
+    page.get_by_label("Devices of template").fill("pump")
+    page.get_by_label("Name of condition 1").fill("pressure_bar")
+    page.get_by_label("Value of condition 1", exact=True).fill("9")
+    page.get_by_label("Clearing value of condition 1").fill("10")
+    page.get_by_role("button", name="Make rule").click()
+    expect(page.get_by_role("alert")).to_contain_text("conditions[0].clear: expected at most 9")
+    page.get_by_label("Clearing value of condition 1").fill("8")
+    page.get_by_role("button", name="Make rule").click()
+    page.wait_for_url("**/rules/over-pressure?told=kept")
+    scene.send(1, {"pressure_bar": 4})
+    scene.send(1, {"pressure_bar": 9.5})
+    wait_until(lambda: scene.running.call("GET", "/api/v1/alerts?rule=over-pressure").body["items"], "the rule to fire")
+    device = scene.pumps[1].device_id
+    watched.open(page, "/rules/over-pressure")
+    row = page.get_by_role("row").filter(has=page.get_by_role("link", name="Show")).filter(has_text="Pump south")
+    row.get_by_role("link", name="Show").click()
+    page.wait_for_url(f"**/rules/over-pressure/trace?device={device}")
+    main = page.locator("main")
+    expect(main).to_contain_text("pressure_bar is 9.5, > 9: met")
+    expect(main).to_contain_text("pressure_bar is 4, > 9: not met")
+    watched.open(page, "/alerts")
+    alert = page.get_by_role("row").filter(has_text="Over pressure")
+    expect(alert).to_contain_text("Pump south")
+    alert.get_by_role("button", name="Acknowledge").click()
+    page.wait_for_url("**/alerts?status=open&told=acknowledged-alert")
+    assert page.get_by_role("row").filter(has_text="Over pressure").count() == 0
+    watched.open(page, "/alerts?status=acknowledged")
+    expect(page.get_by_role("row").filter(has_text="Over pressure")).to_contain_text("by Contributor-token")
+    watched.open(page, "/rules/over-pressure")
+    page.get_by_role("button", name="Switch off").click()
+    expect(page.get_by_role("heading", level=1)).to_contain_text("Over pressure is off")
+    page.get_by_role("button", name="Delete").click()
+    page.wait_for_url("**/rules?told=deleted")
+
+
+def test_a_rule_is_changed_by_its_form_and_keeps_what_the_form_has_no_field_for(
+    scene: WaterScene, watch: Callable[..., Watched]
+):
+    watched = watch(scene)
+    scene.running.call("PUT", "/api/v1/rules/changed", {**RULE, "name": "Changed", "hold_s": 5, "enabled": False})
+    page = sign_in(scene, watched)
+    watched.open(page, "/rules/changed")
+    page.locator("select[name=severity]").select_option("low")
+    page.get_by_role("button", name="Keep rule").click()
+    page.wait_for_url("**/rules/changed?told=kept")
+    body = scene.running.call("GET", "/api/v1/rules/changed").body["body"]
+    assert (body["severity"], body["hold_s"], body["conditions"]) == ("low", 5, RULE["conditions"])
+    scene.running.call("DELETE", "/api/v1/rules/changed")
+
+
+def test_a_job_is_run_and_its_results_are_shown(scene: WaterScene, watch: Callable[..., Watched]):
+    watched = watch(scene)
+    page = sign_in(scene, watched)
+    watched.open(page, "/jobs/slower")
+    page.get_by_role("button", name="Run now").click()
+    page.wait_for_url("**/jobs/slower?told=begun")
+
+    def is_done() -> bool:
+        page.reload()
+        return page.get_by_role("row").filter(has_text="succeeded").count() == 3
+
+    wait_until(is_done, "three devices to succeed")
+    expect(page.get_by_role("heading", level=1)).to_contain_text("completed; 3 succeeded.")
+
+
+def test_a_group_is_made_of_json_with_its_mistake_said_in_place(scene: WaterScene, watch: Callable[..., Watched]):
+    watched = watch(scene)
+    watched.allowed = ("status of 400",)
+    page = sign_in(scene, watched)
+    watched.open(page, "/groups/new")
+    page.get_by_label("Document").fill('{"name": "North", "match": "all", "filters": [')
+    page.get_by_role("button", name="Keep").click()
+    expect(page.get_by_role("alert")).to_contain_text("body: expected JSON, ")
+    filters = '[{"field": "cloud:name", "operator": "eq", "value": "Pump north"}]'
+    page.get_by_label("Document").fill(f'{{"name": "North", "match": "all", "filters": {filters}}}')
+    page.get_by_role("button", name="Keep").click()
+    page.wait_for_url("**/groups/north?told=kept")
+    expect(page.get_by_role("heading", level=1)).to_have_text("North: 1 device now.")
+    page.get_by_role("button", name="Delete").click()
+    page.wait_for_url("**/groups?told=deleted")
+
+
+def test_a_reader_looks_and_changes_nothing(scene: WaterScene, watch: Callable[..., Watched]):
+    watched = watch(scene)
+    page = sign_in(scene, watched, "Reader")
+    for path in ("/rules", "/rules/high-flow", "/alerts?status=all", "/groups/pumps", "/jobs/slower", "/exports/lake"):
+        watched.open(page, path)
+        assert page.locator("main form[method=post]").count() == 0, path

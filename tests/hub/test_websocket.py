@@ -191,9 +191,10 @@ def test_malformed_mqtt_in_a_good_frame_ends_the_connection(device: RawWebSocket
     assert running.hub.counters()["protocol_violations"] == 1
 
 
-def test_http_inside_websocket_is_no_second_upgrade(device: RawWebSocket, running: RunningHub) -> None:
+@pytest.mark.parametrize("method", ["GET", "POST"])
+def test_http_inside_websocket_is_nothing(device: RawWebSocket, running: RunningHub, method: str) -> None:
     assert b"101" in device.upgrade()
-    device.frame(b"GET /mqtt HTTP/1.1\r\n\r\n")
+    device.frame(f"{method} /devices/{DEVICE}/files HTTP/1.1\r\n\r\n".encode())
     assert device.closed_with() == 1000
     assert running.hub.counters()["protocol_violations"] == 1
 

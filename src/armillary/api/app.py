@@ -15,6 +15,8 @@ from armillary import __version__
 from armillary.api import (
     azure,
     central_templates,
+    iot_hub,
+    iot_hub_fleet,
     native,
     native_application_files,
     native_applications,
@@ -28,6 +30,7 @@ from armillary.api import (
     native_groups,
     native_hub_devices,
     native_hub_enrolments,
+    native_hub_service_keys,
     native_jobs,
     native_life,
     native_messages,
@@ -66,6 +69,10 @@ HEADERS = (
 )
 
 
+# What IoT Hub's service API begins with (docs/guides/azure-iot-clients.md); the console has pages of such names.
+IOT_HUB_PATHS = ("/devices", "/twins/", "/statistics/", "/configurations")
+
+
 class CanonicalPaths:
     """ASGI wrapper: management paths match without regard to case, and API answers are never stored by anybody."""
 
@@ -74,6 +81,8 @@ class CanonicalPaths:
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Pass a request on, with its path in canonical case."""
+        if scope["type"] == "http" and iot_hub_path(scope["path"], scope["query_string"]):
+            scope = {**scope, "path": problems.IOT_HUB_PREFIX + scope["path"]}
         if scope["type"] != "http" or not _is_api(scope["path"]):
             await self._app(scope, receive, send)
             return
@@ -132,6 +141,9 @@ def create_app(service: SecurityService, hub: Hub, settings: Settings) -> FastAP
     native_rules.mount(app)
     native_hub_devices.mount(app)
     native_hub_enrolments.mount(app)
+    native_hub_service_keys.mount(app)
+    iot_hub_fleet.mount(app)
+    iot_hub.mount(app)
     native_tpm.mount(app)
     add_unknown(app)
     app.add_middleware(CanonicalPaths)
@@ -139,8 +151,13 @@ def create_app(service: SecurityService, hub: Hub, settings: Settings) -> FastAP
     return app
 
 
+def iot_hub_path(path: str, query: bytes) -> bool:
+    """Whether a request is one to IoT Hub's service API: its clients always name a version, pages of ours never do."""
+    return path.startswith(IOT_HUB_PATHS) and b"api-version=" in query
+
+
 def _is_api(path: str) -> bool:
-    return path.startswith(("/api/", "/metrics")) or problems.is_azure(path)
+    return path.startswith(("/api/", "/metrics")) or problems.is_azure(path) or problems.is_iot_hub(path)
 
 
 def _document(app: FastAPI) -> dict[str, Any]:

@@ -37,6 +37,9 @@ V1 = "/api/v1"
 _SUBSCRIBED = f"{names.SUBSCRIPTION}/providers/{names.PROVIDER}"
 _CATALOG = V1 + "/catalogs/{catalog}"
 _DEVICE = V1 + "/devices/{device_id}"
+IOT_HUB = "/iothub"
+_IOT_DEVICE = IOT_HUB + "/devices/{device_id}"
+_IOT_TWIN = IOT_HUB + "/twins/{device_id}"
 _HUB_ENROLMENTS = _CATALOG + "/hub-enrolments"
 _HUB_DEVICE = V1 + "/hub-devices/{device_id}"
 _ROLLOUT = V1 + "/rollouts/{rollout_id}"
@@ -47,7 +50,7 @@ _FINDING = V1 + "/findings/{finding_id}"
 _TEMPLATE = V1 + "/templates/{template_name}"
 
 # Everything else below the API's roots: answered as a problem, and never by what is mounted behind (the console).
-UNKNOWN_PATHS = ("/api/{rest:path}", "/subscriptions/{rest:path}", "/providers/{rest:path}")
+UNKNOWN_PATHS = ("/api/{rest:path}", "/iothub/{rest:path}", "/subscriptions/{rest:path}", "/providers/{rest:path}")
 METHODS = ("GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS")
 
 # "METHOD path" -> role.
@@ -132,6 +135,34 @@ ACCESS: Mapping[str, str] = {
     f"DELETE {_HUB_ENROLMENTS}/{{enrolment_id}}": CONTRIBUTOR,
     f"POST {_HUB_ENROLMENTS}/{{enrolment_id}}/verify": CONTRIBUTOR,
     f"GET {_HUB_ENROLMENTS}/{{enrolment_id}}/registrations": READER,
+    f"GET {_CATALOG}/hub-service-keys": ADMINISTRATOR,
+    f"POST {_CATALOG}/hub-service-keys": ADMINISTRATOR,
+    f"DELETE {_CATALOG}/hub-service-keys/{{name}}": ADMINISTRATOR,
+    # IoT Hub's service API
+    f"GET {IOT_HUB}/devices": READER,
+    f"POST {IOT_HUB}/devices": CONTRIBUTOR,
+    f"POST {IOT_HUB}/devices/query": READER,
+    f"GET {IOT_HUB}/statistics/devices": READER,
+    f"GET {IOT_HUB}/statistics/service": READER,
+    f"GET {IOT_HUB}/configurations": READER,
+    f"POST {IOT_HUB}/configurations/testQueries": READER,
+    f"GET {IOT_HUB}/configurations/{{name}}": READER,
+    f"PUT {IOT_HUB}/configurations/{{name}}": CONTRIBUTOR,
+    f"DELETE {IOT_HUB}/configurations/{{name}}": CONTRIBUTOR,
+    f"DELETE {_IOT_DEVICE}/commands": CONTRIBUTOR,
+    f"GET {_IOT_DEVICE}/modules": READER,
+    **{
+        f"{method} {place}": READER if method == "GET" else CONTRIBUTOR
+        for place in (_IOT_DEVICE, f"{_IOT_DEVICE}/modules/{{module_id}}")
+        for method in ("GET", "PUT", "DELETE")
+    },
+    **{
+        f"{method} {place}": READER if method == "GET" else CONTRIBUTOR
+        for place in (_IOT_TWIN, f"{_IOT_TWIN}/modules/{{module_id}}")
+        for method in ("GET", "PATCH", "PUT")
+    },
+    f"POST {_IOT_TWIN}/methods": CONTRIBUTOR,
+    f"POST {_IOT_TWIN}/modules/{{module_id}}/methods": CONTRIBUTOR,
     f"GET {_HUB_DEVICE}": READER,
     f"PATCH {_HUB_DEVICE}": CONTRIBUTOR,
     f"DELETE {_HUB_DEVICE}": CONTRIBUTOR,
@@ -316,6 +347,15 @@ async def admit(
         if "authorization" not in request.headers and from_this_host(request):
             return None
         needed = READER
+    signed = request.headers.get("authorization", "")
+    if signed.startswith("SharedAccessSignature ") and f" {IOT_HUB}/" in key:
+        token = await run_in_threadpool(service.hub_service_keys.authenticate, signed)
+        if not allows(token.role, needed):
+            raise PermissionDeniedError(
+                f"{request.method} {request.url.path} needs the role {needed}; {token.name} has {token.role}",
+                remedy=f"Make a key with the role {needed}: armillary hub-service-key create.",
+            )
+        return token
     secret = bearer(request)
     if needed == FACTORY:
         if secret.startswith(SECRET_PREFIX):

@@ -63,10 +63,11 @@ class TwinBody(_Body):
 
 
 class MethodBody(_Body):
-    """A direct method call."""
+    """A direct method call; `connect_timeout_s` waits for a device that is not connected."""
 
     payload: Any = None
     timeout_s: Annotated[float, Field(gt=0, le=300)] = 30.0
+    connect_timeout_s: Annotated[float, Field(ge=0, le=300)] = 0.0
 
 
 class TokenBody(_Body):

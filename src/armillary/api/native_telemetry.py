@@ -19,6 +19,7 @@ from armillary.api.native_hub_devices import HubDevicePath, known_hub_device
 from armillary.api.native_requests import MethodBody, TwinBody
 from armillary.api.routes import add_route, hub_of, operator_of, service_of
 from armillary.errors import ArmillaryError, InvalidArgumentError, RateLimitedError
+from armillary.hub.connecting import wait_for_methods
 
 # An idle stream says so at this rate: proxies keep it open, and a revoked token ends it within this time.
 HEARTBEAT_S = 15.0
@@ -124,6 +125,7 @@ async def invoke_method(
     # Before the call: a device that acts and then does not answer has acted.
     audit, actor = service_of(request).audit, operator_of(request).name
     await run_in_threadpool(audit.append, actor, "device.method", known, {"method": method})
+    await wait_for_methods(hub_of(request), known, body.connect_timeout_s)
     result = await hub_of(request).invoke_method(known, method, body.payload, body.timeout_s)
     return {"status": result.status, "payload": result.payload}
 

@@ -53,9 +53,22 @@ FRAMEWORK: Mapping[int, tuple[str, str, str]] = {
     413: ("request.too-large", "RequestContentTooLarge", "Send less: docs/reference/api.md lists the limits."),
     415: ("request.media-type", "UnsupportedMediaType", "Send application/json."),
 }
+# IoT Hub's words for a status.
+IOT_HUB_WORDS: Mapping[int, str] = {
+    400: "ArgumentInvalid",
+    401: "IotHubUnauthorizedAccess",
+    403: "IotHubUnauthorizedAccess",
+    404: "DeviceNotFound",
+    409: "DeviceAlreadyExists",
+    412: "PreconditionFailed",
+    429: "ThrottlingException",
+    504: "GatewayTimeout",
+}
 # Statuses that connections answer themselves, without a route (connection.py) -> code.
 OF_CONNECTIONS: Mapping[int, str] = {400: "request.http", 431: "request.head-too-large", 503: "service.busy"}
 CHALLENGE = 'Bearer realm="armillary"'  # RFC 6750 §3
+# Routes in IoT Hub's shape: app.py brings its clients' requests below this.
+IOT_HUB_PREFIX = "/iothub"
 AZURE_PREFIXES = ("/subscriptions/", "/providers/")
 # Seconds after which a caller may try again when too many requests are under way.
 BUSY_RETRY_S = 2
@@ -122,6 +135,11 @@ def is_azure(path: str) -> bool:
     return path.lower().startswith(AZURE_PREFIXES)
 
 
+def is_iot_hub(path: str) -> bool:
+    """Whether a path belongs to the IoT Hub shaped part of the API."""
+    return path == IOT_HUB_PREFIX or path.startswith(IOT_HUB_PREFIX + "/")
+
+
 def error_response(request: Request, error: errors.ArmillaryError) -> Response:
     """The answer for an error of our tree, in the shape that the route's clients read."""
     status, word = status_of(error)
@@ -168,6 +186,13 @@ def _answer(  # the fields of one error, and where it goes
         body = azure_body(word=word, code=code, message=message, remedy=remedy, target=path, invalid=invalid)
         headers = {**headers, "x-ms-error-code": word}
         return JSONResponse(body, status, headers=headers)
+    if is_iot_hub(path):  # its clients show Message, and tools look for the word in it
+        if word == "DeviceNotOnline":  # IoT Hub says that it does not find who is away
+            status = 404
+        else:
+            word = IOT_HUB_WORDS.get(status, word)
+        body = {"Message": f"ErrorCode:{word};{message} {remedy}", "ExceptionMessage": code}
+        return JSONResponse(body, status, headers={**headers, "iothub-errorcode": word})
     body = problem_body(status=status, code=code, detail=message, remedy=remedy, instance=path, invalid=invalid)
     return JSONResponse(body, status, headers=dict(headers), media_type="application/problem+json")
 

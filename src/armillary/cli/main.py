@@ -50,6 +50,7 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "token": ("armillary.cli.token", "Operator tokens."),
     "factory": ("armillary.cli.factory", "Factory runs: many devices at once."),
     "hub-device": ("armillary.cli.hub_device", "Hub devices: clients that do not attest."),
+    "hub-service-key": ("armillary.cli.hub_service_key", "Service keys: for tools that speak IoT Hub's service API."),
     "hub-enrolment": ("armillary.cli.hub_enrolment", "Enrolments: which hub devices may register themselves."),
     "enrolment-token": ("armillary.cli.enrolment_token", "Enrolment tokens: let an owner's device enrol itself."),
     "image-package": ("armillary.cli.image_package", "Pack and show image packages."),

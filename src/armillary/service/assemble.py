@@ -41,6 +41,7 @@ from armillary.service.hub_directory import HubDirectory
 from armillary.service.hub_enrolments import HubEnrolments
 from armillary.service.hub_identities import HubIdentities
 from armillary.service.hub_peer import HubPeers
+from armillary.service.hub_service_keys import HubServiceKeys
 from armillary.service.images import Images
 from armillary.service.loops import ServiceLoops
 from armillary.service.notices import Notices
@@ -108,6 +109,7 @@ class SecurityService:
         self.hub_directory = HubDirectory(context)
         self.hub_identities = HubIdentities(context, self.authority)
         self.hub_enrolments = HubEnrolments(context, self.hub_identities)
+        self.hub_service_keys = HubServiceKeys(context, self.hub_identities)
         self._hub_clients = HubClients(context, self._hub_peers, self.hub_identities)
         self._states = DeviceStates(context.records, context.now)
         self.verifier: Verifier | None = None

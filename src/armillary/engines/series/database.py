@@ -17,7 +17,7 @@ import sqlite3
 from collections.abc import Iterator
 from pathlib import Path
 
-from armillary.engines.series import announcements, cloud_messages, twins, uploads
+from armillary.engines.series import announcements, cloud_messages, configurations, twins, uploads
 from armillary.errors import DataFolderError, DataFolderInUseError
 
 # "ArmH": tells this file from any other SQLite database.
@@ -153,7 +153,7 @@ INSERT INTO progress VALUES ('flushed', 0), ('segments', 0), ('late', 0), ('dupl
 
 
 # Tables that came later and that nothing older reads: made where they are missing, without a new version.
-ADDITIONS = cloud_messages.TABLES + announcements.TABLES + uploads.TABLES + twins.TABLES
+ADDITIONS = cloud_messages.TABLES + announcements.TABLES + uploads.TABLES + twins.TABLES + configurations.TABLES
 
 
 class Database:

@@ -1,0 +1,144 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Keys of services that sign their requests as IoT Hub's do (shared access policies): a name, a role, one catalog.
+
+A signature stands for a token of one catalog with the key's role; the key itself is shown when it is made.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+from typing import Final
+from uuid import NAMESPACE_URL, uuid5
+
+from sqlalchemy import Connection
+from sqlalchemy.exc import IntegrityError
+
+from armillary.engines.records import hub_rows
+from armillary.engines.records.hub_rows import HubServiceKey
+from armillary.engines.records.rows import ROLES, Token
+from armillary.errors import (
+    ConflictError,
+    InvalidArgumentError,
+    NotFoundError,
+    SignatureError,
+    UnauthenticatedError,
+    WireError,
+)
+from armillary.service.context import Context
+from armillary.service.hub_identities import HubIdentities
+from armillary.service.registry_names import catalog_or_raise
+from armillary.wire.sas_token import KEY_BYTES, parse_sas_token, verify_sas_token
+
+# Of one catalog; IoT Hub has five policies to begin with.
+MAX_KEYS: Final = 50
+_NAME: Final = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}")
+_LIST: Final = "List them: armillary hub-service-key list."
+
+
+class HubServiceKeys:
+    """Makes, lists, removes and checks them."""
+
+    def __init__(self, context: Context, identities: HubIdentities) -> None:
+        self._context = context
+        self._identities = identities
+
+    def create(self, catalog: str, name: str, role: str, *, actor: str) -> tuple[HubServiceKey, bytes]:
+        """Make a key; it comes back this once.
+
+        Raises:
+            InvalidArgumentError: name or role.
+            ConflictError: there is one of this name, or as many as there may be.
+            NotFoundError: no such catalog.
+        """
+        if _NAME.fullmatch(name) is None or role not in ROLES:
+            raise InvalidArgumentError(
+                f"service key: expected a name of 1 to 64 letters, digits and ._- and one of {', '.join(ROLES)}",
+                remedy="Such as: --name dashboards --role Reader.",
+            )
+        key = os.urandom(KEY_BYTES)
+
+        def change(connection: Connection) -> HubServiceKey:
+            owner = catalog_or_raise(connection, catalog)
+            present = hub_rows.service_keys(connection, owner.catalog_id)
+            if any(each.name == name for each in present) or len(present) >= MAX_KEYS:
+                raise ConflictError(f"catalog {owner.name} has a key {name}, or {MAX_KEYS} of them", remedy=_LIST)
+            made = HubServiceKey(
+                catalog_id=owner.catalog_id,
+                name=name,
+                role=role,
+                sealed=self._identities.sealer.seal(key, _purpose(owner.catalog_id, name)),
+                created_at=self._context.now(),
+                created_by=actor,
+            )
+            hub_rows.add_service_key(connection, made)
+            self._context.audit(
+                connection, actor, "hub-service-key.create", name, {"catalog": owner.name, "role": role}
+            )
+            return made
+
+        try:
+            return self._context.records.write(change), key
+        except IntegrityError as error:
+            raise ConflictError(f"there is a key {name} already", remedy=_LIST) from error
+
+    def list(self, catalog: str) -> tuple[HubServiceKey, ...]:
+        """A catalog's keys by name.
+
+        Raises:
+            NotFoundError: no such catalog.
+        """
+        return self._context.records.read(lambda c: hub_rows.service_keys(c, catalog_or_raise(c, catalog).catalog_id))
+
+    def remove(self, catalog: str, name: str, *, actor: str) -> None:
+        """Make a key useless at once.
+
+        Raises:
+            NotFoundError: no such catalog, or it has no such key.
+        """
+
+        def change(connection: Connection) -> None:
+            owner = catalog_or_raise(connection, catalog)
+            if not hub_rows.remove_service_key(connection, owner.catalog_id, name):
+                raise NotFoundError(f"catalog {owner.name} has no service key {name!r:.60}", remedy=_LIST)
+            self._context.audit(connection, actor, "hub-service-key.delete", name, {"catalog": owner.name})
+
+        self._context.records.write(change)
+
+    def authenticate(self, header: str) -> Token:
+        """What a signed request may do: a token of one catalog.
+
+        Raises:
+            UnauthenticatedError: no key signed it, or it is over; the message does not say which.
+        """
+        try:
+            parsed = parse_sas_token(header)
+            found = self._context.records.read(lambda c: hub_rows.service_keys(c, None, parsed.policy))
+            for each in found:
+                key = self._identities.sealer.open(each.sealed, _purpose(each.catalog_id, each.name))
+                try:
+                    ends = verify_sas_token(parsed, resource=parsed.resource, keys=[key], now=self._context.now())
+                except SignatureError:
+                    continue
+                return _as_token(each, ends)
+        except WireError:
+            pass
+        raise UnauthenticatedError("the shared access signature is not valid")
+
+
+def _as_token(found: HubServiceKey, ends: int) -> Token:
+    return Token(
+        token_id=uuid5(NAMESPACE_URL, f"urn:armillary:hub-service-key:{found.catalog_id}:{found.name}"),
+        name=f"hub-service-key {found.name}",
+        role=found.role,
+        created_at=found.created_at,
+        created_by=found.created_by,
+        expires_at=ends,
+        last_used_at=None,
+        revoked_at=None,
+        catalog_id=found.catalog_id,
+    )
+
+
+def _purpose(catalog_id: object, name: str) -> str:
+    return f"hub service key {catalog_id} {name}"

@@ -96,12 +96,17 @@ def test_nothing_unmodelled_is_sent_or_reported(used: Used):
     for device in used.devices:
         shape = used.shape_of(device)
         assert {each.name for each in hub.series.metrics(device["id"])} == modelled_names(shape)
-        wait_until(lambda d=device: hub.twins.get(d["id"]).reported.properties, "reported properties")
-        reported = set()
-        for name, value in hub.twins.get(device["id"]).reported.properties.items():
-            is_component = isinstance(value, dict) and value.get("__t") == "c"
-            reported |= {f"{name}.{part}" for part in value if part != "__t"} if is_component else {name}
-        assert reported == set(shape.properties)
+        wait_until(lambda d=device: reported_names(used, d), "reported properties")
+        assert reported_names(used, device) == set(shape.properties)
+
+
+def reported_names(used: Used, device: dict[str, Any]) -> set[str]:
+    """Names of the properties that a device has reported, those of components included."""
+    found: set[str] = set()
+    for name, value in used.playing.running.hub.twins.get(device["id"]).reported.properties.items():
+        is_component = isinstance(value, dict) and value.get("__t") == "c"
+        found |= {f"{name}.{part}" for part in value if part != "__t"} if is_component else {name}
+    return found
 
 
 def test_simulated_devices_say_so_everywhere(used: Used):
@@ -125,6 +130,21 @@ def test_every_tile_of_every_dashboard_has_data(used: Used):
             assert tile == parse(body).tile(tile.id)
             if tile.source is not None:
                 assert_data(used, document_id, tile)
+        wait_until(lambda d=document_id, b=body: shows_data(used, d, b), f"data in every tile of {document_id}")
+
+
+def shows_data(used: Used, document_id: str, body: Any) -> bool:
+    """Whether the API's answer for a dashboard has something in every tile."""
+    shown = used.playing.running.call("GET", f"/api/v1/dashboards/{document_id}/data").body["tiles"]
+    return all(
+        tile.source is None
+        or (
+            shown[tile.id]["devices"] > 0
+            and (tile.kind != "kpi" or shown[tile.id]["value"] is not None)
+            and (tile.kind != "line" or bool(shown[tile.id]["series"]))
+        )
+        for tile in parse(body).tiles
+    )
 
 
 def assert_data(used: Used, dashboard: str, tile: Tile) -> None:
@@ -141,6 +161,8 @@ def assert_data(used: Used, dashboard: str, tile: Tile) -> None:
     location = tile.options.get("location")
     values = {*tile.values, *([f"{location}.lat", f"{location}.lon"] if location else [])}
     for device in devices:
+        properties = used.shape_of(device).properties
+        wait_until(lambda d=device, p=properties: reported_names(used, d) == set(p), "every property is reported")
         twin = hub.twins.get(device["id"])
         cloud = hub.application.get("device", device["id"]).content["cloud"]
         have = set(used.latest(device)) | set(twin.reported.properties) | set(cloud)

@@ -43,9 +43,9 @@ KIND: Final = "simulation"
 DEFAULT_CATALOG: Final = "Simulated"
 # Simulated devices of one application: IoT Central had 100; a message of one costs half a millisecond.
 MAX_DEVICES: Final = 1000
-# History that is made up: a day, a point every few minutes.
-HISTORY_S: Final = 86_400.0
-HISTORY_STEP_S: Final = 300.0
+# History that is made up: a day with a point every five minutes, its last three hours with one a minute. From and to,
+# seconds before the beginning, and the step between.
+HISTORY: Final = ((86_400.0, 10_800.0, 300.0), (10_800.0, 0.0, 60.0))
 # Devices that make up their history at a time.
 HISTORY_DEVICES: Final = 4
 # How often the loop looks for devices that are due (seconds).
@@ -332,7 +332,7 @@ class Applications:
 
         async def one(device: SimulatedDevice) -> int:
             async with gate:
-                return await device.backfill(end_s - HISTORY_S, end_s, HISTORY_STEP_S)
+                return sum([await device.backfill(end_s - far, end_s - near, step) for far, near, step in HISTORY])
 
         devices = [self._devices[each["id"]] for each in body["devices"] if each["id"] in self._devices]
         counts = await asyncio.gather(*(one(device) for device in devices))

@@ -44,7 +44,13 @@ BODY = {
     "views": [{"name": "V", "form": True, "tiles": ["flow", "Limit"]}],
     "labels": {"flow": "Flow"},
 }
-CENTRAL = {"displayName": {"en": "P"}, "@id": "dtmi:a:t;1", "capabilityModel": MODEL, "@context": MODEL["@context"]}
+CENTRAL = {
+    "displayName": {"en": "P"},
+    "@id": "dtmi:a:t;1",
+    "capabilityModel": MODEL,
+    "@context": MODEL["@context"],
+    "solutionModel": {"cloudProperties": [{"name": "C", "schema": "string", "valueDetail": {"maxLength": 4}}]},
+}
 ODD: tuple[Any, ...] = (
     None,
     True,

@@ -288,3 +288,30 @@ def test_names_that_dtdl_does_not_take_go_out_as_others() -> None:
     assert [each["name"] for each in cloud["schema"]["enumValues"]] == ["value1", "new", "value3"]
     assert cloud["schema"]["enumValues"][0]["displayName"] == "very old"
     assert parse_template(body_of_documents([("x", json.dumps(out).encode())])).cloud["Kind"]
+
+
+def test_cloud_properties_of_older_exports_are_taken() -> None:
+    solution = {
+        "@type": ["SolutionModel"],
+        "cloudProperties": [
+            {
+                "@type": ["CloudProperty"],
+                "displayName": {"en": "Install date"},
+                "name": "installDate",
+                "schema": "dateTime",
+                "valueDetail": {"@type": ["ValueDetail/DateTimeValueDetail"]},
+            },
+            {"name": "Threshold", "schema": "double", "valueDetail": {"minValue": 1, "maxValue": 9}},
+            {
+                "name": "Kind",
+                "schema": {"@type": "Enum", "valueSchema": "integer", "enumValues": [{"name": "a", "enumValue": 1}]},
+            },
+        ],
+        "initialValues": [],
+    }
+    template = parse_template(body_of_documents([("x", json.dumps({**CENTRAL, "solutionModel": solution}).encode())]))
+    assert list(template.cloud) == ["CustomerName", "installDate", "Threshold", "Kind"]
+    assert (template.cloud["installDate"].display_name, template.cloud["Threshold"].maximum) == ("Install date", 9)
+    for bad in ({"cloudProperties": [5]}, {"cloudProperties": [{"name": "a b"}]}):
+        with pytest.raises(InvalidArgumentError):
+            parse_template(body_of_documents([("x", json.dumps({**CENTRAL, "solutionModel": bad}).encode())]))

@@ -138,8 +138,8 @@ def import_template(
 ) -> dict[str, Any]:
     """Make a template's draft of models in DTDL, of IoT Central's form, or of a whole template document.
 
-    Unless it is a whole document, cloud properties, views and labels of a draft that is there stay, as far as the new
-    models have what they name; `dropped` lists what had to go.
+    Cloud properties, views and labels of a draft that is there stay, where the files say nothing of them, as far as
+    the new models have what they name; `dropped` lists what had to go.
     """
     from armillary.twin import template_json  # noqa: PLC0415 - a megabyte that a hub without templates does not need
 
@@ -149,8 +149,7 @@ def import_template(
     dropped: tuple[str, ...] = ()
     if present is not None:
         authored.visible(request, KIND, template_name, catalog)
-        if not template_json.is_whole(made):
-            made, dropped = template_json.with_kept(made, present.content)
+        made, dropped = template_json.with_kept(made, present.content)
     if catalog is not None:
         made.setdefault("catalog", catalog)
     return {**_put(request, template_name, made, catalog, None), "dropped": list(dropped)}

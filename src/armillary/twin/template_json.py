@@ -127,32 +127,28 @@ def body_of_documents(
 
 
 def with_kept(body: Mapping[str, Any], before: Mapping[str, Any]) -> tuple[dict[str, Any], tuple[str, ...]]:
-    """A template made of new models, with what its author added to the one before; and names that had to go.
+    """A new body with what its author had added to the one before and it says nothing of; and names that had to go.
 
     Args:
         body: As :func:`body_of_documents` gives it.
         before: Of the draft there is.
     """
     template = parse_template(body)
-    kept = {name: before[name] for name in ("description", "catalog", "identifier") if name in before}
-    clouds = [each for each in before.get("cloud_properties", ()) if each["name"] not in template.capabilities]
-    known = {*template.capabilities, *template.cloud, *(each["name"] for each in clouds)}
-    gone = [each["name"] for each in before.get("cloud_properties", ()) if each not in clouds]
-    clouds = [each for each in clouds if each["name"] not in template.cloud]
-    views = []
-    for view in before.get("views", ()):
-        tiles = view.get("tiles", ())
-        gone += [tile for tile in tiles if tile not in known]
-        views.append({**view, "tiles": [tile for tile in tiles if tile in known]})
-    labels = {name: text for name, text in before.get("labels", {}).items() if name in known}
-    gone += [name for name in before.get("labels", {}) if name not in known]
-    merged = {**body, **kept, "cloud_properties": clouds, "views": views, "labels": labels}
-    return {name: value for name, value in merged.items() if value not in ([], {})}, tuple(dict.fromkeys(gone))
-
-
-def is_whole(body: Mapping[str, Any]) -> bool:
-    """Whether a body says all that a template has, not only its models."""
-    return any(name in body for name in ("cloud_properties", "views", "labels"))
+    made = {name: before[name] for name in ("description", "catalog", "identifier") if name in before} | dict(body)
+    gone: list[str] = []
+    if "cloud_properties" not in body:
+        clouds = [each for each in before.get("cloud_properties", ()) if each["name"] not in template.capabilities]
+        gone += [each["name"] for each in before.get("cloud_properties", ()) if each not in clouds]
+        made["cloud_properties"] = [each for each in clouds if each["name"] not in template.cloud]
+    known = {*template.capabilities, *template.cloud, *(each["name"] for each in made.get("cloud_properties", ()))}
+    if "views" not in body:
+        views = before.get("views", ())
+        gone += [tile for view in views for tile in view.get("tiles", ()) if tile not in known]
+        made["views"] = [{**view, "tiles": [tile for tile in view.get("tiles", ()) if tile in known]} for view in views]
+    if "labels" not in body:
+        gone += [name for name in before.get("labels", {}) if name not in known]
+        made["labels"] = {name: text for name, text in before.get("labels", {}).items() if name in known}
+    return {name: value for name, value in made.items() if value not in ([], {})}, tuple(dict.fromkeys(gone))
 
 
 def is_central(document: object) -> bool:
@@ -170,6 +166,9 @@ def body_of_central(document: Mapping[str, Any], *, display_name: str | None = N
     if isinstance(title, Mapping):
         title = label({str(tag): str(text) for tag, text in title.items()}, "")
     body = _body(model, [interface], model.top_level[0], title if isinstance(title, str) and title else None)
+    clouds = _solution_cloud(document.get("solutionModel"))
+    if clouds:
+        body["cloud_properties"] = clouds
     if isinstance(document.get("description"), str):
         body["description"] = document["description"][:MAX_DESCRIPTION_CHARACTERS]
     if isinstance(document.get("@id"), str):
@@ -211,6 +210,43 @@ def _object(content: bytes) -> Any:
         return json.loads(content.decode("utf-8-sig"))
     except (ValueError, RecursionError):
         return None
+
+
+def _solution_cloud(solution: object) -> list[dict[str, Any]]:
+    """Cloud properties as exports up to 2021 have them, beside the model; limits stand in ``valueDetail``."""
+    found = solution.get("cloudProperties") if isinstance(solution, Mapping) else None
+    made: list[dict[str, Any]] = []
+    for each in found if isinstance(found, list) else []:
+        if not isinstance(each, Mapping) or not isinstance(each.get("name"), str):
+            raise InvalidArgumentError("solutionModel.cloudProperties: expected objects with a name", remedy=_REMEDY)
+        title, detail = each.get("displayName"), each.get("valueDetail")
+        if isinstance(title, Mapping):
+            title = label({str(tag): str(text) for tag, text in title.items()}, "")
+        one: dict[str, Any] = {"name": each["name"], "schema": _solution_schema(each.get("schema"))}
+        if isinstance(title, str) and title:
+            one["display_name"] = title[:MAX_NAME_CHARACTERS]
+        limits = detail if isinstance(detail, Mapping) else {}
+        words = {
+            "minValue": "minimum",
+            "maxValue": "maximum",
+            "minLength": "minimum_length",
+            "maxLength": "maximum_length",
+        }
+        made.append(one | {name: limits[word] for word, name in words.items() if limits.get(word) is not None})
+    return made
+
+
+def _solution_schema(schema: object) -> Any:
+    if not isinstance(schema, Mapping):
+        return schema if isinstance(schema, str) else "string"
+    values = schema.get("enumValues")
+    return {
+        "enum": [
+            {"value": each.get("enumValue"), "name": str(each.get("name"))}
+            for each in (values if isinstance(values, list) else [])
+            if isinstance(each, Mapping)
+        ]
+    }
 
 
 def _name_of(document: object, number: int) -> str:

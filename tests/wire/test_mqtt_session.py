@@ -7,7 +7,7 @@ import pytest
 
 from armillary.errors import WireError
 from armillary.wire.mqtt_packet import PacketType
-from armillary.wire.mqtt_session import EVENT_OF_PACKET, TRANSITIONS, Event, State, step
+from armillary.wire.mqtt_session import BROKER_TRANSITIONS, EVENT_OF_PACKET, TRANSITIONS, Event, State, step
 
 # The table once more, as sentences: state -> what may happen -> where it leads. All else is a violation.
 ALLOWED = {
@@ -44,3 +44,16 @@ def test_cell(state: State, event: Event) -> None:
 def test_every_state_has_a_row_and_every_packet_an_event() -> None:
     assert set(TRANSITIONS) == set(State)
     assert set(EVENT_OF_PACKET) == set(PacketType)
+
+
+def test_the_brokers_table_is_the_same_with_qos_2() -> None:
+    more = {
+        (state, event, after)
+        for state, row in BROKER_TRANSITIONS.items()
+        for event, after in row.items()
+        if TRANSITIONS[state].get(event) is not after
+    }
+    connected = State.CONNECTED
+    assert more == {(connected, event, connected) for event in (Event.PUBREC, Event.PUBREL, Event.PUBCOMP)}
+    assert all(set(TRANSITIONS[state]) <= set(BROKER_TRANSITIONS[state]) for state in State)
+    assert step(connected, Event.PUBREL, BROKER_TRANSITIONS) is connected

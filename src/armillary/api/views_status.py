@@ -41,6 +41,7 @@ def status(service: SecurityService, hub: Hub, *, started_at: float) -> Document
     checks = [
         _check("records", lambda: _records(service, fleet)),
         _check("hub", lambda: _hub(hub)),
+        _check("rules", lambda: _rules(hub)),
         _check("device-endpoint", lambda: _device_endpoint(service)),
         _check("verifier", lambda: _verifier(service)),
         _check("planner", lambda: _loop(service, "planner")),
@@ -86,6 +87,17 @@ def _hub(hub: Hub) -> tuple[str, str]:
     if counters["disk_full_now"]:
         return "failed", f"{detail}, the disk is too full: messages are refused"
     return ("ok" if waiting < HIGH_COMMIT_QUEUE else "degraded"), detail
+
+
+def _rules(hub: Hub) -> tuple[str, str]:
+    counts = hub.rules.count()
+    dead, lost = counts["rule_actions_dead_letters_now"], counts["rule_firings_uncommitted_now"]
+    detail = (
+        f"{counts['rules_enabled_now']} enabled, {counts['rule_actions_waiting_now']} actions waiting,"
+        f" {dead} dead letters"
+    )
+    is_bad = counts["rules_unreadable"] or (counts["rule_commits_failed"] and lost)
+    return ("degraded" if is_bad else "ok"), detail
 
 
 def _device_endpoint(service: SecurityService) -> tuple[str, str]:

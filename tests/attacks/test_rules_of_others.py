@@ -1,0 +1,108 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Rules and other owners: a rule looks at its own catalog's devices only, also after one has changed hands.
+
+Each attack has its control: with the check taken away it gets through.
+"""
+
+from __future__ import annotations
+
+import uuid
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+from tests.api.running_service import RunningService, running_service, wait_until
+from tests.api.test_native_rules import alerts, hot, put, say
+from tests.attacks.test_one_catalogs_token import Owner, owner
+
+from armillary.api import authored
+from armillary.hub.rules import Rules
+
+
+@pytest.fixture(scope="module")
+def service(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RunningService]:
+    with running_service(tmp_path_factory.mktemp("rules")) as running:
+        yield running
+
+
+@pytest.fixture
+def alice(service: RunningService) -> Owner:
+    return owner(service)
+
+
+@pytest.fixture
+def bob(service: RunningService) -> Owner:
+    return owner(service)
+
+
+def fresh(name: str) -> str:
+    return f"{name}-{uuid.uuid4().hex[:8]}"
+
+
+def evaluations(service: RunningService, rule: str, device: str) -> int:
+    return len(service.hub.rules.traces.of(rule, device))
+
+
+def transferred(service: RunningService, alice: Owner, bob: Owner) -> None:
+    """Alice's device becomes Bob's."""
+    transfers = service.service.transfers
+    catalog = service.service.registry.get_catalog(bob.name)
+    offer = transfers.offer(alice.name, alice.device.device_id, catalog.catalog_id, actor="test")
+    transfers.accept(bob.name, offer.transfer_id, actor="test")
+
+
+def spying_rule(service: RunningService, alice: Owner) -> str:
+    """A rule of Alice's that fires at everything her device says, and has."""
+    rule = fresh("spy")
+    put(service, rule, hot(alice.name, repeat=True))
+    say(service, alice.device.device_id, {"t": 31})
+    wait_until(lambda: len(alerts(service, f"rule={rule}")) == 1, "it fires for its own device")
+    return rule
+
+
+def watched(service: RunningService, bob: Owner) -> str:
+    """A rule of Bob's, to see when a message of the device was evaluated."""
+    rule = fresh("own")
+    put(service, rule, hot(bob.name, repeat=True))
+    return rule
+
+
+def test_a_rule_does_not_follow_a_device_to_its_next_owner(service: RunningService, alice: Owner, bob: Owner) -> None:
+    spy, own = spying_rule(service, alice), watched(service, bob)
+    transferred(service, alice, bob)
+    say(service, alice.device.device_id, {"t": 99})
+    wait_until(lambda: alerts(service, f"rule={own}"), "the new owner's rule fires")
+    assert len(alerts(service, f"rule={spy}")) == 1
+    assert evaluations(service, spy, alice.device.device_id) == 1
+
+
+def test_without_the_notice_it_would(
+    service: RunningService, alice: Owner, bob: Owner, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    spy, _ = spying_rule(service, alice), watched(service, bob)
+    monkeypatch.setattr(Rules, "_look_again", lambda *_: None)
+    transferred(service, alice, bob)
+    say(service, alice.device.device_id, {"t": 99})
+    wait_until(lambda: len(alerts(service, f"rule={spy}")) == 2, "the old owner goes on watching")
+
+
+def body_of(who: Owner) -> dict[str, Any]:
+    return hot(who.name)
+
+
+def test_nobody_overwrites_a_rule_of_another(
+    service: RunningService, alice: Owner, bob: Owner, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    rule = fresh("mine")
+    path = f"/rules/{rule}?catalog="
+    assert alice.call("PUT", path + alice.name, body_of(alice)).status == 200
+    assert bob.call("PUT", path + bob.name, body_of(bob)).status == 404
+    assert bob.call("PUT", path + alice.name, body_of(alice)).status == 404
+    assert bob.call("PUT", f"/rules/{rule}", body_of(alice)).status == 403
+    secret = {"kind": "webhook", "url": "https://example.com/", "secret": "sixteen characters"}
+    assert bob.call("PUT", path + bob.name, {**body_of(bob), "actions": [secret]}).status == 404
+    assert service.hub.rules.store().secret(rule, "1") is None
+    assert service.hub.application.get("rule", rule).content["catalog"] == alice.name
+    monkeypatch.setattr(authored, "check_owned", lambda *_: None)  # the control
+    assert bob.call("PUT", path + bob.name, body_of(bob)).status == 200
+    assert service.hub.application.get("rule", rule).content["catalog"] == bob.name

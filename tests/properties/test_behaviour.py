@@ -98,7 +98,13 @@ def test_values_lie_between_low_and_high(table: dict[str, Any], seed: bytes, at_
 def test_bounds_hold_through_incidents(
     table: dict[str, Any], least: float, span: float, seed: bytes, at_s: float, change: dict[str, float]
 ):
-    always = {"name": "always", "every_s": 10, "lasts_s": 10, "changes": [{"signal": "x", **change}]}
+    always = {
+        "name": "always",
+        "every_s": 10,
+        "lasts_s": 10,
+        "past_chance": 1.0,
+        "changes": [{"signal": "x", **change}],
+    }
     value = look({**table, "least": least, "most": least + span}, seed, at_s, incidents=[always])
     numbers = value.values() if isinstance(value, dict) else [value]
     for number in numbers:
@@ -158,6 +164,7 @@ def test_a_certain_incident_comes_once_a_turn_and_lasts_its_time(
                     "lasts_s": lasts,
                     "jitter_s": (every - lasts) * jitter,
                     "first_s": 7,
+                    "past_chance": 1.0,
                     "changes": [{"signal": "x", "to": 2}],
                 }
             ],

@@ -7,8 +7,8 @@ What it is not: a connection, a clock or a model. Which signals are telemetry an
 says; a signal whose name begins with ``_`` is neither, and only others are made from it.
 
 *Incidents* are named changes of signals at planned or random times: the k-th begins ``first_s + k * every_s`` after
-the origin (k any whole number, so the past has them too), moved by at most ``jitter_s``, happens with ``chance``,
-lasts ``lasts_s`` and sets in over ``ramp_s``.
+the origin (k any whole number, so the past has them too), moved by at most ``jitter_s``, happens with ``chance`` (before
+the origin with ``past_chance``: a day that is made up is an ordinary one), lasts ``lasts_s`` and sets in over ``ramp_s``.
 """
 
 from __future__ import annotations
@@ -58,6 +58,7 @@ class Incident:
     ramp_s: float = 0.0
     stagger_s: float = 0.0
     chance: float = 1.0
+    past_chance: float = 0.1
     devices: tuple[int, ...] = ()
     silent: bool = False
     changes: tuple[Change, ...] = ()
@@ -233,7 +234,8 @@ def strength_of(incident: Incident, *, seed: bytes, number: int, since_origin_s:
         return 0.0
     at = since_origin_s - incident.first_s - (number - 1) * incident.stagger_s
     occurrence = int(at // incident.every_s)
-    if incident.chance < 1.0 and unit(seed, f"{incident.name}/chance", occurrence) >= incident.chance:
+    chance = incident.chance if occurrence >= 0 else min(incident.chance, incident.past_chance)
+    if chance < 1.0 and unit(seed, f"{incident.name}/chance", occurrence) >= chance:
         return 0.0
     at -= occurrence * incident.every_s + incident.jitter_s * unit(seed, incident.name, occurrence)
     if not 0.0 <= at < incident.lasts_s:

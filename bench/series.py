@@ -1,10 +1,10 @@
 # SPDX-License-Identifier: Apache-2.0
 """The series store by itself: points appended a second, and what a dashboard of 10,000 devices over 24 hours costs.
 
-``series-append`` takes values as the decoder hands them over, flushes, seals and rolls up all of them. ``dashboard`` is
-everything on one page, CPU time of the thread that answers, median of several askings: the fleet's mean, lowest and
-highest an hour over a day, those of a group of 2,500, the latest value of every device for the tiles, and the chart of
-one device. The last hour of the day is not sealed, and its last points are in the tail.
+``series-append`` takes values as the decoder hands them over, flushes, seals and rolls up all of them, in CPU time.
+``dashboard`` is everything on one page, CPU time of the thread that answers, median of several askings: the fleet's
+mean, lowest and highest an hour over a day, those of a group of 2,500, the latest value of every device for the tiles,
+and the chart of one device. The last hour of the day is not sealed, and its last points are in the tail.
 """
 
 from __future__ import annotations
@@ -48,7 +48,7 @@ def run() -> list[dict[str, object]]:
         {
             "name": "series-append",
             "value": points / spent,
-            "unit": "points/s",
+            "unit": "points/CPU-s",
             "reference": "a peer's published rate of a node",
             "reference_value": float(PEER_POINTS),
             "ratio": points / spent / PEER_POINTS,
@@ -68,7 +68,7 @@ def run() -> list[dict[str, object]]:
 
 
 def _filled(store: SeriesStore, numbers: list[int]) -> float:
-    """Put the day in; seconds spent in the store."""
+    """Put the day in; CPU seconds spent in the store, its writing thread included."""
     spent = 0.0
     step = DAY_MS // POINTS_PER_DEVICE
     pending = 0
@@ -79,14 +79,14 @@ def _filled(store: SeriesStore, numbers: list[int]) -> float:
             for device in numbers
         ]
         is_last = turn == POINTS_PER_DEVICE - 1
-        started = time.perf_counter()
+        started = time.process_time()
         for count, (device, telemetry) in enumerate(batch):
             if pending == FLUSH_POINTS or (is_last and count == DEVICES - IN_TAIL):
                 _flushed_and_sealed(store, turn, at)
                 pending = 0
             store.tail.add(turn + 1, device, telemetry)
             pending += 1
-        spent += time.perf_counter() - started
+        spent += time.process_time() - started
     return spent
 
 

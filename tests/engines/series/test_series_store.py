@@ -336,3 +336,18 @@ def test_a_folder_that_lost_its_database_is_not_begun_anew(tmp_path: Path) -> No
     assert not (tmp_path / "hub" / "hub.db").exists()
     (tmp_path / "hub" / "made").unlink()  # as the error says
     opened().close(START)
+
+
+@pytest.mark.parametrize("flush_between", [False, True])
+def test_of_equal_times_the_latest_is_what_came_last_whatever_its_kind(play: Play, flush_between: bool) -> None:
+    for value in (1, "a", 2, True, "b"):
+        play.keep((START, {"x": value}))
+        play.keep((START - 1, {"x": 99}))  # older: never the latest
+        if flush_between:
+            play.flush()
+        else:
+            play.decode()
+        assert [(each.at_ms, each.value) for each in play.store.last_values(DEVICE)] == [(START, value)]
+        assert play.store.latest(None, "x", 9) == [(DEVICE, START, value)]
+    play.flush()
+    assert [each.value for each in play.store.last_values(DEVICE)] == ["b"]

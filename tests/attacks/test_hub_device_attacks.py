@@ -292,3 +292,20 @@ def test_keys_are_sealed_at_rest(service: RunningService, catalog: str) -> None:
     assert set(service.service.hub_identities.keys_of(service.service.hub_identities.get(name))) == {
         keys.primary, keys.secondary,
     }  # fmt: skip
+
+
+def test_modules_of_a_device_stay_with_the_owner_that_registered_them(service: RunningService, catalog: str) -> None:
+    later = f"L-{uuid.uuid4().hex[:10]}"
+    service.service.registry.create_catalog(later, actor="test")
+    attested = service.make_device().device_id
+    service.service.registry.claim_devices(catalog, [attested], actor="test")
+    path = f"/api/v1/hub-devices/{attested}/modules"
+    assert service.call("POST", path, {"module_id": "edge"}).status == 200
+    other = service.service.registry.get_catalog(later).catalog_id
+    offer = service.service.transfers.offer(catalog, attested, other, actor="test")
+    service.service.transfers.accept(later, offer.transfer_id, actor="test")
+    assert service.call("GET", path).body["items"] == []
+    assert service.call("GET", f"/api/v1/devices/{attested}/twin?module=edge").status == 404
+    assert service.call("DELETE", f"{path}/edge").status == 404
+    made = service.call("POST", path, {"module_id": "edge"})
+    assert (made.status, made.body["etag"]) == (200, "id-1")

@@ -37,7 +37,7 @@ MAX_ITEMS: Final = 1000
 DEFAULT_ITEMS: Final = 100
 MAX_SCANNED: Final = 5000
 # Devices that one configuration changes at once, and a count looks at.
-MAX_TARGETED: Final = 100_000
+MAX_TARGETED: Final = 20_000
 COMMIT_TIMEOUT_S: Final = 30.0
 _NAME: Final = re.compile(r"[a-z0-9][a-z0-9\-+%_*!']{0,127}")
 _DESIRED: Final = "properties.desired"

@@ -155,7 +155,7 @@ class HubIdentities:
         Raises:
             NotFoundError: there is none.
         """
-        found = self._context.records.read(lambda c: hub_rows.identity(c, identity))
+        found = self._context.records.read(lambda c: _current(c, hub_rows.identity(c, identity)))
         if found is None:
             raise _unknown(identity)
         return found
@@ -175,11 +175,13 @@ class HubIdentities:
 
     def modules(self, device_id: str) -> tuple[HubIdentity, ...]:
         """The modules of a device, hub device or one that attests."""
-        return self._context.records.read(
-            lambda c: hub_rows.identities(
-                c, None, limit=MAX_MODULES, device=device_id.lower() if _hex(device_id) else device_id
-            )
-        )
+        device = device_id.lower() if is_attested_id(device_id) else device_id
+
+        def query(connection: Connection) -> tuple[HubIdentity, ...]:
+            found = hub_rows.identities(connection, None, limit=MAX_MODULES, device=device)
+            return tuple(each for each in found if _current(connection, each) is not None)
+
+        return self._context.records.read(query)
 
     def put(
         self,
@@ -209,7 +211,10 @@ class HubIdentities:
         _check(identity, form)
 
         def change(connection: Connection) -> tuple[HubIdentity, Keys | None]:
-            before = hub_rows.identity(connection, identity)
+            stored = hub_rows.identity(connection, identity)
+            before = _current(connection, stored)
+            if stored is not None and before is None:  # an earlier owner's
+                hub_rows.remove_identity(connection, identity)
             if create and before is not None:
                 raise ConflictError(f"{identity!r:.80} exists already", code="hub.identity-exists")
             if not create and before is None:
@@ -252,7 +257,7 @@ class HubIdentities:
         """
 
         def change(connection: Connection) -> HubIdentity:
-            found = hub_rows.identity(connection, identity)
+            found = _current(connection, hub_rows.identity(connection, identity))
             if found is None:
                 raise _unknown(identity)
             match_etag(found, if_match)
@@ -354,6 +359,14 @@ class HubIdentities:
     def _trust_changed(self) -> None:
         for call in self.on_trust:
             call()
+
+
+def _current(connection: Connection, found: HubIdentity | None) -> HubIdentity | None:
+    """A module of a device that attests is there only while the device has the owner that registered it."""
+    if found is None or not is_attested_id(found.identity):
+        return found
+    enrolled = device_rows.enrolled(connection, device_of(found.identity))
+    return found if enrolled is not None and enrolled.catalog_id == found.catalog_id else None
 
 
 def admits(admission: Admission, found: HubIdentity) -> bool:

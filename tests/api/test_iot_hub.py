@@ -1,0 +1,218 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The service API in IoT Hub's shape without its client: signatures, scopes, bodies, pages, and the console beside it."""
+
+from __future__ import annotations
+
+import time
+import uuid
+from collections.abc import Iterator
+from typing import Any
+from urllib.parse import quote
+
+import pytest
+from tests.api.running_service import Reply, RunningService, running_service
+
+from armillary.wire.sas_token import decode_key, sign_sas_token
+
+VERSION = "api-version=2021-04-12"
+
+
+@pytest.fixture(scope="module")
+def service(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RunningService]:
+    with running_service(tmp_path_factory.mktemp("iot-hub")) as running:
+        for name in ("Contoso", "Fabrikam"):
+            running.service.registry.create_catalog(name, actor="test")
+            running.service.hub_identities.set_admission(name, actor="test", symmetric_keys=True)
+        yield running
+
+
+def make_key(service: RunningService, catalog: str, role: str) -> tuple[str, bytes]:
+    body = {"name": f"k-{uuid.uuid4().hex[:8]}", "role": role}
+    made = service.call("POST", f"/api/v1/catalogs/{catalog}/hub-service-keys", body)
+    assert made.status == 200, made.body
+    return body["name"], decode_key(made.body["key"])
+
+
+class Tool:
+    """A caller with a service key."""
+
+    def __init__(self, service: RunningService, catalog: str = "Contoso", role: str = "Contributor") -> None:
+        self.service = service
+        self.name, self.key = make_key(service, catalog, role)
+
+    def signature(self, *, ends_in_s: int = 600) -> str:
+        return sign_sas_token(f"localhost:{self.service.port}", self.key, int(time.time()) + ends_in_s, self.name)
+
+    def call(self, method: str, path: str, body: Any = None, **headers: str) -> Reply:
+        sent = {"Authorization": self.signature(), **{name.replace("_", "-"): value for name, value in headers.items()}}
+        mark = "&" if "?" in path else "?"
+        return self.service.call(method, f"{path}{mark}{VERSION}", body, token=None, headers=sent)
+
+
+@pytest.fixture(scope="module")
+def tool(service: RunningService) -> Tool:
+    return Tool(service)
+
+
+@pytest.fixture
+def name() -> str:
+    return f"d-{uuid.uuid4().hex[:8]}"
+
+
+def test_a_device_is_made_read_changed_and_deleted(tool: Tool, name: str) -> None:
+    made = tool.call("PUT", f"/devices/{name}", {"deviceId": name})
+    assert made.status == 200, made.raw
+    assert made.body["authentication"]["symmetricKey"]["primaryKey"]
+    assert made.headers["ETag"] == f'"{made.body["etag"]}"'
+    got = tool.call("GET", f"/devices/{name}")
+    assert got.body["authentication"]["symmetricKey"] == {"primaryKey": None, "secondaryKey": None}
+    assert tool.call("PUT", f"/devices/{name}", {"deviceId": name}).status == 409
+    disabled = {"deviceId": name, "status": "disabled", "statusReason": "lost"}
+    stale = tool.call("PUT", f"/devices/{name}", disabled, If_Match='"bm90aGluZw=="')
+    assert (stale.status, stale.headers["iothub-errorcode"]) == (412, "PreconditionFailed")
+    changed = tool.call("PUT", f"/devices/{name}", disabled, If_Match=made.headers["ETag"])
+    assert (changed.status, changed.body["status"]) == (200, "disabled")
+    assert tool.call("DELETE", f"/devices/{name}", If_Match="*").status == 204
+    gone = tool.call("GET", f"/devices/{name}")
+    assert gone.status == 404
+    assert gone.body["Message"].startswith("ErrorCode:DeviceNotFound;")
+
+
+def test_only_a_good_signature_gets_in(service: RunningService, tool: Tool) -> None:
+    honest = tool.signature()
+    other = Tool(service, "Fabrikam")
+    attacks = {
+        "expired": tool.signature(ends_in_s=-1),
+        "edited": honest.replace("&se=", "&se=9"),
+        "another key's name": honest.replace(tool.name, other.name),
+        "no key": sign_sas_token("localhost", b"x" * 32, int(time.time()) + 60, tool.name),
+        "unknown name": sign_sas_token("localhost", tool.key, int(time.time()) + 60, "nobody"),
+        "nameless": sign_sas_token("localhost", tool.key, int(time.time()) + 60),
+        "garbage": "SharedAccessSignature x",
+        "endless": tool.signature(ends_in_s=10**9),
+    }
+
+    def status(header: str, path: str = f"/devices?{VERSION}") -> int:
+        return service.call("GET", path, token=None, headers={"Authorization": header}).status
+
+    assert status(honest) == 200
+    for what, header in attacks.items():
+        assert status(header) == 401, what
+    # A signature opens nothing but routes in IoT Hub's shape.
+    for path in ("/api/v1/devices", "/api/v1/tokens", "/subscriptions/0/providers/Microsoft.AzureSphere/catalogs"):
+        assert status(honest, path) == 401, path
+
+
+def test_roles_and_catalogs_hold(service: RunningService, tool: Tool, name: str) -> None:
+    reader, other = Tool(service, role="Reader"), Tool(service, "Fabrikam")
+    tool.call("PUT", f"/devices/{name}", {})
+    assert reader.call("GET", f"/devices/{name}").status == 200
+    for method, path in (("PUT", "/devices/x"), ("PATCH", f"/twins/{name}"), ("DELETE", f"/devices/{name}")):
+        assert reader.call(method, path, {}).status == 403
+    for method, path in (
+        ("GET", f"/devices/{name}"), ("DELETE", f"/devices/{name}"), ("GET", f"/twins/{name}"),
+        ("PATCH", f"/twins/{name}"), ("GET", f"/devices/{name}/modules"), ("POST", f"/twins/{name}/methods"),
+        ("DELETE", f"/devices/{name}/commands"), ("PUT", f"/devices/{name}/modules/m"),
+    ):  # fmt: skip
+        body = {"tags": {}} if method in ("PATCH", "PUT") else {"methodName": "m"} if method == "POST" else None
+        assert other.call(method, path, body).status == 404, (method, path)
+    assert other.call("PUT", f"/devices/{name}", {}, If_Match="*").status == 404
+    assert other.call("GET", "/devices").body == []
+    assert other.call("GET", "/statistics/devices").body["totalDeviceCount"] == 0
+    # A token of all catalogs has to say which one it means, and cannot here.
+    unclear = service.call("GET", f"/devices?{VERSION}")
+    assert (unclear.status, "one catalog" in unclear.body["Message"]) == (400, True)
+
+
+def test_a_device_that_attests_is_shown_and_not_made_here(service: RunningService, tool: Tool) -> None:
+    attested = service.make_device().device_id
+    assert tool.call("GET", f"/devices/{attested}").status == 404
+    service.service.registry.claim_devices("Contoso", [attested], actor="test")
+    shown = tool.call("GET", f"/devices/{attested}").body
+    assert (shown["authentication"]["type"], shown["status"]) == ("certificateAuthority", "enabled")
+    assert tool.call("PUT", f"/devices/{attested}", {}, If_Match="*").status == 400
+    assert tool.call("DELETE", f"/devices/{attested}").status == 409
+    twin = tool.call("GET", f"/twins/{attested}").body
+    assert twin["trustTier"] == "software"
+    chosen = tool.call("POST", "/devices/query", {"query": "SELECT deviceId FROM devices WHERE trustTier = 'software'"})
+    assert {"deviceId": attested} in chosen.body
+    module = {"authentication": {"type": "certificateAuthority"}}
+    assert tool.call("PUT", f"/devices/{attested}/modules/edge", module).status == 200
+    assert [each["moduleId"] for each in tool.call("GET", f"/devices/{attested}/modules").body] == ["edge"]
+
+
+def test_queries_go_on_where_they_ended(tool: Tool, name: str) -> None:
+    for number in range(7):
+        tool.call("PUT", f"/devices/{name}-{number}", {})
+        tool.call("PATCH", f"/twins/{name}-{number}", {"tags": {"set": name}})
+    query = {"query": f"SELECT deviceId FROM devices WHERE tags.set = '{name}'"}  # noqa: S608 - no SQL
+    found, token = [], ""
+    for _ in range(10):
+        page = tool.call("POST", "/devices/query", query, x_ms_max_item_count="3", x_ms_continuation=token)
+        found += [each["deviceId"] for each in page.body]
+        token = page.headers.get("x-ms-continuation", "")
+        if not token:
+            break
+    assert found == [f"{name}-{number}" for number in range(7)]
+    count = tool.call("POST", "/devices/query", {"query": query["query"].replace("deviceId", "COUNT() AS n")})
+    assert count.body == [{"n": 7}]
+    for headers in ({"x_ms_max_item_count": "0"}, {"x_ms_max_item_count": "x"}, {"x_ms_continuation": "e30="}):
+        assert tool.call("POST", "/devices/query", query, **headers).status == 400
+
+
+def test_a_twin_is_changed_as_a_whole_or_not_at_all(tool: Tool, name: str) -> None:
+    tool.call("PUT", f"/devices/{name}", {})
+    both = {"tags": {"a": 1}, "properties": {"desired": {"x": 1, "$version": 9}}}
+    changed = tool.call("PATCH", f"/twins/{name}", both)
+    assert (changed.body["tags"], changed.body["properties"]["desired"]["x"]) == ({"a": 1}, 1)
+    half = {"tags": {"a": 2}, "properties": {"desired": {"bad.key": 1}}}
+    assert tool.call("PATCH", f"/twins/{name}", half).status == 400
+    assert tool.call("GET", f"/twins/{name}").body["tags"] == {"a": 1}
+    assert tool.call("PATCH", f"/twins/{name}", {}).status == 400
+    replaced = tool.call("PUT", f"/twins/{name}", {"tags": {}, "properties": {"desired": {"y": 2}}})
+    assert (replaced.body["tags"], "x" in replaced.body["properties"]["desired"]) == ({}, False)
+
+
+@pytest.mark.parametrize(
+    ("path", "body"),
+    [
+        ("/devices/{}", {"deviceId": "other"}),
+        ("/devices/{}", {"authentication": {"type": "none"}}),
+        ("/devices/{}", {"authentication": {"type": "sas", "symmetricKey": {"primaryKey": "YQ=="}}}),
+        ("/devices/{}", {"authentication": {"type": "sas", "symmetricKey": {"primaryKey": "!", "secondaryKey": "!"}}}),
+        ("/devices/{}", {"authentication": {"type": "certificateAuthority"}}),
+        ("/devices/{}", {"authentication": {"type": "selfSigned"}}),
+        ("/devices/{}", {"status": "asleep"}),
+        ("/devices/{}", []),
+        ("/devices/a%20b", {}),
+        ("/configurations/UPPER", {}),
+        ("/configurations/{}", {"targetCondition": "tags.x ="}),
+        ("/configurations/{}", {"content": {"deviceContent": {"reported.x": 1}}}),
+        ("/configurations/{}", {"content": {"modulesContent": {"a": {}}}}),
+    ],
+)
+def test_bodies_that_make_no_sense_are_explained(tool: Tool, name: str, path: str, body: Any) -> None:
+    reply = tool.call("PUT", path.format(name), body)
+    assert reply.status == 400
+    assert reply.body["Message"]
+
+
+def test_other_routes_and_the_consoles_pages_are_apart(service: RunningService, tool: Tool) -> None:
+    assert tool.call("GET", "/devices/x/other").status == 404
+    assert tool.call("PATCH", "/devices/x", {}).status == 405
+    without = service.call("GET", f"/devices?{VERSION}", token=None)
+    assert (without.status, "Message" in without.body) == (401, True)
+    assert service.call("GET", "/twins/x", token=None).status == 404  # without a version: nobody's
+    assert service.call("GET", f"/devices/{quote('../../api/v1/tokens', safe='')}?{VERSION}", token=None).status in (
+        401,
+        404,
+    )
+
+
+def test_a_catalog_with_hub_devices_is_not_deleted(service: RunningService, name: str) -> None:
+    service.service.registry.create_catalog(f"C-{name}", actor="test")
+    tool = Tool(service, f"C-{name}")
+    tool.call("PUT", f"/devices/{name}", {})
+    assert service.azure("DELETE", f"/C-{name}").status == 409
+    assert tool.call("DELETE", f"/devices/{name}").status == 204
+    assert service.azure("DELETE", f"/C-{name}").status in (200, 202, 204)

@@ -66,6 +66,7 @@ def test_every_place_of_the_hub_reads_well_and_is_accessible(
         ("exports", "/exports", "1 data export."),
         ("export", "/exports/lake", "To a file: telemetry to file, off."),
         ("export-new", "/exports/new", "New data export"),
+        ("device-data", f"/devices/{device}/data?name=flow", "Pump north sends "),
     ):
         watched.open(page, path)
         expect(page.get_by_role("heading", level=1)).to_contain_text(says)
@@ -160,6 +161,38 @@ def test_a_group_is_made_of_json_with_its_mistake_said_in_place(scene: WaterScen
     expect(page.get_by_role("heading", level=1)).to_have_text("North: 1 device now.")
     page.get_by_role("button", name="Delete").click()
     page.wait_for_url("**/groups?told=deleted")
+
+
+def test_a_devices_data_page_shows_what_is_not_modelled_what_is_pending_and_sends_commands(
+    scene: WaterScene, watch: Callable[..., Watched]
+):
+    watched = watch(scene)
+    watched.allowed = ("status of 400",)
+    page = sign_in(scene, watched)
+    device = scene.pumps[2].device_id
+    scene.send(2, {"vibration": 0.31, "open": "yes"})
+    wait_until(lambda: scene.running.hub.series.latest([device], "vibration", 1), "the value")
+    watched.open(page, f"/devices/{device}")
+    page.get_by_role("link", name="All data and commands").click()
+    main = page.locator("main")
+    expect(main.get_by_role("row").filter(has_text="vibration")).to_contain_text("not in the template")
+    expect(main.get_by_role("row").filter(has_text="open").filter(has_text="yes")).to_contain_text("does not fit")
+    expect(main.get_by_role("row").filter(has_text='"auto"')).to_contain_text("pending")
+    page.get_by_role("link", name="flow", exact=True).click()
+    expect(main.get_by_role("heading", name="Raw values of flow")).to_be_visible()
+    page.get_by_label("Document").fill("{mode")
+    page.get_by_role("button", name="Keep").click()
+    expect(page.get_by_role("alert")).to_contain_text("body: expected JSON")
+    page.get_by_label("Document").fill('{"mode": "eco"}')
+    page.get_by_role("button", name="Keep").click()
+    page.wait_for_url("**/data?told=desired")
+    expect(main.get_by_role("row").filter(has_text='"eco"')).to_contain_text("pending")
+    page.get_by_label("Command").fill("flush")
+    page.get_by_label("Parameters").fill('{"s": 1}')
+    page.get_by_role("button", name="Send").click()
+    expect(main.get_by_role("row").filter(has_text="Booster")).to_contain_text("answered 200")
+    page.get_by_role("link", name="Back", exact=True).click()
+    expect(main.get_by_role("row").filter(has_text="flush")).to_contain_text("Administrator-token")
 
 
 def test_a_reader_looks_and_changes_nothing(scene: WaterScene, watch: Callable[..., Watched]):

@@ -26,6 +26,7 @@ from armillary.console import (
     change,
     change_application,
     change_dashboards,
+    device_data,
     door,
     read,
     read_application,
@@ -54,6 +55,7 @@ READ: tuple[tuple[str, Reader], ...] = (
     ("/fleet.csv", read.fleet_csv),
     ("/devices/{device_id}", read.device),
     ("/devices/{device_id}/series", read.series),
+    ("/devices/{device_id}/data", device_data.show),
     ("/updates", read.updates),
     ("/updates/{rollout_id}", read.rollout),
     ("/findings", read.findings),
@@ -87,6 +89,8 @@ READ: tuple[tuple[str, Reader], ...] = (
 )
 CHANGE: tuple[tuple[str, Changer], ...] = (
     ("/devices/{device_id}/twin", change.set_desired),
+    ("/devices/{device_id}/desired", device_data.want),
+    ("/devices/{device_id}/command", device_data.send),
     ("/devices/{device_id}/{verb}", change.change_device),
     ("/updates/{rollout_id}/{verb}", change.change_rollout),
     ("/findings/{finding_id}", change.move_finding),

@@ -94,12 +94,14 @@ def send_command(desk: Desk, visit: Visit, _form: Form) -> Response:
     document = found(desk, visit)
     asked, reached = read_dashboards.command_of(desk, visit, document)
     shown = read_dashboards.known_tile(document, visit.params["tile_id"])
-    lines = [_call(desk, visit, each, shown["command"], shown.get("parameters")) for each in reached]
-    view = {"label": asked.label, "back": asked.back, "dashboard": document["body"]["name"], "lines": lines}
+    lines = [call(desk, visit, each, shown["command"], shown.get("parameters")) for each in reached]
+    crumbs = (("Dashboards", "/dashboards"), (document["body"]["name"], asked.back))
+    view = {"label": asked.label, "back": asked.back, "crumbs": crumbs, "lines": lines}
     return desk.page(visit, "command_result.html", view=view)
 
 
-def _call(desk: Desk, visit: Visit, device: dict[str, Any], method: str, parameters: Any) -> dict[str, Any]:
+def call(desk: Desk, visit: Visit, device: dict[str, Any], method: str, parameters: Any) -> dict[str, Any]:
+    """Call a method of a device; the line that says what came of it."""
     line = {"label": device["label"], "href": f"/devices/{device['device_id']}"}
     try:
         answer = desk.sources.application.call(visit.operator, device["device_id"], method, parameters)

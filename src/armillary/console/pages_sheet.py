@@ -55,7 +55,8 @@ class Editor:
     is_new: bool = False
     name: str = ""
     error: InvalidArgumentError | None = None
-    hint: str = ""
+    title: str = "As JSON"
+    about: str = "the same as in the API, on the command line and in an exported application"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -85,6 +86,8 @@ class Sheet:
     editor: Editor | None = None
     rule_form: Mapping[str, Any] | None = None
     find: str = ""
+    call: Mapping[str, Any] | None = None
+    in_hub: bool = True
 
 
 def text(value: object, *, href: str = "", reason: str = "") -> Cell:

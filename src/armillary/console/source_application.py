@@ -7,7 +7,9 @@ import asyncio
 import time
 from collections.abc import AsyncGenerator, Callable, Mapping, Sequence
 from types import MappingProxyType, SimpleNamespace
-from typing import TYPE_CHECKING, Any, cast
+from typing import TYPE_CHECKING, Any
+
+from starlette.requests import Request
 
 from armillary.api import (
     native_dashboards,
@@ -15,6 +17,7 @@ from armillary.api import (
     native_groups,
     native_jobs,
     native_rules,
+    native_series,
     native_templates,
     views_dashboard,
 )
@@ -28,8 +31,6 @@ from armillary.errors import NotFoundError
 from armillary.twin.dashboard import Dashboard, parse
 
 if TYPE_CHECKING:
-    from starlette.requests import Request
-
     from armillary.hub.hub import Hub
     from armillary.service.assemble import SecurityService
 
@@ -76,6 +77,7 @@ QUESTIONS: Mapping[str, Callable[..., Any]] = MappingProxyType(
             native_rules.try_kept_rule,
             native_rules.list_alerts,
             native_rules.acknowledge_alert,
+            native_series.device_raw,
             native_templates.list_templates,
             native_templates.show_template,
             native_templates.show_template_version,
@@ -168,10 +170,19 @@ class ServiceApplication:
         return {"status": result.status, "payload": result.payload}
 
     def _request(self, operator: Operator) -> Request:
-        """As much of a request as routes look at: which service and hub, and who asks."""
+        """A request as routes see it: of this service and hub, by this operator, without a body or a query."""
         state = SimpleNamespace(service=self._service, hub=self._hub)
-        asking = SimpleNamespace(app=SimpleNamespace(state=state), state=SimpleNamespace(operator=operator))
-        return cast("Request", asking)
+        scope = {
+            "type": "http",
+            "method": "GET",
+            "path": "/",
+            "query_string": b"",
+            "headers": [],
+            "path_params": {},
+            "app": SimpleNamespace(state=state),
+            "state": {"operator": operator},
+        }
+        return Request(scope)
 
 
 def _shown(body: Document) -> Dashboard:

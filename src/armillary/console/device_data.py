@@ -1,0 +1,117 @@
+# SPDX-License-Identifier: Apache-2.0
+"""A device's data page: everything it sends and is told, its raw values, what is wanted of it, its commands."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+from starlette.responses import Response
+
+from armillary.console import change_dashboards, pages_device_data, read_application
+from armillary.console.change import Form, permit
+from armillary.console.desk import Desk, Visit, told
+from armillary.console.pages_sheet import Editor, parsed
+from armillary.console.read_application import ask, may
+from armillary.errors import InvalidArgumentError
+
+# Audit lines among which a device's commands are looked for.
+AUDIT_LINES = 1000
+COMMANDS = 20
+DAY_MS = 86_400_000
+# Raw values that are read to have the newest.
+MOST_RAW = 10_000
+
+
+def show(desk: Desk, visit: Visit) -> Response:
+    """The page."""
+    return page(desk, visit, None, None)
+
+
+def page(desk: Desk, visit: Visit, typed: str | None, error: InvalidArgumentError | None) -> Response:
+    """The page, and what was wrong with what was typed into the editor."""
+    device_id = desk.sources.fleet.device(visit.params["device_id"])["device_id"]
+    found = ask(desk, visit, "show_device_template", device_id=device_id)
+    label = desk.sources.application.labels([device_id])[device_id]
+    editor = None
+    if may(desk, visit, "twin"):
+        editor = Editor(
+            post=pages_device_data.place(device_id, "desired"),
+            etag="",
+            text="{\n}" if typed is None else typed,
+            error=error,
+            title="Want something else",
+            about="a merge patch of the desired properties: what is not named stays, null takes away",
+        )
+    sheet = pages_device_data.data_sheet(
+        found,
+        label,
+        _raw(desk, visit, device_id),
+        _commands(desk, device_id),
+        _names(desk, visit, found),
+        desired=editor,
+        may_call=may(desk, visit, "command"),
+        now=visit.now,
+    )
+    return read_application.show(desk, visit, sheet, 400 if error else 200)
+
+
+def want(desk: Desk, visit: Visit, form: Form) -> Response:
+    """Merge what was typed into the desired properties."""
+    permit(desk, visit, "twin")
+    device_id = desk.sources.fleet.device(visit.params["device_id"])["device_id"]
+    text = form.get("body", "")
+    try:
+        desk.sources.hub.patch_desired(visit.operator, device_id, parsed(text))
+    except InvalidArgumentError as error:
+        return page(desk, visit, text, error)
+    return told(pages_device_data.place(device_id, "data"), "desired")
+
+
+def send(desk: Desk, visit: Visit, form: Form) -> Response:
+    """Call a direct method and show what the device answered."""
+    permit(desk, visit, "command")
+    device_id = desk.sources.fleet.device(visit.params["device_id"])["device_id"]
+    method, text = form.get("method", "").strip(), form.get("payload", "").strip()
+    try:
+        payload = json.loads(text) if text else None
+    except ValueError as error:
+        raise InvalidArgumentError(
+            f"parameters: expected JSON, got {text[:40]!r}", remedy='Put texts in quotation marks: "auto".'
+        ) from error
+    label = desk.sources.application.labels([device_id])[device_id]
+    back = pages_device_data.place(device_id, "data")
+    line = change_dashboards.call(desk, visit, {"device_id": device_id, "label": label}, method, payload)
+    view = {"label": method, "back": back, "crumbs": (("Fleet", "/fleet"), (label, back)), "lines": [line]}
+    return desk.page(visit, "command_result.html", view=view)
+
+
+def _raw(desk: Desk, visit: Visit, device_id: str) -> dict[str, Any] | None:
+    name = visit.query.get("name", "")
+    if not name:
+        return None
+    end_ms = (visit.now + 60) * 1000
+    found = ask(
+        desk,
+        visit,
+        "device_raw",
+        device_id=device_id,
+        metric=name,
+        start_ms=end_ms - DAY_MS,
+        end_ms=end_ms,
+        limit=MOST_RAW,
+    )
+    items = found["items"][-pages_device_data.RAW_VALUES :][::-1]
+    return {"metric": name, "items": items, "now": visit.now}
+
+
+def _commands(desk: Desk, device_id: str) -> list[dict[str, Any]]:
+    lines = desk.sources.house.audit(after=None, limit=AUDIT_LINES)["items"]
+    return [each for each in lines if each["operation"] == "device.method" and each["target"] == device_id][:COMMANDS]
+
+
+def _names(desk: Desk, visit: Visit, found: dict[str, Any]) -> list[str]:
+    if not found["template"] or found["is_missing"]:
+        return []
+    shown = ask(desk, visit, "show_template_version", template_name=found["template"], version=found["version"])
+    return [each["name"] for each in shown["capabilities"] if each["kind"] == "command"]

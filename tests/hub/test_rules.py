@@ -320,3 +320,27 @@ def test_what_changed_is_kept_now_and_then_without_a_firing(
     )
     (row,) = running.hub.rules.store().states()
     assert [(rule, version) for rule, version, _ in row.states] == [("hot", 1)]
+
+
+def test_a_rule_for_a_device_group_follows_who_is_in_it(
+    running: RunningHub, client: Client, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    group = {"name": "North", "filters": [{"field": "tag:site", "operator": "eq", "value": "north"}]}
+    running.hub.application.put("group", "north", group, by="test")
+    put(running, "hot", target={"group": "north"}, repeat=True)
+    client.telemetry({"t": 31})
+    put(running, "other")  # behind the message
+    assert running.hub.rules.state_of("hot", DEVICE) is None
+    running.hub.twins.patch_tags(DEVICE, {"site": "north"})
+    wait_until(lambda: running.hub.rules.state_of("hot", DEVICE) == "clear", "it is in the group")
+    client.telemetry({"t": 31})
+    wait_until(lambda: "hot" in {each.rule_id for each in alerts(running)}, "it fires")
+    south = {"name": "South", "filters": [{"field": "tag:site", "operator": "eq", "value": "south"}]}
+    running.hub.application.put("group", "north", south, by="test")
+    wait_until(lambda: running.hub.rules.state_of("hot", DEVICE) is None, "the group changed")
+    # What nobody tells of: a group over last values, found by looking again.
+    warm = {"name": "Warm", "filters": [{"field": "telemetry:level", "operator": "gt", "value": 5}]}
+    running.hub.application.put("group", "north", warm, by="test")
+    monkeypatch.setattr(rules, "GROUP_AGE_S", 0.1)
+    client.telemetry({"level": 6})
+    wait_until(lambda: running.hub.rules.state_of("hot", DEVICE) is not None, "it is in the group by its value")

@@ -23,7 +23,7 @@ from armillary.engines.rules.store import RuleStore
 from armillary.errors import InvalidArgumentError, NotFoundError
 from armillary.hub.hub import COMMIT_TIMEOUT_S
 from armillary.hub.rule_names import warnings_of
-from armillary.hub.rule_plans import read_facts
+from armillary.hub.rule_plans import groups_of, read_facts
 from armillary.hub.rule_trial import MAX_DEVICES, try_rule
 from armillary.hub.rule_webhook import check_url
 from armillary.twin.rule import Rule, sections_of, unconcerned
@@ -128,7 +128,7 @@ def rule_trace(request: Request, rule_id: DocumentPath, device_id: DevicePath) -
     _, owner = read_facts(hub, known, frozenset(), 0)
     document = authored.visible(request, KIND, rule_id, owner)  # of the device's catalog, whoever asks
     catalog, rule = parse_document(document.content)
-    facts, _ = read_facts(hub, known, sections_of(rule), 0)
+    facts, _ = read_facts(hub, known, sections_of(rule), 0, groups_of(rule))
     why = unconcerned(rule.target, facts)
     if why is None and not rule.enabled:
         why = "the rule is disabled"

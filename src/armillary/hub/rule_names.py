@@ -23,17 +23,26 @@ def warnings_of(hub: Hub, rule: Rule) -> list[str]:
     Blocks for a read or two.
     """
     wanted = rule.target.template
+    found = _group(hub, rule.target.group)
     if wanted:
         template = _template(hub, rule)
         if template is None:
-            return [f"there is no device template {wanted}: the rule looks at no device until there is"]
-        return unmodelled(rule, _telemetry(template, rule), _properties(template, rule))
+            return [*found, f"there is no device template {wanted}: the rule looks at no device until there is"]
+        return found + unmodelled(rule, _telemetry(template, rule), _properties(template, rule))
     sent = set(hub.series.tail.names().values())
-    return [
+    return found + [
         f"telemetry {name}: no device has sent such a value yet; the rule waits for it"
         for name in telemetry_names(rule)
         if name not in sent
     ]
+
+
+def _group(hub: Hub, group_id: str) -> list[str]:
+    try:
+        known = not group_id or hub.application.find("group", group_id) is not None
+    except InvalidArgumentError:  # no document can be called so
+        known = False
+    return [] if known else [f"there is no device group {group_id}: the rule looks at no device until there is"]
 
 
 def _template(hub: Hub, rule: Rule) -> Template | None:

@@ -13,8 +13,9 @@ from typing import TYPE_CHECKING, Any, Final
 
 from armillary.engines.application.document import Document
 from armillary.engines.rules.rows import DeviceStates
-from armillary.errors import InvalidArgumentError
+from armillary.errors import InvalidArgumentError, NotFoundError
 from armillary.twin import rule_json
+from armillary.twin.group import is_member, needs_of_filters
 from armillary.twin.rule import Facts, Rule, sections_of, telemetry_names, unconcerned
 from armillary.twin.rule_evaluate import Program, start
 from armillary.twin.rule_state import State
@@ -103,6 +104,7 @@ class Plan:
     Attributes:
         catalog: Of the device.
         facts: What is known of it; None when it has to be read again.
+        read_at: When that was read, monotonic seconds.
         made: Number of the set of rules it was made of; -1 when it has to be made again.
         running: Its rules.
         open_seq: The block of the log that its last message was in; ``done_seq`` the last one before that is complete.
@@ -110,8 +112,8 @@ class Plan:
     """
 
     __slots__ = (
-        "_by_names", "catalog", "device_id", "done_seq", "facts", "is_dirty", "made", "now_ms", "open_seq", "restored",
-        "running",
+        "_by_names", "catalog", "device_id", "done_seq", "facts", "is_dirty", "made", "now_ms", "open_seq", "read_at",
+        "restored", "running",
     )  # fmt: skip
 
     def __init__(self, device_id: str) -> None:
@@ -119,6 +121,7 @@ class Plan:
         self.catalog = ""
         self.facts: Facts | None = None
         self.made = -1
+        self.read_at = 0.0
         self.running: tuple[Running, ...] = ()
         self.restored: dict[tuple[str, int], State] = {}
         self.open_seq = -1
@@ -179,6 +182,11 @@ class Plan:
         return DeviceStates(self.device_id, self.open_seq, states)
 
 
+def groups_of(rule: Rule) -> frozenset[str]:
+    """Device groups that a rule is for."""
+    return frozenset([rule.target.group] if rule.target.group else [])
+
+
 def _kept(hub: Hub, device_id: str) -> Mapping[str, Any]:
     """What operators keep of a device."""
     try:
@@ -188,7 +196,22 @@ def _kept(hub: Hub, device_id: str) -> Mapping[str, Any]:
     return {} if document is None else document.content
 
 
-def read_facts(hub: Hub, device_id: str, sections: frozenset[str], listening_since_ms: int) -> tuple[Facts, str]:
+def _is_member(hub: Hub, device_id: str, group_id: str) -> bool:
+    """Whether a device is in a device group now; nobody is in one that does not exist."""
+    try:
+        group = hub.groups.get(group_id)
+    except (NotFoundError, InvalidArgumentError):
+        return False
+    return any(is_member(group, each) for each in hub.groups.facts([device_id], needs_of_filters(group.filters)))
+
+
+def read_facts(
+    hub: Hub,
+    device_id: str,
+    sections: frozenset[str],
+    listening_since_ms: int,
+    groups: frozenset[str] = frozenset(),
+) -> tuple[Facts, str]:
     """What is known of a device now, and its catalog's name. Blocks for a few reads.
 
     Args:
@@ -196,6 +219,7 @@ def read_facts(hub: Hub, device_id: str, sections: frozenset[str], listening_sin
         device_id: Which device.
         sections: Sections of properties to read.
         listening_since_ms: Since when the hub hears devices.
+        groups: Device groups to look into.
     """
     owner = device_id.partition("/")[0]  # a module is its device's
     fields = hub.directory.of((owner,)).get(owner, {})
@@ -215,5 +239,6 @@ def read_facts(hub: Hub, device_id: str, sections: frozenset[str], listening_sin
         product=str(fields.get("product") or ""),
         device_group=str(fields.get("device_group") or ""),
         listening_since_ms=listening_since_ms,
+        groups=frozenset(each for each in groups if _is_member(hub, owner, each)),
     )
     return facts, str(fields.get("catalog") or "")

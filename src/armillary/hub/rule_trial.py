@@ -19,7 +19,7 @@ from typing import TYPE_CHECKING, Any, Final
 from armillary.engines.series.reads import typed
 from armillary.errors import InvalidArgumentError
 from armillary.hub.device_facts import FactsReader
-from armillary.hub.rule_plans import read_facts
+from armillary.hub.rule_plans import groups_of, read_facts
 from armillary.twin.group import Needs
 from armillary.twin.rule import Facts, Rule, Value, sections_of, telemetry_names, unconcerned
 from armillary.twin.rule_evaluate import Program, start, step
@@ -103,7 +103,7 @@ def try_rule(hub: Hub, catalog: str | None, rule: Rule, device_ids: Sequence[str
     for device_id in device_ids or _candidates(hub, catalog, rule):
         if time.monotonic() > until or len(found) >= MAX_DEVICES:
             return Trial(found, is_cut=True)
-        facts, owner = read_facts(hub, device_id, sections_of(rule), start_ms)
+        facts, owner = read_facts(hub, device_id, sections_of(rule), start_ms, groups_of(rule))
         tried = Tried(device_id, unconcerned=unconcerned(rule.target, facts))
         if catalog is not None and owner.lower() != catalog.lower():
             tried.unconcerned = f"the rule is for the catalog {catalog}"

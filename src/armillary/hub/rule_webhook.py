@@ -31,8 +31,9 @@ from armillary.twin.document import timestamp
 TIMEOUT_S: Final = 10.0
 # Word of the setting that stands for every public address.
 PUBLIC: Final = "public"
-# Ports that a public host may be called at: the web's, and those that no system service listens on.
-PUBLIC_PORTS: Final = frozenset({443, *range(1024, 65536)})
+# Ports that a public host may be called at: the web's, and from this one on, where no system service listens.
+HTTPS_PORT: Final = 443
+FIRST_FREE_PORT: Final = 1024
 # For how long a signature is good at a receiver (seconds).
 MAX_AGE_S: Final = 300
 
@@ -87,11 +88,15 @@ def check_url(url: str, allowed: AllowedHosts) -> None:
     except ValueError:
         literal = None
     inside = literal is not None and not is_public(literal)
-    if not allowed.public or scheme != "https" or port not in PUBLIC_PORTS or inside or host == "localhost":
+    if not allowed.public or scheme != "https" or not _is_public_port(port) or inside or host == "localhost":
         raise InvalidArgumentError(
             f"webhook: {scheme}://{host}:{port} is not allowed",
             remedy="Use https to a public host, or have the administrator name the host in the setting webhook_hosts.",
         )
+
+
+def _is_public_port(port: int) -> bool:
+    return port == HTTPS_PORT or port >= FIRST_FREE_PORT
 
 
 def is_public(address: Address) -> bool:

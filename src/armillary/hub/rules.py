@@ -33,7 +33,6 @@ import heapq
 import time
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import asdict
-from hashlib import sha256
 from itertools import count
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
@@ -41,15 +40,16 @@ from typing import TYPE_CHECKING, Any, Final
 import structlog
 
 from armillary.engines.application.document import Document
-from armillary.engines.rules.rows import Alert, Fired, Over, forgotten, keep
+from armillary.engines.rules.rows import forgotten, keep
 from armillary.engines.rules.store import RuleStore
 from armillary.errors import ArmillaryError, InvalidArgumentError
-from armillary.hub.rule_actions import RuleActions, deliveries_of
+from armillary.hub.rule_actions import RuleActions
 from armillary.hub.rule_keeping import RuleCounters, RuleKeeping
+from armillary.hub.rule_news import news_of
 from armillary.hub.rule_plans import Loaded, Plan, Running, load, read_facts
 from armillary.hub.rule_traces import Traces
 from armillary.twin.rule_evaluate import step
-from armillary.twin.rule_table import Entry, Event, Outcome
+from armillary.twin.rule_table import Event
 from armillary.twin.rule_trace import explain
 from armillary.wire.telemetry import Telemetry
 
@@ -59,6 +59,9 @@ if TYPE_CHECKING:
 
 # How often deadlines are looked at (seconds): part of the two seconds from a message to its firing.
 TICK_S: Final = 0.25
+# What is known of a device is read again after this time (seconds) where a rule is for a device group: who is in one
+# changes without anybody saying so.
+GROUP_AGE_S: Final = 30.0
 # Work of one tick or one slice of a survey before others get the loop (seconds).
 SLICE_S: Final = 0.005
 
@@ -88,6 +91,8 @@ class Rules:
         self._loop: asyncio.AbstractEventLoop | None = None
         self._rules: dict[str, Loaded] = {}
         self._sections: frozenset[str] = frozenset()
+        self._groups: frozenset[str] = frozenset()
+        self._surveyed_at = 0.0
         self._made = 0
         self._plans: dict[str, Plan] = {}
         self._ids: dict[int, str] = {}  # of devices known before this life, by number
@@ -237,11 +242,14 @@ class Rules:
             return
         rules = [each for each in documents if each.kind == "rule"]
         devices = [each.id for each in documents if each.kind == "device"]
+        groups = {each.id for each in documents if each.kind == "group"}
         if rules:
             self.store()  # in this thread: opening it waits for the disk
         with contextlib.suppress(RuntimeError):  # the loop is closed
             if rules:
                 self._loop.call_soon_threadsafe(self._apply, rules)
+            if groups & self._groups:
+                self._loop.call_soon_threadsafe(self._read_again)
             if self.is_active:
                 for device_id in devices:
                     self._loop.call_soon_threadsafe(self._look_again, device_id)
@@ -280,16 +288,35 @@ class Rules:
 
     def _make_again(self) -> None:
         self._made += 1
-        self._sections = frozenset().union(*(each.sections for each in self._enabled()))
+        self._gather_needs()
         self._survey = self._surveyed()
+
+    def _gather_needs(self) -> None:
+        """What has to be read of devices for the enabled rules."""
+        enabled = self._enabled()
+        groups = frozenset(each.rule.target.group for each in enabled) - {""}
+        if groups != self._groups:
+            for plan in self._plans.values():
+                plan.facts = None
+        self._groups = groups
+        self._sections = frozenset().union(*(each.sections for each in enabled))
+
+    def _read_again(self) -> None:
+        """A device group that rules are for was changed."""
+        for plan in self._plans.values():
+            plan.facts = None
+        self._make_again()
 
     def _surveyed(self) -> Iterator[None]:
         """Make the plans of all devices that are known: for rules that the clock begins, and to let go of old ones."""
         rows = self._hub.series.devices()
         self._ids = {row.number: row.device_id for row in rows}
+        self._surveyed_at = time.monotonic()
         for device_id in {*self._ids.values(), *self._plans}:
+            known = self._plans.get(device_id)
+            is_new = known is None or known.made != self._made
             plan = self._plan(device_id)
-            for each in plan.running:
+            for each in plan.running if is_new else ():
                 if not each.loaded.names and not each.loaded.by_clock and not each.loaded.rule.repeat:
                     self._step(each, Event(plan.now_ms, None), plan.now_ms)  # properties are as they are
             yield
@@ -305,7 +332,10 @@ class Rules:
         plan = self._plans.get(device_id)
         if plan is None:
             plan = self._plans[device_id] = Plan(device_id)
-        if plan.made != self._made:
+        if self._groups and time.monotonic() - plan.read_at > GROUP_AGE_S:
+            plan.facts = None
+            self._make(plan)
+        elif plan.made != self._made:
             self._make(plan)
         return plan
 
@@ -315,7 +345,9 @@ class Rules:
         facts, catalog = plan.facts, plan.catalog
         try:
             if facts is None or not self._sections <= facts.properties.keys():
-                facts, catalog = read_facts(self._hub, plan.device_id, self._sections, self._listening_since_ms)
+                since_ms = self._listening_since_ms
+                facts, catalog = read_facts(self._hub, plan.device_id, self._sections, since_ms, self._groups)
+                plan.read_at = time.monotonic()
         except Exception:  # noqa: BLE001 - what is known is not readable now: tried again with the next message
             self.counters.rule_faults += 1
             _log.exception("hub.rule-facts-not-readable", device=plan.device_id[:16])
@@ -347,7 +379,7 @@ class Rules:
             return
         try:
             state, entries = step(loaded.program, each.state, event, now_ms, plan.facts)
-            news = self._news_of(each, state.firings, entries) if entries else []
+            news = news_of(each, state.firings, entries) if entries else []
         except Exception:  # noqa: BLE001 - the outermost loop of evaluation: one rule must not end the others
             self.counters.rule_faults += 1
             _log.exception("hub.rule-fault", rule=loaded.id, device=plan.device_id[:16])
@@ -361,34 +393,6 @@ class Rules:
             self._keeping.note(plan, news)
         self._schedule(each)
 
-    def _news_of(self, each: Running, firings: int, entries: list[Entry]) -> list[Fired | Over]:
-        """What evaluations have to say to the world."""
-        news: list[Fired | Over] = []
-        firing = firings - sum(entry.outcome is Outcome.FIRED for entry in entries)
-        for entry in entries:
-            if entry.outcome is Outcome.FIRED:
-                firing += 1
-                news.append(self._fired(each, entry, firing))
-            elif entry.outcome is Outcome.CLEARED:
-                news.append(Over(each.loaded.id, each.plan.device_id, entry.now_ms))
-        return news
-
-    def _fired(self, each: Running, entry: Entry, firing: int) -> Fired:
-        loaded, plan = each.loaded, each.plan
-        made_of = (loaded.id, str(loaded.version), plan.device_id, str(firing), str(entry.now_ms))
-        alert = Alert(
-            id=sha256("\0".join(made_of).encode()).hexdigest()[:32],
-            catalog=plan.catalog,
-            rule_id=loaded.id,
-            rule_name=loaded.rule.name,
-            severity=loaded.rule.severity,
-            device_id=plan.device_id,
-            fired_ms=entry.now_ms,
-            at_ms=entry.at_ms,
-            trace=explain(loaded.rule, entry),
-        )
-        return Fired(alert, deliveries_of(loaded.rule, alert))
-
     def _schedule(self, each: Running) -> None:
         deadline = each.state.deadline_ms
         if deadline and (not each.queued_ms or deadline < each.queued_ms):
@@ -400,6 +404,8 @@ class Rules:
     async def _tick(self) -> None:
         while True:
             await asyncio.sleep(TICK_S)
+            if self._groups and self._survey is None and time.monotonic() - self._surveyed_at > GROUP_AGE_S:
+                self._survey = self._surveyed()
             while self._survey is not None:
                 self._continue_survey()
                 await asyncio.sleep(SLICE_S)  # others have the loop for as long
@@ -461,7 +467,7 @@ class Rules:
             plan.restore(row)
         self._ids = {row.number: row.device_id for row in series.devices()}
         self._made += 1
-        self._sections = frozenset().union(*(each.sections for each in self._enabled()))
+        self._gather_needs()
         if evaluated < 0:
             await store.commits.run(keep((), (), series.decoder.decoded_seq))
         if not 0 <= evaluated < series.decoder.decoded_seq:

@@ -147,7 +147,8 @@ class Target:
         template: Device template id; "" any, and devices without one.
         versions: First and last version of the template, both included; None any.
         product: Product name; "" any.
-        device_group: Device group name; "" any.
+        device_group: Name of the (Azure Sphere) device group; "" any.
+        group: Id of a device group that is a saved query (``group.py``); "" any.
         devices: Device ids; empty any.
         filters: Comparisons of properties.
     """
@@ -156,6 +157,7 @@ class Target:
     versions: tuple[int, int] | None = None
     product: str = ""
     device_group: str = ""
+    group: str = ""
     devices: tuple[str, ...] = ()
     filters: tuple[Filter, ...] = ()
 
@@ -217,6 +219,7 @@ class Facts(NamedTuple):
         template: Device template id, "" without one; ``version`` likewise.
         product: Product name; ``device_group`` likewise.
         listening_since_ms: Since when the hub has been there to hear devices: it was not silent before that.
+        groups: Ids of the saved queries, of those that rules ask for, that the device meets.
     """
 
     device_id: str
@@ -226,6 +229,7 @@ class Facts(NamedTuple):
     product: str = ""
     device_group: str = ""
     listening_since_ms: int = 0
+    groups: frozenset[str] = frozenset()
 
 
 def property_value(facts: Facts, path: str) -> Value | None:
@@ -280,6 +284,8 @@ def unconcerned(target: Target, facts: Facts) -> str | None:
     if target.versions is not None and not target.versions[0] <= facts.version <= target.versions[1]:
         first, last = target.versions
         return f"the rule is for versions {first} to {last} of the device template, the device has {facts.version}"
+    if target.group and target.group not in facts.groups:
+        return f"the rule is for the devices of the group {target.group}, and this is none of them now"
     if target.devices and facts.device_id not in target.devices:
         return "the rule names its devices, and this is none of them"
     for each in target.filters:

@@ -147,7 +147,9 @@ _RULE_FIELDS = (
 
 def _target(document: object) -> Target:
     path = "target"
-    fields = json_object(document, path, ("template", "versions", "product", "device_group", "devices", "filters"))
+    fields = json_object(
+        document, path, ("template", "versions", "product", "device_group", "group", "devices", "filters")
+    )
     versions = fields.get("versions")
     if versions is not None:
         first, last = (json_integer(each, f"{path}.versions") for each in json_list(versions, f"{path}.versions", 2, 2))
@@ -166,7 +168,7 @@ def _target(document: object) -> Target:
     )
     texts = {
         name: json_text(fields.get(name, ""), f"{path}.{name}", 0, MAX_NAME_CHARACTERS)
-        for name in ("template", "product", "device_group")
+        for name in ("template", "product", "device_group", "group")
     }
     return Target(versions=versions, devices=devices, filters=filters, **texts)
 
@@ -176,6 +178,7 @@ def _target_json(target: Target) -> dict[str, Any]:
         "template": target.template,
         "product": target.product,
         "device_group": target.device_group,
+        "group": target.group,
         "devices": list(target.devices),
         "filters": [
             {"property": each.prop, "op": each.op, "value": _plain_json(each.value)} for each in target.filters

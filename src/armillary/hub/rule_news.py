@@ -1,0 +1,50 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What evaluations have to say to the world: a firing with what is to be done about it, or that one is over."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from hashlib import sha256
+
+from armillary.engines.rules.rows import Alert, Fired, Over
+from armillary.hub.rule_actions import deliveries_of
+from armillary.hub.rule_plans import Running
+from armillary.twin.rule_table import Entry, Outcome
+from armillary.twin.rule_trace import explain
+
+
+def news_of(each: Running, firings: int, entries: Sequence[Entry]) -> list[Fired | Over]:
+    """The news in evaluations of one rule for one device.
+
+    Args:
+        each: The rule and the device.
+        firings: How often it has fired, these included.
+        entries: The evaluations, in order.
+    """
+    news: list[Fired | Over] = []
+    firing = firings - sum(entry.outcome is Outcome.FIRED for entry in entries)
+    for entry in entries:
+        if entry.outcome is Outcome.FIRED:
+            firing += 1
+            news.append(_fired(each, entry, firing))
+        elif entry.outcome is Outcome.CLEARED:
+            news.append(Over(each.loaded.id, each.plan.device_id, entry.now_ms))
+    return news
+
+
+def _fired(each: Running, entry: Entry, firing: int) -> Fired:
+    """A firing; its id is the same whenever the same messages are evaluated again."""
+    loaded, plan = each.loaded, each.plan
+    made_of = (loaded.id, str(loaded.version), plan.device_id, str(firing), str(entry.now_ms))
+    alert = Alert(
+        id=sha256("\0".join(made_of).encode()).hexdigest()[:32],
+        catalog=plan.catalog,
+        rule_id=loaded.id,
+        rule_name=loaded.rule.name,
+        severity=loaded.rule.severity,
+        device_id=plan.device_id,
+        fired_ms=entry.now_ms,
+        at_ms=entry.at_ms,
+        trace=explain(loaded.rule, entry),
+    )
+    return Fired(alert, deliveries_of(loaded.rule, alert))

@@ -35,6 +35,7 @@ from armillary.api import (
     native_life,
     native_messages,
     native_operations,
+    native_organisations,
     native_policy,
     native_rules,
     native_series,
@@ -137,6 +138,7 @@ def create_app(service: SecurityService, hub: Hub, settings: Settings) -> FastAP
     native_groups.mount(app)
     native_jobs.mount(app)
     native_exports.mount(app)
+    native_organisations.mount(app)
     native_dashboards.mount(app)
     native_rules.mount(app)
     native_hub_devices.mount(app)

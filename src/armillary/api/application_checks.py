@@ -9,10 +9,11 @@ from typing import Any
 from armillary.api.authored import PARSERS
 from armillary.engines.application.store import ApplicationStore, Put
 from armillary.errors import ConflictError, InvalidArgumentError
+from armillary.twin.organisation import check_tree, parse_organisation
 from armillary.twin.template_name import published_id, split_id
 
 # What is kept of a device (``hub/templates.py``).
-DEVICE_FIELDS = frozenset(("template", "version", "by", "cloud"))
+DEVICE_FIELDS = frozenset(("template", "version", "by", "cloud", "organisation"))
 
 
 def body_check(store: ApplicationStore) -> Callable[[str, str, Mapping[str, Any]], None]:
@@ -29,6 +30,25 @@ def body_check(store: ApplicationStore) -> Callable[[str, str, Mapping[str, Any]
             raise InvalidArgumentError(f"{kind}: nothing of this kind can be imported", remedy="Leave it out.")
 
     return check
+
+
+def check_organisations(store: ApplicationStore, puts: Sequence[Put], replace: Sequence[str]) -> None:
+    """Refuse documents that would leave no tree of organisations, or move one to another catalog.
+
+    Raises:
+        ConflictError: they would.
+    """
+    given = {put.id: parse_organisation(put.body) for put in puts if put.kind == "organisation"}
+    if not given and "organisation" not in replace:
+        return
+    present = {each.id: parse_organisation(each.content) for each in store.all(("organisation",))}
+    for name, organisation in given.items():
+        before = present.get(name)
+        if before is not None and before.catalog.lower() != organisation.catalog.lower():
+            raise ConflictError(
+                f"organisation {name!a:.80} is of catalog {before.catalog!a:.60}", remedy="Import it under another id."
+            )
+    check_tree(given if "organisation" in replace else {**present, **given})
 
 
 def warnings(store: ApplicationStore, puts: Sequence[Put]) -> list[str]:

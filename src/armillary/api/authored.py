@@ -22,6 +22,7 @@ from armillary.twin.dashboard import parse as parse_dashboard
 from armillary.twin.data_export import parse_export
 from armillary.twin.group import parse_group
 from armillary.twin.job import parse_job
+from armillary.twin.organisation import parse_organisation
 from armillary.twin.rule_json import parse_document
 
 CatalogQuery = Annotated[str | None, Query(max_length=128, description="Of this catalog, and of all")]
@@ -35,6 +36,7 @@ PARSERS: Mapping[str, Callable[[object], object]] = {
     "export": parse_export,
     "group": parse_group,
     "job": parse_job,
+    "organisation": parse_organisation,
     "rule": parse_document,
 }
 

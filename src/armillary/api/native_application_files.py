@@ -11,7 +11,7 @@ from pydantic import BaseModel, ConfigDict, Field
 from starlette.requests import Request
 
 from armillary import __version__
-from armillary.api.application_checks import body_check, warnings
+from armillary.api.application_checks import body_check, check_organisations, warnings
 from armillary.api.auth import V1
 from armillary.api.routes import add_route, hub_of, operator_of, service_of
 from armillary.engines.application.files import (
@@ -67,6 +67,7 @@ def import_application(request: Request, body: ImportBody) -> dict[str, Any]:
     store, actor = hub_of(request).application, operator_of(request).name
     files = {path: content.encode("utf-8") for path, content in body.files.items()}
     puts = read_files(files, body_check(store))
+    check_organisations(store, puts, body.replace)
     steps = plan_import(store, puts, body.replace)
     counts = Counter(step.change for step in steps)
     if not body.dry_run:

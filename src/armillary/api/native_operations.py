@@ -17,7 +17,8 @@ from armillary.api.auth import V1
 from armillary.api.documents import as_document
 from armillary.api.native_devices import After, Limit, Text
 from armillary.api.native_requests import FloorBody, ReasonBody, ReleaseBody, RolloutBody, TokenBody
-from armillary.api.routes import add_route, operator_of, service_of
+from armillary.api.routes import add_route, hub_of, operator_of, service_of
+from armillary.errors import NotFoundError
 from armillary.rollout import policy as rollout_policy
 from armillary.wire import finding as wire_finding
 
@@ -178,8 +179,20 @@ def list_tokens(request: Request) -> dict[str, Any]:
 def make_token(request: Request, body: TokenBody) -> dict[str, Any]:
     """Make a token; its secret is in this answer and nowhere else."""
     expires_at = None if body.lifetime_s is None else int(time.time()) + body.lifetime_s
+    if body.organisation is not None:
+        organisation = hub_of(request).organisations.all().get(body.organisation)
+        if organisation is None or organisation.catalog.lower() != (body.catalog or "").lower():
+            raise NotFoundError(
+                f"the catalog has no organisation {body.organisation!a:.80}",
+                remedy="List them: armillary organisation list.",
+            )
     made = service_of(request).tokens.create(
-        body.name, body.role, actor=operator_of(request).name, expires_at=expires_at, catalog=body.catalog
+        body.name,
+        body.role,
+        actor=operator_of(request).name,
+        expires_at=expires_at,
+        catalog=body.catalog,
+        organisation=body.organisation,
     )
     return {**as_document(made.token), "secret": made.secret}
 

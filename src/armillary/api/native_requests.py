@@ -78,12 +78,14 @@ class TokenBody(_Body):
         role: What it allows.
         lifetime_s: Seconds until it expires; None for no end.
         catalog: The only catalog it speaks for; None for all.
+        organisation: The only organisation of that catalog it speaks for; None for all.
     """
 
     name: Name
     role: Literal["Administrator", "Contributor", "Reader"]
     lifetime_s: Annotated[int, Field(ge=60, le=10 * 366 * 86400)] | None = None
     catalog: Name | None = None
+    organisation: Annotated[str, Field(min_length=1, max_length=128)] | None = None
 
 
 class ReleaseBody(_Body):

@@ -1,6 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
 """Operator tokens of one catalog: they reach what names that catalog or a device that is in it now, nothing else.
 
+Inside a catalog, tokens of one organisation: they reach single devices of that organisation and of those below it.
+
 A route about everything (lists without ``catalog=``, the service's status, the audit log, tokens, releases) is refused
 rather than narrowed: nothing of another owner can leak through a route that somebody adds and does not think of this.
 A device that changed hands is out of sight at once, because its owner is looked up with each request.
@@ -8,7 +10,8 @@ A device that changed hands is out of sight at once, because its owner is looked
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Final
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Final, cast
 
 from starlette.requests import Request
 
@@ -16,11 +19,13 @@ from armillary.api import azure_names as names
 from armillary.api import azure_operations as operations
 from armillary.engines.records.rows import Token
 from armillary.errors import NotFoundError, PermissionDeniedError
+from armillary.wire.hub_credentials import is_attested_id
 
 # As in problems.py, which knows the web framework.
 IOT_HUB_PREFIX: Final = "/iothub"
 
 if TYPE_CHECKING:
+    from armillary.hub.hub import Hub
     from armillary.service.assemble import SecurityService
 
 # About the caller alone; the state of an operation is made of its id, which the caller has.
@@ -38,6 +43,8 @@ _AUTHORED: Final = (
     "POST templates/{template_name}/publish", "POST templates/{template_name}/migrate",
     "GET templates/{template_name}/devices", "GET templates/{template_name}/versions/{version}",
     "DELETE templates/{template_name}/versions/{version}", "GET templates/{template_name}/versions/{version}/export",
+    "GET organisations", "GET organisations/{organisation}", "PUT organisations/{organisation}",
+    "DELETE organisations/{organisation}", "GET organisations/{organisation}/devices",
     "GET exports", "GET exports/{export_id}", "PUT exports/{export_id}", "DELETE exports/{export_id}",
     "GET exports/{export_id}/dead-letters", "POST exports/{export_id}/dead-letters/replay",
     "GET jobs", "GET jobs/{job_id}", "PUT jobs/{job_id}", "DELETE jobs/{job_id}", "GET jobs/{job_id}/runs",
@@ -54,6 +61,12 @@ NARROWED: Final = frozenset(
     [f"GET /api/v1/{place}" for place in ("authorities", "devices", "error-reports", "findings", "fleet")]
     + [each.replace(" ", " /api/v1/", 1) for each in _AUTHORED]
 )
+# What a token of an organisation reaches about organisations, its own and those below; besides, single devices of them.
+_OF_ORGANISATION: Final = frozenset(
+    {"GET /api/v1/organisations/{organisation}", "GET /api/v1/organisations/{organisation}/devices"}
+)
+# Says who sees a device: nobody's but of those who see all of the catalog.
+_ASSIGN: Final = "PUT /api/v1/devices/{device_id}/organisation"
 
 
 def check_scope(request: Request, key: str, token: Token, service: SecurityService) -> None:
@@ -69,7 +82,11 @@ def check_scope(request: Request, key: str, token: Token, service: SecurityServi
         PermissionDeniedError: the route is not about one catalog.
         NotFoundError: it is about another one, or there is no such thing; the two cannot be told apart.
     """
-    if token.catalog_id is None or key in FREE or f" {IOT_HUB_PREFIX}/" in key:
+    if token.catalog_id is None or key in FREE:
+        return
+    if token.organisation is not None:  # first: it narrows everything that follows
+        _check_organisation(request, key, token, token.organisation)
+    if f" {IOT_HUB_PREFIX}/" in key:
         return  # routes in IoT Hub's shape know one catalog only, the token's: iot_hub_call.py
     catalogs = [given for given in (request.path_params.get("catalog"),) if given]
     if key in NARROWED:
@@ -79,6 +96,11 @@ def check_scope(request: Request, key: str, token: Token, service: SecurityServi
         if not operation.has_result:  # it answers 204 and shows nothing
             return
         catalogs += names.catalog_of(operation.resource)
+    _check_named(request, key, token, service, catalogs)
+
+
+def _check_named(request: Request, key: str, token: Token, service: SecurityService, catalogs: Sequence[str]) -> None:
+    """Raise unless a route names something, and all of it is of the token's catalog."""
     devices = [given for given in (request.path_params.get("device_id"),) if given]
     if not catalogs and not devices:
         raise PermissionDeniedError(
@@ -90,7 +112,28 @@ def check_scope(request: Request, key: str, token: Token, service: SecurityServi
             raise NotFoundError(f"catalog {name!r:.60} does not exist", remedy="List them: armillary catalog list.")
     for device_id in devices:
         if service.owner_of(device_id) != token.catalog_id:
-            raise NotFoundError(
-                f"device {device_id[:20]!r}... was never manufactured here",
-                remedy="Check the 128 digits, or make it: armillary device create.",
-            )
+            raise _no_such_device(device_id)
+
+
+def _check_organisation(request: Request, key: str, token: Token, root: str) -> None:
+    """Raise unless a route is about a device of a token's organisation, or about that or one below: nothing else is."""
+    organisations = cast("Hub", request.app.state.hub).organisations
+    reach = organisations.subtree(root)
+    device_id, organisation = request.path_params.get("device_id"), request.path_params.get("organisation")
+    if key in _OF_ORGANISATION and organisation in reach:
+        return
+    if device_id is None or key == _ASSIGN or f" {IOT_HUB_PREFIX}/" in key:
+        raise PermissionDeniedError(
+            f"the token {token.name!r} is for one organisation; {key} is not about a device of it",
+            remedy="Name a device, or use a token that is not for one organisation.",
+        )
+    lower = device_id.lower()  # digits of a device that attests may be written either way
+    if organisations.of_device(lower if is_attested_id(lower) else device_id) not in reach:
+        raise _no_such_device(device_id)
+
+
+def _no_such_device(device_id: str) -> NotFoundError:
+    return NotFoundError(
+        f"device {device_id[:20]!r}... was never manufactured here",
+        remedy="Check the 128 digits, or make it: armillary device create.",
+    )

@@ -63,6 +63,7 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "template": ("armillary.cli.template", "Device templates; applications from templates."),
     "application": ("armillary.cli.application", "The whole application as files: export and import."),
     "export": ("armillary.cli.export", "Data exports: telemetry and more to somewhere else, continuously."),
+    "organisation": ("armillary.cli.organisation", "Organisations: who sees which devices of a catalog."),
     "job": ("armillary.cli.job", "Jobs over device groups: run, watch, cancel, results."),
     "bench": ("armillary.cli.bench", "Measure this machine against limits and peers."),
 }

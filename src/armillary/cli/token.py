@@ -33,6 +33,10 @@ def create(
     catalog: Annotated[
         str | None, typer.Option("--catalog", "-c", metavar="NAME", help="The only catalog it speaks for.")
     ] = None,
+    organisation: Annotated[
+        str | None,
+        typer.Option("--organisation", "-o", metavar="ID", help="The only organisation of that catalog it speaks for."),
+    ] = None,
     days: Annotated[
         int | None, typer.Option("--days", min=1, max=3650, metavar="N", help="Days until it expires.")
     ] = None,
@@ -40,9 +44,12 @@ def create(
 ) -> None:
     """Make a token; its secret is shown this once.
 
-    One of a catalog reaches that catalog and the devices in it, and no console.
+    One of a catalog reaches that catalog and the devices in it, and no console; one of an organisation reaches single
+    devices of that organisation and of those below it.
     """
     body = {"name": name, "role": role.value, "lifetime_s": days * 86400 if days else None, "catalog": catalog}
+    if organisation is not None:
+        body["organisation"] = organisation
     made = remote.post("/tokens", body)
     print_record(made if as_json else {"token": made["secret"], "name": name, "role": role.value}, as_json=as_json)
     if not as_json:

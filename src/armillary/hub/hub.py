@@ -34,6 +34,7 @@ from armillary.hub.jobs import Jobs
 from armillary.hub.listeners import Gathering, Listener, Listeners
 from armillary.hub.methods import MethodResult, encode_call
 from armillary.hub.model_check import ModelCheck
+from armillary.hub.organisations import Organisations
 from armillary.hub.provisioning import MARK, Desk, Provisioning
 from armillary.hub.rules import Rules
 from armillary.hub.templates import Templates
@@ -69,6 +70,7 @@ class Hub:
         directory: Whose devices are and how they are doing; the owner sets it.
         groups: Members of device groups.
         exports: Data exports: ``status``, ``replay``, ``store``.
+        organisations: Who sees which devices of a catalog.
         jobs: Jobs over device groups: begin, cancel, ``store`` for runs and results.
         rules: Rules, their alerts and actions.
     """
@@ -104,6 +106,7 @@ class Hub:
         self.directory: Directory = NoDirectory()
         self.groups = Groups(self)
         self.jobs = Jobs(self, folder)
+        self.organisations = Organisations(self)
         self.exports = Exports(self, folder)
         self.rules = Rules(self, folder, clock)
         try:

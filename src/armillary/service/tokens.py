@@ -10,6 +10,7 @@ Administrator  also delete catalogs, make and revoke tokens, raise security floo
 =============  ==========================================================================================
 
 A token may be for one catalog: then it reaches that catalog and the devices in it (``api/scope.py``), and no console.
+Inside a catalog it may be for one organisation: then it reaches single devices of that organisation and nothing else.
 
 A secret is ``arm_`` and 256 random bits; only its SHA-256 is stored. The first start makes one administrator token.
 """
@@ -58,7 +59,14 @@ class Tokens:
         self._revocations = 0  # what was read before one is not remembered after it
 
     def create(
-        self, name: str, role: str, *, actor: str, expires_at: int | None = None, catalog: str | None = None
+        self,
+        name: str,
+        role: str,
+        *,
+        actor: str,
+        expires_at: int | None = None,
+        catalog: str | None = None,
+        organisation: str | None = None,
     ) -> NewToken:
         """Make a token; its secret is in the answer and nowhere else.
 
@@ -68,6 +76,7 @@ class Tokens:
             actor: For the audit log.
             expires_at: When it ends, Unix seconds.
             catalog: The only catalog it speaks for; all of them when None.
+            organisation: The only organisation of that catalog; the caller has checked that there is such.
 
         Raises:
             InvalidArgumentError: name, role or expiry.
@@ -87,6 +96,10 @@ class Tokens:
             raise InvalidArgumentError(
                 f"expires_at: expected a time after {now}, got {expires_at}", remedy="Use a time in the future."
             )
+        if organisation is not None and catalog is None:
+            raise InvalidArgumentError(
+                "organisation: expected a catalog as well", remedy="Name the organisation's catalog."
+            )
         secret = SECRET_PREFIX + secrets.token_urlsafe(SECRET_BYTES)
         token = Token(
             token_id=uuid4(),
@@ -105,6 +118,9 @@ class Tokens:
                 only = catalog_or_raise(connection, catalog)
                 made = replace(token, catalog_id=only.catalog_id)
                 detail["catalog"] = only.name
+                if organisation is not None:
+                    made = replace(made, organisation=organisation)
+                    detail["organisation"] = organisation
             token_rows.add(connection, made, _hash(secret))
             self._context.audit(connection, actor, "token.create", str(token.token_id), detail)
             return made

@@ -448,6 +448,7 @@ class Token:
 
     Attributes:
         catalog_id: The only catalog it speaks for; None for all of them.
+        organisation: The only organisation of that catalog it speaks for, with what is below; None for all of them.
     """
 
     token_id: UUID
@@ -459,6 +460,7 @@ class Token:
     last_used_at: int | None
     revoked_at: int | None
     catalog_id: UUID | None = None
+    organisation: str | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -34,7 +34,7 @@ from sqlalchemy import (
 
 from armillary.engines.records import firmware_tables, hub_tables, tables
 
-REVISION = "0012"  # newest migration: what a new data folder is stamped with
+REVISION = "0013"  # newest migration: what a new data folder is stamped with
 
 metadata = tables.metadata
 DEVICE_ID_LENGTH = tables.DEVICE_ID_LENGTH
@@ -491,4 +491,5 @@ token = Table(
     Column("last_used_at", BigInteger),
     Column("revoked_at", BigInteger),
     Column("catalog_id", Uuid),  # the only catalog it speaks for; null: all
+    Column("organisation", String(128)),  # the only organisation of that catalog it speaks for; null: all
 )

@@ -28,6 +28,7 @@ def add(connection: Connection, token: Token, secret_hash: bytes) -> None:
             last_used_at=token.last_used_at,
             revoked_at=token.revoked_at,
             catalog_id=token.catalog_id,
+            organisation=token.organisation,
         )
     )
 
@@ -74,4 +75,5 @@ def _token(row: Row[Any]) -> Token:
         last_used_at=row.last_used_at,
         revoked_at=row.revoked_at,
         catalog_id=row.catalog_id,
+        organisation=row.organisation,
     )

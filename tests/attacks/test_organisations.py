@@ -1,0 +1,171 @@
+# SPDX-License-Identifier: Apache-2.0
+"""A token of one organisation reaches single devices of it and of what is below, and not one thing more."""
+
+from __future__ import annotations
+
+import re
+import uuid
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+import pytest
+from tests.api.running_service import CATALOGS, VERSION, RunningService, running_service
+from tests.attacks.test_one_catalogs_token import Owner, owner
+
+from armillary.api import auth, scope
+from armillary.sim.wire_device import WireDevice
+
+
+@dataclass(frozen=True)
+class Tree:
+    """north > oslo, and south, in Alice's catalog; a device in each, and one in none."""
+
+    owner: Owner
+    ids: dict[str, str]
+    devices: dict[str, WireDevice]
+    tokens: dict[str, str]
+
+    def call(self, who: str, method: str, path: str, body: object = None):
+        return self.owner.service.call(method, "/api/v1" + path, body, token=self.tokens[who])
+
+    def place(self, name: str) -> str:
+        return f"/devices/{self.devices[name].device_id}"
+
+
+@pytest.fixture(scope="module")
+def service(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RunningService]:
+    with running_service(tmp_path_factory.mktemp("organisations")) as running:
+        yield running
+
+
+@pytest.fixture(scope="module")
+def tree(service: RunningService) -> Tree:
+    alice = owner(service)
+    ids = {name: f"{name}-{uuid.uuid4().hex[:6]}" for name in ("north", "oslo", "south")}
+    for name, parent in (("north", None), ("oslo", ids["north"]), ("south", None)):
+        body = {"name": name, "catalog": alice.name, "parent": parent}
+        assert service.call("PUT", f"/api/v1/organisations/{ids[name]}", body).status == 200
+    devices = {name: service.make_device() for name in ("north", "oslo", "south", "none")}
+    for name, device in devices.items():
+        service.service.registry.claim_devices(
+            alice.name, [device.device_id], product="Coffee", group="Production", actor="test"
+        )
+        if name in ids:
+            path = f"/api/v1/devices/{device.device_id}/organisation"
+            assert service.call("PUT", path, {"organisation": ids[name]}).status == 200
+    tokens = {}
+    for name, organisation in ids.items():
+        body = {"name": name, "role": "Administrator", "catalog": alice.name, "organisation": organisation}
+        made = service.call("POST", "/api/v1/tokens", body)
+        assert (made.status, made.body["organisation"]) == (201, organisation), made.raw
+        tokens[name] = made.body["secret"]
+    return Tree(alice, ids, devices, tokens)
+
+
+PARTS = (
+    "",
+    "/check-ins",
+    "/telemetry",
+    "/twin",
+    "/outcomes",
+    "/error-reports",
+    "/deployment",
+    "/refusals",
+    "/messages",
+)
+
+
+@pytest.mark.parametrize(("who", "sees"), [("north", {"north", "oslo"}), ("oslo", {"oslo"}), ("south", {"south"})])
+def test_what_each_sees(tree: Tree, who: str, sees: set[str]) -> None:
+    for name in list(tree.devices):
+        for part in PARTS:
+            expected = 200 if name in sees else 404
+            assert tree.call(who, "GET", tree.place(name) + part).status == expected, (name, part)
+        changed = tree.call(who, "PATCH", tree.place(name) + "/twin", {"desired": {who: 1}})
+        assert changed.status == (200 if name in sees else 404)
+    upper = "/devices/" + tree.devices["none"].device_id.upper()
+    assert tree.call(who, "GET", upper).status == 404
+    assert tree.call(who, "GET", "/me").body["organisation"] == tree.ids[who]
+
+
+def test_the_tree_shows_its_own_part_only(tree: Tree) -> None:
+    own = f"?catalog={tree.owner.name}"
+    shown = tree.call("north", "GET", f"/organisations/{tree.ids['north']}{own}")
+    assert (shown.status, shown.body["below"]) == (200, [tree.ids["oslo"]])
+    found = tree.call("north", "GET", f"/organisations/{tree.ids['north']}/devices{own}").body["items"]
+    assert {each["device_id"] for each in found} == {tree.devices[name].device_id for name in ("north", "oslo")}
+    for path in (f"/organisations/{tree.ids['south']}", f"/organisations/{tree.ids['south']}/devices"):
+        assert tree.call("north", "GET", path + own).status == 403
+        assert tree.call("south", "GET", path + own).status == 200  # the control
+    assert tree.call("oslo", "GET", f"/organisations/{tree.ids['north']}{own}").status == 403
+    assert tree.call("north", "GET", f"/organisations{own}").status == 403
+    assert tree.call("north", "PUT", tree.place("north") + "/organisation", {"organisation": None}).status == 403
+
+
+@pytest.mark.parametrize(
+    "key",
+    sorted(
+        key
+        for key, role in auth.ACCESS.items()
+        if (role in auth.RANK or role == auth.FACTORY) and "{rest" not in key and key not in scope.FREE
+    ),
+)
+def test_no_other_route_answers_it(tree: Tree, key: str) -> None:
+    """Every route of the table, whoever adds the next: with the catalog named, and a device that is not its own."""
+    method, template = key.split(" ", 1)
+    filled = template.replace("{catalog}", tree.owner.name).replace("{device_id}", tree.devices["south"].device_id)
+    filled = filled.replace("{catalogName}", tree.owner.name).replace("{organisation}", tree.ids["south"])
+    path = re.sub(r"\{[A-Za-z_:]+\}", str(uuid.uuid4()), filled)
+    body = {} if method != "GET" else None
+    call = tree.owner.service.call
+    reply = call(method, f"{path}?{VERSION}&catalog={tree.owner.name}", body, token=tree.tokens["north"])
+    assert reply.status in (401, 403, 404), (key, reply.raw)
+
+
+def test_azures_shape_is_closed_to_it(tree: Tree) -> None:
+    call, place = tree.owner.service.call, f"{CATALOGS}/{tree.owner.name}"
+    for path in ("", "/products", "/listDevices", "/images"):
+        assert call("GET", f"{place}{path}?{VERSION}", token=tree.tokens["north"]).status == 403, path
+    assert call("GET", f"{place}?{VERSION}", token=tree.owner.token).status == 200  # the control
+
+
+def test_a_device_that_leaves_is_out_of_sight_at_once(tree: Tree, service: RunningService) -> None:
+    path = f"/api/v1/devices/{tree.devices['oslo'].device_id}/organisation"
+    assert tree.call("north", "GET", tree.place("oslo")).status == 200
+    assert service.call("PUT", path, {"organisation": tree.ids["south"]}).status == 200
+    assert tree.call("north", "GET", tree.place("oslo")).status == 404
+    assert tree.call("south", "GET", tree.place("oslo")).status == 200
+    assert service.call("PUT", path, {"organisation": tree.ids["oslo"]}).status == 200
+    stored = service.hub.application.get("organisation", tree.ids["oslo"]).content
+    moved = service.call("PUT", f"/api/v1/organisations/{tree.ids['oslo']}", {**stored, "parent": tree.ids["south"]})
+    assert moved.status == 200
+    assert tree.call("north", "GET", tree.place("oslo")).status == 404
+    service.call("PUT", f"/api/v1/organisations/{tree.ids['oslo']}", dict(stored))
+    assert tree.call("north", "GET", tree.place("oslo")).status == 200
+
+
+def test_without_the_check_the_attack_gets_through(tree: Tree, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(scope, "_check_organisation", lambda *_: None)
+    assert tree.call("north", "GET", tree.place("south")).status == 200
+
+
+def test_organisations_of_another_catalog_are_nobodys_business(tree: Tree, service: RunningService) -> None:
+    bob = owner(service)
+    place = f"/api/v1/devices/{bob.device.device_id}/organisation"
+    assert service.call("PUT", place, {"organisation": tree.ids["north"]}).status == 404
+    body = {"name": "x", "role": "Reader", "catalog": bob.name, "organisation": tree.ids["north"]}
+    assert service.call("POST", "/api/v1/tokens", body).status == 404
+    assert service.call("POST", "/api/v1/tokens", {**body, "catalog": None}).status == 404
+    stored = service.hub.application.get("organisation", tree.ids["north"]).content
+    for wrong in (
+        {**stored, "catalog": bob.name}, {**stored, "parent": tree.ids["oslo"]}, {**stored, "parent": "nowhere"},
+        {"name": "y", "catalog": bob.name, "parent": tree.ids["north"]},
+    ):  # fmt: skip
+        name = tree.ids["north"] if wrong["name"] == "north" else "new-one"
+        assert service.call("PUT", f"/api/v1/organisations/{name}", wrong).status == 409, wrong
+    for name in tree.ids.values():  # with devices and tokens
+        assert service.call("DELETE", f"/api/v1/organisations/{name}").status == 409
+    service.hub.organisations.assign(bob.device.device_id, tree.ids["north"], by="somebody")  # past the route
+    assert tree.call("north", "GET", f"/devices/{bob.device.device_id}").status == 404
+    shown = tree.call("north", "GET", f"/organisations/{tree.ids['north']}/devices?catalog={tree.owner.name}").body
+    assert bob.device.device_id not in {each["device_id"] for each in shown["items"]}

@@ -43,9 +43,9 @@ KIND: Final = "simulation"
 DEFAULT_CATALOG: Final = "Simulated"
 # Simulated devices of one application: IoT Central had 100; a message of one costs half a millisecond.
 MAX_DEVICES: Final = 1000
-# History that is made up: a day with a point every five minutes, its last three hours with one a minute. From and to,
-# seconds before the beginning, and the step between.
-HISTORY: Final = ((86_400.0, 10_800.0, 300.0), (10_800.0, 0.0, 60.0))
+# History that is made up: a day, denser towards its end, as charts of a day, of twelve and of six hours have their points.
+# From and to, seconds before the beginning, and the step between.
+HISTORY: Final = ((86_400.0, 43_200.0, 300.0), (43_200.0, 21_600.0, 120.0), (21_600.0, 0.0, 60.0))
 # Devices that make up their history at a time.
 HISTORY_DEVICES: Final = 4
 # How often the loop looks for devices that are due (seconds).

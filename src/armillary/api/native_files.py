@@ -121,6 +121,8 @@ def _block_names(body: bytes) -> list[str]:
 
     No document type is read: with none there are no entities to expand.
     """
+    from xml.etree import ElementTree as ET  # noqa: PLC0415 - few files are larger than what is sent at once
+
     if b"<!" in body.replace(b"<!--", b""):
         raise InvalidArgumentError("block list: expected no document type", remedy="Use Put Block List.")
     from xml.etree import ElementTree as ET  # noqa: PLC0415 - a megabyte that few services need

@@ -75,6 +75,7 @@ OPERATORS: Final[Mapping[str, Callable[[Any, Any], bool]]] = {
 }
 ORDERING: Final = frozenset({">", ">=", "<", "<="})
 CHOOSING: Final = frozenset({"in", "not in"})
+_OF_NUMBERS: Final = ORDERING | {"==", "!="}
 
 
 @dataclass(frozen=True, slots=True)
@@ -261,6 +262,8 @@ def kind_of(value: object) -> str:
 
 def compare(value: Value | None, op: str, operand: Value | tuple[Value, ...] | None) -> bool | None:
     """Whether ``value op operand``; None where that has no answer: a side is missing or of another kind."""
+    if value.__class__ is float and operand.__class__ is float and op in _OF_NUMBERS:  # nearly always
+        return OPERATORS[op](value, operand)
     if value is None or operand is None:
         return None
     if isinstance(operand, tuple):

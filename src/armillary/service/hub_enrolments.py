@@ -42,8 +42,9 @@ from armillary.errors import (
     UnknownDeviceError,
 )
 from armillary.service.context import Context
+from armillary.service.hub_certificates import claim_names, load_certificate
 from armillary.service.hub_clients import check_issued
-from armillary.service.hub_identities import MAX_DEVICES, HubIdentities, Keys, claim_names, load_certificate
+from armillary.service.hub_identities import MAX_DEVICES, HubIdentities, Keys
 from armillary.service.registry_names import catalog_or_raise
 from armillary.twin.section import check_patch
 from armillary.wire.hub_credentials import HubCredentials, check_device_name

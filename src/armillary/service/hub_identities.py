@@ -14,13 +14,9 @@ import os
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 from functools import cached_property
-from hashlib import sha256
 from typing import Final
 from uuid import UUID, uuid4
 
-from cryptography import x509
-from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
-from cryptography.x509.oid import NameOID
 from sqlalchemy import Connection
 
 from armillary.engines.records import device_rows, hub_rows
@@ -29,8 +25,8 @@ from armillary.engines.signer.sealed import Sealer
 from armillary.errors import ConflictError, InvalidArgumentError, NotFoundError
 from armillary.service.authority import Authority
 from armillary.service.context import Context
+from armillary.service.hub_certificates import claim_names, with_certificates
 from armillary.service.registry_names import catalog_or_raise
-from armillary.wire.certificate import ORGANISATION
 from armillary.wire.hub_credentials import check_device_name, check_module_name, device_of, is_attested_id
 from armillary.wire.sas_token import KEY_BYTES
 
@@ -39,9 +35,7 @@ MAX_DEVICES: Final = 100_000
 # IoT Hub's limit, for one device.
 MAX_MODULES: Final = 50
 MAX_REASON_CHARS: Final = 128
-MAX_CERTIFICATE_CHARS: Final = 16_384
 
-_ORGANISATION_OID: Final = NameOID.ORGANIZATION_NAME
 _LIST: Final = "List them: armillary hub-device list."
 
 
@@ -332,7 +326,7 @@ class HubIdentities:
             keys = form.keys or Keys.random()
             return self.with_keys(bare, keys), keys
         if form.authentication == "selfSigned":
-            return _with_certificates(bare, before, form), None
+            return with_certificates(bare, before, form.certificates, form.thumbprints), None
         return bare, None
 
     def with_keys(self, bare: HubIdentity, keys: Keys) -> HubIdentity:
@@ -394,81 +388,6 @@ def etag_of(found: HubIdentity) -> str:
     return f"id-{found.etag}"
 
 
-def load_certificate(pem: str) -> x509.Certificate:
-    """A certificate that somebody gave as PEM.
-
-    Raises:
-        InvalidArgumentError: not one.
-    """
-    try:
-        if len(pem) > MAX_CERTIFICATE_CHARS:
-            raise ValueError(f"{len(pem)} characters")  # noqa: TRY301 - the same answer
-        return x509.load_pem_x509_certificate(pem.encode("ascii"))
-    except (ValueError, UnicodeEncodeError) as error:
-        raise InvalidArgumentError(
-            f"certificate: expected one in PEM ({str(error)[:80]})", remedy="Give the certificate, not its key."
-        ) from error
-
-
-def claim_names(connection: Connection, owner: str, *ders: bytes | None) -> None:
-    """Have TLS trust these certificates of an identity or enrolment, where that shuts nobody else out.
-
-    OpenSSL finds the issuer of a certificate by its name and tries one only: a second authority of the same name, ours
-    or another catalog's, would turn away everybody whom the first one let in.
-
-    Raises:
-        ConflictError: a certificate with another key has this subject, or it is one that only we may have.
-    """
-    names = []
-    for der in ders:
-        if der is None:
-            continue
-        certificate = x509.load_der_x509_certificate(der)
-        if any(each.value == ORGANISATION for each in certificate.subject.get_attributes_for_oid(_ORGANISATION_OID)):
-            raise ConflictError(
-                f"certificate: no subject but ours has the organisation {ORGANISATION}", remedy="Use another subject."
-            )
-        key = certificate.public_key().public_bytes(Encoding.DER, PublicFormat.SubjectPublicKeyInfo)
-        subject = sha256(certificate.subject.public_bytes()).digest()
-        names.append(hub_rows.TrustedName(sha256(der).digest(), subject, sha256(key).digest()))
-    if not hub_rows.claim_names(connection, owner, tuple({each.fingerprint: each for each in names}.values())):
-        raise ConflictError(
-            "certificate: another one with this subject and another key is registered here",
-            remedy="Make a certificate with a subject of its own, such as the device id or the name of the factory.",
-        )
-
-
-def _with_certificates(bare: HubIdentity, before: HubIdentity, form: IdentityForm) -> HubIdentity:
-    ders: list[bytes | None] = []
-    prints: list[str] = []
-    known = {
-        before.primary_thumbprint: before.primary_certificate,
-        before.secondary_thumbprint: before.secondary_certificate,
-    }
-    for pem, thumbprint in zip(form.certificates, form.thumbprints, strict=True):
-        if pem:
-            der = load_certificate(pem).public_bytes(Encoding.DER)
-            ders.append(der)
-            prints.append(sha256(der).hexdigest())
-            continue
-        text = thumbprint.replace(":", "").lower()
-        if text and (len(text) not in (40, 64) or not _hex(text)):
-            raise InvalidArgumentError(
-                f"thumbprint: expected 40 or 64 hex digits, got {thumbprint!a:.80}", remedy="Use SHA-1 or SHA-256."
-            )
-        ders.append(known.get(text) if text else None)
-        prints.append(text)
-    if not any(prints):
-        raise InvalidArgumentError("selfSigned: expected a certificate or its thumbprint", remedy="Give one.")
-    return replace(
-        bare,
-        primary_thumbprint=prints[0],
-        secondary_thumbprint=prints[1],
-        primary_certificate=ders[0],
-        secondary_certificate=ders[1],
-    )
-
-
 def _check(identity: str, form: IdentityForm) -> None:
     device, slash, module = identity.partition("/")
     attested = is_attested_id(device)
@@ -491,10 +410,6 @@ def _check(identity: str, form: IdentityForm) -> None:
 
 def _purpose(identity: str, which: str) -> str:
     return f"hub identity {identity} {which}"
-
-
-def _hex(text: str) -> bool:
-    return all(character in "0123456789abcdefABCDEF" for character in text)
 
 
 def _unknown(identity: str) -> NotFoundError:

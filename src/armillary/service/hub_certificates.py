@@ -1,0 +1,109 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Certificates of hub devices and enrolment groups: read, remembered by thumbprint, and trusted by TLS of the hub."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from hashlib import sha256
+from typing import TYPE_CHECKING, Final
+
+from cryptography import x509
+from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
+from cryptography.x509.oid import NameOID
+from sqlalchemy import Connection
+
+from armillary.engines.records import hub_rows
+from armillary.errors import ConflictError, InvalidArgumentError
+from armillary.wire.certificate import ORGANISATION
+
+if TYPE_CHECKING:
+    from armillary.engines.records.hub_rows import HubIdentity
+
+MAX_CERTIFICATE_CHARS: Final = 16_384
+_ORGANISATION_OID: Final = NameOID.ORGANIZATION_NAME
+
+
+def load_certificate(pem: str) -> x509.Certificate:
+    """A certificate that somebody gave as PEM.
+
+    Raises:
+        InvalidArgumentError: not one.
+    """
+    try:
+        if len(pem) > MAX_CERTIFICATE_CHARS:
+            raise ValueError(f"{len(pem)} characters")  # noqa: TRY301 - the same answer
+        return x509.load_pem_x509_certificate(pem.encode("ascii"))
+    except (ValueError, UnicodeEncodeError) as error:
+        raise InvalidArgumentError(
+            f"certificate: expected one in PEM ({str(error)[:80]})", remedy="Give the certificate, not its key."
+        ) from error
+
+
+def claim_names(connection: Connection, owner: str, *ders: bytes | None) -> None:
+    """Have TLS trust these certificates of an identity or enrolment, where that shuts nobody else out.
+
+    OpenSSL finds the issuer of a certificate by its name and tries one only: a second authority of the same name, ours
+    or another catalog's, would turn away everybody whom the first one let in.
+
+    Raises:
+        ConflictError: a certificate with another key has this subject, or it is one that only we may have.
+    """
+    names = []
+    for der in ders:
+        if der is None:
+            continue
+        certificate = x509.load_der_x509_certificate(der)
+        if any(each.value == ORGANISATION for each in certificate.subject.get_attributes_for_oid(_ORGANISATION_OID)):
+            raise ConflictError(
+                f"certificate: no subject but ours has the organisation {ORGANISATION}", remedy="Use another subject."
+            )
+        key = certificate.public_key().public_bytes(Encoding.DER, PublicFormat.SubjectPublicKeyInfo)
+        subject = sha256(certificate.subject.public_bytes()).digest()
+        names.append(hub_rows.TrustedName(sha256(der).digest(), subject, sha256(key).digest()))
+    if not hub_rows.claim_names(connection, owner, tuple({each.fingerprint: each for each in names}.values())):
+        raise ConflictError(
+            "certificate: another one with this subject and another key is registered here",
+            remedy="Make a certificate with a subject of its own, such as the device id or the name of the factory.",
+        )
+
+
+def with_certificates(
+    bare: HubIdentity, before: HubIdentity, certificates: tuple[str, str], thumbprints: tuple[str, str]
+) -> HubIdentity:
+    """The identity with these certificates (PEM), or thumbprints of certificates that it may have had before.
+
+    Raises:
+        InvalidArgumentError: none is given, or one is not as it must be.
+    """
+    ders: list[bytes | None] = []
+    prints: list[str] = []
+    known = {
+        before.primary_thumbprint: before.primary_certificate,
+        before.secondary_thumbprint: before.secondary_certificate,
+    }
+    for pem, thumbprint in zip(certificates, thumbprints, strict=True):
+        if pem:
+            der = load_certificate(pem).public_bytes(Encoding.DER)
+            ders.append(der)
+            prints.append(sha256(der).hexdigest())
+            continue
+        text = thumbprint.replace(":", "").lower()
+        if text and (len(text) not in (40, 64) or not _is_hex(text)):
+            raise InvalidArgumentError(
+                f"thumbprint: expected 40 or 64 hex digits, got {thumbprint!a:.80}", remedy="Use SHA-1 or SHA-256."
+            )
+        ders.append(known.get(text) if text else None)
+        prints.append(text)
+    if not any(prints):
+        raise InvalidArgumentError("selfSigned: expected a certificate or its thumbprint", remedy="Give one.")
+    return replace(
+        bare,
+        primary_thumbprint=prints[0],
+        secondary_thumbprint=prints[1],
+        primary_certificate=ders[0],
+        secondary_certificate=ders[1],
+    )
+
+
+def _is_hex(text: str) -> bool:
+    return all(character in "0123456789abcdefABCDEF" for character in text)

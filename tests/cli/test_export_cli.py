@@ -38,6 +38,11 @@ def test_exports_from_the_command_line(armillary: Command, service: RunningServi
         "export", "create", "--name", name, "--mqtt", "example.com:1884/a/b", "--username", "u", "--json"
     )
     assert json.loads(broker.out)["body"]["destination"]["port"] == 1884
+    storage = ("--s3", "https://s3.example.com/lake/raw/x", "--access-key", "AK", "--secret", "x" * 20)
+    found = json.loads(armillary("export", "create", "--name", name, *storage, "--json").out)["body"]["destination"]
+    assert (found["endpoint"], found["bucket"], found["prefix"]) == ("https://s3.example.com", "lake", "raw/x")
+    assert "x" * 20 not in json.dumps(found)
+    assert armillary("export", "create", "--name", name, *storage[:2]).code == 2
     for wrong in ([], [*hook, "--files"], ["--mqtt", "example.com"], [*hook, "--add", "x"]):
         assert armillary("export", "create", "--name", name, *wrong).code == 2, wrong
     assert "request.invalid" in armillary("export", "create", "--name", name, *hook, "--transform", "env").err

@@ -12,6 +12,10 @@ import sys
 import threading
 import time
 import uuid
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
 
@@ -27,6 +31,7 @@ from armillary.hub.rule_actions import ActionSettings
 from armillary.hub.rule_webhook import AllowedHosts, verify
 from armillary.wire.mqtt_packet import Connect, Publish
 from armillary.wire.mqtt_stream import PacketDecoder
+from armillary.wire.sigv4 import signed_headers
 
 __all__ = ["hook"]
 RUNNER = Path(__file__).with_name("export_runner.py")
@@ -37,6 +42,39 @@ SECRET = "correct horse battery staple"
 def quick(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(attempts, "FIRST_RETRY_S", 0.05)
     monkeypatch.setattr(exports, "POLL_S", 0.02)
+
+
+@dataclass
+class Storage:
+    """Takes objects by PUT, whatever it answers then."""
+
+    answers: list[int] = field(default_factory=list)
+    objects: dict[str, tuple[dict[str, str], bytes]] = field(default_factory=dict)
+    port: int = 0
+
+
+@pytest.fixture
+def storage() -> Iterator[Storage]:
+    found = Storage()
+
+    class Handler(BaseHTTPRequestHandler):
+        def do_PUT(self) -> None:
+            body = self.rfile.read(int(self.headers["Content-Length"]))
+            found.objects[self.path] = (dict(self.headers), body)
+            self.send_response(found.answers.pop(0) if found.answers else 200)
+            self.end_headers()
+
+        def log_message(self, *_: Any) -> None:
+            pass
+
+    server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+    found.port = server.server_address[1]
+    thread = threading.Thread(target=server.serve_forever)
+    thread.start()
+    yield found
+    server.shutdown()
+    thread.join()
+    server.server_close()
 
 
 class Broker:
@@ -290,6 +328,37 @@ def test_an_mqtt_broker_gets_records_and_a_lost_one_is_found_again(running: Runn
         client.close()
     finally:
         broker.stop()
+
+
+def test_storage_that_speaks_like_s3_gets_signed_objects_and_one_that_is_sent_again_replaces_itself(
+    running: RunningHub, storage: Storage
+) -> None:
+    client = running.client(DEVICE).ready()
+    options = {
+        "kind": "s3", "endpoint": f"http://127.0.0.1:{storage.port}", "bucket": "lake", "prefix": "raw/north",
+        "region": "eu-1", "access_key": "AK", "signed": True,
+    }  # fmt: skip
+    name = put(running, options, secret=SECRET)
+    storage.answers = [503, 403]  # the first attempt was taken, and its answer lost
+    client.telemetry({"n": 1})
+    settled(running, name, exported=1)
+    client.telemetry({"n": 2})
+    settled(running, name, exported=2)
+    assert len(storage.objects) == 2  # the one that was sent three times is one object
+    for path, (headers, body) in storage.objects.items():
+        assert path.startswith(f"/lake/raw/north/{name}-")
+        assert path.endswith(".jsonl")
+        moment = datetime.strptime(headers["x-amz-date"], "%Y%m%dT%H%M%SZ").replace(tzinfo=UTC)
+        host = headers["Host"]
+        again = signed_headers(
+            "PUT", host, path, body, {}, access_key="AK", secret_key=SECRET, region="eu-1",
+            now_s=int(moment.timestamp()),
+        )  # fmt: skip
+        assert headers["Authorization"] == again["Authorization"]
+        assert abs(moment.timestamp() - time.time()) < 60
+    values = [json.loads(body)["values"]["n"] for _, (_, body) in sorted(storage.objects.items())]
+    assert values == [1, 2]
+    client.close()
 
 
 @pytest.mark.e2e

@@ -82,7 +82,7 @@ def test_a_record_as_it_is_sent() -> None:
     [
         (body(source="everything"), "telemetry, properties, lifecycle, alerts"),
         (body(destination=None), "destination"),
-        (body(destination={"kind": "ftp"}), "webhook, file, mqtt"),
+        (body(destination={"kind": "ftp"}), "webhook, file, mqtt, s3"),
         (body(destination={"kind": "webhook", "url": "ftp://x/"}), "http or https"),
         (body(destination={"kind": "webhook", "url": "https://user@x/"}), "without user"),
         (body(destination={**WEBHOOK, "secret": "x" * 20}), "no other fields"),
@@ -90,6 +90,24 @@ def test_a_record_as_it_is_sent() -> None:
         (body(destination={"kind": "file", "rotate_bytes": 1}), "rotate_bytes"),
         (body(destination={"kind": "mqtt", "host": "x", "topic": "a/#"}), "without"),
         (body(destination={"kind": "mqtt", "host": "x/y", "topic": "a"}), "host"),
+        (body(destination={"kind": "s3", "endpoint": "https://x/y", "bucket": "abc", "access_key": "k"}), "endpoint"),
+        (body(destination={"kind": "s3", "endpoint": "https://x", "bucket": "a/b", "access_key": "k"}), "bucket"),
+        (
+            body(
+                destination={
+                    "kind": "s3",
+                    "endpoint": "https://x",
+                    "bucket": "abc",
+                    "prefix": "../x",
+                    "access_key": "k",
+                }
+            ),
+            "prefix",
+        ),
+        (
+            body(destination={"kind": "s3", "endpoint": "https://x", "bucket": "abc", "access_key": "k\r\nX: y"}),
+            "access_key",
+        ),
         (body(enrichments={"a": "nothing:b"}), "enrichments.a"),
         (body(enrichments=[]), "an object"),
         (body(transform=""), "jq program"),

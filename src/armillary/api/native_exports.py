@@ -117,7 +117,8 @@ def _check_same_target(request: Request, export_id: str, export: DataExport) -> 
 
 def _target(destination: Any) -> tuple[Any, ...]:
     options = destination.options
-    return (destination.kind, options.get("url"), options.get("host"), options.get("port"), options.get("tls"))
+    names = ("url", "host", "port", "tls", "endpoint", "access_key")
+    return (destination.kind, *(options.get(name) for name in names))
 
 
 def mount(app: FastAPI) -> None:

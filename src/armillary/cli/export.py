@@ -42,11 +42,19 @@ def create(
     mqtt: Annotated[
         str | None, typer.Option("--mqtt", metavar="HOST[:PORT]/TOPIC", help="Publish to an MQTT broker over TLS.")
     ] = None,
+    s3: Annotated[
+        str | None, typer.Option("--s3", metavar="URL/BUCKET[/PREFIX]", help="Put objects into S3-like storage.")
+    ] = None,
+    region: Annotated[str, typer.Option("--region", metavar="NAME", help="Of the storage.")] = "us-east-1",
+    access_key: Annotated[str, typer.Option("--access-key", metavar="ID", help="Of the storage.")] = "",
     username: Annotated[str, typer.Option("--username", metavar="NAME", help="Of the MQTT broker.")] = "",
     secret: Annotated[
         str | None,
         typer.Option(
-            "--secret", metavar="TEXT", envvar="ARMILLARY_EXPORT_SECRET", help="Signs webhooks; password of a broker."
+            "--secret",
+            metavar="TEXT",
+            envvar="ARMILLARY_EXPORT_SECRET",
+            help="Signs webhooks; password of a broker; secret access key.",
         ),
     ] = None,
     group: Annotated[str | None, typer.Option("--group", "-g", metavar="ID", help="Only members of a group.")] = None,
@@ -78,7 +86,9 @@ def create(
             "filters": [filter_of(each) for each in where or []],
             "enrichments": _pairs(add or []),
             "transform": transform,
-            "destination": _destination(webhook, mqtt, username, secret, to_files=to_files),
+            "destination": _s3(s3, region, access_key, secret)
+            if s3 is not None and not (webhook or mqtt or to_files)
+            else _destination(webhook, mqtt, username, secret, to_files=to_files),
         }
     export = document_id or authored.id_of(str(body.get("name")))
     _print(authored.put(remote, PATH, export, body, catalog), as_json=as_json)
@@ -159,7 +169,9 @@ def _row(document: dict[str, Any]) -> dict[str, Any]:
     counts = {name: cursor.get(name, 0) for name in ("exported", "filtered", "dead", "missed")}
     return {
         **authored.row_of(document),
-        "to": destination.get("url") or destination.get("host") or destination["kind"],
+        "to": next(
+            (destination[name] for name in ("url", "host", "endpoint") if name in destination), destination["kind"]
+        ),
         "state": status["state"],
         "behind": status["behind"],
         "why": status["why"] or None,
@@ -171,7 +183,7 @@ def _destination(
     webhook: str | None, mqtt: str | None, username: str, secret: str | None, *, to_files: bool
 ) -> dict[str, Any]:
     if (webhook is not None) + (mqtt is not None) + to_files != 1:
-        raise typer.BadParameter("give one of --webhook, --mqtt and --files")
+        raise typer.BadParameter("give one of --webhook, --mqtt, --s3 and --files")
     if to_files:
         return {"kind": "file"}
     kept = {} if secret is None else {"secret": secret}
@@ -183,6 +195,22 @@ def _destination(
         raise typer.BadParameter("--mqtt: expected HOST[:PORT]/TOPIC")
     found = {"kind": "mqtt", "host": host, "topic": topic, "username": username, **kept}
     return {**found, "port": int(port)} if port else found
+
+
+def _s3(place: str, region: str, access_key: str, secret: str | None) -> dict[str, str]:
+    scheme, _, rest = place.partition("://")
+    host, _, path = rest.partition("/")
+    bucket, _, prefix = path.partition("/")
+    if not host or not bucket or not access_key:
+        raise typer.BadParameter("--s3: expected https://HOST/BUCKET[/PREFIX], and an --access-key")
+    found = {
+        "kind": "s3",
+        "endpoint": f"{scheme}://{host}",
+        "bucket": bucket,
+        "region": region,
+        "access_key": access_key,
+    }
+    return {**found, **({"prefix": prefix} if prefix else {}), **({} if secret is None else {"secret": secret})}
 
 
 def _pairs(given: list[str]) -> dict[str, str]:

@@ -1,5 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Where data exports go: a webhook, files, an MQTT broker. ``deliver`` returns when the other side has everything.
+"""Where data exports go: a webhook, files, an MQTT broker, S3-like storage.
+
+``deliver`` returns when the other side has everything.
 
 Methods block: call them from threads.
 """
@@ -61,6 +63,8 @@ def open_destination(
         return _Files(folder, options)
     if destination.kind is DestinationKind.WEBHOOK:
         return _Webhook(options, secret, allowed)
+    if destination.kind is DestinationKind.S3:
+        return _S3(options, secret, allowed)
     return _Mqtt(options, secret, allowed)
 
 
@@ -105,6 +109,52 @@ class _Webhook:
             if error.status in BATCH_STATUSES:
                 raise
             raise NotNowError(str(error)) from error
+
+    def close(self) -> None:
+        pass
+
+
+class _S3:
+    """An object a batch; the same batch has the same name, so that what is sent again replaces itself."""
+
+    def __init__(self, options: Any, secret: str | None, allowed: AllowedHosts) -> None:
+        self._options = options
+        self._secret = secret
+        self._allowed = allowed
+
+    def deliver(self, records: Sequence[bytes], batch_id: str) -> None:
+        import http.client  # noqa: PLC0415 - only with such storage
+
+        from armillary.wire.sigv4 import encode_path, signed_headers  # noqa: PLC0415 - as above
+
+        if self._secret is None:
+            raise NotNowError("its secret is not here: give the destination its secret again")
+        options = self._options
+        body = b"\n".join(records) + b"\n"
+        parts = [options["bucket"], *options["prefix"].split("/"), f"{batch_id}.jsonl"]
+        path = encode_path("/" + "/".join(part for part in parts if part))
+        host = options["endpoint"].partition("://")[2]
+        headers = signed_headers(
+            "PUT",
+            host,
+            path,
+            body,
+            {},
+            access_key=options["access_key"],
+            secret_key=self._secret,
+            region=options["region"],
+            now_s=int(time.time()),
+        )
+        url = options["endpoint"] + path
+        try:
+            status, retry_after = rule_webhook.post(
+                url, body, headers, self._allowed, content_type=JSON_LINES, method="PUT"
+            )
+            check_status(status, retry_after)
+        except (PermissionDeniedError, NeverError) as error:  # about the storage, never about the records
+            raise NotNowError(str(error)) from error
+        except (OSError, http.client.HTTPException) as error:
+            raise NotNowError(f"no answer ({brief(error)})") from error
 
     def close(self) -> None:
         pass

@@ -291,7 +291,9 @@ class Exports:
         if transform is not None and chosen:
             lines, failed = await _thread(lambda: _transformed(transform, chosen))
         try:
-            refused = await _thread(lambda: _deliver(destination, lines, f"{export_id}-{cursor.seq}-{cursor.place}"))
+            refused = await _thread(
+                lambda: _deliver(destination, lines, f"{export_id}-{cursor.seq:012}-{cursor.place:06}")
+            )
         except NotNowError as error:
             self._counters.export_failures += 1
             wait_s = max(error.wait_s, backoff(cursor.failures))
@@ -365,6 +367,8 @@ def check_destination(hub: Hub, export: DataExport) -> None:
     options, allowed = export.destination.options, hub.rules.actions.settings.hosts
     if export.destination.kind is DestinationKind.WEBHOOK:
         rule_webhook.check_url(options["url"], allowed)
+    elif export.destination.kind is DestinationKind.S3:
+        rule_webhook.check_url(options["endpoint"] + "/", allowed)
     elif export.destination.kind is DestinationKind.MQTT:
         rule_webhook.check_url(f"https://{options['host']}:{options['port']}/", allowed)
 

@@ -174,9 +174,15 @@ def verify(secret: str, body: bytes, header: str, now_s: int) -> bytes:
 
 
 def post(
-    url: str, body: bytes, headers: dict[str, str], allowed: AllowedHosts, *, content_type: str = CONTENT_TYPE
+    url: str,
+    body: bytes,
+    headers: dict[str, str],
+    allowed: AllowedHosts,
+    *,
+    content_type: str = CONTENT_TYPE,
+    method: str = "POST",
 ) -> tuple[int, str]:
-    """Send; the answer's status and its Retry-After. Blocks: call it in a thread.
+    """Send, by POST or another method; the answer's status and its Retry-After. Blocks: call it in a thread.
 
     Raises:
         PermissionDeniedError: the host is not allowed.
@@ -194,7 +200,7 @@ def post(
         else:
             connection.sock = plain
         try:
-            connection.request("POST", target, body, {**headers, "Content-Type": content_type, "Connection": "close"})
+            connection.request(method, target, body, {**headers, "Content-Type": content_type, "Connection": "close"})
             answer = connection.getresponse()
             return answer.status, answer.getheader("Retry-After") or ""
         finally:

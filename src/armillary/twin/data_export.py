@@ -43,6 +43,7 @@ MIN_ROTATE_BYTES: Final = 1 << 12
 MAX_ROTATE_BYTES: Final = 1 << 30
 MAX_FILES: Final = 10_000
 MAX_TOPIC_CHARACTERS: Final = 256
+MAX_PATH_CHARACTERS: Final = 256
 
 REMEDY: Final = "docs/concepts/data-export.md lists every field; nothing was kept."
 # jq programs that would read files or the environment, or wait for input.
@@ -68,6 +69,7 @@ class DestinationKind(StrEnum):
     WEBHOOK = "webhook"
     FILE = "file"
     MQTT = "mqtt"
+    S3 = "s3"
 
 
 @dataclass(frozen=True, slots=True)
@@ -247,7 +249,13 @@ def _destination(fields: JsonFields) -> Destination:
     if inner is None:
         raise fields.refused("destination", "an object", None)
     kind = DestinationKind(inner.choice("kind", tuple(DestinationKind)))
-    options = {DestinationKind.WEBHOOK: _webhook, DestinationKind.FILE: _file, DestinationKind.MQTT: _mqtt}[kind](inner)
+    kinds = {
+        DestinationKind.WEBHOOK: _webhook,
+        DestinationKind.FILE: _file,
+        DestinationKind.MQTT: _mqtt,
+        DestinationKind.S3: _s3,
+    }
+    options = kinds[kind](inner)
     inner.finish()
     return Destination(kind, options)
 
@@ -280,6 +288,31 @@ def _mqtt(fields: JsonFields) -> dict[str, Any]:
         "topic": topic,
         "username": fields.text("username", most=MAX_NAME_CHARACTERS, default=""),
         "signed": fields.boolean("signed", default=False),  # the secret is the password
+    }
+
+
+def _s3(fields: JsonFields) -> dict[str, Any]:
+    endpoint = fields.text("endpoint", most=MAX_URL_CHARACTERS)
+    if not re.fullmatch(r"https?://[A-Za-z0-9.-]+(?::[0-9]{1,5})?", endpoint):
+        raise fields.refused("endpoint", "an http or https address without a path", endpoint)
+    bucket, prefix = fields.text("bucket", most=63), fields.text("prefix", most=MAX_PATH_CHARACTERS, default="")
+    if not re.fullmatch(r"[a-z0-9][a-z0-9.-]{1,61}[a-z0-9]", bucket):
+        raise fields.refused("bucket", "the name of a bucket", bucket)
+    if any(part in ("", ".", "..") for part in prefix.split("/")) and prefix:
+        raise fields.refused("prefix", "parts with slashes between", prefix)
+    region = fields.text("region", most=64, default="us-east-1")
+    if not re.fullmatch(r"[a-z0-9-]+", region):
+        raise fields.refused("region", "a region", region)
+    access_key = fields.text("access_key", most=128)
+    if not re.fullmatch(r"[A-Za-z0-9_.-]+", access_key):
+        raise fields.refused("access_key", "an access key's id", access_key)
+    return {
+        "endpoint": endpoint.lower(),
+        "bucket": bucket,
+        "prefix": prefix,
+        "region": region,
+        "access_key": access_key,
+        "signed": fields.boolean("signed", default=False),  # the secret is the access key's
     }
 
 

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from armillary.console.markdown import markdown
 
-ALLOWED = {"h2", "h3", "h4", "h5", "p", "ul", "ol", "li", "strong", "em", "code", "a"}
+ALLOWED = {"h2", "h3", "h4", "h5", "p", "ul", "ol", "li", "strong", "em", "code", "a", "br"}
 
 
 class Seen(HTMLParser):
@@ -34,7 +34,7 @@ class Seen(HTMLParser):
 @pytest.mark.parametrize(
     ("text", "html"),
     [
-        ("# Shift\nCall **Ada**\nfirst.", "<h2>Shift</h2>\n<p>Call <strong>Ada</strong> first.</p>"),
+        ("# Shift\nCall **Ada**\nfirst.", "<h2>Shift</h2>\n<p>Call <strong>Ada</strong><br>first.</p>"),
         ("## One\n### Two", "<h2>One</h2>\n<h3>Two</h3>"),
         ("# One\n### Two", "<h2>One</h2>\n<h3>Two</h3>"),
         ("- a\n- *b*\n\nend", "<ul><li>a</li><li><em>b</em></li></ul>\n<p>end</p>"),

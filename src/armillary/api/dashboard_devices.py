@@ -45,7 +45,7 @@ class Devices:
         return self._ids[source]
 
     def labels(self, device_ids: Sequence[str]) -> Mapping[str, str]:
-        """What each device is called: its name where it has one, else its id, shortened in the middle."""
+        """What each device is called: the tag or cloud property ``name``, else its id, shortened in the middle."""
         return {each: self._label(each, facts) for each, facts in self._read(device_ids).items()}
 
     def properties(self, device_ids: Sequence[str], name: str) -> Mapping[str, Any]:
@@ -87,14 +87,14 @@ class Devices:
         body = {} if document is None else document.content
         return DeviceFacts(
             device_id=device_id,
-            fields={"name": body.get("name")},
             reported=twin.reported.properties,
             desired=twin.desired.properties,
+            tags=twin.tags,
             cloud=body.get("cloud") or {},
         )
 
     def _label(self, device_id: str, facts: DeviceFacts | None) -> str:
-        name = None if facts is None else facts.fields.get("name") or facts.cloud.get("name")
+        name = None if facts is None else facts.tags.get("name") or facts.cloud.get("name")
         return str(name) if name else f"{device_id[:8]}…{device_id[-4:]}"
 
 

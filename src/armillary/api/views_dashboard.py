@@ -15,6 +15,8 @@ from typing import TYPE_CHECKING, Any, Final, TypeGuard
 
 from armillary.api.dashboard_devices import Devices
 from armillary.engines.series.fleet import FleetBucket
+from armillary.engines.series.query import bucket_width
+from armillary.engines.series.rollups import MINUTE_MS
 from armillary.errors import ArmillaryError, NotFoundError
 from armillary.twin.dashboard import Dashboard, Place, Tile, state_of
 
@@ -32,6 +34,8 @@ TIME_BARS: Final = 32
 MAX_ROWS: Final = 40
 # Dots of a map: more hide each other, and each is a hundred bytes.
 MAX_DOTS: Final = 2000
+# Buckets that one bar is put together from, at most: bars stand at round times, buckets perhaps at others.
+FINER: Final = 4
 # Buckets that the mean of a range is put together from.
 WHOLE_POINTS: Final = 48
 
@@ -175,11 +179,30 @@ def _over_time(question: Question, tile: Tile, ids: Sequence[str], points: int) 
     return {"start_ms": start_ms, "end_ms": question.end_ms, "bucket_ms": width, "series": series, "device_id": one}
 
 
+def _time_bars(question: Question, tile: Tile, ids: Sequence[str]) -> Document:
+    """Bars of one width at round times, also where nothing was sent."""
+    bars = min(question.points, TIME_BARS)
+    width = bucket_width(question.start_ms(tile), question.end_ms, bars, MINUTE_MS)
+    first = question.start_ms(tile) // width * width
+    starts = range(first, question.end_ms, width)
+    series = []
+    for name in tile.values:
+        sums: dict[int, list[FleetBucket]] = {}
+        for each in question.buckets(ids, name, first, bars * FINER)[1]:
+            sums.setdefault(max(each.start_ms, first) // width * width, []).append(each)
+        found = [whole(sums.get(at, ())) for at in starts]
+        picked = [None if each is None else pick(tile.options["aggregate"], each) for each in found]
+        at_ms = list(starts) if any(each is not None for each in picked) else []
+        series.append({"name": name, "at_ms": at_ms, "values": picked if at_ms else []})
+    one = ids[0] if len(ids) == 1 else None
+    return {"start_ms": first, "end_ms": question.end_ms, "bucket_ms": width, "series": series, "device_id": one}
+
+
 def _bar(question: Question, tile: Tile, ids: Sequence[str]) -> Document:
     aggregate = tile.options["aggregate"]
     by = tile.options["by"] or ("device" if aggregate == "last" else "time")
     if by == "time":
-        return {"by": by, **_over_time(question, tile, ids, min(question.points, TIME_BARS))}
+        return {"by": by, **_time_bars(question, tile, ids)}
     if aggregate == "last":
         newest = {name: question.latest(tile, name) for name in tile.values}
         found = {each: [newest[name].get(each, (0, None))[1] for name in tile.values] for each in ids}

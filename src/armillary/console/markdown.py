@@ -2,7 +2,8 @@
 """A small part of Markdown as HTML, for the text tiles of dashboards: nothing that a text says becomes markup.
 
 Headings (``#`` to ``###``), paragraphs, ``-`` and ``1.`` lists, ``**bold**``, ``*slanted*``, ```code```, and
-``[words](address)`` where the address is http(s) or a path of this console. Every other character is shown as it is.
+``[words](address)`` where the address is http(s) or a path of this console. A line stays a
+line. Every other character is shown as it is.
 """
 
 from __future__ import annotations
@@ -61,7 +62,7 @@ def _block(kind: str, held: list[str]) -> Markup:
     if kind in ("ul", "ol"):
         items = Markup("").join(Markup("<li>{}</li>").format(_inline(each)) for each in held)
         return Markup("<{0}>{1}</{0}>").format(Markup(kind), items)  # noqa: S704 - one of two words
-    return Markup("<{0}>{1}</{0}>").format(Markup(kind), _inline(" ".join(held)))  # noqa: S704 - p or a heading
+    return Markup("<{0}>{1}</{0}>").format(Markup(kind), Markup("<br>").join(map(_inline, held)))  # noqa: S704 - p or a heading
 
 
 def _inline(text: str) -> Markup:

@@ -91,7 +91,7 @@ def _kpi(tile: Tile, data: Mapping[str, Any], _dashboard: str, now: int) -> View
         about += f" of {span(tile.options['range_s'])}"
     many = f", {counted(data['devices'], 'device')}" if data["devices"] != 1 else ""
     return {
-        "text": value_text(value, "", tile.options["decimals"]),
+        "text": value_text(value, "", tile.options["decimals"] if data["of"] is None else 0),
         "unit": f"of {grouped(data['of'])}" if data["of"] is not None else unit,
         "shape": data["state"],
         "note": f"{about}{many}",
@@ -228,7 +228,7 @@ def _last_values(tile: Tile, data: Mapping[str, Any], _dashboard: str, now: int)
         }
         for row in data["rows"]
     ]
-    return {"columns": ["Device", *data["names"]], "rows": rows, "note": _more(data)}
+    return _table(data, rows)
 
 
 def _property(_tile: Tile, data: Mapping[str, Any], _dashboard: str, _now: int) -> View:
@@ -242,7 +242,18 @@ def _property(_tile: Tile, data: Mapping[str, Any], _dashboard: str, _now: int) 
         }
         for row in data["rows"]
     ]
-    return {"columns": ["Device", *data["names"]], "rows": rows, "note": _more(data)}
+    return _table(data, rows)
+
+
+def _table(data: Mapping[str, Any], rows: list[View]) -> View:
+    """A table with a row a device; of a single device, a row a name."""
+    if len(rows) != 1:
+        return {"columns": ["Device", *data["names"]], "rows": rows, "note": _more(data)}
+    only = rows[0]
+    turned = [
+        {"label": name, "href": "", "cells": [cell]} for name, cell in zip(data["names"], only["cells"], strict=True)
+    ]
+    return {"columns": ["Name", only["label"]], "head_href": only["href"], "rows": turned, "note": ""}
 
 
 # What needs no data -----------------------------------------------------------------------------------------------

@@ -39,9 +39,10 @@ function cellOf(cell) {
 
 function fillTable(tile, view) {
   const rows = [...tile.querySelectorAll("tbody tr")];
-  const same = rows.length === view.rows.length && rows.every((row, index) => row.querySelector("a").getAttribute("href") === view.rows[index].href);
+  const same = rows.length === view.rows.length && rows.every((row, index) => row.cells[0].textContent === view.rows[index].label);
   if (!same) {
-    const made = view.rows.map((row) => make("tr", {}, [make("th", { scope: "row" }, [make("a", { href: row.href, textContent: row.label })]), ...row.cells.map(cellOf)]));
+    const headOf = (row) => make("th", { scope: "row" }, [row.href ? make("a", { href: row.href, textContent: row.label }) : row.label]);
+    const made = view.rows.map((row) => make("tr", {}, [headOf(row), ...row.cells.map(cellOf)]));
     tile.querySelector("tbody").replaceChildren(...made);
     return;
   }

@@ -45,7 +45,7 @@ class LineChart extends Drawn {
         dash: index > 3 ? [6, 3] : undefined,
         spanGaps: false,
         points: { show: !bars && series.at_ms.length < 3 },
-        paths: bars ? uPlot.paths.bars({ size: [0.7, 40] }) : undefined,
+        paths: bars ? uPlot.paths.bars({ size: [chart.series.length > 1 ? 0.9 : 0.75, 40] }) : undefined,
         value: (_plot, value) => number(value),
       };
     });
@@ -63,7 +63,7 @@ class LineChart extends Drawn {
           x: { range: () => [chart.start_ms / 1000, chart.end_ms / 1000] },
           y: bars ? { range: (_plot, low, high) => [Math.min(0, low), high <= 0 ? 1 : high * 1.05] } : {},
         },
-        series: [{ label: "At", value: (_plot, at) => (at === null || at === undefined ? "–" : exact(at)) }, ...lines],
+        series: [{ label: "At", value: (_plot, at) => (at === null || at === undefined ? "–" : exact(bars ? at - (at % (chart.bucket_ms / 1000)) : at)) }, ...lines],
         axes: [axis.time(this), { ...axis.plain(this), size: 58, values: (_plot, ticks) => ticks.map((tick) => NUMBER.format(tick)) }],
       },
       this.#data(chart, bars),
@@ -72,8 +72,11 @@ class LineChart extends Drawn {
   }
   #data(chart, bars) {
     // A stretch without values is a gap in a line, not a bridge over it.
-    const gap = bars ? 0 : chart.bucket_ms;
-    const tables = chart.series.map((series) => {
+    // Bars stand in the middle of their stretch of time, those of several values side by side.
+    const count = chart.series.length;
+    const tables = chart.series.map((series, place) => {
+      const shift = bars ? chart.bucket_ms * (0.5 + ((place - (count - 1) / 2) * 0.8) / count) : 0;
+      const gap = bars ? 0 : chart.bucket_ms || usual(series.at_ms) * 2;
       const times = [];
       const values = [];
       series.at_ms.forEach((at, index) => {
@@ -81,7 +84,7 @@ class LineChart extends Drawn {
           times.push((series.at_ms[index - 1] + gap) / 1000);
           values.push(null);
         }
-        times.push(at / 1000);
+        times.push((at + shift) / 1000);
         values.push(series.values[index]);
       });
       return [times, values];
@@ -106,6 +109,12 @@ class LineChart extends Drawn {
     }
     this.view = this.view;
   }
+}
+
+/** The usual distance of points in time: the one in the middle of all. */
+function usual(times) {
+  const distances = times.slice(1).map((at, index) => at - times[index]).sort((a, b) => a - b);
+  return distances[distances.length >> 1] ?? 0;
 }
 
 // ---- heat map -------------------------------------------------------------------------------------------------

@@ -127,6 +127,7 @@ def test_a_changed_rule_begins_anew_and_a_disabled_one_is_silent(running: Runnin
     assert outcomes(running) == []
     client.telemetry({"t": 41})
     wait_until(lambda: len(alerts(running)) == 2, "the second alert")
+    assert [each.over_ms is None for each in alerts(running)] == [True, False], "the first one is nobody's any more"
     running.hub.application.delete("rule", "hot", by="test")
     wait_until(lambda: not running.hub.rules.is_active, "no rule is left")
     client.telemetry({"t": 99})

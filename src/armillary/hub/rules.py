@@ -40,7 +40,7 @@ from typing import TYPE_CHECKING, Any, Final
 import structlog
 
 from armillary.engines.application.document import Document
-from armillary.engines.rules.rows import forgotten, keep
+from armillary.engines.rules.rows import begun_anew, forgotten, keep
 from armillary.engines.rules.store import RuleStore
 from armillary.errors import ArmillaryError, InvalidArgumentError
 from armillary.hub.rule_actions import RuleActions
@@ -258,6 +258,7 @@ class Rules:
         for document in documents:
             self.traces.forget(document.id)
             self._load(document)
+        self._keeping.post(begun_anew([each.id for each in documents], self.now_ms()))
         self.actions.start()
         was_active, enabled = self.is_active, bool(self._enabled())
         if enabled and not was_active:

@@ -256,6 +256,13 @@ def pruned(connection: sqlite3.Connection) -> int:
     return int(connection.execute("DELETE FROM alert WHERE number <= ?", (upto,)).rowcount)
 
 
+def begun_anew(rule_ids: Iterable[str], now_ms: int) -> Change:
+    """The change that ends the alerts of rules that were changed: nothing remembers them any more."""
+    values = [(now_ms, each) for each in rule_ids]
+    query = "UPDATE alert SET over_ms = ? WHERE rule_id = ? AND over_ms IS NULL"
+    return lambda connection: connection.executemany(query, values)
+
+
 def forgotten(device_ids: Iterable[str]) -> Change:
     """The change that forgets the states of devices."""
     rows = [(each,) for each in device_ids]

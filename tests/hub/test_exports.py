@@ -361,6 +361,49 @@ def test_storage_that_speaks_like_s3_gets_signed_objects_and_one_that_is_sent_ag
     client.close()
 
 
+def test_one_that_hangs_holds_up_no_other_and_a_fault_is_tried_again(
+    running: RunningHub, hook: Hook, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(exports, "TROUBLE_S", 0.05)
+    client = running.client(DEVICE).ready()
+    with socket.create_server(("127.0.0.1", 0)) as silent:
+        hanging = [
+            put(running, {"kind": "webhook", "url": f"http://127.0.0.1:{silent.getsockname()[1]}/"}) for _ in range(8)
+        ]
+        good = put(running, {"kind": "webhook", "url": hook.url})
+        chosen, faults = exports.Exports._chosen, [RuntimeError("a fault")] * 2
+
+        def faulty(self: Any, export: Any, group: Any, records: Any) -> Any:
+            if export.name == good and faults:
+                raise faults.pop()
+            return chosen(self, export, group, records)
+
+        monkeypatch.setattr(exports.Exports, "_chosen", faulty)
+        client.telemetry({"n": 1})
+        began = time.monotonic()
+        settled(running, good, exported=1)
+        assert not faults
+        assert time.monotonic() - began < 8
+        assert all(running.hub.exports.store.cursor(each).exported == 0 for each in hanging)
+        for each in hanging:
+            running.hub.application.delete("export", each, by="t")
+    client.close()
+
+
+def test_from_the_beginning_misses_nothing_that_was_deleted_before(running: RunningHub, hook: Hook) -> None:
+    client = running.client(DEVICE).ready()
+    for number in range(3):
+        client.telemetry({"n": number})
+    commits = running.hub.series.commits
+    commits.submit(lambda c: c.execute("DELETE FROM block WHERE seq < (SELECT max(seq) FROM block)") and None).result(
+        10
+    )
+    name = put(running, {"kind": "webhook", "url": hook.url}, **{"from": "beginning"})
+    cursor = settled(running, name, exported=1)
+    assert cursor.missed == 0
+    client.close()
+
+
 @pytest.mark.e2e
 def test_an_export_goes_on_after_kill_9_without_a_gap(tmp_path: Path) -> None:
     messages, over = 400, False

@@ -17,7 +17,7 @@ import pytest
 from tests.hub.running_hub import DEVICE, OTHER, Client, RunningHub, wait_until
 
 from armillary.engines.jobs.store import JobStore
-from armillary.errors import ConflictError, NotFoundError
+from armillary.errors import ConflictError, DataFolderError, NotFoundError
 from armillary.hub.hub import Hub
 from armillary.twin.job import DeviceState, RunState
 
@@ -192,6 +192,27 @@ def test_a_device_that_changed_hands_is_skipped(running: RunningHub) -> None:
         DeviceState.SUCCEEDED, DeviceState.SKIPPED, DeviceState.SUCCEEDED,
     ]  # fmt: skip
     assert running.hub.twins.get(devices[1]).desired.properties == {}
+
+
+def test_a_run_that_met_a_full_disk_or_a_fault_goes_on_and_says_what_was_done_twice(
+    running: RunningHub, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("armillary.hub.jobs.TROUBLE_S", 0.05)
+    troubles: list[Exception] = [DataFolderError("the disk is full"), RuntimeError("a fault")]
+    finish = JobStore.finish
+
+    def troubled(self: JobStore, *arguments: Any) -> None:
+        if troubles:
+            raise troubles.pop()
+        finish(self, *arguments)
+
+    monkeypatch.setattr(JobStore, "finish", troubled)
+    devices = names(6)
+    job = make(running, {"kind": "set-property", "properties": {"a": 1}}, devices, concurrency=2)
+    results = ended(running, job, running.hub.jobs.begin(job, by="ann").number)
+    assert not troubles
+    assert {each.state for each in results.values()} == {DeviceState.SUCCEEDED}
+    assert 1 <= sum(each.repeated for each in results.values()) <= 4
 
 
 @pytest.mark.e2e

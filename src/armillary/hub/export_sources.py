@@ -87,6 +87,18 @@ class Sources:
         }[source]
         return int(self._hub.series.read(lambda connection: connection.execute(query).fetchone()[0]))
 
+    def beginning(self, source: Source) -> int:
+        """The number before the first that is still kept."""
+        if source is Source.LIFECYCLE:
+            return 0
+        if source is Source.ALERTS:
+            first = self._hub.rules.store().alerts_after(0, 1)
+            return first[0].number - 1 if first else self.newest(source)
+        table, column = {Source.TELEMETRY: ("block", "seq"), Source.PROPERTIES: ("twin_change", "number")}[source]
+        query = f"SELECT min({column}) FROM {table}"  # noqa: S608 - constants
+        first_number = self._hub.series.read(lambda connection: connection.execute(query).fetchone()[0])
+        return self.newest(source) if first_number is None else int(first_number) - 1
+
     def begin(self, source: Source) -> None:
         """An export of this source begins: what has to be written for it is written from now on."""
         if source is Source.PROPERTIES:
@@ -165,7 +177,8 @@ class Sources:
             )
             for alert in alerts
         ]
-        return Portion(records, alerts[-1].number if alerts else seq, 0, len(alerts))
+        missed = max(0, alerts[0].number - seq - 1) if alerts else 0
+        return Portion(records, alerts[-1].number if alerts else seq, 0, len(alerts), missed)
 
     def _lifecycle(self, seq: int, _place: int, limit: int) -> Portion:
         newest = self._hub.directory.last_event()

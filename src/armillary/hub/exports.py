@@ -19,11 +19,12 @@ import contextlib
 import dataclasses
 import json
 import threading
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Final, TypeVar
+from typing import TYPE_CHECKING, Any, Final
 
 import structlog
 
@@ -33,6 +34,7 @@ from armillary.errors import ArmillaryError, ConflictError
 from armillary.hub.attempts import NeverError, NotNowError, backoff
 from armillary.hub.export_destinations import DestinationPort, open_destination
 from armillary.hub.export_sources import Sources, encode
+from armillary.hub.threads import in_thread
 from armillary.twin.data_export import (
     DataExport,
     DestinationKind,
@@ -53,12 +55,12 @@ if TYPE_CHECKING:
 READ: Final = 500
 BATCH_RECORDS: Final = 500
 BATCH_BYTES: Final = 1 << 20
+# Exports that run at once: each has a thread.
+MAX_EXPORTS: Final = 64
 # How often a source is looked at when nothing came (seconds).
 POLL_S: Final = 1.0
 # When the disk gives nothing, it is tried again after this time (seconds).
 TROUBLE_S: Final = 2.0
-
-T = TypeVar("T")
 
 # Records that were refused for good, and why.
 DeadBatch = tuple[Sequence[Any], str]
@@ -97,6 +99,56 @@ class ExportStatus:
     behind: int
     state: str
     why: str
+
+
+class _Outlet:
+    """Where one export goes out, with a thread of its own: one that hangs holds up no other.
+
+    Args:
+        export_id: Names the thread.
+
+    Attributes:
+        destination: Once it is open; ``transform`` likewise, where there is one.
+    """
+
+    def __init__(self, export_id: str) -> None:
+        self.thread = ThreadPoolExecutor(1, f"hub-export-{export_id[:32]}")
+        self.destination: DestinationPort | None = None
+        self.transform: Transform | None = None
+
+    def transformed(self, lines: Sequence[bytes]) -> tuple[list[bytes], list[DeadBatch]]:
+        """What the transform makes of records; those that it fails on are dead letters."""
+        found: list[bytes] = []
+        dead: list[DeadBatch] = []
+        made = [] if self.transform is None else self.transform.apply(lines)
+        for line, (outputs, error) in zip(lines, made, strict=True):
+            if error:
+                dead.append(([json.loads(line)], f"the transform failed: {error}"))
+            else:
+                found += outputs
+        return found, dead
+
+    def deliver(self, lines: Sequence[bytes], batch_id: str) -> list[DeadBatch]:
+        """Deliver in batches; those that were refused for good."""
+        dead: list[DeadBatch] = []
+        at = 0
+        for number, count in enumerate(batches([len(each) for each in lines], BATCH_RECORDS, BATCH_BYTES)):
+            batch = lines[at : at + count]
+            at += count
+            try:
+                if self.destination is not None:
+                    self.destination.deliver(batch, f"{batch_id}-{number}")
+            except NeverError as error:
+                dead.append(([json.loads(each) for each in batch], str(error)))
+        return dead
+
+    def close(self) -> None:
+        """Let go of everything; nothing of it is under way."""
+        if self.destination is not None:
+            self.destination.close()
+        if self.transform is not None:
+            self.transform.close()
+        self.thread.shutdown(wait=False)
 
 
 class Exports:
@@ -214,17 +266,19 @@ class Exports:
             await self._woken.wait()
 
     async def _reconcile(self) -> None:
-        documents = await _thread(lambda: self._hub.application.all(("export",)))
+        documents = await in_thread(lambda: self._hub.application.all(("export",)))
         wanted: dict[str, tuple[str, DataExport, Group | None]] = {}
         self._stopped.clear()
         for document in documents:
             try:
                 export = parse_export(document.content)
-                mark, group = await _thread(partial(self._group, export.group))
+                mark, group = await in_thread(partial(self._group, export.group))
             except ArmillaryError as error:
                 self._stopped[document.id] = error.message
                 continue
-            if export.enabled:
+            if export.enabled and len(wanted) >= MAX_EXPORTS:
+                self._stopped[document.id] = f"{MAX_EXPORTS} exports are enabled, which is all"
+            elif export.enabled:
                 wanted[document.id] = (f"{document.etag} {mark}", export, group)
         for export_id in [*self._running]:
             mark, task = self._running[export_id]
@@ -246,61 +300,52 @@ class Exports:
 
     async def _run(self, export_id: str, export: DataExport, group: Group | None) -> None:
         """Everything of one export; ends when it is changed or the hub closes."""
-        destination: DestinationPort | None = None
-        transform: Transform | None = None
+        outlet = _Outlet(export_id)
         try:
             while True:
+                pause = TROUBLE_S
                 try:
-                    if destination is None:
-                        destination = await _thread(lambda: self._open(export_id, export))
-                    if export.transform is not None and transform is None:
-                        transform = await _thread(lambda: _transform(export.transform or ""))
-                    pause = await self._step(export_id, export, group, destination, transform)
+                    if outlet.destination is None:
+                        outlet.destination = await in_thread(lambda: self._open(export_id, export), outlet.thread)
+                    if export.transform is not None and outlet.transform is None:
+                        outlet.transform = await in_thread(lambda: _transform(export.transform or ""), outlet.thread)
+                    pause = await self._step(export_id, export, group, outlet)
                 except ArmillaryError as error:
                     self._stopped[export_id] = error.message
                     _log.error("hub.export-trouble", export=export_id, why=error.message)
-                    pause = TROUBLE_S
+                except Exception as fault:  # noqa: BLE001 - the outermost loop of an export: noted, and tried again
+                    self._stopped[export_id] = f"a fault of this program ({type(fault).__name__})"
+                    _log.exception("hub.export-fault", export=export_id)
                 else:
                     self._stopped.pop(export_id, None)
                 if pause:
                     await asyncio.sleep(pause)
         finally:
-            if destination is not None:
-                destination.close()
-            if transform is not None:
-                transform.close()
+            outlet.close()
 
-    async def _step(
-        self,
-        export_id: str,
-        export: DataExport,
-        group: Group | None,
-        destination: DestinationPort,
-        transform: Transform | None,
-    ) -> float:
+    async def _step(self, export_id: str, export: DataExport, group: Group | None, outlet: _Outlet) -> float:
         """One portion of the source; for how long there is nothing to do (seconds)."""
-        cursor = await _thread(lambda: self._cursor(export_id, export))
+        cursor = await in_thread(lambda: self._cursor(export_id, export))
         now_ms = self._hub.now_ms()
         if cursor.due_ms > now_ms:
             return (cursor.due_ms - now_ms) / 1000
-        portion = await _thread(lambda: self._sources.read(export.source, cursor.seq, cursor.place, READ))
+        portion = await in_thread(lambda: self._sources.read(export.source, cursor.seq, cursor.place, READ))
         if (portion.seq, portion.place) == (cursor.seq, cursor.place):
             return POLL_S
-        chosen = await _thread(lambda: self._chosen(export, group, portion.records))
+        chosen = await in_thread(lambda: self._chosen(export, group, portion.records))
         lines, failed = chosen, list[DeadBatch]()
-        if transform is not None and chosen:
-            lines, failed = await _thread(lambda: _transformed(transform, chosen))
+        if outlet.transform is not None and chosen:
+            lines, failed = await in_thread(lambda: outlet.transformed(chosen), outlet.thread)
+        batch_id = f"{export_id}-{cursor.seq:012}-{cursor.place:06}"
         try:
-            refused = await _thread(
-                lambda: _deliver(destination, lines, f"{export_id}-{cursor.seq:012}-{cursor.place:06}")
-            )
+            refused = await in_thread(lambda: outlet.deliver(lines, batch_id), outlet.thread)
         except NotNowError as error:
             self._counters.export_failures += 1
             wait_s = max(error.wait_s, backoff(cursor.failures))
             later = dataclasses.replace(
                 cursor, failures=cursor.failures + 1, due_ms=now_ms + int(wait_s * 1000), error=str(error)
             )
-            await _thread(lambda: self.store.keep(export_id, later))
+            await in_thread(lambda: self.store.keep(export_id, later))
             return wait_s
         delivered = len(lines) - _count(refused)
         moved = dataclasses.replace(
@@ -316,7 +361,7 @@ class Exports:
             error="",
             delivered_ms=now_ms if delivered else cursor.delivered_ms,
         )
-        await _thread(lambda: self.store.keep(export_id, moved, failed + refused, now_ms))
+        await in_thread(lambda: self.store.keep(export_id, moved, failed + refused, now_ms))
         self._counters.export_records += delivered
         self._counters.export_dead += _count(failed + refused)
         return 0.0
@@ -325,7 +370,7 @@ class Exports:
         cursor = self.store.cursor(export_id)
         if cursor is None:
             self._sources.begin(export.source)
-            seq = 0 if export.from_beginning else self._sources.newest(export.source)
+            seq = (self._sources.beginning if export.from_beginning else self._sources.newest)(export.source)
             cursor = self.store.keep(export_id, Cursor(seq=seq))
         return cursor
 
@@ -379,35 +424,5 @@ def _transform(program: str) -> Transform:
     return Transform(program)
 
 
-def _transformed(transform: Transform, lines: Sequence[bytes]) -> tuple[list[bytes], list[DeadBatch]]:
-    """What a transform makes of records; those that it fails on are dead letters."""
-    found: list[bytes] = []
-    dead: list[DeadBatch] = []
-    for line, (outputs, error) in zip(lines, transform.apply(lines), strict=True):
-        if error:
-            dead.append(([json.loads(line)], f"the transform failed: {error}"))
-        else:
-            found += outputs
-    return found, dead
-
-
-def _deliver(destination: DestinationPort, lines: Sequence[bytes], batch_id: str) -> list[DeadBatch]:
-    """Deliver in batches; those that were refused for good."""
-    dead: list[DeadBatch] = []
-    at = 0
-    for number, count in enumerate(batches([len(each) for each in lines], BATCH_RECORDS, BATCH_BYTES)):
-        batch = lines[at : at + count]
-        at += count
-        try:
-            destination.deliver(batch, f"{batch_id}-{number}")
-        except NeverError as error:
-            dead.append(([json.loads(each) for each in batch], str(error)))
-    return dead
-
-
 def _count(dead: Sequence[DeadBatch]) -> int:
     return sum(len(records) for records, _ in dead)
-
-
-async def _thread(work: Callable[[], T]) -> T:
-    return await asyncio.get_running_loop().run_in_executor(None, work)

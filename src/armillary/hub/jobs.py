@@ -20,9 +20,9 @@ import asyncio
 import contextlib
 import json
 import threading
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Final, TypeVar
+from typing import TYPE_CHECKING, Any, Final
 
 import structlog
 
@@ -38,6 +38,7 @@ from armillary.errors import (
     NotFoundError,
     RateLimitedError,
 )
+from armillary.hub.threads import in_thread
 from armillary.twin.job import (
     ActionKind,
     DeviceState,
@@ -61,8 +62,8 @@ LOOK_EVERY_S: Final = 30.0
 BUSY_TRIES: Final = 10
 # Tries to change a device's document that others change at the same time.
 CONFLICT_TRIES: Final = 5
-
-T = TypeVar("T")
+# A run that met trouble is taken up again after this time (seconds).
+TROUBLE_S: Final = 1.0
 
 _log = structlog.get_logger(__name__)
 
@@ -179,7 +180,7 @@ class Jobs:
         """Go on with what an earlier life left, and with the schedule."""
         self._loop = asyncio.get_running_loop()
         if JobStore.exists(self._folder):
-            lost = await self._thread(lambda: self.store.recover(self._hub.now_ms()))
+            lost = await in_thread(lambda: self.store.recover(self._hub.now_ms()))
             if lost:
                 _log.warning("hub.job-devices-repeated", devices=lost)
         self._hub.application.on_change.append(self._changed)
@@ -212,12 +213,14 @@ class Jobs:
             pause = LOOK_EVERY_S
             try:
                 self._woken.clear()
-                pause = await self._thread(self._begin_due)
-                for run in await self._thread(self._unfinished):
+                pause = await in_thread(self._begin_due)
+                for run in await in_thread(self._unfinished):
                     if run.number not in self._runs:
                         self._drive_soon(run)
             except ArmillaryError as error:
                 _log.error("hub.jobs-not-looked-at", why=error.message)
+            except Exception:  # noqa: BLE001 - the outermost loop of the schedule: noted, and looked at again
+                _log.exception("hub.jobs-fault")
             with contextlib.suppress(TimeoutError):
                 async with asyncio.timeout(pause):
                     await self._woken.wait()
@@ -275,9 +278,11 @@ class Jobs:
         active: set[asyncio.Task[Outcome]] = set()
         try:
             job = parse_job(run.definition)
+            # Nobody else acts for this run: what is running was begun by somebody who was stopped.
+            await in_thread(lambda: self.store.recover(self._hub.now_ms(), run.number))
             while True:
                 woken.clear()
-                progress = await self._thread(lambda: self.store.progress(run.number))
+                progress = await in_thread(lambda: self.store.progress(run.number))
                 plan = plan_run(job, progress, self._hub.now_ms())
                 if plan.event is not None:
                     await self._end(run, plan.event)
@@ -289,20 +294,23 @@ class Jobs:
                 active = await self._next(run, active, woken, plan.wake_ms)
         except ArmillaryError as error:
             _log.error("hub.job-run-stopped", job=run.job_id, run=run.number, why=error.message)
-            await asyncio.sleep(1.0)  # the disk, mostly: the schedule picks the run up again
+            await asyncio.sleep(TROUBLE_S)  # the disk, mostly: the schedule picks the run up again
+        except Exception:  # noqa: BLE001 - the outermost loop of a run: noted, and taken up again
+            _log.exception("hub.job-run-fault", job=run.job_id, run=run.number)
+            await asyncio.sleep(TROUBLE_S)
         finally:
             for task in active:
                 task.cancel()
 
     async def _end(self, run: Run, event: str) -> None:
         with contextlib.suppress(ConflictError):  # somebody cancelled it meanwhile
-            await self._thread(lambda: self.store.end(run.number, event, self._hub.now_ms()))
+            await in_thread(lambda: self.store.end(run.number, event, self._hub.now_ms()))
 
     async def _begin_actions(self, run: Run, job: Job, count: int) -> set[asyncio.Task[Outcome]]:
         """Mark devices as running, durably, then begin."""
-        started = await self._thread(lambda: self.store.start(run.number, count, self._hub.now_ms()))
+        started = await in_thread(lambda: self.store.start(run.number, count, self._hub.now_ms()))
         ids = [each.device_id for each in started]
-        known = await self._thread(lambda: self._hub.directory.of(ids))
+        known = await in_thread(lambda: self._hub.directory.of(ids))
         loop = asyncio.get_running_loop()
         tasks: set[asyncio.Task[Outcome]] = set()
         for each in started:
@@ -324,7 +332,7 @@ class Jobs:
             waiting.cancel()
         outcomes = [task.result() for task in active if task in done]
         if outcomes:
-            await self._thread(lambda: self.store.finish(run.number, outcomes, self._hub.now_ms()))
+            await in_thread(lambda: self.store.finish(run.number, outcomes, self._hub.now_ms()))
         return active - done
 
     async def _act(self, job: Job, device: DeviceResult) -> Outcome:
@@ -342,6 +350,10 @@ class Jobs:
                         return self._failure(job, device, error)
                     except ArmillaryError as error:  # no use in trying it again
                         return Outcome(device.device_id, "failed", answer=f"{error.code}: {error.message}")
+                    except Exception as fault:  # noqa: BLE001 - the outermost loop of an action: noted as its result
+                        _log.exception("hub.job-action-fault", device=device.device_id[:16])
+                        why = f"a fault of this program ({type(fault).__name__})"
+                        return Outcome(device.device_id, "failed", answer=why)
                 raise AssertionError("the last try has returned")
             finally:
                 self._under_way -= 1
@@ -361,7 +373,7 @@ class Jobs:
         if action.kind is ActionKind.SET_PROPERTY:
             twin = await asyncio.wrap_future(hub.twins.submit_desired(device_id, dict(action.properties)))
             return Outcome(device_id, "done", answer=json.dumps({"desired_version": twin.desired.version}))
-        version = await self._thread(lambda: self._set_cloud(device_id, job))
+        version = await in_thread(lambda: self._set_cloud(device_id, job))
         return Outcome(device_id, "done", answer=json.dumps({"document_version": version}))
 
     def _set_cloud(self, device_id: str, job: Job) -> int:
@@ -378,9 +390,6 @@ class Jobs:
             with contextlib.suppress(ConflictError):
                 return hub.application.put("device", device_id, body, by=by, if_match=seen).version
         raise RateLimitedError(f"device {device_id[:16]}...: others change it all the time", retry_after_s=1)
-
-    async def _thread(self, work: Callable[[], T]) -> T:
-        return await asyncio.get_running_loop().run_in_executor(None, work)
 
 
 async def _gone(device_id: str) -> Outcome:

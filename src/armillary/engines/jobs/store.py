@@ -302,18 +302,25 @@ class JobStore:
 
         return self._write(change)
 
-    def recover(self, now_ms: int) -> int:
-        """After a start: devices that were running when the service stopped wait again; returns how many."""
+    def recover(self, now_ms: int, number: int | None = None) -> int:
+        """Devices that were running when whoever acted was stopped wait again; returns how many.
+
+        Args:
+            now_ms: Unix milliseconds.
+            number: Of one run; None of all: after a start.
+        """
+        chosen = "state = 'running'" if number is None else "state = 'running' AND run = ?"
+        values = () if number is None else (number,)
 
         def change(connection: sqlite3.Connection) -> int:
-            lost = connection.execute("SELECT DISTINCT run FROM run_device WHERE state = 'running'").fetchall()
+            lost = connection.execute(f"SELECT DISTINCT run FROM run_device WHERE {chosen}", values).fetchall()  # noqa: S608 - constants
             cursor = connection.execute(
-                "UPDATE run_device SET state = ?, repeated = 1, changed_ms = ?,"
-                " answer = 'the service stopped while this was under way' WHERE state = 'running'",
-                (_after("running", "lost"), now_ms),
+                "UPDATE run_device SET state = ?, repeated = 1, changed_ms = ?,"  # noqa: S608 - constants
+                f" answer = 'the service stopped while this was under way' WHERE {chosen}",
+                (_after("running", "lost"), now_ms, *values),
             )
-            for (number,) in lost:
-                _skip_if_ended(connection, number, now_ms)
+            for (each,) in lost:
+                _skip_if_ended(connection, each, now_ms)
             return cursor.rowcount
 
         return self._write(change)

@@ -1,0 +1,26 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Work that blocks, from an event loop: nobody goes on before the thread is done, not even who is cancelled.
+
+A thread cannot be stopped. Who is cancelled and went on at once would find it still writing.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable
+from concurrent.futures import Executor
+from typing import TypeVar
+
+T = TypeVar("T")
+
+
+async def in_thread(work: Callable[[], T], executor: Executor | None = None) -> T:
+    """What ``work`` returns, run in a thread of an executor (None: the loop's own)."""
+    future = asyncio.get_running_loop().run_in_executor(executor, work)
+    try:
+        return await asyncio.shield(future)
+    except asyncio.CancelledError:
+        await asyncio.wait([future])
+        if not future.cancelled():
+            future.exception()  # seen: it goes to nobody
+        raise

@@ -10,6 +10,8 @@ Rules come last: what a simulation makes up of the past fires nothing. What was 
 the kind ``simulation``, whose id is the template's name; after a restart the simulation goes on from it. A device is
 played here only while the registry says that its tier is *simulated* and that it is neither revoked nor unclaimed.
 
+What makes and plays applications is loaded when the first one is used: two megabytes of models and signals.
+
 Methods are called from threads; devices live in the hub's event loop.
 """
 
@@ -21,6 +23,7 @@ import secrets
 import threading
 import time
 from collections.abc import Coroutine, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from typing import TYPE_CHECKING, Any, Final
 
 import structlog
@@ -28,13 +31,13 @@ import structlog
 from armillary.content import application_templates as shipped
 from armillary.engines.application.store import Delete, Put
 from armillary.errors import ArmillaryError, ConflictError, InvalidArgumentError, NotFoundError
-from armillary.sim.making import Making
-from armillary.sim.plans import DevicePlan, documents_of, plans_of, wanted_devices
-from armillary.sim.simulated_device import SimulatedDevice
 
 if TYPE_CHECKING:
     from armillary.hub.hub import Hub
     from armillary.service.assemble import SecurityService
+    from armillary.sim.making import Making
+    from armillary.sim.plans import DevicePlan
+    from armillary.sim.simulated_device import SimulatedDevice
 
 _log = structlog.get_logger(__name__)
 
@@ -43,13 +46,15 @@ KIND: Final = "simulation"
 DEFAULT_CATALOG: Final = "Simulated"
 # Simulated devices of one application: IoT Central had 100; a message of one costs half a millisecond.
 MAX_DEVICES: Final = 1000
-# History that is made up: a day, denser towards its end, as charts of a day, of twelve and of six hours have their points.
-# From and to, seconds before the beginning, and the step between.
+# History that is made up: a day, denser towards its end, as charts of a day, of twelve and of six hours have their
+# points. From and to, seconds before the beginning, and the step between.
 HISTORY: Final = ((86_400.0, 43_200.0, 300.0), (43_200.0, 21_600.0, 120.0), (21_600.0, 0.0, 60.0))
 # Devices that make up their history at a time.
 HISTORY_DEVICES: Final = 4
 # How often the loop looks for devices that are due (seconds).
 LOOK_S: Final = 0.25
+# Devices that are made at a time.
+MAKERS: Final = 8
 # How long :meth:`Applications.use` waits for its devices to connect (seconds).
 LIVE_S: Final = 20.0
 
@@ -149,8 +154,11 @@ class Applications:
             InvalidArgumentError: the number of devices.
             ConflictError: it is in use in another catalog.
         """
+        from armillary.sim import plans  # noqa: PLC0415 - see the head of this file
+        from armillary.sim.making import Making  # noqa: PLC0415
+
         template = shipped.load(name)
-        wanted = wanted_devices(template, devices)
+        wanted = plans.wanted_devices(template, devices)
         if len(wanted) > MAX_DEVICES:
             raise InvalidArgumentError(f"devices: expected at most {MAX_DEVICES}, got {len(wanted)}")
         with self._changing:
@@ -181,7 +189,7 @@ class Applications:
                     else dict(found.content)
                 )
                 self._fit_devices(template, body, wanted, making)
-                documents = documents_of(template, owner)
+                documents = plans.documents_of(template, owner)
                 body["documents"] = [[kind, document_id] for kind, document_id in documents]
                 making.documents({key: each for key, each in documents.items() if key[0] not in ("rule", "job")})
                 making.cloud_properties(template, body["devices"])
@@ -189,7 +197,7 @@ class Applications:
                 self._service.audit.append(
                     actor, "application-template.use", name, {"devices": len(wanted), "catalog": owner}
                 )
-                self._begin(name, plans_of(template, body))
+                self._begin(name, plans.plans_of(template, body))
                 self._wait_live(body)
             except BaseException:  # whatever it is: nothing is being made any more, and it goes on
                 self._states.pop(name, None)
@@ -209,6 +217,8 @@ class Applications:
         Raises:
             NotFoundError: it is not in use.
         """
+        from armillary.sim.making import Making  # noqa: PLC0415 - see the head of this file
+
         with self._changing:
             store = self._hub.application
             found = store.find(KIND, name)
@@ -249,22 +259,30 @@ class Applications:
             self._plans.pop(device_id, None)
             self._stop_device(device_id)
         making.take_out(extra)
-        made = []
-        for role, number, device_name in wanted:
-            known = have.get((role, number))
-            made.append(known or making.device(template.name, role, number, device_name))
-        body["devices"] = made
+        with ThreadPoolExecutor(MAKERS, "making-devices") as pool:  # together, so that commits are shared
+            pending = {
+                (role, number): pool.submit(making.device, template.name, role, number, device_name)
+                for role, number, device_name in wanted
+                if (role, number) not in have
+            }
+            made = {key: each.result() for key, each in pending.items()}
+        body["devices"] = [have.get((role, number)) or made[role, number] for role, number, _ in wanted]
 
     def _resume(self, name: str, body: Mapping[str, Any]) -> None:
+        from armillary.sim import plans  # noqa: PLC0415 - see the head of this file
+        from armillary.sim.making import Making  # noqa: PLC0415
+
         template = shipped.load(name)
         if not body["history"]:  # cut short: what is there of it stays, and the rules begin
             making = Making(self._service, self._hub, body["catalog"], body["product"], "simulation")
-            making.documents(documents_of(template, body["catalog"]))
+            making.documents(plans.documents_of(template, body["catalog"]))
             self._hub.application.put(KIND, name, {**body, "history": True}, by="simulation")
-        self._begin(name, plans_of(template, body))
+        self._begin(name, plans.plans_of(template, body))
 
     def _begin(self, name: str, plans: Sequence[DevicePlan]) -> None:
         """Start the devices that are not running yet."""
+        from armillary.sim.simulated_device import SimulatedDevice  # noqa: PLC0415 - see the head of this file
+
         allowed = [plan for plan in plans if self._may_play(plan.device_id)]
         self._plans |= {plan.device_id: plan for plan in plans}
 

@@ -7,8 +7,9 @@ What it is not: a connection, a clock or a model. Which signals are telemetry an
 says; a signal whose name begins with ``_`` is neither, and only others are made from it.
 
 *Incidents* are named changes of signals at planned or random times: the k-th begins ``first_s + k * every_s`` after
-the origin (k any whole number, so the past has them too), moved by at most ``jitter_s``, happens with ``chance`` (before
-the origin with ``past_chance``: a day that is made up is an ordinary one), lasts ``lasts_s`` and sets in over ``ramp_s``.
+the origin (k any whole number, so the past has them too), moved by at most ``jitter_s``, happens with ``chance``
+(before the origin with ``past_chance``: a day that is made up is an ordinary one), lasts ``lasts_s`` and sets in over
+``ramp_s``.
 """
 
 from __future__ import annotations

@@ -309,3 +309,33 @@ def test_modules_of_a_device_stay_with_the_owner_that_registered_them(service: R
     assert service.call("DELETE", f"{path}/edge").status == 404
     made = service.call("POST", path, {"module_id": "edge"})
     assert (made.status, made.body["etag"]) == (200, "id-1")
+
+
+def test_who_gets_a_name_again_gets_nothing_of_the_one_before(service: RunningService, catalog: str) -> None:
+    name, keys = sas_device(service, catalog)
+    path = f"/api/v1/devices/{name}"
+    service.call("PATCH", f"{path}/twin", {"desired": {"secret": 1}})
+    with Client(service, name, password=token(name, keys.primary)) as client:
+        mid = client.client.publish(f"devices/{name}/messages/events/", b'{"t": 1}', qos=1).mid
+        client.wait_published(mid)
+    wait_until(lambda: service.call("GET", f"{path}/telemetry").body["items"], "the value")
+    service.call("POST", f"{path}/messages", {"text": "for the old one"})
+    upload, _ = service.hub.files.begin(name, "old.txt")
+    with service.hub.files.part(upload, None) as file:
+        file.write(b"old")
+    service.hub.files.finish(upload, "")
+    assert service.call("DELETE", f"/api/v1/hub-devices/{name}").status == 200
+    elsewhere = f"N-{uuid.uuid4().hex[:10]}"
+    service.service.registry.create_catalog(elsewhere, actor="test")
+    service.service.hub_identities.set_admission(elsewhere, actor="test", symmetric_keys=True)
+    _, fresh = sas_device(service, elsewhere, name)
+    with Client(service, name, password=token(name, fresh.primary)) as client:
+        assert client.connack == 0
+        client.client.subscribe(f"devices/{name}/messages/devicebound/#", 1)
+        assert service.call("GET", f"{path}/telemetry").body["items"] == []
+        assert "secret" not in service.call("GET", f"{path}/twin").body["properties"]["desired"]
+        assert service.call("GET", f"{path}/messages").body["items"] == []
+        assert service.call("GET", f"{path}/files").body["items"] == []
+        assert client.messages == []
+    folder = service.service.context.folder.path / "hub" / "files"
+    assert not (folder / upload.upload_id).exists()

@@ -199,6 +199,8 @@ class Client:
         keepalive: int = 60,
         tls_1_2: bool = False,
         will: tuple[str, bytes] | None = None,
+        properties: Any = None,
+        acknowledges: bool = True,
     ) -> None:
         self.device_id = device_id
         self.messages: list[tuple[str, bytes]] = []
@@ -228,7 +230,8 @@ class Client:
         self.paho.on_message = lambda _c, _u, message: self.messages.append((message.topic, message.payload))
         self.paho.on_subscribe = lambda _c, _u, mid, reasons, _p: self.granted.__setitem__(mid, reasons)
         self.paho.on_publish = lambda _c, _u, mid, _r, _p: self.published.add(mid)
-        self.paho.connect("127.0.0.1", running.port, keepalive)
+        self.paho.manual_ack_set(not acknowledges)
+        self.paho.connect("127.0.0.1", running.port, keepalive, properties=properties)
         self.paho.loop_start()
 
     def _on_connect(self, _client: Any, _data: Any, flags: Any, reason: Any, _properties: Any) -> None:

@@ -10,6 +10,8 @@ import paho.mqtt.client as mqtt
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from paho.mqtt.packettypes import PacketTypes
+from paho.mqtt.properties import Properties
 from tests.hub.running_hub import DEVICE, OTHER, RunningHub, wait_until
 
 from armillary.engines.series import cloud_messages as queue
@@ -71,9 +73,8 @@ def test_a_persistent_session_gets_what_came_meanwhile(running: RunningHub) -> N
 def test_what_was_not_acknowledged_comes_again_and_at_last_no_more(running: RunningHub) -> None:
     running.hub.mailboxes.send(DEVICE, message(ack="negative", max_deliveries=2))
     for _ in range(2):
-        device = running.client()
-        device.paho.manual_ack_set(True)
-        device.ready().subscribe(BOUND)
+        device = running.client(acknowledges=False).ready()
+        device.subscribe(BOUND)
         device.take("devices/")
         device.close()
         wait_until(lambda: DEVICE not in running.hub.connected(), "gone")
@@ -211,3 +212,26 @@ def test_every_message_is_settled_exactly_once(steps: list[tuple[str, int]]) -> 
     assert len(rows) == added  # nothing is lost, nothing twice
     assert sum(row.outcome == "success" for row in rows) == settled
     assert all((row.outcome is None) == (row.settled_ms is None) for row in rows)
+
+
+def test_no_more_than_a_client_takes_at_once(running: RunningHub) -> None:
+    for number in range(6):
+        running.hub.mailboxes.send(DEVICE, message(f"m-{number}"))
+    properties = Properties(PacketTypes.CONNECT)
+    properties.ReceiveMaximum = 2
+    device = running.client(protocol=mqtt.MQTTv5, properties=properties, acknowledges=False).ready()
+    device.subscribe(BOUND)
+    wait_until(lambda: len(device.messages) == 2, "two of them")
+    assert running.hub.counters()["cloud_messages_sent"] == 2
+    device.close()
+
+
+def test_what_is_longer_than_a_client_takes_holds_nothing_up(running: RunningHub) -> None:
+    running.hub.mailboxes.send(DEVICE, message("long", b"x" * 5000, max_deliveries=1, ack="full"))
+    running.hub.mailboxes.send(DEVICE, message("short"))
+    properties = Properties(PacketTypes.CONNECT)
+    properties.MaximumPacketSize = 2000
+    device = running.client(protocol=mqtt.MQTTv5, properties=properties).ready()
+    device.subscribe(BOUND)
+    assert device.take("devices/")[1] == b"hello"
+    device.close()

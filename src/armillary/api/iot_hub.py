@@ -201,7 +201,9 @@ def _delete(request: Request, device_id: str, module_id: str | None, if_match: s
             remedy="armillary device decommission --device ID --reason TEXT.",
         )
     actor = operator_of(request).name
-    service_of(request).hub_identities.delete(call.identity_of(found), actor=actor, if_match=decode_etag(if_match))
+    identity = call.identity_of(found)
+    service_of(request).hub_identities.delete(identity, actor=actor, if_match=decode_etag(if_match))
+    hub_of(request).files.forget(identity)
     return Response(status_code=204)
 
 

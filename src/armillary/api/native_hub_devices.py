@@ -138,8 +138,8 @@ def change_hub_device(request: Request, device_id: HubDevicePath, body: HubDevic
 
 
 def delete_hub_device(request: Request, device_id: HubDevicePath) -> dict[str, Any]:
-    """Delete a hub device with its modules; its telemetry and twin stay."""
-    return document(service_of(request).hub_identities.delete(device_id, actor=operator_of(request).name))
+    """Delete a hub device with its modules, twin, messages and files; the name is free afterwards."""
+    return _delete(request, device_id)
 
 
 def list_modules(request: Request, device_id: HubDevicePath) -> dict[str, Any]:
@@ -166,9 +166,8 @@ def change_module(
 
 
 def delete_module(request: Request, device_id: HubDevicePath, module_id: ModulePath) -> dict[str, Any]:
-    """Delete a module."""
-    identity = f"{_device(request, device_id)}/{module_id}"
-    return document(service_of(request).hub_identities.delete(identity, actor=operator_of(request).name))
+    """Delete a module with its twin and messages."""
+    return _delete(request, f"{_device(request, device_id)}/{module_id}")
 
 
 def document(found: HubIdentity, *, is_connected: bool | None = None) -> dict[str, Any]:
@@ -190,6 +189,12 @@ def document(found: HubIdentity, *, is_connected: bool | None = None) -> dict[st
         "changed_at": found.changed_at,
     }
     return shown if is_connected is None else {**shown, "connected": is_connected}
+
+
+def _delete(request: Request, identity: str) -> dict[str, Any]:
+    found = service_of(request).hub_identities.delete(identity, actor=operator_of(request).name)
+    hub_of(request).files.forget(identity)
+    return document(found)
 
 
 def _admission(found: Admission) -> dict[str, Any]:

@@ -124,7 +124,7 @@ class CloudMessages:
             connection.device_id,
             after=window.sent,
             now_ms=self._front.now_ms(),
-            max_count=WINDOW_MESSAGES,
+            max_count=min(WINDOW_MESSAGES, connection.receive_maximum),
             max_bytes=WINDOW_BYTES,
         )
         try:
@@ -147,7 +147,7 @@ class CloudMessages:
             if not connection.connected:
                 return
             self._send(connection, window, delivery)
-        if window.again and not outcome:
+        if window.again or (outcome and not window.unacknowledged):
             self._fetch(connection, window)
 
     def _send(self, connection: Connection, window: _Window, delivery: Delivery) -> None:
@@ -160,7 +160,9 @@ class CloudMessages:
             return
         window.packet_id = window.packet_id % _MAX_PACKET_ID + 1
         window.unacknowledged[window.packet_id] = delivery.sequence
-        connection.send(Publish(topic=delivery.topic, payload=delivery.body, qos=1, packet_id=window.packet_id))
+        packet = Publish(topic=delivery.topic, payload=delivery.body, qos=1, packet_id=window.packet_id)
+        if not connection.send(packet):  # longer than this client takes: counted as tried, and not waited for
+            del window.unacknowledged[window.packet_id]
 
     def _settle(self, connection: Connection, window: _Window, sequence: int) -> None:
         change = queue.settled(connection.device_id, sequence, "success", now_ms=self._front.now_ms())

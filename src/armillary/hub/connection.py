@@ -40,6 +40,9 @@ if TYPE_CHECKING:
 # The session of a client that asked for a persistent one does not end (MQTT 5 §3.1.2.11.2).
 _NO_SESSION_EXPIRY = 0xFFFFFFFF
 
+# A client that names none takes as many as there are packet ids (§3.1.2.11.3).
+_NO_RECEIVE_MAXIMUM = 0xFFFF
+
 # MQTT 5: what this server does and does not do (§3.2.2.3). Sent with every accepted CONNACK. A receive maximum is not
 # named: whoever sends faster than the disk takes it is not read from.
 _OFFER: tuple[tuple[Property, PropertyValue], ...] = (
@@ -62,10 +65,21 @@ class Connection(Link):
         persistent: Whether its subscriptions outlive the connection.
         assigned: Whether the client left its id to the hub (MQTT 5 §3.1.3.1).
         model_id: The model it says it follows, or None.
+        receive_maximum: Messages with QoS 1 that it takes before it acknowledges one (MQTT 5 §3.1.2.11.3).
         registers: Whether it is no device but one that asks to be registered (``provisioning.py``).
     """
 
-    __slots__ = ("_aliases", "_front", "assigned", "inboxes", "model_id", "number", "persistent", "registers")
+    __slots__ = (
+        "_aliases",
+        "_front",
+        "assigned",
+        "inboxes",
+        "model_id",
+        "number",
+        "persistent",
+        "receive_maximum",
+        "registers",
+    )
 
     def __init__(self, front: Front) -> None:
         super().__init__(front)
@@ -76,6 +90,7 @@ class Connection(Link):
         self.persistent = False
         self.assigned = False
         self.model_id: str | None = None
+        self.receive_maximum = _NO_RECEIVE_MAXIMUM
         self.registers = False
 
     # From the front -----------------------------------------------------------------------------------------
@@ -209,6 +224,8 @@ class Connection(Link):
         self._keepalive_s = packet.keepalive_s
         limit = properties.get(Property.MAXIMUM_PACKET_SIZE, 0)
         self._send_limit = limit if isinstance(limit, int) else 0
+        window = properties.get(Property.RECEIVE_MAXIMUM, _NO_RECEIVE_MAXIMUM)
+        self.receive_maximum = window if isinstance(window, int) else _NO_RECEIVE_MAXIMUM
         if packet.level >= LEVEL_5:
             self.persistent = bool(properties.get(Property.SESSION_EXPIRY_INTERVAL, 0))
         else:

@@ -29,6 +29,7 @@ from typing import TYPE_CHECKING, Any, BinaryIO, Final
 from urllib.parse import quote
 
 from armillary.engines.series import uploads
+from armillary.engines.series.forget import forgotten
 from armillary.engines.series.uploads import Upload
 from armillary.errors import ConflictError, InvalidArgumentError, NotFoundError, PermissionDeniedError
 
@@ -219,6 +220,14 @@ class FileUploads:
         self._write(uploads.deleted(upload_id))
         self._remove(upload_id)
         return found
+
+    def forget(self, identity: str) -> None:
+        """Forget everything of a device with its modules, or a module, whose name may be given again.
+
+        Its telemetry stays, under a name that no device can have.
+        """
+        for upload_id in self._write(forgotten(identity)):
+            self._remove(upload_id)
 
     # Inside -------------------------------------------------------------------------------------------------
 

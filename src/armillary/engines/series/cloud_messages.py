@@ -189,15 +189,6 @@ def purged(device_id: str, *, now_ms: int) -> Callable[[sqlite3.Connection], int
     return apply
 
 
-def forgotten(device_id: str) -> Callable[[sqlite3.Connection], None]:
-    """Delete everything of a device that does not exist any more."""
-
-    def apply(connection: sqlite3.Connection) -> None:
-        connection.execute("DELETE FROM cloud_message WHERE device_id = ?", (device_id,))
-
-    return apply
-
-
 def read_messages(connection: sqlite3.Connection, device_id: str) -> list[QueuedMessage]:
     """What waits for a device and what became of earlier messages, newest first; bounded by the limits above."""
     query = f"SELECT {_COLUMNS} FROM cloud_message WHERE device_id = ? ORDER BY sequence DESC"  # noqa: S608 - constants

@@ -21,6 +21,7 @@ from armillary.api.iot_hub_documents import decode_etag, device_document, etag_h
 from armillary.api.routes import add_route, hub_of, operator_of, service_of
 from armillary.errors import ArmillaryError, ConflictError, InvalidArgumentError
 from armillary.hub.connecting import wait_for_methods
+from armillary.hub.forgetting import forget_device
 from armillary.hub.twin_changes import change_twin
 from armillary.wire.hub_credentials import is_attested_id
 
@@ -203,7 +204,7 @@ def _delete(request: Request, device_id: str, module_id: str | None, if_match: s
     actor = operator_of(request).name
     identity = call.identity_of(found)
     service_of(request).hub_identities.delete(identity, actor=actor, if_match=decode_etag(if_match))
-    hub_of(request).files.forget(identity)
+    forget_device(hub_of(request), identity, by=actor)
     return Response(status_code=204)
 
 

@@ -125,7 +125,6 @@ def _block_names(body: bytes) -> list[str]:
 
     if b"<!" in body.replace(b"<!--", b""):
         raise InvalidArgumentError("block list: expected no document type", remedy="Use Put Block List.")
-    from xml.etree import ElementTree as ET  # noqa: PLC0415 - a megabyte that few services need
 
     try:
         root = ET.fromstring(body)  # noqa: S314 - without a document type

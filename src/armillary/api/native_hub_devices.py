@@ -15,6 +15,7 @@ from armillary.api.native_devices import After, Limit
 from armillary.api.routes import add_route, hub_of, operator_of, service_of
 from armillary.engines.records.hub_rows import Admission, HubIdentity
 from armillary.errors import InvalidArgumentError
+from armillary.hub.forgetting import forget_device
 from armillary.service.hub_identities import IdentityForm, Keys, etag_of
 from armillary.service.paging import MAX_LIMIT
 from armillary.wire.hub_credentials import UNATTESTED, device_of, is_attested_id
@@ -193,7 +194,7 @@ def document(found: HubIdentity, *, is_connected: bool | None = None) -> dict[st
 
 def _delete(request: Request, identity: str) -> dict[str, Any]:
     found = service_of(request).hub_identities.delete(identity, actor=operator_of(request).name)
-    hub_of(request).files.forget(identity)
+    forget_device(hub_of(request), identity, by=operator_of(request).name)
     return document(found)
 
 

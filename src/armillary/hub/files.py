@@ -29,7 +29,6 @@ from typing import TYPE_CHECKING, Any, BinaryIO, Final
 from urllib.parse import quote
 
 from armillary.engines.series import uploads
-from armillary.engines.series.forget import forgotten
 from armillary.engines.series.uploads import Upload
 from armillary.errors import ConflictError, InvalidArgumentError, NotFoundError, PermissionDeniedError
 
@@ -221,13 +220,9 @@ class FileUploads:
         self._remove(upload_id)
         return found
 
-    def forget(self, identity: str) -> None:
-        """Forget everything of a device with its modules, or a module, whose name may be given again.
-
-        Its telemetry stays, under a name that no device can have.
-        """
-        for upload_id in self._write(forgotten(identity)):
-            self._remove(upload_id)
+    def remove(self, upload_id: str) -> None:
+        """Remove the bytes of a file that is forgotten already."""
+        self._remove(upload_id)
 
     # Inside -------------------------------------------------------------------------------------------------
 

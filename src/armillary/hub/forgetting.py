@@ -1,0 +1,31 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Forgetting a device whose name may be given again (``engines/series/forget.py`` says what stays of it)."""
+
+from __future__ import annotations
+
+import contextlib
+from typing import TYPE_CHECKING, Final
+
+from armillary.engines.series.forget import forgotten
+from armillary.errors import NotFoundError
+
+if TYPE_CHECKING:
+    from armillary.hub.hub import Hub
+
+COMMIT_TIMEOUT_S: Final = 30.0
+
+
+def forget_device(hub: Hub, identity: str, *, by: str) -> None:
+    """Forget a device with its modules, or a module. Blocks: call it from a thread.
+
+    Args:
+        hub: The hub.
+        identity: Device, or ``device/module``.
+        by: Who, for the history of what operators kept of the device.
+    """
+    for upload_id in hub.series.commits.submit(forgotten(identity)).result(COMMIT_TIMEOUT_S):
+        hub.files.remove(upload_id)
+    if "/" not in identity:
+        with contextlib.suppress(NotFoundError):  # most have none
+            hub.application.delete("device", identity, by=by)
+    hub.rules.device_changed(identity)

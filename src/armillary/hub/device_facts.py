@@ -154,7 +154,7 @@ class FactsReader:
         if len(known) > CHUNK:  # more of them than of the directory's: the chunk ends here
             del known[CHUNK:]
             last = known[-1]
-        devices = [each for each in known if "/" not in each]  # no modules
+        devices = [each for each in known if not set("/#") & set(each)]  # no modules, and none that are forgotten
         listed = self._hub.directory.of(devices)
         return {each: {} for each in devices if each not in listed}, last
 

@@ -166,7 +166,8 @@ def test_a_silent_device_cannot_be_called(found: Playing):
     """An incident that takes a device's connection takes its methods as well."""
     valve = device_of(found, "valve")
     device = found.applications._devices[valve]
-    incident = dataclasses.replace(device.plan.behaviour.incidents[0], every_s=10, lasts_s=10, jitter_s=0, silent=True)
+    always = {"first_s": 0, "every_s": 1e6, "lasts_s": 1e6, "ramp_s": 0, "stagger_s": 0, "silent": True}
+    incident = dataclasses.replace(device.plan.behaviour.incidents[0], **always)
     quiet = dataclasses.replace(device.plan.behaviour, incidents=(incident,))
     before, device.plan = device.plan, dataclasses.replace(device.plan, behaviour=quiet)
     device.due_s = 0.0

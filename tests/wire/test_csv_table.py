@@ -12,6 +12,10 @@ from hypothesis import strategies as st
 from armillary.wire.csv_table import FORMULA_STARTS, csv_head, csv_rows
 
 
+def test_truth_values_are_written_as_in_json() -> None:
+    assert csv_rows([{"a": True, "b": False}], ["a", "b"]) == "true,false\r\n"
+
+
 @given(st.lists(st.text(st.characters(exclude_characters="\x00", exclude_categories=["Cs"]), max_size=12), max_size=5))
 def test_cells_come_back_and_no_formula_does(cells: list[str]) -> None:
     text = csv_head(["a", "b"]) + csv_rows([{"a": cell, "b": None} for cell in cells], ["a", "b"])

@@ -33,4 +33,6 @@ def _text(rows: Iterable[Iterable[object]]) -> str:
 def _cell(value: object) -> object:
     if isinstance(value, str) and value.startswith(FORMULA_STARTS):
         return "'" + value
+    if isinstance(value, bool):
+        return "true" if value else "false"
     return "" if value is None else value

@@ -22,7 +22,7 @@ from armillary.cli.log import log_to_stderr
 from armillary.cli.output import note, print_record
 from armillary.cli.process_memory import give_back_memory, keep_one_heap
 from armillary.cli.serve_rules import join_rules
-from armillary.console.application import create_console
+from armillary.console.on_demand import ConsoleOnDemand
 from armillary.hub.hub import Hub
 from armillary.hub.tls import AdmittedTrust, hub_context
 from armillary.service.assemble import SecurityService
@@ -96,7 +96,7 @@ async def _serve(settings: Settings, *, as_json: bool) -> None:
             ports["broker_port"] = await hub.start_broker(hub_tls, settings.host, int(settings.broker_port))
         await service.start()
         api = create_app(service, hub, settings)
-        api.mount("/", create_console(service, hub, settings, closing=api.state.closing))
+        api.mount("/", ConsoleOnDemand(service, hub, settings, closing=api.state.closing))
         api_tls = server_context(files.certificate, files.key)
         present_renewed(service.authority, hub_tls, api_tls)
         applications = Applications(service, hub)

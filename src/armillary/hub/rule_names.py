@@ -10,11 +10,11 @@ from typing import TYPE_CHECKING
 
 from armillary.errors import InvalidArgumentError, NotFoundError
 from armillary.twin.rule import Rule, telemetry_names, unmodelled
-from armillary.twin.template import Template
 from armillary.twin.template_name import split_id
 
 if TYPE_CHECKING:
     from armillary.hub.hub import Hub
+    from armillary.twin.template import Template
 
 
 def warnings_of(hub: Hub, rule: Rule) -> list[str]:

@@ -75,15 +75,23 @@ class Applications:
         self._states: dict[str, str] = {}
         self._changing = threading.Lock()
         self._running: asyncio.Task[None] | None = None
-        self._histories: set[asyncio.Task[None]] = set()
+        self._tasks: set[asyncio.Task[None]] = set()
         service.notices.on_revoked.append(self._stop_device)
         service.notices.on_device.append(self._check_device)
 
     # Life ---------------------------------------------------------------------------------------------------
 
     async def start(self) -> None:
-        """Go on with what was in use. Call it in the hub's loop."""
-        page = self._hub.application.list(KIND)
+        """Go on with what was in use, in the background: a service is ready before its simulations.
+
+        Call it in the hub's loop.
+        """
+        task = asyncio.get_running_loop().create_task(self._go_on(), name="simulation-resume")
+        self._tasks.add(task)
+        task.add_done_callback(self._tasks.discard)
+
+    async def _go_on(self) -> None:
+        page = await asyncio.to_thread(self._hub.application.list, KIND)
         for document in page.items:
             try:
                 await asyncio.to_thread(self._resume, document.id, document.content)
@@ -92,7 +100,7 @@ class Applications:
 
     async def close(self) -> None:
         """Stop every simulated device. Call it in the hub's loop."""
-        for task in (*self._histories, *((self._running,) if self._running else ())):
+        for task in (*self._tasks, *((self._running,) if self._running else ())):
             task.cancel()
             with contextlib.suppress(asyncio.CancelledError):
                 await task
@@ -273,11 +281,12 @@ class Applications:
         from armillary.sim.making import Making  # noqa: PLC0415
 
         template = shipped.load(name)
-        if not body["history"]:  # cut short: what is there of it stays, and the rules begin
-            making = Making(self._service, self._hub, body["catalog"], body["product"], "simulation")
-            making.documents(plans.documents_of(template, body["catalog"]))
-            self._hub.application.put(KIND, name, {**body, "history": True}, by="simulation")
-        self._begin(name, plans.plans_of(template, body))
+        with self._changing:
+            if not body["history"]:  # cut short: what is there of it stays, and the rules begin
+                making = Making(self._service, self._hub, body["catalog"], body["product"], "simulation")
+                making.documents(plans.documents_of(template, body["catalog"]))
+                self._hub.application.put(KIND, name, {**body, "history": True}, by="simulation")
+            self._begin(name, plans.plans_of(template, body))
 
     def _begin(self, name: str, plans: Sequence[DevicePlan]) -> None:
         """Start the devices that are not running yet."""
@@ -337,8 +346,8 @@ class Applications:
     def _in_loop(self, coroutine: Coroutine[Any, Any, None]) -> None:
         def start(_: object) -> None:
             task = asyncio.get_running_loop().create_task(coroutine, name="simulation-history")
-            self._histories.add(task)
-            task.add_done_callback(self._histories.discard)
+            self._tasks.add(task)
+            task.add_done_callback(self._tasks.discard)
 
         self._hub.in_loop(start)
 

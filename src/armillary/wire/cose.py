@@ -50,9 +50,8 @@ SIGNATURE_BYTES: Final = 64  # r || s
 SPKI_PREFIX: Final = bytes.fromhex("3059301306072a8648ce3d020106082a8648ce3d03010703420004")
 SPKI_BYTES: Final = len(SPKI_PREFIX) + POINT_BYTES
 
-# Parsed public keys kept per process, one for each device whose endorsement is remembered (``attest/judgement.py``):
-# parsing costs 5 us of a check-in's budget; an entry is 1.8 KB.
-KEY_CACHE_ENTRIES: Final = 1024
+# Parsed public keys kept per process: parsing costs 5 us of a check-in's budget; an entry is 1.8 KB.
+KEY_CACHE_ENTRIES: Final = 256
 
 _TAG: Final = 0xD2  # tag 18
 _ORDER: Final = bytes.fromhex("ffffffff00000000ffffffffffffffffbce6faada7179e84f3b9cac2fc632551")  # n of P-256

@@ -82,9 +82,9 @@ MAX_MECHANISM_BYTES: Final = 64
 MAX_ENFORCEMENT_BYTES: Final = 256  # a sentence why a mechanism is missing
 MAX_BOOT_COUNT: Final = 2**48  # at one boot per microsecond, nine years
 
-# Devices whose unchanging claims are remembered, one for each whose endorsement is (``attest/judgement.py``): 1.6 KB
-# each. Others are read strictly each time: a check-in then costs a third more.
-CLAIMS_CACHE_ENTRIES: Final = 1024
+# Devices whose unchanging claims are remembered, 1.6 KB each. Where more check in again and again at the same time,
+# claims are read strictly each time: a check-in then costs a third more.
+CLAIMS_CACHE_ENTRIES: Final = 256
 
 # Where the changing contents stand in a payload: b0 03 aud, 08 a1 01 a4 01 02 20 01 21 5820 X 22 5820 Y, 0a 5836
 # challenge, ..., 5820 report digest at the end.

@@ -1,7 +1,9 @@
 # SPDX-License-Identifier: Apache-2.0
-"""``python -m docs.screenshots``: play the demo, look at its console in Chromium, write ``docs/images/*.png``.
+"""``python -m docs.screenshots``: play the demo and an application, look at both in Chromium, write ``docs/images``.
 
-Nothing is rehearsed: the pages show the service, devices and roll-out that ``armillary demo --stay`` has just run.
+Nothing is rehearsed: the pages show the service, devices and roll-out that ``armillary demo --stay`` has just run, and
+what ``armillary up`` shows some seconds after ``armillary template use``. With names (``python -m docs.screenshots
+dashboard rule-trace``) only the application is played.
 Needs Chromium at ``/usr/bin/chromium`` or where ``ARMILLARY_CHROMIUM`` says, and the development dependencies.
 """
 
@@ -11,10 +13,13 @@ import os
 import re
 import subprocess
 import sys
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+from bench.console import use
+from bench.service_process import running_service
 from playwright.sync_api import BrowserContext, Page, sync_playwright
 
 IMAGES = Path(__file__).resolve().parent / "images"
@@ -24,6 +29,9 @@ SIZE_LIMIT_BYTES = 150_000  # of one picture: a page of the documentation has to
 STORY_DEADLINE_S = 300
 # Values that the charts of the device page have collected before it is taken.
 CHART_MS = 12_000
+# The application whose hub pages are shown, and how long its rules are given to fire.
+APPLICATION = "water-quality-monitoring"
+ALERT_DEADLINE_S = 400
 
 
 @contextmanager
@@ -49,16 +57,49 @@ def _address_and_token(process: subprocess.Popen[str]) -> tuple[str, str]:
 
 
 def main() -> int:
-    """Write the three pictures; 1 when one of them is too large."""
+    """Write the pictures; 1 when one of them is too large."""
     IMAGES.mkdir(exist_ok=True)
+    if not sys.argv[1:]:
+        take_demo()
+    take_application()
+    sizes = {file.name: file.stat().st_size for file in sorted(IMAGES.glob("*.png"))}
+    print(sizes)
+    return int(max(sizes.values()) > SIZE_LIMIT_BYTES)
+
+
+def take_application() -> None:
+    """A dashboard, the board on which it is edited, and the trace of a rule that fired."""
+    with running_service() as service, sync_playwright() as playwright:
+        address, token = str(service.ready["api"]), str(service.ready["token"])
+        dashboard = use(service.ready, APPLICATION)
+        browser = playwright.chromium.launch(executable_path=CHROMIUM, args=["--no-sandbox", "--headless"])
+        context = browser.new_context(viewport=VIEW, ignore_https_errors=True, color_scheme="light")  # type: ignore[arg-type]  # as below
+        page = context.new_page()
+        _sign_in(page, address, token)
+        page.wait_for_timeout(CHART_MS)
+        page.goto(f"{address}/dashboards/{dashboard}")
+        page.wait_for_timeout(CHART_MS)
+        _take(page, "dashboard")
+        page.goto(f"{address}/dashboards/{dashboard}/edit")
+        page.wait_for_selector("[data-board].ready")
+        _take(page, "dashboard-edit")
+        deadline = time.monotonic() + ALERT_DEADLINE_S
+        while not (alerts := _items(context, address, token, "alerts")):
+            if time.monotonic() > deadline:
+                raise SystemExit(f"no rule of {APPLICATION} fired within {ALERT_DEADLINE_S} s")
+            time.sleep(1)
+        page.goto(f"{address}/rules/{alerts[0]['rule_id']}/trace?device={alerts[0]['device_id']}")
+        _take(page, "rule-trace")
+        browser.close()
+
+
+def take_demo() -> None:
+    """The fleet, a device and a roll-out of the demo."""
     with demo() as (address, token), sync_playwright() as playwright:
         browser = playwright.chromium.launch(executable_path=CHROMIUM, args=["--no-sandbox", "--headless"])
         context = browser.new_context(viewport=VIEW, ignore_https_errors=True, color_scheme="light")  # type: ignore[arg-type]  # a plain dict will do
         page = context.new_page()
-        page.goto(address + "/")
-        page.get_by_label("Operator token").fill(token)
-        page.get_by_role("button", name="Sign in").click()
-        page.wait_for_url("**/fleet")
+        _sign_in(page, address, token)
         _take(page, "fleet")
         page.goto(f"{address}/devices/{_device(context, address, token)}")
         page.wait_for_timeout(CHART_MS)
@@ -66,9 +107,13 @@ def main() -> int:
         page.goto(f"{address}/updates/{_items(context, address, token, 'rollouts')[0]['rollout_id']}")
         _take(page, "rollout")
         browser.close()
-    sizes = {file.name: file.stat().st_size for file in sorted(IMAGES.glob("*.png"))}
-    print(sizes)
-    return int(max(sizes.values()) > SIZE_LIMIT_BYTES)
+
+
+def _sign_in(page: Page, address: str, token: str) -> None:
+    page.goto(address + "/")
+    page.get_by_label("Operator token").fill(token)
+    page.get_by_role("button", name="Sign in").click()
+    page.wait_for_url("**/fleet")
 
 
 def _device(context: BrowserContext, address: str, token: str) -> str:

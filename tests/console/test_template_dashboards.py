@@ -1,0 +1,91 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Every dashboard of every application template in a real Chromium: nothing empty, nothing wrong, values that change."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+
+import pytest
+from playwright.sync_api import Page, expect
+from playwright.sync_api import TimeoutError as PlaywrightTimeoutError
+from tests.api.running_service import wait_until
+from tests.console.page_check import problems_of
+from tests.console.watched_browser import ARTEFACTS, PHONE, Watched
+from tests.sim.playing import Playing, playing
+
+from armillary.console.application import create_console
+from armillary.content import application_templates as shipped
+from armillary.settings import Settings
+
+pytestmark = pytest.mark.console
+
+VIEW = {"width": 1440, "height": 900}
+# Everything on the page that follows devices: texts of values, and the newest point of each chart.
+SHOWN = """() => JSON.stringify([
+  [...document.querySelectorAll("[data-key], [data-kpi], [data-text], td")].map((each) => each.textContent),
+  [...document.querySelectorAll("line-chart")].map((each) => each.view?.chart.series.map((one) => one.values.at(-1))),
+])"""
+CHANGED = f"(before) => ({SHOWN})() !== before"
+
+
+class PlayedConsole:
+    """The console over a service that plays application templates."""
+
+    def __init__(self, played: Playing) -> None:
+        self.played = played
+        running = played.running
+        self.url = running.address
+        running.app.mount(
+            "/", create_console(running.service, running.hub, Settings(), closing=running.app.state.closing)
+        )
+
+
+@pytest.fixture(scope="module")
+def console(tmp_path_factory: pytest.TempPathFactory) -> Iterator[PlayedConsole]:
+    with playing(tmp_path_factory.mktemp("applications")) as played:
+        yield PlayedConsole(played)
+
+
+def open_dashboard(watched: Watched, page: Page, dashboard: str) -> None:
+    watched.open(page, f"/dashboards/{dashboard}")
+    expect(page.locator("#live-status")).to_have_text("live")
+    charts = page.locator("line-chart").count()
+    expect(page.locator("line-chart canvas")).to_have_count(charts)
+
+
+def seen_to_change(page: Page, before: str) -> bool:
+    try:
+        page.wait_for_function(CHANGED, arg=before, timeout=20_000)
+    except PlaywrightTimeoutError:
+        return False
+    return True
+
+
+@pytest.mark.parametrize("name", shipped.names())
+def test_each_dashboard_of_a_template_is_complete_live_and_accessible(
+    name: str, console: PlayedConsole, watch: Callable[..., Watched]
+):
+    ARTEFACTS.mkdir(exist_ok=True)
+    applications = console.played.applications
+    applications.use(name, actor="test")
+    wait_until(lambda: applications.describe(name)["state"] == "running", "a day of history", 60)
+    watched = watch(console, viewport=VIEW)
+    page = watched.sign_in(console.played.running.token_of("Administrator"))
+    made = [each for kind, each in shipped.load(name).documents if kind == "dashboard"]
+    assert made
+    changing = 0
+    for dashboard in made:
+        open_dashboard(watched, page, dashboard)
+        assert page.locator("[data-state=error]").all_inner_texts() == [], dashboard
+        assert page.locator("[data-state=empty]").all_inner_texts() == [], dashboard
+        assert page.locator("img").evaluate_all("all => all.every((each) => each.naturalWidth > 0)"), dashboard
+        before = page.evaluate(SHOWN)
+        # One dashboard is for setting cameras up: what it shows changes when somebody does so.
+        changing += seen_to_change(page, before)
+        page.screenshot(path=ARTEFACTS / f"template-{dashboard}.png", full_page=True, animations="disabled")
+        assert problems_of(page) == [], dashboard
+        page.set_viewport_size(PHONE)
+        assert page.evaluate("document.documentElement.scrollWidth <= innerWidth"), f"{dashboard} is wider than a phone"
+        page.set_viewport_size(VIEW)
+    assert changing, "no value was seen to change"
+    applications.unuse(name, actor="test")

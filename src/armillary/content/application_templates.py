@@ -99,12 +99,19 @@ def device_names(table: Mapping[str, Any], count: int) -> list[tuple[str, Mappin
 
     Beyond those that have a table of their own, they are called as these again with a number.
     """
-    tables = list(table.get("each", ())) or [{"name": str(table["role"])}]
+    own_names = max(1, len(table.get("each", ())))
     found: list[tuple[str, Mapping[str, Any]]] = []
-    for index in range(count):
-        own = tables[index % len(tables)]
-        again = index // len(tables)
+    for number in range(1, count + 1):
+        own = own_table(table, number)
+        again = (number - 1) // own_names
         found.append((f"{own['name']} ({again + 1})" if again else own["name"], own))
+    return found
+
+
+def own_table(table: Mapping[str, Any], number: int) -> Mapping[str, Any]:
+    """What is a device's own in its kind's table, by its number from 1."""
+    tables = table.get("each") or [{"name": str(table["role"])}]
+    found: Mapping[str, Any] = tables[(number - 1) % len(tables)]
     return found
 
 

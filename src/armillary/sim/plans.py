@@ -8,7 +8,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 
-from armillary.content.application_templates import ApplicationTemplate, device_names, device_table
+from armillary.content.application_templates import ApplicationTemplate, device_names, device_table, own_table
 from armillary.errors import InvalidArgumentError
 from armillary.sim.behaviour import Behaviour, Observation, device_seed, observe, parse
 from armillary.sim.shape import Shape, shape_of
@@ -113,16 +113,20 @@ def plans_of(template: ApplicationTemplate, simulation: Mapping[str, Any]) -> li
     tables = {table["role"]: table for table in template.devices}
     shaped = shapes(template)
     devices: Sequence[Mapping[str, Any]] = simulation["devices"]
+    behaviours: dict[tuple[str, str], Behaviour] = {}
     found = []
     for device in devices:
         table = tables[device["role"]]
         own = own_table(table, device["number"])
+        key = (device["role"], str(own.get("name", "")))
+        if key not in behaviours:
+            behaviours[key] = parse(device_table(table, own))
         found.append(
             DevicePlan(
                 device_id=device["id"],
                 role=device["role"],
                 number=device["number"],
-                behaviour=parse(device_table(table, own)),
+                behaviour=behaviours[key],
                 shape=shaped[table["template"]],
                 seed=device_seed(simulation["seed"], device["role"], device["number"]),
                 origin_s=simulation["began_ms"] / 1000.0,
@@ -130,11 +134,6 @@ def plans_of(template: ApplicationTemplate, simulation: Mapping[str, Any]) -> li
             )
         )
     return found
-
-
-def own_table(table: Mapping[str, Any], number: int) -> Mapping[str, Any]:
-    """What is a device's own in its kind's table."""
-    return device_names(table, number)[-1][1]
 
 
 def cloud_of(table: Mapping[str, Any], number: int) -> dict[str, Any]:

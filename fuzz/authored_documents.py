@@ -33,7 +33,7 @@ FILTERS = [
 GROUP = {"name": "g", "catalog": "C", "template": "t", "match": "any", "filters": FILTERS}
 JOB = {
     "name": "j", "group": "g", "action": {"kind": "set-property", "properties": {"a": {"b": 1}}}, "start": 5,
-    "repeat": {"every_s": 60, "until": 900}, "batch": {"percent": 10, "pause_s": 4}, "abort": {"count": 2}, "retries": 1,
+    "repeat": {"every_s": 60, "until": 900}, "batch": {"percent": 10, "pause_s": 4}, "abort": {"count": 2},
 }  # fmt: skip
 EXPORT = {
     "name": "e", "source": "telemetry", "group": "g", "filters": FILTERS, "enrichments": {"s": "cloud:site"},

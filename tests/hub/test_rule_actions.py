@@ -18,12 +18,13 @@ import pytest
 import structlog
 from aiosmtpd.controller import Controller
 from aiosmtpd.smtp import AuthResult
-from tests.hub.running_hub import DEVICE, Authority, Client, RunningHub, wait_until
+from tests.hub.running_hub import DEVICE, OTHER, Authority, Client, RunningHub, wait_until
 from tests.hub.test_rules import Lives, alerts, put
 
 from armillary.engines.rules import rows
 from armillary.errors import InvalidArgumentError, PermissionDeniedError
 from armillary.hub import attempts, rule_actions, rule_webhook
+from armillary.hub.device_facts import NoDirectory
 from armillary.hub.rule_actions import ActionSettings
 from armillary.hub.rule_email import MailServer
 from armillary.hub.rule_webhook import AllowedHosts, verify
@@ -385,6 +386,50 @@ def test_a_command_to_a_device_that_takes_none_waits_and_one_it_refuses_is_dead(
     client.publish(f"$iothub/methods/res/501/?$rid={topic.partition('$rid=')[2]}")
     wait_until(lambda: state(running) == "dead", "the refusal")
     assert deliveries(running)["1"].error == "the device answered 501"
+
+
+class Owners(NoDirectory):
+    """The device is North's, another one South's."""
+
+    def page(self, *, catalog: str | None, after: str, limit: int) -> Any:  # noqa: ARG002
+        found = {DEVICE: {"catalog": "North"}, OTHER: {"catalog": "South"}}
+        return [each for each in sorted(found.items()) if each[0] > after and catalog in (None, each[1]["catalog"])]
+
+    def of(self, device_ids: Any) -> Any:
+        return {name: fields for name, fields in self.page(catalog=None, after="", limit=9) if name in device_ids}
+
+
+def test_a_job_is_begun_once_for_a_firing_and_over_the_own_catalogs_devices_only(
+    running: RunningHub, client: Client
+) -> None:
+    hub, audited = running.hub, list[Any]()
+    hub.directory = Owners()
+    use(running, audit=lambda *line: audited.append(line))
+    hub.application.put("group", "everybody", {"name": "Everybody"}, by="t")
+    action = {"kind": "set-property", "properties": {"closed": True}}
+    for name, catalog in (("of-all", None), ("of-south", "South")):
+        body = {"name": name, "group": "everybody", "catalog": catalog, "action": action}
+        hub.application.put("job", name, body, by="t")
+    jobs = [{"name": name, "kind": "job", "job": name} for name in ("of-all", "of-south", "of-nobody")]
+    fire(running, client, *jobs)
+
+    def made() -> dict[str, Any]:
+        store = hub.rules.store()
+        return {each.action: each for alert in store.alerts("North") for each in store.deliveries_of(alert)}
+
+    states = {"of-all": "done", "of-south": "dead", "of-nobody": "dead"}
+    wait_until(lambda: {name: each.state for name, each in made().items()} == states, "the outcomes")
+    assert "there is no job" in made()["of-south"].error  # another owner's
+    wait_until(lambda: hub.twins.get(DEVICE).desired.properties, "the job")
+    (run,) = hub.jobs.store.runs("of-all")
+    assert [each.device_id for each in hub.jobs.store.results(run.number)] == [DEVICE]
+    assert hub.twins.get(OTHER).desired.properties == {}
+    assert audited == [("rule hot", "job.run", DEVICE, {"job": "of-all", "run": run.number})]
+    (alert,) = hub.rules.store().alerts("North")
+    wait_until(lambda: hub.jobs.store.run("of-all", run.number).state == "completed", "its end")
+    # An attempt that began the run and whose end was not noted is made again: it begins no other.
+    assert running.run(hub.rules.actions._job(made()["of-all"], alert)) == ""
+    assert len(hub.jobs.store.runs("of-all")) == 1
 
 
 def test_quarantine_goes_to_who_decides_and_is_dead_where_nobody_does(running: RunningHub, client: Client) -> None:

@@ -26,7 +26,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 import structlog
 
-from armillary.engines.application.document import Document
+from armillary.engines.application.document import Document, not_found
 from armillary.engines.application.store import MAX_LIMIT
 from armillary.engines.jobs.store import DeviceResult, JobStore, Outcome, Run
 from armillary.errors import (
@@ -98,7 +98,15 @@ class Jobs:
                 self._store = JobStore(self._folder)
             return self._store
 
-    def begin(self, job_id: str, *, by: str, due: int | None = None, only_failed_of: int | None = None) -> Run:
+    def begin(
+        self,
+        job_id: str,
+        *,
+        by: str,
+        due: int | None = None,
+        only_failed_of: int | None = None,
+        within: str | None = None,
+    ) -> Run:
         """Begin a run of a job.
 
         Args:
@@ -106,6 +114,7 @@ class Jobs:
             by: Who begins it.
             due: When a scheduled run was due, Unix seconds.
             only_failed_of: Number of a run: only devices that failed in it, and are still in the group's catalog.
+            within: Only devices of this catalog, of which the job has to be, or of all.
 
         Raises:
             NotFoundError: no such job, group or run.
@@ -118,12 +127,15 @@ class Jobs:
             raise ConflictError(
                 f"job {job_id[:64]!a}: a run is under way", remedy="Wait for its end, or: armillary job cancel."
             )
+        if within is not None and job.catalog is not None and job.catalog.lower() != within.lower():
+            raise not_found("job", job_id)
         group = self._hub.groups.get(job.group)
-        catalog = job.catalog or group.catalog
+        narrowed = within if within is not None else job.catalog
+        catalog = narrowed or group.catalog
         if only_failed_of is not None:
             devices = self._failed(job_id, only_failed_of)
         else:
-            devices = [each.device_id for each in self._hub.groups.scan(group, catalog=job.catalog)]
+            devices = [each.device_id for each in self._hub.groups.scan(group, catalog=narrowed)]
         if len(devices) > MAX_DEVICES:
             raise InvalidArgumentError(
                 f"expected at most {MAX_DEVICES} devices, got {len(devices)}", remedy="Narrow the group."

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What is done about firings: e-mails, webhooks, commands, quarantine requests, from a durable list of deliveries.
+"""What is done about firings: e-mails, webhooks, commands, jobs, quarantine requests, from a list of deliveries.
 
 ::
 
@@ -28,7 +28,14 @@ import structlog
 
 from armillary.engines.rules import rows
 from armillary.engines.rules.rows import Alert, Delivery
-from armillary.errors import ArmillaryError, DeviceFault, DeviceOfflineError, DeviceTimeoutError, PermissionDeniedError
+from armillary.errors import (
+    ArmillaryError,
+    ConflictError,
+    DeviceFault,
+    DeviceOfflineError,
+    DeviceTimeoutError,
+    PermissionDeniedError,
+)
 from armillary.hub import rule_email, rule_webhook
 from armillary.hub.attempts import NeverError, NotNowError, backoff, brief, check_status
 from armillary.hub.rule_email import MailServer
@@ -273,6 +280,7 @@ class RuleActions:
             "webhook": self._webhook,
             "command": self._command,
             "quarantine": self._quarantine,
+            "job": self._job,
         }
         return await kinds[delivery.kind](delivery, alert)
 
@@ -349,6 +357,24 @@ class RuleActions:
             "reason": str(delivery.options.get("reason", "")),
         }
         await self._in_thread(tell, alert.device_id, alert.catalog, said)
+        return ""
+
+    async def _job(self, delivery: Delivery, alert: Alert) -> str:
+        """Begin a run over devices of the alert's catalog, whatever the job says of catalogs: no other owner's."""
+        job_id, by = delivery.options["job"], f"rule {alert.rule_id}, delivery {delivery.id}"
+        jobs = self._hub.jobs
+        if not alert.catalog:
+            raise NeverError("the device belongs to no catalog")
+        begun = await asyncio.to_thread(jobs.store.runs, job_id)
+        if any(run.begun_by == by for run in begun):  # by an attempt whose end was not noted
+            return ""
+        try:
+            run = await asyncio.to_thread(lambda: jobs.begin(job_id, by=by, within=alert.catalog))
+        except ConflictError as error:
+            raise NotNowError(error.message) from error
+        except ArmillaryError as error:
+            raise NeverError(error.message) from error
+        await self._audited(alert, "job.run", {"job": job_id, "run": run.number})
         return ""
 
     async def _audited(self, alert: Alert, operation: str, detail: Mapping[str, object]) -> None:

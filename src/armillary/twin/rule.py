@@ -169,7 +169,7 @@ class Action:
 
     Attributes:
         name: Tells the actions of a rule apart.
-        kind: ``email``, ``webhook``, ``command`` or ``quarantine``.
+        kind: ``email``, ``webhook``, ``command``, ``quarantine`` or ``job``.
         options: The kind's own fields, checked by ``rule_json.py``; secrets are never among them.
     """
 

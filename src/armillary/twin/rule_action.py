@@ -7,6 +7,7 @@
     {"name": "tickets", "kind": "webhook", "url": "https://tickets.example.com/hook", "secret": "..."}
     {"name": "close", "kind": "command", "method": "closeValve", "payload": {"percent": 100}, "timeout_s": 30}
     {"name": "hold", "kind": "quarantine", "reason": "..."}
+    {"name": "all", "kind": "job", "job": "close-all-valves"}
 
 A secret is taken out before a rule is stored (:func:`split_secrets`): a stored, served or exported rule only says
 ``"signed": true``.
@@ -125,9 +126,14 @@ def _quarantine(fields: Mapping[str, Any], path: str) -> dict[str, Any]:
     return {"reason": reason} if reason else {}
 
 
+def _job(fields: Mapping[str, Any], path: str) -> dict[str, Any]:
+    return {"job": json_text(fields.get("job"), f"{path}.job", 1, MAX_NAME_CHARACTERS)}
+
+
 _ACTIONS: Final[Mapping[str, tuple[tuple[str, ...], Callable[[Mapping[str, Any], str], dict[str, Any]]]]] = {
     "email": (("to", "subject"), _email),
     "webhook": (("url", "signed"), _webhook),
     "command": (("method", "payload", "timeout_s"), _command),
     "quarantine": (("reason",), _quarantine),
+    "job": (("job",), _job),
 }

@@ -59,6 +59,7 @@ COMMANDS: dict[str, tuple[str, str]] = {
         "Test and generate hardware definition headers.",
     ),
     "group": ("armillary.cli.group", "Device groups as saved queries: for jobs, dashboards and exports."),
+    "dashboard": ("armillary.cli.dashboard", "Dashboards: as files, and what their tiles show now."),
     "rule": ("armillary.cli.rule", "Rules over what devices say: test, trace, alerts, actions."),
     "template": ("armillary.cli.template", "Device templates; applications from templates."),
     "application": ("armillary.cli.application", "The whole application as files: export and import."),

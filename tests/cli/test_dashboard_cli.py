@@ -1,0 +1,42 @@
+# SPDX-License-Identifier: Apache-2.0
+"""``armillary dashboard``: made of a file, listed, shown as the same file, its data, deleted."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+from tests.api.running_service import RunningService
+
+Command = Callable[..., Any]
+
+
+def test_a_dashboard_from_the_command_line(armillary: Command, service: RunningService, tmp_path: Path) -> None:
+    device = service.make_device().device_id
+    tile = {"id": "flow", "kind": "kpi", "x": 0, "y": 0, "w": 3, "h": 2, "source": {"device": device}, "value": "flow"}
+    gone = {**tile, "id": "gone", "x": 3, "source": {"group": "never-made"}}
+    body = {"name": "Night shift", "tiles": [tile, gone]}
+    file = tmp_path / "night.json"
+    file.write_text(json.dumps(body))
+    made = armillary("dashboard", "create", "--file", str(file))
+    assert (made.code, made.err.strip()) == (0, "dashboard night-shift, version 1: 2 tiles")
+    assert "night-shift" in armillary("dashboard", "list").out
+    assert json.loads(armillary("dashboard", "show", "-d", "night-shift").out) == body
+    shown = armillary("dashboard", "data", "-d", "night-shift")
+    assert "there is no group 'never-made'" in shown.out
+    assert (
+        json.loads(armillary("dashboard", "data", "-d", "night-shift", "--json").out)["tiles"]["flow"]["value"] is None
+    )
+    assert armillary("dashboard", "delete", "-d", "night-shift", "--yes").code == 0
+    assert armillary("dashboard", "show", "-d", "night-shift").code == 1
+
+
+def test_a_dashboard_that_may_not_be_kept_names_tile_and_field(armillary: Command, tmp_path: Path) -> None:
+    file = tmp_path / "bad.json"
+    file.write_text(json.dumps({"name": "x", "tiles": [{"id": "a", "kind": "text", "x": 0, "y": 0, "w": 3, "h": 2}]}))
+    ran = armillary("dashboard", "create", "--file", str(file))
+    assert ran.code == 1
+    assert "tile 'a': text: expected one" in ran.err
+    assert armillary("dashboard", "create").code == 2

@@ -46,8 +46,9 @@ def number_text(value: float, decimals: int | None) -> str:
     size = abs(value)
     if size >= 10**12 or 0 < size < 10**-4:
         return f"{value:.{SIGNIFICANT - 1}e}"
-    whole = len(str(int(size)))
-    return grouped(round(value, max(0, SIGNIFICANT - whole)) if size >= 1 else round(value, SIGNIFICANT))
+    digits = max(0, SIGNIFICANT - len(str(int(size)))) if size >= 1 else SIGNIFICANT
+    written = f"{value:,.{digits}f}"
+    return written.rstrip("0").rstrip(".") if "." in written else written
 
 
 def tile_view(tile: Tile, data: Mapping[str, Any] | None, dashboard_id: str, now: int) -> View:

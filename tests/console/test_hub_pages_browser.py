@@ -55,6 +55,7 @@ def test_every_place_of_the_hub_reads_well_and_is_accessible(
         ("alerts", "/alerts?status=all", "alert"),
         ("rules", "/rules", "1 rule: 1 on;"),
         ("rule", "/rules/high-flow", "High flow is on; it concerns template pump."),
+        ("rule-try", "/rules/high-flow/try", "High flow would have fired 1 time in the last day."),
         ("rule-new", "/rules/new", "New rule"),
         ("trace", f"/rules/high-flow/trace?device={device}", "High flow on Pump north: "),
         ("templates", "/templates", "1 device template."),

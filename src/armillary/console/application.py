@@ -75,6 +75,7 @@ READ: tuple[tuple[str, Reader], ...] = (
     ("/rules/new", read_application.new_rule),
     ("/rules/{rule_id}", read_application.rule),
     ("/rules/{rule_id}/trace", read_application.trace),
+    ("/rules/{rule_id}/try", read_application.try_rule),
     ("/alerts", read_application.alerts),
     ("/templates", read_application.templates),
     ("/templates/{name}", read_application.template),

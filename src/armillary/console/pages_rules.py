@@ -12,7 +12,7 @@ from urllib.parse import quote
 from armillary.console import pages_sheet as sheet
 from armillary.console.pages_sheet import Button, Cell, Editor, Section, Sheet
 from armillary.console.states import ATTENTION, BAD, GOOD, SEVERITY, UNKNOWN, State, state_of
-from armillary.console.words import counted, joined, sentence, short_id, span
+from armillary.console.words import counted, grouped, joined, sentence, short_id, span
 from armillary.twin.rule import OPERATORS, SEVERITIES, Aggregate
 
 SWITCH: Mapping[str, State] = MappingProxyType({"on": State(GOOD, "on"), "off": State(UNKNOWN, "off")})
@@ -142,7 +142,13 @@ def rule_sheet(
         crumbs=(("Rules", "/rules"),),
         title=f"{body['name']} {word}; it concerns {target_words(body.get('target', {}))}.",
         detail=body.get("description", ""),
-        buttons=(switch, Button(label="Delete", post=place(rule_id, "delete"), danger=True)) if may_change else (),
+        buttons=(
+            Button(label="Try on the last day", href=place(rule_id, "try")),
+            switch,
+            Button(label="Delete", post=place(rule_id, "delete"), danger=True),
+        )
+        if may_change
+        else (),
         sections=(about, actions, alerts_section(alerts, dict(devices), may_change=False, now=now), whom),
         rule_form=form_of(document) if may_change else None,
         editor=editor,
@@ -187,6 +193,44 @@ def trace_sheet(rule_name: str, trace: Mapping[str, Any], label: str, now: int) 
         sections=(section,),
         find=place(trace["rule_id"], "trace"),
     )
+
+
+def trial_sheet(document: Mapping[str, Any], trial: Mapping[str, Any], labels: Mapping[str, str]) -> Sheet:
+    """When a rule would have fired on what is stored."""
+    devices = sorted(trial["devices"], key=lambda each: (-each["firings"], each["device_id"]))
+    found = [
+        (
+            sheet.text(labels.get(each["device_id"], each["device_id"][:12]), href=f"/devices/{each['device_id']}"),
+            sheet.number(grouped(each["firings"])),
+            Cell(text=_tried_words(each), reason=" · ".join(_shown(each).get("conditions", ()))),
+        )
+        for each in devices[:DEVICES]
+    ]
+    cut = " There was more to look at than a trial may." if trial["is_cut"] else ""
+    section = Section(
+        title="Devices",
+        note="nothing was kept or done",
+        columns=("Device", "Firings", "First firing, or last evaluation"),
+        rows=sheet.rows(found),
+        none="No device that the rule concerns has sent anything.",
+    )
+    name = document["body"]["name"]
+    return Sheet(
+        place="Rules",
+        crumbs=(("Rules", "/rules"), (name, place(document["id"]))),
+        title=f"{name} would have fired {counted(trial['firings'], 'time')} in the last day.{cut}",
+        notices=tuple(("attention", text) for text in trial["warnings"]),
+        sections=(section,),
+    )
+
+
+def _shown(tried: Mapping[str, Any]) -> Mapping[str, Any]:
+    """The evaluation to show: the first that fired, else the newest."""
+    return next(iter([*tried["fired"], *tried["last"]]), {})
+
+
+def _tried_words(tried: Mapping[str, Any]) -> str:
+    return sentence(str(_shown(tried).get("why") or tried["unconcerned"] or "it was never evaluated"))
 
 
 def alerts_sheet(

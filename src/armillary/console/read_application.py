@@ -7,6 +7,7 @@ from typing import Any
 
 from starlette.responses import Response
 
+from armillary.api.native_rules import TrialBody
 from armillary.console import pages_made, pages_rules
 from armillary.console import pages_sheet as sheet
 from armillary.console.desk import Desk, Visit
@@ -17,6 +18,7 @@ LINES = 100
 # Devices that a rule's or a template's page names.
 DEVICES = 50
 ALERTS = 10
+DAY_MS = 86_400_000
 RUNS = 10
 RESULTS = 200
 STATUSES = ("open", "acknowledged", "all")
@@ -102,6 +104,16 @@ def trace(desk: Desk, visit: Visit) -> Response:
     answer = ask(desk, visit, "rule_trace", rule_id=rule_id, device_id=device_id)
     label = desk.sources.application.labels([answer["device_id"]])[answer["device_id"]]
     return show(desk, visit, pages_rules.trace_sheet(document["body"]["name"], answer, label, visit.now))
+
+
+def try_rule(desk: Desk, visit: Visit) -> Response:
+    """When a rule would have fired in the last day."""
+    rule_id, end_ms = visit.params["rule_id"], (visit.now + 1) * 1000
+    document = ask(desk, visit, "show_rule", rule_id=rule_id)
+    body = TrialBody(start_ms=end_ms - DAY_MS, end_ms=end_ms)
+    trial = ask(desk, visit, "try_kept_rule", rule_id=rule_id, body=body)
+    labels = desk.sources.application.labels([each["device_id"] for each in trial["devices"]][:DEVICES])
+    return show(desk, visit, pages_rules.trial_sheet(document, trial, labels))
 
 
 def alerts(desk: Desk, visit: Visit) -> Response:

@@ -14,7 +14,7 @@ import pytest
 from tests.api.running_service import CATALOGS, VERSION, RunningService, running_service
 from tests.api.test_native_hub import Connected
 
-from armillary.api import auth, scope
+from armillary.api import auth, iot_hub_call, scope
 from armillary.api import azure_names as names
 from armillary.api import azure_operations as operations
 from armillary.errors import UnauthenticatedError
@@ -84,17 +84,46 @@ def test_each_sees_and_changes_his_own(alice: Owner, bob: Owner) -> None:
         assert mine.service.call("GET", azure.format(theirs.name), token=mine.token).status == 404
 
 
+def shows_nothing_of(other: Owner, asker: Owner, method: str, path: str) -> bool:
+    """Whether a route in IoT Hub's shape, asked for another owner's device, names or changes nothing of that owner."""
+    theirs = other.device.device_id
+    place = path.replace("0" * 128, theirs)
+    for catalog in ("", f"&catalog={other.name}"):
+        body = {"query": "SELECT * FROM devices"} if path.endswith("/devices/query") else {}
+        sent = body if method != "GET" else None
+        reply = asker.service.call(method, f"{place}?{VERSION}{catalog}", sent, token=asker.token)
+        named = theirs in path or (theirs.encode() in reply.raw and reply.status < 400)
+        if named or (theirs in place and reply.status < 400) or other.name.encode() in reply.raw:
+            return False
+    return asker.service.service.registry.get_device(theirs).revoked_at is None
+
+
+def test_if_iot_hubs_routes_did_not_keep_to_the_tokens_catalog_it_would_be_seen(
+    alice: Owner, bob: Owner, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = f"{scope.IOT_HUB_PREFIX}/devices/{'0' * 128}"
+    assert shows_nothing_of(bob, alice, "GET", path)
+    theirs = alice.service.service.registry.get_catalog(bob.name)
+    monkeypatch.setattr(iot_hub_call, "catalog_of", lambda _: theirs)
+    assert not shows_nothing_of(bob, alice, "GET", path)
+
+
 @pytest.mark.parametrize(
     "key", sorted(key for key, role in auth.ACCESS.items() if role in auth.RANK and "{rest" not in key)
 )
-def test_no_route_about_everything_answers_it(alice: Owner, key: str) -> None:
-    """Every route of the table, whoever adds the next: about another catalog, or about none, it says no."""
+def test_no_route_about_everything_answers_it(alice: Owner, bob: Owner, key: str) -> None:
+    """Every route of the table, whoever adds the next: about another catalog, or about none, it says no.
+
+    Routes in IoT Hub's shape name no catalog: they answer about the token's own (``iot_hub_call.py``).
+    """
     method, template = key.split(" ", 1)
     filled = template.replace("{catalog}", "Somebody").replace("{device_id}", "0" * 128)
     path = re.sub(r"\{[a-z_:]+\}", str(uuid.uuid4()), filled)
     reply = alice.service.call(method, f"{path}?{VERSION}", {} if method != "GET" else None, token=alice.token)
     if key in scope.FREE:
         assert reply.status in (200, 404)
+    elif f" {scope.IOT_HUB_PREFIX}/" in key:
+        assert shows_nothing_of(bob, alice, method, path)
     else:
         assert reply.status in (403, 404), (key, reply.raw)
 
@@ -107,13 +136,16 @@ def test_no_route_about_everything_answers_it(alice: Owner, key: str) -> None:
         if (role in auth.RANK or role == auth.FACTORY) and "{rest" not in key and key not in scope.FREE | scope.NARROWED
     ),
 )
-def test_the_own_catalogs_name_in_the_query_opens_no_route(alice: Owner, key: str) -> None:
+def test_the_own_catalogs_name_in_the_query_opens_no_route(alice: Owner, bob: Owner, key: str) -> None:
     """``catalog=`` counts where it narrows what is answered; elsewhere nobody reads it."""
     method, template = key.split(" ", 1)
     filled = template.replace("{catalog}", "Somebody").replace("{device_id}", "0" * 128)
     path = re.sub(r"\{[a-z_:]+\}", str(uuid.uuid4()), filled)
     place = f"{path}?{VERSION}&catalog={alice.name}"
     reply = alice.service.call(method, place, {} if method != "GET" else None, token=alice.token)
+    if f" {scope.IOT_HUB_PREFIX}/" in key:
+        assert shows_nothing_of(bob, alice, method, path)
+        return
     assert reply.status in (403, 404), (key, reply.raw)
 
 

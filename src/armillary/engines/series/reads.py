@@ -213,7 +213,9 @@ class Reads:
         with self._snapshot(keys) as (shelf, tail):
             flushed = flushed_upto(shelf.connection)
             fresh = [hours for reaches, hours in sums if reaches > flushed]
-            group = Group(number, series, keys, everything=devices is None)
+            # A group that nobody with this name is outside of is everything: it needs no picking out.
+            everything = devices is None or len(series) == len(self.tail.series_with(number, None))
+            group = Group(number, series, keys, everything=everything)
             return read_fleet(shelf, group, tail, fresh, start_ms, end_ms, max_points)
 
     def latest(self, device_ids: Collection[str] | None, metric: str, limit: int) -> list[tuple[str, int, Value]]:

@@ -236,6 +236,17 @@ def test_a_reader_looks_and_changes_nothing(scene: WaterScene, watch: Callable[.
     assert page.get_by_role("button", name="Make dashboard").count() == 0
 
 
+def test_a_revoked_token_ends_an_open_dashboard(scene: WaterScene, watch: Callable[..., Watched]):
+    watched = watch(scene)
+    watched.allowed = ("status of 401",)
+    made = scene.running.service.tokens.create("night shift", "Reader", actor="test")
+    page = watched.sign_in(made.secret)
+    watched.open(page, "/dashboards/water")
+    wait_live(page)
+    scene.running.service.tokens.revoke(made.token.token_id, actor="test")
+    expect(page.locator("#live-status")).to_have_text("signed out", timeout=20_000)
+
+
 def test_without_script_a_dashboard_still_says_what_it_shows(scene: WaterScene, watch: Callable[..., Watched]):
     watched = watch(scene, java_script_enabled=False)
     page = sign_in(scene, watched)

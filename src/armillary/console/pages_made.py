@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What authors make besides dashboards and rules, as pages: device templates, groups, jobs, data exports."""
+"""What authors make besides dashboards and rules, as pages: groups, jobs, data exports."""
 
 from __future__ import annotations
 
@@ -67,108 +67,6 @@ EXAMPLES: Mapping[str, Mapping[str, Any]] = MappingProxyType(
 def place(kind: str, document_id: str, *more: str) -> str:
     """A path below a document."""
     return "/".join([f"/{kind}s", quote(document_id), *more])
-
-
-# Templates --------------------------------------------------------------------------------------------------------
-
-
-def templates_sheet(page: Mapping[str, Any], now: int) -> Sheet:
-    """All device templates."""
-    items = page["items"]
-    found = [
-        (
-            sheet.text(item["display_name"], href=place("template", item["name"]), reason=item["name"]),
-            sheet.number(grouped(item["capabilities"])),
-            sheet.number(grouped(item["cloud_properties"])),
-            sheet.text(joined([str(each) for each in item["versions"]]) or "draft only"),
-            sheet.when(item["changed_ms"], now),
-            sheet.text(item["changed_by"]),
-        )
-        for item in items
-    ]
-    section = Section(
-        title="Device templates",
-        columns=("Template", "Capabilities", "Cloud properties", "Published", "Changed", "By"),
-        rows=sheet.rows(found),
-        none="",
-        next_href=_next("/templates", page["next"]),
-    )
-    return Sheet(
-        place="Templates",
-        title=f"{counted(len(items), 'device template')}." if items else "No device template yet.",
-        detail="" if items else "A device template says what devices of a kind send, report and do: models in DTDL.",
-        sections=(section,) if items else (),
-        command="" if items else "armillary template import --help",
-    )
-
-
-def template_sheet(found: Mapping[str, Any], devices: Sequence[tuple[str, str, Any]], *, may_change: bool) -> Sheet:
-    """One template: what it has, and who has it."""
-    name, version = found["name"], found["version"]
-    capabilities = [
-        (
-            _named(each),
-            sheet.text(each["kind"] + (" (writable)" if each["writable"] else "")),
-            sheet.text(_schema(each["schema"])),
-            sheet.text(each["unit"] or ""),
-            sheet.text(", ".join(each["types"])),
-        )
-        for each in found["capabilities"]
-    ]
-    cloud = [
-        (
-            _named(each),
-            sheet.text(_schema(each["schema"])),
-            sheet.text(each["unit"] or ""),
-        )
-        for each in found["cloud_properties"]
-    ]
-    versions = [
-        Button(label=f"Version {each}", href=f"{place('template', name)}?version={each}")
-        for each in found["published_versions"][-5:]
-    ]
-    publish = Button(label="Publish draft", post=place("template", name, "publish"))
-    return Sheet(
-        place="Templates",
-        crumbs=(("Templates", "/templates"),),
-        title=f"{found['display_name']}: {counted(len(capabilities), 'capability', 'capabilities')}, "
-        + (f"version {version}." if version else "the draft, which no device has."),
-        detail=found["description"] or found["root"],
-        notices=tuple(("attention", f"{each['name']}: {each['reason']}") for each in found["warnings"][:5]),
-        buttons=(*versions, *((publish,) if may_change and not version else ())),
-        sections=(
-            Section(
-                title="Capabilities",
-                columns=("Name", "Kind", "Schema", "Unit", "Means"),
-                rows=sheet.rows(capabilities),
-                none="The model has none.",
-            ),
-            Section(title="Cloud properties", columns=("Name", "Schema", "Unit"), rows=sheet.rows(cloud), none="None."),
-            Section(
-                title="Views",
-                columns=("View", "For", "Shows"),
-                rows=sheet.rows(
-                    [
-                        (
-                            sheet.text(each["name"]),
-                            sheet.text("editing" if each["form"] else "looking"),
-                            sheet.text(", ".join(str(t) for t in each["tiles"])),
-                        )
-                        for each in found["views"]
-                    ]
-                ),
-                none="None.",
-            ),
-            Section(
-                title="Devices",
-                columns=("Device", "Version"),
-                rows=sheet.rows(
-                    [(sheet.text(label, href=f"/devices/{each}"), sheet.text(of)) for each, label, of in devices]
-                ),
-                none="No device has this template yet: armillary template assign",
-            ),
-        ),
-    )
 
 
 # Groups -----------------------------------------------------------------------------------------------------------
@@ -422,7 +320,7 @@ def _list(
 ) -> Sheet:
     word = {"group": "device group", "job": "job", "export": "data export"}[kind]
     section = Section(
-        title=title, columns=columns, rows=sheet.rows(found), none="", next_href=_next(f"/{kind}s", page["next"])
+        title=title, columns=columns, rows=sheet.rows(found), none="", next_href=next_href(f"/{kind}s", page["next"])
     )
     return Sheet(
         place=title,
@@ -444,16 +342,6 @@ def _value(filtered: Mapping[str, Any]) -> str:
     return json.dumps(filtered.get("value"), ensure_ascii=False)
 
 
-def _named(found: Mapping[str, Any]) -> Cell:
-    name, shown = found["name"], found["display_name"] or found["name"]
-    return sheet.text(shown, reason="" if shown == name else name)
-
-
-def _schema(schema: Any) -> str:
-    if schema is None:
-        return ""
-    return schema if isinstance(schema, str) else next(iter(schema), "")
-
-
-def _next(path: str, cursor: Any) -> str:
+def next_href(path: str, cursor: Any) -> str:
+    """Where the next page is; "" where there is none."""
     return f"{path}?after={quote(str(cursor))}" if cursor else ""

@@ -8,7 +8,7 @@ from typing import Any
 from starlette.responses import Response
 
 from armillary.api.native_rules import TrialBody
-from armillary.console import pages_made, pages_rules
+from armillary.console import pages_made, pages_rules, pages_templates
 from armillary.console import pages_sheet as sheet
 from armillary.console.desk import Desk, Visit
 from armillary.console.pages_sheet import Editor, Sheet
@@ -132,7 +132,7 @@ def alerts(desk: Desk, visit: Visit) -> Response:
 def templates(desk: Desk, visit: Visit) -> Response:
     """All device templates."""
     page = ask(desk, visit, "list_templates", limit=LINES, after=visit.query.get("after"))
-    return show(desk, visit, pages_made.templates_sheet(page, visit.now))
+    return show(desk, visit, pages_templates.templates_sheet(page, visit.now))
 
 
 def template(desk: Desk, visit: Visit) -> Response:
@@ -147,7 +147,7 @@ def template(desk: Desk, visit: Visit) -> Response:
     page = ask(desk, visit, "template_devices", template_name=name, limit=DEVICES)
     labels = desk.sources.application.labels([each["device_id"] for each in page["items"]])
     devices = [(each["device_id"], labels[each["device_id"]], each["version"]) for each in page["items"]]
-    return show(desk, visit, pages_made.template_sheet(found, devices, may_change=may(desk, visit, "template")))
+    return show(desk, visit, pages_templates.template_sheet(found, devices, may_change=may(desk, visit, "template")))
 
 
 def _versions(desk: Desk, visit: Visit, name: str) -> list[int]:

@@ -48,7 +48,9 @@ def export(
         bool, typer.Option("--devices", help="With templates and cloud properties of single devices.")
     ] = False,
 ) -> None:
-    """Write the application to a folder (made for a version control system) or a zip file.
+    """Write the application to a folder or a zip file.
+
+    A folder is made for a version control system.
 
     In a folder that holds an export, files of documents that are gone are deleted; everything else stays.
     """
@@ -74,7 +76,10 @@ def import_(
     yes: YesOption = False,
     as_json: JsonOption = False,
 ) -> None:
-    """Check an exported application, say what is new, changed or the same, and keep all of it in one step."""
+    """Check an exported application and keep it.
+
+    Says first what is new, changed or the same; all of it is kept in one step, or nothing.
+    """
     files = unpack_zip(read_file(place, limit=MAX_ARCHIVE_BYTES)) if place.is_file() else _read_folder(place)
     if MANIFEST not in files:
         raise InvalidArgumentError(

@@ -141,7 +141,10 @@ def replay(remote: RemoteService, export: ExportOption, catalog: CatalogOption =
 
 @remote_command(app, "delete")
 def delete(remote: RemoteService, export: ExportOption, catalog: CatalogOption = None, yes: YesOption = False) -> None:
-    """Delete a data export with its dead letters; files that it wrote stay."""
+    """Delete a data export with its dead letters.
+
+    Files that it wrote stay.
+    """
     confirm(f"Delete the data export {export}?", yes=yes)
     remote.delete(f"{PATH}/{segment(export)}", catalog=catalog)
     note(f"export {export} deleted")

@@ -93,7 +93,7 @@ def members(
     remote: RemoteService,
     group: GroupOption,
     catalog: CatalogOption = None,
-    limit: Annotated[int, typer.Option("--limit", min=1, help="Most of them.")] = 1000,
+    limit: Annotated[int, typer.Option("--limit", min=1, metavar="N", help="Print at most so many.")] = 1000,
     as_json: JsonOption = False,
 ) -> None:
     """List the devices that are in a group now."""

@@ -85,7 +85,10 @@ def assign(
 def delete(
     remote: RemoteService, organisation: OrganisationOption, catalog: CatalogOption = None, yes: YesOption = False
 ) -> None:
-    """Delete an organisation that has nothing below it, no devices and no tokens."""
+    """Delete an organisation with nothing in it.
+
+    Nothing below it, no devices and no tokens.
+    """
     confirm(f"Delete the organisation {organisation}?", yes=yes)
     remote.delete(f"{PATH}/{segment(organisation)}", catalog=catalog)
     note(f"organisation {organisation} deleted")

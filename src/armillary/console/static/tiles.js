@@ -163,7 +163,7 @@ class HeatMap extends Drawn {
       });
     });
     pen.fillStyle = ink;
-    const every = Math.ceil(64 / cell.w);
+    const every = Math.ceil(84 / cell.w);
     for (let x = 0; x < heat.columns; x += every) {
       const text = tickText((heat.start_ms + x * heat.bucket_ms) / 1000, heat.bucket_ms / 1000);
       const at = left + x * cell.w;

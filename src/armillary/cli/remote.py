@@ -129,6 +129,7 @@ class RemoteService:
                 _raise_refused(response.status, _parsed(self.address, response.status, response.read(MAX_ANSWER_BYTES)))
             while part := response.read(DOWNLOAD_PART_BYTES):
                 yield part
+
     def save(self, path: str, target: Path) -> int:
         """Write what a native route gives to a file, however large; returns its bytes.
 

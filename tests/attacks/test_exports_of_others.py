@@ -5,11 +5,14 @@ from __future__ import annotations
 
 import uuid
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 from tests.api.running_service import RunningService, running_service
 from tests.attacks.test_one_catalogs_token import Owner, owner
 
+from armillary.engines import transform
+from armillary.errors import InvalidArgumentError
 from armillary.twin import data_export
 from armillary.twin.data_export import Record, Source, is_wanted, parse_export
 from armillary.twin.group import DeviceFacts
@@ -75,3 +78,25 @@ def test_a_new_owner_gets_nothing_of_the_time_before(monkeypatch: pytest.MonkeyP
         data_export, "isinstance", lambda value, kind: kind is not int and isinstance(value, kind), raising=False
     )
     assert is_wanted(export, record(1_999_999), facts)
+
+
+def test_a_transform_reads_no_file_of_this_host(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """jq programs can import data files and modules from any folder: keys and settings would leave with the records."""
+    (tmp_path / "kept.json").write_text('{"key": "of this host"}')
+    (tmp_path / "code.jq").write_text("def of_a_file: 1;")
+    for program in (
+        f'import "kept" as $found {{search: "{tmp_path}"}}; $found',
+        f'include "code" {{search: "{tmp_path}"}}; of_a_file',
+    ):
+        with pytest.raises(InvalidArgumentError):
+            transform.Transform(program)
+    running = transform.Transform("{n: .n}")  # the control
+    assert running.apply([b'{"n": 1}', b'{"n": 2}']) == [([b'{"n":1}'], ""), ([b'{"n":2}'], "")]
+    running.close()
+    # Mutation: with files to open, it would be read.
+    free = transform._WORKER.replace("(3, 3)", "(16, 16)")
+    assert free != transform._WORKER
+    monkeypatch.setattr(transform, "_WORKER", free)
+    stolen = transform.Transform(f'import "kept" as $found {{search: "{tmp_path}"}}; $found')
+    assert b"of this host" in stolen.apply([b"{}"])[0][0][0]
+    stolen.close()

@@ -12,11 +12,13 @@ import asyncio
 from collections.abc import AsyncGenerator, AsyncIterator, Callable, Mapping
 from typing import TYPE_CHECKING, Any, Final
 
+from starlette.concurrency import run_in_threadpool
 from starlette.responses import StreamingResponse
 from starlette.types import Message, Send
 
 from armillary.api.dashboard_devices import Devices
 from armillary.errors import ArmillaryError
+from armillary.hub.device_facts import of_catalog
 from armillary.twin.dashboard import Dashboard
 
 if TYPE_CHECKING:
@@ -51,9 +53,16 @@ def wanted_of(devices: Devices, dashboard: Dashboard) -> Mapping[str, frozenset[
 
 
 async def batches(
-    hub: Hub, wanted: Mapping[str, frozenset[str]], closing: asyncio.Event, life_s: float = LIFE_S
+    hub: Hub,
+    wanted: Mapping[str, frozenset[str]],
+    closing: asyncio.Event,
+    life_s: float = LIFE_S,
+    catalog: str | None = None,
 ) -> AsyncGenerator[list[Item]]:
-    """What came, every INTERVAL_S, often nothing; ends with the service or after ``life_s``."""
+    """What came, every INTERVAL_S, often nothing; ends with the service or after ``life_s``.
+
+    With ``catalog`` nothing of a device that has left it meanwhile.
+    """
     loop = asyncio.get_running_loop()
     ends = loop.time() + life_s
     stop = asyncio.ensure_future(closing.wait())
@@ -63,13 +72,19 @@ async def batches(
             await asyncio.wait((stop,), timeout=INTERVAL_S)
             if stop.done():
                 return
-            yield [
+            items = [
                 {"device_id": device, "name": name, "at_ms": at_ms, "value": value}
                 for (device, name), (at_ms, value) in gathering.take().items()
             ]
+            yield items if catalog is None or not items else await run_in_threadpool(_still_of, hub, items, catalog)
     finally:
         stop.cancel()
         gathering.close()
+
+
+def _still_of(hub: Hub, items: list[Item], catalog: str) -> list[Item]:
+    mine = of_catalog(hub, sorted({each["device_id"] for each in items}), catalog)
+    return [each for each in items if each["device_id"] in mine]
 
 
 class LiveResponse(StreamingResponse):

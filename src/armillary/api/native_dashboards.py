@@ -96,7 +96,7 @@ async def dashboard_live(
         silent_s = 0.0
         try:
             yield b": listening\n\n"
-            async for items in batches(hub, wanted, state.closing):
+            async for items in batches(hub, wanted, state.closing, catalog=catalog):
                 silent_s += INTERVAL_S
                 if items or silent_s >= HEARTBEAT_S:
                     await admit(request, READER, service_of(request), key)  # not after the token was revoked

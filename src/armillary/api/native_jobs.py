@@ -49,13 +49,13 @@ def list_jobs(
 ) -> dict[str, Any]:
     """Jobs by id, each with its newest run as `run` (null before the first)."""
     page = authored.listed(request, KIND, catalog, limit, after)
-    return {**page, "items": [{**each, "run": _newest(request, each["id"])} for each in page["items"]]}
+    return {**page, "items": [{**each, "run": _newest(request, each, catalog)} for each in page["items"]]}
 
 
 def show_job(request: Request, job_id: DocumentPath, catalog: CatalogQuery = None) -> dict[str, Any]:
     """A job, with its newest run as `run` (null before the first)."""
     document = authored.document_of(authored.visible(request, KIND, job_id, catalog))
-    return {**document, "run": _newest(request, job_id)}
+    return {**document, "run": _newest(request, document, catalog)}
 
 
 def put_job(
@@ -193,8 +193,11 @@ def _store(request: Request) -> JobStore:
     return hub_of(request).jobs.store
 
 
-def _newest(request: Request, job_id: str) -> dict[str, Any] | None:
-    runs = _store(request).runs(job_id, limit=1)
+def _newest(request: Request, document: dict[str, Any], catalog: str | None) -> dict[str, Any] | None:
+    """The newest run of a job; none that the caller may not see, as in :func:`_seen`."""
+    if catalog is not None and document["body"].get("catalog") is None:
+        return None
+    runs = _store(request).runs(document["id"], limit=1)
     return run_document(runs[0]) if runs else None
 
 

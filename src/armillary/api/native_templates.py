@@ -18,8 +18,10 @@ from armillary.api.authored import CatalogQuery, DocumentBody, IfMatch
 from armillary.api.native_devices import After, Limit
 from armillary.api.native_hub_devices import HubDevicePath, known_hub_device
 from armillary.api.routes import add_route, hub_of, operator_of, service_of
-from armillary.engines.application.document import not_found
+from armillary.engines.application.document import Document, not_found
+from armillary.engines.application.store import MAX_LIMIT
 from armillary.errors import InvalidArgumentError, NotFoundError
+from armillary.hub.device_facts import of_catalog
 from armillary.twin.template_name import check_name, published_id
 
 if TYPE_CHECKING:
@@ -127,10 +129,7 @@ def put_template(
     if_match: IfMatch = None,
 ) -> dict[str, Any]:
     """Make or change a template's draft; with `If-Match` only the version that the caller has seen."""
-    kept = dict(body)
-    if catalog is not None and str(kept.setdefault("catalog", catalog)).lower() != catalog.lower():
-        raise InvalidArgumentError(f"template.catalog: expected {catalog}", remedy="Leave it out.")
-    return _put(request, template_name, kept, catalog, if_match)
+    return _put(request, template_name, dict(body), catalog, if_match)
 
 
 def import_template(
@@ -150,8 +149,6 @@ def import_template(
     if present is not None:
         authored.visible(request, KIND, template_name, catalog)
         made, dropped = template_json.with_kept(made, present.content)
-    if catalog is not None:
-        made.setdefault("catalog", catalog)
     return {**_put(request, template_name, made, catalog, None), "dropped": list(dropped)}
 
 
@@ -204,16 +201,20 @@ def template_devices(
 ) -> dict[str, Any]:
     """Devices that have a template, by id."""
     hub = hub_of(request)
-    page = hub.application.devices_of(check_name(template_name), limit=limit, after=after)
-    devices = page.items
-    if catalog is not None:
-        owners = hub.directory.of([each.id for each in devices])
-        mine = {each for each, fields in owners.items() if str(fields.get("catalog") or "").lower() == catalog.lower()}
-        devices = tuple(each for each in devices if each.id in mine)
+    devices: list[Document] = []
+    at = after
+    while len(devices) <= limit:  # the mark of the next page is one of the caller's devices too
+        page = hub.application.devices_of(check_name(template_name), limit=MAX_LIMIT, after=at)
+        mine = None if catalog is None else of_catalog(hub, [each.id for each in page.items], catalog)
+        devices += [each for each in page.items if mine is None or each.id in mine]
+        at = page.next_after
+        if at is None:
+            break
     rows = [
-        {"device_id": each.id, "version": each.content.get("version"), "by": each.content.get("by")} for each in devices
+        {"device_id": each.id, "version": each.content.get("version"), "by": each.content.get("by")}
+        for each in devices[:limit]
     ]
-    return {"items": rows, "next": page.next_after}
+    return {"items": rows, "next": devices[limit - 1].id if len(devices) > limit else None}
 
 
 def migrate_template(
@@ -316,6 +317,10 @@ def _put(
     request: Request, name: str, body: dict[str, Any], catalog: str | None, if_match: str | None
 ) -> dict[str, Any]:
     authored.check_owned(request, KIND, check_name(name), catalog)
+    if catalog is not None:  # whatever a file says that was imported
+        owner = body.setdefault("catalog", catalog)
+        if not isinstance(owner, str) or owner.lower() != catalog.lower():
+            raise InvalidArgumentError(f"template.catalog: expected {catalog}", remedy="Leave it out.")
     actor = operator_of(request).name
     made = hub_of(request).templates.put(name, body, by=actor, if_match=if_match)
     service_of(request).audit.append(actor, "template.put", name, {"version": made.version})

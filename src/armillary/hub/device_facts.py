@@ -218,3 +218,12 @@ def _of_catalog(known: Mapping[str, Fields], catalog: str | None) -> Mapping[str
 def _before(device_id: str) -> str:
     """A text that is less than an id and greater than every id before it, as far as ids go."""
     return device_id[:-1]
+
+
+def of_catalog(hub: Hub, device_ids: Sequence[str], catalog: str) -> frozenset[str]:
+    """Those of some devices that are in a catalog now. Blocks: call it from a thread."""
+    found: set[str] = set()
+    for at in range(0, len(device_ids), CHUNK):
+        owners = hub.directory.of(device_ids[at : at + CHUNK])
+        found |= {each for each, has in owners.items() if str(has.get("catalog") or "").lower() == catalog.lower()}
+    return frozenset(found)

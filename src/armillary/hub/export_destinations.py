@@ -193,7 +193,8 @@ class _Mqtt:
             self._client = None
 
     def _connected(self, deadline: float) -> Client:
-        import ssl  # noqa: PLC0415 - only with MQTT
+        import socket  # noqa: PLC0415 - only with MQTT
+        import ssl  # noqa: PLC0415 - as above
 
         from paho.mqtt.client import Client  # noqa: PLC0415 - a megabyte that few hubs need
         from paho.mqtt.enums import CallbackAPIVersion  # noqa: PLC0415 - as above
@@ -203,8 +204,15 @@ class _Mqtt:
         self.close()
         options = self._options
         host, port = options["host"], options["port"]
-        rule_webhook.resolve(f"https://{host}:{port}/", self._allowed)
-        client = Client(CallbackAPIVersion.VERSION2, reconnect_on_failure=False)
+        place = rule_webhook.resolve(f"https://{host}:{port}/", self._allowed)
+
+        class Checked(Client):
+            """Goes to the address that was looked at: the name may mean another one by now."""
+
+            def _create_socket_connection(self) -> socket.socket:
+                return socket.create_connection(place, timeout=MQTT_TIMEOUT_S)
+
+        client = Checked(CallbackAPIVersion.VERSION2, reconnect_on_failure=False)
         if options["tls"]:
             client.tls_set_context(ssl.create_default_context())
         if options["username"]:

@@ -22,6 +22,7 @@ import structlog
 from armillary.engines.application.document import Document, is_device_id, not_found
 from armillary.engines.application.store import MAX_LIMIT, Delete, Put
 from armillary.errors import ArmillaryError, ConflictError, InvalidArgumentError, NotFoundError
+from armillary.hub.device_facts import of_catalog
 from armillary.twin.template_name import check_name, published_id, split_id
 
 if TYPE_CHECKING:
@@ -267,6 +268,8 @@ class Templates:
     def migrate_all(self, name: str, version: int | None = None, *, by: str, dry_run: bool = False) -> MigrationSummary:
         """Give every device of a template one published version of it.
 
+        A device that has left the template's catalog keeps what it has: it is another owner's now.
+
         Raises:
             NotFoundError: there is no such published version.
         """
@@ -274,7 +277,11 @@ class Templates:
         devices = losing = 0
         named: list[tuple[str, Migration]] = []
         puts: list[Put | Delete] = []
-        for document in self._devices(name):
+        having, owner = self._devices(name), chosen.template.catalog
+        mine = None if owner is None else of_catalog(self._hub, [each.id for each in having], owner)
+        for document in having:
+            if mine is not None and document.id not in mine:
+                continue
             if document.content.get("version") == chosen.template.version:
                 continue
             devices += 1

@@ -193,7 +193,7 @@ class HubIdentities:
             identity: Device, or ``device/module``.
             form: How it shall be.
             actor: For the audit log.
-            catalog_id: Whose it shall be; only for new devices.
+            catalog_id: Whose it shall be; a new module has to be of a device of it.
             if_match: The ETag that somebody has seen; None or ``*`` for whatever it is.
             create: It must not exist yet; without this it must.
 
@@ -287,7 +287,10 @@ class HubIdentities:
         if module:
             if len(hub_rows.identities(connection, None, limit=MAX_MODULES, device=device)) >= MAX_MODULES:
                 raise ConflictError(f"device {device[:40]} has {MAX_MODULES} modules, which is all there may be")
-            return self._owner_of_device(connection, device)
+            owner = self._owner_of_device(connection, device)
+            if catalog_id not in (None, owner):  # of another's device nobody makes a module
+                raise _unknown(device)
+            return owner
         if catalog_id is None:
             raise InvalidArgumentError("a hub device needs a catalog", remedy="Name its catalog.")
         if hub_rows.count_identities(connection, catalog_id)[0] >= MAX_DEVICES:

@@ -6,6 +6,11 @@ Each attack has its control: with the check taken away it gets through.
 
 from __future__ import annotations
 
+import contextlib
+import http.client
+import socket
+import threading
+import time
 import uuid
 from collections.abc import Iterator
 from typing import Any
@@ -16,6 +21,8 @@ from tests.api.test_native_rules import alerts, hot, put, say
 from tests.attacks.test_one_catalogs_token import Owner, owner
 
 from armillary.api import authored
+from armillary.hub import rule_webhook
+from armillary.hub.rule_webhook import AllowedHosts
 from armillary.hub.rules import Rules
 
 
@@ -106,3 +113,43 @@ def test_nobody_overwrites_a_rule_of_another(
     monkeypatch.setattr(authored, "check_owned", lambda *_: None)  # the control
     assert bob.call("PUT", path + bob.name, body_of(bob)).status == 200
     assert service.hub.application.get("rule", rule).content["catalog"] == bob.name
+
+
+class Dripper(threading.Thread):
+    """A server that sends a byte of its answer's head now and then, for ever; or an honest one."""
+
+    def __init__(self, pause_s: float, head: bytes) -> None:
+        super().__init__(daemon=True)
+        self._listening = socket.create_server(("127.0.0.1", 0))
+        self.url = f"http://127.0.0.1:{self._listening.getsockname()[1]}/"
+        self._pause_s, self._head = pause_s, head
+
+    def run(self) -> None:
+        client, _ = self._listening.accept()
+        with contextlib.suppress(OSError), client, self._listening:
+            client.recv(1 << 16)
+            for each in self._head:
+                client.sendall(bytes((each,)))
+                time.sleep(self._pause_s)
+
+
+def test_a_webhook_that_answers_a_byte_at_a_time_holds_nobody_up(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Few threads make the actions of all rules, quarantine among them."""
+    allowed = AllowedHosts(public=False, named=frozenset({"127.0.0.1"}))
+    slow = b"HTTP/1.1 200 OK\r\nX: " + b"x" * 30 + b"\r\n\r\n"
+
+    def takes(server: Dripper) -> float:
+        server.start()
+        began = time.monotonic()
+        with contextlib.suppress(OSError, http.client.HTTPException):
+            rule_webhook.post(server.url, b"{}", {}, allowed)
+        return time.monotonic() - began
+
+    monkeypatch.setattr(rule_webhook, "WHOLE_S", 0.5)
+    honest = Dripper(0, b"HTTP/1.1 202 Accepted\r\n\r\n")
+    honest.start()
+    assert rule_webhook.post(honest.url, b"{}", {}, allowed) == (202, "")  # the control
+    assert takes(Dripper(0.1, slow)) < 3
+    # Mutation: without an end it is held for as long as the other side likes.
+    monkeypatch.setattr(rule_webhook, "WHOLE_S", 60.0)
+    assert takes(Dripper(0.1, slow)) > 4

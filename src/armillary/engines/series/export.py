@@ -7,9 +7,10 @@ CSV (RFC 4180, UTF-8, CRLF) has one point a line::
     1f0a...,air.co2,2026-11-24T22:00:00.000Z,number,612.5,
     1f0a...,door,2026-11-24T22:00:04.120Z,boolean,true,9c7a04d1f1c1f5f0
 
-``message`` is the mark of the message's id (16 hexadecimal digits) or nothing. Numbers are written so that they read
-back to the same double. Parquet has the columns device_id, metric, time (milliseconds, UTC), kind, number, boolean,
-text, message. Points come by device, metric and time.
+``message`` is the mark of the message's id (16 hexadecimal digits) or nothing. A name or text that a spreadsheet would
+compute, or that begins with an apostrophe, has an apostrophe before it, which the reader takes away. Numbers are
+written so that they read back to the same double. Parquet has the columns device_id, metric, time (milliseconds, UTC),
+kind, number, boolean, text, message. Points come by device, metric and time.
 """
 
 from __future__ import annotations
@@ -24,6 +25,7 @@ from armillary.engines.series.chunks import Kind, Points
 from armillary.engines.series.reads import Reads, typed
 from armillary.engines.series.tail import SeriesKey
 from armillary.errors import InvalidArgumentError, ParquetMissingError
+from armillary.wire.csv_table import FORMULA_STARTS
 from armillary.wire.telemetry import MAX_NAME_CHARACTERS, MAX_STRING_CHARACTERS, Value
 
 COLUMNS: Final = ("device_id", "metric", "time", "kind", "value", "message")
@@ -92,17 +94,22 @@ def time_text(at_ms: int) -> str:
 def _csv_part(device_id: str, metric: str, kind: Kind, points: Points) -> bytes:
     out = io.StringIO(newline="")
     writer = csv.writer(out)
-    name, marks = kind.name.lower(), points.marks
+    name, marks, shielded = kind.name.lower(), points.marks, _shielded(metric)
     for index, (at_ms, value) in enumerate(zip(points.times, _TEXTS[kind](points.values), strict=True)):
         mark = f"{marks[index]:016x}" if index in marks else ""
-        writer.writerow((device_id, metric, time_text(at_ms), name, value, mark))
+        writer.writerow((device_id, shielded, time_text(at_ms), name, value, mark))
     return out.getvalue().encode("utf-8")
+
+
+def _shielded(text: str) -> str:
+    """A device's text for a cell, where no spreadsheet computes it."""
+    return "'" + text if text.startswith(("'", *FORMULA_STARTS)) else text
 
 
 _TEXTS: Mapping[Kind, Callable[[Any], Iterable[str]]] = {
     Kind.NUMBER: lambda values: map(repr, values),
     Kind.BOOLEAN: lambda values: ("true" if value else "false" for value in values),
-    Kind.TEXT: lambda values: values,
+    Kind.TEXT: lambda values: map(_shielded, values),
 }
 
 
@@ -110,6 +117,7 @@ def _row(where: str, row: Sequence[str]) -> Row:
     if len(row) != len(COLUMNS):
         raise _refused(where, f"{len(COLUMNS)} columns", f"{len(row)}")
     device_id, metric, moment, kind, text, message = row
+    metric = metric.removeprefix("'")
     if not 1 <= len(metric) <= MAX_NAME_CHARACTERS or not metric.isprintable():
         raise _refused(f"{where}: metric", f"1 to {MAX_NAME_CHARACTERS} printable characters", metric)
     try:
@@ -130,6 +138,7 @@ def _row(where: str, row: Sequence[str]) -> Row:
 
 def _value(where: str, kind: str, text: str) -> Value:
     if kind == "text":
+        text = text.removeprefix("'")
         if len(text) > MAX_STRING_CHARACTERS:
             raise _refused(f"{where}: value", f"at most {MAX_STRING_CHARACTERS} characters", f"{len(text)}")
         return text

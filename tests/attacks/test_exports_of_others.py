@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import json
 import uuid
 from collections.abc import Iterator
 from pathlib import Path
@@ -11,11 +12,14 @@ import pytest
 from tests.api.running_service import RunningService, running_service
 from tests.attacks.test_one_catalogs_token import Owner, owner
 
+from armillary.api import native_application_files
 from armillary.engines import transform
 from armillary.errors import InvalidArgumentError
+from armillary.hub import export_destinations
 from armillary.twin import data_export
 from armillary.twin.data_export import Record, Source, is_wanted, parse_export
 from armillary.twin.group import DeviceFacts
+from armillary.wire.application_archive import KIND_VERSION, make_manifest
 
 HOOK = {"kind": "webhook", "url": "https://example.com/in"}
 
@@ -100,3 +104,43 @@ def test_a_transform_reads_no_file_of_this_host(tmp_path: Path, monkeypatch: pyt
     stolen = transform.Transform(f'import "kept" as $found {{search: "{tmp_path}"}}; $found')
     assert b"of this host" in stolen.apply([b"{}"])[0][0][0]
     stolen.close()
+
+
+BROKER = {"kind": "mqtt", "host": "broker.example", "port": 8883, "tls": True, "topic": "out", "username": "u"}
+
+
+def password_for(service: RunningService, name: str) -> str | None:
+    """What the broker of an export would be told."""
+    found = parse_export(service.hub.application.get("export", name).content)
+    opened = service.hub.exports._open(name, found)
+    assert isinstance(opened, export_destinations._Mqtt)
+    return opened._secret
+
+
+def test_a_password_goes_to_no_other_broker_than_it_was_given_for(
+    service: RunningService, bob: Owner, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    name = f"e-{uuid.uuid4().hex[:8]}"
+    place, evil = f"/exports/{name}?catalog={bob.name}", {**BROKER, "host": "evil.example"}
+    assert bob.call("PUT", place, body(destination={**BROKER, "secret": "a password of the broker"})).status == 200
+    assert bob.call("PUT", place, body(destination={**BROKER, "signed": True})).status == 200  # the control: it stays
+    assert password_for(service, name) == "a password of the broker"
+    assert bob.call("PUT", place, body(destination={**evil, "signed": True})).status == 400
+    # A file of the whole application takes it there neither.
+    given = body(catalog=bob.name, destination={**evil, "signed": True})
+    files = {f"export/{name}.json": json.dumps(given)}
+    whole = {"manifest": make_manifest({"export": KIND_VERSION}, made_by="x"), "files": files}
+    refused = service.call("POST", "/api/v1/application/import", whole)
+    assert (refused.status, refused.body["code"]) == (400, "request.invalid"), refused.raw
+    files[f"export/{name}.json"] = json.dumps({**given, "destination": {**BROKER, "signed": True}})
+    assert service.call("POST", "/api/v1/application/import", whole).status == 200  # the control
+    # Nor does saying nothing of it.
+    assert bob.call("PUT", place, body(destination=evil)).status == 200
+    assert password_for(service, name) is None
+    # Mutation: when it is not asked whether the destination has one, it leaves.
+    opened = service.hub.exports.store.secret(name)
+    assert opened == "a password of the broker"
+    monkeypatch.setattr(native_application_files, "check_same_target", lambda *_: None)
+    files[f"export/{name}.json"] = json.dumps(given)
+    assert service.call("POST", "/api/v1/application/import", whole).status == 200
+    assert password_for(service, name) == "a password of the broker"

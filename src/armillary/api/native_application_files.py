@@ -13,6 +13,7 @@ from starlette.requests import Request
 from armillary import __version__
 from armillary.api.application_checks import body_check, check_organisations, warnings
 from armillary.api.auth import V1
+from armillary.api.native_exports import check_same_target
 from armillary.api.routes import add_route, hub_of, operator_of, service_of
 from armillary.engines.application.files import (
     APPLICATION_KINDS,
@@ -21,6 +22,7 @@ from armillary.engines.application.files import (
     plan_import,
     read_files,
 )
+from armillary.twin.data_export import parse_export
 from armillary.wire.application_archive import KIND_VERSION, MAX_FILES, check_manifest, make_manifest
 
 Kind = Literal["dashboard", "device", "export", "group", "job", "organisation", "rule", "template"]
@@ -68,6 +70,11 @@ def import_application(request: Request, body: ImportBody) -> dict[str, Any]:
     files = {path: content.encode("utf-8") for path, content in body.files.items()}
     puts = read_files(files, body_check(store))
     check_organisations(store, puts, body.replace)
+    for put in puts:
+        if put.kind == "export" and hub_of(request).exports.store.secret(put.id) is not None:
+            export = parse_export(put.body)
+            if export.destination.options.get("signed"):
+                check_same_target(store, put.id, export)
     steps = plan_import(store, puts, body.replace)
     counts = Counter(step.change for step in steps)
     if not body.dry_run:

@@ -15,6 +15,7 @@ from armillary.api.documents import as_document
 from armillary.api.native_devices import After, Limit
 from armillary.api.routes import add_route, hub_of, operator_of, service_of
 from armillary.engines.application.document import Document
+from armillary.engines.application.store import ApplicationStore
 from armillary.errors import InvalidArgumentError, PermissionDeniedError
 from armillary.hub.exports import check_destination
 from armillary.service.paging import number_after
@@ -56,7 +57,7 @@ def put_export(
         )
     check_destination(hub_of(request), export)
     if secret is None and export.destination.options.get("signed"):
-        _check_same_target(request, export_id, export)
+        check_same_target(hub_of(request).application, export_id, export)
     if not isinstance(document, dict):
         raise InvalidArgumentError("body: expected a JSON object", remedy="Correct the body.")
     authored.check_owned(request, KIND, export_id, catalog)
@@ -105,9 +106,9 @@ def _shown(request: Request, document: Document) -> dict[str, Any]:
     return {**authored.document_of(document), "status": status}
 
 
-def _check_same_target(request: Request, export_id: str, export: DataExport) -> None:
+def check_same_target(store: ApplicationStore, export_id: str, export: DataExport) -> None:
     """A secret is not taken along to another place: who may change an export could otherwise have it sent there."""
-    present = hub_of(request).application.find(KIND, export_id)
+    present = store.find(KIND, export_id)
     before = None if present is None else parse_export(present.content).destination
     if before is None or not before.options.get("signed") or _target(before) != _target(export.destination):
         raise InvalidArgumentError(

@@ -9,6 +9,7 @@ import socket
 import time
 import uuid
 from collections.abc import Iterator
+from dataclasses import replace
 from types import SimpleNamespace
 from typing import Any
 
@@ -19,11 +20,13 @@ from tests.attacks.test_one_catalogs_token import Owner, owner
 from tests.twin.test_template import BODY
 
 from armillary.api import dashboard_live, native_jobs
-from armillary.hub import export_destinations, rule_webhook, templates
+from armillary.hub import export_destinations, groups, rule_webhook, templates
 from armillary.hub.attempts import NotNowError
 from armillary.hub.rule_webhook import AllowedHosts
+from armillary.service import hub_service_keys
 from armillary.service.hub_identities import HubIdentities
 from armillary.twin.data_export import Destination, DestinationKind
+from armillary.wire.sas_token import sign_sas_token
 
 ACTION = {"kind": "set-property", "properties": {"taken": True}}
 
@@ -247,6 +250,49 @@ def test_without_the_look_at_the_owner_the_dashboard_goes_on(
 ) -> None:
     monkeypatch.setattr(dashboard_live, "of_catalog", lambda _hub, ids, _catalog: frozenset(ids))
     assert live_after_transfer(service, alice, bob) == (True, True)
+
+
+def members_after_transfer(service: RunningService, alice: Owner, bob: Owner) -> int:
+    group = fresh("g")
+    assert service.call("PUT", f"/api/v1/groups/{group}", {"name": "All"}).status == 200
+    device = alice.device.device_id
+    assert service.hub.groups.ids(group, catalog=alice.name) == (device,)
+    assert service.hub.groups.ids(group, catalog=alice.name) == (device,)  # the control: remembered
+    hand_over(alice, bob)
+    return len(service.hub.groups.ids(group, catalog=alice.name))
+
+
+def test_members_that_are_remembered_are_the_owners_still(
+    service: RunningService, alice: Owner, bob: Owner, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    assert members_after_transfer(service, alice, bob) == 0
+    another = owner(service)  # Mutation: without the look the device stays in sight
+    monkeypatch.setattr(groups, "of_catalog", lambda _hub, ids, _catalog: frozenset(ids))
+    assert members_after_transfer(service, another, bob) == 1
+
+
+# Service keys ---------------------------------------------------------------------------------------------------------
+
+
+def test_a_signature_for_one_device_opens_no_other(
+    service: RunningService, alice: Owner, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Whoever has a hub's key can sign for a part of it and give that away (IoT Hub: ``sr`` is a prefix)."""
+    name = fresh("k")
+    key = service.service.hub_service_keys.create(alice.name, name, "Contributor", actor="test")[1]
+    ends = int(time.time()) + 600
+
+    def answer(resource: str) -> int:
+        token = sign_sas_token(resource, key, ends, name)
+        path = f"/iothub/devices/{alice.device.device_id}?api-version=2021-04-12"
+        return service.call("GET", path, token=None, headers={"Authorization": token}).status
+
+    assert answer("localhost/devices/another") == 401
+    assert answer("localhost") == 200  # the control
+    # Mutation: with the rest of the resource unread it would open everything.
+    real = hub_service_keys.parse_sas_token
+    monkeypatch.setattr(hub_service_keys, "parse_sas_token", lambda given: replace(real(given), resource="localhost"))
+    assert answer("localhost/devices/another") == 200
 
 
 # Exports --------------------------------------------------------------------------------------------------------------

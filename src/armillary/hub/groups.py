@@ -14,7 +14,7 @@ from itertools import islice
 from typing import TYPE_CHECKING, Final
 
 from armillary.errors import InvalidArgumentError
-from armillary.hub.device_facts import FactsReader
+from armillary.hub.device_facts import FactsReader, of_catalog
 from armillary.twin.group import DeviceFacts, Group, Needs, is_member, needs_of_group, parse_group
 
 if TYPE_CHECKING:
@@ -104,7 +104,10 @@ class Groups:
         place, now = (group_id, document.etag, (catalog or "").lower()), time.monotonic()
         known = self._remembered.get(place)
         if known is not None and now - known[0] < REMEMBER_S:
-            return known[1]
+            if catalog is None:
+                return known[1]
+            mine = of_catalog(self._hub, known[1], catalog)  # a device that has left is out of sight at once
+            return tuple(each for each in known[1] if each in mine)
         found = tuple(each.device_id for each in self.scan(parse_group(document.content), catalog=catalog))
         if len(self._remembered) >= MAX_REMEMBERED:
             self._remembered.clear()

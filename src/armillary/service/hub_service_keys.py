@@ -113,6 +113,10 @@ class HubServiceKeys:
         """
         try:
             parsed = parse_sas_token(header)
+            if "/" in parsed.resource.rpartition("://")[2].rstrip(
+                "/"
+            ):  # for a part of the hub: it opens no more than was signed for
+                raise UnauthenticatedError("the shared access signature is not for the whole hub")
             found = self._context.records.read(lambda c: hub_rows.service_keys(c, None, parsed.policy))
             for each in found:
                 key = self._identities.sealer.open(each.sealed, _purpose(each.catalog_id, each.name))

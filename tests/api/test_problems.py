@@ -18,6 +18,8 @@ def _made(kind: type[errors.ArmillaryError]) -> errors.ArmillaryError:
         return kind("format", expected="a", got="b")
     if issubclass(kind, errors.ManifestError):
         return kind("path", expected="a", got="b")
+    if issubclass(kind, errors.ModelError):
+        return kind([("where", "what")])
     if issubclass(kind, errors.RateLimitedError):
         return kind("slow down", retry_after_s=7)
     return kind("message")

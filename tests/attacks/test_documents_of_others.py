@@ -20,7 +20,7 @@ from tests.attacks.test_one_catalogs_token import Owner, owner
 from tests.twin.test_template import BODY
 
 from armillary.api import dashboard_live, native_jobs
-from armillary.hub import export_destinations, groups, rule_webhook, templates
+from armillary.hub import export_destinations, groups, rule_names, rule_webhook, templates
 from armillary.hub.attempts import NotNowError
 from armillary.hub.rule_webhook import AllowedHosts
 from armillary.service import hub_service_keys
@@ -130,6 +130,27 @@ def test_the_mark_of_a_next_page_names_no_device_of_another(service: RunningServ
     second = service.call("GET", f"/api/v1/templates/{name}/devices?limit=1&after={first['next']}").body
     shown = {each["device_id"] for page in (first, second) for each in page["items"]}
     assert (shown, second["next"]) == ({alice.device.device_id, bob.device.device_id}, None)
+
+
+def warned(who: Owner, template: str) -> str:
+    """What is said of a rule that names a template."""
+    rule = {
+        "name": "r",
+        "target": {"template": template},
+        "conditions": [{"telemetry": "no.such.name", "op": ">", "value": 1}],
+    }
+    reply = who.call("POST", f"/rule-test?catalog={who.name}", {"rule": rule, "start_ms": 0, "end_ms": 60_000})
+    assert reply.status == 200, reply.raw
+    return " ".join(reply.body["warnings"])
+
+
+def test_a_rule_learns_nothing_of_anothers_template(alice: Owner, bob: Owner, monkeypatch: pytest.MonkeyPatch) -> None:
+    name = fresh("t")
+    assert bob.call("PUT", f"/templates/{name}?catalog={bob.name}", BODY).status == 200
+    assert "no.such.name" in warned(bob, name)  # the control: the owner is told what the template lacks
+    assert warned(alice, name) == warned(alice, "nobodys").replace("nobodys", name)
+    monkeypatch.setattr(rule_names, "_is_for", lambda *_: True)
+    assert "no.such.name" in warned(alice, name)
 
 
 # Hub devices ----------------------------------------------------------------------------------------------------------

@@ -127,7 +127,9 @@ class Dripper(threading.Thread):
     def run(self) -> None:
         client, _ = self._listening.accept()
         with contextlib.suppress(OSError), client, self._listening:
-            client.recv(1 << 16)
+            asked = b""
+            while not asked.endswith(b"{}"):  # what is not read would be answered by a reset
+                asked += client.recv(1 << 16)
             for each in self._head:
                 client.sendall(bytes((each,)))
                 time.sleep(self._pause_s)

@@ -100,7 +100,7 @@ def put_rule(
         if before is not None:
             _store(request).commits.submit(rows.secrets_changed(rule_id, before, before)).result(COMMIT_TIMEOUT_S)
         raise
-    return {**made, "warnings": _warnings(request, rule)}
+    return {**made, "warnings": _warnings(request, rule, made["body"].get("catalog"))}
 
 
 def delete_rule(
@@ -260,12 +260,12 @@ def _tested(request: Request, document: object, body: TrialBody, catalog: str | 
         "firings": sum(each.firings for each in run.devices),
         "is_cut": run.is_cut,
         "devices": [dataclasses.asdict(each) for each in run.devices],
-        "warnings": _warnings(request, rule),
+        "warnings": _warnings(request, rule, catalog or own),
     }
 
 
-def _warnings(request: Request, rule: Rule) -> list[str]:
-    return warnings_of(hub_of(request), rule)
+def _warnings(request: Request, rule: Rule, catalog: str | None) -> list[str]:
+    return warnings_of(hub_of(request), rule, catalog)
 
 
 def _delivery(each: Delivery) -> dict[str, Any]:

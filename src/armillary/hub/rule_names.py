@@ -17,16 +17,16 @@ if TYPE_CHECKING:
     from armillary.twin.template import Template
 
 
-def warnings_of(hub: Hub, rule: Rule) -> list[str]:
+def warnings_of(hub: Hub, rule: Rule, catalog: str | None = None) -> list[str]:
     """What the rule names and its device template does not have, or no device has sent, as sentences.
 
-    Blocks for a read or two.
+    Another catalog's template is as good as none. Blocks for a read or two.
     """
     wanted = rule.target.template
     found = _group(hub, rule.target.group)
     if wanted:
         template = _template(hub, rule)
-        if template is None:
+        if template is None or not _is_for(template, catalog):
             return [*found, f"there is no device template {wanted}: the rule looks at no device until there is"]
         return found + unmodelled(rule, _telemetry(template, rule), _properties(template, rule))
     sent = set(hub.series.tail.names().values())
@@ -54,6 +54,10 @@ def _template(hub: Hub, rule: Rule) -> Template | None:
         return hub.templates.get(name, fitting[0] if fitting else 0).template
     except (InvalidArgumentError, NotFoundError):
         return None
+
+
+def _is_for(template: Template, catalog: str | None) -> bool:
+    return None in (template.catalog, catalog) or str(template.catalog).lower() == str(catalog).lower()
 
 
 def _telemetry(template: Template, rule: Rule) -> list[str]:

@@ -42,7 +42,7 @@ def run() -> list[dict[str, object]]:
         idle = service.resident_mb()
         pem = Path(str(service.ready["root_ca"])).read_text("ascii")
         with RemoteService(make_connection(str(service.ready["api"]), str(service.ready["token"]), pem)) as remote:
-            devices = manufactured(remote, service)
+            devices = manufactured(remote, service, DEVICES)
         connections = []
         for number, device in enumerate(devices):
             connections.append(connected(device, service, pem))
@@ -69,7 +69,7 @@ def run() -> list[dict[str, object]]:
     ]
 
 
-def manufactured(remote: RemoteService, service: RunningService) -> list[WireDevice]:
+def manufactured(remote: RemoteService, service: RunningService, count: int) -> list[WireDevice]:
     """Devices made by the factory route and claimed into one group."""
     remote.azure("PUT", CATALOG, {"location": "Global"})
     remote.azure("PUT", f"{CATALOG}/products/Bench", {"properties": {}})
@@ -79,10 +79,10 @@ def manufactured(remote: RemoteService, service: RunningService) -> list[WireDev
         return factory_reply(remote.post("/factory/devices", {"csr": request, "chip": "mt3620"}))
 
     port = int(str(service.ready["device_endpoint"]).rpartition(":")[2])
-    devices = [WireDevice.make(secrets.token_bytes(32), enrol, port=port) for _ in range(DEVICES)]
+    devices = [WireDevice.make(secrets.token_bytes(32), enrol, port=port) for _ in range(count)]
     group = f"{CATALOG}/products/Bench/deviceGroups/Production/claimDevices"
     ids = [device.device_id for device in devices]
-    for start in range(0, DEVICES, CLAIM_BATCH):
+    for start in range(0, count, CLAIM_BATCH):
         remote.azure("POST", group, {"deviceIdentifiers": ids[start : start + CLAIM_BATCH]})
     return devices
 

@@ -5,12 +5,15 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from hashlib import sha256
+from typing import Final
 
 from armillary.engines.rules.rows import Alert, Fired, Over
 from armillary.hub.rule_actions import deliveries_of
 from armillary.hub.rule_plans import Running
 from armillary.twin.rule_table import Entry, Outcome
 from armillary.twin.rule_trace import explain
+
+_NEWS: Final = (Outcome.FIRED, Outcome.CLEARED)
 
 
 def news_of(each: Running, firings: int, entries: Sequence[Entry]) -> list[Fired | Over]:
@@ -22,6 +25,11 @@ def news_of(each: Running, firings: int, entries: Sequence[Entry]) -> list[Fired
         entries: The evaluations, in order.
     """
     news: list[Fired | Over] = []
+    for entry in entries:
+        if entry.outcome in _NEWS:
+            break
+    else:
+        return news  # as nearly always
     firing = firings - sum(entry.outcome is Outcome.FIRED for entry in entries)
     for entry in entries:
         if entry.outcome is Outcome.FIRED:

@@ -111,7 +111,7 @@ def _ticks(program: Program, state: State, now_ms: int, facts: Facts, entries: l
             state, entry = _close_window(program, state, now_ms, facts)
         else:
             at_ms = max(state.deadline_ms, state.fired_ms)
-            if program.sliding and state.panes:
+            if program.sliding and state.panes and at_ms >= _emptied_ms(program, state):
                 state = _slid(state, slice_of(at_ms, program.length_ms))
             state, entry = _judge(program, state, Cause.CLOCK, at_ms, at_ms, facts, (), None)
         if entry is not None:
@@ -164,12 +164,17 @@ def _scheduled(program: Program, state: State, now_ms: int, listening_since_ms: 
         if deadline > now_ms:
             due.append(deadline)
     if program.sliding and state.panes:
-        emptied = slice_end_ms(state.panes[0].number + SLICES - 1, program.length_ms)
-        due.append(max(now_ms + 1, emptied, state.panes[-1].arrived_ms + program.lateness_ms))
+        due.append(max(now_ms + 1, _emptied_ms(program, state)))
     if state.phase == PENDING:
         cooled = state.fired_ms + program.cool_ms if state.fired_ms else 0
         due.append(max(state.since_now_ms + program.hold_ms, cooled, now_ms + 1))
     return _due(state, min(due) if due else 0)
+
+
+def _emptied_ms(program: Program, state: State) -> int:
+    """When the oldest point leaves a sliding window by the clock; before, only measurements move the window."""
+    end_ms = slice_end_ms(state.panes[0].number + SLICES - 1, program.length_ms)
+    return max(end_ms, state.panes[-1].arrived_ms + program.lateness_ms)
 
 
 def _due(state: State, deadline_ms: int) -> State:

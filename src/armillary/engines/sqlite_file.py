@@ -3,9 +3,13 @@
 
 from __future__ import annotations
 
+import contextlib
 import sqlite3
+import threading
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TypeVar
 
 from armillary.engines.sqlite_refusal import refusal
 from armillary.errors import DataFolderError
@@ -14,6 +18,8 @@ from armillary.errors import DataFolderError
 CACHE_KIB = 256
 # The other connection of this process holds the lock for a checkpoint only.
 BUSY_TIMEOUT_MS = 10_000
+
+T = TypeVar("T")
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,6 +69,62 @@ def open_reader(path: Path) -> sqlite3.Connection:
     connection = _connect(path)
     connection.execute("PRAGMA query_only=ON")
     return connection
+
+
+@contextlib.contextmanager
+def transaction(connection: sqlite3.Connection, begin: str = "BEGIN IMMEDIATE") -> Iterator[None]:
+    """Run the block in one transaction: all of it is kept, or nothing."""
+    connection.execute(begin)
+    try:
+        yield
+        connection.execute("COMMIT")
+    except BaseException:  # whatever it is: nothing of the transaction is kept, and it goes on
+        if connection.in_transaction:
+            connection.execute("ROLLBACK")
+        raise
+
+
+class SqliteFile:
+    """A file with one connection that any thread may use; each call waits for the disk.
+
+    Args:
+        path: The file.
+        layout: What is in it.
+        what: Its name in messages.
+
+    Raises:
+        DataFolderError: the file cannot be opened; of every method: the disk gives nothing.
+    """
+
+    def __init__(self, path: Path, layout: Layout, what: str) -> None:
+        self._connection = open_writer(path, layout)
+        self._what = what
+        self._lock = threading.Lock()
+
+    def close(self) -> None:
+        """Close the file. May be called twice."""
+        with self._lock:
+            self._connection.close()
+
+    def read(self, query: Callable[[sqlite3.Connection], T]) -> T:
+        """What ``query`` reads."""
+        with self._lock:
+            try:
+                return query(self._connection)
+            except sqlite3.Error as error:
+                explained = refusal(self._what, error)
+                if explained is None:
+                    raise
+                raise explained from error
+
+    def write(self, change: Callable[[sqlite3.Connection], T]) -> T:
+        """Make a change in one transaction, and return what it returns."""
+
+        def apply(connection: sqlite3.Connection) -> T:
+            with transaction(connection):
+                return change(connection)
+
+        return self.read(apply)
 
 
 def _connect(path: Path) -> sqlite3.Connection:

@@ -26,6 +26,7 @@ from armillary.engines.application.document import (
     encode_body,
     not_found,
 )
+from armillary.engines.sqlite_file import transaction
 from armillary.engines.sqlite_refusal import refusal
 from armillary.errors import DataFolderError, InvalidArgumentError
 
@@ -257,16 +258,8 @@ class ApplicationStore:
     def _apply(
         self, changes: Sequence[tuple[Put | Delete, str | None]], by: str, now_ms: int
     ) -> Sequence[tuple[Document, bool]]:
-        connection = self._writer
-        connection.execute("BEGIN IMMEDIATE")
-        try:
-            made = [_change(connection, change, text, by, now_ms) for change, text in changes]
-            connection.execute("COMMIT")
-        except BaseException:  # whatever it is: nothing of the transaction is kept, and it goes on
-            if connection.in_transaction:
-                connection.execute("ROLLBACK")
-            raise
-        return made
+        with transaction(self._writer):
+            return [_change(self._writer, change, text, by, now_ms) for change, text in changes]
 
     @contextmanager
     def _read(self) -> Iterator[sqlite3.Connection]:

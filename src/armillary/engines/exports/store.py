@@ -14,15 +14,12 @@ from __future__ import annotations
 import dataclasses
 import json
 import sqlite3
-import threading
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any
 
-from armillary.engines.series.database import transaction
-from armillary.engines.sqlite_file import Layout, open_writer
-from armillary.engines.sqlite_refusal import refusal
+from armillary.engines.sqlite_file import Layout, SqliteFile
 
 FILE_NAME = "exports.db"
 
@@ -66,8 +63,6 @@ CREATE TABLE secret (
 ) STRICT, WITHOUT ROWID;
 """,
 )
-
-T = TypeVar("T")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -127,8 +122,7 @@ class ExportStore:
     """
 
     def __init__(self, folder: Path) -> None:
-        self._connection = open_writer(folder / FILE_NAME, LAYOUT)
-        self._lock = threading.Lock()
+        self._file = SqliteFile(folder / FILE_NAME, LAYOUT, "the exports' file")
 
     @staticmethod
     def exists(folder: Path) -> bool:
@@ -137,13 +131,12 @@ class ExportStore:
 
     def close(self) -> None:
         """Close the file. May be called twice."""
-        with self._lock:
-            self._connection.close()
+        self._file.close()
 
     def cursor(self, export_id: str) -> Cursor | None:
         """How far an export is; None before it began."""
         query = f"SELECT {_COLUMNS} FROM cursor WHERE export_id = ?"  # noqa: S608 - constants
-        row = self._do(lambda c: c.execute(query, (export_id,)).fetchone())
+        row = self._file.read(lambda c: c.execute(query, (export_id,)).fetchone())
         return None if row is None else Cursor(**dict(zip(_FIELDS, row, strict=True)))
 
     def keep(
@@ -164,7 +157,7 @@ class ExportStore:
             connection.execute(_KEEP, (export_id, *dataclasses.astuple(kept)))
             return kept
 
-        return self._write(change)
+        return self._file.write(change)
 
     def dead_letters(self, export_id: str, *, after: int = 0, limit: int = 100) -> list[DeadLetter]:
         """Batches that were refused for good, oldest first."""
@@ -172,7 +165,7 @@ class ExportStore:
             "SELECT number, at_ms, records, count, error FROM dead_letter WHERE export_id = ? AND number > ?"
             " ORDER BY number LIMIT ?"
         )
-        rows = self._do(lambda c: c.execute(query, (export_id, after, limit)).fetchall())
+        rows = self._file.read(lambda c: c.execute(query, (export_id, after, limit)).fetchall())
         return [DeadLetter(row[0], row[1], json.loads(row[2]), row[3], row[4]) for row in rows]
 
     def settle(self, export_id: str, number: int) -> None:
@@ -181,17 +174,19 @@ class ExportStore:
         def change(connection: sqlite3.Connection) -> None:
             connection.execute("DELETE FROM dead_letter WHERE export_id = ? AND number = ?", (export_id, number))
 
-        self._write(change)
+        self._file.write(change)
 
     def secret(self, export_id: str) -> str | None:
         """The secret of an export's destination."""
-        row = self._do(lambda c: c.execute("SELECT secret FROM secret WHERE export_id = ?", (export_id,)).fetchone())
+        row = self._file.read(
+            lambda c: c.execute("SELECT secret FROM secret WHERE export_id = ?", (export_id,)).fetchone()
+        )
         return None if row is None else str(row[0])
 
     def keep_secret(self, export_id: str, secret: str) -> None:
         """Keep the secret of an export's destination."""
         query = "INSERT INTO secret VALUES (?, ?) ON CONFLICT (export_id) DO UPDATE SET secret = excluded.secret"
-        self._write(lambda c: c.execute(query, (export_id, secret)))
+        self._file.write(lambda c: c.execute(query, (export_id, secret)))
 
     def forget(self, export_id: str) -> None:
         """Delete everything of an export."""
@@ -200,24 +195,7 @@ class ExportStore:
             for table in ("cursor", "dead_letter", "secret"):
                 connection.execute(f"DELETE FROM {table} WHERE export_id = ?", (export_id,))  # noqa: S608 - constants
 
-        self._write(change)
-
-    def _do(self, query: Callable[[sqlite3.Connection], T]) -> T:
-        with self._lock:
-            try:
-                return query(self._connection)
-            except sqlite3.Error as error:
-                explained = refusal("the exports' file", error)
-                if explained is None:
-                    raise
-                raise explained from error
-
-    def _write(self, change: Callable[[sqlite3.Connection], T]) -> T:
-        def apply(connection: sqlite3.Connection) -> T:
-            with transaction(connection):
-                return change(connection)
-
-        return self._do(apply)
+        self._file.write(change)
 
 
 def _forget_old(connection: sqlite3.Connection, export_id: str) -> int:

@@ -13,15 +13,12 @@ from __future__ import annotations
 
 import json
 import sqlite3
-import threading
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any
 
-from armillary.engines.series.database import transaction
-from armillary.engines.sqlite_file import Layout, open_writer
-from armillary.engines.sqlite_refusal import refusal
+from armillary.engines.sqlite_file import Layout, SqliteFile
 from armillary.errors import NotFoundError
 from armillary.twin.job import DEVICE_STATES, DeviceState, Progress, RunState, next_run
 
@@ -69,8 +66,6 @@ CREATE INDEX run_device_state ON run_device (run, state, batch, due_ms);
 CREATE INDEX run_device_batch ON run_device (run, batch, changed_ms);
 """,
 )
-
-T = TypeVar("T")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -146,8 +141,7 @@ class JobStore:
     """
 
     def __init__(self, folder: Path) -> None:
-        self._connection = open_writer(folder / FILE_NAME, LAYOUT)
-        self._lock = threading.Lock()
+        self._file = SqliteFile(folder / FILE_NAME, LAYOUT, "the jobs' file")
 
     @staticmethod
     def exists(folder: Path) -> bool:
@@ -156,8 +150,7 @@ class JobStore:
 
     def close(self) -> None:
         """Close the file. May be called twice."""
-        with self._lock:
-            self._connection.close()
+        self._file.close()
 
     # Reading ------------------------------------------------------------------------------------------------
 
@@ -167,7 +160,7 @@ class JobStore:
         Raises:
             NotFoundError: there is none.
         """
-        found = self._do(lambda c: _runs(c, "WHERE job_id = ? AND number = ?", (job_id, number)))
+        found = self._file.read(lambda c: _runs(c, "WHERE job_id = ? AND number = ?", (job_id, number)))
         if not found:
             raise NotFoundError(
                 f"job {job_id[:64]!a} has no run {number}", remedy=f"List them: armillary job show --job {job_id[:64]}."
@@ -177,16 +170,16 @@ class JobStore:
     def runs(self, job_id: str, *, before: int | None = None, limit: int = MAX_RUNS) -> list[Run]:
         """Runs of a job, newest first."""
         where = "WHERE job_id = ? AND number < ? ORDER BY number DESC LIMIT ?"
-        return self._do(lambda c: _runs(c, where, (job_id, before or 2**62, limit)))
+        return self._file.read(lambda c: _runs(c, where, (job_id, before or 2**62, limit)))
 
     def under_way(self) -> list[Run]:
         """Runs that have not ended."""
-        return self._do(lambda c: _runs(c, "WHERE state = 'running' ORDER BY number", ()))
+        return self._file.read(lambda c: _runs(c, "WHERE state = 'running' ORDER BY number", ()))
 
     def last_due(self, job_id: str) -> int | None:
         """When the last scheduled run of a job was due, Unix seconds; None when there was none."""
         query = "SELECT max(due) FROM run WHERE job_id = ?"
-        found = self._do(lambda c: c.execute(query, (job_id,)).fetchone()[0])
+        found = self._file.read(lambda c: c.execute(query, (job_id,)).fetchone()[0])
         return None if found is None else int(found)
 
     def results(
@@ -195,7 +188,7 @@ class JobStore:
         """Devices of a run by id, those in a state or all."""
         where = "WHERE run = ? AND device_id > ?" + ("" if state is None else " AND state = ?")
         values = (number, after, *(() if state is None else (state.value,)), limit)
-        rows = self._do(lambda c: c.execute(_DEVICE + where + " ORDER BY device_id LIMIT ?", values).fetchall())
+        rows = self._file.read(lambda c: c.execute(_DEVICE + where + " ORDER BY device_id LIMIT ?", values).fetchall())
         return [_as_result(row) for row in rows]
 
     def progress(self, number: int) -> Progress:
@@ -217,7 +210,7 @@ class JobStore:
             counts = _counts(connection, number)
             return Progress(state=RunState(state), counts=counts, batch=batch, batch_opened_ms=opened or 0, due_ms=due)
 
-        return self._do(query)
+        return self._file.read(query)
 
     # Changing -----------------------------------------------------------------------------------------------
 
@@ -249,7 +242,7 @@ class JobStore:
             _forget_old(connection, job_id)
             return number
 
-        return self._write(change)
+        return self._file.write(change)
 
     def start(self, number: int, count: int, now_ms: int) -> list[DeviceResult]:
         """Mark up to ``count`` devices of the present batch as running: only then may they be acted on."""
@@ -265,7 +258,7 @@ class JobStore:
             )
             return [_as_result(row) for row in rows]
 
-        return self._write(change)
+        return self._file.write(change)
 
     def finish(self, number: int, outcomes: Sequence[Outcome], now_ms: int) -> None:
         """Write down what became of devices that were running."""
@@ -284,7 +277,7 @@ class JobStore:
             )  # fmt: skip
             _skip_if_ended(connection, number, now_ms)
 
-        self._write(change)
+        self._file.write(change)
 
     def end(self, number: int, event: str, now_ms: int) -> RunState:
         """End a run; devices that have not begun are skipped. Those under way still get their result.
@@ -300,7 +293,7 @@ class JobStore:
             _skip_if_ended(connection, number, now_ms)
             return ended
 
-        return self._write(change)
+        return self._file.write(change)
 
     def recover(self, now_ms: int, number: int | None = None) -> int:
         """Devices that were running when whoever acted was stopped wait again; returns how many.
@@ -323,7 +316,7 @@ class JobStore:
                 _skip_if_ended(connection, each, now_ms)
             return cursor.rowcount
 
-        return self._write(change)
+        return self._file.write(change)
 
     def forget(self, job_id: str) -> None:
         """Delete every run of a job."""
@@ -333,26 +326,9 @@ class JobStore:
             connection.executemany("DELETE FROM run_device WHERE run = ?", runs)
             connection.executemany("DELETE FROM run WHERE number = ?", runs)
 
-        self._write(change)
+        self._file.write(change)
 
     # Inside -------------------------------------------------------------------------------------------------
-
-    def _do(self, query: Callable[[sqlite3.Connection], T]) -> T:
-        with self._lock:
-            try:
-                return query(self._connection)
-            except sqlite3.Error as error:
-                explained = refusal("the jobs' file", error)
-                if explained is None:
-                    raise
-                raise explained from error
-
-    def _write(self, change: Callable[[sqlite3.Connection], T]) -> T:
-        def apply(connection: sqlite3.Connection) -> T:
-            with transaction(connection):
-                return change(connection)
-
-        return self._do(apply)
 
 
 def _after(state: str, event: str) -> DeviceState:

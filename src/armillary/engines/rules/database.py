@@ -8,25 +8,9 @@
 
 from __future__ import annotations
 
-import sqlite3
-from pathlib import Path
-
-from armillary.engines.sqlite_refusal import refusal
-from armillary.errors import DataFolderError
+from armillary.engines.sqlite_file import Layout
 
 FILE_NAME = "rules.db"
-
-# "ArmR": tells this file from any other SQLite database.
-APPLICATION_ID = 0x41726D52
-
-# 1 (2026-11): first.
-SCHEMA_VERSION = 1
-
-# Kibibytes of page cache of each connection.
-CACHE_KIB = 256
-
-# The other connection of this process holds the lock for a checkpoint only.
-BUSY_TIMEOUT_MS = 10_000
 
 _SCHEMA = """
 -- States of all rules for one device: [[rule id, rule version, state], ...]. They are of the log up to seq.
@@ -86,69 +70,4 @@ CREATE TABLE progress (
 INSERT INTO progress VALUES ('evaluated', -1);
 """
 
-
-def open_writer(folder: Path) -> sqlite3.Connection:
-    """Open or make the database in ``folder``; the connection may be used by any thread, one at a time.
-
-    Raises:
-        DataFolderError: not writable, damaged, of another program or of another version.
-    """
-    path = folder / FILE_NAME
-    connection: sqlite3.Connection | None = None
-    try:
-        connection = _connect(path)
-        path.chmod(0o600)  # it holds secrets
-        _use_write_ahead_log(connection, path)
-        connection.execute("PRAGMA synchronous=FULL")
-        _check_version(connection, path)
-    except (sqlite3.Error, OSError) as error:
-        if connection is not None:
-            connection.close()
-        raise refusal(str(path), error) or DataFolderError(
-            f"{path} cannot be opened ({error})",
-            remedy="Give this user the folder and free space on its disk, or choose another with --data.",
-        ) from error
-    except DataFolderError:
-        if connection is not None:
-            connection.close()
-        raise
-    return connection
-
-
-def open_reader(folder: Path) -> sqlite3.Connection:
-    """A connection that can only read; may be used by any thread, one at a time."""
-    connection = _connect(folder / FILE_NAME)
-    connection.execute("PRAGMA query_only=ON")
-    return connection
-
-
-def _connect(path: Path) -> sqlite3.Connection:
-    connection = sqlite3.connect(path, isolation_level=None, check_same_thread=False)
-    connection.execute(f"PRAGMA busy_timeout={BUSY_TIMEOUT_MS}")
-    connection.execute(f"PRAGMA cache_size=-{CACHE_KIB}")
-    return connection
-
-
-def _use_write_ahead_log(connection: sqlite3.Connection, path: Path) -> None:
-    if connection.execute("PRAGMA journal_mode=WAL").fetchone()[0] != "wal":
-        raise DataFolderError(
-            f"{path}: its file system does not support write-ahead logging",
-            remedy="Put the data folder on a local file system.",
-        )
-
-
-def _check_version(connection: sqlite3.Connection, path: Path) -> None:
-    application = connection.execute("PRAGMA application_id").fetchone()[0]
-    version = connection.execute("PRAGMA user_version").fetchone()[0]
-    if (application, version) == (APPLICATION_ID, SCHEMA_VERSION):
-        return
-    if application == APPLICATION_ID:
-        raise DataFolderError(
-            f"{path}: expected schema version {SCHEMA_VERSION}, got {version}",
-            remedy="Start it with the version of Armillary that made it.",
-        )
-    if connection.execute("SELECT count(*) FROM sqlite_master").fetchone()[0]:
-        raise DataFolderError(f"{path}: a database of another program", remedy="Choose another folder with --data.")
-    connection.executescript(
-        f"BEGIN EXCLUSIVE;{_SCHEMA}PRAGMA application_id={APPLICATION_ID};PRAGMA user_version={SCHEMA_VERSION};COMMIT;"
-    )
+LAYOUT = Layout(application_id=0x41726D52, version=1, schema=_SCHEMA)  # "ArmR"; 1 (2026-11): first

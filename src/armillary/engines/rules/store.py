@@ -15,8 +15,9 @@ from typing import Any, TypeVar
 
 from armillary.engines.group_commit import GroupCommit
 from armillary.engines.rules import rows
-from armillary.engines.rules.database import FILE_NAME, open_reader, open_writer
+from armillary.engines.rules.database import FILE_NAME, LAYOUT
 from armillary.engines.rules.rows import Alert, Change, Delivery, DeviceStates
+from armillary.engines.sqlite_file import open_reader, open_writer, transaction
 from armillary.engines.sqlite_refusal import refusal
 
 T = TypeVar("T")
@@ -36,9 +37,9 @@ class RuleStore:
     """
 
     def __init__(self, folder: Path) -> None:
-        self._writer = open_writer(folder)
+        self._writer = open_writer(folder / FILE_NAME, LAYOUT)
         try:
-            self._reader = open_reader(folder)
+            self._reader = open_reader(folder / FILE_NAME)
         except BaseException:  # whatever it is: the file is closed, and it goes on
             self._writer.close()
             raise
@@ -164,14 +165,8 @@ class RuleStore:
     def _commit(self, items: Sequence[Change]) -> Sequence[Any]:
         connection = self._writer
         try:
-            connection.execute("BEGIN IMMEDIATE")
-            try:
+            with transaction(connection):
                 outcomes = [change(connection) for change in items]
-                connection.execute("COMMIT")
-            except BaseException:  # whatever it is: nothing of the transaction is kept, and it goes on
-                if connection.in_transaction:
-                    connection.execute("ROLLBACK")
-                raise
         except sqlite3.Error as error:
             explained = refusal("the rules' database", error)
             if explained is None:

@@ -10,11 +10,9 @@
 
 from __future__ import annotations
 
-import contextlib
 import fcntl
 import os
 import sqlite3
-from collections.abc import Iterator
 from pathlib import Path
 
 from armillary.engines.series import announcements, cloud_messages, configurations, twins, uploads
@@ -277,19 +275,6 @@ class Database:
             f"BEGIN EXCLUSIVE;{_SCHEMA}"
             f"PRAGMA application_id={APPLICATION_ID};PRAGMA user_version={SCHEMA_VERSION};COMMIT;"
         )
-
-
-@contextlib.contextmanager
-def transaction(connection: sqlite3.Connection, begin: str = "BEGIN IMMEDIATE") -> Iterator[None]:
-    """Run the block in one transaction: all of it is kept, or nothing."""
-    connection.execute(begin)
-    try:
-        yield
-        connection.execute("COMMIT")
-    except BaseException:  # whatever it is: nothing of the transaction is kept, and it goes on
-        if connection.in_transaction:
-            connection.execute("ROLLBACK")
-        raise
 
 
 def _not_writable(path: Path, why: str) -> DataFolderError:

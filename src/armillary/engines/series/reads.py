@@ -16,7 +16,6 @@ from typing import TypeVar
 
 from armillary.engines.series.blocks import Message, iterate_block
 from armillary.engines.series.chunks import HOUR_MS, Kind, Points
-from armillary.engines.series.database import transaction
 from armillary.engines.series.devices import DeviceRow, read_device, read_devices
 from armillary.engines.series.fleet import MAX_DEVICE_HOURS, FleetRange, Group, read_fleet
 from armillary.engines.series.hours import Shelf, between
@@ -24,6 +23,7 @@ from armillary.engines.series.query import Range, check_range, read_range
 from armillary.engines.series.rollups import hour_of
 from armillary.engines.series.tail import Last, SeriesKey, Tail, generation_points
 from armillary.engines.series.twins import read_twin
+from armillary.engines.sqlite_file import transaction
 from armillary.errors import NotFoundError
 from armillary.twin.document import Twin
 from armillary.wire.telemetry import Value

@@ -16,7 +16,7 @@ from typing import Any
 
 from armillary.engines.group_commit import Rejected
 from armillary.engines.series.blocks import Block, Run, encode_block
-from armillary.engines.series.database import transaction
+from armillary.engines.sqlite_file import transaction
 from armillary.engines.sqlite_refusal import refusal
 from armillary.errors import DiskReserveError
 

@@ -111,6 +111,7 @@ def test_nobody_overwrites_a_rule_of_another(
     assert service.hub.rules.store().secret(rule, "1") is None
     assert service.hub.application.get("rule", rule).content["catalog"] == alice.name
     monkeypatch.setattr(authored, "check_owned", lambda *_: None)  # the control
+    monkeypatch.setattr(authored, "owned_version", lambda *_: None)
     assert bob.call("PUT", path + bob.name, body_of(bob)).status == 200
     assert service.hub.application.get("rule", rule).content["catalog"] == bob.name
 

@@ -15,7 +15,7 @@ from fastapi import Body, Header, Path, Query
 from starlette.requests import Request
 
 from armillary.api.routes import hub_of, operator_of, service_of
-from armillary.engines.application.document import Document, not_found
+from armillary.engines.application.document import Document, check_match, not_found
 from armillary.engines.application.store import MAX_LIMIT
 from armillary.errors import InvalidArgumentError, PermissionDeniedError
 from armillary.twin.dashboard import parse as parse_dashboard
@@ -79,7 +79,7 @@ def put(
                 f"{kind}.catalog: expected {catalog}, got {kept['catalog']!a:.60}",
                 remedy="Leave it out, or name the same catalog.",
             )
-        check_owned(request, kind, document_id, catalog)
+        if_match = owned_version(request, kind, document_id, catalog, if_match)
     PARSERS[kind](kept)
     actor = operator_of(request).name
     made = hub_of(request).application.put(kind, document_id, kept, by=actor, if_match=if_match)
@@ -89,15 +89,16 @@ def put(
 
 def delete(request: Request, kind: str, document_id: str, catalog: str | None, if_match: str | None) -> dict[str, Any]:
     """Delete a document."""
-    check_owned(request, kind, document_id, catalog)
+    if catalog is not None:
+        if_match = owned_version(request, kind, document_id, catalog, if_match)
     actor = operator_of(request).name
     hub_of(request).application.delete(kind, document_id, by=actor, if_match=if_match)
     service_of(request).audit.append(actor, f"{kind}.delete", document_id, {})
     return {"deleted": document_id}
 
 
-def check_owned(request: Request, kind: str, document_id: str, catalog: str | None) -> None:
-    """Raise unless who speaks for a catalog may change a document; nothing of it has to exist.
+def check_owned(request: Request, kind: str, document_id: str, catalog: str | None) -> Document | None:
+    """The document that who speaks for a catalog (None: for all) may change; None where there is none yet.
 
     Raises:
         NotFoundError: it is another catalog's.
@@ -105,7 +106,7 @@ def check_owned(request: Request, kind: str, document_id: str, catalog: str | No
     """
     found = hub_of(request).application.find(kind, document_id)
     if catalog is None or found is None:
-        return
+        return found
     owner = found.content.get("catalog")
     if owner is None:
         raise PermissionDeniedError(
@@ -114,6 +115,20 @@ def check_owned(request: Request, kind: str, document_id: str, catalog: str | No
         )
     if not _same(owner, catalog):
         raise not_found(kind, document_id)
+    return found
+
+
+def owned_version(request: Request, kind: str, document_id: str, catalog: str, if_match: str | None) -> str:
+    """The version that a change of a catalog's document is of, "" for none: what somebody makes meanwhile is theirs.
+
+    Raises:
+        NotFoundError: it is another catalog's.
+        PermissionDeniedError: it is of all catalogs.
+        ConflictError: it is not the version of ``if_match``.
+    """
+    found = check_owned(request, kind, document_id, catalog)
+    check_match(kind, document_id, if_match, None if found is None else found.etag)
+    return "" if found is None else found.etag
 
 
 def is_visible(document: Document, catalog: str | None) -> bool:

@@ -134,6 +134,20 @@ def not_found(kind: str, document_id: str) -> NotFoundError:
     )
 
 
+def check_match(kind: str, document_id: str, expected: str | None, present: str | None) -> None:
+    """Raise unless an If-Match holds: None always, "" where there is no document, ``*`` where there is one.
+
+    Raises:
+        ConflictError: it does not.
+    """
+    if expected is None:
+        return
+    stripped = expected.strip().removeprefix("W/").strip('"')
+    holds = present is None if stripped == "" else present is not None and stripped in ("*", present)
+    if not holds:
+        raise changed_since(kind, document_id, expected, present)
+
+
 def changed_since(kind: str, document_id: str, expected: str, present: str | None) -> ConflictError:
     """The error for an If-Match that does not hold."""
     state = "is not there" if present is None else f"has ETag {present}"

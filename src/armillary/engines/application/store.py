@@ -19,9 +19,9 @@ from typing import Any
 from armillary.engines.application.database import open_reader, open_writer
 from armillary.engines.application.document import (
     Document,
-    changed_since,
     check_id,
     check_kind,
+    check_match,
     decode_body,
     encode_body,
     not_found,
@@ -325,7 +325,7 @@ def _change(
     """Apply one change; the document as it is now, and whether that is new."""
     name = (change.kind, change.id)
     present = connection.execute(_PRESENT + "WHERE kind = ? AND id = ?", name).fetchone()
-    _match(change, None if present is None else _etag(present[3]))
+    check_match(change.kind, change.id, change.if_match, None if present is None else _etag(present[3]))
     if present is None and text is None:
         raise not_found(*name)
     if present is not None and present[6] == text:
@@ -343,16 +343,6 @@ def _change(
         connection.execute(_REPLACE, row)
     _forget_old(connection, name)
     return _document(row), True
-
-
-def _match(change: Put | Delete, present: str | None) -> None:
-    expected = change.if_match
-    if expected is None:
-        return
-    stripped = expected.strip().removeprefix("W/").strip('"')
-    holds = present is None if stripped == "" else present is not None and stripped in ("*", present)
-    if not holds:
-        raise changed_since(change.kind, change.id, expected, present)
 
 
 def _last_version(connection: sqlite3.Connection, name: tuple[str, str]) -> int:

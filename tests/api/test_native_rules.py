@@ -180,6 +180,25 @@ def test_a_secret_is_never_given_back_and_stays_until_it_is_replaced(service: Ru
     assert store.secret(rule, "hook") is None
 
 
+def test_a_rule_that_an_import_deletes_leaves_no_secret_to_the_next_of_its_id(
+    service: RunningService, catalog: str
+) -> None:
+    rule, store = fresh("gone"), service.hub.rules.store()
+    action = {"name": "hook", "kind": "webhook", "url": "https://example.com/hook", "secret": SECRET}
+    assert put(service, rule, hot(catalog, actions=[action])).status == 200
+    assert store.secret(rule, "hook") == SECRET
+    exported = service.call("GET", "/api/v1/application").body
+    exported["files"].pop(f"rule/{rule}.json")
+    import_body = {**exported, "replace": ["rule"]}
+    planned = service.call("POST", "/api/v1/application/import", {**import_body, "dry_run": True})
+    assert planned.status == 200, planned.raw
+    assert store.secret(rule, "hook") == SECRET
+    assert service.call("POST", "/api/v1/application/import", import_body).body["counts"]["deleted"] == 1
+    assert store.secret(rule, "hook") is None
+    signed = {key: value for key, value in action.items() if key != "secret"} | {"signed": True}
+    assert "has no secret" in put(service, rule, hot(catalog, actions=[signed])).body["detail"]
+
+
 def test_a_rule_is_tried_on_past_values_before_it_is_kept(service: RunningService, catalog: str, device: str) -> None:
     series, now = service.hub.series, service.hub.rules.now_ms()
     number = number_of(service, device)

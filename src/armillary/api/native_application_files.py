@@ -11,6 +11,7 @@ from pydantic import BaseModel, ConfigDict, Field
 from starlette.requests import Request
 
 from armillary import __version__
+from armillary.api import native_rules
 from armillary.api.application_checks import body_check, check_organisations, warnings
 from armillary.api.auth import V1
 from armillary.api.native_exports import check_same_target
@@ -79,6 +80,9 @@ def import_application(request: Request, body: ImportBody) -> dict[str, Any]:
     counts = Counter(step.change for step in steps)
     if not body.dry_run:
         keep_files(store, puts, by=actor, replace=body.replace)
+        for step in steps:
+            if step.kind == native_rules.KIND and step.change == "deleted":
+                native_rules.forget_secrets(request, step.id)
         service_of(request).audit.append(actor, "application.import", "application", dict(counts))
     return {
         "dry_run": body.dry_run,

@@ -108,8 +108,13 @@ def delete_rule(
 ) -> dict[str, Any]:
     """Delete a rule and its secrets; its alerts stay."""
     deleted = authored.delete(request, KIND, rule_id, catalog, if_match)
-    _store(request).commits.submit(rows.secrets_changed(rule_id, {}, ())).result(COMMIT_TIMEOUT_S)
+    forget_secrets(request, rule_id)
     return deleted
+
+
+def forget_secrets(request: Request, rule_id: str) -> None:
+    """Forget what signs the webhooks of a rule that is no more: the next of its id signs with none of it."""
+    _store(request).commits.submit(rows.secrets_changed(rule_id, {}, ())).result(COMMIT_TIMEOUT_S)
 
 
 def enable_rule(request: Request, rule_id: DocumentPath, catalog: CatalogQuery = None) -> dict[str, Any]:

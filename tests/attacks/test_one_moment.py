@@ -63,7 +63,7 @@ def test_what_somebody_makes_meanwhile_is_theirs(
     bobs_first(monkeypatch, bob, document_id)
     answer = alice.call(
         "PUT",
-        f"/groups/{document_id}",
+        f"/groups/{document_id}?catalog={alice.name}",
         {
             "name": "Alice's",
             "match": "all",
@@ -85,8 +85,8 @@ def test_an_if_match_of_ones_own_still_counts(alice: Owner) -> None:
         "match": "all",
         "filters": [{"field": "device:connected", "operator": "eq", "value": True}],
     }
-    made = alice.call("PUT", f"/groups/{document_id}", body).body
-    path, service = f"/api/v1/groups/{document_id}", alice.service
+    made = alice.call("PUT", f"/groups/{document_id}?catalog={alice.name}", body).body
+    path, service = f"/api/v1/groups/{document_id}?catalog={alice.name}", alice.service
     for if_match, status in (('"d-0"', 412), (f'"{made["etag"]}"', 200), ("*", 200), (f'"{made["etag"]}"', 412)):
         changed = {**body, "name": f"Alice's {if_match} {status}"}
         answer = service.call("PUT", path, changed, token=alice.token, headers={"If-Match": if_match})

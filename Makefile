@@ -15,6 +15,8 @@ export UV_PYTHON_DOWNLOADS ?= never
 export UV_SYSTEM_CERTS ?= 1
 # Compile what is installed: every start is a second and more faster.
 export UV_COMPILE_BYTECODE ?= 1
+# Two tests a core: half of the suite's time is waiting (for devices, browsers, processes), not work.
+TEST_WORKERS ?= $(shell n=$$(nproc); echo $$((n > 4 ? 8 : n * 2)))
 RUN := $(UV) run --frozen --no-sync
 
 .PHONY: help setup demo test check fix bench docs clean test-tools
@@ -38,7 +40,7 @@ test-tools: setup
 	@./scripts/install-test-tools
 
 test: test-tools ## Run the tests (ARGS="tests/attacks -q" runs a part)
-	@$(RUN) pytest $(if $(ARGS),$(ARGS),-n 2 --dist loadgroup)
+	@$(RUN) pytest $(if $(ARGS),$(ARGS),-n $(TEST_WORKERS) --dist worksteal)
 
 check: setup     ## Format, lint, types, architecture, docs
 	@$(RUN) ruff format --check .

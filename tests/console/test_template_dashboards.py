@@ -20,10 +20,12 @@ from armillary.settings import Settings
 pytestmark = pytest.mark.console
 
 VIEW = {"width": 1440, "height": 900}
-# Everything on the page that follows devices: texts of values, and the newest point of each chart.
+# Everything on the page that follows devices: texts of values, and the newest point of each chart. At night in a shop
+# nothing but the time of the newest point may change for minutes.
 SHOWN = """() => JSON.stringify([
   [...document.querySelectorAll("[data-key], [data-kpi], [data-text], td")].map((each) => each.textContent),
-  [...document.querySelectorAll("line-chart")].map((each) => each.view?.chart.series.map((one) => one.values.at(-1))),
+  [...document.querySelectorAll("line-chart")].map((each) =>
+    each.view?.chart.series.map((one) => [one.at_ms.at(-1), one.values.at(-1)])),
 ])"""
 CHANGED = f"(before) => ({SHOWN})() !== before"
 

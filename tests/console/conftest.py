@@ -14,7 +14,9 @@ from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import NameOID
 from playwright.sync_api import Browser
+from tests.api.running_service import running_service
 from tests.console.console_server import RunningConsole, serve
+from tests.console.hub_scene import HubScene
 from tests.console.rehearsed_fleet import RehearsedFleet
 from tests.console.watched_browser import DESKTOP, Console, Watched, chromium_browser
 
@@ -65,6 +67,15 @@ def empty_console(console_process: RunningConsole) -> RunningConsole:
     """The console of somebody who has just begun."""
     console_process.stage.fleet = RehearsedFleet(devices=0)
     return console_process
+
+
+@pytest.fixture(scope="session")
+def hub_scene(tmp_path_factory: pytest.TempPathFactory) -> Iterator[HubScene]:
+    """One real service for all tests of hub devices, twins and templates; each makes what it changes."""
+    with running_service(tmp_path_factory.mktemp("coolers")) as running:
+        scene = HubScene(running)
+        yield scene
+        scene.close()
 
 
 @pytest.fixture(scope="module")

@@ -15,6 +15,8 @@ if TYPE_CHECKING:
 
 # So many devices are read one by one; for more, everything between the first and the last of them is read at once.
 SINGLY: Final = 100
+# Names of hub devices are read as they are; the 128 digits of a device that attests, and longer names, are shortened.
+LONGEST_LABEL: Final = 48
 _NEEDS: Final = Needs(twin=True, cloud=True)
 
 
@@ -45,7 +47,7 @@ class Devices:
         return self._ids[source]
 
     def labels(self, device_ids: Sequence[str]) -> Mapping[str, str]:
-        """What each device is called: the tag or cloud property ``name``, else its id, shortened in the middle."""
+        """What each device is called: the tag or cloud property ``name``, else its id, shortened if it is long."""
         return {each: self._label(each, facts) for each, facts in self._read(device_ids).items()}
 
     def properties(self, device_ids: Sequence[str], name: str) -> Mapping[str, Any]:
@@ -95,7 +97,9 @@ class Devices:
 
     def _label(self, device_id: str, facts: DeviceFacts | None) -> str:
         name = None if facts is None else facts.tags.get("name") or facts.cloud.get("name")
-        return str(name) if name else f"{device_id[:8]}…{device_id[-4:]}"
+        if name:
+            return str(name)
+        return f"{device_id[:8]}…{device_id[-4:]}" if len(device_id) > LONGEST_LABEL else device_id
 
 
 def inside(section: Mapping[str, Any], path: str) -> Any:

@@ -5,7 +5,7 @@ from __future__ import annotations
 
 from typing import Annotated, Any, Literal
 
-from fastapi import FastAPI, Path
+from fastapi import FastAPI, Path, Query
 from pydantic import BaseModel, ConfigDict, Field
 from starlette.requests import Request
 
@@ -23,6 +23,7 @@ from armillary.wire.sas_token import encode_key
 
 # A hub device's id, or the 128 digits of a device that attests.
 HubDevicePath = Annotated[str, Path(min_length=1, max_length=128, pattern=r"^[A-Za-z0-9][A-Za-z0-9._:@=-]*$")]
+Prefix = Annotated[str, Query(max_length=128, description="Only ids that begin so")]
 ModulePath = Annotated[str, Path(min_length=1, max_length=64)]
 _Pem = Annotated[str, Field(max_length=16_384)]
 _Reason = Annotated[str, Field(max_length=128)]
@@ -104,10 +105,12 @@ def change_admission(request: Request, catalog: str, body: AdmissionBody) -> dic
     return _admission(made)
 
 
-def list_hub_devices(request: Request, catalog: str, limit: Limit = 100, after: After = None) -> dict[str, Any]:
+def list_hub_devices(
+    request: Request, catalog: str, limit: Limit = 100, after: After = None, device_id_prefix: Prefix = ""
+) -> dict[str, Any]:
     """A catalog's hub devices by name."""
     limit = min(limit, MAX_LIMIT)
-    found = service_of(request).hub_identities.list(catalog, after=after or "", limit=limit)
+    found = service_of(request).hub_identities.list(catalog, after=after or "", limit=limit, prefix=device_id_prefix)
     connected = hub_of(request).connected()
     items = [document(each, is_connected=each.identity in connected) for each in found]
     return {"items": items, "next": found[-1].identity if len(found) == limit else None}

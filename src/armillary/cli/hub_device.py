@@ -86,9 +86,15 @@ def create(
 
 
 @remote_command(app, "list")
-def list_(remote: RemoteService, catalog: CatalogOption = None, as_json: JsonOption = False) -> None:
+def list_(
+    remote: RemoteService,
+    catalog: CatalogOption = None,
+    prefix: Annotated[str, typer.Option("--prefix", metavar="TEXT", help="Only ids that begin so.")] = "",
+    as_json: JsonOption = False,
+) -> None:
     """List a catalog's hub devices."""
-    rows = list(remote.pages(f"/catalogs/{segment(catalog_name(remote, catalog))}/hub-devices"))
+    path = f"/catalogs/{segment(catalog_name(remote, catalog))}/hub-devices"
+    rows = list(remote.pages(path, device_id_prefix=prefix or None))
     shown = rows if as_json else [readable(row) for row in rows]
     print_table(shown, COLUMNS, as_json=as_json, empty="There is none: armillary hub-device create --device ID.")
 

@@ -28,7 +28,7 @@ def change_rollout(desk: Desk, visit: Visit, form: Form) -> Response:
     if verb not in pages_rollout.ACTIONS:
         raise NotFoundError(f"roll-outs have no action {verb!r}", remedy="Use the buttons on the roll-out's page.")
     found = desk.sources.updates.rollout(visit.params["rollout_id"])
-    _confirmed(pages_rollout.confirmation(found, verb), form)
+    confirmed(pages_rollout.confirmation(found, verb), form)
     desk.sources.updates.change(visit.operator, found["rollout_id"], verb, _reason(form))
     return told(f"/updates/{found['rollout_id']}", verb)
 
@@ -42,7 +42,7 @@ def change_device(desk: Desk, visit: Visit, form: Form) -> Response:
     fleet = desk.sources.fleet
     found = fleet.device(visit.params["device_id"])
     catalogs = read.other_catalogs(desk, found, verb)
-    _confirmed(life.confirmation(found, verb, catalogs), form)
+    confirmed(life.confirmation(found, verb, catalogs), form)
     if verb == "offer":
         fleet.offer(visit.operator, found, _chosen(form, catalogs))
     elif verb == "decommission":
@@ -118,7 +118,7 @@ def answer_transfer(desk: Desk, visit: Visit, form: Form) -> Response:
     permit(desk, visit, "transfer")
     found = read.waiting_transfer(desk, visit)
     catalog, verb = visit.params["catalog"], visit.params["verb"]
-    _confirmed(pages_catalog.transfer_confirmation(found, verb, catalog), form)
+    confirmed(pages_catalog.transfer_confirmation(found, verb, catalog), form)
     desk.sources.house.answer_transfer(visit.operator, catalog, found["transfer_id"], verb)
     return told("/settings", f"transfer-{verb}")
 
@@ -149,7 +149,8 @@ def permit(desk: Desk, visit: Visit, area: str) -> None:
         )
 
 
-def _confirmed(confirmation: Confirmation, form: Form) -> None:
+def confirmed(confirmation: Confirmation, form: Form) -> None:
+    """Raise InvalidArgumentError unless the word that a wide action asks for was typed."""
     if confirmation.word and form.get("word", "").strip() != confirmation.word:
         raise InvalidArgumentError(
             "the word to confirm was not typed", remedy=f"Go back and type: {confirmation.word}. Nothing was changed."

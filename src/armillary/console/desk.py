@@ -35,6 +35,7 @@ PLACES = (
 # Within the hub: what devices say and what is made of it.
 HUB_PLACES = (
     ("Dashboards", "/dashboards"),
+    ("Devices", "/hub-devices"),
     ("Alerts", "/alerts"),
     ("Rules", "/rules"),
     ("Templates", "/templates"),
@@ -44,7 +45,12 @@ HUB_PLACES = (
 )
 # place -> beginnings of the paths that belong to it, where these are more than its own.
 BELOW: Mapping[str, tuple[str, ...]] = MappingProxyType(
-    {"/fleet": ("/fleet", "/devices"), "/dashboards": tuple(href for _, href in HUB_PLACES)}
+    {
+        "/fleet": ("/fleet", "/devices"),
+        "/dashboards": (*(href for _, href in HUB_PLACES), "/hub-", "/new-"),
+        "/hub-devices": ("/hub-", "/new-hub-device"),
+        "/templates": ("/templates", "/new-template"),
+    }
 )
 # theme now -> (theme that the button chooses next, word on the button). "" follows the system.
 THEMES: Mapping[str, tuple[str, str]] = MappingProxyType(
@@ -97,6 +103,21 @@ TOLD: Mapping[str, tuple[str, str, bool]] = MappingProxyType(
         "dashboard": ("good", "Kept. The version before stays in the application's history.", True),
         "dashboard-deleted": ("good", "Deleted. Its versions stay in the application's history for a while.", True),
         "tile-removed": ("good", "Removed. The other tiles stay where they were.", True),
+        "hub-device-made": ("good", "Made. It may connect as soon as its catalog admits what it shows.", True),
+        "hub-disabled": (
+            "good",
+            "Disabled. Its connection is closed and it is let in no more; Enable undoes it.",
+            True,
+        ),
+        "hub-enabled": ("good", "Enabled. It may connect with what it shows.", True),
+        "hub-deleted": ("good", "Deleted, with its twin, messages and files.", True),
+        "module-made": ("good", "Made. It connects with what its device shows.", True),
+        "let-in": ("attention", "Let in. They may connect now, and attest nothing.", True),
+        "kept-out": ("good", "Kept out. Those that were connected are cut off.", True),
+        "enrolment-disabled": ("good", "Disabled. Nobody registers by it; Enable undoes it.", True),
+        "enrolment-enabled": ("good", "Enabled. Devices that show what it names may register.", True),
+        "enrolment-deleted": ("good", "Deleted. Nobody registers by it any more.", True),
+        "service-key-deleted": ("good", "Deleted. Services that sign with it are refused.", True),
         "token-revoked": ("good", "Revoked. Its sessions ended with it.", True),
     }
 )
@@ -189,7 +210,10 @@ class Desk:
             "operator": visit.operator,
             "here": without_told(visit.here),
             "form_token": self.seal.token(visit.cookie),
-            "hub_places": [(name, href, path.startswith(href)) for name, href in HUB_PLACES],
+            "hub_places": [
+                (name, href, path.startswith(BELOW[href] if href != "/dashboards" and href in BELOW else (href,)))
+                for name, href in HUB_PLACES
+            ],
             "told": {"kind": told[0], "text": told[1], "audit": told[2]} if told else None,
         }
         return HTMLResponse(self._templates.get_template(template).render(page=frame, **values), status)
@@ -232,10 +256,8 @@ def without_told(here: str) -> str:
 
 def told(path: str, key: str) -> Response:
     """Lead back to ``path``, which then says what was done (POST, redirect, GET)."""
-    here = without_told(local_path(path))
-    fragment = ""
-    if "#" in here:
-        here, _, fragment = here.partition("#")
+    path, _, fragment = local_path(path).partition("#")
+    here = without_told(path)
     return RedirectResponse(f"{here}{'&' if '?' in here else '?'}told={key}{'#' + fragment if fragment else ''}", 303)
 
 

@@ -14,6 +14,7 @@ from armillary.console.desk import Desk, Visit, told
 from armillary.console.pages_sheet import Editor, parsed
 from armillary.console.read_application import ask, may
 from armillary.errors import InvalidArgumentError
+from armillary.wire.hub_credentials import is_attested_id
 
 # Audit lines among which a device's commands are looked for.
 AUDIT_LINES = 1000
@@ -30,7 +31,7 @@ def show(desk: Desk, visit: Visit) -> Response:
 
 def page(desk: Desk, visit: Visit, typed: str | None, error: InvalidArgumentError | None) -> Response:
     """The page, and what was wrong with what was typed into the editor."""
-    device_id = desk.sources.fleet.device(visit.params["device_id"])["device_id"]
+    device_id = known(desk, visit)
     found = ask(desk, visit, "show_device_template", device_id=device_id)
     label = desk.sources.application.labels([device_id])[device_id]
     editor = None
@@ -56,10 +57,22 @@ def page(desk: Desk, visit: Visit, typed: str | None, error: InvalidArgumentErro
     return read_application.show(desk, visit, sheet, 400 if error else 200)
 
 
+def known(desk: Desk, visit: Visit) -> str:
+    """The device of an address, one that attests or a hub device.
+
+    Raises:
+        NotFoundError: there is none.
+    """
+    asked = visit.params["device_id"]
+    if is_attested_id(asked):
+        return str(desk.sources.fleet.device(asked)["device_id"])
+    return str(ask(desk, visit, "show_hub_device", device_id=asked)["device_id"])
+
+
 def want(desk: Desk, visit: Visit, form: Form) -> Response:
     """Merge what was typed into the desired properties."""
     permit(desk, visit, "twin")
-    device_id = desk.sources.fleet.device(visit.params["device_id"])["device_id"]
+    device_id = known(desk, visit)
     text = form.get("body", "")
     try:
         desk.sources.hub.patch_desired(visit.operator, device_id, parsed(text))
@@ -71,7 +84,7 @@ def want(desk: Desk, visit: Visit, form: Form) -> Response:
 def send(desk: Desk, visit: Visit, form: Form) -> Response:
     """Call a direct method and show what the device answered."""
     permit(desk, visit, "command")
-    device_id = desk.sources.fleet.device(visit.params["device_id"])["device_id"]
+    device_id = known(desk, visit)
     method, text = form.get("method", "").strip(), form.get("payload", "").strip()
     try:
         payload = json.loads(text) if text else None

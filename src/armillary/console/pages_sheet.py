@@ -12,6 +12,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from armillary.console.pages_form import Form
 from armillary.console.states import State, state_of
 from armillary.console.words import Moment, ShortId, moment
 from armillary.errors import InvalidArgumentError
@@ -35,7 +36,10 @@ class Cell:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Section:
-    """A table with a heading; ``none`` is said where it has no row."""
+    """A table with a heading; ``none`` is said where it has no row.
+
+    ``form`` stands below the table; ``anchor`` is the section's id.
+    """
 
     title: str
     columns: tuple[str, ...]
@@ -43,6 +47,8 @@ class Section:
     none: str
     note: str = ""
     next_href: str = ""
+    anchor: str = ""
+    form: Form | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -72,8 +78,20 @@ class Button:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Once:
+    """What is shown this once and kept nowhere: ``lines`` are (what it is, the secret itself)."""
+
+    says: str
+    lines: tuple[tuple[str, str], ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Sheet:
-    """A whole page."""
+    """A whole page.
+
+    ``once`` stands above everything; ``facts`` are (name, cell); ``search`` is a form that only reads: its address,
+    and fields; ``links`` are chosen views: (words, address, whether it is this one); ``empty`` says what to do first.
+    """
 
     place: str
     title: str
@@ -87,6 +105,12 @@ class Sheet:
     rule_form: Mapping[str, Any] | None = None
     find: str = ""
     call: Mapping[str, Any] | None = None
+    once: Once | None = None
+    facts: tuple[tuple[str, Cell], ...] = ()
+    search: Form | None = None
+    links: tuple[tuple[str, str, bool], ...] = ()
+    empty: tuple[str, str] | None = None
+    forms: tuple[Form, ...] = ()
     in_hub: bool = True
 
 

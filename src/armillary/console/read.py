@@ -7,7 +7,7 @@ import csv
 import io
 from collections.abc import Mapping
 from typing import Any
-from urllib.parse import urlencode
+from urllib.parse import quote, urlencode
 
 from starlette.responses import JSONResponse, RedirectResponse, Response
 
@@ -25,6 +25,7 @@ from armillary.console import pages_settings as settings_pages
 from armillary.console.desk import Desk, Visit
 from armillary.console.words import counted, grouped, moment, short_id
 from armillary.errors import InvalidArgumentError, NotFoundError
+from armillary.wire.hub_credentials import is_attested_id
 
 # Lines of one device's records on its page; the API pages through all of them.
 RECORD_LINES = 50
@@ -65,7 +66,11 @@ def fleet_csv(desk: Desk, visit: Visit) -> Response:
 
 
 def device(desk: Desk, visit: Visit) -> Response:
-    """One device."""
+    """One device; one that does not attest has a page in the hub."""
+    if not is_attested_id(visit.params["device_id"]):
+        asked = visit.params["device_id"]
+        other = desk.sources.application.ask(visit.operator, "show_hub_device", device_id=asked)["device_id"]
+        return RedirectResponse(f"/hub-devices/{quote(other, safe='')}", 303)
     sources, now = desk.sources, visit.now
     found = sources.fleet.device(visit.params["device_id"])
     device_id = found["device_id"]

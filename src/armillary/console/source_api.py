@@ -48,6 +48,11 @@ ROUTES: Mapping[str, str] = MappingProxyType(
         "template": f"PUT {V1}/templates/{{template_name}}",
         "group": f"PUT {V1}/groups/{{group_id}}",
         "command": f"POST {V1}/devices/{{device_id}}/methods/{{method}}",
+        "cloud-properties": f"PATCH {V1}/devices/{{device_id}}/cloud-properties",
+        "hub-device": f"POST {V1}/catalogs/{{catalog}}/hub-devices",
+        "admission": f"PATCH {V1}/catalogs/{{catalog}}/hub-admission",
+        "hub-enrolment": f"PATCH {V1}/catalogs/{{catalog}}/hub-enrolments/{{enrolment_id}}",
+        "service-key": f"GET {V1}/catalogs/{{catalog}}/hub-service-keys",
     }
 )
 FAILED = ("reverted", "failed", "timed-out")

@@ -154,8 +154,8 @@ class HubIdentities:
             raise _unknown(identity)
         return found
 
-    def list(self, catalog: str | None, *, after: str = "", limit: int) -> tuple[HubIdentity, ...]:
-        """Hub devices by name.
+    def list(self, catalog: str | None, *, after: str = "", limit: int, prefix: str = "") -> tuple[HubIdentity, ...]:
+        """Hub devices by name; with ``prefix`` those whose names begin so.
 
         Raises:
             NotFoundError: no such catalog.
@@ -163,7 +163,7 @@ class HubIdentities:
 
         def query(connection: Connection) -> tuple[HubIdentity, ...]:
             owner = None if catalog is None else catalog_or_raise(connection, catalog).catalog_id
-            return hub_rows.identities(connection, owner, after=after, limit=limit)
+            return hub_rows.identities(connection, owner, after=after, limit=limit, prefix=prefix)
 
         return self._context.records.read(query)
 

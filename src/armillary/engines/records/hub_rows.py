@@ -168,10 +168,18 @@ def identity(connection: Connection, name: str) -> HubIdentity | None:
 
 
 def identities(
-    connection: Connection, catalog_id: UUID | None, *, after: str = "", limit: int, device: str | None = None
+    connection: Connection,
+    catalog_id: UUID | None,
+    *,
+    after: str = "",
+    limit: int,
+    device: str | None = None,
+    prefix: str = "",
 ) -> tuple[HubIdentity, ...]:
-    """Hub devices by name, without modules; with ``device`` its modules instead."""
+    """Hub devices by name, without modules; with ``device`` its modules; with ``prefix`` those that begin so."""
     query = select(_identity).where(_identity.c.identity > after).order_by(_identity.c.identity).limit(limit)
+    if prefix:  # "~" is above every character that a name may have
+        query = query.where(_identity.c.identity >= prefix, _identity.c.identity < f"{prefix}~")
     if catalog_id is not None:
         query = query.where(_identity.c.catalog_id == catalog_id)
     if device is None:

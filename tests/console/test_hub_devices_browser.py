@@ -1,0 +1,67 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Hub devices in a real Chromium over a real service: they read well, and one is made, rotated and deleted by hand."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable
+
+import pytest
+from playwright.sync_api import expect
+from tests.console.hub_scene import HubScene
+from tests.console.page_check import problems_of
+from tests.console.watched_browser import ARTEFACTS, LOOKS, Watched
+
+pytestmark = pytest.mark.console
+
+
+@LOOKS
+def test_every_page_of_hub_devices_reads_well_and_is_accessible(
+    hub_scene: HubScene, watch: Callable[..., Watched], look: str, options: dict[str, object]
+):
+    ARTEFACTS.mkdir(exist_ok=True)
+    watched = watch(hub_scene, **options)
+    page = watched.sign_in(hub_scene.running.token_of("Administrator"))
+    for name, path, says in (
+        ("list", "/hub-devices?catalog=northwind", "None of them attests."),
+        ("list-empty", "/hub-devices?catalog=contoso", "No hub device in contoso"),
+        ("device", "/hub-devices/cooler-1", "cooler-1 is unattested, it shows a symmetric key; connected now."),
+        ("new", "/new-hub-device?catalog=northwind", "New hub device"),
+        ("delete", "/hub-devices/cooler-1/delete", "Delete hub device cooler-1?"),
+        ("admit", "/hub-catalogs/contoso/admission/certificates/admit", "Let hub devices with certificates"),
+        ("data", "/devices/cooler-1/data", "cooler-1 sends 2 values"),
+        ("gone", "/hub-devices/never-made", "There is nothing here."),
+    ):
+        watched.open(page, path)
+        expect(page.get_by_role("heading", level=1)).to_contain_text(says)
+        page.screenshot(path=ARTEFACTS / f"hub-devices-{name}-{look}.png", full_page=True, animations="disabled")
+        assert problems_of(page) == [], name
+        assert page.evaluate("document.documentElement.scrollWidth <= innerWidth"), f"{name} is wider than the screen"
+
+
+def test_a_hub_device_is_made_with_the_keyboard_and_its_key_is_shown_once(
+    hub_scene: HubScene, watch: Callable[..., Watched]
+):
+    watched = watch(hub_scene)
+    page = watched.sign_in(hub_scene.running.token_of("Administrator"))
+    watched.open(page, "/hub-devices?catalog=northwind")
+    page.get_by_role("link", name="New hub device").press("Enter")
+    page.get_by_label("Device id").fill("tank-4")
+    page.get_by_label("Device id").press("Enter")
+    notice = page.get_by_role("status")
+    expect(notice).to_contain_text("are shown this once")
+    expect(notice).to_contain_text(re.compile("HostName=.*;DeviceId=tank-4;SharedAccessKey="))
+    page.screenshot(path=ARTEFACTS / "hub-devices-once-light.png", full_page=True, animations="disabled")
+    assert problems_of(page) == []
+    watched.open(page, "/hub-devices/tank-4")
+    assert "SharedAccessKey" not in page.content()
+    page.get_by_role("link", name="Disable").click()
+    page.get_by_label("Reason").fill("leaks")
+    page.get_by_role("button", name="Disable").click()
+    page.wait_for_url("**/hub-devices/tank-4?told=hub-disabled")
+    expect(page.get_by_role("heading", level=1)).to_contain_text("it is disabled and may not connect")
+    page.get_by_role("link", name="Delete").click()
+    page.get_by_label("This is wide").fill("tank-4")
+    page.get_by_role("button", name="Delete").click()
+    page.wait_for_url("**/hub-devices?catalog=northwind&told=hub-deleted")
+    assert page.get_by_role("link", name="tank-4").count() == 0

@@ -7,6 +7,7 @@ import contextlib
 
 from armillary.errors import WireError
 from armillary.wire.provisioning import PREFIX, answer_topic, parse_request, parse_topic, parse_username
+from armillary.wire.provisioning_http import is_provisioning, parse_target
 from fuzz.harness import main
 
 
@@ -16,6 +17,8 @@ def seeds() -> list[bytes]:
         b"$dps/registrations/GET/iotdps-get-operationstatus/?$rid=2&operationId=5.ab.cd",
         b"0neABC/registrations/cable-7/api-version=2019-03-31&ClientVersion=x",
         b'{"registrationId": "cable-7", "payload": {"modelId": "dtmi:a;1"}}',
+        b"/0neABC/registrations/cable-7/register?api-version=2021-06-01",
+        b"/0neABC/registrations/cable-7/operations/5.ab.cd?api-version=2019-03-31",
     ]
 
 
@@ -27,6 +30,9 @@ def fuzz(data: bytes) -> None:
         answer = answer_topic(200, parse_topic(text).request_id)
         assert answer.startswith(PREFIX)
         assert not set(answer) & set("+#")
+    with contextlib.suppress(WireError):
+        assert 1 <= len(parse_target(text).registration_id) <= 128
+        assert is_provisioning(text)
     with contextlib.suppress(WireError):
         assert 1 <= len(parse_request(data).registration_id) <= 128
 

@@ -1,12 +1,17 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Who cannot make himself a device, and what a client that registers cannot do; each with the honest one beside it."""
+"""Who cannot make himself a device, and what a client that registers cannot do; each with the honest one beside it.
+
+What both ways have is tried over both: MQTT, and the service's device API over HTTP.
+"""
 
 from __future__ import annotations
 
+import http.client
 import json
+import ssl
 import time
 import uuid
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -16,7 +21,9 @@ from tests.api.running_service import RunningService, running_service, wait_unti
 from tests.attacks.test_hub_device_attacks import NOT_AUTHORIZED, Client
 from tests.hub.own_certificates import self_signed
 
+from armillary.hub import registrations
 from armillary.service import hub_enrolments
+from armillary.service.hub_identities import IdentityForm
 from armillary.wire.sas_token import decode_key, derive_device_key, sign_sas_token
 
 ANSWERS = "$dps/registrations/res/#"
@@ -50,7 +57,7 @@ def connect(service: RunningService, name: str, **options: Any) -> Client:
     return Client(service, name, username=username, **options)
 
 
-def registers(service: RunningService, name: str, *, claimed: str = "", **options: Any) -> Any:
+def registers_over_mqtt(service: RunningService, name: str, *, claimed: str = "", **options: Any) -> Any:
     """Register; the answer's status, or how CONNECT was refused."""
     with connect(service, name, **options) as client:
         if client.connack != 0:
@@ -69,13 +76,63 @@ def registers(service: RunningService, name: str, *, claimed: str = "", **option
         return json.loads(payload).get("status", topic)
 
 
+def ask(
+    service: RunningService,
+    name: str,
+    method: str = "PUT",
+    what: str = "/register",
+    body: Any = None,
+    *,
+    password: str | None = None,
+    certificate: Path | None = None,
+    version: str = "2021-06-01",
+) -> tuple[int, Any, Any]:
+    """One request over HTTP on a connection of its own: status, headers, body; or "tls"."""
+    context = ssl.create_default_context(cafile=str(service.root))
+    if certificate is not None:
+        context.load_cert_chain(certificate)
+    connection = http.client.HTTPSConnection("localhost", service.hub_port, context=context, timeout=20)
+    headers = {} if password is None else {"Authorization": password}
+    data = body if isinstance(body, bytes) else None if body is None else json.dumps(body).encode()
+    try:
+        path = f"/{scope(service)}/registrations/{name}{what}?api-version={version}"
+        connection.request(method, path, body=data, headers=headers)
+        response = connection.getresponse()
+        return response.status, response.headers, json.loads(response.read())
+    except (ssl.SSLError, ConnectionError, http.client.RemoteDisconnected):
+        return 0, {}, "tls"
+    finally:
+        connection.close()
+
+
+def registers_over_http(service: RunningService, name: str, *, claimed: str = "", **options: Any) -> Any:
+    """Register; the answer's status, or how it was refused, in the words of MQTT."""
+    status, headers, body = ask(service, name, body={"registrationId": claimed or name}, **options)
+    while status == 202:
+        assert headers["retry-after"] == "1"
+        status, headers, body = ask(service, name, "GET", f"/operations/{body['operationId']}", **options)
+    if status == 401:
+        assert body == {"errorCode": 401002, "message": "unauthorized"}
+        return NOT_AUTHORIZED
+    return body if status != 200 else body["status"]
+
+
+Registers = Callable[..., Any]
+
+
+@pytest.fixture(params=[registers_over_mqtt, registers_over_http], ids=["mqtt", "http"])
+def registers(request: pytest.FixtureRequest) -> Registers:
+    found: Registers = request.param
+    return found
+
+
 @pytest.fixture
 def name() -> str:
     return f"r-{uuid.uuid4().hex[:8]}"
 
 
 def test_only_the_key_and_the_name_that_go_together_register(
-    service: RunningService, name: str, monkeypatch: pytest.MonkeyPatch
+    service: RunningService, registers: Registers, name: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     group = enrol(service, name=f"g-{name}", group=True, attestation="symmetricKey")
     key = decode_key(group["primary_key"])
@@ -96,7 +153,7 @@ def test_only_the_key_and_the_name_that_go_together_register(
 
 
 def test_an_authority_is_used_only_after_possession_was_proven(
-    service: RunningService, name: str, tmp_path: Path
+    service: RunningService, registers: Registers, name: str, tmp_path: Path
 ) -> None:
     _, pem, authority = self_signed(tmp_path, f"Factory of {name}", authority=True)
     group = enrol(service, name=f"g-{name}", group=True, certificate=pem)
@@ -115,7 +172,9 @@ def test_an_authority_is_used_only_after_possession_was_proven(
     assert registers(service, f"{name}-2", certificate=leaf) == NOT_AUTHORIZED  # the certificate names another
 
 
-def test_a_groups_device_is_let_in_as_long_as_the_group_is(service: RunningService, name: str, tmp_path: Path) -> None:
+def test_a_groups_device_is_let_in_as_long_as_the_group_is(
+    service: RunningService, registers: Registers, name: str, tmp_path: Path
+) -> None:
     _, pem, authority = self_signed(tmp_path, f"Factory of {name}", authority=True)
     group = enrol(service, name=f"g-{name}", group=True, certificate=pem)
     one = f"{CATALOG}/hub-enrolments/{group['enrolment_id']}"
@@ -142,7 +201,7 @@ def test_a_groups_device_is_let_in_as_long_as_the_group_is(service: RunningServi
 
 
 def test_a_disabled_enrolment_of_its_own_shuts_a_device_out_of_its_group_too(
-    service: RunningService, name: str
+    service: RunningService, registers: Registers, name: str
 ) -> None:
     group = enrol(service, name=f"g-{name}", group=True, attestation="symmetricKey")
     own = enrol(service, name=name, attestation="symmetricKey")
@@ -199,7 +258,9 @@ def test_one_device_does_not_learn_anothers_registration(service: RunningService
         assert client.messages[0][0] == "$dps/registrations/res/404/?$rid=2"
 
 
-def test_nothing_registers_where_the_catalog_does_not_admit_it(service: RunningService, name: str) -> None:
+def test_nothing_registers_where_the_catalog_does_not_admit_it(
+    service: RunningService, registers: Registers, name: str
+) -> None:
     made = enrol(service, name=name, attestation="symmetricKey")
     shown = password(service, name, decode_key(made["primary_key"]))
     service.service.hub_identities.set_admission("Contoso", actor="test", symmetric_keys=False)
@@ -228,7 +289,7 @@ def test_enrolments_that_make_no_sense_are_refused(service: RunningService, name
 
 
 def test_no_authority_takes_the_name_of_anothers_or_of_ours(
-    service: RunningService, name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    service: RunningService, registers: Registers, name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """OpenSSL tries one issuer of a name: a second one would shut out the devices of the first."""
     _, pem, authority = self_signed(tmp_path, f"Factory of {name}", authority=True)
@@ -253,3 +314,49 @@ def test_no_authority_takes_the_name_of_anothers_or_of_ours(
     monkeypatch.setattr(hub_enrolments, "claim_names", lambda *_: None)
     assert service.call("POST", f"{elsewhere}/hub-enrolments", body).status == 200
     assert registers(service, f"{name}", certificate=leaf) in ("tls", "assigned")  # OpenSSL takes the one or the other
+
+
+def test_over_http_each_request_is_asked_who_it_is(service: RunningService, name: str) -> None:
+    """The connection is nobody: an operation and a registration are shown to who shows that device's key, each time."""
+    group = enrol(service, name=f"g-{name}", group=True, attestation="symmetricKey", returned_payload={"a": 1})
+    key = decode_key(group["primary_key"])
+    first, second = f"{name}-a", f"{name}-b"
+    mine = {"password": password(service, first, derive_device_key(key, first))}
+    other = {"password": password(service, second, derive_device_key(key, second))}
+    assert ask(service, first, "POST", "", {"registrationId": first}, **mine)[0] == 404
+    status, _, body = ask(service, first, body={"registrationId": first, "payload": {"modelId": "dtmi:x:y;1"}}, **mine)
+    assert status == 202
+    operation = f"/operations/{body['operationId']}"
+    assert ask(service, first, "GET", operation)[0] == 401
+    assert ask(service, first, "GET", operation, **other)[0] == 401
+    assert ask(service, second, "GET", operation, **other)[0] == 404
+    wait_until(lambda: ask(service, first, "GET", operation, **mine)[0] == 200, "it is registered")
+    for version in ("2018-11-01", "2019-03-31"):
+        state = ask(service, first, "GET", operation, version=version, **mine)[2]["registrationState"]
+        assert (state["deviceId"], state["assignedHub"], state["payload"]) == (first, "localhost", {"a": 1})
+    assert ask(service, first, "POST", "", {"registrationId": first}, **mine)[2] == state
+    assert ask(service, first, "POST", "", {"registrationId": first}, **other)[0] == 401
+    service.service.hub_identities.put(
+        first, IdentityForm(authentication="sas", is_enabled=False), actor="test", if_match="*"
+    )
+    assert ask(service, first, "POST", "", {}, **mine)[2]["status"] == "disabled"
+
+
+def test_over_http_what_is_no_request_is_refused(
+    service: RunningService, name: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    made = enrol(service, name=name, attestation="symmetricKey")
+    mine = {"password": password(service, name, decode_key(made["primary_key"]))}
+    good = {"registrationId": name}
+    for body in (b"no JSON", [], {"registrationId": 1}, {**good, "payload": "x" * 9000}):
+        status, _, answer = ask(service, name, body=body, **mine)
+        assert (status, answer["errorCode"]) == (400, 400004), body
+    assert ask(service, name, body=good, version="2001-01-01", **mine)[0] == 400
+    assert ask(service, f"{name}%20x", body=good, **mine)[0] == 400
+    status, headers, _ = ask(service, name, "POST", "/register", good, **mine)
+    assert (status, headers["allow"]) == (405, "PUT")
+    assert ask(service, name, "DELETE", "", **mine)[0] in (0, 405)  # DELETE begins no HTTP here
+    assert ask(service, name, "PUT", "/other", good, **mine)[0] == 404
+    monkeypatch.setattr(registrations, "MAX_PENDING", 0)
+    status, headers, answer = ask(service, name, body=good, **mine)
+    assert (status, headers["retry-after"], answer["errorCode"]) == (429, "5", 429001)

@@ -14,7 +14,8 @@ from starlette.requests import Request
 from armillary.api.auth import V1
 from armillary.api.routes import add_route, operator_of, service_of
 from armillary.engines.records.hub_rows import HubEnrolment
-from armillary.service.hub_enrolments import EnrolmentForm, scope_of
+from armillary.service.hub_enrolment_form import EnrolmentForm
+from armillary.service.hub_enrolments import scope_of
 from armillary.service.hub_identities import Keys
 from armillary.wire.sas_token import encode_key
 

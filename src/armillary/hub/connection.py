@@ -15,7 +15,7 @@ from armillary.hub import conversation
 from armillary.hub.limits import MAX_TOPIC_ALIASES
 from armillary.hub.link import Link
 from armillary.hub.reasons import Reason
-from armillary.hub.tls import TlsChannel
+from armillary.hub.tls import TlsChannel, Transport
 from armillary.wire.hub_credentials import HubCredentials
 from armillary.wire.hub_topics import Inbox, TelemetryTopic, check_username, parse_topic
 from armillary.wire.mqtt import encode_packet
@@ -32,6 +32,7 @@ from armillary.wire.mqtt_packet import (
 )
 from armillary.wire.mqtt_session import Event, State, step
 from armillary.wire.mqtt_stream import MAX_PACKET_BYTES, PublishRun
+from armillary.wire.provisioning_http import is_provisioning
 
 if TYPE_CHECKING:
     from armillary.engines.series.devices import DeviceRow
@@ -113,6 +114,19 @@ class Connection(Link):
         self._proceed()
         self.flow()
 
+    def serves(self, target: str) -> bool:
+        """Whether a GET request is one of a device that registers over HTTP."""
+        return self._front.https is not None and self._front.provisioning is not None and is_provisioning(target)
+
+    def serve_http(self, transport: Transport, data: bytes) -> None:
+        """What devices ask over HTTP is answered by :class:`armillary.hub.device_https.DeviceHttps`."""
+        https = self._front.https
+        if https is None or not isinstance(transport, TlsChannel):  # not within WebSocket
+            super().serve_http(transport, data)
+            return
+        self._state = State.CLOSED
+        https.take(self, transport, self._certificate, data)
+
     # Inside -------------------------------------------------------------------------------------------------
 
     def _gone(self) -> None:
@@ -172,14 +186,6 @@ class Connection(Link):
             )
         properties = tuple(pair for pair in packet.properties if pair[0] is not Property.TOPIC_ALIAS)
         return dataclasses.replace(packet, topic=topic, properties=properties)
-
-    def _serve_http(self, data: bytes) -> None:
-        https, transport = self._front.https, self._transport
-        if https is None or not isinstance(transport, TlsChannel):  # not within WebSocket
-            super()._serve_http(data)
-            return
-        self._state = State.CLOSED
-        https.take(self, transport, self._certificate, data)
 
     def _is_telemetry(self, topic: str) -> bool:
         try:

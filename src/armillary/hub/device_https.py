@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What devices ask over HTTP: a place for a file, and to note how its upload went (IoT Hub's file upload)."""
+"""What devices ask over HTTP: a place for a file, to note how its upload went (IoT Hub's file upload), to register."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ import contextlib
 import json
 import re
 from typing import TYPE_CHECKING, Any, Final
-from urllib.parse import unquote, urlsplit
+from urllib.parse import unquote
 
 import structlog
 
@@ -20,9 +20,11 @@ from armillary.errors import (
     RateLimitedError,
     WireError,
 )
+from armillary.hub import provisioning_https
 from armillary.hub.files import CONTAINER, FileUploads
 from armillary.hub.https import MAX_CONNECTIONS, HttpChannel, HttpReply, HttpRequest
 from armillary.wire.hub_credentials import HubCredentials
+from armillary.wire.provisioning_http import is_provisioning
 
 if TYPE_CHECKING:
     from armillary.hub.connection import Connection
@@ -74,7 +76,10 @@ class DeviceHttps:
             channel.abort()
 
     async def _answer(self, request: HttpRequest) -> HttpReply:
-        found = _FILES.fullmatch(urlsplit(request.target).path)
+        provisioning = self._front.provisioning
+        if provisioning is not None and is_provisioning(request.target):
+            return await provisioning_https.answer(self._front, provisioning.registrations, request)
+        found = _FILES.fullmatch(request.target.partition("?")[0])
         if found is None:
             return HttpReply(404, {"Message": "ErrorCode:NotFound;there is no such route"})
         if request.method != "POST":

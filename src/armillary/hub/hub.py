@@ -35,7 +35,8 @@ from armillary.hub.listeners import Gathering, Listener, Listeners
 from armillary.hub.methods import MethodResult, encode_call
 from armillary.hub.model_check import ModelCheck
 from armillary.hub.organisations import Organisations
-from armillary.hub.provisioning import MARK, Desk, Provisioning
+from armillary.hub.provisioning import MARK, Provisioning
+from armillary.hub.registrations import Desk
 from armillary.hub.rules import Rules
 from armillary.hub.templates import Templates
 from armillary.settings import Settings

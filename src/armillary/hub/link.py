@@ -154,6 +154,14 @@ class Link(asyncio.Protocol):
     def _gone(self) -> None:
         """The connection is lost; ``_will`` is still there when it is to be published."""
 
+    def serves(self, target: str) -> bool:  # noqa: ARG002 - for a kind of link that does
+        """Whether a GET request for this target is no WebSocket's but is answered here."""
+        return False
+
+    def serve_http(self, transport: Transport, data: bytes) -> None:  # noqa: ARG002 - for a kind of link that does
+        """The client asks something over HTTP: ``data`` is what it sent so far, ``transport`` what is below."""
+        self._violated(WireError(FORMAT, expected="an MQTT packet", got="HTTP"))
+
     # From the transport -------------------------------------------------------------------------------------
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
@@ -177,7 +185,10 @@ class Link(asyncio.Protocol):
             return
         self.heard = self._owner.monotonic()
         if self._state is State.AWAITING_CONNECT and data[:1] in (_GET, _POST) and not self._decoder.buffered:
-            (self._upgrade if data[:1] == _GET else self._serve_http)(data)
+            if data[:1] == _GET:
+                self._upgrade(data)
+            else:
+                self.serve_http(self._transport, data)
             return
         self._decoder.feed(data)
         self._proceed()
@@ -339,10 +350,6 @@ class Link(asyncio.Protocol):
         self._transport = channel
         transport.set_protocol(channel)
         channel.data_received(data)
-
-    def _serve_http(self, data: bytes) -> None:  # noqa: ARG002 - for a kind of link that does
-        """The client asks something over HTTP."""
-        self._violated(WireError(FORMAT, expected="an MQTT packet", got="HTTP"))
 
     def _may_take(self) -> bool:
         return (

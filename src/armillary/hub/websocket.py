@@ -46,6 +46,7 @@ class WebSocketChannel(asyncio.Protocol):
         self._transport = transport
         self._link = link
         self._protocol = ServerProtocol(subprotocols=[_SUBPROTOCOL], max_size=MAX_CONNECT_BYTES)
+        self._opening: bytes | None = b""  # what came before the request was whole
 
     # From the transport -------------------------------------------------------------------------------------
 
@@ -53,9 +54,15 @@ class WebSocketChannel(asyncio.Protocol):
         """Bytes from the client."""
         if self._link.connected:  # before anybody is known a message is no longer than a CONNECT may be
             self._protocol.max_message_size = MAX_WEBSOCKET_MESSAGE_BYTES
+        if self._opening is not None:
+            self._opening += data
         self._protocol.receive_data(data)
         for event in self._protocol.events_received():
             if isinstance(event, Request):
+                opening, self._opening = self._opening or b"", None
+                if self._link.serves(event.path):
+                    self._link.serve_http(self._transport, opening)
+                    return
                 self._protocol.send_response(self._answer(event))
             elif isinstance(event, Frame):
                 self._frame(event)

@@ -23,11 +23,10 @@ import json
 import secrets
 from dataclasses import dataclass, replace
 from hashlib import sha256
-from typing import Any, Final, Literal
+from typing import Final
 from uuid import UUID, uuid4
 
 from cryptography.hazmat.primitives.serialization import Encoding
-from cryptography.x509 import BasicConstraints, ExtensionNotFound
 from sqlalchemy import Connection
 
 from armillary.engines.records import catalog_rows, hub_rows
@@ -44,9 +43,9 @@ from armillary.errors import (
 from armillary.service.context import Context
 from armillary.service.hub_certificates import claim_names, load_certificate
 from armillary.service.hub_clients import check_issued
+from armillary.service.hub_enrolment_form import EnrolmentForm, check_form
 from armillary.service.hub_identities import MAX_DEVICES, HubIdentities, Keys
 from armillary.service.registry_names import catalog_or_raise
-from armillary.twin.section import check_patch
 from armillary.wire.hub_credentials import HubCredentials, check_device_name
 from armillary.wire.provisioning import RegistrationRequest, RegistrationResult, check_registration_id
 from armillary.wire.sas_token import derive_device_key, parse_sas_token, verify_sas_token
@@ -54,33 +53,9 @@ from armillary.wire.sas_token import derive_device_key, parse_sas_token, verify_
 # Groups are looked through for each registration; enrolments of one are looked up.
 MAX_GROUPS: Final = 100
 MAX_ENROLMENTS: Final = 10_000
-MAX_DOCUMENT_BYTES: Final = 8 * 1024
 MAX_LISTED: Final = 1000
 
 _LIST: Final = "List them: armillary hub-enrolment list."
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class EnrolmentForm:
-    """An enrolment to make.
-
-    Attributes:
-        name: Registration id, or the group's name.
-        is_group: Whether it is for many devices.
-        attestation: Certificates, or symmetric keys.
-        certificate: PEM: the device's own, or the group's authority.
-        device_id: What its device will be called; empty for its registration id. Not for groups.
-        initial_twin: Tags and desired properties of new devices; None for none.
-        returned_payload: What devices get with their registration; None for nothing.
-    """
-
-    name: str
-    is_group: bool
-    attestation: Literal["x509", "symmetricKey"]
-    certificate: str = ""
-    device_id: str = ""
-    initial_twin: Any = None
-    returned_payload: Any = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -107,7 +82,7 @@ class HubEnrolments:
             ConflictError: there is one of this name, or as many as there may be.
             InvalidArgumentError: a name, certificate or document is not as it must be.
         """
-        der = _check_form(form)
+        der = check_form(form)
         enrolment_id = uuid4()
         keys = Keys.random() if form.attestation == "symmetricKey" else None
 
@@ -276,6 +251,41 @@ class HubEnrolments:
                 registration_id=applicant.registration_id, status="failed", error_code=409001, message=error.message
             )
 
+    def look_up(self, applicant: Applicant) -> RegistrationResult:
+        """What an applicant is registered as.
+
+        Raises:
+            NotFoundError: it never registered, or its device is gone since.
+        """
+
+        def query(connection: Connection) -> tuple[HubRegistration | None, HubIdentity | None]:
+            owner = applicant.enrolment.catalog_id
+            found = hub_rows.registration(connection, owner, applicant.registration_id)
+            device = None if found is None else hub_rows.identity(connection, found.device_id)
+            return found, device if device is not None and device.catalog_id == owner else None
+
+        found, device = self._context.records.read(query)
+        if found is None or device is None:
+            raise NotFoundError(f"{applicant.registration_id:.60} is not registered", remedy="Register first.")
+        if not device.is_enabled:
+            return RegistrationResult(
+                registration_id=applicant.registration_id,
+                status="disabled",
+                error_code=403001,
+                message=f"device {found.device_id:.60} is disabled",
+            )
+        returned = applicant.enrolment.returned_payload
+        return RegistrationResult(
+            registration_id=applicant.registration_id,
+            status="assigned",
+            device_id=found.device_id,
+            hub=self._context.settings.public_host,
+            payload=json.loads(returned) if returned else None,
+            is_new=found.registered_at == found.changed_at,
+            registered_at=found.registered_at,
+            changed_at=found.changed_at,
+        )
+
     # -- inside ---------------------------------------------------------------------------------------------------
 
     def _register(
@@ -413,47 +423,6 @@ def _of_scope(
             found = hub_rows.enrolments_for(connection, catalog.catalog_id, registration_id)
             return found, hub_rows.admission(connection, catalog.catalog_id)
     raise UnknownDeviceError(f"no catalog has the id scope {scope!r:.40}", remedy="Look: armillary hub-enrolment list.")
-
-
-def _check_form(form: EnrolmentForm) -> bytes | None:
-    check_registration_id(form.name)
-    if form.device_id:
-        if form.is_group:
-            raise InvalidArgumentError("device_id: a group has many devices", remedy="Leave it out.")
-        check_device_name(form.device_id)
-    _check_documents(form)
-    if form.attestation == "symmetricKey":
-        if form.certificate:
-            raise InvalidArgumentError("certificate: not with symmetric keys", remedy="Leave it out.")
-        return None
-    certificate = load_certificate(form.certificate)
-    if form.is_group:
-        try:
-            is_authority = certificate.extensions.get_extension_for_class(BasicConstraints).value.ca
-        except (ExtensionNotFound, ValueError):
-            is_authority = False
-        if not is_authority:
-            raise InvalidArgumentError(
-                "certificate: expected an authority's (BasicConstraints CA) for a group", remedy="Give the signer."
-            )
-    return certificate.public_bytes(Encoding.DER)
-
-
-def _check_documents(form: EnrolmentForm) -> None:
-    for what, document in (("initial_twin", form.initial_twin), ("returned_payload", form.returned_payload)):
-        if document is not None and len(json.dumps(document).encode()) > MAX_DOCUMENT_BYTES:
-            raise InvalidArgumentError(f"{what}: expected at most {MAX_DOCUMENT_BYTES} bytes", remedy="Say less.")
-    twin = form.initial_twin
-    if twin is not None and not (
-        isinstance(twin, dict)
-        and twin.keys() <= {"tags", "desired"}
-        and all(isinstance(part, dict) for part in twin.values())
-    ):
-        raise InvalidArgumentError(
-            "initial_twin: expected an object with tags and desired", remedy='Such as {"desired": {"interval": 60}}.'
-        )
-    for name, part in (twin or {}).items():
-        check_patch(part, name)
 
 
 def _purpose(enrolment_id: UUID, which: str) -> str:

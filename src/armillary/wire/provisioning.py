@@ -11,6 +11,7 @@ answer     ``$dps/registrations/res/{status}/?$rid={request}[&retry-after={secon
 
 The user name is ``{id scope}/registrations/{registration id}/api-version=..``; the client id is the registration id.
 An answer of 202 says "ask again after so many seconds", 200 carries the end, 429 asks for patience.
+``provisioning_http.py`` has the addresses of the same over HTTP.
 """
 
 from __future__ import annotations
@@ -159,26 +160,34 @@ def assigning_body(operation_id: str) -> bytes:
 
 def result_body(operation_id: str, result: RegistrationResult) -> bytes:
     """The answer that carries the end."""
-    state: dict[str, Any] = {"registrationId": result.registration_id, "status": result.status}
-    if result.status == "assigned":
-        state |= {
-            "createdDateTimeUtc": _utc(result.registered_at),
-            "lastUpdatedDateTimeUtc": _utc(result.changed_at),
-            "assignedHub": result.hub,
-            "deviceId": result.device_id,
-            "substatus": "initialAssignment" if result.is_new else "deviceDataMigrated",
-            "etag": f"r-{result.changed_at}",
-        }
-        if result.payload is not None:
-            state["payload"] = result.payload
-    else:
-        state |= {"errorCode": result.error_code, "errorMessage": result.message}
-    return json.dumps({"operationId": operation_id, "status": result.status, "registrationState": state}).encode()
+    return json.dumps(
+        {"operationId": operation_id, "status": result.status, "registrationState": _state(result)}
+    ).encode()
+
+
+def state_body(result: RegistrationResult) -> bytes:
+    """The answer to who looks his registration up."""
+    return json.dumps(_state(result)).encode()
 
 
 def error_body(code: int, message: str) -> bytes:
     """An answer that is an error, in the service's shape."""
     return json.dumps({"errorCode": code, "message": message}).encode()
+
+
+def _state(result: RegistrationResult) -> dict[str, Any]:
+    state: dict[str, Any] = {"registrationId": result.registration_id, "status": result.status}
+    if result.status != "assigned":
+        return state | {"errorCode": result.error_code, "errorMessage": result.message}
+    state |= {
+        "createdDateTimeUtc": _utc(result.registered_at),
+        "lastUpdatedDateTimeUtc": _utc(result.changed_at),
+        "assignedHub": result.hub,
+        "deviceId": result.device_id,
+        "substatus": "initialAssignment" if result.is_new else "deviceDataMigrated",
+        "etag": f"r-{result.changed_at}",
+    }
+    return state if result.payload is None else {**state, "payload": result.payload}
 
 
 def _utc(moment: int) -> str:

@@ -18,6 +18,7 @@ from armillary.twin import rule_json
 from armillary.twin.group import is_member, needs_of_filters
 from armillary.twin.rule import Facts, Rule, sections_of, telemetry_names, unconcerned
 from armillary.twin.rule_evaluate import Program, start
+from armillary.twin.rule_quiet import Quiet, quiet_of
 from armillary.twin.rule_state import State
 
 if TYPE_CHECKING:
@@ -38,6 +39,7 @@ class Loaded:
         catalog: Name of the catalog whose devices it is for, in lower case; "" for all.
         since_ms: When it was last changed: it looks at nothing that arrived before.
         program: What to evaluate.
+        quiet: The short way for what most messages come to.
         names: Telemetry it looks at; ``any_message`` when any at all counts.
         sections: Sections of properties it looks at.
         by_clock: Whether it has something to say of a device that never sends anything.
@@ -48,6 +50,7 @@ class Loaded:
     catalog: str
     since_ms: int
     program: Program
+    quiet: Quiet
     names: frozenset[str]
     any_message: bool
     sections: frozenset[str]
@@ -73,6 +76,7 @@ def load(document: Document) -> Loaded:
         catalog=(catalog or "").lower(),
         since_ms=document.changed_ms,
         program=program,
+        quiet=quiet_of(program),
         names=frozenset(telemetry_names(rule)),
         any_message=any(not name for name, _ in program.silences),
         sections=sections_of(rule),

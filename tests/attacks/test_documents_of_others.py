@@ -25,7 +25,7 @@ from armillary.hub.attempts import NotNowError
 from armillary.hub.rule_webhook import AllowedHosts
 from armillary.service import hub_service_keys
 from armillary.service.hub_identities import HubIdentities
-from armillary.twin.data_export import Destination, DestinationKind
+from armillary.twin.export_destination import Destination, DestinationKind
 from armillary.wire.sas_token import sign_sas_token
 
 ACTION = {"kind": "set-property", "properties": {"taken": True}}
@@ -346,7 +346,7 @@ def test_an_export_to_a_broker_goes_to_the_address_that_was_looked_at(monkeypatc
         allowed = AllowedHosts(public=True, named=frozenset())
         port = export_destinations.open_destination(destination, secret=None, allowed=allowed, folder=None)  # type: ignore[arg-type]
         with pytest.raises(NotNowError):
-            port.deliver([b"{}"], "b")
+            port.deliver([export_destinations.Outgoing(b"{}", "d", "r")], "b")
 
     deliver()
     assert called == [("93.184.215.14", 8883)]

@@ -3,19 +3,24 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 import uuid
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 from tests.api.running_service import RunningService, running_service
 from tests.attacks.test_one_catalogs_token import Owner, owner
+from tests.hub.kafka_cluster import Cluster
 
 from armillary.api import native_application_files
 from armillary.engines import transform
 from armillary.errors import InvalidArgumentError
-from armillary.hub import export_destinations
+from armillary.hub import export_destinations, export_kafka
+from armillary.hub.attempts import NotNowError
+from armillary.hub.rule_webhook import AllowedHosts
 from armillary.twin import data_export
 from armillary.twin.data_export import Record, Source, is_wanted, parse_export
 from armillary.twin.group import DeviceFacts
@@ -144,3 +149,67 @@ def test_a_password_goes_to_no_other_broker_than_it_was_given_for(
     files[f"export/{name}.json"] = json.dumps(given)
     assert service.call("POST", "/api/v1/application/import", whole).status == 200
     assert password_for(service, name) == "a password of the broker"
+
+
+def test_a_cluster_leads_to_no_address_that_is_not_allowed(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A cluster names the addresses of its brokers itself: here one that only this host reaches."""
+    cluster = Cluster(2)
+    try:
+        cluster.make("out", leader=2)
+        front, inside = cluster.servers
+        options = {
+            "servers": [front], "topic": "out", "tls": False, "ca": None, "sasl": "none", "username": "",
+        }  # fmt: skip
+        monkeypatch.setattr(export_kafka, "WHOLE_S", 1.0)
+        record = [export_destinations.Outgoing(b"{}", "d", "r")]
+        only_front = AllowedHosts(public=True, named=frozenset({front}))
+        kafka = export_kafka.Kafka(options, None, only_front)
+        with pytest.raises(NotNowError, match=f"leads to '{inside}', which is not allowed"):
+            kafka.deliver(record, "b")
+        kafka.close()
+        assert cluster.read("out", 0) == []
+        kafka = export_kafka.Kafka(options, None, AllowedHosts(public=True, named=frozenset({front, inside})))
+        kafka.deliver(record, "b")  # the control: both are allowed
+        kafka.close()
+        assert len(cluster.read("out", 1)) == 1
+        # Mutation: with an event loop that connects to whatever it is told, it gets there.
+        monkeypatch.delattr(export_kafka._GuardedLoop, "create_connection")
+        kafka = export_kafka.Kafka(options, None, only_front)
+        kafka.deliver(record, "b")
+        kafka.close()
+        assert len(cluster.read("out", 2)) == 2
+    finally:
+        cluster.close()
+
+
+@pytest.mark.parametrize(
+    "host", ["169.254.169.254", "10.0.0.1", "::1", "::ffff:127.0.0.1", "localhost", "a@127.0.0.1", "x/", ""]
+)
+def test_a_loop_of_a_cluster_connects_to_no_inside_address(host: str) -> None:
+    loop = export_kafka._GuardedLoop(AllowedHosts.parse("public"), tls=True)
+    try:
+        with pytest.raises(ConnectionRefusedError):
+            loop.run_until_complete(loop.create_connection(asyncio.Protocol, host, 9093))
+        loop.run_until_complete(loop.shutdown_default_executor())
+    finally:
+        loop.close()
+
+
+KAFKA = {"kind": "kafka", "servers": ["k1.example:9093"], "topic": "out", "sasl": "PLAIN", "username": "u"}
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"servers": ["evil.example:9093"]}, {"servers": ["k1.example:9093", "evil.example:9093"]},
+        {"sasl": "SCRAM-SHA-256"}, {"ca": "-----BEGIN CERTIFICATE-----\nof the attacker"},
+    ],
+)  # fmt: skip
+def test_a_password_of_a_cluster_goes_to_no_other(service: RunningService, bob: Owner, change: dict[str, Any]) -> None:
+    name = f"e-{uuid.uuid4().hex[:8]}"
+    place = f"/exports/{name}?catalog={bob.name}"
+    assert bob.call("PUT", place, body(destination={**KAFKA, "secret": "a password of a cluster"})).status == 200
+    assert bob.call("PUT", place, body(destination={**KAFKA, "signed": True})).status == 200  # the control: it stays
+    refused = bob.call("PUT", place, body(destination={**KAFKA, **change, "signed": True}))
+    assert (refused.status, "secret" in refused.body["detail"]) == (400, True), refused.raw
+    assert bob.call("DELETE", place).status == 200

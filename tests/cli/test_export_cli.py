@@ -6,6 +6,7 @@ from __future__ import annotations
 import json
 import uuid
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 from tests.api.running_service import RunningService
@@ -13,7 +14,7 @@ from tests.api.running_service import RunningService
 Command = Callable[..., Any]
 
 
-def test_exports_from_the_command_line(armillary: Command, service: RunningService) -> None:
+def test_exports_from_the_command_line(armillary: Command, service: RunningService, tmp_path: Path) -> None:
     name = f"x-{uuid.uuid4().hex[:8]}"
     made = armillary(
         "export", "create", "--name", name, "--files", "--source", "alerts", "--where", "device:health=attested",
@@ -43,6 +44,22 @@ def test_exports_from_the_command_line(armillary: Command, service: RunningServi
     assert (found["endpoint"], found["bucket"], found["prefix"]) == ("https://s3.example.com", "lake", "raw/x")
     assert "x" * 20 not in json.dumps(found)
     assert armillary("export", "create", "--name", name, *storage[:2]).code == 2
-    for wrong in ([], [*hook, "--files"], ["--mqtt", "example.com"], [*hook, "--add", "x"]):
+    ca = tmp_path / "ca.pem"
+    ca.write_text("-----BEGIN CERTIFICATE-----")
+    kafka = ("--kafka", "k1.example.com:9093,k2.example.com:9093/t", "--server-ca", str(ca))
+    user = ("--sasl", "SCRAM-SHA-256", "--username", "u", "--secret", "x" * 20)
+    found = json.loads(armillary("export", "create", "--name", name, *kafka, *user, "--json").out)["body"][
+        "destination"
+    ]
+    assert (found["servers"], found["topic"]) == (["k1.example.com:9093", "k2.example.com:9093"], "t")
+    assert (found["sasl"], found["signed"], "secret" in found) == ("SCRAM-SHA-256", True, False)
+    for wrong in (
+        [],
+        [*hook, "--files"],
+        [*kafka, *hook],
+        ["--kafka", "k:1"],
+        ["--mqtt", "example.com"],
+        [*hook, "--add", "x"],
+    ):
         assert armillary("export", "create", "--name", name, *wrong).code == 2, wrong
     assert "request.invalid" in armillary("export", "create", "--name", name, *hook, "--transform", "env").err

@@ -1,5 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
-"""A hub with an export to files under way, to be killed: ``python export_runner.py FOLDER MESSAGES``.
+"""A hub with an export under way, to be killed: ``python export_runner.py FOLDER MESSAGES [SERVERS]``.
+
+It goes to files, or to a Kafka cluster on this host.
 
 Publishes numbered messages of one device into the log in the first life only, then exports; prints ``over`` at the end.
 """
@@ -13,13 +15,15 @@ from pathlib import Path
 from armillary.engines.series.blocks import Run
 from armillary.hub import exports
 from armillary.hub.hub import Hub
+from armillary.hub.rule_actions import ActionSettings
+from armillary.hub.rule_webhook import AllowedHosts
 from armillary.wire.mqtt import encode_packet
 from armillary.wire.mqtt_packet import Publish
 
 DEVICE = "d0001"
 
 
-async def serve(folder: Path, messages: int) -> None:
+async def serve(folder: Path, messages: int, servers: list[str]) -> None:
     exports.READ = 7  # type: ignore[misc]  # many portions
     hub = Hub(folder, authenticate=lambda _: "nobody")
     numbers = hub.series.commits.submit(hub.series.known_devices([DEVICE])).result()
@@ -32,8 +36,11 @@ async def serve(folder: Path, messages: int) -> None:
                 for n in range(first, first + 10)
             )
             hub.series.commits.submit(Run(4, numbers[DEVICE], 1000, packets, 10)).result()
-        body = {"name": "Files", "source": "telemetry", "from": "beginning", "destination": {"kind": "file"}}
+        kafka = {"kind": "kafka", "servers": servers, "topic": "out", "tls": False}
+        place = kafka if servers else {"kind": "file"}
+        body = {"name": "Files", "source": "telemetry", "from": "beginning", "destination": place}
         hub.application.put("export", "files", body, by="t")
+    hub.rules.actions.settings = ActionSettings(hosts=AllowedHosts.parse("127.0.0.1"))
     print("began", flush=True)
     await hub.exports.start()
     while True:
@@ -46,4 +53,4 @@ async def serve(folder: Path, messages: int) -> None:
 
 
 if __name__ == "__main__":
-    asyncio.run(serve(Path(sys.argv[1]), int(sys.argv[2])))
+    asyncio.run(serve(Path(sys.argv[1]), int(sys.argv[2]), [part for each in sys.argv[3:] for part in each.split(",")]))

@@ -44,6 +44,25 @@ def body(**more: Any) -> dict[str, Any]:
     return {"name": "e", "source": "telemetry", "destination": WEBHOOK, **more}
 
 
+def kafka(**more: Any) -> dict[str, Any]:
+    return body(destination={"kind": "kafka", "servers": ["broker:9093"], "topic": "t", **more})
+
+
+def test_a_cluster_has_servers_with_ports_and_is_secured_unless_said_otherwise() -> None:
+    given = kafka(
+        servers=["Broker-1.example:9093", "[2001:DB8::1]:9094"], sasl="SCRAM-SHA-512", username="u", signed=True
+    )
+    assert dict(parse_export(given).destination.options) == {
+        "servers": ["broker-1.example:9093", "[2001:db8::1]:9094"],
+        "topic": "t",
+        "tls": True,
+        "ca": None,
+        "sasl": "SCRAM-SHA-512",
+        "username": "u",
+        "signed": True,
+    }
+
+
 def warmer(than: float) -> dict[str, Any]:
     return body(filters=[{"field": "telemetry:temperature", "operator": "gt", "value": than}])
 
@@ -82,7 +101,7 @@ def test_a_record_as_it_is_sent() -> None:
     [
         (body(source="everything"), "telemetry, properties, lifecycle, alerts"),
         (body(destination=None), "destination"),
-        (body(destination={"kind": "ftp"}), "webhook, file, mqtt, s3"),
+        (body(destination={"kind": "ftp"}), "webhook, file, mqtt, s3, kafka"),
         (body(destination={"kind": "webhook", "url": "ftp://x/"}), "http or https"),
         (body(destination={"kind": "webhook", "url": "https://user@x/"}), "without user"),
         (body(destination={**WEBHOOK, "secret": "x" * 20}), "no other fields"),
@@ -108,6 +127,20 @@ def test_a_record_as_it_is_sent() -> None:
             body(destination={"kind": "s3", "endpoint": "https://x", "bucket": "abc", "access_key": "k\r\nX: y"}),
             "access_key",
         ),
+        (kafka(servers=[]), "list of 1 to 16"),
+        (kafka(servers=["broker"]), "HOST:PORT"),
+        (kafka(servers=["user@broker:9093"]), "HOST:PORT"),
+        (kafka(servers=["broker:70000"]), "HOST:PORT"),
+        (kafka(topic=".."), "letters"),
+        (kafka(topic="a/b"), "letters"),
+        (kafka(sasl="GSSAPI"), "none, PLAIN, SCRAM-SHA-256, SCRAM-SHA-512"),
+        (kafka(sasl="PLAIN", signed=True), "username"),
+        (kafka(username="u"), "username"),
+        (kafka(sasl="PLAIN", username="u"), "secret"),
+        (kafka(signed=True), "secret"),
+        (kafka(sasl="PLAIN", username="u", signed=True, tls=False), "tls with PLAIN"),
+        (kafka(ca="no certificate"), "PEM"),
+        (kafka(ca="-----BEGIN CERTIFICATE-----", tls=False), "none without tls"),
         (body(enrichments={"a": "nothing:b"}), "enrichments.a"),
         (body(enrichments=[]), "an object"),
         (body(transform=""), "jq program"),

@@ -19,7 +19,8 @@ from armillary.engines.application.store import ApplicationStore
 from armillary.errors import InvalidArgumentError, PermissionDeniedError
 from armillary.hub.exports import check_destination
 from armillary.service.paging import number_after
-from armillary.twin.data_export import DataExport, DestinationKind, parse_export, split_secret
+from armillary.twin.data_export import DataExport, parse_export, split_secret
+from armillary.twin.export_destination import DestinationKind
 
 KIND = "export"
 
@@ -117,8 +118,9 @@ def check_same_target(store: ApplicationStore, export_id: str, export: DataExpor
 
 
 def _target(destination: Any) -> tuple[Any, ...]:
+    """Who gets to know the secret: where it goes, who vouches for that place, and how it is shown there."""
     options = destination.options
-    names = ("url", "host", "port", "tls", "endpoint", "access_key")
+    names = ("url", "host", "port", "tls", "endpoint", "access_key", "servers", "ca", "sasl")
     return (destination.kind, *(options.get(name) for name in names))
 
 

@@ -3,6 +3,8 @@
 
 from __future__ import annotations
 
+from functools import partial
+from pathlib import Path
 from typing import Annotated, Any
 
 import typer
@@ -47,7 +49,19 @@ def create(
     ] = None,
     region: Annotated[str, typer.Option("--region", metavar="NAME", help="Of the storage.")] = "us-east-1",
     access_key: Annotated[str, typer.Option("--access-key", metavar="ID", help="Of the storage.")] = "",
-    username: Annotated[str, typer.Option("--username", metavar="NAME", help="Of the MQTT broker.")] = "",
+    kafka: Annotated[
+        str | None,
+        typer.Option("--kafka", metavar="HOST:PORT[,...]/TOPIC", help="Produce to a Kafka cluster over TLS."),
+    ] = None,
+    sasl: Annotated[
+        str, typer.Option("--sasl", metavar="WORD", help="Of the cluster: none, PLAIN, SCRAM-SHA-256 or SCRAM-SHA-512.")
+    ] = "none",
+    server_ca: Annotated[
+        Path | None, typer.Option("--server-ca", metavar="FILE", exists=True, dir_okay=False, help="Its CAs (PEM).")
+    ] = None,
+    username: Annotated[
+        str, typer.Option("--username", metavar="NAME", help="Of the MQTT broker or the cluster.")
+    ] = "",
     secret: Annotated[
         str | None,
         typer.Option(
@@ -86,9 +100,13 @@ def create(
             "filters": [filter_of(each) for each in where or []],
             "enrichments": _pairs(add or []),
             "transform": transform,
-            "destination": _s3(s3, region, access_key, secret)
-            if s3 is not None and not (webhook or mqtt or to_files)
-            else _destination(webhook, mqtt, username, secret, to_files=to_files),
+            "destination": _one_of(
+                webhook and partial(_webhook, webhook, secret),
+                to_files and partial(dict, kind="file"),
+                mqtt and partial(_mqtt, mqtt, username, secret),
+                s3 and partial(_s3, s3, region, access_key, secret),
+                kafka and partial(_kafka, kafka, sasl, username, secret, server_ca),
+            ),
         }
     export = document_id or authored.id_of(str(body.get("name")))
     _print(authored.put(remote, PATH, export, body, catalog), as_json=as_json)
@@ -173,7 +191,8 @@ def _row(document: dict[str, Any]) -> dict[str, Any]:
     return {
         **authored.row_of(document),
         "to": next(
-            (destination[name] for name in ("url", "host", "endpoint") if name in destination), destination["kind"]
+            (destination[name] for name in ("url", "host", "endpoint", "servers") if name in destination),
+            destination["kind"],
         ),
         "state": status["state"],
         "behind": status["behind"],
@@ -182,22 +201,38 @@ def _row(document: dict[str, Any]) -> dict[str, Any]:
     }
 
 
-def _destination(
-    webhook: str | None, mqtt: str | None, username: str, secret: str | None, *, to_files: bool
-) -> dict[str, Any]:
-    if (webhook is not None) + (mqtt is not None) + to_files != 1:
-        raise typer.BadParameter("give one of --webhook, --mqtt, --s3 and --files")
-    if to_files:
-        return {"kind": "file"}
-    kept = {} if secret is None else {"secret": secret}
-    if webhook is not None:
-        return {"kind": "webhook", "url": webhook, **kept}
-    place, _, topic = (mqtt or "").partition("/")
+def _one_of(*given: object) -> dict[str, Any]:
+    chosen = [make for make in given if callable(make)]
+    if len(chosen) != 1:
+        raise typer.BadParameter("give one of --webhook, --files, --mqtt, --s3 and --kafka")
+    found: dict[str, Any] = chosen[0]()
+    return found
+
+
+def _webhook(url: str, secret: str | None) -> dict[str, Any]:
+    return {"kind": "webhook", "url": url, **_kept(secret)}
+
+
+def _mqtt(given: str, username: str, secret: str | None) -> dict[str, Any]:
+    place, _, topic = given.partition("/")
     host, _, port = place.partition(":")
     if not topic or (port and not port.isdecimal()):
         raise typer.BadParameter("--mqtt: expected HOST[:PORT]/TOPIC")
-    found = {"kind": "mqtt", "host": host, "topic": topic, "username": username, **kept}
+    found = {"kind": "mqtt", "host": host, "topic": topic, "username": username, **_kept(secret)}
     return {**found, "port": int(port)} if port else found
+
+
+def _kafka(given: str, sasl: str, username: str, secret: str | None, ca: Path | None) -> dict[str, Any]:
+    servers, _, topic = given.partition("/")
+    if not topic:
+        raise typer.BadParameter("--kafka: expected HOST:PORT[,HOST:PORT...]/TOPIC")
+    found = {"kind": "kafka", "servers": servers.split(","), "topic": topic, "sasl": sasl, "username": username}
+    authorities = {} if ca is None else {"ca": ca.read_text(encoding="ascii", errors="replace")}
+    return {**found, **authorities, **_kept(secret)}
+
+
+def _kept(secret: str | None) -> dict[str, str]:
+    return {} if secret is None else {"secret": secret}
 
 
 def _s3(place: str, region: str, access_key: str, secret: str | None) -> dict[str, str]:
@@ -213,7 +248,7 @@ def _s3(place: str, region: str, access_key: str, secret: str | None) -> dict[st
         "region": region,
         "access_key": access_key,
     }
-    return {**found, **({"prefix": prefix} if prefix else {}), **({} if secret is None else {"secret": secret})}
+    return {**found, **({"prefix": prefix} if prefix else {}), **_kept(secret)}
 
 
 def _pairs(given: list[str]) -> dict[str, str]:

@@ -7,6 +7,7 @@ Actions of rules and data exports share it.
 from __future__ import annotations
 
 import random
+from collections.abc import Sequence
 from typing import Final
 
 # The first retry comes about this late (seconds), each next one twice as late, never later than the other.
@@ -30,11 +31,13 @@ class NeverError(Exception):
 
     Attributes:
         status: What the target answered, where it did.
+        which: Positions of what was refused, where the target has taken the rest; None means everything.
     """
 
-    def __init__(self, why: str, status: int | None = None) -> None:
+    def __init__(self, why: str, status: int | None = None, *, which: Sequence[int] | None = None) -> None:
         super().__init__(why)
         self.status = status
+        self.which = which
 
 
 def check_status(status: int, retry_after: str) -> None:

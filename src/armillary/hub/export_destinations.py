@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Where data exports go: a webhook, files, an MQTT broker, S3-like storage.
+"""Where data exports go: a webhook, files, an MQTT broker, S3-like storage, a Kafka cluster (``export_kafka.py``).
 
 ``deliver`` returns when the other side has everything.
 
@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final, Protocol
 
@@ -17,8 +18,9 @@ from armillary.engines.exports.files import JsonLines
 from armillary.errors import DataFolderError, PermissionDeniedError
 from armillary.hub import rule_webhook
 from armillary.hub.attempts import NeverError, NotNowError, brief, check_status
+from armillary.hub.export_kafka import Kafka
 from armillary.hub.rule_webhook import AllowedHosts
-from armillary.twin.data_export import Destination, DestinationKind
+from armillary.twin.export_destination import Destination, DestinationKind
 
 if TYPE_CHECKING:
     from paho.mqtt.client import Client
@@ -32,15 +34,29 @@ JSON_LINES: Final = "application/x-ndjson"
 MQTT_TIMEOUT_S: Final = 15.0
 
 
+@dataclass(frozen=True, slots=True)
+class Outgoing:
+    """A record on its way out.
+
+    Attributes:
+        line: As it is sent: JSON.
+        device_id: Whose it is; ``record_id`` is the record's. A transform may have left both out of the line.
+    """
+
+    line: bytes
+    device_id: str
+    record_id: str
+
+
 class DestinationPort(Protocol):
     """Somewhere that takes records."""
 
-    def deliver(self, records: Sequence[bytes], batch_id: str) -> None:
-        """Hand over records, JSON each; ``batch_id`` is the same whenever the same batch is sent again.
+    def deliver(self, records: Sequence[Outgoing], batch_id: str) -> None:
+        """Hand over records; ``batch_id`` is the same whenever the same batch is sent again.
 
         Raises:
             NotNowError: it is to be tried again.
-            NeverError: these records will never be taken.
+            NeverError: these records, or those of its ``which``, will never be taken.
         """
 
     def close(self) -> None:
@@ -54,9 +70,12 @@ def open_destination(
 
     Args:
         destination: Its kind and options.
-        secret: Signs webhooks; password of an MQTT broker.
+        secret: Signs webhooks; password of a broker; secret access key.
         allowed: Hosts that may be called.
         folder: Where files go.
+
+    Raises:
+        InvalidArgumentError: an extra that it needs is not installed.
     """
     options = destination.options
     if destination.kind is DestinationKind.FILE:
@@ -65,16 +84,22 @@ def open_destination(
         return _Webhook(options, secret, allowed)
     if destination.kind is DestinationKind.S3:
         return _S3(options, secret, allowed)
+    if destination.kind is DestinationKind.KAFKA:
+        return Kafka(options, secret, allowed)
     return _Mqtt(options, secret, allowed)
+
+
+def _json_lines(records: Sequence[Outgoing]) -> bytes:
+    return b"".join(each.line + b"\n" for each in records)
 
 
 class _Files:
     def __init__(self, folder: Path, options: Any) -> None:
         self._lines = JsonLines(folder, rotate_bytes=options["rotate_bytes"], keep_files=options["keep_files"])
 
-    def deliver(self, records: Sequence[bytes], batch_id: str) -> None:  # noqa: ARG002 - each record has its id
+    def deliver(self, records: Sequence[Outgoing], batch_id: str) -> None:  # noqa: ARG002 - each record has its id
         try:
-            self._lines.append(list(records))
+            self._lines.append([each.line for each in records])
         except DataFolderError as error:
             raise NotNowError(error.message) from error
 
@@ -89,10 +114,10 @@ class _Webhook:
         self._secret = secret
         self._allowed = allowed
 
-    def deliver(self, records: Sequence[bytes], batch_id: str) -> None:
+    def deliver(self, records: Sequence[Outgoing], batch_id: str) -> None:
         import http.client  # noqa: PLC0415 - only with webhooks
 
-        body = b"\n".join(records) + b"\n"
+        body = _json_lines(records)
         headers = {"User-Agent": "armillary", "Armillary-Batch": batch_id, "Armillary-Records": str(len(records))}
         if self._signed:
             if self._secret is None:
@@ -122,7 +147,7 @@ class _S3:
         self._secret = secret
         self._allowed = allowed
 
-    def deliver(self, records: Sequence[bytes], batch_id: str) -> None:
+    def deliver(self, records: Sequence[Outgoing], batch_id: str) -> None:
         import http.client  # noqa: PLC0415 - only with such storage
 
         from armillary.wire.sigv4 import encode_path, signed_headers  # noqa: PLC0415 - as above
@@ -130,7 +155,7 @@ class _S3:
         if self._secret is None:
             raise NotNowError("its secret is not here: give the destination its secret again")
         options = self._options
-        body = b"\n".join(records) + b"\n"
+        body = _json_lines(records)
         parts = [options["bucket"], *options["prefix"].split("/"), f"{batch_id}.jsonl"]
         path = encode_path("/" + "/".join(part for part in parts if part))
         host = options["endpoint"].partition("://")[2]
@@ -169,11 +194,11 @@ class _Mqtt:
         self._allowed = allowed
         self._client: Client | None = None
 
-    def deliver(self, records: Sequence[bytes], batch_id: str) -> None:  # noqa: ARG002 - each record has its id
+    def deliver(self, records: Sequence[Outgoing], batch_id: str) -> None:  # noqa: ARG002 - each record has its id
         deadline = time.monotonic() + MQTT_TIMEOUT_S
         try:
             client = self._connected(deadline)
-            sent = [client.publish(self._options["topic"], record, qos=1) for record in records]
+            sent = [client.publish(self._options["topic"], record.line, qos=1) for record in records]
             for each in sent:
                 each.wait_for_publish(max(0.1, deadline - time.monotonic()))
             taken = all(each.is_published() for each in sent)

@@ -24,20 +24,19 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Final
 
 import structlog
 
 from armillary.engines.application.document import Document
-from armillary.engines.exports.store import Cursor, DeadLetter, ExportStore
+from armillary.engines.exports.store import Cursor, DeadBatch, DeadLetter, ExportStore
 from armillary.errors import ArmillaryError, ConflictError
 from armillary.hub.attempts import NeverError, NotNowError, backoff
-from armillary.hub.export_destinations import DestinationPort, open_destination
+from armillary.hub.export_destinations import DestinationPort, Outgoing, open_destination
 from armillary.hub.export_sources import Sources, encode
 from armillary.hub.threads import in_thread
 from armillary.twin.data_export import (
     DataExport,
-    DestinationKind,
     Record,
     batches,
     document_of,
@@ -45,6 +44,7 @@ from armillary.twin.data_export import (
     needs_of_export,
     parse_export,
 )
+from armillary.twin.export_destination import DestinationKind
 from armillary.twin.group import DeviceFacts, Group, Needs, is_member, needs_of_group, parse_group
 
 if TYPE_CHECKING:
@@ -61,9 +61,6 @@ MAX_EXPORTS: Final = 64
 POLL_S: Final = 1.0
 # When the disk gives nothing, it is tried again after this time (seconds).
 TROUBLE_S: Final = 2.0
-
-# Records that were refused for good, and why.
-DeadBatch = tuple[Sequence[Any], str]
 
 _log = structlog.get_logger(__name__)
 
@@ -116,30 +113,31 @@ class _Outlet:
         self.destination: DestinationPort | None = None
         self.transform: Transform | None = None
 
-    def transformed(self, lines: Sequence[bytes]) -> tuple[list[bytes], list[DeadBatch]]:
+    def transformed(self, records: Sequence[Outgoing]) -> tuple[list[Outgoing], list[DeadBatch]]:
         """What the transform makes of records; those that it fails on are dead letters."""
-        found: list[bytes] = []
+        found: list[Outgoing] = []
         dead: list[DeadBatch] = []
-        made = [] if self.transform is None else self.transform.apply(lines)
-        for line, (outputs, error) in zip(lines, made, strict=True):
+        made = [] if self.transform is None else self.transform.apply([each.line for each in records])
+        for record, (outputs, error) in zip(records, made, strict=True):
             if error:
-                dead.append(([json.loads(line)], f"the transform failed: {error}"))
-            else:
-                found += outputs
+                dead.append(_dead([record], f"the transform failed: {error}"))
+            for number, line in enumerate(outputs):
+                record_id = record.record_id if len(outputs) == 1 else f"{record.record_id}.{number}"
+                found.append(Outgoing(line, record.device_id, record_id))
         return found, dead
 
-    def deliver(self, lines: Sequence[bytes], batch_id: str) -> list[DeadBatch]:
+    def deliver(self, records: Sequence[Outgoing], batch_id: str) -> list[DeadBatch]:
         """Deliver in batches; those that were refused for good."""
         dead: list[DeadBatch] = []
         at = 0
-        for number, count in enumerate(batches([len(each) for each in lines], BATCH_RECORDS, BATCH_BYTES)):
-            batch = lines[at : at + count]
+        for number, count in enumerate(batches([len(each.line) for each in records], BATCH_RECORDS, BATCH_BYTES)):
+            batch = records[at : at + count]
             at += count
             try:
                 if self.destination is not None:
                     self.destination.deliver(batch, f"{batch_id}-{number}")
             except NeverError as error:
-                dead.append(([json.loads(each) for each in batch], str(error)))
+                dead.append(_dead(batch if error.which is None else [batch[each] for each in error.which], str(error)))
         return dead
 
     def close(self) -> None:
@@ -374,18 +372,19 @@ class Exports:
             cursor = self.store.keep(export_id, Cursor(seq=seq))
         return cursor
 
-    def _chosen(self, export: DataExport, group: Group | None, records: Sequence[Record]) -> list[bytes]:
-        """Records that go out, as JSON."""
+    def _chosen(self, export: DataExport, group: Group | None, records: Sequence[Record]) -> list[Outgoing]:
+        """Records that go out."""
         needs = needs_of_export(export) | (Needs() if group is None else needs_of_group(group))
         ids = list(dict.fromkeys(each.device_id for each in records))
         known: dict[str, DeviceFacts] = {each.device_id: each for each in self._hub.groups.facts(ids, needs)}
-        found: list[bytes] = []
+        found: list[Outgoing] = []
         for record in records:
             facts = known.get(record.device_id)
             if facts is None or (group is not None and not is_member(group, facts)):
                 continue
             if is_wanted(export, record, facts):
-                found.append(encode(document_of(export, record, facts)))
+                line = encode(document_of(export, record, facts))
+                found.append(Outgoing(line, record.device_id, record.id))
         return found
 
     def _open(self, export_id: str, export: DataExport) -> DestinationPort:
@@ -398,7 +397,11 @@ class Exports:
         )
 
     def _replay(self, destination: DestinationPort, export_id: str, letter: DeadLetter) -> None:
-        destination.deliver([encode(each) for each in letter.records], f"{export_id}-dead-{letter.number}")
+        records = [
+            Outgoing(encode(document), device_id, record_id)
+            for document, (device_id, record_id) in zip(letter.records, letter.origins, strict=True)
+        ]
+        destination.deliver(records, f"{export_id}-dead-{letter.number}")
         self.store.settle(export_id, letter.number)
 
 
@@ -417,6 +420,10 @@ def check_destination(hub: Hub, export: DataExport) -> None:
         rule_webhook.check_url(options["endpoint"] + "/", allowed)
     elif export.destination.kind is DestinationKind.MQTT:
         rule_webhook.check_url(f"https://{options['host']}:{options['port']}/", allowed)
+    elif export.destination.kind is DestinationKind.KAFKA:
+        scheme = "https" if options["tls"] else "http"
+        for server in options["servers"]:
+            rule_webhook.check_url(f"{scheme}://{server}/", allowed)
 
 
 def _transform(program: str) -> Transform:
@@ -425,5 +432,10 @@ def _transform(program: str) -> Transform:
     return Transform(program)
 
 
+def _dead(records: Sequence[Outgoing], why: str) -> DeadBatch:
+    documents = [json.loads(each.line) for each in records]
+    return DeadBatch(documents, [(each.device_id, each.record_id) for each in records], why)
+
+
 def _count(dead: Sequence[DeadBatch]) -> int:
-    return sum(len(records) for records, _ in dead)
+    return sum(len(each.records) for each in dead)

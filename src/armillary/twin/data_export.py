@@ -22,6 +22,7 @@ from enum import StrEnum
 from typing import Any, Final
 
 from armillary.errors import InvalidArgumentError
+from armillary.twin.export_destination import Destination, parse_destination
 from armillary.twin.group import (
     DeviceFacts,
     Field,
@@ -34,16 +35,10 @@ from armillary.twin.group import (
     value_at,
 )
 from armillary.twin.json_fields import MAX_DESCRIPTION_CHARACTERS, MAX_NAME_CHARACTERS, JsonFields
-from armillary.twin.rule_action import MAX_SECRET_CHARACTERS, MAX_URL_CHARACTERS, MIN_SECRET_CHARACTERS
+from armillary.twin.rule_action import MAX_SECRET_CHARACTERS, MIN_SECRET_CHARACTERS
 
 MAX_ENRICHMENTS: Final = 50
 MAX_TRANSFORM_CHARACTERS: Final = 8192
-# Bytes of one file before the next is begun, and files that are kept.
-MIN_ROTATE_BYTES: Final = 1 << 12
-MAX_ROTATE_BYTES: Final = 1 << 30
-MAX_FILES: Final = 10_000
-MAX_TOPIC_CHARACTERS: Final = 256
-MAX_PATH_CHARACTERS: Final = 256
 
 REMEDY: Final = "docs/concepts/data-export.md lists every field; nothing was kept."
 # jq programs that would read files or the environment, or wait for input.
@@ -61,23 +56,6 @@ class Source(StrEnum):
     PROPERTIES = "properties"
     LIFECYCLE = "lifecycle"
     ALERTS = "alerts"
-
-
-class DestinationKind(StrEnum):
-    """Where to."""
-
-    WEBHOOK = "webhook"
-    FILE = "file"
-    MQTT = "mqtt"
-    S3 = "s3"
-
-
-@dataclass(frozen=True, slots=True)
-class Destination:
-    """Where to; ``options`` are the kind's own, checked; no secret is among them."""
-
-    kind: DestinationKind
-    options: Mapping[str, Any]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -216,7 +194,7 @@ def parse_export(document: object) -> DataExport:
         filters=parse_filters(fields),
         enrichments=dict(_enrichments(fields)),
         transform=_transform(fields),
-        destination=_destination(fields),
+        destination=parse_destination(fields),
     )
     fields.finish()
     return export
@@ -242,78 +220,6 @@ def _transform(fields: JsonFields) -> str | None:
     if found is not None:
         raise fields.refused("transform", "a program without files, environment and input", found[0])
     return program
-
-
-def _destination(fields: JsonFields) -> Destination:
-    inner = fields.inner("destination")
-    if inner is None:
-        raise fields.refused("destination", "an object", None)
-    kind = DestinationKind(inner.choice("kind", tuple(DestinationKind)))
-    kinds = {
-        DestinationKind.WEBHOOK: _webhook,
-        DestinationKind.FILE: _file,
-        DestinationKind.MQTT: _mqtt,
-        DestinationKind.S3: _s3,
-    }
-    options = kinds[kind](inner)
-    inner.finish()
-    return Destination(kind, options)
-
-
-def _webhook(fields: JsonFields) -> dict[str, Any]:
-    url = fields.text("url", most=MAX_URL_CHARACTERS)
-    if not re.fullmatch(r"https?://[^\s/@#]+(?:/[^\s#]*)?", url) or not url.isascii():
-        raise fields.refused("url", "an http or https address without user and fragment", url)
-    return {"url": url, "signed": fields.boolean("signed", default=False)}
-
-
-def _file(fields: JsonFields) -> dict[str, Any]:
-    return {
-        "rotate_bytes": fields.integer("rotate_bytes", MIN_ROTATE_BYTES, MAX_ROTATE_BYTES, default=64 << 20),
-        "keep_files": fields.optional_integer("keep_files", 1, MAX_FILES),
-    }
-
-
-def _mqtt(fields: JsonFields) -> dict[str, Any]:
-    host = fields.text("host", most=253)
-    if not re.fullmatch(r"[A-Za-z0-9](?:[A-Za-z0-9.:-]*[A-Za-z0-9])?", host):
-        raise fields.refused("host", "a host name or address", host)
-    topic = fields.text("topic", most=MAX_TOPIC_CHARACTERS)
-    if set(topic) & set("+#"):
-        raise fields.refused("topic", "a topic without + and #", topic)
-    return {
-        "host": host.lower(),
-        "port": fields.integer("port", 1, 65535, default=8883),
-        "tls": fields.boolean("tls", default=True),
-        "topic": topic,
-        "username": fields.text("username", most=MAX_NAME_CHARACTERS, default=""),
-        "signed": fields.boolean("signed", default=False),  # the secret is the password
-    }
-
-
-def _s3(fields: JsonFields) -> dict[str, Any]:
-    endpoint = fields.text("endpoint", most=MAX_URL_CHARACTERS)
-    if not re.fullmatch(r"https?://[A-Za-z0-9.-]+(?::[0-9]{1,5})?", endpoint):
-        raise fields.refused("endpoint", "an http or https address without a path", endpoint)
-    bucket, prefix = fields.text("bucket", most=63), fields.text("prefix", most=MAX_PATH_CHARACTERS, default="")
-    if not re.fullmatch(r"[a-z0-9][a-z0-9.-]{1,61}[a-z0-9]", bucket):
-        raise fields.refused("bucket", "the name of a bucket", bucket)
-    if any(part in ("", ".", "..") for part in prefix.split("/")) and prefix:
-        raise fields.refused("prefix", "parts with slashes between", prefix)
-    region = fields.text("region", most=64, default="us-east-1")
-    if not re.fullmatch(r"[a-z0-9-]+", region):
-        raise fields.refused("region", "a region", region)
-    access_key = fields.text("access_key", most=128)
-    if not re.fullmatch(r"[A-Za-z0-9_.-]+", access_key):
-        raise fields.refused("access_key", "an access key's id", access_key)
-    return {
-        "endpoint": endpoint.lower(),
-        "bucket": bucket,
-        "prefix": prefix,
-        "region": region,
-        "access_key": access_key,
-        "signed": fields.boolean("signed", default=False),  # the secret is the access key's
-    }
 
 
 def batches(sizes: Sequence[int], most_items: int, most_bytes: int) -> list[int]:

@@ -93,14 +93,30 @@ class Cursor:
 
 
 @dataclass(frozen=True, slots=True)
+class DeadBatch:
+    """Records that were refused for good.
+
+    Attributes:
+        records: As they were to be sent.
+        origins: Of each, device id and record id.
+        error: Why.
+    """
+
+    records: Sequence[Any]
+    origins: Sequence[tuple[str, str]]
+    error: str
+
+
+@dataclass(frozen=True, slots=True)
 class DeadLetter:
-    """A batch that was refused for good."""
+    """A batch that was refused for good, as it is kept."""
 
     number: int
     at_ms: int
     records: Sequence[Any]
     count: int
     error: str
+    origins: Sequence[tuple[str, str]] = ()
 
 
 _FIELDS = tuple(field.name for field in dataclasses.fields(Cursor))
@@ -139,16 +155,15 @@ class ExportStore:
         row = self._file.read(lambda c: c.execute(query, (export_id,)).fetchone())
         return None if row is None else Cursor(**dict(zip(_FIELDS, row, strict=True)))
 
-    def keep(
-        self, export_id: str, cursor: Cursor, dead: Sequence[tuple[Sequence[Any], str]] = (), at_ms: int = 0
-    ) -> Cursor:
+    def keep(self, export_id: str, cursor: Cursor, dead: Sequence[DeadBatch] = (), at_ms: int = 0) -> Cursor:
         """Move a cursor, and keep batches that were refused for good, in one transaction; the cursor as it is kept."""
 
         def change(connection: sqlite3.Connection) -> Cursor:
-            for records, error in dead:
+            for batch in dead:
+                kept_as = json.dumps({"records": batch.records, "origins": batch.origins})
                 connection.execute(
                     "INSERT INTO dead_letter (export_id, at_ms, records, count, error) VALUES (?, ?, ?, ?, ?)",
-                    (export_id, at_ms, json.dumps(records), len(records), error[:MAX_ERROR_CHARACTERS]),
+                    (export_id, at_ms, kept_as, len(batch.records), batch.error[:MAX_ERROR_CHARACTERS]),
                 )
             dropped = _forget_old(connection, export_id) if dead else 0
             kept = dataclasses.replace(
@@ -166,7 +181,7 @@ class ExportStore:
             " ORDER BY number LIMIT ?"
         )
         rows = self._file.read(lambda c: c.execute(query, (export_id, after, limit)).fetchall())
-        return [DeadLetter(row[0], row[1], json.loads(row[2]), row[3], row[4]) for row in rows]
+        return [_letter(*row) for row in rows]
 
     def settle(self, export_id: str, number: int) -> None:
         """A dead letter was delivered after all, or is to be forgotten."""
@@ -196,6 +211,14 @@ class ExportStore:
                 connection.execute(f"DELETE FROM {table} WHERE export_id = ?", (export_id,))  # noqa: S608 - constants
 
         self._file.write(change)
+
+
+def _letter(number: int, at_ms: int, kept_as: str, count: int, error: str) -> DeadLetter:
+    found = json.loads(kept_as)
+    if isinstance(found, list):  # as the first version kept them: without origins
+        return DeadLetter(number, at_ms, found, count, error, [("", "")] * len(found))
+    origins = [(device_id, record_id) for device_id, record_id in found["origins"]]
+    return DeadLetter(number, at_ms, found["records"], count, error, origins)
 
 
 def _forget_old(connection: sqlite3.Connection, export_id: str) -> int:

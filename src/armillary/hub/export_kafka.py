@@ -1,0 +1,292 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Data exports to a Kafka cluster, or whatever speaks its protocol.
+
+A record's key is its device, so that a device's records stay in order; its header ``id`` is the record's. *Delivered*
+means acknowledged by all replicas in sync (``acks=all``), by a producer whose repetitions the broker takes once.
+
+*Where to*: a cluster says itself which addresses its brokers have, and a client connects to those. Who may make an
+export could have a cluster of theirs name addresses that only this process reaches. So each connection, whoever named
+its address, is made by :class:`_GuardedLoop`: it looks the host up once, has it allowed as a webhook's host
+(``rule_webhook.py``), and goes to the address that was looked at.
+
+The library is aiokafka (extra ``kafka``), as it makes all its connections through the event loop it is given;
+librdkafka makes its own, unseen.
+
+Methods block: call them from threads, one at a time; ``close`` does not block.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import importlib.util
+import logging
+import re
+import ssl
+import threading
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING, Any, Final
+
+from armillary.errors import InvalidArgumentError, PermissionDeniedError
+from armillary.hub import rule_webhook
+from armillary.hub.attempts import NeverError, NotNowError, brief
+from armillary.hub.rule_webhook import AllowedHosts
+
+if TYPE_CHECKING:
+    from aiokafka import AIOKafkaProducer
+
+    from armillary.hub.export_destinations import Outgoing
+
+# How long a broker may take for one request, and all of a batch (milliseconds, seconds).
+REQUEST_TIMEOUT_MS: Final = 10_000
+WHOLE_S: Final = 20.0
+# How long a connection may take to close (seconds).
+CLOSE_S: Final = 2.0
+# Bytes of one record; the broker's own limit is a megabyte unless somebody changed it.
+MAX_RECORD_BYTES: Final = 8 << 20
+# Bytes that go to one partition together.
+BATCH_BYTES: Final = 1 << 18
+
+# Names of the client's errors that are about the records sent: the next attempt would fail as well. All others are
+# about the cluster. (Apache Kafka protocol, error codes 10, 18, 32.)
+RECORD_ERRORS: Final = frozenset({"MessageSizeTooLargeError", "RecordListTooLargeError", "InvalidTimestampError"})
+# What the client's errors mean, for people.
+_MEANINGS: Final[Mapping[str, str]] = {
+    "SaslAuthenticationFailed": "the broker refuses the user name or the secret",
+    "AuthenticationFailedError": "the broker refuses the user name or the secret",
+    "UnsupportedSaslMechanismError": "the broker does not offer this sasl mechanism",
+    "IllegalSaslStateError": "the broker expects no sasl here",
+    "UnknownTopicOrPartitionError": "there is no such topic",
+    "TopicAuthorizationFailedError": "the user may not write to the topic",
+    "ClusterAuthorizationFailedError": "the user may not write to the cluster",
+    "NotEnoughReplicasError": "too few replicas are in sync",
+    "NotEnoughReplicasAfterAppendError": "too few replicas are in sync",
+    "SSLCertVerificationError": "the broker's certificate is not trusted",
+}
+_LOGGER: Final = "aiokafka"
+_HOST: Final = re.compile(r"[A-Za-z0-9](?:[A-Za-z0-9.-]{0,251}[A-Za-z0-9])?|[0-9A-Fa-f:.]{2,45}")
+
+
+class Kafka:
+    """A producer that is kept, in a thread and an event loop of its own.
+
+    Args:
+        options: Of the destination (``twin/export_destination.py``).
+        secret: Password of the user name; None where there is none.
+        allowed: Hosts that may be called.
+
+    Raises:
+        InvalidArgumentError: the extra is not installed.
+    """
+
+    def __init__(self, options: Mapping[str, Any], secret: str | None, allowed: AllowedHosts) -> None:
+        if importlib.util.find_spec("aiokafka") is None:
+            raise InvalidArgumentError(
+                "export.destination: aiokafka is not installed where the service runs",
+                remedy="Install it with the service: pip install 'armillary[kafka]'; or choose another destination.",
+            )
+        self._options = options
+        self._secret = secret
+        self._allowed = allowed
+        self._loop: _GuardedLoop | None = None
+        self._producers: dict[bool, AIOKafkaProducer] = {}
+
+    def deliver(self, records: Sequence[Outgoing], batch_id: str) -> None:  # noqa: ARG002 - each record has its id
+        """Hand over records.
+
+        Raises:
+            NotNowError: the cluster does not take them now.
+            NeverError: it will never take those of the positions ``which``; it has all others.
+        """
+        if self._options["sasl"] != "none" and self._secret is None:
+            raise NotNowError("its secret is not here: give the destination its secret again")
+        if self._loop is None:
+            self._loop = _GuardedLoop(self._allowed, tls=self._options["tls"])
+            threading.Thread(target=_serve, args=(self._loop,), name="hub-export-kafka", daemon=True).start()
+        asyncio.run_coroutine_threadsafe(self._deliver(self._loop, records), self._loop).result()
+
+    def close(self) -> None:
+        """End the producer and its thread, soon."""
+        loop, self._loop = self._loop, None
+        if loop is not None:
+            asyncio.run_coroutine_threadsafe(self._end(loop), loop)
+
+    # In the loop of its own ---------------------------------------------------------------------------------
+
+    async def _deliver(self, loop: _GuardedLoop, records: Sequence[Outgoing]) -> None:
+        loop.refused = loop.heard = None
+        try:
+            async with asyncio.timeout(WHOLE_S):
+                failed = await self._send(records, range(len(records)), alone=False)
+            if not failed:
+                return
+            # A batch of a partition is refused as a whole, and what comes behind it with it: each goes alone.
+            await self._drop()
+            async with asyncio.timeout(WHOLE_S):
+                failed = await self._send(records, [*failed], alone=True)
+        except (OSError, TimeoutError, _kafka_error()) as error:
+            await self._drop()
+            raise NotNowError(_why(loop, error)) from error
+        await self._drop()
+        if failed:
+            raise NeverError(f"the broker refuses it ({', '.join(sorted(set(failed.values())))})", which=[*failed])
+
+    async def _send(self, records: Sequence[Outgoing], which: Sequence[int], *, alone: bool) -> dict[int, str]:
+        """Send those of some positions, and wait for the broker.
+
+        Returns:
+            Positions of those that failed, with names of errors, if one of these is about the records; of those that
+            go alone only these.
+
+        Raises:
+            KafkaError: none of the errors is about the records.
+        """
+        producer, error_type = await self._producer(alone=alone), _kafka_error()
+        sent: list[asyncio.Future[Any]] = []
+        for position in which:
+            record = records[position]
+            try:
+                sent.append(
+                    await producer.send(
+                        self._options["topic"],
+                        record.line,
+                        key=record.device_id.encode(),
+                        headers=[("id", record.record_id.encode())],
+                    )
+                )
+            except error_type as error:
+                sent.append(asyncio.get_running_loop().create_future())
+                sent[-1].set_exception(error)
+        results = await asyncio.gather(*sent, return_exceptions=True)
+        errors = {
+            position: result
+            for position, result in zip(which, results, strict=True)
+            if isinstance(result, BaseException)
+        }
+        about = {position: each for position, each in errors.items() if type(each).__name__ in RECORD_ERRORS}
+        others = [each for position, each in errors.items() if position not in about]
+        if others and (alone or not about):
+            raise others[0]
+        return {position: type(each).__name__ for position, each in errors.items()}
+
+    async def _producer(self, *, alone: bool) -> AIOKafkaProducer:
+        """The producer; one for records that go alone numbers none: a refused one would leave a gap that is refused."""
+        from aiokafka import AIOKafkaProducer  # noqa: PLC0415 - only with exports of this kind
+
+        if alone not in self._producers:
+            options = self._options
+            proves = options["sasl"] != "none"
+            self._producers[alone] = AIOKafkaProducer(
+                bootstrap_servers=options["servers"],
+                client_id="armillary",
+                acks="all",
+                enable_idempotence=not alone,
+                max_batch_size=1 if alone else BATCH_BYTES,
+                max_request_size=MAX_RECORD_BYTES,
+                request_timeout_ms=REQUEST_TIMEOUT_MS,
+                security_protocol=("SASL_" if proves else "") + ("SSL" if options["tls"] else "PLAINTEXT"),
+                ssl_context=ssl.create_default_context(cadata=options["ca"]) if options["tls"] else None,
+                sasl_mechanism=options["sasl"] if proves else "PLAIN",
+                sasl_plain_username=options["username"] if proves else None,
+                sasl_plain_password=self._secret if proves else None,
+            )
+            await self._producers[alone].start()
+        return self._producers[alone]
+
+    async def _drop(self) -> None:
+        """Let go of the producers, and of what they have not delivered: it is sent again."""
+        producers, self._producers = [*self._producers.values()], {}
+        for task in asyncio.all_tasks():
+            if task is not asyncio.current_task():
+                task.cancel()
+        for producer in producers:
+            try:
+                async with asyncio.timeout(CLOSE_S):
+                    await producer.stop()
+            except (OSError, TimeoutError, asyncio.CancelledError, _kafka_error()):
+                continue  # it is not used again
+
+    async def _end(self, loop: _GuardedLoop) -> None:
+        await self._drop()
+        loop.stop()
+
+
+class _GuardedLoop(asyncio.SelectorEventLoop):
+    """An event loop that connects to allowed hosts only.
+
+    Args:
+        allowed: Hosts that may be called.
+        tls: Whether connections are secured; without, only to hosts that are allowed by name.
+
+    Attributes:
+        refused: The address that was refused last.
+        heard: The error that the library told its log last, and nobody else.
+    """
+
+    def __init__(self, allowed: AllowedHosts, *, tls: bool) -> None:
+        super().__init__()
+        self._allowed = allowed
+        self._scheme = "https" if tls else "http"
+        self.refused: str | None = None
+        self.heard: BaseException | None = None
+
+    async def create_connection(self, protocol_factory: Any, host: Any = None, port: Any = None, **options: Any) -> Any:
+        if not isinstance(host, str) or not _HOST.fullmatch(host) or not 1 <= int(port) <= 65535:
+            raise self._refusal(host, port)
+        url = f"{self._scheme}://{f'[{host}]' if ':' in host else host}:{port}/"
+        try:
+            place = await self.run_in_executor(None, rule_webhook.resolve, url, self._allowed)
+        except PermissionDeniedError as error:
+            raise self._refusal(host, port) from error
+        if options.get("ssl"):
+            options["server_hostname"] = host
+        return await super().create_connection(protocol_factory, *place, **options)
+
+    def _refusal(self, host: object, port: object) -> OSError:
+        self.refused = f"{host!s:.64}:{port!s:.5}"
+        return ConnectionRefusedError("not allowed")
+
+
+class _Listener(logging.Handler):
+    """Hears the library: why a connection failed it tells only its log. What it says goes nowhere else."""
+
+    def emit(self, record: logging.LogRecord) -> None:
+        try:
+            loop = asyncio.get_running_loop()
+        except RuntimeError:  # not ours
+            return
+        said = record.args if isinstance(record.args, tuple) else ()
+        for each in said:
+            if isinstance(loop, _GuardedLoop) and isinstance(each, BaseException):
+                loop.heard = each
+
+
+def _serve(loop: _GuardedLoop) -> None:
+    logger = logging.getLogger(_LOGGER)
+    if not any(isinstance(each, _Listener) for each in logger.handlers):
+        logger.addHandler(_Listener())
+        logger.propagate = False
+    asyncio.set_event_loop(loop)
+    try:
+        loop.run_forever()
+        loop.run_until_complete(loop.shutdown_default_executor())
+    finally:
+        loop.close()
+
+
+def _kafka_error() -> type[Exception]:
+    from aiokafka.errors import KafkaError  # noqa: PLC0415 - only with exports of this kind
+
+    return KafkaError  # type: ignore[no-any-return]
+
+
+def _why(loop: _GuardedLoop, error: BaseException) -> str:
+    """Why the cluster does not take it; nothing of it but an address is a stranger's text."""
+    if loop.refused is not None:
+        return (
+            f"the cluster leads to {loop.refused!a}, which is not allowed:"
+            " the administrator can name it in the setting webhook_hosts"
+        )
+    for each in (error, loop.heard):
+        if type(each).__name__ in _MEANINGS:
+            return _MEANINGS[type(each).__name__]
+    return f"the cluster does not take it ({brief(loop.heard or error)})"

@@ -35,6 +35,8 @@ The machine-readable form, OpenAPI 3.1, is at `GET /api/v1/openapi.json` without
 - Errors of native routes are problem details (RFC 9457) with a stable `code` ([errors](errors.md)) and a `remedy`.
   Management routes answer `{{"error": {{"code", "message", ...}}}}` as Azure Resource Manager does; code and remedy are
   in `additionalInfo`.
+- `/api/devices`, `/api/deviceTemplates` and what else stands in [IoT Central's REST API](iot-central.md) answer in its
+  shape.
 """
 
 MANAGEMENT = f"""\

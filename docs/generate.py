@@ -2,7 +2,8 @@
 """``python -m docs.generate``: write the reference pages that come from the code; ``--check`` only compares.
 
 Pages: ``cli.md`` (every command's help), ``errors.md`` (every error code), ``settings.md`` (every setting), ``api.md``
-(every route of the operator API). The same text on every machine: help has its own width and no colours.
+(every route of the operator API), ``iot-central.md`` (every operation in IoT Central's shape). The same text on every
+machine: help has its own width and no colours.
 """
 
 from __future__ import annotations
@@ -19,6 +20,7 @@ from pathlib import Path
 from armillary import errors, settings
 from armillary.cli.main import COMMANDS, overview
 from docs.api_page import api_page
+from docs.central_page import central_page
 
 SOURCE = Path(errors.__file__).resolve().parent
 REFERENCE = Path(__file__).resolve().parent / "reference"
@@ -112,6 +114,7 @@ PAGES: dict[str, Callable[[], str]] = {
     "settings.md": settings_page,
     "cli.md": command_page,
     "api.md": lambda: api_page(NOTICE),
+    "iot-central.md": lambda: central_page(NOTICE),
 }
 
 

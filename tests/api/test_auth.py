@@ -12,7 +12,8 @@ from fastapi.routing import APIRoute
 from starlette.requests import Request
 from tests.api.running_service import RunningService
 
-from armillary.api import auth
+from armillary.api import auth, central_table
+from armillary.api.central import CentralRoute
 from armillary.api.routes import GuardedRoute
 from armillary.errors import PermissionDeniedError, UnauthenticatedError
 
@@ -41,7 +42,8 @@ def _path(template: str) -> str:
     while "{" in path:
         start, end = path.index("{"), path.index("}")
         path = path[:start] + str(uuid.uuid4()) + path[end + 1 :]
-    return path + "?api-version=2024-04-01"
+    version = "2022-10-31-preview" if central_table.is_central(template) else "2024-04-01"
+    return f"{path}?api-version={version}"
 
 
 def test_the_mounted_routes_are_exactly_those_of_the_table(service: RunningService) -> None:
@@ -51,8 +53,10 @@ def test_the_mounted_routes_are_exactly_those_of_the_table(service: RunningServi
         if isinstance(route, APIRoute)
         for method in route.methods or ()
     }
-    assert mounted == set(auth.ACCESS)
-    assert all(isinstance(route, GuardedRoute) for route in service.app.routes)
+    central = {each.key for each in central_table.OPERATIONS}
+    assert not mounted & central
+    assert mounted | central == set(auth.ACCESS)
+    assert all(isinstance(route, GuardedRoute | CentralRoute) for route in service.app.routes)
 
 
 def test_only_the_declared_routes_are_public() -> None:

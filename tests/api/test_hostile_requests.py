@@ -14,12 +14,18 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from tests.api.running_service import RunningService
 
+from armillary.api import central_table
 from armillary.api.auth import ACCESS, UNKNOWN_PATHS
 
 ENDLESS = ("/telemetry/stream", "/dashboards/{dashboard_id}/live")
 ROUTES = sorted(key for key in ACCESS if not key.endswith((*UNKNOWN_PATHS, *ENDLESS)))
 # Where an answer of a route's own shape has its words; elsewhere it is a problem document (RFC 9457).
-SHAPES = {"/subscriptions": ("error", "message"), "/providers": ("error", "message"), "/iothub": ("Message",)}
+SHAPES = {
+    "/subscriptions": ("error", "message"),
+    "/providers": ("error", "message"),
+    "/iothub": ("Message",),
+    **{f"/api/{noun}": ("error", "message") for noun in central_table.NOUNS},
+}
 NAMES = st.one_of(
     st.sampled_from(
         [".default", ".unassigned", "Coffee", "Production", "0" * 128, "00000000-0000-0000-0000-000000000000"]
@@ -75,7 +81,8 @@ def test_hostile_requests_are_refused_or_answered(service: RunningService, data:
     path = _filled(template, data.draw(st.lists(NAMES, min_size=8, max_size=8)))
     query = "&".join(f"{quote(name)}={quote(value)}" for name, value in data.draw(QUERIES).items())
     body = data.draw(BODIES) if method in ("POST", "PUT", "PATCH") else None
-    reply = service.call(method, f"{path}?api-version=2024-04-01&{query}", body)
+    version = "2022-10-31-preview" if central_table.is_central(path) else "2024-04-01"
+    reply = service.call(method, f"{path}?api-version={version}&{query}", body)
     assert reply.status < 500, (method, path, query, body, reply.raw)
     if reply.status >= 400:
         assert _words(path, reply)
@@ -83,6 +90,7 @@ def test_hostile_requests_are_refused_or_answered(service: RunningService, data:
 
 def test_the_generated_requests_reach_every_route(service: RunningService) -> None:
     mounted = {f"{m} {r.path}" for r in service.app.routes if isinstance(r, APIRoute) for m in r.methods or ()}
+    mounted |= {each.key for each in central_table.OPERATIONS}
     assert set(ROUTES) == {key for key in mounted if not key.endswith((*UNKNOWN_PATHS, *ENDLESS))}
 
 

@@ -158,6 +158,13 @@ def test_a_deleted_template_leaves_a_device_that_says_so(service: RunningService
     assert (shown["template"], shown["is_missing"]) == (template, True)
 
 
+def refused(service: RunningService, method: str, path: str, body: Any = None, **options: Any) -> int:
+    """The status of an error in IoT Central's shape."""
+    reply = service.call(method, path, body, **options)
+    assert set(reply.body["error"]) >= {"code", "message", "requestId", "time"}
+    return reply.status
+
+
 def test_iot_centrals_shape(service: RunningService) -> None:
     mark = uuid.uuid4().hex[:8]
     identifier = f"dtmi:contoso:T{mark};1"
@@ -170,16 +177,18 @@ def test_iot_centrals_shape(service: RunningService) -> None:
     assert got == made
     cloud = [each for each in got["capabilityModel"]["contents"] if "Cloud" in each["@type"]]
     assert [each["name"] for each in cloud] == ["CustomerName"]
-    assert identifier in [each["@id"] for each in called(service, "GET", CENTRAL_PATH + version)["value"]]
+    assert identifier in [
+        each["@id"] for each in called(service, "GET", CENTRAL_PATH + version + "&maxpagesize=100")["value"]
+    ]
     assert called(service, "PUT", f"{CENTRAL_PATH}/{identifier}{version}", body) == made
     changed = {**body, "displayName": "Other"}
     again = called(service, "PUT", f"{CENTRAL_PATH}/{identifier}{version}", changed, headers={"If-Match": made["etag"]})
     assert again["displayName"] == "Other"
-    stale = problem(service, "PUT", f"{CENTRAL_PATH}/{identifier}{version}", body, headers={"If-Match": made["etag"]})
-    assert stale[0] == 412
-    assert problem(service, "GET", f"{CENTRAL_PATH}/{identifier}?api-version=1999-01-01")[0] == 400
+    stale = refused(service, "PUT", f"{CENTRAL_PATH}/{identifier}{version}", body, headers={"If-Match": made["etag"]})
+    assert stale == 412
+    assert refused(service, "GET", f"{CENTRAL_PATH}/{identifier}?api-version=1999-01-01") == 400
     assert service.call("DELETE", f"{CENTRAL_PATH}/{identifier}{version}").status == 204
-    assert problem(service, "GET", f"{CENTRAL_PATH}/{identifier}{version}")[0] == 404
+    assert refused(service, "GET", f"{CENTRAL_PATH}/{identifier}{version}") == 404
 
 
 def test_readers_see_and_change_nothing(service: RunningService, template: str, device: str) -> None:
@@ -220,7 +229,15 @@ def test_a_token_of_one_catalog_has_its_own_templates(service: RunningService, c
     assert service.call("PUT", path(device, "template"), {"template": theirs}, token=token).status == 404
     assert service.call("PUT", path(device, "template"), {"template": everyones}, token=token).status == 200
     assert service.call("PUT", path(device, "template"), {"template": mine}, token=token).status == 200
-    assert service.call("GET", CENTRAL_PATH, token=token).status == 403
+    page = f"{CENTRAL_PATH}?api-version=2022-07-31&maxpagesize=100"
+    shown = {each["@id"] for each in called(service, "GET", page, token=token)["value"]}
+    word = {name: f"dtmi:armillary:template_{name.replace('-', '_')};1" for name in (mine, theirs, everyones)}
+    assert word[theirs] not in shown
+    assert {word[mine], word[everyones]} <= shown
+    for name, status in ((theirs, 404), (everyones, 403)):
+        path_of = f"{CENTRAL_PATH}/{word[name]}?api-version=2022-07-31"
+        assert service.call("DELETE", path_of, token=token).status == status
+        assert service.call("PUT", path_of, CENTRAL, token=token).status == status
 
 
 def test_who_did_what_is_in_the_audit_log(service: RunningService, template: str, device: str) -> None:
@@ -275,6 +292,6 @@ def test_a_template_that_cannot_be_read_is_listed_with_its_fault_and_stops_no_ot
     rows = {each["name"]: each for each in called(service, "GET", f"{TEMPLATES}?limit=1000")["items"]}
     assert rows[template]["fault"] is None
     assert "models" in rows[broken]["fault"]
-    assert called(service, "GET", CENTRAL_PATH)["value"]
+    assert called(service, "GET", f"{CENTRAL_PATH}?api-version=2022-07-31")["value"]
     assert problem(service, "GET", f"{TEMPLATES}/{broken}")[0] == 400
     assert called(service, "DELETE", f"{TEMPLATES}/{broken}")["documents"] == 2

@@ -14,7 +14,7 @@ import pytest
 from tests.api.running_service import CATALOGS, VERSION, RunningService, running_service
 from tests.api.test_native_hub import Connected
 
-from armillary.api import auth, iot_hub_call, scope
+from armillary.api import auth, central_table, iot_hub_call, scope
 from armillary.api import azure_names as names
 from armillary.api import azure_operations as operations
 from armillary.errors import UnauthenticatedError
@@ -95,28 +95,35 @@ def test_each_sees_and_changes_his_own(alice: Owner, bob: Owner) -> None:
         assert mine.service.call("GET", azure.format(theirs.name), token=mine.token).status == 404
 
 
+def of_the_tokens_catalog(key: str) -> bool:
+    """Whether a route names no catalog and is about the token's own: those in IoT Hub's and IoT Central's shape."""
+    return f" {scope.IOT_HUB_PREFIX}/" in key or central_table.is_central(key.partition(" ")[2])
+
+
 def shows_nothing_of(other: Owner, asker: Owner, method: str, path: str) -> bool:
-    """Whether a route in IoT Hub's shape, asked for another owner's device, names or changes nothing of that owner."""
+    """Whether a route in IoT Hub's or IoT Central's shape, asked for another owner's device, names or changes nothing of that owner."""
     theirs = other.device.device_id
-    place = path.replace("0" * 128, theirs)
+    place, version = path.replace("0" * 128, theirs), VERSION
+    if central_table.is_central(path):
+        version = "api-version=2022-10-31-preview"
     for catalog in ("", f"&catalog={other.name}"):
         body = {"query": "SELECT * FROM devices"} if path.endswith("/devices/query") else {}
         sent = body if method != "GET" else None
-        reply = asker.service.call(method, f"{place}?{VERSION}{catalog}", sent, token=asker.token)
+        reply = asker.service.call(method, f"{place}?{version}{catalog}", sent, token=asker.token)
         named = theirs in path or (theirs.encode() in reply.raw and reply.status < 400)
         if named or (theirs in place and reply.status < 400) or other.name.encode() in reply.raw:
             return False
     return asker.service.service.registry.get_device(theirs).revoked_at is None
 
 
-def test_if_iot_hubs_routes_did_not_keep_to_the_tokens_catalog_it_would_be_seen(
+def test_if_the_routes_of_these_shapes_did_not_keep_to_the_tokens_catalog_it_would_be_seen(
     alice: Owner, bob: Owner, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    path = f"{scope.IOT_HUB_PREFIX}/devices/{'0' * 128}"
-    assert shows_nothing_of(bob, alice, "GET", path)
+    paths = [f"{root}/devices/{'0' * 128}" for root in (scope.IOT_HUB_PREFIX, central_table.ROOT)]
+    assert all(shows_nothing_of(bob, alice, "GET", path) for path in paths)
     theirs = alice.service.service.registry.get_catalog(bob.name)
     monkeypatch.setattr(iot_hub_call, "catalog_of", lambda _: theirs)
-    assert not shows_nothing_of(bob, alice, "GET", path)
+    assert not any(shows_nothing_of(bob, alice, "GET", path) for path in paths)
 
 
 @pytest.mark.parametrize(
@@ -125,7 +132,7 @@ def test_if_iot_hubs_routes_did_not_keep_to_the_tokens_catalog_it_would_be_seen(
 def test_no_route_about_everything_answers_it(refused: Owner, untouched: Owner, key: str) -> None:
     """Every route of the table, whoever adds the next: about another catalog, or about none, it says no.
 
-    Routes in IoT Hub's shape name no catalog: they answer about the token's own (``iot_hub_call.py``).
+    Routes in IoT Hub's and IoT Central's shape name no catalog: they answer about the token's own (``iot_hub_call.py``).
     """
     method, template = key.split(" ", 1)
     filled = template.replace("{catalog}", "Somebody").replace("{device_id}", "0" * 128)
@@ -133,7 +140,7 @@ def test_no_route_about_everything_answers_it(refused: Owner, untouched: Owner, 
     reply = refused.service.call(method, f"{path}?{VERSION}", {} if method != "GET" else None, token=refused.token)
     if key in scope.FREE:
         assert reply.status in (200, 404)
-    elif f" {scope.IOT_HUB_PREFIX}/" in key:
+    elif of_the_tokens_catalog(key):
         assert shows_nothing_of(untouched, refused, method, path)
     else:
         assert reply.status in (403, 404), (key, reply.raw)
@@ -154,7 +161,7 @@ def test_the_own_catalogs_name_in_the_query_opens_no_route(refused: Owner, untou
     path = re.sub(r"\{[a-z_:]+\}", str(uuid.uuid4()), filled)
     place = f"{path}?{VERSION}&catalog={refused.name}"
     reply = refused.service.call(method, place, {} if method != "GET" else None, token=refused.token)
-    if f" {scope.IOT_HUB_PREFIX}/" in key:
+    if of_the_tokens_catalog(key):
         assert shows_nothing_of(untouched, refused, method, path)
         return
     assert reply.status in (403, 404), (key, reply.raw)

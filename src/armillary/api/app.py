@@ -14,7 +14,6 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 from armillary import __version__
 from armillary.api import (
     azure,
-    central_templates,
     iot_hub,
     iot_hub_fleet,
     native,
@@ -47,6 +46,7 @@ from armillary.api import (
 )
 from armillary.api.auth import ACCESS, CONTRIBUTOR, FACTORY, PUBLIC, READER, SCRAPE
 from armillary.api.azure_names import canonical_path
+from armillary.api.central import CentralRoute
 from armillary.api.routes import GuardedRoute, add_unknown
 
 if TYPE_CHECKING:
@@ -131,7 +131,6 @@ def create_app(service: SecurityService, hub: Hub, settings: Settings) -> FastAP
     native_telemetry.mount(app)
     native_series.mount(app)
     native_templates.mount(app)
-    central_templates.mount(app)
     native_messages.mount(app)
     native_application_files.mount(app)
     native_files.mount(app)
@@ -147,6 +146,7 @@ def create_app(service: SecurityService, hub: Hub, settings: Settings) -> FastAP
     iot_hub_fleet.mount(app)
     iot_hub.mount(app)
     native_tpm.mount(app)
+    app.router.routes.append(CentralRoute())
     add_unknown(app)
     app.add_middleware(CanonicalPaths)
     app.openapi = lambda: _document(app)  # type: ignore[method-assign]  # FastAPI's documented way

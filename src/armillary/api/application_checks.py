@@ -13,7 +13,7 @@ from armillary.twin.organisation import check_tree, parse_organisation
 from armillary.twin.template_name import published_id, split_id
 
 # What is kept of a device (``hub/templates.py``).
-DEVICE_FIELDS = frozenset(("template", "version", "by", "cloud", "organisation"))
+DEVICE_FIELDS = frozenset(("template", "version", "by", "cloud", "display_name", "organisation"))
 
 
 def body_check(store: ApplicationStore) -> Callable[[str, str, Mapping[str, Any]], None]:

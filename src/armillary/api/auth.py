@@ -16,11 +16,13 @@ from starlette.concurrency import run_in_threadpool
 from starlette.requests import Request
 
 from armillary.api import azure_names as names
+from armillary.api.central_table import OPERATIONS, is_central
 from armillary.api.scope import check_scope
 from armillary.engines.records.enrolment_rows import EnrolmentToken
 from armillary.engines.records.rows import Token
 from armillary.errors import PermissionDeniedError, UnauthenticatedError
 from armillary.service.enrolments import SECRET_PREFIX
+from armillary.wire.api_token import secret_of_header
 
 if TYPE_CHECKING:
     from armillary.service.assemble import SecurityService
@@ -196,10 +198,8 @@ ACCESS: Mapping[str, str] = {
     f"GET {_TEMPLATE}/versions/{{version}}": READER,
     f"DELETE {_TEMPLATE}/versions/{{version}}": CONTRIBUTOR,
     f"GET {_TEMPLATE}/versions/{{version}}/export": READER,
-    "GET /api/deviceTemplates": READER,
-    "GET /api/deviceTemplates/{template_id}": READER,
-    "PUT /api/deviceTemplates/{template_id}": CONTRIBUTOR,
-    "DELETE /api/deviceTemplates/{template_id}": CONTRIBUTOR,
+    # IoT Central's REST API
+    **{each.key: each.role for each in OPERATIONS},
     f"GET {_DEVICE}/template": READER,
     f"PUT {_DEVICE}/template": CONTRIBUTOR,
     f"DELETE {_DEVICE}/template": CONTRIBUTOR,
@@ -362,7 +362,7 @@ async def admit(
                 remedy=f"Make a key with the role {needed}: armillary hub-service-key create.",
             )
         return token
-    secret = bearer(request)
+    secret = api_token(request) if is_central(request.url.path) else bearer(request)
     if needed == FACTORY:
         if secret.startswith(SECRET_PREFIX):
             return await run_in_threadpool(service.enrolments.authenticate, secret)
@@ -389,6 +389,19 @@ def bearer(request: Request) -> str:
     if scheme.lower() != "bearer" or not secret.strip() or len(header) > MAX_HEADER_CHARS:
         raise UnauthenticatedError("the request carries no operator token")
     return secret.strip()
+
+
+def api_token(request: Request) -> str:
+    """The token in the Authorization header, in any form that scripts of IoT Central send it in.
+
+    Raises:
+        UnauthenticatedError: there is none.
+    """
+    header = request.headers.get("authorization", "")
+    secret = secret_of_header(header) if len(header) <= MAX_HEADER_CHARS else ""
+    if not secret:
+        raise UnauthenticatedError("the request carries no API token")
+    return secret
 
 
 def from_this_host(request: Request) -> bool:

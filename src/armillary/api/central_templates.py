@@ -1,129 +1,129 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Device templates in the shape of IoT Central's public REST API, api-version 2022-07-31, below `/api/deviceTemplates`.
+"""Device templates in IoT Central's shape: a PUT makes one and publishes it, as there.
 
 An id there is a model identifier (``dtmi:contoso:mythermostat;1``); ours is made of it (``contoso-mythermostat-1``), or
-is the name itself. PUT makes a template and publishes it, as there. Bodies, etags and lists have the shape of that API;
-errors are problem details, as everywhere here.
+is the name itself. A token of one catalog sees its templates and those of all, and changes its own.
 """
 
 from __future__ import annotations
 
 import contextlib
-import re
-from typing import Annotated, Any
+from typing import Any, Final
 
-from fastapi import FastAPI, Path
-from starlette.requests import Request
-from starlette.responses import Response
-
-from armillary.api.authored import DocumentBody, IfMatch
-from armillary.api.routes import add_route, hub_of, operator_of, service_of
-from armillary.engines.application.document import changed_since
-from armillary.errors import InvalidArgumentError, ModelError, NotFoundError
+from armillary.api import authored
+from armillary.api.central_call import Call, body_object, match, paged_list
+from armillary.api.central_template_id import Resolved, absent, made_identifier, name_for, resolve
+from armillary.errors import ArmillaryError, ConflictError, InvalidArgumentError, ModelError, NotFoundError
 from armillary.hub.templates import Ready
-from armillary.twin.template_name import MAX_NAME_CHARACTERS, check_name
 
-KIND = "template"
-PATH = "/api/deviceTemplates"
-VERSION = "2022-07-31"
-
-IdPath = Annotated[str, Path(min_length=1, max_length=2048, description="Model identifier, or name")]
+KIND: Final = "template"
 
 
-def list_device_templates(request: Request) -> dict[str, Any]:
-    """Device templates: those that are published, in their newest version."""
-    _check_version(request)
-    templates = hub_of(request).templates
-    found = []
+def list_device_templates(call: Call) -> dict[str, Any]:
+    """Published templates, each in its newest version."""
+    templates, owner = call.hub.templates, narrowed(call)
+    found: list[tuple[str, dict[str, Any]]] = []
     for name, versions in templates.names().items():
         if versions:
             with contextlib.suppress(ModelError, InvalidArgumentError):  # one that cannot be read stops no other
-                found.append(central_document(templates.get(name, versions[-1]), name))
-    return {"value": found}
+                ready = templates.get(name, versions[-1])
+                if authored.is_visible(ready.document, owner):
+                    found.append((name, central_document(ready, name)))
+    return paged_list(call, found, lambda each: each[0], lambda each: each[1])
 
 
-def get_device_template(request: Request, template_id: IdPath) -> dict[str, Any]:
-    """A device template in its newest published version."""
-    _check_version(request)
-    name = name_of(template_id)
-    return central_document(_newest(request, name), name)
+def get_device_template(call: Call) -> dict[str, Any]:
+    """A template."""
+    name, ready = _visible(call)
+    return central_document(ready, name)
 
 
-def put_device_template(
-    request: Request, template_id: IdPath, body: DocumentBody, if_match: IfMatch = None
-) -> dict[str, Any]:
-    """Make or change a device template, and publish it."""
+def put_device_template(call: Call) -> dict[str, Any]:
+    """Make or change a template, and publish it."""
     from armillary.twin import template_json  # noqa: PLC0415 - a megabyte that a hub without templates does not need
 
-    _check_version(request)
+    body = body_object(call)
     if not template_json.is_central(body):
         raise InvalidArgumentError("capabilityModel: expected an interface", remedy="Send a device template's JSON.")
-    name, hub, actor = name_of(template_id), hub_of(request), operator_of(request).name
+    template_id = call.parameters["template_id"]
+    try:
+        name = resolve(call, template_id).name
+    except NotFoundError:
+        name = name_for(template_id)
     made = template_json.body_of_central(body)
     if template_id.startswith("dtmi:"):
         made["identifier"] = template_id
-    present = hub.application.find(KIND, name)
-    if present is not None:
-        made, _ = template_json.with_kept(made, {**present.content, "cloud_properties": []})
-    if if_match is not None and if_match.strip('"') != "*":
-        newest = _newest(request, name)
-        if newest.document.etag != if_match.strip('"'):
-            raise changed_since(KIND, name, if_match, newest.document.etag)
-    draft = hub.templates.put(name, made, by=actor)
-    versions = hub.templates.versions(name)
-    if not versions or {**versions[0].content, "version": 0} != {**draft.content, "version": 0}:
-        hub.templates.publish(name, by=actor)
-    service_of(request).audit.append(actor, "template.publish", name, {})
-    return central_document(_newest(request, name), name)
+    return _published(call, name, made)
 
 
-def delete_device_template(request: Request, template_id: IdPath) -> Response:
-    """Delete a device template; not while a device has it."""
-    _check_version(request)
-    name, actor = name_of(template_id), operator_of(request).name
-    hub_of(request).templates.delete(name, by=actor)
-    service_of(request).audit.append(actor, "template.delete", name, {})
-    return Response(status_code=204)
+def patch_device_template(call: Call) -> dict[str, Any]:
+    """Change a template's name, description and cloud properties, and publish it; a merge patch of its JSON."""
+    from armillary.twin import template_json  # noqa: PLC0415 - as above
+    from armillary.twin.section import merge  # noqa: PLC0415 - as above
+
+    name, ready = _visible(call)
+    patch = {each: value for each, value in body_object(call).items() if each != "etag"}
+    merged = merge(central_document(ready, name), patch)
+    if not template_json.is_central(merged):
+        raise InvalidArgumentError("capabilityModel: expected an interface", remedy="Correct the patch.")
+    made = template_json.body_of_central(merged)
+    made["identifier"] = str(ready.document.content.get("identifier") or merged.get("@id") or "")
+    return _published(call, name, made)
+
+
+def delete_device_template(call: Call) -> None:
+    """Delete a template; not while a device has it."""
+    name, ready = _visible(call)
+    authored.check_owned(call.request, KIND, ready.document.id, narrowed(call))
+    match("template", call.if_match, ready.document.etag)
+    call.hub.templates.delete(name, by=call.operator.name)
+    call.audit("template.delete", name)
 
 
 def central_document(ready: Ready, name: str) -> dict[str, Any]:
     """A template in IoT Central's form."""
     from armillary.twin.template_central import central_of_body  # noqa: PLC0415 - as above
 
-    word = re.sub(r"[^a-z0-9]+", "_", name).strip("_")
-    identifier = f"dtmi:armillary:template_{word};{max(1, ready.template.version)}"
+    identifier = made_identifier(name, ready.template.version)
     return central_of_body(ready.document.content, etag=ready.document.etag, identifier=identifier)
 
 
-def name_of(template_id: str) -> str:
-    """Our name of a template: made of an identifier, or the name itself."""
-    if not template_id.startswith("dtmi:"):
-        return check_name(template_id)
-    found = re.sub(r"[^a-z0-9_]+", "-", template_id.removeprefix("dtmi:").lower()).strip("-_")
-    return check_name(found[:MAX_NAME_CHARACTERS])
+def narrowed(call: Call) -> str | None:
+    """The catalog that a token of one catalog speaks for; None for one of all."""
+    return None if call.operator.catalog_id is None else call.catalog.name
 
 
-def _newest(request: Request, name: str) -> Ready:
-    templates = hub_of(request).templates
-    versions = templates.names().get(name, [])
-    if not versions:
-        raise NotFoundError(f"there is no published template {name!a}", remedy="List them: armillary template list.")
-    return templates.get(name, versions[-1])
+# -- inside -----------------------------------------------------------------------------------------------------------
 
 
-def _check_version(request: Request) -> None:
-    given = request.query_params.get("api-version")
-    if given not in (None, VERSION, "1.0"):
-        raise InvalidArgumentError(
-            f"api-version: expected {VERSION}, got {given[:40]!a}", remedy="Send ?api-version=2022-07-31."
-        )
+def _visible(call: Call) -> tuple[str, Ready]:
+    template_id = call.parameters["template_id"]
+    found: Resolved = resolve(call, template_id)
+    try:
+        ready = call.hub.templates.get(*found)
+    except ArmillaryError as error:
+        raise absent(template_id) from error
+    if not authored.is_visible(ready.document, narrowed(call)):
+        raise absent(template_id)
+    return found.name, ready
 
 
-def mount(app: FastAPI) -> None:
-    """Mount the routes."""
-    options: dict[str, Any] = {"tags": ["device templates"]}
-    one = PATH + "/{template_id}"
-    add_route(app, "GET", PATH, list_device_templates, **options)
-    add_route(app, "GET", one, get_device_template, **options)
-    add_route(app, "PUT", one, put_device_template, **options)
-    add_route(app, "DELETE", one, delete_device_template, status_code=204, **options)
+def _published(call: Call, name: str, made: dict[str, Any]) -> dict[str, Any]:
+    from armillary.twin import template_json  # noqa: PLC0415 - as above
+
+    hub, actor, owner = call.hub, call.operator.name, narrowed(call)
+    versions = hub.templates.versions(name)
+    for document_id in (name, *(each.id for each in versions[:1])):
+        authored.check_owned(call.request, KIND, document_id, owner)
+    match("template", call.if_match, versions[0].etag if versions else None)
+    present = hub.application.find(KIND, name)
+    if present is not None:
+        made, _ = template_json.with_kept(made, {**present.content, "cloud_properties": []})
+    if owner is not None:
+        made["catalog"] = owner
+    draft = hub.templates.put(name, made, by=actor)
+    if not versions or {**versions[0].content, "version": 0} != {**draft.content, "version": 0}:
+        with contextlib.suppress(ConflictError):  # somebody published the same at the same moment
+            hub.templates.publish(name, by=actor)
+    call.audit("template.publish", name)
+    return central_document(hub.templates.get(name, hub.templates.names()[name][-1]), name)

@@ -2,14 +2,17 @@
 """Errors to HTTP: the only place where a status code is chosen for an error.
 
 Native routes answer with problem details (RFC 9457, ``application/problem+json``); routes in Azure Sphere's
-shape answer with Azure Resource Manager's ``{"error": {...}}`` body. Both carry the same code and remedy.
+shape answer with Azure Resource Manager's ``{"error": {...}}`` body, those in IoT Hub's and IoT Central's shape with
+theirs. All carry the same code and remedy.
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from email.utils import formatdate
 from http import HTTPStatus
 from typing import Any
+from uuid import uuid4
 
 import structlog
 from fastapi import FastAPI
@@ -20,6 +23,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from armillary import errors
+from armillary.api.central_table import is_central
 
 # Error class -> (HTTP status, Azure Resource Manager's word for it). The nearest ancestor of an error decides.
 STATUS: Mapping[type[errors.ArmillaryError], tuple[int, str]] = {
@@ -63,6 +67,17 @@ IOT_HUB_WORDS: Mapping[int, str] = {
     412: "PreconditionFailed",
     429: "ThrottlingException",
     504: "GatewayTimeout",
+}
+# IoT Central's words for a status; others are Azure Resource Manager's.
+IOT_CENTRAL_WORDS: Mapping[int, str] = {
+    400: "BadRequest",
+    401: "Unauthorized",
+    403: "Forbidden",
+    404: "NotFound",
+    405: "MethodNotAllowed",
+    409: "Conflict",
+    412: "PreconditionFailed",
+    413: "PayloadTooLarge",
 }
 # Statuses that connections answer themselves, without a route (connection.py) -> code.
 OF_CONNECTIONS: Mapping[int, str] = {400: "request.http", 431: "request.head-too-large", 503: "service.busy"}
@@ -130,6 +145,19 @@ def azure_body(
     }
 
 
+def central_body(*, word: str, code: str, message: str, remedy: str) -> dict[str, Any]:
+    """IoT Central's error body; our code and remedy ride in ``innererror``."""
+    return {
+        "error": {
+            "code": word,
+            "message": f"{message} {remedy}".strip(),
+            "requestId": str(uuid4()),
+            "time": formatdate(usegmt=True),  # RFC 1123
+            "innererror": {"code": code, "remedy": remedy},
+        }
+    }
+
+
 def is_azure(path: str) -> bool:
     """Whether a path belongs to the Azure Sphere shaped part of the API."""
     return path.lower().startswith(AZURE_PREFIXES)
@@ -193,6 +221,10 @@ def _answer(  # the fields of one error, and where it goes
             word = IOT_HUB_WORDS.get(status, word)
         body = {"Message": f"ErrorCode:{word};{message} {remedy}", "ExceptionMessage": code}
         return JSONResponse(body, status, headers={**headers, "iothub-errorcode": word})
+    if is_central(path):
+        word = IOT_CENTRAL_WORDS.get(status, word)
+        body = central_body(word=word, code=code, message=message, remedy=remedy)
+        return JSONResponse(body, status, headers={**headers, "x-ms-error-code": word})
     body = problem_body(status=status, code=code, detail=message, remedy=remedy, instance=path, invalid=invalid)
     return JSONResponse(body, status, headers=dict(headers), media_type="application/problem+json")
 

@@ -37,6 +37,7 @@ TEMPLATE_BODIES = frozenset(
         "PUT /api/v1/templates/{template_name}",
         "POST /api/v1/templates/{template_name}/import",
         "PUT /api/deviceTemplates/{template_id}",
+        "PATCH /api/deviceTemplates/{template_id}",
     }
 )
 # A whole application as JSON texts in JSON (wire/application_archive.py): every quotation mark is two characters.

@@ -17,6 +17,7 @@ from starlette.requests import Request
 
 from armillary.api import azure_names as names
 from armillary.api import azure_operations as operations
+from armillary.api.central_table import is_central
 from armillary.engines.records.rows import Token
 from armillary.errors import NotFoundError, PermissionDeniedError
 from armillary.wire.hub_credentials import is_attested_id
@@ -63,8 +64,14 @@ NARROWED: Final = frozenset(
 )
 # What a token of an organisation reaches about organisations, its own and those below; besides, single devices of them.
 _OF_ORGANISATION: Final = frozenset(
-    {"GET /api/v1/organisations/{organisation}", "GET /api/v1/organisations/{organisation}/devices"}
+    {
+        "GET /api/v1/organisations/{organisation}",
+        "GET /api/v1/organisations/{organisation}/devices",
+        "GET /api/organizations/{organisation}",
+    }
 )
+# Lists in IoT Central's shape that show a token of an organisation what is of it and nothing else.
+CENTRAL_OWN: Final = frozenset({"GET /api/devices", "GET /api/organizations"})
 # Says who sees a device: nobody's but of those who see all of the catalog.
 _ASSIGN: Final = "PUT /api/v1/devices/{device_id}/organisation"
 
@@ -86,8 +93,8 @@ def check_scope(request: Request, key: str, token: Token, service: SecurityServi
         return
     if token.organisation is not None:  # first: it narrows everything that follows
         _check_organisation(request, key, token, token.organisation)
-    if f" {IOT_HUB_PREFIX}/" in key:
-        return  # routes in IoT Hub's shape know one catalog only, the token's: iot_hub_call.py
+    if f" {IOT_HUB_PREFIX}/" in key or is_central(key.partition(" ")[2]):
+        return  # routes in these shapes know one catalog only, the token's: iot_hub_call.py
     catalogs = [given for given in (request.path_params.get("catalog"),) if given]
     if key in NARROWED:
         catalogs += [given for given in request.query_params.getlist("catalog") if given]
@@ -120,7 +127,7 @@ def _check_organisation(request: Request, key: str, token: Token, root: str) -> 
     organisations = cast("Hub", request.app.state.hub).organisations
     reach = organisations.subtree(root)
     device_id, organisation = request.path_params.get("device_id"), request.path_params.get("organisation")
-    if key in _OF_ORGANISATION and organisation in reach:
+    if key in CENTRAL_OWN or (key in _OF_ORGANISATION and organisation in reach):
         return
     if device_id is None or key == _ASSIGN or f" {IOT_HUB_PREFIX}/" in key:
         raise PermissionDeniedError(

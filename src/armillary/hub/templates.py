@@ -5,7 +5,7 @@ A device gets a template in one of two ways: an operator says so, or the device 
 user name, ``modelId`` at provisioning) that is the root of a published template, and has none yet. What a device
 announces is its own word: it decides how its data is shown and nothing else, and an operator's choice is never
 changed by it. Everything of a device is one document of kind ``device``:
-``{"template": NAME, "version": N, "by": "operator" | "device", "cloud": {...}}``.
+``{"template": NAME, "version": N, "by": "operator" | "device", "cloud": {...}, "display_name": TEXT}``.
 
 Methods block for the disk: call them from threads.
 """
@@ -244,6 +244,10 @@ class Templates:
     def unassign(self, device_id: str, *, by: str) -> None:
         """Take a device's template away; its cloud properties stay."""
         self._change_device(device_id, lambda body: _without(body, ("template", "version", "by")), by=by)
+
+    def rename_device(self, device_id: str, name: str, *, by: str) -> None:
+        """Keep another name for people of a device."""
+        self._change_device(device_id, lambda body: {**body, "display_name": name}, by=by)
 
     def set_cloud(
         self, device_id: str, change: Mapping[str, Any], *, by: str, if_match: str | None = None

@@ -44,7 +44,7 @@ from armillary.service.context import Context
 from armillary.service.hub_certificates import claim_names, load_certificate
 from armillary.service.hub_clients import check_issued
 from armillary.service.hub_enrolment_form import EnrolmentForm, check_form
-from armillary.service.hub_identities import MAX_DEVICES, HubIdentities, Keys
+from armillary.service.hub_identities import MAX_DEVICES, HubIdentities, Keys, awaits_keys
 from armillary.service.registry_names import catalog_or_raise
 from armillary.wire.hub_credentials import HubCredentials, check_device_name
 from armillary.wire.provisioning import RegistrationRequest, RegistrationResult, check_registration_id
@@ -299,7 +299,7 @@ class HubEnrolments:
         name = check_device_name(enrolment.device_id or applicant.registration_id)
         now = self._context.now()
         before = hub_rows.identity(connection, name)
-        if before is not None and (before.enrolment_id is None or before.catalog_id != enrolment.catalog_id):
+        if before is not None and (not _may_register(before) or before.catalog_id != enrolment.catalog_id):
             raise ConflictError(f"device {name:.60} exists already and was not registered by an enrolment")
         if before is not None and not before.is_enabled:
             raise DeviceStateError(f"device {name:.60} is disabled")
@@ -408,6 +408,11 @@ class HubEnrolments:
     def _trust_changed(self) -> None:
         for call in self._identities.on_trust:
             call()
+
+
+def _may_register(before: HubIdentity) -> bool:
+    """Whether a device that exists is one that registered before, or that an operator made ahead of it."""
+    return before.enrolment_id is not None or awaits_keys(before)
 
 
 def scope_of(catalog_id: UUID) -> str:

@@ -59,6 +59,8 @@ class IdentityForm:
     Attributes:
         authentication: What it shows.
         keys: For ``sas``; None keeps the ones there are, or makes new ones.
+        awaits_keys: For ``sas``: it has no keys yet, so nothing opens it. Somebody asks for them later, or an enrolment
+            group registers the device.
         certificates: For ``selfSigned``: PEM of the primary and secondary certificate; empty for none.
         thumbprints: The same as thumbprints only, which TLS cannot let in before it has the certificate.
         is_enabled: Whether it may connect.
@@ -67,6 +69,7 @@ class IdentityForm:
 
     authentication: Authentication
     keys: Keys | None = None
+    awaits_keys: bool = False
     certificates: tuple[str, str] = ("", "")
     thumbprints: tuple[str, str] = ("", "")
     is_enabled: bool = True
@@ -323,6 +326,8 @@ class HubIdentities:
             primary_certificate=None,
             secondary_certificate=None,
         )
+        if form.authentication == "sas" and form.awaits_keys:
+            return bare, None
         if form.authentication == "sas":
             if form.keys is None and before.primary_key is not None:
                 return replace(bare, primary_key=before.primary_key, secondary_key=before.secondary_key), None
@@ -369,6 +374,11 @@ def _current(connection: Connection, found: HubIdentity | None) -> HubIdentity |
 def admits(admission: Admission, found: HubIdentity) -> bool:
     """Whether a catalog admits what this identity shows."""
     return admission.symmetric_keys if found.authentication == "sas" else admission.certificates
+
+
+def awaits_keys(found: HubIdentity) -> bool:
+    """Whether it has nothing yet to show: an operator made it, and neither keys nor a certificate."""
+    return found.authentication == "sas" and found.primary_key is None and found.enrolment_id is None
 
 
 def match_etag(found: HubIdentity, if_match: str | None) -> None:

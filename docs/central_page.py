@@ -1,0 +1,83 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The page about IoT Central's REST API: every operation of the table, with what it does and how it differs."""
+
+from __future__ import annotations
+
+import importlib
+import inspect
+from itertools import groupby
+
+from armillary.api import central_call
+from armillary.api.central_table import OPERATIONS, Operation
+
+INTRODUCTION = f"""\
+Scripts and clients that were written for IoT Central's public REST API work here by changing two things: the
+address (`https://HOST:8443/api/...`) and the token. What is answered is listed below, operation by operation; a
+path that is not listed is answered with 404.
+
+## Rules of every operation
+
+- **Application.** An application there is a catalog here. A token of one catalog is about that one (`armillary
+  token create --catalog NAME`); a token of all catalogs works where there is one only. A token of an organisation
+  lists and reaches the devices of it and of what is below, and reads its organisations; nothing else.
+- **Token.** `Authorization: TOKEN`, `Authorization: Bearer TOKEN` and `Authorization: SharedAccessSignature
+  sr=..&sig=..` are all taken; the last is what `PUT /api/apiTokens/ID` answers, and scripts send it as it is. Entra
+  ID tokens are not.
+- **Version.** `api-version` is needed: {", ".join(central_call.STABLE)}, or {" or ".join(central_call.PREVIEW)},
+  which the operations marked *preview* need. All are answered alike.
+- **Lists** are `{{"value": [...], "nextLink": url}}`, by id, {central_call.PAGE} at a time; `maxpagesize` (or
+  `$top`) says otherwise, up to {central_call.MAX_PAGE}. Lists are neither filtered nor sorted (`filter`, `orderby`:
+  400): make a device group.
+- **ETags** are in bodies (`etag`); `If-Match`, or an `etag` in the body, guards a change: 412 when it is another
+  one.
+- **Errors** are `{{"error": {{"code", "message", "requestId", "time"}}}}` and the header `x-ms-error-code`, with
+  our stable code and remedy in `innererror`.
+- **Roles.** IoT Central's roles are ours: Administrator, Builder (Contributor) and Operator (Reader), by their
+  public identifiers. A Reader changes nothing: what an Operator does there needs a Contributor here.
+"""
+
+TITLES = {
+    "devices": (
+        "Devices",
+        """\
+Devices of both kinds are here. Those that attest get names, templates and organisations, and are made, revoked and
+decommissioned where the rest of Armillary does it (409). A device that is made here is a hub device: its catalog
+has to admit it (`armillary hub-device admission`). It has no keys until somebody asks for its credentials, which
+makes them; **they are shown this once**: later the answer is the id scope alone, and attestations show keys as
+empty text. Instead of asking, let an enrolment group register it: its name, template and organisation stay.
+`simulated: true` is refused: simulated devices come with an application template. `organizations` needs the role
+Administrator.
+
+What may be written of properties is what the device's template says, cloud properties beside them; a device without
+a template and a module take what a twin takes. Of command runs the last of each command is remembered, in memory.
+There are no relationships between devices (upstream, downstream), and no Edge deployment manifests.""",
+    ),
+    "deviceTemplates": (
+        "Device templates",
+        """\
+PUT makes a template and publishes it. Views are not part of it. The id is the model identifier that it was made
+with; a template that was made otherwise has `dtmi:armillary:template_NAME;VERSION`. PATCH is a merge patch of the
+template's JSON, and publishes a new version. Templates of all catalogs are read by every token and changed by none
+of one catalog.""",
+    ),
+}
+
+
+def central_page(notice: str) -> str:
+    """The whole page."""
+    lines = ["# IoT Central's REST API", notice, INTRODUCTION]
+    for noun, rows in groupby(OPERATIONS, lambda each: each.path.split("/")[2]):
+        title, text = TITLES[noun]
+        lines += [f"## {title}", "", text, "", "| operation | role | what it does |", "|---|---|---|"]
+        lines += [_row(each) for each in rows]
+        lines.append("")
+    return "\n".join(lines)
+
+
+def _row(operation: Operation) -> str:
+    module, _, name = operation.endpoint.partition(":")
+    function = getattr(importlib.import_module(f"armillary.api.central_{module}"), name)
+    what = (inspect.getdoc(function) or "").partition("\n\n")[0].replace("\n", " ").replace("``", "`").rstrip(".")
+    preview = " *(preview)*" if operation.preview else ""
+    note = f" {operation.note}" if operation.note else ""
+    return f"| `{operation.method} {operation.path}`{preview} | {operation.role} | {what}.{note} |"

@@ -1,0 +1,111 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The operations of IoT Central's REST API that are answered here: method, path, role, and where it is done.
+
+A row stands for an operation of the public specification of the same path. ``auth.py`` takes its roles from here; a
+path without a row is answered with 404.
+"""
+
+from __future__ import annotations
+
+from typing import Final, NamedTuple
+
+READER: Final = "Reader"
+CONTRIBUTOR: Final = "Contributor"
+ADMINISTRATOR: Final = "Administrator"
+
+ROOT: Final = "/api"
+
+
+class Operation(NamedTuple):
+    """One operation.
+
+    Attributes:
+        method: HTTP method.
+        path: Path template.
+        endpoint: ``module:function`` of ``central_{module}.py``.
+        role: That the caller needs.
+        status: Of a good answer; one without a body is 204.
+        preview: Whether only preview versions have it.
+        note: How it differs from IoT Central's, for the reference.
+    """
+
+    method: str
+    path: str
+    endpoint: str
+    role: str
+    status: int = 200
+    preview: bool = False
+    note: str = ""
+
+    @property
+    def key(self) -> str:
+        """As the table of roles names it."""
+        return f"{self.method} {self.path}"
+
+
+_DEVICE = ROOT + "/devices/{device_id}"
+
+
+def _properties(place: str, prefix: str) -> tuple[Operation, ...]:
+    """Properties of a device, a module, or a component of either."""
+    where = place + "/properties"
+    return (
+        Operation("GET", where, f"properties:get_{prefix}", READER),
+        Operation("PUT", where, f"properties:replace_{prefix}", CONTRIBUTOR, 202),
+        Operation("PATCH", where, f"properties:update_{prefix}", CONTRIBUTOR, 202),
+    )
+
+
+def _inside(place: str) -> tuple[Operation, ...]:
+    """Telemetry and commands of a device, a module, or a component of either."""
+    command, telemetry = place + "/commands/{command}", place + "/telemetry/{telemetry}"
+    return (
+        Operation("GET", telemetry, "properties:telemetry", READER),
+        Operation("GET", command, "commands:history", READER),
+        Operation("POST", command, "commands:run", CONTRIBUTOR, 201),
+    )
+
+
+DEVICES: Final = (
+    Operation("GET", ROOT + "/devices", "devices:list_devices", READER),
+    Operation("GET", _DEVICE, "devices:get_device", READER),
+    Operation("PUT", _DEVICE, "devices:put_device", CONTRIBUTOR),
+    Operation("PATCH", _DEVICE, "devices:patch_device", CONTRIBUTOR),
+    Operation("DELETE", _DEVICE, "devices:delete_device", CONTRIBUTOR),
+    Operation("GET", _DEVICE + "/credentials", "attestation:credentials", CONTRIBUTOR),
+    Operation("GET", _DEVICE + "/attestation", "attestation:get_attestation", READER),
+    Operation("PUT", _DEVICE + "/attestation", "attestation:put_attestation", CONTRIBUTOR),
+    Operation("PATCH", _DEVICE + "/attestation", "attestation:patch_attestation", CONTRIBUTOR),
+    Operation("DELETE", _DEVICE + "/attestation", "attestation:delete_attestation", CONTRIBUTOR),
+    *_properties(_DEVICE, "properties"),
+    *_inside(_DEVICE),
+    Operation("GET", _DEVICE + "/components", "properties:list_components", READER),
+    *_properties(_DEVICE + "/components/{component}", "component"),
+    *_inside(_DEVICE + "/components/{component}"),
+    Operation("GET", _DEVICE + "/modules", "properties:list_modules", READER),
+    *_properties(_DEVICE + "/modules/{module}", "properties"),
+    *_inside(_DEVICE + "/modules/{module}"),
+    Operation("GET", _DEVICE + "/modules/{module}/components", "properties:list_components", READER),
+    *_properties(_DEVICE + "/modules/{module}/components/{component}", "component"),
+    *_inside(_DEVICE + "/modules/{module}/components/{component}"),
+)
+
+_TEMPLATE = ROOT + "/deviceTemplates/{template_id}"
+TEMPLATES: Final = (
+    Operation("GET", ROOT + "/deviceTemplates", "templates:list_device_templates", READER),
+    Operation("GET", _TEMPLATE, "templates:get_device_template", READER),
+    Operation("PUT", _TEMPLATE, "templates:put_device_template", CONTRIBUTOR),
+    Operation("PATCH", _TEMPLATE, "templates:patch_device_template", CONTRIBUTOR),
+    Operation("DELETE", _TEMPLATE, "templates:delete_device_template", CONTRIBUTOR),
+)
+
+OPERATIONS: Final[tuple[Operation, ...]] = (*DEVICES, *TEMPLATES)
+
+# First words of the paths: everything below one of them is answered in this shape, errors too.
+NOUNS: Final = frozenset(each.path.split("/")[2] for each in OPERATIONS)
+
+
+def is_central(path: str) -> bool:
+    """Whether a path belongs to the IoT Central shaped part of the API."""
+    parts = path.split("/", 3)
+    return len(parts) > 2 and parts[1] == "api" and parts[2] in NOUNS

@@ -19,7 +19,7 @@ from armillary.engines.records.hub_rows import HubIdentity
 from armillary.engines.records.rows import Device
 from armillary.errors import ArmillaryError, ConflictError, InvalidArgumentError, NotFoundError, PermissionDeniedError
 from armillary.hub.forgetting import forget_device
-from armillary.service.hub_identities import IdentityForm, etag_of
+from armillary.service.hub_identities import IdentityForm, awaits_keys, etag_of
 from armillary.twin.json_fields import MAX_NAME_CHARACTERS
 from armillary.wire.hub_credentials import check_device_name
 
@@ -95,7 +95,7 @@ def document(call: Call, found: AnyDevice, names: dict[tuple[str, int], str] | N
         "etag": quoted(etag(call, found, kept)),
         "displayName": body.get("display_name") or identity,
         "enabled": found.is_enabled if isinstance(found, HubIdentity) else found.revoked_at is None,
-        "provisioned": _provisioned(call, found),
+        "provisioned": _provisioned(found),
         "simulated": isinstance(found, Device) and found.trust_tier == "simulated",
         "organizations": [body["organisation"]] if body.get("organisation") else [],
     }
@@ -249,10 +249,10 @@ def _behind(call: Call, after: str) -> Iterator[AnyDevice]:
             return
 
 
-def _provisioned(call: Call, found: AnyDevice) -> bool:
+def _provisioned(found: AnyDevice) -> bool:
     if isinstance(found, Device):
         return found.last_check_in_at is not None
-    return found.enrolment_id is not None or call.hub.last_seen_ms(found.identity) is not None
+    return not awaits_keys(found)
 
 
 def _kept(call: Call, identity: str) -> Document | None:

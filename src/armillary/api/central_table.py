@@ -99,7 +99,17 @@ TEMPLATES: Final = (
     Operation("DELETE", _TEMPLATE, "templates:delete_device_template", CONTRIBUTOR),
 )
 
-OPERATIONS: Final[tuple[Operation, ...]] = (*DEVICES, *TEMPLATES)
+_GROUP = ROOT + "/deviceGroups/{group}"
+GROUPS: Final = (
+    Operation("GET", ROOT + "/deviceGroups", "groups:list_groups", READER),
+    Operation("GET", _GROUP, "groups:get_group", READER),
+    Operation("PUT", _GROUP, "groups:put_group", CONTRIBUTOR),
+    Operation("PATCH", _GROUP, "groups:patch_group", CONTRIBUTOR),
+    Operation("DELETE", _GROUP, "groups:delete_group", CONTRIBUTOR),
+    Operation("GET", _GROUP + "/devices", "groups:group_devices", READER),
+)
+
+OPERATIONS: Final[tuple[Operation, ...]] = (*DEVICES, *TEMPLATES, *GROUPS)
 
 # First words of the paths: everything below one of them is answered in this shape, errors too.
 NOUNS: Final = frozenset(each.path.split("/")[2] for each in OPERATIONS)

@@ -12,6 +12,7 @@ from typing import Any, Final
 
 from armillary.api import authored
 from armillary.api.central_call import Call, body_object, match, paged_list
+from armillary.api.central_documents import narrowed
 from armillary.api.central_template_id import Resolved, absent, made_identifier, name_for, resolve
 from armillary.errors import ArmillaryError, ConflictError, InvalidArgumentError, ModelError, NotFoundError
 from armillary.hub.templates import Ready
@@ -86,11 +87,6 @@ def central_document(ready: Ready, name: str) -> dict[str, Any]:
 
     identifier = made_identifier(name, ready.template.version)
     return central_of_body(ready.document.content, etag=ready.document.etag, identifier=identifier)
-
-
-def narrowed(call: Call) -> str | None:
-    """The catalog that a token of one catalog speaks for; None for one of all."""
-    return None if call.operator.catalog_id is None else call.catalog.name
 
 
 # -- inside -----------------------------------------------------------------------------------------------------------

@@ -17,6 +17,7 @@ from armillary.engines.records import audit_rows, catalog_rows, device_rows, hub
 from armillary.engines.records.hub_rows import HubIdentity
 from armillary.engines.records.rows import Device, DeviceFilter
 from armillary.service.context import Context
+from armillary.service.hub_identities import awaits_keys
 from armillary.service.paging import bounded
 from armillary.wire.hub_credentials import UNATTESTED
 
@@ -118,6 +119,7 @@ def _fields(device: Device) -> Fields:
         "os_version": device.os_version,
         "verdict": device.verdict,
         "manufacturing_state": device.manufacturing_state,
+        "provisioned": device.last_check_in_at is not None,
         "claimed_at": device.claimed_at,
     }
 
@@ -127,5 +129,6 @@ def _hub_fields(device: HubIdentity, names: Mapping[UUID, str]) -> Fields:
         "tier": UNATTESTED,
         "health": None,
         "catalog": names.get(device.catalog_id),
+        "provisioned": not awaits_keys(device),
         "claimed_at": device.created_at,
     }

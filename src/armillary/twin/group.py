@@ -34,7 +34,7 @@ SOURCES: Final = ("property", "reported", "desired", "tag", "cloud", "telemetry"
 # What ``device:`` knows: the service's own word, and whether the hub has a connection.
 DEVICE_FIELDS: Final = (
     "id", "health", "tier", "chip", "catalog", "product", "device_group", "os_version", "verdict",
-    "manufacturing_state", "connected", "template", "template_version",
+    "manufacturing_state", "provisioned", "connected", "template", "template_version",
 )  # fmt: skip
 
 REMEDY: Final = "docs/concepts/device-groups.md lists every field; nothing was kept."

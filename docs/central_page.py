@@ -72,6 +72,22 @@ and `$SOURCE.PATH` for whatever a [device group](../concepts/device-groups.md) l
 refused: nothing is kept that says less than the text. A template's newest version stands for all of them. Groups
 are of the whole application, not of an organisation.""",
     ),
+    "jobs": (
+        "Jobs",
+        """\
+A PUT makes a job and begins its run; a job of that id that is there already is a conflict (409). What is shown is
+the newest run. A rerun and a resumption are further runs of the same job, over the devices that failed, or that
+were not reached before it was stopped; the id of a rerun is not kept. `data` is one action: properties, cloud
+properties, or one command; `deviceTemplateMigration` is not (`armillary template migrate`). The group must have the
+device template that `data` names. A cancellation threshold is over the whole run (`batch: false`). Deleting a job,
+retries and pauses are `armillary job`'s. Of a scheduled job's runs `jobs/ID` is `SCHEDULED-run-NUMBER`.""",
+    ),
+    "scheduledJobs": (
+        "Scheduled jobs",
+        """\
+`recurrence` is daily or weekly; monthly is refused, as a repetition is a number of seconds. A repetition that was
+made otherwise is shown as a duration (`PT3600S`). A scheduled job is enabled until it is deleted.""",
+    ),
 }
 
 

@@ -109,7 +109,26 @@ GROUPS: Final = (
     Operation("GET", _GROUP + "/devices", "groups:group_devices", READER),
 )
 
-OPERATIONS: Final[tuple[Operation, ...]] = (*DEVICES, *TEMPLATES, *GROUPS)
+_JOB, _SCHEDULED = ROOT + "/jobs/{job}", ROOT + "/scheduledJobs/{job}"
+JOBS: Final = (
+    Operation("GET", ROOT + "/jobs", "jobs:list_jobs", READER),
+    Operation("GET", _JOB, "jobs:get_job", READER),
+    Operation("PUT", _JOB, "jobs:create_job", CONTRIBUTOR),
+    Operation("GET", _JOB + "/devices", "jobs:job_devices", READER),
+    Operation("PUT", _JOB + "/rerun/{rerun}", "jobs:rerun_job", CONTRIBUTOR),
+    Operation("POST", _JOB + "/resume", "jobs:resume_job", CONTRIBUTOR, 204),
+    Operation("POST", _JOB + "/stop", "jobs:stop_job", CONTRIBUTOR, 204),
+)
+SCHEDULED_JOBS: Final = (
+    Operation("GET", ROOT + "/scheduledJobs", "scheduled_jobs:list_scheduled", READER),
+    Operation("GET", _SCHEDULED, "scheduled_jobs:get_scheduled", READER),
+    Operation("PUT", _SCHEDULED, "scheduled_jobs:put_scheduled", CONTRIBUTOR),
+    Operation("PATCH", _SCHEDULED, "scheduled_jobs:patch_scheduled", CONTRIBUTOR),
+    Operation("DELETE", _SCHEDULED, "scheduled_jobs:delete_scheduled", CONTRIBUTOR),
+    Operation("GET", _SCHEDULED + "/jobs", "scheduled_jobs:scheduled_runs", READER),
+)
+
+OPERATIONS: Final[tuple[Operation, ...]] = (*DEVICES, *TEMPLATES, *GROUPS, *JOBS, *SCHEDULED_JOBS)
 
 # First words of the paths: everything below one of them is answered in this shape, errors too.
 NOUNS: Final = frozenset(each.path.split("/")[2] for each in OPERATIONS)

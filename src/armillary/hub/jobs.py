@@ -105,6 +105,7 @@ class Jobs:
         by: str,
         due: int | None = None,
         only_failed_of: int | None = None,
+        only_skipped_of: int | None = None,
         within: str | None = None,
     ) -> Run:
         """Begin a run of a job.
@@ -114,6 +115,7 @@ class Jobs:
             by: Who begins it.
             due: When a scheduled run was due, Unix seconds.
             only_failed_of: Number of a run: only devices that failed in it, and are still in the group's catalog.
+            only_skipped_of: The same, of those that it ended before.
             within: Only devices of this catalog, of which the job has to be, or of all.
 
         Raises:
@@ -133,7 +135,9 @@ class Jobs:
         narrowed = within if within is not None else job.catalog
         catalog = narrowed or group.catalog
         if only_failed_of is not None:
-            devices = self._failed(job_id, only_failed_of)
+            devices = self._of_run(job_id, only_failed_of, DeviceState.FAILED)
+        elif only_skipped_of is not None:
+            devices = self._of_run(job_id, only_skipped_of, DeviceState.SKIPPED)
         else:
             devices = [each.device_id for each in self._hub.groups.scan(group, catalog=narrowed)]
         if len(devices) > MAX_DEVICES:
@@ -268,9 +272,9 @@ class Jobs:
         exists = self._store is not None or JobStore.exists(self._folder)
         return self.store.under_way() if exists else []
 
-    def _failed(self, job_id: str, number: int) -> list[str]:
+    def _of_run(self, job_id: str, number: int, state: DeviceState) -> list[str]:
         run, after, found = self.store.run(job_id, number), "", list[str]()
-        while page := self.store.results(run.number, state=DeviceState.FAILED, after=after):
+        while page := self.store.results(run.number, state=state, after=after):
             found += [each.device_id for each in page]
             after = found[-1]
         return found

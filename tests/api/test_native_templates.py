@@ -116,6 +116,9 @@ def test_a_device_has_a_template_cloud_properties_and_states(
     assert "at most 100" in body["detail"]
     stale = problem(service, "PATCH", path(device, "cloud-properties"), {"Limit": 1}, headers={"If-Match": "d-1"})
     assert stale[0] == 412
+    dry = called(service, "PATCH", path(device, "properties") + "?dry_run=true", {"thermostat1.target": 21.5})
+    assert dry["patch"] == {"thermostat1": {"__t": "c", "target": 21.5}}
+    assert called(service, "GET", path(device, "twin"))["properties"]["desired"] == {"$version": 1, "$metadata": {}}
     shown = called(service, "PATCH", path(device, "properties"), {"thermostat1.target": 21.5})
     target = next(each for each in shown["properties"] if each["name"] == "thermostat1.target")
     assert (target["state"], target["desired"]) == ("pending", 21.5)

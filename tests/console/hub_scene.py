@@ -125,6 +125,11 @@ class HubScene:
         known = self.running.hub.twins.get
         wait_until(lambda: set(properties) <= set(known(name).reported.properties), "the reported properties")
 
+    def want_only(self, device_id: str, wanted: dict[str, Any]) -> None:
+        """Want this of a device and nothing else."""
+        nothing = dict.fromkeys(self.desired(device_id))
+        self.running.hub.twins.patch_desired(device_id, {**nothing, **wanted})
+
     def desired(self, device_id: str) -> dict[str, Any]:
         """What is wanted of a device."""
         return dict(self.running.hub.twins.get(device_id).desired.properties)

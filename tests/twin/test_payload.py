@@ -262,5 +262,29 @@ def test_what_cannot_be_wanted_is_refused(values: dict[str, Any], words: str) ->
         desired_patch(CONTROLLER_TEMPLATE, values)
 
 
+@pytest.mark.parametrize(
+    ("schema", "limits", "good", "bad", "words"),
+    [
+        ("double", {"minValue": -30, "maxValue": 10}, 10, 10.5, "at most 10, got 10.5"),
+        ("integer", {"minValue": 1}, 1, 0, "at least 1, got 0"),
+        ("string", {"minLength": 2, "maxLength": 3}, "abc", "abcd", "at most 3 characters, got 4"),
+    ],
+)
+def test_what_is_wanted_is_within_the_limits_of_the_model(
+    schema: str, limits: dict[str, Any], good: Any, bad: Any, words: str
+) -> None:
+    content = {"@type": ["Property", "NumberValue"], "name": "x", "schema": schema, "writable": True, **limits}
+    model = {"@context": CENTRAL, "@id": ROOT, "@type": "Interface", "contents": [content]}
+    template = parse_template({"display_name": "X", "root": ROOT, "models": [model]})
+    assert desired_patch(template, {"x": good}) == {"x": good}
+    with pytest.raises(InvalidArgumentError, match=words):
+        desired_patch(template, {"x": bad})
+    del content[
+        "minValue" if "minValue" in limits and bad == 0 else "maxValue" if "maxValue" in limits else "maxLength"
+    ]
+    unlimited = parse_template({"display_name": "X", "root": ROOT, "models": [model]})
+    assert desired_patch(unlimited, {"x": bad}) == {"x": bad}  # the positive control
+
+
 def test_the_controllers_document_is_the_tests_own() -> None:
     assert CONTROLLER["@id"] == ROOT

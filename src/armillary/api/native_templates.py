@@ -34,7 +34,7 @@ PAGE_ROWS = 100
 
 NamePath = Annotated[str, Path(min_length=1, max_length=100, description="Name: a-z 0-9 _ -")]
 VersionPath = Annotated[int, Path(ge=1, le=999_999)]
-Dry = Annotated[bool, Query(description="Only say what would be lost")]
+Dry = Annotated[bool, Query(description="Change nothing: only say what would become of it")]
 Values = Annotated[dict[str, Any], Body(max_length=300)]
 
 
@@ -283,9 +283,12 @@ def set_cloud_properties(
 
 
 def set_device_properties(
-    request: Request, device_id: HubDevicePath, body: Values, if_match: IfMatch = None
+    request: Request, device_id: HubDevicePath, body: Values, if_match: IfMatch = None, *, dry_run: Dry = False
 ) -> dict[str, Any]:
-    """Want values of writable properties, by `[component.]name`, as the device's template allows; null wants none."""
+    """Want values of writable properties, by `[component.]name`, as the device's template allows; null wants none.
+
+    With `dry_run` nothing is changed: the answer is the `patch` of desired properties that would be merged.
+    """
     from armillary.twin.property_state import desired_patch  # noqa: PLC0415 - as above
 
     known, hub = known_hub_device(request, device_id), hub_of(request)
@@ -294,7 +297,10 @@ def set_device_properties(
         raise NotFoundError(
             f"device {known[:12]}... has no template", remedy="Patch its twin instead, or give it a template."
         )
-    hub.twins.patch_desired(known, desired_patch(ready.template, body), if_match=if_match)
+    patch = desired_patch(ready.template, body)
+    if dry_run:
+        return {"device_id": known, "dry_run": True, "patch": patch, "etag": hub.twins.get(known).etag}
+    hub.twins.patch_desired(known, patch, if_match=if_match)
     actor = operator_of(request).name
     service_of(request).audit.append(actor, "device.twin", known, {"section": "desired", "names": sorted(body)})
     return views_template.device(hub, known)

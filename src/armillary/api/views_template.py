@@ -80,9 +80,18 @@ def capability(found: Capability) -> Document:
         "schema": None if schema is None else schema_document(schema),
         "unit": getattr(content, "unit", None),
         "writable": getattr(content, "writable", None) if found.kind == "property" else None,
+        "limits": _limits(found),
         "request": _payload(content, "request"),
         "response": _payload(content, "response"),
     }
+
+
+def _limits(found: Capability) -> Document:
+    """Smallest and largest value and length, those that the model gives."""
+    from armillary.twin.template import limits_of  # noqa: PLC0415 - as in schema_document
+
+    limits = as_document(limits_of(found.content))
+    return {name: value for name, value in limits.items() if value is not None}
 
 
 def cloud_property(found: CloudProperty) -> Document:

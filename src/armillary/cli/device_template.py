@@ -111,12 +111,19 @@ def _set_cloud(
 
 
 def _set_property(
-    remote: RemoteService, device: DeviceOption, values: ValuesArgument, as_json: JsonOption = False
+    remote: RemoteService,
+    device: DeviceOption,
+    values: ValuesArgument,
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Only show the patch that would be merged.")] = False,
+    as_json: JsonOption = False,
 ) -> None:
     """Want values of writable properties.
 
     They are called [component.]name in the device's template.
     """
+    if dry_run:
+        print_json(remote.patch(_place(device, "properties"), parsed(values), dry_run="true"))
+        return
     found = remote.patch(_place(device, "properties"), parsed(values))
     rows = [each for each in found["properties"] if each["writable"]]
     print_table(rows, PROPERTY_COLUMNS, as_json=as_json, empty="The template has no writable properties.")

@@ -99,9 +99,9 @@ class RemoteService:
         """POST to a native route."""
         return self._native("POST", path, query, {} if body is None else body)
 
-    def patch(self, path: str, body: object) -> Any:
+    def patch(self, path: str, body: object, **query: object) -> Any:
         """PATCH a native route."""
-        return self._native("PATCH", path, {}, body)
+        return self._native("PATCH", path, query, body)
 
     def put(self, path: str, body: object, **query: object) -> Any:
         """PUT to a native route."""

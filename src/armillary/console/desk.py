@@ -103,6 +103,7 @@ TOLD: Mapping[str, tuple[str, str, bool]] = MappingProxyType(
         "dashboard": ("good", "Kept. The version before stays in the application's history.", True),
         "dashboard-deleted": ("good", "Deleted. Its versions stay in the application's history for a while.", True),
         "tile-removed": ("good", "Removed. The other tiles stay where they were.", True),
+        "cloud-kept": ("good", "Kept. Rules that compare with it do so from now on.", True),
         "hub-device-made": ("good", "Made. It may connect as soon as its catalog admits what it shows.", True),
         "hub-disabled": (
             "good",

@@ -10,8 +10,7 @@ from starlette.responses import Response
 
 from armillary.console import change_dashboards, pages_device_data, read_application
 from armillary.console.change import Form, permit
-from armillary.console.desk import Desk, Visit, told
-from armillary.console.pages_sheet import Editor, parsed
+from armillary.console.desk import Desk, Visit
 from armillary.console.read_application import ask, may
 from armillary.errors import InvalidArgumentError
 from armillary.wire.hub_credentials import is_attested_id
@@ -26,35 +25,19 @@ MOST_RAW = 10_000
 
 def show(desk: Desk, visit: Visit) -> Response:
     """The page."""
-    return page(desk, visit, None, None)
-
-
-def page(desk: Desk, visit: Visit, typed: str | None, error: InvalidArgumentError | None) -> Response:
-    """The page, and what was wrong with what was typed into the editor."""
     device_id = known(desk, visit)
     found = ask(desk, visit, "show_device_template", device_id=device_id)
     label = desk.sources.application.labels([device_id])[device_id]
-    editor = None
-    if may(desk, visit, "twin"):
-        editor = Editor(
-            post=pages_device_data.place(device_id, "desired"),
-            etag="",
-            text="{\n}" if typed is None else typed,
-            error=error,
-            title="Want something else",
-            about="a merge patch of the desired properties: what is not named stays, null takes away",
-        )
     sheet = pages_device_data.data_sheet(
         found,
         label,
         _raw(desk, visit, device_id),
         _commands(desk, device_id),
         _names(desk, visit, found),
-        desired=editor,
         may_call=may(desk, visit, "command"),
         now=visit.now,
     )
-    return read_application.show(desk, visit, sheet, 400 if error else 200)
+    return read_application.show(desk, visit, sheet)
 
 
 def known(desk: Desk, visit: Visit) -> str:
@@ -67,18 +50,6 @@ def known(desk: Desk, visit: Visit) -> str:
     if is_attested_id(asked):
         return str(desk.sources.fleet.device(asked)["device_id"])
     return str(ask(desk, visit, "show_hub_device", device_id=asked)["device_id"])
-
-
-def want(desk: Desk, visit: Visit, form: Form) -> Response:
-    """Merge what was typed into the desired properties."""
-    permit(desk, visit, "twin")
-    device_id = known(desk, visit)
-    text = form.get("body", "")
-    try:
-        desk.sources.hub.patch_desired(visit.operator, device_id, parsed(text))
-    except InvalidArgumentError as error:
-        return page(desk, visit, text, error)
-    return told(pages_device_data.place(device_id, "data"), "desired")
 
 
 def send(desk: Desk, visit: Visit, form: Form) -> Response:
@@ -95,7 +66,12 @@ def send(desk: Desk, visit: Visit, form: Form) -> Response:
     label = desk.sources.application.labels([device_id])[device_id]
     back = pages_device_data.place(device_id, "data")
     line = change_dashboards.call(desk, visit, {"device_id": device_id, "label": label}, method, payload)
-    view = {"label": method, "back": back, "crumbs": (("Fleet", "/fleet"), (label, back)), "lines": [line]}
+    view = {
+        "label": method,
+        "back": back,
+        "crumbs": (pages_device_data.root_crumb(device_id), (label, back)),
+        "lines": [line],
+    }
     return desk.page(visit, "command_result.html", view=view)
 
 

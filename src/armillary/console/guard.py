@@ -33,7 +33,8 @@ FORM_TOKEN_FIELD = "form_token"  # noqa: S105 - a field's name
 FOREIGN_FORM = "request.foreign-form"
 # The largest form is a desired-properties patch: 32 KiB as in IoT Hub, three bytes for each when percent-encoded.
 MAX_FORM_BYTES = 3 * 32 * 1024 + 4096
-MAX_FORM_FIELDS = 50
+# The form of a twin has a field for each writable property, of which a template has 300 at most.
+MAX_FORM_FIELDS = 320
 
 POLICY = (
     "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self'; connect-src 'self'; "

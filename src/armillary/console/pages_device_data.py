@@ -11,10 +11,11 @@ from urllib.parse import quote
 
 from armillary.console import pages_sheet as sheet
 from armillary.console.pages_hub import unit_of
-from armillary.console.pages_sheet import Cell, Editor, Section, Sheet
+from armillary.console.pages_sheet import Button, Cell, Section, Sheet
 from armillary.console.pages_tiles import value_text
 from armillary.console.states import ATTENTION, BAD, GOOD, UNKNOWN, State
 from armillary.console.words import counted, moment
+from armillary.wire.hub_credentials import is_attested_id
 
 STATE: Mapping[str, State] = MappingProxyType(
     {
@@ -30,8 +31,14 @@ RAW_VALUES = 30
 
 
 def place(device_id: str, *more: str) -> str:
-    """A path below a device."""
-    return "/".join(["/devices", device_id, *more])
+    """A path below a device, one that attests or a hub device."""
+    root = "/devices" if is_attested_id(device_id) else "/hub-devices"
+    return "/".join([root, quote(device_id, safe=""), *more])
+
+
+def root_crumb(device_id: str) -> tuple[str, str]:
+    """The list that a device stands in."""
+    return ("Fleet", "/fleet") if is_attested_id(device_id) else ("Devices", "/hub-devices")
 
 
 def data_sheet(
@@ -41,7 +48,6 @@ def data_sheet(
     commands: Sequence[Mapping[str, Any]],
     names: Sequence[str],
     *,
-    desired: Editor | None,
     may_call: bool,
     now: int,
 ) -> Sheet:
@@ -53,7 +59,6 @@ def data_sheet(
         raw: Raw values of one name, or None.
         commands: Audit lines of its commands, newest first.
         names: Names of the commands that its template has.
-        desired: The editor of what is wanted.
         may_call: Whether the operator may send commands.
         now: Unix seconds.
     """
@@ -69,7 +74,7 @@ def data_sheet(
     notices = [("attention", "Its template is gone: everything is shown as it came.")] if found["is_missing"] else []
     return Sheet(
         place="Device",
-        crumbs=(("Fleet", "/fleet"), (label, place(device_id))),
+        crumbs=(root_crumb(device_id), (label, place(device_id))),
         title=said,
         detail=f"It announced the model {found['announced_model']}." if found["announced_model"] else "",
         notices=tuple(notices),
@@ -81,9 +86,9 @@ def data_sheet(
             _cloud(found),
             _commands(commands, now),
         ),
-        editor=desired,
         call={"post": place(device_id, "command"), "names": tuple(names)} if may_call else None,
-        in_hub=False,
+        buttons=(Button(label="Twin", href=place(device_id, "twin")),),
+        in_hub=not is_attested_id(device_id),
     )
 
 

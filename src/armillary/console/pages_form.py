@@ -27,6 +27,7 @@ class Field:
         limits: HTML attributes, e.g. ``min``, ``step``, ``maxlength``, ``pattern``.
         required: Whether a browser asks for it.
         error: What is wrong with what stands in it, or "".
+        rows: Lines of an ``area`` or ``code``.
     """
 
     name: str
@@ -40,6 +41,7 @@ class Field:
     limits: tuple[tuple[str, str], ...] = ()
     required: bool = False
     error: str = ""
+    rows: int = 4
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -56,6 +58,7 @@ class Form:
         error: What was wrong with what was sent last: message and remedy.
         primary: Whether the button is the page's main one.
         anchor: Id of its section, for addresses.
+        shown: Text above the fields: what goes along, to be looked at.
     """
 
     post: str
@@ -67,6 +70,7 @@ class Form:
     error: tuple[str, str] | None = None
     primary: bool = False
     anchor: str = ""
+    shown: str = ""
 
 
 def choices(words: Sequence[str], *, none: str | None = None) -> tuple[tuple[str, str], ...]:

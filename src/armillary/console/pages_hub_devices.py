@@ -177,7 +177,8 @@ def device_sheet(
         notices=tuple(notices),
         once=once,
         buttons=(
-            Button(label="Data and commands", href=f"/devices/{quote(device_id, safe='')}/data"),
+            Button(label="Data and commands", href=place(device_id, "data")),
+            Button(label="Twin", href=place(device_id, "twin")),
             *(_device_buttons(found) if may_change else ()),
         ),
         facts=_facts(found, template, catalog, cell, now),

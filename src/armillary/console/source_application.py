@@ -21,6 +21,7 @@ from armillary.api import (
     native_jobs,
     native_rules,
     native_series,
+    native_telemetry,
     native_templates,
     views_dashboard,
 )
@@ -104,6 +105,10 @@ QUESTIONS: Mapping[str, Callable[..., Any]] = MappingProxyType(
             native_templates.publish_template,
             native_templates.template_devices,
             native_templates.show_device_template,
+            native_templates.set_device_properties,
+            native_templates.set_cloud_properties,
+            native_telemetry.device_twin,
+            native_telemetry.patch_device_twin,
         )
     }
 )

@@ -15,7 +15,7 @@ from typing import Any, Final
 from armillary.errors import InvalidArgumentError
 from armillary.twin.document import Twin
 from armillary.twin.schema import Mismatch, mismatches
-from armillary.twin.template import Capability, Template
+from armillary.twin.template import Capability, Template, limit_mismatch, limits_of
 from armillary.wire.dtdl import Property
 
 MARKER: Final = "__t"
@@ -107,7 +107,7 @@ def desired_patch(template: Template, wanted: Mapping[str, Any]) -> dict[str, An
     """A patch of desired properties for values by ``[component.]name``; null takes what is wanted away.
 
     Raises:
-        InvalidArgumentError: no such property, not writable, or not as its schema says.
+        InvalidArgumentError: no such property, not writable, or not as its schema and limits say.
     """
     patch: dict[str, Any] = {}
     for name, value in wanted.items():
@@ -118,8 +118,9 @@ def desired_patch(template: Template, wanted: Mapping[str, Any]) -> dict[str, An
             raise _refused(name, "a writable property", "one that only the device sets")
         if value is not None:
             wrong = mismatches(found.content.schema, value, name)
-            if wrong:
-                raise _refused(wrong[0].name, wrong[0].expected, wrong[0].got)
+            over = wrong[0] if wrong else limit_mismatch(limits_of(found.content), value, name)
+            if over is not None:
+                raise _refused(over.name, over.expected, over.got)
         if found.component:
             patch.setdefault(found.component, {MARKER: COMPONENT})[found.content.name] = value
         else:

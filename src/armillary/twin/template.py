@@ -78,6 +78,16 @@ class CloudProperty:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Limits:
+    """What a value may be beyond its schema, as IoT Central's ``NumberValue``, ``StringValue`` say; None: any."""
+
+    minimum: float | None = None
+    maximum: float | None = None
+    minimum_length: int | None = None
+    maximum_length: int | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class View:
     """A page of a device: names of capabilities and cloud properties, in order; a ``form`` is for changing them."""
 
@@ -160,18 +170,29 @@ def is_cloud(content: Content) -> bool:
 def cloud_of(content: Content) -> CloudProperty:
     """A cloud property that stands in a model, as IoT Central writes it."""
     assert isinstance(content, Property)  # noqa: S101 - the caller looked
-    others = content.others
+    limits = limits_of(content)
     return CloudProperty(
         name=content.name,
         display_name=label(content.display_name, content.name),
         schema=content.schema,
         unit=content.unit,
+        minimum=limits.minimum,
+        maximum=limits.maximum,
+        minimum_length=limits.minimum_length,
+        maximum_length=limits.maximum_length,
+        trim=content.others.get("trim") is True,
+        initial=content.others.get("initialValue"),
+    )
+
+
+def limits_of(content: Content) -> Limits:
+    """The limits that a model gives a value in IoT Central's members; what makes no sense there is none."""
+    others = content.others
+    return Limits(
         minimum=_number(others.get("minValue")),
         maximum=_number(others.get("maxValue")),
         minimum_length=_length(others.get("minLength")),
         maximum_length=_length(others.get("maxLength")),
-        trim=others.get("trim") is True,
-        initial=others.get("initialValue"),
     )
 
 
@@ -224,21 +245,26 @@ def cloud_mismatch(found: CloudProperty, value: Any) -> Mismatch | None:
     wrong = mismatches(found.schema, value, found.name)
     if wrong:
         return wrong[0]
+    if isinstance(value, str) and len(value.encode("utf-8", "replace")) > MAX_TEXT_BYTES:
+        return Mismatch(found.name, f"at most {MAX_TEXT_BYTES} bytes", f"{len(value)} characters")
+    return limit_mismatch(found, value, found.name)
+
+
+def limit_mismatch(limits: Limits | CloudProperty, value: Any, name: str) -> Mismatch | None:
+    """Why a value that fits its schema is outside of its limits; None when it is not."""
     size: float
     least: float | None
     most: float | None
     if isinstance(value, str):
-        if len(value.encode("utf-8", "replace")) > MAX_TEXT_BYTES:
-            return Mismatch(found.name, f"at most {MAX_TEXT_BYTES} bytes", f"{len(value)} characters")
-        size, least, most, what = len(value), found.minimum_length, found.maximum_length, " characters"
+        size, least, most, what = len(value), limits.minimum_length, limits.maximum_length, " characters"
     elif isinstance(value, (int, float)) and not isinstance(value, bool):
-        size, least, most, what = value, found.minimum, found.maximum, ""
+        size, least, most, what = value, limits.minimum, limits.maximum, ""
     else:
         return None
     if least is not None and size < least:
-        return Mismatch(found.name, f"at least {least:g}{what}", f"{size:g}")
+        return Mismatch(name, f"at least {least:g}{what}", f"{size:g}")
     if most is not None and size > most:
-        return Mismatch(found.name, f"at most {most:g}{what}", f"{size:g}")
+        return Mismatch(name, f"at most {most:g}{what}", f"{size:g}")
     return None
 
 

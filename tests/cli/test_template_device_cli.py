@@ -130,7 +130,7 @@ def test_all_devices_of_a_template_are_migrated(
     dry = said(armillary("template", "migrate", "-t", name, "--dry-run", "--json"))
     assert (dry["devices"], dry["losing"], dry["dry_run"]) == (1, 0, True)
     ran = armillary("template", "migrate", "-t", name, "--yes")
-    assert ran.out.splitlines()[0].split() == ["devices", "1"]
+    assert ["devices", "1"] in [line.split() for line in ran.out.splitlines()]
     assert said(armillary("device", "template", "show", "-d", known, "--json"))["version"] == 2
 
 

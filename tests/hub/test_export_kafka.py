@@ -49,13 +49,16 @@ def plain(servers: list[str], topic: str = "out", **more: Any) -> dict[str, Any]
 
 @contextlib.contextmanager
 def opened(given: dict[str, Any], secret: str | None = None, allowed: AllowedHosts = ALLOWED) -> Iterator[Kafka]:
+    before = set(threading.enumerate())
     found = Kafka(given, secret, allowed)
-    yield found
-    thread = next((each for each in threading.enumerate() if each.name == "hub-export-kafka"), None)
-    found.close()
-    if thread is not None:
-        thread.join(10)
-        assert not thread.is_alive()
+    try:
+        yield found
+    finally:
+        own = [each for each in threading.enumerate() if each.name == "hub-export-kafka" and each not in before]
+        found.close()
+        for thread in own:
+            thread.join(30)
+            assert not thread.is_alive()
 
 
 def records(*texts: str) -> list[Outgoing]:

@@ -219,7 +219,7 @@ class _GuardedLoop(asyncio.SelectorEventLoop):
 
     Attributes:
         refused: The address that was refused last.
-        heard: The error that the library told its log last, and nobody else.
+        heard: An error that the library told its log and nobody else: the last one, or the first that says why.
     """
 
     def __init__(self, allowed: AllowedHosts, *, tls: bool) -> None:
@@ -256,7 +256,8 @@ class _Listener(logging.Handler):
             return
         said = record.args if isinstance(record.args, tuple) else ()
         for each in said:
-            if isinstance(loop, _GuardedLoop) and isinstance(each, BaseException):
+            # What a refusal means is not forgotten over the lost connections that follow it.
+            if isinstance(loop, _GuardedLoop) and isinstance(each, BaseException) and not _means(loop.heard):
                 loop.heard = each
 
 
@@ -279,6 +280,11 @@ def _kafka_error() -> type[Exception]:
     return KafkaError  # type: ignore[no-any-return]
 
 
+def _means(error: BaseException | None) -> str:
+    """What an error means, for people; "" for one that says nothing."""
+    return _MEANINGS.get(type(error).__name__, "")
+
+
 def _why(loop: _GuardedLoop, error: BaseException) -> str:
     """Why the cluster does not take it; nothing of it but an address is a stranger's text."""
     if loop.refused is not None:
@@ -287,6 +293,6 @@ def _why(loop: _GuardedLoop, error: BaseException) -> str:
             " the administrator can name it in the setting webhook_hosts"
         )
     for each in (error, loop.heard):
-        if type(each).__name__ in _MEANINGS:
-            return _MEANINGS[type(each).__name__]
+        if meaning := _means(each):
+            return meaning
     return f"the cluster does not take it ({brief(loop.heard or error)})"

@@ -10,7 +10,14 @@ from pathlib import Path
 
 import pytest
 
-from armillary.cli.process_memory import _clean_program_mappings, _settled
+from armillary.cli.process_memory import (
+    QUIET_S,
+    SPELL_S,
+    TRIM_INTERVAL_S,
+    _clean_program_mappings,
+    _settled,
+    trim_is_due,
+)
 
 SMAPS = """\
 1000-5000 r-xp 00000000 08:01 11 /usr/lib/libone.so
@@ -80,3 +87,11 @@ def test_the_pages_go_and_the_program_goes_on() -> None:
     assert same
     assert given > 0
     assert left < kept
+
+
+def test_memory_is_given_back_when_a_spell_of_work_is_over_or_lasts() -> None:
+    busy, calm = 2 * QUIET_S, QUIET_S / 2
+    assert not trim_is_due(2.0, SPELL_S, busy), "what is in use would only come back"
+    assert trim_is_due(2.0, SPELL_S, calm)
+    assert trim_is_due(TRIM_INTERVAL_S, SPELL_S, busy)
+    assert not trim_is_due(1000.0, SPELL_S / 2, calm), "nothing came back that could be given again"

@@ -14,7 +14,6 @@ from starlette.responses import Response
 from armillary.api import views, views_status
 from armillary.api.auth import V1
 from armillary.api.documents import as_document
-from armillary.api.metrics import CONTENT_TYPE, FleetCollector, exposition
 from armillary.api.native_devices import After, Limit, Text
 from armillary.api.routes import add_route, hub_of, operator_of, service_of
 from armillary.service.paging import MAX_LIMIT
@@ -43,6 +42,8 @@ def status(request: Request) -> dict[str, Any]:
 
 def metrics(request: Request) -> Response:
     """The service's numbers, for Prometheus."""
+    from armillary.api.metrics import CONTENT_TYPE, FleetCollector, exposition  # noqa: PLC0415 - its library is 1 MB
+
     service, hub = service_of(request), hub_of(request)
     rollouts = {state: len(service.rollouts.list(state=state, limit=MAX_LIMIT).items) for state in views.UNFINISHED}
     workers = service.device_workers()

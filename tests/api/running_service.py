@@ -177,6 +177,7 @@ def running_service(folder: Path, **changes: Any) -> Iterator[RunningService]:
         )
         service.on_revoked(hub.disconnect)
         hub.directory = service.hub_directory
+        hub.updates = service.hub_updates
         join_rules(service, hub, settings)
         files = service.authority.server_files()
         tls = hub_context(files.certificate, files.key, files.root.read_text("ascii"))

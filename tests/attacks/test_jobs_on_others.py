@@ -8,10 +8,11 @@ from collections.abc import Iterator
 from typing import Any
 
 import pytest
-from tests.api.running_service import RunningService, running_service, wait_until
+from tests.api.running_service import RunningService, application, running_service, wait_until
 from tests.attacks.test_one_catalogs_token import Owner, owner
 
 from armillary.api import authored
+from armillary.errors import WrongCatalogError
 from armillary.hub.groups import Groups
 
 ACTION = {"kind": "set-property", "properties": {"taken": True}}
@@ -94,3 +95,27 @@ def test_without_the_checks_the_attack_gets_through(
     assert begun.status == 200
     wait_until(lambda: taken(service, alice), "somebody else's device to be reached")
     assert Groups.scan is not None
+
+
+def test_an_update_moves_ones_own_devices_to_ones_own_groups(
+    service: RunningService, alice: Owner, bob: Owner, shared: str
+) -> None:
+    for each in (alice, bob):
+        image = service.service.images.upload(each.name, application()[1], actor="t")
+        service.service.deployments.create(each.name, "Coffee", "Field Test", [image.image_id], actor="t")
+    job, action = f"j-{uuid.uuid4().hex[:8]}", {"kind": "update", "device_group": "Coffee/Field Test"}
+    given = {"name": "j", "group": shared, "action": action}
+    assert bob.call("PUT", f"/jobs/{job}?catalog={bob.name}", given).status == 200
+    begun = bob.call("POST", f"/jobs/{job}/runs?catalog={bob.name}", {})
+    assert (begun.status, begun.body["total"]) == (200, 1)
+
+    def group_of(who: Owner) -> str | None:
+        return service.service.registry.get_device(who.device.device_id).group
+
+    wait_until(lambda: group_of(bob) == "Field Test", "his own to be moved")
+    assert group_of(alice) == "Production"
+    with pytest.raises(WrongCatalogError):  # whatever a job says of whose a device is, the registry looks itself
+        service.service.hub_updates.move(alice.device.device_id, bob.name, "Coffee/Field Test", by="job j")
+    assert group_of(alice) == "Production"
+    service.service.hub_updates.move(alice.device.device_id, alice.name, "Coffee/Field Test", by="job j")  # the control
+    assert group_of(alice) == "Field Test"

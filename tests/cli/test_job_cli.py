@@ -34,6 +34,15 @@ def test_jobs_from_the_command_line(armillary: Command, service: RunningService,
     rows = json.loads(armillary("job", "results", "-j", name, "-c", name, "--json").out)
     assert [each["device_id"] for each in rows] == [device]
     assert armillary("job", "results", "-j", name, "--csv").out.splitlines()[0].startswith("device_id,state")
+    digest = ("--sha256", "0" * 64, "--within", "2d")
+    update = ("--update-package", "2.1=https://example.com/f?v=2", *digest)
+    made = armillary("job", "create", "--name", f"{name} u", "-g", name, "-c", name, *update, "--json")
+    package = {"version": "2.1", "url": "https://example.com/f?v=2", "sha256": "0" * 64}
+    assert json.loads(made.out)["body"]["action"] == {"kind": "update", "package": package, "timeout_s": 172_800}
+    moving = armillary("job", "create", "--name", f"{name} m", "-g", name, "--update-group", "Coffee/Test", "--json")
+    assert json.loads(moving.out)["body"]["action"]["device_group"] == "Coffee/Test"
+    for wrong in ([*update, "--update-group", "A/B"], ["--update-package", "2.1"], []):
+        assert armillary("job", "create", "--name", f"{name} w", "-g", name, *wrong).code == 2, wrong
     failing = armillary("job", "create", "--name", f"{name} x", "-g", name, "--command", "blink", "--wait")
     assert failing.code == 1, failing.err
     assert "1 of 1 devices, 1 failed" in failing.err or "failed" in failing.out

@@ -59,8 +59,8 @@ def test_any_run_ends_well(body: dict[str, Any], devices: int, data: st.DataObje
         size = job.batch.devices(devices) if job.batch else 1000
         number = store.begin("j", body, names, catalog=None, batch_size=size, by="t", due=None, now_ms=now)
         attempts = dict.fromkeys(names, 0)
-        crashes = 0
-        for _ in range(400):
+        crashes, told = 0, set[str]()
+        for _ in range(600):
             progress = store.progress(number)
             assert progress.total == devices
             plan = plan_run(job, progress, now)
@@ -68,6 +68,7 @@ def test_any_run_ends_well(body: dict[str, Any], devices: int, data: st.DataObje
             assert running + plan.start <= max(job.concurrency, running)
             if plan.event is not None:
                 store.end(number, plan.event, now)
+                told.clear()
             started = store.start(number, plan.start, now) if plan.start else []
             states = {each.device_id: each for each in store.results(number)}
             for each in started:
@@ -75,10 +76,31 @@ def test_any_run_ends_well(body: dict[str, Any], devices: int, data: st.DataObje
                 # nobody of a batch ahead is left
                 assert all(other.state in ENDED for other in states.values() if other.batch < each.batch)
             active = [each for each in states.values() if each.state is DeviceState.RUNNING]
+            waiting = [each for each in states.values() if each.state is DeviceState.WAITING]
+            assert progress.state is RunState.RUNNING or not waiting  # nobody waits for a run that has ended
+            assert {each.device_id for each in waiting} == told
             assert len(active) <= job.concurrency
             if progress.state is not RunState.RUNNING and not active:
                 break
-            move = data.draw(st.sampled_from(["done", "failed", "gone", "time", "crash", "cancel", "done", "done"]))
+            move = data.draw(
+                st.sampled_from(
+                    [
+                        "done",
+                        "failed",
+                        "gone",
+                        "time",
+                        "crash",
+                        "cancel",
+                        "done",
+                        "done",
+                        "wait",
+                        "wait",
+                        "came",
+                        "came",
+                        "never",
+                    ]
+                )
+            )
             if move == "crash" and crashes < 3:
                 crashes += 1
                 store.close()
@@ -87,9 +109,18 @@ def test_any_run_ends_well(body: dict[str, Any], devices: int, data: st.DataObje
             elif move == "cancel" and progress.state is RunState.RUNNING and data.draw(st.booleans()):
                 if plan.event is None:
                     store.end(number, "cancelled", now)
+                    told.clear()
             elif active and move in ("done", "failed", "gone"):
                 event = after_failure(job, active[0].attempts) if move == "failed" else move
                 store.finish(number, [Outcome(active[0].device_id, event, due_ms=now + job.retry_after_s * 1000)], now)
+            elif active and move == "wait":  # it was told; what it does then no crash has done again
+                store.finish(number, [Outcome(active[0].device_id, "wait")], now)
+                if plan.event is None and progress.state is RunState.RUNNING:
+                    told.add(active[0].device_id)
+            elif waiting and move in ("came", "never") and plan.event is None:
+                event = "done" if move == "came" else "failed"
+                store.finish(number, [Outcome(waiting[0].device_id, event)], now, was=DeviceState.WAITING)
+                told.discard(waiting[0].device_id)
             else:
                 now = max(now + 1000, plan.wake_ms or 0)
         else:
@@ -131,7 +162,7 @@ def test_a_schedule_goes_on_and_makes_up_for_nothing(start: int, every: int, now
 
 def test_what_the_tables_do_not_have_cannot_happen() -> None:
     assert {state for state, _ in RUN_STATES} == {RunState.RUNNING}
-    assert {state for state, _ in DEVICE_STATES} == {DeviceState.PENDING, DeviceState.RUNNING}
+    assert {state for state, _ in DEVICE_STATES} == {DeviceState.PENDING, DeviceState.RUNNING, DeviceState.WAITING}
     assert set(DEVICE_STATES.values()) == set(DeviceState)
     assert set(RUN_STATES.values()) | {RunState.RUNNING} == set(RunState)
 

@@ -10,6 +10,7 @@ import pytest
 from armillary.errors import InvalidArgumentError, WireError
 from armillary.twin.job import DeviceState, Progress, RunState, next_due, parse_job, plan_run
 
+PACKAGE = {"url": "https://example.com/f.bin", "version": "2.1", "sha256": "0" * 64}
 COMMAND = {"kind": "command", "command": "valve*open", "payload": {"by": 3}}
 
 
@@ -43,11 +44,19 @@ def test_a_job_says_what_is_done() -> None:
     [
         ({"name": "x"}, "job.group"),
         (job(action=None), "action"),
-        (job(action={"kind": "deploy"}), "set-property, set-cloud-property, command"),
+        (job(action={"kind": "deploy"}), "set-property, set-cloud-property, command, update"),
         (job(action={"kind": "command", "command": "x", "properties": {}}), "no other fields"),
         (job(action={"kind": "set-property", "properties": {}}), "at least one"),
         (job(action={"kind": "set-property", "properties": {"$a": 1}}), "key"),
         (job(action={"kind": "set-cloud-property", "properties": {"a": [1]}}), "a number"),
+        (job(action={"kind": "update"}), "either device_group or package"),
+        (job(action={"kind": "update", "device_group": "a/b", "package": PACKAGE}), "either device_group or package"),
+        (job(action={"kind": "update", "device_group": "a"}), "PRODUCT/GROUP"),
+        (job(action={"kind": "update", "device_group": "a/b/c"}), "PRODUCT/GROUP"),
+        (job(action={"kind": "update", "device_group": "a/b", "timeout_s": 5}), "timeout_s"),
+        (job(action={"kind": "update", "package": {**PACKAGE, "sha256": "A" * 64}}), "lower case"),
+        (job(action={"kind": "update", "package": {**PACKAGE, "url": "file:///etc/passwd"}}), "http or https"),
+        (job(action={"kind": "update", "package": {**PACKAGE, "run": "rm"}}), "no other fields"),
         (job(concurrency=0), "1 to 200"),
         (job(concurrency=True), "1 to 200"),
         (job(batch={}), "either size or percent"),

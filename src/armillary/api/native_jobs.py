@@ -175,7 +175,7 @@ def run_document(run: Run) -> dict[str, Any]:
         "started_ms": run.started_ms,
         "ended_ms": run.ended_ms,
         "total": total,
-        "done": total - counts["pending"] - counts["running"],
+        "done": total - counts["pending"] - counts["running"] - counts["waiting"],
         "counts": counts,
         "definition": dict(run.definition),
     }

@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import sys
 import time
+from functools import partial
 from typing import Annotated, Any
 
 import typer
@@ -30,17 +31,9 @@ app = typer.Typer(
 PATH = "/jobs"
 COLUMNS = ("id", "name", "group", "action", "run", "state", "done", "total", "failed")
 RUN_COLUMNS = (
-    "number",
-    "state",
-    "begun_by",
-    "started_ms",
-    "ended_ms",
-    "done",
-    "total",
-    "succeeded",
-    "failed",
-    "skipped",
-)
+    "number", "state", "begun_by", "started_ms", "ended_ms",
+    "done", "total", "waiting", "succeeded", "failed", "skipped",
+)  # fmt: skip
 RESULT_COLUMNS = ("device_id", "state", "attempts", "repeated", "status", "answer", "changed_ms")
 WATCH_S = 1.0
 
@@ -48,6 +41,15 @@ JobOption = Annotated[str, typer.Option("--job", "-j", metavar="ID", help="Job i
 RunOption = Annotated[
     int | None, typer.Option("--run", metavar="NUMBER", help="Number of a run; the newest by default.")
 ]
+UpdateGroupOption = Annotated[
+    str | None,
+    typer.Option("--update-group", metavar="PRODUCT/GROUP", help="Device group to move to, for what is there."),
+]
+UpdateOption = Annotated[
+    str | None, typer.Option("--update-package", metavar="VERSION=URL", help="Package that devices fetch themselves.")
+]
+DigestOption = Annotated[str, typer.Option("--sha256", metavar="HEX", help="Of the package.")]
+WithinOption = Annotated[str, typer.Option("--within", metavar="TIME", help="How long an update may take.")]
 WaitOption = Annotated[bool, typer.Option("--wait", help="Wait for its end; show how it is getting on.")]
 
 
@@ -67,6 +69,10 @@ def create(
     command: Annotated[str | None, typer.Option("--command", metavar="NAME", help="Direct method to call.")] = None,
     payload: Annotated[str, typer.Option("--payload", metavar="JSON", help="What the command gets.")] = "null",
     timeout: Annotated[int, typer.Option("--timeout", metavar="SECONDS", help="Wait for an answer so long.")] = 30,
+    update_group: UpdateGroupOption = None,
+    update_package: UpdateOption = None,
+    sha256: DigestOption = "",
+    within: WithinOption = "7d",
     start: Annotated[
         str | None, typer.Option("--start", metavar="TIME", help="When it runs first: a date and time, or now.")
     ] = None,
@@ -101,7 +107,13 @@ def create(
         body = {
             "name": name,
             "group": group,
-            "action": _action(set_property, set_cloud, command, payload, timeout),
+            "action": _one_of(
+                set_property and partial(_set, "set-property", set_property, "--set"),
+                set_cloud and partial(_set, "set-cloud-property", set_cloud, "--set-cloud"),
+                command and partial(_command, command, payload, timeout),
+                update_group and partial(_update, within, device_group=update_group),
+                update_package and partial(_package, within, update_package, sha256),
+            ),
             "start": None if start is None else moment("--start", start),
             "repeat": None if repeat is None else {"every_s": seconds_of(repeat, "--repeat")},
             "concurrency": concurrency,
@@ -168,7 +180,8 @@ def results(
     job: JobOption,
     number: RunOption = None,
     state: Annotated[
-        str | None, typer.Option("--state", metavar="WORD", help="pending, running, succeeded, failed or skipped.")
+        str | None,
+        typer.Option("--state", metavar="WORD", help="pending, running, waiting, succeeded, failed or skipped."),
     ] = None,
     as_csv: Annotated[bool, typer.Option("--csv", help="Print CSV instead of text.")] = False,
     catalog: CatalogOption = None,
@@ -246,16 +259,31 @@ def _run_row(run: dict[str, Any]) -> dict[str, Any]:
     return readable({**run, **run["counts"]})
 
 
-def _action(
-    set_property: list[str] | None, set_cloud: list[str] | None, command: str | None, payload: str, timeout: int
-) -> dict[str, Any]:
-    if sum(each is not None and each != [] for each in (set_property, set_cloud, command)) != 1:
-        raise typer.BadParameter("give one of --set, --set-cloud and --command")
-    if command is not None:
-        return {"kind": "command", "command": command, "payload": value_of(payload), "timeout_s": timeout}
-    if set_property:
-        return {"kind": "set-property", "properties": _values(set_property, "--set")}
-    return {"kind": "set-cloud-property", "properties": _values(set_cloud or [], "--set-cloud")}
+def _one_of(*given: object) -> dict[str, Any]:
+    chosen = [make for make in given if callable(make)]
+    if len(chosen) != 1:
+        raise typer.BadParameter("give one of --set, --set-cloud, --command, --update-group and --update-package")
+    found: dict[str, Any] = chosen[0]()
+    return found
+
+
+def _set(kind: str, given: list[str], option: str) -> dict[str, Any]:
+    return {"kind": kind, "properties": _values(given, option)}
+
+
+def _command(name: str, payload: str, timeout: int) -> dict[str, Any]:
+    return {"kind": "command", "command": name, "payload": value_of(payload), "timeout_s": timeout}
+
+
+def _update(within: str, **what: Any) -> dict[str, Any]:
+    return {"kind": "update", "timeout_s": seconds_of(within, "--within"), **what}
+
+
+def _package(within: str, given: str, sha256: str) -> dict[str, Any]:
+    version, equals, url = given.partition("=")
+    if not version or not equals or not url:
+        raise typer.BadParameter(f"--update-package: expected VERSION=URL, got {given!r:.60}")
+    return _update(within, package={"version": version, "url": url, "sha256": sha256})
 
 
 def _values(given: list[str], option: str) -> dict[str, Any]:

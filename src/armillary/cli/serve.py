@@ -79,6 +79,7 @@ async def _serve(settings: Settings, *, as_json: bool) -> None:
         running.push_async_callback(hub.close)
         service.on_revoked(hub.disconnect)
         hub.directory = service.hub_directory
+        hub.updates = service.hub_updates
         join_rules(service, hub, settings)
         files = service.authority.server_files()
         # With every authority at hand the hub needs a device's leaf only, and keeps 9 KB less for each connection.

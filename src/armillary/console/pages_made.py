@@ -26,6 +26,7 @@ RESULT: Mapping[str, State] = MappingProxyType(
     {
         "pending": State(UNKNOWN, "waits"),
         "running": State(ATTENTION, "under way"),
+        "waiting": State(ATTENTION, "updates itself"),
         "succeeded": State(GOOD, "succeeded"),
         "failed": State(BAD, "failed"),
         "skipped": State(UNKNOWN, "left out"),
@@ -246,6 +247,9 @@ def action_words(action: Mapping[str, Any]) -> str:
     """What a job does, in words."""
     if action["kind"] == "command":
         return f"calls {action['command']}"
+    if action["kind"] == "update":
+        package = action.get("package")
+        return f"moves to {action['device_group']}" if package is None else f"updates to version {package['version']}"
     return (
         f"sets {joined(sorted(action['properties']))} ({'cloud property' if 'cloud' in action['kind'] else 'desired'})"
     )

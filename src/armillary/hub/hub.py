@@ -30,6 +30,7 @@ from armillary.hub.exports import Exports
 from armillary.hub.files import FileUploads
 from armillary.hub.front import Front
 from armillary.hub.groups import Groups
+from armillary.hub.job_updates import NoUpdates, Updates
 from armillary.hub.jobs import Jobs
 from armillary.hub.listeners import Gathering, Listener, Listeners
 from armillary.hub.methods import MethodResult, encode_call
@@ -69,6 +70,7 @@ class Hub:
         templates: Device templates, and which device has which.
         models: Messages against templates as they come in: ``last_misfit``.
         directory: Whose devices are and how they are doing; the owner sets it.
+        updates: Who moves devices between the security service's device groups; the owner sets it.
         groups: Members of device groups.
         exports: Data exports: ``status``, ``replay``, ``store``.
         organisations: Who sees which devices of a catalog.
@@ -105,6 +107,7 @@ class Hub:
         self.files = FileUploads(self, folder / "files")
         self.storage_host = ""
         self.directory: Directory = NoDirectory()
+        self.updates: Updates = NoUpdates()
         self.groups = Groups(self)
         self.jobs = Jobs(self, folder)
         self.organisations = Organisations(self)

@@ -5,6 +5,7 @@
 
     job document --due, or somebody says so--> run: the group's members, in batches
         --marked as running (commit)--> action --result (commit)--> the next ones ...
+                                           '-- an update: waiting (commit) --looked at now and then--> result (commit)
 
 *At least once.* A device is marked before anything is sent to it. When the service stops in between, nobody knows
 whether the device was reached: after the start it is done again, and its result says ``repeated``. A command that must
@@ -38,6 +39,7 @@ from armillary.errors import (
     NotFoundError,
     RateLimitedError,
 )
+from armillary.hub.job_updates import JobUpdates
 from armillary.hub.threads import in_thread
 from armillary.twin.job import (
     ActionKind,
@@ -62,6 +64,11 @@ LOOK_EVERY_S: Final = 30.0
 BUSY_TRIES: Final = 10
 # Tries to change a device's document that others change at the same time.
 CONFLICT_TRIES: Final = 5
+# Devices of a run that are waited for are looked at this often (seconds), so many at a time; a run of a great many less
+# often, so that looking takes a small part of the time: a second more for each so many.
+WAITING_LOOK_S: Final = 5.0
+WAITING_PAGE: Final = 500
+WAITING_PER_SECOND: Final = 1000
 # A run that met trouble is taken up again after this time (seconds).
 TROUBLE_S: Final = 1.0
 
@@ -87,6 +94,7 @@ class Jobs:
         self._runs: dict[int, tuple[asyncio.Task[None], asyncio.Event]] = {}
         self._under_way = 0
         self._places = asyncio.Semaphore(MAX_UNDER_WAY)
+        self._updates = JobUpdates(hub)
 
     # For anybody, from any thread; they wait for the disk ---------------------------------------------------
 
@@ -296,8 +304,12 @@ class Jobs:
             job = parse_job(run.definition)
             # Nobody else acts for this run: what is running was begun by somebody who was stopped.
             await in_thread(lambda: self.store.recover(self._hub.now_ms(), run.number))
+            loop, look_at, updates = asyncio.get_running_loop(), 0.0, job.action.kind is ActionKind.UPDATE
             while True:
                 woken.clear()
+                if updates and loop.time() >= look_at:
+                    waiting = await in_thread(lambda: self._look_at_waiting(run, job))
+                    look_at = loop.time() + WAITING_LOOK_S + waiting / WAITING_PER_SECOND
                 progress = await in_thread(lambda: self.store.progress(run.number))
                 plan = plan_run(job, progress, self._hub.now_ms())
                 if plan.event is not None:
@@ -307,7 +319,8 @@ class Jobs:
                     active |= await self._begin_actions(run, job, plan.start)
                 if progress.state is not RunState.RUNNING and not active:
                     return
-                active = await self._next(run, active, woken, plan.wake_ms)
+                pause = max(0.0, look_at - loop.time()) if updates else None
+                active = await self._next(run, active, woken, plan.wake_ms, pause)
         except ArmillaryError as error:
             _log.error("hub.job-run-stopped", job=run.job_id, run=run.number, why=error.message)
             await asyncio.sleep(TROUBLE_S)  # the disk, mostly: the schedule picks the run up again
@@ -317,6 +330,16 @@ class Jobs:
         finally:
             for task in active:
                 task.cancel()
+
+    def _look_at_waiting(self, run: Run, job: Job) -> int:
+        """Write down what became of devices that are waited for; how many were looked at."""
+        after, looked = "", 0
+        while page := self.store.results(run.number, state=DeviceState.WAITING, after=after, limit=WAITING_PAGE):
+            after, looked = page[-1].device_id, looked + len(page)
+            outcomes = self._updates.look(job, page)
+            if outcomes:
+                self.store.finish(run.number, outcomes, self._hub.now_ms(), was=DeviceState.WAITING)
+        return looked
 
     async def _end(self, run: Run, event: str) -> None:
         with contextlib.suppress(ConflictError):  # somebody cancelled it meanwhile
@@ -333,15 +356,22 @@ class Jobs:
             fields = known.get(each.device_id)
             owner = None if fields is None else str(fields.get("catalog") or "")
             stays = owner != "" if run.catalog is None else (owner or "").lower() == run.catalog.lower()
-            tasks.add(loop.create_task(self._act(job, each) if stays else _gone(each.device_id)))
+            tasks.add(loop.create_task(self._act(job, each, owner) if stays else _gone(each.device_id)))
         return tasks
 
     async def _next(
-        self, run: Run, active: set[asyncio.Task[Outcome]], woken: asyncio.Event, wake_ms: int | None
+        self,
+        run: Run,
+        active: set[asyncio.Task[Outcome]],
+        woken: asyncio.Event,
+        wake_ms: int | None,
+        pause: float | None,
     ) -> set[asyncio.Task[Outcome]]:
         """Wait for a result, a call or a time; results are written down. Returns what is still under way."""
         waiting = asyncio.ensure_future(woken.wait())
         timeout = None if wake_ms is None else max(0.0, (wake_ms - self._hub.now_ms()) / 1000)
+        if pause is not None:
+            timeout = pause if timeout is None else min(timeout, pause)
         try:
             done, _ = await asyncio.wait({waiting, *active}, timeout=timeout, return_when=asyncio.FIRST_COMPLETED)
         finally:
@@ -351,13 +381,13 @@ class Jobs:
             await in_thread(lambda: self.store.finish(run.number, outcomes, self._hub.now_ms()))
         return active - done
 
-    async def _act(self, job: Job, device: DeviceResult) -> Outcome:
+    async def _act(self, job: Job, device: DeviceResult, owner: str | None) -> Outcome:
         async with self._places:
             self._under_way += 1
             try:
                 for last in range(BUSY_TRIES):
                     try:
-                        return await self._once(job, device.device_id)
+                        return await self._once(job, device.device_id, owner)
                     except RateLimitedError as error:
                         if last == BUSY_TRIES - 1:
                             return self._failure(job, device, error)
@@ -379,8 +409,10 @@ class Jobs:
         due_ms = self._hub.now_ms() + job.retry_after_s * 1000
         return Outcome(device.device_id, event, answer=f"{error.code}: {error.message}", due_ms=due_ms)
 
-    async def _once(self, job: Job, device_id: str) -> Outcome:
+    async def _once(self, job: Job, device_id: str, owner: str | None) -> Outcome:
         action, hub = job.action, self._hub
+        if action.kind is ActionKind.UPDATE:
+            return await in_thread(lambda: self._updates.begin(job, device_id, owner))
         if action.kind is ActionKind.COMMAND:
             result = await hub.invoke_method(device_id, action.command, action.payload, float(action.timeout_s))
             answer = json.dumps(result.payload)

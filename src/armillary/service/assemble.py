@@ -42,6 +42,7 @@ from armillary.service.hub_enrolments import HubEnrolments
 from armillary.service.hub_identities import HubIdentities
 from armillary.service.hub_peer import HubPeers
 from armillary.service.hub_service_keys import HubServiceKeys
+from armillary.service.hub_updates import HubUpdates
 from armillary.service.images import Images
 from armillary.service.loops import ServiceLoops
 from armillary.service.notices import Notices
@@ -107,6 +108,7 @@ class SecurityService:
         self.enrolments = Enrolments(context, self._factory, self.tpms, self.chips, self.notices)
         self._hub_peers = HubPeers(context, self.authority)
         self.hub_directory = HubDirectory(context)
+        self.hub_updates = HubUpdates(context, self.registry)
         self.hub_identities = HubIdentities(context, self.authority)
         self.hub_enrolments = HubEnrolments(context, self.hub_identities)
         self.hub_service_keys = HubServiceKeys(context, self.hub_identities)

@@ -7,19 +7,25 @@
      "start": null, "repeat": null, "concurrency": 10, "batch": {"percent": 10, "pause_s": 600},
      "abort": {"percent": 5}, "retries": 2, "retry_after_s": 60}
 
+An ``update`` is waited for: ``{"kind": "update", "device_group": "Kettle/Production"}`` moves a device to that group,
+whose deployment it takes; ``{"kind": "update", "package": {"url", "version", "sha256"}}`` sets the desired property
+``update``, which the device acknowledges as a writable property.
+
 A *run* acts on the devices that were in the group when it began. Its states and those of a device in it are two tables
 (:data:`RUN_STATES`, :data:`DEVICE_STATES`); what to do next is one pure function, :func:`plan_run`.
 """
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Any, Final
 
 from armillary.errors import ConflictError
 from armillary.twin.json_fields import MAX_DESCRIPTION_CHARACTERS, MAX_NAME_CHARACTERS, JsonFields, is_value
+from armillary.twin.rule_action import MAX_URL_CHARACTERS
 from armillary.twin.section import check_patch
 from armillary.wire.hub_topics import method_topic
 
@@ -32,6 +38,13 @@ MAX_SECONDS: Final = 366 * 86_400
 MAX_TIME: Final = 2**40
 MAX_TIMEOUT_S: Final = 300
 MAX_CLOUD_PROPERTIES: Final = 100
+# How long a device may take for an update: from one check-in to the next, to one that is switched on once a month.
+MIN_UPDATE_S: Final = 60
+MAX_UPDATE_S: Final = 90 * 86_400
+DEFAULT_UPDATE_S: Final = 7 * 86_400
+MAX_VERSION_CHARACTERS: Final = 64
+# The desired property of an update by package.
+UPDATE_PROPERTY: Final = "update"
 
 REMEDY: Final = "docs/concepts/jobs.md lists every field; nothing was kept."
 
@@ -42,6 +55,7 @@ class ActionKind(StrEnum):
     SET_PROPERTY = "set-property"
     SET_CLOUD_PROPERTY = "set-cloud-property"
     COMMAND = "command"
+    UPDATE = "update"
 
 
 class RunState(StrEnum):
@@ -58,6 +72,7 @@ class DeviceState(StrEnum):
 
     PENDING = "pending"
     RUNNING = "running"
+    WAITING = "waiting"
     SUCCEEDED = "succeeded"
     FAILED = "failed"
     SKIPPED = "skipped"
@@ -69,6 +84,8 @@ RUN_STATES: Final[Mapping[tuple[RunState, str], RunState]] = {
     (RunState.RUNNING, "too-many-failed"): RunState.ABORTED,
     (RunState.RUNNING, "cancelled"): RunState.CANCELLED,
 }
+# ``wait``: the device was told, and does the rest by itself: nothing of the service is held for it, and nothing is done
+# again when the service stops.
 # ``lost``: the service stopped while it was acting; whether the device was reached is not known, so it is done again.
 DEVICE_STATES: Final[Mapping[tuple[DeviceState, str], DeviceState]] = {
     (DeviceState.PENDING, "start"): DeviceState.RUNNING,
@@ -79,6 +96,11 @@ DEVICE_STATES: Final[Mapping[tuple[DeviceState, str], DeviceState]] = {
     (DeviceState.RUNNING, "retry"): DeviceState.PENDING,
     (DeviceState.RUNNING, "gone"): DeviceState.SKIPPED,
     (DeviceState.RUNNING, "lost"): DeviceState.PENDING,
+    (DeviceState.RUNNING, "wait"): DeviceState.WAITING,
+    (DeviceState.WAITING, "done"): DeviceState.SUCCEEDED,
+    (DeviceState.WAITING, "failed"): DeviceState.FAILED,
+    (DeviceState.WAITING, "gone"): DeviceState.SKIPPED,
+    (DeviceState.WAITING, "run-ended"): DeviceState.SKIPPED,
 }
 
 
@@ -91,7 +113,9 @@ class Action:
         properties: Merge patch of the desired properties, or cloud properties (null deletes).
         command: Direct method, ``component*name`` in a component.
         payload: What the command gets.
-        timeout_s: For how long an answer is waited for.
+        timeout_s: For how long an answer is waited for, or the report of a device that updates itself.
+        device_group: ``PRODUCT/GROUP`` that an update moves the device to; empty otherwise.
+        package: ``url``, ``version`` and ``sha256`` of an update by package; empty otherwise.
     """
 
     kind: ActionKind
@@ -99,6 +123,8 @@ class Action:
     command: str = ""
     payload: Any = None
     timeout_s: int = 30
+    device_group: str = ""
+    package: Mapping[str, str] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
@@ -189,6 +215,14 @@ class Progress:
     def total(self) -> int:
         """Devices of the run."""
         return sum(self.counts.values())
+
+
+@dataclass(frozen=True, slots=True)
+class Standing:
+    """How a device that is waited for stands: an event of DEVICE_STATES (None: not known yet); what is said of it."""
+
+    event: str | None
+    said: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -312,11 +346,39 @@ def _action(fields: JsonFields) -> Action:
             timeout_s=inner.integer("timeout_s", 1, MAX_TIMEOUT_S, default=30),
         )
         method_topic(action.command, "1")  # raises for a name that no topic can have
+    elif kind is ActionKind.UPDATE:
+        action = _update(inner)
     else:
         action = Action(kind=kind, properties=inner.mapping("properties"))
         _check_properties(inner, action)
     inner.finish()
     return action
+
+
+def _update(fields: JsonFields) -> Action:
+    group, package = fields.optional_text("device_group", most=2 * MAX_NAME_CHARACTERS), fields.inner("package")
+    if (group is None) == (package is None):
+        raise fields.refused("device_group", "either device_group or package", "both or none")
+    if group is not None and not re.fullmatch(r"[^/]+/[^/]+", group):
+        raise fields.refused("device_group", "PRODUCT/GROUP", group)
+    return Action(
+        kind=ActionKind.UPDATE,
+        properties={},
+        timeout_s=fields.integer("timeout_s", MIN_UPDATE_S, MAX_UPDATE_S, default=DEFAULT_UPDATE_S),
+        device_group=group or "",
+        package={} if package is None else _package(package),
+    )
+
+
+def _package(fields: JsonFields) -> dict[str, str]:
+    url, digest = fields.text("url", most=MAX_URL_CHARACTERS), fields.text("sha256", most=64)
+    if not re.fullmatch(r"https?://[^\s/@#]+(?:/[^\s#]*)?", url) or not url.isascii():
+        raise fields.refused("url", "an http or https address without user and fragment", url)
+    if not re.fullmatch(r"[0-9a-f]{64}", digest):
+        raise fields.refused("sha256", "64 hexadecimal digits in lower case", digest)
+    found = {"url": url, "version": fields.text("version", most=MAX_VERSION_CHARACTERS), "sha256": digest}
+    fields.finish()
+    return found
 
 
 def _check_properties(fields: JsonFields, action: Action) -> None:

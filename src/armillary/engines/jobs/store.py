@@ -16,7 +16,7 @@ import sqlite3
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 from armillary.engines.sqlite_file import Layout, SqliteFile
 from armillary.errors import NotFoundError
@@ -28,6 +28,8 @@ FILE_NAME = "jobs.db"
 MAX_RUNS = 50
 # Characters of a device's answer that are kept.
 MAX_ANSWER_CHARACTERS = 2048
+# What a result says of a device that had been told when the run ended.
+NOT_WAITED_FOR = "the run ended while this was waited for: the device was told, and may still do it"
 
 # "ArmJ"; version 1 (2026-11): first.
 LAYOUT = Layout(
@@ -97,7 +99,10 @@ class Run:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class DeviceResult:
-    """A device in a run; ``status`` and ``answer`` are the last attempt's."""
+    """A device in a run; ``status`` and ``answer`` are the last attempt's.
+
+    ``due_ms``, Unix milliseconds: of one that is pending, when it may begin; of one that is waiting, when that is over.
+    """
 
     device_id: str
     batch: int
@@ -122,7 +127,7 @@ class Outcome:
 
 
 _RUN = "SELECT number, job_id, definition, catalog, state, begun_by, due, started_ms, ended_ms FROM run "
-_BATCH = "SELECT min(batch) FROM run_device WHERE run = ?1 AND state IN ('pending', 'running')"
+_BATCH = "SELECT min(batch) FROM run_device WHERE run = ?1 AND state IN ('pending', 'running', 'waiting')"
 _STARTS = (
     f"WHERE run = ?1 AND state = 'pending' AND due_ms <= ?2 AND batch = ({_BATCH}) ORDER BY due_ms, device_id LIMIT ?3"
 )
@@ -260,17 +265,24 @@ class JobStore:
 
         return self._file.write(change)
 
-    def finish(self, number: int, outcomes: Sequence[Outcome], now_ms: int) -> None:
-        """Write down what became of devices that were running."""
+    def finish(
+        self,
+        number: int,
+        outcomes: Sequence[Outcome],
+        now_ms: int,
+        *,
+        was: Literal[DeviceState.RUNNING, DeviceState.WAITING] = DeviceState.RUNNING,
+    ) -> None:
+        """Write down what became of devices that were running, or waiting."""
 
         def change(connection: sqlite3.Connection) -> None:
             connection.executemany(
                 "UPDATE run_device SET state = ?, changed_ms = ?, due_ms = ?, status = ?, answer = ?"
-                " WHERE run = ? AND device_id = ? AND state = 'running'",
+                " WHERE run = ? AND device_id = ? AND state = ?",
                 [
                     (
-                        _after("running", each.event), now_ms, each.due_ms, each.status,
-                        each.answer[:MAX_ANSWER_CHARACTERS], number, each.device_id,
+                        _after(was, each.event), now_ms, each.due_ms, each.status,
+                        each.answer[:MAX_ANSWER_CHARACTERS], number, each.device_id, was,
                     )
                     for each in outcomes
                 ],
@@ -280,7 +292,7 @@ class JobStore:
         self._file.write(change)
 
     def end(self, number: int, event: str, now_ms: int) -> RunState:
-        """End a run; devices that have not begun are skipped. Those under way still get their result.
+        """End a run; devices that have not begun are skipped, and none is waited for. Those under way still get theirs.
 
         Raises:
             ConflictError: it has ended.
@@ -336,10 +348,14 @@ def _after(state: str, event: str) -> DeviceState:
 
 
 def _skip_if_ended(connection: sqlite3.Connection, number: int, now_ms: int) -> None:
+    ended = "WHERE run = ? AND state = ? AND (SELECT state FROM run WHERE number = run_device.run) != 'running'"
     connection.execute(
-        "UPDATE run_device SET state = ?, changed_ms = ? WHERE run = ? AND state = 'pending'"
-        " AND (SELECT state FROM run WHERE number = run_device.run) != 'running'",
-        (_after("pending", "run-ended"), now_ms, number),
+        f"UPDATE run_device SET state = ?, changed_ms = ? {ended}",  # noqa: S608 - constants
+        (_after("pending", "run-ended"), now_ms, number, DeviceState.PENDING),
+    )
+    connection.execute(
+        f"UPDATE run_device SET state = ?, changed_ms = ?, answer = ? {ended}",  # noqa: S608 - constants
+        (_after("waiting", "run-ended"), now_ms, NOT_WAITED_FOR, number, DeviceState.WAITING),
     )
 
 

@@ -1,0 +1,166 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Updates by jobs: a device is told, does the rest by itself, and is looked at until it has said how it went.
+
+Two ways to tell it:
+
+- *A device group*, for devices that attest: the security service moves the device there, and offers it the group's
+  deployment at its next check-in. It is done when a check-in said that the device runs exactly these images.
+- *A package*, for every other device: the desired property ``update``, as a writable property of IoT Plug and Play. It
+  is done when the device reports ``{"update": {"ac": 200, "av": N}}``, N being the version of that wish or a later one.
+
+While a device is waited for, its row says what was told to it (:class:`_Told`, as JSON); nothing else is held for it.
+Methods block: call them from threads.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass
+from typing import TYPE_CHECKING, Any, Protocol
+
+from armillary.engines.jobs.store import DeviceResult, Outcome
+from armillary.errors import ArmillaryError, InvalidArgumentError
+from armillary.twin.job import UPDATE_PROPERTY, Action, Job, Standing
+
+if TYPE_CHECKING:
+    from armillary.hub.hub import Hub
+
+# Acknowledgements of a writable property: below 200 nothing is said yet, 201 to 203 it is under way.
+_DONE_CODES = range(200, 400)
+_UNDER_WAY_CODES = range(201, 204)
+MAX_WHY_CHARACTERS = 500
+
+
+class Updates(Protocol):
+    """Whoever moves devices between device groups and knows what they run."""
+
+    def move(self, device_id: str, catalog: str, device_group: str, *, by: str) -> int:
+        """Put a device of a catalog into a device group (``PRODUCT/GROUP``), whose deployment it then takes.
+
+        Returns:
+            Unix seconds of it.
+
+        Raises:
+            ArmillaryError: no such device or group, nothing is deployed there, or it takes no updates.
+        """
+
+    def standings(self, device_group: str, moved: Mapping[str, tuple[str, int]]) -> Mapping[str, Standing]:
+        """How devices stand to the deployment of the group; ``moved``: device id -> catalog, and when it was moved."""
+
+
+class NoUpdates:
+    """Of a hub that runs alone."""
+
+    def move(self, device_id: str, catalog: str, device_group: str, *, by: str) -> int:  # noqa: ARG002
+        """Refuse."""
+        raise InvalidArgumentError(
+            "update: the hub runs without a security service, which knows device groups", remedy="Update by package."
+        )
+
+    def standings(self, device_group: str, moved: Mapping[str, tuple[str, int]]) -> Mapping[str, Standing]:  # noqa: ARG002
+        """Nothing."""
+        return {}
+
+
+@dataclass(frozen=True, slots=True)
+class _Told:
+    """What a device was told: whose it was then, and when it was moved (Unix seconds) or the version of the wish."""
+
+    catalog: str | None
+    moved_at: int = 0
+    desired_version: int = 0
+
+
+class JobUpdates:
+    """Tells devices and looks at them.
+
+    Args:
+        hub: The hub.
+    """
+
+    def __init__(self, hub: Hub) -> None:
+        self._hub = hub
+
+    def begin(self, job: Job, device_id: str, catalog: str | None) -> Outcome:
+        """Tell a device to update itself.
+
+        Raises:
+            ArmillaryError: it cannot be told.
+        """
+        action = job.action
+        if action.device_group:
+            if not catalog:
+                raise InvalidArgumentError("update: nobody owns the device", remedy="Claim it first.")
+            moved_at = self._hub.updates.move(device_id, catalog, action.device_group, by=f"job {job.name}")
+            told = _Told(catalog, moved_at=moved_at)
+        else:
+            wish = {UPDATE_PROPERTY: dict(action.package)}
+            twin = self._hub.twins.submit_desired(device_id, wish).result()
+            told = _Told(catalog, desired_version=twin.desired.version)
+        over_ms = self._hub.now_ms() + action.timeout_s * 1000
+        return Outcome(device_id, "wait", answer=json.dumps(asdict(told)), due_ms=over_ms)
+
+    def look(self, job: Job, devices: Sequence[DeviceResult]) -> list[Outcome]:
+        """What became of devices that are waited for; those of which nothing is known yet are left out."""
+        told = {each.device_id: _Told(**json.loads(each.answer)) for each in devices}
+        owners = self._hub.directory.of([*told])
+        stay = {name: each for name, each in told.items() if _same(each.catalog, owners.get(name, {}).get("catalog"))}
+        standings = self._by_group(job.action, stay) if job.action.device_group else self._by_package(job.action, stay)
+        now_ms, found = self._hub.now_ms(), list[Outcome]()
+        for each in devices:
+            standing = standings.get(each.device_id, Standing(None))
+            if each.device_id not in stay:
+                standing = Standing("gone", "the device is no longer the catalog's")
+            elif standing.event is None and now_ms >= each.due_ms:
+                standing = Standing("failed", f"it did not report the update within {job.action.timeout_s} s")
+            if standing.event is not None:
+                found.append(Outcome(each.device_id, standing.event, answer=standing.said[:MAX_WHY_CHARACTERS]))
+        return found
+
+    def _by_group(self, action: Action, told: Mapping[str, _Told]) -> Mapping[str, Standing]:
+        moved = {name: (each.catalog or "", each.moved_at) for name, each in told.items()}
+        return self._hub.updates.standings(action.device_group, moved)
+
+    def _by_package(self, action: Action, told: Mapping[str, _Told]) -> Mapping[str, Standing]:
+        found: dict[str, Standing] = {}
+        for name, each in told.items():
+            try:
+                twin = self._hub.twins.get(name)
+            except ArmillaryError as error:
+                found[name] = Standing("failed", f"{error.code}: {error.message}")
+                continue
+            wish, said = (part.properties.get(UPDATE_PROPERTY) for part in (twin.desired, twin.reported))
+            found[name] = acknowledged(action.package, each.desired_version, wish, said)
+        return found
+
+
+def acknowledged(package: Mapping[str, str], version: int, wish: Any, said: Any) -> Standing:
+    """How a device stands to an update by package.
+
+    Args:
+        package: What was asked for.
+        version: Of the desired properties when it was.
+        wish: The desired property now.
+        said: The reported one: ``{"value", "ac", "av", "ad"}``, or anything else.
+    """
+    if not isinstance(wish, Mapping) or any(wish.get(name) != value for name, value in package.items()):
+        return Standing("failed", "something else was asked for meanwhile")
+    if not isinstance(said, Mapping):
+        return Standing(None)
+    code, about = _number(said.get("ac")), _number(said.get("av"))
+    if about < version or code < min(_DONE_CODES) or code in _UNDER_WAY_CODES:
+        return Standing(None)
+    text = str(said.get("ad") or "")
+    if code in _DONE_CODES:
+        return Standing("done", text)
+    return Standing("failed", f"the device answered {code}: {text}")
+
+
+def _number(value: object) -> int:
+    """A whole number; -1 for anything else that a device says."""
+    return value if isinstance(value, int) and not isinstance(value, bool) else -1
+
+
+def _same(one: str | None, other: object) -> bool:
+    return (one or "").lower() == (other.lower() if isinstance(other, str) else "")

@@ -99,7 +99,7 @@ def test_a_record_as_it_is_sent() -> None:
 @pytest.mark.parametrize(
     ("given", "words"),
     [
-        (body(source="everything"), "telemetry, properties, lifecycle, alerts"),
+        (body(source="everything"), "telemetry, properties, lifecycle, alerts, connectivity"),
         (body(destination=None), "destination"),
         (body(destination={"kind": "ftp"}), "webhook, file, mqtt, s3, kafka"),
         (body(destination={"kind": "webhook", "url": "ftp://x/"}), "http or https"),

@@ -37,7 +37,7 @@ def create(
     *,
     name: NameOption = None,
     source: Annotated[
-        str, typer.Option("--source", metavar="WORD", help="telemetry, properties, alerts or lifecycle.")
+        str, typer.Option("--source", metavar="WORD", help="telemetry, properties, alerts, lifecycle or connectivity.")
     ] = "telemetry",
     webhook: Annotated[str | None, typer.Option("--webhook", metavar="URL", help="Send to a webhook.")] = None,
     to_files: Annotated[bool, typer.Option("--files", help="Write files in the service's data folder.")] = False,

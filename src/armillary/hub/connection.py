@@ -14,7 +14,7 @@ from armillary.errors import ArmillaryError, WireError
 from armillary.hub import conversation
 from armillary.hub.limits import MAX_TOPIC_ALIASES
 from armillary.hub.link import Link
-from armillary.hub.reasons import Reason
+from armillary.hub.reasons import SAID_GOODBYE, Reason
 from armillary.hub.tls import TlsChannel, Transport
 from armillary.wire.hub_credentials import HubCredentials
 from armillary.wire.hub_topics import Inbox, TelemetryTopic, check_username, parse_topic
@@ -150,6 +150,7 @@ class Connection(Link):
             expiry = dict(packet.properties).get(Property.SESSION_EXPIRY_INTERVAL)
             if expiry is not None:
                 conversation.change_session_end(self._front, self, persistent=bool(expiry))
+            self.ended = self.ended or SAID_GOODBYE
             self._front.left(self)
             self._transport.close()
         elif isinstance(packet, Publish) and self.level >= LEVEL_5:

@@ -43,10 +43,12 @@ class Counters:
         cloud_messages_completed: Those that devices have acknowledged.
         provisioning_connections: Clients let in to ask for registration.
         uploads_begun: Places given to files of devices.
+        connectivity_dropped: Connects and disconnects that are not in the journal, as the disk had too much to do.
         provisioning_registrations: Devices assigned to this hub by a registration.
     """
 
     connections_accepted: int = 0
+    connectivity_dropped: int = 0
     connections_refused: int = 0
     connections_taken_over: int = 0
     connections_expired: int = 0

@@ -1,11 +1,12 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What data exports read: four orders of things that happened, each with numbers that rise and are never used again.
+"""What data exports read: five orders of things that happened, each with numbers that rise and are never used again.
 
 | source | order | kept |
 |---|---|---|
 | telemetry | blocks of the hub's log, then messages in a block | as messages: ``messages_retention_days`` |
 | properties | the journal of twins (``engines/series/twins.py``), from the first such export on | the newest 100,000 |
 | alerts | firings of rules | as the rules keep them |
+| connectivity | the journal of connections (``engines/series/connectivity.py``), begun likewise | the newest 100,000 |
 | lifecycle | lines of the audit log about devices | for ever |
 
 Methods block: call them from threads.
@@ -21,6 +22,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final
 
 from armillary.engines.series.blocks import Message, iterate_block
+from armillary.engines.series.connectivity import read_events
 from armillary.engines.series.twins import journal_wanted, read_changes
 from armillary.errors import WireError
 from armillary.twin.data_export import Record, Source
@@ -68,6 +70,7 @@ class Sources:
             Source.PROPERTIES: self._properties,
             Source.ALERTS: self._alerts,
             Source.LIFECYCLE: self._lifecycle,
+            Source.CONNECTIVITY: self._connectivity,
         }
 
     def read(self, source: Source, seq: int, place: int, limit: int) -> Portion:
@@ -84,6 +87,7 @@ class Sources:
             Source.TELEMETRY: "SELECT max((SELECT coalesce(max(seq), 0) FROM block),"
             " (SELECT value FROM progress WHERE name = 'flushed'))",
             Source.PROPERTIES: "SELECT coalesce(max(number), 0) FROM twin_change",
+            Source.CONNECTIVITY: "SELECT coalesce(max(number), 0) FROM connectivity",
         }[source]
         return int(self._hub.series.read(lambda connection: connection.execute(query).fetchone()[0]))
 
@@ -94,7 +98,11 @@ class Sources:
         if source is Source.ALERTS:
             first = self._hub.rules.store().alerts_after(0, 1)
             return first[0].number - 1 if first else self.newest(source)
-        table, column = {Source.TELEMETRY: ("block", "seq"), Source.PROPERTIES: ("twin_change", "number")}[source]
+        table, column = {
+            Source.TELEMETRY: ("block", "seq"),
+            Source.PROPERTIES: ("twin_change", "number"),
+            Source.CONNECTIVITY: ("connectivity", "number"),
+        }[source]
         query = f"SELECT min({column}) FROM {table}"  # noqa: S608 - constants
         first_number = self._hub.series.read(lambda connection: connection.execute(query).fetchone()[0])
         return self.newest(source) if first_number is None else int(first_number) - 1
@@ -103,6 +111,8 @@ class Sources:
         """An export of this source begins: what has to be written for it is written from now on."""
         if source is Source.PROPERTIES:
             self._hub.series.commits.submit(journal_wanted).result(30.0)
+        elif source is Source.CONNECTIVITY:
+            self._hub.connectivity.begin()
 
     # Sources ------------------------------------------------------------------------------------------------
 
@@ -156,6 +166,28 @@ class Sources:
                 at_ms=row.at_ms,
                 accepted_ms=row.at_ms,
                 content={"section": row.section, "properties": row.properties, **_module(row.device_id)},
+                values={},
+            )
+            for row in rows
+        ]
+        missed = max(0, rows[0].number - seq - 1) if rows else 0
+        return Portion(records, rows[-1].number if rows else seq, 0, len(rows), missed)
+
+    def _connectivity(self, seq: int, _place: int, limit: int) -> Portion:
+        rows = self._hub.series.read(lambda connection: read_events(connection, seq, limit))
+        records = [
+            Record(
+                id=f"c-{row.number}",
+                source=Source.CONNECTIVITY,
+                device_id=row.device_id.partition("/")[0],
+                at_ms=row.at_ms,
+                accepted_ms=row.at_ms,
+                content={
+                    "event": row.event,
+                    "sequence": row.number,
+                    **({"reason": row.reason} if row.reason else {}),
+                    **_module(row.device_id),
+                },
                 values={},
             )
             for row in rows

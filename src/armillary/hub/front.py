@@ -52,7 +52,7 @@ from armillary.hub.limits import (
 from armillary.hub.link import check_all
 from armillary.hub.methods import OpenMethods
 from armillary.hub.provisioning import Provisioning
-from armillary.hub.reasons import Reason
+from armillary.hub.reasons import Reason, why_ended
 from armillary.hub.tls import TlsChannel
 from armillary.wire.hub_credentials import HubCredentials, HubPeer
 from armillary.wire.hub_topics import Inbox, method_answer_topic, twin_desired_topic
@@ -103,6 +103,8 @@ class Front:
         self.decoded: Callable[[], None] = lambda: None  # a slice of decoding is over; the owner sets it
         self.twin_changed: Callable[[str], None] = lambda _: None  # a device's twin was changed; the owner sets it
         self.model_announced: Callable[[str, str], None] = lambda *_: None  # in a thread; the owner sets it
+        self.came: Callable[[str], None] = lambda _: None  # a device is connected; the owner sets it
+        self.went: Callable[[str, str], None] = lambda *_: None  # it is not any more, and why; the owner sets it
         self._decoding = False
         self._closing = False
         self._seen_at = self.monotonic()
@@ -205,6 +207,8 @@ class Front:
             del self.sessions[connection.device_id]
             self.methods.abandon(connection.device_id)
             self._note_seen([connection])
+            if not connection.registers:
+                self.went(connection.device_id, connection.ended or why_ended(None))
 
     def identify(self, credentials: HubCredentials) -> HubPeer:
         """Who a client is, and when what it shows ends: certificate or token, whichever is first.
@@ -268,6 +272,7 @@ class Front:
             return
         self.names[connection.number] = connection.device_id
         self.counters.connections_accepted += 1
+        self.came(connection.device_id)
         self.cloud_messages.wake(connection)
 
     def ingest(self, connection: Connection, run: PublishRun) -> None:

@@ -23,6 +23,7 @@ from armillary.engines.series.store import Retention, SeriesStore
 from armillary.engines.series.twins import changed_twin
 from armillary.errors import DeviceStateError
 from armillary.hub.cloud_messages import Mailboxes
+from armillary.hub.connectivity import Connectivity
 from armillary.hub.counters import Counters
 from armillary.hub.device_facts import Directory, NoDirectory
 from armillary.hub.device_https import DeviceHttps
@@ -40,6 +41,7 @@ from armillary.hub.provisioning import MARK, Provisioning
 from armillary.hub.registrations import Desk
 from armillary.hub.rules import Rules
 from armillary.hub.templates import Templates
+from armillary.hub.threads import in_thread
 from armillary.settings import Settings
 from armillary.twin.document import Twin, desired_notice, patch_desired, patch_tags
 from armillary.twin.section import check_patch
@@ -73,6 +75,7 @@ class Hub:
         updates: Who moves devices between the security service's device groups; the owner sets it.
         groups: Members of device groups.
         exports: Data exports: ``status``, ``replay``, ``store``.
+        connectivity: The journal of connects and disconnects, for exports.
         organisations: Who sees which devices of a catalog.
         jobs: Jobs over device groups: begin, cancel, ``store`` for runs and results.
         rules: Rules, their alerts and actions.
@@ -112,6 +115,7 @@ class Hub:
         self.jobs = Jobs(self, folder)
         self.organisations = Organisations(self)
         self.exports = Exports(self, folder)
+        self.connectivity = Connectivity(self)
         self.rules = Rules(self, folder, clock)
         try:
             self.application = ApplicationStore(folder, clock=clock)
@@ -176,6 +180,8 @@ class Hub:
             PortInUseError: another process listens there.
         """
         if self._front is None:
+            if await in_thread(self.connectivity.recover):
+                self.connectivity.attach(self.front)
             await self.rules.start()
             await self.jobs.start()
             await self.exports.start()

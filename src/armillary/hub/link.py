@@ -25,7 +25,7 @@ from armillary.hub.limits import (
     STALLED_SEND_S,
     SWEEP_SLICE,
 )
-from armillary.hub.reasons import Reason
+from armillary.hub.reasons import TOOK_NOTHING, Reason, why_ended
 from armillary.hub.tls import Transport
 from armillary.wire.mqtt import encode_packet
 from armillary.wire.mqtt_fields import CODE_PROTOCOL, CODE_TOPIC_ALIAS, FORMAT, Properties, Property
@@ -76,6 +76,7 @@ class Link(asyncio.Protocol):
 
     Attributes:
         device_id: Who the client is, for the log; empty before it is known.
+        ended: Why it ended, once it has, in a word; empty when nobody said.
         in_flight: Things received and not acknowledged.
         held: Whether the owner asked it not to read.
         heard: Monotonic time of the last bytes.
@@ -95,6 +96,7 @@ class Link(asyncio.Protocol):
         "_transport",
         "_will",
         "device_id",
+        "ended",
         "expires",
         "heard",
         "held",
@@ -116,6 +118,7 @@ class Link(asyncio.Protocol):
         self._will: Will | None = None
         self._begun = owner.monotonic()  # of the packet under way; at first, of the wait for CONNECT
         self.device_id = ""
+        self.ended = ""
         self.in_flight = 0
         self.held = False
         self.heard = self._begun
@@ -252,6 +255,7 @@ class Link(asyncio.Protocol):
         """Cut off a client that does not take what is sent to it."""
         self._owner.counters.slow_consumers_shed += 1
         _log.warning("hub.slow-consumer-shed", device=self.device_id[:16])
+        self.ended = self.ended or TOOK_NOTHING
         self.abort()
 
     def close(self, reason: Reason | None = None, *, keep_will: bool = True, linger: bool = False) -> None:
@@ -267,6 +271,7 @@ class Link(asyncio.Protocol):
             self._will = None
         if self._state is State.CLOSED:
             return
+        self.ended = self.ended or why_ended(reason)
         told = reason is not None and self.connected and self.level >= LEVEL_5 and not self._stalled
         if told and reason is not None:
             self.send(Disconnect(reason=reason.value.level_5))

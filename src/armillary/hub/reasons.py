@@ -4,7 +4,9 @@
 from __future__ import annotations
 
 import enum
+from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import Final
 
 from armillary.wire.mqtt_reasons import ReasonCode
 
@@ -45,3 +47,20 @@ class Reason(enum.Enum):
     QOS = Codes(0, ReasonCode.QOS_NOT_SUPPORTED)
     SHARED = Codes(0, ReasonCode.SHARED_SUBSCRIPTIONS_NOT_SUPPORTED)
     SUBSCRIPTION_IDENTIFIERS = Codes(0, ReasonCode.SUBSCRIPTION_IDENTIFIERS_NOT_SUPPORTED)
+
+
+# Why a connection ended, where the name of the reason does not say it by itself. None: the network, or a client that
+# went without a word.
+WORDS: Final[Mapping[Reason | None, str]] = {
+    None: "lost",
+    Reason.NOT_AUTHORIZED: "credential-expired",
+    Reason.REVOKED: "shut-out",
+}
+# The client said that it goes; it took nothing of what was sent to it.
+SAID_GOODBYE: Final = "client"
+TOOK_NOTHING: Final = "slow"
+
+
+def why_ended(reason: Reason | None) -> str:
+    """A reason in a word of the journal."""
+    return WORDS.get(reason) or (reason.name.lower().replace("_", "-") if reason is not None else "")

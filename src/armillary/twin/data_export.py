@@ -49,13 +49,14 @@ class Source(StrEnum):
     """What is exported.
 
     Telemetry: messages of devices. Alerts: firings of rules. Lifecycle: what the audit log says of devices (made,
-    claimed, revoked, ...). Properties: changes of twins.
+    claimed, revoked, ...). Properties: changes of twins. Connectivity: connects and disconnects.
     """
 
     TELEMETRY = "telemetry"
     PROPERTIES = "properties"
     LIFECYCLE = "lifecycle"
     ALERTS = "alerts"
+    CONNECTIVITY = "connectivity"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -15,7 +15,7 @@ import os
 import sqlite3
 from pathlib import Path
 
-from armillary.engines.series import announcements, cloud_messages, configurations, twins, uploads
+from armillary.engines.series import announcements, cloud_messages, configurations, connectivity, twins, uploads
 from armillary.errors import DataFolderError, DataFolderInUseError
 
 # "ArmH": tells this file from any other SQLite database.
@@ -151,7 +151,14 @@ INSERT INTO progress VALUES ('flushed', 0), ('segments', 0), ('late', 0), ('dupl
 
 
 # Tables that came later and that nothing older reads: made where they are missing, without a new version.
-ADDITIONS = cloud_messages.TABLES + announcements.TABLES + uploads.TABLES + twins.TABLES + configurations.TABLES
+ADDITIONS = (
+    cloud_messages.TABLES
+    + announcements.TABLES
+    + uploads.TABLES
+    + twins.TABLES
+    + configurations.TABLES
+    + connectivity.TABLES
+)
 
 
 class Database:

@@ -3,12 +3,14 @@
 
 Nothing is rehearsed: the pages show the service, devices and roll-out that ``armillary demo --stay`` has just run, and
 what ``armillary up`` shows some seconds after ``armillary template use``. With names (``python -m docs.screenshots
-dashboard rule-trace``) only the application is played.
+dashboard rule-trace``) only the application is played, or, with ``hub-device``, ``twin`` and ``template-editor``, a hub
+device.
 Needs Chromium at ``/usr/bin/chromium`` or where ``ARMILLARY_CHROMIUM`` says, and the development dependencies.
 """
 
 from __future__ import annotations
 
+import json
 import os
 import re
 import subprocess
@@ -18,7 +20,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from bench.console import use
+from bench.console import call, use
 from bench.service_process import running_service
 from playwright.sync_api import BrowserContext, Page, sync_playwright
 
@@ -32,6 +34,30 @@ CHART_MS = 12_000
 # The application whose hub pages are shown, and how long its rules are given to fire.
 APPLICATION = "water-quality-monitoring"
 ALERT_DEADLINE_S = 400
+# Pictures of the hub's own service, and the model that it has.
+HUB = {"hub-device", "twin", "template-editor"}
+MODEL = {
+    "@context": ["dtmi:dtdl:context;2", "dtmi:iotcentral:context;2"],
+    "@id": "dtmi:northwind:cooler;1",
+    "@type": "Interface",
+    "displayName": "Cooler",
+    "contents": [
+        {"@type": ["Telemetry", "Temperature"], "name": "inside", "schema": "double", "unit": "degreeCelsius"},
+        {"@type": "Telemetry", "name": "door", "displayName": "Door open", "schema": "boolean"},
+        {
+            "@type": ["Property", "Temperature", "NumberValue"],
+            "name": "target",
+            "displayName": "Target",
+            "schema": "double",
+            "unit": "degreeCelsius",
+            "writable": True,
+            "minValue": -30,
+            "maxValue": 10,
+        },
+        {"@type": "Property", "name": "mode", "displayName": "Mode", "schema": "string", "writable": True},
+        {"@type": "Command", "name": "defrost"},
+    ],
+}
 
 
 @contextmanager
@@ -61,7 +87,10 @@ def main() -> int:
     IMAGES.mkdir(exist_ok=True)
     if not sys.argv[1:]:
         take_demo()
-    take_application()
+    if not set(sys.argv[1:]) - HUB:
+        take_hub()
+    if not sys.argv[1:] or set(sys.argv[1:]) - HUB:
+        take_application()
     sizes = {file.name: file.stat().st_size for file in sorted(IMAGES.glob("*.png"))}
     print(sizes)
     return int(max(sizes.values()) > SIZE_LIMIT_BYTES)
@@ -90,6 +119,38 @@ def take_application() -> None:
             time.sleep(1)
         page.goto(f"{address}/rules/{alerts[0]['rule_id']}/trace?device={alerts[0]['device_id']}")
         _take(page, "rule-trace")
+        browser.close()
+
+
+def take_hub() -> None:
+    """A hub device, its twin, and the editor of a template with a mistake in it."""
+    with running_service() as service, sync_playwright() as playwright:
+        address, token = str(service.ready["api"]), str(service.ready["token"])
+        catalog, model = "northwind", json.dumps(MODEL, indent=2)
+        azure = "/subscriptions/0/resourceGroups/rg/providers/Microsoft.AzureSphere/catalogs"
+        call(service.ready, "PUT", f"{azure}/{catalog}?api-version=2024-04-01", {"location": "global"})
+        call(service.ready, "PATCH", f"/api/v1/catalogs/{catalog}/hub-admission", {"symmetric_keys": True})
+        files = {"documents": [{"name": "cooler.json", "content": model}]}
+        call(service.ready, "POST", "/api/v1/templates/cooler/import", files)
+        call(service.ready, "POST", "/api/v1/templates/cooler/publish", {})
+        made = {"device_id": "cooler-1", "authentication": "sas"}
+        call(service.ready, "POST", f"/api/v1/catalogs/{catalog}/hub-devices", made)
+        call(service.ready, "POST", "/api/v1/hub-devices/cooler-1/modules", {"module_id": "camera"})
+        call(service.ready, "PUT", "/api/v1/devices/cooler-1/template", {"template": "cooler"})
+        call(service.ready, "PATCH", "/api/v1/devices/cooler-1/properties", {"target": -18, "mode": "eco"})
+        browser = playwright.chromium.launch(executable_path=CHROMIUM, args=["--no-sandbox", "--headless"])
+        page = browser.new_context(viewport=VIEW, ignore_https_errors=True, color_scheme="light").new_page()  # type: ignore[arg-type]  # as below
+        _sign_in(page, address, token)
+        page.goto(f"{address}/hub-devices/cooler-1")
+        _take(page, "hub-device")
+        page.goto(f"{address}/hub-devices/cooler-1/twin")
+        _take(page, "twin")
+        page.goto(f"{address}/new-template")
+        page.get_by_label("Name", exact=True).fill("cooler-2")
+        page.get_by_label("Models, JSON").fill(model.replace('"Temperature"', '"Temprature"').replace("boolean", "yes"))
+        page.wait_for_selector("[data-line]")
+        page.evaluate("document.querySelector('.buttons').scrollIntoView(false)")
+        _take(page, "template-editor")
         browser.close()
 
 

@@ -46,7 +46,7 @@ from __future__ import annotations
 
 import errno
 import os
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 
 class ArmillaryError(Exception):
@@ -135,13 +135,21 @@ class ModelError(ArmillaryError):
         faults: (where, what) of each broken rule, as many as are kept: document, line and element; rule, what it
             expects and what stands there.
         count: How many there are.
+        details: The same faults in parts: document, line (0: not known), path, rule, version, expected, got, remedy.
     """
 
     code = "model.invalid"
     remedy = "Correct the named elements; docs/reference/dtdl.md lists what is checked."
 
-    def __init__(self, faults: Sequence[tuple[str, str]], *, count: int | None = None) -> None:
+    def __init__(
+        self,
+        faults: Sequence[tuple[str, str]],
+        *,
+        count: int | None = None,
+        details: Sequence[Mapping[str, str | int]] = (),
+    ) -> None:
         self.faults = tuple(faults)
+        self.details = tuple(details)
         self.count = len(self.faults) if count is None else count
         where, what = self.faults[0]
         more = f", and {self.count - 1} more" if self.count > 1 else ""

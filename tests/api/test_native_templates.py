@@ -101,6 +101,40 @@ def test_a_published_version_never_changes_and_a_draft_keeps_what_its_author_add
     assert (stale[0], stale[1]["code"]) == (412, "request.precondition")
 
 
+def test_an_import_with_an_etag_overwrites_nobody(service: RunningService, template: str) -> None:
+    files = {"documents": [{"name": "t", "content": json.dumps(THERMOSTAT)}]}
+    place, old = f"{TEMPLATES}/{template}", called(service, "GET", f"{TEMPLATES}/{template}")["etag"]
+    called(service, "PUT", place, {**BODY, "display_name": "Theirs"})
+    assert problem(service, "POST", f"{place}/import", files, headers={"If-Match": old})[0] == 412
+    assert called(service, "GET", place)["display_name"] == "Theirs"
+    fresh_etag = called(service, "GET", place)["etag"]
+    assert (
+        called(service, "POST", f"{place}/import", files, headers={"If-Match": fresh_etag})["root"] == THERMOSTAT["@id"]
+    )
+
+
+def test_publishing_says_before_what_differs_and_who_would_lose_what(
+    service: RunningService, template: str, device: str
+) -> None:
+    place = f"{TEMPLATES}/{template}"
+    assert problem(service, "POST", f"{place}/publish?dry_run=true")[0] == 409  # nothing differs
+    called(service, "PUT", path(device, "template"), {"template": template})
+    called(service, "PATCH", path(device, "cloud-properties"), {"Customer": "Ann", "Limit": 90})
+    clouds = [{"name": "Limit", "schema": "double", "maximum": 50}, {"name": "Crew", "schema": "string"}]
+    called(service, "PUT", place, {**BODY, "cloud_properties": clouds, "views": []})
+    dry = called(service, "POST", f"{place}/publish?dry_run=true")
+    assert (dry["version"], dry["devices"], dry["losing"]) == (2, 1, 1)
+    assert dry["difference"]["added"] == ["Crew"]
+    assert "Customer" in dry["difference"]["removed"]
+    assert dry["difference"]["changed"] == {"Limit": "minimum differs"}
+    assert set(dry["named"][0]["lost_cloud_properties"]) == {"Customer", "Limit"}
+    assert called(service, "GET", place)["published_versions"] == [1]
+    assert called(service, "GET", path(device, "template"))["cloud_properties"]["Customer"] == "Ann"
+    called(service, "POST", f"{place}/publish")
+    moved = called(service, "POST", f"{place}/migrate", {"dry_run": True})
+    assert moved["named"] == dry["named"]  # what was said is what becomes
+
+
 def test_a_device_has_a_template_cloud_properties_and_states(
     service: RunningService, template: str, device: str
 ) -> None:

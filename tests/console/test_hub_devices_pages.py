@@ -166,7 +166,12 @@ def test_a_reader_looks_and_changes_nothing(hub_scene: HubScene):
         main = text[text.index("<main") : text.index("</main>")]
         assert 'method="post"' not in main, path
         assert "Delete" not in said(main), path
-    assert look.get("/new-hub-device").status == 403
+    for path in (
+        "/new-hub-device",
+        "/hub-devices/cooler-1/delete",
+        "/hub-catalogs/contoso/admission/certificates/admit",
+    ):
+        assert look.get(path).status == 403
     for path in ("/new-hub-device", "/hub-devices/cooler-1/disable", "/hub-devices/cooler-1/modules"):
         assert look.post(path, device_id="x", module_id="x", authentication="sas").status == 403
     assert hub_scene.call("GET", "/hub-devices/cooler-1")["enabled"] is True

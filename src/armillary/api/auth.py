@@ -193,6 +193,7 @@ ACCESS: Mapping[str, str] = {
     f"DELETE {_TEMPLATE}": CONTRIBUTOR,
     f"POST {_TEMPLATE}/import": CONTRIBUTOR,
     f"POST {_TEMPLATE}/publish": CONTRIBUTOR,
+    f"POST {V1}/template-check": CONTRIBUTOR,
     f"POST {_TEMPLATE}/migrate": CONTRIBUTOR,
     f"GET {_TEMPLATE}/devices": READER,
     f"GET {_TEMPLATE}/versions/{{version}}": READER,

@@ -20,7 +20,7 @@ from armillary.api.native_hub_devices import HubDevicePath, known_hub_device
 from armillary.api.routes import add_route, hub_of, operator_of, service_of
 from armillary.engines.application.document import Document, not_found
 from armillary.engines.application.store import MAX_LIMIT
-from armillary.errors import InvalidArgumentError, NotFoundError
+from armillary.errors import InvalidArgumentError, ModelError, NotFoundError
 from armillary.hub.device_facts import of_catalog
 from armillary.twin.template_name import check_name, published_id
 
@@ -133,7 +133,11 @@ def put_template(
 
 
 def import_template(
-    request: Request, template_name: NamePath, body: ImportBody, catalog: CatalogQuery = None
+    request: Request,
+    template_name: NamePath,
+    body: ImportBody,
+    catalog: CatalogQuery = None,
+    if_match: IfMatch = None,
 ) -> dict[str, Any]:
     """Make a template's draft of models in DTDL, of IoT Central's form, or of a whole template document.
 
@@ -149,24 +153,41 @@ def import_template(
     if present is not None:
         authored.visible(request, KIND, template_name, catalog)
         made, dropped = template_json.with_kept(made, present.content)
-    return {**_put(request, template_name, made, catalog, None), "dropped": list(dropped)}
+    return {**_put(request, template_name, made, catalog, if_match), "dropped": list(dropped)}
 
 
-def publish_template(request: Request, template_name: NamePath, catalog: CatalogQuery = None) -> dict[str, Any]:
-    """Make the draft the next published version; it never changes, and devices can have it."""
+def check_template(request: Request, body: ImportBody) -> dict[str, Any]:  # noqa: ARG001 - routes take it
+    """Say what models would make, or every rule that they break with line, element and remedy; nothing is kept."""
+    from armillary.twin import template_json  # noqa: PLC0415 - as above
+
+    files = [(each.name, each.content.encode()) for each in body.documents]
+    try:
+        made = template_json.body_of_documents(files, root=body.root, display_name=body.display_name)
+        return views_template.checked(template_json.parse_template(made))
+    except (ModelError, InvalidArgumentError) as error:
+        return views_template.refused(error)
+
+
+def publish_template(
+    request: Request, template_name: NamePath, catalog: CatalogQuery = None, *, dry_run: Dry = False
+) -> dict[str, Any]:
+    """Make the draft the next published version; it never changes, and devices can have it.
+
+    With `dry_run` nothing is published: the answer says what differs from the version before, and what the template's
+    devices would lose if they had it.
+    """
     hub = hub_of(request)
     authored.check_owned(request, KIND, check_name(template_name), catalog)
+    if dry_run:
+        return views_template.upcoming(hub, template_name)
     published = hub.templates.versions(template_name)
     made = hub.templates.publish(template_name, by=operator_of(request).name)
     version = int(made.content["version"])
     service_of(request).audit.append(operator_of(request).name, "template.publish", template_name, {"version": version})
     answer = _shown(request, template_name, version, catalog)
     if published:
-        from armillary.twin.template_change import differences  # noqa: PLC0415 - as above
-
-        older = hub.templates.get(template_name, version - 1).template
         newer = hub.templates.get(template_name, version).template
-        answer["difference"] = views_template.difference(differences(older, newer))
+        answer["difference"] = views_template.difference_to(hub, template_name, version - 1, newer)
     return answer
 
 
@@ -373,6 +394,7 @@ def mount(app: FastAPI) -> None:
         ("DELETE", TEMPLATE, delete_template),
         ("POST", TEMPLATE + "/import", import_template),
         ("POST", TEMPLATE + "/publish", publish_template),
+        ("POST", V1 + "/template-check", check_template),
         ("POST", TEMPLATE + "/migrate", migrate_template),
         ("GET", TEMPLATE + "/devices", template_devices),
         ("GET", version, show_template_version),

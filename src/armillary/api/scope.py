@@ -30,7 +30,8 @@ if TYPE_CHECKING:
     from armillary.service.assemble import SecurityService
 
 # About the caller alone; the state of an operation is made of its id, which the caller has.
-FREE: Final = frozenset({"GET /api/v1/me", f"GET {names.OPERATION_STATUS}"})
+# A check of models is of what the caller sends, and of nothing that is kept.
+FREE: Final = frozenset({"GET /api/v1/me", f"GET {names.OPERATION_STATUS}", "POST /api/v1/template-check"})
 # Reads the resource that the operation's id names, and anybody can write such an id.
 RESULT: Final = f"GET {names.OPERATION_RESULT}"
 # What ``catalog=`` narrows: lists, and an author's documents (``authored.py``), with what they see and do. Any other

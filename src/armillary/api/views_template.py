@@ -6,14 +6,14 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from armillary.api.documents import as_document
-from armillary.errors import ArmillaryError, NotFoundError
+from armillary.errors import ArmillaryError, InvalidArgumentError, ModelError, NotFoundError
 from armillary.hub.templates import DeviceTemplate, MigrationSummary, Ready
 from armillary.twin.template_name import published_id, split_id
 
 if TYPE_CHECKING:
     from armillary.hub.hub import Hub
     from armillary.twin.payload import PayloadTable
-    from armillary.twin.template import Capability, CloudProperty
+    from armillary.twin.template import Capability, CloudProperty, Template
     from armillary.twin.template_change import Difference, Migration
     from armillary.wire.dtdl import Schema
 
@@ -128,6 +128,43 @@ def schema_document(schema: Schema) -> Any:
             ]
         }
     return {"object": {each.name: schema_document(each.schema) for each in schema.fields}}
+
+
+def difference_to(hub: Hub, name: str, version: int, newer: Template) -> Document:
+    """What differs between a published version and another template."""
+    from armillary.twin.template_change import differences  # noqa: PLC0415 - as in schema_document
+
+    return difference(differences(hub.templates.get(name, version).template, newer))
+
+
+def upcoming(hub: Hub, name: str) -> Document:
+    """What publishing a draft would do: the version, what differs, what devices would lose if they had it."""
+    version = hub.templates.next_version(name)
+    found = difference_to(hub, name, version - 1, hub.templates.get(name).template) if version > 1 else None
+    return {"version": version, "dry_run": True, "difference": found, **migrated(hub.templates.would_lose(name))}
+
+
+def checked(template: Template) -> Document:
+    """What models that break no rule would make."""
+    return {
+        "ok": True,
+        "root": template.root,
+        "display_name": template.display_name,
+        "capabilities": [capability(each) for each in template.capabilities.values()],
+        "cloud_properties": [cloud_property(each) for each in template.cloud.values()],
+        "warnings": [{"name": where, "reason": what} for where, what in template.model.warnings],
+        "faults": [],
+        "count": 0,
+    }
+
+
+def refused(error: ModelError | InvalidArgumentError) -> Document:
+    """Every rule that models break: document, line (0: not known), element, rule, what it wants, what is there."""
+    if isinstance(error, ModelError):
+        faults = [{**detail, "reason": reason} for detail, (_, reason) in zip(error.details, error.faults, strict=True)]
+        return {"ok": False, "faults": faults, "count": error.count}
+    nowhere = {"document": "", "line": 0, "path": "", "rule": "", "version": 0, "expected": "", "got": ""}
+    return {"ok": False, "faults": [{**nowhere, "reason": error.message, "remedy": error.remedy}], "count": 1}
 
 
 def difference(found: Difference) -> Document:

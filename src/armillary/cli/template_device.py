@@ -129,14 +129,21 @@ def _show(
 
 
 def _publish(
-    remote: RemoteService, template: TemplateOption, catalog: CatalogOption = None, as_json: JsonOption = False
+    remote: RemoteService,
+    template: TemplateOption,
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Only say what differs and would be lost.")] = False,
+    catalog: CatalogOption = None,
+    as_json: JsonOption = False,
 ) -> None:
     """Publish the draft of a template.
 
     A published version never changes, and devices can have it.
     """
-    made = remote.post(_place(template, "/publish"), catalog=catalog)
+    made = remote.post(_place(template, "/publish"), catalog=catalog, dry_run="true" if dry_run else None)
     difference = made.get("difference")
+    if dry_run:
+        _print_upcoming(made, as_json=as_json)
+        return
     if difference is not None and not difference["compatible"]:
         note(f"Version {made['version']} lacks or changes what version {made['version'] - 1} has:")
         for name in difference["removed"]:
@@ -144,6 +151,23 @@ def _publish(
         for name, how in difference["changed"].items():
             note(f"  {name}: {how}")
     _print(made, as_json=as_json)
+
+
+def _print_upcoming(found: dict[str, Any], *, as_json: bool) -> None:
+    """What publishing would do."""
+    if as_json:
+        print_json(found)
+        return
+    print_record({name: found[name] for name in ("version", "devices", "losing", "dry_run")}, as_json=False)
+    difference = found["difference"] or {"added": [], "removed": [], "changed": {}}
+    for name in difference["added"]:
+        note(f"{name} is new")
+    for name in difference["removed"]:
+        note(f"{name} is gone")
+    for name, how in difference["changed"].items():
+        note(f"{name}: {how}")
+    for each in found["named"]:
+        note(f"{each['device_id'][:12]}...: {', '.join(losses(each))}")
 
 
 def _delete(

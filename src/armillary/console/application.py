@@ -34,10 +34,18 @@ from armillary.console import (
     read_application,
     read_dashboards,
     read_hub_devices,
+    template_editor,
 )
 from armillary.console.change import Form
 from armillary.console.desk import Desk, SignInNeededError, Visit
-from armillary.console.guard import FOREIGN_FORM, SESSION_COOKIE, SecurityHeaders, read_form
+from armillary.console.guard import (
+    FOREIGN_FORM,
+    MAX_FORM_BYTES,
+    MAX_MODEL_FORM_BYTES,
+    SESSION_COOKIE,
+    SecurityHeaders,
+    read_form,
+)
 from armillary.console.live import RECHECK_S, LiveStreams
 from armillary.console.source import Sources
 from armillary.console.words import sentence
@@ -83,6 +91,12 @@ READ: tuple[tuple[str, Reader], ...] = (
     ("/alerts", read_application.alerts),
     ("/templates", read_application.templates),
     ("/templates/{name}", read_application.template),
+    ("/new-template", template_editor.new),
+    ("/templates/{name}/edit", template_editor.edit),
+    ("/templates/{name}/publish", template_editor.confirm_publish),
+    ("/templates/{name}/move", template_editor.confirm_move),
+    ("/templates/{name}/draft/{version}", template_editor.confirm_draft),
+    ("/templates/{name}/delete", template_editor.confirm_delete),
     ("/groups", read_application.groups),
     ("/jobs", read_application.jobs),
     ("/exports", read_application.exports),
@@ -118,6 +132,19 @@ CHANGE: tuple[tuple[str, Changer], ...] = (
     ("/rules/{rule_id}/{verb}", change_application.switch_rule),
     ("/alerts/{number}/acknowledge", change_application.acknowledge),
     ("/templates/{name}/publish", change_application.publish_template),
+    ("/new-template", template_editor.make),
+    ("/new-template/check", template_editor.check_new),
+    ("/new-template/report", template_editor.report),
+    ("/templates/{name}/edit", template_editor.keep_model),
+    ("/templates/{name}/check", template_editor.check),
+    ("/templates/{name}/report", template_editor.report),
+    ("/templates/{name}/capability", template_editor.add_capability),
+    ("/templates/{name}/cloud", template_editor.keep_cloud),
+    ("/templates/{name}/view", template_editor.keep_view),
+    ("/templates/{name}/remove", template_editor.remove),
+    ("/templates/{name}/move", template_editor.move),
+    ("/templates/{name}/draft/{version}", template_editor.begin_draft),
+    ("/templates/{name}/delete", template_editor.delete),
     ("/dashboards", change_dashboards.make),
     ("/dashboards/{dashboard_id}/layout", change_dashboards.lay_out),
     ("/dashboards/{dashboard_id}/delete", change_dashboards.delete),
@@ -139,6 +166,17 @@ CHANGE: tuple[tuple[str, Changer], ...] = (
     ("/settings/catalogs/{catalog}/enrolment-tokens/{token_id}/revoke", change.revoke_enrolment_token),
     *((f"/{kind}s/{{document_id}}", change_application.keep_made) for kind in read_application.KINDS),
     *((f"/{kind}s/{{document_id}}/{{verb}}", change_application.act_on_made) for kind in read_application.KINDS),
+)
+
+# Forms that models in DTDL are sent with.
+MODELS = frozenset(
+    (
+        template_editor.make,
+        template_editor.check_new,
+        template_editor.report,
+        template_editor.keep_model,
+        template_editor.check,
+    )
 )
 
 _log = structlog.get_logger("armillary.console")
@@ -247,7 +285,8 @@ def _reading(desk: Desk, page: Reader) -> Endpoint:
 def _changing(desk: Desk, action: Changer) -> Endpoint:
     async def endpoint(request: Request) -> Response:
         visit = await run_in_threadpool(desk.visit, request)
-        form = await read_form(request, desk.seal, request.cookies.get(SESSION_COOKIE, ""))
+        most = MAX_MODEL_FORM_BYTES if action in MODELS else MAX_FORM_BYTES
+        form = await read_form(request, desk.seal, request.cookies.get(SESSION_COOKIE, ""), most=most)
         return await run_in_threadpool(action, desk, visit, form)
 
     return endpoint

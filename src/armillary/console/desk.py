@@ -103,6 +103,10 @@ TOLD: Mapping[str, tuple[str, str, bool]] = MappingProxyType(
         "dashboard": ("good", "Kept. The version before stays in the application's history.", True),
         "dashboard-deleted": ("good", "Deleted. Its versions stay in the application's history for a while.", True),
         "tile-removed": ("good", "Removed. The other tiles stay where they were.", True),
+        "template-made": ("good", "Made. It is a draft: publish it, then devices can have it.", True),
+        "draft-kept": ("good", "Kept in the draft. The draft before stays in the application's history.", True),
+        "draft-begun": ("good", "Begun. No device has the draft before it is published.", True),
+        "template-moved": ("good", "Moved. Devices that were moved are judged by this version now.", True),
         "cloud-kept": ("good", "Kept. Rules that compare with it do so from now on.", True),
         "hub-device-made": ("good", "Made. It may connect as soon as its catalog admits what it shows.", True),
         "hub-disabled": (
@@ -218,6 +222,11 @@ class Desk:
             "told": {"kind": told[0], "text": told[1], "audit": told[2]} if told else None,
         }
         return HTMLResponse(self._templates.get_template(template).render(page=frame, **values), status)
+
+    def fragment(self, visit: Visit, template: str, **values: Any) -> Response:
+        """A part of a page, for htmx to put in its place."""
+        frame = {"now": visit.now, "form_token": self.seal.token(visit.cookie)}
+        return HTMLResponse(self._templates.get_template(template).render(page=frame, **values))
 
     def bare_page(
         self, request: Request, template: str, *, door: str = "", status: int = 200, **values: Any

@@ -33,6 +33,8 @@ FORM_TOKEN_FIELD = "form_token"  # noqa: S105 - a field's name
 FOREIGN_FORM = "request.foreign-form"
 # The largest form is a desired-properties patch: 32 KiB as in IoT Hub, three bytes for each when percent-encoded.
 MAX_FORM_BYTES = 3 * 32 * 1024 + 4096
+# Models in DTDL that somebody edits: 256 KiB, percent-encoded. Larger ones: armillary template import.
+MAX_MODEL_FORM_BYTES = 3 * 256 * 1024 + 4096
 # The form of a twin has a field for each writable property, of which a template has 300 at most.
 MAX_FORM_FIELDS = 320
 
@@ -74,13 +76,14 @@ class SecurityHeaders:
         await self._app(scope, receive, send_with_headers)
 
 
-async def read_form(request: Request, seal: FormSeal, cookie: str) -> Mapping[str, str]:
+async def read_form(request: Request, seal: FormSeal, cookie: str, *, most: int = MAX_FORM_BYTES) -> Mapping[str, str]:
     """Read and check a posted form; the numbered steps are in the module's docstring.
 
     Args:
         request: The POST request.
         seal: This process's form seal.
         cookie: Value of the session or door cookie that the form was made for.
+        most: Largest form that is read, bytes.
 
     Raises:
         InvalidArgumentError: too large, wrong content type or malformed.
@@ -89,9 +92,9 @@ async def read_form(request: Request, seal: FormSeal, cookie: str) -> Mapping[st
     body = bytearray()  # (1)
     async for chunk in request.stream():
         body += chunk
-        if len(body) > MAX_FORM_BYTES:
+        if len(body) > most:
             raise InvalidArgumentError(
-                f"the form is larger than {MAX_FORM_BYTES:,} bytes", remedy="Send less, or use the command line."
+                f"the form is larger than {most:,} bytes", remedy="Send less, or use the command line."
             )
     kind = request.headers.get("content-type", "").partition(";")[0].strip().lower()  # (2)
     if kind != "application/x-www-form-urlencoded":

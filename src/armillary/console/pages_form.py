@@ -7,6 +7,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Literal
 
+from armillary.console.pages_model import ModelEditor
+
 # What a field is drawn as; ``area`` is several lines of text, ``code`` the same in the typewriter's letters.
 Kind = Literal["text", "number", "date", "select", "area", "code", "check"]
 
@@ -58,6 +60,7 @@ class Form:
         error: What was wrong with what was sent last: message and remedy.
         primary: Whether the button is the page's main one.
         anchor: Id of its section, for addresses.
+        editor: Models in DTDL, below the fields.
         shown: Text above the fields: what goes along, to be looked at.
     """
 
@@ -71,6 +74,7 @@ class Form:
     primary: bool = False
     anchor: str = ""
     shown: str = ""
+    editor: ModelEditor | None = None
 
 
 def choices(words: Sequence[str], *, none: str | None = None) -> tuple[tuple[str, str], ...]:

@@ -126,7 +126,13 @@ def key_form(catalog: str, sent: Mapping[str, str], error: tuple[str, str] | Non
         Field(name="name", label="Name", required=True, limits=limits(maxlength=64)),
         Field(name="role", label="It allows what this role may", kind="select", choices=choices(ROLES)),
     )
-    return Form(post=below(catalog, "service-keys"), label="Make service key", fields=filled(fields, sent), error=error)
+    return Form(
+        post=below(catalog, "service-keys"),
+        label="Make service key",
+        title="Make a service key",
+        fields=filled(fields, sent),
+        error=error,
+    )
 
 
 def key_once(answer: Mapping[str, Any]) -> Once:

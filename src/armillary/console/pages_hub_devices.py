@@ -266,7 +266,13 @@ def module_form(device_id: str, sent: Mapping[str, str], error: tuple[str, str] 
             choices=(("device", SHOWS["device"]), ("sas", "a symmetric key of its own")),
         ),
     )
-    return Form(post=place(device_id, "modules"), label="Make module", fields=filled(fields, sent), error=error)
+    return Form(
+        post=place(device_id, "modules"),
+        label="Make module",
+        title="Make a module",
+        fields=filled(fields, sent),
+        error=error,
+    )
 
 
 def new_sheet(catalogs: Sequence[str], chosen: str, sent: Mapping[str, str], error: tuple[str, str] | None) -> Sheet:

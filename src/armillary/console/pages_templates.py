@@ -12,7 +12,7 @@ from armillary.console.pages_sheet import Button, Cell, Section, Sheet
 from armillary.console.words import counted, grouped, joined
 
 
-def templates_sheet(page: Mapping[str, Any], now: int) -> Sheet:
+def templates_sheet(page: Mapping[str, Any], *, may_change: bool, now: int) -> Sheet:
     """All device templates."""
     items = page["items"]
     found = [
@@ -37,6 +37,7 @@ def templates_sheet(page: Mapping[str, Any], now: int) -> Sheet:
         place="Templates",
         title=f"{counted(len(items), 'device template')}." if items else "No device template yet.",
         detail="" if items else "A device template says what devices of a kind send, report and do: models in DTDL.",
+        buttons=(Button(label="New template", href="/new-template"),) if may_change else (),
         sections=(section,) if items else (),
         command="" if items else "armillary template import --help",
     )
@@ -47,9 +48,9 @@ def template_sheet(found: Mapping[str, Any], devices: Sequence[tuple[str, str, A
     name, version = found["name"], found["version"]
     capabilities = [
         (
-            _named(each),
+            named_cell(each),
             sheet.text(each["kind"] + (" (writable)" if each["writable"] else "")),
-            sheet.text(_schema(each["schema"])),
+            sheet.text(schema_words(each["schema"])),
             sheet.text(each["unit"] or ""),
             sheet.text(", ".join(each["types"])),
         )
@@ -57,8 +58,8 @@ def template_sheet(found: Mapping[str, Any], devices: Sequence[tuple[str, str, A
     ]
     cloud = [
         (
-            _named(each),
-            sheet.text(_schema(each["schema"])),
+            named_cell(each),
+            sheet.text(schema_words(each["schema"])),
             sheet.text(each["unit"] or ""),
         )
         for each in found["cloud_properties"]
@@ -67,7 +68,15 @@ def template_sheet(found: Mapping[str, Any], devices: Sequence[tuple[str, str, A
         Button(label=f"Version {each}", href=f"{place('template', name)}?version={each}")
         for each in found["published_versions"][-5:]
     ]
-    publish = Button(label="Publish draft", post=place("template", name, "publish"))
+    draft = Button(label="Draft", href=f"{place('template', name)}?version=0")
+    change = (
+        Button(label="Edit draft", href=place("template", name, "edit")),
+        Button(label=f"Draft from version {version}", href=place("template", name, "draft", str(version))),
+        Button(label="Move devices", href=f"{place('template', name, 'move')}?version={version}"),
+    )
+    ways = (*versions, *((draft,) if version and not may_change else ()))
+    if may_change:
+        ways = (*versions, *(change if version else change[:1]))
     return Sheet(
         place="Templates",
         crumbs=(("Templates", "/templates"),),
@@ -75,7 +84,7 @@ def template_sheet(found: Mapping[str, Any], devices: Sequence[tuple[str, str, A
         + (f"version {version}." if version else "the draft, which no device has."),
         detail=found["description"] or found["root"],
         notices=tuple(("attention", f"{each['name']}: {each['reason']}") for each in found["warnings"][:5]),
-        buttons=(*versions, *((publish,) if may_change and not version else ())),
+        buttons=ways,
         sections=(
             Section(
                 title="Capabilities",
@@ -111,12 +120,14 @@ def template_sheet(found: Mapping[str, Any], devices: Sequence[tuple[str, str, A
     )
 
 
-def _named(found: Mapping[str, Any]) -> Cell:
+def named_cell(found: Mapping[str, Any]) -> Cell:
+    """What something is called, its name below where that differs."""
     name, shown = found["name"], found["display_name"] or found["name"]
     return sheet.text(shown, reason="" if shown == name else name)
 
 
-def _schema(schema: Any) -> str:
+def schema_words(schema: Any) -> str:
+    """A schema in a word."""
     if schema is None:
         return ""
     return schema if isinstance(schema, str) else next(iter(schema), "")

@@ -110,7 +110,10 @@ def sentence(found: Mapping[str, Any], label: str, lines: Sequence[Any]) -> str:
         for state, word in (("accepted", "accepted"), ("pending", "pending"), ("failed", "refused"))
         if state in states
     ]
-    return f"{label}: of what is wanted {joined(parts)}." if parts else f"{label}: nothing is wanted of it."
+    if not parts:
+        return f"{label}: nothing is wanted of it."
+    wanted = sum(states.count(state) for state in ("accepted", "pending", "failed"))
+    return f"{label}: of {counted(wanted, 'wanted value')} {joined(parts)}."
 
 
 def twin_sheet(

@@ -132,13 +132,14 @@ def alerts(desk: Desk, visit: Visit) -> Response:
 def templates(desk: Desk, visit: Visit) -> Response:
     """All device templates."""
     page = ask(desk, visit, "list_templates", limit=LINES, after=visit.query.get("after"))
-    return show(desk, visit, pages_templates.templates_sheet(page, visit.now))
+    can = may(desk, visit, "template")
+    return show(desk, visit, pages_templates.templates_sheet(page, may_change=can, now=visit.now))
 
 
 def template(desk: Desk, visit: Visit) -> Response:
     """One device template: its draft, or one of its versions."""
     name, asked = visit.params["name"], visit.query.get("version", "")
-    published = _versions(desk, visit, name)
+    published = versions_of(desk, visit, name)
     version = int(asked) if asked.isdecimal() and len(asked) < 7 else (published[-1] if published else 0)
     if version:
         found = ask(desk, visit, "show_template_version", template_name=name, version=version)
@@ -150,7 +151,12 @@ def template(desk: Desk, visit: Visit) -> Response:
     return show(desk, visit, pages_templates.template_sheet(found, devices, may_change=may(desk, visit, "template")))
 
 
-def _versions(desk: Desk, visit: Visit, name: str) -> list[int]:
+def versions_of(desk: Desk, visit: Visit, name: str) -> list[int]:
+    """Published versions of a template.
+
+    Raises:
+        NotFoundError: there is no such template.
+    """
     for each in ask(desk, visit, "list_templates", limit=1000)["items"]:
         if each["name"] == name:
             return list(each["versions"])

@@ -11,10 +11,11 @@ from starlette.responses import RedirectResponse, Response
 
 from armillary.console import pages_hub_access as access
 from armillary.console import pages_hub_devices as pages
+from armillary.console.change import permit
 from armillary.console.desk import Desk, Visit
 from armillary.console.pages_sheet import Button, Once, Sheet
 from armillary.console.read_application import ask, may, show
-from armillary.errors import ArmillaryError, NotFoundError, PermissionDeniedError
+from armillary.errors import ArmillaryError, NotFoundError
 from armillary.wire.hub_credentials import is_attested_id
 
 LINES = 100
@@ -75,8 +76,7 @@ def new_device(desk: Desk, visit: Visit) -> Response:
 
 def new_page(desk: Desk, visit: Visit, sent: Mapping[str, str], wrong: Wrong | None) -> Response:
     """The form as it was sent, and what was wrong with it."""
-    if not may(desk, visit, "hub-device"):
-        raise PermissionDeniedError(f"the role {visit.operator.role} may not make hub devices")
+    permit(desk, visit, "hub-device")
     names = catalog_names(desk)
     if not names:
         return show(desk, visit, pages.no_catalog_sheet())
@@ -121,6 +121,7 @@ def device_page(
 
 def confirm_device(desk: Desk, visit: Visit) -> Response:
     """What a button of a hub device's page does."""
+    permit(desk, visit, "hub-device")
     found = asked_about(desk, visit)
     return desk.page(visit, "confirm.html", view=pages.confirmation(found, checked(visit, pages.VERBS)))
 
@@ -150,6 +151,7 @@ def enrolment(desk: Desk, visit: Visit) -> Response:
 
 def confirm_enrolment(desk: Desk, visit: Visit) -> Response:
     """What a button of an enrolment's page does."""
+    permit(desk, visit, "hub-enrolment")
     found, _ = asked_enrolment(desk, visit)
     asked = access.enrolment_confirmation(found, visit.params["catalog"], checked(visit, access.ENROLMENT_VERBS))
     return desk.page(visit, "confirm.html", view=asked)
@@ -166,6 +168,7 @@ def asked_enrolment(desk: Desk, visit: Visit) -> tuple[dict[str, Any], str]:
 
 def confirm_admission(desk: Desk, visit: Visit) -> Response:
     """What letting in or keeping out does."""
+    permit(desk, visit, "admission")
     catalog, kind = visit.params["catalog"], visit.params["kind"]
     ask(desk, visit, "show_admission", catalog=catalog)
     return desk.page(
@@ -177,8 +180,7 @@ def confirm_admission(desk: Desk, visit: Visit) -> Response:
 
 def confirm_key(desk: Desk, visit: Visit) -> Response:
     """What deleting a service key does."""
-    if not may(desk, visit, "service-key"):
-        raise PermissionDeniedError(f"the role {visit.operator.role} may not see service keys")
+    permit(desk, visit, "service-key")
     catalog, name = visit.params["catalog"], visit.params["name"]
     if all(each["name"] != name for each in ask(desk, visit, "list_hub_service_keys", catalog=catalog)["items"]):
         raise NotFoundError(f"there is no service key {name[:64]!r}", remedy="Reload the list.")

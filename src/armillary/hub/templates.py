@@ -14,7 +14,7 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Final
 
 import structlog
@@ -97,6 +97,27 @@ class MigrationSummary:
     named: Sequence[tuple[str, Migration]]
 
 
+@dataclass(slots=True)
+class _Summary:
+    """Adds up what becomes of devices, one by one."""
+
+    devices: int = 0
+    losing: int = 0
+    named: list[tuple[str, Migration]] = field(default_factory=list)
+
+    def add(self, device_id: str, migration: Migration) -> None:
+        """Count a device."""
+        self.devices += 1
+        if not migration.loses_nothing:
+            self.losing += 1
+            if len(self.named) < MAX_NAMED:
+                self.named.append((device_id, migration))
+
+    def made(self) -> MigrationSummary:
+        """What was counted."""
+        return MigrationSummary(devices=self.devices, losing=self.losing, named=self.named)
+
+
 class Templates:
     """Device templates of one hub.
 
@@ -158,6 +179,13 @@ class Templates:
             NotFoundError: there is no draft.
             ConflictError: the newest version is the same already.
         """
+        version = self.next_version(name)
+        body = {**self.get(name).document.content, "version": version}
+        # Only if nobody published at the same moment.
+        return self._hub.application.put(KIND, published_id(name, version), body, by=by, if_match="")
+
+    def next_version(self, name: str) -> int:
+        """The version that the draft would be published as. Raises as :meth:`publish`."""
         draft = self.get(name).document
         published = self.versions(name)
         version = split_id(published[0].id)[1] + 1 if published else 1
@@ -169,9 +197,18 @@ class Templates:
             raise ConflictError(
                 f"template {name!a} has {MAX_VERSIONS} versions", remedy="Delete versions that no device has."
             )
-        body = {**draft.content, "version": version}
-        # Only if nobody published at the same moment.
-        return self._hub.application.put(KIND, published_id(name, version), body, by=by, if_match="")
+        return version
+
+    def would_lose(self, name: str) -> MigrationSummary:
+        """What would become of all devices of a template if its draft were published and they had it.
+
+        Raises:
+            NotFoundError: there is no draft.
+        """
+        summary = _Summary()
+        for document, migration in self._migrations(name, self.get(name)):
+            summary.add(document.id, migration)
+        return summary.made()
 
     def delete(self, name: str, version: int = 0, *, by: str) -> int:
         """Delete a published version, or a template with all its versions; how many documents that were.
@@ -278,28 +315,17 @@ class Templates:
             NotFoundError: there is no such published version.
         """
         chosen = self._published(name, version)
-        devices = losing = 0
-        named: list[tuple[str, Migration]] = []
+        summary = _Summary()
         puts: list[Put | Delete] = []
-        having, owner = self._devices(name), chosen.template.catalog
-        mine = None if owner is None else of_catalog(self._hub, [each.id for each in having], owner)
-        for document in having:
-            if mine is not None and document.id not in mine:
-                continue
-            if document.content.get("version") == chosen.template.version:
-                continue
-            devices += 1
-            migration = self._migration(document.id, document.content, chosen.template)
-            losing += not migration.loses_nothing
-            if not migration.loses_nothing and len(named) < MAX_NAMED:
-                named.append((document.id, migration))
+        for document, migration in self._migrations(name, chosen):
+            summary.add(document.id, migration)
             body = {**document.content, "version": chosen.template.version, "cloud": dict(migration.cloud)}
             puts.append(Put("device", document.id, body, document.etag))
             if len(puts) == MIGRATED_AT_ONCE:
                 self._put_all(puts, by=by, dry_run=dry_run)
                 puts = []
         self._put_all(puts, by=by, dry_run=dry_run)
-        return MigrationSummary(devices=devices, losing=losing, named=named)
+        return summary.made()
 
     def announced(self, device_id: str, model_id: str) -> None:
         """A device says which model it follows: it gets that template, if it has none. The hub calls it in a thread."""
@@ -309,6 +335,16 @@ class Templates:
             _log.warning("hub.template-not-given", device=device_id[:16], model=model_id[:64], why=str(error))
 
     # Inside -------------------------------------------------------------------------------------------------
+
+    def _migrations(self, name: str, chosen: Ready) -> Iterator[tuple[Document, Migration]]:
+        """Documents of devices that have a template in another version than ``chosen``, and what becomes of each."""
+        having, owner = self._devices(name), chosen.template.catalog
+        mine = None if owner is None else of_catalog(self._hub, [each.id for each in having], owner)
+        for document in having:
+            if mine is not None and document.id not in mine:
+                continue
+            if document.content.get("version") != chosen.template.version:
+                yield document, self._migration(document.id, document.content, chosen.template)
 
     def _take_announcement(self, device_id: str, model_id: str) -> None:
         candidates = self._candidates(model_id)

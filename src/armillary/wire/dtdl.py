@@ -259,8 +259,19 @@ def parse_model(
             root = read_json(document.text)
         except UnreadableJsonError as error:
             text = document.text or content.removeprefix(BOM).decode("utf-8", "replace")
-            place = f"{name}, line {line_of(text, error.at)}"
-            raise ModelError([(place, f"expected {error.expected}, got {error.got} (RFC 8259)")]) from None
+            line = line_of(text, error.at)
+            detail: dict[str, str | int] = {
+                "document": name,
+                "line": line,
+                "path": "",
+                "rule": "RFC 8259",
+                "version": 0,
+            }
+            detail["remedy"] = "Mend the JSON there: a comma, quotation mark or bracket is missing or too many."
+            raise ModelError(
+                [(f"{name}, line {line}", f"expected {error.expected}, got {error.got} (RFC 8259)")],
+                details=[{**detail, "expected": error.expected, "got": error.got}],
+            ) from None
         reader.read(document, root)
     return _judged(reader, faults, allow_missing=allow_missing)
 

@@ -3,7 +3,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 
 from armillary.errors import ModelError
 from armillary.wire.dtdl_json import Node, line_of
@@ -13,6 +13,37 @@ MAX_FAULTS = 100
 
 # Longest path and value quoted, characters.
 _MAX_QUOTED = 120
+
+
+# Ending of a rule's name -> what to do about it; the first that fits counts.
+REMEDIES: tuple[tuple[str, str], ...] = (
+    ("UniqueAmongInterfaceContents", "Give one of the two another name."),
+    ("UniqueAmongEnumEnumValues", "Give one of the two another name and value."),
+    ("NamePattern", "Begin with a letter; then letters, digits and underscores, no underscore last."),
+    ("RequiredProperties", "Add what is missing."),
+    ("CotypePropertyPresent", "Add a unit of that semantic type, or take the semantic type away."),
+    ("CotypePropertyValueMatchesCotype", "Choose a unit of that semantic type."),
+    ("CotypePropertyValueFromTable", "Choose a unit of that semantic type."),
+    ("CotypeRequiresPropertySchemaValue", "Choose a schema that the type takes, or take the type away."),
+    ("MultipleSemanticTypes", "Keep one of the semantic types."),
+    ("TypeIncludesUndefinedTerm", "Correct the type, or name the extension that has it in @context."),
+    ("UndefinedTerm", "Correct the name, or take the member away; extensions have to be in @context."),
+    ("SchemaElement", "Choose one of these words, or write the schema out as an object."),
+    ("IdRequired", 'Give the interface an identifier: "@id": "dtmi:com:example:Thermostat;1".'),
+    ("IdIsDtmi", "Write an identifier as dtmi:com:example:Thermostat;1."),
+    ("IdDuplicate", "Give one of the two another identifier."),
+    ("ContextDtdlVersion", 'Begin the document with "@context": "dtmi:dtdl:context;2".'),
+    ("TopLevelDtdlContext", 'Begin the document with "@context": "dtmi:dtdl:context;2".'),
+    ("DependentReference", "Add the document that defines it, or correct the identifier."),
+    ("StringLength", "Write less."),
+    ("TextLength", "Write less."),
+)
+OTHERWISE = "Correct the element; docs/reference/dtdl.md lists what is checked."
+
+
+def remedy_of(rule: str) -> str:
+    """What to do about a broken rule."""
+    return next((remedy for ending, remedy in REMEDIES if rule.endswith(ending)), OTHERWISE)
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,7 +116,11 @@ class Faults:
             ModelError: at least one fault was noted.
         """
         if self.kept:
-            raise ModelError([(fault.place, fault.reason) for fault in self.kept], count=self.count)
+            raise ModelError(
+                [(fault.place, fault.reason) for fault in self.kept],
+                count=self.count,
+                details=[{**asdict(fault), "remedy": remedy_of(fault.rule)} for fault in self.kept],
+            )
 
     def add(
         self, document: Document, node: Node | None, path: str, rule: str, version: int, *, expected: str, got: str

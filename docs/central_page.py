@@ -88,6 +88,43 @@ retries and pauses are `armillary job`'s. Of a scheduled job's runs `jobs/ID` is
 `recurrence` is daily or weekly; monthly is refused, as a repetition is a number of seconds. A repetition that was
 made otherwise is shown as a duration (`PT3600S`). A scheduled job is enabled until it is deleted.""",
     ),
+    "organizations": (
+        "Organisations",
+        """\
+A device is in one organisation or in none. [Organisations](../concepts/organisations.md) says what their tokens
+reach.""",
+    ),
+    "roles": (
+        "Roles",
+        """\
+Administrator, Builder and Operator are our Administrator, Contributor and Reader; Org Administrator, Org Operator
+and Org Viewer are Administrator, Reader and Reader of one organisation. There are no custom roles.""",
+    ),
+    "apiTokens": (
+        "API tokens",
+        """\
+An API token is an operator token of this catalog ([operate](../guides/operate.md)); its id is its name. It has one
+role assignment, of the catalog or of one organisation, and ends after a year unless `expiry` says otherwise.
+`token` is in the answer to PUT alone. DELETE revokes it. `armillary token list` shows it as well.""",
+    ),
+    "users": (
+        "Users",
+        """\
+There are none: people and scripts have tokens. Every operation is answered with 404 and says so.""",
+    ),
+    "enrollmentGroups": (
+        "Enrolment groups",
+        """\
+The id is the group's name, and its display name as well: another one is not kept. Keys may be given or are made,
+and are shown this once; later they read as empty text. A group of certificates has one authority, the primary one,
+which may come later; it is verified by the certificate that it signed and by nothing else, so `"verified": true` in
+a body is passed over. `idScope` is in each group. Enrolments of one device are `armillary hub-enrolment`'s.""",
+    ),
+    "fileUploads": (
+        "File uploads",
+        """\
+The service keeps files of devices itself: GET says so, and changing it is a conflict (409).""",
+    ),
 }
 
 

@@ -128,7 +128,57 @@ SCHEDULED_JOBS: Final = (
     Operation("GET", _SCHEDULED + "/jobs", "scheduled_jobs:scheduled_runs", READER),
 )
 
-OPERATIONS: Final[tuple[Operation, ...]] = (*DEVICES, *TEMPLATES, *GROUPS, *JOBS, *SCHEDULED_JOBS)
+_ORGANIZATION, _TOKEN = ROOT + "/organizations/{organisation}", ROOT + "/apiTokens/{token}"
+_USER = ROOT + "/users/{user}"
+ACCESS: Final = (
+    Operation("GET", ROOT + "/organizations", "access:list_organizations", READER),
+    Operation("GET", _ORGANIZATION, "access:get_organization", READER),
+    Operation("PUT", _ORGANIZATION, "access:put_organization", ADMINISTRATOR),
+    Operation("PATCH", _ORGANIZATION, "access:patch_organization", ADMINISTRATOR),
+    Operation("DELETE", _ORGANIZATION, "access:delete_organization", ADMINISTRATOR),
+    Operation("GET", ROOT + "/roles", "access:list_roles", READER),
+    Operation("GET", ROOT + "/roles/{role}", "access:get_role", READER),
+    Operation("GET", ROOT + "/apiTokens", "tokens:list_tokens", ADMINISTRATOR),
+    Operation("GET", _TOKEN, "tokens:get_token", ADMINISTRATOR),
+    Operation("PUT", _TOKEN, "tokens:put_token", ADMINISTRATOR),
+    Operation("DELETE", _TOKEN, "tokens:delete_token", ADMINISTRATOR),
+    Operation("GET", ROOT + "/users", "access:no_users", READER),
+    *(Operation(method, _USER, "access:no_users", READER) for method in ("GET", "PUT", "PATCH", "DELETE")),
+)
+
+_ENROLLMENT = ROOT + "/enrollmentGroups/{enrollment}"
+_SIGNER = _ENROLLMENT + "/certificates/{entry}"
+ENROLLMENTS: Final = (
+    Operation("GET", ROOT + "/enrollmentGroups", "enrollments:list_enrollments", READER),
+    Operation("GET", _ENROLLMENT, "enrollments:get_enrollment", READER),
+    Operation("PUT", _ENROLLMENT, "enrollments:put_enrollment", CONTRIBUTOR),
+    Operation("PATCH", _ENROLLMENT, "enrollments:patch_enrollment", CONTRIBUTOR),
+    Operation("DELETE", _ENROLLMENT, "enrollments:delete_enrollment", CONTRIBUTOR),
+    Operation("GET", _SIGNER, "enrollments:get_signer", READER),
+    Operation("PUT", _SIGNER, "enrollments:put_signer", CONTRIBUTOR),
+    Operation("DELETE", _SIGNER, "enrollments:delete_signer", CONTRIBUTOR),
+    Operation("POST", _SIGNER + "/generateVerificationCode", "enrollments:verification_code", CONTRIBUTOR),
+    Operation("POST", _SIGNER + "/verify", "enrollments:verify", CONTRIBUTOR, 204),
+)
+
+FILES: Final = (
+    Operation("GET", ROOT + "/fileUploads", "files:get_storage", READER),
+    *(
+        Operation(method, ROOT + "/fileUploads", "files:no_storage", ADMINISTRATOR)
+        for method in ("PUT", "PATCH", "DELETE")
+    ),
+)
+
+OPERATIONS: Final[tuple[Operation, ...]] = (
+    *DEVICES,
+    *TEMPLATES,
+    *GROUPS,
+    *JOBS,
+    *SCHEDULED_JOBS,
+    *ACCESS,
+    *ENROLLMENTS,
+    *FILES,
+)
 
 # First words of the paths: everything below one of them is answered in this shape, errors too.
 NOUNS: Final = frozenset(each.path.split("/")[2] for each in OPERATIONS)

@@ -14,6 +14,7 @@ from starlette.requests import Request
 from armillary.api.auth import V1
 from armillary.api.routes import add_route, operator_of, service_of
 from armillary.engines.records.hub_rows import HubEnrolment
+from armillary.errors import InvalidArgumentError
 from armillary.service.hub_enrolment_form import EnrolmentForm
 from armillary.service.hub_enrolments import scope_of
 from armillary.service.hub_identities import Keys
@@ -69,6 +70,10 @@ def list_hub_enrolments(request: Request, catalog: str) -> dict[str, Any]:
 
 def make_hub_enrolment(request: Request, catalog: str, body: HubEnrolmentBody) -> dict[str, Any]:
     """Let one device, or a group of them, register; symmetric keys are in the answer and nowhere else."""
+    if body.attestation == "x509" and not body.certificate:
+        raise InvalidArgumentError(
+            "certificate: expected one in PEM", remedy="Give the device's, or the group's signer."
+        )
     form = EnrolmentForm(
         name=body.name,
         is_group=body.group,

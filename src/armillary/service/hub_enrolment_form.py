@@ -12,6 +12,7 @@ from cryptography.x509 import BasicConstraints, Certificate, ExtensionNotFound
 
 from armillary.errors import InvalidArgumentError
 from armillary.service.hub_certificates import load_certificate
+from armillary.service.hub_identities import Keys
 from armillary.twin.section import check_patch
 from armillary.wire.hub_credentials import check_device_name
 from armillary.wire.provisioning import check_registration_id
@@ -27,7 +28,9 @@ class EnrolmentForm:
         name: Registration id, or the group's name.
         is_group: Whether it is for many devices.
         attestation: Certificates, or symmetric keys.
-        certificate: PEM: the device's own, or the group's authority.
+        certificate: PEM: the device's own, or the group's authority. A group may get its authority later: until then it
+            lets nobody register.
+        keys: For symmetric keys: those; None makes new ones.
         device_id: What its device will be called; empty for its registration id. Not for groups.
         initial_twin: Tags and desired properties of new devices; None for none.
         returned_payload: What devices get with their registration; None for nothing.
@@ -37,6 +40,7 @@ class EnrolmentForm:
     is_group: bool
     attestation: Literal["x509", "symmetricKey"]
     certificate: str = ""
+    keys: Keys | None = None
     device_id: str = ""
     initial_twin: Any = None
     returned_payload: Any = None
@@ -58,8 +62,21 @@ def check_form(form: EnrolmentForm) -> bytes | None:
         if form.certificate:
             raise InvalidArgumentError("certificate: not with symmetric keys", remedy="Leave it out.")
         return None
-    certificate = load_certificate(form.certificate)
-    if form.is_group and not _is_authority(certificate):
+    if form.keys is not None:
+        raise InvalidArgumentError("keys: not with certificates", remedy="Leave them out.")
+    if form.is_group and not form.certificate:
+        return None
+    return check_certificate(form.certificate, is_group=form.is_group)
+
+
+def check_certificate(pem: str, *, is_group: bool) -> bytes:
+    """An enrolment's certificate (DER): the device's own, or for a group an authority's.
+
+    Raises:
+        InvalidArgumentError: it is none.
+    """
+    certificate = load_certificate(pem)
+    if is_group and not _is_authority(certificate):
         raise InvalidArgumentError(
             "certificate: expected an authority's (BasicConstraints CA) for a group", remedy="Give the signer."
         )

@@ -43,7 +43,7 @@ from armillary.errors import (
 from armillary.service.context import Context
 from armillary.service.hub_certificates import claim_names, load_certificate
 from armillary.service.hub_clients import check_issued
-from armillary.service.hub_enrolment_form import EnrolmentForm, check_form
+from armillary.service.hub_enrolment_form import EnrolmentForm, check_certificate, check_form
 from armillary.service.hub_identities import MAX_DEVICES, HubIdentities, Keys, awaits_keys
 from armillary.service.registry_names import catalog_or_raise
 from armillary.wire.hub_credentials import HubCredentials, check_device_name
@@ -84,7 +84,7 @@ class HubEnrolments:
         """
         der = check_form(form)
         enrolment_id = uuid4()
-        keys = Keys.random() if form.attestation == "symmetricKey" else None
+        keys = (form.keys or Keys.random()) if form.attestation == "symmetricKey" else None
 
         def change(connection: Connection) -> HubEnrolment:
             owner = catalog_or_raise(connection, catalog)
@@ -104,7 +104,7 @@ class HubEnrolments:
                 secondary_key=None if keys is None else self._seal(keys.secondary, enrolment_id, "secondary"),
                 certificate=der,
                 possession_nonce=secrets.token_hex(24) if form.is_group and der is not None else "",
-                is_verified=not (form.is_group and der is not None),
+                is_verified=not (form.is_group and form.attestation == "x509"),
                 device_id=form.device_id,
                 initial_twin="" if form.initial_twin is None else json.dumps(form.initial_twin),
                 returned_payload="" if form.returned_payload is None else json.dumps(form.returned_payload),
@@ -168,6 +168,32 @@ class HubEnrolments:
             return made
 
         return self._context.records.write(change)
+
+    def set_authority(self, catalog: str, enrolment_id: UUID, pem: str | None, *, actor: str) -> HubEnrolment:
+        """Give a group another authority, or none: nobody registers by it before possession was proven again.
+
+        Raises:
+            NotFoundError: no such catalog, or it has no such enrolment.
+            ConflictError: it is no group of certificates, or another's authority has this name.
+            InvalidArgumentError: not an authority's certificate.
+        """
+        der = None if pem is None else check_certificate(pem, is_group=True)
+
+        def change(connection: Connection) -> HubEnrolment:
+            found = self._mine(connection, catalog, enrolment_id)
+            if not found.is_group or found.attestation != "x509":
+                raise ConflictError(f"{found.name:.60} is no group of certificates", remedy="Make another enrolment.")
+            nonce = "" if der is None else secrets.token_hex(24)
+            made = replace(found, certificate=der, possession_nonce=nonce, is_verified=False)
+            hub_rows.release_names(connection, str(enrolment_id))
+            claim_names(connection, str(enrolment_id), der)
+            hub_rows.put_enrolment(connection, made, is_new=False)
+            self._context.audit(connection, actor, "hub-enrolment.authority", found.name, {"has": der is not None})
+            return made
+
+        made = self._context.records.write(change)
+        self._close_members(made, gone=True)
+        return made
 
     def set_enabled(self, catalog: str, enrolment_id: UUID, *, enabled: bool, actor: str) -> HubEnrolment:
         """Let devices register by it, or not; a disabled group's certificates open the hub no more.

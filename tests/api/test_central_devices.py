@@ -8,6 +8,7 @@ import json
 import ssl
 import threading
 import time
+import uuid
 from pathlib import Path
 from typing import Any, Self
 
@@ -17,6 +18,8 @@ from tests.api.central_client import Central, fresh, make_template
 from tests.api.running_service import RunningService, wait_until
 from tests.hub.own_certificates import self_signed
 
+from armillary.api import central_commands
+from armillary.api.central_commands import LastRuns
 from armillary.wire.sas_token import decode_key, derive_device_key, encode_key, sign_sas_token
 
 
@@ -306,6 +309,20 @@ def test_a_device_without_a_template_takes_what_its_twin_takes(central: Central,
     central.good("PUT", f"{place}/components/part/properties", {"y": 1}, status=202)
     assert set(central.good("GET", f"{place}/components/part/properties")["$metadata"]) == {"y"}
     assert central.good("GET", f"{place}/components")["value"] == [{"@type": ["Component"], "name": "part"}]
+
+
+def test_the_last_run_is_its_owners_and_memory_is_bounded(monkeypatch: pytest.MonkeyPatch) -> None:
+    runs, alice, bob = LastRuns(), uuid.uuid4(), uuid.uuid4()
+    shown = {"id": "1", "responseCode": 200, "response": "secret"}
+    runs.remember("d", "reboot", alice, shown)
+    assert runs.of("d", "reboot", alice) == [shown]
+    assert runs.of("d", "reboot", bob) == runs.of("d", "other", alice) == []  # the device has changed hands
+    runs.remember("d", "reboot", alice, {**shown, "response": "x" * 5000})
+    assert runs.of("d", "reboot", alice) == [{"id": "1", "responseCode": 200}]
+    monkeypatch.setattr(central_commands, "MAX_REMEMBERED", 3)
+    for n in range(5):
+        runs.remember(f"d{n}", "reboot", alice, shown)
+    assert [n for n in range(5) if runs.of(f"d{n}", "reboot", alice)] == [2, 3, 4]
 
 
 def test_modules(central: Central, name: str) -> None:

@@ -211,6 +211,30 @@ def test_a_disabled_enrolment_of_its_own_shuts_a_device_out_of_its_group_too(
     assert registers(service, name, password=password(service, name, decode_key(own["primary_key"]))) == NOT_AUTHORIZED
 
 
+def test_a_group_takes_over_no_device_that_has_something_to_show(
+    service: RunningService, registers: Registers, name: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """An operator may make a device ahead of its registration; one with keys or of another catalog is no such device."""
+    group = enrol(service, name=f"g-{name}", group=True, attestation="symmetricKey")
+    key = decode_key(group["primary_key"])
+    identities, registry = service.service.hub_identities, service.service.registry
+    registry.create_catalog(f"O-{name}", actor="test")
+    owners = {"mine": "Contoso", "theirs": f"O-{name}", "keyed": "Contoso"}
+    for word, catalog in owners.items():
+        form = IdentityForm(authentication="sas", awaits_keys=word != "keyed")
+        owner = registry.get_catalog(catalog).catalog_id
+        identities.put(f"{name}-{word}", form, actor="test", catalog_id=owner, create=True)
+
+    def tries(word: str) -> Any:
+        each = f"{name}-{word}"
+        return registers(service, each, password=password(service, each, derive_device_key(key, each)))
+
+    assert [tries(word) for word in owners] == ["assigned", "failed", "failed"]
+    assert identities.get(f"{name}-theirs").catalog_id == registry.get_catalog(f"O-{name}").catalog_id
+    monkeypatch.setattr(hub_enrolments, "_may_register", lambda _: True)
+    assert [tries(word) for word in ("theirs", "keyed")] == ["failed", "assigned"]
+
+
 def test_a_client_that_registers_is_no_device(service: RunningService, name: str) -> None:
     made = enrol(service, name=name, attestation="symmetricKey")
     shown = password(service, name, decode_key(made["primary_key"]))

@@ -125,6 +125,16 @@ a body is passed over. `idScope` is in each group. Enrolments of one device are 
         """\
 The service keeps files of devices itself: GET says so, and changing it is a conflict (409).""",
     ),
+    "query": (
+        "Queries",
+        """\
+`SELECT [TOP n] items FROM dtmi:... [WHERE ...] [GROUP BY WINDOW(PT10M)] [ORDER BY name [DESC]]` over the devices of
+a template, of telemetry or of properties. Items are `$id`, `$ts`, `$provisioned`, `$simulated`, names, or functions
+(`SUM MAX MIN COUNT AVG FIRST LAST`), with `AS alias`; of an object the fields (`place.x`). Conditions are joined by
+`AND`, `OR` and parentheses, with `IN [...]` and one `WITHIN_WINDOW(P1D)` or `WITHIN_WINDOW('start/end')`; without
+one the last 30 days are looked at. At most 10,000 rows, 50,000 values and, of properties, 1,000 devices are looked
+at; a query that would need more values is refused.""",
+    ),
 }
 
 

@@ -169,6 +169,8 @@ FILES: Final = (
     ),
 )
 
+QUERIES: Final = (Operation("POST", ROOT + "/query", "query:run_query", READER, preview=True),)
+
 OPERATIONS: Final[tuple[Operation, ...]] = (
     *DEVICES,
     *TEMPLATES,
@@ -178,6 +180,7 @@ OPERATIONS: Final[tuple[Operation, ...]] = (
     *ACCESS,
     *ENROLLMENTS,
     *FILES,
+    *QUERIES,
 )
 
 # First words of the paths: everything below one of them is answered in this shape, errors too.

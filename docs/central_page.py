@@ -13,7 +13,8 @@ from armillary.api.central_table import OPERATIONS, Operation
 INTRODUCTION = f"""\
 Scripts and clients that were written for IoT Central's public REST API work here by changing two things: the
 address (`https://HOST:8443/api/...`) and the token. What is answered is listed below, operation by operation; a
-path that is not listed is answered with 404.
+path that is not listed is answered with 404. Not here are users, relationships between devices, Edge deployment
+manifests, and of the previews dashboards and data exports (ours: `armillary dashboard`, `armillary export`).
 
 ## Rules of every operation
 
@@ -46,7 +47,7 @@ has to admit it (`armillary hub-device admission`). It has no keys until somebod
 makes them; **they are shown this once**: later the answer is the id scope alone, and attestations show keys as
 empty text. Instead of asking, let an enrolment group register it: its name, template and organisation stay.
 `simulated: true` is refused: simulated devices come with an application template. `organizations` needs the role
-Administrator.
+Administrator. Naming a template gives the device its newest version.
 
 What may be written of properties is what the device's template says, cloud properties beside them; a device without
 a template and a module take what a twin takes. Of command runs the last of each command is remembered, in memory.

@@ -325,6 +325,32 @@ def test_the_last_run_is_its_owners_and_memory_is_bounded(monkeypatch: pytest.Mo
     assert [n for n in range(5) if runs.of(f"d{n}", "reboot", alice)] == [2, 3, 4]
 
 
+def test_a_device_that_awaits_its_keys_gets_none_by_the_way(central: Central, name: str) -> None:
+    central.good("PUT", f"/devices/{name}", {"displayName": "Later"})
+    for enabled in (False, True):
+        assert central.good("PATCH", f"/devices/{name}", {"enabled": enabled})["provisioned"] is False
+        changed = central.service.call("PATCH", f"/api/v1/hub-devices/{name}", {"enabled": enabled})
+        assert (changed.status, "primary_key" in changed.body) == (200, False)
+    assert central.service.call("GET", f"/api/v1/devices/{name}/template").body["display_name"] == "Later"
+    made = central.service.call("PATCH", f"/api/v1/hub-devices/{name}", {"new_keys": True}).body
+    with HubDevice(central.service, name, decode_key(made["primary_key"])) as device:
+        assert device.connack == [0]
+
+
+def test_a_template_is_patched_and_keeps_the_rest(central: Central) -> None:
+    template = make_template(central)
+    before = central.good("GET", f"/deviceTemplates/{template}")
+    patch = {"displayName": "Fan of a new kind", "description": "Better"}
+    central.refused("PATCH", f"/deviceTemplates/{template}", patch, status=412, headers={"If-Match": "x"})
+    after = central.good("PATCH", f"/deviceTemplates/{template}", patch, headers={"If-Match": before["etag"]})
+    assert (after["displayName"], after["description"], after["@id"]) == (*patch.values(), template)
+    names = [each["name"] for each in after["capabilityModel"]["contents"]]
+    assert names == [each["name"] for each in before["capabilityModel"]["contents"]]
+    assert central.good("PATCH", f"/deviceTemplates/{template}", patch)["etag"] == after["etag"]
+    central.refused("PATCH", f"/deviceTemplates/{template}", {"capabilityModel": None}, status=400)
+    central.refused("PATCH", "/deviceTemplates/dtmi:no:such;1", patch, status=404)
+
+
 def test_modules(central: Central, name: str) -> None:
     central.good("PUT", f"/devices/{name}", {})
     key = encode_key(b"m" * 32)

@@ -112,7 +112,7 @@ def _published(call: Call, name: str, made: dict[str, Any]) -> dict[str, Any]:
     for document_id in (name, *(each.id for each in versions[:1])):
         authored.check_owned(call.request, KIND, document_id, owner)
     match("template", call.if_match, versions[0].etag if versions else None)
-    present = hub.application.find(KIND, name)
+    present = hub.application.find(KIND, name) or (versions[0] if versions else None)
     if present is not None:
         made, _ = template_json.with_kept(made, {**present.content, "cloud_properties": []})
     if owner is not None:

@@ -16,7 +16,7 @@ from armillary.api.routes import add_route, hub_of, operator_of, service_of
 from armillary.engines.records.hub_rows import Admission, HubIdentity
 from armillary.errors import InvalidArgumentError
 from armillary.hub.forgetting import forget_device
-from armillary.service.hub_identities import IdentityForm, Keys, etag_of
+from armillary.service.hub_identities import IdentityForm, Keys, awaits_keys, etag_of
 from armillary.service.paging import MAX_LIMIT
 from armillary.wire.hub_credentials import UNATTESTED, device_of, is_attested_id
 from armillary.wire.sas_token import encode_key
@@ -239,6 +239,7 @@ def _change(request: Request, identity: str, body: HubDeviceChange) -> dict[str,
     form = IdentityForm(
         authentication=before.authentication,
         keys=Keys.random() if body.new_keys else None,
+        awaits_keys=awaits_keys(before) and not body.new_keys,
         certificates=given,
         thumbprints=prints,
         is_enabled=before.is_enabled if body.enabled is None else body.enabled,

@@ -204,6 +204,7 @@ def device(hub: Hub, device_id: str) -> Document:
     kept = hub.templates.device(device_id)
     document: Document = {
         "device_id": device_id,
+        "display_name": kept.display_name or None,
         "template": kept.name or None,
         "version": kept.version or None,
         "by": kept.by or None,

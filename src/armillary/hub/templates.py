@@ -71,6 +71,7 @@ class DeviceTemplate:
         version: Published version of it.
         by: ``operator`` or ``device``: who said so.
         cloud: Cloud properties.
+        display_name: For people; empty: nobody gave it one.
         ready: The template; None where the device has none, or the template is gone.
     """
 
@@ -79,6 +80,7 @@ class DeviceTemplate:
     version: int = 0
     by: str = ""
     cloud: Mapping[str, Any]
+    display_name: str = ""
     ready: Ready | None = None
 
 
@@ -255,6 +257,7 @@ class Templates:
             version=version,
             by=str(body.get("by") or BY_OPERATOR),
             cloud=body.get("cloud") or {},
+            display_name=str(body.get("display_name") or ""),
             ready=ready,
         )
 

@@ -57,7 +57,8 @@ if TYPE_CHECKING:
 DESCRIPTION = """\
 What Azure Sphere's management API lacks: attestation results, roll-outs, findings, releases, telemetry, twins, audit.
 Catalogs, products, device groups, devices, images, deployments and certificates are served in the shape of the public
-Azure Sphere management API, api-version 2024-04-01, below `/subscriptions/`; its own public description applies.
+Azure Sphere management API, api-version 2024-04-01, below `/subscriptions/`; its own public description applies. So it
+does for `/api/devices` and what else is served in the shape of IoT Central's public REST API, api-version 2022-07-31.
 
 Errors are problem details (RFC 9457) with a stable `code` and a `remedy`. Lists are `{"items": [...], "next": cursor}`;
 pass `next` as `after` for the next page. Times are Unix seconds UTC unless a name ends in `_ms`.

@@ -61,7 +61,7 @@ def targets_of(body: Mapping[str, Any]) -> tuple[str, ...]:
     for index, each in enumerate(entries):
         for name in ("type", "target", "path"):
             value = each.get(name) if isinstance(each, Mapping) else None
-            if name == "type" and value not in _KINDS:
+            if name == "type" and value not in tuple(_KINDS):
                 raise _refused(f"data[{index}].type", f"one of {', '.join(_KINDS)}", value)
             if not isinstance(value, str) or not value:
                 raise _refused(f"data[{index}].{name}", "text", value)
@@ -113,7 +113,7 @@ def schedule_body(schedule: object) -> dict[str, Any]:
         if end is not None:
             raise _refused("schedule.end", "a recurrence as well", end)
         return {"start": start, "repeat": None}
-    if recurrence not in RECURRENCES:
+    if not isinstance(recurrence, str) or recurrence not in RECURRENCES:
         raise _refused("schedule.recurrence", f"{' or '.join(RECURRENCES)} (months differ in length)", recurrence)
     every = RECURRENCES[recurrence]
     return {"start": start, "repeat": {"every_s": every, "until": None if end is None else _until(end, start, every)}}

@@ -28,11 +28,9 @@ FACTS = st.builds(
 def compared(draw: st.DrawFn) -> Condition:
     """A condition on telemetry or a property, of any kind and sign, also of those that ``rule_json.py`` refuses."""
     op = draw(st.sampled_from(["==", "!=", ">", "<=", "contains", "in", "not in"]))
-    among = op in ("in", "not in")
-    value: Any = draw(st.tuples(VALUES, VALUES) if among else VALUES)
+    value: Any = draw(st.tuples(VALUES, VALUES) if op in ("in", "not in") else VALUES)
     operand = Operand(value, draw(st.sampled_from(["", "", "limit"])))
-    ends = not among and op != "contains"
-    clear = None if not ends else draw(st.none() | st.builds(Operand, LIMITS, st.sampled_from(["", "limit"])))
+    clear = draw(st.none() | st.builds(Operand, LIMITS, st.sampled_from(["", "limit"])))
     if draw(st.integers(0, 5)) == 0:
         return Condition(prop="cloud.limit", op=op, operand=operand, clear=clear)
     return Condition(telemetry=draw(st.sampled_from(NAMES)), op=op, operand=operand, clear=clear)

@@ -284,7 +284,8 @@ def _gathered(
             notes.append(f"measured {(now_ms - at_ms) / 1000:g} s ago, before the window begins: not used")
             return state, False
         state = _slid(state, number)
-    return state._replace(panes=with_pane(state.panes, number, now_ms, tuple(points))), True
+    panes = with_pane(state.panes, number, now_ms, tuple(points))
+    return State(*state[:10], panes, state.recent), True
 
 
 def _slid(state: State, edge: int) -> State:
@@ -292,9 +293,10 @@ def _slid(state: State, edge: int) -> State:
     if edge <= state.edge:
         return state
     panes = state.panes
-    if panes and panes[0].number <= edge - SLICES:
-        panes = tuple(pane for pane in panes if pane.number > edge - SLICES)
-    return state._replace(edge=edge, panes=panes)
+    gone = 0
+    while gone < len(panes) and panes[gone].number <= edge - SLICES:
+        gone += 1
+    return State(*state[:9], edge, panes[gone:], state.recent)
 
 
 # Judging ------------------------------------------------------------------------------------------------------------

@@ -1,8 +1,12 @@
 # SPDX-License-Identifier: Apache-2.0
-"""A hub without TLS, for load only: ``python -m bench.plain_hub FOLDER``. The client id is taken for the identity.
+"""A hub alone, for load only: ``python -m bench.plain_hub FOLDER [CHAIN KEY TRUSTED]``.
+
+Without the three PEM files it speaks no TLS; with them it asks for client certificates, as the product does. Who a
+client is, is taken from its client id in both cases.
 
 Prints its port, then runs until SIGTERM and prints its counters. Everything behind the socket is the product's:
-parsing, topic check, group commit with synchronous=FULL, acknowledgement after the commit, decoding.
+TLS, parsing, topic check, group commit with synchronous=FULL, acknowledgement after the commit, decoding; and how its
+process keeps its memory.
 """
 
 from __future__ import annotations
@@ -15,25 +19,31 @@ from pathlib import Path
 
 import uvloop
 
+from armillary.cli.process_memory import give_back_memory, keep_one_heap
 from armillary.engines.series.store import Retention, SeriesStore
 from armillary.hub.counters import Counters
 from armillary.hub.front import Front
+from armillary.hub.tls import hub_context
 from armillary.wire.hub_credentials import HubPeer
 
 
-async def serve(folder: Path) -> None:
+async def serve(folder: Path, *tls: Path) -> None:
     store = SeriesStore(folder, retention=Retention(), listener=lambda *_: None)
     counters = Counters()
     front = Front(store, lambda credentials: HubPeer(credentials.client_id), counters)
-    port = await front.listen(None, "127.0.0.1", 0)
+    context = hub_context(tls[0], tls[1], tls[2].read_text("ascii")) if tls else None
+    port = await front.listen(context, "127.0.0.1", 0)
+    trimming = asyncio.create_task(give_back_memory())
     stop = asyncio.Event()
     asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, stop.set)
     print(port, flush=True)
     await stop.wait()
+    trimming.cancel()
     print(json.dumps({"kept": counters.messages_kept, "decoded": store.decoder.messages}), flush=True)
     await front.close()
     store.commits.close()
 
 
 if __name__ == "__main__":
-    uvloop.run(serve(Path(sys.argv[1])))
+    keep_one_heap()
+    uvloop.run(serve(*map(Path, sys.argv[1:])))

@@ -33,6 +33,7 @@ BENCHMARKS: dict[str, tuple[str, ...]] = {
     "first-paint": ("console",),
     "ready": ("ready",),
     "memory": ("memory",),
+    "hub-idle": ("hub_idle",),
     "demo": ("story",),
     "image-parse": ("image_parse",),
 }
@@ -75,6 +76,8 @@ FLOORS: dict[str, Floor] = {
     "first-paint": Floor(1.0, at_least=False),
     "ready": Floor(1.0, at_least=False),
     "memory": Floor(1.0, at_least=False),
+    "hub-idle": Floor(1.0, at_least=False),
+    "hub-idle-device": Floor(1.0, at_least=False),
     "demo": Floor(1.0, at_least=False),
 }
 

@@ -18,6 +18,7 @@ from tests.hub.running_hub import DEVICE, OTHER, Client, RunningHub, wait_until
 
 from armillary.engines.jobs.store import JobStore
 from armillary.errors import ConflictError, DataFolderError, NotFoundError
+from armillary.hub.device_facts import NoDirectory
 from armillary.hub.hub import Hub
 from armillary.twin.job import DeviceState, RunState
 
@@ -176,7 +177,7 @@ def test_a_device_that_changed_hands_is_skipped(running: RunningHub) -> None:
     devices = names(3)
     owners = {devices[0]: "North", devices[1]: "North", devices[2]: "North"}
 
-    class Directory:
+    class Directory(NoDirectory):
         def page(self, *, catalog: str | None, after: str, limit: int) -> Any:
             assert catalog == "North"
             return [(each, {"catalog": owners[each]}) for each in sorted(owners) if each > after][:limit]

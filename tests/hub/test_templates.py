@@ -13,6 +13,7 @@ from tests.twin.test_template import BODY, ROOT
 
 from armillary.errors import ConflictError, InvalidArgumentError, NotFoundError
 from armillary.hub import templates as templates_module
+from armillary.hub.device_facts import NoDirectory
 from armillary.hub.hub import Hub
 
 PNP = f"localhost/{DEVICE}/?api-version=2020-09-30&DeviceClientType=test&model-id={ROOT.replace(':', '%3A')}"
@@ -176,7 +177,7 @@ def test_a_device_without_a_template_is_not_judged_and_its_values_are_kept(runni
         assert running.hub.counters()["values_checked"] == 0
 
 
-class Owners:
+class Owners(NoDirectory):
     """A directory in which every device is of one catalog."""
 
     def page(self, **_: Any) -> Any:

@@ -16,6 +16,7 @@ from armillary.api.auth import V1
 from armillary.api.documents import as_document
 from armillary.api.native_devices import After, Limit, Text
 from armillary.api.routes import add_route, hub_of, operator_of, service_of
+from armillary.api.tenure import tenures
 from armillary.service.paging import MAX_LIMIT
 
 
@@ -60,7 +61,11 @@ def list_error_reports(
     request: Request, catalog: Text = None, limit: Limit = views.PAGE_ROWS, after: After = None
 ) -> dict[str, Any]:
     """Error reports of all devices or of a catalog's, newest first."""
-    return views.error_reports(service_of(request), catalog=catalog, limit=limit, after=after)
+    found, since = views.error_reports(service_of(request), catalog=catalog, limit=limit, after=after), tenures(request)
+    return {
+        **found,
+        "items": [each for each in found["items"] if each["received_at"] * 1000 >= since.get(each["device_id"], 0)],
+    }
 
 
 def image_package(request: Request, image_id: UUID) -> Response:

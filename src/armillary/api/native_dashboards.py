@@ -21,6 +21,7 @@ from armillary.api.dashboard_live import INTERVAL_S, LiveResponse, batches, want
 from armillary.api.native_devices import After, Limit
 from armillary.api.native_telemetry import HEARTBEAT_S, MAX_STREAMS, STREAM_RETRY_S
 from armillary.api.routes import add_route, hub_of, service_of
+from armillary.api.tenure import tenures
 from armillary.errors import ArmillaryError, RateLimitedError
 from armillary.twin.dashboard import MAX_RANGE_S, MIN_RANGE_S, Dashboard, parse
 
@@ -75,7 +76,12 @@ def dashboard_data(
     shown = _dashboard(request, dashboard_id, catalog)
     hub = hub_of(request)
     question = views_dashboard.Question(
-        hub=hub, devices=Devices(hub, catalog), end_ms=int(time.time() * 1000) + 1, range_s=range_s, points=points
+        hub=hub,
+        devices=Devices(hub, catalog),
+        end_ms=int(time.time() * 1000) + 1,
+        range_s=range_s,
+        points=points,
+        since=tenures(request),
     )
     return views_dashboard.data(question, shown)
 

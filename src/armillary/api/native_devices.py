@@ -18,6 +18,7 @@ from armillary.api.auth import V1
 from armillary.api.documents import as_document
 from armillary.api.native_requests import FactoryBody, ReasonBody
 from armillary.api.routes import add_route, enrolment_of, operator_of, service_of
+from armillary.api.tenure import own_page, since_ms
 from armillary.engines.records.rows import DeviceFilter
 from armillary.errors import InvalidArgumentError
 from armillary.identity.manufacturing import ManufacturingState
@@ -128,21 +129,27 @@ def device_check_ins(
     request: Request, device_id: DevicePath, limit: Limit = views.PAGE_ROWS, after: After = None
 ) -> dict[str, Any]:
     """Accepted check-ins, newest first."""
-    return views.check_ins(service_of(request), known_device(request, device_id), limit=limit, after=after)
+    known = known_device(request, device_id)
+    found = views.check_ins(service_of(request), known, limit=limit, after=after)
+    return own_page(found, since_ms(request, known) / 1000, "at")
 
 
 def device_refusals(
     request: Request, device_id: DevicePath, limit: Limit = views.PAGE_ROWS, after: After = None
 ) -> dict[str, Any]:
     """Refused requests under this device's identity, newest first."""
-    return views.refusals(service_of(request), names.checked("device", device_id), limit=limit, after=after)
+    known = names.checked("device", device_id)
+    found = views.refusals(service_of(request), known, limit=limit, after=after)
+    return own_page(found, since_ms(request, known) / 1000, "at")
 
 
 def device_outcomes(
     request: Request, device_id: DevicePath, limit: Limit = views.PAGE_ROWS, after: After = None
 ) -> dict[str, Any]:
     """What became of the images that the device was offered, newest first."""
-    return views.outcomes(service_of(request), known_device(request, device_id), limit=limit, after=after)
+    known = known_device(request, device_id)
+    found = views.outcomes(service_of(request), known, limit=limit, after=after)
+    return own_page(found, since_ms(request, known) / 1000, "received_at")
 
 
 def device_error_reports(
@@ -150,7 +157,8 @@ def device_error_reports(
 ) -> dict[str, Any]:
     """Error reports, newest first."""
     known = known_device(request, device_id)
-    return views.error_reports(service_of(request), device_id=known, limit=limit, after=after)
+    found = views.error_reports(service_of(request), device_id=known, limit=limit, after=after)
+    return own_page(found, since_ms(request, known) / 1000, "received_at")
 
 
 def revoke_device(request: Request, device_id: DevicePath, body: ReasonBody) -> dict[str, Any]:

@@ -16,6 +16,7 @@ from starlette.requests import Request
 from armillary.api.auth import V1
 from armillary.api.native_hub_devices import HubDevicePath, known_hub_device
 from armillary.api.routes import add_route, hub_of, operator_of, service_of
+from armillary.api.tenure import since_ms
 from armillary.engines.series.cloud_messages import QueuedMessage
 from armillary.errors import InvalidArgumentError
 from armillary.wire.cloud_message import (
@@ -81,8 +82,9 @@ def send_message(request: Request, device_id: HubDevicePath, body: CloudMessageB
 
 def list_messages(request: Request, device_id: HubDevicePath) -> dict[str, Any]:
     """What waits for a device, and the outcomes that senders asked for, newest first (50 and 100 at most)."""
-    found = hub_of(request).mailboxes.list(known_hub_device(request, device_id))
-    return {"items": [document(each) for each in found], "next": None}
+    known = known_hub_device(request, device_id)
+    since, found = since_ms(request, known), hub_of(request).mailboxes.list(known)
+    return {"items": [document(each) for each in found if each.enqueued_ms >= since], "next": None}
 
 
 def purge_messages(request: Request, device_id: HubDevicePath) -> dict[str, Any]:

@@ -20,6 +20,7 @@ from armillary.api.authored import CatalogQuery, DocumentPath
 from armillary.api.native_devices import DevicePath, known_device
 from armillary.api.native_telemetry import MAX_METRIC_CHARS, Millis
 from armillary.api.routes import add_route, hub_of, operator_of, service_of
+from armillary.api.tenure import own_through, since_ms, tenures
 from armillary.api.views_hub import MAX_SERIES_POINTS, SERIES_POINTS
 from armillary.engines.series.retention import MAX_DAYS, MAX_PATTERN_CHARACTERS, MAX_RULES, RetentionRule
 from armillary.errors import RateLimitedError
@@ -68,7 +69,11 @@ def device_raw(
     limit: Annotated[int, Query(ge=1, le=MAX_RAW_VALUES)] = 1000,
 ) -> dict[str, Any]:
     """A metric's values as they were sent, of any kind, in order of time; `next_start_ms` where there are more."""
-    return views_series.raw(hub_of(request), known_device(request, device_id), metric, start_ms, end_ms, limit)
+    known = known_device(request, device_id)
+    begin_ms = max(start_ms, since_ms(request, known))
+    if start_ms < end_ms <= begin_ms:  # of another owner's time, all of it
+        return {"metric": metric, "items": [], "next_start_ms": None}
+    return views_series.raw(hub_of(request), known, metric, begin_ms, end_ms, limit)
 
 
 def group_aggregate(
@@ -80,10 +85,14 @@ def group_aggregate(
     catalog: CatalogQuery = None,
     max_points: Points = SERIES_POINTS,
 ) -> dict[str, Any]:
-    """A metric over time, added up over the devices of a group: count, lowest, highest, sum and mean a bucket."""
-    return views_series.aggregate(
-        hub_of(request), _members(request, group_id, catalog), metric, start_ms, end_ms, max_points
-    )
+    """A metric over time, added up over the devices of a group: count, lowest, highest, sum and mean a bucket.
+
+    For a token of one catalog without devices that came from another owner within the range: `left_out` counts them.
+    """
+    members = _members(request, group_id, catalog)
+    own = own_through(members, tenures(request), start_ms)
+    found = views_series.aggregate(hub_of(request), own, metric, start_ms, end_ms, max_points)
+    return {**found, "left_out": len(members) - len(own)}
 
 
 def group_latest(
@@ -94,7 +103,9 @@ def group_latest(
     limit: Annotated[int, Query(ge=1, le=MAX_RAW_VALUES)] = 1000,
 ) -> dict[str, Any]:
     """The latest value of a metric of each device of a group."""
-    return views_series.latest(hub_of(request), _members(request, group_id, catalog), metric, limit)
+    found = views_series.latest(hub_of(request), _members(request, group_id, catalog), metric, limit)
+    since = tenures(request)
+    return {**found, "items": [each for each in found["items"] if each["at_ms"] >= since.get(each["device_id"], 0)]}
 
 
 def export_device(
@@ -158,7 +169,9 @@ def _export(
     file_format: Literal["csv", "parquet"],
 ) -> StreamingResponse:
     state = request.app.state
-    parts = views_series.export(hub_of(request), device_ids, metrics, start_ms, end_ms, file_format)
+    parts = views_series.export(
+        hub_of(request), device_ids, metrics, start_ms, end_ms, file_format, since=tenures(request)
+    )
     if getattr(state, "exports", 0) >= MAX_EXPORTS:
         raise RateLimitedError(f"{MAX_EXPORTS} exports are under way, which is all", retry_after_s=EXPORT_RETRY_S)
     media = "text/csv; charset=utf-8" if file_format == "csv" else "application/vnd.apache.parquet"

@@ -18,6 +18,8 @@ from armillary.api.auth import READER, V1, admit
 from armillary.api.native_hub_devices import HubDevicePath, known_hub_device
 from armillary.api.native_requests import MethodBody, TwinBody
 from armillary.api.routes import add_route, hub_of, operator_of, service_of
+from armillary.api.tenure import since_ms, whole_hours_since
+from armillary.engines.series.query import check_range
 from armillary.errors import ArmillaryError, InvalidArgumentError, RateLimitedError
 from armillary.hub.connecting import wait_for_methods
 
@@ -33,7 +35,8 @@ Millis = Annotated[int, Query(ge=0, le=10**14)]
 
 def device_telemetry(request: Request, device_id: HubDevicePath) -> dict[str, Any]:
     """The last value of each metric of a device."""
-    return views_hub.telemetry(hub_of(request), known_hub_device(request, device_id))
+    known = known_hub_device(request, device_id)
+    return views_hub.telemetry(hub_of(request), known, since_ms(request, known))
 
 
 def device_series(
@@ -46,7 +49,11 @@ def device_series(
 ) -> dict[str, Any]:
     """A metric over time, rolled up to at most `max_points` points."""
     known = known_hub_device(request, device_id)
-    return views_hub.series(hub_of(request), known, metric, start_ms=start_ms, end_ms=end_ms, max_points=max_points)
+    check_range(start_ms, end_ms, max_points)
+    begin_ms = max(start_ms, whole_hours_since(since_ms(request, known)))
+    if begin_ms >= end_ms:  # of another owner's time, all of it
+        return {"metric": metric, "start_ms": start_ms, "end_ms": end_ms, "bucket_ms": 0, "points": []}
+    return views_hub.series(hub_of(request), known, metric, start_ms=begin_ms, end_ms=end_ms, max_points=max_points)
 
 
 async def device_stream(request: Request, device_id: HubDevicePath) -> StreamingResponse:

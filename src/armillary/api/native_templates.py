@@ -18,6 +18,7 @@ from armillary.api.authored import CatalogQuery, DocumentBody, IfMatch
 from armillary.api.native_devices import After, Limit
 from armillary.api.native_hub_devices import HubDevicePath, known_hub_device
 from armillary.api.routes import add_route, hub_of, operator_of, service_of
+from armillary.api.tenure import since_ms
 from armillary.engines.application.document import Document, not_found
 from armillary.engines.application.store import MAX_LIMIT
 from armillary.errors import InvalidArgumentError, ModelError, NotFoundError
@@ -258,7 +259,8 @@ def migrate_template(
 
 def show_device_template(request: Request, device_id: HubDevicePath) -> dict[str, Any]:
     """A device as its template sees it: properties with their states, last values, cloud properties, and the rest."""
-    return views_template.device(hub_of(request), known_hub_device(request, device_id))
+    known = known_hub_device(request, device_id)
+    return views_template.device(hub_of(request), known, since_ms(request, known))
 
 
 def set_device_template(request: Request, device_id: HubDevicePath, body: AssignBody) -> dict[str, Any]:
@@ -324,7 +326,7 @@ def set_device_properties(
     hub.twins.patch_desired(known, patch, if_match=if_match)
     actor = operator_of(request).name
     service_of(request).audit.append(actor, "device.twin", known, {"section": "desired", "names": sorted(body)})
-    return views_template.device(hub, known)
+    return views_template.device(hub, known, since_ms(request, known))
 
 
 # Inside ------------------------------------------------------------------------------------------------------

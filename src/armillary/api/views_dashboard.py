@@ -14,6 +14,7 @@ from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, Final, TypeGuard
 
 from armillary.api.dashboard_devices import Devices
+from armillary.api.tenure import own_through, whole_hours_since
 from armillary.engines.series.fleet import FleetBucket
 from armillary.engines.series.query import bucket_width
 from armillary.engines.series.rollups import MINUTE_MS
@@ -50,6 +51,7 @@ class Question:
         end_ms: The present, Unix milliseconds.
         range_s: Seconds that every tile over time looks back; None: what each tile says itself.
         points: Most buckets of a line.
+        since: When devices that had an earlier owner came to the asker's catalog (``tenure.py``).
     """
 
     hub: Hub
@@ -57,6 +59,7 @@ class Question:
     end_ms: int
     range_s: int | None
     points: int
+    since: Mapping[str, int] = field(default_factory=dict)
     _latest: dict[tuple[Any, str], Mapping[str, tuple[int, Any]]] = field(default_factory=dict)
 
     def start_ms(self, tile: Tile) -> int:
@@ -69,7 +72,9 @@ class Question:
         if place not in self._latest:
             ids = self.devices.of(tile.source)
             found = self.hub.series.latest(ids, name, len(ids) + 1) if ids else []
-            self._latest[place] = {device: (at, value) for device, at, value in found}
+            self._latest[place] = {
+                device: (at, value) for device, at, value in found if at >= self.since.get(device, 0)
+            }
         return self._latest[place]
 
     def buckets(
@@ -78,10 +83,15 @@ class Question:
         """Width and buckets of a name over devices; an own, cheaper read for a single one."""
         points = max(1, min(points, most or points))
         if len(ids) != 1:
+            ids = own_through(ids, self.since, start_ms)
             found = self.hub.series.fleet(ids, name, start_ms, self.end_ms, points)
             return found.bucket_ms, found.buckets
+        (device_id,) = ids
+        start_ms = max(start_ms, whole_hours_since(self.since.get(device_id, 0)))
+        if start_ms >= self.end_ms:
+            return 0, ()
         try:
-            one = self.hub.series.query(next(iter(ids)), name, start_ms, self.end_ms, points)
+            one = self.hub.series.query(device_id, name, start_ms, self.end_ms, points)
         except NotFoundError:  # it has never sent this
             return 0, ()
         return one.bucket_ms, [

@@ -18,8 +18,10 @@ SERIES_POINTS = 500
 MAX_SERIES_POINTS = 5000
 
 
-def telemetry(hub: Hub, device_id: str) -> Document:
+def telemetry(hub: Hub, device_id: str, since_ms: int = 0) -> Document:
     """The last value of each metric of a device: ``metric``, ``kind``, ``value``, ``at_ms``; and the connection.
+
+    Values of before ``since_ms`` are left out.
 
     A device that has sent nothing has an empty list.
     """
@@ -27,6 +29,7 @@ def telemetry(hub: Hub, device_id: str) -> Document:
     items = [
         {"metric": last.metric, "kind": kinds.get(last.metric), "value": last.value, "at_ms": last.at_ms}
         for last in hub.series.last_values(device_id)
+        if last.at_ms >= since_ms
     ]
     return {"items": items, "next": None, **connection(hub, device_id)}
 

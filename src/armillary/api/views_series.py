@@ -5,7 +5,7 @@ from __future__ import annotations
 
 import dataclasses
 import io
-from collections.abc import Callable, Collection, Iterator
+from collections.abc import Callable, Collection, Iterator, Mapping
 from typing import TYPE_CHECKING, Any
 
 from armillary.engines.series.export import csv_parts, parquet_parts, read_csv
@@ -66,9 +66,16 @@ def latest(hub: Hub, device_ids: Collection[str], metric: str, limit: int) -> Do
 
 
 def export(
-    hub: Hub, device_ids: Collection[str], metrics: Collection[str] | None, start_ms: int, end_ms: int, kind: str
+    hub: Hub,
+    device_ids: Collection[str],
+    metrics: Collection[str] | None,
+    start_ms: int,
+    end_ms: int,
+    kind: str,
+    *,
+    since: Mapping[str, int],
 ) -> Iterator[bytes]:
-    """A file of values in parts; ``kind`` is ``csv`` or ``parquet``.
+    """A file of values in parts; ``kind`` is ``csv`` or ``parquet``, ``since`` when some devices begin later.
 
     Raises:
         InvalidArgumentError: the range makes no sense.
@@ -77,7 +84,7 @@ def export(
     check_range(start_ms, end_ms, 1)
     write = csv_parts if kind == "csv" else parquet_parts
     series = (each for device_id in device_ids for each in hub.series.series((device_id,), metrics))
-    return write(hub.series, series, start_ms, end_ms)
+    return write(hub.series, series, start_ms, end_ms, since)
 
 
 def restore(hub: Hub, body: bytes, check: Callable[[str], None], now_ms: int) -> tuple[int, int]:

@@ -196,12 +196,12 @@ def migrated(found: MigrationSummary) -> Document:
     return {"devices": found.devices, "losing": found.losing, "named": named}
 
 
-def device(hub: Hub, device_id: str) -> Document:
+def device(hub: Hub, device_id: str, since_ms: int = 0) -> Document:
     """A device as its template sees it: properties with their states, last values, and what is not modelled.
 
     Everything is there also without a template: then all of it is unmodelled.
     """
-    kept = hub.templates.device(device_id)
+    kept, misfit = hub.templates.device(device_id), hub.models.last_misfit(device_id)
     document: Document = {
         "device_id": device_id,
         "display_name": kept.display_name or None,
@@ -211,18 +211,20 @@ def device(hub: Hub, device_id: str) -> Document:
         "announced_model": hub.model_id(device_id),
         "etag": kept.etag,
         "is_missing": bool(kept.name) and kept.ready is None,
-        "last_misfit": as_document(hub.models.last_misfit(device_id)),
+        "last_misfit": as_document(None if misfit is None or misfit.at_ms < since_ms else misfit),
         "cloud_properties": dict(kept.cloud),
-        **_telemetry(hub, device_id, kept),
+        **_telemetry(hub, device_id, kept, since_ms),
         **_properties(hub, device_id, kept),
     }
     return document
 
 
-def _telemetry(hub: Hub, device_id: str, kept: DeviceTemplate) -> Document:
+def _telemetry(hub: Hub, device_id: str, kept: DeviceTemplate, since_ms: int) -> Document:
     table: PayloadTable | None = None if kept.ready is None else kept.ready.table
     modelled, unmodelled = [], []
     for last in _last_values(hub, device_id):
+        if last.at_ms < since_ms:
+            continue
         leaf = None if table is None else table.leaf(last.metric)
         row = {"name": last.metric, "value": last.value, "at_ms": last.at_ms}
         if leaf is None:

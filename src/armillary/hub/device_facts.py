@@ -8,7 +8,7 @@ is there as well, without an owner. A device that the directory knows and nobody
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from itertools import islice
 from typing import TYPE_CHECKING, Any, Final, Protocol
 
@@ -35,6 +35,9 @@ class Directory(Protocol):
 
     def of(self, device_ids: Sequence[str]) -> Mapping[str, Fields]:
         """Those of some devices that it knows; besides, ``claimed_at``: since when they are their owner's."""
+
+    def second_hand(self, catalog: str | None) -> Mapping[str, int]:
+        """Devices of a catalog, or of all, that had an earlier owner: id -> since when (Unix milliseconds)."""
 
     def events(self, after: int, limit: int) -> Sequence[DeviceEvent]:
         """What befell devices, with higher numbers than ``after``, in order."""
@@ -72,6 +75,10 @@ class NoDirectory:
 
     def of(self, device_ids: Sequence[str]) -> Mapping[str, Fields]:  # noqa: ARG002
         """Nothing."""
+        return {}
+
+    def second_hand(self, catalog: str | None) -> Mapping[str, int]:  # noqa: ARG002
+        """None."""
         return {}
 
     def events(self, after: int, limit: int) -> Sequence[DeviceEvent]:  # noqa: ARG002
@@ -119,10 +126,7 @@ class FactsReader:
         ids = iter(device_ids)
         while chunk := list(islice(ids, CHUNK)):
             known = self._owned(chunk)
-            latest = {
-                name: {each: value for each, _, value in self._hub.series.latest(chunk, name, CHUNK)}
-                for name in needs.telemetry
-            }
+            latest = {name: self._own(self._hub.series.latest(chunk, name, CHUNK)) for name in needs.telemetry}
             found += self._facts({each: known[each] for each in chunk if each in known}, needs, latest)
         return found
 
@@ -205,7 +209,12 @@ class FactsReader:
         return found
 
     def _latest(self, name: str) -> Mapping[str, Value]:
-        return {each: value for each, _, value in self._hub.series.latest(None, name, MAX_LATEST)}
+        return self._own(self._hub.series.latest(None, name, MAX_LATEST))
+
+    def _own(self, latest: Iterable[tuple[str, int, Value]]) -> Mapping[str, Value]:
+        """Values by device, but those that a device sent before its owner had it: they are not its owner's."""
+        since = self._hub.directory.second_hand(None)
+        return {each: value for each, at_ms, value in latest if at_ms >= since.get(each, 0)}
 
 
 def _of_catalog(known: Mapping[str, Fields], catalog: str | None) -> Mapping[str, Fields]:

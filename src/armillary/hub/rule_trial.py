@@ -99,6 +99,7 @@ def try_rule(hub: Hub, catalog: str | None, rule: Rule, device_ids: Sequence[str
             f"devices: expected at most {MAX_DEVICES}, got {len(device_ids)}", remedy="Try some of them."
         )
     until = time.monotonic() + MAX_SECONDS
+    since = hub.directory.second_hand(catalog) if catalog is not None else {}  # what was before is not the catalog's
     found: list[Tried] = []
     for device_id in device_ids or _candidates(hub, catalog, rule):
         if time.monotonic() > until or len(found) >= MAX_DEVICES:
@@ -111,7 +112,8 @@ def try_rule(hub: Hub, catalog: str | None, rule: Rule, device_ids: Sequence[str
             found.append(tried)
         if tried.unconcerned is None:
             try:
-                _try_device(hub, Program(rule), tried, facts, (start_ms, end_ms), until)
+                span = (max(start_ms, since.get(device_id, 0)), end_ms)
+                _try_device(hub, Program(rule), tried, facts, span, until)
             except _OutOfTimeError:
                 return Trial(found, is_cut=True)
     return Trial(found, is_cut=False)

@@ -3,7 +3,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Final
 from uuid import UUID, uuid4
 
@@ -288,6 +288,10 @@ class DeviceRegistry:
             return device_rows.summary(connection, owner, now=context.now(), silent_after_s=context.silent_after_s)
 
         return self._summaries.get(owner, lambda: records.read(query))
+
+    def second_hand(self, catalog_id: UUID | None = None) -> Mapping[str, int]:
+        """Devices of a catalog, or of all, that had an earlier owner: id -> since when they are theirs (seconds)."""
+        return self._context.records.read(lambda c: device_rows.second_hand(c, catalog_id))
 
     def owner_of(self, device_id: str) -> str | None:
         """Name of the catalog that owns a device, None while nobody does."""

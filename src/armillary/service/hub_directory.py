@@ -92,6 +92,18 @@ class HubDirectory:
 
         return self._context.records.read(query)
 
+    def second_hand(self, catalog: str | None) -> Mapping[str, int]:
+        """Devices of a catalog, or of all, that had an earlier owner: id -> since when (Unix milliseconds)."""
+
+        def query(connection: Connection) -> dict[str, int]:
+            owner = None if catalog is None else catalog_rows.catalog_named(connection, catalog)
+            if catalog is not None and owner is None:
+                return {}
+            found = device_rows.second_hand(connection, None if owner is None else owner.catalog_id)
+            return {device_id: since * 1000 for device_id, since in found.items()}
+
+        return self._context.records.read(query)
+
     def events(self, after: int, limit: int) -> Sequence[DeviceEvent]:
         """What befell devices, with higher numbers than ``after``, in order."""
         found = self._context.records.read(

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import ColumnElement, Connection, Row, Select, and_, case, func, insert, literal, select, update
+from sqlalchemy import ColumnElement, Connection, Row, Select, and_, case, func, insert, literal, or_, select, update
 
 from armillary.attest.lineage import NO_LINEAGE, Lineage
 from armillary.engines.records import dialect, schema
@@ -243,6 +243,26 @@ def claim(connection: Connection, device_id: str, *, catalog_id: UUID, group_id:
         .where(_device.c.device_id == device_id)
         .values(catalog_id=catalog_id, group_id=group_id, claimed_at=now)
     )
+
+
+def second_hand(connection: Connection, catalog_id: UUID | None) -> dict[str, int]:
+    """Devices that had an earlier life: device id -> when they came to their owner, Unix seconds.
+
+    Args:
+        connection: Reads.
+        catalog_id: Those of this catalog; None of all.
+
+    They were transferred, or were out of service and came back.
+    """
+    transfer = schema.transfer
+    brought = select(transfer.c.device_number).where(transfer.c.state == "accepted")
+    query = select(_device.c.device_id, _device.c.claimed_at).where(
+        _device.c.claimed_at.is_not(None),
+        or_(_device.c.number.in_(brought), _device.c.reprovision_until.is_not(None)),
+    )
+    if catalog_id is not None:
+        query = query.where(_device.c.catalog_id == catalog_id)
+    return {row.device_id: row.claimed_at for row in connection.execute(query)}
 
 
 def change(connection: Connection, device_id: str, values: Mapping[str, object]) -> None:

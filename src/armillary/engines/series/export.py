@@ -19,6 +19,7 @@ import csv
 import io
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from datetime import UTC, datetime
+from types import MappingProxyType
 from typing import Any, Final
 
 from armillary.engines.series.chunks import Kind, Points
@@ -36,11 +37,14 @@ ROW_GROUP_POINTS = 50_000
 # A line of an import: the longest text, its names, and quotes.
 MAX_LINE_CHARACTERS = 4 * MAX_STRING_CHARACTERS
 
+# Devices of which values begin later than those of all others: id -> Unix milliseconds.
+Since = Mapping[str, int]
+NOBODY: Final[Since] = MappingProxyType({})
 Series = Iterable[tuple[str, str, SeriesKey]]
 Row = tuple[str, str, int, Value, int]
 
 
-def csv_parts(store: Reads, series: Series, start_ms: int, end_ms: int) -> Iterator[bytes]:
+def csv_parts(store: Reads, series: Series, start_ms: int, end_ms: int, since: Since = NOBODY) -> Iterator[bytes]:
     """A CSV file in parts.
 
     Raises:
@@ -48,11 +52,15 @@ def csv_parts(store: Reads, series: Series, start_ms: int, end_ms: int) -> Itera
     """
     yield (",".join(COLUMNS) + "\r\n").encode()
     for device_id, metric, key in series:
-        for points in store.stream(key, start_ms, end_ms):
+        for points in _stream(store, key, max(start_ms, since.get(device_id, 0)), end_ms):
             yield _csv_part(device_id, metric, key.kind, points)
 
 
-def parquet_parts(store: Reads, series: Series, start_ms: int, end_ms: int) -> Iterator[bytes]:
+def _stream(store: Reads, key: SeriesKey, start_ms: int, end_ms: int) -> Iterable[Points]:
+    return store.stream(key, start_ms, end_ms) if start_ms < end_ms else ()
+
+
+def parquet_parts(store: Reads, series: Series, start_ms: int, end_ms: int, since: Since = NOBODY) -> Iterator[bytes]:
     """A Parquet file in parts.
 
     Raises:
@@ -60,7 +68,7 @@ def parquet_parts(store: Reads, series: Series, start_ms: int, end_ms: int) -> I
         DataFolderError: damaged.
     """
     arrow, parquet = _pyarrow()
-    return _parquet_parts(arrow, parquet, store, series, start_ms, end_ms)
+    return _parquet_parts(arrow, parquet, store, series, start_ms, end_ms, since)
 
 
 def read_csv(lines: Iterable[str], *, first_line: int = 1) -> Iterator[Row]:
@@ -189,7 +197,7 @@ class _Sink(io.RawIOBase):
 
 
 def _parquet_parts(
-    arrow: Any, parquet: Any, store: Reads, series: Series, start_ms: int, end_ms: int
+    arrow: Any, parquet: Any, store: Reads, series: Series, start_ms: int, end_ms: int, since: Since = NOBODY
 ) -> Iterator[bytes]:
     word = arrow.dictionary(arrow.int32(), arrow.string())
     types = (
@@ -207,7 +215,7 @@ def _parquet_parts(
     with parquet.ParquetWriter(sink, schema, compression="zstd") as writer:
         columns: list[list[Any]] = [[] for _ in types]
         for device_id, metric, key in series:
-            for points in store.stream(key, start_ms, end_ms):
+            for points in _stream(store, key, max(start_ms, since.get(device_id, 0)), end_ms):
                 _extend(columns, device_id, metric, key.kind, points)
                 if len(columns[0]) >= ROW_GROUP_POINTS:
                     writer.write_table(_table(arrow, schema, columns))

@@ -1,0 +1,175 @@
+# SPDX-License-Identifier: Apache-2.0
+"""A device changes hands: its new owner sees nothing of the time before; the service's administrator sees all of it."""
+
+from __future__ import annotations
+
+import time
+import uuid
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+from tests.api.running_service import RunningService, running_service
+from tests.api.test_native_rules import hot
+from tests.attacks.test_one_catalogs_token import owner
+
+from armillary.api import tenure
+from armillary.engines.series.store import Restored
+from armillary.service.registry import Registry
+from armillary.wire.cloud_message import CloudMessage
+
+HOUR_MS = 3_600_000
+
+
+@pytest.fixture(scope="module")
+def service(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RunningService]:
+    with running_service(tmp_path_factory.mktemp("tenure")) as running:
+        yield running
+
+
+class Sale:
+    """Alice's device with a past, that is Bob's now.
+
+    Attributes:
+        sold_ms: When it became his, to the second.
+        present_ms: After the next whole hour: where his values are.
+    """
+
+    def __init__(self, service: RunningService) -> None:
+        self.service, self.alice, self.bob = service, owner(service), owner(service)
+        self.device = self.alice.device.device_id
+        self.group, self.board = (f"{word}-{uuid.uuid4().hex[:8]}" for word in ("g", "b"))
+        self.now = int(time.time() * 1000)
+        self.alice.device.check_in()
+        self.keep(self.now - 2 * HOUR_MS, 11.0)
+        self.keep(self.now - 60_000, 12.0)
+        hub = service.hub
+        hub.mailboxes.send(self.device, CloudMessage(message_id="of-alice", body=b"secret", ack="full"))
+        self.upload = hub.files.begin(self.device, "past.txt")[0].upload_id
+        time.sleep(1.1 - time.time() % 1)  # claimed_at has whole seconds: this is after everything above
+        catalog = service.service.registry.get_catalog(self.bob.name)
+        offer = service.service.transfers.offer(self.alice.name, self.device, catalog.catalog_id, actor="test")
+        service.service.transfers.accept(self.bob.name, offer.transfer_id, actor="test")
+        self.sold_ms = (service.service.registry.get_device(self.device).claimed_at or 0) * 1000
+        self.present_ms = -(-self.sold_ms // HOUR_MS) * HOUR_MS + 60_000
+        body = {"name": "all", "catalog": self.bob.name}
+        assert self.bob.call("PUT", f"/groups/{self.group}?catalog={self.bob.name}", body).status == 200
+        place = {"x": 0, "w": 4, "h": 4}
+        tiles = [
+            {"id": "now", "kind": "kpi", "source": {"device": self.device}, "value": "t", "y": 0, **place},
+            {"id": "line", "kind": "line", "source": {"device": self.device}, "values": ["t"], "y": 4, **place},
+            {"id": "all", "kind": "line", "source": {"group": self.group}, "values": ["t"], "y": 8, **place},
+        ]
+        board = {"name": "Board", "catalog": self.bob.name, "tiles": tiles}
+        made = self.bob.call("PUT", f"/dashboards/{self.board}?catalog={self.bob.name}", board)
+        assert made.status == 200, made.raw
+
+    def keep(self, at_ms: int, value: float) -> None:
+        """A value of the device."""
+        store = self.service.hub.series
+        (number,) = store.commits.submit(store.known_devices([self.device])).result(10).values()
+        store.commits.submit(store.restored([Restored(number, "t", at_ms, value, 0)], self.now)).result(10)
+
+    def reads(self, call: Any) -> dict[str, bytes]:
+        """What somebody gets by each read, as it is sent."""
+        start, end = self.now - 24 * HOUR_MS, self.present_ms + HOUR_MS
+        span, own = f"start_ms={start}&end_ms={end}", f"catalog={self.bob.name}"
+        device, group = f"/devices/{self.device}", f"/groups/{self.group}/telemetry"
+        paths = {
+            "latest": f"{device}/telemetry", "series": f"{device}/telemetry/series?metric=t&{span}",
+            "raw": f"{device}/telemetry/raw?metric=t&{span}", "export": f"{device}/telemetry/export",
+            "group latest": f"{group}/latest?metric=t&{own}", "group export": f"{group}/export?{own}",
+            "aggregate": f"{group}/aggregate?metric=t&{span}&{own}", "template": f"{device}/template",
+            "files": f"{device}/files", "messages": f"{device}/messages", "check-ins": f"{device}/check-ins",
+            "dashboard": f"/dashboards/{self.board}/data?range_s=86400&{own}",
+        }  # fmt: skip
+        found = {}
+        for name, path in paths.items():
+            reply = call("GET", path)
+            assert reply.status == 200, (name, reply.raw)
+            found[name] = reply.raw
+        return found
+
+
+@pytest.fixture(scope="module")
+def sale(service: RunningService) -> Sale:
+    return Sale(service)
+
+
+# What is of Alice's time, as it stands in answers.
+OLD = (b"11.0", b"12.0", b"of-alice", b"past.txt")
+
+
+def leaks(found: dict[str, bytes]) -> set[str]:
+    return {name for name, raw in found.items() if any(each in raw for each in OLD)} | (
+        {"check-ins"} if b"attested" in found["check-ins"] else set()
+    )
+
+
+def test_a_new_owner_sees_nothing_of_the_time_before(sale: Sale) -> None:
+    assert leaks(sale.reads(sale.bob.call)) == set()
+    gone = sale.bob.call("GET", f"/devices/{sale.device}/files/{sale.upload}")
+    assert gone.status == 404
+    assert sale.bob.call("DELETE", f"/devices/{sale.device}/files/{sale.upload}").status == 404
+
+
+def test_the_services_administrator_sees_all_of_it(sale: Sale) -> None:
+    everything = leaks(sale.reads(lambda method, path: sale.service.call(method, "/api/v1" + path)))
+    assert everything == {
+        "latest", "series", "raw", "export", "group latest", "group export", "aggregate", "template", "files",
+        "messages", "check-ins", "dashboard",
+    }  # fmt: skip
+
+
+def test_a_trial_of_a_rule_begins_when_the_device_came(sale: Sale) -> None:
+    body = {"devices": [sale.device], "start_ms": sale.now - 24 * HOUR_MS, "end_ms": sale.present_ms}
+    place = f"/rule-test?catalog={sale.bob.name}"
+    (tried,) = sale.bob.call("POST", place, {**body, "rule": hot(sale.bob.name)}).body["devices"]
+    assert (tried["messages"], tried["unconcerned"]) == (0, None)
+    everything = sale.service.call("POST", "/api/v1/rule-test", {**body, "rule": hot(None)}).body["devices"]
+    assert everything[0]["messages"] == 2  # the control: a rule of all catalogs, by who sees all of them
+
+
+def test_the_former_owner_sees_nothing_of_the_device_any_more(sale: Sale) -> None:
+    assert sale.alice.call("GET", f"/devices/{sale.device}/telemetry").status == 404
+
+
+def test_without_the_look_at_the_tenure_the_attack_gets_through(sale: Sale, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(Registry, "second_hand", lambda *_: {})
+    assert len(leaks(sale.reads(sale.bob.call))) >= 9
+
+
+def test_a_filter_of_a_group_does_not_see_the_last_value_of_before(sale: Sale, monkeypatch: pytest.MonkeyPatch) -> None:
+    name = f"w-{uuid.uuid4().hex[:8]}"
+    filters = [{"field": "telemetry:t", "operator": "gt", "value": 1}]
+    body = {"name": "warm", "catalog": sale.bob.name, "filters": filters}
+    assert sale.bob.call("PUT", f"/groups/{name}?catalog={sale.bob.name}", body).status == 200
+    place = f"/groups/{name}/members?catalog={sale.bob.name}"
+    ids = [each["device_id"] for each in sale.bob.call("GET", place).body["items"]]
+    assert sale.device not in ids
+    monkeypatch.setattr(type(sale.service.hub.directory), "second_hand", lambda *_: {})
+    ids = [each["device_id"] for each in sale.bob.call("GET", place).body["items"]]
+    assert sale.device in ids  # the control
+
+
+def test_what_came_since_is_the_new_owners(sale: Sale) -> None:
+    """Last: it adds a value."""
+    sale.keep(sale.present_ms, 99.5)
+    found = sale.reads(sale.bob.call)
+    for name in ("latest", "series", "raw", "export", "group latest", "group export", "template"):
+        assert b"99.5" in found[name], name
+    assert leaks(found) == set()
+    sale.bob.device.check_in()
+    own = sale.bob.call("GET", f"/devices/{sale.bob.device.device_id}/check-ins").body["items"]
+    assert len(own) == 1  # of a device that never had another owner everything is there
+
+
+def test_tenures_in_numbers() -> None:
+    assert tenure.whole_hours_since(0) == 0
+    assert tenure.whole_hours_since(HOUR_MS) == HOUR_MS
+    assert tenure.whole_hours_since(HOUR_MS + 1) == 2 * HOUR_MS
+    assert tenure.own_through(["a", "b"], {"a": HOUR_MS}, HOUR_MS + 5) == ("a", "b")
+    assert tenure.own_through(["a", "b"], {"a": HOUR_MS + 1}, HOUR_MS + 5) == ("b",)  # its first hour has both in it
+    page = {"items": [{"at": 3}, {"at": 1}], "next": "1"}
+    assert tenure.own_page(page, 2, "at") == {"items": [{"at": 3}], "next": None}
+    assert tenure.own_page(page, 1, "at") == page

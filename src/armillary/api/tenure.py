@@ -36,7 +36,10 @@ def tenures(request: Request) -> Mapping[str, int]:
 
 def since_ms(request: Request, identity: str) -> int:
     """From when on the caller sees a device, or a module of one (Unix milliseconds); 0 for all."""
-    return tenures(request).get(identity.partition("/")[0], 0)
+    catalog_id, device_id = operator_of(request).catalog_id, identity.partition("/")[0]
+    if catalog_id is None:
+        return 0
+    return service_of(request).registry.second_hand(catalog_id, device_id).get(device_id, 0) * 1000
 
 
 def whole_hours_since(since: int) -> int:

@@ -111,7 +111,8 @@ class FactsReader:
             template: Devices of this device template only.
             after: Id to begin behind.
         """
-        latest = {name: self._latest(name) for name in needs.telemetry}
+        since = self._since(needs)
+        latest = {name: _own(self._hub.series.latest(None, name, MAX_LATEST), since) for name in needs.telemetry}
         while True:
             known, last = self._chunk(catalog, template, after)
             if known:
@@ -123,10 +124,10 @@ class FactsReader:
     def of(self, device_ids: Sequence[str], needs: Needs) -> list[DeviceFacts]:
         """Facts of some devices, in their order; those that nobody owns are left out."""
         found: list[DeviceFacts] = []
-        ids = iter(device_ids)
+        ids, since = iter(device_ids), self._since(needs)
         while chunk := list(islice(ids, CHUNK)):
             known = self._owned(chunk)
-            latest = {name: self._own(self._hub.series.latest(chunk, name, CHUNK)) for name in needs.telemetry}
+            latest = {name: _own(self._hub.series.latest(chunk, name, CHUNK), since) for name in needs.telemetry}
             found += self._facts({each: known[each] for each in chunk if each in known}, needs, latest)
         return found
 
@@ -208,13 +209,14 @@ class FactsReader:
             after = page.next_after if page.next_after is not None and page.next_after < last else None
         return found
 
-    def _latest(self, name: str) -> Mapping[str, Value]:
-        return self._own(self._hub.series.latest(None, name, MAX_LATEST))
+    def _since(self, needs: Needs) -> Mapping[str, int]:
+        """When devices that had an earlier owner came to theirs; nothing where no values are needed."""
+        return self._hub.directory.second_hand(None) if needs.telemetry else {}
 
-    def _own(self, latest: Iterable[tuple[str, int, Value]]) -> Mapping[str, Value]:
-        """Values by device, but those that a device sent before its owner had it: they are not its owner's."""
-        since = self._hub.directory.second_hand(None)
-        return {each: value for each, at_ms, value in latest if at_ms >= since.get(each, 0)}
+
+def _own(latest: Iterable[tuple[str, int, Value]], since: Mapping[str, int]) -> Mapping[str, Value]:
+    """Values by device, but those that a device sent before its owner had it: they are not its owner's."""
+    return {each: value for each, at_ms, value in latest if at_ms >= since.get(each, 0)}
 
 
 def _of_catalog(known: Mapping[str, Fields], catalog: str | None) -> Mapping[str, Fields]:

@@ -289,9 +289,9 @@ class DeviceRegistry:
 
         return self._summaries.get(owner, lambda: records.read(query))
 
-    def second_hand(self, catalog_id: UUID | None = None) -> Mapping[str, int]:
-        """Devices of a catalog, or of all, that had an earlier owner: id -> since when they are theirs (seconds)."""
-        return self._context.records.read(lambda c: device_rows.second_hand(c, catalog_id))
+    def second_hand(self, catalog_id: UUID, device_id: str | None = None) -> Mapping[str, int]:
+        """Devices of a catalog, or that one, that had an earlier owner: id -> since when (Unix seconds)."""
+        return self._context.records.read(lambda c: device_rows.second_hand(c, catalog_id, device_id))
 
     def owner_of(self, device_id: str) -> str | None:
         """Name of the catalog that owns a device, None while nobody does."""

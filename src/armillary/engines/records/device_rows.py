@@ -245,12 +245,13 @@ def claim(connection: Connection, device_id: str, *, catalog_id: UUID, group_id:
     )
 
 
-def second_hand(connection: Connection, catalog_id: UUID | None) -> dict[str, int]:
+def second_hand(connection: Connection, catalog_id: UUID | None, device_id: str | None = None) -> dict[str, int]:
     """Devices that had an earlier life: device id -> when they came to their owner, Unix seconds.
 
     Args:
         connection: Reads.
         catalog_id: Those of this catalog; None of all.
+        device_id: This one, if it is one; None of all.
 
     They were transferred, or were out of service and came back.
     """
@@ -262,6 +263,8 @@ def second_hand(connection: Connection, catalog_id: UUID | None) -> dict[str, in
     )
     if catalog_id is not None:
         query = query.where(_device.c.catalog_id == catalog_id)
+    if device_id is not None:
+        query = query.where(_device.c.device_id == device_id)
     return {row.device_id: row.claimed_at for row in connection.execute(query)}
 
 

@@ -183,6 +183,7 @@ def remove(desk: Desk, visit: Visit, form: Form) -> Response:
     """Take a capability, a cloud property or a view away from the draft."""
     from armillary.twin.template_edit import without_capability, without_cloud_property, without_view  # noqa: PLC0415 - as above
 
+    permit(desk, visit, "template")
     name = form.get("name", "")
     steps: Mapping[str, Step] = {
         "capability": lambda body: without_capability(body, name)[0],

@@ -6,6 +6,7 @@ from __future__ import annotations
 import html
 import json
 import re
+import uuid
 from typing import Any
 
 import pytest
@@ -227,3 +228,28 @@ def test_a_reader_sees_the_twin_and_sends_nothing(hub_scene: HubScene):
     assert "Target" in said(text)
     for verb in ("review", "send", "cloud"):
         assert look.post(f"{place}/{verb}", kind="patch", patch="{}", etag="*", seen="{}").status == 403
+
+
+def test_a_template_is_given_and_taken_away_after_what_it_costs_was_said(hub_scene: HubScene):
+    look, place = browser(hub_scene, "Contributor"), "/hub-devices/probe@yard"
+    assert '<option value="cooler/1">cooler, version 1</option>' in look.get(f"{place}/twin").text
+    review = said(look.post(f"{place}/template/review", template="cooler/1").text)
+    assert "Give probe@yard version 1 of cooler?" in review
+    given = lambda: hub_scene.call("GET", "/devices/probe@yard/template")["template"]  # noqa: E731 - asked thrice
+    assert given() is None  # nothing was given by looking
+    assert look.post(f"{place}/template", template="cooler/1").status == 303
+    assert given() == "cooler"
+    hub_scene.call("PATCH", "/devices/probe@yard/cloud-properties", {"Customer": "Ann"})
+    other = f"plain-{uuid.uuid4().hex[:6]}"
+    body = hub_scene.call("GET", "/templates/cooler")["body"]
+    hub_scene.call("PUT", f"/templates/{other}", {k: v for k, v in body.items() if k != "cloud_properties"})
+    hub_scene.call("POST", f"/templates/{other}/publish")
+    lost = said(look.post(f"{place}/template/review", template=f"{other}/1").text)
+    assert "cloud property Customer is dropped" in lost
+    assert "Take the template of probe@yard away?" in said(look.post(f"{place}/template/review", template="none").text)
+    assert look.post(f"{place}/template", template="none").status == 303
+    assert given() is None
+    for odd in ("", "cooler", "cooler/0", "cooler/x", "/1"):
+        assert look.post(f"{place}/template", template=odd).status == 400, odd
+    assert look.post(f"{place}/template", template="cooler/9").status == 404
+    assert browser(hub_scene, "Reader").post(f"{place}/template", template="cooler/1").status == 403

@@ -106,6 +106,7 @@ TOLD: Mapping[str, tuple[str, str, bool]] = MappingProxyType(
         "template-made": ("good", "Made. It is a draft: publish it, then devices can have it.", True),
         "draft-kept": ("good", "Kept in the draft. The draft before stays in the application's history.", True),
         "draft-begun": ("good", "Begun. No device has the draft before it is published.", True),
+        "template-given": ("good", "Done. What it sends is judged so from now on.", True),
         "template-moved": ("good", "Moved. Devices that were moved are judged by this version now.", True),
         "cloud-kept": ("good", "Kept. Rules that compare with it do so from now on.", True),
         "hub-device-made": ("good", "Made. It may connect as soon as its catalog admits what it shows.", True),

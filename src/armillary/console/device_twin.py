@@ -14,7 +14,7 @@ from typing import Any
 from starlette.responses import Response
 
 from armillary.api.native_requests import TwinBody
-from armillary.console import pages_twin
+from armillary.console import device_template, pages_device_template, pages_twin
 from armillary.console.change import Form, permit
 from armillary.console.desk import Desk, Visit, told
 from armillary.console.device_data import known
@@ -88,6 +88,8 @@ def twin_page(
     if device.cloud and may(desk, visit, "cloud-properties"):
         sent, wrong = cloud or (None, None)
         forms.append(pages_twin.cloud_form(device_id, device.cloud, device.found, sent, wrong))
+    if may(desk, visit, "device-template"):
+        forms.append(pages_device_template.template_form(device.found, device_template.offered(desk, visit)))
     made = pages_twin.twin_sheet(
         device.found,
         twin,

@@ -212,7 +212,7 @@ def _facts(
             "Template",
             sheet.text(f"{name}, version {template['version']}", href=f"/templates/{quote(name)}")
             if name
-            else sheet.text("none", reason="armillary device template set"),
+            else sheet.text("none", href=f"{place(found['device_id'], 'twin')}#template"),
         ),
         ("Announced model", sheet.text(found.get("model_id") or "none")),
         ("Catalog", sheet.text(catalog)),

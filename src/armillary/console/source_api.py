@@ -49,6 +49,7 @@ ROUTES: Mapping[str, str] = MappingProxyType(
         "group": f"PUT {V1}/groups/{{group_id}}",
         "command": f"POST {V1}/devices/{{device_id}}/methods/{{method}}",
         "cloud-properties": f"PATCH {V1}/devices/{{device_id}}/cloud-properties",
+        "device-template": f"PUT {V1}/devices/{{device_id}}/template",
         "hub-device": f"POST {V1}/catalogs/{{catalog}}/hub-devices",
         "admission": f"PATCH {V1}/catalogs/{{catalog}}/hub-admission",
         "hub-enrolment": f"PATCH {V1}/catalogs/{{catalog}}/hub-enrolments/{{enrolment_id}}",

@@ -110,6 +110,8 @@ QUESTIONS: Mapping[str, Callable[..., Any]] = MappingProxyType(
             native_templates.delete_template,
             native_templates.template_devices,
             native_templates.show_device_template,
+            native_templates.set_device_template,
+            native_templates.unset_device_template,
             native_templates.set_device_properties,
             native_templates.set_cloud_properties,
             native_telemetry.device_twin,

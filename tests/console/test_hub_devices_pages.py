@@ -13,7 +13,9 @@ from tests.console.plain_browser import Browser
 from tests.hub.own_certificates import self_signed
 
 from armillary.api.auth import ACCESS, V1
+from armillary.console import pages_hub_devices
 from armillary.console.source_api import ROUTES
+from armillary.console.states import ATTENTION, GOOD, UNKNOWN
 
 
 def browser(scene: HubScene, role: str = "Administrator") -> Browser:
@@ -197,3 +199,25 @@ def test_a_token_of_one_catalog_has_no_console(hub_scene: HubScene):
 @pytest.mark.parametrize("area", ["hub-device", "admission", "hub-enrolment", "service-key", "cloud-properties"])
 def test_every_area_asks_what_the_apis_route_asks(area: str):
     assert ROUTES[area] in ACCESS
+
+
+def test_of_many_catalogs_one_is_chosen_from_a_list():
+    few, many = ["a", "b"], [f"c{number}" for number in range(pages_hub_devices.MOST_LINKS + 1)]
+    assert [each.name for each in pages_hub_devices.search_form("a", "x", few).fields] == ["q"]
+    assert [each.name for each in pages_hub_devices.search_form("c1", "x", many).fields] == ["catalog", "q"]
+
+
+def test_one_that_cannot_speak_says_why_and_is_never_good():
+    admits = {"certificates": False, "symmetric_keys": True}
+    device = {"enabled": True, "authentication": "sas", "status_reason": "", "connected": True}
+    for change, word, kind in (
+        ({}, "connected", GOOD),
+        ({"connected": False}, "not connected", UNKNOWN),
+        ({"enabled": False}, "disabled", ATTENTION),
+        ({"authentication": "selfSigned"}, "not let in", ATTENTION),
+        ({"authentication": "device"}, "connected", GOOD),
+    ):
+        state = pages_hub_devices.connection({**device, **change}, admits).state
+        assert state is not None
+        assert (state.word, state.kind) == (word, kind)
+    assert pages_hub_devices.UNATTESTED.kind == UNKNOWN  # no word about trust is drawn as good

@@ -14,13 +14,15 @@ from urllib.parse import quote, urlencode
 
 from armillary.console import pages_sheet as sheet
 from armillary.console.confirmation import Confirmation
-from armillary.console.pages_form import Field, Form, filled, limits
+from armillary.console.pages_form import Field, Form, choices, filled, limits
 from armillary.console.pages_sheet import Button, Cell, Once, Section, Sheet
 from armillary.console.states import ATTENTION, GOOD, UNKNOWN, State
 from armillary.console.words import counted, joined, moment, short_id
 
 LIST: Final = "/hub-devices"
 NEW: Final = "/new-hub-device"
+# Catalogs that have a link each; of more one is chosen from a list.
+MOST_LINKS: Final = 8
 # What a client shows, in words.
 SHOWS: Final[Mapping[str, str]] = MappingProxyType(
     {"sas": "a symmetric key", "selfSigned": "a certificate of its own", "device": "what its device shows"}
@@ -102,14 +104,13 @@ def no_catalog_sheet() -> Sheet:
     )
 
 
-def search_form(catalog: str, prefix: str) -> Form:
-    """Find devices by the start of their ids."""
-    return Form(
-        post=LIST,
-        label="Find",
-        fields=(Field(name="q", label="Start of a device id", value=prefix),),
-        hidden=(("catalog", catalog),),
-    )
+def search_form(catalog: str, prefix: str, catalogs: Sequence[str]) -> Form:
+    """Find devices by the start of their ids; where there are many catalogs, in a chosen one."""
+    query = Field(name="q", label="Start of a device id", value=prefix)
+    if len(catalogs) <= MOST_LINKS:
+        return Form(post=LIST, label="Find", fields=(query,), hidden=(("catalog", catalog),))
+    choice = Field(name="catalog", label="Catalog", kind="select", value=catalog, choices=choices(catalogs))
+    return Form(post=LIST, label="Find", fields=(choice, query))
 
 
 # One device -------------------------------------------------------------------------------------------------------

@@ -40,6 +40,7 @@ def list_page(
     """The list; ``once`` is a service key that was just made, ``wrong`` what was wrong with the form of one."""
     if not catalog:
         return show(desk, visit, pages.no_catalog_sheet())
+    names = catalog_names(desk)
     prefix, after = visit.query.get("q", "").strip()[:128], visit.query.get("after")
     page = ask(desk, visit, "list_hub_devices", catalog=catalog, limit=LINES, after=after, device_id_prefix=prefix)
     admission = ask(desk, visit, "show_admission", catalog=catalog)
@@ -57,8 +58,8 @@ def list_page(
         buttons=(Button(label="New hub device", href=f"{pages.NEW}?catalog={catalog}"),)
         if may(desk, visit, "hub-device")
         else (),
-        links=_catalog_links(desk, catalog),
-        search=pages.search_form(catalog, prefix),
+        links=_catalog_links(names, catalog) if 1 < len(names) <= pages.MOST_LINKS else (),
+        search=pages.search_form(catalog, prefix, names),
         sections=(
             pages.devices_section(page, catalog, prefix, admission, visit.now),
             access.admission_section(admission, catalog, may_change=may(desk, visit, "admission"), now=visit.now),
@@ -204,12 +205,12 @@ def checked_kind(kind: str) -> str:
 
 def catalog_names(desk: Desk) -> tuple[str, ...]:
     """All catalogs."""
-    return tuple(each["name"] for each in desk.sources.house.catalogs())
+    return tuple(each["name"] for each in desk.sources.house.catalog_names())
 
 
 def catalog_name(desk: Desk, catalog_id: str) -> str:
     """The name of a catalog."""
-    for each in desk.sources.house.catalogs():
+    for each in desk.sources.house.catalog_names():
         if each["catalog_id"] == catalog_id:
             return str(each["name"])
     raise NotFoundError("its catalog was deleted", remedy="Reload the list of hub devices.")
@@ -230,6 +231,5 @@ def _chosen(desk: Desk, visit: Visit) -> str:
     raise NotFoundError(f"there is no catalog {asked[:60]!r}", remedy="Choose one of the list.")
 
 
-def _catalog_links(desk: Desk, chosen: str) -> tuple[tuple[str, str, bool], ...]:
-    names = catalog_names(desk)
-    return tuple((each, pages.list_href(each), each == chosen) for each in names) if len(names) > 1 else ()
+def _catalog_links(names: tuple[str, ...], chosen: str) -> tuple[tuple[str, str, bool], ...]:
+    return tuple((each, pages.list_href(each), each == chosen) for each in names)

@@ -131,6 +131,9 @@ class HouseSource(Protocol):
     def catalogs(self) -> list[Document]:
         """Each with ``groups``, ``certificates`` and ``attestation_policy``."""
 
+    def catalog_names(self) -> list[Document]:
+        """``catalog_id`` and ``name`` of each, by name."""
+
     def transfers(self, catalog: str, *, after: str | None, limit: int) -> Document:
         """``items`` and ``next``: offers from and to a catalog that can be accepted, newest first.
 

@@ -346,6 +346,14 @@ class ServiceHouse:
             for catalog in registry.list_catalogs()
         ]
 
+    def catalog_names(self) -> list[Document]:
+        """Ids and names of catalogs."""
+        rows = self._service.registry.list_catalogs()
+        return sorted(
+            ({"catalog_id": str(row.catalog_id), "name": row.name} for row in rows),
+            key=lambda each: str(each["name"]),
+        )
+
     def transfers(self, catalog: str, *, after: str | None, limit: int) -> Document:
         """Offers that wait."""
         page: Document = views.transfers(self._service, catalog, pending=True, limit=limit, after=after)

@@ -47,7 +47,8 @@ has to admit it (`armillary hub-device admission`). It has no keys until somebod
 makes them; **they are shown this once**: later the answer is the id scope alone, and attestations show keys as
 empty text. Instead of asking, let an enrolment group register it: its name, template and organisation stay.
 `simulated: true` is refused: simulated devices come with an application template. `organizations` needs the role
-Administrator. Naming a template gives the device its newest version.
+Administrator. `provisioned` says that a device has checked in, or of a hub device that it has something to show.
+Naming a template gives the device its newest version.
 
 What may be written of properties is what the device's template says, cloud properties beside them; a device without
 a template and a module take what a twin takes. Of command runs the last of each command is remembered, in memory.

@@ -449,3 +449,10 @@ def test_a_token_of_an_organisation_reaches_its_own_devices(tree: dict[str, Any]
     plain = Central.of(boss.service, boss.catalog, "Contributor")
     plain.refused("PATCH", mine, {"organizations": []}, status=403)
     assert boss.good("PATCH", theirs, {"organizations": []})["organizations"] == []
+    foreign, other = fresh("foreign"), fresh("Other")
+    boss.service.service.registry.create_catalog(other, actor="test")
+    body = {"name": "x", "catalog": other, "parent": None}
+    assert boss.service.call("PUT", f"/api/v1/organisations/{foreign}", body).status == 200
+    boss.refused("PATCH", theirs, {"organizations": [foreign]}, status=404)
+    boss.service.hub.organisations.assign(f"dev-{ids['south']}", foreign, by="an earlier owner")
+    assert boss.good("GET", theirs)["organizations"] == []

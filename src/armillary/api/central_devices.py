@@ -45,11 +45,10 @@ def get_device(call: Call) -> dict[str, Any]:
 
 def put_device(call: Call) -> dict[str, Any]:
     """Make a device, or change what the body says of one."""
-    body = _checked(call)
-    try:
-        return _changed(call, find(call), body)
-    except NotFoundError:
-        match("device", call.if_match, None)
+    body, found = _checked(call), _present(call)
+    if found is not None:
+        return _changed(call, found, body)
+    match("device", call.if_match, None)
     wanted = _wanted(call, None, body)
     made = _made(call, enabled=field(body, "enabled", bool, default=True) is not False)
     try:
@@ -97,7 +96,7 @@ def document(call: Call, found: AnyDevice, names: dict[tuple[str, int], str] | N
         "enabled": found.is_enabled if isinstance(found, HubIdentity) else found.revoked_at is None,
         "provisioned": _provisioned(found),
         "simulated": isinstance(found, Device) and found.trust_tier == "simulated",
-        "organizations": [body["organisation"]] if body.get("organisation") else [],
+        "organizations": _organisations(call, body),
     }
     if body.get("template"):
         key = (str(body["template"]), int(body.get("version") or 1))
@@ -125,6 +124,13 @@ class _Wanted:
         self.name: str | None = None
         self.template: Resolved | None = None
         self.organisation: tuple[str | None] | None = None
+
+
+def _present(call: Call) -> AnyDevice | None:
+    try:
+        return find(call)
+    except NotFoundError:
+        return None
 
 
 def _checked(call: Call) -> dict[str, Any]:
@@ -162,6 +168,13 @@ def _wanted(call: Call, found: AnyDevice | None, body: Mapping[str, Any]) -> _Wa
         elif found is not None or wanted.organisation[0] is not None:
             _check_may_assign(call)
     return wanted
+
+
+def _organisations(call: Call, body: Mapping[str, Any]) -> list[str]:
+    """The organisation of a device, where it is one of its catalog: not that of an earlier owner."""
+    given = body.get("organisation")
+    found = call.hub.organisations.all().get(given) if isinstance(given, str) else None
+    return [str(given)] if found is not None and found.catalog.lower() == call.catalog.name.lower() else []
 
 
 def _organisation(call: Call, given: Any) -> str | None:

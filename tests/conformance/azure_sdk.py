@@ -14,7 +14,7 @@ import shutil
 import socket
 import subprocess
 import sys
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -91,10 +91,10 @@ class Script:
         return self.output
 
 
-def environment() -> Path:
-    """The interpreter of the environment; makes it the first time, and skips where it cannot."""
+def environment(packages: Sequence[str] = PACKAGES, name: str = "azure-iot") -> Path:
+    """The interpreter of an environment; makes it the first time, and skips where it cannot."""
     cache = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "armillary-tests"
-    folder = cache / f"azure-iot-{'-'.join(p.rpartition('==')[2] for p in PACKAGES)}-{sys.version_info[1]}"
+    folder = cache / f"{name}-{'-'.join(p.rpartition('==')[2] for p in packages)}-{sys.version_info[1]}"
     python = folder / "bin" / "python"
     cache.mkdir(parents=True, exist_ok=True)
     with (cache / "lock").open("w") as lock:
@@ -102,22 +102,22 @@ def environment() -> Path:
         if not (folder / "complete").exists():
             shutil.rmtree(folder, ignore_errors=True)
             try:
-                _make(folder, python)
+                _make(folder, python, packages)
             except (subprocess.SubprocessError, OSError) as error:
                 pytest.skip(f"Azure's libraries cannot be installed here: {type(error).__name__}; is PyPI reachable?")
             (folder / "complete").touch()
     return python
 
 
-def _make(folder: Path, python: Path) -> None:
+def _make(folder: Path, python: Path, packages: Sequence[str]) -> None:
     uv = shutil.which("uv")
     if uv is not None:
         commands = [
             [uv, "venv", "--python", sys.executable, folder],
-            [uv, "pip", "install", "--python", python, *PACKAGES],
+            [uv, "pip", "install", "--python", python, *packages],
         ]
     else:
-        commands = [[sys.executable, "-m", "venv", folder], [python, "-m", "pip", "install", "--quiet", *PACKAGES]]
+        commands = [[sys.executable, "-m", "venv", folder], [python, "-m", "pip", "install", "--quiet", *packages]]
     for command in commands:
         subprocess.run(command, check=True, capture_output=True, timeout=INSTALL_TIMEOUT_S)
 

@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """What is answered in IoT Central's shape against what its public REST description says.
 
-No client of that API is on PyPI. So every operation is called once, in the order in which a script would (the tour), and
+No client of that API is on PyPI (``test_iot_central_cli.py`` runs the Azure CLI's from a checkout). So every operation is called once, in the order in which a script would (the tour), and
 each answer is looked at: against shapes written down here, always; and against the public OpenAPI file where
 ``AZURE_REST_API_SPECS_DIR`` names a checkout of github.com/Azure/azure-rest-api-specs (its
 ``specification/iotcentral/data-plane`` is enough). The file is read, never copied.

@@ -11,13 +11,13 @@ from armillary.api import central_call
 from armillary.api.central_table import OPERATIONS, Operation
 
 INTRODUCTION = f"""\
-The Azure CLI's own client (`az iot central`, `azext_iot/central/services`) was run against it unmodified
-(`tests/conformance/test_iot_central_cli.py`).
-
 Scripts and clients that were written for IoT Central's public REST API work here by changing two things: the
 address (`https://HOST:8443/api/...`) and the token. What is answered is listed below, operation by operation; a
 path that is not listed is answered with 404. Not here are users, relationships between devices, Edge deployment
 manifests, and of the previews dashboards and data exports (ours: `armillary dashboard`, `armillary export`).
+
+The Azure CLI's own client (`az iot central`, `azext_iot/central/services`) was run against it unmodified
+(`tests/conformance/test_iot_central_cli.py`).
 
 ## Rules of every operation
 

@@ -27,6 +27,7 @@ from typing import Any, Final
 
 from armillary.errors import InvalidArgumentError
 from armillary.twin.group import EXISTS, MAX_FILTERS, SOURCES, Field, Filter, Group, Value
+from armillary.twin.query_tokens import tokens_of
 
 MAX_QUERY_CHARACTERS: Final = 100_000
 
@@ -69,7 +70,7 @@ def parse_query(text: str) -> CentralQuery:
     """
     if len(text) > MAX_QUERY_CHARACTERS:
         raise _fault(f"at most {MAX_QUERY_CHARACTERS} characters", f"{len(text)}")
-    return _Parser(_tokens(text)).query()
+    return _Parser(tokens_of(text, _TOKEN, _fault)).query()
 
 
 def with_clouds(query: CentralQuery, clouds: Collection[str]) -> tuple[Filter, ...]:
@@ -119,18 +120,6 @@ def _name(place: Field, clouds: Collection[str]) -> str:
     if (place.source == "property" and not is_cloud) or (place.source == "cloud" and is_cloud):
         return path
     return f"${place.source}.{path}"
-
-
-def _tokens(text: str) -> list[tuple[str, str]]:
-    found: list[tuple[str, str]] = []
-    position, end = 0, len(text.rstrip())
-    while position < end:
-        match = _TOKEN.match(text, position)
-        if match is None or match.lastgroup is None:
-            raise _fault("the query language", f"{text[position : position + 20]!a} at {position}")
-        found.append((match.lastgroup, match[match.lastgroup]))
-        position = match.end()
-    return found
 
 
 class _Parser:

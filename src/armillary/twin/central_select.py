@@ -24,6 +24,7 @@ from typing import Any, Final
 
 from armillary.errors import InvalidArgumentError
 from armillary.twin.central_job import iso
+from armillary.twin.query_tokens import tokens_of
 
 MAX_QUERY_CHARACTERS: Final = 4096
 MAX_ITEMS: Final = 15
@@ -104,15 +105,7 @@ def parse_select(text: str) -> Select:
     """
     if len(text) > MAX_QUERY_CHARACTERS:
         raise _fault(f"at most {MAX_QUERY_CHARACTERS} characters", f"{len(text)}")
-    tokens: list[tuple[str, str]] = []
-    position, end = 0, len(text.rstrip())
-    while position < end:
-        match = _TOKEN.match(text, position)
-        if match is None or match.lastgroup is None:
-            raise _fault("the query language", f"{text[position : position + 20]} at {position}")
-        tokens.append((match.lastgroup, match[match.lastgroup]))
-        position = match.end()
-    return _Parser(tokens).select()
+    return _Parser(tokens_of(text, _TOKEN, _fault)).select()
 
 
 def results(query: Select, rows: Iterable[Row]) -> list[dict[str, Any]]:

@@ -21,6 +21,7 @@ from dataclasses import dataclass
 from typing import Any, Final
 
 from armillary.errors import InvalidArgumentError
+from armillary.twin.query_tokens import tokens_of
 
 MAX_QUERY_CHARS: Final = 4096
 MAX_DEPTH: Final = 20
@@ -65,19 +66,7 @@ def parse_query(text: str) -> Query:
     """
     if len(text) > MAX_QUERY_CHARS:
         raise _fault(f"at most {MAX_QUERY_CHARS} characters", f"{len(text)}")
-    return _Parser(_tokens(text)).query()
-
-
-def _tokens(text: str) -> list[tuple[str, str]]:
-    found: list[tuple[str, str]] = []
-    position, end = 0, len(text.rstrip())
-    while position < end:
-        match = _TOKEN.match(text, position)
-        if match is None or match.lastgroup is None:
-            raise _fault("the query language", f"{text[position : position + 20]!a} at {position}")
-        found.append((match.lastgroup, match[match.lastgroup]))
-        position = match.end()
-    return found
+    return _Parser(tokens_of(text, _TOKEN, _fault)).query()
 
 
 class _Parser:

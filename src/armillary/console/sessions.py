@@ -30,11 +30,13 @@ class Operator:
         name: The token's name, written into the audit log.
         role: Role of the token; decides which actions a page shows.
         token_id: Which token; asked for again at every request.
+        catalog_id: Always None: nobody signs in with a token of one catalog. Routes that pages ask look at it.
     """
 
     name: str
     role: str
     token_id: str
+    catalog_id: None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -88,6 +88,13 @@ def test_what_a_group_cannot_say_is_refused(condition: str) -> None:
         parse_query(WHERE + condition)
 
 
+def test_a_property_and_a_cloud_property_of_one_name_are_told_apart() -> None:
+    filters = tuple(Filter(Field(source, "a"), "eq", n) for n, source in enumerate(("property", "cloud", "property")))
+    text = query_text(Group(name="g", filters=filters), None, {"a"})
+    assert text.endswith("WHERE $property.a = 0 AND a = 1 AND $property.a = 2")
+    assert with_clouds(parse_query(text), {"a"}) == filters
+
+
 def test_too_much_is_refused() -> None:
     with pytest.raises(InvalidArgumentError):
         parse_query(WHERE + " AND ".join(["a = 1"] * 51))

@@ -54,12 +54,15 @@ class CentralQuery:
     Attributes:
         template: Identifier of the device template, or None.
         match_all: Whether every filter has to be met.
-        filters: Of properties; those of cloud properties too, until it is known which names are (``with_clouds``).
+        filters: In order.
+        bare: Indexes of those whose name has no source: a property's, or a cloud property's where the template has one
+            of that name (``with_clouds``).
     """
 
     template: str | None
     match_all: bool
     filters: tuple[Filter, ...]
+    bare: frozenset[int]
 
 
 def parse_query(text: str) -> CentralQuery:
@@ -77,9 +80,9 @@ def with_clouds(query: CentralQuery, clouds: Collection[str]) -> tuple[Filter, .
     """The filters, those of names that are cloud properties of the template as such."""
     return tuple(
         Filter(Field("cloud", each.field.path), each.operator, each.value)
-        if each.field.source == "property" and each.field.path in clouds
+        if index in query.bare and each.field.path in clouds
         else each
-        for each in query.filters
+        for index, each in enumerate(query.filters)
     )
 
 
@@ -127,6 +130,7 @@ class _Parser:
         self._tokens = tokens
         self._at = 0
         self._template: str | None = None
+        self._bare: set[int] = set()
 
     def query(self) -> CentralQuery:
         for word in ("select", "*", "from", "devices"):
@@ -140,7 +144,8 @@ class _Parser:
             raise _fault("the end: conditions are joined by AND or by OR, and not nested", self._shown())
         if len(filters) > MAX_FILTERS:
             raise _fault(f"at most {MAX_FILTERS} conditions", f"{len(filters)}")
-        return CentralQuery(self._template, match_all or len(filters) < 2, tuple(filters))
+        every = match_all or len(filters) < 2
+        return CentralQuery(self._template, every, tuple(filters), frozenset(self._bare))
 
     def _condition(self) -> tuple[list[Filter], bool]:
         if self._take_template() and not self._take("and"):
@@ -169,7 +174,9 @@ class _Parser:
                 raise _fault("$template joined by AND", "OR")
 
     def _one_more(self, filters: list[Filter]) -> list[Filter]:
-        return filters if self._take_template() else [*filters, self._term()]
+        if self._take_template():
+            return filters
+        return [*filters, self._term(len(filters))]
 
     def _take_template(self) -> bool:
         if not self._is_word("$template"):
@@ -182,18 +189,18 @@ class _Parser:
         self._template = value
         return True
 
-    def _term(self) -> Filter:
+    def _term(self, index: int) -> Filter:
         negated = self._take("not")
         if self._is_word("is_defined"):
             self._at += 1
             self._expect("(")
-            place = self._place()
+            place = self._place(index)
             self._expect(")")
             return Filter(place, EXISTS, not negated)
         if negated:
             raise _fault("IS_DEFINED", self._shown())
         name = self._peek()[1]
-        place = self._place()
+        place = self._place(index)
         mark = self._peek()
         operator = _OPERATORS.get(mark[1].lower()) if mark[0] in ("mark", "name") else None
         if operator is None:
@@ -208,12 +215,13 @@ class _Parser:
             return Filter(place, "eq" if value == (operator == "eq") else "ne", "simulated")
         return Filter(place, operator, value)
 
-    def _place(self) -> Field:
+    def _place(self, index: int) -> Field:
         kind, text = self._peek()
         if kind != "name" or text.lower() in _RESERVED:
             raise _fault("a name", self._shown())
         self._at += 1
         if not text.startswith("$"):
+            self._bare.add(index)
             return Field("property", _unquoted(text))
         known = {"$id": "id", "$provisioned": "provisioned", "$simulated": "tier"}
         if text.lower() in known:

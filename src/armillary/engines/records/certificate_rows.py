@@ -9,7 +9,7 @@ from uuid import UUID
 
 from sqlalchemy import Connection, Row, insert, select
 
-from armillary.engines.records import schema
+from armillary.engines.records import dialect, schema
 
 _table = schema.certificate
 
@@ -62,7 +62,7 @@ def add(connection: Connection, record: CertificateRecord) -> None:
 
 def of_kind(connection: Connection, kind: str) -> tuple[CertificateRecord, ...]:
     """All of a kind, oldest first."""
-    query = select(_table).where(_table.c.kind == kind).order_by(_table.c.issued_at, _table.c.serial)
+    query = select(_table).where(_table.c.kind == kind).order_by(_table.c.issued_at, dialect.inserted(_table))
     return tuple(_record(row) for row in connection.execute(query))
 
 
@@ -71,7 +71,7 @@ def of_catalog(connection: Connection, catalog_id: UUID, *, kinds: tuple[str, ..
     query = (
         select(_table)
         .where(_table.c.catalog_id == catalog_id, _table.c.kind.in_(kinds))
-        .order_by(_table.c.issued_at, _table.c.serial)
+        .order_by(_table.c.issued_at, dialect.inserted(_table))
     )
     return tuple(_record(row) for row in connection.execute(query))
 

@@ -15,7 +15,7 @@ from itertools import chain
 from pathlib import Path
 from typing import Any
 
-from sqlalchemy import Connection, Engine, Table, create_engine, event
+from sqlalchemy import ColumnElement, Connection, Engine, Integer, Table, create_engine, event, literal_column
 from sqlalchemy.dialects.sqlite import insert as sqlite_insert
 from sqlalchemy.exc import IntegrityError
 
@@ -175,6 +175,11 @@ def fetch(connection: Connection, statement: str, parameters: tuple[Any, ...]) -
     raw: Any = connection.connection.driver_connection
     rows: list[tuple[Any, ...]] = raw.execute(statement, parameters).fetchall()
     return rows
+
+
+def inserted(table: Table) -> ColumnElement[int]:
+    """What rows of a table without a number of its own are ordered by where their times are equal: which came first."""
+    return literal_column(f"{table.name}.rowid", Integer)
 
 
 def insert_new(connection: Connection, table: Table, rows: Sequence[Mapping[str, Any]]) -> int:

@@ -30,6 +30,7 @@
     │   ├── PortInUseError            host.port-in-use
     │   ├── DataFolderError           host.data-folder      not writable, other version, half written
     │   ├── DataFolderInUseError      host.data-folder-in-use
+    │   ├── DatabaseUnavailableError  host.database         PostgreSQL does not answer
     │   ├── KeyPassphraseError        host.key-passphrase   the private keys cannot be decrypted
     │   ├── SignerError               host.signer           what keeps a private key does not answer
     │   ├── SandboxUnavailableError   host.sandbox
@@ -328,6 +329,13 @@ class DataFolderError(HostError):
     """The data folder is not writable, is of another version, or is half written."""
 
     code = "host.data-folder"
+
+
+class DatabaseUnavailableError(HostError):
+    """The PostgreSQL database of the hub's series does not answer; nothing is acknowledged meanwhile."""
+
+    code = "host.database"
+    remedy = "See that PostgreSQL runs and can be reached; the service goes on by itself when it answers."
 
 
 class DiskReserveError(HostError):

@@ -47,6 +47,8 @@ class Settings:
         rollups_retention_days: How long the hub keeps minutes and hours of values, days; never less than values.
         messages_retention_days: How long the hub keeps messages as they came, days.
         disk_reserve_mb: The hub takes no messages when less than this is free on its disk, MiB; 0 for no reserve.
+        series_database: PostgreSQL database of the hub's series, ``postgresql://user@host/name``; empty for a file in
+            the data folder. A password is better kept in a file (PGPASSFILE, ``~/.pgpass``) than here.
         log_level: ``debug``, ``info``, ``warning`` or ``error``.
         key_passphrase: Passphrase of the private keys' files, 12 characters at least. A file is better: other
             processes of this user can see a process's environment.
@@ -83,6 +85,7 @@ class Settings:
     rollups_retention_days: int = 1825
     messages_retention_days: int = 7
     disk_reserve_mb: int = 256
+    series_database: str = dataclasses.field(default="", repr=False)
     log_level: str = "info"
     key_passphrase: str = dataclasses.field(default="", repr=False)
     key_passphrase_file: str = ""
@@ -130,6 +133,7 @@ class Settings:
             )
         for name in ("websocket_port", "broker_port"):
             _check_port_or_off(name, getattr(self, name))
+        _check_database(self.series_database)
         if self.log_level not in ("debug", "info", "warning", "error"):
             raise InvalidArgumentError(
                 f"log_level: expected debug, info, warning or error, got {self.log_level!r}",
@@ -142,6 +146,14 @@ class Settings:
         if self.device_workers == "auto":
             return min(MAX_DEVICE_WORKERS, len(os.sched_getaffinity(0)))
         return int(self.device_workers)
+
+
+def _check_database(url: str) -> None:
+    if url and not url.startswith(("postgresql://", "postgres://")):
+        raise InvalidArgumentError(  # not told what it is: it may hold a password
+            "series_database: expected a URL as postgresql://user@host/name",
+            remedy="Correct it, or leave it empty for a file in the data folder.",
+        )
 
 
 def _check_port_or_off(name: str, text: str) -> None:

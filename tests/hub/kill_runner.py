@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""A hub in its own process, to be killed: ``python kill_runner.py FOLDER CERTIFICATE TRUSTED``; prints its port.
+"""A hub in its own process, to be killed: ``python kill_runner.py FOLDER CERTIFICATE TRUSTED [DATABASE]``; prints its port.
 
 Any certificate of the trusted authority is let in as the device its URI names.
 """
@@ -10,6 +10,7 @@ import asyncio
 import sys
 from pathlib import Path
 
+import structlog
 import uvloop
 from cryptography import x509
 
@@ -25,12 +26,13 @@ def authenticate(certificate_der: bytes) -> str:
     return uri.rsplit(":", 1)[1]
 
 
-async def serve(folder: Path, certificate: Path, trusted: Path) -> None:
-    hub = Hub(folder, authenticate=authenticate)
+async def serve(folder: Path, certificate: Path, trusted: Path, database: str = "") -> None:
+    hub = Hub(folder, authenticate=authenticate, series_database=database)
     context = hub_context(certificate, certificate, trusted.read_text())
     print(await hub.start(context, "127.0.0.1", 0), flush=True)
     await asyncio.Event().wait()
 
 
 if __name__ == "__main__":
-    uvloop.run(serve(*(Path(each) for each in sys.argv[1:4])))
+    structlog.configure(logger_factory=structlog.PrintLoggerFactory(sys.stderr))
+    uvloop.run(serve(*(Path(each) for each in sys.argv[1:4]), *sys.argv[4:]))

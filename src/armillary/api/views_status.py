@@ -84,6 +84,8 @@ def _hub(hub: Hub) -> tuple[str, str]:
     detail = f"{counters['connected_now']} connected, {waiting} commits waiting"
     if shed := counters["slow_consumers_shed"]:
         detail += f", {shed} slow clients cut off"
+    if counters["database_unreachable_now"]:
+        return "failed", f"{detail}, the database of series does not answer: messages are refused"
     if counters["disk_full_now"]:
         return "failed", f"{detail}, the disk is too full: messages are refused"
     return ("ok" if waiting < HIGH_COMMIT_QUEUE else "degraded"), detail

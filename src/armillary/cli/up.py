@@ -18,7 +18,7 @@ app = typer.Typer(rich_markup_mode=None, add_completion=False)
 
 
 @app.command()
-def up(
+def up(  # noqa: PLR0917 - each is an option of the command line
     data: Annotated[Path | None, typer.Option("--data", metavar="DIR", help="Folder of this service's data.")] = None,
     config: Annotated[Path | None, typer.Option("--config", metavar="FILE", help="Settings, TOML.")] = None,
     host: Annotated[
@@ -50,6 +50,10 @@ def up(
             "--device-workers", metavar="N", help="Processes for the device endpoint; auto is one a core, 0 none."
         ),
     ] = None,
+    series_database: Annotated[
+        str | None,
+        typer.Option("--series-database", metavar="URL", help="PostgreSQL database of the hub's series."),
+    ] = None,
     log_level: Annotated[
         str | None, typer.Option("--log-level", metavar="LEVEL", help="debug, info, warning or error.")
     ] = None,
@@ -71,6 +75,7 @@ def up(
             "websocket_port": websocket_port,
             "broker_port": broker_port,
             "device_workers": device_workers,
+            "series_database": series_database,
             "log_level": log_level,
         },
     )

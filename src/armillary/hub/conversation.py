@@ -158,7 +158,7 @@ def _report_twin(front: Front, request: _Request, packet: Publish) -> None:
         else:
             _failed(request, twin)
 
-    change = changed_twin(connection.device_id, lambda twin: report(twin, patch, now_ms=now_ms))
+    change = changed_twin(connection.device_id, lambda twin: report(twin, patch, now_ms=now_ms), now_ms=now_ms)
     front.request(connection, change, answer, size_bytes=len(packet.payload))
 
 

@@ -16,12 +16,12 @@ from __future__ import annotations
 
 import base64
 import json
-import sqlite3
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final
 
 from armillary.engines.series.blocks import Message, iterate_block
+from armillary.engines.series.connection import Connection
 from armillary.engines.series.connectivity import read_events
 from armillary.engines.series.twins import journal_wanted, read_changes
 from armillary.errors import WireError
@@ -117,7 +117,7 @@ class Sources:
     # Sources ------------------------------------------------------------------------------------------------
 
     def _telemetry(self, seq: int, place: int, limit: int) -> Portion:
-        def query(connection: sqlite3.Connection) -> tuple[list[tuple[int, bytes]], int]:
+        def query(connection: Connection) -> tuple[list[tuple[int, bytes]], int]:
             blocks = connection.execute(
                 "SELECT seq, data FROM block WHERE seq > ? ORDER BY seq LIMIT ?", (seq, BLOCKS)
             ).fetchall()

@@ -90,6 +90,7 @@ class Hub:
         provision: Desk | None = None,
         retention: Retention | None = None,
         reserve_bytes: int = 0,
+        series_database: str = "",
         clock: Callable[[], float] = time.time,
     ) -> None:
         """See :meth:`open`; this one takes the hub's own folder instead of settings."""
@@ -103,7 +104,11 @@ class Hub:
         self._front: Front | None = None
         self._broker: Broker | None = None
         self.series = SeriesStore(
-            folder, retention=retention or Retention(), listener=self._measured, reserve_bytes=reserve_bytes
+            folder,
+            retention=retention or Retention(),
+            listener=self._measured,
+            reserve_bytes=reserve_bytes,
+            database=series_database,
         )
         self.twins = Twins(self)
         self.mailboxes = Mailboxes(self)
@@ -151,6 +156,7 @@ class Hub:
         Raises:
             DataFolderInUseError: another process holds the folder.
             DataFolderError: not writable, damaged, or of another version.
+            DatabaseUnavailableError: the PostgreSQL database of ``series_database`` does not let us in.
         """
         retention = Retention(
             values_days=settings.values_retention_days,
@@ -165,6 +171,7 @@ class Hub:
             provision=provision,
             retention=retention,
             reserve_bytes=reserve_bytes,
+            series_database=settings.series_database,
             clock=clock,
         )
 
@@ -299,6 +306,7 @@ class Hub:
             "log_rows_damaged": decoder.damaged_blocks,
             "commits": self.series.commits.batches,
             "disk_full_now": int(self.series.is_refusing),
+            "database_unreachable_now": int(self.series.is_cut_off),
             "connected_now": len(self.connected()),
             "commit_queue_now": self.series.commits.queued,
             "decode_backlog_bytes_now": decoder.backlog_bytes,
@@ -388,7 +396,8 @@ class Twins:
 
     def patch_tags(self, device_id: str, patch: object, *, if_match: str | None = None) -> Twin:
         """Merge a patch into the tags. Blocks and raises as :meth:`patch_desired`."""
-        change = changed_twin(device_id, lambda twin: patch_tags(twin, patch, if_match=if_match))
+        now_ms = self._hub.now_ms()
+        change = changed_twin(device_id, lambda twin: patch_tags(twin, patch, if_match=if_match), now_ms=now_ms)
         twin = self._submit(change, None).result(COMMIT_TIMEOUT_S)
         self._hub.rules.device_changed(device_id)
         return twin
@@ -401,7 +410,11 @@ class Twins:
         """
         checked = check_patch(patch, "desired")
         now_ms = int(self._hub._clock() * 1000)  # noqa: SLF001 - the hub's other half
-        change = changed_twin(device_id, lambda twin: patch_desired(twin, checked, now_ms=now_ms, if_match=if_match))
+        change = changed_twin(
+            device_id,
+            lambda twin: patch_desired(twin, checked, now_ms=now_ms, if_match=if_match),
+            now_ms=now_ms,
+        )
 
         def notify(twin: Twin) -> None:
             self._hub.front.notify_desired(
@@ -416,7 +429,7 @@ class Twins:
         if first.get("desired"):
             self.submit_desired(device_id, first["desired"])
         if first.get("tags"):
-            change = changed_twin(device_id, lambda twin: patch_tags(twin, first["tags"]))
+            change = changed_twin(device_id, lambda twin: patch_tags(twin, first["tags"]), now_ms=self._hub.now_ms())
             self._submit(change, lambda _: None)
 
     def _refuse_in_loop(self) -> None:

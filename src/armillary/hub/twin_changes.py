@@ -60,6 +60,6 @@ def change_twin(
             hub.front.notify_desired(device_id, desired_notice(told[-1], version), version)
         hub.rules.device_changed(device_id)
 
-    change = changed_twin(device_id, apply)
+    change = changed_twin(device_id, apply, now_ms=now_ms)
     future: Future[Twin] = hub.twins._submit(change, notify)  # noqa: SLF001 - the twins' other half
     return future.result(COMMIT_TIMEOUT_S)

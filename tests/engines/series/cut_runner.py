@@ -13,6 +13,9 @@ import sys
 from pathlib import Path
 from typing import Any
 
+import structlog
+from tests.postgresql import copied, database_of
+
 from armillary.engines.series.store import Retention, SeriesStore
 
 
@@ -32,7 +35,7 @@ class Cutting:
 
 
 def step(kind: str, folder: Path, now_ms: int, cut: int) -> None:
-    store = SeriesStore(folder, retention=Retention(), listener=lambda *_: None)
+    store = SeriesStore(folder, retention=Retention(), listener=lambda *_: None, database=database_of(folder))
     while store.decoder.work(1.0):
         pass
     store._writer._connection = Cutting(store._writer._connection, cut)  # type: ignore[assignment]
@@ -49,6 +52,7 @@ def main(kind: str, pristine: Path, out: Path, now_ms: int) -> None:
     cut = 0
     while True:
         shutil.copytree(pristine, out / str(cut))
+        copied(pristine, out / str(cut))
         child = os.fork()
         if child == 0:
             step(kind, out / str(cut), now_ms, cut)
@@ -61,4 +65,5 @@ def main(kind: str, pristine: Path, out: Path, now_ms: int) -> None:
 
 
 if __name__ == "__main__":
+    structlog.configure(logger_factory=structlog.PrintLoggerFactory(sys.stderr))
     main(sys.argv[1], Path(sys.argv[2]), Path(sys.argv[3]), int(sys.argv[4]))

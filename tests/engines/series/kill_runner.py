@@ -11,6 +11,7 @@ import sys
 from datetime import UTC, datetime
 from pathlib import Path
 
+import structlog
 from tests.engines.series.play import START, Play, packet
 
 BATCH = 40
@@ -42,4 +43,5 @@ def main(folder: Path, first: int) -> None:
 
 
 if __name__ == "__main__":
+    structlog.configure(logger_factory=structlog.PrintLoggerFactory(sys.stderr))
     main(Path(sys.argv[1]), int(sys.argv[2]))

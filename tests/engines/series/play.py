@@ -7,6 +7,8 @@ import json
 from pathlib import Path
 from typing import Any
 
+from tests.postgresql import database_of
+
 from armillary.engines.series.blocks import Block, Run
 from armillary.engines.series.chunks import HOUR_MS
 from armillary.engines.series.devices import enrolled
@@ -29,10 +31,12 @@ class Play:
     """A store with one device, and short ways to put messages in."""
 
     def __init__(self, folder: Path, **retention: int) -> None:
+        self.folder = folder
         self.heard: list[tuple[int, Any]] = []
         self.store = SeriesStore(
             folder,
             retention=Retention(**retention),
+            database=database_of(folder),
             listener=lambda device, telemetry, *_: self.heard.append((device, telemetry)),
         )
         self.number = self.store.commits.submit(enrolled(DEVICE, now_ms=START, clean=False)).result().number

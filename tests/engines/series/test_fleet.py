@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 from tests.engines.series.play import START, packet
+from tests.postgresql import database_of
 
 from armillary.engines.series import fleet
 from armillary.engines.series.blocks import Run
@@ -26,7 +27,7 @@ class Fleet:
     """A store with thirty devices and five hours of points: sealed, hot, late and in the tail."""
 
     def __init__(self, folder: Path) -> None:
-        self.store = SeriesStore(folder, retention=Retention(), listener=lambda *_: None)
+        self.store = SeriesStore(folder, retention=Retention(), listener=lambda *_: None, database=database_of(folder))
         commits = self.store.commits
         self.numbers = [commits.submit(enrolled(each, now_ms=0, clean=False)).result().number for each in DEVICES]
         chance = random.Random(5)  # noqa: S311 - the same in every run
@@ -66,7 +67,7 @@ class Fleet:
 
 
 @pytest.fixture(scope="module")
-def thirty(tmp_path_factory: pytest.TempPathFactory) -> Fleet:  # type: ignore[misc]
+def thirty(engine: str, tmp_path_factory: pytest.TempPathFactory) -> Fleet:  # type: ignore[misc]
     made = Fleet(tmp_path_factory.mktemp("fleet"))
     yield made
     made.store.close(START)

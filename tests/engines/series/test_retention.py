@@ -19,6 +19,8 @@ from armillary.errors import DiskReserveError, InvalidArgumentError
 
 DAYS = 40
 
+pytestmark = pytest.mark.usefixtures("engine")
+
 
 @pytest.fixture
 def play(tmp_path: Path) -> Play:  # type: ignore[misc]
@@ -131,6 +133,7 @@ def test_rules_that_cannot_be_kept_to_are_refused(play: Play, rule: dict[str, An
         play.store.set_retention_rules([RetentionRule(raw_days=1, rollup_days=1)] * 201)
 
 
+@pytest.mark.usefixtures("sqlite_only")
 def test_messages_are_refused_before_the_disk_is_full_and_nothing_acknowledged_is_lost(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -23,6 +23,8 @@ from armillary.errors import DataFolderError
 HERE = Path(__file__).parent
 OVER = START + HOUR_MS + ALLOWED_LATENESS_MS
 
+pytestmark = pytest.mark.usefixtures("engine")
+
 
 @pytest.fixture
 def play(tmp_path: Path) -> Play:  # type: ignore[misc]
@@ -161,8 +163,18 @@ def test_a_cut_at_any_statement_loses_and_doubles_nothing(tmp_path: Path, kind: 
     play.store.commits.close()  # as a crash leaves it
     play.store._database.release()
     later = OVER + HOUR_MS
-    command = [sys.executable, str(HERE / "cut_runner.py"), kind, str(tmp_path / "pristine"), str(tmp_path), str(later)]
-    cuts = int(subprocess.run(command, check=True, capture_output=True, text=True, timeout=100).stdout)
+    command = [
+        sys.executable,
+        "-m",
+        "tests.engines.series.cut_runner",
+        kind,
+        str(tmp_path / "pristine"),
+        str(tmp_path),
+        str(later),
+    ]
+    cuts = int(
+        subprocess.run(command, check=True, stdout=subprocess.PIPE, text=True, timeout=100, cwd=HERE.parents[2]).stdout
+    )
     assert cuts > (8 if kind == "flush" else 20)
     for cut in range(cuts):
         left = Play(tmp_path / str(cut))

@@ -27,6 +27,8 @@ END = START + 100 * HOUR_MS
 OTHER = "cd" * 64
 HEADING = ",".join(COLUMNS)
 
+pytestmark = pytest.mark.usefixtures("engine")
+
 
 @pytest.fixture
 def play(tmp_path: Path) -> Play:  # type: ignore[misc]

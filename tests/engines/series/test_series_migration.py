@@ -15,7 +15,7 @@ from tests.engines.series.play import DEVICE, START, Play, packet
 from armillary.engines.series import migrate
 from armillary.engines.series.blocks import Run, encode_block
 from armillary.engines.series.chunks import HOUR_MS
-from armillary.engines.series.database import APPLICATION_ID
+from armillary.engines.series.schema import APPLICATION_ID
 
 # As version 1 made it (2026-11).
 VERSION_1 = """
@@ -145,9 +145,9 @@ def test_a_cut_anywhere_in_it_leaves_version_1(tmp_path: Path, monkeypatch: pyte
                             left -= 1
                         return getattr(connection, name)  # noqa: B023 - this process makes one
 
-                from armillary.engines.series.database import _SCHEMA  # noqa: PLC0415 - the child's last act
+                from armillary.engines.series.schema import SCHEMA  # noqa: PLC0415 - the child's last act
 
-                migrate.from_version_1(Cutting(), _SCHEMA)  # type: ignore[arg-type]
+                migrate.from_version_1(Cutting(), SCHEMA)  # type: ignore[arg-type]
                 os._exit(0)
             finally:
                 os._exit(1)

@@ -12,9 +12,10 @@ from tests.engines.series.play import DEVICE, START, Play, packet
 
 from armillary.engines.series.blocks import Block, Run, encode_block, iterate_block
 from armillary.engines.series.chunks import HOUR_MS
-from armillary.engines.series.database import SCHEMA_VERSION
+from armillary.engines.series.connection import Connection
 from armillary.engines.series.decoder import MAX_BACKLOG_BYTES
 from armillary.engines.series.query import bucket_width
+from armillary.engines.series.schema import SCHEMA_VERSION
 from armillary.engines.series.store import DAY_MS, Retention, SeriesStore
 from armillary.engines.series.tail import MAX_SERIES_PER_DEVICE
 from armillary.errors import (
@@ -28,6 +29,8 @@ from armillary.errors import (
 from armillary.wire.mqtt import encode_packet
 from armillary.wire.mqtt_fields import Property
 from armillary.wire.mqtt_packet import Publish
+
+pytestmark = pytest.mark.usefixtures("engine")
 
 
 @pytest.fixture
@@ -250,7 +253,7 @@ def test_retention_deletes_old_values_and_sealed_messages_only(tmp_path: Path) -
 
 
 def test_a_change_that_fails_undoes_only_itself(play: Play) -> None:
-    def bad(connection: sqlite3.Connection) -> None:
+    def bad(connection: Connection) -> None:
         connection.execute("UPDATE device SET inboxes = 99")
         raise ConflictError("no")
 
@@ -262,6 +265,7 @@ def test_a_change_that_fails_undoes_only_itself(play: Play) -> None:
     assert play.store.device(DEVICE).inboxes == 0  # type: ignore[union-attr]
 
 
+@pytest.mark.usefixtures("sqlite_only")
 def test_a_disk_that_refuses_keeps_nothing_of_the_batch(play: Play) -> None:
     play.store.commits.submit(lambda connection: connection.execute("PRAGMA max_page_count=1")).result()
     with pytest.raises(DataFolderError, match=r"cannot be written .*full"):
@@ -298,6 +302,7 @@ def test_one_process_holds_the_folder(play: Play, tmp_path: Path) -> None:
         SeriesStore(tmp_path / "hub", retention=Retention(), listener=lambda *_: None)
 
 
+@pytest.mark.usefixtures("sqlite_only")
 def test_folders_that_cannot_be_used(tmp_path: Path) -> None:
     def opened(folder: Path) -> SeriesStore:
         return SeriesStore(folder, retention=Retention(), listener=lambda *_: None)
@@ -323,6 +328,7 @@ def test_folders_that_cannot_be_used(tmp_path: Path) -> None:
         opened(tmp_path / "newer")
 
 
+@pytest.mark.usefixtures("sqlite_only")
 def test_a_folder_that_lost_its_database_is_not_begun_anew(tmp_path: Path) -> None:
     def opened() -> SeriesStore:
         return SeriesStore(tmp_path / "hub", retention=Retention(), listener=lambda *_: None)

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Series: every message devices sent, and the values in it over time, in one SQLite file.
+"""Series: every message devices sent, and the values in it over time, in one SQLite file or one PostgreSQL database.
 
 What it is: a durable log of messages as they came; the values decoded from it, appended while their hour lasts and
 sealed when it is over, into compressed chunks and roll-ups of minutes and hours; the latest value of each device and

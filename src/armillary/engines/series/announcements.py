@@ -3,9 +3,10 @@
 
 from __future__ import annotations
 
-import sqlite3
 from collections.abc import Callable
 from typing import Final
+
+from armillary.engines.series.connection import Connection
 
 # DTDL: a model's identifier has at most 2,048 characters; IoT Hub takes 256.
 MAX_MODEL_ID_CHARS: Final = 256
@@ -19,10 +20,10 @@ CREATE TABLE IF NOT EXISTS announcement (
 """
 
 
-def announced(device_id: str, model_id: str, *, now_ms: int) -> Callable[[sqlite3.Connection], None]:
+def announced(device_id: str, model_id: str, *, now_ms: int) -> Callable[[Connection], None]:
     """A change for the writer: keep the model a device announced."""
 
-    def apply(connection: sqlite3.Connection) -> None:
+    def apply(connection: Connection) -> None:
         connection.execute(
             "INSERT INTO announcement (device_id, model_id, at_ms) VALUES (?1, ?2, ?3)"
             " ON CONFLICT (device_id) DO UPDATE SET model_id = ?2, at_ms = ?3",
@@ -32,7 +33,7 @@ def announced(device_id: str, model_id: str, *, now_ms: int) -> Callable[[sqlite
     return apply
 
 
-def read_model_id(connection: sqlite3.Connection, device_id: str) -> str | None:
+def read_model_id(connection: Connection, device_id: str) -> str | None:
     """The model a device announced last; None when it never did."""
     row = connection.execute("SELECT model_id FROM announcement WHERE device_id = ?", (device_id,)).fetchone()
     return None if row is None else str(row[0])

@@ -7,11 +7,11 @@ expiry and a purge that meet find it waiting exactly one time. Settled messages 
 
 from __future__ import annotations
 
-import sqlite3
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Final
 
+from armillary.engines.series.connection import Connection
 from armillary.errors import RateLimitedError
 from armillary.wire.cloud_message import CloudMessage, Outcome, keeps_feedback, topic_of
 
@@ -82,7 +82,7 @@ _COLUMNS: Final = (
 )
 
 
-def enqueued(device_id: str, message: CloudMessage, *, now_ms: int) -> Callable[[sqlite3.Connection], QueuedMessage]:
+def enqueued(device_id: str, message: CloudMessage, *, now_ms: int) -> Callable[[Connection], QueuedMessage]:
     """Queue a message.
 
     The change raises :class:`RateLimitedError` when too many wait.
@@ -90,7 +90,7 @@ def enqueued(device_id: str, message: CloudMessage, *, now_ms: int) -> Callable[
     expires_ms = now_ms + message.lifetime_s * 1000
     topic = topic_of(device_id, message, expires_ms)
 
-    def apply(connection: sqlite3.Connection) -> QueuedMessage:
+    def apply(connection: Connection) -> QueuedMessage:
         _expire(connection, now_ms, device_id)
         waiting = connection.execute(
             "SELECT count(*) FROM cloud_message WHERE device_id = ? AND outcome IS NULL", (device_id,)
@@ -102,12 +102,12 @@ def enqueued(device_id: str, message: CloudMessage, *, now_ms: int) -> Callable[
             )
         number = connection.execute(
             "INSERT INTO cloud_message (device_id, message_id, ack, topic, body, size, enqueued_ms, expires_ms,"
-            " max_deliveries) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)",
+            " max_deliveries) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?) RETURNING sequence",
             (
                 device_id, message.message_id, message.ack, topic, message.body, len(message.body), now_ms, expires_ms,
                 message.max_deliveries,
             ),
-        ).lastrowid  # fmt: skip
+        ).fetchall()[0][0]  # fmt: skip
         query = f"SELECT {_COLUMNS} FROM cloud_message WHERE sequence = ?"  # noqa: S608 - constants
         return _row(connection.execute(query, (number,)).fetchone())
 
@@ -116,7 +116,7 @@ def enqueued(device_id: str, message: CloudMessage, *, now_ms: int) -> Callable[
 
 def taken(
     device_id: str, *, after: int, now_ms: int, max_count: int, max_bytes: int
-) -> Callable[[sqlite3.Connection], list[Delivery]]:
+) -> Callable[[Connection], list[Delivery]]:
     """The next messages to send, oldest first, each counted as delivered once more.
 
     Args:
@@ -127,7 +127,7 @@ def taken(
         max_bytes: At most so many bytes of bodies, but one message at least.
     """
 
-    def apply(connection: sqlite3.Connection) -> list[Delivery]:
+    def apply(connection: Connection) -> list[Delivery]:
         _expire(connection, now_ms, device_id)
         for sequence, ack in connection.execute(
             "SELECT sequence, ack FROM cloud_message WHERE device_id = ? AND outcome IS NULL AND sequence > ?"
@@ -155,10 +155,10 @@ def taken(
     return apply
 
 
-def settled(device_id: str, sequence: int, outcome: Outcome, *, now_ms: int) -> Callable[[sqlite3.Connection], bool]:
+def settled(device_id: str, sequence: int, outcome: Outcome, *, now_ms: int) -> Callable[[Connection], bool]:
     """Settle a message; False when it was settled before."""
 
-    def apply(connection: sqlite3.Connection) -> bool:
+    def apply(connection: Connection) -> bool:
         row = connection.execute(
             "SELECT ack FROM cloud_message WHERE sequence = ? AND device_id = ? AND outcome IS NULL",
             (sequence, device_id),
@@ -170,15 +170,15 @@ def settled(device_id: str, sequence: int, outcome: Outcome, *, now_ms: int) -> 
     return apply
 
 
-def expired(*, now_ms: int) -> Callable[[sqlite3.Connection], int]:
+def expired(*, now_ms: int) -> Callable[[Connection], int]:
     """Settle every message whose time is over; returns how many."""
     return lambda connection: _expire(connection, now_ms, None)
 
 
-def purged(device_id: str, *, now_ms: int) -> Callable[[sqlite3.Connection], int]:
+def purged(device_id: str, *, now_ms: int) -> Callable[[Connection], int]:
     """Settle everything that waits for a device as purged; returns how many."""
 
-    def apply(connection: sqlite3.Connection) -> int:
+    def apply(connection: Connection) -> int:
         rows = connection.execute(
             "SELECT sequence, ack FROM cloud_message WHERE device_id = ? AND outcome IS NULL", (device_id,)
         ).fetchall()
@@ -189,13 +189,13 @@ def purged(device_id: str, *, now_ms: int) -> Callable[[sqlite3.Connection], int
     return apply
 
 
-def read_messages(connection: sqlite3.Connection, device_id: str) -> list[QueuedMessage]:
+def read_messages(connection: Connection, device_id: str) -> list[QueuedMessage]:
     """What waits for a device and what became of earlier messages, newest first; bounded by the limits above."""
     query = f"SELECT {_COLUMNS} FROM cloud_message WHERE device_id = ? ORDER BY sequence DESC"  # noqa: S608 - constants
     return [_row(row) for row in connection.execute(query, (device_id,))]
 
 
-def _expire(connection: sqlite3.Connection, now_ms: int, device_id: str | None) -> int:
+def _expire(connection: Connection, now_ms: int, device_id: str | None) -> int:
     query = "SELECT device_id, sequence, ack FROM cloud_message WHERE outcome IS NULL AND expires_ms <= ?"
     values: tuple[object, ...] = (now_ms,)
     if device_id is not None:
@@ -206,15 +206,13 @@ def _expire(connection: sqlite3.Connection, now_ms: int, device_id: str | None) 
     return len(rows)
 
 
-def _settle(
-    connection: sqlite3.Connection, device_id: str, sequence: int, ack: str, outcome: Outcome, now_ms: int
-) -> None:
+def _settle(connection: Connection, device_id: str, sequence: int, ack: str, outcome: Outcome, now_ms: int) -> None:
     if not keeps_feedback(ack, outcome):
         connection.execute("DELETE FROM cloud_message WHERE sequence = ?", (sequence,))
         return
     connection.execute(
-        "UPDATE cloud_message SET outcome = ?, settled_ms = ?, body = x'', topic = '' WHERE sequence = ?",
-        (outcome, now_ms, sequence),
+        "UPDATE cloud_message SET outcome = ?, settled_ms = ?, body = ?, topic = '' WHERE sequence = ?",
+        (outcome, now_ms, b"", sequence),
     )
     connection.execute(
         "DELETE FROM cloud_message WHERE device_id = ?1 AND outcome IS NOT NULL AND sequence NOT IN (SELECT sequence"

@@ -4,11 +4,11 @@
 from __future__ import annotations
 
 import json
-import sqlite3
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, Final
 
+from armillary.engines.series.connection import Connection
 from armillary.errors import ConflictError, NotFoundError
 
 # IoT Hub: 100 of one hub.
@@ -41,13 +41,13 @@ class Configuration:
 
 def put(
     catalog_id: str, name: str, document: dict[str, Any], *, etag: int | None, now_ms: int
-) -> Callable[[sqlite3.Connection], Configuration]:
+) -> Callable[[Connection], Configuration]:
     """A change: keep a configuration; ``etag`` is the one its maker has seen, 0 for whatever it is, None for a new one.
 
     The change raises :class:`ConflictError` or :class:`NotFoundError` when that does not hold.
     """
 
-    def apply(connection: sqlite3.Connection) -> Configuration:
+    def apply(connection: Connection) -> Configuration:
         before = _find(connection, catalog_id, name)
         _match(before, name, etag)
         count = connection.execute("SELECT count(*) FROM configuration WHERE catalog_id = ?", (catalog_id,)).fetchone()
@@ -62,8 +62,9 @@ def put(
             now_ms,
         )
         connection.execute(
-            "INSERT OR REPLACE INTO configuration (catalog_id, name, document, etag, created_ms, changed_ms)"
-            " VALUES (?, ?, ?, ?, ?, ?)",
+            "INSERT INTO configuration (catalog_id, name, document, etag, created_ms, changed_ms)"
+            " VALUES (?, ?, ?, ?, ?, ?) ON CONFLICT (catalog_id, name) DO UPDATE SET"
+            " document = excluded.document, etag = excluded.etag, changed_ms = excluded.changed_ms",
             (catalog_id, name, json.dumps(document), made.etag, made.created_ms, made.changed_ms),
         )
         return made
@@ -71,17 +72,17 @@ def put(
     return apply
 
 
-def deleted(catalog_id: str, name: str, *, etag: int) -> Callable[[sqlite3.Connection], None]:
+def deleted(catalog_id: str, name: str, *, etag: int) -> Callable[[Connection], None]:
     """A change: delete a configuration; raises as :func:`put`'s."""
 
-    def apply(connection: sqlite3.Connection) -> None:
+    def apply(connection: Connection) -> None:
         _match(_find(connection, catalog_id, name), name, etag)
         connection.execute("DELETE FROM configuration WHERE catalog_id = ? AND name = ?", (catalog_id, name))
 
     return apply
 
 
-def read(connection: sqlite3.Connection, catalog_id: str, name: str) -> Configuration:
+def read(connection: Connection, catalog_id: str, name: str) -> Configuration:
     """One configuration.
 
     Raises:
@@ -93,7 +94,7 @@ def read(connection: sqlite3.Connection, catalog_id: str, name: str) -> Configur
     return found
 
 
-def read_all(connection: sqlite3.Connection, catalog_id: str) -> list[Configuration]:
+def read_all(connection: Connection, catalog_id: str) -> list[Configuration]:
     """A catalog's configurations by name."""
     query = (
         "SELECT catalog_id, name, document, etag, created_ms, changed_ms FROM configuration WHERE catalog_id = ?"
@@ -102,7 +103,7 @@ def read_all(connection: sqlite3.Connection, catalog_id: str) -> list[Configurat
     return [_row(row) for row in connection.execute(query, (catalog_id,))]
 
 
-def _find(connection: sqlite3.Connection, catalog_id: str, name: str) -> Configuration | None:
+def _find(connection: Connection, catalog_id: str, name: str) -> Configuration | None:
     row = connection.execute(
         "SELECT catalog_id, name, document, etag, created_ms, changed_ms FROM configuration"
         " WHERE catalog_id = ? AND name = ?",

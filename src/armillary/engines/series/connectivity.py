@@ -7,10 +7,11 @@ was stopped without a word: the journal says so then (:func:`recovered`).
 
 from __future__ import annotations
 
-import sqlite3
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Final
+
+from armillary.engines.series.connection import Connection
 
 # Lines that are kept, and how often it is looked at for older ones.
 MAX_EVENTS = 100_000
@@ -55,20 +56,20 @@ class ConnectivityEvent:
     reason: str
 
 
-def is_wanted(connection: sqlite3.Connection) -> bool:
+def is_wanted(connection: Connection) -> bool:
     """Whether the journal is written."""
     return connection.execute("SELECT 1 FROM connectivity_wanted").fetchone() is not None
 
 
-def wanted(connection: sqlite3.Connection) -> None:
+def wanted(connection: Connection) -> None:
     """A change for the writer: from now on the journal is to be written."""
     connection.execute("INSERT INTO connectivity_wanted VALUES (1) ON CONFLICT (wanted) DO NOTHING")
 
 
-def connected(device_id: str, *, now_ms: int) -> Callable[[sqlite3.Connection], None]:
+def connected(device_id: str, *, now_ms: int) -> Callable[[Connection], None]:
     """A change for the writer: a device is connected."""
 
-    def apply(connection: sqlite3.Connection) -> None:
+    def apply(connection: Connection) -> None:
         _note(connection, now_ms, device_id, "connected", "")
         connection.execute(
             "INSERT INTO connectivity_open (device_id) VALUES (?) ON CONFLICT (device_id) DO NOTHING", (device_id,)
@@ -77,20 +78,20 @@ def connected(device_id: str, *, now_ms: int) -> Callable[[sqlite3.Connection], 
     return apply
 
 
-def disconnected(device_id: str, reason: str, *, now_ms: int) -> Callable[[sqlite3.Connection], None]:
+def disconnected(device_id: str, reason: str, *, now_ms: int) -> Callable[[Connection], None]:
     """A change for the writer: a device is not connected any more."""
 
-    def apply(connection: sqlite3.Connection) -> None:
+    def apply(connection: Connection) -> None:
         _note(connection, now_ms, device_id, "disconnected", reason)
         connection.execute("DELETE FROM connectivity_open WHERE device_id = ?", (device_id,))
 
     return apply
 
 
-def recovered(now_ms: int) -> Callable[[sqlite3.Connection], int]:
+def recovered(now_ms: int) -> Callable[[Connection], int]:
     """A change for the writer: nobody is connected, as the hub has just started; how many lines that took."""
 
-    def apply(connection: sqlite3.Connection) -> int:
+    def apply(connection: Connection) -> int:
         left = connection.execute("SELECT device_id FROM connectivity_open ORDER BY device_id").fetchall()
         for (device_id,) in left:
             _note(connection, now_ms, device_id, "disconnected", SERVICE_STOPPED)
@@ -100,13 +101,13 @@ def recovered(now_ms: int) -> Callable[[sqlite3.Connection], int]:
     return apply
 
 
-def read_events(connection: sqlite3.Connection, after: int, limit: int) -> list[ConnectivityEvent]:
+def read_events(connection: Connection, after: int, limit: int) -> list[ConnectivityEvent]:
     """Lines with higher numbers than ``after``, in order."""
     query = "SELECT number, at_ms, device_id, event, reason FROM connectivity WHERE number > ? ORDER BY number LIMIT ?"
     return [ConnectivityEvent(*row) for row in connection.execute(query, (after, limit))]
 
 
-def _note(connection: sqlite3.Connection, at_ms: int, device_id: str, event: str, reason: str) -> None:
+def _note(connection: Connection, at_ms: int, device_id: str, event: str, reason: str) -> None:
     row = connection.execute(
         "INSERT INTO connectivity (at_ms, device_id, event, reason) VALUES (?, ?, ?, ?) RETURNING number",
         (at_ms, device_id, event, reason),

@@ -1,28 +1,17 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The hub's database file: where it is, its schema, its version, its lock.
-
-::
-
-    FOLDER/hub.db   (and -wal, -shm)
-    FOLDER/lock     held with flock for the life of the process
-    FOLDER/made     present once the database was made: a folder that has lost its database is not begun anew
-"""
+"""The hub's database file, ``FOLDER/hub.db`` (and -wal, -shm): opened or made, with its version."""
 
 from __future__ import annotations
 
-import fcntl
 import os
 import sqlite3
 from pathlib import Path
 
-from armillary.engines.series import announcements, cloud_messages, configurations, connectivity, twins, uploads
-from armillary.errors import DataFolderError, DataFolderInUseError
-
-# "ArmH": tells this file from any other SQLite database.
-APPLICATION_ID = 0x41726D48
-
-# 1 (2026-11): first. 2 (2026-11): hot segments, sealed hours with roll-ups (migrate.py brings 1 to 2).
-SCHEMA_VERSION = 2
+from armillary.engines.series.connection import Connection
+from armillary.engines.series.folder import Folder, not_writable
+from armillary.engines.series.schema import ADDITIONS, APPLICATION_ID, SCHEMA, SCHEMA_VERSION
+from armillary.engines.sqlite_refusal import refusal
+from armillary.errors import DataFolderError, DiskReserveError
 
 # Pages of 4 KiB the write-ahead log grows to before it is copied into the database: large enough to copy rarely.
 WAL_CHECKPOINT_PAGES = 4000
@@ -33,132 +22,8 @@ CACHE_KIB = 512
 # Other connections of this process hold locks for a checkpoint only.
 BUSY_TIMEOUT_MS = 10_000
 
-_SCHEMA = """
--- What the hub remembers of a device. inboxes: wire/hub_topics.Inbox bits of its persistent session.
-CREATE TABLE device (
-    number INTEGER PRIMARY KEY,
-    device_id TEXT NOT NULL UNIQUE,
-    inboxes INTEGER NOT NULL DEFAULT 0,
-    last_seen_ms INTEGER NOT NULL DEFAULT 0,
-    fault_count INTEGER NOT NULL DEFAULT 0,
-    fault_ms INTEGER,
-    fault_reason TEXT
-) STRICT;
--- The log: one row a committed batch; data is framed as in blocks.py.
-CREATE TABLE block (
-    seq INTEGER PRIMARY KEY,
-    at_ms INTEGER NOT NULL,
-    messages INTEGER NOT NULL,
-    data BLOB NOT NULL
-) STRICT;
--- Everything from here to twin is described in seal.py. kind: 0 number, 1 truth value, 2 text.
-CREATE TABLE metric (
-    number INTEGER PRIMARY KEY,
-    name TEXT NOT NULL UNIQUE
-) STRICT;
-CREATE TABLE series (
-    number INTEGER PRIMARY KEY,
-    device INTEGER NOT NULL REFERENCES device (number),
-    metric INTEGER NOT NULL REFERENCES metric (number),
-    kind INTEGER NOT NULL,
-    UNIQUE (device, metric, kind)
-) STRICT;
--- Hot: what flushes brought, one row an hour and shard of series (segments.py). Points have no key.
-CREATE TABLE hot (
-    hour_ms INTEGER NOT NULL,
-    shard INTEGER NOT NULL,
-    number INTEGER NOT NULL,
-    data BLOB NOT NULL,
-    PRIMARY KEY (hour_ms, shard, number)
-) STRICT, WITHOUT ROWID;
--- What is in hot, a series and hour: added to with each flush, so that nobody reads hot for a dashboard.
-CREATE TABLE hot_hour (
-    metric INTEGER NOT NULL,
-    hour_ms INTEGER NOT NULL,
-    series INTEGER NOT NULL,
-    count INTEGER NOT NULL,
-    low REAL,
-    high REAL,
-    total REAL,
-    PRIMARY KEY (metric, hour_ms, series)
-) STRICT, WITHOUT ROWID;
--- Sealed, keyed by time first: new hours are appended, old ones are deleted from the front.
-CREATE TABLE chunk (
-    hour_ms INTEGER NOT NULL,
-    series INTEGER NOT NULL,
-    data BLOB NOT NULL,
-    PRIMARY KEY (hour_ms, series)
-) STRICT, WITHOUT ROWID;
-CREATE TABLE rollup (
-    hour_ms INTEGER NOT NULL,
-    series INTEGER NOT NULL,
-    count INTEGER NOT NULL,
-    low REAL,
-    high REAL,
-    total REAL,
-    first REAL,
-    last REAL,
-    minutes BLOB NOT NULL,
-    PRIMARY KEY (hour_ms, series)
-) STRICT, WITHOUT ROWID;
-CREATE TABLE fleet (
-    metric INTEGER NOT NULL,
-    hour_ms INTEGER NOT NULL,
-    shard INTEGER NOT NULL,
-    count INTEGER NOT NULL,
-    low REAL NOT NULL,
-    high REAL NOT NULL,
-    total REAL,
-    data BLOB NOT NULL,
-    PRIMARY KEY (metric, hour_ms, shard)
-) STRICT, WITHOUT ROWID;
--- Rows of hot and chunk that did not pass their checksum at a seal, as they were.
-CREATE TABLE damaged (
-    number INTEGER PRIMARY KEY,
-    origin TEXT NOT NULL,
-    hour_ms INTEGER NOT NULL,
-    place INTEGER NOT NULL,
-    data BLOB NOT NULL
-) STRICT;
-CREATE TABLE latest (
-    metric INTEGER NOT NULL,
-    device INTEGER NOT NULL,
-    at_ms INTEGER NOT NULL,
-    kind INTEGER NOT NULL,
-    value ANY NOT NULL,
-    PRIMARY KEY (metric, device)
-) STRICT, WITHOUT ROWID;
--- Rules of retention in order: the first whose patterns match decides; no number of days is for ever.
-CREATE TABLE retention (
-    position INTEGER PRIMARY KEY,
-    template TEXT NOT NULL,
-    metric TEXT NOT NULL,
-    raw_days INTEGER,
-    rollup_days INTEGER
-) STRICT;
-CREATE TABLE twin (
-    device_id TEXT PRIMARY KEY,
-    document TEXT NOT NULL
-) STRICT, WITHOUT ROWID;
--- flushed: every block up to this seq is in hot and latest. segments: the number of the last row of hot.
--- late, duplicates: points that came after their hour was sealed, or were there before.
-CREATE TABLE progress (
-    name TEXT PRIMARY KEY,
-    value INTEGER NOT NULL
-) STRICT, WITHOUT ROWID;
-INSERT INTO progress VALUES ('flushed', 0), ('segments', 0), ('late', 0), ('duplicates', 0);
-"""
 
-
-# Tables that came later and that nothing older reads: made where they are missing, without a new version.
-ADDITIONS = (
-    cloud_messages.TABLES
-    + announcements.TABLES
-    + uploads.TABLES
-    + twins.TABLES
-    + configurations.TABLES
-    + connectivity.TABLES
-)
+_FREE_SPACE = ("freelist_count", "page_size")
 
 
 class Database:
@@ -169,31 +34,28 @@ class Database:
         writer: The one connection that writes; used by the group commit's thread.
     """
 
+    begin_write = "BEGIN IMMEDIATE"
+    begin_read = "BEGIN"
+    sessions = 1  # a file has no other end
+
     def __init__(self, folder: Path) -> None:
         """Open or create the database in ``folder``.
 
         Raises:
             DataFolderInUseError: another process holds it.
-            DataFolderError: not writable, damaged, of another program or of another version.
+            DataFolderError: not writable, damaged, of another program or of another version; or the folder's series
+                are elsewhere.
         """
         self.path = folder / "hub.db"
+        self._folder = Folder(folder)
         try:
-            folder.mkdir(mode=0o700, parents=True, exist_ok=True)
-            self._lock = os.open(folder / "lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
-        except OSError as error:
-            raise _not_writable(folder, error.strerror or str(error)) from error
-        try:
-            fcntl.flock(self._lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except OSError as error:
-            os.close(self._lock)
-            raise DataFolderInUseError(f"{folder} is held by another process") from error
-        try:
-            self._check_is_there(folder / "made")
-            self.writer = self._open_writer()
-            self._note_made(folder / "made")
+            self._folder.check_embedded()
+            self._writer = self._open_writer()
+            self._folder.note_embedded()
         except BaseException:  # whatever it is: the lock is given back, and it goes on
-            os.close(self._lock)
+            self._folder.release()
             raise
+        self.writer: Connection = self._writer
 
     def open_reader(self) -> sqlite3.Connection:
         """A connection that can only read; may be used by any thread, one at a time."""
@@ -205,33 +67,40 @@ class Database:
 
     def close_writer(self) -> None:
         """Close the writing connection: the database file is complete without its log then."""
-        self.writer.close()
+        self._writer.close()
 
     def release(self) -> None:
         """Give up the lock."""
-        if self._lock >= 0:
-            os.close(self._lock)
-            self._lock = -1
+        self._folder.release()
 
-    def _check_is_there(self, made: Path) -> None:
-        if made.exists() and not self.path.exists():
-            raise DataFolderError(
-                f"{self.path} is missing, though it was made here before",
-                remedy=f"Restore it from a backup; or delete {made} to begin again without telemetry and twins.",
+    def check_room(self, reserve_bytes: int) -> None:
+        """Refuse what would eat into the reserve.
+
+        Raises:
+            DiskReserveError: too little is free. Pages that deleted rows left in the file count as free.
+        """
+        if not reserve_bytes:
+            return
+        state = os.statvfs(self.path.parent)
+        free = state.f_bavail * state.f_frsize
+        if free >= reserve_bytes:
+            return
+        (pages,), (size,) = (self._writer.execute(f"PRAGMA {name}").fetchone() for name in _FREE_SPACE)
+        if free + pages * size < reserve_bytes:
+            raise DiskReserveError(
+                f"the disk of {self.path.parent} has {free >> 20} MiB left, "
+                f"less than the reserve of {reserve_bytes >> 20} MiB: no messages are taken"
             )
 
-    def _note_made(self, made: Path) -> None:
-        try:
-            made.touch(mode=0o600)
-        except OSError as error:
-            self.writer.close()
-            raise _not_writable(made, error.strerror or str(error)) from error
+    def refusal(self, error: BaseException) -> DataFolderError | None:
+        """The error to raise from what SQLite raised; None when neither disk nor file is to blame."""
+        return refusal("the hub's log", error)
 
     def _open_writer(self) -> sqlite3.Connection:
         try:
             connection = sqlite3.connect(self.path, isolation_level=None, check_same_thread=False)
         except sqlite3.Error as error:
-            raise _not_writable(self.path, str(error)) from error
+            raise not_writable(self.path, str(error)) from error
         try:
             connection.execute(f"PRAGMA busy_timeout={BUSY_TIMEOUT_MS}")
             self._use_write_ahead_log(connection)
@@ -245,7 +114,7 @@ class Database:
             connection.close()
             if isinstance(error, sqlite3.DatabaseError) and not isinstance(error, sqlite3.OperationalError):
                 raise DataFolderError(f"{self.path}: damaged ({error})", remedy="Restore it from a backup.") from error
-            raise _not_writable(self.path, str(error)) from error
+            raise not_writable(self.path, str(error)) from error
         except BaseException:  # whatever it is: the file is closed, and it goes on
             connection.close()
             raise
@@ -267,7 +136,7 @@ class Database:
         if (application, version) == (APPLICATION_ID, 1):
             from armillary.engines.series.migrate import from_version_1  # noqa: PLC0415 - once in a folder's life
 
-            from_version_1(connection, _SCHEMA)
+            from_version_1(connection, SCHEMA)
             return
         if application == APPLICATION_ID:
             raise DataFolderError(
@@ -279,13 +148,6 @@ class Database:
                 f"{self.path}: a database of another program", remedy="Choose another folder with --data."
             )
         connection.executescript(
-            f"BEGIN EXCLUSIVE;{_SCHEMA}"
+            f"BEGIN EXCLUSIVE;{SCHEMA}"
             f"PRAGMA application_id={APPLICATION_ID};PRAGMA user_version={SCHEMA_VERSION};COMMIT;"
         )
-
-
-def _not_writable(path: Path, why: str) -> DataFolderError:
-    return DataFolderError(
-        f"{path} cannot be written ({why})",
-        remedy="Give this user the folder, free space on its disk, or choose another with --data.",
-    )

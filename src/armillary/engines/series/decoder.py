@@ -15,8 +15,9 @@ from collections.abc import Callable, Iterator
 from hashlib import blake2b
 
 from armillary.engines.series.blocks import Block, Message, iterate_block
+from armillary.engines.series.connection import Connection
 from armillary.engines.series.tail import Tail
-from armillary.errors import DataFolderError, WireError
+from armillary.errors import DataFolderError, HostError, WireError
 from armillary.wire import telemetry
 from armillary.wire.hub_topics import parse_bag
 
@@ -46,7 +47,7 @@ class Decoder:
         listener: Called with what each message measured.
     """
 
-    def __init__(self, tail: Tail, read: sqlite3.Connection, flushed: int, listener: Listener) -> None:
+    def __init__(self, tail: Tail, read: Connection, flushed: int, listener: Listener) -> None:
         self._tail = tail
         self._read = read
         self._listener = listener
@@ -54,6 +55,7 @@ class Decoder:
         self._backlog: deque[tuple[int, int, bytes | None]] = deque((seq, size, None) for seq, size in rows)
         self._kept_bytes = 0  # of blocks in the backlog that are in memory
         self.backlog_bytes = sum(size for _, size, _ in self._backlog)
+        self._queued_seq = self._backlog[-1][0] if self._backlog else flushed
         self._steps: Iterator[None] | None = None
         self._bags: dict[str, tuple[dict[str, str], bool]] = {}
         self.decoded_seq = flushed
@@ -73,8 +75,14 @@ class Decoder:
         return self._steps is None
 
     def add(self, block: Block) -> None:
-        """Queue a block that was just committed."""
+        """Queue a block that was just committed.
+
+        A batch whose outcome nobody knew (the connection to the database was lost) may be in the log before it: that
+        one is read back.
+        """
         size = len(block.data)
+        self._backlog.extend((seq, 0, None) for seq in range(self._queued_seq + 1, block.seq))
+        self._queued_seq = block.seq
         keep = self._kept_bytes + size <= MAX_BACKLOG_BYTES
         self._backlog.append((block.seq, size, block.data if keep else None))
         self.backlog_bytes += size
@@ -115,9 +123,11 @@ class Decoder:
     def _read_back(self, seq: int, size: int) -> bytes:
         try:
             row = self._read.execute("SELECT data FROM block WHERE seq = ?", (seq,)).fetchone()
-        except sqlite3.Error as error:
+        except (sqlite3.Error, HostError) as error:
             self._backlog.appendleft((seq, size, None))
             self._steps = None
+            if isinstance(error, HostError):
+                raise
             raise DataFolderError(
                 f"log row {seq} cannot be read ({error})", remedy="Check the disk; it is tried again."
             ) from error

@@ -3,9 +3,10 @@
 
 from __future__ import annotations
 
-import sqlite3
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
+
+from armillary.engines.series.connection import Connection
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,48 +35,51 @@ class DeviceRow:
 _COLUMNS = "number, device_id, inboxes, last_seen_ms, fault_count, fault_ms, fault_reason"
 
 
-def read_device(connection: sqlite3.Connection, device_id: str) -> DeviceRow | None:
+def read_device(connection: Connection, device_id: str) -> DeviceRow | None:
     """A device, or None when it was never connected."""
     row = connection.execute(f"SELECT {_COLUMNS} FROM device WHERE device_id = ?", (device_id,)).fetchone()  # noqa: S608 - a constant
     return None if row is None else DeviceRow(*row)
 
 
-def read_devices(connection: sqlite3.Connection) -> list[DeviceRow]:
+def read_devices(connection: Connection) -> list[DeviceRow]:
     """Every device that was ever connected."""
     return [DeviceRow(*row) for row in connection.execute(f"SELECT {_COLUMNS} FROM device ORDER BY number")]  # noqa: S608
 
 
-def enrolled(device_id: str, *, now_ms: int, clean: bool) -> Callable[[sqlite3.Connection], DeviceRow]:
+def enrolled(device_id: str, *, now_ms: int, clean: bool) -> Callable[[Connection], DeviceRow]:
     """A change for the writer: a device connects; a clean start forgets its subscriptions. Returns its row."""
 
-    def apply(connection: sqlite3.Connection) -> DeviceRow:
-        connection.execute(
-            "INSERT INTO device (device_id, last_seen_ms) VALUES (?1, ?2)"
-            " ON CONFLICT (device_id) DO UPDATE SET last_seen_ms = ?2, inboxes = inboxes * ?3",
-            (device_id, now_ms, int(not clean)),
+    def apply(connection: Connection) -> DeviceRow:
+        # No upsert: PostgreSQL gives out a number for each row that is tried, and devices connect often.
+        (row,) = (
+            connection.execute(
+                f"UPDATE device SET last_seen_ms = ?, inboxes = inboxes * ? WHERE device_id = ? RETURNING {_COLUMNS}",  # noqa: S608 - a constant
+                (now_ms, int(not clean), device_id),
+            ).fetchall()
+            or connection.execute(
+                f"INSERT INTO device (device_id, last_seen_ms) VALUES (?, ?) RETURNING {_COLUMNS}",  # noqa: S608 - a constant
+                (device_id, now_ms),
+            ).fetchall()
         )
-        row = read_device(connection, device_id)
-        if row is None:
-            raise sqlite3.DatabaseError("a row that was just written is not there")
-        return row
+        return DeviceRow(*row)
 
     return apply
 
 
-def subscribed(number: int, inboxes: int) -> Callable[[sqlite3.Connection], None]:
+def subscribed(number: int, inboxes: int) -> Callable[[Connection], None]:
     """A change for the writer: keep a persistent session's subscriptions."""
 
-    def apply(connection: sqlite3.Connection) -> None:
+    def apply(connection: Connection) -> None:
         connection.execute("UPDATE device SET inboxes = ? WHERE number = ?", (inboxes, number))
 
     return apply
 
 
-def seen(times: Iterable[tuple[int, int]]) -> Callable[[sqlite3.Connection], None]:
+def seen(times: Iterable[tuple[int, int]]) -> Callable[[Connection], None]:
     """A change for the writer: ``(number, last seen)`` of several devices."""
     rows = [(at_ms, number) for number, at_ms in times]
 
-    def apply(connection: sqlite3.Connection) -> None:
+    def apply(connection: Connection) -> None:
         connection.executemany("UPDATE device SET last_seen_ms = max(last_seen_ms, ?) WHERE number = ?", rows)
 
     return apply

@@ -124,7 +124,7 @@ def read_fleet(
 
 def _all_sealed(shelf: Shelf, metric: int, first: int, end_ms: int) -> Iterable[Rollup]:
     rows = shelf.connection.execute(
-        "SELECT hour_ms, sum(count), min(low), max(high), coalesce(sum(total), 0.0) FROM fleet"
+        "SELECT hour_ms, CAST(sum(count) AS BIGINT), min(low), max(high), total(total) FROM fleet"
         " WHERE metric = ? AND hour_ms >= ? AND hour_ms < ? GROUP BY hour_ms",
         (metric, first, end_ms),
     )
@@ -173,7 +173,7 @@ def _hot_hours(shelf: Shelf, group: Group, first: int, end_ms: int) -> Iterable[
     place = (group.metric, first, end_ms)
     if group.everything:
         rows = shelf.connection.execute(
-            f"SELECT hour_ms, sum(count), min(low), max(high), coalesce(sum(total), 0.0) {where} GROUP BY hour_ms",
+            f"SELECT hour_ms, CAST(sum(count) AS BIGINT), min(low), max(high), total(total) {where} GROUP BY hour_ms",
             place,
         )
         yield from (Rollup(*row) for row in rows)

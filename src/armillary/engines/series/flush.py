@@ -7,10 +7,10 @@ shard of series; what is keyed are the sums of an hour and the latest values, on
 
 from __future__ import annotations
 
-import sqlite3
 from collections.abc import Iterable, Iterator
 
 from armillary.engines.series.chunks import HOUR_MS, Kind, Points, picked
+from armillary.engines.series.connection import Connection
 from armillary.engines.series.rollups import hour_of
 from armillary.engines.series.segments import encode_segment, shard_of
 from armillary.engines.series.tail import Generation, Last, SeriesKey, Tail, generation_points
@@ -18,17 +18,23 @@ from armillary.engines.series.tail import Generation, Last, SeriesKey, Tail, gen
 # An hour is sealed this long after its end: what comes within it does not count as late.
 ALLOWED_LATENESS_MS = 5 * 60_000
 
-_ADD_HOUR = """
-INSERT INTO hot_hour (metric, hour_ms, series, count, low, high, total) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7)
+# A sum beyond it stays there: PostgreSQL refuses to add up to infinity, and no chart can draw it.
+MAX_TOTAL = 1.797e308
+
+_ADD_HOUR = f"""
+INSERT INTO hot_hour (metric, hour_ms, series, count, low, high, total) VALUES (?, ?, ?, ?, ?, ?, ?)
 ON CONFLICT (metric, hour_ms, series) DO UPDATE SET
-    count = count + excluded.count, low = min(low, excluded.low),
-    high = max(high, excluded.high), total = total + excluded.total
-"""
+    count = hot_hour.count + excluded.count, low = min(hot_hour.low, excluded.low),
+    high = max(hot_hour.high, excluded.high), total = CASE
+        WHEN excluded.total > 0 AND hot_hour.total > {MAX_TOTAL} - excluded.total THEN {MAX_TOTAL}
+        WHEN excluded.total < 0 AND hot_hour.total < -{MAX_TOTAL} - excluded.total THEN -{MAX_TOTAL}
+        ELSE hot_hour.total + excluded.total END
+"""  # noqa: S608 - a constant
 
 _SET_LATEST = """
-INSERT INTO latest (metric, device, at_ms, kind, value) VALUES (?1, ?2, ?3, ?4, ?5)
+INSERT INTO latest (metric, device, at_ms, kind, value) VALUES (?, ?, ?, ?, ?)
 ON CONFLICT (metric, device) DO UPDATE SET at_ms = excluded.at_ms, kind = excluded.kind, value = excluded.value
-WHERE excluded.at_ms >= at_ms
+WHERE excluded.at_ms >= latest.at_ms
 """
 
 _ADD_FAULT = """
@@ -40,9 +46,7 @@ _ADD_NAME = "INSERT INTO metric (number, name) VALUES (?, ?) ON CONFLICT DO NOTH
 _ADD_SERIES = "INSERT INTO series (number, device, metric, kind) VALUES (?, ?, ?, ?) ON CONFLICT DO NOTHING"
 
 
-def write_generation(
-    connection: sqlite3.Connection, tail: Tail, generation: Generation, upto: int, now_ms: int
-) -> None:
+def write_generation(connection: Connection, tail: Tail, generation: Generation, upto: int, now_ms: int) -> None:
     """Write a generation and the position ``upto`` that it reaches; the caller commits."""
     write_names(connection, {number: name for name, number in generation.names.items()}, generation.new)
     numbers = sorted({*generation.numbers, *generation.texts})
@@ -55,13 +59,13 @@ def write_generation(
     connection.execute("UPDATE progress SET value = ? WHERE name = 'flushed'", (upto,))
 
 
-def write_names(connection: sqlite3.Connection, names: dict[int, str], keys: Iterable[SeriesKey]) -> None:
+def write_names(connection: Connection, names: dict[int, str], keys: Iterable[SeriesKey]) -> None:
     """Write names of metrics and series that the database may not have yet."""
     connection.executemany(_ADD_NAME, list(names.items()))
     connection.executemany(_ADD_SERIES, [(key.number, key.device, key.metric, int(key.kind)) for key in keys])
 
 
-def write_points(connection: sqlite3.Connection, found: Iterable[tuple[SeriesKey, Points]], now_ms: int) -> None:
+def write_points(connection: Connection, found: Iterable[tuple[SeriesKey, Points]], now_ms: int) -> None:
     """Append points, ascending by series number, to the hot segments of their hours; counts those that are late."""
     units: dict[tuple[int, int], list[tuple[int, Kind, Points]]] = {}
     hours: list[tuple[tuple[int, int, int], tuple[int, float | None, float | None, float | None]]] = []
@@ -88,10 +92,11 @@ def write_points(connection: sqlite3.Connection, found: Iterable[tuple[SeriesKey
         connection.execute("UPDATE progress SET value = value + ? WHERE name = 'late'", (late,))
 
 
-def write_latest(connection: sqlite3.Connection, found: Iterable[tuple[SeriesKey, Last]]) -> None:
+def write_latest(connection: Connection, found: Iterable[tuple[SeriesKey, Last]]) -> None:
     """Bring latest values up to date: the newest time wins, and of equal times what came last."""
     rows = sorted((key.metric, key.device, last[0], last[1], int(key.kind), last[2]) for key, last in found)
-    connection.executemany(_SET_LATEST, [(*row[:3], *row[4:]) for row in rows])
+    newest = {row[:2]: (*row[:3], *row[4:]) for row in rows}  # a name may have brought values of two kinds
+    connection.executemany(_SET_LATEST, list(newest.values()))
 
 
 def by_hour(points: Points) -> Iterator[tuple[int, Points]]:

@@ -7,19 +7,20 @@ name ends: ``{name}#{number}`` can be no device's, and whoever comes with the ol
 
 from __future__ import annotations
 
-import sqlite3
 from collections.abc import Callable
 from typing import Final
+
+from armillary.engines.series.connection import Connection
 
 _TABLES: Final = ("cloud_message", "twin", "announcement", "upload")
 # A device and its modules: "0" is the character after "/".
 _WHOSE: Final = "(device_id = ?1 OR (device_id > ?1 || '/' AND device_id < ?1 || '0'))"
 
 
-def forgotten(identity: str) -> Callable[[sqlite3.Connection], list[str]]:
+def forgotten(identity: str) -> Callable[[Connection], list[str]]:
     """A change for the writer: forget a device with its modules, or a module. Returns the ids of its uploads."""
 
-    def apply(connection: sqlite3.Connection) -> list[str]:
+    def apply(connection: Connection) -> list[str]:
         rows = connection.execute(f"SELECT upload_id FROM upload WHERE {_WHOSE}", (identity,)).fetchall()  # noqa: S608 - constants
         for table in _TABLES:
             connection.execute(f"DELETE FROM {table} WHERE {_WHOSE}", (identity,))  # noqa: S608 - constants

@@ -6,12 +6,12 @@ Whoever reads asks here, so that a point is found wherever it is just then, and 
 
 from __future__ import annotations
 
-import sqlite3
 from bisect import bisect_left
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 
 from armillary.engines.series.chunks import HOUR_MS, Kind, Points, decode_chunk, in_order
+from armillary.engines.series.connection import Connection
 from armillary.engines.series.flush import by_hour
 from armillary.engines.series.rollups import Rollup, decode_minutes, folded, hour_of, merged, minutes_of
 from armillary.engines.series.segments import Segment, shard_of
@@ -70,7 +70,7 @@ class Shelf:
         connection: In a read transaction.
     """
 
-    def __init__(self, connection: sqlite3.Connection) -> None:
+    def __init__(self, connection: Connection) -> None:
         self.connection = connection
         self._segments: dict[tuple[int, int], list[Segment]] = {}
 

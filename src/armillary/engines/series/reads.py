@@ -6,16 +6,16 @@ Every answer is of one snapshot of the database together with the tail, and may 
 
 from __future__ import annotations
 
-import sqlite3
 import threading
 from collections.abc import Callable, Collection, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from queue import LifoQueue
-from typing import TypeVar
+from typing import TypeVar, cast
 
 from armillary.engines.series.blocks import Message, iterate_block
 from armillary.engines.series.chunks import HOUR_MS, Kind, Points
+from armillary.engines.series.connection import Connection, transaction
 from armillary.engines.series.devices import DeviceRow, read_device, read_devices
 from armillary.engines.series.fleet import MAX_DEVICE_HOURS, FleetRange, Group, read_fleet
 from armillary.engines.series.hours import Shelf, between
@@ -23,7 +23,6 @@ from armillary.engines.series.query import Range, check_range, read_range
 from armillary.engines.series.rollups import hour_of
 from armillary.engines.series.tail import Last, SeriesKey, Tail, generation_points
 from armillary.engines.series.twins import read_twin
-from armillary.engines.sqlite_file import transaction
 from armillary.errors import NotFoundError
 from armillary.twin.document import Twin
 from armillary.wire.telemetry import Value
@@ -63,10 +62,12 @@ class Reads:
     Args:
         readers: Connections that only this object uses, each one thread at a time.
         tail: What is not flushed yet.
+        begin: SQL that begins a reading transaction.
     """
 
-    def __init__(self, readers: Sequence[sqlite3.Connection], tail: Tail) -> None:
-        self._readers: LifoQueue[sqlite3.Connection] = LifoQueue()  # the last one used has the pages in its cache
+    def __init__(self, readers: Sequence[Connection], tail: Tail, begin: str) -> None:
+        self._begin = begin
+        self._readers: LifoQueue[Connection] = LifoQueue()  # the last one used has the pages in its cache
         for reader in readers:
             self._readers.put(reader)
         self._names_lock = threading.Lock()
@@ -75,7 +76,7 @@ class Reads:
         self._names_of: dict[int, str] = {}
         self._numbers_of: dict[str, int] = {}
 
-    def read(self, query: Callable[[sqlite3.Connection], T]) -> T:
+    def read(self, query: Callable[[Connection], T]) -> T:
         """What a query finds in one snapshot of the database."""
         with self._reading() as connection:
             return query(connection)
@@ -186,8 +187,11 @@ class Reads:
         number = self._number(device_id)
         found: list[Message] = []
         with self._reading() as connection:
-            rows = connection.execute("SELECT data FROM block ORDER BY seq DESC LIMIT ?", (MAX_BLOCKS_READ,))
-            for (data,) in rows:
+            newest = connection.execute(
+                "SELECT seq FROM block ORDER BY seq DESC LIMIT ?", (MAX_BLOCKS_READ,)
+            ).fetchall()
+            for seq in newest:  # one at a time: together they may be a gigabyte
+                (data,) = connection.execute("SELECT data FROM block WHERE seq = ?", seq).fetchone()
                 found += reversed([message for message in iterate_block(data) if message.device == number])
                 if len(found) >= limit:
                     break
@@ -279,11 +283,11 @@ class Reads:
     # Inside -------------------------------------------------------------------------------------------------
 
     @contextmanager
-    def _reading(self) -> Iterator[sqlite3.Connection]:
+    def _reading(self) -> Iterator[Connection]:
         """One snapshot of the database; waits while all connections are reading."""
         reader = self._readers.get()
         try:
-            with transaction(reader, "BEGIN"):
+            with transaction(reader, self._begin):
                 yield reader
         finally:
             self._readers.put(reader)
@@ -316,7 +320,7 @@ class Reads:
         row = self.device(device_id)
         return 0 if row is None else row.number
 
-    def _device_names(self, connection: sqlite3.Connection) -> dict[int, str]:
+    def _device_names(self, connection: Connection) -> dict[int, str]:
         """Ids of all devices by number; a device keeps its number, so only new ones are read. Call it while reading."""
         with self._names_lock:
             known = self._last_device
@@ -352,7 +356,7 @@ class Reads:
         return DeviceRow(row.number, row.device_id, row.inboxes, row.last_seen_ms, count, last.at_ms, last.reason)
 
 
-def flushed_upto(connection: sqlite3.Connection) -> int:
+def flushed_upto(connection: Connection) -> int:
     """The last block of the log whose values are in the database."""
     return int(connection.execute("SELECT value FROM progress WHERE name = 'flushed'").fetchone()[0])
 
@@ -363,8 +367,11 @@ def typed(values: Sequence[float] | Sequence[str], kind: Kind) -> Sequence[Value
 
 
 def _stored(row: Sequence[object]) -> tuple[int, Value]:
-    at_ms, kind, value = row
-    return at_ms, bool(value) if kind == Kind.BOOLEAN else value  # type: ignore[return-value]  # STRICT table
+    at_ms, kind, value = cast("tuple[int, int, object]", row)
+    if kind == Kind.TEXT:
+        return at_ms, value  # type: ignore[return-value]  # STRICT table
+    number = float(value)  # type: ignore[arg-type]  # PostgreSQL's column is of texts: schema.py
+    return at_ms, bool(number) if kind == Kind.BOOLEAN else number
 
 
 def _newer(stored: tuple[int, Value] | None, fresh: Last | None) -> tuple[int, Value] | None:

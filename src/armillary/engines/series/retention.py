@@ -8,7 +8,6 @@ once a day, so that what came late and what changed its template is found too.
 
 from __future__ import annotations
 
-import sqlite3
 import time
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
@@ -16,6 +15,7 @@ from fnmatch import fnmatchcase
 from typing import Final
 
 from armillary.engines.series.chunks import HOUR_MS
+from armillary.engines.series.connection import Connection
 from armillary.engines.series.rollups import decode_fleet, encode_fleet, fleet_sums
 from armillary.errors import InvalidArgumentError, WireError
 
@@ -98,13 +98,13 @@ def check_rules(rules: Sequence[RetentionRule]) -> None:
             )
 
 
-def read_rules(connection: sqlite3.Connection) -> tuple[RetentionRule, ...]:
+def read_rules(connection: Connection) -> tuple[RetentionRule, ...]:
     """The rules, in order."""
     rows = connection.execute("SELECT template, metric, raw_days, rollup_days FROM retention ORDER BY position")
     return tuple(RetentionRule(template=row[0], metric=row[1], raw_days=row[2], rollup_days=row[3]) for row in rows)
 
 
-def write_rules(connection: sqlite3.Connection, rules: Sequence[RetentionRule]) -> None:
+def write_rules(connection: Connection, rules: Sequence[RetentionRule]) -> None:
     """Replace the rules; the caller commits.
 
     Raises:
@@ -127,7 +127,7 @@ def term_of(rules: Iterable[RetentionRule], default: Retention, template: str, m
     return default.values_days, max(default.values_days, default.rollups_days)
 
 
-def prune_messages(connection: sqlite3.Connection, before_ms: int, flushed: int) -> None:
+def prune_messages(connection: Connection, before_ms: int, flushed: int) -> None:
     """Delete messages that are past their retention, as far as their values are flushed; the caller commits."""
     oldest = connection.execute("SELECT seq, at_ms FROM block ORDER BY seq LIMIT ?", (BLOCKS_PER_PRUNE,)).fetchall()
     last = 0
@@ -139,14 +139,12 @@ def prune_messages(connection: sqlite3.Connection, before_ms: int, flushed: int)
         connection.execute("DELETE FROM block WHERE seq <= ?", (last,))
 
 
-def forget_progress(connection: sqlite3.Connection) -> None:
+def forget_progress(connection: Connection) -> None:
     """Have every hour looked at again by the next passes; the caller commits."""
     connection.execute("DELETE FROM progress WHERE name LIKE 'pruned-%'")
 
 
-def prune_some(
-    connection: sqlite3.Connection, terms: Mapping[int, Term], now_ms: int, budget_s: float = PRUNE_SLICE_S
-) -> bool:
+def prune_some(connection: Connection, terms: Mapping[int, Term], now_ms: int, budget_s: float = PRUNE_SLICE_S) -> bool:
     """Delete points and roll-ups whose time is over; True when there is more. The caller commits.
 
     Args:
@@ -173,9 +171,7 @@ def prune_some(
 _TABLES: Final = {"raw": "chunk", "rollup": "rollup"}
 
 
-def _prune(
-    connection: sqlite3.Connection, what: str, days: int, chosen: set[int] | None, now_ms: int, deadline: float
-) -> bool:
+def _prune(connection: Connection, what: str, days: int, chosen: set[int] | None, now_ms: int, deadline: float) -> bool:
     """One kind, one number of days; True when the time was over first."""
     name, table = f"pruned-{what}-{days}", _TABLES[what]
     row = connection.execute("SELECT value FROM progress WHERE name = ?", (name,)).fetchone()
@@ -200,7 +196,7 @@ def _prune(
             return True
 
 
-def _prune_fleet(connection: sqlite3.Connection, hour_ms: int, chosen: set[int] | None) -> None:
+def _prune_fleet(connection: Connection, hour_ms: int, chosen: set[int] | None) -> None:
     metrics = [number for (number,) in connection.execute("SELECT number FROM metric")]
     for metric in metrics:
         place = (metric, hour_ms)

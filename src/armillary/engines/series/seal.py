@@ -15,10 +15,10 @@ chunk and segments become the new chunk, and the roll-ups are made again from it
 
 from __future__ import annotations
 
-import sqlite3
 import time
 
 from armillary.engines.series.chunks import HOUR_MS, Kind, Points, decode_chunk, encode_chunk, in_order
+from armillary.engines.series.connection import Connection
 from armillary.engines.series.flush import ALLOWED_LATENESS_MS
 from armillary.engines.series.rollups import (
     Rollup,
@@ -37,13 +37,25 @@ from armillary.errors import WireError
 # Sealing goes on for this long in one transaction, then lets acknowledgements pass (seconds).
 SEAL_SLICE_S = 0.03
 
+_SET_CHUNK = """
+INSERT INTO chunk (hour_ms, series, data) VALUES (?, ?, ?)
+ON CONFLICT (hour_ms, series) DO UPDATE SET data = excluded.data
+"""
+
 _SET_ROLLUP = """
-INSERT OR REPLACE INTO rollup (hour_ms, series, count, low, high, total, first, last, minutes)
-VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)
+INSERT INTO rollup (hour_ms, series, count, low, high, total, first, last, minutes) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)
+ON CONFLICT (hour_ms, series) DO UPDATE SET count = excluded.count, low = excluded.low, high = excluded.high,
+    total = excluded.total, first = excluded.first, last = excluded.last, minutes = excluded.minutes
+"""
+
+_SET_FLEET = """
+INSERT INTO fleet (metric, hour_ms, shard, count, low, high, total, data) VALUES (?, ?, ?, ?, ?, ?, ?, ?)
+ON CONFLICT (metric, hour_ms, shard) DO UPDATE SET count = excluded.count, low = excluded.low, high = excluded.high,
+    total = excluded.total, data = excluded.data
 """
 
 
-def seal_some(connection: sqlite3.Connection, now_ms: int, budget_s: float = SEAL_SLICE_S) -> bool:
+def seal_some(connection: Connection, now_ms: int, budget_s: float = SEAL_SLICE_S) -> bool:
     """Seal hours that are over, one shard at least if there is any; True when there is more. The caller commits."""
     deadline = time.perf_counter() + budget_s
     while (unit := next_unit(connection, now_ms)) is not None:
@@ -53,7 +65,7 @@ def seal_some(connection: sqlite3.Connection, now_ms: int, budget_s: float = SEA
     return False
 
 
-def next_unit(connection: sqlite3.Connection, now_ms: int) -> tuple[int, int] | None:
+def next_unit(connection: Connection, now_ms: int) -> tuple[int, int] | None:
     """Hour and shard to seal next."""
     row: tuple[int, int] | None = connection.execute(
         "SELECT hour_ms, shard FROM hot WHERE hour_ms <= ? ORDER BY hour_ms, shard LIMIT 1",
@@ -62,7 +74,7 @@ def next_unit(connection: sqlite3.Connection, now_ms: int) -> tuple[int, int] | 
     return row
 
 
-def seal_unit(connection: sqlite3.Connection, hour_ms: int, shard: int) -> None:
+def seal_unit(connection: Connection, hour_ms: int, shard: int) -> None:
     """Bring one shard of one hour from hot into chunks and roll-ups; the caller commits."""
     gathered: dict[int, tuple[Kind, Points]] = {}
     rows = connection.execute("SELECT data FROM hot WHERE hour_ms = ? AND shard = ? ORDER BY number", (hour_ms, shard))
@@ -79,12 +91,14 @@ def seal_unit(connection: sqlite3.Connection, hour_ms: int, shard: int) -> None:
     metrics = dict(
         connection.execute("SELECT number, metric FROM series WHERE number >= ? AND number < ?", (first, end))
     )
+    sealed = _Sealed(connection, hour_ms, first, end)
     for series in sorted(gathered):
         kind, points = gathered[series]
-        hour, doubled = _seal_series(connection, hour_ms, series, kind, points)
+        hour, doubled = sealed.add(series, kind, points)
         duplicates += doubled
         if kind is not Kind.TEXT:
             fleet.setdefault(metrics[series], {})[series] = (hour.points, hour.low, hour.high, hour.total)
+    sealed.write()
     for metric, hours in fleet.items():
         _write_fleet(connection, metric, hour_ms, shard, hours)
     connection.execute("DELETE FROM hot WHERE hour_ms = ? AND shard = ?", (hour_ms, shard))
@@ -97,48 +111,64 @@ def seal_unit(connection: sqlite3.Connection, hour_ms: int, shard: int) -> None:
         connection.execute("UPDATE progress SET value = value + ? WHERE name = 'duplicates'", (duplicates,))
 
 
-def _seal_series(
-    connection: sqlite3.Connection, hour_ms: int, series: int, kind: Kind, fresh: Points
-) -> tuple[Rollup, int]:
-    text = kind is Kind.TEXT
-    known, damaged = _known_chunk(connection, hour_ms, series)
-    points, duplicates = in_order([*known, fresh], text=text)
-    minutes = minutes_of(points)
-    before = None
-    if not known:
-        before = connection.execute(
-            "SELECT minutes FROM rollup WHERE hour_ms = ? AND series = ?", (hour_ms, series)
-        ).fetchone()
-    if before is not None:
+class _Sealed:
+    """One shard of one hour as it is sealed already, and what it becomes: read at once and written at once.
+
+    Args:
+        connection: The writing connection.
+        hour_ms: The hour.
+        first: First series of the shard.
+        end: One past the last.
+    """
+
+    def __init__(self, connection: Connection, hour_ms: int, first: int, end: int) -> None:
+        self._connection = connection
+        self._hour_ms = hour_ms
+        where = "WHERE hour_ms = ? AND series >= ? AND series < ?"
+        place = (hour_ms, first, end)
+        self._known_chunks = dict(connection.execute(f"SELECT series, data FROM chunk {where}", place).fetchall())  # noqa: S608 - a constant
+        self._known_minutes = dict(connection.execute(f"SELECT series, minutes FROM rollup {where}", place).fetchall())  # noqa: S608
+        self._chunks: list[tuple[int, int, bytes]] = []
+        self._rollups: list[tuple[object, ...]] = []
+
+    def add(self, series: int, kind: Kind, fresh: Points) -> tuple[Rollup, int]:
+        """Bring fresh points in: the series' hour, and how many points were there before."""
+        text, hour_ms = kind is Kind.TEXT, self._hour_ms
+        known, damaged = self._chunk(series)
+        points, duplicates = in_order([*known, fresh], text=text)
+        minutes = minutes_of(points)
+        before = None if known else self._known_minutes.get(series)
+        if before is not None:
+            try:
+                minutes = merged(decode_minutes(hour_ms, before, text=text), minutes)
+            except WireError:
+                _put_aside(self._connection, "rollup", hour_ms, series, before)
+        if before is None or damaged:  # else the points are past their retention, and these few go the same way
+            self._chunks.append((hour_ms, series, encode_chunk(kind, points)))
+        hour = folded(hour_ms, minutes)
+        sums = (None,) * 5 if text else hour[2:]
+        self._rollups.append((hour_ms, series, hour.points, *sums, encode_minutes(hour_ms, minutes, text=text)))
+        return hour, duplicates
+
+    def write(self) -> None:
+        """Write what was added."""
+        self._connection.executemany(_SET_CHUNK, self._chunks)
+        self._connection.executemany(_SET_ROLLUP, self._rollups)
+
+    def _chunk(self, series: int) -> tuple[list[Points], bool]:
+        """The chunk's points, if there are any, and whether it was damaged and put aside."""
+        data = self._known_chunks.get(series)
+        if data is None:
+            return [], False
         try:
-            minutes = merged(decode_minutes(hour_ms, before[0], text=text), minutes)
+            return [decode_chunk(data)], False
         except WireError:
-            _put_aside(connection, "rollup", hour_ms, series, before[0])
-    if before is None or damaged:  # else the hour's points are past their retention, and these few go the same way
-        connection.execute(
-            "INSERT OR REPLACE INTO chunk (hour_ms, series, data) VALUES (?, ?, ?)",
-            (hour_ms, series, encode_chunk(kind, points)),
-        )
-    hour = folded(hour_ms, minutes)
-    sums = (None,) * 5 if text else hour[2:]
-    connection.execute(_SET_ROLLUP, (hour_ms, series, hour.points, *sums, encode_minutes(hour_ms, minutes, text=text)))
-    return hour, duplicates
-
-
-def _known_chunk(connection: sqlite3.Connection, hour_ms: int, series: int) -> tuple[list[Points], bool]:
-    """The chunk's points, if there are any, and whether it was damaged and put aside."""
-    row = connection.execute("SELECT data FROM chunk WHERE hour_ms = ? AND series = ?", (hour_ms, series)).fetchone()
-    if row is None:
-        return [], False
-    try:
-        return [decode_chunk(row[0])], False
-    except WireError:
-        _put_aside(connection, "chunk", hour_ms, series, row[0])
-        return [], True
+            _put_aside(self._connection, "chunk", self._hour_ms, series, data)
+            return [], True
 
 
 def _write_fleet(
-    connection: sqlite3.Connection,
+    connection: Connection,
     metric: int,
     hour_ms: int,
     shard: int,
@@ -154,14 +184,10 @@ def _write_fleet(
         else:
             before = zip(series, zip(*columns, strict=True), strict=True)
             hours = {**dict(before), **hours}
-    connection.execute(
-        "INSERT OR REPLACE INTO fleet (metric, hour_ms, shard, count, low, high, total, data)"
-        " VALUES (?, ?, ?, ?, ?, ?, ?, ?)",
-        (*place, *fleet_sums(hours), encode_fleet(hours)),
-    )
+    connection.execute(_SET_FLEET, (*place, *fleet_sums(hours), encode_fleet(hours)))
 
 
-def _put_aside(connection: sqlite3.Connection, origin: str, hour_ms: int, place: int, data: bytes) -> None:
+def _put_aside(connection: Connection, origin: str, hour_ms: int, place: int, data: bytes) -> None:
     """Keep what does not pass its checksum: somebody may read it still, and it stops nothing."""
     connection.execute(
         "INSERT INTO damaged (origin, hour_ms, place, data) VALUES (?, ?, ?, ?)", (origin, hour_ms, place, data)

@@ -16,7 +16,6 @@ may come from any thread.
 
 from __future__ import annotations
 
-import sqlite3
 import time
 from array import array
 from collections.abc import Callable, Mapping, Sequence
@@ -26,6 +25,7 @@ from typing import Any
 
 from armillary.engines.group_commit import GroupCommit
 from armillary.engines.series.chunks import Kind, Points
+from armillary.engines.series.connection import Connection, Storage
 from armillary.engines.series.database import Database
 from armillary.engines.series.decoder import Decoder, Listener
 from armillary.engines.series.flush import write_generation, write_latest, write_names, write_points
@@ -46,6 +46,7 @@ from armillary.engines.series.retention import (
 from armillary.engines.series.seal import seal_some
 from armillary.engines.series.tail import SeriesKey, Tail
 from armillary.engines.series.writer import Item, Writer
+from armillary.errors import DatabaseUnavailableError
 from armillary.wire.telemetry import Value
 
 __all__ = ["DAY_MS", "LatestValue", "Metric", "Restored", "Retention", "RetentionRule", "SeriesStore"]
@@ -97,28 +98,32 @@ class SeriesStore(Reads):
     """The open store.
 
     Args:
-        folder: Folder for the database.
+        folder: Folder for the database, or of what belongs to it.
+        database: URL of a PostgreSQL database; empty for a file in the folder.
         retention: How long things are kept where no rule says otherwise.
         listener: Called by the decoder with what each message measured.
-        reserve_bytes: Messages are refused when less than this is free on the disk.
+        reserve_bytes: Messages are refused when less than this is free on the disk of the file.
 
     Attributes:
         template_of: Says the device template of a device id, empty for none; the owner sets it.
 
     Raises:
         DataFolderInUseError: another process holds the folder.
-        DataFolderError: not writable, damaged, or of another version.
+        DataFolderError: not writable, damaged, of another version, or the folder's series are elsewhere.
+        DatabaseUnavailableError: the PostgreSQL database does not let us in.
     """
 
-    def __init__(self, folder: Path, *, retention: Retention, listener: Listener, reserve_bytes: int = 0) -> None:
-        self._database = Database(folder)
+    def __init__(
+        self, folder: Path, *, retention: Retention, listener: Listener, reserve_bytes: int = 0, database: str = ""
+    ) -> None:
+        self._database = open_storage(folder, database)
         self._retention = retention
-        self._writer = Writer(self._database.writer, folder, reserve_bytes)
+        self._writer = Writer(self._database, reserve_bytes)
         readers = [self._database.open_reader() for _ in range(READERS)]
         reader = readers[0]
         names = dict(reader.execute("SELECT name, number FROM metric"))
         known = reader.execute("SELECT number, device, metric, kind FROM series").fetchall()
-        super().__init__(readers, Tail(names, known))
+        super().__init__(readers, Tail(names, known), self._database.begin_read)
         self.template_of: Callable[[str], str] = lambda _: ""
         self._decoder_reader = self._database.open_reader()
         self.decoder = Decoder(self.tail, self._decoder_reader, flushed_upto(reader), listener)
@@ -130,33 +135,60 @@ class SeriesStore(Reads):
             on_close=self._database.close_writer,
         )
         self._flushed_at = time.monotonic()
+        self._flush_upto = 0
+        self._flush_under_way = False
         self._maintained_at = float("-inf")
         self._maintaining = False
         self._unfinished = False
         self._passes = 0
         self._terms: dict[int, Term] = {}
+        self._counts: Mapping[str, int] = {"points_late": 0, "points_duplicate": 0, "series_rows_damaged": 0}
+        self._counts_are_old = False
 
     @property
     def is_refusing(self) -> bool:
         """Whether the last messages were refused because the disk is too full."""
         return self._writer.is_refusing
 
+    @property
+    def is_cut_off(self) -> bool:
+        """Whether the database did not answer when it was needed last: nothing is acknowledged meanwhile."""
+        return self._writer.is_cut_off or self._counts_are_old
+
     # Flushing -----------------------------------------------------------------------------------------------
 
     def flush_due(self) -> bool:
         """Whether it is time to flush, and a flush is possible now."""
+        if self._flush_under_way:
+            return False
+        if self.tail.flushing is not None:  # it failed: what was decoded since waits for it
+            return time.monotonic() - self._flushed_at >= FLUSH_INTERVAL_S
         present = self.tail.present
-        if self.tail.flushing is not None or not self.decoder.between_blocks or not (present.points or present.faults):
+        if not self.decoder.between_blocks or not (present.points or present.faults):
             return False
         return present.points >= FLUSH_POINTS or time.monotonic() - self._flushed_at >= FLUSH_INTERVAL_S
 
     def begin_flush(self, now_ms: int) -> Item:
-        """The change that flushes what is decoded; give it to ``commits``, then call :meth:`end_flush`."""
-        upto = self.decoder.decoded_seq
-        generation = self.tail.begin_flush()
-        self._flushed_at = time.monotonic()
+        """The change that flushes what is decoded; give it to ``commits``, then call :meth:`end_flush`.
 
-        def apply(connection: sqlite3.Connection) -> None:
+        After one that failed it is the same again: it may have been kept after all (the connection to the database was
+        lost at its commit), and is left out then.
+        """
+        if self.tail.flushing is None:
+            self._flush_upto = self.decoder.decoded_seq
+            self.tail.begin_flush()
+            is_again = False
+        else:
+            is_again = True
+        generation, upto = self.tail.flushing, self._flush_upto
+        if generation is None:
+            raise RuntimeError("there is nothing to flush")
+        self._flushed_at = time.monotonic()
+        self._flush_under_way = True
+
+        def apply(connection: Connection) -> None:
+            if is_again and flushed_upto(connection) >= upto:
+                return
             write_generation(connection, self.tail, generation, upto, now_ms)
             prune_messages(connection, now_ms - self._retention.messages_days * DAY_MS, upto)
 
@@ -164,6 +196,7 @@ class SeriesStore(Reads):
 
     def end_flush(self, *, kept: bool) -> None:
         """Report the outcome of the change of :meth:`begin_flush`."""
+        self._flush_under_way = False
         self.tail.end_flush(kept=kept)
 
     # Following ----------------------------------------------------------------------------------------------
@@ -198,7 +231,7 @@ class SeriesStore(Reads):
             refresh = self._passes % PASSES_PER_TERMS == 0
             self._passes += 1
 
-        def apply(connection: sqlite3.Connection) -> bool:
+        def apply(connection: Connection) -> bool:
             if look:
                 forget_progress(connection)
             if seal_some(connection, now_ms):
@@ -227,29 +260,40 @@ class SeriesStore(Reads):
         """
         check_rules(rules)
 
-        def apply(connection: sqlite3.Connection) -> None:
+        def apply(connection: Connection) -> None:
             write_rules(connection, rules)
             self._terms = {}
 
         return apply
 
     def counts(self) -> Mapping[str, int]:
-        """Points that came late, points that were there before, and rows that were damaged, over all lives."""
-        with self._reading() as connection:
-            progress = dict(connection.execute("SELECT name, value FROM progress WHERE name IN ('late', 'duplicates')"))
-            (damaged,) = connection.execute("SELECT count(*) FROM damaged").fetchone()
-        return {
+        """Points that came late, points that were there before, and rows that were damaged, over all lives.
+
+        As they were last while the database does not answer: who watches the service has to see that.
+        """
+        try:
+            with self._reading() as connection:
+                progress = dict(
+                    connection.execute("SELECT name, value FROM progress WHERE name IN ('late', 'duplicates')")
+                )
+                (damaged,) = connection.execute("SELECT count(*) FROM damaged").fetchone()
+        except DatabaseUnavailableError:
+            self._counts_are_old = True
+            return self._counts
+        self._counts_are_old = False
+        self._counts = {
             "points_late": progress["late"],
             "points_duplicate": progress["duplicates"],
             "series_rows_damaged": damaged,
         }
+        return self._counts
 
     # Restoring ----------------------------------------------------------------------------------------------
 
     def known_devices(self, device_ids: Sequence[str]) -> Item:
         """The change that gives devices numbers, and returns ``id -> number``; give it to ``commits``."""
 
-        def apply(connection: sqlite3.Connection) -> dict[str, int]:
+        def apply(connection: Connection) -> dict[str, int]:
             connection.executemany(
                 "INSERT INTO device (device_id) VALUES (?) ON CONFLICT DO NOTHING", [(each,) for each in device_ids]
             )
@@ -267,7 +311,7 @@ class SeriesStore(Reads):
         It fails with DiskReserveError when the disk is nearly full, with WireError for too many names of a device.
         """
 
-        def apply(connection: sqlite3.Connection) -> None:
+        def apply(connection: Connection) -> None:
             self._writer.check_room()
             gathered: dict[int, dict[tuple[str, Kind], Points]] = {}
             for row in rows:
@@ -304,9 +348,10 @@ class SeriesStore(Reads):
             while self.decoder.work(0.1) and not (self.decoder.between_blocks and time.monotonic() > deadline):
                 pass
             decoded()
-            if self.tail.flushing is None:
-                self.commits.submit(self.begin_flush(now_ms)).result()
-                self.end_flush(kept=True)
+            if not self._flush_under_way:
+                for _ in range(1 if self.tail.flushing is None else 2):  # one that failed, and what came since
+                    self.commits.submit(self.begin_flush(now_ms)).result()
+                    self.end_flush(kept=True)
         finally:
             self.commits.close()
             self.close_readers()
@@ -315,7 +360,7 @@ class SeriesStore(Reads):
 
     # Inside -------------------------------------------------------------------------------------------------
 
-    def _all_terms(self, connection: sqlite3.Connection) -> dict[int, Term]:
+    def _all_terms(self, connection: Connection) -> dict[int, Term]:
         """How long each series is kept."""
         rules, names = read_rules(connection), self.tail.names()
         templates: dict[int, str] = {}
@@ -333,6 +378,26 @@ class SeriesStore(Reads):
                 term = known[place] = term_of(rules, self._retention, place[0], names[key.metric])
             terms[key.number] = term
         return terms
+
+
+def open_storage(folder: Path, database: str) -> Storage:
+    """The database of a folder: its own file, or the PostgreSQL database of a URL.
+
+    Raises:
+        DataFolderInUseError, DataFolderError, DatabaseUnavailableError: as :class:`SeriesStore`.
+    """
+    if not database:
+        return Database(folder)
+    try:
+        # psycopg takes memory, and is an extra: loaded by who uses it
+        from armillary.engines.series.postgresql.database import PostgresqlDatabase  # noqa: PLC0415
+    except ImportError as error:
+        raise DatabaseUnavailableError(
+            "psycopg is not installed: the series cannot be in a PostgreSQL database",
+            remedy="Install the extra where the service runs: pip install 'armillary[postgresql]'.",
+        ) from error
+
+    return PostgresqlDatabase(folder, database)
 
 
 def kind_of(value: Value) -> Kind:

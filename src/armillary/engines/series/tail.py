@@ -244,11 +244,10 @@ class Tail:
             return self.flushing
 
     def end_flush(self, *, kept: bool) -> None:
-        """The generation is in the database, or could not be written and must be tried again."""
+        """The generation is in the database; or was perhaps not written, and is there to be tried again."""
         with self.lock:
-            failed, self.flushing = self.flushing, None
-            if not kept and failed is not None:
-                self.present = _joined(failed, self.present)
+            if kept:
+                self.flushing = None
 
     def generations(self) -> list[Generation]:
         """What is not flushed, oldest first; hold :attr:`lock` while looking into them."""
@@ -316,26 +315,3 @@ def _add_up(hours: dict[int, list[float]], points: array[float]) -> None:
             elif value > sums[2]:
                 sums[2] = value
             sums[3] += value
-
-
-def _joined(older: Generation, newer: Generation) -> Generation:
-    """One generation of two, when the older one could not be written."""
-    for number, marks in newer.marks.items():
-        before = len(older.numbers.get(number, ())) // 2 + len(older.texts.get(number, ()))
-        older.marks.setdefault(number, {}).update({index + before: mark for index, mark in marks.items()})
-    for number, points in newer.numbers.items():
-        older.numbers.setdefault(number, array("d")).extend(points)
-    for number, texts in newer.texts.items():
-        older.texts.setdefault(number, []).extend(texts)
-    for number, last in newer.latest.items():
-        if number not in older.latest or older.latest[number][0] <= last[0]:
-            older.latest[number] = last
-    for device, fault in newer.faults.items():
-        earlier = older.faults.get(device)
-        count = fault.count + (earlier.count if earlier else 0)
-        older.faults[device] = DecodeFault(count, fault.at_ms, fault.reason)
-    older.new.extend(newer.new)
-    older.names.update(newer.names)
-    older.points += newer.points
-    older.reaches = max(older.reaches, newer.reaches)
-    return older

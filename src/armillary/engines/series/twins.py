@@ -8,11 +8,11 @@ the one writing thread, so two changes never lose each other. A device without a
 from __future__ import annotations
 
 import json
-import sqlite3
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from armillary.engines.series.connection import Connection
 from armillary.twin.document import Twin, decode_twin, encode_twin
 
 # Changes that the journal keeps, and how often it is looked at for older ones.
@@ -53,23 +53,23 @@ class TwinChange:
     properties: Mapping[str, Any]
 
 
-def read_twin(connection: sqlite3.Connection, device_id: str) -> Twin:
+def read_twin(connection: Connection, device_id: str) -> Twin:
     """The twin of a device; an empty one for a device that has none yet."""
     row = connection.execute("SELECT document FROM twin WHERE device_id = ?", (device_id,)).fetchone()
     return Twin(device_id=device_id) if row is None else decode_twin(device_id, row[0])
 
 
-def read_twins(connection: sqlite3.Connection, device_ids: Sequence[str]) -> dict[str, Twin]:
+def read_twins(connection: Connection, device_ids: Sequence[str]) -> dict[str, Twin]:
     """The twins of some devices (a few hundred: each is a mark of one query); those without one are left out."""
     marks = ", ".join("?" * len(device_ids))
     rows = connection.execute(f"SELECT device_id, document FROM twin WHERE device_id IN ({marks})", tuple(device_ids))  # noqa: S608 - marks only
     return {device_id: decode_twin(device_id, document) for device_id, document in rows}
 
 
-def changed_twin(device_id: str, change: Callable[[Twin], Twin]) -> Callable[[sqlite3.Connection], Twin]:
-    """A change for the writer that applies ``change`` to a twin and returns the new one."""
+def changed_twin(device_id: str, change: Callable[[Twin], Twin], *, now_ms: int) -> Callable[[Connection], Twin]:
+    """A change for the writer that applies ``change`` to a twin at ``now_ms`` (Unix) and returns the new one."""
 
-    def apply(connection: sqlite3.Connection) -> Twin:
+    def apply(connection: Connection) -> Twin:
         before = read_twin(connection, device_id)
         twin = change(before)
         connection.execute(
@@ -78,18 +78,18 @@ def changed_twin(device_id: str, change: Callable[[Twin], Twin]) -> Callable[[sq
             (device_id, encode_twin(twin)),
         )
         if connection.execute("SELECT 1 FROM twin_journal").fetchone() is not None:
-            _note(connection, before, twin)
+            _note(connection, before, twin, now_ms)
         return twin
 
     return apply
 
 
-def journal_wanted(connection: sqlite3.Connection) -> None:
+def journal_wanted(connection: Connection) -> None:
     """A change for the writer: from now on the journal is written."""
-    connection.execute("INSERT OR IGNORE INTO twin_journal VALUES (1)")
+    connection.execute("INSERT INTO twin_journal VALUES (1) ON CONFLICT DO NOTHING")
 
 
-def read_changes(connection: sqlite3.Connection, after: int, limit: int) -> list[TwinChange]:
+def read_changes(connection: Connection, after: int, limit: int) -> list[TwinChange]:
     """Lines of the journal with higher numbers than ``after``, in order."""
     query = "SELECT number, at_ms, device_id, section, properties FROM twin_change WHERE number > ? ORDER BY number"
     rows = connection.execute(f"{query} LIMIT ?", (after, limit))
@@ -99,7 +99,7 @@ def read_changes(connection: sqlite3.Connection, after: int, limit: int) -> list
     ]
 
 
-def _note(connection: sqlite3.Connection, before: Twin, after: Twin) -> None:
+def _note(connection: Connection, before: Twin, after: Twin, now_ms: int) -> None:
     sections = (
         ("desired", before.desired.properties, after.desired.properties),
         ("reported", before.reported.properties, after.reported.properties),
@@ -109,11 +109,11 @@ def _note(connection: sqlite3.Connection, before: Twin, after: Twin) -> None:
         changed = {name: new.get(name) for name in sorted({*old, *new}) if old.get(name) != new.get(name)}
         if not changed:
             continue
-        cursor = connection.execute(
-            "INSERT INTO twin_change (at_ms, device_id, section, properties)"
-            " VALUES (CAST((julianday('now') - 2440587.5) * 86400000 AS INTEGER), ?, ?, ?)",
-            (after.device_id, section, json.dumps(changed, ensure_ascii=False, separators=(",", ":"))),
-        )
-        number = int(cursor.lastrowid or 0)
+        # The newest line is never deleted, so no number is used twice, and none is left out.
+        ((number,),) = connection.execute(
+            "INSERT INTO twin_change (number, at_ms, device_id, section, properties)"
+            " SELECT coalesce(max(number), 0) + 1, ?1, ?2, ?3, ?4 FROM twin_change RETURNING number",
+            (now_ms, after.device_id, section, json.dumps(changed, ensure_ascii=False, separators=(",", ":"))),
+        ).fetchall()
         if number % CHANGES_PER_PRUNE == 0:
             connection.execute("DELETE FROM twin_change WHERE number <= ?", (number - MAX_CHANGES,))

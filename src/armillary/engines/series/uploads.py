@@ -7,11 +7,11 @@ went).
 
 from __future__ import annotations
 
-import sqlite3
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Final, Literal
 
+from armillary.engines.series.connection import Connection
 from armillary.errors import NotFoundError, RateLimitedError
 
 # IoT Hub: uploads a device may have open at once.
@@ -71,13 +71,13 @@ class Upload:
     changed_ms: int
 
 
-def begun(upload: Upload) -> Callable[[sqlite3.Connection], list[str]]:
+def begun(upload: Upload) -> Callable[[Connection], list[str]]:
     """A change: give a device a place for a file. Returns the ids of open ones that are over and were forgotten.
 
     The change raises :class:`RateLimitedError` when it has as many as it may have.
     """
 
-    def apply(connection: sqlite3.Connection) -> list[str]:
+    def apply(connection: Connection) -> list[str]:
         over = [
             str(row[0])
             for row in connection.execute(
@@ -86,7 +86,8 @@ def begun(upload: Upload) -> Callable[[sqlite3.Connection], list[str]]:
             ).fetchall()
         ]
         count, waiting, size = connection.execute(
-            "SELECT count(*), coalesce(sum(state = 'open'), 0), coalesce(sum(size), 0) FROM upload WHERE device_id = ?",
+            "SELECT count(*), coalesce(sum(CASE WHEN state = 'open' THEN 1 ELSE 0 END), 0),"
+            " CAST(coalesce(sum(size), 0) AS BIGINT) FROM upload WHERE device_id = ?",
             (upload.device_id,),
         ).fetchone()
         if waiting >= MAX_OPEN or count >= MAX_FILES or size >= MAX_DEVICE_BYTES:
@@ -107,12 +108,10 @@ def begun(upload: Upload) -> Callable[[sqlite3.Connection], list[str]]:
     return apply
 
 
-def stored(
-    upload_id: str, *, size: int, sha256: str, content_type: str, now_ms: int
-) -> Callable[[sqlite3.Connection], bool]:
+def stored(upload_id: str, *, size: int, sha256: str, content_type: str, now_ms: int) -> Callable[[Connection], bool]:
     """A change: the bytes are here; False when they were before."""
 
-    def apply(connection: sqlite3.Connection) -> bool:
+    def apply(connection: Connection) -> bool:
         changed = connection.execute(
             "UPDATE upload SET state = 'stored', size = ?, sha256 = ?, content_type = ?, changed_ms = ?"
             " WHERE upload_id = ? AND state = 'open'",
@@ -123,15 +122,13 @@ def stored(
     return apply
 
 
-def settled(
-    upload_id: str, device_id: str, *, good: bool, status: str, now_ms: int
-) -> Callable[[sqlite3.Connection], Upload]:
+def settled(upload_id: str, device_id: str, *, good: bool, status: str, now_ms: int) -> Callable[[Connection], Upload]:
     """A change: the device said how it went; its word is believed only where bytes are here.
 
     The change raises :class:`NotFoundError` when this device has no such upload.
     """
 
-    def apply(connection: sqlite3.Connection) -> Upload:
+    def apply(connection: Connection) -> Upload:
         found = read_upload(connection, upload_id)
         if found is None or found.device_id != device_id or found.state not in ("open", "stored"):
             raise NotFoundError("there is no such upload", remedy="Use the correlation id of an upload under way.")
@@ -145,23 +142,23 @@ def settled(
     return apply
 
 
-def deleted(upload_id: str) -> Callable[[sqlite3.Connection], None]:
+def deleted(upload_id: str) -> Callable[[Connection], None]:
     """A change: forget a file."""
 
-    def apply(connection: sqlite3.Connection) -> None:
+    def apply(connection: Connection) -> None:
         connection.execute("DELETE FROM upload WHERE upload_id = ?", (upload_id,))
 
     return apply
 
 
-def read_upload(connection: sqlite3.Connection, upload_id: str) -> Upload | None:
+def read_upload(connection: Connection, upload_id: str) -> Upload | None:
     """One file."""
     query = f"SELECT {_COLUMNS} FROM upload WHERE upload_id = ?"  # noqa: S608 - constants
     row = connection.execute(query, (upload_id,)).fetchone()
     return None if row is None else Upload(*row)
 
 
-def read_uploads(connection: sqlite3.Connection, device_id: str) -> list[Upload]:
+def read_uploads(connection: Connection, device_id: str) -> list[Upload]:
     """A device's files, newest first."""
     query = f"SELECT {_COLUMNS} FROM upload WHERE device_id = ? ORDER BY begun_ms DESC, upload_id"  # noqa: S608 - constants
     return [Upload(*row) for row in connection.execute(query, (device_id,))]

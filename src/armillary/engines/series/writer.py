@@ -8,55 +8,56 @@ is nearly full messages are refused and changes are not: they are small, and som
 
 from __future__ import annotations
 
-import os
 import sqlite3
 from collections.abc import Callable, Sequence
-from pathlib import Path
 from typing import Any
 
 from armillary.engines.group_commit import Rejected
 from armillary.engines.series.blocks import Block, Run, encode_block
-from armillary.engines.sqlite_file import transaction
-from armillary.engines.sqlite_refusal import refusal
-from armillary.errors import DiskReserveError
+from armillary.engines.series.connection import Connection, Storage, transaction
+from armillary.errors import DatabaseUnavailableError, DiskReserveError
 
-Change = Callable[[sqlite3.Connection], Any]
+Change = Callable[[Connection], Any]
 Item = Run | Change
-
-_FREE_SPACE = ("freelist_count", "page_size")
 
 
 class Writer:
     """Commits batches to one connection, which only this object's thread uses.
 
     Args:
-        connection: The writing connection.
-        folder: Where the database is.
+        storage: The database; its writing connection is used by this object only.
         reserve_bytes: Messages are refused when less than this is free: the rest of the service needs a disk too.
 
     Attributes:
         is_refusing: Whether the last messages were refused for that.
+        is_cut_off: Whether the last batch was not kept because the database did not answer.
     """
 
-    def __init__(self, connection: sqlite3.Connection, folder: Path, reserve_bytes: int = 0) -> None:
-        self._connection = connection
-        self._folder = folder
+    def __init__(self, storage: Storage, reserve_bytes: int = 0) -> None:
+        self._storage = storage
+        self._connection = storage.writer
         self._reserve_bytes = reserve_bytes
         self.is_refusing = False
-        last = connection.execute("SELECT coalesce(max(seq), 0) FROM block").fetchone()[0]
-        flushed = connection.execute("SELECT value FROM progress WHERE name = 'flushed'").fetchone()[0]
-        self._next_seq = max(last, flushed) + 1  # never reused, also when the whole log was pruned
+        self.is_cut_off = False
+        self._begin = storage.begin_write
+        self._sessions = storage.sessions
+        self._next_seq = self._read_next_seq()
 
     def commit(self, items: Sequence[Item]) -> Sequence[Any]:
         """Keep a batch. A run's outcome is the :class:`Block` it is in, a change's is its result.
 
         Raises:
             DataFolderError: nothing was kept: the disk is full, or the file damaged.
+            DatabaseUnavailableError: the database does not answer. Nothing was kept, unless it went away at the
+                commit: nobody knows then.
         """
         try:
             return self._commit(items)
+        except DatabaseUnavailableError:
+            self.is_cut_off = True
+            raise
         except sqlite3.Error as error:
-            explained = refusal("the hub's log", error)
+            explained = self._storage.refusal(error)
             if explained is None:
                 raise
             raise explained from error
@@ -65,20 +66,9 @@ class Writer:
         """Refuse what would eat into the reserve.
 
         Raises:
-            DiskReserveError: too little is free. Pages that deleted rows left in the file count as free.
+            DiskReserveError: too little is free.
         """
-        if not self._reserve_bytes:
-            return
-        state = os.statvfs(self._folder)
-        free = state.f_bavail * state.f_frsize
-        if free >= self._reserve_bytes:
-            return
-        (pages,), (size,) = (self._connection.execute(f"PRAGMA {name}").fetchone() for name in _FREE_SPACE)
-        if free + pages * size < self._reserve_bytes:
-            raise DiskReserveError(
-                f"the disk of {self._folder} has {free >> 20} MiB left, "
-                f"less than the reserve of {self._reserve_bytes >> 20} MiB: no messages are taken"
-            )
+        self._storage.check_room(self._reserve_bytes)
 
     def _commit(self, items: Sequence[Item]) -> Sequence[Any]:
         runs = [item for item in items if isinstance(item, Run)]
@@ -91,7 +81,12 @@ class Writer:
             self.is_refusing = refused is not None
         block: Block | None = None
         outcomes: list[Any] = []
-        with transaction(self._connection):
+        with transaction(self._connection, self._begin):
+            if self._sessions != self._storage.sessions:
+                # The connection was lost. A batch that was on its way may be in the log, though nobody was told so:
+                # its number is not given out again, and the decoder finds it before the next block.
+                self._next_seq = self._read_next_seq()
+                self._sessions = self._storage.sessions
             if runs:
                 block = Block(self._next_seq, encode_block(runs))
                 self._connection.execute(
@@ -105,7 +100,13 @@ class Writer:
                 outcomes = [kept if isinstance(item, Run) else self._apply(item) for item in items]
         if block is not None:
             self._next_seq += 1
+        self.is_cut_off = False
         return outcomes
+
+    def _read_next_seq(self) -> int:
+        last = self._connection.execute("SELECT coalesce(max(seq), 0) FROM block").fetchone()[0]
+        flushed = self._connection.execute("SELECT value FROM progress WHERE name = 'flushed'").fetchone()[0]
+        return int(max(last, flushed)) + 1  # never reused, also when the whole log was pruned
 
     def _apply(self, change: Change) -> Any:
         self._connection.execute("SAVEPOINT change")
@@ -113,8 +114,8 @@ class Writer:
             result = change(self._connection)
         except Exception as error:  # handed to whoever submitted the change; the batch goes on
             if not self._connection.in_transaction:
-                raise  # SQLite undid the whole transaction (disk full, damage): the batch has failed
+                raise  # all of it is undone (disk full, damage, connection lost): the batch has failed
             self._connection.execute("ROLLBACK TO change")
-            result = Rejected(refusal("the hub's log", error) or error)
+            result = Rejected(self._storage.refusal(error) or error)
         self._connection.execute("RELEASE change")
         return result

@@ -1,0 +1,31 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Every test of the store runs on both engines: ``pytestmark = pytest.mark.usefixtures("engine")`` in its module."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import pytest
+from tests import postgresql
+
+
+@pytest.fixture(scope="session")
+def server() -> Iterator[postgresql.Server]:
+    running = postgresql.Server()
+    yield running
+    running.close()
+
+
+@pytest.fixture(scope="module", params=["sqlite", "postgresql"])
+def engine(request: pytest.FixtureRequest) -> Iterator[str]:
+    with pytest.MonkeyPatch.context() as patched:
+        if request.param == "postgresql":
+            running: postgresql.Server = request.getfixturevalue("server")
+            patched.setenv(postgresql.VARIABLE, running.url("postgres"))
+        yield request.param
+
+
+@pytest.fixture
+def sqlite_only(engine: str) -> None:
+    if engine != "sqlite":
+        pytest.skip("it is about the file")

@@ -5,6 +5,8 @@
 ``dashboard`` is everything on one page, CPU time of the thread that answers, median of several askings: the fleet's
 mean, lowest and highest an hour over a day, those of a group of 2,500, the latest value of every device for the tiles,
 and the chart of one device. The last hour of the day is not sealed, and its last points are in the tail.
+
+Where a PostgreSQL server is installed, both again on one (durable, by a socket), by the clock: it works elsewhere.
 """
 
 from __future__ import annotations
@@ -14,6 +16,7 @@ import math
 import statistics
 import tempfile
 import time
+from collections.abc import Callable
 from pathlib import Path
 
 from armillary.engines.series.chunks import HOUR_MS
@@ -33,14 +36,18 @@ ASKINGS = 7
 
 
 def run() -> list[dict[str, object]]:
-    """Both figures from one store of two million points."""
+    """Both figures from one store of two million points, on each engine."""
+    return [*_embedded(), *_on_postgresql()]
+
+
+def _embedded() -> list[dict[str, object]]:
     with tempfile.TemporaryDirectory() as scratch:
         store = SeriesStore(Path(scratch, "hub"), retention=Retention(), listener=lambda *_: None)
         names = [f"{number:0128x}" for number in range(DEVICES)]
         numbers = list(store.commits.submit(store.known_devices(names)).result().values())
-        spent = _filled(store, numbers)
+        spent = _filled(store, numbers, time.process_time)
         size = sum(each.stat().st_size for each in Path(scratch, "hub").glob("hub.db"))
-        typical, parts = _dashboard(store, names)
+        typical, parts = _dashboard(store, names, time.thread_time)
         store.commits.close()
     points = DEVICES * POINTS_PER_DEVICE
     layout = f"{DEVICES:,} devices, {points:,} points over 24 h"
@@ -67,8 +74,51 @@ def run() -> list[dict[str, object]]:
     ]
 
 
-def _filled(store: SeriesStore, numbers: list[int]) -> float:
-    """Put the day in; CPU seconds spent in the store, its writing thread included."""
+def _on_postgresql() -> list[dict[str, object]]:
+    from tests.postgresql import Server, binaries  # noqa: PLC0415 - needs psycopg, and a server
+
+    if binaries() is None:
+        return []
+    server = Server(durable=True)
+    try:
+        with tempfile.TemporaryDirectory() as scratch:
+            url = server.database("bench")
+            store = SeriesStore(Path(scratch, "hub"), retention=Retention(), listener=lambda *_: None, database=url)
+            names = [f"{number:0128x}" for number in range(DEVICES)]
+            numbers = list(store.commits.submit(store.known_devices(names)).result().values())
+            spent = _filled(store, numbers, time.perf_counter)
+            query = "SELECT pg_database_size(current_database())"
+            size = store.read(lambda connection: connection.execute(query).fetchone()[0])
+            typical, parts = _dashboard(store, names, time.perf_counter)
+            store.close(START + DAY_MS)
+    finally:
+        server.close()
+    points = DEVICES * POINTS_PER_DEVICE
+    layout = f"PostgreSQL on this machine, by the clock; {DEVICES:,} devices, {points:,} points over 24 h"
+    return [
+        {
+            "name": "series-append-postgresql",
+            "value": points / spent,
+            "unit": "points/s",
+            "reference": "a peer's published rate of a node",
+            "reference_value": float(PEER_POINTS),
+            "ratio": points / spent / PEER_POINTS,
+            "conditions": f"{layout}: taken, flushed, sealed and rolled up; {size / points:.0f} bytes a point",
+        },
+        {
+            "name": "dashboard-postgresql",
+            "value": typical,
+            "unit": "ms",
+            "reference": "limit of the embedded engine",
+            "reference_value": LIMIT_MS,
+            "ratio": typical / LIMIT_MS,
+            "conditions": f"{layout}, median of {ASKINGS} askings: {parts}",
+        },
+    ]
+
+
+def _filled(store: SeriesStore, numbers: list[int], clock: Callable[[], float]) -> float:
+    """Put the day in; seconds of the clock spent in the store, its writing thread included."""
     spent = 0.0
     step = DAY_MS // POINTS_PER_DEVICE
     pending = 0
@@ -79,14 +129,14 @@ def _filled(store: SeriesStore, numbers: list[int]) -> float:
             for device in numbers
         ]
         is_last = turn == POINTS_PER_DEVICE - 1
-        started = time.process_time()
+        started = clock()
         for count, (device, telemetry) in enumerate(batch):
             if pending == FLUSH_POINTS or (is_last and count == DEVICES - IN_TAIL):
                 _flushed_and_sealed(store, turn, at)
                 pending = 0
             store.tail.add(turn + 1, device, telemetry)
             pending += 1
-        spent += time.process_time() - started
+        spent += clock() - started
     return spent
 
 
@@ -108,23 +158,23 @@ def _seal(store: SeriesStore, now_ms: int) -> None:
         store.end_maintenance(more=more)
 
 
-def _dashboard(store: SeriesStore, names: list[str]) -> tuple[float, str]:
-    """CPU milliseconds of a dashboard, and of its parts."""
+def _dashboard(store: SeriesStore, names: list[str], clock: Callable[[], float]) -> tuple[float, str]:
+    """Milliseconds of the clock of a dashboard, and of its parts."""
     end = START + DAY_MS
     group = names[::4]
     spent: list[list[float]] = []
     slowest = 0.0
     for _ in range(ASKINGS):
         began = time.perf_counter()
-        times = [time.thread_time()]
+        times = [clock()]
         fleet = store.fleet(None, "temperature", START, end, 24)
-        times.append(time.thread_time())
+        times.append(clock())
         some = store.fleet(group, "temperature", START, end, 24)
-        times.append(time.thread_time())
+        times.append(clock())
         latest = store.latest(None, "temperature", DEVICES)
-        times.append(time.thread_time())
+        times.append(clock())
         chart = store.query(names[77], "temperature", START, end, 500)
-        times.append(time.thread_time())
+        times.append(clock())
         slowest = max(slowest, time.perf_counter() - began)
         if (
             sum(each.count for each in fleet.buckets) != DEVICES * POINTS_PER_DEVICE

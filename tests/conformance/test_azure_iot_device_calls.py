@@ -93,7 +93,9 @@ def said(script: Script, key: str) -> Any:
 
     def find() -> Any:
         lines = [line for line in script.output.splitlines() if line.startswith('{"')]
-        found = [each for each in map(json.loads, lines) if key in each]
+        # The client's own log may stand behind it on the line.
+        documents = (json.JSONDecoder().raw_decode(line)[0] for line in lines)
+        found = [each for each in documents if key in each]
         return found[-1] if found else script.process.poll() is not None and {}
 
     found = wait_until(find, f"{key} in {script.output}", 40.0) or {}

@@ -12,6 +12,8 @@ import pytest
 from tests.hub.running_hub import DEVICE, RunningHub, wait_until
 
 from armillary.engines.series import store
+from armillary.engines.series.blocks import Run
+from armillary.errors import RateLimitedError
 
 LONG_AGO = "iothub-creation-time-utc=2026-01-02T03%3A04%3A05Z"
 AT_MS = 1767323045000
@@ -31,6 +33,26 @@ def test_hours_are_flushed_sealed_and_counted_while_it_runs(
     )
     wait_until(lambda: running.hub.counters()["points_duplicate"] == 1, "the second one found to be the first")
     assert series.raw(DEVICE, "t", AT_MS, AT_MS + 1, 9) == [(AT_MS, 1.5)]
+
+
+def test_a_flush_that_the_full_queue_did_not_take_is_tried_again(
+    running: RunningHub, client: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(store, "FLUSH_INTERVAL_S", 0.0)
+    commits, refused = running.hub.series.commits, threading.Event()
+    post = commits.post
+
+    def full(item: Any, *rest: Any, **named: Any) -> None:
+        if not isinstance(item, Run) and not refused.is_set():
+            refused.set()
+            raise RateLimitedError("the queue is full", retry_after_s=1)
+        post(item, *rest, **named)
+
+    monkeypatch.setattr(commits, "post", full)
+    client.telemetry({"t": 1}, LONG_AGO)
+    assert refused.wait(20)
+    client.telemetry({"t": 2}, LONG_AGO)
+    wait_until(lambda: running.hub.counters()["points_late"] == 2, "both flushed")
 
 
 def test_a_disk_that_is_nearly_full_refuses_messages_and_nothing_else(

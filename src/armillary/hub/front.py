@@ -426,7 +426,11 @@ class Front:
             if not kept:
                 _log.error("hub.flush-failed", why=str(outcomes[0].error))
 
-        self.store.commits.post(self.store.begin_flush(self.now_ms()), LoopSink(self.loop, deliver))
+        change = self.store.begin_flush(self.now_ms())
+        try:
+            self.store.commits.post(change, LoopSink(self.loop, deliver))
+        except RateLimitedError:  # it is tried again, as one that failed
+            self.store.end_flush(kept=False)
 
     def _maintain(self) -> None:
         """One slice of sealing hours and deleting old ones; the next follows when acknowledgements have passed."""

@@ -96,9 +96,13 @@ def test_what_makes_no_sense_is_refused(service: RunningService) -> None:
         {"source": "x"}, {"group": "nowhere"}, {"destination": {"kind": "webhook", "url": "http://127.0.0.1/"}},
         {"destination": {"kind": "webhook", "url": "https://169.254.169.254/"}}, {"transform": "env"},
         {"destination": {"kind": "mqtt", "host": "localhost", "topic": "a"}},
+        {"destination": {"kind": "mqtt", "host": "broker.example", "tls": False, "topic": "a"}},
     ):  # fmt: skip
         assert service.call("PUT", f"{EXPORTS}/x", {**good, **more}).status in (400, 404), more
     assert service.call("GET", f"{EXPORTS}/x").status == 404
+    secured = {"destination": {"kind": "mqtt", "host": "broker.example", "topic": "a"}}  # the control of the last one
+    assert service.call("PUT", f"{EXPORTS}/y", {**good, **secured}).status == 200
+    assert service.call("DELETE", f"{EXPORTS}/y").status == 200
     reader = service.token_of("Reader")
     assert service.call("PUT", f"{EXPORTS}/x", good, token=reader).status == 403
     assert service.call("POST", f"{EXPORTS}/x/dead-letters/replay", {}, token=reader).status == 403

@@ -229,7 +229,7 @@ class _Mqtt:
         self.close()
         options = self._options
         host, port = options["host"], options["port"]
-        place = rule_webhook.resolve(f"https://{host}:{port}/", self._allowed)
+        place = rule_webhook.resolve(f"{'https' if options['tls'] else 'http'}://{host}:{port}/", self._allowed)
 
         class Checked(Client):
             """Goes to the address that was looked at: the name may mean another one by now."""

@@ -418,11 +418,10 @@ def check_destination(hub: Hub, export: DataExport) -> None:
         rule_webhook.check_url(options["url"], allowed)
     elif export.destination.kind is DestinationKind.S3:
         rule_webhook.check_url(options["endpoint"] + "/", allowed)
-    elif export.destination.kind is DestinationKind.MQTT:
-        rule_webhook.check_url(f"https://{options['host']}:{options['port']}/", allowed)
-    elif export.destination.kind is DestinationKind.KAFKA:
+    elif export.destination.kind in (DestinationKind.MQTT, DestinationKind.KAFKA):
         scheme = "https" if options["tls"] else "http"
-        for server in options["servers"]:
+        servers = options.get("servers") or (f"{options['host']}:{options['port']}",)
+        for server in servers:
             rule_webhook.check_url(f"{scheme}://{server}/", allowed)
 
 

@@ -52,7 +52,8 @@ async def serve(folder: Path, devices: int, *, updates: bool) -> None:
             said = True
             for each in names:
                 answer = {"ac": 200, "av": hub.twins.get(each).desired.version}
-                said_by = changed_twin(each, partial(report, patch={"update": answer}, now_ms=hub.now_ms()))
+                now_ms = hub.now_ms()
+                said_by = changed_twin(each, partial(report, patch={"update": answer}, now_ms=now_ms), now_ms=now_ms)
                 await asyncio.wrap_future(hub.series.commits.submit(said_by))
     print("over", flush=True)
     await hub.close()

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+from collections import deque
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from http import HTTPStatus
@@ -21,6 +22,11 @@ if TYPE_CHECKING:
 
 MAX_HEAD_BYTES: Final = 16 * 1024
 MAX_BODY_BYTES: Final = 64 * 1024
+# Bytes of one request as they come, with the framing of chunks and what follows them: the parser keeps a header that is
+# not at its end, so it is bytes that are counted and not what the parser has told.
+MAX_REQUEST_BYTES: Final = MAX_HEAD_BYTES + MAX_BODY_BYTES
+# Requests that a client sends before the first of them is answered; they are answered in their order.
+MAX_PIPELINED: Final = 8
 # A request must be whole, and the next must begin, within this time (seconds).
 REQUEST_TIMEOUT_S: Final = 20.0
 # Open connections of this kind: uploads are rare, and each request is short.
@@ -69,24 +75,36 @@ class HttpChannel(asyncio.Protocol):
         self._answer = answer
         self._closed = closed
         self._loop = asyncio.get_running_loop()
+        self._parser = httptools.HttpRequestParser(self)  # one for the connection: a request may begin in any piece
+        self._ready: deque[tuple[HttpRequest, bool]] = deque()
         self._task: asyncio.Task[None] | None = None
         self._timer: asyncio.TimerHandle | None = None
         self._waiting = b""
-        self._authorization: str | None = None
-        self._begin()
+        self._is_broken = False
+        self._turns = 0  # begins and ends of requests so far
+        self.on_message_begin()
+        self._wait_for_request()
 
     # From the transport -------------------------------------------------------------------------------------
 
     def data_received(self, data: bytes) -> None:
         """Bytes of a request; what comes while one is answered waits, a little of it."""
+        if self._is_broken:
+            return
         if self._task is not None:
             self._waiting += data
-            if len(self._waiting) > MAX_HEAD_BYTES + MAX_BODY_BYTES:
+            if len(self._waiting) > MAX_REQUEST_BYTES:
                 self.abort()
             return
+        turns = self._turns
         try:
             self._parser.feed_data(data)
+            self._count(len(data) if turns == self._turns else 0)
         except (httptools.HttpParserError, httptools.HttpParserUpgrade):
+            self._is_broken = True
+        if self._ready:
+            self._task = self._loop.create_task(self._reply())
+        elif self._is_broken:
             self._refuse(HTTPStatus.BAD_REQUEST)
 
     def eof_received(self) -> bool | None:
@@ -100,10 +118,11 @@ class HttpChannel(asyncio.Protocol):
         self._closed(self)
 
     def pause_writing(self) -> None:
-        """Answers are small: nothing to hold back."""
+        """Answers are small: who leaves so many of them untaken is let go."""
+        self.abort()
 
     def resume_writing(self) -> None:
-        """As before."""
+        """It is gone by then."""
 
     def abort(self) -> None:
         """Close at once."""
@@ -111,16 +130,27 @@ class HttpChannel(asyncio.Protocol):
 
     # From the parser ----------------------------------------------------------------------------------------
 
+    def on_message_begin(self) -> None:
+        """The first byte of a request: nothing of the one before is of it."""
+        self._turns += 1
+        self._url, self._body, self._bytes, self._told = b"", b"", 0, 0
+        self._in_head = True
+        self._authorization: str | None = None
+
     def on_url(self, url: bytes) -> None:
         """A part of the target."""
-        self._count(len(url))
+        self._tell(len(url))
         self._url += url
 
     def on_header(self, name: bytes, value: bytes) -> None:
         """A header."""
-        self._count(len(name) + len(value))
+        self._tell(len(name) + len(value))
         if name.lower() == b"authorization":
             self._authorization = value.decode("latin-1")
+
+    def on_headers_complete(self) -> None:
+        """The head is whole."""
+        self._in_head = False
 
     def on_body(self, body: bytes) -> None:
         """A part of the body."""
@@ -130,6 +160,8 @@ class HttpChannel(asyncio.Protocol):
 
     def on_message_complete(self) -> None:
         """The request is whole."""
+        if len(self._ready) >= MAX_PIPELINED:
+            raise httptools.HttpParserError("too many requests at once")
         request = HttpRequest(
             self._parser.get_method().decode("ascii", "replace"),
             self._url.decode("latin-1"),
@@ -137,34 +169,42 @@ class HttpChannel(asyncio.Protocol):
             self._body,
             self._certificate,
         )
-        keep = self._parser.should_keep_alive()
-        self._task = self._loop.create_task(self._reply(request, keep=keep))
+        self._ready.append((request, self._parser.should_keep_alive()))
+        self._turns += 1
+        self._in_head, self._bytes = True, 0
 
     # Inside -------------------------------------------------------------------------------------------------
 
-    def _begin(self) -> None:
-        self._parser = httptools.HttpRequestParser(self)
-        self._url, self._body, self._head = b"", b"", 0
-        self._authorization = None
+    def _wait_for_request(self) -> None:
         if self._timer is not None:
             self._timer.cancel()
         self._timer = self._loop.call_later(REQUEST_TIMEOUT_S, self._transport.abort)
 
-    def _count(self, size: int) -> None:
-        self._head += size
-        if self._head > MAX_HEAD_BYTES:
+    def _tell(self, size: int) -> None:
+        self._told += size
+        if self._told > MAX_HEAD_BYTES:
             raise httptools.HttpParserError("head too large")
 
-    async def _reply(self, request: HttpRequest, *, keep: bool) -> None:
-        reply = await self._answer(request)
+    def _count(self, size: int) -> None:
+        """Count a piece that was all of one request."""
+        self._bytes += size
+        if self._bytes > (MAX_HEAD_BYTES if self._in_head else MAX_REQUEST_BYTES):
+            raise httptools.HttpParserError("request too large")
+
+    async def _reply(self) -> None:
+        while self._ready:
+            request, keep = self._ready.popleft()
+            reply = await self._answer(request)
+            if self._transport.is_closing():
+                return
+            keep = keep and (bool(self._ready) or not self._is_broken)
+            self._write(reply, keep=keep)
+            if not keep:
+                self._is_broken = True
+                self._transport.close()
+                return
+            self._wait_for_request()
         self._task = None
-        if self._transport.is_closing():
-            return
-        self._write(reply, keep=keep)
-        if not keep:
-            self._transport.close()
-            return
-        self._begin()
         waiting, self._waiting = self._waiting, b""
         if waiting:
             self.data_received(waiting)

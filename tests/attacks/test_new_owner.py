@@ -9,16 +9,24 @@ from collections.abc import Iterator
 from typing import Any
 
 import pytest
-from tests.api.running_service import RunningService, running_service
-from tests.api.test_native_rules import hot
+from tests.api.central_client import Central, make_template
+from tests.api.running_service import CATALOGS, RunningService, running_service, wait_until
+from tests.api.running_service import VERSION as AZURE
+from tests.api.test_native_rules import hot, put, say
 from tests.attacks.test_one_catalogs_token import owner
 
 from armillary.api import tenure
 from armillary.engines.series.store import Restored
 from armillary.service.registry import Registry
 from armillary.wire.cloud_message import CloudMessage
+from armillary.wire.error_report import ErrorReport
 
 HOUR_MS = 3_600_000
+CRASH = ErrorReport(
+    sequence=1, boot_count=1, event_category="Unplanned", event_class="App", event_type="AppCrash",
+    description="AppCrash (exit_status=11) of-alice", component_id=uuid.uuid4(), image_id=uuid.uuid4(), count=2,
+    start=1_700_000_000, end=1_700_000_060,
+)  # fmt: skip
 
 
 @pytest.fixture(scope="module")
@@ -40,7 +48,12 @@ class Sale:
         self.device = self.alice.device.device_id
         self.group, self.board = (f"{word}-{uuid.uuid4().hex[:8]}" for word in ("g", "b"))
         self.now = int(time.time() * 1000)
-        self.alice.device.check_in()
+        self.alice.device.check_in(error_reports=(CRASH,))
+        self.rule = f"r-{uuid.uuid4().hex[:8]}"
+        warm = [{"telemetry": "temperature", "op": ">", "value": 30}]
+        put(service, self.rule, {**hot(None), "conditions": warm})  # of all catalogs
+        say(service, self.device, {"temperature": 31.25})
+        wait_until(lambda: service.hub.rules.trace(self.rule, self.device), "looked at")
         self.keep(self.now - 2 * HOUR_MS, 11.0)
         self.keep(self.now - 60_000, 12.0)
         hub = service.hub
@@ -63,6 +76,9 @@ class Sale:
         board = {"name": "Board", "catalog": self.bob.name, "tiles": tiles}
         made = self.bob.call("PUT", f"/dashboards/{self.board}?catalog={self.bob.name}", board)
         assert made.status == 200, made.raw
+        self.template = make_template(Central(service, self.bob.name, self.bob.token))
+        central = Central(service, self.bob.name, self.bob.token)
+        central.good("PATCH", f"/devices/{self.device}", {"template": self.template})
 
     def keep(self, at_ms: int, value: float) -> None:
         """A value of the device."""
@@ -82,6 +98,8 @@ class Sale:
             "aggregate": f"{group}/aggregate?metric=t&{span}&{own}", "template": f"{device}/template",
             "files": f"{device}/files", "messages": f"{device}/messages", "check-ins": f"{device}/check-ins",
             "dashboard": f"/dashboards/{self.board}/data?range_s=86400&{own}",
+            "errors": f"{device}/error-reports", "all errors": f"/error-reports?{own}",
+            "trace": f"/rules/{self.rule}/trace/{self.device}",
         }  # fmt: skip
         found = {}
         for name, path in paths.items():
@@ -90,6 +108,17 @@ class Sale:
             found[name] = reply.raw
         return found
 
+    def public_reads(self, token: str) -> dict[str, bytes]:
+        """The same in the shapes of public APIs, for a token of a catalog or of all."""
+        central, window = Central(self.service, self.bob.name, token), "WITHIN_WINDOW(P1D)"
+        query = {"query": f"SELECT $ts, temperature FROM {self.template} WHERE {window}"}  # noqa: S608 - no SQL
+        insights = f"{CATALOGS}/{self.bob.name}/listDeviceInsights?{AZURE}"
+        return {
+            "last": central.call("GET", f"/devices/{self.device}/telemetry/temperature").raw,
+            "query": central.call("POST", "/query", query, version="2022-10-31-preview").raw,
+            "insights": self.service.call("POST", insights, token=token).raw,
+        }
+
 
 @pytest.fixture(scope="module")
 def sale(service: RunningService) -> Sale:
@@ -97,12 +126,12 @@ def sale(service: RunningService) -> Sale:
 
 
 # What is of Alice's time, as it stands in answers.
-OLD = (b"11.0", b"12.0", b"of-alice", b"past.txt")
+OLD = (b"11.0", b"12.0", b"31.25", b"of-alice", b"past.txt")
 
 
 def leaks(found: dict[str, bytes]) -> set[str]:
     return {name for name, raw in found.items() if any(each in raw for each in OLD)} | (
-        {"check-ins"} if b"attested" in found["check-ins"] else set()
+        {"check-ins"} if b"attested" in found.get("check-ins", b"") else set()
     )
 
 
@@ -117,8 +146,16 @@ def test_the_services_administrator_sees_all_of_it(sale: Sale) -> None:
     everything = leaks(sale.reads(lambda method, path: sale.service.call(method, "/api/v1" + path)))
     assert everything == {
         "latest", "series", "raw", "export", "group latest", "group export", "aggregate", "template", "files",
-        "messages", "check-ins", "dashboard",
+        "messages", "check-ins", "dashboard", "errors", "all errors", "trace",
     }  # fmt: skip
+
+
+def test_nor_in_the_shapes_of_public_apis(sale: Sale, monkeypatch: pytest.MonkeyPatch) -> None:
+    found = sale.public_reads(sale.bob.token)
+    assert leaks(found) == set()
+    assert b"results" in found["query"]
+    monkeypatch.setattr(Registry, "second_hand", lambda *_: {})
+    assert leaks(sale.public_reads(sale.bob.token)) == {"last", "query", "insights"}  # the control
 
 
 def test_a_trial_of_a_rule_begins_when_the_device_came(sale: Sale) -> None:

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import base64
 from collections.abc import Callable, Mapping
+from dataclasses import replace
 from typing import Annotated
 from uuid import UUID
 
@@ -22,7 +23,15 @@ from armillary.api import azure_names as names
 from armillary.api.azure_call import AzureCall, accepted, azure_call, created, paged
 from armillary.api.azure_requests import CapabilityBody, ClaimBody, DeviceBody
 from armillary.api.routes import add_route
-from armillary.engines.records.rows import DEFAULT_PRODUCT, UNASSIGNED_GROUP, Device, DeviceFilter
+from armillary.api.tenure import tenures
+from armillary.engines.records.rows import (
+    DEFAULT_PRODUCT,
+    UNASSIGNED_GROUP,
+    Device,
+    DeviceFilter,
+    ErrorReportRow,
+    Page,
+)
 from armillary.errors import InvalidArgumentError, NotFoundError
 from armillary.service.assemble import SecurityService
 
@@ -123,9 +132,15 @@ def generate_capability_image(call: Call, body: CapabilityBody) -> Response:
 
 
 def list_device_insights(call: Call) -> Body:
-    """Error reports of a catalog's devices, newest first."""
-    catalog, reports = call.part("catalog"), call.service.error_reports
-    return paged(call, lambda limit, after: reports.list(catalog=catalog, limit=limit, after=after), bodies.insight)
+    """Error reports of a catalog's devices, newest first; none of the time before a device was its owner's."""
+    catalog, reports, since = call.part("catalog"), call.service.error_reports, tenures(call.request)
+
+    def own(limit: int, after: str | None) -> Page[ErrorReportRow]:
+        page = reports.list(catalog=catalog, limit=limit, after=after)
+        kept = tuple(each for each in page.items if each.received_at * 1000 >= since.get(each.device_id, 0))
+        return replace(page, items=kept)
+
+    return paged(call, own, bodies.insight)
 
 
 def device_resource(service: SecurityService, device_id: str, parts: Mapping[str, str]) -> Body:

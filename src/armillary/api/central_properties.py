@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 from armillary.api import iot_hub_call
 from armillary.api.central_call import Call, body_object
 from armillary.api.central_devices import find
+from armillary.api.tenure import since_ms
 from armillary.errors import InvalidArgumentError, NotFoundError
 from armillary.twin.document import timestamp
 from armillary.twin.replacement import replacement_patch
@@ -81,7 +82,8 @@ def telemetry(call: Call) -> dict[str, Any]:
     component = call.parameters.get("component")
     name = call.parameters["telemetry"] if component is None else f"{component}.{call.parameters['telemetry']}"
     try:
-        lasts = [(each.metric, each.value, each.at_ms) for each in call.hub.series.last_values(identity)]
+        since, kept_values = since_ms(call.request, identity), call.hub.series.last_values(identity)
+        lasts = [(each.metric, each.value, each.at_ms) for each in kept_values if each.at_ms >= since]
     except NotFoundError:  # it was never connected
         lasts = []
     found = telemetry_of(name, lasts)

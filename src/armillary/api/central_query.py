@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from armillary.api.central_call import Call, body_object, field
 from armillary.api.central_template_id import check_reach, resolve
+from armillary.api.tenure import tenures
 from armillary.errors import InvalidArgumentError
 from armillary.hub.templates import Ready
 from armillary.twin.group import DeviceFacts, Field, Group, Needs, value_at
@@ -67,11 +68,14 @@ def _telemetry_rows(call: Call, query: Select, group: Group) -> Iterator[Mapping
     start_ms, end_ms = query.range_ms(call.hub.now_ms())
     if end_ms <= start_ms:
         raise InvalidArgumentError("query: expected a window that ends after it begins", remedy=_REMEDY)
-    left = MAX_POINTS
+    left, since = MAX_POINTS, tenures(call.request)
     for facts in call.hub.groups.scan(group):
         rows: dict[int, dict[str, Any]] = {}
+        begin_ms = max(start_ms, since.get(facts.device_id, 0))
+        if begin_ms >= end_ms:  # of another owner's time, all of it
+            continue
         for _, name, key in call.hub.series.series((facts.device_id,), query.names):
-            for points in call.hub.series.stream(key, start_ms, end_ms):
+            for points in call.hub.series.stream(key, begin_ms, end_ms):
                 left -= len(points)
                 if left < 0:
                     raise InvalidArgumentError(

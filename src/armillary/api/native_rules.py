@@ -16,6 +16,7 @@ from armillary.api.auth import V1
 from armillary.api.authored import CatalogQuery, DocumentBody, DocumentPath, IfMatch
 from armillary.api.native_devices import After, DevicePath, Limit, known_device
 from armillary.api.routes import add_route, hub_of, operator_of, service_of
+from armillary.api.tenure import since_ms
 from armillary.engines.application.document import Document
 from armillary.engines.rules import rows
 from armillary.engines.rules.rows import Alert, Delivery
@@ -137,13 +138,14 @@ def rule_trace(request: Request, rule_id: DocumentPath, device_id: DevicePath) -
     why = unconcerned(rule.target, facts)
     if why is None and not rule.enabled:
         why = "the rule is disabled"
+    since = since_ms(request, known)  # a rule of all catalogs has looked at it before
     return {
         "rule_id": rule_id,
         "device_id": known,
         "catalog": catalog,
         "state": hub.rules.state_of(rule_id, known),
         "unconcerned": why,
-        "items": hub.rules.trace(rule_id, known),
+        "items": [each for each in hub.rules.trace(rule_id, known) if each["at_ms"] >= since],
         "next": None,
     }
 

@@ -235,6 +235,31 @@ def test_a_group_takes_over_no_device_that_has_something_to_show(
     assert [tries(word) for word in ("theirs", "keyed")] == ["failed", "assigned"]
 
 
+def test_an_enrolment_takes_back_no_device_that_an_operator_gave_keys(
+    service: RunningService, registers: Registers, name: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The group's key is known to others, so its device gets keys of its own: the group's key opens nothing then."""
+    group = enrol(service, name=f"g-{name}", group=True, attestation="symmetricKey")
+    key = derive_device_key(decode_key(group["primary_key"]), name)
+    identities = service.service.hub_identities
+
+    def again() -> Any:
+        return registers(service, name, password=password(service, name, key))
+
+    assert [again(), again()] == ["assigned", "assigned"]
+    identities.put(name, IdentityForm(authentication="sas", is_enabled=False), actor="test")
+    identities.put(name, IdentityForm(authentication="sas"), actor="test")
+    assert again() == "assigned"  # its keys are the group's still
+    changed = service.call("PATCH", f"/api/v1/hub-devices/{name}", {"new_keys": True}).body
+    assert again() == "failed"
+    assert identities.keys_of(identities.get(name))[0] == decode_key(changed["primary_key"])
+    identities.put(name, IdentityForm(authentication="sas", awaits_keys=True), actor="test")
+    assert again() == "assigned"  # the way back: it has nothing of its own any more
+    monkeypatch.setattr("armillary.service.hub_identities._shows", lambda _: ())
+    service.call("PATCH", f"/api/v1/hub-devices/{name}", {"new_keys": True})
+    assert again() == "assigned"  # the control
+
+
 def test_a_client_that_registers_is_no_device(service: RunningService, name: str) -> None:
     made = enrol(service, name=name, attestation="symmetricKey")
     shown = password(service, name, decode_key(made["primary_key"]))

@@ -231,6 +231,10 @@ class HubIdentities:
             else:
                 match_etag(before, if_match)
             made, keys = self._formed(before, form)
+            if _shows(made) != _shows(
+                before
+            ):  # an operator gave it another thing to show: no enrolment takes that back
+                made = replace(made, enrolment_id=None)
             made = replace(made, etag=before.etag + 1, changed_at=now)
             claim_names(connection, identity, made.primary_certificate, made.secondary_certificate)
             hub_rows.put_identity(connection, made, is_new=create)
@@ -374,6 +378,13 @@ def _current(connection: Connection, found: HubIdentity | None) -> HubIdentity |
 def admits(admission: Admission, found: HubIdentity) -> bool:
     """Whether a catalog admits what this identity shows."""
     return admission.symmetric_keys if found.authentication == "sas" else admission.certificates
+
+
+def _shows(found: HubIdentity) -> tuple[object, ...]:
+    """All of an identity that opens the hub."""
+    keys = found.primary_key, found.secondary_key
+    certificates = found.primary_thumbprint, found.secondary_thumbprint
+    return (found.authentication, keys, certificates, found.primary_certificate, found.secondary_certificate)
 
 
 def awaits_keys(found: HubIdentity) -> bool:

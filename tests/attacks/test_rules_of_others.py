@@ -22,6 +22,7 @@ from tests.attacks.test_one_catalogs_token import Owner, owner
 
 from armillary.api import authored
 from armillary.hub import rule_webhook
+from armillary.hub.rule_plans import Plan
 from armillary.hub.rule_webhook import AllowedHosts
 from armillary.hub.rules import Rules
 
@@ -91,6 +92,34 @@ def test_without_the_notice_it_would(
     transferred(service, alice, bob)
     say(service, alice.device.device_id, {"t": 99})
     wait_until(lambda: len(alerts(service, f"rule={spy}")) == 2, "the old owner goes on watching")
+
+
+def mean_of(service: RunningService, alice: Owner, bob: Owner) -> str:
+    """What Bob reads of a rule of all catalogs that adds up, after his device's first message."""
+    rule, own = fresh("mean"), watched(service, bob)
+    window = {"kind": "sliding", "length_s": 600}
+    conditions = [{"telemetry": "t", "aggregate": "max", "op": ">", "value": 30}]
+    made = put(service, rule, {"name": "Mean", "catalog": None, "conditions": conditions, "window": window})
+    assert made.status == 200, made.raw
+    device = alice.device.device_id
+    say(service, device, {"t": 77.5})
+    wait_until(lambda: evaluations(service, rule, device) > 0, "looked at")
+    time.sleep(1.1 - time.time() % 1)  # claimed_at has whole seconds: this is after everything above
+    transferred(service, alice, bob)
+    say(service, device, {"t": 40})
+    wait_until(lambda: alerts(service, f"rule={own}"), "the new owner's rule fires")
+    traces = [each["trace"] for each in alerts(service, f"rule={rule}&catalog={bob.name}")]
+    return str(traces) + str(bob.call("GET", f"/rules/{rule}/trace/{device}").body["items"])
+
+
+def test_a_rule_of_all_catalogs_begins_anew_with_a_new_owner(
+    service: RunningService, alice: Owner, bob: Owner, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    seen = mean_of(service, alice, bob)
+    assert "40" in seen
+    assert "77.5" not in seen
+    monkeypatch.setattr(Plan, "_is_sold", lambda *_: False)
+    assert "77.5" in mean_of(service, owner(service), owner(service))  # the control
 
 
 def body_of(who: Owner) -> dict[str, Any]:

@@ -140,8 +140,12 @@ class Plan:
         self.open_seq = self.done_seq = row.seq
 
     def make(self, rules: Iterable[Loaded], facts: Facts, catalog: str, made: int, now_ms: int) -> list[Running]:
-        """Choose the rules that concern the device; those that it had go on. Returns the ones to schedule."""
+        """Choose the rules that concern the device; those that it had go on. Returns the ones to schedule.
+
+        When it has changed hands every rule begins anew: windows and firings have its former owner's values in them.
+        """
         before = {(each.loaded.id, each.loaded.version): each for each in self.running}
+        is_sold = self._is_sold(catalog)
         running: list[Running] = []
         self.facts, self.catalog, self.made = facts, catalog, made
         self._by_names = {}
@@ -149,7 +153,7 @@ class Plan:
             if loaded.catalog not in ("", catalog.lower()) or unconcerned(loaded.rule.target, facts) is not None:
                 continue
             key = (loaded.id, loaded.version)
-            present = before.pop(key, None)
+            present = None if is_sold else before.pop(key, None)
             if present is None:
                 state = self.restored.pop(key, None)
                 if state is None:
@@ -163,6 +167,9 @@ class Plan:
         self.restored = {}
         self.running = tuple(running)
         return running
+
+    def _is_sold(self, catalog: str) -> bool:
+        return bool(self.catalog) and self.catalog.lower() != catalog.lower()
 
     def looking_at(self, values: Mapping[str, Any]) -> tuple[Running, ...]:
         """The rules that a message with these values is about."""

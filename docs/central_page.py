@@ -110,7 +110,9 @@ and Org Viewer are Administrator, Reader and Reader of one organisation. There a
         """\
 An API token is an operator token of this catalog ([operate](../guides/operate.md)); its id is its name. It has one
 role assignment, of the catalog or of one organisation, and ends after a year unless `expiry` says otherwise.
-`token` is in the answer to PUT alone. DELETE revokes it. `armillary token list` shows it as well.""",
+`token` is in the answer to PUT alone. DELETE revokes it, and leaves the tokens that were made with it: `armillary token
+list` says who made which. A token of one catalog makes none that ends after it does, and none that has the name of
+somebody else in the audit log.""",
     ),
     "users": (
         "Users",

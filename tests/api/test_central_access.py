@@ -13,6 +13,7 @@ from tests.api.running_service import RunningService
 from tests.hub.own_certificates import self_signed
 
 from armillary.errors import ArmillaryError
+from armillary.twin.central_job import iso
 from armillary.wire.hub_credentials import HubCredentials
 from armillary.wire.sas_token import decode_key, derive_device_key, encode_key, sign_sas_token
 
@@ -120,6 +121,34 @@ def test_api_tokens_of_an_organisation_and_what_none_can_be(central: Central) ->
         plain.refused("GET", "/apiTokens", status=403)
         plain.refused("PUT", f"/apiTokens/{fresh('t')}", {"roles": [{"role": ADMINISTRATOR}]}, status=403)
     central.refused("GET", f"/apiTokens/{'x' * 65}", status=404)
+
+
+def test_a_token_of_one_catalog_makes_none_that_outlives_it_or_passes_for_another(
+    central: Central, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    body, tokens = {"roles": [{"role": ADMINISTRATOR}]}, central.service.service.tokens
+    ends = int(time.time()) + 3600
+    brief = Central.of(central.service, central.catalog, expires_at=ends)
+    made = brief.good("PUT", f"/apiTokens/{fresh('t')}", body)
+    assert made["expiry"] == iso(ends)
+    later = {**body, "expiry": iso(time.time() + 7200)}
+    brief.refused("PUT", f"/apiTokens/{fresh('t')}", later, status=400)
+    central.good("PUT", f"/apiTokens/{fresh('t')}", later)  # one that lasts may
+    boss = fresh("Boss")
+    tokens.create(boss, "Administrator", actor="test")
+    for name in (boss, boss.upper(), "service", "planner"):
+        central.refused("PUT", f"/apiTokens/{name}", body, status=409)
+    monkeypatch.setattr("armillary.service.tokens._check_name", lambda *_: None)
+    central.good("PUT", f"/apiTokens/{boss}", body)  # the control: the audit log would take it for the other
+
+
+def test_a_time_that_no_answer_can_say_is_refused(central: Central) -> None:
+    body = {"roles": [{"role": ADMINISTRATOR}]}
+    for expiry in ("9999-12-31T23:59:59-23:59", "0001-01-01T00:00:00+23:59"):
+        central.refused("PUT", f"/apiTokens/{fresh('t')}", {**body, "expiry": expiry}, status=400)
+    far = fresh("far")
+    central.service.service.tokens.create(far, "Reader", actor="test", catalog=central.catalog, expires_at=2**40)
+    assert central.good("GET", f"/apiTokens/{far}")["expiry"] == "9999-12-31T23:59:59.000Z"
 
 
 def admitted(central: Central, name: str, key: bytes | None, certificate: bytes | None = None) -> bool:

@@ -5,7 +5,6 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
-from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any, Final
 from uuid import UUID
 
@@ -13,7 +12,7 @@ from armillary.api.central_access import ORGANISATION_ROLES, ROLES
 from armillary.api.central_call import Call, body_object, field, paged_list, wrong
 from armillary.engines.records.rows import Token
 from armillary.errors import ConflictError, InvalidArgumentError, NotFoundError
-from armillary.twin.central_job import iso
+from armillary.twin.central_job import iso, moment
 from armillary.wire.api_token import encode_api_token
 
 if TYPE_CHECKING:
@@ -56,6 +55,7 @@ def put_token(call: Call) -> dict[str, Any]:
         expires_at=_expiry(call, body),
         catalog=call.catalog.name,
         organisation=organisation,
+        maker=None if call.operator.catalog_id is None else call.operator,
     )
     token = encode_api_token(made.secret, application=call.catalog.name, name=name, expires_at=made.token.expires_at)
     return {**document(made.token), "token": token}
@@ -132,9 +132,9 @@ def _assigned(call: Call, body: Mapping[str, Any]) -> tuple[str, str | None]:
 def _expiry(call: Call, body: Mapping[str, Any]) -> int:
     given = field(body, "expiry", str)
     if given is None:
-        return call.service.context.now() + LIFETIME_S
+        usual, end = call.service.context.now() + LIFETIME_S, call.operator.expires_at
+        return usual if end is None else min(usual, end)
     try:
-        moment = datetime.fromisoformat(given)
+        return moment(given)
     except ValueError:
         raise wrong("expiry", "a time such as 2027-01-01T00:00:00Z", given) from None
-    return int((moment if moment.tzinfo else moment.replace(tzinfo=UTC)).timestamp())

@@ -41,6 +41,9 @@ SECRET_PREFIX = "arm_"  # noqa: S105 - tells secret scanners what they found
 SECRET_BYTES = 32
 MAX_NAME_LENGTH = 64
 
+# Who the audit log says it was when nobody's token did it.
+SERVICE_ACTORS = frozenset(("authority", "host", "planner", "schedule", "service", "simulation", "watch"))
+
 # last_used_at is written at most this often per token: a read must not cost a disk write each time.
 USE_NOTED_EVERY_S = 60
 # Tokens remembered between requests; a revoked one is forgotten at once.
@@ -67,6 +70,7 @@ class Tokens:
         expires_at: int | None = None,
         catalog: str | None = None,
         organisation: str | None = None,
+        maker: Token | None = None,
     ) -> NewToken:
         """Make a token; its secret is in the answer and nowhere else.
 
@@ -77,9 +81,12 @@ class Tokens:
             expires_at: When it ends, Unix seconds.
             catalog: The only catalog it speaks for; all of them when None.
             organisation: The only organisation of that catalog; the caller has checked that there is such.
+            maker: The token of one catalog that makes it, if one does: the new one ends no later, and takes no name
+                that the audit log knows as another's.
 
         Raises:
             InvalidArgumentError: name, role or expiry.
+            ConflictError: the name is taken.
             NotFoundError: no such catalog.
         """
         now = self._context.now()
@@ -95,6 +102,11 @@ class Tokens:
         if expires_at is not None and expires_at <= now:
             raise InvalidArgumentError(
                 f"expires_at: expected a time after {now}, got {expires_at}", remedy="Use a time in the future."
+            )
+        if maker is not None and maker.expires_at is not None and (expires_at is None or expires_at > maker.expires_at):
+            raise InvalidArgumentError(
+                f"expires_at: expected {maker.expires_at} at most, when the token {maker.name!r:.80} itself ends",
+                remedy="Let it end earlier, or use a token that lasts.",
             )
         if organisation is not None and catalog is None:
             raise InvalidArgumentError(
@@ -121,6 +133,8 @@ class Tokens:
                 if organisation is not None:
                     made = replace(made, organisation=organisation)
                     detail["organisation"] = organisation
+            if maker is not None:
+                _check_name(connection, made)
             token_rows.add(connection, made, _hash(secret))
             self._context.audit(connection, actor, "token.create", str(token.token_id), detail)
             return made
@@ -208,6 +222,18 @@ class Tokens:
             return token
 
         return self._context.records.write(change)
+
+
+def _check_name(connection: Connection, made: Token) -> None:
+    """Refuse a name that stands for somebody else in the audit log: a token of other catalogs, or the service.
+
+    Raises:
+        ConflictError: it does.
+    """
+    name = made.name.casefold()
+    others = [each for each in token_rows.every(connection) if each.catalog_id != made.catalog_id]
+    if name in SERVICE_ACTORS or any(name in (each.name.casefold(), each.created_by.casefold()) for each in others):
+        raise ConflictError(f"the token name {made.name!r:.80} is taken", remedy="Choose another name.")
 
 
 def _rules(token: Token) -> bool:

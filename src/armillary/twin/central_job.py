@@ -16,7 +16,7 @@ entries of ``data`` are one action: properties together, or one command.
 from __future__ import annotations
 
 from collections.abc import Collection, Mapping, Sequence
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime
 from typing import Any, Final
 
 from armillary.errors import InvalidArgumentError
@@ -45,6 +45,8 @@ DEVICE_STATUS: Final[Mapping[DeviceState, str]] = {
     DeviceState.FAILED: "failed",
     DeviceState.SKIPPED: "stopped",
 }
+# Unix seconds of the first moment that has no four digits for its year.
+_YEAR_10000: Final = 253_402_300_800
 _REMEDY: Final = "docs/reference/iot-central.md says what a job can be; nothing was kept."
 
 
@@ -175,9 +177,22 @@ def progress_of(counts: Mapping[DeviceState, int]) -> dict[str, int]:
     }
 
 
-def iso(moment: float) -> str:
-    """Unix seconds as text."""
-    return datetime.fromtimestamp(moment, UTC).strftime("%Y-%m-%dT%H:%M:%S.%f")[:-3] + "Z"
+def iso(seconds: float) -> str:
+    """Unix seconds as text; what is later than the year 9999 is said as its end."""
+    return datetime.fromtimestamp(min(seconds, _YEAR_10000 - 1), UTC).strftime("%Y-%m-%dT%H:%M:%S.%f")[:-3] + "Z"
+
+
+def moment(text: str) -> int:
+    """Unix seconds of a text; UTC where it says nothing else.
+
+    Raises:
+        ValueError: no time, or one before 1970 or after 9999 in UTC.
+    """
+    found = datetime.fromisoformat(text)
+    seconds = int((found if found.tzinfo else found.replace(tzinfo=UTC)).timestamp())
+    if not 0 <= seconds < _YEAR_10000:
+        raise ValueError(text)
+    return seconds
 
 
 def _action(entries: Sequence[Mapping[str, Any]], components: Collection[str]) -> dict[str, Any]:
@@ -235,10 +250,9 @@ def _until(end: object, start: int, every: int) -> int:
             raise _refused("schedule.end.occurrences", f"1 to {MAX_OCCURRENCES}", given)
         return start + (given - 1) * every
     try:
-        day = datetime.fromisoformat(str(given)[:10]).replace(tzinfo=UTC)
+        until = moment(str(given)[:10]) + 86_400 - 1  # that day as well
     except ValueError:
         raise _refused("schedule.end.date", "a date such as 2026-12-31", given) from None
-    until = int((day + timedelta(days=1)).timestamp()) - 1  # that day as well
     if until < start:
         raise _refused("schedule.end.date", "a day not before the start", given)
     return until
@@ -246,12 +260,9 @@ def _until(end: object, start: int, every: int) -> int:
 
 def _moment(given: object, name: str) -> int:
     try:
-        moment = datetime.fromisoformat(given) if isinstance(given, str) else None
+        return moment(given if isinstance(given, str) else "")
     except ValueError:
-        moment = None
-    if moment is None:
-        raise _refused(name, "a time such as 2026-12-01T06:00:00Z", given)
-    return int((moment if moment.tzinfo else moment.replace(tzinfo=UTC)).timestamp())
+        raise _refused(name, "a time such as 2026-12-01T06:00:00Z", given) from None
 
 
 def _entry(kind: str, target: str, path: str, value: Any) -> dict[str, Any]:

@@ -18,7 +18,7 @@ from tests.hub.kafka_cluster import Cluster
 from armillary.api import native_application_files
 from armillary.engines import transform
 from armillary.errors import InvalidArgumentError
-from armillary.hub import export_destinations, export_kafka
+from armillary.hub import export_destinations, export_kafka, export_kafka_loop
 from armillary.hub.attempts import NotNowError
 from armillary.hub.rule_webhook import AllowedHosts
 from armillary.twin import data_export
@@ -173,7 +173,7 @@ def test_a_cluster_leads_to_no_address_that_is_not_allowed(monkeypatch: pytest.M
         kafka.close()
         assert len(cluster.read("out", 1)) == 1
         # Mutation: with an event loop that connects to whatever it is told, it gets there.
-        monkeypatch.delattr(export_kafka._GuardedLoop, "create_connection")
+        monkeypatch.delattr(export_kafka_loop.GuardedLoop, "create_connection")
         kafka = export_kafka.Kafka(options, None, only_front)
         kafka.deliver(record, "b")
         kafka.close()
@@ -186,7 +186,7 @@ def test_a_cluster_leads_to_no_address_that_is_not_allowed(monkeypatch: pytest.M
     "host", ["169.254.169.254", "10.0.0.1", "::1", "::ffff:127.0.0.1", "localhost", "a@127.0.0.1", "x/", ""]
 )
 def test_a_loop_of_a_cluster_connects_to_no_inside_address(host: str) -> None:
-    loop = export_kafka._GuardedLoop(AllowedHosts.parse("public"), tls=True)
+    loop = export_kafka_loop.GuardedLoop(AllowedHosts.parse("public"), tls=True)
     try:
         with pytest.raises(ConnectionRefusedError):
             loop.run_until_complete(loop.create_connection(asyncio.Protocol, host, 9093))

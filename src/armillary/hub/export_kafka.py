@@ -6,8 +6,12 @@ means acknowledged by all replicas in sync (``acks=all``), by a producer whose r
 
 *Where to*: a cluster says itself which addresses its brokers have, and a client connects to those. Who may make an
 export could have a cluster of theirs name addresses that only this process reaches. So each connection, whoever named
-its address, is made by :class:`_GuardedLoop`: it looks the host up once, has it allowed as a webhook's host
-(``rule_webhook.py``), and goes to the address that was looked at.
+its address, is made by :class:`GuardedLoop` (``export_kafka_loop.py``): it looks the host up once, has it allowed as a
+webhook's host (``rule_webhook.py``), and goes to the address that was looked at.
+
+*What it says* is a stranger's: how much of an answer is read and how much work a proof of the secret may ask for is
+bounded (MAX_ANSWER_BYTES, MAX_ITERATIONS), and an answer that makes no sense is the cluster's failure, not this
+program's.
 
 The library is aiokafka (extra ``kafka``), as it makes all its connections through the event loop it is given;
 librdkafka makes its own, unseen.
@@ -20,15 +24,20 @@ from __future__ import annotations
 import asyncio
 import importlib.util
 import logging
-import re
 import ssl
 import threading
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any, Final
 
-from armillary.errors import InvalidArgumentError, PermissionDeniedError
-from armillary.hub import rule_webhook
+from armillary.errors import InvalidArgumentError
 from armillary.hub.attempts import NeverError, NotNowError, brief
+from armillary.hub.export_kafka_loop import (
+    MAX_ANSWER_BYTES,
+    MAX_ITERATIONS,
+    MIN_ITERATIONS,
+    GuardedLoop,
+    NonsenseError,
+)
 from armillary.hub.rule_webhook import AllowedHosts
 
 if TYPE_CHECKING:
@@ -61,9 +70,13 @@ _MEANINGS: Final[Mapping[str, str]] = {
     "NotEnoughReplicasError": "too few replicas are in sync",
     "NotEnoughReplicasAfterAppendError": "too few replicas are in sync",
     "SSLCertVerificationError": "the broker's certificate is not trusted",
+    "AnswerTooLargeError": f"the broker answers with more than {MAX_ANSWER_BYTES >> 20} MiB",
+    "IterationsError": f"the broker asks for less than {MIN_ITERATIONS} or more than {MAX_ITERATIONS} iterations",
+    "NonsenseError": "the broker answers with what is not Kafka's protocol",
 }
+# What the client raises over answers that it did not expect.
+_NONSENSE: Final = (ArithmeticError, AssertionError, LookupError, TypeError, ValueError)
 _LOGGER: Final = "aiokafka"
-_HOST: Final = re.compile(r"[A-Za-z0-9](?:[A-Za-z0-9.-]{0,251}[A-Za-z0-9])?|[0-9A-Fa-f:.]{2,45}")
 
 
 class Kafka:
@@ -87,7 +100,7 @@ class Kafka:
         self._options = options
         self._secret = secret
         self._allowed = allowed
-        self._loop: _GuardedLoop | None = None
+        self._loop: GuardedLoop | None = None
         self._producers: dict[bool, AIOKafkaProducer] = {}
 
     def deliver(self, records: Sequence[Outgoing], batch_id: str) -> None:  # noqa: ARG002 - each record has its id
@@ -100,7 +113,7 @@ class Kafka:
         if self._options["sasl"] != "none" and self._secret is None:
             raise NotNowError("its secret is not here: give the destination its secret again")
         if self._loop is None:
-            self._loop = _GuardedLoop(self._allowed, tls=self._options["tls"])
+            self._loop = GuardedLoop(self._allowed, tls=self._options["tls"])
             threading.Thread(target=_serve, args=(self._loop,), name="hub-export-kafka", daemon=True).start()
         asyncio.run_coroutine_threadsafe(self._deliver(self._loop, records), self._loop).result()
 
@@ -112,7 +125,7 @@ class Kafka:
 
     # In the loop of its own ---------------------------------------------------------------------------------
 
-    async def _deliver(self, loop: _GuardedLoop, records: Sequence[Outgoing]) -> None:
+    async def _deliver(self, loop: GuardedLoop, records: Sequence[Outgoing]) -> None:
         loop.refused = loop.heard = None
         try:
             async with asyncio.timeout(WHOLE_S):
@@ -189,7 +202,10 @@ class Kafka:
                 sasl_plain_username=options["username"] if proves else None,
                 sasl_plain_password=self._secret if proves else None,
             )
-            await self._producers[alone].start()
+            try:
+                await self._producers[alone].start()
+            except _NONSENSE as error:
+                raise NonsenseError(type(error).__name__) from error
         return self._producers[alone]
 
     async def _drop(self) -> None:
@@ -205,45 +221,9 @@ class Kafka:
             except (OSError, TimeoutError, asyncio.CancelledError, _kafka_error()):
                 continue  # it is not used again
 
-    async def _end(self, loop: _GuardedLoop) -> None:
+    async def _end(self, loop: GuardedLoop) -> None:
         await self._drop()
         loop.stop()
-
-
-class _GuardedLoop(asyncio.SelectorEventLoop):
-    """An event loop that connects to allowed hosts only.
-
-    Args:
-        allowed: Hosts that may be called.
-        tls: Whether connections are secured; without, only to hosts that are allowed by name.
-
-    Attributes:
-        refused: The address that was refused last.
-        heard: An error that the library told its log and nobody else: the last one, or the first that says why.
-    """
-
-    def __init__(self, allowed: AllowedHosts, *, tls: bool) -> None:
-        super().__init__()
-        self._allowed = allowed
-        self._scheme = "https" if tls else "http"
-        self.refused: str | None = None
-        self.heard: BaseException | None = None
-
-    async def create_connection(self, protocol_factory: Any, host: Any = None, port: Any = None, **options: Any) -> Any:
-        if not isinstance(host, str) or not _HOST.fullmatch(host) or not 1 <= int(port) <= 65535:
-            raise self._refusal(host, port)
-        url = f"{self._scheme}://{f'[{host}]' if ':' in host else host}:{port}/"
-        try:
-            place = await self.run_in_executor(None, rule_webhook.resolve, url, self._allowed)
-        except PermissionDeniedError as error:
-            raise self._refusal(host, port) from error
-        if options.get("ssl"):
-            options["server_hostname"] = host
-        return await super().create_connection(protocol_factory, *place, **options)
-
-    def _refusal(self, host: object, port: object) -> OSError:
-        self.refused = f"{host!s:.64}:{port!s:.5}"
-        return ConnectionRefusedError("not allowed")
 
 
 class _Listener(logging.Handler):
@@ -257,11 +237,11 @@ class _Listener(logging.Handler):
         said = record.args if isinstance(record.args, tuple) else ()
         for each in said:
             # What a refusal means is not forgotten over the lost connections that follow it.
-            if isinstance(loop, _GuardedLoop) and isinstance(each, BaseException) and not _means(loop.heard):
+            if isinstance(loop, GuardedLoop) and isinstance(each, BaseException) and not _means(loop.heard):
                 loop.heard = each
 
 
-def _serve(loop: _GuardedLoop) -> None:
+def _serve(loop: GuardedLoop) -> None:
     logger = logging.getLogger(_LOGGER)
     if not any(isinstance(each, _Listener) for each in logger.handlers):
         logger.addHandler(_Listener())
@@ -285,7 +265,7 @@ def _means(error: BaseException | None) -> str:
     return _MEANINGS.get(type(error).__name__, "")
 
 
-def _why(loop: _GuardedLoop, error: BaseException) -> str:
+def _why(loop: GuardedLoop, error: BaseException) -> str:
     """Why the cluster does not take it; nothing of it but an address is a stranger's text."""
     if loop.refused is not None:
         return (

@@ -14,6 +14,7 @@ REFUSED = {
     b'{"name":"a","name":"b","role":"Reader"}': "the name 'name' twice",
     b'{"name":"a","role":"Reader","lifetime_s":NaN}': "NaN",
     b'{"name":"a","role":"Reader","lifetime_s":-Infinity}': "-Infinity",
+    b'{"name":"a","role":"Reader","lifetime_s":1e999}': "1e999, which no double holds",
     b'{"name":"a","role":"Reader","\\ud800":1}': "lone surrogate",
     b'{"name":"\xff","role":"Reader"}': "byte 0xff at 9",
     '{"name":"a","role":"Reader"}'.encode("utf-16"): "byte 0xff at 0",

@@ -14,6 +14,7 @@ from tests.console.hub_scene import HubScene
 from tests.console.test_hub_devices_pages import browser, said
 
 from armillary.console import pages_twin
+from armillary.console.pages_dashboard import moved
 from armillary.console.pages_value_fields import typed_value, value_field
 from armillary.errors import InvalidArgumentError
 
@@ -66,6 +67,10 @@ def test_what_is_typed_becomes_a_value_of_its_schema_and_stands_in_the_field_aga
         ("boolean", "perhaps"),
         (ENUM, "{"),
         ("vector", "1,2"),
+        ("vector", '{"x": NaN}'),
+        ("vector", '{"x": "\\ud800"}'),
+        ("vector", '{"x": 1, "x": 2}'),
+        ("vector", "[" * 90_000),
     ],
 )
 def test_what_a_field_does_not_take_is_said_by_name(schema: Any, typed: str):
@@ -253,3 +258,28 @@ def test_a_template_is_given_and_taken_away_after_what_it_costs_was_said(hub_sce
         assert look.post(f"{place}/template", template=odd).status == 400, odd
     assert look.post(f"{place}/template", template="cooler/9").status == 404
     assert browser(hub_scene, "Reader").post(f"{place}/template", template="cooler/1").status == 403
+
+
+# What JSON's own reader takes and nothing else here does, and what it fails on.
+HOSTILE = ['{"a": "\\ud800"}', '{"\\udfff": 1}', '{"a": NaN}', '{"a": 1e999}', '{"a": 1, "a": 2}', "[" * 30_000]
+
+
+@pytest.mark.parametrize("text", HOSTILE)
+def test_json_that_is_typed_is_refused_where_it_is_none_and_no_page_fails(hub_scene: HubScene, text: str):
+    look, place = browser(hub_scene), "/hub-devices/cooler-2/twin"
+    fields = form_of(look.get(place).text, "As a merge patch")
+    answers = [
+        look.post(f"{place}/review", **{**fields, "patch": text}),
+        look.post(f"{place}/review", **{**fields, "patch": '{"a": 1}', "seen": text, "etag": "another"}),
+        look.post("/hub-devices/cooler-2/command", method="m", payload=text),
+        look.post(f"/devices/{hub_scene.device.device_id}/twin", name="a", value=text),
+        look.post("/dashboards/1/layout", layout=text),
+    ]
+    assert {each.status for each in answers} <= {200, 400, 404, 412}
+    assert answers[0].status == 400
+
+
+def test_a_layout_names_tiles_by_texts():
+    with pytest.raises(InvalidArgumentError, match="a list of places"):
+        moved({"tiles": []}, [{"id": []}])
+    assert moved({"tiles": [{"id": "a"}]}, [{"id": "b"}]) == {"tiles": [{"id": "a"}]}

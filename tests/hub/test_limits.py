@@ -282,9 +282,22 @@ def test_open_calls_of_one_device_are_limited(running: RunningHub, client: Any) 
     assert all(call.exception(10) for call in calls)
 
 
-@pytest.mark.parametrize("body", [b"{", b"\xff\xfe", b"[" * 5000])
-def test_any_answer_is_a_value(body: bytes) -> None:
-    assert isinstance(decode_answer(body), str)
+@pytest.mark.parametrize("body", [
+        b"{", b"\xff\xfe", b"[" * 5000, b"[" * 100_000, b"[" * 101 + b"]" * 101, b"NaN", b'{"a": [-Infinity]}', b"[1e999]",
+        b'"\\ud800"', b'{"\\udfff": 1}',
+    ],
+)  # fmt: skip
+def test_what_cannot_be_sent_on_as_json_is_text(body: bytes) -> None:
+    """Routes and pages write answers as JSON: with NaN, a lone surrogate or endless levels in it they would fail."""
+    assert decode_answer(body) == body.decode("utf-8", "replace")
+
+
+@pytest.mark.parametrize(
+    "body",
+    [b"{}", b"[1, 2.5, null, true]", '"\u00e9 \\ud83d\\ude00"'.encode(), b"[" * 100 + b"]" * 100],
+)
+def test_an_answer_in_json_is_its_value(body: bytes) -> None:
+    assert decode_answer(body) == json.loads(body)
 
 
 @pytest.mark.parametrize(

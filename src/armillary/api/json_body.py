@@ -9,6 +9,7 @@ twice).
 from __future__ import annotations
 
 import json
+import math
 from typing import Any
 
 from starlette.exceptions import HTTPException
@@ -34,10 +35,12 @@ def strict_json(body: bytes) -> Any:
     """Decode a body.
 
     Raises:
-        ValueError: not UTF-8, not JSON, a name twice, a lone surrogate, NaN or Infinity.
+        ValueError: not UTF-8, not JSON, a name twice, a lone surrogate, NaN, Infinity or a number beyond a double.
         RecursionError: hundreds of levels.
     """
-    document = json.loads(body.decode("utf-8"), object_pairs_hook=_each_name_once, parse_constant=_no_number)
+    document = json.loads(
+        body.decode("utf-8"), object_pairs_hook=_each_name_once, parse_constant=_no_number, parse_float=_finite
+    )
     if b"\\u" in body:  # only an escape can make a lone surrogate
         json.dumps(document, ensure_ascii=False).encode("utf-8")
     return document
@@ -54,6 +57,13 @@ def _each_name_once(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
 
 def _no_number(text: str) -> float:
     raise ValueError(f"{text}, which is no JSON number")
+
+
+def _finite(text: str) -> float:
+    number = float(text)
+    if not math.isfinite(number):  # 1e999 is JSON; what it becomes is not
+        raise ValueError(f"{text[:40]}, which no double holds")
+    return number
 
 
 def _reason(error: Exception) -> str:

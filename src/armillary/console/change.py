@@ -6,11 +6,11 @@ The role is asked here again, although pages do not offer what it forbids: a for
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping
 
 from starlette.responses import RedirectResponse, Response
 
+from armillary.api.json_body import strict_json
 from armillary.console import pages_catalog, pages_rollout, read
 from armillary.console import pages_device_life as life
 from armillary.console.confirmation import Confirmation
@@ -65,8 +65,8 @@ def set_desired(desk: Desk, visit: Visit, form: Form) -> Response:
             f"property name: expected no blank, '.', '$' or '#', got {name[:40]!r}", remedy="Choose another name."
         )
     try:
-        value = json.loads(text) if text else None
-    except ValueError as error:
+        value = strict_json(text.encode()) if text else None
+    except (ValueError, RecursionError) as error:
         raise InvalidArgumentError(
             f"desired value: expected JSON, got {text[:40]!r}", remedy='Put texts in quotation marks: "auto".'
         ) from error

@@ -11,6 +11,7 @@ from typing import Any
 
 from starlette.responses import RedirectResponse, Response
 
+from armillary.api.json_body import strict_json
 from armillary.console import pages_dashboard, pages_tile_form, read_dashboards
 from armillary.console.change import Form, permit
 from armillary.console.desk import Desk, Visit, told
@@ -38,8 +39,8 @@ def lay_out(desk: Desk, visit: Visit, form: Form) -> Response:
     permit(desk, visit, KIND)
     document = found(desk, visit)
     try:
-        layout = json.loads(form.get("layout", ""))
-    except ValueError as error:
+        layout = strict_json(form.get("layout", "").encode())
+    except (ValueError, RecursionError) as error:
         raise InvalidArgumentError(
             "layout: expected JSON", remedy="Reload the page and move the tiles again."
         ) from error

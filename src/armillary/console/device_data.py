@@ -3,11 +3,11 @@
 
 from __future__ import annotations
 
-import json
 from typing import Any
 
 from starlette.responses import Response
 
+from armillary.api.json_body import strict_json
 from armillary.console import change_dashboards, pages_device_data, read_application
 from armillary.console.change import Form, permit
 from armillary.console.desk import Desk, Visit
@@ -58,8 +58,8 @@ def send(desk: Desk, visit: Visit, form: Form) -> Response:
     device_id = known(desk, visit)
     method, text = form.get("method", "").strip(), form.get("payload", "").strip()
     try:
-        payload = json.loads(text) if text else None
-    except ValueError as error:
+        payload = strict_json(text.encode()) if text else None
+    except (ValueError, RecursionError) as error:
         raise InvalidArgumentError(
             f"parameters: expected JSON, got {text[:40]!r}", remedy='Put texts in quotation marks: "auto".'
         ) from error

@@ -121,7 +121,9 @@ def moved(body: Mapping[str, Any], layout: object) -> dict[str, Any]:
     Raises:
         InvalidArgumentError: the layout is not a list of places.
     """
-    if not isinstance(layout, list) or not all(isinstance(each, dict) for each in layout):
+    if not isinstance(layout, list) or not all(
+        isinstance(each, dict) and isinstance(each.get("id"), str) for each in layout
+    ):
         raise InvalidArgumentError(
             "layout: expected a list of places", remedy="Reload the page and move the tiles again."
         )

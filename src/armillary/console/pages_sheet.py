@@ -12,6 +12,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from armillary.api.json_body import strict_json
 from armillary.console.pages_form import Form
 from armillary.console.states import State, state_of
 from armillary.console.words import Moment, ShortId, moment
@@ -153,12 +154,16 @@ def parsed(body: str) -> dict[str, Any]:
     """What was typed into an editor.
 
     Raises:
-        InvalidArgumentError: not a JSON object; says where.
+        InvalidArgumentError: not a JSON object as the API takes it (``api/json_body.py``); says where.
     """
     try:
-        found = json.loads(body)
+        found = strict_json(body.encode())
     except RecursionError:
         found = None
+    except UnicodeEncodeError as error:
+        raise InvalidArgumentError(
+            "body: expected text without lone surrogates", remedy="Correct the escapes \\ud800 to \\udfff."
+        ) from error
     except ValueError as error:
         raise InvalidArgumentError(f"body: expected JSON, {error}", remedy="Correct it there.") from error
     if not isinstance(found, dict):

@@ -8,6 +8,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import Any, Final
 
+from armillary.api.json_body import strict_json
 from armillary.console import pages_sheet as sheet
 from armillary.console.pages_device_data import STATE, place
 from armillary.console.pages_form import Field, Form
@@ -302,7 +303,7 @@ def seen_of(form: Mapping[str, str]) -> dict[str, Any]:
         InvalidArgumentError: the form does not say.
     """
     try:
-        found = json.loads(form.get("seen", ""))
+        found = strict_json(form.get("seen", "").encode())
     except (ValueError, RecursionError):
         found = None
     if not isinstance(found, dict):

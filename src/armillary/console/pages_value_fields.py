@@ -13,6 +13,7 @@ from collections.abc import Mapping
 from types import MappingProxyType
 from typing import Any, Final
 
+from armillary.api.json_body import strict_json
 from armillary.console.pages_form import Field, limits
 from armillary.errors import InvalidArgumentError
 
@@ -102,7 +103,7 @@ def typed_value(found: Mapping[str, Any], text: str) -> Any:
     if isinstance(schema, str) and schema not in ("boolean", "geopoint", "vector") and not _is_shape(schema):
         return text if schema == "string" else text.strip()
     try:
-        return json.loads(text)
+        return strict_json(text.encode())
     except (ValueError, RecursionError):
         raise _refused(found, "JSON", text) from None
 

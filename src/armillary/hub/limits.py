@@ -59,6 +59,8 @@ DECODE_RETRY_S = 1.0
 
 # IoT Hub: payload of a direct method, and how long its answer may take.
 MAX_METHOD_PAYLOAD_BYTES = 128 * 1024
+# Levels of an answer in JSON; a deeper one is text: what writes it again would run out of stack.
+MAX_ANSWER_DEPTH = 100
 MAX_METHOD_TIMEOUT_S = 300.0
 
 # Calls one device may have open at a time; IoT Hub throttles by bytes, this keeps the table small.

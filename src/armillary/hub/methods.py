@@ -10,7 +10,7 @@ from typing import Any
 
 from armillary.errors import DeviceOfflineError, DeviceTimeoutError, InvalidArgumentError, RateLimitedError
 from armillary.hub.counters import Counters
-from armillary.hub.limits import MAX_METHOD_PAYLOAD_BYTES, MAX_METHOD_TIMEOUT_S, MAX_OPEN_METHODS
+from armillary.hub.limits import MAX_ANSWER_DEPTH, MAX_METHOD_PAYLOAD_BYTES, MAX_METHOD_TIMEOUT_S, MAX_OPEN_METHODS
 
 
 @dataclass(frozen=True, slots=True)
@@ -112,11 +112,27 @@ def encode_call(payload: object, timeout_s: float) -> bytes:
 
 
 def decode_answer(payload: bytes) -> Any:
-    """A device's answer as a value; never raises, whatever the device sent."""
+    """A device's answer as a value that can be sent on as JSON, else as text; never raises, whatever it sent."""
     if not payload.strip():
         return None
     text = payload[:MAX_METHOD_PAYLOAD_BYTES].decode("utf-8", "replace")
     try:
-        return json.loads(text)
+        value = json.loads(text)
+        # NaN, 1e999 and lone surrogates are read, and cannot be written.
+        json.dumps(value, ensure_ascii=False, allow_nan=False).encode("utf-8")
     except (ValueError, RecursionError):
         return text
+    return text if _is_deep(value) else value
+
+
+def _is_deep(value: Any) -> bool:
+    level = [value]
+    for _ in range(MAX_ANSWER_DEPTH):
+        level = [
+            inner
+            for each in level
+            for inner in (each.values() if isinstance(each, dict) else each if isinstance(each, list) else ())
+        ]
+        if not level:
+            return False
+    return True

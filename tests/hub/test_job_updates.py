@@ -15,7 +15,7 @@ import pytest
 from tests.hub.running_hub import DEVICE, Client, RunningHub, wait_until
 from tests.hub.test_jobs import RUNNER, ended, make, names
 
-from armillary.engines.jobs.store import NOT_WAITED_FOR, JobStore
+from armillary.engines.jobs.store import NOT_WAITED_FOR, JobStore, Outcome
 from armillary.hub import jobs
 from armillary.hub.job_updates import acknowledged
 from armillary.twin.job import DeviceState, RunState
@@ -139,3 +139,38 @@ def test_an_update_goes_on_after_kill_9_and_no_device_is_told_twice_unsaid(tmp_p
     assert run.counts == {DeviceState.SUCCEEDED: devices}
     assert len(begun) > devices  # the kills met some under way
     assert {each for each in begun if begun.count(each) > 1} <= {each.device_id for each in results if each.repeated}
+
+
+def test_a_schedule_sleeps_while_its_run_waits_and_begins_the_next_at_its_end(running: RunningHub) -> None:
+    """A run may be waited for for weeks: the schedule looks as seldom as ever, and is woken by the end."""
+    now = running.hub.now_ms() // 1000
+    job = make(running, {**UPDATE, "timeout_s": 3600}, names(1), start=now - 30, repeat={"every_s": 60})
+    wait_until(lambda: running.hub.jobs.store.runs(job), "the first run")
+    first = waiting(running, job)
+    running.clock_ahead_s += 61
+    document = running.hub.application.get("job", job)
+    assert running.hub.jobs._begin_if_due(document, running.hub.now_ms() // 1000) == jobs.LOOK_EVERY_S
+    assert [each.number for each in running.hub.jobs.store.runs(job)] == [first.number]
+    running.hub.jobs.cancel(job, first.number)
+    wait_until(lambda: len(running.hub.jobs.store.runs(job)) == 2, "the next run", jobs.LOOK_EVERY_S / 2)
+
+
+@pytest.mark.parametrize("state", [DeviceState.PENDING, DeviceState.WAITING])
+def test_a_result_costs_the_same_however_many_devices_are_not_done(tmp_path: Path, state: DeviceState) -> None:
+    """Counted in steps of SQLite's machine: a look at each device for each result is a million times a million."""
+    steps = {}
+    for devices in (10, 5000):
+        (tmp_path / str(devices)).mkdir()
+        store = JobStore(tmp_path / str(devices))
+        ids = [f"d{number:04}" for number in range(devices)]
+        run = store.begin("j", {}, ids, catalog=None, batch_size=devices, by="a", due=None, now_ms=1)
+        told = store.start(run, devices if state is DeviceState.WAITING else 1, 1)
+        store.finish(run, [Outcome(each.device_id, "wait", answer="{}") for each in told], 2)
+        counted: list[int] = []
+        store._file.write(lambda c, counted=counted: c.set_progress_handler(lambda: counted.append(1), 100))
+        store.finish(run, [Outcome(ids[0], "done")], 3, was=DeviceState.WAITING)
+        store._file.write(lambda c: c.set_progress_handler(None, 0))
+        assert store.run("j", run).counts[DeviceState.SUCCEEDED] == 1
+        store.close()
+        steps[devices] = len(counted)
+    assert steps[5000] <= steps[10] + 5

@@ -133,7 +133,7 @@ class Jobs:
         """
         document = self._hub.application.get("job", job_id)
         job = parse_job(document.content)
-        if any(each.job_id == job_id for each in self.store.under_way()):
+        if self.store.is_under_way(job_id):
             raise ConflictError(
                 f"job {job_id[:64]!a}: a run is under way", remedy="Wait for its end, or: armillary job cancel."
             )
@@ -185,7 +185,7 @@ class Jobs:
         """
         if self._store is None and not JobStore.exists(self._folder):
             return
-        if any(each.job_id == job_id for each in self.store.under_way()):
+        if self.store.is_under_way(job_id):
             raise ConflictError(f"job {job_id[:64]!a}: a run is under way", remedy="Cancel it first.")
         self.store.forget(job_id)
 
@@ -271,7 +271,7 @@ class Jobs:
                 return float(due - now)
             self.begin(document.id, by="schedule", due=due)
         except ConflictError:
-            return 1.0  # the run before is still under way
+            return LOOK_EVERY_S  # the run before is still under way, perhaps for weeks; its end wakes
         except (NotFoundError, InvalidArgumentError) as error:
             _log.error("hub.job-not-begun", job=document.id, why=error.message)
         return LOOK_EVERY_S

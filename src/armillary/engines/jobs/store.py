@@ -181,6 +181,11 @@ class JobStore:
         """Runs that have not ended."""
         return self._file.read(lambda c: _runs(c, "WHERE state = 'running' ORDER BY number", ()))
 
+    def is_under_way(self, job_id: str) -> bool:
+        """Whether a run of a job has not ended; unlike :meth:`under_way` it counts no devices."""
+        query = "SELECT 1 FROM run WHERE state = 'running' AND job_id = ? LIMIT 1"
+        return self._file.read(lambda c: c.execute(query, (job_id,)).fetchone()) is not None
+
     def last_due(self, job_id: str) -> int | None:
         """When the last scheduled run of a job was due, Unix seconds; None when there was none."""
         query = "SELECT max(due) FROM run WHERE job_id = ?"
@@ -348,13 +353,16 @@ def _after(state: str, event: str) -> DeviceState:
 
 
 def _skip_if_ended(connection: sqlite3.Connection, number: int, now_ms: int) -> None:
-    ended = "WHERE run = ? AND state = ? AND (SELECT state FROM run WHERE number = run_device.run) != 'running'"
+    # Asked once, and not for each device: this follows every result of a run, which may have a million of them.
+    (state,) = connection.execute("SELECT state FROM run WHERE number = ?", (number,)).fetchone()
+    if state == RunState.RUNNING:
+        return
     connection.execute(
-        f"UPDATE run_device SET state = ?, changed_ms = ? {ended}",  # noqa: S608 - constants
+        "UPDATE run_device SET state = ?, changed_ms = ? WHERE run = ? AND state = ?",
         (_after("pending", "run-ended"), now_ms, number, DeviceState.PENDING),
     )
     connection.execute(
-        f"UPDATE run_device SET state = ?, changed_ms = ?, answer = ? {ended}",  # noqa: S608 - constants
+        "UPDATE run_device SET state = ?, changed_ms = ?, answer = ? WHERE run = ? AND state = ?",
         (_after("waiting", "run-ended"), now_ms, NOT_WAITED_FOR, number, DeviceState.WAITING),
     )
 

@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 
 from armillary.errors import InvalidArgumentError, ModelError
+from armillary.twin import template_json
 from armillary.twin.document import Twin, report
 from armillary.twin.template import (
     changed_cloud,
@@ -161,6 +162,20 @@ CENTRAL = {
         "displayName": "Thermostat",
     },
 }
+
+
+def test_files_of_a_model_are_bounded_together(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Each is bounded by its route; a hundred of them would be read for minutes and into gigabytes."""
+    files = [("thermostat", json.dumps(THERMOSTAT).encode()), ("controller", json.dumps(CONTROLLER).encode())]
+    size = sum(len(content) for _, content in files)
+    monkeypatch.setattr(template_json, "MAX_MODEL_BYTES", size)
+    assert len(body_of_documents(files)["models"]) == 2
+    monkeypatch.setattr(template_json, "MAX_MODEL_BYTES", size - 1)
+    with pytest.raises(InvalidArgumentError, match=f"bytes in all, got {size:,}"):
+        body_of_documents(files)
+    monkeypatch.undo()
+    with pytest.raises(InvalidArgumentError, match="in all"):
+        body_of_documents([(f"m{number}", b"[" + b" " * (1 << 20)) for number in range(5)])
 
 
 def test_iot_centrals_own_form_is_taken_and_its_habits_are_warnings() -> None:

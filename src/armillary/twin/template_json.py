@@ -44,6 +44,9 @@ from armillary.wire.dtdl_names import NAME
 from armillary.wire.dtdl_tables import IOT_CENTRAL, PRIMITIVES
 
 MAX_MODELS: Final = 100
+# Bytes of all files of one model together. A template's document holds a megabyte; the same written with indents is
+# three or four. Reading takes a second and 30 MB of memory for each.
+MAX_MODEL_BYTES: Final = 4 << 20
 MAX_VIEWS: Final = 50
 MAX_TILES: Final = 300
 MAX_VERSION: Final = 999_999
@@ -101,9 +104,15 @@ def body_of_documents(
 
     Raises:
         ModelError: a file is no JSON, or the models break rules of DTDL.
-        InvalidArgumentError: it is not clear which interface is the root.
+        InvalidArgumentError: the files are too large, or it is not clear which interface is the root.
     """
     given = list(documents)
+    size = sum(len(content) for _, content in given)
+    if size > MAX_MODEL_BYTES:
+        raise InvalidArgumentError(
+            f"models: expected at most {MAX_MODEL_BYTES:,} bytes in all, got {size:,}",
+            remedy="Leave out models that the root interface does not use.",
+        )
     parsed = [(name, content, _object(content)) for name, content in given]
     central = [document for _, _, document in parsed if is_central(document)]
     if central:

@@ -15,6 +15,7 @@ from tests.hub.running_broker import RunningBroker
 from tests.hub.running_hub import DEVICE, OTHER, Authority, RunningHub, wait_until
 from tests.hub.wire_client import device_context
 
+from armillary.hub import websocket
 from armillary.hub.limits import MAX_WEBSOCKET_MESSAGE_BYTES
 from armillary.wire.mqtt import encode_packet
 from armillary.wire.mqtt_packet import Connack, Connect, Packet, Pingreq, Pingresp, Publish, Will
@@ -32,6 +33,7 @@ class RawWebSocket:
         if context is not None:
             self.socket = context.wrap_socket(self.socket, server_hostname="localhost")
         self.port = port
+        self.context = context
         self.received = b""
         self.decoder = PacketDecoder(level=4)
 
@@ -147,6 +149,20 @@ def test_another_devices_id_is_refused_and_the_socket_closed(device: RawWebSocke
 def test_requests_that_are_refused(device: RawWebSocket, path: str, headers: Any, status: bytes) -> None:
     assert status in device.upgrade(path, **headers)
     assert device.closed_with() == 0
+
+
+def test_a_request_of_many_headers_is_not_kept(device: RawWebSocket, monkeypatch: pytest.MonkeyPatch) -> None:
+    assert b"101" in device.upgrade(**{f"X_{n}": "x" * 1000 for n in range(10)})
+    few, many = ({f"X_{n}": "x" * 4000 for n in range(count)} for count in (1, 30))
+    for limit, headers, status in (
+        (websocket.MAX_OPENING_BYTES, few, b"101"),
+        (websocket.MAX_OPENING_BYTES, many, b"431"),
+        (2**20, many, b"101"),  # the control: nothing else is in its way
+    ):
+        monkeypatch.setattr(websocket, "MAX_OPENING_BYTES", limit)
+        another = RawWebSocket(device.port, device.context)
+        assert status in another.upgrade(**headers)
+        another.socket.close()
 
 
 def test_a_page_of_this_host_may_connect(device: RawWebSocket) -> None:

@@ -12,7 +12,7 @@ from __future__ import annotations
 
 import asyncio
 from http import HTTPStatus
-from typing import TYPE_CHECKING, cast
+from typing import TYPE_CHECKING, Final, cast
 from urllib.parse import urlsplit
 
 from websockets.frames import CloseCode, Frame, Opcode
@@ -30,6 +30,10 @@ if TYPE_CHECKING:
 
 # IoT Hub's path, and the one that brokers have by custom.
 PATHS = frozenset(("/$iothub/websocket", "/mqtt"))
+
+# A request that is longer before it is whole is none of a client's: the library alone would keep a megabyte of each
+# stranger's, and this channel as much again.
+MAX_OPENING_BYTES: Final = 16 * 1024
 
 _SUBPROTOCOL = Subprotocol("mqtt")
 
@@ -66,6 +70,11 @@ class WebSocketChannel(asyncio.Protocol):
                 self._protocol.send_response(self._answer(event))
             elif isinstance(event, Frame):
                 self._frame(event)
+        if self._opening is not None and len(self._opening) > MAX_OPENING_BYTES and not self._protocol.close_expected():
+            self._protocol.send_response(
+                self._protocol.reject(HTTPStatus.REQUEST_HEADER_FIELDS_TOO_LARGE, "The request is too long.\n")
+            )
+            self._opening = None
         self._flush()
         if self._protocol.close_expected():
             self._link.eof_received()

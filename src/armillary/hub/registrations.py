@@ -2,7 +2,8 @@
 """Registrations under way and their results, whichever way a client asked for them (MQTT, HTTP).
 
 A registration is made in a thread; its result waits under an operation id for the client's poll, so that an answer
-that gets lost is asked for again. Only who began an operation learns of it.
+that gets lost is asked for again. Only who began an operation learns of it. Each has one at a time and the result of
+its last, so that nobody takes the places of others.
 """
 
 from __future__ import annotations
@@ -53,6 +54,8 @@ class Desk(Protocol):
 class _Operation:
     owner: str
     begun: float
+    request: RegistrationRequest
+    is_under_way: bool = True
     result: RegistrationResult | None = None
 
 
@@ -79,6 +82,7 @@ class Registrations:
         self._front = front
         self._first_twin = first_twin
         self._operations: dict[str, _Operation] = {}
+        self._last: dict[str, str] = {}  # owner -> operation id
         self._pending = 0
         self._threads = ThreadPoolExecutor(2, thread_name_prefix="provisioning")
 
@@ -87,7 +91,7 @@ class Registrations:
         self._threads.shutdown(wait=False, cancel_futures=True)
 
     def begin(self, owner: str, applicant: Any, request: RegistrationRequest) -> str:
-        """Begin a registration; its operation id.
+        """Begin a registration; its operation id. The same request again, while it is under way, is the same operation.
 
         Args:
             owner: Who may poll for it: scope and registration id.
@@ -95,13 +99,21 @@ class Registrations:
             request: What is asked.
 
         Raises:
-            RateLimitedError: too many are under way.
+            RateLimitedError: too many are under way, or another one of this owner is.
         """
+        last = self._last.get(owner, "")
+        before = self._operations.get(last)
+        if before is not None and before.is_under_way:
+            if before.request == request:
+                return last
+            raise RateLimitedError("a registration of this device is under way", retry_after_s=RETRY_AFTER_S)
         if self._pending >= MAX_PENDING:
             raise RateLimitedError("too many registrations at once", retry_after_s=BUSY_RETRY_S)
         operation_id = f"5.{secrets.token_hex(8)}.{secrets.token_hex(8)}"
+        self._operations.pop(last, None)
         self._forget_old()
-        self._operations[operation_id] = _Operation(owner, time.monotonic())
+        self._operations[operation_id] = _Operation(owner, time.monotonic(), request)
+        self._last[owner] = operation_id
         self._pending += 1
         future = self._front.loop.run_in_executor(self._threads, self.desk.register, applicant, request)
         future.add_done_callback(lambda done: self._registered(operation_id, request, done))
@@ -123,6 +135,8 @@ class Registrations:
     ) -> None:
         self._pending -= 1
         operation = self._operations.get(operation_id)
+        if operation is not None:
+            operation.is_under_way = False
         try:
             result = done.result()
         except (ArmillaryError, asyncio.CancelledError) as error:
@@ -147,7 +161,7 @@ class Registrations:
         """Drop what is too old, and the oldest when there are too many; they are in order of time."""
         limit = time.monotonic() - RESULT_LIFE_S
         while self._operations:
-            oldest = next(iter(self._operations))
-            if len(self._operations) < MAX_RESULTS and self._operations[oldest].begun > limit:
+            oldest, operation = next(iter(self._operations.items()))
+            if len(self._operations) < MAX_RESULTS and operation.begun > limit:
                 return
-            del self._operations[oldest]
+            del self._operations[oldest], self._last[operation.owner]

@@ -22,8 +22,10 @@ from tests.hub.own_certificates import self_signed
 
 from armillary.engines.series import uploads
 from armillary.errors import InvalidArgumentError
+from armillary.hub import device_https
 from armillary.hub import files as files_module
 from armillary.hub.files import harmless
+from armillary.hub.https import HttpChannel
 
 
 @pytest.fixture(scope="module")
@@ -227,6 +229,39 @@ def test_requests_that_are_too_large_or_no_http_end_the_connection(service: Runn
         secure.sendall(b"POST nonsense\r\n\r\n")
         assert b"400" in secure.recv(1000)
     wait_until(lambda: not service.hub.front.https._channels, "all closed")  # type: ignore[union-attr]
+
+
+def test_who_connects_and_asks_nothing_keeps_nobody_out(
+    service: RunningService, device: Uploader, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(device_https, "MAX_CONNECTIONS", 3)
+    found = service.hub.front.https
+    assert found is not None
+
+    def stranger() -> ssl.SSLSocket:
+        plain = socket.create_connection(("localhost", service.hub_port))
+        secure = device.context.wrap_socket(plain, server_hostname="localhost")
+        secure.sendall(b"POST /devices/x/files HTTP/1.1\r\n")
+        return secure
+
+    def crowd() -> list[ssl.SSLSocket]:
+        wait_until(lambda: not found._channels, "nobody is there")
+        made = [stranger() for _ in range(3)]
+        wait_until(lambda: len(found._channels) == 3, "they are there")
+        return made
+
+    strangers = crowd()
+    assert device.begin()["correlationId"]
+    assert strangers[0].recv(1) == b""  # who waits longest
+    wait_until(lambda: len(found._channels) == 2, "the others stay")
+    for each in strangers:
+        each.close()
+    monkeypatch.setattr(HttpChannel, "is_waiting", False)
+    strangers = crowd()
+    with pytest.raises((ConnectionError, ssl.SSLError, http.client.HTTPException)):
+        device.begin()  # the control
+    for each in strangers:
+        each.close()
 
 
 @given(st.text(max_size=300))

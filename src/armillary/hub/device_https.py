@@ -56,17 +56,24 @@ class DeviceHttps:
         self._front = front
         self._files = files
         self._storage_host = storage_host
-        self._channels: set[HttpChannel] = set()
+        self._channels: dict[HttpChannel, None] = {}  # in the order in which they came
 
     def take(self, connection: Connection, transport: Transport, certificate: bytes | None, data: bytes) -> None:
-        """A connection to the hub has begun with HTTP: it is no MQTT client."""
+        """A connection to the hub has begun with HTTP: it is no MQTT client.
+
+        When there are too many, the one goes that waits longest: who asks nothing keeps nobody out who does.
+        """
         self._front.left(connection)
         if len(self._channels) >= MAX_CONNECTIONS:
             self._front.counters.connections_refused += 1
-            transport.abort()
-            return
-        channel = HttpChannel(transport, certificate, self._answer, self._channels.discard)
-        self._channels.add(channel)
+            waiting = next((each for each in self._channels if each.is_waiting), None)
+            if waiting is None:
+                transport.abort()
+                return
+            self._gone(waiting)
+            waiting.abort()
+        channel = HttpChannel(transport, certificate, self._answer, self._gone)
+        self._channels[channel] = None
         transport.set_protocol(channel)
         channel.data_received(data)
 
@@ -74,6 +81,9 @@ class DeviceHttps:
         """Close every connection."""
         for channel in tuple(self._channels):
             channel.abort()
+
+    def _gone(self, channel: HttpChannel) -> None:
+        self._channels.pop(channel, None)
 
     async def _answer(self, request: HttpRequest) -> HttpReply:
         provisioning = self._front.provisioning

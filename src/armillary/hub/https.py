@@ -85,6 +85,11 @@ class HttpChannel(asyncio.Protocol):
         self.on_message_begin()
         self._wait_for_request()
 
+    @property
+    def is_waiting(self) -> bool:
+        """Whether nothing of it is being answered: it waits for a request, or for the rest of one."""
+        return self._task is None
+
     # From the transport -------------------------------------------------------------------------------------
 
     def data_received(self, data: bytes) -> None:

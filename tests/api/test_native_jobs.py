@@ -5,12 +5,15 @@ from __future__ import annotations
 
 import csv
 import io
+import json
 import uuid
 from typing import Any
 
 import pytest
 from tests.api.running_service import RunningService, wait_until
 from tests.api.test_native_hub import Connected
+
+from armillary.api import native_application_files
 
 JOBS, GROUPS = "/api/v1/jobs", "/api/v1/groups"
 
@@ -82,6 +85,32 @@ def test_a_run_is_cancelled_and_a_job_deleted(service: RunningService, catalog: 
     assert service.call("POST", f"{path}/runs", {"only": "failed"}).status == 400
     assert service.call("DELETE", path).status == 200
     assert service.call("GET", place).status == 404
+
+
+def test_a_deletion_that_is_refused_leaves_the_runs_and_one_by_an_import_leaves_none(
+    service: RunningService, catalog: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    action = {"kind": "set-property", "properties": {"a": 1}}
+    path = a_job(service, catalog, action)
+    name, run = path.rpartition("/")[2], service.call("POST", f"{path}/runs", {}).body["number"]
+    finished(service, path, run)
+    assert service.call("DELETE", path, headers={"If-Match": '"another"'}).status == 412
+    assert [each["number"] for each in service.call("GET", f"{path}/runs").body["items"]] == [run]
+    exported = service.call("GET", "/api/v1/application").body
+    document = exported["files"].pop(f"job/{name}.json")
+
+    def remade() -> list[Any]:
+        """The runs of the next job of this id."""
+        body = {**exported, "replace": ["job"]}
+        assert service.call("POST", "/api/v1/application/import", body).body["counts"]["deleted"] == 1
+        assert service.call("PUT", path, json.loads(document)).status == 200
+        return list(service.call("GET", f"{path}/runs").body["items"])
+
+    assert remade() == []
+    service.call("POST", f"{path}/runs", {})
+    wait_until(lambda: not service.hub.jobs.store.under_way(), "the end of the run")
+    monkeypatch.setattr(native_application_files, "forget_document", lambda *_: None)
+    assert len(remade()) == 1  # the control: another owner would read them
 
 
 @pytest.mark.parametrize(

@@ -10,7 +10,7 @@ from armillary.api import authored
 from armillary.api.central_call import Call, body_object, cursor, field, page_size, paged, quoted, wrong
 from armillary.api.central_documents import documents, keep, narrowed, present, visible
 from armillary.api.central_jobs import FIELDS, KIND, document, made_of, run_id, store, target_of
-from armillary.engines.application.document import Document, not_found
+from armillary.engines.application.document import Document, check_match, not_found
 from armillary.errors import ConflictError
 from armillary.twin.central_id import central_id
 from armillary.twin.job import next_due, parse_job
@@ -50,6 +50,7 @@ def delete_scheduled(call: Call) -> None:
     """Delete a scheduled job with its runs, when none is under way."""
     found = _visible(call)
     authored.check_owned(call.request, KIND, found.id, narrowed(call))
+    check_match(KIND, found.id, call.if_match, found.etag)  # before its runs are gone
     call.hub.jobs.forget(found.id)
     authored.delete(call.request, KIND, found.id, narrowed(call), call.if_match)
 

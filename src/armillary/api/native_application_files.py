@@ -11,7 +11,7 @@ from pydantic import BaseModel, ConfigDict, Field
 from starlette.requests import Request
 
 from armillary import __version__
-from armillary.api import native_rules
+from armillary.api import native_jobs, native_rules
 from armillary.api.application_checks import body_check, check_organisations, warnings
 from armillary.api.auth import V1
 from armillary.api.native_exports import check_same_target
@@ -23,6 +23,7 @@ from armillary.engines.application.files import (
     plan_import,
     read_files,
 )
+from armillary.hub.forgetting import forget_document
 from armillary.twin.data_export import parse_export
 from armillary.wire.application_archive import KIND_VERSION, MAX_FILES, check_manifest, make_manifest
 
@@ -79,9 +80,14 @@ def import_application(request: Request, body: ImportBody) -> dict[str, Any]:
     steps = plan_import(store, puts, body.replace)
     counts = Counter(step.change for step in steps)
     if not body.dry_run:
+        gone = [step for step in steps if step.change == "deleted"]
+        for step in gone:
+            if step.kind == native_jobs.KIND:
+                hub_of(request).jobs.check_idle(step.id)
         keep_files(store, puts, by=actor, replace=body.replace)
-        for step in steps:
-            if step.kind == native_rules.KIND and step.change == "deleted":
+        for step in gone:
+            forget_document(hub_of(request), step.kind, step.id)
+            if step.kind == native_rules.KIND:
                 native_rules.forget_secrets(request, step.id)
         service_of(request).audit.append(actor, "application.import", "application", dict(counts))
     return {

@@ -17,7 +17,7 @@ from armillary.api.authored import CatalogQuery, DocumentBody, DocumentPath, IfM
 from armillary.api.documents import as_document
 from armillary.api.native_devices import After, Limit
 from armillary.api.routes import add_route, hub_of, operator_of, service_of
-from armillary.engines.application.document import Document
+from armillary.engines.application.document import Document, check_match
 from armillary.engines.jobs.store import JobStore, Run
 from armillary.errors import InvalidArgumentError, PermissionDeniedError
 from armillary.twin.group import parse_group
@@ -72,7 +72,8 @@ def delete_job(
     request: Request, job_id: DocumentPath, catalog: CatalogQuery = None, if_match: IfMatch = None
 ) -> dict[str, Any]:
     """Delete a job with its runs, when none is under way."""
-    authored.check_owned(request, KIND, job_id, catalog)
+    found = authored.check_owned(request, KIND, job_id, catalog)
+    check_match(KIND, job_id, if_match, None if found is None else found.etag)  # before its runs are gone
     hub_of(request).jobs.forget(job_id)
     return authored.delete(request, KIND, job_id, catalog, if_match)
 

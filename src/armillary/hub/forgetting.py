@@ -1,5 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Forgetting a device whose name may be given again (``engines/series/forget.py`` says what stays of it)."""
+"""Forgetting what has a name that may be given again, to another owner: devices, and what documents leave behind.
+
+``engines/series/forget.py`` says what stays of a device.
+"""
 
 from __future__ import annotations
 
@@ -13,6 +16,18 @@ if TYPE_CHECKING:
     from armillary.hub.hub import Hub
 
 COMMIT_TIMEOUT_S: Final = 30.0
+
+
+def forget_document(hub: Hub, kind: str, document_id: str) -> None:
+    """Forget what a deleted document leaves: a job its runs, an export its dead letters and secret.
+
+    Raises:
+        ConflictError: a run of the job is under way.
+    """
+    if kind == "job":
+        hub.jobs.forget(document_id)
+    elif kind == "export":
+        hub.exports.store.forget(document_id)
 
 
 def forget_device(hub: Hub, identity: str, *, by: str) -> None:

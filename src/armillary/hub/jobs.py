@@ -178,16 +178,26 @@ class Jobs:
         return self.store.run(job_id, number)
 
     def forget(self, job_id: str) -> None:
-        """Delete the runs of a job that is going to be deleted.
+        """Delete the runs of a job that is deleted: the next of its id may be somebody else's.
 
         Raises:
             ConflictError: one is under way.
         """
-        if self._store is None and not JobStore.exists(self._folder):
-            return
-        if self.store.is_under_way(job_id):
+        if self._has_runs():
+            self.check_idle(job_id)
+            self.store.forget(job_id)
+
+    def check_idle(self, job_id: str) -> None:
+        """Raise unless no run of a job is under way.
+
+        Raises:
+            ConflictError: one is.
+        """
+        if self._has_runs() and self.store.is_under_way(job_id):
             raise ConflictError(f"job {job_id[:64]!a}: a run is under way", remedy="Cancel it first.")
-        self.store.forget(job_id)
+
+    def _has_runs(self) -> bool:
+        return self._store is not None or JobStore.exists(self._folder)
 
     def counts(self) -> dict[str, int]:
         """For metrics: runs and devices under way."""

@@ -31,6 +31,7 @@ import structlog
 from armillary.content import application_templates as shipped
 from armillary.engines.application.store import Delete, Put
 from armillary.errors import ArmillaryError, ConflictError, InvalidArgumentError, NotFoundError
+from armillary.hub.forgetting import forget_document
 
 if TYPE_CHECKING:
     from armillary.hub.hub import Hub
@@ -224,6 +225,7 @@ class Applications:
 
         Raises:
             NotFoundError: it is not in use.
+            ConflictError: a run of one of its jobs is under way.
         """
         from armillary.sim.making import Making  # noqa: PLC0415 - see the head of this file
 
@@ -235,6 +237,9 @@ class Applications:
                     f"the application template {name[:64]!a} is not in use",
                     remedy="List them: armillary template catalog.",
                 )
+            for kind, document_id in found.content["documents"]:
+                if kind == "job":
+                    self._hub.jobs.check_idle(document_id)
             ids = [each["id"] for each in found.content["devices"]]
             self._states.pop(name, None)
             for device_id in ids:
@@ -246,6 +251,8 @@ class Applications:
             gone += [(kind, document_id) for kind, document_id in found.content["documents"]]
             changes: list[Put | Delete] = [Delete(kind, each) for kind, each in gone if store.find(kind, each)]
             store.change([*changes, Delete(KIND, name)], by=actor)
+            for kind, document_id in found.content["documents"]:
+                forget_document(self._hub, kind, document_id)
             making.remove_place()
             self._service.audit.append(actor, "application-template.unuse", name, {"devices": len(ids)})
         return {"name": name, "devices": len(ids), "documents": len(changes)}

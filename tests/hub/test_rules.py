@@ -66,6 +66,20 @@ def test_without_a_rule_nothing_is_opened_and_no_message_is_looked_at(
     assert running.hub.rules.count()["rule_evaluations"] == 0
 
 
+def test_the_last_rule_ends_the_look_at_all_devices_too(running: RunningHub) -> None:
+    """Else whoever waits for that look waits until there is another rule."""
+    put(running, "hot")
+
+    async def ended() -> bool:
+        found = running.hub.rules
+        found._make_again()
+        is_looking = found._survey is not None
+        found._end()
+        return is_looking and found._survey is None
+
+    assert running.start(ended()).result(20)
+
+
 def test_a_message_from_before_the_rule_is_not_its_business(running: RunningHub, client: Client) -> None:
     client.telemetry({"t": 99})
     put(running, "hot")

@@ -285,6 +285,7 @@ class Rules:
         self._keeping.post(keep((), self._keeping.take_news(), -1))
         self._plans.clear()
         self._deadlines.clear()
+        self._survey = None
         if self._ticking is not None:
             self._ticking.cancel()
             self._ticking = None

@@ -112,7 +112,7 @@ An API token is an operator token of this catalog ([operate](../guides/operate.m
 role assignment, of the catalog or of one organisation, and ends after a year unless `expiry` says otherwise.
 `token` is in the answer to PUT alone. DELETE revokes it, and leaves the tokens that were made with it: `armillary token
 list` says who made which. A token of one catalog makes none that ends after it does, and none that has the name of
-somebody else in the audit log.""",
+a token of all catalogs.""",
     ),
     "users": (
         "Users",

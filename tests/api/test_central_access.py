@@ -138,6 +138,11 @@ def test_a_token_of_one_catalog_makes_none_that_outlives_it_or_passes_for_anothe
     tokens.create(boss, "Administrator", actor="test")
     for name in (boss, boss.upper(), "service", "planner"):
         central.refused("PUT", f"/apiTokens/{name}", body, status=409)
+    other = fresh("Other")
+    central.service.service.registry.create_catalog(other, actor="test")
+    free = fresh("free")
+    Central.of(central.service, other).good("PUT", f"/apiTokens/{free}", body)
+    central.good("PUT", f"/apiTokens/{free}", body)  # of another catalog nobody learns anything
     monkeypatch.setattr("armillary.service.tokens._check_name", lambda *_: None)
     central.good("PUT", f"/apiTokens/{boss}", body)  # the control: the audit log would take it for the other
 

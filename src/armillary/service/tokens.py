@@ -82,7 +82,7 @@ class Tokens:
             catalog: The only catalog it speaks for; all of them when None.
             organisation: The only organisation of that catalog; the caller has checked that there is such.
             maker: The token of one catalog that makes it, if one does: the new one ends no later, and takes no name
-                that the audit log knows as another's.
+                that the audit log knows as that of the service or of a token of all catalogs.
 
         Raises:
             InvalidArgumentError: name, role or expiry.
@@ -225,13 +225,15 @@ class Tokens:
 
 
 def _check_name(connection: Connection, made: Token) -> None:
-    """Refuse a name that stands for somebody else in the audit log: a token of other catalogs, or the service.
+    """Refuse a name that stands for somebody else in the audit log: a token of all catalogs, or the service.
+
+    Names of another catalog's tokens are free: those do nothing in this one, and its owner is to learn of none.
 
     Raises:
         ConflictError: it does.
     """
     name = made.name.casefold()
-    others = [each for each in token_rows.every(connection) if each.catalog_id != made.catalog_id]
+    others = [each for each in token_rows.every(connection) if each.catalog_id is None]
     if name in SERVICE_ACTORS or any(name in (each.name.casefold(), each.created_by.casefold()) for each in others):
         raise ConflictError(f"the token name {made.name!r:.80} is taken", remedy="Choose another name.")
 

@@ -253,7 +253,10 @@ def test_who_connects_and_asks_nothing_keeps_nobody_out(
     strangers = crowd()
     assert device.begin()["correlationId"]
     assert strangers[0].recv(1) == b""  # who waits longest
-    wait_until(lambda: len(found._channels) == 2, "the others stay")
+    for each in strangers[1:]:  # the others stay
+        each.settimeout(0.2)
+        with pytest.raises(TimeoutError):
+            each.recv(1)
     for each in strangers:
         each.close()
     monkeypatch.setattr(HttpChannel, "is_waiting", False)

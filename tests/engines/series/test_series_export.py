@@ -6,6 +6,7 @@ from __future__ import annotations
 import builtins
 import contextlib
 import csv
+import gc
 import io
 import tracemalloc
 from pathlib import Path
@@ -160,12 +161,15 @@ def test_an_export_takes_no_more_memory_for_more_points(play: Play) -> None:
         rows = [Restored(play.number, "m", START + n * 9000, n, 0) for n in range(hours * 400)]
         play.store.commits.submit(play.store.restored(rows, START)).result()
         play.seal(START + 200 * HOUR_MS)
-        tracemalloc.start()
-        for _ in csv_parts(play.store, play.store.series([DEVICE], None), 0, 2**50):
-            pass
-        most = tracemalloc.get_traced_memory()[1]
-        tracemalloc.stop()
-        return most
+        found = []
+        for _ in range(3):  # other threads of this process allocate as well, now and then
+            gc.collect()
+            tracemalloc.start()
+            for _ in csv_parts(play.store, play.store.series([DEVICE], None), 0, 2**50):
+                pass
+            found.append(tracemalloc.get_traced_memory()[1])
+            tracemalloc.stop()
+        return min(found)
 
     few = peak(24)
     assert peak(96) < few * 1.5

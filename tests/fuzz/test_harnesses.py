@@ -4,12 +4,14 @@
 from __future__ import annotations
 
 import importlib
+import logging
 import random
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from types import ModuleType
 
 import pytest
+import structlog
 
 ROOT = Path(__file__).resolve().parents[2]
 HARNESSES = sorted(path.stem for path in (ROOT / "fuzz").glob("*.py") if "def fuzz(" in path.read_text("utf-8"))
@@ -20,9 +22,13 @@ Load = Callable[[str], ModuleType]
 
 
 @pytest.fixture
-def load(monkeypatch: pytest.MonkeyPatch):
+def load(monkeypatch: pytest.MonkeyPatch) -> Iterator[Load]:
     monkeypatch.syspath_prepend(str(ROOT))
-    return lambda name: importlib.import_module(f"fuzz.{name}")
+    kept = structlog.get_config()
+    yield lambda name: importlib.import_module(f"fuzz.{name}")
+    # A harness may silence the logs of what it fuzzes; whoever runs behind it in this process hears its own.
+    logging.disable(logging.NOTSET)
+    structlog.configure(**kept)
 
 
 @pytest.mark.parametrize("name", HARNESSES)

@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import io
 import sys
+import threading
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -13,6 +14,7 @@ import pytest
 import structlog
 from tests.api.running_service import RunningService, running_service
 
+from armillary.cli.log import StderrLogger
 from armillary.cli.main import run
 
 
@@ -33,7 +35,31 @@ def service(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RunningService
 
 
 @pytest.fixture
-def bare(monkeypatch: pytest.MonkeyPatch, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> Command:
+def service_log(monkeypatch: pytest.MonkeyPatch) -> Callable[[], None]:
+    """Sends what the running service logs, in this process too but in threads of its own, past what commands print.
+
+    Called before and after a command: a command may set up a log of its own, on its stderr.
+    """
+    beside = sys.__stderr__
+    assert beside is not None
+
+    def msg(logger: StderrLogger, line: str) -> None:
+        print(line, file=sys.stderr if threading.current_thread() is threading.main_thread() else beside)
+
+    for name in ("msg", "info", "warning", "error"):
+        monkeypatch.setattr(StderrLogger, name, msg)
+
+    def configure() -> None:
+        structlog.reset_defaults()
+        structlog.configure(logger_factory=structlog.PrintLoggerFactory(beside))
+
+    return configure
+
+
+@pytest.fixture
+def bare(
+    service_log: Callable[[], None], monkeypatch: pytest.MonkeyPatch, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> Command:
     """Runs ``armillary ARGUMENTS`` with an empty home and no variables of ours."""
     for name in ("ARMILLARY_SERVICE", "ARMILLARY_TOKEN", "ARMILLARY_CA", "ARMILLARY_CATALOG"):
         monkeypatch.delenv(name, raising=False)
@@ -42,6 +68,7 @@ def bare(monkeypatch: pytest.MonkeyPatch, tmp_path: Path, capsys: pytest.Capture
 
     def call(*arguments: str, stdin: str = "") -> Ran:
         monkeypatch.setattr(sys, "stdin", io.TextIOWrapper(io.BytesIO(stdin.encode())))
+        service_log()
         capsys.readouterr()
         code = 0
         try:
@@ -49,7 +76,7 @@ def bare(monkeypatch: pytest.MonkeyPatch, tmp_path: Path, capsys: pytest.Capture
         except SystemExit as ended:
             code = int(ended.code or 0)
         finally:
-            structlog.reset_defaults()  # a command logs to its own stderr, which ends with this call
+            service_log()
         printed = capsys.readouterr()
         return Ran(code, printed.out, printed.err)
 

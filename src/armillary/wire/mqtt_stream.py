@@ -228,7 +228,13 @@ def iterate_run(data: bytes, start: int, end: int, *, level: int) -> Iterator[tu
     """
     at = start
     known, topic = b"", ""
+    head, size, payload_from = b"", 0, 0  # of the packet before, up to its packet identifier: most are like it
     while at < end:
+        following = at + size
+        if size and following <= end and data.startswith(head, at):
+            yield topic, data[at + payload_from : following], ()
+            at = following
+            continue
         body, length, shift = at + 1, 0, 0
         while True:
             if body >= end or shift > 21:
@@ -245,11 +251,13 @@ def iterate_run(data: bytes, start: int, end: int, *, level: int) -> Iterator[tu
             raise WireError(FORMAT, expected="whole PUBLISH packets", got="something else", offset=at)
         after = body + len(known) + (2 if wants_puback else 0)
         if level < LEVEL_5 and known and data.startswith(known, body, following) and after <= following:
+            head, size, payload_from = data[at : body + len(known)], following - at, after - at
             yield topic, data[after:following], ()  # the topic of the packet before: nothing new to check
         else:
             packet = decode_packet(data, at, body, following, level=level)
             if isinstance(packet, Publish):
                 topic = packet.topic
                 known = data[body : body + 2 + int.from_bytes(data[body : body + 2], "big")]
+                size = 0
                 yield topic, packet.payload, packet.properties
         at = following

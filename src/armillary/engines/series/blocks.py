@@ -85,8 +85,26 @@ def encode_block(runs: list[Run]) -> bytes:
     return b"".join(parts)
 
 
-def iterate_block(data: bytes) -> Iterator[Message]:
-    """The messages of a block, in order.
+class Stretch(NamedTuple):
+    """Where a run stands in a block.
+
+    Attributes:
+        level: MQTT protocol level of its packets.
+        device: The device's number.
+        received_ms: When they were received.
+        begin: Offset of its first packet in the block.
+        end: Offset of the byte after its last.
+    """
+
+    level: int
+    device: int
+    received_ms: int
+    begin: int
+    end: int
+
+
+def iterate_stretches(data: bytes) -> Iterator[Stretch]:
+    """Where the runs of a block stand, in order.
 
     Raises:
         WireError: the block is damaged.
@@ -100,12 +118,23 @@ def iterate_block(data: bytes) -> Iterator[Message]:
         end = at + length
         if end > len(data):
             raise WireError(FORMAT, expected=f"{length} bytes of packets", got=f"{len(data) - at}", offset=at)
-        for topic, payload, properties in iterate_run(data, at, end, level=level):
-            yield Message(device, received_ms, topic, _pairs(properties) if properties else (), payload)
+        yield Stretch(level, device, received_ms, at, end)
         at = end
 
 
-def _pairs(properties: Properties) -> tuple[tuple[str, str], ...]:
+def iterate_block(data: bytes) -> Iterator[Message]:
+    """The messages of a block, in order.
+
+    Raises:
+        WireError: the block is damaged.
+    """
+    for level, device, received_ms, begin, end in iterate_stretches(data):
+        for topic, payload, properties in iterate_run(data, begin, end, level=level):
+            yield Message(device, received_ms, topic, pairs_of(properties) if properties else (), payload)
+
+
+def pairs_of(properties: Properties) -> tuple[tuple[str, str], ...]:
+    """The user properties and the content type of an MQTT 5 message, as pairs of a property bag."""
     found: list[tuple[str, str]] = []
     for key, value in properties:
         if key is Property.USER_PROPERTY and isinstance(value, tuple):

@@ -27,6 +27,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from itertools import islice
 from operator import lt
+from typing import NamedTuple
 
 from armillary.engines.series.columns import (
     FORMAT,
@@ -54,6 +55,22 @@ class Kind(enum.IntEnum):
     NUMBER = 0
     BOOLEAN = 1
     TEXT = 2
+
+
+class SeriesKey(NamedTuple):
+    """What a series is of.
+
+    Attributes:
+        number: Its number.
+        device: The device's number.
+        metric: The name's number.
+        kind: What it holds.
+    """
+
+    number: int
+    device: int
+    metric: int
+    kind: Kind
 
 
 @dataclass(slots=True, eq=False)

@@ -14,12 +14,14 @@ from collections import deque
 from collections.abc import Callable, Iterator
 from hashlib import blake2b
 
-from armillary.engines.series.blocks import Block, Message, iterate_block
+from armillary.engines.series.blocks import Block, iterate_stretches, pairs_of
 from armillary.engines.series.connection import Connection
 from armillary.engines.series.tail import Tail
 from armillary.errors import DataFolderError, HostError, WireError
 from armillary.wire import telemetry
 from armillary.wire.hub_topics import parse_bag
+from armillary.wire.mqtt_fields import Properties
+from armillary.wire.mqtt_stream import iterate_run
 
 # Bytes of blocks waiting to be decoded that stay in memory.
 MAX_BACKLOG_BYTES = 4 * 1024 * 1024
@@ -111,10 +113,11 @@ class Decoder:
         else:
             self._kept_bytes -= size
         try:
-            for number, message in enumerate(iterate_block(data)):
-                self._take(seq, message)
-                if number % MESSAGES_PER_LOOK == MESSAGES_PER_LOOK - 1:
-                    yield
+            for level, device, received_ms, begin, end in iterate_stretches(data):
+                for topic, payload, fields in iterate_run(data, begin, end, level=level):
+                    self._take(seq, device, received_ms, topic, fields, payload)
+                    if not self.messages % MESSAGES_PER_LOOK:
+                        yield
         except WireError:
             self.damaged_blocks += 1  # the disk changed what was checked when it came: go on with the next
         self.backlog_bytes -= size
@@ -133,12 +136,11 @@ class Decoder:
             ) from error
         return b"" if row is None else bytes(row[0])
 
-    def _take(self, seq: int, message: Message) -> None:
+    def _take(self, seq: int, device: int, received_ms: int, topic: str, fields: Properties, payload: bytes) -> None:
         self.messages += 1
-        device, received_ms, topic, pairs, payload = message
         try:
             properties, is_json = self._bags.get(topic) or self._read_bag(topic)
-            if pairs:
+            if fields and (pairs := pairs_of(fields)):
                 properties = {**dict(pairs), **properties}
                 is_json = telemetry.is_json(properties)
             if not is_json:

@@ -15,12 +15,11 @@ from dataclasses import dataclass
 from operator import itemgetter
 from typing import Any
 
-from armillary.engines.series.chunks import HOUR_MS, Points
+from armillary.engines.series.chunks import HOUR_MS, Points, SeriesKey
 from armillary.engines.series.hours import Shelf
 from armillary.engines.series.query import Bucket, bucket, bucket_width, gather
 from armillary.engines.series.rollups import MINUTE_MS, Rollup, decode_fleet, hour_of
 from armillary.engines.series.segments import shard_of
-from armillary.engines.series.tail import SeriesKey
 from armillary.errors import DataFolderError, WireError
 
 # Devices times hours that are read minute by minute: about a quarter of a second.

@@ -7,13 +7,14 @@ shard of series; what is keyed are the sums of an hour and the latest values, on
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 
-from armillary.engines.series.chunks import HOUR_MS, Kind, Points, picked
+from armillary.engines.series.chunks import HOUR_MS, Kind, Points, SeriesKey, picked
 from armillary.engines.series.connection import Connection
+from armillary.engines.series.generation import Generation, Last
 from armillary.engines.series.rollups import hour_of
 from armillary.engines.series.segments import encode_segment, shard_of
-from armillary.engines.series.tail import Generation, Last, SeriesKey, Tail, generation_points
+from armillary.engines.series.tail import Tail
 
 # An hour is sealed this long after its end: what comes within it does not count as late.
 ALLOWED_LATENESS_MS = 5 * 60_000
@@ -49,10 +50,9 @@ _ADD_SERIES = "INSERT INTO series (number, device, metric, kind) VALUES (?, ?, ?
 def write_generation(connection: Connection, tail: Tail, generation: Generation, upto: int, now_ms: int) -> None:
     """Write a generation and the position ``upto`` that it reaches; the caller commits."""
     write_names(connection, {number: name for name, number in generation.names.items()}, generation.new)
-    numbers = sorted({*generation.numbers, *generation.texts})
-    found = ((tail.key(number), generation_points(generation, number)) for number in numbers)
-    write_points(connection, ((key, points) for key, points in found if points is not None), now_ms)
-    write_latest(connection, [(tail.key(number), last) for number, last in generation.latest.items()])
+    found = sorted(generation.series(), key=lambda each: each[0])
+    write_points(connection, ((tail.key(number), points) for number, points in found), now_ms)
+    write_latest(connection, ((tail.key(number), last) for number, last in generation.latest()))
     connection.executemany(
         _ADD_FAULT, [(device, each.count, each.at_ms, each.reason) for device, each in generation.faults.items()]
     )
@@ -70,8 +70,13 @@ def write_points(connection: Connection, found: Iterable[tuple[SeriesKey, Points
     units: dict[tuple[int, int], list[tuple[int, Kind, Points]]] = {}
     hours: list[tuple[tuple[int, int, int], tuple[int, float | None, float | None, float | None]]] = []
     late, sealed_before = 0, now_ms - HOUR_MS - ALLOWED_LATENESS_MS
+    times: Sequence[int] = ()
+    only_hour: int | None = None
     for key, points in found:
-        for hour_ms, part in by_hour(points):
+        if points.times is not times:  # series of one table have theirs in common
+            times = points.times
+            only_hour = _only_hour(times)
+        for hour_ms, part in by_hour(points) if only_hour is None else ((only_hour, points),):
             units.setdefault((hour_ms, shard_of(key.number)), []).append((key.number, key.kind, part))
             if hour_ms <= sealed_before:
                 late += len(part)
@@ -100,15 +105,17 @@ def write_latest(connection: Connection, found: Iterable[tuple[SeriesKey, Last]]
 
 
 def by_hour(points: Points) -> Iterator[tuple[int, Points]]:
-    """Parts of points that lie in one hour each; usually there is one."""
+    """Parts of points that lie in one hour each."""
     times, values = points.times, points.values
-    first = hour_of(min(times))
-    if max(times) < first + HOUR_MS:
-        yield first, points
-        return
     grouped: dict[int, list[int]] = {}
     for index, at_ms in enumerate(times):
         grouped.setdefault(hour_of(at_ms), []).append(index)
     for hour_ms, indexes in grouped.items():
         marks = {new: points.marks[old] for new, old in enumerate(indexes) if old in points.marks}
         yield hour_ms, Points([times[index] for index in indexes], picked(values, indexes), marks)
+
+
+def _only_hour(times: Sequence[int]) -> int | None:
+    """The hour that all these times lie in, as they usually do; None when there are several."""
+    first = hour_of(min(times))
+    return first if max(times) < first + HOUR_MS else None

@@ -10,12 +10,11 @@ from bisect import bisect_left
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 
-from armillary.engines.series.chunks import HOUR_MS, Kind, Points, decode_chunk, in_order
+from armillary.engines.series.chunks import HOUR_MS, Kind, Points, SeriesKey, decode_chunk, in_order
 from armillary.engines.series.connection import Connection
 from armillary.engines.series.flush import by_hour
 from armillary.engines.series.rollups import Rollup, decode_minutes, folded, hour_of, merged, minutes_of
 from armillary.engines.series.segments import Segment, shard_of
-from armillary.engines.series.tail import SeriesKey
 from armillary.errors import DataFolderError, WireError
 
 # The hours of the range are listed and looked up, instead of reading every series of every hour.

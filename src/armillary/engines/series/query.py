@@ -12,10 +12,9 @@ from bisect import bisect_left
 from collections.abc import Iterable
 from dataclasses import dataclass
 
-from armillary.engines.series.chunks import HOUR_MS, Points
+from armillary.engines.series.chunks import HOUR_MS, Points, SeriesKey
 from armillary.engines.series.hours import Shelf, between
 from armillary.engines.series.rollups import MINUTE_MS, Rollup
-from armillary.engines.series.tail import SeriesKey
 from armillary.errors import InvalidArgumentError
 
 # More points than any screen has columns.

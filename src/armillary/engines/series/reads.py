@@ -14,14 +14,15 @@ from queue import LifoQueue
 from typing import TypeVar, cast
 
 from armillary.engines.series.blocks import Message, iterate_block
-from armillary.engines.series.chunks import HOUR_MS, Kind, Points
+from armillary.engines.series.chunks import HOUR_MS, Kind, Points, SeriesKey
 from armillary.engines.series.connection import Connection, transaction
 from armillary.engines.series.devices import DeviceRow, read_device, read_devices
 from armillary.engines.series.fleet import MAX_DEVICE_HOURS, FleetRange, Group, read_fleet
+from armillary.engines.series.generation import Last
 from armillary.engines.series.hours import Shelf, between
 from armillary.engines.series.query import Range, check_range, read_range
 from armillary.engines.series.rollups import hour_of
-from armillary.engines.series.tail import Last, SeriesKey, Tail, generation_points
+from armillary.engines.series.tail import Tail
 from armillary.engines.series.twins import read_twin
 from armillary.errors import NotFoundError
 from armillary.twin.document import Twin
@@ -295,12 +296,12 @@ class Reads:
     @contextmanager
     def _snapshot(self, keys: Sequence[SeriesKey]) -> Iterator[tuple[Shelf, dict[int, list[Points]]]]:
         """One snapshot, and what it does not have yet of these series."""
-        wanted = {key.number for key in keys}
+        wanted = {(key.device, key.number) for key in keys}
         copies: list[tuple[int, int, Points]] = []
         with self.tail.lock:  # before the snapshot: what is flushed between the two is in the snapshot
             for generation in self.tail.generations():
-                for number in wanted:
-                    points = generation_points(generation, number)
+                for device, number in wanted:
+                    points = generation.points_of(device, number)
                     if points is not None:
                         copies.append((generation.reaches, number, points))
         with self._reading() as connection:

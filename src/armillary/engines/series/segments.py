@@ -50,8 +50,13 @@ def encode_segment(items: Sequence[tuple[int, Kind, Points]]) -> bytes:
     """A segment of ``(series, kind, points)``, ascending by series."""
     ends = array("I")
     body = bytearray()
+    times: Sequence[int] = ()
+    packed = b""
     for _, kind, points in items:
-        body += _SERIES.pack(kind, len(points)) + to_little(array("q", points.times))
+        if points.times is not times:  # series of one table have theirs in common
+            times = points.times
+            packed = to_little(array("q", times))
+        body += _SERIES.pack(kind, len(points)) + packed
         if isinstance(points.values, list):
             raw = [text.encode("utf-8") for text in points.values]
             body += to_little(array("I", [len(each) for each in raw])) + b"".join(raw)

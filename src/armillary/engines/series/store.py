@@ -24,7 +24,7 @@ from pathlib import Path
 from typing import Any
 
 from armillary.engines.group_commit import GroupCommit
-from armillary.engines.series.chunks import Kind, Points
+from armillary.engines.series.chunks import Kind, Points, SeriesKey
 from armillary.engines.series.connection import Connection, Storage
 from armillary.engines.series.database import Database
 from armillary.engines.series.decoder import Decoder, Listener
@@ -44,7 +44,7 @@ from armillary.engines.series.retention import (
     write_rules,
 )
 from armillary.engines.series.seal import seal_some
-from armillary.engines.series.tail import SeriesKey, Tail
+from armillary.engines.series.tail import Tail
 from armillary.engines.series.writer import Item, Writer
 from armillary.errors import DatabaseUnavailableError
 from armillary.wire.telemetry import Value

@@ -11,10 +11,9 @@ from __future__ import annotations
 import threading
 from array import array
 from collections.abc import Collection, Iterable, Mapping
-from dataclasses import dataclass, field
-from typing import NamedTuple
 
-from armillary.engines.series.chunks import HOUR_MS, Kind, Points
+from armillary.engines.series.chunks import Kind, SeriesKey
+from armillary.engines.series.generation import DecodeFault, Generation, Last, Table
 from armillary.errors import WireError
 from armillary.wire.telemetry import Telemetry, Value
 
@@ -24,63 +23,6 @@ MAX_SERIES_PER_DEVICE = 1000
 
 _TYPES: dict[Kind, type] = {Kind.NUMBER: float, Kind.BOOLEAN: bool, Kind.TEXT: str}
 _KINDS: dict[type, Kind] = {type_: kind for kind, type_ in _TYPES.items()}
-
-
-class SeriesKey(NamedTuple):
-    """What a series is of.
-
-    Attributes:
-        number: Its number.
-        device: The device's number.
-        metric: The name's number.
-        kind: What it holds.
-    """
-
-    number: int
-    device: int
-    metric: int
-    kind: Kind
-
-
-# The latest value of a series: time of measurement, order of arrival within this life of the process, value. The newest
-# time wins, and of equal times what came last. A plain tuple: one is made for every point.
-Last = tuple[int, int, Value]
-
-
-@dataclass(slots=True)
-class DecodeFault:
-    """Messages of a device that could not be decoded since the last flush."""
-
-    count: int
-    at_ms: int
-    reason: str
-
-
-@dataclass(slots=True, eq=False)
-class Generation:
-    """Values between two flushes.
-
-    Attributes:
-        reaches: Seq of the last block that has a value (or a fault) in here.
-        numbers: Series number -> ``time, value, ...``.
-        texts: Series number -> ``(time, text)``.
-        marks: Series number -> index of a point -> mark, of points whose message had an id.
-        latest: Series number -> the latest value.
-        new: Series to create.
-        names: Numbers of names to create.
-        faults: Device number -> what could not be decoded.
-        points: How many values.
-    """
-
-    reaches: int = 0
-    numbers: dict[int, array[float]] = field(default_factory=dict)
-    texts: dict[int, list[tuple[int, str]]] = field(default_factory=dict)
-    marks: dict[int, dict[int, int]] = field(default_factory=dict)
-    latest: dict[int, Last] = field(default_factory=dict)
-    new: list[SeriesKey] = field(default_factory=list)
-    names: dict[str, int] = field(default_factory=dict)
-    faults: dict[int, DecodeFault] = field(default_factory=dict)
-    points: int = 0
 
 
 class Tail:
@@ -115,36 +57,23 @@ class Tail:
         Raises:
             WireError: the device would have more series than allowed; nothing was added.
         """
-        at_ms = telemetry.at_ms
+        at_ms, values = telemetry
         with self.lock:
-            series = self._series.get(device)
-            if series is None:
-                series = self._series[device] = {}
             present = self.present
-            numbers: list[int] = []
-            for name, value in telemetry.values.items():
-                number = series.get((name, value.__class__))
-                numbers.append(self._create(series, device, name, value.__class__) if number is None else number)
-            self._order = order = self._order + 1
             present.reaches = seq
-            present.points += len(numbers)
-            latest = present.latest
-            for number, value in zip(numbers, telemetry.values.values(), strict=True):
-                if isinstance(value, str):
-                    texts = present.texts.setdefault(number, [])
-                    if mark:
-                        present.marks.setdefault(number, {})[len(texts)] = mark
-                    texts.append((at_ms, value))
-                else:
-                    points = present.numbers.get(number)
-                    if points is None:
-                        points = present.numbers[number] = array("d")
-                    if mark:
-                        present.marks.setdefault(number, {})[len(points) // 2] = mark
-                    points.extend((at_ms, value))
-                last = latest.get(number)
-                if last is None or last[0] <= at_ms:
-                    latest[number] = (at_ms, order, value)
+            if not values:
+                return
+            tables = present.tables.get(device)
+            if tables is None:
+                tables = present.tables[device] = {}
+            shape = (*values, *map(type, values.values()))
+            table = tables.get(shape)
+            if table is None:
+                table = Table(self._numbers(device, values))
+                tables[shape] = table
+            self._order = order = self._order + 1
+            table.rows.append((at_ms, order, mark, *values.values()))
+            present.points += len(values)
 
     def add_fault(self, seq: int, device: int, at_ms: int, reason: str) -> None:
         """Note a message that could not be decoded."""
@@ -204,28 +133,23 @@ class Tail:
         with self.lock:
             metric_of, device_of = self._metric_of, self._device_of
             for generation in self.generations():
-                for number, last in generation.latest.items():
-                    place = (metric_of[number], device_of[number])
-                    if (metric is None or place[0] == metric) and (device is None or place[1] == device):
+                for number, last in generation.latest(device):
+                    name = metric_of[number]
+                    if metric is None or name == metric:
+                        place = (name, device_of[number])
                         before = found.get(place)
                         if before is None or before[:2] <= last[:2]:
                             found[place] = last
         return found
 
-    def sums(self, wanted: Iterable[int]) -> list[tuple[int, dict[int, list[float]]]]:
+    def sums(self, wanted: set[int]) -> list[tuple[int, dict[int, list[float]]]]:
         """Points that are not flushed, added up over series of numbers.
 
         Returns:
             The block that each part reaches, and ``hour -> [count, low, high, total]``.
         """
-        found: list[tuple[int, dict[int, list[float]]]] = []
         with self.lock:
-            for generation in self.generations():
-                hours: dict[int, list[float]] = {}
-                for number in generation.numbers.keys() & wanted:
-                    _add_up(hours, generation.numbers[number])
-                found.append((generation.reaches, hours))
-        return found
+            return [(each.reaches, each.sums(wanted)) for each in self.generations()]
 
     def series_of(self, device: int) -> dict[str, dict[Kind, int]]:
         """``metric -> kind -> series number`` of a device, those not flushed yet included."""
@@ -253,14 +177,14 @@ class Tail:
         """What is not flushed, oldest first; hold :attr:`lock` while looking into them."""
         return [self.present] if self.flushing is None else [self.flushing, self.present]
 
-    def points(self, number: int) -> list[tuple[int, Points]]:
-        """The points of one series that are not flushed: the block that each part reaches, and a copy."""
-        with self.lock:
-            return [
-                (each.reaches, points)
-                for each in self.generations()
-                if (points := generation_points(each, number)) is not None
-            ]
+    def _numbers(self, device: int, values: Mapping[str, Value]) -> tuple[int, ...]:
+        series = self._series.get(device)
+        if series is None:
+            series = self._series[device] = {}
+        return tuple(
+            series.get((name, value.__class__)) or self._create(series, device, name, value.__class__)
+            for name, value in values.items()
+        )
 
     def _create(self, series: dict[tuple[str, type], int], device: int, metric: str, type_: type) -> int:
         if len(series) >= MAX_SERIES_PER_DEVICE:
@@ -288,30 +212,3 @@ class Tail:
 
     def _key(self, metric: str, type_: type) -> tuple[str, type]:
         return self._keys.setdefault((metric, type_), (metric, type_))
-
-
-def generation_points(generation: Generation, number: int) -> Points | None:
-    """A copy of the points of one series in a generation, in order of arrival; None when there are none."""
-    marks = dict(generation.marks.get(number, ()))
-    numbers = generation.numbers.get(number)
-    if numbers is not None:
-        return Points(list(map(int, numbers[::2])), numbers[1::2], marks)
-    texts = generation.texts.get(number)
-    if texts is not None:
-        return Points([at_ms for at_ms, _ in texts], [text for _, text in texts], marks)
-    return None
-
-
-def _add_up(hours: dict[int, list[float]], points: array[float]) -> None:
-    for at, value in zip(points[::2], points[1::2], strict=True):
-        hour_ms = int(at) - int(at) % HOUR_MS
-        sums = hours.get(hour_ms)
-        if sums is None:
-            hours[hour_ms] = [1, value, value, value]
-        else:
-            sums[0] += 1
-            if value < sums[1]:
-                sums[1] = value
-            elif value > sums[2]:
-                sums[2] = value
-            sums[3] += value

@@ -43,8 +43,9 @@ RELEASE_BELOW_WEIGHT = 25_000
 # Messages and bytes are weighed alike: a message counts one, or one per this many bytes.
 WEIGHT_BYTES = 256
 
-# Log bytes not decoded yet above which connections are not read from: a burst of a million small messages fits.
-HOLD_ABOVE_BACKLOG_BYTES = 256 * 1024 * 1024
+# Log bytes not decoded yet above which connections are not read from: a burst of two million small messages fits, and
+# is decoded in ten seconds. Above half of it decoding no longer waits for acknowledging.
+HOLD_ABOVE_BACKLOG_BYTES = 512 * 1024 * 1024
 
 # Weight waiting for the disk above which acknowledging goes before decoding.
 BUSY_ABOVE_WEIGHT = 200

@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 from playwright.sync_api import Page, expect
-from tests.api.running_service import running_service
+from tests.api.running_service import running_service, wait_until
 from tests.console.page_check import problems_of
 from tests.console.watched_browser import ARTEFACTS, DESKTOP, LOOKS, Watched
 from tests.console.water_scene import PICTURE, WaterScene
@@ -234,6 +234,28 @@ def test_a_reader_looks_and_changes_nothing(scene: WaterScene, watch: Callable[.
     expect(page.locator("main")).to_contain_text("may look at dashboards and not change them")
     watched.open(page, "/dashboards")
     assert page.get_by_role("button", name="Make dashboard").count() == 0
+
+
+def test_a_page_that_nobody_sees_holds_no_connection(scene: WaterScene, watch: Callable[..., Watched]):
+    watched = watch(scene)
+    page = sign_in(scene, watched)
+    listeners = scene.running.hub._listeners
+    watched.open(page, "/dashboards/water")
+    wait_live(page)
+    assert not listeners.idle
+    turn = """(hidden) => {
+        Object.defineProperty(document, "hidden", { configurable: true, get: () => hidden });
+        document.dispatchEvent(new Event("visibilitychange"));
+    }"""
+    page.evaluate(turn, True)
+    wait_until(lambda: listeners.idle, "the stream is closed")
+    scene.send(0, {"flow": 62.5})
+    page.wait_for_timeout(200)
+    expect(tile(page, "north").locator("[data-kpi]")).not_to_have_text("62.5")
+    page.evaluate(turn, False)
+    expect(tile(page, "north").locator("[data-kpi]")).to_have_text("62.5")
+    wait_live(page)
+    assert not listeners.idle
 
 
 def test_a_revoked_token_ends_an_open_dashboard(scene: WaterScene, watch: Callable[..., Watched]):

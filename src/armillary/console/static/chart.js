@@ -2,6 +2,7 @@
 // The live telemetry chart of a device page: uPlot for the drawing, server-sent events for new points.
 // It reads two addresses named on its element: data-series (JSON of past points) and data-live (event stream).
 
+import { listen } from "./live.js";
 import { axis, colour, exact } from "./paint.js";
 
 const KEEP_POINTS = 5000; // one point a second for more than an hour; older ones leave on the left
@@ -97,14 +98,7 @@ async function start(box) {
   }
 
   await load();
-  const events = new EventSource(box.dataset.live);
-  events.addEventListener("open", () => say("", "live"));
-  events.addEventListener("point", (event) => take(JSON.parse(event.data)));
-  events.addEventListener("end", () => {
-    events.close();
-    say("lost", "signed out");
-  });
-  events.addEventListener("error", () => say("lost", "connection lost, trying again"));
+  listen(box.dataset.live, { point: take }, say, () => load().catch(() => {}));
   new ResizeObserver(() => plot?.setSize({ width: box.clientWidth, height: 220 })).observe(box);
   matchMedia("(prefers-color-scheme: dark)").addEventListener("change", () => {
     plot?.destroy();

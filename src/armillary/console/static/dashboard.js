@@ -2,6 +2,8 @@
 // Keeps a dashboard fresh: the data of all tiles in one request now and then, single values as they come. What tiles
 // say is made by the server (console/pages_tiles.py); this file puts it where it belongs.
 
+import { listen } from "./live.js";
+
 const REFRESH_MS = 10_000; // charts of many devices, tables with new rows
 const page = document.querySelector("[data-dashboard]");
 const tiles = new Map([...document.querySelectorAll("[data-tile]")].map((tile) => [tile.dataset.tile, tile]));
@@ -136,13 +138,5 @@ function take(items) {
 if (page) {
   show(JSON.parse(document.getElementById("tile-data").textContent));
   setInterval(() => refresh().catch(() => say("lost", "connection lost, trying again")), REFRESH_MS);
-  document.addEventListener("visibilitychange", () => refresh().catch(() => {}));
-  const events = new EventSource(page.dataset.live);
-  events.addEventListener("open", () => say("", "live"));
-  events.addEventListener("values", (event) => take(JSON.parse(event.data).items));
-  events.addEventListener("end", () => {
-    events.close();
-    say("lost", "signed out");
-  });
-  events.addEventListener("error", () => say("lost", "connection lost, trying again"));
+  listen(page.dataset.live, { values: (said) => take(said.items) }, say, () => refresh().catch(() => {}));
 }

@@ -11,6 +11,7 @@ import hashlib
 import os
 import shutil
 import signal
+import socket
 import subprocess
 import tempfile
 import time
@@ -39,9 +40,13 @@ class Server:
 
     Args:
         durable: Whether commits wait for the disk.
+        certificate: A certificate and its key, PEM: it listens on the loopback then, too, and speaks TLS there.
+
+    Attributes:
+        port: Where it listens on the loopback; 0 when it does not.
     """
 
-    def __init__(self, *, durable: bool = False) -> None:
+    def __init__(self, *, durable: bool = False, certificate: tuple[bytes, bytes] | None = None) -> None:
         found = binaries()
         if found is None:
             pytest.skip("no PostgreSQL server here; to enable: sudo apt-get install postgresql")
@@ -58,6 +63,15 @@ class Server:
         subprocess.run(command, check=True, capture_output=True, timeout=60, **self._as)
         rules = data / "pg_hba.conf"
         rules.write_text("local all guarded scram-sha-256\n" + rules.read_text())
+        self.port = 0
+        if certificate is not None:
+            with socket.socket() as probe:
+                probe.bind(("127.0.0.1", 0))
+                self.port = probe.getsockname()[1]
+            for name, content in zip(("server.crt", "server.key"), certificate, strict=True):
+                (data / name).write_bytes(content)
+                (data / name).chmod(0o600)
+                shutil.chown(data / name, data.stat().st_uid, data.stat().st_gid)
         self.start()
         with self.administrator() as connection:
             connection.execute("CREATE ROLE guarded LOGIN PASSWORD 'correct horse'")
@@ -66,6 +80,8 @@ class Server:
         """Start it, and wait until it answers."""
         settings = ["listen_addresses=", f"unix_socket_directories={self.folder}", "shared_buffers=16MB"]
         settings += ["max_connections=60", "log_min_messages=fatal"]
+        if self.port:
+            settings += ["listen_addresses=127.0.0.1", f"port={self.port}", "ssl=on"]
         if not self._durable:
             settings += ["fsync=off", "full_page_writes=off", "autovacuum=off"]
         command = [self._binaries / "postgres", "-D", self.folder / "data"]
@@ -104,7 +120,8 @@ class Server:
     def url(self, database: str, user: str = "postgres", password: str = "") -> str:
         """The URL of a database."""
         secret = f":{quote(password, safe='')}" if password else ""
-        return f"postgresql://{user}{secret}@/{database}?host={quote(str(self.folder), safe='')}"
+        port = f"&port={self.port}" if self.port else ""
+        return f"postgresql://{user}{secret}@/{database}?host={quote(str(self.folder), safe='')}{port}"
 
     @contextlib.contextmanager
     def administrator(self) -> Iterator[psycopg.Connection[Any]]:

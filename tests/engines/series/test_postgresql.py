@@ -235,6 +235,25 @@ def test_a_server_elsewhere_has_to_prove_its_name_unless_told_otherwise() -> Non
     assert "sslmode" not in parse_target("postgresql:///x?host=%2Frun").options
 
 
+@pytest.mark.parametrize(
+    ("url", "variable"),
+    [
+        ("postgresql://localhost/x?hostaddr=192.0.2.1", None),  # a name of ours for an address of somebody else
+        ("postgresql://localhost/x", "PGHOSTADDR"),
+        ("postgresql:///x", "PGHOST"),
+        ("postgresql:///x?service=there", None),
+        ("postgresql:///x", "PGSERVICE"),
+    ],
+)
+def test_however_another_host_is_named_it_has_to_prove_it(
+    monkeypatch: pytest.MonkeyPatch, url: str, variable: str | None
+) -> None:
+    if variable:
+        assert "sslmode" not in parse_target(url).options
+        monkeypatch.setenv(variable, "192.0.2.1")
+    assert parse_target(url).options["sslmode"] == "verify-full"
+
+
 def test_without_psycopg_the_error_says_what_to_install(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, "armillary.engines.series.postgresql.database", None)
     with pytest.raises(DatabaseUnavailableError, match="psycopg is not installed") as refused:

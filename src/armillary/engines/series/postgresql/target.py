@@ -66,12 +66,22 @@ def parse_target(url: str) -> Target:
             "series_database: expected a URL as postgresql://user@host:5432/name, got something else",
             remedy="Correct it; write other characters than letters and digits in user and password as %XX.",
         ) from None
-    told = options.get("host") or options.get("hostaddr") or os.environ.get("PGHOST") or ""
-    hosts = [each for each in str(told).split(",") if each]
-    is_elsewhere = any(not each.startswith(("/", "@")) and each not in _LOOPBACK for each in hosts)
+    hosts, addresses = _listed(options, "host"), _listed(options, "hostaddr")
+    # A service file may name any host; libpq reads it later.
+    is_elsewhere = "service" in options or "PGSERVICE" in os.environ or not all(map(_is_here, hosts + addresses))
     if is_elsewhere and "PGSSLMODE" not in os.environ:
         options.setdefault("sslmode", "verify-full")
     name = options.get("dbname") or options.get("user") or "the user's own"
-    host = ",".join(hosts) or "the local socket"
+    host = ",".join(hosts or addresses) or "the local socket"
     port = f":{options['port']}" if options.get("port") else ""
     return Target(f"{host}{port}/{name}", options, str(options.get("password") or ""))
+
+
+def _listed(options: Mapping[str, Any], name: str) -> list[str]:
+    told = options.get(name) or os.environ.get(f"PG{name.upper()}") or ""
+    return [each for each in str(told).split(",") if each]
+
+
+def _is_here(host: str) -> bool:
+    """Whether a host is this one: a socket in a folder, an abstract one, or the loopback."""
+    return host.startswith(("/", "@")) or host in _LOOPBACK

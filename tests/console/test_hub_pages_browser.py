@@ -139,12 +139,26 @@ def test_a_job_is_run_and_its_results_are_shown(scene: WaterScene, watch: Callab
     page.get_by_role("button", name="Run now").click()
     page.wait_for_url("**/jobs/slower?told=begun")
 
-    def is_done() -> bool:
-        page.reload()
-        return "completed; 3 succeeded." in page.get_by_role("heading", level=1).inner_text()
-
-    wait_until(is_done, "the run to end")
+    heading = page.get_by_role("heading", level=1)
+    expect(heading).to_contain_text("completed; 3 succeeded.", timeout=20_000)
     assert page.get_by_role("row").filter(has_text="succeeded").count() == 3
+
+
+def test_the_page_of_a_run_follows_it_to_its_end(scene: WaterScene, watch: Callable[..., Watched]):
+    waits = {**JOB, "name": "Waits", "batch": {"size": 1, "pause_s": 3600}}
+    assert scene.running.call("PUT", "/api/v1/jobs/waits", waits).status == 200
+    run = f"/api/v1/jobs/waits/runs/{scene.running.call('POST', '/api/v1/jobs/waits/runs', {}).body['number']}"
+    wait_until(lambda: scene.running.call("GET", run).body["counts"]["succeeded"] == 1, "the first batch")
+    watched = watch(scene)
+    page = sign_in(scene, watched)
+    watched.open(page, "/jobs/waits")
+    heading = page.get_by_role("heading", level=1)
+    expect(heading).to_contain_text("running; ")
+    assert page.locator("[data-every]").count() == 1
+    scene.running.call("POST", f"{run}/cancel")
+    expect(heading).to_contain_text("cancelled; 1 succeeded, 2 left out.", timeout=20_000)
+    assert page.locator("[data-every]").count() == 0
+    scene.running.call("DELETE", "/api/v1/jobs/waits")
 
 
 def test_a_group_is_made_of_json_with_its_mistake_said_in_place(scene: WaterScene, watch: Callable[..., Watched]):

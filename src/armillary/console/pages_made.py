@@ -14,6 +14,9 @@ from armillary.console.pages_sheet import Button, Cell, Editor, Section, Sheet
 from armillary.console.states import ATTENTION, BAD, GOOD, HEALTH, UNKNOWN, State, state_of
 from armillary.console.words import counted, grouped, joined, short_id
 
+# A page of a run that is under way is asked for again so often (seconds): devices answer within seconds.
+RUNNING_EVERY_S = 3
+
 RUN: Mapping[str, State] = MappingProxyType(
     {
         "running": State(GOOD, "running"),
@@ -174,6 +177,7 @@ def job_sheet(
     """One job, its runs, and what became of each device in the newest."""
     body, job_id, newest = document["body"], document["id"], document["run"]
     buttons: tuple[Button, ...] = ()
+    is_running = newest is not None and newest["state"] == "running"
     if may_change:
         begin = Button(label="Run now", post=place("job", job_id, "run"), primary=True)
         again = Button(label="Run for failed", post=place("job", job_id, "run"), fields=(("only", "failed"),))
@@ -183,7 +187,6 @@ def job_sheet(
             fields=(("number", str(newest["number"]) if newest else ""),),
             danger=True,
         )
-        is_running = newest is not None and newest["state"] == "running"
         failed = newest is not None and newest["counts"]["failed"] > 0
         buttons = (cancel,) if is_running else (begin, *((again,) if failed else ()), *_delete("job", document))
     said = f"{body['name']}: {action_words(body['action'])} on group {body['group']}."
@@ -240,6 +243,7 @@ def job_sheet(
             ),
         ),
         editor=editor,
+        every_s=RUNNING_EVERY_S if is_running else 0,
     )
 
 

@@ -91,7 +91,8 @@ class Sheet:
     """A whole page.
 
     ``once`` stands above everything; ``facts`` are (name, cell); ``search`` is a form that only reads: its address,
-    and fields; ``links`` are chosen views: (words, address, whether it is this one); ``empty`` says what to do first.
+    and fields; ``links`` are chosen views: (words, address, whether it is this one); ``empty`` says what to do first;
+    ``every_s`` is how often all but its forms is asked for again while something is under way, 0 never.
     """
 
     place: str
@@ -113,6 +114,7 @@ class Sheet:
     empty: tuple[str, str] | None = None
     forms: tuple[Form, ...] = ()
     in_hub: bool = True
+    every_s: int = 0
 
 
 def text(value: object, *, href: str = "", reason: str = "") -> Cell:

@@ -64,9 +64,11 @@ def test_every_place_of_the_hub_reads_well_and_is_accessible(
         ("group", "/groups/pumps", "Pumps: 3 devices now."),
         ("jobs", "/jobs", "1 job."),
         ("job", "/jobs/slower", "Slower: "),
+        ("job-new", "/jobs/new?kind=command", "New job"),
+        ("group-new", "/groups/new", "New device group"),
         ("exports", "/exports", "1 data export."),
         ("export", "/exports/lake", "To a file: telemetry to file, off."),
-        ("export-new", "/exports/new", "New data export"),
+        ("export-new", "/exports/new?kind=kafka", "New data export"),
         ("device-data", f"/devices/{device}/data?name=flow", "Pump north sends "),
     ):
         watched.open(page, path)
@@ -167,11 +169,11 @@ def test_a_group_is_made_of_json_with_its_mistake_said_in_place(scene: WaterScen
     page = sign_in(scene, watched)
     watched.open(page, "/groups/new")
     page.get_by_label("Document").fill('{"name": "North", "match": "all", "filters": [')
-    page.get_by_role("button", name="Keep").click()
+    page.get_by_role("button", name="Keep the JSON").click()
     expect(page.get_by_role("alert")).to_contain_text("body: expected JSON, ")
     filters = '[{"field": "cloud:name", "operator": "eq", "value": "Pump north"}]'
     page.get_by_label("Document").fill(f'{{"name": "North", "match": "all", "filters": {filters}}}')
-    page.get_by_role("button", name="Keep").click()
+    page.get_by_role("button", name="Keep the JSON").click()
     page.wait_for_url("**/groups/north?told=kept")
     expect(page.get_by_role("heading", level=1)).to_have_text("North: 1 device now.")
     page.get_by_role("button", name="Delete").click()
@@ -216,3 +218,70 @@ def test_a_reader_looks_and_changes_nothing(scene: WaterScene, watch: Callable[.
     for path in ("/rules", "/rules/high-flow", "/alerts?status=all", "/groups/pumps", "/jobs/slower", "/exports/lake"):
         watched.open(page, path)
         assert page.locator("main form[method=post]").count() == 0, path
+
+
+def test_a_job_is_made_and_changed_by_its_form(scene: WaterScene, watch: Callable[..., Watched]):
+    watched = watch(scene)
+    watched.allowed = ("status of 400",)
+    page = sign_in(scene, watched)
+    watched.open(page, "/jobs/new")
+    page.get_by_role("link", name="Call a command").click()
+    form = page.locator("#form")
+    form.get_by_label("Name", exact=True).fill("Flush them")
+    form.get_by_label("Devices of group").select_option("pumps")
+    form.get_by_label("Command").fill("flush")
+    form.get_by_label("Parameters").fill('{"s": 3')
+    form.get_by_role("button", name="Make job").click()
+    expect(page.get_by_role("alert")).to_contain_text("Parameters: expected JSON, got '{\"s\": 3'")
+    expect(form.get_by_label("Command")).to_have_value("flush")  # nothing that was typed is lost
+    form.get_by_label("Parameters").fill('{"s": 3}')
+    form.get_by_label("In batches of").fill("50%")
+    form.get_by_role("button", name="Make job").click()
+    page.wait_for_url("**/jobs/flush-them?told=kept")
+    body = scene.running.call("GET", "/api/v1/jobs/flush-them").body["body"]
+    assert (body["action"], body["batch"]) == (
+        {"kind": "command", "command": "flush", "payload": {"s": 3}},
+        {"percent": 50},
+    )
+    form.get_by_label("Timeout").fill("10")
+    form.get_by_role("button", name="Keep").click()
+    page.wait_for_url("**/jobs/flush-them?told=kept")
+    changed = scene.running.call("GET", "/api/v1/jobs/flush-them").body["body"]
+    assert changed == {**body, "action": {**body["action"], "timeout_s": 10}}
+    scene.running.call("DELETE", "/api/v1/jobs/flush-them")
+
+
+def test_an_export_is_made_by_its_form_and_its_secret_shown_nowhere(scene: WaterScene, watch: Callable[..., Watched]):
+    watched = watch(scene)
+    watched.allowed = ("status of 400",)
+    page = sign_in(scene, watched)
+    watched.open(page, "/exports/new?kind=kafka")
+    form = page.locator("#form")
+    form.get_by_label("Name", exact=True).fill("Stream")
+    form.get_by_label("It runs").uncheck()
+    form.get_by_label("Servers", exact=True).fill("kafka.example.com:9093")
+    form.get_by_label("Topic").fill("telemetry")
+    form.get_by_label("Proves itself with").select_option("SCRAM-SHA-256")
+    form.get_by_label("Password").fill("a secret of some length")
+    form.get_by_role("button", name="Make export").click()
+    expect(page.get_by_role("alert")).to_contain_text("username")
+    assert "a secret of some length" not in page.content()
+    form.get_by_label("User name").fill("armillary")
+    form.get_by_label("Password").fill("a secret of some length")
+    form.get_by_role("button", name="Make export").click()
+    page.wait_for_url("**/exports/stream?told=kept")
+    destination = scene.running.call("GET", "/api/v1/exports/stream").body["body"]["destination"]
+    assert (destination["servers"], destination["tls"], destination["signed"]) == (
+        ["kafka.example.com:9093"],
+        True,
+        True,
+    )
+    form.get_by_label("Topic").fill("values")
+    form.get_by_role("button", name="Keep").click()  # the password stays, though the form does not have it
+    page.wait_for_url("**/exports/stream?told=kept")
+    assert "a secret of some length" not in page.content()
+    assert scene.running.call("GET", "/api/v1/exports/stream").body["body"]["destination"] == {
+        **destination,
+        "topic": "values",
+    }
+    scene.running.call("DELETE", "/api/v1/exports/stream")

@@ -8,7 +8,7 @@ from typing import Any
 from starlette.responses import Response
 
 from armillary.api.native_jobs import RunBody
-from armillary.console import pages_made, pages_rules, read_application
+from armillary.console import pages_made, pages_made_forms, pages_rules, read_application
 from armillary.console.change import Form, permit
 from armillary.console.desk import Desk, Visit, told
 from armillary.console.pages_dashboard import slug
@@ -98,12 +98,37 @@ def keep_made(desk: Desk, visit: Visit, form: Form) -> Response:
     return told(pages_made.place(kind, document_id), "kept")
 
 
+def keep_form(desk: Desk, visit: Visit, form: Form) -> Response:
+    """Keep the form of a group, a job or an export, or make one of it; what it has no field for stays."""
+    kind, document_id = _kind(desk, visit), visit.params["document_id"]
+    try:
+        if document_id == "new":
+            variant = form.get("variant", "")
+            variants = pages_made_forms.VARIANTS[kind]
+            if variants and variant not in variants:
+                raise NotFoundError(f"there is no kind {variant[:40]!r} of {kind}", remedy="Choose one of the list.")
+            body = pages_made_forms.document_of(kind, pages_made_forms.begin(kind, variant), form)
+            taken = frozenset(each["id"] for each in ask(desk, visit, f"list_{kind}s", limit=1000)["items"])
+            document_id = slug(str(body.get("name", kind)), taken)
+            etag = ""
+        else:
+            before = desk.sources.application.document(kind, document_id)
+            body = pages_made_forms.document_of(kind, before["body"], form)
+            etag = form.get("etag", "")
+        desk.sources.application.keep(visit.operator, kind, document_id, body, etag)
+    except InvalidArgumentError as error:
+        return read_application.made_page(desk, visit, None, error, form)
+    return told(pages_made.place(kind, document_id), "kept")
+
+
 def act_on_made(desk: Desk, visit: Visit, form: Form) -> Response:
-    """Delete a group, a job or an export; begin or cancel a job's run."""
+    """Delete a group, a job or an export, or keep its form; begin or cancel a job's run."""
     kind, document_id, verb = _kind(desk, visit), visit.params["document_id"], visit.params["verb"]
     if verb == "delete":
         desk.sources.application.drop(visit.operator, kind, document_id, form.get("etag", ""))
         return told(f"/{kind}s", "deleted")
+    if verb == "form":
+        return keep_form(desk, visit, form)
     if kind != "job" or verb not in ("run", "cancel"):
         raise NotFoundError(f"there is no action {verb!r}", remedy="Use the buttons on the page.")
     if verb == "run":

@@ -9,8 +9,9 @@ from typing import Literal
 
 from armillary.console.pages_model import ModelEditor
 
-# What a field is drawn as; ``area`` is several lines of text, ``code`` the same in the typewriter's letters.
-Kind = Literal["text", "number", "date", "select", "area", "code", "check"]
+# What a field is drawn as; ``area`` is several lines of text, ``code`` the same in the typewriter's letters. What was
+# typed into a ``password`` is not sent back.
+Kind = Literal["text", "number", "date", "password", "select", "area", "code", "check"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -90,5 +91,8 @@ def limits(**found: object) -> tuple[tuple[str, str], ...]:
 def filled(fields: Sequence[Field], sent: Mapping[str, str]) -> tuple[Field, ...]:
     """Fields with what was sent in them: nothing that somebody typed is lost over an error."""
     return tuple(
-        replace(each, value=sent.get(each.name, "" if each.kind == "check" else each.value)) for each in fields
+        each
+        if each.kind == "password"
+        else replace(each, value=sent.get(each.name, "" if each.kind == "check" else each.value))
+        for each in fields
     )

@@ -10,6 +10,7 @@ from typing import Any
 from urllib.parse import quote
 
 from armillary.console import pages_sheet as sheet
+from armillary.console.pages_form import Form
 from armillary.console.pages_sheet import Button, Cell, Editor, Section, Sheet
 from armillary.console.states import ATTENTION, BAD, GOOD, HEALTH, UNKNOWN, State, state_of
 from armillary.console.words import counted, grouped, joined, short_id
@@ -46,26 +47,7 @@ EXPORT: Mapping[str, State] = MappingProxyType(
 SIGNS: Mapping[str, str] = MappingProxyType(
     {"eq": "=", "ne": "≠", "gt": ">", "ge": "≥", "lt": "<", "le": "≤", "contains": "contains", "exists": "exists"}
 )
-# kind -> (path, one, what a new one begins with).
-EXAMPLES: Mapping[str, Mapping[str, Any]] = MappingProxyType(
-    {
-        "group": {
-            "name": "Warm ones",
-            "match": "all",
-            "filters": [{"field": "telemetry:temperature", "operator": "gt", "value": 40}],
-        },
-        "job": {
-            "name": "Slower",
-            "group": "GROUP",
-            "action": {"kind": "set-property", "properties": {"interval_s": 60}},
-        },
-        "export": {
-            "name": "To the lake",
-            "source": "telemetry",
-            "destination": {"kind": "webhook", "url": "https://lake.example.com/in"},
-        },
-    }
-)
+WORD: Mapping[str, str] = MappingProxyType({"group": "device group", "job": "job", "export": "data export"})
 
 
 def place(kind: str, document_id: str, *more: str) -> str:
@@ -97,6 +79,7 @@ def group_sheet(
     labels: Mapping[str, str],
     *,
     may_change: bool,
+    forms: tuple[Form, ...],
     editor: Editor | None,
 ) -> Sheet:
     """One group and who is in it now."""
@@ -125,6 +108,7 @@ def group_sheet(
                 none="Nobody is in it now.",
             ),
         ),
+        forms=forms,
         editor=editor,
     )
 
@@ -171,6 +155,7 @@ def job_sheet(
     labels: Mapping[str, str],
     *,
     may_change: bool,
+    forms: tuple[Form, ...],
     editor: Editor | None,
     now: int,
 ) -> Sheet:
@@ -242,6 +227,7 @@ def job_sheet(
                 none="None.",
             ),
         ),
+        forms=forms,
         editor=editor,
         every_s=RUNNING_EVERY_S if is_running else 0,
     )
@@ -284,6 +270,7 @@ def export_sheet(
     letters: Sequence[Mapping[str, Any]],
     *,
     may_change: bool,
+    forms: tuple[Form, ...],
     editor: Editor | None,
 ) -> Sheet:
     """One data export, how it is doing, what was refused for good."""
@@ -305,6 +292,7 @@ def export_sheet(
                 none="Nothing was refused for good.",
             ),
         ),
+        forms=forms,
         editor=editor,
     )
 
@@ -326,7 +314,7 @@ def _list(
     *,
     may_change: bool,
 ) -> Sheet:
-    word = {"group": "device group", "job": "job", "export": "data export"}[kind]
+    word = WORD[kind]
     section = Section(
         title=title, columns=columns, rows=sheet.rows(found), none="", next_href=next_href(f"/{kind}s", page["next"])
     )

@@ -3,14 +3,16 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
 
 from starlette.responses import Response
 
 from armillary.api.native_rules import TrialBody
-from armillary.console import pages_made, pages_rules, pages_templates
+from armillary.console import pages_made, pages_made_forms, pages_rules, pages_templates
 from armillary.console import pages_sheet as sheet
 from armillary.console.desk import Desk, Visit
+from armillary.console.pages_form import Form
 from armillary.console.pages_sheet import Editor, Sheet
 from armillary.errors import InvalidArgumentError, NotFoundError
 
@@ -21,6 +23,8 @@ ALERTS = 10
 DAY_MS = 86_400_000
 RUNS = 10
 RESULTS = 200
+# Groups and templates that a form offers.
+CHOICES = 1000
 STATUSES = ("open", "acknowledged", "all")
 KINDS = ("group", "job", "export")
 
@@ -189,53 +193,122 @@ def made(desk: Desk, visit: Visit) -> Response:
     return made_page(desk, visit, None, None)
 
 
-def made_page(desk: Desk, visit: Visit, typed: str | None, error: InvalidArgumentError | None) -> Response:
-    """One group, job or export, and what was wrong with its JSON as it was typed."""
+def made_page(
+    desk: Desk,
+    visit: Visit,
+    typed: str | None,
+    error: InvalidArgumentError | None,
+    sent: Mapping[str, str] | None = None,
+) -> Response:
+    """One group, job or export, and what was wrong with its JSON or its form as it was typed.
+
+    Args:
+        desk: Of the console.
+        visit: Of the operator.
+        typed: The JSON that was refused.
+        error: Why it, or the form, was refused.
+        sent: The form that was refused.
+    """
     kind, document_id = kind_of(visit), visit.params["document_id"]
+    status = 400 if error else 200
     if document_id == "new":
-        return show(desk, visit, _new(desk, visit, kind, typed, error), 400 if error else 200)
+        return show(desk, visit, _new(desk, visit, kind, typed, error, sent), status)
     can = may(desk, visit, kind)
     application = desk.sources.application
+    question = {"group": None, "job": "show_job", "export": "show_export"}[kind]
+    document = (
+        application.document(kind, document_id)
+        if question is None
+        else ask(desk, visit, question, **{f"{kind}_id": document_id})
+    )
+    post = pages_made.place(kind, document_id)
+    forms: tuple[Form, ...] = ()
+    editor = None
+    if can:
+        forms = _forms(desk, visit, kind, document["body"], f"{post}/form", document["etag"], error, sent)
+        editor = _editor(document, post, typed, None if sent is not None else error)
     if kind == "group":
-        document = application.document(kind, document_id)
         members = ask(desk, visit, "group_members", group_id=document_id, limit=LINES)
         labels = application.labels([each["device_id"] for each in members["items"]])
-        editor = _editor(document, pages_made.place(kind, document_id), typed, error) if can else None
-        page = pages_made.group_sheet(document, members, labels, may_change=can, editor=editor)
+        page = pages_made.group_sheet(document, members, labels, may_change=can, forms=forms, editor=editor)
     elif kind == "job":
-        document = ask(desk, visit, "show_job", job_id=document_id)
         runs = ask(desk, visit, "list_runs", job_id=document_id, limit=RUNS, after=None)["items"]
         number = runs[0]["number"] if runs else None
         results = (
             ask(desk, visit, "list_results", job_id=document_id, number=number, limit=RESULTS)["items"] if runs else []
         )
         labels = application.labels([each["device_id"] for each in results])
-        editor = _editor(document, pages_made.place(kind, document_id), typed, error) if can else None
-        page = pages_made.job_sheet(document, runs, results, labels, may_change=can, editor=editor, now=visit.now)
+        page = pages_made.job_sheet(
+            document, runs, results, labels, may_change=can, forms=forms, editor=editor, now=visit.now
+        )
     else:
-        document = ask(desk, visit, "show_export", export_id=document_id)
         letters = ask(desk, visit, "list_dead_letters", export_id=document_id, limit=LINES)["items"]
-        editor = _editor(document, pages_made.place(kind, document_id), typed, error) if can else None
-        page = pages_made.export_sheet(document, letters, may_change=can, editor=editor)
-    return show(desk, visit, page, 400 if error else 200)
+        page = pages_made.export_sheet(document, letters, may_change=can, forms=forms, editor=editor)
+    return show(desk, visit, page, status)
 
 
-def _new(desk: Desk, visit: Visit, kind: str, typed: str | None, error: InvalidArgumentError | None) -> Sheet:
+def _new(
+    desk: Desk,
+    visit: Visit,
+    kind: str,
+    typed: str | None,
+    error: InvalidArgumentError | None,
+    sent: Mapping[str, str] | None,
+) -> Sheet:
     can = may(desk, visit, kind)
-    text = sheet.pretty(pages_made.EXAMPLES[kind]) if typed is None else typed
+    variants = pages_made_forms.VARIANTS[kind]
+    chosen = (sent or {}).get("variant") or visit.query.get("kind", "")
+    variant = chosen if chosen in variants else next(iter(variants), "")
+    body = pages_made_forms.begin(kind, variant)
+    path = f"/{kind}s/new"
     editor = Editor(
-        post=f"/{kind}s/new", etag="", text=text, is_new=True, name=visit.query.get("name", ""), error=error
+        post=path,
+        etag="",
+        text=sheet.pretty(body) if typed is None else typed,
+        is_new=True,
+        name=visit.query.get("name", ""),
+        error=None if sent is not None else error,
     )
-    word = {"group": "device group", "job": "job", "export": "data export"}[kind]
     return Sheet(
         place=f"{kind.capitalize()}s",
         crumbs=((f"{kind.capitalize()}s", f"/{kind}s"),),
-        title=f"New {word}",
+        title=f"New {pages_made.WORD[kind]}",
         detail=f"The same as a file: armillary {kind} create --file",
+        links=tuple((words, f"{path}?kind={each}", each == variant) for each, words in variants.items()),
+        forms=_forms(desk, visit, kind, body, f"{path}/form", "", error, sent) if can else (),
         editor=editor if can else None,
     )
 
 
-def _editor(document: dict[str, Any], post: str, typed: str | None, error: InvalidArgumentError | None) -> Editor:
+def _forms(
+    desk: Desk,
+    visit: Visit,
+    kind: str,
+    body: Mapping[str, Any],
+    post: str,
+    etag: str,
+    error: InvalidArgumentError | None,
+    sent: Mapping[str, str] | None,
+) -> tuple[Form, ...]:
+    found = pages_made_forms.form(
+        kind,
+        body,
+        post=post,
+        etag=etag if sent is None else sent.get("etag", ""),
+        groups=[
+            (each["id"], each["body"]["name"])
+            for each in (ask(desk, visit, "list_groups", limit=CHOICES, after=None)["items"] if kind != "group" else ())
+        ],
+        templates=[
+            each["name"]
+            for each in (ask(desk, visit, "list_templates", limit=CHOICES)["items"] if kind == "group" else ())
+        ],
+        sent=sent,
+        error=None if sent is None else error,
+    )
+    return () if found is None else (found,)
+
+
+def _editor(document: Mapping[str, Any], post: str, typed: str | None, error: InvalidArgumentError | None) -> Editor:
     text = sheet.pretty(document["body"]) if typed is None else typed
     return Editor(post=post, etag=document["etag"], text=text, error=error)

@@ -185,51 +185,59 @@ def job_sheet(
         detail=f"It {action_words(body['action'])} on group {body['group']}." if newest else "",
         buttons=buttons,
         sections=(
-            Section(
-                title="Devices of the newest run",
-                columns=("Device", "State", "Attempts", "Answer", "Changed"),
-                rows=sheet.rows(
-                    [
-                        (
-                            sheet.text(
-                                labels.get(each["device_id"], short_id(each["device_id"]).short),
-                                href=f"/devices/{each['device_id']}",
-                            ),
-                            sheet.state(RESULT, each["state"]),
-                            sheet.number(each["attempts"]),
-                            Cell(
-                                text="" if each["answer"] is None else str(each["answer"])[:200],
-                                reason="" if each["status"] is None else f"status {each['status']}",
-                            ),
-                            sheet.when(each["changed_ms"], now),
-                        )
-                        for each in results
-                    ]
-                ),
-                none="It was never run.",
-            ),
-            Section(
-                title="Runs",
-                columns=("Run", "State", "Done", "Failed", "Begun by", "Begun"),
-                rows=sheet.rows(
-                    [
-                        (
-                            sheet.text(each["number"]),
-                            sheet.state(RUN, each["state"]),
-                            sheet.number(f"{grouped(each['done'])} of {grouped(each['total'])}"),
-                            sheet.number(grouped(each["counts"]["failed"])),
-                            sheet.text(each["begun_by"]),
-                            sheet.when(each["started_ms"], now),
-                        )
-                        for each in runs
-                    ]
-                ),
-                none="None.",
-            ),
+            _results_section(results, labels, now),
+            _runs_section(runs, now),
         ),
         forms=forms,
         editor=editor,
         every_s=RUNNING_EVERY_S if is_running else 0,
+    )
+
+
+def _results_section(results: Sequence[Mapping[str, Any]], labels: Mapping[str, str], now: int) -> Section:
+    return Section(
+        title="Devices of the newest run",
+        columns=("Device", "State", "Attempts", "Answer", "Changed"),
+        rows=sheet.rows(
+            [
+                (
+                    sheet.text(
+                        labels.get(each["device_id"], short_id(each["device_id"]).short),
+                        href=f"/devices/{each['device_id']}",
+                    ),
+                    sheet.state(RESULT, each["state"]),
+                    sheet.number(each["attempts"]),
+                    Cell(
+                        text="" if each["answer"] is None else str(each["answer"])[:200],
+                        reason="" if each["status"] is None else f"status {each['status']}",
+                    ),
+                    sheet.when(each["changed_ms"], now),
+                )
+                for each in results
+            ]
+        ),
+        none="It was never run.",
+    )
+
+
+def _runs_section(runs: Sequence[Mapping[str, Any]], now: int) -> Section:
+    return Section(
+        title="Runs",
+        columns=("Run", "State", "Done", "Failed", "Begun by", "Begun"),
+        rows=sheet.rows(
+            [
+                (
+                    sheet.text(each["number"]),
+                    sheet.state(RUN, each["state"]),
+                    sheet.number(f"{grouped(each['done'])} of {grouped(each['total'])}"),
+                    sheet.number(grouped(each["counts"]["failed"])),
+                    sheet.text(each["begun_by"]),
+                    sheet.when(each["started_ms"], now),
+                )
+                for each in runs
+            ]
+        ),
+        none="None.",
     )
 
 

@@ -274,10 +274,12 @@ def test_a_rollout_is_started_halted_resumed_and_rolled_back(service: RunningSer
     assert made.body["policy"]["cohorts"] == [50, 100]
     path = f"/api/v1/rollouts/{made.body['rollout_id']}"
     assert service.call("POST", "/api/v1/rollouts", body).status == 409
-    assert (
-        service.call("GET", f"/api/v1/rollouts?catalog={catalog}&state=running").body["items"][0]
-        == service.call("GET", path).body
-    )
+
+    def listed_as_shown() -> bool:  # the planner may take it further between the two answers
+        listed = service.call("GET", f"/api/v1/rollouts?catalog={catalog}&state=running").body["items"][0]
+        return bool(listed == service.call("GET", path).body)
+
+    wait_until(listed_as_shown, "the list to say what the page says")
     assert service.call("POST", f"{path}/halt", {"reason": "look first"}).body["state"] == "held"
     assert service.call("GET", path).body["reason"] == "look first"
     assert service.call("POST", f"{path}/halt", {"reason": "again"}).status == 409

@@ -110,3 +110,16 @@ def test_what_makes_no_sense_is_refused(service: RunningService) -> None:
     assert service.call("GET", f"{EXPORTS}/{name}/dead-letters").body == {"items": [], "next": None}
     assert service.call("POST", f"{EXPORTS}/{name}/dead-letters/replay").body == {"delivered": 0}
     assert name in [each["id"] for each in service.call("GET", f"{EXPORTS}?limit=1000").body["items"]]
+
+
+def test_devices_that_nobody_owns_hold_up_no_export(service: RunningService) -> None:
+    name = made(service, source="lifecycle")
+
+    def status() -> dict[str, Any]:
+        found: dict[str, Any] = service.call("GET", f"{EXPORTS}/{name}").body["status"]
+        return found
+
+    service.make_device()
+    wait_until(lambda: status()["cursor"]["filtered"] or status()["state"] != "running", "its event to be looked at")
+    assert (status()["state"], status()["why"]) == ("running", "")
+    assert status()["cursor"]["filtered"] >= 1

@@ -127,6 +127,8 @@ class FactsReader:
         ids, since = iter(device_ids), self._since(needs)
         while chunk := list(islice(ids, CHUNK)):
             known = self._owned(chunk)
+            if not known:
+                continue
             latest = {name: _own(self._hub.series.latest(chunk, name, CHUNK), since) for name in needs.telemetry}
             found += self._facts({each: known[each] for each in chunk if each in known}, needs, latest)
         return found

@@ -14,6 +14,7 @@ from armillary.cli.demo import SCENES
 pytestmark = [pytest.mark.e2e, pytest.mark.timeout(300)]
 
 
+@pytest.mark.long
 def test_demo_plays_every_scene_and_leaves_nothing_running():
     done = subprocess.run(
         [sys.executable, "-m", "armillary", "demo", "--json"], capture_output=True, text=True, check=False, timeout=280

@@ -38,6 +38,7 @@ def written(data: Path) -> list[dict[str, Any]]:
     return [json.loads(line) for line in lines[:-1] if line]
 
 
+@pytest.mark.long
 @pytest.mark.e2e
 def test_the_service_is_killed_in_a_job_and_in_an_export_and_both_go_on(tmp_path: Path) -> None:
     data = tmp_path / "data"

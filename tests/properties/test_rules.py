@@ -9,6 +9,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
+import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
@@ -297,6 +298,7 @@ def evaluated(rule: Rule, history: list[Message], end: int, looks: list[int], *,
     return fired
 
 
+@pytest.mark.long
 @settings(max_examples=600, deadline=None)
 @given(rules(), histories())
 @example(  # the end of the hold does not move the window: a late message is still inside
@@ -333,6 +335,7 @@ def test_when_the_clock_is_looked_at_changes_nothing(rule: Rule, history: list[M
     assert evaluated(rule, history, end, looks) == evaluated(rule, history, end, [])
 
 
+@pytest.mark.long
 @settings(max_examples=300, deadline=None)
 @given(rules(), histories())
 def test_a_restart_after_every_step_changes_nothing(rule: Rule, history: list[Message]) -> None:

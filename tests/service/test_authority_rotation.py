@@ -106,6 +106,7 @@ def openssl_says(folder: Path, handed: HandedOut, trusted: bytes, *, at: int) ->
     return "" if done.returncode == 0 else done.stdout + done.stderr
 
 
+@pytest.mark.long
 @needs_openssl
 @pytest.mark.timeout(600)
 def test_ten_years_day_by_day(rotation: Rotation, tmp_path: Path, clock: Any) -> None:

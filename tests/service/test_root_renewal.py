@@ -86,6 +86,7 @@ def server_accepted(folder: Path, chain: list[x509.Certificate], root: bytes, *,
     return "" if done.returncode == 0 else done.stdout + done.stderr
 
 
+@pytest.mark.long
 @needs_openssl
 @pytest.mark.timeout(300)
 def test_fifty_years_of_roots_and_silicon(rotation: Rotation, tmp_path: Path, clock: Any) -> None:

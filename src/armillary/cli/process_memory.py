@@ -21,7 +21,7 @@ TRIM_INTERVAL_S = 20.0
 # How often that is asked (seconds), the CPU time between two askings below which no work is under way, and the CPU time
 # of a spell that is worth it (seconds): answering a status page is not.
 LOOK_INTERVAL_S = 0.5
-QUIET_S = 0.025
+QUIET_S = 0.05
 SPELL_S = 0.2
 # Loading a library takes milliseconds; a mapping that has been there for this long is whole (seconds).
 LOADED_AFTER_S = 0.25

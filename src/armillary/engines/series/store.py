@@ -51,7 +51,7 @@ from armillary.wire.telemetry import Value
 
 __all__ = ["DAY_MS", "LatestValue", "Metric", "Restored", "Retention", "RetentionRule", "SeriesStore"]
 
-# Flush when this many values have gathered (16 bytes each and more for texts) ...
+# Flush when this many values have gathered: 3 MB of messages with four values, 9 MB of messages with one ...
 FLUSH_POINTS = 50_000
 
 # ... or after this time, seconds: bounds what is decoded again after a crash.

@@ -320,7 +320,7 @@ def test_firings_that_the_disk_refuses_are_kept_when_it_takes_them_again(
     wait_until(lambda: len(alerts(running)) == 3, "every firing, once")
     assert len(refused) == 2
     assert running.hub.counters()["rule_commits_failed"] == 2
-    assert running.hub.counters()["rule_firings_uncommitted_now"] == 0
+    wait_until(lambda: running.hub.counters()["rule_firings_uncommitted_now"] == 0, "the loop to know of the commit")
 
 
 def test_what_changed_is_kept_now_and_then_without_a_firing(

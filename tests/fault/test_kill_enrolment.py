@@ -13,6 +13,7 @@ from pathlib import Path
 
 import pytest
 from tests.api.running_service import RunningService, running_service
+from tests.fault.device_count import devices_in
 
 from armillary.errors import ConflictError
 from armillary.service.assemble import SecurityService
@@ -101,7 +102,7 @@ def test_the_service_is_killed_around_the_commit(tmp_path: Path, moment: str, us
         with pytest.raises(ConflictError):
             service.enrolments.enrol(known, certificate_request(b"o" * 32), "mt3620", endpoint="https://x:1")
         assert service.enrolments.list("Contoso")[0].used == 1
-        assert service.registry.fleet_summary().devices == 1
+        assert devices_in(service) == 1
         assert service.audit.verify().broken_at is None
     finally:
         asyncio.run(service.close())
@@ -126,7 +127,7 @@ def test_the_device_is_killed_and_the_same_command_goes_on(
         "ARMILLARY_TOKEN": token.secret,
         "XDG_CONFIG_HOME": str(tmp_path),
     }
-    before = service.service.registry.fleet_summary().devices
+    before = devices_in(service.service)
     killed(DEVICE, tmp_path / "gateway", moment, env=env)
     command = [sys.executable, "-m", "armillary", "device", "create", "--data", str(tmp_path / "gateway")]
     done = subprocess.run(
@@ -137,6 +138,6 @@ def test_the_device_is_killed_and_the_same_command_goes_on(
         env={**os.environ, **env},
     )
     assert done.returncode == 0, done.stderr
-    assert service.service.registry.fleet_summary().devices == before + 1
+    assert devices_in(service.service) == before + 1
     used = {one.token_id: one.used for one in service.service.enrolments.list("Contoso")}
     assert used[token.token.token_id] == 1

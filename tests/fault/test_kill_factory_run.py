@@ -17,6 +17,7 @@ from xml.etree import ElementTree as ET
 
 import pytest
 from tests.api.running_service import RunningService, running_service
+from tests.fault.device_count import devices_in
 
 from armillary.cli.factory_run import FactoryRun, RunOptions, open_run
 from armillary.errors import DataFolderError, DataFolderInUseError
@@ -101,7 +102,7 @@ def check(service: RunningService, folder: Path, count: int, before: int) -> Non
     assert [int(row["number"]) for row in rows] == list(range(1, count + 1))
     ids = {row["device_id"] for row in rows}
     assert len(ids) == count
-    assert service.service.registry.fleet_summary().devices == before + count, "one device a row, none besides"
+    assert devices_in(service.service) == before + count, "one device a row, none besides"
     for row in rows:
         assert service.service.registry.get_device(row["device_id"]).chip == row["chip"] == "mt3620"
         assert (folder / row["folder"] / "layout.json").exists()
@@ -112,7 +113,7 @@ def check(service: RunningService, folder: Path, count: int, before: int) -> Non
 @pytest.mark.timeout(180)
 def test_killed_at_any_time_and_given_again(service: RunningService, env: dict[str, str], tmp_path: Path) -> None:
     chance = random.Random(5)  # noqa: S311 - reproducible, not secret
-    folder, before = tmp_path / "run1", service.service.registry.fleet_summary().devices
+    folder, before = tmp_path / "run1", devices_in(service.service)
     kills = 0
     for _ in range(4):
         process = subprocess.Popen(
@@ -158,7 +159,7 @@ def journal(folder: Path) -> list[bytes]:
 def test_killed_at_each_step_of_a_device(
     service: RunningService, env: dict[str, str], tmp_path: Path, step: str
 ) -> None:
-    folder, before = tmp_path / "run1", service.service.registry.fleet_summary().devices
+    folder, before = tmp_path / "run1", devices_in(service.service)
     cut = [sys.executable, "-c", CUT, step, *arguments(folder, 5)]
     killed = subprocess.run(cut, capture_output=True, text=True, check=False, env=env)
     assert killed.returncode == -signal.SIGKILL, killed.stderr

@@ -194,8 +194,8 @@ def test_a_new_one_is_made_of_every_form() -> None:
 @pytest.mark.parametrize(
     ("kind", "variant", "field", "value", "message"),
     [
-        ("group", "", "filters", "temperature", "Conditions: expected FIELD SIGN VALUE on each line"),
-        ("group", "", "filters", "a = 1\ntag:x ~ 5", "got 'tag:x ~ 5'"),
+        ("group", "", "filters", "temperature", "Conditions: expected SOURCE:PATH OPERATOR VALUE, got 'temperature'"),
+        ("group", "", "filters", "tag:x ~ 5\na = 1", "got 'a = 1'"),
         ("job", "set-property", "action.properties", "interval", "Properties: expected NAME = VALUE on each line"),
         ("job", "set-property", "action.properties", "a = 1\na = 2", "Properties: expected each name once, got 'a'"),
         ("job", "command", "action.payload", "{", "Parameters: expected JSON, got '{'"),

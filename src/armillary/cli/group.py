@@ -6,8 +6,6 @@ Azure Sphere's device groups, which say what runs on a device, are ``armillary d
 
 from __future__ import annotations
 
-import json
-import re
 from typing import Annotated, Any
 
 import typer
@@ -17,7 +15,8 @@ from armillary.cli.authored import CatalogOption, FileOption, IdOption, NameOpti
 from armillary.cli.output import JsonOption, note, print_table
 from armillary.cli.remote import RemoteService, remote_command, segment
 from armillary.cli.remote_names import YesOption, confirm
-from armillary.twin.group import EXISTS
+from armillary.errors import InvalidArgumentError
+from armillary.twin import shorthand
 
 app = typer.Typer(
     no_args_is_help=True,
@@ -29,9 +28,6 @@ app = typer.Typer(
 PATH = "/groups"
 COLUMNS = ("id", "name", "catalog", "template", "match", "filters")
 MEMBER_COLUMNS = ("device_id", "catalog", "health", "connected", "template", "values")
-# How operators are written on a command line; longer ones first.
-SIGNS = {"!=": "ne", ">=": "ge", "<=": "le", "=": "eq", ">": "gt", "<": "lt", "~": "contains"}
-_WHERE = re.compile(r"([a-z]+:[^=<>!~]+?)\s*(?:(!=|>=|<=|=|>|<|~)\s*(.*))?\Z", re.DOTALL)
 
 GroupOption = Annotated[str, typer.Option("--group", "-g", metavar="ID", help="Group id.")]
 WhereOption = Annotated[
@@ -41,7 +37,8 @@ WhereOption = Annotated[
         "-w",
         metavar="FILTER",
         help="SOURCE:PATH, an operator (= != > >= < <= ~) and a value, such as 'telemetry:temperature>40'; without"
-        " operator: there is such a value. SOURCE is property, reported, desired, tag, cloud, telemetry or device."
+        " operator: there is such a value, with 'not ' before it: there is none."
+        " SOURCE is property, reported, desired, tag, cloud, telemetry or device."
         " Repeatable.",
     ),
 ]
@@ -111,17 +108,7 @@ def delete(remote: RemoteService, group: GroupOption, catalog: CatalogOption = N
 
 def filter_of(text: str) -> dict[str, Any]:
     """A filter as written on a command line, as in a group's document."""
-    found = _WHERE.match(text.strip())
-    if found is None:
-        raise typer.BadParameter(f"--where: expected SOURCE:PATH OPERATOR VALUE, got {text!r:.60}")
-    if found[2] is None:
-        return {"field": found[1].strip(), "operator": EXISTS, "value": True}
-    return {"field": found[1].strip(), "operator": SIGNS[found[2]], "value": value_of(found[3])}
-
-
-def value_of(text: str) -> Any:
-    """A value as written on a command line: JSON where it is JSON, else text."""
     try:
-        return json.loads(text)
-    except ValueError:
-        return text
+        return shorthand.filter_of(text)
+    except InvalidArgumentError as error:
+        raise typer.BadParameter(f"--where: {error.message}") from error

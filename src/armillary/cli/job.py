@@ -13,12 +13,12 @@ import typer
 from armillary.cli import authored
 from armillary.cli.authored import CatalogOption, FileOption, IdOption, NameOption
 from armillary.cli.duration import seconds_of
-from armillary.cli.group import value_of
 from armillary.cli.moment import moment
 from armillary.cli.output import JsonOption, note, print_record, print_table
 from armillary.cli.readable import readable
 from armillary.cli.remote import RemoteService, remote_command, segment
 from armillary.cli.remote_names import YesOption, confirm
+from armillary.twin.shorthand import value_of
 from armillary.wire.csv_table import csv_head, csv_rows
 
 app = typer.Typer(

@@ -2,33 +2,24 @@
 """Fields of a form that stand for places of a JSON document: how each is drawn, read and written.
 
 What a value means is checked by whoever takes the document. Here is only said what somebody can type: whole numbers,
-times, lines of ``NAME = VALUE`` or of conditions, JSON.
+times, lines of ``NAME = VALUE`` or of filters (``twin/shorthand.py``), JSON.
 """
 
 from __future__ import annotations
 
 import json
-import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
-from types import MappingProxyType
 from typing import Any, Final
 
 from armillary.api.json_body import strict_json
 from armillary.console.pages_form import Field, limits
 from armillary.errors import InvalidArgumentError
+from armillary.twin.shorthand import filter_of, filter_text, text_of, value_of
 
 # What a reader gives for an empty field that stands for nothing: the document has no such member.
 ABSENT: Final = object()
-
-# A line of a group: FIELD SIGN VALUE. Longer signs first, so that >= is not read as >.
-_SIGNS: Final[Mapping[str, str]] = MappingProxyType(
-    {">=": "ge", "<=": "le", "!=": "ne", "=": "eq", ">": "gt", "<": "lt", "contains": "contains"}
-)
-_SIGN_OF: Final[Mapping[str, str]] = MappingProxyType({word: sign for sign, word in _SIGNS.items()})
-_CONDITION: Final = re.compile(r"(?P<field>\S+?)\s*(?P<sign>>=|<=|!=|=|>|<|\scontains\s)\s*(?P<value>.+)")
-_EXISTS: Final = re.compile(r"(?P<field>\S+)\s+(?P<not>not\s+)?exists")
 
 _MINUTE, _SECOND = "%Y-%m-%d %H:%M", "%Y-%m-%d %H:%M:%S"
 _REMEDY: Final = "Correct the field; nothing was changed."
@@ -98,7 +89,7 @@ def share(path: str, label: str, member: str, *, hint: str) -> Entry:
 
 
 def pairs(path: str, label: str, *, hint: str, required: bool = False) -> Entry:
-    """``NAME = VALUE`` on each line, the value as JSON where it is that, else text."""
+    """``NAME = VALUE`` on each line, the value as on the command line."""
     return _entry(path, _code(label, hint, required=required), _read_pairs, _write_pairs)
 
 
@@ -107,9 +98,9 @@ def sources(path: str, label: str, *, hint: str) -> Entry:
     return _entry(path, _code(label, hint), _read_sources, _write_pairs_of_text)
 
 
-def conditions(path: str, label: str, *, hint: str) -> Entry:
-    """``FIELD SIGN VALUE`` on each line, or ``FIELD exists``, ``FIELD not exists``."""
-    return _entry(path, _code(label, hint), _read_conditions, _write_conditions)
+def filters(path: str, label: str, *, hint: str) -> Entry:
+    """A filter on each line, as on the command line."""
+    return _entry(path, _code(label, hint), _read_filters, _write_filters)
 
 
 def json_value(path: str, label: str, *, hint: str) -> Entry:
@@ -188,12 +179,12 @@ def _read_pairs(label: str, typed: str) -> Any:
             raise _refused(label, "NAME = VALUE on each line", line)
         if name in found:
             raise _refused(label, "each name once", name)
-        found[name] = _value(value)
+        found[name] = value_of(value)
     return found
 
 
 def _write_pairs(value: Any) -> str:
-    return "\n".join(f"{name} = {_typed(each)}" for name, each in value.items())
+    return "\n".join(f"{name} = {text_of(each)}" for name, each in value.items())
 
 
 def _read_sources(label: str, typed: str) -> Any:
@@ -210,28 +201,15 @@ def _write_pairs_of_text(value: Any) -> str:
     return "\n".join(f"{name} = {each}" for name, each in value.items())
 
 
-def _read_conditions(label: str, typed: str) -> Any:
-    return [_condition(label, line) for line in _each_line(typed)]
+def _read_filters(label: str, typed: str) -> Any:
+    try:
+        return [filter_of(line) for line in _each_line(typed)]
+    except InvalidArgumentError as error:
+        raise InvalidArgumentError(f"{label}: {error.message}", remedy=error.remedy) from error
 
 
-def _condition(label: str, line: str) -> dict[str, Any]:
-    there = _EXISTS.fullmatch(line)
-    if there is not None:
-        return {"field": there["field"], "operator": "exists", "value": there["not"] is None}
-    found = _CONDITION.fullmatch(line)
-    if found is None:
-        raise _refused(label, "FIELD SIGN VALUE on each line, as telemetry:temperature > 40", line)
-    return {"field": found["field"], "operator": _SIGNS[found["sign"].strip()], "value": _value(found["value"])}
-
-
-def _write_conditions(value: Any) -> str:
-    return "\n".join(map(_write_condition, value))
-
-
-def _write_condition(each: Mapping[str, Any]) -> str:
-    if each["operator"] == "exists":
-        return f"{each['field']} {'' if each.get('value', True) else 'not '}exists"
-    return f"{each['field']} {_SIGN_OF[each['operator']]} {_typed(each['value'])}"
+def _write_filters(value: Any) -> str:
+    return "\n".join(map(filter_text, value))
 
 
 def _read_json(label: str, typed: str) -> Any:
@@ -245,21 +223,6 @@ def _read_json(label: str, typed: str) -> Any:
 
 def _each_line(typed: str) -> list[str]:
     return [line.strip() for line in typed.split("\n") if line.strip()]
-
-
-def _value(typed: str) -> Any:
-    """A JSON value where it is one, else the text itself."""
-    try:
-        return strict_json(typed.encode("utf-8", "surrogatepass"))
-    except (ValueError, RecursionError):
-        return typed
-
-
-def _typed(value: Any) -> str:
-    """What is typed for a value: text as it is, unless it would be read as something else."""
-    if isinstance(value, str) and value == value.strip() and value and _value(value) == value and "\n" not in value:
-        return value
-    return json.dumps(value, ensure_ascii=False)
 
 
 def _refused(label: str, expected: str, got: str) -> InvalidArgumentError:

@@ -148,11 +148,12 @@ _PARSERS: Final[Mapping[str, Callable[[object], Any]]] = MappingProxyType(
 )
 _WORD: Final = MappingProxyType({"group": "group", "job": "job", "export": "export"})
 _CONDITION_HINT: Final = (
-    "one a line: device:health = attested, telemetry:temperature > 40, cloud:site contains north, tag:floor exists"
+    "one a line, as on the command line: device:health = attested, telemetry:temperature > 40, cloud:site ~ north (a"
+    " part of it), tag:floor (there is one), not tag:floor"
 )
 _GROUP: Final = (
     entry.choice("match", "A device is in it when", (("all", "all conditions are met"), ("any", "one is met"))),
-    entry.conditions("filters", "Conditions", hint=f"{_CONDITION_HINT}; none: every device"),
+    entry.filters("filters", "Conditions", hint=f"{_CONDITION_HINT}; none: every device"),
 )
 _WHEN: Final = (
     entry.moment("start", "First run", hint="as 2027-01-31 06:00, UTC; empty: when somebody presses Run"),
@@ -194,7 +195,7 @@ _WHAT: Final = (
 )
 _SHAPED: Final = (
     entry.choice("match", "One is exported when", (("all", "all conditions are met"), ("any", "one is met"))),
-    entry.conditions("filters", "Conditions", hint=f"{_CONDITION_HINT}; none: all are"),
+    entry.filters("filters", "Conditions", hint=f"{_CONDITION_HINT}; none: all are"),
     entry.sources("enrichments", "Added to each", hint="NAME = cloud:site, one a line; empty: nothing"),
     entry.code("transform", "Transform", hint="a jq program; empty: as it is"),
 )

@@ -14,6 +14,7 @@ from armillary.console.pages_sheet import Button, Cell, Editor, Section, Sheet
 from armillary.console.states import ATTENTION, BAD, GOOD, SEVERITY, UNKNOWN, State, state_of
 from armillary.console.words import counted, grouped, joined, sentence, short_id, span
 from armillary.twin.rule import OPERATORS, SEVERITIES, Aggregate
+from armillary.twin.shorthand import value_of
 
 SWITCH: Mapping[str, State] = MappingProxyType({"on": State(GOOD, "on"), "off": State(UNKNOWN, "off")})
 ALERT: Mapping[str, State] = MappingProxyType(
@@ -393,12 +394,12 @@ def rule_of(form: Mapping[str, str], body: Mapping[str, Any]) -> dict[str, Any]:
         condition: dict[str, Any] = {
             which: name,
             "op": form.get(f"op_{at}", ""),
-            "value": _literal(form.get(f"value_{at}", "")),
+            "value": value_of(form.get(f"value_{at}", "").strip()),
         }
         if form.get(f"aggregate_{at}"):
             condition["aggregate"] = form[f"aggregate_{at}"]
         if form.get(f"clear_{at}", "").strip():
-            condition["clear"] = _literal(form[f"clear_{at}"])
+            condition["clear"] = value_of(form[f"clear_{at}"].strip())
         conditions.append(condition)
     target = {**body.get("target", {}), "template": form.get("template", "").strip()}
     made = {
@@ -411,18 +412,10 @@ def rule_of(form: Mapping[str, str], body: Mapping[str, Any]) -> dict[str, Any]:
     }
     window = form.get("window_s", "").strip()
     if window:
-        made["window"] = {"kind": "sliding", **(body.get("window") or {}), "length_s": _literal(window)}
+        made["window"] = {"kind": "sliding", **(body.get("window") or {}), "length_s": value_of(window)}
     else:
         made.pop("window", None)
     return made
-
-
-def _literal(typed: str) -> Any:
-    """A JSON value where it is one, else the text itself."""
-    try:
-        return json.loads(typed.strip())
-    except (ValueError, RecursionError):
-        return typed.strip()
 
 
 def _next(path: str, cursor: str | None) -> str:

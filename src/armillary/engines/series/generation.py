@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """A generation: what was decoded between two flushes, kept as it came, a row for each message.
 
-Messages of one device that have the same names and kinds of values are one table. Appending a row costs a quarter of
+Messages of one device that have the same names and kinds of values are one table. Appending a row costs a third of
 appending each value to a series of its own; who wants a series takes its column. Not safe by itself: whoever looks
 into the present generation holds the tail's lock.
 """

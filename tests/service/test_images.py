@@ -49,13 +49,60 @@ def test_images_never_change_and_belong_to_their_catalog(host: ServiceHost, pack
     host.service.registry.create_catalog("Fabrikam", actor="t")
     image_id = uuid4()
     images.upload("Contoso", package(image_id=image_id), actor="t")
-    for catalog in ("Contoso", "Fabrikam"):
-        with pytest.raises(ConflictError):
-            images.upload(catalog, package(image_id=image_id), actor="t")
+    with pytest.raises(ConflictError, match="Contoso has an image"):
+        images.upload("Contoso", package(image_id=image_id), actor="t")
     with pytest.raises(NotFoundError):
         images.get("Fabrikam", image_id)
     with pytest.raises(NotFoundError):
         images.delete("Fabrikam", image_id, actor="t")
+
+
+def test_two_catalogs_have_a_vendors_package_and_neither_can_tell(host: ServiceHost, package: Make) -> None:
+    images, deployments = host.service.images, host.service.deployments
+    image_id = uuid4()
+    vendors = package(image_id=image_id)
+    for catalog in ("Contoso", "Fabrikam"):
+        if catalog == "Fabrikam":
+            host.service.registry.create_catalog(catalog, actor="t")
+        host.service.registry.create_product(catalog, "Meter", actor="t")
+        host.service.registry.create_group(catalog, "Meter", "Field", actor="t")
+        images.upload(catalog, vendors, actor="t")
+        made = deployments.create(catalog, "Meter", "Field", [image_id], actor="t")
+        assert made.images == (images.get(catalog, image_id),)
+    first, second = (images.get(catalog, image_id) for catalog in ("Contoso", "Fabrikam"))
+    assert first.catalog_id != second.catalog_id
+    assert images.read(image_id, "Contoso") == host.service.images.read(image_id, "contoso")
+    assert sha256(images.read(image_id, "Fabrikam")).digest() == second.sha256
+    with pytest.raises(InvalidArgumentError, match="2 catalogs"):
+        images.read(image_id)
+    # What names one of them holds that one, and what is done to one is not done to the other.
+    with pytest.raises(ConflictError, match="part of a deployment"):
+        images.delete("Fabrikam", image_id, actor="t")
+    deployments.delete("Fabrikam", deployments.list("Fabrikam").items[0].deployment_id, actor="t")
+    images.delete("Fabrikam", image_id, actor="t")
+    assert sha256(images.read(image_id)).digest() == first.sha256
+    assert deployments.list("Contoso").items[0].images == (first,)
+    with pytest.raises(NotFoundError):
+        images.read(image_id, "Fabrikam")
+
+
+def test_a_package_stays_while_any_catalogs_image_is_of_its_digest(
+    host: ServiceHost, package: Make, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    images = host.service.images
+    host.service.registry.create_catalog("Fabrikam", actor="t")
+    image_id, uploaded = uuid4(), package()
+    monkeypatch.setattr(image_package, "resign", lambda *_, **__: uploaded)  # signatures are of chance; these are not
+    image_id = image_package.parse(uploaded).image_id
+    for catalog in ("Contoso", "Fabrikam"):
+        images.upload(catalog, uploaded, actor="t")
+    with pytest.raises(ConflictError):
+        images.upload("Contoso", uploaded, actor="t")
+    images.delete("Contoso", image_id, actor="t")
+    assert images.read(image_id, "Fabrikam") == uploaded
+    digest = images.get("Fabrikam", image_id).sha256
+    images.delete("Fabrikam", image_id, actor="t")
+    assert not host.service.images._blobs.path(digest).exists()
 
 
 @pytest.mark.parametrize("place", [0, 70, 200, -66])  # superblock, root inode, manifest's inode, metadata length

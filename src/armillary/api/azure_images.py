@@ -11,6 +11,7 @@ import base64
 import binascii
 from collections.abc import Mapping
 from typing import Annotated
+from urllib.parse import urlencode
 from uuid import UUID
 
 from fastapi import Depends, FastAPI
@@ -134,7 +135,8 @@ def delete_deployment(call: Call) -> Response:
 
 def image_resource(row: Image, parts: Mapping[str, str], base: str) -> Body:
     """An image as a resource."""
-    return bodies.image(row, parts, uri=f"{base}{V1}/images/{row.image_id}/package")
+    query = urlencode({"catalog": parts["catalog"]})
+    return bodies.image(row, parts, uri=f"{base}{V1}/images/{row.image_id}/package?{query}")
 
 
 def mount(app: FastAPI) -> None:

@@ -68,9 +68,9 @@ def list_error_reports(
     }
 
 
-def image_package(request: Request, image_id: UUID) -> Response:
-    """An image package as devices get it: signed by this service."""
-    return Response(service_of(request).images.read(image_id), media_type="application/octet-stream")
+def image_package(request: Request, image_id: UUID, catalog: Text = None) -> Response:
+    """An image package as devices get it: signed by this service. `catalog` says whose, where several have this id."""
+    return Response(service_of(request).images.read(image_id, catalog), media_type="application/octet-stream")
 
 
 def mount(app: FastAPI) -> None:

@@ -57,7 +57,7 @@ _AUTHORED: Final = (
     "GET rules", "POST rule-test", "GET rules/{rule_id}", "PUT rules/{rule_id}", "DELETE rules/{rule_id}",
     "POST rules/{rule_id}/enable", "POST rules/{rule_id}/disable", "POST rules/{rule_id}/test",
     "GET alerts", "GET alerts/{number}", "POST alerts/{number}/acknowledge", "GET dead-letters",
-    "POST dead-letters/replay",
+    "POST dead-letters/replay", "GET images/{image_id}/package",
 )  # fmt: skip
 NARROWED: Final = frozenset(
     [f"GET /api/v1/{place}" for place in ("authorities", "devices", "error-reports", "findings", "fleet")]

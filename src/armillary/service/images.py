@@ -1,6 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
 """Application images: checked in format, signed anew by this service, kept for good under their SHA-256.
 
+An image is one of its catalog: another catalog may have the same package, and neither learns of the other's.
+
 Upload is where an image becomes one that devices install ("production signing"). So it is read to its last byte here:
 package, file system, manifest. The uploader's signature is not asked for: it is made with the SDK's public key, which
 proves nothing; who may upload is decided by the operator's token.
@@ -47,7 +49,7 @@ class Images:
         Raises:
             NotFoundError: no such catalog.
             InvalidArgumentError: too large, not an application, or for a processor no chip of this service has.
-            ConflictError: an image of this id exists; images never change, build a new one.
+            ConflictError: the catalog has an image of this id; images never change, build a new one.
             WireError, ManifestError: the package breaks its format.
         """
         limit = self._chips.largest_application_flash
@@ -69,7 +71,7 @@ class Images:
         digest = self._blobs.write(signed)
         image = Image(
             image_id=unverified.image_id,
-            catalog_id=UUID(int=0),
+            catalog_id=UUID(int=0),  # known when the catalog is read, in the transaction
             component_id=unverified.component_id,
             image_type=unverified.image_type,
             name=unverified.name,
@@ -86,9 +88,7 @@ class Images:
             return self._context.records.write(lambda c: self._keep(c, catalog, image, actor))
         except OperatorError:
             # The same package, uploaded twice at once, is one blob: the loser must not take it from the winner.
-            kept = self._context.records.read(lambda c: image_rows.one(c, image.image_id))
-            if kept is None or kept.sha256 != digest:
-                self._blobs.remove(digest)
+            self._remove_unnamed(digest)
             raise
 
     def get(self, catalog: str, image_id: UUID) -> Image:
@@ -113,17 +113,28 @@ class Images:
 
         return self._context.records.read(query)
 
-    def read(self, image_id: UUID) -> bytes:
+    def read(self, image_id: UUID, catalog: str | None = None) -> bytes:
         """The signed package of an image.
+
+        Args:
+            image_id: Its id.
+            catalog: Whose image is meant; None where one catalog only has it.
 
         Raises:
             NotFoundError: no such image.
+            InvalidArgumentError: no catalog is named, and several have an image of this id.
             DataFolderError: the file is missing or was changed.
         """
-        image = self._context.records.read(lambda c: image_rows.one(c, image_id))
-        if image is None:
+        if catalog is not None:
+            return self._blobs.read(self.get(catalog, image_id).sha256)
+        found = self._context.records.read(lambda c: image_rows.of_id(c, image_id))
+        if not found:
             raise NotFoundError(f"image {image_id} does not exist", remedy="List them: armillary image list.")
-        return self._blobs.read(image.sha256)
+        if len(found) > 1:
+            raise InvalidArgumentError(
+                f"catalog: {len(found)} catalogs have an image {image_id}", remedy="Name one: catalog=NAME."
+            )
+        return self._blobs.read(found[0].sha256)
 
     def delete(self, catalog: str, image_id: UUID, *, actor: str) -> None:
         """Delete an image that no deployment names.
@@ -136,21 +147,28 @@ class Images:
         def change(connection: Connection) -> Image:
             owner = catalog_or_raise(connection, catalog)
             image = image_or_raise(connection, owner.catalog_id, image_id)
-            if image_rows.is_deployed(connection, image_id):
+            if image_rows.is_deployed(connection, owner.catalog_id, image_id):
                 raise ConflictError(
                     f"image {image_id} is part of a deployment", remedy="Delete the deployments that name it first."
                 )
-            image_rows.remove(connection, image_id)
-            self._context.audit(connection, actor, "image.delete", str(image_id), {"name": image.name})
+            image_rows.remove(connection, owner.catalog_id, image_id)
+            detail = {"catalog": owner.name, "name": image.name}
+            self._context.audit(connection, actor, "image.delete", str(image_id), detail)
             return image
 
-        self._blobs.remove(self._context.records.write(change).sha256)
+        self._remove_unnamed(self._context.records.write(change).sha256)
+
+    def _remove_unnamed(self, digest: bytes) -> None:
+        """Remove a package that no image of any catalog is."""
+        if not self._context.records.read(lambda c: image_rows.names_blob(c, digest)):
+            self._blobs.remove(digest)
 
     def _keep(self, connection: Connection, catalog: str, image: Image, actor: str) -> Image:
         owner = catalog_or_raise(connection, catalog)
-        if image_rows.one(connection, image.image_id) is not None:
+        if image_rows.one(connection, owner.catalog_id, image.image_id) is not None:
             raise ConflictError(
-                f"image {image.image_id} exists", remedy="Images never change; every build has a new image id."
+                f"catalog {owner.name} has an image {image.image_id}",
+                remedy="Images never change; every build has a new image id.",
             )
         kept = Image(**{name: getattr(image, name) for name in Image.__slots__} | {"catalog_id": owner.catalog_id})
         image_rows.add(connection, kept)
@@ -189,8 +207,8 @@ def image_or_raise(connection: Connection, catalog_id: UUID, image_id: UUID) -> 
     Raises:
         NotFoundError: there is none.
     """
-    image = image_rows.one(connection, image_id)
-    if image is None or image.catalog_id != catalog_id:
+    image = image_rows.one(connection, catalog_id, image_id)
+    if image is None:
         raise NotFoundError(f"image {image_id} does not exist in this catalog", remedy="Upload it first: image add.")
     return image
 

@@ -141,3 +141,29 @@ def test_check_ins_survive_the_new_order_of_their_challenges_and_are_refused_twi
         assert newer.execute("SELECT * FROM check_in ORDER BY number").fetchall() == before
         with pytest.raises(sqlite3.IntegrityError, match="challenge_expires_at"):
             newer.execute(again, (2, 6, "attested", 1, 1, "26.11", "00", 9, "client", *rows[1][-2:]))
+
+
+def test_images_and_deployments_survive_that_an_image_is_one_of_its_catalog(tmp_path: Path) -> None:
+    database = tmp_path / "records.db"
+    upgrade(database, "0013")
+    add_image = (
+        "INSERT INTO image (image_id, catalog_id, component_id, image_type, name, size, sha256, built_at, architecture,"
+        " allowed_connections, regional_data_boundary, uploaded_at, uploaded_by)"
+        " VALUES (?, ?, '04', 10, 'meter', 10, x'05', 1, 'any', '[]', 'None', 1, 'ana')"
+    )
+    add_part = "INSERT INTO deployment_image (deployment_id, position, image_id, component_id) VALUES (?, 0, ?, '04')"
+    with contextlib.closing(sqlite3.connect(database, isolation_level=None)) as older:
+        for owner, image in (("01", "03"), ("02", "06")):
+            older.execute(add_image, (image, owner))
+            older.execute(add_part, (image, image))
+        with pytest.raises(sqlite3.IntegrityError):
+            older.execute(add_image, ("03", "02"))
+        before = older.execute("SELECT name, sha256, uploaded_by FROM image").fetchall()
+    upgrade(database, "0014")
+    with contextlib.closing(sqlite3.connect(database, isolation_level=None)) as newer:
+        parts = newer.execute("SELECT image_id, catalog_id FROM deployment_image ORDER BY image_id").fetchall()
+        assert parts == [("03", "01"), ("06", "02")]
+        assert newer.execute("SELECT name, sha256, uploaded_by FROM image").fetchall() == before
+        newer.execute(add_image, ("03", "02"))
+        with pytest.raises(sqlite3.IntegrityError):
+            newer.execute(add_image, ("03", "02"))

@@ -38,10 +38,23 @@ def add(connection: Connection, image: Image) -> None:
     )
 
 
-def one(connection: Connection, image_id: UUID) -> Image | None:
-    """An image."""
-    row = connection.execute(select(_image).where(_image.c.image_id == image_id)).first()
+def one(connection: Connection, catalog_id: UUID, image_id: UUID) -> Image | None:
+    """A catalog's image."""
+    row = connection.execute(
+        select(_image).where(_image.c.catalog_id == catalog_id, _image.c.image_id == image_id)
+    ).first()
     return None if row is None else _as_image(row)
+
+
+def of_id(connection: Connection, image_id: UUID) -> tuple[Image, ...]:
+    """The images of an id: one a catalog that has it."""
+    query = select(_image).where(_image.c.image_id == image_id).order_by(_image.c.catalog_id)
+    return tuple(_as_image(row) for row in connection.execute(query))
+
+
+def names_blob(connection: Connection, digest: bytes) -> bool:
+    """Whether an image of any catalog is the package with this SHA-256."""
+    return connection.execute(select(_image.c.image_id).where(_image.c.sha256 == digest).limit(1)).first() is not None
 
 
 def page(connection: Connection, catalog_id: UUID, *, limit: int, after: str | None) -> Page[Image]:
@@ -58,14 +71,15 @@ def page(connection: Connection, catalog_id: UUID, *, limit: int, after: str | N
     return Page(items, f"{items[-1].uploaded_at}:{items[-1].image_id}" if len(rows) > limit else None)
 
 
-def remove(connection: Connection, image_id: UUID) -> None:
-    """Delete an image; refused by the database while a deployment names it."""
-    connection.execute(delete(_image).where(_image.c.image_id == image_id))
+def remove(connection: Connection, catalog_id: UUID, image_id: UUID) -> None:
+    """Delete a catalog's image; refused by the database while a deployment names it."""
+    connection.execute(delete(_image).where(_image.c.catalog_id == catalog_id, _image.c.image_id == image_id))
 
 
-def is_deployed(connection: Connection, image_id: UUID) -> bool:
-    """Whether a deployment names the image."""
-    return connection.execute(select(_part.c.image_id).where(_part.c.image_id == image_id).limit(1)).first() is not None
+def is_deployed(connection: Connection, catalog_id: UUID, image_id: UUID) -> bool:
+    """Whether a deployment of the catalog names the image."""
+    query = select(_part.c.image_id).where(_part.c.catalog_id == catalog_id, _part.c.image_id == image_id).limit(1)
+    return connection.execute(query).first() is not None
 
 
 def add_deployment(connection: Connection, deployment: Deployment) -> None:
@@ -85,6 +99,7 @@ def add_deployment(connection: Connection, deployment: Deployment) -> None:
             insert(_part).values(
                 deployment_id=deployment.deployment_id,
                 position=position,
+                catalog_id=image.catalog_id,
                 image_id=image.image_id,
                 component_id=image.component_id,
             )
@@ -176,7 +191,7 @@ def _with_images(connection: Connection, rows: Sequence[Row[Any]]) -> list[Deplo
     images: dict[UUID, list[Image]] = {row.deployment_id: [] for row in rows}
     query = (
         select(_part.c.deployment_id, _image)
-        .join(_image, _image.c.image_id == _part.c.image_id)
+        .join(_image, (_image.c.catalog_id == _part.c.catalog_id) & (_image.c.image_id == _part.c.image_id))
         .where(_part.c.deployment_id.in_(list(images)))
         .order_by(_part.c.deployment_id, _part.c.position)
     )

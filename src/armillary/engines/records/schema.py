@@ -32,9 +32,9 @@ from sqlalchemy import (
     Uuid,
 )
 
-from armillary.engines.records import firmware_tables, hub_tables, tables
+from armillary.engines.records import firmware_tables, hub_tables, image_tables, tables
 
-REVISION = "0013"  # newest migration: what a new data folder is stamped with
+REVISION = "0014"  # newest migration: what a new data folder is stamped with
 
 metadata = tables.metadata
 DEVICE_ID_LENGTH = tables.DEVICE_ID_LENGTH
@@ -48,6 +48,9 @@ hub_enrolment = hub_tables.hub_enrolment
 hub_certificate = hub_tables.hub_certificate
 hub_registration = hub_tables.hub_registration
 hub_service_key = hub_tables.hub_service_key
+image = image_tables.image
+deployment = image_tables.deployment
+deployment_image = image_tables.deployment_image
 
 
 def _number() -> Column[int]:
@@ -273,48 +276,6 @@ error_report = Table(
     Column("end_at", BigInteger, nullable=False),
     Column("received_at", BigInteger, nullable=False),
     UniqueConstraint("device_number", "boot_count", "sequence"),
-)
-
-image = Table(
-    "image",
-    metadata,
-    Column("image_id", Uuid, primary_key=True),
-    Column("catalog_id", Uuid, ForeignKey("catalog.catalog_id"), nullable=False),
-    Column("component_id", Uuid, nullable=False),
-    Column("image_type", Integer, nullable=False),
-    Column("name", String(NAME_LENGTH), nullable=False),
-    Column("size", BigInteger, nullable=False),
-    Column("sha256", LargeBinary, nullable=False),
-    Column("built_at", BigInteger, nullable=False),
-    Column("architecture", String(32), nullable=False),
-    Column("allowed_connections", Text, nullable=False),
-    Column("regional_data_boundary", String(16), nullable=False),
-    Column("uploaded_at", BigInteger, nullable=False),
-    Column("uploaded_by", Text, nullable=False),
-    Index(None, "catalog_id", "uploaded_at"),
-)
-
-deployment = Table(
-    "deployment",
-    metadata,
-    _number(),
-    Column("deployment_id", Uuid, nullable=False, unique=True),
-    Column("group_id", Uuid, ForeignKey("device_group.group_id"), nullable=False),
-    Column("created_at", BigInteger, nullable=False),
-    Column("created_by", Text, nullable=False),
-    Column("in_force_at", BigInteger),
-    Column("rollout_id", Uuid),
-    Index(None, "group_id", "number"),
-)
-
-deployment_image = Table(
-    "deployment_image",
-    metadata,
-    Column("deployment_id", Uuid, ForeignKey("deployment.deployment_id"), primary_key=True),
-    Column("position", Integer, primary_key=True, autoincrement=False),
-    Column("image_id", Uuid, ForeignKey("image.image_id"), nullable=False, index=True),
-    Column("component_id", Uuid, nullable=False),
-    UniqueConstraint("deployment_id", "component_id"),
 )
 
 rollout = Table(

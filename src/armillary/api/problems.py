@@ -35,6 +35,7 @@ STATUS: Mapping[type[errors.ArmillaryError], tuple[int, str]] = {
     errors.DeviceFault: (409, "DeviceConflict"),
     errors.UnknownDeviceError: (404, "ResourceNotFound"),
     errors.RateLimitedError: (429, "TooManyRequests"),
+    errors.NoPlaceError: (429, "TooManyRequests"),
     errors.OperatorError: (400, "BadRequest"),
     errors.InvalidArgumentError: (400, "InvalidRequestContent"),
     errors.NotFoundError: (404, "ResourceNotFound"),

@@ -18,17 +18,14 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+import uvloop
 from cryptography import x509
 from cryptography.hazmat.primitives import hashes
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import NameOID
 
-from armillary.api.app import create_app
-from armillary.api.server import ApiServer, server_context
-from armillary.cli.serve import admit_strangers
-from armillary.cli.serve_rules import join_rules
+from armillary.cli.whole import Parts, running_whole
 from armillary.hub.hub import Hub
-from armillary.hub.tls import hub_context
 from armillary.service.assemble import SecurityService
 from armillary.settings import Settings
 from armillary.sim.wire_device import WireDevice, certificate_request
@@ -62,6 +59,7 @@ class RunningService:
     loop: asyncio.AbstractEventLoop
     tokens: dict[str, str] = field(default_factory=dict)
     host: str = "localhost"
+    ports: dict[str, int] = field(default_factory=dict)
 
     @property
     def address(self) -> str:
@@ -159,8 +157,10 @@ def wait_until(condition: Callable[[], Any], what: str, deadline_s: float = 20.0
 
 
 @contextlib.contextmanager
-def running_service(folder: Path, **changes: Any) -> Iterator[RunningService]:
-    """Run a service; ``changes`` are settings."""
+def running_service(
+    folder: Path, *, console: bool = False, applications: bool = False, **changes: Any
+) -> Iterator[RunningService]:
+    """Run the service as ``armillary up`` joins it; ``changes`` are settings, console and applications wait to be asked for."""
     started = threading.Event()
     found: list[RunningService | BaseException] = []
     stop: list[Callable[[], object]] = []
@@ -168,45 +168,30 @@ def running_service(folder: Path, **changes: Any) -> Iterator[RunningService]:
     async def serve() -> None:
         values: dict[str, Any] = {"api_port": 0, "device_port": 0, "hub_port": 0, "planner_interval_s": 0.2}
         settings = Settings(data=folder / "data", **{**values, "check_in_interval_s": 60, **changes})
-        service = SecurityService.open(settings)
-        hub = Hub.open(
-            settings,
-            authenticate=service.authenticate_hub_peer,
-            admit=service.admit_hub_client,
-            provision=service.hub_enrolments,
-        )
-        service.on_revoked(hub.disconnect)
-        hub.directory = service.hub_directory
-        hub.updates = service.hub_updates
-        join_rules(service, hub, settings)
-        files = service.authority.server_files()
-        tls = hub_context(files.certificate, files.key, files.root.read_text("ascii"))
-        admit_strangers(service, tls)
-        hub_port = await hub.start(tls, settings.host, settings.hub_port)
-        service.hub_address = (settings.public_host, hub_port)
-        await service.start()
-        app = create_app(service, hub, settings)
-        server = ApiServer(app, server_context(files.certificate, files.key))
-        port = await server.start(settings.host, 0)
-        hub.storage_host = f"{settings.public_host}:{port}"
-        if settings.websocket_port != "off":
-            await hub.start(tls, settings.host, int(settings.websocket_port))
-        over = asyncio.Event()
-        loop = asyncio.get_running_loop()
-        stop.append(lambda: loop.call_soon_threadsafe(over.set))
-        token = service.first_token or ""
-        found.append(
-            RunningService(service, hub, app, port, hub_port, files.root, token, loop, host=settings.public_host)
-        )
-        started.set()
-        await over.wait()
-        await server.close()
-        await hub.close()
-        await service.close()
+        async with running_whole(settings, Parts(console=console, applications=applications)) as whole:
+            over = asyncio.Event()
+            loop = asyncio.get_running_loop()
+            stop.append(lambda: loop.call_soon_threadsafe(over.set))
+            found.append(
+                RunningService(
+                    whole.service,
+                    whole.hub,
+                    whole.api,
+                    whole.api_port,
+                    whole.ports["hub_port"],
+                    whole.root_ca,
+                    whole.service.first_token or "",
+                    loop,
+                    host=settings.public_host,
+                    ports=whole.ports,
+                )
+            )
+            started.set()
+            await over.wait()
 
     def run() -> None:
         try:
-            asyncio.run(serve())
+            uvloop.run(serve())
         except BaseException as error:  # noqa: BLE001 - handed to the test, which fails with it
             found.append(error)
             started.set()

@@ -6,7 +6,6 @@ Devices of two catalogs with the certificates of their check-ins. Each attack ha
 
 from __future__ import annotations
 
-import asyncio
 import ssl
 import tempfile
 import uuid
@@ -20,8 +19,6 @@ from tests.api.running_service import RunningService, running_service
 from tests.hub.broker_talk import KEPT, arrived, publish, subscribe
 from tests.hub.wire_client import WireClient
 
-from armillary.cli.serve import admit_strangers
-from armillary.hub.tls import hub_context
 from armillary.service.hub_peer import HubPeers
 from armillary.sim.wire_device import WireDevice
 from armillary.wire.hub_credentials import HubPeer
@@ -29,21 +26,13 @@ from armillary.wire.hub_credentials import HubPeer
 
 @pytest.fixture(scope="module")
 def service(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RunningService]:
-    with running_service(tmp_path_factory.mktemp("broker")) as running:
+    with running_service(tmp_path_factory.mktemp("broker"), broker_port="0") as running:
         yield running
 
 
 @pytest.fixture(scope="module")
 def port(service: RunningService) -> int:
-    authority = service.service.authority
-    files = authority.server_files()
-    context = hub_context(files.certificate, files.key, files.root.read_text("ascii"))
-    for der in authority.authority_certificates():
-        context.load_verify_locations(cadata=der)
-    authority.on_authority.append(lambda der: context.load_verify_locations(cadata=der))
-    admit_strangers(service.service, context)
-    starting = service.hub.start_broker(context, "127.0.0.1", 0)
-    return asyncio.run_coroutine_threadsafe(starting, service.loop).result(20)
+    return service.ports["broker_port"]
 
 
 def claimed(service: RunningService) -> tuple[str, WireDevice]:

@@ -18,7 +18,7 @@ from cryptography.hazmat.primitives.serialization import Encoding
 from tests.service.test_authority_rotation import DEVICE_ID, Cut, Rotation, needs_openssl, openssl_says
 
 from armillary.api.server import server_context
-from armillary.cli.serve import present_renewed
+from armillary.cli.whole import present_renewed
 from armillary.device.endpoint import is_directly_under
 from armillary.engines.records import certificate_rows
 from armillary.engines.records import folder as files

@@ -30,11 +30,5 @@ class Playing:
 
 @contextlib.contextmanager
 def playing(folder: Path) -> Iterator[Playing]:
-    with running_service(folder) as running:
-        applications = Applications(running.service, running.hub)
-        asyncio.run_coroutine_threadsafe(applications.start(), running.loop).result(60)
-        running.app.state.applications = applications
-        try:
-            yield Playing(running, applications)
-        finally:
-            asyncio.run_coroutine_threadsafe(applications.close(), running.loop).result(60)
+    with running_service(folder, applications=True) as running:
+        yield Playing(running, running.app.state.applications)

@@ -1,0 +1,98 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Whoever may not stay connected is put out of the hub by the service as it is joined for operators.
+
+Each client has its connection answered first, beside one of a device to which nothing happens.
+"""
+
+from __future__ import annotations
+
+import ssl
+import time
+import uuid
+from collections.abc import Callable, Iterator
+from dataclasses import replace
+
+import pytest
+from tests.api.running_service import RunningService, running_service
+from tests.attacks.test_broker_attacks import claimed, tls_of
+from tests.attacks.test_copies import copied, restart
+from tests.hub.wire_client import WireClient
+
+from armillary.sim.wire_device import WireDevice
+from armillary.wire.mqtt_packet import LEVEL_3_1_1, Pingreq, Pingresp
+from armillary.wire.sas_token import decode_key, sign_sas_token
+
+
+@pytest.fixture(scope="module")
+def service(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RunningService]:
+    with running_service(tmp_path_factory.mktemp("put-out")) as running:
+        yield running
+
+
+def connected(service: RunningService, device: WireDevice) -> WireClient:
+    """The device on the hub, by the certificate of its check-in, and heard there."""
+    client = WireClient(
+        service.hub_port, context=tls_of(service, device), level=LEVEL_3_1_1, client_id=device.device_id
+    )
+    assert client.connect().reason == 0
+    return heard(client)
+
+
+def heard(client: WireClient) -> WireClient:
+    client.send(Pingreq())
+    assert isinstance(client.receive(), Pingresp)
+    return client
+
+
+def revoke(service: RunningService, device: WireDevice) -> None:
+    reply = service.call("POST", f"/api/v1/devices/{device.device_id}/revoke", {"reason": "stolen"})
+    assert reply.status == 200, reply.body
+
+
+def copy(service: RunningService, device: WireDevice) -> None:
+    """Two machines check in by turns as this device, each booting past the other, until the service has noticed."""
+    machines = (device, copied(device, boots=3))
+    for machine, other in (machines, machines[::-1]) * 2:
+        with machine:
+            restart(machine, past=other)
+            machine.check_in()
+    assert service.service.registry.get_device(device.device_id).held_at is not None
+
+
+@pytest.mark.parametrize("end", [revoke, copy])
+def test_a_device_is_cut_when_it_is_revoked_and_when_a_copy_of_it_is_found(
+    service: RunningService, end: Callable[[RunningService, WireDevice], None]
+) -> None:
+    _, device = claimed(service)
+    device = replace(device, lineage=b"")
+    _, neighbour = claimed(service)
+    client, other = connected(service, device), connected(service, neighbour)
+    end(service, device)
+    assert client.receive() is None
+    heard(other).close()
+    client.close()
+
+
+def test_a_hub_device_is_cut_when_it_is_disabled(service: RunningService) -> None:
+    catalog = f"P-{uuid.uuid4().hex[:10]}"
+    service.service.registry.create_catalog(catalog, actor="test")
+    service.service.hub_identities.set_admission(catalog, actor="test", certificates=False, symmetric_keys=True)
+    trust = ssl.create_default_context(cafile=str(service.root))
+    clients = []
+    for name in (f"{catalog}-1", f"{catalog}-2"):
+        made = service.call(
+            "POST", f"/api/v1/catalogs/{catalog}/hub-devices", {"device_id": name, "authentication": "sas"}
+        )
+        password = sign_sas_token(
+            f"localhost/devices/{name}", decode_key(made.body["primary_key"]), int(time.time()) + 600
+        )
+        client = WireClient(service.hub_port, context=trust, level=LEVEL_3_1_1, client_id=name)
+        username = f"localhost/{name}/?api-version=2021-04-12"
+        assert client.connect(username=username, password=password.encode()).reason == 0
+        clients.append(heard(client))
+    reply = service.call("PATCH", f"/api/v1/hub-devices/{catalog}-1", {"enabled": False})
+    assert reply.status == 200, reply.body
+    assert clients[0].receive() is None
+    heard(clients[1])
+    for client in clients:
+        client.close()

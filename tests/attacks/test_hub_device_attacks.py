@@ -321,9 +321,9 @@ def test_who_gets_a_name_again_gets_nothing_of_the_one_before(service: RunningSe
     wait_until(lambda: service.call("GET", f"{path}/telemetry").body["items"], "the value")
     service.call("POST", f"{path}/messages", {"text": "for the old one"})
     upload, _ = service.hub.files.begin(name, "old.txt")
-    with service.hub.files.part(upload, None) as file:
-        file.write(b"old")
-    service.hub.files.finish(upload, "")
+    with service.hub.files.part(upload, None) as part:
+        part.write(b"old")
+        service.hub.files.finish(upload, "", part)
     service.hub.application.put("device", name, {"properties": {"secret": 1}}, by="test")
     assert service.call("DELETE", f"/api/v1/hub-devices/{name}").status == 200
     elsewhere = f"N-{uuid.uuid4().hex[:10]}"

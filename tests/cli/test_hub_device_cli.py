@@ -108,9 +108,9 @@ def test_files(armillary: Command, service: RunningService, catalog: str, tmp_pa
     assert armillary("hub-device", "create", "-d", name, "-c", catalog).code == 0
     files = service.hub.files
     upload, _ = files.begin(name, "log.txt")
-    with files.part(upload, None) as file:
-        file.write(b"hello")
-    files.finish(upload, "text/plain")
+    with files.part(upload, None) as part:
+        part.write(b"hello")
+        files.finish(upload, "text/plain", part)
     (found,) = shown(armillary("device", "file", "list", "-d", name, "--json"))
     assert (found["name"], found["size"], found["state"]) == ("log.txt", 5, "stored")
     one = ("-d", name, "--id", found["upload_id"])

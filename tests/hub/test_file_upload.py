@@ -22,8 +22,7 @@ from tests.hub.own_certificates import self_signed
 
 from armillary.engines.series import uploads
 from armillary.errors import InvalidArgumentError
-from armillary.hub import device_https
-from armillary.hub import files as files_module
+from armillary.hub import device_https, upload_room
 from armillary.hub.files import harmless
 from armillary.hub.https import HttpChannel
 
@@ -189,7 +188,7 @@ def test_everything_is_bounded(service: RunningService, device: Uploader, monkey
     places = [device.begin(f"f-{number}") for number in range(uploads.MAX_OPEN)]
     status, body = device.ask(f"/devices/{device.name}/files", {"blobName": "one-more"})
     assert (status, "open uploads" in body["Message"]) == (429, True)
-    monkeypatch.setattr(files_module, "MAX_FILE_BYTES", 10)
+    monkeypatch.setattr(upload_room, "MAX_FILE_BYTES", 10)
     assert put(service, places[0], b"x" * 11).status == 400
     assert put(service, places[0], b"x" * 10).status == 201
     assert put(service, places[1], b"<!DOCTYPE a [<!ENTITY b 'c'>]><BlockList/>", extra="&comp=blocklist").status == 400

@@ -3,14 +3,17 @@
 
 from __future__ import annotations
 
+import asyncio
+import contextlib
 import dataclasses
 import re
+from collections.abc import Callable
 from email.utils import formatdate
-from typing import Annotated, Any, Final
+from functools import partial
+from typing import Annotated, Any, Final, TypeVar
 
 from fastapi import FastAPI, Path
 from fastapi.responses import FileResponse
-from starlette.concurrency import run_in_threadpool
 from starlette.requests import Request
 from starlette.responses import Response
 
@@ -19,8 +22,9 @@ from armillary.api.native_hub_devices import HubDevicePath, known_hub_device
 from armillary.api.routes import add_route, hub_of, operator_of, service_of
 from armillary.api.tenure import check_own, since_ms
 from armillary.engines.series.uploads import Upload
-from armillary.errors import ConflictError, InvalidArgumentError, PermissionDeniedError
-from armillary.hub.files import CONTAINER
+from armillary.errors import ConflictError, InvalidArgumentError, NoPlaceError, PermissionDeniedError
+from armillary.hub.files import CONTAINER, FileUploads
+from armillary.hub.threads import in_thread
 
 UPLOAD: Final = f"/{CONTAINER}/{{path:path}}"
 # What the API lets in of one request's body; the blob client sends at most so much at once.
@@ -28,6 +32,10 @@ MAX_PUT_BYTES: Final = 64 << 20
 # A list of 1,000 blocks.
 MAX_LIST_BYTES: Final = 256 * 1024
 
+# One body, from its head to its end (seconds): a block of 4 MiB at the 5 kB/s of a slow uplink.
+PUT_TIMEOUT_S: Final = 900.0
+
+T = TypeVar("T")
 UploadPath = Annotated[str, Path(min_length=32, max_length=32, pattern="^[0-9a-f]{32}$")]
 
 
@@ -65,43 +73,52 @@ async def put_upload(request: Request, path: str) -> Response:
     """Take the bytes of a file at its signed address: whole, as a block, or the list that joins blocks (Put Blob)."""
     files, query = hub_of(request).files, dict(request.query_params)
     try:
-        upload = await run_in_threadpool(files.permitted, path, query)
-        comp = query.get("comp")
-        if comp == "blocklist":
-            blocks = _block_names(await _body(request, MAX_LIST_BYTES))
-            made = await run_in_threadpool(files.finish, upload, _content_type(request), blocks)
-            return _created(made)
-        await _store(request, upload, _block_of(query))
-        if comp == "block":
-            return Response(status_code=201)
-        return _created(await run_in_threadpool(files.finish, upload, _content_type(request)))
+        async with asyncio.timeout(PUT_TIMEOUT_S):
+            upload = await _in_thread(files, partial(files.permitted, path, query))
+            with contextlib.ExitStack() as held:
+                await _in_thread(files, partial(held.enter_context, files.room.request(upload)))
+                return await _take(request, upload, query)
     except PermissionDeniedError as error:
         return _refused(403, "AuthenticationFailed", error.message)
     except ConflictError as error:
         return _refused(409, "BlobAlreadyExists", error.message)
     except InvalidArgumentError as error:
         return _refused(400, "InvalidInput", error.message)
+    except NoPlaceError as error:
+        return _refused(503, "ServerBusy", error.message, {"Retry-After": str(error.retry_after_s)})
+    except TimeoutError:
+        message = f"body: expected within {PUT_TIMEOUT_S:.0f} seconds; send smaller blocks"
+        return _refused(408, "OperationTimedOut", message, {"Connection": "close"})
+
+
+async def _take(request: Request, upload: Upload, query: dict[str, str]) -> Response:
+    """What one request brings of an upload."""
+    files, comp = hub_of(request).files, query.get("comp")
+    if comp == "blocklist":
+        blocks = _block_names(await _body(request, MAX_LIST_BYTES))
+        return _created(await _in_thread(files, partial(files.finish, upload, _content_type(request), blocks)))
+    block = _block_of(query)
+    _check_size(int(request.headers.get("content-length", "0") or 0), MAX_PUT_BYTES)
+    with contextlib.ExitStack() as held:  # its end, of what is not kept: closed and unlinked
+        part = await _in_thread(files, partial(held.enter_context, files.part(upload, block)))
+        size = 0
+        async for chunk in request.stream():
+            size += len(chunk)
+            _check_size(size, MAX_PUT_BYTES)
+            await _in_thread(files, partial(part.write, chunk))
+        if block is None:
+            return _created(await _in_thread(files, partial(files.finish, upload, _content_type(request), part)))
+        await _in_thread(files, part.keep)
+    return Response(status_code=201)
+
+
+async def _in_thread(files: FileUploads, work: Callable[[], T]) -> T:
+    return await in_thread(work, files.threads)
 
 
 def document(found: Upload) -> dict[str, Any]:
     """A file as JSON."""
     return dataclasses.asdict(found)
-
-
-async def _store(request: Request, upload: Upload, block: str | None) -> None:
-    files, size = hub_of(request).files, 0
-    await run_in_threadpool(files.check_room, int(request.headers.get("content-length", "0") or 0))
-    part = files.part(upload, block)
-    file = await run_in_threadpool(part.__enter__)
-    try:
-        async for chunk in request.stream():
-            size += len(chunk)
-            _check_size(size, MAX_PUT_BYTES)
-            await run_in_threadpool(file.write, chunk)
-    except BaseException as error:  # whatever it is: the unfinished part is removed, and it goes on
-        await run_in_threadpool(part.__exit__, type(error), error, error.__traceback__)
-        raise
-    await run_in_threadpool(part.__exit__, None, None, None)
 
 
 async def _body(request: Request, limit: int) -> bytes:
@@ -156,10 +173,10 @@ def _created(made: Upload) -> Response:
     return Response(status_code=201, headers=headers)
 
 
-def _refused(status: int, code: str, message: str) -> Response:
+def _refused(status: int, code: str, message: str, headers: dict[str, str] | None = None) -> Response:
     safe = message.replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;")
     body = f'<?xml version="1.0" encoding="utf-8"?><Error><Code>{code}</Code><Message>{safe}</Message></Error>'
-    return Response(body, status, headers={"x-ms-error-code": code}, media_type="application/xml")
+    return Response(body, status, headers={"x-ms-error-code": code, **(headers or {})}, media_type="application/xml")
 
 
 def mount(app: FastAPI) -> None:

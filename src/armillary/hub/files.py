@@ -8,12 +8,15 @@
     device --POST .../notifications-> outcome
 
 The signature is over device, name, upload and time; it is good for one file, once, for an hour. Bytes go to a file that
-is not the upload's until it is whole and on the disk. Names are made harmless: they are shown and offered for download,
-and never a path of this host.
+is not the upload's until it is whole and on the disk; what they may be together is counted before they are written
+(``upload_room.py``). One request at a time makes a file of an upload's parts. A list that is refused leaves the parts,
+so that what is missing can be sent; what is not a file when the address is over is swept away, also after a restart.
+Names are made harmless: they are shown and offered for download, and never a path of this host.
 """
 
 from __future__ import annotations
 
+import asyncio
 import base64
 import contextlib
 import hashlib
@@ -23,7 +26,9 @@ import re
 import shutil
 import threading
 import uuid
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, BinaryIO, Final
 from urllib.parse import quote
@@ -31,30 +36,89 @@ from urllib.parse import quote
 from armillary.engines.series import uploads
 from armillary.engines.series.uploads import Upload
 from armillary.errors import ConflictError, InvalidArgumentError, NotFoundError, PermissionDeniedError
+from armillary.hub.threads import in_thread
+from armillary.hub.upload_room import MAX_BLOCKS, UploadRoom, Writing
 
 if TYPE_CHECKING:
     from armillary.hub.hub import Hub
 
 CONTAINER: Final = "device-files"
-# One file; a longer one is many.
-MAX_FILE_BYTES: Final = 256 << 20
 # How long the signed address is good (seconds).
 LIFETIME_S: Final = 3600
-# Blocks of one file, as the blob client sends what is larger than 64 MiB.
-MAX_BLOCKS: Final = 1000
 MAX_NAME_CHARS: Final = 200
+# The blob client's names of blocks are 64.
+MAX_BLOCK_NAME_CHARS: Final = 100
 COMMIT_TIMEOUT_S: Final = 30.0
+# How often what is over is swept away (seconds).
+SWEEP_EVERY_S: Final = 600.0
+# Uploads are written by threads of their own: who sends files slowly, or many, takes none from operators.
+THREADS: Final = 4
+# Ids looked up in one query.
+_LOOK_UP: Final = 500
 _KEY_BYTES: Final = 32
 
+_OURS: Final = re.compile(r"([0-9a-f]{32})(\.parts)?")
 _UNSAFE: Final = re.compile(r"[^A-Za-z0-9._ -]")
 
 
+class Part:
+    """A part of an upload on its way to the disk. Made by :meth:`FileUploads.part`; methods block.
+
+    Attributes:
+        path: Where its bytes are so far.
+    """
+
+    def __init__(self, room: UploadRoom, upload: Upload, counted: Writing, path: Path) -> None:
+        self._room = room
+        self._upload = upload
+        self._counted = counted
+        self.path = path
+        self._file: BinaryIO = path.open("xb")
+
+    def write(self, data: bytes) -> None:
+        """Add bytes.
+
+        Raises:
+            InvalidArgumentError: they would be too many.
+        """
+        self._room.take(self._upload, self._counted, len(data))
+        self._file.write(data)
+
+    def sync(self) -> None:
+        """Have all of it on the disk."""
+        self._file.flush()
+        os.fsync(self._file.fileno())
+        self._file.close()
+
+    def keep(self) -> None:
+        """Make it the upload's block of its name.
+
+        Raises:
+            ConflictError: the upload is over meanwhile.
+        """
+        self.sync()
+        try:
+            self.path.replace(self.path.with_name(self._counted.name))
+        except FileNotFoundError as error:
+            raise _over() from error
+        self._room.keep(self._upload, self._counted)
+
+    def discard(self) -> None:
+        """Close it, and remove what was not kept."""
+        self._file.close()
+        self.path.unlink(missing_ok=True)
+
+
 class FileUploads:
-    """Files of devices. Methods block: call them from threads.
+    """Files of devices. Methods block unless they are coroutines: call them from threads, :attr:`threads` for bytes.
 
     Args:
         hub: The hub.
         folder: Where the bytes are.
+
+    Attributes:
+        room: What devices may have, and bring at once.
+        threads: What writes bytes that come slowly.
     """
 
     def __init__(self, hub: Hub, folder: Path) -> None:
@@ -62,6 +126,21 @@ class FileUploads:
         self._folder = folder
         self._lock = threading.Lock()
         self._key: bytes | None = None
+        self.room = UploadRoom(folder, self.of_device)
+        self.threads = ThreadPoolExecutor(THREADS, "hub-uploads")
+        self._sweeping: asyncio.Task[None] | None = None
+
+    async def start(self) -> None:
+        """Sweep away what an earlier process left, and from now on what is over."""
+        await in_thread(self.sweep_strays, self.threads)
+        self._sweeping = asyncio.get_running_loop().create_task(self._sweep_often(), name="hub-uploads")
+
+    async def close(self) -> None:
+        """Stop sweeping, and wait for what is being written."""
+        if self._sweeping is not None:
+            self._sweeping.cancel()
+            await asyncio.wait([self._sweeping])
+        await in_thread(self.threads.shutdown)
 
     def begin(self, device_id: str, name: str) -> tuple[Upload, str]:
         """Give a device a place for a file, and the query that is its permission to write there.
@@ -108,69 +187,58 @@ class FileUploads:
         if self._hub.now_ms() >= found.expires_ms:
             raise PermissionDeniedError("the address of this upload is over: ask for a new one")
         if found.state != "open":
-            raise ConflictError("the file of this upload is here already", code="hub.upload-exists")
+            raise _over()
         return found
 
     @contextlib.contextmanager
-    def part(self, upload: Upload, block: str | None) -> Any:
-        """A file to write bytes of an upload to, or those of a block of it; it counts once it was left without error.
+    def part(self, upload: Upload, block: str | None) -> Iterator[Part]:
+        """A part of an upload to write to: a block, or the whole. Left without ``keep`` or ``finish``, it is gone.
 
         Raises:
             InvalidArgumentError: too many blocks, or the name of one is too long.
         """
+        if block is not None and len(block) > MAX_BLOCK_NAME_CHARS:
+            raise InvalidArgumentError(
+                f"blockid: expected at most {MAX_BLOCK_NAME_CHARS} characters", remedy="Give blocks short names."
+            )
         place = self._folder / f"{upload.upload_id}.parts"
-        place.mkdir(mode=0o700, parents=True, exist_ok=True)
-        if block is not None and (len(block) > 100 or sum(1 for _ in place.iterdir()) >= 2 * MAX_BLOCKS):
-            raise InvalidArgumentError(f"blocks: expected at most {MAX_BLOCKS} with short names", remedy="Send less.")
-        name = "whole" if block is None else "block-" + hashlib.sha256(block.encode()).hexdigest()
-        unfinished = place / f"{name}.{uuid.uuid4().hex}"
-        try:
-            with unfinished.open("xb") as file:
-                yield file
-                file.flush()
-                os.fsync(file.fileno())
-            unfinished.replace(place / name)
-        finally:
-            unfinished.unlink(missing_ok=True)
+        name = "whole" if block is None else _block_file(block)
+        with self.room.writing(upload, name) as counted:
+            place.mkdir(mode=0o700, parents=True, exist_ok=True)
+            part = Part(self.room, upload, counted, place / f"{name}.{uuid.uuid4().hex}")
+            try:
+                yield part
+            finally:
+                part.discard()
 
-    def check_room(self, size: int) -> None:
-        """Refuse more bytes than a file may have, or than the disk has to spare.
+    def finish(self, upload: Upload, content_type: str, content: list[str] | Part) -> Upload:
+        """Put an upload's bytes in their place: a whole part, or blocks one after the other. One request at a time.
 
         Raises:
-            InvalidArgumentError: too many.
-        """
-        if size > MAX_FILE_BYTES:
-            raise InvalidArgumentError(f"file: expected at most {MAX_FILE_BYTES} bytes, got more", remedy="Split it.")
-        if shutil.disk_usage(self._folder.parent).free < size + (512 << 20):
-            raise InvalidArgumentError("file: the disk has no room for it", remedy="Free space on the data folder.")
-
-    def finish(self, upload: Upload, content_type: str, blocks: list[str] | None = None) -> Upload:
-        """Put an upload's bytes in their place: the whole, or its blocks one after the other.
-
-        Raises:
-            InvalidArgumentError: a block is missing, or they are too many bytes.
+            InvalidArgumentError: a block is missing, or they are too many bytes; what was sent stays.
             ConflictError: the bytes are here already.
         """
         place = self._folder / f"{upload.upload_id}.parts"
-        whole = place / "whole"
-        if blocks is not None:
-            place.mkdir(mode=0o700, parents=True, exist_ok=True)
-            with whole.open("wb") as target:
-                self._join(place, blocks, target)
-        size = whole.stat().st_size
-        self.check_room(size)
-        with whole.open("rb") as file:
-            digest = hashlib.file_digest(file, "sha256").hexdigest()
-        target_path = self._folder / upload.upload_id
-        with self._lock:  # two requests with one address: the second finds it stored
+        with self.room.joining(upload), contextlib.ExitStack() as held:
+            found = self.find(upload.upload_id)
+            if found is None or found.state != "open":  # somebody was faster
+                raise _over()
+            path = content.path if isinstance(content, Part) else self._joined(place, content, held)
+            if isinstance(content, Part):
+                content.sync()
+            size = path.stat().st_size
+            with path.open("rb") as file:
+                digest = hashlib.file_digest(file, "sha256").hexdigest()
             change = uploads.stored(
                 upload.upload_id, size=size, sha256=digest, content_type=content_type, now_ms=self._hub.now_ms()
             )
-            whole.replace(target_path)
-            self._sync_folder()
-            if not self._write(change):
-                raise ConflictError("the file of this upload is here already", code="hub.upload-exists")
-        shutil.rmtree(place, ignore_errors=True)
+            with self.room.stored(upload, size):
+                path.replace(self._folder / upload.upload_id)
+                self._sync_folder()
+                if not self._write(change):  # deleted, or said to have failed, meanwhile
+                    (self._folder / upload.upload_id).unlink(missing_ok=True)
+                    raise _over()
+            shutil.rmtree(place, ignore_errors=True)
         return self.find(upload.upload_id) or upload
 
     def settle(self, device_id: str, upload_id: str, *, good: bool, status: str) -> Upload:
@@ -224,6 +292,28 @@ class FileUploads:
         """Remove the bytes of a file that is forgotten already."""
         self._remove(upload_id)
 
+    def sweep(self) -> None:
+        """Forget uploads whose address is over, with what was sent of them."""
+        now_ms = self._hub.now_ms()
+        if self._hub.series.read(lambda connection: uploads.read_over(connection, now_ms)):
+            for upload_id in self._write(uploads.forgotten_over(now_ms)):
+                self._remove(upload_id)
+        self.room.forget_idle()
+
+    def sweep_strays(self) -> None:
+        """Remove bytes that are no upload's, or of one that is a file or failed: what a process left that was ended."""
+        self.sweep()
+        found = sorted(self._folder.iterdir()) if self._folder.is_dir() else []
+        ours = [(match[1], bool(match[2]), path) for path in found if (match := _OURS.fullmatch(path.name))]
+        for first in range(0, len(ours), _LOOK_UP):
+            some = ours[first : first + _LOOK_UP]
+            states = self._hub.series.read(partial(uploads.read_states, upload_ids=[each[0] for each in some]))
+            for upload_id, is_parts, path in some:
+                if is_parts and states.get(upload_id) != "open":
+                    shutil.rmtree(path, ignore_errors=True)
+                elif not is_parts and states.get(upload_id) not in ("stored", "confirmed"):
+                    path.unlink(missing_ok=True)
+
     # Inside -------------------------------------------------------------------------------------------------
 
     def _permission(self, upload: Upload) -> str:
@@ -246,18 +336,30 @@ class FileUploads:
                 self._key = path.read_bytes()
             return self._key
 
-    def _join(self, place: Path, blocks: list[str], target: BinaryIO) -> None:
+    def _joined(self, place: Path, blocks: list[str], held: contextlib.ExitStack) -> Path:
+        """A file of these blocks, under a name of its own; removed at the end unless it was moved."""
         if not 1 <= len(blocks) <= MAX_BLOCKS:
             raise InvalidArgumentError(f"blocks: expected 1 to {MAX_BLOCKS}, got {len(blocks)}", remedy="Send less.")
-        for block in blocks:
-            path = place / ("block-" + hashlib.sha256(block.encode()).hexdigest())
-            if not path.is_file():
-                raise InvalidArgumentError("blocks: one of them was not sent", remedy="Send every block before.")
-            with path.open("rb") as source:
-                shutil.copyfileobj(source, target, 1 << 20)
-            self.check_room(target.tell())
-        target.flush()
-        os.fsync(target.fileno())
+        paths = [place / _block_file(block) for block in blocks]
+        try:
+            self.room.check_copy(sum(path.stat().st_size for path in paths))
+            joined = place / f"joined.{uuid.uuid4().hex}"
+            held.callback(joined.unlink, missing_ok=True)
+            with joined.open("xb") as target:
+                for path in paths:
+                    with path.open("rb") as source:
+                        shutil.copyfileobj(source, target, 1 << 20)
+                    self.room.check_copy(target.tell())  # one may have been sent again meanwhile
+                target.flush()
+                os.fsync(target.fileno())
+        except FileNotFoundError as error:
+            raise InvalidArgumentError("blocks: one of them was not sent", remedy="Send every block before.") from error
+        return joined
+
+    async def _sweep_often(self) -> None:
+        while True:
+            await asyncio.sleep(SWEEP_EVERY_S)
+            await in_thread(self.sweep, self.threads)
 
     def _sync_folder(self) -> None:
         descriptor = os.open(self._folder, os.O_RDONLY)
@@ -272,6 +374,14 @@ class FileUploads:
 
     def _write(self, change: Callable[..., Any]) -> Any:
         return self._hub.series.commits.submit(change).result(COMMIT_TIMEOUT_S)
+
+
+def _block_file(block: str) -> str:
+    return "block-" + hashlib.sha256(block.encode("utf-8", "surrogatepass")).hexdigest()
+
+
+def _over() -> ConflictError:
+    return ConflictError("the file of this upload is here already, or it is over", code="hub.upload-exists")
 
 
 def harmless(name: str) -> str:

@@ -192,6 +192,7 @@ class Hub:
             await self.rules.start()
             await self.jobs.start()
             await self.exports.start()
+            await self.files.start()
         return await self.front.listen(ssl_context, host, port)
 
     async def start_broker(self, ssl_context: ssl.SSLContext, host: str, port: int) -> int:
@@ -206,6 +207,7 @@ class Hub:
         """Close every connection, keep everything, release the folder. Call it in the hub's loop."""
         await self.jobs.close()
         await self.exports.close()
+        await self.files.close()
         if self._broker is not None:
             await self._broker.close()
         if self._front is not None:

@@ -7,7 +7,7 @@ went).
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Final, Literal
 
@@ -142,6 +142,18 @@ def settled(upload_id: str, device_id: str, *, good: bool, status: str, now_ms: 
     return apply
 
 
+def forgotten_over(now_ms: int) -> Callable[[Connection], list[str]]:
+    """A change: forget open uploads whose address is over. Returns their ids."""
+
+    def apply(connection: Connection) -> list[str]:
+        rows = connection.execute(
+            "DELETE FROM upload WHERE state = 'open' AND expires_ms <= ? RETURNING upload_id", (now_ms,)
+        )
+        return [str(row[0]) for row in rows.fetchall()]
+
+    return apply
+
+
 def deleted(upload_id: str) -> Callable[[Connection], None]:
     """A change: forget a file."""
 
@@ -156,6 +168,19 @@ def read_upload(connection: Connection, upload_id: str) -> Upload | None:
     query = f"SELECT {_COLUMNS} FROM upload WHERE upload_id = ?"  # noqa: S608 - constants
     row = connection.execute(query, (upload_id,)).fetchone()
     return None if row is None else Upload(*row)
+
+
+def read_over(connection: Connection, now_ms: int) -> bool:
+    """Whether there is an open upload whose address is over."""
+    query = "SELECT 1 FROM upload WHERE state = 'open' AND expires_ms <= ? LIMIT 1"
+    return connection.execute(query, (now_ms,)).fetchone() is not None
+
+
+def read_states(connection: Connection, upload_ids: Sequence[str]) -> dict[str, str]:
+    """States of those of these uploads that are known, by id."""
+    marks = ", ".join("?" * len(upload_ids))
+    query = f"SELECT upload_id, state FROM upload WHERE upload_id IN ({marks})"  # noqa: S608 - question marks
+    return {str(row[0]): str(row[1]) for row in connection.execute(query, tuple(upload_ids))}
 
 
 def read_uploads(connection: Connection, device_id: str) -> list[Upload]:

@@ -1,0 +1,262 @@
+# SPDX-License-Identifier: Apache-2.0
+"""How much devices may have on the disk, and how many requests may bring it: counted before a byte is written.
+
+An upload is sent in parts, in any order, some of them again, some with no word of how long they are. So every part is
+counted while it is written: what an upload has (parts that are there, and parts on their way) may be as much as one
+file, and what a device has (its files, and all of its uploads) as much as a device may have. A part that is sent again
+takes the place of its bytes. What is known here is read from the disk where this process has not seen it yet.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import re
+import shutil
+import threading
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Final
+
+from armillary.engines.places import Places
+from armillary.engines.series import uploads
+from armillary.engines.series.uploads import Upload
+from armillary.errors import InvalidArgumentError
+
+# One file; a longer one is many.
+MAX_FILE_BYTES: Final = 256 << 20
+# Blocks of one file, as the blob client sends what is larger than 64 MiB.
+MAX_BLOCKS: Final = 1000
+# What the disk has to have to spare beside them: the databases of the service are on it.
+SPARE_BYTES: Final = 512 << 20
+# Requests of one upload under way: a blob client sends one block, and the next while the answer is on its way.
+MAX_UPLOAD_REQUESTS: Final = 2
+# Requests of one device under way, over all its uploads.
+MAX_DEVICE_REQUESTS: Final = 4
+# Requests of all devices: a quarter of those that the API has under way for everybody.
+MAX_REQUESTS: Final = 128
+_RETRY_S: Final = 2
+
+_PART: Final = re.compile("block-[0-9a-f]{64}")
+
+
+@dataclass(slots=True, eq=False)
+class Writing:
+    """A part on its way.
+
+    Attributes:
+        name: Of the file that it becomes.
+        size: Bytes so far.
+    """
+
+    name: str
+    size: int = 0
+
+
+@dataclass(slots=True)
+class _UploadUse:
+    kept: dict[str, int] = field(default_factory=dict)
+    kept_bytes: int = 0
+    writing: list[Writing] = field(default_factory=list)
+    is_joined: bool = False
+    joining: threading.Lock = field(default_factory=threading.Lock)
+
+    def keep(self, name: str, size: int) -> None:
+        """A part is there."""
+        self.kept_bytes += size - self.kept.get(name, 0)
+        self.kept[name] = size
+
+    @property
+    def size(self) -> int:
+        """Bytes that count: a part on its way takes the place of the one of its name."""
+        if self.is_joined:
+            return 0  # they are a file's now
+        sent: dict[str, int] = {}
+        for each in self.writing:
+            sent[each.name] = max(sent.get(each.name, 0), each.size)
+        replaced = sum(min(self.kept.get(name, 0), size) for name, size in sent.items())
+        return self.kept_bytes + sum(each.size for each in self.writing) - replaced
+
+
+@dataclass(slots=True)
+class _DeviceUse:
+    stored: int = 0
+    uploads: dict[str, _UploadUse] = field(default_factory=dict)
+
+    @property
+    def size(self) -> int:
+        return self.stored + sum(each.size for each in self.uploads.values())
+
+
+class UploadRoom:
+    """What the uploads of all devices take.
+
+    Args:
+        folder: Where the bytes are.
+        files_of: The uploads that are known of a device.
+
+    Attributes:
+        of_upload: Places for requests of each upload.
+        of_device: Places for requests of each device.
+    """
+
+    def __init__(self, folder: Path, files_of: Callable[[str], list[Upload]]) -> None:
+        self._folder = folder
+        self._files_of = files_of
+        self.of_upload = Places(
+            "requests with bytes under way", each=MAX_UPLOAD_REQUESTS, total=MAX_REQUESTS, retry_after_s=_RETRY_S
+        )
+        self.of_device = Places(
+            "requests with bytes under way", each=MAX_DEVICE_REQUESTS, total=MAX_REQUESTS, retry_after_s=_RETRY_S
+        )
+        self._lock = threading.Lock()
+        self._devices: dict[str, _DeviceUse] = {}
+
+    @contextlib.contextmanager
+    def request(self, upload: Upload) -> Iterator[None]:
+        """A place for a request that brings bytes of an upload.
+
+        Raises:
+            NoPlaceError: the upload, its device, or all devices together have as many as they may have.
+        """
+        with contextlib.ExitStack() as held:
+            with self._lock:
+                if not self.of_device.of(upload.device_id):
+                    self._device(upload)  # read anew: files may have been deleted
+                held.enter_context(self.of_upload.held(upload.upload_id))
+                held.enter_context(self.of_device.held(upload.device_id))
+            yield
+
+    @contextlib.contextmanager
+    def writing(self, upload: Upload, name: str) -> Iterator[Writing]:
+        """A part on its way; what it has taken is given back at the end, unless it was kept.
+
+        Raises:
+            InvalidArgumentError: the upload has as many parts as it may have.
+        """
+        part = Writing(name)
+        with self._lock:
+            use = self._use(upload)
+            names = {*use.kept, *(each.name for each in use.writing)}
+            if name not in names and len(names) >= MAX_BLOCKS:
+                raise InvalidArgumentError(f"blocks: expected at most {MAX_BLOCKS}, got more", remedy="Send less.")
+            use.writing.append(part)
+        try:
+            yield part
+        finally:
+            with self._lock:
+                if part in use.writing:
+                    use.writing.remove(part)
+
+    def take(self, upload: Upload, part: Writing, size: int) -> None:
+        """Count bytes that are about to be written.
+
+        Raises:
+            InvalidArgumentError: the file gets too large, the device has too much, or the disk has no room.
+        """
+        with self._lock:
+            device, use = self._device(upload), self._use(upload)
+            part.size += size
+            try:
+                if use.size > MAX_FILE_BYTES:
+                    raise _too_large()
+                if device.size > uploads.MAX_DEVICE_BYTES:
+                    raise _device_full()
+                self._check_disk(size)
+            except InvalidArgumentError:
+                part.size -= size
+                raise
+
+    def keep(self, upload: Upload, part: Writing) -> None:
+        """A part is whole: from now on its bytes are the upload's."""
+        with self._lock:
+            use = self._use(upload)
+            use.writing.remove(part)
+            use.keep(part.name, part.size)
+
+    def joining(self, upload: Upload) -> threading.Lock:
+        """What one request at a time holds that makes a file of an upload's parts."""
+        with self._lock:
+            return self._use(upload).joining
+
+    def check_copy(self, size: int) -> None:
+        """Refuse to join parts to more bytes than a file may have, or than the disk has to spare.
+
+        Raises:
+            InvalidArgumentError: they are too many.
+        """
+        if size > MAX_FILE_BYTES:
+            raise _too_large()
+        self._check_disk(size)
+
+    @contextlib.contextmanager
+    def stored(self, upload: Upload, size: int) -> Iterator[None]:
+        """Count an upload as a file of this size, in place of its parts; undone when it is left with an error.
+
+        Raises:
+            InvalidArgumentError: its device would have more than it may.
+        """
+        with self._lock:
+            device, use = self._device(upload), self._use(upload)
+            if device.size - use.size + size > uploads.MAX_DEVICE_BYTES:
+                raise _device_full()
+            device.stored += size
+            use.is_joined = True
+        try:
+            yield
+        except BaseException:  # whatever it is: it is no file, and it goes on
+            with self._lock:
+                device.stored -= size
+                use.is_joined = False
+            raise
+
+    def forget_idle(self) -> None:
+        """Forget what no request is about: it is read again when one is."""
+        with self._lock:
+            self._devices = {name: each for name, each in self._devices.items() if self.of_device.of(name)}
+
+    # Inside -------------------------------------------------------------------------------------------------
+
+    def _device(self, upload: Upload) -> _DeviceUse:
+        """What is known of an upload's device; read anew when no request is under way, as files are deleted, too."""
+        found = self._devices.get(upload.device_id)
+        if found is None or not self.of_device.of(upload.device_id):
+            known = self._files_of(upload.device_id)
+            before = {} if found is None else found.uploads
+            found = _DeviceUse(stored=sum(each.size for each in known if each.state in ("stored", "confirmed")))
+            for each in known:
+                if each.state == "open":
+                    found.uploads[each.upload_id] = before.get(each.upload_id) or self._read(each.upload_id)
+            self._devices[upload.device_id] = found
+        return found
+
+    def _use(self, upload: Upload) -> _UploadUse:
+        return self._device(upload).uploads.setdefault(upload.upload_id, _UploadUse())
+
+    def _read(self, upload_id: str) -> _UploadUse:
+        """What an earlier process left of an upload; its parts that are not whole are removed."""
+        use = _UploadUse()
+        with contextlib.suppress(FileNotFoundError):
+            for path in (self._folder / f"{upload_id}.parts").iterdir():
+                if _PART.fullmatch(path.name):
+                    use.keep(path.name, path.stat().st_size)
+                else:
+                    path.unlink(missing_ok=True)
+        return use
+
+    def _check_disk(self, size: int) -> None:
+        if shutil.disk_usage(self._folder.parent).free < size + SPARE_BYTES:
+            raise InvalidArgumentError("file: the disk has no room for it", remedy="Free space on the data folder.")
+
+
+def _too_large() -> InvalidArgumentError:
+    return InvalidArgumentError(
+        f"file: expected at most {MAX_FILE_BYTES} bytes over all of its parts, got more", remedy="Split it."
+    )
+
+
+def _device_full() -> InvalidArgumentError:
+    return InvalidArgumentError(
+        f"file: the files and uploads of a device may have {uploads.MAX_DEVICE_BYTES} bytes, these would have more",
+        remedy="Have an operator delete files of the device, or wait until its open uploads are over.",
+    )

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The attack table: 19 attacks, the check that stops each, the tests that hold it, and its mutations.
+"""The attack table: 20 attacks, the check that stops each, the tests that hold it, and its mutations.
 
 A mutation takes the one check away and shows that the attack then goes through: that check, and nothing else, stops it.
 ``docs/reference/attacks.md`` is this table for people; a test keeps it true.
@@ -20,6 +20,7 @@ from tests.attest import test_tpm_enrolment as enrolment
 
 from armillary.attest import appraise as rules
 from armillary.attest import challenge as challenges
+from armillary.attest import judgement
 from armillary.attest.reference import ReferenceValues
 from armillary.engines.records.lookup import DeviceLookup
 from armillary.errors import AppraisalError, ChallengeError, SignatureError, WireError
@@ -29,7 +30,7 @@ from armillary.sim.service_host import ServiceHost
 from armillary.sim.wire_device import WireDevice
 from armillary.wire import cbor, cose
 from armillary.wire.checkin import CheckinRequest, parse_problem
-from armillary.wire.event_log import encode_log, parse_log
+from armillary.wire.event_log import BootEvent, encode_log, parse_log
 
 HERE = Path(__file__).resolve().parent
 DOCUMENT = HERE.parents[1] / "docs" / "reference" / "attacks.md"
@@ -192,6 +193,15 @@ ATTACKS = (
         (M + "test_mutation_of_the_event_log",),
     ),
     Attack(
+        "reordered boot",
+        "complete release, in boot order (14)",
+        (
+            A + "test_boot_components_in_another_order_earn_only_updates",
+            A + "test_a_device_that_reverses_its_boot_gets_an_update_certificate",
+        ),
+        (M + "test_mutation_of_the_boot_order",),
+    ),
+    Attack(
         "forged quote outside the TPM",
         "restricted key, tpm quote (16)",
         (T + "test_the_attestation_key_signs_no_quote_that_software_wrote",),
@@ -235,8 +245,8 @@ ATTACKS = (
 
 
 def test_the_table_has_every_attack_once():
-    assert len(ATTACKS) == 19
-    assert len({attack.name for attack in ATTACKS}) == 19
+    assert len(ATTACKS) == 20
+    assert len({attack.name for attack in ATTACKS}) == 20
 
 
 @pytest.mark.parametrize("attack", ATTACKS, ids=lambda attack: attack.name)
@@ -382,6 +392,19 @@ def test_mutation_of_the_event_log(monkeypatch: pytest.MonkeyPatch):
     machine.event_log = encode_log(parse_log(genuine).events[1:])
     assert judged(machine, connection=machine, asked=machine).verdict == "update-only"
     without(monkeypatch, 11)
+    assert judged(machine, connection=machine, asked=machine).verdict == "attested"
+
+
+def test_mutation_of_the_boot_order(monkeypatch: pytest.MonkeyPatch):
+    """All good components, reversed, in a log that replays: the order is all that tells it from the release."""
+    machine = Prover(uds=b"victim".ljust(32), components=GOOD[::-1])
+    assert judged(machine, connection=machine, asked=machine).verdict == "update-only"
+    genuine = judgement._complete_releases
+
+    def in_any_order(events: tuple[BootEvent, ...], *rest: Any) -> tuple[str, ...]:
+        return genuine(tuple(sorted(events, key=lambda event: event.component_id)), *rest)
+
+    monkeypatch.setattr(judgement, "_complete_releases", in_any_order)
     assert judged(machine, connection=machine, asked=machine).verdict == "attested"
 
 

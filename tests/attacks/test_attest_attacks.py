@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import dataclasses
+import itertools
 import time
 from collections.abc import Callable
 from uuid import UUID
@@ -14,10 +15,19 @@ from armillary.attest import challenge as ch
 from armillary.attest.appraise import Appraisal, appraise
 from armillary.attest.judgement import AppraisalMemory
 from armillary.attest.reference import ReferenceValues
-from armillary.errors import AppraisalError, ArmillaryError, ChallengeError, SignatureError, WireError
+from armillary.errors import (
+    AppraisalError,
+    ArmillaryError,
+    ChallengeError,
+    ReplayedProofError,
+    SignatureError,
+    WireError,
+)
 from armillary.identity import dice
 from armillary.identity.issue import terms_for
+from armillary.service.peers import Peers
 from armillary.sim.prover import Component, Prover, release
+from armillary.sim.service_host import ServiceHost
 from armillary.wire import cbor, checkin, cose, evidence
 from armillary.wire.event_log import BootEvent, encode_log, parse_log
 
@@ -30,12 +40,11 @@ MEBIBYTE = 1024 * 1024
 
 
 class Service:
-    """The caller's part of a check-in: one spent set and one memory, both shared by all connections."""
+    """The caller's part of a check-in without spending challenges: one memory, shared by all connections."""
 
     def __init__(self, *devices: Prover, reference: ReferenceValues = REFERENCE) -> None:
         self.enrolments = {device.device_id: device.enrolment() for device in devices}
         self.reference = reference
-        self.spent: set[bytes] = set()
         self.memory = AppraisalMemory()
         self.minted = 0
 
@@ -55,9 +64,6 @@ class Service:
             service_name="localhost",
             memory=self.memory,
         )
-        if appraisal.challenge_id.id in self.spent:
-            raise ChallengeError("challenge: expected one that was not answered before, got a second answer")
-        self.spent.add(appraisal.challenge_id.id)
         if appraisal.verdict == "attested":
             self.enrolments[peer.device_id] = dataclasses.replace(
                 enrolment,
@@ -82,24 +88,32 @@ def failing(appraisal: Appraisal) -> set[int]:
     return {step.number for step in appraisal.steps if step.result == "fail"}
 
 
-def test_replay_is_refused():
+def test_replay_is_refused(host: ServiceHost):
+    """By the service's own verifier; with what it remembers as spent taken away, the same bytes are judged again."""
+    verifier, now = host.service.verifier, host.service.context.now()
+    assert verifier is not None
+    victim = host.claimed(b"victim".ljust(32))
+    peer = Peers().of(victim.factory.certificate_chain[0])
+    challenge = checkin.parse_challenge(verifier.challenge(peer, now=now)).challenge
+    proof = checkin.encode_request(victim.prover.request(challenge, CLIENT_KEY))
+    accepted = verifier.check_in(peer, proof, now=now)
+    verifier.begin(accepted)
+    verifier.recorded(accepted)
+    assert accepted.write.verdict == "attested"
+    with pytest.raises(ReplayedProofError, match="used before"):
+        verifier.check_in(peer, proof, now=now)
+    accepted.state.spent.clear()
+    assert verifier.check_in(peer, proof, now=now).write.challenge_id == accepted.write.challenge_id
+
+
+def test_replay_after_the_challenge_expired_is_refused_by_time():
     victim = device()
     service = Service(victim)
     proof = service.prove(victim)
-    assert service.check_in(proof, peer=victim).verdict == "attested"
-    with pytest.raises(ChallengeError, match="second answer"):
-        service.check_in(proof, peer=victim)
-    assert service.check_in(service.prove(victim), peer=victim).verdict == "attested"
-
-
-def test_replay_after_the_spent_record_expired_is_refused_by_time():
-    victim = device()
-    service = Service(victim)
-    proof = service.prove(victim)
-    appraisal = service.check_in(proof, peer=victim)
-    service.spent.clear()
+    expires_at = service.check_in(proof, peer=victim).challenge_id.expires_at
+    assert service.check_in(proof, peer=victim, now=expires_at - 1).verdict == "attested"
     with pytest.raises(ChallengeError, match="before"):
-        service.check_in(proof, peer=victim, now=appraisal.challenge_id.expires_at)
+        service.check_in(proof, peer=victim, now=expires_at)
 
 
 def test_relay_through_another_devices_connection_is_refused():
@@ -273,6 +287,29 @@ def test_tampered_component_changes_the_alias_key_and_earns_only_updates(stage: 
     assert (
         terms_for(service.check_in(service.prove(clean), peer=clean).verdict, "software", now=NOW).purpose == "client"
     )
+
+
+def test_boot_components_in_another_order_earn_only_updates():
+    """Every order but the release's, each with a log that the device itself has signed."""
+    for order in itertools.permutations(GOOD):
+        machine = device(components=order)
+        service = Service(machine)
+        appraisal = service.check_in(service.prove(machine), peer=machine)
+        expected = ("attested", set()) if order == GOOD else ("update-only", {14})
+        assert (appraisal.verdict, failing(appraisal)) == expected, [component.name for component in order]
+
+
+def test_a_device_that_reverses_its_boot_gets_an_update_certificate(host: ServiceHost):
+    with host.claimed(b"r" * 32) as machine:
+        good = machine.prover.components
+        machine.prover.components = good[::-1]
+        machine.prover.boot()
+        reply = machine.check_in()
+        assert (reply.verdict, reply.purpose) == ("update-only", "update")
+        assert [step.name for step in reply.steps if step.result == "fail"] == ["complete release"]
+        machine.prover.components = good
+        machine.prover.boot()
+        assert machine.check_in().verdict == "attested"
 
 
 def test_rolled_back_security_version_is_noticed():

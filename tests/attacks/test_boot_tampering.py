@@ -55,20 +55,25 @@ def test_genuine_release_boots():
 
 
 def test_any_flipped_bit_of_any_component_is_refused_or_only_in_the_unsigned_block():
+    """A random bit in every fifth byte of each component, from the first to the last."""
     genuine = release("26.11", 1)
     source = random.Random(1)  # noqa: S311 - repeatable damage
-    for name, data in genuine.items():
-        for _ in range(40):
-            position, bit = source.randrange(len(data)), 1 << source.randrange(8)
-            damaged = data[:position] + bytes([data[position] ^ bit]) + data[position + 1 :]
+    accepted = 0
+    for component in CHIP.boot_components:
+        name, data = component.name, genuine[component.name]
+        for position in {*range(0, len(data), 5), len(data) - 1}:
+            damaged = bytearray(data)
+            damaged[position] ^= 1 << source.randrange(8)
             try:
-                record = boots({**genuine, name: damaged})
+                chain.verify_component(component, bytes(damaged), trusted=[CERTIFICATE], minimum_security_version=0)
             except BootRefusedError:
                 continue
             # the 1BL block is outside the signature; the measurement covers it, so attestation sees the change
             assert name == "one-bl"
             assert len(data) - 96 <= position < len(data) - 64
-            assert record.log_head != boots(genuine).log_head
+            assert boots({**genuine, name: bytes(damaged)}).log_head != boots(genuine).log_head
+            accepted += 1
+    assert accepted, "the unsigned block was never reached"
 
 
 def test_changed_unsigned_block_boots_only_where_the_measurement_shows_it():

@@ -18,7 +18,7 @@ from cryptography.hazmat.primitives.asymmetric import ec
 from armillary.errors import ServiceUnreachableError
 from armillary.service import assemble
 from armillary.service.endpoint import server_context
-from armillary.service.peers import Peer
+from armillary.service.peers import Peer, Peers
 from armillary.sim.service_host import ServiceHost
 from armillary.sim.wire_device import WireDevice, read_answer
 from armillary.wire import certificate as profile
@@ -130,14 +130,24 @@ def test_without_a_server_name_the_certificate_counts_all_the_same(start: Callab
         asked(device.port, bare, name=None)
 
 
-def test_mutation_of_the_client_certificate_that_is_required(start: Callable[..., ServiceHost]) -> None:
-    host = start(lambda context: setattr(context, "verify_mode", ssl.CERT_NONE))
+def test_mutation_of_the_client_certificate_that_is_required(
+    start: Callable[..., ServiceHost], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Two checks: TLS demands a certificate, and the endpoint knows nobody without one; without both, anybody is in."""
+    closed = start().claimed(b"c" * 32)
+    bare = ssl.create_default_context(cadata=ssl.DER_cert_to_PEM_cert(closed.factory.service_root))
+    with pytest.raises(CLOSED):
+        asked(closed.port, bare)
+    host = start(lambda context: setattr(context, "verify_mode", ssl.CERT_NONE), "open")
     device = host.claimed(b"c" * 32)
     bare = ssl.create_default_context(cadata=ssl.DER_cert_to_PEM_cert(device.factory.service_root))
     with socket.create_connection(("127.0.0.1", device.port), timeout=10) as plain:  # TLS lets anybody in ...
         assert bare.wrap_socket(plain, server_hostname="127.0.0.1").version() == "TLSv1.3"
-    with pytest.raises(CLOSED):  # ... and the endpoint, which needs a certificate to know who speaks, does not
+    with pytest.raises(CLOSED):  # ... and the endpoint does not
         asked(device.port, bare)
+    genuine, shown = Peers.of, device.factory.certificate_chain[0]
+    monkeypatch.setattr(Peers, "of", lambda peers, der: genuine(peers, der or shown))
+    assert asked(device.port, bare)[0] == 200, "a challenge of the device that the stranger was taken for"
 
 
 def test_mutation_of_tls_1_3_only(start: Callable[..., ServiceHost]) -> None:

@@ -19,8 +19,8 @@ def test_lookup_is_per_chip_component_and_digest():
     assert reference.lookup("imx8mp", event.component_id, event.digest) == ()
     assert reference.lookup("mt3620", UUID(int=99), event.digest) == ()
     assert reference.lookup("mt3620", event.component_id, bytes(32)) == ()
-    assert reference.components("mt3620", "26.12") == {c.component_id for c in FIRST}
-    assert reference.components("mt3620", "1.0") == frozenset()
+    assert reference.components("mt3620", "26.12") == tuple(c.component_id for c in FIRST)
+    assert reference.components("mt3620", "1.0") == ()
 
 
 def test_minimum_security_version():

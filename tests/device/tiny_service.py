@@ -47,6 +47,7 @@ class TinyService:
         lose_replies: So many next check-ins are accepted and their answer is never sent.
         refuse: (HTTP status, problem) for check-ins instead of an answer, or None.
         next_check_in_s: Given with every reply.
+        security_version: Of the boot components it builds and knows to be good.
     """
 
     def __init__(self) -> None:
@@ -81,6 +82,7 @@ class TinyService:
         self.lose_replies = 0
         self.refuse: tuple[int, Problem] | None = None
         self.next_check_in_s = 3600
+        self.security_version = 1
         self.hub_port = 8883
         self.connections = 0
         self.spent: set[bytes] = set()
@@ -94,7 +96,7 @@ class TinyService:
             profile.parse(content.chip_document(chip)),
             version,
             built=self.now,
-            security_version=1,
+            security_version=self.security_version,
             key=self.os_key,
             certificate=self.os_certificate,
         )

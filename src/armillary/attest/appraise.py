@@ -64,7 +64,11 @@ STEPS: Final[tuple[tuple[int, str, str], ...]] = (
     (11, "event log", "Events that were dropped, reordered, edited or added after the boot ROM measured them."),
     (12, "hardware", "A device that runs as another chip, or on a weaker root of trust, than the one enrolled."),
     (13, "known components", "A boot component that was changed or that nobody released."),
-    (14, "complete release", "A missing or doubled boot component, or good ones of different releases mixed together."),
+    (
+        14,
+        "complete release",
+        "A boot component that is missing, doubled or out of place, or good ones of different releases mixed together.",
+    ),
     (15, "security version", "An old release with known holes, validly signed, put back on the device."),
     (
         16,

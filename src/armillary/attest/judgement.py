@@ -13,7 +13,6 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from hashlib import sha256
 from typing import Final
-from uuid import UUID
 
 from armillary.attest.reference import FOREVER, ReferenceValues
 from armillary.wire import cose
@@ -139,7 +138,7 @@ def _judge(data: bytes, signed_head: bytes, chip: str, reference: ReferenceValue
     else:
         releases = _complete_releases(events, chip, reference)
         if not releases:
-            faults[14] = "The components are each known, but no release consists of exactly these."
+            faults[14] = "The components are each known, but no release consists of exactly these in this order."
     # Step 18. Releases that are equal to the byte are one software: the strictest word on any of them counts.
     standings = [one for version in releases if (one := reference.standing(chip, version)) is not None]
     withdrawn = next((one for one in standings if one.withdrawn), None)
@@ -168,12 +167,14 @@ def _unknown(event: BootEvent, chip: str, reference: ReferenceValues) -> str:
 
 
 def _complete_releases(events: tuple[BootEvent, ...], chip: str, reference: ReferenceValues) -> tuple[str, ...]:
-    """Releases (step 14) that contain every one of these components and no other, each once."""
-    components: list[UUID] = [event.component_id for event in events]
-    if len(set(components)) != len(components):
-        return ()
+    """Releases (step 14) that consist of these components and no other, each once, booted in this order.
+
+    The order counts: a component that ran before the one that verifies it was started by something else, and a log
+    that a device reorders and signs again still names only good components.
+    """
+    components = tuple(event.component_id for event in events)
     releases: set[str] | None = None
     for event in events:
         here = {value.os_version for value in reference.lookup(chip, event.component_id, event.digest)}
         releases = here if releases is None else releases & here
-    return tuple(sorted(r for r in releases or () if reference.components(chip, r) == frozenset(components)))
+    return tuple(sorted(r for r in releases or () if reference.components(chip, r) == components))

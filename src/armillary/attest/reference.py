@@ -60,7 +60,7 @@ class ReferenceValues:
     """An unchangeable set of reference values; a new release makes a new set.
 
     Args:
-        values: All known good components.
+        values: All known good components; those of one release in the order in which its chip boots them.
         minimum_security_versions: (chip, image type) to the lowest security version that is still accepted.
         standings: Of the releases; one that has none is in force without end.
     """
@@ -76,12 +76,12 @@ class ReferenceValues:
         self.values = tuple(values)
         self._minimum = dict(minimum_security_versions or {})
         by_digest: dict[tuple[str, UUID, bytes], list[ReferenceValue]] = {}
-        releases: dict[tuple[str, str], set[UUID]] = {}
+        releases: dict[tuple[str, str], list[UUID]] = {}
         for value in self.values:
             by_digest.setdefault((value.chip, value.component_id, value.digest), []).append(value)
-            releases.setdefault((value.chip, value.os_version), set()).add(value.component_id)
+            releases.setdefault((value.chip, value.os_version), []).append(value.component_id)
         self._by_digest = {key: tuple(found) for key, found in by_digest.items()}
-        self._releases = {key: frozenset(components) for key, components in releases.items()}
+        self._releases = {key: tuple(components) for key, components in releases.items()}
         self._standings = {(one.chip, one.os_version): one for one in standings}
         self._newest: dict[str, ReleaseStanding] = {}
         for one in sorted(self._standings.values(), key=_age):
@@ -92,9 +92,9 @@ class ReferenceValues:
         """The reference values of this component with this digest on this chip, one per release; empty if unknown."""
         return self._by_digest.get((chip, component_id, digest), ())
 
-    def components(self, chip: str, os_version: str) -> frozenset[UUID]:
-        """The boot components of a release on a chip; empty if there is no such release."""
-        return self._releases.get((chip, os_version), frozenset())
+    def components(self, chip: str, os_version: str) -> tuple[UUID, ...]:
+        """The boot components of a release on a chip, in boot order; empty if there is no such release."""
+        return self._releases.get((chip, os_version), ())
 
     def standing(self, chip: str, os_version: str) -> ReleaseStanding | None:
         """What is known of a release as a whole; None if nothing."""

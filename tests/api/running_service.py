@@ -9,6 +9,7 @@ import datetime as dt
 import http.client
 import json
 import os
+import select
 import ssl
 import threading
 import time
@@ -32,6 +33,8 @@ from armillary.sim.wire_device import WireDevice, certificate_request
 from armillary.wire import application_package
 
 START_DEADLINE_S = 60.0
+# Connections that a thread keeps: tests have a token of each role, and some make one for each case.
+KEPT_CONNECTIONS = 8
 VERSION = "api-version=2024-04-01"
 CATALOGS = "/subscriptions/0/resourceGroups/rg/providers/Microsoft.AzureSphere/catalogs"
 
@@ -47,6 +50,20 @@ class Reply:
         return json.loads(self.raw) if self.raw else None
 
 
+_NOBODY = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+
+
+def _clear_tls_errors() -> None:
+    """Have this thread's next read tell of its own connection only.
+
+    OpenSSL keeps one list of errors for a thread, and a read on a good connection reports what an earlier one has left
+    there. The first step of any handshake empties it: here of one that nobody begins.
+    """
+    nobody = _NOBODY.wrap_bio(ssl.MemoryBIO(), ssl.MemoryBIO(), server_side=True)
+    with contextlib.suppress(ssl.SSLWantReadError):
+        nobody.do_handshake()
+
+
 @dataclass
 class RunningService:
     service: SecurityService
@@ -60,14 +77,35 @@ class RunningService:
     tokens: dict[str, str] = field(default_factory=dict)
     host: str = "localhost"
     ports: dict[str, int] = field(default_factory=dict)
+    _kept: dict[int, dict[str | None, http.client.HTTPSConnection]] = field(default_factory=dict, repr=False)
 
     @property
     def address(self) -> str:
         return f"https://{self.host}:{self.port}"
 
     def connection(self) -> http.client.HTTPSConnection:
+        """A connection that nobody has used: for whoever tests connections, and for streams."""
         context = ssl.create_default_context(cafile=str(self.root))
         return http.client.HTTPSConnection(self.host, self.port, context=context, timeout=30)
+
+    def _kept_connection(self, token: str | None) -> http.client.HTTPSConnection:
+        """This thread's connection of a token, as a client keeps one; a new one where the server has closed it."""
+        mine = self._kept.setdefault(threading.get_ident(), {})
+        connection = mine.pop(token, None) or self.connection()
+        if connection.sock is not None and select.select([connection.sock], [], [], 0)[0]:
+            connection.close()  # nothing is asked, so what can be read is its end; http.client opens it again
+        _clear_tls_errors()
+        mine[token] = connection  # the last of the dictionary: the first is the one that has waited longest
+        if len(mine) > KEPT_CONNECTIONS:
+            mine.pop(next(iter(mine))).close()
+        return connection
+
+    def close_connections(self) -> None:
+        """End the connections that :meth:`call` keeps."""
+        for mine in self._kept.values():
+            for connection in mine.values():
+                connection.close()
+        self._kept.clear()
 
     def token_of(self, role: str) -> str:
         if role not in self.tokens:
@@ -82,8 +120,12 @@ class RunningService:
         *,
         token: str | None = "",
         headers: Mapping[str, str] | None = None,
+        fresh: bool = False,
     ) -> Reply:
-        """One request; the administrator's token unless told otherwise (None: no token). Bytes bodies go as they are."""
+        """One request; the administrator's token unless told otherwise (None: no token). Bytes bodies go as they are.
+
+        It goes over the connection that this thread keeps for the token; ``fresh`` opens one for this request alone.
+        """
         sent = dict(headers or {})
         if token is not None:
             sent.setdefault("Authorization", f"Bearer {token or self.token}")
@@ -91,11 +133,17 @@ class RunningService:
         if body is not None:
             data = body if isinstance(body, bytes) else json.dumps(body).encode()
             sent.setdefault("Content-Type", "application/json")
-        connection = self.connection()
-        with contextlib.closing(connection):
+        connection = self.connection() if fresh else self._kept_connection(token)
+        try:
             connection.request(method, path, body=data, headers=sent)
             response = connection.getresponse()
             return Reply(response.status, response.headers, response.read())
+        except BaseException:
+            connection.close()
+            raise
+        finally:
+            if fresh:
+                connection.close()
 
     def azure(self, method: str, path: str, body: object = None, *, query: str = "", token: str | None = "") -> Reply:
         """One management call; ``path`` starts after ``/catalogs``."""
@@ -205,6 +253,8 @@ def running_service(
             raise first
         yield first
     finally:
+        if found and isinstance(found[0], RunningService):
+            found[0].close_connections()
         for call in stop:
             call()
         thread.join(START_DEADLINE_S)

@@ -42,7 +42,7 @@ def dial(own: RunningService) -> ssl.SSLSocket:
 
 
 def healthy(own: RunningService) -> bool:
-    return own.call("GET", "/api/v1/health", token=None).status == 200
+    return own.call("GET", "/api/v1/health", token=None, fresh=True).status == 200
 
 
 def answer(sock: ssl.SSLSocket) -> bytes:
@@ -177,12 +177,12 @@ def test_more_requests_than_there_is_room_for_are_told_to_come_back(
         held.sendall(f"GET {stream} HTTP/1.1\r\nhost: x\r\nauthorization: Bearer {own.token}\r\n\r\n".encode())
         assert held.recv(16).startswith(b"HTTP/1.1 200")
         monkeypatch.setattr(connection, "MAX_REQUESTS", 1)
-        refused = own.call("GET", "/api/v1/me")
+        refused = own.call("GET", "/api/v1/me", fresh=True)
         assert (refused.status, refused.headers["retry-after"]) == (503, "2")
         assert refused.body["code"] == "service.busy"
         assert own.azure("GET", "/x").body["error"]["code"] == "ServiceUnavailable"
     monkeypatch.undo()
-    assert own.call("GET", "/api/v1/me").status == 200
+    assert own.call("GET", "/api/v1/me", fresh=True).status == 200
 
 
 def test_a_caller_that_takes_nothing_is_cut_off(own: RunningService, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -207,7 +207,7 @@ def test_two_hundred_callers_at_once_are_all_answered(own: RunningService) -> No
     statuses: list[int] = []
 
     def ask() -> None:
-        statuses.append(own.call("GET", "/api/v1/fleet").status)
+        statuses.append(own.call("GET", "/api/v1/fleet", fresh=True).status)
 
     threads = [threading.Thread(target=ask) for _ in range(200)]
     for thread in threads:

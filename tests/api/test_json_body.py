@@ -6,9 +6,11 @@ from __future__ import annotations
 import json
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 from tests.api.running_service import RunningService
 
-from armillary.api.json_body import strict_json
+from armillary.api.json_body import MAX_VALUES, TooManyValuesError, strict_json
 
 REFUSED = {
     b'{"name":"a","name":"b","role":"Reader"}': "the name 'name' twice",
@@ -18,7 +20,7 @@ REFUSED = {
     b'{"name":"a","role":"Reader","\\ud800":1}': "lone surrogate",
     b'{"name":"\xff","role":"Reader"}': "byte 0xff at 9",
     '{"name":"a","role":"Reader"}'.encode("utf-16"): "byte 0xff at 0",
-    b'{"name":"a","role":"Reader","x":' + b"[" * 100_000 + b"]" * 100_000 + b"}": "hundreds of levels",
+    b'{"name":"a","role":"Reader","x":' + b"[" * 10_000 + b"]" * 10_000 + b"}": "hundreds of levels",
     b'{"name":"a","role":"Reader","lifetime_s":' + b"9" * 5000 + b"}": "4300 digits",
     b'{"name":"a","role":"Reader"} x': "Extra data",
 }
@@ -46,3 +48,44 @@ def test_no_stored_name_makes_its_catalog_unreadable(service: RunningService, ca
 def test_what_is_json_is_taken(document: object) -> None:
     assert strict_json(json.dumps(document).encode()) == document
     assert strict_json(json.dumps(document, ensure_ascii=False).encode()) == document
+
+
+def values_in(document: object) -> int:
+    """Values in arrays and objects, and the outermost."""
+    inner = list(document.values()) if isinstance(document, dict) else document if isinstance(document, list) else []
+    return 1 + sum(map(values_in, inner))
+
+
+DOCUMENTS = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.text(alphabet='a,[]{}"\\\n'),
+    lambda inner: st.lists(inner) | st.dictionaries(st.text(alphabet='a,[]{}"\\'), inner),
+)
+
+
+@given(DOCUMENTS)
+def test_values_are_counted_before_there_are_any(document: object) -> None:
+    body, values = json.dumps(document).encode(), values_in(document)
+    assert strict_json(body, max_values=2 * values) == document, "nothing in a text counts"
+    if values > 2:
+        with pytest.raises(TooManyValuesError):
+            strict_json(body, max_values=values - 2)
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        b"[" + b",".join([b"{}"] * MAX_VALUES) + b"]",
+        b'{"a":' * (MAX_VALUES + 1) + b"0" + b"}" * (MAX_VALUES + 1),
+        b"[" + b"0," * MAX_VALUES + b"0,0]",
+        b'"' * (4 * MAX_VALUES + 8) + b"," * (MAX_VALUES + 1),
+    ],
+)
+def test_a_body_of_too_many_values_is_refused_and_not_decoded(
+    service: RunningService, body: bytes, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    decoded: list[str] = []
+    monkeypatch.setattr("armillary.api.json_body.json.loads", lambda text, **_: decoded.append(text))
+    reply = service.call("POST", "/api/v1/tokens", body)
+    monkeypatch.undo()
+    assert (reply.status, reply.body["code"], decoded) == (413, "request.too-large", [])
+    assert "at most 20,000 values" in reply.body["detail"]

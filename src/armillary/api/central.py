@@ -22,8 +22,7 @@ from starlette.routing import BaseRoute, Match
 
 from armillary.api.auth import admit
 from armillary.api.central_table import OPERATIONS, READER, Operation, is_central
-from armillary.api.json_body import StrictRequest
-from armillary.api.routes import BODY_LIMIT_BYTES, LIMITS, limited, service_of
+from armillary.api.routes import service_of, strict_request
 
 if TYPE_CHECKING:
     from starlette.types import Receive, Scope, Send
@@ -100,8 +99,7 @@ async def _answered(operation: Operation, request: Request, parameters: Mapping[
     version = check_version(request.query_params.get("api-version"), operation)
     body: Any = None
     if operation.method in JSON_METHODS:
-        limit = LIMITS.get(operation.key, BODY_LIMIT_BYTES)
-        sent = StrictRequest(request.scope, limited(request, limit))
+        sent = strict_request(request, operation.key)
         body = await sent.json() if await sent.body() else None
     endpoint = await run_in_threadpool(_endpoint, operation)
     call = Call(request, parameters, body, version)

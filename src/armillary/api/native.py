@@ -20,8 +20,9 @@ from armillary.api.tenure import tenures
 from armillary.service.paging import MAX_LIMIT
 
 
-def health() -> dict[str, Any]:
+async def health() -> dict[str, Any]:
     """Whether the process answers; for load balancers. `/api/v1/status` says how it is."""
+    # In the loop, without a thread: it answers when all threads are busy with operators' calls.
     return {"status": "ok"}
 
 

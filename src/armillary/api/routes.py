@@ -15,7 +15,7 @@ from starlette.types import Message, Receive
 
 from armillary.api import azure_names as names
 from armillary.api.auth import ACCESS, METHODS, UNKNOWN_PATHS, admit
-from armillary.api.json_body import StrictRequest
+from armillary.api.json_body import MAX_VALUES, StrictRequest
 from armillary.engines.records.enrolment_rows import EnrolmentToken
 from armillary.engines.records.rows import Token
 
@@ -51,6 +51,13 @@ LIMITS: Mapping[str, int] = {
     "POST /api/v1/application/import": APPLICATION_BODY_LIMIT_BYTES,
     "PUT /device-files/{path:path}": FILE_BODY_LIMIT_BYTES,
 }
+# JSON values of one body, where a route needs more or fewer than json_body.MAX_VALUES: an image is one long text; a
+# model in DTDL says a short thing a value; an application is a text for each of its documents.
+VALUES: Mapping[str, int] = {
+    **dict.fromkeys(IMAGE_BODIES, 1000),
+    **dict.fromkeys(TEMPLATE_BODIES, 60_000),
+    "POST /api/v1/application/import": 60_000,
+}
 
 
 class GuardedRoute(APIRoute):
@@ -67,10 +74,19 @@ class GuardedRoute(APIRoute):
             request.state.operator = await admit(
                 request, needed[request.method], service_of(request), keys[request.method]
             )
-            limit = LIMITS.get(keys[request.method], BODY_LIMIT_BYTES)
-            return await handler(StrictRequest(request.scope, limited(request, limit)))
+            return await handler(strict_request(request, keys[request.method]))
 
         return guarded
+
+
+def strict_request(request: Request, key: str) -> StrictRequest:
+    """A request whose body is bounded as its route says, in bytes and in JSON values.
+
+    Raises:
+        HTTPException: 413, a larger body is announced.
+    """
+    limit = LIMITS.get(key, BODY_LIMIT_BYTES)
+    return StrictRequest(request.scope, limited(request, limit), VALUES.get(key, MAX_VALUES))
 
 
 def limited(request: Request, limit: int) -> Receive:

@@ -44,6 +44,7 @@ class DeviceConnection(asyncio.Protocol):
 
     __slots__ = (
         "_body",
+        "_body_bytes",
         "_endpoint",
         "_header_bytes",
         "_headers",
@@ -72,7 +73,7 @@ class DeviceConnection(asyncio.Protocol):
         self._method = b""
         self._url = b""
         self._body: list[bytes] = []
-        self._header_bytes = self._headers = 0
+        self._body_bytes = self._header_bytes = self._headers = 0
         self._keep_alive = True
         self._refused: RequestRefusedError | None = None
 
@@ -137,7 +138,7 @@ class DeviceConnection(asyncio.Protocol):
             raise RequestRefusedError(400, "expected no request before the reply to the last one")
         self._url = b""
         self._body = []
-        self._header_bytes = self._headers = 0
+        self._body_bytes = self._header_bytes = self._headers = 0
         self._refused = None
         self.range_header = None
         self.deadline = self._endpoint.monotonic() + REQUEST_TIMEOUT_S
@@ -166,7 +167,8 @@ class DeviceConnection(asyncio.Protocol):
     def on_body(self, body: bytes) -> None:
         """A part of the body."""
         self._body.append(body)
-        if len(self._body) > 1 and sum(map(len, self._body)) > MAX_BODY_BYTES:
+        self._body_bytes += len(body)
+        if self._body_bytes > MAX_BODY_BYTES:
             raise RequestRefusedError(413, f"body: expected at most {MAX_BODY_BYTES} bytes, got more")
 
     def on_message_complete(self) -> None:

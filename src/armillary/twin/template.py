@@ -12,18 +12,22 @@ whose template changes (``template_change.py``), where templates are kept (``eng
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Final
 
 from armillary.errors import InvalidArgumentError
 from armillary.twin.schema import Mismatch, mismatches
 from armillary.wire.dtdl import (
+    ArraySchema,
     Command,
     Component,
     Content,
+    EnumSchema,
     Labels,
+    MapSchema,
     Model,
+    ObjectSchema,
     Property,
     Relationship,
     Schema,
@@ -35,6 +39,12 @@ from armillary.wire.dtdl import (
 # What operators keep of one device; each value is text of at most 4 KB (as a twin's).
 MAX_CLOUD_PROPERTIES: Final = 300
 MAX_TEXT_BYTES: Final = 4096
+
+# What a template comes to when each component has what its interface has, and each capability its whole schema: a
+# few lines name a part a thousand times. The largest templates that we know have some 300 capabilities; ten times as
+# many, and ten parts of a schema for each, is a second of work and some megabytes.
+MAX_CAPABILITIES: Final = 3_000
+MAX_SCHEMA_PARTS: Final = 30_000
 
 # Type that IoT Central gives a property which is the operators' alone.
 CLOUD_TYPE: Final = "Cloud"
@@ -149,17 +159,66 @@ class Template:
 
 
 def capabilities_of(model: Model, root: str, labels: Labels) -> tuple[dict[str, Capability], dict[str, str]]:
-    """What a device of a root interface says and does, and its components; cloud properties left out."""
+    """What a device of a root interface says and does, and its components; cloud properties left out.
+
+    Raises:
+        InvalidArgumentError: it comes to more than :data:`MAX_CAPABILITIES` or :data:`MAX_SCHEMA_PARTS`; nothing of it
+            was built.
+    """
+    own = model.contents(root)
+    components = {each.name: each.interface for each in own if isinstance(each, Component)}
+    parts = {name: model.contents(name) for name in {*components.values()} if name in model.interfaces}
+    _check_size(own, components, parts)
     found: dict[str, Capability] = {}
-    components: dict[str, str] = {}
-    for content in model.contents(root):
+    for content in own:
         if isinstance(content, Component):
-            components[content.name] = content.interface
-            for inner in model.contents(content.interface) if content.interface in model.interfaces else ():
+            for inner in parts.get(content.interface, ()):
                 _add(found, content.name, inner, labels)
         elif not is_cloud(content):
             _add(found, "", content, labels)
     return found, components
+
+
+def _check_size(own: Sequence[Content], components: Mapping[str, str], parts: Mapping[str, Sequence[Content]]) -> None:
+    """Count what components multiply, each interface and each schema looked at once."""
+    sizes: dict[int, int] = {}
+    of_interface = {name: sum(_parts_of(each, sizes) for each in contents) for name, contents in parts.items()}
+    capabilities = len(own) - len(components) + sum(len(parts.get(each, ())) for each in components.values())
+    schema_parts = sum(_parts_of(each, sizes) for each in own)
+    schema_parts += sum(of_interface.get(each, 0) for each in components.values())
+    for count, most, what in (
+        (capabilities, MAX_CAPABILITIES, "capabilities, those of every component counted"),
+        (schema_parts, MAX_SCHEMA_PARTS, "parts of schemas, each counted wherever it is named"),
+    ):
+        if count > most:
+            raise InvalidArgumentError(
+                f"models: expected at most {most:,} {what}, got {count:,}",
+                remedy="Leave out components that devices do not have, or make several templates.",
+            )
+
+
+def _parts_of(content: Content, sizes: dict[int, int]) -> int:
+    """Parts of all schemas of a content."""
+    payloads = (getattr(content, "request", None), getattr(content, "response", None))
+    schemas = [getattr(each, "schema", None) for each in (content, *payloads)]
+    return sum(_schema_size(each, sizes) for each in schemas if each is not None)
+
+
+def _schema_size(schema: Schema, sizes: dict[int, int]) -> int:
+    """Parts of a schema, written out; ``sizes`` keeps those that were counted. DTDL nests five levels at most."""
+    if id(schema) not in sizes:
+        if isinstance(schema, ArraySchema):
+            size = _schema_size(schema.element, sizes)
+        elif isinstance(schema, MapSchema):
+            size = _schema_size(schema.value, sizes)
+        elif isinstance(schema, EnumSchema):
+            size = len(schema.values)
+        elif isinstance(schema, ObjectSchema):
+            size = sum(_schema_size(each.schema, sizes) for each in schema.fields)
+        else:
+            size = 0
+        sizes[id(schema)] = size + 1
+    return sizes[id(schema)]
 
 
 def is_cloud(content: Content) -> bool:

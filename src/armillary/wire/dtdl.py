@@ -12,6 +12,7 @@ line, element and the specification's own name of the rule. Known extensions: ``
 
 from __future__ import annotations
 
+from collections import deque
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any, TypeAlias
@@ -211,9 +212,9 @@ class Model:
             KeyError: there is no such interface.
         """
         found: dict[str, Content] = {}
-        pending, seen = [interface_id], {interface_id}
+        pending, seen = deque([interface_id]), {interface_id}
         while pending:
-            each = self.interfaces[pending.pop(0)]
+            each = self.interfaces[pending.popleft()]
             for content in each.contents:
                 found.setdefault(content.name, content)
             for above in each.extends:

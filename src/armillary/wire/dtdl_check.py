@@ -6,6 +6,7 @@ Source: DTDL v2 and v3 §Model completeness, §Partitions and referenceability, 
 
 from __future__ import annotations
 
+from collections import deque
 from collections.abc import Callable, Iterator, Mapping
 
 from armillary.wire.dtdl_co_types import co_types_of
@@ -21,6 +22,8 @@ from armillary.wire.dtdl_tables import (
     MAX_ELEMENTS_3,
     MAX_EXTENDED_INTERFACES_3,
     MAX_EXTENDS_DEPTH,
+    MAX_INHERITED,
+    MAX_INHERITED_ELEMENTS,
     MAX_INTERFACE_CHARACTERS_3,
     MAX_SCHEMA_DEPTH,
     Member,
@@ -46,6 +49,8 @@ class ModelCheck:
         self._schema_depths: dict[int, int] = {}
         self._extends_depths: dict[int, int] = {}
         self._with_array: set[int] = set()
+        self._inherited = self._inherited_elements = 0
+        self._inner_components: dict[int, Element | None] = {}
         self.missing: set[str] = set()
         self._checks: Mapping[str, Callable[[Element], None]] = {
             "Interface": self._interface,
@@ -159,7 +164,14 @@ class ModelCheck:
             expected = f"at most {MAX_EXTENDS_DEPTH} levels of extends"
             self._fault(element, element.node, "PropertiesExtendsMaxDepth", expected, "more")
             return
+        if self._inherited > MAX_INHERITED or self._inherited_elements > MAX_INHERITED_ELEMENTS:  # told once
+            return
         contents = contents_of(element)
+        self._inherited += len(contents) + len(element.links.get("extends", ()))
+        if self._inherited > MAX_INHERITED:
+            expected = f"at most {MAX_INHERITED:,} contents of all interfaces, each with those it extends"
+            self._fault(element, element.node, "PropertiesContentsMaxCount", expected, "more")
+            return
         if element.version == 2 and len(contents) > MAX_CONTENTS_2:
             expected = f"at most {MAX_CONTENTS_2} contents, with those of extended interfaces"
             self._fault(element, element.node, "MaxCount", expected, str(len(contents)), member="contents")
@@ -197,6 +209,10 @@ class ModelCheck:
         if count > MAX_ELEMENTS_3:
             rule = "PropertiesContentsMaxCount"
             self._fault(element, element.node, rule, f"at most {MAX_ELEMENTS_3} elements", "more")
+        self._inherited_elements += count
+        if self._inherited_elements > MAX_INHERITED_ELEMENTS:
+            expected = f"at most {MAX_INHERITED_ELEMENTS:,} elements of all interfaces, each with those it extends"
+            self._fault(element, element.node, "PropertiesContentsMaxCount", expected, "more")
         if element.node.end - element.node.start > MAX_INTERFACE_CHARACTERS_3:
             self._text(element)
 
@@ -217,11 +233,18 @@ class ModelCheck:
         for link in element.links.get("schema", ()):
             if link.element is None or link.element.kind != "Interface":
                 continue
-            inner = next((each for each in contents_of(link.element) if each.kind == "Component"), None)
+            inner = self._inner_component(link.element)
             if inner is not None:
                 rule = element.rule("PropertiesSchemaContentsExcludeComponent")
                 got = f"{inner.literals.get('name')} in {link.element.identifier}"
                 self._refuse(element, link.node, link.path, rule, "no component inside a component", got)
+
+    def _inner_component(self, interface: Element) -> Element | None:
+        """The first component that an interface has; looked for once, however many components are of it."""
+        if id(interface) not in self._inner_components:
+            found = (each for each in contents_of(interface) if each.kind == "Component")
+            self._inner_components[id(interface)] = next(found, None)
+        return self._inner_components[id(interface)]
 
     # Schemas ------------------------------------------------------------------------------------------------
 
@@ -319,9 +342,9 @@ class ModelCheck:
 def contents_of(interface: Element) -> list[Element]:
     """Contents of an interface with those of the interfaces it extends, each once; its own first."""
     found: dict[int, Element] = {}
-    pending, seen = [interface], {id(interface)}
+    pending, seen = deque([interface]), {id(interface)}
     while pending:
-        each = pending.pop(0)
+        each = pending.popleft()
         for link in each.links.get("contents", ()):
             if link.element is not None:
                 found.setdefault(id(link.element), link.element)

@@ -81,6 +81,10 @@ MAX_SCHEMA_DEPTH = 5
 MAX_EXTENDED_INTERFACES_3 = 1024
 MAX_ELEMENTS_3 = 100_000
 MAX_INTERFACE_CHARACTERS_3 = 1 << 20
+# Not DTDL's: contents of all interfaces together, each with those it extends; and elements below them. What a thousand
+# interfaces inherit of one is looked at a thousand times: a second of work for the most that is allowed.
+MAX_INHERITED = 100_000
+MAX_INHERITED_ELEMENTS = 1_000_000
 
 
 def _members(*, name_length: int, label_length: int, is_newer: bool) -> Mapping[str, Members]:

@@ -3,11 +3,13 @@
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Callable
 from hashlib import sha256
-from uuid import uuid4
+from uuid import UUID, uuid4
 
 import pytest
+from tests.hub.running_hub import wait_until
 
 from armillary.errors import (
     ArmillaryError,
@@ -103,6 +105,49 @@ def test_a_package_stays_while_any_catalogs_image_is_of_its_digest(
     digest = images.get("Fabrikam", image_id).sha256
     images.delete("Fabrikam", image_id, actor="t")
     assert not host.service.images._blobs.path(digest).exists()
+
+
+def test_an_image_deleted_while_it_is_uploaded_again_has_its_bytes(
+    host: ServiceHost, package: Make, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    images, uploaded = host.service.images, package()
+    image_id = image_package.parse(uploaded).image_id
+    images.upload("Contoso", uploaded, actor="t")
+    write = images._blobs.write
+    deleting = threading.Thread(target=lambda: images.delete("Contoso", image_id, actor="t"))
+
+    def write_and_delete(content: bytes) -> bytes:
+        digest = write(content)
+        deleting.start()
+        wait_until(lambda: not images.list("Contoso").items, "its record is gone")
+        deleting.join(0.2)  # it would remove the bytes now, if nobody kept it from it
+        return digest
+
+    monkeypatch.setattr(images._blobs, "write", write_and_delete)
+    images.upload("Contoso", uploaded, actor="t")
+    deleting.join()
+    assert image_package.parse(images.read(image_id)).payload == image_package.parse(uploaded).payload
+    assert not images._blobs._locks  # what is held by nobody is not remembered
+
+
+def test_ids_of_boot_components_and_of_nobody_are_refused(host: ServiceHost, package: Make) -> None:
+    images = host.service.images
+    (release,) = host.service.releases.list(chip="mt3620")
+    boot = release.components[0]
+    for ids, why in (
+        ({"component": boot.component_id}, f"component id: {boot.component_id} is that of the boot component"),
+        ({"image_id": boot.image_id}, f"image id: {boot.image_id} is a boot component's"),
+        ({"component": UUID(int=0)}, "component id: expected an id of its own"),
+        ({"image_id": UUID(int=0)}, "image id: expected an id of its own"),
+        ({"component": UUID(int=(1 << 128) - 1)}, "component id: expected an id of its own"),
+        ({"image_id": UUID(int=(1 << 128) - 1)}, "image id: expected an id of its own"),
+    ):
+        with pytest.raises(InvalidArgumentError, match=why) as refused:
+            images.upload("Contoso", package(**ids), actor="t")
+        assert refused.value.remedy
+    assert images.list("Contoso").items == ()
+    known = {component.digest.hex() for each in host.service.releases.list() for component in each.components}
+    assert {path.name for path in host.service.context.folder.blobs.rglob("*") if path.is_file()} <= known
 
 
 @pytest.mark.parametrize("place", [0, 70, 200, -66])  # superblock, root inode, manifest's inode, metadata length

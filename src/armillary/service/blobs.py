@@ -3,6 +3,10 @@
 
 from __future__ import annotations
 
+import contextlib
+import threading
+from collections import Counter
+from collections.abc import Iterator
 from hashlib import sha256
 from pathlib import Path
 
@@ -15,6 +19,27 @@ class Blobs:
 
     def __init__(self, folder: Path) -> None:
         self._folder = folder
+        self._lock = threading.Lock()
+        self._locks: dict[bytes, threading.Lock] = {}
+        self._users: Counter[bytes] = Counter()
+
+    @contextlib.contextmanager
+    def held(self, digest: bytes) -> Iterator[None]:
+        """Have a blob to oneself: from writing it until a record names it, or from looking for records to removing it.
+
+        Who did not would find it gone under the new record, or remove it from there.
+        """
+        with self._lock:
+            self._users[digest] += 1
+            lock = self._locks.setdefault(digest, threading.Lock())
+        try:
+            with lock:
+                yield
+        finally:
+            with self._lock:
+                self._users[digest] -= 1
+                if not self._users[digest]:
+                    del self._users[digest], self._locks[digest]
 
     def remove_partial(self) -> None:
         """Delete what writes that were cut off left behind; only before anything is written."""
@@ -55,5 +80,5 @@ class Blobs:
         return content
 
     def remove(self, digest: bytes) -> None:
-        """Delete a blob nobody refers to any more."""
+        """Delete a blob nobody refers to any more; hold it since that was looked up."""
         self.path(digest).unlink(missing_ok=True)

@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from uuid import UUID
 
 from armillary import content
 from armillary.boot.profile import ChipProfile, parse
@@ -41,6 +42,14 @@ class Chips:
         if found is None:
             raise NotFoundError(f"no chip {name!r:.60}", remedy=f"Use one of: {', '.join(self.names)}.")
         return found
+
+    def boot_component(self, component_id: UUID) -> str | None:
+        """``NAME of CHIP``, the boot component of this id; None when no chip has one."""
+        for profile in self._profiles.values():
+            for component in profile.boot_components:
+                if component.component_id == component_id:
+                    return f"{component.name} of {profile.name}"
+        return None
 
     @property
     def largest_application_flash(self) -> int:

@@ -11,12 +11,13 @@ proves nothing; who may upload is decided by the operator's token.
 from __future__ import annotations
 
 import struct
+from hashlib import sha256
 from typing import Final
 from uuid import UUID
 
 from sqlalchemy import Connection
 
-from armillary.engines.records import image_rows
+from armillary.engines.records import image_rows, release_rows
 from armillary.engines.records.rows import REGIONAL_DATA_BOUNDARIES, Image, Page
 from armillary.errors import ArmillaryError, ConflictError, InvalidArgumentError, NotFoundError, OperatorError
 from armillary.service.authority import Authority
@@ -32,6 +33,8 @@ from armillary.wire.image_section import APPLICATIONS, CUSTOMER_BOARD_CONFIG
 # ELF e_machine (System V ABI) -> the word chip profiles use; what is not listed runs on no supported chip.
 ELF_MACHINES: Final = {3: "x86", 40: "armv7", 62: "x86_64", 183: "aarch64", 243: "riscv64"}
 ANY_ARCHITECTURE: Final = "any"
+# The nil and the max UUID (RFC 9562 §5.9, §5.10): what is not set, and what is erased flash.
+NO_IDS: Final = frozenset({0, (1 << 128) - 1})
 
 
 class Images:
@@ -66,9 +69,10 @@ class Images:
             )
         unverified = image_package.parse(package)
         architecture, connections = self._inspect(unverified)
+        self._check_ids(unverified)
         signer = self._authority.image_signer
         signed = image_package.resign(unverified, key=signer.key, certificate=signer.certificate)
-        digest = self._blobs.write(signed)
+        digest = sha256(signed).digest()
         image = Image(
             image_id=unverified.image_id,
             catalog_id=UUID(int=0),  # known when the catalog is read, in the transaction
@@ -84,12 +88,13 @@ class Images:
             uploaded_at=self._context.now(),
             uploaded_by=actor,
         )
-        try:
-            return self._context.records.write(lambda c: self._keep(c, catalog, image, actor))
-        except OperatorError:
-            # The same package, uploaded twice at once, is one blob: the loser must not take it from the winner.
-            self._remove_unnamed(digest)
-            raise
+        with self._blobs.held(digest):
+            self._blobs.write(signed)
+            try:
+                return self._context.records.write(lambda c: self._keep(c, catalog, image, actor))
+            except OperatorError:
+                self._remove_unnamed(digest)
+                raise
 
     def get(self, catalog: str, image_id: UUID) -> Image:
         """An image of a catalog.
@@ -156,10 +161,12 @@ class Images:
             self._context.audit(connection, actor, "image.delete", str(image_id), detail)
             return image
 
-        self._remove_unnamed(self._context.records.write(change).sha256)
+        digest = self._context.records.write(change).sha256
+        with self._blobs.held(digest):
+            self._remove_unnamed(digest)
 
     def _remove_unnamed(self, digest: bytes) -> None:
-        """Remove a package that no image of any catalog is."""
+        """Remove a package, which is held, that no image of any catalog is."""
         if not self._context.records.read(lambda c: image_rows.names_blob(c, digest)):
             self._blobs.remove(digest)
 
@@ -170,11 +177,35 @@ class Images:
                 f"catalog {owner.name} has an image {image.image_id}",
                 remedy="Images never change; every build has a new image id.",
             )
+        if release_rows.has_image(connection, image.image_id):
+            raise InvalidArgumentError(
+                f"image id: {image.image_id} is a boot component's of an OS release",
+                remedy="Pack it again: every build has an image id of its own.",
+            )
         kept = Image(**{name: getattr(image, name) for name in Image.__slots__} | {"catalog_id": owner.catalog_id})
         image_rows.add(connection, kept)
         detail = {"catalog": owner.name, "name": image.name, "sha256": image.sha256.hex(), "size": image.size}
         self._context.audit(connection, actor, "image.upload", str(image.image_id), detail)
         return kept
+
+    def _check_ids(self, package: image_package.UnverifiedImagePackage) -> None:
+        """Refuse ids that no application can have: a device would take it for what it boots, or for nothing.
+
+        Raises:
+            InvalidArgumentError: nil, all ones, or a boot component's of a chip; it says which.
+        """
+        for what, value in (("component id", package.component_id), ("image id", package.image_id)):
+            if value.int in NO_IDS:
+                raise InvalidArgumentError(
+                    f"{what}: expected an id of its own, got {value}, which is nobody's",
+                    remedy="Make one (uuidgen), and pack the application again with it.",
+                )
+        boots = self._chips.boot_component(package.component_id)
+        if boots is not None:
+            raise InvalidArgumentError(
+                f"component id: {package.component_id} is that of the boot component {boots}",
+                remedy="Give the application a component id of its own (uuidgen), and pack it again.",
+            )
 
     def _inspect(self, package: image_package.UnverifiedImagePackage) -> tuple[str, tuple[str, ...]]:
         """(architecture, allowed connections) of an application; board configurations have neither."""

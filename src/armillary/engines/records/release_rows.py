@@ -43,6 +43,12 @@ def add(connection: Connection, release: OsRelease) -> None:
         )
 
 
+def has_image(connection: Connection, image_id: UUID) -> bool:
+    """Whether a boot component of any release has this image id."""
+    query = select(_component.c.image_id).where(_component.c.image_id == image_id).limit(1)
+    return connection.execute(query).first() is not None
+
+
 def every(connection: Connection) -> tuple[OsRelease, ...]:
     """All releases, by chip, then oldest first."""
     components: dict[UUID, list[OsComponent]] = {}

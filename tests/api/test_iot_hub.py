@@ -12,6 +12,7 @@ from urllib.parse import quote
 import pytest
 from tests.api.running_service import Reply, RunningService, running_service
 
+from armillary.api import iot_hub_fleet
 from armillary.wire.sas_token import decode_key, sign_sas_token
 
 VERSION = "api-version=2021-04-12"
@@ -195,6 +196,21 @@ def test_bodies_that_make_no_sense_are_explained(tool: Tool, name: str, path: st
     reply = tool.call("PUT", path.format(name), body)
     assert reply.status == 400
     assert reply.body["Message"]
+
+
+def test_a_configuration_for_too_many_devices_changes_none(
+    tool: Tool, name: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for each in (name, f"{name}-2", f"{name}-3"):
+        assert tool.call("PUT", f"/devices/{each}", {}).status == 200
+    body = {"content": {"deviceContent": {f"properties.desired.{name}": 1}}}
+    monkeypatch.setattr(iot_hub_fleet, "MAX_TARGETED", 2)
+    refused = tool.call("PUT", f"/configurations/{name}", body)
+    assert (refused.status, "more than 2 devices" in refused.body["Message"]) == (400, True)
+    assert tool.call("GET", f"/configurations/{name}").status == 404
+    known = [each["deviceId"] for each in tool.call("GET", "/devices").body]
+    for each in known:
+        assert name not in tool.call("GET", f"/twins/{each}").body["properties"]["desired"]
 
 
 def test_other_routes_and_the_consoles_pages_are_apart(service: RunningService, tool: Tool) -> None:

@@ -11,6 +11,7 @@ import pytest
 from tests.api.running_service import RunningService, wait_until
 from tests.api.test_native_hub import Connected
 
+from armillary.engines.application.document import changed_since
 from armillary.hub import exports
 
 EXPORTS = "/api/v1/exports"
@@ -88,6 +89,32 @@ def test_secrets_stay_and_are_not_taken_to_another_place(service: RunningService
     assert service.call("PUT", path, {**moved, "destination": {**moved["destination"], "secret": secret}}).status == 200
     assert service.call("DELETE", path).status == 200
     assert service.hub.exports.store.secret(path.rpartition("/")[2]) is None
+
+
+def test_a_refused_change_leaves_the_secret(service: RunningService, monkeypatch: pytest.MonkeyPatch) -> None:
+    name = f"e-{uuid.uuid4().hex[:8]}"
+    path, store = f"{EXPORTS}/{name}", service.hub.exports.store
+    first, second = "correct horse battery staple", "another secret altogether"
+    body = {"name": "x", "source": "telemetry", "enabled": False, "destination": {**HOOK, "secret": first}}
+    other = {**body, "destination": {**HOOK, "secret": second}}
+    assert service.call("PUT", path, body).status == 200
+    kept: list[str] = []
+    keep = store.keep_secret
+    monkeypatch.setattr(store, "keep_secret", lambda one, secret: (kept.append(secret), keep(one, secret)))
+    assert service.call("PUT", path, other, headers={"If-Match": '"d-0"'}).status == 412
+    assert service.call("PUT", path, other, headers={"If-Match": ""}).status == 412
+    assert service.call("PUT", f"{path}?catalog=Elsewhere", {**other, "catalog": "Another"}).status >= 400
+    assert kept == []  # not even for a moment
+    # What is refused after it: the document changed meanwhile. It is put back.
+    application, changed = service.hub.application, changed_since("export", name, "d-1", "d-2")
+    with monkeypatch.context() as patch:
+        patch.setattr(application, "put", lambda *_, **__: (_ for _ in ()).throw(changed))
+        assert service.call("PUT", path, other).status == 412
+        assert service.call("PUT", f"{path}-new", {**other, "name": "new"}).status == 412
+    assert kept == [second, first, second]
+    assert (store.secret(name), store.secret(f"{name}-new")) == (first, None)
+    assert service.call("PUT", path, other).status == 200
+    assert store.secret(name) == second
 
 
 def test_what_makes_no_sense_is_refused(service: RunningService) -> None:

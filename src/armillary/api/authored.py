@@ -72,19 +72,25 @@ def put(
     request: Request, kind: str, document_id: str, body: Mapping[str, Any], catalog: str | None, if_match: str | None
 ) -> dict[str, Any]:
     """Keep a document; the audit log says who did."""
-    kept = dict(body)
+    kept = _of_catalog(kind, body, catalog)
     if catalog is not None:
-        if not _same(kept.setdefault("catalog", catalog), catalog):
-            raise InvalidArgumentError(
-                f"{kind}.catalog: expected {catalog}, got {kept['catalog']!a:.60}",
-                remedy="Leave it out, or name the same catalog.",
-            )
         if_match = owned_version(request, kind, document_id, catalog, if_match)
     PARSERS[kind](kept)
     actor = operator_of(request).name
     made = hub_of(request).application.put(kind, document_id, kept, by=actor, if_match=if_match)
     service_of(request).audit.append(actor, f"{kind}.put", document_id, {"version": made.version})
     return document_of(made)
+
+
+def check_put(
+    request: Request, kind: str, document_id: str, body: Mapping[str, Any], catalog: str | None, if_match: str | None
+) -> str:
+    """Raise what :func:`put` would, before anything else is changed; the version that the change is then of."""
+    PARSERS[kind](_of_catalog(kind, body, catalog))
+    found = check_owned(request, kind, document_id, catalog)
+    present = None if found is None else found.etag
+    check_match(kind, document_id, if_match, present)
+    return present or ""
 
 
 def delete(request: Request, kind: str, document_id: str, catalog: str | None, if_match: str | None) -> dict[str, Any]:
@@ -147,6 +153,16 @@ def document_of(document: Document) -> dict[str, Any]:
         "changed_by": document.changed_by,
         "body": dict(document.content),
     }
+
+
+def _of_catalog(kind: str, body: Mapping[str, Any], catalog: str | None) -> dict[str, Any]:
+    kept = dict(body)
+    if catalog is not None and not _same(kept.setdefault("catalog", catalog), catalog):
+        raise InvalidArgumentError(
+            f"{kind}.catalog: expected {catalog}, got {kept['catalog']!a:.60}",
+            remedy="Leave it out, or name the same catalog.",
+        )
+    return kept
 
 
 def _same(name: object, catalog: str) -> bool:

@@ -119,9 +119,12 @@ def put_configuration(request: Request, name: str, body: Document, if_match: IfM
         )
     kept = {key: document.get(key) for key in ("labels", "content", "targetCondition", "priority", "metrics")}
     query, patch = _target(kept), _patch(kept)
+    chosen = list(_chosen(request, query, "", MAX_TARGETED)) if patch else []  # too many are refused before a change
     change = configurations.put(owner, name, kept, etag=_number(if_match), now_ms=hub.now_ms())
     made: Configuration = hub.series.commits.submit(change).result(COMMIT_TIMEOUT_S)
-    applied = _apply(request, query, patch) if patch else 0
+    for identity in chosen:
+        change_twin(hub, identity, tags=None, desired=patch, replace=False, if_match=None)
+    applied = len(chosen)
     detail = {"devices": applied, "target": str(kept["targetCondition"])[:200]}
     service_of(request).audit.append(operator_of(request).name, "hub-configuration.put", name, detail)
     return _answer(made, applied)
@@ -201,14 +204,6 @@ def _patch(document: Mapping[str, Any]) -> dict[str, Any]:
         else:
             place.update(call.body_object(value))
     return check_patch(patch, "desired")
-
-
-def _apply(request: Request, query: Query, patch: dict[str, Any]) -> int:
-    hub, count = hub_of(request), 0
-    for identity in _chosen(request, query, "", MAX_TARGETED):
-        change_twin(hub, identity, tags=None, desired=patch, replace=False, if_match=None)
-        count += 1
-    return count
 
 
 def _answer(found: Configuration, applied: int | None) -> Response:

@@ -57,15 +57,34 @@ def put_export(
             "an export to files of the service's disk", remedy="Use a token that is not for one catalog, or a webhook."
         )
     check_destination(hub_of(request), export)
-    if secret is None and export.destination.options.get("signed"):
-        check_same_target(hub_of(request).application, export_id, export)
     if not isinstance(document, dict):
         raise InvalidArgumentError("body: expected a JSON object", remedy="Correct the body.")
-    authored.check_owned(request, KIND, export_id, catalog)
-    if secret is not None:
-        hub_of(request).exports.store.keep_secret(export_id, secret)
-    authored.put(request, KIND, export_id, document, catalog, if_match)
+    _keep(request, export_id, (document, secret), catalog, if_match)
     return _shown(request, authored.visible(request, KIND, export_id, catalog))
+
+
+def _keep(
+    request: Request, export_id: str, given: tuple[dict[str, Any], str | None], catalog: str | None, seen: str | None
+) -> None:
+    """Keep an export and its secret, both or neither.
+
+    The secret is there first: with the new destination and the one before it, that one would be sent elsewhere.
+    """
+    document, secret = given
+    store, export = hub_of(request).exports.store, parse_export(document)
+    with hub_of(request).changing_secrets:
+        if secret is None and export.destination.options.get("signed"):
+            check_same_target(hub_of(request).application, export_id, export)
+        version = authored.check_put(request, KIND, export_id, document, catalog, seen)
+        before = store.secret(export_id)
+        try:
+            if secret is not None:
+                store.keep_secret(export_id, secret)
+            authored.put(request, KIND, export_id, document, catalog, version)
+        except BaseException:  # whatever it is: the export stays as it was, and so does its secret
+            if secret is not None:
+                store.restore_secret(export_id, before)
+            raise
 
 
 def delete_export(

@@ -94,13 +94,15 @@ def put_rule(
     for each in rule.actions:
         if each.kind == "webhook":
             check_url(each.options["url"], hub_of(request).rules.actions.settings.hosts)
-    before = _keep_secrets(request, rule_id, rule, secrets)
-    try:
-        made = authored.put(request, KIND, rule_id, given, catalog, if_match)
-    except BaseException:  # whatever it is: the rule stays as it was, and so do its secrets
-        if before is not None:
-            _store(request).commits.submit(rows.secrets_changed(rule_id, before, before)).result(COMMIT_TIMEOUT_S)
-        raise
+    with hub_of(request).changing_secrets:
+        version = authored.check_put(request, KIND, rule_id, given, catalog, if_match)
+        before = _keep_secrets(request, rule_id, rule, secrets)
+        try:
+            made = authored.put(request, KIND, rule_id, given, catalog, version)
+        except BaseException:  # whatever it is: the rule stays as it was, and so do its secrets
+            if before is not None:
+                _store(request).commits.submit(rows.secrets_changed(rule_id, before, before)).result(COMMIT_TIMEOUT_S)
+            raise
     return {**made, "warnings": _warnings(request, rule, made["body"].get("catalog"))}
 
 

@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 import dataclasses
 import ssl
+import threading
 import time
 from collections.abc import Callable, Coroutine, Mapping
 from collections.abc import Set as AbstractSet
@@ -68,6 +69,7 @@ class Hub:
         mailboxes: Cloud-to-device messages.
         files: Files that devices upload.
         storage_host: ``host:port`` of the operator API, where devices send the bytes of files; the owner sets it.
+        changing_secrets: Held from looking at a document with secrets until both are changed: they are kept apart.
         application: What the application's author makes: device templates, rules, jobs, dashboards, as documents.
         templates: Device templates, and which device has which.
         models: Messages against templates as they come in: ``last_misfit``.
@@ -114,6 +116,7 @@ class Hub:
         self.mailboxes = Mailboxes(self)
         self.files = FileUploads(self, folder / "files")
         self.storage_host = ""
+        self.changing_secrets = threading.Lock()
         self.directory: Directory = NoDirectory()
         self.updates: Updates = NoUpdates()
         self.groups = Groups(self)

@@ -203,6 +203,13 @@ class ExportStore:
         query = "INSERT INTO secret VALUES (?, ?) ON CONFLICT (export_id) DO UPDATE SET secret = excluded.secret"
         self._file.write(lambda c: c.execute(query, (export_id, secret)))
 
+    def restore_secret(self, export_id: str, before: str | None) -> None:
+        """Have the secret that an export had before; None for none."""
+        if before is not None:
+            self.keep_secret(export_id, before)
+        else:
+            self._file.write(lambda c: c.execute("DELETE FROM secret WHERE export_id = ?", (export_id,)))
+
     def forget(self, export_id: str) -> None:
         """Delete everything of an export."""
 

@@ -33,8 +33,8 @@ class Settings:
         api_port: Operator API and console (https). 0 picks a free port.
         device_port: Device endpoint (TLS 1.3, client certificate required). 0 picks a free port.
         hub_port: MQTT over TLS. 0 picks a free port.
-        websocket_port: A second port of the hub, for devices that may only speak WebSocket on 443: a port, 0 for a free
-            one, ``off`` for none. WebSocket is spoken on ``hub_port`` as well.
+        websocket_port: A second port of the hub, for devices and services that know 443 only (WebSocket, HTTPS): a
+            port, 0 for a free one, ``off`` for none. Both are spoken on ``hub_port`` as well.
         broker_port: General MQTT broker over TLS for clients that talk to each other: a port, 0 for a free one, ``off``
             for none.
         device_workers: Processes that serve the device endpoint: a number, ``auto`` for one a core, 0 for none beside

@@ -13,7 +13,7 @@ import pytest
 from tests.api.running_service import Reply, RunningService, running_service
 
 from armillary.api import iot_hub_fleet
-from armillary.wire.sas_token import decode_key, sign_sas_token
+from armillary.wire.sas_token import decode_key, encode_key, sign_sas_token
 
 VERSION = "api-version=2021-04-12"
 
@@ -174,6 +174,51 @@ def test_a_twin_is_changed_as_a_whole_or_not_at_all(tool: Tool, name: str) -> No
     assert (replaced.body["tags"], "x" in replaced.body["properties"]["desired"]) == ({}, False)
 
 
+def test_a_section_that_is_null_is_cleared_and_one_that_is_not_there_is_left(tool: Tool, name: str) -> None:
+    tool.call("PUT", f"/devices/{name}", {})
+    full = {"tags": {"a": 1, "b": {"c": 2}}, "properties": {"desired": {"x": 1, "y": {"z": 2}}}}
+
+    def kept(body: Any) -> tuple[list[str], list[str]]:
+        assert tool.call("PUT", f"/twins/{name}", full).status == 200
+        changed = tool.call("PATCH", f"/twins/{name}", body)
+        assert changed.status == 200, changed.raw
+        desired = [key for key in changed.body["properties"]["desired"] if not key.startswith("$")]
+        return sorted(changed.body["tags"]), sorted(desired)
+
+    assert kept({"properties": {"desired": None}}) == (["a", "b"], [])
+    assert kept({"tags": None}) == ([], ["x", "y"])
+    assert kept({"tags": None, "properties": {"desired": {"x": None}}}) == ([], ["y"])
+    assert kept({"tags": {"d": 1}, "properties": None}) == (["a", "b", "d"], ["x", "y"])
+    before = tool.call("GET", f"/twins/{name}").body
+    assert tool.call("PATCH", f"/twins/{name}", {"tags": None, "properties": {"desired": 7}}).status == 400
+    assert tool.call("GET", f"/twins/{name}").body == before  # both or neither
+
+
+def test_bulk_modes_are_written_either_way(tool: Tool, name: str) -> None:
+    def ask(mode: Any, **more: Any) -> Reply:
+        return tool.call("POST", "/devices", [{"id": name, "importMode": mode, **more}])
+
+    for mode, status, reason in (
+        ("Create", "enabled", None), ("Update", "disabled", "lost"), ("UPDATE", "enabled", "found"),
+        ("CreateOrUpdate", "disabled", "sold"), ("updateIfMatchETag", "enabled", "back"),
+    ):  # fmt: skip
+        assert ask(mode, status=status, statusReason=reason).body["isSuccessful"], mode
+        got = tool.call("GET", f"/devices/{name}").body
+        assert (got["status"], got["statusReason"]) == (status, reason), mode
+    for mode in ("UpdateTwin", "remove", 7):
+        (error,) = ask(mode).body["errors"]
+        assert "importMode: expected create" in error["errorStatus"], mode
+    assert ask("DELETE").body["isSuccessful"]
+    assert tool.call("GET", f"/devices/{name}").status == 404
+
+
+def test_two_equal_keys_are_two_keys(tool: Tool, name: str) -> None:
+    key = encode_key(b"k" * 32)
+    form = {"authentication": {"type": "sas", "symmetricKey": {"primaryKey": key, "secondaryKey": key}}}
+    made = tool.call("PUT", f"/devices/{name}", form)
+    assert (made.status, made.body["authentication"]["symmetricKey"]) == (200, {"primaryKey": key, "secondaryKey": key})
+
+
 @pytest.mark.parametrize(
     ("path", "body"),
     [
@@ -186,6 +231,8 @@ def test_a_twin_is_changed_as_a_whole_or_not_at_all(tool: Tool, name: str) -> No
         ("/devices/{}", {"status": "asleep"}),
         ("/devices/{}", []),
         ("/devices/a%20b", {}),
+        ("/devices/{}", {"capabilities": {"iotEdge": True}}),
+        ("/devices/{}", {"capabilities": {"iotEdge": "yes"}}),
         ("/configurations/UPPER", {}),
         ("/configurations/{}", {"targetCondition": "tags.x ="}),
         ("/configurations/{}", {"content": {"deviceContent": {"reported.x": 1}}}),

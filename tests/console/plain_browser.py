@@ -35,6 +35,7 @@ class Browser:
     def send(self, method: str, path: str, body: bytes | None = None, **headers: str) -> Answer:
         connection = http.client.HTTPSConnection(self.host, context=self.context, timeout=20)
         sent = {"Cookie": "; ".join(f"{name}={value}" for name, value in self.cookies.items())} if self.cookies else {}
+        sent["Accept"] = "text/html,application/xhtml+xml,*/*;q=0.8"
         sent |= {name.replace("_", "-"): value for name, value in headers.items()}
         connection.request(method, path, body, sent)
         answer = Answer(connection.getresponse())

@@ -5,6 +5,7 @@ positive control beside it."""
 from __future__ import annotations
 
 import http.client
+import json
 import re
 from urllib.parse import quote, unquote, urlencode
 
@@ -307,6 +308,21 @@ def test_what_does_not_exist_has_a_page_that_leads_on(admin: Browser, path: str)
     assert answer.status == 404
     assert "There is nothing here." in answer.text
     assert 'href="/fleet"' in answer.text
+
+
+def test_a_program_that_asks_for_what_does_not_exist_gets_a_problem_and_no_page(console: RunningConsole):
+    stranger = Browser(console)
+    for accept in ("", "*/*", "application/json"):
+        for method, path, status in (
+            ("GET", "/nowhere", 404),
+            ("GET", "/nowhere/at/all?x=1", 404),
+            ("PUT", "/fleet", 405),
+        ):
+            answer = stranger.send(method, path, b"{}" if method == "PUT" else None, Accept=accept)
+            assert (answer.status, answer.headers["content-type"]) == (status, "application/problem+json"), path
+            problem = json.loads(answer.body)
+            assert (problem["status"], problem["instance"]) == (status, path.partition("?")[0])
+            assert problem["remedy"]
 
 
 def test_names_from_devices_and_people_are_text_not_markup(console: RunningConsole):

@@ -172,6 +172,14 @@ def test_another_device_neither_notifies_nor_downloads(service: RunningService, 
     assert device.notify(place) == 404
 
 
+def test_a_notification_may_name_its_upload_in_the_path(service: RunningService, device: Uploader) -> None:
+    place = device.begin()
+    assert put(service, place, b"x").status == 201
+    path = f"/devices/{device.name}/files/notifications/{quote(place['correlationId'])}?api-version=2021-04-12"
+    assert device.ask(path, {"isSuccess": True, "statusCode": 200, "statusDescription": "ok"})[0] == 204
+    assert [each["state"] for each in listed(service, device)] == ["confirmed"]
+
+
 def test_a_failed_upload_leaves_no_bytes(service: RunningService, device: Uploader) -> None:
     place = device.begin()
     put(service, place, b"x")
@@ -207,6 +215,8 @@ def test_everything_is_bounded(service: RunningService, device: Uploader, monkey
         ("/devices/{}/files", {"blobName": "///"}, 400),
         ("/devices/{}/files/notifications", {"correlationId": "x", "isSuccess": "yes"}, 400),
         ("/devices/{}/files/notifications", {"correlationId": "x", "isSuccess": True}, 404),
+        ("/devices/{}/files/notifications/x", {"isSuccess": True}, 404),
+        ("/devices/{}/files/notifications/x", {"correlationId": "y", "isSuccess": True}, 400),
         ("/devices/{}/other", {}, 404),
         ("/other", {}, 404),
         ("/devices/nobody/files", {"blobName": "a"}, 401),

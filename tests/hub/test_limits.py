@@ -301,6 +301,13 @@ def test_an_answer_in_json_is_its_value(body: bytes) -> None:
 
 
 @pytest.mark.parametrize(
+    ("payload", "body"), [(None, b"null"), ({}, b"{}"), ("", b'""'), (0, b"0"), ({"a": [1]}, b'{"a":[1]}')]
+)
+def test_a_call_is_json_whatever_it_carries(payload: object, body: bytes) -> None:
+    assert encode_call(payload, 1) == body
+
+
+@pytest.mark.parametrize(
     ("payload", "timeout_s"), [(float("nan"), 1), (object(), 1), ("x" * 200_000, 1), (None, 0), (None, 1e9)]
 )
 def test_calls_that_make_no_sense(payload: object, timeout_s: float) -> None:

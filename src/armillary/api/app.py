@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from fastapi import FastAPI
 from fastapi.openapi.utils import get_openapi
+from starlette.requests import Request
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from armillary import __version__
@@ -48,6 +49,7 @@ from armillary.api.auth import ACCESS, CONTRIBUTOR, FACTORY, PUBLIC, READER, SCR
 from armillary.api.azure_names import canonical_path
 from armillary.api.central import CentralRoute
 from armillary.api.routes import GuardedRoute, add_unknown
+from armillary.wire.iot_hub_paths import is_service_path
 
 if TYPE_CHECKING:
     from armillary.hub.hub import Hub
@@ -71,10 +73,6 @@ HEADERS = (
 )
 
 
-# What IoT Hub's service API begins with (docs/guides/azure-iot-clients.md); the console has pages of such names.
-IOT_HUB_PATHS = ("/devices", "/twins/", "/statistics/", "/configurations")
-
-
 class CanonicalPaths:
     """ASGI wrapper: management paths match without regard to case, and API answers are never stored by anybody."""
 
@@ -83,8 +81,8 @@ class CanonicalPaths:
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Pass a request on, with its path in canonical case."""
-        if scope["type"] == "http" and iot_hub_path(scope["path"], scope["query_string"]):
-            scope = {**scope, "path": problems.IOT_HUB_PREFIX + scope["path"]}
+        if scope["type"] == "http" and _is_service(scope):
+            scope = {**scope, "path": problems.IOT_HUB_PREFIX + scope["path"].removesuffix("/")}
         if scope["type"] != "http" or not _is_api(scope["path"]):
             await self._app(scope, receive, send)
             return
@@ -154,9 +152,22 @@ def create_app(service: SecurityService, hub: Hub, settings: Settings) -> FastAP
     return app
 
 
-def iot_hub_path(path: str, query: bytes) -> bool:
-    """Whether a request is one to IoT Hub's service API: its clients always name a version, pages of ours never do."""
-    return path.startswith(IOT_HUB_PATHS) and b"api-version=" in query
+class ServiceRequests:
+    """ASGI wrapper for connections on the hub's ports: what is of IoT Hub's service API is passed on, nothing else."""
+
+    def __init__(self, app: ASGIApp) -> None:
+        self._app = app
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Pass a request on, or answer it as one whose route does not exist."""
+        if scope["type"] != "http" or _is_service(scope):
+            await self._app(scope, receive, send)
+        else:
+            await problems.no_service_route(Request(scope))(scope, receive, send)
+
+
+def _is_service(scope: Scope) -> bool:
+    return is_service_path(scope["path"], scope["query_string"].decode("latin-1"))
 
 
 def _is_api(path: str) -> bool:

@@ -209,23 +209,26 @@ def _delete(request: Request, device_id: str, module_id: str | None, if_match: s
 
 
 def _bulk_one(request: Request, device_id: str, document: dict[str, Any]) -> None:
-    mode = document.get("importMode") or "createOrUpdate"
+    given_mode = document.get("importMode") or "createOrUpdate"
+    mode = given_mode.lower() if isinstance(given_mode, str) else ""  # clients write it either way
     etag = document.get("eTag")
     given = None if not isinstance(etag, str) else etag
     if mode == "create":
         _put(request, device_id, None, {**document, "deviceId": device_id}, None)
-    elif mode in ("update", "updateIfMatchETag"):
+    elif mode in ("update", "updateifmatchetag"):
         _put(request, device_id, None, {**document, "deviceId": device_id}, given or "*")
-    elif mode in ("delete", "deleteIfMatchETag"):
+    elif mode in ("delete", "deleteifmatchetag"):
         _delete(request, device_id, None, given or "*")
-    elif mode == "createOrUpdate":
+    elif mode == "createorupdate":
         try:
             _put(request, device_id, None, {**document, "deviceId": device_id}, None)
         except ConflictError:
             _put(request, device_id, None, {**document, "deviceId": device_id}, "*")
     else:
         raise InvalidArgumentError(
-            f"importMode: expected create, update or delete, got {mode!a:.40}", remedy="Correct it."
+            f"importMode: expected create, update, createOrUpdate, delete, updateIfMatchETag or deleteIfMatchETag, "
+            f"got {given_mode!a:.40}",
+            remedy="Correct it; twins are changed by PATCH /twins/ID.",
         )
 
 
@@ -242,11 +245,22 @@ def _change_twin(
     found = call.find(request, device_id, module_id)
     identity, document = call.identity_of(found), call.body_object(body)
     properties = call.body_object(document.get("properties") or {})
-    desired, tags = properties.get("desired"), document.get("tags")
+    sections = {"tags": document, "desired": properties}
+    # A section that is null is cleared (RFC 7396): the whole of it is nothing. One that is not there is left.
+    given = {name: {} if place[name] is None else place[name] for name, place in sections.items() if name in place}
+    whole = frozenset(name for name in given if replace or sections[name][name] is None)
+    desired = given.get("desired")
     if isinstance(desired, dict):  # what a client read carries members that are not its own to write
         desired = {name: value for name, value in desired.items() if not name.startswith("$")}
-    change_twin(hub_of(request), identity, tags=tags, desired=desired, replace=replace, if_match=decode_etag(if_match))
-    detail = {"section": " ".join(n for n, v in (("tags", tags), ("desired", desired)) if v is not None)}
+    change_twin(
+        hub_of(request),
+        identity,
+        tags=given.get("tags"),
+        desired=desired,
+        whole=whole,
+        if_match=decode_etag(if_match),
+    )
+    detail = {"section": " ".join(given)}
     service_of(request).audit.append(operator_of(request).name, "device.twin", identity, detail)
     return _twin(request, device_id, module_id)
 

@@ -104,6 +104,11 @@ def form_of(document: Mapping[str, Any]) -> IdentityForm:
     status = document.get("status") or "enabled"
     if status not in ("enabled", "disabled"):
         raise _fault("status", "enabled or disabled", status)
+    if _object(document.get("capabilities") or {}, "capabilities").get("iotEdge") not in (None, False):
+        raise InvalidArgumentError(
+            "capabilities.iotEdge: IoT Edge is not offered here, so no device is made an Edge device",
+            remedy="Leave capabilities out, or say iotEdge: false; modules of a device work without it.",
+        )
     prints = _object(authentication.get("x509Thumbprint") or {}, "authentication.x509Thumbprint")
     return IdentityForm(
         authentication=cast("Authentication", kind),

@@ -123,7 +123,7 @@ def put_configuration(request: Request, name: str, body: Document, if_match: IfM
     change = configurations.put(owner, name, kept, etag=_number(if_match), now_ms=hub.now_ms())
     made: Configuration = hub.series.commits.submit(change).result(COMMIT_TIMEOUT_S)
     for identity in chosen:
-        change_twin(hub, identity, tags=None, desired=patch, replace=False, if_match=None)
+        change_twin(hub, identity, tags=None, desired=patch, if_match=None)
     applied = len(chosen)
     detail = {"devices": applied, "target": str(kept["targetCondition"])[:200]}
     service_of(request).audit.append(operator_of(request).name, "hub-configuration.put", name, detail)

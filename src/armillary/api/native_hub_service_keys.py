@@ -33,7 +33,7 @@ def make_hub_service_key(request: Request, catalog: str, body: HubServiceKeyBody
     """Make a key; the connection string is in the answer and nowhere else."""
     actor = operator_of(request).name
     made, key = service_of(request).hub_service_keys.create(catalog, body.name, body.role, actor=actor)
-    host = hub_of(request).storage_host
+    host = hub_of(request).service_host
     connection = f"HostName={host};SharedAccessKeyName={made.name};SharedAccessKey={encode_key(key)}"
     return {**_document(made), "key": encode_key(key), "connection_string": connection}
 

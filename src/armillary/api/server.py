@@ -12,7 +12,9 @@ from pathlib import Path
 
 import uvicorn
 from fastapi import FastAPI
+from starlette.types import ASGIApp
 
+from armillary.api.app import ServiceRequests
 from armillary.api.connection import ApiConnection
 from armillary.errors import PortInUseError
 
@@ -52,6 +54,8 @@ class ApiServer:
         self._app = app
         self._context = context
         self._server: uvicorn.Server | None = None
+        self._waiting: dict[ApiConnection, None] = {}
+        self._of_hub: uvicorn.Config | None = None
         self._loop_task: asyncio.Task[None] | None = None
 
     async def start(self, host: str, port: int) -> int:
@@ -65,26 +69,13 @@ class ApiServer:
         """
         listening = _bind(host, port)
         context = self._context
-        config = uvicorn.Config(
-            self._app,
-            http="httptools",
-            loop="none",
-            ws="none",
-            lifespan="off",
-            log_config=None,
-            access_log=False,
-            server_header=False,
-            proxy_headers=False,
-            timeout_keep_alive=KEEP_ALIVE_S,
-        )
-        config.load()
+        config = _config(self._app)
         logging.getLogger("uvicorn.error").setLevel(logging.ERROR)  # its warnings tell of strangers' garbage only
         server = uvicorn.Server(config)
         server.lifespan = config.lifespan_class(config)
         await server.startup(sockets=[])
-        waiting: dict[ApiConnection, None] = {}
         listener = await asyncio.get_running_loop().create_server(
-            lambda: ApiConnection(config, server.server_state, waiting),
+            lambda: ApiConnection(config, server.server_state, self._waiting),
             sock=listening,
             ssl=context,
             backlog=BACKLOG,
@@ -95,6 +86,17 @@ class ApiServer:
         self._server = server
         self._loop_task = asyncio.create_task(server.main_loop(), name="operator-api")
         return int(listening.getsockname()[1])
+
+    def connection_of_hub(self) -> ApiConnection | None:
+        """What answers a connection that came to a port of the hub: IoT Hub's service API and nothing else.
+
+        It counts as one of this server's, with the same limits. None when the server does not run.
+        """
+        if self._server is None:
+            return None
+        if self._of_hub is None:
+            self._of_hub = _config(ServiceRequests(self._app))
+        return ApiConnection(self._of_hub, self._server.server_state, self._waiting)
 
     async def close(self) -> None:
         """Stop listening, end event streams, let answers under way finish for :data:`GRACE_S` seconds."""
@@ -118,6 +120,23 @@ class ApiServer:
         for connection in list(state.connections):
             # Answered, or out of time. A polite TLS close would wait for peers that only answer when they next write.
             connection.transport.abort()
+
+
+def _config(app: ASGIApp) -> uvicorn.Config:
+    config = uvicorn.Config(
+        app,
+        http="httptools",
+        loop="none",
+        ws="none",
+        lifespan="off",
+        log_config=None,
+        access_log=False,
+        server_header=False,
+        proxy_headers=False,
+        timeout_keep_alive=KEEP_ALIVE_S,
+    )
+    config.load()
+    return config
 
 
 def _bind(host: str, port: int) -> socket.socket:

@@ -38,7 +38,11 @@ def up(  # noqa: PLR0917 - each is an option of the command line
     ] = None,
     websocket_port: Annotated[
         str | None,
-        typer.Option("--websocket-port", metavar="PORT", help="MQTT over WebSocket beside --hub-port; off is none."),
+        typer.Option(
+            "--websocket-port",
+            metavar="PORT",
+            help="The hub a second time, for clients that know 443 only; off is none.",
+        ),
     ] = None,
     broker_port: Annotated[
         str | None,

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import contextlib
 import ssl
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -28,6 +28,8 @@ from armillary.sim.applications import Applications
 
 # Operators' calls under way at once; each waits for the one writer or for one of a few readers anyway.
 OPERATOR_THREADS = 8
+# What a client of https takes when it is told none.
+HTTPS_PORT = 443
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -108,7 +110,7 @@ async def running_whole(settings: Settings, parts: Parts | None = None) -> Async
             api.state.applications = applications
         server = ApiServer(api, api_tls)
         api_port = await server.start(settings.host, settings.api_port)
-        hub.storage_host = f"{settings.public_host}:{api_port}"
+        join_service_api(hub, server, settings.public_host, api_port=api_port, ports=ports)
         running.push_async_callback(server.close)
         yield Whole(service=service, hub=hub, api=api, api_port=api_port, ports=ports, root_ca=files.root)
 
@@ -123,6 +125,17 @@ def join_hub(service: SecurityService, hub: Hub, settings: Settings) -> None:
     hub.directory = service.hub_directory
     hub.updates = service.hub_updates
     join_rules(service, hub, settings)
+
+
+def join_service_api(hub: Hub, server: ApiServer, host: str, *, api_port: int, ports: Mapping[str, int]) -> None:
+    """Have the hub's ports answer IoT Hub's service API, and connection strings name where it is.
+
+    Most of its clients ask at port 443 of ``HostName`` whatever they are told, so no port is named where that is ours.
+    """
+    answering = (api_port, ports["hub_port"], ports.get("websocket_port"))
+    hub.storage_host = f"{host}:{api_port}"
+    hub.service_host = host if HTTPS_PORT in answering else hub.storage_host
+    hub.front.service_api = server.connection_of_hub
 
 
 def hub_tls_of(service: SecurityService, files: ServerFiles) -> ssl.SSLContext:

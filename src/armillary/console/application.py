@@ -21,7 +21,7 @@ from starlette.responses import Response
 from starlette.routing import Route
 from starlette.types import ASGIApp
 
-from armillary.api.problems import status_of
+from armillary.api.problems import framework_response, status_of
 from armillary.console import (
     change,
     change_application,
@@ -252,6 +252,8 @@ def console_app(
 
     def framework(request: Request, error: Exception) -> Response:
         assert isinstance(error, HTTPException)  # noqa: S101 - registered for this class only
+        if "text/html" not in request.headers.get("accept", ""):  # a program asks: browsers say what they show
+            return framework_response(request, error)
         if error.status_code == 404:
             return explained(request, NotFoundError("nothing is at this address", remedy="Check the address."))
         remedy = "Use the links and forms of the page."

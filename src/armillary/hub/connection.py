@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 
 from armillary.errors import ArmillaryError, WireError
 from armillary.hub import conversation
+from armillary.hub.http_opening import HttpOpening
 from armillary.hub.limits import MAX_TOPIC_ALIASES
 from armillary.hub.link import Link
 from armillary.hub.reasons import SAID_GOODBYE, Reason
@@ -82,6 +83,8 @@ class Connection(Link):
         "registers",
     )
 
+    http_begins = Link.http_begins | {b"D"}  # DELETE: PUBACK, which nobody begins with
+
     def __init__(self, front: Front) -> None:
         super().__init__(front)
         self._front = front
@@ -113,6 +116,26 @@ class Connection(Link):
         self._front.accepted(self)
         self._proceed()
         self.flow()
+
+    def begin_http(self, data: bytes) -> None:
+        """An HTTP request: of a service where those are answered, else of a device."""
+        transport, service_api = self._transport, self._front.service_api
+        if service_api is None or not isinstance(transport, TlsChannel):  # not within WebSocket
+            super().begin_http(data)
+            return
+        opening = HttpOpening(self, transport, service_api)
+        transport.set_protocol(opening)
+        opening.data_received(data)
+
+    def serve_devices(self, transport: TlsChannel, data: bytes) -> None:
+        """The request is no service's: a WebSocket's, or what devices ask."""
+        transport.set_protocol(self)
+        super().begin_http(data)
+
+    def give_up(self) -> None:
+        """Somebody else has the connection now."""
+        self._state = State.CLOSED
+        self._front.left(self)
 
     def serves(self, target: str) -> bool:
         """Whether a GET request is one of a device that registers over HTTP."""

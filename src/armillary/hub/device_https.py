@@ -31,7 +31,8 @@ if TYPE_CHECKING:
     from armillary.hub.front import Front
     from armillary.hub.tls import Transport
 
-_FILES: Final = re.compile(r"/devices/([^/]{1,200})/files(/notifications)?/?")
+# The correlation id of a notification is in the body, or (older clients, and Node's to this day) in the path.
+_FILES: Final = re.compile(r"/devices/([^/]{1,200})/files(/notifications(?:/([^/]{1,200}))?)?/?")
 _STATUS: Final[tuple[tuple[type[ArmillaryError], int], ...]] = (
     (RateLimitedError, 429),
     (InvalidArgumentError, 400),
@@ -98,7 +99,7 @@ class DeviceHttps:
             device_id = self._identify(unquote(found[1]), request)
             document = _document(request.body)
             if found[2]:
-                await asyncio.to_thread(self._notify, device_id, document)
+                await asyncio.to_thread(self._notify, device_id, document, found[3])
                 return HttpReply(204)
             return HttpReply(200, await asyncio.to_thread(self._begin, device_id, document))
         except ArmillaryError as error:
@@ -126,8 +127,14 @@ class DeviceHttps:
             "sasToken": permission,
         }
 
-    def _notify(self, device_id: str, document: dict[str, Any]) -> None:
+    def _notify(self, device_id: str, document: dict[str, Any], in_path: str | None) -> None:
         correlation, good = document.get("correlationId"), document.get("isSuccess")
+        if in_path is not None:
+            if correlation not in (None, unquote(in_path)):
+                raise InvalidArgumentError(
+                    "correlationId: expected that of the path, got another", remedy="Leave it out of the body."
+                )
+            correlation = unquote(in_path)
         if not isinstance(correlation, str) or not isinstance(good, bool):
             raise InvalidArgumentError(
                 "correlationId, isSuccess: expected text and true or false", remedy="Correct the notification."

@@ -63,6 +63,7 @@ from armillary.wire.mqtt_stream import PublishRun
 
 if TYPE_CHECKING:
     from armillary.hub.device_https import DeviceHttps
+    from armillary.hub.http_opening import ServiceApi
 
 _log = structlog.get_logger(__name__)
 
@@ -91,6 +92,7 @@ class Front:
         self.cloud_messages = CloudMessages(self)
         self.provisioning: Provisioning | None = None  # the hub sets it where devices may register
         self.https: DeviceHttps | None = None  # the hub sets it: what devices ask over HTTP
+        self.service_api: ServiceApi | None = None  # the owner sets it: what services ask over HTTP
         self.sessions: dict[str, Connection] = {}
         self.names: dict[int, str] = {}  # of devices connected in this life, by number: for live values
         self._identify = identify

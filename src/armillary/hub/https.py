@@ -1,7 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
 """HTTP requests of devices on the hub's ports: one small JSON request at a time, everything bounded.
 
-A connection to the hub that begins with the ``P`` of POST or PUT comes here, and one with a GET that is no WebSocket's;
+A connection to the hub that begins with an HTTP request comes here when it is neither a WebSocket's nor of a service
+(``http_opening.py``);
 the TLS client certificate it began with is its identity, or a shared access signature in the Authorization header.
 """
 

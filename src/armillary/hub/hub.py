@@ -70,6 +70,7 @@ class Hub:
         files: Files that devices upload.
         storage_host: ``host:port`` of the operator API, where devices send the bytes of files; the owner sets it.
         changing_secrets: Held from looking at a document with secrets until both are changed: they are kept apart.
+        service_host: What connection strings of services name: ``host``, or ``host:port``; the owner sets it.
         application: What the application's author makes: device templates, rules, jobs, dashboards, as documents.
         templates: Device templates, and which device has which.
         models: Messages against templates as they come in: ``last_misfit``.
@@ -115,8 +116,8 @@ class Hub:
         self.twins = Twins(self)
         self.mailboxes = Mailboxes(self)
         self.files = FileUploads(self, folder / "files")
-        self.storage_host = ""
         self.changing_secrets = threading.Lock()
+        self.storage_host = self.service_host = ""
         self.directory: Directory = NoDirectory()
         self.updates: Updates = NoUpdates()
         self.groups = Groups(self)

@@ -104,6 +104,7 @@ class Link(asyncio.Protocol):
     )
 
     table = TRANSITIONS
+    http_begins: frozenset[bytes] = frozenset((_GET, _POST))
     _transport: Transport
 
     def __init__(self, owner: Owner) -> None:
@@ -157,6 +158,13 @@ class Link(asyncio.Protocol):
     def _gone(self) -> None:
         """The connection is lost; ``_will`` is still there when it is to be published."""
 
+    def begin_http(self, data: bytes) -> None:
+        """The connection begins with an HTTP request: ``data`` is the first of it."""
+        if data[:1] == _GET:
+            self._upgrade(data)
+        else:
+            self.serve_http(self._transport, data)
+
     def serves(self, target: str) -> bool:  # noqa: ARG002 - for a kind of link that does
         """Whether a GET request for this target is no WebSocket's but is answered here."""
         return False
@@ -187,11 +195,8 @@ class Link(asyncio.Protocol):
         if self._state is State.CLOSED:
             return
         self.heard = self._owner.monotonic()
-        if self._state is State.AWAITING_CONNECT and data[:1] in (_GET, _POST) and not self._decoder.buffered:
-            if data[:1] == _GET:
-                self._upgrade(data)
-            else:
-                self.serve_http(self._transport, data)
+        if self._state is State.AWAITING_CONNECT and data[:1] in self.http_begins and not self._decoder.buffered:
+            self.begin_http(data)
             return
         self._decoder.feed(data)
         self._proceed()

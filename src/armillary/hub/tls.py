@@ -249,6 +249,10 @@ class TlsChannel(asyncio.Protocol):
         if not self._transport.is_closing():
             self._transport.resume_reading()
 
+    def get_extra_info(self, name: str, default: object = None) -> object:
+        """What asyncio's transports say of themselves: that this is TLS, and all that the plain one knows."""
+        return self._tls.context if name == "sslcontext" else self._transport.get_extra_info(name, default)
+
     def set_protocol(self, protocol: asyncio.BaseProtocol) -> None:
         """Deliver what comes to somebody else from now on."""
         self._receiver = cast("Receiver", protocol)

@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from collections.abc import Set as AbstractSet
 from concurrent.futures import Future
 from typing import TYPE_CHECKING, Any, Final
 
@@ -20,7 +21,13 @@ COMMIT_TIMEOUT_S: Final = 30.0
 
 
 def change_twin(
-    hub: Hub, device_id: str, *, tags: object, desired: object, replace: bool, if_match: str | None
+    hub: Hub,
+    device_id: str,
+    *,
+    tags: object,
+    desired: object,
+    whole: AbstractSet[str] = frozenset(),
+    if_match: str | None,
 ) -> Twin:
     """Merge or replace, durably, and tell the device if it is connected. Blocks: call it from a thread.
 
@@ -29,7 +36,7 @@ def change_twin(
         device_id: Whose twin.
         tags: A JSON object, or None to leave them.
         desired: The same of the desired properties.
-        replace: Whether the objects are the whole sections, not patches.
+        whole: Which of ``tags`` and ``desired`` are whole sections, not patches.
         if_match: The ETag that somebody has seen; None or ``*`` for whatever it is.
 
     Raises:
@@ -46,10 +53,10 @@ def change_twin(
     def apply(twin: Twin) -> Twin:
         guard = if_match
         if checked_tags is not None:
-            patch = replacement_patch(twin.tags, checked_tags) if replace else checked_tags
+            patch = replacement_patch(twin.tags, checked_tags) if "tags" in whole else checked_tags
             twin, guard = patch_tags(twin, patch, if_match=guard), None
         if checked is not None:
-            patch = replacement_patch(twin.desired.properties, checked) if replace else checked
+            patch = replacement_patch(twin.desired.properties, checked) if "desired" in whole else checked
             told.append(patch)
             twin = patch_desired(twin, patch, now_ms=now_ms, if_match=guard)
         return twin

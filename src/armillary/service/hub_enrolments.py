@@ -118,7 +118,7 @@ class HubEnrolments:
             return made
 
         made = self._context.records.write(change)
-        self._trust_changed()
+        self._identities.trust_changed()
         return made, keys
 
     def list(self, catalog: str) -> tuple[HubEnrolment, ...]:
@@ -429,11 +429,7 @@ class HubEnrolments:
             )
             for each in members:
                 self._identities.closed(each.device_id)
-        self._trust_changed()
-
-    def _trust_changed(self) -> None:
-        for call in self._identities.on_trust:
-            call()
+        self._identities.trust_changed()
 
 
 def _may_register(before: HubIdentity) -> bool:

@@ -9,7 +9,6 @@ certificate.
 
 from __future__ import annotations
 
-import hmac
 import os
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
@@ -130,17 +129,20 @@ class HubIdentities:
             return made
 
         made = self._context.records.write(change)
-        self._trust_changed()
+        self.trust_changed()
         if not (made.certificates and made.symmetric_keys):
             self._close_not_admitted(made)
         return made
 
     def trust(self) -> tuple[bool, tuple[bytes, ...]]:
-        """Whether anybody may come without a certificate, and the certificates that TLS must not turn away (DER)."""
+        """Whether anybody may come without a certificate, and the certificates that TLS must not turn away (DER).
+
+        Devices with symmetric keys have none, and services with a key of theirs, which ask on the hub's ports too.
+        """
 
         def query(connection: Connection) -> tuple[bool, tuple[bytes, ...]]:
             keys = any(each.symmetric_keys for each in hub_rows.every_admission(connection))
-            return keys, hub_rows.certificates(connection)
+            return keys or bool(hub_rows.service_keys(connection, None)), hub_rows.certificates(connection)
 
         return self._context.records.read(query)
 
@@ -246,7 +248,7 @@ class HubIdentities:
         made, keys = self._context.records.write(change)
         if not create:
             self.closed(identity)
-        self._trust_changed()
+        self.trust_changed()
         return made, keys
 
     def delete(self, identity: str, *, actor: str, if_match: str | None = None) -> HubIdentity:
@@ -286,6 +288,11 @@ class HubIdentities:
         """What this identity opened is closed."""
         for call in self.on_closed:
             call(identity)
+
+    def trust_changed(self) -> None:
+        """TLS has to let in more, or less."""
+        for call in self.on_trust:
+            call()
 
     # -- inside ---------------------------------------------------------------------------------------------------
 
@@ -362,10 +369,6 @@ class HubIdentities:
                 return
             after = page[-1].identity
 
-    def _trust_changed(self) -> None:
-        for call in self.on_trust:
-            call()
-
 
 def _current(connection: Connection, found: HubIdentity | None) -> HubIdentity | None:
     """A module of a device that attests is there only while the device has the owner that registered it."""
@@ -428,8 +431,6 @@ def _check(identity: str, form: IdentityForm) -> None:
         raise InvalidArgumentError(
             f"status reason: expected at most {MAX_REASON_CHARS} printable characters", remedy="Say less."
         )
-    if form.keys is not None and hmac.compare_digest(form.keys.primary, form.keys.secondary):
-        raise InvalidArgumentError("keys: expected two different ones", remedy="Leave one out, or make another.")
 
 
 def _purpose(identity: str, which: str) -> str:

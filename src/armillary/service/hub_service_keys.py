@@ -78,9 +78,11 @@ class HubServiceKeys:
             return made
 
         try:
-            return self._context.records.write(change), key
+            made = self._context.records.write(change)
         except IntegrityError as error:
             raise ConflictError(f"there is a key {name} already", remedy=_LIST) from error
+        self._identities.trust_changed()
+        return made, key
 
     def list(self, catalog: str) -> tuple[HubServiceKey, ...]:
         """A catalog's keys by name.
@@ -104,6 +106,7 @@ class HubServiceKeys:
             self._context.audit(connection, actor, "hub-service-key.delete", name, {"catalog": owner.name})
 
         self._context.records.write(change)
+        self._identities.trust_changed()
 
     def authenticate(self, header: str) -> Token:
         """What a signed request may do: a token of one catalog.

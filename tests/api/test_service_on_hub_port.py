@@ -1,0 +1,162 @@
+# SPDX-License-Identifier: Apache-2.0
+"""IoT Hub's service API on the hub's own port: who is let in, what is answered there, and what is not."""
+
+from __future__ import annotations
+
+import contextlib
+import http.client
+import json
+import socket
+import ssl
+import time
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+import paho.mqtt.client as mqtt
+import pytest
+from tests.api.running_service import RunningService, running_service, wait_until
+
+from armillary.hub import http_opening
+from armillary.wire.sas_token import decode_key, sign_sas_token
+
+VERSION = "api-version=2021-04-12"
+
+
+@pytest.fixture(scope="module")
+def service(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RunningService]:
+    """No catalog admits anybody but devices that attest."""
+    with running_service(tmp_path_factory.mktemp("service-on-hub")) as running:
+        running.service.registry.create_catalog("Contoso", actor="test")
+        yield running
+
+
+def trust(service: RunningService) -> ssl.SSLContext:
+    return ssl.create_default_context(cafile=str(service.root))
+
+
+def channel(service: RunningService) -> ssl.SSLSocket:
+    """A TLS connection to the hub's port without a client certificate; the server has taken it when this returns."""
+    plain = socket.create_connection(("localhost", service.hub_port), timeout=20)
+    return trust(service).wrap_socket(plain, server_hostname="localhost")
+
+
+def make_key(service: RunningService, name: str, role: str = "Contributor") -> str:
+    made = service.call("POST", "/api/v1/catalogs/Contoso/hub-service-keys", {"name": name, "role": role})
+    assert made.status == 200, made.body
+    assert made.body["connection_string"].startswith(f"HostName=localhost:{service.port};")
+    return sign_sas_token("localhost", decode_key(made.body["key"]), int(time.time()) + 600, name)
+
+
+class Caller:
+    """One kept connection to the hub's port."""
+
+    def __init__(self, service: RunningService, authorization: str) -> None:
+        self.connection = http.client.HTTPSConnection("localhost", service.hub_port, context=trust(service), timeout=20)
+        self.authorization = authorization
+
+    def call(self, method: str, path: str, body: Any = None, **headers: str) -> tuple[int, Any]:
+        sent: Mapping[str, str] = {
+            "Authorization": self.authorization,
+            "Content-Type": "application/json",
+            **headers,
+        }
+        self.connection.request(method, path, None if body is None else json.dumps(body), sent)
+        response = self.connection.getresponse()
+        raw = response.read()
+        assert response.status == 204 or response.headers["content-type"].startswith("application/json"), raw
+        return response.status, json.loads(raw) if raw else None
+
+
+def is_let_in(service: RunningService) -> bool:
+    """Whether the hub's TLS takes a client without a certificate (TLS 1.3 says no with the first answer)."""
+    try:
+        with channel(service) as tls:
+            tls.sendall(f"GET /devices?{VERSION} HTTP/1.1\r\nhost: h\r\n\r\n".encode())
+            return tls.recv(12) == b"HTTP/1.1 401"
+    except OSError:
+        return False
+
+
+def test_the_service_api_is_answered_where_devices_connect(service: RunningService) -> None:
+    assert not is_let_in(service)  # nobody without a certificate has any business here
+    reader = make_key(service, "reader", "Reader")
+    assert is_let_in(service)
+    signed = make_key(service, "writer")
+
+    caller = Caller(service, signed)
+    assert caller.call("PUT", f"/devices/pump-1?{VERSION}", {"deviceId": "pump-1"})[0] == 200
+    status, twin = caller.call("PATCH", f"/twins/pump-1?{VERSION}", {"tags": {"floor": 2}})
+    assert (status, twin["tags"]) == (200, {"floor": 2})
+    status, found = caller.call("POST", f"/devices/query?{VERSION}", {"query": "SELECT deviceId FROM devices"})
+    assert (status, found) == (200, [{"deviceId": "pump-1"}])
+    many = [
+        {"id": f"bulk-{n}", "importMode": "create", "statusReason": "x" * 120, "tags": "y" * 1000} for n in range(99)
+    ]
+    assert len(json.dumps(many)) > 100 * 1024  # more than a device's request may have
+    assert caller.call("POST", f"/devices?{VERSION}", many)[0] == 200
+    for path in ("/devices/", "/devices", "/devices/pump-1/", "/statistics/devices/", "/twins/pump-1/"):
+        assert caller.call("GET", f"{path}?{VERSION}")[0] == 200, path
+    assert caller.call("DELETE", f"/devices/bulk-1?{VERSION}", None, **{"If-Match": "*"})[0] == 204
+
+    # The same people are let in as on the operator API's port, and to the same.
+    assert Caller(service, f"Bearer {service.token}").call("GET", f"/devices/pump-1?{VERSION}")[0] == 200
+    assert Caller(service, reader).call("PUT", f"/devices/pump-2?{VERSION}", {})[0] == 403
+    for wrong in ("", "Bearer nonsense", signed.replace("sig=", "sig=A")):
+        assert Caller(service, wrong).call("GET", f"/devices/pump-1?{VERSION}")[0] == 401
+
+
+def test_nothing_else_of_the_api_is_reached_there(service: RunningService) -> None:
+    caller = Caller(service, f"Bearer {service.token}")
+    assert caller.call("GET", f"/devices?{VERSION}")[0] == 200  # the connection is one for services
+    for path in ("/api/v1/tokens", "/metrics", "/api/v1/me", "/iothub/devices", "/iothub/statistics/devices"):
+        status, body = caller.call("GET", path)
+        assert (status, body["ExceptionMessage"]) == (404, "request.no-route"), path
+        assert service.call("GET", path).status == 200, path  # the control: on the operator API's own port
+    # As first request such a path is one of devices, who have none of the kind.
+    for path in ("/api/v1/tokens", f"/devices/a/messages/devicebound?{VERSION}", f"/devices/a/files?{VERSION}"):
+        assert Caller(service, f"Bearer {service.token}").call("POST", path, {})[0] in (401, 404), path
+    for path in (f"/jobs/v2/x?{VERSION}", f"/digitaltwins/x?{VERSION}"):
+        status, body = caller.call("GET", path)
+        assert (status, body["ExceptionMessage"]) == (404, "request.no-route"), path
+
+
+def test_a_first_line_in_pieces_is_one_line_and_one_without_end_is_refused(
+    service: RunningService,
+) -> None:
+    request = f"GET /devices?{VERSION} HTTP/1.1\r\nhost: h\r\nauthorization: Bearer {service.token}\r\n\r\n".encode()
+    with channel(service) as tls:
+        for n in range(len(request)):
+            tls.sendall(request[n : n + 1])
+        assert tls.recv(12) == b"HTTP/1.1 200"
+    with channel(service) as tls, contextlib.suppress(ConnectionError):
+        tls.sendall(b"GET /devices/" + b"x" * (http_opening.MAX_LINE_BYTES * 3))
+        assert tls.recv(12) in (b"", b"HTTP/1.1 414")  # the WebSocket's limit, which it then has
+
+
+def test_a_client_without_certificate_speaks_no_mqtt_there(service: RunningService) -> None:
+    """That services are let in by TLS opens nothing to devices: the control is the same client as a hub device."""
+    made = service.call(
+        "POST", "/api/v1/catalogs/Contoso/hub-devices", {"device_id": "cable-1", "authentication": "sas"}
+    ).body
+    key = decode_key(made["connection_string"].partition("SharedAccessKey=")[2])
+    token = sign_sas_token("localhost/devices/cable-1", key, int(time.time()) + 600)
+
+    def answer() -> int:
+        codes: list[int] = []
+        client = mqtt.Client(mqtt.CallbackAPIVersion.VERSION2, "cable-1")
+        client.tls_set_context(trust(service))
+        client.username_pw_set("localhost/cable-1/?api-version=2021-04-12", token)
+        client.on_connect = lambda _c, _u, _f, reason, _p: codes.append(reason.value)
+        client.connect("localhost", service.hub_port)
+        client.loop_start()
+        wait_until(lambda: codes, "CONNACK")
+        client.disconnect()
+        client.loop_stop()
+        return codes[0]
+
+    assert answer() != 0
+    service.service.hub_identities.set_admission("Contoso", actor="test", symmetric_keys=True)
+    try:
+        assert answer() == 0
+    finally:
+        service.service.hub_identities.set_admission("Contoso", actor="test", symmetric_keys=False)

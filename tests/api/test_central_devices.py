@@ -331,7 +331,7 @@ def test_a_device_that_awaits_its_keys_gets_none_by_the_way(central: Central, na
         assert central.good("PATCH", f"/devices/{name}", {"enabled": enabled})["provisioned"] is False
         changed = central.service.call("PATCH", f"/api/v1/hub-devices/{name}", {"enabled": enabled})
         assert (changed.status, "primary_key" in changed.body) == (200, False)
-    assert central.service.call("GET", f"/api/v1/devices/{name}/template").body["display_name"] == "Later"
+    assert central.service.call("GET", f"/api/v1/devices/{name}/template").body["name"] == "Later"
     made = central.service.call("PATCH", f"/api/v1/hub-devices/{name}", {"new_keys": True}).body
     with HubDevice(central.service, name, decode_key(made["primary_key"])) as device:
         assert device.connack == [0]

@@ -213,10 +213,16 @@ def test_filters_that_make_no_sense(service: RunningService, query: str) -> None
     assert reply.body["remedy"]
 
 
-@pytest.mark.parametrize("device_id", ["x", "g" * 128, "0" * 127])
+@pytest.mark.parametrize("device_id", ["a%20b", "g" * 129, "%C3%A4", "a%2Cb"])
 def test_ids_that_are_none(service: RunningService, device_id: str) -> None:
     assert service.call("GET", f"/api/v1/devices/{device_id}").status == 400
     assert service.call("POST", f"/api/v1/devices/{device_id}/restore").status == 400
+
+
+@pytest.mark.parametrize("device_id", ["x", "g" * 128, "0" * 127])
+def test_ids_that_no_device_has(service: RunningService, device_id: str) -> None:
+    assert service.call("GET", f"/api/v1/devices/{device_id}").status == 404
+    assert service.call("POST", f"/api/v1/devices/{device_id}/restore").status == 404
 
 
 def test_devices_that_do_not_exist(service: RunningService) -> None:

@@ -139,7 +139,7 @@ def test_only_so_many_exports_at_a_time(service: RunningService, given: Given, m
         (b"\xff", 400, "UTF-8"),
         (b"a,b\r\n", 400, "line 1: expected 6 columns"),
         (f"{'0' * 128},t,{time_text(START)},number,1,\r\n".encode(), 404, "never manufactured"),
-        (f"x,t,{time_text(START)},number,1,\r\n".encode(), 400, "device"),
+        (f"x,t,{time_text(START)},number,1,\r\n".encode(), 404, "device"),
         (b"x" * (5 << 20), 413, "larger than"),
     ],
 )

@@ -22,6 +22,7 @@ from armillary.api import (
     native_applications,
     native_authorities,
     native_dashboards,
+    native_device_names,
     native_devices,
     native_enrolment,
     native_exports,
@@ -121,6 +122,7 @@ def create_app(service: SecurityService, hub: Hub, settings: Settings) -> FastAP
     native_applications.mount(app)
     native_authorities.mount(app)
     native_devices.mount(app)
+    native_device_names.mount(app)
     native_enrolment.mount(app)
     native_life.mount(app)
     native_transfer.mount(app)

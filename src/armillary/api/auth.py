@@ -174,6 +174,8 @@ ACCESS: Mapping[str, str] = {
     f"DELETE {_HUB_DEVICE}/modules/{{module_id}}": CONTRIBUTOR,
     f"GET {V1}/devices": READER,
     f"GET {_DEVICE}": READER,
+    f"PUT {_DEVICE}/name": CONTRIBUTOR,
+    f"GET {V1}/device-names": READER,
     f"GET {_DEVICE}/check-ins": READER,
     f"GET {_DEVICE}/refusals": READER,
     f"GET {_DEVICE}/outcomes": READER,

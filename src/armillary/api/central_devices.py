@@ -9,6 +9,7 @@ keys of its own: its first credentials make them (``central_attestation.py``), o
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
+from hashlib import sha256
 from typing import TYPE_CHECKING, Any, Final
 
 from armillary.api import iot_hub_call
@@ -20,7 +21,7 @@ from armillary.engines.records.rows import Device
 from armillary.errors import ArmillaryError, ConflictError, InvalidArgumentError, NotFoundError, PermissionDeniedError
 from armillary.hub.forgetting import forget_device
 from armillary.service.hub_identities import IdentityForm, awaits_keys, etag_of
-from armillary.twin.json_fields import MAX_NAME_CHARACTERS
+from armillary.wire.device_name import MAX_NAME_CHARACTERS, check_name
 from armillary.wire.hub_credentials import check_device_name
 
 if TYPE_CHECKING:
@@ -92,7 +93,7 @@ def document(call: Call, found: AnyDevice, names: dict[tuple[str, int], str] | N
     shown: dict[str, Any] = {
         "id": identity,
         "etag": quoted(etag(call, found, kept)),
-        "displayName": body.get("display_name") or identity,
+        "displayName": _display_name(call, found),
         "enabled": found.is_enabled if isinstance(found, HubIdentity) else found.revoked_at is None,
         "provisioned": _provisioned(found),
         "simulated": isinstance(found, Device) and found.trust_tier == "simulated",
@@ -111,7 +112,8 @@ def etag(call: Call, found: AnyDevice, kept: Document | None = None) -> str:
     """Of a device as this shape sees it: its identity and what operators keep of it."""
     kept = kept or _kept(call, iot_hub_call.identity_of(found))
     first = etag_of(found) if isinstance(found, HubIdentity) else f"at-{found.claimed_at or 0}-{found.revoked_at or 0}"
-    return f"{first}.{'' if kept is None else kept.etag}"
+    name = sha256(_display_name(call, found).encode()).hexdigest()[:8]
+    return f"{first}.{'' if kept is None else kept.etag}.{name}"
 
 
 # -- inside -----------------------------------------------------------------------------------------------------------
@@ -153,9 +155,9 @@ def _wanted(call: Call, found: AnyDevice | None, body: Mapping[str, Any]) -> _Wa
     if (field(body, "simulated", bool) or False) and not is_simulated:
         raise wrong("simulated", "false: simulated devices come with an application template", True)
     name = field(body, "displayName", str)
-    if name is not None and not (1 <= len(name) <= MAX_NAME_CHARACTERS and name.isprintable()):
+    if name is not None and not name.strip():
         raise wrong("displayName", f"1 to {MAX_NAME_CHARACTERS} printable characters", name)
-    wanted.name = name
+    wanted.name = None if name is None else check_name(name)
     template = field(body, "template", str)
     if template is not None:
         wanted.template = resolve(call, template)
@@ -240,9 +242,8 @@ def _keep(call: Call, identity: str, wanted: _Wanted) -> None:
         if (now.name, now.version) != (name, version):
             call.hub.templates.assign(identity, name, version, by=by)
             call.audit("device.template", identity, {"template": name, "version": version})
-    if wanted.name is not None and wanted.name != (_body(call, identity).get("display_name") or identity):
-        call.hub.templates.rename_device(identity, wanted.name, by=by)
-        call.audit("device.rename", identity)
+    if wanted.name is not None:  # its id is what a device without a name is shown as
+        call.service.device_names.rename(identity, "" if wanted.name == identity else wanted.name, actor=by)
     if wanted.organisation is not None:
         call.hub.organisations.assign(identity, wanted.organisation[0], by=by)
         call.audit("device.organisation", identity, {"organisation": wanted.organisation[0] or ""})
@@ -272,9 +273,11 @@ def _kept(call: Call, identity: str) -> Document | None:
     return call.hub.application.find("device", identity)
 
 
-def _body(call: Call, identity: str) -> Mapping[str, Any]:
-    kept = _kept(call, identity)
-    return {} if kept is None else kept.content
+def _display_name(call: Call, found: AnyDevice) -> str:
+    """Its name; of a device that nobody named its id, as IoT Central has it."""
+    identity = iot_hub_call.identity_of(found)
+    known = call.service.device_names.described([identity])
+    return known[0].name if known and known[0].is_named else identity
 
 
 def _elsewhere(found: Device, what: str, command: str) -> ConflictError:

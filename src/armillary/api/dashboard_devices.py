@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
 # So many devices are read one by one; for more, everything between the first and the last of them is read at once.
 SINGLY: Final = 100
-# Names of hub devices are read as they are; the 128 digits of a device that attests, and longer names, are shortened.
+# Ids that nobody knows a name for are read as they are up to this length, else shortened.
 LONGEST_LABEL: Final = 48
 _NEEDS: Final = Needs(twin=True, cloud=True)
 
@@ -33,6 +33,7 @@ class Devices:
         self._catalog = catalog
         self._ids: dict[Source, tuple[str, ...]] = {}
         self._facts: dict[str, DeviceFacts] = {}
+        self._names: dict[str, str] = {}
 
     def of(self, source: Source | None) -> tuple[str, ...]:
         """Ids of a source's devices, sorted.
@@ -47,8 +48,12 @@ class Devices:
         return self._ids[source]
 
     def labels(self, device_ids: Sequence[str]) -> Mapping[str, str]:
-        """What each device is called: the tag or cloud property ``name``, else its id, shortened if it is long."""
-        return {each: self._label(each, facts) for each, facts in self._read(device_ids).items()}
+        """What each device is called; one that the service does not know by its id, shortened if it is long."""
+        missing = [each for each in device_ids if each not in self._names]
+        if missing:
+            known = self._hub.directory.names(missing)
+            self._names |= {each: known.get(each) or _shortened(each) for each in missing}
+        return {each: self._names[each] for each in device_ids}
 
     def properties(self, device_ids: Sequence[str], name: str) -> Mapping[str, Any]:
         """A property of devices, those that have it: reported, else kept by operators, else desired."""
@@ -95,11 +100,9 @@ class Devices:
             cloud=body.get("cloud") or {},
         )
 
-    def _label(self, device_id: str, facts: DeviceFacts | None) -> str:
-        name = None if facts is None else facts.tags.get("name") or facts.cloud.get("name")
-        if name:
-            return str(name)
-        return f"{device_id[:8]}…{device_id[-4:]}" if len(device_id) > LONGEST_LABEL else device_id
+
+def _shortened(device_id: str) -> str:
+    return f"{device_id[:8]}…{device_id[-4:]}" if len(device_id) > LONGEST_LABEL else device_id
 
 
 def inside(section: Mapping[str, Any], path: str) -> Any:

@@ -9,12 +9,12 @@ from uuid import UUID
 
 from cryptography import x509
 from cryptography.hazmat.primitives.serialization import Encoding
-from fastapi import FastAPI, Path, Query
+from fastapi import FastAPI, Query
 from starlette.requests import Request
 
-from armillary.api import azure_names as names
 from armillary.api import views
 from armillary.api.auth import V1
+from armillary.api.device_ids import DevicePath, attesting_device
 from armillary.api.documents import as_document
 from armillary.api.native_requests import FactoryBody, ReasonBody
 from armillary.api.routes import add_route, enrolment_of, operator_of, service_of
@@ -24,21 +24,10 @@ from armillary.errors import InvalidArgumentError
 from armillary.identity.manufacturing import ManufacturingState
 from armillary.service.factory_reply import FactoryReply
 
-DevicePath = Annotated[str, Path(min_length=128, max_length=128, description="128 hexadecimal digits")]
 # 1 to 1,000 rows; service/paging.py holds the limit for everybody.
 Limit = Annotated[int, Query(ge=1, le=1000)]
 After = Annotated[str | None, Query(max_length=200, description="`next` of the page before")]
 Text = Annotated[str | None, Query(max_length=64)]
-
-
-def known_device(request: Request, device_id: str) -> str:
-    """The id in canonical form, of a device that exists.
-
-    Raises:
-        InvalidArgumentError: not an id.
-        NotFoundError: no such device.
-    """
-    return service_of(request).registry.get_device(names.checked("device", device_id)).device_id
 
 
 def make_device(request: Request, body: FactoryBody) -> dict[str, Any]:
@@ -93,12 +82,15 @@ def list_devices(
     verdict: Text = None,
     os_version: Text = None,
     text: Annotated[str | None, Query(max_length=128, description="First digits of the device id")] = None,
+    search: Annotated[
+        str | None, Query(max_length=128, description="Beginning of a word of the name, or of the device id")
+    ] = None,
     image: UUID | None = None,
     claimed: bool | None = None,
     limit: Limit = views.PAGE_ROWS,
     after: After = None,
 ) -> dict[str, Any]:
-    """Devices by id; every page costs the same."""
+    """Devices by id; every page costs the same. A search looks through 1,000 names: `is_cut` where more match."""
     chosen = DeviceFilter(
         catalog=catalog,
         product=product,
@@ -111,25 +103,26 @@ def list_devices(
         device_id_prefix=text or None,
         image_id=image,
         claimed=claimed,
+        search=search or None,
     )
     return views.devices(service_of(request), chosen, limit=limit, after=after)
 
 
 def show_device(request: Request, device_id: DevicePath) -> dict[str, Any]:
     """A device, with its last check-in: verdict, and each appraisal step with what it prevents."""
-    return views.device(service_of(request), names.checked("device", device_id))
+    return views.device(service_of(request), attesting_device(request, device_id))
 
 
 def device_deployment(request: Request, device_id: DevicePath) -> dict[str, Any]:
     """What the device should run, what it says it runs, and why they differ."""
-    return views.device_deployment(service_of(request), names.checked("device", device_id))
+    return views.device_deployment(service_of(request), attesting_device(request, device_id))
 
 
 def device_check_ins(
     request: Request, device_id: DevicePath, limit: Limit = views.PAGE_ROWS, after: After = None
 ) -> dict[str, Any]:
     """Accepted check-ins, newest first."""
-    known = known_device(request, device_id)
+    known = attesting_device(request, device_id)
     found = views.check_ins(service_of(request), known, limit=limit, after=after)
     return own_page(found, since_ms(request, known) / 1000, "at")
 
@@ -138,7 +131,7 @@ def device_refusals(
     request: Request, device_id: DevicePath, limit: Limit = views.PAGE_ROWS, after: After = None
 ) -> dict[str, Any]:
     """Refused requests under this device's identity, newest first."""
-    known = names.checked("device", device_id)
+    known = attesting_device(request, device_id)
     found = views.refusals(service_of(request), known, limit=limit, after=after)
     return own_page(found, since_ms(request, known) / 1000, "at")
 
@@ -147,7 +140,7 @@ def device_outcomes(
     request: Request, device_id: DevicePath, limit: Limit = views.PAGE_ROWS, after: After = None
 ) -> dict[str, Any]:
     """What became of the images that the device was offered, newest first."""
-    known = known_device(request, device_id)
+    known = attesting_device(request, device_id)
     found = views.outcomes(service_of(request), known, limit=limit, after=after)
     return own_page(found, since_ms(request, known) / 1000, "received_at")
 
@@ -156,14 +149,14 @@ def device_error_reports(
     request: Request, device_id: DevicePath, limit: Limit = views.PAGE_ROWS, after: After = None
 ) -> dict[str, Any]:
     """Error reports, newest first."""
-    known = known_device(request, device_id)
+    known = attesting_device(request, device_id)
     found = views.error_reports(service_of(request), device_id=known, limit=limit, after=after)
     return own_page(found, since_ms(request, known) / 1000, "received_at")
 
 
 def revoke_device(request: Request, device_id: DevicePath, body: ReasonBody) -> dict[str, Any]:
     """Withdraw a device's identity: it is refused and disconnected at once."""
-    known = names.checked("device", device_id)
+    known = attesting_device(request, device_id)
     row = service_of(request).registry.revoke_device(known, reason=body.reason, actor=operator_of(request).name)
     document: dict[str, Any] = as_document(row)
     return document
@@ -171,7 +164,7 @@ def revoke_device(request: Request, device_id: DevicePath, body: ReasonBody) -> 
 
 def restore_device(request: Request, device_id: DevicePath) -> dict[str, Any]:
     """Let a revoked device in again, when it proves itself."""
-    known = names.checked("device", device_id)
+    known = attesting_device(request, device_id)
     row = service_of(request).registry.restore_device(known, actor=operator_of(request).name)
     document: dict[str, Any] = as_document(row)
     return document
@@ -179,7 +172,7 @@ def restore_device(request: Request, device_id: DevicePath) -> dict[str, Any]:
 
 def release_device(request: Request, device_id: DevicePath) -> dict[str, Any]:
     """Let a device begin anew that is held because two machines seemed to have its identity."""
-    known = names.checked("device", device_id)
+    known = attesting_device(request, device_id)
     row = service_of(request).registry.release_device(known, actor=operator_of(request).name)
     document: dict[str, Any] = as_document(row)
     return document

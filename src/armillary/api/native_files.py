@@ -18,7 +18,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from armillary.api.auth import V1
-from armillary.api.native_hub_devices import HubDevicePath, known_hub_device
+from armillary.api.device_ids import DevicePath, known_identity
 from armillary.api.routes import add_route, hub_of, operator_of, service_of
 from armillary.api.tenure import check_own, since_ms
 from armillary.engines.series.uploads import Upload
@@ -39,26 +39,26 @@ T = TypeVar("T")
 UploadPath = Annotated[str, Path(min_length=32, max_length=32, pattern="^[0-9a-f]{32}$")]
 
 
-def list_files(request: Request, device_id: HubDevicePath) -> dict[str, Any]:
+def list_files(request: Request, device_id: DevicePath) -> dict[str, Any]:
     """The files a device has uploaded, newest first."""
-    known = known_hub_device(request, device_id)
+    known = known_identity(request, device_id)
     since = since_ms(request, known)
     found = [document(each) for each in hub_of(request).files.of_device(known) if each.begun_ms >= since]
     return {"items": found, "next": None}
 
 
-def download_file(request: Request, device_id: HubDevicePath, upload_id: UploadPath) -> Response:
+def download_file(request: Request, device_id: DevicePath, upload_id: UploadPath) -> Response:
     """The bytes of a file, always as a download: a device's file is nobody's page."""
-    known = known_hub_device(request, device_id)
+    known = known_identity(request, device_id)
     found, path = hub_of(request).files.content(known, upload_id)
     check_own(request, known, found.begun_ms, "file")
     headers = {"Content-Security-Policy": "sandbox", "X-Content-Type-Options": "nosniff"}
     return FileResponse(path, filename=found.name, media_type="application/octet-stream", headers=headers)
 
 
-def delete_file(request: Request, device_id: HubDevicePath, upload_id: UploadPath) -> dict[str, Any]:
+def delete_file(request: Request, device_id: DevicePath, upload_id: UploadPath) -> dict[str, Any]:
     """Delete a file."""
-    known = known_hub_device(request, device_id)
+    known = known_identity(request, device_id)
     for each in hub_of(request).files.of_device(known):
         if each.upload_id == upload_id:
             check_own(request, known, each.begun_ms, "file")

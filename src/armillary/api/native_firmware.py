@@ -12,6 +12,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from armillary.api.auth import V1
+from armillary.api.device_ids import DevicePath, attesting_device
 from armillary.api.native_policy import POLICY, Time
 from armillary.api.native_requests import Name
 from armillary.api.routes import add_route, operator_of, service_of
@@ -96,9 +97,9 @@ def remove_firmware(request: Request, catalog: str, statement_id: UUID) -> Respo
     return Response(status_code=204)
 
 
-def device_firmware(request: Request, device_id: str) -> dict[str, Any]:
+def device_firmware(request: Request, device_id: DevicePath) -> dict[str, Any]:
     """What a device's firmware measured into the judged PCRs, as its TPM vouched for it last."""
-    row = service_of(request).firmware.of_device(device_id)
+    row = service_of(request).firmware.of_device(attesting_device(request, device_id))
     return {"device_id": row.device_id, "chip": row.chip, "at": row.at, "values": rules.to_json(row.values)}
 
 

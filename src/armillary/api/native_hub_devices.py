@@ -9,20 +9,21 @@ from fastapi import FastAPI, Path, Query
 from pydantic import BaseModel, ConfigDict, Field
 from starlette.requests import Request
 
-from armillary.api import azure_names as names
 from armillary.api.auth import V1
+from armillary.api.device_ids import DevicePath, known_device
 from armillary.api.native_devices import After, Limit
 from armillary.api.routes import add_route, hub_of, operator_of, service_of
 from armillary.engines.records.hub_rows import Admission, HubIdentity
 from armillary.errors import InvalidArgumentError
 from armillary.hub.forgetting import forget_device
+from armillary.service.device_names import NamedDevice
 from armillary.service.hub_identities import IdentityForm, Keys, awaits_keys, etag_of
 from armillary.service.paging import MAX_LIMIT
-from armillary.wire.hub_credentials import UNATTESTED, device_of, is_attested_id
+from armillary.wire.device_name import MAX_NAME_CHARACTERS, check_name
+from armillary.wire.hub_credentials import UNATTESTED, is_attested_id
 from armillary.wire.sas_token import encode_key
 
-# A hub device's id, or the 128 digits of a device that attests.
-HubDevicePath = Annotated[str, Path(min_length=1, max_length=128, pattern=r"^[A-Za-z0-9][A-Za-z0-9._:@=-]*$")]
+Search = Annotated[str, Query(max_length=128, description="Beginning of a word of the name, or of the id")]
 Prefix = Annotated[str, Query(max_length=128, description="Only ids that begin so")]
 ModulePath = Annotated[str, Path(min_length=1, max_length=64)]
 _Pem = Annotated[str, Field(max_length=16_384)]
@@ -44,13 +45,15 @@ class HubDeviceBody(_Body):
     """A hub device to make.
 
     Attributes:
-        device_id: Its name.
+        device_id: Its id.
+        name: What people call it; empty for its id.
         authentication: A symmetric key (`sas`), or a certificate of its own (`selfSigned`).
         certificate: PEM, for `selfSigned`.
         secondary_certificate: A second one, for a change of certificates.
     """
 
     device_id: Annotated[str, Field(max_length=128)]
+    name: Annotated[str, Field(max_length=4 * MAX_NAME_CHARACTERS)] = ""
     authentication: Literal["sas", "selfSigned"] = "selfSigned"
     certificate: _Pem = ""
     secondary_certificate: _Pem = ""
@@ -74,19 +77,20 @@ class HubDeviceChange(_Body):
     secondary_certificate: _Pem = ""
 
 
-def known_hub_device(request: Request, device_id: str) -> str:
-    """The identity that a route of the hub is about: a device of either kind, or with `?module=` a module of it.
+def hub_device(request: Request, device_id: str) -> HubIdentity:
+    """The hub device of a route about hub devices only.
 
     Raises:
+        InvalidArgumentError: no device has such an id; or a device has it that attests.
         NotFoundError: there is none.
     """
-    service = service_of(request)
-    module = request.query_params.get("module")
-    if is_attested_id(device_id):
-        device_id = service.registry.get_device(names.checked("device", device_id)).device_id
-    elif module is None:
-        return service.hub_identities.get(device_id).identity
-    return device_id if module is None else service.hub_identities.get(f"{device_id}/{module}").identity
+    known = known_device(request, device_id)
+    if is_attested_id(known):
+        raise InvalidArgumentError(
+            f"device {known[:12]}... attests: it is no hub device, and has no keys or certificate of its own here",
+            remedy="Ask for it as a device: armillary device show, GET /api/v1/devices/ID.",
+        )
+    return service_of(request).hub_identities.get(known)
 
 
 def show_admission(request: Request, catalog: str) -> dict[str, Any]:
@@ -106,72 +110,83 @@ def change_admission(request: Request, catalog: str, body: AdmissionBody) -> dic
 
 
 def list_hub_devices(
-    request: Request, catalog: str, limit: Limit = 100, after: After = None, device_id_prefix: Prefix = ""
+    request: Request,
+    catalog: str,
+    limit: Limit = 100,
+    after: After = None,
+    device_id_prefix: Prefix = "",
+    search: Search = "",
 ) -> dict[str, Any]:
-    """A catalog's hub devices by name."""
-    limit = min(limit, MAX_LIMIT)
-    found = service_of(request).hub_identities.list(catalog, after=after or "", limit=limit, prefix=device_id_prefix)
+    """A catalog's hub devices by id; a search looks through 1,000 names."""
+    limit, service = min(limit, MAX_LIMIT), service_of(request)
+    found = service.hub_identities.list(catalog, after=after or "", limit=limit, prefix=device_id_prefix, search=search)
     connected = hub_of(request).connected()
-    items = [document(each, is_connected=each.identity in connected) for each in found]
+    names = {each.device_id: each for each in service.device_names.described([each.identity for each in found])}
+    items = [
+        {**document(each, is_connected=each.identity in connected), **_called(names.get(each.identity))}
+        for each in found
+    ]
     return {"items": items, "next": found[-1].identity if len(found) == limit else None}
 
 
 def make_hub_device(request: Request, catalog: str, body: HubDeviceBody) -> dict[str, Any]:
     """Register a hub device; its symmetric keys are in the answer and nowhere else."""
     service = service_of(request)
-    owner = service.registry.get_catalog(catalog).catalog_id
+    owner, name = service.registry.get_catalog(catalog).catalog_id, check_name(body.name)
     form = IdentityForm(authentication=body.authentication, certificates=(body.certificate, body.secondary_certificate))
     if "/" in body.device_id:
         raise InvalidArgumentError("device_id: expected no slash", remedy="Modules have a route of their own.")
     made, keys = service.hub_identities.put(
         body.device_id, form, actor=operator_of(request).name, catalog_id=owner, create=True
     )
-    return _with_keys(request, made, keys)
+    if name:
+        service.device_names.rename(made.identity, name, actor=operator_of(request).name)
+    return {**_with_keys(request, made, keys), **_name_of(request, made.identity)}
 
 
-def show_hub_device(request: Request, device_id: HubDevicePath) -> dict[str, Any]:
+def show_hub_device(request: Request, device_id: DevicePath) -> dict[str, Any]:
     """A hub device, with its modules, its connection and the model it announced."""
-    found = service_of(request).hub_identities.get(device_id)
-    modules = [document(each) for each in service_of(request).hub_identities.modules(device_id)]
-    return {**_seen(request, found), "modules": modules}
+    found = hub_device(request, device_id)
+    modules = [document(each) for each in service_of(request).hub_identities.modules(found.identity)]
+    return {**_seen(request, found), **_name_of(request, found.identity), "modules": modules}
 
 
-def change_hub_device(request: Request, device_id: HubDevicePath, body: HubDeviceChange) -> dict[str, Any]:
+def change_hub_device(request: Request, device_id: DevicePath, body: HubDeviceChange) -> dict[str, Any]:
     """Enable, disable or give other keys or certificates; an open connection ends."""
-    return _change(request, device_id, body)
+    return _change(request, hub_device(request, device_id).identity, body)
 
 
-def delete_hub_device(request: Request, device_id: HubDevicePath) -> dict[str, Any]:
+def delete_hub_device(request: Request, device_id: DevicePath) -> dict[str, Any]:
     """Delete a hub device with its modules, twin, messages and files; the name is free afterwards."""
-    return _delete(request, device_id)
+    return _delete(request, hub_device(request, device_id).identity)
 
 
-def list_modules(request: Request, device_id: HubDevicePath) -> dict[str, Any]:
+def list_modules(request: Request, device_id: DevicePath) -> dict[str, Any]:
     """The modules of a device, hub device or one that attests."""
     connected = hub_of(request).connected()
-    found = service_of(request).hub_identities.modules(_device(request, device_id))
+    found = service_of(request).hub_identities.modules(known_device(request, device_id))
     return {"items": [document(each, is_connected=each.identity in connected) for each in found], "next": None}
 
 
-def make_module(request: Request, device_id: HubDevicePath, body: ModuleBody) -> dict[str, Any]:
+def make_module(request: Request, device_id: DevicePath, body: ModuleBody) -> dict[str, Any]:
     """Register a module of a device, hub device or one that attests (these have `device` modules only)."""
     form = IdentityForm(authentication=body.authentication, certificates=(body.certificate, ""))
     made, keys = service_of(request).hub_identities.put(
-        f"{_device(request, device_id)}/{body.module_id}", form, actor=operator_of(request).name, create=True
+        f"{known_device(request, device_id)}/{body.module_id}", form, actor=operator_of(request).name, create=True
     )
     return _with_keys(request, made, keys)
 
 
 def change_module(
-    request: Request, device_id: HubDevicePath, module_id: ModulePath, body: HubDeviceChange
+    request: Request, device_id: DevicePath, module_id: ModulePath, body: HubDeviceChange
 ) -> dict[str, Any]:
     """Enable, disable or give other keys or a certificate to a module."""
-    return _change(request, f"{_device(request, device_id)}/{module_id}", body)
+    return _change(request, f"{known_device(request, device_id)}/{module_id}", body)
 
 
-def delete_module(request: Request, device_id: HubDevicePath, module_id: ModulePath) -> dict[str, Any]:
+def delete_module(request: Request, device_id: DevicePath, module_id: ModulePath) -> dict[str, Any]:
     """Delete a module with its twin and messages."""
-    return _delete(request, f"{_device(request, device_id)}/{module_id}")
+    return _delete(request, f"{known_device(request, device_id)}/{module_id}")
 
 
 def document(found: HubIdentity, *, is_connected: bool | None = None) -> dict[str, Any]:
@@ -195,6 +210,14 @@ def document(found: HubIdentity, *, is_connected: bool | None = None) -> dict[st
     return shown if is_connected is None else {**shown, "connected": is_connected}
 
 
+def _called(named: NamedDevice | None) -> dict[str, Any]:
+    return {} if named is None else {"name": named.name, "is_named": named.is_named}
+
+
+def _name_of(request: Request, identity: str) -> dict[str, Any]:
+    return _called(next(iter(service_of(request).device_names.described([identity])), None))
+
+
 def _delete(request: Request, identity: str) -> dict[str, Any]:
     found = service_of(request).hub_identities.delete(identity, actor=operator_of(request).name)
     forget_device(hub_of(request), identity, by=operator_of(request).name)
@@ -208,10 +231,6 @@ def _admission(found: Admission) -> dict[str, Any]:
         "changed_at": found.changed_at or None,
         "changed_by": found.changed_by or None,
     }
-
-
-def _device(request: Request, device_id: str) -> str:
-    return device_of(known_hub_device(request, device_id))
 
 
 def _seen(request: Request, found: HubIdentity) -> dict[str, Any]:

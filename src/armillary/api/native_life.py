@@ -9,10 +9,9 @@ from fastapi import FastAPI
 from pydantic import BaseModel, ConfigDict, Field
 from starlette.requests import Request
 
-from armillary.api import azure_names as names
 from armillary.api.auth import V1
+from armillary.api.device_ids import DevicePath, attesting_device
 from armillary.api.documents import as_document
-from armillary.api.native_devices import DevicePath
 from armillary.api.native_requests import ReasonBody
 from armillary.api.routes import add_route, operator_of, service_of
 from armillary.service.device_life import DEFAULT_RETURN_S, MAX_RETURN_S
@@ -42,7 +41,7 @@ class ManufacturingStateBody(BaseModel):
 
 def decommission_device(request: Request, device_id: DevicePath, body: ReasonBody) -> Document:
     """Take a device out of service: revoked, disconnected, nobody's; its history stays."""
-    known = names.checked("device", device_id)
+    known = attesting_device(request, device_id)
     row = service_of(request).registry.decommission_device(known, reason=body.reason, actor=operator_of(request).name)
     document: Document = as_document(row)
     return document
@@ -50,7 +49,7 @@ def decommission_device(request: Request, device_id: DevicePath, body: ReasonBod
 
 def allow_reprovision(request: Request, device_id: DevicePath, body: ReprovisionBody) -> Document:
     """Let a decommissioned device enrol again with its old key, until a time."""
-    known = names.checked("device", device_id)
+    known = attesting_device(request, device_id)
     row = service_of(request).registry.allow_reprovision(
         known, actor=operator_of(request).name, lifetime_s=body.lifetime_s
     )
@@ -60,7 +59,7 @@ def allow_reprovision(request: Request, device_id: DevicePath, body: Reprovision
 
 def advance_manufacturing_state(request: Request, device_id: DevicePath, body: ManufacturingStateBody) -> Document:
     """Move a device's manufacturing state forward; it never moves back."""
-    known = names.checked("device", device_id)
+    known = attesting_device(request, device_id)
     row = service_of(request).registry.advance_manufacturing_state(known, body.state, actor=operator_of(request).name)
     document: Document = as_document(row)
     return document

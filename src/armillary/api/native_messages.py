@@ -14,7 +14,7 @@ from pydantic import BaseModel, ConfigDict, Field
 from starlette.requests import Request
 
 from armillary.api.auth import V1
-from armillary.api.native_hub_devices import HubDevicePath, known_hub_device
+from armillary.api.device_ids import DevicePath, known_identity
 from armillary.api.routes import add_route, hub_of, operator_of, service_of
 from armillary.api.tenure import since_ms
 from armillary.engines.series.cloud_messages import QueuedMessage
@@ -58,9 +58,9 @@ class CloudMessageBody(BaseModel):
     max_deliveries: Annotated[int, Field(ge=1, le=MAX_DELIVERIES)] = DEFAULT_DELIVERIES
 
 
-def send_message(request: Request, device_id: HubDevicePath, body: CloudMessageBody) -> dict[str, Any]:
+def send_message(request: Request, device_id: DevicePath, body: CloudMessageBody) -> dict[str, Any]:
     """Queue a message for a device: it gets it now, or when it connects, until the message expires."""
-    known = known_hub_device(request, device_id)
+    known = known_identity(request, device_id)
     message = CloudMessage(
         message_id=body.message_id or str(uuid.uuid4()),
         body=_body(body),
@@ -80,16 +80,16 @@ def send_message(request: Request, device_id: HubDevicePath, body: CloudMessageB
     return document(queued)
 
 
-def list_messages(request: Request, device_id: HubDevicePath) -> dict[str, Any]:
+def list_messages(request: Request, device_id: DevicePath) -> dict[str, Any]:
     """What waits for a device, and the outcomes that senders asked for, newest first (50 and 100 at most)."""
-    known = known_hub_device(request, device_id)
+    known = known_identity(request, device_id)
     since, found = since_ms(request, known), hub_of(request).mailboxes.list(known)
     return {"items": [document(each) for each in found if each.enqueued_ms >= since], "next": None}
 
 
-def purge_messages(request: Request, device_id: HubDevicePath) -> dict[str, Any]:
+def purge_messages(request: Request, device_id: DevicePath) -> dict[str, Any]:
     """Take back everything that waits for a device."""
-    known = known_hub_device(request, device_id)
+    known = known_identity(request, device_id)
     count = hub_of(request).mailboxes.purge(known)
     service_of(request).audit.append(operator_of(request).name, "device.message-purge", known, {"messages": count})
     return {"purged": count}

@@ -11,7 +11,6 @@ from fastapi import FastAPI, Query
 from starlette.requests import Request
 from starlette.responses import Response
 
-from armillary.api import azure_names as names
 from armillary.api import views
 from armillary.api.auth import V1
 from armillary.api.documents import as_document
@@ -21,6 +20,7 @@ from armillary.api.routes import add_route, hub_of, operator_of, service_of
 from armillary.errors import NotFoundError
 from armillary.rollout import policy as rollout_policy
 from armillary.wire import finding as wire_finding
+from armillary.wire.hub_credentials import canonical_device_id
 
 
 def list_rollouts(
@@ -94,7 +94,7 @@ def list_findings(
     after: After = None,
 ) -> dict[str, Any]:
     """Findings, newest first; the status `living` means not closed."""
-    device_id = names.checked("device", device) if device is not None else None
+    device_id = canonical_device_id(device) if device is not None else None
     return views.findings(
         service_of(request),
         status=status,

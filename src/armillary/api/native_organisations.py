@@ -12,8 +12,8 @@ from starlette.requests import Request
 from armillary.api import authored, views
 from armillary.api.auth import V1
 from armillary.api.authored import CatalogQuery, DocumentBody, IfMatch
+from armillary.api.device_ids import DevicePath, known_identity
 from armillary.api.native_devices import After, Limit
-from armillary.api.native_hub_devices import HubDevicePath, known_hub_device
 from armillary.api.routes import add_route, hub_of, operator_of, service_of
 from armillary.errors import ConflictError, InvalidArgumentError, NotFoundError
 from armillary.twin.organisation import parse_organisation
@@ -93,9 +93,9 @@ def organisation_devices(
     return {"items": items, "next": following}
 
 
-def assign_organisation(request: Request, device_id: HubDevicePath, body: AssignBody) -> dict[str, Any]:
+def assign_organisation(request: Request, device_id: DevicePath, body: AssignBody) -> dict[str, Any]:
     """Put a device into an organisation of its catalog, or into none."""
-    known, service, hub = known_hub_device(request, device_id), service_of(request), hub_of(request)
+    known, service, hub = known_identity(request, device_id), service_of(request), hub_of(request)
     if "/" in known:
         raise InvalidArgumentError("a module is where its device is", remedy="Name the device.")
     if body.organisation is not None:

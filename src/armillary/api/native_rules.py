@@ -11,10 +11,10 @@ from pydantic import BaseModel, ConfigDict, Field
 from starlette.requests import Request
 
 from armillary.api import authored, views
-from armillary.api import azure_names as names
 from armillary.api.auth import V1
 from armillary.api.authored import CatalogQuery, DocumentBody, DocumentPath, IfMatch
-from armillary.api.native_devices import After, DevicePath, Limit, known_device
+from armillary.api.device_ids import DevicePath, known_device
+from armillary.api.native_devices import After, Limit
 from armillary.api.routes import add_route, hub_of, operator_of, service_of
 from armillary.api.tenure import since_ms
 from armillary.engines.application.document import Document
@@ -30,6 +30,7 @@ from armillary.hub.rule_webhook import check_url
 from armillary.twin.rule import Rule, sections_of, unconcerned
 from armillary.twin.rule_action import split_secrets
 from armillary.twin.rule_json import parse_document
+from armillary.wire.hub_credentials import canonical_device_id
 
 KIND = "rule"
 
@@ -184,7 +185,7 @@ def list_alerts(
     found = _store(request).alerts(
         catalog,
         rule_id=rule,
-        device_id=None if device is None else device.lower(),
+        device_id=None if device is None else canonical_device_id(device),
         is_open=None if status == "all" else status == "open",
         before=_number(after),
         limit=limit + 1,
@@ -261,7 +262,7 @@ def _switch(request: Request, rule_id: str, catalog: str | None, *, enabled: boo
 
 def _tested(request: Request, document: object, body: TrialBody, catalog: str | None) -> dict[str, Any]:
     own, rule = parse_document(document)
-    devices = [known_device(request, names.checked("device", each)) for each in body.devices]
+    devices = [known_device(request, each) for each in body.devices]
     run = try_rule(hub_of(request), catalog or own, rule, devices, body.start_ms, body.end_ms)
     return {
         "start_ms": body.start_ms,

@@ -14,10 +14,9 @@ from starlette.concurrency import run_in_threadpool
 from starlette.requests import Request
 
 from armillary.api import authored, views_series
-from armillary.api import azure_names as names
 from armillary.api.auth import V1
 from armillary.api.authored import CatalogQuery, DocumentPath
-from armillary.api.native_devices import DevicePath, known_device
+from armillary.api.device_ids import DevicePath, known_device
 from armillary.api.native_telemetry import MAX_METRIC_CHARS, Millis
 from armillary.api.routes import add_route, hub_of, operator_of, service_of
 from armillary.api.tenure import own_through, since_ms, tenures
@@ -192,7 +191,7 @@ def _import(request: Request, body: bytes) -> dict[str, Any]:
 
     def check(device_id: str) -> None:
         if hub.series.device(device_id) is None:
-            service_of(request).registry.get_device(names.checked("device", device_id))
+            known_device(request, device_id)
 
     points, devices = views_series.restore(hub, body, check, int(time.time() * 1000))
     detail = {"points": points, "devices": devices}

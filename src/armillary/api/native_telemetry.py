@@ -15,7 +15,7 @@ from starlette.requests import Request
 
 from armillary.api import views_hub
 from armillary.api.auth import READER, V1, admit
-from armillary.api.native_hub_devices import HubDevicePath, known_hub_device
+from armillary.api.device_ids import DevicePath, known_identity
 from armillary.api.native_requests import MethodBody, TwinBody
 from armillary.api.routes import add_route, hub_of, operator_of, service_of
 from armillary.api.tenure import since_ms, whole_hours_since
@@ -33,22 +33,22 @@ STREAM_RETRY_S = 30
 Millis = Annotated[int, Query(ge=0, le=10**14)]
 
 
-def device_telemetry(request: Request, device_id: HubDevicePath) -> dict[str, Any]:
+def device_telemetry(request: Request, device_id: DevicePath) -> dict[str, Any]:
     """The last value of each metric of a device."""
-    known = known_hub_device(request, device_id)
+    known = known_identity(request, device_id)
     return views_hub.telemetry(hub_of(request), known, since_ms(request, known))
 
 
 def device_series(
     request: Request,
-    device_id: HubDevicePath,
+    device_id: DevicePath,
     metric: Annotated[str, Query(min_length=1, max_length=MAX_METRIC_CHARS)],
     start_ms: Millis,
     end_ms: Millis,
     max_points: Annotated[int, Query(ge=1, le=views_hub.MAX_SERIES_POINTS)] = views_hub.SERIES_POINTS,
 ) -> dict[str, Any]:
     """A metric over time, rolled up to at most `max_points` points."""
-    known = known_hub_device(request, device_id)
+    known = known_identity(request, device_id)
     check_range(start_ms, end_ms, max_points)
     begin_ms = max(start_ms, whole_hours_since(since_ms(request, known)))
     if begin_ms >= end_ms:  # of another owner's time, all of it
@@ -56,9 +56,9 @@ def device_series(
     return views_hub.series(hub_of(request), known, metric, start_ms=begin_ms, end_ms=end_ms, max_points=max_points)
 
 
-async def device_stream(request: Request, device_id: HubDevicePath) -> StreamingResponse:
+async def device_stream(request: Request, device_id: DevicePath) -> StreamingResponse:
     """Values as they arrive: server-sent events named `telemetry`; a comment line every 15 seconds of silence."""
-    known = await run_in_threadpool(known_hub_device, request, device_id)
+    known = await run_in_threadpool(known_identity, request, device_id)
     if request.app.state.streams >= MAX_STREAMS:
         raise RateLimitedError(f"{MAX_STREAMS} live streams are open, which is all", retry_after_s=STREAM_RETRY_S)
     return StreamingResponse(_events(request, known), media_type="text/event-stream")
@@ -98,19 +98,19 @@ async def _events(request: Request, device_id: str) -> AsyncIterator[bytes]:
             closing.cancel()
 
 
-def device_twin(request: Request, device_id: HubDevicePath) -> dict[str, Any]:
+def device_twin(request: Request, device_id: DevicePath) -> dict[str, Any]:
     """A device's twin, in IoT Hub's shape."""
-    return views_hub.twin(hub_of(request), known_hub_device(request, device_id))
+    return views_hub.twin(hub_of(request), known_identity(request, device_id))
 
 
 def patch_device_twin(
     request: Request,
-    device_id: HubDevicePath,
+    device_id: DevicePath,
     body: TwinBody,
     if_match: Annotated[str | None, Header(max_length=64)] = None,
 ) -> dict[str, Any]:
     """Merge desired properties or tags into a twin; a connected device is told at once."""
-    known, hub = known_hub_device(request, device_id), hub_of(request)
+    known, hub = known_identity(request, device_id), hub_of(request)
     if (body.desired is None) == (body.tags is None):
         raise InvalidArgumentError(
             "body: expected either desired or tags", remedy="Patch desired properties and tags in two calls."
@@ -125,10 +125,10 @@ def patch_device_twin(
 
 
 async def invoke_method(
-    request: Request, device_id: HubDevicePath, method: Annotated[str, Path(max_length=128)], body: MethodBody
+    request: Request, device_id: DevicePath, method: Annotated[str, Path(max_length=128)], body: MethodBody
 ) -> dict[str, Any]:
     """Call a direct method on a connected device and wait for its answer: the device's own `status` and `payload`."""
-    known = await run_in_threadpool(known_hub_device, request, device_id)
+    known = await run_in_threadpool(known_identity, request, device_id)
     # Before the call: a device that acts and then does not answer has acted.
     audit, actor = service_of(request).audit, operator_of(request).name
     await run_in_threadpool(audit.append, actor, "device.method", known, {"method": method})

@@ -15,8 +15,8 @@ from starlette.requests import Request
 from armillary.api import authored, views_template
 from armillary.api.auth import V1
 from armillary.api.authored import CatalogQuery, DocumentBody, IfMatch
+from armillary.api.device_ids import DevicePath, known_identity
 from armillary.api.native_devices import After, Limit
-from armillary.api.native_hub_devices import HubDevicePath, known_hub_device
 from armillary.api.routes import add_route, hub_of, operator_of, service_of
 from armillary.api.tenure import since_ms
 from armillary.engines.application.document import Document, not_found
@@ -257,15 +257,15 @@ def migrate_template(
 # Devices -----------------------------------------------------------------------------------------------------
 
 
-def show_device_template(request: Request, device_id: HubDevicePath) -> dict[str, Any]:
+def show_device_template(request: Request, device_id: DevicePath) -> dict[str, Any]:
     """A device as its template sees it: properties with their states, last values, cloud properties, and the rest."""
-    known = known_hub_device(request, device_id)
+    known = known_identity(request, device_id)
     return views_template.device(hub_of(request), known, since_ms(request, known))
 
 
-def set_device_template(request: Request, device_id: HubDevicePath, body: AssignBody) -> dict[str, Any]:
+def set_device_template(request: Request, device_id: DevicePath, body: AssignBody) -> dict[str, Any]:
     """Give a device a template, or another version; says what the device loses."""
-    known, hub, actor = known_hub_device(request, device_id), hub_of(request), operator_of(request).name
+    known, hub, actor = known_identity(request, device_id), hub_of(request), operator_of(request).name
     version, migration = hub.templates.assign(known, body.template, body.version, by=actor, dry_run=True)
     _check_catalog(request, known, hub.templates.get(body.template, version).template, body.template)
     if not body.dry_run:
@@ -282,31 +282,31 @@ def set_device_template(request: Request, device_id: HubDevicePath, body: Assign
     }
 
 
-def unset_device_template(request: Request, device_id: HubDevicePath) -> dict[str, Any]:
+def unset_device_template(request: Request, device_id: DevicePath) -> dict[str, Any]:
     """Take a device's template away; its data stays, unmodelled."""
-    known, actor = known_hub_device(request, device_id), operator_of(request).name
+    known, actor = known_identity(request, device_id), operator_of(request).name
     hub_of(request).templates.unassign(known, by=actor)
     service_of(request).audit.append(actor, "device.template", known, {"template": None})
     return {"device_id": known, "template": None}
 
 
-def show_cloud_properties(request: Request, device_id: HubDevicePath) -> dict[str, Any]:
+def show_cloud_properties(request: Request, device_id: DevicePath) -> dict[str, Any]:
     """Cloud properties of a device: what operators keep of it and it never sees."""
-    return _cloud(request, known_hub_device(request, device_id))
+    return _cloud(request, known_identity(request, device_id))
 
 
 def set_cloud_properties(
-    request: Request, device_id: HubDevicePath, body: Values, if_match: IfMatch = None
+    request: Request, device_id: DevicePath, body: Values, if_match: IfMatch = None
 ) -> dict[str, Any]:
     """Change cloud properties of a device, as its template allows; null takes one away."""
-    known, actor = known_hub_device(request, device_id), operator_of(request).name
+    known, actor = known_identity(request, device_id), operator_of(request).name
     hub_of(request).templates.set_cloud(known, body, by=actor, if_match=if_match)
     service_of(request).audit.append(actor, "device.cloud-properties", known, {"names": sorted(body)})
     return _cloud(request, known)
 
 
 def set_device_properties(
-    request: Request, device_id: HubDevicePath, body: Values, if_match: IfMatch = None, *, dry_run: Dry = False
+    request: Request, device_id: DevicePath, body: Values, if_match: IfMatch = None, *, dry_run: Dry = False
 ) -> dict[str, Any]:
     """Want values of writable properties, by `[component.]name`, as the device's template allows; null wants none.
 
@@ -314,7 +314,7 @@ def set_device_properties(
     """
     from armillary.twin.property_state import desired_patch  # noqa: PLC0415 - as above
 
-    known, hub = known_hub_device(request, device_id), hub_of(request)
+    known, hub = known_identity(request, device_id), hub_of(request)
     ready = hub.templates.device(known).ready
     if ready is None:
         raise NotFoundError(

@@ -10,9 +10,9 @@ from fastapi import FastAPI, Query
 from pydantic import BaseModel, ConfigDict, Field
 from starlette.requests import Request
 
-from armillary.api import azure_names as names
 from armillary.api import views
 from armillary.api.auth import V1
+from armillary.api.device_ids import attesting_device
 from armillary.api.documents import as_document
 from armillary.api.native_devices import After, Limit
 from armillary.api.native_enrolment import CatalogPath
@@ -34,14 +34,14 @@ class TransferBody(BaseModel):
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
-    device_id: Annotated[str, Field(min_length=128, max_length=128)]
+    device_id: Annotated[str, Field(max_length=300)]
     to_catalog_id: UUID
     lifetime_s: Annotated[int, Field(ge=1, le=MAX_LIFETIME_S)] = DEFAULT_LIFETIME_S
 
 
 def offer_device(request: Request, catalog: CatalogPath, body: TransferBody) -> Document:
     """Offer a device of this catalog to another one; nothing moves before that one accepts."""
-    device_id = names.checked("device", body.device_id)
+    device_id = attesting_device(request, body.device_id)
     made = service_of(request).transfers.offer(
         catalog, device_id, body.to_catalog_id, actor=operator_of(request).name, lifetime_s=body.lifetime_s
     )

@@ -60,7 +60,10 @@ _AUTHORED: Final = (
     "POST dead-letters/replay", "GET images/{image_id}/package",
 )  # fmt: skip
 NARROWED: Final = frozenset(
-    [f"GET /api/v1/{place}" for place in ("authorities", "devices", "error-reports", "findings", "fleet")]
+    [
+        f"GET /api/v1/{place}"
+        for place in ("authorities", "device-names", "devices", "error-reports", "findings", "fleet")
+    ]
     + [each.replace(" ", " /api/v1/", 1) for each in _AUTHORED]
 )
 # What a token of an organisation reaches about organisations, its own and those below; besides, single devices of them.

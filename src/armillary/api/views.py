@@ -36,8 +36,10 @@ def fleet(service: SecurityService, *, catalog: str | None = None) -> Document:
 def devices(
     service: SecurityService, chosen: DeviceFilter, *, limit: int = PAGE_ROWS, after: str | None = None
 ) -> Document:
-    """Devices by id: the fields of :class:`Device`."""
-    return as_page(service.registry.list_devices(chosen, limit=limit, after=after))
+    """Devices by id: the fields of :class:`Device`; of a search also ``is_cut``: more names match than were read."""
+    page = service.registry.list_devices(chosen, limit=limit, after=after)
+    shown = as_page(page)
+    return shown if chosen.search is None else {**shown, "is_cut": page.is_cut}
 
 
 def device(service: SecurityService, device_id: str) -> Document:

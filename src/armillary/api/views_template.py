@@ -204,7 +204,7 @@ def device(hub: Hub, device_id: str, since_ms: int = 0) -> Document:
     kept, misfit = hub.templates.device(device_id), hub.models.last_misfit(device_id)
     document: Document = {
         "device_id": device_id,
-        "display_name": kept.display_name or None,
+        "name": hub.directory.names((device_id,)).get(device_id),
         "template": kept.name or None,
         "version": kept.version or None,
         "by": kept.by or None,

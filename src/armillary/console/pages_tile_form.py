@@ -143,7 +143,7 @@ def tile_of(kind: str, form: Mapping[str, str], tile_id: str | None, taken: froz
 def _source(form: Mapping[str, str]) -> dict[str, str]:
     chosen = form.get("source", "")
     if chosen == _DEVICE:
-        return {"device": form.get("source_device", "").strip().lower()}
+        return {"device": form.get("source_device", "").strip()}
     kind, _, name = chosen.partition(":")
     return {kind: name} if name else {}
 

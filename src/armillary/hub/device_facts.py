@@ -36,6 +36,9 @@ class Directory(Protocol):
     def of(self, device_ids: Sequence[str]) -> Mapping[str, Fields]:
         """Those of some devices that it knows; besides, ``claimed_at``: since when they are their owner's."""
 
+    def names(self, device_ids: Sequence[str]) -> Mapping[str, str]:
+        """What those of some devices are called that it knows."""
+
     def second_hand(self, catalog: str | None) -> Mapping[str, int]:
         """Devices of a catalog, or of all, that had an earlier owner: id -> since when (Unix milliseconds)."""
 
@@ -74,6 +77,10 @@ class NoDirectory:
         return ()
 
     def of(self, device_ids: Sequence[str]) -> Mapping[str, Fields]:  # noqa: ARG002
+        """Nothing."""
+        return {}
+
+    def names(self, device_ids: Sequence[str]) -> Mapping[str, str]:  # noqa: ARG002
         """Nothing."""
         return {}
 

@@ -5,7 +5,7 @@ A device gets a template in one of two ways: an operator says so, or the device 
 user name, ``modelId`` at provisioning) that is the root of a published template, and has none yet. What a device
 announces is its own word: it decides how its data is shown and nothing else, and an operator's choice is never
 changed by it. Everything of a device is one document of kind ``device``:
-``{"template": NAME, "version": N, "by": "operator" | "device", "cloud": {...}, "display_name": TEXT}``.
+``{"template": NAME, "version": N, "by": "operator" | "device", "cloud": {...}}``.
 
 Methods block for the disk: call them from threads.
 """
@@ -71,7 +71,6 @@ class DeviceTemplate:
         version: Published version of it.
         by: ``operator`` or ``device``: who said so.
         cloud: Cloud properties.
-        display_name: For people; empty: nobody gave it one.
         ready: The template; None where the device has none, or the template is gone.
     """
 
@@ -80,7 +79,6 @@ class DeviceTemplate:
     version: int = 0
     by: str = ""
     cloud: Mapping[str, Any]
-    display_name: str = ""
     ready: Ready | None = None
 
 
@@ -257,7 +255,6 @@ class Templates:
             version=version,
             by=str(body.get("by") or BY_OPERATOR),
             cloud=body.get("cloud") or {},
-            display_name=str(body.get("display_name") or ""),
             ready=ready,
         )
 
@@ -284,10 +281,6 @@ class Templates:
     def unassign(self, device_id: str, *, by: str) -> None:
         """Take a device's template away; its cloud properties stay."""
         self._change_device(device_id, lambda body: _without(body, ("template", "version", "by")), by=by)
-
-    def rename_device(self, device_id: str, name: str, *, by: str) -> None:
-        """Keep another name for people of a device."""
-        self._change_device(device_id, lambda body: {**body, "display_name": name}, by=by)
 
     def set_cloud(
         self, device_id: str, change: Mapping[str, Any], *, by: str, if_match: str | None = None

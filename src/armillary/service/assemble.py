@@ -29,6 +29,7 @@ from armillary.service.chips import Chips
 from armillary.service.context import Context
 from armillary.service.deployments import Deployments
 from armillary.service.device_front import DeviceFront
+from armillary.service.device_names import DeviceNames
 from armillary.service.device_states import DeviceStates
 from armillary.service.endpoint import DeviceEndpoint, server_context
 from armillary.service.enrolments import Enrolments
@@ -107,9 +108,10 @@ class SecurityService:
         self.transfers = Transfers(context, self.registry, self.notices)
         self.enrolments = Enrolments(context, self._factory, self.tpms, self.chips, self.notices)
         self._hub_peers = HubPeers(context, self.authority)
-        self.hub_directory = HubDirectory(context)
         self.hub_updates = HubUpdates(context, self.registry)
         self.hub_identities = HubIdentities(context, self.authority)
+        self.device_names = DeviceNames(context, self.registry, self.hub_identities)
+        self.hub_directory = HubDirectory(context, self.device_names)
         self.hub_enrolments = HubEnrolments(context, self.hub_identities)
         self.hub_service_keys = HubServiceKeys(context, self.hub_identities)
         self._hub_clients = HubClients(context, self._hub_peers, self.hub_identities)

@@ -15,7 +15,7 @@ from typing import Final
 
 from sqlalchemy import Connection
 
-from armillary.engines.records import device_rows, transfer_rows
+from armillary.engines.records import device_rows, name_rows, transfer_rows
 from armillary.engines.records.rows import Device
 from armillary.errors import ConflictError, InvalidArgumentError
 from armillary.identity.manufacturing import ManufacturingState, advance, state_named
@@ -56,6 +56,7 @@ class DeviceLife(DeviceRegistry):
                     "reprovision_until": None,
                 },
             )
+            name_rows.remove(connection, device.device_id)
             transfer_rows.close_open(connection, device.device_id, state="cancelled", now=now, actor=actor)
             detail = {"reason": reason, "catalog": device.catalog or ""}
             self._context.audit(connection, actor, "device.decommission", device.device_id, detail)

@@ -9,7 +9,7 @@ from uuid import UUID, uuid4
 
 from sqlalchemy import Connection
 
-from armillary.engines.records import catalog_rows, check_in_rows, device_rows, report_rows
+from armillary.engines.records import catalog_rows, check_in_rows, device_lists, device_rows, report_rows
 from armillary.engines.records.rows import (
     DEFAULT_PRODUCT,
     HEALTHS,
@@ -56,7 +56,7 @@ class DeviceRegistry:
         _check_filter(chosen)
         context = self._context
         return context.records.read(
-            lambda c: device_rows.page(
+            lambda c: device_lists.page(
                 c, chosen, limit=bounded(limit), after=after, now=context.now(), silent_after_s=context.silent_after_s
             )
         )
@@ -66,7 +66,7 @@ class DeviceRegistry:
         _check_filter(chosen)
         context = self._context
         return context.records.read(
-            lambda c: device_rows.count(c, chosen, now=context.now(), silent_after_s=context.silent_after_s)
+            lambda c: device_lists.count(c, chosen, now=context.now(), silent_after_s=context.silent_after_s)
         )
 
     def claim_devices(

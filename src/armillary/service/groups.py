@@ -8,7 +8,7 @@ from uuid import UUID, uuid4
 
 from sqlalchemy import Connection
 
-from armillary.engines.records import catalog_rows, device_rows, rollout_rows
+from armillary.engines.records import catalog_rows, device_lists, rollout_rows
 from armillary.engines.records.rows import (
     CRASH_DUMP_COLLECTION,
     OS_FEEDS,
@@ -180,7 +180,7 @@ class GroupRegistry:
 
     def _count(self, connection: Connection, chosen: DeviceFilter) -> int:
         context = self._context
-        return device_rows.count(connection, chosen, now=context.now(), silent_after_s=context.silent_after_s)
+        return device_lists.count(connection, chosen, now=context.now(), silent_after_s=context.silent_after_s)
 
     def _refuse_used(self, connection: Connection, group: DeviceGroup) -> None:
         devices = self._count(connection, DeviceFilter(catalog=group.catalog, product=group.product, group=group.name))

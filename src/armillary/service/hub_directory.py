@@ -13,10 +13,11 @@ from uuid import UUID
 
 from sqlalchemy import Connection
 
-from armillary.engines.records import audit_rows, catalog_rows, device_rows, hub_rows
+from armillary.engines.records import audit_rows, catalog_rows, device_lists, device_rows, hub_rows
 from armillary.engines.records.hub_rows import HubIdentity
 from armillary.engines.records.rows import Device, DeviceFilter
 from armillary.service.context import Context
+from armillary.service.device_names import DeviceNames
 from armillary.service.hub_identities import awaits_keys
 from armillary.service.paging import bounded
 from armillary.wire.hub_credentials import UNATTESTED
@@ -44,8 +45,9 @@ class DeviceEvent:
 class HubDirectory:
     """Answers the hub; a device that nobody owns has the catalog None."""
 
-    def __init__(self, context: Context) -> None:
+    def __init__(self, context: Context, names: DeviceNames) -> None:
         self._context = context
+        self._names = names
 
     def page(self, *, catalog: str | None, after: str, limit: int) -> Sequence[tuple[str, Fields]]:
         """Devices by id, those of a catalog or all."""
@@ -55,7 +57,7 @@ class HubDirectory:
             owner = None if catalog is None else catalog_rows.catalog_named(connection, catalog)
             if catalog is not None and owner is None:
                 return []
-            attested = device_rows.page(
+            attested = device_lists.page(
                 connection,
                 DeviceFilter(catalog=catalog),
                 limit=bound,
@@ -91,6 +93,10 @@ class HubDirectory:
             return found
 
         return self._context.records.read(query)
+
+    def names(self, device_ids: Sequence[str]) -> Mapping[str, str]:
+        """What those of some devices are called that are known here."""
+        return self._names.of(device_ids)
 
     def second_hand(self, catalog: str | None) -> Mapping[str, int]:
         """Devices of a catalog, or of all, that had an earlier owner: id -> since when (Unix milliseconds)."""

@@ -18,7 +18,7 @@ from uuid import UUID, uuid4
 
 from sqlalchemy import Connection
 
-from armillary.engines.records import device_rows, hub_rows
+from armillary.engines.records import device_rows, hub_rows, name_rows
 from armillary.engines.records.hub_rows import Admission, Authentication, HubIdentity
 from armillary.engines.signer.sealed import Sealer
 from armillary.errors import ConflictError, InvalidArgumentError, NotFoundError
@@ -159,8 +159,10 @@ class HubIdentities:
             raise _unknown(identity)
         return found
 
-    def list(self, catalog: str | None, *, after: str = "", limit: int, prefix: str = "") -> tuple[HubIdentity, ...]:
-        """Hub devices by name; with ``prefix`` those whose names begin so.
+    def list(
+        self, catalog: str | None, *, after: str = "", limit: int, prefix: str = "", search: str = ""
+    ) -> tuple[HubIdentity, ...]:
+        """Hub devices by id; with ``prefix`` those whose ids begin so, with ``search`` also those that are called so.
 
         Raises:
             NotFoundError: no such catalog.
@@ -168,7 +170,18 @@ class HubIdentities:
 
         def query(connection: Connection) -> tuple[HubIdentity, ...]:
             owner = None if catalog is None else catalog_or_raise(connection, catalog).catalog_id
-            return hub_rows.identities(connection, owner, after=after, limit=limit, prefix=prefix)
+            if not search:
+                return hub_rows.identities(connection, owner, after=after, limit=limit, prefix=prefix)
+            named = name_rows.matching(connection, search, catalog_id=owner, limit=name_rows.MAX_MATCHES)
+            found = {
+                each.identity: each
+                for start in range(0, len(named), hub_rows.MAX_SOME)
+                for each in hub_rows.some_identities(connection, named[start : start + hub_rows.MAX_SOME])
+                if each.identity > after
+            }
+            begun = hub_rows.identities(connection, owner, after=after, limit=limit, prefix=search)
+            found |= {each.identity: each for each in begun}
+            return tuple(found[each] for each in sorted(found))[:limit]
 
         return self._context.records.read(query)
 

@@ -202,6 +202,7 @@ class Applications:
                 body["documents"] = [[kind, document_id] for kind, document_id in documents]
                 making.documents({key: each for key, each in documents.items() if key[0] not in ("rule", "job")})
                 making.cloud_properties(template, body["devices"])
+                making.names(body["devices"])
                 store.put(KIND, name, body, by=actor)
                 self._service.audit.append(
                     actor, "application-template.use", name, {"devices": len(wanted), "catalog": owner}
@@ -289,8 +290,9 @@ class Applications:
 
         template = shipped.load(name)
         with self._changing:
+            making = Making(self._service, self._hub, body["catalog"], body["product"], "simulation")
+            making.names(body["devices"])
             if not body["history"]:  # cut short: what is there of it stays, and the rules begin
-                making = Making(self._service, self._hub, body["catalog"], body["product"], "simulation")
                 making.documents(plans.documents_of(template, body["catalog"]))
                 self._hub.application.put(KIND, name, {**body, "history": True}, by="simulation")
             self._begin(name, plans.plans_of(template, body))

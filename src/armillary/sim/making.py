@@ -82,6 +82,14 @@ class Making:
         self._hub.twins.patch_tags(made.device_id, tags)
         return {"id": made.device_id, "role": role, "number": number, "name": name}
 
+    def names(self, devices: Sequence[Mapping[str, Any]]) -> None:
+        """Call the devices of a ``simulation`` document by their names there; who has one already keeps it."""
+        wanted = {each["id"]: each["name"] for each in devices}
+        bare = [each for each in self._service.device_names.described([*wanted]) if not each.is_named and each.catalog]
+        self._service.device_names.rename_all(
+            {each.device_id: wanted[each.device_id] for each in bare}, actor=self._actor
+        )
+
     def take_out(self, device_ids: Sequence[str]) -> None:
         """Take simulated devices out of service; those that are already, and devices of any other tier, are left."""
         for device_id in device_ids:

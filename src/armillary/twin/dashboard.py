@@ -25,6 +25,7 @@ from typing import Any, Final
 
 from armillary.errors import InvalidArgumentError
 from armillary.twin.rule_fields import json_integer, json_list, json_object, json_text, one_of, refused
+from armillary.wire.hub_credentials import canonical_device_id
 
 COLUMNS: Final = 12
 # A screen shows about eight rows of a grid cell's height; a hundred are a very long page, and each has a style rule.
@@ -52,7 +53,6 @@ SOURCES: Final = ("device", "group", "template")
 
 _REMEDY: Final = "docs/guides/dashboards.md lists every kind of tile and its fields; nothing of the dashboard was kept."
 _DOCUMENT_ID = re.compile(r"[a-z0-9](?:[a-z0-9._-]{0,126}[a-z0-9])?\Z")
-_DEVICE_ID = re.compile(r"[0-9a-f]{128}\Z")
 _TILE_ID = re.compile(r"[a-z0-9](?:[a-z0-9-]{0,38}[a-z0-9])?\Z")
 _IMAGE = re.compile(r"[a-z0-9][a-z0-9-]{0,62}/[a-z0-9][a-z0-9._-]{0,62}\.(?:svg|png|webp|jpg)\Z")
 _URL = re.compile(r"(?:https?://[^\s/?#\\]+|/(?![/\\]))[^\s\\]*\Z")
@@ -264,6 +264,13 @@ def _matched(pattern: re.Pattern[str], value: object, path: str, expected: str) 
     return value
 
 
+def _device(value: object, path: str) -> str:
+    try:
+        return canonical_device_id(json_text(value, path, 1, MAX_NAME_CHARACTERS))
+    except InvalidArgumentError as error:
+        raise refused(path, "the id of a device: 128 hexadecimal digits, or a hub device's id", repr(value)) from error
+
+
 def _between(value: object, path: str, least: int, most: int) -> int:
     number = json_integer(value, path)
     if not least <= number <= most:
@@ -289,7 +296,7 @@ def _source(value: object, path: str) -> Source:
         raise refused(path, f"one of {', '.join(SOURCES)}", ", ".join(sorted(fields)) or "nothing")
     ((kind, name),) = fields.items()
     if kind == "device":
-        return Source(kind, _matched(_DEVICE_ID, name, f"{path}.device", "128 lower-case hexadecimal digits"))
+        return Source(kind, _device(name, f"{path}.device"))
     return Source(kind, _matched(_DOCUMENT_ID, name, f"{path}.{kind}", f"the id of a {kind}"))
 
 
@@ -360,7 +367,7 @@ def _place(value: object, path: str) -> Place:
         x=x,
         y=y,
         label=json_text(fields.get("label", ""), f"{path}.label", 0, MAX_TITLE_CHARACTERS),
-        device=_matched(_DEVICE_ID, device, f"{path}.device", "128 lower-case hexadecimal digits") if device else "",
+        device=_device(device, f"{path}.device") if device else "",
         name=_name(fields["property"], f"{path}.property") if "property" in fields else "",
         equals=json_text(equals, f"{path}.equals", 0, MAX_NAME_CHARACTERS)
         if isinstance(equals, str)

@@ -64,6 +64,23 @@ def is_attested_id(identity: str) -> bool:
     return _ATTESTED.fullmatch(identity.partition("/")[0]) is not None
 
 
+def canonical_device_id(text: str) -> str:
+    """The id of a device of either kind as it is kept: the one parser of what people and programs write for one.
+
+    Raises:
+        InvalidArgumentError: no device has such an id.
+    """
+    if is_attested_id(text) and "/" not in text:
+        return text.lower()
+    if _NAME.fullmatch(text) is None:
+        raise InvalidArgumentError(
+            "device id: expected the 128 hexadecimal digits of a device that attests, or the id of a hub device"
+            f" (1 to 128 letters, digits and ._:@=-), got {text!a:.60}",
+            remedy="Copy it from the device's page, or list them: armillary device list, armillary hub-device list.",
+        )
+    return text
+
+
 def device_of(identity: str) -> str:
     """The device's part of an identity."""
     return identity.partition("/")[0]

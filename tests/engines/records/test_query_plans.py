@@ -11,7 +11,7 @@ from uuid import UUID
 import pytest
 from sqlalchemy import Connection, create_engine, event
 
-from armillary.engines.records import device_rows
+from armillary.engines.records import device_lists, device_rows, name_rows
 from armillary.engines.records.rows import DeviceFilter
 from armillary.engines.records.store import Records
 
@@ -49,11 +49,18 @@ def test_a_catalogs_summary_reads_no_row_of_the_device_table(connection: Connect
 
 
 def test_a_catalogs_devices_are_counted_in_the_order_of_the_tables(connection: Connection) -> None:
-    said = plan(connection, lambda c: device_rows.count(c, DeviceFilter(catalog="c"), **TIME))
+    said = plan(connection, lambda c: device_lists.count(c, DeviceFilter(catalog="c"), **TIME))
     assert f"USING COVERING INDEX {SUMMARY} (catalog_id=?)" in said
 
 
 def test_a_page_of_a_catalogs_devices_is_not_sorted(connection: Connection) -> None:
-    said = plan(connection, lambda c: device_rows.page(c, DeviceFilter(catalog="c"), limit=50, after=None, **TIME))
+    said = plan(connection, lambda c: device_lists.page(c, DeviceFilter(catalog="c"), limit=50, after=None, **TIME))
     assert PAGE in said
     assert "ORDER BY" not in said
+
+
+def test_a_search_by_name_reads_a_range_of_an_index(connection: Connection) -> None:
+    for owner, index in ((None, "ix_device_name_word_tail"), (UUID(int=1), "ix_device_name_word_catalog_id_tail")):
+        said = plan(connection, lambda c, o=owner: name_rows.matching(c, "hall", catalog_id=o, limit=1000))
+        assert f"USING INDEX {index}" in said
+        assert "ORDER BY" not in said

@@ -12,7 +12,7 @@ import pytest
 from sqlalchemy import Connection, text
 
 from armillary.engines.group_commit import Rejected
-from armillary.engines.records import catalog_rows, check_in_rows, device_rows, report_rows
+from armillary.engines.records import catalog_rows, check_in_rows, device_lists, device_rows, report_rows
 from armillary.engines.records.check_in_rows import CheckInWrite, OutcomeWrite
 from armillary.engines.records.device_rows import BootDetails
 from armillary.engines.records.rows import Catalog, DeviceFilter
@@ -110,7 +110,7 @@ def test_check_ins_of_one_batch_are_all_kept(records: Records):
     assert records._commit(writes) == [None, None, None]
     records._disconnect()
     found = records.read(
-        lambda c: device_rows.page(c, DeviceFilter(), limit=10, after=None, now=NOW, silent_after_s=60)
+        lambda c: device_lists.page(c, DeviceFilter(), limit=10, after=None, now=NOW, silent_after_s=60)
     )
     assert [d.health for d in found.items] == ["attested"] * 3
     history = records.read(lambda c: check_in_rows.list_of_device(c, "b" * 128, limit=5, before=None))
@@ -230,7 +230,7 @@ def test_health_in_one_word(records: Records, revoked, seen, refused, word):
     assert device.health == word
     for other in ("attested", "silent", "refused", "never", "revoked"):
         chosen = DeviceFilter(health=other)
-        count = records.read(lambda c, f=chosen: device_rows.count(c, f, now=NOW, silent_after_s=60))
+        count = records.read(lambda c, f=chosen: device_lists.count(c, f, now=NOW, silent_after_s=60))
         assert count == (1 if other == word else 0)
     summary = records.read(lambda c: device_rows.summary(c, None, now=NOW, silent_after_s=60))
     assert (summary.devices, summary.health[word], summary.unclaimed) == (1, 1, 1)

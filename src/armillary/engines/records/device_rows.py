@@ -12,14 +12,16 @@ from uuid import UUID
 from sqlalchemy import ColumnElement, Connection, Row, Select, and_, case, func, insert, literal, or_, select, update
 
 from armillary.attest.lineage import NO_LINEAGE, Lineage
-from armillary.engines.records import dialect, schema
+from armillary.engines.records import dialect, name_rows, schema
 from armillary.engines.records.lineage import BEGINS, lineage_from
-from armillary.engines.records.rows import HEALTHS, Device, DeviceFilter, FleetSummary, Page
+from armillary.engines.records.rows import HEALTHS, Device, FleetSummary
 from armillary.wire.checkin import InstalledImage
+from armillary.wire.device_name import default_name
 from armillary.wire.finding import SEVERITIES
 
 _device, _status, _tpm_key = schema.device, schema.device_status, schema.tpm_key
 _catalog, _product, _group = schema.catalog, schema.product, schema.device_group
+_name = schema.device_name
 
 
 @dataclass(frozen=True, slots=True)
@@ -188,38 +190,14 @@ def keep_tpm_key(
 
 def one(connection: Connection, device_id: str, *, now: int, silent_after_s: int) -> Device | None:
     """A device."""
-    row = connection.execute(_devices(now, silent_after_s).where(_device.c.device_id == device_id)).first()
-    return None if row is None else _as_device(row)
+    row = connection.execute(devices_query(now, silent_after_s).where(_device.c.device_id == device_id)).first()
+    return None if row is None else as_device(row)
 
 
 def some(connection: Connection, device_ids: Sequence[str], *, now: int, silent_after_s: int) -> tuple[Device, ...]:
     """Those of some devices that there are (a few hundred: each is a mark of one query)."""
-    query = _devices(now, silent_after_s).where(_device.c.device_id.in_(device_ids))
-    return tuple(_as_device(row) for row in connection.execute(query))
-
-
-def page(
-    connection: Connection, chosen: DeviceFilter, *, limit: int, after: str | None, now: int, silent_after_s: int
-) -> Page[Device]:
-    """Devices by id, after the id ``after``."""
-    query = _devices(now, silent_after_s).where(*_conditions(chosen, now, silent_after_s))
-    if after is not None:
-        query = query.where(_device.c.device_id > after)
-    rows = connection.execute(query.order_by(_device.c.device_id).limit(limit + 1)).all()
-    items = tuple(_as_device(row) for row in rows[:limit])
-    return Page(items, items[-1].device_id if len(rows) > limit else None)
-
-
-def count(connection: Connection, chosen: DeviceFilter, *, now: int, silent_after_s: int) -> int:
-    """How many devices a filter chooses; joins what it names only, so that an index alone answers for a catalog."""
-    joined = _device.join(_status, _status.c.device_number == _device.c.number)
-    if chosen.product is not None or chosen.group is not None:
-        joined = joined.join(_group, _group.c.group_id == _device.c.group_id)
-        joined = joined.join(_product, _product.c.product_id == _group.c.product_id)
-    if chosen.catalog is not None:
-        joined = joined.join(_catalog, _catalog.c.catalog_id == _device.c.catalog_id)
-    query = select(func.count()).select_from(joined).where(*_conditions(chosen, now, silent_after_s))
-    return int(connection.execute(query).scalar_one())
+    query = devices_query(now, silent_after_s).where(_device.c.device_id.in_(device_ids))
+    return tuple(as_device(row) for row in connection.execute(query))
 
 
 def ids_of_group(connection: Connection, group_id: UUID) -> tuple[str, ...]:
@@ -237,7 +215,8 @@ def held(connection: Connection) -> tuple[str, ...]:
 
 
 def claim(connection: Connection, device_id: str, *, catalog_id: UUID, group_id: UUID, now: int) -> None:
-    """Give a device to a catalog."""
+    """Give a device to a catalog; what an earlier owner called it goes."""
+    name_rows.hand_over(connection, device_id, catalog_id)
     connection.execute(
         update(_device)
         .where(_device.c.device_id == device_id)
@@ -296,7 +275,7 @@ def release(connection: Connection, device_id: str) -> None:
 def summary(connection: Connection, catalog_id: UUID | None, *, now: int, silent_after_s: int) -> FleetSummary:
     """The fleet in numbers, of one catalog or of all."""
     mine: list[ColumnElement[bool]] = [] if catalog_id is None else [_device.c.catalog_id == catalog_id]
-    health = _health(now, silent_after_s).label("health")
+    health = health_word(now, silent_after_s).label("health")
     query = (
         select(health, _device.c.trust_tier, _status.c.os_version, func.count().label("devices"))
         .join(_status, _status.c.device_number == _device.c.number)
@@ -335,12 +314,12 @@ def summary(connection: Connection, catalog_id: UUID | None, *, now: int, silent
 def silent(connection: Connection, *, now: int, silent_after_s: int, limit: int) -> list[Device]:
     """Claimed devices that should have checked in and did not, longest silent first."""
     query = (
-        _devices(now, silent_after_s)
+        devices_query(now, silent_after_s)
         .where(_heard(now, silent_after_s) == "silent", _device.c.catalog_id.is_not(None))
         .order_by(_status.c.checked_in_at)
         .limit(limit)
     )
-    return [_as_device(row) for row in connection.execute(query)]
+    return [as_device(row) for row in connection.execute(query)]
 
 
 def refused(connection: Connection, *, device_id: str, code: str, message: str, at: int, count: int = 1) -> None:
@@ -354,7 +333,7 @@ def refused(connection: Connection, *, device_id: str, code: str, message: str, 
     connection.execute(update(_status).where(_status.c.device_number == known).values(refused_at=at, refusal=code))
 
 
-def _health(now: int, silent_after_s: int) -> ColumnElement[str]:
+def health_word(now: int, silent_after_s: int) -> ColumnElement[str]:
     """The word for how a device is doing; the order of the rows is the order of importance."""
     return case(
         (_device.c.revoked_at.is_not(None), literal("revoked")),
@@ -397,50 +376,28 @@ def _joined(query: Select[Any]) -> Select[Any]:
         .join(_group, _group.c.group_id == _device.c.group_id, isouter=True)
         .join(_product, _product.c.product_id == _group.c.product_id, isouter=True)
         .join(_catalog, _catalog.c.catalog_id == _device.c.catalog_id, isouter=True)
+        .join(_name, _name.c.identity == _device.c.device_id, isouter=True)
     )
 
 
-def _devices(now: int, silent_after_s: int) -> Select[Any]:
+def devices_query(now: int, silent_after_s: int) -> Select[Any]:
+    """Everything that a :class:`Device` is made of, of all devices."""
     return _joined(
         select(
             _device,
             _status,
-            _health(now, silent_after_s).label("health"),
+            health_word(now, silent_after_s).label("health"),
             _attested_at().label("attested_at"),
             _catalog.c.name.label("catalog"),
             _product.c.name.label("product"),
             _group.c.name.label("group"),
+            _name.c.name.label("given_name"),
         )
     )
 
 
-def _conditions(chosen: DeviceFilter, now: int, silent_after_s: int) -> list[ColumnElement[bool]]:
-    found: list[ColumnElement[bool]] = []
-    for column, name in ((_catalog, chosen.catalog), (_product, chosen.product), (_group, chosen.group)):
-        if name is not None:
-            found.append(column.c.name_key == name.lower())
-    if chosen.health is not None:
-        found.append(_health(now, silent_after_s) == chosen.health)
-    for equal, value in (
-        (_device.c.chip, chosen.chip),
-        (_device.c.trust_tier, chosen.trust_tier),
-        (_status.c.verdict, chosen.verdict),
-        (_status.c.os_version, chosen.os_version),
-    ):
-        if value is not None:
-            found.append(equal == value)
-    if chosen.device_id_prefix is not None:
-        # A range, not LIKE: it uses the index, and no character of the prefix is a wildcard.
-        prefix = chosen.device_id_prefix.lower()
-        found.append(and_(_device.c.device_id >= prefix, _device.c.device_id < prefix + "g"))
-    if chosen.image_id is not None:
-        found.append(_status.c.installed.contains(str(chosen.image_id), autoescape=True))
-    if chosen.claimed is not None:
-        found.append(_device.c.catalog_id.is_not(None) if chosen.claimed else _device.c.catalog_id.is_(None))
-    return found
-
-
-def _as_device(row: Row[Any]) -> Device:
+def as_device(row: Row[Any]) -> Device:
+    """The device of a row of :func:`devices_query`."""
     return Device(
         device_id=row.device_id,
         chip=row.chip,
@@ -474,6 +431,8 @@ def _as_device(row: Row[Any]) -> Device:
         last_attested_at=row.attested_at,
         decommissioned_at=row.decommissioned_at,
         reprovision_until=row.reprovision_until,
+        name=row.given_name or default_name(row.device_id, product=row.product, chip=row.chip_sku),
+        is_named=row.given_name is not None,
     )
 
 

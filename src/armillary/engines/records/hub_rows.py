@@ -11,11 +11,14 @@ from uuid import UUID
 
 from sqlalchemy import Connection, Row, Table, delete, func, insert, select, update
 
-from armillary.engines.records import schema
+from armillary.engines.records import name_rows, schema
 
 _admission, _identity, _enrolment = schema.hub_admission, schema.hub_identity, schema.hub_enrolment
 _certificate = schema.hub_certificate
 _registration, _service_key = schema.hub_registration, schema.hub_service_key
+
+# Identities that one query asks for: each is a mark of it.
+MAX_SOME = 500
 
 # sas: a symmetric key. selfSigned: one certificate, by its thumbprint. certificateAuthority: any certificate with the
 # device's name that the authority of its enrolment group signed. device: a module that shows its device's certificate.
@@ -190,7 +193,7 @@ def identities(
 
 
 def some_identities(connection: Connection, names: Sequence[str]) -> tuple[HubIdentity, ...]:
-    """Those of some identities that there are (a few hundred: each is a mark of one query)."""
+    """Those of at most :data:`MAX_SOME` identities that there are: each is a mark of one query."""
     query = select(_identity).where(_identity.c.identity.in_(names))
     return tuple(_as_identity(row) for row in connection.execute(query))
 
@@ -209,7 +212,8 @@ def put_identity(connection: Connection, made: HubIdentity, *, is_new: bool) -> 
 
 
 def remove_identity(connection: Connection, name: str) -> None:
-    """Delete a hub device with its modules, or a module."""
+    """Delete a hub device with its modules and name, or a module."""
+    name_rows.remove(connection, name)
     connection.execute(delete(_identity).where(_identity.c.identity == name))
     connection.execute(delete(_identity).where(_identity.c.identity > f"{name}/", _identity.c.identity < f"{name}0"))
 

@@ -39,10 +39,12 @@ class Page(Generic[T]):
     Attributes:
         items: The rows, in the list's order.
         next_cursor: Pass it as ``after`` to get the next page; None when there is none.
+        is_cut: More names match a search than were looked through: it is to be narrowed.
     """
 
     items: tuple[T, ...]
     next_cursor: str | None = None
+    is_cut: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -125,6 +127,8 @@ class Device:
         decommissioned_at: When it was taken out of service; it is revoked and nobody's since then.
         reprovision_until: Before this time it may come back through an enrolment; of one that is in service again:
             when it came back.
+        name: What it is called: the name that somebody gave it, else one of its product and id.
+        is_named: Whether somebody gave it that name.
     """
 
     device_id: str
@@ -159,6 +163,8 @@ class Device:
     held_at: int | None = None
     decommissioned_at: int | None = None
     reprovision_until: int | None = None
+    name: str = ""
+    is_named: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -176,6 +182,7 @@ class DeviceFilter:
     device_id_prefix: str | None = None
     image_id: UUID | None = None  # devices that said they have this image
     claimed: bool | None = None
+    search: str | None = None  # the beginning of a word of its name, or of its id
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -32,9 +32,9 @@ from sqlalchemy import (
     Uuid,
 )
 
-from armillary.engines.records import firmware_tables, hub_tables, image_tables, tables
+from armillary.engines.records import firmware_tables, hub_tables, image_tables, name_tables, tables
 
-REVISION = "0014"  # newest migration: what a new data folder is stamped with
+REVISION = "0015"  # newest migration: what a new data folder is stamped with
 
 metadata = tables.metadata
 DEVICE_ID_LENGTH = tables.DEVICE_ID_LENGTH
@@ -42,6 +42,8 @@ NAME_LENGTH = tables.NAME_LENGTH
 Number = tables.Number
 firmware_statement = firmware_tables.firmware_statement
 device_firmware = firmware_tables.device_firmware
+device_name = name_tables.device_name
+device_name_word = name_tables.device_name_word
 hub_admission = hub_tables.hub_admission
 hub_identity = hub_tables.hub_identity
 hub_enrolment = hub_tables.hub_enrolment

@@ -52,7 +52,8 @@ def test_nothing_known_says_how_to_log_in(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    "service", ["http://h:1", "h:1", "https://", "https://h:1/path", "https://h:99999", "https://h?x=1", ""]
+    "service",
+    ["http://h:1", "h:1", "https://", "https://h:1/path", "https://h:99999", "https://h?x=1", "https://[", ""],
 )
 def test_other_addresses_are_refused(service: str) -> None:
     with pytest.raises(InvalidArgumentError, match="https://host"):

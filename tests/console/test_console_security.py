@@ -126,6 +126,7 @@ def test_signing_in_makes_a_new_session_whatever_the_browser_sends(browser: Brow
     [
         ("/audit", "/audit"),
         ("//evil.example", "/fleet"),
+        ("//[", "/fleet"),
         ("https://evil.example", "/fleet"),
         ("/\\evil.example", "/fleet"),
         ("javascript:alert(1)", "/fleet"),
@@ -187,6 +188,7 @@ def test_a_form_without_this_browsers_token_changes_nothing(
     [
         {"Origin": "https://evil.example"},
         {"Origin": "null"},
+        {"Origin": "http://["},
         {"Sec_Fetch_Site": "cross-site"},
         {"Sec_Fetch_Site": "same-site"},
     ],

@@ -142,9 +142,23 @@ def test_another_devices_id_is_refused_and_the_socket_closed(device: RawWebSocke
         ("/mqtt", {"Sec_WebSocket_Version": "8"}, b"400"),
         ("/mqtt", {"Upgrade": ""}, b"426"),
         ("/mqtt", {"Origin": "https://elsewhere.example"}, b"403"),
+        ("/mqtt", {"Origin": "http://["}, b"403"),
+        ("/mqtt", {"Origin": "null"}, b"403"),
+        ("//[", {}, b"404"),
         ("/mqtt", {"Cookie": "x" * 9000}, b"431"),
     ],
-    ids=["path", "subprotocol", "no-subprotocol", "version", "no-upgrade", "another-site", "long-header"],
+    ids=[
+        "path",
+        "subprotocol",
+        "no-subprotocol",
+        "version",
+        "no-upgrade",
+        "another-site",
+        "no-site",
+        "no-origin",
+        "no-path",
+        "long-header",
+    ],
 )
 def test_requests_that_are_refused(device: RawWebSocket, path: str, headers: Any, status: bytes) -> None:
     assert status in device.upgrade(path, **headers)

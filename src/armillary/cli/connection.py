@@ -10,9 +10,9 @@ import tempfile
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from urllib.parse import urlsplit
 
 from armillary.errors import InvalidArgumentError
+from armillary.wire.web_address import split_web_address
 
 SERVICE_VARIABLE = "ARMILLARY_SERVICE"
 TOKEN_VARIABLE = "ARMILLARY_TOKEN"  # noqa: S105 - the variable's name, not a token
@@ -78,19 +78,18 @@ def make_connection(service: str, token: str, ca_pem: str) -> Connection:
     Raises:
         InvalidArgumentError: the address is not ``https://host[:port]``, or the token cannot be a header's value.
     """
-    parts = urlsplit(service)
     try:
-        port = parts.port or 443
+        parts = split_web_address(service)
     except ValueError:
-        port = 0
-    if parts.scheme != "https" or not parts.hostname or parts.path not in ("", "/") or not port or parts.query:
+        parts = None
+    if parts is None or parts.scheme != "https" or parts.path not in ("", "/") or parts.query:
         raise InvalidArgumentError(
             f"service: expected https://host[:port], got {service!r}",
             remedy="Use the API address that armillary up printed.",
         )
     if not token.isascii() or not token.isprintable() or " " in token:
         raise InvalidArgumentError("token: it has characters that no token has", remedy="Copy the token again.")
-    return Connection(f"https://{parts.netloc}", token, ca_pem, parts.hostname, port)
+    return Connection(f"https://{parts.netloc}", token, ca_pem, parts.hostname or "", parts.port or 443)
 
 
 def read_ca(path: Path) -> str:

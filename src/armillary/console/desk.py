@@ -10,7 +10,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from types import MappingProxyType
 from typing import Any
-from urllib.parse import urlencode, urlsplit
+from urllib.parse import urlencode
 
 from jinja2 import Environment, PackageLoader, StrictUndefined
 from starlette.requests import Request
@@ -194,7 +194,7 @@ class Desk:
         severities = self.sources.fleet.summary()["open_findings"]
         grave = severities.get("critical", 0) + severities.get("high", 0)
         total = sum(severities.values())
-        path = urlsplit(visit.here).path
+        path = visit.here.partition("?")[0]
         places = [
             {
                 "name": name,
@@ -253,16 +253,15 @@ def theme_of(request: Request) -> str:
 
 def local_path(asked: str) -> str:
     """``asked`` when it is a path of this console, else the fleet: a form must not lead to another site."""
-    split = urlsplit(asked)
     harmless = asked.startswith("/") and not asked.startswith("//") and "\\" not in asked and asked.isprintable()
-    return asked if harmless and not split.scheme and not split.netloc else "/fleet"
+    return asked if harmless else "/fleet"
 
 
 def without_told(here: str) -> str:
     """An address without the message of the last action, so that a refresh does not repeat it."""
-    split = urlsplit(here)
-    kept = [part for part in split.query.split("&") if part and not part.startswith("told=")]
-    return split.path + (f"?{'&'.join(kept)}" if kept else "")
+    path, _, query = here.partition("?")
+    kept = [part for part in query.split("&") if part and not part.startswith("told=")]
+    return path + (f"?{'&'.join(kept)}" if kept else "")
 
 
 def told(path: str, key: str) -> Response:

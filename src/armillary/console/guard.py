@@ -15,7 +15,7 @@ The caller must still ask whether the session's token stands and its role allows
 from __future__ import annotations
 
 from collections.abc import Mapping
-from urllib.parse import parse_qsl, urlsplit
+from urllib.parse import parse_qsl
 
 from starlette.datastructures import Headers, MutableHeaders
 from starlette.requests import Request
@@ -23,6 +23,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from armillary.console.sessions import FormSeal
 from armillary.errors import InvalidArgumentError, PermissionDeniedError
+from armillary.wire.web_address import host_of_origin
 
 SESSION_COOKIE = "__Host-armillary"
 # Holds the random value that seals the sign-in form, before there is a session.
@@ -121,10 +122,10 @@ async def read_form(request: Request, seal: FormSeal, cookie: str, *, most: int 
 def _check_origin(headers: Headers) -> None:
     origin = headers.get("origin")
     site = headers.get("sec-fetch-site", "same-origin")
-    foreign = origin is not None and urlsplit(origin).netloc != headers.get("host", "")
+    foreign = origin is not None and host_of_origin(origin) != headers.get("host", "")
     if foreign or site not in ("same-origin", "none"):
         raise PermissionDeniedError(
-            f"the form was sent from another site ({origin or site})",
+            f"the form was sent from another site ({(origin or site)!a:.100})",
             remedy="Open the console itself and use its form. Nothing was changed.",
             code=FOREIGN_FORM,
         )

@@ -23,10 +23,11 @@ import socket
 from dataclasses import dataclass
 from hashlib import sha256
 from typing import Any, Final
-from urllib.parse import urlsplit
 
 from armillary.errors import InvalidArgumentError, PermissionDeniedError
+from armillary.hub.public_address import Address, is_public
 from armillary.twin.document import timestamp
+from armillary.wire.web_address import split_web_address
 
 # A receiver answers when it has the event, not when it has dealt with it.
 TIMEOUT_S: Final = 10.0
@@ -42,8 +43,6 @@ MAX_AGE_S: Final = 300
 
 SIGNATURE_HEADER: Final = "Armillary-Signature"
 CONTENT_TYPE: Final = "application/cloudevents+json; charset=UTF-8"
-
-Address = ipaddress.IPv4Address | ipaddress.IPv6Address
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,8 +69,17 @@ class AllowedHosts:
 
 
 def place_of(url: str) -> tuple[str, str, int, str]:
-    """Scheme, host, port and request target of a URL that ``twin.rule_action`` has checked."""
-    parts = urlsplit(url)
+    """Scheme, host, port and request target of a URL.
+
+    Raises:
+        InvalidArgumentError: it is no web address.
+    """
+    try:
+        parts = split_web_address(url)
+    except ValueError as error:
+        raise InvalidArgumentError(
+            f"address: expected http or https, a host and a port to 65535, got {url!a:.100}", remedy="Correct it."
+        ) from error
     port = parts.port or (443 if parts.scheme == "https" else 80)
     target = (parts.path or "/") + (f"?{parts.query}" if parts.query else "")
     return parts.scheme, (parts.hostname or "").lower(), port, target
@@ -100,19 +108,6 @@ def check_url(url: str, allowed: AllowedHosts) -> None:
 
 def _is_public_port(port: int) -> bool:
     return port == HTTPS_PORT or port >= FIRST_FREE_PORT
-
-
-def is_public(address: Address) -> bool:
-    """Whether an address is everybody's: neither it nor an IPv4 address inside it is of a network's inside."""
-    if isinstance(address, ipaddress.IPv6Address):
-        inner = [each for each in (address.ipv4_mapped, address.sixtofour, *(address.teredo or ())) if each is not None]
-        if address in ipaddress.ip_network("64:ff9b::/96"):  # RFC 6052: a translator would reach it
-            inner.append(ipaddress.IPv4Address(int(address) & 0xFFFFFFFF))
-        if not all(is_public(each) for each in inner):
-            return False
-        if inner:
-            return True
-    return address.is_global and not address.is_multicast and not address.is_reserved
 
 
 def resolve(url: str, allowed: AllowedHosts) -> tuple[str, int]:

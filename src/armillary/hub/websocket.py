@@ -13,7 +13,6 @@ from __future__ import annotations
 import asyncio
 from http import HTTPStatus
 from typing import TYPE_CHECKING, Final, cast
-from urllib.parse import urlsplit
 
 from websockets.frames import CloseCode, Frame, Opcode
 from websockets.http11 import Request, Response
@@ -24,6 +23,7 @@ from websockets.typing import Subprotocol
 from armillary.hub.limits import MAX_WEBSOCKET_MESSAGE_BYTES
 from armillary.hub.tls import Transport
 from armillary.wire.mqtt_stream import MAX_CONNECT_BYTES
+from armillary.wire.web_address import host_of_origin
 
 if TYPE_CHECKING:
     from armillary.hub.link import Link
@@ -138,10 +138,10 @@ class WebSocketChannel(asyncio.Protocol):
     # Inside -------------------------------------------------------------------------------------------------
 
     def _answer(self, request: Request) -> Response:
-        if urlsplit(request.path).path not in PATHS:
+        if request.path.partition("?")[0] not in PATHS:
             return self._protocol.reject(HTTPStatus.NOT_FOUND, f"WebSocket is at {' and '.join(sorted(PATHS))}.\n")
         origin = request.headers.get("Origin")
-        if origin is not None and urlsplit(origin).netloc != request.headers.get("Host"):
+        if origin is not None and host_of_origin(origin) != request.headers.get("Host", ""):
             # A browser sends its user's certificate along with what any page asks for.
             return self._protocol.reject(HTTPStatus.FORBIDDEN, "Pages of other sites may not connect.\n")
         return self._protocol.accept(request)

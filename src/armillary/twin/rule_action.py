@@ -19,10 +19,10 @@ import json
 import re
 from collections.abc import Callable, Mapping
 from typing import Any, Final
-from urllib.parse import urlsplit
 
 from armillary.twin.rule import MAX_NAME_CHARACTERS, MAX_TEXT_CHARACTERS, Action
 from armillary.twin.rule_fields import json_integer, json_list, json_object, json_text, json_truth, one_of, refused
+from armillary.wire.web_address import split_web_address
 
 # Addresses of one e-mail, and characters of one (RFC 5321 §4.5.3.1).
 MAX_ADDRESSES: Final = 20
@@ -96,11 +96,11 @@ def _email(fields: Mapping[str, Any], path: str) -> dict[str, Any]:
 def _webhook(fields: Mapping[str, Any], path: str) -> dict[str, Any]:
     url = json_text(fields.get("url"), f"{path}.url", 1, MAX_URL_CHARACTERS)
     try:
-        parts = urlsplit(url)
-        valid = parts.scheme in ("http", "https") and bool(parts.hostname) and parts.port != 0
+        parts = split_web_address(url)
+        valid = parts.username is None and not parts.fragment
     except ValueError:
         valid = False
-    if not valid or not url.isascii() or " " in url or parts.username is not None or parts.fragment:
+    if not valid:
         raise refused(f"{path}.url", "https:// or http://, a host, no user name, no fragment", repr(url[:100]))
     return {"url": url, "signed": json_truth(fields.get("signed", False), f"{path}.signed")}
 

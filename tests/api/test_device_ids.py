@@ -5,13 +5,16 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
+from types import SimpleNamespace
 from typing import Any
 from urllib.parse import quote
 
 import pytest
+from starlette.requests import Request
 from tests.api.running_service import Reply, RunningService
 
 from armillary.api.auth import ACCESS
+from armillary.api.device_labels import with_names
 
 # Hub devices are called as their makers like.
 HUB_DEVICE = "Plant-7:pump_2"
@@ -164,3 +167,20 @@ def test_a_name_is_given_to_either_kind_and_finds_it(service: RunningService, ow
     )
     again = service.call("PUT", f"/api/v1/devices/{device}/name", {"name": ""}).body
     assert (again["name"], again["is_named"]) == (f"Coffee {device[:8]}", False)
+
+
+def test_nobody_reads_what_another_owner_calls_a_device(service: RunningService, owner: str) -> None:
+    registry, mine = service.service.registry, service.make_device().device_id
+    registry.create_catalog("Ids-other", actor="test", resource_group="rg")
+    registry.claim_devices("Ids-other", [mine], actor="test", product=".default", group=".unassigned")
+    service.service.device_names.rename(mine, "Secret plan", actor="test")
+    page = {"items": [{"device_id": mine}, {"device_id": HUB_DEVICE}, {"number": 1}]}
+    for catalog, seen in ((None, True), ("Ids-other", True), (owner, False)):
+        catalog_id = None if catalog is None else registry.get_catalog(catalog).catalog_id
+        scope = {
+            "type": "http", "app": service.app, "state": {"operator": SimpleNamespace(catalog_id=catalog_id)},
+            "method": "GET", "path": "/", "query_string": b"", "headers": [],
+        }  # fmt: skip
+        named = with_names(Request(scope), page)["items"]
+        assert named[0]["device_name"] == ("Secret plan" if seen else None), catalog
+        assert ("device_name" in named[2], named[2]) == (False, {"number": 1})

@@ -159,7 +159,7 @@ def test_a_device_has_a_template_cloud_properties_and_states(
     assert called(service, "GET", path(device, "twin"))["properties"]["desired"]["thermostat1"]["__t"] == "c"
     assert problem(service, "PATCH", path(device, "properties"), {"serial": "x"})[0] == 400
     assert called(service, "GET", f"{TEMPLATES}/{template}/devices")["items"] == [
-        {"device_id": device, "version": 1, "by": "operator"}
+        {"device_id": device, "version": 1, "by": "operator", "device_name": f"Coffee {device[:8]}"}
     ]
     in_use = problem(service, "DELETE", f"{TEMPLATES}/{template}")
     assert (in_use[0], in_use[1]["code"]) == (409, "request.conflict")

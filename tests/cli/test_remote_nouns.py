@@ -139,6 +139,7 @@ def test_devices_are_claimed_moved_shown_and_counted(armillary: Command, service
     assert "pass" in shown.out
     listed = armillary("device", "list", "-c", catalog, "--health", "attested").out.splitlines()
     assert listed[0].split() == [
+        "name",
         "device_id",
         "health",
         "trust_tier",
@@ -148,7 +149,7 @@ def test_devices_are_claimed_moved_shown_and_counted(armillary: Command, service
         "group",
         "os_version",
     ]
-    assert listed[1].split()[0] == device.device_id
+    assert listed[1].split()[:3] == ["Coffee", device.device_id[:8], device.device_id[:12]]
     counted = armillary("device", "show-count", "-c", catalog, "-p", "Coffee", "-dg", "Production")
     assert counted.out == "devices  1\n"
     moved = armillary(

@@ -13,6 +13,7 @@ from starlette.responses import Response
 
 from armillary.api import views, views_status
 from armillary.api.auth import V1
+from armillary.api.device_labels import with_names
 from armillary.api.documents import as_document
 from armillary.api.native_devices import After, Limit, Text
 from armillary.api.routes import add_route, hub_of, operator_of, service_of
@@ -63,10 +64,8 @@ def list_error_reports(
 ) -> dict[str, Any]:
     """Error reports of all devices or of a catalog's, newest first."""
     found, since = views.error_reports(service_of(request), catalog=catalog, limit=limit, after=after), tenures(request)
-    return {
-        **found,
-        "items": [each for each in found["items"] if each["received_at"] * 1000 >= since.get(each["device_id"], 0)],
-    }
+    kept = [each for each in found["items"] if each["received_at"] * 1000 >= since.get(each["device_id"], 0)]
+    return with_names(request, {**found, "items": kept})
 
 
 def image_package(request: Request, image_id: UUID, catalog: Text = None) -> Response:

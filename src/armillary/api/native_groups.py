@@ -11,6 +11,7 @@ from starlette.requests import Request
 from armillary.api import authored, views
 from armillary.api.auth import V1
 from armillary.api.authored import CatalogQuery, DocumentBody, DocumentPath, IfMatch
+from armillary.api.device_labels import with_names
 from armillary.api.native_devices import After, Limit
 from armillary.api.routes import add_route, hub_of
 from armillary.hub.groups import MemberPage
@@ -54,7 +55,7 @@ def group_members(
 ) -> dict[str, Any]:
     """Devices that are in a group now, by id, each with the values that the group's filters look at."""
     group = parse_group(authored.visible(request, KIND, group_id, catalog).content)
-    return _members(request, group, catalog, limit, after)
+    return with_names(request, _members(request, group, catalog, limit, after))
 
 
 def preview_group(
@@ -65,7 +66,7 @@ def preview_group(
     after: After = None,
 ) -> dict[str, Any]:
     """Devices that would be in a group; nothing is kept."""
-    return _members(request, parse_group(body), catalog, limit, after)
+    return with_names(request, _members(request, parse_group(body), catalog, limit, after))
 
 
 def _members(request: Request, group: Group, catalog: str | None, limit: int, after: str | None) -> dict[str, Any]:

@@ -14,6 +14,7 @@ from starlette.requests import Request
 from armillary.api import authored, views
 from armillary.api.auth import V1
 from armillary.api.authored import CatalogQuery, DocumentBody, DocumentPath, IfMatch
+from armillary.api.device_labels import with_names
 from armillary.api.documents import as_document
 from armillary.api.native_devices import After, Limit
 from armillary.api.routes import add_route, hub_of, operator_of, service_of
@@ -144,7 +145,8 @@ def list_results(
     run = _run(request, job_id, number, catalog)
     found = _store(request).results(run.number, state=state, after=after or "", limit=limit + 1)
     items = [as_document(each) for each in found[:limit]]
-    return {"items": items, "next": found[limit - 1].device_id if len(found) > limit else None}
+    page = {"items": items, "next": found[limit - 1].device_id if len(found) > limit else None}
+    return with_names(request, page)
 
 
 def results_csv(

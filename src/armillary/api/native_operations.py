@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Mapping
 from typing import Annotated, Any
 from uuid import UUID
 
@@ -13,6 +14,7 @@ from starlette.responses import Response
 
 from armillary.api import views
 from armillary.api.auth import V1
+from armillary.api.device_labels import names_of, with_names
 from armillary.api.documents import as_document
 from armillary.api.native_devices import After, Limit, Text
 from armillary.api.native_requests import FloorBody, ReasonBody, ReleaseBody, RolloutBody, TokenBody
@@ -56,7 +58,7 @@ def rollout_devices(
     request: Request, rollout_id: UUID, limit: Limit = views.PAGE_ROWS, after: After = None
 ) -> dict[str, Any]:
     """Where each started device of a roll-out stands."""
-    return views.rollout_devices(service_of(request), rollout_id, limit=limit, after=after)
+    return with_names(request, views.rollout_devices(service_of(request), rollout_id, limit=limit, after=after))
 
 
 def halt_rollout(request: Request, rollout_id: UUID, body: ReasonBody) -> dict[str, Any]:
@@ -95,7 +97,7 @@ def list_findings(
 ) -> dict[str, Any]:
     """Findings, newest first; the status `living` means not closed."""
     device_id = canonical_device_id(device) if device is not None else None
-    return views.findings(
+    page = views.findings(
         service_of(request),
         status=status,
         severity=severity,
@@ -105,11 +107,14 @@ def list_findings(
         limit=limit,
         after=after,
     )
+    known = names_of(request, {each for item in page["items"] for each in item["device_ids"]})
+    return {**page, "items": [_named(item, known) for item in page["items"]]}
 
 
 def show_finding(request: Request, finding_id: UUID) -> dict[str, Any]:
     """A finding: cause, extent and what to do."""
-    return views.finding(service_of(request), finding_id)
+    found = views.finding(service_of(request), finding_id)
+    return _named(found, names_of(request, found["device_ids"]))
 
 
 def acknowledge_finding(request: Request, finding_id: UUID) -> dict[str, Any]:
@@ -201,6 +206,11 @@ def revoke_token(request: Request, token_id: UUID) -> Response:
     """Make a token useless at once."""
     service_of(request).tokens.revoke(token_id, actor=operator_of(request).name)
     return Response(status_code=204)
+
+
+def _named(finding: dict[str, Any], known: Mapping[str, str]) -> dict[str, Any]:
+    """A finding with what its devices are called."""
+    return {**finding, "device_names": {each: known[each] for each in finding["device_ids"] if each in known}}
 
 
 def mount(app: FastAPI) -> None:

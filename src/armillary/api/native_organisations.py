@@ -13,6 +13,7 @@ from armillary.api import authored, views
 from armillary.api.auth import V1
 from armillary.api.authored import CatalogQuery, DocumentBody, IfMatch
 from armillary.api.device_ids import DevicePath, known_identity
+from armillary.api.device_labels import with_names
 from armillary.api.native_devices import After, Limit
 from armillary.api.routes import add_route, hub_of, operator_of, service_of
 from armillary.errors import ConflictError, InvalidArgumentError, NotFoundError
@@ -90,7 +91,7 @@ def organisation_devices(
     """Devices of an organisation and of those below it, by id."""
     authored.visible(request, KIND, organisation, catalog)
     items, following = hub_of(request).organisations.devices(organisation, after=after, limit=limit)
-    return {"items": items, "next": following}
+    return with_names(request, {"items": items, "next": following})
 
 
 def assign_organisation(request: Request, device_id: DevicePath, body: AssignBody) -> dict[str, Any]:

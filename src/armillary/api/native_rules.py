@@ -14,6 +14,7 @@ from armillary.api import authored, views
 from armillary.api.auth import V1
 from armillary.api.authored import CatalogQuery, DocumentBody, DocumentPath, IfMatch
 from armillary.api.device_ids import DevicePath, known_device
+from armillary.api.device_labels import with_name, with_names
 from armillary.api.native_devices import After, Limit
 from armillary.api.routes import add_route, hub_of, operator_of, service_of
 from armillary.api.tenure import since_ms
@@ -190,14 +191,15 @@ def list_alerts(
         before=_number(after),
         limit=limit + 1,
     )
-    return _page([dataclasses.asdict(each) for each in found], limit)
+    return with_names(request, _page([dataclasses.asdict(each) for each in found], limit))
 
 
 def show_alert(request: Request, number: AlertPath, catalog: CatalogQuery = None) -> dict[str, Any]:
     """A firing, its evaluation in words, and what was done about it."""
     store = _store(request)
     alert = _found(store.alert(catalog, number), number)
-    return {**dataclasses.asdict(alert), "deliveries": [_delivery(each) for each in store.deliveries_of(alert)]}
+    shown = with_name(request, dataclasses.asdict(alert))
+    return {**shown, "deliveries": [_delivery(each) for each in store.deliveries_of(alert)]}
 
 
 def acknowledge_alert(request: Request, number: AlertPath, catalog: CatalogQuery = None) -> dict[str, Any]:
@@ -269,7 +271,7 @@ def _tested(request: Request, document: object, body: TrialBody, catalog: str | 
         "end_ms": body.end_ms,
         "firings": sum(each.firings for each in run.devices),
         "is_cut": run.is_cut,
-        "devices": [dataclasses.asdict(each) for each in run.devices],
+        "devices": with_names(request, {"items": [dataclasses.asdict(each) for each in run.devices]})["items"],
         "warnings": _warnings(request, rule, catalog or own),
     }
 

@@ -16,6 +16,7 @@ from armillary.api import authored, views_template
 from armillary.api.auth import V1
 from armillary.api.authored import CatalogQuery, DocumentBody, IfMatch
 from armillary.api.device_ids import DevicePath, known_identity
+from armillary.api.device_labels import with_names
 from armillary.api.native_devices import After, Limit
 from armillary.api.routes import add_route, hub_of, operator_of, service_of
 from armillary.api.tenure import since_ms
@@ -236,7 +237,8 @@ def template_devices(
         {"device_id": each.id, "version": each.content.get("version"), "by": each.content.get("by")}
         for each in devices[:limit]
     ]
-    return {"items": rows, "next": devices[limit - 1].id if len(devices) > limit else None}
+    shown = {"items": rows, "next": devices[limit - 1].id if len(devices) > limit else None}
+    return with_names(request, shown)
 
 
 def migrate_template(

@@ -8,10 +8,11 @@ from typing import Annotated
 
 import typer
 
+from armillary.cli.device_reference import DeviceOption
 from armillary.cli.output import JsonOption, note, print_table
 from armillary.cli.readable import readable
 from armillary.cli.remote import RemoteService, remote_command, segment
-from armillary.cli.remote_names import DeviceOption, YesOption, confirm
+from armillary.cli.remote_names import YesOption, confirm
 
 COLUMNS = ("upload_id", "name", "state", "size", "content_type", "status")
 

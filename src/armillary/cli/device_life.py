@@ -7,11 +7,12 @@ from typing import Annotated, Any
 
 import typer
 
+from armillary.cli.device_reference import DeviceOption, device_row
 from armillary.cli.duration import ExpiresOption, seconds_of
 from armillary.cli.output import JsonOption, note, print_record, print_table
 from armillary.cli.readable import readable
 from armillary.cli.remote import RemoteService, remote_command, segment
-from armillary.cli.remote_names import CatalogOption, DeviceOption, YesOption, catalog_name, confirm
+from armillary.cli.remote_names import CatalogOption, YesOption, catalog_name, confirm
 
 TRANSFER_COLUMNS = ("transfer_id", "state", "from_catalog", "to_catalog", "device_id", "expires_at", "settled_by")
 
@@ -125,7 +126,7 @@ def _list(
 ) -> None:
     """List offers from and to a catalog, newest first."""
     found = list(remote.pages(_path(catalog_name(remote, catalog)), pending="true" if pending else None))
-    rows = found if as_json else [{**readable(row), "device_id": row["device_id"][:12]} for row in found]
+    rows = found if as_json else [device_row(readable(row)) for row in found]
     print_table(rows, TRANSFER_COLUMNS, as_json=as_json, empty="No device was offered from or to this catalog.")
 
 

@@ -10,11 +10,12 @@ from typing import Annotated, Any
 
 import typer
 
+from armillary.cli.device_reference import DeviceOption
 from armillary.cli.duration import seconds_of
 from armillary.cli.output import JsonOption, note, print_record, print_table
 from armillary.cli.readable import readable
 from armillary.cli.remote import RemoteService, remote_command, segment
-from armillary.cli.remote_names import DeviceOption, YesOption, confirm
+from armillary.cli.remote_names import YesOption, confirm
 
 COLUMNS = ("message_id", "state", "size", "ack", "deliveries", "max_deliveries")
 

@@ -12,13 +12,19 @@ from typing import Annotated, Any
 
 import typer
 
+from armillary.cli.device_reference import (
+    DeviceOption,
+    NewNameOption,
+    SearchOption,
+    device_row,
+    resolve_device,
+)
 from armillary.cli.output import JsonOption, note, print_record, print_table
 from armillary.cli.readable import readable
 from armillary.cli.remote import RemoteService, remote_command, segment, write_file
 from armillary.cli.remote_names import (
     DEFAULT_RESOURCE_GROUP,
     CatalogOption,
-    DeviceOption,
     ResourceGroupOption,
     YesOption,
     catalog_path,
@@ -28,10 +34,10 @@ from armillary.cli.remote_names import (
     split_ids,
 )
 
-LIST_COLUMNS = ("device_id", "health", "trust_tier", "chip", "catalog", "product", "group", "os_version")
+LIST_COLUMNS = ("name", "device_id", "health", "trust_tier", "chip", "catalog", "product", "group", "os_version")
 FACTS = (
-    "device_id", "health", "trust_tier", "chip", "manufacturing_state", "catalog", "product", "group", "verdict",
-    "last_check_in_at", "last_attested_at", "held_at", "os_version", "boot_count", "certificate_serial",
+    "device_id", "name", "health", "trust_tier", "chip", "manufacturing_state", "catalog", "product", "group",
+    "verdict", "last_check_in_at", "last_attested_at", "held_at", "os_version", "boot_count", "certificate_serial",
     "certificate_not_after", "last_refusal",
 )  # fmt: skip
 # Groups that create-defaults makes; the two verbs below move a device between them.
@@ -84,16 +90,23 @@ def _claim(
     device_group: Annotated[
         str | None, typer.Option("--device-group", "-dg", metavar="NAME", help="Device group to claim to.")
     ] = None,
+    name: Annotated[
+        str | None, typer.Option("--name", "-n", metavar="TEXT", help="What people call it, where it is one device.")
+    ] = None,
     resource_group: ResourceGroupOption = DEFAULT_RESOURCE_GROUP,
 ) -> None:
     """Bind devices to a catalog."""
+    ids = [resolve_device(remote, each) for each in split_ids(device)]
+    if name is not None and len(ids) != 1:
+        raise typer.BadParameter(f"--name is for one device; there are {len(ids)}: armillary device rename")
     if (product is None) != (device_group is None):
         raise typer.BadParameter("--product and --device-group go together")
     path = device_group_path(
         catalog_path(remote, catalog, resource_group), product or ".default", device_group or ".unassigned"
     )
-    ids = split_ids(device)
     remote.azure("POST", f"{path}/claimDevices", {"deviceIdentifiers": ids})
+    if name is not None:
+        remote.put(f"/devices/{ids[0]}/name", {"name": name})
     note(f"{len(ids)} device{'s are' if len(ids) != 1 else ' is'} claimed")
 
 
@@ -147,14 +160,15 @@ def _list(
         str | None, typer.Option("--trust-tier", metavar="WORD", help="simulated, software, tpm or silicon.")
     ] = None,
     os_version: Annotated[str | None, typer.Option("--os-version", metavar="VERSION", help="Only on this OS.")] = None,
+    search: SearchOption = None,
     limit: LimitOption = None,
     as_json: JsonOption = False,
 ) -> None:
     """List devices."""
-    where = {"catalog": catalog, "product": product, "group": device_group}
+    where = {"catalog": catalog, "product": product, "group": device_group, "search": search}
     found = remote.pages("/devices", limit=limit, health=health, tier=tier, os_version=os_version, **where)
     empty = "No device. Make one on this host: armillary device create"
-    rows = list(found) if as_json else [readable(device) for device in found]
+    rows = list(found) if as_json else [device_row(readable(device)) for device in found]
     print_table(rows, LIST_COLUMNS, as_json=as_json, empty=empty)
 
 
@@ -381,11 +395,21 @@ def _json(text: str, option: str) -> Any:
         raise typer.BadParameter(f"{option}: expected JSON ({error})") from error
 
 
+def _rename(remote: RemoteService, device: DeviceOption, name: NewNameOption, as_json: JsonOption = False) -> None:
+    """Call a device by another name.
+
+    It need not be unique. A new owner of the device does not see it.
+    """
+    found = remote.put(f"/devices/{segment(device)}/name", {"name": name})
+    print_record(found if as_json else {key: found[key] for key in ("device_id", "name", "catalog")}, as_json=as_json)
+
+
 _VERBS: dict[str, Callable[..., None]] = {
     "claim": _claim,
     "assign": _assign,
     "unassign": _unassign,
     "list": _list,
+    "rename": _rename,
     "show": _show,
     "show-count": _show_count,
     "show-deployment-status": _deployment_status,

@@ -9,10 +9,11 @@ from typing import Annotated, Any
 
 import typer
 
+from armillary.cli.device_reference import DeviceOption
 from armillary.cli.output import JsonOption, note, print_json, print_record, print_table
 from armillary.cli.readable import readable
 from armillary.cli.remote import RemoteService, remote_command, segment
-from armillary.cli.remote_names import DeviceOption, YesOption, confirm
+from armillary.cli.remote_names import YesOption, confirm
 from armillary.cli.template_device import DryRunOption, TemplateOption, losses
 
 PROPERTY_COLUMNS = ("name", "state", "desired", "reported", "code", "description", "fault")

@@ -7,6 +7,7 @@ from typing import Annotated
 
 import typer
 
+from armillary.cli.device_reference import AnyDeviceOption
 from armillary.cli.output import JsonOption, print_record, print_table
 from armillary.cli.readable import readable
 from armillary.cli.remote import RemoteService, remote_command, segment
@@ -29,7 +30,7 @@ def list_findings(
         str, typer.Option("--status", metavar="WORD", help="living (not closed), open, acknowledged, closed or all.")
     ] = "living",
     catalog: Annotated[str | None, typer.Option("--catalog", "-c", metavar="NAME", help="Only of a catalog.")] = None,
-    device: Annotated[str | None, typer.Option("--device", "-d", metavar="ID", help="Only about a device.")] = None,
+    device: AnyDeviceOption = None,
     limit: Annotated[int | None, typer.Option("--limit", min=1, metavar="N", help="Print at most so many.")] = None,
     as_json: JsonOption = False,
 ) -> None:

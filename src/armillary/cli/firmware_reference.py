@@ -12,11 +12,12 @@ from typing import Annotated, Any
 import typer
 
 from armillary.attest import firmware_reference as rules
+from armillary.cli.device_reference import DeviceOption
 from armillary.cli.moment import moment
 from armillary.cli.output import JsonOption, note, print_record, print_table
 from armillary.cli.readable import readable
 from armillary.cli.remote import RemoteService, read_file, remote_command, segment
-from armillary.cli.remote_names import CatalogOption, DeviceOption, YesOption, catalog_name, confirm
+from armillary.cli.remote_names import CatalogOption, YesOption, catalog_name, confirm
 from armillary.errors import InvalidArgumentError
 
 VALUE_COLUMNS = ("kind", "pcr", "measures", "event_type", "digest")

@@ -12,6 +12,7 @@ import typer
 
 from armillary.cli import authored
 from armillary.cli.authored import CatalogOption, FileOption, IdOption, NameOption
+from armillary.cli.device_reference import device_row
 from armillary.cli.output import JsonOption, note, print_table
 from armillary.cli.remote import RemoteService, remote_command, segment
 from armillary.cli.remote_names import YesOption, confirm
@@ -27,7 +28,7 @@ app = typer.Typer(
 
 PATH = "/groups"
 COLUMNS = ("id", "name", "catalog", "template", "match", "filters")
-MEMBER_COLUMNS = ("device_id", "catalog", "health", "connected", "template", "values")
+MEMBER_COLUMNS = ("name", "device_id", "catalog", "health", "connected", "template", "values")
 
 GroupOption = Annotated[str, typer.Option("--group", "-g", metavar="ID", help="Group id.")]
 WhereOption = Annotated[
@@ -94,7 +95,8 @@ def members(
     as_json: JsonOption = False,
 ) -> None:
     """List the devices that are in a group now."""
-    rows = list(remote.pages(f"{PATH}/{segment(group)}/members", limit=limit, catalog=catalog))
+    found = list(remote.pages(f"{PATH}/{segment(group)}/members", limit=limit, catalog=catalog))
+    rows = found if as_json else [device_row(each) for each in found]
     print_table(rows, MEMBER_COLUMNS, as_json=as_json, empty="No device is in this group now.")
 
 

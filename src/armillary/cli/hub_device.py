@@ -9,6 +9,7 @@ from typing import Annotated, Any
 
 import typer
 
+from armillary.cli.device_reference import DeviceOption, NewNameOption, SearchOption
 from armillary.cli.output import JsonOption, note, print_record, print_table
 from armillary.cli.readable import readable
 from armillary.cli.remote import RemoteService, remote_command, segment
@@ -23,10 +24,11 @@ app = typer.Typer(
 module = typer.Typer(no_args_is_help=True, help="Modules of a device.", rich_markup_mode=None, add_completion=False)
 app.add_typer(module, name="module")
 
-COLUMNS = ("device_id", "trust_tier", "authentication", "enabled", "connected", "created_at")
+COLUMNS = ("name", "device_id", "trust_tier", "authentication", "enabled", "connected", "created_at")
 MODULE_COLUMNS = ("module_id", "authentication", "enabled", "connected")
 
-NameOption = Annotated[str, typer.Option("--device", "-d", metavar="ID", help="Device id.")]
+NewIdOption = Annotated[str, typer.Option("--device", "-d", metavar="ID", help="Device id.")]
+NameOption = Annotated[str, typer.Option("--name", "-n", metavar="TEXT", help="What people call it.")]
 ModuleOption = Annotated[str, typer.Option("--module", "-m", metavar="ID", help="Module id.")]
 CertificateOption = Annotated[Path | None, typer.Option("--certificate", metavar="FILE", help="Its certificate, PEM.")]
 
@@ -69,7 +71,8 @@ def admission(
 @remote_command(app, "create")
 def create(
     remote: RemoteService,
-    device: NameOption,
+    device: NewIdOption,
+    name: NameOption = "",
     catalog: CatalogOption = None,
     certificate: CertificateOption = None,
     as_json: JsonOption = False,
@@ -78,7 +81,7 @@ def create(
 
     With its certificate, or with symmetric keys that are shown this once.
     """
-    body: dict[str, Any] = {"device_id": device, "authentication": "sas"}
+    body: dict[str, Any] = {"device_id": device, "name": name, "authentication": "sas"}
     if certificate is not None:
         body.update(authentication="selfSigned", certificate=certificate.read_text("utf-8"))
     made = remote.post(f"/catalogs/{segment(catalog_name(remote, catalog))}/hub-devices", body)
@@ -90,17 +93,18 @@ def list_(
     remote: RemoteService,
     catalog: CatalogOption = None,
     prefix: Annotated[str, typer.Option("--prefix", metavar="TEXT", help="Only ids that begin so.")] = "",
+    search: SearchOption = None,
     as_json: JsonOption = False,
 ) -> None:
     """List a catalog's hub devices."""
     path = f"/catalogs/{segment(catalog_name(remote, catalog))}/hub-devices"
-    rows = list(remote.pages(path, device_id_prefix=prefix or None))
+    rows = list(remote.pages(path, device_id_prefix=prefix or None, search=search))
     shown = rows if as_json else [readable(row) for row in rows]
     print_table(shown, COLUMNS, as_json=as_json, empty="There is none: armillary hub-device create --device ID.")
 
 
 @remote_command(app, "show")
-def show(remote: RemoteService, device: NameOption, as_json: JsonOption = False) -> None:
+def show(remote: RemoteService, device: DeviceOption, as_json: JsonOption = False) -> None:
     """Show a hub device."""
     found = remote.get(f"/hub-devices/{segment(device)}")
     if as_json:
@@ -115,7 +119,7 @@ def show(remote: RemoteService, device: NameOption, as_json: JsonOption = False)
 @remote_command(app, "update")
 def update(
     remote: RemoteService,
-    device: NameOption,
+    device: DeviceOption,
     enabled: Annotated[Switch | None, typer.Option("--enabled", help="Whether it may connect.")] = None,
     reason: Annotated[str | None, typer.Option("--reason", metavar="TEXT", help="Why (not).")] = None,
     new_keys: Annotated[bool, typer.Option("--new-keys", help="Make new symmetric keys, shown this once.")] = False,
@@ -133,8 +137,14 @@ def update(
     _print_once(remote.patch(f"/hub-devices/{segment(device)}", body), as_json=as_json)
 
 
+@remote_command(app, "rename")
+def rename(remote: RemoteService, device: DeviceOption, name: NewNameOption, as_json: JsonOption = False) -> None:
+    """Call a hub device by another name."""
+    print_record(remote.put(f"/devices/{segment(device)}/name", {"name": name}), as_json=as_json)
+
+
 @remote_command(app, "delete")
-def delete(remote: RemoteService, device: NameOption, yes: YesOption = False) -> None:
+def delete(remote: RemoteService, device: DeviceOption, yes: YesOption = False) -> None:
     """Delete a hub device with its modules."""
     confirm(f"Delete hub device {device}?", yes=yes)
     remote.delete(f"/hub-devices/{segment(device)}")
@@ -144,7 +154,7 @@ def delete(remote: RemoteService, device: NameOption, yes: YesOption = False) ->
 @remote_command(module, "create")
 def module_create(
     remote: RemoteService,
-    device: NameOption,
+    device: DeviceOption,
     module_id: ModuleOption,
     symmetric_keys: Annotated[
         bool, typer.Option("--symmetric-keys", help="Keys of its own; without, it shows what its device shows.")
@@ -157,7 +167,7 @@ def module_create(
 
 
 @remote_command(module, "list")
-def module_list(remote: RemoteService, device: NameOption, as_json: JsonOption = False) -> None:
+def module_list(remote: RemoteService, device: DeviceOption, as_json: JsonOption = False) -> None:
     """List the modules of a device."""
     rows = remote.get(f"/hub-devices/{segment(device)}/modules")["items"]
     shown = rows if as_json else [readable(row) for row in rows]
@@ -165,7 +175,7 @@ def module_list(remote: RemoteService, device: NameOption, as_json: JsonOption =
 
 
 @remote_command(module, "delete")
-def module_delete(remote: RemoteService, device: NameOption, module_id: ModuleOption, yes: YesOption = False) -> None:
+def module_delete(remote: RemoteService, device: DeviceOption, module_id: ModuleOption, yes: YesOption = False) -> None:
     """Delete a module."""
     confirm(f"Delete module {module_id} of {device[:12]}?", yes=yes)
     remote.delete(f"/hub-devices/{segment(device)}/modules/{segment(module_id)}")
@@ -176,7 +186,7 @@ def _print_once(made: dict[str, Any], *, as_json: bool) -> None:
     if as_json:
         print_record(made, as_json=True)
         return
-    names = ("device_id", "module_id", "trust_tier", "authentication", "enabled")
+    names = ("device_id", "name", "module_id", "trust_tier", "authentication", "enabled")
     keys = ("primary_key", "secondary_key", "connection_string")
     print_record({name: made[name] for name in (*names, *keys) if made.get(name) is not None}, as_json=False)
     if "primary_key" in made:

@@ -12,6 +12,7 @@ import typer
 
 from armillary.cli import authored
 from armillary.cli.authored import CatalogOption, FileOption, IdOption, NameOption
+from armillary.cli.device_reference import device_row
 from armillary.cli.duration import seconds_of
 from armillary.cli.moment import moment
 from armillary.cli.output import JsonOption, note, print_record, print_table
@@ -193,8 +194,8 @@ def results(
     if as_csv:
         sys.stdout.write(csv_head(RESULT_COLUMNS) + csv_rows(rows, RESULT_COLUMNS))
         return
-    shown = rows if as_json else [readable(each) for each in rows]
-    print_table(shown, RESULT_COLUMNS, as_json=as_json, empty="No device is in that state.")
+    shown = rows if as_json else [device_row(readable(each)) for each in rows]
+    print_table(shown, ("name", *RESULT_COLUMNS), as_json=as_json, empty="No device is in that state.")
 
 
 @remote_command(app, "cancel")

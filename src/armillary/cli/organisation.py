@@ -9,9 +9,10 @@ import typer
 
 from armillary.cli import authored
 from armillary.cli.authored import CatalogOption, IdOption
+from armillary.cli.device_reference import DeviceOption, device_row
 from armillary.cli.output import JsonOption, note, print_table
 from armillary.cli.remote import RemoteService, remote_command, segment
-from armillary.cli.remote_names import DeviceOption, YesOption, catalog_name, confirm
+from armillary.cli.remote_names import YesOption, catalog_name, confirm
 
 app = typer.Typer(
     no_args_is_help=True,
@@ -22,7 +23,7 @@ app = typer.Typer(
 
 PATH = "/organisations"
 COLUMNS = ("id", "name", "catalog", "parent", "description")
-DEVICE_COLUMNS = ("device_id", "organisation", "health")
+DEVICE_COLUMNS = ("name", "device_id", "organisation", "health")
 
 OrganisationOption = Annotated[str, typer.Option("--organisation", "-o", metavar="ID", help="Organisation id.")]
 
@@ -64,7 +65,8 @@ def devices(
     remote: RemoteService, organisation: OrganisationOption, catalog: CatalogOption = None, as_json: JsonOption = False
 ) -> None:
     """List the devices of an organisation and of those below it."""
-    rows = list(remote.pages(f"{PATH}/{segment(organisation)}/devices", catalog=catalog))
+    found = list(remote.pages(f"{PATH}/{segment(organisation)}/devices", catalog=catalog))
+    rows = found if as_json else [device_row(each) for each in found]
     print_table(rows, DEVICE_COLUMNS, as_json=as_json, empty="No device is in it.")
 
 

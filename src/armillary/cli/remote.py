@@ -22,6 +22,7 @@ import typer
 
 from armillary import __version__
 from armillary.cli.connection import CA_VARIABLE, SERVICE_VARIABLE, TOKEN_VARIABLE, Connection, resolve
+from armillary.cli.device_reference import resolve_devices
 from armillary.errors import (
     ArmillaryError,
     ConflictError,
@@ -271,7 +272,7 @@ def remote_command(app: typer.Typer, name: str) -> Callable[[Callable[..., None]
         def call(**values: Any) -> None:
             parts = {key: values.pop(key) for key in ("service", "token", "ca")}
             with connect(**parts) as remote:
-                function(remote, **values)
+                function(remote, **resolve_devices(remote, hints, values))
 
         options = {"service": ServiceOption, "token": TokenOption, "ca": CaOption}
         parameters = [parameter.replace(annotation=hints[parameter.name]) for parameter in own]

@@ -27,7 +27,6 @@ ResourceGroupOption = Annotated[
 ]
 ProductOption = Annotated[str, typer.Option("--product", "-p", metavar="NAME", help="Product.")]
 DeviceGroupOption = Annotated[str, typer.Option("--device-group", "-dg", metavar="NAME", help="Device group.")]
-DeviceOption = Annotated[str, typer.Option("--device", "-d", metavar="ID", help="Device id, 128 hexadecimal digits.")]
 DescriptionOption = Annotated[str | None, typer.Option("--description", metavar="TEXT", help="What it is for.")]
 YesOption = Annotated[bool, typer.Option("--yes", "-y", help="Do not ask.")]
 

@@ -8,6 +8,7 @@ from typing import Annotated, Any
 
 import typer
 
+from armillary.cli.device_reference import device_row
 from armillary.cli.output import JsonOption, note, print_record, print_table
 from armillary.cli.readable import readable
 from armillary.cli.remote import RemoteService, remote_command, segment
@@ -161,8 +162,8 @@ def devices(
 ) -> None:
     """List where each device stands in a roll-out."""
     found = list(remote.pages(f"/rollouts/{segment(rollout)}/devices", limit=limit))
-    columns = ("device_id", "cohort", "state", "reason")
-    rows = found if as_json else [readable(row) for row in found]
+    columns = ("name", "device_id", "cohort", "state", "reason")
+    rows = found if as_json else [device_row(readable(row)) for row in found]
     print_table(rows, columns, as_json=as_json, empty="No device has been started yet.")
 
 

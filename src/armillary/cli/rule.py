@@ -12,6 +12,7 @@ import typer
 
 from armillary.cli import authored
 from armillary.cli.authored import CatalogOption, FileOption, IdOption, NameOption
+from armillary.cli.device_reference import REFERENCE, AnyDeviceOption, DeviceOption, device_row, short_id
 from armillary.cli.duration import seconds_of
 from armillary.cli.moment import moment
 from armillary.cli.output import JsonOption, note, print_json, print_record, print_table
@@ -27,12 +28,11 @@ app = typer.Typer(
 
 PATH = "/rules"
 COLUMNS = ("id", "name", "catalog", "severity", "enabled", "conditions", "actions")
-ALERT_COLUMNS = ("number", "fired", "severity", "rule_id", "device_id", "state", "why")
+ALERT_COLUMNS = ("number", "fired", "severity", "rule_id", "name", "device_id", "state", "why")
 TRACE_COLUMNS = ("when", "outcome", "why")
 LETTER_COLUMNS = ("number", "action", "kind", "target", "attempts", "error")
 
 RuleOption = Annotated[str, typer.Option("--rule", "-r", metavar="ID", help="Rule id.")]
-DeviceOption = Annotated[str, typer.Option("--device", "-d", metavar="ID", help="Device id.")]
 AlertOption = Annotated[int, typer.Option("--alert", metavar="NUMBER", min=1, help="Number of the alert.")]
 LimitOption = Annotated[int, typer.Option("--limit", min=1, metavar="N", help="Print at most so many.")]
 
@@ -136,7 +136,9 @@ def try_rule(
     start: Annotated[str | None, typer.Option("--start", metavar="TIME", help="Or from here: a date or time.")] = None,
     end: Annotated[str, typer.Option("--end", metavar="TIME", help="Until here.")] = "now",
     devices: Annotated[
-        list[str] | None, typer.Option("--device", "-d", metavar="ID", help="Only on this device; repeatable.")
+        list[str] | None,
+        typer.Option("--device", "-d", metavar="DEVICE", help="Only on this device; repeatable."),
+        REFERENCE,
     ] = None,
     trace: Annotated[bool, typer.Option("--trace", help="Print the last evaluations of each device as well.")] = False,
     catalog: CatalogOption = None,
@@ -163,16 +165,17 @@ def try_rule(
         print_json(found)
         return
     rows = [
-        {"device_id": each["device_id"], "when": _when(entry["now_ms"]), "why": entry["why"]}
+        {**device_row(each), "when": _when(entry["now_ms"]), "why": entry["why"]}
         for each in found["devices"]
         for entry in each["fired"]
     ]
-    print_table(rows, ("device_id", "when", "why"), as_json=False, empty="It would not have fired.")
+    print_table(rows, ("name", "device_id", "when", "why"), as_json=False, empty="It would not have fired.")
     for each in found["devices"]:
         if each["unconcerned"]:
-            note(f"{each['device_id'][:16]}: {each['unconcerned']}")
+            note(f"{short_id(each['device_id'])}: {each['unconcerned']}")
         elif trace:
-            note(f"{each['device_id'][:16]}: {each['messages']} messages, {each['evaluations']} evaluations; the last:")
+            seen = f"{each['messages']} messages, {each['evaluations']} evaluations"
+            note(f"{short_id(each['device_id'])}: {seen}; the last:")
             print_table(_traced(each["last"]), TRACE_COLUMNS, as_json=False, empty="none")
     for warning in found["warnings"]:
         note(f"warning: {warning}")
@@ -202,7 +205,7 @@ def alerts(
     remote: RemoteService,
     status: Annotated[str, typer.Option("--status", metavar="WORD", help="open, acknowledged or all.")] = "open",
     rule: Annotated[str | None, typer.Option("--rule", "-r", metavar="ID", help="Only of a rule.")] = None,
-    device: Annotated[str | None, typer.Option("--device", "-d", metavar="ID", help="Only of a device.")] = None,
+    device: AnyDeviceOption = None,
     limit: LimitOption = 100,
     catalog: CatalogOption = None,
     as_json: JsonOption = False,
@@ -318,7 +321,7 @@ def _row(document: dict[str, Any]) -> dict[str, Any]:
 def _alert(found: dict[str, Any]) -> dict[str, Any]:
     state = "over" if found["over_ms"] else "under way"
     return {
-        **found,
+        **device_row(found),
         "fired": _when(found["fired_ms"]),
         "state": state + (", acknowledged" if found["acknowledged_ms"] else ""),
         "why": found["trace"].get("why"),

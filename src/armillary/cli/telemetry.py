@@ -13,6 +13,7 @@ from typing import Annotated, Any
 import typer
 
 from armillary.cli.authored import CatalogOption, FileOption, read_definition
+from armillary.cli.device_reference import AnyDeviceOption
 from armillary.cli.moment import moment
 from armillary.cli.output import JsonOption, note, print_record, print_table
 from armillary.cli.remote import RemoteService, remote_command, segment
@@ -48,7 +49,7 @@ class FileFormat(StrEnum):
 def export(
     remote: RemoteService,
     output: Annotated[Path, typer.Option("--output", "-o", metavar="FILE", help="File to write.")],
-    device: Annotated[str | None, typer.Option("--device", "-d", metavar="ID", help="Of this device.")] = None,
+    device: AnyDeviceOption = None,
     group: Annotated[str | None, typer.Option("--group", "-g", metavar="ID", help="Of all devices of a group.")] = None,
     metric: Annotated[
         list[str] | None, typer.Option("--metric", "-m", metavar="NAME", help="Only this name; repeatable.")

@@ -11,6 +11,7 @@ from typing import Annotated, Any
 import typer
 
 from armillary.cli.authored import CatalogOption, id_of
+from armillary.cli.device_reference import device_row
 from armillary.cli.output import JsonOption, note, print_json, print_record, print_table
 from armillary.cli.readable import readable
 from armillary.cli.remote import RemoteService, read_file, remote_command, segment, write_file
@@ -217,7 +218,8 @@ def _devices(
 ) -> None:
     """List devices that have a template."""
     items = list(remote.pages(f"{PATH}/{segment(template)}/devices", catalog=catalog))
-    print_table(items, ("device_id", "version", "by"), as_json=as_json, empty="No device has this template.")
+    rows = items if as_json else [device_row(each) for each in items]
+    print_table(rows, ("name", "device_id", "version", "by"), as_json=as_json, empty="No device has this template.")
 
 
 def _migrate(

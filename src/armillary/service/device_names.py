@@ -39,6 +39,7 @@ class NamedDevice:
     is_named: bool
     kind: str
     catalog: str | None
+    catalog_id: UUID | None
 
 
 class DeviceNames:
@@ -142,6 +143,7 @@ class DeviceNames:
                     is_named=given is not None,
                     kind="hub",
                     catalog=catalogs.get(each.catalog_id),
+                    catalog_id=each.catalog_id,
                 )
         return [found[each] for each in device_ids if each in found]
 
@@ -161,4 +163,5 @@ def _of_device(device: Device) -> NamedDevice:
         is_named=device.is_named,
         kind="attested",
         catalog=device.catalog,
+        catalog_id=device.catalog_id,
     )

@@ -15,11 +15,13 @@ from tests.hub.wire_client import WireClient
 
 from armillary.hub import broker_connection, broker_router, broker_session
 from armillary.hub.broker_limits import MAX_SUBSCRIPTIONS, MAX_TOPIC_LEVELS, RECEIVE_MAXIMUM
+from armillary.hub.broker_session import Message
 from armillary.wire.mqtt_fields import Property
 from armillary.wire.mqtt_packet import (
     LEVEL_3_1_1,
     Acknowledgement,
     Auth,
+    Connect,
     Disconnect,
     Packet,
     PacketType,
@@ -188,15 +190,28 @@ def test_malformed_packets_end_the_connection(make: Make, broker: RunningBroker,
     ("packet", "code"),
     [
         (Publish(topic="a", payload=b"", properties=((Property.SUBSCRIPTION_IDENTIFIER, 1),)), 0x82),
-        (Publish(topic="", payload=b"", properties=((Property.TOPIC_ALIAS, 3),)), 0x94),
+        (Publish(topic="", payload=b"", properties=((Property.TOPIC_ALIAS, 3),)), 0x82),
         (Publish(topic="a", payload=b"", properties=((Property.TOPIC_ALIAS, 17),)), 0x94),
+        (Publish(topic="a", payload=b"", properties=((Property.RESPONSE_TOPIC, "b/+"),)), 0x82),
+        (Publish(topic="a", payload=b"", properties=((Property.RESPONSE_TOPIC, "#"),)), 0x82),
         (Publish(topic="/" * MAX_TOPIC_LEVELS, payload=b""), 0x90),
         (Publish(topic="$SYS/a", payload=b""), 0x87),
         (Auth(reason=0x18, properties=((Property.AUTHENTICATION_METHOD, "m"),)), 0x82),
         (Subscribe(packet_id=1, subscriptions=(Subscription("$share/g/a", 4),)), 0x82),
         (Disconnect(properties=(KEPT,)), None),
     ],
-    ids=["identifier", "unknown-alias", "alias-maximum", "levels", "sys", "auth", "shared-no-local", "late-expiry"],
+    ids=[
+        "identifier",
+        "unknown-alias",
+        "alias-maximum",
+        "response-plus",
+        "response-hash",
+        "levels",
+        "sys",
+        "auth",
+        "shared-no-local",
+        "late-expiry",
+    ],
 )
 def test_what_may_not_come_ends_the_connection_with_its_code(make: Make, packet: Packet, code: int | None) -> None:
     client = make("client")
@@ -211,6 +226,14 @@ def test_a_packet_too_large_ends_the_connection_before_it_is_read(make: Make) ->
     client = make("client")
     client.socket.sendall(b"\x30\xff\xff\xff\x7f")
     assert client.ended_with() == 0x95
+
+
+@pytest.mark.parametrize("limit", [1, 2, 8])
+def test_who_takes_no_answer_to_connect_is_not_left_waiting(broker: RunningBroker, limit: int) -> None:
+    client = WireClient(broker.port, client_id="client")
+    client.send(Connect(client_id="client", level=5, properties=((Property.MAXIMUM_PACKET_SIZE, limit),)))
+    assert client.receive() is None  # closed, and nothing longer than the limit was sent
+    client.close()
 
 
 def test_more_than_the_receive_maximum_ends_the_connection(make: Make) -> None:
@@ -339,6 +362,13 @@ def test_a_message_without_subscription_identifier_has_none_and_properties_pass_
     subscribe(client, "a", qos=0)
     publish(sender, "a", properties=properties)
     assert arrived(client).properties == properties
+
+
+@pytest.mark.parametrize(("passed", "left"), [(0.0, 60), (0.4, 60), (58.2, 2), (59.9, 1)])
+def test_the_time_that_is_left_is_rounded_up(passed: float, left: int) -> None:
+    message = Message("a", b"", 1, retain=False, expires_at=1060.0)
+    assert not message.is_over(1000.0 + passed)
+    assert message.outgoing_properties(1000.0 + passed, ()) == ((Property.MESSAGE_EXPIRY_INTERVAL, left),)
 
 
 def test_keep_alive_is_shortened_and_pings_are_answered(make: Make) -> None:

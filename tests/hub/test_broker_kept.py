@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -55,7 +56,7 @@ def test_sessions_messages_and_retained_survive_a_restart(tmp_path: Path) -> Non
     receiver = WireClient(second.port, client_id="receiver")
     assert receiver.connect(KEPT, clean_start=False).session_present
     got = [arrived(receiver), arrived(receiver)]
-    assert [(each.payload, each.qos) for each in got] == [(b"one", 1), (b"two", 2)]
+    assert [(each.payload, each.qos, each.duplicate) for each in got] == [(b"one", 1, False), (b"two", 2, False)]
     found = dict(got[0].properties)
     assert found[Property.USER_PROPERTY] == ("k", "v")
     assert found[Property.SUBSCRIPTION_IDENTIFIER] == 5
@@ -68,6 +69,29 @@ def test_sessions_messages_and_retained_survive_a_restart(tmp_path: Path) -> Non
     for each in (sender, receiver, watcher):
         each.close()
     second.close()
+
+
+def test_what_was_sent_before_a_restart_is_marked_as_sent_again(tmp_path: Path) -> None:
+    with contextlib.closing(RunningBroker(tmp_path)) as first:
+        receiver, sender = WireClient(first.port, client_id="receiver"), WireClient(first.port, client_id="sender")
+        receiver.connect(KEPT)
+        sender.connect()
+        subscribe(receiver, "a", qos=1)
+        publish(sender, "a", b"while there")
+        assert not arrived(receiver).duplicate  # and not acknowledged
+        receiver.send(Disconnect())
+        assert receiver.receive() is None
+        publish(sender, "a", b"while away")
+        receiver.close()
+        sender.close()
+    for expected in ([True, False], [True, True]):  # at the second restart both have been sent
+        with contextlib.closing(RunningBroker(tmp_path)) as running:
+            receiver = WireClient(running.port, client_id="receiver")
+            receiver.connect(KEPT, clean_start=False)
+            got = [arrived(receiver), arrived(receiver)]
+            receiver.close()
+        assert [each.payload for each in got] == [b"while there", b"while away"]
+        assert [each.duplicate for each in got] == expected
 
 
 def test_a_session_ends_when_its_time_is_over_and_leaves_nothing(tmp_path: Path) -> None:

@@ -177,6 +177,8 @@ def test_what_is_missing_or_unknown_is_allowed_when_asked_for() -> None:
     assert model.unknown_contexts == {"dtmi:foreign:context;1"}
     assert [each.name for each in model.contents(ID)] == ["t"]
     assert rules(partial, allow_missing=True, allow_unknown_contexts=False) == {"ContextDefinedLanguageExtension"}
+    minor = parsed(interface(telemetry(), context=[V3, "dtmi:foreign:context;1.1"]))  # DTDL 3 has minor versions
+    assert minor.unknown_contexts == {"dtmi:foreign:context;1.1"}
 
 
 # Where a fault is ---------------------------------------------------------------------------------------------
@@ -241,6 +243,9 @@ def test_text_that_is_no_json_is_refused_with_its_line(content: bytes, words: st
         (interface(context="http://azureiot.com/v1/contexts/IoTModel.json"), "TopLevelDtdlContext"),
         (interface(context="dtmi:dtdl:context;4"), "TopLevelDtdlContext"),
         (interface(context=["dtmi:x:context;1", V2]), "ContextDtdlPrecedesOrOnly"),
+        (interface(telemetry(**{"@context": [V2, CENTRAL, V2]})), "ContextDtdlPrecedesOrOnly"),
+        (interface(telemetry(**{"@context": "dtmi:foo:bar;1.1"})), "ContextDtmiWithVersion"),
+        ({**interface(context=[V2, CENTRAL]), "@id": "dtmi:iotcentral:mine;1"}, "DtmiReservedPrefixes"),
         ({**interface(), "@id": "dtmi:com:example:Pump"}, "ClassInterfaceIdIsDtmi"),
         ({**interface(), "@id": "dtmi:" + "x" * 130 + ";1"}, "ClassInterfaceIdLong"),
         ({**interface(), "@id": "dtmi:dtdl:mine;1"}, "DtmiReservedPrefixes"),

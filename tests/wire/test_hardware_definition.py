@@ -39,8 +39,8 @@ def mapped(name: str, to: str, kind: str = "Gpio") -> dict[str, Any]:
 UART = {"Name": "CHIP_UART0", "Type": "Uart", "MainCoreHeaderValue": "(4)", "AppManifestValue": "ISU0"}
 CHANNEL = {"Name": "CHIP_ADC_CHANNEL0", "Type": "int", "MainCoreHeaderValue": "(0)"}
 FILES = {
-    "sdk/chip.json": definition(gpio("CHIP_GPIO8", 8), gpio("CHIP_GPIO9", 9), UART, CHANNEL),
-    "sdk/board.json": definition(mapped("BOARD_LED", "CHIP_GPIO8"), imports=("chip.json",)),
+    "chips/chip.json": definition(gpio("CHIP_GPIO8", 8), gpio("CHIP_GPIO9", 9), UART, CHANNEL),
+    "sdk/board.json": definition(mapped("BOARD_LED", "CHIP_GPIO8"), imports=("../chips/chip.json",)),
     "app/appliance.json": definition(
         mapped("LED", "BOARD_LED"),
         mapped("BUTTON", "CHIP_GPIO9"),
@@ -204,7 +204,7 @@ def header_source() -> HardwareDefinition:
         definition(
             mapped("LED", "CHIP_GPIO8") | {"Comment": "Red LED"},
             CHANNEL,
-            imports=("chips/chip.json",),
+            imports=("chips/chip.json", "./beside.json", "../../chip/chip.json"),
             Description={"Name": "b", "MainCoreHeaderFileTopContent": ["/* Copyright. */", ""]},
         ),
         path="some/where/board.json",
@@ -215,7 +215,8 @@ def test_header_text():
     assert hardware_definition.header(header_source()) == (
         "/* Copyright. */\n\n\n"
         "// Generated from ../../board.json by armillary hardware-definition generate-header. Do not edit.\n\n"
-        '#pragma once\n#include "chip.h"\n\n'
+        '#pragma once\n#include "../../chips/inc/hw/chip.h"\n#include "beside.h"\n'
+        '#include "../../../../chip/inc/hw/chip.h"\n\n'
         "// Red LED\n#define LED CHIP_GPIO8\n\n"
         "#define CHIP_ADC_CHANNEL0 (0)\n"
     )
@@ -238,13 +239,15 @@ def test_header_passes_its_own_check_and_another_does_not():
 def test_headers_compile_and_give_the_values(tmp_path: Path):
     for path, data in FILES.items():
         parsed = hardware_definition.parse(data, path=path)
-        (tmp_path / Path(path).with_suffix(".h").name).write_text(hardware_definition.header(parsed))
+        header = tmp_path / Path(path).parent / "inc" / "hw" / Path(path).with_suffix(".h").name
+        header.parent.mkdir(parents=True)
+        header.write_text(hardware_definition.header(parsed))
     source = tmp_path / "check.c"
     source.write_text(
-        '#include "appliance.h"\n_Static_assert(LED == 8 && BUTTON == 9 && PORT == 4 && CHANNEL == 0, "values");\n'
+        '#include "app/inc/hw/appliance.h"\n_Static_assert(LED == 8 && BUTTON == 9 && PORT == 4 && CHANNEL == 0, "values");\n'
     )
     done = subprocess.run(
-        ["cc", "-std=c11", "-Wall", "-Werror", "-fsyntax-only", str(source)],
+        ["cc", "-std=c11", "-Wall", "-Werror", "-fsyntax-only", f"-I{tmp_path}/sdk/inc/hw", str(source)],
         capture_output=True,
         text=True,
         check=False,

@@ -78,4 +78,4 @@ def _load(definition_file: Path, search: str) -> HardwareDefinition:
 
 
 def _header_path(definition_file: Path) -> Path:
-    return definition_file.parent / "inc" / "hw" / f"{definition_file.stem}.h"
+    return definition_file.parent / hardware_definition.HEADER_FOLDER / f"{definition_file.stem}.h"

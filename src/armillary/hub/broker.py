@@ -359,15 +359,13 @@ class Broker:
         for number, packet_id, message, qos, retain, identifiers, state in kept.deliveries:
             if message not in messages:
                 continue  # the disk refused it, and nobody was told of it
-            # It may have been sent before the crash: it is sent as if it had been (DUP).
-            sent = Delivery.AWAITING_PUBACK if qos == 1 else Delivery.AWAITING_PUBREC
             item = Outgoing(
                 messages[message],
                 packet_id,
                 qos,
                 bool(retain),
                 tuple(int(each) for each in identifiers.split(",") if each),
-                Delivery(state) if state else sent,
+                Delivery(state),
             )
             self.router.restore_delivery(by_number[number], item)
         for number, packet_id in kept.incoming:

@@ -22,11 +22,11 @@ from armillary.hub.broker_limits import (
 )
 from armillary.hub.broker_session import MOVE_OF_PACKET, Delivery, Message, Move, Outgoing, Session
 from armillary.hub.broker_topics import split_share
-from armillary.hub.link import Link
+from armillary.hub.link import Link, unusable_alias
 from armillary.hub.reasons import Reason
 from armillary.wire.hub_credentials import HubCredentials
 from armillary.wire.mqtt import encode_packet
-from armillary.wire.mqtt_fields import CODE_PROTOCOL, CODE_TOPIC_ALIAS, FORMAT, Properties, Property
+from armillary.wire.mqtt_fields import CODE_PROTOCOL, FORMAT, Properties, Property
 from armillary.wire.mqtt_packet import (
     LEVEL_5,
     Acknowledgement,
@@ -70,6 +70,7 @@ class BrokerConnection(Link):
         "_aliases_out_maximum",
         "_broker",
         "_pending",
+        "_resending",
         "_window",
         "_window_used",
         "assigned",
@@ -87,6 +88,7 @@ class BrokerConnection(Link):
         self._aliases_out: dict[str, int] = {}
         self._aliases_out_maximum = 0
         self._pending: deque[Outgoing] = deque()  # to be sent on this connection, in order
+        self._resending: frozenset[Outgoing] | None = None  # what waits until the disk knows that it is sent
         self._window = SEND_WINDOW
         self._window_used = 0
 
@@ -98,8 +100,7 @@ class BrokerConnection(Link):
             return  # it went away meanwhile
         self._state = step(self._state, Event.ACCEPTED, self.table)
         self.send(Connack(reason=0, session_present=resumed, properties=properties))
-        self._pending.extend(session.outgoing.values())
-        self._pump()
+        self._resend(session)
         self._proceed()
         self.flow()
 
@@ -117,7 +118,8 @@ class BrokerConnection(Link):
 
     def offer(self, item: Outgoing) -> None:
         """Send a message as soon as the client's receive maximum allows it."""
-        self._pending.append(item)
+        if self._resending is None or item not in self._resending:  # else it came while the session was resumed
+            self._pending.append(item)
         self._pump()
 
     def resume_writing(self) -> None:
@@ -126,6 +128,24 @@ class BrokerConnection(Link):
         self._pump()
 
     # Inside -----------------------------------------------------------------------------------------------------
+
+    def _resend(self, session: Session) -> None:
+        """Send what waits in the session, once the disk knows that it is sent: DUP is for what may have been sent."""
+        waiting = list(session.outgoing.values())
+        if session.number:
+            for item in waiting:
+                if item.state is Delivery.QUEUED:
+                    state = int(item.state_when_sent)
+                    self._broker.journal.note("delivery-state", state, session.number, item.packet_id)
+
+        self._pending.extend(waiting)
+        self._resending = frozenset(waiting)
+
+        def send() -> None:
+            self._resending = None
+            self._pump()
+
+        self._reply(send)
 
     def _take(self, packet: Packet) -> None:
         if isinstance(packet, Connect):
@@ -262,12 +282,7 @@ class BrokerConnection(Link):
             self._aliases_in[alias] = topic
         found = self._aliases_in.get(alias)
         if found is None:
-            raise WireError(
-                FORMAT,
-                expected=f"a topic alias of 1 to {MAX_TOPIC_ALIASES} that was given a topic",
-                got=str(alias),
-                code=CODE_TOPIC_ALIAS,
-            )
+            raise unusable_alias(alias, MAX_TOPIC_ALIASES)
         return found
 
     def _acknowledge(self, kind: PacketType, packet_id: int, reason: int) -> None:
@@ -322,6 +337,8 @@ class BrokerConnection(Link):
     def _pump(self) -> None:
         """Send what waits, as far as the window and the transport allow."""
         session = self.session
+        if self._resending is not None:
+            return
         while self._pending and self.connected and not self._stalled and session is not None:
             item = self._pending[0]
             if not item.qos:  # a retained message
@@ -351,7 +368,7 @@ class BrokerConnection(Link):
         )
         if sent:
             self._window_used += 1
-            item.move(Move.SENT_QOS_1 if item.qos == 1 else Move.SENT_QOS_2)
+            item.move(item.sending)
         else:  # too old, or longer than the client takes (§3.1.2.11.4): over
             item.state = Delivery.DONE
             session.drop(item)

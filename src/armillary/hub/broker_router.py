@@ -202,7 +202,8 @@ class Router:
             qos,
             int(retain),
             ",".join(map(str, identifiers)),
-            int(item.state),
+            # Offered right after the commit: after a restart nobody knows whether it went out, so it counts as sent.
+            int(item.state if connection is None else item.state_when_sent),
         )
         if connection is not None:
             self._journal.after(lambda: connection.offer(item))

@@ -16,6 +16,7 @@ which identifier it was, or will be, sent: an exchange of QoS 2 goes on after a 
 from __future__ import annotations
 
 import enum
+import math
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
@@ -121,7 +122,8 @@ class Message:
         """Its properties as they are sent now: with the time that is left and the subscriptions' identifiers."""
         found = self.properties
         if self.expires_at is not None:
-            found += ((Property.MESSAGE_EXPIRY_INTERVAL, max(0, int(self.expires_at - now))),)
+            # Rounded up: a message that is passed on within its first second has all of its time left.
+            found += ((Property.MESSAGE_EXPIRY_INTERVAL, max(0, math.ceil(self.expires_at - now))),)
         return found + tuple((Property.SUBSCRIPTION_IDENTIFIER, each) for each in identifiers)
 
 
@@ -135,6 +137,16 @@ class Outgoing:
     retain: bool
     identifiers: tuple[int, ...] = ()
     state: Delivery = Delivery.QUEUED
+
+    @property
+    def state_when_sent(self) -> Delivery:
+        """The state that sending it leads to."""
+        return DELIVERIES[Delivery.QUEUED][self.sending]
+
+    @property
+    def sending(self) -> Move:
+        """The move that sending it is."""
+        return Move.SENT_QOS_1 if self.qos == 1 else Move.SENT_QOS_2
 
     def move(self, move: Move) -> Delivery:
         """Go on to the next state.

@@ -14,13 +14,13 @@ from armillary.errors import ArmillaryError, WireError
 from armillary.hub import conversation
 from armillary.hub.http_opening import HttpOpening
 from armillary.hub.limits import MAX_TOPIC_ALIASES
-from armillary.hub.link import Link
+from armillary.hub.link import Link, unusable_alias
 from armillary.hub.reasons import SAID_GOODBYE, Reason
 from armillary.hub.tls import TlsChannel, Transport
 from armillary.wire.hub_credentials import HubCredentials
 from armillary.wire.hub_topics import Inbox, TelemetryTopic, check_username, parse_topic
 from armillary.wire.mqtt import encode_packet
-from armillary.wire.mqtt_fields import CODE_TOPIC_ALIAS, FORMAT, Property, PropertyValue
+from armillary.wire.mqtt_fields import Property, PropertyValue
 from armillary.wire.mqtt_packet import (
     LEVEL_5,
     Acknowledgement,
@@ -202,12 +202,7 @@ class Connection(Link):
             self._aliases[alias] = packet.topic
         topic = self._aliases.get(alias)
         if topic is None or alias > MAX_TOPIC_ALIASES:
-            raise WireError(
-                FORMAT,
-                expected=f"a topic alias of 1 to {MAX_TOPIC_ALIASES} that was given a topic",
-                got=str(alias),
-                code=CODE_TOPIC_ALIAS,
-            )
+            raise unusable_alias(alias, MAX_TOPIC_ALIASES)
         properties = tuple(pair for pair in packet.properties if pair[0] is not Property.TOPIC_ALIAS)
         return dataclasses.replace(packet, topic=topic, properties=properties)
 

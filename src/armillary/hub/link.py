@@ -29,7 +29,7 @@ from armillary.hub.reasons import TOOK_NOTHING, Reason, why_ended
 from armillary.hub.tls import Transport
 from armillary.wire.mqtt import encode_packet
 from armillary.wire.mqtt_fields import CODE_PROTOCOL, CODE_TOPIC_ALIAS, FORMAT, Properties, Property
-from armillary.wire.mqtt_packet import LEVEL_3_1_1, LEVEL_5, Connack, Disconnect, Packet, Will, type_of
+from armillary.wire.mqtt_packet import LEVEL_3_1_1, LEVEL_5, Connack, Disconnect, Packet, Publish, Will, type_of
 from armillary.wire.mqtt_session import EVENT_OF_PACKET, TRANSITIONS, Event, State, step
 from armillary.wire.mqtt_stream import PacketDecoder
 
@@ -252,7 +252,9 @@ class Link(asyncio.Protocol):
         data = encode_packet(packet, level=self.level)
         if self._send_limit and len(data) > self._send_limit:
             _log.info("hub.packet-too-large-for-device", device=self.device_id[:16], size=len(data))
-            return False  # MQTT 5 §3.1.2.11.4: as if it had been sent
+            if not isinstance(packet, Publish):
+                self.abort()  # it would wait for an answer that it does not take
+            return False  # MQTT 5 §3.1.2.11.4: a message is as if it had been sent
         self._transport.write(data)
         return True
 
@@ -380,6 +382,13 @@ class Link(asyncio.Protocol):
             self._transport.close()
             return
         self.close(_REASON_OF_CODE.get(error.code, Reason.MALFORMED), linger=True)
+
+
+def unusable_alias(alias: int, maximum: int) -> WireError:
+    """What is wrong with a topic alias that stands for no topic (MQTT 5 §3.3.2.3.4)."""
+    code = CODE_TOPIC_ALIAS if alias > maximum else CODE_PROTOCOL  # beyond what was offered, or never given a topic
+    expected = f"a topic alias of 1 to {maximum} that was given a topic"
+    return WireError(FORMAT, expected=expected, got=str(alias), code=code)
 
 
 def check_all(

@@ -10,7 +10,7 @@ import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
-from armillary.wire.dtdl_tables import IOT_CENTRAL, QUANTITATIVE_TYPES, VERSIONS
+from armillary.wire.dtdl_tables import IOT_CENTRAL, IOT_CENTRAL_PREFIX, QUANTITATIVE_TYPES, RESERVED_PREFIXES, VERSIONS
 
 _SEGMENT = r"[A-Za-z](?:[A-Za-z0-9_]*[A-Za-z0-9])?"
 _PATH = rf"dtmi:{_SEGMENT}(?::{_SEGMENT})*"
@@ -52,6 +52,11 @@ class Context:
     def has(self, extension: str) -> bool:
         """Whether a known extension is in context and for this version of DTDL."""
         return self.version in EXTENSIONS[extension] and extension in self.extensions.values()
+
+    @property
+    def reserved_prefixes(self) -> tuple[str, ...]:
+        """How no identifier of a model begins here: IoT Central's are its own where its context is."""
+        return (*RESERVED_PREFIXES, IOT_CENTRAL_PREFIX) if self.has(IOT_CENTRAL) else RESERVED_PREFIXES
 
     def extended(self, values: tuple[str, ...]) -> Context:
         """The context of an element inside, whose own ``@context`` has ``values``: the last of a name counts."""

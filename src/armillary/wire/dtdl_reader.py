@@ -22,7 +22,6 @@ from armillary.wire.dtdl_tables import (
     MAX_INTERFACE_ID_CHARACTERS,
     PRIMITIVES,
     RESERVED,
-    RESERVED_PREFIXES,
     TYPE_IS_OPTIONAL,
     VERSIONS,
     Kind,
@@ -91,9 +90,9 @@ class ElementReader:
             self._refuse(document, node, path, rule, outer.version, "a string or an array of strings", shown(node))
             return outer
         inner = outer.extended(tuple(texts))
-        saw_extension = False
+        saw_dtdl = saw_extension = False
         for text in texts:
-            if not is_identifier(text, 2):
+            if ";" not in text or not is_identifier(text, inner.version):
                 expected = "a context, an identifier dtmi:...;N with a version"
                 self._refuse(document, node, path, "ContextDtmiWithVersion", inner.version, expected, ascii(text[:80]))
             elif text.startswith(CONTEXT_PREFIX):
@@ -103,8 +102,11 @@ class ElementReader:
                 if saw_extension:
                     expected = "the context of DTDL before those of extensions"
                     self._refuse(document, node, path, "ContextDtdlPrecedesOrOnly", inner.version, expected, text)
+                saw_dtdl = True
             else:
-                saw_extension = saw_extension or not (inner.version == VERSIONS[0] and text == IOT_CENTRAL)
+                # In DTDL v2, IoT Central's context may come before the one of DTDL, but not between two of them.
+                is_excepted = inner.version == VERSIONS[0] and text == IOT_CENTRAL and not saw_dtdl
+                saw_extension = saw_extension or not is_excepted
                 self._extension(document, node, path, inner.version, text)
         return inner
 
@@ -191,8 +193,9 @@ class ElementReader:
         limit = MAX_INTERFACE_ID_CHARACTERS if element.kind == "Interface" else MAX_ID_CHARACTERS
         if len(text) > limit:
             element.note(self._faults, held, "IdLong", f"at most {limit} characters", f"{len(text)}", at="@id")
-        if text.startswith(RESERVED_PREFIXES):
-            expected = "an identifier that does not begin with " + " or ".join(RESERVED_PREFIXES)
+        reserved = element.context.reserved_prefixes
+        if text.startswith(reserved):
+            expected = "an identifier that does not begin with " + " or ".join(reserved)
             path = element.member_path("@id")
             self._refuse(element.document, held, path, "DtmiReservedPrefixes", element.version, expected, text)
         if text in self.by_id:

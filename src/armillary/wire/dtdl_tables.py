@@ -223,6 +223,7 @@ class CoType:
 
 
 IOT_CENTRAL = "dtmi:iotcentral:context;2"
+IOT_CENTRAL_PREFIX = "dtmi:iotcentral:"
 QUANTITATIVE_TYPES = "dtmi:dtdl:extension:quantitativeTypes;1"
 
 _SIGNALS = ("Property", "Telemetry")

@@ -45,6 +45,8 @@ PERIPHERAL_LIMIT = 4096
 IMPORT_LIMIT = 32
 # appliance -> board -> module -> chip is four; a chain longer than this is a mistake.
 DEPTH_LIMIT = 16
+# Where the header of a definition is, seen from the definition.
+HEADER_FOLDER = "inc/hw"
 HEADER_LINE_LIMIT = 200
 
 _IDENTIFIER = re.compile(r"[A-Za-z_][A-Za-z0-9_]{0,127}")
@@ -260,7 +262,8 @@ def resolve(
 def header(definition: HardwareDefinition) -> str:
     """The C header of one file; the headers of its imports are included, not repeated.
 
-    It belongs into ``inc/hw/`` beside the file, named as the file with ``.h``.
+    It belongs into ``inc/hw/`` beside the file, named as the file with ``.h``; the imports' headers are looked for in
+    the same place beside each import.
     """
     file_name = posixpath.basename(definition.path)
     lines = [*definition.header_top, ""] if definition.header_top else []
@@ -268,7 +271,7 @@ def header(definition: HardwareDefinition) -> str:
         f"// Generated from ../../{file_name} by armillary hardware-definition generate-header. Do not edit.",
         "",
         "#pragma once",
-        *(f'#include "{posixpath.splitext(posixpath.basename(path))[0]}.h"' for path in definition.imports),
+        *(f'#include "{_header_of(path)}"' for path in definition.imports),
         "",
     ]
     for peripheral in definition.peripherals:
@@ -276,6 +279,16 @@ def header(definition: HardwareDefinition) -> str:
             lines.append(f"// {peripheral.comment}")
         lines += [f"#define {peripheral.name} {peripheral.mapping or peripheral.header_value}", ""]
     return "\n".join(lines)
+
+
+def _header_of(written: str) -> str:
+    """Where the header of an import is, seen from ``inc/hw/`` beside the file that imports it, as Azure Sphere has it.
+
+    ``../chip/chip.json`` has ``../../../chip/inc/hw/chip.h``; ``chip.json``, of the same folder, has ``chip.h``.
+    """
+    folder, name = posixpath.split(posixpath.normpath(written))
+    header = f"{posixpath.splitext(name)[0]}.h"
+    return posixpath.join("../..", folder, HEADER_FOLDER, header) if folder else header
 
 
 def check_header(definition: HardwareDefinition, text: str) -> None:

@@ -251,6 +251,9 @@ def _read_property(reader: FieldReader, packet: str, seen: set[int]) -> tuple[Pr
         raise reader.fail(
             f"{key.name} above 0", "0", CODE_TOPIC_ALIAS if key is Property.TOPIC_ALIAS else CODE_PROTOCOL
         )
+    if key is Property.RESPONSE_TOPIC and isinstance(value, str) and ("+" in value or "#" in value):
+        reader.at = start
+        raise reader.fail("a response topic without wildcards (MQTT-3.3.2-14)", ascii(value[:60]), CODE_PROTOCOL)
     return key, value
 
 

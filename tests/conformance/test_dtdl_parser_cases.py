@@ -1,0 +1,57 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The test cases of the public DTDL parser: what its own reading of DTDL 2 and 3 accepts and refuses.
+
+Set ARMILLARY_DTDL_PARSER_DIR to a checkout of digitaltwinconsortium/DTDLParser. Nothing of it is copied here. Left out
+are cases about its own options and about extensions that we refuse by name.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from armillary.errors import ModelError
+from armillary.wire.dtdl import parse_model_values
+from armillary.wire.dtdl_names import EXTENSIONS
+
+CHECKOUT = Path(os.environ.get("ARMILLARY_DTDL_PARSER_DIR") or "/nonexistent")
+pytestmark = pytest.mark.skipif(
+    not (CHECKOUT / "test-cases").is_dir(),
+    reason="the parser's cases are absent: set ARMILLARY_DTDL_PARSER_DIR to a checkout of digitaltwinconsortium/DTDLParser",
+)
+
+# About a resolver that fetches models, and about an option of that parser.
+_NOT_OURS = re.compile(r"ReferencedRemote|MaxDtdlVersion")
+_EXTENSION = re.compile(r"dtmi:dtdl:extension:\w+;\d+")
+
+
+def cases() -> Iterator[tuple[str, dict[str, Any]]]:
+    for folder in ("generated", "specification", "doc-examples"):
+        for path in sorted((CHECKOUT / "test-cases" / folder).glob("*.json")):
+            loaded = json.loads(path.read_text("utf-8-sig"))
+            for number, case in enumerate(loaded if isinstance(loaded, list) else [loaded]):
+                text = json.dumps(case.get("input", []))
+                unknown = set(_EXTENSION.findall(text)) - set(EXTENSIONS)
+                if "input" in case and "context;4" not in text and not (unknown or _NOT_OURS.search(path.stem)):
+                    yield f"{path.stem}[{number}]", case
+
+
+def is_accepted(case: dict[str, Any]) -> bool:
+    documents = [(f"d{number}", document) for number, document in enumerate(case["input"])]
+    try:
+        parse_model_values(documents, allow_unknown_contexts="AllowUndefinedExtensions" in case.get("options", []))
+    except ModelError:
+        return False
+    return True
+
+
+def test_every_case_is_judged_as_the_parser_does() -> None:
+    found = list(cases())
+    assert len(found) > 14_000
+    assert [name for name, case in found if is_accepted(case) != case["valid"]] == []

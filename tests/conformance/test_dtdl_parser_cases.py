@@ -17,7 +17,8 @@ from typing import Any
 import pytest
 
 from armillary.errors import ModelError
-from armillary.wire.dtdl import parse_model_values
+from armillary.twin.schema import mismatches
+from armillary.wire.dtdl import Standard, parse_model_values
 from armillary.wire.dtdl_names import EXTENSIONS
 
 CHECKOUT = Path(os.environ.get("ARMILLARY_DTDL_PARSER_DIR") or "/nonexistent")
@@ -49,6 +50,29 @@ def is_accepted(case: dict[str, Any]) -> bool:
     except ModelError:
         return False
     return True
+
+
+def instances() -> Iterator[tuple[str, str, bool]]:
+    """Of each elementary schema: its name, a JSON text, and whether it is a value of that schema."""
+    for path in sorted((CHECKOUT / "test-cases" / "generated").glob("*Instances*V[23].json")):
+        for each in json.loads(path.read_text("utf-8-sig")).get("instances", []):
+            found = re.fullmatch(r"dtmi:dtdl:instance:Schema:(\w+);2", each["subject"])
+            if found is not None and "conforms" in each:
+                yield found[1], each["submit"], each["conforms"]
+
+
+def fits(schema: str, text: str) -> bool:
+    try:
+        value = json.loads(text)
+    except ValueError:
+        return False
+    return not mismatches(Standard(schema), value, "value")
+
+
+def test_every_value_is_judged_as_the_parser_does() -> None:
+    found = list(instances())
+    assert len(found) > 500
+    assert [each for each in found if fits(each[0], each[1]) != each[2]] == []
 
 
 def test_every_case_is_judged_as_the_parser_does() -> None:

@@ -30,7 +30,7 @@ SAMPLES: dict[str, st.SearchStrategy[Any]] = {
     "integer": st.integers(-(2**31), 2**31 - 1),
     "long": st.integers(-(2**53), 2**53),
     "string": st.text(st.characters(exclude_categories=["Cs"]), max_size=20),
-    "time": st.times().map(lambda moment: moment.isoformat()),
+    "time": st.times().map(lambda moment: moment.isoformat() + "Z"),
 }
 keys = st.from_regex(r"[a-z]{1,5}", fullmatch=True)
 

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from typing import Final
 
 from armillary.twin.schema import (
-    PRIMITIVE_CHECKS,
+    KEPT_CHECKS,
     Mismatch,
     enum_words,
     is_enum_value,
@@ -28,8 +28,8 @@ from armillary.wire.telemetry import Value
 # Names with indexes or keys in them, remembered once found: devices choose those of maps.
 MAX_REMEMBERED: Final = 2000
 
-_NUMBER = PRIMITIVE_CHECKS["double"]
-_TEXT = PRIMITIVE_CHECKS["string"]
+_NUMBER = KEPT_CHECKS["double"]
+_TEXT = KEPT_CHECKS["string"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -179,7 +179,7 @@ def _leaf(schema: Schema, capability: str) -> Leaf | None:
     if isinstance(schema, EnumSchema):
         return Leaf(capability, lambda value: is_enum_value(schema, value), enum_words(schema))
     if isinstance(schema, Standard):
-        check = PRIMITIVE_CHECKS.get(schema.word)
+        check = KEPT_CHECKS.get(schema.word)
         if check is not None:
             return Leaf(capability, *check)
         return Leaf(capability, lambda _: True, "anything") if not schema.word else None

@@ -21,11 +21,14 @@ from armillary.wire.dtdl_tables import GEOSPATIAL, IOT_CENTRAL_SCHEMAS
 # Faults of one value that are named; a whole wrong array is one mistake.
 MAX_FAULTS: Final = 20
 
-# ISO 8601-1 §5.5.2: years to days, hours to seconds, or weeks; the last part may have a fraction.
+# ISO 8601-1 §5.5.2: years and months, or weeks; then days, and hours to seconds. Only the last part has a fraction.
 _DURATION = re.compile(
-    r"-?P(?=[0-9T])(?:[0-9.]+Y)?(?:[0-9.]+M)?(?:[0-9.]+W)?(?:[0-9.]+D)?"
-    r"(?:T(?=[0-9])(?:[0-9.]+H)?(?:[0-9.]+M)?(?:[0-9.]+S)?)?\Z"
+    r"-?P(?=[0-9T])(?!.*\.[0-9]+[A-Z].)(?:(?:{0}Y)?(?:{0}M)?|(?:{0}W)?)(?:{0}D)?"
+    r"(?:T(?=[0-9])(?:{0}H)?(?:{0}M)?(?:{0}S)?)?\Z".replace("{0}", r"[0-9]+(?:\.[0-9]+)?")
 )
+# RFC 3339 §5.6, which DTDL names for its three kinds of moment: full-date, full-time and date-time.
+_FULL_DATE = r"[0-9]{4}-[0-9]{2}-[0-9]{2}"
+_FULL_TIME = r"(?:[01][0-9]|2[0-3]):[0-9]{2}:[0-9]{2}(?:\.[0-9]+)?(?:[Zz]|[+-][0-9]{2}:[0-5][0-9])"
 _MAX_TIME_CHARACTERS = 64
 _MAX_FLOAT = 3.4028235677973366e38  # a double that rounds to a finite single
 
@@ -69,6 +72,15 @@ def _is_whole(bits: int) -> Callable[[object], bool]:
     limit = 1 << (bits - 1)
 
     def check(value: object) -> bool:
+        return isinstance(value, int) and not isinstance(value, bool) and -limit <= value < limit
+
+    return check
+
+
+def _is_kept_whole(bits: int) -> Callable[[object], bool]:
+    limit = 1 << (bits - 1)
+
+    def check(value: object) -> bool:
         if type(value) is float or (isinstance(value, (int, float)) and not isinstance(value, bool)):
             return -limit <= value < limit and value == value // 1
         return False
@@ -76,23 +88,19 @@ def _is_whole(bits: int) -> Callable[[object], bool]:
     return check
 
 
-def _parses(parse: Callable[[str], object]) -> Callable[[object], bool]:
+def _parses(pattern: str, parse: Callable[[str], object]) -> Callable[[object], bool]:
+    written = re.compile(pattern)
+
     def check(value: object) -> bool:
-        if not isinstance(value, str) or not 4 <= len(value) <= _MAX_TIME_CHARACTERS:
+        if not isinstance(value, str) or len(value) > _MAX_TIME_CHARACTERS or not written.fullmatch(value):
             return False
         try:
-            parse(value)
+            parse(value.upper())
         except ValueError:
             return False
         return True
 
     return check
-
-
-def _moment(text: str) -> datetime:
-    if "T" not in text and " " not in text and "t" not in text:
-        raise ValueError(text)
-    return datetime.fromisoformat(text)
 
 
 # Word -> (whether a value is one, what it is called).
@@ -103,13 +111,24 @@ PRIMITIVE_CHECKS: Mapping[str, tuple[Callable[[object], bool], str]] = {
     "float": (_is_single, "a number of single precision"),
     "integer": (_is_whole(32), "an integer of 32 bits"),
     "long": (_is_whole(64), "an integer of 64 bits"),
-    "date": (_parses(date.fromisoformat), "a date as 2026-11-24"),
-    "time": (_parses(time.fromisoformat), "a time as 16:05:00Z"),
-    "dateTime": (_parses(_moment), "a date and time as 2026-11-24T16:05:00Z"),
+    "date": (_parses(_FULL_DATE, date.fromisoformat), "a date as 2026-11-24"),
+    "time": (_parses(_FULL_TIME, time.fromisoformat), "a time with its offset as 16:05:00Z"),
+    "dateTime": (
+        _parses(f"{_FULL_DATE}[Tt]{_FULL_TIME}", datetime.fromisoformat),
+        "a date and time with its offset as 2026-11-24T16:05:00Z",
+    ),
     "duration": (
         lambda value: isinstance(value, str) and len(value) <= _MAX_TIME_CHARACTERS and bool(_DURATION.match(value)),
         "a duration as PT1H30M",
     ),
+}
+
+
+# The same for a value of telemetry that is kept: every number is a double there, so 1 and 1.0 are one value.
+KEPT_CHECKS: Mapping[str, tuple[Callable[[object], bool], str]] = {
+    **PRIMITIVE_CHECKS,
+    "integer": (_is_kept_whole(32), "an integer of 32 bits"),
+    "long": (_is_kept_whole(64), "an integer of 64 bits"),
 }
 
 

@@ -21,6 +21,7 @@ RUNTIME = Runtime(
     files=("/etc/ssl/certs",),
     masked_files=("/proc/kcore",),
     masked_folders=("/proc/acpi",),
+    library_search=("/usr/lib/arm", "/opt/python/lib"),
 )
 PLAIN = ImageTree(root="/image", entries=("app_manifest.json", "bin"))
 WITH_LIBRARIES = ImageTree(root="/image", entries=("bin", "lib"), library_entries=("paho", "arm"))
@@ -54,10 +55,11 @@ def test_all_namespaces_and_no_capabilities() -> None:
 def test_as_root_only_what_the_launcher_needs_to_change_its_user() -> None:
     text = arguments()
     assert "--unshare-user" not in text
-    assert [word for word in text.split() if word.startswith("CAP_")] == ["CAP_SETUID", "CAP_SETGID", "CAP_SETPCAP"]
+    held = ["CAP_SYS_ADMIN", "CAP_SETPCAP"]  # to forbid execution on mounts of its own namespace, and to give up all
+    assert [word for word in text.split() if word.startswith("CAP_")] == [*held, "CAP_SETUID", "CAP_SETGID"]
     text = arguments(user_namespace=1234)
     assert "--unshare-user --uid 1234 --gid 1234" in text
-    assert "CAP_" not in text
+    assert [word for word in text.split() if word.startswith("CAP_")] == held
 
 
 def test_the_root_is_made_read_only_last_and_only_named_folders_are_writable() -> None:
@@ -91,6 +93,18 @@ def test_a_host_library_folder_gives_way_to_the_images_and_keeps_the_loader() ->
     assert "--ro-bind /image/lib/paho /lib/paho" in merged
     assert "--symlink /usr/lib/ld-linux.so /lib/ld-linux.so" in merged
     assert "--symlink /usr/lib/arm /lib/arm" not in merged  # the image's own entry wins
+
+
+def test_the_launcher_begins_with_the_hosts_loader_and_libraries() -> None:
+    """It is a program of the host and still privileged: nothing of an image may be in it."""
+    assert "--clearenv --setenv LD_LIBRARY_PATH /usr/lib/arm:/opt/python/lib " in arguments(WITH_LIBRARIES)
+    own_loader = ImageTree(root="/image", entries=("lib",), library_entries=("ld-linux.so", "ld-musl.so"))
+    text = arguments(own_loader)
+    assert "/image/lib/ld-linux.so" not in text
+    assert "--symlink /usr/lib/ld-linux.so /lib/ld-linux.so" in text
+    assert "--ro-bind /image/lib/ld-musl.so /lib/ld-musl.so" in text
+    covering = ImageTree(root="/image", entries=("bin", "opt"))
+    assert (covering.reserved, covering.covering(RUNTIME.folders)) == ((), ("opt",))
 
 
 def test_parents_are_made_for_everybody() -> None:

@@ -21,8 +21,12 @@ DATA_FOLDER = "/mnt/data"
 TEMPORARY_FOLDER = "/tmp"  # noqa: S108 - the sandbox's own, a tmpfs with a size
 # Top-level names of an image that would hide what the sandbox itself puts there.
 RESERVED_NAMES = frozenset({"dev", "etc", "lib32", "lib64", "mnt", "proc", "root", "run", "sbin", "sys", "tmp", "usr"})
+# How the C library's loader is named in /lib (/lib/ld-linux-aarch64.so.1).
+LOADER_PREFIX = "ld-linux"
 # Character devices that are not devices of the board.
 DEVICES = ("null", "zero", "full", "random", "urandom")
+# What the launcher keeps until it has used it: to change mounts of its namespace, and to give up everything for good.
+_LAUNCHER_CAPABILITIES: tuple[str, ...] = ("CAP_SYS_ADMIN", "CAP_SETPCAP")
 _NAMESPACES = ("--unshare-ipc", "--unshare-pid", "--unshare-net", "--unshare-uts", "--unshare-cgroup-try")
 # Facts about the machine that C libraries and interpreters read.
 READABLE_PROC = ("/proc/self", "/proc/cpuinfo", "/proc/meminfo", "/proc/stat", "/proc/uptime", "/proc/loadavg")
@@ -62,7 +66,8 @@ REMOVE_DIR, REMOVE_FILE, MAKE_DIR, MAKE_REG, MAKE_SOCK, MAKE_FIFO, MAKE_SYM = (
 REFER, TRUNCATE = 1 << 13, 1 << 14
 READ = READ_FILE | READ_DIR
 RUN = READ | EXECUTE
-# No EXECUTE: what an application can write it cannot run (W^X for files).
+# No EXECUTE: what an application can write it cannot start. Landlock has no say in mapping a file, which is how a
+# loader or dlopen(3) would run it: the mounts of these places forbid that (``launcher.forbid_execution``).
 CHANGE = (
     (READ | WRITE_FILE | REMOVE_DIR | REMOVE_FILE | MAKE_DIR | MAKE_REG | MAKE_SOCK | MAKE_FIFO | MAKE_SYM)
     | REFER
@@ -87,6 +92,7 @@ class Runtime:
         files: Single files and folders of ``/etc`` that appear at the same path.
         masked_files: Files of ``/proc`` that are covered.
         masked_folders: Folders of ``/proc`` that are covered.
+        library_search: Folders with the libraries of ``interpreter``, which no image can cover.
     """
 
     interpreter: str
@@ -96,6 +102,7 @@ class Runtime:
     files: tuple[str, ...] = ()
     masked_files: tuple[str, ...] = ()
     masked_folders: tuple[str, ...] = ()
+    library_search: tuple[str, ...] = ()
 
     @property
     def search_path(self) -> str:
@@ -120,8 +127,13 @@ class ImageTree:
 
     @property
     def reserved(self) -> tuple[str, ...]:
-        """Entries an image must not have; empty for an acceptable image."""
-        return tuple(sorted(set(self.entries) & RESERVED_NAMES))
+        """Entries no image may have; empty for an acceptable image."""
+        return self.covering(())
+
+    def covering(self, folders: Iterable[str]) -> tuple[str, ...]:
+        """Entries an image must not have on a host whose runtime has these folders: they would cover them."""
+        own = {folder.split("/")[1] for folder in folders}
+        return tuple(sorted(set(self.entries) & (RESERVED_NAMES | own)))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -211,6 +223,11 @@ def inside_paths(runtime: Runtime, image: ImageTree, folders: Folders) -> list[t
     return paths
 
 
+def writable_places(folders: Folders) -> list[str]:
+    """Mount points inside the namespaces where an application can write files."""
+    return [TEMPORARY_FOLDER] if folders.data is None else [TEMPORARY_FOLDER, DATA_FOLDER]
+
+
 def bubblewrap_arguments(
     runtime: Runtime,
     image: ImageTree,
@@ -227,10 +244,12 @@ def bubblewrap_arguments(
         folders: What else it is given.
         generated: Path inside to the descriptor its content is read from.
         user_namespace: Make a user namespace and be this user in it (unprivileged supervisor). None (started by
-            root): the launcher keeps three capabilities until it has changed the user.
+            root): the launcher also keeps two capabilities until it has changed the user.
     """
     given = (DATA_FOLDER, DEVICE_AUTHENTICATION_FOLDER, "/dev/null")
     arguments = [*_NAMESPACES, "--die-with-parent", "--new-session", "--hostname", "armillary", "--clearenv"]
+    # The launcher is a program of the host, with privileges: it must not take a library from the image's lib folder.
+    arguments += ["--setenv", "LD_LIBRARY_PATH", ":".join(runtime.library_search)]
     arguments += _identity_arguments(user_namespace)
     for parent in _parents((*runtime.folders, *runtime.files, *generated, *given)):
         arguments += ["--perms", "0755", "--dir", parent]
@@ -248,10 +267,13 @@ def bubblewrap_arguments(
 
 
 def _identity_arguments(user_namespace: int | None) -> list[str]:
-    if user_namespace is not None:
+    arguments, wanted = ["--cap-drop", "ALL"], _LAUNCHER_CAPABILITIES
+    if user_namespace is None:
+        wanted += ("CAP_SETUID", "CAP_SETGID")
+    else:
         identity = str(user_namespace)
-        return ["--unshare-user", "--uid", identity, "--gid", identity, "--cap-drop", "ALL"]
-    return ["--cap-drop", "ALL", "--cap-add", "CAP_SETUID", "--cap-add", "CAP_SETGID", "--cap-add", "CAP_SETPCAP"]
+        arguments = ["--unshare-user", "--uid", identity, "--gid", identity, *arguments]
+    return [*arguments, *(word for name in wanted for word in ("--cap-add", name))]
 
 
 def _runtime_arguments(runtime: Runtime, image: ImageTree) -> list[str]:
@@ -296,9 +318,13 @@ def _image_arguments(runtime: Runtime, image: ImageTree) -> list[str]:
     if "lib" not in image.entries:
         return arguments
     arguments += ["--perms", "0755", "--dir", "/lib"]
+    linked = {path.rpartition("/")[2]: target for target, path in runtime.library_links}
+    # The loader is the host's always: the launcher begins with it, before anything is given up.
+    loaders = {name for name in linked if name.startswith(LOADER_PREFIX)}
     for entry in image.library_entries:
-        arguments += ["--ro-bind", f"{image.root}/lib/{entry}", f"/lib/{entry}"]
-    for target, path in runtime.library_links:
-        if path.rpartition("/")[2] not in image.library_entries:
-            arguments += ["--symlink", target, path]
+        if entry not in loaders:
+            arguments += ["--ro-bind", f"{image.root}/lib/{entry}", f"/lib/{entry}"]
+    for name, target in linked.items():
+        if name in loaders or name not in image.library_entries:
+            arguments += ["--symlink", target, f"/lib/{name}"]
     return arguments

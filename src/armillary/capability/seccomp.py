@@ -72,8 +72,9 @@ ALLOWED: Mapping[str, str] = {
     ),
     # Facts about the machine that a C library asks for when it starts, and randomness.
     "facts": ("uname sysinfo getrusage getrlimit getrandom "),
-    # Use a socket it already has. Making one, connecting it and sending to an address are checked below; bind
-    # reaches only its own empty network.
+    # Use a socket it already has. Making one, connecting it and sending to an address are checked below. bind
+    # reaches only its own empty network: a socket that the supervisor connected outside has a port that it keeps when
+    # the other side resets, and one with a port cannot be bound or listened on.
     "sockets": (
         "bind accept accept4 getsockname getpeername getsockopt setsockopt shutdown recvfrom recvmsg recvmmsg "
     ),

@@ -5,6 +5,8 @@ from __future__ import annotations
 
 import asyncio
 import os
+import socket
+import struct
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -25,6 +27,8 @@ from armillary.wire.app_manifest import AppManifest
 
 COMPONENT = UUID("c0ffee00-0000-4000-8000-000000000007")
 DEADLINE_S = 30.0
+# What makes a listener reset the connection.
+RESET = b"reset"
 
 
 @dataclass
@@ -152,6 +156,11 @@ class Listeners:
         try:
             await writer.drain()
             while data := await reader.read(1024):
+                if data == RESET:  # end it as a router that forgot the connection would
+                    stream = writer.get_extra_info("socket")
+                    stream.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("=ii", 1, 0))
+                    writer.transport.abort()
+                    return
                 writer.write(data.upper())
                 await writer.drain()
         except ConnectionError:

@@ -60,7 +60,12 @@ LINUX_MUTATIONS: dict[str, tuple[Mutation, set[str]]] = {
     "no ioctl rule": (filtered("ioctl"), {"seccomp"}),
     "no socket rule": (filtered("socket"), {"seccomp"}),
     "no rule for connect": (filtered("connect"), {"network-broker"}),
-    "no landlock": (configured(landlock=None), {"landlock", "written-files-not-executable"}),
+    "no landlock": (configured(landlock=None), {"landlock"}),
+    "writable places that run": (configured(noexec=None), {"written-files-not-loaded"}),
+    "no landlock, and writable places that run": (
+        configured(landlock=None, noexec=None),
+        {"landlock", "written-files-not-executable", "written-files-not-loaded"},
+    ),
     "no resource limits": (configured(limits={}), {"resource-limits"}),
     "a writable root": (commanded(("--remount-ro", "/", "--chdir"), ("--chdir",)), {"read-only-root"}),
     "the host's network": (commanded(("--unshare-net",)), {"namespaces", "network-namespace"}),

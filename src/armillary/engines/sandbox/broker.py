@@ -11,9 +11,10 @@ those of a later thread with the same number; (3) copy the arguments; (4) decide
 
 An allowed TCP connect gets a socket that was connected outside in place of its own. Such a socket lives in the
 host's network, so it is never handed out unconnected, and no way to disconnect it is left: AF_UNSPEC connects of
-streams are refused here, MSG_FASTOPEN by the filter. Datagram sockets stay in the sandbox's network
-(``datagram.Gateway``); without such a network (``reduced``) they are connected here, and every send that could
-name another address is carried out here on a copy of the socket.
+streams are refused here, MSG_FASTOPEN by the filter; and it keeps its port when the other side resets
+(``outside.hold_port``), so that it cannot be bound to another port of the host. Datagram sockets stay in the
+sandbox's network (``datagram.Gateway``); without such a network (``reduced``) they are connected here, and every
+send that could name another address is carried out here on a copy of the socket.
 """
 
 from __future__ import annotations

@@ -78,6 +78,7 @@ def runtime() -> Runtime:
         files=tuple(path for path in ETC if Path(path).exists()),
         masked_files=tuple(str(path) for path in masked if path.is_file() and not path.is_symlink()),
         masked_folders=tuple(str(path) for path in masked if path.is_dir() and not path.is_symlink()),
+        library_search=_library_search(prefix),
     )
 
 
@@ -86,6 +87,12 @@ def _interpreter() -> str:
     named = Path(sys.base_prefix).resolve() / "bin" / f"python{sys.version_info.major}"
     found = named if named.exists() else Path(os.path.realpath(sys.executable))
     return str(found)
+
+
+def _library_search(prefix: str) -> tuple[str, ...]:
+    """Where the interpreter's libraries are, below folders that an image cannot cover."""
+    found = [*sorted(Path("/usr/lib").glob("*-linux-gnu*")), Path("/usr/lib64"), Path("/usr/lib"), Path(prefix, "lib")]
+    return tuple(dict.fromkeys(str(path) for path in found if path.is_dir()))
 
 
 def _library_links() -> tuple[tuple[str, str], ...]:

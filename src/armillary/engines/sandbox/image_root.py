@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import errno
 import os
 import shutil
@@ -14,6 +15,7 @@ from armillary.errors import InstallError
 
 # Names below one folder of an image; ASXipFS images have a handful.
 ENTRY_LIMIT = 4096
+_FOLDER = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
 
 
 def extract_image(files: Mapping[str, bytes], executables: Collection[str], root: Path) -> Path:
@@ -101,3 +103,45 @@ def share_tree_with_group(folder: Path) -> None:
     for where, folders, names in os.walk(folder):
         for name in ("", *folders, *names):
             share_with_group(Path(where, name))
+
+
+def give_tree(folder: Path, user: int) -> None:
+    """Give a folder and everything below it to an application's user, who may have made it what it is.
+
+    Walked by descriptors: its paths may be longer than the kernel takes, and deeper than descriptors go round. What
+    cannot be given is left. The folder itself is last, and whose it is already has all of it: nobody else writes there.
+    """
+    at = os.open(folder, _FOLDER)
+    try:
+        if os.fstat(at).st_uid == user:
+            return
+        waiting = [_give_entries(at, user)]
+        while len(waiting) > 1 or waiting[0]:
+            if waiting[-1]:
+                try:
+                    below = os.open(waiting[-1].pop(), _FOLDER, dir_fd=at)
+                except OSError:
+                    continue
+                os.close(at)
+                at = below
+                waiting.append(_give_entries(at, user))
+            else:
+                waiting.pop()
+                above = os.open("..", _FOLDER, dir_fd=at)
+                os.close(at)
+                at = above
+        os.fchown(at, user, user)
+    finally:
+        os.close(at)
+
+
+def _give_entries(folder: int, user: int) -> list[str]:
+    """Give what is in an open folder; names of the folders in it."""
+    inner = []
+    with os.scandir(folder) as entries:
+        for entry in entries:
+            with contextlib.suppress(OSError):
+                os.chown(entry.name, user, user, dir_fd=folder, follow_symlinks=False)
+            if entry.is_dir(follow_symlinks=False):
+                inner.append(entry.name)
+    return inner

@@ -19,8 +19,8 @@ from armillary.capability.grant import Grant
 from armillary.capability.seccomp import compile_filter
 from armillary.engines.sandbox import host, kernel
 from armillary.engines.sandbox.entry import check_launch, environment
-from armillary.engines.sandbox.image_root import share_tree_with_group
-from armillary.engines.sandbox.linux_report import ALWAYS_WEAKER, AS_USER, OPTIONAL, judges
+from armillary.engines.sandbox.image_root import give_tree, share_tree_with_group
+from armillary.engines.sandbox.linux_report import ALWAYS_WEAKER, AS_USER, NOT_LOADED, OPTIONAL, judges
 from armillary.engines.sandbox.plan import Plan
 from armillary.engines.sandbox.port import AppEvent, Launch, RunningApplication, SandboxReport
 from armillary.engines.sandbox.self_test import judge_all, observe
@@ -66,9 +66,10 @@ class LinuxSandbox:
         """Start an application; see ``port.Sandbox``."""
         check_launch(launch_)
         tree = host.image_tree(launch_.image_root)
-        if tree.reserved:
+        covering = tree.covering(host.runtime().folders)
+        if covering:
             raise InstallError(
-                f"image: expected no {', '.join(tree.reserved)} at the top, which the sandbox provides itself",
+                f"image: expected no {', '.join(covering)} at the top, which the sandbox provides itself",
                 remedy="Move these files to another folder of the image.",
             )
         self._give_folders(launch_)
@@ -80,11 +81,15 @@ class LinuxSandbox:
             return
         user = confine.application_user(launch_.manifest.component_id)
         if launch_.data is not None:
-            for folder, _, names in os.walk(launch_.data):
-                for path in (folder, *(f"{folder}/{name}" for name in names)):
-                    os.chown(path, user, user, follow_symlinks=False)
+            give_tree(launch_.data, user)
         if launch_.device_authentication is not None:
             share_tree_with_group(launch_.device_authentication)
+
+    def _forbids_execution(self) -> bool:
+        """Whether the self-test has seen that what is written cannot be mapped to be run."""
+        return self._report is not None and any(
+            each.name == NOT_LOADED and each.enforced for each in self._report.mechanisms
+        )
 
     def plan(self, launch_: Launch, tree: ImageTree) -> Plan:
         """How an application is started."""
@@ -129,6 +134,7 @@ class LinuxSandbox:
             )
         return {
             "identity": identity,
+            "noexec": {"paths": confine.writable_places(folders), "required": self._forbids_execution()},
             "drop_capabilities": True,
             "limits": dict(confine.resource_limits(launch_.grant)),
             "landlock": rules,

@@ -18,8 +18,11 @@ from armillary.engines.sandbox.self_test import (
     own_user,
 )
 
-# A second layer under the mounts; the sandbox holds without it on kernels that have none.
-OPTIONAL = frozenset({"landlock"})
+# What is written cannot be mapped to be run either, by a loader or dlopen(3).
+NOT_LOADED = "written-files-not-loaded"
+# Landlock: a second layer under the mounts; the sandbox holds without it on kernels that have none. Mounts that forbid
+# execution: hosts whose policy gives bwrap's children no capabilities cannot have them.
+OPTIONAL = frozenset({"landlock", NOT_LOADED})
 
 ALWAYS_WEAKER = (
     "Mutable storage is limited by file, not in total.",
@@ -43,6 +46,7 @@ def judges(*, as_root: bool) -> Mapping[str, Judge]:
     return {
         "user": own_user if as_root else mapped_user,
         **SHARED,
+        NOT_LOADED: expect("own-file-mapped", "EPERM"),
         "capabilities": every(expect("capabilities", "none"), expect("bounding-set", "none")),
         "namespaces": own_namespaces(*namespaces),
         "network-namespace": every(own_namespaces("net"), only_loopback),

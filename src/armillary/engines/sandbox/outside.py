@@ -21,6 +21,8 @@ NON_BLOCKING_CONNECT_TIMEOUT_S = 10.0
 RESOLVE_TIMEOUT_S = 10.0
 # Addresses tried for one name.
 ADDRESS_LIMIT = 4
+# Somebody may begin to listen at a port that was free a moment ago; not every time.
+PORT_ATTEMPTS = 16
 HOSTS_FILE_LIMIT_BYTES = 1 << 20
 # Threads for lookups, apart from the loop's own: a name server that does not answer keeps a thread for long, and an
 # application can ask for its declared names as often as it likes.
@@ -106,6 +108,7 @@ async def connect_outside(host: str, port: int, *, patience_s: float) -> socket.
                 stream = socket.socket(family, socket.SOCK_STREAM)
                 try:
                     stream.setblocking(False)
+                    hold_port(stream)
                     await loop.sock_connect(stream, (address, port))
                 except OSError as error:
                     stream.close()
@@ -118,6 +121,28 @@ async def connect_outside(host: str, port: int, *, patience_s: float) -> socket.
     except TimeoutError as error:
         raise OSError(errno.ETIMEDOUT, f"{host} port {port} did not answer within {patience_s:g} s") from error
     raise problem
+
+
+def hold_port(stream: socket.socket) -> None:
+    """Give a socket a port for as long as it is open, so that nobody can bind it again: bind(2) is then EINVAL.
+
+    The port of a connect is taken back when the other side resets; whoever has the socket could bind it to any port of
+    the host. One that was asked for by number stays. Which number is free the system says; with SO_REUSEADDR it keeps
+    no server of the host from its port.
+    """
+    for _ in range(PORT_ATTEMPTS):
+        with socket.socket(stream.family, socket.SOCK_STREAM) as place:
+            for each in (place, stream):
+                each.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            place.bind(("", 0))
+            try:
+                stream.bind(("", place.getsockname()[1]))
+            except OSError as error:
+                if error.errno != errno.EADDRINUSE:
+                    raise
+            else:
+                return
+    raise OSError(errno.EADDRINUSE, "no free port for a connection")
 
 
 def keep_options(source: socket.socket, target: socket.socket) -> None:

@@ -12,6 +12,7 @@ from __future__ import annotations
 import ctypes
 import errno
 import json
+import mmap
 import os
 import resource
 import socket
@@ -97,6 +98,21 @@ def write_file(path: str) -> Any:
     return action
 
 
+def map_own_file() -> str:
+    """Map a file of temporary storage to be run, as a loader and dlopen(3) do."""
+    path = os.path.join(os.environ["TMPDIR"], "library")
+    with open(path, "wb") as file:
+        file.write(bytes(mmap.PAGESIZE))
+
+    def action() -> None:
+        with open(path, "rb") as file:
+            mmap.mmap(file.fileno(), mmap.PAGESIZE, mmap.MAP_PRIVATE, mmap.PROT_READ | mmap.PROT_EXEC).close()
+
+    saw = attempt(action)
+    os.unlink(path)
+    return saw
+
+
 def run_own_file() -> str:
     """Write a program to temporary storage and start it."""
     path = os.path.join(os.environ["TMPDIR"], "program")
@@ -178,6 +194,7 @@ def answers(question: dict[str, Any]) -> Any:
     yield "secret", attempt(lambda: open(question["secret"], "rb").close())
     yield "landlock", attempt(lambda: open("/proc/version", "rb").close())
     yield "own-file", run_own_file()
+    yield "own-file-mapped", map_own_file()
     yield "temporary", fill_temporary()
     yield "signal", attempt(lambda: os.kill(question["supervisor"], 0))
     yield "limits", json.dumps({name: resource.getrlimit(getattr(resource, f"RLIMIT_{name}"))[1] for name in LIMITS})

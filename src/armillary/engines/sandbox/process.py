@@ -51,6 +51,7 @@ class ProcessSandbox:
             interpreter=runtime.interpreter,
             configuration={
                 "identity": None,
+                "noexec": None,
                 "drop_capabilities": False,
                 "limits": {},
                 "landlock": None,

@@ -54,6 +54,7 @@ ABSENT = (
     Mechanism("network-namespace", False, "applications see the host's network interfaces, which they cannot use"),
     Mechanism("read-only-root", False, "the image is not at the root; paths outside it can be seen, not read"),
     Mechanism("user", False, "applications run as the user who started the device"),
+    Mechanism("written-files-not-loaded", False, "the host's loader and dlopen(3) run what an application writes"),
     Mechanism("temporary-storage-limit", False, "temporary storage is limited by file, not in total"),
 )
 
@@ -129,6 +130,7 @@ class ReducedSandbox:
         limited = {name: value for name, value in confine.resource_limits(launch_.grant).items() if name != "NPROC"}
         return {
             "identity": None,
+            "noexec": None,
             "drop_capabilities": True,
             "limits": limited,
             "landlock": confine.landlock_rules(abi, paths, bind_ports=ports),

@@ -142,7 +142,7 @@ def test_a_device_that_attests_is_shown_and_not_made_here(service: RunningServic
     assert [each["moduleId"] for each in tool.call("GET", f"/devices/{attested}/modules").body] == ["edge"]
 
 
-def test_queries_go_on_where_they_ended(tool: Tool, name: str) -> None:
+def test_queries_go_on_where_they_ended(service: RunningService, tool: Tool, name: str) -> None:
     for number in range(7):
         tool.call("PUT", f"/devices/{name}-{number}", {})
         tool.call("PATCH", f"/twins/{name}-{number}", {"tags": {"set": name}})
@@ -157,6 +157,42 @@ def test_queries_go_on_where_they_ended(tool: Tool, name: str) -> None:
     assert found == [f"{name}-{number}" for number in range(7)]
     count = tool.call("POST", "/devices/query", {"query": query["query"].replace("deviceId", "COUNT() AS n")})
     assert count.body == [{"n": 7}]
+    shown = tool.call("POST", "/devices/query", {"query": query["query"].replace("SELECT", "SELECT TOP 4")})
+    assert [each["deviceId"] for each in shown.body] == found[:4]
+    top = {"query": query["query"].replace("SELECT", "SELECT TOP 4")}
+    pages, token = [], ""
+    for _ in range(4):
+        page = tool.call("POST", "/devices/query", top, x_ms_max_item_count="3", x_ms_continuation=token)
+        pages.append(len(page.body))
+        token = page.headers.get("x-ms-continuation", "")
+        if not token:
+            break
+    assert pages == [3, 1]
+    for device in found[:3]:
+        for module in ("camera", "lamp"):
+            assert tool.call("PUT", f"/devices/{device}/modules/{module}", {}).status == 200
+    tool.call("PATCH", f"/twins/{found[0]}/modules/lamp", {"properties": {"desired": {"on": True}}})
+    of = f"startswith(deviceId, '{name}')"
+    modules, token = [], ""
+    for _ in range(10):
+        ask = {"query": f"SELECT m.deviceId, m.moduleId FROM devices.modules m WHERE {of}"}  # noqa: S608 - no SQL
+        page = tool.call("POST", "/devices/query", ask, x_ms_max_item_count="4", x_ms_continuation=token)
+        modules += [(each["deviceId"], each["moduleId"]) for each in page.body]
+        token = page.headers.get("x-ms-continuation", "")
+        if not token:
+            break
+    assert modules == [(device, module) for device in found[:3] for module in ("camera", "lamp")]
+    grouped = f"SELECT moduleId, COUNT() AS n FROM devices.modules WHERE {of} GROUP BY moduleId"  # noqa: S608 - as above
+    assert tool.call("POST", "/devices/query", {"query": grouped}).body == [
+        {"moduleId": "camera", "n": 3},
+        {"moduleId": "lamp", "n": 3},
+    ]
+    lit = f"SELECT * FROM devices.modules WHERE {of} AND properties.desired.on = true"  # noqa: S608 - as above
+    (twin,) = tool.call("POST", "/devices/query", {"query": lit}).body
+    assert (twin["deviceId"], twin["moduleId"]) == (found[0], "lamp")
+    assert (
+        Tool(service, "Fabrikam").call("POST", "/devices/query", {"query": "SELECT * FROM devices.modules"}).body == []
+    )
     for headers in ({"x_ms_max_item_count": "0"}, {"x_ms_max_item_count": "x"}, {"x_ms_continuation": "e30="}):
         assert tool.call("POST", "/devices/query", query, **headers).status == 400
 

@@ -10,14 +10,15 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from armillary.errors import InvalidArgumentError
-from armillary.twin.hub_query import MAX_DEPTH, MAX_QUERY_CHARS, MAX_TERMS, parse_query
+from armillary.twin.hub_query import MAX_COLUMNS, MAX_DEPTH, MAX_QUERY_CHARS, MAX_TERMS, parse_query
+from armillary.twin.hub_query_rows import MAX_GROUPS
 from armillary.twin.replacement import replacement_patch
 from armillary.twin.section import merge
 
 TWIN: dict[str, Any] = {
     "deviceId": "cable-7",
     "status": "enabled",
-    "tags": {"floor": 2, "site": "Oslo's", "empty": None, "wet": True},
+    "tags": {"floor": 2, "site": "Oslo's", "empty": None, "wet": True, "a-b.c": 4, "order": 1},
     "properties": {"reported": {"battery": 41.5, "$version": 3}, "desired": {}},
 }
 
@@ -51,6 +52,14 @@ TWIN: dict[str, Any] = {
         ("properties.reported.battery < 42", True),
         ("properties.reported.battery < -4.15e1", False),
         ("properties.reported.$version = 3", True),
+        ("tags.floor NIN [1, 3]", True),
+        ("tags.floor NIN [1, 2]", False),
+        ("tags.none nin [1]", False),  # what is not there compares with nothing
+        ("tags.[[a-b.c]] = 4", True),
+        ("tags[[a-b.c]] = 4", True),
+        ("[[tags]].[[floor]] = 2", True),
+        ("is_defined(tags.[[order]])", True),
+        ("devices.tags.floor = 2", True),
     ],
 )
 def test_conditions(condition: str, chosen: bool) -> None:
@@ -61,8 +70,87 @@ def test_what_is_shown() -> None:
     assert parse_query("select * from devices").project(TWIN) == TWIN
     query = parse_query("SELECT deviceId, tags.floor AS storey, tags.none FROM devices")
     assert query.project(TWIN) == {"deviceId": "cable-7", "storey": 2}
-    assert parse_query("SELECT COUNT() AS n FROM devices").counts == "n"
-    assert parse_query("SELECT COUNT(*) FROM devices WHERE tags.floor = 2").counts == "$1"
+    query = parse_query("SELECT [[deviceId]] AS id, tags.[[a-b.c]], tags.[[order]] AS place FROM devices")
+    assert query.project(TWIN) == {"id": "cable-7", "a-b.c": 4, "place": 1}
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ("SELECT c.deviceId, c.tags.floor FROM devices c WHERE c.tags.floor = 2", {"deviceId": "cable-7", "floor": 2}),
+        ("SELECT d.deviceId FROM devices AS d WHERE d.status = 'enabled' AND tags.wet = true", {"deviceId": "cable-7"}),
+        ("select devices.deviceId from devices", {"deviceId": "cable-7"}),
+    ],
+)
+def test_an_alias_stands_for_the_source(text: str, expected: dict[str, Any]) -> None:
+    query = parse_query(text)
+    assert query.condition(TWIN)
+    assert query.project(TWIN) == expected
+
+
+def rows(text: str) -> list[dict[str, Any]]:
+    """Of five documents: floors 0 0 1 1 and none; the loads are a number, a text, nothing, and what is no float."""
+    query = parse_query(text)
+    assert query.tallies
+    tally = query.tally()
+    for n, (floor, load) in enumerate(((0, 2), (0, 5.5), (1, "much"), (1, 10**400), (None, True))):
+        tags = {"load": load} if floor is None else {"floor": floor, "load": load}
+        document = {"deviceId": f"d{n}", "tags": tags}
+        if query.condition(document):
+            tally.add(document)
+    return tally.rows()
+
+
+def test_groups_are_counted_and_summed() -> None:
+    assert rows("SELECT COUNT() FROM devices") == [{"$1": 5}]
+    assert rows("SELECT COUNT(*) AS n FROM devices WHERE tags.floor = 7") == [{"n": 0}]
+    assert rows("SELECT tags.floor, COUNT() AS n FROM devices GROUP BY tags.floor") == [
+        {"floor": 0, "n": 2},
+        {"floor": 1, "n": 2},
+        {"n": 1},
+    ]
+    assert rows(
+        "SELECT f.tags.floor AS floor, AVG(tags.load) AS a, SUM(f.tags.load) AS s, MIN(tags.load) AS least, max(tags.load) "
+        "FROM devices f GROUP BY f.tags.floor"
+    ) == [{"floor": 0, "a": 3.75, "s": 7.5, "least": 2, "$5": 5.5}, {"floor": 1}, {}]
+    assert rows("SELECT COUNT() AS n FROM devices GROUP BY tags.floor") == [{"n": 2}, {"n": 2}, {"n": 1}]
+
+
+def test_groups_are_bounded() -> None:
+    tally = parse_query("SELECT deviceId, COUNT() FROM devices GROUP BY deviceId").tally()
+    for n in range(MAX_GROUPS):
+        tally.add({"deviceId": str(n)})
+    tally.add({"deviceId": "0"})
+    with pytest.raises(InvalidArgumentError, match="groups"):
+        tally.add({"deviceId": "one more"})
+
+
+def test_top_and_source() -> None:
+    assert (parse_query("SELECT TOP 3 * FROM devices").top, parse_query("SELECT * FROM devices").top) == (3, None)
+    assert parse_query("SELECT top FROM devices").project({"top": 1}) == {"top": 1}
+    sources = [parse_query(f"SELECT * FROM {each}").source for each in ("devices", "Devices.Modules")]  # noqa: S608 - no SQL
+    assert sources == ["devices", "devices.modules"]
+
+
+@pytest.mark.parametrize(
+    ("text", "word"),
+    [
+        ("SELECT * FROM devices.jobs", "DEVICES.JOBS is not offered"),
+        ("SELECT * FROM devices ORDER BY deviceId", "ORDER is not offered"),
+        ("SELECT DISTINCT deviceId FROM devices", "DISTINCT is not offered"),
+        ("SELECT * FROM devices WHERE tags.a LIKE 'x'", "LIKE is not offered"),
+        ("SELECT a FROM devices JOIN b", "JOIN is not offered"),
+        ("SELECT * FROM devices GROUP BY tags.floor", "fields, with GROUP BY"),
+        ("SELECT tags.a, COUNT() FROM devices", "a path of GROUP BY"),
+        ("SELECT tags.a, COUNT() FROM devices GROUP BY tags.b", "a path of GROUP BY"),
+        ("SELECT TOP 0 * FROM devices", "TOP 1 to"),
+        ("SELECT * FROM devices WHERE contains(tags.a, 'x')", "is_defined, is_null or startswith"),
+        ("SELECT " + ", ".join(["a"] * (MAX_COLUMNS + 1)) + " FROM devices", "at most 50 fields"),  # noqa: S608 - no SQL
+    ],
+)
+def test_what_is_not_offered_is_refused_by_name(text: str, word: str) -> None:
+    with pytest.raises(InvalidArgumentError, match=word):
+        parse_query(text)
 
 
 @pytest.mark.parametrize(

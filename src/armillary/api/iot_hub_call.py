@@ -88,6 +88,17 @@ def devices_after(request: Request, after: str) -> Iterator[HubIdentity | Device
     )
 
 
+def modules_after(request: Request, after: str) -> Iterator[HubIdentity]:
+    """The modules of the catalog's devices of both kinds by ``device/module``, those after ``after``."""
+    catalog = catalog_of(request)
+    while True:
+        page = service_of(request).hub_identities.list_modules(catalog.name, after=after, limit=PAGE)
+        yield from page.items
+        if page.next_cursor is None:
+            return
+        after = page.next_cursor
+
+
 def _hub_devices(request: Request, catalog: str, after: str) -> Iterator[HubIdentity | Device]:
     while True:
         page = service_of(request).hub_identities.list(catalog, after=after, limit=PAGE)

@@ -29,7 +29,7 @@ from armillary.engines.series.configurations import Configuration
 from armillary.errors import ConflictError, InvalidArgumentError
 from armillary.hub.twin_changes import change_twin
 from armillary.twin.document import timestamp
-from armillary.twin.hub_query import Query, parse_query
+from armillary.twin.hub_query import MODULES, Query, parse_query
 from armillary.twin.section import check_patch
 
 # Rows of one page, and devices looked at for it: a page of a query that finds little still ends.
@@ -43,7 +43,7 @@ _NAME: Final = re.compile(r"[a-z0-9][a-z0-9\-+%_*!']{0,127}")
 _DESIRED: Final = "properties.desired"
 
 ItemCount = Annotated[str | None, Header(alias="x-ms-max-item-count", max_length=10)]
-Continuation = Annotated[str | None, Header(alias="x-ms-continuation", max_length=400)]
+Continuation = Annotated[str | None, Header(alias="x-ms-continuation", max_length=600)]
 
 
 def query_devices(
@@ -54,22 +54,26 @@ def query_devices(
     if not isinstance(text, str):
         raise InvalidArgumentError("query: expected text", remedy="Send {'query': 'SELECT * FROM devices'}.")
     query = parse_query(text)
-    if query.counts:
-        count = sum(1 for _ in _chosen(request, query, "", MAX_TARGETED))
-        return JSONResponse([{query.counts: count}], headers={"x-ms-item-type": "raw"})
-    wanted = _item_count(x_ms_max_item_count)
+    if query.tallies:
+        tally = query.tally()
+        for _, document in _chosen(request, query):
+            tally.add(document)
+        return JSONResponse(tally.rows()[: query.top], headers={"x-ms-item-type": "raw"})
+    last, shown = _cursor(x_ms_continuation, text)
+    rest = None if query.top is None else query.top - shown
+    wanted = _item_count(x_ms_max_item_count) if rest is None else min(rest, _item_count(x_ms_max_item_count))
     found: list[dict[str, Any]] = []
-    last, more = _cursor(x_ms_continuation, text), False
-    for scanned, (identity, document) in enumerate(_documents(request, last)):
+    more = False
+    for scanned, (identity, document) in enumerate(_documents(request, query.source, last)):
         if len(found) >= wanted or scanned >= MAX_SCANNED:
-            more = True
+            more = len(found) != rest
             break
         last = identity
         if query.condition(document):
             found.append(query.project(document))
-    headers = {"x-ms-item-type": "twin" if not query.fields else "raw"}
+    headers = {"x-ms-item-type": "raw" if query.columns else "twin"}
     if more:
-        headers["x-ms-continuation"] = _token(last, text)
+        headers["x-ms-continuation"] = _token(last, shown + len(found), text)
     return JSONResponse(found, headers=headers)
 
 
@@ -119,7 +123,9 @@ def put_configuration(request: Request, name: str, body: Document, if_match: IfM
         )
     kept = {key: document.get(key) for key in ("labels", "content", "targetCondition", "priority", "metrics")}
     query, patch = _target(kept), _patch(kept)
-    chosen = list(_chosen(request, query, "", MAX_TARGETED)) if patch else []  # too many are refused before a change
+    chosen = (
+        [identity for identity, _ in _chosen(request, query)] if patch else []
+    )  # too many are refused before a change
     change = configurations.put(owner, name, kept, etag=_number(if_match), now_ms=hub.now_ms())
     made: Configuration = hub.series.commits.submit(change).result(COMMIT_TIMEOUT_S)
     for identity in chosen:
@@ -158,20 +164,22 @@ def test_configuration_queries(request: Request, body: Document) -> Response:  #
 # -- inside -----------------------------------------------------------------------------------------------------------
 
 
-def _documents(request: Request, after: str) -> Iterator[tuple[str, dict[str, Any]]]:
+def _documents(request: Request, source: str, after: str) -> Iterator[tuple[str, dict[str, Any]]]:
     hub = hub_of(request)
     connected = hub.connected()
-    for each in call.devices_after(request, after):
+    for each in (call.modules_after if source == MODULES else call.devices_after)(request, after):
         identity = call.identity_of(each)
         yield identity, twin_document(each, hub.twins.get(identity), call.seen(request, each, connected))
 
 
-def _chosen(request: Request, query: Query, after: str, limit: int) -> Iterator[str]:
-    for scanned, (identity, document) in enumerate(_documents(request, after)):
-        if scanned >= limit:
-            raise InvalidArgumentError(f"query: more than {limit} devices", remedy="Narrow it, or read it in pages.")
+def _chosen(request: Request, query: Query) -> Iterator[tuple[str, dict[str, Any]]]:
+    for scanned, (identity, document) in enumerate(_documents(request, query.source, "")):
+        if scanned >= MAX_TARGETED:
+            raise InvalidArgumentError(
+                f"query: more than {MAX_TARGETED} devices", remedy="Narrow it, or read it in pages."
+            )
         if query.condition(document):
-            yield identity
+            yield identity, document
 
 
 def _target(document: Mapping[str, Any]) -> Query:
@@ -244,20 +252,21 @@ def _item_count(text: str | None) -> int:
     return int(text)
 
 
-def _token(last: str, text: str) -> str:
-    return base64.urlsafe_b64encode(json.dumps([last, _fingerprint(text)]).encode()).decode()
+def _token(last: str, shown: int, text: str) -> str:
+    return base64.urlsafe_b64encode(json.dumps([last, shown, _fingerprint(text)]).encode()).decode()
 
 
-def _cursor(token: str | None, text: str) -> str:
+def _cursor(token: str | None, text: str) -> tuple[str, int]:
+    """The last device that was looked at, and how many rows were shown."""
     if token is None or not token:
-        return ""
+        return "", 0
     try:
-        last, fingerprint = json.loads(base64.urlsafe_b64decode(token))
+        last, shown, fingerprint = json.loads(base64.urlsafe_b64decode(token))
     except (ValueError, TypeError):
-        last = fingerprint = None
-    if not isinstance(last, str) or fingerprint != _fingerprint(text):
+        last = shown = fingerprint = None
+    if not isinstance(last, str) or type(shown) is not int or shown < 0 or fingerprint != _fingerprint(text):
         raise InvalidArgumentError("x-ms-continuation: not of this query", remedy="Begin the query again.")
-    return last
+    return last, shown
 
 
 def _fingerprint(text: str) -> int:

@@ -20,6 +20,7 @@ from sqlalchemy import Connection
 
 from armillary.engines.records import device_rows, hub_rows, name_rows
 from armillary.engines.records.hub_rows import Admission, Authentication, HubIdentity
+from armillary.engines.records.rows import Page
 from armillary.engines.signer.sealed import Sealer
 from armillary.errors import ConflictError, InvalidArgumentError, NotFoundError
 from armillary.service.authority import Authority
@@ -182,6 +183,21 @@ class HubIdentities:
             begun = hub_rows.identities(connection, owner, after=after, limit=limit, prefix=search)
             found |= {each.identity: each for each in begun}
             return tuple(found[each] for each in sorted(found))[:limit]
+
+        return self._context.records.read(query)
+
+    def list_modules(self, catalog: str, *, after: str = "", limit: int) -> Page[HubIdentity]:
+        """Modules of a catalog's devices by ``device/module``; the cursor is the last that was looked at.
+
+        Raises:
+            NotFoundError: no such catalog.
+        """
+
+        def query(connection: Connection) -> Page[HubIdentity]:
+            owner = catalog_or_raise(connection, catalog).catalog_id
+            found = hub_rows.identities(connection, owner, after=after, limit=limit, modules=True)
+            current = tuple(each for each in found if _current(connection, each) is not None)
+            return Page(current, found[-1].identity if len(found) == limit else None)
 
         return self._context.records.read(query)
 

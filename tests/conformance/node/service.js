@@ -93,7 +93,10 @@ async function main() {
     const pages = await rows(`SELECT deviceId FROM devices WHERE ${of}`, 3);
     const count = await rows(`SELECT COUNT() AS n FROM devices WHERE ${of} AND tags.floor IN [0, 1]`);
     const wrong = await refusal(() => rows('SELECT * FROM nowhere'));
-    return [pages.found.length, pages.pages, count.found, wrong];
+    const grouped = await rows(`SELECT d.tags.floor, COUNT() AS n FROM devices d WHERE d.${of} GROUP BY d.tags.floor`);
+    const escaped = await rows(`SELECT TOP 2 tags.[[a-b]] AS n FROM devices WHERE ${of} AND tags.[[a-b]] NIN [0, 1]`);
+    const modules = await rows(`SELECT moduleId FROM devices.modules WHERE deviceId = '${name}-none'`);
+    return [pages.found.length, pages.pages, count.found, wrong, grouped.found, escaped.found, modules.found];
   });
 
   await check('statistics', async () => {

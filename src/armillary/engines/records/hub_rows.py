@@ -178,15 +178,20 @@ def identities(
     limit: int,
     device: str | None = None,
     prefix: str = "",
+    modules: bool = False,
 ) -> tuple[HubIdentity, ...]:
-    """Hub devices by name, without modules; with ``device`` its modules; with ``prefix`` those that begin so."""
+    """Hub devices by name, without modules; with ``device`` its modules; with ``prefix`` those that begin so.
+
+    With ``modules`` the modules of all devices instead.
+    """
     query = select(_identity).where(_identity.c.identity > after).order_by(_identity.c.identity).limit(limit)
     if prefix:  # "~" is above every character that a name may have
         query = query.where(_identity.c.identity >= prefix, _identity.c.identity < f"{prefix}~")
     if catalog_id is not None:
         query = query.where(_identity.c.catalog_id == catalog_id)
     if device is None:
-        query = query.where(~_identity.c.identity.contains("/"))
+        is_module = _identity.c.identity.contains("/")
+        query = query.where(is_module if modules else ~is_module)
     else:  # "0" is the character after "/"
         query = query.where(_identity.c.identity > f"{device}/", _identity.c.identity < f"{device}0")
     return tuple(_as_identity(row) for row in connection.execute(query))

@@ -19,6 +19,9 @@ from tests.console.console_server import RunningConsole, serve
 from tests.console.hub_scene import HubScene
 from tests.console.rehearsed_fleet import RehearsedFleet
 from tests.console.watched_browser import DESKTOP, Console, Watched, chromium_browser
+from tests.console.water_scene import PICTURE, WaterScene
+
+from armillary.console.pictures import Picture
 
 
 @pytest.fixture(scope="session")
@@ -76,6 +79,23 @@ def hub_scene(tmp_path_factory: pytest.TempPathFactory) -> Iterator[HubScene]:
         scene = HubScene(running)
         yield scene
         scene.close()
+
+
+@pytest.fixture(scope="session")
+def built_water(tmp_path_factory: pytest.TempPathFactory) -> Iterator[WaterScene]:
+    """One real service with three pumps for all tests of dashboards and charts."""
+    with running_service(tmp_path_factory.mktemp("water")) as running:
+        scene = WaterScene(running)
+        yield scene
+        scene.close()
+
+
+@pytest.fixture
+def scene(built_water: WaterScene, monkeypatch: pytest.MonkeyPatch) -> WaterScene:
+    """The pumps, with their dashboard as it was at the beginning."""
+    monkeypatch.setattr("armillary.console.pictures.find", lambda *_: Picture(PICTURE, "image/svg+xml"))
+    built_water.reset()
+    return built_water
 
 
 @pytest.fixture(scope="module")

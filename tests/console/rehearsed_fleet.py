@@ -12,7 +12,7 @@ import asyncio
 import hashlib
 import threading
 import time
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator, Callable, Mapping
 from typing import Any
 
 from tests.console import rehearsed_data
@@ -21,6 +21,7 @@ from tests.console.rehearsed_data import GROUPS, TOKENS, device_id, uid
 from armillary.console.sessions import Operator
 from armillary.console.source import Document
 from armillary.errors import NotFoundError, UnauthenticatedError
+from armillary.twin.value_names import as_fields, unnamed
 
 
 class RehearsedFleet:
@@ -230,6 +231,9 @@ class RehearsedFleet:
             {"metric": "door_open", "value": False, "at_ms": at},
             {"metric": "state", "value": "idle", "at_ms": at},
         ]
+
+    def called(self, device_id: str) -> Callable[[str], Document]:
+        return lambda metric: as_fields(unnamed(metric))
 
     def series(self, device_id: str, metric: str, start_ms: int, end_ms: int, max_points: int) -> list[list[Any]]:
         count = 180

@@ -409,7 +409,8 @@ def test_a_broken_chain_is_bad_and_names_the_line():
 
 
 def test_old_values_show_their_age_as_stale(fleet: RehearsedFleet):
-    lines = {line.metric: line for line in pages_hub.value_lines(fleet.last_values(device_id(0)), "cups", fleet.now)}
+    values, called = fleet.last_values(device_id(0)), fleet.called(device_id(0))
+    lines = {line.metric: line for line in pages_hub.value_lines(values, called, "cups", fleet.now)}
     assert lines["water_percent"].stale
     assert not lines["boiler_celsius"].stale
     assert lines["boiler_celsius"].text == "92.4 °C"

@@ -5,34 +5,17 @@ from __future__ import annotations
 
 import re
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from typing import Any
 
 import pytest
 from playwright.sync_api import Page, expect
-from tests.api.running_service import running_service, wait_until
+from tests.api.running_service import wait_until
 from tests.console.page_check import problems_of
 from tests.console.watched_browser import ARTEFACTS, DESKTOP, LOOKS, Watched
-from tests.console.water_scene import PICTURE, WaterScene
-
-from armillary.console.pictures import Picture
+from tests.console.water_scene import WaterScene
 
 pytestmark = pytest.mark.console
-
-
-@pytest.fixture(scope="module")
-def built(tmp_path_factory: pytest.TempPathFactory) -> Iterator[WaterScene]:
-    with running_service(tmp_path_factory.mktemp("water")) as running:
-        scene = WaterScene(running)
-        yield scene
-        scene.close()
-
-
-@pytest.fixture
-def scene(built: WaterScene, monkeypatch: pytest.MonkeyPatch) -> WaterScene:
-    monkeypatch.setattr("armillary.console.pictures.find", lambda *_: Picture(PICTURE, "image/svg+xml"))
-    built.reset()
-    return built
 
 
 def sign_in(scene: WaterScene, watched: Watched, role: str = "Administrator") -> Page:
@@ -92,7 +75,7 @@ def test_a_value_that_arrives_is_seen_to_change_everywhere_it_is_shown(
     assert time.monotonic() - started < 5
     expect(tile(page, "last").locator("tbody tr").filter(has_text="Pump north")).to_contain_text("61.5")
     expect(tile(page, "plan")).to_contain_text("61.5")
-    last = "document.querySelector('[data-tile=day] line-chart').view.chart.series[0].values.at(-1)"
+    last = "document.querySelector('[data-tile=day] line-chart').plot.chart.series[0].values.at(-1)"
     page.wait_for_function(f"{last} === 61.5")
     # What many devices say together comes with the next reading of all tiles.
     expect(tile(page, "north").locator(".kpi")).to_have_class("kpi bad", timeout=15_000)
@@ -276,7 +259,7 @@ def test_without_script_a_dashboard_still_says_what_it_shows(scene: WaterScene, 
     expect(tile(page, "mean").locator("[data-kpi]")).not_to_be_empty()
     expect(tile(page, "last").locator("tbody tr")).to_have_count(3)
     expect(tile(page, "where").locator("tbody tr")).to_have_count(3)
-    expect(tile(page, "day")).to_contain_text("Last: flow ")
+    expect(tile(page, "day")).to_contain_text("Last: Flow ")
 
 
 def test_the_first_paint_is_within_a_second(scene: WaterScene, watch: Callable[..., Watched]):

@@ -22,7 +22,7 @@ from armillary.errors import InvalidArgumentError
 def capability(schema: Any, **more: Any) -> dict[str, Any]:
     return {
         "name": "target", "display_name": "Target", "kind": "property", "writable": True, "schema": schema,
-        "unit": None, "limits": {}, **more,
+        "unit": None, "symbol": "", "limits": {}, **more,
     }  # fmt: skip
 
 
@@ -80,9 +80,12 @@ def test_what_a_field_does_not_take_is_said_by_name(schema: Any, typed: str):
 
 def test_fields_say_what_they_take():
     field = value_field(
-        "x", capability("double", unit="degreeCelsius", limits={"minimum": -30, "maximum": 10}), 4, none="-"
+        "x",
+        capability("double", unit="degreeCelsius", symbol="°C", limits={"minimum": -30, "maximum": 10}),
+        4,
+        none="-",
     )
-    assert (field.kind, field.unit, field.hint) == ("number", "degreeCelsius", "target; -30 to 10")
+    assert (field.kind, field.unit, field.hint) == ("number", "°C", "target; -30 to 10")
     assert dict(field.limits) == {"step": "any", "min": "-30", "max": "10"}
     chosen = value_field("x", capability(ENUM), 3, none="nothing")
     assert chosen.choices == (("", "nothing"), ("1", "Low (1)"), ("2", "High (2)"), ("3", "3, which is none of these"))

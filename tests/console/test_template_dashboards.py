@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import re
 import time
 from collections.abc import Callable, Iterator
 
@@ -13,9 +14,12 @@ from tests.console.page_check import problems_of
 from tests.console.watched_browser import ARTEFACTS, PHONE, Watched
 from tests.sim.playing import Playing, playing
 
+from armillary.api.dashboard_devices import Devices
+from armillary.api.views_dashboard import tile_labels
 from armillary.console.application import create_console
 from armillary.content import application_templates as shipped
 from armillary.settings import Settings
+from armillary.twin.dashboard import parse
 
 pytestmark = pytest.mark.console
 
@@ -25,8 +29,12 @@ VIEW = {"width": 1440, "height": 900}
 SHOWN = """() => JSON.stringify([
   [...document.querySelectorAll("[data-key], [data-kpi], [data-text], td")].map((each) => each.textContent),
   [...document.querySelectorAll("line-chart")].map((each) =>
-    each.view?.chart.series.map((one) => [one.at_ms.at(-1), one.values.at(-1)])),
+    each.plot?.chart.series.map((one) => [one.at_ms.at(-1), one.values.at(-1)])),
 ])"""
+# Names that nobody takes for words: BatteryLevel, count1, Tag.Humidity.
+MACHINE = re.compile(r"[a-z][A-Z0-9]|[._]")
+CUT_NOTES = ".kind-kpi [data-note]"
+IS_CUT = "all => all.filter((each) => each.scrollWidth > each.clientWidth).map((each) => each.textContent)"
 CHANGED = f"(before) => ({SHOWN})() !== before"
 
 
@@ -55,6 +63,28 @@ def open_dashboard(watched: Watched, page: Page, dashboard: str) -> None:
     expect(page.locator("line-chart canvas")).to_have_count(charts)
 
 
+def unnamed_or_unitless(page: Page, played: Playing, dashboard: str) -> list[str]:
+    """Machine names that a dashboard shows where there is a name for people, and units that a tile leaves out."""
+    hub = played.running.hub
+    shown = parse(hub.application.get("dashboard", dashboard).content)
+    said = page.locator("main").inner_text()
+    found = []
+    for tile_id, labels in tile_labels(Devices(hub), shown).items():
+        tile = page.locator(f"[data-tile={tile_id}]").inner_text()
+        for each in labels:
+            name, symbol = each["name"], each["symbol"]
+            if name not in each["display_name"] and MACHINE.search(name) and re.search(rf"\b{re.escape(name)}\b", said):
+                found.append(f"{tile_id}: {name}")
+            if symbol and not tile_has(tile, symbol) and page.locator(f"[data-tile={tile_id}] device-map").count() == 0:
+                found.append(f"{tile_id}: {name} without {symbol}")
+    return found
+
+
+def tile_has(tile: str, symbol: str) -> bool:
+    """Whether a tile shows a unit behind a figure."""
+    return re.search(rf"[0-9]\s+{re.escape(symbol)}(?![A-Za-z])", tile) is not None
+
+
 def wait_for_a_change(pages: list[tuple[Page, str]], seconds: float = 20.0) -> None:
     """Wait until one of the pages shows something else than it did before."""
     end = time.monotonic() + seconds
@@ -81,11 +111,14 @@ def test_each_dashboard_of_a_template_is_complete_live_and_accessible(
         assert page.locator("[data-state=error]").all_inner_texts() == [], dashboard
         assert page.locator("[data-state=empty]").all_inner_texts() == [], dashboard
         assert page.locator("img").evaluate_all("all => all.every((each) => each.naturalWidth > 0)"), dashboard
+        assert unnamed_or_unitless(page, console.played, dashboard) == []
+        assert page.locator(CUT_NOTES).evaluate_all(IS_CUT) == [], dashboard
         shown.append((page, page.evaluate(SHOWN)))
         page.screenshot(path=ARTEFACTS / f"template-{dashboard}.png", full_page=True, animations="disabled")
         assert problems_of(page) == [], dashboard
         page.set_viewport_size(PHONE)
         assert page.evaluate("document.documentElement.scrollWidth <= innerWidth"), f"{dashboard} is wider than a phone"
+        assert page.locator(".plan").evaluate_all("all => all.every((each) => each.clientHeight > 100)"), dashboard
         page.set_viewport_size(VIEW)
         page = watched.context.new_page()
     # Not each of them: one dashboard is for setting cameras up, and what it shows changes when somebody does so.

@@ -7,8 +7,10 @@ from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any, Final
 
 from armillary.errors import NotFoundError
+from armillary.hub.value_names import names_of
 from armillary.twin.dashboard import Source
 from armillary.twin.group import DeviceFacts, Needs
+from armillary.twin.value_names import Naming
 
 if TYPE_CHECKING:
     from armillary.hub.hub import Hub
@@ -34,6 +36,7 @@ class Devices:
         self._ids: dict[Source, tuple[str, ...]] = {}
         self._facts: dict[str, DeviceFacts] = {}
         self._names: dict[str, str] = {}
+        self._naming: dict[Source, Naming] = {}
 
     def of(self, source: Source | None) -> tuple[str, ...]:
         """Ids of a source's devices, sorted.
@@ -46,6 +49,14 @@ class Devices:
         if source not in self._ids:
             self._ids[source] = self._find(source)
         return self._ids[source]
+
+    def naming(self, source: Source | None) -> Naming:
+        """What the values of a source's devices are called. Raises as :meth:`of`."""
+        if source is None:
+            return Naming()
+        if source not in self._naming:
+            self._naming[source] = names_of(self._hub, self.of(source))
+        return self._naming[source]
 
     def labels(self, device_ids: Sequence[str]) -> Mapping[str, str]:
         """What each device is called; one that the service does not know by its id, shortened if it is long."""

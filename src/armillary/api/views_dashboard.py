@@ -2,7 +2,8 @@
 """What the tiles of a dashboard show, all in one answer: each tile's data, or what stands in its way.
 
 A tile that cannot be answered (its group is gone, say) has an ``error`` and spoils no other. Values are as devices sent
-them; words, colours and pictures are the reader's business. Buckets over time never exceed what the caller can draw.
+them, and ``labels`` says what each is called and in which unit it is; colours and pictures are the reader's business.
+Buckets over time never exceed what the caller can draw.
 """
 
 from __future__ import annotations
@@ -20,6 +21,7 @@ from armillary.engines.series.query import bucket_width
 from armillary.engines.series.rollups import MINUTE_MS
 from armillary.errors import ArmillaryError, NotFoundError
 from armillary.twin.dashboard import Dashboard, Place, Tile, state_of
+from armillary.twin.value_names import as_fields
 
 if TYPE_CHECKING:
     from armillary.hub.hub import Hub
@@ -110,10 +112,30 @@ def data(question: Question, dashboard: Dashboard, *, only: str | None = None) -
 def _answer(question: Question, tile: Tile) -> Document:
     try:
         ids = question.devices.of(tile.source)
-        return {"kind": tile.kind, "devices": len(ids), **ANSWERS[tile.kind](question, tile, ids)}
+        named = {"labels": labels(question.devices, tile)}
+        return {"kind": tile.kind, "devices": len(ids), **named, **ANSWERS[tile.kind](question, tile, ids)}
     except ArmillaryError as error:
         shown = {"code": error.code, "message": error.message, "remedy": error.remedy}
-        return {"kind": tile.kind, "devices": 0, "error": shown}
+        return {"kind": tile.kind, "devices": 0, "labels": [], "error": shown}
+
+
+def tile_labels(devices: Devices, dashboard: Dashboard) -> dict[str, list[Document]]:
+    """What is called how, by the tile's id; a tile that cannot be answered has nothing to say."""
+    found = {}
+    for tile in dashboard.tiles:
+        try:
+            found[tile.id] = labels(devices, tile)
+        except ArmillaryError:  # the tile itself says what is wrong
+            continue
+    return found
+
+
+def labels(devices: Devices, tile: Tile) -> list[Document]:
+    """What is called how in a tile: its values, its properties, its command. Raises as :meth:`Devices.of`."""
+    options = tile.options
+    named = (*tile.values, *options.get("names", ()), *((options["command"],) if "command" in options else ()))
+    naming = devices.naming(tile.source)
+    return [as_fields(naming.of(name)) for name in named]
 
 
 # One number -------------------------------------------------------------------------------------------------------

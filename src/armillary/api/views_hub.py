@@ -6,6 +6,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from armillary.hub.listeners import LiveValues
+from armillary.hub.value_names import names_of
 from armillary.twin.document import operator_view
 
 if TYPE_CHECKING:
@@ -21,13 +22,23 @@ MAX_SERIES_POINTS = 5000
 def telemetry(hub: Hub, device_id: str, since_ms: int = 0) -> Document:
     """The last value of each metric of a device: ``metric``, ``kind``, ``value``, ``at_ms``; and the connection.
 
+    ``display_name`` and ``symbol`` (of the unit) are what the device's template says of the metric.
+
     Values of before ``since_ms`` are left out.
 
     A device that has sent nothing has an empty list.
     """
     kinds = {metric.name: metric.kind for metric in hub.series.metrics(device_id)}
+    naming = names_of(hub, (device_id,))
     items = [
-        {"metric": last.metric, "kind": kinds.get(last.metric), "value": last.value, "at_ms": last.at_ms}
+        {
+            "metric": last.metric,
+            "kind": kinds.get(last.metric),
+            "value": last.value,
+            "at_ms": last.at_ms,
+            "display_name": naming.of(last.metric).display_name,
+            "symbol": naming.of(last.metric).symbol,
+        }
         for last in hub.series.last_values(device_id)
         if last.at_ms >= since_ms
     ]

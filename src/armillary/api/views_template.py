@@ -9,6 +9,8 @@ from armillary.api.documents import as_document
 from armillary.errors import ArmillaryError, InvalidArgumentError, ModelError, NotFoundError
 from armillary.hub.templates import DeviceTemplate, MigrationSummary, Ready
 from armillary.twin.template_name import published_id, split_id
+from armillary.twin.value_names import Naming, as_fields
+from armillary.wire.unit_symbols import unit_symbol
 
 if TYPE_CHECKING:
     from armillary.hub.hub import Hub
@@ -79,6 +81,7 @@ def capability(found: Capability) -> Document:
         "types": list(content.types),
         "schema": None if schema is None else schema_document(schema),
         "unit": getattr(content, "unit", None),
+        "symbol": unit_symbol(getattr(content, "unit", None)),
         "writable": getattr(content, "writable", None) if found.kind == "property" else None,
         "limits": _limits(found),
         "request": _payload(content, "request"),
@@ -101,6 +104,7 @@ def cloud_property(found: CloudProperty) -> Document:
         "display_name": found.display_name or found.name,
         "schema": schema_document(found.schema),
         "unit": found.unit,
+        "symbol": unit_symbol(found.unit),
         "minimum": found.minimum,
         "maximum": found.maximum,
         "minimum_length": found.minimum_length,
@@ -202,6 +206,7 @@ def device(hub: Hub, device_id: str, since_ms: int = 0) -> Document:
     Everything is there also without a template: then all of it is unmodelled.
     """
     kept, misfit = hub.templates.device(device_id), hub.models.last_misfit(device_id)
+    naming = Naming(() if kept.ready is None else (kept.ready.names,))
     document: Document = {
         "device_id": device_id,
         "name": hub.directory.names((device_id,)).get(device_id),
@@ -213,20 +218,22 @@ def device(hub: Hub, device_id: str, since_ms: int = 0) -> Document:
         "is_missing": bool(kept.name) and kept.ready is None,
         "last_misfit": as_document(None if misfit is None or misfit.at_ms < since_ms else misfit),
         "cloud_properties": dict(kept.cloud),
-        **_telemetry(hub, device_id, kept, since_ms),
-        **_properties(hub, device_id, kept),
+        "cloud_labels": {name: as_fields(naming.of(f"cloud.{name}")) for name in kept.cloud},
+        **_telemetry(hub, device_id, kept, naming, since_ms),
+        **_properties(hub, device_id, kept, naming),
     }
     return document
 
 
-def _telemetry(hub: Hub, device_id: str, kept: DeviceTemplate, since_ms: int) -> Document:
+def _telemetry(hub: Hub, device_id: str, kept: DeviceTemplate, naming: Naming, since_ms: int) -> Document:
     table: PayloadTable | None = None if kept.ready is None else kept.ready.table
     modelled, unmodelled = [], []
     for last in _last_values(hub, device_id):
         if last.at_ms < since_ms:
             continue
         leaf = None if table is None else table.leaf(last.metric)
-        row = {"name": last.metric, "value": last.value, "at_ms": last.at_ms}
+        label = as_fields(naming.of(last.metric))
+        row = {"name": last.metric, "label": label, "value": last.value, "at_ms": last.at_ms}
         if leaf is None:
             unmodelled.append(row)
         else:
@@ -242,7 +249,7 @@ def _last_values(hub: Hub, device_id: str) -> list[Any]:
         return []
 
 
-def _properties(hub: Hub, device_id: str, kept: DeviceTemplate) -> Document:
+def _properties(hub: Hub, device_id: str, kept: DeviceTemplate, naming: Naming) -> Document:
     twin = hub.twins.get(device_id)
     if kept.ready is None:
         return {"properties": [], "unmodelled_properties": dict(twin.reported.properties), "unmarked_components": []}
@@ -253,6 +260,7 @@ def _properties(hub: Hub, device_id: str, kept: DeviceTemplate) -> Document:
         {
             "name": view.name,
             "display_name": view.display_name,
+            "label": as_fields(naming.of(view.name)),
             "writable": view.is_writable,
             "state": view.state.value,
             "desired": view.desired,

@@ -91,7 +91,8 @@ def _raw(desk: Desk, visit: Visit, device_id: str) -> dict[str, Any] | None:
         limit=MOST_RAW,
     )
     items = found["items"][-pages_device_data.RAW_VALUES :][::-1]
-    return {"metric": name, "items": items, "now": visit.now}
+    label = desk.sources.hub.called(device_id)(name)
+    return {"metric": name, "label": label, "items": items, "now": visit.now}
 
 
 def _commands(desk: Desk, device_id: str) -> list[dict[str, Any]]:

@@ -2,7 +2,7 @@
 """Live values of one device or of a dashboard as server-sent events, for as long as the session stands.
 
 Events: ``point`` with a JSON object (metric, value, at_ms, text), ``values`` with a list of what a dashboard's tiles
-show (key, value, at_ms, text, number), ``end`` when the operator is no longer signed in;
+show (key, value, at_ms, texts by tile), ``end`` when the operator is no longer signed in;
 a comment line every few seconds keeps proxies from closing the connection and notices a browser that went away.
 """
 
@@ -11,7 +11,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import json
-from collections.abc import AsyncGenerator, AsyncIterator
+from collections.abc import AsyncGenerator, AsyncIterator, Callable, Mapping
 
 from starlette.concurrency import run_in_threadpool
 from starlette.requests import Request
@@ -19,7 +19,7 @@ from starlette.responses import Response, StreamingResponse
 
 from armillary.api.dashboard_live import LiveResponse
 from armillary.console.desk import Desk, SignInNeededError
-from armillary.console.pages_tiles import live_items
+from armillary.console.pages_tiles import live_items, names_of
 from armillary.console.read import point_event
 from armillary.console.read_dashboards import found
 from armillary.console.source import Document
@@ -57,7 +57,8 @@ class LiveStreams:
         device = await run_in_threadpool(desk.sources.fleet.device, request.path_params["device_id"])
         if self._open >= MAX_STREAMS:
             raise RateLimitedError("too many live pages are open", retry_after_s=30)
-        events = self._events(desk, request, desk.sources.hub.listen(device["device_id"]))
+        called = await run_in_threadpool(desk.sources.hub.called, device["device_id"])
+        events = self._events(desk, request, called, desk.sources.hub.listen(device["device_id"]))
         return StreamingResponse(events, media_type="text/event-stream", headers={"X-Accel-Buffering": "no"})
 
     async def respond_dashboard(self, desk: Desk, request: Request) -> Response:
@@ -72,15 +73,22 @@ class LiveStreams:
         application = desk.sources.application
         document = await run_in_threadpool(found, desk, visit)
         wanted = await run_in_threadpool(application.wanted, document["body"])
+        labels = await run_in_threadpool(application.tile_labels, document["body"])
         if self._open >= MAX_STREAMS:
             raise RateLimitedError("too many live pages are open", retry_after_s=30)
         values = application.live(wanted, self._closing)
-        return LiveResponse(application.shed, self._dashboard_events(desk, request, document["body"], values))
+        return LiveResponse(application.shed, self._dashboard_events(desk, request, document["body"], labels, values))
 
     async def _dashboard_events(
-        self, desk: Desk, request: Request, body: Document, values: AsyncGenerator[list[Document]]
+        self,
+        desk: Desk,
+        request: Request,
+        body: Document,
+        labels: Mapping[str, list[Document]],
+        values: AsyncGenerator[list[Document]],
     ) -> AsyncIterator[str]:
         tiles = parse(body).tiles
+        called = {tile_id: names_of({"labels": each}) for tile_id, each in labels.items()}
         loop = asyncio.get_running_loop()
         checked = loop.time()
         self._open += 1
@@ -88,7 +96,7 @@ class LiveStreams:
             yield ": live\n\n"
             async for items in values:
                 if items:
-                    yield f"event: values\ndata: {json.dumps({'items': live_items(tiles, items)})}\n\n"
+                    yield f"event: values\ndata: {json.dumps({'items': live_items(tiles, items, called)})}\n\n"
                 if loop.time() - checked >= self._recheck_s:
                     checked = loop.time()
                     if not await self._stands(desk, request):
@@ -99,7 +107,13 @@ class LiveStreams:
             self._open -= 1
             await values.aclose()
 
-    async def _events(self, desk: Desk, request: Request, points: AsyncGenerator[Document]) -> AsyncIterator[str]:
+    async def _events(
+        self,
+        desk: Desk,
+        request: Request,
+        called: Callable[[str], Document],
+        points: AsyncGenerator[Document],
+    ) -> AsyncIterator[str]:
         if self._open >= MAX_STREAMS:  # many asked in the same moment; the page asks again
             await points.aclose()
             return
@@ -123,7 +137,7 @@ class LiveStreams:
                     except StopAsyncIteration:
                         return
                     waiting = None
-                    yield f"event: point\ndata: {json.dumps(point_event(item))}\n\n"
+                    yield f"event: point\ndata: {json.dumps(point_event(item, called(item['metric'])))}\n\n"
                 if not done or loop.time() - checked >= self._recheck_s:
                     checked = loop.time()
                     if not await self._stands(desk, request):

@@ -10,11 +10,11 @@ from typing import Any
 from urllib.parse import quote
 
 from armillary.console import pages_sheet as sheet
-from armillary.console.pages_hub import unit_of
 from armillary.console.pages_sheet import Button, Cell, Section, Sheet
-from armillary.console.pages_tiles import value_text
+from armillary.console.pages_tiles import said_text
 from armillary.console.states import ATTENTION, BAD, GOOD, UNKNOWN, State
 from armillary.console.words import counted, moment
+from armillary.twin.value_names import from_fields
 from armillary.wire.hub_credentials import is_attested_id
 
 STATE: Mapping[str, State] = MappingProxyType(
@@ -96,7 +96,10 @@ def _telemetry(found: Mapping[str, Any], device_id: str, now: int) -> Section:
     every = [(each, True) for each in found["telemetry"]] + [(each, False) for each in found["unmodelled_telemetry"]]
     has_template = bool(found["template"])
     rows = []
-    for each, modelled in sorted(every, key=lambda pair: str(pair[0]["name"])):
+    for each, modelled in sorted(
+        every, key=lambda pair: (str(pair[0]["label"]["display_name"]).lower(), pair[0]["name"])
+    ):
+        shown = from_fields(each["label"])
         if not has_template:
             about = Cell()
         elif not modelled:
@@ -108,8 +111,8 @@ def _telemetry(found: Mapping[str, Any], device_id: str, now: int) -> Section:
         href = f"{place(device_id, 'data')}?name={quote(each['name'])}#raw"
         rows.append(
             (
-                sheet.text(each["name"], href=href),
-                Cell(text=value_text(each["value"], unit_of(each["name"])), number=True),
+                named_cell(each["label"], href=href),
+                Cell(text=said_text(each["value"], shown, shown.symbol), number=True),
                 Cell(at=moment(each["at_ms"] // 1000, now)),
                 about,
             )
@@ -124,13 +127,14 @@ def _telemetry(found: Mapping[str, Any], device_id: str, now: int) -> Section:
 
 
 def _raw(raw: Mapping[str, Any]) -> Section:
+    unit = f"in {raw['label']['symbol']}, " if raw["label"]["symbol"] else ""
     rows = [
         (Cell(at=moment(at_ms // 1000, raw["now"]), reason=str(at_ms)), Cell(text=str(at_ms)), _json(value))
         for at_ms, value in raw["items"]
     ]
     return Section(
-        title=f"Raw values of {raw['metric']}",
-        note=f"newest first, at most {RAW_VALUES} of the last day; the API gives all of them",
+        title=f"Raw values of {raw['label']['display_name']}",
+        note=f"{raw['metric']}, {unit}newest first, at most {RAW_VALUES} of the last day; the API gives all of them",
         columns=("When", "Unix milliseconds", "As sent"),
         rows=sheet.rows(rows),
         none="Nothing in the last day.",
@@ -144,12 +148,9 @@ def _properties(found: Mapping[str, Any]) -> Section:
         reason = " ".join(part for part in (answer, each["description"] or "", each["fault"] or "") if part)
         rows.append(
             (
-                sheet.text(
-                    each["display_name"] or each["name"],
-                    reason=each["name"] if each["display_name"] not in (None, each["name"]) else "",
-                ),
-                _json(each["desired"]),
-                _json(each["reported"]),
+                named_cell(each["label"]),
+                value_cell(each["label"], each["desired"]),
+                value_cell(each["label"], each["reported"]),
                 sheet.state(STATE, each["state"], reason),
             )
         )
@@ -173,7 +174,11 @@ def _unmodelled(found: Mapping[str, Any]) -> Section:
 
 
 def _cloud(found: Mapping[str, Any]) -> Section:
-    rows = [(sheet.text(name), _json(value)) for name, value in sorted(found["cloud_properties"].items())]
+    labels = found["cloud_labels"]
+    rows = [
+        (named_cell(labels[name]), value_cell(labels[name], value))
+        for name, value in sorted(found["cloud_properties"].items())
+    ]
     return Section(
         title="Cloud properties",
         note="kept by operators; the device never sees them",
@@ -199,6 +204,21 @@ def _commands(lines: Sequence[Mapping[str, Any]], now: int) -> Section:
         rows=sheet.rows(rows),
         none="None.",
     )
+
+
+def named_cell(label: Mapping[str, Any], *, href: str = "") -> Cell:
+    """What a value is called, with its machine name below where that is another."""
+    display = label["display_name"]
+    machine = label["name"].removeprefix("cloud.")
+    return sheet.text(display, href=href, reason=machine if display != machine else "")
+
+
+def value_cell(label: Mapping[str, Any], value: Any) -> Cell:
+    """A value as people read it, with its unit or in its enum's word; what has parts as JSON."""
+    if value is None or isinstance(value, (Mapping, list)):
+        return _json(value)
+    name = from_fields(label)
+    return sheet.text(said_text(value, name, name.symbol))
 
 
 def _json(value: Any) -> Cell:

@@ -4,12 +4,13 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from types import MappingProxyType
 from typing import Any
 
 from armillary.console.words import Moment, grouped, moment
+from armillary.twin.value_names import ValueName, from_fields
 
 # range in the address -> seconds. The first is the default.
 RANGES: Mapping[str, int] = MappingProxyType({"15m": 900, "1h": 3600, "24h": 86400, "7d": 7 * 86400})
@@ -19,30 +20,13 @@ STALE_S = 15 * 60
 # Points of one chart: more than a screen has pixels.
 MAX_POINTS = 1500
 
-# Ends of metric names that carry a unit, by the convention of the demonstration applications and DTDL's names.
-_UNITS = (
-    ("_celsius", "°C"),
-    ("_c", "°C"),
-    ("_percent", "%"),
-    ("_bar", "bar"),
-    ("_kpa", "kPa"),
-    ("_v", "V"),
-    ("_a", "A"),
-    ("_w", "W"),
-    ("_kwh", "kWh"),
-    ("_ml", "ml"),
-    ("_s", "s"),
-    ("_ms", "ms"),
-    ("_hz", "Hz"),
-    ("_rpm", "rpm"),
-)
-
 
 @dataclass(frozen=True, slots=True)
 class ValueLine:
     """The last value of one metric."""
 
     metric: str
+    label: str
     text: str
     at: Moment | None
     stale: bool
@@ -71,33 +55,42 @@ class TwinView:
     desired_json: str
 
 
-def unit_of(metric: str) -> str:
-    """The unit that a metric's name carries, or ""."""
-    return next((unit for end, unit in _UNITS if metric.lower().endswith(end)), "")
+def value_text(name: ValueName, value: object) -> str:
+    """A value with its unit: ``91.4 °C``, ``on``-like booleans as ``true``/``false``, enums in their words."""
+    if isinstance(value, (int, float)) and not isinstance(value, bool) and value not in name.words:
+        return f"{grouped(value)} {name.symbol}".strip()
+    return "no value" if value is None else name.text(value)
 
 
-def value_text(metric: str, value: object) -> str:
-    """A value with its unit: ``91.4 °C``, ``on``-like booleans as ``true``/``false``, texts as they are."""
-    if isinstance(value, bool):
-        return "true" if value else "false"
-    if isinstance(value, (int, float)):
-        unit = unit_of(metric)
-        return f"{grouped(value)} {unit}" if unit else grouped(value)
-    return "no value" if value is None else str(value)
+def chart(name: ValueName, points: Sequence[Sequence[Any]], start_ms: int, end_ms: int) -> dict[str, Any]:
+    """A chart of one metric as ``static/time-plot.js`` takes it."""
+    series = {
+        "label": name.display_name,
+        "unit": name.symbol,
+        "axis": 0,
+        "key": name.name,
+        "at_ms": [at_ms for at_ms, _ in points],
+        "values": [value for _, value in points],
+    }
+    return {"start_ms": start_ms, "end_ms": end_ms, "bucket_ms": 0, "axes": [name.symbol], "series": [series]}
 
 
-def value_lines(items: Sequence[Mapping[str, Any]], chosen: str, now: int) -> tuple[ValueLine, ...]:
-    """Last values; a number can be drawn, a stale one says so."""
+def value_lines(
+    items: Sequence[Mapping[str, Any]], called: Callable[[str], Mapping[str, Any]], chosen: str, now: int
+) -> tuple[ValueLine, ...]:
+    """Last values; a number can be drawn, a stale one says so. ``called`` says what each is."""
+    named = {item["metric"]: from_fields(called(item["metric"])) for item in items}
     return tuple(
         ValueLine(
             item["metric"],
-            value_text(item["metric"], item["value"]),
+            named[item["metric"]].display_name,
+            value_text(named[item["metric"]], item["value"]),
             moment(item["at_ms"] // 1000, now),
             now - item["at_ms"] // 1000 > STALE_S,
             _is_number(item["value"]),
             item["metric"] == chosen,
         )
-        for item in sorted(items, key=lambda item: str(item["metric"]))
+        for item in sorted(items, key=lambda item: (named[item["metric"]].display_name.lower(), str(item["metric"])))
     )
 
 

@@ -7,17 +7,20 @@ A tile is ``ok``, ``empty`` (nothing was sent yet), or ``error`` (it says what i
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Mapping, Sequence
 from types import MappingProxyType
 from typing import Any
 from urllib.parse import quote
 
 from armillary.console.markdown import markdown
-from armillary.console.pages_hub import STALE_S, unit_of
-from armillary.console.words import counted, grouped, moment, sentence, span
+from armillary.console.pages_hub import STALE_S
+from armillary.console.words import counted, grouped, joined, moment, sentence, span
 from armillary.twin.dashboard import Tile
+from armillary.twin.value_names import ValueName, from_fields, unnamed
 
 View = dict[str, Any]
+Names = Mapping[str, ValueName]
 
 # Digits that tell values of one chart apart; more are noise of the sensor.
 SIGNIFICANT = 4
@@ -25,6 +28,10 @@ WORDS: Mapping[str, str] = MappingProxyType(
     {"avg": "average", "min": "lowest", "max": "highest", "sum": "sum", "count": "count", "last": "now"}
 )
 NO_VALUE = "\u2013"
+# A moment as devices write it (ISO 8601 in UTC): date and time of day.
+_MOMENT = re.compile(r"(\d{4}-\d\d-\d\d)T(\d\d:\d\d(?::\d\d)?)(?:\.\d+)?(?:Z|\+00:00)")
+# Units that one chart over time has room for: an axis on the left and one on the right.
+MAX_AXES = 2
 _NOTHING = "Nothing was sent yet. The tile fills when devices send what it shows."
 
 
@@ -37,6 +44,22 @@ def value_text(value: object, unit: str, decimals: int | None = None) -> str:
     if not isinstance(value, (int, float)):
         return str(value)[:200]
     return f"{number_text(value, decimals)} {unit}".strip()
+
+
+def said_text(value: object, name: ValueName, unit: str, decimals: int | None = None) -> str:
+    """A value as people read it, an enum's in its word.
+
+    Args:
+        value: As the device sent it.
+        name: What it is called.
+        unit: Its unit in this tile.
+        decimals: As of :func:`value_text`.
+    """
+    if isinstance(value, (str, int, float)) and not isinstance(value, bool) and value in name.words:
+        return name.words[value]  # type: ignore[index]  # 1.0 is 1
+    if isinstance(value, str) and (moment_ := _MOMENT.fullmatch(value)):
+        return f"{moment_[1]} {moment_[2]} UTC"
+    return value_text(value, unit, decimals)
 
 
 def number_text(value: float, decimals: int | None) -> str:
@@ -70,10 +93,11 @@ def tile_view(tile: Tile, data: Mapping[str, Any] | None, dashboard_id: str, now
         "stale": False,
         "age": None,
     }
+    names = names_of(data)
     if data is not None and "error" in data:
         error = data["error"]
         return view | {"state": "error", "message": sentence(error["message"]), "remedy": error["remedy"]}
-    made = VIEWS[tile.kind](tile, data or {}, dashboard_id, now)
+    made = VIEWS[tile.kind](tile, {**(data or {}), "called": names}, dashboard_id, now)
     if made.get("state") == "empty":
         made.setdefault("message", _NOTHING)
     return view | made
@@ -83,20 +107,21 @@ def tile_view(tile: Tile, data: Mapping[str, Any] | None, dashboard_id: str, now
 
 
 def _kpi(tile: Tile, data: Mapping[str, Any], _dashboard: str, now: int) -> View:
-    name, aggregate, value = tile.values[0], tile.options["aggregate"], data["value"]
+    name, aggregate, value = called(data, tile.values[0]), tile.options["aggregate"], data["value"]
     if value is None:
         return {"state": "empty"}
-    unit = "" if aggregate == "count" or data["of"] is not None else unit_for(tile, name)
+    counts = aggregate == "count" or data["of"] is not None
     about = WORDS[aggregate]
     if aggregate != "last":
         about += f" of {span(tile.options['range_s'])}"
     many = f", {counted(data['devices'], 'device')}" if data["devices"] != 1 else ""
+    shown = value_text(value, "", 0) if data["of"] is not None else said_text(value, name, "", tile.options["decimals"])
     return {
-        "text": value_text(value, "", tile.options["decimals"] if data["of"] is None else 0),
-        "unit": f"of {grouped(data['of'])}" if data["of"] is not None else unit,
+        "text": shown,
+        "unit": f"of {grouped(data['of'])}" if data["of"] is not None else "" if counts else unit_for(tile, name),
         "shape": data["state"],
         "note": f"{about}{many}",
-        "key": key_of(data["device_id"], name) if data["device_id"] else "",
+        "key": key_of(data["device_id"], name.name) if data["device_id"] else "",
         **_age(data["at_ms"], now),
     }
 
@@ -108,17 +133,40 @@ def _line(tile: Tile, data: Mapping[str, Any], _dashboard: str, now: int) -> Vie
     series = [each for each in data["series"] if each["at_ms"]]
     if not series:
         return {"state": "empty"}
-    unit = unit_for(tile, tile.values[0])
+    counts = tile.options["aggregate"] == "count"
+    units = {each["name"]: "" if counts else unit_for(tile, called(data, each["name"])) for each in series}
+    axes = list(dict.fromkeys(units.values()))
+    if len(axes) > MAX_AXES:
+        return _too_many(axes)
     newest = min(max(each["at_ms"][-1] for each in series) + data["bucket_ms"], data["end_ms"])
-    chart = {
-        "start_ms": data["start_ms"],
-        "end_ms": data["end_ms"],
-        "bucket_ms": data["bucket_ms"],
-        "unit": unit,
-        "series": [{**each, "key": key_of(data["device_id"], each["name"])} for each in series],
+    lines = [
+        {
+            **each,
+            "label": called(data, each["name"]).display_name,
+            "unit": units[each["name"]],
+            "axis": axes.index(units[each["name"]]),
+            "key": key_of(data["device_id"], each["name"]),
+        }
+        for each in series
+    ]
+    times = {name: data[name] for name in ("start_ms", "end_ms", "bucket_ms")}
+    last = [f"{each['label']} {value_text(each['values'][-1], each['unit'])}" for each in lines]
+    return {
+        "chart": {**times, "axes": axes, "series": lines},
+        "said": f"Last: {', '.join(last)}.",
+        "note": _of(tile, data),
+        **_age(newest, now),
     }
-    last = [f"{each['name']} {value_text(each['values'][-1], unit)}" for each in series]
-    return {"chart": chart, "said": f"Last: {', '.join(last)}.", "note": _of(tile, data), **_age(newest, now)}
+
+
+def _too_many(units: Sequence[str]) -> View:
+    """More units than a chart has axes: nothing is drawn on a scale that is not its own."""
+    words = joined([each or "no unit" for each in units])
+    return {
+        "state": "error",
+        "message": f"Its values are in {len(units)} units ({words}), and a chart has two axes.",
+        "remedy": "Choose values of at most two units for it, and show the others in a tile of their own.",
+    }
 
 
 def _bar(tile: Tile, data: Mapping[str, Any], dashboard: str, now: int) -> View:
@@ -126,36 +174,44 @@ def _bar(tile: Tile, data: Mapping[str, Any], dashboard: str, now: int) -> View:
         return _line(tile, data, dashboard, now)
     if not data["bars"]:
         return {"state": "empty"}
-    unit = unit_for(tile, tile.values[0])
-    names = data["names"]
-    most = [max((abs(bar["values"][at] or 0) for bar in data["bars"]), default=0) or 1 for at in range(len(names))]
-    # Bars of one name share a scale; of several names with units of their own, each has its own.
+    names = [called(data, each) for each in data["names"]]
+    units = ["" if tile.options["aggregate"] == "count" else unit_for(tile, each) for each in names]
+    # One scale for all bars of one unit: lengths are compared by eye.
+    most = dict.fromkeys(units, 0.0)
+    for bar in data["bars"]:
+        for unit, value in zip(units, bar["values"], strict=True):
+            most[unit] = max(most[unit], abs(value or 0))
+    is_last = tile.options["aggregate"] == "last"
     rows = [
         {
             "label": bar["label"],
             "href": f"/devices/{bar['device_id']}",
             "bars": [
                 {
-                    "name": names[at],
-                    "share": round(100 * abs(value or 0) / most[at], 1),
-                    "text": value_text(value, unit_for(tile, names[at])),
-                    "key": key_of(bar["device_id"], names[at]) if tile.options["aggregate"] == "last" else "",
+                    "label": name.display_name,
+                    "share": round(100 * abs(value or 0) / (most[unit] or 1), 1),
+                    "text": value_text(value, unit),
+                    "key": key_of(bar["device_id"], name.name) if is_last else "",
                 }
-                for at, value in enumerate(bar["values"])
+                for name, unit, value in zip(names, units, bar["values"], strict=True)
             ],
         }
         for bar in data["bars"]
     ]
     more = data["devices"] - len(rows)
-    note = f"{WORDS[tile.options['aggregate']]}{f', {grouped(more)} more devices' if more else ''}"
-    return {"rows": rows, "names": names, "note": note, "unit": unit}
+    parts = [WORDS[tile.options["aggregate"]]]
+    if len(most) > 1:
+        parts.append("each unit has a scale of its own")
+    if more:
+        parts.append(f"{grouped(more)} more devices")
+    return {"rows": rows, "names": [each.display_name for each in names], "note": ", ".join(parts)}
 
 
 def _heatmap(tile: Tile, data: Mapping[str, Any], _dashboard: str, _now: int) -> View:
     every = [value for row in data["rows"] for value in row["values"] if value is not None]
     if not every:
         return {"state": "empty"}
-    unit = unit_for(tile, tile.values[0])
+    unit = unit_for(tile, called(data, tile.values[0]))
     heat = {
         "start_ms": data["start_ms"],
         "bucket_ms": data["bucket_ms"],
@@ -177,33 +233,35 @@ def _heatmap(tile: Tile, data: Mapping[str, Any], _dashboard: str, _now: int) ->
 def _map(tile: Tile, data: Mapping[str, Any], _dashboard: str, now: int) -> View:
     if not data["dots"]:
         return {"state": "empty", "message": "No device has said where it is yet."}
-    name = tile.options["value"]
+    name = called(data, tile.options["value"]) if tile.options["value"] else None
     dots = [_spot(tile, dot, name, now) | {"lat": dot["lat"], "lon": dot["lon"]} for dot in data["dots"]]
     more = data["placed"] - len(dots)
     return {
         "dots": dots,
-        "columns": ["Device", name or "Place"],
+        "columns": ["Device", name.display_name if name else "Place"],
         "note": f"{counted(data['placed'], 'device')}{f', {grouped(more)} not drawn' if more else ''}",
     }
 
 
 def _floor_plan(tile: Tile, data: Mapping[str, Any], _dashboard: str, now: int) -> View:
-    name = tile.values[0]
+    name = called(data, tile.values[0])
     spots = [_spot(tile, spot, name, now) | {"x": spot["x"], "y": spot["y"]} for spot in data["spots"]]
     silent = sum(spot["text"] == NO_VALUE for spot in spots)
-    note = f"{name}{f', {grouped(silent)} without a value' if silent else ''}"
-    return {"spots": spots, "picture": picture(data["image"]), "columns": ["Place", name], "note": note}
+    note = f"{name.display_name}{f', {grouped(silent)} without a value' if silent else ''}"
+    return {"spots": spots, "picture": picture(data["image"]), "columns": ["Place", name.display_name], "note": note}
 
 
-def _spot(tile: Tile, spot: Mapping[str, Any], name: str, now: int) -> View:
-    unit = unit_for(tile, name) if name else ""
+def _spot(tile: Tile, spot: Mapping[str, Any], name: ValueName | None, now: int) -> View:
     at_ms = spot["at_ms"]
+    said = ""
+    if name is not None:
+        said = said_text(spot["value"], name, unit_for(tile, name), tile.options.get("decimals"))
     return {
         "label": spot["label"],
         "href": f"/devices/{spot['device_id']}" if spot["device_id"] else "",
-        "text": value_text(spot["value"], unit, tile.options.get("decimals")) if name else "",
+        "text": said,
         "shape": spot["state"],
-        "key": key_of(spot["device_id"], name) if spot["device_id"] and name else "",
+        "key": key_of(spot["device_id"], name.name) if spot["device_id"] and name is not None else "",
         "stale": at_ms is not None and now - at_ms // 1000 > STALE_S,
     }
 
@@ -214,46 +272,50 @@ def _spot(tile: Tile, spot: Mapping[str, Any], name: str, now: int) -> View:
 def _last_values(tile: Tile, data: Mapping[str, Any], _dashboard: str, now: int) -> View:
     if not any(value is not None for row in data["rows"] for value in row["values"]):
         return {"state": "empty"}
+    names = [called(data, each) for each in data["names"]]
     rows = [
         {
             "label": row["label"],
             "href": f"/devices/{row['device_id']}",
             "cells": [
                 {
-                    "text": value_text(value, unit_for(tile, name)),
-                    "key": key_of(row["device_id"], name),
+                    "text": said_text(value, name, unit_for(tile, name)),
+                    "key": key_of(row["device_id"], name.name),
                     "stale": at_ms is not None and now - at_ms // 1000 > STALE_S,
                 }
-                for name, value, at_ms in zip(data["names"], row["values"], row["at_ms"], strict=True)
+                for name, value, at_ms in zip(names, row["values"], row["at_ms"], strict=True)
             ],
         }
         for row in data["rows"]
     ]
-    return _table(data, rows)
+    return _table(data, names, rows)
 
 
 def _property(_tile: Tile, data: Mapping[str, Any], _dashboard: str, _now: int) -> View:
     if not data["rows"]:
         return {"state": "empty", "message": "No device is in the source of this tile."}
+    names = [called(data, each) for each in data["names"]]
     rows = [
         {
             "label": row["label"],
             "href": f"/devices/{row['device_id']}",
-            "cells": [{"text": value_text(value, ""), "key": "", "stale": False} for value in row["values"]],
+            "cells": [
+                {"text": said_text(value, name, name.symbol), "key": "", "stale": False}
+                for name, value in zip(names, row["values"], strict=True)
+            ],
         }
         for row in data["rows"]
     ]
-    return _table(data, rows)
+    return _table(data, names, rows)
 
 
-def _table(data: Mapping[str, Any], rows: list[View]) -> View:
+def _table(data: Mapping[str, Any], names: Sequence[ValueName], rows: list[View]) -> View:
     """A table with a row a device; of a single device, a row a name."""
+    columns = [each.display_name for each in names]
     if len(rows) != 1:
-        return {"columns": ["Device", *data["names"]], "rows": rows, "note": _more(data)}
+        return {"columns": ["Device", *columns], "rows": rows, "note": _more(data)}
     only = rows[0]
-    turned = [
-        {"label": name, "href": "", "cells": [cell]} for name, cell in zip(data["names"], only["cells"], strict=True)
-    ]
+    turned = [{"label": name, "href": "", "cells": [cell]} for name, cell in zip(columns, only["cells"], strict=True)]
     return {"columns": ["Name", only["label"]], "head_href": only["href"], "rows": turned, "note": ""}
 
 
@@ -302,20 +364,44 @@ VIEWS: Mapping[str, Callable[[Tile, Mapping[str, Any], str, int], View]] = Mappi
 )
 
 
-def live_items(tiles: Sequence[Tile], items: Sequence[Mapping[str, Any]]) -> list[View]:
-    """Values that have just come, with the texts that the tiles of a dashboard show for them."""
-    units = {name: unit_for(tile, name) for tile in tiles for name in tile.values}
-    decimals = {name: tile.options.get("decimals") for tile in tiles if tile.kind != "kpi" for name in tile.values}
+def live_items(tiles: Sequence[Tile], items: Sequence[Mapping[str, Any]], called_: Mapping[str, Names]) -> list[View]:
+    """Values that have just come, with the text that each tile of a dashboard shows for them.
+
+    Args:
+        tiles: Of the dashboard.
+        items: What came.
+        called_: Tile's id -> what its values are called.
+    """
     return [
         {
             "key": key_of(item["device_id"], item["name"]),
             "at_ms": item["at_ms"],
             "value": item["value"],
-            "number": value_text(item["value"], ""),
-            "text": value_text(item["value"], units.get(item["name"], ""), decimals.get(item["name"])),
+            "texts": {
+                tile.id: _live_text(tile, item, called_.get(tile.id, {}))
+                for tile in tiles
+                if item["name"] in tile.values
+            },
         }
         for item in items
     ]
+
+
+def _live_text(tile: Tile, item: Mapping[str, Any], names: Names) -> str:
+    name = names.get(item["name"]) or unnamed(item["name"])
+    unit = "" if tile.kind == "kpi" else unit_for(tile, name)
+    return said_text(item["value"], name, unit, tile.options.get("decimals"))
+
+
+def names_of(data: Mapping[str, Any] | None) -> Names:
+    """What values are called, of what the API says of a tile."""
+    return {each["name"]: from_fields(each) for each in (data or {}).get("labels", ())}
+
+
+def called(data: Mapping[str, Any], name: str) -> ValueName:
+    """What one value of a tile is called."""
+    found: ValueName = data["called"].get(name) or unnamed(name)
+    return found
 
 
 def key_of(device_id: str | None, name: str) -> str:
@@ -323,10 +409,10 @@ def key_of(device_id: str | None, name: str) -> str:
     return f"{device_id} {name}" if device_id else ""
 
 
-def unit_for(tile: Tile, name: str) -> str:
-    """The tile's unit where it says one for its only name, else what the name itself carries."""
+def unit_for(tile: Tile, name: ValueName) -> str:
+    """The tile's unit where it says one, else the value's own."""
     own: str = tile.options.get("unit", "")
-    return own or unit_of(name)
+    return own or name.symbol
 
 
 def picture(image: str) -> str:

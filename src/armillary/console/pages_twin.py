@@ -10,7 +10,7 @@ from typing import Any, Final
 
 from armillary.api.json_body import strict_json
 from armillary.console import pages_sheet as sheet
-from armillary.console.pages_device_data import STATE, place
+from armillary.console.pages_device_data import STATE, named_cell, place, value_cell
 from armillary.console.pages_form import Field, Form
 from armillary.console.pages_hub import twin_view
 from armillary.console.pages_sheet import Button, Cell, Section, Sheet
@@ -161,18 +161,15 @@ def twin_sheet(
 def _properties(
     found: Mapping[str, Any], capabilities: Sequence[Mapping[str, Any]], desired: Mapping[str, Any]
 ) -> Section:
-    units = {each["name"]: each["unit"] or "" for each in capabilities}
     rows = []
     for each in found["properties"]:
-        name = each["display_name"] or each["name"]
-        inner = "" if name == each["name"] else each["name"]
         answer = "" if each["code"] is None else f"answered {each['code']}"
         words = " ".join(part for part in (answer, each["description"] or "", each["fault"] or "") if part)
         rows.append(
             (
-                sheet.text(name, reason=", ".join(part for part in (inner, units.get(each["name"], "")) if part)),
-                _value(each["desired"]),
-                _value(each["reported"]),
+                named_cell(each["label"]),
+                value_cell(each["label"], each["desired"]),
+                value_cell(each["label"], each["reported"]),
                 sheet.state(STATE, each["state"], words),
             )
         )

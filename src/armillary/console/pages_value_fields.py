@@ -42,7 +42,7 @@ def value_field(name: str, found: Mapping[str, Any], value: Any, *, none: str) -
         none: Words of the empty choice.
     """
     schema = found["schema"]
-    label, unit = found["display_name"] or found["name"], found["unit"] or ""
+    label, unit = found["display_name"] or found["name"], found["symbol"]
     hint = found["name"] if label != found["name"] else ""
     if isinstance(schema, Mapping) and "enum" in schema:
         choices = tuple((_json(each["value"]), f"{each['display_name']} ({each['value']})") for each in schema["enum"])

@@ -25,6 +25,7 @@ from armillary.console import pages_settings as settings_pages
 from armillary.console.desk import Desk, Visit
 from armillary.console.words import counted, grouped, moment, short_id
 from armillary.errors import InvalidArgumentError, NotFoundError
+from armillary.twin.value_names import from_fields
 from armillary.wire.hub_credentials import is_attested_id
 
 # Lines of one device's records on its page; the API pages through all of them.
@@ -78,6 +79,7 @@ def device(desk: Desk, visit: Visit) -> Response:
     software = sources.fleet.software(found)
     values = sources.hub.last_values(device_id)
     metric = pages_hub.chosen_metric(values, visit.query.get("metric", ""))
+    called = sources.hub.called(device_id)
     last = records["check_ins"][0] if records["check_ins"] else None
     judged = pages_device.verdict(found, last, now)
     opened = [finding for finding in records["findings"] if finding["status"] == "open"]
@@ -102,7 +104,8 @@ def device(desk: Desk, visit: Visit) -> Response:
         "os_version": found["os_version"],
         "mechanisms": pages_device.mechanisms(found),
         "enforcement_sentence": pages_device.enforcement_sentence(found),
-        "last_values": pages_hub.value_lines(values, metric, now),
+        "last_values": pages_hub.value_lines(values, called, metric, now),
+        "metric_name": from_fields(called(metric)).display_name,
         "metric": metric,
         "ranges": tuple(pages_hub.RANGES),
         "range": asked if asked in pages_hub.RANGES else pages_hub.DEFAULT_RANGE,
@@ -132,7 +135,8 @@ def series(desk: Desk, visit: Visit) -> Response:
     start_ms = end_ms - pages_hub.RANGES[asked] * 1000
     found = desk.sources.fleet.device(visit.params["device_id"])
     points = desk.sources.hub.series(found["device_id"], metric, start_ms, end_ms, pages_hub.MAX_POINTS)
-    return JSONResponse({"metric": metric, "unit": pages_hub.unit_of(metric), "points": points})
+    name = from_fields(desk.sources.hub.called(found["device_id"])(metric))
+    return JSONResponse(pages_hub.chart(name, points, start_ms, end_ms))
 
 
 def updates(desk: Desk, visit: Visit) -> Response:
@@ -356,9 +360,9 @@ def home(_desk: Desk, _visit: Visit) -> Response:
     return RedirectResponse("/fleet", 303)
 
 
-def point_event(item: dict[str, Any]) -> dict[str, Any]:
-    """A live point as the chart takes it, with the text that the table shows."""
-    return {**item, "text": pages_hub.value_text(item["metric"], item["value"])}
+def point_event(item: dict[str, Any], called: dict[str, Any]) -> dict[str, Any]:
+    """A live point as the chart takes it, with the text that the table shows; ``called`` says what its metric is."""
+    return {**item, "text": pages_hub.value_text(from_fields(called), item["value"])}
 
 
 def _next(path: str, query: dict[str, str], cursor: str | None) -> str | None:

@@ -9,7 +9,7 @@ as strings (lower-case hex), times as integer Unix seconds. Every change names t
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncGenerator, Mapping, Sequence
+from collections.abc import AsyncGenerator, Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Protocol
 
@@ -79,6 +79,9 @@ class HubSource(Protocol):
 
     def last_values(self, device_id: str) -> list[Document]:
         """``metric``, ``value``, ``at_ms`` for each metric."""
+
+    def called(self, device_id: str) -> Callable[[str], Document]:
+        """What a metric of a device is called: gives ``name``, ``display_name``, ``symbol`` of its unit, ``words``."""
 
     def series(self, device_id: str, metric: str, start_ms: int, end_ms: int, max_points: int) -> list[list[Any]]:
         """``[at_ms, value]`` pairs, oldest first."""
@@ -191,6 +194,9 @@ class ApplicationSource(Protocol):
 
     def wanted(self, body: Document) -> Mapping[str, frozenset[str]]:
         """Device id -> names that the tiles show live."""
+
+    def tile_labels(self, body: Document) -> Mapping[str, list[Document]]:
+        """What the values of each tile are called, by the tile's id."""
 
     def live(self, wanted: Mapping[str, frozenset[str]], closing: asyncio.Event) -> AsyncGenerator[list[Document]]:
         """What came, once a second: ``device_id``, ``name``, ``at_ms``, ``value``."""

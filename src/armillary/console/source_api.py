@@ -6,7 +6,7 @@ What a role may do is asked of the API's own table (``api/auth.py``): a button a
 
 from __future__ import annotations
 
-from collections.abc import AsyncGenerator, Mapping
+from collections.abc import AsyncGenerator, Callable, Mapping
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
 from uuid import UUID
@@ -21,7 +21,9 @@ from armillary.console.source import Document, Sources
 from armillary.console.source_application import ServiceApplication
 from armillary.engines.records.rows import DeviceFilter, Token
 from armillary.errors import NotFoundError
+from armillary.hub.value_names import names_of
 from armillary.rollout.cohort import size_after
+from armillary.twin.value_names import as_fields
 
 if TYPE_CHECKING:
     from armillary.hub.hub import Hub
@@ -192,6 +194,11 @@ class ServiceHub:
         """The last value of each metric."""
         items: list[Document] = views_hub.telemetry(self._hub, device_id)["items"]
         return items
+
+    def called(self, device_id: str) -> Callable[[str], Document]:
+        """What a metric is called."""
+        naming = names_of(self._hub, (device_id,))
+        return lambda metric: as_fields(naming.of(metric))
 
     def series(self, device_id: str, metric: str, start_ms: int, end_ms: int, max_points: int) -> list[list[Any]]:
         """Points of one metric: the means of the API's buckets."""

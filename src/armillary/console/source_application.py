@@ -178,6 +178,10 @@ class ServiceApplication:
         """What tiles show live."""
         return wanted_of(Devices(self._hub), _shown(body))
 
+    def tile_labels(self, body: Document) -> Mapping[str, list[Document]]:
+        """What values are called."""
+        return views_dashboard.tile_labels(Devices(self._hub), _shown(body))
+
     def live(self, wanted: Mapping[str, frozenset[str]], closing: asyncio.Event) -> AsyncGenerator[list[Document]]:
         """What came, once a second."""
         return batches(self._hub, wanted, closing)

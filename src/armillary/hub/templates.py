@@ -24,6 +24,7 @@ from armillary.engines.application.store import MAX_LIMIT, Delete, Put
 from armillary.errors import ArmillaryError, ConflictError, InvalidArgumentError, NotFoundError
 from armillary.hub.device_facts import of_catalog
 from armillary.twin.template_name import check_name, published_id, split_id
+from armillary.twin.value_names import ValueNames
 
 if TYPE_CHECKING:
     from armillary.hub.hub import Hub
@@ -54,11 +55,12 @@ BY_OPERATOR: Final = "operator"
 
 @dataclass(frozen=True, slots=True)
 class Ready:
-    """A template's document, parsed, and its look-up table."""
+    """A template's document, parsed, its look-up table, and what its values are called."""
 
     document: Document
     template: Template
     table: PayloadTable
+    names: ValueNames
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -241,9 +243,8 @@ class Templates:
         document = self._hub.application.find("device", device_id) if is_device_id(device_id) else None
         if document is None:
             return DeviceTemplate(cloud={})
-        body = document.content
+        body, ready = document.content, None
         name, version = str(body.get("template") or ""), int(body.get("version") or 0)
-        ready: Ready | None = None
         if name:
             try:
                 ready = self.get(name, version)
@@ -359,10 +360,10 @@ class Templates:
         if known is not None and known.document.etag == document.etag:
             return known
         from armillary.twin.payload import PayloadTable  # noqa: PLC0415 - a megabyte that a hub without templates does not need
-        from armillary.twin.template_json import parse_template  # noqa: PLC0415 - a megabyte that a hub without templates does not need
+        from armillary.twin.template_json import parse_template  # noqa: PLC0415 - as above
 
-        template = parse_template(document.content)
-        ready = Ready(document, template, PayloadTable(template))
+        made = parse_template(document.content)
+        ready = Ready(document, made, PayloadTable(made), ValueNames(made))
         with self._lock:
             if len(self._ready) >= MAX_READY:
                 self._ready.pop(next(iter(self._ready)))

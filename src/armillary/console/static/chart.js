@@ -3,43 +3,15 @@
 // It reads two addresses named on its element: data-series (JSON of past points) and data-live (event stream).
 
 import { listen } from "./live.js";
-import { axis, colour, exact } from "./paint.js";
+import { onTheme } from "./paint.js";
+import { TimePlot } from "./time-plot.js";
 
-const KEEP_POINTS = 5000; // one point a second for more than an hour; older ones leave on the left
 const element = document.querySelector("[data-chart]");
 if (element) start(element);
-
-function options(metric, unit, width) {
-  const number = (value) => (value === null || value === undefined ? "–" : `${value.toLocaleString("en")} ${unit}`.trim());
-  return {
-    width,
-    height: 220,
-    padding: [12, 8, 0, 0],
-    cursor: { y: false },
-    tzDate: (seconds) => uPlot.tzDate(new Date(seconds * 1000), "Etc/UTC"),
-    series: [
-      { label: "At", value: (_plot, at) => (at === null || at === undefined ? "–" : exact(at)) },
-      {
-        label: metric,
-        stroke: colour(element, "chart-line"),
-        fill: colour(element, "chart-fill"),
-        width: 1.5,
-        points: { show: false },
-        value: (_plot, value) => number(value),
-      },
-    ],
-    axes: [
-      axis.time(element),
-      { ...axis.plain(element), size: 72, values: (_plot, ticks) => ticks.map(number) },
-    ],
-  };
-}
 
 async function start(box) {
   let metric = box.dataset.metric;
   let plot = null;
-  let unit = "";
-  let points = [[], []];
   const status = document.getElementById("live-status");
 
   function say(state, text) {
@@ -48,28 +20,16 @@ async function start(box) {
     status.textContent = text;
   }
 
-  function draw() {
-    if (points[0].length === 0) return;
-    if (plot === null) {
-      box.replaceChildren();
-      plot = new uPlot(options(metric, unit, box.clientWidth), points, box);
-    } else {
-      plot.setData(points);
-    }
-  }
-
   async function load() {
     const answer = await fetch(`${box.dataset.series}?metric=${encodeURIComponent(metric)}&range=${box.dataset.range}`);
     if (!answer.ok) {
       say("lost", "no data: the service did not answer");
       return;
     }
-    const series = await answer.json();
-    unit = series.unit;
-    points = [series.points.map((point) => point[0] / 1000), series.points.map((point) => point[1])];
-    plot?.destroy();
-    plot = null;
-    draw();
+    const found = await answer.json();
+    plot ??= new TimePlot(box);
+    plot.show(found);
+    plot.fit();
   }
 
   function take(point) {
@@ -88,23 +48,13 @@ async function start(box) {
         time.textContent = "just now";
       }
     }
-    if (point.metric !== metric || typeof point.value !== "number") return;
-    const at = point.at_ms / 1000;
-    if (points[0].length && at <= points[0][points[0].length - 1]) return;
-    points[0].push(at);
-    points[1].push(point.value);
-    if (points[0].length > KEEP_POINTS) points = points.map((axis) => axis.slice(-KEEP_POINTS));
-    draw();
+    plot?.add(point.metric, point.at_ms, point.value);
   }
 
   await load();
   listen(box.dataset.live, { point: take }, say, () => load().catch(() => {}));
-  new ResizeObserver(() => plot?.setSize({ width: box.clientWidth, height: 220 })).observe(box);
-  matchMedia("(prefers-color-scheme: dark)").addEventListener("change", () => {
-    plot?.destroy();
-    plot = null;
-    draw();
-  });
+  new ResizeObserver(() => plot?.fit()).observe(box);
+  onTheme(() => plot?.repaint());
   document.addEventListener("click", (event) => {
     const chosen = event.target.closest("[data-choose-metric]");
     if (!chosen) return;

@@ -130,7 +130,10 @@ async function refresh() {
 
 function take(items) {
   for (const item of items) {
-    for (const cell of page.querySelectorAll(`[data-key="${CSS.escape(item.key)}"]`)) setText(cell, "kpi" in cell.dataset ? item.number : item.text);
+    for (const cell of page.querySelectorAll(`[data-key="${CSS.escape(item.key)}"]`)) {
+      const text = item.texts[cell.closest("[data-tile]").dataset.tile];
+      if (text !== undefined) setText(cell, text);
+    }
     for (const chart of page.querySelectorAll("line-chart")) chart.take?.(item);
   }
 }

@@ -35,13 +35,20 @@ function plain(element) {
   };
 }
 
+const HALF_CHARACTER = 3.4; // at the axes' size, pixels
+
+/** Labels of the time axis; one that would be cut off at the right edge is left out. */
+function timeTexts(plot, ticks, _axis, _space, step) {
+  const room = plot.width - plot.bbox.left / devicePixelRatio;
+  return ticks.map((at) => {
+    const text = tickText(at, step);
+    return plot.valToPos(at, "x") + text.length * HALF_CHARACTER > room ? "" : text;
+  });
+}
+
 export const axis = {
   plain,
-  time: (element) => ({
-    ...plain(element),
-    space: 76,
-    values: (_plot, ticks, _axis, _space, step) => ticks.map((at) => tickText(at, step)),
-  }),
+  time: (element) => ({ ...plain(element), size: 34, space: 76, values: timeTexts }),
 };
 
 /** Calls `redraw` when the colours of the page change. */

@@ -3,17 +3,16 @@
 // console/pages_tiles.py, as a property and draws it; nothing here decides what is shown. Charts are uPlot's, the map is
 // Leaflet's over an outline of the world and a graticule of our own: no request leaves the host.
 
-import { axis, colour, exact, onTheme, tickText } from "./paint.js";
-
-const NUMBER = new Intl.NumberFormat("en", { maximumSignificantDigits: 4 });
-const KEEP_POINTS = 4000;
+import { quantity } from "./chart-rules.js";
+import { colour, exact, onTheme, tickText } from "./paint.js";
+import { TimePlot } from "./time-plot.js";
 
 /** An element that draws `view` again when it, its size or the colours of the page change. */
 class Drawn extends HTMLElement {
   #view = null;
   connectedCallback() {
     new ResizeObserver(() => this.#again()).observe(this);
-    onTheme(() => this.#again());
+    onTheme(() => this.repaint());
   }
   set view(view) {
     this.#view = view;
@@ -21,6 +20,10 @@ class Drawn extends HTMLElement {
   }
   get view() {
     return this.#view;
+  }
+  /** Draws again in other colours. */
+  repaint() {
+    this.#again();
   }
   #again() {
     if (this.#view && this.clientWidth > 0) this.draw(this.#view);
@@ -31,90 +34,21 @@ class Drawn extends HTMLElement {
 
 class LineChart extends Drawn {
   #plot = null;
-  draw(view) {
-    const { chart } = view;
-    const bars = this.hasAttribute("bars");
-    const number = (value) => (value === null || value === undefined ? "–" : `${NUMBER.format(value)} ${chart.unit}`.trim());
-    const lines = chart.series.map((series, index) => {
-      const paint = colour(this, `series-${index + 1}`);
-      return {
-        label: series.name,
-        stroke: paint,
-        fill: bars ? paint : chart.series.length === 1 ? colour(this, "chart-fill") : undefined,
-        width: bars ? 0 : 1.5,
-        dash: index > 3 ? [6, 3] : undefined,
-        spanGaps: false,
-        points: { show: !bars && series.at_ms.length < 3 },
-        paths: bars ? uPlot.paths.bars({ size: [chart.series.length > 1 ? 0.9 : 0.75, 40] }) : undefined,
-        value: (_plot, value) => number(value),
-      };
-    });
-    const height = Math.max(90, this.clientHeight - 26);
-    this.#plot?.destroy();
-    this.replaceChildren();
-    this.#plot = new uPlot(
-      {
-        width: this.clientWidth,
-        height,
-        padding: [8, 8, 0, 0],
-        cursor: { y: false },
-        tzDate: (seconds) => uPlot.tzDate(new Date(seconds * 1000), "Etc/UTC"),
-        scales: {
-          x: { range: () => [chart.start_ms / 1000, chart.end_ms / 1000] },
-          y: bars ? { range: (_plot, low, high) => [Math.min(0, low), high <= 0 ? 1 : high * 1.05] } : {},
-        },
-        series: [{ label: "At", value: (_plot, at) => (at === null || at === undefined ? "–" : exact(bars ? at - (at % (chart.bucket_ms / 1000)) : at)) }, ...lines],
-        axes: [axis.time(this), { ...axis.plain(this), size: 58, values: (_plot, ticks) => ticks.map((tick) => NUMBER.format(tick)) }],
-      },
-      this.#data(chart, bars),
-      this,
-    );
+  draw({ chart }) {
+    this.#plot ??= new TimePlot(this, { bars: this.hasAttribute("bars") });
+    this.#plot.show(chart);
+    this.#plot.fit();
   }
-  #data(chart, bars) {
-    // A stretch without values is a gap in a line, not a bridge over it.
-    // Bars stand in the middle of their stretch of time, those of several values side by side.
-    const count = chart.series.length;
-    const tables = chart.series.map((series, place) => {
-      const shift = bars ? chart.bucket_ms * (0.5 + ((place - (count - 1) / 2) * 0.8) / count) : 0;
-      const gap = bars ? 0 : chart.bucket_ms || usual(series.at_ms) * 2;
-      const times = [];
-      const values = [];
-      series.at_ms.forEach((at, index) => {
-        if (gap && index && at - series.at_ms[index - 1] > gap * 3) {
-          times.push((series.at_ms[index - 1] + gap) / 1000);
-          values.push(null);
-        }
-        times.push((at + shift) / 1000);
-        values.push(series.values[index]);
-      });
-      return [times, values];
-    });
-    return tables.length === 1 ? tables[0] : uPlot.join(tables);
+  repaint() {
+    this.#plot?.repaint();
+  }
+  get plot() {
+    return this.#plot;
   }
   /** Adds a value that has just come, where this chart shows that value of that device. */
   take(item) {
-    const chart = this.view?.chart;
-    const series = chart?.series.find((each) => each.key && each.key === item.key);
-    if (!series || typeof item.value !== "number" || item.at_ms <= series.at_ms[series.at_ms.length - 1]) return;
-    const passed = item.at_ms - chart.end_ms;
-    if (passed > 0) {
-      chart.end_ms += passed;
-      chart.start_ms += passed;
-    }
-    series.at_ms.push(item.at_ms);
-    series.values.push(item.value);
-    if (series.at_ms.length > KEEP_POINTS) {
-      series.at_ms.splice(0, 1);
-      series.values.splice(0, 1);
-    }
-    this.view = this.view;
+    this.#plot?.add(item.key, item.at_ms, item.value);
   }
-}
-
-/** The usual distance of points in time: the one in the middle of all. */
-function usual(times) {
-  const distances = times.slice(1).map((at, index) => at - times[index]).sort((a, b) => a - b);
-  return distances[distances.length >> 1] ?? 0;
 }
 
 // ---- heat map -------------------------------------------------------------------------------------------------
@@ -177,7 +111,7 @@ class HeatMap extends Drawn {
     const row = heat.rows[y];
     const value = row?.values[x];
     this.#canvas.title =
-      value === undefined ? "" : `${row.label}: ${value === null ? "no value" : `${NUMBER.format(value)} ${heat.unit}`}, ${exact((heat.start_ms + x * heat.bucket_ms) / 1000)}`;
+      value === undefined ? "" : `${row.label}: ${value === null ? "no value" : quantity(value, heat.unit)}, ${exact((heat.start_ms + x * heat.bucket_ms) / 1000)}`;
   }
 }
 

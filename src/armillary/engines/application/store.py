@@ -165,6 +165,21 @@ class ApplicationStore:
         query = "SELECT id FROM document WHERE kind = 'device' AND json_extract(body, '$.template') = ? ORDER BY id"
         return tuple(row[0] for row in self._rows(query, (check_id(template),)))
 
+    def templates_of(self, device_ids: Sequence[str]) -> tuple[tuple[str, int], ...]:
+        """Template and version that devices have, those of most devices first.
+
+        Args:
+            device_ids: At most MAX_LIMIT are looked at.
+        """
+        ids = tuple(device_ids[:MAX_LIMIT])
+        marks = ", ".join("?" * len(ids))
+        query = (
+            "SELECT json_extract(body, '$.template') AS template, json_extract(body, '$.version') AS version "  # noqa: S608 - marks only
+            f"FROM document WHERE kind = 'device' AND id IN ({marks}) AND template IS NOT NULL "
+            "GROUP BY template, version ORDER BY count(*) DESC, template, version DESC"
+        )
+        return tuple((str(row[0]), int(row[1] or 0)) for row in self._rows(query, ids))
+
     def count(self, kind: str) -> int:
         """How many documents of a kind there are."""
         rows = self._rows("SELECT count(*) FROM document WHERE kind = ?", (check_kind(kind),))

@@ -16,7 +16,7 @@ import time
 from pathlib import Path
 from typing import Any
 
-DEVICES = 48
+DEVICES = 192  # each comes 62 times: more than the burst of one device would be refused
 LOADS = 2
 TOTAL = {"new": 2_400, "kept": 9_600}
 WORKERS = (1, 2)

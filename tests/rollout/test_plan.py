@@ -16,7 +16,8 @@ from armillary.rollout.policy import RolloutPolicy
 from armillary.wire.finding import Finding
 
 IMAGE = UUID(int=7)
-STANDING = Standing(rollout_id=UUID(int=1), state="running", cohort=0, since=100, image_ids=frozenset({IMAGE}))
+CATALOG = UUID(int=6)
+STANDING = Standing(rollout_id=UUID(int=1), catalog_id=CATALOG, state="running", cohort=0, since=100)
 POLICY = RolloutPolicy(
     cohorts=(10, 50, 100), success_percent=100, soak_s=60, min_failures=2, failure_percent=20, timeout_s=500
 )
@@ -55,14 +56,15 @@ def finding(**changes: Any) -> Finding:
         "severity": "high",
         "title": "It crashes",
         "cause": "",
-        "device_ids": (),
-        "device_count": 0,
+        "device_ids": ("d1",),
+        "device_count": 1,
         "proposed_action": "",
         "status": "open",
         "count": 1,
         "first_seen": 150,
         "last_seen": 150,
         "image_id": IMAGE,
+        "catalog_id": CATALOG,
     }
     return Finding(**{**values, **changes})
 
@@ -133,9 +135,11 @@ def test_rule_2_failures_from_before_a_resume_do_not_count() -> None:
         ({"status": "acknowledged"}, False),
         ({"status": "closed"}, False),
         ({"last_seen": 99, "first_seen": 99}, False),
-        ({"image_id": None, "device_ids": ("d1",)}, True),
-        ({"image_id": None, "device_ids": ("d5",)}, False),
-        ({"image_id": UUID(int=8)}, False),
+        ({"image_id": None}, True),
+        ({"device_ids": ("d5",)}, False),  # in the group, and not started
+        ({"device_ids": ("e1", "e2", "e3")}, False),  # of the catalog, and not in the roll-out
+        ({"device_ids": ("d1",), "catalog_id": UUID(int=8)}, False),
+        ({"device_ids": ("d1",), "catalog_id": None}, False),
         ({"kind": "rollout-held"}, False),
     ],
 )
@@ -145,6 +149,25 @@ def test_rule_3_findings(changes: dict[str, Any], holds: bool) -> None:
     if holds:
         assert "It crashes" in made.reason
     assert run([member(1)], finding(**changes), policy=replace(POLICY, hold_on_severity="")).event == ""
+
+
+@pytest.mark.parametrize(
+    ("named", "least", "holds"),
+    [
+        (("d1",), 2, False),  # one of several: its word stops nothing
+        (("d1",), 1, True),
+        (("d1", "d2"), 2, True),
+        (("d1", "d2"), 3, False),
+        (("d1", "d2", "d3"), 9, True),  # all that have started, fewer than min_failures
+        (("d1", "e1", "e2", "e3"), 2, False),
+        ((), 1, False),
+    ],
+)
+def test_rule_3_counts_different_started_devices(named: tuple[str, ...], least: int, holds: bool) -> None:
+    members = [member(1), member(2), member(3), *waiting(5)]
+    policy = replace(POLICY, min_failures=least)
+    seen = finding(device_ids=named, count=1000, severity="critical")
+    assert (run(members, seen, policy=policy).event == "hold") is holds
 
 
 def test_rule_4_a_cohort_that_can_no_longer_succeed_is_held() -> None:

@@ -4,13 +4,16 @@
 from __future__ import annotations
 
 import threading
+from collections.abc import Callable
 from dataclasses import replace
 from typing import Any
 from uuid import uuid4
 
 import pytest
 
+from armillary.engines.records.rows import Image
 from armillary.errors import ConflictError, InvalidArgumentError, NotFoundError
+from armillary.service import watch as watch_module
 from armillary.service import watch_rules
 from armillary.service.watch import Watch
 from armillary.service.watch_rules import Observation
@@ -41,6 +44,14 @@ def report(device: WireDevice, sequence: int, event_type: str, description: str,
     return ErrorReport(**{**values, **changes})
 
 
+def offered(host: ServiceHost, device: WireDevice, data: bytes) -> Image:
+    """An image that the device was offered: only then is it believed about it."""
+    image = host.service.images.upload("Contoso", data, actor="t")
+    host.service.deployments.create("Contoso", "Kettle", "Production", [image.image_id], actor="t")
+    assert device.check_in().offer is not None
+    return image
+
+
 def test_equal_observations_are_one_finding_until_it_is_closed(host: ServiceHost) -> None:
     watch = host.service.watch
     first = watch.observe(SEEN)
@@ -68,10 +79,13 @@ def test_equal_observations_are_one_finding_until_it_is_closed(host: ServiceHost
         watch.list(severity="terrible")
 
 
-def test_reports_are_stored_and_counted_once_however_often_they_come(host: ServiceHost) -> None:
+def test_reports_are_stored_and_counted_once_however_often_they_come(
+    host: ServiceHost, package: Callable[[], bytes]
+) -> None:
     with host.claimed(b"a" * 32) as device:
-        crash = report(device, 1, "AppCrash", "AppCrash (exit_status=11)", count=2)
-        blocked = report(device, 2, "ConnectionBlocked", "evil.example:443")
+        image_id = offered(host, device, package()).image_id
+        crash = report(device, 1, "AppCrash", "AppCrash (exit_status=11)", count=2, image_id=image_id)
+        blocked = report(device, 2, "ConnectionBlocked", "evil.example:443", image_id=image_id)
         planned = report(device, 3, "AppUpdate", "installed", event_category="Planned")
         for _ in range(3):  # the reply was lost, so the device tells it again
             device.check_in(error_reports=(crash, blocked, planned))
@@ -119,10 +133,18 @@ def test_what_another_process_looked_at_meanwhile_is_left_to_it(
     assert [found.count for found in watch.list(kind="connection-blocked").items] == [1]
 
 
-def test_a_reverted_update_is_a_finding_with_its_deployment(host: ServiceHost) -> None:
+def test_a_reverted_update_is_a_finding_with_its_deployment(host: ServiceHost, package: Callable[[], bytes]) -> None:
     with host.claimed(b"b" * 32) as device:
+        image = offered(host, device, package())
+        deployment = host.service.deployments.current("Contoso", "Kettle", "Production")
+        assert deployment is not None
         outcome = UpdateOutcome(
-            offer_id=uuid4(), image_id=uuid4(), component_id=uuid4(), outcome="reverted", reason="it crashed", at=5
+            offer_id=deployment.deployment_id,
+            image_id=image.image_id,
+            component_id=image.component_id,
+            outcome="reverted",
+            reason="it crashed",
+            at=5,
         )
         for _ in range(2):
             device.check_in(outcomes=(outcome,))
@@ -131,6 +153,30 @@ def test_a_reverted_update_is_a_finding_with_its_deployment(host: ServiceHost) -
         assert (finding.deployment_id, finding.count, finding.severity) == (outcome.offer_id, 1, "medium")
         assert "it crashed" in finding.cause
         assert len(host.service.registry.list_outcomes(deployment_id=outcome.offer_id).items) == 1
+
+
+def test_one_device_opens_so_many_findings_and_the_rest_is_counted(host: ServiceHost, clock: Any) -> None:
+    """Also of findings that were closed meanwhile; another device, and what the service sees itself, count apart."""
+    watch, most, told = host.service.watch, watch_module.MAX_FINDINGS_OF_DEVICE, 0
+
+    def blocked(device: str, number: int) -> Observation:
+        return replace(SEEN, kind="connection-blocked", key=(str(number),), device_ids=(device,), told_by=device, at=0)
+
+    for number in range(most + 9):
+        watch.observe(blocked("loud", number))
+        watch.observe(blocked("loud", number))
+        told += 2
+    found = {one.kind: one for one in watch.list(status="living", limit=100).items}
+    assert len(watch.list(status="living", limit=100).items) == most + 1
+    assert (found["reports-suppressed"].count, found["reports-suppressed"].device_ids) == (18, ("loud",))
+    assert sum(one.count for one in watch.list(limit=100).items) == told, "nothing is lost uncounted"
+    for one in watch.list(kind="connection-blocked", limit=100).items:
+        watch.close(one.finding_id, actor="t")
+    assert watch.observe(blocked("loud", 999)).kind == "reports-suppressed"
+    assert watch.observe(blocked("quiet", 0)).kind == "connection-blocked"
+    assert watch.observe(replace(SEEN, device_ids=("loud",))).kind == SEEN.kind
+    clock.now += watch_module.DAY_S + 1
+    assert watch.observe(blocked("loud", 999)).kind == "connection-blocked"
 
 
 def test_silence_is_noticed_once(host: ServiceHost, clock: Any) -> None:

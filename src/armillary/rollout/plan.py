@@ -6,7 +6,9 @@ Order of the rules, for a roll-out that runs:
 (1) Every started device is looked at: offered, confirmed, reverted, failed or timed out. A silent device is a failed
     device: an update that takes a device off the air reports nothing.
 (2) Hold when too many failed: at least ``min_failures`` and more than ``failure_percent`` of the finished ones.
-(3) Hold when an open finding of ``hold_on_severity`` or above concerns one of the images or a started device.
+(3) Hold when an open finding of ``hold_on_severity`` or above names ``min_failures`` different started devices, or all
+    of them while fewer have started. Only findings of the roll-out's catalog count: what others report stops nobody's
+    update, and the word of one device among several stops none.
 (4) Hold when the newest cohort has finished and can no longer reach ``success_percent``.
 (5) Wait until the newest cohort has reached ``success_percent`` and has soaked for ``soak_s`` since then.
 (6) Start the next cohort; after the last one, finish.
@@ -38,14 +40,14 @@ class Standing:
     Attributes:
         since: When it began to run, or was last resumed.
         cohort: Index of the newest started cohort, -1 before the first.
-        image_ids: The images it brings.
+        catalog_id: Whose it is.
     """
 
     rollout_id: UUID
+    catalog_id: UUID
     state: str
     cohort: int
     since: int
-    image_ids: frozenset[UUID]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -167,11 +169,14 @@ def _alarming(
     if not policy.hold_on_severity:
         return ""
     floor = SEVERITIES.index(policy.hold_on_severity)
+    enough = min(policy.min_failures, len(states))
     for finding in findings:
         if finding.status != "open" or finding.kind == "rollout-held" or finding.last_seen < standing.since:
             continue
-        concerned = finding.image_id in standing.image_ids or any(one in states for one in finding.device_ids)
-        if concerned and SEVERITIES.index(finding.severity) >= floor:
+        if finding.catalog_id != standing.catalog_id:
+            continue
+        named = len(states.keys() & set(finding.device_ids))
+        if named and named >= enough and SEVERITIES.index(finding.severity) >= floor:
             return f"finding: {finding.title}"
     return ""
 

@@ -269,7 +269,13 @@ class DeviceEndpoint:
             write = accepted.write
             if write.held:
                 self._notices.device_held(accepted.state.device_id)
-            news = news or bool(write.outcomes or write.error_reports or write.installed or write.verdict != "attested")
+            news = news or bool(
+                write.outcomes
+                or write.error_reports
+                or write.suppressed
+                or write.installed
+                or write.verdict != "attested"
+            )
         self.counts["check-ins"] += len(items)
         if news:
             self._notices.news()

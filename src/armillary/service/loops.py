@@ -21,8 +21,11 @@ from armillary.service.watch import Watch
 # After being woken, wait this long for more to come in: a thousand check-ins are one look.
 GATHER_S: Final = 0.2
 DAILY_S: Final = 86_400
-# History kept: check-ins, refusals and error reports older than this are deleted daily.
+# History kept: check-ins, refusals, error reports and update outcomes older than this are deleted daily.
 KEEP_S: Final = 90 * 86_400
+# And of one device no more than so many: its hourly check-ins of 90 days are 2,160, and its reports a few.
+KEEP_CHECK_INS: Final = 10_000
+KEEP_REPORTS: Final = 2_000
 
 _log = structlog.get_logger("armillary.service.loops")
 
@@ -98,8 +101,8 @@ class ServiceLoops:
         now = self._context.now()
         self._authority.renew()
         self._use_certificate(self._authority.server_files())
-        self._context.records.write(lambda c: check_in_rows.prune(c, before=now - KEEP_S, now=now))
-        self._context.records.write(lambda c: report_rows.prune(c, before=now - KEEP_S))
+        self._context.records.write(lambda c: check_in_rows.prune(c, before=now - KEEP_S, now=now, most=KEEP_CHECK_INS))
+        self._context.records.write(lambda c: report_rows.prune(c, before=now - KEEP_S, most=KEEP_REPORTS))
 
     async def _guarded(self, what: str, work: Callable[[], object]) -> None:
         try:

@@ -61,12 +61,12 @@ class Planner:
         inventory = [_member(one, rollout, wanted, previous, failures.get(one.number)) for one in members]
         standing = Standing(
             rollout_id=rollout.rollout_id,
+            catalog_id=rollout.catalog_id,
             state=rollout.state,
             cohort=rollout.cohort,
             since=rollout.changed_at,
-            image_ids=wanted,
         )
-        made = plan(rollout.policy, standing, inventory, finding_rows.living(connection), now)
+        made = plan(rollout.policy, standing, inventory, finding_rows.living(connection, rollout.catalog_id), now)
         return made, {one.device_id: one.number for one in members}
 
     def _execute(self, connection: Connection, rollout: Rollout, made: Plan, numbers: dict[str, int], now: int) -> bool:
@@ -139,7 +139,7 @@ def _member(
         offered=offered,
         converged=offered and _runs(one.installed, wanted),
         restored=never_offered or (back and _runs(one.installed, previous)),
-        failure=failure[0] if failure and seen_since else "",
+        failure=failure[0] if failure and seen_since and not never_offered else "",
         reason=failure[1] if failure else "",
     )
 

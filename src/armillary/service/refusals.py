@@ -13,7 +13,7 @@ from typing import Final
 
 from sqlalchemy import Connection
 
-from armillary.engines.records import device_rows
+from armillary.engines.records import report_rows
 from armillary.engines.records.store import Query
 from armillary.errors import ArmillaryError, RateLimitedError, ReplayedProofError
 
@@ -62,4 +62,4 @@ class RefusalLog:
 
 def _record(connection: Connection, pending: Mapping[tuple[str, str], _Pending]) -> None:
     for (device_id, code), one in pending.items():
-        device_rows.refused(connection, device_id=device_id, code=code, message=one.message, at=one.at, count=one.count)
+        report_rows.refused(connection, device_id=device_id, code=code, message=one.message, at=one.at, count=one.count)

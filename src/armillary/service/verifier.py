@@ -36,6 +36,7 @@ from armillary.service.attestation_policy import AttestationPolicies
 from armillary.service.authority import Authority
 from armillary.service.catalog_authority import new_serial, serial_text
 from armillary.service.context import Context
+from armillary.service.device_rates import DeviceRates
 from armillary.service.device_states import DeviceState, DeviceStates
 from armillary.service.number_set import NumberSet
 from armillary.service.offers import Offers, Wanted, has
@@ -100,6 +101,7 @@ class Verifier:
         self._memory = AppraisalMemory()
         self._firmware_told = NumberSet()  # devices whose firmware was recorded since this process began
         self._replies = ReplyEncoder()
+        self._rates = DeviceRates(settings.check_in_interval_s)
         self._service_name = settings.public_host
         self._interval_s = settings.check_in_interval_s
         self._jitter = settings.check_in_jitter
@@ -124,13 +126,15 @@ class Verifier:
         Raises:
             WireError: the request is malformed.
             DeviceFault: it earns no certificate.
-            RateLimitedError: another check-in of this device is being recorded.
+            RateLimitedError: another check-in of this device is being recorded, or it comes too often.
         """
         state = self._states.admitted(peer.device_id)
         if state.busy:
             raise RateLimitedError("a check-in of this device is being recorded", retry_after_s=BUSY_RETRY_S)
         state.check_rate(now)
+        self._rates.check_check_in(state.number, now)
         request = parse_request(body)
+        self._rates.check_outcomes(state.number, now, len(request.outcomes))
         try:
             appraisal = self._appraise(state, peer, request, now)
             if (appraisal.verdict != attest.ATTESTED or self.has_siblings) and self._is_behind(state, appraisal):
@@ -199,6 +203,13 @@ class Verifier:
         accepted.state.busy = True
         write = accepted.write
         accepted.state.spend(write.challenge_id, write.challenge_expires_at, write.at)
+        self._rates.took(
+            write.device_number,
+            write.at,
+            attested=write.verdict == attest.ATTESTED,
+            reports=len(write.error_reports),
+            outcomes=len(write.outcomes),
+        )
 
     def recorded(self, accepted: Accepted) -> None:
         """The record is durable: remember what it says."""
@@ -246,6 +257,9 @@ class Verifier:
         firmware = None
         if request.firmware is not None and request.firmware.pcr_values != state.firmware_values:
             firmware = self._firmware(state, request.firmware, appraisal)
+        kept = request.error_reports
+        if kept:
+            kept = kept[: self._rates.reports_left(state.number, now)]
         reply = self._replies.encode(
             verdict=appraisal.verdict,
             steps=appraisal.steps,
@@ -276,7 +290,8 @@ class Verifier:
             installed=None if installed == state.installed else installed,
             details=None if details == state.details else details,
             outcomes=() if not request.outcomes else _outcomes(request),
-            error_reports=request.error_reports,
+            error_reports=kept,
+            suppressed=request.error_reports[len(kept) :],
             lineage=lineage_text(lineage),
             held=held,
             after=serial_of(state.lineage),

@@ -36,6 +36,11 @@ SILENCE_EVERY_S: Final = 60
 # Silent devices named per look; the next look continues.
 MAX_SILENT: Final = 1000
 
+# Findings that one device may be named in by its own word: those that are not closed, and those of the last day. Beyond
+# that its reports are only counted, in one finding. An honest device in trouble has a few.
+MAX_FINDINGS_OF_DEVICE: Final = 32
+DAY_S: Final = 86_400
+
 Row = TypeVar("Row", CheckIn, Refusal, ErrorReportRow, Outcome)
 
 
@@ -191,14 +196,25 @@ class Watch:
         return [] if seen is None else [seen]
 
     def _of_report(self, connection: Connection, row: ErrorReportRow) -> Sequence[Observation]:
-        found = [watch_rules.of_error_report(row)]
+        was_offered = (
+            row.catalog_id is not None
+            and row.image_id is not None
+            and report_rows.image_was_offered(connection, row.device_id, row.catalog_id, row.image_id)
+        )
+        found = [watch_rules.of_error_report(row, was_offered=was_offered)]
         if row.event_type == "SandboxWeakened":
             device = self._device(connection, row.device_id)
             found.append(None if device is None else watch_rules.of_containment(device))
         return [one for one in found if one is not None]
 
     def _of_outcome(self, connection: Connection, row: Outcome) -> Sequence[Observation]:
-        seen = watch_rules.of_outcome(row, self._catalog_of(connection, row.device_id))
+        catalog_id = self._catalog_of(connection, row.device_id)
+        was_offered = (
+            catalog_id is not None
+            and row.deployment_id is not None
+            and report_rows.deployment_was_offered(connection, row.device_id, catalog_id, row.deployment_id)
+        )
+        seen = watch_rules.of_outcome(row, catalog_id, was_offered=was_offered)
         return [] if seen is None else [seen]
 
     def _look_for_silence(self) -> int:
@@ -238,6 +254,7 @@ class Watch:
 
 def record(connection: Connection, seen: Observation, now: int) -> Finding:
     """Record an observation inside the caller's transaction: a new finding, or one more of a living one."""
+    seen = _within_share(connection, seen, now)
     if seen.kind not in KINDS or seen.severity not in SEVERITIES:
         raise InvalidArgumentError(
             f"observation: expected a known kind and severity, got {seen.kind!r}, {seen.severity!r}",
@@ -271,6 +288,15 @@ def record(connection: Connection, seen: Observation, now: int) -> Finding:
             component_id=seen.component_id,
         ),
     )
+
+
+def _within_share(connection: Connection, seen: Observation, now: int) -> Observation:
+    """The observation, or the one of a device's overflow where it would open or join more than one device may."""
+    if not seen.told_by or finding_rows.names(connection, seen.fingerprint, seen.told_by):
+        return seen
+    if finding_rows.named_in(connection, seen.told_by, since=now - DAY_S) < MAX_FINDINGS_OF_DEVICE:
+        return seen
+    return watch_rules.of_overflow(seen.told_by, seen.catalog_id, seen.count, seen.at)
 
 
 def _finding_or_raise(connection: Connection, finding_id: UUID) -> Finding:

@@ -1,8 +1,12 @@
 # SPDX-License-Identifier: Apache-2.0
 """What the records say, as observations: one pure function per source, no clock, no records.
 
-Deterministic rules only: each names a fact, so a false alarm is a fault in the record and not in a threshold. The two
+Deterministic rules only: each names a fact, so a false alarm is a fault in the record and not in a threshold. The
 numbers that are thresholds stand at the top.
+
+A device is believed about an image or a deployment only where the service offered it to that device in the catalog that
+the device is in: otherwise one device could speak about what others run. What it says of anything else is a finding
+about the device alone (:func:`of_hearsay`), which names no image and no deployment and holds no roll-out by itself.
 """
 
 from __future__ import annotations
@@ -14,6 +18,7 @@ from typing import Final
 from uuid import UUID
 
 from armillary.attest.appraise import FORK_STEPS
+from armillary.engines.records.report_rows import SUPPRESSED, SUPPRESSED_BOOT
 from armillary.engines.records.rows import CheckIn, Device, ErrorReportRow, Outcome, Refusal
 
 # Crashes of one image after which it is no longer an accident: also what a roll-out is held by.
@@ -26,11 +31,13 @@ CA_CRITICAL_S: Final = 7 * 86_400
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Observation:
-    """Something seen. Equal ``key`` and ``kind`` are the same finding while it is not closed.
+    """Something seen. Equal catalog, ``kind`` and ``key`` are the same finding while it is not closed.
 
     Attributes:
         kind: A key of :data:`armillary.wire.finding.KINDS`.
-        key: What makes two observations the same, beside the kind.
+        key: What makes two observations of a catalog the same, beside the kind.
+        told_by: The device of whose word alone this is made, which counts against what one device may open; "" for
+            what the service has seen itself.
         escalate_at: Count of the finding from which it is ``escalated`` instead of ``severity``; 0 never.
     """
 
@@ -51,11 +58,17 @@ class Observation:
     component_id: UUID | None = None
     escalate_at: int = 0
     escalated: str = "high"
+    told_by: str = ""
 
     @property
     def fingerprint(self) -> str:
-        """Identity of the finding this belongs to."""
-        return sha256("\0".join((self.kind, *self.key)).encode()).hexdigest()[:32]
+        """Identity of the finding this belongs to: what two catalogs see alike are two findings."""
+        return in_catalog(self.catalog_id, sha256("\0".join((self.kind, *self.key)).encode()).hexdigest()[:32])
+
+
+def in_catalog(catalog_id: UUID | None, seen: str) -> str:
+    """The fingerprint in a catalog of what has the fingerprint ``seen`` without one; migration 0016 does the same."""
+    return sha256(f"{catalog_id or ''}\0{seen}".encode()).hexdigest()[:32]
 
 
 def of_check_in(check_in: CheckIn, catalog_id: UUID | None) -> Observation | None:
@@ -154,66 +167,139 @@ def of_refusal(refusal: Refusal, catalog_id: UUID | None) -> Observation | None:
     )
 
 
-def of_error_report(report: ErrorReportRow) -> Observation | None:
-    """An error report that says something is wrong; planned events do not."""
+def of_error_report(report: ErrorReportRow, *, was_offered: bool) -> Observation | None:
+    """An error report that says something is wrong; planned events do not.
+
+    Args:
+        report: As recorded.
+        was_offered: Whether the service offered the report's image to this device, in the catalog that it is in.
+    """
     if report.event_category != "Unplanned":
         return None
-    image = str(report.image_id or report.component_id or report.device_id)
-    short = report.device_id[:16]
-    if report.event_type in ("AppCrash", "AppExit"):
-        return Observation(
-            kind="application-crashed",
-            key=(image,),
-            severity="low",
-            escalate_at=CRASH_LIMIT,
-            title=f"Application image {image[:8]} crashes or exits",
-            cause=f"Device {short}: {report.description}",
-            proposed_action="Hold or roll back the roll-out that brought this image; fix and build a new one.",
-            **_of_report(report),  # type: ignore[arg-type]  # one dictionary for three constructors
-        )
-    if report.event_type == "ConnectionBlocked":
-        return Observation(
-            kind="connection-blocked",
-            key=(image, report.description),
-            severity="medium",
-            title=f"Application image {image[:8]} tried to reach a host its manifest does not name",
-            cause=f"Device {short}: {report.description}",
-            proposed_action="Nothing got through. Ask the image's author: a forgotten host, or code that should not "
-            "be there?",
-            **_of_report(report),  # type: ignore[arg-type]  # one dictionary for three constructors
-        )
-    if report.event_type == "InstallReverted":
-        return None  # the same fact comes as an update outcome, with its deployment
+    if report.event_type in ("AppCrash", "AppExit", "ConnectionBlocked"):
+        return _of_image(report) if was_offered else of_hearsay(report)
+    if report.event_type == SUPPRESSED and report.boot_count == SUPPRESSED_BOOT:
+        return of_overflow(report.device_id, report.catalog_id, report.count, report.received_at)
+    # InstallReverted: the same fact comes as an update outcome, with its deployment
     if report.event_type == "BootFailure":
         return Observation(
             kind="attestation-failed",
             key=("boot", report.device_id),
             severity="high",
-            title=f"Device {short} refused to boot a component",
+            title=f"Device {report.device_id[:16]} refused to boot a component",
             cause=report.description,
             proposed_action="Recover the component from a release; find out who changed it.",
-            **_of_report(report),  # type: ignore[arg-type]  # one dictionary for three constructors
+            device_ids=(report.device_id,),
+            told_by=report.device_id,
+            count=report.count,
+            at=report.received_at,
+            catalog_id=report.catalog_id,
         )
     return None
 
 
-def of_outcome(outcome: Outcome, catalog_id: UUID | None) -> Observation | None:
-    """An update that a device took back or could not make."""
+def _of_image(report: ErrorReportRow) -> Observation:
+    """What a device says of an image that it was offered."""
+    image, short = str(report.image_id), report.device_id[:16]
+    is_crash = report.event_type != "ConnectionBlocked"
+    return Observation(
+        kind="application-crashed" if is_crash else "connection-blocked",
+        key=(image,) if is_crash else (image, report.description),
+        severity="low" if is_crash else "medium",
+        escalate_at=CRASH_LIMIT if is_crash else 0,
+        title=f"Application image {image[:8]} crashes or exits"
+        if is_crash
+        else f"Application image {image[:8]} tried to reach a host its manifest does not name",
+        cause=f"Device {short}: {report.description}",
+        proposed_action="Hold or roll back the roll-out that brought this image; fix and build a new one."
+        if is_crash
+        else "Nothing got through. Ask the image's author: a forgotten host, or code that should not be there?",
+        device_ids=(report.device_id,),
+        told_by=report.device_id,
+        count=report.count,
+        at=report.received_at,
+        catalog_id=report.catalog_id,
+        image_id=report.image_id,
+        component_id=report.component_id,
+    )
+
+
+def of_hearsay(report: ErrorReportRow) -> Observation:
+    """What a device says of an image that this service never offered it: about the device, not about the image."""
+    short = report.device_id[:16]
+    return Observation(
+        kind="connection-blocked" if report.event_type == "ConnectionBlocked" else "application-crashed",
+        key=("not offered", report.device_id),
+        severity="low",
+        title=f"Device {short} reports trouble with an application that it was not offered",
+        cause=f"Device {short}: {report.description}",
+        proposed_action="It was sideloaded for development, its deployment was deleted, or the device makes it up. It "
+        "says nothing about the images of others.",
+        device_ids=(report.device_id,),
+        told_by=report.device_id,
+        count=report.count,
+        at=report.received_at,
+        catalog_id=report.catalog_id,
+    )
+
+
+def of_outcome(outcome: Outcome, catalog_id: UUID | None, *, was_offered: bool) -> Observation | None:
+    """An update that a device took back or could not make.
+
+    Args:
+        outcome: As recorded.
+        catalog_id: The device's.
+        was_offered: Whether the service offered the outcome's deployment to this device, in that catalog.
+    """
     if outcome.outcome == "confirmed":
         return None
+    short = outcome.device_id[:16]
+    if not was_offered:
+        return Observation(
+            kind="install-reverted",
+            key=("not offered", outcome.device_id),
+            severity="low",
+            title=f"Device {short} reports on an update that it was not offered",
+            cause=f"Device {short}: {outcome.reason}",
+            proposed_action="Its deployment was deleted, or the device makes it up. It says nothing of other updates.",
+            device_ids=(outcome.device_id,),
+            told_by=outcome.device_id,
+            at=outcome.received_at,
+            catalog_id=catalog_id,
+        )
     return Observation(
         kind="install-reverted",
         key=(str(outcome.deployment_id), str(outcome.image_id)),
         severity="medium",
         title=f"Devices take back image {str(outcome.image_id)[:8]}",
-        cause=f"Device {outcome.device_id[:16]}: {outcome.reason}",
+        cause=f"Device {short}: {outcome.reason}",
         proposed_action="The devices run what they ran before. Do not deploy this image further.",
         device_ids=(outcome.device_id,),
+        told_by=outcome.device_id,
         at=outcome.received_at,
         catalog_id=catalog_id,
         deployment_id=outcome.deployment_id,
         image_id=outcome.image_id,
         component_id=outcome.component_id,
+    )
+
+
+def of_overflow(device_id: str, catalog_id: UUID | None, count: int, at: int) -> Observation:
+    """More of one device than is kept apart: so many of its reports are only counted here."""
+    short = device_id[:16]
+    return Observation(
+        kind="reports-suppressed",
+        key=(device_id,),
+        severity="medium",
+        title=f"Device {short} reports more than is kept of one device",
+        cause=f"Of device {short} reports are only counted that are beyond its share; its error reports of the type "
+        f"{SUPPRESSED} say how many were not stored.",
+        proposed_action="Look at what the device reports, and close what is dealt with. One that floods: armillary "
+        "device revoke.",
+        device_ids=(device_id,),
+        count=count,
+        at=at,
+        catalog_id=catalog_id,
     )
 
 
@@ -299,14 +385,3 @@ def of_containment(device: Device) -> Observation | None:
         catalog_id=device.catalog_id,
         group_id=device.group_id,
     )
-
-
-def _of_report(report: ErrorReportRow) -> dict[str, object]:
-    return {
-        "device_ids": (report.device_id,),
-        "count": report.count,
-        "at": report.received_at,
-        "catalog_id": report.catalog_id,
-        "image_id": report.image_id,
-        "component_id": report.component_id,
-    }

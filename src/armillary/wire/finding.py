@@ -36,6 +36,7 @@ KINDS: Mapping[str, str] = MappingProxyType(
         "rollout-held": "A roll-out was stopped because too many devices failed.",
         "certificate-expiring": "A certificate of the service ends soon and has no successor.",
         "hub-anomaly": "The hub saw traffic that does not fit.",
+        "reports-suppressed": "A device reports more than is kept of one device; the rest is counted.",
         "quarantine-requested": "A rule of the application asks that a device be kept apart.",
     }
 )

@@ -8,6 +8,7 @@ import sqlite3
 import subprocess
 import sys
 from pathlib import Path
+from uuid import UUID
 
 import pytest
 from sqlalchemy import create_engine, inspect, text
@@ -16,6 +17,7 @@ from armillary.engines.records import schema, store
 from armillary.engines.records.migrate import known_revisions, migrate, upgrade
 from armillary.engines.records.store import Records
 from armillary.errors import DataFolderError
+from armillary.service.watch_rules import in_catalog
 
 
 def tables(database: Path) -> list[tuple[str, str, str]]:
@@ -167,3 +169,33 @@ def test_images_and_deployments_survive_that_an_image_is_one_of_its_catalog(tmp_
         newer.execute(add_image, ("03", "02"))
         with pytest.raises(sqlite3.IntegrityError):
             newer.execute(add_image, ("03", "02"))
+
+
+def test_findings_of_several_catalogs_become_those_of_the_one_that_has_them(tmp_path: Path) -> None:
+    database, alpha, beta = tmp_path / "records.db", UUID(int=1), UUID(int=2)
+    upgrade(database, "0015")
+    add_finding = (
+        "INSERT INTO finding (finding_id, fingerprint, open_key, kind, severity, title, cause, proposed_action, status,"
+        " count, first_seen, last_seen, catalog_id) VALUES (?, ?, ?, ?, 'low', 't', 'c', 'p', 'open', 1, 1, 1, ?)"
+    )
+    with contextlib.closing(sqlite3.connect(database, isolation_level=None)) as older:
+        older.execute("PRAGMA foreign_keys=OFF")
+        for number, owner in enumerate((alpha, beta)):
+            older.execute(
+                "INSERT INTO device (number, device_id, chip, chip_sku, trust_tier, manufacturing_state, enrolled_at,"
+                " catalog_id, revoked_reason) VALUES (?, ?, 'mt3620', 's', 'software', 'DeviceComplete', 1, ?, '')",
+                (number, f"d{number}", owner.hex),
+            )
+        for finding, kind, owner in (("f", "application-crashed", beta.hex), ("g", "verifier-behind", None)):
+            older.execute(add_finding, (finding, finding * 8, finding * 8, kind, owner))
+        older.execute(add_finding, ("h", "h" * 8, None, "application-crashed", alpha.hex))
+        older.executemany("INSERT INTO finding_device VALUES ('f', ?)", (("d0",), ("d1",)))
+    upgrade(database)
+    with contextlib.closing(sqlite3.connect(database, isolation_level=None)) as newer:
+        assert newer.execute("SELECT device_id FROM finding_device").fetchall() == [("d1",)], "Alpha's is not Beta's"
+        rows = newer.execute("SELECT fingerprint, open_key, cause FROM finding ORDER BY number").fetchall()
+    ours = [in_catalog(beta, "f" * 8), in_catalog(None, "g" * 8), in_catalog(alpha, "h" * 8)]
+    assert [row[0] for row in rows] == ours
+    assert [row[1] for row in rows] == [*ours[:2], None]
+    assert rows[0][2].startswith("Devices of this catalog and of another")
+    assert rows[1][2] == "c"

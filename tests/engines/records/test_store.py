@@ -195,7 +195,7 @@ def test_refusals_of_one_minute_fold_and_mark_the_device(records: Records):
     enrol(records)
     for at in (NOW, NOW + 1, NOW + 61):
         records.write(
-            lambda c, at=at: device_rows.refused(c, device_id="a" * 128, code="device.challenge", message="m", at=at)
+            lambda c, at=at: report_rows.refused(c, device_id="a" * 128, code="device.challenge", message="m", at=at)
         )
     page = records.read(lambda c: report_rows.refusals(c, device_id=None, limit=9, before=None))
     assert [r.count for r in page.items] == [1, 2]

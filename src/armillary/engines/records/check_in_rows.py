@@ -19,7 +19,7 @@ from sqlalchemy import Connection, Row, delete, select, update
 from sqlalchemy.exc import IntegrityError
 
 from armillary.attest.firmware_reference import FirmwareValue
-from armillary.engines.records import audit_rows, dialect, firmware_rows, schema
+from armillary.engines.records import audit_rows, dialect, firmware_rows, report_rows, schema
 from armillary.engines.records.device_rows import BootDetails
 from armillary.engines.records.rows import CheckIn, Page
 from armillary.wire.checkin import AppraisalStep
@@ -56,6 +56,7 @@ class CheckInWrite(NamedTuple):
         after: Serial of the certificate of the check-in before, as the verifier knows it: the database refuses this one
             if another worker has recorded one meanwhile. None asks nothing.
         firmware: What the machine's firmware measured, or None when the verifier has written it before.
+        suppressed: Error reports that are counted and not kept.
 
     A named tuple: a frozen dataclass of this many fields costs 4 us to make, once per check-in.
     """
@@ -81,6 +82,7 @@ class CheckInWrite(NamedTuple):
     held: str = ""
     after: str | None = None
     firmware: tuple[FirmwareValue, ...] | None = None
+    suppressed: tuple[ErrorReport, ...] = ()
 
 
 _CHECK_IN = (
@@ -135,6 +137,7 @@ class CheckInStatements:
                 or write.details is not None
                 or write.outcomes
                 or write.error_reports
+                or write.suppressed
                 or write.held
                 or write.firmware is not None
             ):
@@ -162,6 +165,7 @@ class CheckInStatements:
                 or write.details is not None
                 or write.outcomes
                 or write.error_reports
+                or write.suppressed
                 or write.held
                 or write.firmware is not None
             ):
@@ -256,28 +260,7 @@ def _write_rest(connection: Connection, write: CheckInWrite) -> None:
             for one in write.outcomes
         ],
     )
-    dialect.insert_new(
-        connection,
-        schema.error_report,
-        [
-            {
-                "device_number": write.device_number,
-                "boot_count": one.boot_count,
-                "sequence": one.sequence,
-                "event_category": one.event_category,
-                "event_class": one.event_class,
-                "event_type": one.event_type,
-                "description": one.description,
-                "component_id": one.component_id,
-                "image_id": one.image_id,
-                "count": one.count,
-                "start_at": one.start,
-                "end_at": one.end,
-                "received_at": write.at,
-            }
-            for one in write.error_reports
-        ],
-    )
+    report_rows.add(connection, write.device_number, write.error_reports, write.suppressed, at=write.at)
 
 
 def list_of_device(connection: Connection, device_id: str, *, limit: int, before: int | None) -> Page[CheckIn]:
@@ -315,11 +298,15 @@ def refused_since(connection: Connection, number: int, *, limit: int) -> list[Ch
     return [_check_in(row) for row in connection.execute(query)]
 
 
-def prune(connection: Connection, *, before: int, now: int) -> int:
-    """Delete check-ins older than ``before`` whose challenge has expired; returns how many."""
+def prune(connection: Connection, *, before: int, now: int, most: int) -> int:
+    """Delete check-ins older than ``before`` and those of a device beyond its newest ``most``; returns how many.
+
+    Those stay whose challenge has not expired: the database refuses it a second time by them.
+    """
     table = schema.check_in
-    statement = delete(table).where(table.c.at < before, table.c.challenge_expires_at < now)
-    return connection.execute(statement).rowcount
+    spent = table.c.challenge_expires_at < now
+    removed = connection.execute(delete(table).where(table.c.at < before, spent)).rowcount
+    return removed + dialect.keep_newest(connection, table, most, also=spent)
 
 
 def _check_in(row: Row[Any]) -> CheckIn:

@@ -12,7 +12,7 @@ from uuid import UUID
 from sqlalchemy import ColumnElement, Connection, Row, Select, and_, case, func, insert, literal, or_, select, update
 
 from armillary.attest.lineage import NO_LINEAGE, Lineage
-from armillary.engines.records import dialect, name_rows, schema
+from armillary.engines.records import name_rows, schema
 from armillary.engines.records.lineage import BEGINS, lineage_from
 from armillary.engines.records.rows import HEALTHS, Device, FleetSummary
 from armillary.wire.checkin import InstalledImage
@@ -320,17 +320,6 @@ def silent(connection: Connection, *, now: int, silent_after_s: int, limit: int)
         .limit(limit)
     )
     return [as_device(row) for row in connection.execute(query)]
-
-
-def refused(connection: Connection, *, device_id: str, code: str, message: str, at: int, count: int = 1) -> None:
-    """Record a refused request: one row per device, code and minute, and the device's own status if it is known."""
-    table = schema.refusal
-    key = {"device_id": device_id, "code": code, "minute": at // 60}
-    if not dialect.insert_new(connection, table, [{**key, "at": at, "message": message, "count": count}]):
-        here = and_(*(table.c[name] == value for name, value in key.items()))
-        connection.execute(update(table).where(here).values(count=table.c.count + count, at=at))
-    known = select(_device.c.number).where(_device.c.device_id == device_id).scalar_subquery()
-    connection.execute(update(_status).where(_status.c.device_number == known).values(refused_at=at, refusal=code))
 
 
 def health_word(now: int, silent_after_s: int) -> ColumnElement[str]:

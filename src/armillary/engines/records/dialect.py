@@ -15,7 +15,19 @@ from itertools import chain
 from pathlib import Path
 from typing import Any
 
-from sqlalchemy import ColumnElement, Connection, Engine, Integer, Table, create_engine, event, literal_column
+from sqlalchemy import (
+    ColumnElement,
+    Connection,
+    Engine,
+    Integer,
+    Table,
+    create_engine,
+    delete,
+    event,
+    func,
+    literal_column,
+    select,
+)
 from sqlalchemy.dialects.sqlite import insert as sqlite_insert
 from sqlalchemy.exc import IntegrityError
 
@@ -198,6 +210,28 @@ def insert_new(connection: Connection, table: Table, rows: Sequence[Mapping[str,
     else:
         statement = sqlite_insert(table).on_conflict_do_nothing()
     return sum(connection.execute(statement, dict(row)).rowcount for row in rows)
+
+
+def keep_newest(connection: Connection, table: Table, most: int, *, also: ColumnElement[bool] | None = None) -> int:
+    """Delete the rows of each device beyond its newest ``most``, by ``number``; returns how many.
+
+    Args:
+        connection: Of a transaction.
+        table: With ``device_number`` and ``number``.
+        most: Rows that stay of each device.
+        also: What else has to hold of a row that goes.
+    """
+    columns = table.c
+    count = func.count()
+    full = select(columns.device_number).group_by(columns.device_number).having(count > most)
+    removed = 0
+    for device in connection.execute(full).scalars().all():
+        mine = columns.device_number == device
+        newest = select(columns.number).where(mine).order_by(columns.number.desc()).offset(most - 1).limit(1)
+        oldest_kept = connection.execute(newest).scalar_one()
+        gone = delete(table).where(mine, columns.number < oldest_kept)
+        removed += connection.execute(gone if also is None else gone.where(also)).rowcount
+    return removed
 
 
 def positional(statement: Any, engine: Engine, columns: Sequence[str]) -> str:

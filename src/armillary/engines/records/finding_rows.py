@@ -105,9 +105,31 @@ def page(
     return Page(items, str(rows[limit - 1].number) if len(rows) > limit else None)
 
 
-def living(connection: Connection) -> tuple[Finding, ...]:
-    """All findings that are not closed, with all their devices."""
-    rows = connection.execute(_findings().where(_finding.c.status != "closed").order_by(_finding.c.number)).all()
+def names(connection: Connection, fingerprint: str, device_id: str) -> bool:
+    """Whether the living finding of a fingerprint, if there is one, names the device."""
+    query = (
+        select(_finding.c.number)
+        .join(_concerned, _concerned.c.finding_id == _finding.c.finding_id)
+        .where(_finding.c.open_key == fingerprint, _concerned.c.device_id == device_id)
+    )
+    return connection.execute(query).first() is not None
+
+
+def named_in(connection: Connection, device_id: str, *, since: int) -> int:
+    """How many findings name the device: those that are not closed, and those first seen since a time."""
+    query = (
+        select(func.count())
+        .select_from(_concerned)
+        .join(_finding, _finding.c.finding_id == _concerned.c.finding_id)
+        .where(_concerned.c.device_id == device_id, (_finding.c.status != "closed") | (_finding.c.first_seen >= since))
+    )
+    return int(connection.execute(query).scalar_one())
+
+
+def living(connection: Connection, catalog_id: UUID) -> tuple[Finding, ...]:
+    """The findings of a catalog that are not closed, with all their devices."""
+    here = (_finding.c.status != "closed") & (_finding.c.catalog_id == catalog_id)
+    rows = connection.execute(_findings().where(here).order_by(_finding.c.number)).all()
     return tuple(_as_finding(connection, row, named=None) for row in rows)
 
 

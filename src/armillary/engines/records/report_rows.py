@@ -3,15 +3,26 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import Connection, Row, Select, Table, delete, func, select
+from sqlalchemy import Connection, Row, Select, Table, and_, delete, func, select, update
 
-from armillary.engines.records import schema
+from armillary.engines.records import dialect, image_rows, schema
+from armillary.engines.records.rollout_rows import LIVING
 from armillary.engines.records.rows import ErrorReportRow, Outcome, Page, Refusal
+from armillary.wire.error_report import ErrorReport
 
-_device = schema.device
+_device, _check_in = schema.device, schema.check_in
+
+# The error report that this service writes itself: how many of a device's reports it did not keep, one row an hour. No
+# device can send its boot count.
+SUPPRESSED = "ReportsSuppressed"
+SUPPRESSED_BOOT = -1
+# Refused requests of one device that are kept apart in a day, by code and minute; and how many codes there are at most.
+MAX_REFUSALS_A_DAY = 500
+REFUSAL_CODES = 24
 
 
 def error_reports(
@@ -81,10 +92,138 @@ def refusals_since(connection: Connection, number: int, *, limit: int) -> list[R
     return [_as_refusal(row) for row in connection.execute(query)]
 
 
-def prune(connection: Connection, *, before: int) -> int:
-    """Delete error reports and refusals received before a time; returns how many."""
-    removed = connection.execute(delete(schema.error_report).where(schema.error_report.c.received_at < before)).rowcount
-    return removed + connection.execute(delete(schema.refusal).where(schema.refusal.c.at < before)).rowcount
+def image_was_offered(connection: Connection, device_id: str, catalog_id: UUID, image_id: UUID) -> bool:
+    """Whether a check-in of the device was told a deployment of the catalog that names the image."""
+    part = schema.deployment_image
+    of_image = select(part.c.deployment_id).where(part.c.catalog_id == catalog_id, part.c.image_id == image_id)
+    return _was_told(connection, device_id, list(connection.execute(of_image).scalars()))
+
+
+def deployment_was_offered(connection: Connection, device_id: str, catalog_id: UUID, deployment_id: UUID) -> bool:
+    """Whether a check-in of the device was told the deployment, and it is one of the catalog."""
+    found = image_rows.deployment(connection, deployment_id)
+    if found is None or found.catalog_id != catalog_id:
+        return False
+    return _was_told(connection, device_id, [deployment_id])
+
+
+def _was_told(connection: Connection, device_id: str, deployments: Sequence[UUID]) -> bool:
+    if not deployments:
+        return False
+    number = select(_device.c.number).where(_device.c.device_id == device_id).scalar_subquery()
+    told = select(_check_in.c.number).where(
+        _check_in.c.device_number == number, _check_in.c.deployment_id.in_(deployments)
+    )
+    return connection.execute(told.limit(1)).first() is not None
+
+
+def add(
+    connection: Connection,
+    device_number: int,
+    kept: Sequence[ErrorReport],
+    suppressed: Sequence[ErrorReport],
+    *,
+    at: int,
+) -> None:
+    """Record a device's error reports, once each, and how many it told that are not kept."""
+    rows = [
+        {
+            "device_number": device_number,
+            "boot_count": one.boot_count,
+            "sequence": one.sequence,
+            "event_category": one.event_category,
+            "event_class": one.event_class,
+            "event_type": one.event_type,
+            "description": one.description,
+            "component_id": one.component_id,
+            "image_id": one.image_id,
+            "count": one.count,
+            "start_at": one.start,
+            "end_at": one.end,
+            "received_at": at,
+        }
+        for one in kept
+    ]
+    dialect.insert_new(connection, schema.error_report, rows)
+    if suppressed:
+        _count(connection, device_number, suppressed, at)
+
+
+def _count(connection: Connection, device_number: int, suppressed: Sequence[ErrorReport], at: int) -> None:
+    """Count reports that are not kept, those told again once: one row of this service's own an hour."""
+    table, status = schema.error_report, schema.device_status
+    mine = status.c.device_number == device_number
+    up_to = connection.execute(select(status.c.suppressed_up_to).where(mine)).scalar_one() or 0
+    told = [one for one in suppressed if one.sequence > up_to]
+    stored = select(table.c.boot_count, table.c.sequence).where(
+        table.c.device_number == device_number, table.c.sequence.in_([one.sequence for one in told])
+    )
+    known = {(row.boot_count, row.sequence) for row in connection.execute(stored)}
+    fresh = [one for one in told if (one.boot_count, one.sequence) not in known]
+    if not fresh:
+        return
+    connection.execute(update(status).where(mine).values(suppressed_up_to=max(one.sequence for one in fresh)))
+    key = {"device_number": device_number, "boot_count": SUPPRESSED_BOOT, "sequence": at // 3600}
+    row = {
+        **key,
+        "event_category": "Unplanned",
+        "event_class": "OS",
+        "event_type": SUPPRESSED,
+        "description": "So many error reports of this device came beyond what is kept of one device, and were counted",
+        "count": len(fresh),
+        "start_at": at,
+        "end_at": at,
+        "received_at": at,
+    }
+    if not dialect.insert_new(connection, table, [row]):
+        here = and_(*(table.c[name] == value for name, value in key.items()))
+        connection.execute(update(table).where(here).values(count=table.c.count + len(fresh), end_at=at))
+
+
+def refused(connection: Connection, *, device_id: str, code: str, message: str, at: int, count: int = 1) -> None:
+    """Record a refused request: one row per device, code and minute, and the device's own status if it is known.
+
+    Beyond :data:`MAX_REFUSALS_A_DAY` rows of a device in a day those of a code are one row a day: all are counted.
+    """
+    table = schema.refusal
+    key = {"device_id": device_id, "code": code, "minute": at // 60}
+    if _refusals_of_day(connection, device_id, at) >= MAX_REFUSALS_A_DAY and not _is_there(connection, table, key):
+        key["minute"] = at // 86_400 * 1440
+    if not dialect.insert_new(connection, table, [{**key, "at": at, "message": message, "count": count}]):
+        here = and_(*(table.c[name] == value for name, value in key.items()))
+        connection.execute(update(table).where(here).values(count=table.c.count + count, at=at))
+    known = select(_device.c.number).where(_device.c.device_id == device_id).scalar_subquery()
+    connection.execute(
+        update(schema.device_status)
+        .where(schema.device_status.c.device_number == known)
+        .values(refused_at=at, refusal=code)
+    )
+
+
+def _refusals_of_day(connection: Connection, device_id: str, at: int) -> int:
+    table = schema.refusal
+    today = (table.c.device_id == device_id) & (table.c.minute > at // 60 - 1440)
+    return int(connection.execute(select(func.count()).select_from(table).where(today)).scalar_one())
+
+
+def _is_there(connection: Connection, table: Table, key: Mapping[str, object]) -> bool:
+    here = and_(*(table.c[name] == value for name, value in key.items()))
+    return connection.execute(select(table.c.number).where(here)).first() is not None
+
+
+def prune(connection: Connection, *, before: int, most: int) -> int:
+    """Delete what was received before a time, and of each device what is beyond its newest ``most``; returns how many.
+
+    Of error reports, refusals, and update outcomes. Those of a roll-out that still decides stay: it goes by them.
+    """
+    report, refusal, outcome = schema.error_report, schema.refusal, schema.outcome
+    living = select(schema.rollout.c.deployment_id).where(schema.rollout.c.state.in_(LIVING))
+    done = outcome.c.deployment_id.is_(None) | outcome.c.deployment_id.not_in(living)
+    removed = connection.execute(delete(report).where(report.c.received_at < before)).rowcount
+    removed += connection.execute(delete(refusal).where(refusal.c.at < before)).rowcount
+    removed += connection.execute(delete(outcome).where(outcome.c.received_at < before, done)).rowcount
+    removed += dialect.keep_newest(connection, report, most)
+    return removed + dialect.keep_newest(connection, outcome, most, also=done)
 
 
 def newest_number(connection: Connection, table_name: str) -> int:

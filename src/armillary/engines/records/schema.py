@@ -34,7 +34,7 @@ from sqlalchemy import (
 
 from armillary.engines.records import firmware_tables, hub_tables, image_tables, name_tables, tables
 
-REVISION = "0015"  # newest migration: what a new data folder is stamped with
+REVISION = "0016"  # newest migration: what a new data folder is stamped with
 
 metadata = tables.metadata
 DEVICE_ID_LENGTH = tables.DEVICE_ID_LENGTH
@@ -199,6 +199,8 @@ device_status = Table(
     # What the last proof showed of an earlier reply, and since when the device is held: engines/records/lineage.py.
     Column("lineage", String(40)),
     Column("held_at", BigInteger),
+    # The highest sequence number of an error report that was not kept: told again, it is not counted again.
+    Column("suppressed_up_to", BigInteger),
 )
 
 appraisal_steps = Table(

@@ -18,6 +18,10 @@ from tests.api.running_service import RunningService, running_service
 from armillary.api import connection
 
 HALF_A_HEAD = b"GET /api/v1/health HTTP/1.1\r\nhost: x\r\n"
+# An end that is due in half a second is waited for so long: less than the time after which any idle connection ends.
+ENDS_S = 15.0
+# Drips of 50 ms: eight to ten come before an end that is due in half a second, however slow the host is.
+DRIPS = 150
 WHOLE = b"GET /api/v1/health HTTP/1.1\r\nhost: x\r\n\r\n"
 
 
@@ -54,6 +58,22 @@ def answer(sock: ssl.SSLSocket) -> bytes:
     return data
 
 
+def send_without_end(sock: ssl.SSLSocket, data: bytes) -> None:
+    while True:
+        sock.sendall(data)
+
+
+def drips_until_its_end(sock: ssl.SSLSocket, drip: bytes) -> int:
+    """How many drips the other side takes before it closes."""
+    for count in range(DRIPS):
+        try:
+            sock.sendall(drip)
+        except OSError:
+            return count
+        time.sleep(0.05)
+    return DRIPS
+
+
 def test_idle_strangers_take_no_place_from_others(
     own: RunningService, opened: list[ssl.SSLSocket], monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -75,10 +95,8 @@ def test_a_head_that_does_not_come_ends_the_connection(
     monkeypatch.setattr(connection, "HEAD_TIMEOUT_S", 0.4)
     with dial(own) as sock:
         sock.sendall(sent)
-        begun = time.monotonic()
-        sock.settimeout(10)
+        sock.settimeout(ENDS_S)
         answer(sock)
-        assert time.monotonic() - begun < 5
     assert healthy(own)
 
 
@@ -87,24 +105,14 @@ def test_blank_lines_are_no_head(own: RunningService, monkeypatch: pytest.Monkey
     with dial(own) as sock:
         sock.sendall(WHOLE)
         assert sock.recv(65536).startswith(b"HTTP/1.1 200")
-        begun = time.monotonic()
-        with contextlib.suppress(OSError):
-            while time.monotonic() - begun < 10:
-                sock.sendall(b"\r\n")
-                time.sleep(0.05)
-        assert time.monotonic() - begun < 5
+        assert drips_until_its_end(sock, b"\r\n") < DRIPS
 
 
 def test_a_head_that_drips_ends_too(own: RunningService, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(connection, "HEAD_TIMEOUT_S", 0.5)
     with dial(own) as sock:
         sock.sendall(HALF_A_HEAD)
-        begun = time.monotonic()
-        with contextlib.suppress(OSError):
-            while time.monotonic() - begun < 10:
-                sock.sendall(b"x: y\r\n")
-                time.sleep(0.05)
-        assert time.monotonic() - begun < 5
+        assert drips_until_its_end(sock, b"x: y\r\n") < DRIPS
 
 
 def test_a_body_that_drips_ends_and_a_slow_one_is_taken(own: RunningService, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -123,10 +131,8 @@ def test_a_body_that_drips_ends_and_a_slow_one_is_taken(own: RunningService, mon
         assert answer(slow).startswith(b"HTTP/1.1 201")
     with dial(own) as dripping:
         dripping.sendall(head)
-        begun = time.monotonic()
-        dripping.settimeout(10)
+        dripping.settimeout(ENDS_S)
         assert answer(dripping) == b""
-        assert time.monotonic() - begun < 5
 
 
 @pytest.mark.parametrize(
@@ -193,13 +199,9 @@ def test_a_caller_that_takes_nothing_is_cut_off(own: RunningService, monkeypatch
         context = ssl.create_default_context(cafile=str(own.root))
         with context.wrap_socket(plain, server_hostname="localhost") as sock:
             request = b"GET /api/v1/openapi.json HTTP/1.1\r\nhost: x\r\n\r\n"
-            begun = time.monotonic()
-            sock.settimeout(1.0)
-            with contextlib.suppress(OSError):
-                while time.monotonic() - begun < 10:
-                    sock.sendall(request)
-                    time.sleep(0.01)
-            assert time.monotonic() - begun < 8
+            sock.settimeout(ENDS_S)  # nothing more can be sent once the buffers are full; then the end has to come
+            with pytest.raises((ConnectionError, ssl.SSLError)):
+                send_without_end(sock, 1000 * request)
     assert healthy(own)
 
 

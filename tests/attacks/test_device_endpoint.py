@@ -163,11 +163,9 @@ def test_a_device_in_the_wrong_manufacturing_state_is_refused(host: ServiceHost)
 def test_a_revoked_device_loses_its_connection_and_its_next_request(host: ServiceHost) -> None:
     with host.claimed(b"r" * 32) as device:
         reply = device.check_in()
-        begun = time.monotonic()
         host.service.registry.revoke_device(device.device_id, reason="stolen", actor="t")
         with pytest.raises(CLOSED):
             device.check_in()
-        assert time.monotonic() - begun < 1.0
         device.connect()
         assert code(device.exchange("GET", "/v1/challenge")) == (403, "device.revoked")
         with pytest.raises(Exception, match="revoked"):

@@ -3,7 +3,7 @@
 
 from __future__ import annotations
 
-import time
+import sys
 from typing import Any
 
 import pytest
@@ -129,14 +129,17 @@ def test_names_that_devices_choose_are_remembered_within_bounds() -> None:
     assert table.leaf("count") is not None
 
 
-def test_judging_a_message_takes_microseconds() -> None:
+def test_judging_a_message_is_little_work() -> None:
     table = PayloadTable(TEMPLATE)
     values = {"count": 3.0, "on": True, "air.co2": 600.0, "where.lat": 1.0, "where.lon": 2.0, "extra": 1.0}
     table.judge(values)
-    begun = time.perf_counter()
-    for _ in range(5000):
+    calls: list[str] = []
+    sys.setprofile(lambda frame, event, _: calls.append(frame.f_code.co_name) if event == "call" else None)
+    try:
         table.judge(values)
-    assert (time.perf_counter() - begun) / 5000 < 200e-6  # measured 5 us; a busy host is given a lot of room
+    finally:
+        sys.setprofile(None)
+    assert len(calls) <= 3 * len(values), calls  # no walk through the model; `bench/delays.py` has the microseconds
 
 
 def test_a_wrong_array_is_a_bounded_number_of_mistakes() -> None:

@@ -34,6 +34,7 @@ BENCHMARKS: dict[str, tuple[str, ...]] = {
     "ready": ("ready",),
     "memory": ("memory",),
     "hub-idle": ("hub_idle",),
+    "delays": ("delays",),
     "demo": ("story",),
     "image-parse": ("image_parse",),
 }
@@ -66,7 +67,8 @@ FLOORS: dict[str, Floor] = {
     "checkin-registry-kept": Floor(0.90, at_least=True),
     "evidence-verify": Floor(0.80, at_least=True),
     "evidence-verify-quote": Floor(0.80, at_least=True),
-    "ingest": Floor(0.80, at_least=True),
+    "ingest": Floor(1.0, at_least=True),
+    "ingest-sustained": Floor(0.60, at_least=True),
     "pipeline": Floor(1.0, at_least=True),
     "rules-50": Floor(1.0, at_least=True),
     "rules-500": Floor(1.0, at_least=True),
@@ -79,6 +81,9 @@ FLOORS: dict[str, Floor] = {
     "hub-idle": Floor(1.0, at_least=False),
     "hub-idle-device": Floor(1.0, at_least=False),
     "demo": Floor(1.0, at_least=False),
+    "revocation": Floor(1.0, at_least=False),
+    "template-live": Floor(1.0, at_least=False),
+    "message-check": Floor(1.0, at_least=False),
 }
 
 

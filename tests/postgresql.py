@@ -22,6 +22,7 @@ from urllib.parse import quote
 
 import psycopg
 import pytest
+from tests.fixtures.processes import OwnProcess
 
 VARIABLE = "ARMILLARY_TEST_POSTGRESQL"
 DEADLINE_S = 30.0
@@ -57,7 +58,7 @@ class Server:
         if os.getuid() == 0:
             self._as = {"user": "nobody", "group": "nogroup", "extra_groups": [], "cwd": self.folder}
             shutil.chown(self.folder, "nobody", "nogroup")
-        self._process: subprocess.Popen[bytes] | None = None
+        self._process: OwnProcess | None = None
         data = self.folder / "data"
         command = [found / "initdb", "-D", data, "-U", "postgres", "-A", "trust", "-E", "UTF8", "--locale=C", "-N"]
         subprocess.run(command, check=True, capture_output=True, timeout=60, **self._as)
@@ -90,7 +91,7 @@ class Server:
         while True:
             if self._process is None or self._process.poll() is not None:  # sessions of one that crashed may live yet
                 with (self.folder / "log").open("ab") as log:
-                    self._process = subprocess.Popen(command, stdout=log, stderr=log, **self._as)
+                    self._process = OwnProcess(command, limit_s=None, stdout=log, stderr=log, **self._as)
             try:
                 psycopg.connect(self.url("postgres")).close()
             except psycopg.OperationalError:
@@ -113,8 +114,12 @@ class Server:
 
     def close(self) -> None:
         """End it and delete everything."""
-        if self._process is not None and self._process.poll() is None:
-            self.stop()
+        if self._process is not None:
+            try:
+                if self._process.poll() is None:
+                    self.stop()
+            finally:
+                self._process.end()
         shutil.rmtree(self.folder)
 
     def url(self, database: str, user: str = "postgres", password: str = "") -> str:

@@ -4,10 +4,9 @@
 from __future__ import annotations
 
 import ast
+import functools
 import re
 from pathlib import Path
-
-import pytest
 
 ROOT = Path(__file__).resolve().parent.parent
 SOURCE = ROOT / "src" / "armillary"
@@ -37,57 +36,102 @@ def relative(path: Path) -> str:
     return str(path.relative_to(ROOT))
 
 
+@functools.cache
+def text_of(path: Path) -> str:
+    return path.read_text("utf-8")
+
+
+@functools.cache
+def nodes_of(path: Path) -> list[ast.AST]:
+    return list(ast.walk(ast.parse(text_of(path))))
+
+
 def test_the_search_finds_the_code():
     assert len(MODULES) > 40
     assert SOURCE / "errors.py" in MODULES
 
 
-@pytest.mark.parametrize("path", OWN_FILES, ids=relative)
-def test_file_carries_its_licence_and_is_short(path: Path):
-    text = path.read_text("utf-8")
-    assert text.startswith("# SPDX-License-Identifier: Apache-2.0\n"), "first line: the SPDX licence identifier"
-    assert len(text.splitlines()) <= FILE_LINES_MAX, f"split it: at most {FILE_LINES_MAX} lines a file"
+def test_files_carry_their_licence_and_are_short():
+    for path in OWN_FILES:
+        text = text_of(path)
+        assert text.startswith("# SPDX-License-Identifier: Apache-2.0\n"), f"{relative(path)}: first line: the licence"
+        length = len(text.splitlines())
+        assert length <= FILE_LINES_MAX, (
+            f"{relative(path)} has {length} lines; split it: at most {FILE_LINES_MAX} a file"
+        )
 
 
-@pytest.mark.parametrize("path", MODULES, ids=relative)
-def test_names_say_what_they_are(path: Path):
-    words = re.split(r"[_.]", path.stem)
-    assert not set(words) & set(BANNED_WORDS), f"module name {path.stem} says nothing"
-    for node in ast.walk(ast.parse(path.read_text("utf-8"))):
-        if isinstance(node, ast.ClassDef):
-            name_words = [word.lower() for word in re.findall(r"[A-Z]+(?![a-z])|[A-Z][a-z0-9]*", node.name)]
-            assert not set(name_words) & set(BANNED_WORDS), f"class name {node.name} says nothing"
+def test_names_say_what_they_are():
+    for path in MODULES:
+        assert not set(re.split(r"[_.]", path.stem)) & set(BANNED_WORDS), f"module name {relative(path)} says nothing"
+        for node in nodes_of(path):
+            if isinstance(node, ast.ClassDef):
+                words = [word.lower() for word in re.findall(r"[A-Z]+(?![a-z])|[A-Z][a-z0-9]*", node.name)]
+                assert not set(words) & set(BANNED_WORDS), f"{relative(path)}: class name {node.name} says nothing"
 
 
-@pytest.mark.parametrize("path", MODULES, ids=relative)
-def test_functions_are_short(path: Path):
-    for node in ast.walk(ast.parse(path.read_text("utf-8"))):
-        if isinstance(node, (ast.FunctionDef, ast.AsyncFunctionDef)):
-            length = (node.end_lineno or node.lineno) - node.lineno + 1
-            assert length <= FUNCTION_LINES_MAX, f"{node.name} has {length} lines"
+def test_functions_are_short():
+    for path in MODULES:
+        for node in nodes_of(path):
+            if isinstance(node, (ast.FunctionDef, ast.AsyncFunctionDef)):
+                length = (node.end_lineno or node.lineno) - node.lineno + 1
+                assert length <= FUNCTION_LINES_MAX, f"{relative(path)}: {node.name} has {length} lines"
 
 
-@pytest.mark.parametrize("path", [path for path in MODULES if path.name == "__init__.py"], ids=relative)
-def test_package_says_what_it_is(path: Path):
-    docstring = ast.get_docstring(ast.parse(path.read_text("utf-8")))
-    assert docstring, "a package docstring says what it is, what it is not, and its specification"
-    assert len(docstring) > 80, "one line is not enough: what it is, what it is not, its specification"
+def test_packages_say_what_they_are():
+    for path in MODULES:
+        if path.name == "__init__.py":
+            docstring = ast.get_docstring(ast.parse(text_of(path)))
+            assert docstring, f"{relative(path)}: a docstring says what it is, what it is not, and its specification"
+            assert len(docstring) > 80, f"{relative(path)}: one line is not enough to say what it is and is not"
 
 
-@pytest.mark.parametrize("path", MODULES, ids=relative)
-def test_broad_excepts_give_their_reason(path: Path):
-    lines = path.read_text("utf-8").splitlines()
-    for node in ast.walk(ast.parse("\n".join(lines))):
-        if not isinstance(node, ast.ExceptHandler):
-            continue
-        names = [n.id for n in ast.walk(node.type) if isinstance(n, ast.Name)] if node.type else ["everything"]
-        if set(names) & {"Exception", "BaseException", "everything"}:
-            nearby = "\n".join(lines[max(0, node.lineno - 2) : node.lineno + 1])
-            assert "#" in nearby, f"line {node.lineno}: a broad except needs its reason beside it"
+def test_broad_excepts_give_their_reason():
+    for path in MODULES:
+        lines = text_of(path).splitlines()
+        for node in nodes_of(path):
+            if not isinstance(node, ast.ExceptHandler):
+                continue
+            names = [n.id for n in ast.walk(node.type) if isinstance(n, ast.Name)] if node.type else ["everything"]
+            if set(names) & {"Exception", "BaseException", "everything"}:
+                nearby = "\n".join(lines[max(0, node.lineno - 2) : node.lineno + 1])
+                assert "#" in nearby, f"{relative(path)}:{node.lineno}: a broad except needs its reason beside it"
 
 
 def test_every_folder_of_tests_mirrors_a_room():
     rooms = {path.name for path in SOURCE.iterdir() if path.is_dir()}
-    kinds = {"properties", "attacks", "conformance", "e2e", "fault", "fuzz", "power", "artefacts"}
+    kinds = {"properties", "attacks", "conformance", "e2e", "fault", "fuzz", "power", "artefacts", "fixtures"}
     folders = {path.name for path in (ROOT / "tests").iterdir() if path.is_dir() and path.name != "__pycache__"}
     assert folders <= rooms | kinds, f"tests folders that mirror nothing: {sorted(folders - rooms - kinds)}"
+
+
+# Programs that fork, and may: they have no threads.
+FORKS = {"tests/engines/series/cut_runner.py"}
+START = "start it with tests/fixtures/processes.py: it ends with its block, whatever happens in it"
+WAIT = "wait with tests/fixtures/waiting.py, which has a limit"
+FORK = "a fork in a process with threads may stand still for ever: start a program"
+
+
+def test_no_failing_test_can_hang_the_suite():
+    """Processes end with their block, nothing forks beside threads. Text of programs that tests start is no code."""
+    for path in OWN_FILES:
+        if not path.is_relative_to(ROOT / "tests"):
+            continue
+        called, defined, modules = set[str](), set[str](), set[str]()
+        for node in nodes_of(path):
+            if isinstance(node, ast.Attribute) and isinstance(node.value, ast.Name):
+                called.add(f"{node.value.id}.{node.attr}")
+            elif isinstance(node, (ast.FunctionDef, ast.AsyncFunctionDef)) and node.args.args:
+                defined.add(f"{node.name}({node.args.args[0].arg})")
+            elif isinstance(node, ast.Import):
+                modules |= {alias.name for alias in node.names}
+            elif isinstance(node, ast.ImportFrom):
+                modules |= {f"{node.module}.{alias.name}" for alias in node.names}
+        if not path.is_relative_to(ROOT / "tests" / "fixtures"):
+            assert "subprocess.Popen" not in called | modules, f"{relative(path)}: {START}"
+            hand_made = {f"{name}(condition)" for name in ("until", "wait", "wait_for", "wait_until", "eventually")}
+            assert not defined & hand_made, f"{relative(path)}: {WAIT}"
+        if relative(path) not in FORKS:
+            assert "os.fork" not in called | modules, f"{relative(path)}: {FORK}"
+        forking = [name for name in modules if name.startswith("multiprocessing") or "ProcessPoolExecutor" in name]
+        assert not forking, f"{relative(path)}: {FORK}"

@@ -12,7 +12,6 @@ import os
 import select
 import ssl
 import threading
-import time
 import uuid
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
@@ -24,6 +23,7 @@ from cryptography import x509
 from cryptography.hazmat.primitives import hashes
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import NameOID
+from tests.fixtures.waiting import wait_until
 
 from armillary.cli.whole import Parts, running_whole
 from armillary.hub.hub import Hub
@@ -31,6 +31,8 @@ from armillary.service.assemble import SecurityService
 from armillary.settings import Settings
 from armillary.sim.wire_device import WireDevice, certificate_request
 from armillary.wire import application_package
+
+__all__ = ["RunningService", "running_service", "wait_until"]
 
 START_DEADLINE_S = 60.0
 # Connections that a thread keeps: tests have a token of each role, and some make one for each case.
@@ -192,16 +194,6 @@ def application(name: str = "Blink", *, component: uuid.UUID | None = None, size
 def device_request() -> str:
     """A certificate request of a fresh device, PEM."""
     return certificate_request(os.urandom(32))
-
-
-def wait_until(condition: Callable[[], Any], what: str, deadline_s: float = 20.0) -> Any:
-    end = time.monotonic() + deadline_s
-    while True:
-        found = condition()
-        if found:
-            return found
-        assert time.monotonic() < end, f"not within {deadline_s} s: {what}"
-        time.sleep(0.01)
 
 
 @contextlib.contextmanager

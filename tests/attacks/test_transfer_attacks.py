@@ -8,7 +8,7 @@ from pathlib import Path
 from uuid import UUID, uuid4
 
 import pytest
-from tests.service.conftest import Clock
+from tests.fixtures.clocks import Clock
 
 from armillary.errors import (
     ConflictError,

@@ -5,10 +5,11 @@ from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from tests.fixtures.waiting import wait_until
 
 from armillary.errors import DataFolderError
 from armillary.service import endpoint, pulse
@@ -32,13 +33,6 @@ def host(tmp_path: Path, quick: None) -> Iterator[ServiceHost]:
         yield running
 
 
-def until(condition: Callable[[], object], what: str, seconds: float = 20.0) -> None:
-    deadline = time.monotonic() + seconds
-    while not condition():
-        assert time.monotonic() < deadline, what
-        time.sleep(0.02)
-
-
 def alarms(host: ServiceHost) -> tuple[Finding, ...]:
     return tuple(host.service.watch.list(kind="verifier-behind").items)
 
@@ -60,14 +54,14 @@ def test_a_verifier_that_stands_still_raises_the_alarm_and_recovers(host: Servic
         assert host.service.health()["ok"]
         go_on = stand_still(host)
         try:
-            until(lambda: [one for one in alarms(host) if one.severity == "critical"], "the alarm")
+            wait_until(lambda: [one for one in alarms(host) if one.severity == "critical"], "the alarm")
             assert state(host) == {"ok": False, "state": "stopped"}
             assert not host.service.health()["ok"]
         finally:
             go_on.set()
         (alarm,) = [one for one in alarms(host) if one.severity == "critical"]
         assert alarm.count == 1
-        until(lambda: host.service.health()["ok"], "recovery")
+        wait_until(lambda: host.service.health()["ok"], "recovery")
         assert device.check_in().verdict == "attested"
 
 
@@ -103,7 +97,7 @@ def test_a_watch_that_broke_says_nothing_good(host: ServiceHost) -> None:
 
     watch = pulse.VerifierWatch(host.service.context, broken, lambda _: None)
     watch.start()
-    until(lambda: watch.state == "stopped", "the state of a watch that has ended")
+    wait_until(lambda: watch.state == "stopped", "the state of a watch that has ended")
 
 
 def test_mutation_of_the_pulse(host: ServiceHost, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -125,14 +119,14 @@ def test_a_disk_that_does_not_keep_up_raises_the_alarm(host: ServiceHost) -> Non
         asking = threading.Thread(target=device.exchange, args=("POST", "/v1/check-in", body))
         asking.start()
         try:
-            until(lambda: state(host) == {"ok": False, "state": "behind"}, "the state behind")
+            wait_until(lambda: state(host) == {"ok": False, "state": "behind"}, "the state behind")
         finally:
             go_on.set()
         for thread in (blocking, asking):
             thread.join()
-        until(lambda: alarms(host), "the alarm, once the disk takes it")
+        wait_until(lambda: alarms(host), "the alarm, once the disk takes it")
         assert alarms(host)[0].severity == "high"
-        until(lambda: host.service.health()["ok"], "recovery")
+        wait_until(lambda: host.service.health()["ok"], "recovery")
 
 
 def test_a_process_that_was_killed_is_noticed_by_the_next_start_and_no_device_is_blamed(tmp_path: Path) -> None:

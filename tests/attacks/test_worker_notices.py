@@ -13,7 +13,8 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
-from tests.service.worker_places import at_each, check_in, pids, until, verdicts, workers_of
+from tests.fixtures.waiting import wait_until
+from tests.service.worker_places import at_each, check_in, pids, verdicts, workers_of
 
 from armillary.errors import AppraisalError, ServiceUnreachableError
 from armillary.service.device_workers import DeviceWorkers
@@ -122,7 +123,7 @@ def test_a_device_that_one_worker_holds_is_cut_everywhere(host: ServiceHost) -> 
     closed: list[str] = []
     host.service.on_revoked(closed.append)  # as the hub does
     here, copy, certificate = held_by_the_second(host)
-    until(lambda: closed == [here.device_id], "the hub's notice")
+    wait_until(lambda: closed == [here.device_id], "the hub's notice")
     with pytest.raises(CLOSED):  # the other worker cut the original before the hub was told
         here.exchange("GET", "/v1/challenge")
     with pytest.raises(AppraisalError, match="held"):
@@ -143,7 +144,7 @@ def test_mutation_of_the_report_of_a_held_device(host: ServiceHost, monkeypatch:
     monkeypatch.setattr(DeviceWorkers, "_held", lambda _, device_id, __: told.append(device_id))
     host.service.on_revoked(closed.append)
     here, _, _ = held_by_the_second(host)
-    until(lambda: told == [here.device_id], "the report")
+    wait_until(lambda: told == [here.device_id], "the report")
     assert here.exchange("GET", "/v1/challenge").status == 200  # still connected, as it would be to the hub
     assert closed == []
 
@@ -156,5 +157,5 @@ def test_what_a_worker_did_not_live_to_report_is_told_all_the_same(
     host.service.on_revoked(closed.append)
     here, _, _ = held_by_the_second(host)
     os.kill(pids(host)[1], signal.SIGKILL)
-    until(lambda: closed == [here.device_id], "the hub's notice")
-    until(lambda: workers_of(host).is_whole, "another worker")
+    wait_until(lambda: closed == [here.device_id], "the hub's notice")
+    wait_until(lambda: workers_of(host).is_whole, "another worker")

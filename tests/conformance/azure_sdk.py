@@ -20,6 +20,7 @@ from pathlib import Path
 
 import pytest
 from tests.api.running_service import RunningService, running_service, wait_until
+from tests.fixtures.processes import OwnProcess
 
 PACKAGES = ("azure-iot-device==2.14.0", "azure-iot-hub==2.7.0", "six", "azure-storage-blob==12.31.1")
 SAMPLES_VARIABLE = "AZURE_IOT_SAMPLES_DIR"
@@ -42,13 +43,14 @@ class Sdk:
             command = [str(self.python), "-u", "-c", script]
         trust = {"SSL_CERT_FILE": str(hub.root), "REQUESTS_CA_BUNDLE": str(hub.root)}
         output = (folder / "output.txt").open("ab")
-        process = subprocess.Popen(
+        process = OwnProcess(
             command,
             cwd=folder,
             env={"PATH": os.environ["PATH"], "HOME": str(folder), "PYTHONWARNINGS": "ignore", **trust, **variables},
             stdin=subprocess.PIPE,
             stdout=output,
             stderr=subprocess.STDOUT,
+            text=False,
         )
         output.close()
         return Script(process, folder / "output.txt")
@@ -58,7 +60,7 @@ class Sdk:
 class Script:
     """A running script."""
 
-    process: subprocess.Popen[bytes]
+    process: OwnProcess
     log: Path
 
     @property
@@ -85,8 +87,7 @@ class Script:
             self.process.stdin.close()
             code = self.process.wait(SCRIPT_TIMEOUT_S)
         finally:
-            self.process.kill()
-            self.process.wait()
+            self.process.end()
         assert code == 0, self.output
         return self.output
 

@@ -19,6 +19,7 @@ from typing import Any
 import aiomqtt
 import paho.mqtt.client as mqtt
 import pytest
+from tests.fixtures.processes import killed_process
 from tests.hub.running_hub import DEVICE, OTHER, Authority, RunningHub, authority, running, wait_until
 
 from armillary.hub.tls import hub_context
@@ -214,7 +215,7 @@ def test_mosquitto_sub_gets_desired_properties(running: RunningHub, authority: A
     topic = "$iothub/twin/PATCH/properties/desired/#"
     options = ["-i", DEVICE, "-u", USERNAME, "-q", "1", "-C", "1", "-W", "20", "-t", topic]
     command = mosquitto("mosquitto_sub", authority, running.port, version, *options)
-    with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as process:
+    with killed_process(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as process:
         wait_until(lambda: running.hub.front.sessions and running.hub.front.sessions[DEVICE].inboxes, "it subscribed")
         running.hub.twins.patch_desired(DEVICE, {"interval": 5})
         out, err = process.communicate(timeout=20)
@@ -231,9 +232,9 @@ def test_mosquitto_pub_and_sub_through_the_broker(
     pub = mosquitto("mosquitto_pub", authority, broker_port, version, "-i", "pub", "-q", qos, "-t", "a/b")
     subprocess.run([*pub, "-r", "-m", "kept"], timeout=20, check=True)
     sub = mosquitto("mosquitto_sub", authority, broker_port, version, "-i", "sub", "-q", qos, "-t", "a/#")
-    with subprocess.Popen([*sub, "-C", "2", "-W", "20"], stdout=subprocess.PIPE, text=True) as process:
+    with killed_process([*sub, "-C", "2", "-W", "20"], stdout=subprocess.PIPE, text=True) as process:
         assert process.stdout is not None
-        assert process.stdout.readline() == "kept\n"  # retained
+        assert process.readline() == "kept\n"  # retained
         subprocess.run([*pub, "-m", "live"], timeout=20, check=True)
         out, _ = process.communicate(timeout=20)
     assert out == "live\n"

@@ -10,13 +10,15 @@ import socket
 import ssl
 import subprocess
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
 
 import pytest
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
+from tests.fixtures.processes import killed_process
+from tests.fixtures.waiting import wait_until
 
 from armillary.service.catalog_authority import new_serial, serial_text
 from armillary.sim.service_host import ServiceHost
@@ -95,7 +97,7 @@ class Nginx:
         before = self._workers()
         self.feed()
         subprocess.run([str(NGINX), *self.options(), "-s", "reload"], check=True, capture_output=True)
-        wait(lambda: (now := self._workers()) and not now & before, "workers that read the new lists")
+        wait_until(lambda: (now := self._workers()) and not now & before, "workers that read the new lists")
 
     def options(self) -> list[str]:
         return ["-p", str(self.folder), "-c", str(self.folder / "nginx.conf"), "-e", "stderr"]
@@ -119,13 +121,6 @@ class Nginx:
                 return answer.status, answer.read().decode()
             except (ssl.SSLError, ConnectionError, http.client.RemoteDisconnected) as error:
                 return 0, str(error)
-
-
-def wait(condition: Callable[[], object], what: str) -> None:
-    end = time.monotonic() + START_S
-    while not condition():
-        assert time.monotonic() < end, f"no {what} within {START_S} s"
-        time.sleep(0.02)
 
 
 def free_port() -> int:
@@ -160,9 +155,9 @@ def nginx(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Nginx]:
         running.feed()
         (folder / "nginx.conf").write_text(CONFIGURATION.format(folder=folder, port=running.port))
         log = (folder / "log").open("wb")
-        with log, subprocess.Popen([str(NGINX), *running.options()], stderr=log) as process:
+        with log, killed_process([str(NGINX), *running.options()], stderr=log, limit_s=None) as process:
             try:
-                wait(lambda: answers(running.port) or process.poll() is not None, "nginx")
+                wait_until(lambda: answers(running.port) or process.poll() is not None, "nginx")
                 assert process.poll() is None, (folder / "log").read_text()
                 yield running
             finally:

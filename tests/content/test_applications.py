@@ -13,7 +13,8 @@ from uuid import UUID
 
 import pytest
 from tests.engines.sandbox.sandbox_stage import linux, reduced
-from tests.hub.running_hub import DEVICE, Authority, RunningHub, wait_until
+from tests.fixtures.waiting import until
+from tests.hub.running_hub import DEVICE, Authority, RunningHub
 
 from armillary import content
 from armillary.boot import profile
@@ -142,10 +143,6 @@ def device(request: pytest.FixtureRequest, tmp_path: Path) -> Device:
     return Device(tmp_path, linux() if request.param == "linux" else reduced())
 
 
-async def eventually(condition: Any, what: str) -> Any:
-    return await asyncio.to_thread(wait_until, condition, what, 20.0)
-
-
 METRICS = {
     "coffee_machine_guardian": {"brewTemperature", "cups", "descaleNeed", "brewing", "pumpPressure", "waterLevel"},
     "sanitiser_dispenser": {"fillLevel", "dispenses", "dispensing", "batteryVoltage", "ambientTemperature"},
@@ -165,14 +162,14 @@ def test_an_application_at_work(device: Device, hub: RunningHub, name: str) -> N
 
     async def play() -> ExitStatus:
         running = await device.start(name, hub.port)
-        await eventually(device.lines, "its first line")
+        await until(device.lines, "its first line")
         device.certify(hub.authority)  # not there when it started
-        latest = await eventually(
+        latest = await until(
             lambda: {each.metric: each.value for each in hub.hub.series.last_values(DEVICE)}, "telemetry"
         )
         assert set(latest) == METRICS[name]
         await asyncio.to_thread(hub.hub.twins.patch_desired, DEVICE, {desired: value, "telemetryIntervalSeconds": 0.5})
-        await eventually(lambda: reported(hub).get(desired) == value, f"{desired} reported")
+        await until(lambda: reported(hub).get(desired) == value, f"{desired} reported")
         assert reported(hub)["telemetryIntervalSeconds"] == 0.5
         assert reported(hub)["firmware"] == "1.0.0"
         answer = await asyncio.to_thread(lambda: hub.run(hub.hub.invoke_method(DEVICE, method, payload, 10.0)))
@@ -197,9 +194,9 @@ def test_a_replaced_certificate_is_used(device: Device, hub: RunningHub) -> None
     async def play() -> None:
         device.certify(hub.authority)
         running = await device.start("smart_cable", hub.port)
-        await eventually(lambda: DEVICE in hub.hub.connected(), "connected")
+        await until(lambda: DEVICE in hub.hub.connected(), "connected")
         await asyncio.to_thread(device.certify, hub.authority, lifetime_s=7200.0)
-        await eventually(
+        await until(
             lambda: device.lines().count("connected to the hub") >= 2, "connected again with the new certificate"
         )
         await running.stop(10)
@@ -222,7 +219,7 @@ def test_the_bad_release_crashes(device: Device) -> None:
 def test_phoning_home_is_refused_and_seen(device: Device) -> None:
     async def play() -> None:
         running = await device.start("phone_home")
-        await eventually(lambda: len(device.lines()) >= 2, "both attempts")
+        await until(lambda: len(device.lines()) >= 2, "both attempts")
         await running.stop(5)
 
     asyncio.run(play())

@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import Any, Self
 
 import pytest
+from tests.fixtures.processes import OwnProcess, killed_process
 from typer.testing import CliRunner
 
 from armillary.cli import device as command
@@ -71,16 +72,16 @@ def create(folder: Path) -> dict[str, Any]:
 
 
 @contextlib.contextmanager
-def booted(folder: Path) -> Iterator[subprocess.Popen[str]]:
+def booted(folder: Path) -> Iterator[OwnProcess]:
     arguments = [sys.executable, "-m", "armillary", "device", "boot", "--data", str(folder), "--json"]
     errors = folder.parent / "stderr"
     with (
         errors.open("w") as stderr,
-        subprocess.Popen(arguments, stdout=subprocess.PIPE, stderr=stderr, text=True) as process,
+        killed_process(arguments, stdout=subprocess.PIPE, stderr=stderr, text=True) as process,
     ):
         try:
             deadline = time.monotonic() + 20
-            while (json.loads(process.stdout.readline() or "{}")).get("event") != "check-in":
+            while (json.loads(process.readline() or "{}")).get("event") != "check-in":
                 assert process.poll() is None, errors.read_text()
                 assert time.monotonic() < deadline
             yield process

@@ -16,6 +16,7 @@ import pytest
 from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509 import load_pem_x509_certificate
+from tests.fixtures.processes import killed_process
 
 from armillary.device import journal as journals
 from armillary.device.backoff import Backoff
@@ -76,9 +77,9 @@ with DeviceFolder(Path(sys.argv[1])).hold():
 
 def test_the_lock_goes_with_its_process_however_it_ends(tmp_path: Path) -> None:
     folder = DeviceFolder(tmp_path)
-    with subprocess.Popen([sys.executable, "-c", HOLD, str(tmp_path)], stdout=subprocess.PIPE) as process:
+    with killed_process([sys.executable, "-c", HOLD, str(tmp_path)], stdout=subprocess.PIPE) as process:
         try:
-            assert process.stdout.readline() == b"held\n"
+            assert process.readline() == "held\n"
             assert folder.holder() == process.pid
             with pytest.raises(DataFolderInUseError, match=str(process.pid)), folder.hold():
                 pass

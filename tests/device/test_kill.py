@@ -9,26 +9,18 @@ import os
 import random
 import signal
 import sys
-import time
 import uuid
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import pytest
+from tests.fixtures.waiting import until
 
 from armillary.device.installer import Installer
 from armillary.device.layout import DeviceFolder
 from armillary.engines.flash.file import FileFlash
 
 KILLS = 6
-
-
-async def until(condition: Callable[[], Any], what: str, seconds: float = 30.0) -> None:
-    deadline = time.monotonic() + seconds
-    while not condition():
-        assert time.monotonic() < deadline, f"{what}: not within {seconds} s"
-        await asyncio.sleep(0.02)
 
 
 async def boot(folder: Path) -> asyncio.subprocess.Process:

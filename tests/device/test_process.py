@@ -18,6 +18,7 @@ import pytest
 from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509 import load_pem_x509_certificate
+from tests.fixtures.waiting import until
 
 from armillary.boot import chain
 from armillary.device.checkin import CheckIns
@@ -39,16 +40,6 @@ from armillary.wire.checkin import Problem
 FAST = DeviceSettings(
     trial=TrialRules(healthy_s=0.05, exits_allowed=2, deadline_s=5.0), retry_first_s=0.05, retry_limit_s=0.2
 )
-
-
-async def until(condition: Callable[[], Any], what: str, seconds: float = 10.0) -> Any:
-    deadline = time.monotonic() + seconds
-    while time.monotonic() < deadline:
-        value = condition()
-        if value:
-            return value
-        await asyncio.sleep(0.01)
-    raise AssertionError(f"{what}: not within {seconds} s")
 
 
 class Rig:

@@ -11,6 +11,7 @@ from types import SimpleNamespace
 from typing import Any
 
 import pytest
+from tests.fixtures.waiting import until
 
 from armillary.capability.grant import PlatformLimits, grant
 from armillary.device import supervisor as supervisors
@@ -66,9 +67,7 @@ class Rig:
         )
 
     async def until(self, condition: Callable[[], Any]) -> None:
-        async with asyncio.timeout(5):
-            while not condition():
-                await asyncio.sleep(0.005)
+        await until(condition, "what the supervisor is to do")
 
 
 def play(sandbox: Any, tmp_path: Any, story: Callable[[Rig], Awaitable[None]]) -> Rig:

@@ -3,14 +3,16 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import subprocess
 import sys
 from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
+
+from tests.fixtures.processes import OwnProcess, killed_process
 
 START_DEADLINE_S = 60
 
@@ -30,7 +32,7 @@ def armillary(*arguments: object, env: dict[str, str] | None = None) -> subproce
 class Service:
     """A running ``armillary up``."""
 
-    def __init__(self, process: subprocess.Popen[str], ready: dict[str, Any]) -> None:
+    def __init__(self, process: OwnProcess, ready: dict[str, Any]) -> None:
         self.process = process
         self.ready = ready
 
@@ -49,7 +51,7 @@ class Service:
         self.process.wait()
 
 
-@contextmanager
+@contextlib.contextmanager
 def running_service(data: Path, token: str | None = None, **settings: object) -> Iterator[Service]:
     """``armillary up`` in ``data`` until the block ends.
 
@@ -62,24 +64,21 @@ def running_service(data: Path, token: str | None = None, **settings: object) ->
     ports = [option for name in ("api", "device", "hub") for option in (f"--{name}-port", "0")]
     with (
         (data.parent / "service.log").open("ab") as log,
-        subprocess.Popen(
+        killed_process(
             [sys.executable, "-m", "armillary", "up", "--json", "--data", str(data), *ports],
             stdout=subprocess.PIPE,
             stderr=log,
-            text=True,
+            limit_s=None,
             env=environment,
         ) as process,
     ):
         try:
-            assert process.stdout is not None
-            line = process.stdout.readline()
+            line = process.readline()
             assert line, (data.parent / "service.log").read_text("utf-8", "replace")[-2000:]
             ready = json.loads(line)
             ready.setdefault("token", token)
             yield Service(process, ready)
         finally:
             process.terminate()
-            try:
+            with contextlib.suppress(subprocess.TimeoutExpired):  # it is killed then
                 process.wait(timeout=20)
-            except subprocess.TimeoutExpired:
-                process.kill()

@@ -6,12 +6,11 @@ from __future__ import annotations
 import json
 import signal
 import subprocess
-import time
-from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 from tests.e2e.armillary_processes import Service, armillary, running_service
+from tests.fixtures.waiting import wait_until
 
 pytestmark = pytest.mark.e2e
 
@@ -30,13 +29,6 @@ def is_alive(pid: int) -> bool:
     return stat.rpartition(")")[2].split()[0] != "Z"  # ended; whoever adopted it has not looked yet
 
 
-def until(condition: Callable[[], object], what: str, seconds: float = 10.0) -> None:
-    deadline = time.monotonic() + seconds
-    while not condition():
-        assert time.monotonic() < deadline, what
-        time.sleep(0.01)
-
-
 def endpoint_of(service: Service) -> dict[str, str]:
     done = armillary("status", "--json", env=service.env)
     return next(one for one in json.loads(done.stdout)["checks"] if one["name"] == "device-endpoint")
@@ -51,10 +43,10 @@ def test_status_shows_the_workers_and_a_kill_of_the_service_ends_them_at_once(tm
         for pid in first:
             assert service.ready["token"].encode() not in Path(f"/proc/{pid}/environ").read_bytes()
         subprocess.run(["kill", "-9", str(first[0])], check=True)
-        until(lambda: "2 of 2 workers, 1 restarted" in endpoint_of(service)["detail"], "another worker", 30)
+        wait_until(lambda: "2 of 2 workers, 1 restarted" in endpoint_of(service)["detail"], "another worker", 30)
         second = workers_of(service)
         service.kill()
-        until(lambda: not any(map(is_alive, second)), "the end of the workers", 2)
+        wait_until(lambda: not any(map(is_alive, second)), "the end of the workers", 2)
     with running_service(tmp_path / "data", token=service.ready["token"], device_workers=2) as again:
         assert endpoint_of(again)["status"] == "ok"
         stopping = workers_of(again)
@@ -70,4 +62,4 @@ def test_a_worker_that_hears_nothing_ends_with_the_service_too(tmp_path: Path) -
         (worker,) = workers_of(service)
         subprocess.run(["kill", "-STOP", str(worker)], check=True)
         service.kill()
-        until(lambda: not is_alive(worker), "the system's kill", 2)
+        wait_until(lambda: not is_alive(worker), "the system's kill", 2)

@@ -4,13 +4,12 @@
 from __future__ import annotations
 
 import json
-import time
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import pytest
 from tests.e2e.armillary_processes import Service, armillary, running_service
+from tests.fixtures.waiting import wait_until
 
 DEVICES = 12
 TEMPLATE = "connected-waste-management"
@@ -23,14 +22,6 @@ def said(service: Service, *arguments: object, code: int = 0) -> Any:
     return json.loads(done.stdout)
 
 
-def until(condition: Callable[[], Any], what: str, seconds: float = 40.0) -> Any:
-    end = time.monotonic() + seconds
-    while not (found := condition()):
-        assert time.monotonic() < end, f"not within {seconds} s: {what}"
-        time.sleep(0.1)
-    return found
-
-
 def written(data: Path) -> list[dict[str, Any]]:
     folder = data / "hub" / "exports" / "all"
     files = sorted(folder.iterdir()) if folder.exists() else []
@@ -38,6 +29,7 @@ def written(data: Path) -> list[dict[str, Any]]:
     return [json.loads(line) for line in lines[:-1] if line]
 
 
+@pytest.mark.timeout(300)
 @pytest.mark.long
 @pytest.mark.e2e
 def test_the_service_is_killed_in_a_job_and_in_an_export_and_both_go_on(tmp_path: Path) -> None:
@@ -47,7 +39,9 @@ def test_the_service_is_killed_in_a_job_and_in_an_export_and_both_go_on(tmp_path
         said(first, "template", "use", TEMPLATE, "--devices", DEVICES)
         (tmp_path / "group.json").write_text(json.dumps(GROUP))
         said(first, "group", "create", "--file", tmp_path / "group.json", "--id", "connected")
-        until(lambda: len(said(first, "group", "members", "-g", "connected")) == DEVICES, "every device to connect")
+        wait_until(
+            lambda: len(said(first, "group", "members", "-g", "connected")) == DEVICES, "every device to connect"
+        )
         said(first, "export", "create", "--name", "all", "--files", "--add", "where=device:catalog")
         job = (
             "job",
@@ -65,11 +59,11 @@ def test_the_service_is_killed_in_a_job_and_in_an_export_and_both_go_on(tmp_path
         )
         run = said(first, *job, "--run")
         assert (run["state"], run["total"]) == ("running", DEVICES)
-        until(lambda: said(first, "job", "show", "-j", "label")["run"]["done"] >= 4, "some devices to be done")
-        until(lambda: len(written(data)) > DEVICES, "records in the export")
+        wait_until(lambda: said(first, "job", "show", "-j", "label")["run"]["done"] >= 4, "some devices to be done")
+        wait_until(lambda: len(written(data)) > DEVICES, "records in the export")
         first.kill()
     with running_service(data, token) as second:
-        ended = until(
+        ended = wait_until(
             lambda: (run := said(second, "job", "show", "-j", "label")["run"])["state"] != "running" and run,
             "the run to end",
         )
@@ -79,7 +73,7 @@ def test_the_service_is_killed_in_a_job_and_in_an_export_and_both_go_on(tmp_path
             twin = said(second, "device", "twin", "show", "-d", each["device_id"])
             assert twin["properties"]["desired"]["label"] == "x"
         before = len(written(data))
-        until(lambda: len(written(data)) > before + DEVICES, "the export to go on")
+        wait_until(lambda: len(written(data)) > before + DEVICES, "the export to go on")
         status = said(second, "export", "show", "-e", "all")["status"]
         assert (status["state"], status["cursor"]["missed"], status["cursor"]["dead"]) == ("running", 0, 0)
         folder = tmp_path / "application"

@@ -15,6 +15,7 @@ import urllib.request
 
 import pytest
 from tests.e2e.armillary_processes import armillary, running_service
+from tests.fixtures.processes import killed_process
 
 pytestmark = [pytest.mark.e2e, pytest.mark.timeout(180)]
 
@@ -106,7 +107,7 @@ def test_first_start_cut_short_is_begun_again(tmp_path):
 
 def _start_and_kill_after(data, entries: int) -> int:
     """Start ``armillary up`` and kill it once its folder has so many entries."""
-    with subprocess.Popen(
+    with killed_process(
         [sys.executable, "-m", "armillary", "up", "--data", str(data), "--api-port", "0", "--device-port", "0"],
         stdout=subprocess.DEVNULL,
         stderr=subprocess.DEVNULL,

@@ -16,6 +16,7 @@ from pathlib import Path
 import pytest
 from cryptography import x509
 from cryptography.hazmat.primitives.serialization import Encoding
+from tests.fixtures.processes import OwnProcess
 
 ENABLE = "sudo ./scripts/install-test-tools"
 START_S = 20
@@ -88,7 +89,7 @@ def software_tpm(folder: Path) -> Iterator[SwTpm]:
     )
     assert setup.returncode == 0, setup.stdout + setup.stderr
     port = _free_pair()
-    process = subprocess.Popen(
+    process = OwnProcess(
         [
             "swtpm",
             "socket",
@@ -104,13 +105,11 @@ def software_tpm(folder: Path) -> Iterator[SwTpm]:
         ],
         stdout=subprocess.DEVNULL,
         stderr=subprocess.DEVNULL,
+        limit_s=None,
     )
-    try:
+    with process:
         _wait(process, port)
         yield SwTpm(f"swtpm:host=127.0.0.1,port={port}", authority)
-    finally:
-        process.terminate()
-        process.wait(10)
 
 
 def _free_pair() -> int:
@@ -125,7 +124,7 @@ def _free_pair() -> int:
     raise AssertionError("no two neighbouring ports are free")
 
 
-def _wait(process: subprocess.Popen[bytes], port: int) -> None:
+def _wait(process: OwnProcess, port: int) -> None:
     deadline = time.monotonic() + START_S
     while time.monotonic() < deadline:
         assert process.poll() is None, "swtpm ended at once"

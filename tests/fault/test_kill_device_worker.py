@@ -11,7 +11,8 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 import pytest
-from tests.service.worker_places import pids, until, workers_of
+from tests.fixtures.waiting import wait_until
+from tests.service.worker_places import pids, workers_of
 
 from armillary.engines.records import check_in_rows, device_rows
 from armillary.errors import ServiceUnreachableError
@@ -62,9 +63,9 @@ def test_nothing_acknowledged_is_lost_when_a_worker_is_killed(tmp_path: Path) ->
         for thread in threads:
             thread.start()
         for place, count in enumerate(KILLS):
-            until(lambda c=count: len(told.serials) >= c, "check-ins")  # type: ignore[misc]
+            wait_until(lambda c=count: len(told.serials) >= c, "check-ins")  # type: ignore[misc]
             os.kill(pids(host)[place], signal.SIGKILL)
-            until(lambda: workers_of(host).is_whole, "another worker")
+            wait_until(lambda: workers_of(host).is_whole, "another worker")
         for thread in threads:
             thread.join(PATIENCE_S)
         assert len(told.serials) == DEVICES * EACH

@@ -18,6 +18,8 @@ from xml.etree import ElementTree as ET
 import pytest
 from tests.api.running_service import RunningService, running_service
 from tests.fault.device_count import devices_in
+from tests.fixtures.processes import killed_process
+from tests.fixtures.waiting import wait_until
 
 from armillary.cli.factory_run import FactoryRun, RunOptions, open_run
 from armillary.errors import DataFolderError, DataFolderInUseError
@@ -116,19 +118,14 @@ def test_killed_at_any_time_and_given_again(service: RunningService, env: dict[s
     folder, before = tmp_path / "run1", devices_in(service.service)
     kills = 0
     for _ in range(4):
-        process = subprocess.Popen(
-            [sys.executable, "-m", "armillary", *arguments(folder, DEVICES)],
-            stdout=subprocess.DEVNULL,
-            stderr=subprocess.DEVNULL,
-            env=env,
-        )
         noted = len(journal(folder))
-        deadline = time.monotonic() + 30
-        while len(journal(folder)) < noted + 3 and process.poll() is None and time.monotonic() < deadline:
-            time.sleep(0.002)
-        time.sleep(chance.random() / 20)
-        process.send_signal(signal.SIGKILL)
-        kills += process.wait() == -signal.SIGKILL
+        command = [sys.executable, "-m", "armillary", *arguments(folder, DEVICES)]
+        with killed_process(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, env=env) as process:
+            wait_until(
+                lambda n=noted + 3, p=process: len(journal(folder)) >= n or p.poll() is not None, "three more devices"
+            )
+            time.sleep(chance.random() / 20)
+            kills += process.end() == -signal.SIGKILL
     assert kills >= 2
     found = finish(env, folder, DEVICES)
     assert found["made"] + found["made_before"] == DEVICES

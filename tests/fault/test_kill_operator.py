@@ -14,6 +14,7 @@ from pathlib import Path
 from uuid import UUID
 
 import pytest
+from tests.fixtures.processes import killed_process
 from tests.service import conftest as packages
 
 from armillary.errors import NotFoundError
@@ -65,18 +66,12 @@ def test_what_operators_were_told_is_there_and_whole(tmp_path: Path, package: Ca
         waiting.mkdir()
         for each in range(40):
             (waiting / f"{each:03}").write_bytes(package(content=chance.randbytes(60_000)))
-        process = subprocess.Popen(
-            [sys.executable, "-c", OPERATOR, str(data), str(waiting)],
-            stdout=subprocess.PIPE,
-            stderr=subprocess.DEVNULL,
-            text=True,
-        )
-        assert process.stdout is not None
-        assert process.stdout.readline() == "ready\n"
-        time.sleep(0.1 + chance.random() * 0.3)
-        process.send_signal(signal.SIGKILL)
-        said = [line.split() for line in process.stdout if line.endswith("\n")]
-        process.wait()
+        command = [sys.executable, "-c", OPERATOR, str(data), str(waiting)]
+        with killed_process(command, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL) as process:
+            assert process.readline() == "ready\n"
+            time.sleep(0.1 + chance.random() * 0.3)
+            process.send_signal(signal.SIGKILL)
+            said = [line.split() for line in process.stdout if line.endswith("\n")]
         assert said, f"round {number}: the kill came too early"
         told += said
         check(data, told)

@@ -7,7 +7,6 @@ import asyncio
 import contextlib
 import os
 import random
-import signal
 import subprocess
 import sys
 import threading
@@ -16,6 +15,8 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 import pytest
+from tests.fixtures.processes import OwnProcess, killed_process
+from tests.fixtures.waiting import wait_until
 
 from armillary.engines.records import check_in_rows, device_rows
 from armillary.errors import ServiceUnreachableError
@@ -84,7 +85,7 @@ def drive(device: WireDevice, told: Acknowledged, stop: threading.Event) -> None
             told.proofs.append((device, body))
 
 
-def follow(process: subprocess.Popen[str], told: Acknowledged) -> None:
+def follow(process: OwnProcess, told: Acknowledged) -> None:
     assert process.stdout is not None
     for line in process.stdout:
         word, _, device_id = line.strip().partition(" ")
@@ -101,12 +102,9 @@ def test_nothing_acknowledged_is_lost_when_the_service_is_killed(tmp_path: Path)
     told, chance = Acknowledged(), random.Random(7)  # noqa: S311 - reproducible, not secret
     for round_number in range(ROUNDS):
         before = len(told.serials)
-        process = subprocess.Popen(
-            [sys.executable, "-c", SERVICE, str(data)], stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True
-        )
-        try:
-            assert process.stdout is not None
-            port = int(process.stdout.readline().split()[1])
+        command = [sys.executable, "-c", SERVICE, str(data)]
+        with killed_process(command, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL) as process:
+            port = int(process.readline().split()[1])
             stop = threading.Event()
             threads = [threading.Thread(target=follow, args=(process, told))]
             for device in devices:
@@ -115,16 +113,14 @@ def test_nothing_acknowledged_is_lost_when_the_service_is_killed(tmp_path: Path)
                 threads.append(threading.Thread(target=drive, args=(device, told, stop)))
             for thread in threads:
                 thread.start()
-            deadline = time.monotonic() + 30
-            while len(told.serials) < before + 20 and time.monotonic() < deadline:
-                time.sleep(0.01)
-            time.sleep(chance.random() / 3)
-        finally:
-            process.send_signal(signal.SIGKILL)
-            process.wait()
-        stop.set()
-        for thread in threads:
-            thread.join(30)
+            try:
+                wait_until(lambda b=before: len(told.serials) >= b + 20, "twenty check-ins")
+                time.sleep(chance.random() / 3)
+                process.kill()
+            finally:
+                stop.set()
+            for thread in threads:
+                thread.join(30)
         assert len(told.serials) >= before + 20, f"round {round_number}: no load"
         assert_all_there(data, told)
     assert_no_proof_works_again(data, told)
@@ -161,15 +157,10 @@ def test_a_first_start_that_is_killed_is_begun_again(tmp_path: Path) -> None:
     chance, finished, unfinished = random.Random(3), 0, 0  # noqa: S311 - reproducible, not secret
     for attempt in range(6):
         data = tmp_path / f"data{attempt}"
-        process = subprocess.Popen(
-            [sys.executable, "-c", SERVICE, str(data)], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
-        )
-        deadline = time.monotonic() + 30
-        while not (data / "lock").exists() and time.monotonic() < deadline:
-            time.sleep(0.001)
-        time.sleep(chance.random() * 0.12)
-        process.send_signal(signal.SIGKILL)
-        process.wait()
+        command = [sys.executable, "-c", SERVICE, str(data)]
+        with killed_process(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL):
+            wait_until((data / "lock").exists, "the lock")
+            time.sleep(chance.random() * 0.12)
         finished += (data / "format").exists()
         unfinished += not (data / "format").exists()
         service = SecurityService.open(settings(data))

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import resource
 import sqlite3
-import time
 from collections.abc import Callable, Iterator
 from contextlib import closing, contextmanager
 from pathlib import Path
@@ -18,6 +17,7 @@ import pytest
 import structlog
 from structlog.testing import LogCapture
 from tests.engines.records.test_full_disk import no_room
+from tests.fixtures.waiting import wait_until
 
 from armillary.engines.records import dialect
 from armillary.errors import AppraisalError, DataFolderError
@@ -96,7 +96,9 @@ def test_a_check_in_that_cannot_be_recorded_gets_an_error_and_no_certificate(
         before = recorded(host)
         with trouble(host.service.context.folder.database):
             status, body = ask(device)
-            lines = waited(lambda: [one for one in log.entries if one["event"] == WORDS])
+            lines = wait_until(
+                lambda: [one for one in log.entries if one["event"] == WORDS], "a line in the log", LOG_WITHIN_S
+            )
         problem = parse_problem(body)
         assert (status, problem.code) == (503, "host.data-folder")
         assert words in problem.message
@@ -107,14 +109,6 @@ def test_a_check_in_that_cannot_be_recorded_gets_an_error_and_no_certificate(
     assert host.service.authenticate_hub_peer(reply.certificate_chain[0]) == device.device_id
     assert len(recorded(host) - before) == 1
     assert host.service.audit.verify().broken_at is None
-
-
-def waited(condition: Callable[[], Any]) -> Any:
-    end = time.monotonic() + LOG_WITHIN_S
-    while not (found := condition()):
-        assert time.monotonic() < end, "no line in the log"
-        time.sleep(0.02)
-    return found
 
 
 @TROUBLES

@@ -23,6 +23,7 @@ from cryptography import x509
 from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
+from tests.fixtures.waiting import wait_until
 
 from armillary.errors import DeviceStateError, RevokedDeviceError, UnknownDeviceError
 from armillary.hub.hub import Hub
@@ -31,17 +32,6 @@ from armillary.hub.tls import hub_context
 DEADLINE_S = 10.0
 DEVICE = "a1" * 64
 OTHER = "b2" * 64
-
-
-def wait_until(condition: Callable[[], Any], what: str, deadline_s: float = DEADLINE_S) -> Any:
-    """Wait for a condition, polling it; fails when it does not come true in time."""
-    end = time.monotonic() + deadline_s
-    while True:
-        value = condition()
-        if value:
-            return value
-        assert time.monotonic() < end, f"did not happen within {deadline_s} s: {what}"
-        time.sleep(0.005)
 
 
 @dataclass

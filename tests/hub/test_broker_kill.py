@@ -16,6 +16,7 @@ import time
 from pathlib import Path
 
 import pytest
+from tests.fixtures.processes import killed_process
 from tests.hub.wire_client import WireClient
 
 from armillary.wire.mqtt_fields import Property
@@ -145,7 +146,7 @@ class Subscriber(Client):
 @contextlib.contextmanager
 def process(folder: Path, port: int):  # type: ignore[no-untyped-def]
     command = [sys.executable, str(RUNNER), str(folder), str(port)]
-    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as running:
+    with killed_process(command, stdout=subprocess.PIPE, text=True) as running:
         assert running.stdout is not None
         try:
             yield next(int(line) for line in running.stdout if line.strip().isdecimal())  # past the log

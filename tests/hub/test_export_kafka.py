@@ -20,6 +20,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from tests.fixtures.processes import killed_process
 from tests.hub.kafka_cluster import MESSAGE_TOO_LARGE, Cluster, cluster
 from tests.hub.running_hub import DEVICE, Authority, RunningHub, wait_until
 from tests.hub.test_exports import RUNNER, put, quick, settled
@@ -326,9 +327,9 @@ def test_an_export_to_kafka_goes_on_after_kill_9_without_a_gap(tmp_path: Path, c
     chance = random.Random(7)  # noqa: S311 - moments to kill at, the same in every run
     for life in range(20):
         command = [sys.executable, str(RUNNER), str(tmp_path / "hub"), str(messages), ",".join(cluster.servers)]
-        with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as process:
+        with killed_process(command, stdout=subprocess.PIPE, text=True) as process:
             assert process.stdout is not None
-            assert process.stdout.readline().strip() == "began"
+            assert process.readline().strip() == "began"
             try:
                 process.wait(chance.uniform(0.03, 0.12) if life < 6 else 60)
             except subprocess.TimeoutExpired:

@@ -20,6 +20,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from tests.fixtures.processes import killed_process
 from tests.hub.running_hub import DEVICE, RunningHub, wait_until
 from tests.hub.test_rule_actions import Hook, hook
 
@@ -410,9 +411,9 @@ def test_an_export_goes_on_after_kill_9_without_a_gap(tmp_path: Path) -> None:
     chance = random.Random(5)  # noqa: S311 - moments to kill at, the same in every run
     for _ in range(40):
         command = [sys.executable, str(RUNNER), str(tmp_path / "hub"), str(messages)]
-        with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as process:
+        with killed_process(command, stdout=subprocess.PIPE, text=True) as process:
             assert process.stdout is not None
-            assert process.stdout.readline().strip() == "began"
+            assert process.readline().strip() == "began"
             try:
                 process.wait(chance.uniform(0.01, 0.25) if _ < 6 else 60)
             except subprocess.TimeoutExpired:

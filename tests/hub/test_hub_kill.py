@@ -13,6 +13,7 @@ import time
 from pathlib import Path
 
 import pytest
+from tests.fixtures.processes import killed_process
 from tests.hub.running_hub import DEVICE, Authority
 
 from armillary.engines.series.store import Retention, SeriesStore
@@ -78,9 +79,9 @@ def test_every_acknowledged_message_is_kept_over_kill_9(tmp_path: Path, authorit
             str(authority.folder / "server.pem"),
             str(authority.folder / "root.pem"),
         ]
-        with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as process:
+        with killed_process(command, stdout=subprocess.PIPE, text=True) as process:
             assert process.stdout is not None
-            port = int(process.stdout.readline())
+            port = int(process.readline())
             before = len(acknowledged)
             publisher = threading.Thread(
                 target=publish_until_killed, args=(port, authority, first, acknowledged, level)

@@ -14,6 +14,7 @@ from pathlib import Path
 
 import pytest
 from tests import postgresql
+from tests.fixtures.processes import OwnProcess
 from tests.hub.running_hub import DEVICE, Authority, wait_until
 from tests.hub.test_hub_kill import RUNNER, publish_until_killed
 
@@ -38,9 +39,9 @@ class Load:
         self._over = False
         pem = authority.folder
         command = [sys.executable, str(RUNNER), str(folder), str(pem / "server.pem"), str(pem / "root.pem"), database]
-        self.process = subprocess.Popen(command, stdout=subprocess.PIPE, text=True)
+        self.process = OwnProcess(command, stdout=subprocess.PIPE, text=True)
         assert self.process.stdout is not None
-        self._port = int(self.process.stdout.readline())
+        self._port = int(self.process.readline())
         self._thread = threading.Thread(target=self._publish)
         self._thread.start()
 
@@ -59,11 +60,9 @@ class Load:
 
     def end(self) -> None:
         self._over = True
-        self.process.kill()
-        self.process.wait(10)
+        self.process.end()
         self._thread.join(10)
         assert not self._thread.is_alive()
-        self.process.stdout.close()  # type: ignore[union-attr]
 
 
 @pytest.mark.e2e
@@ -98,10 +97,10 @@ def test_nothing_acknowledged_is_lost_when_hub_or_server_are_killed(
     store.close(now)
 
 
-def started(tmp_path: Path, *options: str) -> subprocess.Popen[str]:
+def started(tmp_path: Path, *options: str) -> OwnProcess:
     ports = ["--api-port", "0", "--device-port", "0", "--hub-port", "0"]
     command = [*COMMAND, "up", "--data", str(tmp_path / "data"), *ports, "--json", *options]
-    return subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+    return OwnProcess(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
 
 
 def test_a_service_that_gets_no_database_says_so_without_the_password(

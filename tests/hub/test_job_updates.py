@@ -7,11 +7,11 @@ import json
 import random
 import subprocess
 import sys
-import threading
 from pathlib import Path
 from typing import Any
 
 import pytest
+from tests.fixtures.processes import killed_process
 from tests.hub.running_hub import DEVICE, Client, RunningHub, wait_until
 from tests.hub.test_jobs import RUNNER, ended, make, names
 
@@ -114,11 +114,9 @@ def test_an_update_goes_on_after_kill_9_and_no_device_is_told_twice_unsaid(tmp_p
     chance = random.Random(3)  # noqa: S311 - moments to kill at, the same in every run
     for _ in range(20):
         command = [sys.executable, str(RUNNER), str(tmp_path / "hub"), str(devices), "update"]
-        with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as process:
+        with killed_process(command, stdout=subprocess.PIPE, text=True) as process:
             assert process.stdout is not None
             wanted = chance.randint(10, 30)
-            timer = threading.Timer(60, process.kill)
-            timer.start()
             for line in process.stdout:
                 word, _, name = line.strip().partition(" ")
                 over = over or word == "over"
@@ -127,7 +125,6 @@ def test_an_update_goes_on_after_kill_9_and_no_device_is_told_twice_unsaid(tmp_p
                     wanted -= 1
                     if wanted == 0:
                         process.kill()
-            timer.cancel()
             process.wait(30)
         if over:
             break

@@ -7,13 +7,13 @@ import json
 import random
 import subprocess
 import sys
-import threading
 import time
 import uuid
 from pathlib import Path
 from typing import Any
 
 import pytest
+from tests.fixtures.processes import killed_process
 from tests.hub.running_hub import DEVICE, OTHER, Client, RunningHub, wait_until
 
 from armillary.engines.jobs.store import JobStore
@@ -223,11 +223,9 @@ def test_a_run_goes_on_after_kill_9_and_says_what_was_done_twice(tmp_path: Path)
     over = False
     for _ in range(20):
         command = [sys.executable, str(RUNNER), str(tmp_path / "hub"), str(devices)]
-        with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as process:
+        with killed_process(command, stdout=subprocess.PIPE, text=True) as process:
             assert process.stdout is not None
             wanted = chance.randint(10, 40)
-            timer = threading.Timer(60, process.kill)
-            timer.start()
             for line in process.stdout:
                 word, _, name = line.strip().partition(" ")
                 if word == "over":
@@ -239,7 +237,6 @@ def test_a_run_goes_on_after_kill_9_and_says_what_was_done_twice(tmp_path: Path)
                 wanted -= 1
                 if wanted == 0:
                     process.kill()
-            timer.cancel()
             process.wait(30)
         if over:
             break

@@ -19,13 +19,13 @@ import pytest
 import structlog
 from aiosmtpd.controller import Controller
 from aiosmtpd.smtp import AuthResult
+from tests.fixtures.directories import Owners
 from tests.hub.running_hub import DEVICE, OTHER, Authority, Client, RunningHub, wait_until
 from tests.hub.test_rules import Lives, alerts, put
 
 from armillary.engines.rules import rows
 from armillary.errors import InvalidArgumentError, PermissionDeniedError
 from armillary.hub import attempts, rule_actions, rule_webhook
-from armillary.hub.device_facts import NoDirectory
 from armillary.hub.rule_actions import ActionSettings
 from armillary.hub.rule_email import MailServer
 from armillary.hub.rule_webhook import AllowedHosts, verify
@@ -369,22 +369,11 @@ def test_a_command_to_a_device_that_takes_none_waits_and_one_it_refuses_is_dead(
     assert deliveries(running)["1"].error == "the device answered 501"
 
 
-class Owners(NoDirectory):
-    """The device is North's, another one South's."""
-
-    def page(self, *, catalog: str | None, after: str, limit: int) -> Any:  # noqa: ARG002
-        found = {DEVICE: {"catalog": "North"}, OTHER: {"catalog": "South"}}
-        return [each for each in sorted(found.items()) if each[0] > after and catalog in (None, each[1]["catalog"])]
-
-    def of(self, device_ids: Any) -> Any:
-        return {name: fields for name, fields in self.page(catalog=None, after="", limit=9) if name in device_ids}
-
-
 def test_a_job_is_begun_once_for_a_firing_and_over_the_own_catalogs_devices_only(
     running: RunningHub, client: Client
 ) -> None:
     hub, audited = running.hub, list[Any]()
-    hub.directory = Owners()
+    hub.directory = Owners({DEVICE: "North", OTHER: "South"})
     use(running, audit=lambda *line: audited.append(line))
     hub.application.put("group", "everybody", {"name": "Everybody"}, by="t")
     action = {"kind": "set-property", "properties": {"closed": True}}

@@ -15,6 +15,7 @@ import time
 from pathlib import Path
 
 import pytest
+from tests.fixtures.processes import killed_process
 from tests.hub.running_hub import DEVICE, Authority, wait_until
 
 from armillary.engines.rules.store import RuleStore
@@ -83,13 +84,14 @@ def test_no_firing_is_lost_or_doubled_over_kill_9(tmp_path: Path, authority: Aut
         str(authority.folder / "root.pem"),
     ]  # fmt: skip
     for kill in range(KILLS + 1):
-        with subprocess.Popen(command, stdout=subprocess.PIPE, text=True, env=environment) as process:
+        with killed_process(command, stdout=subprocess.PIPE, text=True, env=environment) as process:
             assert process.stdout is not None
-            port = int(process.stdout.readline())
+            port = int(process.readline())
             if kill == KILLS:  # the last life only does what the others left
-                assert process.stdout.readline() == "caught up\n"
+                assert process.readline() == "caught up\n"
                 wait_until(lambda: _waiting(folder) == 0, "every action is done", 20)
                 process.terminate()
+                process.wait(30)
                 break
             before = len(acknowledged)
             publisher = threading.Thread(target=publish_until_killed, args=(port, authority, first, acknowledged))

@@ -8,12 +8,12 @@ import threading
 from typing import Any
 
 import pytest
+from tests.fixtures.directories import Owners
 from tests.hub.running_hub import DEVICE, RunningHub, wait_until
 from tests.twin.test_template import BODY, ROOT
 
 from armillary.errors import ConflictError, InvalidArgumentError, NotFoundError
 from armillary.hub import templates as templates_module
-from armillary.hub.device_facts import NoDirectory
 from armillary.hub.hub import Hub
 
 PNP = f"localhost/{DEVICE}/?api-version=2020-09-30&DeviceClientType=test&model-id={ROOT.replace(':', '%3A')}"
@@ -177,16 +177,6 @@ def test_a_device_without_a_template_is_not_judged_and_its_values_are_kept(runni
         assert running.hub.counters()["values_checked"] == 0
 
 
-class Owners(NoDirectory):
-    """A directory in which every device is of one catalog."""
-
-    def page(self, **_: Any) -> Any:
-        return ()
-
-    def of(self, device_ids: Any) -> Any:
-        return {each: {"catalog": "North"} for each in device_ids}
-
-
 @pytest.mark.parametrize(
     ("catalogs", "expected"),
     [
@@ -199,7 +189,7 @@ class Owners(NoDirectory):
 def test_of_several_templates_of_a_model_a_device_gets_its_catalogs(
     running: RunningHub, catalogs: dict[str, str | None], expected: str
 ) -> None:
-    running.hub.directory = Owners()
+    running.hub.directory = Owners({}, everything_else="North")
     for name, catalog in catalogs.items():
         published(running.hub, name, {**BODY, "catalog": catalog})
     running.hub.templates.announced(DEVICE, ROOT)

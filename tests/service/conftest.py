@@ -14,19 +14,10 @@ from cryptography import x509
 from cryptography.hazmat.primitives import hashes
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import NameOID
+from tests.fixtures.clocks import Clock
 
 from armillary.sim.service_host import ServiceHost
 from armillary.wire import application_package
-
-
-class Clock:
-    """A clock that moves when it is told to."""
-
-    def __init__(self) -> None:
-        self.now = float(dt.datetime(2026, 11, 24, tzinfo=dt.UTC).timestamp())
-
-    def __call__(self) -> float:
-        return self.now
 
 
 @pytest.fixture

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from tests.service.conftest import Clock
+from tests.fixtures.clocks import Clock
 
 from armillary.attest.policy import DAY_S
 from armillary.engines.records import release_rows

@@ -14,7 +14,9 @@ from pathlib import Path
 
 import pytest
 from tests.engines.softhsm import make_token, needs_softhsm
-from tests.service.worker_places import at_each, check_in, pids, until, verdicts, workers_of
+from tests.fixtures.processes import killed_process
+from tests.fixtures.waiting import wait_until
+from tests.service.worker_places import at_each, check_in, pids, verdicts, workers_of
 
 from armillary.api.views_status import _device_endpoint
 from armillary.engines.door import reserve
@@ -55,7 +57,7 @@ def test_both_workers_serve_on_one_port_and_say_so(host: ServiceHost) -> None:
     devices = at_each(host, host.claimed(b"b" * 32))
     for _ in range(2):
         assert verdicts(devices) == ["attested", "attested"]
-    until(lambda: [one["check_ins"] for one in workers_of(host).describe()] == [2, 2], "the heartbeats")
+    wait_until(lambda: [one["check_ins"] for one in workers_of(host).describe()] == [2, 2], "the heartbeats")
     found = host.service.health()
     assert found["ok"]
     assert found["device_endpoint"]["counts"]["check-ins"] == 4  # type: ignore[index]
@@ -147,10 +149,10 @@ def test_a_worker_that_dies_comes_back_is_counted_and_a_finding(host: ServiceHos
     with pytest.raises(CLOSED):
         devices[0].check_in()
     assert verdicts(devices[1:]) == ["attested"]
-    until(lambda: workers_of(host).is_whole and dead not in pids(host), "another worker")
+    wait_until(lambda: workers_of(host).is_whole and dead not in pids(host), "another worker")
     assert pids(host)[1] == other
     assert [one["restarts"] for one in workers_of(host).describe()] == [1, 0]
-    until(lambda: host.service.watch.list(kind="verifier-behind").items, "the finding")
+    wait_until(lambda: host.service.watch.list(kind="verifier-behind").items, "the finding")
     (finding,) = host.service.watch.list(kind="verifier-behind").items
     assert (finding.severity, finding.title) == ("medium", "A device worker has died")
     assert verdicts(at_each(host, devices[0])) == ["attested", "attested"]
@@ -168,7 +170,7 @@ def test_a_worker_that_does_not_answer_is_killed_before_the_call_returns(
     assert not Path(f"/proc/{pid}").exists()
     with pytest.raises(CLOSED):
         stuck.check_in()
-    until(lambda: workers_of(host).is_whole and pid not in pids(host), "another worker")
+    wait_until(lambda: workers_of(host).is_whole and pid not in pids(host), "another worker")
     for one in range(8):
         device.connect()
         assert refused(device) == "device.revoked", one
@@ -181,12 +183,12 @@ def test_a_worker_that_stands_still_raises_the_alarm_and_is_replaced(
     monkeypatch.setattr(pulse, "STOPPED_AFTER_S", 2.5)
     monkeypatch.setattr(device_workers, "SILENT_S", 6.0)
     with ServiceHost(tmp_path / "data", device_workers="2", planner_interval_s=3600.0) as host:
-        until(lambda: host.service.health()["ok"], "both workers")
+        wait_until(lambda: host.service.health()["ok"], "both workers")
         pid = pids(host)[1]
         os.kill(pid, signal.SIGSTOP)
-        until(lambda: host.service.health()["verifier"] == {"ok": False, "state": "stopped"}, "the alarm")
-        until(lambda: pid not in pids(host) and workers_of(host).is_whole, "another worker")
-        until(lambda: host.service.health()["ok"], "recovery")
+        wait_until(lambda: host.service.health()["verifier"] == {"ok": False, "state": "stopped"}, "the alarm")
+        wait_until(lambda: pid not in pids(host) and workers_of(host).is_whole, "another worker")
+        wait_until(lambda: host.service.health()["ok"], "recovery")
         found = {one.severity for one in host.service.watch.list(kind="verifier-behind").items}
         assert "critical" in found
 
@@ -203,17 +205,17 @@ def test_a_worker_that_cannot_come_back_is_an_alarm_and_the_other_serves(
         genuine = worker_process.PROGRAM
         monkeypatch.setattr(worker_process, "PROGRAM", "armillary.no_such_module")
         os.kill(pids(host)[0], signal.SIGKILL)
-        until(lambda: not workers_of(host).is_whole, "the end of the worker")
+        wait_until(lambda: not workers_of(host).is_whole, "the end of the worker")
         for _ in range(8):  # every connection comes to the one that is left
             device.connect()
             assert device.fetch_challenge()
-        until(lambda: host.service.health()["verifier"] == {"ok": False, "state": "stopped"}, "the alarm")
+        wait_until(lambda: host.service.health()["verifier"] == {"ok": False, "state": "stopped"}, "the alarm")
         assert not host.service.health()["ok"]
         assert _device_endpoint(host.service)[0] == "degraded"
         assert workers_of(host).describe()[0]["restarts"] >= 2  # type: ignore[operator]
         host.service.registry.revoke_device(device.device_id, reason="t", actor="t")  # nobody waits for the dead
         monkeypatch.setattr(worker_process, "PROGRAM", genuine)
-        until(lambda: host.service.health()["ok"], "recovery")
+        wait_until(lambda: host.service.health()["ok"], "recovery")
 
 
 def test_workers_end_with_the_service_in_an_orderly_way(tmp_path: Path) -> None:
@@ -241,7 +243,7 @@ def test_a_worker_ends_when_the_service_is_gone_or_makes_no_sense(host: ServiceH
     with ours, theirs, held[0]:
         ours.settimeout(30)
         ours.sendall(encode(Start(settings_to_text(host.service.settings), port, "localhost", 1)))
-        with subprocess.Popen(
+        with killed_process(
             [sys.executable, "-c", ORPHAN, str(theirs.fileno())], pass_fds=[theirs.fileno()], stderr=subprocess.DEVNULL
         ) as worker:
             theirs.close()
@@ -267,7 +269,7 @@ def test_a_worker_that_makes_no_sense_is_replaced(host: ServiceHost, monkeypatch
         genuine(worker, message)
 
     monkeypatch.setattr(pool, "_take", take)
-    until(lambda: pool.is_whole and first not in pids(host), "another worker")
+    wait_until(lambda: pool.is_whole and first not in pids(host), "another worker")
     assert pids(host)[1] == second
 
 

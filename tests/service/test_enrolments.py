@@ -7,7 +7,7 @@ import threading
 from uuid import uuid4
 
 import pytest
-from tests.service.conftest import Clock
+from tests.fixtures.clocks import Clock
 
 from armillary.engines.records import enrolment_rows
 from armillary.engines.records.enrolment_rows import EnrolmentToken

@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 from tests.attest.test_firmware_reference import GOOD, changed, digest
-from tests.service.conftest import Clock
+from tests.fixtures.clocks import Clock
 from tests.service.tpm_wire_device import TpmWireDevice
 
 from armillary.attest.firmware_reference import FirmwareValue, measured, statable, to_json

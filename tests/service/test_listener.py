@@ -7,11 +7,10 @@ import contextlib
 import errno
 import socket
 import threading
-import time
-from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+from tests.fixtures.waiting import wait_until
 
 from armillary.engines import door as doors
 from armillary.service import listener
@@ -29,13 +28,6 @@ def slow(host: ServiceHost) -> socket.socket:
     return said
 
 
-def wait_for(condition: Callable[[], bool]) -> None:
-    deadline = time.monotonic() + 10
-    while not condition():
-        assert time.monotonic() < deadline, "it never came true"
-        time.sleep(0.005)
-
-
 def door(host: ServiceHost) -> listener.Listener:
     found = host.service._endpoint._listener
     assert found is not None
@@ -48,7 +40,7 @@ def test_who_comes_while_the_door_is_full_waits_and_is_served(
     monkeypatch.setattr(listener, "MAX_ENTERING", 2)
     with contextlib.ExitStack() as stack, host.claimed(b"w" * 32) as device:
         strangers = [stack.enter_context(slow(host)) for _ in range(3)]
-        wait_for(lambda: len(door(host)._entering) == 2 and bool(door(host)._door._waiting))
+        wait_until(lambda: len(door(host)._entering) == 2 and bool(door(host)._door._waiting), "one waits")
         verdicts: list[str] = []
         thread = threading.Thread(target=lambda: verdicts.append(device.check_in().verdict))
         thread.start()
@@ -58,7 +50,7 @@ def test_who_comes_while_the_door_is_full_waits_and_is_served(
             stranger.close()
         thread.join(10)
         assert verdicts == ["attested"]
-    wait_for(lambda: not door(host)._entering)
+    wait_until(lambda: not door(host)._entering, "an empty door")
 
 
 def test_slow_connections_below_the_limit_keep_nobody_out(host: ServiceHost) -> None:
@@ -85,7 +77,7 @@ def test_silent_connections_do_not_even_come_to_the_door(
             thread.join(5)
             assert verdicts == ["attested"]
         else:  # they are what keeps it out, and the deferred hand-over is what stops them
-            wait_for(lambda: len(door(host)._entering) == 2)
+            wait_until(lambda: len(door(host)._entering) == 2, "a full door")
             thread.join(0.3)
             assert verdicts == []
         for stranger in strangers:

@@ -11,7 +11,7 @@ from uuid import UUID, uuid4
 import pytest
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
-from tests.service.conftest import Clock
+from tests.fixtures.clocks import Clock
 
 from armillary.errors import ArmillaryError, ConflictError, InvalidArgumentError, NotFoundError, SignatureError
 from armillary.sim.prover import Prover

@@ -3,7 +3,7 @@
 
 from __future__ import annotations
 
-from tests.service.conftest import Clock
+from tests.fixtures.clocks import Clock
 
 from armillary.sim.service_host import ServiceHost
 

@@ -13,6 +13,7 @@ from cryptography.hazmat.primitives import hashes
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.hazmat.primitives.serialization import Encoding
 from tests.attest.tpm_maker import NOW, Maker, SoftTpm
+from tests.fixtures.clocks import Clock
 from tests.wire.tpm_samples import new_key
 
 from armillary.errors import (
@@ -34,17 +35,9 @@ from armillary.wire import cose
 MAKER = Maker()
 
 
-class Clock:
-    def __init__(self) -> None:
-        self.time = float(NOW)
-
-    def __call__(self) -> float:
-        return self.time
-
-
 @pytest.fixture
 def clock() -> Clock:
-    return Clock()
+    return Clock(NOW)
 
 
 @pytest.fixture
@@ -112,9 +105,9 @@ def test_without_the_tpms_answer_nothing_is_recorded(host: ServiceHost, make_sec
 def test_an_answer_ends(host: ServiceHost, clock: Clock):
     tpm = SoftTpm(MAKER)
     answer = answered(host, tpm)
-    clock.time += 299
+    clock.now += 299
     enrol(host, answer, tpm.identity)
-    clock.time += 1
+    clock.now += 1
     with pytest.raises(ChallengeError, match="before"):
         enrol(host, answer, tpm.identity)
 

@@ -4,8 +4,6 @@
 from __future__ import annotations
 
 import os
-import time
-from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 
@@ -25,14 +23,6 @@ def workers_of(host: ServiceHost) -> DeviceWorkers:
 def pids(host: ServiceHost) -> list[int]:
     """The living workers' processes, in order."""
     return [one.pid for one in workers_of(host)._workers if one.pid is not None]
-
-
-def until(condition: Callable[[], object], what: str, seconds: float = 30.0) -> None:
-    """Wait for a condition."""
-    deadline = time.monotonic() + seconds
-    while not condition():
-        assert time.monotonic() < deadline, what
-        time.sleep(0.02)
 
 
 def pid_of(device: WireDevice, among: list[int]) -> int:

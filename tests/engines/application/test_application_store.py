@@ -15,6 +15,7 @@ from typing import Any
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from tests.fixtures.processes import killed_process
 
 from armillary.engines.application import store as store_module
 from armillary.engines.application.document import KINDS, MAX_BODY_BYTES, Document, check_id, encode_body
@@ -267,9 +268,7 @@ def test_a_kill_loses_nothing_that_was_promised_and_halves_nothing(tmp_path: Pat
     runner = Path(__file__).with_name("store_runner.py")
     promised = 0
     for round_ in range(4):
-        with subprocess.Popen(
-            [sys.executable, str(runner), str(tmp_path)], stdout=subprocess.PIPE, text=True
-        ) as process:
+        with killed_process([sys.executable, str(runner), str(tmp_path)], stdout=subprocess.PIPE, text=True) as process:
             assert process.stdout is not None
             for line in process.stdout:
                 promised = int(line)

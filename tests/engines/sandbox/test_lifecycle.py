@@ -7,20 +7,24 @@ import asyncio
 import gc
 import os
 import signal
-import tempfile
+import subprocess
+import sys
 import time
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import pytest
 import uvloop
 from tests.engines.sandbox.sandbox_stage import DEADLINE_S, Listeners, Outcome, Stage, linux, reduced
+from tests.fixtures.processes import killed_process
+from tests.fixtures.waiting import until, wait_until
 
 from armillary.engines.sandbox.linux import LinuxSandbox
 from armillary.engines.sandbox.port import LINE_LIMIT_BYTES, OutputLine, RunningApplication, Sandbox, open_sandbox
 from armillary.engines.sandbox.supervise import exit_status
 from armillary.errors import InstallError, SandboxUnavailableError
+
+ROOT = Path(__file__).parents[3]
 
 
 @pytest.fixture(params=["as-root", "as-user", "reduced", "process"])
@@ -28,14 +32,6 @@ def any_sandbox(request: pytest.FixtureRequest) -> Sandbox:
     if request.param == "process":
         return open_sandbox("process")
     return reduced() if request.param == "reduced" else linux(own_user=request.param == "as-root")
-
-
-async def until(condition: Callable[[], Any], what: str) -> Any:
-    end = time.monotonic() + DEADLINE_S
-    while not (value := condition()):
-        assert time.monotonic() < end, f"did not happen: {what}"
-        await asyncio.sleep(0.01)
-    return value
 
 
 def alive(pid: int) -> bool:
@@ -255,41 +251,23 @@ def test_cancelling_a_start_leaves_no_process(stage: Stage, any_sandbox: Sandbox
     asyncio.run(play())
 
 
-def test_it_ends_with_its_supervisor(stage: Stage, sandbox: Sandbox, tmp_path: Path) -> None:
+@pytest.mark.parametrize("kind", ["as-root", "as-user", "reduced"])
+def test_it_ends_with_its_supervisor(kind: str, stage: Stage) -> None:
     """kill -9 of the device: no application survives."""
-    child = os.fork()
-    if child == 0:  # the supervisor that is going to be killed; what it cannot clean up stays in the test's folder
-        tempfile.tempdir = str(tmp_path)
-
-        async def play() -> None:
-            outcome = Outcome()
-            running = await sandbox.start(stage.launch(STUBBORN), outcome.events.append)
-            await until(lambda: len(outcome.lines) == 4, "four processes")
-            (tmp_path / "pid.new").write_text(str(running.pid))
-            (tmp_path / "pid.new").rename(tmp_path / "pid")
-            await asyncio.sleep(DEADLINE_S)
-
-        try:
-            asyncio.run(play())
-        finally:
-            os._exit(1)
-    end = time.monotonic() + DEADLINE_S
-    while not (tmp_path / "pid").exists():
-        assert time.monotonic() < end
-        time.sleep(0.01)
-    pid = int((tmp_path / "pid").read_text())
-    assert alive(pid)
-    os.kill(child, signal.SIGKILL)
-    os.waitpid(child, 0)
-    while alive(pid):
-        assert time.monotonic() < end, "the application outlived its supervisor"
-        time.sleep(0.01)
-    if sandbox.name == "reduced":  # children of a plain process are not told, as its report says
-        for left in processes_of(stage):
-            os.kill(left, signal.SIGKILL)
-    while processes_of(stage):
-        assert time.monotonic() < end, "something outlived its supervisor"
-        time.sleep(0.01)
+    name = (
+        reduced() if kind == "reduced" else linux(own_user=kind == "as-root")
+    ).name  # skips where this host has none
+    command = [sys.executable, "-m", "tests.engines.sandbox.supervisor_runner", str(stage.folder), kind, STUBBORN]
+    with killed_process(command, stdout=subprocess.PIPE, cwd=ROOT) as supervisor:
+        pid = int(supervisor.readline())
+        assert alive(pid)
+        supervisor.kill()  # it alone, not its group
+        supervisor.wait(DEADLINE_S)
+        wait_until(lambda: not alive(pid), "the end of the application with its supervisor")
+        if name == "reduced":  # children of a plain process are not told, as its report says
+            for left in processes_of(stage):
+                os.kill(left, signal.SIGKILL)
+        wait_until(lambda: not processes_of(stage), "the end of everything else")
 
 
 def test_under_uvloop(stage: Stage, sandbox: Sandbox) -> None:

@@ -1,14 +1,16 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Dies at every statement of one step: ``python cut_runner.py flush|seal PRISTINE OUT NOW_MS``.
+"""Dies at every statement of one step: ``python cut_runner.py flush|seal|migrate PRISTINE OUT NOW_MS``.
 
 For each n, OUT/n is a copy of PRISTINE in which a process did the step and ended without a word before its n-th
-statement. Prints how many copies there are; in the last one the step was finished.
+statement. Prints how many copies there are; in the last one the step was finished. A program of its own because it forks, which a
+process with threads must not.
 """
 
 from __future__ import annotations
 
 import os
 import shutil
+import sqlite3
 import sys
 from pathlib import Path
 from typing import Any
@@ -16,6 +18,8 @@ from typing import Any
 import structlog
 from tests.postgresql import copied, database_of
 
+from armillary.engines.series import migrate
+from armillary.engines.series.schema import SCHEMA
 from armillary.engines.series.store import Retention, SeriesStore
 
 
@@ -35,6 +39,10 @@ class Cutting:
 
 
 def step(kind: str, folder: Path, now_ms: int, cut: int) -> None:
+    if kind == "migrate":
+        connection = sqlite3.connect(folder / "hub.db", isolation_level=None)
+        migrate.from_version_1(Cutting(connection, cut), SCHEMA)  # type: ignore[arg-type]
+        os._exit(0)
     store = SeriesStore(folder, retention=Retention(), listener=lambda *_: None, database=database_of(folder))
     while store.decoder.work(1.0):
         pass

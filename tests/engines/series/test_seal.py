@@ -14,6 +14,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from tests.engines.series.kill_runner import measured_at
 from tests.engines.series.play import DEVICE, START, Play, packet
+from tests.fixtures.processes import killed_process
 
 from armillary.engines.series import seal
 from armillary.engines.series.chunks import HOUR_MS
@@ -202,13 +203,13 @@ def test_kill_9_while_sealing_loses_and_doubles_nothing(tmp_path: Path) -> None:
     first = 0
     for _ in range(5):
         command = [sys.executable, "-m", "tests.engines.series.kill_runner", str(tmp_path / "hub"), str(first)]
-        with subprocess.Popen(command, stdout=subprocess.PIPE, text=True, cwd=HERE.parents[2]) as process:
+        with killed_process(command, stdout=subprocess.PIPE, text=True, cwd=HERE.parents[2]) as process:
             assert process.stdout is not None
             deadline = time.monotonic() + 60
             last, wanted = first - 1, first + chance.randint(1000, 6000)
             while last < wanted:
                 assert time.monotonic() < deadline
-                last = int(process.stdout.readline())
+                last = int(process.readline())
             time.sleep(chance.random() * 0.05)  # anywhere in the next step, too
             process.kill()
             rest = process.stdout.read().split("\n")

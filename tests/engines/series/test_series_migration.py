@@ -3,19 +3,19 @@
 
 from __future__ import annotations
 
-import os
-import shutil
 import sqlite3
 import struct
+import subprocess
+import sys
 from pathlib import Path
 
-import pytest
 from tests.engines.series.play import DEVICE, START, Play, packet
 
-from armillary.engines.series import migrate
 from armillary.engines.series.blocks import Run, encode_block
 from armillary.engines.series.chunks import HOUR_MS
 from armillary.engines.series.schema import APPLICATION_ID
+
+ROOT = Path(__file__).parents[3]
 
 # As version 1 made it (2026-11).
 VERSION_1 = """
@@ -123,42 +123,17 @@ def test_a_folder_of_version_1_is_brought_up_in_place(tmp_path: Path) -> None:
     again.store.close(START)
 
 
-def test_a_cut_anywhere_in_it_leaves_version_1(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_cut_anywhere_in_it_leaves_version_1(tmp_path: Path) -> None:
     """A process that ends before its n-th copying statement: the next one migrates from the beginning."""
     old_folder(tmp_path / "old")
-    cut = 0
-    while True:
+    command = [sys.executable, "-m", "tests.engines.series.cut_runner", "migrate", str(tmp_path / "old"), str(tmp_path)]
+    done = subprocess.run([*command, "0"], check=True, stdout=subprocess.PIPE, text=True, timeout=100, cwd=ROOT)
+    cuts = int(done.stdout)
+    for cut in range(cuts):
         folder = tmp_path / str(cut)
-        shutil.copytree(tmp_path / "old", folder)
-        child = os.fork()
-        if child == 0:
-            try:
-                connection = sqlite3.connect(folder / "hub.db", isolation_level=None)
-                left = cut
-
-                class Cutting:
-                    def __getattr__(self, name: str) -> object:
-                        nonlocal left
-                        if name == "execute":
-                            if left == 0:
-                                os._exit(9)
-                            left -= 1
-                        return getattr(connection, name)  # noqa: B023 - this process makes one
-
-                from armillary.engines.series.schema import SCHEMA  # noqa: PLC0415 - the child's last act
-
-                migrate.from_version_1(Cutting(), SCHEMA)  # type: ignore[arg-type]
-                os._exit(0)
-            finally:
-                os._exit(1)
-        code = os.waitstatus_to_exitcode(os.waitpid(child, 0)[1])
-        assert code in (0, 9)
         version = sqlite3.connect(folder / "hub.db").execute("PRAGMA user_version").fetchone()[0]
-        assert version == (2 if code == 0 else 1)
+        assert version == (2 if cut == cuts - 1 else 1)
         play = Play(folder)
         check(play)
         play.store.close(START)
-        cut += 1
-        if code == 0:
-            break
-    assert cut > 30
+    assert cuts > 31

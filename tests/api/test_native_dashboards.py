@@ -144,7 +144,7 @@ def test_live_values_are_streamed_once_a_second(service: RunningService, device:
     connection.close()
     assert {each["name"] for each in seen} == {"flow"}
     assert len(seen) < 20
-    wait_until(lambda: service.app.state.streams == 0, "the stream to be given back")
+    wait_until(lambda: len(service.app.state.budgets.streams) == 0, "the stream to be given back")
 
 
 def test_a_reader_that_takes_nothing_is_let_go_and_counted(

@@ -159,10 +159,11 @@ def test_revoking_closes_the_devices_connection(service: RunningService, device:
 def test_live_streams_have_a_limit_and_give_their_place_back(
     service: RunningService, device: Connected, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("armillary.api.native_telemetry.MAX_STREAMS", 2)
+    streams = service.app.state.budgets.streams
+    monkeypatch.setattr(streams, "total", 2)
     path = f"/api/v1/devices/{device.device_id}/telemetry/stream"
     token = {"Authorization": f"Bearer {service.token}"}
-    wait_until(lambda: service.app.state.streams == 0, "earlier streams ended")
+    wait_until(lambda: len(streams) == 0, "earlier streams ended")
     held = []
     for _ in range(2):
         connection = service.connection()
@@ -175,4 +176,4 @@ def test_live_streams_have_a_limit_and_give_their_place_back(
         connection.close()
     for _, response in held:
         response.close()
-    wait_until(lambda: service.app.state.streams == 0, "the streams ended with their connections")
+    wait_until(lambda: len(streams) == 0, "the streams ended with their connections")

@@ -11,7 +11,6 @@ import pyarrow.parquet
 import pytest
 from tests.api.running_service import RunningService
 
-from armillary.api import native_series
 from armillary.engines.series.chunks import HOUR_MS
 from armillary.engines.series.export import COLUMNS, ParquetMissingError, time_text
 
@@ -126,9 +125,9 @@ def test_parquet_without_its_library_is_refused_before_the_file_begins(
 
 def test_only_so_many_exports_at_a_time(service: RunningService, given: Given, monkeypatch: pytest.MonkeyPatch) -> None:
     path = f"/api/v1/devices/{given.devices[0]}/telemetry/export"
-    monkeypatch.setattr(native_series, "MAX_EXPORTS", 0)
+    monkeypatch.setattr(service.app.state.budgets.exports, "total", 0)
     assert service.call("GET", path).status == 429
-    monkeypatch.setattr(native_series, "MAX_EXPORTS", 1)
+    monkeypatch.setattr(service.app.state.budgets.exports, "total", 1)
     for _ in range(3):  # each gives its place back
         assert service.call("GET", path).status == 200
 

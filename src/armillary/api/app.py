@@ -48,6 +48,7 @@ from armillary.api import (
 )
 from armillary.api.auth import ACCESS, CONTRIBUTOR, FACTORY, PUBLIC, READER, SCRAPE
 from armillary.api.azure_names import canonical_path
+from armillary.api.callers import Budgets, CallerScope
 from armillary.api.central import CentralRoute
 from armillary.api.routes import GuardedRoute, add_unknown
 from armillary.wire.iot_hub_paths import is_service_path
@@ -114,7 +115,7 @@ def create_app(service: SecurityService, hub: Hub, settings: Settings) -> FastAP
     app.state.settings = settings
     app.state.started_at = time.time()
     app.state.closing = asyncio.Event()
-    app.state.streams = 0
+    app.state.budgets = Budgets()
     app.state.applications = None  # whoever plays simulated devices sets it
     problems.install(app)
     azure.mount(app)
@@ -150,6 +151,7 @@ def create_app(service: SecurityService, hub: Hub, settings: Settings) -> FastAP
     app.router.routes.append(CentralRoute())
     add_unknown(app)
     app.add_middleware(CanonicalPaths)
+    app.add_middleware(CallerScope, budgets=app.state.budgets)
     app.openapi = lambda: _document(app)  # type: ignore[method-assign]  # FastAPI's documented way
     return app
 

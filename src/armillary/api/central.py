@@ -17,12 +17,13 @@ from typing import TYPE_CHECKING, Any, Final
 from starlette.concurrency import run_in_threadpool
 from starlette.exceptions import HTTPException
 from starlette.requests import Request
-from starlette.responses import JSONResponse, Response
+from starlette.responses import Response
 from starlette.routing import BaseRoute, Match
 
 from armillary.api.auth import admit
+from armillary.api.callers import caller_of, owner_of
 from armillary.api.central_table import OPERATIONS, READER, Operation, is_central
-from armillary.api.routes import service_of, strict_request
+from armillary.api.routes import Answer, read_body, service_of, strict_request
 
 if TYPE_CHECKING:
     from starlette.types import Receive, Scope, Send
@@ -84,11 +85,13 @@ class CentralRoute(BaseRoute):
         request = Request(scope, receive)
         if operation is None:
             request.state.operator = await admit(request, READER, service_of(request), NOTHING_KEY)
+            caller_of(request).admit(owner_of(request.state.operator))
             if not found.operations:
                 raise HTTPException(404, "Not Found")
             allowed = ", ".join(sorted(found.operations))
             raise HTTPException(405, "Method Not Allowed", headers={"Allow": allowed})
         request.state.operator = await admit(request, operation.role, service_of(request), operation.key)
+        caller_of(request).admit(owner_of(request.state.operator))
         response = await _answered(operation, request, found.parameters)
         await response(scope, receive, send)
 
@@ -100,16 +103,18 @@ async def _answered(operation: Operation, request: Request, parameters: Mapping[
     body: Any = None
     if operation.method in JSON_METHODS:
         sent = strict_request(request, operation.key)
+        await read_body(sent, caller_of(request))
         body = await sent.json() if await sent.body() else None
     endpoint = await run_in_threadpool(_endpoint, operation)
     call = Call(request, parameters, body, version)
     if inspect.iscoroutinefunction(endpoint):
-        result = await endpoint(call)
-    else:
-        result = await run_in_threadpool(endpoint, call)
-    if result is None:
-        return Response(status_code=204)
-    return JSONResponse(result, operation.status)
+        return _answer(await endpoint(call), operation)
+    async with caller_of(request).turn():
+        return await run_in_threadpool(lambda: _answer(endpoint(call), operation))
+
+
+def _answer(result: Any, operation: Operation) -> Response:
+    return Response(status_code=204) if result is None else Answer(result, operation.status)
 
 
 def _endpoint(operation: Operation) -> Any:

@@ -3,7 +3,8 @@
 
 uvicorn alone waits without end for a request head, takes headers without end, and refuses everybody once somebody
 holds enough idle connections. Here whoever has sent no whole head is the first to go when places run out, so that
-strangers who hold connections open take nothing from operators.
+strangers who hold connections open take nothing from operators. Nor do those who send a body, or take an answer,
+slowly: of requests that nobody has admitted few are waited for (``strangers.py``).
 """
 
 from __future__ import annotations
@@ -17,6 +18,8 @@ from starlette.types import Receive, Scope, Send
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
 from armillary.api import problems
+from armillary.api.callers import CONNECTION, MAX_REQUESTS, Link
+from armillary.api.strangers import Strangers
 
 if TYPE_CHECKING:
     from uvicorn.config import Config
@@ -37,8 +40,6 @@ MAX_HEADERS = 100
 MAX_BODY_BYTES = 64 * 1024 * 1024
 # Open connections: a browser takes six, a script one. Beyond, the one that has waited longest for a head goes.
 MAX_CONNECTIONS = 800
-# Requests under way at once; beyond it a caller is told to come back instead of everybody getting slow.
-MAX_REQUESTS = 512
 
 
 class HeadTooLargeError(Exception):
@@ -52,11 +53,16 @@ class ApiConnection(HttpToolsProtocol):
         config: uvicorn's settings, with the application.
         server_state: What all connections of a server share.
         waiting: Connections of this server that have no request under way, oldest first.
+        strangers: Those whose request nobody has admitted and whose peer is waited for.
     """
 
-    def __init__(self, config: Config, server_state: ServerState, waiting: dict[ApiConnection, None]) -> None:
+    def __init__(
+        self, config: Config, server_state: ServerState, waiting: dict[ApiConnection, None], strangers: Strangers
+    ) -> None:
         super().__init__(config, server_state, {})
         self._waiting = waiting
+        self._strangers = strangers
+        self._admitted: object = None  # the scope of the request that somebody has admitted
         self._head_bytes = self._head_count = self._body_bytes = 0
         self._whole = False
         self._begun = self._deadline = 0.0
@@ -79,6 +85,7 @@ class ApiConnection(HttpToolsProtocol):
     def connection_lost(self, exc: Exception | None) -> None:
         """It is gone."""
         self._waiting.pop(self, None)
+        self._strangers.left(self)
         for timer in (self._timer, self._stalled):
             if timer is not None:
                 timer.cancel()
@@ -93,10 +100,13 @@ class ApiConnection(HttpToolsProtocol):
         if self in self._waiting and self._timer is None:  # blank lines, which begin nothing, end uvicorn's own time
             self._whole = False
             self._allow(HEAD_TIMEOUT_S)
+        elif not self._whole and self not in self._waiting:
+            self._wait_for_stranger()
 
     def pause_writing(self) -> None:
         """The caller reads slower than we write."""
         super().pause_writing()
+        self._wait_for_stranger()
         self._stalled = self.loop.call_later(STALLED_S, self.transport.abort)
 
     def resume_writing(self) -> None:
@@ -104,6 +114,8 @@ class ApiConnection(HttpToolsProtocol):
         if self._stalled is not None:
             self._stalled.cancel()
             self._stalled = None
+        if self._whole:
+            self._strangers.left(self)
         super().resume_writing()
 
     # -- from the parser ------------------------------------------------------------------------------------------
@@ -131,6 +143,9 @@ class ApiConnection(HttpToolsProtocol):
         self._waiting.pop(self, None)
         self._begun = self.loop.time()
         self._allow(BODY_TIMEOUT_S)
+        scope = self.scope
+        extended: Any = scope
+        extended[CONNECTION] = Link(lambda: self._admit(scope), self.flow.drain)
         super().on_headers_complete()
 
     def on_body(self, body: bytes) -> None:
@@ -145,10 +160,13 @@ class ApiConnection(HttpToolsProtocol):
     def on_message_complete(self) -> None:
         """The request is whole."""
         self._whole = True
+        self._strangers.left(self)
         super().on_message_complete()
 
     def on_response_complete(self) -> None:
-        """The answer is out."""
+        """The answer is written."""
+        if not self.flow.write_paused:  # else it is in our memory still
+            self._strangers.left(self)
         super().on_response_complete()
         if not self.pipeline and not self.transport.is_closing():
             self._waiting[self] = None
@@ -179,6 +197,17 @@ class ApiConnection(HttpToolsProtocol):
     def _start_asgi_task(self, cycle: RequestResponseCycle, app: Any) -> None:
         busy: Any = _busy
         super()._start_asgi_task(cycle, busy if len(self.tasks) >= MAX_REQUESTS else app)
+
+    def _admit(self, scope: object) -> None:
+        """Somebody knows whose request it is; not one that follows it on this connection."""
+        if scope is self.scope:
+            self._admitted = scope
+            self._strangers.left(self)
+
+    def _wait_for_stranger(self) -> None:
+        if self._admitted is not self.scope or self.scope is None:
+            host = self.client[0] if self.client else ""
+            self._strangers.enter(self, host, self.transport.abort)
 
     def _unsupported_upgrade_warning(self) -> None:
         """Nothing: it is answered as if it had not asked, and strangers do not write our log."""

@@ -9,7 +9,7 @@ a group and on the dashboard is looked at anew then.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncGenerator, AsyncIterator, Callable, Mapping
+from collections.abc import AsyncGenerator, AsyncIterator, Callable, Iterator, Mapping
 from typing import TYPE_CHECKING, Any, Final
 
 from starlette.concurrency import run_in_threadpool
@@ -87,16 +87,19 @@ def _still_of(hub: Hub, items: list[Item], catalog: str) -> list[Item]:
     return [each for each in items if each["device_id"] in mine]
 
 
-class LiveResponse(StreamingResponse):
-    """Server-sent events to a reader that has to take them within SHED_S.
+class PromptResponse(StreamingResponse):
+    """An answer in parts, to a reader that has to take each of them within SHED_S.
 
     Args:
-        shed: Counts a reader that did not.
-        events: The events.
+        shed: Called for a reader that did not; its connection ends.
+        parts: The parts.
+        named: As of any streaming response.
     """
 
-    def __init__(self, shed: Callable[[], None], events: AsyncIterator[bytes] | AsyncIterator[str]) -> None:
-        super().__init__(events, media_type="text/event-stream", headers={"X-Accel-Buffering": "no"})
+    def __init__(
+        self, shed: Callable[[], None], parts: AsyncIterator[bytes] | AsyncIterator[str] | Iterator[bytes], **named: Any
+    ) -> None:
+        super().__init__(parts, **named)
         self._shed = shed
 
     async def stream_response(self, send: Send) -> None:
@@ -114,3 +117,15 @@ class LiveResponse(StreamingResponse):
             close = getattr(self.body_iterator, "aclose", None)
             if close is not None:
                 await close()
+
+
+class LiveResponse(PromptResponse):
+    """Server-sent events.
+
+    Args:
+        shed: As of :class:`PromptResponse`.
+        events: The events.
+    """
+
+    def __init__(self, shed: Callable[[], None], events: AsyncIterator[bytes] | AsyncIterator[str]) -> None:
+        super().__init__(shed, events, media_type="text/event-stream", headers={"X-Accel-Buffering": "no"})

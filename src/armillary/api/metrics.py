@@ -24,6 +24,7 @@ class FleetCollector(Collector):
         hub: What the hub counts, by name; names that end in ``_now`` go up and down.
         rollouts: Unfinished roll-outs per state.
         workers: Device workers, as the service describes them.
+        refused: Requests of the API that there was no place for, by what was wanted.
     """
 
     def __init__(
@@ -33,11 +34,13 @@ class FleetCollector(Collector):
         hub: Mapping[str, int],
         rollouts: Mapping[str, int],
         workers: Sequence[Mapping[str, object]] = (),
+        refused: Mapping[str, int] | None = None,
     ) -> None:
         self._fleet = fleet
         self._hub = hub
         self._rollouts = rollouts
         self._workers = workers
+        self._refused = refused or {}
 
     def collect(self) -> Iterator[Metric]:
         """The gauges."""
@@ -51,6 +54,12 @@ class FleetCollector(Collector):
         yield _by("armillary_rollouts", "Roll-outs that are not finished.", "state", self._rollouts)
         yield GaugeMetricFamily("armillary_devices_unclaimed", "Devices of no catalog.", value=fleet.unclaimed)
         yield from self._of_workers()
+        refused = CounterMetricFamily(
+            "armillary_api_refused", "Requests that there was no place for, since the start.", labels=["place"]
+        )
+        for place, count in self._refused.items():
+            refused.add_metric([place], count)
+        yield refused
         for name, count in self._hub.items():
             if name.endswith("_now"):
                 yield GaugeMetricFamily(f"armillary_hub_{name.removesuffix('_now')}", "Of the hub, now.", value=count)

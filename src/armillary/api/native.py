@@ -50,7 +50,13 @@ def metrics(request: Request) -> Response:
     service, hub = service_of(request), hub_of(request)
     rollouts = {state: len(service.rollouts.list(state=state, limit=MAX_LIMIT).items) for state in views.UNFINISHED}
     workers = service.device_workers()
-    collector = FleetCollector(service.registry.fleet_summary(), hub=hub.counters(), rollouts=rollouts, workers=workers)
+    collector = FleetCollector(
+        service.registry.fleet_summary(),
+        hub=hub.counters(),
+        rollouts=rollouts,
+        workers=workers,
+        refused=request.app.state.budgets.refused(),
+    )
     return Response(exposition(collector), media_type=CONTENT_TYPE)
 
 

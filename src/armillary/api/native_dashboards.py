@@ -16,13 +16,14 @@ from starlette.requests import Request
 from armillary.api import authored, views, views_dashboard
 from armillary.api.auth import READER, V1, admit
 from armillary.api.authored import CatalogQuery, DocumentBody, DocumentPath, IfMatch
+from armillary.api.callers import caller_of
 from armillary.api.dashboard_devices import Devices
 from armillary.api.dashboard_live import INTERVAL_S, LiveResponse, batches, wanted_of
 from armillary.api.native_devices import After, Limit
-from armillary.api.native_telemetry import HEARTBEAT_S, MAX_STREAMS, STREAM_RETRY_S
+from armillary.api.native_telemetry import HEARTBEAT_S
 from armillary.api.routes import add_route, hub_of, service_of
 from armillary.api.tenure import tenures
-from armillary.errors import ArmillaryError, RateLimitedError
+from armillary.errors import ArmillaryError
 from armillary.twin.dashboard import MAX_RANGE_S, MIN_RANGE_S, Dashboard, parse
 
 KIND: Final = "dashboard"
@@ -92,13 +93,13 @@ async def dashboard_live(
     """Newest values of what the tiles show, once a second: server-sent events named `values`; ends after 5 minutes."""
     shown = await run_in_threadpool(_dashboard, request, dashboard_id, catalog)
     hub, state = hub_of(request), request.app.state
-    if state.streams >= MAX_STREAMS:
-        raise RateLimitedError(f"{MAX_STREAMS} live streams are open, which is all", retry_after_s=STREAM_RETRY_S)
-    wanted = await run_in_threadpool(wanted_of, Devices(hub, catalog), shown)
+    caller = caller_of(request)
+    caller.hold(caller.budgets.streams)
+    async with caller.turn():
+        wanted = await run_in_threadpool(wanted_of, Devices(hub, catalog), shown)
     key = f"GET {V1}/dashboards/{{dashboard_id}}/live"
 
     async def events() -> AsyncIterator[bytes]:
-        state.streams += 1
         silent_s = 0.0
         try:
             yield b": listening\n\n"
@@ -111,8 +112,6 @@ async def dashboard_live(
                     yield f"event: values\ndata: {data}\n\n".encode() if items else b": still here\n\n"
         except ArmillaryError:  # the token is no longer good
             return
-        finally:
-            state.streams -= 1
 
     return LiveResponse(hub.shed_live_reader, events())
 

@@ -18,6 +18,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from armillary.api.auth import V1
+from armillary.api.callers import caller_of
 from armillary.api.device_ids import DevicePath, known_identity
 from armillary.api.routes import add_route, hub_of, operator_of, service_of
 from armillary.api.tenure import check_own, since_ms
@@ -77,6 +78,7 @@ async def put_upload(request: Request, path: str) -> Response:
             upload = await _in_thread(files, partial(files.permitted, path, query))
             with contextlib.ExitStack() as held:
                 await _in_thread(files, partial(held.enter_context, files.room.request(upload)))
+                caller_of(request).admit(f"the device {upload.device_id}")  # no stranger: its address is signed
                 return await _take(request, upload, query)
     except PermissionDeniedError as error:
         return _refused(403, "AuthenticationFailed", error.message)

@@ -4,7 +4,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from typing import Annotated, Any, Literal
 
 from fastapi import FastAPI, Query
@@ -16,19 +16,17 @@ from starlette.requests import Request
 from armillary.api import authored, views_series
 from armillary.api.auth import V1
 from armillary.api.authored import CatalogQuery, DocumentPath
+from armillary.api.callers import caller_of
+from armillary.api.dashboard_live import PromptResponse
 from armillary.api.device_ids import DevicePath, known_device
 from armillary.api.native_telemetry import MAX_METRIC_CHARS, Millis
 from armillary.api.routes import add_route, hub_of, operator_of, service_of
 from armillary.api.tenure import own_through, since_ms, tenures
 from armillary.api.views_hub import MAX_SERIES_POINTS, SERIES_POINTS
 from armillary.engines.series.retention import MAX_DAYS, MAX_PATTERN_CHARACTERS, MAX_RULES, RetentionRule
-from armillary.errors import RateLimitedError
 
 # Values of one answer: a page of a table, not a copy of the store; exports are for that.
 MAX_RAW_VALUES = 10_000
-# Files written at the same time: each reads the store for as long as its reader takes.
-MAX_EXPORTS = 4
-EXPORT_RETRY_S = 30
 # One past the last millisecond that a range may name.
 END_OF_TIME_MS = 10**14
 
@@ -136,7 +134,8 @@ def export_group(
 async def import_telemetry(request: Request) -> dict[str, Any]:
     """Bring values back from a CSV file of the export: all of it or nothing; what is there counts once."""
     body = await request.body()
-    return await run_in_threadpool(_import, request, body)
+    async with caller_of(request).turn():
+        return await run_in_threadpool(_import, request, body)
 
 
 def show_retention(request: Request) -> dict[str, Any]:
@@ -167,23 +166,14 @@ def _export(
     end_ms: int,
     file_format: Literal["csv", "parquet"],
 ) -> StreamingResponse:
-    state = request.app.state
+    caller = caller_of(request)
     parts = views_series.export(
         hub_of(request), device_ids, metrics, start_ms, end_ms, file_format, since=tenures(request)
     )
-    if getattr(state, "exports", 0) >= MAX_EXPORTS:
-        raise RateLimitedError(f"{MAX_EXPORTS} exports are under way, which is all", retry_after_s=EXPORT_RETRY_S)
+    caller.hold(caller.budgets.exports)
     media = "text/csv; charset=utf-8" if file_format == "csv" else "application/vnd.apache.parquet"
     headers = {"Content-Disposition": f'attachment; filename="telemetry.{file_format}"'}
-    return StreamingResponse(_counted(state, parts), media_type=media, headers=headers)
-
-
-def _counted(state: Any, parts: Iterator[bytes]) -> Iterator[bytes]:
-    state.exports = getattr(state, "exports", 0) + 1
-    try:
-        yield from parts
-    finally:
-        state.exports -= 1
+    return PromptResponse(hub_of(request).shed_live_reader, parts, media_type=media, headers=headers)
 
 
 def _import(request: Request, body: bytes) -> dict[str, Any]:

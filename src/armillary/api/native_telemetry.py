@@ -15,20 +15,19 @@ from starlette.requests import Request
 
 from armillary.api import views_hub
 from armillary.api.auth import READER, V1, admit
+from armillary.api.callers import caller_of
+from armillary.api.dashboard_live import LiveResponse
 from armillary.api.device_ids import DevicePath, known_identity
 from armillary.api.native_requests import MethodBody, TwinBody
 from armillary.api.routes import add_route, hub_of, operator_of, service_of
 from armillary.api.tenure import since_ms, whole_hours_since
 from armillary.engines.series.query import check_range
-from armillary.errors import ArmillaryError, InvalidArgumentError, RateLimitedError
+from armillary.errors import ArmillaryError, InvalidArgumentError
 from armillary.hub.connecting import wait_for_methods
 
 # An idle stream says so at this rate: proxies keep it open, and a revoked token ends it within this time.
 HEARTBEAT_S = 15.0
 MAX_METRIC_CHARS = 256
-# Open streams of this process: each holds a request and a place at the hub.
-MAX_STREAMS = 200
-STREAM_RETRY_S = 30
 
 Millis = Annotated[int, Query(ge=0, le=10**14)]
 
@@ -59,17 +58,13 @@ def device_series(
 async def device_stream(request: Request, device_id: DevicePath) -> StreamingResponse:
     """Values as they arrive: server-sent events named `telemetry`; a comment line every 15 seconds of silence."""
     known = await run_in_threadpool(known_identity, request, device_id)
-    if request.app.state.streams >= MAX_STREAMS:
-        raise RateLimitedError(f"{MAX_STREAMS} live streams are open, which is all", retry_after_s=STREAM_RETRY_S)
-    return StreamingResponse(_events(request, known), media_type="text/event-stream")
+    caller = caller_of(request)
+    caller.hold(caller.budgets.streams)
+    return LiveResponse(hub_of(request).shed_live_reader, _events(request, known))
 
 
 async def _events(request: Request, device_id: str) -> AsyncIterator[bytes]:
-    state = request.app.state
-    if state.streams >= MAX_STREAMS:  # many asked in the same moment
-        return
-    state.streams += 1
-    closing = asyncio.ensure_future(state.closing.wait())
+    closing = asyncio.ensure_future(request.app.state.closing.wait())
     async with hub_of(request).listen(device_id) as listener:
         upcoming = asyncio.ensure_future(anext(listener))
         try:
@@ -93,7 +88,6 @@ async def _events(request: Request, device_id: str) -> AsyncIterator[bytes]:
         except ArmillaryError:  # the token is no longer good
             return
         finally:
-            state.streams -= 1
             upcoming.cancel()
             closing.cancel()
 

@@ -1,20 +1,25 @@
 # SPDX-License-Identifier: Apache-2.0
-"""How routes are mounted: each one guarded by the role table, each one with a limit on its body."""
+"""How routes are mounted: each one guarded by the role table, with a limit on its body and the budget of its caller."""
 
 from __future__ import annotations
 
+import functools
+import inspect
+import json
 from collections.abc import Callable, Coroutine, Mapping
 from typing import TYPE_CHECKING, Any, cast
 
 from fastapi import FastAPI
+from fastapi.encoders import jsonable_encoder
 from fastapi.routing import APIRoute
 from starlette.exceptions import HTTPException
 from starlette.requests import Request
-from starlette.responses import Response
+from starlette.responses import JSONResponse, Response
 from starlette.types import Message, Receive
 
 from armillary.api import azure_names as names
 from armillary.api.auth import ACCESS, METHODS, UNKNOWN_PATHS, admit
+from armillary.api.callers import LARGE_BYTES, Caller, caller_of, owner_of
 from armillary.api.json_body import MAX_VALUES, StrictRequest
 from armillary.engines.records.enrolment_rows import EnrolmentToken
 from armillary.engines.records.rows import Token
@@ -61,7 +66,7 @@ VALUES: Mapping[str, int] = {
 
 
 class GuardedRoute(APIRoute):
-    """A route that admits its caller before it reads a body."""
+    """A route that admits its caller before it reads a body, and works in a thread when it is the caller's turn."""
 
     def get_route_handler(self) -> Callable[[Request], Coroutine[Any, Any, Response]]:
         """The handler that FastAPI builds, behind :func:`armillary.api.auth.admit`."""
@@ -69,12 +74,22 @@ class GuardedRoute(APIRoute):
         keys = {method: f"{method} {self.path}" for method in self.methods or ()}
         # KeyError at start: a route without a role must not exist.
         needed = {method: ACCESS[key] for method, key in keys.items()}
+        works_in_thread = not inspect.iscoroutinefunction(self.endpoint)
 
         async def guarded(request: Request) -> Response:
-            request.state.operator = await admit(
-                request, needed[request.method], service_of(request), keys[request.method]
-            )
-            return await handler(strict_request(request, keys[request.method]))
+            key = keys[request.method]
+            operator = await admit(request, needed[request.method], service_of(request), key)
+            request.state.operator = operator
+            sent = strict_request(request, key)
+            if operator is None:  # a public route: whoever calls it stays a stranger
+                return await handler(sent)
+            caller = caller_of(request)
+            caller.admit(owner_of(operator))
+            await read_body(sent, caller)
+            if not works_in_thread:
+                return await handler(sent)
+            async with caller.turn():
+                return await handler(sent)
 
         return guarded
 
@@ -87,6 +102,20 @@ def strict_request(request: Request, key: str) -> StrictRequest:
     """
     limit = LIMITS.get(key, BODY_LIMIT_BYTES)
     return StrictRequest(request.scope, limited(request, limit), VALUES.get(key, MAX_VALUES))
+
+
+async def read_body(sent: StrictRequest, caller: Caller) -> None:
+    """Read the whole body, before a turn is waited for: a slow one holds up nobody, and a large one has its place.
+
+    Raises:
+        NoPlaceError: it is large, and there is no place for another large one.
+        HTTPException: 413, it is longer than its route allows.
+        ClientDisconnect: the caller left in the middle.
+    """
+    announced = sent.headers.get("content-length", "0")
+    if "transfer-encoding" in sent.headers or len(announced) > len(str(LARGE_BYTES)) or int(announced) > LARGE_BYTES:
+        caller.hold(caller.budgets.large_bodies)
+    await sent.body()
 
 
 def limited(request: Request, limit: int) -> Receive:
@@ -124,7 +153,7 @@ def add_route(  # noqa: D417 - the rest is FastAPI's
     """
     app.router.add_api_route(
         path,
-        endpoint,
+        endpoint if inspect.iscoroutinefunction(endpoint) else answering(endpoint, options.get("status_code") or 200),
         methods=[method],
         route_class_override=GuardedRoute,
         operation_id=f"{endpoint.__name__}_{method.lower()}",
@@ -132,6 +161,26 @@ def add_route(  # noqa: D417 - the rest is FastAPI's
         response_model=None,
         **options,
     )
+
+
+def answering(endpoint: Callable[..., Any], status: int) -> Callable[..., Response]:
+    """An endpoint whose answer is JSON already when it comes out of its thread: the event loop does not encode it."""
+
+    @functools.wraps(endpoint)
+    def answered(*args: Any, **named: Any) -> Response:
+        found = endpoint(*args, **named)
+        return found if isinstance(found, Response) else Answer(found, status)
+
+    return answered
+
+
+class Answer(JSONResponse):
+    """JSON of documents, and of the values in them that JSON does not know."""
+
+    def render(self, content: Any) -> bytes:
+        """The bytes."""
+        text = json.dumps(content, ensure_ascii=False, allow_nan=False, separators=(",", ":"), default=jsonable_encoder)
+        return text.encode("utf-8")
 
 
 def add_unknown(app: FastAPI) -> None:

@@ -15,7 +15,9 @@ from fastapi import FastAPI
 from starlette.types import ASGIApp
 
 from armillary.api.app import ServiceRequests
+from armillary.api.callers import Budgets
 from armillary.api.connection import ApiConnection
+from armillary.api.strangers import Strangers
 from armillary.errors import PortInUseError
 
 # How long a stopping server waits for answers under way, seconds; event streams end at once.
@@ -53,6 +55,8 @@ class ApiServer:
     def __init__(self, app: FastAPI, context: ssl.SSLContext | None) -> None:
         self._app = app
         self._context = context
+        self._budgets: Budgets = getattr(app.state, "budgets", None) or Budgets()
+        self.strangers = Strangers(self._shed)
         self._server: uvicorn.Server | None = None
         self._waiting: dict[ApiConnection, None] = {}
         self._of_hub: uvicorn.Config | None = None
@@ -75,7 +79,7 @@ class ApiServer:
         server.lifespan = config.lifespan_class(config)
         await server.startup(sockets=[])
         listener = await asyncio.get_running_loop().create_server(
-            lambda: ApiConnection(config, server.server_state, self._waiting),
+            lambda: ApiConnection(config, server.server_state, self._waiting, self.strangers),
             sock=listening,
             ssl=context,
             backlog=BACKLOG,
@@ -96,7 +100,10 @@ class ApiServer:
             return None
         if self._of_hub is None:
             self._of_hub = _config(ServiceRequests(self._app))
-        return ApiConnection(self._of_hub, self._server.server_state, self._waiting)
+        return ApiConnection(self._of_hub, self._server.server_state, self._waiting, self.strangers)
+
+    def _shed(self) -> None:
+        self._budgets.strangers_shed += 1
 
     async def close(self) -> None:
         """Stop listening, end event streams, let answers under way finish for :data:`GRACE_S` seconds."""

@@ -16,12 +16,13 @@ import structlog
 from starlette.applications import Starlette
 from starlette.concurrency import run_in_threadpool
 from starlette.exceptions import HTTPException
-from starlette.requests import Request
+from starlette.requests import ClientDisconnect, Request
 from starlette.responses import Response
 from starlette.routing import Route
 from starlette.types import ASGIApp
 
-from armillary.api.problems import framework_response, status_of
+from armillary.api.callers import caller_of
+from armillary.api.problems import caller_left, framework_response, status_of
 from armillary.console import (
     change,
     change_application,
@@ -47,7 +48,7 @@ from armillary.console.guard import (
     SecurityHeaders,
     read_form,
 )
-from armillary.console.live import RECHECK_S, LiveStreams
+from armillary.console.live import RECHECK_S, LiveStreams, admitted_visit
 from armillary.console.source import Sources
 from armillary.console.words import sentence
 from armillary.errors import ArmillaryError, NotFoundError
@@ -268,7 +269,12 @@ def console_app(
 
     app = Starlette(
         routes=routes,
-        exception_handlers={ArmillaryError: explained, HTTPException: framework, Exception: crashed},
+        exception_handlers={
+            ArmillaryError: explained,
+            HTTPException: framework,
+            ClientDisconnect: caller_left,
+            Exception: crashed,
+        },
     )
     return SecurityHeaders(app)
 
@@ -282,17 +288,20 @@ def _with(desk: Desk, action: Callable[[Desk, Request], Awaitable[Response]]) ->
 
 def _reading(desk: Desk, page: Reader) -> Endpoint:
     async def endpoint(request: Request) -> Response:
-        return await run_in_threadpool(lambda: page(desk, desk.visit(request)))
+        visit = await admitted_visit(desk, request)
+        async with caller_of(request).turn():
+            return await run_in_threadpool(page, desk, visit)
 
     return endpoint
 
 
 def _changing(desk: Desk, action: Changer) -> Endpoint:
     async def endpoint(request: Request) -> Response:
-        visit = await run_in_threadpool(desk.visit, request)
+        visit = await admitted_visit(desk, request)
         most = MAX_MODEL_FORM_BYTES if action in MODELS else MAX_FORM_BYTES
         form = await read_form(request, desk.seal, request.cookies.get(SESSION_COOKIE, ""), most=most)
-        return await run_in_threadpool(action, desk, visit, form)
+        async with caller_of(request).turn():
+            return await run_in_threadpool(action, desk, visit, form)
 
     return endpoint
 

@@ -15,21 +15,31 @@ from collections.abc import AsyncGenerator, AsyncIterator, Callable, Mapping
 
 from starlette.concurrency import run_in_threadpool
 from starlette.requests import Request
-from starlette.responses import Response, StreamingResponse
+from starlette.responses import Response
 
+from armillary.api.callers import caller_of, owner_of
 from armillary.api.dashboard_live import LiveResponse
-from armillary.console.desk import Desk, SignInNeededError
+from armillary.console.desk import Desk, SignInNeededError, Visit
 from armillary.console.pages_tiles import live_items, names_of
 from armillary.console.read import point_event
 from armillary.console.read_dashboards import found
 from armillary.console.source import Document
-from armillary.errors import RateLimitedError
 from armillary.twin.dashboard import parse
 
 # How often the session is asked for again while a stream is open: a revoked token sees at most this much more.
 RECHECK_S = 5.0
-# One stream holds a task and a subscription at the hub; a wall of screens has a few dozen.
-MAX_STREAMS = 200
+
+
+async def admitted_visit(desk: Desk, request: Request) -> Visit:
+    """Who asks, and that the request is theirs.
+
+    Raises:
+        SignInNeededError: nobody is signed in.
+        NoPlaceError: they have as many requests under way as they may have.
+    """
+    visit = await run_in_threadpool(desk.visit, request)
+    caller_of(request).admit(owner_of(visit.operator))
+    return visit
 
 
 class LiveStreams:
@@ -41,7 +51,6 @@ class LiveStreams:
     """
 
     def __init__(self, recheck_s: float = RECHECK_S, closing: asyncio.Event | None = None) -> None:
-        self._open = 0
         self._recheck_s = recheck_s
         self._closing = closing or asyncio.Event()
 
@@ -51,15 +60,18 @@ class LiveStreams:
         Raises:
             SignInNeededError: nobody is signed in.
             NotFoundError: no such device.
-            RateLimitedError: too many streams are open.
+            NoPlaceError: too many streams are open.
         """
-        await run_in_threadpool(desk.visit, request)
+        await admitted_visit(desk, request)
+        caller_of(request).hold(caller_of(request).budgets.streams)
         device = await run_in_threadpool(desk.sources.fleet.device, request.path_params["device_id"])
-        if self._open >= MAX_STREAMS:
-            raise RateLimitedError("too many live pages are open", retry_after_s=30)
         called = await run_in_threadpool(desk.sources.hub.called, device["device_id"])
         events = self._events(desk, request, called, desk.sources.hub.listen(device["device_id"]))
-        return StreamingResponse(events, media_type="text/event-stream", headers={"X-Accel-Buffering": "no"})
+
+        def shed() -> None:  # rehearsed sources count none
+            desk.sources.application.shed()
+
+        return LiveResponse(shed, events)
 
     async def respond_dashboard(self, desk: Desk, request: Request) -> Response:
         """Start a dashboard's stream; a reader that takes nothing is let go.
@@ -67,15 +79,15 @@ class LiveStreams:
         Raises:
             SignInNeededError: nobody is signed in.
             NotFoundError: no such dashboard.
-            RateLimitedError: too many streams are open.
+            NoPlaceError: too many streams are open.
         """
-        visit = await run_in_threadpool(desk.visit, request)
+        visit = await admitted_visit(desk, request)
+        caller_of(request).hold(caller_of(request).budgets.streams)
         application = desk.sources.application
-        document = await run_in_threadpool(found, desk, visit)
-        wanted = await run_in_threadpool(application.wanted, document["body"])
-        labels = await run_in_threadpool(application.tile_labels, document["body"])
-        if self._open >= MAX_STREAMS:
-            raise RateLimitedError("too many live pages are open", retry_after_s=30)
+        async with caller_of(request).turn():
+            document = await run_in_threadpool(found, desk, visit)
+            wanted = await run_in_threadpool(application.wanted, document["body"])
+            labels = await run_in_threadpool(application.tile_labels, document["body"])
         values = application.live(wanted, self._closing)
         return LiveResponse(application.shed, self._dashboard_events(desk, request, document["body"], labels, values))
 
@@ -91,7 +103,6 @@ class LiveStreams:
         called = {tile_id: names_of({"labels": each}) for tile_id, each in labels.items()}
         loop = asyncio.get_running_loop()
         checked = loop.time()
-        self._open += 1
         try:
             yield ": live\n\n"
             async for items in values:
@@ -104,7 +115,6 @@ class LiveStreams:
                         return
                     yield ": still here\n\n"
         finally:
-            self._open -= 1
             await values.aclose()
 
     async def _events(
@@ -114,10 +124,6 @@ class LiveStreams:
         called: Callable[[str], Document],
         points: AsyncGenerator[Document],
     ) -> AsyncIterator[str]:
-        if self._open >= MAX_STREAMS:  # many asked in the same moment; the page asks again
-            await points.aclose()
-            return
-        self._open += 1
         waiting: asyncio.Future[Document] | None = None
         loop = asyncio.get_running_loop()
         checked = loop.time()
@@ -145,7 +151,6 @@ class LiveStreams:
                         return
                     yield ": still here\n\n"
         finally:
-            self._open -= 1
             closing.cancel()
             if waiting is not None:
                 waiting.cancel()

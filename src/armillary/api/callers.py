@@ -1,0 +1,236 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Who has how much of the operator API under way: so much for each caller, so that no caller takes it all.
+
+A request begins as a stranger's. Whoever admits it (a token, a session of the console, a signed address) says whose it
+is, and from then on it counts as that caller's, until its answer is out:
+
+=============  ======================================================================================
+requests       under way, with live streams and whatever waits for its turn
+turns          calls of one caller that work in threads at once; its others wait, other callers do not
+streams        live values, of the API and the console together
+exports        files of values that are being written
+large bodies   in memory at once
+=============  ======================================================================================
+
+Strangers, whose peers hold the service up, are counted by address (``strangers.py``).
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+from collections import Counter, deque
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
+from dataclasses import dataclass
+from typing import Any, Final, cast
+
+from starlette.requests import Request
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+from armillary.engines.places import Places
+
+# Requests under way at once; beyond it a caller is told to come back instead of everybody getting slow.
+MAX_REQUESTS: Final = 512
+# Of one caller a quarter of them: a script has a few dozen, the screens of a control room a live stream each.
+MAX_REQUESTS_OF_CALLER: Final = 128
+# Half of the threads there are for operators' calls (cli/whole.py): one caller, whatever it asks, leaves the others.
+THREADS_OF_CALLER: Final = 4
+# Live streams: each holds a request and a place at the hub.
+MAX_STREAMS: Final = 200
+MAX_STREAMS_OF_CALLER: Final = 50
+# Files of values that are written: each reads the store for as long as its reader takes.
+MAX_EXPORTS: Final = 4
+MAX_EXPORTS_OF_CALLER: Final = 2
+# Bodies above LARGE_BYTES: images and applications, up to 48 MiB each, and several times that while they are read.
+LARGE_BYTES: Final = 1 << 20
+MAX_LARGE_BODIES: Final = 8
+MAX_LARGE_BODIES_OF_CALLER: Final = 4
+# Seconds after which who was refused may try again: requests are over soon, streams and exports are not.
+SOON_S: Final = 2
+LATER_S: Final = 30
+
+# Where a request's scope has its caller, and its connection.
+_CALLER: Final = "armillary.caller"
+CONNECTION: Final = "armillary.connection"
+
+
+@dataclass(frozen=True, slots=True)
+class Link:
+    """What a request knows of the connection it came by.
+
+    Attributes:
+        admitted: To be called when the request is a stranger's no more.
+        taken: Returns when the peer has taken what was written for it, but for a little, or is gone.
+    """
+
+    admitted: Callable[[], None]
+    taken: Callable[[], Awaitable[None]]
+
+
+class Turns:
+    """So many at once for each owner; the owner's others wait for theirs. Belongs to one event loop.
+
+    Args:
+        each: How many.
+    """
+
+    def __init__(self, each: int) -> None:
+        self.each = each
+        self._busy: Counter[str] = Counter()
+        self._waiting: dict[str, deque[asyncio.Future[None]]] = {}
+
+    @contextlib.asynccontextmanager
+    async def turn(self, owner: str) -> AsyncIterator[None]:
+        """Wait for a turn, and have it as long as the block lasts."""
+        if self._busy[owner] < self.each:
+            self._busy[owner] += 1
+        else:
+            await self._wait(owner)
+        try:
+            yield
+        finally:
+            self._pass_on(owner)
+
+    async def _wait(self, owner: str) -> None:
+        mine: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+        self._waiting.setdefault(owner, deque()).append(mine)
+        try:
+            await mine
+        except asyncio.CancelledError:
+            if mine.done() and not mine.cancelled():  # it had the turn already
+                self._pass_on(owner)
+            raise
+
+    def _pass_on(self, owner: str) -> None:
+        waiting = self._waiting.get(owner)
+        while waiting:
+            following = waiting.popleft()
+            if not following.done():
+                following.set_result(None)
+                return
+        self._waiting.pop(owner, None)
+        self._busy[owner] -= 1
+        if not self._busy[owner]:
+            del self._busy[owner]
+
+
+class Budgets:
+    """What callers of one service may have under way."""
+
+    def __init__(self) -> None:
+        self.requests = Places(
+            "requests under way", each=MAX_REQUESTS_OF_CALLER, total=MAX_REQUESTS, retry_after_s=SOON_S
+        )
+        self.streams = Places("live streams", each=MAX_STREAMS_OF_CALLER, total=MAX_STREAMS, retry_after_s=LATER_S)
+        self.exports = Places("exports under way", each=MAX_EXPORTS_OF_CALLER, total=MAX_EXPORTS, retry_after_s=LATER_S)
+        self.large_bodies = Places(
+            "large bodies under way", each=MAX_LARGE_BODIES_OF_CALLER, total=MAX_LARGE_BODIES, retry_after_s=SOON_S
+        )
+        self.turns = Turns(THREADS_OF_CALLER)
+        self.strangers_shed = 0
+
+    def refused(self) -> Mapping[str, int]:
+        """How many were refused since the start, by what there was no place for."""
+        return {
+            "requests": self.requests.refused,
+            "streams": self.streams.refused,
+            "exports": self.exports.refused,
+            "large_bodies": self.large_bodies.refused,
+            "strangers": self.strangers_shed,
+        }
+
+
+class Caller:
+    """Whoever a request is of.
+
+    Args:
+        budgets: What callers may have under way.
+        admitted: Called once when the request is a stranger's no more.
+
+    Attributes:
+        owner: Who it is; empty while it is a stranger.
+    """
+
+    def __init__(self, budgets: Budgets, admitted: Callable[[], None] | None = None) -> None:
+        self.budgets = budgets
+        self.owner = ""
+        self._admitted = admitted
+        self._held: list[tuple[Places, str]] = []
+
+    def admit(self, owner: str) -> None:
+        """Say whose the request is; what says so again is taken as said.
+
+        Raises:
+            NoPlaceError: the owner has as many requests under way as it may have.
+        """
+        if self.owner:
+            return
+        self.budgets.requests.take(owner)
+        self.owner = owner
+        self._held.append((self.budgets.requests, owner))
+        if self._admitted is not None:
+            self._admitted()
+
+    def hold(self, places: Places) -> None:
+        """Take one of some places until the answer is out.
+
+        Raises:
+            NoPlaceError: there is none for this caller.
+        """
+        places.take(self.owner)
+        self._held.append((places, self.owner))
+
+    @contextlib.asynccontextmanager
+    async def turn(self) -> AsyncIterator[None]:
+        """Wait until the caller may work in a thread, and do so as long as the block lasts."""
+        async with self.budgets.turns.turn(self.owner):
+            yield
+
+    def close(self) -> None:
+        """The answer is out: every place is given back."""
+        while self._held:
+            places, owner = self._held.pop()
+            places.free(owner)
+
+
+class CallerScope:
+    """ASGI wrapper that gives every request its caller, and its places back at the end."""
+
+    def __init__(self, app: ASGIApp, budgets: Budgets) -> None:
+        self._app = app
+        self._budgets = budgets
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Pass a request on."""
+        if scope["type"] != "http":
+            await self._app(scope, receive, send)
+            return
+        link: Link | None = scope.get(CONNECTION)
+        caller = Caller(self._budgets, link.admitted if link else None)
+        is_whole = False
+
+        async def noted(message: Message) -> None:
+            nonlocal is_whole
+            is_whole = message["type"] == "http.response.body" and not message.get("more_body", False)
+            await send(message)
+
+        try:
+            await self._app({**scope, _CALLER: caller}, receive, noted)
+            if link is not None and is_whole:
+                await link.taken()  # an answer that nobody takes is in memory: it is still under way
+        finally:
+            caller.close()
+
+
+def caller_of(request: Request) -> Caller:
+    """The caller of a request; one without limits where nobody counts (pages served by themselves)."""
+    found = request.scope.get(_CALLER)
+    if found is None:
+        found = request.scope[_CALLER] = Caller(Budgets())
+    return cast("Caller", found)
+
+
+def owner_of(operator: Any) -> str:
+    """Who a token is: by its name for people, by its id because names may be the same."""
+    name = getattr(operator, "name", None) or type(operator).__name__
+    return f"the token {str(name)[:40]!a} ({str(operator.token_id)[:8]})"

@@ -79,6 +79,51 @@ def test_a_device_is_made_read_changed_and_deleted(tool: Tool, name: str) -> Non
     assert gone.body["Message"].startswith("ErrorCode:DeviceNotFound;")
 
 
+def test_keys_are_shown_to_a_service_key_that_reveals_them_and_to_nobody_else(
+    service: RunningService, tool: Tool, name: str
+) -> None:
+    body = {"name": f"k-{name}", "role": "Contributor", "reveals_keys": True}
+    made = service.call("POST", "/api/v1/catalogs/Contoso/hub-service-keys", body).body
+    assert made["reveals_keys"] is True
+    revealing = Tool(service)
+    revealing.name, revealing.key = made["name"], decode_key(made["key"])
+    stranger = Tool(service, "Fabrikam")
+    for device, kind in ((name, "sas"), (f"{name}-x", "selfSigned")):
+        form = {"authentication": {"type": kind, "x509Thumbprint": {"primaryThumbprint": "A" * 64}}}
+        assert tool.call("PUT", f"/devices/{device}", form).status == 200
+    assert tool.call("PUT", f"/devices/{name}/modules/camera", {}).status == 200
+
+    def keys(tool: Tool, path: str) -> Any:
+        return tool.call("GET", path).body["authentication"]["symmetricKey"]
+
+    nothing = {"primaryKey": None, "secondaryKey": None}
+    shown = {path: keys(revealing, path) for path in (f"/devices/{name}", f"/devices/{name}/modules/camera")}
+    identities = service.service.hub_identities
+    for path, identity in zip(shown, (name, f"{name}/camera"), strict=True):
+        primary, secondary = map(encode_key, identities.keys_of(identities.get(identity)))
+        assert shown[path] == {"primaryKey": primary, "secondaryKey": secondary}
+        assert keys(tool, path) == nothing
+        assert stranger.call("GET", path).status == 404
+        token = {"Authorization": f"Bearer {service.token}"}  # not even to an administrator's token
+        answer = service.call("GET", f"{path}?{VERSION}", token=None, headers=token)
+        assert (answer.status, b"primaryKey" in answer.raw, primary.encode() in answer.raw) in (
+            (200, True, False),
+            (400, False, False),  # it is for all catalogs
+        )
+    assert keys(revealing, f"/devices/{name}-x") == nothing
+    listed = {each["deviceId"]: each["authentication"] for each in revealing.call("GET", "/devices").body}
+    assert listed[name]["symmetricKey"] == shown[f"/devices/{name}"]
+    (module,) = revealing.call("GET", f"/devices/{name}/modules").body
+    assert module["authentication"]["symmetricKey"] == shown[f"/devices/{name}/modules/camera"]
+    lines = [each for each in service.service.audit.list(limit=20).items if each.operation == "hub-device.show-keys"]
+    assert {each.target for each in lines} >= {name, f"{name}/camera"}
+    assert all(each.actor == f"hub-service-key k-{name}" for each in lines)
+    refused = service.call(
+        "POST", "/api/v1/catalogs/Contoso/hub-service-keys", {**body, "name": f"r-{name}", "role": "Reader"}
+    )
+    assert (refused.status, "reveals_keys" in refused.body["detail"]) == (400, True)
+
+
 def test_only_a_good_signature_gets_in(service: RunningService, tool: Tool) -> None:
     honest = tool.signature()
     other = Tool(service, "Fabrikam")

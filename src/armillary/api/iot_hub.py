@@ -8,6 +8,7 @@ service is (``hub_identities.py`` refuses them here).
 
 from __future__ import annotations
 
+from itertools import islice
 from typing import Annotated, Any, Final
 
 from fastapi import Body, FastAPI, Header, Query
@@ -37,16 +38,15 @@ Document = Annotated[Any, Body()]
 def list_devices(request: Request, top: Annotated[int, Query(ge=1, le=MAX_LISTED)] = MAX_LISTED) -> Response:
     """The first devices of the hub by id."""
     connected = hub_of(request).connected()
-    found = []
-    for each in call.devices_after(request, ""):
-        found.append(device_document(each, call.seen(request, each, connected)))
-        if len(found) >= top:
-            break
-    return JSONResponse(found)
+    found = list(islice(call.devices_after(request, ""), top))
+    keys = call.keys_shown(request, found)
+    return JSONResponse(
+        [device_document(each, call.seen(request, each, connected), keys.get(call.identity_of(each))) for each in found]
+    )
 
 
 def get_device(request: Request, device_id: str) -> Response:
-    """A device; its keys are never shown again."""
+    """A device; its keys are shown to nobody but whoever signs with a service key that reveals them."""
     return _shown(request, device_id, None)
 
 
@@ -64,7 +64,8 @@ def list_modules(request: Request, device_id: str) -> Response:
     """The modules of a device."""
     device = call.identity_of(call.find(request, device_id))
     found = service_of(request).hub_identities.modules(device)
-    return JSONResponse([device_document(each, call.seen(request, each)) for each in found])
+    keys = call.keys_shown(request, found)
+    return JSONResponse([device_document(each, call.seen(request, each), keys.get(each.identity)) for each in found])
 
 
 def get_module(request: Request, device_id: str, module_id: str) -> Response:
@@ -154,7 +155,8 @@ async def invoke_module_method(request: Request, device_id: str, module_id: str,
 
 def _shown(request: Request, device_id: str, module_id: str | None) -> Response:
     found = call.find(request, device_id, module_id)
-    document = device_document(found, call.seen(request, found))
+    keys = call.keys_shown(request, [found]).get(call.identity_of(found))
+    document = device_document(found, call.seen(request, found), keys)
     return JSONResponse(document, headers=etag_header(document))
 
 
@@ -185,6 +187,7 @@ def _put(request: Request, device_id: str, module_id: str | None, body: Any, if_
         if_match=decode_etag(if_match),
         create=if_match is None,
     )
+    keys = keys or call.keys_shown(request, [made]).get(made.identity)
     answer = device_document(made, call.seen(request, made), keys)
     return JSONResponse(answer, headers=etag_header(answer))
 

@@ -8,7 +8,7 @@ there is one catalog only.
 from __future__ import annotations
 
 import heapq
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 from starlette.requests import Request
@@ -19,6 +19,8 @@ from armillary.engines.records import catalog_rows
 from armillary.engines.records.hub_rows import HubIdentity
 from armillary.engines.records.rows import Catalog, Device, DeviceFilter
 from armillary.errors import InvalidArgumentError, NotFoundError
+from armillary.service.hub_identities import Keys
+from armillary.service.hub_service_keys import RevealingToken
 from armillary.wire.hub_credentials import device_of, is_attested_id
 
 # Devices read at a time where many are looked through.
@@ -78,6 +80,26 @@ def seen(request: Request, found: HubIdentity | Device, connected: frozenset[str
     waiting = sum(each.outcome is None for each in hub.mailboxes.list(identity))
     known = hub.connected() if connected is None else connected
     return Seen(identity in known, hub.last_seen_ms(identity), waiting, hub.model_id(identity))
+
+
+def keys_shown(request: Request, found: Sequence[HubIdentity | Device]) -> Mapping[str, Keys]:
+    """The symmetric keys of devices and modules that the caller may see, by identity; that it saw them is recorded.
+
+    None, but for whoever signs with a service key that reveals them.
+    """
+    token, service = operator_of(request), service_of(request)
+    if not isinstance(token, RevealingToken):
+        return {}
+    shown = {}
+    for each in found:
+        if isinstance(each, HubIdentity) and each.authentication == "sas":
+            keys = service.hub_identities.keys_of(each)
+            if keys:
+                shown[each.identity] = Keys(keys[0], keys[-1])
+    if shown:
+        target = next(iter(shown)) if len(shown) == 1 else "several"
+        service.audit.append(token.name, "hub-device.show-keys", target, {"identities": len(shown)})
+    return shown
 
 
 def devices_after(request: Request, after: str) -> Iterator[HubIdentity | Device]:

@@ -16,12 +16,17 @@ from armillary.wire.sas_token import encode_key
 
 
 class HubServiceKeyBody(BaseModel):
-    """A key to make: a name, and what it allows."""
+    """A key to make: a name, and what it allows.
+
+    Attributes:
+        reveals_keys: Whether its bearer sees the symmetric keys of devices; not with the role Reader.
+    """
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
     name: Annotated[str, Field(min_length=1, max_length=64)]
     role: Literal["Administrator", "Contributor", "Reader"]
+    reveals_keys: bool = False
 
 
 def list_hub_service_keys(request: Request, catalog: str) -> dict[str, Any]:
@@ -32,7 +37,9 @@ def list_hub_service_keys(request: Request, catalog: str) -> dict[str, Any]:
 def make_hub_service_key(request: Request, catalog: str, body: HubServiceKeyBody) -> dict[str, Any]:
     """Make a key; the connection string is in the answer and nowhere else."""
     actor = operator_of(request).name
-    made, key = service_of(request).hub_service_keys.create(catalog, body.name, body.role, actor=actor)
+    made, key = service_of(request).hub_service_keys.create(
+        catalog, body.name, body.role, actor=actor, reveals_keys=body.reveals_keys
+    )
     host = hub_of(request).service_host
     connection = f"HostName={host};SharedAccessKeyName={made.name};SharedAccessKey={encode_key(key)}"
     return {**_document(made), "key": encode_key(key), "connection_string": connection}
@@ -48,6 +55,7 @@ def _document(found: HubServiceKey) -> dict[str, Any]:
     return {
         "name": found.name,
         "role": found.role,
+        "reveals_keys": found.reveals_keys,
         "created_at": found.created_at,
         "created_by": found.created_by,
     }

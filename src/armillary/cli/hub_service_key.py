@@ -20,7 +20,7 @@ app = typer.Typer(
     add_completion=False,
 )
 
-COLUMNS = ("name", "role", "created_at", "created_by")
+COLUMNS = ("name", "role", "reveals_keys", "created_at", "created_by")
 
 NameOption = Annotated[str, typer.Option("--name", metavar="NAME", help="Name of the key.")]
 
@@ -43,11 +43,15 @@ def create(
     remote: RemoteService,
     name: NameOption,
     role: Annotated[Role, typer.Option("--role", help="What it allows.")],
+    reveals_keys: Annotated[
+        bool, typer.Option("--reveals-keys", help="Its bearer sees the symmetric keys of devices; not with Reader.")
+    ] = False,
     catalog: CatalogOption = None,
     as_json: JsonOption = False,
 ) -> None:
     """Make a key; its connection string is shown this once."""
-    made = remote.post(_path(remote, catalog), {"name": name, "role": role.value})
+    wanted = {"name": name, "role": role.value, "reveals_keys": reveals_keys}
+    made = remote.post(_path(remote, catalog), wanted)
     shown = {key: made[key] for key in ("name", "role", "connection_string")}
     print_record(made if as_json else shown, as_json=as_json)
     if not as_json:

@@ -2,9 +2,9 @@
 """Hub devices and modules: clients that show a key or a certificate of their own and attest nothing.
 
 A catalog lets none of them in until its administrator says so, for certificates and for symmetric keys apart
-(:meth:`HubIdentities.set_admission`). Symmetric keys are shown when they are made and never again. A device that
-attests has no key here, whatever an operator asks for: only its modules are registered, and they show its client
-certificate.
+(:meth:`HubIdentities.set_admission`). Symmetric keys are shown when they are made, and afterwards to services with a
+key that reveals them (``hub_service_keys.py``). A device that attests has no key here, whatever an operator asks for:
+only its modules are registered, and they show its client certificate.
 """
 
 from __future__ import annotations

@@ -1,13 +1,16 @@
 # SPDX-License-Identifier: Apache-2.0
 """Keys of services that sign their requests as IoT Hub's do (shared access policies): a name, a role, one catalog.
 
-A signature stands for a token of one catalog with the key's role; the key itself is shown when it is made.
+A signature stands for a token of one catalog with the key's role; the key itself is shown when it is made. Whoever
+signs with one that reveals keys sees the symmetric keys of the catalog's hub devices (IoT Hub's ``registryRead``); no
+other way shows them again.
 """
 
 from __future__ import annotations
 
 import os
 import re
+from dataclasses import dataclass
 from typing import Final
 from uuid import NAMESPACE_URL, uuid5
 
@@ -33,7 +36,14 @@ from armillary.wire.sas_token import KEY_BYTES, parse_sas_token, verify_sas_toke
 # Of one catalog; IoT Hub has five policies to begin with.
 MAX_KEYS: Final = 50
 _NAME: Final = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}")
+# Roles whose bearers could set every device's keys anyway: seeing them is no more.
+REVEALING_ROLES: Final = ("Contributor", "Administrator")
 _LIST: Final = "List them: armillary hub-service-key list."
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RevealingToken(Token):
+    """What a signature by a key that reveals keys stands for."""
 
 
 class HubServiceKeys:
@@ -43,11 +53,20 @@ class HubServiceKeys:
         self._context = context
         self._identities = identities
 
-    def create(self, catalog: str, name: str, role: str, *, actor: str) -> tuple[HubServiceKey, bytes]:
+    def create(
+        self, catalog: str, name: str, role: str, *, actor: str, reveals_keys: bool = False
+    ) -> tuple[HubServiceKey, bytes]:
         """Make a key; it comes back this once.
 
+        Args:
+            catalog: Whose devices it is for.
+            name: 1 to 64 letters, digits and ``._-``.
+            role: An operator token's.
+            actor: For the audit log.
+            reveals_keys: Whether its bearer sees the symmetric keys of devices.
+
         Raises:
-            InvalidArgumentError: name or role.
+            InvalidArgumentError: name or role, or a role that may not see keys.
             ConflictError: there is one of this name, or as many as there may be.
             NotFoundError: no such catalog.
         """
@@ -55,6 +74,11 @@ class HubServiceKeys:
             raise InvalidArgumentError(
                 f"service key: expected a name of 1 to 64 letters, digits and ._- and one of {', '.join(ROLES)}",
                 remedy="Such as: --name dashboards --role Reader.",
+            )
+        if reveals_keys and role not in REVEALING_ROLES:
+            raise InvalidArgumentError(
+                f"reveals_keys: expected the role {' or '.join(REVEALING_ROLES)}, got {role}",
+                remedy="A Reader sees no keys; make the key with another role, or without reveals_keys.",
             )
         key = os.urandom(KEY_BYTES)
 
@@ -68,13 +92,13 @@ class HubServiceKeys:
                 name=name,
                 role=role,
                 sealed=self._identities.sealer.seal(key, _purpose(owner.catalog_id, name)),
+                reveals_keys=reveals_keys,
                 created_at=self._context.now(),
                 created_by=actor,
             )
             hub_rows.add_service_key(connection, made)
-            self._context.audit(
-                connection, actor, "hub-service-key.create", name, {"catalog": owner.name, "role": role}
-            )
+            detail = {"catalog": owner.name, "role": role, "reveals_keys": reveals_keys}
+            self._context.audit(connection, actor, "hub-service-key.create", name, detail)
             return made
 
         try:
@@ -134,7 +158,8 @@ class HubServiceKeys:
 
 
 def _as_token(found: HubServiceKey, ends: int) -> Token:
-    return Token(
+    kind = RevealingToken if found.reveals_keys else Token
+    return kind(
         token_id=uuid5(NAMESPACE_URL, f"urn:armillary:hub-service-key:{found.catalog_id}:{found.name}"),
         name=f"hub-service-key {found.name}",
         role=found.role,

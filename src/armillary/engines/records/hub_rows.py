@@ -131,12 +131,14 @@ class HubServiceKey:
     Attributes:
         role: What it allows: an operator token's role.
         sealed: The key.
+        reveals_keys: Whether its bearer sees the symmetric keys of devices when it reads them.
     """
 
     catalog_id: UUID
     name: str
     role: str
     sealed: bytes = field(repr=False)
+    reveals_keys: bool = False
     created_at: int
     created_by: str
 

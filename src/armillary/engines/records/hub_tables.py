@@ -15,6 +15,7 @@ from sqlalchemy import (
     Text,
     UniqueConstraint,
     Uuid,
+    false,
 )
 
 from armillary.engines.records.tables import NAME_LENGTH, metadata
@@ -111,4 +112,5 @@ hub_service_key = Table(
     Column("sealed", LargeBinary, nullable=False),
     Column("created_at", BigInteger, nullable=False),
     Column("created_by", Text, nullable=False),
+    Column("reveals_keys", Boolean, nullable=False, server_default=false()),
 )

@@ -34,7 +34,7 @@ from sqlalchemy import (
 
 from armillary.engines.records import firmware_tables, hub_tables, image_tables, name_tables, tables
 
-REVISION = "0016"  # newest migration: what a new data folder is stamped with
+REVISION = "0017"  # newest migration: what a new data folder is stamped with
 
 metadata = tables.metadata
 DEVICE_ID_LENGTH = tables.DEVICE_ID_LENGTH

@@ -86,6 +86,25 @@ def test_control_without_a_sandbox_it_is_reached(stage: Stage) -> None:
     assert not found.outcome.attempts
 
 
+IPV6 = """
+import socket
+for host in ("::1", "2001:db8::1", "::ffff:127.0.0.2"):
+    for kind in (socket.SOCK_STREAM, socket.SOCK_DGRAM):
+        try:
+            socket.socket(socket.AF_INET6, kind).connect((host, {port})); print("connected")
+        except OSError as error:
+            print(error.errno)
+"""
+
+
+def test_by_ipv6(stage: Stage, sandbox: Sandbox) -> None:
+    found = attack(stage, sandbox, IPV6)
+    assert found.outcome.lines == ["13"] * 6, found.outcome.errors
+    refused = {(host, protocol) for host, _, protocol in found.outcome.refused()}
+    assert refused == {(host, kind) for host in ("::1", "2001:db8::1", UNDECLARED) for kind in ("tcp", "udp")}
+    assert found.reached == []
+
+
 CHILDREN = f"""
 import os, socket, subprocess, sys
 program = 'import socket\\ntry: print(socket.create_connection(("{UNDECLARED}", {{port}}), 5).recv(5))\\nexcept OSError as e: print(e.errno)'

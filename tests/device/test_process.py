@@ -52,8 +52,8 @@ class Rig:
         self.device: Device | None = None
         self.task: asyncio.Task[None] | None = None
 
-    async def start(self, **options: Any) -> Device:
-        self.device = Device(self.folder, settings=FAST, sandbox=self.sandbox, **options)
+    async def start(self, settings: DeviceSettings = FAST, **options: Any) -> Device:
+        self.device = Device(self.folder, settings=settings, sandbox=self.sandbox, **options)
         self.task = asyncio.create_task(self.device.run())
         return self.device
 

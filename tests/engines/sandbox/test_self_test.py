@@ -74,6 +74,7 @@ LINUX_MUTATIONS: dict[str, tuple[Mutation, set[str]]] = {
         lambda plan: commanded(("--hostname", "armillary"))(commanded(("--unshare-uts",))(plan)),
         {"namespaces"},
     ),
+    "the supervisor's session": (commanded(("--new-session",)), {"session"}),
     "the host's shared memory": (commanded(("--unshare-ipc",)), {"namespaces"}),
     "the host's temporary files": (
         commanded(TEMPORARY, ("--bind", "/tmp", "/tmp")),
@@ -97,6 +98,7 @@ REDUCED_MUTATIONS: dict[str, tuple[Mutation, set[str]]] = {
         {"landlock", "host-files", "signals", "read-only-image", "written-files-not-executable"},
     ),
     "no resource limits": (configured(limits=NO_LIMITS), {"resource-limits"}),
+    "the supervisor's session": (configured(new_session=False), {"session"}),
     "no signal scope": (
         lambda plan: configured(landlock=plan.configuration["landlock"] | {"scoped": 0})(plan),
         {"signals"},

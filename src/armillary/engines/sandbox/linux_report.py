@@ -40,6 +40,12 @@ def only_loopback(seen: Observations) -> tuple[bool, str]:
     return seen.of("interfaces") == "lo", f"interfaces: {seen.of('interfaces')}"
 
 
+def own_session(seen: Observations) -> tuple[bool, str]:
+    """Its session began inside: one of outside has no number there (0)."""
+    session = seen.of("session").partition(" ")[0]
+    return session.isdecimal() and session != "0", f"session, process: {seen.of('session')}"
+
+
 def judges(*, as_root: bool) -> Mapping[str, Judge]:
     """Mechanism -> what has to have been seen."""
     namespaces = ["ipc", "mnt", "net", "pid", "uts"] + ([] if as_root else ["user"])
@@ -48,6 +54,7 @@ def judges(*, as_root: bool) -> Mapping[str, Judge]:
         **SHARED,
         NOT_LOADED: expect("own-file-mapped", "EPERM"),
         "capabilities": every(expect("capabilities", "none"), expect("bounding-set", "none")),
+        "session": own_session,
         "namespaces": own_namespaces(*namespaces),
         "network-namespace": every(own_namespaces("net"), only_loopback),
         "read-only-root": every(expect("root", "EROFS"), expect("image", "EROFS")),

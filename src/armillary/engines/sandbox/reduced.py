@@ -25,7 +25,7 @@ from armillary.engines.sandbox.entry import check_launch, environment
 from armillary.engines.sandbox.outside import hosts_file_entries
 from armillary.engines.sandbox.plan import Plan
 from armillary.engines.sandbox.port import AppEvent, Launch, Mechanism, RunningApplication, SandboxReport
-from armillary.engines.sandbox.self_test import SHARED, Judge, expect, judge_all, limits, observe
+from armillary.engines.sandbox.self_test import SHARED, Judge, Observations, expect, judge_all, limits, observe
 from armillary.engines.sandbox.starting import launch
 from armillary.errors import SandboxUnavailableError
 
@@ -161,8 +161,15 @@ def _existing(paths: tuple[str, ...]) -> list[str]:
     return [path for path in paths if Path(path).exists()]
 
 
+def own_session(seen: Observations) -> tuple[bool, str]:
+    """It began its session itself."""
+    session, _, process = seen.of("session").partition(" ")
+    return session == process, f"session, process: {seen.of('session')}"
+
+
 JUDGES: Mapping[str, Judge] = {
     **SHARED,
+    "session": own_session,
     "signals": expect("signal", "EPERM"),
     "read-only-image": expect("image", "EACCES"),
     "landlock": expect("landlock", "EACCES"),

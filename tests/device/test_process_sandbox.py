@@ -1,0 +1,53 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The device process with a sandbox that runs applications: what they do decides, and nobody says it for them."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+from tests.device.test_process import Rig, outcomes, run, until
+
+from armillary.device.running import DeviceSettings
+from armillary.engines.sandbox.port import Sandbox, open_sandbox
+from armillary.errors import SandboxUnavailableError
+from armillary.update.trial import TrialRules
+
+# A trial long enough for a program to start and end by itself on a busy machine.
+SETTINGS = DeviceSettings(
+    trial=TrialRules(healthy_s=3.0, exits_allowed=2, deadline_s=60.0), retry_first_s=0.05, retry_limit_s=0.2
+)
+WAIT_S = 60.0
+
+
+@pytest.fixture
+def sandbox() -> Sandbox:
+    """The one a device would use on this host."""
+    try:
+        return open_sandbox("linux")
+    except SandboxUnavailableError as error:
+        pytest.skip(f"this host contains no application: {error.message}")
+
+
+def test_an_update_that_ends_by_itself_is_taken_back(tiny_service: Any, sandbox: Sandbox, tmp_path: Path) -> None:
+    async def story(rig: Rig) -> None:
+        good = rig.service.application(b"#!/usr/bin/env sh\nexec sleep 600\n")
+        rig.service.deploy(good)
+        await rig.start(SETTINGS)
+        await until(lambda: outcomes(rig.service) == [(good.image_id, "confirmed")], "first version", WAIT_S)
+        bad = rig.service.application(b"#!/usr/bin/env sh\nexit 11\n")
+        rig.service.deploy(bad)
+        rig.device.check_in_now()
+        await until(lambda: (bad.image_id, "reverted") in outcomes(rig.service), "revert", WAIT_S)
+        reports = {each.event_type: each for each in rig.service.reports_seen.values()}
+        said = f"AppExit (exit_code=11; component_id={good.component_id}; image_id={bad.image_id})"
+        assert reports["AppExit"].description == said
+        await until(lambda: running(rig) == [str(good.image_id)], "old version", WAIT_S)
+
+    run(tiny_service, sandbox, tmp_path / "d", story)
+
+
+def running(rig: Rig) -> list[str]:
+    """Images of the applications that run, as the device says."""
+    return [each["image_id"] for each in rig.status().get("applications", []) if each["state"] == "running"]

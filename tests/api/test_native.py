@@ -4,9 +4,12 @@
 from __future__ import annotations
 
 import base64
+import re
 import time
 import uuid
 from dataclasses import replace
+from hashlib import sha256
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -14,7 +17,12 @@ from cryptography import x509
 from cryptography.exceptions import InvalidSignature
 from tests.api.running_service import RunningService, application, device_request, wait_until
 
+from armillary.api.native_requests import FactoryBody
+from armillary.api.native_tpm import TpmDeviceBody
 from armillary.sim.wire_device import components_of
+from armillary.wire import image_package
+
+PROTOCOL = Path(__file__).parents[2] / "docs" / "reference" / "device-protocol.md"
 
 
 def _claimed(service: RunningService, catalog: str, group: str = "Production") -> Any:
@@ -59,6 +67,22 @@ def test_manufacture_gives_a_device_all_it_will_trust(service: RunningService) -
     shown = service.call("GET", f"/api/v1/devices/{made['device_id'].upper()}").body
     assert (shown["trust_tier"], shown["health"], shown["catalog"]) == ("software", "never", None)
     assert shown["last_check_in"] is None
+
+
+def test_what_the_protocols_document_says_of_the_factory_is_so(service: RunningService) -> None:
+    section = PROTOCOL.read_text("utf-8").partition("## Enrolment at the factory")[2].partition("\n## ")[0]
+    asked, answered, *_ = section.split("| member | what it is |")[1:]
+    made = service.call("POST", "/api/v1/factory/devices", {"csr": device_request(), "chip": "mt3620"}).body
+    assert set(re.findall(r"^\| `(\w+)` \|", answered, re.MULTILINE)) == set(made)
+    assert set(re.findall(r"^\| `(\w+)` \|", asked, re.MULTILINE)) == set(FactoryBody.model_fields)
+    named = set(re.findall(r"`(\w+)`", section.partition("**With a TPM**")[2]))
+    assert set(TpmDeviceBody.model_fields) | {"credential_blob", "encrypted_seed"} <= named
+    # The event log that the section describes is the one that the release expects, in its order.
+    (release,) = service.service.releases.list(chip="mt3620")
+    expected = [(each.name, each.image_type, each.image_id, each.digest) for each in release.components]
+    parsed = [(each["name"], base64.b64decode(each["package"])) for each in made["boot_components"]]
+    events = [(name, image_package.parse(package), sha256(package).digest()) for name, package in parsed]
+    assert [(name, each.image_type, each.image_id, digest) for name, each, digest in events] == expected
 
 
 def test_the_factory_says_the_tier_and_cannot_say_silicon(service: RunningService) -> None:

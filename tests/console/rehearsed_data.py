@@ -56,6 +56,10 @@ def image(now: int, name: str, size: int) -> Document:
     }
 
 
+# Devices that somebody named; all others are called by their product and id.
+NAMED = {3: "Lobby, coffee 2", 5: "Ward 7 dispenser", 17: "Bäckerei Nord"}
+
+
 def device(now: int, number: int) -> Document:
     health = {3: "silent", 5: "refused", 8: "update-only", 13: "never", 21: "revoked", 34: "silent"}.get(
         number, "attested"
@@ -73,7 +77,9 @@ def device(now: int, number: int) -> Document:
         }
         for name in names
     ]
+    called = NAMED.get(number)
     return {
+        "name": called or f"{product} {device_id(number)[:8]}", "is_named": called is not None,
         "device_id": device_id(number), "chip": "mt3620", "chip_sku": "MT3620AN", "trust_tier": ("software", "tpm", "simulated")[number % 3],
         "manufacturing_state": "DeviceComplete", "enrolled_at": now - 30 * 86400, "catalog_id": uid("northwind"), "catalog": "northwind",
         "product": product, "group": group, "group_id": uid(group), "claimed_at": now - 29 * 86400,

@@ -12,7 +12,7 @@ import asyncio
 import hashlib
 import threading
 import time
-from collections.abc import AsyncIterator, Callable, Mapping
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from typing import Any
 
 from tests.console import rehearsed_data
@@ -103,10 +103,16 @@ class RehearsedFleet:
             item
             for item in sorted(self.all.values(), key=lambda item: item["device_id"])
             if (after is None or item["device_id"] > after)
-            and item["device_id"].startswith(wanted.get("device_id_prefix", ""))
+            and (
+                wanted.get("search", "").lower() in item["name"].lower()
+                or item["device_id"].startswith(wanted["search"])
+            )
             and all(item[name] == wanted[name] for name in ("health", "group", "product", "chip") if name in wanted)
         ]
         return {"items": items[:limit], "next": items[limit - 1]["device_id"] if len(items) > limit else None}
+
+    def labels(self, device_ids: Sequence[str]) -> Mapping[str, str]:
+        return {each: self.all[each]["name"] if each in self.all else each[:12] for each in device_ids}
 
     def groups(self) -> list[str]:
         return sorted({group for _, group in GROUPS})

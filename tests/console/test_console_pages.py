@@ -290,15 +290,39 @@ def test_a_long_list_has_a_next_page_that_keeps_the_filter(fleet: RehearsedFleet
     assert first.next_href.startswith("/fleet?health=attested&after=")
     second = page_of(fleet, health="attested", after=first.next_href.rpartition("=")[2])
     assert second.next_href is None
-    assert {line.id.full for line in first.lines}.isdisjoint({line.id.full for line in second.lines})
+    assert {line.device.href for line in first.lines}.isdisjoint({line.device.href for line in second.lines})
     assert len(first.lines) + len(second.lines) == 58
 
 
 @pytest.mark.parametrize(
-    ("search", "wanted"), [("00F8", {"device_id_prefix": "00f8"}), ("Wards", {"group": "Wards"}), ("", {})]
+    ("search", "wanted"), [("00F8", {"search": "00F8"}), (" Lobby ", {"search": "Lobby"}), ("", {})]
 )
-def test_a_search_is_the_start_of_an_id_or_a_group(search: str, wanted: dict[str, str]):
+def test_a_search_is_of_names_and_ids(search: str, wanted: dict[str, str]):
     assert pages_fleet.service_filter(pages_fleet.chosen_filters({"q": search})) == wanted
+
+
+def test_devices_are_shown_by_name_with_the_id_beside(fleet: RehearsedFleet):
+    line = page_of(fleet, q="lobby").lines[0]
+    assert (line.device.name, line.device.id.full) == ("Lobby, coffee 2", device_id(3))
+    assert line.device.href == f"/devices/{device_id(3)}"
+    assert "Lobby, coffee 2 (" in pages_device_life.confirmation(fleet.device(device_id(3)), "revoke").title
+    assert "Coffee" not in pages_device_life.confirmation(fleet.device(device_id(0)), "revoke").title
+    cut = pages_fleet.fleet_page(fleet.summary(), {"items": [], "next": None, "is_cut": True}, {}, after=None, now=1)
+    assert cut.is_cut
+    finding = {**fleet.seen[0], "device_ids": [device_id(3), "Pump:7"]}
+    shown = pages_finding.finding_line(finding, {device_id(3): "Lobby"}, may_act=False, now=fleet.now)
+    assert [(each.name, each.href) for each in shown.devices] == [
+        ("Lobby", f"/devices/{device_id(3)}"), ("Pump:7", "/hub-devices/Pump%3A7"),
+    ]  # fmt: skip
+    row = {"number": 1, "at": 1, "actor": "a", "hash": "h", "previous_hash": "p", "detail": {}}
+    lines = [
+        {**row, "operation": "device.claim", "target": device_id(3)},
+        {**row, "operation": "rule.put", "target": "r"},
+    ]
+    assert pages_audit.named_devices(lines) == [device_id(3)]
+    named = [pages_audit.audit_row(each, {device_id(3): "Lobby"}, fleet.now).device for each in lines]
+    assert named[0] is not None
+    assert (named[0].name, named[1]) == ("Lobby", None)
 
 
 def test_an_empty_fleet_and_an_empty_filter_are_told_apart(fleet: RehearsedFleet):
@@ -386,8 +410,8 @@ def test_findings_are_the_gravest_first_and_an_unknown_severity_is_not_overlooke
 
 
 def test_a_reader_gets_no_buttons_on_findings(fleet: RehearsedFleet):
-    assert pages_finding.finding_line(fleet.seen[0], may_act=False, now=fleet.now).moves == ()
-    assert [word for _, word in pages_finding.finding_line(fleet.seen[0], may_act=True, now=fleet.now).moves] == [
+    assert pages_finding.finding_line(fleet.seen[0], {}, may_act=False, now=fleet.now).moves == ()
+    assert [word for _, word in pages_finding.finding_line(fleet.seen[0], {}, may_act=True, now=fleet.now).moves] == [
         "Acknowledge",
         "Close",
     ]
@@ -445,4 +469,4 @@ def test_the_export_holds_no_formula_of_a_device(fleet: RehearsedFleet, said: st
     item = fleet.devices({}, after=None, limit=1)["items"][0] | {"os_version": said, "product": said}
     _, row = pages_fleet.csv_lines([item])
     assert [cell for cell in row if cell.endswith(said)] == ["'" + said, "'" + said]
-    assert pages_fleet.csv_lines([item | {"os_version": "26.11"}])[1][4] == "26.11"
+    assert pages_fleet.csv_lines([item | {"os_version": "26.11"}])[1][5] == "26.11"

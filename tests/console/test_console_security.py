@@ -427,7 +427,7 @@ def test_a_page_that_fails_says_so_without_saying_how(admin: Browser, console: R
 
 def test_the_export_is_the_filtered_fleet(admin: Browser):
     lines = admin.get("/fleet.csv?health=silent").text.splitlines()
-    assert lines[0].startswith("device_id,health,last_check_in_utc")
+    assert lines[0].startswith("device_id,name,health,last_check_in_utc")
     assert len(lines) == 3
     assert all(",silent," in line for line in lines[1:])
 

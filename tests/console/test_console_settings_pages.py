@@ -95,7 +95,7 @@ def test_the_command_that_changes_a_policy_is_one_the_command_line_takes(fleet: 
 
 def test_an_offer_is_answered_by_the_one_it_is_for(fleet: RehearsedFleet):
     def verbs(catalog: str, offer: dict[str, Any], *, may_act: bool = True) -> list[str]:
-        line = pages_catalog.offer_line(offer, catalog, may_act=may_act, now=fleet.now)
+        line = pages_catalog.offer_line(offer, catalog, {}, may_act=may_act, now=fleet.now)
         return [action.label for action in line.actions]
 
     offer = transfer(fleet.now, 1)
@@ -114,7 +114,7 @@ def test_an_offer_is_answered_by_the_one_it_is_for(fleet: RehearsedFleet):
         asked = pages_catalog.transfer_confirmation(offer, verb, "contoso")
         assert [name for name, _ in asked.touches] == ["Touches", "Does", "Leaves alone", "Undo"]
         assert asked.post == f"/settings/catalogs/contoso/transfers/{offer['transfer_id']}/{verb}"
-    gone = pages_catalog.offer_line({**offer, "to_catalog": None}, "northwind", may_act=True, now=fleet.now)
+    gone = pages_catalog.offer_line({**offer, "to_catalog": None}, "northwind", {}, may_act=True, now=fleet.now)
     assert gone.direction == "to a catalog that was deleted since"
 
 

@@ -34,13 +34,16 @@ def test_the_list_says_that_nobody_attests_and_is_of_one_catalog(hub_scene: HubS
     text = said(look.get("/hub-devices?catalog=northwind").text)
     assert "hub devices in northwind: 1 connected. None of them attests." in text
     assert "cooler-1" in text
-    assert said(look.get("/hub-devices").text).count("No hub device in contoso: everything there attests.") == 1
+    empty = said(look.get("/hub-devices").text)
+    assert empty.count("No hub device in contoso.") == 1
+    assert "contoso has no other device." in empty
+    assert "In the fleet northwind has 1 device that attests." in text
     assert "cooler-1" not in said(look.get("/hub-devices?catalog=contoso").text)
     assert look.get("/hub-devices?catalog=nobody").status == 404
     found = said(look.get("/hub-devices?catalog=northwind&q=probe").text)
     assert "probe@yard" in found
     assert "cooler-2" not in found
-    assert "None begins with xyz." in said(look.get("/hub-devices?catalog=northwind&q=xyz").text)
+    assert "None is called xyz, and no id begins so." in said(look.get("/hub-devices?catalog=northwind&q=xyz").text)
 
 
 def test_the_api_lists_hub_devices_by_the_beginning_of_their_names(hub_scene: HubScene):

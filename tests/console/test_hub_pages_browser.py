@@ -92,7 +92,7 @@ def test_a_rule_is_made_fires_says_why_and_is_acknowledged(scene: WaterScene, wa
     expect(page.get_by_role("alert")).to_contain_text("conditions[0].clear: expected at most 9")
     page.get_by_label("Clearing value of condition 1").fill("8")
     page.get_by_role("button", name="Make rule").click()
-    page.wait_for_url("**/rules/over-pressure?told=kept")
+    page.wait_for_url("**/rules/over-pressure?told=created")
     scene.send(1, {"pressure_bar": 4})
     scene.send(1, {"pressure_bar": 9.5})
     wait_until(lambda: scene.running.call("GET", "/api/v1/alerts?rule=over-pressure").body["items"], "the rule to fire")
@@ -174,7 +174,7 @@ def test_a_group_is_made_of_json_with_its_mistake_said_in_place(scene: WaterScen
     filters = '[{"field": "cloud:name", "operator": "eq", "value": "Pump north"}]'
     page.get_by_label("Document").fill(f'{{"name": "North", "match": "all", "filters": {filters}}}')
     page.get_by_role("button", name="Keep the JSON").click()
-    page.wait_for_url("**/groups/north?told=kept")
+    page.wait_for_url("**/groups/north?told=created")
     expect(page.get_by_role("heading", level=1)).to_have_text("North: 1 device now.")
     page.get_by_role("button", name="Delete").click()
     page.wait_for_url("**/groups?told=deleted")
@@ -237,7 +237,7 @@ def test_a_job_is_made_and_changed_by_its_form(scene: WaterScene, watch: Callabl
     form.get_by_label("Parameters").fill('{"s": 3}')
     form.get_by_label("In batches of").fill("50%")
     form.get_by_role("button", name="Make job").click()
-    page.wait_for_url("**/jobs/flush-them?told=kept")
+    page.wait_for_url("**/jobs/flush-them?told=created")
     body = scene.running.call("GET", "/api/v1/jobs/flush-them").body["body"]
     assert (body["action"], body["batch"]) == (
         {"kind": "command", "command": "flush", "payload": {"s": 3}},
@@ -269,7 +269,7 @@ def test_an_export_is_made_by_its_form_and_its_secret_shown_nowhere(scene: Water
     form.get_by_label("User name").fill("armillary")
     form.get_by_label("Password").fill("a secret of some length")
     form.get_by_role("button", name="Make export").click()
-    page.wait_for_url("**/exports/stream?told=kept")
+    page.wait_for_url("**/exports/stream?told=created")
     destination = scene.running.call("GET", "/api/v1/exports/stream").body["body"]["destination"]
     assert (destination["servers"], destination["tls"], destination["signed"]) == (
         ["kafka.example.com:9093"],

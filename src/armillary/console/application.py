@@ -127,6 +127,7 @@ CHANGE: tuple[tuple[str, Changer], ...] = (
     *((f"{root}/{{device_id}}/template", device_template.give) for root in ("/devices", "/hub-devices")),
     *((f"{root}/{{device_id}}/template/review", device_template.review) for root in ("/devices", "/hub-devices")),
     *((f"{root}/{{device_id}}/command", device_data.send) for root in ("/devices", "/hub-devices")),
+    *((f"{root}/{{device_id}}/name", change.name_device) for root in ("/devices", "/hub-devices")),
     ("/devices/{device_id}/{verb}", change.change_device),
     ("/updates/{rollout_id}/{verb}", change.change_rollout),
     ("/findings/{finding_id}", change.move_finding),

@@ -11,7 +11,8 @@ from collections.abc import Mapping
 from starlette.responses import RedirectResponse, Response
 
 from armillary.api.json_body import strict_json
-from armillary.console import pages_catalog, pages_rollout, read
+from armillary.api.native_device_names import MAX_TEXT_CHARACTERS, NameBody
+from armillary.console import pages_catalog, pages_device_data, pages_rollout, read
 from armillary.console import pages_device_life as life
 from armillary.console.confirmation import Confirmation
 from armillary.console.desk import Desk, Visit, local_path, told
@@ -54,6 +55,15 @@ def change_device(desk: Desk, visit: Visit, form: Form) -> Response:
     else:
         fleet.release(visit.operator, found["device_id"])
     return told(f"/devices/{found['device_id']}", life.DONE[verb])
+
+
+def name_device(desk: Desk, visit: Visit, form: Form) -> Response:
+    """Call a device of either kind by another name."""
+    permit(desk, visit, "device-name")
+    body = NameBody(name=form.get("name", "")[:MAX_TEXT_CHARACTERS])
+    asked = visit.params["device_id"]
+    found = desk.sources.application.ask(visit.operator, "name_device", device_id=asked, body=body)
+    return told(pages_device_data.place(found["device_id"]), "renamed")
 
 
 def set_desired(desk: Desk, visit: Visit, form: Form) -> Response:

@@ -27,7 +27,7 @@ def make_rule(desk: Desk, visit: Visit, form: Form) -> Response:
         desk.sources.application.keep(visit.operator, "rule", rule_id, body, "")
     except InvalidArgumentError as error:
         return read_application.rule_form_page(desk, visit, {"id": "", "etag": "", "body": body}, error)
-    return told(pages_rules.place(rule_id), "kept")
+    return told(pages_rules.place(rule_id), "created")
 
 
 def change_rule(desk: Desk, visit: Visit, form: Form) -> Response:
@@ -88,21 +88,23 @@ def publish_template(desk: Desk, visit: Visit, _form: Form) -> Response:
 def keep_made(desk: Desk, visit: Visit, form: Form) -> Response:
     """Keep the JSON of a group, a job or an export."""
     kind, document_id, text = _kind(desk, visit), visit.params["document_id"], form.get("body", "")
+    is_new = document_id == "new"
     try:
         body: dict[str, Any] = parsed(text)
-        if document_id == "new":
+        if is_new:
             document_id = slug(form.get("id", "") or str(body.get("name", kind)), frozenset())
         desk.sources.application.keep(visit.operator, kind, document_id, body, form.get("etag", ""))
     except InvalidArgumentError as error:
         return read_application.made_page(desk, visit, text, error)
-    return told(pages_made.place(kind, document_id), "kept")
+    return told(pages_made.place(kind, document_id), "created" if is_new else "kept")
 
 
 def keep_form(desk: Desk, visit: Visit, form: Form) -> Response:
     """Keep the form of a group, a job or an export, or make one of it; what it has no field for stays."""
     kind, document_id = _kind(desk, visit), visit.params["document_id"]
+    is_new = document_id == "new"
     try:
-        if document_id == "new":
+        if is_new:
             variant = form.get("variant", "")
             variants = pages_made_forms.VARIANTS[kind]
             if variants and variant not in variants:
@@ -118,7 +120,7 @@ def keep_form(desk: Desk, visit: Visit, form: Form) -> Response:
         desk.sources.application.keep(visit.operator, kind, document_id, body, etag)
     except InvalidArgumentError as error:
         return read_application.made_page(desk, visit, None, error, form)
-    return told(pages_made.place(kind, document_id), "kept")
+    return told(pages_made.place(kind, document_id), "created" if is_new else "kept")
 
 
 def act_on_made(desk: Desk, visit: Visit, form: Form) -> Response:

@@ -15,6 +15,7 @@ from armillary.api.json_body import strict_json
 from armillary.console import pages_dashboard, pages_tile_form, read_dashboards
 from armillary.console.change import Form, permit
 from armillary.console.desk import Desk, Visit, told
+from armillary.console.device_name import meant
 from armillary.console.pages_dashboard import place
 from armillary.console.pages_tiles import value_text
 from armillary.console.read_dashboards import KIND, found
@@ -62,10 +63,12 @@ def keep_tile(desk: Desk, visit: Visit, form: Form) -> Response:
     made: dict[str, Any] = pages_tile_form.new_tile(kind, 0) if present is None else present
     try:
         made = pages_tile_form.tile_of(kind, form, None if present is None else tile_id, taken)
+        if "device" in made.get("source", {}):  # as people write one: by its name, too
+            made["source"] = {"device": meant(desk, visit, made["source"]["device"])}
         parse_tile(made)
         changed = pages_dashboard.with_tile(body, None if present is None else tile_id, made)
         desk.sources.application.check(KIND, changed)
-    except InvalidArgumentError as error:
+    except (InvalidArgumentError, NotFoundError) as error:
         return read_dashboards.tile_page(desk, visit, document, made, error)
     desk.sources.application.keep(visit.operator, KIND, document["id"], changed, form.get("etag", ""))
     return told(place(document["id"], "edit"), "dashboard")

@@ -62,6 +62,7 @@ TOLD: Mapping[str, tuple[str, str, bool]] = MappingProxyType(
         "halt": ("good", "Halted. No further device is offered this update; Resume continues.", True),
         "resume": ("good", "Resumed. The planner continues with the next ring.", True),
         "roll-back": ("good", "Rolling back. Devices are offered the deployment before at their next check-in.", True),
+        "renamed": ("good", "Renamed. It is shown and found by this name everywhere.", True),
         "revoked": (
             "good",
             "Revoked. The device gets no certificate and the hub has let it go; Restore undoes it.",
@@ -94,6 +95,7 @@ TOLD: Mapping[str, tuple[str, str, bool]] = MappingProxyType(
         "transfer-decline": ("good", "Declined. The device stays with its owner.", True),
         "transfer-cancel": ("good", "Cancelled. Nobody can accept the offer any more.", True),
         "enrolment-revoked": ("good", "Revoked. It enrols no device any more; those it enrolled stay.", True),
+        "created": ("good", "Created. Every later change is kept in the application's history, too.", True),
         "kept": ("good", "Kept. The version before stays in the application's history.", True),
         "deleted": ("good", "Deleted. Its versions stay in the application's history for a while.", True),
         "acknowledged-alert": ("good", "Acknowledged. It is listed under that status.", True),

@@ -4,12 +4,13 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 from armillary.console.states import BAD, GOOD
-from armillary.console.words import Moment, ShortId, counted, grouped, joined, moment, short_id
+from armillary.console.words import Called, Moment, ShortId, called, counted, grouped, joined, moment, short_id
+from armillary.wire.hub_credentials import is_attested_id
 
 
 @dataclass(frozen=True, slots=True)
@@ -21,6 +22,7 @@ class AuditRow:
     actor: str
     operation: str
     target: ShortId
+    device: Called | None
     detail: str
     hash: ShortId
     previous: ShortId
@@ -35,7 +37,12 @@ class Proof:
     head: ShortId | None
 
 
-def audit_row(line: Mapping[str, Any], now: int) -> AuditRow:
+def named_devices(lines: Sequence[Mapping[str, Any]]) -> list[str]:
+    """The devices that lines of the log are about, each once."""
+    return sorted({line["target"] for line in lines if _is_device(line)})
+
+
+def audit_row(line: Mapping[str, Any], names: Mapping[str, str], now: int) -> AuditRow:
     """One line of the log."""
     detail = line["detail"]
     return AuditRow(
@@ -44,6 +51,7 @@ def audit_row(line: Mapping[str, Any], now: int) -> AuditRow:
         line["actor"],
         line["operation"],
         short_id(line["target"]),
+        called(line["target"], names.get(line["target"], "")) if _is_device(line) else None,
         ", ".join(f"{name} {_plain(value)}" for name, value in _flat(detail)),
         short_id(line["hash"]),
         short_id(line["previous_hash"]),
@@ -65,6 +73,11 @@ def proof(result: Mapping[str, Any]) -> Proof:
         f"Note the head elsewhere to detect that lines are cut off the end.",
         short_id(result["head"]),
     )
+
+
+def _is_device(line: Mapping[str, Any]) -> bool:
+    target, about = line["target"], line["operation"].partition(".")[0]
+    return "/" not in target and (is_attested_id(target) or about in ("device", "hub-device"))
 
 
 def _flat(detail: Mapping[str, Any]) -> list[tuple[str, object]]:

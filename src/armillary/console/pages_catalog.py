@@ -17,7 +17,7 @@ from urllib.parse import quote
 from armillary.console.confirmation import Confirmation
 from armillary.console.pages_device_life import owner
 from armillary.console.states import BAD, GOOD, UNKNOWN, State
-from armillary.console.words import Moment, ShortId, counted, grouped, moment, short_id
+from armillary.console.words import Called, Moment, ShortId, called, counted, grouped, moment, short_id
 from armillary.errors import InvalidArgumentError
 
 # A verb of an offer -> whose it is: the giver's (the catalog that offers) or the taker's.
@@ -42,8 +42,7 @@ class Action:
 class OfferLine:
     """One offer that waits, as one of its two catalogs sees it."""
 
-    device: ShortId
-    device_href: str
+    device: Called
     direction: str
     made: Moment | None
     made_by: str
@@ -80,14 +79,15 @@ def place(catalog: str) -> str:
     return f"/settings/catalogs/{quote(catalog, safe='')}"
 
 
-def offer_line(transfer: Mapping[str, Any], catalog: str, *, may_act: bool, now: int) -> OfferLine:
+def offer_line(
+    transfer: Mapping[str, Any], catalog: str, names: Mapping[str, str], *, may_act: bool, now: int
+) -> OfferLine:
     """One offer from or to ``catalog``, with what that catalog can do about it."""
     given = transfer["from_catalog"] == catalog
     verbs = [verb for verb, whose in VERBS.items() if whose == ("giver" if given else "taker")]
     here = f"{place(catalog)}/transfers/{transfer['transfer_id']}"
     return OfferLine(
-        short_id(transfer["device_id"]),
-        f"/devices/{transfer['device_id']}",
+        called(transfer["device_id"], names.get(transfer["device_id"], "")),
         f"to {owner(transfer['to_catalog'])}" if given else f"from {owner(transfer['from_catalog'])}",
         moment(transfer["created_at"], now),
         transfer["created_by"],

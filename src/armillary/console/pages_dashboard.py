@@ -15,7 +15,7 @@ from markupsafe import Markup
 from armillary.console.pages_tiles import tile_view
 from armillary.console.words import counted, moment
 from armillary.errors import InvalidArgumentError
-from armillary.twin.dashboard import Dashboard, Tile
+from armillary.twin.dashboard import Dashboard, Source, Tile
 
 # Word in the address -> (word on the button, seconds that every tile looks back). The first is each tile's own.
 RANGES: Mapping[str, tuple[str, int | None]] = MappingProxyType(
@@ -79,8 +79,8 @@ def script_views(views: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
     return {view["id"]: _plain({**view, "html": None}) for view in views}
 
 
-def edit_view(document: Mapping[str, Any], shown: Dashboard) -> dict[str, Any]:
-    """The board: every tile with what it is, its grip, and the ways to its form."""
+def edit_view(document: Mapping[str, Any], shown: Dashboard, names: Mapping[Source, str]) -> dict[str, Any]:
+    """The board: every tile with what it is, its grip, and the ways to its form; ``names`` are those of sources."""
     dashboard_id = document["id"]
     tiles = [
         {
@@ -90,7 +90,7 @@ def edit_view(document: Mapping[str, Any], shown: Dashboard) -> dict[str, Any]:
             "y": tile.y,
             "w": tile.w,
             "h": tile.h,
-            "about": about(tile),
+            "about": about(tile, names),
             "href": place(dashboard_id, "tiles", tile.id),
         }
         for tile in sorted(shown.tiles, key=lambda tile: (tile.y, tile.x))
@@ -106,12 +106,12 @@ def edit_view(document: Mapping[str, Any], shown: Dashboard) -> dict[str, Any]:
     }
 
 
-def about(tile: Tile) -> str:
+def about(tile: Tile, names: Mapping[Source, str]) -> str:
     """A tile in a few words: its kind, what it shows and of which devices."""
     shown = ", ".join(tile.values or tile.options.get("names", ()))
     parts = [tile.kind.replace("-", " "), shown]
     if tile.source is not None:
-        parts.append(f"{tile.source.kind} {tile.source.id if tile.source.kind != 'device' else tile.source.id[:8]}")
+        parts.append(f"{tile.source.kind} {names.get(tile.source, tile.source.id)}")
     return " · ".join(part for part in parts if part)
 
 

@@ -74,6 +74,7 @@ def data_sheet(
     notices = [("attention", "Its template is gone: everything is shown as it came.")] if found["is_missing"] else []
     return Sheet(
         place="Device",
+        heading=label,
         crumbs=(root_crumb(device_id), (label, place(device_id))),
         title=said,
         detail=f"It announced the model {found['announced_model']}." if found["announced_model"] else "",

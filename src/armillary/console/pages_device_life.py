@@ -216,10 +216,16 @@ _QUESTIONS: Final[Mapping[str, _Question]] = MappingProxyType(
 )
 
 
+def _spoken(device: Mapping[str, Any]) -> str:
+    """A device in a question: its name and the start of its id, so that two of one name are told apart."""
+    shown = short_id(device["device_id"]).short
+    return f"{device['name']} ({shown})" if device["is_named"] else shown
+
+
 def confirmation(device: Mapping[str, Any], verb: str, catalogs: tuple[tuple[str, str], ...] = ()) -> Confirmation:
     """What a verb of :data:`VERBS` does to a device; ``catalogs`` are those it can be offered to: id and name."""
     asked, page = _QUESTIONS[verb], f"/devices/{device['device_id']}"
-    names = {"name": short_id(device["device_id"]).short, "giver": device["catalog"] or "nobody"}
+    names = {"name": _spoken(device), "giver": device["catalog"] or "nobody"}
     choice = ""
     if verb == "offer":
         choice = "To" if catalogs else "To: this service has no other catalog"

@@ -9,7 +9,7 @@ from types import MappingProxyType
 from typing import Any
 
 from armillary.console.states import SEVERITY, State, state_of
-from armillary.console.words import Moment, ShortId, counted, grouped, joined, moment, sentence, short_id
+from armillary.console.words import Called, Moment, called, counted, grouped, joined, moment, sentence
 
 SEVERITIES = ("critical", "high", "medium", "low", "info")
 STATUSES = ("open", "acknowledged", "closed")
@@ -35,7 +35,7 @@ class FindingLine:
     title: str
     cause: str
     extent: str
-    devices: tuple[tuple[ShortId, str], ...]
+    devices: tuple[Called, ...]
     proposed: str
     status: str
     moves: tuple[tuple[str, str], ...]
@@ -63,7 +63,12 @@ def findings_sentence(items: Sequence[Mapping[str, Any]], status: str, *, more: 
     return f"{number}{' on this page' if more else ''} {verb} {rest}: {joined(counts)}."
 
 
-def finding_line(item: Mapping[str, Any], *, may_act: bool, now: int) -> FindingLine:
+def named_devices(items: Sequence[Mapping[str, Any]]) -> list[str]:
+    """The devices that findings name, each once."""
+    return sorted({device for item in items for device in item["device_ids"][:NAMED_DEVICES]})
+
+
+def finding_line(item: Mapping[str, Any], names: Mapping[str, str], *, may_act: bool, now: int) -> FindingLine:
     """One finding of the list."""
     named = item["device_ids"][:NAMED_DEVICES]
     return FindingLine(
@@ -72,7 +77,7 @@ def finding_line(item: Mapping[str, Any], *, may_act: bool, now: int) -> Finding
         title=item["title"],
         cause=sentence(item["cause"]),
         extent=counted(item["device_count"], "device") if item["device_count"] else "no device",
-        devices=tuple((short_id(device), f"/devices/{device}") for device in named),
+        devices=tuple(called(device, names.get(device, "")) for device in named),
         proposed=sentence(item["proposed_action"]),
         status=item["status"],
         moves=MOVES.get(item["status"], ()) if may_act else (),

@@ -9,7 +9,7 @@ from typing import Any
 from urllib.parse import urlencode
 
 from armillary.console.states import HEALTH, State, state_of, tier_words
-from armillary.console.words import Moment, ShortId, counted, grouped, moment, short_id
+from armillary.console.words import Called, Moment, called, counted, grouped, moment
 
 # A screen of rows; the next page is a cursor away at the same cost, whatever the size of the fleet.
 PAGE_SIZE = 50
@@ -25,7 +25,6 @@ _SAYS = (
     ("held", "held: a copy was found"),
     ("revoked", "revoked"),
 )
-_HEX = frozenset("0123456789abcdef")
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,8 +41,7 @@ class Part:
 class DeviceLine:
     """One row of the table."""
 
-    id: ShortId
-    href: str
+    device: Called
     health: State
     seen: Moment | None
     tier: str
@@ -66,6 +64,7 @@ class FleetPage:
         next_href: Next page, or None on the last.
         first_href: First page, or None when this is it.
         export_href: The same selection as CSV.
+        is_cut: More names match a search than were looked through.
         empty: ``fleet`` when there is no device at all, ``filter`` when none matches, "" otherwise.
     """
 
@@ -79,6 +78,7 @@ class FleetPage:
     export_href: str
     empty: str
     healths: tuple[str, ...]
+    is_cut: bool = False
 
 
 def chosen_filters(query: Mapping[str, str]) -> dict[str, str]:
@@ -87,14 +87,8 @@ def chosen_filters(query: Mapping[str, str]) -> dict[str, str]:
 
 
 def service_filter(chosen: Mapping[str, str]) -> dict[str, str]:
-    """The filter in the API's words. A search of hex digits is the start of an id, any other a group's name."""
-    wanted = {name: value for name, value in chosen.items() if name != "q"}
-    search = chosen.get("q", "")
-    if search and set(search.lower()) <= _HEX:
-        wanted["device_id_prefix"] = search.lower()
-    elif search:
-        wanted["group"] = search
-    return wanted
+    """The filter in the API's words: what is searched for begins a word of a name, or an id."""
+    return {"search" if name == "q" else name: value for name, value in chosen.items()}
 
 
 def fleet_page(
@@ -135,6 +129,7 @@ def fleet_page(
         first_href=_href(chosen) if after else None,
         export_href="/fleet.csv" + _href(chosen).removeprefix("/fleet"),
         empty=empty,
+        is_cut=bool(page.get("is_cut")),
         healths=tuple(word for word, _ in _SAYS),
     )
 
@@ -148,8 +143,7 @@ def device_line(device: Mapping[str, Any], now: int) -> DeviceLine:
     if ill and not never:
         applications += f", {grouped(len(ill))} not"
     return DeviceLine(
-        id=short_id(device["device_id"]),
-        href=f"/devices/{device['device_id']}",
+        device=called(device["device_id"], device["name"]),
         health=state_of(HEALTH, "held" if _is_held(device) else device["health"]),
         seen=moment(device["last_check_in_at"], now),
         tier=device["trust_tier"] or tier_words(None),
@@ -170,11 +164,14 @@ def where(device: Mapping[str, Any]) -> str:
 
 def csv_lines(items: Sequence[Mapping[str, Any]]) -> list[list[str]]:
     """Rows of the export: whole ids, exact UTC, the API's words."""
-    table = [["device_id", "health", "last_check_in_utc", "trust_tier", "os_version", "chip", "product", "group"]]
+    table = [
+        ["device_id", "name", "health", "last_check_in_utc", "trust_tier", "os_version", "chip", "product", "group"]
+    ]
     for item in items:
         seen = moment(item["last_check_in_at"], item["last_check_in_at"] or 0)
         cells = [
             item["device_id"],
+            item["name"],
             item["health"],
             seen.iso if seen else "",
             item["trust_tier"],

@@ -57,10 +57,23 @@ def connection(found: Mapping[str, Any], admission: Mapping[str, Any]) -> Cell:
     return Cell(state=State(UNKNOWN, "not connected"))
 
 
+def others_sentence(tiers: Mapping[str, int], catalog: str) -> str:
+    """What else a catalog has: devices that attest, and simulated ones, which prove nothing."""
+    simulated = tiers.get("simulated", 0)
+    proving = sum(tiers.values()) - simulated
+    if not proving and not simulated:
+        return f"{catalog} has no other device."
+    parts = [f"{counted(proving, 'device')} that {'attests' if proving == 1 else 'attest'}"] if proving else []
+    if simulated:
+        proves = "proves" if simulated == 1 else "prove"
+        parts.append(f"{counted(simulated, 'simulated device')}, which {proves} nothing")
+    return f"In the fleet {catalog} has {joined(parts)}."
+
+
 def list_sentence(items: Sequence[Mapping[str, Any]], catalog: str, *, is_part: bool) -> str:
     """First line: how many there are, and that none of them proves anything."""
     if not items:
-        return f"No hub device in {catalog}: everything there attests."
+        return f"No hub device in {catalog}."
     parts = [f"{sum(bool(each['connected']) for each in items)} connected"]
     disabled = sum(not each["enabled"] for each in items)
     if disabled:
@@ -75,7 +88,9 @@ def devices_section(
     """The table of a catalog's hub devices."""
     found = [
         (
-            sheet.text(each["device_id"], href=place(each["device_id"])),
+            sheet.text(
+                each["name"], href=place(each["device_id"]), reason=each["device_id"] if each["is_named"] else ""
+            ),
             Cell(state=UNATTESTED),
             sheet.text(SHOWS[each["authentication"]]),
             connection(each, admission),
@@ -89,7 +104,7 @@ def devices_section(
         note="they prove that they hold a key, and nothing about what they run",
         columns=("Device", "Trust", "Shows", "Connection", "Made"),
         rows=sheet.rows(found),
-        none=f"None begins with {prefix}." if prefix else "None was made yet.",
+        none=f"None is called {prefix}, and no id begins so." if prefix else "None was made yet.",
         next_href=f"{LIST}?{urlencode(query)}" if page["next"] else "",
     )
 
@@ -106,7 +121,7 @@ def no_catalog_sheet() -> Sheet:
 
 def search_form(catalog: str, prefix: str, catalogs: Sequence[str]) -> Form:
     """Find devices by the start of their ids; where there are many catalogs, in a chosen one."""
-    query = Field(name="q", label="Start of a device id", value=prefix)
+    query = Field(name="q", label="Name, or start of an id", value=prefix)
     if len(catalogs) <= MOST_LINKS:
         return Form(post=LIST, label="Find", fields=(query,), hidden=(("catalog", catalog),))
     choice = Field(name="catalog", label="Catalog", kind="select", value=catalog, choices=choices(catalogs))
@@ -128,7 +143,7 @@ def device_sentence(found: Mapping[str, Any], admission: Mapping[str, Any], now:
         "connected": "connected now",
         "not connected": "not connected" + last,
     }
-    return f"{found['device_id']} is unattested, it shows {SHOWS[found['authentication']]}; {says[word]}."
+    return f"{found['name']} is unattested, it shows {SHOWS[found['authentication']]}; {says[word]}."
 
 
 def device_sheet(
@@ -140,6 +155,7 @@ def device_sheet(
     may_change: bool,
     module_form: Form | None,
     once: Once | None,
+    name_form: Form | None,
     now: int,
 ) -> Sheet:
     """One hub device.
@@ -152,6 +168,7 @@ def device_sheet(
         may_change: Whether the operator may change hub devices.
         module_form: The form of a new module; None where the operator may make none.
         once: Keys that were just made.
+        name_form: The form of its name; None where the operator may not change it.
         now: Unix seconds.
     """
     device_id = found["device_id"]
@@ -172,7 +189,9 @@ def device_sheet(
         )
     return Sheet(
         place="Devices",
-        crumbs=(("Devices", list_href(catalog)),),
+        heading=found["name"],
+        crumbs=(("Devices", list_href(catalog)), (found["name"], place(device_id))),
+        forms=(name_form,) if name_form is not None else (),
         title=device_sentence(found, admission, now),
         detail="Nothing is known of what it runs: whoever holds its key is this device." + reason,
         notices=tuple(notices),
@@ -201,6 +220,7 @@ def _facts(
     found: Mapping[str, Any], template: Mapping[str, Any], catalog: str, cell: Cell, now: int
 ) -> tuple[tuple[str, Cell], ...]:
     shown: list[tuple[str, Cell]] = [
+        ("Device id", Cell(ident=short_id(found["device_id"]))),
         ("Trust tier", Cell(state=UNATTESTED)),
         ("Connection", cell),
         ("Last heard", sheet.when(found.get("last_seen_ms"), now)),

@@ -11,9 +11,11 @@ from typing import Any
 from armillary.console.confirmation import Confirmation
 from armillary.console.states import ROLLOUT, ROLLOUT_DEVICE, State, state_of
 from armillary.console.words import (
+    Called,
     Moment,
     Share,
     ShortId,
+    called,
     counted,
     grouped,
     joined,
@@ -145,8 +147,7 @@ class RolloutPage:
 class TroubleLine:
     """One device that did not take the deployment."""
 
-    id: ShortId
-    href: str
+    device: Called
     ring: int
     state: State
     at: Moment | None
@@ -293,12 +294,11 @@ def gates(policy: Mapping[str, Any]) -> tuple[str, ...]:
     return tuple(says)
 
 
-def troubles(items: Sequence[Mapping[str, Any]], now: int) -> tuple[TroubleLine, ...]:
+def troubles(items: Sequence[Mapping[str, Any]], names: Mapping[str, str], now: int) -> tuple[TroubleLine, ...]:
     """Devices of a roll-out that failed, with why."""
     return tuple(
         TroubleLine(
-            short_id(item["device_id"]),
-            f"/devices/{item['device_id']}",
+            called(item["device_id"], names.get(item["device_id"], "")),
             item["cohort"] + 1,
             state_of(ROLLOUT_DEVICE, item["state"]),
             moment(item["finished_at"] or item["started_at"], now),

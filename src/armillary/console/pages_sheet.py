@@ -92,7 +92,8 @@ class Sheet:
 
     ``once`` stands above everything; ``facts`` are (name, cell); ``search`` is a form that only reads: its address,
     and fields; ``links`` are chosen views: (words, address, whether it is this one); ``empty`` says what to do first;
-    ``every_s`` is how often all but its forms is asked for again while something is under way, 0 never.
+    ``heading`` is the window's title, by default the place's name; ``every_s`` is how often all but its forms is asked
+    for again while something is under way, 0 never.
     """
 
     place: str
@@ -115,6 +116,7 @@ class Sheet:
     forms: tuple[Form, ...] = ()
     in_hub: bool = True
     every_s: int = 0
+    heading: str = ""
 
 
 def text(value: object, *, href: str = "", reason: str = "") -> Cell:

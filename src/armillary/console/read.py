@@ -23,6 +23,7 @@ from armillary.console import (
 from armillary.console import pages_device_life as life
 from armillary.console import pages_settings as settings_pages
 from armillary.console.desk import Desk, Visit
+from armillary.console.device_name import name_form
 from armillary.console.words import counted, grouped, moment, short_id
 from armillary.errors import InvalidArgumentError, NotFoundError
 from armillary.twin.value_names import from_fields
@@ -87,6 +88,10 @@ def device(desk: Desk, visit: Visit) -> Response:
     may = {area: sources.door.may_change(visit.operator, area) for area in set(life.VERBS.values())}
     view = {
         "id": short_id(device_id),
+        "name": found["name"],
+        "name_form": name_form(device_id, found["name"], is_named=found["is_named"])
+        if sources.door.may_change(visit.operator, "device-name")
+        else None,
         "where": pages_fleet.where(found),
         "verdict": judged,
         "ring_kinds": [ring.kind for ring in judged.rings],
@@ -160,7 +165,8 @@ def rollout(desk: Desk, visit: Visit) -> Response:
         now=visit.now,
     )
     failed = desk.sources.updates.troubles(found["rollout_id"], limit=TROUBLE_LINES)
-    return desk.page(visit, "rollout.html", view=view, troubles=pages_rollout.troubles(failed, visit.now))
+    names = desk.sources.application.labels([each["device_id"] for each in failed])
+    return desk.page(visit, "rollout.html", view=view, troubles=pages_rollout.troubles(failed, names, visit.now))
 
 
 def findings(desk: Desk, visit: Visit) -> Response:
@@ -169,12 +175,13 @@ def findings(desk: Desk, visit: Visit) -> Response:
     status = asked if asked in pages_finding.STATUSES else "open"
     page = desk.sources.watch.findings(status, after=visit.query.get("after"), limit=LIST_LINES)
     may_act = desk.sources.door.may_change(visit.operator, "finding")
+    names = desk.sources.application.labels(pages_finding.named_devices(page["items"]))
     view = {
         "sentence": pages_finding.findings_sentence(page["items"], status, more=page["next"] is not None),
         "status": status,
         "statuses": pages_finding.STATUSES,
         "lines": [
-            pages_finding.finding_line(item, may_act=may_act, now=visit.now)
+            pages_finding.finding_line(item, names, may_act=may_act, now=visit.now)
             for item in pages_finding.by_severity(page["items"])
         ],
         "next_href": _next("/findings", {"status": status}, page["next"]),
@@ -187,7 +194,8 @@ def audit(desk: Desk, visit: Visit) -> Response:
     after = visit.query.get("after")
     page = desk.sources.house.audit(after=after, limit=LIST_LINES)
     verify = visit.query.get("verify") == "now"
-    rows = [pages_audit.audit_row(line, visit.now) for line in page["items"]]
+    names = desk.sources.application.labels(pages_audit.named_devices(page["items"]))
+    rows = [pages_audit.audit_row(line, names, visit.now) for line in page["items"]]
     newest = f"{grouped(page['items'][0]['number'])} operations are recorded." if rows else "Nothing was done yet."
     view = {
         "sentence": newest if not after else "Older operations.",
@@ -256,10 +264,11 @@ def _factory(desk: Desk, visit: Visit, catalog: dict[str, Any]) -> dict[str, Any
     door, house, name, now = desk.sources.door, desk.sources.house, catalog["name"], visit.now
     after = visit.query.get("after") if visit.query.get("offers") == name else None
     page, tokens = house.transfers(name, after=after, limit=LIST_LINES), house.enrolment_tokens(name)
+    names = desk.sources.application.labels(sorted({item["device_id"] for item in page["items"]}))
     offers, older = page["items"], _next("/settings", {"offers": name}, page["next"])
     may_answer, may_enrol = (door.may_change(visit.operator, area) for area in ("transfer", "enrolment"))
     return {
-        "offers": [pages_catalog.offer_line(item, name, may_act=may_answer, now=now) for item in offers],
+        "offers": [pages_catalog.offer_line(item, name, names, may_act=may_answer, now=now) for item in offers],
         "waiting": pages_catalog.waiting(offers, name),
         "is_part": bool(after or older),
         "offers_sentence": pages_catalog.offers_sentence(offers, name) + (" on this page" if after or older else ""),

@@ -12,6 +12,7 @@ from armillary.api.native_rules import TrialBody
 from armillary.console import pages_made, pages_made_forms, pages_rules, pages_templates
 from armillary.console import pages_sheet as sheet
 from armillary.console.desk import Desk, Visit
+from armillary.console.device_name import meant
 from armillary.console.pages_form import Form
 from armillary.console.pages_sheet import Editor, Sheet
 from armillary.errors import InvalidArgumentError, NotFoundError
@@ -103,7 +104,7 @@ def rule_page(desk: Desk, visit: Visit, typed: str | None, error: InvalidArgumen
 
 def trace(desk: Desk, visit: Visit) -> Response:
     """Why a rule fired or did not for a device."""
-    rule_id, device_id = visit.params["rule_id"], visit.query.get("device", "").strip().lower()
+    rule_id, device_id = visit.params["rule_id"], meant(desk, visit, visit.query.get("device", ""))
     document = ask(desk, visit, "show_rule", rule_id=rule_id)
     answer = ask(desk, visit, "rule_trace", rule_id=rule_id, device_id=device_id)
     label = desk.sources.application.labels([answer["device_id"]])[answer["device_id"]]

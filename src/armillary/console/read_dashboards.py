@@ -12,8 +12,8 @@ from armillary.console.confirmation import Confirmation
 from armillary.console.desk import Desk, Visit
 from armillary.console.pages_dashboard import RANGES, place
 from armillary.console.words import counted, joined
-from armillary.errors import InvalidArgumentError, NotFoundError
-from armillary.twin.dashboard import KINDS, Dashboard, free_row, parse
+from armillary.errors import ArmillaryError, InvalidArgumentError, NotFoundError
+from armillary.twin.dashboard import KINDS, Dashboard, Source, free_row, parse
 
 KIND = "dashboard"
 LIST_LINES = 100
@@ -29,7 +29,7 @@ def dashboards(desk: Desk, visit: Visit) -> Response:
     view = pages_dashboard.list_view(page, visit.now)
     view["next_href"] = f"/dashboards?after={page['next']}" if page["next"] else None
     view["may_make"] = desk.sources.door.may_change(visit.operator, KIND)
-    view["templates"] = _ids(desk, "template")
+    view["templates"] = [name for name, _ in _templates(desk, visit)]
     return desk.page(visit, "dashboards.html", view=view)
 
 
@@ -69,7 +69,9 @@ def data(desk: Desk, visit: Visit) -> Response:
 def edit(desk: Desk, visit: Visit) -> Response:
     """The board on which tiles are moved."""
     document = found(desk, visit)
-    view = pages_dashboard.edit_view(document, parse(document["body"]))
+    shown = parse(document["body"])
+    names = _called(desk, visit, [each.source for each in shown.tiles if each.source is not None])
+    view = pages_dashboard.edit_view(document, shown, names)
     view["may_change"] = desk.sources.door.may_change(visit.operator, KIND)
     view["kinds"] = [(kind, *words[:2]) for kind, words in pages_tile_form.WORDS.items()]
     return desk.page(visit, "dashboard_edit.html", view=view)
@@ -88,13 +90,13 @@ def tile(desk: Desk, visit: Visit) -> Response:
 
 
 def tile_page(
-    desk: Desk, visit: Visit, document: dict[str, Any], shown: dict[str, Any], error: InvalidArgumentError | None = None
+    desk: Desk, visit: Visit, document: dict[str, Any], shown: dict[str, Any], error: ArmillaryError | None = None
 ) -> Response:
     """The form with a tile's values, and what was wrong with them."""
     body, dashboard_id, tile_id = document["body"], document["id"], visit.params["tile_id"]
     sources = [
-        *((f"template:{name}", f"all devices of template {name}") for name in _ids(desk, "template")),
-        *((f"group:{name}", f"group {name}") for name in _ids(desk, "group")),
+        *((f"template:{name}", f"all devices of {words}") for name, words in _templates(desk, visit)),
+        *((f"group:{name}", f"group {words}") for name, words in _groups(desk)),
     ]
     view = pages_tile_form.form_view(shown["kind"], shown, sources, body.get("template") or "")
     view |= {
@@ -204,6 +206,19 @@ def _views(desk: Desk, visit: Visit, document: dict[str, Any], shown: Dashboard)
     return pages_dashboard.tile_views(shown, answered, document["id"], visit.now)
 
 
-def _ids(desk: Desk, kind: str) -> list[str]:
-    page = desk.sources.application.documents(kind, after=None, limit=CHOICES)
-    return [item["id"] for item in page["items"]]
+def _templates(desk: Desk, visit: Visit) -> list[tuple[str, str]]:
+    """Device templates, each once however many versions it has: its name and what people call it."""
+    page = desk.sources.application.ask(visit.operator, "list_templates", limit=CHOICES)
+    return [(each["name"], each["display_name"]) for each in page["items"]]
+
+
+def _groups(desk: Desk) -> list[tuple[str, str]]:
+    page = desk.sources.application.documents("group", after=None, limit=CHOICES)
+    return [(each["id"], str(each["body"].get("name") or each["id"])) for each in page["items"]]
+
+
+def _called(desk: Desk, visit: Visit, sources: list[Source]) -> dict[Source, str]:
+    """What tiles are of, in words."""
+    labels = desk.sources.application.labels([each.id for each in sources if each.kind == "device"])
+    words = {"device": labels, "template": dict(_templates(desk, visit)), "group": dict(_groups(desk))}
+    return {each: words[each.kind].get(each.id, each.id) for each in sources}

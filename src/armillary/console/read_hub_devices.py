@@ -13,6 +13,7 @@ from armillary.console import pages_hub_access as access
 from armillary.console import pages_hub_devices as pages
 from armillary.console.change import permit
 from armillary.console.desk import Desk, Visit
+from armillary.console.device_name import name_form
 from armillary.console.pages_sheet import Button, Once, Sheet
 from armillary.console.read_application import ask, may, show
 from armillary.errors import ArmillaryError, NotFoundError
@@ -42,7 +43,7 @@ def list_page(
         return show(desk, visit, pages.no_catalog_sheet())
     names = catalog_names(desk)
     prefix, after = visit.query.get("q", "").strip()[:128], visit.query.get("after")
-    page = ask(desk, visit, "list_hub_devices", catalog=catalog, limit=LINES, after=after, device_id_prefix=prefix)
+    page = ask(desk, visit, "list_hub_devices", catalog=catalog, limit=LINES, after=after, search=prefix)
     admission = ask(desk, visit, "show_admission", catalog=catalog)
     may_keys = may(desk, visit, "service-key")
     keys = ask(desk, visit, "list_hub_service_keys", catalog=catalog) if may_keys else None
@@ -53,7 +54,7 @@ def list_page(
         title=pages.list_sentence(page["items"], catalog, is_part=is_part)
         if page["items"] or not is_part
         else f"No hub device of {catalog} matches.",
-        detail="Devices that attest are in the fleet.",
+        detail=pages.others_sentence(ask(desk, visit, "fleet", catalog=catalog)["tiers"], catalog),
         once=once,
         buttons=(Button(label="New hub device", href=f"{pages.NEW}?catalog={catalog}"),)
         if may(desk, visit, "hub-device")
@@ -115,6 +116,9 @@ def device_page(
         may_change=can,
         module_form=pages.module_form(device_id, sent or {}, wrong) if can else None,
         once=once,
+        name_form=name_form(found["device_id"], found["name"], is_named=found["is_named"])
+        if may(desk, visit, "device-name")
+        else None,
         now=visit.now,
     )
     return show(desk, visit, made, 400 if wrong else 200)

@@ -33,6 +33,7 @@ if TYPE_CHECKING:
 ROUTES: Mapping[str, str] = MappingProxyType(
     {
         "device": f"POST {V1}/devices/{{device_id}}/revoke",
+        "device-name": f"PUT {V1}/devices/{{device_id}}/name",
         "release": f"POST {V1}/devices/{{device_id}}/release",
         "decommission": f"POST {V1}/devices/{{device_id}}/decommission",
         "offer": f"POST {V1}/catalogs/{{catalog}}/transfers",
@@ -118,7 +119,7 @@ class ServiceFleet:
             group=wanted.get("group"),
             health=wanted.get("health"),
             chip=wanted.get("chip"),
-            device_id_prefix=wanted.get("device_id_prefix"),
+            search=wanted.get("search"),
         )
         return views.devices(self._service, chosen, limit=limit, after=after)
 

@@ -12,7 +12,9 @@ from typing import TYPE_CHECKING, Any
 from starlette.requests import Request
 
 from armillary.api import (
+    native,
     native_dashboards,
+    native_device_names,
     native_exports,
     native_groups,
     native_hub_devices,
@@ -62,6 +64,9 @@ QUESTIONS: Mapping[str, Callable[..., Any]] = MappingProxyType(
     {
         each.__name__: each
         for each in (
+            native.fleet,
+            native_device_names.name_device,
+            native_device_names.find_device,
             native_exports.list_exports,
             native_exports.show_export,
             native_exports.list_dead_letters,

@@ -9,6 +9,9 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from urllib.parse import quote
+
+from armillary.wire.hub_credentials import is_attested_id
 
 MINUTE_S = 60
 HOUR_S = 60 * MINUTE_S
@@ -48,6 +51,15 @@ class ShortId:
 
     full: str
     short: str
+
+
+@dataclass(frozen=True, slots=True)
+class Called:
+    """A device: its name, its id in small beside it, and where its page is."""
+
+    name: str
+    id: ShortId
+    href: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -121,6 +133,13 @@ def short_id(identifier: str) -> ShortId:
     if len(identifier) <= limit:
         return ShortId(identifier, identifier)
     return ShortId(identifier, f"{identifier[:8]}…{identifier[-4:]}")
+
+
+def called(device_id: str, name: str) -> Called:
+    """A device as pages show it; one without a name by its id."""
+    shown = short_id(device_id)
+    root = "/devices" if is_attested_id(device_id) else "/hub-devices"
+    return Called(name or shown.short, shown, f"{root}/{quote(device_id, safe='')}")
 
 
 def percent(part: int, whole: int) -> str:

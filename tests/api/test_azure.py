@@ -140,6 +140,10 @@ def test_a_device_is_claimed_moved_counted_and_unassigned(service: RunningServic
     for place, count in ((group, 1), (f"/{catalog}/products/Coffee", 1), (f"/{catalog}", 1)):
         assert service.azure("POST", f"{place}/countDevices").body == {"value": count}
     target = f"{CATALOGS}/{catalog}/products/Coffee/deviceGroups/Production"
+    for nothing in ({"properties": {}}, {}):  # changes nothing, and says where the device is
+        kept = service.azure("PATCH", f"{group}/devices/{device.device_id}", nothing)
+        assert (kept.status, _follow(service, kept.headers["location"]).body) == (202, read.body)
+    assert service.azure("PATCH", f"{group}/devices/{'ab' * 64}", {"properties": {}}).status == 404
     moved = service.azure("PATCH", f"{group}/devices/{device.device_id}", {"properties": {"deviceGroupId": target}})
     assert moved.status == 202
     status = _follow(service, moved.headers["azure-asyncoperation"])
@@ -317,6 +321,8 @@ def test_the_path_must_name_the_packages_own_image_id(service: RunningService, c
     assert reply.status == 400
     assert str(image_id) in reply.body["error"]["message"]
     assert service.azure("PUT", f"/{catalog}/images/not-a-guid", body).status == 400
+    made = service.azure("PUT", f"/{catalog}/images/.default", body)  # whichever id it has
+    assert (made.status, made.body["name"]) == (201, str(image_id))
 
 
 def test_a_deployment_is_made_read_and_deleted(service: RunningService, catalog: str) -> None:
@@ -365,6 +371,9 @@ def test_certificates_chain_and_proof(service: RunningService, catalog: str) -> 
     (listed,) = service.azure("GET", f"/{catalog}/certificates").body["value"]
     active = service.azure("GET", f"/{catalog}/certificates/.default").body
     assert listed == active
+    for name in ("active", "default", "Active"):
+        assert service.azure("GET", f"/{catalog}/certificates/{name}").body == active
+        assert service.azure("POST", f"/{catalog}/certificates/{name}/retrieveCertChain").body["certificateChain"]
     assert len(active["name"]) == 34
     properties = active["properties"]
     assert properties["status"] == "Active"

@@ -75,6 +75,7 @@ ACCESS: Mapping[str, str] = {
     f"POST {names.CATALOG}/listDeviceInsights": READER,
     f"GET {names.CATALOG}/listDeviceInsights": READER,
     f"POST {names.CATALOG}/listDeviceGroups": READER,
+    f"GET {names.CATALOG}/listDeviceGroups": READER,
     f"POST {names.CATALOG}/uploadImage": CONTRIBUTOR,
     f"GET {names.CATALOG}/images": READER,
     f"GET {names.IMAGE}": READER,

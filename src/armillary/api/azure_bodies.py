@@ -49,7 +49,15 @@ def _resource(template: str, parts: Mapping[str, str], kind: str, name: str, pro
 
 
 def _made(at: int) -> Body:
-    return {"createdBy": None, "createdByType": "User", "createdAt": utc(at), "lastModifiedAt": utc(at)}
+    """When it was made; by whom is in the audit log and not in the resource, so the names are null."""
+    return {
+        "createdBy": None,
+        "createdByType": "User",
+        "createdAt": utc(at),
+        "lastModifiedBy": None,
+        "lastModifiedByType": "User",
+        "lastModifiedAt": utc(at),
+    }
 
 
 def as_put(body: Body) -> Body:

@@ -29,6 +29,8 @@ PAGE_ITEMS = 100
 MAX_PAGE_ITEMS = 1000
 # $skip is honoured by reading: bounded, because it costs what it skips. nextLink costs the same on every page.
 MAX_SKIP = 10_000
+# Digits of a place in a short list.
+MAX_INDEX_DIGITS = 9
 _CURSOR = re.compile(r"[A-Za-z0-9:-]{1,200}")
 
 
@@ -145,11 +147,29 @@ def paged(call: AzureCall, read: Callable[[int, str | None], Page[T]], body: Cal
     return listed([body(item) for item in page.items], _next_link(call.request, asked, page.next_cursor, left))
 
 
-def whole(call: AzureCall, items: list[Body]) -> Body:
-    """A list that is short by nature (catalogs, products, groups, certificates), on one page."""
+def whole(call: AzureCall, items: list[Body], carried: Mapping[str, str] | None = None) -> Body:
+    """A list that is short by nature (catalogs, products, groups, certificates): one page, unless pages are asked for.
+
+    Args:
+        call: The call.
+        items: All of it.
+        carried: Parameters that the next page's address has to carry, for a list that is asked for by a body.
+
+    Raises:
+        InvalidArgumentError: a paging parameter makes no sense.
+    """
     asked = paging(call.request)
-    end = None if asked.top is None else asked.skip + asked.top
-    return listed(items[asked.skip : end], None)
+    start = asked.skip
+    if asked.after is not None:
+        if not asked.after.isdecimal() or len(asked.after) > MAX_INDEX_DIGITS:
+            raise InvalidArgumentError("$skiptoken: not a cursor of this list", remedy="Follow nextLink unchanged.")
+        start = int(asked.after)
+    end = len(items) if asked.top is None else min(len(items), start + asked.top)
+    stop = min(end, start + asked.size) if "$maxpagesize" in call.request.query_params else end
+    if stop >= end:
+        return listed(items[start:end], None)
+    left = None if asked.top is None else end - stop
+    return listed(items[start:stop], _next_link(call.request, asked, str(stop), left, carried))
 
 
 def get_or_create(get: Callable[[], T], create: Callable[[], T]) -> tuple[T, bool]:
@@ -205,8 +225,15 @@ def _addresses(call: AzureCall, operation: operations.Operation) -> tuple[str, s
     )
 
 
-def _next_link(request: Request, asked: Paging, cursor: str, left: int | None) -> str:
-    query = {"api-version": request.query_params["api-version"], "$skiptoken": cursor, "$maxpagesize": asked.size}
+def _next_link(
+    request: Request, asked: Paging, cursor: str, left: int | None, carried: Mapping[str, str] | None = None
+) -> str:
+    query = {
+        **(carried or {}),
+        "api-version": request.query_params["api-version"],
+        "$skiptoken": cursor,
+        "$maxpagesize": asked.size,
+    }
     if left is not None:
         query["$top"] = left
     return f"{base_url(request)}{quote(request.url.path)}?{urlencode(query)}"

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from typing import Annotated
 
-from fastapi import Depends, FastAPI
+from fastapi import Depends, FastAPI, Query
 from starlette.responses import Response
 
 from armillary.api import azure_bodies as bodies
@@ -137,9 +137,14 @@ def list_device_groups(call: Call) -> Body:
 
 def list_catalog_device_groups(call: Call, body: ListDeviceGroupsBody | None = None) -> Body:
     """Device groups of a catalog, all or those of a name."""
-    name = body.deviceGroupName if body is not None else None
-    rows = call.service.registry.list_groups(call.part("catalog"), name=name)
-    return whole(call, [_listed_group(row, call) for row in rows])
+    return _catalog_groups(call, body.deviceGroupName if body is not None else None)
+
+
+def next_catalog_device_groups(
+    call: Call, name: Annotated[str | None, Query(alias="deviceGroupName", max_length=1024)] = None
+) -> Body:
+    """The next page of them, by the address that the page before named."""
+    return _catalog_groups(call, name)
 
 
 def get_device_group(call: Call) -> Body:
@@ -188,6 +193,7 @@ def mount(app: FastAPI) -> None:
         ("DELETE", names.CATALOG, delete_catalog),
         ("POST", names.CATALOG + "/countDevices", count_devices),
         ("POST", names.CATALOG + "/listDeviceGroups", list_catalog_device_groups),
+        ("GET", names.CATALOG + "/listDeviceGroups", next_catalog_device_groups),
         ("GET", names.CATALOG + "/products", list_products),
         ("GET", names.PRODUCT, get_product),
         ("PUT", names.PRODUCT, put_product),
@@ -207,6 +213,12 @@ def mount(app: FastAPI) -> None:
 
 def _product(call: AzureCall) -> Product:
     return call.service.registry.get_product(call.part("catalog"), call.part("product"))
+
+
+def _catalog_groups(call: AzureCall, name: str | None) -> Body:
+    rows = call.service.registry.list_groups(call.part("catalog"), name=name)
+    carried = {} if name is None else {"deviceGroupName": name}
+    return whole(call, [_listed_group(row, call) for row in rows], carried)
 
 
 def _listed_group(row: DeviceGroup, call: AzureCall) -> Body:

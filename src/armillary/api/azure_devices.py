@@ -74,13 +74,11 @@ def put_device(call: Call, body: DeviceBody | None = None) -> Response:
 
 
 def patch_device(call: Call, body: DeviceBody) -> Response:
-    """Move a device to the device group named by ``deviceGroupId``."""
+    """Move a device to the device group named by ``deviceGroupId``; a body without one changes nothing."""
     target_id = body.properties.deviceGroupId if body.properties is not None else None
     if target_id is None:
-        raise InvalidArgumentError(
-            "properties.deviceGroupId: expected a device group's resource id, got nothing",
-            remedy="Name the device group to move to.",
-        )
+        place = _body(call.service, _device(call), call.parts)["id"]
+        return accepted(call, place, at=call.now(), has_result=True, with_status=True)
     target = names.parse_device_group_id(target_id)
     if target.catalog.lower() != call.part("catalog").lower():
         raise InvalidArgumentError(

@@ -48,11 +48,12 @@ def get_image(call: Call) -> Body:
 
 
 def put_image(call: Call, body: ImageBody) -> Response:
-    """Upload an image package under its image id."""
-    wanted = names.checked_uuid("image", call.part("image"))
+    """Upload an image package under its image id; ``.default`` stands for whichever that is."""
+    name = call.part("image")
+    wanted = None if name == names.DEFAULT else names.checked_uuid("image", name)
     package = _package(body)
     found = image_package.parse(package).image_id
-    if found != wanted:
+    if wanted not in (None, found):
         raise InvalidArgumentError(
             f"image: expected the package's image id {found} in the path, got {wanted}",
             remedy=f"PUT it to images/{found}, or POST it to uploadImage.",
@@ -108,7 +109,9 @@ def put_deployment(call: Call, body: DeploymentBody) -> Response:
     listed = properties.deployedImages if properties is not None else None
     if listed is None:
         raise InvalidArgumentError(
-            "properties.deployedImages: expected a list of images, got nothing", remedy="Name the images to deploy."
+            "properties.deployedImages: expected a list of images, got nothing: no list is not an empty one, which "
+            "would take every application from the group's devices",
+            remedy="Name the images to deploy.",
         )
     stated = properties.deploymentId if properties is not None else None
     name = call.part("deployment")

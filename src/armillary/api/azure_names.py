@@ -45,7 +45,7 @@ PATTERNS = {
     "product": re.compile(r"\w[\w\s]{1,48}\w|\.default|\.unassigned"),
     "device_group": re.compile(r"[A-Za-z0-9]{1,2}|[A-Za-z0-9][A-Za-z0-9\s]{1,48}[A-Za-z0-9]|\.default|\.unassigned"),
     "device": re.compile(r"[0-9a-fA-F]{128}"),
-    "serial": re.compile(r"[0-9A-Fa-f]{1,40}|\.default"),
+    "serial": re.compile(r"[0-9A-Fa-f]{1,40}|\.default|(?i:active|default)"),
 }
 WORDS = {
     "subscription": "a subscription id",
@@ -54,7 +54,7 @@ WORDS = {
     "product": "a product name (3 to 50 letters, digits, spaces, _)",
     "device_group": "a device group name (1 to 50 letters, digits, spaces)",
     "device": "a device id (128 hexadecimal digits)",
-    "serial": "a certificate serial number or .default",
+    "serial": "a certificate serial number, .default or active",
 }
 # Fixed words of the paths above, for case-insensitive matching.
 _FIXED = {
@@ -77,12 +77,16 @@ _COLLECTIONS = frozenset(
 def checked(kind: str, value: str) -> str:
     """``value`` when it is a well-formed name of ``kind``; device ids come back in lower case.
 
+    The active certificate has several names in the public client's examples; it comes back as ``.default``.
+
     Raises:
         InvalidArgumentError: names the kind, the pattern in words and the value.
     """
     if PATTERNS[kind].fullmatch(value) is None:
         shown = value if len(value) <= 60 else value[:57] + "..."
         raise InvalidArgumentError(f"expected {WORDS[kind]}, got {shown!r}", remedy="Correct the name.")
+    if kind == "serial" and value.lower() in ("active", "default"):
+        return DEFAULT
     return value.lower() if kind == "device" else value
 
 

@@ -40,7 +40,9 @@ def test_exports_from_the_command_line(armillary: Command, service: RunningServi
     )
     assert json.loads(broker.out)["body"]["destination"]["port"] == 1884
     storage = ("--s3", "https://s3.example.com/lake/raw/x", "--access-key", "AK", "--secret", "x" * 20)
-    found = json.loads(armillary("export", "create", "--name", name, *storage, "--json").out)["body"]["destination"]
+    found = json.loads(armillary("export", "create", "--name", name, *storage, "--replace", "--json").out)["body"][
+        "destination"
+    ]
     assert (found["endpoint"], found["bucket"], found["prefix"]) == ("https://s3.example.com", "lake", "raw/x")
     assert "x" * 20 not in json.dumps(found)
     assert armillary("export", "create", "--name", name, *storage[:2]).code == 2
@@ -48,7 +50,7 @@ def test_exports_from_the_command_line(armillary: Command, service: RunningServi
     ca.write_text("-----BEGIN CERTIFICATE-----")
     kafka = ("--kafka", "k1.example.com:9093,k2.example.com:9093/t", "--server-ca", str(ca))
     user = ("--sasl", "SCRAM-SHA-256", "--username", "u", "--secret", "x" * 20)
-    found = json.loads(armillary("export", "create", "--name", name, *kafka, *user, "--json").out)["body"][
+    found = json.loads(armillary("export", "create", "--name", name, *kafka, *user, "--replace", "--json").out)["body"][
         "destination"
     ]
     assert (found["servers"], found["topic"]) == (["k1.example.com:9093", "k2.example.com:9093"], "t")

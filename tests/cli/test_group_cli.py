@@ -60,7 +60,13 @@ def test_groups_from_the_command_line(armillary: Command, service: RunningServic
     assert [each["device_id"] for each in members] == [device]
     assert device[:12] in armillary("group", "members", "-g", group).out
     (tmp_path / "g.json").write_text(json.dumps({"name": "Changed", "catalog": name, "template": "none"}))
-    assert armillary("group", "create", "--file", str(tmp_path / "g.json"), "--id", group).code == 0
+    again = ("group", "create", "--file", str(tmp_path / "g.json"), "--id", group)
+    refused = armillary(*again)
+    assert refused.code == 1
+    assert f"there is a group {group!r} already: nothing was changed" in refused.err
+    assert "--replace" in refused.err
+    assert "Never seen" in armillary("group", "show", "-g", group).out
+    assert armillary(*again, "--replace").code == 0
     assert "No device is in this group" in armillary("group", "members", "-g", group).err
     assert "deleted" in armillary("group", "delete", "-g", group, "--yes").err
     gone = armillary("group", "show", "-g", group)

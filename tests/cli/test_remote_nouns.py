@@ -403,8 +403,26 @@ def test_the_only_catalog_needs_no_name(armillary: Command, catalog: str, monkey
     ran = armillary("product", "list")
     assert ran.code == 1
     assert ran.err.startswith("error: --catalog is needed: there are ")
+    assert "armillary catalog use --catalog" in ran.err
     monkeypatch.setenv("ARMILLARY_CATALOG", catalog)
     assert armillary("product", "list").out == "name    description\nCoffee  makes coffee\n"
+
+
+def test_a_catalog_is_chosen_once_for_all_commands(bare: Command, service: RunningService, catalog: str) -> None:
+    login = ("login", "--service", service.address, "--token", service.token, "--ca", str(service.root))
+    assert bare(*login).code == 0
+    assert "does not exist" in bare("catalog", "use", "--catalog", "Nobody").err
+    used = bare("catalog", "use", "--catalog", catalog.upper())
+    assert (used.code, used.err) == (0, f"commands that name no catalog mean {catalog} from now on\n")
+    bare("catalog", "create", "-c", f"Third-{catalog}")
+    assert bare("product", "list").out == "name    description\nCoffee  makes coffee\n"
+    assert bare("product", "list", "-c", f"Third-{catalog}").out == ""
+
+
+def test_a_catalog_is_remembered_beside_a_login_only(armillary: Command, catalog: str) -> None:
+    ran = armillary("catalog", "use", "--catalog", catalog)
+    assert ran.code == 1
+    assert "no login to https://" in ran.err
 
 
 def test_usage_errors_exit_with_2(armillary: Command, catalog: str) -> None:

@@ -102,7 +102,9 @@ def test_a_rule_from_options_and_a_misspelt_name(armillary: Command, service: Ru
     assert made.code == 0, made.err
     assert f"telemetry {misspelt}: no device has sent such a value yet" in made.err
     assert "low" in made.out
-    silent = armillary("rule", "create", "-n", name, "--silent", "10m", "--json")
+    refused = armillary("rule", "create", "-n", name, "--silent", "10m")
+    assert (refused.code, "already: nothing was changed" in refused.err) == (1, True)
+    silent = armillary("rule", "create", "-n", name, "--silent", "10m", "--replace", "--json")
     assert json.loads(silent.out)["body"]["conditions"] == [{"silent_s": 600}]
     assert json.loads(silent.out)["version"] == 2
     assert armillary("rule", "delete", "-r", json.loads(silent.out)["id"], "--yes").code == 0

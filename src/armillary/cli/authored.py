@@ -13,10 +13,12 @@ import typer
 from armillary.cli.output import print_json, print_record
 from armillary.cli.readable import readable
 from armillary.cli.remote import RemoteService, read_file, segment
-from armillary.errors import InvalidArgumentError
+from armillary.errors import ConflictError, InvalidArgumentError, OperatorError
 
 # The service takes 256 KiB.
 MAX_FILE_BYTES = 256 << 10
+# The ETag of a document that is not there (engines/application/document.py).
+NOTHING_THERE = '""'
 
 CatalogOption = Annotated[
     str | None, typer.Option("--catalog", "-c", metavar="NAME", help="Of this catalog and of all; a token may need it.")
@@ -27,6 +29,7 @@ FileOption = Annotated[
 IdOption = Annotated[
     str | None, typer.Option("--id", metavar="ID", help="Its id: a-z 0-9 . _ -; made of the name by default.")
 ]
+ReplaceOption = Annotated[bool, typer.Option("--replace", help="Change the one of this id, where there is one.")]
 NameOption = Annotated[str | None, typer.Option("--name", "-n", metavar="TEXT", help="Its name, for people.")]
 
 
@@ -50,9 +53,24 @@ def id_of(name: str) -> str:
     return re.sub(r"[^a-z0-9]+", "-", name.lower()).strip("-")[:64] or "unnamed"
 
 
-def put(remote: RemoteService, path: str, document_id: str, body: dict[str, Any], catalog: str | None) -> Any:
-    """Keep a document."""
-    return remote.put(f"{path}/{segment(document_id)}", body, catalog=catalog)
+def put(
+    remote: RemoteService, path: str, document_id: str, body: dict[str, Any], catalog: str | None, *, replace: bool
+) -> Any:
+    """Keep a document.
+
+    Raises:
+        ConflictError: there is one of this id, and it is not to be replaced.
+    """
+    if_match = None if replace else NOTHING_THERE
+    try:
+        return remote.put(f"{path}/{segment(document_id)}", body, if_match=if_match, catalog=catalog)
+    except OperatorError as error:
+        if replace or error.code != "request.precondition":
+            raise
+        raise ConflictError(
+            f"there is a {path.strip('/').removesuffix('s')} {document_id!r} already: nothing was changed",
+            remedy="Give --replace to change it, or --id to make another one.",
+        ) from error
 
 
 def row_of(document: dict[str, Any]) -> dict[str, Any]:

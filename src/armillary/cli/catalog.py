@@ -10,9 +10,11 @@ from typing import Annotated, Any
 
 import typer
 
+from armillary.cli.connection import remember_catalog, stored_path
 from armillary.cli.output import JsonOption, inert, note, print_record, print_table
 from armillary.cli.remote import SUBSCRIPTION, RemoteService, remote_command, segment, write_file
 from armillary.cli.remote_names import (
+    CATALOG_VARIABLE,
     DEFAULT_RESOURCE_GROUP,
     PROVIDER,
     CatalogOption,
@@ -69,6 +71,23 @@ def create(
     path = f"{group_path(resource_group)}/providers/{PROVIDER}/catalogs/{segment(name)}"
     made = remote.azure("PUT", path, {"location": "global", "tags": _tags(tags)})
     print_record(made if as_json else _row(made), as_json=as_json)
+
+
+@remote_command(app, "use")
+def use(
+    remote: RemoteService,
+    name: Annotated[str, typer.Option("--catalog", "-c", "--name", "-n", metavar="NAME", help="Name of the catalog.")],
+) -> None:
+    """Remember a catalog for commands that name none, beside the stored login."""
+    found = remote.azure("GET", catalog_path(remote, name))
+    path = stored_path()
+    try:
+        remember_catalog(remote.address, found["name"], path)
+    except OSError as error:
+        raise InvalidArgumentError(
+            f"{path}: cannot be written ({error.strerror})", remedy=f"Set {CATALOG_VARIABLE} instead."
+        ) from error
+    note(f"commands that name no catalog mean {found['name']} from now on")
 
 
 @remote_command(app, "list")

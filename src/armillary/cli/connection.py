@@ -33,6 +33,7 @@ class Connection:
         ca_pem: Certificates that the server's certificate must chain to; "" means the system's.
         host: Host of ``service``.
         port: Port of ``service``.
+        catalog: Catalog of commands that name none; "" when none is remembered.
     """
 
     service: str
@@ -40,6 +41,7 @@ class Connection:
     ca_pem: str = field(repr=False)
     host: str
     port: int
+    catalog: str = ""
 
 
 def stored_path(environment: Mapping[str, str] | None = None) -> Path:
@@ -68,11 +70,12 @@ def resolve(
     if not secret:
         raise InvalidArgumentError(f"no token is known for {address}", remedy=_LOGIN_REMEDY)
     file = ca or (Path(variables[CA_VARIABLE]) if variables.get(CA_VARIABLE) else None)
-    pem = read_ca(file) if file else (stored.get("ca_pem", "") if stored.get("service") == address else "")
-    return make_connection(address, secret, pem)
+    remembered = stored if stored.get("service") == address else {}
+    pem = read_ca(file) if file else remembered.get("ca_pem", "")
+    return make_connection(address, secret, pem, catalog=remembered.get("catalog", ""))
 
 
-def make_connection(service: str, token: str, ca_pem: str) -> Connection:
+def make_connection(service: str, token: str, ca_pem: str, *, catalog: str = "") -> Connection:
     """A checked connection.
 
     Raises:
@@ -89,7 +92,7 @@ def make_connection(service: str, token: str, ca_pem: str) -> Connection:
         )
     if not token.isascii() or not token.isprintable() or " " in token:
         raise InvalidArgumentError("token: it has characters that no token has", remedy="Copy the token again.")
-    return Connection(f"https://{parts.netloc}", token, ca_pem, parts.hostname or "", parts.port or 443)
+    return Connection(f"https://{parts.netloc}", token, ca_pem, parts.hostname or "", parts.port or 443, catalog)
 
 
 def read_ca(path: Path) -> str:
@@ -112,8 +115,24 @@ def read_ca(path: Path) -> str:
 
 def store(connection: Connection, path: Path) -> None:
     """Write a login to ``path``, readable by its owner only, in one step."""
+    _write({"service": connection.service, "token": connection.token, "ca_pem": connection.ca_pem}, path)
+
+
+def remember_catalog(service: str, catalog: str, path: Path) -> None:
+    """Add to a stored login which catalog commands mean that name none.
+
+    Raises:
+        InvalidArgumentError: no login to this service is stored.
+        OSError: ``path`` cannot be written.
+    """
+    stored = _stored(path)
+    if stored.get("service") != service:
+        raise InvalidArgumentError(f"no login to {service} is remembered", remedy=_LOGIN_REMEDY)
+    _write({**stored, "catalog": catalog}, path)
+
+
+def _write(document: Mapping[str, str], path: Path) -> None:
     path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-    document = {"service": connection.service, "token": connection.token, "ca_pem": connection.ca_pem}
     handle, name = tempfile.mkstemp(dir=path.parent, prefix=".service-")  # mode 0600
     try:
         with os.fdopen(handle, "w", encoding="utf-8") as file:

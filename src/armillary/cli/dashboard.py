@@ -38,13 +38,16 @@ def create(
     file: FileOption = None,
     document_id: IdOption = None,
     catalog: CatalogOption = None,
+    replace: authored.ReplaceOption = False,
     as_json: JsonOption = False,
 ) -> None:
-    """Make a dashboard of a file, or change it."""
+    """Make a dashboard of a file."""
     if file is None:
         raise typer.BadParameter("give --file")
     body = authored.read_definition(file)
-    made = authored.put(remote, PATH, document_id or authored.id_of(str(body.get("name"))), body, catalog)
+    made = authored.put(
+        remote, PATH, document_id or authored.id_of(str(body.get("name"))), body, catalog, replace=replace
+    )
     if as_json:
         print_json(made)
     else:

@@ -183,7 +183,7 @@ def _show(remote: RemoteService, device: DeviceOption, as_json: JsonOption = Fal
     if check_in:
         note("")
         rows = [{"step": f"({step['number']})", **step} for step in check_in["steps"]]
-        print_table(rows, ("step", "result", "name", "detail"), as_json=False, empty="")
+        print_table(rows, ("step", "result", "name", "prevents", "detail"), as_json=False, empty="")
 
 
 def _show_count(

@@ -84,9 +84,10 @@ def create(
     document_id: IdOption = None,
     file: FileOption = None,
     catalog: CatalogOption = None,
+    replace: authored.ReplaceOption = False,
     as_json: JsonOption = False,
 ) -> None:
-    """Make a data export, or change it."""
+    """Make a data export."""
     if (name is None) == (file is None):
         raise typer.BadParameter("give either --name with the other options, or --file")
     if file is not None:
@@ -109,7 +110,7 @@ def create(
             ),
         }
     export = document_id or authored.id_of(str(body.get("name")))
-    _print(authored.put(remote, PATH, export, body, catalog), as_json=as_json)
+    _print(authored.put(remote, PATH, export, body, catalog, replace=replace), as_json=as_json)
 
 
 @remote_command(app, "list")

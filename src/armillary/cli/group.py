@@ -55,9 +55,10 @@ def create(
     template: Annotated[str | None, typer.Option("--template", metavar="ID", help="Device template.")] = None,
     file: FileOption = None,
     catalog: CatalogOption = None,
+    replace: authored.ReplaceOption = False,
     as_json: JsonOption = False,
 ) -> None:
-    """Make a device group, or change it."""
+    """Make a device group."""
     if (name is None) == (file is None):
         raise typer.BadParameter("give either --name with --where, or --file")
     body: dict[str, Any] = {
@@ -68,7 +69,9 @@ def create(
     }
     if file is not None:
         body = authored.read_definition(file)
-    made = authored.put(remote, PATH, document_id or authored.id_of(str(body.get("name"))), body, catalog)
+    made = authored.put(
+        remote, PATH, document_id or authored.id_of(str(body.get("name"))), body, catalog, replace=replace
+    )
     authored.print_document(made, as_json=as_json)
 
 

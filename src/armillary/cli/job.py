@@ -95,9 +95,10 @@ def create(
     catalog: CatalogOption = None,
     run_now: Annotated[bool, typer.Option("--run", help="Begin a run at once.")] = False,
     wait: WaitOption = False,
+    replace: authored.ReplaceOption = False,
     as_json: JsonOption = False,
 ) -> None:
-    """Make a job, or change it; with --run begin it at once."""
+    """Make a job; with --run begin it at once."""
     if (name is None) == (file is None):
         raise typer.BadParameter("give either --name with the other options, or --file")
     if file is not None:
@@ -124,7 +125,7 @@ def create(
             "retry_after_s": seconds_of(retry_after, "--retry-after"),
         }
     job = document_id or authored.id_of(str(body.get("name")))
-    made = authored.put(remote, PATH, job, body, catalog)
+    made = authored.put(remote, PATH, job, body, catalog, replace=replace)
     if run_now or wait:
         _show_run(remote, remote.post(f"{PATH}/{segment(job)}/runs", catalog=catalog), catalog, wait, as_json)
     else:

@@ -35,12 +35,13 @@ def create(
     parent: Annotated[str | None, typer.Option("--parent", metavar="ID", help="The organisation above.")] = None,
     document_id: IdOption = None,
     catalog: CatalogOption = None,
+    replace: authored.ReplaceOption = False,
     as_json: JsonOption = False,
 ) -> None:
-    """Make an organisation of a catalog, or change it."""
+    """Make an organisation of a catalog."""
     owner = catalog_name(remote, catalog)
     body = {"name": name, "catalog": owner, "parent": parent}
-    made = authored.put(remote, PATH, document_id or authored.id_of(name), body, owner)
+    made = authored.put(remote, PATH, document_id or authored.id_of(name), body, owner, replace=replace)
     authored.print_document(made, as_json=as_json)
 
 

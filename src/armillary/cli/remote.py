@@ -15,6 +15,7 @@ import time
 import typing
 from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
+from types import MappingProxyType
 from typing import Annotated, Any, NoReturn, Self
 from urllib.parse import quote, urlencode, urlsplit
 
@@ -92,6 +93,11 @@ class RemoteService:
         """The service's address, for people."""
         return self._connection.service
 
+    @property
+    def catalog(self) -> str:
+        """The catalog that commands mean that name none; "" when none is remembered."""
+        return self._connection.catalog
+
     def get(self, path: str, **query: object) -> Any:
         """GET a native route; ``path`` starts after ``/api/v1``. Query values that are None are left out."""
         return self._native("GET", path, query, None)
@@ -104,9 +110,9 @@ class RemoteService:
         """PATCH a native route."""
         return self._native("PATCH", path, query, body)
 
-    def put(self, path: str, body: object, **query: object) -> Any:
-        """PUT to a native route."""
-        return self._native("PUT", path, query, body)
+    def put(self, path: str, body: object, *, if_match: str | None = None, **query: object) -> Any:
+        """PUT to a native route, only over what has the ETag ``if_match`` where one is given."""
+        return self._native("PUT", path, query, body, {} if if_match is None else {"If-Match": if_match})
 
     def delete(self, path: str, **query: object) -> Any:
         """DELETE a native route."""
@@ -211,18 +217,33 @@ class RemoteService:
         parts = urlsplit(link)
         return f"{parts.path}?{parts.query}" if parts.query else parts.path
 
-    def _native(self, method: str, path: str, query: Mapping[str, object], body: object) -> Any:
-        return self._exchange(method, _with_query("/api/v1" + path, query), body)[2]
+    def _native(
+        self,
+        method: str,
+        path: str,
+        query: Mapping[str, object],
+        body: object,
+        headers: Mapping[str, str] = MappingProxyType({}),
+    ) -> Any:
+        return self._exchange(method, _with_query("/api/v1" + path, query), body, headers)[2]
 
-    def _exchange(self, method: str, target: str, body: object) -> tuple[int, http.client.HTTPMessage, Any]:
+    def _exchange(
+        self, method: str, target: str, body: object, headers: Mapping[str, str] = MappingProxyType({})
+    ) -> tuple[int, http.client.HTTPMessage, Any]:
         data = None if body is None else json.dumps(body).encode()
-        return self._send(method, target, data, "application/json")
+        return self._send(method, target, data, "application/json", headers)
 
     def _send(
-        self, method: str, target: str, data: bytes | None, media_type: str
+        self,
+        method: str,
+        target: str,
+        data: bytes | None,
+        media_type: str,
+        headers: Mapping[str, str] = MappingProxyType({}),
     ) -> tuple[int, http.client.HTTPMessage, Any]:
+        sent = {**self._headers(media_type if data else None), **headers}
         with self._asking():
-            self._http.request(method, target, body=data, headers=self._headers(media_type if data else None))
+            self._http.request(method, target, body=data, headers=sent)
             response = self._http.getresponse()
             raw = response.read(MAX_ANSWER_BYTES + 1)
         if len(raw) > MAX_ANSWER_BYTES:

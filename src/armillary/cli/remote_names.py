@@ -19,7 +19,10 @@ DEFAULT_RESOURCE_GROUP = "default"
 CatalogOption = Annotated[
     str | None,
     typer.Option(
-        "--catalog", "-c", metavar="NAME", help=f"Catalog; not needed when there is only one. [env: {CATALOG_VARIABLE}]"
+        "--catalog",
+        "-c",
+        metavar="NAME",
+        help=f"Catalog; not needed after catalog use, or when there is only one. [env: {CATALOG_VARIABLE}]",
     ),
 ]
 ResourceGroupOption = Annotated[
@@ -32,12 +35,8 @@ YesOption = Annotated[bool, typer.Option("--yes", "-y", help="Do not ask.")]
 
 
 def catalog_path(remote: RemoteService, catalog: str | None, resource_group: str = DEFAULT_RESOURCE_GROUP) -> str:
-    """Management path of a catalog: the named one, else ``ARMILLARY_CATALOG``, else the only one there is.
-
-    Raises:
-        InvalidArgumentError: none was named and there is not exactly one.
-    """
-    name = catalog or os.environ.get(CATALOG_VARIABLE) or _only_catalog(remote)
+    """Management path of a catalog, found as :func:`catalog_name` does."""
+    name = catalog_name(remote, catalog)
     return f"{group_path(resource_group)}/providers/{PROVIDER}/catalogs/{segment(name)}"
 
 
@@ -47,8 +46,12 @@ def group_path(resource_group: str) -> str:
 
 
 def catalog_name(remote: RemoteService, catalog: str | None) -> str:
-    """Name of the catalog as :func:`catalog_path` finds it."""
-    return catalog or os.environ.get(CATALOG_VARIABLE) or _only_catalog(remote)
+    """The named catalog, else ``ARMILLARY_CATALOG``, else what ``catalog use`` remembered, else the only one there is.
+
+    Raises:
+        InvalidArgumentError: none of these, and there is not exactly one.
+    """
+    return catalog or os.environ.get(CATALOG_VARIABLE) or remote.catalog or _only_catalog(remote)
 
 
 def product_path(catalog: str, product: str) -> str:
@@ -106,5 +109,5 @@ def _only_catalog(remote: RemoteService) -> str:
         )
     raise InvalidArgumentError(
         f"--catalog is needed: there are {len(names)} ({', '.join(names[:5])}{', ...' if len(names) > 5 else ''})",
-        remedy="Name the catalog, or set ARMILLARY_CATALOG.",
+        remedy=f"Add --catalog NAME, or choose one for all commands: armillary catalog use --catalog {names[0]}.",
     )

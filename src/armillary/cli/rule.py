@@ -58,9 +58,10 @@ def create(
     ] = None,
     file: FileOption = None,
     catalog: CatalogOption = None,
+    replace: authored.ReplaceOption = False,
     as_json: JsonOption = False,
 ) -> None:
-    """Make a rule, or change it.
+    """Make a rule.
 
     Everything that a rule can say is in docs/concepts/rules.md.
     """
@@ -79,7 +80,9 @@ def create(
             "conditions": conditions,
             "actions": [{"kind": "email", "to": to}] if to else [],
         }
-    made = authored.put(remote, PATH, document_id or authored.id_of(str(body.get("name"))), body, catalog)
+    made = authored.put(
+        remote, PATH, document_id or authored.id_of(str(body.get("name"))), body, catalog, replace=replace
+    )
     for warning in made["warnings"]:
         note(f"warning: {warning}")
     _print(made, as_json=as_json)

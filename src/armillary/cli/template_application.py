@@ -71,7 +71,8 @@ def _use(
         return
     shown = {**found, "dashboards": _ids(found, "dashboard"), "rules": _ids(found, "rule")}
     print_record({key: shown[key] for key in SHOWN}, as_json=False)
-    note(f"Look at it: {remote.address}/")
+    dashboards = [each["id"] for each in found["documents"] if each["kind"] == "dashboard"]
+    note(f"Look at it: {remote.address}/" + (f"dashboards/{segment(dashboards[0])}" if dashboards else ""))
 
 
 def _unuse(remote: RemoteService, name: NameArgument, yes: YesOption = False, as_json: JsonOption = False) -> None:

@@ -84,7 +84,12 @@ def _group(app: typer.Typer, name: str, text: str) -> typer.Typer:
 
 def _claim(
     remote: RemoteService,
-    device: Annotated[list[str], typer.Option("--device", "-d", metavar="IDS", help="Device ids, repeatable.")],
+    device: Annotated[
+        list[str] | None, typer.Option("--device", "-d", metavar="IDS", help="Device ids, repeatable.")
+    ] = None,
+    data: Annotated[
+        Path | None, typer.Option("--data", metavar="DIR", help="Or the device on this host that is in this folder.")
+    ] = None,
     catalog: CatalogOption = None,
     product: Annotated[str | None, typer.Option("--product", "-p", metavar="NAME", help="Product to claim to.")] = None,
     device_group: Annotated[
@@ -96,7 +101,9 @@ def _claim(
     resource_group: ResourceGroupOption = DEFAULT_RESOURCE_GROUP,
 ) -> None:
     """Bind devices to a catalog."""
-    ids = [resolve_device(remote, each) for each in split_ids(device)]
+    if (device is None) == (data is None):
+        raise typer.BadParameter("give either --device or --data")
+    ids = [resolve_device(remote, each) for each in split_ids(device or [])] if data is None else [_device_in(data)]
     if name is not None and len(ids) != 1:
         raise typer.BadParameter(f"--name is for one device; there are {len(ids)}: armillary device rename")
     if (product is None) != (device_group is None):
@@ -108,6 +115,16 @@ def _claim(
     if name is not None:
         remote.put(f"/devices/{ids[0]}/name", {"name": name})
     note(f"{len(ids)} device{'s are' if len(ids) != 1 else ' is'} claimed")
+
+
+def _device_in(data: Path) -> str:
+    from armillary.device.configuration import load_configuration  # noqa: PLC0415 - other commands load no device
+    from armillary.device.layout import DeviceFolder  # noqa: PLC0415
+    from armillary.engines.flash.file import FileFlash  # noqa: PLC0415
+
+    folder = DeviceFolder(data)
+    folder.check()
+    return load_configuration(FileFlash(folder.flash)).device_id
 
 
 def _assign(

@@ -1,0 +1,164 @@
+# SPDX-License-Identifier: Apache-2.0
+"""README's 60 seconds and the first guide, followed to the letter: each command of their pages is run as it stands.
+
+Addresses and ids of the pages are samples. What a command prints beside a sample's name takes the sample's place in the
+commands that follow, as a reader does it.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+import subprocess
+import sys
+import threading
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import pytest
+from tests.fixtures.processes import OwnProcess
+from tests.fixtures.waiting import wait_until
+
+pytestmark = [pytest.mark.e2e, pytest.mark.long]
+ROOT = Path(__file__).parents[2]
+COMMAND_LIMIT_S = 60
+PORTS = {"api": "--api-port", "device": "--device-port", "hub": "--hub-port"}
+# What stands for something else on a page: an id, the start of a long one, or the address of the service.
+SAMPLE = re.compile(r"[0-9a-f]{8}-[0-9a-f-]{27}|[0-9a-f]{12,128}|https://localhost:\d+")
+
+
+@dataclass
+class Step:
+    """A command of a page and the output that the page shows for it."""
+
+    command: str
+    output: list[str] = field(default_factory=list)
+
+
+def steps(page: Path, *, section: str) -> list[Step]:
+    """The commands of the console blocks of a page, from a heading on to the next of its level."""
+    text = page.read_text("utf-8")
+    begun = text[text.index(section) :]
+    level = section.split(" ", 1)[0] + " "
+    end = begun.find(f"\n{level}", 1)
+    found: list[Step] = []
+    for block in re.findall(r"```console\n(.*?)```", begun if end < 0 or level == "# " else begun[:end], re.DOTALL):
+        for line in block.splitlines():
+            if line.startswith("$ "):
+                found.append(Step(re.sub(r"\s+#\s.*", "", line[2:])))
+            elif found:
+                found[-1].output.append(line)
+    return found
+
+
+class Reader:
+    """Somebody who types a page's commands, in one folder and one environment."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+        self.known: dict[str, str] = {"TOKEN": "", "arm_…": ""}
+        self.running: list[OwnProcess] = []
+        self.printed: dict[str, list[str]] = {}
+        home = folder / "home"
+        home.mkdir()
+        bin_folder = folder / "bin"
+        bin_folder.mkdir()
+        (bin_folder / "armillary").write_text(f'#!/bin/sh\nexec {sys.executable} -m armillary "$@"\n')
+        (bin_folder / "armillary").chmod(0o755)
+        left_out = ("ARMILLARY_", "XDG_")
+        self.environment = {
+            **{name: value for name, value in os.environ.items() if not name.startswith(left_out)},
+            "HOME": str(home), "PATH": f"{bin_folder}:{os.environ['PATH']}", "COLUMNS": "120",
+        }  # fmt: skip
+
+    def follow(self, step: Step) -> str:
+        """Run one command; what it printed. A command that does not end by itself is left running."""
+        command = step.command
+        for sample in sorted((each for each in self.known if self.known[each]), key=len, reverse=True):
+            command = command.replace(sample, self.known[sample])
+        if command.startswith("armillary up"):
+            return self.start(step, f"{command} " + " ".join(f"{option} 0" for option in PORTS.values()), "token ")
+        if command.startswith("armillary device boot"):
+            return self.start(step, command, "check-in")
+        assigned = re.fullmatch(r"([A-Z_]+)=(\S+)", command)
+        if assigned:
+            self.environment[assigned[1]] = assigned[2]
+            return ""
+        done = subprocess.run(
+            ["/bin/sh", "-c", command],
+            cwd=self.folder,
+            env=self.environment,
+            capture_output=True,
+            text=True,
+            check=False,
+            timeout=COMMAND_LIMIT_S,
+        )
+        assert done.returncode == 0, f"$ {command}\n{done.stdout}{done.stderr}"
+        self.learn(step, done.stdout)
+        return done.stdout + done.stderr
+
+    def start(self, step: Step, command: str, until: str) -> str:
+        process = OwnProcess(
+            ["/bin/sh", "-c", f"exec {command} 2>&1"],
+            cwd=self.folder,
+            env=self.environment,
+            stdout=subprocess.PIPE,
+        )
+        self.running.append(process)
+        lines = self.printed.setdefault(command.split(" --", maxsplit=1)[0], [])
+        threading.Thread(target=lambda: lines.extend(iter(process.stdout.readline, "")), daemon=True).start()  # type: ignore[union-attr]
+        wait_until(lambda: any(until in each for each in lines), f"{command} prints {until!r}", COMMAND_LIMIT_S)
+        self.learn(step, "".join(lines))
+        return "".join(lines)
+
+    def learn(self, step: Step, printed: str) -> None:
+        """Remember what stands for each sample of the page: the value that is printed beside the same name."""
+        got = dict(line.split(None, 1) for line in printed.splitlines() if len(line.split(None, 1)) == 2)
+        for line in step.output:
+            name, _, sample = line.partition(" ")
+            found = SAMPLE.search(sample)
+            if found and name in got:
+                self.known[found[0][:12] if len(found[0]) > 36 or "…" in sample else found[0]] = got[name].strip()
+        if "token" in got:
+            self.known["TOKEN"] = self.known["arm_…"] = got["token"]
+            self.known["https://localhost:8443"] = got["api"]
+
+
+@pytest.fixture
+def reader(tmp_path: Path) -> Iterator[Reader]:
+    made = Reader(tmp_path)
+    yield made
+    for each in reversed(made.running):
+        each.end()
+
+
+def test_the_readme_ends_at_an_attested_device(reader: Reader) -> None:
+    followed = [each for each in steps(ROOT / "README.md", section="## 60 seconds") if "armillary " in each.command]
+    assert [each.command.split()[1] for each in followed[:2]] == ["up", "login"]
+    for step in followed:
+        said = reader.follow(step)
+    assert "armillary device boot" in step.command
+    assert "verdict=attested" in said
+    used = reader.follow(Step("armillary template use connected-waste-management"))
+    assert re.search(r"Look at it: https://localhost:\d+/dashboards/waste-operations\n", used)
+
+
+def test_the_first_guide_ends_at_a_device_that_answers(reader: Reader) -> None:
+    followed = steps(ROOT / "docs" / "guides" / "first-device.md", section="# Your first device")
+    assert len(followed) > 20
+    said: dict[str, str] = {}
+    for step in followed:
+        said[step.command] = reader.follow(step)
+        if step.command.startswith("armillary device check-in") and len(said) > 15:
+            wait_until(
+                lambda: any("update-confirmed" in each for each in reader.printed["armillary device boot"]),
+                "the application of the guide is confirmed",
+                COMMAND_LIMIT_S,
+            )
+        shown = [line for line in step.output if line.startswith("(")]
+        if shown:
+            told: list[Any] = [line for line in said[step.command].splitlines() if line.startswith("(")]
+            assert [line.split() for line in shown] == [line.split() for line in told]  # the page has all of it
+    assert "relayClosed" in said[followed[-1].command]

@@ -21,7 +21,6 @@ from armillary.errors import InvalidArgumentError
 from armillary.hub import export_destinations, export_kafka, export_kafka_loop
 from armillary.hub.attempts import NotNowError
 from armillary.hub.rule_webhook import AllowedHosts
-from armillary.twin import data_export
 from armillary.twin.data_export import Record, Source, is_wanted, parse_export
 from armillary.twin.group import DeviceFacts
 from armillary.wire.application_archive import KIND_VERSION, make_manifest
@@ -71,7 +70,7 @@ def test_an_export_is_of_the_tokens_catalog_or_is_not_made(service: RunningServi
     assert bob.call("DELETE", f"/exports/{name}?{own}").status == 200
 
 
-def test_a_new_owner_gets_nothing_of_the_time_before(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_new_owner_gets_nothing_of_the_time_before() -> None:
     facts = DeviceFacts(device_id="x", fields={"catalog": "Bob", "claimed_at": 2000})
     export = parse_export(body(catalog="Bob"))
 
@@ -82,11 +81,37 @@ def test_a_new_owner_gets_nothing_of_the_time_before(monkeypatch: pytest.MonkeyP
 
     assert not is_wanted(export, record(1_999_999), facts)  # Alice's
     assert is_wanted(export, record(2_000_000), facts)
-    # Without the look at the time the attack gets through.
-    monkeypatch.setattr(
-        data_export, "isinstance", lambda value, kind: kind is not int and isinstance(value, kind), raising=False
-    )
-    assert is_wanted(export, record(1_999_999), facts)
+    unknown = DeviceFacts(device_id="x", fields={"catalog": "Bob"})
+    assert not is_wanted(export, record(2_000_000), unknown)  # nobody says since when it is Bob's
+    # Without the catalog to look at the attack gets through.
+    assert is_wanted(parse_export(body()), record(1_999_999), facts)
+
+
+def test_the_service_tells_the_hub_since_when_a_device_is_its_owners(service: RunningService, bob: Owner) -> None:
+    """What a device of either kind sent before it was Bob's is not among what his export chooses; what it sends is."""
+    device = bob.device.device_id
+    made = {"device_id": f"probe-{uuid.uuid4().hex[:8]}", "authentication": "sas"}
+    probe = service.call("POST", f"/api/v1/catalogs/{bob.name}/hub-devices", made)
+    assert probe.status == 200, probe.body
+    owned = service.service.registry.get_device(device).claimed_at
+    known = service.hub.directory.of([made["device_id"]])[made["device_id"]]["claimed_at"]
+    assert isinstance(known, int)
+    assert owned is not None
+    for device_id, since in ((device, owned), (made["device_id"], known)):
+        records = [
+            Record(
+                id=word,
+                source=Source.TELEMETRY,
+                device_id=device_id,
+                at_ms=0,
+                accepted_ms=at_ms,
+                content={"t": 1},
+                values={"t": 1},
+            )
+            for word, at_ms in (("before", since * 1000 - 1), ("his", since * 1000))
+        ]
+        export = parse_export(body(catalog=bob.name))
+        assert [each.record_id for each in service.hub.exports._chosen(export, None, records)] == ["his"]
 
 
 def test_a_transform_reads_no_file_of_this_host(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

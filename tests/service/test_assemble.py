@@ -52,18 +52,16 @@ def test_a_changed_or_missing_audit_line_is_found(host: ServiceHost) -> None:
     records = host.service.context.records
     whole = host.service.audit.verify()
     assert whole.broken_at is None
-    for change, back in (
-        (
-            "UPDATE audit_line SET actor = 'nobody' WHERE number = 3",
-            "UPDATE audit_line SET actor = :old WHERE number = 3",
-        ),
-        ("UPDATE audit_line SET at = at + 1 WHERE number = 3", "UPDATE audit_line SET at = at - 1 WHERE number = 3"),
-    ):
-        old = records.read(lambda c: c.execute(text("SELECT actor FROM audit_line WHERE number = 3")).scalar())
-        records.write(lambda c, sql=change: c.execute(text(sql)))
-        assert host.service.audit.verify().broken_at == 3
-        records.write(lambda c, sql=back, o=old: c.execute(text(sql), {"old": o} if ":old" in sql else {}))
-        assert host.service.audit.verify() == whole
+    line = records.read(lambda c: c.execute(text("SELECT * FROM audit_line WHERE number = 3")).mappings().one())
+    others = {"at": line["at"] + 1, "detail": '{"x":1}', "previous_hash": bytes(32), "hash": bytes(32)}
+    changes = {column: others.get(column, f"not {line[column]}") for column in line if column != "number"}
+    assert set(changes) == {"at", "actor", "operation", "target", "detail", "previous_hash", "hash"}
+    for column, value in changes.items():  # each column in turn, and back again
+        for given in (value, line[column]):
+            sql = text(f"UPDATE audit_line SET {column} = :given WHERE number = 3")  # noqa: S608 - the table's own names
+            records.write(lambda c, sql=sql, given=given: c.execute(sql, {"given": given}))
+            assert host.service.audit.verify().broken_at == (3 if given is value else None), column
+    assert host.service.audit.verify() == whole
     records.write(lambda c: c.execute(text("DELETE FROM audit_line WHERE number = 3")))
     assert host.service.audit.verify().broken_at == 4
 

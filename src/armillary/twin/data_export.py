@@ -126,13 +126,14 @@ def needs_of_export(export: DataExport) -> Needs:
 def is_wanted(export: DataExport, record: Record, facts: DeviceFacts) -> bool:
     """Whether a record of a device goes out.
 
-    A device that has changed hands takes nothing along: what it sent before its owner had it is not the owner's.
+    A device that has changed hands takes nothing along: what it sent before its owner had it is not the owner's. Where
+    it is not known since when the owner has it, nothing goes out.
     """
     if export.catalog is not None:
         owner, since = facts.fields.get("catalog"), facts.fields.get("claimed_at")
         if not isinstance(owner, str) or owner.lower() != export.catalog.lower():
             return False
-        if isinstance(since, int) and record.accepted_ms < since * 1000:
+        if not isinstance(since, int) or record.accepted_ms < since * 1000:
             return False
     seen = replace(facts, telemetry=record.values)
     return meets(export.filters, seen, match_all=export.match_all)

@@ -141,7 +141,7 @@ def test_devices(hub: RunningService, given: dict[str, Any]) -> None:
     for way in WAYS:
         expected |= {f"{way}: {what}": value for what, value in OF_DEVICE.items()}
         expected[f"{way}: twin"] = [7, 41, way, "Connected"]
-        expected[f"{way}: file upload"] = [["confirmed", 5000]]
+        expected[f"{way}: file upload"] = [["confirmed", 80 << 20 if way == "mqtt" else 5000]]
         for kind, what in (("symmetric", "symmetric key"), ("group", "key of a group"), ("x509", "certificate")):
             expected[f"{way}: registers with a {what}"] = [hub.host, f"dps-{kind}-{way}"]
         expected[f"{way}: a wrong key registers nobody"] = "refused"

@@ -228,8 +228,12 @@ def service(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RunningService
 
 @pytest.fixture
 def device(service: RunningService) -> Uploader:
+    return Uploader(service, *sas_device_key(service))
+
+
+def sas_device_key(service: RunningService) -> tuple[str, bytes]:
     name, keys = sas_device(service, "Contoso")
-    return Uploader(service, name, keys.primary)
+    return name, keys.primary
 
 
 def slow_block(service: RunningService, place: dict[str, str], number: int) -> ssl.SSLSocket:
@@ -247,32 +251,32 @@ def under_way(service: RunningService, device: Uploader) -> int:
     return service.hub.files.room.of_device.of(device.name)
 
 
-def test_an_address_takes_two_requests_and_a_device_four_however_slow(
+def test_a_device_takes_twenty_requests_however_slow_they_are(
     service: RunningService, device: Uploader, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    places = [device.begin(f"f-{number}") for number in range(3)]
-    held: list[ssl.SSLSocket] = []
-    for place, most in zip(places, (2, 4, 4), strict=True):
-        for number in range(4):
-            connection = slow_block(service, place, number)
-            if under_way(service, device) < most and number < upload_room.MAX_UPLOAD_REQUESTS:
-                held.append(connection)
-                wait_until(lambda: under_way(service, device) == len(held), "it has its place")
-            else:
-                answer = connection.recv(4000)
-                assert b" 503 " in answer.splitlines()[0]
-                assert b"ServerBusy" in answer  # a header, too
-                connection.close()
-        assert under_way(service, device) == most
+    first, second = device.begin("first"), device.begin("second")
+    most = upload_room.MAX_DEVICE_REQUESTS
+    held = [slow_block(service, first, number) for number in range(most)]
+    wait_until(
+        lambda: under_way(service, device) == most, "all have a place: so many blocks npm's client sends at once"
+    )
+    for place in (first, second):  # by each address that it has
+        connection = slow_block(service, place, most)
+        answer = connection.recv(4000)
+        assert b" 503 " in answer.splitlines()[0]
+        assert b"ServerBusy" in answer  # a header, too
+        assert b"retry-after" in answer.lower()
+        connection.close()
+    other = Uploader(service, *sas_device_key(service))
+    assert put(service, other.begin(), b"x").status == 201  # nobody else is kept out
     with monkeypatch.context() as without:  # the control: any number of places, as it was
-        without.setattr(service.hub.files.room.of_upload, "each", 1000)
         without.setattr(service.hub.files.room.of_device, "each", 1000)
-        held += [slow_block(service, places[0], 100 + number) for number in range(20)]
+        held += [slow_block(service, second, number) for number in range(most)]
         wait_until(lambda: under_way(service, device) == len(held), "all have a place")
     for connection in held:
         connection.close()
     wait_until(lambda: under_way(service, device) == 0, "the places are free again")
-    assert put(service, places[0], b"x").status == 201
+    assert put(service, first, b"x").status == 201
 
 
 def test_a_body_that_does_not_end_is_ended_and_leaves_nothing(

@@ -70,7 +70,8 @@ async function walk(way, device, client) {
   });
 
   await check(`${way}: file upload`, async () => {
-    const content = Buffer.from('x'.repeat(5000));
+    // Blocks of 4 MiB, up to 20 of them at once: as many as the hub takes of one device.
+    const content = Buffer.alloc(way === 'mqtt' ? 80 << 20 : 5000, 'x');
     await client.uploadToBlob(`log-${way}.txt`, Readable.from([content]), content.length);
     const { items } = await operator('GET', `/api/v1/devices/${device}/files`);
     return items.filter((each) => each.name === `log-${way}.txt`).map((each) => [each.state, each.size]);

@@ -78,7 +78,7 @@ def use(
     remote: RemoteService,
     name: Annotated[str, typer.Option("--catalog", "-c", "--name", "-n", metavar="NAME", help="Name of the catalog.")],
 ) -> None:
-    """Remember a catalog for commands that name none, beside the stored login."""
+    """Remember a catalog for commands that name none."""
     found = remote.azure("GET", catalog_path(remote, name))
     path = stored_path()
     try:

@@ -106,7 +106,7 @@ def test_a_device_gets_a_template_cloud_properties_and_wishes(
     refused = armillary("device", "cloud-property", "set", "-d", known, "CustomerName=" + "x" * 21)
     assert (refused.code, "at most 20 characters" in refused.err) == (1, True)
     wish = armillary("device", "property", "set", "-d", known, "targetTemperature=21.5")
-    assert wish.out.splitlines()[1].split()[:3] == ["targetTemperature", "pending", "21.5"]
+    assert wish.out.splitlines()[1].split()[:5] == ["targetTemperature", "targetTemperature", "pending", "21.5", "°C"]
     service.hub.series.twin(known)
     shown = armillary("device", "template", "show", "-d", known)
     assert 'cloud_properties  {"CustomerName": "Ann B"}' in shown.out

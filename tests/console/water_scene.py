@@ -27,7 +27,13 @@ MODEL = {
     "displayName": "Pump",
     "contents": [
         {"@type": "Telemetry", "name": "flow", "schema": "double", "displayName": "Flow"},
-        {"@type": "Telemetry", "name": "pressure_bar", "schema": "double"},
+        {
+            "@type": ["Telemetry", "Pressure"],
+            "name": "pressure_bar",
+            "schema": "double",
+            "unit": "bar",
+            "displayName": "Pressure",
+        },
         {"@type": "Telemetry", "name": "open", "schema": "boolean"},
         {"@type": "Property", "name": "mode", "schema": "string", "writable": True},
         {"@type": "Command", "name": "flush"},

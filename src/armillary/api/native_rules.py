@@ -4,7 +4,8 @@
 from __future__ import annotations
 
 import dataclasses
-from typing import Annotated, Any
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Annotated, Any
 
 from fastapi import FastAPI, Query
 from pydantic import BaseModel, ConfigDict, Field
@@ -22,16 +23,22 @@ from armillary.engines.application.document import Document
 from armillary.engines.rules import rows
 from armillary.engines.rules.rows import Alert, Delivery
 from armillary.engines.rules.store import RuleStore
-from armillary.errors import InvalidArgumentError, NotFoundError
+from armillary.errors import ArmillaryError, InvalidArgumentError, NotFoundError
 from armillary.hub.hub import COMMIT_TIMEOUT_S
 from armillary.hub.rule_names import warnings_of
 from armillary.hub.rule_plans import groups_of, read_facts
-from armillary.hub.rule_trial import MAX_DEVICES, try_rule
+from armillary.hub.rule_trial import MAX_DEVICES, Tried, try_rule
 from armillary.hub.rule_webhook import check_url
+from armillary.hub.value_names import names_of, names_of_template
 from armillary.twin.rule import Rule, sections_of, unconcerned
 from armillary.twin.rule_action import split_secrets
 from armillary.twin.rule_json import parse_document
+from armillary.twin.rule_words import condition_words, summary
+from armillary.twin.value_names import Naming
 from armillary.wire.hub_credentials import canonical_device_id
+
+if TYPE_CHECKING:
+    from armillary.hub.hub import Hub
 
 KIND = "rule"
 
@@ -71,13 +78,14 @@ class ReplayBody(BaseModel):
 def list_rules(
     request: Request, catalog: CatalogQuery = None, limit: Limit = views.PAGE_ROWS, after: After = None
 ) -> dict[str, Any]:
-    """Rules by id."""
-    return authored.listed(request, KIND, catalog, limit, after)
+    """Rules by id; `conditions` says each in the names and units of the rule's device template."""
+    page = authored.listed(request, KIND, catalog, limit, after)
+    return {**page, "items": [_with_words(request, each) for each in page["items"]]}
 
 
 def show_rule(request: Request, rule_id: DocumentPath, catalog: CatalogQuery = None) -> dict[str, Any]:
-    """A rule; its secrets are never shown."""
-    return authored.document_of(authored.visible(request, KIND, rule_id, catalog))
+    """A rule; its secrets are never shown. `conditions` says each in the names and units of its device template."""
+    return _with_words(request, authored.document_of(authored.visible(request, KIND, rule_id, catalog)))
 
 
 def put_rule(
@@ -105,7 +113,7 @@ def put_rule(
             if before is not None:
                 _store(request).commits.submit(rows.secrets_changed(rule_id, before, before)).result(COMMIT_TIMEOUT_S)
             raise
-    return {**made, "warnings": _warnings(request, rule, made["body"].get("catalog"))}
+    return {**_with_words(request, made), "warnings": _warnings(request, rule, made["body"].get("catalog"))}
 
 
 def delete_rule(
@@ -143,13 +151,15 @@ def rule_trace(request: Request, rule_id: DocumentPath, device_id: DevicePath) -
     if why is None and not rule.enabled:
         why = "the rule is disabled"
     since = since_ms(request, known)  # a rule of all catalogs has looked at it before
+    naming = names_of(hub, (known,))
+    items = [each for each in hub.rules.trace(rule_id, known) if each["at_ms"] >= since]
     return {
         "rule_id": rule_id,
         "device_id": known,
         "catalog": catalog,
         "state": hub.rules.state_of(rule_id, known),
         "unconcerned": why,
-        "items": [each for each in hub.rules.trace(rule_id, known) if each["at_ms"] >= since],
+        "items": [_said(each, naming) for each in items],
         "next": None,
     }
 
@@ -182,7 +192,10 @@ def list_alerts(
     limit: Limit = views.PAGE_ROWS,
     after: After = None,
 ) -> dict[str, Any]:
-    """Firings of rules, newest first; `open` are those that nobody has taken notice of."""
+    """Firings of rules, newest first; `open` are those that nobody has taken notice of.
+
+    `summary` says why in the names and units of the device's template.
+    """
     found = _store(request).alerts(
         catalog,
         rule_id=rule,
@@ -191,14 +204,15 @@ def list_alerts(
         before=_number(after),
         limit=limit + 1,
     )
-    return with_names(request, _page([dataclasses.asdict(each) for each in found], limit))
+    named = {each: names_of(hub_of(request), (each,)) for each in {alert.device_id for alert in found}}
+    return with_names(request, _page([_alert(each, named[each.device_id]) for each in found], limit))
 
 
 def show_alert(request: Request, number: AlertPath, catalog: CatalogQuery = None) -> dict[str, Any]:
     """A firing, its evaluation in words, and what was done about it."""
     store = _store(request)
     alert = _found(store.alert(catalog, number), number)
-    shown = with_name(request, dataclasses.asdict(alert))
+    shown = with_name(request, _alert(alert, names_of(hub_of(request), (alert.device_id,))))
     return {**shown, "deliveries": [_delivery(each) for each in store.deliveries_of(alert)]}
 
 
@@ -208,7 +222,7 @@ def acknowledge_alert(request: Request, number: AlertPath, catalog: CatalogQuery
     change = rows.acknowledged(catalog, number, actor, hub.rules.now_ms())
     alert = _found(_store(request).commits.submit(change).result(COMMIT_TIMEOUT_S), number)
     service_of(request).audit.append(actor, "alert.acknowledge", alert.device_id, {"alert": number})
-    return dataclasses.asdict(alert)
+    return _alert(alert, names_of(hub, (alert.device_id,)))
 
 
 def dead_letters(
@@ -259,7 +273,7 @@ def _switch(request: Request, rule_id: str, catalog: str | None, *, enabled: boo
     found: Document = authored.visible(request, KIND, rule_id, catalog)
     authored.check_owned(request, KIND, rule_id, catalog)
     body = {**found.content, "enabled": enabled}
-    return authored.put(request, KIND, rule_id, body, catalog, found.etag)
+    return _with_words(request, authored.put(request, KIND, rule_id, body, catalog, found.etag))
 
 
 def _tested(request: Request, document: object, body: TrialBody, catalog: str | None) -> dict[str, Any]:
@@ -271,9 +285,48 @@ def _tested(request: Request, document: object, body: TrialBody, catalog: str | 
         "end_ms": body.end_ms,
         "firings": sum(each.firings for each in run.devices),
         "is_cut": run.is_cut,
-        "devices": with_names(request, {"items": [dataclasses.asdict(each) for each in run.devices]})["items"],
+        "devices": with_names(request, {"items": [_tried(request, each) for each in run.devices]})["items"],
         "warnings": _warnings(request, rule, catalog or own),
     }
+
+
+def _tried(request: Request, tried: Tried) -> dict[str, Any]:
+    naming = names_of(hub_of(request), (tried.device_id,))
+    said = {name: [_said(each, naming) for each in getattr(tried, name)] for name in ("fired", "last")}
+    return {**dataclasses.asdict(tried), **said}
+
+
+def _said(trace: Mapping[str, Any], naming: Naming) -> dict[str, Any]:
+    """An evaluation with its summary."""
+    return {**trace, "summary": summary(trace, naming)}
+
+
+def _alert(alert: Alert, naming: Naming) -> dict[str, Any]:
+    return {**dataclasses.asdict(alert), "summary": summary(alert.trace, naming)}
+
+
+def _with_words(request: Request, document: dict[str, Any]) -> dict[str, Any]:
+    """A rule's document with each of its conditions in words."""
+    try:
+        _, rule = parse_document(document["body"])
+    except InvalidArgumentError:  # kept by another program: shown as it is
+        return {**document, "conditions": []}
+    window_s = rule.window.length_s if rule.window else 0
+    naming = _naming(hub_of(request), rule)
+    return {**document, "conditions": [condition_words(each, naming, window_s) for each in rule.conditions]}
+
+
+def _naming(hub: Hub, rule: Rule) -> Naming:
+    """Names for what a rule looks at: of its template, else of its devices, else of its device group's template."""
+    template, group = rule.target.template, rule.target.group
+    if not template and rule.target.devices:
+        return names_of(hub, rule.target.devices)
+    if not template and group:
+        try:
+            template = hub.groups.get(group).template or ""
+        except ArmillaryError:  # there is none of this id (yet)
+            template = ""
+    return names_of_template(hub, template) if template else Naming()
 
 
 def _warnings(request: Request, rule: Rule, catalog: str | None) -> list[str]:

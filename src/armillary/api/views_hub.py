@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 from armillary.hub.listeners import LiveValues
 from armillary.hub.value_names import names_of
 from armillary.twin.document import operator_view
+from armillary.twin.value_names import as_fields
 
 if TYPE_CHECKING:
     from armillary.hub.hub import Hub
@@ -22,7 +23,7 @@ MAX_SERIES_POINTS = 5000
 def telemetry(hub: Hub, device_id: str, since_ms: int = 0) -> Document:
     """The last value of each metric of a device: ``metric``, ``kind``, ``value``, ``at_ms``; and the connection.
 
-    ``display_name`` and ``symbol`` (of the unit) are what the device's template says of the metric.
+    ``label`` says what the device's template calls the metric, and in which unit it is.
 
     Values of before ``since_ms`` are left out.
 
@@ -36,8 +37,7 @@ def telemetry(hub: Hub, device_id: str, since_ms: int = 0) -> Document:
             "kind": kinds.get(last.metric),
             "value": last.value,
             "at_ms": last.at_ms,
-            "display_name": naming.of(last.metric).display_name,
-            "symbol": naming.of(last.metric).symbol,
+            "label": as_fields(naming.of(last.metric)),
         }
         for last in hub.series.last_values(device_id)
         if last.at_ms >= since_ms

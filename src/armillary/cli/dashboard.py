@@ -27,7 +27,7 @@ TILE_COLUMNS = ("tile", "kind", "devices", "shows")
 # Of one tile's data on one line.
 SHOWN_CHARACTERS = 100
 # What a tile's data says besides what it shows.
-_ABOUT = ("kind", "devices", "at_ms", "start_ms", "end_ms", "bucket_ms", "device_id")
+_ABOUT = ("kind", "devices", "labels", "at_ms", "start_ms", "end_ms", "bucket_ms", "device_id")
 
 DashboardOption = Annotated[str, typer.Option("--dashboard", "-d", metavar="ID", help="Dashboard id.")]
 

@@ -20,7 +20,7 @@ from armillary.cli.device_reference import (
     resolve_device,
 )
 from armillary.cli.output import JsonOption, note, print_record, print_table
-from armillary.cli.readable import readable
+from armillary.cli.readable import readable, with_unit
 from armillary.cli.remote import RemoteService, remote_command, segment, write_file
 from armillary.cli.remote_names import (
     DEFAULT_RESOURCE_GROUP,
@@ -333,8 +333,8 @@ def _telemetry(remote: RemoteService, device: DeviceOption, as_json: JsonOption 
     """Show the last value of each of a device's metrics."""
     found = remote.get(f"/devices/{segment(device)}/telemetry")
     empty = "The device has sent no telemetry yet."
-    rows = found["items"] if as_json else [readable(row) for row in found["items"]]
-    print_table(rows, ("metric", "value", "at_ms"), as_json=as_json, empty=empty)
+    rows = found["items"] if as_json else [with_unit(readable(row), "value") for row in found["items"]]
+    print_table(rows, ("metric", "display_name", "value", "at_ms"), as_json=as_json, empty=empty)
 
 
 def _invoke(

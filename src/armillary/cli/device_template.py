@@ -11,13 +11,13 @@ import typer
 
 from armillary.cli.device_reference import DeviceOption
 from armillary.cli.output import JsonOption, note, print_json, print_record, print_table
-from armillary.cli.readable import readable
+from armillary.cli.readable import readable, with_unit
 from armillary.cli.remote import RemoteService, remote_command, segment
 from armillary.cli.remote_names import YesOption, confirm
 from armillary.cli.template_device import DryRunOption, TemplateOption, losses
 
-PROPERTY_COLUMNS = ("name", "state", "desired", "reported", "code", "description", "fault")
-VALUE_COLUMNS = ("name", "value", "at_ms", "fault")
+PROPERTY_COLUMNS = ("name", "display_name", "state", "desired", "reported", "code", "description", "fault")
+VALUE_COLUMNS = ("name", "display_name", "value", "at_ms", "fault")
 
 ValuesArgument = Annotated[
     list[str],
@@ -74,9 +74,10 @@ def _show(remote: RemoteService, device: DeviceOption, as_json: JsonOption = Fal
     if found["is_missing"]:
         note("The template is not there any more: give the device another.")
     note("")
-    print_table(found["properties"], PROPERTY_COLUMNS, as_json=False, empty="The template has no properties.")
+    properties = [with_unit(each, "desired", "reported") for each in found["properties"]]
+    print_table(properties, PROPERTY_COLUMNS, as_json=False, empty="The template has no properties.")
     note("")
-    rows = [readable(each) for each in found["telemetry"]]
+    rows = [with_unit(readable(each), "value") for each in found["telemetry"]]
     print_table(rows, VALUE_COLUMNS, as_json=False, empty="It has sent no values that the template has.")
     misfit = found["last_misfit"]
     if misfit is not None:
@@ -126,7 +127,8 @@ def _set_property(
         print_json(remote.patch(_place(device, "properties"), parsed(values), dry_run="true"))
         return
     found = remote.patch(_place(device, "properties"), parsed(values))
-    rows = [each for each in found["properties"] if each["writable"]]
+    rows = [each if as_json else with_unit(each, "desired", "reported") for each in found["properties"]]
+    rows = [each for each in rows if each["writable"]]
     print_table(rows, PROPERTY_COLUMNS, as_json=as_json, empty="The template has no writable properties.")
 
 

@@ -7,6 +7,8 @@ from collections.abc import Mapping
 from datetime import UTC, datetime
 from typing import Any
 
+from armillary.twin.value_names import from_fields
+
 # Names of Unix seconds beside those that end in _at; *_ms are milliseconds.
 SECONDS = frozenset(("at", "first_seen", "last_seen", "certificate_not_after"))
 
@@ -14,6 +16,16 @@ SECONDS = frozenset(("at", "first_seen", "last_seen", "certificate_not_after"))
 def readable(document: Mapping[str, Any]) -> dict[str, Any]:
     """``document`` with its times written out and empty texts as None."""
     return {name: _readable(name, value) for name, value in document.items()}
+
+
+def with_unit(row: Mapping[str, Any], *names: str) -> dict[str, Any]:
+    """A row of a table whose values ``names`` are written with the unit of its ``label``, and its display name."""
+    called = from_fields(row["label"])
+    return {
+        **row,
+        "display_name": called.display_name,
+        **{name: called.text(row[name]) for name in names if isinstance(row[name], (bool, int, float, str))},
+    }
 
 
 def _readable(name: str, value: Any) -> Any:

@@ -168,7 +168,7 @@ def try_rule(
         print_json(found)
         return
     rows = [
-        {**device_row(each), "when": _when(entry["now_ms"]), "why": entry["why"]}
+        {**device_row(each), "when": _when(entry["now_ms"]), "why": entry["summary"] or entry["why"]}
         for each in found["devices"]
         for entry in each["fired"]
     ]
@@ -304,19 +304,13 @@ def _print(document: dict[str, Any], *, as_json: bool) -> None:
 
 def _row(document: dict[str, Any]) -> dict[str, Any]:
     body = document["body"]
-    conditions = [
-        f"silent for {each['silent_s']} s"
-        if "silent_s" in each
-        else f"{each.get('telemetry') or each.get('property')} {each.get('op')} {json.dumps(each.get('value'))}"
-        for each in body.get("conditions", [])
-    ]
     return {
         "id": document["id"],
         "name": body.get("name"),
         "catalog": body.get("catalog"),
         "severity": body.get("severity", "medium"),
         "enabled": body.get("enabled", True),
-        "conditions": conditions,
+        "conditions": document["conditions"],
         "actions": [each.get("kind") for each in body.get("actions", [])],
     }
 
@@ -327,7 +321,7 @@ def _alert(found: dict[str, Any]) -> dict[str, Any]:
         **device_row(found),
         "fired": _when(found["fired_ms"]),
         "state": state + (", acknowledged" if found["acknowledged_ms"] else ""),
-        "why": found["trace"].get("why"),
+        "why": found["summary"] or found["trace"].get("why"),
     }
 
 
@@ -337,7 +331,7 @@ def _outcome(delivery: dict[str, Any]) -> str:
 
 
 def _traced(items: list[dict[str, Any]]) -> list[dict[str, Any]]:
-    return [{"when": _when(each["now_ms"]), **each} for each in items]
+    return [{**each, "when": _when(each["now_ms"]), "why": each["summary"] or each["why"]} for each in items]
 
 
 def _when(at_ms: int) -> str:

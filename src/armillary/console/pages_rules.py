@@ -58,7 +58,7 @@ def list_sheet(page: Mapping[str, Any], open_alerts: int, *, may_change: bool, n
             sheet.text(item["body"]["name"], href=place(item["id"]), reason=item["body"].get("description", "")),
             sheet.state(SWITCH, "on" if item["body"].get("enabled", True) else "off"),
             sheet.state(SEVERITY, item["body"].get("severity", "medium")),
-            sheet.text(conditions_words(item["body"])),
+            sheet.text(conditions_words(item)),
             sheet.text(target_words(item["body"].get("target", {}))),
             sheet.when(item["changed_ms"], now),
         )
@@ -106,7 +106,7 @@ def rule_sheet(
         title="Conditions",
         note=f"{'all' if body.get('match', 'all') == 'all' else 'one'} of them{window_words(body)}",
         columns=("Fires when",),
-        rows=sheet.rows([(sheet.text(condition_words(each)),) for each in body["conditions"]]),
+        rows=sheet.rows([(sheet.text(sentence(each).rstrip(".")),) for each in document["conditions"]]),
         none="",
     )
     actions = Section(
@@ -175,7 +175,7 @@ def trace_sheet(rule_name: str, trace: Mapping[str, Any], label: str, now: int) 
         (
             sheet.when(item["now_ms"], now),
             sheet.state(OUTCOME, item["outcome"]),
-            Cell(text=sentence(item["why"]), reason=" · ".join([*item["conditions"], *item["notes"]])),
+            Cell(text=evaluation(item), reason=" · ".join([item["why"], *item["conditions"], *item["notes"]])),
         )
         for item in items
     ]
@@ -190,7 +190,7 @@ def trace_sheet(rule_name: str, trace: Mapping[str, Any], label: str, now: int) 
         place="Rules",
         crumbs=(("Rules", "/rules"), (rule_name, place(trace["rule_id"]))),
         title=said,
-        detail=sentence(items[0]["why"]) if items else "",
+        detail=evaluation(items[0]) if items else "",
         sections=(section,),
         find=place(trace["rule_id"], "trace"),
     )
@@ -231,7 +231,13 @@ def _shown(tried: Mapping[str, Any]) -> Mapping[str, Any]:
 
 
 def _tried_words(tried: Mapping[str, Any]) -> str:
-    return sentence(str(_shown(tried).get("why") or tried["unconcerned"] or "it was never evaluated"))
+    shown = _shown(tried)
+    return evaluation(shown) if shown else sentence(str(tried["unconcerned"] or "it was never evaluated"))
+
+
+def evaluation(found: Mapping[str, Any]) -> str:
+    """Why an evaluation, or an alert's, came out as it did: what was compared, else what happened."""
+    return sentence(str(found.get("summary") or found.get("trace", found).get("why", "")))
 
 
 def alerts_sheet(
@@ -269,7 +275,7 @@ def alerts_section(
             sheet.state(SEVERITY, item["severity"]),
             sheet.text(item["rule_name"], href=place(item["rule_id"])),
             sheet.text(labels.get(device, short_id(device).short), href=f"/devices/{device}"),
-            sheet.text(sentence(item["trace"].get("why", "")), href=trace_href(item["rule_id"], device)),
+            sheet.text(evaluation(item), href=trace_href(item["rule_id"], device)),
             sheet.state(ALERT, word, f"by {item['acknowledged_by']}" if acknowledged else ""),
         ]
         if may_change:
@@ -289,24 +295,10 @@ def alerts_section(
 # Words ------------------------------------------------------------------------------------------------------------
 
 
-def conditions_words(body: Mapping[str, Any]) -> str:
+def conditions_words(document: Mapping[str, Any]) -> str:
     """All conditions of a rule in one line."""
-    return joined(
-        [condition_words(each) for each in body["conditions"]],
-        "and" if body.get("match", "all") == "all" else "or",
-    ) + window_words(body)
-
-
-def condition_words(condition: Mapping[str, Any]) -> str:
-    """``avg of flow > 40``, ``nothing of flow for 10 min``."""
-    telemetry = condition.get("telemetry", "")
-    if condition.get("silent_s"):
-        return f"nothing{f' of {telemetry}' if telemetry else ''} for {span(condition['silent_s'])}"
-    name = telemetry or condition.get("property", "")
-    if condition.get("aggregate"):
-        name = f"{condition['aggregate']} of {name}"
-    clear = f" (over at {_operand(condition['clear'])})" if condition.get("clear") is not None else ""
-    return f"{name} {condition.get('op', '==')} {_operand(condition.get('value'))}{clear}"
+    word = "and" if document["body"].get("match", "all") == "all" else "or"
+    return sentence(joined(list(document["conditions"]), word)).rstrip(".")
 
 
 def window_words(body: Mapping[str, Any]) -> str:

@@ -40,6 +40,7 @@ from armillary.hub import rule_email, rule_webhook
 from armillary.hub.attempts import NeverError, NotNowError, backoff, brief, check_status
 from armillary.hub.rule_email import MailServer
 from armillary.hub.rule_webhook import AllowedHosts
+from armillary.hub.value_names import summary_of
 from armillary.twin.document import timestamp
 from armillary.twin.rule import Rule
 
@@ -287,11 +288,12 @@ class RuleActions:
     async def _email(self, delivery: Delivery, alert: Alert) -> str:
         import smtplib  # noqa: PLC0415 - only with e-mails
 
+        said = await asyncio.to_thread(summary_of, self._hub, alert.device_id, alert.trace)
         subject = delivery.options.get("subject") or f"{alert.severity}: {alert.rule_name}"
         text = (
             f"{alert.rule_name} fired for device {alert.device_id}\n"
             f"at {timestamp(alert.fired_ms)}, severity {alert.severity}.\n\n"
-            f"{alert.trace.get('why', '')}\n\n"
+            f"{said}\n\n"
             + "".join(f"  {each}\n" for each in alert.trace.get("conditions", ()))
             + f"\nCatalog {alert.catalog}, rule {alert.rule_id}, alert {alert.number}.\n"
         )
@@ -310,7 +312,8 @@ class RuleActions:
         import http.client  # noqa: PLC0415 - only with webhooks
 
         options = delivery.options
-        data = {**asdict(alert), "action": delivery.action}
+        said = await asyncio.to_thread(summary_of, self._hub, alert.device_id, alert.trace)
+        data = {**asdict(alert), "summary": said, "action": delivery.action}
         source = f"/catalogs/{alert.catalog}/rules/{alert.rule_id}"
         body = rule_webhook.event(delivery.id, source, alert.device_id, alert.fired_ms, data)
         headers = {"User-Agent": "armillary", "Armillary-Attempt": str(delivery.attempts + 1)}
@@ -353,7 +356,7 @@ class RuleActions:
             "rule": alert.rule_name,
             "rule_id": alert.rule_id,
             "severity": alert.severity,
-            "why": str(alert.trace.get("why", "")),
+            "why": await asyncio.to_thread(summary_of, self._hub, alert.device_id, alert.trace),
             "reason": str(delivery.options.get("reason", "")),
         }
         await self._in_thread(tell, alert.device_id, alert.catalog, said)

@@ -6,10 +6,11 @@ Blocks for a read or two: call it from threads.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from typing import TYPE_CHECKING, Final
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING, Any, Final
 
 from armillary.errors import ArmillaryError
+from armillary.twin.rule_words import summary
 from armillary.twin.template_name import split_id
 from armillary.twin.value_names import Naming, ValueNames
 
@@ -37,6 +38,11 @@ def names_of_template(hub: Hub, name: str) -> Naming:
     except ArmillaryError:  # no template can be called so
         return Naming()
     return Naming(_tables(hub, [(name, split_id(published[0].id)[1] if published else 0)]))
+
+
+def summary_of(hub: Hub, device_id: str, trace: Mapping[str, Any]) -> str:
+    """An evaluation of a rule for a device in one line: "Temperature 30.5 °C was above 25 °C"; else why it was so."""
+    return summary(trace, names_of(hub, (device_id,))) or str(trace.get("why", ""))
 
 
 def _tables(hub: Hub, templates: Sequence[tuple[str, int]]) -> list[ValueNames]:

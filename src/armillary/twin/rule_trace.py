@@ -9,13 +9,17 @@ from typing import Any, Final
 from armillary.twin.document import timestamp
 from armillary.twin.rule import Condition, Operand, Rule, Value, kind_of
 from armillary.twin.rule_table import Cause, Entry, Input, Outcome
+from armillary.twin.rule_words import compared
 
 # Texts of devices are quoted up to this length.
 _SHOWN: Final = 60
 
 
 def explain(rule: Rule, entry: Entry) -> dict[str, Any]:
-    """An entry as a JSON object: ``at``, ``arrived``, ``cause``, ``outcome``, ``why``, ``conditions``, ``notes``."""
+    """An entry as a JSON object: times, cause and outcome; why and each condition in words; what was compared.
+
+    Words are under machine names here; ``rule_words.summary`` says ``compared`` in those of a device template.
+    """
     return {
         "at_ms": entry.at_ms,
         "now_ms": entry.now_ms,
@@ -26,6 +30,8 @@ def explain(rule: Rule, entry: Entry) -> dict[str, Any]:
             comparison(condition, each) for condition, each in zip(rule.conditions, entry.inputs, strict=False)
         ],
         "notes": list(entry.notes),
+        "compared": compared(rule, entry),
+        "hold_s": rule.hold_s,
     }
 
 

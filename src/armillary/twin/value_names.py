@@ -70,8 +70,18 @@ class ValueName:
             return "true" if value else "false"
         if isinstance(value, (str, int, float)) and value in self.words:
             return self.words[value]  # type: ignore[index]  # 1.0 is 1
-        said = f"{value:.12g}" if isinstance(value, (int, float)) else str(value)
+        said = _figure(value) if isinstance(value, (int, float)) else str(value)
         return f"{said} {self.symbol}" if self.symbol and isinstance(value, (int, float)) else said
+
+
+def _figure(value: float) -> str:
+    """A number with grouped thousands and at most six digits that matter: ``1,204.5``."""
+    size = abs(value)
+    if size >= 1e15 or 0 < size < 1e-4:
+        return f"{value:.6g}"
+    digits = max(0, 6 - len(str(int(size))))
+    written = f"{value:,.{digits}f}"
+    return written.rstrip("0").rstrip(".") if "." in written else written
 
 
 def unnamed(name: str) -> ValueName:

@@ -276,7 +276,11 @@ def test_rollouts(armillary: Command, service: RunningService, catalog: str, tmp
     assert _json(armillary("rollout", "resume", "-r", rollout, "--json"))["state"] == "running"
     wait_until(lambda: _json(armillary("rollout", "devices", "-r", rollout, "--json")), "a device to be started")
     assert armillary("rollout", "roll-back", "-r", rollout, "-y").code == 0
-    assert armillary("rollout", "show", "-r", rollout).out.split()[3] in ("rolling-back", "rolled-back")
+    shown = armillary("rollout", "show", "-r", rollout).out
+    assert shown.split()[3] in ("rolling-back", "rolled-back")
+    told = [one.split() for one in shown.splitlines() if "look first" in one or "roll-back " in one or "resume" in one]
+    assert [words[words.index("hold") : words.index("hold") + 1] for words in told if "hold" in words] == [["hold"]]
+    assert "look first" in shown, "why it was halted is still there"
     wrong = armillary(
         "rollout", "create", "-c", catalog, "-p", "Coffee", "-dg", "Production", "-i", image, "--cohorts", "ten"
     )

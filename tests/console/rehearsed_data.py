@@ -157,8 +157,13 @@ def rollout(now: int, state: str) -> Document:
             (100, {"waiting": 904}),
         ],
         "completed": [(10, {"confirmed": 32}), (100, {"confirmed": 288})],
-        "rolled-back": [(10, {"restored": 21, "failed": 11}), (100, {"waiting": 288})],
+        "rolled-back": [(10, {"restored": 32}), (100, {"waiting": 288})],
     }[state]
+    failures = {"running": (0, 8, 0), "completed": (0, 0), "rolled-back": (11, 0)}[state]
+    happened = [
+        ("hold", "planner", "5 of 32 devices failed", uid("application-crashed")),
+        ("roll-back", "maren", "bad", None),
+    ]
     counts: dict[str, int] = {}
     for _, part in cohorts:
         for word, count in part.items():
@@ -170,7 +175,9 @@ def rollout(now: int, state: str) -> Document:
         "previous_deployment_id": uid("deployment before"), "state": state, "cohort": 1 if state != "rolled-back" else 0, "cohort_started_at": now - 5000,
         "policy": {"cohorts": [percent for percent, _ in cohorts], "success_percent": 95, "soak_s": 3600, "min_failures": 2, "failure_percent": 5, "timeout_s": 86400, "hold_on_severity": "high", "roll_back_on_hold": False},
         "reason": "5 of 32 devices failed" if state == "rolled-back" else "", "created_at": now - 9000, "created_by": "maren", "changed_at": now - 600,
-        "counts": counts, "cohorts": [{"percent": percent, "counts": part} for percent, part in cohorts], "images": [{"image_id": uid(name), "name": name}],
+        "counts": counts, "cohorts": [{"percent": percent, "counts": part, "failed": failed} for (percent, part), failed in zip(cohorts, failures, strict=True)], "failed": sum(failures),
+        "history": [{"at": now - 700, "actor": actor, "event": event, "reason": reason, "finding_id": finding} for event, actor, reason, finding in happened] if state == "rolled-back" else [],
+         "images": [{"image_id": uid(name), "name": name}],
     }  # fmt: skip
 
 

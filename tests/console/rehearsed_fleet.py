@@ -282,13 +282,16 @@ class RehearsedFleet:
         raise NotFoundError("no such roll-out", remedy="Check the id.")
 
     def troubles(self, rollout_id: str, *, limit: int) -> list[Document]:
-        if not self.rollout(rollout_id)["counts"].get("failed"):
+        found = self.rollout(rollout_id)
+        if not found["failed"]:
             return []
+        back = found["state"] == "rolled-back"
         return [
             {
                 "device_id": device_id(9),
                 "cohort": 1,
-                "state": "reverted",
+                "state": "restored" if back else "reverted",
+                "failure": "reverted",
                 "started_at": self.now - 4000,
                 "finished_at": self.now - 3000,
                 "reason": "coffee-control exited with 11 during its trial",
@@ -296,7 +299,8 @@ class RehearsedFleet:
             {
                 "device_id": device_id(12),
                 "cohort": 1,
-                "state": "failed",
+                "state": "restored" if back else "failed",
+                "failure": "failed",
                 "started_at": self.now - 4000,
                 "finished_at": self.now - 2500,
                 "reason": "no room: 1.2 MiB needed, 0.8 MiB free",

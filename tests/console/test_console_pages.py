@@ -20,7 +20,7 @@ from armillary.console import (
     pages_rollout,
     states,
 )
-from armillary.console.states import BAD, GOOD, UNKNOWN
+from armillary.console.states import ATTENTION, BAD, GOOD, UNKNOWN
 
 
 @pytest.fixture(scope="module")
@@ -389,6 +389,39 @@ def test_rings_show_what_failed_and_what_has_not_begun(fleet: RehearsedFleet):
     assert [ring.state.word for ring in page.rings] == ["done", "with failures", "not started"]
     assert [ring.done for ring in page.rings] == ["100 %", "72 %", "0 %"]
     assert sum(part.count for part in page.bar) == 1204
+
+
+def test_a_roll_out_keeps_its_truth_after_its_roll_back(fleet: RehearsedFleet):
+    """Who failed, why it was stopped, by whom and by which finding; and nothing in it is drawn as good."""
+    rollout = fleet.rollout(fleet.roll[2]["rollout_id"])
+    page = pages_rollout.rollout_page(rollout, may_act=True, role="Administrator", now=fleet.now)
+    assert page.sentence == "dispenser was rolled back: 32 of 32 restored, 11 failed."
+    assert page.detail == "5 of 32 devices failed."
+    assert [(event.what, event.actor, event.reason) for event in page.events] == [
+        ("halted", "planner", "5 of 32 devices failed."),
+        ("roll-back begun", "maren", "Bad."),
+    ]
+    assert page.events[0].finding.startswith("/findings/")
+    assert page.events[1].finding == ""
+    assert {part.label: part.count for part in page.bar} == {
+        "rolled back": 21,
+        "failed, rolled back": 11,
+        "waiting": 288,
+    }
+    first = page.rings[0]
+    assert (first.done, first.failed, first.state.word) == ("0 %", "11", "with failures")
+    assert (line := pages_rollout.rollout_line(rollout, fleet.now)).failed == "11"
+    assert (line.done, line.state.kind) == ("0 %", BAD)
+    troubles = pages_rollout.troubles(fleet.troubles(rollout["rollout_id"], limit=9), fleet.now)
+    assert [line.state.word for line in troubles] == ["reverted, then rolled back", "failed, then rolled back"]
+
+
+@pytest.mark.parametrize("state", ["running", "completed"])
+def test_a_roll_out_with_failures_wears_no_green_tick(fleet: RehearsedFleet, state: str):
+    rollout = {**fleet.roll[0], "state": state}
+    assert pages_rollout.rollout_state(rollout).kind == ATTENTION
+    assert "with failures" in pages_rollout.rollout_line(rollout, fleet.now).state.word
+    assert pages_rollout.rollout_state({**rollout, "failed": 0}).kind == GOOD
 
 
 def test_a_state_of_a_device_that_is_new_is_still_counted(fleet: RehearsedFleet):

@@ -220,6 +220,23 @@ def test_rolling_back_ends_when_every_started_device_is_restored() -> None:
     assert run(waiting(1), state="rolling-back").event == "restored"
 
 
+@pytest.mark.parametrize(
+    ("changes", "move"),
+    [
+        ({"restored": True}, ("restored", "", "")),
+        ({"restored": True, "failure": "reverted", "reason": "it crashed"}, ("restored", "it crashed", "reverted")),
+        ({"failure": "failed", "reason": "no room"}, ("failed", "no room", "")),
+        ({"state": "reverted", "restored": True, "failure": "reverted", "reason": "x"}, ("restored", "", "")),
+        ({"state": "reverted", "failure": "reverted", "reason": "x"}, None),
+        ({"state": "restored", "restored": True, "failure": "reverted", "reason": "x"}, None),
+        ({}, None),
+    ],
+)
+def test_a_failure_is_told_once_and_not_lost_on_the_way_back(changes: dict[str, Any], move: object) -> None:
+    made = run([member(1, **{"state": "offered", **changes})], state="rolling-back")
+    assert [(one.state, one.reason, one.failure) for one in made.moves] == ([] if move is None else [move])
+
+
 STATES = ("", "started", "offered", "confirmed", "reverted", "failed", "timed-out")
 
 

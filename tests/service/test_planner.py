@@ -183,6 +183,8 @@ def test_crashes_of_the_new_image_hold_the_rollout(fleet: Fleet, clock: object) 
     service.planner.run_once()
     assert fleet.get(rollout).state == "held"
     assert "crashes" in fleet.get(rollout).reason
+    (finding,) = service.watch.list(kind="application-crashed").items
+    assert fleet.get(rollout).history[0].finding_id == finding.finding_id
 
 
 def crash(device: WireDevice, image: Image, *, sequence: int, count: int, at: int) -> None:
@@ -215,14 +217,63 @@ def test_a_silent_device_counts_as_failed(fleet: Fleet, clock: object) -> None:
     assert (held.state, held.counts["timed-out"]) == ("held", 1)
 
 
-def test_roll_back_on_hold_needs_no_person(fleet: Fleet, clock: object) -> None:
-    fleet.reverts = {d.device_id for d in fleet.devices}
-    policy = RolloutPolicy(cohorts=(100,), min_failures=1, soak_s=0, roll_back_on_hold=True)
-    rollout = fleet.service.rollouts.start(*HERE, [fleet.new.image_id], policy=policy, actor="t")
+def test_roll_back_on_hold_needs_no_person_and_hides_no_failure(fleet: Fleet, clock: object) -> None:
+    """The device that failed is restored in the same look: it has failed all the same, and why it was stopped stays."""
+    bad = {fleet.devices[0].device_id, fleet.devices[3].device_id}
+    fleet.reverts = set(bad)
+    policy = RolloutPolicy(cohorts=(100,), min_failures=2, soak_s=0, roll_back_on_hold=True)
+    service = fleet.service
+    rollout = service.rollouts.start(*HERE, [fleet.new.image_id], policy=policy, actor="t")
     step(fleet, clock)
     step(fleet, clock)
-    assert fleet.get(rollout).state == "rolled-back"
+    done = fleet.get(rollout)
+    assert done.state == "rolled-back"
     assert len(fleet.having(fleet.old)) == 5
+    assert (done.counts, done.failed) == ({"restored": 5, "waiting": 0}, 2)
+    devices = service.rollouts.list_devices(rollout.rollout_id).items
+    failed = {one.device_id: (one.state, one.failure, one.reason) for one in devices if one.failure}
+    assert failed == dict.fromkeys(bad, ("restored", "reverted", "it crashed"))
+    assert "devices failed" in done.reason
+    (finding,) = service.watch.list(kind="rollout-held").items
+    begun, ended = done.history
+    assert (begun.event, begun.actor, begun.reason, begun.finding_id) == (
+        "roll-back",
+        "planner",
+        done.reason,
+        finding.finding_id,
+    )
+    assert (ended.event, ended.reason) == ("restored", "every device runs what it ran before")
+
+
+def test_what_happened_stays_whoever_goes_on(fleet: Fleet, clock: object) -> None:
+    service = fleet.service
+    fleet.reverts = {d.device_id for d in fleet.devices}
+    rollout = service.rollouts.start(*HERE, [fleet.new.image_id], policy=POLICY, actor="t")
+    step(fleet, clock)
+    cause = fleet.get(rollout).reason
+    assert (fleet.get(rollout).state, fleet.get(rollout).failed) == ("held", 1)
+    service.rollouts.roll_back(rollout.rollout_id, reason="back to the old one", actor="anna")
+    step(fleet, clock)
+    done = fleet.get(rollout)
+    assert (done.state, done.failed, done.reason) == ("rolled-back", 1, "back to the old one")
+    told = [(one.event, one.actor, one.reason) for one in done.history]
+    assert told[:2] == [("hold", "planner", cause), ("roll-back", "anna", "back to the old one")]
+    assert done.history[0].finding_id == service.watch.list(kind="rollout-held").items[0].finding_id
+
+
+def test_a_failure_that_was_made_good_is_none(fleet: Fleet, clock: object) -> None:
+    service = fleet.service
+    fleet.reverts = {d.device_id for d in fleet.devices}
+    policy = RolloutPolicy(cohorts=(100,), min_failures=1, soak_s=10)
+    rollout = service.rollouts.start(*HERE, [fleet.new.image_id], policy=policy, actor="t")
+    step(fleet, clock)
+    assert (fleet.get(rollout).state, fleet.get(rollout).failed) == ("held", 5)
+    fleet.reverts = set()
+    clock.now += 1  # type: ignore[attr-defined]
+    service.rollouts.resume(rollout.rollout_id, actor="t")
+    step(fleet, clock)
+    assert (fleet.get(rollout).counts["confirmed"], fleet.get(rollout).failed) == (5, 0)
+    assert {one.reason for one in service.rollouts.list_devices(rollout.rollout_id).items} == {""}
 
 
 def test_two_plans_for_one_group_are_refused(fleet: Fleet, clock: object) -> None:

@@ -30,13 +30,16 @@ app = typer.Typer(
     add_completion=False,
 )
 
-COLUMNS = ("rollout_id", "state", "product", "group", "cohort", "progress", "reason")
+COLUMNS = ("rollout_id", "state", "product", "group", "cohort", "progress", "failed", "reason")
 FACTS = (
     "rollout_id", "state", "reason", "catalog", "product", "group", "deployment_id", "previous_deployment_id",
-    "cohort", "progress", "created_at", "created_by",
+    "cohort", "progress", "failed", "created_at", "created_by",
 )  # fmt: skip
 
 RolloutOption = Annotated[str, typer.Option("--rollout", "-r", metavar="ID", help="Roll-out id.")]
+# What happened to a roll-out, a line each.
+EVENT_COLUMNS = ("at", "event", "actor", "reason", "finding_id")
+
 ReasonOption = Annotated[str, typer.Option("--reason", metavar="TEXT", help="Why; kept in the audit log.")]
 
 
@@ -64,6 +67,8 @@ def _show(rollout: dict[str, Any], *, as_json: bool) -> None:
     else:
         row = _row(rollout)
         print_record({name: row[name] for name in FACTS}, as_json=False)
+        if rollout["history"]:
+            print_table([readable(told) for told in rollout["history"]], EVENT_COLUMNS, as_json=False, empty="")
 
 
 def _cohorts(text: str) -> list[int]:

@@ -9,7 +9,7 @@ from types import MappingProxyType
 from typing import Any
 
 from armillary.console.confirmation import Confirmation
-from armillary.console.states import ROLLOUT, ROLLOUT_DEVICE, State, state_of
+from armillary.console.states import ATTENTION, BAD, GOOD, ROLLOUT, ROLLOUT_DEVICE, State, state_of
 from armillary.console.words import (
     Called,
     Moment,
@@ -78,6 +78,17 @@ ACTIONS: Mapping[str, ActionWords] = MappingProxyType(
         ),
     }
 )
+# event of a roll-out's history -> what a person calls it.
+HAPPENED: Mapping[str, str] = MappingProxyType(
+    {
+        "hold": "halted",
+        "resume": "resumed",
+        "roll-back": "roll-back begun",
+        "restored": "rolled back",
+        "finish": "completed",
+        "cancel": "cancelled",
+    }
+)
 # Buttons stand in this order, in the same place, on every roll-out; what is not allowed now is shown as disabled.
 ORDER = ("halt", "resume", "roll-back")
 
@@ -141,6 +152,18 @@ class RolloutPage:
     created: Moment | None
     created_by: str
     changed: Moment | None
+    events: tuple[EventLine, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class EventLine:
+    """One thing that happened to a roll-out: stays whatever became of it."""
+
+    at: Moment | None
+    actor: str
+    what: str
+    reason: str
+    finding: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -171,18 +194,17 @@ def updates_sentence(lines: Sequence[Mapping[str, Any]]) -> str:
 
 def rollout_line(rollout: Mapping[str, Any], now: int) -> RolloutLine:
     """One row of the list."""
-    counts = rollout["counts"]
+    counts, failed = rollout["counts"], rollout["failed"]
     whole = sum(counts.values())
-    failed = sum(counts.get(word, 0) for word in FAILED)
     rings = rollout["policy"]["cohorts"]
     ring = rollout["cohort"] + 1
     return RolloutLine(
         href=f"/updates/{rollout['rollout_id']}",
         name=_name(rollout),
         group=_group(rollout),
-        state=state_of(ROLLOUT, rollout["state"]),
-        bar=_bar(counts),
-        done=percent(_done(rollout, counts), whole),
+        state=rollout_state(rollout),
+        bar=_bar(counts, failed),
+        done=percent(counts.get("confirmed", 0), whole),
         devices=grouped(whole),
         failed=grouped(failed) if failed else "none",
         ring=f"{ring} of {len(rings)}" if ring else f"none of {len(rings)}",
@@ -201,20 +223,19 @@ def rollout_page(
     """One roll-out in full.
 
     Args:
-        rollout: The API's roll-out; ``cohorts`` holds ``percent`` and ``counts`` for each ring.
+        rollout: The API's roll-out; ``cohorts`` holds ``percent``, ``counts`` and ``failed`` for each ring.
         may_act: Whether the signed-in role may change roll-outs.
         role: That role, for the sentence that says why not.
         now: Unix seconds.
     """
-    counts = rollout["counts"]
-    state = state_of(ROLLOUT, rollout["state"])
+    state = rollout_state(rollout)
     changed = moment(rollout["changed_at"], now)
     return RolloutPage(
         id=short_id(rollout["rollout_id"]),
         sentence=_sentence(rollout),
         detail=sentence(rollout["reason"]),
         state=state,
-        bar=_bar(counts),
+        bar=_bar(rollout["counts"], rollout["failed"]),
         rings=tuple(_ring(rollout, index, cohort) for index, cohort in enumerate(rollout["cohorts"])),
         gates=gates(rollout["policy"]),
         images=tuple(image["name"] for image in rollout.get("images", ())),
@@ -225,7 +246,23 @@ def rollout_page(
         created=moment(rollout["created_at"], now),
         created_by=rollout["created_by"],
         changed=changed,
+        events=tuple(
+            EventLine(
+                moment(told["at"], now),
+                told["actor"],
+                HAPPENED.get(told["event"], told["event"]),
+                sentence(told["reason"]),
+                f"/findings/{told['finding_id']}" if told["finding_id"] else "",
+            )
+            for told in rollout["history"]
+        ),
     )
+
+
+def rollout_state(rollout: Mapping[str, Any]) -> State:
+    """How the roll-out is drawn: one in which devices failed is not good, whatever its word."""
+    state = state_of(ROLLOUT, rollout["state"])
+    return State(ATTENTION, f"{state.word}, with failures") if rollout["failed"] and state.kind == GOOD else state
 
 
 def actions(rollout: Mapping[str, Any], *, may_act: bool, role: str) -> tuple[Action, ...]:
@@ -300,19 +337,23 @@ def troubles(items: Sequence[Mapping[str, Any]], names: Mapping[str, str], now: 
         TroubleLine(
             called(item["device_id"], names.get(item["device_id"], "")),
             item["cohort"] + 1,
-            state_of(ROLLOUT_DEVICE, item["state"]),
+            _trouble(item),
             moment(item["finished_at"] or item["started_at"], now),
             item["reason"],
         )
         for item in items
-        if item["state"] in FAILED
+        if item["failure"]
     )
 
 
+def _trouble(item: Mapping[str, Any]) -> State:
+    failure = state_of(ROLLOUT_DEVICE, item["failure"])
+    return State(failure.kind, f"{failure.word}, then rolled back") if item["state"] == "restored" else failure
+
+
 def _ring(rollout: Mapping[str, Any], index: int, cohort: Mapping[str, Any]) -> RingLine:
-    counts = cohort["counts"]
+    counts, failed = cohort["counts"], cohort["failed"]
     whole = sum(counts.values())
-    failed = sum(counts.get(word, 0) for word in FAILED)
     if not whole:
         state = State("unknown", "no device")
     elif index > rollout["cohort"]:
@@ -330,36 +371,34 @@ def _ring(rollout: Mapping[str, Any], index: int, cohort: Mapping[str, Any]) -> 
         reach=f"to {cohort['percent']} %",
         devices=grouped(whole),
         state=state,
-        bar=_bar(counts),
-        done=percent(_done(rollout, counts), whole),
+        bar=_bar(counts, failed),
+        done=percent(counts.get("confirmed", 0), whole),
         failed=grouped(failed) if failed else "none",
     )
 
 
-def _bar(counts: Mapping[str, int]) -> tuple[Share, ...]:
+def _bar(counts: Mapping[str, int], failed: int) -> tuple[Share, ...]:
+    """The parts of a bar; devices that failed and were restored are told from those that were only restored."""
+    back = min(counts.get("restored", 0), failed - sum(counts.get(word, 0) for word in FAILED))
+    counts = {**counts, "restored": counts.get("restored", 0) - back}
     known = [(state_of(ROLLOUT_DEVICE, word), counts.get(word, 0)) for word in PARTS]
+    known.insert(2, (State(BAD, "failed, rolled back"), back))
     known += [(state_of(ROLLOUT_DEVICE, word), count) for word, count in counts.items() if word not in PARTS]
     return shares([(state.word, state.kind, count) for state, count in known if count])
 
 
-def _done(rollout: Mapping[str, Any], counts: Mapping[str, int]) -> int:
-    if rollout["state"] in ("rolling-back", "rolled-back"):
-        return counts.get("restored", 0)
-    return counts.get("confirmed", 0)
-
-
 def _sentence(rollout: Mapping[str, Any]) -> str:
-    counts = rollout["counts"]
+    counts, failed = rollout["counts"], rollout["failed"]
     whole = sum(counts.values())
-    failed = sum(counts.get(word, 0) for word in FAILED)
     name, devices = _name(rollout), counted(whole, "device")
-    share = percent(_done(rollout, counts), whole)
+    share = percent(counts.get("confirmed", 0), whole)
+    back = f"{grouped(counts.get('restored', 0))} of {grouped(whole - counts.get('waiting', 0))} restored"
     trouble = f", {grouped(failed)} failed" if failed else ", none failed"
     return {
         "running": f"Rolling {name} out to {devices}: {share} updated{trouble}.",
         "held": f"Halted at {share}: {name} on {devices}{trouble}.",
-        "rolling-back": f"Rolling {name} back: {grouped(counts.get('restored', 0))} restored{trouble}.",
-        "rolled-back": f"{name} was rolled back: {grouped(counts.get('restored', 0))} restored{trouble}.",
+        "rolling-back": f"Rolling {name} back: {back}{trouble}.",
+        "rolled-back": f"{name} was rolled back: {back}{trouble}.",
         "completed": f"{name} is on {share} of {devices}{trouble}.",
         "cancelled": f"{name} was cancelled at {share} of {devices}{trouble}.",
     }.get(rollout["state"], f"{name}: state {rollout['state']!r} is not known to this console.")

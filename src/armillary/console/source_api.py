@@ -59,7 +59,6 @@ ROUTES: Mapping[str, str] = MappingProxyType(
         "service-key": f"GET {V1}/catalogs/{{catalog}}/hub-service-keys",
     }
 )
-FAILED = ("reverted", "failed", "timed-out")
 # Rows of a roll-out that are counted into rings, a thousand a query; a larger one shows its rings without parts.
 MAX_RING_ROWS = 20_000
 PAGE_ROWS = 1000
@@ -251,7 +250,7 @@ class ServiceUpdates:
         after: str | None = None
         for _ in range(MAX_RING_ROWS // PAGE_ROWS):
             page = views.rollout_devices(self._service, UUID(rollout_id), limit=PAGE_ROWS, after=after)
-            found += [item for item in page["items"] if item["state"] in FAILED]
+            found += [item for item in page["items"] if item["failure"]]
             after = page["next"]
             if after is None or len(found) >= limit:
                 break
@@ -296,15 +295,17 @@ def rings(rollout: Document, rows: list[Document]) -> list[Document]:
     before = 0
     for index, percent in enumerate(percents):
         counts: dict[str, int] = {}
+        failed = 0
         for row in rows:
             if row["cohort"] == index:
                 counts[row["state"]] = counts.get(row["state"], 0) + 1
+                failed += bool(row["failure"])
         reach = size_after(percents, index, whole)
         waiting = reach - before - sum(counts.values())
         if waiting > 0 and index > rollout["cohort"]:
             counts["waiting"] = waiting
         before = reach
-        made.append({"percent": percent, "counts": counts})
+        made.append({"percent": percent, "counts": counts, "failed": failed})
     return made
 
 

@@ -77,11 +77,17 @@ class Member:
 
 @dataclass(frozen=True, slots=True)
 class Move:
-    """A device whose recorded state changes."""
+    """A device whose recorded state changes.
+
+    Attributes:
+        reason: Why it failed, "" where it did not.
+        failure: In which way a device had failed that is restored now, where that was not known before.
+    """
 
     device_id: str
     state: str
     reason: str
+    failure: str = ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -94,6 +100,7 @@ class Plan:
         cohort: Index of the newest cohort after this plan.
         event: Event for the roll-out's state table, or "".
         reason: Why, in words for a person.
+        finding_id: The finding that is the reason.
     """
 
     moves: tuple[Move, ...]
@@ -101,6 +108,7 @@ class Plan:
     cohort: int
     event: str
     reason: str
+    finding_id: UUID | None = None
 
 
 def plan(
@@ -114,14 +122,13 @@ def plan(
         return Plan(moves=moves, start=(), cohort=standing.cohort, event="", reason="")
     states = {member.device_id: (member.state, member.finished_at) for member in inventory if member.state}
     states.update({move.device_id: (move.state, now) for move in moves})
-    reason = (
-        _too_many_failures(policy, standing, states)
-        or _alarming(policy, standing, states, findings)
-        or _cohort_lost(policy, standing, inventory, states)
-    )
-    if reason:
+    reason, alarm = _too_many_failures(policy, standing, states), None
+    if not reason and (alarm := _alarming(policy, standing, states, findings)) is not None:
+        reason = f"finding: {alarm.title}"
+    if reason := reason or _cohort_lost(policy, standing, inventory, states):
         event = "roll-back" if policy.roll_back_on_hold else "hold"
-        return Plan(moves=moves, start=(), cohort=standing.cohort, event=event, reason=reason)
+        found = None if alarm is None else alarm.finding_id
+        return Plan(moves=moves, start=(), cohort=standing.cohort, event=event, reason=reason, finding_id=found)
     if standing.cohort >= 0 and not _cohort_good(policy, standing, inventory, states, now):
         start = _late(policy, standing, inventory)
         return Plan(moves=moves, start=start, cohort=standing.cohort, event="", reason="")
@@ -164,10 +171,10 @@ def _alarming(
     standing: Standing,
     states: dict[str, tuple[str, int | None]],
     findings: Iterable[Finding],
-) -> str:
+) -> Finding | None:
     """(3)."""
     if not policy.hold_on_severity:
-        return ""
+        return None
     floor = SEVERITIES.index(policy.hold_on_severity)
     enough = min(policy.min_failures, len(states))
     for finding in findings:
@@ -177,8 +184,8 @@ def _alarming(
             continue
         named = len(states.keys() & set(finding.device_ids))
         if named and named >= enough and SEVERITIES.index(finding.severity) >= floor:
-            return f"finding: {finding.title}"
-    return ""
+            return finding
+    return None
 
 
 def _newest(
@@ -245,9 +252,7 @@ def _late(policy: RolloutPolicy, standing: Standing, inventory: Sequence[Member]
 
 def _rolling_back(standing: Standing, inventory: Sequence[Member]) -> Plan:
     started = [member for member in inventory if member.state]
-    moves = tuple(
-        Move(member.device_id, "restored", "") for member in started if member.restored and member.state != "restored"
-    )
+    moves = tuple(move for member in started if (move := _back(member)) is not None)
     done = all(member.restored or member.state == "restored" for member in started)
     return Plan(
         moves=moves,
@@ -256,3 +261,13 @@ def _rolling_back(standing: Standing, inventory: Sequence[Member]) -> Plan:
         event="restored" if done else "",
         reason="every device runs what it ran before" if done else "",
     )
+
+
+def _back(member: Member) -> Move | None:
+    """What changes of a device on its way back; that it failed is not forgotten when it arrives."""
+    if member.state == "restored":
+        return None
+    new = member.failure if member.state not in FAILED else ""
+    if member.restored:
+        return Move(member.device_id, "restored", member.reason if new else "", new)
+    return Move(member.device_id, new, member.reason) if new else None

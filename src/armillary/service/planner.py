@@ -15,7 +15,7 @@ from sqlalchemy import Connection
 
 from armillary.engines.records import finding_rows, image_rows, rollout_rows
 from armillary.engines.records.rows import Rollout
-from armillary.rollout.plan import FINISHED, Member, Plan, Standing, plan
+from armillary.rollout.plan import FAILED, Member, Move, Plan, Standing, plan
 from armillary.service.context import Context
 from armillary.service.deployments import Deployments
 from armillary.service.notices import Notices
@@ -78,11 +78,7 @@ class Planner:
         ):
             return False
         for move in made.moves:
-            values: dict[str, object] = {"state": move.state, "reason": move.reason}
-            if move.state == "offered":
-                values["offered_at"] = now
-            elif move.state in FINISHED or move.state == "restored":
-                values["finished_at"] = now
+            values = _values(move, now)
             rollout_rows.move(connection, rollout.rollout_id, numbers[move.device_id], values)
         if made.start:
             rollout_rows.start(
@@ -92,11 +88,29 @@ class Planner:
             rollout_rows.change(connection, rollout.rollout_id, {"cohort": made.cohort, "cohort_started_at": now})
             detail = {"cohort": made.cohort + 1, "devices": len(made.start)}
             self._context.audit(connection, ACTOR, "rollout.cohort", str(rollout.rollout_id), detail)
-        if made.event:
-            apply_event(self._context, self._deployments, connection, current, made.event, made.reason, ACTOR)
+        finding_id = made.finding_id
         if made.event in ("hold", "roll-back"):
-            record(connection, _held(rollout, made), now)
+            told = record(connection, _held(rollout, made), now)
+            finding_id = finding_id or told.finding_id
+        if made.event:
+            apply_event(
+                self._context, self._deployments, connection, current, made.event, made.reason, ACTOR, finding_id
+            )
         return True
+
+
+def _values(move: Move, now: int) -> dict[str, object]:
+    """Columns of a device that moves. A failure stays with it until it confirms after all."""
+    values: dict[str, object] = {"state": move.state}
+    if move.state == "offered":
+        values["offered_at"] = now
+    else:
+        values["finished_at"] = now
+    if failure := move.state if move.state in FAILED else move.failure:
+        values |= {"failure": failure, "reason": move.reason}
+    elif move.state == "confirmed":
+        values |= {"failure": None, "reason": ""}
+    return values
 
 
 def _held(rollout: Rollout, made: Plan) -> Observation:

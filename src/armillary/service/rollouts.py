@@ -9,7 +9,7 @@ from uuid import UUID, uuid4
 from sqlalchemy import Connection
 
 from armillary.engines.records import image_rows, rollout_rows
-from armillary.engines.records.rows import Page, Rollout, RolloutDevice
+from armillary.engines.records.rows import Page, Rollout, RolloutDevice, RolloutEvent
 from armillary.errors import ConflictError, InvalidArgumentError, NotFoundError
 from armillary.rollout import state
 from armillary.rollout.policy import RolloutPolicy
@@ -176,6 +176,7 @@ def apply_event(
     event: str,
     reason: str,
     actor: str,
+    finding_id: UUID | None = None,
 ) -> None:
     """Move a roll-out by one event, with what the new state needs, inside the caller's transaction.
 
@@ -184,13 +185,17 @@ def apply_event(
     """
     now = context.now()
     after = state.after(rollout.state, event)
-    values: dict[str, object] = {"state": after, "changed_at": now, "reason": reason}
+    values: dict[str, object] = {"state": after, "changed_at": now}
+    if event != "restored":  # why it was rolled back stays
+        values["reason"] = reason
     if event == "finish":
         image_rows.put_in_force(connection, rollout.deployment_id, rollout.group_id, now=now)
     if event == "roll-back" and rollout.previous_deployment_id is None:
         # Nothing was in force before: devices that have the images must learn that none are wanted.
         values["previous_deployment_id"] = _put_nothing_in_force(context, deployments, connection, rollout, actor)
     rollout_rows.change(connection, rollout.rollout_id, values)
+    told = RolloutEvent(at=now, actor=actor, event=event, reason=reason, finding_id=finding_id)
+    rollout_rows.note(connection, rollout.rollout_id, told)
     detail = {"from": rollout.state, "to": after, "reason": reason}
     context.audit(connection, actor, f"rollout.{event}", str(rollout.rollout_id), detail)
 

@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import contextlib
+import json
 import sqlite3
 import subprocess
 import sys
@@ -199,3 +200,35 @@ def test_findings_of_several_catalogs_become_those_of_the_one_that_has_them(tmp_
     assert [row[1] for row in rows] == [*ours[:2], None]
     assert rows[0][2].startswith("Devices of this catalog and of another")
     assert rows[1][2] == "c"
+
+
+def test_rolled_back_rollouts_get_back_who_failed_and_why(tmp_path: Path) -> None:
+    database, rollout, deployment = tmp_path / "records.db", UUID(int=1), UUID(int=2)
+    upgrade(database, "0017")
+    line = "INSERT INTO audit_line VALUES (?, ?, ?, ?, ?, ?, x'00', x'00')"
+    outcome = (
+        "INSERT INTO outcome (device_number, offer_id, deployment_id, image_id, component_id, outcome, reason, at,"
+        " received_at) VALUES (?, '05', ?, '06', '07', ?, ?, 1, 1)"
+    )
+    with contextlib.closing(sqlite3.connect(database, isolation_level=None)) as older:
+        older.execute("PRAGMA foreign_keys=OFF")
+        older.execute(
+            "INSERT INTO rollout (rollout_id, group_id, deployment_id, policy, state, cohort, reason, created_at,"
+            " created_by, changed_at) VALUES (?, '03', ?, '{}', 'rolled-back', 0, 'every device ...', 1, 't', 1)",
+            (rollout.hex, deployment.hex),
+        )
+        for number, state in enumerate(("restored", "restored", "timed-out")):
+            older.execute("INSERT INTO rollout_device VALUES (?, ?, 0, ?, 1, 1, 1, '')", (rollout.hex, number, state))
+        for number, told, reason in ((0, "confirmed", ""), (0, "reverted", "it crashed"), (1, "confirmed", "")):
+            older.execute(outcome, (number, deployment.hex, told, reason))
+        for number, operation in enumerate(("rollout.start", "rollout.hold", "rollout.cohort", "rollout.restored")):
+            older.execute(line, (number, 10 + number, "planner", operation, str(rollout), '{"reason": "bad"}'))
+    upgrade(database)
+    with contextlib.closing(sqlite3.connect(database, isolation_level=None)) as newer:
+        rows = newer.execute("SELECT failure, reason FROM rollout_device ORDER BY device_number").fetchall()
+        assert rows == [("reverted", "it crashed"), (None, ""), ("timed-out", "")]
+        history = json.loads(newer.execute("SELECT history FROM rollout").fetchone()[0])
+    assert [(one["at"], one["event"], one["reason"]) for one in history] == [
+        (11, "hold", "bad"),
+        (13, "restored", "bad"),
+    ]

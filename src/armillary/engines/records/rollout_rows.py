@@ -5,7 +5,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from typing import Any
 from uuid import UUID
 
@@ -13,7 +13,7 @@ from sqlalchemy import Connection, Row, Select, func, insert, select, update
 
 from armillary.engines.records import dialect, schema
 from armillary.engines.records.device_rows import installed_from
-from armillary.engines.records.rows import Page, Rollout, RolloutDevice
+from armillary.engines.records.rows import Page, Rollout, RolloutDevice, RolloutEvent
 from armillary.rollout.policy import from_json, to_json
 from armillary.wire.checkin import InstalledImage
 
@@ -23,6 +23,8 @@ _group, _product, _catalog = schema.device_group, schema.product, schema.catalog
 
 # States in which a roll-out still decides what devices get.
 LIVING = ("running", "held", "rolling-back")
+# Events of a roll-out that are kept with it; the audit log has them all.
+MAX_HISTORY = 200
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -106,6 +108,14 @@ def change(connection: Connection, rollout_id: UUID, values: Mapping[str, object
     connection.execute(update(_rollout).where(_rollout.c.rollout_id == rollout_id).values(dict(values)))
 
 
+def note(connection: Connection, rollout_id: UUID, event: RolloutEvent) -> None:
+    """Add what happened to a roll-out to its history; beyond :data:`MAX_HISTORY` the oldest goes."""
+    row = connection.execute(select(_rollout.c.history).where(_rollout.c.rollout_id == rollout_id)).scalar_one()
+    told = {**asdict(event), "finding_id": None if event.finding_id is None else str(event.finding_id)}
+    history = [*json.loads(row or "[]"), told][-MAX_HISTORY:]
+    connection.execute(update(_rollout).where(_rollout.c.rollout_id == rollout_id).values(history=json.dumps(history)))
+
+
 def members(connection: Connection, rollout: Rollout) -> list[Member]:
     """Every device of the roll-out's group that is not revoked, and every device that it started."""
     joined = _part.c.rollout_id == rollout.rollout_id
@@ -175,7 +185,7 @@ def start(connection: Connection, rollout_id: UUID, cohort: int, numbers: Sequen
 
 
 def move(connection: Connection, rollout_id: UUID, number: int, values: Mapping[str, object]) -> None:
-    """Set columns of a device in a roll-out: state, offered_at, finished_at, reason."""
+    """Set columns of a device in a roll-out: state, offered_at, finished_at, failure, reason."""
     connection.execute(
         update(_part).where(_part.c.rollout_id == rollout_id, _part.c.device_number == number).values(dict(values))
     )
@@ -209,6 +219,7 @@ def devices(connection: Connection, rollout_id: UUID, *, limit: int, after: str 
             offered_at=row.offered_at,
             finished_at=row.finished_at,
             reason=row.reason,
+            failure=row.failure or "",
         )
         for row in rows[:limit]
     )
@@ -239,6 +250,9 @@ def _as_rollout(connection: Connection, row: Row[Any]) -> Rollout:
         .where(_device.c.group_id == row.group_id, _device.c.revoked_at.is_(None))
     ).scalar_one()
     counts["waiting"] = max(0, everybody - sum(counts.values()))
+    failed = connection.execute(
+        select(func.count()).where(_part.c.rollout_id == row.rollout_id, _part.c.failure.is_not(None))
+    ).scalar_one()
     return Rollout(
         rollout_id=row.rollout_id,
         catalog_id=row.catalog_id,
@@ -257,6 +271,11 @@ def _as_rollout(connection: Connection, row: Row[Any]) -> Rollout:
         created_by=row.created_by,
         changed_at=row.changed_at,
         counts=counts,
+        failed=int(failed),
+        history=tuple(
+            RolloutEvent(**{**told, "finding_id": None if told["finding_id"] is None else UUID(told["finding_id"])})
+            for told in json.loads(row.history or "[]")
+        ),
     )
 
 

@@ -325,6 +325,25 @@ class Outcome:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class RolloutEvent:
+    """One thing that happened to a roll-out.
+
+    Attributes:
+        at: Unix seconds UTC.
+        actor: Who did it; ``planner`` for the service itself.
+        event: Of ``rollout/state.py``: hold, resume, roll-back, restored, finish or cancel.
+        reason: Why, in words.
+        finding_id: The finding that was the reason, or that tells of it.
+    """
+
+    at: int
+    actor: str
+    event: str
+    reason: str
+    finding_id: UUID | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Rollout:
     """A staged roll-out of a deployment over a device group.
 
@@ -332,8 +351,10 @@ class Rollout:
         state: ``running``, ``held``, ``rolling-back``, ``rolled-back``, ``completed`` or ``cancelled``.
         cohort: Index of the newest started cohort; -1 before the first starts.
         cohort_started_at: When it started.
-        reason: Why it is held, rolled back or cancelled; "" while it runs.
+        reason: Why it is held, was rolled back or cancelled; "" while it runs.
         counts: Devices per state of :class:`RolloutDevice`, and ``waiting`` for those not started.
+        failed: Devices that failed, also those that were restored since.
+        history: What happened to it, oldest first.
     """
 
     rollout_id: UUID
@@ -353,6 +374,8 @@ class Rollout:
     created_by: str
     changed_at: int
     counts: Mapping[str, int] = field(default_factory=dict)
+    failed: int = 0
+    history: tuple[RolloutEvent, ...] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -362,6 +385,8 @@ class RolloutDevice:
     Attributes:
         state: ``started`` (may be offered), ``offered``, ``confirmed``, ``reverted``, ``failed``, ``timed-out``,
             ``restored`` (rolled back and confirmed).
+        failure: ``reverted``, ``failed`` or ``timed-out`` where it failed, also after it was restored; "" otherwise.
+        reason: Why it failed.
     """
 
     rollout_id: UUID
@@ -372,6 +397,7 @@ class RolloutDevice:
     offered_at: int | None
     finished_at: int | None
     reason: str
+    failure: str = ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

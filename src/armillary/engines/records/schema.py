@@ -34,7 +34,7 @@ from sqlalchemy import (
 
 from armillary.engines.records import firmware_tables, hub_tables, image_tables, name_tables, tables
 
-REVISION = "0017"  # newest migration: what a new data folder is stamped with
+REVISION = "0018"  # newest migration: what a new data folder is stamped with
 
 metadata = tables.metadata
 DEVICE_ID_LENGTH = tables.DEVICE_ID_LENGTH
@@ -298,6 +298,7 @@ rollout = Table(
     Column("created_at", BigInteger, nullable=False),
     Column("created_by", Text, nullable=False),
     Column("changed_at", BigInteger, nullable=False),
+    Column("history", Text),  # JSON: a list of rows.RolloutEvent; null: nothing yet
 )
 
 rollout_device = Table(
@@ -311,6 +312,7 @@ rollout_device = Table(
     Column("offered_at", BigInteger),
     Column("finished_at", BigInteger),
     Column("reason", Text, nullable=False),
+    Column("failure", String(16)),  # the state in which it failed, kept when it is restored; null: it did not
     Index(None, "device_number"),
 )
 

@@ -16,7 +16,8 @@ import pytest
 from cryptography.hazmat.primitives.asymmetric import ec
 
 from armillary.engines.records import report_rows
-from armillary.engines.records.rows import Image, Rollout
+from armillary.engines.records.rollout_nouns import Rollout
+from armillary.engines.records.rows import Image
 from armillary.rollout.policy import RolloutPolicy
 from armillary.service import watch_rules
 from armillary.sim.service_host import ServiceHost

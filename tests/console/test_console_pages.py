@@ -412,7 +412,7 @@ def test_a_roll_out_keeps_its_truth_after_its_roll_back(fleet: RehearsedFleet):
     assert (first.done, first.failed, first.state.word) == ("0 %", "11", "with failures")
     assert (line := pages_rollout.rollout_line(rollout, fleet.now)).failed == "11"
     assert (line.done, line.state.kind) == ("0 %", BAD)
-    troubles = pages_rollout.troubles(fleet.troubles(rollout["rollout_id"], limit=9), fleet.now)
+    troubles = pages_rollout.troubles(fleet.troubles(rollout["rollout_id"], limit=9), {}, fleet.now)
     assert [line.state.word for line in troubles] == ["reverted, then rolled back", "failed, then rolled back"]
 
 

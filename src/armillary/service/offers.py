@@ -17,7 +17,8 @@ from uuid import UUID
 from sqlalchemy import Connection
 
 from armillary.engines.records import catalog_rows, image_rows, rollout_rows
-from armillary.engines.records.rows import Deployment, Rollout
+from armillary.engines.records.rollout_nouns import Rollout
+from armillary.engines.records.rows import Deployment
 from armillary.service.chips import Chips
 from armillary.service.context import Context
 from armillary.service.images import ANY_ARCHITECTURE

@@ -14,7 +14,7 @@ from uuid import UUID
 from sqlalchemy import Connection
 
 from armillary.engines.records import finding_rows, image_rows, rollout_rows
-from armillary.engines.records.rows import Rollout
+from armillary.engines.records.rollout_nouns import Rollout
 from armillary.rollout.plan import FAILED, Member, Move, Plan, Standing, plan
 from armillary.service.context import Context
 from armillary.service.deployments import Deployments

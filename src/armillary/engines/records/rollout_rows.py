@@ -13,7 +13,8 @@ from sqlalchemy import Connection, Row, Select, func, insert, select, update
 
 from armillary.engines.records import dialect, schema
 from armillary.engines.records.device_rows import installed_from
-from armillary.engines.records.rows import Page, Rollout, RolloutDevice, RolloutEvent
+from armillary.engines.records.rollout_nouns import Rollout, RolloutDevice, RolloutEvent
+from armillary.engines.records.rows import Page
 from armillary.rollout.policy import from_json, to_json
 from armillary.wire.checkin import InstalledImage
 

@@ -3,7 +3,7 @@
 
 All times are integer Unix seconds UTC. Device ids are 128 lower-case hex digits. Names of catalogs, products
 and device groups compare without case, as in Azure Sphere, and keep the case they were made with.
-A finding is defined in :mod:`armillary.wire.finding`; policies of roll-outs in :mod:`armillary.rollout.policy`.
+A finding is defined in :mod:`armillary.wire.finding`; roll-outs are in ``rollout_nouns.py``.
 """
 
 from __future__ import annotations
@@ -13,7 +13,6 @@ from dataclasses import dataclass, field
 from typing import Generic, TypeVar
 from uuid import UUID
 
-from armillary.rollout.policy import RolloutPolicy
 from armillary.wire.checkin import AppraisalStep, InstalledImage
 
 T = TypeVar("T")
@@ -322,82 +321,6 @@ class Outcome:
     reason: str
     at: int
     received_at: int
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class RolloutEvent:
-    """One thing that happened to a roll-out.
-
-    Attributes:
-        at: Unix seconds UTC.
-        actor: Who did it; ``planner`` for the service itself.
-        event: Of ``rollout/state.py``: hold, resume, roll-back, restored, finish or cancel.
-        reason: Why, in words.
-        finding_id: The finding that was the reason, or that tells of it.
-    """
-
-    at: int
-    actor: str
-    event: str
-    reason: str
-    finding_id: UUID | None = None
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Rollout:
-    """A staged roll-out of a deployment over a device group.
-
-    Attributes:
-        state: ``running``, ``held``, ``rolling-back``, ``rolled-back``, ``completed`` or ``cancelled``.
-        cohort: Index of the newest started cohort; -1 before the first starts.
-        cohort_started_at: When it started.
-        reason: Why it is held, was rolled back or cancelled; "" while it runs.
-        counts: Devices per state of :class:`RolloutDevice`, and ``waiting`` for those not started.
-        failed: Devices that failed, also those that were restored since.
-        history: What happened to it, oldest first.
-    """
-
-    rollout_id: UUID
-    catalog_id: UUID
-    group_id: UUID
-    catalog: str
-    product: str
-    group: str
-    deployment_id: UUID
-    previous_deployment_id: UUID | None
-    policy: RolloutPolicy
-    state: str
-    cohort: int
-    cohort_started_at: int | None
-    reason: str
-    created_at: int
-    created_by: str
-    changed_at: int
-    counts: Mapping[str, int] = field(default_factory=dict)
-    failed: int = 0
-    history: tuple[RolloutEvent, ...] = ()
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class RolloutDevice:
-    """Where one device stands in a roll-out.
-
-    Attributes:
-        state: ``started`` (may be offered), ``offered``, ``confirmed``, ``reverted``, ``failed``, ``timed-out``,
-            ``restored`` (rolled back and confirmed).
-        failure: ``reverted``, ``failed`` or ``timed-out`` where it failed, also after it was restored; "" otherwise.
-        reason: Why it failed.
-    """
-
-    rollout_id: UUID
-    device_id: str
-    cohort: int
-    state: str
-    started_at: int
-    offered_at: int | None
-    finished_at: int | None
-    reason: str
-    failure: str = ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

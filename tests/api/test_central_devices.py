@@ -20,6 +20,7 @@ from tests.hub.own_certificates import self_signed
 
 from armillary.api import central_commands
 from armillary.api.central_commands import LastRuns
+from armillary.hub import templates
 from armillary.wire.sas_token import decode_key, derive_device_key, encode_key, sign_sas_token
 
 
@@ -349,6 +350,19 @@ def test_a_template_is_patched_and_keeps_the_rest(central: Central) -> None:
     assert central.good("PATCH", f"/deviceTemplates/{template}", patch)["etag"] == after["etag"]
     central.refused("PATCH", f"/deviceTemplates/{template}", {"capabilityModel": None}, status=400)
     central.refused("PATCH", "/deviceTemplates/dtmi:no:such;1", patch, status=404)
+
+
+def test_a_template_that_has_all_its_versions_stays_as_it_is(central: Central, monkeypatch: pytest.MonkeyPatch) -> None:
+    template = make_template(central)
+    store = central.service.hub.application
+
+    def drafts() -> list[Any]:
+        return [each for each in store.list("template", limit=1000).items if ":" not in each.id]
+
+    before = drafts()
+    monkeypatch.setattr(templates, "MAX_VERSIONS", 1)
+    central.refused("PATCH", f"/deviceTemplates/{template}", {"displayName": "One more"}, status=409)
+    assert drafts() == before
 
 
 def test_modules(central: Central, name: str) -> None:

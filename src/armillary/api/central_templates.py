@@ -117,6 +117,7 @@ def _published(call: Call, name: str, made: dict[str, Any]) -> dict[str, Any]:
         made, _ = template_json.with_kept(made, {**present.content, "cloud_properties": []})
     if owner is not None:
         made["catalog"] = owner
+    hub.templates.version_after(name, versions)  # refused before the draft is another one
     draft = hub.templates.put(name, made, by=actor)
     if not versions or {**versions[0].content, "version": 0} != {**draft.content, "version": 0}:
         with contextlib.suppress(ConflictError):  # somebody published the same at the same moment

@@ -190,14 +190,24 @@ class Templates:
         """The version that the draft would be published as. Raises as :meth:`publish`."""
         draft = self.get(name).document
         published = self.versions(name)
-        version = split_id(published[0].id)[1] + 1 if published else 1
+        version = self.version_after(name, published)
         if published and {**published[0].content, "version": 0} == {**draft.content, "version": 0}:
             raise ConflictError(
                 f"template {name!a}: version {version - 1} is the same already", remedy="Change the draft first."
             )
+        return version
+
+    def version_after(self, name: str, published: Sequence[Document]) -> int:
+        """The number that comes after these versions of a template, newest first.
+
+        Raises:
+            ConflictError: it has as many as it may have.
+        """
+        version = split_id(published[0].id)[1] + 1 if published else 1
         if version > MAX_VERSIONS:
             raise ConflictError(
-                f"template {name!a} has {MAX_VERSIONS} versions", remedy="Delete versions that no device has."
+                f"template {name!a} has {MAX_VERSIONS} versions",
+                remedy="Versions are numbered for good: make a template with another name.",
             )
         return version
 

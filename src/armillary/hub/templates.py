@@ -198,16 +198,11 @@ class Templates:
         return version
 
     def version_after(self, name: str, published: Sequence[Document]) -> int:
-        """The number that comes after these versions of a template, newest first.
-
-        Raises:
-            ConflictError: it has as many as it may have.
-        """
+        """The number after these versions, newest first; raises :class:`ConflictError` after the last."""
         version = split_id(published[0].id)[1] + 1 if published else 1
         if version > MAX_VERSIONS:
             raise ConflictError(
-                f"template {name!a} has {MAX_VERSIONS} versions",
-                remedy="Versions are numbered for good: make a template with another name.",
+                f"template {name!a} has {MAX_VERSIONS} versions", remedy="Make a template with another name."
             )
         return version
 

@@ -110,7 +110,7 @@ def test_nothing_else_of_the_api_is_reached_there(service: RunningService) -> No
     assert caller.call("GET", f"/devices?{VERSION}")[0] == 200  # the connection is one for services
     for path in ("/api/v1/tokens", "/metrics", "/api/v1/me", "/iothub/devices", "/iothub/statistics/devices"):
         status, body = caller.call("GET", path)
-        assert (status, body["ExceptionMessage"]) == (404, "request.no-route"), path
+        assert (status, body) == (404, {"Message": "ErrorCode:NotFound;there is no such route"}), path
         assert service.call("GET", path).status == 200, path  # the control: on the operator API's own port
     # As first request such a path is one of devices, who have none of the kind.
     for path in ("/api/v1/tokens", f"/devices/a/messages/devicebound?{VERSION}", f"/devices/a/files?{VERSION}"):
@@ -118,6 +118,39 @@ def test_nothing_else_of_the_api_is_reached_there(service: RunningService) -> No
     for path in (f"/jobs/v2/x?{VERSION}", f"/digitaltwins/x?{VERSION}"):
         status, body = caller.call("GET", path)
         assert (status, body["ExceptionMessage"]) == (404, "request.no-route"), path
+
+
+def test_one_connection_carries_what_services_and_devices_ask(service: RunningService) -> None:
+    """Clients keep connections for whatever they ask next: Node's keep one pool for a whole process."""
+    made = service.call("POST", "/api/v1/catalogs/Contoso/hub-devices", {"device_id": "both", "authentication": "sas"})
+    service.service.hub_identities.set_admission("Contoso", actor="test", symmetric_keys=True)
+    key = decode_key(made.body["connection_string"].partition("SharedAccessKey=")[2])
+    device = sign_sas_token("localhost/devices/both", key, int(time.time()) + 600)
+    listing, upload = f"/devices?{VERSION}", f"/devices/both/files?{VERSION}"
+    operator = f"Bearer {service.token}"
+    try:
+        for first in (True, False):
+            caller = Caller(service, operator)
+            for is_service in (first, not first, not first, first):
+                caller.authorization = operator if is_service else device
+                status, body = (
+                    caller.call("GET", listing) if is_service else caller.call("POST", upload, {"blobName": "log.txt"})
+                )
+                assert status == 200, body
+                assert is_service or body["hostName"] == f"localhost:{service.port}"
+            # What a device may not ask it may not ask here either, and whoever shows nothing is nobody.
+            for shown, path, refusal in (
+                (device, "/devices/other/files", 401),
+                ("", upload, 401),
+                (operator, upload, 401),
+            ):
+                caller.authorization = shown
+                assert caller.call("POST", path, {"blobName": "x"})[0] == refusal, (shown, path)
+            caller.authorization = device
+            assert caller.call("GET", listing)[0] == 401
+            assert caller.call("POST", upload, {"blobName": "x" * 70_000})[0] == 413
+    finally:
+        service.service.hub_identities.set_admission("Contoso", actor="test", symmetric_keys=False)
 
 
 def test_a_first_line_in_pieces_is_one_line_and_one_without_end_is_refused(

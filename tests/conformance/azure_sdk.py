@@ -145,7 +145,10 @@ def free_host(*ports: int) -> str:
                 listening.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
                 listening.bind((host, port))
         except PermissionError as error:
-            pytest.skip(f"this user may not listen on port {ports}: {error}")
+            pytest.skip(
+                f"this user may not listen on port {ports}: {error}; to enable: "
+                "sudo sysctl net.ipv4.ip_unprivileged_port_start=443"
+            )
         except OSError:
             continue
         finally:

@@ -9,7 +9,6 @@ from typing import TYPE_CHECKING, Any
 
 from fastapi import FastAPI
 from fastapi.openapi.utils import get_openapi
-from starlette.requests import Request
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from armillary import __version__
@@ -154,20 +153,6 @@ def create_app(service: SecurityService, hub: Hub, settings: Settings) -> FastAP
     app.add_middleware(CallerScope, budgets=app.state.budgets)
     app.openapi = lambda: _document(app)  # type: ignore[method-assign]  # FastAPI's documented way
     return app
-
-
-class ServiceRequests:
-    """ASGI wrapper for connections on the hub's ports: what is of IoT Hub's service API is passed on, nothing else."""
-
-    def __init__(self, app: ASGIApp) -> None:
-        self._app = app
-
-    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Pass a request on, or answer it as one whose route does not exist."""
-        if scope["type"] != "http" or _is_service(scope):
-            await self._app(scope, receive, send)
-        else:
-            await problems.no_service_route(Request(scope))(scope, receive, send)
 
 
 def _is_service(scope: Scope) -> bool:

@@ -192,12 +192,6 @@ def busy_response(request: Request, most: int) -> Response:
     return _answer(request, 503, "ServiceUnavailable", OF_CONNECTIONS[503], message, remedy, headers)
 
 
-def no_service_route(request: Request) -> Response:
-    """The answer on the hub's ports to a request that is not of IoT Hub's service API, in that API's shape."""
-    message = f"{request.method} {_short(request.url.path)}: no route of the service API, or without api-version."
-    return _iot_hub_answer(404, "NotFound", "request.no-route", f"{message} Nothing else is answered on this port.", {})
-
-
 def install(app: FastAPI) -> None:
     """Give ``app`` the handlers that turn every error into a problem or an Azure error body."""
     app.add_exception_handler(errors.ArmillaryError, _explained)
@@ -232,18 +226,14 @@ def _answer(  # the fields of one error, and where it goes
             status = 404
         else:
             word = IOT_HUB_WORDS.get(status, word)
-        return _iot_hub_answer(status, word, code, f"{message} {remedy}", headers)
+        body = {"Message": f"ErrorCode:{word};{message} {remedy}", "ExceptionMessage": code}
+        return JSONResponse(body, status, headers={**headers, "iothub-errorcode": word})
     if is_central(path):
         word = IOT_CENTRAL_WORDS.get(status, word)
         body = central_body(word=word, code=code, message=message, remedy=remedy)
         return JSONResponse(body, status, headers={**headers, "x-ms-error-code": word})
     body = problem_body(status=status, code=code, detail=message, remedy=remedy, instance=path, invalid=invalid)
     return JSONResponse(body, status, headers=dict(headers), media_type="application/problem+json")
-
-
-def _iot_hub_answer(status: int, word: str, code: str, message: str, headers: Mapping[str, str]) -> Response:
-    body = {"Message": f"ErrorCode:{word};{message}", "ExceptionMessage": code}
-    return JSONResponse(body, status, headers={**headers, "iothub-errorcode": word})
 
 
 def _faults(error: errors.ModelError) -> Sequence[Mapping[str, str]]:

@@ -14,9 +14,9 @@ import uvicorn
 from fastapi import FastAPI
 from starlette.types import ASGIApp
 
-from armillary.api.app import ServiceRequests
 from armillary.api.callers import Budgets
 from armillary.api.connection import ApiConnection
+from armillary.api.hub_requests import CLIENT_CERTIFICATE, HubRequests
 from armillary.api.strangers import Strangers
 from armillary.errors import PortInUseError
 
@@ -91,16 +91,21 @@ class ApiServer:
         self._loop_task = asyncio.create_task(server.main_loop(), name="operator-api")
         return int(listening.getsockname()[1])
 
-    def connection_of_hub(self) -> ApiConnection | None:
-        """What answers a connection that came to a port of the hub: IoT Hub's service API and nothing else.
+    def connection_of_hub(self, certificate: bytes | None) -> ApiConnection | None:
+        """What answers a connection that came to a port of the hub: IoT Hub's service API, and what devices ask.
 
         It counts as one of this server's, with the same limits. None when the server does not run.
+
+        Args:
+            certificate: What the client showed, DER.
         """
         if self._server is None:
             return None
         if self._of_hub is None:
-            self._of_hub = _config(ServiceRequests(self._app))
-        return ApiConnection(self._of_hub, self._server.server_state, self._waiting, self.strangers)
+            self._of_hub = _config(HubRequests(self._app, self._app.state.hub))
+        made = ApiConnection(self._of_hub, self._server.server_state, self._waiting, self.strangers)
+        made.app_state = {CLIENT_CERTIFICATE: certificate}
+        return made
 
     def _shed(self) -> None:
         self._budgets.strangers_shed += 1

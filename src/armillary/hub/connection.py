@@ -132,10 +132,11 @@ class Connection(Link):
         transport.set_protocol(self)
         super().begin_http(data)
 
-    def give_up(self) -> None:
-        """Somebody else has the connection now."""
+    def give_up(self) -> bytes | None:
+        """Somebody else has the connection now; the client's certificate."""
         self._state = State.CLOSED
         self._front.left(self)
+        return self._certificate
 
     def serves(self, target: str) -> bool:
         """Whether a GET request is one of a device that registers over HTTP."""

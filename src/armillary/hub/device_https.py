@@ -22,6 +22,7 @@ from armillary.errors import (
 )
 from armillary.hub import provisioning_https
 from armillary.hub.files import CONTAINER, FileUploads
+from armillary.hub.http_opening import hand_over, is_of_service
 from armillary.hub.https import MAX_CONNECTIONS, HttpChannel, HttpReply, HttpRequest
 from armillary.wire.hub_credentials import HubCredentials
 from armillary.wire.provisioning_http import is_provisioning
@@ -29,7 +30,7 @@ from armillary.wire.provisioning_http import is_provisioning
 if TYPE_CHECKING:
     from armillary.hub.connection import Connection
     from armillary.hub.front import Front
-    from armillary.hub.tls import Transport
+    from armillary.hub.tls import TlsChannel
 
 # The correlation id of a notification is in the body, or (older clients, and Node's to this day) in the path.
 _FILES: Final = re.compile(r"/devices/([^/]{1,200})/files(/notifications(?:/([^/]{1,200}))?)?/?")
@@ -59,7 +60,7 @@ class DeviceHttps:
         self._storage_host = storage_host
         self._channels: dict[HttpChannel, None] = {}  # in the order in which they came
 
-    def take(self, connection: Connection, transport: Transport, certificate: bytes | None, data: bytes) -> None:
+    def take(self, connection: Connection, transport: TlsChannel, certificate: bytes | None, data: bytes) -> None:
         """A connection to the hub has begun with HTTP: it is no MQTT client.
 
         When there are too many, the one goes that waits longest: who asks nothing keeps nobody out who does.
@@ -73,7 +74,15 @@ class DeviceHttps:
                 return
             self._gone(waiting)
             waiting.abort()
-        channel = HttpChannel(transport, certificate, self._answer, self._gone)
+
+        def passed_on(request: bytes) -> bool:
+            service_api = self._front.service_api
+            if service_api is None or not is_of_service(request):
+                return False
+            hand_over(service_api, transport, certificate, request)
+            return True
+
+        channel = HttpChannel(transport, certificate, self.answer, self._gone, passed_on)
         self._channels[channel] = None
         transport.set_protocol(channel)
         channel.data_received(data)
@@ -86,7 +95,8 @@ class DeviceHttps:
     def _gone(self, channel: HttpChannel) -> None:
         self._channels.pop(channel, None)
 
-    async def _answer(self, request: HttpRequest) -> HttpReply:
+    async def answer(self, request: HttpRequest) -> HttpReply:
+        """What a device asks, or the refusal of what is no such thing. In the hub's loop; raises nothing."""
         provisioning = self._front.provisioning
         if provisioning is not None and is_provisioning(request.target):
             return await provisioning_https.answer(self._front, provisioning.registrations, request)

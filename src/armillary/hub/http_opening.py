@@ -3,7 +3,8 @@
 
 Services ask on the same port as devices, because IoT Hub's service clients know no other than 443. Whoever asks first
 for something of the service API gets a connection of the operator API, with its limits and its admission; all others
-stay with the hub.
+stay with the hub. A client keeps its connections for whatever it asks next, so both ends pass on what is the other's:
+``device_https.py`` hands the connection over between two requests, the operator API asks :meth:`DeviceHttps.answer`.
 """
 
 from __future__ import annotations
@@ -18,8 +19,8 @@ if TYPE_CHECKING:
     from armillary.hub.connection import Connection
     from armillary.hub.tls import TlsChannel
 
-# Makes what answers a service's connection; None when there is nobody any more.
-ServiceApi = Callable[[], asyncio.Protocol | None]
+# Makes what answers a service's connection, for a client with this certificate; None when there is nobody any more.
+ServiceApi = Callable[[bytes | None], asyncio.Protocol | None]
 
 # A first line that is longer is none of a client's: targets are an id or two and a version.
 MAX_LINE_BYTES: Final = 8 * 1024
@@ -44,12 +45,11 @@ class HttpOpening(asyncio.Protocol):
     def data_received(self, data: bytes) -> None:
         """Bytes of the request."""
         self._data += data
-        line, end, _ = self._data.partition(b"\n")
-        if not end and len(self._data) <= MAX_LINE_BYTES:
+        if not has_line(self._data):
             return
-        words = line.split()
-        if len(words) == _PARTS and is_service_target(words[1].decode("latin-1")):
-            self._serve()
+        if is_of_service(self._data):
+            certificate = self._connection.give_up()
+            hand_over(self._service_api, self._transport, certificate, self._data)
         else:
             self._connection.serve_devices(self._transport, self._data)
 
@@ -67,13 +67,25 @@ class HttpOpening(asyncio.Protocol):
     def resume_writing(self) -> None:
         """Nothing is written yet."""
 
-    def _serve(self) -> None:
-        protocol = self._service_api()
-        self._connection.give_up()
-        if protocol is None:
-            self._transport.abort()
-            return
-        self._transport.set_protocol(protocol)
-        protocol.connection_made(self._transport)  # type: ignore[arg-type]  # it has what uvicorn's protocol calls
-        if not self._transport.is_closing():
-            protocol.data_received(self._data)
+
+def has_line(data: bytes) -> bool:
+    """Whether what came of a request tells whom it is for: its first line is whole, or is none of a client's."""
+    return b"\n" in data or len(data) > MAX_LINE_BYTES or not data[:1].isalpha()
+
+
+def is_of_service(data: bytes) -> bool:
+    """Whether a request that begins so is one to the service API."""
+    words = data.partition(b"\n")[0].split()
+    return len(words) == _PARTS and is_service_target(words[1].decode("latin-1"))
+
+
+def hand_over(service_api: ServiceApi, transport: TlsChannel, certificate: bytes | None, data: bytes) -> None:
+    """Let the service API have a connection, with what came of its request so far."""
+    protocol = service_api(certificate)
+    if protocol is None:
+        transport.abort()
+        return
+    transport.set_protocol(protocol)
+    protocol.connection_made(transport)  # type: ignore[arg-type]  # it has what uvicorn's protocol calls
+    if not transport.is_closing():
+        protocol.data_received(data)

@@ -18,6 +18,8 @@ from typing import TYPE_CHECKING, Any, Final
 
 import httptools
 
+from armillary.hub.http_opening import has_line
+
 if TYPE_CHECKING:
     from armillary.hub.tls import Transport
 
@@ -61,7 +63,9 @@ class HttpChannel(asyncio.Protocol):
         transport: A TLS channel, open.
         certificate: The client's certificate, or None.
         answer: Answers a request; may raise nothing.
-        closed: Called once when the connection is gone.
+        closed: Called once when the connection is gone, or somebody else's.
+        passed_on: Asked between two requests, with the first of the next: whether somebody else answers it, who has the
+            connection then.
     """
 
     def __init__(
@@ -70,6 +74,7 @@ class HttpChannel(asyncio.Protocol):
         certificate: bytes | None,
         answer: Callable[[HttpRequest], Awaitable[HttpReply]],
         closed: Callable[[HttpChannel], None],
+        passed_on: Callable[[bytes], bool] = lambda _: False,
     ) -> None:
         self._transport = transport
         self._certificate = certificate
@@ -80,7 +85,8 @@ class HttpChannel(asyncio.Protocol):
         self._ready: deque[tuple[HttpRequest, bool]] = deque()
         self._task: asyncio.Task[None] | None = None
         self._timer: asyncio.TimerHandle | None = None
-        self._waiting = b""
+        self._waiting = self._opening = b""
+        self._passed_on = passed_on
         self._is_broken = False
         self._turns = 0  # begins and ends of requests so far
         self.on_message_begin()
@@ -102,6 +108,14 @@ class HttpChannel(asyncio.Protocol):
             if len(self._waiting) > MAX_REQUEST_BYTES:
                 self.abort()
             return
+        if self._turns % 2:  # no request has begun
+            data, self._opening = self._opening + data, b""
+            if not has_line(data):
+                self._opening = data
+                return
+            if self._passed_on(data):
+                self._leave()
+                return
         turns = self._turns
         try:
             self._parser.feed_data(data)
@@ -119,9 +133,7 @@ class HttpChannel(asyncio.Protocol):
 
     def connection_lost(self, exc: Exception | None) -> None:  # noqa: ARG002 - asyncio's interface
         """The connection is gone."""
-        if self._timer is not None:
-            self._timer.cancel()
-        self._closed(self)
+        self._leave()
 
     def pause_writing(self) -> None:
         """Answers are small: who leaves so many of them untaken is let go."""
@@ -180,6 +192,11 @@ class HttpChannel(asyncio.Protocol):
         self._in_head, self._bytes = True, 0
 
     # Inside -------------------------------------------------------------------------------------------------
+
+    def _leave(self) -> None:
+        if self._timer is not None:
+            self._timer.cancel()
+        self._closed(self)
 
     def _wait_for_request(self) -> None:
         if self._timer is not None:

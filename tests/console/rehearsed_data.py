@@ -176,7 +176,7 @@ def rollout(now: int, state: str) -> Document:
         "policy": {"cohorts": [percent for percent, _ in cohorts], "success_percent": 95, "soak_s": 3600, "min_failures": 2, "failure_percent": 5, "timeout_s": 86400, "hold_on_severity": "high", "roll_back_on_hold": False},
         "reason": "5 of 32 devices failed" if state == "rolled-back" else "", "created_at": now - 9000, "created_by": "maren", "changed_at": now - 600,
         "counts": counts, "cohorts": [{"percent": percent, "counts": part, "failed": failed} for (percent, part), failed in zip(cohorts, failures, strict=True)], "failed": sum(failures),
-        "history": [{"at": now - 700, "actor": actor, "event": event, "reason": reason, "finding_id": finding} for event, actor, reason, finding in happened] if state == "rolled-back" else [],
+        "history": [{"at": now - 700, "actor": actor, "event": event, "reason": reason, "finding_id": finding, "finding_status": "open"} for event, actor, reason, finding in happened] if state == "rolled-back" else [],
          "images": [{"image_id": uid(name), "name": name}],
     }  # fmt: skip
 

@@ -401,7 +401,7 @@ def test_a_roll_out_keeps_its_truth_after_its_roll_back(fleet: RehearsedFleet):
         ("halted", "planner", "5 of 32 devices failed."),
         ("roll-back begun", "maren", "Bad."),
     ]
-    assert page.events[0].finding.startswith("/findings/")
+    assert page.events[0].finding.startswith("/findings?status=open#f-")
     assert page.events[1].finding == ""
     assert {part.label: part.count for part in page.bar} == {
         "rolled back": 21,

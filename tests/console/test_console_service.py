@@ -110,6 +110,8 @@ def test_a_roll_out_is_halted_and_resumed_under_the_operators_name(real: RealCon
     assert "Halted at" in browser.get(address).text
     assert browser.post(f"{address}/resume").status == 303
     assert real.running.service.rollouts.get(real.rollout.rollout_id).state == "running"
+    page = browser.get(f"/updates/{real.rollout.rollout_id}").text  # that it was halted, and why, stays
+    assert all(word in page for word in ("What happened", "halted", "resumed"))
     assert browser.post(f"{address}/resume").status == 409  # it runs already: the state table says no
 
 

@@ -223,7 +223,8 @@ def rollout_page(
     """One roll-out in full.
 
     Args:
-        rollout: The API's roll-out; ``cohorts`` holds ``percent``, ``counts`` and ``failed`` for each ring.
+        rollout: The API's roll-out; ``cohorts`` holds ``percent``, ``counts`` and ``failed`` for each ring, and what
+            happened by a finding has its ``finding_status``.
         may_act: Whether the signed-in role may change roll-outs.
         role: That role, for the sentence that says why not.
         now: Unix seconds.
@@ -252,7 +253,8 @@ def rollout_page(
                 told["actor"],
                 HAPPENED.get(told["event"], told["event"]),
                 sentence(told["reason"]),
-                f"/findings/{told['finding_id']}" if told["finding_id"] else "",
+                # where the list of that status has its line
+                f"/findings?status={told['finding_status']}#f-{told['finding_id']}" if told["finding_id"] else "",
             )
             for told in rollout["history"]
         ),
@@ -325,7 +327,9 @@ def gates(policy: Mapping[str, Any]) -> tuple[str, ...]:
         f"A device that has not confirmed after {span(policy['timeout_s'])} counts as failed.",
     ]
     if policy["hold_on_severity"]:
-        says.append(f"An open finding of severity {policy['hold_on_severity']} or above about it halts it.")
+        named = counted(policy["min_failures"], "different device")
+        floor = f"severity {policy['hold_on_severity']} or above"
+        says.append(f"An open finding of {floor} that names {named} of it (all, while fewer have started) halts it.")
     if policy["roll_back_on_hold"]:
         says.append("When it halts by itself it also rolls back.")
     return tuple(says)

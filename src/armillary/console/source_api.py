@@ -242,6 +242,8 @@ class ServiceUpdates:
         document["images"] = self._images(document)
         rows = self._rows(document["rollout_id"], MAX_RING_ROWS)
         document["cohorts"] = rings(document, rows) if rows is not None else []
+        for told in document["history"]:
+            told["finding_status"] = self._status(told["finding_id"])
         return document
 
     def troubles(self, rollout_id: str, *, limit: int) -> list[Document]:
@@ -265,6 +267,12 @@ class ServiceUpdates:
             rollouts.resume(number, actor=operator.name)
         else:
             rollouts.roll_back(number, reason=reason, actor=operator.name)
+
+    def _status(self, finding_id: str | None) -> str:
+        try:
+            return "" if finding_id is None else self._service.watch.get(UUID(finding_id)).status
+        except NotFoundError:
+            return ""
 
     def _images(self, rollout: Document) -> list[Document]:
         try:

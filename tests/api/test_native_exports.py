@@ -135,7 +135,7 @@ def test_what_makes_no_sense_is_refused(service: RunningService) -> None:
     assert service.call("POST", f"{EXPORTS}/x/dead-letters/replay", {}, token=reader).status == 403
     name = made(service)
     assert service.call("GET", f"{EXPORTS}/{name}/dead-letters").body == {"items": [], "next": None}
-    assert service.call("POST", f"{EXPORTS}/{name}/dead-letters/replay").body == {"delivered": 0}
+    assert service.call("POST", f"{EXPORTS}/{name}/dead-letters/replay").body == {"delivered": 0, "under_way": False}
     assert name in [each["id"] for each in service.call("GET", f"{EXPORTS}?limit=1000").body["items"]]
 
 

@@ -7,132 +7,35 @@ taken away: then it hurts. Loads are small and limits are lowered to them, so th
 
 from __future__ import annotations
 
-import contextlib
-import http.client
 import json
 import socket
 import ssl
-import statistics
-import threading
-import time
-from collections.abc import Iterator
-from concurrent.futures import ThreadPoolExecutor
-from types import TracebackType
-from typing import Any, Self
+from typing import Any
 
 import pytest
-from tests.api.running_service import RunningService, running_service, wait_until
+from tests.api.running_service import RunningService, wait_until
+from tests.attacks.under_attack import (
+    ELSEWHERE,
+    HALF_A_FORM,
+    HEALTH_S,
+    Health,
+    authorized,
+    budgets,
+    close,
+    dial,
+    opened,
+    own,
+    owner,
+    sent,
+    servers,
+)
 
-from armillary.api import callers, connection, dashboard_live, json_body, native_series, routes
+from armillary.api import connection, json_body, routes
 from armillary.api.callers import Budgets
 from armillary.api.server import ApiServer
 from armillary.twin import template as template_of
 
-HEALTH = "/api/v1/health"
-# The promise. The median of what was measured under an attack has to hold it.
-HEALTH_S = 0.1
-# Where an attack comes from: the honest come from 127.0.0.1.
-ELSEWHERE = "127.0.0.2"
-
-
-@pytest.fixture(scope="module")
-def servers() -> list[ApiServer]:
-    return []
-
-
-@pytest.fixture(scope="module")
-def own(tmp_path_factory: pytest.TempPathFactory, servers: list[ApiServer]) -> Iterator[RunningService]:
-    begin = ApiServer.start
-
-    async def noted(self: ApiServer, host: str, port: int) -> int:
-        servers.append(self)
-        return await begin(self, host, port)
-
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(ApiServer, "start", noted)
-        with running_service(
-            tmp_path_factory.mktemp("availability"), console=True, webhook_hosts="127.0.0.1"
-        ) as running:
-            running.token_of("Reader")
-            running.tokens["other"] = running.service.tokens.create("other", "Reader", actor="test").secret
-            running.azure("PUT", "/Contoso", {"location": "global"})
-            yield running
-
-
-@pytest.fixture
-def budgets(own: RunningService) -> Budgets:
-    found: Budgets = own.app.state.budgets
-    return found
-
-
-@pytest.fixture
-def opened() -> Iterator[list[socket.socket]]:
-    found: list[socket.socket] = []
-    yield found
-    for each in found:
-        with contextlib.suppress(OSError):
-            each.shutdown(socket.SHUT_RDWR)
-        each.close()
-
-
-class Health:
-    """Asks for health again and again while the block lasts, over a connection of its own."""
-
-    def __init__(self, own: RunningService) -> None:
-        self._own = own
-        self._over = threading.Event()
-        self._thread = threading.Thread(target=self._ask)
-        self.waits: list[float] = []
-
-    def __enter__(self) -> Self:
-        self._thread.start()
-        wait_until(lambda: self.waits, "the first answer")
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        before = len(self.waits)
-        if kind is None:
-            wait_until(lambda: len(self.waits) > before + 1, "an answer after the attack")
-        self._over.set()
-        self._thread.join(20)
-
-    def _ask(self) -> None:
-        with contextlib.closing(self._own.connection()) as asked:
-            while not self._over.wait(0.005):
-                begun = time.perf_counter()
-                asked.request("GET", HEALTH)
-                with asked.getresponse() as answer:
-                    assert (answer.status, answer.read()) == (200, b'{"status":"ok"}')
-                self.waits.append(time.perf_counter() - begun)
-
-    def check(self) -> None:
-        """Assert what is promised."""
-        assert len(self.waits) >= 3
-        assert statistics.median(self.waits) < HEALTH_S, f"of {len(self.waits)}: {sorted(self.waits)[-5:]}"
-
-
-def dial(own: RunningService, source: str = ELSEWHERE) -> ssl.SSLSocket:
-    context = ssl.create_default_context(cafile=str(own.root))
-    plain = socket.create_connection(("127.0.0.1", own.port), timeout=20, source_address=(source, 0))
-    return context.wrap_socket(plain, server_hostname="localhost")
-
-
-def sent(own: RunningService, opened: list[socket.socket], count: int, data: bytes, source: str = ELSEWHERE) -> None:
-    """Open connections that send something and then nothing."""
-
-    def one(_: int) -> ssl.SSLSocket:
-        made = dial(own, source)
-        made.sendall(data)
-        return made
-
-    with ThreadPoolExecutor(4) as pool:
-        opened += pool.map(one, range(count))
-
-
-def authorized(own: RunningService, who: str) -> str:
-    return f"host: x\r\nauthorization: Bearer {own.tokens[who]}\r\n"
+__all__ = ["budgets", "opened", "own", "servers"]
 
 
 # JSON ------------------------------------------------------------------------------------------------------------
@@ -218,8 +121,6 @@ def test_a_template_that_multiplies_is_refused_before_it_is_built(
 
 # Strangers -------------------------------------------------------------------------------------------------------
 
-HALF_A_FORM = b"POST /sign-in HTTP/1.1\r\nhost: x\r\ncontent-type: application/x-www-form-urlencoded\r\ncontent-length: 500\r\n\r\nt"
-
 
 def signs_in(own: RunningService) -> bool:
     """Whether somebody elsewhere gets as far as being told that the form is not ours."""
@@ -248,19 +149,13 @@ def test_strangers_that_send_slowly_take_no_place_from_others(
     assert budgets.strangers_shed - shed == 44, "those of the address that were at it longest"
     metrics = own.call("GET", "/metrics").raw.decode()
     assert f'armillary_api_refused_total{{place="strangers"}} {float(budgets.strangers_shed)}' in metrics
-    _close(opened)
+    close(opened)
     monkeypatch.setattr(servers[-1].strangers, "each", 1 << 30)
     monkeypatch.setattr(servers[-1].strangers, "total", 1 << 30)
     sent(own, opened, 40, HALF_A_FORM)
     assert own.call("GET", "/api/v1/me", token=own.tokens["Reader"], fresh=True).status == 503, "the control"
-    _close(opened)
+    close(opened)
     wait_until(lambda: len(servers[-1].strangers) == 0, "all of them to be forgotten")
-
-
-def _close(opened: list[socket.socket]) -> None:
-    for each in opened:
-        each.close()
-    opened.clear()
 
 
 def test_an_address_goes_first_for_itself_and_then_the_one_with_most(
@@ -313,149 +208,8 @@ def test_a_slow_body_of_somebody_who_is_known_keeps_its_place(
         f"content-length: {len(body)}\r\n\r\n".encode()
     )
     slow.sendall(body[:3])
-    wait_until(lambda: own.app.state.budgets.requests.of(_owner(own)) == 1, "the request to be the token's")
+    wait_until(lambda: own.app.state.budgets.requests.of(owner(own)) == 1, "the request to be the token's")
     sent(own, opened, 30, HALF_A_FORM)
     wait_until(lambda: len(servers[-1].strangers) == 16, "the strangers of the address to be few")
     slow.sendall(body[3:])
     assert slow.recv(64).startswith((b"HTTP/1.1 200", b"HTTP/1.1 400"))
-
-
-def _owner(own: RunningService, who: str = "Reader") -> str:
-    name = f"{who}-token" if who != "other" else who
-    return next(callers.owner_of(each) for each in own.service.tokens.list() if each.name == name)
-
-
-# Budgets of a token ----------------------------------------------------------------------------------------------
-
-
-def test_one_token_never_takes_all_threads(
-    own: RunningService, budgets: Budgets, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    gate, begun = threading.Event(), threading.Semaphore(0)
-
-    def waits(*_: Any, **__: Any) -> dict[str, Any]:
-        begun.release()
-        assert gate.wait(30)
-        return {}
-
-    monkeypatch.setattr("armillary.api.views_series.retention", waits)
-    path = "/api/v1/telemetry/retention"
-
-    def attack() -> list[http.client.HTTPSConnection]:
-        found = [own.connection() for _ in range(12)]
-        for each in found:
-            each.request("GET", path, headers={"Authorization": f"Bearer {own.tokens['Reader']}"})
-        return found
-
-    def other(timeout_s: float) -> int:
-        asked = own.connection()
-        asked.timeout = timeout_s
-        with contextlib.closing(asked):
-            asked.request("GET", "/api/v1/me", headers={"Authorization": f"Bearer {own.tokens['other']}"})
-            return asked.getresponse().status
-
-    try:
-        with Health(own) as health:
-            held = attack()
-            for _ in range(callers.THREADS_OF_CALLER):
-                assert begun.acquire(timeout=20)
-            wait_until(lambda: budgets.requests.of(_owner(own)) == 12, "all of them to be there")
-            assert other(20) == 200
-            assert not begun.acquire(timeout=0.1), "the others of this token wait for their turn"
-        health.check()
-        gate.set()
-        assert [each.getresponse().status for each in held] == [200] * 12, "and get it"
-        _hang_up(held)
-        gate.clear()
-        while begun.acquire(blocking=False):
-            pass
-        monkeypatch.setattr(budgets.turns, "each", 1 << 30)
-        with Health(own) as control:
-            held = attack()
-            for _ in range(8):
-                assert begun.acquire(timeout=20)
-            with pytest.raises(TimeoutError):
-                other(1.0)
-        control.check()  # health needs no thread at all
-    finally:
-        gate.set()
-    assert [each.getresponse().status for each in held] == [200] * 12
-    _hang_up(held)
-
-
-def _hang_up(held: list[http.client.HTTPSConnection]) -> None:
-    for each in held:
-        each.close()
-    held.clear()
-
-
-def test_one_token_never_takes_all_requests_streams_and_exports(
-    own: RunningService, opened: list[socket.socket], budgets: Budgets, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    device = own.make_device().device_id
-    stream = f"/api/v1/devices/{device}/telemetry/stream"
-    export = f"/api/v1/devices/{device}/telemetry/export"
-
-    def endless(*_: Any, **__: Any) -> Iterator[bytes]:
-        while True:
-            yield b"x" * 65536
-
-    monkeypatch.setattr(native_series.views_series, "export", endless)
-    for path, places, each, total in (
-        (stream, budgets.streams, 3, 5),
-        (export, budgets.exports, callers.MAX_EXPORTS_OF_CALLER, callers.MAX_EXPORTS),
-    ):
-        assert 2 * places.each <= places.total, "one caller leaves half"
-        monkeypatch.setattr(places, "each", each)
-        monkeypatch.setattr(places, "total", total)
-        get = f"GET {path} HTTP/1.1\r\n{authorized(own, 'Reader')}\r\n".encode()
-        with Health(own) as health:
-            sent(own, opened, each, get)
-            wait_until(lambda: len(places) == each, "all that this token may have")  # noqa: B023 - called here
-            refused = own.call("GET", path, token=own.tokens["Reader"])
-            assert (refused.status, refused.headers["retry-after"]) == (429, "30")
-            assert refused.body["code"] == "request.too-many"
-            assert "the token 'Reader-token'" in refused.body["detail"]
-            sent(own, opened, 1, f"GET {path} HTTP/1.1\r\n{authorized(own, 'other')}\r\n".encode())
-            assert opened[-1].recv(15) == b"HTTP/1.1 200 OK"
-        health.check()
-        _close(opened)
-        wait_until(lambda: len(places) == 0, "all places to be given back")  # noqa: B023 - called here
-        monkeypatch.setattr(places, "each", 1 << 30)
-        sent(own, opened, total, get)
-        wait_until(lambda: len(places) == total, "the control: one token has all")  # noqa: B023 - called here
-        assert own.call("GET", path, token=own.tokens["other"]).status == 429
-        _close(opened)
-        wait_until(lambda: len(places) == 0, "all places to be given back")  # noqa: B023 - called here
-    monkeypatch.setattr(dashboard_live, "SHED_S", 0.2)
-    shed = own.hub.counters()["live_readers_shed"]
-    sent(own, opened, 1, f"GET {export} HTTP/1.1\r\n{authorized(own, 'Reader')}\r\n".encode())
-    wait_until(lambda: own.hub.counters()["live_readers_shed"] == shed + 1, "an export that is not read to be let go")
-    wait_until(lambda: len(budgets.exports) == 0, "its place to be given back")
-
-
-def test_a_token_has_so_many_requests_and_so_many_large_bodies(
-    own: RunningService, opened: list[socket.socket], budgets: Budgets, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(budgets.requests, "each", 5)
-    mine = authorized(own, "Reader")
-    half = f"POST /api/v1/group-preview HTTP/1.1\r\n{mine}content-type: application/json\r\ncontent-length: 9\r\n\r\n{{"
-    sent(own, opened, 5, half.encode())
-    wait_until(lambda: budgets.requests.of(_owner(own)) == 5, "all that this token may have")
-    refused = own.call("GET", "/api/v1/me", token=own.tokens["Reader"])
-    assert (refused.status, refused.headers["retry-after"]) == (429, "2")
-    assert own.call("GET", "/api/v1/me", token=own.tokens["other"]).status == 200
-    _close(opened)
-    wait_until(lambda: len(budgets.requests) == 0, "all places to be given back")
-    monkeypatch.setattr(budgets.large_bodies, "each", 2)
-    path = "/subscriptions/0/resourceGroups/rg/providers/Microsoft.AzureSphere/catalogs/Contoso/uploadImage"
-    large = (
-        f"POST {path}?api-version=2024-04-01 HTTP/1.1\r\nhost: x\r\nauthorization: Bearer {own.token}\r\n"
-        f"content-type: application/json\r\ncontent-length: {2 << 20}\r\n\r\n"
-    ).encode()
-    sent(own, opened, 2, large)
-    wait_until(lambda: len(budgets.large_bodies) == 2, "two large bodies")
-    sent(own, opened, 1, large)
-    assert opened[-1].recv(12) == b"HTTP/1.1 429"
-    _close(opened)
-    wait_until(lambda: len(budgets.large_bodies) == 0, "all places to be given back")

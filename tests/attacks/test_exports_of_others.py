@@ -142,7 +142,7 @@ BROKER = {"kind": "mqtt", "host": "broker.example", "port": 8883, "tls": True, "
 def password_for(service: RunningService, name: str) -> str | None:
     """What the broker of an export would be told."""
     found = parse_export(service.hub.application.get("export", name).content)
-    opened = service.hub.exports._open(name, found)
+    opened = service.hub.exports.open_destination(name, found)
     assert isinstance(opened, export_destinations._Mqtt)
     return opened._secret
 

@@ -103,7 +103,7 @@ def test_the_key_survives_a_transform_and_a_replay(running: RunningHub, cluster:
     name = put(running, options(cluster.servers), transform="{n: .values.n}, {n: -1}")
     client.telemetry({"n": 7})
     settled(running, name, dead=2)
-    assert running.hub.exports.replay(name) == 2
+    assert running.hub.exports.replays.begin(name, "t", print).outcome.result(20) == 2
     found = cluster.read("out", 2)
     assert {each.key().decode() for each in found} == {DEVICE}
     first, second = sorted(dict(each.headers())["id"].decode() for each in found)

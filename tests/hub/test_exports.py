@@ -202,11 +202,46 @@ def test_a_batch_that_is_refused_for_good_is_a_dead_letter_and_can_be_replayed(r
     (letter,) = running.hub.exports.store.dead_letters(name)
     assert (letter.count, letter.error, letter.records[0]["values"]) == (1, "answered 400", {"n": 1.0})
     hook.answers = [500]
+    told: list[int] = []
     with pytest.raises(ConflictError, match="answered 500"):
-        running.hub.exports.replay(name)
-    assert running.hub.exports.replay(name) == 1
+        running.hub.exports.replays.begin(name, "t", told.append).outcome.result(20)
+    assert running.hub.exports.replays.begin(name, "t", told.append).outcome.result(20) == 1
+    assert told == [1]
     assert running.hub.exports.store.dead_letters(name) == []
     assert got(hook)[-1] == letter.records[0]
+    client.close()
+
+
+def test_a_destination_that_hangs_holds_up_no_other_export(
+    running: RunningHub, hook: Hook, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    client, gate, begun = running.client(DEVICE).ready(), threading.Event(), threading.Event()
+
+    class Hanging:
+        def deliver(self, _records: object, _batch_id: str) -> None:
+            begun.set()
+            assert gate.wait(30)
+
+        def close(self) -> None:
+            pass
+
+    open_destination = exports.open_destination
+    monkeypatch.setattr(exports, "open_destination", lambda *_, **__: Hanging())
+    slow = put(running, {"kind": "webhook", "url": hook.url})
+    client.telemetry({"n": 1})
+    assert begun.wait(20)
+    monkeypatch.setattr(exports, "open_destination", open_destination)
+    body = running.hub.application.get("export", slow).content
+    try:
+        running.hub.application.put("export", slow, {**body, "enabled": False}, by="t")  # has to end, and cannot yet
+        other = put(running, {"kind": "webhook", "url": hook.url})
+        client.telemetry({"n": 2})
+        settled(running, other, exported=1)
+        running.hub.application.put("export", slow, body, by="t")
+    finally:
+        gate.set()
+    settled(running, slow, exported=2)  # again, from where it was: each has a thread of its own, and one at a time
+    assert sorted(each["values"]["n"] for each in got(hook)) == [1, 2, 2]
     client.close()
 
 

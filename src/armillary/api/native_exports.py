@@ -6,17 +6,20 @@ from __future__ import annotations
 from typing import Any
 
 from fastapi import FastAPI
+from starlette.concurrency import run_in_threadpool
 from starlette.requests import Request
 
 from armillary.api import authored, views
 from armillary.api.auth import V1
 from armillary.api.authored import CatalogQuery, DocumentBody, DocumentPath, IfMatch
+from armillary.api.callers import caller_of
 from armillary.api.documents import as_document
 from armillary.api.native_devices import After, Limit
 from armillary.api.routes import add_route, hub_of, operator_of, service_of
 from armillary.engines.application.document import Document
 from armillary.engines.application.store import ApplicationStore
 from armillary.errors import InvalidArgumentError, PermissionDeniedError
+from armillary.hub.export_replays import Replay
 from armillary.hub.exports import check_destination
 from armillary.service.paging import number_after
 from armillary.twin.data_export import DataExport, parse_export, split_secret
@@ -112,13 +115,27 @@ def list_dead_letters(
     return {"items": items, "next": str(found[limit - 1].number) if len(found) > limit else None}
 
 
-def replay_export(request: Request, export_id: DocumentPath, catalog: CatalogQuery = None) -> dict[str, Any]:
-    """Deliver dead letters again, oldest first; what is delivered is no dead letter any more."""
-    authored.visible(request, KIND, export_id, catalog)
-    authored.check_owned(request, KIND, export_id, catalog)
-    delivered = hub_of(request).exports.replay(export_id)
-    service_of(request).audit.append(operator_of(request).name, "export.replay", export_id, {"records": delivered})
-    return {"delivered": delivered}
+async def replay_export(request: Request, export_id: DocumentPath, catalog: CatalogQuery = None) -> dict[str, Any]:
+    """Deliver dead letters again, oldest first; what is delivered is no dead letter any more.
+
+    What takes longer than 5 seconds goes on by itself, for 10 minutes at most: the answer has `under_way` true, and
+    `delivered` says how many records were delivered until then.
+    """
+    caller, actor, audit = caller_of(request), operator_of(request).name, service_of(request).audit
+
+    def begin() -> Replay:
+        authored.visible(request, KIND, export_id, catalog)
+        authored.check_owned(request, KIND, export_id, catalog)
+        return hub_of(request).exports.replays.begin(
+            export_id,
+            caller.owner,
+            lambda records: audit.append(actor, "export.replay", export_id, {"records": records}),
+        )
+
+    async with caller.turn():
+        replay = await run_in_threadpool(begin)
+    is_over = await replay.ended()
+    return {"delivered": replay.delivered, "under_way": not is_over}
 
 
 def _shown(request: Request, document: Document) -> dict[str, Any]:

@@ -153,9 +153,15 @@ def dead_letters(
 
 @remote_command(app, "replay")
 def replay(remote: RemoteService, export: ExportOption, catalog: CatalogOption = None) -> None:
-    """Deliver dead letters again."""
+    """Deliver dead letters again.
+
+    What takes longer than a few seconds goes on in the service.
+    """
     found = remote.post(f"{PATH}/{segment(export)}/dead-letters/replay", catalog=catalog)
-    note(f"{found['delivered']} records delivered")
+    if found["under_way"]:
+        note(f"{found['delivered']} records delivered so far; the rest goes on: armillary export dead-letters")
+    else:
+        note(f"{found['delivered']} records delivered")
 
 
 @remote_command(app, "delete")

@@ -29,10 +29,11 @@ from typing import TYPE_CHECKING, Final
 import structlog
 
 from armillary.engines.application.document import Document
-from armillary.engines.exports.store import Cursor, DeadBatch, DeadLetter, ExportStore
-from armillary.errors import ArmillaryError, ConflictError
+from armillary.engines.exports.store import Cursor, DeadBatch, ExportStore
+from armillary.errors import ArmillaryError
 from armillary.hub.attempts import NeverError, NotNowError, backoff
 from armillary.hub.export_destinations import DestinationPort, Outgoing, open_destination
+from armillary.hub.export_replays import Replays
 from armillary.hub.export_sources import Sources, encode
 from armillary.hub.threads import in_thread
 from armillary.twin.data_export import (
@@ -165,7 +166,9 @@ class Exports:
         self._sources = Sources(hub)
         self._loop: asyncio.AbstractEventLoop | None = None
         self._running: dict[str, tuple[str, asyncio.Task[None]]] = {}
+        self._ending: dict[str, asyncio.Task[None]] = {}
         self._stopped: dict[str, str] = {}
+        self.replays = Replays(self)
         self._counters = ExportCounters()
         self._woken = asyncio.Event()
         self._looking: asyncio.Task[None] | None = None
@@ -197,33 +200,9 @@ class Exports:
         behind = max(0, newest - cursor.seq) if cursor is not None else 0
         return ExportStatus(cursor=cursor, newest=newest, behind=behind, state=state, why=why)
 
-    def replay(self, export_id: str) -> int:
-        """Deliver dead letters again, oldest first, until one is refused; how many records were delivered.
-
-        Raises:
-            NotFoundError: there is no such export.
-            ConflictError: the destination does not take them; the rest stays.
-        """
-        export = parse_export(self._hub.application.get("export", export_id).content)
-        destination, delivered, after = self._open(export_id, export), 0, 0
-        try:
-            while letters := self.store.dead_letters(export_id, after=after):
-                for letter in letters:
-                    self._replay(destination, export_id, letter)
-                    delivered += letter.count
-                after = letters[-1].number
-        except (NotNowError, NeverError) as error:
-            raise ConflictError(
-                f"export {export_id[:64]!a}: {error}; {delivered} records were delivered",
-                remedy="Put the destination right, then replay again.",
-            ) from error
-        finally:
-            destination.close()
-        return delivered
-
     def counts(self) -> dict[str, int]:
         """For metrics."""
-        return {**dataclasses.asdict(self._counters), "exports_now": len(self._running)}
+        return {**dataclasses.asdict(self._counters), "exports_now": len(self._running) + len(self._ending)}
 
     # In the hub's loop --------------------------------------------------------------------------------------
 
@@ -235,8 +214,9 @@ class Exports:
 
     async def close(self) -> None:
         """Stop; what was delivered and not noted is delivered again by the next start."""
+        self.replays.close()
         tasks = [] if self._looking is None else [self._looking]
-        tasks += [task for _, task in self._running.values()]
+        tasks += [task for _, task in self._running.values()] + list(self._ending.values())
         for task in tasks:
             task.cancel()
         await asyncio.gather(*tasks, return_exceptions=True)
@@ -282,13 +262,21 @@ class Exports:
             mark, task = self._running[export_id]
             if export_id not in wanted or wanted[export_id][0] != mark or task.done():
                 task.cancel()
-                await asyncio.gather(task, return_exceptions=True)
                 del self._running[export_id]
+                self._ending[export_id] = task  # until what it delivers just now is over: others do not wait for that
+                task.add_done_callback(partial(self._ended, export_id))
         for export_id, (mark, export, group) in wanted.items():
-            if export_id not in self._running:
+            if export_id not in self._running and export_id not in self._ending:
                 work = self._run(export_id, export, group)
                 task = asyncio.get_running_loop().create_task(work, name=f"hub-export-{export_id}")
                 self._running[export_id] = (mark, task)
+
+    def _ended(self, export_id: str, task: asyncio.Task[None]) -> None:
+        """It may begin anew, if it is still wanted."""
+        if not task.cancelled():
+            task.exception()  # seen: it is in the log
+        self._ending.pop(export_id, None)
+        self._woken.set()
 
     def _group(self, name: str | None) -> tuple[str, Group | None]:
         if name is None:
@@ -304,7 +292,9 @@ class Exports:
                 pause = TROUBLE_S
                 try:
                     if outlet.destination is None:
-                        outlet.destination = await in_thread(lambda: self._open(export_id, export), outlet.thread)
+                        outlet.destination = await in_thread(
+                            lambda: self.open_destination(export_id, export), outlet.thread
+                        )
                     if export.transform is not None and outlet.transform is None:
                         outlet.transform = await in_thread(lambda: _transform(export.transform or ""), outlet.thread)
                     pause = await self._step(export_id, export, group, outlet)
@@ -387,7 +377,16 @@ class Exports:
                 found.append(Outgoing(line, record.device_id, record.id))
         return found
 
-    def _open(self, export_id: str, export: DataExport) -> DestinationPort:
+    def document(self, export_id: str) -> Document:
+        """An export as it was written.
+
+        Raises:
+            NotFoundError: there is no such export.
+        """
+        return self._hub.application.get("export", export_id)
+
+    def open_destination(self, export_id: str, export: DataExport) -> DestinationPort:
+        """Where an export goes, with its secret; whoever opens it closes it."""
         return open_destination(
             export.destination,
             # One that was there before goes to no place that was given without it (``native_exports.py``).
@@ -395,14 +394,6 @@ class Exports:
             allowed=self._hub.rules.actions.settings.hosts,
             folder=self.folder_of(export_id),
         )
-
-    def _replay(self, destination: DestinationPort, export_id: str, letter: DeadLetter) -> None:
-        records = [
-            Outgoing(encode(document), device_id, record_id)
-            for document, (device_id, record_id) in zip(letter.records, letter.origins, strict=True)
-        ]
-        destination.deliver(records, f"{export_id}-dead-{letter.number}")
-        self.store.settle(export_id, letter.number)
 
 
 def check_destination(hub: Hub, export: DataExport) -> None:

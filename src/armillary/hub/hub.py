@@ -77,7 +77,7 @@ class Hub:
         directory: Whose devices are and how they are doing; the owner sets it.
         updates: Who moves devices between the security service's device groups; the owner sets it.
         groups: Members of device groups.
-        exports: Data exports: ``status``, ``replay``, ``store``.
+        exports: Data exports: ``status``, ``replays``, ``store``.
         connectivity: The journal of connects and disconnects, for exports.
         organisations: Who sees which devices of a catalog.
         jobs: Jobs over device groups: begin, cancel, ``store`` for runs and results.

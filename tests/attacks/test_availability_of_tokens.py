@@ -1,0 +1,225 @@
+# SPDX-License-Identifier: Apache-2.0
+"""One token that takes more than its share of threads, requests, streams, exports, bodies or replays.
+
+The others are served, and health answers meanwhile; each attack is played once more with the limit taken away.
+"""
+
+from __future__ import annotations
+
+import http.client
+import socket
+import threading
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+from tests.api.running_service import RunningService, wait_until
+from tests.attacks.under_attack import (
+    Health,
+    authorized,
+    budgets,
+    close,
+    opened,
+    own,
+    owner,
+    sent,
+    servers,
+    waits_long,
+)
+
+from armillary.api import callers, dashboard_live, native_series
+from armillary.api.callers import Budgets
+from armillary.engines.exports.store import Cursor, DeadBatch
+from armillary.hub import export_replays
+
+__all__ = ["budgets", "opened", "own", "servers"]
+
+
+def test_one_token_never_takes_all_threads(
+    own: RunningService, budgets: Budgets, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    gate, begun = threading.Event(), threading.Semaphore(0)
+
+    def waits(*_: Any, **__: Any) -> dict[str, Any]:
+        begun.release()
+        assert gate.wait(30)
+        return {}
+
+    monkeypatch.setattr("armillary.api.views_series.retention", waits)
+    path = "/api/v1/telemetry/retention"
+
+    def attack() -> list[http.client.HTTPSConnection]:
+        found = [own.connection() for _ in range(12)]
+        for each in found:
+            each.request("GET", path, headers={"Authorization": f"Bearer {own.tokens['Reader']}"})
+        return found
+
+    try:
+        with Health(own) as health:
+            held = attack()
+            for _ in range(callers.THREADS_OF_CALLER):
+                assert begun.acquire(timeout=20)
+            wait_until(lambda: budgets.requests.of(owner(own)) == 12, "all of them to be there")
+            assert own.call("GET", "/api/v1/me", token=own.tokens["other"]).status == 200
+            assert not begun.acquire(timeout=0.1), "the others of this token wait for their turn"
+        health.check()
+        gate.set()
+        assert [each.getresponse().status for each in held] == [200] * 12, "and get it"
+        _hang_up(held)
+        gate.clear()
+        while begun.acquire(blocking=False):
+            pass
+        monkeypatch.setattr(budgets.turns, "each", 1 << 30)
+        with Health(own) as control:
+            held = attack()
+            for _ in range(8):
+                assert begun.acquire(timeout=20)
+            assert waits_long(own), "the control: all threads are this token's"
+        control.check()  # health needs no thread at all
+    finally:
+        gate.set()
+    assert [each.getresponse().status for each in held] == [200] * 12
+    _hang_up(held)
+
+
+def _hang_up(held: list[http.client.HTTPSConnection]) -> None:
+    for each in held:
+        each.close()
+    held.clear()
+
+
+def test_one_token_never_takes_all_requests_streams_and_exports(
+    own: RunningService, opened: list[socket.socket], budgets: Budgets, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    device = own.make_device().device_id
+    stream = f"/api/v1/devices/{device}/telemetry/stream"
+    export = f"/api/v1/devices/{device}/telemetry/export"
+
+    def endless(*_: Any, **__: Any) -> Iterator[bytes]:
+        while True:
+            yield b"x" * 65536
+
+    monkeypatch.setattr(native_series.views_series, "export", endless)
+    for path, places, each, total in (
+        (stream, budgets.streams, 3, 5),
+        (export, budgets.exports, callers.MAX_EXPORTS_OF_CALLER, callers.MAX_EXPORTS),
+    ):
+        assert 2 * places.each <= places.total, "one caller leaves half"
+        monkeypatch.setattr(places, "each", each)
+        monkeypatch.setattr(places, "total", total)
+        get = f"GET {path} HTTP/1.1\r\n{authorized(own, 'Reader')}\r\n".encode()
+        with Health(own) as health:
+            sent(own, opened, each, get)
+            wait_until(lambda: len(places) == each, "all that this token may have")  # noqa: B023 - called here
+            refused = own.call("GET", path, token=own.tokens["Reader"])
+            assert (refused.status, refused.headers["retry-after"]) == (429, "30")
+            assert refused.body["code"] == "request.too-many"
+            assert "the token 'Reader-token'" in refused.body["detail"]
+            sent(own, opened, 1, f"GET {path} HTTP/1.1\r\n{authorized(own, 'other')}\r\n".encode())
+            assert opened[-1].recv(15) == b"HTTP/1.1 200 OK"
+        health.check()
+        close(opened)
+        wait_until(lambda: len(places) == 0, "all places to be given back")  # noqa: B023 - called here
+        monkeypatch.setattr(places, "each", 1 << 30)
+        sent(own, opened, total, get)
+        wait_until(lambda: len(places) == total, "the control: one token has all")  # noqa: B023 - called here
+        assert own.call("GET", path, token=own.tokens["other"]).status == 429
+        close(opened)
+        wait_until(lambda: len(places) == 0, "all places to be given back")  # noqa: B023 - called here
+    monkeypatch.setattr(dashboard_live, "SHED_S", 0.2)
+    shed = own.hub.counters()["live_readers_shed"]
+    sent(own, opened, 1, f"GET {export} HTTP/1.1\r\n{authorized(own, 'Reader')}\r\n".encode())
+    wait_until(lambda: own.hub.counters()["live_readers_shed"] == shed + 1, "an export that is not read to be let go")
+    wait_until(lambda: len(budgets.exports) == 0, "its place to be given back")
+
+
+def test_a_token_has_so_many_requests_and_so_many_large_bodies(
+    own: RunningService, opened: list[socket.socket], budgets: Budgets, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(budgets.requests, "each", 5)
+    mine = authorized(own, "Reader")
+    half = f"POST /api/v1/group-preview HTTP/1.1\r\n{mine}content-type: application/json\r\ncontent-length: 9\r\n\r\n{{"
+    sent(own, opened, 5, half.encode())
+    wait_until(lambda: budgets.requests.of(owner(own)) == 5, "all that this token may have")
+    refused = own.call("GET", "/api/v1/me", token=own.tokens["Reader"])
+    assert (refused.status, refused.headers["retry-after"]) == (429, "2")
+    assert own.call("GET", "/api/v1/me", token=own.tokens["other"]).status == 200
+    close(opened)
+    wait_until(lambda: len(budgets.requests) == 0, "all places to be given back")
+    monkeypatch.setattr(budgets.large_bodies, "each", 2)
+    path = "/subscriptions/0/resourceGroups/rg/providers/Microsoft.AzureSphere/catalogs/Contoso/uploadImage"
+    large = (
+        f"POST {path}?api-version=2024-04-01 HTTP/1.1\r\nhost: x\r\nauthorization: Bearer {own.token}\r\n"
+        f"content-type: application/json\r\ncontent-length: {2 << 20}\r\n\r\n"
+    ).encode()
+    sent(own, opened, 2, large)
+    wait_until(lambda: len(budgets.large_bodies) == 2, "two large bodies")
+    sent(own, opened, 1, large)
+    assert opened[-1].recv(12) == b"HTTP/1.1 429"
+    close(opened)
+    wait_until(lambda: len(budgets.large_bodies) == 0, "all places to be given back")
+
+
+class Inline:
+    """A thread that is none: what it is to do is done by who starts it."""
+
+    def __init__(self, target: Callable[[], None], **_: object) -> None:
+        self.start = target
+
+
+def test_replays_to_a_receiver_that_never_answers_take_no_operators_thread(
+    own: RunningService, budgets: Budgets, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    gate, begun = threading.Event(), threading.Semaphore(0)
+
+    class Silent:
+        def deliver(self, _records: object, _batch_id: str) -> None:
+            begun.release()
+            assert gate.wait(30)
+
+        def close(self) -> None:
+            pass
+
+    token, exports = own.token_of("Contributor"), own.hub.exports
+    for number in range(10):
+        body = {"name": "x", "source": "telemetry", "enabled": False, "destination": {"kind": "file"}}
+        assert own.call("PUT", f"/api/v1/exports/e{number}", body).status == 200
+        dead = [DeadBatch([{"n": 1}], [("d", "r")], "why"), DeadBatch([{"n": 2}], [("d", "r")], "why")]
+        exports.store.keep(f"e{number}", Cursor(seq=0), dead)
+    monkeypatch.setattr("armillary.hub.exports.open_destination", lambda *_, **__: Silent())
+    monkeypatch.setattr(export_replays, "ANSWER_S", 0.1)
+    path = "/api/v1/exports/e{}/dead-letters/replay"
+    try:
+        with Health(own) as health:
+            for number in range(export_replays.MAX_REPLAYS_OF_CALLER):
+                reply = own.call("POST", path.format(number), token=token)
+                assert (reply.status, reply.body) == (200, {"delivered": 0, "under_way": True})
+                assert begun.acquire(timeout=20)
+            again, more = own.call("POST", path.format(0)), own.call("POST", path.format(2), token=token)
+            for refused in (again, more):
+                assert (refused.status, refused.headers["retry-after"]) == (429, "30")
+            assert own.call("GET", "/api/v1/me", token=own.tokens["other"]).status == 200
+        health.check()
+        gate.set()
+        wait_until(lambda: not exports.store.dead_letters("e0"), "the replay to go on by itself")
+        wait_until(lambda: own.call("POST", path.format(0)).body == {"delivered": 0, "under_way": False}, "its end")
+        lines = [each for each in own.call("GET", "/api/v1/audit?limit=100").body["items"] if each["target"] == "e0"]
+        assert {"records": 2} in [each["detail"] for each in lines if each["operation"] == "export.replay"]
+        gate.clear()
+        while begun.acquire(blocking=False):
+            pass
+        monkeypatch.setattr(export_replays, "threading", SimpleNamespace(Thread=Inline))
+        monkeypatch.setattr(exports.replays._of_caller, "each", 1 << 30)
+        monkeypatch.setattr(budgets.turns, "each", 1 << 30)
+        with ThreadPoolExecutor(8) as pool, Health(own) as control:
+            for number in range(2, 10):
+                pool.submit(own.call, "POST", path.format(number), token=token, fresh=True)
+            for _ in range(8):
+                assert begun.acquire(timeout=20)
+            assert waits_long(own), "the control: all threads wait for the receiver"
+            gate.set()
+        control.check()
+    finally:
+        gate.set()

@@ -19,7 +19,7 @@ export UV_COMPILE_BYTECODE ?= 1
 TEST_WORKERS ?= $(shell n=$$(nproc); echo $$((n > 4 ? 8 : n * 2)))
 RUN := $(UV) run --frozen --no-sync
 
-.PHONY: help setup demo test check fix bench docs clean test-tools
+.PHONY: help setup demo test test-long check fix bench docs clean test-tools
 
 help:            ## List the targets
 	@grep -hE '^[a-z-]+: .*##|^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*##/\t/' | expand -t 16
@@ -41,6 +41,9 @@ test-tools: setup
 
 test: test-tools ## Run the tests (ARGS="tests/attacks -q" runs a part)
 	@$(RUN) pytest $(if $(ARGS),$(ARGS),-n $(TEST_WORKERS) --dist worksteal)
+
+test-long: test-tools ## Run the tests with many more repetitions: for the night
+	@ARMILLARY_LONG_TESTS=1 $(RUN) pytest $(if $(ARGS),$(ARGS),-n $(TEST_WORKERS) --dist worksteal)
 
 check: setup     ## Format, lint, types, architecture, docs
 	@$(RUN) ruff format --check .

@@ -1,9 +1,17 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The order of all tests: long ones first, so that the suite does not end with one worker at the longest of them."""
+"""The order of all tests, and how many random examples a property gets that does not say so itself.
+
+Long ones first, so that the suite does not end with one worker at the longest of them.
+"""
 
 from __future__ import annotations
 
 import pytest
+from hypothesis import settings
+from tests.fixtures.effort import examples
+
+settings.register_profile("suite", max_examples=examples(100))
+settings.load_profile("suite")
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:

@@ -13,6 +13,7 @@ from fastapi.routing import APIRoute
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from tests.api.running_service import RunningService
+from tests.fixtures.effort import examples
 
 from armillary.api import central_table
 from armillary.api.auth import ACCESS, UNKNOWN_PATHS
@@ -73,7 +74,9 @@ def _words(path: str, reply: Any) -> Any:
 
 
 @settings(
-    max_examples=200, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow]
+    max_examples=examples(200),
+    deadline=None,
+    suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow],
 )
 @given(data=st.data())
 def test_hostile_requests_are_refused_or_answered(service: RunningService, data: Any) -> None:

@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from tests.fixtures.effort import examples
 
 from armillary.attest import policy as rules
 from armillary.attest.judgement import Judgement
@@ -165,7 +166,7 @@ CHANGES = {
 
 
 @pytest.mark.parametrize("case", CHANGES)
-@settings(max_examples=60)
+@settings(max_examples=examples(60))
 @given(policies, st.dictionaries(st.integers(0, 0xFFFF), st.integers(1, 30), min_size=1, max_size=6), st.data())
 def test_no_change_lowers_a_minimum(case: str, policy: AttestationPolicy, holds: dict[int, int], data: st.DataObject):
     kind = data.draw(st.sampled_from(sorted(holds)))

@@ -10,6 +10,7 @@ from typing import Any
 
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from tests.fixtures.effort import examples
 
 from armillary.device.installer import Installer
 from armillary.update.plan import plan_install
@@ -75,7 +76,7 @@ def one_round(flash: Any, wanted: Offer, health: str) -> Installer:
     return installer
 
 
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=examples(150), deadline=None)
 @given(steps=STEPS)
 def test_random_histories(steps: list[Any], cut_flash_type: Any, power_cut_type: Any) -> None:
     durable: dict[str, bytes] = {}

@@ -9,7 +9,7 @@ import subprocess
 from pathlib import Path
 
 import pytest
-from tests.e2e.armillary_processes import Service, armillary, running_service
+from tests.e2e.armillary_processes import Service, armillary_here, running_service
 from tests.fixtures.waiting import wait_until
 
 pytestmark = pytest.mark.e2e
@@ -30,7 +30,7 @@ def is_alive(pid: int) -> bool:
 
 
 def endpoint_of(service: Service) -> dict[str, str]:
-    done = armillary("status", "--json", env=service.env)
+    done = armillary_here("status", "--json", env=service.env)
     return next(one for one in json.loads(done.stdout)["checks"] if one["name"] == "device-endpoint")
 
 

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from tests.e2e.armillary_processes import Service, armillary, running_service
+from tests.e2e.armillary_processes import Service, armillary_here, running_service
 from tests.fixtures.waiting import wait_until
 
 DEVICES = 12
@@ -17,7 +17,7 @@ GROUP = {"name": "All", "filters": [{"field": "device:connected", "operator": "e
 
 
 def said(service: Service, *arguments: object, code: int = 0) -> Any:
-    done = armillary(*arguments, "--json", env=service.env)
+    done = armillary_here(*arguments, "--json", env=service.env)
     assert done.returncode == code, done.stderr
     return json.loads(done.stdout)
 
@@ -77,7 +77,7 @@ def test_the_service_is_killed_in_a_job_and_in_an_export_and_both_go_on(tmp_path
         status = said(second, "export", "show", "-e", "all")["status"]
         assert (status["state"], status["cursor"]["missed"], status["cursor"]["dead"]) == ("running", 0, 0)
         folder = tmp_path / "application"
-        assert armillary("application", "export", folder, env=second.env).returncode == 0
+        assert armillary_here("application", "export", folder, env=second.env).returncode == 0
         plan = said(second, "application", "import", folder, "--dry-run")
         assert plan["counts"]["same"] > 5
         assert plan["counts"]["new"] + plan["counts"]["changed"] + plan["counts"]["deleted"] == 0

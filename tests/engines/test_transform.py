@@ -12,6 +12,7 @@ from collections.abc import Iterator
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from tests.fixtures.effort import examples
 
 from armillary.engines import transform
 from armillary.engines.transform import Transform
@@ -100,7 +101,7 @@ def same() -> Iterator[Transform]:
     made.close()
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=examples(60), deadline=None)
 @given(records=st.lists(documents, max_size=4))
 def test_the_identity_gives_back_what_it_got(same: Transform, records: list[object]) -> None:
     found = same.apply([json.dumps(each).encode() for each in records])

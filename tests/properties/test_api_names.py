@@ -8,6 +8,7 @@ import uuid
 
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from tests.fixtures.effort import examples
 
 from armillary.api import azure_names as names
 from armillary.api import azure_operations as operations
@@ -19,7 +20,7 @@ WORDS = st.sampled_from(
 PATHS = st.lists(st.one_of(WORDS, st.text(max_size=12)), max_size=14).map(lambda parts: "/" + "/".join(parts))
 
 
-@settings(max_examples=200)
+@settings(max_examples=examples(200))
 @given(PATHS)
 def test_a_canonical_path_is_its_own_canonical_path(path: str) -> None:
     once = names.canonical_path(path)
@@ -27,14 +28,14 @@ def test_a_canonical_path_is_its_own_canonical_path(path: str) -> None:
     assert once.lower() == path.lower()
 
 
-@settings(max_examples=200)
+@settings(max_examples=examples(200))
 @given(st.text(max_size=200))
 def test_any_text_is_an_operation_or_not_found(text: str) -> None:
     with contextlib.suppress(NotFoundError):
         assert operations.decode(text).at is not None
 
 
-@settings(max_examples=100)
+@settings(max_examples=examples(100))
 @given(st.text(max_size=500), st.integers(0, 2**33), st.booleans())
 def test_an_operation_id_keeps_what_it_is_given(resource: str, at: int, has_result: bool) -> None:
     made = operations.new_operation(resource, at=at, has_result=has_result)
@@ -43,14 +44,14 @@ def test_an_operation_id_keeps_what_it_is_given(resource: str, at: int, has_resu
         assert operations.decode(text) == made
 
 
-@settings(max_examples=200)
+@settings(max_examples=examples(200))
 @given(PATHS)
 def test_any_text_is_a_device_group_id_or_refused(text: str) -> None:
     with contextlib.suppress(InvalidArgumentError):
         assert names.parse_device_group_id(text).catalog
 
 
-@settings(max_examples=100)
+@settings(max_examples=examples(100))
 @given(st.sampled_from(sorted(names.PATTERNS)), st.text(max_size=140))
 def test_what_passes_as_a_name_fits_its_pattern_and_a_path(kind: str, text: str) -> None:
     with contextlib.suppress(InvalidArgumentError):
@@ -59,7 +60,7 @@ def test_what_passes_as_a_name_fits_its_pattern_and_a_path(kind: str, text: str)
         assert "/" not in found
 
 
-@settings(max_examples=50)
+@settings(max_examples=examples(50))
 @given(st.uuids())
 def test_a_guid_is_read_in_each_spelling(value: uuid.UUID) -> None:
     for spelt in (str(value), str(value).upper(), value.hex, "{" + str(value) + "}"):

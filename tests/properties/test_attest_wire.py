@@ -8,6 +8,7 @@ from uuid import UUID
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from tests.fixtures.effort import examples
 
 from armillary.attest import challenge as ch
 from armillary.attest.appraise import Appraisal, appraise
@@ -20,7 +21,7 @@ from armillary.wire import cbor, checkin, cose, error_report, event_log, evidenc
 
 KEY = alias_key(b"k" * 32)
 NOW = 1_790_000_000
-FAST = settings(max_examples=80, deadline=None)
+FAST = settings(max_examples=examples(80), deadline=None)
 
 integers = st.integers(-(2**64), 2**64 - 1)
 leaves = integers | st.binary(max_size=40) | st.text(max_size=20) | st.booleans() | st.none()
@@ -298,7 +299,7 @@ def test_no_byte_of_an_accepted_request_can_change(accepted: bytes, remember: bo
     assert survivors == []
 
 
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=examples(150), deadline=None)
 @given(st.data())
 def test_no_cut_or_insertion_survives(data: st.DataObject):
     start = data.draw(st.integers(0, len(ACCEPTED)))
@@ -313,7 +314,7 @@ def test_no_cut_or_insertion_survives(data: st.DataObject):
     assert appraisal.verdict != "attested"
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=examples(60), deadline=None)
 @given(st.binary(max_size=200))
 def test_garbage_is_refused(data: bytes):
     for parse in (checkin.parse_request, checkin.parse_reply, evidence.parse_evidence, evidence.parse_endorsement):

@@ -11,6 +11,7 @@ from uuid import UUID
 from cryptography.hazmat.primitives.asymmetric import ec
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from tests.fixtures.effort import examples
 
 from armillary.errors import ManifestError, WireError
 from armillary.wire import app_manifest, asxipfs, capability_file, image_package
@@ -69,7 +70,7 @@ optional_sections = st.fixed_dictionaries(
 )
 
 
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=examples(150), deadline=None)
 @given(
     st.binary(max_size=200),
     identities,
@@ -107,7 +108,7 @@ PACKAGE = image_package.build(
 )
 
 
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=examples(200), deadline=None)
 @given(st.integers(0, len(PACKAGE) - 1), st.integers(1, 255), st.integers(0, len(PACKAGE)))
 def test_image_package_mutation_never_verifies(position: int, change: int, length: int):
     mutant = bytearray(PACKAGE)
@@ -138,7 +139,7 @@ def without_clashes(files: dict[str, bytes]) -> dict[str, bytes]:
 trees = st.dictionaries(paths, st.binary(max_size=64) | st.sampled_from([b"", b"x" * 4096, b"y" * 5000]), max_size=12)
 
 
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=examples(150), deadline=None)
 @given(trees.map(without_clashes).filter(bool), st.data())
 def test_asxipfs_round_trip(files: dict[str, bytes], data: st.DataObject):
     executables = data.draw(st.sets(st.sampled_from(sorted(files))))
@@ -152,7 +153,7 @@ def test_asxipfs_round_trip(files: dict[str, bytes], data: st.DataObject):
 IMAGE = asxipfs.build({"app_manifest.json": b"{}", "bin/app": b"x" * 100, "lib/a/b": b"y"}, {"bin/app"})
 
 
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=examples(200), deadline=None)
 @given(st.integers(0, len(IMAGE) - 1), st.integers(1, 255))
 def test_asxipfs_mutation_is_refused(position: int, change: int):
     mutant = bytearray(IMAGE)
@@ -208,7 +209,7 @@ manifests = st.builds(
 )
 
 
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=examples(150), deadline=None)
 @given(manifests)
 def test_app_manifest_round_trip(manifest: AppManifest):
     assert app_manifest.parse(app_manifest.encode(manifest)) == manifest
@@ -224,7 +225,7 @@ MANIFEST = app_manifest.encode(
 )
 
 
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=examples(200), deadline=None)
 @given(st.integers(0, len(MANIFEST) - 1), st.integers(1, 255), st.binary(max_size=6))
 def test_app_manifest_mutation_raises_nothing_else(position: int, change: int, inserted: bytes):
     mutant = bytearray(MANIFEST)
@@ -242,7 +243,7 @@ def test_every_boolean_capability_is_drawn():
     assert len(BOOLEANS) == 14
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=examples(60), deadline=None)
 @given(
     st.binary(min_size=64, max_size=64),
     st.lists(st.sampled_from(sorted(capability_file.CAPABILITIES)), min_size=1, unique=True),

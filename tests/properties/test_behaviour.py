@@ -9,6 +9,7 @@ from typing import Any
 
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from tests.fixtures.effort import examples
 
 from armillary.sim.behaviour import device_seed, observe, parse, strength_of
 from armillary.sim.signal import KINDS
@@ -142,7 +143,7 @@ def test_a_rate_is_the_slope_of_its_counter(per_day: float, weights: list[float]
     assert math.isclose(slope, once(at_s)["r"], rel_tol=0.02, abs_tol=1e-3)
 
 
-@settings(max_examples=50)
+@settings(max_examples=examples(50))
 @given(
     every=st.integers(100, 5000),
     share=st.floats(min_value=0.05, max_value=0.9),

@@ -8,6 +8,7 @@ from typing import Any
 
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from tests.fixtures.effort import examples
 
 from armillary.errors import ModelError
 from armillary.wire.dtdl import (
@@ -130,7 +131,7 @@ def bare(value: Any) -> Any:
     return [bare(each) for each in value] if isinstance(value, list) else value
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=examples(60), deadline=None)
 @given(interfaces)
 def test_a_model_by_the_rules_is_accepted_and_says_what_its_document_says(document: dict[str, Any]) -> None:
     model = parse_model_values([("d", document)])
@@ -144,7 +145,7 @@ def test_a_model_by_the_rules_is_accepted_and_says_what_its_document_says(docume
     assert again == model
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=examples(60), deadline=None)
 @given(interfaces, st.data())
 def test_an_edit_is_accepted_or_explained(document: dict[str, Any], data: st.DataObject) -> None:
     holder: Any = document

@@ -5,6 +5,7 @@ from __future__ import annotations
 
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from tests.fixtures.effort import examples
 
 from armillary.errors import WireError
 from armillary.wire.hub_topics import encode_bag, parse_bag, parse_topic, telemetry_topic
@@ -156,7 +157,7 @@ def packets(level: int) -> st.SearchStrategy[Packet]:
     return st.one_of(choices)
 
 
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=examples(200), deadline=None)
 @given(
     st.sampled_from([4, 5]).flatmap(lambda level: st.tuples(st.just(level), st.lists(packets(level), max_size=5))),
     st.integers(1, 40),
@@ -174,7 +175,7 @@ def test_packets_survive_encode_and_decode_in_any_pieces(given_packets: tuple[in
     assert decoder.buffered == 0
 
 
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=examples(200), deadline=None)
 @given(st.binary(max_size=200), st.sampled_from([None, 4, 5]), st.integers(1, 30))
 def test_garbage_is_packets_or_a_wire_error(data: bytes, level: int | None, piece: int) -> None:
     decoder = PacketDecoder(level=level, max_packet_bytes=1000)
@@ -187,7 +188,7 @@ def test_garbage_is_packets_or_a_wire_error(data: bytes, level: int | None, piec
         pass
 
 
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=examples(150), deadline=None)
 @given(
     st.sampled_from([4, 5]).flatmap(lambda level: st.tuples(st.just(level), st.lists(packets(level), max_size=6))),
     st.integers(1, 400),
@@ -229,7 +230,7 @@ def has_alias(packet: Publish) -> bool:
 bags = st.dictionaries(text.filter(bool), text, max_size=6).map(lambda each: tuple(each.items()))
 
 
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=examples(150), deadline=None)
 @given(bags)
 def test_property_bags_survive(bag: tuple[tuple[str, str], ...]) -> None:
     assert parse_bag(encode_bag(bag)) == bag

@@ -8,6 +8,7 @@ from typing import Any
 
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from tests.fixtures.effort import examples
 from tests.properties.test_dtdl_models import schemas
 
 from armillary.errors import WireError
@@ -72,7 +73,7 @@ anything = st.recursive(
 )
 
 
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=examples(100), deadline=None)
 @given(st.data())
 def test_a_value_of_a_schema_fits_whole_and_flat(data: st.DataObject) -> None:
     schema = data.draw(schemas)
@@ -89,7 +90,7 @@ def test_a_value_of_a_schema_fits_whole_and_flat(data: st.DataObject) -> None:
     assert set(judged.modelled) == set(flat)
 
 
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=examples(100), deadline=None)
 @given(schemas, st.dictionaries(st.sampled_from(["value", "other"]), anything, max_size=2))
 def test_any_document_is_judged_and_every_value_is_in_one_place(schema: Any, document: dict[str, Any]) -> None:
     table = PayloadTable(template(schema))
@@ -106,7 +107,7 @@ def test_any_document_is_judged_and_every_value_is_in_one_place(schema: Any, doc
     assert sorted(named) == sorted(flat)
 
 
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=examples(100), deadline=None)
 @given(st.data())
 def test_any_twin_has_one_view_of_each_property(data: st.DataObject) -> None:
     schema = data.draw(schemas)

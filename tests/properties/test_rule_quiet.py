@@ -5,6 +5,7 @@ from __future__ import annotations
 
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from tests.fixtures.effort import examples
 from tests.properties.test_rules import LIMITS, NAMES, START_S, Message, histories, rules
 
 from armillary.twin.rule import ORDERING, Aggregate, Condition, Facts, Operand, Rule, Window, WindowKind
@@ -79,7 +80,7 @@ def agree(program: Program, state: State, event: Event, now_ms: int, facts: Fact
     return after
 
 
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=examples(200), deadline=None)
 @given(RULES, histories(), FACTS)
 def test_the_short_way_gives_what_step_gives_all_along_a_history(
     rule: Rule, history: list[Message], facts: Facts
@@ -119,7 +120,7 @@ def states(draw: st.DrawFn, program: Program) -> State:
     )
 
 
-@settings(max_examples=800, deadline=None)
+@settings(max_examples=examples(800), deadline=None)
 @given(st.data(), RULES, FACTS)
 def test_the_short_way_gives_what_step_gives_whatever_the_state(data: st.DataObject, rule: Rule, facts: Facts) -> None:
     program = Program(rule)

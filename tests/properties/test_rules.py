@@ -12,6 +12,7 @@ from typing import Any
 import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
+from tests.fixtures.effort import examples
 
 from armillary.errors import InvalidArgumentError
 from armillary.twin import rule_json, rule_state
@@ -299,7 +300,7 @@ def evaluated(rule: Rule, history: list[Message], end: int, looks: list[int], *,
 
 
 @pytest.mark.long
-@settings(max_examples=600, deadline=None)
+@settings(max_examples=examples(600), deadline=None)
 @given(rules(), histories())
 @example(  # the end of the hold does not move the window: a late message is still inside
     Rule(
@@ -328,7 +329,7 @@ def test_rules_fire_when_the_whole_history_says_so(rule: Rule, history: list[Mes
     assert [-(-each // 1000) for each in evaluated(rule, history, end, [])] == reference.fired
 
 
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=examples(300), deadline=None)
 @given(rules(), histories(), st.lists(st.integers(START_S * 1000, START_S * 1000 + 600_000), max_size=20))
 def test_when_the_clock_is_looked_at_changes_nothing(rule: Rule, history: list[Message], looks: list[int]) -> None:
     end = max(history[-1].arrives, START_S + 600) + 400
@@ -336,14 +337,14 @@ def test_when_the_clock_is_looked_at_changes_nothing(rule: Rule, history: list[M
 
 
 @pytest.mark.long
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=examples(300), deadline=None)
 @given(rules(), histories())
 def test_a_restart_after_every_step_changes_nothing(rule: Rule, history: list[Message]) -> None:
     end = history[-1].arrives + 400
     assert evaluated(rule, history, end, [], stored=True) == evaluated(rule, history, end, [])
 
 
-@settings(max_examples=300)
+@settings(max_examples=examples(300))
 @given(rules())
 def test_a_rule_is_what_its_json_says(rule: Rule) -> None:
     document = rule_json.to_json(rule)
@@ -357,7 +358,7 @@ JSON = st.recursive(
 )
 
 
-@settings(max_examples=300)
+@settings(max_examples=examples(300))
 @given(st.sampled_from(["name", "severity", "target", "conditions", "window", "hold_s", "actions", "match", "x"]), JSON)
 def test_whatever_stands_in_a_field_is_read_or_refused(name: str, value: Any) -> None:
     document = {"name": "r", "conditions": [{"telemetry": "a", "op": ">", "value": 1}], name: value}
@@ -369,7 +370,7 @@ def test_whatever_stands_in_a_field_is_read_or_refused(name: str, value: Any) ->
         assert rule_json.from_json(rule_json.to_json(rule)) == rule
 
 
-@settings(max_examples=300)
+@settings(max_examples=examples(300))
 @given(JSON)
 def test_a_damaged_state_is_refused(document: Any) -> None:
     try:

@@ -6,6 +6,7 @@ from __future__ import annotations
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from tests.capability.bpf_machine import run
+from tests.fixtures.effort import examples
 
 from armillary.capability import bpf, seccomp
 from armillary.capability.seccomp import compile_filter
@@ -18,7 +19,7 @@ ALWAYS = {name for names in seccomp.ALLOWED.values() for name in names.split()}
 CHECKED = {"clone", "socket", "socketpair", "connect", "sendto", "sendmsg", "sendmmsg", "ioctl", "prctl", "prlimit64"}
 
 
-@settings(max_examples=200)
+@settings(max_examples=examples(200))
 @given(architecture=ARCHITECTURE, number=st.integers(0, 2**32 - 1), arguments=st.lists(WORDS, max_size=6))
 def test_only_named_calls_pass(architecture: str, number: int, arguments: list[int]) -> None:
     known = ARCHITECTURES[architecture]
@@ -31,7 +32,7 @@ def test_only_named_calls_pass(architecture: str, number: int, arguments: list[i
         assert action >> 16 == bpf.RET_ERRNO >> 16
 
 
-@settings(max_examples=200)
+@settings(max_examples=examples(200))
 @given(
     architecture=ARCHITECTURE, arguments=st.lists(WORDS, min_size=6, max_size=6), name=st.sampled_from(sorted(CHECKED))
 )
@@ -48,7 +49,7 @@ def test_bits_that_the_kernel_ignores_change_nothing(architecture: str, argument
     assert decide(arguments) == decide(low)
 
 
-@settings(max_examples=200)
+@settings(max_examples=examples(200))
 @given(architecture=ARCHITECTURE, request_=WORDS)
 def test_an_ioctl_passes_only_when_the_kernel_would_read_an_allowed_request(architecture: str, request_: int) -> None:
     known = ARCHITECTURES[architecture]
@@ -58,7 +59,7 @@ def test_an_ioctl_passes_only_when_the_kernel_would_read_an_allowed_request(arch
     assert (action == bpf.RET_ALLOW) == (request_ & 0xFFFFFFFF in seccomp.ALLOWED_IOCTLS.values())
 
 
-@settings(max_examples=100)
+@settings(max_examples=examples(100))
 @given(architecture=ARCHITECTURE, other=st.integers(0, 2**32 - 1), number=st.integers(0, 600))
 def test_no_call_of_another_convention_passes(architecture: str, other: int, number: int) -> None:
     if other != ARCHITECTURES[architecture].audit:

@@ -5,6 +5,7 @@ from hashlib import sha256
 
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from tests.fixtures.effort import examples
 from tests.wire.tpm_samples import new_key, quote, tcg_event, tcg_header
 
 from armillary.wire import tcg_event_log as tcg
@@ -14,7 +15,7 @@ KEY = new_key()
 PCRS = st.lists(st.integers(0, 23), min_size=1, max_size=24, unique=True).map(sorted)
 
 
-@settings(max_examples=60)
+@settings(max_examples=examples(60))
 @given(nonce=st.binary(max_size=66), digest=st.binary(min_size=32, max_size=32), pcrs=PCRS)
 def test_every_quote_verifies_for_what_it_was_made_for(nonce: bytes, digest: bytes, pcrs: list[int]):
     unverified = tpm.parse_attestation(quote(KEY, nonce, digest, *pcrs))
@@ -30,7 +31,7 @@ EVENTS = st.lists(
 )
 
 
-@settings(max_examples=60)
+@settings(max_examples=examples(60))
 @given(events=EVENTS, vendor=st.binary(max_size=20))
 def test_a_log_replays_as_a_tpm_extends(events: list[tuple[int, int, bytes, bytes]], vendor: bytes):
     events = [event for event in events if not event[3].startswith(b"StartupLocality\0")]

@@ -7,6 +7,7 @@ from typing import Any
 
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from tests.fixtures.effort import examples
 
 from armillary.errors import InvalidArgumentError
 from armillary.twin.document import Twin, decode_twin, device_view, encode_twin, patch_desired, report
@@ -38,7 +39,7 @@ def holds_no_null(value: Any) -> bool:
     return value is not None
 
 
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=examples(150), deadline=None)
 @given(documents, patches)
 def test_merge_patches(document: dict[str, Any], patch: dict[str, Any]) -> None:
     before = repr(document)
@@ -65,7 +66,7 @@ def mirrors(metadata: Any, document: Any) -> bool:
     return named.keys() == document.keys() and all(mirrors(named[key], document[key]) for key in document)
 
 
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=examples(150), deadline=None)
 @given(st.lists(patches, min_size=1, max_size=4))
 def test_versions_and_metadata_follow_the_patches(given_patches: list[dict[str, Any]]) -> None:
     twin = Twin(device_id="d")
@@ -81,7 +82,7 @@ def test_versions_and_metadata_follow_the_patches(given_patches: list[dict[str, 
     assert decode_twin("d", encode_twin(twin)) == twin
 
 
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=examples(150), deadline=None)
 @given(st.binary(max_size=80) | st.text(max_size=80).map(lambda text: text.encode("utf-8", "surrogatepass")))
 def test_any_bytes_are_a_patch_or_refused(payload: bytes) -> None:
     try:

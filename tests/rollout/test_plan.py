@@ -10,6 +10,7 @@ from uuid import UUID
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from tests.fixtures.effort import examples
 
 from armillary.rollout.plan import FAILED, Member, Plan, Standing, plan
 from armillary.rollout.policy import RolloutPolicy
@@ -240,7 +241,7 @@ def test_a_failure_is_told_once_and_not_lost_on_the_way_back(changes: dict[str, 
 STATES = ("", "started", "offered", "confirmed", "reverted", "failed", "timed-out")
 
 
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=examples(150), deadline=None)
 @given(
     st.lists(st.tuples(st.sampled_from(STATES), st.booleans(), st.booleans(), st.integers(0, 2)), max_size=25),
     st.integers(-1, 2),

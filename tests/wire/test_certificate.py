@@ -14,6 +14,7 @@ from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.verification import PolicyBuilder, Store, VerificationError
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from tests.fixtures.effort import examples
 
 from armillary.errors import SignatureError, WireError
 from armillary.wire import certificate as cert
@@ -81,7 +82,7 @@ def test_template_makes_what_the_builder_makes(house: House):
     assert x509.load_der_x509_certificate(issued).tbs_certificate_bytes == built.tbs_certificate_bytes
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=examples(60), deadline=None)
 @given(
     serial=st.integers(1, 2**159 - 1),
     start=st.integers(0, 4_102_444_800),  # to 2100: both ways of writing a time

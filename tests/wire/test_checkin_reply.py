@@ -8,6 +8,7 @@ from uuid import UUID
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from tests.fixtures.effort import examples
 
 from armillary.errors import WireError
 from armillary.wire.checkin import AppraisalStep, CheckinReply, Offer, OfferedImage, encode_reply, parse_reply
@@ -33,7 +34,7 @@ offers = st.builds(
 )
 
 
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=examples(100), deadline=None)
 @given(
     st.sampled_from([("attested", "client"), ("update-only", "update")]),
     st.lists(steps, max_size=4).map(tuple),

@@ -7,6 +7,7 @@ import asyncio
 
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from tests.fixtures.effort import examples
 
 from armillary.capability.network import Decision
 from armillary.engines.sandbox.attempts import DISTINCT_LIMIT, MANY_HOSTS, AttemptLog
@@ -55,7 +56,7 @@ def test_a_new_window_reports_at_once_again() -> None:
     assert [(each.host, each.allowed, each.count) for each in events] == [("a", True, 1)] * 2
 
 
-@settings(max_examples=50)
+@settings(max_examples=examples(50))
 @given(st.lists(st.integers(0, 400).map(str), max_size=1500))
 def test_none_is_lost(hosts: list[str]) -> None:
     first, later = record(hosts)

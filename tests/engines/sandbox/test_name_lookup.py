@@ -8,6 +8,7 @@ import struct
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from tests.fixtures.effort import examples
 
 from armillary.capability.network import allowed_hosts
 from armillary.engines.sandbox.name_lookup import look_up
@@ -69,7 +70,7 @@ def test_what_is_no_query_is_dropped(data: bytes) -> None:
     assert look_up(data, HOSTS) is None
 
 
-@settings(max_examples=200)
+@settings(max_examples=examples(200))
 @given(st.binary(max_size=600))
 def test_any_bytes_are_answered_or_dropped(data: bytes) -> None:
     found = look_up(data, HOSTS)
@@ -79,7 +80,7 @@ def test_any_bytes_are_answered_or_dropped(data: bytes) -> None:
         assert found.allowed == (found.name == "hub.example.com")
 
 
-@settings(max_examples=100)
+@settings(max_examples=examples(100))
 @given(
     st.lists(
         st.text(st.characters(min_codepoint=33, max_codepoint=126, exclude_characters="."), min_size=1, max_size=63),

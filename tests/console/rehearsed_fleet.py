@@ -99,14 +99,12 @@ class RehearsedFleet:
         return {"devices": len(self.all), "health": health, "open_findings": severities}
 
     def devices(self, wanted: Mapping[str, str], *, after: str | None, limit: int) -> Document:
+        sought = wanted.get("search", "").lower()
         items = [
             item
-            for item in sorted(self.all.values(), key=lambda item: item["device_id"])
-            if (after is None or item["device_id"] > after)
-            and (
-                wanted.get("search", "").lower() in item["name"].lower()
-                or item["device_id"].startswith(wanted["search"])
-            )
+            for at, item in sorted(self.all.items())
+            if at > (after or "")
+            and (sought in item["name"].lower() or at.startswith(sought))
             and all(item[name] == wanted[name] for name in ("health", "group", "product", "chip") if name in wanted)
         ]
         return {"items": items[:limit], "next": items[limit - 1]["device_id"] if len(items) > limit else None}

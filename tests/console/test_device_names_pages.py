@@ -11,6 +11,7 @@ from tests.console.hub_scene import HubScene
 from tests.console.test_hub_devices_pages import browser, said
 
 from armillary.console.pages_hub_devices import others_sentence
+from armillary.console.pages_rules import in_words
 
 
 def title_of(text: str) -> str:
@@ -75,6 +76,25 @@ def test_a_tile_and_a_trace_take_a_device_as_people_write_it(hub_scene: HubScene
         assert (traced.status, "Eis 1" in said(traced.text)) == (200, True)
     assert look.get("/rules/of-names/trace?device=Twin").status == 400
     assert look.get("/rules/of-names/trace?device=").status == 400
+
+
+def test_the_first_digits_of_an_id_and_a_name_lead_to_the_page(hub_scene: HubScene) -> None:
+    look, device = browser(hub_scene), hub_scene.device.device_id
+    hub_scene.call("PUT", "/devices/probe@yard/name", {"name": "Yard probe"})
+    assert look.get(f"/devices/{device[:10]}").headers["location"] == f"/devices/{device}"
+    assert look.get("/devices/probe@yard").headers["location"] == "/hub-devices/probe%40yard"
+    assert look.get("/devices/yard%20probe").headers["location"] == "/hub-devices/probe%40yard"
+    nobody = look.get("/devices/abcd1234abcd")
+    assert (nobody.status, "no device is called 'abcd1234abcd'" in said(nobody.text).lower()) == (404, True)
+
+
+def test_a_mistake_in_a_rules_form_is_named_by_the_forms_own_words() -> None:
+    assert in_words("conditions[0].value: expected a number, got 'x'") == (
+        "Condition 1, threshold: expected a number, got 'x'"
+    )
+    assert in_words("conditions[2].clear: expected at most 9") == "Condition 3, clears at: expected at most 9"
+    assert in_words("conditions[1]: expected one of a, b") == "Condition 2: expected one of a, b"
+    assert in_words("name: expected text") == "Name: expected text"
 
 
 def test_a_first_creation_is_not_told_as_a_change(hub_scene: HubScene) -> None:

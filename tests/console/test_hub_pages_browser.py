@@ -89,7 +89,7 @@ def test_a_rule_is_made_fires_says_why_and_is_acknowledged(scene: WaterScene, wa
     page.get_by_label("Value of condition 1", exact=True).fill("9")
     page.get_by_label("Clearing value of condition 1").fill("10")
     page.get_by_role("button", name="Make rule").click()
-    expect(page.get_by_role("alert")).to_contain_text("conditions[0].clear: expected at most 9")
+    expect(page.get_by_role("alert")).to_contain_text("Condition 1, clears at: expected at most 9")
     page.get_by_label("Clearing value of condition 1").fill("8")
     page.get_by_role("button", name="Make rule").click()
     page.wait_for_url("**/rules/over-pressure?told=created")

@@ -24,6 +24,7 @@ from starlette.responses import Response
 
 from armillary import errors
 from armillary.api.central_table import is_central
+from armillary.api.validation_words import worded
 
 # Error class -> (HTTP status, Azure Resource Manager's word for it). The nearest ancestor of an error decides.
 STATUS: Mapping[type[errors.ArmillaryError], tuple[int, str]] = {
@@ -52,7 +53,11 @@ STATUS_OF_CODE: Mapping[str, tuple[int, str]] = {
 }
 # Statuses that the web framework decides itself -> (our code, Azure's word, what to do).
 FRAMEWORK: Mapping[int, tuple[str, str, str]] = {
-    400: ("request.invalid", "InvalidRequestContent", "Send a body that the API's description allows."),
+    400: (
+        "request.invalid",
+        "InvalidRequestContent",
+        "Correct it: GET /api/v1/openapi.json says what each route takes.",
+    ),
     404: ("request.no-route", "ResourceNotFound", "Check the path: GET /api/v1/openapi.json lists every route."),
     405: ("request.method", "HttpMethodNotAllowed", "Use a method that the route allows; see the Allow header."),
     413: ("request.too-large", "RequestContentTooLarge", "Send less: docs/reference/api.md lists the limits."),
@@ -249,10 +254,7 @@ def _explained(request: Request, error: Exception) -> Response:
 def _invalid(request: Request, error: Exception) -> Response:
     assert isinstance(error, RequestValidationError)  # noqa: S101 - registered for this class only
     found = error.errors()
-    invalid = [
-        {"name": ".".join(str(part) for part in item["loc"]), "reason": _short(str(item["msg"]))}
-        for item in found[:MAX_DETAILS]
-    ]
+    invalid = [{"name": _short(name), "reason": _short(reason)} for name, reason in map(worded, found[:MAX_DETAILS])]
     first = invalid[0] if invalid else {"name": "body", "reason": "is not what the route expects"}
     code, word, remedy = FRAMEWORK[400]
     message = f"{first['name']}: {first['reason']}"

@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Mapping, Sequence
 from types import MappingProxyType
 from typing import Any
@@ -333,6 +334,31 @@ def _operand(value: Any) -> str:
 def new_rule() -> dict[str, Any]:
     """What the form of a new rule begins with."""
     return {"name": "", "severity": "medium", "match": "all", "target": {}, "conditions": [], "actions": []}
+
+
+# Members of a condition in JSON -> the column of the form that they are typed in.
+COLUMNS: Mapping[str, str] = MappingProxyType(
+    {
+        "aggregate": "aggregate",
+        "telemetry": "value or property",
+        "property": "value or property",
+        "op": "comparison",
+        "value": "threshold",
+        "clear": "clears at",
+    }
+)
+_PLACE = re.compile(r"conditions\[(\d{1,3})\](?:\.(\w+))?")
+
+
+def in_words(message: str) -> str:
+    """What is wrong with a rule's form, with the form's own words for the place: "condition 1, threshold"."""
+
+    def place(found: re.Match[str]) -> str:
+        column = COLUMNS.get(found[2] or "")
+        return f"condition {int(found[1]) + 1}" + (f", {column}" if column else "")
+
+    said = _PLACE.sub(place, message)
+    return said[:1].upper() + said[1:]
 
 
 def form_of(document: Mapping[str, Any]) -> dict[str, Any] | None:

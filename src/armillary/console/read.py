@@ -7,7 +7,7 @@ import csv
 import io
 from collections.abc import Mapping
 from typing import Any
-from urllib.parse import quote, urlencode
+from urllib.parse import urlencode
 
 from starlette.responses import JSONResponse, RedirectResponse, Response
 
@@ -23,7 +23,8 @@ from armillary.console import (
 from armillary.console import pages_device_life as life
 from armillary.console import pages_settings as settings_pages
 from armillary.console.desk import Desk, Visit
-from armillary.console.device_name import name_form
+from armillary.console.device_name import meant, name_form
+from armillary.console.pages_device_data import place
 from armillary.console.words import counted, grouped, moment, short_id
 from armillary.errors import InvalidArgumentError, NotFoundError
 from armillary.twin.value_names import from_fields
@@ -68,11 +69,9 @@ def fleet_csv(desk: Desk, visit: Visit) -> Response:
 
 
 def device(desk: Desk, visit: Visit) -> Response:
-    """One device; one that does not attest has a page in the hub."""
+    """One device; one that does not attest has a page in the hub, and a name or first digits lead to it as well."""
     if not is_attested_id(visit.params["device_id"]):
-        asked = visit.params["device_id"]
-        other = desk.sources.application.ask(visit.operator, "show_hub_device", device_id=asked)["device_id"]
-        return RedirectResponse(f"/hub-devices/{quote(other, safe='')}", 303)
+        return RedirectResponse(place(meant(desk, visit, visit.params["device_id"])), 303)
     sources, now = desk.sources, visit.now
     found = sources.fleet.device(visit.params["device_id"])
     device_id = found["device_id"]

@@ -73,7 +73,9 @@ def rule_form_page(desk: Desk, visit: Visit, document: dict[str, Any], error: In
         crumbs=(("Rules", "/rules"),),
         title="New rule" if not document["id"] else f"Change {document['body']['name'] or document['id']}",
         detail="What it does about it, filters, silence and cloud properties are added as JSON once it is there.",
-        notices=(("bad", f"{error.message}. {error.remedy} Nothing was changed."),) if error else (),
+        notices=(("bad", f"{pages_rules.in_words(error.message)}. Correct it below. Nothing was changed."),)
+        if error
+        else (),
         rule_form=pages_rules.form_of(document) if may(desk, visit, "rule") else None,
     )
     return show(desk, visit, made, 400 if error else 200)

@@ -34,15 +34,8 @@ class RehearsedFleet:
         self.extra_tokens: dict[str, Document] = {}
         self.lines: list[Document] = []
         self.points: asyncio.Queue[Document] | None = None
-        self.images = {
-            uid(name): rehearsed_data.image(self.now, name, size)
-            for name, size in (
-                ("coffee-control", 184_320),
-                ("gateway-agent", 65_536),
-                ("dispenser", 98_304),
-                ("cable-meter", 40_960),
-            )
-        }
+        sizes = {"coffee-control": 184_320, "gateway-agent": 65_536, "dispenser": 98_304, "cable-meter": 40_960}
+        self.images = {uid(name): rehearsed_data.image(self.now, name, size) for name, size in sizes.items()}
         self.all = {
             item["device_id"]: item for item in (rehearsed_data.device(self.now, number) for number in range(devices))
         }
@@ -116,9 +109,9 @@ class RehearsedFleet:
         return sorted({group for _, group in GROUPS})
 
     def device(self, device_id: str) -> Document:
-        if device_id not in self.all:
-            raise NotFoundError(f"no device {device_id[:16]}", remedy="Check the id.")
-        return self.all[device_id]
+        if found := self.all.get(device_id):
+            return found
+        raise NotFoundError(f"no device {device_id[:16]}", remedy="Check the id.")
 
     def records(self, device_id: str, *, limit: int) -> Document:
         device = self.all[device_id]

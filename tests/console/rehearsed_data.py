@@ -181,6 +181,27 @@ def rollout(now: int, state: str) -> Document:
     }  # fmt: skip
 
 
+def troubles(now: int, rollout: Document) -> list[Document]:
+    """Two of the devices that failed in it."""
+    back = rollout["state"] == "rolled-back"
+    said = (
+        (9, "reverted", now - 3000, "coffee-control exited with 11 during its trial"),
+        (12, "failed", now - 2500, "no room: 1.2 MiB needed, 0.8 MiB free"),
+    )
+    return [
+        {
+            "device_id": device_id(number),
+            "cohort": 1,
+            "state": "restored" if back else failure,
+            "failure": failure,
+            "started_at": now - 4000,
+            "finished_at": at,
+            "reason": reason,
+        }
+        for number, failure, at, reason in (said if rollout["failed"] else ())
+    ]
+
+
 def findings(now: int) -> list[Document]:
     made = []
     for number, (kind, severity, title, cause, proposed) in enumerate(

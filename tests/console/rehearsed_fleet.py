@@ -273,30 +273,7 @@ class RehearsedFleet:
         raise NotFoundError("no such roll-out", remedy="Check the id.")
 
     def troubles(self, rollout_id: str, *, limit: int) -> list[Document]:
-        found = self.rollout(rollout_id)
-        if not found["failed"]:
-            return []
-        back = found["state"] == "rolled-back"
-        return [
-            {
-                "device_id": device_id(9),
-                "cohort": 1,
-                "state": "restored" if back else "reverted",
-                "failure": "reverted",
-                "started_at": self.now - 4000,
-                "finished_at": self.now - 3000,
-                "reason": "coffee-control exited with 11 during its trial",
-            },
-            {
-                "device_id": device_id(12),
-                "cohort": 1,
-                "state": "restored" if back else "failed",
-                "failure": "failed",
-                "started_at": self.now - 4000,
-                "finished_at": self.now - 2500,
-                "reason": "no room: 1.2 MiB needed, 0.8 MiB free",
-            },
-        ]
+        return rehearsed_data.troubles(self.now, self.rollout(rollout_id))
 
     def change(self, operator: Operator, rollout_id: str, verb: str, reason: str) -> None:
         item = self.rollout(rollout_id)

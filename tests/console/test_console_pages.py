@@ -300,30 +300,6 @@ def test_a_search_is_of_names_and_ids(search: str, wanted: dict[str, str]):
     assert pages_fleet.service_filter(pages_fleet.chosen_filters({"q": search})) == wanted
 
 
-def test_devices_are_shown_by_name_with_the_id_beside(fleet: RehearsedFleet):
-    line = page_of(fleet, q="lobby").lines[0]
-    assert (line.device.name, line.device.id.full) == ("Lobby, coffee 2", device_id(3))
-    assert line.device.href == f"/devices/{device_id(3)}"
-    assert "Lobby, coffee 2 (" in pages_device_life.confirmation(fleet.device(device_id(3)), "revoke").title
-    assert "Coffee" not in pages_device_life.confirmation(fleet.device(device_id(0)), "revoke").title
-    cut = pages_fleet.fleet_page(fleet.summary(), {"items": [], "next": None, "is_cut": True}, {}, after=None, now=1)
-    assert cut.is_cut
-    finding = {**fleet.seen[0], "device_ids": [device_id(3), "Pump:7"]}
-    shown = pages_finding.finding_line(finding, {device_id(3): "Lobby"}, may_act=False, now=fleet.now)
-    assert [(each.name, each.href) for each in shown.devices] == [
-        ("Lobby", f"/devices/{device_id(3)}"), ("Pump:7", "/hub-devices/Pump%3A7"),
-    ]  # fmt: skip
-    row = {"number": 1, "at": 1, "actor": "a", "hash": "h", "previous_hash": "p", "detail": {}}
-    lines = [
-        {**row, "operation": "device.claim", "target": device_id(3)},
-        {**row, "operation": "rule.put", "target": "r"},
-    ]
-    assert pages_audit.named_devices(lines) == [device_id(3)]
-    named = [pages_audit.audit_row(each, {device_id(3): "Lobby"}, fleet.now).device for each in lines]
-    assert named[0] is not None
-    assert (named[0].name, named[1]) == ("Lobby", None)
-
-
 def test_an_empty_fleet_and_an_empty_filter_are_told_apart(fleet: RehearsedFleet):
     assert page_of(RehearsedFleet(devices=0)).empty == "fleet"
     assert page_of(fleet, q="fffffffffff").empty == "filter"

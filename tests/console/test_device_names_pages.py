@@ -8,8 +8,11 @@ import re
 from urllib.parse import quote
 
 from tests.console.hub_scene import HubScene
+from tests.console.rehearsed_data import device_id
+from tests.console.rehearsed_fleet import RehearsedFleet
 from tests.console.test_hub_devices_pages import browser, said
 
+from armillary.console import pages_audit, pages_device_life, pages_finding, pages_fleet
 from armillary.console.pages_hub_devices import others_sentence
 from armillary.console.pages_rules import in_words
 
@@ -19,6 +22,32 @@ def title_of(text: str) -> str:
     found = re.search(r"<title>(.*?)</title>", text)
     assert found is not None
     return html.unescape(found[1])
+
+
+def test_devices_are_shown_by_name_with_the_id_beside() -> None:
+    fleet = RehearsedFleet()
+    found = fleet.devices({"search": "lobby"}, after=None, limit=9)["items"]
+    line = pages_fleet.device_line(found[0], fleet.now)
+    assert (line.device.name, line.device.id.full) == ("Lobby, coffee 2", device_id(3))
+    assert line.device.href == f"/devices/{device_id(3)}"
+    assert "Lobby, coffee 2 (" in pages_device_life.confirmation(fleet.device(device_id(3)), "revoke").title
+    assert "Coffee" not in pages_device_life.confirmation(fleet.device(device_id(0)), "revoke").title
+    cut = pages_fleet.fleet_page(fleet.summary(), {"items": [], "next": None, "is_cut": True}, {}, after=None, now=1)
+    assert cut.is_cut
+    finding = {**fleet.seen[0], "device_ids": [device_id(3), "Pump:7"]}
+    shown = pages_finding.finding_line(finding, {device_id(3): "Lobby"}, may_act=False, now=fleet.now)
+    assert [(each.name, each.href) for each in shown.devices] == [
+        ("Lobby", f"/devices/{device_id(3)}"), ("Pump:7", "/hub-devices/Pump%3A7"),
+    ]  # fmt: skip
+    row = {"number": 1, "at": 1, "actor": "a", "hash": "h", "previous_hash": "p", "detail": {}}
+    lines = [
+        {**row, "operation": "device.claim", "target": device_id(3)},
+        {**row, "operation": "rule.put", "target": "r"},
+    ]
+    assert pages_audit.named_devices(lines) == [device_id(3)]
+    named = [pages_audit.audit_row(each, {device_id(3): "Lobby"}, fleet.now).device for each in lines]
+    assert named[0] is not None
+    assert (named[0].name, named[1]) == ("Lobby", None)
 
 
 def test_a_device_is_named_on_its_page_and_found_by_that_name(hub_scene: HubScene) -> None:

@@ -15,6 +15,7 @@ from tests.service.test_watch import report
 from armillary.engines.records import check_in_rows, report_rows
 from armillary.engines.records.report_rows import SUPPRESSED
 from armillary.service import device_rates as rates
+from armillary.service import loops
 from armillary.service.device_rates import Allowance, DeviceRates, Meter
 from armillary.service.watch import MAX_FINDINGS_OF_DEVICE
 from armillary.sim.service_host import ServiceHost
@@ -234,6 +235,22 @@ def test_what_is_kept_of_one_device_is_bounded_by_age_and_by_number(host: Servic
         records.write(lambda c: check_in_rows.prune(c, before=0, now=later, most=2))
         assert numbers(host, "check_in") == 2 + 1
         records.write(lambda c: report_rows.prune(c, before=later, most=4))
+        assert (numbers(host, "error_report"), numbers(host, "outcome")) == (0, 0)
+
+
+def test_the_daily_clean_up_keeps_to_both(host: ServiceHost, clock: Clock, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The line that wires it: by number, then by age."""
+    running = host.service._loops
+    assert running is not None
+    monkeypatch.setattr(loops, "KEEP_REPORTS", 2)
+    with host.claimed(b"a" * 32) as device:
+        for place in range(4):
+            device.check_in(error_reports=(report(device, place + 1, "AppCrash", "x"),), outcomes=(outcome(place),))
+        running._clean_up()
+        assert (numbers(host, "error_report"), numbers(host, "outcome"), numbers(host, "check_in")) == (2, 2, 4)
+        monkeypatch.setattr(loops, "KEEP_S", 0)
+        clock.now += 1
+        running._clean_up()
         assert (numbers(host, "error_report"), numbers(host, "outcome")) == (0, 0)
 
 

@@ -22,6 +22,16 @@ def test_a_name_is_found_and_is_the_owners_alone(host: ServiceHost) -> None:
 
     assert registry.get_device(first).name == f"Kettle {first[:8]}"
     assert not registry.get_device(first).is_named
+    shown = registry.get_device(first).name  # a name that nobody gave is found as it is shown
+    for each in (shown, shown.upper(), f"  {shown} "):
+        assert [it.device_id for it in names.meant(each, catalog="Contoso")] == [first], each
+    assert names.meant(f"Cup {first[:8]}", catalog=None) == names.meant(shown, catalog="Fabrikam") == []
+    names.rename(first, "Hall kettle, North", actor="ann")
+    assert names.meant(shown, catalog=None) == []  # it is not called so any more
+    names.rename(second, shown, actor="ann")  # somebody may give another device this name: one device means it then
+    assert [each.device_id for each in names.meant(shown, catalog=None)] == [second]
+    names.rename(first, "", actor="ann")
+    assert len(names.meant(shown, catalog=None)) == 2  # whoever means one is told of both
     names.rename(first, "Hall kettle, North", actor="ann")
     names.rename(second, "Hall kettle", actor="ann")
     line = service.audit.list(limit=1).items[0]

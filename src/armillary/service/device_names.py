@@ -16,7 +16,7 @@ from armillary.service.context import Context
 from armillary.service.hub_identities import HubIdentities
 from armillary.service.registry import Registry
 from armillary.service.registry_names import catalog_or_raise
-from armillary.wire.device_name import MIN_ID_DIGITS, check_name, id_prefix
+from armillary.wire.device_name import MIN_ID_DIGITS, check_name, default_name_digits, id_prefix, key_of
 from armillary.wire.hub_credentials import canonical_device_id, is_attested_id
 
 # Devices that an answer lists where one was meant: enough to choose from.
@@ -95,8 +95,9 @@ class DeviceNames:
     def meant(self, text: str, *, catalog: str | None) -> list[NamedDevice]:
         """The devices that a person may mean by a name, an id, or the first digits of one; at most ``MAX_MEANT``.
 
-        An id is that device and no other. Else those called so, whatever the case; else, from four digits on, those
-        whose ids begin so. One device means it is this one.
+        An id is that device and no other. Else those called so, whatever the case, be it that somebody named them or
+        that nobody did (``Cable 81f29fac``); else, from four digits on, those whose ids begin so. One device means it
+        is this one.
 
         Args:
             text: What was written.
@@ -113,17 +114,33 @@ class DeviceNames:
             if known:
                 return known
             owner_id = None if owner is None else owner.catalog_id
-            called = name_rows.called(connection, text, catalog_id=owner_id, limit=MAX_MEANT)
+            catalog_name = None if owner is None else owner.name
+            called = self._described(
+                connection, name_rows.called(connection, text, catalog_id=owner_id, limit=MAX_MEANT)
+            )
+            called += self._called_by_default(connection, text, catalog_name)
             if called:
-                return self._described(connection, called)
+                return called[:MAX_MEANT]
             prefix = id_prefix(text)
             if prefix is None or len(prefix) < MIN_ID_DIGITS:
                 return []
-            chosen = DeviceFilter(catalog=None if owner is None else owner.name, device_id_prefix=prefix)
-            page = device_lists.page(connection, chosen, limit=MAX_MEANT, after=None, **self._time())
-            return [_of_device(each) for each in page.items]
+            return self._beginning(connection, prefix, catalog_name)
 
         return self._context.records.read(query)
+
+    def _called_by_default(self, connection: Connection, text: str, catalog: str | None) -> list[NamedDevice]:
+        """Devices that nobody named, of the name that they are shown by."""
+        digits = default_name_digits(text)
+        if digits is None:
+            return []
+        found = self._beginning(connection, digits, catalog)
+        return [each for each in found if not each.is_named and key_of(each.name) == key_of(text)]
+
+    def _beginning(self, connection: Connection, digits: str, catalog: str | None) -> list[NamedDevice]:
+        """Devices that attest whose ids begin so."""
+        chosen = DeviceFilter(catalog=catalog, device_id_prefix=digits)
+        page = device_lists.page(connection, chosen, limit=MAX_MEANT, after=None, **self._time())
+        return [_of_device(each) for each in page.items]
 
     def _described(self, connection: Connection, device_ids: Sequence[str]) -> list[NamedDevice]:
         found: dict[str, NamedDevice] = {}

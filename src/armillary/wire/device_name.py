@@ -27,6 +27,7 @@ MIN_ID_DIGITS: Final = 4
 
 _ATTESTED: Final = re.compile(r"[0-9A-Fa-f]{128}")
 _HEX: Final = re.compile(r"[0-9A-Fa-f]{1,128}")
+_DEFAULT: Final = re.compile(rf"(?:.* )?([0-9A-Fa-f]{{{ID_DIGITS}}})")
 
 
 def check_name(given: str) -> str:
@@ -74,3 +75,9 @@ def default_name(device_id: str, *, product: str | None, chip: str) -> str:
     """What a device that attests is called while nobody named it: its product, else its chip, and its id's start."""
     kind = product if product and not product.startswith(".") else chip
     return f"{kind} {device_id[:ID_DIGITS]}".strip()
+
+
+def default_name_digits(text: str) -> str | None:
+    """The first digits of the id in what may be the name of a device that nobody named, in lower case; else None."""
+    found = _DEFAULT.fullmatch(text.strip())
+    return None if found is None else found[1].lower()

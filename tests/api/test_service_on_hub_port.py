@@ -105,6 +105,16 @@ def test_the_service_api_is_answered_where_devices_connect(service: RunningServi
         assert Caller(service, wrong).call("GET", f"/devices/pump-1?{VERSION}")[0] == 401
 
 
+def test_without_a_service_key_nobody_without_a_certificate_is_let_in_again(service: RunningService) -> None:
+    keys = "/api/v1/catalogs/Contoso/hub-service-keys"
+    make_key(service, "last")
+    assert is_let_in(service)
+    for each in service.call("GET", keys).body["items"]:
+        assert service.call("DELETE", f"{keys}/{each['name']}").status == 200
+    assert not is_let_in(service)
+    make_key(service, "another")  # for the tests that follow
+
+
 def test_nothing_else_of_the_api_is_reached_there(service: RunningService) -> None:
     caller = Caller(service, f"Bearer {service.token}")
     assert caller.call("GET", f"/devices?{VERSION}")[0] == 200  # the connection is one for services

@@ -33,7 +33,7 @@ SHOWN = """() => JSON.stringify([
 ])"""
 # Names that nobody takes for words: BatteryLevel, count1, Tag.Humidity.
 MACHINE = re.compile(r"[a-z][A-Z0-9]|[._]")
-CUT_NOTES = ".kind-kpi [data-note]"
+CUT_NOTES = ".kind-kpi [data-note], .kpi, .kpi .figure"
 IS_CUT = "all => all.filter((each) => each.scrollWidth > each.clientWidth).map((each) => each.textContent)"
 CHANGED = f"(before) => ({SHOWN})() !== before"
 

@@ -184,6 +184,7 @@ def _review(
         device.label,
         device.twin,
         patch,
+        device.capabilities,
         kind=kind,
         wanted=wanted,
         conflict=conflict,

@@ -79,8 +79,20 @@ def script_views(views: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
     return {view["id"]: _plain({**view, "html": None}) for view in views}
 
 
-def edit_view(document: Mapping[str, Any], shown: Dashboard, names: Mapping[Source, str]) -> dict[str, Any]:
-    """The board: every tile with what it is, its grip, and the ways to its form; ``names`` are those of sources."""
+def edit_view(
+    document: Mapping[str, Any],
+    shown: Dashboard,
+    names: Mapping[Source, str],
+    labels: Mapping[str, Sequence[Mapping[str, Any]]],
+) -> dict[str, Any]:
+    """The board: every tile with what it is, its grip, and the ways to its form.
+
+    Args:
+        document: The dashboard's, as the API gives it.
+        shown: The same, read.
+        names: Of sources.
+        labels: Tile's id -> what its values are called.
+    """
     dashboard_id = document["id"]
     tiles = [
         {
@@ -90,7 +102,7 @@ def edit_view(document: Mapping[str, Any], shown: Dashboard, names: Mapping[Sour
             "y": tile.y,
             "w": tile.w,
             "h": tile.h,
-            "about": about(tile, names),
+            "about": about(tile, names, labels.get(tile.id, ())),
             "href": place(dashboard_id, "tiles", tile.id),
         }
         for tile in sorted(shown.tiles, key=lambda tile: (tile.y, tile.x))
@@ -106,9 +118,10 @@ def edit_view(document: Mapping[str, Any], shown: Dashboard, names: Mapping[Sour
     }
 
 
-def about(tile: Tile, names: Mapping[Source, str]) -> str:
+def about(tile: Tile, names: Mapping[Source, str], labels: Sequence[Mapping[str, Any]]) -> str:
     """A tile in a few words: its kind, what it shows and of which devices."""
-    shown = ", ".join(tile.values or tile.options.get("names", ()))
+    called = {each["name"]: str(each["display_name"]) for each in labels}
+    shown = ", ".join(called.get(each, each) for each in tile.values or tile.options.get("names", ()))
     parts = [tile.kind.replace("-", " "), shown]
     if tile.source is not None:
         parts.append(f"{tile.source.kind} {names.get(tile.source, tile.source.id)}")

@@ -10,7 +10,7 @@ from types import MappingProxyType
 from typing import Any
 
 from armillary.console.words import Moment, grouped, moment
-from armillary.twin.value_names import ValueName, from_fields
+from armillary.twin.value_names import ValueName, from_fields, unnamed
 
 # range in the address -> seconds. The first is the default.
 RANGES: Mapping[str, int] = MappingProxyType({"15m": 900, "1h": 3600, "24h": 86400, "7d": 7 * 86400})
@@ -39,6 +39,7 @@ class TwinLine:
     """One property: what was asked for, what the device reports, and whether they agree."""
 
     name: str
+    label: str
     desired: str
     reported: str
     agrees: str
@@ -102,18 +103,20 @@ def chosen_metric(items: Sequence[Mapping[str, Any]], asked: str) -> str:
     return numbers[0] if numbers else ""
 
 
-def twin_view(twin: Mapping[str, Any]) -> TwinView:
-    """Desired and reported side by side. Not reported is not agreed."""
+def twin_view(twin: Mapping[str, Any], called: Callable[[str], Mapping[str, Any]] | None = None) -> TwinView:
+    """Desired and reported side by side. Not reported is not agreed. ``called`` says what properties are."""
     desired = {name: value for name, value in twin["desired"].items() if not name.startswith("$")}
     reported = {name: value for name, value in twin["reported"].items() if not name.startswith("$")}
     lines = []
     for name in sorted(set(desired) | set(reported)):
         agrees, kind = _agreement(desired, reported, name)
+        known = unnamed(name) if called is None else from_fields(called(name))
         lines.append(
             TwinLine(
                 name,
-                _json(desired[name]) if name in desired else "",
-                _json(reported[name]) if name in reported else "",
+                known.display_name,
+                _shown(known, desired[name]) if name in desired else "",
+                _shown(known, reported[name]) if name in reported else "",
                 agrees,
                 kind,
             )
@@ -139,6 +142,13 @@ def _agreement(desired: Mapping[str, Any], reported: Mapping[str, Any], name: st
 def _version(side: Mapping[str, Any]) -> str:
     version = side.get("$version")
     return "not known" if version is None else grouped(version)
+
+
+def _shown(name: ValueName, value: object) -> str:
+    """A property as JSON; where its template gives it a unit or words, with these."""
+    says = name.symbol and isinstance(value, (int, float)) and not isinstance(value, bool)
+    worded = isinstance(value, (str, int)) and not isinstance(value, bool) and value in name.words
+    return name.text(value) if says or worded else _json(value)
 
 
 def _json(value: object) -> str:

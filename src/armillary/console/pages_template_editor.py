@@ -11,7 +11,7 @@ from armillary.console.pages_form import Field, Form, choices, filled, limits
 from armillary.console.pages_made import place
 from armillary.console.pages_model import ModelEditor, models_text
 from armillary.console.pages_sheet import Button, Cell, Section, Sheet
-from armillary.console.pages_templates import named_cell, schema_words
+from armillary.console.pages_templates import named_cell, schema_words, unit_cell
 from armillary.console.words import joined
 
 NEW: Final = "/new-template"
@@ -147,7 +147,7 @@ def _capabilities(found: Mapping[str, Any], *, may_change: bool, form: Form | No
             named_cell(each),
             sheet.text(each["kind"] + (" (writable)" if each["writable"] else "")),
             sheet.text(schema_words(each["schema"]) or "none", reason=_limit_words(each["limits"])),
-            sheet.text(each["unit"] or "none"),
+            unit_cell(each),
             *((_remove(found, "capability", each["name"]),) if may_change else ()),
         )
         for each in found["capabilities"]
@@ -173,7 +173,7 @@ def _cloud(found: Mapping[str, Any], beside: set[str], *, may_change: bool, form
             (
                 named_cell(each),
                 sheet.text(schema_words(each["schema"]), reason=words),
-                sheet.text(each["unit"] or "none"),
+                unit_cell(each),
                 sheet.text(initial),
                 *((way,) if may_change else ()),
             )

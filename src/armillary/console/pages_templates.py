@@ -51,7 +51,7 @@ def template_sheet(found: Mapping[str, Any], devices: Sequence[tuple[str, str, A
             named_cell(each),
             sheet.text(each["kind"] + (" (writable)" if each["writable"] else "")),
             sheet.text(schema_words(each["schema"])),
-            sheet.text(each["unit"] or ""),
+            unit_cell(each),
             sheet.text(", ".join(each["types"])),
         )
         for each in found["capabilities"]
@@ -60,7 +60,7 @@ def template_sheet(found: Mapping[str, Any], devices: Sequence[tuple[str, str, A
         (
             named_cell(each),
             sheet.text(schema_words(each["schema"])),
-            sheet.text(each["unit"] or ""),
+            unit_cell(each),
         )
         for each in found["cloud_properties"]
     ]
@@ -124,6 +124,11 @@ def named_cell(found: Mapping[str, Any]) -> Cell:
     """What something is called, its name below where that differs."""
     name, shown = found["name"], found["display_name"] or found["name"]
     return sheet.text(shown, reason="" if shown == name else name)
+
+
+def unit_cell(found: Mapping[str, Any]) -> Cell:
+    """A unit's symbol, its name in the model below where that differs."""
+    return sheet.text(found["symbol"] or "none", reason=found["unit"] or "" if found["unit"] != found["symbol"] else "")
 
 
 def schema_words(schema: Any) -> str:

@@ -28,6 +28,8 @@ WORDS: Mapping[str, str] = MappingProxyType(
     {"avg": "average", "min": "lowest", "max": "highest", "sum": "sum", "count": "count", "last": "now"}
 )
 NO_VALUE = "\u2013"
+# Cells of tables up to so many characters (a date, a figure with its unit) stand on one line.
+WHOLE_CHARACTERS = 12
 # A moment as devices write it (ISO 8601 in UTC): date and time of day.
 _MOMENT = re.compile(r"(\d{4}-\d\d-\d\d)T(\d\d:\d\d(?::\d\d)?)(?:\.\d+)?(?:Z|\+00:00)")
 # Units that one chart over time has room for: an axis on the left and one on the right.
@@ -58,7 +60,7 @@ def said_text(value: object, name: ValueName, unit: str, decimals: int | None = 
     if isinstance(value, (str, int, float)) and not isinstance(value, bool) and value in name.words:
         return name.words[value]  # type: ignore[index]  # 1.0 is 1
     if isinstance(value, str) and (moment_ := _MOMENT.fullmatch(value)):
-        return f"{moment_[1]} {moment_[2]} UTC"
+        return f"{moment_[1]}\n{moment_[2]} UTC"  # the one place where it may be broken; else as a space
     return value_text(value, unit, decimals)
 
 
@@ -278,8 +280,8 @@ def _last_values(tile: Tile, data: Mapping[str, Any], _dashboard: str, now: int)
             "label": row["label"],
             "href": f"/devices/{row['device_id']}",
             "cells": [
-                {
-                    "text": said_text(value, name, unit_for(tile, name)),
+                _cell(said_text(value, name, unit_for(tile, name)))
+                | {
                     "key": key_of(row["device_id"], name.name),
                     "stale": at_ms is not None and now - at_ms // 1000 > STALE_S,
                 }
@@ -300,13 +302,17 @@ def _property(_tile: Tile, data: Mapping[str, Any], _dashboard: str, _now: int) 
             "label": row["label"],
             "href": f"/devices/{row['device_id']}",
             "cells": [
-                {"text": said_text(value, name, name.symbol), "key": "", "stale": False}
-                for name, value in zip(names, row["values"], strict=True)
+                _cell(said_text(value, name, name.symbol)) for name, value in zip(names, row["values"], strict=True)
             ],
         }
         for row in data["rows"]
     ]
     return _table(data, names, rows)
+
+
+def _cell(text: str) -> View:
+    """A cell of a table; figures, dates and moments are not broken in the middle."""
+    return {"text": text, "key": "", "stale": False, "whole": len(text) <= WHOLE_CHARACTERS or "\n" in text}
 
 
 def _table(data: Mapping[str, Any], names: Sequence[ValueName], rows: list[View]) -> View:

@@ -324,6 +324,7 @@ def review_sheet(
     label: str,
     twin: Mapping[str, Any],
     patch: Mapping[str, Any],
+    capabilities: Sequence[Mapping[str, Any]],
     *,
     kind: str,
     wanted: Mapping[str, Any],
@@ -339,6 +340,7 @@ def review_sheet(
         label: What it is called.
         twin: As it is now, in IoT Hub's shape.
         patch: Of the desired properties.
+        capabilities: Of its template; empty without one.
         kind: ``values`` (of the form, by the template) or ``patch``.
         wanted: What the form wants, by name; empty for a patch.
         conflict: What somebody else changed since the form was made; None: nobody did.
@@ -353,7 +355,7 @@ def review_sheet(
         title = "Somebody else was faster: look before you send."
     elif not differs:
         title = f"Nothing would change: all of it is wanted of {label} already."
-    sections = [_change_section("What will be wanted", "beside what is wanted now", differs, "Nothing.")]
+    sections = [_change_section("What will be wanted", "beside what is wanted now", differs, "Nothing.", capabilities)]
     if conflict is not None:
         sections.insert(
             0,
@@ -362,6 +364,7 @@ def review_sheet(
                 "since your page was made",
                 conflict,
                 "Nothing that is wanted: tags only.",
+                capabilities,
             ),
         )
     form = Form(
@@ -399,8 +402,22 @@ def conflict_words(conflict: Sequence[tuple[str, Any, Any]]) -> str:
     return joined(parts) or "nothing that this form shows"
 
 
-def _change_section(title: str, note: str, found: Sequence[tuple[str, Any, Any]], none: str) -> Section:
-    rows = [(sheet.text(name), _value(before), _value(after)) for name, before, after in found]
+def _change_section(
+    title: str,
+    note: str,
+    found: Sequence[tuple[str, Any, Any]],
+    none: str,
+    capabilities: Sequence[Mapping[str, Any]],
+) -> Section:
+    called = {each["name"]: each["display_name"] for each in capabilities}
+    rows = [
+        (
+            sheet.text(called.get(name, name), reason=name if called.get(name, name) != name else ""),
+            _value(before),
+            _value(after),
+        )
+        for name, before, after in found
+    ]
     return Section(title=title, note=note, columns=("Property", "Before", "After"), rows=sheet.rows(rows), none=none)
 
 

@@ -113,7 +113,7 @@ def device(desk: Desk, visit: Visit) -> Response:
         "metric": metric,
         "ranges": tuple(pages_hub.RANGES),
         "range": asked if asked in pages_hub.RANGES else pages_hub.DEFAULT_RANGE,
-        "twin": pages_hub.twin_view(sources.hub.twin(device_id)),
+        "twin": pages_hub.twin_view(sources.hub.twin(device_id), called),
         "may_patch": sources.door.may_change(visit.operator, "twin"),
         "reports": pages_device.reports(records["error_reports"], now),
         "reports_sentence": "newest first" if records["error_reports"] else "",

@@ -71,7 +71,8 @@ def edit(desk: Desk, visit: Visit) -> Response:
     document = found(desk, visit)
     shown = parse(document["body"])
     names = _called(desk, visit, [each.source for each in shown.tiles if each.source is not None])
-    view = pages_dashboard.edit_view(document, shown, names)
+    labels = desk.sources.application.tile_labels(document["body"])
+    view = pages_dashboard.edit_view(document, shown, names, labels)
     view["may_change"] = desk.sources.door.may_change(visit.operator, KIND)
     view["kinds"] = [(kind, *words[:2]) for kind, words in pages_tile_form.WORDS.items()]
     return desk.page(visit, "dashboard_edit.html", view=view)
@@ -137,10 +138,14 @@ def command_of(desk: Desk, visit: Visit, document: dict[str, Any]) -> tuple[Conf
             f"{shown['command']}: expected at most {MAX_CALLS} connected devices, got {len(reached):,}",
             remedy="Make a job of it: it calls devices in batches, stops at failures and can be taken up again.",
         )
+    command = desk.sources.application.tile_labels(document["body"])[shown["id"]][-1]["display_name"]
     names = joined([each["label"] for each in reached]) if reached else "no device: none is connected"
     parameters = shown.get("parameters")
     touches = [
-        ("Calls", f"{shown['command']} on {names}."),
+        (
+            "Calls",
+            f"{command} on {names}." if command == shown["command"] else f"{command} ({shown['command']}) on {names}.",
+        ),
         ("Parameters", "none" if parameters is None else str(parameters)),
         ("Left alone", f"{counted(len(devices) - len(reached), 'device')} that cannot be reached now."),
         ("Undo", "None: what the device does is done."),

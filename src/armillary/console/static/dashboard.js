@@ -34,7 +34,7 @@ function setText(element, text, lights = true) {
 }
 
 function cellOf(cell) {
-  const made = make("td", { className: `number${cell.stale ? " stale" : ""}`, textContent: cell.text });
+  const made = make("td", { className: `number${cell.stale ? " stale" : ""}${cell.whole ? " whole" : ""}`, textContent: cell.text });
   if (cell.key) made.dataset.key = cell.key;
   return made;
 }

@@ -151,7 +151,8 @@ def test_what_is_wrong_is_named_and_nothing_is_left(central: Central, name: str)
 
 
 def test_versions_methods_and_paths(central: Central, name: str) -> None:
-    for version in ("", "2020-01-01", "2024-04-01"):
+    assert "api-version" in central.refused("GET", "/devices", status=400, version="")
+    for version in ("2020-01-01", "2024-04-01"):
         assert "2022-07-31" in central.refused("GET", "/devices", status=400, version=version)
     for version in ("1.0", "2022-05-31", "2022-10-31-preview"):
         central.good("GET", "/devices", version=version)

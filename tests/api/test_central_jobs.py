@@ -189,7 +189,7 @@ def test_jobs_of_others_are_out_of_reach(central: Central, fleet: dict[str, Any]
     ):  # fmt: skip
         stranger.refused(method, path, status=404)
     stranger.refused("PUT", f"/jobs/{fresh('x')}", body(fleet, "property", "fanSpeed", 1), status=404)  # their group
-    stranger.refused("PUT", f"/scheduledJobs/{scheduled}", later, status=404)
+    stranger.refused("PUT", f"/scheduledJobs/{scheduled}", later, status=404)  # their group
     assert stranger.good("GET", "/jobs") == stranger.good("GET", "/scheduledJobs") == {"value": []}
     shared = fresh("of-all")
     job = {"name": "all", "group": shared, "action": {"kind": "command", "command": "x"}}

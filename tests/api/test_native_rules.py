@@ -268,7 +268,7 @@ def test_a_token_of_one_catalog_sees_and_changes_only_its_own(
     assert service.call("POST", f"{path}/acknowledge").status == 200
     # Another catalog's rule: not there. That of all: seen, not changed.
     assert service.call("GET", f"{RULES}/{foreign}?catalog={catalog}", **own).status == 404
-    assert service.call("PUT", f"{RULES}/{foreign}?catalog={catalog}", hot(catalog), **own).status == 404
+    assert service.call("PUT", f"{RULES}/{foreign}?catalog={catalog}", hot(catalog), **own).status == 409
     assert service.call("POST", f"{RULES}/{foreign}/disable?catalog={catalog}", **own).status == 404
     assert service.call("DELETE", f"{RULES}/{common}?catalog={catalog}", **own).status == 403
     assert service.call("POST", f"{RULES}/{common}/disable?catalog={catalog}", **own).status == 403
@@ -279,8 +279,10 @@ def test_a_token_of_one_catalog_sees_and_changes_only_its_own(
     assert service.call("GET", f"{RULES}/{common}/trace/{device}", **own).body["items"]
     # A trial reaches no device of another catalog.
     body = {"rule": hot(None), "devices": [theirs], "start_ms": 0, "end_ms": 2 * 10**12}
-    (tried,) = service.call("POST", f"/api/v1/rule-test?catalog={catalog}", body, **own).body["devices"]
-    assert (tried["messages"], tried["unconcerned"]) == (0, f"the rule is for the catalog {catalog}")
+    absent = {**body, "devices": ["0" * 128]}
+    for each, rule in ((body, None), (absent, None), (body, other), (body, "Absent")):
+        reply = service.call("POST", f"/api/v1/rule-test?catalog={catalog}", {**each, "rule": hot(rule)}, **own)
+        assert reply.status == (404 if rule is None else 400), reply.raw
     assert service.call("POST", f"/api/v1/rule-test?catalog={other}", body).body["devices"][0]["messages"] == 1
 
 

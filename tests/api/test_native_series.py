@@ -53,8 +53,8 @@ def given(service: RunningService) -> Given:
 
 
 def group_path(given: Given, what: str) -> str:
-    span = f"start_ms={START}&end_ms={START + 6 * HOUR_MS}"
-    return f"/api/v1/groups/{given.group}/telemetry/{what}?catalog={given.catalog}&metric=t&{span}"
+    span = "" if what == "latest" else f"&start_ms={START}&end_ms={START + 6 * HOUR_MS}"
+    return f"/api/v1/groups/{given.group}/telemetry/{what}?catalog={given.catalog}&metric=t{span}"
 
 
 def test_raw_values_come_in_pages(service: RunningService, given: Given) -> None:

@@ -261,20 +261,22 @@ def test_a_token_of_one_catalog_has_its_own_templates(service: RunningService, c
     assert theirs not in seen
     assert service.call("GET", f"{TEMPLATES}/{theirs}{query}", token=token).status == 404
     assert service.call("GET", f"{TEMPLATES}/{mine}", token=token).status == 403
-    assert service.call("PUT", f"{TEMPLATES}/{theirs}{query}", BODY, token=token).status == 404
+    assert service.call("PUT", f"{TEMPLATES}/{theirs}{query}", BODY, token=token).status == 409
     assert service.call("DELETE", f"{TEMPLATES}/{everyones}{query}", token=token).status == 403
     assert service.call("PUT", path(device, "template"), {"template": theirs}, token=token).status == 404
     assert service.call("PUT", path(device, "template"), {"template": everyones}, token=token).status == 200
     assert service.call("PUT", path(device, "template"), {"template": mine}, token=token).status == 200
+    before = called(service, "GET", f"{TEMPLATES}/{theirs}")
     page = f"{CENTRAL_PATH}?api-version=2022-07-31&maxpagesize=100"
     shown = {each["@id"] for each in called(service, "GET", page, token=token)["value"]}
     word = {name: f"dtmi:armillary:template_{name.replace('-', '_')};1" for name in (mine, theirs, everyones)}
     assert word[theirs] not in shown
     assert {word[mine], word[everyones]} <= shown
-    for name, status in ((theirs, 404), (everyones, 403)):
+    for name, status, put in ((theirs, 404, 200), (everyones, 403, 403)):  # theirs is as good as none: one is made
         path_of = f"{CENTRAL_PATH}/{word[name]}?api-version=2022-07-31"
         assert service.call("DELETE", path_of, token=token).status == status
-        assert service.call("PUT", path_of, CENTRAL, token=token).status == status
+        assert service.call("PUT", path_of, CENTRAL, token=token).status == put
+    assert called(service, "GET", f"{TEMPLATES}/{theirs}")["display_name"] == before["display_name"]
 
 
 def test_who_did_what_is_in_the_audit_log(service: RunningService, template: str, device: str) -> None:

@@ -132,11 +132,11 @@ def test_nobody_overwrites_a_rule_of_another(
     rule = fresh("mine")
     path = f"/rules/{rule}?catalog="
     assert alice.call("PUT", path + alice.name, body_of(alice)).status == 200
-    assert bob.call("PUT", path + bob.name, body_of(bob)).status == 404
+    assert bob.call("PUT", path + bob.name, body_of(bob)).status == 409  # the id is taken; by whom is not said
     assert bob.call("PUT", path + alice.name, body_of(alice)).status == 404
     assert bob.call("PUT", f"/rules/{rule}", body_of(alice)).status == 403
     secret = {"kind": "webhook", "url": "https://example.com/", "secret": "sixteen characters"}
-    assert bob.call("PUT", path + bob.name, {**body_of(bob), "actions": [secret]}).status == 404
+    assert bob.call("PUT", path + bob.name, {**body_of(bob), "actions": [secret]}).status == 409
     assert service.hub.rules.store().secret(rule, "1") is None
     assert service.hub.application.get("rule", rule).content["catalog"] == alice.name
     monkeypatch.setattr(authored, "check_owned", lambda *_: None)  # the control

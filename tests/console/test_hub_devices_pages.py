@@ -64,7 +64,7 @@ def test_a_hub_device_is_made_shown_once_disabled_rotated_and_deleted(hub_scene:
     assert "valve-9 is unattested, it shows a symmetric key; not connected, never heard." in said(page)
     again = look.post("/new-hub-device", device_id="valve-9", catalog="northwind", authentication="sas")
     assert again.status == 400
-    assert "exists already" in said(again.text)
+    assert "is taken" in said(again.text)
     assert 'value="valve-9"' in again.text  # nothing that was typed is lost
 
     assert look.post("/hub-devices/valve-9/disable", reason="lost on site").status == 303

@@ -37,7 +37,7 @@ def test_what_is_a_tree_and_what_is_below() -> None:
         (tree(a="b", b="a"), "no circle"),
         (tree(a="x"), "there is no organisation"),
         (tree(a=None, b="a", c="b", d="c", e="d", f="e"), "at most 5 levels"),
-        ({**tree(a=None), "b": Organisation(name="b", catalog="D", parent="a")}, "another catalog"),
+        ({**tree(a=None), "b": Organisation(name="b", catalog="D", parent="a")}, "in its catalog"),
     ],
 )
 def test_what_is_no_tree(found: dict[str, Organisation], words: str) -> None:

@@ -17,6 +17,7 @@ from starlette.requests import Request
 
 from armillary.api import azure_names as names
 from armillary.api.central_table import OPERATIONS, is_central
+from armillary.api.query import read_query
 from armillary.api.scope import check_scope
 from armillary.engines.records.enrolment_rows import EnrolmentToken
 from armillary.engines.records.rows import Token
@@ -348,14 +349,14 @@ async def admit(
 
     Raises:
         UnauthenticatedError: no token, or one that is unknown, expired or revoked.
+        InvalidArgumentError: a parameter of the query is there twice, or empty.
         PermissionDeniedError: the token's role is too low, or the token is for one catalog and the route is not.
         NotFoundError: the token is for another catalog.
     """
-    if needed == PUBLIC:
+    if needed == PUBLIC or (needed == SCRAPE and "authorization" not in request.headers and from_this_host(request)):
+        read_query(request.query_params, key)
         return None
     if needed == SCRAPE:
-        if "authorization" not in request.headers and from_this_host(request):
-            return None
         needed = READER
     signed = request.headers.get("authorization", "")
     if signed.startswith("SharedAccessSignature ") and f" {IOT_HUB}/" in key:
@@ -365,11 +366,14 @@ async def admit(
                 f"{request.method} {request.url.path} needs the role {needed}; {token.name} has {token.role}",
                 remedy=f"Make a key with the role {needed}: armillary hub-service-key create.",
             )
+        request.state.scope = check_scope(request, key, token, service, read_query(request.query_params, key))
         return token
     secret = api_token(request) if is_central(request.url.path) else bearer(request)
     if needed == FACTORY:
         if secret.startswith(SECRET_PREFIX):
-            return await run_in_threadpool(service.enrolments.authenticate, secret)
+            admitted = await run_in_threadpool(service.enrolments.authenticate, secret)
+            read_query(request.query_params, key)
+            return admitted
         needed = CONTRIBUTOR
     token = await run_in_threadpool(service.tokens.authenticate, secret, takes_restricted=True)
     if not allows(token.role, needed):
@@ -377,8 +381,11 @@ async def admit(
             f"{request.method} {request.url.path} needs the role {needed}; the token {token.name!r} has {token.role}",
             remedy=f"Use a token with the role {needed}: armillary token create --role {needed}.",
         )
-    if token.catalog_id is not None:
-        await run_in_threadpool(check_scope, request, key, token, service)
+    query = read_query(request.query_params, key)
+    if token.catalog_id is None:
+        request.state.scope = check_scope(request, key, token, service, query)  # reads no records
+    else:
+        request.state.scope = await run_in_threadpool(check_scope, request, key, token, service, query)
     return token
 
 

@@ -11,13 +11,14 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from typing import Annotated, Any
 
-from fastapi import Body, Header, Path, Query
+from fastapi import Body, Depends, Header, Path
 from starlette.requests import Request
 
 from armillary.api.routes import hub_of, operator_of, service_of
+from armillary.api.scope import CheckedCatalog, checked_catalog
 from armillary.engines.application.document import Document, check_match, not_found
 from armillary.engines.application.store import MAX_LIMIT
-from armillary.errors import InvalidArgumentError, PermissionDeniedError
+from armillary.errors import ConflictError, InvalidArgumentError, NotFoundError, PermissionDeniedError
 from armillary.twin.dashboard import parse as parse_dashboard
 from armillary.twin.data_export import parse_export
 from armillary.twin.group import parse_group
@@ -25,7 +26,7 @@ from armillary.twin.job import parse_job
 from armillary.twin.organisation import parse_organisation
 from armillary.twin.rule_json import parse_document
 
-CatalogQuery = Annotated[str | None, Query(max_length=128, description="Of this catalog, and of all")]
+CatalogQuery = Annotated[CheckedCatalog | None, Depends(checked_catalog)]
 DocumentPath = Annotated[str, Path(min_length=1, max_length=128, description="Id: a-z 0-9 . _ -")]
 DocumentBody = Annotated[dict[str, Any], Body()]
 IfMatch = Annotated[str | None, Header(max_length=64)]
@@ -41,7 +42,9 @@ PARSERS: Mapping[str, Callable[[object], object]] = {
 }
 
 
-def listed(request: Request, kind: str, catalog: str | None, limit: int, after: str | None) -> dict[str, Any]:
+def listed(
+    request: Request, kind: str, catalog: CheckedCatalog | None, limit: int, after: str | None
+) -> dict[str, Any]:
     """Documents of a kind by id."""
     store, found, at = hub_of(request).application, list[Document](), after
     while len(found) <= limit:
@@ -56,7 +59,7 @@ def listed(request: Request, kind: str, catalog: str | None, limit: int, after: 
     }
 
 
-def visible(request: Request, kind: str, document_id: str, catalog: str | None) -> Document:
+def visible(request: Request, kind: str, document_id: str, catalog: CheckedCatalog | None) -> Document:
     """A document that the caller may see.
 
     Raises:
@@ -69,11 +72,17 @@ def visible(request: Request, kind: str, document_id: str, catalog: str | None) 
 
 
 def put(
-    request: Request, kind: str, document_id: str, body: Mapping[str, Any], catalog: str | None, if_match: str | None
+    request: Request,
+    kind: str,
+    document_id: str,
+    body: Mapping[str, Any],
+    catalog: CheckedCatalog | None,
+    if_match: str | None,
 ) -> dict[str, Any]:
     """Keep a document; the audit log says who did."""
     kept = _of_catalog(kind, body, catalog)
     if catalog is not None:
+        check_free(request, kind, document_id, catalog, if_match)
         if_match = owned_version(request, kind, document_id, catalog, if_match)
     PARSERS[kind](kept)
     actor = operator_of(request).name
@@ -83,17 +92,37 @@ def put(
 
 
 def check_put(
-    request: Request, kind: str, document_id: str, body: Mapping[str, Any], catalog: str | None, if_match: str | None
+    request: Request,
+    kind: str,
+    document_id: str,
+    body: Mapping[str, Any],
+    catalog: CheckedCatalog | None,
+    if_match: str | None,
 ) -> str:
     """Raise what :func:`put` would, before anything else is changed; the version that the change is then of."""
     PARSERS[kind](_of_catalog(kind, body, catalog))
+    check_free(request, kind, document_id, catalog, if_match)
     found = check_owned(request, kind, document_id, catalog)
     present = None if found is None else found.etag
     check_match(kind, document_id, if_match, present)
     return present or ""
 
 
-def delete(request: Request, kind: str, document_id: str, catalog: str | None, if_match: str | None) -> dict[str, Any]:
+def check_catalog(kind: str, given: object, catalog: CheckedCatalog | None) -> None:
+    """Raise unless the catalog that a body names is the one that its caller speaks for (None: for all).
+
+    Raises:
+        InvalidArgumentError: it is another one, or none; whether there is such a catalog is not said.
+    """
+    if catalog is not None and not _same(given, catalog):
+        raise InvalidArgumentError(
+            f"{kind}.catalog: expected {catalog}, got {given!a:.60}", remedy="Leave it out, or name the same catalog."
+        )
+
+
+def delete(
+    request: Request, kind: str, document_id: str, catalog: CheckedCatalog | None, if_match: str | None
+) -> dict[str, Any]:
     """Delete a document."""
     if catalog is not None:
         if_match = owned_version(request, kind, document_id, catalog, if_match)
@@ -103,7 +132,7 @@ def delete(request: Request, kind: str, document_id: str, catalog: str | None, i
     return {"deleted": document_id}
 
 
-def check_owned(request: Request, kind: str, document_id: str, catalog: str | None) -> Document | None:
+def check_owned(request: Request, kind: str, document_id: str, catalog: CheckedCatalog | None) -> Document | None:
     """The document that who speaks for a catalog (None: for all) may change; None where there is none yet.
 
     Raises:
@@ -124,7 +153,29 @@ def check_owned(request: Request, kind: str, document_id: str, catalog: str | No
     return found
 
 
-def owned_version(request: Request, kind: str, document_id: str, catalog: str, if_match: str | None) -> str:
+def check_free(
+    request: Request, kind: str, document_id: str, catalog: CheckedCatalog | None, if_match: str | None
+) -> None:
+    """Raise unless who speaks for a catalog (None: for all) may keep a document under an id.
+
+    Ids are of the whole service, as groups, jobs, rules and devices name each other by them. So one that another
+    catalog has is taken, which its being refused shows; whose it is and what it holds is not said.
+
+    Raises:
+        ConflictError: another catalog has it; or it is not the version of ``if_match``, as if it were not there.
+        PermissionDeniedError: it is of all catalogs.
+    """
+    try:
+        check_owned(request, kind, document_id, catalog)
+    except NotFoundError as error:
+        check_match(kind, document_id, if_match, None)
+        raise ConflictError(
+            f"{kind}: the id {document_id[:64]!a} is taken",
+            remedy="Choose another one, for example one that begins with the name of your catalog.",
+        ) from error
+
+
+def owned_version(request: Request, kind: str, document_id: str, catalog: CheckedCatalog, if_match: str | None) -> str:
     """The version that a change of a catalog's document is of, "" for none: what somebody makes meanwhile is theirs.
 
     Raises:
@@ -137,7 +188,7 @@ def owned_version(request: Request, kind: str, document_id: str, catalog: str, i
     return "" if found is None else found.etag
 
 
-def is_visible(document: Document, catalog: str | None) -> bool:
+def is_visible(document: Document, catalog: CheckedCatalog | None) -> bool:
     """Whether who speaks for a catalog (None: for all) sees a document."""
     owner = document.content.get("catalog")
     return catalog is None or owner is None or _same(owner, catalog)
@@ -155,13 +206,10 @@ def document_of(document: Document) -> dict[str, Any]:
     }
 
 
-def _of_catalog(kind: str, body: Mapping[str, Any], catalog: str | None) -> dict[str, Any]:
+def _of_catalog(kind: str, body: Mapping[str, Any], catalog: CheckedCatalog | None) -> dict[str, Any]:
     kept = dict(body)
-    if catalog is not None and not _same(kept.setdefault("catalog", catalog), catalog):
-        raise InvalidArgumentError(
-            f"{kind}.catalog: expected {catalog}, got {kept['catalog']!a:.60}",
-            remedy="Leave it out, or name the same catalog.",
-        )
+    if catalog is not None:
+        check_catalog(kind, kept.setdefault("catalog", catalog), catalog)
     return kept
 
 

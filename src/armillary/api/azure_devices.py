@@ -147,9 +147,13 @@ def device_resource(service: SecurityService, device_id: str, parts: Mapping[str
     Raises:
         NotFoundError: no such device, or it is not in the named catalog.
     """
-    row = service.registry.get_device(device_id)
+    absent = NotFoundError("the catalog has no such device", remedy="List them: armillary device list.")
+    try:
+        row = service.registry.get_device(device_id)
+    except NotFoundError as error:
+        raise absent from error
     if (row.catalog or "").lower() != parts["catalog"].lower():
-        raise NotFoundError("the catalog has no such device", remedy="List them: armillary device list.")
+        raise absent
     return _body(service, row, parts)
 
 
@@ -205,12 +209,16 @@ def _available_os(service: SecurityService, catalog: str) -> Callable[[Device], 
 def _device(call: AzureCall) -> Device:
     """The device in the path, if it is at the place in the path."""
     product, group = _place(call)
-    row = call.service.registry.get_device(call.part("device"))
+    absent = NotFoundError(
+        f"device {call.part('device')[:16]}... is not in device group {product}/{group} of {call.part('catalog')}",
+        remedy="Look where it is: armillary device show.",
+    )
+    try:
+        row = call.service.registry.get_device(call.part("device"))
+    except NotFoundError as error:
+        raise absent from error
     if (row.catalog or "").lower() != call.part("catalog").lower() or not _is_at(row, product, group):
-        raise NotFoundError(
-            f"device {row.device_id[:16]}... is not in device group {product}/{group} of {call.part('catalog')}",
-            remedy="Look where it is: armillary device show.",
-        )
+        raise absent
     return row
 
 

@@ -50,7 +50,7 @@ def patch_organization(call: Call) -> dict[str, Any]:
 
 def delete_organization(call: Call) -> None:
     """Delete an organisation that has nothing below it, no devices and no tokens."""
-    native_organisations.delete_organisation(call.request, _given(call), call.catalog.name, call.if_match)
+    native_organisations.delete_organisation(call.request, _given(call), call.owner, call.if_match)
 
 
 def list_roles(call: Call) -> dict[str, Any]:
@@ -87,11 +87,11 @@ def _given(call: Call) -> str:
 
 
 def _visible(call: Call) -> Document:
-    return authored.visible(call.request, KIND, _given(call), call.catalog.name)
+    return authored.visible(call.request, KIND, _given(call), call.owner)
 
 
 def _seen(call: Call, after: str) -> Iterator[Document]:
-    root, owner = call.operator.organisation, call.catalog.name
+    root, owner = call.operator.organisation, call.owner
     reach = None if root is None else call.hub.organisations.subtree(root)
     for each in documents(call, KIND, after):
         if authored.is_visible(each, owner) and (reach is None or each.id in reach):
@@ -113,8 +113,7 @@ def _put(call: Call, body: Mapping[str, Any], before: Document | None) -> dict[s
         "description": kept,
         "parent": field(body, "parent", str),
     }
-    owner = call.catalog.name
-    native_organisations.put_organisation(call.request, _given(call), made, owner, call.if_match)
+    native_organisations.put_organisation(call.request, _given(call), made, call.owner, call.if_match)
     return document(_visible(call))
 
 

@@ -13,6 +13,7 @@ from starlette.requests import Request
 from armillary.api import iot_hub_call
 from armillary.api.central_table import Operation
 from armillary.api.routes import hub_of, operator_of, service_of
+from armillary.api.scope import CheckedCatalog
 from armillary.errors import ConflictError, InvalidArgumentError
 
 if TYPE_CHECKING:
@@ -71,6 +72,11 @@ class Call:
             NotFoundError: the token's catalog is gone.
         """
         return iot_hub_call.catalog_of(self.request)
+
+    @property
+    def owner(self) -> CheckedCatalog:
+        """The name of that catalog: the token's own, or the only one there is."""
+        return CheckedCatalog(self.catalog.name)
 
     @property
     def if_match(self) -> str | None:

@@ -8,15 +8,16 @@ from typing import Any
 
 from armillary.api import authored
 from armillary.api.central_call import Call, wrong
+from armillary.api.scope import CheckedCatalog
 from armillary.engines.application.document import Document, not_found
 from armillary.engines.application.store import MAX_LIMIT
 from armillary.errors import InvalidArgumentError, NotFoundError
 from armillary.twin.central_id import document_id
 
 
-def narrowed(call: Call) -> str | None:
+def narrowed(call: Call) -> CheckedCatalog | None:
     """The catalog that a token of one catalog speaks for; None for one of all."""
-    return None if call.operator.catalog_id is None else call.catalog.name
+    return None if call.operator.catalog_id is None else call.owner
 
 
 def documents(call: Call, kind: str, after: str) -> Iterator[Document]:
@@ -58,7 +59,7 @@ def keep(call: Call, kind: str, given: str, body: dict[str, Any], before: Docume
         PermissionDeniedError, NotFoundError: it is not the caller's to change.
     """
     name, owner = document_id(given), narrowed(call)
-    authored.check_owned(call.request, kind, name, owner)
+    authored.check_free(call.request, kind, name, owner, call.if_match)
     body["catalog"] = call.catalog.name if before is None else before.content.get("catalog")
     authored.put(call.request, kind, name, body, owner, call.if_match)
     return call.hub.application.get(kind, name)

@@ -8,6 +8,7 @@ the one that it came with, else ``dtmi:armillary:template_NAME;VERSION``.
 from __future__ import annotations
 
 import re
+from collections.abc import Iterator
 from typing import TYPE_CHECKING, Final, NamedTuple
 
 from armillary.api.central_call import Call
@@ -50,24 +51,37 @@ def name_for(template_id: str) -> str:
 def resolve(call: Call, template_id: str) -> Resolved:
     """The published version that an identifier names; of a name, the newest.
 
+    Two catalogs may have templates with one identifier: each finds its own.
+
     Raises:
         NotFoundError: there is none that the caller's catalog may use.
     """
+    for found in _named(call, template_id):
+        try:
+            if call.operator.catalog_id is not None:
+                check_reach(call, found, template_id)
+        except NotFoundError:
+            continue
+        return found
+    raise absent(template_id)
+
+
+def _named(call: Call, template_id: str) -> Iterator[Resolved]:
+    """What an identifier names, whoever it is of."""
     names = call.hub.templates.names()
     ours = _OURS.fullmatch(template_id)
     if ours is not None:
         for name, versions in names.items():
             if _word(name) == ours[1] and int(ours[2]) in versions:
-                return Resolved(name, int(ours[2]))
+                yield Resolved(name, int(ours[2]))
     elif not template_id.startswith("dtmi:"):
         if names.get(template_id):
-            return Resolved(template_id, names[template_id][-1])
+            yield Resolved(template_id, names[template_id][-1])
     else:
         candidates = [name_for(template_id), *names]  # a template that was made here has its name from its identifier
         for name in dict.fromkeys(candidates):
             if names.get(name) and template_id_of(call.hub, name, names[name][-1]) == template_id:
-                return Resolved(name, names[name][-1])
-    raise absent(template_id)
+                yield Resolved(name, names[name][-1])
 
 
 def check_reach(call: Call, found: Resolved, template_id: str) -> None:

@@ -110,7 +110,7 @@ def _published(call: Call, name: str, made: dict[str, Any]) -> dict[str, Any]:
     hub, actor, owner = call.hub, call.operator.name, narrowed(call)
     versions = hub.templates.versions(name)
     for document_id in (name, *(each.id for each in versions[:1])):
-        authored.check_owned(call.request, KIND, document_id, owner)
+        authored.check_free(call.request, KIND, document_id, owner, call.if_match)
     match("template", call.if_match, versions[0].etag if versions else None)
     present = hub.application.find(KIND, name) or (versions[0] if versions else None)
     if present is not None:

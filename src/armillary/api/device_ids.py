@@ -15,7 +15,7 @@ from starlette.requests import Request
 
 from armillary.api.routes import service_of
 from armillary.errors import InvalidArgumentError, NotFoundError
-from armillary.wire.device_name import MIN_ID_DIGITS, id_prefix
+from armillary.service.registry_names import no_device
 from armillary.wire.hub_credentials import canonical_device_id, is_attested_id
 
 # What is wrong with an id is said by the parser, in words.
@@ -66,16 +66,3 @@ def attesting_device(request: Request, device_id: str) -> str:
             "armillary hub-device show.",
         )
     return known
-
-
-def no_device(text: str) -> NotFoundError:
-    """The error for an id that no device has."""
-    if id_prefix(text) is not None and len(text) >= MIN_ID_DIGITS:
-        return NotFoundError(
-            f"no device has the id {text!a:.40}; it looks like the first digits of one",
-            remedy="Give all 128 digits, or look for it: GET /api/v1/device-names?text=DIGITS.",
-        )
-    return NotFoundError(
-        f"there is no device {text!a:.80}",
-        remedy="List them: armillary device list, armillary hub-device list.",
-    )

@@ -57,15 +57,20 @@ def find(request: Request, device_id: str, module_id: str | None = None) -> HubI
     """
     service, owner = service_of(request), catalog_of(request).catalog_id
     identity = device_id.lower() if is_attested_id(device_id) else device_id
+    what = "device" if module_id is None else "module"
+    absent = NotFoundError(f"{what} {device_id[:60]!r} does not exist", remedy="List them: get_devices.")
     found: HubIdentity | Device
-    if module_id is not None:
-        found = service.hub_identities.get(f"{identity}/{module_id}")
-    elif is_attested_id(identity):
-        found = service.registry.get_device(identity)
-    else:
-        found = service.hub_identities.get(identity)
-    if found.catalog_id != owner:
-        raise NotFoundError(f"device {device_id[:60]!r} does not exist", remedy="List them: get_devices.")
+    try:
+        if module_id is not None:
+            found = service.hub_identities.get(f"{identity}/{module_id}")
+        elif is_attested_id(identity):
+            found = service.registry.get_device(identity)
+        else:
+            found = service.hub_identities.get(identity)
+    except NotFoundError as error:
+        raise absent from error
+    if found.catalog_id != owner:  # another catalog's is as good as none
+        raise absent
     return found
 
 

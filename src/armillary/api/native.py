@@ -15,7 +15,7 @@ from armillary.api import views, views_status
 from armillary.api.auth import V1
 from armillary.api.device_labels import with_names
 from armillary.api.documents import as_document
-from armillary.api.native_devices import After, Limit, Text
+from armillary.api.native_devices import After, CatalogFilter, Limit
 from armillary.api.routes import add_route, hub_of, operator_of, service_of
 from armillary.api.tenure import tenures
 from armillary.service.paging import MAX_LIMIT
@@ -60,13 +60,13 @@ def metrics(request: Request) -> Response:
     return Response(exposition(collector), media_type=CONTENT_TYPE)
 
 
-def fleet(request: Request, catalog: Text = None) -> dict[str, Any]:
+def fleet(request: Request, catalog: CatalogFilter = None) -> dict[str, Any]:
     """The fleet in numbers."""
     return views.fleet(service_of(request), catalog=catalog)
 
 
 def list_error_reports(
-    request: Request, catalog: Text = None, limit: Limit = views.PAGE_ROWS, after: After = None
+    request: Request, catalog: CatalogFilter = None, limit: Limit = views.PAGE_ROWS, after: After = None
 ) -> dict[str, Any]:
     """Error reports of all devices or of a catalog's, newest first."""
     found, since = views.error_reports(service_of(request), catalog=catalog, limit=limit, after=after), tenures(request)
@@ -74,7 +74,7 @@ def list_error_reports(
     return with_names(request, {**found, "items": kept})
 
 
-def image_package(request: Request, image_id: UUID, catalog: Text = None) -> Response:
+def image_package(request: Request, image_id: UUID, catalog: CatalogFilter = None) -> Response:
     """An image package as devices get it: signed by this service. `catalog` says whose, where several have this id."""
     return Response(service_of(request).images.read(image_id, catalog), media_type="application/octet-stream")
 

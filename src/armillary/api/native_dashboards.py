@@ -22,6 +22,7 @@ from armillary.api.dashboard_live import INTERVAL_S, LiveResponse, batches, want
 from armillary.api.native_devices import After, Limit
 from armillary.api.native_telemetry import HEARTBEAT_S
 from armillary.api.routes import add_route, hub_of, service_of
+from armillary.api.scope import CheckedCatalog
 from armillary.api.tenure import tenures
 from armillary.errors import ArmillaryError
 from armillary.twin.dashboard import MAX_RANGE_S, MIN_RANGE_S, Dashboard, parse
@@ -116,7 +117,7 @@ async def dashboard_live(
     return LiveResponse(hub.shed_live_reader, events())
 
 
-def _dashboard(request: Request, dashboard_id: str, catalog: str | None) -> Dashboard:
+def _dashboard(request: Request, dashboard_id: str, catalog: CheckedCatalog | None) -> Dashboard:
     return parse(authored.visible(request, KIND, dashboard_id, catalog).content)
 
 

@@ -9,7 +9,7 @@ from uuid import UUID
 
 from cryptography import x509
 from cryptography.hazmat.primitives.serialization import Encoding
-from fastapi import FastAPI, Query
+from fastapi import Depends, FastAPI, Query
 from starlette.requests import Request
 
 from armillary.api import views
@@ -18,6 +18,7 @@ from armillary.api.device_ids import DevicePath, attesting_device
 from armillary.api.documents import as_document
 from armillary.api.native_requests import FactoryBody, ReasonBody
 from armillary.api.routes import add_route, enrolment_of, operator_of, service_of
+from armillary.api.scope import CheckedCatalog, checked_filter
 from armillary.api.tenure import own_page, since_ms
 from armillary.engines.records.rows import DeviceFilter
 from armillary.errors import InvalidArgumentError
@@ -28,6 +29,7 @@ from armillary.service.factory_reply import FactoryReply
 Limit = Annotated[int, Query(ge=1, le=1000)]
 After = Annotated[str | None, Query(max_length=200, description="`next` of the page before")]
 Text = Annotated[str | None, Query(max_length=64)]
+CatalogFilter = Annotated[CheckedCatalog | None, Depends(checked_filter)]
 
 
 def make_device(request: Request, body: FactoryBody) -> dict[str, Any]:
@@ -73,7 +75,7 @@ def factory_document(made: FactoryReply) -> dict[str, Any]:
 def list_devices(
     request: Request,
     *,
-    catalog: Text = None,
+    catalog: CatalogFilter = None,
     product: Text = None,
     group: Text = None,
     health: Text = None,

@@ -16,6 +16,7 @@ from armillary.api.callers import caller_of
 from armillary.api.documents import as_document
 from armillary.api.native_devices import After, Limit
 from armillary.api.routes import add_route, hub_of, operator_of, service_of
+from armillary.api.scope import CheckedCatalog
 from armillary.engines.application.document import Document
 from armillary.engines.application.store import ApplicationStore
 from armillary.errors import InvalidArgumentError, PermissionDeniedError
@@ -59,6 +60,7 @@ def put_export(
         raise PermissionDeniedError(
             "an export to files of the service's disk", remedy="Use a token that is not for one catalog, or a webhook."
         )
+    authored.check_free(request, KIND, export_id, catalog, if_match)
     check_destination(hub_of(request), export)
     if not isinstance(document, dict):
         raise InvalidArgumentError("body: expected a JSON object", remedy="Correct the body.")
@@ -67,7 +69,11 @@ def put_export(
 
 
 def _keep(
-    request: Request, export_id: str, given: tuple[dict[str, Any], str | None], catalog: str | None, seen: str | None
+    request: Request,
+    export_id: str,
+    given: tuple[dict[str, Any], str | None],
+    catalog: CheckedCatalog | None,
+    seen: str | None,
 ) -> None:
     """Keep an export and its secret, both or neither.
 

@@ -14,6 +14,7 @@ from armillary.api.authored import CatalogQuery, DocumentBody, DocumentPath, IfM
 from armillary.api.device_labels import with_names
 from armillary.api.native_devices import After, Limit
 from armillary.api.routes import add_route, hub_of
+from armillary.api.scope import CheckedCatalog
 from armillary.hub.groups import MemberPage
 from armillary.twin.group import DeviceFacts, Group, parse_group, value_at
 
@@ -69,7 +70,9 @@ def preview_group(
     return with_names(request, _members(request, parse_group(body), catalog, limit, after))
 
 
-def _members(request: Request, group: Group, catalog: str | None, limit: int, after: str | None) -> dict[str, Any]:
+def _members(
+    request: Request, group: Group, catalog: CheckedCatalog | None, limit: int, after: str | None
+) -> dict[str, Any]:
     page: MemberPage = hub_of(request).groups.members(group, catalog=catalog, after=after, limit=limit)
     return {"items": [_member(group, each) for each in page.items], "next": page.next_after}
 

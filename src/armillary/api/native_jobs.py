@@ -18,6 +18,7 @@ from armillary.api.device_labels import with_names
 from armillary.api.documents import as_document
 from armillary.api.native_devices import After, Limit
 from armillary.api.routes import add_route, hub_of, operator_of, service_of
+from armillary.api.scope import CheckedCatalog
 from armillary.engines.application.document import Document, check_match
 from armillary.engines.jobs.store import JobStore, Run
 from armillary.errors import InvalidArgumentError, PermissionDeniedError
@@ -196,7 +197,7 @@ def _store(request: Request) -> JobStore:
     return hub_of(request).jobs.store
 
 
-def _newest(request: Request, document: dict[str, Any], catalog: str | None) -> dict[str, Any] | None:
+def _newest(request: Request, document: dict[str, Any], catalog: CheckedCatalog | None) -> dict[str, Any] | None:
     """The newest run of a job; none that the caller may not see, as in :func:`_seen`."""
     if catalog is not None and document["body"].get("catalog") is None:
         return None
@@ -204,7 +205,7 @@ def _newest(request: Request, document: dict[str, Any], catalog: str | None) -> 
     return run_document(runs[0]) if runs else None
 
 
-def _seen(request: Request, job_id: str, catalog: str | None) -> Document:
+def _seen(request: Request, job_id: str, catalog: CheckedCatalog | None) -> Document:
     """A job whose runs the caller may see: one of all catalogs acts on other owners' devices."""
     document = authored.visible(request, KIND, job_id, catalog)
     if catalog is not None and document.content.get("catalog") is None:
@@ -214,12 +215,12 @@ def _seen(request: Request, job_id: str, catalog: str | None) -> Document:
     return document
 
 
-def _owned(request: Request, job_id: str, catalog: str | None) -> None:
+def _owned(request: Request, job_id: str, catalog: CheckedCatalog | None) -> None:
     authored.visible(request, KIND, job_id, catalog)
     authored.check_owned(request, KIND, job_id, catalog)
 
 
-def _run(request: Request, job_id: str, number: int, catalog: str | None) -> Run:
+def _run(request: Request, job_id: str, number: int, catalog: CheckedCatalog | None) -> Run:
     _seen(request, job_id, catalog)
     return _store(request).run(job_id, number)
 

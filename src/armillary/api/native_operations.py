@@ -16,7 +16,7 @@ from armillary.api import views
 from armillary.api.auth import V1
 from armillary.api.device_labels import names_of, with_names
 from armillary.api.documents import as_document
-from armillary.api.native_devices import After, Limit, Text
+from armillary.api.native_devices import After, CatalogFilter, Limit, Text
 from armillary.api.native_requests import FloorBody, ReasonBody, ReleaseBody, RolloutBody, TokenBody
 from armillary.api.routes import add_route, hub_of, operator_of, service_of
 from armillary.errors import NotFoundError
@@ -27,7 +27,7 @@ from armillary.wire.hub_credentials import canonical_device_id
 
 def list_rollouts(
     request: Request,
-    catalog: Text = None,
+    catalog: CatalogFilter = None,
     state: Text = None,
     limit: Limit = views.PAGE_ROWS,
     after: After = None,
@@ -90,7 +90,7 @@ def list_findings(
     status: Text = None,
     severity: Text = None,
     kind: Text = None,
-    catalog: Text = None,
+    catalog: CatalogFilter = None,
     device: Annotated[str | None, Query(max_length=128)] = None,
     limit: Limit = views.PAGE_ROWS,
     after: After = None,

@@ -55,8 +55,9 @@ def put_organisation(
     """Make or change an organisation; its catalog never changes, and the tree has at most five levels."""
     wanted = {**({} if catalog is None else {"catalog": catalog}), **body}
     parsed = parse_organisation(wanted)
+    authored.check_catalog(KIND, parsed.catalog, catalog)
     known = service_of(request).registry.get_catalog(parsed.catalog)
-    authored.check_owned(request, KIND, organisation, catalog)
+    authored.check_free(request, KIND, organisation, catalog, if_match)
     hub_of(request).organisations.check(organisation, parsed)
     return authored.put(request, KIND, organisation, {**wanted, "catalog": known.name}, catalog, if_match)
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 
 import dataclasses
 from collections.abc import Mapping
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import Annotated, Any
 
 from fastapi import FastAPI, Query
 from pydantic import BaseModel, ConfigDict, Field
@@ -18,27 +18,28 @@ from armillary.api.device_ids import DevicePath, known_device
 from armillary.api.device_labels import with_name, with_names
 from armillary.api.native_devices import After, Limit
 from armillary.api.routes import add_route, hub_of, operator_of, service_of
+from armillary.api.scope import CheckedCatalog
 from armillary.api.tenure import since_ms
 from armillary.engines.application.document import Document
 from armillary.engines.rules import rows
 from armillary.engines.rules.rows import Alert, Delivery
 from armillary.engines.rules.store import RuleStore
-from armillary.errors import ArmillaryError, InvalidArgumentError, NotFoundError
+from armillary.errors import InvalidArgumentError, NotFoundError
+from armillary.hub.device_facts import of_catalog
 from armillary.hub.hub import COMMIT_TIMEOUT_S
 from armillary.hub.rule_names import warnings_of
 from armillary.hub.rule_plans import groups_of, read_facts
 from armillary.hub.rule_trial import MAX_DEVICES, Tried, try_rule
 from armillary.hub.rule_webhook import check_url
 from armillary.hub.value_names import names_of, names_of_template
+from armillary.service.registry_names import absent_device
+from armillary.twin.group import parse_group
 from armillary.twin.rule import Rule, sections_of, unconcerned
 from armillary.twin.rule_action import split_secrets
 from armillary.twin.rule_json import parse_document
 from armillary.twin.rule_words import condition_words, summary
 from armillary.twin.value_names import Naming
 from armillary.wire.hub_credentials import canonical_device_id
-
-if TYPE_CHECKING:
-    from armillary.hub.hub import Hub
 
 KIND = "rule"
 
@@ -80,12 +81,12 @@ def list_rules(
 ) -> dict[str, Any]:
     """Rules by id; `conditions` says each in the names and units of the rule's device template."""
     page = authored.listed(request, KIND, catalog, limit, after)
-    return {**page, "items": [_with_words(request, each) for each in page["items"]]}
+    return {**page, "items": [_with_words(request, each, catalog) for each in page["items"]]}
 
 
 def show_rule(request: Request, rule_id: DocumentPath, catalog: CatalogQuery = None) -> dict[str, Any]:
     """A rule; its secrets are never shown. `conditions` says each in the names and units of its device template."""
-    return _with_words(request, authored.document_of(authored.visible(request, KIND, rule_id, catalog)))
+    return _with_words(request, authored.document_of(authored.visible(request, KIND, rule_id, catalog)), catalog)
 
 
 def put_rule(
@@ -100,7 +101,7 @@ def put_rule(
     if not isinstance(given, dict):
         raise InvalidArgumentError("rule: expected a JSON object", remedy="Send the rule itself.")
     _, rule = parse_document(given)
-    authored.check_owned(request, KIND, rule_id, catalog)
+    authored.check_free(request, KIND, rule_id, catalog, if_match)
     for each in rule.actions:
         if each.kind == "webhook":
             check_url(each.options["url"], hub_of(request).rules.actions.settings.hosts)
@@ -113,7 +114,8 @@ def put_rule(
             if before is not None:
                 _store(request).commits.submit(rows.secrets_changed(rule_id, before, before)).result(COMMIT_TIMEOUT_S)
             raise
-    return {**_with_words(request, made), "warnings": _warnings(request, rule, made["body"].get("catalog"))}
+    shown = _with_words(request, made, catalog)
+    return {**shown, "warnings": warnings_of(hub_of(request), rule, made["body"].get("catalog"))}
 
 
 def delete_rule(
@@ -144,7 +146,7 @@ def rule_trace(request: Request, rule_id: DocumentPath, device_id: DevicePath) -
     """Why a rule fired or did not for a device: its last evaluations, newest first, since the hub's start."""
     known, hub = known_device(request, device_id), hub_of(request)
     _, owner = read_facts(hub, known, frozenset(), 0)
-    document = authored.visible(request, KIND, rule_id, owner)  # of the device's catalog, whoever asks
+    document = authored.visible(request, KIND, rule_id, CheckedCatalog(owner))  # the device's, whoever asks
     catalog, rule = parse_document(document.content)
     facts, _ = read_facts(hub, known, sections_of(rule), 0, groups_of(rule))
     why = unconcerned(rule.target, facts)
@@ -269,24 +271,26 @@ def _keep_secrets(request: Request, rule_id: str, rule: Rule, secrets: dict[str,
     return had
 
 
-def _switch(request: Request, rule_id: str, catalog: str | None, *, enabled: bool) -> dict[str, Any]:
+def _switch(request: Request, rule_id: str, catalog: CheckedCatalog | None, *, enabled: bool) -> dict[str, Any]:
     found: Document = authored.visible(request, KIND, rule_id, catalog)
     authored.check_owned(request, KIND, rule_id, catalog)
     body = {**found.content, "enabled": enabled}
-    return _with_words(request, authored.put(request, KIND, rule_id, body, catalog, found.etag))
+    return _with_words(request, authored.put(request, KIND, rule_id, body, catalog, found.etag), catalog)
 
 
-def _tested(request: Request, document: object, body: TrialBody, catalog: str | None) -> dict[str, Any]:
+def _tested(request: Request, document: object, body: TrialBody, catalog: CheckedCatalog | None) -> dict[str, Any]:
     own, rule = parse_document(document)
-    devices = [known_device(request, each) for each in body.devices]
-    run = try_rule(hub_of(request), catalog or own, rule, devices, body.start_ms, body.end_ms)
+    whose = own if catalog is None else catalog
+    authored.check_catalog(KIND, whose if own is None else own, catalog)
+    devices = [_device(request, each, catalog) for each in body.devices]
+    run = try_rule(hub_of(request), whose, rule, devices, body.start_ms, body.end_ms)
     return {
         "start_ms": body.start_ms,
         "end_ms": body.end_ms,
         "firings": sum(each.firings for each in run.devices),
         "is_cut": run.is_cut,
         "devices": with_names(request, {"items": [_tried(request, each) for each in run.devices]})["items"],
-        "warnings": _warnings(request, rule, catalog or own),
+        "warnings": warnings_of(hub_of(request), rule, whose),
     }
 
 
@@ -305,32 +309,44 @@ def _alert(alert: Alert, naming: Naming) -> dict[str, Any]:
     return {**dataclasses.asdict(alert), "summary": summary(alert.trace, naming)}
 
 
-def _with_words(request: Request, document: dict[str, Any]) -> dict[str, Any]:
-    """A rule's document with each of its conditions in words."""
+def _with_words(request: Request, document: dict[str, Any], catalog: CheckedCatalog | None) -> dict[str, Any]:
+    """A rule's document with each of its conditions in words that who speaks for a catalog may read."""
     try:
-        _, rule = parse_document(document["body"])
+        own, rule = parse_document(document["body"])
     except InvalidArgumentError:  # kept by another program: shown as it is
         return {**document, "conditions": []}
     window_s = rule.window.length_s if rule.window else 0
-    naming = _naming(hub_of(request), rule)
+    whose = CheckedCatalog(own) if catalog is None and own is not None else catalog
+    naming = _naming(request, rule, whose)
     return {**document, "conditions": [condition_words(each, naming, window_s) for each in rule.conditions]}
 
 
-def _naming(hub: Hub, rule: Rule) -> Naming:
-    """Names for what a rule looks at: of its template, else of its devices, else of its device group's template."""
-    template, group = rule.target.template, rule.target.group
+def _naming(request: Request, rule: Rule, catalog: CheckedCatalog | None) -> Naming:
+    """Names for what a rule looks at: of its template, else of its devices, else of its device group's template.
+
+    Another catalog's template, device or group is as good as none.
+    """
+    hub, template, group = hub_of(request), rule.target.template, rule.target.group
     if not template and rule.target.devices:
-        return names_of(hub, rule.target.devices)
-    if not template and group:
-        try:
-            template = hub.groups.get(group).template or ""
-        except ArmillaryError:  # there is none of this id (yet)
-            template = ""
+        devices = rule.target.devices
+        mine = devices if catalog is None else of_catalog(hub, devices, catalog)
+        return names_of(hub, [each for each in devices if each in mine])
+    try:
+        if not template and group:
+            template = parse_group(authored.visible(request, "group", group, catalog).content).template or ""
+        if template:
+            authored.visible(request, "template", template, catalog)
+    except (InvalidArgumentError, NotFoundError):  # there is none of this id (yet)
+        return Naming()
     return names_of_template(hub, template) if template else Naming()
 
 
-def _warnings(request: Request, rule: Rule, catalog: str | None) -> list[str]:
-    return warnings_of(hub_of(request), rule, catalog)
+def _device(request: Request, device_id: str, catalog: CheckedCatalog | None) -> str:
+    """A device of a test; another catalog's is as good as none."""
+    known = known_device(request, device_id)
+    if catalog is not None and known not in of_catalog(hub_of(request), (known,), catalog):
+        raise absent_device(device_id)
+    return known
 
 
 def _delivery(each: Delivery) -> dict[str, Any]:

@@ -21,6 +21,7 @@ from armillary.api.dashboard_live import PromptResponse
 from armillary.api.device_ids import DevicePath, known_device
 from armillary.api.native_telemetry import MAX_METRIC_CHARS, Millis
 from armillary.api.routes import add_route, hub_of, operator_of, service_of
+from armillary.api.scope import CheckedCatalog
 from armillary.api.tenure import own_through, since_ms, tenures
 from armillary.api.views_hub import MAX_SERIES_POINTS, SERIES_POINTS
 from armillary.engines.series.retention import MAX_DAYS, MAX_PATTERN_CHARACTERS, MAX_RULES, RetentionRule
@@ -153,7 +154,7 @@ def put_retention(request: Request, body: RetentionBody) -> dict[str, Any]:
     return views_series.retention(hub)
 
 
-def _members(request: Request, group_id: str, catalog: str | None) -> tuple[str, ...]:
+def _members(request: Request, group_id: str, catalog: CheckedCatalog | None) -> tuple[str, ...]:
     authored.visible(request, "group", group_id, catalog)
     return hub_of(request).groups.ids(group_id, catalog=catalog)
 

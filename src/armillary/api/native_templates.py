@@ -19,11 +19,13 @@ from armillary.api.device_ids import DevicePath, known_identity
 from armillary.api.device_labels import with_names
 from armillary.api.native_devices import After, Limit
 from armillary.api.routes import add_route, hub_of, operator_of, service_of
+from armillary.api.scope import CheckedCatalog
 from armillary.api.tenure import since_ms
-from armillary.engines.application.document import Document, not_found
+from armillary.engines.application.document import Document
 from armillary.engines.application.store import MAX_LIMIT
 from armillary.errors import InvalidArgumentError, ModelError, NotFoundError
 from armillary.hub.device_facts import of_catalog
+from armillary.hub.templates import not_published
 from armillary.twin.template_name import check_name, published_id
 
 if TYPE_CHECKING:
@@ -153,7 +155,7 @@ def import_template(
     present = hub_of(request).application.find(KIND, check_name(template_name))
     dropped: tuple[str, ...] = ()
     if present is not None:
-        authored.visible(request, KIND, template_name, catalog)
+        authored.check_free(request, KIND, template_name, catalog, if_match)
         made, dropped = template_json.with_kept(made, present.content)
     return {**_put(request, template_name, made, catalog, if_match), "dropped": list(dropped)}
 
@@ -245,7 +247,8 @@ def migrate_template(
     request: Request, template_name: NamePath, body: MigrateBody, catalog: CatalogQuery = None
 ) -> dict[str, Any]:
     """Give every device of a template one published version of it; says what devices lose."""
-    authored.check_owned(request, KIND, check_name(template_name), catalog)
+    _visible(request, template_name, 0, catalog)
+    authored.check_owned(request, KIND, template_name, catalog)
     actor = operator_of(request).name
     found = hub_of(request).templates.migrate_all(
         check_name(template_name), body.version, by=actor, dry_run=body.dry_run
@@ -269,7 +272,8 @@ def set_device_template(request: Request, device_id: DevicePath, body: AssignBod
     """Give a device a template, or another version; says what the device loses."""
     known, hub, actor = known_identity(request, device_id), hub_of(request), operator_of(request).name
     version, migration = hub.templates.assign(known, body.template, body.version, by=actor, dry_run=True)
-    _check_catalog(request, known, hub.templates.get(body.template, version).template, body.template)
+    chosen = hub.templates.get(body.template, version).template
+    _check_catalog(request, known, chosen, body.template, body.version)
     if not body.dry_run:
         version, migration = hub.templates.assign(known, body.template, version, by=actor)
         detail = {"template": body.template, "version": version}
@@ -334,31 +338,29 @@ def set_device_properties(
 # Inside ------------------------------------------------------------------------------------------------------
 
 
-def _visible(request: Request, name: str, version: int, catalog: str | None) -> None:
+def _visible(request: Request, name: str, version: int, catalog: CheckedCatalog | None) -> None:
     authored.visible(request, KIND, published_id(check_name(name), version) if version else check_name(name), catalog)
 
 
-def _shown(request: Request, name: str, version: int, catalog: str | None) -> dict[str, Any]:
+def _shown(request: Request, name: str, version: int, catalog: CheckedCatalog | None) -> dict[str, Any]:
     _visible(request, name, version, catalog)
     hub = hub_of(request)
     return views_template.whole(hub, name, hub.templates.get(name, version))
 
 
 def _put(
-    request: Request, name: str, body: dict[str, Any], catalog: str | None, if_match: str | None
+    request: Request, name: str, body: dict[str, Any], catalog: CheckedCatalog | None, if_match: str | None
 ) -> dict[str, Any]:
-    authored.check_owned(request, KIND, check_name(name), catalog)
+    authored.check_free(request, KIND, check_name(name), catalog, if_match)
     if catalog is not None:  # whatever a file says that was imported
-        owner = body.setdefault("catalog", catalog)
-        if not isinstance(owner, str) or owner.lower() != catalog.lower():
-            raise InvalidArgumentError(f"template.catalog: expected {catalog}", remedy="Leave it out.")
+        authored.check_catalog(KIND, body.setdefault("catalog", catalog), catalog)
     actor = operator_of(request).name
     made = hub_of(request).templates.put(name, body, by=actor, if_match=if_match)
     service_of(request).audit.append(actor, "template.put", name, {"version": made.version})
     return _shown(request, name, 0, catalog)
 
 
-def _deleted(request: Request, name: str, version: int, catalog: str | None) -> dict[str, Any]:
+def _deleted(request: Request, name: str, version: int, catalog: CheckedCatalog | None) -> dict[str, Any]:
     authored.check_owned(
         request, KIND, published_id(check_name(name), version) if version else check_name(name), catalog
     )
@@ -379,12 +381,12 @@ def _cloud(request: Request, device_id: str) -> dict[str, Any]:
     }
 
 
-def _check_catalog(request: Request, device_id: str, template: Template, name: str) -> None:
+def _check_catalog(request: Request, device_id: str, template: Template, name: str, version: int | None) -> None:
     """Raise unless a template is for the device's catalog; another catalog's is as good as none."""
     if template.catalog is not None:
         fields = hub_of(request).directory.of((device_id,)).get(device_id, {})
         if str(fields.get("catalog") or "").lower() != template.catalog.lower():
-            raise not_found(KIND, name)
+            raise not_published(name, version)
 
 
 def mount(app: FastAPI) -> None:

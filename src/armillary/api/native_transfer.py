@@ -17,7 +17,9 @@ from armillary.api.documents import as_document
 from armillary.api.native_devices import After, Limit
 from armillary.api.native_enrolment import CatalogPath
 from armillary.api.routes import add_route, operator_of, service_of
+from armillary.errors import NotFoundError
 from armillary.service.transfers import DEFAULT_LIFETIME_S, MAX_LIFETIME_S
+from armillary.wire.hub_credentials import canonical_device_id, is_attested_id
 
 Document = dict[str, Any]
 Pending = Annotated[bool, Query(description="Only offers that can still be accepted")]
@@ -41,12 +43,25 @@ class TransferBody(BaseModel):
 
 def offer_device(request: Request, catalog: CatalogPath, body: TransferBody) -> Document:
     """Offer a device of this catalog to another one; nothing moves before that one accepts."""
-    device_id = attesting_device(request, body.device_id)
+    device_id = _offered(request, catalog, body.device_id)
     made = service_of(request).transfers.offer(
         catalog, device_id, body.to_catalog_id, actor=operator_of(request).name, lifetime_s=body.lifetime_s
     )
     document: Document = as_document(made)
     return document
+
+
+def _offered(request: Request, catalog: str, text: str) -> str:
+    """The id of a device to offer. That it is a hub device, which cannot be, is said of the catalog's own only."""
+    known, service = canonical_device_id(text), service_of(request)
+    if is_attested_id(known):
+        return known
+    owner = service.registry.get_catalog(catalog).catalog_id
+    try:
+        is_own = service.owner_of(known) == owner
+    except NotFoundError:
+        is_own = False
+    return attesting_device(request, known) if is_own else known
 
 
 def list_transfers(

@@ -10,7 +10,9 @@ from collections.abc import Callable, Coroutine, Mapping
 from typing import TYPE_CHECKING, Any, cast
 
 from fastapi import FastAPI
+from fastapi.dependencies.utils import get_flat_params
 from fastapi.encoders import jsonable_encoder
+from fastapi.params import Query
 from fastapi.routing import APIRoute
 from starlette.exceptions import HTTPException
 from starlette.requests import Request
@@ -18,9 +20,10 @@ from starlette.responses import JSONResponse, Response
 from starlette.types import Message, Receive
 
 from armillary.api import azure_names as names
-from armillary.api.auth import ACCESS, METHODS, UNKNOWN_PATHS, admit
+from armillary.api.auth import ACCESS, METHODS, PUBLIC, UNKNOWN_PATHS, V1, admit
 from armillary.api.callers import LARGE_BYTES, Caller, caller_of, owner_of
 from armillary.api.json_body import MAX_VALUES, StrictRequest
+from armillary.api.query import check_names
 from armillary.engines.records.enrolment_rows import EnrolmentToken
 from armillary.engines.records.rows import Token
 
@@ -63,6 +66,8 @@ VALUES: Mapping[str, int] = {
     **dict.fromkeys(TEMPLATE_BODIES, 60_000),
     "POST /api/v1/application/import": 60_000,
 }
+# Routes that may mean a module of the device, by ``module=`` (device_ids.known_identity).
+_OF_DEVICE = f"{V1}/devices/{{device_id}}/"
 
 
 class GuardedRoute(APIRoute):
@@ -74,12 +79,15 @@ class GuardedRoute(APIRoute):
         keys = {method: f"{method} {self.path}" for method in self.methods or ()}
         # KeyError at start: a route without a role must not exist.
         needed = {method: ACCESS[key] for method, key in keys.items()}
+        known = self._query_names()
         works_in_thread = not inspect.iscoroutinefunction(self.endpoint)
 
         async def guarded(request: Request) -> Response:
             key = keys[request.method]
             operator = await admit(request, needed[request.method], service_of(request), key)
             request.state.operator = operator
+            if known is not None:
+                check_names(request.query_params, known)
             sent = strict_request(request, key)
             if operator is None:  # a public route: whoever calls it stays a stranger
                 return await handler(sent)
@@ -92,6 +100,17 @@ class GuardedRoute(APIRoute):
                 return await handler(sent)
 
         return guarded
+
+    def _query_names(self) -> frozenset[str] | None:
+        """What a native route's query may name; None in the shapes of public APIs, which ignore other names."""
+        if not self.path.startswith("/api/v1/") or self.path in UNKNOWN_PATHS or PUBLIC in self._roles():
+            return None
+        fields = get_flat_params(self.dependant)
+        declared = {field.alias for field in fields if isinstance(field.field_info, Query)}
+        return frozenset(declared | {"module"} if self.path.startswith(_OF_DEVICE) else declared)
+
+    def _roles(self) -> set[str]:
+        return {ACCESS[f"{method} {self.path}"] for method in self.methods or ()}
 
 
 def strict_request(request: Request, key: str) -> StrictRequest:

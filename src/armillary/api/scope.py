@@ -6,20 +6,28 @@ Inside a catalog, tokens of one organisation: they reach single devices of that 
 A route about everything (lists without ``catalog=``, the service's status, the audit log, tokens, releases) is refused
 rather than narrowed: nothing of another owner can leak through a route that somebody adds and does not think of this.
 A device that changed hands is out of sight at once, because its owner is looked up with each request.
+
+It is decided once, from the query as :mod:`armillary.api.query` read it. What was decided goes along as :class:`Scope`,
+and that is where a handler has its catalog from (:func:`checked_catalog`): it sees none that was not looked at here.
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, Final, cast
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Annotated, Final, NewType, cast
+from uuid import UUID
 
+from fastapi import Query as QueryField
 from starlette.requests import Request
 
 from armillary.api import azure_names as names
 from armillary.api import azure_operations as operations
 from armillary.api.central_table import is_central
+from armillary.api.query import Query
 from armillary.engines.records.rows import Token
 from armillary.errors import NotFoundError, PermissionDeniedError
+from armillary.service.registry_names import absent_device
 from armillary.wire.hub_credentials import is_attested_id
 
 # As in problems.py, which knows the web framework.
@@ -79,51 +87,127 @@ CENTRAL_OWN: Final = frozenset({"GET /api/devices", "GET /api/organizations"})
 # Says who sees a device: nobody's but of those who see all of the catalog.
 _ASSIGN: Final = "PUT /api/v1/devices/{device_id}/organisation"
 
+# The name of a catalog that the caller may speak for: made here, or of a row that is the caller's.
+CheckedCatalog = NewType("CheckedCatalog", str)
 
-def check_scope(request: Request, key: str, token: Token, service: SecurityService) -> None:
-    """Raise unless a token may call a route with these path and query values; reads the records for restricted ones.
+
+@dataclass(frozen=True, slots=True)
+class Scope:
+    """What a request may be about, as it was decided before its handler ran.
+
+    Attributes:
+        name: The catalog that the request named; None where it named none.
+        is_of_one: Whether its token is of one catalog.
+    """
+
+    name: CheckedCatalog | None
+    is_of_one: bool
+
+    @property
+    def catalog(self) -> CheckedCatalog | None:
+        """The only catalog that the answer may be about; None for all.
+
+        Raises:
+            PermissionDeniedError: the token is of one catalog and none was checked: nothing may be shown.
+        """
+        if self.name is None and self.is_of_one:
+            raise PermissionDeniedError("the token is for one catalog", remedy="Name the catalog: catalog=NAME.")
+        return self.name
+
+
+async def checked_catalog(
+    request: Request,
+    catalog: Annotated[str | None, QueryField(max_length=128, description="Of this catalog, and of all")] = None,
+) -> CheckedCatalog | None:
+    """The catalog that an answer is about, None for all (a FastAPI dependency of routes that ``catalog=`` narrows)."""
+    return _agreed(request, catalog)
+
+
+async def checked_filter(
+    request: Request,
+    catalog: Annotated[str | None, QueryField(max_length=64, description="Of this catalog only")] = None,
+) -> CheckedCatalog | None:
+    """As :func:`checked_catalog`, of routes about what is always somebody's."""
+    return _agreed(request, catalog)
+
+
+def _agreed(request: Request, catalog: str | None) -> CheckedCatalog | None:
+    # The value in the query is there for the API's description and its length; what counts was decided already.
+    decided = cast("Scope", request.state.scope).catalog
+    if (catalog is None) != (decided is None) or (catalog or "").lower() != (decided or "").lower():
+        raise PermissionDeniedError("the query's catalog is not the one that was checked", remedy="Report this.")
+    return decided
+
+
+def check_scope(request: Request, key: str, token: Token, service: SecurityService, query: Query) -> Scope:
+    """What a token may see by a route with these path and query values; reads the records for restricted ones.
 
     Args:
-        request: Only its path and query are read.
+        request: Only its path is read.
         key: ``METHOD path`` of the route.
         token: The admitted token.
         service: Knows the catalogs and devices.
+        query: The request's query, each parameter once.
 
     Raises:
         PermissionDeniedError: the route is not about one catalog.
         NotFoundError: it is about another one, or there is no such thing; the two cannot be told apart.
     """
-    if token.catalog_id is None or key in FREE:
-        return
+    named = query.get("catalog")
+    if token.catalog_id is None:
+        return Scope(None if named is None else CheckedCatalog(named), is_of_one=False)
+    checked = _check_restricted(request, key, token, service, named)
+    return Scope(checked, is_of_one=True)
+
+
+def _check_restricted(
+    request: Request, key: str, token: Token, service: SecurityService, named: str | None
+) -> CheckedCatalog | None:
+    """The catalog that a request of a restricted token names, in the query or the path; None where it is free to."""
+    if key in FREE:
+        return None
     if token.organisation is not None:  # first: it narrows everything that follows
         _check_organisation(request, key, token, token.organisation)
     if f" {IOT_HUB_PREFIX}/" in key or is_central(key.partition(" ")[2]):
-        return  # routes in these shapes know one catalog only, the token's: iot_hub_call.py
-    catalogs = [given for given in (request.path_params.get("catalog"),) if given]
-    if key in NARROWED:
-        catalogs += [given for given in request.query_params.getlist("catalog") if given]
+        return None  # routes in these shapes know one catalog only, the token's: iot_hub_call.py
+    catalogs = [given for given in (request.path_params.get("catalog"),) if given is not None]
+    if key in NARROWED and named is not None:
+        catalogs.append(named)
     if key == RESULT:
         operation = operations.decode(request.path_params["operation"])
         if not operation.has_result:  # it answers 204 and shows nothing
-            return
+            return None
         catalogs += names.catalog_of(operation.resource)
-    _check_named(request, key, token, service, catalogs)
+    return _check_named(request, key, token, service, catalogs)
 
 
-def _check_named(request: Request, key: str, token: Token, service: SecurityService, catalogs: Sequence[str]) -> None:
-    """Raise unless a route names something, and all of it is of the token's catalog."""
-    devices = [given for given in (request.path_params.get("device_id"),) if given]
+def _check_named(
+    request: Request, key: str, token: Token, service: SecurityService, catalogs: Sequence[str]
+) -> CheckedCatalog | None:
+    """The catalog that a route names, None where it names a device; all of it is of the token's catalog."""
+    checked: CheckedCatalog | None = None
+    devices = [given for given in (request.path_params.get("device_id"),) if given is not None]
     if not catalogs and not devices:
         raise PermissionDeniedError(
             f"the token {token.name!r} is for one catalog; {key} is not about one",
             remedy="Name the catalog (catalog=NAME), or use a token that is not for one catalog.",
         )
     for name in catalogs:
-        if service.registry.get_catalog(name).catalog_id != token.catalog_id:
-            raise NotFoundError(f"catalog {name!r:.60} does not exist", remedy="List them: armillary catalog list.")
+        found = service.registry.get_catalog(name)
+        if found.catalog_id != token.catalog_id:
+            raise NotFoundError(f"catalog {name!r} does not exist", remedy="List them: armillary catalog list.")
+        checked = CheckedCatalog(found.name)
     for device_id in devices:
-        if service.owner_of(device_id) != token.catalog_id:
-            raise _no_such_device(device_id)
+        if _owner_of(service, device_id) != token.catalog_id:
+            raise absent_device(device_id)
+    return checked
+
+
+def _owner_of(service: SecurityService, device_id: str) -> UUID | None:
+    try:
+        return service.owner_of(device_id)
+    except NotFoundError:
+        return None
 
 
 def _check_organisation(request: Request, key: str, token: Token, root: str) -> None:
@@ -140,11 +224,4 @@ def _check_organisation(request: Request, key: str, token: Token, root: str) -> 
         )
     lower = device_id.lower()  # digits of a device that attests may be written either way
     if organisations.of_device(lower if is_attested_id(lower) else device_id) not in reach:
-        raise _no_such_device(device_id)
-
-
-def _no_such_device(device_id: str) -> NotFoundError:
-    return NotFoundError(
-        f"device {device_id[:20]!r}... was never manufactured here",
-        remedy="Check the 128 digits, or make it: armillary device create.",
-    )
+        raise absent_device(device_id)

@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from itertools import islice
 from typing import TYPE_CHECKING, Final
 
+from armillary.engines.application.document import not_found
 from armillary.errors import InvalidArgumentError
 from armillary.hub.device_facts import FactsReader, of_catalog
 from armillary.twin.group import DeviceFacts, Group, Needs, is_member, needs_of_group, parse_group
@@ -45,7 +46,7 @@ class Groups:
     def __init__(self, hub: Hub) -> None:
         self._hub = hub
         self._reader = FactsReader(hub)
-        self._remembered: dict[tuple[str, str, str], tuple[float, tuple[str, ...]]] = {}
+        self._remembered: dict[tuple[str, str, str | None], tuple[float, tuple[str, ...]]] = {}
 
     def get(self, group_id: str) -> Group:
         """A kept group.
@@ -87,7 +88,8 @@ class Groups:
         if catalog is not None and group.catalog is not None and catalog.lower() != group.catalog.lower():
             return iter(())
         wanted = needs_of_group(group) | (needs or Needs())
-        facts = self._reader.scan(wanted, catalog=catalog or group.catalog, template=group.template, after=after)
+        only = group.catalog if catalog is None else catalog
+        facts = self._reader.scan(wanted, catalog=only, template=group.template, after=after)
         return (each for each in facts if is_member(group, each))
 
     def facts(self, device_ids: Sequence[str], needs: Needs) -> list[DeviceFacts]:
@@ -101,7 +103,10 @@ class Groups:
             NotFoundError: there is no such group.
         """
         document = self._hub.application.get("group", group_id)
-        place, now = (group_id, document.etag, (catalog or "").lower()), time.monotonic()
+        whose, owner = None if catalog is None else catalog.lower(), document.content.get("catalog")
+        if None not in (whose, owner) and str(owner).lower() != whose:  # another catalog's is as good as none
+            raise not_found("group", group_id)
+        place, now = (group_id, document.etag, whose), time.monotonic()
         known = self._remembered.get(place)
         if known is not None and now - known[0] < REMEMBER_S:
             if catalog is None:

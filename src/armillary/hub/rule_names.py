@@ -9,6 +9,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from armillary.errors import InvalidArgumentError, NotFoundError
+from armillary.hub.device_facts import MAX_LATEST, of_catalog
 from armillary.twin.rule import Rule, telemetry_names, unmodelled
 from armillary.twin.template_name import split_id
 
@@ -20,28 +21,40 @@ if TYPE_CHECKING:
 def warnings_of(hub: Hub, rule: Rule, catalog: str | None = None) -> list[str]:
     """What the rule names and its device template does not have, or no device has sent, as sentences.
 
-    Another catalog's template is as good as none. Blocks for a read or two.
+    Another catalog's template, group or device is as good as none. Blocks for a read or two.
     """
     wanted = rule.target.template
-    found = _group(hub, rule.target.group)
+    found = _group(hub, rule.target.group, catalog)
     if wanted:
         template = _template(hub, rule)
         if template is None or not _is_for(template, catalog):
             return [*found, f"there is no device template {wanted}: the rule looks at no device until there is"]
         return found + unmodelled(rule, _telemetry(template, rule), _properties(template, rule))
-    sent = set(hub.series.tail.names().values())
     return found + [
         f"telemetry {name}: no device has sent such a value yet; the rule waits for it"
         for name in telemetry_names(rule)
-        if name not in sent
+        if not _was_sent(hub, name, catalog)
     ]
 
 
-def _group(hub: Hub, group_id: str) -> list[str]:
+def _was_sent(hub: Hub, name: str, catalog: str | None) -> bool:
+    """Whether a device of a catalog (None: any) has sent a value of this name."""
+    number = hub.series.tail.name_number(name)
+    if number is None or catalog is None:
+        return number is not None
+    senders = [device_id for device_id, _, _ in hub.series.latest(None, name, MAX_LATEST)]
+    return bool(of_catalog(hub, senders, catalog))
+
+
+def _group(hub: Hub, group_id: str, catalog: str | None) -> list[str]:
+    if not group_id:
+        return []
     try:
-        known = not group_id or hub.application.find("group", group_id) is not None
+        group = hub.application.find("group", group_id)
     except InvalidArgumentError:  # no document can be called so
-        known = False
+        group = None
+    owner = None if group is None else group.content.get("catalog")
+    known = group is not None and (None in (owner, catalog) or str(owner).lower() == str(catalog).lower())
     return [] if known else [f"there is no device group {group_id}: the rule looks at no device until there is"]
 
 

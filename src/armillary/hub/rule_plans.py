@@ -36,7 +36,7 @@ class Loaded:
 
     Attributes:
         id: Of its document; ``version`` likewise.
-        catalog: Name of the catalog whose devices it is for, in lower case; "" for all.
+        catalog: Name of the catalog whose devices it is for, in lower case; None for all.
         since_ms: When it was last changed: it looks at nothing that arrived before.
         program: What to evaluate.
         quiet: The short way for what most messages come to.
@@ -47,7 +47,7 @@ class Loaded:
 
     id: str
     version: int
-    catalog: str
+    catalog: str | None
     since_ms: int
     program: Program
     quiet: Quiet
@@ -73,7 +73,7 @@ def load(document: Document) -> Loaded:
     return Loaded(
         id=document.id,
         version=document.version,
-        catalog=(catalog or "").lower(),
+        catalog=None if catalog is None else catalog.lower(),
         since_ms=document.changed_ms,
         program=program,
         quiet=quiet_of(program),
@@ -150,7 +150,7 @@ class Plan:
         self.facts, self.catalog, self.made = facts, catalog, made
         self._by_names = {}
         for loaded in rules:
-            if loaded.catalog not in ("", catalog.lower()) or unconcerned(loaded.rule.target, facts) is not None:
+            if loaded.catalog not in (None, catalog.lower()) or unconcerned(loaded.rule.target, facts) is not None:
                 continue
             key = (loaded.id, loaded.version)
             present = None if is_sold else before.pop(key, None)

@@ -377,12 +377,13 @@ class Templates:
 
     def _published(self, name: str, version: int | None) -> Ready:
         if version:
-            return self.get(name, version)
+            try:
+                return self.get(name, version)
+            except NotFoundError as error:
+                raise not_published(name, version) from error
         documents = self.versions(name)
         if not documents:
-            raise NotFoundError(
-                f"template {name!a} has no published version", remedy=f"armillary template publish --template {name}"
-            )
+            raise not_published(name, None)
         return self._parsed(documents[0])
 
     def _candidates(self, root: str) -> Sequence[tuple[str, int, str | None]]:
@@ -496,3 +497,9 @@ class Templates:
 
 def _without(body: dict[str, Any], names: Sequence[str]) -> dict[str, Any]:
     return {name: value for name, value in body.items() if name not in names}
+
+
+def not_published(name: str, version: int | None) -> NotFoundError:
+    """The answer where a published version is wanted that there is not, or that is another catalog's."""
+    which = "no published version" if version is None else f"no published version {version}"
+    return NotFoundError(f"template {name!a} has {which}", remedy=f"armillary template publish --template {name}")

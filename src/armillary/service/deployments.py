@@ -158,7 +158,10 @@ class Deployments:
     ) -> Deployment:
         """Record a deployment that is not in force yet, inside the caller's transaction."""
         if deployment_id is not None and image_rows.deployment(connection, deployment_id) is not None:
-            raise ConflictError(f"deployment {deployment_id} exists", remedy="Deployments never change; use a new id.")
+            # Of whichever catalog: outcomes of devices name a deployment by its id alone.
+            raise ConflictError(
+                f"the deployment id {deployment_id} is taken", remedy="Deployments never change; use a new id."
+            )
         if len(image_ids) > MAX_IMAGES:
             raise InvalidArgumentError(
                 f"images: expected at most {MAX_IMAGES}, got {len(image_ids)}", remedy="Deploy fewer images."

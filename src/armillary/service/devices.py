@@ -14,6 +14,7 @@ from armillary.engines.records.rows import (
     DEFAULT_PRODUCT,
     HEALTHS,
     UNASSIGNED_GROUP,
+    Catalog,
     CheckIn,
     Device,
     DeviceFilter,
@@ -27,7 +28,7 @@ from armillary.service.authority import Authority
 from armillary.service.context import Context
 from armillary.service.notices import Notices
 from armillary.service.paging import bounded, number_after
-from armillary.service.registry_names import catalog_or_raise, group_or_raise
+from armillary.service.registry_names import catalog_or_raise, group_or_raise, no_such_device
 from armillary.service.remembered import Remembered
 from armillary.wire import capability_file
 
@@ -81,8 +82,8 @@ class DeviceRegistry:
         """Give devices to a catalog: all of them or none. Claiming one's own device again changes nothing.
 
         Raises:
-            NotFoundError: the catalog, product, group or one of the devices does not exist.
-            WrongCatalogError: one of them belongs to another catalog: its owner can offer it (``transfers.py``).
+            NotFoundError: the catalog, product or group does not exist, or one of the devices is not there to be
+                claimed: another catalog's is as good as none; its owner can offer it (``transfers.py``).
             ConflictError: one of them is decommissioned.
         """
         if not 1 <= len(device_ids) <= MAX_CLAIM:
@@ -94,7 +95,7 @@ class DeviceRegistry:
             owner = catalog_or_raise(connection, catalog)
             target = group_or_raise(connection, catalog, product, group)
             for device_id in device_ids:
-                device = self._device(connection, device_id)
+                device = self._claimable(connection, owner, device_id)
                 if device.decommissioned_at is not None:
                     raise ConflictError(
                         f"device {device.device_id[:16]}... was decommissioned",
@@ -110,9 +111,6 @@ class DeviceRegistry:
                     )
                     detail = {"catalog": owner.name, "product": target.product, "group": target.name}
                     self._context.audit(connection, actor, "device.claim", device.device_id, detail)
-                elif device.catalog_id != owner.catalog_id:
-                    # Not which one: that is the other owner's business.
-                    raise WrongCatalogError(f"device {device.device_id[:16]}... belongs to another catalog")
             return tuple(self._device(connection, device_id) for device_id in device_ids)
 
         devices = self._context.records.write(change)
@@ -311,14 +309,22 @@ class DeviceRegistry:
         """
         return self._device(connection, device_id)
 
+    def _claimable(self, connection: Connection, owner: Catalog, device_id: str) -> Device:
+        """A device of nobody, or of the catalog itself; that another one has it is that owner's business."""
+        found = device_rows.enrolled(connection, device_id.lower())
+        if found is None or found.catalog_id not in (None, owner.catalog_id):
+            raise NotFoundError(
+                f"there is no device {device_id[:16]!a}... to claim",
+                remedy="Check the 128 digits. If another catalog has it, its owner can offer it: armillary device "
+                "transfer offer.",
+            )
+        return self._device(connection, device_id)
+
     def _device(self, connection: Connection, device_id: str) -> Device:
         context = self._context
         found = device_rows.one(connection, device_id.lower(), now=context.now(), silent_after_s=context.silent_after_s)
         if found is None:
-            raise NotFoundError(
-                f"device {device_id[:20]!r}... was never manufactured here",
-                remedy="Check the 128 digits, or make it: armillary device create.",
-            )
+            raise no_such_device(device_id)
         return found
 
 

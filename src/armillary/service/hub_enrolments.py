@@ -44,7 +44,7 @@ from armillary.service.context import Context
 from armillary.service.hub_certificates import claim_names, load_certificate
 from armillary.service.hub_clients import check_issued
 from armillary.service.hub_enrolment_form import EnrolmentForm, check_certificate, check_form
-from armillary.service.hub_identities import MAX_DEVICES, HubIdentities, Keys, awaits_keys
+from armillary.service.hub_identities import MAX_DEVICES, HubIdentities, Keys, awaits_keys, taken
 from armillary.service.registry_names import catalog_or_raise
 from armillary.wire.hub_credentials import HubCredentials, check_device_name
 from armillary.wire.provisioning import RegistrationRequest, RegistrationResult, check_registration_id
@@ -326,7 +326,7 @@ class HubEnrolments:
         now = self._context.now()
         before = hub_rows.identity(connection, name)
         if before is not None and (not _may_register(before) or before.catalog_id != enrolment.catalog_id):
-            raise ConflictError(f"device {name:.60} exists already and was not registered by an enrolment")
+            raise taken(name)
         if before is not None and not before.is_enabled:
             raise DeviceStateError(f"device {name:.60} is disabled")
         if before is None and hub_rows.count_identities(connection, enrolment.catalog_id)[0] >= MAX_DEVICES:

@@ -157,7 +157,7 @@ class HubIdentities:
         """
         found = self._context.records.read(lambda c: _current(c, hub_rows.identity(c, identity)))
         if found is None:
-            raise _unknown(identity)
+            raise no_such_identity(identity)
         return found
 
     def list(
@@ -244,9 +244,9 @@ class HubIdentities:
             if stored is not None and before is None:  # an earlier owner's
                 hub_rows.remove_identity(connection, identity)
             if create and before is not None:
-                raise ConflictError(f"{identity!r:.80} exists already", code="hub.identity-exists")
+                raise taken(identity)
             if not create and before is None:
-                raise _unknown(identity)
+                raise no_such_identity(identity)
             now = self._context.now()
             if before is None:
                 owner = self._owner_for(connection, identity, form, catalog_id)
@@ -291,7 +291,7 @@ class HubIdentities:
         def change(connection: Connection) -> HubIdentity:
             found = _current(connection, hub_rows.identity(connection, identity))
             if found is None:
-                raise _unknown(identity)
+                raise no_such_identity(identity)
             match_etag(found, if_match)
             hub_rows.remove_identity(connection, identity)
             hub_rows.release_names(connection, identity)
@@ -332,7 +332,7 @@ class HubIdentities:
                 raise ConflictError(f"device {device[:40]} has {MAX_MODULES} modules, which is all there may be")
             owner = self._owner_of_device(connection, device)
             if catalog_id not in (None, owner):  # of another's device nobody makes a module
-                raise _unknown(device)
+                raise no_such_identity(device)
             return owner
         if catalog_id is None:
             raise InvalidArgumentError("a hub device needs a catalog", remedy="Name its catalog.")
@@ -350,7 +350,7 @@ class HubIdentities:
             return enrolled.catalog_id
         found = hub_rows.identity(connection, device)
         if found is None:
-            raise _unknown(device)
+            raise no_such_identity(device)
         return found.catalog_id
 
     def _formed(self, before: HubIdentity, form: IdentityForm) -> tuple[HubIdentity, Keys | None]:
@@ -466,7 +466,17 @@ def _purpose(identity: str, which: str) -> str:
     return f"hub identity {identity} {which}"
 
 
-def _unknown(identity: str) -> NotFoundError:
+def taken(identity: str) -> ConflictError:
+    """The answer where an id is to be given that a device has, whoever it is.
+
+    Ids of hub devices are of the whole service: clients name their device by its id alone. So who asks for one that
+    another catalog has learns that it is taken, and neither by whom nor for what.
+    """
+    return ConflictError(f"the id {identity!r:.80} is taken", remedy="Choose another one.", code="hub.identity-exists")
+
+
+def no_such_identity(identity: str) -> NotFoundError:
+    """The answer about a hub device or module that is not there, or is another catalog's."""
     kind = "module" if "/" in identity else "hub device"
     return NotFoundError(
         f"{kind} {device_of(identity) if kind == 'hub device' else identity!r:.80} does not exist", remedy=_LIST

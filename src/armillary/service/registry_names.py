@@ -12,6 +12,8 @@ from sqlalchemy import Connection
 from armillary.engines.records import catalog_rows
 from armillary.engines.records.rows import Catalog, DeviceGroup, Product
 from armillary.errors import ConflictError, InvalidArgumentError, NotFoundError
+from armillary.wire.device_name import MIN_ID_DIGITS, id_prefix
+from armillary.wire.hub_credentials import is_attested_id
 
 # Azure Sphere's name rules (management API 2024-04-01).
 CATALOG_NAME: Final = re.compile(r"[A-Za-z0-9_-]{1,50}")
@@ -20,6 +22,32 @@ GROUP_NAME: Final = re.compile(r"[A-Za-z0-9]{1,2}|[A-Za-z0-9][A-Za-z0-9\s]{1,48}
 
 MAX_DESCRIPTION_LENGTH: Final = 100
 MAX_TAGS: Final = 50  # Azure's limit
+
+
+def no_such_device(device_id: str) -> NotFoundError:
+    """The answer about a device that is not there, and to who speaks for one catalog about another one's device."""
+    return NotFoundError(
+        f"device {device_id[:20]!r}... was never manufactured here",
+        remedy="Check the 128 digits, or make it: armillary device create.",
+    )
+
+
+def no_device(text: str) -> NotFoundError:
+    """The error for an id that no device has."""
+    if id_prefix(text) is not None and len(text) >= MIN_ID_DIGITS:
+        return NotFoundError(
+            f"no device has the id {text!a:.40}; it looks like the first digits of one",
+            remedy="Give all 128 digits, or look for it: GET /api/v1/device-names?text=DIGITS.",
+        )
+    return NotFoundError(
+        f"there is no device {text!a:.80}",
+        remedy="List them: armillary device list, armillary hub-device list.",
+    )
+
+
+def absent_device(device_id: str) -> NotFoundError:
+    """What is said of a device of either kind that is not there, and of another catalog's to who is not its owner."""
+    return no_such_device(device_id.lower()) if is_attested_id(device_id) else no_device(device_id)
 
 
 def catalog_or_raise(connection: Connection, name: str) -> Catalog:

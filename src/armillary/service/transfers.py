@@ -203,9 +203,13 @@ class Transfers:
         return self._transfer(connection, transfer_id)
 
     def _owned(self, connection: Connection, catalog_id: UUID, name: str, device_id: str) -> Device:
-        device = self._registry.device_in(connection, device_id)
+        absent = NotFoundError(f"catalog {name} has no such device", remedy="List them: armillary device list.")
+        try:
+            device = self._registry.device_in(connection, device_id)
+        except NotFoundError as error:
+            raise absent from error
         if device.catalog_id != catalog_id:
-            raise NotFoundError(f"catalog {name} has no such device", remedy="List them: armillary device list.")
+            raise absent
         if device.revoked_at is not None:
             raise ConflictError("the device is revoked", remedy="Restore it first: armillary device restore.")
         return device

@@ -71,13 +71,12 @@ def check_tree(organisations: Mapping[str, Organisation]) -> None:
         above, depth = organisation.parent, 1
         while above is not None:
             depth += 1
-            if above not in organisations:
-                raise _refused(f"organisation {name!a:.80}: there is no organisation {above!a:.80}")
+            over = organisations.get(above)
+            if over is None or over.catalog.lower() != organisation.catalog.lower():  # another's is as good as none
+                raise _refused(f"organisation {name!a:.80}: there is no organisation {above!a:.80} in its catalog")
             if depth > MAX_DEPTH:
                 raise _refused(f"organisation {name!a:.80}: expected at most {MAX_DEPTH} levels and no circle")
-            if organisations[above].catalog.lower() != organisation.catalog.lower():
-                raise _refused(f"organisation {name!a:.80}: {above!a:.80} is of another catalog")
-            above = organisations[above].parent
+            above = over.parent
 
 
 def subtree(organisations: Mapping[str, Organisation], root: str) -> frozenset[str]:

@@ -1,0 +1,74 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The query of a request, read once and before anything is decided by it: each parameter at most once, none empty.
+
+A parameter that is there twice has two readers that may each see another value; one that is empty is "not there" to one
+reader and "nothing" to the next. What a token reaches is decided by one reader and what a route shows by another, so
+neither is let in. Names are compared without regard to case and after percent-decoding, for the same reason.
+
+No client of the public APIs sends such a query: azure-mgmt-sphere, azure-iot-hub, the IoT Central extension and the
+blob client send each of ``api-version``, ``$top``, ``$filter``, ``comp`` and so on once or not at all.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Mapping
+from typing import Final
+
+from starlette.datastructures import QueryParams
+
+from armillary.errors import InvalidArgumentError
+
+# "METHOD path" -> parameters that are lists, by being there several times. None of them decides what a token reaches.
+LISTS: Final[Mapping[str, frozenset[str]]] = {
+    "GET /api/v1/devices/{device_id}/telemetry/export": frozenset({"metric"}),
+    "GET /api/v1/groups/{group_id}/telemetry/export": frozenset({"metric"}),
+}
+# How much of a name an error shows.
+_SHOWN: Final = 40
+
+Query = Mapping[str, str]
+
+
+def read_query(given: QueryParams, key: str) -> Query:
+    """The parameters of a query but its lists, each with its only value.
+
+    Args:
+        given: The query, percent-decoded.
+        key: The route, ``METHOD path``.
+
+    Raises:
+        InvalidArgumentError: a parameter is there twice or has no value.
+    """
+    lists, found, seen = LISTS.get(key, frozenset()), dict[str, str](), set[str]()
+    for name, value in given.multi_items():
+        shown = f"{name[:_SHOWN]!a}"
+        if not value:
+            raise InvalidArgumentError(
+                f"query: expected a value of {shown}, got nothing",
+                remedy="Leave the parameter out, or give it a value.",
+            )
+        if name in lists:
+            continue
+        if name.lower() in seen:
+            raise InvalidArgumentError(
+                f"query: expected {shown} once, got it several times",
+                remedy="Send each parameter once; upper and lower case make no difference.",
+            )
+        seen.add(name.lower())
+        found[name] = value
+    return found
+
+
+def check_names(given: QueryParams, known: Collection[str]) -> None:
+    """Refuse what a route does not read: a misspelt filter must not silently show everything.
+
+    Raises:
+        InvalidArgumentError: it does not read one of them.
+    """
+    for name in given:
+        if name not in known:
+            takes = f"it takes {', '.join(sorted(known))}" if known else "it takes none"
+            raise InvalidArgumentError(
+                f"query: the route has no parameter {name[:_SHOWN]!a}",
+                remedy=f"Correct the name, also its upper and lower case, or leave it out: {takes}.",
+            )

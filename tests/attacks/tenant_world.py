@@ -1,0 +1,340 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Two owners on one service, each with a row of every kind; and a caller that asks the whole API in its own loop.
+
+Everything that an owner has bears the owner's word, or is an id of chance: its presence in an answer to the other owner
+is a leak.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import re
+import uuid
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from typing import Any
+from urllib.parse import unquote
+
+from tests.api.central_client import Central, make_template
+from tests.api.running_service import CATALOGS, VERSION, RunningService, application, wait_until
+from tests.api.test_native_firmware import told
+from tests.api.test_native_rules import hot, say
+
+from armillary.api import azure_names as names
+from armillary.api import azure_operations as operations
+from armillary.hub.files import CONTAINER
+from armillary.service.watch_rules import Observation
+
+# An answer that takes longer than this is a fault of its own (seconds).
+DEADLINE_S = 30.0
+HOOK = {"kind": "webhook", "url": "https://example.com/hook"}
+DASHBOARD = {"id": "t", "kind": "kpi", "x": 0, "y": 0, "w": 4, "h": 4}
+
+
+@dataclass
+class Tenant:
+    """An owner.
+
+    Attributes:
+        word: Stands in every name that the owner gave.
+        ids: What stands for ``{name}`` in a path, by name; ``for_key`` knows the exceptions.
+        hub_device: A hub device of the owner.
+        token: An Administrator's token of the catalog.
+    """
+
+    service: RunningService
+    word: str
+    ids: dict[str, str] = field(default_factory=dict)
+    hub_device: str = ""
+    token: str = ""
+
+    @property
+    def name(self) -> str:
+        """The catalog."""
+        return self.ids["catalog"]
+
+    def for_key(self, key: str) -> dict[str, str]:
+        """What fills the path of a route."""
+        found = dict(self.ids)
+        if "/hub-service-keys/" in key:
+            found["name"] = self.ids["service_key"]
+        elif "/configurations/" in key:
+            found["name"] = self.ids["configuration"]
+        if "/enrolment-tokens/" in key:
+            found["token_id"] = self.ids["enrolment_token"]
+        if "/alerts/" in key:
+            found["number"] = self.ids["alert"]
+        if "/scheduledJobs/" in key:
+            found["job"] = self.ids["scheduled"]
+        return found
+
+    def markers(self) -> frozenset[str]:
+        """What shows that an answer is about this owner: the word, and every id of chance, in lower case."""
+        long = {each.lower() for each in self.ids.values() if len(each) >= 16 and not each.startswith("0" * 8)}
+        return frozenset(long - {*ROLES, self.ids["release_id"]} | {self.word, self.hub_device})
+
+
+ROLES = ("ca310b8d-2f4a-44e0-a36e-957c202cd8d4",)
+
+
+def tenant(service: RunningService, word: str) -> Tenant:
+    """An owner with a row of every kind."""
+    made = Tenant(service, word)
+    mark = f"{word}-{uuid.uuid4().hex[:8]}"
+    made.ids |= {
+        "subscription": "0", "resource_group": "rg", "location": "GLOBAL", "catalog": mark, "product": f"{word} product",
+        "device_group": f"{word} group", "version": "1", "telemetry": "temperature", "command": "reboot",
+        "component": "settings", "module": f"{word}module", "module_id": f"{word}module", "method": "reboot",
+        "role": ROLES[0], "user": "nobody", "rerun": f"{word}rerun", "entry": "primary",
+        "file": "x.svg", "name": "coffee-machine", "release_id": str(service.service.releases.list()[0].release_id),
+    }  # fmt: skip
+    _registry(made)
+    _devices(made)
+    _software(made)
+    _authored(made)
+    _hub(made)
+    _rows(made)
+    return made
+
+
+def _good(made: Tenant, method: str, path: str, body: object = None) -> Any:
+    reply = made.service.call(method, f"/api/v1{path}", body)
+    assert reply.status < 300, (method, path, reply.raw)
+    return reply.body
+
+
+def _registry(made: Tenant) -> None:
+    registry, name, ids = made.service.service.registry, made.name, made.ids
+    ids["catalog_id"] = str(registry.create_catalog(name, actor="test", resource_group="rg").catalog_id)
+    registry.create_product(name, ids["product"], actor="test")
+    registry.create_group(name, ids["product"], ids["device_group"], actor="test")
+    registry.create_group(name, ids["product"], "Staged", actor="test")
+    token = made.service.service.tokens.create(f"{made.word}-boss", "Administrator", actor="test", catalog=name)
+    made.token = token.secret
+    more = made.service.service.tokens.create(f"{made.word}-more", "Reader", actor="test", catalog=name)
+    ids |= {"token_id": str(more.token.token_id), "token": f"{made.word}-more"}
+    ids["enrolment_token"] = _good(made, "POST", f"/catalogs/{name}/enrolment-tokens", {})["token_id"]
+    made.service.service.hub_identities.set_admission(name, actor="test", symmetric_keys=True, certificates=True)
+
+
+def _devices(made: Tenant) -> None:
+    registry, ids, hub = made.service.service.registry, made.ids, made.service.hub
+    device, given = made.service.make_device(), made.service.make_device()
+    place = {"product": ids["product"], "group": ids["device_group"]}
+    registry.claim_devices(made.name, [device.device_id, given.device_id], actor="test", **place)
+    ids |= {"device": device.device_id, "device_id": device.device_id}
+    other = registry.create_catalog(f"third-{uuid.uuid4().hex[:8]}", actor="test")
+    offer = made.service.service.transfers.offer(made.name, given.device_id, other.catalog_id, actor="test")
+    ids["transfer_id"] = str(offer.transfer_id)
+    made.hub_device = f"{made.word}hubdevice"
+    _good(made, "POST", f"/catalogs/{made.name}/hub-devices", {"device_id": made.hub_device, "authentication": "sas"})
+    for each in (device.device_id, made.hub_device):
+        _good(made, "POST", f"/hub-devices/{each}/modules", {"module_id": ids["module"]})
+        _good(made, "PUT", f"/devices/{each}/name", {"name": f"{made.word} device"})
+        _good(made, "PATCH", f"/devices/{each}/twin", {"tags": {"place": f"{made.word}-site"}})
+        _good(made, "PATCH", f"/devices/{each}/twin", {"desired": {"pin": f"{made.word}-pin"}})
+    upload, permission = hub.files.begin(device.device_id, f"{made.word}.txt")
+    ids["upload_id"] = upload.upload_id
+    sent = made.service.call("PUT", f"/{CONTAINER}/{device.device_id}/{upload.name}{permission}", b"a file", token=None)
+    assert sent.status == 201, sent.raw
+    told(made.service, device.device_id)
+    wire = made.service.service
+    (authority,) = [
+        one for one in wire.authority.living_authorities(uuid.UUID(ids["catalog_id"])) if one.kind == "catalog"
+    ]
+    ids["serial"] = authority.serial
+    ids["operation"] = operation_on(ids)
+
+
+def operation_on(ids: Mapping[str, str]) -> str:
+    """The id of an operation whose result is a device."""
+    place = {each: ids[each] for each in ("catalog", "product", "device_group", "device")}
+    resource = names.resource_id(names.DEVICE, subscription="0", resource_group="rg", **place)
+    return operations.encode(operations.new_operation(resource, at=1, has_result=True))
+
+
+def _software(made: Tenant) -> None:
+    ids, service = made.ids, made.service.service
+    image_id, package = application(f"{made.word}App")
+    service.images.upload(made.name, package, actor="test")
+    ids |= {"image": str(image_id), "image_id": str(image_id)}
+    place = (made.name, ids["product"])
+    deployed = service.deployments.create(*place, ids["device_group"], [image_id], actor="test")
+    ids["deployment"] = str(deployed.deployment_id)
+    rollout = service.rollouts.start(*place, "Staged", [image_id], actor="test")
+    ids["rollout_id"] = str(rollout.rollout_id)
+    seen = Observation(
+        kind="hub-anomaly", key=(made.word,), severity="low", title=f"{made.word} odd", cause="c",
+        proposed_action="look", device_ids=(ids["device"],), catalog_id=uuid.UUID(ids["catalog_id"]),
+    )  # fmt: skip
+    ids["finding_id"] = str(service.watch.observe(seen).finding_id)
+    value = {"pcr": 0, "event_type": "EV_S_CRTM_VERSION", "digest": "ab" * 32, "note": f"{made.word} value"}
+    reply = made.service.call(
+        "POST",
+        f"/api/v1/catalogs/{made.name}/attestation-policy/firmware",
+        {"chip": "imx8mp", "values": [value], "note": f"{made.word} note"},
+    )
+    ids["statement_id"] = reply.body["statement_id"] if reply.status == 201 else str(uuid.uuid4())
+
+
+def _authored(made: Tenant) -> None:
+    ids, own, word = made.ids, {"catalog": made.name}, made.word
+    central = Central(made.service, made.name, made.token)
+    ids["template_id"] = make_template(central, f"{word}model")
+    names_of = {each for each in made.service.hub.templates.names() if word in each}
+    (ids["template_name"],) = names_of
+    ids |= {
+        kind: f"{word}{kind.removesuffix('_id').replace('_', '')}"
+        for kind in ("group_id", "job_id", "export_id", "rule_id", "dashboard_id", "organisation", "scheduled")
+    }
+    ids |= {"group": ids["group_id"], "job": ids["job_id"]}
+    _good(made, "PUT", f"/devices/{ids['device']}/template", {"template": ids["template_name"]})
+    everybody = {"name": f"{word} group", "template": ids["template_name"], **own}
+    _good(made, "PUT", f"/groups/{ids['group_id']}", everybody)
+    _good(made, "PUT", f"/organisations/{ids['organisation']}", {"name": f"{word} organisation", **own})
+    source = {"source": {"group": ids["group_id"]}, "value": "temperature"}
+    board = {"name": f"{word} board", "tiles": [{**DASHBOARD, **source}], **own}
+    _good(made, "PUT", f"/dashboards/{ids['dashboard_id']}", board)
+    sent = {"name": f"{word} export", "source": "telemetry", "destination": HOOK, "enabled": False, **own}
+    _good(made, "PUT", f"/exports/{ids['export_id']}", sent)
+    action = {"kind": "set-property", "properties": {"a": f"{word}-value"}}
+    job = {"name": f"{word} job", "group": ids["group_id"], "action": action, **own}
+    _good(made, "PUT", f"/jobs/{ids['job_id']}", job)
+    run = _good(made, "POST", f"/jobs/{ids['job_id']}/runs", {})["number"]
+    ids["number"] = str(run)
+    wait_until(lambda: made.service.hub.jobs.store.run(ids["job_id"], run).state.value != "running", "the run's end")
+    _good(made, "PUT", f"/jobs/{ids['scheduled']}", {**job, "start": 1_900_000_000})
+    device = made.ids["device"]
+    rule = {
+        **hot(made.name),
+        "name": f"{word} rule",
+        "conditions": [{"telemetry": f"{word}heat", "op": ">", "value": 1}],
+    }
+    _good(made, "PUT", f"/rules/{ids['rule_id']}", rule)
+    say(made.service, device, {"temperature": 12.5, f"{word}heat": 31.25})
+    store = made.service.hub.rules.store()
+    (alert,) = wait_until(lambda: store.alerts(made.name, limit=10), "the rule fires")
+    ids["alert"] = str(alert.number)
+
+
+def _hub(made: Tenant) -> None:
+    ids = made.ids
+    place = f"/catalogs/{made.name}"
+    key = _good(made, "POST", f"{place}/hub-service-keys", {"name": f"{made.word}key", "role": "Reader"})
+    ids["service_key"] = key["name"]
+    wanted = {"name": f"{made.word}enrolment", "group": True, "attestation": "symmetricKey"}
+    ids |= {
+        "enrolment_id": _good(made, "POST", f"{place}/hub-enrolments", wanted)["enrolment_id"],
+        "enrollment": wanted["name"],
+        "configuration": f"{made.word}configuration",
+    }
+    body = {"targetCondition": "tags.never = 1", "content": {"deviceContent": {"properties.desired.x": made.word}}}
+    reply = made.service.call("PUT", f"/iothub/configurations/{ids['configuration']}?{VERSION}", body, token=made.token)
+    assert reply.status in (200, 201), reply.raw
+
+
+def _rows(made: Tenant) -> None:
+    """What only comes with time: values, for charts and files."""
+    assert made.service.call("GET", f"{CATALOGS}/{made.name}/images?{VERSION}").body["value"]
+
+
+@dataclass(frozen=True)
+class Answer:
+    """What a call got.
+
+    Attributes:
+        text: The body, in lower case.
+    """
+
+    status: int
+    text: str
+
+
+@dataclass(frozen=True)
+class Ask:
+    """One request: ``target`` is path and query as they are sent."""
+
+    method: str
+    target: str
+    body: Any = None
+
+
+class Caller:
+    """Asks with one token, in the loop of the service: all of the application, without TLS and sockets."""
+
+    def __init__(self, service: RunningService, token: str) -> None:
+        self.service, self.token, self.count = service, token, 0
+
+    def all(self, asked: Iterable[Ask]) -> list[Answer]:
+        """The answers, in order."""
+        wanted = list(asked)
+        self.count += len(wanted)
+        return asyncio.run_coroutine_threadsafe(self._all(wanted), self.service.loop).result(600)
+
+    def one(self, method: str, target: str, body: Any = None) -> Answer:
+        """One answer."""
+        return self.all([Ask(method, target, body)])[0]
+
+    async def _all(self, asked: list[Ask]) -> list[Answer]:
+        return [await asyncio.wait_for(self._one(each), DEADLINE_S) for each in asked]
+
+    async def _one(self, ask: Ask) -> Answer:
+        path, _, query = ask.target.partition("?")
+        sent = b"" if ask.body is None else json.dumps(ask.body).encode()
+        headers = [(b"authorization", f"Bearer {self.token}".encode()), (b"host", b"localhost")]
+        if sent:
+            headers += [(b"content-type", b"application/json"), (b"content-length", str(len(sent)).encode())]
+        scope = {
+            "type": "http", "asgi": {"version": "3.0", "spec_version": "2.3"}, "http_version": "1.1",
+            "method": ask.method, "scheme": "https", "path": unquote(path), "raw_path": path.encode(),
+            "query_string": query.encode(), "root_path": "", "headers": headers,
+            "client": ("192.0.2.1", 1), "server": ("localhost", 443), "state": {},
+        }  # fmt: skip
+        status, parts, over, unread = 0, list[bytes](), asyncio.Event(), [sent]
+
+        async def receive() -> Mapping[str, Any]:
+            if unread:
+                return {"type": "http.request", "body": unread.pop(), "more_body": False}
+            await over.wait()
+            return {"type": "http.disconnect"}
+
+        async def send(message: Any) -> None:
+            nonlocal status
+            if message["type"] == "http.response.start":
+                status = message["status"]
+                streams = any(b"event-stream" in value for _, value in message["headers"])
+                if streams:
+                    asyncio.get_running_loop().call_later(0.05, over.set)
+            else:
+                parts.append(message.get("body", b""))
+
+        try:
+            await self.service.app(scope, receive, send)
+        except Exception as error:  # noqa: BLE001 - an answer of its own: the test shows it
+            return Answer(599, repr(error).lower())
+        over.set()
+        return Answer(status, b"".join(parts).decode("utf-8", "replace").lower())
+
+
+# What differs between two equal answers: times, ids of requests and operations.
+_CHANCE = re.compile(
+    r'"(?:requestid|time|instance|target|etag|generationid|createdtimeutc|lastupdatedtimeutc|token)":"(?:[^"\\]|\\.)*"'
+    r'|"(?:changed_ms|at_ms)":[0-9]+|"start":"[^"]*"'
+)
+# The shortest beginning of an id that errors show.
+_SHOWN = 8
+
+
+def comparable(answer: Answer, names_sent: Iterable[str]) -> tuple[int, str]:
+    """An answer without what was sent and what is of chance: answers about another's and about nothing are equal."""
+    text = _CHANCE.sub("", answer.text)
+    sent = sorted({each.lower() for each in names_sent}, key=len, reverse=True)
+    for each in sent:
+        text = text.replace(each, "*")
+    for each in sent:  # errors show the beginning of what is long
+        for end in range(len(each), _SHOWN - 1, -1):
+            if each[:end] in text:
+                text = text.replace(each[:end], "*")
+                break
+    return answer.status, text

@@ -1,0 +1,318 @@
+# SPDX-License-Identifier: Apache-2.0
+"""An Administrator of one catalog asks every route of the table for another one's rows, in every way: nothing is shown.
+
+What each owner has is real (``tenant_world.py``). Each route is asked with the other's ids in each place of its path, and
+with ids that nobody has in their stead: the two answers are the same. And with each parameter of its query doubled,
+empty, in upper case and percent-encoded. An answer that holds anything of the other owner that was not sent is a leak.
+
+Whoever adds a route need not know of this file: it walks the table. What it holds literally is meant to be judged by a
+person when it changes.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping
+from typing import Any
+
+import pytest
+from tests.api.running_service import running_service
+from tests.attacks.tenant_asks import (
+    KEYS,
+    NEW,
+    V1,
+    World,
+    absent_for,
+    body_for,
+    everyone,
+    in_bodies,
+    of_the_tokens_catalog,
+    pairs,
+    places,
+    target,
+)
+from tests.attacks.tenant_world import Answer, Ask, Caller, comparable, tenant
+
+from armillary.api import auth, scope
+from armillary.api import azure_names as names
+from armillary.api.query import LISTS
+from armillary.api.routes import GuardedRoute
+
+AZURE = "/subscriptions/{subscription}/providers/Microsoft.AzureSphere/locations/{location}"
+# Routes that every token may call: about the caller, or about what the caller sends.
+FREE = {
+    "GET /api/v1/me",
+    f"GET {AZURE}/operationStatuses/{{operation}}",
+    "POST /api/v1/template-check",
+}
+# Routes that answer about the catalog which ``catalog=`` names.
+NARROWED = {
+    f"{method} {V1}/{place}"
+    for place, methods in {
+        "alerts": "GET", "alerts/{number}": "GET", "alerts/{number}/acknowledge": "POST", "authorities": "GET",
+        "dashboards": "GET", "dashboards/{dashboard_id}": "GET PUT DELETE", "dashboards/{dashboard_id}/data": "GET",
+        "dashboards/{dashboard_id}/live": "GET", "dead-letters": "GET", "dead-letters/replay": "POST", "devices": "GET",
+        "device-names": "GET",
+        "error-reports": "GET", "exports": "GET", "exports/{export_id}": "GET PUT DELETE",
+        "exports/{export_id}/dead-letters": "GET", "exports/{export_id}/dead-letters/replay": "POST",
+        "findings": "GET", "fleet": "GET", "group-preview": "POST", "groups": "GET",
+        "groups/{group_id}": "GET PUT DELETE", "groups/{group_id}/members": "GET",
+        "groups/{group_id}/telemetry/aggregate": "GET", "groups/{group_id}/telemetry/export": "GET",
+        "groups/{group_id}/telemetry/latest": "GET", "images/{image_id}/package": "GET", "jobs": "GET",
+        "jobs/{job_id}": "GET PUT DELETE", "jobs/{job_id}/runs": "GET POST", "jobs/{job_id}/runs/{number}": "GET",
+        "jobs/{job_id}/runs/{number}/cancel": "POST", "jobs/{job_id}/runs/{number}/results": "GET",
+        "jobs/{job_id}/runs/{number}/results.csv": "GET", "organisations": "GET",
+        "organisations/{organisation}": "GET PUT DELETE", "organisations/{organisation}/devices": "GET",
+        "rule-test": "POST", "rules": "GET", "rules/{rule_id}": "GET PUT DELETE", "rules/{rule_id}/disable": "POST",
+        "rules/{rule_id}/enable": "POST", "rules/{rule_id}/test": "POST", "templates": "GET",
+        "templates/{template_name}": "GET PUT DELETE", "templates/{template_name}/devices": "GET",
+        "templates/{template_name}/import": "POST", "templates/{template_name}/migrate": "POST",
+        "templates/{template_name}/publish": "POST", "templates/{template_name}/versions/{version}": "GET DELETE",
+        "templates/{template_name}/versions/{version}/export": "GET",
+    }.items()
+    for method in methods.split()
+}  # fmt: skip
+# Ids of these are of the whole service, as others name them by their id alone. That one is taken is told to who wants to
+# make one of that id; by whom and for what is not.
+ONE_SPACE = {
+    *(f"PUT {V1}/{each}" for each in (
+        "dashboards/{dashboard_id}", "exports/{export_id}", "groups/{group_id}", "jobs/{job_id}",
+        "organisations/{organisation}", "rules/{rule_id}", "templates/{template_name}")),
+    f"POST {V1}/templates/{{template_name}}/import",
+    *(f"PUT /api/{each}" for each in (
+        "deviceGroups/{group}", "deviceTemplates/{template_id}", "devices/{device_id}", "jobs/{job}",
+        "organizations/{organisation}", "scheduledJobs/{job}")),
+    "PUT /iothub/devices/{device_id}",
+    f"PUT {names.DEPLOYMENT}",
+}  # fmt: skip
+# What changes something comes last: a product that is made under the other owner's name is the asker's from then on.
+ORDER = ("GET", "DELETE", "PATCH", "POST", "PUT")
+
+
+@pytest.fixture(scope="module")
+def world(tmp_path_factory: pytest.TempPathFactory) -> Iterator[World]:
+    with running_service(tmp_path_factory.mktemp("tenants")) as service:
+        mine, theirs = tenant(service, "zqmine"), tenant(service, "zqtheirs")
+        yield World(service, mine, theirs, Caller(service, mine.token), Caller(service, service.token))
+
+
+def shown(world: World, answer: Answer, sent: Iterable[str]) -> set[str]:
+    """What an answer holds of the other owner that the request did not."""
+    text = answer.text
+    for each in sorted(sent, key=len, reverse=True):
+        text = text.replace(each.lower(), "")
+    return {each for each in world.theirs.markers() if each in text}
+
+
+def state_of(world: World) -> dict[str, str]:
+    """What the other owner has, as who sees everything sees it."""
+    keys = [key for key in KEYS if key.startswith("GET ") and not of_the_tokens_catalog(key) and places(key)]
+    found = world.everybody.all(Ask("GET", target(key.split(" ", 1)[1], world.theirs.for_key(key))) for key in keys)
+    return {key: f"{each.status} {each.text}" for key, each in zip(keys, found, strict=True)}
+
+
+def query_names(world: World) -> dict[str, frozenset[str]]:
+    """What each route's query may name, as far as the route says."""
+    found: dict[str, frozenset[str]] = {}
+    for route in world.service.app.routes:
+        if isinstance(route, GuardedRoute):
+            found |= {f"{method} {route.path}": route._query_names() or frozenset() for method in route.methods or ()}
+    return found
+
+
+# -- the tests --------------------------------------------------------------------------------------------------------
+
+
+def test_who_is_let_in_is_decided_by_lists_that_a_person_has_read() -> None:
+    """When this fails somebody added a route, and has to say here what a token of one catalog may do with it."""
+    assert scope.FREE == FREE
+    assert scope.NARROWED == NARROWED
+    assert {
+        "GET /api/v1/devices/{device_id}/telemetry/export": {"metric"},
+        "GET /api/v1/groups/{group_id}/telemetry/export": {"metric"},
+    } == LISTS
+
+
+def test_what_the_other_owner_has_is_really_there(world: World) -> None:
+    """Who may see everything sees it: what the asker is refused below is refused because it is the other owner's."""
+    missing = {}
+    for key in KEYS:
+        method, template = key.split(" ", 1)
+        if method != "GET" or of_the_tokens_catalog(key) or "/application-templates" in key:
+            continue
+        own = (f"catalog={world.theirs.name}",) if template == f"{V1}/authorities" else ()
+        answers = world.everybody.all(Ask(method, target(template, ids, *own)) for ids in everyone(key, world))
+        if not any(each.status in (200, 204) for each in answers):
+            missing[key] = answers
+    assert missing == {}
+
+
+def test_what_a_body_names_of_the_other_owner_is_as_good_as_nothing(world: World) -> None:
+    """Dashboards are read as well: a tile about another owner's group says what one about no group says."""
+    theirs = {**world.theirs.ids, "heat": f"{world.theirs.word}heat", "hub_device": world.theirs.hub_device}
+    theirs["number"] = theirs["alert"]
+    told, good = [], 0
+    for method, path, place, body in in_bodies(world):
+        found = []
+        for given in (theirs[place], str(10**6 + next(NEW)) if place == "alert" else absent_for(theirs, place)):
+            ask = Ask(method, path.format(next(NEW)), body(given))
+            answer = world.asker.one(method, ask.target, ask.body)
+            assert not shown(world, answer, [given]), (ask, answer)
+            if "/dashboards/" in path and answer.status == 200:
+                answer = world.asker.one("GET", ask.target.replace("?", "/data?"))
+                assert not shown(world, answer, [given]), (ask, answer)
+            found.append((answer, comparable(answer, [given, ask.target.partition("?")[0].rpartition("/")[2]])))
+        good += found[0][0].status < 300
+        if found[0][1] != found[1][1]:
+            told.append((method, path, place, found[0][0], found[1][0]))
+    for each in told:
+        print("TOLD", each)
+    assert told == []
+    assert good > 8, "routes get as far as looking for what is named"
+
+
+def test_nothing_of_the_other_owner_is_shown_and_his_rows_are_as_good_as_none(world: World) -> None:
+    before, again = state_of(world), state_of(world)
+    steady = {key for key, text in before.items() if again[key] == text}
+    leaked, told, taken = [], [], set()
+    matrix = sorted(pairs(world), key=lambda each: (ORDER.index(each.theirs.method), -len(each.sent[0])))
+    for pair in matrix:
+        theirs, nobody = world.asker.all((pair.theirs, pair.nobody))
+        if shown(world, theirs, pair.sent[0]) or shown(world, nobody, pair.sent[1]):
+            leaked.append((pair.theirs, theirs, nobody))
+        if theirs.status == 409 and "is taken" in theirs.text and nobody.status < 300:
+            taken.add(pair.key)
+        elif comparable(theirs, pair.sent[0]) != comparable(nobody, pair.sent[1]):
+            told.append((pair.theirs, theirs, nobody))
+    for each in leaked:
+        print("LEAK", each)
+    for each in told:
+        print("TOLD", each)
+    assert leaked == []
+    assert told == []
+    assert taken == ONE_SPACE
+    after = state_of(world)
+    assert {key for key in steady if after[key] != before[key]} == set()
+    assert len(steady) > 60, "most of what the other owner has is looked at before and after"
+    print(f"{len({each.key for each in matrix})} routes, {2 * len(matrix)} calls")
+
+
+def test_what_is_about_everybody_or_about_a_row_alone_is_refused_to_who_speaks_for_one_catalog(world: World) -> None:
+    """Whatever the row is of: of a finding, a roll-out, a release or a token it is not said whether it is there."""
+    wrong, asked = [], 0
+    for key in KEYS:
+        method, template = key.split(" ", 1)
+        own = {"catalog", "device_id", "operation"} & set(places(template))
+        if key in FREE or own or of_the_tokens_catalog(key):
+            continue
+        for who in (world.mine, world.theirs):
+            answer = world.asker.one(method, target(template, who.for_key(key)), body_for(key, world.mine))
+            asked += 1
+            if answer.status != 403:
+                wrong.append((key, answer))
+    assert wrong == []
+    assert asked > 150
+
+
+def test_a_query_that_two_could_read_differently_is_read_by_none(world: World) -> None:
+    """Each parameter of each route doubled and empty; ``catalog`` everywhere, also where no route takes it."""
+    known, asks = query_names(world), list[Ask]()
+    for key in KEYS:
+        method, template = key.split(" ", 1)
+        path, _, needed = target(template, world.mine.for_key(key)).partition("?")
+        given = {each.partition("=")[0]: each.partition("=")[2] for each in needed.split("&") if each}
+        for name in sorted({"catalog", "$top", *known.get(key, ()), *given} - LISTS.get(key, frozenset())):
+            mine = world.mine.name if name == "catalog" else given.get(name, "1")
+            other = world.theirs.name if name == "catalog" else "2"
+            rest = [f"{each}={value}" for each, value in given.items() if each != name]
+            for twice in (
+                f"{name}={mine}&{name}={other}", f"{name}={other}&{name}={mine}", f"{name}={mine}&{name}=",
+                f"{name}=&{name}={mine}", f"{name}=", name, f"{name}={mine}&{name.upper()}={other}",
+                f"{name}={mine}&%{ord(name[0]):02x}{name[1:]}={other}",
+            ):  # fmt: skip
+                asks.append(Ask(method, f"{path}?{'&'.join([*rest, twice])}", body_for(key, world.mine)))
+    answers = world.asker.all(asks)
+    wrong = [pair for pair in zip(asks, answers, strict=True) if pair[1].status != 400 or "query: " not in pair[1].text]
+    assert wrong == []
+    assert all(not shown(world, answer, [world.theirs.name]) for answer in answers)
+    assert len(asks) > 7500
+    print(f"{len(asks)} calls")
+
+
+def test_a_native_route_takes_no_parameter_that_it_does_not_read(world: World) -> None:
+    """In another case it is another name: ``Catalog=`` narrows nothing, and is not passed over in silence either."""
+    own = f"catalog={world.mine.name}"
+    for query in (f"Catalog={world.theirs.name}&{own}", f"CATALOG={world.mine.name}&{own}"):
+        assert world.asker.one("GET", f"{V1}/groups?{query}").status == 400  # one of them twice
+    for query in (f"Limit=1&{own}", f"x=1&{own}", f"catalogue=x&{own}", f"=1&{own}"):
+        answer = world.asker.one("GET", f"{V1}/groups?{query}")
+        assert (answer.status, "no parameter" in answer.text, "after, catalog, limit" in answer.text) == (
+            400,
+            True,
+            True,
+        )
+    for query in (f"Catalog={world.mine.name}", f"CATALOG={world.mine.name}", "catalogue=x"):
+        assert world.asker.one("GET", f"{V1}/groups?{query}").status == 403  # it names no catalog
+        assert world.everybody.one("GET", f"{V1}/groups?{query}").status == 400
+    assert world.asker.one("GET", f"{V1}/groups?%63%61talog={world.mine.name}").status == 200
+    device = f"{V1}/devices/{world.mine.ids['device']}"
+    assert world.asker.one("GET", f"{device}/telemetry/export?metric=a&metric=b").status == 200
+    assert world.asker.one("GET", f"{device}/telemetry/export?metric=a&metric=").status == 400
+    assert world.asker.one("GET", f"{device}/twin?module={world.mine.ids['module']}").status == 200
+
+
+def test_without_the_check_the_matrix_finds_that_everything_is_shown(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The control: with the scope of a token of all catalogs, each kind of row leaks."""
+
+    def everything(_request: Any, _key: str, _token: Any, _service: Any, query: Mapping[str, str]) -> scope.Scope:
+        return scope.Scope(query.get("catalog"), is_of_one=False)  # type: ignore[arg-type]
+
+    monkeypatch.setattr(auth, "check_scope", everything)
+    leaked = set()
+    for pair in pairs(world):
+        if pair.theirs.method == "GET" and not of_the_tokens_catalog(pair.key):
+            answer = world.asker.one("GET", pair.theirs.target)
+            if shown(world, answer, pair.sent[0]):
+                leaked.add(pair.key)
+    assert len(leaked) > 40, sorted(leaked)
+    assert {f"GET {V1}/{each}" for each in ("findings/{finding_id}", "rollouts/{rollout_id}", "groups")} <= leaked
+    for key in ("POST /api/v1/security-floors", "PUT /api/v1/telemetry/retention"):
+        method, template = key.split(" ", 1)
+        assert world.asker.one(method, template, body_for(key, world.mine)).status == 200, key
+
+
+def test_without_the_one_reading_of_the_query_an_empty_second_catalog_lifts_the_scope(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The control: the doors that were open when scope and handler each read the query."""
+    group = f"everybody-{next(NEW)}"
+    assert world.everybody.one("PUT", f"{V1}/groups/{group}", {"name": "All"}).status == 200
+    twice = f"catalog={world.mine.name}&catalog="
+    asks = [
+        Ask("GET", f"{V1}/groups/{group}/members?{twice}"),
+        Ask("GET", f"{V1}/groups/{group}/telemetry/latest?metric=temperature&{twice}"),
+        Ask("GET", f"{V1}/groups/{group}/telemetry/export?{twice}"),
+        Ask("POST", f"{V1}/group-preview?{twice}", {"name": "x"}),
+        Ask("GET", f"{V1}/devices?{twice}"),
+    ]
+    assert {each.status for each in world.asker.all(asks)} == {400}
+
+    def lenient(given: Any, _key: str) -> dict[str, str]:
+        return {name: value for name, value in given.multi_items() if value}
+
+    monkeypatch.setattr(auth, "read_query", lenient)
+    # Still none of it: what handlers get is what was checked.
+    assert not any(shown(world, each, [world.theirs.name]) for each in world.asker.all(asks))
+    monkeypatch.setattr(scope, "_agreed", lambda _request, catalog: catalog or None)
+    assert all(shown(world, each, [world.theirs.name]) for each in world.asker.all(asks))
+
+
+def test_over_the_wire_the_answer_is_the_same(world: World) -> None:
+    """What is asked above is asked in the service's own loop; the door in front of it changes nothing."""
+    for query, status in (("&catalog=", 400), (f"&catalog={world.theirs.name}", 400), ("", 200)):
+        path = f"{V1}/group-preview?catalog={world.mine.name}{query}"
+        reply = world.service.call("POST", path, {"name": "x"}, token=world.mine.token)
+        assert reply.status == status
+        assert world.asker.one("POST", path, {"name": "x"}) == Answer(status, reply.raw.decode().lower())
+    assert reply.body["items"]

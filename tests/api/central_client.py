@@ -63,12 +63,12 @@ class Central:
         return str(error["message"])
 
 
-def make_template(central: Central, mark: str = "") -> str:
+def make_template(central: Central, mark: str = "", label: str = "Temperature") -> str:
     """A published template with a component, commands, telemetry, writable and cloud properties; its identifier."""
     identifier = f"dtmi:contoso:T{mark or uuid.uuid4().hex[:8]};1"
     part = identifier.replace(";1", ":Settings;1")
     contents = [
-        {"@type": "Telemetry", "name": "temperature", "schema": "double"},
+        {"@type": "Telemetry", "name": "temperature", "displayName": label, "schema": "double"},
         {"@type": "Telemetry", "name": "place", "schema": {"@type": "Object", "fields": [
             {"name": "x", "schema": "double"}, {"name": "y", "schema": "double"}]}},
         {"@type": "Property", "name": "fanSpeed", "schema": "double", "writable": True},

@@ -41,7 +41,7 @@ MODEL: dict[str, Any] = {
     "contents": [{"@type": "Telemetry", "name": "t", "schema": "double"}],
 }  # fmt: skip
 ACTION = {"kind": "set-property", "properties": {"a": 1}}
-RULE = {"name": "x", "conditions": [{"telemetry": "t", "op": ">", "value": 1}]}
+RULE = {"name": "x", "conditions": [{"telemetry": "temperature", "op": ">", "value": 1}]}
 EXPORT = {"name": "x", "source": "telemetry", "enabled": False}
 EVERY, VALUES = "SELECT * FROM devices", "SELECT $id, temperature FROM"
 HOOK = {"kind": "webhook", "url": "https://example.com/hook"}
@@ -239,6 +239,8 @@ def in_bodies(world: World) -> list[tuple[str, str, str, Any]]:
         ("POST", f"{V1}/rule-test{own}", "heat", lambda it: {
             "rule": {**RULE, "conditions": [{"telemetry": it, "op": ">", "value": 1}]}, **span}),
         ("PUT", f"{V1}/rules/mine-{{}}{own}", "group_id", lambda it: rule(group=it)),
+        ("PUT", f"{V1}/rules/mine-{{}}{own}", "device", lambda it: rule(devices=[it])),
+        ("PUT", f"{V1}/rules/mine-{{}}{own}", "template_name", lambda it: rule(template=it)),
         ("PUT", f"{V1}/rules/mine-{{}}{own}", "catalog", lambda it: {**RULE, "catalog": it}),
         ("PUT", f"{V1}/rules/mine-{{}}{own}", "heat", lambda it: {
             **RULE, "conditions": [{"telemetry": it, "op": ">", "value": 1}]}),

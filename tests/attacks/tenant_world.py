@@ -181,7 +181,7 @@ def _software(made: Tenant) -> None:
 def _authored(made: Tenant) -> None:
     ids, own, word = made.ids, {"catalog": made.name}, made.word
     central = Central(made.service, made.name, made.token)
-    ids["template_id"] = make_template(central, f"{word}model")
+    ids["template_id"] = make_template(central, f"{word}model", f"{word} degrees")
     names_of = {each for each in made.service.hub.templates.names() if word in each}
     (ids["template_name"],) = names_of
     ids |= {

@@ -25,11 +25,11 @@ The machine-readable form, OpenAPI 3.1, is at `GET /api/v1/openapi.json` without
   the service's own host.
 - Roles rise: Reader < Contributor < Administrator. [Operate](../guides/operate.md) says how to make tokens.
 - Times are Unix seconds UTC, unless a name ends in `_ms`.
-- Each parameter of a query is there once and has a value, else 400; so `catalog=A&Catalog=B` names neither. Native routes
-  refuse parameters that they do not have. A list of values (`metric` of an export) is one by being there several times.
-- A token of one catalog gets the same answer about another catalog's row as about one that is not there. Ids of dashboards,
-  exports, groups, jobs, organisations, rules, templates, deployments and hub devices are of the whole service: that one is
-  taken (409) is told to who wants to make one of that id; by whom and for what is not.
+- Each parameter of a query is there once and has a value, else 400; upper and lower case make no difference to that.
+  Native routes refuse parameters that they do not have. A list (`metric` of an export) is there several times.
+- A token of one catalog gets the same answer about another catalog's row as about one that is not there. Ids of
+  dashboards, exports, groups, jobs, organisations, rules, templates, deployments and hub devices are of the whole
+  service: that one is taken (409) is told to who wants to make one of that id; by whom and for what is not.
 - Native lists answer `{{"items": [...], "next": cursor}}`; pass `next` as `after` for the next page. Management lists
   answer `{{"value": [...], "nextLink": url}}`.
 - A body may have {routes.BODY_LIMIT_BYTES >> 10} KiB, with an image in it {routes.IMAGE_BODY_LIMIT_BYTES >> 20} MiB;

@@ -18,6 +18,7 @@ from tests.attacks.test_one_catalogs_token import owner
 from armillary.api import tenure
 from armillary.engines.series.store import Restored
 from armillary.service.registry import Registry
+from armillary.wire.checkin import UpdateOutcome
 from armillary.wire.cloud_message import CloudMessage
 from armillary.wire.error_report import ErrorReport
 
@@ -26,6 +27,10 @@ CRASH = ErrorReport(
     sequence=1, boot_count=1, event_category="Unplanned", event_class="App", event_type="AppCrash",
     description="AppCrash (exit_status=11) of-alice", component_id=uuid.uuid4(), image_id=uuid.uuid4(), count=2,
     start=1_700_000_000, end=1_700_000_060,
+)  # fmt: skip
+TAKEN_BACK = UpdateOutcome(
+    offer_id=uuid.uuid4(), image_id=uuid.uuid4(), component_id=uuid.uuid4(), outcome="reverted",
+    reason="it crashed, of-alice", at=1_700_000_000,
 )  # fmt: skip
 
 
@@ -48,7 +53,11 @@ class Sale:
         self.device = self.alice.device.device_id
         self.group, self.board = (f"{word}-{uuid.uuid4().hex[:8]}" for word in ("g", "b"))
         self.now = int(time.time() * 1000)
-        self.alice.device.check_in(error_reports=(CRASH,))
+        with self.alice.device as its:
+            its.check_in(error_reports=(CRASH,), outcomes=(TAKEN_BACK,))
+            assert its.exchange("POST", "/v1/check-in", b"not a check-in").status == 400
+        refusals = service.service.registry.list_refusals
+        wait_until(lambda: refusals(device_id=self.device).items, "the refusal is recorded")
         self.rule = f"r-{uuid.uuid4().hex[:8]}"
         warm = [{"telemetry": "temperature", "op": ">", "value": 30}]
         put(service, self.rule, {**hot(None), "conditions": warm})  # of all catalogs
@@ -99,7 +108,8 @@ class Sale:
             "files": f"{device}/files", "messages": f"{device}/messages", "check-ins": f"{device}/check-ins",
             "dashboard": f"/dashboards/{self.board}/data?range_s=86400&{own}",
             "errors": f"{device}/error-reports", "all errors": f"/error-reports?{own}",
-            "trace": f"/rules/{self.rule}/trace/{self.device}",
+            "trace": f"/rules/{self.rule}/trace/{self.device}", "outcomes": f"{device}/outcomes",
+            "refusals": f"{device}/refusals",
         }  # fmt: skip
         found = {}
         for name, path in paths.items():
@@ -130,9 +140,9 @@ OLD = (b"11.0", b"12.0", b"31.25", b"of-alice", b"past.txt")
 
 
 def leaks(found: dict[str, bytes]) -> set[str]:
-    return {name for name, raw in found.items() if any(each in raw for each in OLD)} | (
-        {"check-ins"} if b"attested" in found.get("check-ins", b"") else set()
-    )
+    said = {name for name, raw in found.items() if any(each in raw for each in OLD)}
+    rows = {"check-ins": b"attested", "refusals": b'"code"'}  # of these any row at all is of the time before
+    return said | {name for name, word in rows.items() if word in found.get(name, b"")}
 
 
 def test_a_new_owner_sees_nothing_of_the_time_before(sale: Sale) -> None:
@@ -146,7 +156,7 @@ def test_the_services_administrator_sees_all_of_it(sale: Sale) -> None:
     everything = leaks(sale.reads(lambda method, path: sale.service.call(method, "/api/v1" + path)))
     assert everything == {
         "latest", "series", "raw", "export", "group latest", "group export", "aggregate", "template", "files",
-        "messages", "check-ins", "dashboard", "errors", "all errors", "trace",
+        "messages", "check-ins", "dashboard", "errors", "all errors", "trace", "outcomes", "refusals",
     }  # fmt: skip
 
 

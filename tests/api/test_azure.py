@@ -178,8 +178,8 @@ def test_another_catalogs_device_stays_there(service: RunningService, catalog: s
     assert service.azure("POST", f"/{catalog}{place}/claimDevices", claim).status == 202
     service.azure("PUT", f"/Other-{catalog}", {"location": "global"})
     refused = service.azure("POST", f"/Other-{catalog}{place}/claimDevices", claim)
-    assert (refused.status, refused.body["error"]["code"]) == (409, "DeviceConflict")
-    assert refused.body["error"]["additionalInfo"][0]["info"]["code"] == "device.wrong-catalog"
+    assert (refused.status, refused.body["error"]["code"]) == (404, "ResourceNotFound")
+    assert refused.body["error"]["additionalInfo"][0]["info"]["code"] == "request.not-found"  # as one that is not there
     assert service.azure("GET", f"/Other-{catalog}{place}/devices/{device.device_id}").status == 404
     foreign = {"properties": {"deviceGroupId": f"{CATALOGS}/Other-{catalog}{place}"}}
     assert service.azure("PATCH", f"/{catalog}{place}/devices/{device.device_id}", foreign).status == 400

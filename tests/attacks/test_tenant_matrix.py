@@ -254,6 +254,9 @@ def test_a_native_route_takes_no_parameter_that_it_does_not_read(world: World) -
         assert world.asker.one("GET", f"{V1}/groups?{query}").status == 403  # it names no catalog
         assert world.everybody.one("GET", f"{V1}/groups?{query}").status == 400
     assert world.asker.one("GET", f"{V1}/groups?%63%61talog={world.mine.name}").status == 200
+    for twice in ("comp=block&comp=blocklist", "si=a&SI=b", "sig="):  # without a token, as Put Blob answers
+        answer = world.everybody.one("PUT", f"/device-files/x?{twice}")
+        assert (answer.status, "query: " in answer.text, "<error>" in answer.text) == (400, True, True)
     device = f"{V1}/devices/{world.mine.ids['device']}"
     assert world.asker.one("GET", f"{device}/telemetry/export?metric=a&metric=b").status == 200
     assert world.asker.one("GET", f"{device}/telemetry/export?metric=a&metric=").status == 400

@@ -17,9 +17,10 @@ from fastapi.responses import FileResponse
 from starlette.requests import Request
 from starlette.responses import Response
 
-from armillary.api.auth import V1
+from armillary.api.auth import DEVICE_FILES, V1
 from armillary.api.callers import caller_of
 from armillary.api.device_ids import DevicePath, known_identity
+from armillary.api.query import read_query
 from armillary.api.routes import add_route, hub_of, operator_of, service_of
 from armillary.api.tenure import check_own, since_ms
 from armillary.engines.series.uploads import Upload
@@ -72,8 +73,9 @@ def delete_file(request: Request, device_id: DevicePath, upload_id: UploadPath) 
 
 async def put_upload(request: Request, path: str) -> Response:
     """Take the bytes of a file at its signed address: whole, as a block, or the list that joins blocks (Put Blob)."""
-    files, query = hub_of(request).files, dict(request.query_params)
+    files = hub_of(request).files
     try:
+        query = dict(read_query(request.query_params, DEVICE_FILES))
         async with asyncio.timeout(PUT_TIMEOUT_S):
             upload = await _in_thread(files, partial(files.permitted, path, query))
             with contextlib.ExitStack() as held:

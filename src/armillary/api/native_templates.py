@@ -25,8 +25,7 @@ from armillary.engines.application.document import Document
 from armillary.engines.application.store import MAX_LIMIT
 from armillary.errors import InvalidArgumentError, ModelError, NotFoundError
 from armillary.hub.device_facts import of_catalog
-from armillary.hub.templates import not_published
-from armillary.twin.template_name import check_name, published_id
+from armillary.twin.template_name import check_name, not_published, published_id
 
 if TYPE_CHECKING:
     from armillary.twin.template import Template

@@ -23,7 +23,7 @@ from armillary.engines.application.document import Document, is_device_id, not_f
 from armillary.engines.application.store import MAX_LIMIT, Delete, Put
 from armillary.errors import ArmillaryError, ConflictError, InvalidArgumentError, NotFoundError
 from armillary.hub.device_facts import of_catalog
-from armillary.twin.template_name import check_name, published_id, split_id
+from armillary.twin.template_name import check_name, not_published, published_id, split_id
 from armillary.twin.value_names import ValueNames
 
 if TYPE_CHECKING:
@@ -497,9 +497,3 @@ class Templates:
 
 def _without(body: dict[str, Any], names: Sequence[str]) -> dict[str, Any]:
     return {name: value for name, value in body.items() if name not in names}
-
-
-def not_published(name: str, version: int | None) -> NotFoundError:
-    """The answer where a published version is wanted that there is not, or that is another catalog's."""
-    which = "no published version" if version is None else f"no published version {version}"
-    return NotFoundError(f"template {name!a} has {which}", remedy=f"armillary template publish --template {name}")

@@ -6,7 +6,7 @@ from __future__ import annotations
 import re
 from typing import Final
 
-from armillary.errors import InvalidArgumentError
+from armillary.errors import InvalidArgumentError, NotFoundError
 
 # A template's name is part of file names and addresses, with a dot and a version behind it.
 MAX_NAME_CHARACTERS: Final = 100
@@ -38,3 +38,9 @@ def split_id(document_id: str) -> tuple[str, int]:
     """Name and version of a template's document; version 0 for a draft."""
     found = _PUBLISHED.match(document_id)
     return (document_id, 0) if found is None else (found[1], int(found[2]))
+
+
+def not_published(name: str, version: int | None) -> NotFoundError:
+    """The answer where a published version is wanted that there is not, or that is another catalog's."""
+    which = "no published version" if version is None else f"no published version {version}"
+    return NotFoundError(f"template {name!a} has {which}", remedy=f"armillary template publish --template {name}")

@@ -63,4 +63,4 @@ docs: setup      ## Generate the reference pages from the code
 	@$(RUN) python -m docs.generate
 
 clean:           ## Remove what was built
-	rm -rf .venv .uv .mypy_cache .ruff_cache .pytest_cache .hypothesis bench/results
+	rm -rf .venv .uv .mypy_cache .ruff_cache .pytest_cache .hypothesis bench/results tests/conformance/node/node_modules

@@ -16,7 +16,7 @@ from armillary.engines.door import Door
 def test_what_is_let_in_is_a_connected_socket_that_says_in_numbers_what_it_is(host: str, family: int) -> None:
     async def let_one_in() -> None:
         entered: asyncio.Queue[socket.socket] = asyncio.Queue()
-        door = Door("test", entered.put_nowait, lambda: False)
+        door = Door("test", lambda one, _: entered.put_nowait(one), lambda: False)
         port = await door.open(host, 0)
         with socket.create_connection((host, port), timeout=10) as peer:
             peer.sendall(b"hello")

@@ -5,9 +5,11 @@ An event loop's own server takes in everybody who waits. When ten thousand devic
 release), every handshake then waits for all the others and most run out of time; measured: 16,000 broken connections
 and 1.1 GB. Here the others wait where it costs nothing, in the system's queue of the listening socket.
 
-Who says nothing is not let in at all: the system hands over a connection when its first byte is there. Not prevented: a
-stranger who opens as many connections as may enter at a time and says a little on each makes others wait for up to the
-handshake's time-out. Limit connections by address in front of the door where strangers can reach it.
+Who says nothing is not let in at all: the system hands over a connection when its first byte is there. Of one address
+at most half of those who may enter do: the others of that address wait here for their own, and nobody else for them. So
+a stranger who opens connections and says a little on each makes others wait only from several addresses, or with more
+connections than wait here and with the system. Limit connections by address in front of the door where strangers can
+reach it.
 """
 
 from __future__ import annotations
@@ -15,15 +17,22 @@ from __future__ import annotations
 import _socket
 import asyncio
 import socket
+from collections import Counter, deque
 from collections.abc import Callable
-from typing import Final
+from typing import Any, Final
 
+from armillary.engines.places import address_owner
 from armillary.errors import PortInUseError
 
 # Connections let in with one turn of the event loop, so that handshakes under way get their turns too.
 AT_ONCE: Final = 16
 # Connections that wait in the system's queue; the system lowers it to its own limit (net.core.somaxconn).
 BACKLOG: Final = 4096
+# Connections of one address that are on their way in at once: half of what may be (service/listener.py, hub/limits.py).
+# A factory behind one address loses nothing by it: a handshake is a millisecond of work, so these are half a second.
+MAX_OF_ADDRESS: Final = 500
+# Connections that wait here for others of their address; beyond it nobody is let in until some have gone in.
+MAX_HELD: Final = 2048
 # A connection without a first byte stays with the system, which gives it up (Linux: hands it over, to time out here)
 # after about this long. A device's first byte follows its connection at once.
 SPEAKS_WITHIN_S: Final = 10
@@ -43,7 +52,7 @@ class _PlainSocket(socket.socket):
     family = _socket.socket.family  # type: ignore[assignment]
     type = _socket.socket.type  # type: ignore[assignment]
 
-    def accept(self) -> tuple[socket.socket, object]:
+    def accept(self) -> tuple[socket.socket, tuple[Any, ...]]:
         """As :meth:`socket.socket.accept`, which makes a ``socket.socket``."""
         descriptor, address = self._accept()  # type: ignore[attr-defined]
         return _PlainSocket(self.family, self.type, self.proto, fileno=descriptor), address
@@ -54,17 +63,21 @@ class Door:
 
     Args:
         name: Who listens, for messages.
-        enter: Takes a connected socket that was let in.
+        enter: Takes a connected socket that was let in, and who its address counts as; says :meth:`through` when it
+            is in or gone.
         is_full: Says whether nobody may be let in now; whoever says so calls :meth:`make_room` when that is over.
     """
 
-    def __init__(self, name: str, enter: Callable[[socket.socket], None], is_full: Callable[[], bool]) -> None:
+    def __init__(self, name: str, enter: Callable[[socket.socket, str], None], is_full: Callable[[], bool]) -> None:
         self._name = name
         self._enter = enter
         self._is_full = is_full
         self._loop = asyncio.get_running_loop()
         self._sockets: list[socket.socket] = []
         self._waiting: set[socket.socket] = set()  # that nobody is let in from until there is room
+        self._of: Counter[str] = Counter()  # on their way in, by address
+        self._held: dict[str, deque[socket.socket]] = {}  # behind others of their address
+        self._held_count = 0
 
     async def open(self, host: str, port: int, *, shared: bool = False) -> int:
         """Listen on every address of the host; returns the port (that the system chose, for 0).
@@ -96,22 +109,41 @@ class Door:
         for one in self._sockets:
             self._loop.remove_reader(one.fileno())
             one.close()
+        for held in self._held.values():
+            for one in held:
+                one.close()
+        self._held.clear()
+        self._held_count = 0
         self._sockets.clear()
         self._waiting.clear()
 
+    def through(self, owner: str) -> None:
+        """One of an address is in, or gone: its next one goes in, and others if there is room."""
+        self._of[owner] -= 1
+        if not self._of[owner]:
+            del self._of[owner]
+        held = self._held.get(owner)
+        if held:
+            following = held.popleft()
+            self._held_count -= 1
+            if not held:
+                del self._held[owner]
+            self._go_in(following, owner)
+        self.make_room()
+
     def make_room(self) -> None:
         """Somebody who was entering is in, or gone: let in those who wait."""
-        if self._waiting:
+        if self._waiting and self._held_count < MAX_HELD:
             for one in tuple(self._waiting):
                 self._open(one)
 
     def _let_in(self, listening: socket.socket) -> None:
         for _ in range(AT_ONCE):
-            if self._is_full():
+            if self._is_full() or self._held_count >= MAX_HELD:
                 self._shut(listening)
                 return
             try:
-                accepted, _ = listening.accept()
+                accepted, address = listening.accept()
             except (BlockingIOError, ConnectionAbortedError):  # nobody waits, or left while waiting
                 return
             except OSError:  # no descriptor, no memory: those who wait keep their place
@@ -119,7 +151,16 @@ class Door:
                 self._loop.call_later(EXHAUSTED_PAUSE_S, self._open, listening)
                 return
             accepted.setblocking(False)
-            self._enter(accepted)
+            owner = address_owner(str(address[0]))
+            if self._of[owner] < MAX_OF_ADDRESS:
+                self._go_in(accepted, owner)
+            else:
+                self._held.setdefault(owner, deque()).append(accepted)
+                self._held_count += 1
+
+    def _go_in(self, accepted: socket.socket, owner: str) -> None:
+        self._of[owner] += 1
+        self._enter(accepted, owner)
 
     def _shut(self, listening: socket.socket) -> None:
         self._waiting.add(listening)

@@ -128,9 +128,9 @@ class Front:
         """
         failed = self._handshake_failed  # one for all: a bound method of its own would stay with each connection
 
-        def accept() -> asyncio.Protocol:
+        def accept() -> tuple[asyncio.Protocol, object]:
             connection = Connection(self)
-            return connection if context is None else TlsChannel(context, connection, failed)
+            return connection if context is None else TlsChannel(context, connection, failed), connection
 
         return await self._gate.listen(accept, host, port)
 

@@ -11,6 +11,7 @@ import asyncio
 import contextlib
 import socket
 from collections.abc import Callable
+from functools import partial
 from typing import Any
 
 from armillary.engines.door import Door
@@ -33,17 +34,18 @@ class Gate:
         self._doors: list[Door] = []
         self._entering: set[asyncio.Task[None]] = set()
         self._strangers: set[Any] = set()
+        self._ways: dict[Any, tuple[Door, str]] = {}  # of each that came through a door and has not said who it is
 
     @property
     def is_full(self) -> bool:
         """Whether nobody may be let in now."""
         return len(self._strangers) + len(self._entering) >= MAX_STRANGERS
 
-    async def listen(self, make: Callable[[], asyncio.Protocol], host: str, port: int) -> int:
+    async def listen(self, make: Callable[[], tuple[asyncio.Protocol, Any]], host: str, port: int) -> int:
         """Open a door; returns its port.
 
         Args:
-            make: Makes the protocol of each connection.
+            make: Makes the protocol of each connection, and what :meth:`came` and :meth:`went` will name it by.
             host: Address.
             port: Port; 0 picks a free one.
 
@@ -51,10 +53,12 @@ class Gate:
             PortInUseError: another process listens there.
         """
 
-        def let_in(accepted: socket.socket) -> None:
-            task = self._loop.create_task(self._enter(make, accepted))
+        def let_in(accepted: socket.socket, owner: str) -> None:
+            protocol, link = make()
+            self._ways[link] = (door, owner)
+            task = self._loop.create_task(self._enter(protocol, accepted))
             self._entering.add(task)
-            task.add_done_callback(self._in)
+            task.add_done_callback(partial(self._in, link))
 
         door = Door(self._name, let_in, lambda: self.is_full)
         self._doors.append(door)
@@ -79,15 +83,24 @@ class Gate:
         """It has said who it is, or is gone; may be called more than once."""
         if link in self._strangers:
             self._strangers.discard(link)
+            self._through(link)
             self._make_room()
 
-    async def _enter(self, make: Callable[[], asyncio.Protocol], accepted: socket.socket) -> None:
+    async def _enter(self, protocol: asyncio.Protocol, accepted: socket.socket) -> None:
         with contextlib.suppress(OSError):  # it is gone already; the transport has closed the socket then
-            await self._loop.connect_accepted_socket(make, accepted)
+            await self._loop.connect_accepted_socket(lambda: protocol, accepted)
 
-    def _in(self, task: asyncio.Task[None]) -> None:
+    def _in(self, link: Any, task: asyncio.Task[None]) -> None:
         self._entering.discard(task)
+        if link not in self._strangers:  # it was gone before it came, or is no stranger any more
+            self._through(link)
         self._make_room()
+
+    def _through(self, link: Any) -> None:
+        way = self._ways.pop(link, None)
+        if way is not None:
+            door, owner = way
+            door.through(owner)
 
     def _make_room(self) -> None:
         for door in self._doors:

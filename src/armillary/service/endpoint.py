@@ -43,6 +43,8 @@ from armillary.service.ranges import parse_range
 from armillary.service.refusals import RefusalLog
 from armillary.service.verifier import Accepted, Verifier
 
+# Connections of one device: it keeps one, has another for a download; one that its network lost is here for a while.
+MAX_CONNECTIONS_OF_DEVICE: Final = 8
 # Connections at the same time; each costs about 50 KiB (OpenSSL and Python objects).
 MAX_CONNECTIONS: Final = 20_000
 # Check-ins waiting for the disk; beyond, devices are told to come back: the queue would only grow older.
@@ -104,7 +106,7 @@ class DeviceEndpoint:
         self._now = now
         self._max_connections = max_connections
         self._connections: dict[DeviceConnection, None] = {}
-        self._by_device: dict[str, set[DeviceConnection]] = {}
+        self._by_device: dict[str, dict[DeviceConnection, None]] = {}  # oldest first
         self._waiting: dict[int, tuple[DeviceConnection, Accepted]] = {}
         self._failed: list[Exception] = []
         self._arrived: list[tuple[DeviceConnection, bytes, int]] = []
@@ -174,7 +176,13 @@ class DeviceEndpoint:
             return
         self._connections[connection] = None
         if connection.peer is not None:
-            self._by_device.setdefault(connection.peer.device_id, set()).add(connection)
+            mine = self._by_device.setdefault(connection.peer.device_id, {})
+            mine[connection] = None
+            if len(mine) > MAX_CONNECTIONS_OF_DEVICE:  # the oldest that nothing is being answered on, or the new one
+                self.counts["connections refused"] += 1
+                spare = next((each for each in mine if not each.busy), connection)
+                del mine[spare]
+                spare.abort()
 
     def closed(self, connection: DeviceConnection) -> None:
         """A device is gone."""
@@ -182,7 +190,7 @@ class DeviceEndpoint:
         if connection.peer is not None:
             mine = self._by_device.get(connection.peer.device_id)
             if mine is not None:
-                mine.discard(connection)
+                mine.pop(connection, None)
                 if not mine:
                     del self._by_device[connection.peer.device_id]
 

@@ -8,6 +8,7 @@ import contextlib
 import socket
 import ssl
 from collections.abc import Callable
+from functools import partial
 from typing import Final
 
 from armillary.engines.door import Door
@@ -39,14 +40,14 @@ class Listener:
         for task in tuple(self._entering):
             task.cancel()
 
-    def _let_in(self, accepted: socket.socket) -> None:
+    def _let_in(self, accepted: socket.socket, owner: str) -> None:
         task = self._loop.create_task(self._enter(accepted))
         self._entering.add(task)
-        task.add_done_callback(self._entered)
+        task.add_done_callback(partial(self._entered, owner))
 
-    def _entered(self, task: asyncio.Task[None]) -> None:
+    def _entered(self, owner: str, task: asyncio.Task[None]) -> None:
         self._entering.discard(task)
-        self._door.make_room()
+        self._door.through(owner)
 
     async def _enter(self, accepted: socket.socket) -> None:
         # A handshake that fails is the peer's affair; the transport has closed the socket then.

@@ -1,0 +1,197 @@
+# SPDX-License-Identifier: Apache-2.0
+"""One address or one device that takes more than its share of the device endpoint or of the hub: others come in.
+
+Health answers meanwhile; each attack is played once more with the limit taken away.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import re
+import socket
+import ssl
+import threading
+from pathlib import Path
+
+import pytest
+from tests.api.running_service import RunningService
+from tests.attacks.under_attack import ELSEWHERE, HEALTH_S, Health, close, opened, own, servers
+
+from armillary.api import callers, connection, strangers
+from armillary.cli import whole
+from armillary.engines import door
+from armillary.hub import export_replays, gate, upload_room
+from armillary.service import endpoint, listener
+from armillary.service.endpoint_connection import DeviceConnection
+from armillary.sim.wire_device import WireDevice
+
+__all__ = ["opened", "own", "servers"]
+UNLIMITED = 1 << 30
+
+
+def begun(opened: list[socket.socket], port: int, count: int) -> None:
+    """Connections from elsewhere that begin a handshake and do not go on."""
+    for _ in range(count):
+        opened.append(socket.create_connection(("127.0.0.1", port), timeout=20, source_address=(ELSEWHERE, 0)))
+        opened[-1].sendall(b"\x16")
+
+
+def hub_says_hello(own: RunningService) -> bool:
+    """Whether a handshake with the hub is answered."""
+    context = ssl.create_default_context(cafile=str(own.root))
+    with (
+        contextlib.suppress(OSError),
+        socket.create_connection(("127.0.0.1", own.hub_port), timeout=20) as plain,
+        context.wrap_socket(plain, server_hostname="localhost"),
+    ):
+        return True
+    return False
+
+
+def device_is_served(own: RunningService) -> bool:
+    with own.make_device() as device:
+        device.connect()
+        return answered(device)
+
+
+def answered(device: WireDevice) -> bool:
+    """Whether a device gets an answer; that it is nobody's yet is one."""
+    return device.exchange("GET", "/v1/challenge").status in (200, 403)
+
+
+@pytest.mark.parametrize("at_hub", [False, True], ids=["device endpoint", "hub"])
+def test_an_address_that_begins_handshakes_keeps_no_other_out(
+    own: RunningService, opened: list[socket.socket], monkeypatch: pytest.MonkeyPatch, at_hub: bool
+) -> None:
+    monkeypatch.setattr(listener, "MAX_ENTERING", 12)  # of the 1,000 that there are
+    monkeypatch.setattr(gate, "MAX_STRANGERS", 12)
+    monkeypatch.setattr(door, "MAX_OF_ADDRESS", 6)
+    port = own.hub_port if at_hub else own.service.device_port
+    served = hub_says_hello if at_hub else device_is_served
+    with Health(own) as health:
+        begun(opened, port, 30)
+        for _ in range(3):
+            assert served(own)
+    health.check()
+    close(opened)
+    assert served(own), "who waited behind them is forgotten with them"
+    monkeypatch.setattr(door, "MAX_OF_ADDRESS", UNLIMITED)
+    begun(opened, port, 30)
+    said: list[bool] = []
+    honest = threading.Thread(target=lambda: said.append(served(own)))
+    honest.start()
+    honest.join(0.7)
+    assert honest.is_alive(), "the control: it waits for them"
+    close(opened)
+    honest.join(20)
+    assert said == [True]
+
+
+def test_who_waits_behind_others_of_its_address_comes_in_after_them(
+    own: RunningService, opened: list[socket.socket], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(door, "MAX_OF_ADDRESS", 2)
+    port = own.service.device_port
+    begun(opened, port, 2)
+    with own.make_device() as device:
+        plain = socket.create_connection(("127.0.0.1", port), timeout=20, source_address=(ELSEWHERE, 0))
+        secured: list[ssl.SSLSocket] = []
+        context = device.tls_context()
+        honest = threading.Thread(
+            target=lambda: secured.append(context.wrap_socket(plain, server_hostname=device.host))
+        )
+        honest.start()
+        honest.join(0.3)
+        assert not secured, "two of its address are on their way in"
+        opened.pop().close()
+        honest.join(20)
+        assert secured[0].version() == "TLSv1.3"
+        secured[0].close()
+
+
+def held_by(device: WireDevice, opened: list[socket.socket], count: int) -> int:
+    """Open connections of one device; how many of them are open a moment later."""
+    context = device.tls_context()
+    mine: list[ssl.SSLSocket] = []
+    for _ in range(count):
+        plain = socket.create_connection((device.host, device.port), timeout=20)
+        mine.append(context.wrap_socket(plain, server_hostname=device.host))
+        opened.append(mine[-1])
+    alive = 0
+    for each in reversed(mine):  # OpenSSL tells a thread's next read of an error before it: the good ones are first
+        with contextlib.suppress(OSError):
+            each.sendall(b"GET /v1/challenge HTTP/1.1\r\nhost: x\r\n\r\n")
+            alive += each.recv(9) == b"HTTP/1.1 "
+    return alive
+
+
+def test_one_device_has_so_many_connections_and_the_newest_are_the_ones_it_has(
+    own: RunningService, opened: list[socket.socket], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(endpoint, "MAX_CONNECTIONS_OF_DEVICE", 3)
+    with own.make_device() as device, Health(own) as health:
+        assert held_by(device, opened, 8) == 3
+        assert opened[-1].fileno() >= 0
+        device.connect()
+        assert answered(device), "the device itself always comes in"
+        close(opened)
+        monkeypatch.setattr(endpoint, "MAX_CONNECTIONS_OF_DEVICE", UNLIMITED)
+        assert held_by(device, opened, 8) == 8, "the control"
+    health.check()
+
+
+def test_a_body_of_a_byte_a_chunk_holds_up_nobody(own: RunningService, monkeypatch: pytest.MonkeyPatch) -> None:
+    chunks = b"1\r\nx\r\n" * 12_000 + b"0\r\n\r\n"
+    request = b"POST /v1/check-in HTTP/1.1\r\nhost: x\r\ntransfer-encoding: chunked\r\n\r\n" + chunks
+
+    def refused(device: WireDevice) -> bool:
+        connection = device.connect()
+        connection.sendall(request)
+        return connection.recv(12).startswith(b"HTTP/1.1 4")
+
+    with own.make_device() as device:
+        with Health(own) as health:
+            for _ in range(4):
+                assert refused(device)
+        health.check()
+        take = DeviceConnection.on_body
+
+        def counted_anew(self: DeviceConnection, body: bytes) -> None:
+            take(self, body)
+            assert sum(map(len, self._body)) <= endpoint_limit
+
+        endpoint_limit = 64 * 1024
+        monkeypatch.setattr(DeviceConnection, "on_body", counted_anew)
+        with Health(own) as control:
+            assert refused(device)
+        assert max(control.waits) > 2 * HEALTH_S, "the control has to hurt"
+
+
+def test_the_limits_that_operators_read_are_those_that_hold() -> None:
+    page = (
+        Path("docs/guides/operate.md")
+        .read_text("utf-8")
+        .partition("## What one caller may take")[2]
+        .partition("## ")[0]
+    )
+    told = [
+        tuple(re.findall(r"\d[\d,]*", cells))
+        for cells in re.findall(r"^\| (?!what|---)[^|]*\|([^|]*\|[^|]*)\|", page, re.MULTILINE)
+    ]
+    hold = (
+        (callers.MAX_REQUESTS_OF_CALLER, callers.MAX_REQUESTS),
+        (callers.THREADS_OF_CALLER, whole.OPERATOR_THREADS),
+        (callers.MAX_STREAMS_OF_CALLER, callers.MAX_STREAMS),
+        (callers.MAX_EXPORTS_OF_CALLER, callers.MAX_EXPORTS),
+        (export_replays.MAX_REPLAYS_OF_CALLER, 1, export_replays.MAX_REPLAYS),
+        (callers.MAX_LARGE_BODIES_OF_CALLER, callers.MAX_LARGE_BODIES),
+        (upload_room.MAX_DEVICE_REQUESTS, upload_room.MAX_REQUESTS),
+        (strangers.MAX_STRANGERS_OF_ADDRESS, strangers.MAX_STRANGERS),
+        (connection.MAX_CONNECTIONS,),
+        (door.MAX_OF_ADDRESS, listener.MAX_ENTERING),
+        (endpoint.MAX_CONNECTIONS_OF_DEVICE, endpoint.MAX_CONNECTIONS),
+    )
+    assert told == [tuple(f"{each:,}" for each in row) for row in hold]
+    assert gate.MAX_STRANGERS == listener.MAX_ENTERING
+    for each, *_, total in (row for row in hold if len(row) > 1):
+        assert 2 * each <= total, "one leaves half to the others"

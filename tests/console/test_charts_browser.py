@@ -122,6 +122,7 @@ def test_a_chart_keeps_its_past_when_live_values_outnumber_it(scene: WaterScene,
     live = [history[-1] + (1 + each) * 5 * SECOND for each in range(200)]
     show(line_chart(page), chart([*history, *live]))
     assert line_chart(page).evaluate(PAINTED, [0.1, 0.6]) > 200
+    assert None not in line_chart(page).evaluate("(each) => [...each.plot.data[1]]")
     # A value that stands alone is a point.
     show(
         line_chart(page),

@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 import time
 from collections.abc import Callable, Iterator
@@ -14,12 +15,13 @@ from tests.console.page_check import problems_of
 from tests.console.watched_browser import ARTEFACTS, PHONE, Watched
 from tests.sim.playing import Playing, playing
 
-from armillary.api.dashboard_devices import Devices
-from armillary.api.views_dashboard import tile_labels
 from armillary.console.application import create_console
 from armillary.content import application_templates as shipped
 from armillary.settings import Settings
+from armillary.sim.plans import template_body
 from armillary.twin.dashboard import parse
+from armillary.twin.template_json import parse_template
+from armillary.twin.value_names import ValueNames
 
 pytestmark = pytest.mark.console
 
@@ -63,20 +65,29 @@ def open_dashboard(watched: Watched, page: Page, dashboard: str) -> None:
     expect(page.locator("line-chart canvas")).to_have_count(charts)
 
 
-def unnamed_or_unitless(page: Page, played: Playing, dashboard: str) -> list[str]:
+def unnamed_or_unitless(page: Page, application: shipped.ApplicationTemplate, dashboard: str) -> list[str]:
     """Machine names that a dashboard shows where there is a name for people, and units that a tile leaves out."""
-    hub = played.running.hub
-    shown = parse(hub.application.get("dashboard", dashboard).content)
+    tables = [
+        ValueNames(parse_template(template_body(head, json.loads(application.models[head["id"]]))))
+        for head in application.head["template"]
+    ]
     said = page.locator("main").inner_text()
     found = []
-    for tile_id, labels in tile_labels(Devices(hub), shown).items():
-        tile = page.locator(f"[data-tile={tile_id}]").inner_text()
-        for each in labels:
-            name, symbol = each["name"], each["symbol"]
-            if name not in each["display_name"] and MACHINE.search(name) and re.search(rf"\b{re.escape(name)}\b", said):
-                found.append(f"{tile_id}: {name}")
-            if symbol and not tile_has(tile, symbol) and page.locator(f"[data-tile={tile_id}] device-map").count() == 0:
-                found.append(f"{tile_id}: {name} without {symbol}")
+    for tile in parse(application.documents["dashboard", dashboard]).tiles:
+        shown = page.locator(f"[data-tile={tile.id}]").inner_text()
+        for name in (*tile.values, *tile.options.get("names", ())):
+            known = [each for table in tables if (each := table.of(name)) is not None]
+            named = known and not any(name in each.display_name for each in known)
+            if named and MACHINE.search(name) and re.search(rf"\b{re.escape(name)}\b", said):
+                found.append(f"{tile.id}: {name}")
+            symbols = {each.symbol for each in known}
+            if (
+                symbols
+                and "" not in symbols
+                and tile.kind != "map"
+                and not any(tile_has(shown, each) for each in symbols)
+            ):
+                found.append(f"{tile.id}: {name} without {symbols}")
     return found
 
 
@@ -111,7 +122,7 @@ def test_each_dashboard_of_a_template_is_complete_live_and_accessible(
         assert page.locator("[data-state=error]").all_inner_texts() == [], dashboard
         assert page.locator("[data-state=empty]").all_inner_texts() == [], dashboard
         assert page.locator("img").evaluate_all("all => all.every((each) => each.naturalWidth > 0)"), dashboard
-        assert unnamed_or_unitless(page, console.played, dashboard) == []
+        assert unnamed_or_unitless(page, shipped.load(name), dashboard) == []
         assert page.locator(CUT_NOTES).evaluate_all(IS_CUT) == [], dashboard
         shown.append((page, page.evaluate(SHOWN)))
         page.screenshot(path=ARTEFACTS / f"template-{dashboard}.png", full_page=True, animations="disabled")

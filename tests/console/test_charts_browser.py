@@ -107,6 +107,10 @@ def test_what_charts_decide(console: RunningConsole, watch: Callable[..., Watche
     assert rules(page, "rules.nearest([0, 1, 2, 9], [5, undefined, undefined, 7], argument)", 2) == 0
     assert rules(page, "rules.ticks(argument, 0.25)", [0, 0.25, 1.5]) == ["0.00", "0.25", "1.50"]
     assert rules(page, "rules.ticks(argument, 500)", [12000, 12500]) == ["12,000", "12,500"]
+    assert rules(page, "[rules.quantity(argument, '\u00b0'), rules.quantity(null, 'l')]", 21.5) == [
+        "21.5\u00b0",
+        "\u2013",
+    ]
     numbers = [0, 1, -3, 12345.678, 999.96, -0.012345, 1e-7, 3e13, 0.5, 7.125, 55.5555, 410, 1234567.8]
     said = rules(page, "argument.map((each) => rules.quantity(each, 'l/s'))", numbers)
     assert [each.replace("e+", "e").replace("e-0", "e-") for each in said] == [

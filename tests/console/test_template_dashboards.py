@@ -93,7 +93,7 @@ def unnamed_or_unitless(page: Page, application: shipped.ApplicationTemplate, da
 
 def tile_has(tile: str, symbol: str) -> bool:
     """Whether a tile shows a unit behind a figure."""
-    return re.search(rf"[0-9]\s+{re.escape(symbol)}(?![A-Za-z])", tile) is not None
+    return re.search(rf"[0-9]\s*{re.escape(symbol)}(?![A-Za-z])", tile) is not None
 
 
 def wait_for_a_change(pages: list[tuple[Page, str]], seconds: float = 20.0) -> None:

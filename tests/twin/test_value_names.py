@@ -13,7 +13,16 @@ from armillary.content import application_templates as shipped
 from armillary.sim.plans import template_body
 from armillary.twin.template import Template
 from armillary.twin.template_json import parse_template
-from armillary.twin.value_names import MAX_REMEMBERED, Naming, ValueName, ValueNames, as_fields, from_fields, unnamed
+from armillary.twin.value_names import (
+    MAX_REMEMBERED,
+    Naming,
+    ValueName,
+    ValueNames,
+    as_fields,
+    from_fields,
+    quantity,
+    unnamed,
+)
 
 VALVE = {"@type": "Enum", "valueSchema": "integer", "enumValues": [
     {"name": "shut", "displayName": "Shut", "enumValue": 0}, {"name": "open", "displayName": "Wide open", "enumValue": 1}]}  # fmt: skip
@@ -99,6 +108,11 @@ def test_values_of_an_enum_have_words_and_figures_their_unit(names: ValueNames):
     assert heat is not None
     assert [valve.text(each) for each in (0, 1, 1.0, 7, True)] == ["Shut", "Wide open", "Wide open", "7", "true"]
     assert [heat.text(each) for each in (30.5, "warm", False)] == ["30.5 \u00b0F", "warm", "false"]
+    assert (quantity("21.5", "\u00b0"), quantity("21.5", "\u00b0C"), quantity("21.5", "")) == (
+        "21.5\u00b0",
+        "21.5 \u00b0C",
+        "21.5",
+    )
     assert from_fields(json.loads(json.dumps(as_fields(valve)))) == valve
 
 

@@ -10,7 +10,7 @@ from types import MappingProxyType
 from typing import Any
 
 from armillary.console.words import Moment, grouped, moment
-from armillary.twin.value_names import ValueName, from_fields, unnamed
+from armillary.twin.value_names import ValueName, from_fields, quantity, unnamed
 
 # range in the address -> seconds. The first is the default.
 RANGES: Mapping[str, int] = MappingProxyType({"15m": 900, "1h": 3600, "24h": 86400, "7d": 7 * 86400})
@@ -59,7 +59,7 @@ class TwinView:
 def value_text(name: ValueName, value: object) -> str:
     """A value with its unit: ``91.4 °C``, ``on``-like booleans as ``true``/``false``, enums in their words."""
     if isinstance(value, (int, float)) and not isinstance(value, bool) and value not in name.words:
-        return f"{grouped(value)} {name.symbol}".strip()
+        return quantity(grouped(value), name.symbol)
     return "no value" if value is None else name.text(value)
 
 

@@ -176,7 +176,7 @@ def trace_sheet(rule_name: str, trace: Mapping[str, Any], label: str, now: int) 
         (
             sheet.when(item["now_ms"], now),
             sheet.state(OUTCOME, item["outcome"]),
-            Cell(text=evaluation(item), reason=" · ".join([item["why"], *item["conditions"], *item["notes"]])),
+            Cell(text=evaluation(item), reason=_details(item)),
         )
         for item in items
     ]
@@ -234,6 +234,12 @@ def _shown(tried: Mapping[str, Any]) -> Mapping[str, Any]:
 def _tried_words(tried: Mapping[str, Any]) -> str:
     shown = _shown(tried)
     return evaluation(shown) if shown else sentence(str(tried["unconcerned"] or "it was never evaluated"))
+
+
+def _details(item: Mapping[str, Any]) -> str:
+    """What led to an evaluation and what it compared, under machine names."""
+    more = [each for each in item["conditions"] if each not in item["why"]]
+    return " · ".join([item["why"], *more, *item["notes"]])
 
 
 def evaluation(found: Mapping[str, Any]) -> str:

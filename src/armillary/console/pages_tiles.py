@@ -17,7 +17,7 @@ from armillary.console.markdown import markdown
 from armillary.console.pages_hub import STALE_S
 from armillary.console.words import counted, grouped, joined, moment, sentence, span
 from armillary.twin.dashboard import Tile
-from armillary.twin.value_names import ValueName, from_fields, unnamed
+from armillary.twin.value_names import ValueName, from_fields, quantity, unnamed
 
 View = dict[str, Any]
 Names = Mapping[str, ValueName]
@@ -45,7 +45,7 @@ def value_text(value: object, unit: str, decimals: int | None = None) -> str:
         return "true" if value else "false"
     if not isinstance(value, (int, float)):
         return str(value)[:200]
-    return f"{number_text(value, decimals)} {unit}".strip()
+    return quantity(number_text(value, decimals), unit)
 
 
 def said_text(value: object, name: ValueName, unit: str, decimals: int | None = None) -> str:

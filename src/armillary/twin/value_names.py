@@ -29,6 +29,9 @@ PARTS: Final[Mapping[str, str]] = {"lat": "latitude", "lon": "longitude", "alt":
 # Units of the parts of a place; a vector's parts have the vector's own.
 PART_UNITS: Final[Mapping[str, str]] = {"lat": "°", "lon": "°", "alt": "m"}
 
+# Units that stand right behind their figure.
+ANGLES: Final = frozenset(("\u00b0", "\u2032", "\u2033"))
+
 # Ends of machine names that say a unit where no template does.
 ENDINGS: Final = (
     ("_celsius", "°C"),
@@ -71,7 +74,12 @@ class ValueName:
         if isinstance(value, (str, int, float)) and value in self.words:
             return self.words[value]  # type: ignore[index]  # 1.0 is 1
         said = _figure(value) if isinstance(value, (int, float)) else str(value)
-        return f"{said} {self.symbol}" if self.symbol and isinstance(value, (int, float)) else said
+        return quantity(said, self.symbol) if isinstance(value, (int, float)) else said
+
+
+def quantity(figure: str, symbol: str) -> str:
+    """A figure with its unit: a space between them, none before the signs of an angle (SI brochure, 5.4.3)."""
+    return figure + symbol if symbol in ANGLES else f"{figure} {symbol}".strip()
 
 
 def _figure(value: float) -> str:

@@ -86,8 +86,13 @@ export function figure(value) {
   return value.toLocaleString("en", { maximumFractionDigits: digits });
 }
 
+const ANGLES = ["\u00b0", "\u2032", "\u2033"]; // these stand right behind their figure
+
 /** A number with its unit. */
-export const quantity = (value, unit) => (value === null || value === undefined ? "–" : `${figure(value)} ${unit}`.trim());
+export function quantity(value, unit) {
+  if (value === null || value === undefined) return "–";
+  return ANGLES.includes(unit) ? figure(value) + unit : `${figure(value)} ${unit}`.trim();
+}
 
 /** Numbers of an axis, with just the digits that tell neighbours apart. */
 export function ticks(numbers, step) {

@@ -3,12 +3,15 @@
 
 from __future__ import annotations
 
+import ast
 import importlib
 import logging
 import random
+import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from types import ModuleType
+from types import FrameType, ModuleType
+from typing import Any
 
 import pytest
 import structlog
@@ -55,3 +58,42 @@ def test_mutants_differ_and_repeat_with_the_seed(load: Load):
     again = [mutate(b"seed" * 10, random.Random(number)) for number in range(50)]  # noqa: S311 - repeatable on purpose
     assert first == again
     assert len(set(first)) > 40
+
+
+def lines_of(module: ModuleType) -> set[int]:
+    """Lines of a harness that work on what its parser has accepted: all but refusals and ways out."""
+    tree = ast.parse(Path(str(module.__file__)).read_text("utf-8"))
+    refusals = (ast.ExceptHandler, ast.Return, ast.Continue, ast.Break, ast.Raise)
+    found: set[int] = set()
+    waiting: list[ast.AST] = [node for node in tree.body if isinstance(node, (ast.FunctionDef, ast.AsyncFunctionDef))]
+    waiting = [each for node in waiting if node.name != "seeds" for each in node.body]
+    while waiting:
+        node = waiting.pop()
+        if isinstance(node, refusals) or (isinstance(node, ast.Expr) and isinstance(node.value, ast.Constant)):
+            continue
+        if isinstance(node, ast.stmt) and not isinstance(node, (ast.Try, ast.FunctionDef, ast.ClassDef)):
+            found.add(node.lineno)
+        waiting += [each for each in ast.iter_child_nodes(node) if isinstance(each, (ast.stmt, ast.ExceptHandler))]
+    return found
+
+
+@pytest.mark.parametrize("name", HARNESSES)
+def test_the_seeds_reach_what_a_harness_does_with_accepted_input(name: str, load: Load):
+    """Mutants of seeds that are all refused try nothing but the refusal."""
+    module = load(name)
+    reached: set[int] = set()
+
+    def trace(frame: FrameType, _event: str, _argument: object) -> Any:
+        if frame.f_code.co_filename != module.__file__:
+            return None
+        reached.add(frame.f_lineno)
+        return trace
+
+    before = sys.gettrace()
+    sys.settrace(trace)
+    try:
+        for seed in module.seeds():
+            module.fuzz(seed)
+    finally:
+        sys.settrace(before)
+    assert not lines_of(module) - reached, f"fuzz/{name}.py: no seed comes to these lines"

@@ -316,6 +316,10 @@ def test_tls_1_2_is_refused(host: ServiceHost) -> None:
         device.connect(context)
     with device:
         assert device.connect().version() == "TLSv1.3"
+    # Two things refuse it, so that neither is missed above: the version, and a curve that TLS 1.2 cannot use with P-256.
+    files = host.service.authority.server_files()
+    own = endpoint.server_context(files.certificate, files.key, host.service.authority.silicon_certificates())
+    assert own.minimum_version is ssl.TLSVersion.TLSv1_3
 
 
 def test_no_session_can_be_resumed(host: ServiceHost) -> None:

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Connects and disconnects of real clients as records of a data export: order, reasons, a hub that was killed."""
+"""Connects and disconnects of real clients as records of a data export: order, reasons, a hub that did not say so."""
 
 from __future__ import annotations
 
@@ -64,7 +64,7 @@ def test_a_client_that_goes_without_a_word_is_lost(running: RunningHub, hook: Ho
     assert said(hook) == [("connected", None), ("disconnected", "lost")]
 
 
-def test_a_hub_that_was_killed_says_at_its_next_start_who_is_not_connected_any_more(tmp_path: Any) -> None:
+def test_a_hub_that_ended_without_a_word_says_at_its_next_start_who_is_not_connected_any_more(tmp_path: Any) -> None:
     hub = Hub(tmp_path / "hub", authenticate=lambda _: "nobody")
     for change in (
         connectivity.wanted,

@@ -191,6 +191,28 @@ def test_a_destination_that_is_down_loses_nothing(running: RunningHub, hook: Hoo
     client.close()
 
 
+def test_a_destination_that_is_down_is_not_asked_again_before_its_time(
+    running: RunningHub, hook: Hook, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(attempts, "FIRST_RETRY_S", 600.0)
+    client = running.client(DEVICE).ready()
+    hook.answers = [503]  # and then it would take everything
+    name = put(running, {"kind": "webhook", "url": hook.url})
+    before_ms = running.hub.now_ms()
+    client.telemetry({"n": 1})
+    found = settled(running, name, failures=1)
+    assert 300_000 <= found.due_ms - before_ms <= 660_000  # kept with the cursor, so that a restart does not forget it
+    settled(running, put(running, {"kind": "file"}), seq=found.seq)
+    client.telemetry({"n": 2})
+    other = put(running, {"kind": "webhook", "url": hook.url})  # the control: the same place takes another's
+    client.telemetry({"n": 3})
+    settled(running, other, exported=1)
+    now = running.hub.exports.store.cursor(name)
+    assert now is not None
+    assert (now.failures, now.exported, now.seq) == (1, 0, found.seq)
+    client.close()
+
+
 def test_a_batch_that_is_refused_for_good_is_a_dead_letter_and_can_be_replayed(running: RunningHub, hook: Hook) -> None:
     client = running.client(DEVICE).ready()
     hook.answers = [400]

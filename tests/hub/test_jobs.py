@@ -195,6 +195,27 @@ def test_a_device_that_changed_hands_is_skipped(running: RunningHub) -> None:
     assert running.hub.twins.get(devices[1]).desired.properties == {}
 
 
+def test_a_retry_waits_for_as_long_as_the_job_says(running: RunningHub) -> None:
+    (device,) = devices = names(1)
+    job = make(running, {"kind": "command", "command": "good"}, devices, retries=1, retry_after_s=600)
+    begun_ms = running.hub.now_ms()
+    number = running.hub.jobs.begin(job, by="ann").number
+    store = running.hub.jobs.store
+
+    def attempts() -> int:
+        return next((each.attempts for each in store.results(number)), 0)
+
+    wait_until(lambda: attempts() == 1, "the first attempt")
+    other = make(running, {"kind": "set-property", "properties": {"a": 1}}, names(1))
+    ended(running, other, running.hub.jobs.begin(other, by="ann").number)  # the loop has been round since
+    assert attempts() == 1
+    assert store.run(job, number).state is RunState.RUNNING
+    running.clock_ahead_s += 601 + (running.hub.now_ms() - begun_ms) / 1000
+    running.hub.jobs.wake()
+    (found,) = ended(running, job, number).values()
+    assert (found.device_id, found.attempts, found.state) == (device, 2, DeviceState.FAILED)
+
+
 def test_a_run_that_met_a_full_disk_or_a_fault_goes_on_and_says_what_was_done_twice(
     running: RunningHub, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -132,6 +132,21 @@ def test_who_is_let_in_is_decided_by_lists_that_a_person_has_read() -> None:
     } == LISTS
 
 
+def test_no_route_takes_a_catalog_from_the_query_that_was_not_checked(world: World) -> None:
+    """Whoever adds a route with ``catalog=`` has it from the scope: ``CatalogQuery`` or ``CatalogFilter``."""
+    readers, routes = set(), 0
+    for route in world.service.app.routes:
+        if not isinstance(route, GuardedRoute):
+            continue
+        assert "catalog" not in {each.alias for each in route.dependant.query_params}, route.path
+        for inner in route.dependant.dependencies:
+            if "catalog" in {each.alias for each in inner.query_params}:
+                readers.add(inner.call)
+                routes += 1
+    assert readers == {scope.checked_catalog, scope.checked_filter}
+    assert routes > 50
+
+
 def test_what_the_other_owner_has_is_really_there(world: World) -> None:
     """Who may see everything sees it: what the asker is refused below is refused because it is the other owner's."""
     missing = {}

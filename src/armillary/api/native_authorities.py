@@ -11,14 +11,16 @@ import base64
 from typing import Annotated, Any, Literal
 from uuid import UUID
 
-from fastapi import FastAPI, Query
+from fastapi import FastAPI
 from pydantic import BaseModel, ConfigDict, Field
 from starlette.requests import Request
 from starlette.responses import Response
 
 from armillary.api.auth import V1
+from armillary.api.native_devices import CatalogFilter
 from armillary.api.routes import add_route, operator_of, service_of
 from armillary.engines.records.certificate_rows import CertificateRecord
+from armillary.errors import InvalidArgumentError
 from armillary.wire.pem import armour
 
 PUBLIC_V1 = V1 + "/public"
@@ -26,8 +28,10 @@ CRL_TYPE = "application/pkix-crl"  # RFC 2585 §4.2
 PEM_TYPE = "application/x-pem-file"
 
 
-def list_authorities(request: Request, catalog: Annotated[str, Query(max_length=64)]) -> dict[str, Any]:
+def list_authorities(request: Request, catalog: CatalogFilter = None) -> dict[str, Any]:
     """A catalog's living authorities and all above them, each with its revocation list; leaves first."""
+    if catalog is None:
+        raise InvalidArgumentError("query: expected a catalog, got none", remedy="Name it: catalog=NAME.")
     service = service_of(request)
     owner = service.registry.get_catalog(catalog)
     items = [

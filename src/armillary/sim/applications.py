@@ -173,7 +173,8 @@ class Applications:
         with self._changing:
             store = self._hub.application
             found = store.find(KIND, name)
-            owner = catalog or (DEFAULT_CATALOG if found is None else found.content["catalog"])
+            kept = DEFAULT_CATALOG if found is None else found.content["catalog"]
+            owner = kept if catalog is None else catalog
             if found is not None and found.content["catalog"].lower() != owner.lower():
                 raise ConflictError(
                     f"{name} is in use in catalog {found.content['catalog']}",

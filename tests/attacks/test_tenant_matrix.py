@@ -36,6 +36,9 @@ from armillary.api import auth, scope
 from armillary.api import azure_names as names
 from armillary.api.query import LISTS
 from armillary.api.routes import GuardedRoute
+from armillary.service.hub_enrolment_form import EnrolmentForm
+from armillary.service.hub_enrolments import Applicant
+from armillary.wire.provisioning import RegistrationRequest
 
 AZURE = "/subscriptions/{subscription}/providers/Microsoft.AzureSphere/locations/{location}"
 # Routes that every token may call: about the caller, or about what the caller sends.
@@ -276,6 +279,24 @@ def test_a_native_route_takes_no_parameter_that_it_does_not_read(world: World) -
     assert world.asker.one("GET", f"{device}/telemetry/export?metric=a&metric=b").status == 200
     assert world.asker.one("GET", f"{device}/telemetry/export?metric=a&metric=").status == 400
     assert world.asker.one("GET", f"{device}/twin?module={world.mine.ids['module']}").status == 200
+
+
+def test_that_the_id_of_a_hub_device_is_taken_does_not_say_by_whom(world: World) -> None:
+    """To whoever makes one and to what registers: another catalog's device and the own one give the same answer."""
+    place, enrolments = f"{V1}/catalogs/{world.mine.name}/hub-devices", world.service.service.hub_enrolments
+    made, registered = [], []
+    for device in (world.theirs.hub_device, world.mine.hub_device):
+        answer = world.asker.one("POST", place, {"device_id": device, "authentication": "sas"})
+        assert answer.status == 409
+        made.append(comparable(answer, [device]))
+        name = f"registers-{next(NEW)}"
+        form = EnrolmentForm(name=name, is_group=False, attestation="symmetricKey", device_id=device)
+        enrolment, _ = enrolments.create(world.mine.name, form, actor="test")
+        asked = RegistrationRequest(registration_id=name, payload=None)
+        result = enrolments.register(Applicant(name, enrolment, None), asked)
+        registered.append((result.status, result.error_code, str(result.message).replace(device, "*")))
+    assert made[0] == made[1]
+    assert registered[0] == registered[1] == ("failed", 409001, "the id '*' is taken")
 
 
 def test_without_the_check_the_matrix_finds_that_everything_is_shown(

@@ -13,6 +13,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -97,6 +98,15 @@ def fire(running: RunningHub, client: Client, *actions: dict[str, Any], **fields
 def state(running: RunningHub, action: str = "1") -> str:
     found = deliveries(running)
     return str(found[action].state) if action in found else ""
+
+
+@pytest.mark.parametrize(("owner", "name"), [("south", "Hall pump"), ("North", None), (None, None)])
+def test_a_message_names_the_device_as_the_alerts_owner_does_and_no_other(owner: str | None, name: str | None) -> None:
+    directory = SimpleNamespace(
+        of=lambda _: {DEVICE: {"catalog": owner}} if owner else {}, names=lambda _: {DEVICE: "Hall pump"}
+    )
+    alert = SimpleNamespace(device_id=DEVICE, catalog="South")
+    assert rule_actions._name_of(SimpleNamespace(directory=directory), alert) == name  # type: ignore[arg-type]
 
 
 # Webhooks -------------------------------------------------------------------------------------------------------------

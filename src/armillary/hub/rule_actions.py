@@ -115,6 +115,14 @@ def deliveries_of(rule: Rule, alert: Alert) -> list[Delivery]:
     ]
 
 
+def _name_of(hub: Hub, alert: Alert) -> str | None:
+    """What the device of an alert is called by the owner that the alert is for; None where it has another one now."""
+    owner = hub.directory.of((alert.device_id,)).get(alert.device_id, {}).get("catalog")
+    if str(owner or "").lower() != str(alert.catalog or "").lower():
+        return None
+    return hub.directory.names((alert.device_id,)).get(alert.device_id)
+
+
 def _target(kind: str, options: Mapping[str, Any], device_id: str) -> str:
     if kind == "webhook":
         _, host, port, _ = rule_webhook.place_of(options["url"])
@@ -289,9 +297,10 @@ class RuleActions:
         import smtplib  # noqa: PLC0415 - only with e-mails
 
         said = await asyncio.to_thread(summary_of, self._hub, alert.device_id, alert.trace)
+        name = await asyncio.to_thread(_name_of, self._hub, alert)
         subject = delivery.options.get("subject") or f"{alert.severity}: {alert.rule_name}"
         text = (
-            f"{alert.rule_name} fired for device {alert.device_id}\n"
+            f"{alert.rule_name} fired for {name or 'device'} ({alert.device_id})\n"
             f"at {timestamp(alert.fired_ms)}, severity {alert.severity}.\n\n"
             f"{said}\n\n"
             + "".join(f"  {each}\n" for each in alert.trace.get("conditions", ()))
@@ -313,7 +322,8 @@ class RuleActions:
 
         options = delivery.options
         said = await asyncio.to_thread(summary_of, self._hub, alert.device_id, alert.trace)
-        data = {**asdict(alert), "summary": said, "action": delivery.action}
+        name = await asyncio.to_thread(_name_of, self._hub, alert)
+        data = {**asdict(alert), "device_name": name, "summary": said, "action": delivery.action}
         source = f"/catalogs/{alert.catalog}/rules/{alert.rule_id}"
         body = rule_webhook.event(delivery.id, source, alert.device_id, alert.fired_ms, data)
         headers = {"User-Agent": "armillary", "Armillary-Attempt": str(delivery.attempts + 1)}

@@ -11,7 +11,7 @@ import pytest
 from playwright.sync_api import Locator, Page, expect
 from tests.console.console_server import RunningConsole
 from tests.console.rehearsed_data import device_id
-from tests.console.watched_browser import ARTEFACTS, PHONE, Watched
+from tests.console.watched_browser import ARTEFACTS, PHONE, Watched, picture
 from tests.console.water_scene import WaterScene
 
 from armillary.console.assets import Assets
@@ -162,7 +162,7 @@ def test_the_readout_stays_and_zoom_pauses_what_is_live(scene: WaterScene, watch
     arrived = "() => document.querySelector('[data-tile=day] line-chart').plot.chart.series[0].values.at(-1) === 44.5"
     page.wait_for_function(arrived)
     assert readout.inner_text() == shown
-    page.screenshot(path=ARTEFACTS / "chart-readout-light.png", animations="disabled")
+    picture(page, ARTEFACTS / "chart-readout-light.png", animations="disabled")
     # Dragging zooms; what comes is kept and moves nothing; three ways lead back.
     resume = host.get_by_role("button", name="Live paused")
     for number, back in enumerate((resume.click, lambda: page.keyboard.press("Escape"), over.dblclick)):
@@ -180,7 +180,7 @@ def test_the_readout_stays_and_zoom_pauses_what_is_live(scene: WaterScene, watch
         assert host.evaluate("(each) => each.plot.shown") == zoomed
         if number == 0:
             page.evaluate("async () => { await fetch(document.querySelector('[data-dashboard]').dataset.data); }")
-            page.screenshot(path=ARTEFACTS / "chart-zoom-light.png", animations="disabled")
+            picture(page, ARTEFACTS / "chart-zoom-light.png", animations="disabled")
         back()
         expect(resume).to_be_hidden()
         assert host.evaluate("(each) => each.plot.shown[1] * 1000 === each.plot.chart.end_ms")

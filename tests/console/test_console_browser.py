@@ -12,7 +12,7 @@ from playwright.sync_api import Page, expect
 from tests.console.console_server import RunningConsole
 from tests.console.page_check import problems_of
 from tests.console.rehearsed_data import device_id, hold, transfer, uid
-from tests.console.watched_browser import ARTEFACTS, LOOKS, Watched
+from tests.console.watched_browser import ARTEFACTS, LOOKS, Watched, picture, some_of
 
 pytestmark = pytest.mark.console
 
@@ -58,7 +58,7 @@ def test_every_place_opens_with_data_reads_well_and_is_accessible(
     page = watched.context.new_page()
     watched.open(page, "/sign-in")
     assert problems_of(page) == []
-    page.screenshot(path=ARTEFACTS / f"{look}-sign-in.png")
+    picture(page, ARTEFACTS / f"{look}-sign-in.png")
     page.close()
     page = watched.sign_in()
     look_at(watched, page, look, PLACES)
@@ -67,7 +67,7 @@ def test_every_place_opens_with_data_reads_well_and_is_accessible(
 
 
 def look_at(watched: Watched, page: Page, look: str, places: dict[str, tuple[str, str]]) -> None:
-    for name, (path, says) in places.items():
+    for name, (path, says) in some_of(places.items(), look):
         watched.open(page, path)
         expect(page.locator("h1")).to_contain_text(re.compile(says))
         if name == "device":
@@ -76,7 +76,7 @@ def look_at(watched: Watched, page: Page, look: str, places: dict[str, tuple[str
         wider = page.evaluate("document.documentElement.scrollWidth - document.documentElement.clientWidth")
         assert wider <= 0, f"{look} {name} is {wider} px wider than the window"
         whole = (name.startswith("device") and look != "phone") or name == "settings"
-        page.screenshot(path=ARTEFACTS / f"{look}-{name}.png", full_page=whole)
+        picture(page, ARTEFACTS / f"{look}-{name}.png", full_page=whole)
 
 
 def play_out_a_life(console: RunningConsole) -> None:
@@ -317,7 +317,7 @@ def test_an_enrolment_token_is_made_shown_once_and_revoked(console: RunningConso
     expect(said).to_contain_text("It enrols 3 devices into northwind, Coffee machine / Production, and ends 20")
     expect(said.locator("pre").first).to_have_text(re.compile(r"^arme_[0-9a-f-]{36}$"))
     assert problems_of(page) == []
-    page.screenshot(path=ARTEFACTS / "light-enrolment-made.png")
+    picture(page, ARTEFACTS / "light-enrolment-made.png")
     watched.open(page, "/settings")
     expect(page.get_by_text("arme_")).to_have_count(0)
     row = page.locator("tr", has_text="Coffee machine / Production").filter(has_text="0 of 3")
@@ -351,7 +351,7 @@ def test_an_empty_fleet_is_a_designed_page(empty_console: RunningConsole, watch:
     expect(page.locator("h1")).to_have_text("No devices yet.")
     expect(page.locator(".command").first).to_contain_text("armillary device create")
     assert problems_of(page) == []
-    page.screenshot(path=ARTEFACTS / "light-empty.png")
+    picture(page, ARTEFACTS / "light-empty.png")
 
 
 def test_the_accessibility_check_finds_what_it_is_for(console: RunningConsole, watch: Callable[..., Watched]):

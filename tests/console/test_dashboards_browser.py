@@ -12,7 +12,7 @@ import pytest
 from playwright.sync_api import Page, expect
 from tests.api.running_service import wait_until
 from tests.console.page_check import problems_of
-from tests.console.watched_browser import ARTEFACTS, DESKTOP, LOOKS, Watched
+from tests.console.watched_browser import ARTEFACTS, DESKTOP, LOOKS, Watched, picture
 from tests.console.water_scene import WaterScene
 
 pytestmark = pytest.mark.console
@@ -46,7 +46,7 @@ def test_every_kind_of_tile_is_shown_reads_well_and_is_accessible(
             expect(page.locator("heat-map canvas")).to_be_visible()
             expect(page.locator("device-map .leaflet-interactive")).to_have_count(3)
             page.wait_for_timeout(300)
-        page.screenshot(path=ARTEFACTS / f"{name}-{look}.png", full_page=True, animations="disabled")
+        picture(page, ARTEFACTS / f"{name}-{look}.png", full_page=True, animations="disabled")
         assert problems_of(page) == [], name
         assert page.evaluate("document.documentElement.scrollWidth <= innerWidth"), f"{name} is wider than the screen"
     expect(tile(page, "mean").locator("[data-kpi]")).to_have_text(re.compile(r"2\d\.\d"))
@@ -96,7 +96,7 @@ def test_a_tile_is_dragged_and_stays_where_it_was_put(scene: WaterScene, watch: 
     page = sign_in(scene, watched)
     watched.open(page, "/dashboards/water/edit")
     expect(page.locator("[data-board].ready")).to_be_visible()
-    page.screenshot(path=ARTEFACTS / "dashboard-edit-light.png", full_page=True, animations="disabled")
+    picture(page, ARTEFACTS / "dashboard-edit-light.png", full_page=True, animations="disabled")
     assert problems_of(page) == []
     grip = page.locator("[gs-id=flush] .tile-grip").bounding_box()
     board = page.locator("[data-board]").bounding_box()
@@ -152,7 +152,7 @@ def test_a_dashboard_is_made_filled_and_deleted(scene: WaterScene, watch: Callab
     page.locator("select[name=source]").select_option("group:pumps")
     page.get_by_role("textbox", name="Value its name").fill("flow")
     page.get_by_label("Thresholds").fill("90 bad\n80 good")
-    page.screenshot(path=ARTEFACTS / "tile-form-light.png", full_page=True, animations="disabled")
+    picture(page, ARTEFACTS / "tile-form-light.png", full_page=True, animations="disabled")
     assert problems_of(page) == []
     page.get_by_role("button", name="Add tile").click()
     expect(page.get_by_role("alert")).to_contain_text("tile 'flow': thresholds: expected rising values of from")
@@ -200,7 +200,7 @@ def test_a_command_is_confirmed_sent_and_answered(scene: WaterScene, watch: Call
     row = page.locator("main tbody tr")
     expect(row).to_contain_text("answered 200")
     expect(row).to_contain_text('{"got": {"s": 3}}')
-    page.screenshot(path=ARTEFACTS / "command-light.png", full_page=True, animations="disabled")
+    picture(page, ARTEFACTS / "command-light.png", full_page=True, animations="disabled")
     assert problems_of(page) == []
     newest = scene.running.service.audit.list(limit=1).items[0]
     assert (newest.actor, newest.operation) == ("Contributor-token", "device.method")

@@ -9,7 +9,7 @@ import pytest
 from playwright.sync_api import expect
 from tests.console.hub_scene import HubScene
 from tests.console.page_check import problems_of
-from tests.console.watched_browser import ARTEFACTS, LOOKS, Watched
+from tests.console.watched_browser import ARTEFACTS, LOOKS, Watched, picture
 
 pytestmark = pytest.mark.console
 
@@ -28,7 +28,7 @@ def test_the_twin_editor_reads_well_and_is_accessible(
     ):
         watched.open(page, path)
         expect(page.get_by_role("heading", name="Properties", exact=True)).to_be_visible()
-        page.screenshot(path=ARTEFACTS / f"twin-{name}-{look}.png", full_page=True, animations="disabled")
+        picture(page, ARTEFACTS / f"twin-{name}-{look}.png", full_page=True, animations="disabled")
         assert problems_of(page) == [], name
         assert page.evaluate("document.documentElement.scrollWidth <= innerWidth"), f"{name} is wider than the screen"
 
@@ -53,7 +53,7 @@ def test_a_value_is_wanted_seen_by_the_device_answered_and_shown(hub_scene: HubS
     expect(page.get_by_role("heading", level=1)).to_contain_text("Somebody else was faster")
     row = page.get_by_role("row").filter(has_text="interval_s").first
     expect(row).to_contain_text("30")
-    page.screenshot(path=ARTEFACTS / "twin-conflict-light.png", full_page=True, animations="disabled")
+    picture(page, ARTEFACTS / "twin-conflict-light.png", full_page=True, animations="disabled")
     assert problems_of(page) == []
     page.get_by_role("button", name="Send anyway").click()
     page.wait_for_url("**/twin?told=desired")

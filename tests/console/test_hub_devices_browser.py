@@ -10,7 +10,7 @@ import pytest
 from playwright.sync_api import expect
 from tests.console.hub_scene import HubScene
 from tests.console.page_check import problems_of
-from tests.console.watched_browser import ARTEFACTS, LOOKS, Watched
+from tests.console.watched_browser import ARTEFACTS, LOOKS, Watched, picture, some_of
 
 pytestmark = pytest.mark.console
 
@@ -22,7 +22,7 @@ def test_every_page_of_hub_devices_reads_well_and_is_accessible(
     ARTEFACTS.mkdir(exist_ok=True)
     watched = watch(hub_scene, **options)
     page = watched.sign_in(hub_scene.running.token_of("Administrator"))
-    for name, path, says in (
+    places = (
         ("list", "/hub-devices?catalog=northwind", "None of them attests."),
         ("list-empty", "/hub-devices?catalog=contoso", "No hub device in contoso"),
         ("device", "/hub-devices/cooler-1", "cooler-1 is unattested, it shows a symmetric key; connected now."),
@@ -31,10 +31,11 @@ def test_every_page_of_hub_devices_reads_well_and_is_accessible(
         ("admit", "/hub-catalogs/contoso/admission/certificates/admit", "Let hub devices with certificates"),
         ("data", "/devices/cooler-1/data", "cooler-1 sends 2 values"),
         ("gone", "/hub-devices/never-made", "There is nothing here."),
-    ):
+    )
+    for name, path, says in some_of(places, look):
         watched.open(page, path)
         expect(page.get_by_role("heading", level=1)).to_contain_text(says)
-        page.screenshot(path=ARTEFACTS / f"hub-devices-{name}-{look}.png", full_page=True, animations="disabled")
+        picture(page, ARTEFACTS / f"hub-devices-{name}-{look}.png", full_page=True, animations="disabled")
         assert problems_of(page) == [], name
         assert page.evaluate("document.documentElement.scrollWidth <= innerWidth"), f"{name} is wider than the screen"
 
@@ -51,7 +52,7 @@ def test_a_hub_device_is_made_with_the_keyboard_and_its_key_is_shown_once(
     notice = page.get_by_role("status")
     expect(notice).to_contain_text("are shown this once")
     expect(notice).to_contain_text(re.compile("HostName=.*;DeviceId=tank-4;SharedAccessKey="))
-    page.screenshot(path=ARTEFACTS / "hub-devices-once-light.png", full_page=True, animations="disabled")
+    picture(page, ARTEFACTS / "hub-devices-once-light.png", full_page=True, animations="disabled")
     assert problems_of(page) == []
     watched.open(page, "/hub-devices/tank-4")
     assert "SharedAccessKey" not in page.content()

@@ -9,7 +9,7 @@ import pytest
 from playwright.sync_api import Page, expect
 from tests.api.running_service import running_service, wait_until
 from tests.console.page_check import problems_of
-from tests.console.watched_browser import ARTEFACTS, LOOKS, Watched
+from tests.console.watched_browser import ARTEFACTS, LOOKS, Watched, picture, some_of
 from tests.console.water_scene import WaterScene
 
 pytestmark = pytest.mark.console
@@ -51,7 +51,7 @@ def test_every_place_of_the_hub_reads_well_and_is_accessible(
     watched = watch(scene, **options)
     page = sign_in(scene, watched)
     device = scene.pumps[0].device_id
-    for name, path, says in (
+    places = (
         ("alerts", "/alerts?status=all", "alert"),
         ("rules", "/rules", "1 rule: 1 on;"),
         ("rule", "/rules/high-flow", "High flow is on; it concerns template pump."),
@@ -70,10 +70,11 @@ def test_every_place_of_the_hub_reads_well_and_is_accessible(
         ("export", "/exports/lake", "To a file: telemetry to file, off."),
         ("export-new", "/exports/new?kind=kafka", "New data export"),
         ("device-data", f"/devices/{device}/data?name=flow", "Pump north sends "),
-    ):
+    )
+    for name, path, says in some_of(places, look):
         watched.open(page, path)
         expect(page.get_by_role("heading", level=1)).to_contain_text(says)
-        page.screenshot(path=ARTEFACTS / f"hub-{name}-{look}.png", full_page=True, animations="disabled")
+        picture(page, ARTEFACTS / f"hub-{name}-{look}.png", full_page=True, animations="disabled")
         assert problems_of(page) == [], name
         assert page.evaluate("document.documentElement.scrollWidth <= innerWidth"), f"{name} is wider than the screen"
 

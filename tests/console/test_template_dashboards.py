@@ -12,7 +12,7 @@ import pytest
 from playwright.sync_api import Page, expect
 from tests.api.running_service import wait_until
 from tests.console.page_check import problems_of
-from tests.console.watched_browser import ARTEFACTS, PHONE, Watched
+from tests.console.watched_browser import ARTEFACTS, PHONE, Watched, picture
 from tests.sim.playing import Playing, playing
 
 from armillary.console.application import create_console
@@ -125,7 +125,7 @@ def test_each_dashboard_of_a_template_is_complete_live_and_accessible(
         assert unnamed_or_unitless(page, shipped.load(name), dashboard) == []
         assert page.locator(CUT_NOTES).evaluate_all(IS_CUT) == [], dashboard
         shown.append((page, page.evaluate(SHOWN)))
-        page.screenshot(path=ARTEFACTS / f"template-{dashboard}.png", full_page=True, animations="disabled")
+        picture(page, ARTEFACTS / f"template-{dashboard}.png", full_page=True, animations="disabled")
         assert problems_of(page) == [], dashboard
         page.set_viewport_size(PHONE)
         assert page.evaluate("document.documentElement.scrollWidth <= innerWidth"), f"{dashboard} is wider than a phone"

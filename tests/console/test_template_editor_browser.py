@@ -11,7 +11,7 @@ import pytest
 from playwright.sync_api import Page, expect
 from tests.console.hub_scene import MODEL, HubScene
 from tests.console.page_check import problems_of
-from tests.console.watched_browser import ARTEFACTS, LOOKS, Watched
+from tests.console.watched_browser import ARTEFACTS, LOOKS, Watched, picture
 
 pytestmark = pytest.mark.console
 
@@ -19,7 +19,7 @@ pytestmark = pytest.mark.console
 def shot(page: Page, name: str, look: str) -> None:
     ARTEFACTS.mkdir(exist_ok=True)
     page.evaluate("scrollTo(0, 0)")
-    page.screenshot(path=ARTEFACTS / f"template-{name}-{look}.png", full_page=True, animations="disabled")
+    picture(page, ARTEFACTS / f"template-{name}-{look}.png", full_page=True, animations="disabled")
     assert problems_of(page) == [], name
     assert page.evaluate("document.documentElement.scrollWidth <= innerWidth"), f"{name} is wider than the screen"
 

@@ -4,13 +4,14 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Protocol
+from typing import Any, Protocol, TypeVar
 
 import pytest
-from playwright.sync_api import Browser, BrowserContext, Page, sync_playwright
+from playwright.sync_api import Browser, BrowserContext, Locator, Page, sync_playwright
+from tests.fixtures.effort import is_long
 
 CHROMIUM = Path(os.environ.get("ARMILLARY_CHROMIUM", "/usr/bin/chromium"))
 ARGUMENTS = [
@@ -20,6 +21,23 @@ ARGUMENTS = [
 ARTEFACTS = Path(__file__).parents[1] / "artefacts"
 DESKTOP = {"width": 1280, "height": 800}
 PHONE = {"width": 390, "height": 844}
+
+
+def picture(page: Page | Locator, path: Path, **options: Any) -> None:
+    """A picture for people, of the long run only: nothing is asserted of it, and it costs as much as the page."""
+    if is_long():
+        page.screenshot(path=path, **options)
+
+
+Place = TypeVar("Place")
+
+
+def some_of(places: Iterable[Place], look: str) -> list[Place]:
+    """All places in light, half of them in the dark and the other half on a phone; all in each in the long run."""
+    found = list(places)
+    return found if look == "light" or is_long() else found[look == "phone" :: 2]
+
+
 LOOKS = pytest.mark.parametrize(
     ("look", "options"),
     [

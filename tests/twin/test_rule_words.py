@@ -103,6 +103,7 @@ def test_windows_silence_and_holds_say_their_time():
     )
     held = Run(rule(hold_s=60))
     held.at(1, {"flow": 11.0})
+    assert summary(explain(held.rule, held.entries[-1]), NAMES) == "Flow 11 l/s was above 10 l/s"
     held.at(62)
     assert summary(explain(held.rule, held.entries[-1]), NAMES) == "Flow 11 l/s was above 10 l/s, for 1 min or more"
 

@@ -38,6 +38,8 @@ _EQUAL: Final[Mapping[str, tuple[str, str]]] = {
 }
 # Outcomes whose sentence says what was met; of the others it says what was not.
 _MET: Final = frozenset({Outcome.FIRED, Outcome.ACTIVE, Outcome.WAITING, Outcome.COOLING})
+# Outcomes before which the conditions were met for as long as the rule wants.
+_HELD: Final = frozenset({Outcome.FIRED, Outcome.ACTIVE})
 
 
 def compared(rule: Rule, entry: Entry) -> list[dict[str, Any]]:
@@ -73,7 +75,8 @@ def summary(trace: Mapping[str, Any], naming: Naming) -> str:
     is_met = trace.get("outcome") in _MET
     shown = [each for each in every if bool(each["met"]) is is_met] or every
     said = " and ".join(_comparison(each, naming) for each in shown[:MAX_SAID])
-    held = f", for {span(trace['hold_s'])} or more" if said and trace.get("hold_s") and is_met else ""
+    has_held = trace.get("hold_s") and trace.get("outcome") in _HELD
+    held = f", for {span(trace['hold_s'])} or more" if said and has_held else ""
     return said + held
 
 

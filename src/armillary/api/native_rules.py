@@ -81,7 +81,8 @@ def list_rules(
 ) -> dict[str, Any]:
     """Rules by id; `conditions` says each in the names and units of the rule's device template."""
     page = authored.listed(request, KIND, catalog, limit, after)
-    return {**page, "items": [_with_words(request, each, catalog) for each in page["items"]]}
+    known: dict[Any, Naming] = {}  # many rules look at one template, all of whose versions are read for its names
+    return {**page, "items": [_with_words(request, each, catalog, known) for each in page["items"]]}
 
 
 def show_rule(request: Request, rule_id: DocumentPath, catalog: CatalogQuery = None) -> dict[str, Any]:
@@ -309,15 +310,26 @@ def _alert(alert: Alert, naming: Naming) -> dict[str, Any]:
     return {**dataclasses.asdict(alert), "summary": summary(alert.trace, naming)}
 
 
-def _with_words(request: Request, document: dict[str, Any], catalog: CheckedCatalog | None) -> dict[str, Any]:
-    """A rule's document with each of its conditions in words that who speaks for a catalog may read."""
+def _with_words(
+    request: Request,
+    document: dict[str, Any],
+    catalog: CheckedCatalog | None,
+    known: dict[Any, Naming] | None = None,
+) -> dict[str, Any]:
+    """A rule's document with each of its conditions in words that who speaks for a catalog may read.
+
+    ``known`` keeps names of a catalog and target from one rule of a list to the next.
+    """
     try:
         own, rule = parse_document(document["body"])
     except InvalidArgumentError:  # kept by another program: shown as it is
         return {**document, "conditions": []}
     window_s = rule.window.length_s if rule.window else 0
     whose = CheckedCatalog(own) if catalog is None and own is not None else catalog
-    naming = _naming(request, rule, whose)
+    known, key = {} if known is None else known, (whose, rule.target)
+    if key not in known:
+        known[key] = _naming(request, rule, whose)
+    naming = known[key]
     return {**document, "conditions": [condition_words(each, naming, window_s) for each in rule.conditions]}
 
 

@@ -37,7 +37,8 @@ The machine-readable form, OpenAPI 3.1, is at `GET /api/v1/openapi.json` without
   {connection.HEAD_TIMEOUT_S:.0f} seconds, a body {connection.BODY_TIMEOUT_S:.0f} and one more for each
   {connection.BODY_BYTES_A_SECOND >> 10} KiB of it.
 - JSON is UTF-8, has each name once, no NaN, Infinity or lone surrogate, and at most {json_body.MAX_VALUES:,} values
-  (a template or an application {routes.VALUES["POST /api/v1/application/import"]:,}); more are answered with 413.
+  (a template or an application {routes.VALUES["POST /api/v1/application/import"]:,}), {json_body.MAX_NAMES:,} names in
+  one object; more are answered with 413.
 - Errors of native routes are problem details (RFC 9457) with a stable `code` ([errors](errors.md)) and a `remedy`.
   Management routes answer `{{"error": {{"code", "message", ...}}}}` as Azure Resource Manager does; code and remedy are
   in `additionalInfo`.

@@ -4,13 +4,15 @@
 from __future__ import annotations
 
 import json
+import re
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from tests.api.running_service import RunningService
 
-from armillary.api.json_body import MAX_VALUES, TooManyValuesError, strict_json
+from armillary.api import json_body
+from armillary.api.json_body import MAX_NAMES, MAX_VALUES, TooManyValuesError, strict_json
 
 REFUSED = {
     b'{"name":"a","name":"b","role":"Reader"}': "the name 'name' twice",
@@ -77,15 +79,16 @@ def test_values_are_counted_before_there_are_any(document: object) -> None:
         b"[" + b",".join([b"{}"] * MAX_VALUES) + b"]",
         b'{"a":' * (MAX_VALUES + 1) + b"0" + b"}" * (MAX_VALUES + 1),
         b"[" + b"0," * MAX_VALUES + b"0,0]",
+        b"{" + b",".join(b'"%d":0' % number for number in range(MAX_NAMES + 1)) + b"}",
         b'"' * (4 * MAX_VALUES + 8) + b"," * (MAX_VALUES + 1),
     ],
 )
 def test_a_body_of_too_many_values_is_refused_and_not_decoded(
     service: RunningService, body: bytes, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    decoded: list[str] = []
-    monkeypatch.setattr("armillary.api.json_body.json.loads", lambda text, **_: decoded.append(text))
+    built: list[object] = []
+    each_name_once = json_body._each_name_once
+    monkeypatch.setattr(json_body, "_each_name_once", lambda pairs: built.append(pairs) or each_name_once(pairs))
     reply = service.call("POST", "/api/v1/tokens", body)
-    monkeypatch.undo()
-    assert (reply.status, reply.body["code"], decoded) == (413, "request.too-large", [])
-    assert "at most 20,000 values" in reply.body["detail"]
+    assert (reply.status, reply.body["code"], built) == (413, "request.too-large", [])
+    assert re.search("at most (20,000 values|5,000 names)", reply.body["detail"])

@@ -149,3 +149,56 @@ def test_a_device_that_nobody_owns_is_in_no_group_and_one_only_the_hub_knows_is(
     assert simulated in found
     assert unclaimed not in found
     assert simulated not in groups.ids(group, catalog=catalog)
+
+
+def test_a_group_that_something_uses_is_deleted_by_force_only(service: RunningService, catalog: str) -> None:
+    group, job, other = fresh("used"), fresh("job"), fresh("other")
+    service.service.registry.create_catalog(other, actor="test")
+    path = f"{GROUPS}/{group}"
+    service.call("PUT", path, {"name": "Used", "catalog": catalog})
+    tile = {"id": "now", "kind": "kpi", "title": "Flow", "value": "flow", "x": 0, "y": 0, "w": 4, "h": 3}
+    board = {"name": "Water", "catalog": catalog, "tiles": [{**tile, "source": {"group": group}}]}
+    theirs = {
+        "name": "Theirs",
+        "catalog": other,
+        "target": {"group": group},
+        "conditions": [{"telemetry": "flow", "op": ">", "value": 1}],
+    }
+    action = {"kind": "set-property", "properties": {"a": 1}}
+    rule = {**theirs, "name": "Flows", "catalog": catalog, "actions": [{"name": "go", "kind": "job", "job": job}]}
+    for place, body in (
+        (f"dashboards/{group}", board),
+        (f"jobs/{job}", {"name": "Slow", "catalog": catalog, "group": group, "action": action}),
+        (f"exports/{group}", {
+            "name": "Out", "catalog": catalog, "group": group, "source": "telemetry", "enabled": False,
+            "destination": {"kind": "file"},
+        }),
+        (f"rules/{group}", rule),
+        (f"rules/{other}", theirs),
+    ):  # fmt: skip
+        answer = service.call("PUT", f"/api/v1/{place}", body)
+        assert answer.status == 200, answer.body
+    mine = ['dashboard "Water" (tile "Flow")', 'export "Out"', 'job "Slow"', 'rule "Flows"']
+    uses = service.call("GET", f"{path}/uses?catalog={catalog}").body
+    assert [each["words"] for each in uses["items"]] == mine
+    everybodys = service.call("GET", f"{path}/uses").body["items"]
+    assert {each["words"] for each in everybodys} == {*mine, 'rule "Theirs"'}
+    refused = service.call("DELETE", f"{path}?catalog={catalog}")
+    assert (refused.status, refused.body["code"]) == (409, "request.conflict")
+    assert all(each in refused.body["detail"] for each in mine)
+    assert "Theirs" not in str(refused.body)  # another owner's rule is not named
+    assert service.call("GET", path).status == 200
+    held = service.call("DELETE", f"/api/v1/jobs/{job}?catalog={catalog}")
+    assert (held.status, 'rule "Flows" (action "go")' in held.body["detail"]) == (409, True)
+    assert [each["id"] for each in service.call("GET", f"/api/v1/jobs/{job}/uses").body["items"]] == [group]
+    for place in (f"dashboards/{group}", f"exports/{group}", f"rules/{group}", f"jobs/{job}"):
+        assert service.call("DELETE", f"/api/v1/{place}?catalog={catalog}").status == 200
+    # Another owner's rule keeps nobody from deleting what is his, and everybody is told of it.
+    assert service.call("DELETE", path).status == 409
+    assert service.call("DELETE", f"{path}?force=true").status == 200
+    service.call("PUT", path, {"name": "Used", "catalog": catalog})
+    assert service.call("DELETE", f"{path}?catalog={catalog}").status == 200
+    service.call("DELETE", f"/api/v1/rules/{other}")
+    assert service.call("GET", f"{path}/uses").status == 404
+    unused = service.call("GET", "/api/v1/templates/nothing/uses?value=flow").body
+    assert unused == {"items": [], "next": None}

@@ -68,7 +68,11 @@ def test_groups_from_the_command_line(armillary: Command, service: RunningServic
     assert "Never seen" in armillary("group", "show", "-g", group).out
     assert armillary(*again, "--replace").code == 0
     assert "No device is in this group" in armillary("group", "members", "-g", group).err
-    assert "deleted" in armillary("group", "delete", "-g", group, "--yes").err
+    assert armillary("job", "create", "--name", name, "-g", group, "-c", name, "--set", "a=1").code == 0
+    held = armillary("group", "delete", "-g", group, "--yes")
+    assert (held.code, f'job "{name}"' in held.err, "--force" in held.err) == (1, True, True)
+    assert armillary("group", "show", "-g", group).code == 0
+    assert "deleted" in armillary("group", "delete", "-g", group, "--yes", "--force").err
     gone = armillary("group", "show", "-g", group)
     assert (gone.code, "request.not-found" in gone.err) == (1, True)
     (tmp_path / "bad.json").write_text("[1]")

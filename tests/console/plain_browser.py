@@ -6,6 +6,7 @@ from __future__ import annotations
 import http.client
 import re
 import ssl
+from html import unescape
 from http.cookies import SimpleCookie
 from urllib.parse import urlencode, urlsplit
 
@@ -65,6 +66,16 @@ class Browser:
             **(headers or {}),
         }
         return self.send("POST", path, body, **sent)
+
+    def confirm(self, path: str, **fields: str) -> Answer:
+        """Open the page that asks at ``path`` and send its form, with ``fields`` typed or changed."""
+        page = self.get(path)
+        assert page.status == 200, page.text
+        form = re.search(r'<form class="confirm" method="post" action="([^"]+)">(.*?)</form>', page.text, re.DOTALL)
+        assert form is not None, page.text
+        hidden = dict(re.findall(r'<input type="hidden" name="(\w+)" value="([^"]*)">', form[2]))
+        hidden.pop("form_token")
+        return self.post(form[1], **{**{name: unescape(value) for name, value in hidden.items()}, **fields})
 
     def sign_in(self, secret: str = "admin-secret") -> Answer:  # noqa: S107 - a rehearsed token
         self.get("/sign-in")

@@ -69,6 +69,8 @@ def test_every_place_of_the_hub_reads_well_and_is_accessible(
         ("exports", "/exports", "1 data export."),
         ("export", "/exports/lake", "To a file: telemetry to file, off."),
         ("export-new", "/exports/new?kind=kafka", "New data export"),
+        ("group-delete", "/groups/pumps/delete", "Delete the device group Pumps?"),
+        ("job-run", "/jobs/slower/run", "Run Slower on 3 devices?"),
         ("device-data", f"/devices/{device}/data?name=flow", "Pump north sends "),
     )
     for name, path, says in some_of(places, look):
@@ -122,7 +124,10 @@ def test_a_rule_is_made_fires_says_why_and_is_acknowledged(scene: WaterScene, wa
     watched.open(page, "/rules/over-pressure")
     page.get_by_role("button", name="Switch off").click()
     expect(page.get_by_role("heading", level=1)).to_contain_text("Over pressure is off")
-    page.get_by_role("button", name="Delete").click()
+    page.get_by_role("link", name="Delete").click()
+    page.wait_for_url("**/rules/over-pressure/delete")
+    expect(main).to_contain_text("When Pressure above 9 bar (clears at 8 bar), it creates an alert only.")
+    page.get_by_role("button", name="Delete rule").click()
     page.wait_for_url("**/rules?told=deleted")
 
 
@@ -145,6 +150,8 @@ def test_a_job_is_run_and_its_results_are_shown(scene: WaterScene, watch: Callab
     watched = watch(scene)
     page = sign_in(scene, watched)
     watched.open(page, "/jobs/slower")
+    page.get_by_role("link", name="Run now").click()
+    expect(page.get_by_role("heading", level=1)).to_have_text("Run Slower on 3 devices?")
     page.get_by_role("button", name="Run now").click()
     page.wait_for_url("**/jobs/slower?told=begun")
 
@@ -183,7 +190,9 @@ def test_a_group_is_made_of_json_with_its_mistake_said_in_place(scene: WaterScen
     page.get_by_role("button", name="Keep the JSON").click()
     page.wait_for_url("**/groups/north?told=created")
     expect(page.get_by_role("heading", level=1)).to_have_text("North: 1 device now.")
-    page.get_by_role("button", name="Delete").click()
+    page.get_by_role("link", name="Delete").click()
+    expect(page.locator("main")).to_contain_text("Nothing.")
+    page.get_by_role("button", name="Delete device group").click()
     page.wait_for_url("**/groups?told=deleted")
 
 

@@ -189,7 +189,11 @@ def test_the_draft_is_changed_step_by_step_and_published_with_a_report(hub_scene
     stray = look.post(f"{place}/view", etag=etag(), name="Odd", tiles="nothing")
     assert "the template has no 'nothing'" in said(stray.text)
     for what, gone in (("capability", "firmware"), ("cloud", "Customer")):
-        assert look.post(f"{place}/remove", etag=etag(), what=what, name=gone).status == 303
+        direct = look.post(
+            f"{place}/remove", etag=etag(), what=what, name=gone
+        )  # it asks first, whoever sends the form
+        assert (direct.status, direct.headers["location"]) == (303, f"{place}/remove?what={what}&name={gone}")
+        assert look.confirm(f"{place}/remove?what={what}&name={gone}").headers["location"].startswith(f"{place}/edit?")
     page = said(look.get(f"{place}/edit").text)
     assert "the draft differs from version 1: 2 new and 2 gone." in page
 
@@ -253,7 +257,8 @@ def test_who_comes_too_late_is_told_and_keeps_what_he_typed(hub_scene: HubScene,
     )
     late = look.post(f"{place}/edit", etag=old, model=json.dumps({**MODEL, "comment": "mine"}))
     assert (late.status, "&#34;mine&#34;" in late.text) == (412, True)
-    assert look.post(f"{place}/remove", etag=old, what="cloud", name="Limit").status == 412
+    assert look.confirm(f"{place}/remove?what=cloud&name=Limit", seen="0" * 16).status == 409
+    assert look.confirm(f"{place}/remove?what=cloud&name=Limit", etag=old).status == 412
     found = draft(hub_scene, name)
     assert (found["display_name"], len(found["capabilities"])) == ("Theirs", len(MODEL["contents"]))
     assert look.post(f"{place}/capability", etag=found["etag"], **fields).status == 303  # the positive control

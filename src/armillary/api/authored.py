@@ -8,12 +8,13 @@ catalog and what is of all, and changes only what is of that catalog: that is al
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import Annotated, Any
 
-from fastapi import Body, Depends, Header, Path
+from fastapi import Body, Depends, Header, Path, Query
 from starlette.requests import Request
 
+from armillary.api.documents import as_document
 from armillary.api.routes import hub_of, operator_of, service_of
 from armillary.api.scope import CheckedCatalog, checked_catalog
 from armillary.engines.application.document import Document, check_match, not_found
@@ -25,11 +26,15 @@ from armillary.twin.group import parse_group
 from armillary.twin.job import parse_job
 from armillary.twin.organisation import parse_organisation
 from armillary.twin.rule_json import parse_document
+from armillary.twin.uses import USERS, Named, Use, uses_of
 
 CatalogQuery = Annotated[CheckedCatalog | None, Depends(checked_catalog)]
 DocumentPath = Annotated[str, Path(min_length=1, max_length=128, description="Id: a-z 0-9 . _ -")]
 DocumentBody = Annotated[dict[str, Any], Body()]
 IfMatch = Annotated[str | None, Header(max_length=64)]
+Force = Annotated[bool, Query(description="Delete it although something uses it")]
+# Users that a refusal names: enough to see what it is about; the route `uses` has all.
+MAX_NAMED = 8
 
 # kind -> check of its body.
 PARSERS: Mapping[str, Callable[[object], object]] = {
@@ -121,15 +126,55 @@ def check_catalog(kind: str, given: object, catalog: CheckedCatalog | None) -> N
 
 
 def delete(
-    request: Request, kind: str, document_id: str, catalog: CheckedCatalog | None, if_match: str | None
+    request: Request,
+    kind: str,
+    document_id: str,
+    catalog: CheckedCatalog | None,
+    if_match: str | None,
+    *,
+    force: bool = False,
 ) -> dict[str, Any]:
-    """Delete a document."""
+    """Delete a document that nothing uses, or whatever uses it with ``force``.
+
+    Raises:
+        ConflictError: something uses it; says what.
+    """
     if catalog is not None:
         if_match = owned_version(request, kind, document_id, catalog, if_match)
+    if not force:
+        check_unused(request, kind, document_id, catalog)
     actor = operator_of(request).name
     hub_of(request).application.delete(kind, document_id, by=actor, if_match=if_match)
-    service_of(request).audit.append(actor, f"{kind}.delete", document_id, {})
+    service_of(request).audit.append(actor, f"{kind}.delete", document_id, {"forced": True} if force else {})
     return {"deleted": document_id}
+
+
+def uses(request: Request, kind: str, document_id: str, catalog: CheckedCatalog | None) -> tuple[Use, ...]:
+    """What uses a document, of that which the caller may see."""
+    return uses_of(kind, document_id, seen_users(request, catalog))
+
+
+def seen_users(request: Request, catalog: CheckedCatalog | None) -> list[Named]:
+    """Documents that may use others, of those that the caller may see: nobody's keeps another owner from deleting."""
+    found = hub_of(request).application.all(USERS)
+    return [Named(each.kind, each.id, each.content) for each in found if is_visible(each, catalog)]
+
+
+def uses_page(found: Sequence[Use]) -> dict[str, Any]:
+    """What uses something, as a page."""
+    return {"items": [{**as_document(each), "words": each.words()} for each in found], "next": None}
+
+
+def check_unused(request: Request, kind: str, document_id: str, catalog: CheckedCatalog | None) -> None:
+    """Raise ConflictError, which names them, where documents use this one."""
+    found = uses(request, kind, document_id, catalog)
+    if not found:
+        return
+    more = f" and {len(found) - MAX_NAMED} more" if len(found) > MAX_NAMED else ""
+    raise ConflictError(
+        f"{kind} {document_id[:64]!a} is used by {', '.join(each.words() for each in found[:MAX_NAMED])}{more}",
+        remedy="Change those first; force=true (--force on the command line) deletes it although they name it.",
+    )
 
 
 def check_owned(request: Request, kind: str, document_id: str, catalog: CheckedCatalog | None) -> Document | None:

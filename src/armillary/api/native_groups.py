@@ -41,10 +41,21 @@ def put_group(
 
 
 def delete_group(
-    request: Request, group_id: DocumentPath, catalog: CatalogQuery = None, if_match: IfMatch = None
+    request: Request,
+    group_id: DocumentPath,
+    catalog: CatalogQuery = None,
+    if_match: IfMatch = None,
+    *,
+    force: authored.Force = False,
 ) -> dict[str, Any]:
-    """Delete a device group; no device changes."""
-    return authored.delete(request, KIND, group_id, catalog, if_match)
+    """Delete a device group; no device changes. One that something uses is refused, unless `force`."""
+    return authored.delete(request, KIND, group_id, catalog, if_match, force=force)
+
+
+def group_uses(request: Request, group_id: DocumentPath, catalog: CatalogQuery = None) -> dict[str, Any]:
+    """What uses a device group: dashboards with their tiles, rules, jobs, data exports."""
+    authored.visible(request, KIND, group_id, catalog)
+    return authored.uses_page(authored.uses(request, KIND, group_id, catalog))
 
 
 def group_members(
@@ -92,3 +103,4 @@ def mount(app: FastAPI) -> None:
     add_route(app, "PUT", one, put_group, **options)
     add_route(app, "DELETE", one, delete_group, **options)
     add_route(app, "GET", one + "/members", group_members, **options)
+    add_route(app, "GET", one + "/uses", group_uses, **options)

@@ -71,13 +71,26 @@ def put_job(
 
 
 def delete_job(
-    request: Request, job_id: DocumentPath, catalog: CatalogQuery = None, if_match: IfMatch = None
+    request: Request,
+    job_id: DocumentPath,
+    catalog: CatalogQuery = None,
+    if_match: IfMatch = None,
+    *,
+    force: authored.Force = False,
 ) -> dict[str, Any]:
-    """Delete a job with its runs, when none is under way."""
+    """Delete a job with its runs, when none is under way. One that a rule begins is refused, unless `force`."""
     found = authored.check_owned(request, KIND, job_id, catalog)
     check_match(KIND, job_id, if_match, None if found is None else found.etag)  # before its runs are gone
+    if not force:
+        authored.check_unused(request, KIND, job_id, catalog)
     hub_of(request).jobs.forget(job_id)
-    return authored.delete(request, KIND, job_id, catalog, if_match)
+    return authored.delete(request, KIND, job_id, catalog, if_match, force=force)
+
+
+def job_uses(request: Request, job_id: DocumentPath, catalog: CatalogQuery = None) -> dict[str, Any]:
+    """What uses a job: rules, with the actions that begin it."""
+    authored.visible(request, KIND, job_id, catalog)
+    return authored.uses_page(authored.uses(request, KIND, job_id, catalog))
 
 
 def list_runs(
@@ -234,6 +247,7 @@ def mount(app: FastAPI) -> None:
     add_route(app, "GET", one, show_job, **options)
     add_route(app, "PUT", one, put_job, **options)
     add_route(app, "DELETE", one, delete_job, **options)
+    add_route(app, "GET", one + "/uses", job_uses, **options)
     add_route(app, "GET", one + "/runs", list_runs, **options)
     add_route(app, "POST", one + "/runs", begin_run, **options)
     add_route(app, "GET", run, show_run, **options)

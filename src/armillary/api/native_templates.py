@@ -26,6 +26,7 @@ from armillary.engines.application.store import MAX_LIMIT
 from armillary.errors import InvalidArgumentError, ModelError, NotFoundError
 from armillary.hub.device_facts import of_catalog
 from armillary.twin.template_name import check_name, not_published, published_id
+from armillary.twin.uses import uses_of_value
 
 if TYPE_CHECKING:
     from armillary.twin.template import Template
@@ -216,6 +217,19 @@ def export_template(
     return central_document(hub_of(request).templates.get(template_name, version), template_name)
 
 
+def template_uses(
+    request: Request,
+    template_name: NamePath,
+    catalog: CatalogQuery = None,
+    value: Annotated[str | None, Query(max_length=512, description="Only what uses this value of it")] = None,
+) -> dict[str, Any]:
+    """What uses a template, or one of its values: dashboards with their tiles, rules, device groups."""
+    name = check_name(template_name)
+    if value is None:
+        return authored.uses_page(authored.uses(request, KIND, name, catalog))
+    return authored.uses_page(uses_of_value(name, value, authored.seen_users(request, catalog)))
+
+
 def template_devices(
     request: Request,
     template_name: NamePath,
@@ -401,6 +415,7 @@ def mount(app: FastAPI) -> None:
         ("POST", TEMPLATE + "/publish", publish_template),
         ("POST", V1 + "/template-check", check_template),
         ("POST", TEMPLATE + "/migrate", migrate_template),
+        ("GET", TEMPLATE + "/uses", template_uses),
         ("GET", TEMPLATE + "/devices", template_devices),
         ("GET", version, show_template_version),
         ("DELETE", version, delete_template_version),

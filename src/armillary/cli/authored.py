@@ -10,9 +10,10 @@ from typing import Annotated, Any
 
 import typer
 
-from armillary.cli.output import print_json, print_record
+from armillary.cli.output import note, print_json, print_record
 from armillary.cli.readable import readable
 from armillary.cli.remote import RemoteService, read_file, segment
+from armillary.cli.remote_names import confirm
 from armillary.errors import ConflictError, InvalidArgumentError, OperatorError
 
 # The service takes 256 KiB.
@@ -30,6 +31,7 @@ IdOption = Annotated[
     str | None, typer.Option("--id", metavar="ID", help="Its id: a-z 0-9 . _ -; made of the name by default.")
 ]
 ReplaceOption = Annotated[bool, typer.Option("--replace", help="Change the one of this id, where there is one.")]
+ForceOption = Annotated[bool, typer.Option("--force", help="Although something uses it.")]
 NameOption = Annotated[str | None, typer.Option("--name", "-n", metavar="TEXT", help="Its name, for people.")]
 
 
@@ -71,6 +73,26 @@ def put(
             f"there is a {path.strip('/').removesuffix('s')} {document_id!r} already: nothing was changed",
             remedy="Give --replace to change it, or --id to make another one.",
         ) from error
+
+
+def delete(
+    remote: RemoteService, path: str, document_id: str, catalog: str | None, *, yes: bool, force: bool = False
+) -> None:
+    """Delete a document that others may use, after a question that names them.
+
+    Raises:
+        OperatorError: something uses it, and it is not forced.
+    """
+    place, word = f"{path}/{segment(document_id)}", path.strip("/").removesuffix("s")
+    users = remote.get(f"{place}/uses", catalog=catalog)["items"]
+    if users:
+        note(f"the {word} {document_id} is used by:")
+        for each in users:
+            note(f"  {each['words']}")
+    if force or not users:  # else the service refuses it, and says the same to programs
+        confirm(f"Delete the {word} {document_id}?", yes=yes)
+    remote.delete(place, catalog=catalog, force=True if force else None)
+    note(f"{word} {document_id} deleted")
 
 
 def row_of(document: dict[str, Any]) -> dict[str, Any]:

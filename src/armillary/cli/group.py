@@ -13,9 +13,9 @@ import typer
 from armillary.cli import authored
 from armillary.cli.authored import CatalogOption, FileOption, IdOption, NameOption
 from armillary.cli.device_reference import device_row
-from armillary.cli.output import JsonOption, note, print_table
+from armillary.cli.output import JsonOption, print_table
 from armillary.cli.remote import RemoteService, remote_command, segment
-from armillary.cli.remote_names import YesOption, confirm
+from armillary.cli.remote_names import YesOption
 from armillary.errors import InvalidArgumentError
 from armillary.twin import shorthand
 
@@ -104,11 +104,15 @@ def members(
 
 
 @remote_command(app, "delete")
-def delete(remote: RemoteService, group: GroupOption, catalog: CatalogOption = None, yes: YesOption = False) -> None:
-    """Delete a device group; no device changes."""
-    confirm(f"Delete the group {group}?", yes=yes)
-    remote.delete(f"{PATH}/{segment(group)}", catalog=catalog)
-    note(f"group {group} deleted")
+def delete(
+    remote: RemoteService,
+    group: GroupOption,
+    catalog: CatalogOption = None,
+    force: authored.ForceOption = False,
+    yes: YesOption = False,
+) -> None:
+    """Delete a device group; no device changes. Says what uses it, and does nothing then without --force."""
+    authored.delete(remote, PATH, group, catalog, yes=yes, force=force)
 
 
 def filter_of(text: str) -> dict[str, Any]:

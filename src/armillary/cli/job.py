@@ -18,7 +18,7 @@ from armillary.cli.moment import moment
 from armillary.cli.output import JsonOption, note, print_record, print_table
 from armillary.cli.readable import readable
 from armillary.cli.remote import RemoteService, remote_command, segment
-from armillary.cli.remote_names import YesOption, confirm
+from armillary.cli.remote_names import YesOption
 from armillary.twin.shorthand import value_of
 from armillary.wire.csv_table import csv_head, csv_rows
 
@@ -213,11 +213,15 @@ def cancel(
 
 
 @remote_command(app, "delete")
-def delete(remote: RemoteService, job: JobOption, catalog: CatalogOption = None, yes: YesOption = False) -> None:
-    """Delete a job and what is kept of its runs."""
-    confirm(f"Delete the job {job} and its results?", yes=yes)
-    remote.delete(f"{PATH}/{segment(job)}", catalog=catalog)
-    note(f"job {job} deleted")
+def delete(
+    remote: RemoteService,
+    job: JobOption,
+    catalog: CatalogOption = None,
+    force: authored.ForceOption = False,
+    yes: YesOption = False,
+) -> None:
+    """Delete a job and what is kept of its runs. Says which rules begin it, and does nothing then without --force."""
+    authored.delete(remote, PATH, job, catalog, yes=yes, force=force)
 
 
 def _show_run(remote: RemoteService, run: dict[str, Any], catalog: str | None, wait: bool, as_json: bool) -> None:

@@ -36,6 +36,7 @@ from armillary.console import (
     read_application,
     read_dashboards,
     read_hub_devices,
+    removal,
     template_editor,
 )
 from armillary.console.change import Form
@@ -90,6 +91,7 @@ READ: tuple[tuple[str, Reader], ...] = (
     ("/rules/{rule_id}", read_application.rule),
     ("/rules/{rule_id}/trace", read_application.trace),
     ("/rules/{rule_id}/try", read_application.try_rule),
+    ("/rules/{rule_id}/{verb}", removal.confirm),
     ("/alerts", read_application.alerts),
     ("/templates", read_application.templates),
     ("/templates/{name}", read_application.template),
@@ -99,6 +101,7 @@ READ: tuple[tuple[str, Reader], ...] = (
     ("/templates/{name}/move", template_editor.confirm_move),
     ("/templates/{name}/draft/{version}", template_editor.confirm_draft),
     ("/templates/{name}/delete", template_editor.confirm_delete),
+    ("/templates/{name}/remove", removal.confirm_part),
     ("/groups", read_application.groups),
     ("/jobs", read_application.jobs),
     ("/exports", read_application.exports),
@@ -118,6 +121,7 @@ READ: tuple[tuple[str, Reader], ...] = (
     ("/settings/catalogs/{catalog}/transfers/{transfer_id}/{verb}", read.confirm_transfer),
     ("/settings/catalogs/{catalog}/enrolment-tokens/{token_id}/revoke", read.confirm_enrolment_token),
     *((f"/{kind}s/{{document_id}}", read_application.made) for kind in read_application.KINDS),
+    *((f"/{kind}s/{{document_id}}/{{verb}}", removal.confirm) for kind in read_application.KINDS),
 )
 CHANGE: tuple[tuple[str, Changer], ...] = (
     ("/devices/{device_id}/twin", change.set_desired),

@@ -7,8 +7,7 @@ from typing import Any
 
 from starlette.responses import Response
 
-from armillary.api.native_jobs import RunBody
-from armillary.console import pages_made, pages_made_forms, pages_rules, read_application
+from armillary.console import pages_made, pages_made_forms, pages_rules, read_application, removal
 from armillary.console.change import Form, permit
 from armillary.console.desk import Desk, Visit, told
 from armillary.console.pages_dashboard import slug
@@ -53,14 +52,12 @@ def keep_rule(desk: Desk, visit: Visit, form: Form) -> Response:
     return told(pages_rules.place(rule_id), "kept")
 
 
-def switch_rule(desk: Desk, visit: Visit, _form: Form) -> Response:
+def switch_rule(desk: Desk, visit: Visit, form: Form) -> Response:
     """Switch a rule on or off, or delete it."""
     permit(desk, visit, "rule")
     rule_id, verb = visit.params["rule_id"], visit.params["verb"]
     if verb == "delete":
-        document = ask(desk, visit, "show_rule", rule_id=rule_id)
-        desk.sources.application.drop(visit.operator, "rule", rule_id, document["etag"])
-        return told("/rules", "deleted")
+        return removal.delete(desk, visit, form)
     if verb not in ("enable", "disable"):
         raise NotFoundError(f"rules have no action {verb!r}", remedy="Use the buttons on the rule's page.")
     ask(desk, visit, f"{verb}_rule", rule_id=rule_id)
@@ -127,16 +124,13 @@ def act_on_made(desk: Desk, visit: Visit, form: Form) -> Response:
     """Delete a group, a job or an export, or keep its form; begin or cancel a job's run."""
     kind, document_id, verb = _kind(desk, visit), visit.params["document_id"], visit.params["verb"]
     if verb == "delete":
-        desk.sources.application.drop(visit.operator, kind, document_id, form.get("etag", ""))
-        return told(f"/{kind}s", "deleted")
+        return removal.delete(desk, visit, form)
     if verb == "form":
         return keep_form(desk, visit, form)
     if kind != "job" or verb not in ("run", "cancel"):
         raise NotFoundError(f"there is no action {verb!r}", remedy="Use the buttons on the page.")
     if verb == "run":
-        body = RunBody(only="failed" if form.get("only") == "failed" else "all")
-        ask(desk, visit, "begin_run", job_id=document_id, body=body)
-        return told(pages_made.place(kind, document_id), "begun")
+        return removal.run(desk, visit, form)
     number = form.get("number", "")
     if not number.isdecimal() or len(number) > 15:
         raise NotFoundError("no such run", remedy="Reload the page.")

@@ -16,10 +16,12 @@ class Confirmation:
         label: Word on the button.
         danger: Whether the button is drawn as dangerous.
         word: The word to type, or "" where the button is enough.
+        wide: Why the word is asked for.
         post: Where the form goes; ``back`` is where Cancel leads.
         reason: Whether a reason is asked for.
         choice: Label of a choice that has to be made, or "" for none; it is posted as ``to``.
         choices: (value, words) pairs to choose from.
+        hidden: (name, value) pairs that its form sends as well.
     """
 
     title: str
@@ -32,3 +34,5 @@ class Confirmation:
     reason: bool = True
     choice: str = ""
     choices: tuple[tuple[str, str], ...] = ()
+    hidden: tuple[tuple[str, str], ...] = ()
+    wide: str = "This is wide."

@@ -105,7 +105,7 @@ def group_sheet(
                 title="Devices",
                 columns=("Device", "Health", *names),
                 rows=sheet.rows(found),
-                none="Nobody is in it now.",
+                none="No devices match.",
             ),
         ),
         forms=forms,
@@ -164,8 +164,8 @@ def job_sheet(
     buttons: tuple[Button, ...] = ()
     is_running = newest is not None and newest["state"] == "running"
     if may_change:
-        begin = Button(label="Run now", post=place("job", job_id, "run"), primary=True)
-        again = Button(label="Run for failed", post=place("job", job_id, "run"), fields=(("only", "failed"),))
+        begin = Button(label="Run now", href=place("job", job_id, "run"), primary=True)
+        again = Button(label="Run for failed", href=f"{place('job', job_id, 'run')}?only=failed")
         cancel = Button(
             label="Cancel run",
             post=place("job", job_id, "cancel"),
@@ -336,8 +336,7 @@ def _list(
 
 
 def _delete(kind: str, document: Mapping[str, Any]) -> tuple[Button, ...]:
-    fields = (("etag", document["etag"]),)
-    return (Button(label="Delete", post=place(kind, document["id"], "delete"), fields=fields, danger=True),)
+    return (Button(label="Delete", href=place(kind, document["id"], "delete"), danger=True),)
 
 
 def _value(filtered: Mapping[str, Any]) -> str:

@@ -123,7 +123,7 @@ def rule_sheet(
                 for each in body.get("actions", ())
             ]
         ),
-        none="It only makes an alert.",
+        none="No actions: creates an alert only.",
     )
     whom = Section(
         title="Why it fired, or did not",
@@ -147,7 +147,7 @@ def rule_sheet(
         buttons=(
             Button(label="Try on the last day", href=place(rule_id, "try")),
             switch,
-            Button(label="Delete", post=place(rule_id, "delete"), danger=True),
+            Button(label="Delete", href=place(rule_id, "delete"), danger=True),
         )
         if may_change
         else (),

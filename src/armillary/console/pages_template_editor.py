@@ -5,6 +5,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from typing import Any, Final
+from urllib.parse import urlencode
 
 from armillary.console import pages_sheet as sheet
 from armillary.console.pages_form import Field, Form, choices, filled, limits
@@ -137,8 +138,8 @@ def draft_sheet(
 
 
 def _remove(found: Mapping[str, Any], what: str, name: str) -> Cell:
-    fields = (("what", what), ("name", name), ("etag", found["etag"]))
-    return sheet.button("Remove", place("template", found["name"], "remove"), *fields)
+    query = urlencode({"what": what, "name": name})
+    return sheet.text("Remove", href=f"{place('template', found['name'], 'remove')}?{query}")
 
 
 def _capabilities(found: Mapping[str, Any], *, may_change: bool, form: Form | None) -> Section:

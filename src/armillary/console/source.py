@@ -183,8 +183,8 @@ class ApplicationSource(Protocol):
     def keep(self, operator: Operator, kind: str, document_id: str, body: Document, etag: str) -> Document:
         """Keep a document; ``etag`` is the version that was seen, "" where there must be none yet."""
 
-    def drop(self, operator: Operator, kind: str, document_id: str, etag: str) -> None:
-        """Delete a document."""
+    def drop(self, operator: Operator, kind: str, document_id: str, etag: str, *, force: bool = False) -> None:
+        """Delete a document; with ``force`` a group or job that something uses, too. Raises ConflictError."""
 
     def tiles(self, body: Document, *, range_s: int | None, points: int) -> Document:
         """What every tile of a dashboard shows now: its data by the tile's id."""

@@ -72,6 +72,7 @@ QUESTIONS: Mapping[str, Callable[..., Any]] = MappingProxyType(
             native_exports.list_dead_letters,
             native_groups.list_groups,
             native_groups.group_members,
+            native_groups.group_uses,
             native_hub_devices.list_hub_devices,
             native_hub_devices.make_hub_device,
             native_hub_devices.show_hub_device,
@@ -91,6 +92,7 @@ QUESTIONS: Mapping[str, Callable[..., Any]] = MappingProxyType(
             native_hub_service_keys.delete_hub_service_key,
             native_jobs.list_jobs,
             native_jobs.show_job,
+            native_jobs.job_uses,
             native_jobs.list_runs,
             native_jobs.list_results,
             native_jobs.begin_run,
@@ -114,6 +116,7 @@ QUESTIONS: Mapping[str, Callable[..., Any]] = MappingProxyType(
             native_templates.migrate_template,
             native_templates.delete_template,
             native_templates.template_devices,
+            native_templates.template_uses,
             native_templates.show_device_template,
             native_templates.set_device_template,
             native_templates.unset_device_template,
@@ -153,9 +156,9 @@ class ServiceApplication:
         made: Document = PUT[kind](self._request(operator), check_id(document_id), body, if_match=etag)
         return made
 
-    def drop(self, operator: Operator, kind: str, document_id: str, etag: str) -> None:
+    def drop(self, operator: Operator, kind: str, document_id: str, etag: str, *, force: bool = False) -> None:
         """Delete a document."""
-        DELETE[kind](self._request(operator), document_id, if_match=etag)
+        DELETE[kind](self._request(operator), document_id, if_match=etag, **({"force": True} if force else {}))
 
     def tiles(self, body: Document, *, range_s: int | None, points: int) -> Document:
         """Data of a dashboard's tiles."""

@@ -18,6 +18,7 @@ from armillary.api.native_templates import FileBody, ImportBody, MigrateBody
 from armillary.console import pages_template_editor as pages
 from armillary.console import pages_template_forms as forms
 from armillary.console import pages_template_versions as versions_pages
+from armillary.console import removal
 from armillary.console.change import Form, confirmed, permit
 from armillary.console.desk import Desk, Visit, told
 from armillary.console.pages_made import place
@@ -193,6 +194,9 @@ def remove(desk: Desk, visit: Visit, form: Form) -> Response:
     what = form.get("what", "")
     if what not in steps:
         raise NotFoundError(f"nothing is called {what[:20]!r}", remedy="Use the buttons on the page.")
+    again = removal.part_asked_again(desk, visit, form)
+    if again is not None:
+        return again
     return _step(
         desk, visit, form, "", steps[what], anchor={"capability": "capabilities", "view": "views"}.get(what, what)
     )

@@ -7,12 +7,14 @@ The others are served, and health answers meanwhile; each attack is played once 
 from __future__ import annotations
 
 import http.client
+import re
 import socket
 import threading
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from types import SimpleNamespace
 from typing import Any
+from urllib.parse import urlencode
 
 import pytest
 from tests.api.running_service import RunningService, wait_until
@@ -160,6 +162,33 @@ def test_a_token_has_so_many_requests_and_so_many_large_bodies(
     assert opened[-1].recv(12) == b"HTTP/1.1 429"
     close(opened)
     wait_until(lambda: len(budgets.large_bodies) == 0, "all places to be given back")
+
+
+def test_a_browser_and_a_script_of_one_token_are_one_caller(
+    own: RunningService, opened: list[socket.socket], budgets: Budgets, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    form = own.call("GET", "/sign-in", token=None)
+    found = re.search(rb'name="form_token" value="([^"]+)"', form.raw)
+    assert found is not None
+    fields = urlencode({"form_token": found[1].decode(), "token": own.tokens["Reader"], "back": "/fleet"}).encode()
+    sent_by = {
+        "Content-Type": "application/x-www-form-urlencoded",
+        "Cookie": form.headers["set-cookie"].partition(";")[0],
+    }
+    entered = own.call("POST", "/sign-in", fields, token=None, headers=sent_by)
+    assert entered.status == 303
+    browser = {"Cookie": entered.headers["set-cookie"].partition(";")[0]}
+    assert own.call("GET", "/fleet", token=None, headers=browser).status == 200
+    monkeypatch.setattr(budgets.requests, "each", 2)
+    head = f"POST /api/v1/group-preview HTTP/1.1\r\n{authorized(own, 'Reader')}content-type: application/json\r\n"
+    sent(own, opened, 2, f"{head}content-length: 9\r\n\r\n{{".encode())
+    wait_until(lambda: budgets.requests.of(owner(own)) == 2, "all that this token may have")
+    page = own.call("GET", "/fleet", token=None, headers=browser)
+    assert (page.status, page.headers["retry-after"]) == (429, "2")
+    assert b"Too many at once." in page.raw
+    close(opened)
+    wait_until(lambda: len(budgets.requests) == 0, "all places to be given back")
+    assert own.call("GET", "/fleet", token=None, headers=browser).status == 200
 
 
 class Inline:

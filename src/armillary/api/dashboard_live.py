@@ -2,8 +2,8 @@
 """Live values of a dashboard: once a second, the newest value of each name that its tiles show.
 
 However much devices send, a reader gets at most one value a second for each device and name; a reader that takes
-nothing is let go and counted (``live_readers_shed``). A stream ends after a while, and browsers ask again: what is in
-a group and on the dashboard is looked at anew then.
+nothing is let go and counted (``live_readers_shed``), as is one of an export. A stream ends after a while, and browsers
+ask again: what is in a group and on the dashboard is looked at anew then.
 """
 
 from __future__ import annotations

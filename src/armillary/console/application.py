@@ -52,7 +52,7 @@ from armillary.console.guard import (
 from armillary.console.live import RECHECK_S, LiveStreams, admitted_visit
 from armillary.console.source import Sources
 from armillary.console.words import sentence
-from armillary.errors import ArmillaryError, NotFoundError
+from armillary.errors import ArmillaryError, NotFoundError, RateLimitedError
 
 if TYPE_CHECKING:
     from armillary.hub.hub import Hub
@@ -254,7 +254,9 @@ def console_app(
         assert isinstance(error, ArmillaryError)  # noqa: S101 - registered for this class only
         if isinstance(error, SignInNeededError):
             return door.ask_to_sign_in(request)
-        return _problem(desk, request, status_of(error)[0], error.code, error.message, error.remedy)
+        page = _problem(desk, request, status_of(error)[0], error.code, error.message, error.remedy)
+        page.headers.update(_when_to_return(error))
+        return page
 
     def framework(request: Request, error: Exception) -> Response:
         assert isinstance(error, HTTPException)  # noqa: S101 - registered for this class only
@@ -332,6 +334,10 @@ def _problem(desk: Desk, request: Request, status: int, code: str, message: str,
         problem["ways"] = [("Sign in", "/sign-in")]
         return desk.bare_page(request, "problem.html", status=status, problem=problem)
     return desk.page(visit, "problem.html", status=status, problem=problem)
+
+
+def _when_to_return(error: ArmillaryError) -> dict[str, str]:
+    return {"Retry-After": str(error.retry_after_s)} if isinstance(error, RateLimitedError) else {}
 
 
 def _described(status: int, code: str, message: str, remedy: str) -> dict[str, Any]:

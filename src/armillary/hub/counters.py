@@ -38,7 +38,7 @@ class Counters:
         broker_wills_published: Wills it published.
         broker_commits_failed: Times its disk refused; everybody was disconnected and nothing of it acknowledged.
         live_values_dropped: Live values a listener was too slow for.
-        live_readers_shed: Live dashboards whose reader took nothing for too long.
+        live_readers_shed: Live streams and exports of values whose reader took nothing for too long.
         cloud_messages_sent: Cloud-to-device messages sent, each delivery counted.
         cloud_messages_completed: Those that devices have acknowledged.
         provisioning_connections: Clients let in to ask for registration.

@@ -116,3 +116,12 @@ def test_a_release_is_exported_and_one_is_imported_as_corim(service: RunningServ
     assert (refused.status, refused.body["code"]) == (400, "wire.malformed")
     assert "at byte 0: expected tagged-unsigned-corim-map (tag 501), got tag 500" in refused.body["detail"]
     assert service.call("POST", "/api/v1/releases/corim", {"corim": "?"}).status == 400
+    theirs = dataclasses.replace(value, chip="RoadRunner", os_version=None)
+    body["corim"] = base64.b64encode(corim.encode_corim(theirs)).decode()
+    refused = service.call("POST", "/api/v1/releases/corim", {**body, "chip": value.chip})
+    assert (refused.status, refused.body["remedy"]) == (400, "Say it: --os-version.")
+    body |= {"chip": value.chip, "os_version": f"33.{uuid.uuid4().int % 1_000_000}", "security_version": 1}
+    refused = service.call("POST", "/api/v1/releases/corim", {**body, "pass_over": ["flags"]})
+    assert (refused.status, "cryptokeys, authorized-by, index" in refused.body["detail"]) == (400, True)
+    made = service.call("POST", "/api/v1/releases/corim", {**body, "pass_over": ["cryptokeys"]})
+    assert (made.status, made.body["passed_over"], made.body["derived"]) == (201, ["model RoadRunner"], [])

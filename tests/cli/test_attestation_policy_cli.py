@@ -131,3 +131,7 @@ def test_a_release_goes_out_and_comes_in_as_corim(armillary: Command, service: R
     assert "hint: " in armillary("release", "import-corim", str(other)).err
     shown = armillary("release", "import-corim", str(other), "--allow-unsigned").out
     assert next(line for line in shown.splitlines() if line.startswith("state")).endswith("good; imported")
+    other.write_bytes(corim.encode_corim(dataclasses.replace(value, chip="RoadRunner", os_version=None)))
+    options = ("--chip", "imx8mp", "--os-version", f"{version}-c", "--pass-over", "index", "--security-version", "1")
+    told = armillary("release", "import-corim", str(other), "--allow-unsigned", *options)
+    assert (told.code, "passed over: model RoadRunner" in told.err) == (0, True)

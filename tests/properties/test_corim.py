@@ -1,16 +1,19 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Reference values survive CoRIM, in both forms, and one value has one spelling."""
+"""Reference values survive CoRIM, in both forms, and so does what a file of others leaves out."""
 
 from __future__ import annotations
 
 import dataclasses
+from contextlib import suppress
 from typing import Any
 
 from cryptography.hazmat.primitives.asymmetric import ec
 from hypothesis import given
 from hypothesis import strategies as st
 
+from armillary.errors import WireError
 from armillary.wire import corim
+from armillary.wire.cbor_cursor import Cursor
 
 KEY = ec.generate_private_key(ec.SECP256R1())
 
@@ -64,3 +67,30 @@ def test_every_value_survives_both_forms(value: corim.Corim):
     found = corim.parse_signed_corim(corim.sign_corim(value, KEY, "signer"))
     assert corim.verify_signed_corim(found, KEY.public_key(), now=0) == value
     assert found.message.payload == data
+
+
+@given(values(), st.data())
+def test_what_is_not_said_stays_unsaid(value: corim.Corim, data: st.DataObject):
+    optional = ("component_id", "image_type", "name", "image_id", "security_version")
+    components = []
+    for one in value.components:
+        absent = data.draw(st.sets(st.sampled_from(optional)))
+        element = data.draw(st.none() | st.uuids() | text(corim.MAX_NAME_BYTES)) if "image_type" in absent else None
+        changes: dict[str, Any] = dict.fromkeys(absent)
+        components.append(dataclasses.replace(one, layer=None, element=element, **changes))
+    said = dataclasses.replace(
+        value,
+        components=tuple(components),
+        chip=data.draw(st.none() | st.just(value.chip)),
+        os_version=data.draw(st.none() | st.just(value.os_version)),
+    )
+    assert corim.parse_corim(corim.encode_corim(said)) == said
+
+
+@given(st.binary(max_size=200))
+def test_any_item_is_skipped_whole_or_refused(raw: bytes):
+    cursor = Cursor(raw, "item")
+    with suppress(WireError):
+        cursor.skip()
+        assert cursor.at > 0
+    assert cursor.at <= len(raw)

@@ -51,7 +51,7 @@ def test_another_services_release_lets_its_devices_in_from_the_import_on(
             "update-only",
             [13],
         )
-        made = host.service.corims.take(signed, actor=OPERATOR, key_pem=certificate)
+        made = host.service.corims.take(signed, actor=OPERATOR, key_pem=certificate).release
         assert (made.version, made.imported_from) == ("27.01", f"CoRIM {release.release_id}")
         clock.now += 1
         assert device.check_in().verdict == "attested"
@@ -80,7 +80,7 @@ def test_the_life_of_a_release_travels_with_it(host: ServiceHost, clock: Clock) 
     host.service.releases.set_expiry(release.release_id, end, actor=OPERATOR)
     value = value_of(host)
     assert (value.not_before, value.not_after) == (release.created_at, end)
-    made = host.service.corims.take(corim.encode_corim(value), actor=OPERATOR, allow_unsigned=True)
+    made = host.service.corims.take(corim.encode_corim(value), actor=OPERATOR, allow_unsigned=True).release
     assert (made.created_at, made.expires_at) == (release.created_at, end)
     host.service.releases.withdraw(release.release_id, "It hangs.", actor=OPERATOR)
     with pytest.raises(ConflictError, match="which a CoRIM cannot say"):
@@ -89,7 +89,7 @@ def test_the_life_of_a_release_travels_with_it(host: ServiceHost, clock: Clock) 
 
 def test_an_imported_release_is_exported_as_it_came(host: ServiceHost) -> None:
     value = value_of(host)
-    made = host.service.corims.take(corim.encode_corim(value), actor=OPERATOR, allow_unsigned=True)
+    made = host.service.corims.take(corim.encode_corim(value), actor=OPERATOR, allow_unsigned=True).release
     again = corim.parse_corim(host.service.corims.export(made.release_id, signed=False))
     assert (again.components, again.chip, again.os_version) == (value.components, value.chip, value.os_version)
 
@@ -137,10 +137,93 @@ def test_what_is_no_release_here_is_refused(
 
 def test_a_release_names_the_whole_chain_of_its_chip(host: ServiceHost) -> None:
     value = value_of(host)
-    for components in (value.components[:-1], _renumbered(value.components[::-1])):
+    for components, named in (
+        (value.components[:-1], f"boots {len(value.components)} components"),
+        (_renumbered(value.components[::-1]), "in this order"),
+    ):
         data = corim.encode_corim(dataclasses.replace(value, components=components))
-        with pytest.raises(InvalidArgumentError, match="in this order"):
+        with pytest.raises(InvalidArgumentError, match=named):
             host.service.corims.take(data, actor=OPERATOR, allow_unsigned=True)
+
+
+def foreign(host: ServiceHost, **changes: Any) -> corim.Corim:
+    """The first release as a maker who knows nothing of chip profiles would state it: digests, in boot order."""
+    value = value_of(host)
+    unsaid = {"component_id": None, "image_type": None, "layer": None, "image_id": None, "security_version": None}
+    claims = tuple(
+        dataclasses.replace(one, **unsaid, name=None, element=f"part {number}")
+        for number, one in enumerate(value.components)
+    )
+    return dataclasses.replace(value, **{"chip": "RoadRunner", "os_version": None, "components": claims, **changes})
+
+
+def test_a_file_that_says_only_digests_is_filled_in_from_the_chip_and_devices_that_boot_it_are_let_in(
+    host: ServiceHost, clock: Clock, tmp_path: Path
+) -> None:
+    with ServiceHost(tmp_path / "publisher", clock=clock) as publisher:
+        release = publisher.service.releases.publish("mt3620", "27.01", security_version=2, actor=OPERATOR)
+        packages = publisher.service.releases.packages(release)
+    digests = [one.digest for one in release.components]
+    claims = tuple(
+        dataclasses.replace(one, digest=digest) for one, digest in zip(foreign(host).components, digests, strict=True)
+    )
+    data, count = corim.encode_corim(foreign(host, components=claims)), len(claims)
+    for given, named in (({"chip": "mt3620"}, "has no version"), ({"version": "5"}, "no chip 'RoadRunner'")):
+        with pytest.raises(ArmillaryError, match=named):
+            host.service.corims.take(data, actor=OPERATOR, allow_unsigned=True, **given)
+    with host.claimed(b"b" * 32) as device:
+        device.prover = Prover(
+            uds=b"b" * 32,
+            components=components_of(packages),
+            service_name=device.prover.service_name,
+            os_version="5",
+        )
+        other = host.service.corims.take(data, actor=OPERATOR, allow_unsigned=True, chip="mt3620", version="4")
+        refused = device.check_in()  # the device's packages are of security version 2, not 0
+        assert "another image type or security version" in " ".join(step.detail for step in refused.steps)
+        host.service.releases.set_expiry(other.release.release_id, int(clock.now) + 1000, actor=OPERATOR)
+        clock.now += 1
+        made = host.service.corims.take(
+            data, actor="ann", allow_unsigned=True, chip="mt3620", version="5", security_version=2
+        )
+        (line,) = host.service.audit.list(limit=1).items
+        clock.now += 1
+        assert device.check_in().verdict == "attested"
+    assert made.passed_over == ("model RoadRunner",)
+    assert (line.detail["passed_over"], line.detail["derived"]) == (list(made.passed_over), list(made.derived))
+    assert made.derived == (
+        "the boot order: as the file has them",
+        f"component id: the chip's at that place ({count} times)",
+        f"image type: the chip's at that place ({count} times)",
+        f"security version: 2 ({count} times)",
+        f"image id: from component id and digest ({count} times)",
+    )
+    assert [(one.component_id, one.image_type, one.digest) for one in made.release.components] == [
+        (one.component_id, one.image_type, one.digest) for one in release.components
+    ]
+    assert [one.name for one in made.release.components][:2] == ["part 0", "part 1"]
+    assert len({one.image_id for one in made.release.components}) == count
+
+
+def test_what_a_file_says_of_a_component_has_to_agree_with_the_chip(host: ServiceHost) -> None:
+    claims = foreign(host).components
+    ids = [one.component_id for one in value_of(host).components]
+    turned = tuple(dataclasses.replace(one, component_id=each) for one, each in zip(claims, ids[::-1], strict=True))
+    own = tuple(dataclasses.replace(one, component_id=uuid4()) for one in claims)
+
+    def take(**changes: Any) -> Any:
+        data = corim.encode_corim(foreign(host, **changes))
+        return host.service.corims.take(data, actor=OPERATOR, allow_unsigned=True, chip="mt3620", version="5")
+
+    with pytest.raises(InvalidArgumentError, match=r"of mt3620 where one-bl boots"):
+        take(components=turned)
+    with pytest.raises(InvalidArgumentError, match="is for imx8mp, and mt3620 was asked for"):
+        take(chip="imx8mp")
+    with pytest.raises(InvalidArgumentError, match=r"boots \d+ components .* reference values of 1"):
+        take(components=claims[:1])
+    made = take(components=own)
+    assert [one.component_id for one in made.release.components] == ids
+    assert f"component {own[0].component_id}" in made.passed_over
 
 
 def test_only_what_exists_is_exported(host: ServiceHost) -> None:

@@ -75,6 +75,11 @@ class CorimBody(BaseModel):
         feed: Who is meant to run the release.
         key: Public key or certificate of who signed it, PEM; needed for the signed form.
         allow_unsigned: Whether the caller vouches for an unsigned one.
+        chip: Chip profile that it is for, where its model is none or another maker's name.
+        os_version: OS version, where it does not say one.
+        security_version: Of the components of which it says none.
+        pass_over: Fields that are passed over on the caller's word: cryptokeys, authorized-by, index, or one of a
+            profile such as "key -1".
     """
 
     model_config = ConfigDict(extra="forbid", frozen=True)
@@ -83,6 +88,10 @@ class CorimBody(BaseModel):
     feed: Literal["Retail", "RetailEval"] = "Retail"
     key: Annotated[str, Field(min_length=1, max_length=8192)] | None = None
     allow_unsigned: bool = False
+    chip: Name | None = None
+    os_version: Annotated[str, Field(min_length=1, max_length=32)] | None = None
+    security_version: SecurityVersion = 0
+    pass_over: Annotated[list[Annotated[str, Field(max_length=32)]], Field(max_length=16)] = []
 
 
 def policy_document(catalog: str, row: CatalogPolicy) -> dict[str, Any]:
@@ -143,20 +152,28 @@ def export_corim(request: Request, release_id: UUID, signed: bool = False) -> di
 
 
 def import_corim(request: Request, body: CorimBody) -> dict[str, Any]:
-    """Make a release of the reference values in a CoRIM; fields that do not fit are refused by name."""
+    """Make a release of the reference values in a CoRIM.
+
+    The answer names what was passed over and what the file did not say; a field that bears on reference values and
+    cannot be followed is refused by name.
+    """
     try:
         data = base64.b64decode(body.corim, validate=True)
     except (binascii.Error, ValueError) as error:
         raise InvalidArgumentError(f"corim: expected base64, got {error}", remedy="Encode it again.") from error
-    row = service_of(request).corims.take(
+    made = service_of(request).corims.take(
         data,
         actor=operator_of(request).name,
         feed=body.feed,
         key_pem=body.key,
         allow_unsigned=body.allow_unsigned,
+        chip=body.chip,
+        version=body.os_version,
+        security_version=body.security_version,
+        waived=frozenset(body.pass_over),
     )
-    document: dict[str, Any] = as_document(row)
-    return document
+    document: dict[str, Any] = as_document(made.release)
+    return {**document, "passed_over": list(made.passed_over), "derived": list(made.derived)}
 
 
 def mount(app: FastAPI) -> None:

@@ -108,20 +108,43 @@ def import_corim(
         bool, typer.Option("--allow-unsigned", help="Vouch for a CoRIM that nobody has signed.")
     ] = False,
     os_feed: Annotated[OsFeed, typer.Option("--os-feed", "-f", help="Who is meant to run it.")] = OsFeed.RETAIL,
+    chip: Annotated[
+        str | None, typer.Option("--chip", metavar="NAME", help="Chip profile, where its model is not one.")
+    ] = None,
+    version: Annotated[
+        str | None, typer.Option("--os-version", metavar="VERSION", help="OS version, where it does not say one.")
+    ] = None,
+    security_version: Annotated[
+        int,
+        typer.Option("--security-version", min=0, max=31, metavar="N", help="Of the components of which it says none."),
+    ] = 0,
+    pass_over: Annotated[
+        list[str] | None,
+        typer.Option("--pass-over", metavar="FIELD", help="Vouch that this field may be ignored; repeatable."),
+    ] = None,
     as_json: JsonOption = False,
 ) -> None:
     """Make a release of the reference values in a CoRIM.
 
-    Devices that boot it are let in from then on. A field that does not fit is refused by its name.
+    Devices that boot it are let in from then on. What says nothing about reference values is passed over and named; a
+    field that could limit them is refused by its name.
     """
     body: dict[str, Any] = {
         "corim": base64.b64encode(read_file(file, limit=MAX_CORIM_BYTES)).decode("ascii"),
         "feed": os_feed.value,
         "allow_unsigned": allow_unsigned,
+        "chip": chip,
+        "os_version": version,
+        "security_version": security_version,
+        "pass_over": pass_over or [],
     }
     if key is not None:
         body["key"] = read_file(key, limit=MAX_KEY_BYTES).decode("ascii", errors="replace")
-    _show(remote.post("/releases/corim", body), as_json=as_json)
+    made = remote.post("/releases/corim", body)
+    _show(made, as_json=as_json)
+    for label, told in (("passed over", made["passed_over"]), ("not said by the file", made["derived"])):
+        if told and not as_json:
+            note(f"{label}: {'; '.join(told)}")
 
 
 @remote_command(app, "withdraw")

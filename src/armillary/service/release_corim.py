@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """Releases to CoRIM and back: reference values for verifiers of others, and those of others for ours.
 
+What a file of others leaves open comes from the chip's profile and the caller (``service/corim_release.py``).
 Of an imported release there are reference values and no packages: devices that somebody else makes are appraised with
 it, none are made here. Whatever the CoRIM says beyond what a release keeps (who, with which key, under which id) is in
 the audit log.
@@ -16,11 +17,12 @@ from cryptography import x509
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.hazmat.primitives.serialization import Encoding, load_pem_public_key
 
-from armillary.engines.records.rows import OsComponent, OsRelease
+from armillary.engines.records.rows import OsRelease
 from armillary.errors import ConflictError, InvalidArgumentError
 from armillary.service.authority import Authority
 from armillary.service.chips import Chips
 from armillary.service.context import Context
+from armillary.service.corim_release import complete
 from armillary.service.releases import Releases
 
 if TYPE_CHECKING:
@@ -34,6 +36,14 @@ class _Told(NamedTuple):
     signer: str = ""
     signer_uri: str = ""
     key_id: str = ""
+
+
+class ImportedRelease(NamedTuple):
+    """A release made of a CoRIM, what of the file it does not keep, and what the file did not say."""
+
+    release: OsRelease
+    passed_over: tuple[str, ...]
+    derived: tuple[str, ...]
 
 
 class ReleaseCorims:
@@ -88,8 +98,18 @@ class ReleaseCorims:
         return corim.sign_corim(value, signer.key, self._context.settings.public_host, key_id=key_id)
 
     def take(
-        self, data: bytes, *, actor: str, feed: str = "Retail", key_pem: str | None = None, allow_unsigned: bool = False
-    ) -> OsRelease:
+        self,
+        data: bytes,
+        *,
+        actor: str,
+        feed: str = "Retail",
+        key_pem: str | None = None,
+        allow_unsigned: bool = False,
+        chip: str | None = None,
+        version: str | None = None,
+        security_version: int = 0,
+        waived: frozenset[str] = frozenset(),
+    ) -> ImportedRelease:
         """Make a release of the reference values in a CoRIM.
 
         Args:
@@ -98,38 +118,32 @@ class ReleaseCorims:
             feed: Who is meant to run it.
             key_pem: Public key or certificate of who signed it, PEM; needed for the signed form.
             allow_unsigned: Take the operator's word for an unsigned one.
+            chip: The operator's word for the chip, where the file names none or another maker's model.
+            version: The operator's word for the OS version.
+            security_version: The operator's word for components of which the file says none.
+            waived: Fields that are passed over on the operator's word (``wire/corim.py`` says which may be).
 
         Raises:
             WireError: not a CoRIM, one that does not fit, or not signed by that key.
-            InvalidArgumentError: unsigned and not allowed, signed and no key, not valid now, or not the chip's chain.
+            InvalidArgumentError: unsigned and not allowed, signed and no key, not valid now, no chip or version, or not
+                the chip's chain.
             NotFoundError: no such chip.
             ConflictError: the chip has a release of this version.
         """
-        told = self._believed(data, key_pem, allow_unsigned=allow_unsigned)
+        told = self._believed(data, key_pem, waived, allow_unsigned=allow_unsigned)
         value, now = told.corim, self._context.now()
         if not (value.not_before or 0) <= now < (now + 1 if value.not_after is None else value.not_after):
             raise InvalidArgumentError(
                 f"the CoRIM is valid from {value.not_before} to {value.not_after}, it is {now}",
                 remedy="Import it when it is valid; times are Unix seconds UTC.",
             )
-        self._check_chain(value)
+        found = complete(value, self._chips, chip=chip, version=version, security_version=security_version)
         release = OsRelease(
             release_id=uuid4(),
-            chip=value.chip,
-            version=value.os_version,
+            chip=found.chip,
+            version=found.version,
             feed=feed,
-            components=tuple(
-                OsComponent(
-                    name=one.name,
-                    image_type=one.image_type,
-                    component_id=one.component_id,
-                    image_id=one.image_id,
-                    digest=one.digest,
-                    security_version=one.security_version,
-                    size=0,  # its packages are not here
-                )
-                for one in value.components
-            ),
+            components=found.components,
             created_at=now if value.not_before is None else value.not_before,
             expires_at=value.not_after,
             imported_from=f"CoRIM {value.corim_id}",
@@ -143,21 +157,24 @@ class ReleaseCorims:
             "signer_uri": told.signer_uri,
             "key_id": told.key_id,
             "sha256": sha256(data).hexdigest(),
+            "passed_over": list(found.passed_over),
+            "derived": list(found.derived),
         }
-        return self._releases.add(release, "release.import-corim", detail, actor=actor)
+        made = self._releases.add(release, "release.import-corim", detail, actor=actor)
+        return ImportedRelease(made, found.passed_over, found.derived)
 
-    def _believed(self, data: bytes, key_pem: str | None, *, allow_unsigned: bool) -> _Told:
+    def _believed(self, data: bytes, key_pem: str | None, waived: frozenset[str], *, allow_unsigned: bool) -> _Told:
         from armillary.wire import corim  # noqa: PLC0415 - see the class
 
         if not corim.is_signed(data):
-            value = corim.parse_corim(data)
+            value = corim.parse_corim(data, waived=waived)
             if not allow_unsigned:
                 raise InvalidArgumentError(
                     "the CoRIM is not signed: anybody can have written it",
                     remedy="Ask its publisher for a signed one, or say that you vouch for it: --allow-unsigned.",
                 )
             return _Told(value)
-        unverified = corim.parse_signed_corim(data)
+        unverified = corim.parse_signed_corim(data, waived=waived)
         if key_pem is None:
             raise InvalidArgumentError(
                 f"the CoRIM says that {unverified.signer!r} has signed it; whose key that is has to come from you",
@@ -165,15 +182,6 @@ class ReleaseCorims:
             )
         value = corim.verify_signed_corim(unverified, _public_key(key_pem), now=self._context.now())
         return _Told(value, unverified.signer, unverified.signer_uri or "", unverified.key_id.hex())
-
-    def _check_chain(self, value: Corim) -> None:
-        wanted = [component.image_type for component in self._chips.get(value.chip).boot_components]
-        found = [component.image_type for component in value.components]
-        if found != wanted:
-            raise InvalidArgumentError(
-                f"{value.chip} boots image types {wanted} in this order, the CoRIM has {found}",
-                remedy="A release names every boot component of its chip, in boot order.",
-            )
 
 
 def _public_key(pem: str) -> ec.EllipticCurvePublicKey:

@@ -1,9 +1,9 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Reading deterministic CBOR with tags item by item, so that each refusal says at which byte.
+"""Reading CBOR with tags item by item, so that each refusal says at which byte.
 
 ``wire/cbor.py`` decodes whole messages of our own, which have no tags. Formats of others have them; here a format asks
-for the item it expects next. The encoding has one spelling (RFC 8949 §4.2.1): shortest heads, definite lengths, map
-keys in bytewise order and each once.
+for the item it expects next. Heads are the shortest, lengths definite and each key of a map stands once (RFC 8949
+§4.2.1); the order of keys is free, for encoders of others keep that of their sources.
 """
 
 from __future__ import annotations
@@ -20,7 +20,9 @@ _NAMES: Final = (
 )  # fmt: skip
 # Bytes of the argument that follows a head with this additional information.
 _ARGUMENT_BYTES: Final = {24: 1, 25: 2, 26: 4, 27: 8}
-_REMEDY: Final = "Send deterministically encoded CBOR (RFC 8949 section 4.2.1)."
+_REMEDY: Final = "Send CBOR with shortest heads and definite lengths (RFC 8949 section 4.2.1)."
+# What is passed over may be nested this deep: no format that is read here nests half as deep.
+MAX_DEPTH: Final = 24
 
 # How a field's value is read; None for a field that is known and does not fit.
 Reader = Callable[["Cursor"], Any]
@@ -34,12 +36,30 @@ class Cursor:
         data: The encoded items.
         what: Name of the format, for errors.
         base: Offset of ``data`` in the input that errors count from.
+        passed: Where readers name what they pass over; a list of its own by default.
+        waived: Names of fields without a reader that are passed over nevertheless, because somebody has said so.
     """
 
-    __slots__ = ("at", "base", "data", "what")
+    __slots__ = ("at", "base", "data", "passed", "waived", "what")
 
-    def __init__(self, data: bytes, what: str, *, base: int = 0) -> None:
+    def __init__(
+        self,
+        data: bytes,
+        what: str,
+        *,
+        base: int = 0,
+        passed: list[str] | None = None,
+        waived: frozenset[str] = frozenset(),
+    ) -> None:
         self.data, self.what, self.base, self.at = data, what, base, 0
+        self.passed: list[str] = [] if passed is None else passed
+        self.waived = waived
+
+    def inside(self, name: str, *, limit: int) -> Cursor:
+        """A cursor over the content of a byte string, which names what it passes over in the same list."""
+        content = self.byte_string(name, limit=limit)
+        base = self.base + self.at - len(content)
+        return Cursor(content, self.what, base=base, passed=self.passed, waived=self.waived)
 
     def fault(self, expected: str, got: str, *, at: int | None = None) -> WireError:
         """The error for what stands at ``at``, or at the cursor."""
@@ -78,11 +98,18 @@ class Cursor:
             raise self.fault(f"{name} that prints", repr(text[:40]), at=start)
         return text
 
-    def array(self, name: str, *, limit: int) -> int:
-        """The number of items of an array, 1 to ``limit``; they follow."""
+    def array(self, name: str, *, limit: int, least: int = 1) -> int:
+        """The number of items of an array, ``least`` to ``limit``; they follow."""
         start, count = self.at, self._head(ARRAY, name)
-        if not 1 <= count <= limit:
-            raise self.fault(f"{name} of 1 to {limit} items", f"{count}", at=start)
+        if not least <= count <= limit:
+            raise self.fault(f"{name} of {least} to {limit} items", f"{count}", at=start)
+        return count
+
+    def pairs(self, name: str, *, limit: int) -> int:
+        """The number of pairs of a map, 0 to ``limit``; they follow."""
+        start, count = self.at, self._head(MAP, name)
+        if count > limit:
+            raise self.fault(f"{name} of at most {limit} fields", f"{count}", at=start)
         return count
 
     def tag(self, number: int, name: str) -> None:
@@ -104,28 +131,49 @@ class Cursor:
         """Whether an item of this major type stands here."""
         return self._major() == major
 
-    def map(self, name: str, fields: Fields, *, required: frozenset[int]) -> dict[int, Any]:
-        """A map with integer keys.
+    def skip(self, depth: int = 0) -> None:
+        """Pass over one item, whatever it is.
+
+        Raises:
+            WireError: not one whole item, or nested deeper than :data:`MAX_DEPTH`.
+        """
+        if depth > MAX_DEPTH:
+            raise self.fault(f"items nested at most {MAX_DEPTH} deep", "a deeper one")
+        start, major = self.at, self._major()
+        if major == SIMPLE:
+            self._skip_simple()
+            return
+        argument = self._head(major, "an item")
+        if major in (BYTES, TEXT):
+            self._take(argument, len(self.data), "a string", start)
+        for _ in range({ARRAY: argument, MAP: 2 * argument, TAG: 1}.get(major, 0)):
+            self.skip(depth + 1)
+
+    def map(self, name: str, fields: Fields, *, required: frozenset[int], extensible: bool = False) -> dict[int, Any]:
+        """A map with integer keys, in any order and each once.
 
         Args:
             name: Of the map.
             fields: Key to the field's name and how to read it.
             required: Keys that must be there.
+            extensible: Whether a field that ``fields`` does not know is passed over and named.
 
         Raises:
             WireError: also for a field that ``fields`` does not know, or knows and cannot read: by name.
         """
         start, count = self.at, self._head(MAP, name)
         found: dict[int, Any] = {}
-        last = b""
         for _ in range(count):
             at = self.at
             key = self.integer(f"a key of {name}")
-            spelling = self.data[at : self.at]
-            if spelling <= last:
-                raise self.fault(f"keys of {name} in bytewise order, each once", f"key {key}", at=at)
-            last = spelling
+            if key in found:
+                raise self.fault(f"keys of {name} each once", f"key {key} again", at=at)
             field, reader = fields.get(key, (f"key {key}", None))
+            if reader is None and (field in self.waived or (extensible and key not in fields)):
+                self.skip()
+                self.passed.append(f"{name} {field}")
+                found[key] = None
+                continue
             if reader is None:
                 fitting = ", ".join(known for known, how in fields.values() if how is not None)
                 raise self.fault(f"{name} with {fitting} and no other field", f"{field}, which does not fit", at=at)
@@ -139,6 +187,13 @@ class Cursor:
         """Nothing follows."""
         if self.at != len(self.data):
             raise self.fault("the end", f"{len(self.data) - self.at} more bytes")
+
+    def _skip_simple(self) -> None:
+        start, additional = self.at, self.data[self.at] & 0x1F
+        size = 0 if additional < 24 else _ARGUMENT_BYTES.get(additional)
+        if size is None or self.at + 1 + size > len(self.data):
+            raise self.fault("a whole simple value or float", f"additional information {additional}", at=start)
+        self.at += 1 + size
 
     def _major(self) -> int:
         if self.at >= len(self.data):

@@ -11,16 +11,23 @@
                                                10: image id, 11: name}} ] ]
 
 ``class-id`` is the component, ``model`` the chip profile, ``layer`` its place in the boot chain from 0, ``mkey`` the
-image type. All triples are of one chip and one version: they are one release. Every other field is refused by its name
-in the draft: a value that is dropped could be the one that limits the others.
+image type. All triples are of one chip and one version: they are one release.
 
-Specification: draft-ietf-rats-corim (CDDL of 2026-08), RFC 8949 §4.2.1 encoding; RFC 9052 §4.2 with ES256.
+So we write it. What others write says less or more: of a claim only the SHA-256 has to be there, the rest is None and
+for the importer to fill (``service/corim_release.py``). Several CoMIDs, measurements, algorithms of digests, and any
+order of keys and triples are read. What says nothing about reference values (profile, language, entities, linked tags,
+triples that endorse) is passed over and named in ``passed_over``. What bears on them and cannot be followed (a mask,
+flags, a minimum, an instance) is refused by its name in the draft: it could be what limits the others.
+
+Specification: draft-ietf-rats-corim (CDDL of 2026-08); RFC 9052 §4.2 with ES256. What we write is encoded as RFC 8949
+§4.2.1 says.
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from typing import Any, Final
+from collections.abc import Collection
+from dataclasses import dataclass, field, replace
+from typing import Any
 from uuid import UUID
 
 from cryptography.hazmat.primitives.asymmetric import ec
@@ -38,7 +45,7 @@ from armillary.wire.corim_fields import (
     MAX_SECURITY_VERSION,
     MAX_URI_BYTES,
     MAX_VERSION_BYTES,
-    META_MAP,
+    PROFILE_FIELD,
     SHA256,
     TAG_COMID,
     TAG_SVN,
@@ -46,23 +53,29 @@ from armillary.wire.corim_fields import (
     TAG_UNSIGNED,
     TAG_URI,
     TAG_UUID,
+    WAIVABLE,
     WHAT,
     Entity,
+    Measured,
     ReferenceClaim,
 )
+from armillary.wire.corim_signed import MAX_KEY_ID_BYTES, MEDIA_TYPE, SIGN1_TAG, read_envelope
 
 __all__ = (
     "MAX_CHIP_BYTES",
     "MAX_CORIM_BYTES",
     "MAX_IMAGE_TYPE",
+    "MAX_KEY_ID_BYTES",
     "MAX_NAME_BYTES",
     "MAX_SECURITY_VERSION",
     "MAX_URI_BYTES",
     "MAX_VERSION_BYTES",
+    "MEDIA_TYPE",
     "Corim",
     "Entity",
     "ReferenceClaim",
     "UnverifiedSignedCorim",
+    "check_waived",
     "encode_corim",
     "is_signed",
     "parse_corim",
@@ -71,12 +84,6 @@ __all__ = (
     "verify_signed_corim",
 )
 
-MEDIA_TYPE: Final = "application/rim+cbor"
-MAX_KEY_ID_BYTES: Final = 64
-
-_SIGN1_TAG: Final = 0xD2
-_HEADERS: Final = {cose.HEADER_ALGORITHM: "alg", 3: "content-type", 4: "kid", 8: "corim-meta"}
-
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Corim:
@@ -84,20 +91,24 @@ class Corim:
 
     Attributes:
         corim_id: UUID, or a name.
-        tag_id: UUID, or a name.
-        components: In boot order.
+        tag_id: UUID, or a name; of the first CoMID.
+        chip: The model that every triple which has one names; None if none does.
+        os_version: The version, in the same way.
+        components: In boot order where they say their layers, else in that of the file.
         not_before: Unix seconds UTC, None if it does not say; only together with ``not_after``.
         not_after: Unix seconds UTC, None for no end.
+        passed_over: What the file says besides, for people.
     """
 
     corim_id: UUID | str
     tag_id: UUID | str
-    chip: str
-    os_version: str
+    chip: str | None
+    os_version: str | None
     components: tuple[ReferenceClaim, ...]
     entities: tuple[Entity, ...] = ()
     not_before: int | None = None
     not_after: int | None = None
+    passed_over: tuple[str, ...] = field(default=(), compare=False)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -125,7 +136,7 @@ class UnverifiedSignedCorim:
 
 def is_signed(data: bytes) -> bool:
     """Whether bytes begin as the signed form does."""
-    return data[:1] == bytes((_SIGN1_TAG,))
+    return data[:1] == head(TAG, SIGN1_TAG)
 
 
 def encode_corim(corim: Corim) -> bytes:
@@ -147,34 +158,50 @@ def encode_corim(corim: Corim) -> bytes:
     return data
 
 
-def parse_corim(data: bytes, *, base: int = 0) -> Corim:
+def parse_corim(data: bytes, *, base: int = 0, waived: frozenset[str] = frozenset()) -> Corim:
     """Parse the unsigned form.
 
     Args:
         data: The encoded CoRIM, nothing after it.
         base: Its offset in the input that errors count from.
+        waived: Fields that are passed over although they say more about a component: see :func:`check_waived`.
 
     Raises:
-        WireError: not deterministic CBOR, not a CoRIM, or one with a field that does not fit, which it names.
+        WireError: not CBOR, not a CoRIM, or one with a field that does not fit, which it names.
     """
+    check_waived(waived)
     if len(data) > MAX_CORIM_BYTES:
         raise WireError(WHAT, offset=base, expected=f"at most {MAX_CORIM_BYTES} bytes", got=f"{len(data)} bytes")
-    cursor = Cursor(data, WHAT, base=base)
+    cursor = Cursor(data, WHAT, base=base, waived=waived)
     cursor.tag(TAG_UNSIGNED, "tagged-unsigned-corim-map")
     found = cursor.map("corim-map", CORIM_MAP, required=frozenset({0, 1}))
     cursor.end()
-    tag_id, entities, chip, version, components = found[1]
+    tag_id, entities, measured = found[1]
     validity = found.get(4, {})
+    chip, version = _one_release(cursor, measured)
     return Corim(
         corim_id=found[0],
         tag_id=tag_id,
         chip=chip,
         os_version=version,
-        components=components,
+        components=_chain(cursor, measured),
         entities=entities,
         not_before=validity.get(0),
         not_after=validity.get(1),
+        passed_over=tuple(cursor.passed),
     )
+
+
+def check_waived(names: Collection[str]) -> None:
+    """Check that fields may be passed over because somebody says so.
+
+    Raises:
+        WireError: one may not: it could be what limits the reference values.
+    """
+    for name in names:
+        if name not in WAIVABLE and PROFILE_FIELD.fullmatch(name) is None:
+            expected = f"{', '.join(WAIVABLE)}, or a profile's own field such as 'key -1'"
+            raise WireError("field to pass over", expected=expected, got=f"{name!r:.60}")
 
 
 def sign_corim(corim: Corim, key: ec.EllipticCurvePrivateKey, signer: str, *, key_id: bytes = b"") -> bytes:
@@ -197,39 +224,26 @@ def sign_corim(corim: Corim, key: ec.EllipticCurvePrivateKey, signer: str, *, ke
     return data
 
 
-def parse_signed_corim(data: bytes) -> UnverifiedSignedCorim:
+def parse_signed_corim(data: bytes, *, waived: frozenset[str] = frozenset()) -> UnverifiedSignedCorim:
     """Parse the signed form; checks its form, not its signature.
+
+    Args:
+        data: The COSE_Sign1, nothing after it.
+        waived: As :func:`parse_corim` has it.
 
     Raises:
         WireError: not a COSE_Sign1 with ES256, or headers or content that do not fit, which it names.
     """
-    message = cose.parse_sign1(data, what="signed CoRIM")
-    # wire/cose.py has checked that this is a map, deterministic, and that it names ES256.
-    headers = cbor.decode(message.protected, what="signed CoRIM header", limit=cose.MAX_SIGN1_BYTES)
-    unknown = [str(key) for key in (*headers, *message.unprotected) if key not in _HEADERS]
-    if unknown or message.unprotected:
-        got = f"header {unknown[0]}, which does not fit" if unknown else "some outside the signature"
-        raise WireError("signed CoRIM", expected="alg, content-type, kid and corim-meta, all protected", got=got)
-    if headers.get(3) != MEDIA_TYPE:
-        raise WireError("signed CoRIM", expected=f"content-type {MEDIA_TYPE}", got=f"{headers.get(3)!r:.60}")
-    key_id = headers.get(4, b"")
-    if type(key_id) is not bytes or len(key_id) > MAX_KEY_ID_BYTES or (4 in headers and not key_id):
-        raise WireError("signed CoRIM", expected=f"a kid of 1 to {MAX_KEY_ID_BYTES} bytes", got="another value")
-    if type(headers.get(8)) is not bytes:
-        raise WireError("signed CoRIM", expected="corim-meta in a byte string", got="none")
-    cursor = Cursor(headers[8], "CoRIM meta", base=data.find(headers[8]))
-    meta = cursor.map("corim-meta-map", META_MAP, required=frozenset({0}))
-    cursor.end()
-    validity = meta.get(1, {})
-    after = 2 + cose.SIGNATURE_BYTES  # the payload ends where the signature's byte string begins
+    envelope = read_envelope(data)
+    value = parse_corim(envelope.message.payload, base=envelope.base, waived=waived)
     return UnverifiedSignedCorim(
-        message=message,
-        corim=parse_corim(message.payload, base=len(data) - after - len(message.payload)),
-        signer=meta[0][0],
-        signer_uri=meta[0].get(1),
-        key_id=key_id,
-        not_before=validity.get(0),
-        not_after=validity.get(1),
+        message=envelope.message,
+        corim=replace(value, passed_over=(*envelope.passed_over, *value.passed_over)),
+        signer=envelope.signer,
+        signer_uri=envelope.signer_uri,
+        key_id=envelope.key_id,
+        not_before=envelope.not_before,
+        not_after=envelope.not_after,
     )
 
 
@@ -285,13 +299,55 @@ def _entity_fields(entity: Entity) -> dict[int, Any]:
 
 
 def _triple_fields(corim: Corim, claim: ReferenceClaim) -> list[Any]:
-    vendor = {} if claim.vendor is None else {1: claim.vendor}
-    place = {0: _Tagged(TAG_UUID, claim.component_id.bytes), **vendor, 2: corim.chip, 3: claim.layer}
-    values = {
-        0: {0: corim.os_version},
-        1: _Tagged(TAG_SVN, claim.security_version),
-        2: [[SHA256, claim.digest]],
-        10: claim.image_id.bytes,
-        11: claim.name,
-    }
-    return [{0: place}, [{0: claim.image_type, 1: values}]]
+    component = None if claim.component_id is None else _Tagged(TAG_UUID, claim.component_id.bytes)
+    image_id = None if claim.image_id is None else claim.image_id.bytes
+    svn = None if claim.security_version is None else _Tagged(TAG_SVN, claim.security_version)
+    version = None if corim.os_version is None else {0: corim.os_version}
+    element = _Tagged(TAG_UUID, claim.element.bytes) if isinstance(claim.element, UUID) else claim.element
+    key = element if claim.image_type is None else claim.image_type
+    place = _said({0: component, 1: claim.vendor, 2: corim.chip, 3: claim.layer})
+    values = _said({0: version, 1: svn, 2: [[SHA256, claim.digest]], 10: image_id, 11: claim.name})
+    return [{0: place}, [_said({0: key, 1: values})]]
+
+
+def _said(fields: dict[int, Any]) -> dict[int, Any]:
+    return {key: value for key, value in fields.items() if value is not None}
+
+
+def _one_release(cursor: Cursor, measured: list[Measured]) -> tuple[str | None, str | None]:
+    """The chip and the version that all triples which say one agree on."""
+    chip = version = None
+    for one in measured:
+        if _differ(chip, one.chip) or _differ(version, one.version):
+            raise cursor.fault(
+                "triples of one chip and one version",
+                f"{one.chip} {one.version} after {chip} {version}",
+                at=one.at - cursor.base,
+            )
+        chip, version = chip or one.chip, version or one.version
+    return chip, version
+
+
+def _differ(known: str | None, said: str | None) -> bool:
+    return known is not None and said is not None and known != said
+
+
+def _chain(cursor: Cursor, measured: list[Measured]) -> tuple[ReferenceClaim, ...]:
+    """The claims in boot order; those of one layer, and all where none says its layer, as they stand."""
+    seen: set[UUID] = set()
+    for one in measured:
+        if one.claim.component_id in seen:
+            raise cursor.fault("each component once", f"{one.claim.component_id} again", at=one.at - cursor.base)
+        if one.claim.component_id is not None:
+            seen.add(one.claim.component_id)
+    claims = [one.claim for one in measured]
+    layers = sorted({claim.layer for claim in claims if claim.layer is not None})
+    if not layers:
+        return tuple(claims)
+    missing = next((claim for claim in claims if claim.layer is None), None)
+    if missing is not None or layers != list(range(layers[0], layers[0] + len(layers))):
+        got = f"layers {layers}" if missing is None else f"layers {layers}, and a triple without one"
+        raise cursor.fault(
+            "triples with layers that follow one another, or all without", got, at=measured[-1].at - cursor.base
+        )
+    return tuple(sorted(claims, key=lambda claim: claim.layer or 0))

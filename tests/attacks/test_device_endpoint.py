@@ -23,6 +23,7 @@ from armillary.errors import ServiceUnreachableError
 from armillary.identity import dice
 from armillary.identity.device_id import device_id_of_key
 from armillary.service import endpoint, endpoint_connection
+from armillary.service.device_rates import DeviceRates
 from armillary.sim.prover import Prover
 from armillary.sim.service_host import ServiceHost
 from armillary.sim.wire_device import Answer, WireDevice, read_answer
@@ -243,7 +244,8 @@ def test_a_stale_challenge_is_refused_and_no_finding(host: ServiceHost, clock: d
         assert host.service.watch.list().items == ()
 
 
-def test_no_flipped_byte_of_a_proof_is_attested(host: ServiceHost) -> None:
+def test_no_flipped_byte_of_a_proof_is_attested(host: ServiceHost, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(DeviceRates, "check_check_in", lambda *_: None)  # it comes more often than one device may
     with host.claimed(b"f" * 32) as device:
         size = len(device.request_body())
         for place in range(0, size, 23):

@@ -349,7 +349,7 @@ def test_an_empty_fleet_is_a_designed_page(empty_console: RunningConsole, watch:
     watched = watch(empty_console)
     page = watched.sign_in()
     expect(page.locator("h1")).to_have_text("No devices yet.")
-    expect(page.locator(".command").first).to_contain_text("armillary device create")
+    expect(page.locator(".command").first).to_contain_text("armillary catalog create")
     assert problems_of(page) == []
     picture(page, ARTEFACTS / "light-empty.png")
 

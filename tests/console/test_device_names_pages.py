@@ -5,8 +5,11 @@ from __future__ import annotations
 
 import html
 import re
+from collections.abc import Iterator
 from urllib.parse import quote
 
+import pytest
+from tests.api.running_service import running_service
 from tests.console.hub_scene import HubScene
 from tests.console.rehearsed_data import device_id
 from tests.console.rehearsed_fleet import RehearsedFleet
@@ -15,6 +18,15 @@ from tests.console.test_hub_devices_pages import browser, said
 from armillary.console import pages_audit, pages_device_life, pages_finding, pages_fleet
 from armillary.console.pages_hub_devices import others_sentence
 from armillary.console.pages_rules import in_words
+
+
+@pytest.fixture(scope="module")
+def hub_scene(tmp_path_factory: pytest.TempPathFactory) -> Iterator[HubScene]:
+    """A scene of these tests' own: devices get names here, by which other pages would call them too."""
+    with running_service(tmp_path_factory.mktemp("named")) as running:
+        scene = HubScene(running)
+        yield scene
+        scene.close()
 
 
 def title_of(text: str) -> str:

@@ -196,6 +196,12 @@ def test_an_enrolment_group_of_symmetric_keys(central: Central) -> None:
     ):  # fmt: skip
         central.refused("PUT", f"/enrollmentGroups/{fresh('w')}", {**body, **wrong}, status=400)
     central.refused("PATCH", f"/enrollmentGroups/{other}", {"attestation": {"type": "x509"}}, status=400)
+    shut = fresh("shut")
+    closed = central.good("PUT", f"/enrollmentGroups/{shut}", {**body, "enabled": False, "attestation": given})
+    assert closed["enabled"] is False
+    lines = [line.operation for line in central.service.service.audit.list(limit=20).items if line.target == shut]
+    assert lines == ["hub-enrolment.create"]  # in one step: at no time could a device register
+    assert not admitted(central, "d3", derive_device_key(b"a" * 32, "d3"))
     central.good("DELETE", f"/enrollmentGroups/{other}", status=204)
     central.refused("GET", f"/enrollmentGroups/{other}", status=404)
 

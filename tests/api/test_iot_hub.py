@@ -281,11 +281,19 @@ def test_bulk_modes_are_written_either_way(tool: Tool, name: str) -> None:
 
     for mode, status, reason in (
         ("Create", "enabled", None), ("Update", "disabled", "lost"), ("UPDATE", "enabled", "found"),
-        ("CreateOrUpdate", "disabled", "sold"), ("updateIfMatchETag", "enabled", "back"),
+        ("CreateOrUpdate", "disabled", "sold"),
     ):  # fmt: skip
         assert ask(mode, status=status, statusReason=reason).body["isSuccessful"], mode
         got = tool.call("GET", f"/devices/{name}").body
         assert (got["status"], got["statusReason"]) == (status, reason), mode
+    for mode in ("updateIfMatchETag", "DeleteIfMatchEtag"):
+        for etag in ({}, {"eTag": ""}, {"eTag": None}, {"eTag": 7}):
+            (error,) = ask(mode, status="enabled", **etag).body["errors"]
+            assert "eTag: expected the device's" in error["errorStatus"], (mode, etag)
+        assert not ask(mode, eTag="AAAA").body["isSuccessful"]
+    etag = tool.call("GET", f"/devices/{name}").body["etag"]
+    assert ask("updateIfMatchETag", eTag=etag, status="enabled", statusReason="back").body["isSuccessful"]
+    assert tool.call("GET", f"/devices/{name}").body["statusReason"] == "back"
     for mode in ("UpdateTwin", "remove", 7):
         (error,) = ask(mode).body["errors"]
         assert "importMode: expected create" in error["errorStatus"], mode
@@ -339,6 +347,28 @@ def test_a_configuration_for_too_many_devices_changes_none(
     known = [each["deviceId"] for each in tool.call("GET", "/devices").body]
     for each in known:
         assert name not in tool.call("GET", f"/twins/{each}").body["properties"]["desired"]
+
+
+def test_a_device_that_cannot_take_a_configuration_keeps_no_other_from_it(
+    service: RunningService, tool: Tool, name: str
+) -> None:
+    for each in (f"{name}-a", f"{name}-b", f"{name}-c"):
+        assert tool.call("PUT", f"/devices/{each}", {}).status == 200
+        assert tool.call("PATCH", f"/twins/{each}", {"tags": {"lot": name}}).status == 200
+    full = {f"p{number}": "x" * 4000 for number in range(8)}
+    assert tool.call("PATCH", f"/twins/{name}-b", {"properties": {"desired": full}}).status == 200
+    content = {"deviceContent": {"properties.desired.more": "y" * 4000}}
+    body = {"targetCondition": f"tags.lot = '{name}'", "content": content}
+    made = tool.call("PUT", f"/configurations/{name}", body)
+    assert (made.status, made.body["systemMetrics"]["results"]) == (200, {"targetedCount": 3, "appliedCount": 2})
+    has = ["more" in tool.call("GET", f"/twins/{name}-{each}").body["properties"]["desired"] for each in "abc"]
+    assert has == [True, False, True]
+    (line,) = service.service.audit.list(limit=1).items
+    assert (line.operation, line.detail["devices"], line.detail["refused"]) == (
+        "hub-configuration.put",
+        2,
+        [f"{name}-b"],
+    )
 
 
 def test_other_routes_and_the_consoles_pages_are_apart(service: RunningService, tool: Tool) -> None:

@@ -84,13 +84,21 @@ def test_nothing_declared_allows_nothing() -> None:
 
 
 @pytest.mark.parametrize(
-    "resolved", ["127.0.0.1", "::1", "169.254.169.254", "fe80::1", "0.0.0.0", "224.0.0.1", "::", "?"]
-)
+    "resolved",
+    [
+        "127.0.0.1", "::1", "169.254.169.254", "fe80::1", "0.0.0.0", "224.0.0.1", "::", "?", "::ffff:127.0.0.1",
+        "64:ff9b::7f00:1", "64:ff9b::a9fe:a9fe", "64:ff9b:1::7f00:1", "64:ff9b:1:7f00:0:100::", "2002:7f00:1::",
+        "2002:a9fe:a9fe::1", "2001:0:a00:1::80ff:fffe", "2606:4700::5efe:7f00:1", "64:ff9b::", "2002:e000:1::",
+        "168.63.129.16", "192.0.0.192", "100.100.100.200", "fd00:ec2::254", "64:ff9b::a83f:8110",
+    ],
+)  # fmt: skip
 def test_a_name_cannot_be_pointed_at_this_machine(resolved: str) -> None:
     assert refuse_resolved("hub.example.com", resolved, local_names=frozenset()) is not None
 
 
-@pytest.mark.parametrize("resolved", ["192.0.2.7", "10.0.0.5", "2001:db8::1", "192.168.35.2"])
+@pytest.mark.parametrize(
+    "resolved", ["192.0.2.7", "10.0.0.5", "2001:db8::1", "192.168.35.2", "64:ff9b::a00:5", "2002:a00:5::1"]
+)
 def test_other_addresses_are_where_hubs_are(resolved: str) -> None:
     assert refuse_resolved("hub.example.com", resolved, local_names=frozenset()) is None
 
@@ -98,7 +106,8 @@ def test_other_addresses_are_where_hubs_are(resolved: str) -> None:
 def test_names_the_administrator_defined_may_be_this_machine() -> None:
     assert refuse_resolved("hub", "127.0.1.1", local_names=frozenset({"hub"})) is None
     assert refuse_resolved("localhost", "127.0.0.1", local_names=frozenset()) is None
-    assert refuse_resolved("hub", "0.0.0.0", local_names=frozenset({"hub"})) is not None
+    for resolved in ("0.0.0.0", "64:ff9b::7f00:101", "2002:7f00:101::"):
+        assert refuse_resolved("hub", resolved, local_names=frozenset({"hub"})) is not None
 
 
 def test_files_for_the_inside() -> None:

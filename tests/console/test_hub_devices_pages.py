@@ -157,7 +157,12 @@ def test_service_keys_are_an_administrators_to_see_and_shown_once(hub_scene: Hub
     look = browser(hub_scene)
     made = look.post("/hub-catalogs/contoso/service-keys", name="erp", role="Reader")
     assert "SharedAccessKeyName=erp;SharedAccessKey=" in html.unescape(made.text)
-    assert "SharedAccessKey" not in look.get("/hub-devices?catalog=contoso").text
+    plain = look.get("/hub-devices?catalog=contoso").text
+    assert ("SharedAccessKey" in plain, "shows them" in plain, "Keys of devices" in plain) == (False, False, True)
+    body = {"name": "registry", "role": "Contributor", "reveals_keys": True}
+    hub_scene.call("POST", "/catalogs/contoso/hub-service-keys", body)
+    assert "shows them" in look.get("/hub-devices?catalog=contoso").text
+    assert look.post("/hub-catalogs/contoso/service-keys/registry/delete").status == 303
     wrong = look.post("/hub-catalogs/contoso/service-keys", name="erp", role="King")
     assert (wrong.status, 'value="erp"' in wrong.text) == (400, True)
     assert look.post("/hub-catalogs/contoso/service-keys/erp/delete").status == 303

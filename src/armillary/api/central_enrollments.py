@@ -44,12 +44,10 @@ def put_enrollment(call: Call) -> dict[str, Any]:
         attestation="x509" if kind == "x509" else "symmetricKey",
         certificate=_primary(inner) if kind == "x509" else "",
         keys=_given_keys(inner) if kind == "symmetricKey" else None,
+        is_enabled=field(body, "enabled", bool, default=True) is not False,
     )
     match("enrollment group", call.if_match, None)
-    enrolments, actor = call.service.hub_enrolments, call.operator.name
-    made, keys = enrolments.create(call.catalog.name, form, actor=actor)
-    if field(body, "enabled", bool, default=True) is False:
-        made = enrolments.set_enabled(call.catalog.name, made.enrolment_id, enabled=False, actor=actor)
+    made, keys = call.service.hub_enrolments.create(call.catalog.name, form, actor=call.operator.name)
     return document(call, made, keys)
 
 

@@ -216,6 +216,11 @@ def _bulk_one(request: Request, device_id: str, document: dict[str, Any]) -> Non
     mode = given_mode.lower() if isinstance(given_mode, str) else ""  # clients write it either way
     etag = document.get("eTag")
     given = None if not isinstance(etag, str) else etag
+    if mode.endswith("ifmatchetag") and not given:
+        raise InvalidArgumentError(
+            f"eTag: expected the device's, as importMode is {given_mode}, got none",
+            remedy="Send the eTag that was read with the device, or the mode without IfMatchETag.",
+        )
     if mode == "create":
         _put(request, device_id, None, {**document, "deviceId": device_id}, None)
     elif mode in ("update", "updateifmatchetag"):

@@ -2,7 +2,8 @@
 """IoT Hub's service API over many devices: queries with continuation, statistics, configurations.
 
 A configuration's desired properties go to the devices that its target condition chooses when it is made or changed;
-devices that come later get them when it is put again. Module content and layers of Edge are not offered.
+devices that come later get them when it is put again, and one whose twin would break a limit keeps what it had. Module
+content and layers of Edge are not offered.
 """
 
 from __future__ import annotations
@@ -10,8 +11,8 @@ from __future__ import annotations
 import base64
 import json
 import re
-from collections.abc import Iterator, Mapping
-from typing import Annotated, Any, Final
+from collections.abc import Iterator, Mapping, Sequence
+from typing import TYPE_CHECKING, Annotated, Any, Final
 
 from fastapi import FastAPI, Header
 from fastapi.responses import JSONResponse
@@ -32,6 +33,9 @@ from armillary.twin.document import timestamp
 from armillary.twin.hub_query import MODULES, Query, parse_query
 from armillary.twin.section import check_patch
 
+if TYPE_CHECKING:
+    from armillary.hub.hub import Hub
+
 # Rows of one page, and devices looked at for it: a page of a query that finds little still ends.
 MAX_ITEMS: Final = 1000
 DEFAULT_ITEMS: Final = 100
@@ -39,6 +43,8 @@ MAX_SCANNED: Final = 5000
 # Devices that one configuration changes at once, and a count looks at.
 MAX_TARGETED: Final = 20_000
 COMMIT_TIMEOUT_S: Final = 30.0
+# Devices that an audit line names as those that could not take a configuration.
+MAX_NAMED_REFUSED: Final = 20
 _NAME: Final = re.compile(r"[a-z0-9][a-z0-9\-+%_*!']{0,127}")
 _DESIRED: Final = "properties.desired"
 
@@ -128,12 +134,14 @@ def put_configuration(request: Request, name: str, body: Document, if_match: IfM
     )  # too many are refused before a change
     change = configurations.put(owner, name, kept, etag=_number(if_match), now_ms=hub.now_ms())
     made: Configuration = hub.series.commits.submit(change).result(COMMIT_TIMEOUT_S)
-    for identity in chosen:
-        change_twin(hub, identity, tags=None, desired=patch, if_match=None)
-    applied = len(chosen)
-    detail = {"devices": applied, "target": str(kept["targetCondition"])[:200]}
+    refused = _apply(hub, chosen, patch)
+    detail = {
+        "devices": len(chosen) - len(refused),
+        "target": str(kept["targetCondition"])[:200],
+        "refused": refused[:MAX_NAMED_REFUSED],
+    }
     service_of(request).audit.append(operator_of(request).name, "hub-configuration.put", name, detail)
-    return _answer(made, applied)
+    return _answer(made, (len(chosen), len(chosen) - len(refused)))
 
 
 def delete_configuration(request: Request, name: str, if_match: IfMatch = None) -> Response:
@@ -162,6 +170,17 @@ def test_configuration_queries(request: Request, body: Document) -> Response:  #
 
 
 # -- inside -----------------------------------------------------------------------------------------------------------
+
+
+def _apply(hub: Hub, chosen: Sequence[str], patch: Mapping[str, Any]) -> list[str]:
+    """Bring desired properties to devices; returns those whose twin would break a limit: they keep what they had."""
+    refused = []
+    for identity in chosen:
+        try:
+            change_twin(hub, identity, tags=None, desired=patch, if_match=None)
+        except InvalidArgumentError:
+            refused.append(identity)
+    return refused
 
 
 def _documents(request: Request, source: str, after: str) -> Iterator[tuple[str, dict[str, Any]]]:
@@ -214,10 +233,12 @@ def _patch(document: Mapping[str, Any]) -> dict[str, Any]:
     return check_patch(patch, "desired")
 
 
-def _answer(found: Configuration, applied: int | None) -> Response:
+def _answer(found: Configuration, counts: tuple[int, int] | None) -> Response:
+    """A configuration, and of how many devices it was for (``counts``) how many have it."""
     document = _shown(found)
-    if applied is not None:
-        document["systemMetrics"] = {"results": {"targetedCount": applied, "appliedCount": applied}, "queries": {}}
+    if counts is not None:
+        results = {"targetedCount": counts[0], "appliedCount": counts[1]}
+        document["systemMetrics"] = {"results": results, "queries": {}}
     return JSONResponse(document, headers={"ETag": f'"{document["etag"]}"'})
 
 

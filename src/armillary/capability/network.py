@@ -16,6 +16,8 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from ipaddress import IPv4Address, IPv6Address
 
+from armillary.wire.carried_address import carried_addresses
+
 Address = IPv4Address | IPv6Address
 
 # Part of the loopback block (RFC 6890 §2.2.2): such an address can never be a real destination elsewhere.
@@ -23,6 +25,11 @@ STAND_IN_NETWORK = ipaddress.IPv4Network("127.83.0.0/24")
 # Where the sandbox's resolver configuration points; nothing listens there, the supervisor answers.
 RESOLVER_ADDRESS = IPv4Address("127.83.1.53")
 RESOLVER_PORT = 53
+# What clouds tell a machine alone at an address that is not link local: credentials of the machine, and its platform.
+_METADATA = frozenset(
+    ipaddress.ip_address(each)
+    for each in ("168.63.129.16", "192.0.0.192", "100.100.100.200", "fd00:ec2::254", "fd20:ce::254")
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -112,8 +119,8 @@ def refuse_resolved(name: str, resolved: str, *, local_names: frozenset[str]) ->
     """Why an address that a declared name resolved to must not be used, or None when it may be.
 
     Whoever controls a name's DNS could otherwise point it at this machine's own services or at a cloud's
-    metadata address (DNS rebinding). Names that this machine's administrator defined (``localhost``, the hosts
-    file) may be loopback.
+    metadata address (DNS rebinding), also by an IPv6 address that carries it (NAT64, 6to4). Names that this
+    machine's administrator defined (``localhost``, the hosts file) may be loopback.
 
     Args:
         name: The declared name.
@@ -123,11 +130,19 @@ def refuse_resolved(name: str, resolved: str, *, local_names: frozenset[str]) ->
     address = parse_address(resolved)
     if address is None:
         return f"{resolved!r} is not an address"
-    if address.is_multicast or address.is_unspecified:
+    carried = carried_addresses(address) if isinstance(address, IPv6Address) else ()
+    if any(each.is_multicast or each.is_unspecified for each in (address, *carried)):
         return f"{name} resolves to {address}, which is no host"
-    if (address.is_loopback or address.is_link_local) and name not in local_names and name != "localhost":
+    if any(_is_of_this_machine(each) for each in carried):
+        return f"{name} resolves to {address}, which carries an address of this machine"
+    if _is_of_this_machine(address) and name not in local_names and name != "localhost":
         return f"{name} resolves to {address}, which belongs to this machine and not to that name"
     return None
+
+
+def _is_of_this_machine(address: Address) -> bool:
+    """Whether an address reaches this machine itself, or what its cloud tells this machine alone."""
+    return address.is_loopback or address.is_link_local or address in _METADATA
 
 
 def hosts_file(allowed: AllowedHosts) -> bytes:

@@ -102,6 +102,7 @@ def keys_section(found: Mapping[str, Any] | None, catalog: str, role: str, *, fo
         (
             sheet.text(each["name"]),
             sheet.text(each["role"]),
+            Cell(state=State(ATTENTION, "shows them")) if each["reveals_keys"] else sheet.text("no"),
             Cell(at=moment(each["created_at"], now)),
             sheet.text(each["created_by"]),
             sheet.text("Delete", href=below(catalog, "service-keys", each["name"], "delete")),
@@ -112,7 +113,7 @@ def keys_section(found: Mapping[str, Any] | None, catalog: str, role: str, *, fo
     return Section(
         title="Service keys",
         note="by them services call the hub as they called IoT Hub; the keys themselves are shown once",
-        columns=("Key", "Allows", "Made", "Made by", "Remove"),
+        columns=("Key", "Allows", "Keys of devices", "Made", "Made by", "Remove"),
         rows=sheet.rows(rows),
         none=hidden if found is None else "There is none.",
         anchor="service-keys",

@@ -12,6 +12,8 @@ from __future__ import annotations
 import ipaddress
 from typing import Final
 
+from armillary.wire.carried_address import TRANSLATED, carried_addresses
+
 Address = ipaddress.IPv4Address | ipaddress.IPv6Address
 
 _INSIDE_4: Final = tuple(
@@ -46,10 +48,6 @@ _INSIDE_6: Final = tuple(
         "3fff::/20",  # documentation (RFC 9637)
     )
 )
-_TRANSLATED: Final = ipaddress.IPv6Network("64:ff9b::/96")  # NAT64 (RFC 6052 §2.1)
-_LOW_32: Final = 0xFFFFFFFF
-# ISATAP (RFC 5214 §6.1): an interface identifier that ends in an IPv4 address, under any prefix.
-_ISATAP: Final = (0x00005EFE, 0x02005EFE)
 
 
 def is_public(address: Address) -> bool:
@@ -58,13 +56,8 @@ def is_public(address: Address) -> bool:
         return not any(address in network for network in _INSIDE_4)
     if address.scope_id is not None:
         return False
-    inner = [each for each in (address.ipv4_mapped, address.sixtofour, *(address.teredo or ())) if each is not None]
-    value = int(address)
-    carried = address in _TRANSLATED
-    if carried or (value >> 32) & _LOW_32 in _ISATAP:
-        inner.append(ipaddress.IPv4Address(value & _LOW_32))
-    if not all(is_public(each) for each in inner):
+    if not all(is_public(each) for each in carried_addresses(address)):
         return False
-    if carried or address.ipv4_mapped is not None or address.teredo is not None:
+    if address in TRANSLATED or address.ipv4_mapped is not None or address.teredo is not None:
         return True
     return address in _GIVEN_OUT_6 and not any(address in network for network in _INSIDE_6)

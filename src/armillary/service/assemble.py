@@ -110,6 +110,7 @@ class SecurityService:
         self._hub_peers = HubPeers(context, self.authority)
         self.hub_updates = HubUpdates(context, self.registry)
         self.hub_identities = HubIdentities(context, self.authority)
+        self.notices.on_catalog_deleted.append(self.hub_identities.trust_changed)
         self.device_names = DeviceNames(context, self.registry, self.hub_identities)
         self.hub_directory = HubDirectory(context, self.device_names)
         self.hub_enrolments = HubEnrolments(context, self.hub_identities)

@@ -132,6 +132,7 @@ class CatalogRegistry(GroupRegistry):
 
         self._context.records.write(change)
         self._notices.groups_changed()
+        self._notices.catalog_deleted()
 
     # -- products -------------------------------------------------------------------------------------------------
 

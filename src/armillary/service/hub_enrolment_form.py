@@ -34,6 +34,7 @@ class EnrolmentForm:
         device_id: What its device will be called; empty for its registration id. Not for groups.
         initial_twin: Tags and desired properties of new devices; None for none.
         returned_payload: What devices get with their registration; None for nothing.
+        is_enabled: Whether it lets devices register from the beginning.
     """
 
     name: str
@@ -44,6 +45,7 @@ class EnrolmentForm:
     device_id: str = ""
     initial_twin: Any = None
     returned_payload: Any = None
+    is_enabled: bool = True
 
 
 def check_form(form: EnrolmentForm) -> bytes | None:

@@ -108,12 +108,14 @@ class HubEnrolments:
                 device_id=form.device_id,
                 initial_twin="" if form.initial_twin is None else json.dumps(form.initial_twin),
                 returned_payload="" if form.returned_payload is None else json.dumps(form.returned_payload),
+                is_enabled=form.is_enabled,
                 created_at=self._context.now(),
                 created_by=actor,
             )
             claim_names(connection, str(enrolment_id), der)
             hub_rows.put_enrolment(connection, made, is_new=True)
             detail = {"catalog": owner.name, "attestation": form.attestation, "group": form.is_group}
+            detail |= {} if form.is_enabled else {"enabled": False}
             self._context.audit(connection, actor, "hub-enrolment.create", form.name, detail)
             return made
 

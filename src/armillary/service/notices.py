@@ -18,6 +18,7 @@ class Notices:
         self.on_revoked: list[Callable[[str], None]] = []
         self.on_held: list[Callable[[str], None]] = []
         self.on_groups: list[Callable[[], None]] = []
+        self.on_catalog_deleted: list[Callable[[], None]] = []
         self.on_news: list[Callable[[], None]] = []
 
     def device_changed(self, device_id: str) -> None:
@@ -44,6 +45,11 @@ class Notices:
     def groups_changed(self) -> None:
         """A deployment, roll-out, policy or group changed: what devices are offered is worked out again."""
         for call in self.on_groups:
+            call()
+
+    def catalog_deleted(self) -> None:
+        """A catalog is gone, and with it what it admitted: its service keys, authorities and hub admission."""
+        for call in self.on_catalog_deleted:
             call()
 
     def news(self) -> None:

@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Dies at every statement of one step: ``python cut_runner.py flush|seal|migrate PRISTINE OUT NOW_MS``.
+"""Dies at every statement of one step: ``python cut_runner.py flush|seal|migrate PRISTINE OUT NOW_MS [EVERY]``.
 
-For each n, OUT/n is a copy of PRISTINE in which a process did the step and ended without a word before its n-th
-statement. Prints how many copies there are; in the last one the step was finished. A program of its own because it forks, which a
+For each n, or each EVERY-th, OUT/n is a copy of PRISTINE in which a process did the step and ended without a word before its n-th
+statement. Prints the last n and one; in that copy the step was finished. A program of its own because it forks, which a
 process with threads must not.
 """
 
@@ -56,7 +56,7 @@ def step(kind: str, folder: Path, now_ms: int, cut: int) -> None:
     os._exit(0)
 
 
-def main(kind: str, pristine: Path, out: Path, now_ms: int) -> None:
+def main(kind: str, pristine: Path, out: Path, now_ms: int, every: int = 1) -> None:
     cut = 0
     while True:
         shutil.copytree(pristine, out / str(cut))
@@ -65,13 +65,13 @@ def main(kind: str, pristine: Path, out: Path, now_ms: int) -> None:
         if child == 0:
             step(kind, out / str(cut), now_ms, cut)
         code = os.waitstatus_to_exitcode(os.waitpid(child, 0)[1])
-        cut += 1
         if code != 9:
             assert code == 0
-            print(cut)
+            print(cut + 1)
             return
+        cut += every
 
 
 if __name__ == "__main__":
     structlog.configure(logger_factory=structlog.PrintLoggerFactory(sys.stderr))
-    main(sys.argv[1], Path(sys.argv[2]), Path(sys.argv[3]), int(sys.argv[4]))
+    main(sys.argv[1], Path(sys.argv[2]), Path(sys.argv[3]), *map(int, sys.argv[4:]))

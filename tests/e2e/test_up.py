@@ -6,7 +6,6 @@ from __future__ import annotations
 import json
 import os
 import signal
-import socket
 import ssl
 import subprocess
 import sys
@@ -55,22 +54,6 @@ def test_second_service_on_one_folder_is_refused_and_harms_nothing(tmp_path):
         assert "host.data-folder-in-use" in second.stderr
         assert "hint:" in second.stderr
         assert armillary("status", env=service.env).returncode == 0
-
-
-@pytest.mark.parametrize("name", ["api", "device", "hub"])
-def test_taken_port_is_one_clear_error(tmp_path, name):
-    with socket.socket() as taken:
-        taken.bind(("127.0.0.1", 0))
-        taken.listen()
-        ports = {"api": 0, "device": 0, "hub": 0, name: taken.getsockname()[1]}
-        options = [option for each, port in ports.items() for option in (f"--{each}-port", port)]
-        done = armillary("up", "--data", tmp_path / "data", *options)
-    assert done.returncode == 1
-    assert "host.port-in-use" in done.stderr
-    assert str(ports[name]) in done.stderr
-    assert "Traceback" not in done.stderr
-    with running_service(tmp_path / "data", token="the refused start made it"):
-        pass  # the folder it made is whole
 
 
 def test_folder_of_another_version_is_left_alone(tmp_path):

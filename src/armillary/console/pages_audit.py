@@ -4,8 +4,9 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from types import MappingProxyType
 from typing import Any
 
 from armillary.console.states import BAD, GOOD
@@ -26,6 +27,20 @@ class AuditRow:
     detail: str
     hash: ShortId
     previous: ShortId
+
+
+# Columns of the list, and what each is sorted by.
+COLUMNS: Mapping[str, Callable[[AuditRow], object] | None] = MappingProxyType(
+    {
+        "Line": lambda row: row.number,
+        "When": lambda row: row.at,
+        "Who": lambda row: row.actor,
+        "Operation": lambda row: row.operation,
+        "Target": lambda row: row.device.name if row.device else row.target.full,
+        "Detail": None,
+        "Hash": None,
+    }
+)
 
 
 @dataclass(frozen=True, slots=True)

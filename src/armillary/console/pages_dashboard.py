@@ -4,7 +4,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, is_dataclass
 from types import MappingProxyType
 from typing import Any
@@ -44,6 +44,18 @@ def chosen_range(query: Mapping[str, str]) -> str:
 def place(dashboard_id: str, *more: str) -> str:
     """A path below a dashboard."""
     return "/".join(["/dashboards", quote(dashboard_id), *more])
+
+
+# Columns of the list, and what each is sorted by.
+COLUMNS: Mapping[str, Callable[[Mapping[str, Any]], object] | None] = MappingProxyType(
+    {
+        "Dashboard": lambda line: line["name"],
+        "Template": lambda line: line["template"],
+        "Tiles": lambda line: line["tiles"],
+        "Changed": lambda line: line["changed"],
+        "By": lambda line: line["by"],
+    }
+)
 
 
 def list_view(page: Mapping[str, Any], now: int) -> dict[str, Any]:

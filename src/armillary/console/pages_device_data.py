@@ -10,7 +10,7 @@ from typing import Any
 from urllib.parse import quote
 
 from armillary.console import pages_sheet as sheet
-from armillary.console.pages_sheet import Button, Cell, Section, Sheet
+from armillary.console.pages_sheet import SEEN_EVERY_S, Button, Cell, Section, Sheet
 from armillary.console.pages_tiles import said_text
 from armillary.console.states import ATTENTION, BAD, GOOD, UNKNOWN, State
 from armillary.console.words import counted, moment
@@ -90,6 +90,7 @@ def data_sheet(
         call={"post": place(device_id, "command"), "names": tuple(names)} if may_call else None,
         buttons=(Button(label="Twin", href=place(device_id, "twin")),),
         in_hub=not is_attested_id(device_id),
+        every_s=SEEN_EVERY_S,
     )
 
 

@@ -3,7 +3,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from types import MappingProxyType
 from typing import Any
@@ -43,6 +43,19 @@ class FindingLine:
     last: Moment | None
     seen: str
     rollout_href: str
+
+
+# Columns of the list, and what each is sorted by.
+COLUMNS: Mapping[str, Callable[[FindingLine], object] | None] = MappingProxyType(
+    {
+        "Severity": lambda line: line.severity,
+        "Finding": lambda line: line.title,
+        "Extent": lambda line: line.extent,
+        "Last seen": lambda line: line.last,
+        "Do next": None,
+        "Actions": None,
+    }
+)
 
 
 def findings_sentence(items: Sequence[Mapping[str, Any]], status: str, *, more: bool) -> str:

@@ -3,8 +3,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from types import MappingProxyType
 from typing import Any
 from urllib.parse import urlencode
 
@@ -50,6 +51,21 @@ class DeviceLine:
     where: str
     chip: str
     note: str
+
+
+# Columns of the table, and what each is sorted by.
+COLUMNS: Mapping[str, Callable[[DeviceLine], object] | None] = MappingProxyType(
+    {
+        "Device": lambda line: line.device.name,
+        "State": lambda line: line.health,
+        "Last check-in": lambda line: line.seen,
+        "Product / group": lambda line: line.where,
+        "OS": lambda line: line.os_version,
+        "Applications": lambda line: line.applications,
+        "Trust tier": lambda line: line.tier,
+        "Chip": lambda line: line.chip,
+    }
+)
 
 
 @dataclass(frozen=True, slots=True)

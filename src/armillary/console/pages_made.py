@@ -324,7 +324,12 @@ def _list(
 ) -> Sheet:
     word = WORD[kind]
     section = Section(
-        title=title, columns=columns, rows=sheet.rows(found), none="", next_href=next_href(f"/{kind}s", page["next"])
+        title=title,
+        columns=columns,
+        rows=sheet.rows(found),
+        none="",
+        next_href=next_href(f"/{kind}s", page["next"]),
+        sorts=True,
     )
     return Sheet(
         place=title,

@@ -11,7 +11,7 @@ from typing import Any
 from urllib.parse import quote
 
 from armillary.console import pages_sheet as sheet
-from armillary.console.pages_sheet import Button, Cell, Editor, Section, Sheet
+from armillary.console.pages_sheet import SEEN_EVERY_S, Button, Cell, Editor, Section, Sheet
 from armillary.console.states import ATTENTION, BAD, GOOD, SEVERITY, UNKNOWN, State, state_of
 from armillary.console.words import counted, grouped, joined, sentence, short_id, span
 from armillary.twin.rule import OPERATORS, SEVERITIES, Aggregate
@@ -67,7 +67,12 @@ def list_sheet(page: Mapping[str, Any], open_alerts: int, *, may_change: bool, n
     ]
     columns = ("Rule", "State", "Severity", "Fires when", "Concerns", "Changed")
     section = Section(
-        title="Rules", columns=columns, rows=sheet.rows(found), none="", next_href=_next("/rules", page["next"])
+        title="Rules",
+        columns=columns,
+        rows=sheet.rows(found),
+        none="",
+        next_href=_next("/rules", page["next"]),
+        sorts=True,
     )
     return Sheet(
         place="Rules",
@@ -259,7 +264,7 @@ def alerts_sheet(
         Button(label=word, href=f"/alerts?status={word}") for word in ("open", "acknowledged", "all") if word != status
     ]
     section = alerts_section(items, labels, may_change=may_change, now=now, status=status, cursor=page["next"])
-    return Sheet(place="Alerts", title=said, buttons=tuple(ways), sections=(section,))
+    return Sheet(place="Alerts", title=said, buttons=tuple(ways), sections=(section,), every_s=SEEN_EVERY_S)
 
 
 def alerts_section(
@@ -296,6 +301,7 @@ def alerts_section(
         rows=sheet.rows(found),
         none="None.",
         next_href=_next(f"/alerts?status={status}", cursor),
+        sorts=True,
     )
 
 

@@ -18,6 +18,9 @@ from armillary.console.states import State, state_of
 from armillary.console.words import Moment, ShortId, moment
 from armillary.errors import InvalidArgumentError
 
+# A page that somebody looks at is asked for again so often (seconds), as the fleet's is.
+SEEN_EVERY_S = 15
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Cell:
@@ -39,7 +42,8 @@ class Cell:
 class Section:
     """A table with a heading; ``none`` is said where it has no row.
 
-    ``form`` stands below the table; ``anchor`` is the section's id.
+    ``form`` stands below the table; ``anchor`` is the section's id; ``sorts`` says that its heads may sort it
+    (``pages_sort.py``, which makes ``heads``).
     """
 
     title: str
@@ -50,6 +54,8 @@ class Section:
     next_href: str = ""
     anchor: str = ""
     form: Form | None = None
+    sorts: bool = False
+    heads: tuple[Any, ...] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -32,6 +32,7 @@ def templates_sheet(page: Mapping[str, Any], *, may_change: bool, now: int) -> S
         rows=sheet.rows(found),
         none="",
         next_href=next_href("/templates", page["next"]),
+        sorts=True,
     )
     return Sheet(
         place="Templates",

@@ -19,6 +19,7 @@ from armillary.console import (
     pages_fleet,
     pages_hub,
     pages_rollout,
+    pages_sort,
 )
 from armillary.console import pages_device_life as life
 from armillary.console import pages_settings as settings_pages
@@ -48,7 +49,9 @@ def fleet(desk: Desk, visit: Visit) -> Response:
     source = desk.sources.fleet
     page = source.devices(pages_fleet.service_filter(chosen), after=after, limit=pages_fleet.PAGE_SIZE)
     view = pages_fleet.fleet_page(source.summary(), page, chosen, after=after, now=visit.now)
-    return desk.page(visit, "fleet.html", view=view, groups=source.groups())
+    is_whole = not after and not view.next_href and not view.is_cut
+    heads, lines = pages_sort.sorted_table(pages_fleet.COLUMNS, view.lines, visit.here, is_whole=is_whole)
+    return desk.page(visit, "fleet.html", view=view, heads=heads, lines=lines, groups=source.groups())
 
 
 def fleet_csv(desk: Desk, visit: Visit) -> Response:
@@ -175,14 +178,22 @@ def findings(desk: Desk, visit: Visit) -> Response:
     page = desk.sources.watch.findings(status, after=visit.query.get("after"), limit=LIST_LINES)
     may_act = desk.sources.door.may_change(visit.operator, "finding")
     names = desk.sources.application.labels(pages_finding.named_devices(page["items"]))
-    view = {
-        "sentence": pages_finding.findings_sentence(page["items"], status, more=page["next"] is not None),
-        "status": status,
-        "statuses": pages_finding.STATUSES,
-        "lines": [
+    is_whole = page["next"] is None and not visit.query.get("after")
+    heads, lines = pages_sort.sorted_table(
+        pages_finding.COLUMNS,
+        [
             pages_finding.finding_line(item, names, may_act=may_act, now=visit.now)
             for item in pages_finding.by_severity(page["items"])
         ],
+        visit.here,
+        is_whole=is_whole,
+    )
+    view = {
+        "heads": heads,
+        "sentence": pages_finding.findings_sentence(page["items"], status, more=page["next"] is not None),
+        "status": status,
+        "statuses": pages_finding.STATUSES,
+        "lines": lines,
         "next_href": _next("/findings", {"status": status}, page["next"]),
     }
     return desk.page(visit, "findings.html", view=view)
@@ -194,11 +205,18 @@ def audit(desk: Desk, visit: Visit) -> Response:
     page = desk.sources.house.audit(after=after, limit=LIST_LINES)
     verify = visit.query.get("verify") == "now"
     names = desk.sources.application.labels(pages_audit.named_devices(page["items"]))
-    rows = [pages_audit.audit_row(line, names, visit.now) for line in page["items"]]
+    heads, rows = pages_sort.sorted_table(
+        pages_audit.COLUMNS,
+        [pages_audit.audit_row(line, names, visit.now) for line in page["items"]],
+        visit.here,
+        is_whole=page["next"] is None and not after,
+        numbers=frozenset({"Line"}),
+    )
     newest = f"{grouped(page['items'][0]['number'])} operations are recorded." if rows else "Nothing was done yet."
     view = {
         "sentence": newest if not after else "Older operations.",
         "proof": pages_audit.proof(desk.sources.house.verify_audit()) if verify else None,
+        "heads": heads,
         "rows": rows,
         "next_href": _next("/audit", {}, page["next"]),
         "first_href": "/audit" if after else None,

@@ -15,6 +15,7 @@ from armillary.console.desk import Desk, Visit
 from armillary.console.device_name import meant
 from armillary.console.pages_form import Form
 from armillary.console.pages_sheet import Editor, Sheet
+from armillary.console.pages_sort import sorted_sheet
 from armillary.errors import InvalidArgumentError, NotFoundError
 
 LINES = 100
@@ -32,7 +33,7 @@ KINDS = ("group", "job", "export")
 
 def show(desk: Desk, visit: Visit, made: Sheet, status: int = 200) -> Response:
     """A sheet in its frame."""
-    return desk.page(visit, "sheet.html", status=status, view=made)
+    return desk.page(visit, "sheet.html", status=status, view=sorted_sheet(made, visit.here))
 
 
 def ask(desk: Desk, visit: Visit, question: str, **arguments: Any) -> dict[str, Any]:

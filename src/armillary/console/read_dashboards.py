@@ -11,6 +11,7 @@ from armillary.console import pages_dashboard, pages_tile_form, pictures
 from armillary.console.confirmation import Confirmation
 from armillary.console.desk import Desk, Visit
 from armillary.console.pages_dashboard import RANGES, place
+from armillary.console.pages_sort import sorted_table
 from armillary.console.words import counted, joined
 from armillary.errors import ArmillaryError, InvalidArgumentError, NotFoundError
 from armillary.twin.dashboard import KINDS, Dashboard, Source, free_row, parse
@@ -27,6 +28,8 @@ def dashboards(desk: Desk, visit: Visit) -> Response:
     """All dashboards."""
     page = desk.sources.application.documents(KIND, after=visit.query.get("after"), limit=LIST_LINES)
     view = pages_dashboard.list_view(page, visit.now)
+    is_whole = not page["next"] and not visit.query.get("after")
+    view["heads"], view["lines"] = sorted_table(pages_dashboard.COLUMNS, view["lines"], visit.here, is_whole=is_whole)
     view["next_href"] = f"/dashboards?after={page['next']}" if page["next"] else None
     view["may_make"] = desk.sources.door.may_change(visit.operator, KIND)
     view["templates"] = [name for name, _ in _templates(desk, visit)]

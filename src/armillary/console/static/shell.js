@@ -33,6 +33,17 @@ function tick() {
 setInterval(tick, 5000);
 document.addEventListener("htmx:afterSettle", tick);
 
+/** Whether somebody has typed or chosen something in a part that is not sent yet. */
+function isTyped(part) {
+  return [...part.querySelectorAll("input, textarea, select")].some((field) => {
+    if (field.tagName === "SELECT") {
+      const made = [...field.options].findIndex((option) => option.defaultSelected);
+      return field.selectedIndex !== Math.max(made, 0);
+    }
+    return field.value !== field.defaultValue || field.checked !== field.defaultChecked;
+  });
+}
+
 // A part of a page asks for itself again every data-every seconds, unless nobody looks or somebody works in it.
 let seconds = 0;
 setInterval(() => {
@@ -40,7 +51,7 @@ setInterval(() => {
   if (document.hidden) return;
   for (const part of document.querySelectorAll("[data-every]")) {
     if (seconds % Number(part.dataset.every) !== 0) continue;
-    if (part.contains(document.activeElement) || !window.htmx) continue;
+    if (part.contains(document.activeElement) || isTyped(part) || !window.htmx) continue;
     window.htmx.trigger(part, "refresh");
   }
 }, 1000);

@@ -55,7 +55,7 @@ _TEMPLATE = V1 + "/templates/{template_name}"
 
 # Everything else below the API's roots: answered as a problem, and never by what is mounted behind (the console).
 UNKNOWN_PATHS = ("/api/{rest:path}", "/iothub/{rest:path}", "/subscriptions/{rest:path}", "/providers/{rest:path}")
-METHODS = ("GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS")
+METHODS = ("GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS", "TRACE")
 
 # "METHOD path" -> role.
 ACCESS: Mapping[str, str] = {

@@ -17,7 +17,7 @@ from starlette.requests import Request
 from armillary.api.documents import as_document
 from armillary.api.routes import hub_of, operator_of, service_of
 from armillary.api.scope import CheckedCatalog, checked_catalog
-from armillary.engines.application.document import Document, check_match, not_found
+from armillary.engines.application.document import ID_PATTERN, Document, check_match, not_found
 from armillary.engines.application.store import MAX_LIMIT
 from armillary.errors import ConflictError, InvalidArgumentError, NotFoundError, PermissionDeniedError
 from armillary.twin.dashboard import parse as parse_dashboard
@@ -29,7 +29,9 @@ from armillary.twin.rule_json import parse_document
 from armillary.twin.uses import USERS, Named, Use, uses_of
 
 CatalogQuery = Annotated[CheckedCatalog | None, Depends(checked_catalog)]
-DocumentPath = Annotated[str, Path(min_length=1, max_length=128, description="Id: a-z 0-9 . _ -")]
+DocumentPath = Annotated[
+    str, Path(min_length=1, max_length=128, description="Id: a-z 0-9 . _ -", json_schema_extra={"pattern": ID_PATTERN})
+]
 DocumentBody = Annotated[dict[str, Any], Body()]
 IfMatch = Annotated[str | None, Header(max_length=64)]
 Force = Annotated[bool, Query(description="Delete it although something uses it")]

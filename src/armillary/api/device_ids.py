@@ -16,11 +16,16 @@ from starlette.requests import Request
 from armillary.api.routes import service_of
 from armillary.errors import InvalidArgumentError, NotFoundError
 from armillary.service.registry_names import no_device
-from armillary.wire.hub_credentials import canonical_device_id, is_attested_id
+from armillary.wire.hub_credentials import DEVICE_ID_PATTERN, canonical_device_id, is_attested_id
 
 # What is wrong with an id is said by the parser, in words.
 DevicePath = Annotated[
-    str, Path(description="Id of a device: 128 hexadecimal digits, or the id of a hub device", max_length=300)
+    str,
+    Path(
+        description="Id of a device: 128 hexadecimal digits, or the id of a hub device",
+        max_length=300,
+        json_schema_extra={"pattern": DEVICE_ID_PATTERN},
+    ),
 ]
 
 

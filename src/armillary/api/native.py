@@ -15,7 +15,7 @@ from armillary.api import views, views_status
 from armillary.api.auth import V1
 from armillary.api.device_labels import with_names
 from armillary.api.documents import as_document
-from armillary.api.native_devices import After, CatalogFilter, Limit
+from armillary.api.native_devices import CatalogFilter, Limit, NumberAfter
 from armillary.api.routes import add_route, hub_of, operator_of, service_of
 from armillary.api.tenure import tenures
 from armillary.service.paging import MAX_LIMIT
@@ -66,7 +66,7 @@ def fleet(request: Request, catalog: CatalogFilter = None) -> dict[str, Any]:
 
 
 def list_error_reports(
-    request: Request, catalog: CatalogFilter = None, limit: Limit = views.PAGE_ROWS, after: After = None
+    request: Request, catalog: CatalogFilter = None, limit: Limit = views.PAGE_ROWS, after: NumberAfter = None
 ) -> dict[str, Any]:
     """Error reports of all devices or of a catalog's, newest first."""
     found, since = views.error_reports(service_of(request), catalog=catalog, limit=limit, after=after), tenures(request)

@@ -11,7 +11,7 @@ import base64
 from typing import Annotated, Any, Literal
 from uuid import UUID
 
-from fastapi import FastAPI
+from fastapi import FastAPI, Path
 from pydantic import BaseModel, ConfigDict, Field
 from starlette.requests import Request
 from starlette.responses import Response
@@ -78,7 +78,12 @@ def _document(one: CertificateRecord) -> dict[str, Any]:
     }
 
 
-def revocation_list(request: Request, authority: str) -> Response:
+SerialPath = Annotated[
+    str, Path(description="Serial number in hex", json_schema_extra={"pattern": "^[0-9a-fA-F]{1,64}$"})
+]
+
+
+def revocation_list(request: Request, authority: SerialPath) -> Response:
     """The revocation list of an authority, named by its serial number in hex; DER (RFC 5280 §5)."""
     return Response(service_of(request).revocation_lists.current(authority), media_type=CRL_TYPE)
 

@@ -9,7 +9,7 @@ from uuid import UUID
 
 from cryptography import x509
 from cryptography.hazmat.primitives.serialization import Encoding
-from fastapi import Depends, FastAPI, Query
+from fastapi import Depends, FastAPI, Path, Query
 from starlette.requests import Request
 
 from armillary.api import views
@@ -20,15 +20,23 @@ from armillary.api.native_requests import FactoryBody, ReasonBody
 from armillary.api.routes import add_route, enrolment_of, operator_of, service_of
 from armillary.api.scope import CheckedCatalog, checked_filter
 from armillary.api.tenure import own_page, since_ms
-from armillary.engines.records.rows import DeviceFilter
+from armillary.engines.records.rows import HEALTHS, DeviceFilter
 from armillary.errors import InvalidArgumentError
 from armillary.identity.manufacturing import ManufacturingState
 from armillary.service.factory_reply import FactoryReply
+from armillary.service.paging import NUMBER_PATTERN
+from armillary.service.registry_names import CATALOG_PATTERN
 
 # 1 to 1,000 rows; service/paging.py holds the limit for everybody.
 Limit = Annotated[int, Query(ge=1, le=1000)]
 After = Annotated[str | None, Query(max_length=200, description="`next` of the page before")]
+# A cursor of a list that is newest first: the number of a row. What is wrong with one is said where it is read.
+NumberAfter = Annotated[
+    str | None,
+    Query(max_length=200, description="`next` of the page before", json_schema_extra={"pattern": NUMBER_PATTERN}),
+]
 Text = Annotated[str | None, Query(max_length=64)]
+CatalogPath = Annotated[str, Path(description="Name of a catalog", json_schema_extra={"pattern": CATALOG_PATTERN})]
 CatalogFilter = Annotated[CheckedCatalog | None, Depends(checked_filter)]
 
 
@@ -78,12 +86,17 @@ def list_devices(
     catalog: CatalogFilter = None,
     product: Text = None,
     group: Text = None,
-    health: Text = None,
+    health: Annotated[str | None, Query(max_length=64, json_schema_extra={"enum": list(HEALTHS)})] = None,
     chip: Text = None,
     tier: Text = None,
     verdict: Text = None,
     os_version: Text = None,
-    text: Annotated[str | None, Query(max_length=128, description="First digits of the device id")] = None,
+    text: Annotated[
+        str | None,
+        Query(
+            max_length=128, description="First digits of the device id", json_schema_extra={"pattern": "^[0-9A-Fa-f]+$"}
+        ),
+    ] = None,
     search: Annotated[
         str | None, Query(max_length=128, description="Beginning of a word of the name, or of the device id")
     ] = None,
@@ -121,7 +134,7 @@ def device_deployment(request: Request, device_id: DevicePath) -> dict[str, Any]
 
 
 def device_check_ins(
-    request: Request, device_id: DevicePath, limit: Limit = views.PAGE_ROWS, after: After = None
+    request: Request, device_id: DevicePath, limit: Limit = views.PAGE_ROWS, after: NumberAfter = None
 ) -> dict[str, Any]:
     """Accepted check-ins, newest first."""
     known = attesting_device(request, device_id)
@@ -130,7 +143,7 @@ def device_check_ins(
 
 
 def device_refusals(
-    request: Request, device_id: DevicePath, limit: Limit = views.PAGE_ROWS, after: After = None
+    request: Request, device_id: DevicePath, limit: Limit = views.PAGE_ROWS, after: NumberAfter = None
 ) -> dict[str, Any]:
     """Refused requests under this device's identity, newest first."""
     known = attesting_device(request, device_id)
@@ -139,7 +152,7 @@ def device_refusals(
 
 
 def device_outcomes(
-    request: Request, device_id: DevicePath, limit: Limit = views.PAGE_ROWS, after: After = None
+    request: Request, device_id: DevicePath, limit: Limit = views.PAGE_ROWS, after: NumberAfter = None
 ) -> dict[str, Any]:
     """What became of the images that the device was offered, newest first."""
     known = attesting_device(request, device_id)
@@ -148,7 +161,7 @@ def device_outcomes(
 
 
 def device_error_reports(
-    request: Request, device_id: DevicePath, limit: Limit = views.PAGE_ROWS, after: After = None
+    request: Request, device_id: DevicePath, limit: Limit = views.PAGE_ROWS, after: NumberAfter = None
 ) -> dict[str, Any]:
     """Error reports, newest first."""
     known = attesting_device(request, device_id)

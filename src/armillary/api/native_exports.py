@@ -14,7 +14,7 @@ from armillary.api.auth import V1
 from armillary.api.authored import CatalogQuery, DocumentBody, DocumentPath, IfMatch
 from armillary.api.callers import caller_of
 from armillary.api.documents import as_document
-from armillary.api.native_devices import After, Limit
+from armillary.api.native_devices import After, Limit, NumberAfter
 from armillary.api.routes import add_route, hub_of, operator_of, service_of
 from armillary.api.scope import CheckedCatalog
 from armillary.engines.application.document import Document
@@ -110,7 +110,7 @@ def list_dead_letters(
     export_id: DocumentPath,
     catalog: CatalogQuery = None,
     limit: Limit = views.PAGE_ROWS,
-    after: After = None,
+    after: NumberAfter = None,
 ) -> dict[str, Any]:
     """Batches that the destination refused for good, or on which the transform failed, oldest first."""
     authored.visible(request, KIND, export_id, catalog)

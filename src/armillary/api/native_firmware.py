@@ -13,6 +13,7 @@ from starlette.responses import Response
 
 from armillary.api.auth import V1
 from armillary.api.device_ids import DevicePath, attesting_device
+from armillary.api.native_devices import CatalogPath
 from armillary.api.native_policy import POLICY, Time
 from armillary.api.native_requests import Name
 from armillary.api.routes import add_route, operator_of, service_of
@@ -73,12 +74,12 @@ def statement_document(row: StoredStatement) -> dict[str, Any]:
     }
 
 
-def list_firmware(request: Request, catalog: str) -> dict[str, Any]:
+def list_firmware(request: Request, catalog: CatalogPath) -> dict[str, Any]:
     """The reference values for firmware that hold in a catalog, as they were stated together, oldest first."""
     return {"items": [statement_document(row) for row in service_of(request).firmware.list(catalog)], "next": None}
 
 
-def add_firmware(request: Request, catalog: str, body: FirmwareBody) -> dict[str, Any]:
+def add_firmware(request: Request, catalog: CatalogPath, body: FirmwareBody) -> dict[str, Any]:
     """State which firmware is good on a chip, from each device's next check-in on; other firmware gets only updates."""
     row = service_of(request).firmware.add(
         catalog,
@@ -91,7 +92,7 @@ def add_firmware(request: Request, catalog: str, body: FirmwareBody) -> dict[str
     return statement_document(row)
 
 
-def remove_firmware(request: Request, catalog: str, statement_id: UUID) -> Response:
+def remove_firmware(request: Request, catalog: CatalogPath, statement_id: UUID) -> Response:
     """Take reference values back; without any for a chip, firmware is not compared there."""
     service_of(request).firmware.remove(catalog, statement_id, actor=operator_of(request).name)
     return Response(status_code=204)

@@ -11,7 +11,7 @@ from starlette.requests import Request
 
 from armillary.api.auth import V1
 from armillary.api.device_ids import DevicePath, known_device
-from armillary.api.native_devices import After, Limit
+from armillary.api.native_devices import After, CatalogPath, Limit
 from armillary.api.routes import add_route, hub_of, operator_of, service_of
 from armillary.engines.records.hub_rows import Admission, HubIdentity
 from armillary.errors import InvalidArgumentError
@@ -93,12 +93,12 @@ def hub_device(request: Request, device_id: str) -> HubIdentity:
     return service_of(request).hub_identities.get(known)
 
 
-def show_admission(request: Request, catalog: str) -> dict[str, Any]:
+def show_admission(request: Request, catalog: CatalogPath) -> dict[str, Any]:
     """What a catalog lets into the hub beside devices that attest: nothing unless its administrator said so."""
     return _admission(service_of(request).hub_identities.admission(catalog))
 
 
-def change_admission(request: Request, catalog: str, body: AdmissionBody) -> dict[str, Any]:
+def change_admission(request: Request, catalog: CatalogPath, body: AdmissionBody) -> dict[str, Any]:
     """Let hub devices with certificates or symmetric keys in, or not any more; these are disconnected at once."""
     made = service_of(request).hub_identities.set_admission(
         catalog,
@@ -111,7 +111,7 @@ def change_admission(request: Request, catalog: str, body: AdmissionBody) -> dic
 
 def list_hub_devices(
     request: Request,
-    catalog: str,
+    catalog: CatalogPath,
     limit: Limit = 100,
     after: After = None,
     device_id_prefix: Prefix = "",
@@ -129,7 +129,7 @@ def list_hub_devices(
     return {"items": items, "next": found[-1].identity if len(found) == limit else None}
 
 
-def make_hub_device(request: Request, catalog: str, body: HubDeviceBody) -> dict[str, Any]:
+def make_hub_device(request: Request, catalog: CatalogPath, body: HubDeviceBody) -> dict[str, Any]:
     """Register a hub device; its symmetric keys are in the answer and nowhere else."""
     service = service_of(request)
     owner, name = service.registry.get_catalog(catalog).catalog_id, check_name(body.name)

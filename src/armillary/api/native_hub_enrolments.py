@@ -12,6 +12,7 @@ from pydantic import BaseModel, ConfigDict, Field
 from starlette.requests import Request
 
 from armillary.api.auth import V1
+from armillary.api.native_devices import CatalogPath
 from armillary.api.routes import add_route, operator_of, service_of
 from armillary.engines.records.hub_rows import HubEnrolment
 from armillary.errors import InvalidArgumentError
@@ -61,14 +62,14 @@ class ProofBody(_Body):
     certificate: _Pem
 
 
-def list_hub_enrolments(request: Request, catalog: str) -> dict[str, Any]:
+def list_hub_enrolments(request: Request, catalog: CatalogPath) -> dict[str, Any]:
     """A catalog's enrolments by name, and its id scope."""
     service = service_of(request)
     scope = scope_of(service.registry.get_catalog(catalog).catalog_id)
     return {"id_scope": scope, "items": [document(each) for each in service.hub_enrolments.list(catalog)], "next": None}
 
 
-def make_hub_enrolment(request: Request, catalog: str, body: HubEnrolmentBody) -> dict[str, Any]:
+def make_hub_enrolment(request: Request, catalog: CatalogPath, body: HubEnrolmentBody) -> dict[str, Any]:
     """Let one device, or a group of them, register; symmetric keys are in the answer and nowhere else."""
     if body.attestation == "x509" and not body.certificate:
         raise InvalidArgumentError(
@@ -87,14 +88,14 @@ def make_hub_enrolment(request: Request, catalog: str, body: HubEnrolmentBody) -
     return {**document(made), **_shown_once(keys)}
 
 
-def verify_hub_enrolment(request: Request, catalog: str, enrolment_id: UUID, body: ProofBody) -> dict[str, Any]:
+def verify_hub_enrolment(request: Request, catalog: CatalogPath, enrolment_id: UUID, body: ProofBody) -> dict[str, Any]:
     """Prove possession of a group's authority: a certificate that it signed, its common name the enrolment's nonce."""
     actor = operator_of(request).name
     return document(service_of(request).hub_enrolments.verify(catalog, enrolment_id, body.certificate, actor=actor))
 
 
 def change_hub_enrolment(
-    request: Request, catalog: str, enrolment_id: UUID, body: HubEnrolmentChange
+    request: Request, catalog: CatalogPath, enrolment_id: UUID, body: HubEnrolmentChange
 ) -> dict[str, Any]:
     """Enable or disable an enrolment."""
     actor = operator_of(request).name
@@ -102,12 +103,12 @@ def change_hub_enrolment(
     return document(made)
 
 
-def delete_hub_enrolment(request: Request, catalog: str, enrolment_id: UUID) -> dict[str, Any]:
+def delete_hub_enrolment(request: Request, catalog: CatalogPath, enrolment_id: UUID) -> dict[str, Any]:
     """Delete an enrolment; devices that registered with certificates of its authority are let in no more."""
     return document(service_of(request).hub_enrolments.remove(catalog, enrolment_id, actor=operator_of(request).name))
 
 
-def list_hub_registrations(request: Request, catalog: str, enrolment_id: UUID) -> dict[str, Any]:
+def list_hub_registrations(request: Request, catalog: CatalogPath, enrolment_id: UUID) -> dict[str, Any]:
     """What registered by an enrolment, newest first."""
     found = service_of(request).hub_enrolments.registrations(catalog, enrolment_id)
     items = [

@@ -5,14 +5,18 @@ from __future__ import annotations
 
 from typing import Annotated, Any, Literal
 
-from fastapi import FastAPI
+from fastapi import FastAPI, Path
 from pydantic import BaseModel, ConfigDict, Field
 from starlette.requests import Request
 
 from armillary.api.auth import V1
+from armillary.api.native_devices import CatalogPath
 from armillary.api.routes import add_route, hub_of, operator_of, service_of
 from armillary.engines.records.hub_rows import HubServiceKey
+from armillary.service.hub_service_keys import KEY_PATTERN
 from armillary.wire.sas_token import encode_key
+
+KeyName = Annotated[str, Path(description="Name of a key", json_schema_extra={"pattern": KEY_PATTERN})]
 
 
 class HubServiceKeyBody(BaseModel):
@@ -29,12 +33,12 @@ class HubServiceKeyBody(BaseModel):
     reveals_keys: bool = False
 
 
-def list_hub_service_keys(request: Request, catalog: str) -> dict[str, Any]:
+def list_hub_service_keys(request: Request, catalog: CatalogPath) -> dict[str, Any]:
     """A catalog's service keys by name, without the keys themselves."""
     return {"items": [_document(each) for each in service_of(request).hub_service_keys.list(catalog)], "next": None}
 
 
-def make_hub_service_key(request: Request, catalog: str, body: HubServiceKeyBody) -> dict[str, Any]:
+def make_hub_service_key(request: Request, catalog: CatalogPath, body: HubServiceKeyBody) -> dict[str, Any]:
     """Make a key; the connection string is in the answer and nowhere else."""
     actor = operator_of(request).name
     made, key = service_of(request).hub_service_keys.create(
@@ -45,7 +49,7 @@ def make_hub_service_key(request: Request, catalog: str, body: HubServiceKeyBody
     return {**_document(made), "key": encode_key(key), "connection_string": connection}
 
 
-def delete_hub_service_key(request: Request, catalog: str, name: str) -> dict[str, Any]:
+def delete_hub_service_key(request: Request, catalog: CatalogPath, name: KeyName) -> dict[str, Any]:
     """Make a key useless at once."""
     service_of(request).hub_service_keys.remove(catalog, name, actor=operator_of(request).name)
     return {"deleted": name}

@@ -16,13 +16,14 @@ from armillary.api import views
 from armillary.api.auth import V1
 from armillary.api.device_labels import names_of, with_names
 from armillary.api.documents import as_document
-from armillary.api.native_devices import After, CatalogFilter, Limit, Text
+from armillary.api.native_devices import After, CatalogFilter, Limit, NumberAfter, Text
 from armillary.api.native_requests import FloorBody, ReasonBody, ReleaseBody, RolloutBody, TokenBody
 from armillary.api.routes import add_route, hub_of, operator_of, service_of
 from armillary.errors import NotFoundError
 from armillary.rollout import policy as rollout_policy
 from armillary.wire import finding as wire_finding
-from armillary.wire.hub_credentials import canonical_device_id
+from armillary.wire.finding import KINDS, SEVERITIES, STATUSES
+from armillary.wire.hub_credentials import DEVICE_ID_PATTERN, canonical_device_id
 
 
 def list_rollouts(
@@ -30,7 +31,7 @@ def list_rollouts(
     catalog: CatalogFilter = None,
     state: Text = None,
     limit: Limit = views.PAGE_ROWS,
-    after: After = None,
+    after: NumberAfter = None,
 ) -> dict[str, Any]:
     """Roll-outs, newest first."""
     return views.rollouts(service_of(request), catalog=catalog, state=state, limit=limit, after=after)
@@ -87,13 +88,13 @@ def cancel_rollout(request: Request, rollout_id: UUID, body: ReasonBody) -> dict
 
 def list_findings(
     request: Request,
-    status: Text = None,
-    severity: Text = None,
-    kind: Text = None,
+    status: Annotated[str | None, Query(max_length=64, json_schema_extra={"enum": [*STATUSES, "living"]})] = None,
+    severity: Annotated[str | None, Query(max_length=64, json_schema_extra={"enum": list(SEVERITIES)})] = None,
+    kind: Annotated[str | None, Query(max_length=64, json_schema_extra={"enum": list(KINDS)})] = None,
     catalog: CatalogFilter = None,
-    device: Annotated[str | None, Query(max_length=128)] = None,
+    device: Annotated[str | None, Query(max_length=128, json_schema_extra={"pattern": DEVICE_ID_PATTERN})] = None,
     limit: Limit = views.PAGE_ROWS,
-    after: After = None,
+    after: NumberAfter = None,
 ) -> dict[str, Any]:
     """Findings, newest first; the status `living` means not closed."""
     device_id = canonical_device_id(device) if device is not None else None
@@ -166,7 +167,7 @@ def raise_floor(request: Request, body: FloorBody) -> dict[str, Any]:
     return document
 
 
-def list_audit(request: Request, limit: Limit = views.PAGE_ROWS, after: After = None) -> dict[str, Any]:
+def list_audit(request: Request, limit: Limit = views.PAGE_ROWS, after: NumberAfter = None) -> dict[str, Any]:
     """Audit lines, newest first."""
     return views.audit(service_of(request), limit=limit, after=after)
 

@@ -16,12 +16,15 @@ from armillary.api.device_ids import DevicePath, known_identity
 from armillary.api.device_labels import with_names
 from armillary.api.native_devices import After, Limit
 from armillary.api.routes import add_route, hub_of, operator_of, service_of
+from armillary.engines.application.document import ID_PATTERN
 from armillary.errors import ConflictError, InvalidArgumentError, NotFoundError
 from armillary.twin.organisation import parse_organisation
 
 KIND = "organisation"
 
-OrganisationPath = Annotated[str, Path(min_length=1, max_length=128, description="Id: a-z 0-9 . _ -")]
+OrganisationPath = Annotated[
+    str, Path(min_length=1, max_length=128, description="Id: a-z 0-9 . _ -", json_schema_extra={"pattern": ID_PATTERN})
+]
 
 
 class AssignBody(BaseModel):

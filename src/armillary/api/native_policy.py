@@ -14,7 +14,7 @@ from starlette.requests import Request
 
 from armillary.api.auth import V1
 from armillary.api.documents import as_document
-from armillary.api.native_devices import Limit
+from armillary.api.native_devices import CatalogPath, Limit
 from armillary.api.native_requests import Name, ReasonBody
 from armillary.api.routes import add_route, operator_of, service_of
 from armillary.attest import policy as rules
@@ -110,12 +110,12 @@ def policy_of(service: SecurityService, catalog: str) -> dict[str, Any]:
     return policy_document(service.registry.get_catalog(catalog).name, service.policies.get(catalog))
 
 
-def show_policy(request: Request, catalog: str) -> dict[str, Any]:
+def show_policy(request: Request, catalog: CatalogPath) -> dict[str, Any]:
     """What a catalog demands of its devices beyond a good boot."""
     return policy_of(service_of(request), catalog)
 
 
-def change_policy(request: Request, catalog: str, body: PolicyBody) -> dict[str, Any]:
+def change_policy(request: Request, catalog: CatalogPath, body: PolicyBody) -> dict[str, Any]:
     """Change what a catalog demands, from each device's next check-in on. Minimum security versions never fall."""
     change = {name: getattr(body, name) for name in body.model_fields_set if name != "if_version"}
     service = service_of(request)
@@ -123,7 +123,7 @@ def change_policy(request: Request, catalog: str, body: PolicyBody) -> dict[str,
     return policy_document(service.registry.get_catalog(catalog).name, row)
 
 
-def policy_versions(request: Request, catalog: str, limit: Limit = 100) -> dict[str, Any]:
+def policy_versions(request: Request, catalog: CatalogPath, limit: Limit = 100) -> dict[str, Any]:
     """The versions of a catalog's policy, newest first."""
     service = service_of(request)
     name = service.registry.get_catalog(catalog).name

@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import dataclasses
+import re
 from collections.abc import Mapping
 from typing import Annotated, Any
 
@@ -39,10 +40,16 @@ from armillary.twin.rule_action import split_secrets
 from armillary.twin.rule_json import parse_document
 from armillary.twin.rule_words import condition_words, summary
 from armillary.twin.value_names import Naming
-from armillary.wire.hub_credentials import canonical_device_id
+from armillary.wire.hub_credentials import DEVICE_ID_PATTERN, canonical_device_id
 
 KIND = "rule"
 
+# A cursor of alerts and of what their rules could not deliver, newest first.
+_AFTER = "^[0-9]{1,16}$"
+AlertsAfter = Annotated[
+    str | None,
+    Query(max_length=200, description="`next` of the page before", json_schema_extra={"pattern": _AFTER}),
+]
 AlertPath = Annotated[int, Field(ge=1, le=2**53)]
 Millis = Annotated[int, Field(ge=0, le=10**14)]
 
@@ -190,10 +197,10 @@ def list_alerts(
     request: Request,
     catalog: CatalogQuery = None,
     rule: Annotated[str | None, Query(max_length=128)] = None,
-    device: Annotated[str | None, Query(max_length=128)] = None,
+    device: Annotated[str | None, Query(max_length=128, json_schema_extra={"pattern": DEVICE_ID_PATTERN})] = None,
     status: Annotated[str, Query(pattern="^(open|acknowledged|all)$")] = "all",
     limit: Limit = views.PAGE_ROWS,
-    after: After = None,
+    after: AlertsAfter = None,
 ) -> dict[str, Any]:
     """Firings of rules, newest first; `open` are those that nobody has taken notice of.
 
@@ -229,7 +236,7 @@ def acknowledge_alert(request: Request, number: AlertPath, catalog: CatalogQuery
 
 
 def dead_letters(
-    request: Request, catalog: CatalogQuery = None, limit: Limit = views.PAGE_ROWS, after: After = None
+    request: Request, catalog: CatalogQuery = None, limit: Limit = views.PAGE_ROWS, after: AlertsAfter = None
 ) -> dict[str, Any]:
     """Actions that were given up, newest first, each with why."""
     found = _store(request).dead(catalog, before=_number(after), limit=limit + 1)
@@ -376,7 +383,7 @@ def _found(alert: Alert | None, number: int) -> Alert:
 def _number(after: str | None) -> int | None:
     if after is None:
         return None
-    if not after.isascii() or not after.isdecimal() or len(after) > 16:
+    if re.fullmatch(_AFTER, after) is None:
         raise InvalidArgumentError("after: expected `next` of the page before", remedy="Pass it as it came.")
     return int(after)
 

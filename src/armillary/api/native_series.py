@@ -32,7 +32,8 @@ MAX_RAW_VALUES = 10_000
 END_OF_TIME_MS = 10**14
 
 MetricQuery = Annotated[str, Query(min_length=1, max_length=MAX_METRIC_CHARS)]
-MetricsQuery = Annotated[list[str] | None, Query(max_length=100, description="Names; every one when absent")]
+MetricName = Annotated[str, Field(min_length=1, max_length=MAX_METRIC_CHARS)]
+MetricsQuery = Annotated[list[MetricName] | None, Query(max_length=100, description="Names; every one when absent")]
 Points = Annotated[int, Query(ge=1, le=MAX_SERIES_POINTS)]
 FileFormat = Annotated[Literal["csv", "parquet"], Query(alias="format")]
 Days = Annotated[int | None, Field(ge=1, le=MAX_DAYS)]

@@ -25,7 +25,7 @@ from armillary.engines.application.document import Document
 from armillary.engines.application.store import MAX_LIMIT
 from armillary.errors import InvalidArgumentError, ModelError, NotFoundError
 from armillary.hub.device_facts import of_catalog
-from armillary.twin.template_name import check_name, not_published, published_id
+from armillary.twin.template_name import NAME_PATTERN, check_name, not_published, published_id
 from armillary.twin.uses import uses_of_value
 
 if TYPE_CHECKING:
@@ -36,7 +36,10 @@ TEMPLATE = V1 + "/templates/{template_name}"
 DEVICE = V1 + "/devices/{device_id}"
 PAGE_ROWS = 100
 
-NamePath = Annotated[str, Path(min_length=1, max_length=100, description="Name: a-z 0-9 _ -")]
+NamePath = Annotated[
+    str,
+    Path(min_length=1, max_length=100, description="Name: a-z 0-9 _ -", json_schema_extra={"pattern": NAME_PATTERN}),
+]
 VersionPath = Annotated[int, Path(ge=1, le=999_999)]
 Dry = Annotated[bool, Query(description="Change nothing: only say what would become of it")]
 Values = Annotated[dict[str, Any], Body(max_length=300)]

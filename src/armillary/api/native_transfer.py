@@ -14,7 +14,7 @@ from armillary.api import views
 from armillary.api.auth import V1
 from armillary.api.device_ids import attesting_device
 from armillary.api.documents import as_document
-from armillary.api.native_devices import After, Limit
+from armillary.api.native_devices import Limit, NumberAfter
 from armillary.api.native_enrolment import CatalogPath
 from armillary.api.routes import add_route, operator_of, service_of
 from armillary.errors import NotFoundError
@@ -69,7 +69,7 @@ def list_transfers(
     catalog: CatalogPath,
     pending: Pending = False,  # noqa: FBT002 - a query parameter
     limit: Limit = views.PAGE_ROWS,
-    after: After = None,
+    after: NumberAfter = None,
 ) -> Document:
     """Offers from and to this catalog, newest first."""
     return views.transfers(service_of(request), catalog, pending=pending, limit=limit, after=after)

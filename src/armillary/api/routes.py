@@ -214,11 +214,20 @@ def no_such_route(request: Request) -> None:
     """404, or 405 with the methods that the path allows."""
     allowed: set[str] = set()
     for route in request.app.routes:
-        if isinstance(route, APIRoute) and route.path not in UNKNOWN_PATHS and route.path_regex.match(request.url.path):
+        if isinstance(route, APIRoute) and route.path not in UNKNOWN_PATHS and _is_meant(route, request.url.path):
             allowed |= route.methods or set()
     if allowed:
         raise HTTPException(405, "Method Not Allowed", headers={"Allow": ", ".join(sorted(allowed))})
     raise HTTPException(404, "Not Found")
+
+
+def _is_meant(route: APIRoute, path: str) -> bool:
+    """Whether a path is one of this route: ``corim`` fits the shape of ``{release_id}`` and is none."""
+    found = route.path_regex.match(path)
+    if found is None:
+        return False
+    fields = [field for field in route.dependant.path_params if field.alias in found.groupdict()]
+    return not any(field.validate(found[field.alias], {}, loc=("path", field.alias))[1] for field in fields)
 
 
 def service_of(request: Request) -> SecurityService:

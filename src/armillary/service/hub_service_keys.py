@@ -35,7 +35,8 @@ from armillary.wire.sas_token import KEY_BYTES, parse_sas_token, verify_sas_toke
 
 # Of one catalog; IoT Hub has five policies to begin with.
 MAX_KEYS: Final = 50
-_NAME: Final = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}")
+KEY_PATTERN: Final = "^[A-Za-z0-9][A-Za-z0-9._-]{0,63}$"  # for descriptions (JSON Schema)
+_NAME: Final = re.compile(KEY_PATTERN)
 # Roles whose bearers could set every device's keys anyway: seeing them is no more.
 REVEALING_ROLES: Final = ("Contributor", "Administrator")
 _LIST: Final = "List them: armillary hub-service-key list."

@@ -3,9 +3,14 @@
 
 from __future__ import annotations
 
+import re
+
 from armillary.errors import InvalidArgumentError
 
 MAX_LIMIT = 1000  # rows of one page: about a megabyte of JSON
+# A cursor of a list that is newest first, for descriptions (JSON Schema) and below.
+NUMBER_PATTERN = "^[0-9]{1,18}$"
+_NUMBER = re.compile(NUMBER_PATTERN, re.ASCII)
 
 
 def bounded(limit: int) -> int:
@@ -27,7 +32,7 @@ def number_after(cursor: str | None) -> int | None:
     """
     if cursor is None:
         return None
-    if not cursor.isascii() or not cursor.isdigit() or len(cursor) > 18:
+    if _NUMBER.fullmatch(cursor) is None:
         raise InvalidArgumentError(
             f"cursor: expected one that this list gave, got {cursor!r:.40}", remedy="Start again without a cursor."
         )

@@ -16,7 +16,8 @@ from armillary.wire.device_name import MIN_ID_DIGITS, id_prefix
 from armillary.wire.hub_credentials import is_attested_id
 
 # Azure Sphere's name rules (management API 2024-04-01).
-CATALOG_NAME: Final = re.compile(r"[A-Za-z0-9_-]{1,50}")
+CATALOG_PATTERN: Final = "^[A-Za-z0-9_-]{1,50}$"  # for descriptions (JSON Schema)
+CATALOG_NAME: Final = re.compile(CATALOG_PATTERN)
 PRODUCT_NAME: Final = re.compile(r"\w[\w\s]{1,48}\w")
 GROUP_NAME: Final = re.compile(r"[A-Za-z0-9]{1,2}|[A-Za-z0-9][A-Za-z0-9\s]{1,48}[A-Za-z0-9]")
 

@@ -10,7 +10,9 @@ from armillary.errors import InvalidArgumentError, NotFoundError
 
 # A template's name is part of file names and addresses, with a dot and a version behind it.
 MAX_NAME_CHARACTERS: Final = 100
-_NAME = re.compile(rf"[a-z0-9](?:[a-z0-9_-]{{0,{MAX_NAME_CHARACTERS - 2}}}[a-z0-9])?\Z")
+# For descriptions (JSON Schema), and below.
+NAME_PATTERN: Final = rf"^[a-z0-9](?:[a-z0-9_-]{{0,{MAX_NAME_CHARACTERS - 2}}}[a-z0-9])?$"
+_NAME = re.compile(NAME_PATTERN)
 _PUBLISHED = re.compile(r"(.+)\.([1-9][0-9]{0,5})\Z")
 
 
@@ -20,7 +22,7 @@ def check_name(name: str) -> str:
     Raises:
         InvalidArgumentError: it may not.
     """
-    if not _NAME.match(name):
+    if not _NAME.fullmatch(name):
         raise InvalidArgumentError(
             f"template: expected 1 to {MAX_NAME_CHARACTERS} of a-z 0-9 _ -, a letter or digit first and last,"
             f" got {name[:64]!a}",

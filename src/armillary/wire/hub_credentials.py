@@ -21,8 +21,10 @@ from typing import Final
 
 from armillary.errors import InvalidArgumentError
 
-# IoT Hub's ids without the characters that mean something in a topic, a filter or a URL.
-_NAME: Final = re.compile(r"[A-Za-z0-9][A-Za-z0-9._:@=-]{0,127}")
+# IoT Hub's ids without the characters that mean something in a topic, a filter or a URL. An id of a device that attests
+# is one of them. The expressions are for descriptions (JSON Schema) and for the parsers below.
+DEVICE_ID_PATTERN: Final = "^[A-Za-z0-9][A-Za-z0-9._:@=-]{0,127}$"
+_NAME: Final = re.compile(DEVICE_ID_PATTERN)
 _MODULE: Final = re.compile(r"[A-Za-z0-9$][A-Za-z0-9._:@=-]{0,63}")
 _ATTESTED: Final = re.compile(r"[0-9A-Fa-f]{128}")
 

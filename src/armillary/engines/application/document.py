@@ -26,7 +26,9 @@ KINDS: tuple[str, ...] = (
 
 # A device id has 128 digits, and is the longest id there is.
 MAX_ID_CHARACTERS = 128
-_ID = re.compile(rf"[a-z0-9](?:[a-z0-9._-]{{0,{MAX_ID_CHARACTERS - 2}}}[a-z0-9])?\Z")
+# For descriptions (JSON Schema), and below: two dots in a row would climb out of a folder.
+ID_PATTERN = rf"^(?!.*\.\.)[a-z0-9](?:[a-z0-9._-]{{0,{MAX_ID_CHARACTERS - 2}}}[a-z0-9])?$"
+_ID = re.compile(ID_PATTERN)
 # What a device may be called (wire/hub_credentials.py); an export writes such an id as a file name (files.py).
 _DEVICE_ID = re.compile(rf"[A-Za-z0-9._:@=-]{{1,{MAX_ID_CHARACTERS}}}\Z")
 
@@ -86,7 +88,7 @@ def check_id(document_id: str, kind: str = "") -> str:
     Raises:
         InvalidArgumentError: it may not.
     """
-    if is_device_id(document_id) if kind == "device" else _ID.match(document_id) and ".." not in document_id:
+    if is_device_id(document_id) if kind == "device" else _ID.fullmatch(document_id):
         return document_id
     expected = "A-Z a-z 0-9 . _ : @ = -"
     if kind != "device":

@@ -1,8 +1,11 @@
 # SPDX-License-Identifier: Apache-2.0
 """Devices that check in as fast as the service lets them, in a process of their own.
 
-``python -m bench.checkin_load DEVICES.BIN PORT MODE TOTAL``: MODE ``kept`` uses one connection per device for all its
-check-ins, ``new`` opens one for each. Every reply must say "attested". Prints how many were made.
+``python -m bench.checkin_load DEVICES.BIN PORT``: prepares its devices once, then takes commands ``MODE TOTAL PORT``,
+a line each, from its standard input. MODE ``kept`` uses one connection per device for all its check-ins, ``new`` opens
+one for each, and every reply must say "attested"; ``handshake`` opens connections to PORT (``bench/bare_handshake.py``)
+and waits for their end. It prints ``ready``, waits for a line ``go``, and prints how many were made:
+:class:`RunningLoad` is the other side.
 
 A device here does what it must (answer the challenge of the last reply, sign with its alias key) and nothing else: its
 first request is built by the product's own code, and later ones are that request with another challenge and signature.
@@ -13,10 +16,15 @@ that measures the waking. A kept check-in takes 90 us here, a quarter of the ser
 from __future__ import annotations
 
 import pickle
+import socket
+import subprocess
 import sys
 import threading
 import time
+from collections.abc import Callable
+from functools import partial
 from pathlib import Path
+from typing import Self
 
 import cbor2
 from cryptography.hazmat.primitives import hashes
@@ -25,7 +33,7 @@ from cryptography.hazmat.primitives.asymmetric.utils import decode_dss_signature
 
 from armillary.attest.challenge import CHALLENGE_BYTES
 from armillary.sim.prover import Prover
-from armillary.sim.wire_device import WireDevice, components_of
+from armillary.sim.wire_device import TIMEOUT_S, WireDevice, components_of
 from armillary.wire.cose import SIGNATURE_BYTES
 
 _ECDSA = ec.ECDSA(hashes.SHA256())
@@ -81,6 +89,15 @@ class LoadDevice:
             raise SystemExit(f"not attested: {head!r} {reply!r}")
         self.challenge = reply[_CHALLENGE]
 
+    def shake_hands(self, port: int) -> None:
+        """A connection that the server closes after the handshake."""
+        with (
+            socket.create_connection((self.device.host, port), timeout=TIMEOUT_S) as plain,
+            self.context.wrap_socket(plain, server_hostname=self.device.host) as secured,
+        ):
+            if secured.recv(1):
+                raise SystemExit("the bare server said something")
+
     def reconnect(self) -> None:
         """A new connection in place of the last."""
         self._socket = self.device.connect(self.context)
@@ -119,8 +136,15 @@ def keep_on(devices: list[LoadDevice], times: int) -> None:
         device.receive()
 
 
-def come_anew(devices: list[LoadDevice], times: int) -> None:
-    """So many check-ins of each, every one on a connection of its own, all devices at the same time.
+def come_anew(device: LoadDevice) -> None:
+    """A check-in on a connection of its own."""
+    device.reconnect()
+    device.send()
+    device.receive()
+
+
+def all_at_once(devices: list[LoadDevice], times: int, act: Callable[[LoadDevice], None]) -> None:
+    """So many acts of each device, all devices at the same time.
 
     Raises:
         SystemExit: one of them failed.
@@ -129,9 +153,7 @@ def come_anew(devices: list[LoadDevice], times: int) -> None:
 
     def drive(device: LoadDevice) -> None:
         for _ in range(times):
-            device.reconnect()
-            device.send()
-            device.receive()
+            act(device)
         done.append(device)
 
     threads = [threading.Thread(target=drive, args=(device,)) for device in devices]
@@ -143,14 +165,69 @@ def come_anew(devices: list[LoadDevice], times: int) -> None:
         raise SystemExit(f"{len(devices) - len(done)} devices failed")
 
 
-def main(file: Path, port: int, mode: str, total: int) -> None:
+class RunningLoad:
+    """A load in a process of its own; ends with the block.
+
+    Args:
+        devices: File that ``bench/checkin_service.py`` wrote.
+        port: Of the service.
+    """
+
+    def __init__(self, devices: Path, port: int) -> None:
+        command = [sys.executable, "-m", "bench.checkin_load", str(devices), str(port)]
+        self._process = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        assert self._process.stdin is not None
+        self._process.stdin.close()
+        self._process.wait()
+
+    def prepare(self, mode: str, total: int, port: int = 0) -> None:
+        """Have it ready to do so many; ``port`` of the bare server for ``handshake``."""
+        self._say(f"{mode} {total} {port}")
+        if self._answer() != "ready":
+            raise RuntimeError("the load generator did not start")
+
+    def begin(self) -> None:
+        """Let it do what it is ready for."""
+        self._say("go")
+
+    def done(self) -> int:
+        """Wait for the end; how many were made."""
+        return int(self._answer())
+
+    def _say(self, line: str) -> None:
+        assert self._process.stdin is not None
+        self._process.stdin.write(f"{line}\n")
+        self._process.stdin.flush()
+
+    def _answer(self) -> str:
+        assert self._process.stdout is not None
+        return self._process.stdout.readline().strip()
+
+
+def main(file: Path, port: int) -> None:
+    """Obey the commands that come until there are no more."""
     devices = prepared(file, port)
-    print("ready", flush=True)
-    sys.stdin.readline()
-    each = total // len(devices)
-    {"kept": keep_on, "new": come_anew}[mode](devices, each)
-    print(each * len(devices), flush=True)
+    for line in sys.stdin:
+        mode, total, bare_port = line.split()
+        each = int(total) // len(devices)
+        if mode == "kept":
+            for device in devices:  # connections idled out on a slow host
+                come_anew(device)
+        print("ready", flush=True)
+        sys.stdin.readline()
+        if mode == "kept":
+            keep_on(devices, each)
+        elif mode == "new":
+            all_at_once(devices, each, come_anew)
+        else:
+            all_at_once(devices, each, partial(LoadDevice.shake_hands, port=int(bare_port)))
+        print(each * len(devices), flush=True)
 
 
 if __name__ == "__main__":
-    main(Path(sys.argv[1]), int(sys.argv[2]), sys.argv[3], int(sys.argv[4]))
+    main(Path(sys.argv[1]), int(sys.argv[2]))

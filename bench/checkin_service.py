@@ -25,6 +25,7 @@ from armillary.service import device_rates
 from armillary.service.assemble import SecurityService
 from armillary.settings import Settings
 from armillary.sim.wire_device import certificate_request
+from bench.bare_handshake import TLS_FILE
 
 # Devices that one claim may name.
 CLAIM_BATCH = 500
@@ -68,6 +69,9 @@ async def serve(data: Path, devices: int, others: int = 0, workers: int = 0) -> 
     for start in range(0, devices, CLAIM_BATCH):
         service.registry.claim_devices("Bench", ids[start : start + CLAIM_BATCH], actor="bench")
     (data / "devices.bin").write_bytes(pickle.dumps(made))
+    files = service.authority.server_files()
+    tls = files.certificate, files.key, service.authority.silicon_certificates()
+    (data / TLS_FILE).write_bytes(pickle.dumps(tls))
     if others:
         service.context.records.write(lambda connection: register(connection, others))
     print(service.device_port, flush=True)

@@ -10,59 +10,48 @@ from __future__ import annotations
 import os
 import pickle
 import subprocess
-import sys
 import tempfile
 import time
+from collections.abc import Sequence
+from contextlib import ExitStack
 from pathlib import Path
-from typing import Any
 
-DEVICES = 192  # each comes 62 times: more than the burst of one device would be refused
+from bench.checkin import serving
+from bench.checkin_load import RunningLoad
+
+# Workers are processes of their own with the product's own allowances: a device that comes more often than 120 times at
+# once is refused, and each of these comes 38 times, once more to be ready, and once for its challenge.
+DEVICES = 192
 LOADS = 2
-TOTAL = {"new": 2_400, "kept": 9_600}
+TOTAL = {"new": 1_536, "kept": 5_760}
 WORKERS = (1, 2)
 
 
-def _load(devices: Path, port: int, mode: str, total: int) -> subprocess.Popen[str]:
-    command = [sys.executable, "-m", "bench.checkin_load", str(devices), str(port), mode, str(total)]
-    return subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
-
-
-def measure(data: Path, port: int, mode: str, total: int) -> float:
+def measure(loads: Sequence[RunningLoad], mode: str, total: int) -> float:
     """Check-ins per wall second of all loads together; each has its own devices."""
-    loads = [_load(data / f"devices{place}.bin", port, mode, total // LOADS) for place in range(LOADS)]
-    pipes: list[tuple[Any, Any]] = [(load.stdin, load.stdout) for load in loads]
-    for _, out in pipes:
-        if out.readline().strip() != "ready":
-            raise RuntimeError("a load generator did not start")
+    for load in loads:
+        load.prepare(mode, total // LOADS)
     start = time.monotonic()
-    for into, _ in pipes:
-        into.write("go\n")
-        into.flush()
-    done = sum(int(out.readline()) for _, out in pipes)
-    wall = time.monotonic() - start
-    for load, (into, _) in zip(loads, pipes, strict=True):
-        into.close()
-        load.wait()
-    return done / wall
+    for load in loads:
+        load.begin()
+    done = sum(load.done() for load in loads)
+    return done / (time.monotonic() - start)
 
 
 def rates(workers: int) -> dict[str, float]:
     """Check-ins per wall second of a fresh service with so many workers, by mode."""
-    with tempfile.TemporaryDirectory(prefix="armillary-bench-") as folder:
+    with tempfile.TemporaryDirectory(prefix="armillary-bench-") as folder, ExitStack() as stack:
         data = Path(folder, "data")
-        command = [sys.executable, "-m", "bench.checkin_service", str(data), str(DEVICES), "0", str(workers)]
-        with subprocess.Popen(
-            command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True
-        ) as service:
-            assert service.stdin is not None
-            assert service.stdout is not None
-            port = int(service.stdout.readline())
-            made = pickle.loads((data / "devices.bin").read_bytes())
-            for place in range(LOADS):
-                (data / f"devices{place}.bin").write_bytes(pickle.dumps(made[place::LOADS]))
-            found = {mode: measure(data, port, mode, total) for mode, total in TOTAL.items()}
-            service.stdin.close()
-        return found
+        _, port = stack.enter_context(
+            serving("bench.checkin_service", str(data), str(DEVICES), "0", str(workers), stderr=subprocess.DEVNULL)
+        )
+        made = pickle.loads((data / "devices.bin").read_bytes())
+        loads = []
+        for place in range(LOADS):
+            file = data / f"devices{place}.bin"
+            file.write_bytes(pickle.dumps(made[place::LOADS]))
+            loads.append(stack.enter_context(RunningLoad(file, port)))
+        return {mode: measure(loads, mode, total) for mode, total in TOTAL.items()}
 
 
 def run() -> list[dict[str, object]]:

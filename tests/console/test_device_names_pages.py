@@ -140,7 +140,7 @@ def test_a_mistake_in_a_rules_form_is_named_by_the_forms_own_words() -> None:
 
 def test_a_first_creation_is_not_told_as_a_change(hub_scene: HubScene) -> None:
     look = browser(hub_scene)
-    made = look.post("/groups/new/form", name="First ever", match="all")
+    made = look.post("/groups/new/form", name="First ever", match="all", catalog="*")
     if made.status == 404:
         made = look.post("/groups/new", id="first-ever", body='{"name": "First ever", "match": "all", "filters": []}')
     assert made.status == 303, said(made.text)

@@ -87,6 +87,7 @@ def test_a_rule_is_made_fires_says_why_and_is_acknowledged(scene: WaterScene, wa
     page = sign_in(scene, watched, "Contributor")
     watched.open(page, "/rules/new")
     page.get_by_label("Name", exact=True).fill("Over pressure")
+    expect(page.get_by_label("Catalog")).to_have_value("northwind")  # the only one is chosen
     page.get_by_label("Devices of template").fill("pump")
     page.get_by_label("Name of condition 1").fill("pressure_bar")
     page.get_by_label("Value of condition 1", exact=True).fill("9")

@@ -8,6 +8,7 @@ from typing import Any
 from starlette.responses import Response
 
 from armillary.console import pages_made, pages_made_forms, pages_rules, read_application, removal
+from armillary.console.catalog_choice import with_catalog
 from armillary.console.change import Form, permit
 from armillary.console.desk import Desk, Visit, told
 from armillary.console.pages_dashboard import slug
@@ -20,12 +21,14 @@ def make_rule(desk: Desk, visit: Visit, form: Form) -> Response:
     """Make a rule of the form."""
     permit(desk, visit, "rule")
     body = pages_rules.rule_of(form, pages_rules.new_rule())
+    chosen = {"id": "", "etag": "", "body": {**body, "catalog": form.get("catalog")}}  # as it is shown again
     taken = frozenset(each["id"] for each in ask(desk, visit, "list_rules", limit=1000)["items"])
     rule_id = slug(body["name"] or "rule", taken)
     try:
+        body = with_catalog(body, form, is_new=True)
         desk.sources.application.keep(visit.operator, "rule", rule_id, body, "")
     except InvalidArgumentError as error:
-        return read_application.rule_form_page(desk, visit, {"id": "", "etag": "", "body": body}, error)
+        return read_application.rule_form_page(desk, visit, chosen, error)
     return told(pages_rules.place(rule_id), "created")
 
 
@@ -33,7 +36,7 @@ def change_rule(desk: Desk, visit: Visit, form: Form) -> Response:
     """Keep the form of a rule; what it has no field for stays."""
     permit(desk, visit, "rule")
     document = ask(desk, visit, "show_rule", rule_id=visit.params["rule_id"])
-    body = pages_rules.rule_of(form, document["body"])
+    body = with_catalog(pages_rules.rule_of(form, document["body"]), form, is_new=False)
     try:
         desk.sources.application.keep(visit.operator, "rule", document["id"], body, form.get("etag", ""))
     except InvalidArgumentError as error:
@@ -107,12 +110,13 @@ def keep_form(desk: Desk, visit: Visit, form: Form) -> Response:
             if variants and variant not in variants:
                 raise NotFoundError(f"there is no kind {variant[:40]!r} of {kind}", remedy="Choose one of the list.")
             body = pages_made_forms.document_of(kind, pages_made_forms.begin(kind, variant), form)
+            body = with_catalog(body, form, is_new=True)
             taken = frozenset(each["id"] for each in ask(desk, visit, f"list_{kind}s", limit=1000)["items"])
             document_id = slug(str(body.get("name", kind)), taken)
             etag = ""
         else:
             before = desk.sources.application.document(kind, document_id)
-            body = pages_made_forms.document_of(kind, before["body"], form)
+            body = with_catalog(pages_made_forms.document_of(kind, before["body"], form), form, is_new=False)
             etag = form.get("etag", "")
         desk.sources.application.keep(visit.operator, kind, document_id, body, etag)
     except InvalidArgumentError as error:

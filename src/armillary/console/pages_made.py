@@ -10,6 +10,7 @@ from typing import Any
 from urllib.parse import quote
 
 from armillary.console import pages_sheet as sheet
+from armillary.console.catalog_choice import catalog_words
 from armillary.console.pages_form import Form
 from armillary.console.pages_sheet import Button, Cell, Editor, Section, Sheet
 from armillary.console.states import ATTENTION, BAD, GOOD, HEALTH, UNKNOWN, State, state_of
@@ -65,12 +66,15 @@ def groups_sheet(page: Mapping[str, Any], *, may_change: bool, now: int) -> Shee
         (
             sheet.text(item["body"]["name"], href=place("group", item["id"]), reason=item["id"]),
             sheet.text(filters_words(item["body"])),
+            sheet.text(catalog_words(item["body"])),
             sheet.when(item["changed_ms"], now),
             sheet.text(item["changed_by"]),
         )
         for item in items
     ]
-    return _list("group", "Groups", page, found, ("Group", "Who is in it", "Changed", "By"), may_change=may_change)
+    return _list(
+        "group", "Groups", page, found, ("Group", "Members", "Catalog", "Changed", "By"), may_change=may_change
+    )
 
 
 def group_sheet(
@@ -108,6 +112,7 @@ def group_sheet(
                 none="No devices match.",
             ),
         ),
+        facts=(("Catalog", sheet.text(catalog_words(document["body"]))),),
         forms=forms,
         editor=editor,
     )
@@ -138,13 +143,14 @@ def jobs_sheet(page: Mapping[str, Any], *, may_change: bool, now: int) -> Sheet:
                     item["body"]["name"], href=place("job", item["id"]), reason=action_words(item["body"]["action"])
                 ),
                 sheet.text(item["body"]["group"], href=place("group", item["body"]["group"])),
+                sheet.text(catalog_words(item["body"])),
                 sheet.state(RUN, run["state"]) if run else Cell(state=State(UNKNOWN, "never run")),
                 sheet.number(f"{grouped(run['done'])} of {grouped(run['total'])}" if run else ""),
                 sheet.number(grouped(run["counts"]["failed"]) if run else ""),
                 sheet.when(run["started_ms"] if run else None, now),
             )
         )
-    columns = ("Job", "Group", "Newest run", "Done", "Failed", "Begun")
+    columns = ("Job", "Group", "Catalog", "Newest run", "Done", "Failed", "Begun")
     return _list("job", "Jobs", page, found, columns, may_change=may_change)
 
 
@@ -188,6 +194,7 @@ def job_sheet(
             _results_section(results, labels, now),
             _runs_section(runs, now),
         ),
+        facts=(("Catalog", sheet.text(catalog_words(document["body"]))),),
         forms=forms,
         editor=editor,
         every_s=RUNNING_EVERY_S if is_running else 0,
@@ -264,12 +271,18 @@ def exports_sheet(page: Mapping[str, Any], *, may_change: bool, now: int) -> She
             export_state(item),
             sheet.text(item["body"]["source"]),
             sheet.text(item["body"]["destination"]["kind"]),
+            sheet.text(catalog_words(item["body"])),
             sheet.when(item["changed_ms"], now),
         )
         for item in page["items"]
     ]
     return _list(
-        "export", "Exports", page, found, ("Export", "State", "What", "Where to", "Changed"), may_change=may_change
+        "export",
+        "Exports",
+        page,
+        found,
+        ("Export", "State", "What", "Where to", "Catalog", "Changed"),
+        may_change=may_change,
     )
 
 
@@ -300,6 +313,7 @@ def export_sheet(
                 none="Nothing was refused for good.",
             ),
         ),
+        facts=(("Catalog", sheet.text(catalog_words(document["body"]))),),
         forms=forms,
         editor=editor,
     )

@@ -14,6 +14,7 @@ from types import MappingProxyType
 from typing import Any, Final
 
 from armillary.console import form_entries as entry
+from armillary.console.catalog_choice import catalog_field
 from armillary.console.form_entries import Entry
 from armillary.console.pages_form import Field, Form, choices, filled
 from armillary.errors import InvalidArgumentError
@@ -72,6 +73,7 @@ def form(
     etag: str,
     groups: Sequence[tuple[str, str]],
     templates: Sequence[str],
+    catalogs: Sequence[str] = (),
     sent: Mapping[str, str] | None = None,
     error: InvalidArgumentError | None = None,
 ) -> Form | None:
@@ -84,6 +86,7 @@ def form(
         etag: Of the version that was seen; "" for a new one.
         groups: (id, name) of the device groups.
         templates: Names of the device templates.
+        catalogs: Names of all catalogs.
         sent: What was typed, where it was refused.
         error: Why it was.
     """
@@ -97,11 +100,12 @@ def form(
     is_new = not etag
     if not is_new and not _says_the_same(kind, body, fields):
         return None
+    fields.insert(1, catalog_field(body, catalogs, is_new=is_new))  # after the name
     return Form(
         post=post,
         label=f"Make {_WORD[kind]}" if is_new else "Keep",
         fields=tuple(filled(fields, sent)) if sent is not None else tuple(fields),
-        title=VARIANTS[kind].get(variant, "Who is in it"),
+        title=VARIANTS[kind].get(variant, "Members"),
         hidden=(("etag", etag), ("variant", variant)),
         error=None if error is None else (error.message, error.remedy or ""),
         primary=True,

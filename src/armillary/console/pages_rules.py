@@ -11,6 +11,7 @@ from typing import Any
 from urllib.parse import quote
 
 from armillary.console import pages_sheet as sheet
+from armillary.console.catalog_choice import catalog_field, catalog_words
 from armillary.console.pages_sheet import SEEN_EVERY_S, Button, Cell, Editor, Section, Sheet
 from armillary.console.states import ATTENTION, BAD, GOOD, SEVERITY, UNKNOWN, State, state_of
 from armillary.console.words import counted, grouped, joined, sentence, short_id, span
@@ -61,11 +62,12 @@ def list_sheet(page: Mapping[str, Any], open_alerts: int, *, may_change: bool, n
             sheet.state(SEVERITY, item["body"].get("severity", "medium")),
             sheet.text(conditions_words(item)),
             sheet.text(target_words(item["body"].get("target", {}))),
+            sheet.text(catalog_words(item["body"])),
             sheet.when(item["changed_ms"], now),
         )
         for item in items
     ]
-    columns = ("Rule", "State", "Severity", "Fires when", "Concerns", "Changed")
+    columns = ("Rule", "State", "Severity", "Fires when", "Concerns", "Catalog", "Changed")
     section = Section(
         title="Rules",
         columns=columns,
@@ -94,6 +96,7 @@ def rule_sheet(
     *,
     may_change: bool,
     editor: Editor | None,
+    catalogs: Sequence[str],
     now: int,
 ) -> Sheet:
     """One rule.
@@ -104,6 +107,7 @@ def rule_sheet(
         alerts: Its newest alerts.
         may_change: Whether the operator may.
         editor: Its JSON.
+        catalogs: Names of all.
         now: Unix seconds.
     """
     body, rule_id = document["body"], document["id"]
@@ -157,7 +161,8 @@ def rule_sheet(
         if may_change
         else (),
         sections=(about, actions, alerts_section(alerts, dict(devices), may_change=False, now=now), whom),
-        rule_form=form_of(document) if may_change else None,
+        facts=(("Catalog", sheet.text(catalog_words(body))),),
+        rule_form=form_of(document, catalogs) if may_change else None,
         editor=editor,
         find=place(rule_id, "trace"),
     )
@@ -373,7 +378,7 @@ def in_words(message: str) -> str:
     return said[:1].upper() + said[1:]
 
 
-def form_of(document: Mapping[str, Any]) -> dict[str, Any] | None:
+def form_of(document: Mapping[str, Any], catalogs: Sequence[str]) -> dict[str, Any] | None:
     """A rule in the form's fields; None where it says what the form cannot."""
     body = document["body"]
     conditions = body["conditions"]
@@ -403,6 +408,7 @@ def form_of(document: Mapping[str, Any]) -> dict[str, Any] | None:
         "name": body["name"],
         "severity": body.get("severity", "medium"),
         "severities": SEVERITIES,
+        "catalog": catalog_field(body, catalogs, is_new=not document["id"]),
         "template": body.get("target", {}).get("template", ""),
         "match": body.get("match", "all"),
         "window_s": window.get("length_s", ""),

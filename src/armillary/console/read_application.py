@@ -46,6 +46,11 @@ def may(desk: Desk, visit: Visit, area: str) -> bool:
     return desk.sources.door.may_change(visit.operator, area)
 
 
+def catalogs(desk: Desk) -> list[str]:
+    """Names of all catalogs."""
+    return [each["name"] for each in desk.sources.house.catalog_names()]
+
+
 def kind_of(visit: Visit) -> str:
     """The kind of document that an address is about: its first word, without the s."""
     return visit.here.split("/")[1].removesuffix("s")
@@ -77,7 +82,7 @@ def rule_form_page(desk: Desk, visit: Visit, document: dict[str, Any], error: In
         notices=(("bad", f"{pages_rules.in_words(error.message)}. Correct it below. Nothing was changed."),)
         if error
         else (),
-        rule_form=pages_rules.form_of(document) if may(desk, visit, "rule") else None,
+        rule_form=pages_rules.form_of(document, catalogs(desk)) if may(desk, visit, "rule") else None,
     )
     return show(desk, visit, made, 400 if error else 200)
 
@@ -101,7 +106,9 @@ def rule_page(desk: Desk, visit: Visit, typed: str | None, error: InvalidArgumen
     labels = desk.sources.application.labels(ids)
     devices = [(each, labels.get(each, each[:12])) for each in ids]
     editor = _editor(document, pages_rules.place(rule_id), typed, error) if can else None
-    made = pages_rules.rule_sheet(document, devices, alerts, may_change=can, editor=editor, now=visit.now)
+    made = pages_rules.rule_sheet(
+        document, devices, alerts, may_change=can, editor=editor, catalogs=catalogs(desk), now=visit.now
+    )
     return show(desk, visit, made, 400 if error else 200)
 
 
@@ -264,6 +271,8 @@ def _new(
     chosen = (sent or {}).get("variant") or visit.query.get("kind", "")
     variant = chosen if chosen in variants else next(iter(variants), "")
     body = pages_made_forms.begin(kind, variant)
+    names = catalogs(desk)
+    body["catalog"] = names[0] if len(names) == 1 else None  # seen by whoever writes JSON
     path = f"/{kind}s/new"
     editor = Editor(
         post=path,
@@ -303,6 +312,7 @@ def _forms(
             (each["id"], each["body"]["name"])
             for each in (ask(desk, visit, "list_groups", limit=CHOICES, after=None)["items"] if kind != "group" else ())
         ],
+        catalogs=catalogs(desk),
         templates=[
             each["name"]
             for each in (ask(desk, visit, "list_templates", limit=CHOICES)["items"] if kind == "group" else ())

@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import base64
 import re
 import uuid
 from collections.abc import Iterator, Mapping
@@ -165,3 +166,21 @@ def test_a_method_that_a_path_has_not_is_told_which_it_has(service: RunningServi
     for path in ("/api/v1/health", "/api/v1/devices", "/metrics"):
         assert answer("TRACE", path) == (405, "GET"), path
     assert answer("TRACE", "/api/v1/nothing") == (404, None)
+
+
+def test_bodies_say_which_of_their_texts_are_base64_and_how_long_a_reason_is(service: RunningService) -> None:
+    schemas = service.call("GET", "/api/v1/openapi.json", token=None).body["components"]["schemas"]
+    stated = {}
+    for name, field in (
+        ("CorimBody", "corim"), ("TpmBody", "endorsement_certificate"), ("TpmDeviceBody", "certification"),
+        ("TpmDeviceBody", "secret"), ("CloudMessageBody", "body_base64"),
+    ):  # fmt: skip
+        schema = schemas[name]["properties"][field]
+        stated[field] = schema.get("pattern") or next(one.get("pattern") for one in schema["anyOf"])
+    (pattern,) = set(stated.values())
+    for length in range(1, 8):
+        text = base64.b64encode(b"x" * length).decode()
+        assert re.search(pattern, text)
+        assert not re.search(pattern, text.rstrip("=") + "A" if length % 3 == 0 else text.rstrip("="))
+    longest = "x" * schemas["ReasonBody"]["properties"]["reason"]["maxLength"]
+    assert service.call("POST", f"/api/v1/rollouts/{uuid.UUID(int=0)}/halt", {"reason": longest}).status == 404

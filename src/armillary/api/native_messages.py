@@ -15,6 +15,7 @@ from starlette.requests import Request
 
 from armillary.api.auth import V1
 from armillary.api.device_ids import DevicePath, known_identity
+from armillary.api.native_requests import BASE64
 from armillary.api.routes import add_route, hub_of, operator_of, service_of
 from armillary.api.tenure import since_ms
 from armillary.engines.series.cloud_messages import QueuedMessage
@@ -46,7 +47,7 @@ class CloudMessageBody(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True)
 
     text: Annotated[str, Field(max_length=65536)] | None = None
-    body_base64: Annotated[str, Field(max_length=90000)] | None = None
+    body_base64: Annotated[str, Field(max_length=90000, json_schema_extra=dict(BASE64))] | None = None
     properties: Annotated[dict[str, _Text], Field(max_length=64)] = Field(default_factory=dict)
     message_id: _Text | None = None
     correlation_id: _Text = ""

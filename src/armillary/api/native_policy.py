@@ -15,7 +15,7 @@ from starlette.requests import Request
 from armillary.api.auth import V1
 from armillary.api.documents import as_document
 from armillary.api.native_devices import CatalogPath, Limit
-from armillary.api.native_requests import Name, ReasonBody
+from armillary.api.native_requests import BASE64, Name, ReasonBody
 from armillary.api.routes import add_route, operator_of, service_of
 from armillary.attest import policy as rules
 from armillary.errors import InvalidArgumentError
@@ -84,7 +84,7 @@ class CorimBody(BaseModel):
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
-    corim: Annotated[str, Field(min_length=1, max_length=24576)]
+    corim: Annotated[str, Field(min_length=1, max_length=24576, json_schema_extra=dict(BASE64))]
     feed: Literal["Retail", "RetailEval"] = "Retail"
     key: Annotated[str, Field(min_length=1, max_length=8192)] | None = None
     allow_unsigned: bool = False

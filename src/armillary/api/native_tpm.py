@@ -13,7 +13,7 @@ from starlette.requests import Request
 
 from armillary.api.auth import V1
 from armillary.api.native_devices import factory_document
-from armillary.api.native_requests import Name
+from armillary.api.native_requests import BASE64, Name
 from armillary.api.routes import add_route, enrolment_of, operator_of, service_of
 from armillary.attest.tpm_endorsement import MAX_INTERMEDIATES
 from armillary.attest.tpm_enrolment import UnverifiedTpmClaim
@@ -21,8 +21,8 @@ from armillary.errors import InvalidArgumentError
 from armillary.service.tpm_enrolment import TpmAnswer
 
 # Certificates of at most 4 KiB and structures of at most 642 bytes, in base64.
-Certificate = Annotated[str, Field(min_length=1, max_length=5464)]
-Structure = Annotated[str, Field(min_length=1, max_length=860)]
+Certificate = Annotated[str, Field(min_length=1, max_length=5464, json_schema_extra=dict(BASE64))]
+Structure = Annotated[str, Field(min_length=1, max_length=860, json_schema_extra=dict(BASE64))]
 
 
 class TpmBody(BaseModel):
@@ -58,7 +58,7 @@ class TpmDeviceBody(TpmBody):
 
     csr: Annotated[str, Field(min_length=1, max_length=8192)]
     expires_at: int
-    secret: Annotated[str, Field(min_length=1, max_length=64)]
+    secret: Annotated[str, Field(min_length=1, max_length=64, json_schema_extra=dict(BASE64))]
 
 
 def make_tpm_challenge(request: Request, body: TpmBody) -> dict[str, Any]:

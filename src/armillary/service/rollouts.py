@@ -21,7 +21,7 @@ from armillary.service.notices import Notices
 from armillary.service.paging import bounded, number_after
 from armillary.service.registry_names import catalog_or_raise, group_or_raise
 
-MAX_REASON_LENGTH = 1000
+MAX_REASON_LENGTH = 1024  # as every reason that a route takes (api/native_requests.py)
 
 
 class Rollouts:

@@ -14,6 +14,7 @@ from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 from tests.fixtures.clocks import Clock
 
 from armillary.errors import ArmillaryError, ConflictError, InvalidArgumentError, NotFoundError, SignatureError
+from armillary.service.corim_release import MAX_NAMED, complete
 from armillary.sim.prover import Prover
 from armillary.sim.service_host import ServiceHost
 from armillary.sim.wire_device import components_of
@@ -224,6 +225,12 @@ def test_what_a_file_says_of_a_component_has_to_agree_with_the_chip(host: Servic
     made = take(components=own)
     assert [one.component_id for one in made.release.components] == ids
     assert f"component {own[0].component_id}" in made.passed_over
+
+
+def test_of_very_much_that_is_passed_over_the_first_is_named_and_the_rest_counted(host: ServiceHost) -> None:
+    value = dataclasses.replace(value_of(host), passed_over=tuple(f"entity-map key {number}" for number in range(3000)))
+    found = complete(value, host.service.chips, chip=None, version=None, security_version=0)
+    assert found.passed_over[MAX_NAMED - 1 :] == (f"entity-map key {MAX_NAMED - 1}", f"and {3000 - MAX_NAMED} more")
 
 
 def test_only_what_exists_is_exported(host: ServiceHost) -> None:

@@ -9,7 +9,7 @@ that place, and whatever of it the file says has to agree.
 from __future__ import annotations
 
 from collections import Counter
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING, Final, NamedTuple
 from uuid import NAMESPACE_OID, UUID, uuid5
 
 from armillary.engines.records.rows import OsComponent
@@ -19,6 +19,9 @@ if TYPE_CHECKING:
     from armillary.boot.profile import BootComponent, ChipProfile
     from armillary.service.chips import Chips
     from armillary.wire.corim import Corim, ReferenceClaim
+
+# Things passed over that an answer and an audit line name: files of makers have some ten, 16 KiB could hold thousands.
+MAX_NAMED: Final = 50
 
 
 class Completed(NamedTuple):
@@ -143,5 +146,7 @@ def _component(
 
 
 def _counted(named: Counter[str]) -> tuple[str, ...]:
-    """Each once, with how often where that is more than once."""
-    return tuple(text if count == 1 else f"{text} ({count} times)" for text, count in named.items())
+    """Each once, with how often where that is more than once; of very many the first, and how many more there are."""
+    told = [text if count == 1 else f"{text} ({count} times)" for text, count in named.items()]
+    more = len(told) - MAX_NAMED
+    return (*told[:MAX_NAMED], f"and {more} more") if more > 0 else tuple(told)

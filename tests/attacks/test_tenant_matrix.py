@@ -59,6 +59,7 @@ NARROWED = {
         "exports/{export_id}/dead-letters": "GET", "exports/{export_id}/dead-letters/replay": "POST",
         "findings": "GET", "fleet": "GET", "group-preview": "POST", "groups": "GET",
         "groups/{group_id}": "GET PUT DELETE", "groups/{group_id}/members": "GET",
+        "groups/{group_id}/uses": "GET", "jobs/{job_id}/uses": "GET", "templates/{template_name}/uses": "GET",
         "groups/{group_id}/telemetry/aggregate": "GET", "groups/{group_id}/telemetry/export": "GET",
         "groups/{group_id}/telemetry/latest": "GET", "images/{image_id}/package": "GET", "jobs": "GET",
         "jobs/{job_id}": "GET PUT DELETE", "jobs/{job_id}/runs": "GET POST", "jobs/{job_id}/runs/{number}": "GET",

@@ -92,8 +92,10 @@ def test_a_model_is_pasted_mended_kept_published_and_given(hub_scene: HubScene, 
     page.get_by_role("button", name="Keep cloud property").click()
     page.wait_for_url("**/edit?told=draft-kept#cloud")
     page.get_by_role("row").filter(has=page.get_by_text("firmware", exact=True)).get_by_role(
-        "button", name="Remove"
+        "link", name="Remove"
     ).click()
+    expect(page.get_by_role("heading", level=1)).to_contain_text("Remove the capability firmware from the draft")
+    page.get_by_role("button", name="Remove capability").click()
     page.wait_for_url("**/edit?told=draft-kept#capabilities")
     assert page.get_by_role("row").filter(has=page.get_by_text("firmware", exact=True)).count() == 0
 

@@ -228,6 +228,8 @@ def template_uses(
 ) -> dict[str, Any]:
     """What uses a template, or one of its values: dashboards with their tiles, rules, device groups."""
     name = check_name(template_name)
+    if not any(authored.is_visible(each, catalog) for each in hub_of(request).templates.versions(name)):
+        _visible(request, name, 0, catalog)
     if value is None:
         return authored.uses_page(authored.uses(request, KIND, name, catalog))
     return authored.uses_page(uses_of_value(name, value, authored.seen_users(request, catalog)))

@@ -7,10 +7,13 @@ Long ones first, so that the suite does not end with one worker at the longest o
 from __future__ import annotations
 
 import pytest
-from hypothesis import settings
+from hypothesis import HealthCheck, settings
 from tests.fixtures.effort import examples
 
-settings.register_profile("suite", max_examples=examples(100))
+# No clock decides: a host that does much else is slow at making examples and at trying them.
+settings.register_profile(
+    "suite", max_examples=examples(100), deadline=None, suppress_health_check=[HealthCheck.too_slow]
+)
 settings.load_profile("suite")
 
 

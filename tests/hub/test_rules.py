@@ -260,7 +260,7 @@ def test_a_deadline_waits_until_every_message_that_came_before_it_was_evaluated(
     client.telemetry({"t": 1})
     put(running, "silent", conditions=[{"silent_s": 1}])
     worker = running.hub.rules
-    plan = worker._plans[DEVICE]
+    plan = wait_until(lambda: worker._plans.get(DEVICE), "the rule's plan for the device")
     now_ms = worker.now_ms()
 
     def busy() -> None:

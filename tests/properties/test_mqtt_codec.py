@@ -55,13 +55,17 @@ VALUES: dict[Kind, st.SearchStrategy[PropertyValue]] = {
 }
 
 
+def value_of(key: Property) -> st.SearchStrategy[PropertyValue]:
+    return topics if key is Property.RESPONSE_TOPIC else VALUES[PROPERTY_RULES[key].kind]
+
+
 def properties(packet: str, level: int) -> st.SearchStrategy[Properties]:
     if level < 5:
         return st.just(())
     allowed = [key for key, rule in PROPERTY_RULES.items() if packet in rule.packets]
 
     def with_values(keys: list[Property]) -> st.SearchStrategy[Properties]:
-        return st.tuples(*(st.tuples(st.just(key), VALUES[PROPERTY_RULES[key].kind]) for key in keys))
+        return st.tuples(*(st.tuples(st.just(key), value_of(key)) for key in keys))
 
     return st.lists(st.sampled_from(allowed), unique=True, max_size=4).flatmap(with_values)
 

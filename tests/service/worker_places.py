@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 from dataclasses import replace
 from pathlib import Path
@@ -55,12 +56,20 @@ def at_each(host: ServiceHost, device: WireDevice) -> list[WireDevice]:
         one.fetch_challenge()  # answered: so the worker has taken it in
         pid = pid_of(one, wanted)
         if pid in found:
-            one.disconnect()
+            _leave(one)
         else:
             found[pid] = one
         if len(found) == len(wanted):
             return [found[pid] for pid in wanted]
     raise AssertionError("64 connections at one worker of two: one in 2 ** 63")
+
+
+def _leave(device: WireDevice) -> None:
+    """Close a connection, and return when the worker knows: of very many it would give up the oldest, a chosen one."""
+    assert device._socket is not None
+    with contextlib.suppress(OSError):  # it closed first
+        device._socket.unwrap()
+    device.disconnect()
 
 
 def verdicts(devices: list[WireDevice]) -> list[str]:

@@ -44,9 +44,9 @@ def patch_group(call: Call) -> dict[str, Any]:
 
 
 def delete_group(call: Call) -> None:
-    """Delete a device group; no device changes."""
+    """Delete a device group, also one that something uses: this API has no way to ask. No device changes."""
     found = visible(call, KIND, call.parameters["group"])
-    authored.delete(call.request, KIND, found.id, narrowed(call), call.if_match)
+    authored.delete(call.request, KIND, found.id, narrowed(call), call.if_match, force=True)
 
 
 def group_devices(call: Call) -> dict[str, Any]:

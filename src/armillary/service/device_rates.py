@@ -102,14 +102,18 @@ class Meter:
         self._whole_at[number] = now + behind + amount * self._allowance.period_s
 
     def _behind(self, number: int, now: int) -> float:
-        """Seconds until the burst of a device is whole; never more than that, also when the clock was set back."""
+        """Seconds until the burst of a device is whole.
+
+        What lies further ahead than taking can bring it was noted by a clock that has been set back since: forgotten,
+        so that no honest device waits for it. Devices do not set that clock.
+        """
         whole_at = self._whole_at.get(number)
         if whole_at is None or whole_at <= now:
             return 0.0
         most = self._allowance.burst * self._allowance.period_s
         if whole_at - now > most + UPDATE_ONLY_COST * self._allowance.period_s:
-            self._whole_at[number] = now + most
-            return most
+            del self._whole_at[number]
+            return 0.0
         return whole_at - now
 
     def _sweep(self, now: int) -> None:

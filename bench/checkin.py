@@ -32,7 +32,7 @@ from bench.checkin_load import RunningLoad
 # So many that the service always has the next request while a commit gathers; with few it waits, and waking costs.
 DEVICES = 192
 TOTAL = {"handshake": 2_304, "new": 2_304, "kept": 7_680}
-ROUNDS = 5
+ROUNDS = 3
 
 
 def primitives() -> dict[str, float]:

@@ -13,6 +13,7 @@ import os
 import pickle
 import resource
 import sys
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from pathlib import Path
 
@@ -23,12 +24,15 @@ from sqlalchemy import Connection
 from armillary.engines.records import schema
 from armillary.service import device_rates
 from armillary.service.assemble import SecurityService
+from armillary.service.factory_reply import FactoryReply
 from armillary.settings import Settings
 from armillary.sim.wire_device import certificate_request
 from bench.bare_handshake import TLS_FILE
 
 # Devices that one claim may name.
 CLAIM_BATCH = 500
+# Devices made at a time: one computes while another waits for the disk.
+AT_ONCE = 4
 
 
 def register(connection: Connection, others: int) -> None:
@@ -59,12 +63,16 @@ async def serve(data: Path, devices: int, others: int = 0, workers: int = 0) -> 
     service = SecurityService.open(settings)
     await service.start()
     service.registry.create_catalog("Bench", actor="bench")
-    made = []
-    for _ in range(devices):
+
+    def manufactured(_: int) -> tuple[bytes, FactoryReply]:
         uds = os.urandom(32)
         reply = service.factory_enrol(certificate_request(uds), "mt3620", "bench")
         # all get the same boot packages: one copy in the file
-        made.append((uds, replace(reply, boot_packages=made[0][1].boot_packages) if made else reply))
+        return uds, replace(reply, boot_packages=first.boot_packages)
+
+    first = service.factory_enrol(certificate_request(os.urandom(32)), "mt3620", "bench")
+    with ThreadPoolExecutor(AT_ONCE) as pool:
+        made = list(pool.map(manufactured, range(devices)))
     ids = [reply.device_id for _, reply in made]
     for start in range(0, devices, CLAIM_BATCH):
         service.registry.claim_devices("Bench", ids[start : start + CLAIM_BATCH], actor="bench")

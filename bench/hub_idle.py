@@ -30,7 +30,7 @@ DEVICES = 1000
 WARM = 50  # devices before the growth is measured: what the first one costs, no other does
 LIMIT_MB = 100.0
 LIMIT_KB = 60.0
-SETTLE_S = 3.0  # as in bench/memory.py
+SETTLE_S = 3.0
 TIMEOUT_S = 30
 HOST = "localhost"
 

@@ -26,7 +26,7 @@ HERE = Path(__file__).resolve().parent
 MOSQUITTO = shutil.which("mosquitto") or "/usr/sbin/mosquitto"
 
 CONNECTIONS, WINDOW, PAYLOAD_BYTES = 100, 10, 100
-ROUNDS, ROUND_S = 5, 3.0
+ROUNDS, ROUND_S = 3, 3.0
 
 
 def run() -> list[dict[str, object]]:

@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import json
+import mmap
 import subprocess
 import sys
 from pathlib import Path
@@ -11,10 +12,13 @@ from pathlib import Path
 import pytest
 
 from armillary.cli.process_memory import (
+    BACK_BYTES,
+    BACK_INTERVAL_S,
     QUIET_S,
     SPELL_S,
     TRIM_INTERVAL_S,
     _clean_program_mappings,
+    _program_bytes,
     _settled,
     trim_is_due,
 )
@@ -95,3 +99,18 @@ def test_memory_is_given_back_when_a_spell_of_work_is_over_or_lasts() -> None:
     assert trim_is_due(2.0, SPELL_S, calm)
     assert trim_is_due(TRIM_INTERVAL_S, SPELL_S, busy)
     assert not trim_is_due(1000.0, SPELL_S / 2, calm), "nothing came back that could be given again"
+
+
+def test_program_pages_that_little_work_brought_back_are_given_back() -> None:
+    busy, calm, little = 2 * QUIET_S, QUIET_S / 2, SPELL_S / 10
+    assert trim_is_due(BACK_INTERVAL_S, little, calm, BACK_BYTES)
+    assert not trim_is_due(BACK_INTERVAL_S, little, busy, BACK_BYTES), "they would only come back"
+    assert not trim_is_due(BACK_INTERVAL_S / 2, little, calm, BACK_BYTES), "no more often than that"
+    assert not trim_is_due(1000.0, little, calm, BACK_BYTES - 1)
+
+
+def test_resident_program_pages_are_counted() -> None:
+    with Path(sys.executable).open("rb") as file, mmap.mmap(file.fileno(), 0, prot=mmap.PROT_READ) as program:
+        before = _program_bytes()
+        assert sum(program[:: mmap.PAGESIZE]) > 0  # each page is touched
+        assert _program_bytes() - before >= len(program) // 2

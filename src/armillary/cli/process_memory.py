@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import ctypes
+import os
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -23,12 +24,17 @@ TRIM_INTERVAL_S = 20.0
 LOOK_INTERVAL_S = 0.5
 QUIET_S = 0.05
 SPELL_S = 0.2
+# Program pages that came back are worth it too, however little work touched them (bytes), but not more often (seconds):
+# one handshake brings 10 MB, and after it the process may be idle for an hour.
+BACK_BYTES = 4 * 1024 * 1024
+BACK_INTERVAL_S = 5.0
 # Loading a library takes milliseconds; a mapping that has been there for this long is whole (seconds).
 LOADED_AFTER_S = 0.25
 
 _M_ARENA_MAX = -8  # mallopt(3)
 _MADV_DONTNEED = 4  # madvise(2)
 _SMAPS = Path("/proc/self/smaps")  # proc_pid_smaps(5)
+_STATM = Path("/proc/self/statm")  # proc_pid_statm(5)
 
 
 class _Mapping(NamedTuple):
@@ -53,25 +59,38 @@ async def give_back_memory() -> None:
         await asyncio.to_thread(unmap_program_pages)
         if trim is not None:
             await asyncio.to_thread(trim, 0)
-        begun, worked = time.monotonic(), time.process_time()
+        begun, worked, resident = time.monotonic(), time.process_time(), _program_bytes()
         latest, is_due = worked, False
         while not is_due:
             await asyncio.sleep(LOOK_INTERVAL_S)
             before, latest = latest, time.process_time()
-            is_due = trim_is_due(time.monotonic() - begun, latest - worked, latest - before)
+            back = _program_bytes() - resident
+            is_due = trim_is_due(time.monotonic() - begun, latest - worked, latest - before, back)
 
 
-def trim_is_due(elapsed_s: float, worked_s: float, lately_s: float) -> bool:
+def trim_is_due(elapsed_s: float, worked_s: float, lately_s: float, back_bytes: int = 0) -> bool:
     """Whether memory is to be given back now.
 
     Args:
         elapsed_s: Time since it last was.
         worked_s: CPU time of the process since then.
         lately_s: The part of it since the last asking.
+        back_bytes: Pages of programs that came back since then.
     """
+    is_quiet = lately_s < QUIET_S
+    if is_quiet and elapsed_s >= BACK_INTERVAL_S and back_bytes >= BACK_BYTES:
+        return True
     if worked_s < SPELL_S:
         return False  # what was given back is not there again
-    return lately_s < QUIET_S or elapsed_s >= TRIM_INTERVAL_S
+    return is_quiet or elapsed_s >= TRIM_INTERVAL_S
+
+
+def _program_bytes() -> int:
+    """Resident pages that are of files: programs and libraries, and little else here; 0 where nobody says it."""
+    try:
+        return int(_STATM.read_text("ascii").split()[2]) * os.sysconf("SC_PAGE_SIZE")
+    except OSError:
+        return 0
 
 
 def unmap_program_pages() -> int:

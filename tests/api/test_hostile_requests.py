@@ -16,7 +16,8 @@ from tests.api.running_service import RunningService
 from tests.fixtures.effort import examples
 
 from armillary.api import central_table
-from armillary.api.auth import ACCESS, UNKNOWN_PATHS
+from armillary.api.auth import ACCESS
+from armillary.api.scope import UNKNOWN_PATHS
 
 ENDLESS = ("/telemetry/stream", "/dashboards/{dashboard_id}/live")
 ROUTES = sorted(key for key in ACCESS if not key.endswith((*UNKNOWN_PATHS, *ENDLESS)))

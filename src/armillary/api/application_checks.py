@@ -11,6 +11,7 @@ from armillary.engines.application.store import ApplicationStore, Put
 from armillary.errors import ConflictError, InvalidArgumentError
 from armillary.twin.organisation import check_tree, parse_organisation
 from armillary.twin.template_name import published_id, split_id
+from armillary.wire.given_text import check_given
 
 # What is kept of a device (``hub/templates.py``).
 DEVICE_FIELDS = frozenset(("template", "version", "by", "cloud", "display_name", "organisation"))
@@ -20,6 +21,7 @@ def body_check(store: ApplicationStore) -> Callable[[str, str, Mapping[str, Any]
     """The check of one document from outside, for ``engines/application/files.py``."""
 
     def check(kind: str, document_id: str, body: Mapping[str, Any]) -> None:
+        check_given(body, kind)
         if kind == "template":
             _check_template(store, document_id, body)
         elif kind == "device":

@@ -18,7 +18,7 @@ from starlette.requests import Request
 from armillary.api import azure_names as names
 from armillary.api.central_table import OPERATIONS, is_central
 from armillary.api.query import read_query
-from armillary.api.scope import check_scope
+from armillary.api.scope import UNKNOWN_PATHS, check_scope
 from armillary.engines.records.enrolment_rows import EnrolmentToken
 from armillary.engines.records.rows import Token
 from armillary.errors import PermissionDeniedError, UnauthenticatedError
@@ -53,8 +53,6 @@ _RULE = V1 + "/rules/{rule_id}"
 _FINDING = V1 + "/findings/{finding_id}"
 _TEMPLATE = V1 + "/templates/{template_name}"
 
-# Everything else below the API's roots: answered as a problem, and never by what is mounted behind (the console).
-UNKNOWN_PATHS = ("/api/{rest:path}", "/iothub/{rest:path}", "/subscriptions/{rest:path}", "/providers/{rest:path}")
 METHODS = ("GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS", "TRACE")
 
 # "METHOD path" -> role.

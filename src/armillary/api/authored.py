@@ -27,6 +27,7 @@ from armillary.twin.job import parse_job
 from armillary.twin.organisation import parse_organisation
 from armillary.twin.rule_json import parse_document
 from armillary.twin.uses import USERS, Named, Use, uses_of
+from armillary.wire.given_text import check_given
 
 CatalogQuery = Annotated[CheckedCatalog | None, Depends(checked_catalog)]
 DocumentPath = Annotated[
@@ -92,6 +93,8 @@ def put(
         check_free(request, kind, document_id, catalog, if_match)
         if_match = owned_version(request, kind, document_id, catalog, if_match)
     PARSERS[kind](kept)
+    present = hub_of(request).application.find(kind, document_id)
+    check_given(kept, kind, None if present is None else present.content)
     actor = operator_of(request).name
     made = hub_of(request).application.put(kind, document_id, kept, by=actor, if_match=if_match)
     service_of(request).audit.append(actor, f"{kind}.put", document_id, {"version": made.version})
@@ -107,9 +110,11 @@ def check_put(
     if_match: str | None,
 ) -> str:
     """Raise what :func:`put` would, before anything else is changed; the version that the change is then of."""
-    PARSERS[kind](_of_catalog(kind, body, catalog))
+    kept = _of_catalog(kind, body, catalog)
+    PARSERS[kind](kept)
     check_free(request, kind, document_id, catalog, if_match)
     found = check_owned(request, kind, document_id, catalog)
+    check_given(kept, kind, None if found is None else found.content)
     present = None if found is None else found.etag
     check_match(kind, document_id, if_match, present)
     return present or ""

@@ -27,6 +27,8 @@ MAX_VALUES: Final = 20_000
 MAX_NAMES: Final = 5_000
 # A body up to this size is decoded where it is (a millisecond), a larger one in a thread.
 INLINE_BYTES: Final = 16 << 10
+# Digits of a whole number: one that a double holds has no more.
+MAX_DIGITS: Final = 309
 
 
 class TooManyValuesError(ValueError):
@@ -77,7 +79,13 @@ def strict_json(body: bytes, *, max_values: int = MAX_VALUES) -> Any:
     """
     check_values(body, max_values)
     pairs = _few_names_each_once if max_values <= MAX_VALUES else _each_name_once
-    document = json.loads(body.decode("utf-8"), object_pairs_hook=pairs, parse_constant=_no_number, parse_float=_finite)
+    document = json.loads(
+        body.decode("utf-8"),
+        object_pairs_hook=pairs,
+        parse_constant=_no_number,
+        parse_float=_finite,
+        parse_int=_few_digits,
+    )
     if b"\\u" in body:  # only an escape can make a lone surrogate
         json.dumps(document, ensure_ascii=False).encode("utf-8")
     return document
@@ -132,6 +140,13 @@ def _finite(text: str) -> float:
     if not math.isfinite(number):  # 1e999 is JSON; what it becomes is not
         raise ValueError(f"{text[:40]}, which no double holds")
     return number
+
+
+def _few_digits(text: str) -> int:
+    digits = len(text.removeprefix("-"))
+    if digits > MAX_DIGITS:
+        raise ValueError(f"a whole number of {digits:,} digits, where {MAX_DIGITS} are the most that a double holds")
+    return int(text)
 
 
 def _reason(error: Exception) -> str:

@@ -20,10 +20,11 @@ from starlette.responses import JSONResponse, Response
 from starlette.types import Message, Receive
 
 from armillary.api import azure_names as names
-from armillary.api.auth import ACCESS, METHODS, PUBLIC, UNKNOWN_PATHS, V1, admit
+from armillary.api.auth import ACCESS, METHODS, PUBLIC, V1, admit
 from armillary.api.callers import LARGE_BYTES, Caller, caller_of, owner_of
 from armillary.api.json_body import MAX_VALUES, StrictRequest
 from armillary.api.query import check_names
+from armillary.api.scope import UNKNOWN_PATHS
 from armillary.engines.records.enrolment_rows import EnrolmentToken
 from armillary.engines.records.rows import Token
 

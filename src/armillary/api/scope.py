@@ -37,6 +37,14 @@ if TYPE_CHECKING:
     from armillary.hub.hub import Hub
     from armillary.service.assemble import SecurityService
 
+# Everything else below the API's roots: answered as a problem, and never by what is mounted behind (the console). What
+# is answered is that there is no such path or method, which is the same for everybody.
+UNKNOWN_PATHS: Final = (
+    "/api/{rest:path}",
+    "/iothub/{rest:path}",
+    "/subscriptions/{rest:path}",
+    "/providers/{rest:path}",
+)
 # About the caller alone; the state of an operation is made of its id, which the caller has.
 # A check of models is of what the caller sends, and of nothing that is kept.
 FREE: Final = frozenset({"GET /api/v1/me", f"GET {names.OPERATION_STATUS}", "POST /api/v1/template-check"})
@@ -167,7 +175,7 @@ def _check_restricted(
     request: Request, key: str, token: Token, service: SecurityService, named: str | None
 ) -> CheckedCatalog | None:
     """The catalog that a request of a restricted token names, in the query or the path; None where it is free to."""
-    if key in FREE:
+    if key in FREE or key.partition(" ")[2] in UNKNOWN_PATHS:
         return None
     if token.organisation is not None:  # first: it narrows everything that follows
         _check_organisation(request, key, token, token.organisation)

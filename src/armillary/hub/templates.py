@@ -25,6 +25,7 @@ from armillary.errors import ArmillaryError, ConflictError, InvalidArgumentError
 from armillary.hub.device_facts import of_catalog
 from armillary.twin.template_name import check_name, not_published, published_id, split_id
 from armillary.twin.value_names import ValueNames
+from armillary.wire.given_text import check_given
 
 if TYPE_CHECKING:
     from armillary.hub.hub import Hub
@@ -172,6 +173,8 @@ class Templates:
         check_name(name)
         if parse_template(body).version:
             raise InvalidArgumentError("template.version: a draft has none", remedy="Leave it out, then publish.")
+        present = self._hub.application.find(KIND, name)
+        check_given(body, "template", None if present is None else present.content)
         return self._hub.application.put(KIND, name, body, by=by, if_match=if_match)
 
     def publish(self, name: str, *, by: str) -> Document:

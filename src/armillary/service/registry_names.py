@@ -13,6 +13,7 @@ from armillary.engines.records import catalog_rows
 from armillary.engines.records.rows import Catalog, DeviceGroup, Product
 from armillary.errors import ConflictError, InvalidArgumentError, NotFoundError
 from armillary.wire.device_name import MIN_ID_DIGITS, id_prefix
+from armillary.wire.given_text import check_given_name, check_given_text
 from armillary.wire.hub_credentials import is_attested_id
 
 # Azure Sphere's name rules (management API 2024-04-01).
@@ -100,12 +101,13 @@ def check_name(noun: str, name: str, pattern: re.Pattern[str], rule: str) -> Non
     Raises:
         InvalidArgumentError: it does not.
     """
+    check_given_name(name, f"{noun} name")
     if not pattern.fullmatch(name):
         raise InvalidArgumentError(f"{noun} name: expected {rule}, got {name!r:.80}", remedy="Choose such a name.")
 
 
 def check_description(text: str) -> None:
-    """Raise unless a description is short enough.
+    """Raise unless a description is short enough and can be seen.
 
     Raises:
         InvalidArgumentError: it is not.
@@ -114,6 +116,7 @@ def check_description(text: str) -> None:
         raise InvalidArgumentError(
             f"description: expected at most {MAX_DESCRIPTION_LENGTH} characters, got {len(text)}", remedy="Shorten it."
         )
+    check_given_text(text, "description")
 
 
 def checked_tags(tags: Mapping[str, str]) -> dict[str, str]:

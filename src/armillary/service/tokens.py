@@ -36,6 +36,7 @@ from armillary.errors import (
 )
 from armillary.service.context import Context
 from armillary.service.registry_names import catalog_or_raise
+from armillary.wire.given_text import check_given_name
 
 SECRET_PREFIX = "arm_"  # noqa: S105 - tells secret scanners what they found
 SECRET_BYTES = 32
@@ -95,6 +96,7 @@ class Tokens:
                 f"token name: expected 1 to {MAX_NAME_LENGTH} printable characters, got {name!r:.80}",
                 remedy="Name the token after who or what uses it.",
             )
+        check_given_name(name, "token name")
         if role not in ROLES:
             raise InvalidArgumentError(
                 f"role: expected {', '.join(ROLES)}, got {role!r:.40}", remedy="Use one of the three roles."

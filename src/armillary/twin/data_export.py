@@ -186,7 +186,7 @@ def parse_export(document: object) -> DataExport:
     fields = JsonFields(document, "export", REMEDY)
     export = DataExport(
         name=fields.text("name", most=MAX_NAME_CHARACTERS),
-        description=fields.text("description", most=MAX_DESCRIPTION_CHARACTERS, default=""),
+        description=fields.text("description", most=MAX_DESCRIPTION_CHARACTERS, default="", lines=True),
         catalog=fields.optional_text("catalog", most=MAX_NAME_CHARACTERS),
         enabled=fields.boolean("enabled", default=True),
         from_beginning=fields.choice("from", ("now", "beginning"), "now") == "beginning",

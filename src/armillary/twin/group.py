@@ -162,7 +162,7 @@ def parse_group(document: object) -> Group:
     fields = JsonFields(document, "group", REMEDY)
     group = Group(
         name=fields.text("name", most=MAX_NAME_CHARACTERS),
-        description=fields.text("description", most=MAX_DESCRIPTION_CHARACTERS, default=""),
+        description=fields.text("description", most=MAX_DESCRIPTION_CHARACTERS, default="", lines=True),
         catalog=fields.optional_text("catalog", most=MAX_NAME_CHARACTERS),
         template=fields.optional_text("template", most=MAX_NAME_CHARACTERS),
         match_all=fields.choice("match", ("all", "any"), "all") == "all",

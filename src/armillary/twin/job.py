@@ -314,7 +314,7 @@ def parse_job(document: object) -> Job:
     fields = JsonFields(document, "job", REMEDY)
     job = Job(
         name=fields.text("name", most=MAX_NAME_CHARACTERS),
-        description=fields.text("description", most=MAX_DESCRIPTION_CHARACTERS, default=""),
+        description=fields.text("description", most=MAX_DESCRIPTION_CHARACTERS, default="", lines=True),
         catalog=fields.optional_text("catalog", most=MAX_NAME_CHARACTERS),
         group=fields.text("group", most=MAX_NAME_CHARACTERS),
         action=_action(fields),

@@ -53,12 +53,15 @@ class JsonFields:
             raise self.refused(name, "a value", None)
         return default
 
-    def text(self, name: str, *, most: int, least: int = 1, default: str | None = None) -> str:
-        """Text of so many characters, without controls and halves of characters; an empty default makes it optional."""
+    def text(self, name: str, *, most: int, least: int = 1, default: str | None = None, lines: bool = False) -> str:
+        """Text of so many characters, without controls and halves of characters; an empty default makes it optional.
+
+        It is of several lines only where ``lines`` says so.
+        """
         value = self.take(name, _NEEDED if default is None else default)
         if default is not None and value == default:
             return default
-        if not isinstance(value, str) or not least <= len(value) <= most or not _is_plain(value):
+        if not isinstance(value, str) or not least <= len(value) <= most or not _is_plain(value, lines=lines):
             raise self.refused(name, f"text of {least} to {most} characters", value)
         return value
 
@@ -126,5 +129,8 @@ def is_value(value: object) -> bool:
     return isinstance(value, (str, bool, int)) or (isinstance(value, float) and math.isfinite(value))
 
 
-def _is_plain(text: str) -> bool:
-    return not any(ord(each) < 0x20 or each == "\x7f" or "\ud800" <= each <= "\udfff" for each in text)
+def _is_plain(text: str, *, lines: bool) -> bool:
+    return not any(
+        (ord(each) < 0x20 and not (lines and each in "\n\r\t")) or each == "\x7f" or "\ud800" <= each <= "\udfff"
+        for each in text
+    )

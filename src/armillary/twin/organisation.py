@@ -51,7 +51,7 @@ def parse_organisation(document: object) -> Organisation:
     fields = JsonFields(document, "organisation", REMEDY)
     found = Organisation(
         name=fields.text("name", most=MAX_NAME_CHARACTERS),
-        description=fields.text("description", most=MAX_DESCRIPTION_CHARACTERS, default=""),
+        description=fields.text("description", most=MAX_DESCRIPTION_CHARACTERS, default="", lines=True),
         catalog=fields.text("catalog", most=MAX_NAME_CHARACTERS),
         parent=fields.optional_text("parent", most=MAX_NAME_CHARACTERS),
     )

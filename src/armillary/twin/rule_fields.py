@@ -34,7 +34,7 @@ def json_text(value: object, path: str, least: int, most: int, *, lines: bool = 
     """Text of ``least`` to ``most`` characters; of several lines only where ``lines`` says so."""
     if not isinstance(value, str) or not least <= len(value) <= most:
         raise refused(path, f"text of {least} to {most} characters", repr(value))
-    if any((ord(each) < 0x20 and not (lines and each in "\n\t")) or "\ud800" <= each <= "\udfff" for each in value):
+    if any((ord(each) < 0x20 and not (lines and each in "\n\r\t")) or "\ud800" <= each <= "\udfff" for each in value):
         raise refused(path, "text without control characters and lone surrogates", repr(value))
     return value
 

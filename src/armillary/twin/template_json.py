@@ -73,7 +73,7 @@ def parse_template(body: object) -> Template:
     capabilities, components = capabilities_of(model, root, labels)
     template = Template(
         display_name=fields.text("display_name", most=MAX_NAME_CHARACTERS),
-        description=fields.text("description", most=MAX_DESCRIPTION_CHARACTERS, default=""),
+        description=fields.text("description", most=MAX_DESCRIPTION_CHARACTERS, default="", lines=True),
         catalog=fields.optional_text("catalog", most=MAX_NAME_CHARACTERS),
         root=root,
         model=model,

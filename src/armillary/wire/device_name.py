@@ -13,6 +13,7 @@ import unicodedata
 from typing import Final
 
 from armillary.errors import InvalidArgumentError
+from armillary.wire.given_text import unseen
 
 # A line of a table, and what IoT Central's clients send at most in practice.
 MAX_NAME_CHARACTERS: Final = 128
@@ -37,9 +38,9 @@ def check_name(given: str) -> str:
         InvalidArgumentError: too long, or with characters that cannot be seen.
     """
     name = unicodedata.normalize("NFC", given).strip(" ")
-    unseen = [each for each in name if not each.isprintable()]
-    if len(name) > MAX_NAME_CHARACTERS or unseen:
-        got = f"{len(name)} characters" if not unseen else f"the character U+{ord(unseen[0]):04X}"
+    hidden = unseen(name)
+    if len(name) > MAX_NAME_CHARACTERS or hidden:
+        got = f"the character {hidden}" if hidden else f"{len(name)} characters"
         raise InvalidArgumentError(
             f"device name: expected at most {MAX_NAME_CHARACTERS} printable characters, got {got}",
             remedy="Use letters, digits, spaces and punctuation; a name need not be unique.",

@@ -20,7 +20,7 @@ from tests.attacks.under_attack import ELSEWHERE, HEALTH_S, Health, close, opene
 from armillary.api import callers, connection, strangers
 from armillary.cli import whole
 from armillary.engines import door
-from armillary.hub import export_replays, gate, upload_room
+from armillary.hub import export_places, export_replays, gate, upload_room
 from armillary.service import endpoint, listener
 from armillary.service.endpoint_connection import DeviceConnection
 from armillary.sim.wire_device import WireDevice
@@ -183,6 +183,7 @@ def test_the_limits_that_operators_read_are_those_that_hold() -> None:
         (callers.THREADS_OF_CALLER, whole.OPERATOR_THREADS),
         (callers.MAX_STREAMS_OF_CALLER, callers.MAX_STREAMS),
         (callers.MAX_EXPORTS_OF_CALLER, callers.MAX_EXPORTS),
+        (export_places.MAX_EXPORTS_OF_CATALOG, export_places.MAX_EXPORTS, export_places.MAX_EXPORTS_OF_CATALOGS),
         (export_replays.MAX_REPLAYS_OF_CALLER, 1, export_replays.MAX_REPLAYS),
         (callers.MAX_LARGE_BODIES_OF_CALLER, callers.MAX_LARGE_BODIES),
         (upload_room.MAX_DEVICE_REQUESTS, upload_room.MAX_REQUESTS),

@@ -11,14 +11,16 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from tests.api.running_service import RunningService, running_service
+from tests.api.running_service import RunningService, running_service, wait_until
+from tests.api.test_native_rules import say
 from tests.attacks.test_one_catalogs_token import Owner, owner
 from tests.hub.kafka_cluster import Cluster
 
 from armillary.api import native_application_files
 from armillary.engines import transform
-from armillary.errors import InvalidArgumentError
-from armillary.hub import export_destinations, export_kafka, export_kafka_loop
+from armillary.engines.exports.store import Cursor
+from armillary.errors import ConflictError, InvalidArgumentError
+from armillary.hub import export_destinations, export_kafka, export_kafka_loop, export_places
 from armillary.hub.attempts import NotNowError
 from armillary.hub.rule_webhook import AllowedHosts
 from armillary.twin.data_export import Record, Source, is_wanted, parse_export
@@ -112,7 +114,9 @@ def test_the_service_tells_the_hub_since_when_a_device_is_its_owners(service: Ru
             for word, at_ms in (("before", since * 1000 - 1), ("his", since * 1000))
         ]
         export = parse_export(body(catalog=bob.name))
-        assert [each.record_id for each in service.hub.exports._chosen(export, None, records)] == ["his"]
+        chosen, of_owner = service.hub.exports._chosen(export, None, records)
+        assert [each.record_id for each in chosen] == ["his"]
+        assert of_owner == 1, "the record before is not counted as his that were passed over"
 
 
 def test_a_transform_reads_no_file_of_this_host(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -239,3 +243,90 @@ def test_a_password_of_a_cluster_goes_to_no_other(service: RunningService, bob: 
     refused = bob.call("PUT", place, body(destination={**KAFKA, **change, "signed": True}))
     assert (refused.status, "secret" in refused.body["detail"]) == (400, True), refused.raw
     assert bob.call("DELETE", place).status == 200
+
+
+def states(service: RunningService, *names: str) -> list[str]:
+    exports, found = service.hub.exports, service.hub.application
+    return [exports.status(found.get("export", each)).state for each in names]
+
+
+def begun(service: RunningService, *names: str) -> bool:
+    return all(service.hub.exports.store.cursor(each) is not None for each in names)
+
+
+def test_a_catalog_that_enables_many_exports_stops_no_other_and_has_so_many(
+    service: RunningService, alice: Owner, bob: Owner, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(export_places, "MAX_EXPORTS_OF_CATALOG", 2)
+    monkeypatch.setattr(export_places, "MAX_EXPORTS_OF_CATALOGS", 3)
+    monkeypatch.setattr(export_places, "MAX_EXPORTS", 5)
+    word = uuid.uuid4().hex[:8]
+    hers, his, ours = f"z-{word}", [f"a-{word}-{each}" for each in range(4)], f"zz-{word}"
+    on = body(enabled=True)
+    assert alice.call("PUT", f"/exports/{hers}?catalog={alice.name}", on).status == 200
+    assert service.call("PUT", f"/api/v1/exports/{ours}", on).status == 200
+    wait_until(lambda: begun(service, hers, ours), "both to begin")
+    own = f"?catalog={bob.name}"
+    assert [bob.call("PUT", f"/exports/{each}{own}", on).status for each in his[:2]] == [200, 200]
+    refused = bob.call("PUT", f"/exports/{his[2]}{own}", on)
+    assert (refused.status, refused.body["detail"]) == (
+        409, "2 exports of the catalog are enabled, which is all that one may have",
+    )  # fmt: skip
+    assert service.hub.application.find("export", his[2]) is None, "nothing was kept"
+    assert bob.call("PUT", f"/exports/{his[2]}{own}", body()).status == 200  # the control: one that is disabled
+    assert bob.call("PUT", f"/exports/{his[2]}{own}", on).status == 409, "nor by a change"
+    assert bob.call("PUT", f"/exports/{his[0]}{own}", {**on, "name": "new"}).status == 200, "what has a place keeps it"
+    files = {f"export/{his[3]}.json": json.dumps({**on, "catalog": bob.name})}
+    whole = {"manifest": make_manifest({"export": KIND_VERSION}, made_by="x"), "files": files}
+    assert service.call("POST", "/api/v1/application/import", whole).status == 409, "nor by a file"
+    more = alice.call("PUT", f"/exports/{hers}-2?catalog={alice.name}", on)
+    assert (more.status, "3 exports of catalogs are enabled" in more.body["detail"]) == (409, True)
+    assert service.call("PUT", f"/api/v1/exports/{ours}-2", on).status == 200, "the operator's places are its own"
+    wait_until(lambda: begun(service, *his[:2], f"{ours}-2"), "all to begin")
+    # Of documents from before there was a limit too many are enabled: those that run, and after a restart the oldest.
+    exports = service.hub.exports
+    monkeypatch.setattr(export_places, "check_places", lambda *_: None)
+    first = f"0-{word}"
+    service.hub.application.put("export", first, {**on, "catalog": alice.name}, by="test")
+    wait_until(lambda: states(service, first) == ["stopped"], "the one too many to be stopped")
+    assert states(service, hers, ours) == ["running"] * 2
+    assert "which is all" in exports.status(exports.document(first)).why
+    made = [each.id for each in service.hub.application.oldest_first("export")]
+    assert made.index(hers) < made.index(his[0]) < made.index(first)
+    # The control: by their ids, the one that came last would run and one that runs would be stopped.
+    places, stopped = export_places.ExportPlaces(), list[str]()
+    for each in sorted([hers, ours, *his[:2], f"{ours}-2", first]):
+        try:
+            places.take(service.hub.application.get("export", each).content.get("catalog"))
+        except ConflictError:
+            stopped.append(each)
+    assert hers in stopped
+    for each in (hers, ours, *his[:3], f"{ours}-2", first):
+        assert service.call("DELETE", f"/api/v1/exports/{each}").status == 200
+
+
+def test_the_status_of_an_export_is_no_meter_of_what_others_send(
+    service: RunningService, alice: Owner, bob: Owner
+) -> None:
+    name, all_of_us = f"e-{uuid.uuid4().hex[:8]}", f"e-{uuid.uuid4().hex[:8]}"
+    assert bob.call("PUT", f"/exports/{name}?catalog={bob.name}", body(enabled=True)).status == 200
+    assert service.call("PUT", f"/api/v1/exports/{all_of_us}", body()).status == 200
+    wait_until(lambda: begun(service, name), "it to begin")
+    device = alice.device
+    service.hub.exports.store.keep(all_of_us, Cursor(seq=7, exported=5, error="of the operator's host"))
+    before = service.hub.exports._sources.newest(Source.TELEMETRY)
+    say(service, device.device_id, {"temperature": 1.0})
+    wait_until(lambda: service.hub.exports._sources.newest(Source.TELEMETRY) > before, "Alice's message")
+    status = lambda each, query="": service.call("GET", f"/api/v1/exports/{each}{query}").body["status"]  # noqa: E731
+    wait_until(lambda: status(name)["behind"] == 0 and status(name)["newest"] > before, "it to be passed over")
+    assert status(name)["cursor"]["filtered"] == 0, "it was never his"
+    his = bob.call("GET", f"/exports/{name}?catalog={bob.name}").body["status"]
+    assert (his["newest"], his["behind"], his["cursor"]["seq"], his["cursor"]["place"]) == (None,) * 4
+    assert (his["state"], his["cursor"]["exported"]) == ("running", 0)
+    listed = bob.call("GET", f"/exports?catalog={bob.name}").body["items"]
+    assert next(each["status"] for each in listed if each["id"] == name) == his
+    ours = bob.call("GET", f"/exports/{all_of_us}?catalog={bob.name}").body["status"]
+    assert ours == {"cursor": None, "newest": None, "behind": None, "state": "disabled", "why": ""}
+    assert status(all_of_us)["cursor"]["exported"] == 5  # the control: the operator sees it
+    for each in (name, all_of_us):
+        assert service.call("DELETE", f"/api/v1/exports/{each}").status == 200

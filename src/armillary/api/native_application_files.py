@@ -14,7 +14,7 @@ from armillary import __version__
 from armillary.api import native_jobs, native_rules
 from armillary.api.application_checks import body_check, check_organisations, warnings
 from armillary.api.auth import V1
-from armillary.api.native_exports import check_same_target
+from armillary.api.native_exports import check_places_for, check_same_target
 from armillary.api.routes import add_route, hub_of, operator_of, service_of
 from armillary.engines.application.files import (
     APPLICATION_KINDS,
@@ -72,6 +72,8 @@ def import_application(request: Request, body: ImportBody) -> dict[str, Any]:
     files = {path: content.encode("utf-8") for path, content in body.files.items()}
     puts = read_files(files, body_check(store))
     check_organisations(store, puts, body.replace)
+    exports = {put.id: put.body for put in puts if put.kind == "export"}
+    check_places_for(store, exports, replace="export" in body.replace)
     for put in puts:
         if put.kind == "export" and hub_of(request).exports.store.secret(put.id) is not None:
             export = parse_export(put.body)

@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
 
 from fastapi import FastAPI
@@ -20,6 +21,7 @@ from armillary.api.scope import CheckedCatalog
 from armillary.engines.application.document import Document
 from armillary.engines.application.store import ApplicationStore
 from armillary.errors import InvalidArgumentError, PermissionDeniedError
+from armillary.hub.export_places import check_places
 from armillary.hub.export_replays import Replay
 from armillary.hub.exports import check_destination
 from armillary.service.paging import number_after
@@ -27,6 +29,9 @@ from armillary.twin.data_export import DataExport, parse_export, split_secret
 from armillary.twin.export_destination import DestinationKind
 
 KIND = "export"
+# Of a status, what says how much all catalogs together send: a source's entries are of the whole service.
+OF_ALL = ("newest", "behind")
+OF_ALL_IN_CURSOR = ("seq", "place", "missed")
 
 
 def list_exports(
@@ -36,12 +41,16 @@ def list_exports(
     page = authored.listed(request, KIND, catalog, limit, after)
     store = hub_of(request).application
     documents = [store.find(KIND, each["id"]) for each in page["items"]]
-    return {**page, "items": [_shown(request, each) for each in documents if each is not None]}
+    return {**page, "items": [_shown(request, each, catalog) for each in documents if each is not None]}
 
 
 def show_export(request: Request, export_id: DocumentPath, catalog: CatalogQuery = None) -> dict[str, Any]:
-    """A data export, with how it is doing as `status`; its secret is never shown."""
-    return _shown(request, authored.visible(request, KIND, export_id, catalog))
+    """A data export, with how it is doing as `status`; its secret is never shown.
+
+    With `catalog` the status has nothing that counts other catalogs' records: null stands for it, and for all counts
+    of an export of all catalogs.
+    """
+    return _shown(request, authored.visible(request, KIND, export_id, catalog), catalog)
 
 
 def put_export(
@@ -65,7 +74,7 @@ def put_export(
     if not isinstance(document, dict):
         raise InvalidArgumentError("body: expected a JSON object", remedy="Correct the body.")
     _keep(request, export_id, (document, secret), catalog, if_match)
-    return _shown(request, authored.visible(request, KIND, export_id, catalog))
+    return _shown(request, authored.visible(request, KIND, export_id, catalog), catalog)
 
 
 def _keep(
@@ -85,6 +94,7 @@ def _keep(
         if secret is None and export.destination.options.get("signed"):
             check_same_target(hub_of(request).application, export_id, export)
         version = authored.check_put(request, KIND, export_id, document, catalog, seen)
+        check_places_for(hub_of(request).application, {export_id: {"catalog": catalog, **document}})
         before = store.secret(export_id)
         try:
             if secret is not None:
@@ -144,9 +154,29 @@ async def replay_export(request: Request, export_id: DocumentPath, catalog: Cata
     return {"delivered": replay.delivered, "under_way": not is_over}
 
 
-def _shown(request: Request, document: Document) -> dict[str, Any]:
-    status = as_document(hub_of(request).exports.status(document))
+def _shown(request: Request, document: Document, catalog: CheckedCatalog | None) -> dict[str, Any]:
+    status: dict[str, Any] = as_document(hub_of(request).exports.status(document))
+    if catalog is not None:
+        status |= dict.fromkeys(OF_ALL)
+        if document.content.get("catalog") is None:
+            status |= {"cursor": None, "why": ""}
+        elif status["cursor"] is not None:
+            status["cursor"] |= dict.fromkeys(OF_ALL_IN_CURSOR)
     return {**authored.document_of(document), "status": status}
+
+
+def check_places_for(
+    store: ApplicationStore, changed: Mapping[str, Mapping[str, Any]], *, replace: bool = False
+) -> None:
+    """Raise ConflictError where bodies of exports, by id, enable more of them than there may be.
+
+    Args:
+        store: Has the exports that there are.
+        changed: The bodies.
+        replace: Whether these are to be the only ones.
+    """
+    present = {each.id: each.content for each in store.all((KIND,)) if not replace or each.id in changed}
+    check_places(present, changed)
 
 
 def check_same_target(store: ApplicationStore, export_id: str, export: DataExport) -> None:

@@ -33,6 +33,7 @@ from armillary.engines.exports.store import Cursor, DeadBatch, ExportStore
 from armillary.errors import ArmillaryError
 from armillary.hub.attempts import NeverError, NotNowError, backoff
 from armillary.hub.export_destinations import DestinationPort, Outgoing, open_destination
+from armillary.hub.export_places import ExportPlaces, enabled_first
 from armillary.hub.export_replays import Replays
 from armillary.hub.export_sources import Sources, encode
 from armillary.hub.threads import in_thread
@@ -41,6 +42,7 @@ from armillary.twin.data_export import (
     Record,
     batches,
     document_of,
+    is_of_owner,
     is_wanted,
     needs_of_export,
     parse_export,
@@ -56,8 +58,6 @@ if TYPE_CHECKING:
 READ: Final = 500
 BATCH_RECORDS: Final = 500
 BATCH_BYTES: Final = 1 << 20
-# Exports that run at once: each has a thread.
-MAX_EXPORTS: Final = 64
 # How often a source is looked at when nothing came (seconds).
 POLL_S: Final = 1.0
 # When the disk gives nothing, it is tried again after this time (seconds).
@@ -244,20 +244,20 @@ class Exports:
             await self._woken.wait()
 
     async def _reconcile(self) -> None:
-        documents = await in_thread(lambda: self._hub.application.all(("export",)))
+        made = {each.id: each for each in await in_thread(lambda: self._hub.application.oldest_first("export"))}
+        documents = [made[each] for each in enabled_first([*self._running, *self._ending], made)]
+        places = ExportPlaces()
         wanted: dict[str, tuple[str, DataExport, Group | None]] = {}
         self._stopped.clear()
         for document in documents:
             try:
                 export = parse_export(document.content)
                 mark, group = await in_thread(partial(self._group, export.group))
+                if export.enabled:
+                    places.take(export.catalog)
+                    wanted[document.id] = (f"{document.etag} {mark}", export, group)
             except ArmillaryError as error:
                 self._stopped[document.id] = error.message
-                continue
-            if export.enabled and len(wanted) >= MAX_EXPORTS:
-                self._stopped[document.id] = f"{MAX_EXPORTS} exports are enabled, which is all"
-            elif export.enabled:
-                wanted[document.id] = (f"{document.etag} {mark}", export, group)
         for export_id in [*self._running]:
             mark, task = self._running[export_id]
             if export_id not in wanted or wanted[export_id][0] != mark or task.done():
@@ -320,7 +320,8 @@ class Exports:
         portion = await in_thread(lambda: self._sources.read(export.source, cursor.seq, cursor.place, READ))
         if (portion.seq, portion.place) == (cursor.seq, cursor.place):
             return POLL_S
-        chosen = await in_thread(lambda: self._chosen(export, group, portion.records))
+        chosen, of_owner = await in_thread(lambda: self._chosen(export, group, portion.records))
+        own = portion.read if export.catalog is None else of_owner
         lines, failed = chosen, list[DeadBatch]()
         if outlet.transform is not None and chosen:
             lines, failed = await in_thread(lambda: outlet.transformed(chosen), outlet.thread)
@@ -341,7 +342,7 @@ class Exports:
             seq=portion.seq,
             place=portion.place,
             exported=cursor.exported + delivered,
-            filtered=cursor.filtered + portion.read - len(chosen),
+            filtered=cursor.filtered + own - len(chosen),
             dead=cursor.dead + _count(failed + refused),
             missed=cursor.missed + portion.missed,
             failures=0,
@@ -362,20 +363,22 @@ class Exports:
             cursor = self.store.keep(export_id, Cursor(seq=seq))
         return cursor
 
-    def _chosen(self, export: DataExport, group: Group | None, records: Sequence[Record]) -> list[Outgoing]:
-        """Records that go out."""
+    def _chosen(self, export: DataExport, group: Group | None, records: Sequence[Record]) -> tuple[list[Outgoing], int]:
+        """Records that go out, and how many there are of the catalog that the export is for."""
         needs = needs_of_export(export) | (Needs() if group is None else needs_of_group(group))
         ids = list(dict.fromkeys(each.device_id for each in records))
         known: dict[str, DeviceFacts] = {each.device_id: each for each in self._hub.groups.facts(ids, needs)}
         found: list[Outgoing] = []
+        of_owner = 0
         for record in records:
             facts = known.get(record.device_id)
+            of_owner += facts is not None and is_of_owner(export, record, facts)
             if facts is None or (group is not None and not is_member(group, facts)):
                 continue
             if is_wanted(export, record, facts):
                 line = encode(document_of(export, record, facts))
                 found.append(Outgoing(line, record.device_id, record.id))
-        return found
+        return found, of_owner
 
     def document(self, export_id: str) -> Document:
         """An export as it was written.

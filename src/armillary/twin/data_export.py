@@ -123,18 +123,24 @@ def needs_of_export(export: DataExport) -> Needs:
     return needs_of(fields) | Needs(template=True)  # each record says it
 
 
-def is_wanted(export: DataExport, record: Record, facts: DeviceFacts) -> bool:
-    """Whether a record of a device goes out.
+def is_of_owner(export: DataExport, record: Record, facts: DeviceFacts) -> bool:
+    """Whether a record is of the catalog that an export is for; every record is, where it is for all.
 
     A device that has changed hands takes nothing along: what it sent before its owner had it is not the owner's. Where
     it is not known since when the owner has it, nothing goes out.
     """
-    if export.catalog is not None:
-        owner, since = facts.fields.get("catalog"), facts.fields.get("claimed_at")
-        if not isinstance(owner, str) or owner.lower() != export.catalog.lower():
-            return False
-        if not isinstance(since, int) or record.accepted_ms < since * 1000:
-            return False
+    if export.catalog is None:
+        return True
+    owner, since = facts.fields.get("catalog"), facts.fields.get("claimed_at")
+    if not isinstance(owner, str) or owner.lower() != export.catalog.lower():
+        return False
+    return isinstance(since, int) and record.accepted_ms >= since * 1000
+
+
+def is_wanted(export: DataExport, record: Record, facts: DeviceFacts) -> bool:
+    """Whether a record of a device goes out."""
+    if not is_of_owner(export, record, facts):
+        return False
     seen = replace(facts, telemetry=record.values)
     return meets(export.filters, seen, match_all=export.match_all)
 

@@ -207,6 +207,11 @@ class ApplicationStore:
         query = _PRESENT + f"WHERE kind IN ({marks}) ORDER BY kind, id"
         return tuple(_document(row) for row in self._rows(query, tuple(wanted)))
 
+    def oldest_first(self, kind: str) -> tuple[Document, ...]:
+        """Every document of a kind in the order in which they were made; changes since then do not matter."""
+        rows = self._rows(_PRESENT + "WHERE kind = ? ORDER BY number", (check_kind(kind),))
+        return tuple(_document(row) for row in rows)
+
     @property
     def seq(self) -> int:
         """Number of changes so far: differs when anything has changed."""

@@ -171,6 +171,12 @@ class UnknownDeviceError(DeviceFault):
     remedy = "Enrol the device first: armillary device create."
 
 
+class NotLetInError(DeviceFault):
+    """A client of the hub is none, or has not shown that it is; it is not told which."""
+
+    code = "device.not-let-in"
+
+
 class UnclaimedDeviceError(DeviceFault):
     """The device belongs to no catalog yet."""
 

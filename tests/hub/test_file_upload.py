@@ -7,6 +7,7 @@ import http.client
 import json
 import socket
 import ssl
+import sys
 import uuid
 from collections.abc import Iterator
 from pathlib import Path
@@ -19,12 +20,15 @@ from hypothesis import strategies as st
 from tests.api.running_service import RunningService, running_service, wait_until
 from tests.attacks.test_hub_device_attacks import sas_device, token
 from tests.hub.own_certificates import self_signed
+from tests.hub.wire_client import WireClient
 
 from armillary.engines.series import uploads
 from armillary.errors import InvalidArgumentError
-from armillary.hub import device_https, upload_room
+from armillary.hub import device_https, front, upload_room
 from armillary.hub.files import harmless
 from armillary.hub.https import HttpChannel
+from armillary.service.hub_identities import IdentityForm
+from armillary.wire.mqtt_fields import Property
 
 
 @pytest.fixture(scope="module")
@@ -290,3 +294,48 @@ def test_names_are_harmless(name: str) -> None:
     assert not kept.startswith((".", " "))
     assert kept.isascii()
     assert kept.isprintable()
+
+
+def test_who_is_not_let_in_does_not_learn_which_devices_there_are(
+    service: RunningService, device: Uploader, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    """Every route of devices over HTTPS, and MQTT 5: a device that is there, one that is disabled, one that is not."""
+    disabled, keys = sas_device(service, "Contoso")
+    service.service.hub_identities.put(
+        disabled, IdentityForm(authentication="sas", is_enabled=False), actor="test", create=False
+    )
+    own = f"camera-{uuid.uuid4().hex[:6]}"
+    _, pem, _ = self_signed(tmp_path, own)
+    body = {"device_id": own, "certificate": pem}
+    assert service.call("POST", "/api/v1/catalogs/Contoso/hub-devices", body).status == 200
+    paths = ("files", "files?api-version=2021-04-12", "files/notifications", "files/notifications/x", "files/")
+    shown_by = {
+        "nothing": lambda _: None,
+        "no token": lambda _: "Bearer x",
+        "half a token": lambda _: "SharedAccessSignature sr=x",
+        "another key": lambda name: token(name, b"k" * 32),
+        "one that is over": lambda name: token(name, keys.primary, ends_in_s=-1),
+    }
+
+    def answers() -> list[set[Any]]:
+        found: list[set[Any]] = []
+        for path in paths:
+            for make in shown_by.values():
+                each = {
+                    name: device.ask(f"/devices/{name}/{path}", {"blobName": "a"}, shown=make(name))
+                    for name in (device.name, disabled, own, "nobody-at-all")
+                }
+                assert all(status == 401 for status, _ in each.values()), each
+                found.append({json.dumps(answer).replace(name, "NAME") for name, (_, answer) in each.items()})
+        said = set()
+        for name in (device.name, disabled, own, "nobody-at-all"):  # MQTT 5 has a sentence as well
+            client = WireClient(service.hub_port, context=device.context)
+            refused = client.connect(client_id=name, username=f"localhost/{name}/", password=b"x")
+            said.add((refused.reason, str(dict(refused.properties)[Property.REASON_STRING]).replace(name, "NAME")))
+            client.close()
+        return [*found, said]
+
+    assert all(len(each) == 1 for each in answers())
+    # Mutation: with the reasons themselves they can be told apart.
+    monkeypatch.setattr(front, "NotLetInError", lambda *_, **__: sys.exception())
+    assert all(len(each) > 1 for each in answers()), "the control"

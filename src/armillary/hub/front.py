@@ -25,9 +25,11 @@ from armillary.engines.series.devices import DeviceRow, enrolled, seen
 from armillary.engines.series.store import SeriesStore
 from armillary.engines.series.writer import Change
 from armillary.errors import (
+    DeviceFault,
     DeviceOfflineError,
     DeviceStateError,
     HostError,
+    NotLetInError,
     RateLimitedError,
     WireError,
 )
@@ -216,10 +218,21 @@ class Front:
         """Who a client is, and when what it shows ends: certificate or token, whichever is first.
 
         Raises:
-            DeviceFault: not let in.
+            WireError, DeviceStateError: its certificate is none, or not valid now.
+            NotLetInError: which of all reasons it was is for the log.
+            RateLimitedError: not now.
         """
         expires = self.check_certificate(credentials.certificate)
-        peer = self._identify(credentials)
+        try:
+            peer = self._identify(credentials)
+        except RateLimitedError:
+            raise
+        except (DeviceFault, WireError) as error:
+            _log.info("hub.client-refused", client=credentials.client_id[:40], why=error.message)
+            raise NotLetInError(
+                "not let in: no such device, or what it showed is not its own, is over or is not admitted",
+                remedy="Ask the operator: the service's log has the reason.",
+            ) from error
         ends = [each for each in (expires, peer.expires) if each is not None]
         return HubPeer(peer.identity, min(ends, default=None), peer.catalog)
 

@@ -24,7 +24,7 @@ from tests.fixtures.directories import Owners
 from tests.hub.running_hub import DEVICE, OTHER, Authority, Client, RunningHub, wait_until
 from tests.hub.test_rules import Lives, alerts, put
 
-from armillary.engines.rules import rows
+from armillary.engines.rules import rows, shares
 from armillary.errors import InvalidArgumentError, PermissionDeniedError
 from armillary.hub import attempts, rule_actions, rule_webhook
 from armillary.hub.rule_actions import ActionSettings
@@ -444,7 +444,7 @@ def test_what_was_not_delivered_is_delivered_by_the_next_life(
 def test_too_many_waiting_deliveries_become_dead_letters_and_are_counted(
     running: RunningHub, client: Client, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(rows, "MAX_WAITING", 1)
+    monkeypatch.setattr(shares, "MAX_WAITING_OF_OWNER", 1)
     use(running)
     one = {"kind": "webhook", "url": "http://127.0.0.1:9/"}
     fire(running, client, {"name": "a", **one}, {"name": "b", **one})

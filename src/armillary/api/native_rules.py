@@ -314,7 +314,9 @@ def _said(trace: Mapping[str, Any], naming: Naming) -> dict[str, Any]:
 
 
 def _alert(alert: Alert, naming: Naming) -> dict[str, Any]:
-    return {**dataclasses.asdict(alert), "summary": summary(alert.trace, naming)}
+    """An alert with its summary, which says also how often the rule fired again that is only counted."""
+    again = f" (fired {alert.more} times more)" if alert.more else ""
+    return {**dataclasses.asdict(alert), "summary": summary(alert.trace, naming) + again}
 
 
 def _with_words(
@@ -370,7 +372,8 @@ def _device(request: Request, device_id: str, catalog: CheckedCatalog | None) ->
 
 def _delivery(each: Delivery) -> dict[str, Any]:
     document = dataclasses.asdict(each)
-    del document["options"]
+    for name in ("options", "owner", "rule_id"):
+        del document[name]
     return document
 
 

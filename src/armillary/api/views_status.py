@@ -13,6 +13,7 @@ from cryptography import x509
 
 from armillary import __version__
 from armillary.engines.records.rows import FleetSummary
+from armillary.engines.rules.shares import MAX_WAITING
 from armillary.errors import ArmillaryError
 
 if TYPE_CHECKING:
@@ -27,6 +28,11 @@ LOW_DISK_BYTES = 1 << 30
 SERVER_CERTIFICATE_MARGIN_S = 7 * 86400
 # Commits that wait; more than this and the disk does not keep up.
 HIGH_COMMIT_QUEUE = 10_000
+# Firings that wait for their commit, and for how long (seconds): a burst is over before; beyond, alerts are late.
+HIGH_UNCOMMITTED_FIRINGS = 5_000
+HIGH_UNCOMMITTED_AGE_S = 15
+# Part of all actions that may wait: beyond, catalogs soon have their least share only.
+NEARLY_FULL = 0.8
 ORDER = ("ok", "degraded", "failed")
 
 
@@ -93,13 +99,26 @@ def _hub(hub: Hub) -> tuple[str, str]:
 
 def _rules(hub: Hub) -> tuple[str, str]:
     counts = hub.rules.count()
-    dead, lost = counts["rule_actions_dead_letters_now"], counts["rule_firings_uncommitted_now"]
+    waiting, uncommitted = counts["rule_actions_waiting_now"], counts["rule_firings_uncommitted_now"]
     detail = (
-        f"{counts['rules_enabled_now']} enabled, {counts['rule_actions_waiting_now']} actions waiting,"
-        f" {dead} dead letters"
+        f"{counts['rules_enabled_now']} enabled, {waiting} actions waiting,"
+        f" {counts['rule_actions_dead_letters_now']} dead letters"
     )
-    is_bad = counts["rules_unreadable"] or (counts["rule_commits_failed"] and lost)
-    return ("degraded" if is_bad else "ok"), detail
+    troubles = []
+    if unreadable := counts["rules_unreadable"]:
+        troubles.append(f"{unreadable} rules are unreadable")
+    if counts["rule_commits_failed"] and uncommitted:
+        troubles.append(f"the disk refused firings, {uncommitted} are not kept yet")
+    age_s = counts["rule_firings_uncommitted_age_s_now"]
+    if uncommitted > HIGH_UNCOMMITTED_FIRINGS or age_s > HIGH_UNCOMMITTED_AGE_S:
+        troubles.append(f"{uncommitted} firings wait to be kept, the oldest for {age_s} s: alerts are late")
+    if full := counts["rule_action_owners_full_now"]:
+        troubles.append(f"{full} catalogs have as many actions waiting as they may: further ones are dead letters")
+    if full := counts["rule_action_rules_full_now"]:
+        troubles.append(f"{full} rules have as many actions waiting as they may: further ones are dead letters")
+    if waiting >= MAX_WAITING * NEARLY_FULL:
+        troubles.append(f"of {MAX_WAITING} actions that may wait nearly all do")
+    return ("degraded" if troubles else "ok"), ", ".join([detail, *troubles])
 
 
 def _device_endpoint(service: SecurityService) -> tuple[str, str]:

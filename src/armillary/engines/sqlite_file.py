@@ -6,8 +6,8 @@ from __future__ import annotations
 import contextlib
 import sqlite3
 import threading
-from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TypeVar
 
@@ -30,11 +30,13 @@ class Layout:
         application_id: Tells it from any other SQLite database (PRAGMA application_id).
         version: Of the schema (PRAGMA user_version).
         schema: SQL that makes it.
+        upgrades: SQL that makes the next version of each earlier one, by that version.
     """
 
     application_id: int
     version: int
     schema: str
+    upgrades: Mapping[int, str] = field(default_factory=dict)
 
 
 def open_writer(path: Path, layout: Layout) -> sqlite3.Connection:
@@ -145,6 +147,12 @@ def _use_write_ahead_log(connection: sqlite3.Connection, path: Path) -> None:
 def _check_version(connection: sqlite3.Connection, path: Path, layout: Layout) -> None:
     application = connection.execute("PRAGMA application_id").fetchone()[0]
     version = connection.execute("PRAGMA user_version").fetchone()[0]
+    if (application, version) == (layout.application_id, layout.version):
+        return
+    while application == layout.application_id and version in layout.upgrades:
+        upgrade = layout.upgrades[version]
+        version += 1
+        connection.executescript(f"BEGIN EXCLUSIVE;{upgrade}PRAGMA user_version={version};COMMIT;")
     if (application, version) == (layout.application_id, layout.version):
         return
     if application == layout.application_id:

@@ -48,8 +48,9 @@ if TYPE_CHECKING:
     from armillary.hub.hub import Hub
     from armillary.hub.rules import Rules
 
-# Attempts under way at once, and to one target.
-MAX_ATTEMPTS_AT_ONCE: Final = 4
+# Attempts under way at once, of one owner, and to one target: two owners whose targets do not answer leave some free.
+MAX_ATTEMPTS_AT_ONCE: Final = 8
+MAX_ATTEMPTS_OF_OWNER: Final = 3
 MAX_ATTEMPTS_OF_TARGET: Final = 2
 # Attempts of one delivery before it is a dead letter: over an hour and a half.
 MAX_ATTEMPTS: Final = 12
@@ -99,8 +100,8 @@ class ActionSettings:
     audit: Audit | None = None
 
 
-def deliveries_of(rule: Rule, alert: Alert) -> list[Delivery]:
-    """What is to be done about a firing."""
+def deliveries_of(rule: Rule, alert: Alert, owner: str) -> list[Delivery]:
+    """What is to be done about a firing, in the room of an owner."""
     return [
         Delivery(
             id=f"{alert.id}.{number}",
@@ -110,6 +111,8 @@ def deliveries_of(rule: Rule, alert: Alert) -> list[Delivery]:
             target=_target(each.kind, each.options, alert.device_id),
             options=each.options,
             due_ms=alert.fired_ms,
+            owner=owner,
+            rule_id=alert.rule_id,
         )
         for number, each in enumerate(rule.actions)
     ]
@@ -145,7 +148,7 @@ class RuleActions:
         self._rules = rules
         self._task: asyncio.Task[None] | None = None
         self._woken = asyncio.Event()
-        self._under_way: dict[str, tuple[str, asyncio.Task[None]]] = {}
+        self._under_way: dict[str, tuple[Delivery, asyncio.Task[None]]] = {}
         self._over: set[str] = set()  # since the last look began: what it read may be older than their outcome
         self._paused: dict[str, float] = {}  # target -> until, monotonic
         self._failures: Counter[str] = Counter()  # of a target, one after the other
@@ -183,6 +186,8 @@ class RuleActions:
             **asdict(self.counters),
             "rule_actions_waiting_now": self._counts.get("waiting", 0),
             "rule_actions_dead_letters_now": self._counts.get("dead", 0),
+            "rule_action_owners_full_now": self._counts.get("owners_full", 0),
+            "rule_action_rules_full_now": self._counts.get("rules_full", 0),
             "rule_actions_under_way_now": len(self._under_way),
         }
 
@@ -205,28 +210,38 @@ class RuleActions:
         store, now = self._rules.store(), time.monotonic()
         self._over.clear()
         self._paused = {target: until for target, until in self._paused.items() if until > now}
-        busy = Counter(target for target, _ in self._under_way.values())
-        full = [target for target, attempts in busy.items() if attempts >= MAX_ATTEMPTS_OF_TARGET]
-        room = MAX_ATTEMPTS_AT_ONCE - len(self._under_way)
-        due = await asyncio.to_thread(store.due, self._now_ms(), MAX_DUE, [*self._paused, *full]) if room > 0 else []
-        for each in due:
-            if room <= 0 or busy[each.target] >= MAX_ATTEMPTS_OF_TARGET:
-                continue
-            if each.id in self._under_way or each.id in self._over:
-                continue
-            # A target that failed is tried by one attempt first.
-            if self._failures[each.target] and busy[each.target]:
-                continue
-            busy[each.target] += 1
-            room -= 1
-            task = asyncio.get_running_loop().create_task(self._attempt(each), name="hub-rule-action")
-            self._under_way[each.id] = (each.target, task)
+        while len(self._under_way) < MAX_ATTEMPTS_AT_ONCE:
+            full = self._full_targets(), self._full_owners()
+            due = await asyncio.to_thread(store.due, self._now_ms(), MAX_DUE, *full)
+            if not sum(self._begin(each) for each in due):
+                break
         self._counts = await asyncio.to_thread(store.delivery_counts)
-        next_ms = await asyncio.to_thread(store.next_due_ms, [*self._paused, *busy])
+        busy = {each.target for each, _ in self._under_way.values()}
+        next_ms = await asyncio.to_thread(store.next_due_ms, [*self._paused, *busy], self._full_owners())
         waits = [LOOK_S, *(until - now for until in self._paused.values())]
         if next_ms is not None:
             waits.append((next_ms - self._now_ms()) / 1000)
         return max(0.05, min(waits))
+
+    def _full_targets(self) -> list[str]:
+        """Targets that take no further attempt now; one that failed is tried by one attempt first."""
+        busy = Counter(each.target for each, _ in self._under_way.values())
+        full = [one for one, count in busy.items() if count >= MAX_ATTEMPTS_OF_TARGET or self._failures[one]]
+        return [*self._paused, *full]
+
+    def _full_owners(self) -> list[str]:
+        busy = Counter(each.owner for each, _ in self._under_way.values())
+        return [one for one, count in busy.items() if count >= MAX_ATTEMPTS_OF_OWNER]
+
+    def _begin(self, delivery: Delivery) -> bool:
+        """Begin an attempt, if there is room for it; whether it was begun."""
+        if len(self._under_way) >= MAX_ATTEMPTS_AT_ONCE or delivery.id in self._under_way or delivery.id in self._over:
+            return False
+        if delivery.target in self._full_targets() or delivery.owner in self._full_owners():
+            return False
+        task = asyncio.get_running_loop().create_task(self._attempt(delivery), name="hub-rule-action")
+        self._under_way[delivery.id] = (delivery, task)
+        return True
 
     async def _attempt(self, delivery: Delivery) -> None:
         state, error, wait_s = "done", "", 0.0

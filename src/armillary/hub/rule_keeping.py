@@ -18,13 +18,19 @@ from typing import Any, Final
 import structlog
 
 from armillary.engines.group_commit import LoopSink, Rejected
-from armillary.engines.rules.rows import Change, Fired, Over, keep, pruned
+from armillary.engines.rules.rows import PRUNE_SLICE, Change, Fired, More, News, keep, pruned
 from armillary.engines.rules.store import RuleStore
 from armillary.errors import RateLimitedError
+from armillary.hub.rule_pending import Pending, Queue
 from armillary.hub.rule_plans import Plan
 
 # States are kept at least so often (seconds): bounds what is evaluated again after a crash.
 CHECKPOINT_S: Final = 15.0
+# News of one commit, about: some ten milliseconds of the disk, so no owner waits long for its turn. A device's news are
+# never cut; they are at most ``rule_plans.MAX_ALERTS_OF_RULE`` a rule and minute.
+MAX_NEWS_OF_COMMIT: Final = 500
+# News kept when the hub ends, about: under a second. What is left is evaluated again from the log.
+MAX_NEWS_AT_CLOSE: Final = 5_000
 # A commit that failed is tried again after this time (seconds).
 RETRY_S: Final = 1.0
 
@@ -38,6 +44,7 @@ class RuleCounters:
     Attributes:
         rule_evaluations: Evaluations of a rule for a device.
         rule_firings: Firings kept.
+        rule_firings_counted: Firings counted on an earlier alert: the rule fired too often for the device.
         rule_faults: Evaluations that ended in a fault of this program; the rule goes on with the next message.
         rules_unreadable: Rule documents that say no rule.
         rule_commits_failed: Commits of firings that the disk refused; they are tried again.
@@ -46,6 +53,7 @@ class RuleCounters:
 
     rule_evaluations: int = 0
     rule_firings: int = 0
+    rule_firings_counted: int = 0
     rule_faults: int = 0
     rules_unreadable: int = 0
     rule_commits_failed: int = 0
@@ -68,11 +76,11 @@ class RuleKeeping:
         self._on_fired = fired
         self._opening = threading.Lock()
         self._store: RuleStore | None = None
-        self._news: list[Fired | Over] = []
-        self._plans: dict[str, Plan] = {}  # of devices that have news
+        self._queue = Queue()
         self._committing = False
         self._under_way = 0
-        self._checkpoint_at = time.monotonic()
+        self._under_way_since = 0.0
+        self._checkpoint_at = self._pruned_at = time.monotonic()
 
     # The database -------------------------------------------------------------------------------------------
 
@@ -112,18 +120,34 @@ class RuleKeeping:
     @property
     def waiting(self) -> int:
         """Firings and ends of them that are not committed."""
-        return len(self._news) + self._under_way
+        return len(self._queue) + self._under_way
 
-    def note(self, plan: Plan, news: Sequence[Fired | Over]) -> None:
+    @property
+    def age_s(self) -> float:
+        """For how long the oldest of them waits, seconds."""
+        return max(self._queue.age_s, time.monotonic() - self._under_way_since if self._under_way else 0.0)
+
+    def note(self, plan: Plan, news: Sequence[News]) -> None:
         """Something came of an evaluation."""
-        self._news += news
-        self._plans[plan.device_id] = plan
+        self._queue.note(plan, news)
 
-    def take_news(self) -> list[Fired | Over]:
-        """What was not committed; it is somebody else's now."""
-        news, self._news = self._news, []
-        self._plans = {}
-        return news
+    def end(self) -> None:
+        """The last rule is gone: keep what was not committed, and that nothing is evaluated any more."""
+        while taken := self._queue.take(MAX_NEWS_OF_COMMIT):
+            self.post(keep((), _news_of(taken), None))
+        self.post(keep((), (), -1))
+
+    def last_change(self, plans: Iterable[Plan], decoded_seq: int) -> Change:
+        """What is kept when the hub ends, about MAX_NEWS_AT_CLOSE of it: devices whose news are left begin before them.
+
+        Args:
+            plans: Of all devices.
+            decoded_seq: Every block up to this one was evaluated.
+        """
+        taken = self._queue.take(MAX_NEWS_AT_CLOSE)
+        left = {each.plan.device_id for each in self._queue.take(len(self._queue) + 1)}
+        states = [plan.snapshot() for plan in plans if plan.is_dirty and plan.device_id not in left]
+        return keep(states, _news_of(taken), None if left else decoded_seq)
 
     def begin(self) -> None:
         """Rules begin: the next checkpoint is a while off."""
@@ -136,46 +160,61 @@ class RuleKeeping:
             plans: Of all devices.
             decoded_seq: Every block up to this one was evaluated.
         """
+        if time.monotonic() - self._pruned_at >= CHECKPOINT_S:
+            self._prune()
         if self._committing:
             return
-        if self._news:
-            self._commit(list(self._plans.values()), None)
+        if taken := self._queue.take(MAX_NEWS_OF_COMMIT):
+            self._commit(taken, [each.plan for each in taken], None)
         elif time.monotonic() - self._checkpoint_at >= CHECKPOINT_S:
             self._checkpoint_at = time.monotonic()
-            self._commit([plan for plan in plans if plan.is_dirty], decoded_seq)
-            self.post(pruned)
+            self._commit([], [plan for plan in plans if plan.is_dirty], decoded_seq)
 
-    def _commit(self, plans: list[Plan], evaluated: int | None) -> None:
+    def _prune(self) -> None:
+        """Let old alerts go, until there are none too many."""
+        self._pruned_at = time.monotonic()
+
+        def deliver(_: list[Any], outcomes: list[Any]) -> None:
+            if outcomes[0] == PRUNE_SLICE:
+                self._prune()
+
+        self.post(pruned, deliver)
+
+    def _commit(self, taken: list[Pending], plans: list[Plan], evaluated: int | None) -> None:
         states = [plan.snapshot() for plan in plans]
-        news = self.take_news()
+        news = _news_of(taken)
         self._committing, self._under_way = True, len(news)
+        self._under_way_since = min((each.since for each in taken), default=0.0)
 
         def deliver(_: list[Any], outcomes: list[Any]) -> None:
             self._committing, self._under_way = False, 0
             outcome = outcomes[0]
             if isinstance(outcome, Rejected):
-                self._not_kept(plans, news, outcome.error)
+                self._not_kept(taken, plans, outcome.error)
                 return
             firings = [each for each in news if isinstance(each, Fired)]
             self._counters.rule_firings += len(firings)
+            self._counters.rule_firings_counted += sum(each.count for each in news if isinstance(each, More))
             self._counters.rule_deliveries_refused += outcome
             if any(each.deliveries for each in firings):
                 self._on_fired()
 
         self.post(keep(states, news, evaluated), deliver)
 
-    def _not_kept(self, plans: list[Plan], news: list[Fired | Over], error: Exception) -> None:
+    def _not_kept(self, taken: list[Pending], plans: list[Plan], error: Exception) -> None:
         """The disk refused: nothing of it was kept, so all of it is kept the next time."""
         self._counters.rule_commits_failed += 1
         _log.error("hub.rules-not-kept", why=str(error))
-        self._news = [*news, *self._news]
+        self._queue.give_back(taken)
         for plan in plans:
             plan.is_dirty = True
-            if news:
-                self._plans[plan.device_id] = plan
         self._committing = True
         if self.loop is not None:
             self.loop.call_later(RETRY_S, self._try_again)
 
     def _try_again(self) -> None:
         self._committing = False  # the next slice of decoding or the next tick settles
+
+
+def _news_of(taken: Iterable[Pending]) -> list[News]:
+    return [each for pending in taken for each in pending.news]

@@ -7,7 +7,8 @@ from collections.abc import Sequence
 from hashlib import sha256
 from typing import Final
 
-from armillary.engines.rules.rows import Alert, Fired, Over
+from armillary.engines.rules.rows import Alert, Fired, More, News, Over
+from armillary.engines.rules.shares import owner_of
 from armillary.hub.rule_actions import deliveries_of
 from armillary.hub.rule_plans import Running
 from armillary.twin.rule_table import Entry, Outcome
@@ -16,7 +17,7 @@ from armillary.twin.rule_trace import explain
 _NEWS: Final = (Outcome.FIRED, Outcome.CLEARED)
 
 
-def news_of(each: Running, firings: int, entries: Sequence[Entry]) -> list[Fired | Over]:
+def news_of(each: Running, firings: int, entries: Sequence[Entry]) -> list[News]:
     """The news in evaluations of one rule for one device.
 
     Args:
@@ -24,17 +25,22 @@ def news_of(each: Running, firings: int, entries: Sequence[Entry]) -> list[Fired
         firings: How often it has fired, these included.
         entries: The evaluations, in order.
     """
-    news: list[Fired | Over] = []
+    news: list[News] = []
     for entry in entries:
         if entry.outcome in _NEWS:
             break
     else:
         return news  # as nearly always
+    allowance = each.plan.allowance(each.loaded)
     firing = firings - sum(entry.outcome is Outcome.FIRED for entry in entries)
     for entry in entries:
         if entry.outcome is Outcome.FIRED:
             firing += 1
-            news.append(_fired(each, entry, firing))
+            news.append(
+                _fired(each, entry, firing) if allowance.take(entry.now_ms) else More(allowance.alert_id, 1, None)
+            )
+        elif entry.outcome is Outcome.CLEARED and allowance.is_counting:
+            news.append(More(allowance.alert_id, 0, entry.now_ms))
         elif entry.outcome is Outcome.CLEARED:
             news.append(Over(each.loaded.id, each.plan.device_id, entry.now_ms))
     return news
@@ -55,4 +61,5 @@ def _fired(each: Running, entry: Entry, firing: int) -> Fired:
         at_ms=entry.at_ms,
         trace=explain(loaded.rule, entry),
     )
-    return Fired(alert, deliveries_of(loaded.rule, alert))
+    plan.allowance(loaded).alert_id = alert.id
+    return Fired(alert, deliveries_of(loaded.rule, alert, owner_of(loaded.catalog, plan.catalog)))

@@ -24,6 +24,10 @@ from armillary.twin.rule_state import State
 if TYPE_CHECKING:
     from armillary.hub.hub import Hub
 
+# Alerts of one rule for one device in a minute: a rule that fires more often says nothing new, and each alert is a row,
+# with a row for each action. Beyond, firings are counted on the last alert, and their actions are not done.
+MAX_ALERTS_OF_RULE: Final = 30
+MINUTE_MS: Final = 60_000
 # Sets of names remembered per device: a device sends a few kinds of messages.
 MAX_KNOWN_SETS: Final = 32
 
@@ -102,6 +106,31 @@ class Running:
         self.gone = False
 
 
+@dataclass(slots=True)
+class Allowance:
+    """How many alerts of one rule for one device there were in a minute.
+
+    Attributes:
+        since_ms: When the minute began, Unix milliseconds.
+        kept: Alerts in it.
+        alert_id: The last of them: where the firings beyond are counted.
+        is_counting: Whether the last firing was one of those.
+    """
+
+    since_ms: int = 0
+    kept: int = 0
+    alert_id: str = ""
+    is_counting: bool = False
+
+    def take(self, now_ms: int) -> bool:
+        """Whether a firing now has an alert of its own."""
+        if now_ms - self.since_ms >= MINUTE_MS:
+            self.since_ms, self.kept = now_ms, 0
+        self.is_counting = self.kept >= MAX_ALERTS_OF_RULE
+        self.kept += not self.is_counting
+        return not self.is_counting
+
+
 class Plan:
     """The rules of one device.
 
@@ -116,8 +145,8 @@ class Plan:
     """
 
     __slots__ = (
-        "_by_names", "catalog", "device_id", "done_seq", "facts", "is_dirty", "made", "now_ms", "open_seq", "read_at",
-        "restored", "running",
+        "_allowances", "_by_names", "catalog", "device_id", "done_seq", "facts", "is_dirty", "made", "now_ms",
+        "open_seq", "read_at", "restored", "running",
     )  # fmt: skip
 
     def __init__(self, device_id: str) -> None:
@@ -133,6 +162,11 @@ class Plan:
         self.now_ms = 0
         self.is_dirty = False
         self._by_names: dict[tuple[str, ...], tuple[Running, ...]] = {}
+        self._allowances: dict[tuple[str, int], Allowance] = {}
+
+    def allowance(self, loaded: Loaded) -> Allowance:
+        """How many alerts a rule made; outlives what makes the rule begin anew, which a device can bring about."""
+        return self._allowances.setdefault((loaded.id, loaded.version), Allowance())
 
     def restore(self, row: DeviceStates) -> None:
         """Take up what an earlier life remembered."""
@@ -148,6 +182,8 @@ class Plan:
         is_sold = self._is_sold(catalog)
         running: list[Running] = []
         self.facts, self.catalog, self.made = facts, catalog, made
+        spent = {} if is_sold else self._allowances  # an alert of its former owner counts nothing of the new one's
+        self._allowances = {key: each for key, each in spent.items() if now_ms - each.since_ms < MINUTE_MS}
         self._by_names = {}
         for loaded in rules:
             if loaded.catalog not in (None, catalog.lower()) or unconcerned(loaded.rule.target, facts) is not None:

@@ -43,7 +43,7 @@ from typing import TYPE_CHECKING, Any, Final
 import structlog
 
 from armillary.engines.application.document import Document
-from armillary.engines.rules.rows import begun_anew, forgotten, keep
+from armillary.engines.rules.rows import begun_anew, forgotten, keep, withdrawn
 from armillary.engines.rules.store import RuleStore
 from armillary.errors import ArmillaryError, InvalidArgumentError
 from armillary.hub.rule_actions import RuleActions
@@ -154,10 +154,9 @@ class Rules:
             return
         try:
             if self.is_active and self._hub.series.decoder.between_blocks:
-                news = self._keeping.take_news()
-                states = [plan.snapshot() for plan in self._plans.values() if plan.is_dirty]
+                change = self._keeping.last_change(self._plans.values(), self._hub.series.decoder.decoded_seq)
                 with contextlib.suppress(ArmillaryError):  # the log has everything; it is evaluated again
-                    store.commits.submit(keep(states, news, self._hub.series.decoder.decoded_seq)).result()
+                    store.commits.submit(change).result()
         finally:
             self.is_active = False
             store.close()
@@ -207,6 +206,7 @@ class Rules:
             "rules_enabled_now": len(self._enabled()),
             "rule_deadlines_now": len(self._deadlines),
             "rule_firings_uncommitted_now": self._keeping.waiting,
+            "rule_firings_uncommitted_age_s_now": int(self._keeping.age_s),
         }
         return found | self.actions.count()
 
@@ -261,6 +261,8 @@ class Rules:
             self.traces.forget(document.id)
             self._load(document)
         self._keeping.post(begun_anew([each.id for each in documents], self.now_ms()))
+        if gone := [each.id for each in documents if each.body is None]:
+            self._keeping.post(withdrawn(gone, self.now_ms()), lambda *_: self.actions.wake())
         self.actions.start()
         was_active, enabled = self.is_active, bool(self._enabled())
         if enabled and not was_active:
@@ -282,7 +284,7 @@ class Rules:
         """The last rule was disabled: nothing is remembered of it."""
         self.is_active = False
         self._keeping.post(forgotten(self._plans))
-        self._keeping.post(keep((), self._keeping.take_news(), -1))
+        self._keeping.end()
         self._plans.clear()
         self._deadlines.clear()
         self._survey = None

@@ -70,4 +70,43 @@ CREATE TABLE progress (
 INSERT INTO progress VALUES ('evaluated', -1);
 """
 
-LAYOUT = Layout(application_id=0x41726D52, version=1, schema=_SCHEMA)  # "ArmR"; 1 (2026-11): first
+# Whose a delivery is; how many of each owner and rule wait or are dead, kept by triggers: never counted row by row; and
+# how often the rule of an alert fired again without an alert.
+_SECOND = """
+ALTER TABLE alert ADD COLUMN more INTEGER NOT NULL DEFAULT 0;
+ALTER TABLE delivery ADD COLUMN owner TEXT NOT NULL DEFAULT '';
+ALTER TABLE delivery ADD COLUMN rule_id TEXT NOT NULL DEFAULT '';
+UPDATE delivery
+    SET owner = lower(catalog), rule_id = coalesce((SELECT rule_id FROM alert WHERE number = delivery.alert), '');
+CREATE INDEX delivery_of_rule ON delivery (rule_id) WHERE state = 'waiting';
+CREATE TABLE delivery_count (
+    owner TEXT NOT NULL,
+    rule_id TEXT NOT NULL,
+    state TEXT NOT NULL,
+    count INTEGER NOT NULL,
+    PRIMARY KEY (owner, rule_id, state)
+) STRICT, WITHOUT ROWID;
+INSERT INTO delivery_count
+    SELECT owner, rule_id, state, count(*) FROM delivery WHERE state != 'done' GROUP BY owner, rule_id, state;
+CREATE TRIGGER delivery_made AFTER INSERT ON delivery WHEN new.state != 'done' BEGIN
+    INSERT INTO delivery_count VALUES (new.owner, new.rule_id, new.state, 1)
+        ON CONFLICT (owner, rule_id, state) DO UPDATE SET count = count + 1;
+END;
+CREATE TRIGGER delivery_left AFTER UPDATE OF state ON delivery WHEN old.state != new.state BEGIN
+    UPDATE delivery_count SET count = count - 1
+        WHERE owner = old.owner AND rule_id = old.rule_id AND state = old.state;
+    DELETE FROM delivery_count
+        WHERE owner = old.owner AND rule_id = old.rule_id AND state = old.state AND count <= 0;
+    INSERT INTO delivery_count SELECT new.owner, new.rule_id, new.state, 1 WHERE new.state != 'done'
+        ON CONFLICT (owner, rule_id, state) DO UPDATE SET count = count + 1;
+END;
+CREATE TRIGGER delivery_gone AFTER DELETE ON delivery WHEN old.state != 'done' BEGIN
+    UPDATE delivery_count SET count = count - 1
+        WHERE owner = old.owner AND rule_id = old.rule_id AND state = old.state;
+    DELETE FROM delivery_count
+        WHERE owner = old.owner AND rule_id = old.rule_id AND state = old.state AND count <= 0;
+END;
+"""
+
+# "ArmR"; 1 (2026-11): first; 2 (2026-11): owners and counts of deliveries, firings that are counted only
+LAYOUT = Layout(application_id=0x41726D52, version=2, schema=_SCHEMA + _SECOND, upgrades={1: _SECOND})

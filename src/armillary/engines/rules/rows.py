@@ -11,18 +11,18 @@ from typing import Any, Final
 
 import structlog
 
+from armillary.engines.rules.shares import Room
 from armillary.errors import InvalidArgumentError
 from armillary.twin import rule_state
 from armillary.twin.rule_state import State
 
 _log = structlog.get_logger(__name__)
 
-# Alerts kept, with their deliveries; the oldest go first. Three years at a hundred a day.
+# Alerts kept, with their deliveries; the oldest of the catalog that has most go first: who fires much loses its own.
+# Three years at a hundred a day.
 MAX_ALERTS: Final = 100_000
 # Alerts looked at for pruning in one transaction.
 PRUNE_SLICE: Final = 500
-# Deliveries that wait: beyond, new ones are dead letters at once, to be replayed by hand.
-MAX_WAITING: Final = 50_000
 MAX_ERROR_CHARACTERS: Final = 300
 
 Change = Callable[[sqlite3.Connection], Any]
@@ -44,6 +44,7 @@ class Alert:
         over_ms: When its conditions were no longer met; None while they are.
         acknowledged_ms: When somebody took notice of it; None until then.
         acknowledged_by: Who.
+        more: How often the rule fired for the device after that without an alert of its own: too often to be kept.
     """
 
     number: int = 0
@@ -59,6 +60,7 @@ class Alert:
     over_ms: int | None = None
     acknowledged_ms: int | None = None
     acknowledged_by: str | None = None
+    more: int = 0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -74,6 +76,8 @@ class Delivery:
         attempts: How often it was tried.
         changed_ms: When that was.
         error: Why the last attempt failed.
+        owner: Whose room it takes (``shares.owner_of``).
+        rule_id: Of the rule that fired.
     """
 
     number: int = 0
@@ -88,6 +92,8 @@ class Delivery:
     attempts: int = 0
     changed_ms: int = 0
     error: str = ""
+    owner: str = ""
+    rule_id: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -116,14 +122,34 @@ class Over:
     at_ms: int
 
 
+@dataclass(frozen=True, slots=True)
+class More:
+    """Firings that are counted on an earlier alert.
+
+    Attributes:
+        alert_id: Of the alert.
+        count: How many.
+        over_ms: When the last of them was over; None while its conditions are met.
+    """
+
+    alert_id: str
+    count: int
+    over_ms: int | None
+
+
+News = Fired | Over | More
+
+
 _ALERT = (
     "number, id, catalog, rule_id, rule_name, severity, device_id, fired_ms, at_ms, trace, over_ms, acknowledged_ms,"
-    " acknowledged_by"
+    " acknowledged_by, more"
 )
-_DELIVERY = "number, id, catalog, action, kind, target, options, state, due_ms, attempts, changed_ms, error"
+_DELIVERY = (
+    "number, id, catalog, action, kind, target, options, state, due_ms, attempts, changed_ms, error, owner, rule_id"
+)
 
 
-def keep(devices: Iterable[DeviceStates], news: Iterable[Fired | Over], evaluated: int | None) -> Change:
+def keep(devices: Iterable[DeviceStates], news: Iterable[News], evaluated: int | None) -> Change:
     """The change that keeps states and what came of them, all or nothing; returns how many deliveries died at once.
 
     Args:
@@ -140,14 +166,20 @@ def keep(devices: Iterable[DeviceStates], news: Iterable[Fired | Over], evaluate
             [(each.device_id, each.seq, _states_text(each.states)) for each in devices],
         )
         died = 0
+        room = Room(connection)
         for each in news:
             if isinstance(each, Over):
                 connection.execute(
                     "UPDATE alert SET over_ms = ? WHERE rule_id = ? AND device_id = ? AND over_ms IS NULL",
                     (each.at_ms, each.rule_id, each.device_id),
                 )
+            elif isinstance(each, More):
+                connection.execute(
+                    "UPDATE alert SET more = more + ?, over_ms = ? WHERE id = ?",
+                    (each.count, each.over_ms, each.alert_id),
+                )
             else:
-                died += _keep_firing(connection, each)
+                died += _keep_firing(connection, each, room)
         if evaluated is not None:
             connection.execute("UPDATE progress SET value = ? WHERE name = 'evaluated'", (evaluated,))
         return died
@@ -155,7 +187,7 @@ def keep(devices: Iterable[DeviceStates], news: Iterable[Fired | Over], evaluate
     return apply
 
 
-def _keep_firing(connection: sqlite3.Connection, fired: Fired) -> int:
+def _keep_firing(connection: sqlite3.Connection, fired: Fired, room: Room) -> int:
     alert = fired.alert
     row = connection.execute(
         "INSERT INTO alert (id, catalog, rule_id, rule_name, severity, device_id, fired_ms, at_ms, trace)"
@@ -167,19 +199,17 @@ def _keep_firing(connection: sqlite3.Connection, fired: Fired) -> int:
     ).fetchone()  # fmt: skip
     if row is None:  # kept before: so are its deliveries
         return 0
-    (waiting,) = connection.execute("SELECT count(*) FROM delivery WHERE state = 'waiting'").fetchone()
     died = 0
     for each in fired.deliveries:
-        full = waiting >= MAX_WAITING
-        waiting += 1
-        died += full
-        state, error = ("dead", f"{MAX_WAITING} deliveries were waiting already") if full else ("waiting", "")
+        error = room.take(each.owner, each.rule_id)
+        died += bool(error)
+        state = "dead" if error else "waiting"
         connection.execute(
-            "INSERT INTO delivery (id, alert, catalog, action, kind, target, options, state, due_ms, changed_ms, error)"
-            " VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
+            "INSERT INTO delivery (id, alert, catalog, action, kind, target, options, state, due_ms, changed_ms, error,"
+            " owner, rule_id) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
             (
                 each.id, row[0], each.catalog, each.action, each.kind, each.target, json.dumps(each.options), state,
-                each.due_ms, alert.fired_ms, error,
+                each.due_ms, alert.fired_ms, error, each.owner, each.rule_id,
             ),
         )  # fmt: skip
     return died
@@ -199,15 +229,24 @@ def tried(delivery: Delivery, *, state: str, due_ms: int, now_ms: int, error: st
 
 
 def replayed(catalog: str | None, numbers: Sequence[int], now_ms: int) -> Change:
-    """The change that has dead letters (of a catalog) tried again from the beginning; returns how many there were."""
+    """The change that has dead letters (of a catalog) tried again from the beginning; returns how many there were.
+
+    Those that their owner has no room for stay dead letters.
+    """
 
     def apply(connection: sqlite3.Connection) -> int:
-        done = 0
-        for number in numbers:
-            done += connection.execute(
-                "UPDATE delivery SET state = 'waiting', due_ms = ?, attempts = 0, changed_ms = ?"
+        done, room = 0, Room(connection)
+        for number in dict.fromkeys(numbers):
+            row = connection.execute(
+                "SELECT owner, rule_id FROM delivery"
                 " WHERE catalog = coalesce(?, catalog) AND number = ? AND state = 'dead'",
-                (now_ms, now_ms, catalog, number),
+                (catalog, number),
+            ).fetchone()
+            if row is None or room.take(*row):
+                continue
+            done += connection.execute(
+                "UPDATE delivery SET state = 'waiting', due_ms = ?, attempts = 0, changed_ms = ? WHERE number = ?",
+                (now_ms, now_ms, number),
             ).rowcount
         return done
 
@@ -246,20 +285,31 @@ def secrets_changed(rule_id: str, secrets: Mapping[str, str], keep_names: Iterab
 
 
 def pruned(connection: sqlite3.Connection) -> int:
-    """Delete some of the oldest alerts above MAX_ALERTS with their deliveries; returns how many."""
-    (newest,) = connection.execute("SELECT coalesce(max(number), 0) FROM alert").fetchone()
-    (oldest,) = connection.execute("SELECT coalesce(min(number), 0) FROM alert").fetchone()
-    upto = min(newest - MAX_ALERTS, oldest + PRUNE_SLICE)
-    if upto < oldest:
+    """Delete some alerts above MAX_ALERTS with their deliveries, the oldest of whose catalog has most; how many."""
+    owners = connection.execute("SELECT count(*), catalog FROM alert GROUP BY catalog ORDER BY 1 DESC").fetchall()
+    count = min(sum(each for each, _ in owners) - MAX_ALERTS, PRUNE_SLICE)
+    if count <= 0:
         return 0
-    connection.execute("DELETE FROM delivery WHERE alert <= ?", (upto,))
-    return int(connection.execute("DELETE FROM alert WHERE number <= ?", (upto,)).rowcount)
+    oldest = "SELECT number FROM alert WHERE catalog = ? ORDER BY number LIMIT ?"
+    values = (owners[0][1], count)
+    connection.execute(f"DELETE FROM delivery WHERE alert IN ({oldest})", values)  # noqa: S608 - a constant
+    return int(connection.execute(f"DELETE FROM alert WHERE number IN ({oldest})", values).rowcount)  # noqa: S608
 
 
 def begun_anew(rule_ids: Iterable[str], now_ms: int) -> Change:
     """The change that ends the alerts of rules that were changed: nothing remembers them any more."""
     values = [(now_ms, each) for each in rule_ids]
     query = "UPDATE alert SET over_ms = ? WHERE rule_id = ? AND over_ms IS NULL"
+    return lambda connection: connection.executemany(query, values)
+
+
+def withdrawn(rule_ids: Iterable[str], now_ms: int) -> Change:
+    """The change that gives up what waits of rules that were deleted: it takes no room and is not done any more."""
+    values = [(now_ms, each) for each in rule_ids]
+    query = (
+        "UPDATE delivery SET state = 'dead', changed_ms = ?, error = 'the rule was deleted before this was done'"
+        " WHERE rule_id = ? AND state = 'waiting'"
+    )
     return lambda connection: connection.executemany(query, values)
 
 

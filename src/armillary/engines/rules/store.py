@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 from armillary.engines.group_commit import GroupCommit
-from armillary.engines.rules import rows
+from armillary.engines.rules import rows, shares
 from armillary.engines.rules.database import FILE_NAME, LAYOUT
 from armillary.engines.rules.rows import Alert, Change, Delivery, DeviceStates
 from armillary.engines.sqlite_file import open_reader, open_writer, transaction
@@ -112,15 +112,20 @@ class RuleStore:
 
         return self._read(query)
 
-    def due(self, now_ms: int, limit: int, without: Sequence[str] = ()) -> list[Delivery]:
-        """Deliveries whose time has come, oldest first; ``without`` those to some targets."""
-        where = f"state = 'waiting' AND due_ms <= ? AND {_other_than(without)} ORDER BY due_ms LIMIT ?"
-        return self._read(lambda connection: rows.read_deliveries(connection, where, (now_ms, *without, limit)))
+    def due(self, now_ms: int, limit: int, without: Sequence[str] = (), owners: Sequence[str] = ()) -> list[Delivery]:
+        """Deliveries whose time has come, oldest first; ``without`` those to some targets and those of some owners."""
+        where = (
+            f"state = 'waiting' AND due_ms <= ? AND {_none_of('target', without)} AND {_none_of('owner', owners)}"
+            " ORDER BY due_ms LIMIT ?"
+        )
+        values = (now_ms, *without, *owners, limit)
+        return self._read(lambda connection: rows.read_deliveries(connection, where, values))
 
-    def next_due_ms(self, without: Sequence[str] = ()) -> int | None:
-        """When the next delivery is due; None when none waits."""
-        query = f"SELECT min(due_ms) FROM delivery WHERE state = 'waiting' AND {_other_than(without)}"  # noqa: S608
-        found = self._read(lambda connection: connection.execute(query, tuple(without)).fetchone()[0])
+    def next_due_ms(self, without: Sequence[str] = (), owners: Sequence[str] = ()) -> int | None:
+        """When the next delivery is due, ``without`` those to some targets and those of some owners; None: none is."""
+        where = f"state = 'waiting' AND {_none_of('target', without)} AND {_none_of('owner', owners)}"
+        query = f"SELECT min(due_ms) FROM delivery WHERE {where}"  # noqa: S608 - constants
+        found = self._read(lambda connection: connection.execute(query, (*without, *owners)).fetchone()[0])
         return None if found is None else int(found)
 
     def deliveries_of(self, alert: Alert) -> list[Delivery]:
@@ -135,9 +140,8 @@ class RuleStore:
         return self._read(lambda connection: rows.read_deliveries(connection, where, values))
 
     def delivery_counts(self) -> dict[str, int]:
-        """How many deliveries wait and are dead."""
-        query = "SELECT state, count(*) FROM delivery WHERE state != 'done' GROUP BY state"
-        return self._read(lambda connection: dict(connection.execute(query).fetchall()))
+        """How many deliveries wait and are dead, and who has no room for more; see :func:`shares.counts`."""
+        return self._read(shares.counts)
 
     def secret(self, rule_id: str, action: str) -> str | None:
         """The secret of an action."""
@@ -175,6 +179,6 @@ class RuleStore:
         return outcomes
 
 
-def _other_than(targets: Sequence[str]) -> str:
-    marks = ", ".join("?" * len(targets))
-    return f"target NOT IN ({marks})"
+def _none_of(column: str, values: Sequence[str]) -> str:
+    marks = ", ".join("?" * len(values))
+    return f"{column} NOT IN ({marks})"

@@ -1,0 +1,81 @@
+# SPDX-License-Identifier: Apache-2.0
+"""How many deliveries may wait, of whom: an owner that has too many loses its own, never another's.
+
+The owner of a delivery is the catalog of the rule; of a rule of all catalogs it is the operator, for each catalog's
+devices apart: neither a catalog's own rules nor another catalog's devices take the room of what an operator is told.
+"""
+
+from __future__ import annotations
+
+import sqlite3
+from typing import Final
+
+# Deliveries that wait, of all owners: 50 MB of rows, gone through in some ten milliseconds.
+MAX_WAITING: Final = 50_000
+# Of one owner, a fifth of all: beyond, its new ones are dead letters at once, to be replayed by hand.
+MAX_WAITING_OF_OWNER: Final = 10_000
+# Of one rule, half of its owner's: one rule that fires too often leaves room for the owner's others.
+MAX_WAITING_OF_RULE: Final = 5_000
+# What every owner has room for also when MAX_WAITING is reached, by whomever.
+MIN_WAITING_OF_OWNER: Final = 500
+
+
+def owner_of(rule_catalog: str | None, device_catalog: str) -> str:
+    """Whose the deliveries of a rule are.
+
+    Args:
+        rule_catalog: The catalog of the rule; None for a rule of all catalogs.
+        device_catalog: The catalog of the device that it fired for.
+    """
+    return f"* {device_catalog.lower()}" if rule_catalog is None else rule_catalog.lower()
+
+
+class Room:
+    """Room for deliveries within one transaction; each owner's and rule's count is read once.
+
+    Args:
+        connection: The transaction's.
+    """
+
+    def __init__(self, connection: sqlite3.Connection) -> None:
+        self._connection = connection
+        self._all: int | None = None
+        self._owners: dict[str, int] = {}
+        self._rules: dict[tuple[str, str], int] = {}
+
+    def take(self, owner: str, rule_id: str) -> str:
+        """Take a place for a delivery that is about to wait; why there is none, in words of its owner, or nothing."""
+        key = owner, rule_id
+        if self._all is None:
+            self._all = self._count("1")
+        if owner not in self._owners:
+            self._owners[owner] = self._count("owner = ?", owner)
+        if key not in self._rules:
+            self._rules[key] = self._count("owner = ? AND rule_id = ?", owner, rule_id)
+        most = MAX_WAITING_OF_OWNER if self._all < MAX_WAITING else MIN_WAITING_OF_OWNER
+        if self._rules[key] >= MAX_WAITING_OF_RULE:
+            return f"{MAX_WAITING_OF_RULE} deliveries of this rule were waiting already"
+        if self._owners[owner] >= most:
+            return f"{most} deliveries of this catalog's rules were waiting already"
+        self._all += 1
+        self._owners[owner] += 1
+        self._rules[key] += 1
+        return ""
+
+    def _count(self, where: str, *values: str) -> int:
+        query = f"SELECT coalesce(sum(count), 0) FROM delivery_count WHERE state = 'waiting' AND {where}"  # noqa: S608
+        return int(self._connection.execute(query, values).fetchone()[0])
+
+
+def counts(connection: sqlite3.Connection) -> dict[str, int]:
+    """How many deliveries are ``waiting`` and ``dead``; how many ``owners_full`` and ``rules_full`` there are."""
+    rows = connection.execute("SELECT owner, state, count FROM delivery_count").fetchall()
+    found = {"waiting": 0, "dead": 0, "owners_full": 0, "rules_full": 0}
+    owners: dict[str, int] = {}
+    for owner, state, count in rows:
+        found[state] += count
+        if state == "waiting":
+            owners[owner] = owners.get(owner, 0) + count
+            found["rules_full"] += count >= MAX_WAITING_OF_RULE
+    found["owners_full"] = sum(count >= MAX_WAITING_OF_OWNER for count in owners.values())
+    return found

@@ -107,8 +107,7 @@ def test_a_deletion_that_is_refused_leaves_the_runs_and_one_by_an_import_leaves_
         return list(service.call("GET", f"{path}/runs").body["items"])
 
     assert remade() == []
-    service.call("POST", f"{path}/runs", {})
-    wait_until(lambda: not service.hub.jobs.store.under_way(), "the end of the run")
+    finished(service, path, service.call("POST", f"{path}/runs", {}).body["number"])
     monkeypatch.setattr(native_application_files, "forget_document", lambda *_: None)
     assert len(remade()) == 1  # the control: another owner would read them
 

@@ -18,8 +18,9 @@ from tests.api.running_service import RunningService
 from tests.attacks.under_attack import ELSEWHERE, HEALTH_S, Health, close, opened, own, servers
 
 from armillary.api import callers, connection, strangers
-from armillary.cli import whole
+from armillary.api.callers import Budgets
 from armillary.engines import door
+from armillary.engines.places import CATALOG_SHARE
 from armillary.hub import export_places, export_replays, gate, upload_room
 from armillary.service import endpoint, listener
 from armillary.service.endpoint_connection import DeviceConnection
@@ -179,13 +180,18 @@ def test_the_limits_that_operators_read_are_those_that_hold() -> None:
         for cells in re.findall(r"^\| (?!what|---)[^|]*\|([^|]*\|[^|]*)\|", page, re.MULTILINE)
     ]
     hold = (
-        (callers.MAX_REQUESTS_OF_CALLER, callers.MAX_REQUESTS),
-        (callers.THREADS_OF_CALLER, whole.OPERATOR_THREADS),
-        (callers.MAX_STREAMS_OF_CALLER, callers.MAX_STREAMS),
-        (callers.MAX_EXPORTS_OF_CALLER, callers.MAX_EXPORTS),
+        (callers.MAX_REQUESTS_OF_CALLER, Budgets().requests.of_catalog, callers.MAX_REQUESTS),
+        (callers.THREADS_OF_CALLER, callers.THREADS_OF_CATALOG, callers.OPERATOR_THREADS),
+        (callers.MAX_STREAMS_OF_CALLER, Budgets().streams.of_catalog, callers.MAX_STREAMS),
+        (callers.MAX_EXPORTS_OF_CALLER, Budgets().exports.of_catalog, callers.MAX_EXPORTS),
         (export_places.MAX_EXPORTS_OF_CATALOG, export_places.MAX_EXPORTS, export_places.MAX_EXPORTS_OF_CATALOGS),
-        (export_replays.MAX_REPLAYS_OF_CALLER, 1, export_replays.MAX_REPLAYS),
-        (callers.MAX_LARGE_BODIES_OF_CALLER, callers.MAX_LARGE_BODIES),
+        (
+            export_replays.MAX_REPLAYS_OF_CALLER,
+            export_replays.MAX_REPLAYS // CATALOG_SHARE,
+            1,
+            export_replays.MAX_REPLAYS,
+        ),
+        (callers.MAX_LARGE_BODIES_OF_CALLER, Budgets().large_bodies.of_catalog, callers.MAX_LARGE_BODIES),
         (upload_room.MAX_DEVICE_REQUESTS, upload_room.MAX_REQUESTS),
         (strangers.MAX_STRANGERS_OF_ADDRESS, strangers.MAX_STRANGERS),
         (connection.MAX_CONNECTIONS,),

@@ -191,6 +191,104 @@ def test_a_browser_and_a_script_of_one_token_are_one_caller(
     assert own.call("GET", "/fleet", token=None, headers=browser).status == 200
 
 
+def test_the_tokens_of_one_catalog_never_have_all_together(
+    own: RunningService, opened: list[socket.socket], budgets: Budgets, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Who makes tokens without end gets no more by them; the operator gets in though tenants have all they may have."""
+    made: dict[str, list[str]] = {}
+    for name in ("Alpha", "Beta"):
+        own.azure("PUT", f"/{name}", {"location": "global"})
+        tokens = [own.service.tokens.create(f"{name}-{n}", "Administrator", actor="t", catalog=name) for n in range(5)]
+        made[name] = [each.secret for each in tokens]
+    own.tokens |= {f"{name}-{n}": secret for name, found in made.items() for n, secret in enumerate(found)}
+    catalogs = [callers.catalog_of(each) for each in own.service.tokens.list() if each.name in ("Alpha-0", "Beta-0")]
+    assert len(set(catalogs) - {""}) == 2
+    places = budgets.requests
+    assert places.of_catalog * 2 <= places.total, "one catalog leaves half"
+    assert places.each <= places.of_catalog < places.of_catalogs < places.total
+    for limit, value in (("each", 2), ("of_catalog", 4), ("of_catalogs", 6), ("total", 8)):
+        monkeypatch.setattr(places, limit, value)
+
+    def attack(name: str, count: int) -> None:
+        """Begin two requests with each of a catalog's tokens, and never end them."""
+        for n in range(count):
+            path = f"/api/v1/group-preview?catalog={name}"
+            head = f"POST {path} HTTP/1.1\r\n{authorized(own, f'{name}-{n}')}content-type: application/json\r\n"
+            sent(own, opened, 2, f"{head}content-length: 9\r\n\r\n{{".encode())
+
+    def asks(token: str) -> int:
+        reply = own.call("GET", "/api/v1/me", token=own.tokens[token])
+        if reply.status == 429:
+            assert (reply.body["code"], reply.headers["retry-after"]) == ("request.too-many", "2")
+        return reply.status
+
+    refused = places.refused
+    with Health(own) as health:
+        attack("Alpha", 2)
+        wait_until(lambda: len(places) == 4, "all that one catalog may have")
+        assert [asks(f"Alpha-{n}") for n in (2, 3, 4)] == [429] * 3, "a new token has no new places"
+        assert (asks("Beta-0"), asks("other")) == (200, 200)
+        attack("Beta", 1)
+        wait_until(lambda: len(places) == 6, "all that catalogs may have")
+        assert (asks("Beta-1"), asks("other")) == (429, 200), "the operator's places are its own"
+    health.check()
+    assert places.refused == refused + 4
+    close(opened)
+    wait_until(lambda: len(places) == 0, "all places to be given back")
+    monkeypatch.setattr(places, "of_catalog", 1 << 30)
+    monkeypatch.setattr(places, "of_catalogs", 1 << 30)
+    attack("Alpha", 4)
+    wait_until(lambda: len(places) == 8, "the control: one catalog has all")
+    assert (asks("Beta-0"), asks("other")) == (429, 429)
+    close(opened)
+    wait_until(lambda: len(places) == 0, "all places to be given back")
+
+
+def test_the_tokens_of_one_catalog_never_take_all_threads(
+    own: RunningService, budgets: Budgets, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    gate, begun = threading.Event(), threading.Semaphore(0)
+
+    def waits(*_: Any, **__: Any) -> dict[str, Any]:
+        begun.release()
+        assert gate.wait(30)
+        return {"items": [], "next": None}
+
+    own.azure("PUT", "/Gamma", {"location": "global"})
+    tokens = [own.service.tokens.create(f"Gamma-{n}", "Reader", actor="t", catalog="Gamma") for n in range(4)]
+    monkeypatch.setattr("armillary.api.authored.listed", waits)
+    held: list[http.client.HTTPSConnection] = []
+
+    def attack() -> None:
+        for each in (one for one in tokens for _ in range(3)):
+            held.append(own.connection())
+            held[-1].request("GET", "/api/v1/groups?catalog=Gamma", headers={"Authorization": f"Bearer {each.secret}"})
+
+    try:
+        attack()
+        for _ in range(callers.THREADS_OF_CATALOG):
+            assert begun.acquire(timeout=20)
+        wait_until(lambda: len(budgets.requests) >= 12, "all of them to be there")
+        assert own.call("GET", "/api/v1/me", token=own.tokens["other"]).status == 200
+        assert not begun.acquire(timeout=0.1), "the others of this catalog wait for their turn"
+        gate.set()
+        assert [each.getresponse().status for each in held] == [200] * 12, "and get it"
+        _hang_up(held)
+        gate.clear()
+        while begun.acquire(blocking=False):
+            pass
+        monkeypatch.setattr(budgets.turns_of_catalog, "each", 1 << 30)
+        monkeypatch.setattr(budgets.turns_of_catalogs, "each", 1 << 30)
+        attack()
+        for _ in range(callers.OPERATOR_THREADS):
+            assert begun.acquire(timeout=20)
+        assert waits_long(own), "the control: all threads are this catalog's"
+    finally:
+        gate.set()
+    assert [each.getresponse().status for each in held] == [200] * 12
+    _hang_up(held)
+
+
 class Inline:
     """A thread that is none: what it is to do is done by who starts it."""
 

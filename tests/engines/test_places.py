@@ -27,6 +27,28 @@ def test_an_owner_has_its_share_and_all_have_the_total() -> None:
     assert (len(places), places.of("a"), places.of("c")) == (3, 1, 1)
 
 
+def test_a_catalog_has_half_whatever_owners_it_has_and_some_are_for_owners_of_none() -> None:
+    places = Places("streams", each=2, total=8, retry_after_s=7)
+    for owner in ("a", "a", "b", "c"):
+        places.take(owner, "Alpha")
+    with pytest.raises(NoPlaceError, match="the catalog has 4 streams, which is all that one may have"):
+        places.take("d", "Alpha")
+    for owner in ("e", "e", "f"):
+        places.take(owner, "Beta")
+    for owner, catalog in (("g", "Beta"), ("h", "Gamma")):
+        with pytest.raises(NoPlaceError, match="7 streams, which is all there may be"):
+            places.take(owner, catalog)
+    places.take("operator")
+    with pytest.raises(NoPlaceError, match="8 streams, which is all there may be"):
+        places.take("operator")
+    places.free("b", "Alpha")
+    places.take("d", "Alpha")
+    assert (places.of_all("Alpha"), places.of_all("Beta"), places.of("b"), len(places)) == (4, 3, 0, 8)
+    for owner, catalog in [("a", "Alpha")] * 2 + [("c", "Alpha"), ("d", "Alpha")] + [("e", "Beta")] * 2:
+        places.free(owner, catalog)
+    assert (places.of_all("Alpha"), places.of_all("Beta"), len(places)) == (0, 1, 2)
+
+
 def test_a_place_is_given_back_by_who_fails_too() -> None:
     places = Places("streams", each=1, total=1, retry_after_s=1)
     within: list[int] = []

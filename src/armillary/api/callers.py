@@ -12,6 +12,7 @@ exports        files of values that are being written
 large bodies   in memory at once
 =============  ======================================================================================
 
+All tokens of one catalog together have a share, too (``engines/places.py``): its Administrator makes more.
 Strangers, whose peers hold the service up, are counted by address (``strangers.py``).
 """
 
@@ -27,14 +28,17 @@ from typing import Any, Final, cast
 from starlette.requests import Request
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from armillary.engines.places import Places
+from armillary.engines.places import Places, without_reserve
 
 # Requests under way at once; beyond it a caller is told to come back instead of everybody getting slow.
 MAX_REQUESTS: Final = 512
 # Of one caller a quarter of them: a script has a few dozen, the screens of a control room a live stream each.
 MAX_REQUESTS_OF_CALLER: Final = 128
-# Half of the threads there are for operators' calls (cli/whole.py): one caller, whatever it asks, leaves the others.
+# Operators' calls that work in threads at once; each waits for the one writer or for one of a few readers anyway.
+OPERATOR_THREADS: Final = 8
+# Half of them: one caller, whatever it asks, leaves the others; nor have all callers of one catalog more.
 THREADS_OF_CALLER: Final = 4
+THREADS_OF_CATALOG: Final = 4
 # Live streams: each holds a request and a place at the hub.
 MAX_STREAMS: Final = 200
 MAX_STREAMS_OF_CALLER: Final = 50
@@ -127,6 +131,8 @@ class Budgets:
             "large bodies under way", each=MAX_LARGE_BODIES_OF_CALLER, total=MAX_LARGE_BODIES, retry_after_s=SOON_S
         )
         self.turns = Turns(THREADS_OF_CALLER)
+        self.turns_of_catalog = Turns(THREADS_OF_CATALOG)
+        self.turns_of_catalogs = Turns(without_reserve(OPERATOR_THREADS))
         self.strangers_shed = 0
 
     def refused(self) -> Mapping[str, int]:
@@ -149,25 +155,30 @@ class Caller:
 
     Attributes:
         owner: Who it is; empty while it is a stranger.
+        catalog: The one that the owner is of; empty for none.
     """
 
     def __init__(self, budgets: Budgets, admitted: Callable[[], None] | None = None) -> None:
         self.budgets = budgets
-        self.owner = ""
+        self.owner = self.catalog = ""
         self._admitted = admitted
-        self._held: list[tuple[Places, str]] = []
+        self._held: list[Places] = []
 
-    def admit(self, owner: str) -> None:
+    def admit(self, owner: str, catalog: str = "") -> None:
         """Say whose the request is; what says so again is taken as said.
 
+        Args:
+            owner: Who it is.
+            catalog: The one that the owner is of, as :func:`catalog_of` says it; empty for none.
+
         Raises:
-            NoPlaceError: the owner has as many requests under way as it may have.
+            NoPlaceError: the owner or its catalog has as many requests under way as it may have.
         """
         if self.owner:
             return
-        self.budgets.requests.take(owner)
-        self.owner = owner
-        self._held.append((self.budgets.requests, owner))
+        self.budgets.requests.take(owner, catalog)
+        self.owner, self.catalog = owner, catalog
+        self._held.append(self.budgets.requests)
         if self._admitted is not None:
             self._admitted()
 
@@ -177,20 +188,23 @@ class Caller:
         Raises:
             NoPlaceError: there is none for this caller.
         """
-        places.take(self.owner)
-        self._held.append((places, self.owner))
+        places.take(self.owner, self.catalog)
+        self._held.append(places)
 
     @contextlib.asynccontextmanager
     async def turn(self) -> AsyncIterator[None]:
         """Wait until the caller may work in a thread, and do so as long as the block lasts."""
-        async with self.budgets.turns.turn(self.owner):
+        async with contextlib.AsyncExitStack() as turns:
+            await turns.enter_async_context(self.budgets.turns.turn(self.owner))
+            if self.catalog:
+                await turns.enter_async_context(self.budgets.turns_of_catalog.turn(self.catalog))
+                await turns.enter_async_context(self.budgets.turns_of_catalogs.turn(""))
             yield
 
     def close(self) -> None:
         """The answer is out: every place is given back."""
         while self._held:
-            places, owner = self._held.pop()
-            places.free(owner)
+            self._held.pop().free(self.owner, self.catalog)
 
 
 class CallerScope:
@@ -234,3 +248,9 @@ def owner_of(operator: Any) -> str:
     """Who a token is: by its name for people, by its id because names may be the same."""
     name = getattr(operator, "name", None) or type(operator).__name__
     return f"the token {str(name)[:40]!a} ({str(operator.token_id)[:8]})"
+
+
+def catalog_of(operator: Any) -> str:
+    """The catalog that a token is of, whatever makes it a token; empty for one of all."""
+    found = getattr(operator, "catalog_id", None)
+    return "" if found is None else str(found)

@@ -21,7 +21,7 @@ from starlette.responses import Response
 from starlette.routing import BaseRoute, Match
 
 from armillary.api.auth import admit
-from armillary.api.callers import caller_of, owner_of
+from armillary.api.callers import caller_of, catalog_of, owner_of
 from armillary.api.central_table import OPERATIONS, READER, Operation, is_central
 from armillary.api.routes import Answer, read_body, service_of, strict_request
 
@@ -85,13 +85,13 @@ class CentralRoute(BaseRoute):
         request = Request(scope, receive)
         if operation is None:
             request.state.operator = await admit(request, READER, service_of(request), NOTHING_KEY)
-            caller_of(request).admit(owner_of(request.state.operator))
+            caller_of(request).admit(owner_of(request.state.operator), catalog_of(request.state.operator))
             if not found.operations:
                 raise HTTPException(404, "Not Found")
             allowed = ", ".join(sorted(found.operations))
             raise HTTPException(405, "Method Not Allowed", headers={"Allow": allowed})
         request.state.operator = await admit(request, operation.role, service_of(request), operation.key)
-        caller_of(request).admit(owner_of(request.state.operator))
+        caller_of(request).admit(owner_of(request.state.operator), catalog_of(request.state.operator))
         response = await _answered(operation, request, found.parameters)
         await response(scope, receive, send)
 

@@ -146,6 +146,7 @@ async def replay_export(request: Request, export_id: DocumentPath, catalog: Cata
             export_id,
             caller.owner,
             lambda records: audit.append(actor, "export.replay", export_id, {"records": records}),
+            catalog=caller.catalog,
         )
 
     async with caller.turn():

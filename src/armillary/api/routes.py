@@ -21,7 +21,7 @@ from starlette.types import Message, Receive
 
 from armillary.api import azure_names as names
 from armillary.api.auth import ACCESS, METHODS, PUBLIC, V1, admit
-from armillary.api.callers import LARGE_BYTES, Caller, caller_of, owner_of
+from armillary.api.callers import LARGE_BYTES, Caller, caller_of, catalog_of, owner_of
 from armillary.api.json_body import MAX_VALUES, StrictRequest
 from armillary.api.query import check_names
 from armillary.api.scope import UNKNOWN_PATHS
@@ -93,7 +93,7 @@ class GuardedRoute(APIRoute):
             if operator is None:  # a public route: whoever calls it stays a stranger
                 return await handler(sent)
             caller = caller_of(request)
-            caller.admit(owner_of(operator))
+            caller.admit(owner_of(operator), catalog_of(operator))
             await read_body(sent, caller)
             if not works_in_thread:
                 return await handler(sent)

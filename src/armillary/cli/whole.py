@@ -16,6 +16,7 @@ import anyio.to_thread
 from fastapi import FastAPI
 
 from armillary.api.app import create_app
+from armillary.api.callers import OPERATOR_THREADS
 from armillary.api.server import ApiServer, server_context
 from armillary.cli.serve_rules import join_rules
 from armillary.console.on_demand import ConsoleOnDemand
@@ -26,8 +27,6 @@ from armillary.service.authority import Authority, ServerFiles
 from armillary.settings import Settings
 from armillary.sim.applications import Applications
 
-# Operators' calls under way at once; each waits for the one writer or for one of a few readers anyway.
-OPERATOR_THREADS = 8
 # What a client of https takes when it is told none.
 HTTPS_PORT = 443
 

@@ -17,7 +17,7 @@ from starlette.concurrency import run_in_threadpool
 from starlette.requests import Request
 from starlette.responses import Response
 
-from armillary.api.callers import caller_of, owner_of
+from armillary.api.callers import caller_of, catalog_of, owner_of
 from armillary.api.dashboard_live import LiveResponse
 from armillary.console.desk import Desk, SignInNeededError, Visit
 from armillary.console.pages_tiles import live_items, names_of
@@ -38,7 +38,7 @@ async def admitted_visit(desk: Desk, request: Request) -> Visit:
         NoPlaceError: they have as many requests under way as they may have.
     """
     visit = await run_in_threadpool(desk.visit, request)
-    caller_of(request).admit(owner_of(visit.operator))
+    caller_of(request).admit(owner_of(visit.operator), catalog_of(visit.operator))
     return visit
 
 

@@ -1,8 +1,10 @@
 # SPDX-License-Identifier: Apache-2.0
 """Places that are few, shared so that nobody takes them all: so many for each owner, so many for all owners together.
 
-An owner is whoever is answerable for what takes the place: a token, a device, an upload, an address of strangers. What
-it is a place for (a request under way, a live stream, a file that is being written) is the caller's affair. Nothing
+An owner is whoever is answerable for what takes the place: a token, a device, an upload, an address of strangers. Who
+can make owners, as an Administrator of a catalog makes tokens, gets no more by it: all owners of one catalog together
+have a share, too, and some places are for owners of no catalog, which the operator of the service makes. What it is a
+place for (a request under way, a live stream, a file that is being written) is the caller's affair. Nothing
 here waits: a place is there, or the caller is told to come back.
 """
 
@@ -19,6 +21,10 @@ from armillary.errors import NoPlaceError
 
 # A household or a host of IPv6 has at least so much of an address to itself (RFC 6177): its hosts are one owner.
 IPV6_PREFIX_BITS: Final = 64
+# Of all places, one catalog has at most this part, whatever it has of tokens, devices and users.
+CATALOG_SHARE: Final = 2
+# This part of all places, and one at least, is never a catalog's: the operator gets in when tenants have all the rest.
+OPERATOR_SHARE: Final = 8
 # Owners a refusal names are cut here, characters: an owner may be a name that somebody chose.
 MAX_OWNER_CHARS: Final = 64
 
@@ -33,6 +39,8 @@ class Places:
         retry_after_s: After how long a refused caller may try again, seconds.
 
     Attributes:
+        of_catalog: Most that all owners of one catalog have together.
+        of_catalogs: Most that all owners of any catalog have together.
         refused: How many were refused since the start.
     """
 
@@ -40,9 +48,12 @@ class Places:
         self._what = what
         self.each = each
         self.total = total
+        self.of_catalog = total // CATALOG_SHARE
+        self.of_catalogs = without_reserve(total)
         self._retry_after_s = retry_after_s
         self._lock = threading.Lock()
         self._held: Counter[str] = Counter()
+        self._of_catalog: Counter[str] = Counter()
         self._all = 0
         self.refused = 0
 
@@ -54,33 +65,38 @@ class Places:
         """How many an owner holds."""
         return self._held[owner]
 
-    def take(self, owner: str) -> None:
-        """Take a place; whoever does gives it back with :meth:`free`.
+    def of_all(self, catalog: str) -> int:
+        """How many all owners of a catalog hold."""
+        return self._of_catalog[catalog]
+
+    def take(self, owner: str, catalog: str = "") -> None:
+        """Take a place; whoever does gives it back with :meth:`free`, and names the same two.
+
+        Args:
+            owner: Who takes it.
+            catalog: The one that the owner is of; empty for none.
 
         Raises:
-            NoPlaceError: the owner has all it may have, or all are taken; nothing was taken.
+            NoPlaceError: the owner or its catalog has all it may have, or all are taken; nothing was taken.
         """
         with self._lock:
-            if self._held[owner] >= self.each:
-                whose = f"{owner[:MAX_OWNER_CHARS]} has {self._held[owner]} {self._what}, which is all it may have"
-            elif self._all >= self.total:
-                whose = f"{self._all} {self._what}, which is all there may be"
-            else:
+            full = self._full(owner, catalog)
+            if not full:
                 self._held[owner] += 1
                 self._all += 1
+                if catalog:
+                    self._of_catalog[catalog] += 1
                 return
             self.refused += 1
-            if not self._held[owner]:
-                del self._held[owner]
-        raise NoPlaceError(whose, retry_after_s=self._retry_after_s)
+        raise NoPlaceError(full, retry_after_s=self._retry_after_s)
 
-    def free(self, owner: str) -> None:
+    def free(self, owner: str, catalog: str = "") -> None:
         """Give a place back."""
         with self._lock:
-            self._held[owner] -= 1
             self._all -= 1
-            if self._held[owner] <= 0:  # owners come and go: none is remembered for nothing
-                del self._held[owner]
+            _count_down(self._held, owner)
+            if catalog:
+                _count_down(self._of_catalog, catalog)
 
     @contextlib.contextmanager
     def held(self, owner: str) -> Iterator[None]:
@@ -94,6 +110,28 @@ class Places:
             yield
         finally:
             self.free(owner)
+
+    def _full(self, owner: str, catalog: str) -> str:
+        """Why there is no place; empty when there is one."""
+        if self._held.get(owner, 0) >= self.each:
+            return f"{owner[:MAX_OWNER_CHARS]} has {self._held[owner]} {self._what}, which is all it may have"
+        if catalog and self._of_catalog.get(catalog, 0) >= self.of_catalog:
+            return f"the catalog has {self._of_catalog[catalog]} {self._what}, which is all that one may have"
+        of_catalogs = self._of_catalog.total() if catalog else 0
+        if self._all >= self.total or (catalog and of_catalogs >= self.of_catalogs):
+            return f"{self._all} {self._what}, which is all there may be"
+        return ""
+
+
+def without_reserve(total: int) -> int:
+    """How many of all places catalogs may have together."""
+    return total - max(1, total // OPERATOR_SHARE)
+
+
+def _count_down(held: Counter[str], name: str) -> None:
+    held[name] -= 1
+    if held[name] <= 0:  # owners come and go: none is remembered for nothing
+        del held[name]
 
 
 def address_owner(host: str) -> str:

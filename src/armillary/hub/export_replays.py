@@ -83,12 +83,13 @@ class Replays:
         self._of_export = Places("replays under way", each=1, total=MAX_REPLAYS, retry_after_s=_RETRY_S)
         self._is_closing = False
 
-    def begin(self, export_id: str, caller: str, told: Callable[[int], object]) -> Replay:
+    def begin(self, export_id: str, caller: str, told: Callable[[int], object], *, catalog: str = "") -> Replay:
         """Deliver dead letters again, oldest first, until one is refused.
 
         Args:
             export_id: Which export.
             caller: Who asks; has so many under way and no more.
+            catalog: The one that the caller is of, whose callers together have so many; empty for none.
             told: Called from the replay's thread at its end, with the records that were delivered.
 
         Raises:
@@ -100,7 +101,7 @@ class Replays:
         of_export = f"the export {export_id}"
         self._of_export.take(of_export)
         try:
-            self._of_caller.take(caller)
+            self._of_caller.take(caller, catalog)
         except NoPlaceError:
             self._of_export.free(of_export)
             raise
@@ -114,7 +115,7 @@ class Replays:
                 fault = error
             finally:
                 self._of_export.free(of_export)
-                self._of_caller.free(caller)
+                self._of_caller.free(caller, catalog)
             self._end(export_id, replay, told, fault)
 
         threading.Thread(target=work, name=f"hub-replay-{export_id[:32]}", daemon=True).start()

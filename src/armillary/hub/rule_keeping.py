@@ -80,6 +80,7 @@ class RuleKeeping:
         self._committing = False
         self._under_way = 0
         self._under_way_since = 0.0
+        self._under_way_devices: frozenset[str] = frozenset()
         self._checkpoint_at = self._pruned_at = time.monotonic()
 
     # The database -------------------------------------------------------------------------------------------
@@ -140,12 +141,16 @@ class RuleKeeping:
     def last_change(self, plans: Iterable[Plan], decoded_seq: int) -> Change:
         """What is kept when the hub ends, about MAX_NEWS_AT_CLOSE of it: devices whose news are left begin before them.
 
+        So do devices whose news are being committed: nobody is told any more whether the disk takes them.
+
         Args:
             plans: Of all devices.
             decoded_seq: Every block up to this one was evaluated.
         """
-        taken = self._queue.take(MAX_NEWS_AT_CLOSE)
-        left = {each.plan.device_id for each in self._queue.take(len(self._queue) + 1)}
+        taken = [
+            each for each in self._queue.take(MAX_NEWS_AT_CLOSE) if each.plan.device_id not in self._under_way_devices
+        ]
+        left = self._under_way_devices | {each.plan.device_id for each in self._queue.take(len(self._queue) + 1)}
         states = [plan.snapshot() for plan in plans if plan.is_dirty and plan.device_id not in left]
         return keep(states, _news_of(taken), None if left else decoded_seq)
 
@@ -164,11 +169,12 @@ class RuleKeeping:
             self._prune()
         if self._committing:
             return
-        if taken := self._queue.take(MAX_NEWS_OF_COMMIT):
-            self._commit(taken, [each.plan for each in taken], None)
-        elif time.monotonic() - self._checkpoint_at >= CHECKPOINT_S:
+        taken = self._queue.take(MAX_NEWS_OF_COMMIT)
+        if not len(self._queue) and time.monotonic() - self._checkpoint_at >= CHECKPOINT_S:
             self._checkpoint_at = time.monotonic()
-            self._commit([], [plan for plan in plans if plan.is_dirty], decoded_seq)
+            self._commit(taken, [plan for plan in plans if plan.is_dirty], decoded_seq)
+        elif taken:
+            self._commit(taken, [each.plan for each in taken], None)
 
     def _prune(self) -> None:
         """Let old alerts go, until there are none too many."""
@@ -184,10 +190,11 @@ class RuleKeeping:
         states = [plan.snapshot() for plan in plans]
         news = _news_of(taken)
         self._committing, self._under_way = True, len(news)
+        self._under_way_devices = frozenset(each.plan.device_id for each in taken)
         self._under_way_since = min((each.since for each in taken), default=0.0)
 
         def deliver(_: list[Any], outcomes: list[Any]) -> None:
-            self._committing, self._under_way = False, 0
+            self._committing, self._under_way, self._under_way_devices = False, 0, frozenset()
             outcome = outcomes[0]
             if isinstance(outcome, Rejected):
                 self._not_kept(taken, plans, outcome.error)

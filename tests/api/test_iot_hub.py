@@ -92,6 +92,8 @@ def test_keys_are_shown_to_a_service_key_that_reveals_them_and_to_nobody_else(
         form = {"authentication": {"type": kind, "x509Thumbprint": {"primaryThumbprint": "A" * 64}}}
         assert tool.call("PUT", f"/devices/{device}", form).status == 200
     assert tool.call("PUT", f"/devices/{name}/modules/camera", {}).status == 200
+    absent = tool.call("GET", f"/devices/{name}/modules/lamp").body["Message"]
+    assert f"device '{name}' has no module 'lamp', or does not exist. List" in absent
 
     def keys(tool: Tool, path: str) -> Any:
         return tool.call("GET", path).body["authentication"]["symmetricKey"]

@@ -95,14 +95,14 @@ def test_a_rule_is_made_shown_switched_fired_acknowledged_and_deleted(
     trace = service.call("GET", f"{RULES}/{rule}/trace/{device}").body
     assert (trace["state"], trace["unconcerned"], trace["items"][0]["outcome"]) == ("active", None, "fired")
     done = service.call("POST", f"/api/v1/alerts/{alert['number']}/acknowledge").body
-    assert done["acknowledged_by"] == "first-start"
+    assert (done["acknowledged_by"], done["rule_is_deleted"]) == ("first-start", False)
     assert alerts(service, f"catalog={catalog}&status=open") == []
     assert service.call("POST", f"{RULES}/{rule}/disable").body["body"]["enabled"] is False
     assert service.call("GET", f"{RULES}/{rule}/trace/{device}").body["unconcerned"] == "the rule is disabled"
     assert service.call("POST", f"{RULES}/{rule}/enable").body["body"]["enabled"] is True
     assert service.call("DELETE", f"{RULES}/{rule}").status == 200
     assert service.call("GET", f"{RULES}/{rule}").status == 404
-    assert len(alerts(service, f"rule={rule}")) == 1
+    assert [each["rule_is_deleted"] for each in alerts(service, f"rule={rule}")] == [True]
     said = [line.operation for line in service.service.audit.list(limit=20).items]
     assert {"rule.put", "alert.acknowledge", "rule.delete"} <= set(said)
 

@@ -25,6 +25,15 @@ def _made(kind: type[errors.ArmillaryError]) -> errors.ArmillaryError:
     return kind("message")
 
 
+@pytest.mark.parametrize(
+    ("message", "said"),
+    [("it is taken", "it is taken. Do."), ("Is it?", "Is it? Do."), ("It is.", "It is. Do."), ("", "Do.")],
+)
+def test_a_message_and_its_remedy_are_two_sentences(message: str, said: str) -> None:
+    assert problems.sentences(message, "Do.") == said
+    assert problems.central_body(word="w", code="c", message=message, remedy="Do.")["error"]["message"] == said
+
+
 @pytest.mark.parametrize("kind", LEAVES, ids=lambda kind: kind.__name__)
 def test_every_error_has_a_status(kind: type[errors.ArmillaryError]) -> None:
     status, word = problems.status_of(_made(kind))

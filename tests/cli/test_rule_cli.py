@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import json
+import re
 import uuid
 from collections.abc import Callable
 from pathlib import Path
@@ -41,7 +42,9 @@ def test_what_is_no_condition(text: str) -> None:
         condition_of(text)
 
 
-def test_rules_from_the_command_line(armillary: Command, service: RunningService, tmp_path: Path) -> None:
+def test_rules_from_the_command_line(
+    armillary: Command, service: RunningService, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     catalog = f"Z-{uuid.uuid4().hex[:8]}"
     service.service.registry.create_catalog(catalog, actor="test")
     device = service.make_device().device_id
@@ -75,9 +78,21 @@ def test_rules_from_the_command_line(armillary: Command, service: RunningService
     assert " was above 30" in traced.out
     number = str(json.loads(armillary("rule", "alerts", "-c", catalog, "--json").out)[0]["number"])
     shown = armillary("rule", "alert", "--alert", number)
-    assert "t is 31, > 30: met" in shown.out
+    assert "t 31 was above 30" in shown.out
     assert "hook (webhook)" in shown.out
-    assert "acknowledged" in armillary("rule", "acknowledge", "--alert", number).out
+    # With another catalog chosen neither is there; what is printed is for people.
+    with monkeypatch.context() as chosen:
+        chosen.setenv("ARMILLARY_CATALOG", f"Other-{catalog}")
+        service.service.registry.create_catalog(f"Other-{catalog}", actor="test")
+        for verb in ("alert", "acknowledge"):
+            assert armillary("rule", verb, "--alert", number).code == 1, verb
+        assert "No such alert" in armillary("rule", "alerts", "--status", "all").err
+    taken = armillary("rule", "acknowledge", "--alert", number)
+    assert re.search(r"acknowledged:? +by ", taken.out)
+    for printed in (shown.out, taken.out):
+        assert "_ms" not in printed
+        assert "{" not in printed
+        assert device[:8] in printed
     assert "No such alert" in armillary("rule", "alerts", "-c", catalog).err
 
     # What was given up is tried again.

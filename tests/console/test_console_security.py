@@ -189,6 +189,7 @@ def test_a_form_without_this_browsers_token_changes_nothing(
         {"Origin": "https://evil.example"},
         {"Origin": "null"},
         {"Origin": "http://["},
+        {"Origin": "http://HOST"},
         {"Sec_Fetch_Site": "cross-site"},
         {"Sec_Fetch_Site": "same-site"},
     ],
@@ -196,10 +197,23 @@ def test_a_form_without_this_browsers_token_changes_nothing(
 def test_a_form_from_another_site_is_refused_even_with_its_token(
     admin: Browser, console: RunningConsole, headers: dict[str, str]
 ):
-    before = len(console.fleet.lines)
-    assert admin.post(f"{ROLLOUT}/halt", headers=headers, reason="x").status == 403
+    before, host = len(console.fleet.lines), admin.host
+    sent = {name: value.replace("HOST", host) for name, value in headers.items()}
+    assert admin.post(f"{ROLLOUT}/halt", headers=sent, reason="x").status == 403
     assert len(console.fleet.lines) == before
-    assert admin.post(f"{ROLLOUT}/halt", headers={"Sec_Fetch_Site": "same-origin"}, reason="x").status == 303
+    own = {"Sec_Fetch_Site": "same-origin", "Origin": f"https://{host}"}
+    assert admin.post(f"{ROLLOUT}/halt", headers=own, reason="x").status == 303
+
+
+def test_a_field_that_is_there_twice_is_refused(admin: Browser, console: RunningConsole):
+    before = len(console.fleet.lines)
+    for twice in (
+        f"form_token=x&form_token={admin.form_token}&reason=x",
+        f"form_token={admin.form_token}&reason=x&reason=y",
+    ):
+        answer = admin.send("POST", f"{ROLLOUT}/halt", twice.encode(), Content_Type="application/x-www-form-urlencoded")
+        assert (answer.status, "there twice" in answer.text) == (400, True)
+    assert len(console.fleet.lines) == before
 
 
 @pytest.mark.parametrize("kind", ["text/plain", "multipart/form-data; boundary=x", "application/json", ""])

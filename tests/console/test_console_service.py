@@ -265,6 +265,17 @@ def test_a_session_ends_with_its_token_and_a_new_token_opens_one(real: RealConso
     assert reader.get("/fleet").status == 303
 
 
+def test_a_token_of_one_catalog_is_told_what_it_is(real: RealConsole):
+    real.running.service.registry.create_catalog("Of-one", actor="test")
+    of_one = real.running.service.tokens.create("of-one", "Administrator", actor="test", catalog="Of-one").secret
+    reader = Browser(real)  # type: ignore[arg-type]
+    answer = reader.sign_in(of_one)
+    assert (answer.status, "This token is valid, but for one catalog" in answer.text) == (403, True)
+    assert "__Host-armillary" not in reader.cookies
+    wrong = reader.sign_in(of_one[:-1])
+    assert (wrong.status, "This token is not valid" in wrong.text) == (401, True)
+
+
 def test_the_api_keeps_its_own_routes_beside_the_console(real: RealConsole):
     browser = real.browser()
     assert browser.get("/api/v1/fleet").status == 401  # a cookie is no token: the API takes none

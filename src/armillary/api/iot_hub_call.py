@@ -57,8 +57,12 @@ def find(request: Request, device_id: str, module_id: str | None = None) -> HubI
     """
     service, owner = service_of(request), catalog_of(request).catalog_id
     identity = device_id.lower() if is_attested_id(device_id) else device_id
-    what = "device" if module_id is None else "module"
-    absent = NotFoundError(f"{what} {device_id[:60]!r} does not exist", remedy="List them: get_devices.")
+    absent = NotFoundError(f"device {device_id[:60]!r} does not exist", remedy="List them: get_devices.")
+    if module_id is not None:
+        absent = NotFoundError(
+            f"device {device_id[:60]!r} has no module {module_id[:60]!r}, or does not exist",
+            remedy="List its modules: get_modules.",
+        )
     found: HubIdentity | Device
     try:
         if module_id is not None:

@@ -204,7 +204,7 @@ def list_alerts(
 ) -> dict[str, Any]:
     """Firings of rules, newest first; `open` are those that nobody has taken notice of.
 
-    `summary` says why in the names and units of the device's template.
+    `summary` says why in the names and units of the device's template; `rule_is_deleted` whether the rule is gone.
     """
     found = _store(request).alerts(
         catalog,
@@ -215,14 +215,16 @@ def list_alerts(
         limit=limit + 1,
     )
     named = {each: names_of(hub_of(request), (each,)) for each in {alert.device_id for alert in found}}
-    return with_names(request, _page([_alert(each, named[each.device_id]) for each in found], limit))
+    kept = {each: _is_kept(request, each) for each in {alert.rule_id for alert in found}}
+    items = [_alert(each, named[each.device_id], is_kept=kept[each.rule_id]) for each in found]
+    return with_names(request, _page(items, limit))
 
 
 def show_alert(request: Request, number: AlertPath, catalog: CatalogQuery = None) -> dict[str, Any]:
     """A firing, its evaluation in words, and what was done about it."""
     store = _store(request)
     alert = _found(store.alert(catalog, number), number)
-    shown = with_name(request, _alert(alert, names_of(hub_of(request), (alert.device_id,))))
+    shown = _shown_alert(request, alert)
     return {**shown, "deliveries": [_delivery(each) for each in store.deliveries_of(alert)]}
 
 
@@ -232,7 +234,7 @@ def acknowledge_alert(request: Request, number: AlertPath, catalog: CatalogQuery
     change = rows.acknowledged(catalog, number, actor, hub.rules.now_ms())
     alert = _found(_store(request).commits.submit(change).result(COMMIT_TIMEOUT_S), number)
     service_of(request).audit.append(actor, "alert.acknowledge", alert.device_id, {"alert": number})
-    return _alert(alert, names_of(hub, (alert.device_id,)))
+    return _shown_alert(request, alert)
 
 
 def dead_letters(
@@ -313,10 +315,19 @@ def _said(trace: Mapping[str, Any], naming: Naming) -> dict[str, Any]:
     return {**trace, "summary": summary(trace, naming)}
 
 
-def _alert(alert: Alert, naming: Naming) -> dict[str, Any]:
+def _alert(alert: Alert, naming: Naming, *, is_kept: bool) -> dict[str, Any]:
     """An alert with its summary, which says also how often the rule fired again that is only counted."""
-    again = f" (fired {alert.more} times more)" if alert.more else ""
-    return {**dataclasses.asdict(alert), "summary": summary(alert.trace, naming) + again}
+    said = summary(alert.trace, naming) + (f" (fired {alert.more} times more)" if alert.more else "")
+    return {**dataclasses.asdict(alert), "summary": said, "rule_is_deleted": not is_kept}
+
+
+def _shown_alert(request: Request, alert: Alert) -> dict[str, Any]:
+    naming = names_of(hub_of(request), (alert.device_id,))
+    return with_name(request, _alert(alert, naming, is_kept=_is_kept(request, alert.rule_id)))
+
+
+def _is_kept(request: Request, rule_id: str) -> bool:
+    return hub_of(request).application.find(KIND, rule_id) is not None
 
 
 def _with_words(

@@ -156,12 +156,18 @@ def central_body(*, word: str, code: str, message: str, remedy: str) -> dict[str
     return {
         "error": {
             "code": word,
-            "message": f"{message} {remedy}".strip(),
+            "message": sentences(message, remedy),
             "requestId": str(uuid4()),
             "time": formatdate(usegmt=True),  # RFC 1123
             "innererror": {"code": code, "remedy": remedy},
         }
     }
+
+
+def sentences(message: str, remedy: str) -> str:
+    """A message and its remedy as one text, in shapes that have one field for both."""
+    ended = message if not message or message.endswith((".", "!", "?")) else f"{message}."
+    return f"{ended} {remedy}".strip()
 
 
 def is_azure(path: str) -> bool:
@@ -231,7 +237,7 @@ def _answer(  # the fields of one error, and where it goes
             status = 404
         else:
             word = IOT_HUB_WORDS.get(status, word)
-        body = {"Message": f"ErrorCode:{word};{message} {remedy}", "ExceptionMessage": code}
+        body = {"Message": f"ErrorCode:{word};{sentences(message, remedy)}", "ExceptionMessage": code}
         return JSONResponse(body, status, headers={**headers, "iothub-errorcode": word})
     if is_central(path):
         word = IOT_CENTRAL_WORDS.get(status, word)

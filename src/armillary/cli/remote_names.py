@@ -54,6 +54,11 @@ def catalog_name(remote: RemoteService, catalog: str | None) -> str:
     return catalog or os.environ.get(CATALOG_VARIABLE) or remote.catalog or _only_catalog(remote)
 
 
+def chosen_catalog(remote: RemoteService, catalog: str | None) -> str | None:
+    """The named catalog, else ``ARMILLARY_CATALOG``, else what ``catalog use`` remembered; None for all."""
+    return catalog or os.environ.get(CATALOG_VARIABLE) or remote.catalog or None
+
+
 def product_path(catalog: str, product: str) -> str:
     """Path of a product below a catalog's path."""
     return f"{catalog}/products/{segment(product)}"

@@ -17,7 +17,7 @@ from armillary.cli.duration import seconds_of
 from armillary.cli.moment import moment
 from armillary.cli.output import JsonOption, note, print_json, print_record, print_table
 from armillary.cli.remote import RemoteService, remote_command, segment
-from armillary.cli.remote_names import YesOption, confirm
+from armillary.cli.remote_names import YesOption, chosen_catalog, confirm
 
 app = typer.Typer(
     no_args_is_help=True,
@@ -214,7 +214,9 @@ def alerts(
     as_json: JsonOption = False,
 ) -> None:
     """List firings of rules, newest first."""
-    found = remote.pages("/alerts", limit=limit, status=status, rule=rule, device=device, catalog=catalog)
+    found = remote.pages(
+        "/alerts", limit=limit, status=status, rule=rule, device=device, catalog=chosen_catalog(remote, catalog)
+    )
     items = list(found)
     rows = items if as_json else [_alert(each) for each in items]
     print_table(rows, ALERT_COLUMNS, as_json=as_json, empty="No such alert.")
@@ -225,13 +227,12 @@ def alert(
     remote: RemoteService, number: AlertOption, catalog: CatalogOption = None, as_json: JsonOption = False
 ) -> None:
     """Show a firing: why, and what was done about it."""
-    found = remote.get(f"/alerts/{number}", catalog=catalog)
+    found = remote.get(f"/alerts/{number}", catalog=chosen_catalog(remote, catalog))
     if as_json:
         print_json(found)
         return
     done = [f"{each['action']} ({each['kind']}): {_outcome(each)}" for each in found["deliveries"]]
-    shown = {**_alert(found), "conditions": found["trace"].get("conditions", []), "actions": done}
-    print_record(shown | {"acknowledged_by": found["acknowledged_by"]}, as_json=False)
+    print_record({**_firing(found), "actions": done}, as_json=False)
 
 
 @remote_command(app, "acknowledge")
@@ -239,8 +240,8 @@ def acknowledge(
     remote: RemoteService, number: AlertOption, catalog: CatalogOption = None, as_json: JsonOption = False
 ) -> None:
     """Say that somebody has taken notice of a firing."""
-    found = remote.post(f"/alerts/{number}/acknowledge", catalog=catalog)
-    print_record(found if as_json else _alert(found), as_json=as_json)
+    found = remote.post(f"/alerts/{number}/acknowledge", catalog=chosen_catalog(remote, catalog))
+    print_record(found if as_json else _firing(found), as_json=as_json)
 
 
 @remote_command(app, "dead-letters")
@@ -248,7 +249,7 @@ def dead_letters(
     remote: RemoteService, limit: LimitOption = 100, catalog: CatalogOption = None, as_json: JsonOption = False
 ) -> None:
     """List actions that were given up, newest first."""
-    rows = list(remote.pages("/dead-letters", limit=limit, catalog=catalog))
+    rows = list(remote.pages("/dead-letters", limit=limit, catalog=chosen_catalog(remote, catalog)))
     print_table(rows, LETTER_COLUMNS, as_json=as_json, empty="No action was given up.")
 
 
@@ -262,6 +263,7 @@ def replay(
     yes: YesOption = False,
 ) -> None:
     """Try actions again that were given up."""
+    catalog = chosen_catalog(remote, catalog)
     if not numbers:
         numbers = [each["number"] for each in remote.pages("/dead-letters", limit=1000, catalog=catalog)]
         if not numbers:
@@ -322,6 +324,22 @@ def _alert(found: dict[str, Any]) -> dict[str, Any]:
         "fired": _when(found["fired_ms"]),
         "state": state + (", acknowledged" if found["acknowledged_ms"] else ""),
         "why": found["summary"] or found["trace"].get("why"),
+    }
+
+
+def _firing(found: dict[str, Any]) -> dict[str, Any]:
+    """An alert by itself, as people read it."""
+    row, by = _alert(found), found["acknowledged_by"]
+    taken = f"by {by} at {_when(found['acknowledged_ms'])}" if found["acknowledged_ms"] else "no"
+    return {
+        "number": row["number"],
+        "rule": f"{found['rule_name']} ({found['rule_id']})",
+        "severity": row["severity"],
+        "device": f"{found['device_name']} ({row['device_id']})" if found.get("device_name") else row["device_id"],
+        "why": row["why"],
+        "fired": row["fired"],
+        "over": _when(found["over_ms"]) if found["over_ms"] else "not yet",
+        "acknowledged": taken,
     }
 
 

@@ -63,6 +63,9 @@ async def sign_in(desk: Desk, request: Request) -> Response:
             said="This token is not valid: it is mistyped, has ended or was revoked.",
             status=401,
         )
+    except PermissionDeniedError as error:
+        said = f"{error.message[:1].upper()}{error.message[1:]}. {error.remedy}"
+        return sign_in_page(desk, request, back=back, said=said, status=403)
     response = RedirectResponse(back, 303)
     set_cookie(response, SESSION_COOKIE, desk.sessions.open(operator, desk.now()), max_age_s=LIFETIME_S)
     drop_cookie(response, DOOR_COOKIE)

@@ -6,7 +6,8 @@ Numbered, in the order they are applied to a request that changes something (POS
     (1) size      a form is at most MAX_FORM_BYTES          prevents: memory exhaustion
     (2) type      application/x-www-form-urlencoded only    prevents: cross-origin posts of other kinds
     (3) origin    Origin and Sec-Fetch-Site, where sent,    prevents: cross-site posting, also from a sibling
-                  name this host                                      host that could set cookies
+                  name this host, over https                          host that could set cookies, or from a
+                                                                      page of this host that was not encrypted
     (4) token     the form's token belongs to the cookie    prevents: cross-site request forgery
 
 The caller must still ask whether the session's token stands and its role allows the action.
@@ -105,11 +106,12 @@ async def read_form(request: Request, seal: FormSeal, cookie: str, *, most: int 
         )
     _check_origin(request.headers)  # (3)
     try:
-        fields = dict(
-            parse_qsl(body.decode("ascii"), keep_blank_values=True, max_num_fields=MAX_FORM_FIELDS, errors="strict")
-        )
+        pairs = parse_qsl(body.decode("ascii"), keep_blank_values=True, max_num_fields=MAX_FORM_FIELDS, errors="strict")
     except (ValueError, UnicodeError) as error:
         raise InvalidArgumentError("the form is malformed", remedy="Reload the page and send it again.") from error
+    fields = dict(pairs)
+    if len(fields) != len(pairs):  # which one counts would be a matter of who reads it
+        raise InvalidArgumentError("a field of the form is there twice", remedy="Reload the page and send it again.")
     if not seal.holds(cookie, fields.pop(FORM_TOKEN_FIELD, "")):  # (4)
         raise PermissionDeniedError(
             "this form was not made for this browser session",
@@ -122,7 +124,9 @@ async def read_form(request: Request, seal: FormSeal, cookie: str, *, most: int 
 def _check_origin(headers: Headers) -> None:
     origin = headers.get("origin")
     site = headers.get("sec-fetch-site", "same-origin")
-    foreign = origin is not None and host_of_origin(origin) != headers.get("host", "")
+    foreign = origin is not None and (
+        not origin.startswith("https://") or host_of_origin(origin) != headers.get("host", "")
+    )
     if foreign or site not in ("same-origin", "none"):
         raise PermissionDeniedError(
             f"the form was sent from another site ({(origin or site)!a:.100})",

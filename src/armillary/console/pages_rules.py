@@ -214,7 +214,7 @@ def trial_sheet(document: Mapping[str, Any], trial: Mapping[str, Any], labels: M
         (
             sheet.text(labels.get(each["device_id"], each["device_id"][:12]), href=f"/devices/{each['device_id']}"),
             sheet.number(grouped(each["firings"])),
-            Cell(text=_tried_words(each), reason=" · ".join(_shown(each).get("conditions", ()))),
+            Cell(text=_tried_words(each), reason=_shown(each).get("event") or ""),
         )
         for each in devices[:DEVICES]
     ]
@@ -247,7 +247,9 @@ def _tried_words(tried: Mapping[str, Any]) -> str:
 
 
 def _details(item: Mapping[str, Any]) -> str:
-    """What led to an evaluation and what it compared, under machine names."""
+    """What led to an evaluation; what it compared, under machine names, only where no sentence says it."""
+    if item["summary"] and item.get("event"):
+        return " · ".join([sentence(item["event"]), *item["notes"]])
     more = [each for each in item["conditions"] if each not in item["why"]]
     return " · ".join([item["why"], *more, *item["notes"]])
 
@@ -286,13 +288,15 @@ def alerts_section(
     for item in items:
         acknowledged = item["acknowledged_ms"] is not None
         word = "acknowledged" if acknowledged else "over" if item["over_ms"] is not None else "open"
-        device = item["device_id"]
+        device, is_gone = item["device_id"], item["rule_is_deleted"]
         row = [
             sheet.when(item["fired_ms"], now),
             sheet.state(SEVERITY, item["severity"]),
-            sheet.text(item["rule_name"], href=place(item["rule_id"])),
+            Cell(text=item["rule_name"], reason="deleted rule")
+            if is_gone
+            else sheet.text(item["rule_name"], href=place(item["rule_id"])),
             sheet.text(labels.get(device, short_id(device).short), href=f"/devices/{device}"),
-            sheet.text(evaluation(item), href=trace_href(item["rule_id"], device)),
+            sheet.text(evaluation(item), href="" if is_gone else trace_href(item["rule_id"], device)),
             sheet.state(ALERT, word, f"by {item['acknowledged_by']}" if acknowledged else ""),
         ]
         if may_change:

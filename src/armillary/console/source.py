@@ -22,7 +22,7 @@ class DoorSource(Protocol):
     """Who may come in, and what for."""
 
     def sign_in(self, secret: str) -> Operator:
-        """The operator behind a token. Raises UnauthenticatedError."""
+        """The operator behind a token. Raises UnauthenticatedError; PermissionDeniedError for one of one catalog."""
 
     def standing(self, operator: Operator) -> Operator | None:
         """The operator as its token stands now; None when the token was revoked or has ended."""

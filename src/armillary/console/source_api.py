@@ -20,7 +20,7 @@ from armillary.console.sessions import Operator
 from armillary.console.source import Document, Sources
 from armillary.console.source_application import ServiceApplication
 from armillary.engines.records.rows import DeviceFilter, Token
-from armillary.errors import NotFoundError
+from armillary.errors import NotFoundError, PermissionDeniedError
 from armillary.hub.value_names import names_of
 from armillary.rollout.cohort import size_after
 from armillary.twin.value_names import as_fields
@@ -84,8 +84,14 @@ class ServiceDoor:
         self._service = service
 
     def sign_in(self, secret: str) -> Operator:
-        """The operator behind a token."""
-        return _operator(self._service.tokens.authenticate(secret))
+        """The operator behind a token; PermissionDeniedError where it is one of one catalog."""
+        token = self._service.tokens.authenticate(secret, takes_restricted=True)
+        if token.catalog_id is not None:
+            raise PermissionDeniedError(
+                "this token is valid, but for one catalog, and the console shows all of them",
+                remedy="Sign in with a token for all catalogs; this one works on the command line and in the API.",
+            )
+        return _operator(token)
 
     def standing(self, operator: Operator) -> Operator | None:
         """The operator as the token stands now."""

@@ -48,7 +48,6 @@ MIGRATED_AT_ONCE: Final = 200
 MAX_NAMED: Final = 100
 # How often a change of a device's document is tried again when somebody else changed it at the same moment.
 TRIES: Final = 5
-
 # What an announced model is written as in documents.
 BY_DEVICE: Final = "device"
 BY_OPERATOR: Final = "operator"
@@ -173,8 +172,7 @@ class Templates:
         check_name(name)
         if parse_template(body).version:
             raise InvalidArgumentError("template.version: a draft has none", remedy="Leave it out, then publish.")
-        present = self._hub.application.find(KIND, name)
-        check_given(body, "template", None if present is None else present.content)
+        check_given(body, KIND, kept.content if (kept := self._hub.application.find(KIND, name)) else None)
         return self._hub.application.put(KIND, name, body, by=by, if_match=if_match)
 
     def publish(self, name: str, *, by: str) -> Document:

@@ -26,6 +26,7 @@ def explain(rule: Rule, entry: Entry) -> dict[str, Any]:
         "cause": entry.cause.value,
         "outcome": entry.outcome.value,
         "why": why(rule, entry),
+        "event": event(rule, entry),
         "conditions": [
             comparison(condition, each) for condition, each in zip(rule.conditions, entry.inputs, strict=False)
         ],
@@ -38,6 +39,14 @@ def explain(rule: Rule, entry: Entry) -> dict[str, Any]:
 def why(rule: Rule, entry: Entry) -> str:
     """One sentence: what happened and why it came to this."""
     return f"{_CAUSES[entry.cause](rule, entry)}: {_OUTCOMES[entry.outcome](rule, entry)}."
+
+
+def event(rule: Rule, entry: Entry) -> str:
+    """What happened, and what held it up besides the conditions: to be read beside what was compared."""
+    cause = _CAUSES[entry.cause](rule, entry)
+    if entry.outcome in (Outcome.NOT_MET, Outcome.UNKNOWN):
+        return f"{cause}."
+    return f"{cause}: {_OUTCOMES[entry.outcome](rule, entry)}."
 
 
 def comparison(condition: Condition, each: Input) -> str:
@@ -54,8 +63,6 @@ def comparison(condition: Condition, each: Input) -> str:
     said = f"{name} is {_shown(each.left)}, {condition.op} {right}: {_answer(each.met)}"
     if each.met is None and each.right is not None:
         said += f" ({_mismatch(each)})"
-    if each.met is False and condition.clear is not None:
-        said += f"; over when it is no longer {condition.op} {_operand(condition.clear, each.clear)}"
     return said
 
 
@@ -115,6 +122,15 @@ def _unmet(rule: Rule, entry: Entry) -> str:
     return "did not fire, because " + "; ".join([*failed[:3], *([need] if need else [])])
 
 
+def _uncleared(rule: Rule, entry: Entry) -> str:
+    ways = [
+        f"{condition.prop or condition.telemetry} is no longer {condition.op} {_operand(condition.clear, each.clear)}"
+        for condition, each in zip(rule.conditions, entry.inputs, strict=True)
+        if condition.clear is not None
+    ]
+    return "not over yet, because the clear threshold is not reached: it is over when " + " or ".join(ways[:3])
+
+
 def _ends(entry: Entry) -> str:
     return timestamp(entry.until_ms)
 
@@ -135,7 +151,7 @@ _OUTCOMES: Final[dict[Outcome, Callable[[Rule, Entry], str]]] = {
     ),
     Outcome.CLEARED: lambda *_: "over, because the conditions are no longer met",
     Outcome.ACTIVE: lambda *_: "did not fire again, because it has fired and the conditions are still met",
-    Outcome.UNCLEARED: lambda *_: "not over yet, because the clear threshold is not reached",
+    Outcome.UNCLEARED: _uncleared,
     Outcome.WAITING: lambda rule, entry: (
         f"did not fire yet, because the conditions have to stay met for {rule.hold_s} s, until {_ends(entry)}"
     ),

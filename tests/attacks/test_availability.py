@@ -7,9 +7,12 @@ taken away: then it hurts. Loads are small and limits are lowered to them, so th
 
 from __future__ import annotations
 
+import asyncio
+import contextlib
 import json
 import socket
 import ssl
+import threading
 from typing import Any
 
 import pytest
@@ -215,3 +218,71 @@ def test_a_slow_body_of_somebody_who_is_known_keeps_its_place(
     wait_until(lambda: len(servers[-1].strangers) == 16, "the strangers of the address to be few")
     slow.sendall(body[3:])
     assert slow.recv(64).startswith((b"HTTP/1.1 200", b"HTTP/1.1 400"))
+
+
+def test_who_shows_a_good_token_is_no_stranger_before_it_is_looked_up(
+    own: RunningService,
+    opened: list[socket.socket],
+    servers: list[ApiServer],
+    budgets: Budgets,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """Many requests of one token at once whose bodies come in later packets: each gets its answer."""
+    admit, looks = routes.admit, threading.Event()
+
+    async def slow(*given: Any) -> Any:
+        while not looks.is_set():
+            await asyncio.sleep(0.01)
+        return await admit(*given)
+
+    strangers, shown = servers[-1].strangers, servers[-1].shown
+    assert own.call("GET", "/api/v1/me", token=own.tokens["Reader"]).status == 200
+    wait_until(lambda: len(strangers) + len(shown) == 0, "nobody to be waited for")
+    monkeypatch.setattr(routes, "admit", slow)
+    head = f"POST /api/v1/group-preview HTTP/1.1\r\n{authorized(own, 'Reader')}content-length: 9\r\n\r\n"
+
+    def attack(count: int) -> None:
+        sent(own, opened, count, head.encode())
+        for each in opened:
+            each.sendall(b"{")
+
+    def answers() -> list[bytes]:
+        return sorted(each.recv(12) for each in opened)
+
+    attack(24)
+    wait_until(lambda: len(shown) == 24, "all of them to be waited for")
+    assert len(strangers) == 0
+    looks.set()
+    wait_until(lambda: len(shown) == 0, "all of them to be admitted")
+    for each in opened:
+        each.sendall(b'"filter"')
+    assert answers() == [b"HTTP/1.1 400"] * 24
+    close(opened)
+    wait_until(lambda: len(budgets.requests) == 0, "all places to be given back")
+    looks.clear()
+    # Nor are they without bound, as there are requests that nobody admits at all: who has to go is told so.
+    monkeypatch.setattr(shown, "each", 5)
+    refused, shed = budgets.requests.refused, budgets.strangers_shed
+    attack(8)
+    wait_until(lambda: budgets.requests.refused == refused + 3, "three to be told to come back")
+    looks.set()
+    wait_until(lambda: len(shown) == 0, "the others to be admitted")
+    for each in opened:
+        with contextlib.suppress(OSError):  # it was told so already
+            each.sendall(b'"filter"')
+    assert answers() == [b"HTTP/1.1 400"] * 5 + [b"HTTP/1.1 429"] * 3
+    assert budgets.strangers_shed == shed
+    close(opened)
+    wait_until(lambda: len(budgets.requests) == 0, "all places to be given back")
+    looks.clear()
+    # The control: a token that is not looked up when it is shown makes a stranger; it is told so at least.
+    monkeypatch.setattr(own.service.tokens, "remembered", lambda _: None)
+    attack(20)
+    wait_until(lambda: budgets.strangers_shed == shed + 4, "four of the address to go")
+    looks.set()
+    wait_until(lambda: len(strangers) == 0, "the others to be admitted")
+    for each in opened:
+        with contextlib.suppress(OSError):
+            each.sendall(b'"filter"')
+    assert answers() == [b"HTTP/1.1 400"] * 16 + [b"HTTP/1.1 429"] * 4
+    close(opened)

@@ -21,7 +21,9 @@ from armillary.api import callers, connection, strangers
 from armillary.api.callers import Budgets
 from armillary.engines import door
 from armillary.engines.places import CATALOG_SHARE
+from armillary.engines.rules import shares
 from armillary.hub import export_places, export_replays, gate, upload_room
+from armillary.hub.rule_plans import MAX_ALERTS_OF_RULE
 from armillary.service import endpoint, listener
 from armillary.service.endpoint_connection import DeviceConnection
 from armillary.sim.wire_device import WireDevice
@@ -194,11 +196,19 @@ def test_the_limits_that_operators_read_are_those_that_hold() -> None:
         (callers.MAX_LARGE_BODIES_OF_CALLER, Budgets().large_bodies.of_catalog, callers.MAX_LARGE_BODIES),
         (upload_room.MAX_DEVICE_REQUESTS, upload_room.MAX_REQUESTS),
         (strangers.MAX_STRANGERS_OF_ADDRESS, strangers.MAX_STRANGERS),
+        (strangers.MAX_SHOWN_OF_OWNER, strangers.MAX_SHOWN),
+        (
+            shares.MAX_WAITING_OF_OWNER,
+            shares.MAX_WAITING_OF_RULE,
+            shares.MAX_WAITING,
+            shares.MIN_WAITING_OF_OWNER,
+        ),
+        (MAX_ALERTS_OF_RULE,),
         (connection.MAX_CONNECTIONS,),
         (door.MAX_OF_ADDRESS, listener.MAX_ENTERING),
         (endpoint.MAX_CONNECTIONS_OF_DEVICE, endpoint.MAX_CONNECTIONS),
     )
     assert told == [tuple(f"{each:,}" for each in row) for row in hold]
     assert gate.MAX_STRANGERS == listener.MAX_ENTERING
-    for each, *_, total in (row for row in hold if len(row) > 1):
-        assert 2 * each <= total, "one leaves half to the others"
+    for each, *rest in (row for row in hold if len(row) > 1):
+        assert 2 * each <= max(rest), "one leaves half to the others"

@@ -11,6 +11,9 @@ from __future__ import annotations
 
 import asyncio
 import json
+from collections.abc import Callable
+from dataclasses import dataclass
+from http import HTTPStatus
 from typing import TYPE_CHECKING, Any
 
 from starlette.requests import Request
@@ -33,6 +36,8 @@ BODY_TIMEOUT_S = 20.0
 BODY_BYTES_A_SECOND = 4096
 # A caller that takes nothing of its answer for this long is cut off, seconds.
 STALLED_S = 60.0
+# Who has to go for another one is told so, and may take this long to read it, seconds.
+PARTING_S = 2.0
 # Target and headers of one request: browsers behind proxies send 4 KiB.
 MAX_HEAD_BYTES = 32 * 1024
 MAX_HEADERS = 100
@@ -46,6 +51,26 @@ class HeadTooLargeError(Exception):
     """Raised into the parser, which stops; the answer is sent by :meth:`ApiConnection.data_received`."""
 
 
+@dataclass(frozen=True, slots=True)
+class Crowd:
+    """Those whose requests nobody has admitted and whose peers are waited for, over all connections of a server.
+
+    Attributes:
+        strangers: Those of nobody, by address.
+        shown: Those that show a good token, by its owner.
+        shown_by: Whose good token an Authorization header has; empty for nobody's.
+    """
+
+    strangers: Strangers
+    shown: Strangers
+    shown_by: Callable[[bytes], str]
+
+    def left(self, connection: object) -> None:
+        """A connection is waited for no more; may be said of any."""
+        self.strangers.left(connection)
+        self.shown.left(connection)
+
+
 class ApiConnection(HttpToolsProtocol):
     """A connection with limits.
 
@@ -53,21 +78,23 @@ class ApiConnection(HttpToolsProtocol):
         config: uvicorn's settings, with the application.
         server_state: What all connections of a server share.
         waiting: Connections of this server that have no request under way, oldest first.
-        strangers: Those whose request nobody has admitted and whose peer is waited for.
+        crowd: Those whose request nobody has admitted and whose peer is waited for.
     """
 
     def __init__(
-        self, config: Config, server_state: ServerState, waiting: dict[ApiConnection, None], strangers: Strangers
+        self, config: Config, server_state: ServerState, waiting: dict[ApiConnection, None], crowd: Crowd
     ) -> None:
         super().__init__(config, server_state, {})
         self._waiting = waiting
-        self._strangers = strangers
+        self._crowd = crowd
+        self._owner = ""  # whose good token the request shows
         self._admitted: object = None  # the scope of the request that somebody has admitted
         self._head_bytes = self._head_count = self._body_bytes = 0
         self._whole = False
         self._begun = self._deadline = 0.0
         self._timer: asyncio.TimerHandle | None = None
         self._stalled: asyncio.TimerHandle | None = None
+        self._parting: asyncio.TimerHandle | None = None
 
     # -- from the transport ---------------------------------------------------------------------------------------
 
@@ -85,11 +112,11 @@ class ApiConnection(HttpToolsProtocol):
     def connection_lost(self, exc: Exception | None) -> None:
         """It is gone."""
         self._waiting.pop(self, None)
-        self._strangers.left(self)
-        for timer in (self._timer, self._stalled):
+        self._crowd.left(self)
+        for timer in (self._timer, self._stalled, self._parting):
             if timer is not None:
                 timer.cancel()
-        self._timer = self._stalled = None
+        self._timer = self._stalled = self._parting = None
         super().connection_lost(exc)
 
     def data_received(self, data: bytes) -> None:
@@ -115,7 +142,7 @@ class ApiConnection(HttpToolsProtocol):
             self._stalled.cancel()
             self._stalled = None
         if self._whole:
-            self._strangers.left(self)
+            self._crowd.left(self)
         super().resume_writing()
 
     # -- from the parser ------------------------------------------------------------------------------------------
@@ -144,6 +171,8 @@ class ApiConnection(HttpToolsProtocol):
         self._begun = self.loop.time()
         self._allow(BODY_TIMEOUT_S)
         scope = self.scope
+        given = [value for name, value in self.headers if name == b"authorization"]
+        self._owner = self._crowd.shown_by(given[0]) if len(given) == 1 else ""
         extended: Any = scope
         extended[CONNECTION] = Link(lambda: self._admit(scope), self.flow.drain)
         super().on_headers_complete()
@@ -160,13 +189,13 @@ class ApiConnection(HttpToolsProtocol):
     def on_message_complete(self) -> None:
         """The request is whole."""
         self._whole = True
-        self._strangers.left(self)
+        self._crowd.left(self)
         super().on_message_complete()
 
     def on_response_complete(self) -> None:
         """The answer is written."""
         if not self.flow.write_paused:  # else it is in our memory still
-            self._strangers.left(self)
+            self._crowd.left(self)
         super().on_response_complete()
         if not self.pipeline and not self.transport.is_closing():
             self._waiting[self] = None
@@ -182,15 +211,7 @@ class ApiConnection(HttpToolsProtocol):
             remedy = "Send fewer and shorter headers."
         else:
             status, msg, remedy = 400, "expected an HTTP/1.1 request", "Use an HTTP client."
-        code = problems.OF_CONNECTIONS[status]
-        body = problems.problem_body(status=status, code=code, detail=msg, remedy=remedy, instance="")
-        content = json.dumps(body).encode()
-        head = (
-            f"HTTP/1.1 {status} {body['title']}\r\ncontent-type: application/problem+json\r\n"
-            f"content-length: {len(content)}\r\ncache-control: no-store\r\nconnection: close\r\n\r\n"
-        )
-        self.transport.write(head.encode("ascii") + content)
-        self.transport.close()
+        self._refuse(status, msg, remedy)
 
     # -- inside ---------------------------------------------------------------------------------------------------
 
@@ -202,12 +223,38 @@ class ApiConnection(HttpToolsProtocol):
         """Somebody knows whose request it is; not one that follows it on this connection."""
         if scope is self.scope:
             self._admitted = scope
-            self._strangers.left(self)
+            self._crowd.left(self)
 
     def _wait_for_stranger(self) -> None:
         if self._admitted is not self.scope or self.scope is None:
             host = self.client[0] if self.client else ""
-            self._strangers.enter(self, host, self.transport.abort)
+            crowd = self._crowd.shown if self._owner else self._crowd.strangers
+            crowd.enter(self, self._owner or host, self._part)
+
+    def _part(self) -> None:
+        """Go for another one; with an answer where none has begun and the peer takes what is written."""
+        cycle = self.cycle
+        if cycle is None or cycle.response_started or self.pipeline or self.flow.write_paused:
+            self.transport.abort()
+            return
+        cycle.disconnected = True
+        cycle.message_event.set()
+        self._refuse(429, "too many requests whose bodies do not come", "Send a body at once, or try again later.")
+        self._waiting[self] = None  # the first to go when places run out
+        self._parting = self.loop.call_later(PARTING_S, self.transport.abort)
+
+    def _refuse(self, status: int, detail: str, remedy: str) -> None:
+        """Answer without the application, and close."""
+        code = problems.OF_CONNECTIONS[status]
+        body = problems.problem_body(status=status, code=code, detail=detail, remedy=remedy, instance="")
+        content = json.dumps(body).encode()
+        later = f"retry-after: {problems.BUSY_RETRY_S}\r\n" if status == HTTPStatus.TOO_MANY_REQUESTS else ""
+        head = (
+            f"HTTP/1.1 {status} {body['title']}\r\ncontent-type: application/problem+json\r\n"
+            f"content-length: {len(content)}\r\ncache-control: no-store\r\n{later}connection: close\r\n\r\n"
+        )
+        self.transport.write(head.encode("ascii") + content)
+        self.transport.close()
 
     def _unsupported_upgrade_warning(self) -> None:
         """Nothing: it is answered as if it had not asked, and strangers do not write our log."""

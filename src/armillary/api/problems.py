@@ -86,7 +86,12 @@ IOT_CENTRAL_WORDS: Mapping[int, str] = {
     413: "PayloadTooLarge",
 }
 # Statuses that connections answer themselves, without a route (connection.py) -> code.
-OF_CONNECTIONS: Mapping[int, str] = {400: "request.http", 431: "request.head-too-large", 503: "service.busy"}
+OF_CONNECTIONS: Mapping[int, str] = {
+    400: "request.http",
+    429: errors.NoPlaceError.code,
+    431: "request.head-too-large",
+    503: "service.busy",
+}
 CHALLENGE = 'Bearer realm="armillary"'  # RFC 6750 §3
 # Routes in IoT Hub's shape: app.py brings its clients' requests below this.
 IOT_HUB_PREFIX = "/iothub"

@@ -13,12 +13,14 @@ from pathlib import Path
 import uvicorn
 from fastapi import FastAPI
 from starlette.types import ASGIApp
+from uvicorn.server import ServerState
 
-from armillary.api.callers import Budgets
-from armillary.api.connection import ApiConnection
+from armillary.api.callers import Budgets, catalog_of, owner_of
+from armillary.api.connection import ApiConnection, Crowd
 from armillary.api.hub_requests import CLIENT_CERTIFICATE, HubRequests
-from armillary.api.strangers import Strangers
+from armillary.api.strangers import MAX_SHOWN, MAX_SHOWN_OF_OWNER, Strangers
 from armillary.errors import PortInUseError
+from armillary.wire.api_token import secret_of_header
 
 # How long a stopping server waits for answers under way, seconds; event streams end at once.
 GRACE_S = 3
@@ -57,6 +59,7 @@ class ApiServer:
         self._context = context
         self._budgets: Budgets = getattr(app.state, "budgets", None) or Budgets()
         self.strangers = Strangers(self._shed)
+        self.shown = Strangers(self._budgets.requests.refuse, each=MAX_SHOWN_OF_OWNER, total=MAX_SHOWN)
         self._server: uvicorn.Server | None = None
         self._waiting: dict[ApiConnection, None] = {}
         self._of_hub: uvicorn.Config | None = None
@@ -79,7 +82,7 @@ class ApiServer:
         server.lifespan = config.lifespan_class(config)
         await server.startup(sockets=[])
         listener = await asyncio.get_running_loop().create_server(
-            lambda: ApiConnection(config, server.server_state, self._waiting, self.strangers),
+            lambda: self._connection(config, server.server_state),
             sock=listening,
             ssl=context,
             backlog=BACKLOG,
@@ -103,9 +106,18 @@ class ApiServer:
             return None
         if self._of_hub is None:
             self._of_hub = _config(HubRequests(self._app, self._app.state.hub))
-        made = ApiConnection(self._of_hub, self._server.server_state, self._waiting, self.strangers)
+        made = self._connection(self._of_hub, self._server.server_state)
         made.app_state = {CLIENT_CERTIFICATE: certificate}
         return made
+
+    def _connection(self, config: uvicorn.Config, state: ServerState) -> ApiConnection:
+        return ApiConnection(config, state, self._waiting, Crowd(self.strangers, self.shown, self._shown_by))
+
+    def _shown_by(self, header: bytes) -> str:
+        """Whose good token an Authorization header has, as far as is known without asking the records; or nobody."""
+        service, secret = getattr(self._app.state, "service", None), secret_of_header(header.decode("latin-1"))
+        token = service.tokens.remembered(secret) if service is not None and secret else None
+        return "" if token is None else catalog_of(token) or owner_of(token)
 
     def _shed(self) -> None:
         self._budgets.strangers_shed += 1

@@ -4,6 +4,9 @@
 A stranger's request is answered at once as soon as it is whole, and counts for nothing here. What is counted is one
 whose body does not come, or whose answer is not taken: few of them fit, and when one more comes the one that has been
 at it longest goes. An address is let go first for itself, so that it takes no place from others.
+
+Who shows a token that is good is no stranger, though nobody has admitted the request yet: it counts for its catalog, or
+for its token where that is of no catalog, as none may be waited for without end.
 """
 
 from __future__ import annotations
@@ -17,6 +20,10 @@ from armillary.engines.places import address_owner
 MAX_STRANGERS: Final = 64
 # Of one address, behind which a factory or an office may be: forms that are under way in the same instant.
 MAX_STRANGERS_OF_ADDRESS: Final = 16
+# Requests with a good token that nobody has admitted yet; the time between is that of one look at the token, so they
+# are as many as there may be under way (callers.py): of one owner a quarter, of all half.
+MAX_SHOWN: Final = 256
+MAX_SHOWN_OF_OWNER: Final = 128
 
 
 class Strangers:
@@ -24,15 +31,19 @@ class Strangers:
 
     Args:
         shed: Called for each that had to go.
+        each: How many there may be of one address, or of one owner of tokens.
+        total: How many there may be.
 
     Attributes:
         total: How many there may be.
         each: How many of one address.
     """
 
-    def __init__(self, shed: Callable[[], None]) -> None:
-        self.total = MAX_STRANGERS
-        self.each = MAX_STRANGERS_OF_ADDRESS
+    def __init__(
+        self, shed: Callable[[], None], *, each: int = MAX_STRANGERS_OF_ADDRESS, total: int = MAX_STRANGERS
+    ) -> None:
+        self.total = total
+        self.each = each
         self._shed = shed
         self._of: dict[str, dict[object, Callable[[], None]]] = {}  # each address's, longest first
         self._address: dict[object, str] = {}  # longest first
@@ -46,7 +57,7 @@ class Strangers:
 
         Args:
             stranger: Whoever it is.
-            address: Where from.
+            address: Where from; or the owner of the token that was shown.
             leave: Ends it at once, when it has to go for another one.
         """
         if stranger in self._address:

@@ -90,6 +90,11 @@ class Places:
             self.refused += 1
         raise NoPlaceError(full, retry_after_s=self._retry_after_s)
 
+    def refuse(self) -> None:
+        """Count somebody who was refused before it came as far as asking for a place."""
+        with self._lock:
+            self.refused += 1
+
     def free(self, owner: str, catalog: str = "") -> None:
         """Give a place back."""
         with self._lock:

@@ -197,14 +197,25 @@ class Tokens:
             token = self._context.records.read(lambda c: token_rows.by_hash(c, digest))
         if token is None or not _is_valid(token, now) or (token.catalog_id is not None and not takes_restricted):
             raise UnauthenticatedError("the token is not valid")
-        if token.last_used_at is None or now - token.last_used_at >= USE_NOTED_EVERY_S:
+        is_noted = token.last_used_at is None or now - token.last_used_at >= USE_NOTED_EVERY_S
+        if is_noted:
             token = self._note_use(token.token_id, now)
-            with self._lock:
+        with self._lock:
+            if is_noted or digest not in self._remembered:
                 if len(self._remembered) >= MAX_REMEMBERED:
                     self._remembered.clear()
                 if revocations == self._revocations:
                     self._remembered[digest] = token
         return token
+
+    def remembered(self, secret: str) -> Token | None:
+        """The valid token of a secret that was shown before, without asking the records; None says nothing about it.
+
+        It lets nobody in: :meth:`authenticate` does. It tells a caller that is waited for from a stranger.
+        """
+        with self._lock:
+            token = self._remembered.get(_hash(secret))
+        return token if token is not None and _is_valid(token, self._context.now()) else None
 
     def require(self, token: Token, role: str) -> None:
         """Raise unless the token has at least this role.

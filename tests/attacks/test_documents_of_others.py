@@ -308,8 +308,13 @@ def test_a_signature_for_one_device_opens_no_other(
         path = f"/iothub/devices/{alice.device.device_id}?api-version=2021-04-12"
         return service.call("GET", path, token=None, headers={"Authorization": token}).status
 
-    assert answer("localhost/devices/another") == 401
-    assert answer("localhost") == 200  # the control
+    for elsewhere in (
+        "localhost/devices/another", "other.example", "https://other.example/", "localhost.other.example", "a@other",
+        "other.example#localhost", "", "/", "localhost:x",
+    ):  # fmt: skip
+        assert answer(elsewhere) == 401, elsewhere
+    for here in ("localhost", "LOCALHOST:443", "https://localhost/", "127.0.0.1", "[::1]:8443"):
+        assert answer(here) == 200, here  # the control
     # Mutation: with the rest of the resource unread it would open everything.
     real = hub_service_keys.parse_sas_token
     monkeypatch.setattr(hub_service_keys, "parse_sas_token", lambda given: replace(real(given), resource="localhost"))

@@ -23,6 +23,8 @@ PUBLIC = AllowedHosts.parse("public")
         "https://[64:ff9b:1::1]/", "https://[2001:0:a00:1::f5ff:fffe]/", "https://[2606:4700::5efe:a00:1]/",
         "https://[2606:4700::200:5efe:7f00:1]/", "https://[2001:db8::1]/", "https://[3fff::1]/", "https://[5f00::1]/",
         "https://[100::1]/", "https://[2001:2::1]/", "https://[4000::1]/", "https://192.88.99.1/", "https://192.0.0.192/",
+        "https://2130706433/", "https://0x7f000001/", "https://127.1/", "https://0/", "https://017700000001/",
+        "https://0x7f.1/", "https://10.1/", "https://127.0.0.1./", "https://localhost./", "https://a.localhost/",
         "https://240.0.0.1/", "https://255.255.255.255/", "https://198.18.0.1/",
     ],
 )  # fmt: skip
@@ -40,7 +42,7 @@ def test_the_inside_of_a_network_is_out_of_reach(url: str) -> None:
     [
         "https://93.184.216.34/x", "https://[2606:4700::1]/", "https://93.184.216.34:8443/",
         "https://[64:ff9b::5db8:d822]/", "https://[2002:5db8:d822::1]/", "https://[::ffff:93.184.216.34]/",
-        "https://168.63.129.17/",
+        "https://168.63.129.17/", "https://0x5db8d822/",
     ],
 )  # fmt: skip
 def test_a_public_address_is_allowed(url: str) -> None:

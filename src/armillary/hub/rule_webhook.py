@@ -94,16 +94,29 @@ def check_url(url: str, allowed: AllowedHosts) -> None:
     scheme, host, port, _ = place_of(url)
     if allowed.is_named(host, port):
         return
-    try:
-        literal: Address | None = ipaddress.ip_address(host)
-    except ValueError:
-        literal = None
-    inside = literal is not None and not is_public(literal)
-    if not allowed.public or scheme != "https" or not _is_public_port(port) or inside or host == "localhost":
+    literal = _literal(host)
+    inside = _is_this_host(host) if literal is None else not is_public(literal)
+    if not allowed.public or scheme != "https" or not _is_public_port(port) or inside:
         raise InvalidArgumentError(
             f"webhook: {scheme}://{host}:{port} is not allowed",
             remedy="Use https to a public host, or have the administrator name the host in the setting webhook_hosts.",
         )
+
+
+def _literal(host: str) -> Address | None:
+    """The address that a host is, however it is written: resolvers also read ``127.1``, ``0x7f000001`` and ``0``."""
+    name = host.rstrip(".")
+    with contextlib.suppress(ValueError):
+        return ipaddress.ip_address(name)
+    with contextlib.suppress(OSError):
+        return ipaddress.IPv4Address(socket.inet_aton(name))
+    return None
+
+
+def _is_this_host(host: str) -> bool:
+    """Whether a name stands for this host wherever it is looked up (RFC 6761 §6.3)."""
+    name = host.rstrip(".")
+    return name == "localhost" or name.endswith(".localhost")
 
 
 def _is_public_port(port: int) -> bool:

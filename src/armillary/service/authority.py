@@ -43,6 +43,7 @@ from armillary.service.catalog_authority import BACKDATE_S, Issuer, new_serial
 from armillary.service.context import Context
 from armillary.service.key_store import KeyStore
 from armillary.service.root_authority import ROOT_NAME, RootAuthorities
+from armillary.settings import Settings
 from armillary.wire import certificate as profile
 from armillary.wire.pem import armour
 
@@ -270,11 +271,15 @@ class Authority(RootAuthorities):
             present(files)
 
     def _hosts(self) -> list[str]:
-        settings = self._context.settings
-        hosts = [settings.public_host, "localhost", "127.0.0.1", "::1"]
-        if settings.host not in ("0.0.0.0", "::"):  # noqa: S104 - compared, not bound
-            hosts.append(settings.host)
-        return list(dict.fromkeys(_spelled(host) for host in hosts))
+        return server_hosts(self._context.settings)
+
+
+def server_hosts(settings: Settings) -> list[str]:
+    """Names and addresses that this service answers to: what its certificate is for, each in its one spelling."""
+    hosts = [settings.public_host, "localhost", "127.0.0.1", "::1"]
+    if settings.host not in ("0.0.0.0", "::"):  # noqa: S104 - compared, not bound
+        hosts.append(settings.host)
+    return list(dict.fromkeys(_spelled(host) for host in hosts))
 
 
 def _keep(path: Path, certificates: Iterable[bytes]) -> None:

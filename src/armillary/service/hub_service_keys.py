@@ -28,10 +28,12 @@ from armillary.errors import (
     UnauthenticatedError,
     WireError,
 )
+from armillary.service.authority import server_hosts
 from armillary.service.context import Context
 from armillary.service.hub_identities import HubIdentities
 from armillary.service.registry_names import catalog_or_raise
 from armillary.wire.sas_token import KEY_BYTES, parse_sas_token, verify_sas_token
+from armillary.wire.web_address import split_web_address
 
 # Of one catalog; IoT Hub has five policies to begin with.
 MAX_KEYS: Final = 50
@@ -141,10 +143,7 @@ class HubServiceKeys:
         """
         try:
             parsed = parse_sas_token(header)
-            if "/" in parsed.resource.rpartition("://")[2].rstrip(
-                "/"
-            ):  # for a part of the hub: it opens no more than was signed for
-                raise UnauthenticatedError("the shared access signature is not for the whole hub")
+            self._check_whole(parsed.resource)
             found = self._context.records.read(lambda c: hub_rows.service_keys(c, None, parsed.policy))
             for each in found:
                 key = self._identities.sealer.open(each.sealed, _purpose(each.catalog_id, each.name))
@@ -156,6 +155,20 @@ class HubServiceKeys:
         except WireError:
             pass
         raise UnauthenticatedError("the shared access signature is not valid")
+
+    def _check_whole(self, resource: str) -> None:
+        """Raise unless a signature is for all of this hub: it opens no more, and nowhere else, than was signed for.
+
+        Raises:
+            UnauthenticatedError: it is for a part of a hub, or for another host.
+        """
+        place = resource.rpartition("://")[2].rstrip("/")
+        try:
+            host = split_web_address(f"https://{place}").hostname or ""
+        except ValueError:
+            host = ""
+        if "/" in place or host.lower() not in {each.lower() for each in server_hosts(self._context.settings)}:
+            raise UnauthenticatedError("the shared access signature is not for the whole of this hub")
 
 
 def _as_token(found: HubServiceKey, ends: int) -> Token:

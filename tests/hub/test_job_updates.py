@@ -7,7 +7,9 @@ import json
 import random
 import subprocess
 import sys
+from collections.abc import Mapping
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -17,8 +19,8 @@ from tests.hub.test_jobs import RUNNER, ended, make, names
 
 from armillary.engines.jobs.store import NOT_WAITED_FOR, JobStore, Outcome
 from armillary.hub import jobs
-from armillary.hub.job_updates import acknowledged
-from armillary.twin.job import DeviceState, RunState
+from armillary.hub.job_updates import JobUpdates, acknowledged
+from armillary.twin.job import DeviceState, RunState, Standing
 
 PACKAGE = {"url": "https://example.com/f.bin", "version": "2.1", "sha256": "0" * 64}
 UPDATE = {"kind": "update", "package": PACKAGE, "timeout_s": 60}
@@ -96,6 +98,22 @@ def test_one_that_says_nothing_in_time_has_failed_and_the_batch_behind_waits_for
     results = ended(running, job, run.number)
     assert {each.state for each in results.values()} == {DeviceState.FAILED}
     assert "within 60 s" in results[devices[0]].answer
+
+
+def test_a_device_that_goes_away_while_it_is_looked_at_has_not_failed() -> None:
+    """The catalog gives it away between the two questions: how it stands, and whose it is."""
+    owners = {"d": {"catalog": "Contoso"}}
+
+    class Moving:
+        def standings(self, _: str, moved: Mapping[str, tuple[str, int]]) -> Mapping[str, Standing]:
+            owners.clear()
+            return {name: Standing("failed", "somebody moved it") for name in moved}
+
+    hub = SimpleNamespace(updates=Moving(), directory=SimpleNamespace(of=lambda _: owners), now_ms=lambda: 0)
+    job = SimpleNamespace(action=SimpleNamespace(device_group="Cable/Test", timeout_s=60))
+    told = SimpleNamespace(device_id="d", answer=json.dumps({"catalog": "Contoso"}), due_ms=1)
+    (outcome,) = JobUpdates(hub).look(job, [told])  # type: ignore[arg-type]
+    assert (outcome.event, outcome.answer) == ("gone", "the device is no longer the catalog's")
 
 
 def test_more_devices_are_waited_for_than_are_told_at_once_and_cancelling_waits_for_none(running: RunningHub) -> None:

@@ -104,9 +104,10 @@ class JobUpdates:
     def look(self, job: Job, devices: Sequence[DeviceResult]) -> list[Outcome]:
         """What became of devices that are waited for; those of which nothing is known yet are left out."""
         told = {each.device_id: _Told(**json.loads(each.answer)) for each in devices}
+        standings = self._by_group(job.action, told) if job.action.device_group else self._by_package(job.action, told)
+        # Whose they are is read last: of a device that goes away meanwhile the standing may say that it has failed.
         owners = self._hub.directory.of([*told])
-        stay = {name: each for name, each in told.items() if _same(each.catalog, owners.get(name, {}).get("catalog"))}
-        standings = self._by_group(job.action, stay) if job.action.device_group else self._by_package(job.action, stay)
+        stay = {name for name, each in told.items() if _same(each.catalog, owners.get(name, {}).get("catalog"))}
         now_ms, found = self._hub.now_ms(), list[Outcome]()
         for each in devices:
             standing = standings.get(each.device_id, Standing(None))

@@ -61,6 +61,13 @@ def test_a_device_that_never_came_has_only_unknown_rings(fleet: RehearsedFleet):
     assert {ring.kind for ring in verdict.rings} == {UNKNOWN}
 
 
+def test_a_simulated_device_is_not_said_to_be_unknown(fleet: RehearsedFleet):
+    device = {**fleet.device(device_id(13)), "trust_tier": "simulated"}
+    said = pages_device.verdict(device, None, fleet.now)
+    assert said.sentence == "Never checked in: a simulated device sends values and attests nothing."
+    assert said.kind == UNKNOWN
+
+
 def test_refused_and_revoked_devices_say_why(fleet: RehearsedFleet):
     assert judged(fleet, 5).sentence == "Refused 5 min ago: device.challenge."
     revoked = judged(fleet, 21)
@@ -274,7 +281,7 @@ def test_the_fleet_says_its_parts_and_each_is_a_filter(fleet: RehearsedFleet):
         "1 held to updates only",
         "1 refused",
         "2 silent",
-        "1 never seen",
+        "1 never checked in",
         "1 revoked",
     ]
     assert page.parts[3].href == "/fleet?health=silent"

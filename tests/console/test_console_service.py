@@ -19,7 +19,7 @@ from tests.console.rehearsed_fleet import RehearsedFleet
 from armillary.api.auth import ACCESS
 from armillary.console.application import create_console
 from armillary.console.sessions import Operator
-from armillary.console.source_api import ROUTES, rings, sources_of
+from armillary.console.source_api import ROUTES, cohorts, sources_of
 from armillary.errors import UnauthenticatedError
 from armillary.service.watch_rules import Observation
 from armillary.settings import Settings
@@ -345,7 +345,7 @@ def test_rings_count_who_has_begun_and_who_waits():
         {"cohort": 0, "state": "confirmed", "failure": ""},
         {"cohort": 0, "state": "restored", "failure": "failed"},
     ]
-    assert rings(rollout, rows) == [
+    assert cohorts(rollout, rows) == [
         {"percent": 10, "counts": {"confirmed": 1, "restored": 1}, "failed": 1},
         {"percent": 50, "counts": {"waiting": 8}, "failed": 0},
         {"percent": 100, "counts": {"waiting": 10}, "failed": 0},

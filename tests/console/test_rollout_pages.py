@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What the pages of roll-outs say: states, buttons, rings, and the truth after a roll-back."""
+"""What the pages of roll-outs say: states, buttons, cohorts, and the truth after a roll-back."""
 
 from __future__ import annotations
 
@@ -59,8 +59,8 @@ def test_every_state_of_a_roll_out_has_a_sentence(fleet: RehearsedFleet, state: 
 def test_rings_show_what_failed_and_what_has_not_begun(fleet: RehearsedFleet):
     page = pages_rollout.rollout_page(fleet.roll[0], may_act=True, role="Administrator", now=fleet.now)
     assert page.sentence == "Rolling coffee-control out to 1,204 devices: 19 % updated, 8 failed."
-    assert [ring.state.word for ring in page.rings] == ["done", "with failures", "not started"]
-    assert [ring.done for ring in page.rings] == ["100 %", "72 %", "0 %"]
+    assert [cohort.state.word for cohort in page.cohorts] == ["done", "with failures", "not started"]
+    assert [cohort.done for cohort in page.cohorts] == ["100 %", "72 %", "0 %"]
     assert sum(part.count for part in page.bar) == 1204
 
 
@@ -81,7 +81,7 @@ def test_a_roll_out_keeps_its_truth_after_its_roll_back(fleet: RehearsedFleet):
         "failed, rolled back": 11,
         "waiting": 288,
     }
-    first = page.rings[0]
+    first = page.cohorts[0]
     assert (first.done, first.failed, first.state.word) == ("0 %", "11", "with failures")
     assert (line := pages_rollout.rollout_line(rollout, fleet.now)).failed == "11"
     assert (line.done, line.state.kind) == ("0 %", BAD)

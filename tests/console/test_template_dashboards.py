@@ -12,7 +12,7 @@ import pytest
 from playwright.sync_api import Page, expect
 from tests.api.running_service import wait_until
 from tests.console.page_check import problems_of
-from tests.console.watched_browser import ARTEFACTS, PHONE, Watched, picture
+from tests.console.watched_browser import ARTEFACTS, DESKTOP, PHONE, Watched, picture
 from tests.sim.playing import Playing, playing
 
 from armillary.console.application import create_console
@@ -37,6 +37,9 @@ SHOWN = """() => JSON.stringify([
 MACHINE = re.compile(r"[a-z][A-Z0-9]|[._]")
 CUT_NOTES = ".kind-kpi [data-note], .kpi, .kpi .figure"
 IS_CUT = "all => all.filter((each) => each.scrollWidth > each.clientWidth).map((each) => each.textContent)"
+# Of tiles of less than half the page; a wide one of many columns scrolls, and its edge says so.
+IS_WIDE = """all => all.filter((each) => each.scrollWidth > each.closest(".tile-body").clientWidth)
+  .filter((each) => each.closest(".tile-body").clientWidth <= 460).map((each) => each.closest(".tile").id)"""
 CHANGED = f"(before) => ({SHOWN})() !== before"
 
 
@@ -127,6 +130,9 @@ def test_each_dashboard_of_a_template_is_complete_live_and_accessible(
         shown.append((page, page.evaluate(SHOWN)))
         picture(page, ARTEFACTS / f"template-{dashboard}.png", full_page=True, animations="disabled")
         assert problems_of(page) == [], dashboard
+        page.set_viewport_size(DESKTOP)
+        assert page.locator(".hbars, .values").evaluate_all(IS_WIDE) == [], f"{dashboard}: a tile hides its columns"
+        assert page.locator(".hbar svg").evaluate_all("all => all.every((each) => each.clientWidth > 20)"), dashboard
         page.set_viewport_size(PHONE)
         assert page.evaluate("document.documentElement.scrollWidth <= innerWidth"), f"{dashboard} is wider than a phone"
         assert page.locator(".plan").evaluate_all("all => all.every((each) => each.clientHeight > 100)"), dashboard

@@ -60,7 +60,7 @@ THEMES: Mapping[str, tuple[str, str]] = MappingProxyType(
 TOLD: Mapping[str, tuple[str, str, bool]] = MappingProxyType(
     {
         "halt": ("good", "Halted. No further device is offered this update; Resume continues.", True),
-        "resume": ("good", "Resumed. The planner continues with the next ring.", True),
+        "resume": ("good", "Resumed. The planner continues with the next cohort.", True),
         "roll-back": ("good", "Rolling back. Devices are offered the deployment before at their next check-in.", True),
         "renamed": ("good", "Renamed. It is shown and found by this name everywhere.", True),
         "revoked": (

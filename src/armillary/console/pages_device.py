@@ -31,6 +31,9 @@ from armillary.console.states import (
 )
 from armillary.console.words import Moment, ShortId, counted, joined, moment, sentence, short_id, size, span
 
+# The trust tier of devices that a simulator plays: most send values only.
+SIMULATED = "simulated"
+
 
 @dataclass(frozen=True, slots=True)
 class Ring:
@@ -242,6 +245,11 @@ def _revoked(device: Mapping[str, Any], _last: Mapping[str, Any] | None, now: in
 def _never(device: Mapping[str, Any], _last: Mapping[str, Any] | None, now: int) -> tuple[str, str]:
     made = moment(device["enrolled_at"], now)
     claimed = "" if device["catalog"] else " It belongs to no catalog yet: claim it first."
+    if device["trust_tier"] == SIMULATED:
+        return (
+            "Never checked in: a simulated device sends values and attests nothing.",
+            f"Made {made.relative if made else 'at an unknown time'}. {TIER_MEANING[SIMULATED]}{claimed}",
+        )
     return (
         "Never checked in: nothing is known about what it runs.",
         f"Enrolled {made.relative if made else 'at an unknown time'}, {tier_words(device['trust_tier'])}.{claimed}",

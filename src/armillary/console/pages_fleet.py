@@ -22,7 +22,7 @@ _SAYS = (
     ("update-only", "held to updates only"),
     ("refused", "refused"),
     ("silent", "silent"),
-    ("never", "never seen"),
+    ("never", "never checked in"),
     ("held", "held: a copy was found"),
     ("revoked", "revoked"),
 )

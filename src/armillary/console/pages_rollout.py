@@ -63,7 +63,7 @@ ACTIONS: Mapping[str, ActionWords] = MappingProxyType(
         "resume": ActionWords(
             "resume",
             "Resume",
-            "Devices are offered this deployment again, ring by ring, under the same gates.",
+            "Devices are offered this deployment again, cohort by cohort, under the same gates.",
             "Devices already updated are not touched.",
             "Halt stops it again.",
             False,
@@ -115,14 +115,14 @@ class RolloutLine:
     done: str
     devices: str
     failed: str
-    ring: str
+    cohort: str
     changed: Moment | None
     reason: str
 
 
 @dataclass(frozen=True, slots=True)
-class RingLine:
-    """One ring (cohort): its share of the group, its devices, and where they stand."""
+class CohortLine:
+    """One cohort: its share of the group, its devices, and where they stand."""
 
     number: int
     reach: str
@@ -142,7 +142,7 @@ class RolloutPage:
     detail: str
     state: State
     bar: tuple[Share, ...]
-    rings: tuple[RingLine, ...]
+    cohorts: tuple[CohortLine, ...]
     gates: tuple[str, ...]
     images: tuple[str, ...]
     actions: tuple[Action, ...]
@@ -171,7 +171,7 @@ class TroubleLine:
     """One device that did not take the deployment."""
 
     device: Called
-    ring: int
+    cohort: int
     state: State
     at: Moment | None
     reason: str
@@ -196,8 +196,8 @@ def rollout_line(rollout: Mapping[str, Any], now: int) -> RolloutLine:
     """One row of the list."""
     counts, failed = rollout["counts"], rollout["failed"]
     whole = sum(counts.values())
-    rings = rollout["policy"]["cohorts"]
-    ring = rollout["cohort"] + 1
+    cohorts = rollout["policy"]["cohorts"]
+    cohort = rollout["cohort"] + 1
     return RolloutLine(
         href=f"/updates/{rollout['rollout_id']}",
         name=_name(rollout),
@@ -207,7 +207,7 @@ def rollout_line(rollout: Mapping[str, Any], now: int) -> RolloutLine:
         done=percent(counts.get("confirmed", 0), whole),
         devices=grouped(whole),
         failed=grouped(failed) if failed else "none",
-        ring=f"{ring} of {len(rings)}" if ring else f"none of {len(rings)}",
+        cohort=f"{cohort} of {len(cohorts)}" if cohort else f"none of {len(cohorts)}",
         changed=moment(rollout["changed_at"], now),
         reason=rollout["reason"],
     )
@@ -223,7 +223,7 @@ def rollout_page(
     """One roll-out in full.
 
     Args:
-        rollout: The API's roll-out; ``cohorts`` holds ``percent``, ``counts`` and ``failed`` for each ring, and what
+        rollout: The API's roll-out; ``cohorts`` holds ``percent``, ``counts`` and ``failed`` for each cohort, and what
             happened by a finding has its ``finding_status``.
         may_act: Whether the signed-in role may change roll-outs.
         role: That role, for the sentence that says why not.
@@ -237,7 +237,7 @@ def rollout_page(
         detail=sentence(rollout["reason"]),
         state=state,
         bar=_bar(rollout["counts"], rollout["failed"]),
-        rings=tuple(_ring(rollout, index, cohort) for index, cohort in enumerate(rollout["cohorts"])),
+        cohorts=tuple(_cohort(rollout, index, cohort) for index, cohort in enumerate(rollout["cohorts"])),
         gates=gates(rollout["policy"]),
         images=tuple(image["name"] for image in rollout.get("images", ())),
         actions=actions(rollout, may_act=may_act, role=role),
@@ -322,7 +322,7 @@ def gates(policy: Mapping[str, Any]) -> tuple[str, ...]:
     """The policy's numbers as sentences."""
     soak, least = span(policy["soak_s"]), counted(policy["min_failures"], "failure")
     says = [
-        f"The next ring starts when {policy['success_percent']} % of the newest is confirmed and stays so for {soak}.",
+        f"The next cohort starts when {policy['success_percent']} % of the newest is confirmed, and is so for {soak}.",
         f"It halts by itself at {least} or more, when over {policy['failure_percent']} % of finished devices failed.",
         f"A device that has not confirmed after {span(policy['timeout_s'])} counts as failed.",
     ]
@@ -355,7 +355,7 @@ def _trouble(item: Mapping[str, Any]) -> State:
     return State(failure.kind, f"{failure.word}, then rolled back") if item["state"] == "restored" else failure
 
 
-def _ring(rollout: Mapping[str, Any], index: int, cohort: Mapping[str, Any]) -> RingLine:
+def _cohort(rollout: Mapping[str, Any], index: int, cohort: Mapping[str, Any]) -> CohortLine:
     counts, failed = cohort["counts"], cohort["failed"]
     whole = sum(counts.values())
     if not whole:
@@ -370,7 +370,7 @@ def _ring(rollout: Mapping[str, Any], index: int, cohort: Mapping[str, Any]) -> 
         state = State("attention", "rolled back")
     else:
         state = State("unknown", "under way")
-    return RingLine(
+    return CohortLine(
         number=index + 1,
         reach=f"to {cohort['percent']} %",
         devices=grouped(whole),

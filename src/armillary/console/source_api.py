@@ -59,8 +59,8 @@ ROUTES: Mapping[str, str] = MappingProxyType(
         "service-key": f"GET {V1}/catalogs/{{catalog}}/hub-service-keys",
     }
 )
-# Rows of a roll-out that are counted into rings, a thousand a query; a larger one shows its rings without parts.
-MAX_RING_ROWS = 20_000
+# Rows of a roll-out that are counted into cohorts, a thousand a query; a larger one shows its cohorts without parts.
+MAX_COHORT_ROWS = 20_000
 PAGE_ROWS = 1000
 
 
@@ -243,11 +243,11 @@ class ServiceUpdates:
         return page
 
     def rollout(self, rollout_id: str) -> Document:
-        """One roll-out with its rings and images."""
+        """One roll-out with its cohorts and images."""
         document = views.rollout(self._service, _uuid("roll-out", rollout_id))
         document["images"] = self._images(document)
-        rows = self._rows(document["rollout_id"], MAX_RING_ROWS)
-        document["cohorts"] = rings(document, rows) if rows is not None else []
+        rows = self._rows(document["rollout_id"], MAX_COHORT_ROWS)
+        document["cohorts"] = cohorts(document, rows) if rows is not None else []
         for told in document["history"]:
             told["finding_status"] = self._status(told["finding_id"])
         return document
@@ -256,7 +256,7 @@ class ServiceUpdates:
         """Devices that failed."""
         found: list[Document] = []
         after: str | None = None
-        for _ in range(MAX_RING_ROWS // PAGE_ROWS):
+        for _ in range(MAX_COHORT_ROWS // PAGE_ROWS):
             page = views.rollout_devices(self._service, UUID(rollout_id), limit=PAGE_ROWS, after=after)
             found += [item for item in page["items"] if item["failure"]]
             after = page["next"]
@@ -301,8 +301,8 @@ class ServiceUpdates:
                 return None
 
 
-def rings(rollout: Document, rows: list[Document]) -> list[Document]:
-    """Counts per ring: where its started devices stand, and how many of its share have not begun."""
+def cohorts(rollout: Document, rows: list[Document]) -> list[Document]:
+    """Counts per cohort: where its started devices stand, and how many of its share have not begun."""
     percents = tuple(rollout["policy"]["cohorts"])
     whole = sum(rollout["counts"].values())
     made = []

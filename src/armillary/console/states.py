@@ -27,7 +27,7 @@ HEALTH: Mapping[str, State] = MappingProxyType(
         "update-only": State(BAD, "update only"),
         "silent": State(ATTENTION, "silent"),
         "refused": State(BAD, "refused"),
-        "never": State(UNKNOWN, "never seen"),
+        "never": State(UNKNOWN, "never checked in"),
         "revoked": State(BAD, "revoked"),
         "held": State(BAD, "held"),
         # What the console says before a health: it is no word of the API.

@@ -53,7 +53,7 @@ class LineChart extends Drawn {
 
 // ---- heat map -------------------------------------------------------------------------------------------------
 
-const LABELS = 110;
+const LABELS = 150;
 const FOOT = 20;
 
 class HeatMap extends Drawn {
@@ -74,15 +74,16 @@ class HeatMap extends Drawn {
     canvas.style.height = `${height}px`;
     const pen = canvas.getContext("2d");
     pen.scale(scale, scale);
-    const left = Math.min(LABELS, width / 3);
+    const left = Math.min(LABELS, width * 0.4);
     const cell = { w: (width - left) / heat.columns, h: Math.min(44, (height - FOOT) / heat.rows.length) };
     Object.assign(this, { left, cell });
     const [ink, hot, cold, line] = ["chart-axis", "chart-line", "chart-fill", "chart-grid"].map((name) => colour(this, name));
     pen.font = "12px system-ui, sans-serif";
     pen.textBaseline = "middle";
+    const labels = shortened(pen, heat.rows.map((row) => row.label), left - 8);
     heat.rows.forEach((row, y) => {
       pen.fillStyle = ink;
-      if (cell.h >= 11) pen.fillText(cut(pen, row.label, left - 8), 0, (y + 0.5) * cell.h);
+      if (cell.h >= 11) pen.fillText(labels[y], 0, (y + 0.5) * cell.h);
       row.values.forEach((value, x) => {
         const box = [left + x * cell.w, y * cell.h, Math.max(1, cell.w - 1), Math.max(1, cell.h - 1)];
         pen.fillStyle = value === null ? line : cold;
@@ -111,13 +112,26 @@ class HeatMap extends Drawn {
     const row = heat.rows[y];
     const value = row?.values[x];
     this.#canvas.title =
-      value === undefined ? "" : `${row.label}: ${value === null ? "no value" : quantity(value, heat.unit)}, ${exact((heat.start_ms + x * heat.bucket_ms) / 1000)}`;
+      value === undefined ? (row?.label ?? "") : `${row.label}: ${value === null ? "no value" : quantity(value, heat.unit)}, ${exact((heat.start_ms + x * heat.bucket_ms) / 1000)}`;
   }
 }
 
-function cut(pen, text, width) {
+/** Labels of rows, each as wide as it may be: cut at the end while that tells them apart, else in the middle. */
+function shortened(pen, labels, width) {
+  const fits = (text) => pen.measureText(text).width <= width;
+  const ended = labels.map((label) => cut(label, fits, (size) => `${label.slice(0, size)}…`));
+  return ended.map((label, at) => {
+    if (label === labels[at] || ended.filter((each) => each === label).length === 1) return label;
+    // What differs is as a rule the beginning (a number) or the end (a place): the end gets the more room.
+    const whole = labels[at];
+    return cut(whole, fits, (size) => `${whole.slice(0, Math.ceil(size / 3))}…${whole.slice(whole.length - Math.floor((size * 2) / 3))}`);
+  });
+}
+
+function cut(text, fits, shorter) {
+  let size = text.length;
   let short = text;
-  while (short.length > 2 && pen.measureText(short).width > width) short = `${short.slice(0, -2)}…`;
+  while (size > 2 && !fits(short)) short = shorter(--size);
   return short;
 }
 

@@ -148,6 +148,10 @@ def test_what_is_wrong_is_named_and_nothing_is_left(central: Central, name: str)
     central.refused("PUT", f"/devices/{'f' * 128}", {}, status=400)
     central.refused("PATCH", f"/devices/{name}", {}, status=404)
     central.refused("PUT", f"/devices/{name}", {}, status=412, headers={"If-Match": "*"})
+    group = {"displayName": "x", "filter": "SELECT * FROM devices WHERE $provisioned = true"}
+    for place, body in ((f"/devices/{name}", {}), (f"/deviceGroups/{name}", group)):
+        central.good("PUT", place, body, headers={"If-None-Match": "*"})
+        central.refused("PUT", place, body, status=412, headers={"If-None-Match": "*"})
 
 
 def test_versions_methods_and_paths(central: Central, name: str) -> None:

@@ -8,6 +8,8 @@ from typing import Any
 
 import pytest
 from tests.api.running_service import RunningService
+from tests.api.test_native_rules import hot
+from tests.twin.test_template import BODY
 
 from armillary.hub.groups import Groups
 
@@ -201,3 +203,25 @@ def test_a_group_that_something_uses_is_deleted_by_force_only(service: RunningSe
     service.call("DELETE", f"/api/v1/rules/{other}")
     assert service.call("GET", f"{path}/uses").status == 404
     assert service.call("GET", "/api/v1/templates/nothing/uses?value=flow").status == 404
+
+
+def test_if_none_match_makes_something_new_and_changes_nothing(service: RunningService, catalog: str) -> None:
+    """Every document that has a version; what is there already is refused with 412 and stays (RFC 9110 §13.1.2)."""
+    hook = {"kind": "webhook", "url": "https://example.com/in"}
+    bodies: dict[str, Any] = {
+        "groups": {"name": "x", "filters": []},
+        "exports": {"name": "x", "source": "telemetry", "destination": hook, "enabled": False},
+        "dashboards": {"name": "x", "tiles": []},
+        "rules": hot(catalog),
+        "templates": BODY,
+    }
+    for noun, body in bodies.items():
+        path, only_new = f"/api/v1/{noun}/{fresh('new')}", {"If-None-Match": "*"}
+        first = service.call("PUT", path, body, headers=only_new)
+        assert first.status == 200, (noun, first.raw)
+        again = service.call("PUT", path, body if noun == "templates" else {**body, "name": "other"}, headers=only_new)
+        assert (again.status, again.body["code"]) == (412, "request.precondition"), (noun, again.raw)
+        assert service.call("GET", path).body["etag"] == first.body["etag"], noun
+        for headers in ({**only_new, "If-Match": "*"}, {"If-None-Match": first.body["etag"]}):
+            assert service.call("PUT", path, body, headers=headers).status == 400, noun
+        assert service.call("PUT", path, body, headers={"If-Match": first.body["etag"]}).status == 200  # the control

@@ -17,7 +17,7 @@ from starlette.requests import Request
 from armillary.api.documents import as_document
 from armillary.api.routes import hub_of, operator_of, service_of
 from armillary.api.scope import CheckedCatalog, checked_catalog
-from armillary.engines.application.document import ID_PATTERN, Document, check_match, not_found
+from armillary.engines.application.document import ID_PATTERN, Document, check_match, none_there, not_found
 from armillary.engines.application.store import MAX_LIMIT
 from armillary.errors import ConflictError, InvalidArgumentError, NotFoundError, PermissionDeniedError
 from armillary.twin.dashboard import parse as parse_dashboard
@@ -34,7 +34,23 @@ DocumentPath = Annotated[
     str, Path(min_length=1, max_length=128, description="Id: a-z 0-9 . _ -", json_schema_extra={"pattern": ID_PATTERN})
 ]
 DocumentBody = Annotated[dict[str, Any], Body()]
-IfMatch = Annotated[str | None, Header(max_length=64)]
+
+
+def precondition(
+    if_match: Annotated[str | None, Header(max_length=64)] = None,
+    if_none_match: Annotated[str | None, Header(max_length=64)] = None,
+) -> str | None:
+    """What a change presupposes, as an If-Match: the version that was seen, or the ETag of nothing.
+
+    Raises:
+        InvalidArgumentError: both headers, or an If-None-Match that is not ``*`` (RFC 9110 §13.1.2).
+    """
+    if if_none_match is None:
+        return if_match
+    return none_there(if_match, if_none_match)
+
+
+IfMatch = Annotated[str | None, Depends(precondition)]
 Force = Annotated[bool, Query(description="Delete it although something uses it")]
 # Users that a refusal names: enough to see what it is about; the route `uses` has all.
 MAX_NAMED = 8

@@ -14,6 +14,7 @@ from armillary.api import iot_hub_call
 from armillary.api.central_table import Operation
 from armillary.api.routes import hub_of, operator_of, service_of
 from armillary.api.scope import CheckedCatalog
+from armillary.engines.application.document import none_there
 from armillary.errors import ConflictError, InvalidArgumentError
 
 if TYPE_CHECKING:
@@ -80,8 +81,13 @@ class Call:
 
     @property
     def if_match(self) -> str | None:
-        """The ETag that the caller has seen: the If-Match header, else the body's ``etag``; without quotes."""
-        given = self.request.headers.get("if-match")
+        """The ETag that the caller has seen: the If-Match header, else the body's ``etag``; without quotes.
+
+        Empty with ``If-None-Match: *``: there is to be nothing.
+        """
+        given, absent = (self.request.headers.get(each) for each in ("if-match", "if-none-match"))
+        if absent is not None:
+            return none_there(given, absent).strip('"')
         if given is None and isinstance(self.body, Mapping):
             given = self.body.get("etag")
         if not isinstance(given, str) or not given:
@@ -114,12 +120,12 @@ def quoted(etag: str) -> str:
 
 
 def match(what: str, if_match: str | None, present: str | None) -> None:
-    """Raise unless an If-Match holds: None always, ``*`` where there is something.
+    """Raise unless an If-Match holds: None always, ``*`` where there is something, "" where there is nothing.
 
     Raises:
         ConflictError: it does not (code ``request.precondition``).
     """
-    if if_match is None or (present is not None and if_match in ("*", present)):
+    if if_match is None or (present is not None and if_match in ("*", present)) or (not if_match and present is None):
         return
     raise ConflictError(
         f"{what[:80]}: expected ETag {present or 'of nothing, as it does not exist'}, got {if_match[:64]!a}",

@@ -150,11 +150,26 @@ def check_match(kind: str, document_id: str, expected: str | None, present: str 
         raise changed_since(kind, document_id, expected, present)
 
 
+def none_there(if_match: str | None, if_none_match: str) -> str:
+    """The If-Match that says the same as ``If-None-Match: *``: the ETag of a document that is not there.
+
+    Raises:
+        InvalidArgumentError: both are given, or another If-None-Match, which makes no sense for a change.
+    """
+    if if_match is not None or if_none_match.strip() != "*":
+        raise InvalidArgumentError(
+            f"If-None-Match: expected * and no If-Match beside it, got {if_none_match[:64]!a}",
+            remedy="Send If-None-Match: * to make something new, or If-Match to change what there is.",
+        )
+    return '""'
+
+
 def changed_since(kind: str, document_id: str, expected: str, present: str | None) -> ConflictError:
     """The error for an If-Match that does not hold."""
     state = "is not there" if present is None else f"has ETag {present}"
+    wanted = f"ETag {expected[:64]!a}" if expected.strip().strip('"') else "none to be there"
     return ConflictError(
-        f"{kind} {document_id[:64]!a}: expected ETag {expected[:64]!a}, and it {state}",
+        f"{kind} {document_id[:64]!a}: expected {wanted}, and it {state}",
         remedy="Read it again and apply the change to what it says now.",
         code="request.precondition",
     )

@@ -46,6 +46,17 @@ The machine-readable form, OpenAPI 3.1, is at `GET /api/v1/openapi.json` without
   shape.
 """
 
+# Where the fields of bodies are described that people also write as files.
+BODIES = {
+    "PUT /api/v1/dashboards/{dashboard_id}": ("dashboards", "../guides/dashboards.md"),
+    "PUT /api/v1/exports/{export_id}": ("data exports", "../concepts/data-export.md"),
+    "PUT /api/v1/groups/{group_id}": ("device groups", "../concepts/device-groups.md"),
+    "PUT /api/v1/jobs/{job_id}": ("jobs", "../concepts/jobs.md"),
+    "PUT /api/v1/organisations/{organisation}": ("organisations", "../concepts/organisations.md"),
+    "PUT /api/v1/rules/{rule_id}": ("rules", "../concepts/rules.md"),
+    "PUT /api/v1/templates/{template_name}": ("device templates", "../concepts/device-templates.md"),
+}
+
 MANAGEMENT = f"""\
 ## Management API (catalogs to deployments)
 
@@ -122,6 +133,10 @@ def _operation(method: str, path: str, operation: Mapping[str, Any], schemas: Ma
             _described(name, field, field.get("description")) + (" (required)" if name in needed else "")
             for name, field in fields
         )
+    if f"{method} {path}" in BODIES:
+        yield ""
+        what, page = BODIES[f"{method} {path}"]
+        yield f"Body: the fields of [{what}]({page})."
     yield ""
 
 

@@ -199,7 +199,7 @@ def test_an_address_of_a_device_leads_to_its_page_whatever_its_kind(hub_scene: H
 
 def test_a_token_of_one_catalog_has_no_console(hub_scene: HubScene):
     secret = hub_scene.running.service.tokens.create("one", "Reader", actor="test", catalog="contoso").secret
-    assert Browser(hub_scene).sign_in(secret).status == 401  # type: ignore[arg-type]  # as above
+    assert Browser(hub_scene).sign_in(secret).status == 403  # type: ignore[arg-type]  # as above
     path = f"{V1}/hub-devices/cooler-1"
     assert hub_scene.running.call("GET", path, token=secret).status == 404
 

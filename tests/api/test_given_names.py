@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import json
 import uuid
 
 from tests.api.running_service import RunningService
@@ -52,6 +53,10 @@ def test_several_lines_are_a_description_and_an_old_name_may_stay(service: Runni
     service.hub.application.put("group", path.rpartition("/")[2], old, by="an older program")
     assert service.call("PUT", path, {**old, "description": "changed"}).status == 200
     assert service.call("PUT", path, {**old, "name": "    "}).status == 400
+    files = {f"group/{path.rpartition('/')[2]}.json": json.dumps({**old, "description": "imported"})}
+    exported = service.call("GET", "/api/v1/application").body
+    brought = service.call("POST", "/api/v1/application/import", {**exported, "files": files})
+    assert brought.status == 200, brought.raw  # as it stands there already
 
 
 def test_what_is_not_there_is_the_same_for_a_token_of_one_catalog(service: RunningService, catalog: str) -> None:

@@ -21,7 +21,8 @@ def body_check(store: ApplicationStore) -> Callable[[str, str, Mapping[str, Any]
     """The check of one document from outside, for ``engines/application/files.py``."""
 
     def check(kind: str, document_id: str, body: Mapping[str, Any]) -> None:
-        check_given(body, kind)
+        present = store.find(kind, document_id)
+        check_given(body, kind, None if present is None else present.content)
         if kind == "template":
             _check_template(store, document_id, body)
         elif kind == "device":

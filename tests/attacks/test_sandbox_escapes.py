@@ -126,7 +126,10 @@ def test_an_application_cannot_make_itself_unstartable(stage: Stage, namespaces:
         _remove(data)
 
 
-@pytest.mark.skipif(os.geteuid() != 0, reason="only root gives folders away")
+@pytest.mark.skipif(
+    os.geteuid() != 0,
+    reason="only root gives folders away; to enable: sudo make test ARGS=tests/attacks/test_sandbox_escapes.py",
+)
 def test_a_deep_tree_of_somebody_else_is_given_whole(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Deeper than descriptors go round, and with an entry that cannot be given."""
     data = tmp_path / "data"

@@ -27,7 +27,10 @@ def sandbox() -> Sandbox:
     try:
         return open_sandbox("linux")
     except SandboxUnavailableError as error:
-        pytest.skip(f"this host contains no application: {error.message}")
+        pytest.skip(
+            f"this host contains no application: {error.message}; to enable: "
+            "sudo apt-get install bubblewrap && sudo sysctl kernel.unprivileged_userns_clone=1"
+        )
 
 
 def test_an_update_that_ends_by_itself_is_taken_back(tiny_service: Any, sandbox: Sandbox, tmp_path: Path) -> None:

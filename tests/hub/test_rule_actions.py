@@ -188,6 +188,20 @@ def test_attempts_end_after_so_many(
     assert len(hook.got) == 3
 
 
+def test_what_waits_is_given_up_with_its_rule(
+    running: RunningHub, client: Client, hook: Hook, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(attempts, "FIRST_RETRY_S", 3600.0)  # it waits for its second attempt
+    use(running)
+    hook.answers = [500]
+    fire(running, client, {"kind": "webhook", "url": hook.url})
+    wait_until(lambda: deliveries(running) and deliveries(running)["1"].attempts == 1, "the first attempt")
+    assert state(running) == "waiting"
+    running.hub.application.delete("rule", "hot", by="test")
+    wait_until(lambda: state(running) == "dead", "it is given up")
+    assert "the rule was deleted" in deliveries(running)["1"].error
+
+
 def test_a_dead_target_holds_up_no_other(running: RunningHub, client: Client, hook: Hook) -> None:
     use(running, hosts=AllowedHosts.parse("127.0.0.1, localhost"))
     nobody = {"name": "nobody", "kind": "webhook", "url": "http://localhost:9/x"}

@@ -8,8 +8,7 @@ import contextlib
 from armillary.errors import WireError
 from armillary.identity.dice import alias_key
 from armillary.sim.prover import Prover, release
-from armillary.wire import cose
-from armillary.wire import evidence as ev
+from armillary.wire import cose, evidence as ev
 from fuzz.harness import main
 
 DEVICE = Prover(uds=b"u" * 32, components=release(1))

@@ -10,8 +10,7 @@ from urllib.parse import quote
 
 import pytest
 from fastapi.routing import APIRoute
-from hypothesis import HealthCheck, given, settings
-from hypothesis import strategies as st
+from hypothesis import HealthCheck, given, settings, strategies as st
 from tests.api.running_service import RunningService
 from tests.fixtures.effort import examples
 

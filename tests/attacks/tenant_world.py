@@ -21,8 +21,7 @@ from tests.api.running_service import CATALOGS, VERSION, RunningService, applica
 from tests.api.test_native_firmware import told
 from tests.api.test_native_rules import hot, say
 
-from armillary.api import azure_names as names
-from armillary.api import azure_operations as operations
+from armillary.api import azure_names as names, azure_operations as operations
 from armillary.hub.files import CONTAINER
 from armillary.service.watch_rules import Observation
 

@@ -18,9 +18,7 @@ import cbor2
 import pytest
 from tests.attest import test_tpm_enrolment as enrolment
 
-from armillary.attest import appraise as rules
-from armillary.attest import challenge as challenges
-from armillary.attest import judgement
+from armillary.attest import appraise as rules, challenge as challenges, judgement
 from armillary.attest.reference import ReferenceValues
 from armillary.engines.records.lookup import DeviceLookup
 from armillary.errors import AppraisalError, ChallengeError, SignatureError, WireError

@@ -20,8 +20,7 @@ from armillary.boot import chain, profile, virtual_chain
 from armillary.boot.counter import raise_minimums
 from armillary.boot.slots import SlotEvent, SlotTable, select
 from armillary.errors import BootRefusedError, SignatureError, WireError
-from armillary.wire import application_package, asxipfs, capability_file, image_package
-from armillary.wire import certificate as certificates
+from armillary.wire import application_package, asxipfs, capability_file, certificate as certificates, image_package
 from armillary.wire.image_section import Revocation
 
 CHIP = profile.parse(content.chip_document("mt3620"))

@@ -14,8 +14,7 @@ import pytest
 from tests.attacks.test_tpm_quote import TPM, device, judge, request
 from tests.wire.tpm_samples import quote, tcg_event, tcg_header
 
-from armillary.attest import appraise as rules
-from armillary.attest import tpm_quote
+from armillary.attest import appraise as rules, tpm_quote
 from armillary.attest.appraise import Appraisal
 from armillary.attest.policy import AttestationPolicy, PolicyInForce
 from armillary.errors import WireError

@@ -10,8 +10,7 @@ from typing import Any
 
 import pytest
 from tests.api.central_client import Central, make_template
-from tests.api.running_service import CATALOGS, RunningService, running_service, wait_until
-from tests.api.running_service import VERSION as AZURE
+from tests.api.running_service import CATALOGS, VERSION as AZURE, RunningService, running_service, wait_until
 from tests.api.test_native_rules import hot, put, say
 from tests.attacks.test_one_catalogs_token import owner
 

@@ -14,9 +14,15 @@ import pytest
 from tests.api.running_service import CATALOGS, VERSION, RunningService, running_service
 from tests.api.test_native_hub import Connected
 
-from armillary.api import auth, central_table, iot_hub_call, routes, scope
-from armillary.api import azure_names as names
-from armillary.api import azure_operations as operations
+from armillary.api import (
+    auth,
+    azure_names as names,
+    azure_operations as operations,
+    central_table,
+    iot_hub_call,
+    routes,
+    scope,
+)
 from armillary.errors import UnauthenticatedError
 from armillary.sim.wire_device import WireDevice
 

@@ -17,8 +17,7 @@ from cryptography.hazmat.primitives.serialization import Encoding
 from tests.attacks.test_device_time import IN_1970, make, started, without_days
 
 from armillary.api.native_devices import factory_document
-from armillary.device import endpoint as device_endpoint
-from armillary.device import renewal
+from armillary.device import endpoint as device_endpoint, renewal
 from armillary.device.configuration import load_configuration
 from armillary.device.layout import DeviceFolder
 from armillary.device.process import Device
@@ -30,8 +29,7 @@ from armillary.service import assemble
 from armillary.service.authority_life import DAY_S, ROOT_TAKEOVER_S, YEAR_S
 from armillary.service.endpoint import server_context
 from armillary.sim.service_host import ServiceHost
-from armillary.wire import certificate as profile
-from armillary.wire import trust_anchor
+from armillary.wire import certificate as profile, trust_anchor
 from armillary.wire.checkin import parse_problem
 from armillary.wire.trust_anchor import Anchor
 

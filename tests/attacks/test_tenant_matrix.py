@@ -32,8 +32,7 @@ from tests.attacks.tenant_asks import (
 )
 from tests.attacks.tenant_world import Answer, Ask, Caller, comparable, tenant
 
-from armillary.api import auth, scope
-from armillary.api import azure_names as names
+from armillary.api import auth, azure_names as names, scope
 from armillary.api.query import LISTS
 from armillary.api.routes import GuardedRoute
 from armillary.service.hub_enrolment_form import EnrolmentForm

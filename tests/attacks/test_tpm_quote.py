@@ -15,8 +15,7 @@ import pytest
 from cryptography.hazmat.primitives.asymmetric import ec
 from tests.wire.tpm_samples import attest, certification, new_key, quote, quote_body, sign
 
-from armillary.attest import appraise as rules
-from armillary.attest import challenge as ch
+from armillary.attest import appraise as rules, challenge as ch
 from armillary.attest.appraise import Appraisal, appraise
 from armillary.attest.policy import PolicyInForce
 from armillary.attest.reference import ReferenceValues

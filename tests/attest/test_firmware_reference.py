@@ -7,8 +7,7 @@ from hashlib import sha256
 from typing import Any
 
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
+from hypothesis import given, strategies as st
 from tests.wire.tpm_samples import tcg_event, tcg_header
 
 from armillary.attest import firmware_reference as rules

@@ -30,8 +30,7 @@ from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.hazmat.primitives.serialization import BestAvailableEncryption, pkcs12
 
 from armillary.errors import SignatureError
-from armillary.wire import capability_file, image_package
-from armillary.wire import certificate as certificates
+from armillary.wire import capability_file, certificate as certificates, image_package
 from armillary.wire.image_metadata import OneBlBlock
 from armillary.wire.image_section import (
     Abi,

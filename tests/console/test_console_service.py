@@ -12,8 +12,7 @@ from dataclasses import replace
 import pytest
 from tests.api.running_service import RunningService, application, running_service
 from tests.console.plain_browser import Browser
-from tests.console.rehearsed_data import device_id as rehearsed_id
-from tests.console.rehearsed_data import uid
+from tests.console.rehearsed_data import device_id as rehearsed_id, uid
 from tests.console.rehearsed_fleet import RehearsedFleet
 
 from armillary.api.auth import ACCESS

@@ -13,8 +13,7 @@ import pytest
 
 import armillary
 from armillary import content
-from armillary.content import application_templates as shipped
-from armillary.content import template_check
+from armillary.content import application_templates as shipped, template_check
 
 NAME = "connected-waste-management"
 

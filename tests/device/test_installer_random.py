@@ -8,8 +8,7 @@ import hashlib
 import uuid
 from typing import Any
 
-from hypothesis import given, settings
-from hypothesis import strategies as st
+from hypothesis import given, settings, strategies as st
 from tests.fixtures.effort import examples
 
 from armillary.device.installer import Installer

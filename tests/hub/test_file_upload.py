@@ -15,8 +15,7 @@ from typing import Any
 from urllib.parse import quote
 
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
+from hypothesis import given, strategies as st
 from tests.api.running_service import RunningService, running_service, wait_until
 from tests.attacks.test_hub_device_attacks import sas_device, token
 from tests.hub.own_certificates import self_signed

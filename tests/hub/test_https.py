@@ -10,8 +10,7 @@ from itertools import pairwise
 from typing import Any, cast
 
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
+from hypothesis import given, strategies as st
 
 from armillary.hub.https import (
     MAX_BODY_BYTES,

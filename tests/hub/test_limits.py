@@ -14,8 +14,7 @@ from tests.hub.running_hub import DEVICE, OTHER, Authority, RunningHub, wait_unt
 from tests.hub.wire_client import WireClient, device_context
 
 from armillary.errors import RateLimitedError
-from armillary.hub import front as front_module
-from armillary.hub import gate as gate_module
+from armillary.hub import front as front_module, gate as gate_module
 from armillary.hub.connection import Connection
 from armillary.hub.counters import Counters
 from armillary.hub.limits import (

@@ -7,8 +7,7 @@ import itertools
 from uuid import UUID
 
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
+from hypothesis import given, strategies as st
 
 from armillary.errors import ConflictError, NotFoundError
 from armillary.identity.transfer import TRANSITIONS, Side, TransferEvent, TransferState, settle, standing

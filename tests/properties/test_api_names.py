@@ -6,12 +6,10 @@ from __future__ import annotations
 import contextlib
 import uuid
 
-from hypothesis import given, settings
-from hypothesis import strategies as st
+from hypothesis import given, settings, strategies as st
 from tests.fixtures.effort import examples
 
-from armillary.api import azure_names as names
-from armillary.api import azure_operations as operations
+from armillary.api import azure_names as names, azure_operations as operations
 from armillary.errors import InvalidArgumentError, NotFoundError
 
 WORDS = st.sampled_from(

@@ -7,8 +7,7 @@ import tempfile
 from pathlib import Path
 from typing import Any
 
-from hypothesis import given, settings
-from hypothesis import strategies as st
+from hypothesis import given, settings, strategies as st
 
 from armillary.engines.application.files import export_files, keep_files, plan_import, read_files
 from armillary.engines.application.store import ApplicationStore, Put

@@ -9,13 +9,11 @@ import string
 from uuid import UUID
 
 from cryptography.hazmat.primitives.asymmetric import ec
-from hypothesis import given, settings
-from hypothesis import strategies as st
+from hypothesis import given, settings, strategies as st
 from tests.fixtures.effort import examples
 
 from armillary.errors import ManifestError, WireError
-from armillary.wire import app_manifest, asxipfs, capability_file, image_package
-from armillary.wire import certificate as certificates
+from armillary.wire import app_manifest, asxipfs, capability_file, certificate as certificates, image_package
 from armillary.wire.app_manifest import CAPABILITY_KEYS, AppManifest, Capabilities
 from armillary.wire.image_section import (
     IMAGE_TYPES,

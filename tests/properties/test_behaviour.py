@@ -7,8 +7,7 @@ import math
 from itertools import pairwise
 from typing import Any
 
-from hypothesis import given, settings
-from hypothesis import strategies as st
+from hypothesis import given, settings, strategies as st
 from tests.fixtures.effort import examples
 
 from armillary.sim.behaviour import device_seed, observe, parse, strength_of

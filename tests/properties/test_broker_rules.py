@@ -3,8 +3,7 @@
 
 from __future__ import annotations
 
-from hypothesis import given
-from hypothesis import strategies as st
+from hypothesis import given, strategies as st
 
 from armillary.errors import WireError
 from armillary.hub.broker_session import DELIVERIES, Delivery, Message, Move, Outgoing, Session

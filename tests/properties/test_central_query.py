@@ -7,8 +7,7 @@ import dataclasses
 from typing import Any
 
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
+from hypothesis import given, strategies as st
 
 from armillary.errors import InvalidArgumentError
 from armillary.twin.central_id import central_id, document_id

@@ -8,8 +8,7 @@ from contextlib import suppress
 from typing import Any
 
 from cryptography.hazmat.primitives.asymmetric import ec
-from hypothesis import given
-from hypothesis import strategies as st
+from hypothesis import given, strategies as st
 
 from armillary.errors import WireError
 from armillary.wire import corim

@@ -8,8 +8,7 @@ import tempfile
 from pathlib import Path
 from typing import Any
 
-from hypothesis import given, settings
-from hypothesis import strategies as st
+from hypothesis import given, settings, strategies as st
 
 from armillary.engines.jobs.store import JobStore, Outcome
 from armillary.errors import InvalidArgumentError

@@ -3,8 +3,7 @@
 
 from __future__ import annotations
 
-from hypothesis import given, settings
-from hypothesis import strategies as st
+from hypothesis import given, settings, strategies as st
 from tests.capability.bpf_machine import run
 from tests.fixtures.effort import examples
 

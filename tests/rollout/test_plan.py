@@ -8,8 +8,7 @@ from typing import Any
 from uuid import UUID
 
 import pytest
-from hypothesis import given, settings
-from hypothesis import strategies as st
+from hypothesis import given, settings, strategies as st
 from tests.fixtures.effort import examples
 
 from armillary.rollout.plan import FAILED, Member, Plan, Standing, plan

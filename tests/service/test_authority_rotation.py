@@ -17,8 +17,7 @@ from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.hazmat.primitives.serialization import Encoding
 from tests.fixtures.effort import effort
 
-from armillary.engines.records import certificate_rows
-from armillary.engines.records import folder as files
+from armillary.engines.records import certificate_rows, folder as files
 from armillary.engines.signer import file as key_files
 from armillary.errors import DataFolderError, SignerError
 from armillary.service import authority as authorities

@@ -14,8 +14,7 @@ from tests.service.test_watch import report
 
 from armillary.engines.records import check_in_rows, report_rows
 from armillary.engines.records.report_rows import SUPPRESSED
-from armillary.service import device_rates as rates
-from armillary.service import loops
+from armillary.service import device_rates as rates, loops
 from armillary.service.device_rates import Allowance, DeviceRates, Meter
 from armillary.service.watch import MAX_FINDINGS_OF_DEVICE
 from armillary.sim.service_host import ServiceHost

@@ -13,8 +13,7 @@ import pytest
 
 from armillary.engines.records.rows import Image
 from armillary.errors import ConflictError, InvalidArgumentError, NotFoundError
-from armillary.service import watch as watch_module
-from armillary.service import watch_rules
+from armillary.service import watch as watch_module, watch_rules
 from armillary.service.watch import Watch
 from armillary.service.watch_rules import Observation
 from armillary.sim.service_host import ServiceHost

@@ -6,8 +6,7 @@ from __future__ import annotations
 import contextlib
 
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
+from hypothesis import given, strategies as st
 
 from armillary.errors import ConflictError, InvalidArgumentError
 from armillary.twin.organisation import MAX_DEPTH, Organisation, check_tree, parse_organisation, subtree

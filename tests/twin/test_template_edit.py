@@ -7,8 +7,7 @@ import copy
 from typing import Any
 
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
+from hypothesis import given, strategies as st
 from tests.twin.test_template import BODY, CONTROLLER, ROOT, THERMOSTAT
 
 from armillary.errors import InvalidArgumentError, ModelError, NotFoundError

@@ -11,8 +11,14 @@ import pytest
 from cryptography.hazmat.primitives.asymmetric import ec
 
 from armillary.errors import ManifestError, WireError
-from armillary.wire import app_manifest, application_package, asxipfs, hardware_definition, image_package
-from armillary.wire import certificate as certificates
+from armillary.wire import (
+    app_manifest,
+    application_package,
+    asxipfs,
+    certificate as certificates,
+    hardware_definition,
+    image_package,
+)
 from armillary.wire.image_section import Abi, AbiDepends, Compression, Identity, TemporaryImage
 
 COMPONENT = UUID("2f074b0f-d99d-4692-82d9-ef93a7d6463c")

@@ -12,8 +12,7 @@ from cryptography import x509
 from cryptography.hazmat.primitives.asymmetric import ec
 
 from armillary.errors import SignatureError, WireError
-from armillary.wire import capability_file, image_package
-from armillary.wire import certificate as certificates
+from armillary.wire import capability_file, certificate as certificates, image_package
 from armillary.wire.image_section import Debug, Identity, TemporaryImage
 
 DEVICE = "0123456789abcdef" * 8

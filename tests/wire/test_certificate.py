@@ -12,14 +12,11 @@ from cryptography import x509
 from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.verification import PolicyBuilder, Store, VerificationError
-from hypothesis import given, settings
-from hypothesis import strategies as st
+from hypothesis import given, settings, strategies as st
 from tests.fixtures.effort import examples
 
 from armillary.errors import SignatureError, WireError
-from armillary.wire import certificate as cert
-from armillary.wire import certificate_part as part
-from armillary.wire import cose
+from armillary.wire import certificate as cert, certificate_part as part, cose
 
 NOW = 1_790_000_000
 DAY = 86_400

@@ -9,8 +9,7 @@ from uuid import UUID
 import pytest
 
 from armillary.errors import WireError
-from armillary.wire import cbor
-from armillary.wire import checkin as ci
+from armillary.wire import cbor, checkin as ci
 from armillary.wire.error_report import ErrorReport
 
 IMAGE = ci.InstalledImage(component_id=UUID(int=1), image_id=UUID(int=2), image_type=10, name="coffee", state="running")

@@ -6,12 +6,10 @@ from __future__ import annotations
 import pytest
 from cryptography import x509
 from cryptography.hazmat.primitives.asymmetric import ec
-from hypothesis import given
-from hypothesis import strategies as st
+from hypothesis import given, strategies as st
 
 from armillary.errors import WireError
-from armillary.wire import certificate as profile
-from armillary.wire import crl
+from armillary.wire import certificate as profile, crl
 from armillary.wire.pem import armour
 
 NOW = 1_795_478_400

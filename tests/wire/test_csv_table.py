@@ -6,8 +6,7 @@ from __future__ import annotations
 import csv
 import io
 
-from hypothesis import given
-from hypothesis import strategies as st
+from hypothesis import given, strategies as st
 
 from armillary.wire.csv_table import FORMULA_STARTS, csv_head, csv_rows
 

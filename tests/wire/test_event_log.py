@@ -10,8 +10,7 @@ import pytest
 
 from armillary.errors import WireError
 from armillary.sim.prover import release
-from armillary.wire import cbor
-from armillary.wire import event_log as log
+from armillary.wire import cbor, event_log as log
 
 EVENTS = tuple(component.event for component in release(1))
 

@@ -13,8 +13,7 @@ from cryptography.hazmat.primitives import hashes
 from cryptography.hazmat.primitives.asymmetric import ec
 
 from armillary.errors import SignatureError, WireError
-from armillary.wire import certificate as certificates
-from armillary.wire import image_metadata, image_package
+from armillary.wire import certificate as certificates, image_metadata, image_package
 from armillary.wire.image_metadata import OneBlBlock
 from armillary.wire.image_section import (
     IMAGE_TYPES,

@@ -10,8 +10,7 @@ from cryptography.hazmat.primitives.asymmetric import ec, rsa
 from tests.wire.tpm_samples import new_key, public_of
 
 from armillary.errors import WireError
-from armillary.wire import cose
-from armillary.wire import tpm_public as tpm
+from armillary.wire import cose, tpm_public as tpm
 from armillary.wire.tpm_structure import sized
 
 KEY = new_key()

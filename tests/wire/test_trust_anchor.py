@@ -10,13 +10,10 @@ import pytest
 from cryptography import x509
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.hazmat.primitives.serialization import Encoding
-from hypothesis import given
-from hypothesis import strategies as st
+from hypothesis import given, strategies as st
 
 from armillary.errors import SignatureError, WireError
-from armillary.wire import certificate as profile
-from armillary.wire import certificate_part as part
-from armillary.wire import cose, trust_anchor
+from armillary.wire import certificate as profile, certificate_part as part, cose, trust_anchor
 from armillary.wire.trust_anchor import Anchor
 
 NOW = 1_790_000_000

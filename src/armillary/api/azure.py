@@ -14,9 +14,14 @@ from fastapi import Depends, FastAPI
 from fastapi.responses import JSONResponse
 from starlette.responses import Response
 
-from armillary.api import azure_catalogs, azure_certificates, azure_devices, azure_images
-from armillary.api import azure_names as names
-from armillary.api import azure_operations as operations
+from armillary.api import (
+    azure_catalogs,
+    azure_certificates,
+    azure_devices,
+    azure_images,
+    azure_names as names,
+    azure_operations as operations,
+)
 from armillary.api.auth import ACCESS
 from armillary.api.azure_bodies import Body
 from armillary.api.azure_call import AzureCall, azure_call, base_url

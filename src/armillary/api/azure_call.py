@@ -14,8 +14,7 @@ from fastapi.responses import JSONResponse
 from starlette.requests import Request
 from starlette.responses import Response
 
-from armillary.api import azure_names as names
-from armillary.api import azure_operations as operations
+from armillary.api import azure_names as names, azure_operations as operations
 from armillary.api.azure_bodies import Body, listed
 from armillary.api.routes import operator_of, service_of
 from armillary.engines.records.rows import Page

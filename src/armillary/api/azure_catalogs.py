@@ -13,8 +13,7 @@ from typing import Annotated
 from fastapi import Depends, FastAPI, Query
 from starlette.responses import Response
 
-from armillary.api import azure_bodies as bodies
-from armillary.api import azure_names as names
+from armillary.api import azure_bodies as bodies, azure_names as names
 from armillary.api.azure_call import AzureCall, azure_call, deleted, get_or_create, whole
 from armillary.api.azure_requests import CatalogBody, DeviceGroupBody, ListDeviceGroupsBody, ProductBody
 from armillary.api.routes import add_route

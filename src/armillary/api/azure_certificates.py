@@ -10,8 +10,7 @@ from cryptography import x509
 from cryptography.hazmat.primitives.serialization import Encoding
 from fastapi import Depends, FastAPI
 
-from armillary.api import azure_bodies as bodies
-from armillary.api import azure_names as names
+from armillary.api import azure_bodies as bodies, azure_names as names
 from armillary.api.azure_call import AzureCall, azure_call, whole
 from armillary.api.azure_operations import utc
 from armillary.api.azure_requests import NonceBody

@@ -18,8 +18,7 @@ from fastapi import Depends, FastAPI
 from fastapi.responses import JSONResponse
 from starlette.responses import Response
 
-from armillary.api import azure_bodies as bodies
-from armillary.api import azure_names as names
+from armillary.api import azure_bodies as bodies, azure_names as names
 from armillary.api.azure_call import AzureCall, accepted, azure_call, created, paged
 from armillary.api.azure_requests import CapabilityBody, ClaimBody, DeviceBody
 from armillary.api.routes import add_route

@@ -17,8 +17,7 @@ from uuid import UUID
 from fastapi import Depends, FastAPI
 from starlette.responses import Response
 
-from armillary.api import azure_bodies as bodies
-from armillary.api import azure_names as names
+from armillary.api import azure_bodies as bodies, azure_names as names
 from armillary.api.auth import V1
 from armillary.api.azure_call import AzureCall, accepted, azure_call, base_url, created, deleted, paged
 from armillary.api.azure_requests import DeployedImage, DeploymentBody, ImageBody

@@ -21,8 +21,7 @@ from uuid import UUID
 from fastapi import Query as QueryField
 from starlette.requests import Request
 
-from armillary.api import azure_names as names
-from armillary.api import azure_operations as operations
+from armillary.api import azure_names as names, azure_operations as operations
 from armillary.api.central_table import is_central
 from armillary.api.query import Query
 from armillary.engines.records.rows import Token

@@ -40,8 +40,7 @@ from armillary.device.configuration import load_configuration
 from armillary.device.journal import read_journal
 from armillary.device.layout import DeviceFolder
 from armillary.device.process import Device
-from armillary.device.provision import Factory, provision
-from armillary.device.provision import recover as recover_device
+from armillary.device.provision import Factory, provision, recover as recover_device
 from armillary.device.running import DeviceSettings
 from armillary.device.status import read_status
 from armillary.engines.flash.file import FileFlash

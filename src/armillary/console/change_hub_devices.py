@@ -14,9 +14,7 @@ from starlette.responses import Response
 from armillary.api.native_hub_devices import AdmissionBody, HubDeviceBody, HubDeviceChange, ModuleBody
 from armillary.api.native_hub_enrolments import HubEnrolmentChange
 from armillary.api.native_hub_service_keys import HubServiceKeyBody
-from armillary.console import pages_hub_access as access
-from armillary.console import pages_hub_devices as pages
-from armillary.console import read_hub_devices as read
+from armillary.console import pages_hub_access as access, pages_hub_devices as pages, read_hub_devices as read
 from armillary.console.change import Form, confirmed, permit
 from armillary.console.desk import Desk, Visit, told
 from armillary.console.read_application import ask

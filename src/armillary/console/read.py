@@ -15,14 +15,14 @@ from armillary.console import (
     pages_audit,
     pages_catalog,
     pages_device,
+    pages_device_life as life,
     pages_finding,
     pages_fleet,
     pages_hub,
     pages_rollout,
+    pages_settings as settings_pages,
     pages_sort,
 )
-from armillary.console import pages_device_life as life
-from armillary.console import pages_settings as settings_pages
 from armillary.console.desk import Desk, Visit
 from armillary.console.device_name import meant, name_form
 from armillary.console.pages_device_data import place

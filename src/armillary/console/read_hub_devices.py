@@ -9,8 +9,7 @@ from uuid import UUID
 
 from starlette.responses import RedirectResponse, Response
 
-from armillary.console import pages_hub_access as access
-from armillary.console import pages_hub_devices as pages
+from armillary.console import pages_hub_access as access, pages_hub_devices as pages
 from armillary.console.change import permit
 from armillary.console.desk import Desk, Visit
 from armillary.console.device_name import name_form

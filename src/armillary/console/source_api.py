@@ -11,8 +11,7 @@ from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
 from uuid import UUID
 
-from armillary.api import azure_names as names
-from armillary.api import views, views_hub
+from armillary.api import azure_names as names, views, views_hub
 from armillary.api.auth import ACCESS, V1, allows
 from armillary.api.documents import as_document
 from armillary.api.native_policy import policy_of

@@ -15,10 +15,12 @@ from pydantic import ValidationError
 from starlette.responses import Response
 
 from armillary.api.native_templates import FileBody, ImportBody, MigrateBody
-from armillary.console import pages_template_editor as pages
-from armillary.console import pages_template_forms as forms
-from armillary.console import pages_template_versions as versions_pages
-from armillary.console import removal
+from armillary.console import (
+    pages_template_editor as pages,
+    pages_template_forms as forms,
+    pages_template_versions as versions_pages,
+    removal,
+)
 from armillary.console.change import Form, confirmed, permit
 from armillary.console.desk import Desk, Visit, told
 from armillary.console.pages_made import place

@@ -11,8 +11,7 @@ import dataclasses
 import ssl
 import threading
 import time
-from collections.abc import Callable, Coroutine, Mapping
-from collections.abc import Set as AbstractSet
+from collections.abc import Callable, Coroutine, Mapping, Set as AbstractSet
 from concurrent.futures import Future
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar

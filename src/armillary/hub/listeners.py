@@ -5,8 +5,7 @@ from __future__ import annotations
 
 import asyncio
 from collections import deque
-from collections.abc import AsyncIterator, Iterable, Mapping
-from collections.abc import Set as AbstractSet
+from collections.abc import AsyncIterator, Iterable, Mapping, Set as AbstractSet
 from dataclasses import dataclass
 from types import TracebackType
 from typing import Self

@@ -13,8 +13,7 @@ from armillary.engines.records.rollout_nouns import Rollout, RolloutDevice, Roll
 from armillary.engines.records.rows import Page
 from armillary.errors import ConflictError, InvalidArgumentError, NotFoundError
 from armillary.rollout import state
-from armillary.rollout.policy import RolloutPolicy
-from armillary.rollout.policy import to_json as policy_to_json
+from armillary.rollout.policy import RolloutPolicy, to_json as policy_to_json
 from armillary.service.context import Context
 from armillary.service.deployments import Deployments
 from armillary.service.notices import Notices

@@ -44,8 +44,7 @@ from armillary.service.authority_life import (
     is_due,
 )
 from armillary.service.catalog_authority import ACTOR, BACKDATE_S, CatalogAuthorities, new_serial, serial_text
-from armillary.wire import certificate as profile
-from armillary.wire import trust_anchor
+from armillary.wire import certificate as profile, trust_anchor
 from armillary.wire.certificate_part import year
 
 ROOT_NAME: Final = "Armillary Root CA"

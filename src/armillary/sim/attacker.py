@@ -17,8 +17,7 @@ from pathlib import Path
 
 from cryptography.x509 import Certificate
 
-from armillary.boot.chain import BootRecord
-from armillary.boot.chain import boot as boot_chain
+from armillary.boot.chain import BootRecord, boot as boot_chain
 from armillary.boot.profile import ChipProfile
 from armillary.device.checkin import CheckIns
 from armillary.device.configuration import load_configuration

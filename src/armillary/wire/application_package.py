@@ -21,8 +21,7 @@ from cryptography import x509
 from cryptography.hazmat.primitives.asymmetric import ec
 
 from armillary.errors import ManifestError, WireError
-from armillary.wire import app_manifest, asxipfs, hardware_definition, image_package
-from armillary.wire import manifest_field as field
+from armillary.wire import app_manifest, asxipfs, hardware_definition, image_package, manifest_field as field
 from armillary.wire.app_manifest import AppManifest
 from armillary.wire.asxipfs import Filesystem
 from armillary.wire.hardware_definition import DefinitionSet

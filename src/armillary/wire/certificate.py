@@ -44,8 +44,7 @@ from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import ExtendedKeyUsageOID
 
 from armillary.errors import SignatureError, WireError
-from armillary.wire import certificate_part as part
-from armillary.wire import cose
+from armillary.wire import certificate_part as part, cose
 
 ORGANISATION: Final = part.ORGANISATION
 DEVICE_URN: Final = part.DEVICE_URN

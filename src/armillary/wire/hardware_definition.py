@@ -30,8 +30,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from armillary.errors import ManifestError
-from armillary.wire import app_manifest
-from armillary.wire import manifest_field as field
+from armillary.wire import app_manifest, manifest_field as field
 from armillary.wire.app_manifest import AppManifest
 
 TYPE = "Azure Sphere Hardware Definition"

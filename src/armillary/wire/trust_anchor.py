@@ -24,8 +24,7 @@ from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 
 from armillary.errors import SignatureError, WireError
-from armillary.wire import cbor
-from armillary.wire import certificate_part as part
+from armillary.wire import cbor, certificate_part as part
 from armillary.wire.cbor_fields import take_array, take_bytes, take_uint
 
 VERSION: Final = 1

@@ -5,8 +5,7 @@ from __future__ import annotations
 
 import sqlite3
 
-from hypothesis import given
-from hypothesis import strategies as st
+from hypothesis import given, strategies as st
 from sqlalchemy import Column, Integer, MetaData, String, Table
 
 from armillary.engines.records import dialect

@@ -9,8 +9,7 @@ from collections.abc import Callable
 from typing import Any
 
 import pytest
-from tests.engines.sandbox.sandbox_stage import linux as linux_sandbox
-from tests.engines.sandbox.sandbox_stage import reduced as reduced_sandbox
+from tests.engines.sandbox.sandbox_stage import linux as linux_sandbox, reduced as reduced_sandbox
 
 from armillary.capability.seccomp import Policy, compile_filter
 from armillary.engines.sandbox import kernel, linux, linux_report, reduced, selection

@@ -6,8 +6,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import Any
 
-from hypothesis import given
-from hypothesis import strategies as st
+from hypothesis import given, strategies as st
 
 from armillary.engines.series.chunks import HOUR_MS, Kind, Points
 from armillary.engines.series.tail import Tail

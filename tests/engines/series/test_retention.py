@@ -13,8 +13,7 @@ from tests.engines.series.play import DEVICE, START, Play, packet
 
 from armillary.engines.series.blocks import Run
 from armillary.engines.series.chunks import HOUR_MS
-from armillary.engines.series.store import DAY_MS, RetentionRule, SeriesStore
-from armillary.engines.series.store import Retention as Default
+from armillary.engines.series.store import DAY_MS, Retention as Default, RetentionRule, SeriesStore
 from armillary.errors import DiskReserveError, InvalidArgumentError
 
 DAYS = 40

@@ -10,8 +10,7 @@ import time
 from pathlib import Path
 
 import pytest
-from hypothesis import HealthCheck, given, settings
-from hypothesis import strategies as st
+from hypothesis import HealthCheck, given, settings, strategies as st
 from tests.engines.series.kill_runner import measured_at
 from tests.engines.series.play import DEVICE, START, Play, packet
 from tests.fixtures.effort import effort

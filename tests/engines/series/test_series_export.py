@@ -14,8 +14,7 @@ from typing import Any
 
 import pyarrow.parquet
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
+from hypothesis import given, strategies as st
 from tests.engines.series.play import DEVICE, START, Play, packet
 
 from armillary.engines.series import export

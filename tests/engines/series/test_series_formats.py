@@ -8,8 +8,7 @@ from array import array
 from typing import Any
 
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
+from hypothesis import given, strategies as st
 
 from armillary.engines.series.chunks import HOUR_MS, Kind, Points, decode_chunk, encode_chunk, in_order
 from armillary.engines.series.columns import Cursor, deflate, inflate, pack_doubles, pack_integers, pack_running

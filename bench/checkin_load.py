@@ -34,7 +34,7 @@ from cryptography.hazmat.primitives.asymmetric.utils import decode_dss_signature
 from armillary.attest.challenge import CHALLENGE_BYTES
 from armillary.sim.prover import Prover
 from armillary.sim.wire_device import TIMEOUT_S, WireDevice, components_of
-from armillary.wire.cose import SIGNATURE_BYTES
+from armillary.wire.encoding.cose import SIGNATURE_BYTES
 
 _ECDSA = ec.ECDSA(hashes.SHA256())
 _PLACE = b"\xa5" * CHALLENGE_BYTES  # stands where the challenge goes

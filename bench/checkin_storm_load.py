@@ -22,7 +22,7 @@ import uvloop
 
 from armillary.sim.prover import Prover
 from armillary.sim.wire_device import WireDevice, components_of
-from armillary.wire.checkin import parse_challenge, parse_reply
+from armillary.wire.device.checkin import parse_challenge, parse_reply
 
 # A device that was not served by then is not served (seconds).
 PATIENCE_S = 180.0

@@ -2,9 +2,10 @@
 """Proofs verified a second, against ``cryptography``'s bare P-256 verification of messages of the same size.
 
 *Evidence* is what a device's boot signs at each check-in: parsed, its claims checked, its COSE signature verified
-(``wire/evidence.py``, ``wire/cose.py``). A *quote* is what a TPM signs on top: parsed, its nonce, PCR selection and PCR
-digest compared, its signature verified (``attest/tpm_quote.py``). The reference has the key object and the signature in
-DER at hand and does nothing else. One thread, CPU time, rounds by turns; each proof is of a device of its own.
+(``wire/attestation/evidence.py``, ``wire/encoding/cose.py``). A *quote* is what a TPM signs on top: parsed, its nonce,
+PCR selection and PCR digest compared, its signature verified (``attest/tpm_quote.py``). The reference has the key
+object and the signature in DER at hand and does nothing else. One thread, CPU time, rounds by turns; each proof is of a
+device of its own.
 """
 
 from __future__ import annotations
@@ -24,9 +25,8 @@ from armillary.attest import challenge as ch
 from armillary.attest.tpm_quote import quote_fault
 from armillary.identity import dice
 from armillary.sim.prover import Prover, release
-from armillary.wire import cose
-from armillary.wire.evidence import parse_evidence
-from armillary.wire.tpm_attestation import (
+from armillary.wire.attestation.evidence import parse_evidence
+from armillary.wire.attestation.tpm_attestation import (
     ATTEST_QUOTE,
     BOOT_PCR,
     GENERATED,
@@ -35,8 +35,9 @@ from armillary.wire.tpm_attestation import (
     pcr_digest,
     quote_nonce,
 )
-from armillary.wire.tpm_public import ALG_ECDSA, ALG_SHA256
-from armillary.wire.tpm_structure import sized
+from armillary.wire.attestation.tpm_public import ALG_ECDSA, ALG_SHA256
+from armillary.wire.attestation.tpm_structure import sized
+from armillary.wire.encoding import cose
 
 DEVICES = 64
 ROUNDS = 15

@@ -23,8 +23,8 @@ from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import NameOID
 
-from armillary.wire import mqtt
-from armillary.wire.mqtt_packet import Connect, PacketType, Publish
+from armillary.wire.mqtt import codec as mqtt
+from armillary.wire.mqtt.packet import Connect, PacketType, Publish
 from bench.memory import expect
 
 DEVICES = 1000

@@ -17,7 +17,7 @@ from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.hazmat.primitives.serialization import BestAvailableEncryption, pkcs12
 from cryptography.x509.oid import NameOID
 
-from armillary.wire import application_package, image_package
+from armillary.wire.image import application as application_package, package as image_package
 
 CONTENT_BYTES = 64 * 1024  # a typical high-level application
 ROUNDS = 5

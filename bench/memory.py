@@ -25,8 +25,8 @@ from armillary.cli.connection import make_connection
 from armillary.cli.remote import SUBSCRIPTION, RemoteService
 from armillary.service.factory_reply import FactoryReply
 from armillary.sim.wire_device import WireDevice
-from armillary.wire import mqtt
-from armillary.wire.mqtt_packet import Connect, PacketType, Publish
+from armillary.wire.mqtt import codec as mqtt
+from armillary.wire.mqtt.packet import Connect, PacketType, Publish
 from bench.service_process import RunningService, running_service
 
 DEVICES = 1000

@@ -8,8 +8,8 @@ import socket
 import sys
 import time
 
-from armillary.wire.mqtt import encode_packet
-from armillary.wire.mqtt_packet import Connect, Publish
+from armillary.wire.mqtt.codec import encode_packet
+from armillary.wire.mqtt.packet import Connect, Publish
 
 
 def body_of(size: int) -> bytes:

@@ -28,8 +28,8 @@ from urllib.parse import urlsplit
 
 from armillary.cli.connection import make_connection
 from armillary.cli.remote import RemoteService
-from armillary.wire.mqtt import encode_packet
-from armillary.wire.mqtt_packet import Publish
+from armillary.wire.mqtt.codec import encode_packet
+from armillary.wire.mqtt.packet import Publish
 from bench.memory import connected, manufactured
 from bench.service_process import RunningService, running_service
 

@@ -24,7 +24,7 @@ from armillary.engines.series.store import Retention, SeriesStore
 from armillary.hub.counters import Counters
 from armillary.hub.front import Front
 from armillary.hub.tls import hub_context
-from armillary.wire.hub_credentials import HubPeer
+from armillary.wire.hub.credentials import HubPeer
 
 
 async def serve(folder: Path, *tls: Path) -> None:

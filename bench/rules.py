@@ -22,8 +22,8 @@ from armillary.twin.rule import Facts
 from armillary.twin.rule_evaluate import Program, start, step
 from armillary.twin.rule_quiet import quiet_of
 from armillary.twin.rule_table import Event
-from armillary.wire.mqtt import encode_packet
-from armillary.wire.mqtt_packet import Publish
+from armillary.wire.mqtt.codec import encode_packet
+from armillary.wire.mqtt.packet import Publish
 
 DEVICES = 1000
 SECONDS = 1.0  # of one measurement

@@ -22,7 +22,7 @@ from pathlib import Path
 
 from armillary.engines.series.chunks import HOUR_MS
 from armillary.engines.series.store import Retention, SeriesStore
-from armillary.wire.telemetry import Telemetry
+from armillary.wire.hub.telemetry import Telemetry
 
 DEVICES = 10_000
 POINTS_PER_DEVICE = 200

@@ -4,7 +4,7 @@
 from __future__ import annotations
 
 from armillary.errors import ManifestError
-from armillary.wire import app_manifest
+from armillary.wire.image import app_manifest
 from fuzz.harness import main
 
 

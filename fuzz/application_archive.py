@@ -6,8 +6,14 @@ from __future__ import annotations
 import json
 
 from armillary.errors import WireError
-from armillary.wire import application_archive as archive
-from armillary.wire.application_archive import decode_manifest, encode_manifest, make_manifest, pack_zip, unpack_zip
+from armillary.wire.export import application_archive as archive
+from armillary.wire.export.application_archive import (
+    decode_manifest,
+    encode_manifest,
+    make_manifest,
+    pack_zip,
+    unpack_zip,
+)
 from fuzz.harness import main
 
 

@@ -10,7 +10,7 @@ import struct
 import zlib
 
 from armillary.errors import WireError
-from armillary.wire import asxipfs
+from armillary.wire.image import asxipfs
 from fuzz.harness import main
 
 

@@ -12,10 +12,10 @@ import structlog
 from armillary.hub.broker import Broker
 from armillary.hub.broker_connection import BrokerConnection
 from armillary.hub.counters import Counters
-from armillary.wire.hub_credentials import HubPeer
-from armillary.wire.mqtt import encode_packet
-from armillary.wire.mqtt_fields import Property
-from armillary.wire.mqtt_packet import (
+from armillary.wire.hub.credentials import HubPeer
+from armillary.wire.mqtt.codec import encode_packet
+from armillary.wire.mqtt.fields import Property
+from armillary.wire.mqtt.packet import (
     Acknowledgement,
     Connect,
     Disconnect,
@@ -28,7 +28,7 @@ from armillary.wire.mqtt_packet import (
     Unsubscribe,
     Will,
 )
-from armillary.wire.mqtt_stream import PacketDecoder
+from armillary.wire.mqtt.stream import PacketDecoder
 from fuzz.harness import main
 
 

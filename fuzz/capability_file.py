@@ -6,7 +6,7 @@ from __future__ import annotations
 from uuid import UUID
 
 from armillary.errors import WireError
-from armillary.wire import capability_file
+from armillary.wire.image import capability_file
 from fuzz.harness import main
 from fuzz.signer import signer
 

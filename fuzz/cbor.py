@@ -4,7 +4,7 @@
 from __future__ import annotations
 
 from armillary.errors import WireError
-from armillary.wire import cbor
+from armillary.wire.encoding import cbor
 from fuzz.harness import main
 
 

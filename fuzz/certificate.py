@@ -10,7 +10,8 @@ from cryptography.hazmat.primitives.serialization import Encoding
 from armillary.errors import WireError
 from armillary.identity.device_id import device_id_of_key
 from armillary.identity.dice import alias_key, identity_key
-from armillary.wire import certificate as cert, cose
+from armillary.wire.certificates import certificate as cert
+from armillary.wire.encoding import cose
 from fuzz.harness import main
 
 NOW = 1_790_000_000

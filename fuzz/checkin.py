@@ -6,8 +6,8 @@ from __future__ import annotations
 from uuid import UUID
 
 from armillary.errors import WireError
-from armillary.wire import checkin as ci
-from armillary.wire.error_report import ErrorReport
+from armillary.wire.device import checkin as ci
+from armillary.wire.device.error_report import ErrorReport
 from fuzz.harness import main
 
 IMAGE = ci.InstalledImage(component_id=UUID(int=1), image_id=UUID(int=2), image_type=10, name="coffee", state="running")

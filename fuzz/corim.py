@@ -8,7 +8,7 @@ from typing import Any
 from uuid import UUID
 
 from armillary.errors import WireError
-from armillary.wire import corim
+from armillary.wire.attestation import corim
 from fuzz.harness import main
 from fuzz.signer import signer
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 
 from armillary.errors import WireError
 from armillary.identity.dice import alias_key
-from armillary.wire import cbor, cose
+from armillary.wire.encoding import cbor, cose
 from fuzz.harness import main
 
 KEY = alias_key(b"k" * 32)

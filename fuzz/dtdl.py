@@ -9,8 +9,8 @@ import random
 from typing import Any
 
 from armillary.errors import ModelError
-from armillary.wire.dtdl import parse_model
-from armillary.wire.dtdl_fault import MAX_FAULTS
+from armillary.wire.dtdl.fault import MAX_FAULTS
+from armillary.wire.dtdl.model import parse_model
 from fuzz.harness import main
 
 

@@ -8,7 +8,8 @@ import contextlib
 from armillary.errors import WireError
 from armillary.identity.dice import alias_key
 from armillary.sim.prover import Prover, release
-from armillary.wire import cose, evidence as ev
+from armillary.wire.attestation import evidence as ev
+from armillary.wire.encoding import cose
 from fuzz.harness import main
 
 DEVICE = Prover(uds=b"u" * 32, components=release(1))

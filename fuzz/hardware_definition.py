@@ -4,7 +4,7 @@
 from __future__ import annotations
 
 from armillary.errors import ManifestError
-from armillary.wire import hardware_definition
+from armillary.wire.image import hardware_definition
 from fuzz.harness import main
 
 HEAD = b'{"Metadata":{"Type":"Azure Sphere Hardware Definition","Version":1},'

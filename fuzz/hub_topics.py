@@ -6,7 +6,7 @@ from __future__ import annotations
 import contextlib
 
 from armillary.errors import WireError
-from armillary.wire import hub_topics
+from armillary.wire.hub import topics as hub_topics
 from fuzz.harness import main
 
 DEVICE = "ab" * 64

@@ -4,9 +4,9 @@
 from __future__ import annotations
 
 from armillary.errors import WireError
-from armillary.wire.mqtt import encode_packet
-from armillary.wire.mqtt_fields import Property
-from armillary.wire.mqtt_packet import (
+from armillary.wire.mqtt.codec import encode_packet
+from armillary.wire.mqtt.fields import Property
+from armillary.wire.mqtt.packet import (
     Acknowledgement,
     Auth,
     Connack,
@@ -23,7 +23,7 @@ from armillary.wire.mqtt_packet import (
     Unsubscribe,
     Will,
 )
-from armillary.wire.mqtt_stream import PacketDecoder, iterate_run
+from armillary.wire.mqtt.stream import PacketDecoder, iterate_run
 from fuzz.harness import main
 
 TOPIC = "devices/a/messages/events/"

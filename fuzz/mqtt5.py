@@ -6,9 +6,9 @@ from __future__ import annotations
 import dataclasses
 
 from armillary.errors import WireError
-from armillary.wire.mqtt import encode_packet
-from armillary.wire.mqtt_fields import PROPERTY_RULES, Kind, Properties, Property, PropertyValue
-from armillary.wire.mqtt_packet import (
+from armillary.wire.mqtt.codec import encode_packet
+from armillary.wire.mqtt.fields import PROPERTY_RULES, Kind, Properties, Property, PropertyValue
+from armillary.wire.mqtt.packet import (
     LEVEL_5,
     Acknowledgement,
     Auth,
@@ -25,8 +25,8 @@ from armillary.wire.mqtt_packet import (
     Unsubscribe,
     Will,
 )
-from armillary.wire.mqtt_reasons import CODES_OF_PACKET
-from armillary.wire.mqtt_stream import MAX_CONNECT_BYTES, PacketDecoder
+from armillary.wire.mqtt.reasons import CODES_OF_PACKET
+from armillary.wire.mqtt.stream import MAX_CONNECT_BYTES, PacketDecoder
 from fuzz.harness import main
 
 VALUES: dict[Kind, PropertyValue] = {

@@ -4,7 +4,7 @@
 from __future__ import annotations
 
 from armillary.errors import SignatureError, WireError
-from armillary.wire.sas_token import parse_sas_token, sign_sas_token, verify_sas_token
+from armillary.wire.hub.sas_token import parse_sas_token, sign_sas_token, verify_sas_token
 from fuzz.harness import main
 
 KEY, NOW = b"k" * 32, 1_800_000_000

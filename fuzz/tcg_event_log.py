@@ -6,7 +6,7 @@ from __future__ import annotations
 import struct
 
 from armillary.errors import WireError
-from armillary.wire import tcg_event_log
+from armillary.wire.attestation import tcg_event_log
 from fuzz.harness import main
 
 _HEADER = b"Spec ID Event03\0" + struct.pack("<IBBBBIHHHHB", 0, 0, 2, 0, 2, 2, 4, 20, 11, 32, 0)

@@ -6,7 +6,7 @@ from __future__ import annotations
 import math
 
 from armillary.errors import WireError
-from armillary.wire import telemetry
+from armillary.wire.hub import telemetry
 from fuzz.harness import main
 
 RECEIVED_MS = 1_795_532_400_000

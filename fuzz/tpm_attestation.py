@@ -8,8 +8,9 @@ import struct
 from cryptography.hazmat.primitives.asymmetric import ec
 
 from armillary.errors import WireError
-from armillary.wire import cose, tpm_attestation, tpm_public
-from armillary.wire.tpm_structure import sized
+from armillary.wire.attestation import tpm_attestation, tpm_public
+from armillary.wire.attestation.tpm_structure import sized
+from armillary.wire.encoding import cose
 from fuzz.harness import main
 
 # TPMS_ATTEST of a quote: clock, counters and firmware version, then the SHA-256 bank's PCR 23 and a digest.

@@ -9,7 +9,7 @@ from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.hazmat.primitives.serialization import Encoding
 
 from armillary.errors import WireError
-from armillary.wire import certificate, trust_anchor
+from armillary.wire.certificates import certificate, trust_anchor
 from fuzz.harness import main
 
 LIFE = {"not_before": 0, "not_after": 2_000_000_000}

@@ -4,7 +4,7 @@
 from __future__ import annotations
 
 from armillary.errors import WireError
-from armillary.wire import worker_message
+from armillary.wire.device import worker_message
 from fuzz.harness import main
 
 DEVICE = "ab" * 64

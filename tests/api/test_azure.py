@@ -15,7 +15,7 @@ from cryptography.hazmat.primitives.serialization import pkcs7
 from cryptography.x509.oid import NameOID
 from tests.api.running_service import CATALOGS, VERSION, RunningService, application
 
-from armillary.wire import capability_file, image_package
+from armillary.wire.image import capability_file, package as image_package
 
 GROUPS = ["Development", "Field Test", "Field Test OS Evaluation", "Production", "Production OS Evaluation"]
 
@@ -241,7 +241,7 @@ def test_a_capability_file_is_for_one_device(service: RunningService, catalog: s
 
 
 def test_check_ins_and_error_reports_show(service: RunningService, catalog: str) -> None:
-    from armillary.wire.error_report import ErrorReport  # noqa: PLC0415 - one test's
+    from armillary.wire.device.error_report import ErrorReport  # noqa: PLC0415 - one test's
 
     device = service.make_device()
     service.service.registry.claim_devices(

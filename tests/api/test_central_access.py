@@ -14,8 +14,8 @@ from tests.hub.own_certificates import self_signed
 
 from armillary.errors import ArmillaryError
 from armillary.twin.central_job import iso
-from armillary.wire.hub_credentials import HubCredentials
-from armillary.wire.sas_token import decode_key, derive_device_key, encode_key, sign_sas_token
+from armillary.wire.hub.credentials import HubCredentials
+from armillary.wire.hub.sas_token import decode_key, derive_device_key, encode_key, sign_sas_token
 
 ADMINISTRATOR, BUILDER, OPERATOR = (
     "ca310b8d-2f4a-44e0-a36e-957c202cd8d4", "344138e9-8de4-4497-8c54-5237e96d6aaf", "ae2c9854-393b-4f97-8c42-479d70ce626e",

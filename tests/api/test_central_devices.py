@@ -21,7 +21,7 @@ from tests.hub.own_certificates import self_signed
 from armillary.api import central_commands
 from armillary.api.central_commands import LastRuns
 from armillary.hub import templates
-from armillary.wire.sas_token import decode_key, derive_device_key, encode_key, sign_sas_token
+from armillary.wire.hub.sas_token import decode_key, derive_device_key, encode_key, sign_sas_token
 
 
 @pytest.fixture
@@ -423,8 +423,8 @@ def test_a_device_that_was_made_ahead_registers_by_its_group(central: Central, n
     scope = central.good("GET", f"/devices/{other}/credentials")["idScope"]
     results = {}
     for each in (name, other):
-        from armillary.wire.hub_credentials import HubCredentials  # noqa: PLC0415
-        from armillary.wire.provisioning import RegistrationRequest  # noqa: PLC0415
+        from armillary.wire.hub.credentials import HubCredentials  # noqa: PLC0415
+        from armillary.wire.hub.provisioning import RegistrationRequest  # noqa: PLC0415
 
         key = derive_device_key(decode_key(group["primary_key"]), each)
         token = sign_sas_token(f"{scope}/registrations/{each}", key, int(time.time()) + 60)

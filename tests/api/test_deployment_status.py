@@ -8,7 +8,7 @@ import uuid
 
 from tests.api.running_service import RunningService, application
 
-from armillary.wire.checkin import UpdateOutcome
+from armillary.wire.device.checkin import UpdateOutcome
 
 
 def test_a_device_that_took_images_back_says_why(service: RunningService, catalog: str) -> None:

@@ -13,7 +13,7 @@ import pytest
 from tests.api.running_service import Reply, RunningService, running_service
 
 from armillary.api import iot_hub_fleet
-from armillary.wire.sas_token import decode_key, encode_key, sign_sas_token
+from armillary.wire.hub.sas_token import decode_key, encode_key, sign_sas_token
 
 VERSION = "api-version=2021-04-12"
 

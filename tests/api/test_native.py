@@ -20,7 +20,7 @@ from tests.api.running_service import RunningService, application, device_reques
 from armillary.api.native_requests import FactoryBody
 from armillary.api.native_tpm import TpmDeviceBody
 from armillary.sim.wire_device import components_of
-from armillary.wire import image_package
+from armillary.wire.image import package as image_package
 
 PROTOCOL = Path(__file__).parents[2] / "docs" / "reference" / "device-protocol.md"
 

@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 from tests.api.running_service import RunningService
 
-from armillary.wire import corim
+from armillary.wire.attestation import corim
 
 
 def path(catalog: str) -> str:

@@ -14,8 +14,8 @@ from tests.twin.test_template import BODY
 from armillary.engines.series.blocks import Run
 from armillary.engines.series.store import Restored
 from armillary.hub.rules import Rules
-from armillary.wire.mqtt import encode_packet
-from armillary.wire.mqtt_packet import Publish
+from armillary.wire.mqtt.codec import encode_packet
+from armillary.wire.mqtt.packet import Publish
 
 RULES = "/api/v1/rules"
 SECRET = "correct horse battery"

@@ -17,7 +17,7 @@ import pytest
 from tests.api.running_service import RunningService, running_service, wait_until
 
 from armillary.hub import http_opening
-from armillary.wire.sas_token import decode_key, sign_sas_token
+from armillary.wire.hub.sas_token import decode_key, sign_sas_token
 
 VERSION = "api-version=2021-04-12"
 

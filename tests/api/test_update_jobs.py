@@ -14,7 +14,7 @@ from armillary.engines.records.rows import Image
 from armillary.hub import jobs
 from armillary.sim.wire_device import WireDevice
 from armillary.twin.job import DeviceState
-from armillary.wire.checkin import InstalledImage, UpdateOutcome
+from armillary.wire.device.checkin import InstalledImage, UpdateOutcome
 
 GROUP = "Coffee/Field Test"
 

@@ -26,9 +26,9 @@ from armillary.identity import dice
 from armillary.sim.prover import Prover, release
 from armillary.sim.service_host import ServiceHost
 from armillary.sim.wire_device import WireDevice
-from armillary.wire import cbor, cose
-from armillary.wire.checkin import CheckinRequest, parse_problem
-from armillary.wire.event_log import BootEvent, encode_log, parse_log
+from armillary.wire.attestation.event_log import BootEvent, encode_log, parse_log
+from armillary.wire.device.checkin import CheckinRequest, parse_problem
+from armillary.wire.encoding import cbor, cose
 
 HERE = Path(__file__).resolve().parent
 DOCUMENT = HERE.parents[1] / "docs" / "reference" / "attacks.md"

@@ -28,8 +28,10 @@ from armillary.identity.issue import terms_for
 from armillary.service.peers import Peers
 from armillary.sim.prover import Component, Prover, release
 from armillary.sim.service_host import ServiceHost
-from armillary.wire import cbor, checkin, cose, evidence
-from armillary.wire.event_log import BootEvent, encode_log, parse_log
+from armillary.wire.attestation import evidence
+from armillary.wire.attestation.event_log import BootEvent, encode_log, parse_log
+from armillary.wire.device import checkin
+from armillary.wire.encoding import cbor, cose
 
 NOW = 1_790_000_000
 KEY = b"k" * 32

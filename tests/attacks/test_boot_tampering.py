@@ -20,8 +20,14 @@ from armillary.boot import chain, profile, virtual_chain
 from armillary.boot.counter import raise_minimums
 from armillary.boot.slots import SlotEvent, SlotTable, select
 from armillary.errors import BootRefusedError, SignatureError, WireError
-from armillary.wire import application_package, asxipfs, capability_file, certificate as certificates, image_package
-from armillary.wire.image_section import Revocation
+from armillary.wire.certificates import certificate as certificates
+from armillary.wire.image import (
+    application as application_package,
+    asxipfs,
+    capability_file,
+    package as image_package,
+)
+from armillary.wire.image.section import Revocation
 
 CHIP = profile.parse(content.chip_document("mt3620"))
 KEY = ec.derive_private_key(7, ec.SECP256R1())

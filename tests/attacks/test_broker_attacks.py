@@ -21,7 +21,7 @@ from tests.hub.wire_client import WireClient
 
 from armillary.service.hub_peer import HubPeers
 from armillary.sim.wire_device import WireDevice
-from armillary.wire.hub_credentials import HubPeer
+from armillary.wire.hub.credentials import HubPeer
 
 
 @pytest.fixture(scope="module")

@@ -10,7 +10,7 @@ import pytest
 
 from armillary.sim.service_host import ServiceHost
 from armillary.sim.wire_device import WireDevice
-from armillary.wire.checkin import Problem, parse_problem
+from armillary.wire.device.checkin import Problem, parse_problem
 
 DAY_S = 86_400.0
 YEAR_S = 365 * DAY_S

@@ -15,7 +15,7 @@ from armillary.errors import AppraisalError, ConflictError
 from armillary.sim.prover import Prover
 from armillary.sim.service_host import ServiceHost
 from armillary.sim.wire_device import WireDevice
-from armillary.wire.checkin import CheckinReply
+from armillary.wire.device.checkin import CheckinReply
 
 
 @pytest.fixture

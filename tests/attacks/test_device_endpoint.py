@@ -27,8 +27,8 @@ from armillary.service.device_rates import DeviceRates
 from armillary.sim.prover import Prover
 from armillary.sim.service_host import ServiceHost
 from armillary.sim.wire_device import Answer, WireDevice, read_answer
-from armillary.wire import certificate as profile
-from armillary.wire.checkin import MAX_REQUEST_BYTES, parse_problem, parse_reply
+from armillary.wire.certificates import certificate as profile
+from armillary.wire.device.checkin import MAX_REQUEST_BYTES, parse_problem, parse_reply
 
 CLOSED = (OSError, ServiceUnreachableError)
 

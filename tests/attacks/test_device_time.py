@@ -34,9 +34,9 @@ from armillary.errors import ServiceUnreachableError
 from armillary.service import assemble
 from armillary.service.endpoint import server_context
 from armillary.sim.service_host import ServiceHost
-from armillary.wire import certificate as profile
-from armillary.wire.checkin import Challenge, encode_challenge
-from armillary.wire.pem import armour
+from armillary.wire.certificates import certificate as profile
+from armillary.wire.device.checkin import Challenge, encode_challenge
+from armillary.wire.encoding.pem import armour
 
 DAY_S = 86_400
 YEAR_S = 365 * DAY_S
@@ -226,7 +226,7 @@ def test_an_authority_of_devices_that_was_stolen_is_no_service(tmp_path: Path, m
     An authority of a data folder of before, without limits to what it signs: with them OpenSSL itself refuses it.
     """
     now = time.time()
-    monkeypatch.setattr("armillary.wire.certificate_part.devices_only", list)
+    monkeypatch.setattr("armillary.wire.certificates.certificate_part.devices_only", list)
     with service(tmp_path) as host:
         device = make(host, tmp_path / "device", wall=IN_1970)
         impostor = Impostor(tmp_path / "impostor", host)

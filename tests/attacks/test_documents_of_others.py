@@ -26,7 +26,7 @@ from armillary.hub.rule_webhook import AllowedHosts
 from armillary.service import hub_service_keys
 from armillary.service.hub_identities import HubIdentities
 from armillary.twin.export_destination import Destination, DestinationKind
-from armillary.wire.sas_token import sign_sas_token
+from armillary.wire.hub.sas_token import sign_sas_token
 
 ACTION = {"kind": "set-property", "properties": {"taken": True}}
 

@@ -23,7 +23,7 @@ from tests.fixtures.waiting import wait_until
 
 from armillary.sim.service_host import ServiceHost
 from armillary.sim.wire_device import WireDevice
-from armillary.wire import application_package
+from armillary.wire.image import application as application_package
 
 CHALLENGE = b"GET /v1/challenge HTTP/1.1\r\nhost: x\r\n\r\n"
 # Descriptors that a fair exchange may add: the connection and an open image.

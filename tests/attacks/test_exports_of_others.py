@@ -25,7 +25,7 @@ from armillary.hub.attempts import NotNowError
 from armillary.hub.rule_webhook import AllowedHosts
 from armillary.twin.data_export import Record, Source, is_wanted, parse_export
 from armillary.twin.group import DeviceFacts
-from armillary.wire.application_archive import KIND_VERSION, make_manifest
+from armillary.wire.export.application_archive import KIND_VERSION, make_manifest
 
 HOOK = {"kind": "webhook", "url": "https://example.com/in"}
 

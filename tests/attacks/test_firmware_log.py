@@ -19,9 +19,15 @@ from armillary.attest.appraise import Appraisal
 from armillary.attest.policy import AttestationPolicy, PolicyInForce
 from armillary.errors import WireError
 from armillary.sim.prover import Prover
-from armillary.wire import checkin, tcg_event_log
-from armillary.wire.firmware_log import MAX_FIRMWARE_LOG_BYTES, FirmwareLog
-from armillary.wire.tpm_attestation import BOOT_PCR, FIRMWARE_PCRS, pcr_digest, quote_nonce
+from armillary.wire.attestation import tcg_event_log
+from armillary.wire.attestation.firmware_log import MAX_FIRMWARE_LOG_BYTES, FirmwareLog
+from armillary.wire.attestation.tpm_attestation import (
+    BOOT_PCR,
+    FIRMWARE_PCRS,
+    pcr_digest,
+    quote_nonce,
+)
+from armillary.wire.device import checkin
 
 NAMES = ("firmware", "setup", "option ROM", "secure boot on", "boot loader", "boot loader")
 EVENTS = [tcg_event(number % 8, 13, sha256(name.encode()).digest(), name.encode()) for number, name in enumerate(NAMES)]

@@ -17,9 +17,14 @@ from tests.wire.tpm_samples import quote
 from armillary.attest.firmware_reference import FirmwareReference, FirmwareStatement, measured, statable
 from armillary.attest.policy import AttestationPolicy, PolicyInForce
 from armillary.sim.prover import Prover
-from armillary.wire.checkin import AppraisalStep, CheckinRequest
-from armillary.wire.firmware_log import FirmwareLog
-from armillary.wire.tpm_attestation import BOOT_PCR, FIRMWARE_PCRS, pcr_digest, quote_nonce
+from armillary.wire.attestation.firmware_log import FirmwareLog
+from armillary.wire.attestation.tpm_attestation import (
+    BOOT_PCR,
+    FIRMWARE_PCRS,
+    pcr_digest,
+    quote_nonce,
+)
+from armillary.wire.device.checkin import AppraisalStep, CheckinRequest
 
 
 def stated(*, final: bool = False) -> PolicyInForce:

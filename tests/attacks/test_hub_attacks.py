@@ -13,10 +13,10 @@ from typing import Any
 import pytest
 from tests.hub.running_hub import DEVICE, OTHER, RunningHub, authority, client, running, wait_until
 
-from armillary.wire.mqtt import encode_packet
-from armillary.wire.mqtt_fields import encode_varint
-from armillary.wire.mqtt_packet import Connect, Publish, Subscribe, Subscription
-from armillary.wire.mqtt_stream import MAX_PACKET_BYTES
+from armillary.wire.mqtt.codec import encode_packet
+from armillary.wire.mqtt.fields import encode_varint
+from armillary.wire.mqtt.packet import Connect, Publish, Subscribe, Subscription
+from armillary.wire.mqtt.stream import MAX_PACKET_BYTES
 
 __all__ = ["authority", "client", "running"]
 

@@ -21,7 +21,7 @@ from tests.hub.own_certificates import self_signed
 from armillary.errors import ConflictError, InvalidArgumentError
 from armillary.service import hub_clients
 from armillary.service.hub_identities import IdentityForm, Keys
-from armillary.wire.sas_token import sign_sas_token
+from armillary.wire.hub.sas_token import sign_sas_token
 
 
 @pytest.fixture(scope="module")

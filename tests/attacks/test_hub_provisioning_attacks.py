@@ -24,7 +24,7 @@ from tests.hub.own_certificates import self_signed
 from armillary.hub import registrations
 from armillary.service import hub_enrolments
 from armillary.service.hub_identities import IdentityForm
-from armillary.wire.sas_token import decode_key, derive_device_key, sign_sas_token
+from armillary.wire.hub.sas_token import decode_key, derive_device_key, sign_sas_token
 
 ANSWERS = "$dps/registrations/res/#"
 CATALOG = "/api/v1/catalogs/Contoso"

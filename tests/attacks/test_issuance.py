@@ -22,8 +22,8 @@ from armillary.service import device_states
 from armillary.service.device_states import DeviceState
 from armillary.sim.service_host import ServiceHost
 from armillary.sim.wire_device import WireDevice, read_answer
-from armillary.wire import certificate as profile
-from armillary.wire.checkin import parse_problem
+from armillary.wire.certificates import certificate as profile
+from armillary.wire.device.checkin import parse_problem
 
 PEM = serialization.Encoding.PEM
 CLOSED = (OSError, ServiceUnreachableError)

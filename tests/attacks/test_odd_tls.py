@@ -21,7 +21,7 @@ from armillary.service.endpoint import server_context
 from armillary.service.peers import Peer, Peers
 from armillary.sim.service_host import ServiceHost
 from armillary.sim.wire_device import WireDevice, read_answer
-from armillary.wire import certificate as profile
+from armillary.wire.certificates import certificate as profile
 
 CLOSED = (OSError, ServiceUnreachableError)
 YEAR_S = 365 * 86_400.0

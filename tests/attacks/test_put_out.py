@@ -19,8 +19,8 @@ from tests.attacks.test_copies import copied, restart
 from tests.hub.wire_client import WireClient
 
 from armillary.sim.wire_device import WireDevice
-from armillary.wire.mqtt_packet import LEVEL_3_1_1, Pingreq, Pingresp
-from armillary.wire.sas_token import decode_key, sign_sas_token
+from armillary.wire.hub.sas_token import decode_key, sign_sas_token
+from armillary.wire.mqtt.packet import LEVEL_3_1_1, Pingreq, Pingresp
 
 
 @pytest.fixture(scope="module")

@@ -22,10 +22,11 @@ from armillary.rollout.policy import RolloutPolicy
 from armillary.service import watch_rules
 from armillary.sim.service_host import ServiceHost
 from armillary.sim.wire_device import WireDevice
-from armillary.wire import application_package, certificate
-from armillary.wire.checkin import InstalledImage, UpdateOutcome
-from armillary.wire.error_report import ErrorReport
-from armillary.wire.finding import Finding
+from armillary.wire.certificates import certificate
+from armillary.wire.device.checkin import InstalledImage, UpdateOutcome
+from armillary.wire.device.error_report import ErrorReport
+from armillary.wire.device.finding import Finding
+from armillary.wire.image import application as application_package
 
 PRODUCT = ("Kettle", "Production")
 POLICY = RolloutPolicy(cohorts=(60, 100), soak_s=1000, min_failures=2)  # two of three devices begin

@@ -29,9 +29,9 @@ from armillary.service import assemble
 from armillary.service.authority_life import DAY_S, ROOT_TAKEOVER_S, YEAR_S
 from armillary.service.endpoint import server_context
 from armillary.sim.service_host import ServiceHost
-from armillary.wire import certificate as profile, trust_anchor
-from armillary.wire.checkin import parse_problem
-from armillary.wire.trust_anchor import Anchor
+from armillary.wire.certificates import certificate as profile, trust_anchor
+from armillary.wire.certificates.trust_anchor import Anchor
+from armillary.wire.device.checkin import parse_problem
 
 DEADLINE_S = 30.0
 

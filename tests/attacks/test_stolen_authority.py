@@ -24,8 +24,8 @@ from cryptography.hazmat.primitives.asymmetric import ec
 
 from armillary.engines.records.certificate_rows import CertificateRecord
 from armillary.sim.service_host import ServiceHost
-from armillary.wire import certificate as profile, certificate_part as part
-from armillary.wire.pem import armour
+from armillary.wire.certificates import certificate as profile, certificate_part as part
+from armillary.wire.encoding.pem import armour
 
 NOW = 1_795_478_400  # 2026-11-24
 DAY_S = 86_400

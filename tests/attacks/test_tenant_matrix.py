@@ -37,7 +37,7 @@ from armillary.api.query import LISTS
 from armillary.api.routes import GuardedRoute
 from armillary.service.hub_enrolment_form import EnrolmentForm
 from armillary.service.hub_enrolments import Applicant
-from armillary.wire.provisioning import RegistrationRequest
+from armillary.wire.hub.provisioning import RegistrationRequest
 
 AZURE = "/subscriptions/{subscription}/providers/Microsoft.AzureSphere/locations/{location}"
 # Routes that every token may call: about the caller, or about what the caller sends.

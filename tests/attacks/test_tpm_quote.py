@@ -21,8 +21,9 @@ from armillary.attest.policy import PolicyInForce
 from armillary.attest.reference import ReferenceValues
 from armillary.identity import dice
 from armillary.sim.prover import Prover, release
-from armillary.wire import checkin, cose
-from armillary.wire.tpm_attestation import pcr_digest, quote_nonce
+from armillary.wire.attestation.tpm_attestation import pcr_digest, quote_nonce
+from armillary.wire.device import checkin
+from armillary.wire.encoding import cose
 
 NOW = 1_790_000_000
 KEY = b"k" * 32

@@ -22,7 +22,7 @@ from armillary.identity import transfer as rules
 from armillary.service import transfers
 from armillary.sim.service_host import ServiceHost
 from armillary.sim.wire_device import WireDevice, certificate_request
-from armillary.wire.checkin import parse_problem
+from armillary.wire.device.checkin import parse_problem
 
 
 @pytest.fixture

@@ -15,7 +15,7 @@ from armillary.errors import DataFolderError
 from armillary.service import endpoint, pulse
 from armillary.service.watch_rules import Observation
 from armillary.sim.service_host import ServiceHost
-from armillary.wire.finding import Finding
+from armillary.wire.device.finding import Finding
 
 
 @pytest.fixture

@@ -21,7 +21,7 @@ from armillary.service.device_workers import DeviceWorkers
 from armillary.sim.prover import Prover
 from armillary.sim.service_host import ServiceHost
 from armillary.sim.wire_device import WireDevice
-from armillary.wire.checkin import parse_problem
+from armillary.wire.device.checkin import parse_problem
 
 CLOSED = (OSError, ServiceUnreachableError)
 

@@ -21,7 +21,7 @@ from armillary.service.endpoint import DeviceEndpoint, server_context
 from armillary.service.verifier import Verifier
 from armillary.sim.service_host import ServiceHost
 from armillary.sim.wire_device import WireDevice
-from armillary.wire.checkin import parse_problem, parse_reply
+from armillary.wire.device.checkin import parse_problem, parse_reply
 
 
 @pytest.fixture

@@ -16,9 +16,9 @@ from armillary.attest.reference import ReferenceValues, ReleaseStanding
 from armillary.errors import AppraisalError, ChallengeError, SignatureError, UnknownDeviceError, WireError
 from armillary.identity import dice
 from armillary.sim.prover import Prover, release
-from armillary.wire import cose
-from armillary.wire.checkin import InstalledImage, encode_request, parse_request
-from armillary.wire.evidence import Endorsement, encode_endorsement
+from armillary.wire.attestation.evidence import Endorsement, encode_endorsement
+from armillary.wire.device.checkin import InstalledImage, encode_request, parse_request
+from armillary.wire.encoding import cose
 
 NOW = 1_790_000_000
 KEY = b"k" * 32

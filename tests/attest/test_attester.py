@@ -8,8 +8,8 @@ import pytest
 from armillary.attest.attester import prove
 from armillary.errors import WireError
 from armillary.identity.dice import alias_key
-from armillary.wire import cose
-from armillary.wire.evidence import parse_evidence
+from armillary.wire.attestation.evidence import parse_evidence
+from armillary.wire.encoding import cose
 
 ALIAS = alias_key(b"a" * 32)
 VALUES = {

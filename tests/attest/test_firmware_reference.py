@@ -25,9 +25,9 @@ from armillary.attest.firmware_reference import (
 )
 from armillary.attest.reference import FOREVER
 from armillary.errors import InvalidArgumentError, WireError
-from armillary.wire import tcg_event_log
-from armillary.wire.firmware_log import FirmwareLog
-from armillary.wire.tpm_attestation import FIRMWARE_PCRS
+from armillary.wire.attestation import tcg_event_log
+from armillary.wire.attestation.firmware_log import FirmwareLog
+from armillary.wire.attestation.tpm_attestation import FIRMWARE_PCRS
 
 APPLICATION = 0x8000_0003
 SEPARATOR = 0x04

@@ -9,7 +9,7 @@ from armillary.attest.judgement import MAX_LOGS, AppraisalMemory, judge_log, ver
 from armillary.attest.reference import ReferenceValues
 from armillary.errors import SignatureError, WireError
 from armillary.sim.prover import Prover, release
-from armillary.wire.event_log import encode_log, log_head
+from armillary.wire.attestation.event_log import encode_log, log_head
 
 GOOD = release(1)
 REFERENCE = ReferenceValues([c.reference("mt3620", "26.11") for c in GOOD])

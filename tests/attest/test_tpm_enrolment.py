@@ -14,7 +14,7 @@ from armillary.attest import tpm_enrolment
 from armillary.attest.tpm_credential import make_credential
 from armillary.attest.tpm_endorsement import verify_endorsement_certificate
 from armillary.errors import AppraisalError, ChallengeError, SignatureError, WireError
-from armillary.wire.tpm_public import name_of
+from armillary.wire.attestation.tpm_public import name_of
 
 MAKER = Maker()
 RSA_KEY = rsa.generate_private_key(65537, 2048)

@@ -21,8 +21,8 @@ from tests.wire.tpm_samples import certification, new_key, public_of
 from armillary.attest.tpm_credential import Credential, kdfa, kdfe
 from armillary.attest.tpm_endorsement import EK_CERTIFICATE, TPM_MANUFACTURER, TPM_MODEL
 from armillary.attest.tpm_enrolment import CERTIFICATION_NONCE, UnverifiedTpmClaim
-from armillary.wire import cose
-from armillary.wire.tpm_public import name_of
+from armillary.wire.attestation.tpm_public import name_of
+from armillary.wire.encoding import cose
 
 NOW = 1_800_000_000
 

@@ -14,7 +14,9 @@ from cryptography.hazmat.primitives.asymmetric import ec
 from armillary import content
 from armillary.boot import chain, profile, virtual_chain
 from armillary.errors import BootRefusedError
-from armillary.wire import certificate as certificates, event_log, image_package
+from armillary.wire.attestation import event_log
+from armillary.wire.certificates import certificate as certificates
+from armillary.wire.image import package as image_package
 
 
 def pair(number: int) -> tuple[ec.EllipticCurvePrivateKey, x509.Certificate]:

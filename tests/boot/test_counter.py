@@ -10,7 +10,7 @@ import pytest
 from armillary.boot.counter import fuse_word, merge_minimums, raise_minimums
 from armillary.boot.slots import SlotEvent, SlotState, SlotTable, select
 from armillary.errors import BootRefusedError
-from armillary.wire.event_log import BootEvent
+from armillary.wire.attestation.event_log import BootEvent
 
 
 def events(**versions: int) -> list[BootEvent]:

@@ -13,7 +13,7 @@ from armillary import content
 from armillary.boot import profile
 from armillary.capability.grant import Grant, PlatformLimits, grant, platform_limits
 from armillary.errors import ManifestError
-from armillary.wire.app_manifest import AppManifest, Capabilities, parse
+from armillary.wire.image.app_manifest import AppManifest, Capabilities, parse
 
 FIRST, SECOND = UUID(int=1), UUID(int=2)
 CHIP = platform_limits(profile.parse(content.chip_document("mt3620")))

@@ -14,7 +14,7 @@ from typing import Any
 import pytest
 from tests.api.running_service import RunningService, running_service
 
-from armillary.wire.application_archive import MANIFEST, pack_zip, unpack_zip
+from armillary.wire.export.application_archive import MANIFEST, pack_zip, unpack_zip
 
 Command = Callable[..., Any]
 

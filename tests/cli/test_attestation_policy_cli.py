@@ -16,7 +16,7 @@ from tests.cli.conftest import Command
 
 from armillary.cli.moment import moment
 from armillary.errors import InvalidArgumentError
-from armillary.wire import corim
+from armillary.wire.attestation import corim
 
 
 @pytest.fixture

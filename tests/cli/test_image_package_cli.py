@@ -15,7 +15,8 @@ from cryptography.hazmat.primitives.asymmetric import ec
 
 from armillary.cli import development_key
 from armillary.cli.main import run
-from armillary.wire import application_package, certificate as certificates, image_package
+from armillary.wire.certificates import certificate as certificates
+from armillary.wire.image import application as application_package, package as image_package
 
 COMPONENT = "2f074b0f-d99d-4692-82d9-ef93a7d6463c"
 

@@ -11,7 +11,7 @@ import pytest
 
 from armillary.cli.main import run
 from armillary.content import applications
-from armillary.wire import application_package, image_package
+from armillary.wire.image import application as application_package, package as image_package
 
 
 def _run(*arguments: str) -> int:

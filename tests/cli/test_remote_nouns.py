@@ -18,7 +18,7 @@ from cryptography import x509
 from cryptography.hazmat.primitives.serialization import pkcs7
 from tests.api.running_service import RunningService, application, wait_until
 
-from armillary.wire import capability_file
+from armillary.wire.image import capability_file
 
 Command = Callable[..., Any]
 
@@ -240,7 +240,7 @@ def test_certificates_are_downloaded(armillary: Command, catalog: str, tmp_path:
 def test_an_error_report_file_is_safe_to_open(
     armillary: Command, service: RunningService, catalog: str, tmp_path: Path
 ) -> None:
-    from armillary.wire.error_report import ErrorReport  # noqa: PLC0415 - one test's
+    from armillary.wire.device.error_report import ErrorReport  # noqa: PLC0415 - one test's
 
     device = _claimed(armillary, service, catalog)
     report = ErrorReport(

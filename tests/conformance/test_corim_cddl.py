@@ -12,10 +12,10 @@ from typing import Any
 
 import pytest
 from cryptography.hazmat.primitives.asymmetric import ec
-from tests.wire.test_corim import VALUE
+from tests.wire.attestation.test_corim import VALUE
 
 from armillary.errors import WireError
-from armillary.wire import corim
+from armillary.wire.attestation import corim
 
 FOLDER = Path(__file__).parent / "corim"
 KEY = ec.generate_private_key(ec.SECP256R1())

@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 
 from armillary.errors import WireError
-from armillary.wire import corim
+from armillary.wire.attestation import corim
 
 CHECKOUT = Path(os.environ.get("ARMILLARY_CORIM_DIR") or "/nonexistent")
 pytestmark = pytest.mark.skipif(

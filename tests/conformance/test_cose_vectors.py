@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """COSE working group examples (github.com/cose-wg/Examples): every Sign1 vector, accepted, refused, or a deviation.
 
-Deviations from the suite, each on purpose (wire/cose.py says why):
+Deviations from the suite, each on purpose (wire/encoding/cose.py says why):
 
 - ``sign-pass-03`` has no CBOR tag; here tag 18 is required.
 - ``ecdsa-sig-02``, ``-03`` (P-384, P-521) and ``-04`` (P-256 with SHA-512) use algorithms other than ES256,
@@ -19,7 +19,7 @@ import pytest
 from cryptography.hazmat.primitives.asymmetric import ec
 
 from armillary.errors import SignatureError, WireError
-from armillary.wire import cose
+from armillary.wire.encoding import cose
 
 VECTORS = Path(os.environ.get("ARMILLARY_VECTORS_DIR", Path(__file__).resolve().parents[3] / "shared" / "vectors"))
 FOLDER = VECTORS / "cose"

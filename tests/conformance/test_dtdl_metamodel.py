@@ -10,8 +10,8 @@ from typing import Any
 
 import pytest
 
-from armillary.wire.dtdl import parse_model
-from armillary.wire.dtdl_tables import (
+from armillary.wire.dtdl.model import parse_model
+from armillary.wire.dtdl.tables import (
     CLASSES,
     GEOSPATIAL,
     IOT_CENTRAL_SCHEMAS,
@@ -24,7 +24,7 @@ from armillary.wire.dtdl_tables import (
     VERSIONS,
     Kind,
 )
-from armillary.wire.dtdl_units import SEMANTIC_TYPES, UNITS
+from armillary.wire.dtdl.units import SEMANTIC_TYPES, UNITS
 
 VECTORS = Path(os.environ.get("ARMILLARY_VECTORS_DIR") or Path(__file__).resolve().parents[3] / "shared" / "vectors")
 METAMODEL, MODELS = VECTORS / "dtdl" / "metamodel", VECTORS / "dtdl" / "models"

@@ -18,8 +18,8 @@ import pytest
 
 from armillary.errors import ModelError
 from armillary.twin.schema import mismatches
-from armillary.wire.dtdl import Standard, parse_model_values
-from armillary.wire.dtdl_names import EXTENSIONS
+from armillary.wire.dtdl.model import Standard, parse_model_values
+from armillary.wire.dtdl.names import EXTENSIONS
 
 CHECKOUT = Path(os.environ.get("ARMILLARY_DTDL_PARSER_DIR") or "/nonexistent")
 pytestmark = pytest.mark.skipif(

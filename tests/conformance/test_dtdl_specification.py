@@ -16,7 +16,7 @@ from typing import Any
 import pytest
 
 from armillary.errors import ModelError
-from armillary.wire.dtdl import parse_model_values
+from armillary.wire.dtdl.model import parse_model_values
 
 CHECKOUT = Path(os.environ.get("ARMILLARY_DTDL_DIR") or "/nonexistent")
 pytestmark = pytest.mark.skipif(

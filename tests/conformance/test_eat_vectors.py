@@ -26,7 +26,8 @@ from typing import Any
 import pytest
 
 from armillary.errors import WireError
-from armillary.wire import cbor, cose, evidence
+from armillary.wire.attestation import evidence
+from armillary.wire.encoding import cbor, cose
 
 VECTORS = Path(os.environ.get("ARMILLARY_VECTORS_DIR", Path(__file__).resolve().parents[3] / "shared" / "vectors"))
 FOLDER = VECTORS / "eat"

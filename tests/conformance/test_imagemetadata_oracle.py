@@ -30,9 +30,10 @@ from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.hazmat.primitives.serialization import BestAvailableEncryption, pkcs12
 
 from armillary.errors import SignatureError
-from armillary.wire import capability_file, certificate as certificates, image_package
-from armillary.wire.image_metadata import OneBlBlock
-from armillary.wire.image_section import (
+from armillary.wire.certificates import certificate as certificates
+from armillary.wire.image import capability_file, package as image_package
+from armillary.wire.image.metadata import OneBlBlock
+from armillary.wire.image.section import (
     Abi,
     AbiDepends,
     AbiProvides,

@@ -130,7 +130,7 @@ def devices(tour: Tour, service: RunningService) -> None:
             tour.call("GET", f"{place}{part}/commands/{name}")
     from tests.api.test_central_devices import HubDevice  # noqa: PLC0415 - only here
 
-    from armillary.wire.sas_token import decode_key  # noqa: PLC0415 - only here
+    from armillary.wire.hub.sas_token import decode_key  # noqa: PLC0415 - only here
 
     with HubDevice(service, "fan-1/edge", decode_key(key["primary_key"])) as module:
         module.send({"heat": 3})

@@ -23,8 +23,9 @@ from tests.fixtures.waiting import wait_until
 from armillary.service.catalog_authority import new_serial, serial_text
 from armillary.sim.service_host import ServiceHost
 from armillary.sim.wire_device import WireDevice
-from armillary.wire import certificate as profile, certificate_part as part, cose
-from armillary.wire.pem import armour
+from armillary.wire.certificates import certificate as profile, certificate_part as part
+from armillary.wire.encoding import cose
+from armillary.wire.encoding.pem import armour
 
 NGINX = shutil.which("nginx") or shutil.which("nginx", path="/usr/sbin")
 DAY_S = 86_400

@@ -14,8 +14,12 @@ from pathlib import Path
 import pytest
 from cryptography.hazmat.primitives.serialization import pkcs12
 
-from armillary.wire import application_package, asxipfs, image_package
-from armillary.wire.image_section import AbiDepends, Debug, Identity, SigningKey, TemporaryImage
+from armillary.wire.image import (
+    application as application_package,
+    asxipfs,
+    package as image_package,
+)
+from armillary.wire.image.section import AbiDepends, Debug, Identity, SigningKey, TemporaryImage
 
 ROOT = Path(__file__).resolve().parents[2]
 VECTORS = Path(os.environ.get("ARMILLARY_VECTORS_DIR") or ROOT.parent / "shared" / "vectors") / "image-packages"

@@ -18,7 +18,7 @@ import pytest
 from tests.wire.tpm_samples import tcg_event, tcg_header
 
 from armillary.errors import WireError
-from armillary.wire import tcg_event_log as tcg
+from armillary.wire.attestation import tcg_event_log as tcg
 
 TOOL = shutil.which("tpm2_eventlog")
 pytestmark = pytest.mark.skipif(TOOL is None, reason="needs tpm2_eventlog (Debian: tpm2-tools)")

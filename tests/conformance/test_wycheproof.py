@@ -19,7 +19,7 @@ import pytest
 from cryptography.hazmat.primitives.asymmetric.utils import decode_dss_signature, encode_dss_signature
 
 from armillary.errors import SignatureError, WireError
-from armillary.wire import cbor, cose
+from armillary.wire.encoding import cbor, cose
 
 VECTORS = Path(os.environ.get("ARMILLARY_VECTORS_DIR", Path(__file__).resolve().parents[3] / "shared" / "vectors"))
 FOLDER = VECTORS / "wycheproof"

@@ -14,7 +14,7 @@ from tests.attacks.test_hub_device_attacks import Client
 
 from armillary.console.application import create_console
 from armillary.settings import Settings
-from armillary.wire.sas_token import decode_key, sign_sas_token
+from armillary.wire.hub.sas_token import decode_key, sign_sas_token
 
 MODEL: dict[str, Any] = {
     "@context": ["dtmi:iotcentral:context;2", "dtmi:dtdl:context;2"],

@@ -23,8 +23,8 @@ from armillary.errors import UnauthenticatedError
 from armillary.service.watch_rules import Observation
 from armillary.settings import Settings
 from armillary.sim.wire_device import WireDevice
-from armillary.wire.checkin import InstalledImage
-from armillary.wire.finding import Finding
+from armillary.wire.device.checkin import InstalledImage
+from armillary.wire.device.finding import Finding
 
 
 class RealConsole:

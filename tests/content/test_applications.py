@@ -30,7 +30,7 @@ from armillary.engines.sandbox.port import (
     Sandbox,
 )
 from armillary.errors import NotFoundError
-from armillary.wire import app_manifest, asxipfs
+from armillary.wire.image import app_manifest, asxipfs
 
 CATALOG = UUID("6a1f0b1e-5b7d-4a06-9d1d-0f6f1c2d3e4f")
 IMAGE_LIMIT_BYTES = 1024 * 1024

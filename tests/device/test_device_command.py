@@ -24,7 +24,7 @@ from armillary.device.layout import DeviceFolder
 from armillary.device.provision import boot_region
 from armillary.engines.flash.file import FileFlash
 from armillary.errors import ArmillaryError
-from armillary.wire.checkin import Problem
+from armillary.wire.device.checkin import Problem
 
 
 class Remote:

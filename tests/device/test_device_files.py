@@ -27,7 +27,7 @@ from armillary.device.journal import Journal, read_journal
 from armillary.device.layout import DeviceFolder, replace_file
 from armillary.device.status import read_status, write_status
 from armillary.errors import DataFolderError, DataFolderInUseError
-from armillary.wire import certificate
+from armillary.wire.certificates import certificate
 
 NOW = 1_800_000_000
 

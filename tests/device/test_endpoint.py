@@ -18,8 +18,8 @@ from armillary.device import endpoint as endpoints
 from armillary.device.clock import DeviceClock
 from armillary.device.endpoint import DeviceEndpoint, tls_context
 from armillary.errors import DeviceFault, InstallError, RateLimitedError, ServiceUnreachableError, WireError
-from armillary.wire import checkin
-from armillary.wire.checkin import Challenge, OfferedImage, Problem
+from armillary.wire.device import checkin
+from armillary.wire.device.checkin import Challenge, OfferedImage, Problem
 
 PACKAGE = bytes(range(256)) * 1000
 IMAGE = OfferedImage(

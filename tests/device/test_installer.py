@@ -14,7 +14,7 @@ from armillary.device.installer import RECORD_REGIONS, Installer
 from armillary.errors import InstallError, WireError
 from armillary.update.plan import TRIAL_STARTS, plan_install
 from armillary.update.transaction import InstallState
-from armillary.wire.checkin import Offer, OfferedImage
+from armillary.wire.device.checkin import Offer, OfferedImage
 
 COMPONENTS = [uuid.UUID(int=i) for i in (1, 2, 3)]
 NOW = 1_800_000_000

@@ -14,7 +14,7 @@ from tests.fixtures.effort import examples
 from armillary.device.installer import Installer
 from armillary.update.plan import plan_install
 from armillary.update.transaction import InstallState
-from armillary.wire.checkin import Offer, OfferedImage
+from armillary.wire.device.checkin import Offer, OfferedImage
 
 NOW = 1_800_000_000
 # component -> version (0: not in the set)

@@ -20,7 +20,8 @@ from armillary.device.layout import DeviceFolder
 from armillary.engines.flash.file import FileFlash
 from armillary.errors import DeviceStateError, SignatureError, WireError
 from armillary.identity.manufacturing import CAPABILITY_LIFETIME_S, ManufacturingState, permissions_of
-from armillary.wire import capability_file, certificate
+from armillary.wire.certificates import certificate
+from armillary.wire.image import capability_file
 
 NOW = int(time.time())
 BLANK, MODULE, COMPLETE = ManufacturingState

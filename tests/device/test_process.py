@@ -33,9 +33,9 @@ from armillary.engines.flash.file import FileFlash
 from armillary.engines.sandbox.port import ConnectionAttempt, ExitStatus
 from armillary.errors import BootRefusedError, DataFolderError, DataFolderInUseError
 from armillary.update.trial import TrialRules
-from armillary.wire import capability_file
-from armillary.wire.certificate import parse_device_certificate
-from armillary.wire.checkin import Problem
+from armillary.wire.certificates.certificate import parse_device_certificate
+from armillary.wire.device.checkin import Problem
+from armillary.wire.image import capability_file
 
 FAST = DeviceSettings(
     trial=TrialRules(healthy_s=0.05, exits_allowed=2, deadline_s=5.0), retry_first_s=0.05, retry_limit_s=0.2

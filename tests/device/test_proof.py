@@ -10,10 +10,10 @@ from armillary.device.configuration import DeviceConfiguration
 from armillary.device.proof import build_proof, enforcement
 from armillary.engines.root_of_trust.software import SoftwareRootOfTrust
 from armillary.engines.sandbox.port import Mechanism, SandboxReport
-from armillary.wire import checkin
-from armillary.wire.checkin import InstalledImage, UpdateOutcome
-from armillary.wire.error_report import ErrorReport, clip_description
-from armillary.wire.event_log import BootEvent, encode_log
+from armillary.wire.attestation.event_log import BootEvent, encode_log
+from armillary.wire.device import checkin
+from armillary.wire.device.checkin import InstalledImage, UpdateOutcome
+from armillary.wire.device.error_report import ErrorReport, clip_description
 
 NOW = 1_800_000_000
 EVENTS = tuple(BootEvent("x" * 48, 1, uuid.UUID(int=i), uuid.UUID(int=i), bytes([i]) * 32, 31) for i in range(32))

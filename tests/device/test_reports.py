@@ -10,7 +10,7 @@ import pytest
 
 from armillary.device.reports import MAX_QUEUED, Incident, ReportQueue
 from armillary.errors import WireError
-from armillary.wire.checkin import MAX_ERROR_REPORTS
+from armillary.wire.device.checkin import MAX_ERROR_REPORTS
 
 NOW = 1_800_000_000
 CRASH = Incident(event_type="AppCrash", description="one", component_id=uuid.UUID(int=1), image_id=uuid.UUID(int=2))

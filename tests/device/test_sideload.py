@@ -18,7 +18,8 @@ from armillary.device.layout import DeviceFolder
 from armillary.engines.flash.file import FileFlash
 from armillary.errors import ConflictError, DataFolderInUseError, DeviceStateError, InstallError, NotFoundError
 from armillary.identity.manufacturing import ManufacturingState
-from armillary.wire import application_package, capability_file, certificate
+from armillary.wire.certificates import certificate
+from armillary.wire.image import application as application_package, capability_file
 
 NOW = int(time.time())
 COMPONENT = uuid.UUID(int=7)

@@ -21,8 +21,8 @@ from armillary.device.reports import Incident
 from armillary.device.supervisor import Supervisor, blocked, describe
 from armillary.engines.sandbox.port import ConnectionAttempt, ExitStatus, Launch, OutputLine
 from armillary.errors import SandboxUnavailableError
-from armillary.wire import app_manifest
-from armillary.wire.asxipfs import Filesystem
+from armillary.wire.image import app_manifest
+from armillary.wire.image.asxipfs import Filesystem
 
 
 def application(number: int, version: int = 1) -> Application:

@@ -32,9 +32,18 @@ from armillary.device.provision import provision
 from armillary.errors import ArmillaryError, ChallengeError
 from armillary.identity import issue
 from armillary.identity.device_id import device_id_of_key
-from armillary.wire import application_package, certificate, checkin, image_package
-from armillary.wire.checkin import Challenge, CheckinReply, CheckinRequest, Offer, OfferedImage, Problem
-from armillary.wire.error_report import ErrorReport
+from armillary.wire.certificates import certificate
+from armillary.wire.device import checkin
+from armillary.wire.device.checkin import (
+    Challenge,
+    CheckinReply,
+    CheckinRequest,
+    Offer,
+    OfferedImage,
+    Problem,
+)
+from armillary.wire.device.error_report import ErrorReport
+from armillary.wire.image import application as application_package, package as image_package
 
 
 class TinyService:

@@ -21,8 +21,8 @@ from armillary.engines.signer.file import FileSigners, open_folder
 from armillary.engines.signer.passphrase import PassphraseSource
 from armillary.engines.signer.port import SignerKey
 from armillary.errors import DataFolderError, KeyPassphraseError
-from armillary.wire import certificate as profile
-from armillary.wire.crl import build_revocation_list
+from armillary.wire.certificates import certificate as profile
+from armillary.wire.certificates.crl import build_revocation_list
 
 NAMES = ("catalog-01", "issuing-02", "os-signing", "root")
 

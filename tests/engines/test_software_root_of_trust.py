@@ -23,9 +23,10 @@ from armillary.engines.root_of_trust.software import SoftwareRootOfTrust
 from armillary.errors import InvalidArgumentError, RootOfTrustError
 from armillary.identity import dice
 from armillary.identity.device_id import device_id_of_key, key_of_device_id
-from armillary.wire import certificate, cose
-from armillary.wire.event_log import BootEvent, log_head
-from armillary.wire.evidence import parse_endorsement
+from armillary.wire.attestation.event_log import BootEvent, log_head
+from armillary.wire.attestation.evidence import parse_endorsement
+from armillary.wire.certificates import certificate
+from armillary.wire.encoding import cose
 
 EVENTS = tuple(
     BootEvent(name, kind, uuid.UUID(int=kind), uuid.UUID(int=kind + 100), hashlib.sha256(name.encode()).digest(), 1)

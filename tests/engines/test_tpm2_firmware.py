@@ -22,14 +22,20 @@ from armillary.engines.root_of_trust import firmware, tpm_commands
 from armillary.engines.root_of_trust.port import BootSession
 from armillary.engines.root_of_trust.tpm2 import Tpm2RootOfTrust
 from armillary.identity.device_id import spki_of_device_id
-from armillary.wire import cose, tcg_event_log
-from armillary.wire.checkin import CheckinRequest, encode_report, encode_request, parse_request
-from armillary.wire.error_report import ErrorReport
-from armillary.wire.event_log import encode_log
-from armillary.wire.evidence import Evidence
-from armillary.wire.firmware_log import MAX_FIRMWARE_LOG_BYTES
-from armillary.wire.tpm_attestation import FIRMWARE_PCRS
-from armillary.wire.tpm_public import ATTESTATION, parse_public
+from armillary.wire.attestation import tcg_event_log
+from armillary.wire.attestation.event_log import encode_log
+from armillary.wire.attestation.evidence import Evidence
+from armillary.wire.attestation.firmware_log import MAX_FIRMWARE_LOG_BYTES
+from armillary.wire.attestation.tpm_attestation import FIRMWARE_PCRS
+from armillary.wire.attestation.tpm_public import ATTESTATION, parse_public
+from armillary.wire.device.checkin import (
+    CheckinRequest,
+    encode_report,
+    encode_request,
+    parse_request,
+)
+from armillary.wire.device.error_report import ErrorReport
+from armillary.wire.encoding import cose
 
 NAMES = ("firmware", "setup", "option ROM", "option ROM setup", "boot loader", "partition table", "wake", "secure boot")
 LOG = tcg_header() + b"".join(

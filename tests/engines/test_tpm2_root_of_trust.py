@@ -25,10 +25,10 @@ from armillary.engines.root_of_trust.selection import create_root_of_trust, open
 from armillary.engines.root_of_trust.tpm2 import Tpm2RootOfTrust
 from armillary.errors import AppraisalError, InvalidArgumentError, RootOfTrustError, SignatureError, WireError
 from armillary.identity.device_id import device_id_bytes
-from armillary.wire import cose, tpm_attestation
-from armillary.wire.event_log import BootEvent
-from armillary.wire.evidence import parse_endorsement
-from armillary.wire.tpm_public import (
+from armillary.wire.attestation import tpm_attestation
+from armillary.wire.attestation.event_log import BootEvent
+from armillary.wire.attestation.evidence import parse_endorsement
+from armillary.wire.attestation.tpm_public import (
     ATTESTATION,
     IDENTITY,
     NO_DA,
@@ -37,7 +37,8 @@ from armillary.wire.tpm_public import (
     USER_WITH_AUTH,
     parse_public,
 )
-from armillary.wire.tpm_structure import sized
+from armillary.wire.attestation.tpm_structure import sized
+from armillary.wire.encoding import cose
 
 SERVICE_KEY = b"k" * 32
 EVENTS = [BootEvent(f"Stage{n}", n, UUID(int=n), UUID(int=100 + n), sha256(bytes((n,))).digest(), 1) for n in (1, 2, 3)]
@@ -168,7 +169,7 @@ def test_a_p256_endorsement_key_opens_its_credential_too(root: Tpm2RootOfTrust, 
     from tpm2_pytss import ESAPI, ESYS_TR, TPM2B_PUBLIC  # noqa: PLC0415 - an optional extra
 
     from armillary.attest.tpm_credential import make_credential  # noqa: PLC0415
-    from armillary.wire.tpm_public import ENDORSEMENT  # noqa: PLC0415
+    from armillary.wire.attestation.tpm_public import ENDORSEMENT  # noqa: PLC0415
 
     with ESAPI(tpm.tcti) as esapi:
         template = TPM2B_PUBLIC.unmarshal(tpm_commands.EC_TEMPLATE)[0]

@@ -18,7 +18,7 @@ from armillary.engines.records import check_in_rows, device_rows
 from armillary.errors import ServiceUnreachableError
 from armillary.sim.service_host import ServiceHost
 from armillary.sim.wire_device import WireDevice
-from armillary.wire.certificate import parse_device_certificate
+from armillary.wire.certificates.certificate import parse_device_certificate
 
 DEVICES = 10
 EACH = 20

@@ -24,8 +24,8 @@ from armillary.service.assemble import SecurityService
 from armillary.settings import Settings
 from armillary.sim.service_host import ServiceHost
 from armillary.sim.wire_device import WireDevice
-from armillary.wire.certificate import parse_device_certificate
-from armillary.wire.checkin import parse_reply
+from armillary.wire.certificates.certificate import parse_device_certificate
+from armillary.wire.device.checkin import parse_reply
 
 ROUNDS = 4
 DEVICES = 4

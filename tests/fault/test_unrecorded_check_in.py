@@ -24,8 +24,8 @@ from armillary.errors import AppraisalError, DataFolderError
 from armillary.service.endpoint import DeviceEndpoint
 from armillary.sim.service_host import ServiceHost
 from armillary.sim.wire_device import WireDevice, certificate_request
-from armillary.wire.certificate import parse_device_certificate
-from armillary.wire.checkin import parse_problem, parse_reply
+from armillary.wire.certificates.certificate import parse_device_certificate
+from armillary.wire.device.checkin import parse_problem, parse_reply
 
 LOG_WITHIN_S = 10.0
 WORDS = "check-ins could not be recorded: these devices got no certificate"

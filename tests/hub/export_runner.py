@@ -17,8 +17,8 @@ from armillary.hub import exports
 from armillary.hub.hub import Hub
 from armillary.hub.rule_actions import ActionSettings
 from armillary.hub.rule_webhook import AllowedHosts
-from armillary.wire.mqtt import encode_packet
-from armillary.wire.mqtt_packet import Publish
+from armillary.wire.mqtt.codec import encode_packet
+from armillary.wire.mqtt.packet import Publish
 
 DEVICE = "d0001"
 

@@ -12,7 +12,7 @@ import uvloop
 from armillary.engines.broker_store import BrokerStore
 from armillary.hub.broker import Broker
 from armillary.hub.counters import Counters
-from armillary.wire.hub_credentials import HubPeer
+from armillary.wire.hub.credentials import HubPeer
 
 
 async def serve(folder: Path, port: int) -> None:

@@ -15,7 +15,7 @@ import uvloop
 from armillary.engines.broker_store import BrokerStore
 from armillary.hub.broker import Broker
 from armillary.hub.counters import Counters
-from armillary.wire.hub_credentials import HubCredentials, HubPeer
+from armillary.wire.hub.credentials import HubCredentials, HubPeer
 
 DEADLINE_S = 10.0
 

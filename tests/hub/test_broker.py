@@ -16,8 +16,8 @@ from tests.hub.wire_client import WireClient
 from armillary.hub import broker_connection, broker_router, broker_session
 from armillary.hub.broker_limits import MAX_SUBSCRIPTIONS, MAX_TOPIC_LEVELS, RECEIVE_MAXIMUM
 from armillary.hub.broker_session import Message
-from armillary.wire.mqtt_fields import Property
-from armillary.wire.mqtt_packet import (
+from armillary.wire.mqtt.fields import Property
+from armillary.wire.mqtt.packet import (
     LEVEL_3_1_1,
     Acknowledgement,
     Auth,

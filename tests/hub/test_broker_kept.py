@@ -17,9 +17,9 @@ from tests.hub.wire_client import WireClient, device_context
 from armillary.errors import UnknownDeviceError
 from armillary.hub import broker as broker_module
 from armillary.hub.tls import hub_context
-from armillary.wire.hub_credentials import HubCredentials, HubPeer
-from armillary.wire.mqtt_fields import Property
-from armillary.wire.mqtt_packet import (
+from armillary.wire.hub.credentials import HubCredentials, HubPeer
+from armillary.wire.mqtt.fields import Property
+from armillary.wire.mqtt.packet import (
     LEVEL_3_1_1,
     Acknowledgement,
     Disconnect,

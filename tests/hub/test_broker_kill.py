@@ -19,8 +19,8 @@ import pytest
 from tests.fixtures.processes import killed_process
 from tests.hub.wire_client import WireClient
 
-from armillary.wire.mqtt_fields import Property
-from armillary.wire.mqtt_packet import (
+from armillary.wire.mqtt.fields import Property
+from armillary.wire.mqtt.packet import (
     Acknowledgement,
     Disconnect,
     PacketType,

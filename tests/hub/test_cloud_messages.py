@@ -15,8 +15,8 @@ from tests.hub.running_hub import DEVICE, OTHER, RunningHub, wait_until
 
 from armillary.engines.series import cloud_messages as queue
 from armillary.errors import InvalidArgumentError, RateLimitedError
-from armillary.wire.cloud_message import CloudMessage, topic_of
-from armillary.wire.hub_topics import parse_bag
+from armillary.wire.hub.cloud_message import CloudMessage, topic_of
+from armillary.wire.hub.topics import parse_bag
 
 BOUND = f"devices/{DEVICE}/messages/devicebound/#"
 

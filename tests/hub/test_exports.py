@@ -30,9 +30,9 @@ from armillary.errors import ConflictError
 from armillary.hub import attempts, exports
 from armillary.hub.rule_actions import ActionSettings
 from armillary.hub.rule_webhook import AllowedHosts, verify
-from armillary.wire.mqtt_packet import Connect, Publish
-from armillary.wire.mqtt_stream import PacketDecoder
-from armillary.wire.sigv4 import signed_headers
+from armillary.wire.export.sigv4 import signed_headers
+from armillary.wire.mqtt.packet import Connect, Publish
+from armillary.wire.mqtt.stream import PacketDecoder
 
 __all__ = ["hook"]
 RUNNER = Path(__file__).with_name("export_runner.py")

@@ -27,7 +27,7 @@ from armillary.hub import device_https, front, upload_room
 from armillary.hub.files import harmless
 from armillary.hub.https import HttpChannel
 from armillary.service.hub_identities import IdentityForm
-from armillary.wire.mqtt_fields import Property
+from armillary.wire.mqtt.fields import Property
 
 
 @pytest.fixture(scope="module")

@@ -17,9 +17,9 @@ from tests.fixtures.processes import killed_process
 from tests.hub.running_hub import DEVICE, Authority
 
 from armillary.engines.series.store import Retention, SeriesStore
-from armillary.wire.mqtt import encode_packet
-from armillary.wire.mqtt_packet import Acknowledgement, Connack, Connect, Publish
-from armillary.wire.mqtt_stream import PacketDecoder
+from armillary.wire.mqtt.codec import encode_packet
+from armillary.wire.mqtt.packet import Acknowledgement, Connack, Connect, Publish
+from armillary.wire.mqtt.stream import PacketDecoder
 
 RUNNER = Path(__file__).with_name("kill_runner.py")
 EVENTS = f"devices/{DEVICE}/messages/events/"

@@ -25,9 +25,9 @@ from armillary.hub.limits import (
     STALLED_SEND_S,
 )
 from armillary.hub.methods import decode_answer, encode_call
-from armillary.wire.hub_credentials import HubCredentials, HubPeer
-from armillary.wire.mqtt import encode_packet
-from armillary.wire.mqtt_packet import Connect, Publish
+from armillary.wire.hub.credentials import HubCredentials, HubPeer
+from armillary.wire.mqtt.codec import encode_packet
+from armillary.wire.mqtt.packet import Connect, Publish
 
 EVENTS = f"devices/{DEVICE}/messages/events/"
 

@@ -11,8 +11,8 @@ import pytest
 from tests.hub.running_hub import DEVICE, OTHER, Authority, RunningHub, wait_until
 from tests.hub.wire_client import WireClient, device_context
 
-from armillary.wire.mqtt_fields import Property
-from armillary.wire.mqtt_packet import (
+from armillary.wire.mqtt.fields import Property
+from armillary.wire.mqtt.packet import (
     LEVEL_5,
     Acknowledgement,
     Auth,
@@ -28,7 +28,7 @@ from armillary.wire.mqtt_packet import (
     Unsubscribe,
     Will,
 )
-from armillary.wire.mqtt_stream import MAX_PACKET_BYTES
+from armillary.wire.mqtt.stream import MAX_PACKET_BYTES
 
 EVENTS = f"devices/{DEVICE}/messages/events/"
 METHODS = "$iothub/methods/POST/#"

@@ -8,8 +8,8 @@ from pathlib import Path
 
 import armillary.hub
 from armillary.hub.reasons import Reason
-from armillary.wire.mqtt_packet import PacketType
-from armillary.wire.mqtt_reasons import CODES_OF_PACKET
+from armillary.wire.mqtt.packet import PacketType
+from armillary.wire.mqtt.reasons import CODES_OF_PACKET
 
 FOLDER = Path(armillary.hub.__file__).parent
 

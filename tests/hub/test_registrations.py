@@ -14,7 +14,7 @@ import pytest
 from armillary.errors import NotFoundError, RateLimitedError
 from armillary.hub import registrations as module
 from armillary.hub.registrations import Registrations
-from armillary.wire.provisioning import RegistrationRequest, RegistrationResult
+from armillary.wire.hub.provisioning import RegistrationRequest, RegistrationResult
 
 
 class SlowDesk:

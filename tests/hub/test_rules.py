@@ -14,7 +14,7 @@ from tests.hub.running_hub import DEVICE, OTHER, Authority, Client, RunningHub, 
 from armillary.engines.rules.database import FILE_NAME
 from armillary.errors import DataFolderError
 from armillary.hub import rule_keeping, rule_traces, rules
-from armillary.wire.telemetry import Telemetry
+from armillary.wire.hub.telemetry import Telemetry
 
 HOT: dict[str, Any] = {"name": "Hot", "conditions": [{"telemetry": "t", "op": ">", "value": 30}]}
 

@@ -20,9 +20,9 @@ from tests.hub.running_hub import DEVICE, Authority, wait_until
 from armillary.engines.rules.store import RuleStore
 from armillary.engines.series.store import Retention, SeriesStore
 from armillary.hub.rule_actions import MAX_ATTEMPTS_OF_TARGET
-from armillary.wire.mqtt import encode_packet
-from armillary.wire.mqtt_packet import Acknowledgement, Connack, Connect, Publish
-from armillary.wire.mqtt_stream import PacketDecoder
+from armillary.wire.mqtt.codec import encode_packet
+from armillary.wire.mqtt.packet import Acknowledgement, Connack, Connect, Publish
+from armillary.wire.mqtt.stream import PacketDecoder
 
 RUNNER = Path(__file__).with_name("rule_kill_runner.py")
 ROOT = Path(__file__).resolve().parents[2]

@@ -17,9 +17,9 @@ from tests.hub.wire_client import device_context
 
 from armillary.hub import websocket
 from armillary.hub.limits import MAX_WEBSOCKET_MESSAGE_BYTES
-from armillary.wire.mqtt import encode_packet
-from armillary.wire.mqtt_packet import Connack, Connect, Packet, Pingreq, Pingresp, Publish, Will
-from armillary.wire.mqtt_stream import MAX_CONNECT_BYTES, PacketDecoder
+from armillary.wire.mqtt.codec import encode_packet
+from armillary.wire.mqtt.packet import Connack, Connect, Packet, Pingreq, Pingresp, Publish, Will
+from armillary.wire.mqtt.stream import MAX_CONNECT_BYTES, PacketDecoder
 
 EVENTS = f"devices/{DEVICE}/messages/events/"
 BINARY, TEXT, CLOSE, PING, PONG = 2, 1, 8, 9, 10

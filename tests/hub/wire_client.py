@@ -9,9 +9,9 @@ from typing import Any
 
 from tests.hub.running_hub import DEVICE, Authority
 
-from armillary.wire.mqtt import encode_packet
-from armillary.wire.mqtt_packet import LEVEL_5, Connack, Connect, Disconnect, Packet
-from armillary.wire.mqtt_stream import PacketDecoder
+from armillary.wire.mqtt.codec import encode_packet
+from armillary.wire.mqtt.packet import LEVEL_5, Connack, Connect, Disconnect, Packet
+from armillary.wire.mqtt.stream import PacketDecoder
 
 
 def device_context(authority: Authority, device_id: str = DEVICE) -> ssl.SSLContext:

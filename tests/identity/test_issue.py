@@ -5,7 +5,8 @@ import pytest
 
 from armillary.errors import AppraisalError
 from armillary.identity import issue
-from armillary.wire import certificate, checkin
+from armillary.wire.certificates import certificate
+from armillary.wire.device import checkin
 
 NOW = 1_790_000_000
 

@@ -11,7 +11,7 @@ from hypothesis import given, settings, strategies as st
 
 from armillary.engines.application.files import export_files, keep_files, plan_import, read_files
 from armillary.engines.application.store import ApplicationStore, Put
-from armillary.wire.application_archive import pack_zip, unpack_zip
+from armillary.wire.export.application_archive import pack_zip, unpack_zip
 
 kinds = st.sampled_from(["group", "job", "rule", "dashboard", "template", "device"])
 ids = st.from_regex(r"[a-z0-9]([a-z0-9._-]{0,12}[a-z0-9])?", fullmatch=True).filter(lambda text: ".." not in text)

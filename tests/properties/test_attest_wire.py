@@ -16,7 +16,9 @@ from armillary.attest.reference import ReferenceValues
 from armillary.errors import ArmillaryError, WireError
 from armillary.identity.dice import alias_key
 from armillary.sim.prover import Prover, release
-from armillary.wire import cbor, checkin, cose, error_report, event_log, evidence
+from armillary.wire.attestation import event_log, evidence
+from armillary.wire.device import checkin, error_report
+from armillary.wire.encoding import cbor, cose
 
 KEY = alias_key(b"k" * 32)
 NOW = 1_790_000_000

@@ -13,9 +13,10 @@ from hypothesis import given, settings, strategies as st
 from tests.fixtures.effort import examples
 
 from armillary.errors import ManifestError, WireError
-from armillary.wire import app_manifest, asxipfs, capability_file, certificate as certificates, image_package
-from armillary.wire.app_manifest import CAPABILITY_KEYS, AppManifest, Capabilities
-from armillary.wire.image_section import (
+from armillary.wire.certificates import certificate as certificates
+from armillary.wire.image import app_manifest, asxipfs, capability_file, package as image_package
+from armillary.wire.image.app_manifest import CAPABILITY_KEYS, AppManifest, Capabilities
+from armillary.wire.image.section import (
     IMAGE_TYPES,
     LEGACY_SECTIONS,
     Abi,

@@ -8,7 +8,7 @@ from hypothesis import given, strategies as st
 from armillary.errors import WireError
 from armillary.hub.broker_session import DELIVERIES, Delivery, Message, Move, Outgoing, Session
 from armillary.hub.broker_topics import FilterTree, matches, split_share
-from armillary.wire.mqtt import check_topic_filter
+from armillary.wire.mqtt.codec import check_topic_filter
 
 names = st.sampled_from(["a", "b", "", "$x", "é"])
 topics = st.lists(names, min_size=1, max_size=4).map("/".join).filter(bool)

@@ -11,8 +11,8 @@ from cryptography.hazmat.primitives.asymmetric import ec
 from hypothesis import given, strategies as st
 
 from armillary.errors import WireError
-from armillary.wire import corim
-from armillary.wire.cbor_cursor import Cursor
+from armillary.wire.attestation import corim
+from armillary.wire.encoding.cbor_cursor import Cursor
 
 KEY = ec.generate_private_key(ec.SECP256R1())
 

@@ -10,7 +10,7 @@ from hypothesis import given, settings, strategies as st
 from tests.fixtures.effort import examples
 
 from armillary.errors import ModelError
-from armillary.wire.dtdl import (
+from armillary.wire.dtdl.model import (
     ArraySchema,
     EnumSchema,
     MapSchema,
@@ -21,7 +21,7 @@ from armillary.wire.dtdl import (
     parse_model,
     parse_model_values,
 )
-from armillary.wire.dtdl_tables import PRIMITIVES
+from armillary.wire.dtdl.tables import PRIMITIVES
 
 names = st.from_regex(r"[A-Za-z][A-Za-z0-9_]{0,10}[A-Za-z0-9]", fullmatch=True)
 labels = st.one_of(

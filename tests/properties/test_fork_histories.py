@@ -13,7 +13,7 @@ from random import Random
 
 from armillary.attest.appraise import Enrolment, _counter_fault
 from armillary.attest.lineage import NO_LINEAGE, NONE_YET, Lineage, continued, lineage_fault
-from armillary.wire.evidence import Endorsement
+from armillary.wire.attestation.evidence import Endorsement
 
 HISTORIES = 10_000
 CHECK_INS = 12

@@ -7,10 +7,10 @@ from hypothesis import given, settings, strategies as st
 from tests.fixtures.effort import examples
 
 from armillary.errors import WireError
-from armillary.wire.hub_topics import encode_bag, parse_bag, parse_topic, telemetry_topic
-from armillary.wire.mqtt import encode_packet
-from armillary.wire.mqtt_fields import PROPERTY_RULES, Kind, Properties, Property, PropertyValue
-from armillary.wire.mqtt_packet import (
+from armillary.wire.hub.topics import encode_bag, parse_bag, parse_topic, telemetry_topic
+from armillary.wire.mqtt.codec import encode_packet
+from armillary.wire.mqtt.fields import PROPERTY_RULES, Kind, Properties, Property, PropertyValue
+from armillary.wire.mqtt.packet import (
     Acknowledgement,
     Auth,
     Connack,
@@ -28,8 +28,8 @@ from armillary.wire.mqtt_packet import (
     Unsubscribe,
     Will,
 )
-from armillary.wire.mqtt_reasons import CODES_OF_PACKET
-from armillary.wire.mqtt_stream import PacketDecoder, iterate_run
+from armillary.wire.mqtt.reasons import CODES_OF_PACKET
+from armillary.wire.mqtt.stream import PacketDecoder, iterate_run
 
 text = st.text(st.characters(exclude_characters="\0", exclude_categories=("Cs",)), max_size=20)
 topics = st.text(st.characters(exclude_characters="\0+#", exclude_categories=("Cs",)), min_size=1, max_size=20)

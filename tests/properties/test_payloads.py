@@ -16,7 +16,7 @@ from armillary.twin.payload import PayloadTable
 from armillary.twin.property_state import judge_twin
 from armillary.twin.template import Template
 from armillary.twin.template_json import parse_template
-from armillary.wire.telemetry import decode
+from armillary.wire.hub.telemetry import decode
 
 ROOT = "dtmi:com:example:Any;1"
 

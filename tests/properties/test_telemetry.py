@@ -9,7 +9,7 @@ from typing import Any
 from hypothesis import example, given, strategies as st
 
 from armillary.errors import WireError
-from armillary.wire import telemetry
+from armillary.wire.hub import telemetry
 
 NAMES = st.one_of(st.sampled_from(["t", "a.b", "é", "", "a\n", "x" * 128, "x" * 129]), st.text(max_size=6))
 LEAVES: st.SearchStrategy[Any] = st.one_of(

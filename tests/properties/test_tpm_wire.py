@@ -7,7 +7,7 @@ from hypothesis import given, settings, strategies as st
 from tests.fixtures.effort import examples
 from tests.wire.tpm_samples import new_key, quote, tcg_event, tcg_header
 
-from armillary.wire import tcg_event_log as tcg, tpm_attestation as tpm
+from armillary.wire.attestation import tcg_event_log as tcg, tpm_attestation as tpm
 
 KEY = new_key()
 PCRS = st.lists(st.integers(0, 23), min_size=1, max_size=24, unique=True).map(sorted)

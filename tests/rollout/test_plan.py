@@ -13,7 +13,7 @@ from tests.fixtures.effort import examples
 
 from armillary.rollout.plan import FAILED, Member, Plan, Standing, plan
 from armillary.rollout.policy import RolloutPolicy
-from armillary.wire.finding import Finding
+from armillary.wire.device.finding import Finding
 
 IMAGE = UUID(int=7)
 CATALOG = UUID(int=6)

@@ -17,7 +17,7 @@ from cryptography.x509.oid import NameOID
 from tests.fixtures.clocks import Clock
 
 from armillary.sim.service_host import ServiceHost
-from armillary.wire import application_package
+from armillary.wire.image import application as application_package
 
 
 @pytest.fixture

@@ -16,7 +16,7 @@ from armillary.errors import ConflictError, InvalidArgumentError, NotFoundError
 from armillary.service.releases import FIRST_VERSION
 from armillary.sim.service_host import ServiceHost
 from armillary.sim.wire_device import WireDevice
-from armillary.wire.checkin import CheckinReply
+from armillary.wire.device.checkin import CheckinReply
 
 OPERATOR = "operator"
 RELEASE_STEP, POLICY_STEP = 18, 19

@@ -16,7 +16,7 @@ from armillary.errors import DataFolderError, InvalidArgumentError, NotFoundErro
 from armillary.service.authority import Authority
 from armillary.service.authority_life import DAY_S
 from armillary.sim.service_host import ServiceHost
-from armillary.wire.certificate import parse_device_certificate
+from armillary.wire.certificates.certificate import parse_device_certificate
 
 
 def test_keys_are_in_files_that_only_the_owner_reads(host: ServiceHost) -> None:

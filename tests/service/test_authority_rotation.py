@@ -25,9 +25,9 @@ from armillary.service.assemble import SecurityService
 from armillary.service.authority_life import CATALOG_TAKEOVER_S, DAY_S
 from armillary.service.catalog_authority import BACKDATE_S, new_serial
 from armillary.settings import Settings
-from armillary.wire import cose
-from armillary.wire.certificate import verify_issued_by
-from armillary.wire.pem import armour
+from armillary.wire.certificates.certificate import verify_issued_by
+from armillary.wire.encoding import cose
+from armillary.wire.encoding.pem import armour
 
 # Ten years in the long run; four have two successors of the catalog authority.
 YEARS = effort(4, 10)

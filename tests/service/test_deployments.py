@@ -11,7 +11,7 @@ import pytest
 from armillary.engines.records.rows import Image
 from armillary.errors import ConflictError, InvalidArgumentError, NotFoundError
 from armillary.sim.service_host import ServiceHost
-from armillary.wire.checkin import InstalledImage
+from armillary.wire.device.checkin import InstalledImage
 
 Make = Callable[..., bytes]
 HERE = ("Contoso", "Kettle", "Production")

@@ -19,7 +19,12 @@ from armillary.service.device_rates import Allowance, DeviceRates, Meter
 from armillary.service.watch import MAX_FINDINGS_OF_DEVICE
 from armillary.sim.service_host import ServiceHost
 from armillary.sim.wire_device import WireDevice
-from armillary.wire.checkin import MAX_ERROR_REPORTS, MAX_OUTCOMES, UpdateOutcome, parse_problem
+from armillary.wire.device.checkin import (
+    MAX_ERROR_REPORTS,
+    MAX_OUTCOMES,
+    UpdateOutcome,
+    parse_problem,
+)
 
 RECORDS = Path(__file__).resolve().parents[2] / "docs" / "reference" / "records.md"
 # What one device can open: its share by its own word, one for what is beyond it, what refusals and failed steps make.

@@ -33,8 +33,8 @@ from armillary.service.worker_process import WorkerProcess
 from armillary.settings import Settings, load_settings
 from armillary.sim.service_host import ServiceHost
 from armillary.sim.wire_device import WireDevice
-from armillary.wire.checkin import parse_problem
-from armillary.wire.worker_message import Done, Message, Ready, Start, Stream, encode
+from armillary.wire.device.checkin import parse_problem
+from armillary.wire.device.worker_message import Done, Message, Ready, Start, Stream, encode
 
 CLOSED = (OSError, ServiceUnreachableError)
 PASSPHRASE = "a passphrase of the owner"

@@ -30,7 +30,7 @@ from armillary.service.endpoint_problem import REASONS, RequestRefusedError, pro
 from armillary.service.peers import Peer
 from armillary.service.ranges import parse_range
 from armillary.service.refusals import MAX_PENDING, RefusalLog
-from armillary.wire.checkin import parse_problem
+from armillary.wire.device.checkin import parse_problem
 
 NOW = 1_800_000_000
 

@@ -13,8 +13,8 @@ from armillary.errors import ConflictError, InvalidArgumentError, NotFoundError
 from armillary.service.releases import FIRST_VERSION
 from armillary.sim.service_host import ServiceHost
 from armillary.sim.wire_device import certificate_request
-from armillary.wire import image_package
-from armillary.wire.certificate import parse_identity_certificate
+from armillary.wire.certificates.certificate import parse_identity_certificate
+from armillary.wire.image import package as image_package
 
 SECRET = b"s" * 32
 

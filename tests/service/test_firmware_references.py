@@ -16,8 +16,8 @@ from armillary.engines.records.check_in_rows import CheckInStatements
 from armillary.errors import ConflictError, InvalidArgumentError, NotFoundError
 from armillary.service import firmware_references as service
 from armillary.sim.service_host import ServiceHost
-from armillary.wire.checkin import CheckinReply
-from armillary.wire.firmware_log import FirmwareLog
+from armillary.wire.attestation.firmware_log import FirmwareLog
+from armillary.wire.device.checkin import CheckinReply
 
 OPERATOR = "operator"
 ANOTHER = changed("boot loader", "another loader")

@@ -13,8 +13,8 @@ from cryptography.hazmat.primitives.asymmetric import ec
 from armillary.errors import AppraisalError, RevokedDeviceError, UnknownDeviceError, WrongCatalogError
 from armillary.sim.service_host import ServiceHost
 from armillary.sim.wire_device import WireDevice
-from armillary.wire import cose
-from armillary.wire.certificate import DeviceCertificateTemplate
+from armillary.wire.certificates.certificate import DeviceCertificateTemplate
+from armillary.wire.encoding import cose
 
 
 def issue(host: ServiceHost, device: WireDevice, *, catalog: str = "Contoso", **changes: Any) -> bytes:

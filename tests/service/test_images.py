@@ -21,7 +21,7 @@ from armillary.errors import (
 )
 from armillary.service.images import ELF_MACHINES
 from armillary.sim.service_host import ServiceHost
-from armillary.wire import image_package
+from armillary.wire.image import package as image_package
 
 Make = Callable[..., bytes]
 

@@ -15,8 +15,8 @@ from armillary.errors import ConflictError
 from armillary.rollout.policy import RolloutPolicy
 from armillary.sim.service_host import ServiceHost
 from armillary.sim.wire_device import WireDevice
-from armillary.wire.checkin import InstalledImage, UpdateOutcome
-from armillary.wire.error_report import ErrorReport
+from armillary.wire.device.checkin import InstalledImage, UpdateOutcome
+from armillary.wire.device.error_report import ErrorReport
 
 Make = Callable[..., bytes]
 HERE = ("Contoso", "Kettle", "Production")

@@ -8,7 +8,7 @@ import pytest
 from armillary.engines.records.rows import DeviceFilter
 from armillary.errors import ConflictError, InvalidArgumentError, NotFoundError, WrongCatalogError
 from armillary.sim.service_host import ServiceHost
-from armillary.wire import capability_file
+from armillary.wire.image import capability_file
 
 
 def test_a_catalog_comes_with_its_authority_and_names_compare_without_case(host: ServiceHost) -> None:

@@ -18,7 +18,7 @@ from armillary.service.corim_release import MAX_NAMED, complete
 from armillary.sim.prover import Prover
 from armillary.sim.service_host import ServiceHost
 from armillary.sim.wire_device import components_of
-from armillary.wire import corim
+from armillary.wire.attestation import corim
 
 OPERATOR = "operator"
 KEY = ec.generate_private_key(ec.SECP256R1())

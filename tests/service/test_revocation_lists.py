@@ -17,7 +17,7 @@ from armillary.service.assemble import SecurityService
 from armillary.service.authority_life import DAY_S
 from armillary.service.revocation_lists import TRUSTED_S, RevocationLists
 from armillary.sim.service_host import ServiceHost
-from armillary.wire.certificate import parse_device_certificate
+from armillary.wire.certificates.certificate import parse_device_certificate
 
 
 def issuing(service: SecurityService, catalog: str = "Contoso") -> str:

@@ -25,7 +25,7 @@ from armillary.engines.signer import file as key_files
 from armillary.errors import ConflictError, InvalidArgumentError, NotFoundError, SignerError
 from armillary.service import authority as authorities
 from armillary.service.authority_life import CATALOG_TAKEOVER_S, DAY_S, ROOT_TAKEOVER_S, YEAR_S
-from armillary.wire import trust_anchor
+from armillary.wire.certificates import trust_anchor
 
 MAKER = "MediaTek"
 STEP_S = 28 * DAY_S

@@ -30,7 +30,7 @@ from armillary.identity.device_id import device_id_of_key
 from armillary.service import tpm_enrolment
 from armillary.service.tpm_enrolment import TpmAnswer
 from armillary.sim.service_host import ServiceHost
-from armillary.wire import cose
+from armillary.wire.encoding import cose
 
 MAKER = Maker()
 

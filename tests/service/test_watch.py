@@ -18,8 +18,8 @@ from armillary.service.watch import Watch
 from armillary.service.watch_rules import Observation
 from armillary.sim.service_host import ServiceHost
 from armillary.sim.wire_device import WireDevice
-from armillary.wire.checkin import UpdateOutcome
-from armillary.wire.error_report import ErrorReport
+from armillary.wire.device.checkin import UpdateOutcome
+from armillary.wire.device.error_report import ErrorReport
 
 SEEN = Observation(
     kind="hub-anomaly", key=("a",), severity="low", title="Odd", cause="c", proposed_action="look", device_ids=("d",)

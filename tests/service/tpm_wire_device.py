@@ -12,10 +12,15 @@ from tests.wire.tpm_samples import new_key, quote
 from armillary.engines.records import device_rows, schema
 from armillary.sim.service_host import ServiceHost
 from armillary.sim.wire_device import WireDevice
-from armillary.wire import cose
-from armillary.wire.checkin import CheckinReply, encode_request, parse_reply
-from armillary.wire.firmware_log import FirmwareLog
-from armillary.wire.tpm_attestation import BOOT_PCR, FIRMWARE_PCRS, pcr_digest, quote_nonce
+from armillary.wire.attestation.firmware_log import FirmwareLog
+from armillary.wire.attestation.tpm_attestation import (
+    BOOT_PCR,
+    FIRMWARE_PCRS,
+    pcr_digest,
+    quote_nonce,
+)
+from armillary.wire.device.checkin import CheckinReply, encode_request, parse_reply
+from armillary.wire.encoding import cose
 
 
 class TpmWireDevice:

@@ -11,7 +11,7 @@ from pathlib import Path
 from armillary.service.device_workers import DeviceWorkers
 from armillary.sim.service_host import ServiceHost
 from armillary.sim.wire_device import WireDevice
-from armillary.wire.checkin import CheckinReply
+from armillary.wire.device.checkin import CheckinReply
 
 
 def workers_of(host: ServiceHost) -> DeviceWorkers:

@@ -17,7 +17,7 @@ from armillary.sim.plans import shapes
 from armillary.sim.shape import Shape
 from armillary.twin.dashboard import Tile, parse
 from armillary.twin.group import parse_group
-from armillary.wire import dtdl
+from armillary.wire.dtdl import model as dtdl
 
 # How long all values of a template are waited for; `bench/delays.py` has how long they take.
 LIVE_S = 60.0

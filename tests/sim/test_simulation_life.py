@@ -18,8 +18,8 @@ from armillary.errors import DeviceOfflineError, InvalidArgumentError
 from armillary.hub.inside import InsideChannel
 from armillary.sim.applications import Applications
 from armillary.sim.wire_device import certificate_request
-from armillary.wire.mqtt import encode_packet
-from armillary.wire.mqtt_packet import Connect
+from armillary.wire.mqtt.codec import encode_packet
+from armillary.wire.mqtt.packet import Connect
 
 NAME = "water-consumption-monitoring"
 

@@ -14,7 +14,7 @@ from armillary.twin.rule import Facts, Rule
 from armillary.twin.rule_evaluate import Program, start, step
 from armillary.twin.rule_json import from_json
 from armillary.twin.rule_table import Event, Outcome
-from armillary.wire.telemetry import decode, encode
+from armillary.wire.hub.telemetry import decode, encode
 
 # Twelve hours apart: what is named is within reach by day and by night.
 ORIGINS_MS = (1_795_000_000_000, 1_795_043_200_000)

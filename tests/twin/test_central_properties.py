@@ -16,7 +16,7 @@ from armillary.twin.central_properties import (
     telemetry_of,
 )
 from armillary.twin.document import Twin, patch_desired, report
-from armillary.wire.telemetry import decode
+from armillary.wire.hub.telemetry import decode
 
 NAMES = st.from_regex(r"[a-z]{1,6}", fullmatch=True)
 VALUES = st.integers(-5, 5) | st.booleans() | st.from_regex(r"[a-z]{0,5}", fullmatch=True)

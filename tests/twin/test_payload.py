@@ -15,8 +15,8 @@ from armillary.twin.payload import MAX_REMEMBERED, PayloadTable, leaf_names, res
 from armillary.twin.property_state import PropertyState, desired_patch, judge_twin
 from armillary.twin.schema import MAX_FAULTS, mismatches
 from armillary.twin.template_json import parse_template
-from armillary.wire.dtdl import ArraySchema, Standard
-from armillary.wire.telemetry import decode
+from armillary.wire.dtdl.model import ArraySchema, Standard
+from armillary.wire.hub.telemetry import decode
 
 CENTRAL = ["dtmi:dtdl:context;2", "dtmi:iotcentral:context;2"]
 LEVELS = {

@@ -12,7 +12,7 @@ from armillary.errors import InvalidArgumentError, ModelError
 from armillary.twin import template as template_of
 from armillary.twin.template import MAX_CAPABILITIES
 from armillary.twin.template_json import parse_template
-from armillary.wire import dtdl_check
+from armillary.wire.dtdl import check as dtdl_check
 
 CONTEXT = "dtmi:dtdl:context;3"
 # Of a whole refused import; what is refused would have taken hundreds of megabytes.

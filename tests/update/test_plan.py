@@ -11,7 +11,7 @@ import pytest
 from armillary.errors import InstallError
 from armillary.update import plan as rules
 from armillary.update.record import MAX_OUTCOMES, MAX_REJECTED, InstallRecord, SlotImage
-from armillary.wire.checkin import MAX_REASON_BYTES, Offer, OfferedImage
+from armillary.wire.device.checkin import MAX_REASON_BYTES, Offer, OfferedImage
 
 NOW = 1_800_000_000
 

@@ -10,7 +10,7 @@ import pytest
 
 from armillary.errors import WireError
 from armillary.update.record import ChosenRecord, InstallRecord, SlotImage, Trial, choose, decode, encode
-from armillary.wire.checkin import UpdateOutcome
+from armillary.wire.device.checkin import UpdateOutcome
 
 A = SlotImage(uuid.UUID(int=1), uuid.UUID(int=11), 10, "app", "a", 100, b"\x01" * 32)
 B = replace(A, image_id=uuid.UUID(int=12), slot="b", sha256=b"\x02" * 32)

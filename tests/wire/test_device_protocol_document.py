@@ -10,17 +10,10 @@ import pytest
 
 from armillary.attest import challenge
 from armillary.attest.appraise import STEPS
-from armillary.wire import (
-    cbor,
-    certificate,
-    checkin,
-    cose,
-    error_report,
-    event_log,
-    evidence,
-    firmware_log,
-    tpm_attestation,
-)
+from armillary.wire.attestation import event_log, evidence, firmware_log, tpm_attestation
+from armillary.wire.certificates import certificate
+from armillary.wire.device import checkin, error_report
+from armillary.wire.encoding import cbor, cose
 
 TEXT = (Path(__file__).resolve().parents[2] / "docs" / "reference" / "device-protocol.md").read_text("utf-8")
 

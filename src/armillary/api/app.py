@@ -50,7 +50,7 @@ from armillary.api.azure_names import canonical_path
 from armillary.api.callers import Budgets, CallerScope
 from armillary.api.central import CentralRoute
 from armillary.api.routes import GuardedRoute, add_unknown
-from armillary.wire.iot_hub_paths import is_service_path
+from armillary.wire.hub.iot_hub_paths import is_service_path
 
 if TYPE_CHECKING:
     from armillary.hub.hub import Hub

@@ -11,7 +11,7 @@ from armillary.engines.application.store import ApplicationStore, Put
 from armillary.errors import ConflictError, InvalidArgumentError
 from armillary.twin.organisation import check_tree, parse_organisation
 from armillary.twin.template_name import published_id, split_id
-from armillary.wire.given_text import check_given
+from armillary.wire.text.given_text import check_given
 
 # What is kept of a device (``hub/templates.py``).
 DEVICE_FIELDS = frozenset(("template", "version", "by", "cloud", "display_name", "organisation"))

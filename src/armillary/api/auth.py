@@ -23,7 +23,7 @@ from armillary.engines.records.enrolment_rows import EnrolmentToken
 from armillary.engines.records.rows import Token
 from armillary.errors import PermissionDeniedError, UnauthenticatedError
 from armillary.service.enrolments import SECRET_PREFIX
-from armillary.wire.api_token import secret_of_header
+from armillary.wire.hub.api_token import secret_of_header
 
 if TYPE_CHECKING:
     from armillary.service.assemble import SecurityService

@@ -27,7 +27,7 @@ from armillary.twin.job import parse_job
 from armillary.twin.organisation import parse_organisation
 from armillary.twin.rule_json import parse_document
 from armillary.twin.uses import USERS, Named, Use, uses_of
-from armillary.wire.given_text import check_given
+from armillary.wire.text.given_text import check_given
 
 CatalogQuery = Annotated[CheckedCatalog | None, Depends(checked_catalog)]
 DocumentPath = Annotated[

@@ -24,7 +24,7 @@ from armillary.api.azure_requests import DeployedImage, DeploymentBody, ImageBod
 from armillary.api.routes import add_route
 from armillary.engines.records.rows import Deployment, DeviceGroup, Image
 from armillary.errors import InvalidArgumentError, NotFoundError
-from armillary.wire import image_package
+from armillary.wire.image import package as image_package
 
 Call = Annotated[AzureCall, Depends(azure_call)]
 Body = bodies.Body

@@ -23,7 +23,7 @@ from armillary.engines.records.hub_rows import HubIdentity
 from armillary.errors import ConflictError, InvalidArgumentError, NotFoundError
 from armillary.service.hub_enrolments import scope_of
 from armillary.service.hub_identities import IdentityForm, Keys, awaits_keys, etag_of
-from armillary.wire.sas_token import decode_key, encode_key
+from armillary.wire.hub.sas_token import decode_key, encode_key
 
 PEM_BEGIN: Final = "-----BEGIN CERTIFICATE-----"
 MAX_CERTIFICATE_CHARS: Final = 16_384

@@ -21,8 +21,8 @@ from armillary.engines.records.rows import Device
 from armillary.errors import ArmillaryError, ConflictError, InvalidArgumentError, NotFoundError, PermissionDeniedError
 from armillary.hub.forgetting import forget_device
 from armillary.service.hub_identities import IdentityForm, awaits_keys, etag_of
-from armillary.wire.device_name import MAX_NAME_CHARACTERS, check_name
-from armillary.wire.hub_credentials import check_device_name
+from armillary.wire.hub.credentials import check_device_name
+from armillary.wire.text.device_name import MAX_NAME_CHARACTERS, check_name
 
 if TYPE_CHECKING:
     from armillary.engines.application.document import Document

@@ -18,7 +18,7 @@ from armillary.errors import ConflictError, InvalidArgumentError, NotFoundError
 from armillary.service.hub_enrolment_form import EnrolmentForm
 from armillary.service.hub_enrolments import scope_of
 from armillary.service.hub_identities import Keys
-from armillary.wire.sas_token import decode_key, encode_key
+from armillary.wire.hub.sas_token import decode_key, encode_key
 
 FIELDS: Final = frozenset(("id", "displayName", "enabled", "type", "attestation", "etag", "idScope"))
 

@@ -13,7 +13,7 @@ from armillary.api.central_call import Call, body_object, field, paged_list, wro
 from armillary.engines.records.rows import Token
 from armillary.errors import ConflictError, InvalidArgumentError, NotFoundError
 from armillary.twin.central_job import iso, moment
-from armillary.wire.api_token import encode_api_token
+from armillary.wire.hub.api_token import encode_api_token
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

@@ -16,7 +16,7 @@ from starlette.responses import Response
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from armillary.hub.https import MAX_BODY_BYTES, HttpRequest
-from armillary.wire.iot_hub_paths import is_service_target
+from armillary.wire.hub.iot_hub_paths import is_service_target
 
 if TYPE_CHECKING:
     from armillary.hub.hub import Hub

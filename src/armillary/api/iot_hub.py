@@ -24,7 +24,7 @@ from armillary.errors import ArmillaryError, ConflictError, InvalidArgumentError
 from armillary.hub.connecting import wait_for_methods
 from armillary.hub.forgetting import forget_device
 from armillary.hub.twin_changes import change_twin
-from armillary.wire.hub_credentials import is_attested_id
+from armillary.wire.hub.credentials import is_attested_id
 
 ROOT: Final = "/iothub"
 # IoT Hub's own limits: devices of one list, and of one bulk request.

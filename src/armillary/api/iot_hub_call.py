@@ -21,7 +21,7 @@ from armillary.engines.records.rows import Catalog, Device, DeviceFilter
 from armillary.errors import InvalidArgumentError, NotFoundError
 from armillary.service.hub_identities import Keys
 from armillary.service.hub_service_keys import RevealingToken
-from armillary.wire.hub_credentials import device_of, is_attested_id
+from armillary.wire.hub.credentials import device_of, is_attested_id
 
 # Devices read at a time where many are looked through.
 PAGE: int = 200

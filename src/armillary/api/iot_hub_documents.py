@@ -13,8 +13,8 @@ from armillary.engines.records.rows import Device
 from armillary.errors import InvalidArgumentError
 from armillary.service.hub_identities import IdentityForm, Keys, etag_of
 from armillary.twin.document import Twin, operator_view, timestamp
-from armillary.wire.hub_credentials import UNATTESTED
-from armillary.wire.sas_token import decode_key, encode_key
+from armillary.wire.hub.credentials import UNATTESTED
+from armillary.wire.hub.sas_token import decode_key, encode_key
 
 # What IoT Hub writes for a time that never was.
 NEVER: Final = "0001-01-01T00:00:00Z"

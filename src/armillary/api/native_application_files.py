@@ -25,7 +25,12 @@ from armillary.engines.application.files import (
 )
 from armillary.hub.forgetting import forget_document
 from armillary.twin.data_export import parse_export
-from armillary.wire.application_archive import KIND_VERSION, MAX_FILES, check_manifest, make_manifest
+from armillary.wire.export.application_archive import (
+    KIND_VERSION,
+    MAX_FILES,
+    check_manifest,
+    make_manifest,
+)
 
 Kind = Literal["dashboard", "device", "export", "group", "job", "organisation", "rule", "template"]
 

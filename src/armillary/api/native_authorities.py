@@ -21,7 +21,7 @@ from armillary.api.native_devices import CatalogFilter
 from armillary.api.routes import add_route, operator_of, service_of
 from armillary.engines.records.certificate_rows import CertificateRecord
 from armillary.errors import InvalidArgumentError
-from armillary.wire.pem import armour
+from armillary.wire.encoding.pem import armour
 
 PUBLIC_V1 = V1 + "/public"
 CRL_TYPE = "application/pkix-crl"  # RFC 2585 §4.2

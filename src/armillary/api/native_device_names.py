@@ -14,7 +14,7 @@ from armillary.api.authored import CatalogQuery
 from armillary.api.device_ids import DevicePath, known_device
 from armillary.api.documents import as_document
 from armillary.api.routes import add_route, operator_of, service_of
-from armillary.wire.device_name import MAX_NAME_CHARACTERS
+from armillary.wire.text.device_name import MAX_NAME_CHARACTERS
 
 # What a body or query may hold before the name is judged: it may be in a longer form of Unicode.
 MAX_TEXT_CHARACTERS = 4 * MAX_NAME_CHARACTERS

@@ -19,9 +19,9 @@ from armillary.hub.forgetting import forget_device
 from armillary.service.device_names import NamedDevice
 from armillary.service.hub_identities import IdentityForm, Keys, awaits_keys, etag_of
 from armillary.service.paging import MAX_LIMIT
-from armillary.wire.device_name import MAX_NAME_CHARACTERS, check_name
-from armillary.wire.hub_credentials import UNATTESTED, is_attested_id
-from armillary.wire.sas_token import encode_key
+from armillary.wire.hub.credentials import UNATTESTED, is_attested_id
+from armillary.wire.hub.sas_token import encode_key
+from armillary.wire.text.device_name import MAX_NAME_CHARACTERS, check_name
 
 Search = Annotated[str, Query(max_length=128, description="Beginning of a word of the name, or of the id")]
 Prefix = Annotated[str, Query(max_length=128, description="Only ids that begin so")]

@@ -19,7 +19,7 @@ from armillary.errors import InvalidArgumentError
 from armillary.service.hub_enrolment_form import EnrolmentForm
 from armillary.service.hub_enrolments import scope_of
 from armillary.service.hub_identities import Keys
-from armillary.wire.sas_token import encode_key
+from armillary.wire.hub.sas_token import encode_key
 
 _Pem = Annotated[str, Field(max_length=16_384)]
 

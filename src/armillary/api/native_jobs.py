@@ -24,7 +24,7 @@ from armillary.engines.jobs.store import JobStore, Run
 from armillary.errors import InvalidArgumentError, PermissionDeniedError
 from armillary.twin.group import parse_group
 from armillary.twin.job import DeviceState, parse_job
-from armillary.wire.csv_table import csv_head, csv_rows
+from armillary.wire.export.csv_table import csv_head, csv_rows
 
 KIND = "job"
 CSV_COLUMNS = ("device_id", "state", "attempts", "repeated", "status", "answer", "changed_ms")

@@ -20,7 +20,7 @@ from armillary.api.routes import add_route, hub_of, operator_of, service_of
 from armillary.api.tenure import since_ms
 from armillary.engines.series.cloud_messages import QueuedMessage
 from armillary.errors import InvalidArgumentError
-from armillary.wire.cloud_message import (
+from armillary.wire.hub.cloud_message import (
     DEFAULT_DELIVERIES,
     DEFAULT_LIFETIME_S,
     MAX_DELIVERIES,

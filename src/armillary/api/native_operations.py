@@ -21,9 +21,9 @@ from armillary.api.native_requests import FloorBody, ReasonBody, ReleaseBody, Ro
 from armillary.api.routes import add_route, hub_of, operator_of, service_of
 from armillary.errors import NotFoundError
 from armillary.rollout import policy as rollout_policy
-from armillary.wire import finding as wire_finding
-from armillary.wire.finding import KINDS, SEVERITIES, STATUSES
-from armillary.wire.hub_credentials import DEVICE_ID_PATTERN, canonical_device_id
+from armillary.wire.device import finding as wire_finding
+from armillary.wire.device.finding import KINDS, SEVERITIES, STATUSES
+from armillary.wire.hub.credentials import DEVICE_ID_PATTERN, canonical_device_id
 
 
 def list_rollouts(

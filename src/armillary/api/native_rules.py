@@ -40,7 +40,7 @@ from armillary.twin.rule_action import split_secrets
 from armillary.twin.rule_json import parse_document
 from armillary.twin.rule_words import condition_words, summary
 from armillary.twin.value_names import Naming
-from armillary.wire.hub_credentials import DEVICE_ID_PATTERN, canonical_device_id
+from armillary.wire.hub.credentials import DEVICE_ID_PATTERN, canonical_device_id
 
 KIND = "rule"
 

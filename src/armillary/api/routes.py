@@ -49,7 +49,8 @@ TEMPLATE_BODIES = frozenset(
         "PATCH /api/deviceTemplates/{template_id}",
     }
 )
-# A whole application as JSON texts in JSON (wire/application_archive.py): every quotation mark is two characters.
+# A whole application as JSON texts in JSON (wire/export/application_archive.py): every quotation mark is two
+# characters.
 APPLICATION_BODY_LIMIT_BYTES = 48 << 20
 # Some thirty thousand points as CSV: what is put back in one commit, a few tenths of a second.
 TELEMETRY_BODY_LIMIT_BYTES = 4 << 20

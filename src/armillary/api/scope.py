@@ -27,7 +27,7 @@ from armillary.api.query import Query
 from armillary.engines.records.rows import Token
 from armillary.errors import NotFoundError, PermissionDeniedError
 from armillary.service.registry_names import absent_device
-from armillary.wire.hub_credentials import is_attested_id
+from armillary.wire.hub.credentials import is_attested_id
 
 # As in problems.py, which knows the web framework.
 IOT_HUB_PREFIX: Final = "/iothub"

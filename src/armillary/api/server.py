@@ -20,7 +20,7 @@ from armillary.api.connection import ApiConnection, Crowd
 from armillary.api.hub_requests import CLIENT_CERTIFICATE, HubRequests
 from armillary.api.strangers import MAX_SHOWN, MAX_SHOWN_OF_OWNER, Strangers
 from armillary.errors import PortInUseError
-from armillary.wire.api_token import secret_of_header
+from armillary.wire.hub.api_token import secret_of_header
 
 # How long a stopping server waits for answers under way, seconds; event streams end at once.
 GRACE_S = 3

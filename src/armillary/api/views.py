@@ -15,7 +15,7 @@ from armillary.engines.records.rollout_nouns import Rollout
 from armillary.engines.records.rows import Deployment, Device, DeviceFilter
 from armillary.rollout import policy as rollout_policy
 from armillary.service.paging import MAX_LIMIT
-from armillary.wire import finding as wire_finding
+from armillary.wire.device import finding as wire_finding
 
 if TYPE_CHECKING:
     from armillary.service.assemble import SecurityService

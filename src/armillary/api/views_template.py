@@ -10,14 +10,14 @@ from armillary.errors import ArmillaryError, InvalidArgumentError, ModelError, N
 from armillary.hub.templates import DeviceTemplate, MigrationSummary, Ready
 from armillary.twin.template_name import published_id, split_id
 from armillary.twin.value_names import Naming, as_fields
-from armillary.wire.unit_symbols import unit_symbol
+from armillary.wire.dtdl.unit_symbols import unit_symbol
 
 if TYPE_CHECKING:
     from armillary.hub.hub import Hub
     from armillary.twin.payload import PayloadTable
     from armillary.twin.template import Capability, CloudProperty, Template
     from armillary.twin.template_change import Difference, Migration
-    from armillary.wire.dtdl import Schema
+    from armillary.wire.dtdl.model import Schema
 
 Document = dict[str, Any]
 
@@ -116,7 +116,7 @@ def cloud_property(found: CloudProperty) -> Document:
 
 def schema_document(schema: Schema) -> Any:
     """A schema: a word, or an object with one member that says which kind it is."""
-    from armillary.wire import dtdl  # noqa: PLC0415 - a megabyte that a hub without templates does not need
+    from armillary.wire.dtdl import model as dtdl  # noqa: PLC0415 - a megabyte that a hub without templates does not need
 
     if isinstance(schema, dtdl.Standard):
         return schema.word

@@ -37,10 +37,16 @@ from armillary.attest.policy import PolicyInForce, utc
 from armillary.attest.reference import ReferenceValues
 from armillary.attest.tpm_quote import firmware_fault, quote_fault
 from armillary.errors import AppraisalError, ArmillaryError, ChallengeError, SignatureError, WireError
-from armillary.wire import cose
-from armillary.wire.checkin import MAX_TEXT_BYTES, AppraisalStep, CheckinRequest, encode_report, signed_digest
-from armillary.wire.event_log import BootEvent
-from armillary.wire.evidence import Endorsement, Evidence, parse_evidence
+from armillary.wire.attestation.event_log import BootEvent
+from armillary.wire.attestation.evidence import Endorsement, Evidence, parse_evidence
+from armillary.wire.device.checkin import (
+    MAX_TEXT_BYTES,
+    AppraisalStep,
+    CheckinRequest,
+    encode_report,
+    signed_digest,
+)
+from armillary.wire.encoding import cose
 
 ATTESTED: Final = "attested"
 UPDATE_ONLY: Final = "update-only"

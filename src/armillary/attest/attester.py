@@ -7,8 +7,8 @@ from hashlib import sha256
 
 from cryptography.hazmat.primitives.asymmetric import ec
 
-from armillary.wire.checkin import signed_digest
-from armillary.wire.evidence import Evidence, encode_evidence
+from armillary.wire.attestation.evidence import Evidence, encode_evidence
+from armillary.wire.device.checkin import signed_digest
 
 
 def prove(
@@ -44,7 +44,8 @@ def prove(
         enforcement: (mechanism, ``enforced`` or ``missing: why``) from the sandbox's self-test.
         sandbox: Name of the sandbox.
         os_version: OS release that runs.
-        report: :func:`armillary.wire.checkin.encode_report` of what the request will carry; its digest is signed.
+        report: :func:`armillary.wire.device.checkin.encode_report` of what the request will carry; its digest is
+            signed.
         lineage: What the request will show of an earlier reply, if it does.
 
     Raises:

@@ -5,9 +5,10 @@ Two kinds, both per PCR: a *measurement* is the digest of one event, a *final va
 them. A judged PCR is good when its final value is stated, or when it holds at least one event and each of its events is
 stated. Final values are the stricter kind: they also say which events belong together, and in which order.
 
-Only PCR and digest are compared. An event's type is the log's word, no TPM vouches for it (``wire/tcg_event_log.py``):
-it is kept for the words that people read. What is said of a machine therefore depends on its chip and its PCR values
-alone, which the quote covers: :class:`FirmwareReference` works it out once for each such pair.
+Only PCR and digest are compared. An event's type is the log's word, no TPM vouches for it
+(``wire/attestation/tcg_event_log.py``): it is kept for the words that people read. What is said of a machine therefore
+depends on its chip and its PCR values alone, which the quote covers: :class:`FirmwareReference` works it out once for
+each such pair.
 """
 
 from __future__ import annotations
@@ -19,8 +20,8 @@ from typing import Any, Final, NamedTuple
 from armillary.attest.policy import utc
 from armillary.attest.reference import FOREVER
 from armillary.errors import InvalidArgumentError, WireError
-from armillary.wire.firmware_log import FirmwareLog
-from armillary.wire.tpm_attestation import FIRMWARE_PCRS, PCR_VALUE_BYTES
+from armillary.wire.attestation.firmware_log import FirmwareLog
+from armillary.wire.attestation.tpm_attestation import FIRMWARE_PCRS, PCR_VALUE_BYTES
 
 # The PCRs that hold *code* and the rules it was started by, equal on machines of a model (PC Client profile §3.3.4).
 # Not judged: 1 and 3 (settings, the boot order), 5 (the partition table, each boot attempt) and 6 (the maker's own, and
@@ -37,7 +38,7 @@ FINAL: Final = "final-value"
 MAX_VALUES: Final = 1024
 # Machines remembered by chip and PCR values, 0.5 KiB each; equal machines share one.
 MAX_KNOWN: Final = 1024
-# What fits a step's detail (1024 bytes, wire/checkin.py).
+# What fits a step's detail (1024 bytes, wire/device/checkin.py).
 MAX_FAULT_BYTES: Final = 1000
 
 _NAMED_DIGESTS: Final = 3  # expected ones that a fault names
@@ -131,7 +132,7 @@ def measured(firmware: FirmwareLog) -> tuple[FirmwareValue, ...]:
     Raises:
         WireError: the log is malformed or does not replay to the values beside it.
     """
-    from armillary.wire.tcg_event_log import EV_NO_ACTION, parse_log, verify_log  # noqa: PLC0415 - few devices send one
+    from armillary.wire.attestation.tcg_event_log import EV_NO_ACTION, parse_log, verify_log  # noqa: PLC0415 - few devices send one
 
     log = parse_log(firmware.log)
     values = {

@@ -15,10 +15,10 @@ from hashlib import sha256
 from typing import Final
 
 from armillary.attest.reference import FOREVER, ReferenceValues
-from armillary.wire import cose
-from armillary.wire.event_log import BootEvent, log_head, parse_log
-from armillary.wire.evidence import Endorsement, parse_endorsement
-from armillary.wire.firmware_log import FirmwareLog
+from armillary.wire.attestation.event_log import BootEvent, log_head, parse_log
+from armillary.wire.attestation.evidence import Endorsement, parse_endorsement
+from armillary.wire.attestation.firmware_log import FirmwareLog
+from armillary.wire.encoding import cose
 
 # Endorsements remembered: one per device and boot, about 1.2 KiB each, 1.2 MiB at most. A larger fleet per
 # process verifies the oldest again.

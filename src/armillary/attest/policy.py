@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 TIERS: Final = ("simulated", "software", "tpm", "silicon")  # rising
 MAX_CHIPS: Final = 64  # more than there are profiles
 MAX_SECURITY_VERSIONS: Final = 64  # image types; a chain has ten
-MAX_SECURITY_VERSION: Final = 31  # a 32-bit fuse word (wire/image_section.py)
+MAX_SECURITY_VERSION: Final = 31  # a 32-bit fuse word (wire/image/section.py)
 MAX_IMAGE_TYPE: Final = 0xFFFF
 MAX_AGE_DAYS: Final = 3660
 MAX_TIME: Final = 253_402_300_799  # 9999-12-31T23:59:59Z

@@ -2,7 +2,7 @@
 """Reference values: which boot components are known good, on which chip, in which OS release, until when (RFC 9334 §2).
 
 A flat store: one row per component of a release, one standing per release. CoRIM is not the core of it (the draft
-still moves); its reference triples map to these rows one to one (``wire/corim.py``).
+still moves); its reference triples map to these rows one to one (``wire/attestation/corim.py``).
 """
 
 from __future__ import annotations

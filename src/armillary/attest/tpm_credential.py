@@ -23,9 +23,9 @@ from cryptography.hazmat.primitives.ciphers import Cipher
 from cryptography.hazmat.primitives.ciphers.algorithms import AES
 
 from armillary.errors import WireError
-from armillary.wire import cose
-from armillary.wire.tpm_public import NAME_BYTES, PublicKey
-from armillary.wire.tpm_structure import sized
+from armillary.wire.attestation.tpm_public import NAME_BYTES, PublicKey
+from armillary.wire.attestation.tpm_structure import sized
+from armillary.wire.encoding import cose
 
 SECRET_BYTES: Final = 32  # most a TPM accepts for an EK with SHA-256 names
 SEED_BYTES: Final = 32

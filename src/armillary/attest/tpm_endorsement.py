@@ -22,7 +22,7 @@ from cryptography.x509 import verification
 from cryptography.x509.oid import ObjectIdentifier
 
 from armillary.errors import SignatureError, WireError
-from armillary.wire.tpm_public import PublicKey
+from armillary.wire.attestation.tpm_public import PublicKey
 
 EK_CERTIFICATE: Final = ObjectIdentifier("2.23.133.8.1")  # tcg-kp-EKCertificate
 TPM_MANUFACTURER: Final = ObjectIdentifier("2.23.133.2.1")

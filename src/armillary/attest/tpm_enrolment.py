@@ -28,9 +28,9 @@ from cryptography.hazmat.primitives.asymmetric import ec
 from armillary.attest.tpm_credential import Credential, make_credential
 from armillary.attest.tpm_endorsement import EndorsementCertificate, verify_endorsement_certificate
 from armillary.errors import AppraisalError, ChallengeError
-from armillary.wire import cose
-from armillary.wire.tpm_attestation import parse_attestation, verify_certification
-from armillary.wire.tpm_public import ATTESTATION, IDENTITY, TpmPublic, parse_public
+from armillary.wire.attestation.tpm_attestation import parse_attestation, verify_certification
+from armillary.wire.attestation.tpm_public import ATTESTATION, IDENTITY, TpmPublic, parse_public
+from armillary.wire.encoding import cose
 
 # What the AK's certification of the identity key answers: one made for another purpose is not taken for it.
 CERTIFICATION_NONCE: Final = sha256(b"armillary identity key").digest()

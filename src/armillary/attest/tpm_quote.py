@@ -6,9 +6,8 @@ from __future__ import annotations
 from typing import Final
 
 from armillary.errors import WireError
-from armillary.wire import cose
-from armillary.wire.firmware_log import FirmwareLog
-from armillary.wire.tpm_attestation import (
+from armillary.wire.attestation.firmware_log import FirmwareLog
+from armillary.wire.attestation.tpm_attestation import (
     BOOT_PCR,
     FIRMWARE_PCRS,
     PCR_VALUE_BYTES,
@@ -17,6 +16,7 @@ from armillary.wire.tpm_attestation import (
     quote_nonce,
     verify_quote,
 )
+from armillary.wire.encoding import cose
 
 # Firmware logs remembered: a machine's stays until it restarts, and machines of a kind may share one. At 33 KiB each,
 # 4 MiB at most.
@@ -59,13 +59,13 @@ def firmware_fault(firmware: FirmwareLog, known: dict[FirmwareLog, None] | None 
     """What is wrong with the log of the machine's firmware; empty if it replays to the values beside it.
 
     Those are worth something only where the quote covers them (step 16). Of a log that replays the digests are known to
-    be what was measured; neither the types nor the data of its events are (``wire/tcg_event_log.py``).
+    be what was measured; neither the types nor the data of its events are (``wire/attestation/tcg_event_log.py``).
 
     Args:
         firmware: As sent.
         known: Logs that replayed before; looked up and added to, the oldest goes first.
     """
-    from armillary.wire.tcg_event_log import parse_log, verify_log  # noqa: PLC0415 - few devices send one
+    from armillary.wire.attestation.tcg_event_log import parse_log, verify_log  # noqa: PLC0415 - few devices send one
 
     if known is not None and firmware in known:
         return ""

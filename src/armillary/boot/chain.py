@@ -31,9 +31,10 @@ from cryptography import x509
 
 from armillary.boot.profile import BootComponent, ChipProfile
 from armillary.errors import BootRefusedError, WireError
-from armillary.wire import event_log, image_package
-from armillary.wire.event_log import BootEvent
-from armillary.wire.image_package import ImagePackage, UnverifiedImagePackage
+from armillary.wire.attestation import event_log
+from armillary.wire.attestation.event_log import BootEvent
+from armillary.wire.image import package as image_package
+from armillary.wire.image.package import ImagePackage, UnverifiedImagePackage
 
 _NO_IMAGE = UUID(int=0)  # in the event of something that is not an image package
 

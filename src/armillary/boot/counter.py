@@ -17,8 +17,8 @@ from types import MappingProxyType
 
 from armillary.boot.slots import SlotState, SlotTable
 from armillary.errors import BootRefusedError
-from armillary.wire.event_log import BootEvent
-from armillary.wire.image_section import SECURITY_VERSION_LIMIT
+from armillary.wire.attestation.event_log import BootEvent
+from armillary.wire.image.section import SECURITY_VERSION_LIMIT
 
 
 def raise_minimums(

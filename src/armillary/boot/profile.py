@@ -22,10 +22,10 @@ from types import MappingProxyType
 from typing import Any
 from uuid import UUID
 
-from armillary.wire import manifest_field as field
-from armillary.wire.app_manifest import PERIPHERAL_KEYS
-from armillary.wire.image_package import PACKAGE_LIMIT_BYTES
-from armillary.wire.image_section import IMAGE_TYPES
+from armillary.wire.image import manifest_field as field
+from armillary.wire.image.app_manifest import PERIPHERAL_KEYS
+from armillary.wire.image.package import PACKAGE_LIMIT_BYTES
+from armillary.wire.image.section import IMAGE_TYPES
 
 CORE_KINDS = ("high-level", "real-time")
 # The event log holds 64 events; no chip has a chain near that.

@@ -20,9 +20,9 @@ from cryptography import x509
 from cryptography.hazmat.primitives.asymmetric import ec
 
 from armillary.boot.profile import BootComponent, ChipProfile
-from armillary.wire import image_package
-from armillary.wire.image_metadata import OneBlBlock
-from armillary.wire.image_section import ONE_BL
+from armillary.wire.image import package as image_package
+from armillary.wire.image.metadata import OneBlBlock
+from armillary.wire.image.section import ONE_BL
 
 # Large enough that a flipped bit or cut write lands in it, small enough that a fleet of thousands starts quickly.
 FILLER_BYTES = 2048

@@ -16,7 +16,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from ipaddress import IPv4Address, IPv6Address
 
-from armillary.wire.carried_address import carried_addresses
+from armillary.wire.text.carried_address import carried_addresses
 
 Address = IPv4Address | IPv6Address
 

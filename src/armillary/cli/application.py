@@ -16,7 +16,7 @@ from armillary.cli.output import JsonOption, note, print_json, print_table
 from armillary.cli.remote import RemoteService, read_file, remote_command, write_file
 from armillary.cli.remote_names import YesOption, confirm
 from armillary.errors import InvalidArgumentError
-from armillary.wire.application_archive import (
+from armillary.wire.export.application_archive import (
     MANIFEST,
     MAX_ARCHIVE_BYTES,
     MAX_FILE_BYTES,

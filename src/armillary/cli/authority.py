@@ -15,7 +15,7 @@ from armillary.cli.readable import readable
 from armillary.cli.remote import RemoteService, remote_command, write_file
 from armillary.cli.remote_names import CatalogOption, YesOption, catalog_name, confirm
 from armillary.errors import InvalidArgumentError
-from armillary.wire.pem import armour
+from armillary.wire.encoding.pem import armour
 
 app = typer.Typer(
     no_args_is_help=True,

@@ -20,7 +20,7 @@ from armillary.cli.remote_names import (
     resource_row,
 )
 from armillary.errors import NotFoundError
-from armillary.wire.pem import armour
+from armillary.wire.encoding.pem import armour
 
 app = typer.Typer(
     no_args_is_help=True,

@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from armillary.errors import InvalidArgumentError
-from armillary.wire.web_address import split_web_address
+from armillary.wire.text.web_address import split_web_address
 
 SERVICE_VARIABLE = "ARMILLARY_SERVICE"
 TOKEN_VARIABLE = "ARMILLARY_TOKEN"  # noqa: S105 - the variable's name, not a token

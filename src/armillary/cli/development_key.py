@@ -22,8 +22,8 @@ from cryptography.x509.oid import NameOID
 
 from armillary.cli.output import note
 from armillary.errors import DataFolderError, InvalidArgumentError
-from armillary.wire import image_package
-from armillary.wire.image_package import ImagePackage, UnverifiedImagePackage
+from armillary.wire.image import package as image_package
+from armillary.wire.image.package import ImagePackage, UnverifiedImagePackage
 
 COMMON_NAME = "Armillary development"
 # A development signature must outlive the packages in a shelf of prototypes; nothing trusts it by date.

@@ -19,7 +19,7 @@ from armillary.device.sideload import delete, deploy
 from armillary.engines.flash.file import FileFlash
 from armillary.errors import SignatureError
 from armillary.update.record import SlotImage
-from armillary.wire import image_package
+from armillary.wire.image import package as image_package
 
 app = typer.Typer(no_args_is_help=True, help="Load applications by hand.", rich_markup_mode=None, add_completion=False)
 

@@ -27,7 +27,7 @@ from armillary.device.permission import (
 from armillary.engines.flash.file import FileFlash
 from armillary.errors import ConflictError
 from armillary.identity.manufacturing import ManufacturingState, state_named
-from armillary.wire import capability_file
+from armillary.wire.image import capability_file
 
 DataOption = Annotated[Path, typer.Option("--data", metavar="DIR", help="The device's data folder.")]
 

@@ -11,8 +11,8 @@ import typer
 from armillary.cli.output import JsonOption, print_record
 from armillary.cli.package_folder import load_definitions, read_file
 from armillary.errors import InvalidArgumentError
-from armillary.wire import hardware_definition
-from armillary.wire.hardware_definition import HardwareDefinition
+from armillary.wire.image import hardware_definition
+from armillary.wire.image.hardware_definition import HardwareDefinition
 
 app = typer.Typer(
     no_args_is_help=True,

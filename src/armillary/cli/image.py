@@ -23,7 +23,7 @@ from armillary.cli.remote_names import (
     resource_row,
 )
 from armillary.errors import WireError
-from armillary.wire import image_package
+from armillary.wire.image import package as image_package
 
 app = typer.Typer(no_args_is_help=True, help="Images of a catalog.", rich_markup_mode=None, add_completion=False)
 

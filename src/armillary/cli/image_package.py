@@ -21,10 +21,14 @@ from armillary.cli.output import JsonOption, note, print_record
 from armillary.cli.package_example import write_example
 from armillary.cli.package_folder import load_definitions, read_file, read_folder
 from armillary.errors import ArmillaryError, InvalidArgumentError
-from armillary.wire import app_manifest, application_package, image_package
-from armillary.wire.application_package import MANIFEST_PATH, RUNTIME_VERSION
-from armillary.wire.image_package import UnverifiedImagePackage
-from armillary.wire.image_section import (
+from armillary.wire.image import (
+    app_manifest,
+    application as application_package,
+    package as image_package,
+)
+from armillary.wire.image.application import MANIFEST_PATH, RUNTIME_VERSION
+from armillary.wire.image.package import UnverifiedImagePackage
+from armillary.wire.image.section import (
     ABI_KINDS,
     APPLICATIONS,
     IMAGE_TYPES,

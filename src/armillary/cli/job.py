@@ -20,7 +20,7 @@ from armillary.cli.readable import readable
 from armillary.cli.remote import RemoteService, remote_command, segment
 from armillary.cli.remote_names import YesOption
 from armillary.twin.shorthand import value_of
-from armillary.wire.csv_table import csv_head, csv_rows
+from armillary.wire.export.csv_table import csv_head, csv_rows
 
 app = typer.Typer(
     no_args_is_help=True,

@@ -8,8 +8,8 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 
 from armillary.errors import InvalidArgumentError
-from armillary.wire import hardware_definition
-from armillary.wire.hardware_definition import DEFINITION_LIMIT_BYTES, DefinitionSet
+from armillary.wire.image import hardware_definition
+from armillary.wire.image.hardware_definition import DEFINITION_LIMIT_BYTES, DefinitionSet
 
 
 def read_folder(folder: Path) -> dict[str, bytes]:

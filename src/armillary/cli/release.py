@@ -23,7 +23,7 @@ app = typer.Typer(
 
 PART_COLUMNS = ("name", "image_type", "security_version", "size", "digest")
 NO_END = "no-end"
-MAX_CORIM_BYTES = 16 << 10  # wire/corim.py's limit
+MAX_CORIM_BYTES = 16 << 10  # wire/attestation/corim.py's limit
 MAX_KEY_BYTES = 8 << 10
 FLOOR_COLUMNS = ("chip", "image_type", "minimum", "changed_at")
 

@@ -13,7 +13,7 @@ from armillary.console.change import Form, permit
 from armillary.console.desk import Desk, Visit
 from armillary.console.read_application import ask, may
 from armillary.errors import InvalidArgumentError
-from armillary.wire.hub_credentials import is_attested_id
+from armillary.wire.hub.credentials import is_attested_id
 
 # Audit lines among which a device's commands are looked for.
 AUDIT_LINES = 1000

@@ -7,8 +7,8 @@ from armillary.console import pages_device_data
 from armillary.console.desk import Desk, Visit
 from armillary.console.pages_form import Field, Form, limits
 from armillary.errors import InvalidArgumentError, NotFoundError
-from armillary.wire.device_name import MAX_NAME_CHARACTERS
-from armillary.wire.hub_credentials import is_attested_id
+from armillary.wire.hub.credentials import is_attested_id
+from armillary.wire.text.device_name import MAX_NAME_CHARACTERS
 
 # Devices that are listed where one was meant.
 LISTED = 8

@@ -24,7 +24,7 @@ from armillary.console.pages_sheet import parsed
 from armillary.console.pages_twin import Wrong
 from armillary.console.read_application import ask, may, show
 from armillary.errors import ArmillaryError, ConflictError, InvalidArgumentError, NotFoundError
-from armillary.wire.hub_credentials import is_attested_id
+from armillary.wire.hub.credentials import is_attested_id
 
 # Code of an If-Match that does not hold.
 STALE = "request.precondition"

@@ -24,7 +24,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from armillary.console.sessions import FormSeal
 from armillary.errors import InvalidArgumentError, PermissionDeniedError
-from armillary.wire.web_address import host_of_origin
+from armillary.wire.text.web_address import host_of_origin
 
 SESSION_COOKIE = "__Host-armillary"
 # Holds the random value that seals the sign-in form, before there is a session.

@@ -11,7 +11,7 @@ from typing import Any
 
 from armillary.console.states import BAD, GOOD
 from armillary.console.words import Called, Moment, ShortId, called, counted, grouped, joined, moment, short_id
-from armillary.wire.hub_credentials import is_attested_id
+from armillary.wire.hub.credentials import is_attested_id
 
 
 @dataclass(frozen=True, slots=True)

@@ -15,7 +15,7 @@ from armillary.console.pages_tiles import said_text
 from armillary.console.states import ATTENTION, BAD, GOOD, UNKNOWN, State
 from armillary.console.words import counted, moment
 from armillary.twin.value_names import from_fields
-from armillary.wire.hub_credentials import is_attested_id
+from armillary.wire.hub.credentials import is_attested_id
 
 STATE: Mapping[str, State] = MappingProxyType(
     {

@@ -11,7 +11,7 @@ from armillary.console.pages_device_data import place, root_crumb
 from armillary.console.pages_form import Field, Form
 from armillary.console.pages_sheet import Button, Section, Sheet
 from armillary.console.pages_template_versions import loss_words
-from armillary.wire.hub_credentials import is_attested_id
+from armillary.wire.hub.credentials import is_attested_id
 
 # The choice of no template.
 NONE: Final = "none"

@@ -30,7 +30,7 @@ SHOWS: Final[Mapping[str, str]] = MappingProxyType(
 # authentication -> the field of the admission that lets it in.
 ADMITTED_BY: Final[Mapping[str, str]] = MappingProxyType({"sas": "symmetric_keys", "selfSigned": "certificates"})
 UNATTESTED: Final = State(UNKNOWN, "unattested")
-# What an id looks like; the service says it again (``wire/hub_credentials.py``).
+# What an id looks like; the service says it again (``wire/hub/credentials.py``).
 ID_PATTERN: Final = "[A-Za-z0-9][A-Za-z0-9._:@=\\-]*"
 MAX_PEM_CHARS: Final = 16_384
 

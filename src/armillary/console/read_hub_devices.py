@@ -16,7 +16,7 @@ from armillary.console.device_name import name_form
 from armillary.console.pages_sheet import Button, Once, Sheet
 from armillary.console.read_application import ask, may, show
 from armillary.errors import ArmillaryError, NotFoundError
-from armillary.wire.hub_credentials import is_attested_id
+from armillary.wire.hub.credentials import is_attested_id
 
 LINES = 100
 

@@ -17,7 +17,7 @@ from typing import Any
 from armillary import content
 from armillary.content import application_templates, template_check
 from armillary.errors import ArmillaryError
-from armillary.wire import app_manifest
+from armillary.wire.image import app_manifest
 
 
 def chips() -> Iterator[str]:

@@ -20,7 +20,7 @@ from xml.etree import ElementTree as ET
 
 from armillary.content import application_templates as shipped
 from armillary.errors import ArmillaryError
-from armillary.wire import dtdl
+from armillary.wire.dtdl import model as dtdl
 
 HEAD_FIELDS: Final = ("title", "line", "sector", "operator", "product")
 # A line of a list on a terminal; a README that says something.

@@ -18,11 +18,11 @@ from cryptography.x509 import Certificate
 
 from armillary.capability.grant import Grant, PlatformLimits, grant
 from armillary.errors import InstallError, ManifestError, SignatureError, WireError
-from armillary.wire import image_package
-from armillary.wire.app_manifest import AppManifest
-from armillary.wire.application_package import open_application
-from armillary.wire.asxipfs import Filesystem
-from armillary.wire.image_package import ImagePackage
+from armillary.wire.image import package as image_package
+from armillary.wire.image.app_manifest import AppManifest
+from armillary.wire.image.application import open_application
+from armillary.wire.image.asxipfs import Filesystem
+from armillary.wire.image.package import ImagePackage
 
 APPLICATION = 10  # image types, facts of the Azure Sphere format
 BOARD_CONFIGURATION = 21

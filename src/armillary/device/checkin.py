@@ -27,8 +27,14 @@ from armillary.device.startup import Startup, confirm_boot
 from armillary.engines.flash.port import Flash, replace_region
 from armillary.engines.sandbox.port import SandboxReport
 from armillary.errors import ChallengeError, DataFolderError, DeviceFault, ServiceUnreachableError
-from armillary.wire.checkin import MAX_LINEAGE_BYTES, MAX_OUTCOMES, CheckinReply, InstalledImage, UpdateOutcome
-from armillary.wire.error_report import ErrorReport
+from armillary.wire.device.checkin import (
+    MAX_LINEAGE_BYTES,
+    MAX_OUTCOMES,
+    CheckinReply,
+    InstalledImage,
+    UpdateOutcome,
+)
+from armillary.wire.device.error_report import ErrorReport
 
 _LINEAGE = "device/lineage"
 

@@ -14,7 +14,7 @@ from cryptography.x509 import Certificate, load_pem_x509_certificate
 
 from armillary.engines.flash.port import Flash, replace_region
 from armillary.errors import DataFolderError
-from armillary.wire import cbor
+from armillary.wire.encoding import cbor
 
 REGION = "device/configuration"
 _MAX_BYTES = 256 * 1024  # a dozen certificates of 2 KiB; far below the smallest flash

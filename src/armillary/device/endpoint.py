@@ -26,8 +26,9 @@ from armillary.errors import (
     ServiceUnreachableError,
     WireError,
 )
-from armillary.wire import checkin, trust_anchor
-from armillary.wire.checkin import Challenge, CheckinReply, CheckinRequest, OfferedImage
+from armillary.wire.certificates import trust_anchor
+from armillary.wire.device import checkin
+from armillary.wire.device.checkin import Challenge, CheckinReply, CheckinRequest, OfferedImage
 
 CBOR = "application/cbor"
 CONNECT_TIMEOUT_S = 10.0

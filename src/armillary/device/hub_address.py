@@ -8,9 +8,9 @@ from __future__ import annotations
 
 from armillary.engines.flash.port import Flash, replace_region
 from armillary.errors import WireError
-from armillary.wire import cbor
-from armillary.wire.cbor_fields import take_array, take_text, take_uint
-from armillary.wire.checkin import MAX_HOST_BYTES
+from armillary.wire.device.checkin import MAX_HOST_BYTES
+from armillary.wire.encoding import cbor
+from armillary.wire.encoding.cbor_fields import take_array, take_text, take_uint
 
 _REGION = "device/hub"
 _WHAT = "hub address"

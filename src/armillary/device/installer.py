@@ -19,7 +19,7 @@ from armillary.update import plan as rules
 from armillary.update.plan import InstallPlan
 from armillary.update.record import InstallRecord, SlotImage, choose, encode
 from armillary.update.transaction import InstallEvent, InstallState, advance
-from armillary.wire.checkin import UpdateOutcome
+from armillary.wire.device.checkin import UpdateOutcome
 
 RECORD_REGIONS = ("install/record.0", "install/record.1")
 _APPLICATIONS = "applications/"

@@ -22,8 +22,8 @@ from armillary.identity.manufacturing import (
     advance,
     permissions_of,
 )
-from armillary.wire import capability_file
-from armillary.wire.capability_file import CapabilityFile
+from armillary.wire.image import capability_file
+from armillary.wire.image.capability_file import CapabilityFile
 
 STATE_REGION = "device/manufacturing-state"
 CAPABILITY_REGION = "device/capability"

@@ -31,7 +31,7 @@ from armillary.engines.root_of_trust.port import RootOfTrust
 from armillary.engines.root_of_trust.selection import open_root_of_trust
 from armillary.engines.sandbox.port import Sandbox, SandboxReport, open_sandbox
 from armillary.errors import BootRefusedError
-from armillary.wire.checkin import CheckinReply
+from armillary.wire.device.checkin import CheckinReply
 
 
 class Device:

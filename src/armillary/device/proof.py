@@ -16,11 +16,21 @@ from armillary.device.configuration import DeviceConfiguration
 from armillary.engines.root_of_trust.port import BootSession
 from armillary.engines.sandbox.port import SandboxReport
 from armillary.errors import WireError
-from armillary.wire import checkin
-from armillary.wire.checkin import CheckinReply, CheckinRequest, InstalledImage, UpdateOutcome
-from armillary.wire.clip import clip_text
-from armillary.wire.error_report import ErrorReport
-from armillary.wire.evidence import ENFORCED, MAX_ENFORCEMENT_BYTES, MISSING_PREFIX, Evidence
+from armillary.wire.attestation.evidence import (
+    ENFORCED,
+    MAX_ENFORCEMENT_BYTES,
+    MISSING_PREFIX,
+    Evidence,
+)
+from armillary.wire.device import checkin
+from armillary.wire.device.checkin import (
+    CheckinReply,
+    CheckinRequest,
+    InstalledImage,
+    UpdateOutcome,
+)
+from armillary.wire.device.error_report import ErrorReport
+from armillary.wire.encoding.clip import clip_text
 
 # Report, evidence (at most 11 KiB at its own limits), endorsement and event log (a chip's 13 events have 1.5 KiB)
 # together stay under the 64 KiB of a check-in. What does not fit goes with the next one.

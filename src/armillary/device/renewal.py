@@ -3,8 +3,8 @@
 
 The root of a service ends after twenty years, or is replaced before. The service names its living roots at the device
 endpoint; the device asks after its first answered check-in and once a week, and pins those that a root it pins vouches
-for by its own signature (``wire/trust_anchor.py``). The connection the answer came by is worth nothing here: whoever
-stole the key of the service's TLS certificate plants no root.
+for by its own signature (``wire/certificates/trust_anchor.py``). The connection the answer came by is worth nothing
+here: whoever stole the key of the service's TLS certificate plants no root.
 
 The pinned set is written whole or not at all; it never shrinks but for the oldest of more than :data:`MAX_PINNED`. A
 root that has ended harms nobody: what it signed had to end before (``endpoint.py``).
@@ -27,7 +27,7 @@ from armillary.device.endpoint import ServiceContext
 from armillary.device.journal import Journal
 from armillary.engines.root_of_trust.port import RootOfTrust
 from armillary.errors import ArmillaryError
-from armillary.wire import trust_anchor
+from armillary.wire.certificates import trust_anchor
 
 INTERVAL_S = 7 * 86_400.0
 MAX_PINNED = 4

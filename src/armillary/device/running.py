@@ -27,7 +27,7 @@ from armillary.update.plan import InstallPlan, plan_install
 from armillary.update.record import SlotImage
 from armillary.update.transaction import InstallState
 from armillary.update.trial import DEFAULT_RULES, ApplicationHealth, Keep, TakeBack, TrialRules, judge
-from armillary.wire.checkin import CheckinReply, Offer
+from armillary.wire.device.checkin import CheckinReply, Offer
 
 RETRY_FIRST_S = 2.0
 RETRY_LIMIT_S = 300.0  # a device that lost its service looks for it every five minutes at least

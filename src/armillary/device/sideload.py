@@ -32,8 +32,8 @@ from armillary.errors import ConflictError, DeviceStateError, NotFoundError
 from armillary.update.plan import InstallPlan, plan_install
 from armillary.update.record import SlotImage
 from armillary.update.transaction import InstallState
-from armillary.wire import image_package
-from armillary.wire.checkin import Offer, OfferedImage
+from armillary.wire.device.checkin import Offer, OfferedImage
+from armillary.wire.image import package as image_package
 
 DEVELOPERS_REGION: Final = "device/developers"
 MAX_DEVELOPERS: Final = 8  # people who work on one device at a time

@@ -24,8 +24,8 @@ from armillary.device.provision import boot_region
 from armillary.engines.flash.port import Flash, replace_region
 from armillary.engines.root_of_trust.port import BootSession, RootOfTrust
 from armillary.errors import BootRefusedError
-from armillary.wire import cbor
-from armillary.wire.event_log import BootEvent, encode_log
+from armillary.wire.attestation.event_log import BootEvent, encode_log
+from armillary.wire.encoding import cbor
 
 _MINIMUMS = "device/minimums"
 _MAX_MINIMUMS_BYTES = 4096  # 29 image types

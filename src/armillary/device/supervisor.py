@@ -19,7 +19,7 @@ from armillary.device.reports import Incident
 from armillary.engines.sandbox.port import AppEvent, ConnectionAttempt, ExitStatus, Launch, RunningApplication, Sandbox
 from armillary.errors import ArmillaryError
 from armillary.update.trial import ApplicationHealth
-from armillary.wire.error_report import describe_exit
+from armillary.wire.device.error_report import describe_exit
 
 STOP_GRACE_S = 5.0  # SIGTERM to SIGKILL; long enough to close a connection
 RESTART_FIRST_S = 1.0

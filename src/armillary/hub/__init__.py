@@ -8,5 +8,5 @@ identity; a device reaches its own topics only, and devices cannot publish to ea
 Promises: a QoS 1 message is acknowledged only after the commit that holds it; every buffer has a limit; a device
 that is disconnected, revoked or whose certificate ran out has no open connection.
 
-Specification: MQTT 3.1.1 and 5.0 (OASIS); topics in ``wire/hub_topics.py``.
+Specification: MQTT 3.1.1 and 5.0 (OASIS); topics in ``wire/hub/topics.py``.
 """

@@ -39,9 +39,9 @@ from armillary.hub.limits import SWEEP_INTERVAL_S
 from armillary.hub.link import check_all
 from armillary.hub.reasons import Reason
 from armillary.hub.tls import TlsChannel
-from armillary.wire.hub_credentials import HubCredentials, HubPeer
-from armillary.wire.mqtt_fields import FORMAT, FieldReader, Properties, Property
-from armillary.wire.mqtt_packet import LEVEL_5, Connect, Publish, Subscription, Will
+from armillary.wire.hub.credentials import HubCredentials, HubPeer
+from armillary.wire.mqtt.fields import FORMAT, FieldReader, Properties, Property
+from armillary.wire.mqtt.packet import LEVEL_5, Connect, Publish, Subscription, Will
 
 _log = structlog.get_logger(__name__)
 

@@ -24,10 +24,10 @@ from armillary.hub.broker_session import MOVE_OF_PACKET, Delivery, Message, Move
 from armillary.hub.broker_topics import split_share
 from armillary.hub.link import Link, unusable_alias
 from armillary.hub.reasons import Reason
-from armillary.wire.hub_credentials import HubCredentials
-from armillary.wire.mqtt import encode_packet
-from armillary.wire.mqtt_fields import CODE_PROTOCOL, FORMAT, Properties, Property
-from armillary.wire.mqtt_packet import (
+from armillary.wire.hub.credentials import HubCredentials
+from armillary.wire.mqtt.codec import encode_packet
+from armillary.wire.mqtt.fields import CODE_PROTOCOL, FORMAT, Properties, Property
+from armillary.wire.mqtt.packet import (
     LEVEL_5,
     Acknowledgement,
     Connack,
@@ -45,9 +45,9 @@ from armillary.wire.mqtt_packet import (
     Unsubscribe,
     Will,
 )
-from armillary.wire.mqtt_reasons import ReasonCode
-from armillary.wire.mqtt_session import BROKER_TRANSITIONS, Event, State, step
-from armillary.wire.mqtt_stream import MAX_PACKET_BYTES
+from armillary.wire.mqtt.reasons import ReasonCode
+from armillary.wire.mqtt.session import BROKER_TRANSITIONS, Event, State, step
+from armillary.wire.mqtt.stream import MAX_PACKET_BYTES
 
 if TYPE_CHECKING:
     from armillary.hub.broker import Broker

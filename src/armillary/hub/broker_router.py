@@ -22,8 +22,8 @@ from armillary.hub.broker_limits import (
 from armillary.hub.broker_session import Message, Outgoing, Session, Subscribed
 from armillary.hub.broker_topics import FilterTree, check_extent, matches, split_share
 from armillary.hub.counters import Counters
-from armillary.wire.mqtt_fields import encode_properties
-from armillary.wire.mqtt_packet import Subscription
+from armillary.wire.mqtt.fields import encode_properties
+from armillary.wire.mqtt.packet import Subscription
 
 
 @dataclass(slots=True)

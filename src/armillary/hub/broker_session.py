@@ -22,8 +22,8 @@ from typing import TYPE_CHECKING
 
 from armillary.errors import WireError
 from armillary.hub.broker_limits import MAX_QUEUED_BYTES, MAX_QUEUED_MESSAGES
-from armillary.wire.mqtt_fields import CODE_PROTOCOL, FORMAT, Properties, Property
-from armillary.wire.mqtt_packet import PacketType, Subscription
+from armillary.wire.mqtt.fields import CODE_PROTOCOL, FORMAT, Properties, Property
+from armillary.wire.mqtt.packet import PacketType, Subscription
 
 if TYPE_CHECKING:
     from armillary.hub.broker_connection import BrokerConnection

@@ -13,7 +13,7 @@ from typing import Generic, TypeVar
 
 from armillary.errors import WireError
 from armillary.hub.broker_limits import MAX_TOPIC_BYTES, MAX_TOPIC_LEVELS
-from armillary.wire.mqtt_fields import FORMAT
+from armillary.wire.mqtt.fields import FORMAT
 
 _SHARE = "$share/"
 

@@ -23,9 +23,9 @@ from armillary.engines.group_commit import LoopSink, Rejected
 from armillary.engines.series import cloud_messages as queue
 from armillary.engines.series.cloud_messages import Delivery, QueuedMessage
 from armillary.errors import RateLimitedError
-from armillary.wire.cloud_message import CloudMessage
-from armillary.wire.hub_topics import Inbox
-from armillary.wire.mqtt_packet import Publish
+from armillary.wire.hub.cloud_message import CloudMessage
+from armillary.wire.hub.topics import Inbox
+from armillary.wire.mqtt.packet import Publish
 
 if TYPE_CHECKING:
     from armillary.hub.connection import Connection

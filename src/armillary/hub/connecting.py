@@ -7,7 +7,7 @@ import asyncio
 from typing import TYPE_CHECKING, Final
 
 from armillary.errors import InvalidArgumentError
-from armillary.wire.hub_topics import Inbox
+from armillary.wire.hub.topics import Inbox
 
 if TYPE_CHECKING:
     from armillary.hub.hub import Hub

@@ -17,11 +17,12 @@ from armillary.hub.limits import MAX_TOPIC_ALIASES
 from armillary.hub.link import Link, unusable_alias
 from armillary.hub.reasons import SAID_GOODBYE, Reason
 from armillary.hub.tls import TlsChannel, Transport
-from armillary.wire.hub_credentials import HubCredentials
-from armillary.wire.hub_topics import Inbox, TelemetryTopic, check_username, parse_topic
-from armillary.wire.mqtt import encode_packet
-from armillary.wire.mqtt_fields import Property, PropertyValue
-from armillary.wire.mqtt_packet import (
+from armillary.wire.hub.credentials import HubCredentials
+from armillary.wire.hub.provisioning_http import is_provisioning
+from armillary.wire.hub.topics import Inbox, TelemetryTopic, check_username, parse_topic
+from armillary.wire.mqtt.codec import encode_packet
+from armillary.wire.mqtt.fields import Property, PropertyValue
+from armillary.wire.mqtt.packet import (
     LEVEL_5,
     Acknowledgement,
     Connack,
@@ -31,9 +32,8 @@ from armillary.wire.mqtt_packet import (
     PacketType,
     Publish,
 )
-from armillary.wire.mqtt_session import Event, State, step
-from armillary.wire.mqtt_stream import MAX_PACKET_BYTES, PublishRun
-from armillary.wire.provisioning_http import is_provisioning
+from armillary.wire.mqtt.session import Event, State, step
+from armillary.wire.mqtt.stream import MAX_PACKET_BYTES, PublishRun
 
 if TYPE_CHECKING:
     from armillary.engines.series.devices import DeviceRow

@@ -19,7 +19,7 @@ from armillary.errors import InvalidArgumentError, WireError
 from armillary.hub.reasons import Reason
 from armillary.twin.document import Twin, device_view, report
 from armillary.twin.section import parse_patch
-from armillary.wire.hub_topics import (
+from armillary.wire.hub.topics import (
     Inbox,
     MethodAnswer,
     TwinGet,
@@ -28,8 +28,8 @@ from armillary.wire.hub_topics import (
     parse_topic,
     twin_answer_topic,
 )
-from armillary.wire.mqtt_fields import Properties, Property
-from armillary.wire.mqtt_packet import (
+from armillary.wire.mqtt.fields import Properties, Property
+from armillary.wire.mqtt.packet import (
     LEVEL_5,
     Acknowledgement,
     Packet,
@@ -42,7 +42,7 @@ from armillary.wire.mqtt_packet import (
     Unsuback,
     Unsubscribe,
 )
-from armillary.wire.mqtt_reasons import ReasonCode
+from armillary.wire.mqtt.reasons import ReasonCode
 
 if TYPE_CHECKING:
     from armillary.hub.connection import Connection

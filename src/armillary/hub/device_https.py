@@ -24,8 +24,8 @@ from armillary.hub import provisioning_https
 from armillary.hub.files import CONTAINER, FileUploads
 from armillary.hub.http_opening import hand_over, is_of_service
 from armillary.hub.https import MAX_CONNECTIONS, HttpChannel, HttpReply, HttpRequest
-from armillary.wire.hub_credentials import HubCredentials
-from armillary.wire.provisioning_http import is_provisioning
+from armillary.wire.hub.credentials import HubCredentials
+from armillary.wire.hub.provisioning_http import is_provisioning
 
 if TYPE_CHECKING:
     from armillary.hub.connection import Connection

@@ -150,7 +150,7 @@ class _S3:
     def deliver(self, records: Sequence[Outgoing], batch_id: str) -> None:
         import http.client  # noqa: PLC0415 - only with such storage
 
-        from armillary.wire.sigv4 import encode_path, signed_headers  # noqa: PLC0415 - as above
+        from armillary.wire.export.sigv4 import encode_path, signed_headers  # noqa: PLC0415 - as above
 
         if self._secret is None:
             raise NotNowError("its secret is not here: give the destination its secret again")

@@ -26,8 +26,8 @@ from armillary.engines.series.connectivity import read_events
 from armillary.engines.series.twins import journal_wanted, read_changes
 from armillary.errors import WireError
 from armillary.twin.data_export import Record, Source
-from armillary.wire import telemetry
-from armillary.wire.hub_topics import parse_bag
+from armillary.wire.hub import telemetry
+from armillary.wire.hub.topics import parse_bag
 
 if TYPE_CHECKING:
     from armillary.hub.hub import Hub

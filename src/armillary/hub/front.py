@@ -56,12 +56,12 @@ from armillary.hub.methods import OpenMethods
 from armillary.hub.provisioning import Provisioning
 from armillary.hub.reasons import Reason, why_ended
 from armillary.hub.tls import TlsChannel
-from armillary.wire.hub_credentials import HubCredentials, HubPeer
-from armillary.wire.hub_topics import Inbox, method_answer_topic, twin_desired_topic
-from armillary.wire.mqtt import encode_packet
-from armillary.wire.mqtt_fields import Properties, Property
-from armillary.wire.mqtt_packet import LEVEL_5, Publish, Will
-from armillary.wire.mqtt_stream import PublishRun
+from armillary.wire.hub.credentials import HubCredentials, HubPeer
+from armillary.wire.hub.topics import Inbox, method_answer_topic, twin_desired_topic
+from armillary.wire.mqtt.codec import encode_packet
+from armillary.wire.mqtt.fields import Properties, Property
+from armillary.wire.mqtt.packet import LEVEL_5, Publish, Will
+from armillary.wire.mqtt.stream import PublishRun
 
 if TYPE_CHECKING:
     from armillary.hub.device_https import DeviceHttps

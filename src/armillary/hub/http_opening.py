@@ -13,7 +13,7 @@ import asyncio
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Final
 
-from armillary.wire.iot_hub_paths import is_service_target
+from armillary.wire.hub.iot_hub_paths import is_service_target
 
 if TYPE_CHECKING:
     from armillary.hub.connection import Connection

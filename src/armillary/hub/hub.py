@@ -45,9 +45,9 @@ from armillary.hub.threads import in_thread
 from armillary.settings import Settings
 from armillary.twin.document import Twin, desired_notice, patch_desired, patch_tags
 from armillary.twin.section import check_patch
-from armillary.wire.hub_credentials import HubCredentials, HubPeer
-from armillary.wire.hub_topics import method_topic
-from armillary.wire.telemetry import Telemetry
+from armillary.wire.hub.credentials import HubCredentials, HubPeer
+from armillary.wire.hub.telemetry import Telemetry
+from armillary.wire.hub.topics import method_topic
 
 if TYPE_CHECKING:
     from armillary.hub.broker import Broker

@@ -17,7 +17,7 @@ from armillary.hub.connection import Connection
 
 if TYPE_CHECKING:
     from armillary.hub.front import Front
-    from armillary.wire.mqtt_packet import Connect
+    from armillary.wire.mqtt.packet import Connect
 
 
 class InsideChannel:

@@ -2,7 +2,7 @@
 """One MQTT connection, whoever it talks to: bytes in, packets out, and when to read, write and close.
 
 The hub's front (``connection.py``) and the general broker (``broker_connection.py``) are two kinds of link. When a
-packet may come is the kind's table of ``wire/mqtt_session.py``; what it means is the kind's own.
+packet may come is the kind's table of ``wire/mqtt/session.py``; what it means is the kind's own.
 """
 
 from __future__ import annotations
@@ -27,11 +27,26 @@ from armillary.hub.limits import (
 )
 from armillary.hub.reasons import TOOK_NOTHING, Reason, why_ended
 from armillary.hub.tls import Transport
-from armillary.wire.mqtt import encode_packet
-from armillary.wire.mqtt_fields import CODE_PROTOCOL, CODE_TOPIC_ALIAS, FORMAT, Properties, Property
-from armillary.wire.mqtt_packet import LEVEL_3_1_1, LEVEL_5, Connack, Disconnect, Packet, Publish, Will, type_of
-from armillary.wire.mqtt_session import EVENT_OF_PACKET, TRANSITIONS, Event, State, step
-from armillary.wire.mqtt_stream import PacketDecoder
+from armillary.wire.mqtt.codec import encode_packet
+from armillary.wire.mqtt.fields import (
+    CODE_PROTOCOL,
+    CODE_TOPIC_ALIAS,
+    FORMAT,
+    Properties,
+    Property,
+)
+from armillary.wire.mqtt.packet import (
+    LEVEL_3_1_1,
+    LEVEL_5,
+    Connack,
+    Disconnect,
+    Packet,
+    Publish,
+    Will,
+    type_of,
+)
+from armillary.wire.mqtt.session import EVENT_OF_PACKET, TRANSITIONS, Event, State, step
+from armillary.wire.mqtt.stream import PacketDecoder
 
 _log = structlog.get_logger(__name__)
 

@@ -12,7 +12,7 @@ from typing import Self
 
 from armillary.hub.counters import Counters
 from armillary.hub.limits import MAX_LIVE_QUEUE
-from armillary.wire.telemetry import Telemetry, Value
+from armillary.wire.hub.telemetry import Telemetry, Value
 
 
 @dataclass(frozen=True, slots=True)

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Final
 import structlog
 
 from armillary.engines.application.document import Document, is_device_id
-from armillary.wire.telemetry import Telemetry
+from armillary.wire.hub.telemetry import Telemetry
 
 if TYPE_CHECKING:
     from armillary.hub.hub import Hub

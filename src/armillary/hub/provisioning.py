@@ -15,8 +15,19 @@ from armillary.engines.series.devices import DeviceRow
 from armillary.errors import NotFoundError, RateLimitedError, WireError
 from armillary.hub.reasons import Reason
 from armillary.hub.registrations import RETRY_AFTER_S, Desk, Registrations
-from armillary.wire.hub_credentials import HubCredentials
-from armillary.wire.mqtt_packet import (
+from armillary.wire.hub.credentials import HubCredentials
+from armillary.wire.hub.provisioning import (
+    FILTER,
+    PollTopic,
+    answer_topic,
+    assigning_body,
+    error_body,
+    parse_request,
+    parse_topic,
+    parse_username,
+    result_body,
+)
+from armillary.wire.mqtt.packet import (
     LEVEL_5,
     Acknowledgement,
     Connect,
@@ -29,17 +40,6 @@ from armillary.wire.mqtt_packet import (
     Subscribe,
     Unsuback,
     Unsubscribe,
-)
-from armillary.wire.provisioning import (
-    FILTER,
-    PollTopic,
-    answer_topic,
-    assigning_body,
-    error_body,
-    parse_request,
-    parse_topic,
-    parse_username,
-    result_body,
 )
 
 if TYPE_CHECKING:

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The provisioning service over HTTP, on the hub's ports: register, poll, look up (``wire/provisioning_http.py``).
+"""The provisioning service over HTTP, on the hub's ports: register, poll, look up (``wire/hub/provisioning_http.py``).
 
 Bodies, results and limits are those over MQTT (``provisioning.py``). Who asks is found out with each request: what it
 shows, a client certificate or a shared access signature, has to be good for the registration id of the address. Who is
@@ -18,9 +18,15 @@ from armillary.errors import ArmillaryError, NotFoundError, RateLimitedError, Wi
 from armillary.hub.https import HttpReply, HttpRequest
 from armillary.hub.provisioning import owner_of
 from armillary.hub.registrations import RETRY_AFTER_S, Registrations
-from armillary.wire.hub_credentials import HubCredentials
-from armillary.wire.provisioning import assigning_body, error_body, parse_request, result_body, state_body
-from armillary.wire.provisioning_http import METHODS, CallKind, ProvisioningCall, parse_target
+from armillary.wire.hub.credentials import HubCredentials
+from armillary.wire.hub.provisioning import (
+    assigning_body,
+    error_body,
+    parse_request,
+    result_body,
+    state_body,
+)
+from armillary.wire.hub.provisioning_http import METHODS, CallKind, ProvisioningCall, parse_target
 
 if TYPE_CHECKING:
     from armillary.hub.front import Front

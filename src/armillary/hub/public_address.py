@@ -12,7 +12,7 @@ from __future__ import annotations
 import ipaddress
 from typing import Final
 
-from armillary.wire.carried_address import TRANSLATED, carried_addresses
+from armillary.wire.text.carried_address import TRANSLATED, carried_addresses
 
 Address = ipaddress.IPv4Address | ipaddress.IPv6Address
 

@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Final
 
-from armillary.wire.mqtt_reasons import ReasonCode
+from armillary.wire.mqtt.reasons import ReasonCode
 
 
 @dataclass(frozen=True, slots=True)

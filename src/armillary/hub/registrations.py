@@ -19,8 +19,8 @@ from typing import TYPE_CHECKING, Any, Final, Protocol
 import structlog
 
 from armillary.errors import ArmillaryError, NotFoundError, RateLimitedError
-from armillary.wire.hub_credentials import HubCredentials
-from armillary.wire.provisioning import RegistrationRequest, RegistrationResult
+from armillary.wire.hub.credentials import HubCredentials
+from armillary.wire.hub.provisioning import RegistrationRequest, RegistrationResult
 
 if TYPE_CHECKING:
     from armillary.hub.front import Front

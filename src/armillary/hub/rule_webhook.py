@@ -27,7 +27,7 @@ from typing import Any, Final
 from armillary.errors import InvalidArgumentError, PermissionDeniedError
 from armillary.hub.public_address import Address, is_public
 from armillary.twin.document import timestamp
-from armillary.wire.web_address import split_web_address
+from armillary.wire.text.web_address import split_web_address
 
 # A receiver answers when it has the event, not when it has dealt with it.
 TIMEOUT_S: Final = 10.0

@@ -53,7 +53,7 @@ from armillary.hub.rule_plans import Loaded, Plan, Running, load, read_facts
 from armillary.hub.rule_traces import Traces
 from armillary.twin.rule_evaluate import step
 from armillary.twin.rule_table import Event
-from armillary.wire.telemetry import Telemetry
+from armillary.wire.hub.telemetry import Telemetry
 
 if TYPE_CHECKING:
     from armillary.hub.front import Front

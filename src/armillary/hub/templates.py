@@ -25,7 +25,7 @@ from armillary.errors import ArmillaryError, ConflictError, InvalidArgumentError
 from armillary.hub.device_facts import of_catalog
 from armillary.twin.template_name import check_name, not_published, published_id, split_id
 from armillary.twin.value_names import ValueNames
-from armillary.wire.given_text import check_given
+from armillary.wire.text.given_text import check_given
 
 if TYPE_CHECKING:
     from armillary.hub.hub import Hub

@@ -22,8 +22,8 @@ from websockets.typing import Subprotocol
 
 from armillary.hub.limits import MAX_WEBSOCKET_MESSAGE_BYTES
 from armillary.hub.tls import Transport
-from armillary.wire.mqtt_stream import MAX_CONNECT_BYTES
-from armillary.wire.web_address import host_of_origin
+from armillary.wire.mqtt.stream import MAX_CONNECT_BYTES
+from armillary.wire.text.web_address import host_of_origin
 
 if TYPE_CHECKING:
     from armillary.hub.link import Link

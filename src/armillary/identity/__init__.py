@@ -2,7 +2,7 @@
 """Device identity, both ends: the DICE key ladder, device ids, manufacturing states, which certificate is given.
 
 What it is: pure rules over bytes and keys. What it is not: no key storage (``engines/root_of_trust``), no
-certificate bytes (``wire/certificate.py``), no registry (``service``).
+certificate bytes (``wire/certificates/certificate.py``), no registry (``service``).
 
 Specification: TCG DICE layering as in "Open Profile for DICE" (CDI per layer, keys derived from it), NIST
 SP 800-56C / RFC 5869 HKDF, FIPS 186-5 appendix A.2.1 for deriving a private key from bits; Azure Sphere's

@@ -12,7 +12,7 @@ from typing import TypeAlias
 from cryptography.hazmat.primitives.asymmetric import ec
 
 from armillary.errors import WireError
-from armillary.wire import cose
+from armillary.wire.encoding import cose
 
 DeviceId: TypeAlias = str
 

@@ -27,7 +27,7 @@ from uuid import UUID
 
 from armillary.rollout.cohort import in_order, size_after
 from armillary.rollout.policy import RolloutPolicy
-from armillary.wire.finding import SEVERITIES, Finding
+from armillary.wire.device.finding import SEVERITIES, Finding
 
 FAILED: Final = ("reverted", "failed", "timed-out")
 FINISHED: Final = ("confirmed", *FAILED)

@@ -61,7 +61,7 @@ from armillary.service.transfers import Transfers
 from armillary.service.verifier import Verifier
 from armillary.service.watch import Watch
 from armillary.settings import Settings
-from armillary.wire.hub_credentials import HubCredentials, HubPeer, is_attested_id
+from armillary.wire.hub.credentials import HubCredentials, HubPeer, is_attested_id
 
 if TYPE_CHECKING:
     from armillary.service.device_workers import DeviceWorkers
@@ -221,7 +221,7 @@ class SecurityService:
     async def _start_workers(self) -> DeviceWorkers:
         """Serve devices in processes of their own, which are told of every change before the call that made it ends."""
         from armillary.service.device_workers import DeviceWorkers  # noqa: PLC0415 - the one-process form needs none
-        from armillary.wire.worker_message import AUTHORITIES, OFFERS, POLICIES, RELEASES  # noqa: PLC0415
+        from armillary.wire.device.worker_message import AUTHORITIES, OFFERS, POLICIES, RELEASES  # noqa: PLC0415
 
         self._workers = workers = DeviceWorkers(self.context, self.notices, self.watch.observe, hub=self._hub_address)
         self.notices.on_device.append(workers.device_changed)

@@ -44,8 +44,8 @@ from armillary.service.context import Context
 from armillary.service.key_store import KeyStore
 from armillary.service.root_authority import ROOT_NAME, RootAuthorities
 from armillary.settings import Settings
-from armillary.wire import certificate as profile
-from armillary.wire.pem import armour
+from armillary.wire.certificates import certificate as profile
+from armillary.wire.encoding.pem import armour
 
 SIGNING_LIFE_S: Final = 20 * YEAR_S
 SERVER_LIFE_S: Final = YEAR_S

@@ -48,8 +48,8 @@ from armillary.service.authority_life import (
 )
 from armillary.service.context import Context
 from armillary.service.key_store import KeyStore
-from armillary.wire import certificate as profile
-from armillary.wire.crl import Revoked, build_revocation_list
+from armillary.wire.certificates import certificate as profile
+from armillary.wire.certificates.crl import Revoked, build_revocation_list
 
 POSSESSION_LIFE_S: Final = 3600  # Azure Sphere's proof lives an hour
 BACKDATE_S: Final = 300  # for clocks that are a little behind

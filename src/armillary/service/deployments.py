@@ -21,7 +21,7 @@ from armillary.service.images import ANY_ARCHITECTURE, image_or_raise
 from armillary.service.notices import Notices
 from armillary.service.paging import bounded, number_after
 from armillary.service.registry_names import catalog_or_raise, group_or_raise, product_or_raise
-from armillary.wire.checkin import MAX_OFFERED
+from armillary.wire.device.checkin import MAX_OFFERED
 
 # Images in a deployment: what one offer can hold.
 MAX_IMAGES = MAX_OFFERED

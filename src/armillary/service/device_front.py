@@ -2,8 +2,9 @@
 """The device endpoint with what devices ask besides proofs and images.
 
 ============================  ===========================================================================
-GET /v1/trust-anchors         the service's living roots and what vouches for each (``wire/trust_anchor.py``)
-GET /v1/identity-certificate  a new identity certificate, for a device whose present one ends soon
+GET /v1/trust-anchors         the service's living roots and what vouches for each
+(``wire/certificates/trust_anchor.py``) GET /v1/identity-certificate  a new identity certificate, for a device whose
+present one ends soon
 ============================  ===========================================================================
 
 Any device with a living identity certificate is told the roots, claimed or not: they are public, and a device that was

@@ -16,8 +16,14 @@ from armillary.service.context import Context
 from armillary.service.hub_identities import HubIdentities
 from armillary.service.registry import Registry
 from armillary.service.registry_names import catalog_or_raise
-from armillary.wire.device_name import MIN_ID_DIGITS, check_name, default_name_digits, id_prefix, key_of
-from armillary.wire.hub_credentials import canonical_device_id, is_attested_id
+from armillary.wire.hub.credentials import canonical_device_id, is_attested_id
+from armillary.wire.text.device_name import (
+    MIN_ID_DIGITS,
+    check_name,
+    default_name_digits,
+    id_prefix,
+    key_of,
+)
 
 # Devices that an answer lists where one was meant: enough to choose from.
 MAX_MEANT: Final = 20

@@ -22,7 +22,7 @@ from typing import Final, NamedTuple
 
 from armillary.engines.records.report_rows import MAX_REFUSALS_A_DAY, REFUSAL_CODES
 from armillary.errors import RateLimitedError
-from armillary.wire.checkin import MAX_OUTCOMES
+from armillary.wire.device.checkin import MAX_OUTCOMES
 
 DAY_S: Final = 86_400
 

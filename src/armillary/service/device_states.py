@@ -28,7 +28,7 @@ from armillary.errors import (
 from armillary.identity.manufacturing import ManufacturingState
 from armillary.service.catalog_authority import Issuer
 from armillary.service.offers import Book, Wanted
-from armillary.wire.checkin import Offer
+from armillary.wire.device.checkin import Offer
 
 # Devices remembered, about 5 KiB each: those of a burst. The others are read from the records, 20 us a check-in.
 MAX_REMEMBERED: Final = 256

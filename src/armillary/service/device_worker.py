@@ -3,9 +3,9 @@
 
 It shares the data folder with the service that started it, which holds the folder's lock: own connections to the
 records and an own writer thread, own memory of devices, the issuing keys from the folder. What it remembers is right
-because the service tells it of every change and waits until it is done (``wire/worker_message.py`` has the messages);
-and what two workers decide at once the database settles: a challenge is spent once, and a check-in that follows
-another than the newest is refused.
+because the service tells it of every change and waits until it is done (``wire/device/worker_message.py`` has the
+messages); and what two workers decide at once the database settles: a challenge is spent once, and a check-in that
+follows another than the newest is refused.
 
 It lives no longer than the service: the system kills it with the thread that started it (``PR_SET_PDEATHSIG``), and it
 ends itself when the socket pair reads an end of file. Where it cannot do what it is told, it ends at once: the service
@@ -48,8 +48,19 @@ from armillary.service.releases import Releases
 from armillary.service.verifier import Verifier
 from armillary.service.worker_channel import Channel
 from armillary.settings import Settings
-from armillary.wire import worker_message as messages
-from armillary.wire.worker_message import Changed, Cut, Done, Failed, Heartbeat, Held, Message, News, Ready, Reread
+from armillary.wire.device import worker_message as messages
+from armillary.wire.device.worker_message import (
+    Changed,
+    Cut,
+    Done,
+    Failed,
+    Heartbeat,
+    Held,
+    Message,
+    News,
+    Ready,
+    Reread,
+)
 
 HEARTBEAT_S: Final = 1.0
 _PR_SET_PDEATHSIG: Final = 1  # prctl(2)

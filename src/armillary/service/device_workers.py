@@ -43,8 +43,19 @@ from armillary.service.pulse import Pulse
 from armillary.service.watch_rules import Observation
 from armillary.service.worker_channel import Channel
 from armillary.service.worker_process import WorkerProcess
-from armillary.wire import worker_message as messages
-from armillary.wire.worker_message import Changed, Cut, Done, Failed, Heartbeat, Held, Message, News, Ready, Reread
+from armillary.wire.device import worker_message as messages
+from armillary.wire.device.worker_message import (
+    Changed,
+    Cut,
+    Done,
+    Failed,
+    Heartbeat,
+    Held,
+    Message,
+    News,
+    Ready,
+    Reread,
+)
 
 # A worker that starts has read everything after a second; one that runs answers in a millisecond.
 ANSWER_S: Final = 10.0

@@ -30,7 +30,7 @@ from armillary.service.notices import Notices
 from armillary.service.paging import bounded, number_after
 from armillary.service.registry_names import catalog_or_raise, group_or_raise, no_such_device
 from armillary.service.remembered import Remembered
-from armillary.wire import capability_file
+from armillary.wire.image import capability_file
 
 # Devices claimed in one call: one transaction, one audit line each.
 MAX_CLAIM: Final = 1000

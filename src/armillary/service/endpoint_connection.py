@@ -16,7 +16,7 @@ import httptools
 
 from armillary.errors import ArmillaryError, WireError
 from armillary.service.endpoint_problem import REASONS, RequestRefusedError, problem_of
-from armillary.wire.checkin import MAX_REQUEST_BYTES
+from armillary.wire.device.checkin import MAX_REQUEST_BYTES
 
 if TYPE_CHECKING:
     from armillary.service.endpoint import DeviceEndpoint

@@ -14,7 +14,7 @@ from sqlalchemy import Connection
 
 from armillary.engines.records import hub_rows
 from armillary.errors import ConflictError, InvalidArgumentError
-from armillary.wire.certificate import ORGANISATION
+from armillary.wire.certificates.certificate import ORGANISATION
 
 if TYPE_CHECKING:
     from armillary.engines.records.hub_rows import HubIdentity

@@ -31,9 +31,15 @@ from armillary.errors import (
 from armillary.service.context import Context
 from armillary.service.hub_identities import HubIdentities, admits
 from armillary.service.hub_peer import HubPeers
-from armillary.wire.certificate import parse_device_certificate
-from armillary.wire.hub_credentials import HubCredentials, HubPeer, device_of, is_attested_id, resource_of
-from armillary.wire.sas_token import parse_sas_token, verify_sas_token
+from armillary.wire.certificates.certificate import parse_device_certificate
+from armillary.wire.hub.credentials import (
+    HubCredentials,
+    HubPeer,
+    device_of,
+    is_attested_id,
+    resource_of,
+)
+from armillary.wire.hub.sas_token import parse_sas_token, verify_sas_token
 
 _NOBODY = UUID(int=0)
 _REMEDY = "Look at it: armillary hub-device show."

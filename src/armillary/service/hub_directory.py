@@ -20,7 +20,7 @@ from armillary.service.context import Context
 from armillary.service.device_names import DeviceNames
 from armillary.service.hub_identities import awaits_keys
 from armillary.service.paging import bounded
-from armillary.wire.hub_credentials import UNATTESTED
+from armillary.wire.hub.credentials import UNATTESTED
 
 Fields = Mapping[str, str | bool | int | float | None]
 

@@ -14,8 +14,8 @@ from armillary.errors import InvalidArgumentError
 from armillary.service.hub_certificates import load_certificate
 from armillary.service.hub_identities import Keys
 from armillary.twin.section import check_patch
-from armillary.wire.hub_credentials import check_device_name
-from armillary.wire.provisioning import check_registration_id
+from armillary.wire.hub.credentials import check_device_name
+from armillary.wire.hub.provisioning import check_registration_id
 
 MAX_DOCUMENT_BYTES: Final = 8 * 1024
 

@@ -46,9 +46,13 @@ from armillary.service.hub_clients import check_issued
 from armillary.service.hub_enrolment_form import EnrolmentForm, check_certificate, check_form
 from armillary.service.hub_identities import MAX_DEVICES, HubIdentities, Keys, awaits_keys, taken
 from armillary.service.registry_names import catalog_or_raise
-from armillary.wire.hub_credentials import HubCredentials, check_device_name
-from armillary.wire.provisioning import RegistrationRequest, RegistrationResult, check_registration_id
-from armillary.wire.sas_token import derive_device_key, parse_sas_token, verify_sas_token
+from armillary.wire.hub.credentials import HubCredentials, check_device_name
+from armillary.wire.hub.provisioning import (
+    RegistrationRequest,
+    RegistrationResult,
+    check_registration_id,
+)
+from armillary.wire.hub.sas_token import derive_device_key, parse_sas_token, verify_sas_token
 
 # Groups are looked through for each registration; enrolments of one are looked up.
 MAX_GROUPS: Final = 100

@@ -27,8 +27,13 @@ from armillary.service.authority import Authority
 from armillary.service.context import Context
 from armillary.service.hub_certificates import claim_names, with_certificates
 from armillary.service.registry_names import catalog_or_raise
-from armillary.wire.hub_credentials import check_device_name, check_module_name, device_of, is_attested_id
-from armillary.wire.sas_token import KEY_BYTES
+from armillary.wire.hub.credentials import (
+    check_device_name,
+    check_module_name,
+    device_of,
+    is_attested_id,
+)
+from armillary.wire.hub.sas_token import KEY_BYTES
 
 # Of one catalog; each is a row.
 MAX_DEVICES: Final = 100_000

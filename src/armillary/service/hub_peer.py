@@ -24,8 +24,12 @@ from armillary.errors import (
 from armillary.service.authority import Authority
 from armillary.service.catalog_authority import serial_text
 from armillary.service.context import Context
-from armillary.wire.certificate import UnverifiedDeviceCertificate, parse_device_certificate, verify_issued_by
-from armillary.wire.hub_credentials import HubPeer
+from armillary.wire.certificates.certificate import (
+    UnverifiedDeviceCertificate,
+    parse_device_certificate,
+    verify_issued_by,
+)
+from armillary.wire.hub.credentials import HubPeer
 
 
 class HubPeers:

@@ -32,8 +32,8 @@ from armillary.service.authority import server_hosts
 from armillary.service.context import Context
 from armillary.service.hub_identities import HubIdentities
 from armillary.service.registry_names import catalog_or_raise
-from armillary.wire.sas_token import KEY_BYTES, parse_sas_token, verify_sas_token
-from armillary.wire.web_address import split_web_address
+from armillary.wire.hub.sas_token import KEY_BYTES, parse_sas_token, verify_sas_token
+from armillary.wire.text.web_address import split_web_address
 
 # Of one catalog; IoT Hub has five policies to begin with.
 MAX_KEYS: Final = 50

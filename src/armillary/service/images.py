@@ -26,9 +26,9 @@ from armillary.service.chips import Chips
 from armillary.service.context import Context
 from armillary.service.paging import bounded
 from armillary.service.registry_names import catalog_or_raise
-from armillary.wire import application_package, image_package
-from armillary.wire.asxipfs import Filesystem
-from armillary.wire.image_section import APPLICATIONS, CUSTOMER_BOARD_CONFIG
+from armillary.wire.image import application as application_package, package as image_package
+from armillary.wire.image.asxipfs import Filesystem
+from armillary.wire.image.section import APPLICATIONS, CUSTOMER_BOARD_CONFIG
 
 # ELF e_machine (System V ABI) -> the word chip profiles use; what is not listed runs on no supported chip.
 ELF_MACHINES: Final = {3: "x86", 40: "armv7", 62: "x86_64", 183: "aarch64", 243: "riscv64"}

@@ -22,7 +22,7 @@ from armillary.engines.records.rows import Deployment
 from armillary.service.chips import Chips
 from armillary.service.context import Context
 from armillary.service.images import ANY_ARCHITECTURE
-from armillary.wire.checkin import InstalledImage, Offer, OfferedImage
+from armillary.wire.device.checkin import InstalledImage, Offer, OfferedImage
 
 
 @dataclass(frozen=True, slots=True)

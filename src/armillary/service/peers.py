@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from typing import Final
 
 from armillary.errors import DeviceStateError, WireError
-from armillary.wire.certificate import parse_identity_certificate
+from armillary.wire.certificates.certificate import parse_identity_certificate
 
 # Parsed certificates kept, about 1 KiB each.
 MAX_PEERS: Final = 32_768

@@ -22,7 +22,7 @@ from armillary.service.notices import Notices
 from armillary.service.rollouts import apply_event
 from armillary.service.watch import record
 from armillary.service.watch_rules import Observation
-from armillary.wire.checkin import InstalledImage
+from armillary.wire.device.checkin import InstalledImage
 
 ACTOR: Final = "planner"
 # States in which an image counts as arrived.

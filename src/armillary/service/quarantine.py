@@ -13,7 +13,7 @@ from armillary.engines.records import device_rows
 from armillary.service.context import Context
 from armillary.service.watch import Watch
 from armillary.service.watch_rules import Observation
-from armillary.wire.finding import SEVERITIES
+from armillary.wire.device.finding import SEVERITIES
 
 KIND = "quarantine-requested"
 MAX_CAUSE_CHARACTERS = 1000

@@ -12,9 +12,9 @@ from sqlalchemy import Connection
 from armillary.engines.records import catalog_rows
 from armillary.engines.records.rows import Catalog, DeviceGroup, Product
 from armillary.errors import ConflictError, InvalidArgumentError, NotFoundError
-from armillary.wire.device_name import MIN_ID_DIGITS, id_prefix
-from armillary.wire.given_text import check_given_name, check_given_text
-from armillary.wire.hub_credentials import is_attested_id
+from armillary.wire.hub.credentials import is_attested_id
+from armillary.wire.text.device_name import MIN_ID_DIGITS, id_prefix
+from armillary.wire.text.given_text import check_given_name, check_given_text
 
 # Azure Sphere's name rules (management API 2024-04-01).
 CATALOG_PATTERN: Final = "^[A-Za-z0-9_-]{1,50}$"  # for descriptions (JSON Schema)

@@ -26,7 +26,7 @@ from armillary.service.corim_release import complete
 from armillary.service.releases import Releases
 
 if TYPE_CHECKING:
-    from armillary.wire.corim import Corim
+    from armillary.wire.attestation.corim import Corim
 
 
 class _Told(NamedTuple):
@@ -47,7 +47,7 @@ class ImportedRelease(NamedTuple):
 
 
 class ReleaseCorims:
-    """Export and import of releases as CoRIM. ``wire/corim.py`` is loaded when it is used: rarely."""
+    """Export and import of releases as CoRIM. ``wire/attestation/corim.py`` is loaded when it is used: rarely."""
 
     def __init__(self, context: Context, authority: Authority, releases: Releases, chips: Chips) -> None:
         self._context = context
@@ -62,7 +62,7 @@ class ReleaseCorims:
             NotFoundError: there is none of this id.
             ConflictError: it was withdrawn, which CoRIM cannot say.
         """
-        from armillary.wire import corim  # noqa: PLC0415 - see the class
+        from armillary.wire.attestation import corim  # noqa: PLC0415 - see the class
 
         release = self._releases.get(release_id)
         if release.withdrawn_at is not None:
@@ -121,7 +121,8 @@ class ReleaseCorims:
             chip: The operator's word for the chip, where the file names none or another maker's model.
             version: The operator's word for the OS version.
             security_version: The operator's word for components of which the file says none.
-            waived: Fields that are passed over on the operator's word (``wire/corim.py`` says which may be).
+            waived: Fields that are passed over on the operator's word (``wire/attestation/corim.py`` says which may
+                be).
 
         Raises:
             WireError: not a CoRIM, one that does not fit, or not signed by that key.
@@ -164,7 +165,7 @@ class ReleaseCorims:
         return ImportedRelease(made, found.passed_over, found.derived)
 
     def _believed(self, data: bytes, key_pem: str | None, waived: frozenset[str], *, allow_unsigned: bool) -> _Told:
-        from armillary.wire import corim  # noqa: PLC0415 - see the class
+        from armillary.wire.attestation import corim  # noqa: PLC0415 - see the class
 
         if not corim.is_signed(data):
             value = corim.parse_corim(data, waived=waived)

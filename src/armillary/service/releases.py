@@ -24,15 +24,15 @@ from armillary.service.authority import Authority
 from armillary.service.blobs import Blobs
 from armillary.service.chips import Chips
 from armillary.service.context import Context
-from armillary.wire import image_package
-from armillary.wire.cbor_fields import MAX_TIME
+from armillary.wire.encoding.cbor_fields import MAX_TIME
+from armillary.wire.image import package as image_package
 
 # The first release of a new service; its packages are the same in every service with the same signing key and day.
 FIRST_VERSION = "26.11"
 FIRST_SECURITY_VERSION = 1
-MAX_SECURITY_VERSION = 31  # a 32-bit fuse word (wire/image_section.py)
+MAX_SECURITY_VERSION = 31  # a 32-bit fuse word (wire/image/section.py)
 NO_REASON = "no reason was given."
-MAX_REASON_BYTES = 512  # fits an appraisal step's detail, wire/checkin.py
+MAX_REASON_BYTES = 512  # fits an appraisal step's detail, wire/device/checkin.py
 
 
 class Releases:

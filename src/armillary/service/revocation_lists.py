@@ -25,7 +25,7 @@ from armillary.service.authority import Authority
 from armillary.service.authority_life import DAY_S, signed_by
 from armillary.service.context import Context
 from armillary.service.notices import Notices
-from armillary.wire.crl import ON_HOLD, Revoked, revoked_in
+from armillary.wire.certificates.crl import ON_HOLD, Revoked, revoked_in
 
 # How long a list is good: as long as what it lists lives, and longer where a root may be kept out of reach.
 LIFE_S: Final = {"issuing": DAY_S}

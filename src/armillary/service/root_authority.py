@@ -2,7 +2,7 @@
 """The authorities that sign themselves: roots, and the silicon authority of each chip maker. And how they are renewed.
 
 A new root is made six years before the old one ends, or when an operator says so, and certified by the old one too (a
-voucher, ``wire/trust_anchor.py``). Both are in force until the old one ends:
+voucher, ``wire/certificates/trust_anchor.py``). Both are in force until the old one ends:
 
 ==================  =================================================================================================
 policy authorities  are signed by the new root 45 days after it was made
@@ -44,8 +44,8 @@ from armillary.service.authority_life import (
     is_due,
 )
 from armillary.service.catalog_authority import ACTOR, BACKDATE_S, CatalogAuthorities, new_serial, serial_text
-from armillary.wire import certificate as profile, trust_anchor
-from armillary.wire.certificate_part import year
+from armillary.wire.certificates import certificate as profile, trust_anchor
+from armillary.wire.certificates.certificate_part import year
 
 ROOT_NAME: Final = "Armillary Root CA"
 # Kinds of records: a root or silicon authority under its predecessor's signature; the subject is its serial.
@@ -66,7 +66,7 @@ class RootAuthorities(CatalogAuthorities):
     # -- roots ----------------------------------------------------------------------------------------------------
 
     def trust_anchors(self) -> bytes:
-        """The living roots with what vouches for each, as devices fetch them (``wire/trust_anchor.py``)."""
+        """The living roots with what vouches for each, as devices fetch them (``wire/certificates/trust_anchor.py``)."""
         now = self._context.now()
         made_at, message = self._anchors
         if not message or not 0 <= now - made_at < ANCHORS_TRUSTED_S:

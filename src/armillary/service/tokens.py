@@ -36,7 +36,7 @@ from armillary.errors import (
 )
 from armillary.service.context import Context
 from armillary.service.registry_names import catalog_or_raise
-from armillary.wire.given_text import check_given_name
+from armillary.wire.text.given_text import check_given_name
 
 SECRET_PREFIX = "arm_"  # noqa: S105 - tells secret scanners what they found
 SECRET_BYTES = 32

@@ -42,16 +42,16 @@ from armillary.service.number_set import NumberSet
 from armillary.service.offers import Offers, Wanted, has
 from armillary.service.peers import Peer
 from armillary.service.releases import Releases
-from armillary.wire.checkin import (
+from armillary.wire.attestation.evidence import parse_evidence
+from armillary.wire.attestation.firmware_log import FirmwareLog
+from armillary.wire.device.checkin import (
     Challenge,
     CheckinRequest,
     Offer,
     encode_challenge,
     parse_request,
 )
-from armillary.wire.checkin_reply import ReplyEncoder
-from armillary.wire.evidence import parse_evidence
-from armillary.wire.firmware_log import FirmwareLog
+from armillary.wire.device.checkin_reply import ReplyEncoder
 
 # The challenge in a reply lives for this many intervals and a bit: the next check-in may be late.
 CHALLENGE_INTERVALS: Final = 3

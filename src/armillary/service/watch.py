@@ -23,7 +23,7 @@ from armillary.service.context import Context
 from armillary.service.paging import bounded, number_after
 from armillary.service.registry_names import catalog_or_raise
 from armillary.service.watch_rules import Observation
-from armillary.wire.finding import KINDS, SEVERITIES, STATUSES, Finding
+from armillary.wire.device.finding import KINDS, SEVERITIES, STATUSES, Finding
 
 # Rows looked at in one transaction, so that check-ins wait no longer than this takes to write.
 STEP: Final = 500
@@ -258,7 +258,7 @@ def record(connection: Connection, seen: Observation, now: int) -> Finding:
     if seen.kind not in KINDS or seen.severity not in SEVERITIES:
         raise InvalidArgumentError(
             f"observation: expected a known kind and severity, got {seen.kind!r}, {seen.severity!r}",
-            remedy="Use those of armillary.wire.finding.",
+            remedy="Use those of armillary.wire.device.finding.",
         )
     at = seen.at or now
     severity = seen.severity

@@ -34,7 +34,7 @@ class Observation:
     """Something seen. Equal catalog, ``kind`` and ``key`` are the same finding while it is not closed.
 
     Attributes:
-        kind: A key of :data:`armillary.wire.finding.KINDS`.
+        kind: A key of :data:`armillary.wire.device.finding.KINDS`.
         key: What makes two observations of a catalog the same, beside the kind.
         told_by: The device of whose word alone this is made, which counts against what one device may open; "" for
             what the service has seen itself.

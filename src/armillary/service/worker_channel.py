@@ -7,7 +7,7 @@ import socket
 import threading
 from typing import Final
 
-from armillary.wire.worker_message import Message, Stream, encode
+from armillary.wire.device.worker_message import Message, Stream, encode
 
 _CHUNK_BYTES: Final = 64 * 1024
 

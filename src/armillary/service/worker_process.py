@@ -24,7 +24,7 @@ from typing import Final
 from armillary.service.pulse import Pulse
 from armillary.service.worker_channel import Channel
 from armillary.settings import ENVIRONMENT_PREFIX
-from armillary.wire.worker_message import Heartbeat, Message
+from armillary.wire.device.worker_message import Heartbeat, Message
 
 PROGRAM: Final = "armillary.cli.device_worker"
 # A worker reads its socket all the time; one that lets 200 KB of messages wait has stopped.

@@ -34,7 +34,7 @@ from armillary.engines.flash.port import replace_region
 from armillary.engines.root_of_trust.selection import open_root_of_trust
 from armillary.engines.sandbox.port import open_sandbox
 from armillary.errors import ArmillaryError, DataFolderError
-from armillary.wire.checkin import CheckinReply, CheckinRequest
+from armillary.wire.device.checkin import CheckinReply, CheckinRequest
 
 
 @dataclass(frozen=True, slots=True)

@@ -13,7 +13,7 @@ from armillary.errors import InvalidArgumentError
 from armillary.sim.behaviour import Behaviour, Observation, device_seed, observe, parse
 from armillary.sim.shape import Shape, shape_of
 from armillary.twin.template_name import published_id
-from armillary.wire.dtdl import parse_model
+from armillary.wire.dtdl.model import parse_model
 
 # Published version of a device template that simulated devices have.
 VERSION: Final = 1

@@ -18,16 +18,16 @@ from armillary.attest.appraise import Enrolment
 from armillary.attest.attester import prove
 from armillary.attest.reference import ReferenceValue
 from armillary.identity import device_id, dice
-from armillary.wire import cose
-from armillary.wire.checkin import (
+from armillary.wire.attestation.event_log import BootEvent, encode_log, log_head
+from armillary.wire.attestation.evidence import Endorsement, encode_endorsement
+from armillary.wire.device.checkin import (
     CheckinRequest,
     InstalledImage,
     UpdateOutcome,
     encode_report,
 )
-from armillary.wire.error_report import ErrorReport
-from armillary.wire.event_log import BootEvent, encode_log, log_head
-from armillary.wire.evidence import Endorsement, encode_endorsement
+from armillary.wire.device.error_report import ErrorReport
+from armillary.wire.encoding import cose
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """What a device of a model may say: its telemetry, properties and commands by name, components included. Pure.
 
-A content of a component is named ``component.name``, as in ``wire/telemetry.py``.
+A content of a component is named ``component.name``, as in ``wire/hub/telemetry.py``.
 """
 
 from __future__ import annotations
@@ -10,7 +10,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any, Final
 
-from armillary.wire import dtdl
+from armillary.wire.dtdl import model as dtdl
 
 # What a value of a schema of the language is in JSON; truth values are no numbers.
 _NUMBERS: Final = frozenset(("double", "float"))

@@ -21,9 +21,15 @@ import structlog
 from armillary.errors import InvalidArgumentError
 from armillary.hub.inside import InsideChannel
 from armillary.sim.behaviour import accept, answer
-from armillary.wire.hub_topics import method_answer_topic, telemetry_topic, twin_get_topic, twin_report_topic
-from armillary.wire.mqtt import encode_packet
-from armillary.wire.mqtt_packet import (
+from armillary.wire.hub.telemetry import CREATION_TIME_PROPERTY
+from armillary.wire.hub.topics import (
+    method_answer_topic,
+    telemetry_topic,
+    twin_get_topic,
+    twin_report_topic,
+)
+from armillary.wire.mqtt.codec import encode_packet
+from armillary.wire.mqtt.packet import (
     LEVEL_3_1_1,
     Acknowledgement,
     Connack,
@@ -35,8 +41,7 @@ from armillary.wire.mqtt_packet import (
     Subscribe,
     Subscription,
 )
-from armillary.wire.mqtt_stream import PacketDecoder
-from armillary.wire.telemetry import CREATION_TIME_PROPERTY
+from armillary.wire.mqtt.stream import PacketDecoder
 
 if TYPE_CHECKING:
     from armillary.hub.front import Front

@@ -25,8 +25,7 @@ from armillary.errors import ServiceUnreachableError
 from armillary.identity import dice
 from armillary.service.factory_reply import FactoryReply
 from armillary.sim.prover import Component, Prover
-from armillary.wire import image_package
-from armillary.wire.checkin import (
+from armillary.wire.device.checkin import (
     CheckinReply,
     InstalledImage,
     UpdateOutcome,
@@ -34,8 +33,9 @@ from armillary.wire.checkin import (
     parse_challenge,
     parse_reply,
 )
-from armillary.wire.cose import point_of, spki_from_point
-from armillary.wire.error_report import ErrorReport
+from armillary.wire.device.error_report import ErrorReport
+from armillary.wire.encoding.cose import point_of, spki_from_point
+from armillary.wire.image import package as image_package
 
 TIMEOUT_S = 20.0
 

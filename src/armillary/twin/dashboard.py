@@ -25,7 +25,7 @@ from typing import Any, Final
 
 from armillary.errors import InvalidArgumentError
 from armillary.twin.rule_fields import json_integer, json_list, json_object, json_text, one_of, refused
-from armillary.wire.hub_credentials import canonical_device_id
+from armillary.wire.hub.credentials import canonical_device_id
 
 COLUMNS: Final = 12
 # A screen shows about eight rows of a grid cell's height; a hundred are a very long page, and each has a style rule.

@@ -27,7 +27,7 @@ from armillary.errors import ConflictError
 from armillary.twin.json_fields import MAX_DESCRIPTION_CHARACTERS, MAX_NAME_CHARACTERS, JsonFields, is_value
 from armillary.twin.rule_action import MAX_URL_CHARACTERS
 from armillary.twin.section import check_patch
-from armillary.wire.hub_topics import method_topic
+from armillary.wire.hub.topics import method_topic
 
 # Devices of one run that are acted on at once: each holds an open call and a row.
 MAX_CONCURRENCY: Final = 200

@@ -1,9 +1,9 @@
 # SPDX-License-Identifier: Apache-2.0
 """Telemetry against a device template: what is modelled, what is not, what is not as its schema says.
 
-The hub keeps values under flat names (``wire/telemetry.py``: ``[component.]name``, parts of objects and arrays behind
-dots). A :class:`PayloadTable` is made of a template once; then a value costs one dict look-up and one check. Nothing is
-ever refused for not being modelled: it is kept and shown, and said to be so.
+The hub keeps values under flat names (``wire/hub/telemetry.py``: ``[component.]name``, parts of objects and arrays
+behind dots). A :class:`PayloadTable` is made of a template once; then a value costs one dict look-up and one check.
+Nothing is ever refused for not being modelled: it is kept and shown, and said to be so.
 """
 
 from __future__ import annotations
@@ -21,9 +21,18 @@ from armillary.twin.schema import (
     shown,
 )
 from armillary.twin.template import RESERVED_NAMES, Template
-from armillary.wire.dtdl import ArraySchema, Content, EnumSchema, MapSchema, ObjectSchema, Schema, Standard, Telemetry
-from armillary.wire.dtdl_tables import GEOSPATIAL, IOT_CENTRAL_SCHEMAS
-from armillary.wire.telemetry import Value
+from armillary.wire.dtdl.model import (
+    ArraySchema,
+    Content,
+    EnumSchema,
+    MapSchema,
+    ObjectSchema,
+    Schema,
+    Standard,
+    Telemetry,
+)
+from armillary.wire.dtdl.tables import GEOSPATIAL, IOT_CENTRAL_SCHEMAS
+from armillary.wire.hub.telemetry import Value
 
 # Names with indexes or keys in them, remembered once found: devices choose those of maps.
 MAX_REMEMBERED: Final = 2000

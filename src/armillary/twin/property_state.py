@@ -16,7 +16,7 @@ from armillary.errors import InvalidArgumentError
 from armillary.twin.document import Twin
 from armillary.twin.schema import Mismatch, mismatches
 from armillary.twin.template import Capability, Template, limit_mismatch, limits_of
-from armillary.wire.dtdl import Property
+from armillary.wire.dtdl.model import Property
 
 MARKER: Final = "__t"
 COMPONENT: Final = "c"

@@ -5,7 +5,7 @@ What it is: the frozen values a rule is made of, their limits, and which devices
 JSON is ``rule_json.py``, deciding is ``rule_evaluate.py``, saying why is ``rule_trace.py``. Nothing here reads a clock.
 
 Words are IoT Central's. A rule looks at one device at a time. A value is a number, a truth value or a text; names are
-those of ``wire/telemetry.py`` (``[component.]name``) and, for properties, ``reported.a.b``, ``desired.a``,
+those of ``wire/hub/telemetry.py`` (``[component.]name``) and, for properties, ``reported.a.b``, ``desired.a``,
 ``tags.a`` or ``cloud.a`` (a cloud property: a value that operators keep for one device).
 """
 

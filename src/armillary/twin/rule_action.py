@@ -22,7 +22,7 @@ from typing import Any, Final
 
 from armillary.twin.rule import MAX_NAME_CHARACTERS, MAX_TEXT_CHARACTERS, Action
 from armillary.twin.rule_fields import json_integer, json_list, json_object, json_text, json_truth, one_of, refused
-from armillary.wire.web_address import split_web_address
+from armillary.wire.text.web_address import split_web_address
 
 # Addresses of one e-mail, and characters of one (RFC 5321 §4.5.3.1).
 MAX_ADDRESSES: Final = 20

@@ -18,7 +18,7 @@ from typing import Any, Final
 
 from armillary.errors import InvalidArgumentError
 from armillary.twin.schema import Mismatch, mismatches
-from armillary.wire.dtdl import (
+from armillary.wire.dtdl.model import (
     ArraySchema,
     Command,
     Component,

@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, Final
 
-from armillary.wire.dtdl_names import NAME
+from armillary.wire.dtdl.names import NAME
 
 CENTRAL_TYPES: Final = ("ModelDefinition", "DeviceModel")
 MAX_LABEL: Final = 64  # DTDL v2's for a display name

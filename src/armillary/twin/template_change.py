@@ -16,7 +16,7 @@ from armillary.twin.payload import PayloadTable
 from armillary.twin.property_state import judge_twin
 from armillary.twin.schema import Mismatch, shape
 from armillary.twin.template import Capability, Template, cloud_mismatch, initial_cloud
-from armillary.wire.dtdl import Command, Content, Property, Telemetry
+from armillary.wire.dtdl.model import Command, Content, Property, Telemetry
 
 
 @dataclass(frozen=True, slots=True)

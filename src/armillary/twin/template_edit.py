@@ -16,8 +16,13 @@ from typing import Any, Final
 from armillary.errors import InvalidArgumentError, NotFoundError
 from armillary.twin.template import Template, is_cloud
 from armillary.twin.template_json import parse_template
-from armillary.wire.dtdl_tables import IOT_CENTRAL, IOT_CENTRAL_SCHEMAS, PRIMITIVES, QUANTITATIVE_TYPES
-from armillary.wire.dtdl_units import SEMANTIC_TYPES, UNITS
+from armillary.wire.dtdl.tables import (
+    IOT_CENTRAL,
+    IOT_CENTRAL_SCHEMAS,
+    PRIMITIVES,
+    QUANTITATIVE_TYPES,
+)
+from armillary.wire.dtdl.units import SEMANTIC_TYPES, UNITS
 
 Body = dict[str, Any]
 

@@ -29,7 +29,7 @@ from armillary.twin.template import (
     cloud_of,
     is_cloud,
 )
-from armillary.wire.dtdl import (
+from armillary.wire.dtdl.model import (
     Component,
     EnumSchema,
     EnumValue,
@@ -40,8 +40,8 @@ from armillary.wire.dtdl import (
     parse_model,
     parse_model_values,
 )
-from armillary.wire.dtdl_names import NAME
-from armillary.wire.dtdl_tables import IOT_CENTRAL, PRIMITIVES
+from armillary.wire.dtdl.names import NAME
+from armillary.wire.dtdl.tables import IOT_CENTRAL, PRIMITIVES
 
 MAX_MODELS: Final = 100
 # Bytes of all files of one model together. A template's document holds a megabyte; the same written with indents is

@@ -1,10 +1,10 @@
 # SPDX-License-Identifier: Apache-2.0
 """What a value is called and in which unit it is, by a device template: ``Temperature`` is "Cargo temperature", in °C.
 
-Values have machine names: those of telemetry (``wire/telemetry.py``: parts of objects behind dots), of properties, of
-cloud properties, of commands. A template gives most of them a name for people, many a unit, and enums a word for each
-value. :class:`ValueNames` is made of one template; :class:`Naming` speaks for the templates of several devices. Where
-no template says anything a machine name stands for itself, with the unit that its ending says.
+Values have machine names: those of telemetry (``wire/hub/telemetry.py``: parts of objects behind dots), of properties,
+of cloud properties, of commands. A template gives most of them a name for people, many a unit, and enums a word for
+each value. :class:`ValueNames` is made of one template; :class:`Naming` speaks for the templates of several devices.
+Where no template says anything a machine name stands for itself, with the unit that its ending says.
 """
 
 from __future__ import annotations
@@ -14,11 +14,11 @@ from dataclasses import dataclass, field, replace
 from itertools import pairwise
 from typing import TYPE_CHECKING, Any, Final
 
-from armillary.wire.unit_symbols import unit_symbol
+from armillary.wire.dtdl.unit_symbols import unit_symbol
 
 if TYPE_CHECKING:
     from armillary.twin.template import Template
-    from armillary.wire.dtdl import Schema
+    from armillary.wire.dtdl.model import Schema
 
 # Names remembered of one template once looked up: devices choose those of maps and array elements.
 MAX_REMEMBERED: Final = 2000
@@ -206,7 +206,7 @@ def from_fields(fields: Mapping[str, Any]) -> ValueName:
 
 def _inside(name: str, display: str, symbol: str, schema: Schema | None, path: Sequence[str]) -> ValueName:
     """The value at a path below a schema: ``Blood pressure, Systolic``."""
-    from armillary.wire import dtdl  # noqa: PLC0415 - a megabyte that a hub without templates does not need
+    from armillary.wire.dtdl import model as dtdl  # noqa: PLC0415 - a megabyte that a hub without templates does not need
 
     for part in path:
         if isinstance(schema, dtdl.ObjectSchema):

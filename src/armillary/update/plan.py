@@ -12,8 +12,8 @@ from uuid import UUID
 
 from armillary.errors import InstallError
 from armillary.update.record import MAX_OUTCOMES, MAX_REJECTED, SLOTS, InstallRecord, SlotImage, Trial
-from armillary.wire.checkin import MAX_REASON_BYTES, Offer, OfferedImage, UpdateOutcome
-from armillary.wire.clip import clip_text
+from armillary.wire.device.checkin import MAX_REASON_BYTES, Offer, OfferedImage, UpdateOutcome
+from armillary.wire.encoding.clip import clip_text
 
 # Starts of the device with one trial unsettled before it is taken back. Three: one start may be an unlucky
 # power cut, two an unlucky repair; three mean that the new set keeps the device from settling.

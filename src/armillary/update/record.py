@@ -22,8 +22,8 @@ from typing import Any
 from uuid import UUID
 
 from armillary.errors import WireError
-from armillary.wire import cbor
-from armillary.wire.checkin import UpdateOutcome
+from armillary.wire.device.checkin import UpdateOutcome
+from armillary.wire.encoding import cbor
 
 MAX_RECORD_BYTES = 64 * 1024  # 8 components and 64 outcomes take under 16 KiB
 MAX_OUTCOMES = 64  # outcomes waiting for the service; older ones give way

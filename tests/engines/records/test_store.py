@@ -18,8 +18,8 @@ from armillary.engines.records.device_rows import BootDetails
 from armillary.engines.records.rows import Catalog, DeviceFilter
 from armillary.engines.records.store import Records
 from armillary.errors import ChallengeError, ConflictError
-from armillary.wire.checkin import AppraisalStep, InstalledImage
-from armillary.wire.error_report import ErrorReport
+from armillary.wire.device.checkin import AppraisalStep, InstalledImage
+from armillary.wire.device.error_report import ErrorReport
 
 NOW = 1_800_000_000
 STEPS = (AppraisalStep(1, "connection key", "something", "pass", ""),)

@@ -23,7 +23,7 @@ from armillary.engines.sandbox.linux import LinuxSandbox
 from armillary.engines.sandbox.port import AppEvent, ConnectionAttempt, ExitStatus, Launch, OutputLine, Sandbox
 from armillary.engines.sandbox.reduced import REQUIRED_ABI, ReducedSandbox
 from armillary.errors import SandboxUnavailableError
-from armillary.wire.app_manifest import AppManifest
+from armillary.wire.image.app_manifest import AppManifest
 
 COMPONENT = UUID("c0ffee00-0000-4000-8000-000000000007")
 DEADLINE_S = 30.0

@@ -27,7 +27,7 @@ from armillary.capability.grant import Grant
 from armillary.capability.network import allowed_hosts
 from armillary.engines.sandbox.image_root import extract_image
 from armillary.engines.sandbox.port import Launch, OutputLine, open_sandbox
-from armillary.wire.app_manifest import AppManifest
+from armillary.wire.image.app_manifest import AppManifest
 
 FORKS = b'''#!/usr/bin/env python3
 import errno, os, time

@@ -13,8 +13,8 @@ from armillary.engines.series.blocks import Block, Run
 from armillary.engines.series.chunks import HOUR_MS
 from armillary.engines.series.devices import enrolled
 from armillary.engines.series.store import Retention, SeriesStore
-from armillary.wire.mqtt import encode_packet
-from armillary.wire.mqtt_packet import Publish
+from armillary.wire.mqtt.codec import encode_packet
+from armillary.wire.mqtt.packet import Publish
 
 DEVICE = "ab" * 64
 START = 1_795_532_400_000  # a full hour

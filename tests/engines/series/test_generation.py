@@ -10,7 +10,7 @@ from hypothesis import given, strategies as st
 
 from armillary.engines.series.chunks import HOUR_MS, Kind, Points
 from armillary.engines.series.tail import Tail
-from armillary.wire.telemetry import Telemetry
+from armillary.wire.hub.telemetry import Telemetry
 
 NOW = 1_795_532_400_000
 

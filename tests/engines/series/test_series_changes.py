@@ -15,7 +15,7 @@ from armillary.engines.series import announcements, cloud_messages, configuratio
 from armillary.engines.series.forget import forgotten
 from armillary.errors import ConflictError, RateLimitedError
 from armillary.twin.document import patch_desired, patch_tags
-from armillary.wire.cloud_message import CloudMessage
+from armillary.wire.hub.cloud_message import CloudMessage
 
 pytestmark = pytest.mark.usefixtures("engine")
 

@@ -26,9 +26,9 @@ from armillary.errors import (
     NotFoundError,
     WireError,
 )
-from armillary.wire.mqtt import encode_packet
-from armillary.wire.mqtt_fields import Property
-from armillary.wire.mqtt_packet import Publish
+from armillary.wire.mqtt.codec import encode_packet
+from armillary.wire.mqtt.fields import Property
+from armillary.wire.mqtt.packet import Publish
 
 pytestmark = pytest.mark.usefixtures("engine")
 

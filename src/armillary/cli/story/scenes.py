@@ -13,7 +13,7 @@ from armillary.cli.development_key import pair_in
 from armillary.cli.remote import SUBSCRIPTION, segment
 from armillary.cli.story.stage import DeviceOnStage, Stage
 from armillary.content import applications
-from armillary.wire import application_package
+from armillary.wire.image import application as application_package
 
 CATALOG = "Northwind"
 CATALOG_PATH = (

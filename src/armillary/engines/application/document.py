@@ -29,7 +29,7 @@ MAX_ID_CHARACTERS = 128
 # For descriptions (JSON Schema), and below: two dots in a row would climb out of a folder.
 ID_PATTERN = rf"^(?!.*\.\.)[a-z0-9](?:[a-z0-9._-]{{0,{MAX_ID_CHARACTERS - 2}}}[a-z0-9])?$"
 _ID = re.compile(ID_PATTERN)
-# What a device may be called (wire/hub_credentials.py); an export writes such an id as a file name (files.py).
+# What a device may be called (wire/hub/credentials.py); an export writes such an id as a file name (files.py).
 _DEVICE_ID = re.compile(rf"[A-Za-z0-9._:@=-]{{1,{MAX_ID_CHARACTERS}}}\Z")
 
 # A device template of 300 capabilities in several languages is 200 KB; a dashboard with pictures inside is not one.

@@ -22,8 +22,8 @@ from armillary.attest.firmware_reference import FirmwareValue
 from armillary.engines.records import audit_rows, dialect, firmware_rows, report_rows, schema
 from armillary.engines.records.device_rows import BootDetails
 from armillary.engines.records.rows import CheckIn, Page
-from armillary.wire.checkin import AppraisalStep
-from armillary.wire.error_report import ErrorReport
+from armillary.wire.device.checkin import AppraisalStep
+from armillary.wire.device.error_report import ErrorReport
 
 # Distinct lists of appraisal steps remembered; healthy devices share a handful.
 MAX_KNOWN_STEPS = 4096

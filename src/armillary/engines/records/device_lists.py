@@ -11,7 +11,7 @@ from sqlalchemy import ColumnElement, Connection, Row, and_, func, or_, select
 from armillary.engines.records import name_rows, schema
 from armillary.engines.records.device_rows import as_device, devices_query, health_word
 from armillary.engines.records.rows import Device, DeviceFilter, Page
-from armillary.wire.device_name import id_prefix
+from armillary.wire.text.device_name import id_prefix
 
 _device, _status = schema.device, schema.device_status
 _catalog, _product, _group = schema.catalog, schema.product, schema.device_group

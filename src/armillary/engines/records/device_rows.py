@@ -15,9 +15,9 @@ from armillary.attest.lineage import NO_LINEAGE, Lineage
 from armillary.engines.records import name_rows, schema
 from armillary.engines.records.lineage import BEGINS, lineage_from
 from armillary.engines.records.rows import HEALTHS, Device, FleetSummary
-from armillary.wire.checkin import InstalledImage
-from armillary.wire.device_name import default_name
-from armillary.wire.finding import SEVERITIES
+from armillary.wire.device.checkin import InstalledImage
+from armillary.wire.device.finding import SEVERITIES
+from armillary.wire.text.device_name import default_name
 
 _device, _status, _tpm_key = schema.device, schema.device_status, schema.tpm_key
 _catalog, _product, _group = schema.catalog, schema.product, schema.device_group

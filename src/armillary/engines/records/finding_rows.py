@@ -11,7 +11,7 @@ from sqlalchemy import Connection, Row, Select, func, insert, select, update
 
 from armillary.engines.records import dialect, schema
 from armillary.engines.records.rows import Page
-from armillary.wire.finding import SEVERITIES, Finding
+from armillary.wire.device.finding import SEVERITIES, Finding
 
 # Devices named inside a finding; the count covers all.
 MAX_NAMED_DEVICES = 100

@@ -43,7 +43,7 @@ class Admission:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class HubIdentity:
-    """A hub device, or a module of any device (``wire/hub_credentials.py``).
+    """A hub device, or a module of any device (``wire/hub/credentials.py``).
 
     Attributes:
         primary_key: Sealed; so is ``secondary_key``.

@@ -10,7 +10,7 @@ from uuid import UUID
 from sqlalchemy import Connection, delete, insert, select, update
 
 from armillary.engines.records import schema
-from armillary.wire.device_name import key_of, tails_of
+from armillary.wire.text.device_name import key_of, tails_of
 
 _name, _word = schema.device_name, schema.device_name_word
 

@@ -11,7 +11,7 @@ from sqlalchemy import Column, Index, String, Table, Text, Uuid
 
 from armillary.engines.records.tables import DEVICE_ID_LENGTH, metadata
 
-# A device that somebody named; all others are called by their product and id (wire/device_name.py).
+# A device that somebody named; all others are called by their product and id (wire/text/device_name.py).
 device_name = Table(
     "device_name",
     metadata,

@@ -12,7 +12,7 @@ from sqlalchemy import Connection, Row, Select, Table, and_, delete, func, selec
 from armillary.engines.records import dialect, image_rows, schema
 from armillary.engines.records.rollout_rows import LIVING
 from armillary.engines.records.rows import ErrorReportRow, Outcome, Page, Refusal
-from armillary.wire.error_report import ErrorReport
+from armillary.wire.device.error_report import ErrorReport
 
 _device, _check_in = schema.device, schema.check_in
 

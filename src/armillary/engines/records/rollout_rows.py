@@ -16,7 +16,7 @@ from armillary.engines.records.device_rows import installed_from
 from armillary.engines.records.rollout_nouns import Rollout, RolloutDevice, RolloutEvent
 from armillary.engines.records.rows import Page
 from armillary.rollout.policy import from_json, to_json
-from armillary.wire.checkin import InstalledImage
+from armillary.wire.device.checkin import InstalledImage
 
 _rollout, _part = schema.rollout, schema.rollout_device
 _device, _status, _outcome = schema.device, schema.device_status, schema.outcome

@@ -3,7 +3,7 @@
 
 All times are integer Unix seconds UTC. Device ids are 128 lower-case hex digits. Names of catalogs, products
 and device groups compare without case, as in Azure Sphere, and keep the case they were made with.
-A finding is defined in :mod:`armillary.wire.finding`; roll-outs are in ``rollout_nouns.py``.
+A finding is defined in :mod:`armillary.wire.device.finding`; roll-outs are in ``rollout_nouns.py``.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ from dataclasses import dataclass, field
 from typing import Generic, TypeVar
 from uuid import UUID
 
-from armillary.wire.checkin import AppraisalStep, InstalledImage
+from armillary.wire.device.checkin import AppraisalStep, InstalledImage
 
 T = TypeVar("T")
 

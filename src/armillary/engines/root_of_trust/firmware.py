@@ -8,9 +8,9 @@ from pathlib import Path
 from typing import Final
 
 from armillary.errors import WireError
-from armillary.wire.firmware_log import MAX_FIRMWARE_LOG_BYTES, FirmwareLog
-from armillary.wire.tcg_event_log import parse_log, verify_log
-from armillary.wire.tpm_attestation import FIRMWARE_PCRS
+from armillary.wire.attestation.firmware_log import MAX_FIRMWARE_LOG_BYTES, FirmwareLog
+from armillary.wire.attestation.tcg_event_log import parse_log, verify_log
+from armillary.wire.attestation.tpm_attestation import FIRMWARE_PCRS
 
 # Of the first TPM; readable for root and for whom the administrator lets in.
 KERNEL_LOG: Final = Path("/sys/kernel/security/tpm0/binary_bios_measurements")

@@ -13,9 +13,9 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import Protocol
 
-from armillary.wire.event_log import BootEvent
-from armillary.wire.evidence import Evidence
-from armillary.wire.firmware_log import FirmwareLog
+from armillary.wire.attestation.event_log import BootEvent
+from armillary.wire.attestation.evidence import Evidence
+from armillary.wire.attestation.firmware_log import FirmwareLog
 
 
 @dataclass(frozen=True, slots=True)

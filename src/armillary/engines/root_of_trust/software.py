@@ -28,9 +28,14 @@ from armillary.engines.root_of_trust.private_file import explained, read_private
 from armillary.errors import RootOfTrustError
 from armillary.identity import dice
 from armillary.identity.device_id import device_id_of_key
-from armillary.wire import cose
-from armillary.wire.event_log import BootEvent, log_head
-from armillary.wire.evidence import Endorsement, Evidence, encode_endorsement, encode_evidence
+from armillary.wire.attestation.event_log import BootEvent, log_head
+from armillary.wire.attestation.evidence import (
+    Endorsement,
+    Evidence,
+    encode_endorsement,
+    encode_evidence,
+)
+from armillary.wire.encoding import cose
 
 UDS_BYTES = 32  # TCG DICE: the unique device secret has the strength of the hash it goes through, SHA-256
 _CHECK_BYTES = 8  # detects damage, not malice: whoever can write the file can also replace the secret

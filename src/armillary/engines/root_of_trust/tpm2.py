@@ -8,7 +8,7 @@ them; on another machine it is worthless.
 - *Attestation key*: P-256, restricted: it signs nothing but what the TPM itself made. Each proof carries its quote
   over the boot PCR, with the digest of the signed evidence as nonce: quote and evidence cannot be parted.
 - *Boot PCR*: set to zeros and extended by the digest of every boot event when a boot begins, so that it holds exactly
-  the head of the event log (``wire/event_log.py`` folds a log the way a PCR does).
+  the head of the event log (``wire/attestation/event_log.py`` folds a log the way a PCR does).
 - *Boot counter*: an NV counter. It never falls, whatever becomes of the device's files.
 - *Alias key*: a fresh P-256 key in memory for each boot, endorsed by the identity key.
 
@@ -39,13 +39,23 @@ from armillary.engines.root_of_trust.port import BootSession
 from armillary.engines.root_of_trust.private_file import explained, read_private, replace_private
 from armillary.engines.root_of_trust.tpm_commands import Commands, Key, connect
 from armillary.errors import InvalidArgumentError, RootOfTrustError, WireError
-from armillary.wire import cose
-from armillary.wire.event_log import BootEvent, encode_event, log_head
-from armillary.wire.evidence import Endorsement, Evidence, encode_endorsement, encode_evidence
-from armillary.wire.firmware_log import FirmwareLog
-from armillary.wire.tpm_attestation import BOOT_PCR, FIRMWARE_PCRS, encode_attestation, quote_nonce
-from armillary.wire.tpm_public import ATTESTATION, IDENTITY, parse_public
-from armillary.wire.tpm_structure import Reader
+from armillary.wire.attestation.event_log import BootEvent, encode_event, log_head
+from armillary.wire.attestation.evidence import (
+    Endorsement,
+    Evidence,
+    encode_endorsement,
+    encode_evidence,
+)
+from armillary.wire.attestation.firmware_log import FirmwareLog
+from armillary.wire.attestation.tpm_attestation import (
+    BOOT_PCR,
+    FIRMWARE_PCRS,
+    encode_attestation,
+    quote_nonce,
+)
+from armillary.wire.attestation.tpm_public import ATTESTATION, IDENTITY, parse_public
+from armillary.wire.attestation.tpm_structure import Reader
+from armillary.wire.encoding import cose
 
 DEFAULT_TPM: Final = "device:/dev/tpmrm0"
 # The loader of TCTIs opens libraries by name; these are the ones a TPM is reached through.

@@ -19,8 +19,8 @@ from collections.abc import Iterator, Sequence
 from typing import Any, Final
 
 from armillary.errors import RootOfTrustError
-from armillary.wire.tpm_attestation import BOOT_PCR
-from armillary.wire.tpm_public import (
+from armillary.wire.attestation.tpm_attestation import BOOT_PCR
+from armillary.wire.attestation.tpm_public import (
     ADMIN_WITH_POLICY,
     ALG_AES,
     ALG_CFB,
@@ -38,7 +38,7 @@ from armillary.wire.tpm_public import (
     USER_WITH_AUTH,
     encode_signing_key,
 )
-from armillary.wire.tpm_structure import sized
+from armillary.wire.attestation.tpm_structure import sized
 
 PACKAGES: Final = "sudo apt-get install libtss2-dev tpm2-openssl gcc pkg-config"
 EXTRA: Final = "pip install 'armillary[tpm2]'"

@@ -27,7 +27,7 @@ from typing import Protocol
 
 from armillary.capability.grant import Grant
 from armillary.errors import InvalidArgumentError
-from armillary.wire.app_manifest import AppManifest
+from armillary.wire.image.app_manifest import AppManifest
 
 # An application's line of output longer than this is cut into several events.
 LINE_LIMIT_BYTES = 8 * 1024

@@ -19,7 +19,7 @@ from armillary.capability.network import allowed_hosts
 from armillary.engines.sandbox.image_root import extract_image
 from armillary.engines.sandbox.port import AppEvent, ConnectionAttempt, Launch, Mechanism, OutputLine, Sandbox
 from armillary.errors import ArmillaryError, SandboxUnavailableError
-from armillary.wire.app_manifest import AppManifest
+from armillary.wire.image.app_manifest import AppManifest
 
 # The probes take a second on an idle machine, some on a busy one.
 SELF_TEST_TIMEOUT_S = 60.0

@@ -10,7 +10,7 @@
             u32  length of what follows, bytes
             ...  whole PUBLISH packets (MQTT 3.1.1 §3.3, MQTT 5 §3.3)
 
-All big endian. Packets are checked before they get here (``wire/mqtt_stream.py``) and kept byte for byte.
+All big endian. Packets are checked before they get here (``wire/mqtt/stream.py``) and kept byte for byte.
 """
 
 from __future__ import annotations
@@ -21,8 +21,8 @@ from dataclasses import dataclass
 from typing import Any, NamedTuple
 
 from armillary.errors import WireError
-from armillary.wire.mqtt_fields import Properties, Property
-from armillary.wire.mqtt_stream import iterate_run
+from armillary.wire.mqtt.fields import Properties, Property
+from armillary.wire.mqtt.stream import iterate_run
 
 _HEAD = struct.Struct(">BIQI")
 

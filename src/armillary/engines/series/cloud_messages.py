@@ -13,7 +13,7 @@ from typing import Final
 
 from armillary.engines.series.connection import Connection
 from armillary.errors import RateLimitedError
-from armillary.wire.cloud_message import CloudMessage, Outcome, keeps_feedback, topic_of
+from armillary.wire.hub.cloud_message import CloudMessage, Outcome, keeps_feedback, topic_of
 
 # IoT Hub: messages that wait for one device.
 MAX_WAITING: Final = 50

@@ -18,10 +18,10 @@ from armillary.engines.series.blocks import Block, iterate_stretches, pairs_of
 from armillary.engines.series.connection import Connection
 from armillary.engines.series.tail import Tail
 from armillary.errors import DataFolderError, HostError, WireError
-from armillary.wire import telemetry
-from armillary.wire.hub_topics import parse_bag
-from armillary.wire.mqtt_fields import Properties
-from armillary.wire.mqtt_stream import iterate_run
+from armillary.wire.hub import telemetry
+from armillary.wire.hub.topics import parse_bag
+from armillary.wire.mqtt.fields import Properties
+from armillary.wire.mqtt.stream import iterate_run
 
 # Bytes of blocks waiting to be decoded that stay in memory.
 MAX_BACKLOG_BYTES = 4 * 1024 * 1024

@@ -25,8 +25,8 @@ from typing import Any, Final
 from armillary.engines.series.chunks import Kind, Points, SeriesKey
 from armillary.engines.series.reads import Reads, typed
 from armillary.errors import InvalidArgumentError, ParquetMissingError
-from armillary.wire.csv_table import FORMULA_STARTS
-from armillary.wire.telemetry import MAX_NAME_CHARACTERS, MAX_STRING_CHARACTERS, Value
+from armillary.wire.export.csv_table import FORMULA_STARTS
+from armillary.wire.hub.telemetry import MAX_NAME_CHARACTERS, MAX_STRING_CHARACTERS, Value
 
 COLUMNS: Final = ("device_id", "metric", "time", "kind", "value", "message")
 

@@ -14,7 +14,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from armillary.engines.series.chunks import HOUR_MS, Points, SeriesKey
-from armillary.wire.telemetry import Value
+from armillary.wire.hub.telemetry import Value
 
 # What a row begins with, before the values: time (Unix milliseconds), order of arrival, mark (0 is none).
 _AT, _ORDER, _MARK, _VALUES = range(4)

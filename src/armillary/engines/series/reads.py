@@ -26,7 +26,7 @@ from armillary.engines.series.tail import Tail
 from armillary.engines.series.twins import read_twin
 from armillary.errors import NotFoundError
 from armillary.twin.document import Twin
-from armillary.wire.telemetry import Value
+from armillary.wire.hub.telemetry import Value
 
 # Log rows looked into for the latest messages of one device.
 MAX_BLOCKS_READ = 400

@@ -47,7 +47,7 @@ from armillary.engines.series.seal import seal_some
 from armillary.engines.series.tail import Tail
 from armillary.engines.series.writer import Item, Writer
 from armillary.errors import DatabaseUnavailableError
-from armillary.wire.telemetry import Value
+from armillary.wire.hub.telemetry import Value
 
 __all__ = ["DAY_MS", "LatestValue", "Metric", "Restored", "Retention", "RetentionRule", "SeriesStore"]
 

@@ -15,7 +15,7 @@ from collections.abc import Collection, Iterable, Mapping
 from armillary.engines.series.chunks import Kind, SeriesKey
 from armillary.engines.series.generation import DecodeFault, Generation, Last, Table
 from armillary.errors import WireError
-from armillary.wire.telemetry import Telemetry, Value
+from armillary.wire.hub.telemetry import Telemetry, Value
 
 # IoT Central allows 300 capabilities in a device template; a device that makes up names must not fill the disk.
 MAX_SERIES_PER_DEVICE = 1000

@@ -1,0 +1,44 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The log of the machine's firmware as it travels in a check-in request of protocol version 4."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Any, Final
+
+from armillary.wire.attestation.tpm_attestation import FIRMWARE_PCRS, PCR_VALUE_BYTES
+from armillary.wire.encoding.cbor_fields import take_array, take_bytes
+
+# Half a request: logs of plain gateways have 10 to 30 KiB. A device with a longer one sends none.
+MAX_FIRMWARE_LOG_BYTES: Final = 32 * 1024
+
+
+@dataclass(frozen=True, slots=True)
+class FirmwareLog:
+    """What the machine's firmware measured before the device's OS ran, as the device tells it.
+
+    Attributes:
+        pcr_values: Values of :data:`FIRMWARE_PCRS` one after the other, 32 bytes each; the quote covers them too.
+        log: TCG crypto-agile event log (``wire/attestation/tcg_event_log.py``).
+    """
+
+    pcr_values: bytes
+    log: bytes = field(repr=False)
+
+
+def firmware_fields(firmware: FirmwareLog) -> list[Any]:
+    """The CBOR array of a log."""
+    return [firmware.pcr_values, firmware.log]
+
+
+def firmware_from_fields(value: Any) -> FirmwareLog:
+    """The log in a decoded array.
+
+    Raises:
+        WireError: not two byte strings within their limits.
+    """
+    fields = take_array(value, "check-in firmware log", limit=2, size=2)
+    return FirmwareLog(
+        take_bytes(fields[0], "check-in PCR values", size=PCR_VALUE_BYTES * len(FIRMWARE_PCRS)),
+        take_bytes(fields[1], "check-in firmware log", limit=MAX_FIRMWARE_LOG_BYTES),
+    )

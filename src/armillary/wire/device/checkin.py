@@ -1,0 +1,505 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The check-in messages between a device and the device endpoint (``application/cbor``).
+
+``GET /v1/challenge`` gives a challenge, ``POST /v1/check-in`` takes a request and gives a reply that holds the
+next challenge: in steady state one round trip. ``docs/reference/device-protocol.md`` has the CDDL of each.
+
+Everything in a request is covered by the alias key's signature: the evidence holds the challenge and the digest
+of the report (installed images, outcomes, error reports); the endorsement covers the log head; whoever ends TLS
+in between can change nothing.
+
+History of :data:`PROTOCOL_VERSION` (one integer, raised by every change a peer can notice):
+
+- 1 (2026-11): challenge, check-in with evidence, endorsement, event log and report; offers of whole images.
+- 2 (2026-11): a check-in request may carry a TPM's quote as a sixth item. It alone has this version: every other
+  message, and a request without a quote, is as it was and says 1.
+- 3 (2026-11): a check-in request may show a value of an earlier reply (``attest/lineage.py``). It alone has this
+  version, and seven items. Devices that never send one go on as before.
+- 4 (2026-11): a check-in request may carry the event log of the machine's firmware and the PCR values that it leads
+  to. It alone has this version, and eight items.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from functools import lru_cache
+from hashlib import sha256
+from typing import Any, Final
+from uuid import UUID
+
+from armillary.errors import WireError
+from armillary.wire.attestation.event_log import MAX_IMAGE_TYPE
+from armillary.wire.attestation.firmware_log import (
+    FirmwareLog,
+    firmware_fields,
+    firmware_from_fields,
+)
+from armillary.wire.attestation.tpm_attestation import MAX_ATTESTATION_BYTES
+from armillary.wire.device.error_report import ErrorReport, report_fields, report_from_fields
+from armillary.wire.encoding import cbor
+from armillary.wire.encoding.cbor_fields import (
+    take_array,
+    take_bytes,
+    take_choice,
+    take_optional_uuid,
+    take_text,
+    take_time,
+    take_uint,
+    take_uuid,
+)
+
+PROTOCOL_VERSION: Final = 1
+QUOTED_VERSION: Final = 2
+SHOWING_VERSION: Final = 3
+FIRMWARE_VERSION: Final = 4
+_REQUEST_ITEMS: Final = {PROTOCOL_VERSION: 5, QUOTED_VERSION: 6, SHOWING_VERSION: 7, FIRMWARE_VERSION: 8}
+_USUAL_REQUEST_HEAD: Final = b"\x85\x01"  # an array of 5, version 1
+
+# Largest request. Evidence, endorsement and log need 20 KiB at their own limits, a full report about 40 KiB;
+# the endpoint reads no more than this before it answers 413.
+MAX_REQUEST_BYTES: Final = 64 * 1024
+# Largest reply: a certificate chain of 4 KiB, 20 steps, an offer of 64 images.
+MAX_REPLY_BYTES: Final = 64 * 1024
+MAX_CHALLENGE_MESSAGE_BYTES: Final = 256
+MAX_PROBLEM_BYTES: Final = 8 * 1024
+MAX_LINEAGE_BYTES: Final = 64  # a challenge
+MAX_INSTALLED: Final = 64
+MAX_OUTCOMES: Final = 32
+MAX_ERROR_REPORTS: Final = 32  # the device sends the oldest first, the rest with the next check-in
+MAX_OFFERED: Final = 64
+MAX_STEPS: Final = 32
+MAX_CERTIFICATES: Final = 4
+MAX_CERTIFICATE_BYTES: Final = 8 * 1024
+MAX_NAME_BYTES: Final = 64  # longer than any component name (31 characters in an image package)
+MAX_REASON_BYTES: Final = 512
+MAX_TEXT_BYTES: Final = 1024
+MAX_HOST_BYTES: Final = 253
+MAX_IMAGE_BYTES: Final = 2**32
+MAX_WAIT_S: Final = 31 * 24 * 3600
+
+# Most check-ins report what the one before did, or what other devices of the group do: short reports are
+# remembered by their bytes.
+REMEMBERED_REPORT_BYTES: Final = 1024
+REPORT_CACHE_ENTRIES: Final = 4096
+
+IMAGE_STATES: Final = frozenset({"running", "trial", "stopped", "failed"})
+OUTCOMES: Final = frozenset({"confirmed", "reverted", "failed"})
+VERDICTS: Final = frozenset({"attested", "update-only"})
+PURPOSES: Final = frozenset({"client", "update"})
+STEP_RESULTS: Final = frozenset({"pass", "fail", "not-run"})
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class InstalledImage:
+    """An application image on the device; ``state`` is ``running``, ``trial``, ``stopped`` or ``failed``."""
+
+    component_id: UUID
+    image_id: UUID
+    image_type: int
+    name: str
+    state: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class UpdateOutcome:
+    """How one image of an offer ended: ``confirmed``, ``reverted`` or ``failed``; ``at`` in Unix seconds UTC."""
+
+    offer_id: UUID
+    image_id: UUID
+    component_id: UUID
+    outcome: str
+    reason: str
+    at: int
+
+
+@dataclass(slots=True)  # frozen would cost 1.3 us a check-in
+class CheckinRequest:
+    """What a device sends. Nobody changes one.
+
+    Attributes:
+        evidence: COSE_Sign1 by the alias key.
+        endorsement: COSE_Sign1 by the device identity key.
+        event_log: Encoded boot event log.
+        installed: Application images on the device.
+        outcomes: How offers ended since the last check-in that succeeded.
+        error_reports: Oldest first, at most :data:`MAX_ERROR_REPORTS`.
+        protocol_version: Of the sender: :data:`FIRMWARE_VERSION` with ``firmware``, else :data:`SHOWING_VERSION` with
+            ``lineage``, else :data:`QUOTED_VERSION` with a quote, else :data:`PROTOCOL_VERSION`.
+        tpm_quote: Quote of the device's TPM over its boot PCR, made for ``evidence``
+            (``wire/attestation/tpm_attestation.py``).
+        lineage: The challenge of the last reply the device kept, empty if it keeps them and has none; None in a
+            request that answers that challenge, and from devices that keep none. Signed: :func:`signed_digest`.
+        firmware: What the machine's firmware measured; only with a quote, which then covers its PCR values too.
+        report_digest: SHA-256 of the encoded report; filled in by :func:`parse_request`.
+    """
+
+    evidence: bytes
+    endorsement: bytes
+    event_log: bytes
+    installed: tuple[InstalledImage, ...] = ()
+    outcomes: tuple[UpdateOutcome, ...] = ()
+    error_reports: tuple[ErrorReport, ...] = ()
+    protocol_version: int = PROTOCOL_VERSION
+    tpm_quote: bytes | None = None
+    lineage: bytes | None = None
+    firmware: FirmwareLog | None = None
+    report_digest: bytes = field(default=b"", compare=False, repr=False)
+
+
+@dataclass(frozen=True, slots=True)
+class AppraisalStep:
+    """One step of an appraisal and how it ended: ``pass``, ``fail`` or ``not-run``.
+
+    ``prevents`` says in words for a support engineer what goes wrong without the step; ``detail`` what was
+    found, empty where the step passed. A reply does not repeat ``prevents`` for steps that passed: there it is
+    empty after parsing, ``attest.appraise.STEPS`` has it.
+    """
+
+    number: int
+    name: str
+    prevents: str
+    result: str
+    detail: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class OfferedImage:
+    """An image the device should have. ``size`` in bytes and ``sha256`` are those of the image package."""
+
+    component_id: UUID
+    image_id: UUID
+    image_type: int
+    name: str
+    size: int
+    sha256: bytes
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Offer:
+    """The complete set of application images wanted on the device; it installs, keeps and removes to match."""
+
+    offer_id: UUID
+    deployment_id: UUID | None
+    images: tuple[OfferedImage, ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CheckinReply:
+    """What the service answers.
+
+    Attributes:
+        verdict: ``attested`` or ``update-only``.
+        steps: Every appraisal step and its result.
+        certificate_chain: DER certificates, leaf first.
+        purpose: ``client`` or ``update``: what the leaf is good for.
+        catalog_id: Catalog the device belongs to.
+        offer: Wanted images, or None to leave everything as it is.
+        next_check_in_s: Seconds until the next check-in, jitter included.
+        challenge: Challenge for the next check-in.
+        server_time: Unix seconds UTC; the device's clock follows it.
+        hub_host: Where to connect with the client certificate.
+        hub_port: TCP port of the hub.
+    """
+
+    verdict: str
+    steps: tuple[AppraisalStep, ...]
+    certificate_chain: tuple[bytes, ...]
+    purpose: str
+    catalog_id: UUID
+    offer: Offer | None
+    next_check_in_s: int
+    challenge: bytes
+    server_time: int
+    hub_host: str
+    hub_port: int
+
+
+@dataclass(frozen=True, slots=True)
+class Challenge:
+    """A challenge and the server's time, Unix seconds UTC."""
+
+    challenge: bytes
+    server_time: int
+
+
+@dataclass(frozen=True, slots=True)
+class Problem:
+    """An error answer of the device endpoint; ``retry_after_s`` only with "try later"."""
+
+    code: str
+    message: str
+    remedy: str
+    retry_after_s: int | None = None
+
+
+def encode_report(
+    installed: tuple[InstalledImage, ...],
+    outcomes: tuple[UpdateOutcome, ...],
+    error_reports: tuple[ErrorReport, ...],
+) -> bytes:
+    """Encode the report of a request; its SHA-256 goes into the evidence (``report_digest``)."""
+    return cbor.encode_ordered(
+        [
+            [[i.component_id.bytes, i.image_id.bytes, i.image_type, i.name, i.state] for i in installed],
+            [[o.offer_id.bytes, o.image_id.bytes, o.component_id.bytes, o.outcome, o.reason, o.at] for o in outcomes],
+            [report_fields(report) for report in error_reports],
+        ]
+    )
+
+
+def signed_digest(report_digest: bytes, lineage: bytes | None) -> bytes:
+    """What the evidence of a request holds as report digest: the report's, or with ``lineage`` one over both.
+
+    No report begins as the second form does, so that a lineage can be neither left out nor made up on the way.
+    """
+    return report_digest if lineage is None else sha256(b"lineage" + report_digest + lineage).digest()
+
+
+def encode_request(request: CheckinRequest) -> bytes:
+    """Encode a request.
+
+    Raises:
+        WireError: larger than :data:`MAX_REQUEST_BYTES`, or a field out of its limits.
+    """
+    version, rest = request.protocol_version, []
+    if request.firmware is not None:
+        version, rest = FIRMWARE_VERSION, [request.tpm_quote, request.lineage, firmware_fields(request.firmware)]
+    elif request.lineage is not None:
+        version, rest = SHOWING_VERSION, [request.tpm_quote, request.lineage]
+    elif request.tpm_quote is not None:
+        version, rest = QUOTED_VERSION, [request.tpm_quote]
+    report = encode_report(request.installed, request.outcomes, request.error_reports)
+    data = cbor.encode_ordered([version, request.evidence, request.endorsement, request.event_log, report, *rest])
+    parse_request(data)  # on a device, once per check-in: better refused here than by the service
+    return data
+
+
+def parse_request(data: bytes) -> CheckinRequest:
+    """Parse a request; its evidence, endorsement and log stay bytes for the appraisal.
+
+    Raises:
+        WireError: not a check-in request of protocol version 1 to 4.
+    """
+    usual = len(data) <= MAX_REQUEST_BYTES and data.startswith(_USUAL_REQUEST_HEAD)
+    if usual and (strings := cbor.cut_strings(data, len(_USUAL_REQUEST_HEAD), 4)) is not None:
+        return _request(*strings)
+    what = "check-in request"
+    fields = take_array(cbor.decode(data, what=what, limit=MAX_REQUEST_BYTES), what, limit=8)
+    version = fields[0] if fields and type(fields[0]) is int else 0
+    if version not in _REQUEST_ITEMS:
+        raise WireError(
+            what,
+            expected=f"protocol version {PROTOCOL_VERSION} to {FIRMWARE_VERSION}",
+            got=f"{fields[:1]!r:.40}",
+            remedy="Update the device or the service: they speak different protocol versions.",
+            code="wire.protocol-version",
+        )
+    take_array(fields, what, limit=8, size=_REQUEST_ITEMS[version])
+    measured = version == FIRMWARE_VERSION
+    shows = version == SHOWING_VERSION or (measured and fields[6] is not None)
+    quoted = measured or version == QUOTED_VERSION or (shows and fields[5] is not None)
+    evidence, endorsement, event_log, report = (take_bytes(field, "check-in request item") for field in fields[1:5])
+    request = _request(evidence, endorsement, event_log, report)
+    request.protocol_version = version
+    request.tpm_quote = take_bytes(fields[5], "check-in TPM quote", limit=MAX_ATTESTATION_BYTES) if quoted else None
+    request.lineage = take_bytes(fields[6], "check-in lineage", limit=MAX_LINEAGE_BYTES) if shows else None
+    request.firmware = firmware_from_fields(fields[7]) if measured else None
+    return request
+
+
+def _request(evidence: bytes, endorsement: bytes, event_log: bytes, report: bytes) -> CheckinRequest:
+    """A request of version 1."""
+    contents = (_remembered_report if len(report) <= REMEMBERED_REPORT_BYTES else _report)(report)
+    return CheckinRequest(evidence, endorsement, event_log, *contents, report_digest=sha256(report).digest())
+
+
+def encode_reply(reply: CheckinReply) -> bytes:
+    """Encode a reply. The service builds it from checked values; its size is checked here.
+
+    Raises:
+        WireError: larger than :data:`MAX_REPLY_BYTES`.
+    """
+    offer = reply.offer
+    data = cbor.encode_ordered(
+        [
+            PROTOCOL_VERSION,
+            reply.verdict,
+            [step_fields(step) for step in reply.steps],
+            reply.certificate_chain,
+            reply.purpose,
+            reply.catalog_id.bytes,
+            None if offer is None else offer_fields(offer),
+            reply.next_check_in_s,
+            reply.challenge,
+            reply.server_time,
+            reply.hub_host,
+            reply.hub_port,
+        ]
+    )
+    if len(data) > MAX_REPLY_BYTES:
+        raise WireError("check-in reply", expected=f"at most {MAX_REPLY_BYTES} bytes", got=f"{len(data)} bytes")
+    return data
+
+
+def parse_reply(data: bytes) -> CheckinReply:
+    """Parse a reply.
+
+    Raises:
+        WireError: not a check-in reply of protocol version 1.
+    """
+    what = "check-in reply"
+    fields = take_array(cbor.decode(data, what=what, limit=MAX_REPLY_BYTES), what, limit=12, size=12)
+    if fields[0] != PROTOCOL_VERSION or type(fields[0]) is not int:
+        raise WireError(what, expected=f"protocol version {PROTOCOL_VERSION}", got=f"{fields[0]!r:.40}")
+    chain = take_array(fields[3], "reply certificate chain", limit=MAX_CERTIFICATES)
+    return CheckinReply(
+        verdict=take_choice(fields[1], VERDICTS, "reply verdict"),
+        steps=tuple(_step(item) for item in take_array(fields[2], "reply steps", limit=MAX_STEPS)),
+        certificate_chain=tuple(take_bytes(c, "reply certificate", limit=MAX_CERTIFICATE_BYTES) for c in chain),
+        purpose=take_choice(fields[4], PURPOSES, "reply purpose"),
+        catalog_id=take_uuid(fields[5], "reply catalog id"),
+        offer=None if fields[6] is None else _offer(fields[6]),
+        next_check_in_s=take_uint(fields[7], "reply next check-in", limit=MAX_WAIT_S),
+        challenge=take_bytes(fields[8], "reply challenge", limit=64),
+        server_time=take_time(fields[9], "reply server time"),
+        hub_host=take_text(fields[10], "reply hub host", limit=MAX_HOST_BYTES),
+        hub_port=take_uint(fields[11], "reply hub port", limit=65535),
+    )
+
+
+def encode_challenge(message: Challenge) -> bytes:
+    """Encode a challenge message."""
+    return cbor.encode_ordered([PROTOCOL_VERSION, message.challenge, message.server_time])
+
+
+def parse_challenge(data: bytes) -> Challenge:
+    """Parse a challenge message.
+
+    Raises:
+        WireError: not a challenge message of protocol version 1.
+    """
+    what = "challenge message"
+    fields = take_array(cbor.decode(data, what=what, limit=MAX_CHALLENGE_MESSAGE_BYTES), what, limit=3, size=3)
+    if fields[0] != PROTOCOL_VERSION or type(fields[0]) is not int:
+        raise WireError(what, expected=f"protocol version {PROTOCOL_VERSION}", got=f"{fields[0]!r:.40}")
+    return Challenge(
+        challenge=take_bytes(fields[1], "challenge", limit=64),
+        server_time=take_time(fields[2], "challenge server time"),
+    )
+
+
+def encode_problem(problem: Problem) -> bytes:
+    """Encode a problem: a map with text keys, readable with any CBOR tool."""
+    fields: dict[str, Any] = {"code": problem.code, "message": problem.message, "remedy": problem.remedy}
+    if problem.retry_after_s is not None:
+        fields["retry_after_s"] = problem.retry_after_s
+    return cbor.encode(fields)
+
+
+def parse_problem(data: bytes) -> Problem:
+    """Parse a problem.
+
+    Raises:
+        WireError: not a problem message.
+    """
+    fields = cbor.decode(data, what="problem", limit=MAX_PROBLEM_BYTES)
+    names = {"code", "message", "remedy"}
+    if type(fields) is not dict or not names <= fields.keys() <= names | {"retry_after_s"}:
+        raise WireError("problem", expected="a map of code, message, remedy and retry_after_s", got="another value")
+    retry = fields.get("retry_after_s")
+    return Problem(
+        code=take_text(fields["code"], "problem code", limit=MAX_NAME_BYTES),
+        message=take_text(fields["message"], "problem message", limit=MAX_PROBLEM_BYTES),
+        remedy=take_text(fields["remedy"], "problem remedy", limit=MAX_PROBLEM_BYTES),
+        retry_after_s=None if retry is None else take_uint(retry, "problem retry_after_s", limit=MAX_WAIT_S),
+    )
+
+
+def _report(
+    data: bytes,
+) -> tuple[tuple[InstalledImage, ...], tuple[UpdateOutcome, ...], tuple[ErrorReport, ...]]:
+    value = cbor.decode(data, what="check-in report", limit=MAX_REQUEST_BYTES)
+    installed, outcomes, error_reports = take_array(value, "check-in report", limit=3, size=3)
+    return (
+        tuple(_installed(item) for item in take_array(installed, "installed images", limit=MAX_INSTALLED)),
+        tuple(_outcome(item) for item in take_array(outcomes, "update outcomes", limit=MAX_OUTCOMES)),
+        tuple(report_from_fields(i) for i in take_array(error_reports, "error reports", limit=MAX_ERROR_REPORTS)),
+    )
+
+
+_remembered_report = lru_cache(maxsize=REPORT_CACHE_ENTRIES)(_report)
+
+
+def _installed(value: Any) -> InstalledImage:
+    fields = take_array(value, "installed image", limit=5, size=5)
+    return InstalledImage(
+        component_id=take_uuid(fields[0], "installed component id"),
+        image_id=take_uuid(fields[1], "installed image id"),
+        image_type=take_uint(fields[2], "installed image type", limit=MAX_IMAGE_TYPE),
+        name=take_text(fields[3], "installed image name", limit=MAX_NAME_BYTES),
+        state=take_choice(fields[4], IMAGE_STATES, "installed image state"),
+    )
+
+
+def _outcome(value: Any) -> UpdateOutcome:
+    fields = take_array(value, "update outcome", limit=6, size=6)
+    return UpdateOutcome(
+        offer_id=take_uuid(fields[0], "outcome offer id"),
+        image_id=take_uuid(fields[1], "outcome image id"),
+        component_id=take_uuid(fields[2], "outcome component id"),
+        outcome=take_choice(fields[3], OUTCOMES, "update outcome"),
+        reason=take_text(fields[4], "outcome reason", limit=MAX_REASON_BYTES),
+        at=take_time(fields[5], "outcome time"),
+    )
+
+
+def step_fields(step: AppraisalStep) -> list[Any]:
+    """A step that passed is its number and name; only others explain themselves on the wire."""
+    if step.result == "pass" and not step.detail:
+        return [step.number, step.name]
+    return [step.number, step.name, step.prevents, step.result, step.detail]
+
+
+def _step(value: Any) -> AppraisalStep:
+    fields = take_array(value, "appraisal step", limit=5)
+    if len(fields) == 2:  # a step that passed
+        fields = [*fields, "", "pass", ""]
+    elif len(fields) != 5 or fields[3:] == ["pass", ""]:
+        raise WireError("appraisal step", expected="2 items for a pass, else 5", got=f"{len(fields)}")
+    return AppraisalStep(
+        number=take_uint(fields[0], "step number", limit=MAX_STEPS),
+        name=take_text(fields[1], "step name", limit=MAX_NAME_BYTES),
+        prevents=take_text(fields[2], "step prevents", limit=MAX_TEXT_BYTES),
+        result=take_choice(fields[3], STEP_RESULTS, "step result"),
+        detail=take_text(fields[4], "step detail", limit=MAX_TEXT_BYTES),
+    )
+
+
+def offer_fields(offer: Offer) -> list[Any]:
+    """The CBOR array of an offer."""
+    return [
+        offer.offer_id.bytes,
+        None if offer.deployment_id is None else offer.deployment_id.bytes,
+        [[i.component_id.bytes, i.image_id.bytes, i.image_type, i.name, i.size, i.sha256] for i in offer.images],
+    ]
+
+
+def _offer(value: Any) -> Offer:
+    fields = take_array(value, "offer", limit=3, size=3)
+    return Offer(
+        offer_id=take_uuid(fields[0], "offer id"),
+        deployment_id=take_optional_uuid(fields[1], "offer deployment id"),
+        images=tuple(_offered(item) for item in take_array(fields[2], "offered images", limit=MAX_OFFERED)),
+    )
+
+
+def _offered(value: Any) -> OfferedImage:
+    fields = take_array(value, "offered image", limit=6, size=6)
+    return OfferedImage(
+        component_id=take_uuid(fields[0], "offered component id"),
+        image_id=take_uuid(fields[1], "offered image id"),
+        image_type=take_uint(fields[2], "offered image type", limit=MAX_IMAGE_TYPE),
+        name=take_text(fields[3], "offered image name", limit=MAX_NAME_BYTES),
+        size=take_uint(fields[4], "offered image size", limit=MAX_IMAGE_BYTES),
+        sha256=take_bytes(fields[5], "offered image sha256", size=32),
+    )

@@ -1,0 +1,116 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The fast way to encode check-in replies: what rarely changes is encoded once and joined.
+
+A reply is a CBOR array, and a CBOR array is its head and its items one after the other (RFC 8949 §3.2.1). Steps,
+authority certificates and offer are the same objects in thousands of replies; their encodings are kept by identity.
+``tests/wire/device/test_checkin_reply.py`` holds that the result equals
+:func:`armillary.wire.device.checkin.encode_reply`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any, Final
+from uuid import UUID
+
+from armillary.errors import WireError
+from armillary.wire.device.checkin import (
+    MAX_REPLY_BYTES,
+    PROTOCOL_VERSION,
+    PURPOSES,
+    VERDICTS,
+    AppraisalStep,
+    Offer,
+    offer_fields,
+    step_fields,
+)
+from armillary.wire.encoding import cbor
+
+# Objects whose encoding is kept, per kind; the memory is emptied when it is full.
+MAX_REMEMBERED: Final = 1024
+
+_ARRAY_OF_12: Final = b"\x8c"
+_CHAINS: Final = {size: cbor.encode_ordered([None] * size)[:1] for size in range(1, 8)}  # heads of arrays
+_VERSION: Final = cbor.encode(PROTOCOL_VERSION)
+_TEXT: Final = {word: cbor.encode(word) for word in (*VERDICTS, *PURPOSES)}
+
+
+class _Remembered:
+    """Encodings by identity of the object; holds the object, so that its identity stays its own."""
+
+    __slots__ = ("_known", "_make")
+
+    def __init__(self, make: Callable[[Any], bytes]) -> None:
+        self._make = make
+        self._known: dict[int, tuple[object, bytes]] = {}
+
+    def of(self, part: object) -> bytes:
+        found = self._known.get(id(part))
+        if found is not None and found[0] is part:
+            return found[1]
+        encoded = self._make(part)
+        if len(self._known) >= MAX_REMEMBERED:
+            self._known.clear()
+        self._known[id(part)] = (part, encoded)
+        return encoded
+
+
+class ReplyEncoder:
+    """Encodes replies; belongs to one event loop, takes no lock."""
+
+    __slots__ = ("_authorities", "_heads", "_hubs", "_offers")
+
+    def __init__(self) -> None:
+        self._heads = _Remembered(lambda steps: cbor.encode_ordered([step_fields(step) for step in steps]))
+        self._authorities = _Remembered(lambda chain: b"".join(cbor.encode_ordered(der) for der in chain))
+        self._offers = _Remembered(lambda offer: cbor.encode_ordered(offer_fields(offer)))
+        self._hubs = _Remembered(lambda hub: b"".join(cbor.encode_ordered(item) for item in hub))
+
+    def encode(  # noqa: D417 - the other fields are those of CheckinReply
+        self,
+        *,
+        verdict: str,
+        steps: tuple[AppraisalStep, ...],
+        leaf: bytes,
+        authorities: tuple[bytes, ...],
+        purpose: str,
+        catalog_id: UUID,
+        offer: Offer | None,
+        next_check_in_s: int,
+        challenge: bytes,
+        server_time: int,
+        hub: tuple[str, int],
+    ) -> bytes:
+        """A reply; see :class:`armillary.wire.device.checkin.CheckinReply` for the fields.
+
+        Args:
+            leaf: The new certificate, DER.
+            authorities: Its issuers, DER, in the order of the chain.
+            hub: Host and port of the hub.
+
+        Raises:
+            WireError: larger than MAX_REPLY_BYTES.
+        """
+        encode = cbor.encode_ordered
+        data = b"".join(
+            (
+                _ARRAY_OF_12,
+                _VERSION,
+                _TEXT[verdict],
+                self._heads.of(steps),
+                _CHAINS[1 + len(authorities)],
+                encode(leaf),
+                self._authorities.of(authorities),
+                _TEXT[purpose],
+                b"\x50",  # byte string of 16
+                catalog_id.bytes,
+                b"\xf6" if offer is None else self._offers.of(offer),
+                encode(next_check_in_s),
+                encode(challenge),
+                encode(server_time),
+                self._hubs.of(hub),
+            )
+        )
+        if len(data) > MAX_REPLY_BYTES:
+            raise WireError("check-in reply", expected=f"at most {MAX_REPLY_BYTES} bytes", got=f"{len(data)} bytes")
+        return data

@@ -1,0 +1,5 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What other formats are made of: CBOR, COSE, PEM.
+
+Specification: RFC 8949 (deterministic CBOR), RFC 9052 (COSE), RFC 7468 (PEM).
+"""

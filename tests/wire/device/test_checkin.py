@@ -1,0 +1,288 @@
+# SPDX-License-Identifier: Apache-2.0
+from __future__ import annotations
+
+import dataclasses
+from hashlib import sha256
+from typing import Any
+from uuid import UUID
+
+import pytest
+
+from armillary.errors import WireError
+from armillary.wire.device import checkin as ci
+from armillary.wire.device.error_report import ErrorReport
+from armillary.wire.encoding import cbor
+
+IMAGE = ci.InstalledImage(component_id=UUID(int=1), image_id=UUID(int=2), image_type=10, name="coffee", state="running")
+OUTCOME = ci.UpdateOutcome(
+    offer_id=UUID(int=3),
+    image_id=UUID(int=2),
+    component_id=UUID(int=1),
+    outcome="reverted",
+    reason="exit 1",
+    at=1_790_000_000,
+)
+REPORT = ErrorReport(
+    sequence=1,
+    boot_count=2,
+    event_category="Unplanned",
+    event_class="App",
+    event_type="AppCrash",
+    description="AppCrash (exit_status=11)",
+    component_id=UUID(int=1),
+    image_id=None,
+    count=3,
+    start=1_790_000_000,
+    end=1_790_000_060,
+)
+REQUEST = ci.CheckinRequest(
+    evidence=b"evidence",
+    endorsement=b"endorsement",
+    event_log=b"log",
+    installed=(IMAGE,),
+    outcomes=(OUTCOME,),
+    error_reports=(REPORT,),
+)
+STEPS = (
+    ci.AppraisalStep(1, "connection key", "", "pass", ""),
+    ci.AppraisalStep(2, "challenge", "Replay.", "fail", "Too old."),
+    ci.AppraisalStep(3, "endorsement", "Forgery.", "not-run", ""),
+    ci.AppraisalStep(4, "evidence", "Forgery.", "pass", "with a note"),
+)
+OFFER = ci.Offer(
+    offer_id=UUID(int=5),
+    deployment_id=UUID(int=6),
+    images=(
+        ci.OfferedImage(
+            component_id=UUID(int=1), image_id=UUID(int=2), image_type=10, name="coffee", size=4096, sha256=b"s" * 32
+        ),
+    ),
+)
+REPLY = ci.CheckinReply(
+    verdict="attested",
+    steps=STEPS,
+    certificate_chain=(b"leaf", b"issuing"),
+    purpose="client",
+    catalog_id=UUID(int=9),
+    offer=OFFER,
+    next_check_in_s=3600,
+    challenge=b"c" * 54,
+    server_time=1_790_000_000,
+    hub_host="localhost",
+    hub_port=8883,
+)
+
+
+def test_request_round_trip():
+    data = ci.encode_request(REQUEST)
+    for _ in range(2):  # the second time from the remembered report
+        parsed = ci.parse_request(data)
+        assert parsed == REQUEST
+        assert parsed.report_digest == sha256(ci.encode_report((IMAGE,), (OUTCOME,), (REPORT,))).digest()
+    assert cbor.encode(cbor.decode(data, what="t", limit=10_000)) == data
+
+
+def test_remembered_and_long_reports_are_the_same():
+    many = dataclasses.replace(REQUEST, error_reports=(dataclasses.replace(REPORT, description="x" * 1024),) * 32)
+    assert ci.parse_request(ci.encode_request(many)) == many
+    nothing = ci.CheckinRequest(evidence=b"e", endorsement=b"n", event_log=b"l")
+    assert ci.parse_request(ci.encode_request(nothing)) == nothing
+
+
+@pytest.mark.parametrize("offer", [None, OFFER, dataclasses.replace(OFFER, deployment_id=None, images=())])
+def test_reply_round_trip(offer: Any):
+    reply = dataclasses.replace(REPLY, offer=offer)
+    data = ci.encode_reply(reply)
+    assert ci.parse_reply(data) == reply
+    assert cbor.encode(cbor.decode(data, what="t", limit=10_000)) == data
+
+
+def test_reply_says_what_a_step_prevents_only_where_it_did_not_pass():
+    step = ci.AppraisalStep(1, "connection key", "Somebody else.", "pass", "")
+    parsed = ci.parse_reply(ci.encode_reply(dataclasses.replace(REPLY, steps=(step,))))
+    assert parsed.steps == (dataclasses.replace(step, prevents=""),)
+
+
+def test_challenge_round_trip():
+    message = ci.Challenge(b"c" * 54, 1_790_000_000)
+    assert ci.parse_challenge(ci.encode_challenge(message)) == message
+
+
+@pytest.mark.parametrize("retry", [None, 30])
+def test_problem_round_trip(retry: int | None):
+    problem = ci.Problem("device.try-later", "Too many.", "Wait.", retry)
+    assert ci.parse_problem(ci.encode_problem(problem)) == problem
+
+
+REPORT_BYTES = ci.encode_report((), (), ())
+INSTALLED = [bytes(16), bytes(16), 10, "n", "running"]
+ENDED = [bytes(16), bytes(16), bytes(16), "failed", "", 0]
+ERROR = [1, 1, "Planned", "OS", "OSUpdate", "", None, None, 1, 5, 5]
+
+
+def report(*, installed: Any = (), outcomes: Any = (), errors: Any = ()):
+    return cbor.encode([list(installed), list(outcomes), list(errors)])
+
+
+def put(values: Any, at: int, value: Any):
+    return [*values[:at], value, *values[at + 1 :]]
+
+
+def test_request_variants_positive_control():
+    data = report(installed=[INSTALLED], outcomes=[ENDED], errors=[ERROR])
+    assert ci.parse_request(cbor.encode([1, b"", b"", b"", data])).installed[0].name == "n"
+
+
+@pytest.mark.parametrize(
+    "value",
+    [
+        {},
+        [],
+        [1, b"", b"", b""],
+        [1, b"", b"", b"", REPORT_BYTES, b""],
+        [0, b"", b"", b"", REPORT_BYTES],
+        [2, b"", b"", b"", REPORT_BYTES],
+        [True, b"", b"", b"", REPORT_BYTES],
+        ["1", b"", b"", b"", REPORT_BYTES],
+        [1, "", b"", b"", REPORT_BYTES],
+        [1, b"", None, b"", REPORT_BYTES],
+        [1, b"", b"", 5, REPORT_BYTES],
+        [1, b"", b"", b"", [[], [], []]],
+        [1, b"", b"", b"", b""],
+        [1, b"", b"", b"", REPORT_BYTES + b"\0"],
+        *(
+            [1, b"", b"", b"", data]
+            for data in (
+                cbor.encode([[], []]),
+                cbor.encode([[], [], [], []]),
+                cbor.encode([{}, [], []]),
+                report(installed=[INSTALLED] * 65),
+                report(outcomes=[ENDED] * 33),
+                report(errors=[ERROR] * 33),
+                report(installed=[INSTALLED[:4]]),
+                report(installed=[put(INSTALLED, 0, bytes(15))]),
+                report(installed=[put(INSTALLED, 2, -1)]),
+                report(installed=[put(INSTALLED, 3, "x" * 65)]),
+                report(installed=[put(INSTALLED, 4, "paused")]),
+                report(outcomes=[put(ENDED, 3, "ok")]),
+                report(outcomes=[put(ENDED, 4, "x" * 513)]),
+                report(outcomes=[put(ENDED, 5, -1)]),
+                report(outcomes=[put(ENDED, 5, 2**60)]),
+                report(errors=[ERROR[:10]]),
+                report(errors=[put(ERROR, 2, "Sudden")]),
+                report(errors=[put(ERROR, 3, "Kernel")]),
+                report(errors=[put(ERROR, 4, "")]),
+                report(errors=[put(ERROR, 5, "x" * 1025)]),
+                report(errors=[put(ERROR, 6, b"short")]),
+                report(errors=[put(ERROR, 8, 0)]),
+                report(errors=[put(ERROR, 9, 6)]),
+            )
+        ),
+    ],
+)
+def test_other_requests_are_refused(value: Any):
+    with pytest.raises(WireError):
+        ci.parse_request(cbor.encode(value))
+
+
+@pytest.mark.parametrize("quote", [None, b"q"])
+@pytest.mark.parametrize("lineage", [b"", b"l" * ci.MAX_LINEAGE_BYTES])
+def test_a_request_that_shows_a_lineage_has_a_version_of_its_own(quote: bytes | None, lineage: bytes):
+    request = ci.parse_request(cbor.encode([3, b"e", b"f", b"g", REPORT_BYTES, quote, lineage]))
+    assert (request.protocol_version, request.tpm_quote, request.lineage) == (3, quote, lineage)
+    assert ci.parse_request(ci.encode_request(request)) == request
+
+
+@pytest.mark.parametrize("rest", [[], [None], [b"q", None], [b"q", b"l" * 65], [None, "l"], [None, b"l", b""]])
+def test_other_lineages_are_refused(rest: list[Any]):
+    with pytest.raises(WireError):
+        ci.parse_request(cbor.encode([3, b"e", b"f", b"g", REPORT_BYTES, *rest]))
+
+
+def test_a_lineage_cannot_be_left_out_or_exchanged():
+    digests = {ci.signed_digest(b"d" * 32, lineage) for lineage in (None, b"", b"l", b"m" * 54)}
+    assert len(digests) == 4
+
+
+def test_protocol_version_has_its_own_code():
+    with pytest.raises(WireError) as caught:
+        ci.parse_request(cbor.encode([5, b"", b"", b"", REPORT_BYTES]))
+    assert caught.value.code == "wire.protocol-version"
+
+
+@pytest.mark.parametrize(
+    ("at", "value"),
+    [
+        (0, 2),
+        (1, "trusted"),
+        (2, [[1]]),
+        (2, [[1, "n", "p", "pass", ""]]),
+        (2, [[1, "n", "p", "maybe", "d"]]),
+        (2, [[1, "n"]] * 33),
+        (3, [b""] * 5),
+        (3, ["pem"]),
+        (3, [bytes(8193)]),
+        (4, "server"),
+        (5, bytes(15)),
+        (6, []),
+        (6, [bytes(16), bytes(3), []]),
+        (6, [bytes(16), None, [[bytes(16), bytes(16), 10, "n", 1, bytes(31)]]]),
+        (6, [bytes(16), None, [[bytes(16), bytes(16), 10, "n", -1, bytes(32)]]]),
+        (7, -1),
+        (7, 2**40),
+        (8, bytes(65)),
+        (9, -1),
+        (10, "h" * 254),
+        (11, 65536),
+    ],
+)
+def test_other_replies_are_refused(at: int, value: Any):
+    fields = cbor.decode(ci.encode_reply(REPLY), what="t", limit=10_000)
+    assert ci.parse_reply(cbor.encode(fields)) == REPLY
+    with pytest.raises(WireError):
+        ci.parse_reply(cbor.encode(put(fields, at, value)))
+
+
+@pytest.mark.parametrize(
+    "value", [{}, [1, b"c"], [2, b"c", 1], [1, "c", 1], [1, bytes(65), 1], [1, b"c", -1], [1, b"c", 1.0 * 0 == 0]]
+)
+def test_other_challenges_are_refused(value: Any):
+    with pytest.raises(WireError):
+        ci.parse_challenge(cbor.encode(value))
+
+
+@pytest.mark.parametrize(
+    "value",
+    [
+        [],
+        {"code": "c", "message": "m"},
+        {"code": "c", "message": "m", "remedy": "r", "extra": 1},
+        {"code": 1, "message": "m", "remedy": "r"},
+        {"code": "c", "message": "m", "remedy": "r", "retry_after_s": -1},
+    ],
+)
+def test_other_problems_are_refused(value: Any):
+    with pytest.raises(WireError):
+        ci.parse_problem(cbor.encode(value))
+
+
+def test_size_limits():
+    for parse in (ci.parse_request, ci.parse_reply, ci.parse_challenge, ci.parse_problem):
+        with pytest.raises(WireError, match="at most"):
+            parse(bytes(1024 * 1024))
+    with pytest.raises(WireError, match="at most"):
+        ci.encode_request(dataclasses.replace(REQUEST, evidence=bytes(ci.MAX_REQUEST_BYTES)))
+    with pytest.raises(WireError, match="at most"):
+        ci.encode_reply(dataclasses.replace(REPLY, certificate_chain=(bytes(ci.MAX_REPLY_BYTES),)))
+
+
+def test_a_full_request_fits():
+    full = dataclasses.replace(
+        REQUEST,
+        evidence=bytes(4096),
+        endorsement=bytes(512),
+        event_log=bytes(8192),
+        installed=(dataclasses.replace(IMAGE, name="n" * 64),) * ci.MAX_INSTALLED,
+        error_reports=(dataclasses.replace(REPORT, description="x" * 1024),) * ci.MAX_ERROR_REPORTS,
+    )
+    assert len(ci.encode_request(full)) < ci.MAX_REQUEST_BYTES

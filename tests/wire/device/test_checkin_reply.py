@@ -1,0 +1,116 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The fast encoder gives what the plain one gives, byte for byte."""
+
+from __future__ import annotations
+
+from uuid import UUID
+
+import pytest
+from hypothesis import given, settings, strategies as st
+from tests.fixtures.effort import examples
+
+from armillary.errors import WireError
+from armillary.wire.device.checkin import (
+    AppraisalStep,
+    CheckinReply,
+    Offer,
+    OfferedImage,
+    encode_reply,
+    parse_reply,
+)
+from armillary.wire.device.checkin_reply import MAX_REMEMBERED, ReplyEncoder
+
+uuids = st.integers(0, 2**128 - 1).map(lambda number: UUID(int=number))
+words = st.text(st.characters(codec="utf-8", exclude_characters="\0"), min_size=1, max_size=20)
+steps = st.one_of(
+    st.builds(AppraisalStep, st.integers(1, 20), words, words, st.just("fail"), words),
+    st.builds(AppraisalStep, st.integers(1, 20), words, words, st.just("pass"), st.just("")),
+)
+images = st.builds(
+    OfferedImage,
+    component_id=uuids,
+    image_id=uuids,
+    image_type=st.integers(0, 30),
+    name=words,
+    size=st.integers(0, 2**32),
+    sha256=st.binary(min_size=32, max_size=32),
+)
+offers = st.builds(
+    Offer, offer_id=uuids, deployment_id=st.none() | uuids, images=st.lists(images, max_size=3).map(tuple)
+)
+
+
+@settings(max_examples=examples(100), deadline=None)
+@given(
+    st.sampled_from([("attested", "client"), ("update-only", "update")]),
+    st.lists(steps, max_size=4).map(tuple),
+    st.binary(min_size=1, max_size=300),
+    st.tuples(st.binary(min_size=1, max_size=300), st.binary(min_size=1, max_size=300)),
+    uuids,
+    st.none() | offers,
+    st.integers(0, 86400),
+    st.binary(min_size=8, max_size=64),
+    st.integers(0, 2**33),
+    st.tuples(words, st.integers(0, 65535)),
+)
+def test_equal_to_the_plain_encoder(
+    verdict, steps, leaf, authorities, catalog_id, offer, wait, challenge, now, hub
+) -> None:  # type: ignore[no-untyped-def]
+    encoder = ReplyEncoder()
+    for _ in range(2):  # made, then remembered
+        data = encoder.encode(
+            verdict=verdict[0],
+            steps=steps,
+            leaf=leaf,
+            authorities=authorities,
+            purpose=verdict[1],
+            catalog_id=catalog_id,
+            offer=offer,
+            next_check_in_s=wait,
+            challenge=challenge,
+            server_time=now,
+            hub=hub,
+        )
+        plain = CheckinReply(
+            verdict=verdict[0],
+            steps=steps,
+            certificate_chain=(leaf, *authorities),
+            purpose=verdict[1],
+            catalog_id=catalog_id,
+            offer=offer,
+            next_check_in_s=wait,
+            challenge=challenge,
+            server_time=now,
+            hub_host=hub[0],
+            hub_port=hub[1],
+        )
+        assert data == encode_reply(plain)
+
+
+def encode(encoder: ReplyEncoder, leaf: bytes, authorities: tuple[bytes, bytes]) -> bytes:
+    return encoder.encode(
+        verdict="attested",
+        steps=(),
+        leaf=leaf,
+        authorities=authorities,
+        purpose="client",
+        catalog_id=UUID(int=1),
+        offer=None,
+        next_check_in_s=1,
+        challenge=bytes(54),
+        server_time=1,
+        hub=("localhost", 8883),
+    )
+
+
+def test_equal_looking_objects_are_not_mixed_up_and_the_memory_is_bounded() -> None:
+    encoder = ReplyEncoder()
+    for number in range(MAX_REMEMBERED + 10):
+        authorities = (b"issuer %d" % number, b"root")
+        assert parse_reply(encode(encoder, b"leaf", authorities)).certificate_chain == (b"leaf", *authorities)
+    assert len(encoder._authorities._known) <= MAX_REMEMBERED
+
+
+def test_a_reply_that_is_too_large_is_refused() -> None:
+    with pytest.raises(WireError):
+        encode(ReplyEncoder(), bytes(70_000), (b"a", b"b"))

@@ -1,0 +1,168 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Application packages: the packing rule and what a device refuses to open."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+from uuid import UUID
+
+import pytest
+from cryptography.hazmat.primitives.asymmetric import ec
+
+from armillary.errors import ManifestError, WireError
+from armillary.wire.certificates import certificate as certificates
+from armillary.wire.image import (
+    app_manifest,
+    application as application_package,
+    asxipfs,
+    hardware_definition,
+    package as image_package,
+)
+from armillary.wire.image.section import Abi, AbiDepends, Compression, Identity, TemporaryImage
+
+COMPONENT = UUID("2f074b0f-d99d-4692-82d9-ef93a7d6463c")
+IMAGE = UUID("6415a939-c098-48cf-8e5c-02b52a9f0ffb")
+KEY = ec.derive_private_key(7, ec.SECP256R1())
+CERTIFICATE = certificates.build_root_authority(
+    KEY, name="test", serial=1, not_before=1_700_000_000, not_after=2_000_000_000
+)
+SIGNER: dict[str, Any] = {"key": KEY, "certificate": CERTIFICATE}
+
+
+def manifest(**changes: Any) -> bytes:
+    document = {
+        "SchemaVersion": 1,
+        "Name": "Blink",
+        "ComponentId": str(COMPONENT),
+        "EntryPoint": "/bin/app",
+        "CmdArgs": [],
+        "Capabilities": {"Gpio": [8]},
+        "ApplicationType": "Default",
+    } | changes
+    return json.dumps(document, indent=2).encode()
+
+
+def pack(files: dict[str, bytes] | None = None, **changes: Any) -> bytes:
+    chosen = {"app_manifest.json": manifest(), "bin/app": b"#!/bin/sh\n"} if files is None else files
+    return application_package.pack(chosen, **({"image_id": IMAGE, "built": 1_700_000_000, **SIGNER} | changes))
+
+
+def opened(data: bytes) -> application_package.Application:
+    return application_package.open_application(image_package.verify(image_package.parse(data), [CERTIFICATE]))
+
+
+def test_high_level_application():
+    application = opened(pack())
+    assert application.manifest.target_application_runtime_version == 12
+    assert application.package.section(AbiDepends) == AbiDepends((Abi(12, 3),))
+    assert application.package.section(TemporaryImage) == TemporaryImage(2)
+    assert application.package.name == "Blink"
+    assert application.package.component_id == COMPONENT
+    assert set(application.filesystem.files) == {"app_manifest.json", "bin/app"}
+    assert application.filesystem.files["bin/app"].executable, "the entry point may always be run"
+
+
+def test_real_time_application_has_an_empty_abi_list():
+    application = opened(pack({"app_manifest.json": manifest(ApplicationType="RealTimeCapable"), "bin/app": b"ELF"}))
+    assert application.manifest.target_application_runtime_version is None
+    assert application.package.section(AbiDepends) == AbiDepends(())
+
+
+def test_names_become_values_in_the_packed_manifest():
+    definition = hardware_definition.load(
+        "board.json",
+        {
+            "board.json": b'{"Metadata":{"Type":"Azure Sphere Hardware Definition","Version":1},"Peripherals":'
+            b'[{"Name":"LED","Type":"Gpio","MainCoreHeaderValue":"(9)","AppManifestValue":9}]}'
+        },
+    )
+    files = {"app_manifest.json": manifest(Capabilities={"Gpio": ["$LED"]}), "bin/app": b""}
+    application = opened(pack(files, definitions=[definition]))
+    assert json.loads(application.filesystem.files["app_manifest.json"].content)["Capabilities"] == {"Gpio": [9]}
+    with pytest.raises(ManifestError, match="LED"):
+        pack(files)
+
+
+def test_component_and_executables_can_be_chosen():
+    other = UUID(int=5)
+    files = {"app_manifest.json": manifest(), "bin/app": b"", "bin/tool": b"", "data": b""}
+    application = opened(pack(files, component_id=other, executables=["bin/tool"], runtime_version=13))
+    assert application.package.component_id == application.manifest.component_id == other
+    assert application.manifest.target_application_runtime_version == 13
+    assert [p for p, file in application.filesystem.files.items() if file.executable] == ["bin/app", "bin/tool"]
+
+
+def test_packing_is_reproducible():
+    assert pack() == pack()
+
+
+def test_storage_is_limited_by_the_chip_and_not_here():
+    files = {"app_manifest.json": manifest(Capabilities={"MutableStorage": {"SizeKB": 4096}}), "bin/app": b""}
+    assert opened(pack(files)).manifest.capabilities.mutable_storage_kb == 4096
+
+
+@pytest.mark.parametrize(
+    ("files", "error_id"),
+    [
+        ({"bin/app": b""}, 25),
+        ({"app_manifest.json": manifest()}, 22),
+        ({"app_manifest.json": b"{}", "bin/app": b""}, 4),
+    ],
+)
+def test_pack_refuses(files: dict[str, bytes], error_id: int):
+    with pytest.raises(ManifestError) as caught:
+        pack(files)
+    assert caught.value.error_id == 2 << 20 | error_id
+
+
+# -- what cannot be opened -----------------------------------------------------------------------------------------
+
+
+def hand_made(
+    files: dict[str, bytes], *more: object, executables: tuple[str, ...] = ("bin/app",), image_type: int = 10
+) -> bytes:
+    sections = (Identity(image_type, COMPONENT, IMAGE), *more)
+    return image_package.build(asxipfs.build(files, executables), sections=sections, **SIGNER)
+
+
+GOOD = {"app_manifest.json": manifest(), "bin/app": b"x"}
+
+
+def test_hand_made_package_opens():
+    """Positive control of the table below."""
+    assert opened(hand_made(GOOD)).manifest.name == "Blink"
+
+
+@pytest.mark.parametrize(
+    ("data", "reason"),
+    [
+        (hand_made(GOOD, image_type=13), "image type 10"),
+        (hand_made(GOOD, Compression(4096, 1)), "an uncompressed application"),
+        (hand_made({"bin/app": b"x"}), "2097177"),
+        (hand_made({"app_manifest.json": manifest(), "other": b""}, executables=()), "2097174"),
+        (hand_made(GOOD, executables=()), "executable file"),
+        (hand_made({**GOOD, "app_manifest.json": manifest(Capabilities={"Gpio": ["$LED"]})}), "resolved"),
+        (hand_made({**GOOD, "app_manifest.json": manifest(ComponentId=str(IMAGE))}), "in the manifest"),
+        (hand_made({**GOOD, "app_manifest.json": manifest(TargetApplicationRuntimeVersion=12)}), "runtime 12"),
+        (
+            hand_made(
+                {**GOOD, "app_manifest.json": manifest(TargetApplicationRuntimeVersion=12)}, AbiDepends((Abi(11, 3),))
+            ),
+            "runtime 12",
+        ),
+        (
+            image_package.build(b"not a file system", sections=[Identity(10, COMPONENT, IMAGE)], **SIGNER),
+            "multiple of 4096",
+        ),
+    ],
+)
+def test_open_refuses(data: bytes, reason: str):
+    with pytest.raises((WireError, ManifestError), match=reason):
+        opened(data)
+
+
+def test_unverified_package_opens_as_an_unverified_value():
+    found = application_package.open_unverified(image_package.parse(pack()))
+    assert isinstance(found, application_package.UnverifiedApplication)
+    assert app_manifest.unresolved_names(found.manifest.capabilities) == ()

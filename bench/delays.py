@@ -23,8 +23,8 @@ from armillary.settings import Settings
 from armillary.sim.plans import shapes, wanted_devices
 from armillary.sim.shape import Shape
 from armillary.sim.wire_device import WireDevice
-from armillary.twin.payload import PayloadTable
-from armillary.twin.template_json import parse_template
+from armillary.twin.template.json_form import parse_template
+from armillary.twin.template.payload import PayloadTable
 
 REVOCATION_LIMIT_S, REVOCATIONS = 1.0, 20
 LIVE_LIMIT_S = 10.0

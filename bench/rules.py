@@ -17,11 +17,11 @@ from typing import Any
 
 from armillary.engines.series.blocks import Run
 from armillary.hub.hub import Hub
-from armillary.twin import rule_json
-from armillary.twin.rule import Facts
-from armillary.twin.rule_evaluate import Program, start, step
-from armillary.twin.rule_quiet import quiet_of
-from armillary.twin.rule_table import Event
+from armillary.twin.rule import json_form as rule_json
+from armillary.twin.rule.evaluate import Program, start, step
+from armillary.twin.rule.quick import quiet_of
+from armillary.twin.rule.rule import Facts
+from armillary.twin.rule.table import Event
 from armillary.wire.mqtt.codec import encode_packet
 from armillary.wire.mqtt.packet import Publish
 

@@ -10,7 +10,7 @@ import random
 from typing import Any
 
 from armillary.errors import InvalidArgumentError, WireError
-from armillary.twin.data_export import (
+from armillary.twin.author.data_export import (
     DataExport,
     Record,
     Source,
@@ -20,9 +20,17 @@ from armillary.twin.data_export import (
     parse_export,
     split_secret,
 )
-from armillary.twin.group import DeviceFacts, Group, is_member, needs_of_group, parse_group
-from armillary.twin.job import DeviceState, Job, Progress, RunState, next_due, parse_job, plan_run
-from armillary.twin.organisation import parse_organisation
+from armillary.twin.author.group import DeviceFacts, Group, is_member, needs_of_group, parse_group
+from armillary.twin.author.job import (
+    DeviceState,
+    Job,
+    Progress,
+    RunState,
+    next_due,
+    parse_job,
+    plan_run,
+)
+from armillary.twin.author.organisation import parse_organisation
 from fuzz.harness import main
 
 FILTERS = [

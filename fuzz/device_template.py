@@ -9,13 +9,13 @@ import random
 from typing import Any
 
 from armillary.errors import InvalidArgumentError, ModelError
-from armillary.twin.document import Twin
-from armillary.twin.payload import PayloadTable
-from armillary.twin.property_state import judge_twin
-from armillary.twin.template import Template
-from armillary.twin.template_central import central_of_body
-from armillary.twin.template_change import differences
-from armillary.twin.template_json import body_of_documents, parse_template, with_kept
+from armillary.twin.central.template import central_of_body
+from armillary.twin.document.document import Twin
+from armillary.twin.template.change import differences
+from armillary.twin.template.json_form import body_of_documents, parse_template, with_kept
+from armillary.twin.template.payload import PayloadTable
+from armillary.twin.template.property_state import judge_twin
+from armillary.twin.template.template import Template
 from fuzz.harness import main
 
 MODEL = {

@@ -4,7 +4,7 @@
 from __future__ import annotations
 
 from armillary.errors import InvalidArgumentError
-from armillary.twin.hub_query import parse_query
+from armillary.twin.document.hub_query import parse_query
 from fuzz.harness import main
 
 TWIN = {"deviceId": "d", "tags": {"floor": 2, "site": "x"}, "properties": {"desired": {"a": {"b": None}}}}

@@ -13,7 +13,7 @@ from tests.api.running_service import RunningService
 from tests.hub.own_certificates import self_signed
 
 from armillary.errors import ArmillaryError
-from armillary.twin.central_job import iso
+from armillary.twin.central.job import iso
 from armillary.wire.hub.credentials import HubCredentials
 from armillary.wire.hub.sas_token import decode_key, derive_device_key, encode_key, sign_sas_token
 

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 from tests.api.running_service import RunningService
 from tests.api.test_native_rules import hot
-from tests.twin.test_template import BODY
+from tests.twin.template.test_template import BODY
 
 from armillary.hub.groups import Groups
 

@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 from tests.api.running_service import RunningService, wait_until
-from tests.twin.test_template import BODY
+from tests.twin.template.test_template import BODY
 
 from armillary.engines.series.blocks import Run
 from armillary.engines.series.store import Restored

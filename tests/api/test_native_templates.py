@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 from tests.api.running_service import RunningService, wait_until
-from tests.twin.test_template import BODY, CENTRAL, CONTROLLER, ROOT, THERMOSTAT
+from tests.twin.template.test_template import BODY, CENTRAL, CONTROLLER, ROOT, THERMOSTAT
 
 TEMPLATES = "/api/v1/templates"
 CENTRAL_PATH = "/api/deviceTemplates"

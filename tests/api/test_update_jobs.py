@@ -13,7 +13,7 @@ from tests.api.running_service import RunningService, application, wait_until
 from armillary.engines.records.rows import Image
 from armillary.hub import jobs
 from armillary.sim.wire_device import WireDevice
-from armillary.twin.job import DeviceState
+from armillary.twin.author.job import DeviceState
 from armillary.wire.device.checkin import InstalledImage, UpdateOutcome
 
 GROUP = "Coffee/Field Test"

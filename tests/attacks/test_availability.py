@@ -36,7 +36,7 @@ from tests.attacks.under_attack import (
 from armillary.api import connection, json_body, routes
 from armillary.api.callers import Budgets
 from armillary.api.server import ApiServer
-from armillary.twin import template as template_of
+from armillary.twin.template import template as template_of
 
 __all__ = ["budgets", "opened", "own", "servers"]
 

@@ -17,7 +17,7 @@ import pytest
 from tests.api.running_service import RunningService, running_service, wait_until
 from tests.api.test_native_hub import Connected
 from tests.attacks.test_one_catalogs_token import Owner, owner
-from tests.twin.test_template import BODY
+from tests.twin.template.test_template import BODY
 
 from armillary.api import dashboard_live, native_jobs
 from armillary.hub import export_destinations, groups, rule_names, rule_webhook, templates
@@ -25,7 +25,7 @@ from armillary.hub.attempts import NotNowError
 from armillary.hub.rule_webhook import AllowedHosts
 from armillary.service import hub_service_keys
 from armillary.service.hub_identities import HubIdentities
-from armillary.twin.export_destination import Destination, DestinationKind
+from armillary.twin.author.export_destination import Destination, DestinationKind
 from armillary.wire.hub.sas_token import sign_sas_token
 
 ACTION = {"kind": "set-property", "properties": {"taken": True}}

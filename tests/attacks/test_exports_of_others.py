@@ -23,8 +23,8 @@ from armillary.errors import ConflictError, InvalidArgumentError
 from armillary.hub import export_destinations, export_kafka, export_kafka_loop, export_places
 from armillary.hub.attempts import NotNowError
 from armillary.hub.rule_webhook import AllowedHosts
-from armillary.twin.data_export import Record, Source, is_wanted, parse_export
-from armillary.twin.group import DeviceFacts
+from armillary.twin.author.data_export import Record, Source, is_wanted, parse_export
+from armillary.twin.author.group import DeviceFacts
 from armillary.wire.export.application_archive import KIND_VERSION, make_manifest
 
 HOOK = {"kind": "webhook", "url": "https://example.com/in"}

@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 from tests.api.running_service import RunningService
-from tests.twin.test_template import CENTRAL, CONTROLLER, THERMOSTAT
+from tests.twin.template.test_template import CENTRAL, CONTROLLER, THERMOSTAT
 
 Command = Callable[..., Any]
 

@@ -17,7 +17,7 @@ from typing import Any
 import pytest
 
 from armillary.errors import ModelError
-from armillary.twin.schema import mismatches
+from armillary.twin.template.schema import mismatches
 from armillary.wire.dtdl.model import Standard, parse_model_values
 from armillary.wire.dtdl.names import EXTENSIONS
 

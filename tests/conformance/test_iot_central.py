@@ -25,7 +25,7 @@ from tests.hub.own_certificates import self_signed
 
 from armillary.api.central import find
 from armillary.api.central_table import OPERATIONS
-from armillary.twin.central_query import HEAD
+from armillary.twin.central.query import HEAD
 
 CHECKOUT = os.environ.get("AZURE_REST_API_SPECS_DIR", "")
 # Operations of the stable version that are not here, by the first word after the device (docs/reference/iot-central.md).

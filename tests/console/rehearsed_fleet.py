@@ -21,7 +21,7 @@ from tests.console.rehearsed_data import GROUPS, TOKENS, device_id, uid
 from armillary.console.sessions import Operator
 from armillary.console.source import Document
 from armillary.errors import NotFoundError, UnauthenticatedError
-from armillary.twin.value_names import as_fields, unnamed
+from armillary.twin.template.value_names import as_fields, unnamed
 
 
 class RehearsedFleet:

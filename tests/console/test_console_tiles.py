@@ -9,8 +9,8 @@ from typing import Any
 import pytest
 
 from armillary.console.pages_tiles import NO_VALUE, live_items, tile_view, value_text
-from armillary.twin.dashboard import Tile, parse_tile
-from armillary.twin.value_names import ValueName
+from armillary.twin.author.dashboard import Tile, parse_tile
+from armillary.twin.template.value_names import ValueName
 
 NOW = 1_800_000_000
 DEVICE = "ab" * 64

@@ -11,9 +11,9 @@ from hypothesis import given, strategies as st
 from armillary.console import pages_made_forms as forms
 from armillary.console.pages_form import Form
 from armillary.errors import InvalidArgumentError
-from armillary.twin.data_export import parse_export, split_secret
-from armillary.twin.group import parse_group
-from armillary.twin.job import parse_job
+from armillary.twin.author.data_export import parse_export, split_secret
+from armillary.twin.author.group import parse_group
+from armillary.twin.author.job import parse_job
 
 GROUPS = (("pumps", "All pumps"), ("north", "north"))
 PARSERS = {"group": parse_group, "job": parse_job, "export": parse_export}

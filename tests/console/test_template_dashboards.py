@@ -19,9 +19,9 @@ from armillary.console.application import create_console
 from armillary.content import application_templates as shipped
 from armillary.settings import Settings
 from armillary.sim.plans import template_body
-from armillary.twin.dashboard import parse
-from armillary.twin.template_json import parse_template
-from armillary.twin.value_names import ValueNames
+from armillary.twin.author.dashboard import parse
+from armillary.twin.template.json_form import parse_template
+from armillary.twin.template.value_names import ValueNames
 
 pytestmark = pytest.mark.console
 

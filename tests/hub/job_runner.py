@@ -18,8 +18,8 @@ from armillary.errors import ConflictError
 from armillary.hub import jobs
 from armillary.hub.hub import Hub
 from armillary.hub.jobs import Jobs
-from armillary.twin.document import report
-from armillary.twin.job import DeviceState
+from armillary.twin.author.job import DeviceState
+from armillary.twin.document.document import report
 
 
 async def serve(folder: Path, devices: int, *, updates: bool) -> None:

@@ -20,7 +20,7 @@ from tests.hub.test_jobs import RUNNER, ended, make, names
 from armillary.engines.jobs.store import NOT_WAITED_FOR, JobStore, Outcome
 from armillary.hub import jobs
 from armillary.hub.job_updates import JobUpdates, acknowledged
-from armillary.twin.job import DeviceState, RunState, Standing
+from armillary.twin.author.job import DeviceState, RunState, Standing
 
 PACKAGE = {"url": "https://example.com/f.bin", "version": "2.1", "sha256": "0" * 64}
 UPDATE = {"kind": "update", "package": PACKAGE, "timeout_s": 60}

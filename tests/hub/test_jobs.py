@@ -20,7 +20,7 @@ from armillary.engines.jobs.store import JobStore
 from armillary.errors import ConflictError, DataFolderError, NotFoundError
 from armillary.hub.device_facts import NoDirectory
 from armillary.hub.hub import Hub
-from armillary.twin.job import DeviceState, RunState
+from armillary.twin.author.job import DeviceState, RunState
 
 RUNNER = Path(__file__).with_name("job_runner.py")
 

@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 from tests.fixtures.directories import Owners
 from tests.hub.running_hub import DEVICE, RunningHub, wait_until
-from tests.twin.test_template import BODY, ROOT
+from tests.twin.template.test_template import BODY, ROOT
 
 from armillary.errors import ConflictError, InvalidArgumentError, NotFoundError
 from armillary.hub import templates as templates_module

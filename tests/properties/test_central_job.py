@@ -8,7 +8,8 @@ from typing import Any
 from hypothesis import given, strategies as st
 
 from armillary.errors import InvalidArgumentError
-from armillary.twin.central_job import (
+from armillary.twin.author.job import parse_job
+from armillary.twin.central.job import (
     central_data,
     central_limits,
     central_schedule,
@@ -16,7 +17,6 @@ from armillary.twin.central_job import (
     schedule_body,
     targets_of,
 )
-from armillary.twin.job import parse_job
 
 TARGET = "dtmi:a:b;1"
 NAMES = st.from_regex(r"[a-z]{1,6}", fullmatch=True)

@@ -10,9 +10,18 @@ import pytest
 from hypothesis import given, strategies as st
 
 from armillary.errors import InvalidArgumentError
-from armillary.twin.central_id import central_id, document_id
-from armillary.twin.central_query import HEAD, parse_query, query_text, with_clouds
-from armillary.twin.group import DEVICE_FIELDS, EXISTS, OPERATORS, SOURCES, Field, Filter, Group, parse_group
+from armillary.twin.author.group import (
+    DEVICE_FIELDS,
+    EXISTS,
+    OPERATORS,
+    SOURCES,
+    Field,
+    Filter,
+    Group,
+    parse_group,
+)
+from armillary.twin.central.id import central_id, document_id
+from armillary.twin.central.query import HEAD, parse_query, query_text, with_clouds
 
 WHERE = f"{HEAD} WHERE "
 PATHS = st.from_regex(r"[A-Za-z_]\w{0,6}(\.[a-z]\w{0,4})?", fullmatch=True) | st.text(min_size=1, max_size=12)

@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given, strategies as st
 
 from armillary.errors import InvalidArgumentError
-from armillary.twin.central_select import MAX_ROWS, parse_select, results
+from armillary.twin.central.select import MAX_ROWS, parse_select, results
 
 FROM = " FROM dtmi:a:b;1"
 VALUES = st.none() | st.integers(-3, 3) | st.booleans() | st.sampled_from(["a", "b"])

@@ -8,7 +8,7 @@ from typing import Any
 from hypothesis import given, strategies as st
 
 from armillary.errors import InvalidArgumentError
-from armillary.twin.group import (
+from armillary.twin.author.group import (
     OPERATORS,
     SOURCES,
     DeviceFacts,

@@ -12,7 +12,7 @@ from hypothesis import given, settings, strategies as st
 
 from armillary.engines.jobs.store import JobStore, Outcome
 from armillary.errors import InvalidArgumentError
-from armillary.twin.job import (
+from armillary.twin.author.job import (
     DEVICE_STATES,
     RUN_STATES,
     DeviceState,

@@ -11,11 +11,11 @@ from tests.fixtures.effort import examples
 from tests.properties.test_dtdl_models import schemas
 
 from armillary.errors import WireError
-from armillary.twin.document import Twin, patch_desired, report
-from armillary.twin.payload import PayloadTable
-from armillary.twin.property_state import judge_twin
-from armillary.twin.template import Template
-from armillary.twin.template_json import parse_template
+from armillary.twin.document.document import Twin, patch_desired, report
+from armillary.twin.template.json_form import parse_template
+from armillary.twin.template.payload import PayloadTable
+from armillary.twin.template.property_state import judge_twin
+from armillary.twin.template.template import Template
 from armillary.wire.hub.telemetry import decode
 
 ROOT = "dtmi:com:example:Any;1"

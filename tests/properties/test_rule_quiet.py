@@ -7,11 +7,20 @@ from hypothesis import given, settings, strategies as st
 from tests.fixtures.effort import examples
 from tests.properties.test_rules import LIMITS, NAMES, START_S, Message, histories, rules
 
-from armillary.twin.rule import ORDERING, Aggregate, Condition, Facts, Operand, Rule, Window, WindowKind
-from armillary.twin.rule_evaluate import Program, start, step
-from armillary.twin.rule_quiet import quiet_of
-from armillary.twin.rule_state import PHASES, Pane, State, Sums
-from armillary.twin.rule_table import Event, Outcome
+from armillary.twin.rule.evaluate import Program, start, step
+from armillary.twin.rule.quick import quiet_of
+from armillary.twin.rule.rule import (
+    ORDERING,
+    Aggregate,
+    Condition,
+    Facts,
+    Operand,
+    Rule,
+    Window,
+    WindowKind,
+)
+from armillary.twin.rule.state import PHASES, Pane, State, Sums
+from armillary.twin.rule.table import Event, Outcome
 
 NOW = START_S * 1000
 VALUES = LIMITS | st.booleans() | st.sampled_from(["idle", "running"])

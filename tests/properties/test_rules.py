@@ -14,12 +14,12 @@ from hypothesis import example, given, settings, strategies as st
 from tests.fixtures.effort import examples
 
 from armillary.errors import InvalidArgumentError
-from armillary.twin import rule_json, rule_state
-from armillary.twin.rule import Aggregate, Condition, Facts, Operand, Rule, Window, WindowKind
-from armillary.twin.rule_evaluate import Program, start, step
-from armillary.twin.rule_state import MAX_OPEN_WINDOWS, SLICES
-from armillary.twin.rule_table import Event, Outcome
-from armillary.twin.rule_trace import explain
+from armillary.twin.rule import json_form as rule_json, state as rule_state
+from armillary.twin.rule.evaluate import Program, start, step
+from armillary.twin.rule.rule import Aggregate, Condition, Facts, Operand, Rule, Window, WindowKind
+from armillary.twin.rule.state import MAX_OPEN_WINDOWS, SLICES
+from armillary.twin.rule.table import Event, Outcome
+from armillary.twin.rule.trace import explain
 
 START_S = 1_000_000
 FACTS = Facts("d", {"cloud": {"limit": 5.0}})

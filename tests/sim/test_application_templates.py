@@ -15,8 +15,8 @@ from armillary.content import application_templates as shipped
 from armillary.content.template_check import parts_of
 from armillary.sim.plans import shapes
 from armillary.sim.shape import Shape
-from armillary.twin.dashboard import Tile, parse
-from armillary.twin.group import parse_group
+from armillary.twin.author.dashboard import Tile, parse
+from armillary.twin.author.group import parse_group
 from armillary.wire.dtdl import model as dtdl
 
 # How long all values of a template are waited for; `bench/delays.py` has how long they take.

@@ -10,10 +10,10 @@ import pytest
 
 from armillary.content import application_templates as shipped
 from armillary.sim.plans import DevicePlan, cloud_of, plans_of, wanted_devices
-from armillary.twin.rule import Facts, Rule
-from armillary.twin.rule_evaluate import Program, start, step
-from armillary.twin.rule_json import from_json
-from armillary.twin.rule_table import Event, Outcome
+from armillary.twin.rule.evaluate import Program, start, step
+from armillary.twin.rule.json_form import from_json
+from armillary.twin.rule.rule import Facts, Rule
+from armillary.twin.rule.table import Event, Outcome
 from armillary.wire.hub.telemetry import decode, encode
 
 # Twelve hours apart: what is named is within reach by day and by night.

@@ -9,8 +9,8 @@ from typing import Any
 from armillary.api.authored import PARSERS
 from armillary.engines.application.store import ApplicationStore, Put
 from armillary.errors import ConflictError, InvalidArgumentError
-from armillary.twin.organisation import check_tree, parse_organisation
-from armillary.twin.template_name import published_id, split_id
+from armillary.twin.author.organisation import check_tree, parse_organisation
+from armillary.twin.template.name import published_id, split_id
 from armillary.wire.text.given_text import check_given
 
 # What is kept of a device (``hub/templates.py``).
@@ -70,7 +70,7 @@ def warnings(store: ApplicationStore, puts: Sequence[Put]) -> list[str]:
 
 
 def _check_template(store: ApplicationStore, document_id: str, body: Mapping[str, Any]) -> None:
-    from armillary.twin.template_json import parse_template  # noqa: PLC0415 - a megabyte that most hubs do not need
+    from armillary.twin.template.json_form import parse_template  # noqa: PLC0415 - a megabyte that most hubs do not need
 
     name, version = split_id(document_id)
     if parse_template(body).version != version:

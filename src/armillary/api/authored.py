@@ -20,13 +20,13 @@ from armillary.api.scope import CheckedCatalog, checked_catalog
 from armillary.engines.application.document import ID_PATTERN, Document, check_match, none_there, not_found
 from armillary.engines.application.store import MAX_LIMIT
 from armillary.errors import ConflictError, InvalidArgumentError, NotFoundError, PermissionDeniedError
-from armillary.twin.dashboard import parse as parse_dashboard
-from armillary.twin.data_export import parse_export
-from armillary.twin.group import parse_group
-from armillary.twin.job import parse_job
-from armillary.twin.organisation import parse_organisation
-from armillary.twin.rule_json import parse_document
-from armillary.twin.uses import USERS, Named, Use, uses_of
+from armillary.twin.author.dashboard import parse as parse_dashboard
+from armillary.twin.author.data_export import parse_export
+from armillary.twin.author.group import parse_group
+from armillary.twin.author.job import parse_job
+from armillary.twin.author.organisation import parse_organisation
+from armillary.twin.author.uses import USERS, Named, Use, uses_of
+from armillary.twin.rule.json_form import parse_document
 from armillary.wire.text.given_text import check_given
 
 CatalogQuery = Annotated[CheckedCatalog | None, Depends(checked_catalog)]

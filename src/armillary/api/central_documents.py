@@ -12,7 +12,7 @@ from armillary.api.scope import CheckedCatalog
 from armillary.engines.application.document import Document, not_found
 from armillary.engines.application.store import MAX_LIMIT
 from armillary.errors import InvalidArgumentError, NotFoundError
-from armillary.twin.central_id import document_id
+from armillary.twin.central.id import document_id
 
 
 def narrowed(call: Call) -> CheckedCatalog | None:

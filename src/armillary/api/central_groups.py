@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Device groups in IoT Central's shape: a group's query as a text (``twin/central_query.py``), and its devices."""
+"""Device groups in IoT Central's shape: a group's query as a text (``twin/central/query.py``), and its devices."""
 
 from __future__ import annotations
 
@@ -13,8 +13,8 @@ from armillary.api.central_documents import documents, keep, narrowed, no_organi
 from armillary.api.central_template_id import Resolved, check_reach, resolve, template_id_of
 from armillary.engines.application.document import Document
 from armillary.errors import ArmillaryError, InvalidArgumentError
-from armillary.twin.central_id import central_id, document_id
-from armillary.twin.group import Group, parse_group
+from armillary.twin.author.group import Group, parse_group
+from armillary.twin.central.id import central_id, document_id
 
 KIND: Final = "group"
 FIELDS: Final = frozenset(("id", "displayName", "description", "filter", "etag", "organizations"))
@@ -64,7 +64,7 @@ def group_devices(call: Call) -> dict[str, Any]:
 
 def document(call: Call, found: Document) -> dict[str, Any]:
     """A device group in IoT Central's form."""
-    from armillary.twin.central_query import query_text  # noqa: PLC0415 - read when it is needed
+    from armillary.twin.central.query import query_text  # noqa: PLC0415 - read when it is needed
 
     group = parse_group(found.content)
     template = None if group.template is None else group_template_id(call, group)
@@ -109,7 +109,7 @@ def _checked(body: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def _put(call: Call, body: Mapping[str, Any], before: Document | None) -> dict[str, Any]:
-    from armillary.twin.central_query import parse_query, with_clouds  # noqa: PLC0415 - as above
+    from armillary.twin.central.query import parse_query, with_clouds  # noqa: PLC0415 - as above
 
     if body.get("id") not in (None, call.parameters["group"]):
         raise wrong("id", "that of the address", body["id"])

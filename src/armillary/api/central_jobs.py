@@ -13,8 +13,8 @@ from armillary.api.central_groups import group_of, group_template_id
 from armillary.api.central_template_id import check_reach, resolve
 from armillary.engines.application.document import Document, not_found
 from armillary.errors import ArmillaryError, ConflictError, InvalidArgumentError, PermissionDeniedError
-from armillary.twin.central_id import central_id
-from armillary.twin.job import DeviceState, Job, RunState, parse_job
+from armillary.twin.author.job import DeviceState, Job, RunState, parse_job
+from armillary.twin.central.id import central_id
 
 if TYPE_CHECKING:
     from armillary.engines.jobs.store import DeviceResult, JobStore, Run
@@ -59,7 +59,7 @@ def create_job(call: Call) -> dict[str, Any]:
 
 def job_devices(call: Call) -> dict[str, Any]:
     """Devices of a job's newest run by id, and how each is getting on."""
-    from armillary.twin.central_job import DEVICE_STATUS  # noqa: PLC0415 - read when it is needed
+    from armillary.twin.central.job import DEVICE_STATUS  # noqa: PLC0415 - read when it is needed
 
     found, run = _job(call)
     _check_shown(call, found)
@@ -103,7 +103,7 @@ def stop_job(call: Call) -> None:
 
 def document(call: Call, found: Document, run: Run | None, name: str = "") -> dict[str, Any]:
     """A job in IoT Central's form; ``name`` is its id where it is a run of a scheduled job."""
-    from armillary.twin import central_job as form  # noqa: PLC0415 - as above
+    from armillary.twin.central import job as form  # noqa: PLC0415 - as above
 
     job = parse_job(found.content if run is None else run.definition)
     scheduled = job.start is not None
@@ -134,7 +134,7 @@ def made_of(call: Call, body: Mapping[str, Any], fields: tuple[str, ...]) -> dic
         InvalidArgumentError: a job cannot say this.
         NotFoundError: no such group or template.
     """
-    from armillary.twin import central_job as form  # noqa: PLC0415 - as above
+    from armillary.twin.central import job as form  # noqa: PLC0415 - as above
 
     unknown = sorted(set(body) - {*fields, *SHOWN, "etag"})
     if unknown:

@@ -15,9 +15,9 @@ from armillary.api.central_call import Call, body_object
 from armillary.api.central_devices import find
 from armillary.api.tenure import since_ms
 from armillary.errors import InvalidArgumentError, NotFoundError
-from armillary.twin.document import timestamp
-from armillary.twin.replacement import replacement_patch
-from armillary.twin.section import check_patch
+from armillary.twin.document.document import timestamp
+from armillary.twin.document.replacement import replacement_patch
+from armillary.twin.document.section import check_patch
 
 if TYPE_CHECKING:
     from armillary.hub.templates import DeviceTemplate
@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 
 def get_properties(call: Call) -> dict[str, Any]:
     """All properties of a device or module, cloud properties beside them."""
-    from armillary.twin.central_properties import properties_of  # noqa: PLC0415 - a megabyte that is rarely needed
+    from armillary.twin.central.properties import properties_of  # noqa: PLC0415 - a megabyte that is rarely needed
 
     identity, kept = _about(call)
     components = () if kept.ready is None else kept.ready.template.components
@@ -44,7 +44,7 @@ def replace_properties(call: Call) -> dict[str, Any]:
 
 def get_component(call: Call) -> dict[str, Any]:
     """All properties of a component."""
-    from armillary.twin.central_properties import component_properties  # noqa: PLC0415 - as above
+    from armillary.twin.central.properties import component_properties  # noqa: PLC0415 - as above
 
     identity, kept = _about(call)
     component = _component(call, identity, kept)
@@ -76,7 +76,7 @@ def list_modules(call: Call) -> dict[str, Any]:
 
 def telemetry(call: Call) -> dict[str, Any]:
     """The last value of a telemetry; empty where there is none yet."""
-    from armillary.twin.central_properties import telemetry_of  # noqa: PLC0415 - as above
+    from armillary.twin.central.properties import telemetry_of  # noqa: PLC0415 - as above
 
     identity, kept = _about(call)
     component = call.parameters.get("component")
@@ -112,7 +112,7 @@ def _about(call: Call) -> tuple[str, DeviceTemplate]:
 
 
 def _write(call: Call, *, replaces: bool) -> dict[str, Any]:
-    from armillary.twin import central_properties as form  # noqa: PLC0415 - as above
+    from armillary.twin.central import properties as form  # noqa: PLC0415 - as above
 
     identity, kept = _about(call)
     body = body_object(call)
@@ -129,8 +129,8 @@ def _write(call: Call, *, replaces: bool) -> dict[str, Any]:
 
 
 def _write_component(call: Call, *, replaces: bool) -> dict[str, Any]:
-    from armillary.twin import central_properties as form  # noqa: PLC0415 - as above
-    from armillary.twin.property_state import COMPONENT, MARKER  # noqa: PLC0415 - as above
+    from armillary.twin.central import properties as form  # noqa: PLC0415 - as above
+    from armillary.twin.template.property_state import COMPONENT, MARKER  # noqa: PLC0415 - as above
 
     identity, kept = _about(call)
     component = _component(call, identity, kept)
@@ -150,8 +150,8 @@ def _write_component(call: Call, *, replaces: bool) -> dict[str, Any]:
 
 def _want(call: Call, identity: str, kept: DeviceTemplate, cloud: Mapping[str, Any], wanted: Mapping[str, Any]) -> None:
     """Both, or neither where one of them is not as the template says."""
-    from armillary.twin.property_state import desired_patch  # noqa: PLC0415 - as above
-    from armillary.twin.template import changed_cloud  # noqa: PLC0415 - as above
+    from armillary.twin.template.property_state import desired_patch  # noqa: PLC0415 - as above
+    from armillary.twin.template.template import changed_cloud  # noqa: PLC0415 - as above
 
     if kept.ready is None:  # its callers have looked
         raise InvalidArgumentError("the device has no template", remedy="Give it one.")
@@ -184,7 +184,7 @@ def _component(call: Call, identity: str, kept: DeviceTemplate) -> str:
 
 
 def _components(call: Call, identity: str, kept: DeviceTemplate) -> dict[str, str | None]:
-    from armillary.twin.central_properties import components_of  # noqa: PLC0415 - as above
+    from armillary.twin.central.properties import components_of  # noqa: PLC0415 - as above
 
     marked: dict[str, str | None] = dict.fromkeys(components_of(call.hub.twins.get(identity)))
     return marked if kept.ready is None else {**kept.ready.template.components}

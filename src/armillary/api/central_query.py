@@ -11,10 +11,10 @@ from armillary.api.central_template_id import check_reach, resolve
 from armillary.api.tenure import tenures
 from armillary.errors import InvalidArgumentError
 from armillary.hub.templates import Ready
-from armillary.twin.group import DeviceFacts, Field, Group, Needs, value_at
+from armillary.twin.author.group import DeviceFacts, Field, Group, Needs, value_at
 
 if TYPE_CHECKING:
-    from armillary.twin.central_select import Select
+    from armillary.twin.central.select import Select
 
 # Points that one query reads: each is held until the answer is made. Exports are for more.
 MAX_POINTS: Final = 50_000
@@ -26,7 +26,7 @@ _REMEDY: Final = "docs/reference/iot-central.md has the language."
 
 def run_query(call: Call) -> dict[str, Any]:
     """Run a query: `{"query": "SELECT $id, $ts, temperature FROM dtmi:... WHERE WITHIN_WINDOW(P1D)"}`."""
-    from armillary.twin.central_select import parse_select, results  # noqa: PLC0415 - read when it is needed
+    from armillary.twin.central.select import parse_select, results  # noqa: PLC0415 - read when it is needed
 
     query = parse_select(field(body_object(call), "query", str, needed=True) or "")
     template = resolve(call, query.template)

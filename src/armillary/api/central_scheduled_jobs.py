@@ -12,8 +12,8 @@ from armillary.api.central_documents import documents, keep, narrowed, present, 
 from armillary.api.central_jobs import FIELDS, KIND, document, made_of, run_id, store, target_of
 from armillary.engines.application.document import Document, check_match, not_found
 from armillary.errors import ConflictError
-from armillary.twin.central_id import central_id
-from armillary.twin.job import next_due, parse_job
+from armillary.twin.author.job import next_due, parse_job
+from armillary.twin.central.id import central_id
 
 if TYPE_CHECKING:
     from armillary.engines.jobs.store import Run
@@ -65,7 +65,7 @@ def scheduled_runs(call: Call) -> dict[str, Any]:
 
 def scheduled(call: Call, found: Document) -> dict[str, Any]:
     """A scheduled job in IoT Central's form."""
-    from armillary.twin import central_job as form  # noqa: PLC0415 - read when it is needed
+    from armillary.twin.central import job as form  # noqa: PLC0415 - read when it is needed
 
     job = parse_job(found.content)
     now = call.hub.now_ms() // 1000
@@ -95,7 +95,7 @@ def _visible(call: Call) -> Document:
 
 
 def _put(call: Call, body: Mapping[str, Any], before: Document | None) -> dict[str, Any]:
-    from armillary.twin.central_job import schedule_body  # noqa: PLC0415 - as above
+    from armillary.twin.central.job import schedule_body  # noqa: PLC0415 - as above
 
     if field(body, "enabled", bool, default=True) is False:
         raise wrong("enabled", "true: a scheduled job is enabled until it is deleted", False)

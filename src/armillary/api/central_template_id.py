@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Final, NamedTuple
 
 from armillary.api.central_call import Call
 from armillary.errors import ArmillaryError, NotFoundError
-from armillary.twin.template_name import MAX_NAME_CHARACTERS, check_name, published_id
+from armillary.twin.template.name import MAX_NAME_CHARACTERS, check_name, published_id
 
 if TYPE_CHECKING:
     from armillary.hub.hub import Hub

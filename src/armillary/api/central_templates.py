@@ -41,7 +41,7 @@ def get_device_template(call: Call) -> dict[str, Any]:
 
 def put_device_template(call: Call) -> dict[str, Any]:
     """Make or change a template, and publish it."""
-    from armillary.twin import template_json  # noqa: PLC0415 - a megabyte that a hub without templates does not need
+    from armillary.twin.template import json_form as template_json  # noqa: PLC0415 - a megabyte that a hub without templates does not need
 
     body = body_object(call)
     if not template_json.is_central(body):
@@ -59,8 +59,8 @@ def put_device_template(call: Call) -> dict[str, Any]:
 
 def patch_device_template(call: Call) -> dict[str, Any]:
     """Change a template's name, description and cloud properties, and publish it; a merge patch of its JSON."""
-    from armillary.twin import template_json  # noqa: PLC0415 - as above
-    from armillary.twin.section import merge  # noqa: PLC0415 - as above
+    from armillary.twin.document.section import merge  # noqa: PLC0415 - as above
+    from armillary.twin.template import json_form as template_json  # noqa: PLC0415 - as above
 
     name, ready = _visible(call)
     patch = {each: value for each, value in body_object(call).items() if each != "etag"}
@@ -83,7 +83,7 @@ def delete_device_template(call: Call) -> None:
 
 def central_document(ready: Ready, name: str) -> dict[str, Any]:
     """A template in IoT Central's form."""
-    from armillary.twin.template_central import central_of_body  # noqa: PLC0415 - as above
+    from armillary.twin.central.template import central_of_body  # noqa: PLC0415 - as above
 
     identifier = made_identifier(name, ready.template.version)
     return central_of_body(ready.document.content, etag=ready.document.etag, identifier=identifier)
@@ -105,7 +105,7 @@ def _visible(call: Call) -> tuple[str, Ready]:
 
 
 def _published(call: Call, name: str, made: dict[str, Any]) -> dict[str, Any]:
-    from armillary.twin import template_json  # noqa: PLC0415 - as above
+    from armillary.twin.template import json_form as template_json  # noqa: PLC0415 - as above
 
     hub, actor, owner = call.hub, call.operator.name, narrowed(call)
     versions = hub.templates.versions(name)

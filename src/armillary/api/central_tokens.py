@@ -12,7 +12,7 @@ from armillary.api.central_access import ORGANISATION_ROLES, ROLES
 from armillary.api.central_call import Call, body_object, field, paged_list, wrong
 from armillary.engines.records.rows import Token
 from armillary.errors import ConflictError, InvalidArgumentError, NotFoundError
-from armillary.twin.central_job import iso, moment
+from armillary.twin.central.job import iso, moment
 from armillary.wire.hub.api_token import encode_api_token
 
 if TYPE_CHECKING:

@@ -8,9 +8,9 @@ from typing import TYPE_CHECKING, Any, Final
 
 from armillary.errors import NotFoundError
 from armillary.hub.value_names import names_of
-from armillary.twin.dashboard import Source
-from armillary.twin.group import DeviceFacts, Needs
-from armillary.twin.value_names import Naming
+from armillary.twin.author.dashboard import Source
+from armillary.twin.author.group import DeviceFacts, Needs
+from armillary.twin.template.value_names import Naming
 
 if TYPE_CHECKING:
     from armillary.hub.hub import Hub

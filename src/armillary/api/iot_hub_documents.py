@@ -12,7 +12,7 @@ from armillary.engines.records.hub_rows import Authentication, HubIdentity
 from armillary.engines.records.rows import Device
 from armillary.errors import InvalidArgumentError
 from armillary.service.hub_identities import IdentityForm, Keys, etag_of
-from armillary.twin.document import Twin, operator_view, timestamp
+from armillary.twin.document.document import Twin, operator_view, timestamp
 from armillary.wire.hub.credentials import UNATTESTED
 from armillary.wire.hub.sas_token import decode_key, encode_key
 

@@ -29,9 +29,9 @@ from armillary.engines.series import configurations
 from armillary.engines.series.configurations import Configuration
 from armillary.errors import ConflictError, InvalidArgumentError
 from armillary.hub.twin_changes import change_twin
-from armillary.twin.document import timestamp
-from armillary.twin.hub_query import MODULES, Query, parse_query
-from armillary.twin.section import check_patch
+from armillary.twin.document.document import timestamp
+from armillary.twin.document.hub_query import MODULES, Query, parse_query
+from armillary.twin.document.section import check_patch
 
 if TYPE_CHECKING:
     from armillary.hub.hub import Hub

@@ -24,7 +24,7 @@ from armillary.engines.application.files import (
     read_files,
 )
 from armillary.hub.forgetting import forget_document
-from armillary.twin.data_export import parse_export
+from armillary.twin.author.data_export import parse_export
 from armillary.wire.export.application_archive import (
     KIND_VERSION,
     MAX_FILES,

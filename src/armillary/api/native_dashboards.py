@@ -25,7 +25,7 @@ from armillary.api.routes import add_route, hub_of, service_of
 from armillary.api.scope import CheckedCatalog
 from armillary.api.tenure import tenures
 from armillary.errors import ArmillaryError
-from armillary.twin.dashboard import MAX_RANGE_S, MIN_RANGE_S, Dashboard, parse
+from armillary.twin.author.dashboard import MAX_RANGE_S, MIN_RANGE_S, Dashboard, parse
 
 KIND: Final = "dashboard"
 RangeQuery = Annotated[

@@ -25,8 +25,8 @@ from armillary.hub.export_places import check_places
 from armillary.hub.export_replays import Replay
 from armillary.hub.exports import check_destination
 from armillary.service.paging import number_after
-from armillary.twin.data_export import DataExport, parse_export, split_secret
-from armillary.twin.export_destination import DestinationKind
+from armillary.twin.author.data_export import DataExport, parse_export, split_secret
+from armillary.twin.author.export_destination import DestinationKind
 
 KIND = "export"
 # Of a status, what says how much all catalogs together send: a source's entries are of the whole service.

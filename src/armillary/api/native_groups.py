@@ -16,7 +16,7 @@ from armillary.api.native_devices import After, Limit
 from armillary.api.routes import add_route, hub_of
 from armillary.api.scope import CheckedCatalog
 from armillary.hub.groups import MemberPage
-from armillary.twin.group import DeviceFacts, Group, parse_group, value_at
+from armillary.twin.author.group import DeviceFacts, Group, parse_group, value_at
 
 KIND = "group"
 

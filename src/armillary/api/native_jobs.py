@@ -22,8 +22,8 @@ from armillary.api.scope import CheckedCatalog
 from armillary.engines.application.document import Document, check_match
 from armillary.engines.jobs.store import JobStore, Run
 from armillary.errors import InvalidArgumentError, PermissionDeniedError
-from armillary.twin.group import parse_group
-from armillary.twin.job import DeviceState, parse_job
+from armillary.twin.author.group import parse_group
+from armillary.twin.author.job import DeviceState, parse_job
 from armillary.wire.export.csv_table import csv_head, csv_rows
 
 KIND = "job"

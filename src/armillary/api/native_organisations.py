@@ -18,7 +18,7 @@ from armillary.api.native_devices import After, Limit
 from armillary.api.routes import add_route, hub_of, operator_of, service_of
 from armillary.engines.application.document import ID_PATTERN
 from armillary.errors import ConflictError, InvalidArgumentError, NotFoundError
-from armillary.twin.organisation import parse_organisation
+from armillary.twin.author.organisation import parse_organisation
 
 KIND = "organisation"
 

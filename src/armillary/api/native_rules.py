@@ -34,12 +34,12 @@ from armillary.hub.rule_trial import MAX_DEVICES, Tried, try_rule
 from armillary.hub.rule_webhook import check_url
 from armillary.hub.value_names import names_of, names_of_template
 from armillary.service.registry_names import absent_device
-from armillary.twin.group import parse_group
-from armillary.twin.rule import Rule, sections_of, unconcerned
-from armillary.twin.rule_action import split_secrets
-from armillary.twin.rule_json import parse_document
-from armillary.twin.rule_words import condition_words, summary
-from armillary.twin.value_names import Naming
+from armillary.twin.author.group import parse_group
+from armillary.twin.rule.action import split_secrets
+from armillary.twin.rule.json_form import parse_document
+from armillary.twin.rule.rule import Rule, sections_of, unconcerned
+from armillary.twin.rule.words import condition_words, summary
+from armillary.twin.template.value_names import Naming
 from armillary.wire.hub.credentials import DEVICE_ID_PATTERN, canonical_device_id
 
 KIND = "rule"

@@ -25,11 +25,11 @@ from armillary.engines.application.document import Document
 from armillary.engines.application.store import MAX_LIMIT
 from armillary.errors import InvalidArgumentError, ModelError, NotFoundError
 from armillary.hub.device_facts import of_catalog
-from armillary.twin.template_name import NAME_PATTERN, check_name, not_published, published_id
-from armillary.twin.uses import uses_of_value
+from armillary.twin.author.uses import uses_of_value
+from armillary.twin.template.name import NAME_PATTERN, check_name, not_published, published_id
 
 if TYPE_CHECKING:
-    from armillary.twin.template import Template
+    from armillary.twin.template.template import Template
 
 KIND = "template"
 TEMPLATE = V1 + "/templates/{template_name}"
@@ -151,7 +151,7 @@ def import_template(
     Cloud properties, views and labels of a draft that is there stay, where the files say nothing of them, as far as
     the new models have what they name; `dropped` lists what had to go.
     """
-    from armillary.twin import template_json  # noqa: PLC0415 - a megabyte that a hub without templates does not need
+    from armillary.twin.template import json_form as template_json  # noqa: PLC0415 - a megabyte that a hub without templates does not need
 
     files = [(each.name, each.content.encode()) for each in body.documents]
     made: dict[str, Any] = template_json.body_of_documents(files, root=body.root, display_name=body.display_name)
@@ -165,7 +165,7 @@ def import_template(
 
 def check_template(request: Request, body: ImportBody) -> dict[str, Any]:  # noqa: ARG001 - routes take it
     """Say what models would make, or every rule that they break with line, element and remedy; nothing is kept."""
-    from armillary.twin import template_json  # noqa: PLC0415 - as above
+    from armillary.twin.template import json_form as template_json  # noqa: PLC0415 - as above
 
     files = [(each.name, each.content.encode()) for each in body.documents]
     try:
@@ -336,7 +336,7 @@ def set_device_properties(
 
     With `dry_run` nothing is changed: the answer is the `patch` of desired properties that would be merged.
     """
-    from armillary.twin.property_state import desired_patch  # noqa: PLC0415 - as above
+    from armillary.twin.template.property_state import desired_patch  # noqa: PLC0415 - as above
 
     known, hub = known_identity(request, device_id), hub_of(request)
     ready = hub.templates.device(known).ready

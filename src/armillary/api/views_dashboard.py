@@ -20,8 +20,8 @@ from armillary.engines.series.fleet import FleetBucket
 from armillary.engines.series.query import bucket_width
 from armillary.engines.series.rollups import MINUTE_MS
 from armillary.errors import ArmillaryError, NotFoundError
-from armillary.twin.dashboard import Dashboard, Place, Tile, state_of
-from armillary.twin.value_names import as_fields
+from armillary.twin.author.dashboard import Dashboard, Place, Tile, state_of
+from armillary.twin.template.value_names import as_fields
 
 if TYPE_CHECKING:
     from armillary.hub.hub import Hub

@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING, Any
 
 from armillary.hub.listeners import LiveValues
 from armillary.hub.value_names import names_of
-from armillary.twin.document import operator_view
-from armillary.twin.value_names import as_fields
+from armillary.twin.document.document import operator_view
+from armillary.twin.template.value_names import as_fields
 
 if TYPE_CHECKING:
     from armillary.hub.hub import Hub

@@ -8,15 +8,15 @@ from typing import TYPE_CHECKING, Any
 from armillary.api.documents import as_document
 from armillary.errors import ArmillaryError, InvalidArgumentError, ModelError, NotFoundError
 from armillary.hub.templates import DeviceTemplate, MigrationSummary, Ready
-from armillary.twin.template_name import published_id, split_id
-from armillary.twin.value_names import Naming, as_fields
+from armillary.twin.template.name import published_id, split_id
+from armillary.twin.template.value_names import Naming, as_fields
 from armillary.wire.dtdl.unit_symbols import unit_symbol
 
 if TYPE_CHECKING:
     from armillary.hub.hub import Hub
-    from armillary.twin.payload import PayloadTable
-    from armillary.twin.template import Capability, CloudProperty, Template
-    from armillary.twin.template_change import Difference, Migration
+    from armillary.twin.template.change import Difference, Migration
+    from armillary.twin.template.payload import PayloadTable
+    from armillary.twin.template.template import Capability, CloudProperty, Template
     from armillary.wire.dtdl.model import Schema
 
 Document = dict[str, Any]
@@ -91,7 +91,7 @@ def capability(found: Capability) -> Document:
 
 def _limits(found: Capability) -> Document:
     """Smallest and largest value and length, those that the model gives."""
-    from armillary.twin.template import limits_of  # noqa: PLC0415 - as in schema_document
+    from armillary.twin.template.template import limits_of  # noqa: PLC0415 - as in schema_document
 
     limits = as_document(limits_of(found.content))
     return {name: value for name, value in limits.items() if value is not None}
@@ -136,7 +136,7 @@ def schema_document(schema: Schema) -> Any:
 
 def difference_to(hub: Hub, name: str, version: int, newer: Template) -> Document:
     """What differs between a published version and another template."""
-    from armillary.twin.template_change import differences  # noqa: PLC0415 - as in schema_document
+    from armillary.twin.template.change import differences  # noqa: PLC0415 - as in schema_document
 
     return difference(differences(hub.templates.get(name, version).template, newer))
 
@@ -253,7 +253,7 @@ def _properties(hub: Hub, device_id: str, kept: DeviceTemplate, naming: Naming) 
     twin = hub.twins.get(device_id)
     if kept.ready is None:
         return {"properties": [], "unmodelled_properties": dict(twin.reported.properties), "unmarked_components": []}
-    from armillary.twin.property_state import judge_twin  # noqa: PLC0415 - as in schema_document
+    from armillary.twin.template.property_state import judge_twin  # noqa: PLC0415 - as in schema_document
 
     judged = judge_twin(kept.ready.template, twin)
     rows = [

@@ -17,7 +17,7 @@ from armillary.cli.output import JsonOption, print_table
 from armillary.cli.remote import RemoteService, remote_command, segment
 from armillary.cli.remote_names import YesOption
 from armillary.errors import InvalidArgumentError
-from armillary.twin import shorthand
+from armillary.twin.author import shorthand
 
 app = typer.Typer(
     no_args_is_help=True,

@@ -19,7 +19,7 @@ from armillary.cli.output import JsonOption, note, print_record, print_table
 from armillary.cli.readable import readable
 from armillary.cli.remote import RemoteService, remote_command, segment
 from armillary.cli.remote_names import YesOption
-from armillary.twin.shorthand import value_of
+from armillary.twin.author.shorthand import value_of
 from armillary.wire.export.csv_table import csv_head, csv_rows
 
 app = typer.Typer(

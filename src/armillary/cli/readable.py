@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from datetime import UTC, datetime
 from typing import Any
 
-from armillary.twin.value_names import from_fields
+from armillary.twin.template.value_names import from_fields
 
 # Names of Unix seconds beside those that end in _at; *_ms are milliseconds.
 SECONDS = frozenset(("at", "first_seen", "last_seen", "certificate_not_after"))

@@ -66,7 +66,7 @@ def _check(files: FilesArgument, root: RootOption = None, as_json: JsonOption = 
 
     Names every broken rule of DTDL with its line; no service is asked.
     """
-    from armillary.twin.template_json import parse_template  # noqa: PLC0415 - other verbs do not need it
+    from armillary.twin.template.json_form import parse_template  # noqa: PLC0415 - other verbs do not need it
 
     template = parse_template(_body(files, root, None))
     for where, what in template.model.warnings:
@@ -259,7 +259,7 @@ def losses(migration: dict[str, Any]) -> list[str]:
 
 def _body(files: list[Path], root: str | None, title: str | None) -> dict[str, Any]:
     """The template that some files make; says every fault of them."""
-    from armillary.twin.template_json import body_of_documents  # noqa: PLC0415 - other verbs do not need it
+    from armillary.twin.template.json_form import body_of_documents  # noqa: PLC0415 - other verbs do not need it
 
     documents = [(str(each), read_file(each, limit=MAX_FILE_BYTES)) for each in files]
     try:

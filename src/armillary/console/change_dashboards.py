@@ -20,7 +20,7 @@ from armillary.console.pages_dashboard import place
 from armillary.console.pages_tiles import value_text
 from armillary.console.read_dashboards import KIND, found
 from armillary.errors import ArmillaryError, InvalidArgumentError, NotFoundError
-from armillary.twin.dashboard import KINDS, parse_tile
+from armillary.twin.author.dashboard import KINDS, parse_tile
 
 
 def make(desk: Desk, visit: Visit, form: Form) -> Response:

@@ -2,7 +2,7 @@
 """Fields of a form that stand for places of a JSON document: how each is drawn, read and written.
 
 What a value means is checked by whoever takes the document. Here is only said what somebody can type: whole numbers,
-times, lines of ``NAME = VALUE`` or of filters (``twin/shorthand.py``), JSON.
+times, lines of ``NAME = VALUE`` or of filters (``twin/author/shorthand.py``), JSON.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from typing import Any, Final
 from armillary.api.json_body import strict_json
 from armillary.console.pages_form import Field, limits
 from armillary.errors import InvalidArgumentError
-from armillary.twin.shorthand import filter_of, filter_text, text_of, value_of
+from armillary.twin.author.shorthand import filter_of, filter_text, text_of, value_of
 
 # What a reader gives for an empty field that stands for nothing: the document has no such member.
 ABSENT: Final = object()

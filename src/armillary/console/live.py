@@ -24,7 +24,7 @@ from armillary.console.pages_tiles import live_items, names_of
 from armillary.console.read import point_event
 from armillary.console.read_dashboards import found
 from armillary.console.source import Document
-from armillary.twin.dashboard import parse
+from armillary.twin.author.dashboard import parse
 
 # How often the session is asked for again while a stream is open: a revoked token sees at most this much more.
 RECHECK_S = 5.0

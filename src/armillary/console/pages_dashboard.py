@@ -15,7 +15,7 @@ from markupsafe import Markup
 from armillary.console.pages_tiles import tile_view
 from armillary.console.words import counted, moment
 from armillary.errors import InvalidArgumentError
-from armillary.twin.dashboard import Dashboard, Source, Tile
+from armillary.twin.author.dashboard import Dashboard, Source, Tile
 
 # Word in the address -> (word on the button, seconds that every tile looks back). The first is each tile's own.
 RANGES: Mapping[str, tuple[str, int | None]] = MappingProxyType(

@@ -14,7 +14,7 @@ from armillary.console.pages_sheet import SEEN_EVERY_S, Button, Cell, Section, S
 from armillary.console.pages_tiles import said_text
 from armillary.console.states import ATTENTION, BAD, GOOD, UNKNOWN, State
 from armillary.console.words import counted, moment
-from armillary.twin.value_names import from_fields
+from armillary.twin.template.value_names import from_fields
 from armillary.wire.hub.credentials import is_attested_id
 
 STATE: Mapping[str, State] = MappingProxyType(

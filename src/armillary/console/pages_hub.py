@@ -10,7 +10,7 @@ from types import MappingProxyType
 from typing import Any
 
 from armillary.console.words import Moment, grouped, moment
-from armillary.twin.value_names import ValueName, from_fields, quantity, unnamed
+from armillary.twin.template.value_names import ValueName, from_fields, quantity, unnamed
 
 # range in the address -> seconds. The first is the default.
 RANGES: Mapping[str, int] = MappingProxyType({"15m": 900, "1h": 3600, "24h": 86400, "7d": 7 * 86400})

@@ -18,11 +18,11 @@ from armillary.console.catalog_choice import catalog_field
 from armillary.console.form_entries import Entry
 from armillary.console.pages_form import Field, Form, choices, filled
 from armillary.errors import InvalidArgumentError
-from armillary.twin.data_export import Source, parse_export
-from armillary.twin.export_destination import SASL_MECHANISMS
-from armillary.twin.group import parse_group
-from armillary.twin.job import parse_job
-from armillary.twin.json_fields import MAX_NAME_CHARACTERS
+from armillary.twin.author.data_export import Source, parse_export
+from armillary.twin.author.export_destination import SASL_MECHANISMS
+from armillary.twin.author.group import parse_group
+from armillary.twin.author.job import parse_job
+from armillary.twin.author.json_fields import MAX_NAME_CHARACTERS
 
 VARIANTS: Final[Mapping[str, Mapping[str, str]]] = MappingProxyType(
     {

@@ -15,8 +15,8 @@ from armillary.console.catalog_choice import catalog_field, catalog_words
 from armillary.console.pages_sheet import SEEN_EVERY_S, Button, Cell, Editor, Section, Sheet
 from armillary.console.states import ATTENTION, BAD, GOOD, SEVERITY, UNKNOWN, State, state_of
 from armillary.console.words import counted, grouped, joined, sentence, short_id, span
-from armillary.twin.rule import OPERATORS, SEVERITIES, Aggregate
-from armillary.twin.shorthand import value_of
+from armillary.twin.author.shorthand import value_of
+from armillary.twin.rule.rule import OPERATORS, SEVERITIES, Aggregate
 
 SWITCH: Mapping[str, State] = MappingProxyType({"on": State(GOOD, "on"), "off": State(UNKNOWN, "off")})
 ALERT: Mapping[str, State] = MappingProxyType(

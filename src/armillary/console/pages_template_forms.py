@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any, Final
 from armillary.errors import InvalidArgumentError
 
 if TYPE_CHECKING:
-    from armillary.twin.template_edit import CapabilityWish
+    from armillary.twin.template.edit import CapabilityWish
 
 _WHOLE: Final = re.compile(r"-?[0-9]{1,10}")
 _SEPARATORS: Final = re.compile(r"[,\r\n]+")
@@ -24,7 +24,7 @@ def capability_of(form: Mapping[str, str]) -> CapabilityWish:
     Raises:
         InvalidArgumentError: a field does not take what was typed.
     """
-    from armillary.twin.template_edit import CapabilityWish  # noqa: PLC0415 - a megabyte that a console without templates does not need
+    from armillary.twin.template.edit import CapabilityWish  # noqa: PLC0415 - a megabyte that a console without templates does not need
 
     kind = form.get("kind", "")
     meaning, _, unit = form.get("meaning", "").partition("/")

@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
 """The form of one tile: which fields each kind has, a tile's values in them, and the tile that a filled-in form says.
 
-What may stand in a tile is decided by ``twin/dashboard.py`` alone: what a person typed goes there as it is, so that its
-error names the field.
+What may stand in a tile is decided by ``twin/author/dashboard.py`` alone: what a person typed goes there as it is, so
+that its error names the field.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from typing import Any
 
 from armillary.console.pages_dashboard import slug
 from armillary.errors import InvalidArgumentError
-from armillary.twin.dashboard import AGGREGATES, KINDS
+from armillary.twin.author.dashboard import AGGREGATES, KINDS
 
 # kind -> (what it is called, what it shows, its size when it is new).
 WORDS: Mapping[str, tuple[str, str, tuple[int, int]]] = MappingProxyType(

@@ -16,8 +16,8 @@ from urllib.parse import quote
 from armillary.console.markdown import markdown
 from armillary.console.pages_hub import STALE_S
 from armillary.console.words import counted, grouped, joined, moment, sentence, span
-from armillary.twin.dashboard import Tile
-from armillary.twin.value_names import ValueName, from_fields, quantity, unnamed
+from armillary.twin.author.dashboard import Tile
+from armillary.twin.template.value_names import ValueName, from_fields, quantity, unnamed
 
 View = dict[str, Any]
 Names = Mapping[str, ValueName]

@@ -18,7 +18,7 @@ from armillary.console.pages_value_fields import typed_value, value_field
 from armillary.console.states import ATTENTION, GOOD, UNKNOWN, State
 from armillary.console.words import counted, joined
 from armillary.errors import InvalidArgumentError
-from armillary.twin.section import merge
+from armillary.twin.document.section import merge
 
 # Fields of wanted properties and of cloud properties are told apart by these.
 WANTED: Final = "want."

@@ -28,7 +28,7 @@ from armillary.console.device_name import meant, name_form
 from armillary.console.pages_device_data import place
 from armillary.console.words import counted, grouped, moment, short_id
 from armillary.errors import InvalidArgumentError, NotFoundError
-from armillary.twin.value_names import from_fields
+from armillary.twin.template.value_names import from_fields
 from armillary.wire.hub.credentials import is_attested_id
 
 # Lines of one device's records on its page; the API pages through all of them.

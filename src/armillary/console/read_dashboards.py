@@ -14,7 +14,7 @@ from armillary.console.pages_dashboard import RANGES, place
 from armillary.console.pages_sort import sorted_table
 from armillary.console.words import counted, joined
 from armillary.errors import ArmillaryError, InvalidArgumentError, NotFoundError
-from armillary.twin.dashboard import KINDS, Dashboard, Source, free_row, parse
+from armillary.twin.author.dashboard import KINDS, Dashboard, Source, free_row, parse
 
 KIND = "dashboard"
 LIST_LINES = 100

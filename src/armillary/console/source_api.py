@@ -22,7 +22,7 @@ from armillary.engines.records.rows import DeviceFilter, Token
 from armillary.errors import NotFoundError, PermissionDeniedError
 from armillary.hub.value_names import names_of
 from armillary.rollout.cohort import size_after
-from armillary.twin.value_names import as_fields
+from armillary.twin.template.value_names import as_fields
 
 if TYPE_CHECKING:
     from armillary.hub.hub import Hub

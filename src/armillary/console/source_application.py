@@ -34,7 +34,7 @@ from armillary.console.sessions import Operator
 from armillary.console.source import Document
 from armillary.engines.application.document import check_id
 from armillary.errors import NotFoundError
-from armillary.twin.dashboard import Dashboard, parse
+from armillary.twin.author.dashboard import Dashboard, parse
 
 if TYPE_CHECKING:
     from armillary.hub.hub import Hub

@@ -114,7 +114,7 @@ def draft_page(
 
     Forms that were not sent are as they are at first.
     """
-    from armillary.twin.template_edit import SCHEMAS, meanings  # noqa: PLC0415 - a megabyte that a console without templates does not need
+    from armillary.twin.template.edit import SCHEMAS, meanings  # noqa: PLC0415 - a megabyte that a console without templates does not need
 
     name = visit.params["name"]
     draft = ask(desk, visit, "show_template", template_name=name)
@@ -163,28 +163,28 @@ def keep_model(desk: Desk, visit: Visit, form: Form) -> Response:
 
 def add_capability(desk: Desk, visit: Visit, form: Form) -> Response:
     """Add a capability to the draft."""
-    from armillary.twin.template_edit import with_capability  # noqa: PLC0415 - as above
+    from armillary.twin.template.edit import with_capability  # noqa: PLC0415 - as above
 
     return _step(desk, visit, form, "capability", lambda body: with_capability(body, forms.capability_of(form)))
 
 
 def keep_cloud(desk: Desk, visit: Visit, form: Form) -> Response:
     """Keep a cloud property of the draft."""
-    from armillary.twin.template_edit import with_cloud_property  # noqa: PLC0415 - as above
+    from armillary.twin.template.edit import with_cloud_property  # noqa: PLC0415 - as above
 
     return _step(desk, visit, form, "cloud", lambda body: with_cloud_property(body, forms.cloud_property_of(form)))
 
 
 def keep_view(desk: Desk, visit: Visit, form: Form) -> Response:
     """Keep a view of the draft."""
-    from armillary.twin.template_edit import with_view  # noqa: PLC0415 - as above
+    from armillary.twin.template.edit import with_view  # noqa: PLC0415 - as above
 
     return _step(desk, visit, form, "view", lambda body: with_view(body, forms.view_of(form)))
 
 
 def remove(desk: Desk, visit: Visit, form: Form) -> Response:
     """Take a capability, a cloud property or a view away from the draft."""
-    from armillary.twin.template_edit import without_capability, without_cloud_property, without_view  # noqa: PLC0415 - as above
+    from armillary.twin.template.edit import without_capability, without_cloud_property, without_view  # noqa: PLC0415 - as above
 
     permit(desk, visit, "template")
     name = form.get("name", "")

@@ -124,7 +124,7 @@ def _head(template: shipped.ApplicationTemplate) -> Iterator[str]:
 
 
 def _device_templates(template: shipped.ApplicationTemplate, _parts: Parts) -> Iterator[str]:
-    parse = importlib.import_module("armillary.twin.template_json").parse_template
+    parse = importlib.import_module("armillary.twin.template.json_form").parse_template
     documents = importlib.import_module("armillary.sim.plans").documents_of(template, "check")
     for (kind, document_id), body in documents.items():
         if kind == "template":
@@ -227,7 +227,7 @@ def _of_kind(template: shipped.ApplicationTemplate, kind: str) -> Iterator[tuple
 
 
 def _dashboards(template: shipped.ApplicationTemplate, parts: Parts) -> Iterator[str]:
-    parse = importlib.import_module("armillary.twin.dashboard").parse
+    parse = importlib.import_module("armillary.twin.author.dashboard").parse
     for document_id, body in _of_kind(template, "dashboard"):
         where = f"dashboards/{document_id}.json"
         try:
@@ -294,8 +294,8 @@ def _unknown(what: str, named: Iterable[str], known: Iterable[str]) -> Iterator[
 
 
 def _rules(template: shipped.ApplicationTemplate, parts: Parts) -> Iterator[str]:
-    rules = importlib.import_module("armillary.twin.rule")
-    from_json = importlib.import_module("armillary.twin.rule_json").from_json
+    rules = importlib.import_module("armillary.twin.rule.rule")
+    from_json = importlib.import_module("armillary.twin.rule.json_form").from_json
     for document_id, body in _of_kind(template, "rule"):
         where = f"rules/{document_id}.json"
         try:
@@ -320,7 +320,7 @@ def _rules(template: shipped.ApplicationTemplate, parts: Parts) -> Iterator[str]
 
 
 def _groups(template: shipped.ApplicationTemplate, parts: Parts) -> Iterator[str]:
-    parse = importlib.import_module("armillary.twin.group").parse_group
+    parse = importlib.import_module("armillary.twin.author.group").parse_group
     for document_id, body in _of_kind(template, "group"):
         where = f"groups/{document_id}.json"
         try:
@@ -344,7 +344,7 @@ def _groups(template: shipped.ApplicationTemplate, parts: Parts) -> Iterator[str
 
 
 def _jobs(template: shipped.ApplicationTemplate, parts: Parts) -> Iterator[str]:
-    parse = importlib.import_module("armillary.twin.job").parse_job
+    parse = importlib.import_module("armillary.twin.author.job").parse_job
     for document_id, body in _of_kind(template, "job"):
         where = f"jobs/{document_id}.json"
         try:

@@ -17,8 +17,8 @@ from armillary.engines.series.devices import subscribed
 from armillary.engines.series.twins import changed_twin, read_twin
 from armillary.errors import InvalidArgumentError, WireError
 from armillary.hub.reasons import Reason
-from armillary.twin.document import Twin, device_view, report
-from armillary.twin.section import parse_patch
+from armillary.twin.document.document import Twin, device_view, report
+from armillary.twin.document.section import parse_patch
 from armillary.wire.hub.topics import (
     Inbox,
     MethodAnswer,

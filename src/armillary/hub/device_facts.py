@@ -13,8 +13,8 @@ from itertools import islice
 from typing import TYPE_CHECKING, Any, Final, Protocol
 
 from armillary.engines.series.twins import read_twins
-from armillary.twin.document import Twin
-from armillary.twin.group import DeviceFacts, Needs, Value
+from armillary.twin.author.group import DeviceFacts, Needs, Value
+from armillary.twin.document.document import Twin
 
 if TYPE_CHECKING:
     from armillary.hub.hub import Hub
@@ -31,7 +31,7 @@ class Directory(Protocol):
     """What the security service says of devices; may be asked from any thread."""
 
     def page(self, *, catalog: str | None, after: str, limit: int) -> Sequence[tuple[str, Fields]]:
-        """Devices by id, those of a catalog or all; ``fields`` as in ``twin/group.py``."""
+        """Devices by id, those of a catalog or all; ``fields`` as in ``twin/author/group.py``."""
 
     def of(self, device_ids: Sequence[str]) -> Mapping[str, Fields]:
         """Those of some devices that it knows; besides, ``claimed_at``: since when they are their owner's."""

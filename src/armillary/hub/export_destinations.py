@@ -20,7 +20,7 @@ from armillary.hub import rule_webhook
 from armillary.hub.attempts import NeverError, NotNowError, brief, check_status
 from armillary.hub.export_kafka import Kafka
 from armillary.hub.rule_webhook import AllowedHosts
-from armillary.twin.export_destination import Destination, DestinationKind
+from armillary.twin.author.export_destination import Destination, DestinationKind
 
 if TYPE_CHECKING:
     from paho.mqtt.client import Client

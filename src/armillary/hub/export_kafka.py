@@ -83,7 +83,7 @@ class Kafka:
     """A producer that is kept, in a thread and an event loop of its own.
 
     Args:
-        options: Of the destination (``twin/export_destination.py``).
+        options: Of the destination (``twin/author/export_destination.py``).
         secret: Password of the user name; None where there is none.
         allowed: Hosts that may be called.
 

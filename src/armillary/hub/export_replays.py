@@ -22,7 +22,7 @@ from armillary.errors import ArmillaryError, ConflictError, NoPlaceError
 from armillary.hub.attempts import NeverError, NotNowError
 from armillary.hub.export_destinations import Outgoing
 from armillary.hub.export_sources import encode
-from armillary.twin.data_export import DataExport, parse_export
+from armillary.twin.author.data_export import DataExport, parse_export
 
 if TYPE_CHECKING:
     from armillary.hub.exports import Exports

@@ -25,7 +25,7 @@ from armillary.engines.series.connection import Connection
 from armillary.engines.series.connectivity import read_events
 from armillary.engines.series.twins import journal_wanted, read_changes
 from armillary.errors import WireError
-from armillary.twin.data_export import Record, Source
+from armillary.twin.author.data_export import Record, Source
 from armillary.wire.hub import telemetry
 from armillary.wire.hub.topics import parse_bag
 

@@ -37,7 +37,7 @@ from armillary.hub.export_places import ExportPlaces, enabled_first
 from armillary.hub.export_replays import Replays
 from armillary.hub.export_sources import Sources, encode
 from armillary.hub.threads import in_thread
-from armillary.twin.data_export import (
+from armillary.twin.author.data_export import (
     DataExport,
     Record,
     batches,
@@ -47,8 +47,15 @@ from armillary.twin.data_export import (
     needs_of_export,
     parse_export,
 )
-from armillary.twin.export_destination import DestinationKind
-from armillary.twin.group import DeviceFacts, Group, Needs, is_member, needs_of_group, parse_group
+from armillary.twin.author.export_destination import DestinationKind
+from armillary.twin.author.group import (
+    DeviceFacts,
+    Group,
+    Needs,
+    is_member,
+    needs_of_group,
+    parse_group,
+)
 
 if TYPE_CHECKING:
     from armillary.engines.transform import Transform

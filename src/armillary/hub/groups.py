@@ -16,7 +16,14 @@ from typing import TYPE_CHECKING, Final
 from armillary.engines.application.document import not_found
 from armillary.errors import InvalidArgumentError
 from armillary.hub.device_facts import FactsReader, of_catalog
-from armillary.twin.group import DeviceFacts, Group, Needs, is_member, needs_of_group, parse_group
+from armillary.twin.author.group import (
+    DeviceFacts,
+    Group,
+    Needs,
+    is_member,
+    needs_of_group,
+    parse_group,
+)
 
 if TYPE_CHECKING:
     from armillary.hub.hub import Hub

@@ -43,8 +43,8 @@ from armillary.hub.rules import Rules
 from armillary.hub.templates import Templates
 from armillary.hub.threads import in_thread
 from armillary.settings import Settings
-from armillary.twin.document import Twin, desired_notice, patch_desired, patch_tags
-from armillary.twin.section import check_patch
+from armillary.twin.document.document import Twin, desired_notice, patch_desired, patch_tags
+from armillary.twin.document.section import check_patch
 from armillary.wire.hub.credentials import HubCredentials, HubPeer
 from armillary.wire.hub.telemetry import Telemetry
 from armillary.wire.hub.topics import method_topic

@@ -21,7 +21,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 
 from armillary.engines.jobs.store import DeviceResult, Outcome
 from armillary.errors import ArmillaryError, InvalidArgumentError
-from armillary.twin.job import UPDATE_PROPERTY, Action, Job, Standing
+from armillary.twin.author.job import UPDATE_PROPERTY, Action, Job, Standing
 
 if TYPE_CHECKING:
     from armillary.hub.hub import Hub

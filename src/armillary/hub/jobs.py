@@ -41,7 +41,7 @@ from armillary.errors import (
 )
 from armillary.hub.job_updates import JobUpdates
 from armillary.hub.threads import in_thread
-from armillary.twin.job import (
+from armillary.twin.author.job import (
     ActionKind,
     DeviceState,
     Job,

@@ -19,7 +19,7 @@ from armillary.wire.hub.telemetry import Telemetry
 
 if TYPE_CHECKING:
     from armillary.hub.hub import Hub
-    from armillary.twin.payload import PayloadTable
+    from armillary.twin.template.payload import PayloadTable
 
 _log = structlog.get_logger(__name__)
 

@@ -14,7 +14,12 @@ from typing import TYPE_CHECKING, Any, Final
 from armillary.engines.application.document import Document, is_device_id
 from armillary.engines.application.store import MAX_LIMIT
 from armillary.errors import ArmillaryError, ConflictError, RateLimitedError
-from armillary.twin.organisation import Organisation, check_tree, parse_organisation, subtree
+from armillary.twin.author.organisation import (
+    Organisation,
+    check_tree,
+    parse_organisation,
+    subtree,
+)
 
 if TYPE_CHECKING:
     from armillary.hub.hub import Hub

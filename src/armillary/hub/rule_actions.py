@@ -41,8 +41,8 @@ from armillary.hub.attempts import NeverError, NotNowError, backoff, brief, chec
 from armillary.hub.rule_email import MailServer
 from armillary.hub.rule_webhook import AllowedHosts
 from armillary.hub.value_names import summary_of
-from armillary.twin.document import timestamp
-from armillary.twin.rule import Rule
+from armillary.twin.document.document import timestamp
+from armillary.twin.rule.rule import Rule
 
 if TYPE_CHECKING:
     from armillary.hub.hub import Hub

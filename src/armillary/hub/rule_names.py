@@ -10,12 +10,12 @@ from typing import TYPE_CHECKING
 
 from armillary.errors import InvalidArgumentError, NotFoundError
 from armillary.hub.device_facts import MAX_LATEST, of_catalog
-from armillary.twin.rule import Rule, telemetry_names, unmodelled
-from armillary.twin.template_name import split_id
+from armillary.twin.rule.rule import Rule, telemetry_names, unmodelled
+from armillary.twin.template.name import split_id
 
 if TYPE_CHECKING:
     from armillary.hub.hub import Hub
-    from armillary.twin.template import Template
+    from armillary.twin.template.template import Template
 
 
 def warnings_of(hub: Hub, rule: Rule, catalog: str | None = None) -> list[str]:

@@ -11,8 +11,8 @@ from armillary.engines.rules.rows import Alert, Fired, More, News, Over
 from armillary.engines.rules.shares import owner_of
 from armillary.hub.rule_actions import deliveries_of
 from armillary.hub.rule_plans import Running
-from armillary.twin.rule_table import Entry, Outcome
-from armillary.twin.rule_trace import explain
+from armillary.twin.rule.table import Entry, Outcome
+from armillary.twin.rule.trace import explain
 
 _NEWS: Final = (Outcome.FIRED, Outcome.CLEARED)
 

@@ -14,12 +14,12 @@ from typing import TYPE_CHECKING, Any, Final
 from armillary.engines.application.document import Document
 from armillary.engines.rules.rows import DeviceStates
 from armillary.errors import InvalidArgumentError, NotFoundError
-from armillary.twin import rule_json
-from armillary.twin.group import is_member, needs_of_filters
-from armillary.twin.rule import Facts, Rule, sections_of, telemetry_names, unconcerned
-from armillary.twin.rule_evaluate import Program, start
-from armillary.twin.rule_quiet import Quiet, quiet_of
-from armillary.twin.rule_state import State
+from armillary.twin.author.group import is_member, needs_of_filters
+from armillary.twin.rule import json_form as rule_json
+from armillary.twin.rule.evaluate import Program, start
+from armillary.twin.rule.quick import Quiet, quiet_of
+from armillary.twin.rule.rule import Facts, Rule, sections_of, telemetry_names, unconcerned
+from armillary.twin.rule.state import State
 
 if TYPE_CHECKING:
     from armillary.hub.hub import Hub

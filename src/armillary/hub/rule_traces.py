@@ -13,9 +13,9 @@ from collections import OrderedDict, deque
 from collections.abc import Iterable
 from typing import TYPE_CHECKING, Any, Final
 
-from armillary.twin.rule_quiet import Note
-from armillary.twin.rule_table import Entry
-from armillary.twin.rule_trace import explain
+from armillary.twin.rule.quick import Note
+from armillary.twin.rule.table import Entry
+from armillary.twin.rule.trace import explain
 
 if TYPE_CHECKING:
     from armillary.hub.rule_plans import Loaded

@@ -20,11 +20,11 @@ from armillary.engines.series.reads import typed
 from armillary.errors import InvalidArgumentError
 from armillary.hub.device_facts import FactsReader
 from armillary.hub.rule_plans import groups_of, read_facts
-from armillary.twin.group import Needs
-from armillary.twin.rule import Facts, Rule, Value, sections_of, telemetry_names, unconcerned
-from armillary.twin.rule_evaluate import Program, start, step
-from armillary.twin.rule_table import Entry, Event, Outcome
-from armillary.twin.rule_trace import explain
+from armillary.twin.author.group import Needs
+from armillary.twin.rule.evaluate import Program, start, step
+from armillary.twin.rule.rule import Facts, Rule, Value, sections_of, telemetry_names, unconcerned
+from armillary.twin.rule.table import Entry, Event, Outcome
+from armillary.twin.rule.trace import explain
 
 if TYPE_CHECKING:
     from armillary.hub.hub import Hub

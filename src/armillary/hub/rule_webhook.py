@@ -26,7 +26,7 @@ from typing import Any, Final
 
 from armillary.errors import InvalidArgumentError, PermissionDeniedError
 from armillary.hub.public_address import Address, is_public
-from armillary.twin.document import timestamp
+from armillary.twin.document.document import timestamp
 from armillary.wire.text.web_address import split_web_address
 
 # A receiver answers when it has the event, not when it has dealt with it.

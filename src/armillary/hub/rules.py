@@ -19,7 +19,7 @@ version, device and firing) is the same whenever it is evaluated again. Its acti
 are not read from (``limits.HOLD_ABOVE_BACKLOG_BYTES``). Every acknowledged message is in the log meanwhile.
 
 *Speed.* What most messages come to (clear, not met, still clear) is decided by the rule's short way
-(``twin/rule_quiet.py``) at a tenth of the cost of ``step``; everything else by ``step``.
+(``twin/rule/quick.py``) at a tenth of the cost of ``step``; everything else by ``step``.
 
 *Time.* A deadline is only looked at when every message that arrived before it was evaluated, so a busy hub takes
 nobody for silent.
@@ -51,8 +51,8 @@ from armillary.hub.rule_keeping import RuleCounters, RuleKeeping
 from armillary.hub.rule_news import news_of
 from armillary.hub.rule_plans import Loaded, Plan, Running, load, read_facts
 from armillary.hub.rule_traces import Traces
-from armillary.twin.rule_evaluate import step
-from armillary.twin.rule_table import Event
+from armillary.twin.rule.evaluate import step
+from armillary.twin.rule.table import Event
 from armillary.wire.hub.telemetry import Telemetry
 
 if TYPE_CHECKING:

@@ -23,15 +23,15 @@ from armillary.engines.application.document import Document, is_device_id, not_f
 from armillary.engines.application.store import MAX_LIMIT, Delete, Put
 from armillary.errors import ArmillaryError, ConflictError, InvalidArgumentError, NotFoundError
 from armillary.hub.device_facts import of_catalog
-from armillary.twin.template_name import check_name, not_published, published_id, split_id
-from armillary.twin.value_names import ValueNames
+from armillary.twin.template.name import check_name, not_published, published_id, split_id
+from armillary.twin.template.value_names import ValueNames
 from armillary.wire.text.given_text import check_given
 
 if TYPE_CHECKING:
     from armillary.hub.hub import Hub
-    from armillary.twin.payload import PayloadTable
-    from armillary.twin.template import Template
-    from armillary.twin.template_change import Migration
+    from armillary.twin.template.change import Migration
+    from armillary.twin.template.payload import PayloadTable
+    from armillary.twin.template.template import Template
 
 _log = structlog.get_logger(__name__)
 
@@ -167,7 +167,7 @@ class Templates:
             ModelError, InvalidArgumentError: it makes no sense.
             ConflictError: somebody changed it since.
         """
-        from armillary.twin.template_json import parse_template  # noqa: PLC0415 - a megabyte that a hub without templates does not need
+        from armillary.twin.template.json_form import parse_template  # noqa: PLC0415 - a megabyte that a hub without templates does not need
 
         check_name(name)
         if parse_template(body).version:
@@ -301,7 +301,7 @@ class Templates:
         """
         ready = self._ready_of(device_id)
 
-        from armillary.twin.template import changed_cloud  # noqa: PLC0415 - a megabyte that a hub without templates does not need
+        from armillary.twin.template.template import changed_cloud  # noqa: PLC0415 - a megabyte that a hub without templates does not need
 
         def changed(body: dict[str, Any]) -> dict[str, Any]:
             return {**body, "cloud": changed_cloud(ready.template, body.get("cloud") or {}, change)}
@@ -365,8 +365,8 @@ class Templates:
             known = self._ready.get(document.id)
         if known is not None and known.document.etag == document.etag:
             return known
-        from armillary.twin.payload import PayloadTable  # noqa: PLC0415 - a megabyte that a hub without templates does not need
-        from armillary.twin.template_json import parse_template  # noqa: PLC0415 - as above
+        from armillary.twin.template.json_form import parse_template  # noqa: PLC0415 - as above
+        from armillary.twin.template.payload import PayloadTable  # noqa: PLC0415 - a megabyte that a hub without templates does not need
 
         made = parse_template(document.content)
         ready = Ready(document, made, PayloadTable(made), ValueNames(made))
@@ -450,7 +450,7 @@ class Templates:
         return lost[0] if lost else None
 
     def _migration(self, device_id: str, body: Mapping[str, Any], template: Template) -> Migration:
-        from armillary.twin.template_change import migrate  # noqa: PLC0415 - a megabyte that a hub without templates does not need
+        from armillary.twin.template.change import migrate  # noqa: PLC0415 - a megabyte that a hub without templates does not need
 
         try:
             metrics = [metric.name for metric in self._hub.series.metrics(device_id)]

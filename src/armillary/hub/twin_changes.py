@@ -9,9 +9,9 @@ from typing import TYPE_CHECKING, Any, Final
 
 from armillary.engines.series.twins import changed_twin
 from armillary.errors import InvalidArgumentError
-from armillary.twin.document import Twin, desired_notice, patch_desired, patch_tags
-from armillary.twin.replacement import replacement_patch
-from armillary.twin.section import check_patch
+from armillary.twin.document.document import Twin, desired_notice, patch_desired, patch_tags
+from armillary.twin.document.replacement import replacement_patch
+from armillary.twin.document.section import check_patch
 
 if TYPE_CHECKING:
     from armillary.hub.hub import Hub

@@ -10,9 +10,9 @@ from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any, Final
 
 from armillary.errors import ArmillaryError
-from armillary.twin.rule_words import summary
-from armillary.twin.template_name import split_id
-from armillary.twin.value_names import Naming, ValueNames
+from armillary.twin.rule.words import summary
+from armillary.twin.template.name import split_id
+from armillary.twin.template.value_names import Naming, ValueNames
 
 if TYPE_CHECKING:
     from armillary.hub.hub import Hub

@@ -13,7 +13,7 @@ from cryptography.x509 import BasicConstraints, Certificate, ExtensionNotFound
 from armillary.errors import InvalidArgumentError
 from armillary.service.hub_certificates import load_certificate
 from armillary.service.hub_identities import Keys
-from armillary.twin.section import check_patch
+from armillary.twin.document.section import check_patch
 from armillary.wire.hub.credentials import check_device_name
 from armillary.wire.hub.provisioning import check_registration_id
 

@@ -19,7 +19,7 @@ from armillary.service.context import Context
 from armillary.service.offers import has
 from armillary.service.registry import Registry
 from armillary.service.registry_names import group_or_raise
-from armillary.twin.job import Standing
+from armillary.twin.author.job import Standing
 
 # Outcomes of one device that are looked at, newest first: more than one check-in can bring.
 MAX_OUTCOMES = 64

@@ -12,7 +12,7 @@ from armillary.content.application_templates import ApplicationTemplate, device_
 from armillary.errors import InvalidArgumentError
 from armillary.sim.behaviour import Behaviour, Observation, device_seed, observe, parse
 from armillary.sim.shape import Shape, shape_of
-from armillary.twin.template_name import published_id
+from armillary.twin.template.name import published_id
 from armillary.wire.dtdl.model import parse_model
 
 # Published version of a device template that simulated devices have.
@@ -142,7 +142,7 @@ def cloud_of(table: Mapping[str, Any], number: int) -> dict[str, Any]:
 
 
 def template_body(head: Mapping[str, Any], model: Any, *, version: int = 0) -> dict[str, Any]:
-    """The body of a ``template`` document (``twin/template_json.py``): the draft, or a published version."""
+    """The body of a ``template`` document (``twin/template/json_form.py``): the draft, or a published version."""
     body = {
         "display_name": head["name"],
         "root": head["interface"],

@@ -3,5 +3,6 @@
 
 What it is: pure documents and rules: merge patches, versions, metadata, limits, ETags.
 What it is not: storage (``engines/series``) or transport (``hub``). Nothing here reads a clock.
-Specification: Microsoft's public description of IoT Hub device twins; differences are listed in ``document.py``.
+Specification: Microsoft's public description of IoT Hub device twins; differences are listed in
+``twin/document/document.py``.
 """

@@ -14,7 +14,7 @@ from tests.engines.series.play import DEVICE, START, Play
 from armillary.engines.series import announcements, cloud_messages, configurations, devices, twins, uploads
 from armillary.engines.series.forget import forgotten
 from armillary.errors import ConflictError, RateLimitedError
-from armillary.twin.document import patch_desired, patch_tags
+from armillary.twin.document.document import patch_desired, patch_tags
 from armillary.wire.hub.cloud_message import CloudMessage
 
 pytestmark = pytest.mark.usefixtures("engine")

@@ -20,7 +20,7 @@ from typing import Any, Literal
 
 from armillary.engines.sqlite_file import Layout, SqliteFile
 from armillary.errors import NotFoundError
-from armillary.twin.job import DEVICE_STATES, DeviceState, Progress, RunState, next_run
+from armillary.twin.author.job import DEVICE_STATES, DeviceState, Progress, RunState, next_run
 
 FILE_NAME = "jobs.db"
 
@@ -202,7 +202,7 @@ class JobStore:
         return [_as_result(row) for row in rows]
 
     def progress(self, number: int) -> Progress:
-        """A run as :func:`armillary.twin.job.plan_run` looks at it."""
+        """A run as :func:`armillary.twin.author.job.plan_run` looks at it."""
 
         def query(connection: sqlite3.Connection) -> Progress:
             (state,) = connection.execute("SELECT state FROM run WHERE number = ?", (number,)).fetchone()

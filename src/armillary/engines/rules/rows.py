@@ -13,8 +13,8 @@ import structlog
 
 from armillary.engines.rules.shares import Room
 from armillary.errors import InvalidArgumentError
-from armillary.twin import rule_state
-from armillary.twin.rule_state import State
+from armillary.twin.rule import state as rule_state
+from armillary.twin.rule.state import State
 
 _log = structlog.get_logger(__name__)
 

@@ -25,7 +25,7 @@ from armillary.engines.series.rollups import hour_of
 from armillary.engines.series.tail import Tail
 from armillary.engines.series.twins import read_twin
 from armillary.errors import NotFoundError
-from armillary.twin.document import Twin
+from armillary.twin.document.document import Twin
 from armillary.wire.hub.telemetry import Value
 
 # Log rows looked into for the latest messages of one device.

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from armillary.engines.series.connection import Connection
-from armillary.twin.document import Twin, decode_twin, encode_twin
+from armillary.twin.document.document import Twin, decode_twin, encode_twin
 
 # Changes that the journal keeps, and how often it is looked at for older ones.
 MAX_CHANGES = 100_000

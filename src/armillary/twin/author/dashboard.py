@@ -1,0 +1,445 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Dashboards: what a ``dashboard`` document may say. JSON in, a frozen value or an error that names tile and field.
+
+::
+
+    {"name": "Water network", "template": "flow-meter", "columns": 12,
+     "tiles": [{"id": "flow", "kind": "line", "title": "Flow", "x": 0, "y": 0, "w": 8, "h": 4,
+                "source": {"group": "all-meters"}, "values": ["flow"], "range_s": 86400, "unit": "l/min"}]}
+
+Each kind of tile is a row of :data:`KINDS`: its fields, which of them are needed, and what stands in for an absent one.
+A bar tile without ``by`` has a bar a device where its aggregate is ``last``, else one a stretch of time. Tiles lie on a
+grid of :data:`COLUMNS` columns and do not overlap. A ``source`` says which devices a tile is about: ``{"device": ID}``,
+``{"template": ID}`` (all devices of a device template) or ``{"group": ID}`` (a device group).
+"""
+
+from __future__ import annotations
+
+import math
+import re
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from itertools import pairwise
+from types import MappingProxyType
+from typing import Any, Final
+
+from armillary.errors import InvalidArgumentError
+from armillary.twin.rule.fields import (
+    json_integer,
+    json_list,
+    json_object,
+    json_text,
+    one_of,
+    refused,
+)
+from armillary.wire.hub.credentials import canonical_device_id
+
+COLUMNS: Final = 12
+# A screen shows about eight rows of a grid cell's height; a hundred are a very long page, and each has a style rule.
+MAX_ROWS: Final = 100
+MAX_TILE_ROWS: Final = 12
+# More tiles than anybody looks at; each is a query or two.
+MAX_TILES: Final = 60
+# Lines of one chart, columns of one table: more cannot be told apart.
+MAX_VALUES: Final = 8
+MAX_NAMES: Final = 24
+MAX_PLACES: Final = 200
+MAX_THRESHOLDS: Final = 6
+MAX_TEXT_CHARACTERS: Final = 4000
+MAX_NAME_CHARACTERS: Final = 128
+MAX_TITLE_CHARACTERS: Final = 80
+MIN_RANGE_S: Final = 60
+MAX_RANGE_S: Final = 400 * 86_400
+# Columns of a heat map: a wide screen has room for some 400 of three pixels.
+MAX_HEAT_COLUMNS: Final = 400
+MAX_PARAMETER_CHARACTERS: Final = 4096
+
+AGGREGATES: Final = ("avg", "min", "max", "sum", "count", "last")
+STATES: Final = ("good", "attention", "bad")
+SOURCES: Final = ("device", "group", "template")
+
+_REMEDY: Final = "docs/guides/dashboards.md lists every kind of tile and its fields; nothing of the dashboard was kept."
+_DOCUMENT_ID = re.compile(r"[a-z0-9](?:[a-z0-9._-]{0,126}[a-z0-9])?\Z")
+_TILE_ID = re.compile(r"[a-z0-9](?:[a-z0-9-]{0,38}[a-z0-9])?\Z")
+_IMAGE = re.compile(r"[a-z0-9][a-z0-9-]{0,62}/[a-z0-9][a-z0-9._-]{0,62}\.(?:svg|png|webp|jpg)\Z")
+_URL = re.compile(r"(?:https?://[^\s/?#\\]+|/(?![/\\]))[^\s\\]*\Z")
+
+Check = Callable[[object, str], Any]
+
+
+@dataclass(frozen=True, slots=True)
+class Source:
+    """Which devices: ``kind`` is one of SOURCES, ``id`` the device's, the group's or the template's."""
+
+    kind: str
+    id: str
+
+
+@dataclass(frozen=True, slots=True)
+class Threshold:
+    """From this value on, a number is drawn in this state."""
+
+    at: float
+    state: str
+
+
+@dataclass(frozen=True, slots=True)
+class Place:
+    """A spot on a floor plan: of one device, or of the first whose cloud property ``name`` is ``equals``.
+
+    ``x`` and ``y`` are shares of the picture's width and height from its upper left corner.
+    """
+
+    x: float
+    y: float
+    label: str
+    device: str
+    name: str
+    equals: str | float | bool
+
+
+@dataclass(frozen=True, slots=True)
+class Field:
+    """One field of a tile: how it is checked, whether it must be there, and what an absent one means."""
+
+    name: str
+    check: Check
+    needed: bool = True
+    default: Any = None
+
+
+@dataclass(frozen=True, slots=True)
+class Tile:
+    """One tile.
+
+    Attributes:
+        id: Unique on its dashboard.
+        kind: A key of KINDS.
+        title: Its heading, may be empty.
+        x, y, w, h: Place and size in cells of the grid.
+        options: Checked fields of its kind, every one present.
+    """
+
+    id: str
+    kind: str
+    title: str
+    x: int
+    y: int
+    w: int
+    h: int
+    options: Mapping[str, Any]
+
+    @property
+    def source(self) -> Source | None:
+        """Its devices, where the kind has some."""
+        found: Source | None = self.options.get("source")
+        return found
+
+    @property
+    def values(self) -> tuple[str, ...]:
+        """Names of the telemetry that it shows."""
+        value, values = self.options.get("value"), self.options.get("values", ())
+        return ((value,) if value else ()) + tuple(values)
+
+
+@dataclass(frozen=True, slots=True)
+class Dashboard:
+    """A checked dashboard."""
+
+    name: str
+    description: str
+    catalog: str | None
+    template: str
+    tiles: tuple[Tile, ...]
+
+    def tile(self, tile_id: str) -> Tile | None:
+        """The tile of this id."""
+        return next((tile for tile in self.tiles if tile.id == tile_id), None)
+
+
+def parse(document: object) -> Dashboard:
+    """The dashboard that a decoded JSON document says.
+
+    Raises:
+        InvalidArgumentError: names the tile and the field, what was expected and what stood there.
+    """
+    try:
+        return _dashboard(document)
+    except InvalidArgumentError as error:
+        raise InvalidArgumentError(error.message, remedy=_REMEDY) from None
+
+
+def parse_tile(document: object) -> Tile:
+    """One tile, as it stands in ``tiles``.
+
+    Raises:
+        InvalidArgumentError: names the tile and the field.
+    """
+    try:
+        return _tile(document, "tile")
+    except InvalidArgumentError as error:
+        raise InvalidArgumentError(error.message, remedy=_REMEDY) from None
+
+
+def free_row(tiles: tuple[Tile, ...]) -> int:
+    """The first row below every tile."""
+    return max((tile.y + tile.h for tile in tiles), default=0)
+
+
+def state_of(thresholds: tuple[Threshold, ...], value: float) -> str:
+    """The state that a number is in, or "" below the first threshold."""
+    state = ""
+    for threshold in thresholds:
+        if value >= threshold.at:
+            state = threshold.state
+    return state
+
+
+def _dashboard(document: object) -> Dashboard:
+    fields = json_object(document, "dashboard", ("name", "description", "catalog", "template", "columns", "tiles"))
+    if fields.get("columns", COLUMNS) != COLUMNS:
+        raise refused("columns", str(COLUMNS), repr(fields["columns"]))
+    template, catalog = fields.get("template"), fields.get("catalog")
+    tiles = tuple(
+        _tile(each, f"tiles[{number}]")
+        for number, each in enumerate(json_list(fields.get("tiles"), "tiles", 0, MAX_TILES))
+    )
+    _check_together(tiles)
+    return Dashboard(
+        name=json_text(fields.get("name"), "name", 1, MAX_NAME_CHARACTERS),
+        description=json_text(fields.get("description", ""), "description", 0, MAX_TEXT_CHARACTERS, lines=True),
+        catalog=None if catalog is None else json_text(catalog, "catalog", 1, MAX_NAME_CHARACTERS),
+        template="" if template is None else _matched(_DOCUMENT_ID, template, "template", "a template's id or null"),
+        tiles=tiles,
+    )
+
+
+def _tile(document: object, place: str) -> Tile:
+    if not isinstance(document, Mapping):
+        raise refused(place, "a JSON object", type(document).__name__)
+    tile_id = _matched(_TILE_ID, document.get("id"), f"{place}.id", "1 to 40 of a-z 0-9 -")
+    path = f"tile {tile_id!r}: "
+    kind = one_of(document.get("kind"), path + "kind", tuple(KINDS))
+    rows = KINDS[kind]
+    json_object(document, path + kind, (*_PLACE_FIELDS, *(row.name for row in rows)))
+    x = _between(document.get("x"), path + "x", 0, COLUMNS - 1)
+    w = _between(document.get("w"), path + "w", 1, COLUMNS)
+    if x + w > COLUMNS:
+        raise refused(path + "w", f"at most {COLUMNS - x} columns from column {x} on", str(w))
+    y = _between(document.get("y"), path + "y", 0, MAX_ROWS - 1)
+    h = _between(document.get("h"), path + "h", 1, MAX_TILE_ROWS)
+    if y + h > MAX_ROWS:
+        raise refused(path + "h", f"at most {MAX_ROWS - y} rows from row {y} on", str(h))
+    options: dict[str, Any] = {}
+    for row in rows:
+        if document.get(row.name) is None:
+            if row.needed:
+                raise refused(path + row.name, f"one, because a {kind} tile needs it", "none")
+            options[row.name] = row.default
+        else:
+            options[row.name] = row.check(document[row.name], path + row.name)
+    if kind == "heatmap" and options["range_s"] > options["bucket_s"] * MAX_HEAT_COLUMNS:
+        most = options["bucket_s"] * MAX_HEAT_COLUMNS
+        raise refused(path + "range_s", f"at most {most} s with columns of bucket_s", str(options["range_s"]))
+    title = json_text(document.get("title", ""), path + "title", 0, MAX_TITLE_CHARACTERS)
+    return Tile(tile_id, kind, title, x, y, w, h, MappingProxyType(options))
+
+
+def _check_together(tiles: tuple[Tile, ...]) -> None:
+    seen: set[str] = set()
+    taken: dict[tuple[int, int], str] = {}
+    for tile in tiles:
+        if tile.id in seen:
+            raise refused(f"tile {tile.id!r}: id", "an id that no other tile has", "it twice")
+        seen.add(tile.id)
+        for cell in ((x, y) for x in range(tile.x, tile.x + tile.w) for y in range(tile.y, tile.y + tile.h)):
+            if cell in taken:
+                raise refused(
+                    f"tile {tile.id!r}: x, y, w, h",
+                    "cells that no other tile lies on",
+                    f"column {cell[0]}, row {cell[1]}, where tile {taken[cell]!r} lies",
+                )
+            taken[cell] = tile.id
+
+
+# Checks of single fields --------------------------------------------------------------------------------------------
+
+
+def _matched(pattern: re.Pattern[str], value: object, path: str, expected: str) -> str:
+    if not isinstance(value, str) or not pattern.match(value) or ".." in value:
+        raise refused(path, expected, repr(value))
+    return value
+
+
+def _device(value: object, path: str) -> str:
+    try:
+        return canonical_device_id(json_text(value, path, 1, MAX_NAME_CHARACTERS))
+    except InvalidArgumentError as error:
+        raise refused(path, "the id of a device: 128 hexadecimal digits, or a hub device's id", repr(value)) from error
+
+
+def _between(value: object, path: str, least: int, most: int) -> int:
+    number = json_integer(value, path)
+    if not least <= number <= most:
+        raise refused(path, f"{least} to {most}", str(number))
+    return number
+
+
+def _number(value: object, path: str) -> float:
+    if isinstance(value, bool) or not isinstance(value, (int, float)):
+        raise refused(path, "a number", repr(value))
+    try:
+        number = float(value)
+    except OverflowError:
+        number = math.inf
+    if not math.isfinite(number):
+        raise refused(path, "a finite number", repr(value))
+    return number
+
+
+def _source(value: object, path: str) -> Source:
+    fields = json_object(value, path, SOURCES)
+    if len(fields) != 1:
+        raise refused(path, f"one of {', '.join(SOURCES)}", ", ".join(sorted(fields)) or "nothing")
+    ((kind, name),) = fields.items()
+    if kind == "device":
+        return Source(kind, _device(name, f"{path}.device"))
+    return Source(kind, _matched(_DOCUMENT_ID, name, f"{path}.{kind}", f"the id of a {kind}"))
+
+
+def _name(value: object, path: str) -> str:
+    return json_text(value, path, 1, MAX_NAME_CHARACTERS)
+
+
+def _names(most: int) -> Check:
+    def check(value: object, path: str) -> tuple[str, ...]:
+        names = tuple(_name(each, f"{path}[{at}]") for at, each in enumerate(json_list(value, path, 1, most)))
+        if len(set(names)) != len(names):
+            raise refused(path, "each name once", repr(list(names)))
+        return names
+
+    return check
+
+
+def _one(words: tuple[str, ...]) -> Check:
+    return lambda value, path: one_of(value, path, words)
+
+
+def _whole(least: int, most: int) -> Check:
+    return lambda value, path: _between(value, path, least, most)
+
+
+def _text(most: int, *, least: int = 1, lines: bool = False) -> Check:
+    return lambda value, path: json_text(value, path, least, most, lines=lines)
+
+
+def _image(value: object, path: str) -> str:
+    return _matched(_IMAGE, value, path, "TEMPLATE/FILE.svg (or .png, .webp, .jpg)")
+
+
+def _target(value: object, path: str) -> str:
+    if isinstance(value, str) and (_DOCUMENT_ID.match(value) or (len(value) <= 1000 and _URL.match(value))):
+        return value
+    raise refused(path, "a dashboard's id, a path that begins with / or an http(s) address", repr(value))
+
+
+def _thresholds(value: object, path: str) -> tuple[Threshold, ...]:
+    found = []
+    for at, each in enumerate(json_list(value, path, 0, MAX_THRESHOLDS)):
+        place = f"{path}[{at}]"
+        fields = json_object(each, place, ("from", "state"))
+        state = one_of(fields.get("state"), f"{place}.state", STATES)
+        found.append(Threshold(_number(fields.get("from"), f"{place}.from"), state))
+    if any(one.at >= two.at for one, two in pairwise(found)):
+        raise refused(path, "rising values of from", repr([each.at for each in found]))
+    return tuple(found)
+
+
+def _places(value: object, path: str) -> tuple[Place, ...]:
+    return tuple(_place(each, f"{path}[{at}]") for at, each in enumerate(json_list(value, path, 1, MAX_PLACES)))
+
+
+def _place(value: object, path: str) -> Place:
+    fields = json_object(value, path, ("device", "property", "equals", "label", "x", "y"))
+    if ("device" in fields) == ("property" in fields) or ("property" in fields) != ("equals" in fields):
+        raise refused(path, "either device, or property and equals", ", ".join(sorted(fields)))
+    x, y = (_number(fields.get(axis), f"{path}.{axis}") for axis in ("x", "y"))
+    if not (0 <= x <= 1 and 0 <= y <= 1):
+        raise refused(f"{path}.x, y", "0 to 1, shares of the picture", f"{x:g}, {y:g}")
+    equals = fields.get("equals", "")
+    if not isinstance(equals, (str, int, float)):
+        raise refused(f"{path}.equals", "a text, a number or a truth value", repr(equals))
+    device = fields.get("device", "")
+    return Place(
+        x=x,
+        y=y,
+        label=json_text(fields.get("label", ""), f"{path}.label", 0, MAX_TITLE_CHARACTERS),
+        device=_device(device, f"{path}.device") if device else "",
+        name=_name(fields["property"], f"{path}.property") if "property" in fields else "",
+        equals=json_text(equals, f"{path}.equals", 0, MAX_NAME_CHARACTERS)
+        if isinstance(equals, str)
+        else equals
+        if isinstance(equals, bool)
+        else _number(equals, f"{path}.equals"),
+    )
+
+
+def _parameters(value: object, path: str) -> object:
+    if len(repr(value)) > MAX_PARAMETER_CHARACTERS:
+        raise refused(path, f"JSON of at most {MAX_PARAMETER_CHARACTERS} characters", f"{len(repr(value))}")
+    return value
+
+
+_PLACE_FIELDS: Final = ("id", "kind", "title", "x", "y", "w", "h")
+_SOURCE = Field("source", _source)
+_VALUE = Field("value", _name)
+_VALUES = Field("values", _names(MAX_VALUES))
+_UNIT = Field("unit", _text(16), needed=False, default="")
+_DECIMALS = Field("decimals", _whole(0, 6), needed=False)
+_RANGE = Field("range_s", _whole(MIN_RANGE_S, MAX_RANGE_S), needed=False, default=86_400)
+_AGGREGATE = Field("aggregate", _one(AGGREGATES), needed=False, default="avg")
+_LIMITS = Field("thresholds", _thresholds, needed=False, default=())
+
+# kind of tile -> its fields.
+KINDS: Final[Mapping[str, tuple[Field, ...]]] = MappingProxyType(
+    {
+        "kpi": (
+            _SOURCE,
+            _VALUE,
+            Field("aggregate", _one(AGGREGATES), needed=False, default="last"),
+            _RANGE,
+            _UNIT,
+            _DECIMALS,
+            _LIMITS,
+        ),
+        "line": (_SOURCE, _VALUES, _RANGE, _AGGREGATE, _UNIT),
+        "bar": (
+            _SOURCE,
+            _VALUES,
+            _RANGE,
+            _AGGREGATE,
+            _UNIT,
+            Field("by", _one(("time", "device")), needed=False),
+        ),
+        "heatmap": (
+            _SOURCE,
+            _VALUE,
+            _RANGE,
+            Field("bucket_s", _whole(60, 7 * 86_400), needed=False, default=3600),
+            _UNIT,
+        ),
+        "map": (_SOURCE, Field("location", _name), Field("value", _name, needed=False, default=""), _UNIT, _LIMITS),
+        "floor-plan": (_SOURCE, Field("image", _image), _VALUE, Field("places", _places), _UNIT, _DECIMALS, _LIMITS),
+        "property": (_SOURCE, Field("names", _names(MAX_NAMES))),
+        "last-values": (_SOURCE, _VALUES, _UNIT),
+        "command": (
+            _SOURCE,
+            Field("command", _name),
+            Field("parameters", _parameters, needed=False),
+            Field("label", _text(MAX_TITLE_CHARACTERS)),
+        ),
+        "image": (Field("image", _image), Field("alt", _text(200, least=0))),
+        "text": (Field("text", _text(MAX_TEXT_CHARACTERS, lines=True)),),
+        "link": (Field("label", _text(MAX_TITLE_CHARACTERS)), Field("target", _target)),
+    }
+)

@@ -1,0 +1,253 @@
+# SPDX-License-Identifier: Apache-2.0
+"""A data export: what leaves the hub continuously, of which devices, with what added, and where to.
+
+::
+
+    {"name": "Warm ones to the lake", "source": "telemetry", "group": "cold-chain", "match": "all",
+     "filters": [{"field": "telemetry:temperature", "operator": "gt", "value": 8}],
+     "enrichments": {"site": "cloud:site", "chip": "device:chip"},
+     "transform": "{id, device: .device_id, t: .values.temperature}",
+     "destination": {"kind": "webhook", "url": "https://lake.example.com/in", "secret": "..."}}
+
+In a filter of an export, ``telemetry:NAME`` is the value in the message itself; everything else is as in a device group
+(``group.py``). A secret is taken out before a document is kept (:func:`split_secret`): it says ``"signed": true`` then.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
+from enum import StrEnum
+from typing import Any, Final
+
+from armillary.errors import InvalidArgumentError
+from armillary.twin.author.export_destination import Destination, parse_destination
+from armillary.twin.author.group import (
+    DeviceFacts,
+    Field,
+    Filter,
+    Needs,
+    meets,
+    needs_of,
+    parse_field,
+    parse_filters,
+    value_at,
+)
+from armillary.twin.author.json_fields import (
+    MAX_DESCRIPTION_CHARACTERS,
+    MAX_NAME_CHARACTERS,
+    JsonFields,
+)
+from armillary.twin.rule.action import MAX_SECRET_CHARACTERS, MIN_SECRET_CHARACTERS
+
+MAX_ENRICHMENTS: Final = 50
+MAX_TRANSFORM_CHARACTERS: Final = 8192
+
+REMEDY: Final = "docs/concepts/data-export.md lists every field; nothing was kept."
+# jq programs that would read files or the environment, or wait for input.
+_FORBIDDEN_JQ: Final = re.compile(r"\b(import|include|input|inputs|env|debug|stderr|input_filename|halt)\b|\$ENV|\$__")
+
+
+class Source(StrEnum):
+    """What is exported.
+
+    Telemetry: messages of devices. Alerts: firings of rules. Lifecycle: what the audit log says of devices (made,
+    claimed, revoked, ...). Properties: changes of twins. Connectivity: connects and disconnects.
+    """
+
+    TELEMETRY = "telemetry"
+    PROPERTIES = "properties"
+    LIFECYCLE = "lifecycle"
+    ALERTS = "alerts"
+    CONNECTIVITY = "connectivity"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DataExport:
+    """A data export.
+
+    Attributes:
+        name: For people; ``description`` likewise.
+        catalog: Only devices of this catalog; None those of all.
+        enabled: Whether it runs.
+        from_beginning: Whether it begins with the oldest that is still kept, or with what comes from now on.
+        source: What.
+        group: Only members of this group; None of any.
+        match_all: Whether every filter has to be met, or any one; without filters everything goes.
+        filters: As of groups.
+        enrichments: Name -> what of the device is added under it.
+        transform: jq program; None sends records as they are.
+        destination: Where to.
+    """
+
+    name: str
+    description: str = ""
+    catalog: str | None = None
+    enabled: bool = True
+    from_beginning: bool = False
+    source: Source
+    group: str | None = None
+    match_all: bool = True
+    filters: tuple[Filter, ...] = ()
+    enrichments: Mapping[str, Field]
+    transform: str | None = None
+    destination: Destination
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Record:
+    """Something that happened, on its way out.
+
+    Attributes:
+        id: The same whenever the same thing is sent again.
+        source: What it is of.
+        device_id: Which device.
+        at_ms: When, Unix milliseconds: of measurement, of the change, of the firing.
+        accepted_ms: When it was accepted; who owned the device then owns this.
+        content: The source's own fields.
+        values: Values that filters see as telemetry.
+    """
+
+    id: str
+    source: Source
+    device_id: str
+    at_ms: int
+    accepted_ms: int
+    content: Mapping[str, Any]
+    values: Mapping[str, Any]
+
+
+def needs_of_export(export: DataExport) -> Needs:
+    """What has to be read of a device; telemetry in filters is the message's own."""
+    fields = [
+        *(each.field for each in export.filters if each.field.source != "telemetry"),
+        *export.enrichments.values(),
+    ]
+    return needs_of(fields) | Needs(template=True)  # each record says it
+
+
+def is_of_owner(export: DataExport, record: Record, facts: DeviceFacts) -> bool:
+    """Whether a record is of the catalog that an export is for; every record is, where it is for all.
+
+    A device that has changed hands takes nothing along: what it sent before its owner had it is not the owner's. Where
+    it is not known since when the owner has it, nothing goes out.
+    """
+    if export.catalog is None:
+        return True
+    owner, since = facts.fields.get("catalog"), facts.fields.get("claimed_at")
+    if not isinstance(owner, str) or owner.lower() != export.catalog.lower():
+        return False
+    return isinstance(since, int) and record.accepted_ms >= since * 1000
+
+
+def is_wanted(export: DataExport, record: Record, facts: DeviceFacts) -> bool:
+    """Whether a record of a device goes out."""
+    if not is_of_owner(export, record, facts):
+        return False
+    seen = replace(facts, telemetry=record.values)
+    return meets(export.filters, seen, match_all=export.match_all)
+
+
+def document_of(export: DataExport, record: Record, facts: DeviceFacts) -> dict[str, Any]:
+    """A record as it is sent."""
+    return {
+        "id": record.id,
+        "source": record.source.value,
+        "device_id": record.device_id,
+        "catalog": facts.fields.get("catalog"),
+        "template": facts.fields.get("template"),
+        "at_ms": record.at_ms,
+        **record.content,
+        "enrichments": {name: value_at(place, facts) for name, place in export.enrichments.items()},
+    }
+
+
+def split_secret(document: object) -> tuple[object, str | None]:
+    """A document without its destination's secret, and this.
+
+    Raises:
+        InvalidArgumentError: a secret that is none; its text is not repeated.
+    """
+    place = document.get("destination") if isinstance(document, Mapping) else None
+    if not isinstance(document, Mapping) or not isinstance(place, Mapping) or "secret" not in place:
+        return document, None
+    secret = place["secret"]
+    if (
+        not isinstance(secret, str)
+        or not MIN_SECRET_CHARACTERS <= len(secret) <= MAX_SECRET_CHARACTERS
+        or not secret.isascii()
+        or not secret.isprintable()
+    ):
+        raise InvalidArgumentError(
+            f"export.destination.secret: expected {MIN_SECRET_CHARACTERS} to {MAX_SECRET_CHARACTERS} ASCII characters",
+            remedy="Choose a random one: openssl rand -hex 32.",
+        )
+    kept = {name: value for name, value in place.items() if name != "secret"}
+    return {**document, "destination": {**kept, "signed": True}}, secret
+
+
+def parse_export(document: object) -> DataExport:
+    """The body of an ``export`` document.
+
+    Raises:
+        InvalidArgumentError: names the field and what was expected.
+    """
+    fields = JsonFields(document, "export", REMEDY)
+    export = DataExport(
+        name=fields.text("name", most=MAX_NAME_CHARACTERS),
+        description=fields.text("description", most=MAX_DESCRIPTION_CHARACTERS, default="", lines=True),
+        catalog=fields.optional_text("catalog", most=MAX_NAME_CHARACTERS),
+        enabled=fields.boolean("enabled", default=True),
+        from_beginning=fields.choice("from", ("now", "beginning"), "now") == "beginning",
+        source=Source(fields.choice("source", tuple(Source))),
+        group=fields.optional_text("group", most=MAX_NAME_CHARACTERS),
+        match_all=fields.choice("match", ("all", "any"), "all") == "all",
+        filters=parse_filters(fields),
+        enrichments=dict(_enrichments(fields)),
+        transform=_transform(fields),
+        destination=parse_destination(fields),
+    )
+    fields.finish()
+    return export
+
+
+def _enrichments(fields: JsonFields) -> Iterator[tuple[str, Field]]:
+    given = fields.take("enrichments", {})
+    if not isinstance(given, Mapping) or len(given) > MAX_ENRICHMENTS:
+        raise fields.refused("enrichments", f"an object of at most {MAX_ENRICHMENTS}", given)
+    for name, place in given.items():
+        if not isinstance(name, str) or not 1 <= len(name) <= MAX_NAME_CHARACTERS:
+            raise fields.refused("enrichments", f"names of 1 to {MAX_NAME_CHARACTERS} characters", name)
+        yield name, parse_field(place, f"export.enrichments.{name[:40]}")
+
+
+def _transform(fields: JsonFields) -> str | None:
+    program = fields.take("transform", None)
+    if program is None:
+        return None
+    if not isinstance(program, str) or not 1 <= len(program) <= MAX_TRANSFORM_CHARACTERS or "\0" in program:
+        raise fields.refused("transform", f"a jq program of at most {MAX_TRANSFORM_CHARACTERS} characters", program)
+    found = _FORBIDDEN_JQ.search(program)
+    if found is not None:
+        raise fields.refused("transform", "a program without files, environment and input", found[0])
+    return program
+
+
+def batches(sizes: Sequence[int], most_items: int, most_bytes: int) -> list[int]:
+    """How many records go together: numbers of records of each batch, in order, none above the limits.
+
+    Args:
+        sizes: Bytes of each record.
+        most_items: Records of one batch.
+        most_bytes: Bytes of one batch; a record that is larger goes alone.
+    """
+    found: list[int] = []
+    items = total = 0
+    for size in sizes:
+        if items and (items == most_items or total + size > most_bytes):
+            found.append(items)
+            items = total = 0
+        items += 1
+        total += size
+    return [*found, items] if items else found

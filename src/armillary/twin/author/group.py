@@ -1,0 +1,297 @@
+# SPDX-License-Identifier: Apache-2.0
+"""A device group: a saved query over what is known of devices. Who is in it follows from the facts, at any moment.
+
+::
+
+    {"name": "Warm and far away", "template": "dtmi-example-sensor-1", "match": "all", "filters": [
+      {"field": "telemetry:temperature", "operator": "gt", "value": 40},
+      {"field": "cloud:site", "operator": "eq", "value": "north"},
+      {"field": "device:health", "operator": "ne", "value": "attested"}]}
+
+A filter compares one value of the device with a constant. A value that is missing, or of another kind than the
+constant, meets no comparison, ``ne`` included: "no data" is not "different". Only ``exists`` speaks of what is missing.
+Data exports choose devices in the same language (``data_export.py``).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass, field
+from typing import Any, Final
+
+from armillary.errors import InvalidArgumentError
+from armillary.twin.author.json_fields import (
+    MAX_DESCRIPTION_CHARACTERS,
+    MAX_NAME_CHARACTERS,
+    JsonFields,
+    is_value,
+)
+
+Value = str | bool | int | float
+
+# Filters of one group, and of one data export.
+MAX_FILTERS: Final = 50
+MAX_PATH_CHARACTERS: Final = 256
+MAX_TEXT_CHARACTERS: Final = 1024
+
+# Where a filter looks: ``property`` is what the device reported, else what is desired.
+SOURCES: Final = ("property", "reported", "desired", "tag", "cloud", "telemetry", "device")
+# What ``device:`` knows: the service's own word, and whether the hub has a connection.
+DEVICE_FIELDS: Final = (
+    "id", "health", "tier", "chip", "catalog", "product", "device_group", "os_version", "verdict",
+    "manufacturing_state", "provisioned", "connected", "template", "template_version",
+)  # fmt: skip
+
+REMEDY: Final = "docs/concepts/device-groups.md lists every field; nothing was kept."
+
+
+def _contains(value: object, wanted: Value) -> bool:
+    if isinstance(value, (list, tuple)):
+        return any(_same(each, wanted) for each in value)
+    return isinstance(value, str) and isinstance(wanted, str) and wanted in value
+
+
+def _same(value: object, wanted: Value) -> bool:
+    return _kind(value) == _kind(wanted) and value == wanted
+
+
+def _ordered(test: Callable[[Any, Any], bool]) -> Callable[[object, Value], bool]:
+    return lambda value, wanted: _kind(value) == "number" == _kind(wanted) and test(value, wanted)
+
+
+# operator -> (value that is there, constant) -> whether the filter is met.
+OPERATORS: Final[Mapping[str, Callable[[Any, Value], bool]]] = {
+    "eq": _same,
+    "ne": lambda value, wanted: _kind(value) == _kind(wanted) and value != wanted,
+    "gt": _ordered(lambda value, wanted: value > wanted),
+    "ge": _ordered(lambda value, wanted: value >= wanted),
+    "lt": _ordered(lambda value, wanted: value < wanted),
+    "le": _ordered(lambda value, wanted: value <= wanted),
+    "contains": _contains,
+}
+EXISTS: Final = "exists"
+
+
+@dataclass(frozen=True, slots=True)
+class Field:
+    """A place where a value may be: one of :data:`SOURCES`, and a path whose dots go into objects."""
+
+    source: str
+    path: str
+
+    def __str__(self) -> str:
+        return f"{self.source}:{self.path}"
+
+
+@dataclass(frozen=True, slots=True)
+class Filter:
+    """One comparison; ``operator`` is a key of :data:`OPERATORS` or ``exists``, whose value is a truth value."""
+
+    field: Field
+    operator: str
+    value: Value
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Group:
+    """A saved query.
+
+    Attributes:
+        name: For people.
+        description: For people.
+        catalog: Only devices of this catalog; None those of all.
+        template: Only devices of this device template (its document's id); None those of any and of none.
+        match_all: Whether every filter has to be met, or any one; without filters every device is in.
+        filters: At most MAX_FILTERS.
+    """
+
+    name: str
+    description: str = ""
+    catalog: str | None = None
+    template: str | None = None
+    match_all: bool = True
+    filters: tuple[Filter, ...] = ()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DeviceFacts:
+    """What is known of a device at one moment; parts that nobody asked for may be empty (see :class:`Needs`).
+
+    Attributes:
+        device_id: Which device.
+        fields: By names of DEVICE_FIELDS; None where there is none.
+        reported: Properties; ``desired``, ``tags`` and ``cloud`` likewise.
+        telemetry: Last values by name.
+    """
+
+    device_id: str
+    fields: Mapping[str, Value | None] = field(default_factory=dict)
+    reported: Mapping[str, Any] = field(default_factory=dict)
+    desired: Mapping[str, Any] = field(default_factory=dict)
+    tags: Mapping[str, Any] = field(default_factory=dict)
+    cloud: Mapping[str, Any] = field(default_factory=dict)
+    telemetry: Mapping[str, Value] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class Needs:
+    """Which facts a query looks at, so that nothing else is read.
+
+    Attributes:
+        twin: Reported, desired or tags.
+        cloud: Cloud properties.
+        telemetry: Names of last values.
+        template: Device template and its version.
+    """
+
+    twin: bool = False
+    cloud: bool = False
+    telemetry: frozenset[str] = frozenset()
+    template: bool = False
+
+    def __or__(self, other: Needs) -> Needs:
+        return Needs(
+            self.twin or other.twin,
+            self.cloud or other.cloud,
+            self.telemetry | other.telemetry,
+            self.template or other.template,
+        )
+
+
+def parse_group(document: object) -> Group:
+    """The body of a ``group`` document.
+
+    Raises:
+        InvalidArgumentError: names the field and what was expected.
+    """
+    fields = JsonFields(document, "group", REMEDY)
+    group = Group(
+        name=fields.text("name", most=MAX_NAME_CHARACTERS),
+        description=fields.text("description", most=MAX_DESCRIPTION_CHARACTERS, default="", lines=True),
+        catalog=fields.optional_text("catalog", most=MAX_NAME_CHARACTERS),
+        template=fields.optional_text("template", most=MAX_NAME_CHARACTERS),
+        match_all=fields.choice("match", ("all", "any"), "all") == "all",
+        filters=parse_filters(fields),
+    )
+    fields.finish()
+    return group
+
+
+def parse_filters(fields: JsonFields) -> tuple[Filter, ...]:
+    """The field ``filters`` of a group or an export."""
+    found = fields.items("filters", most=MAX_FILTERS, default=True)
+    return tuple(_filter(each, f"filters[{index}]") for index, each in enumerate(found))
+
+
+def parse_field(text: object, place: str) -> Field:
+    """``source:path``.
+
+    Raises:
+        InvalidArgumentError: no such source, or no path.
+    """
+    source, _, path = text.partition(":") if isinstance(text, str) else ("", "", "")
+    good = source in SOURCES and 1 <= len(path) <= MAX_PATH_CHARACTERS
+    if not good or (source == "device" and path not in DEVICE_FIELDS):
+        known = f"device:NAME of {', '.join(DEVICE_FIELDS)}" if source == "device" else f"{', '.join(SOURCES)}:PATH"
+        raise InvalidArgumentError(f"{place}: expected {known}, got {text!a:.60}", remedy=REMEDY)
+    return Field(source, path)
+
+
+def needs_of(fields: Iterable[Field]) -> Needs:
+    """What has to be read for some fields."""
+    wanted = tuple(fields)
+    return Needs(
+        twin=any(each.source in ("property", "reported", "desired", "tag") for each in wanted),
+        cloud=any(each.source == "cloud" for each in wanted),
+        telemetry=frozenset(each.path for each in wanted if each.source == "telemetry"),
+        template=any(each.source == "device" and each.path.startswith("template") for each in wanted),
+    )
+
+
+def needs_of_filters(filters: Iterable[Filter]) -> Needs:
+    """What has to be read for some filters."""
+    return needs_of(each.field for each in filters)
+
+
+def needs_of_group(group: Group) -> Needs:
+    """What has to be read to say who is in a group."""
+    return needs_of_filters(group.filters) | Needs(template=group.template is not None)
+
+
+def is_member(group: Group, facts: DeviceFacts) -> bool:
+    """Whether a device is in a group."""
+    if group.catalog is not None and not _equal_names(facts.fields.get("catalog"), group.catalog):
+        return False
+    if group.template is not None and facts.fields.get("template") != group.template:
+        return False
+    return meets(group.filters, facts, match_all=group.match_all)
+
+
+def meets(filters: tuple[Filter, ...], facts: DeviceFacts, *, match_all: bool) -> bool:
+    """Whether a device meets all filters, or any; without filters it does."""
+    if not filters:
+        return True
+    return (all if match_all else any)(is_met(each, facts) for each in filters)
+
+
+def is_met(wanted: Filter, facts: DeviceFacts) -> bool:
+    """Whether a device meets one filter."""
+    value = value_at(wanted.field, facts)
+    if wanted.operator == EXISTS:
+        return (value is not None) == wanted.value
+    return value is not None and OPERATORS[wanted.operator](value, wanted.value)
+
+
+def value_at(place: Field, facts: DeviceFacts) -> Any:
+    """What a device has at a field: JSON, or None where there is nothing."""
+    source, path = place.source, place.path
+    if source == "device":
+        return facts.device_id if path == "id" else facts.fields.get(path)
+    if source == "telemetry":
+        return facts.telemetry.get(path)
+    if source == "property":
+        found = _acknowledged(_inside(facts.reported, path))
+        return _inside(facts.desired, path) if found is None else found
+    document = {"reported": facts.reported, "desired": facts.desired, "tag": facts.tags, "cloud": facts.cloud}[source]
+    return _inside(document, path)
+
+
+def _filter(document: object, place: str) -> Filter:
+    fields = JsonFields(document, place, REMEDY)
+    where = parse_field(fields.take("field"), f"{place}.field")
+    operator = fields.choice("operator", (*OPERATORS, EXISTS))
+    value: Any = fields.boolean("value", default=True) if operator == EXISTS else fields.take("value")
+    fields.finish()
+    if not is_value(value) or (isinstance(value, str) and len(value) > MAX_TEXT_CHARACTERS):
+        raise fields.refused("value", f"a number, true, false or text of at most {MAX_TEXT_CHARACTERS}", value)
+    if operator in ("gt", "ge", "lt", "le") and _kind(value) != "number":
+        raise fields.refused("value", f"a number for {operator}", value)
+    return Filter(where, operator, value)
+
+
+def _inside(document: Mapping[str, Any], path: str) -> Any:
+    if path in document:  # names of cloud properties may have dots
+        return document[path]
+    found: Any = document
+    for key in path.split("."):
+        if not isinstance(found, Mapping):
+            return None
+        found = found.get(key)
+    return found
+
+
+def _acknowledged(value: Any) -> Any:
+    """A writable property is reported as ``{"value", "ac", "av", "ad"}`` (IoT Plug and Play)."""
+    return value["value"] if isinstance(value, Mapping) and "value" in value and "ac" in value else value
+
+
+def _equal_names(value: object, name: str) -> bool:
+    return isinstance(value, str) and value.lower() == name.lower()  # names of catalogs compare without case
+
+
+def _kind(value: object) -> str:
+    if isinstance(value, bool):
+        return "boolean"
+    if isinstance(value, (int, float)):
+        return "number"
+    return "text" if isinstance(value, str) else "nothing"

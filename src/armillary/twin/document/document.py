@@ -1,0 +1,193 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The whole twin: two sections with a version each, tags, one ETag.
+
+As IoT Hub: ``$version`` of a section starts at 1 and grows by one with every change; the ETag changes with tags
+and desired properties (what operators write), so that two operators cannot overwrite each other unseen; what the
+device reports does not disturb it. A device sees desired and reported without metadata; an operator sees
+everything. Different from IoT Hub: sizes are counted as compact JSON, metadata excluded, and a patch that breaks
+one limit is refused as a whole (so is IoT Hub's).
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from typing import Any
+
+from armillary.errors import ConflictError, InvalidArgumentError
+from armillary.twin.document.section import (
+    MAX_SECTION_BYTES,
+    MAX_TAGS_BYTES,
+    Document,
+    check_patch,
+    check_size,
+    merge,
+    merge_metadata,
+)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Section:
+    """Properties of one side.
+
+    Attributes:
+        properties: The merged document, without ``$`` members.
+        metadata: Mirrors ``properties``; see ``section.py``.
+        version: Number of changes plus one.
+    """
+
+    properties: Mapping[str, Any] = field(default_factory=dict)
+    metadata: Mapping[str, Any] = field(default_factory=dict)
+    version: int = 1
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Twin:
+    """A device's twin.
+
+    Attributes:
+        device_id: Whose.
+        desired: What the operator wants.
+        reported: What the device says.
+        tags: What operators note about the device; devices never see it.
+        version: Number of changes of anything, plus one.
+        etag_number: Number of changes of tags and desired, plus one; see :attr:`etag`.
+    """
+
+    device_id: str
+    desired: Section = field(default_factory=Section)
+    reported: Section = field(default_factory=Section)
+    tags: Mapping[str, Any] = field(default_factory=dict)
+    version: int = 1
+    etag_number: int = 1
+
+    @property
+    def etag(self) -> str:
+        """Opaque value to send back in If-Match; without quotes."""
+        return f"tw-{self.etag_number}"
+
+
+def patch_desired(twin: Twin, patch: object, *, now_ms: int, if_match: str | None = None) -> Twin:
+    """The twin after an operator's patch of the desired properties.
+
+    Args:
+        twin: Before.
+        patch: A decoded JSON object; null deletes.
+        now_ms: Time of the change, Unix milliseconds.
+        if_match: The ETag the operator has seen, or None or ``*`` to overwrite whatever is there.
+
+    Raises:
+        ConflictError: somebody else changed the twin since.
+        InvalidArgumentError: a limit is broken.
+    """
+    _match(twin, if_match)
+    checked = check_patch(patch, "desired")
+    section = _changed(twin.desired, checked, now_ms, "desired", versions=True)
+    return dataclasses.replace(twin, desired=section, version=twin.version + 1, etag_number=twin.etag_number + 1)
+
+
+def patch_tags(twin: Twin, patch: object, *, if_match: str | None = None) -> Twin:
+    """The twin after an operator's patch of the tags. Raises as :func:`patch_desired`."""
+    _match(twin, if_match)
+    tags = merge(twin.tags, check_patch(patch, "tags"))
+    check_size(tags, "tags", MAX_TAGS_BYTES)
+    return dataclasses.replace(twin, tags=tags, version=twin.version + 1, etag_number=twin.etag_number + 1)
+
+
+def report(twin: Twin, patch: object, *, now_ms: int) -> Twin:
+    """The twin after the device reported properties.
+
+    Raises:
+        InvalidArgumentError: a limit is broken.
+    """
+    checked = check_patch(patch, "reported")
+    section = _changed(twin.reported, checked, now_ms, "reported", versions=False)
+    return dataclasses.replace(twin, reported=section, version=twin.version + 1)
+
+
+def device_view(twin: Twin) -> Document:
+    """What the device gets: ``{"desired": {.., "$version"}, "reported": {.., "$version"}}``."""
+    return {
+        "desired": {**twin.desired.properties, "$version": twin.desired.version},
+        "reported": {**twin.reported.properties, "$version": twin.reported.version},
+    }
+
+
+def desired_notice(patch: Mapping[str, Any], version: int) -> Document:
+    """What a connected device is told of a patch of its desired properties."""
+    return {**patch, "$version": version}
+
+
+def operator_view(twin: Twin) -> Document:
+    """What operators get: IoT Hub's shape, with metadata."""
+    return {
+        "deviceId": twin.device_id,
+        "etag": twin.etag,
+        "version": twin.version,
+        "tags": dict(twin.tags),
+        "properties": {
+            "desired": _shown(twin.desired),
+            "reported": _shown(twin.reported),
+        },
+    }
+
+
+def encode_twin(twin: Twin) -> str:
+    """JSON text to keep; :func:`decode_twin` reads it."""
+    document = dataclasses.asdict(twin)
+    del document["device_id"]
+    return json.dumps(document, ensure_ascii=False, separators=(",", ":"))
+
+
+def decode_twin(device_id: str, text: str) -> Twin:
+    """Read what :func:`encode_twin` wrote.
+
+    Raises:
+        InvalidArgumentError: the text is not of this form; storage is damaged.
+    """
+    try:
+        document = json.loads(text)
+        return Twin(
+            device_id=device_id,
+            desired=Section(**document.pop("desired")),
+            reported=Section(**document.pop("reported")),
+            **document,
+        )
+    except (ValueError, TypeError, KeyError, AttributeError) as error:
+        raise InvalidArgumentError(
+            f"twin of {device_id[:16]}...: expected a stored twin, got {error}",
+            remedy="Restore the data folder from a backup.",
+        ) from error
+
+
+def timestamp(now_ms: int) -> str:
+    """Unix milliseconds as IoT Hub writes time: ``2026-11-24T15:04:57.123Z``."""
+    return datetime.fromtimestamp(now_ms / 1000, UTC).strftime("%Y-%m-%dT%H:%M:%S.") + f"{now_ms % 1000:03d}Z"
+
+
+def _match(twin: Twin, if_match: str | None) -> None:
+    if if_match is None or if_match == "*" or if_match.strip('"') == twin.etag:
+        return
+    raise ConflictError(
+        f"twin: expected ETag {twin.etag}, got {if_match[:64]!a}",
+        remedy="Read the twin again and apply the change to what it says now.",
+        code="request.precondition",
+    )
+
+
+def _changed(section: Section, patch: Mapping[str, Any], now_ms: int, name: str, *, versions: bool) -> Section:
+    properties = merge(section.properties, patch)
+    check_size(properties, name, MAX_SECTION_BYTES)
+    version = section.version + 1
+    stamp: Document = {"$lastUpdated": timestamp(now_ms)}
+    if versions:
+        stamp["$lastUpdatedVersion"] = version
+    metadata = merge_metadata(section.metadata, patch, stamp, properties)
+    return Section(properties=properties, metadata=metadata, version=version)
+
+
+def _shown(section: Section) -> Document:
+    return {**section.properties, "$metadata": section.metadata, "$version": section.version}

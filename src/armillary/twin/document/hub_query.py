@@ -1,0 +1,359 @@
+# SPDX-License-Identifier: Apache-2.0
+"""IoT Hub's query language over twins, the part that tools use: parsed strictly, evaluated on plain documents.
+
+::
+
+    query      = SELECT [TOP number] fields FROM source [[AS] alias] [WHERE condition] [GROUP BY path {"," path}]
+    fields     = "*" | field {"," field}
+    field      = (path | COUNT() | (AVG | SUM | MIN | MAX) "(" path ")") [AS name]
+    source     = devices | devices.modules
+    condition  = disjunctions of conjunctions of comparisons, NOT, parentheses
+    comparison = path (= != <> < <= > >=) literal | path (IN | NIN) "[" literal {"," literal} "]"
+               | is_defined(path) | is_null(path) | startswith(path, 'text')
+    path       = name {"." name}, where a name is letters, digits, _ and $, or anything in [[double brackets]]
+
+A path that is not there compares with nothing: every comparison with it is false, ``!=`` and ``NIN`` too, as in IoT
+Hub. Numbers compare with numbers and text with text; what cannot be ordered compares false.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Any, Final
+
+from armillary.errors import InvalidArgumentError
+from armillary.twin.document.hub_query_rows import FUNCTIONS, MISSING, Column, Path, Tally, at
+from armillary.twin.document.query_tokens import tokens_of
+
+MAX_QUERY_CHARS: Final = 4096
+MAX_DEPTH: Final = 20
+MAX_TERMS: Final = 200
+# Fields and paths of groups: more than a table anybody reads.
+MAX_COLUMNS: Final = 50
+# Rows that TOP may ask for.
+MAX_TOP: Final = 20_000
+DEVICES: Final = "devices"
+MODULES: Final = "devices.modules"
+
+_NAME: Final = r"(?:[A-Za-z_$][\w$]*|\[\[[^\]]+\]\])"
+_TOKEN: Final = re.compile(
+    r"\s*(?:(?P<text>'(?:[^'\\]|\\.)*')|(?P<number>-?\d+(?:\.\d+)?(?:[eE][-+]?\d+)?)"
+    rf"|(?P<name>{_NAME}(?:\.(?:[\w$]+|\[\[[^\]]+\]\])|\[\[[^\]]+\]\])*)|(?P<mark><=|>=|!=|<>|[=<>(),\[\]*]))"
+)
+_PARTS: Final = re.compile(r"\[\[([^\]]+)\]\]|([\w$]+)")
+# Words of the language, or of SQL, that are not offered; a property of such a name is written [[name]].
+_REFUSED: Final = frozenset(
+    ("order", "join", "distinct", "having", "like", "between", "union", "limit", "devices.jobs")
+)
+
+Condition = Callable[[Mapping[str, Any]], bool]
+
+
+@dataclass(frozen=True, slots=True)
+class Query:
+    """A parsed query.
+
+    Attributes:
+        columns: What is shown; empty for ``*``.
+        source: :data:`DEVICES` or :data:`MODULES`.
+        top: Rows at most, or None.
+        groups: Paths whose values make a group.
+        condition: Whether a document is chosen.
+    """
+
+    columns: tuple[Column, ...]
+    source: str
+    top: int | None
+    groups: tuple[Path, ...]
+    condition: Condition
+
+    @property
+    def tallies(self) -> bool:
+        """Whether its rows are of groups of documents and not of one each."""
+        return bool(self.groups) or any(each.function for each in self.columns)
+
+    def tally(self) -> Tally:
+        """Something to count the chosen documents with."""
+        return Tally(self.columns, self.groups)
+
+    def project(self, document: Mapping[str, Any]) -> dict[str, Any]:
+        """What the query shows of a chosen document."""
+        if not self.columns:
+            return dict(document)
+        found = ((each.name, at(document, each.path)) for each in self.columns)
+        return {name: value for name, value in found if value is not MISSING}
+
+
+def parse_query(text: str) -> Query:
+    """Read a query.
+
+    Raises:
+        InvalidArgumentError: not of the language above; names the place, or the word that is not offered.
+    """
+    if len(text) > MAX_QUERY_CHARS:
+        raise _fault(f"at most {MAX_QUERY_CHARS} characters", f"{len(text)}")
+    return _Parser(tokens_of(text, _TOKEN, _fault)).query()
+
+
+class _Parser:
+    def __init__(self, tokens: list[tuple[str, str]]) -> None:
+        self._tokens = tokens
+        self._at = 0
+        self._terms = 0
+        for kind, word in tokens:
+            if kind == "name" and word.lower() in _REFUSED:
+                raise InvalidArgumentError(
+                    f"query: {word.upper()} is not offered",
+                    remedy="What is: docs/guides/azure-iot-clients.md. Write a property of this name as [[name]].",
+                )
+        self._aliases = self._read_aliases()
+
+    def query(self) -> Query:
+        self._word("select")
+        top = self._top()
+        columns = self._columns()
+        self._word("from")
+        source = self._source()
+        condition: Condition = lambda _: True  # noqa: E731 - the empty condition
+        groups: tuple[Path, ...] = ()
+        if self._is_word("where"):
+            self._at += 1
+            condition = self._any(0)
+        if self._is_word("group"):
+            self._at += 1
+            self._word("by")
+            groups = self._group_paths()
+        if self._peek() is not None:
+            raise _fault("the end of the query", self._shown())
+        return _checked(Query(columns, source, top, groups, condition))
+
+    def _read_aliases(self) -> frozenset[str]:
+        """What paths may begin with, besides a property: the source's name, and its alias (known before it is read)."""
+        words = [word.lower() if kind == "name" else "" for kind, word in self._tokens]
+        after = self._tokens[words.index("from") + 2 :] if "from" in words else []
+        if after and after[0][1].lower() == "as":
+            after = after[1:]
+        is_alias = bool(after) and after[0][0] == "name" and after[0][1].lower() not in ("where", "group")
+        return frozenset((DEVICES, after[0][1])) if is_alias else frozenset((DEVICES,))
+
+    def _top(self) -> int | None:
+        if not self._is_word("top") or (self._peek(1) or ("", ""))[0] != "number":
+            return None
+        text = self._tokens[self._at + 1][1]
+        if not text.isdecimal() or not 1 <= int(text) <= MAX_TOP:
+            raise _fault(f"TOP 1 to {MAX_TOP}", ascii(text[:20]))
+        self._at += 2
+        return int(text)
+
+    def _source(self) -> str:
+        found = self._peek()
+        if found is None or found[0] != "name" or found[1].lower() not in (DEVICES, MODULES):
+            raise _fault(f"{DEVICES} or {MODULES}", self._shown())
+        self._at += 1
+        if self._is_word("as"):
+            self._at += 1
+        following = self._peek()
+        if following is not None and following[1] in self._aliases - {DEVICES}:
+            self._at += 1
+        return found[1].lower()
+
+    def _columns(self) -> tuple[Column, ...]:
+        if self._take_mark("*"):
+            return ()
+        found: list[Column] = []
+        while True:
+            found.append(self._column(f"${len(found) + 1}"))
+            if len(found) > MAX_COLUMNS:
+                raise _fault(f"at most {MAX_COLUMNS} fields", "more")
+            if not self._take_mark(","):
+                return tuple(found)
+
+    def _column(self, unnamed: str) -> Column:
+        kind, word = self._peek() or ("", "")
+        if kind == "name" and word.lower() in FUNCTIONS and self._peek(1) == ("mark", "("):
+            self._at += 2
+            function = word.lower()
+            path: Path = ()
+            if function != "count":
+                path = self._path()
+            else:
+                self._take_mark("*")
+            self._mark(")")
+            return Column(self._alias(unnamed), path, function)
+        path = self._path()
+        return Column(self._alias(path[-1]), path)
+
+    def _alias(self, name: str) -> str:
+        if not self._is_word("as"):
+            return name
+        self._at += 1
+        return ".".join(self._path())
+
+    def _group_paths(self) -> tuple[Path, ...]:
+        found = [self._path()]
+        while self._take_mark(","):
+            found.append(self._path())
+            if len(found) > MAX_COLUMNS:
+                raise _fault(f"at most {MAX_COLUMNS} paths", "more")
+        return tuple(found)
+
+    def _any(self, depth: int) -> Condition:
+        parts = [self._all(depth)]
+        while self._is_word("or"):
+            self._at += 1
+            parts.append(self._all(depth))
+        return parts[0] if len(parts) == 1 else lambda document: any(part(document) for part in parts)
+
+    def _all(self, depth: int) -> Condition:
+        parts = [self._one(depth)]
+        while self._is_word("and"):
+            self._at += 1
+            parts.append(self._one(depth))
+        return parts[0] if len(parts) == 1 else lambda document: all(part(document) for part in parts)
+
+    def _one(self, depth: int) -> Condition:
+        self._terms += 1
+        if depth > MAX_DEPTH or self._terms > MAX_TERMS:
+            raise _fault(f"at most {MAX_TERMS} terms, {MAX_DEPTH} deep", "more")
+        if self._is_word("not"):
+            self._at += 1
+            inner = self._one(depth + 1)
+            return lambda document: not inner(document)
+        if self._take_mark("("):
+            inner = self._any(depth + 1)
+            self._mark(")")
+            return inner
+        path = self._path()
+        if self._take_mark("("):
+            return self._function(".".join(path).lower())
+        return self._comparison(path)
+
+    def _function(self, name: str) -> Condition:
+        if name not in ("is_defined", "is_null", "startswith"):
+            raise _fault("is_defined, is_null or startswith", ascii(name[:40]))
+        path = self._path()
+        if name == "startswith":
+            self._mark(",")
+            prefix = self._literal()
+            self._mark(")")
+            return lambda document: isinstance(found := at(document, path), str) and found.startswith(str(prefix))
+        self._mark(")")
+        if name == "is_defined":
+            return lambda document: at(document, path) is not MISSING
+        return lambda document: at(document, path) is None
+
+    def _comparison(self, path: Path) -> Condition:
+        if self._is_word("in") or self._is_word("nin"):
+            is_in = self._is_word("in")
+            self._at += 1
+            values = self._literals()
+            return lambda document: (
+                (found := at(document, path)) is not MISSING and any(_equal(found, value) for value in values) is is_in
+            )
+        kind, mark = self._peek() or ("", "")
+        compare = _COMPARE.get(mark) if kind == "mark" else None
+        if compare is None:
+            raise _fault("a comparison", self._shown())
+        self._at += 1
+        literal = self._literal()
+        return lambda document: (found := at(document, path)) is not MISSING and compare(found, literal)
+
+    def _literals(self) -> list[Any]:
+        self._mark("[")
+        values = [self._literal()]
+        while self._take_mark(","):
+            values.append(self._literal())
+        self._mark("]")
+        return values
+
+    def _literal(self) -> Any:
+        kind, text = self._peek() or ("", "")
+        words: dict[str, Any] = {"true": True, "false": False, "null": None}
+        if kind == "text":
+            value: Any = re.sub(r"\\(.)", r"\1", text[1:-1])
+        elif kind == "number":
+            value = float(text)
+        elif kind == "name" and text.lower() in words:
+            value = words[text.lower()]
+        else:
+            raise _fault("text in single quotes, a number, true, false or null", self._shown())
+        self._at += 1
+        return value
+
+    def _path(self) -> Path:
+        kind, text = self._peek() or ("", "")
+        if kind != "name":
+            raise _fault("a property", self._shown())
+        self._at += 1
+        names = tuple(escaped or plain for escaped, plain in _PARTS.findall(text))
+        return names[1:] if len(names) > 1 and names[0] in self._aliases and not text.startswith("[[") else names
+
+    def _peek(self, ahead: int = 0) -> tuple[str, str] | None:
+        place = self._at + ahead
+        return self._tokens[place] if place < len(self._tokens) else None
+
+    def _shown(self) -> str:
+        found = self._peek()
+        return "the end" if found is None else ascii(found[1][:40])
+
+    def _is_word(self, word: str) -> bool:
+        found = self._peek()
+        return found is not None and found[0] == "name" and found[1].lower() == word
+
+    def _word(self, word: str) -> None:
+        if not self._is_word(word):
+            raise _fault(word.upper(), self._shown())
+        self._at += 1
+
+    def _take_mark(self, mark: str) -> bool:
+        if self._peek() != ("mark", mark):
+            return False
+        self._at += 1
+        return True
+
+    def _mark(self, mark: str) -> None:
+        if not self._take_mark(mark):
+            raise _fault(mark, self._shown())
+
+
+def _checked(query: Query) -> Query:
+    """The query, when every field of it has one value for each row."""
+    if query.groups and not query.columns:
+        raise _fault("fields, with GROUP BY", "'*'")
+    for each in query.columns if query.tallies else ():
+        if not each.function and each.path not in query.groups:
+            raise _fault("a path of GROUP BY beside COUNT, AVG, SUM, MIN and MAX", ascii(".".join(each.path)[:40]))
+    return query
+
+
+def _equal(found: Any, literal: Any) -> bool:
+    if isinstance(found, bool) or isinstance(literal, bool):
+        return found is literal
+    if isinstance(found, (int, float)) and isinstance(literal, float):
+        return float(found) == literal
+    return type(found) is type(literal) and bool(found == literal)
+
+
+def _ordered(found: Any, literal: Any) -> bool:
+    numbers = isinstance(found, (int, float)) and not isinstance(found, bool) and isinstance(literal, float)
+    return numbers or (isinstance(found, str) and isinstance(literal, str))
+
+
+_COMPARE: Final[Mapping[str, Callable[[Any, Any], bool]]] = {
+    "=": _equal,
+    "!=": lambda found, literal: not _equal(found, literal),
+    "<>": lambda found, literal: not _equal(found, literal),
+    "<": lambda found, literal: _ordered(found, literal) and found < literal,
+    "<=": lambda found, literal: _ordered(found, literal) and found <= literal,
+    ">": lambda found, literal: _ordered(found, literal) and found > literal,
+    ">=": lambda found, literal: _ordered(found, literal) and found >= literal,
+}
+
+
+def _fault(expected: str, got: str) -> InvalidArgumentError:
+    return InvalidArgumentError(
+        f"query: expected {expected}, got {got}",
+        remedy="Use SELECT ... FROM devices [WHERE ...] [GROUP BY ...]: docs/guides/azure-iot-clients.md.",
+    )

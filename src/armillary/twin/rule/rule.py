@@ -1,0 +1,341 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Rules: which devices, which conditions, over which window, and what is done when they are met.
+
+What it is: the frozen values a rule is made of, their limits, and which devices a rule concerns. Reading and writing
+JSON is ``json_form.py``, deciding is ``evaluate.py``, saying why is ``trace.py``. Nothing here reads a clock.
+
+Words are IoT Central's. A rule looks at one device at a time. A value is a number, a truth value or a text; names are
+those of ``wire/hub/telemetry.py`` (``[component.]name``) and, for properties, ``reported.a.b``, ``desired.a``,
+``tags.a`` or ``cloud.a`` (a cloud property: a value that operators keep for one device).
+"""
+
+from __future__ import annotations
+
+import operator
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import Any, Final, NamedTuple
+
+Value = float | bool | str
+
+# IoT Central had 50 rules an application and 5 actions a rule; people asked for more of both.
+MAX_CONDITIONS: Final = 16
+MAX_FILTERS: Final = 16
+MAX_ACTIONS: Final = 8
+MAX_CHOICES: Final = 64
+# Names and texts that people read in lists and traces.
+MAX_NAME_CHARACTERS: Final = 128
+MAX_TEXT_CHARACTERS: Final = 1024
+# Times a rule may speak of (seconds): a month covers "no data since the last visit".
+MAX_SECONDS: Final = 31 * 86_400
+# How long after its end a tumbling window waits for late points unless the rule says otherwise (seconds).
+LATENESS_S: Final = 5
+
+SECTIONS: Final = ("reported", "desired", "tags", "cloud")
+SEVERITIES: Final = ("info", "low", "medium", "high", "critical")  # rising, as of findings
+
+
+class Aggregate(StrEnum):
+    """What becomes of the points of a window."""
+
+    AVG = "avg"
+    MIN = "min"
+    MAX = "max"
+    SUM = "sum"
+    COUNT = "count"
+
+
+class WindowKind(StrEnum):
+    """Tumbling windows stand side by side at round times; a sliding one ends at the newest point."""
+
+    TUMBLING = "tumbling"
+    SLIDING = "sliding"
+
+
+def _among(left: Any, right: Any) -> bool:
+    return left in right
+
+
+def _not_among(left: Any, right: Any) -> bool:
+    return left not in right
+
+
+# Sign in a rule -> what it does with (value, operand).
+OPERATORS: Final[Mapping[str, Callable[[Any, Any], bool]]] = {
+    "==": operator.eq,
+    "!=": operator.ne,
+    ">": operator.gt,
+    ">=": operator.ge,
+    "<": operator.lt,
+    "<=": operator.le,
+    "in": _among,
+    "not in": _not_among,
+    "contains": operator.contains,
+}
+ORDERING: Final = frozenset({">", ">=", "<", "<="})
+CHOOSING: Final = frozenset({"in", "not in"})
+_OF_NUMBERS: Final = ORDERING | {"==", "!="}
+
+
+@dataclass(frozen=True, slots=True)
+class Operand:
+    """What a value is compared with.
+
+    Attributes:
+        value: A constant (a tuple of them with ``in`` and ``not in``); or, where ``cloud_property`` is set, what counts
+            for a device that has no such cloud property (None: the condition is unknown there).
+        cloud_property: Name of the cloud property of the device to compare with; "" for a constant.
+    """
+
+    value: Value | tuple[Value, ...] | None
+    cloud_property: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Condition:
+    """One condition; exactly one of ``telemetry`` (without ``silent_s``), ``prop`` and ``silent_s`` leads.
+
+    Attributes:
+        telemetry: Name of a telemetry value; with ``silent_s``, the name that must fall silent ("" any message).
+        prop: Path of a property, e.g. ``reported.mode``.
+        silent_s: Met when nothing came for so many seconds; 0 for a comparison.
+        aggregate: How the points of the rule's window become one number; None compares the newest value.
+        op: A key of :data:`OPERATORS`.
+        operand: What to compare with.
+        clear: The other threshold of a hysteresis: a rule that fired is over only when the value compared with this one
+            no longer meets the condition. None: the same threshold.
+    """
+
+    telemetry: str = ""
+    prop: str = ""
+    silent_s: int = 0
+    aggregate: Aggregate | None = None
+    op: str = "=="
+    operand: Operand = Operand(None)
+    clear: Operand | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Window:
+    """Which points count.
+
+    Attributes:
+        kind: Tumbling or sliding.
+        length_s: Seconds.
+        lateness_s: How long a tumbling window waits for points after its end (seconds).
+    """
+
+    kind: WindowKind
+    length_s: int
+    lateness_s: int = LATENESS_S
+
+
+@dataclass(frozen=True, slots=True)
+class Filter:
+    """A comparison of a property that a device has to meet to be the rule's business."""
+
+    prop: str
+    op: str
+    value: Value | tuple[Value, ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Target:
+    """Which devices of its catalog a rule concerns; every part that is set has to hold.
+
+    Attributes:
+        template: Device template id; "" any, and devices without one.
+        versions: First and last version of the template, both included; None any.
+        product: Product name; "" any.
+        device_group: Name of the (Azure Sphere) device group; "" any.
+        group: Id of a device group that is a saved query (``twin/author/group.py``); "" any.
+        devices: Device ids; empty any.
+        filters: Comparisons of properties.
+    """
+
+    template: str = ""
+    versions: tuple[int, int] | None = None
+    product: str = ""
+    device_group: str = ""
+    group: str = ""
+    devices: tuple[str, ...] = ()
+    filters: tuple[Filter, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Action:
+    """What is done when a rule fires.
+
+    Attributes:
+        name: Tells the actions of a rule apart.
+        kind: ``email``, ``webhook``, ``command``, ``quarantine`` or ``job``.
+        options: The kind's own fields, checked by ``json_form.py``; secrets are never among them.
+    """
+
+    name: str
+    kind: str
+    options: Mapping[str, Any]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Rule:
+    """One rule.
+
+    Attributes:
+        name: For people.
+        description: For people.
+        severity: One of :data:`SEVERITIES`.
+        enabled: Whether it is evaluated.
+        target: Which devices.
+        match_all: Whether all conditions have to be met, or any one.
+        conditions: One to MAX_CONDITIONS.
+        window: For conditions with an aggregate; None without.
+        hold_s: Seconds for which the conditions have to stay met before it fires.
+        cool_down_s: Seconds after a firing in which it does not fire again for the device.
+        repeat: Fire at each evaluation that meets the conditions, not only when they begin to be met.
+        actions: What is done; may be empty: an alert is noted anyway.
+    """
+
+    name: str
+    conditions: tuple[Condition, ...]
+    description: str = ""
+    severity: str = "medium"
+    enabled: bool = True
+    target: Target = Target()
+    match_all: bool = True
+    window: Window | None = None
+    hold_s: int = 0
+    cool_down_s: int = 0
+    repeat: bool = False
+    actions: tuple[Action, ...] = ()
+
+
+class Facts(NamedTuple):
+    """What is known of a device beside its telemetry.
+
+    Attributes:
+        device_id: Which device.
+        properties: ``reported``, ``desired``, ``tags`` and ``cloud`` -> document.
+        template: Device template id, "" without one; ``version`` likewise.
+        product: Product name; ``device_group`` likewise.
+        listening_since_ms: Since when the hub has been there to hear devices: it was not silent before that.
+        groups: Ids of the saved queries, of those that rules ask for, that the device meets.
+    """
+
+    device_id: str
+    properties: Mapping[str, Mapping[str, Any]] = {}
+    template: str = ""
+    version: int = 0
+    product: str = ""
+    device_group: str = ""
+    listening_since_ms: int = 0
+    groups: frozenset[str] = frozenset()
+
+
+def property_value(facts: Facts, path: str) -> Value | None:
+    """The value at a property path; None when there is none or it is an object or array."""
+    section, _, rest = path.partition(".")
+    found: Any = facts.properties.get(section)
+    for key in rest.split("."):
+        if not isinstance(found, Mapping):
+            return None
+        found = found.get(key)
+    return plain(found)
+
+
+def plain(found: object) -> Value | None:
+    """A JSON value as a rule sees it: numbers are floats; None for what cannot be compared."""
+    if isinstance(found, (bool, str, float)):
+        return found
+    return float(found) if isinstance(found, int) else None
+
+
+def kind_of(value: object) -> str:
+    """``number``, ``boolean``, ``text`` or ``nothing``: the words of traces."""
+    if isinstance(value, bool):
+        return "boolean"
+    if isinstance(value, (int, float)):
+        return "number"
+    return "text" if isinstance(value, str) else "nothing"
+
+
+def compare(value: Value | None, op: str, operand: Value | tuple[Value, ...] | None) -> bool | None:
+    """Whether ``value op operand``; None where that has no answer: a side is missing or of another kind."""
+    if value.__class__ is float and operand.__class__ is float and op in _OF_NUMBERS:  # nearly always
+        return OPERATORS[op](value, operand)
+    if value is None or operand is None:
+        return None
+    if isinstance(operand, tuple):
+        same = any(kind_of(value) == kind_of(each) for each in operand)
+        return OPERATORS[op](value, operand) if same else None
+    kind = kind_of(value)
+    if kind != kind_of(operand) or (kind != "number" and op in ORDERING) or (kind != "text" and op == "contains"):
+        return None
+    return OPERATORS[op](value, operand)
+
+
+def unconcerned(target: Target, facts: Facts) -> str | None:
+    """Why a rule with this target does not look at a device, in words; None when it does."""
+    for what, wanted, got in (
+        ("device template", target.template, facts.template),
+        ("product", target.product, facts.product),
+        ("device group", target.device_group, facts.device_group),
+    ):
+        if wanted and wanted != got:
+            return f"the rule is for the {what} {wanted}, the device has {got or 'none'}"
+    if target.versions is not None and not target.versions[0] <= facts.version <= target.versions[1]:
+        first, last = target.versions
+        return f"the rule is for versions {first} to {last} of the device template, the device has {facts.version}"
+    if target.group and target.group not in facts.groups:
+        return f"the rule is for the devices of the group {target.group}, and this is none of them now"
+    if target.devices and facts.device_id not in target.devices:
+        return "the rule names its devices, and this is none of them"
+    for each in target.filters:
+        value = property_value(facts, each.prop)
+        if not compare(value, each.op, each.value):
+            shown = "no such value" if value is None else f"{value!r:.60}"
+            return f"the rule's filter asks for {each.prop} {each.op} {each.value!r:.60}, the device has {shown}"
+    return None
+
+
+def telemetry_names(rule: Rule) -> tuple[str, ...]:
+    """Names of telemetry that the rule looks at, each once, in order."""
+    return tuple(dict.fromkeys(each.telemetry for each in rule.conditions if each.telemetry))
+
+
+def property_paths(rule: Rule) -> tuple[str, ...]:
+    """Paths of properties that the rule looks at, cloud properties of operands and filters included, each once."""
+    found: list[str] = []
+    for each in rule.conditions:
+        found += [each.prop] if each.prop else []
+        found += [f"cloud.{side.cloud_property}" for side in (each.operand, each.clear) if side and side.cloud_property]
+    found += [each.prop for each in rule.target.filters]
+    return tuple(dict.fromkeys(found))
+
+
+def sections_of(rule: Rule) -> frozenset[str]:
+    """Sections of properties (of :data:`SECTIONS`) that the rule looks at."""
+    return frozenset(path.partition(".")[0] for path in property_paths(rule))
+
+
+def unmodelled(rule: Rule, telemetry: Iterable[str], properties: Iterable[str]) -> list[str]:
+    """What the rule names and the device template does not have, as sentences; empty when everything is there.
+
+    Args:
+        rule: The rule.
+        telemetry: Names of telemetry of the template.
+        properties: Property paths of the template, with their section.
+    """
+    known, paths = set(telemetry), set(properties)
+    warnings = [
+        f"telemetry {name}: no device of the template has such a value; the rule waits for it as unmodelled data"
+        for name in telemetry_names(rule)
+        if name not in known
+    ]
+    warnings += [
+        f"{path}: no device of the template has such a property"
+        for path in property_paths(rule)
+        if path not in paths and not path.startswith("tags.")
+    ]
+    return warnings

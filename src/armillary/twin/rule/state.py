@@ -1,0 +1,120 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What a rule remembers of one device between evaluations, and its stored form.
+
+Everything is bounded: a newest value a name, at most SLICES + 1 panes of a window, RECENT points to tell a repeated one
+by. The stored form is a JSON array, so a restart loses no window.
+"""
+
+from __future__ import annotations
+
+from typing import Any, Final, NamedTuple
+
+from armillary.errors import InvalidArgumentError
+from armillary.twin.rule.rule import Value
+
+# A sliding window is kept as so many slices of equal length: it moves by one slice at a time.
+SLICES: Final = 50
+# Tumbling windows that may be open at a time; the oldest is closed when a device's times are scattered over more.
+MAX_OPEN_WINDOWS: Final = 8
+# Points with a stated time that are remembered to know a repeated one again: a client repeats what it had in flight.
+RECENT: Final = 32
+
+CLEAR: Final = "clear"
+PENDING: Final = "pending"
+ACTIVE: Final = "active"
+PHASES: Final = (CLEAR, PENDING, ACTIVE)
+
+
+class Sums(NamedTuple):
+    """Points of one condition in one pane."""
+
+    points: int
+    total: float
+    low: float
+    high: float
+
+
+class Pane(NamedTuple):
+    """A tumbling window, or a slice of a sliding one.
+
+    Attributes:
+        number: Its start divided by its length.
+        arrived_ms: When its last point arrived.
+        sums: One entry per condition with an aggregate; None without points.
+    """
+
+    number: int
+    arrived_ms: int
+    sums: tuple[Sums | None, ...]
+
+
+class State(NamedTuple):
+    """One rule and one device.
+
+    Attributes:
+        phase: One of :data:`PHASES`.
+        since_at_ms: Time of measurement since which the conditions are met; 0 when they are not.
+        since_now_ms: The same by arrival.
+        fired_ms: When it last fired, by arrival; 0 never.
+        firings: How often it fired.
+        deadline_ms: When it has to be looked at again without a message; 0 never.
+        clock_ms: Newest time of measurement seen.
+        newest: Per telemetry name of the rule ``(time of measurement, value)``, or None.
+        heard: Per condition with ``silent_s``: when it last heard what it listens for.
+        edge: Sliding: number of the newest slice. Tumbling: number of the last closed window. -1 none.
+        panes: In order of number.
+        recent: ``(name number, time, value)`` of the last points with a stated time.
+    """
+
+    phase: str
+    since_at_ms: int
+    since_now_ms: int
+    fired_ms: int
+    firings: int
+    deadline_ms: int
+    clock_ms: int
+    newest: tuple[tuple[int, Value] | None, ...]
+    heard: tuple[int, ...]
+    edge: int
+    panes: tuple[Pane, ...]
+    recent: tuple[tuple[int, int, Value], ...]
+
+
+def to_json(state: State) -> list[Any]:
+    """The state as a JSON array; :func:`from_json` reads it."""
+    return list(state)
+
+
+def from_json(document: Any) -> State:
+    """Read what :func:`to_json` gave, after a way through JSON.
+
+    Raises:
+        InvalidArgumentError: it is not of this form: storage is damaged.
+    """
+    try:
+        phase, *numbers, newest, heard, edge, panes, recent = document
+        since_at, since_now, fired, firings, deadline, clock = (int(number) for number in numbers)
+        if phase not in PHASES:
+            raise ValueError(phase)  # noqa: TRY301 - one way out for everything that is wrong
+        return State(
+            phase,
+            since_at,
+            since_now,
+            fired,
+            firings,
+            deadline,
+            clock,
+            tuple(None if pair is None else (int(pair[0]), pair[1]) for pair in newest),
+            tuple(int(each) for each in heard),
+            int(edge),
+            tuple(
+                Pane(int(number), int(arrived), tuple(None if each is None else Sums(*each) for each in sums))
+                for number, arrived, sums in panes
+            ),
+            tuple((int(name), int(at), value) for name, at, value in recent),
+        )
+    except (ValueError, TypeError) as error:
+        raise InvalidArgumentError(
+            f"state of a rule: expected a stored state, got something else ({error!s:.80})",
+            remedy="Restore the data folder from a backup; the rule begins anew for this device.",
+        ) from error

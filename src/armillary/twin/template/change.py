@@ -1,0 +1,144 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What differs between two templates, and what a device loses when it goes from one to the other.
+
+Nothing of a device is deleted by a migration except cloud properties that its new template does not have or does not
+take: values over time, reported properties and messages stay, and are unmodelled from then on.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from armillary.twin.document.document import Twin
+from armillary.twin.template.payload import PayloadTable
+from armillary.twin.template.property_state import judge_twin
+from armillary.twin.template.schema import Mismatch, shape
+from armillary.twin.template.template import Capability, Template, cloud_mismatch, initial_cloud
+from armillary.wire.dtdl.model import Command, Content, Property, Telemetry
+
+
+@dataclass(frozen=True, slots=True)
+class Difference:
+    """Capabilities and cloud properties of two templates, by name.
+
+    Attributes:
+        added: Only the new one has them.
+        removed: Only the old one has them.
+        changed: Both have them, and differ in kind, schema, unit or whether operators may write: name and how.
+    """
+
+    added: tuple[str, ...]
+    removed: tuple[str, ...]
+    changed: Mapping[str, str]
+
+    @property
+    def is_compatible(self) -> bool:
+        """Whether nothing that a device says or takes has gone or means something else."""
+        return not self.removed and not self.changed
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Migration:
+    """What becomes of one device.
+
+    Attributes:
+        cloud: Its cloud properties afterwards.
+        lost_cloud: Cloud properties that are dropped: name and why.
+        unmodelled_telemetry: Names it has sent values under that the new template does not have.
+        unmodelled_properties: Properties it has reported that the new template does not have.
+        broken_properties: Properties it has reported that are not as the new template says.
+    """
+
+    cloud: Mapping[str, Any]
+    lost_cloud: Mapping[str, str]
+    unmodelled_telemetry: tuple[str, ...] = ()
+    unmodelled_properties: tuple[str, ...] = ()
+    broken_properties: tuple[Mismatch, ...] = ()
+
+    @property
+    def loses_nothing(self) -> bool:
+        """Whether the device has nothing that its new template does not have a place for."""
+        return not (
+            self.lost_cloud or self.unmodelled_telemetry or self.unmodelled_properties or self.broken_properties
+        )
+
+
+def differences(old: Template, new: Template) -> Difference:
+    """What differs between two templates."""
+    before: dict[str, Any] = {**old.capabilities, **old.cloud}
+    after: dict[str, Any] = {**new.capabilities, **new.cloud}
+    changed = {name: how for name in before if name in after and (how := _how(before[name], after[name])) is not None}
+    return Difference(
+        added=tuple(name for name in after if name not in before),
+        removed=tuple(name for name in before if name not in after),
+        changed=changed,
+    )
+
+
+def migrate(new: Template, *, twin: Twin, cloud: Mapping[str, Any], metrics: Iterable[str]) -> Migration:
+    """What becomes of a device that gets a template.
+
+    Args:
+        new: The template.
+        twin: Of the device.
+        cloud: Its cloud properties before.
+        metrics: Names it has sent values under.
+    """
+    kept: dict[str, Any] = initial_cloud(new)
+    lost: dict[str, str] = {}
+    for name, value in cloud.items():
+        found = new.cloud.get(name)
+        if found is None:
+            lost[name] = "the template has no such cloud property"
+            continue
+        wrong = cloud_mismatch(found, value)
+        if wrong is None:
+            kept[name] = value
+        else:
+            lost[name] = f"expected {wrong.expected}, got {wrong.got}"
+    table = PayloadTable(new)
+    judged = judge_twin(new, twin)
+    return Migration(
+        cloud=kept,
+        lost_cloud=lost,
+        unmodelled_telemetry=tuple(name for name in metrics if table.leaf(name) is None),
+        unmodelled_properties=tuple(judged.unmodelled),
+        broken_properties=tuple(view.fault for view in judged.properties if view.fault is not None),
+    )
+
+
+def _how(before: Any, after: Any) -> str | None:
+    """How two things of one name differ for a device; None when they do not."""
+    if isinstance(before, Capability) != isinstance(after, Capability):
+        return "it became a cloud property" if isinstance(before, Capability) else "it is no cloud property any more"
+    if not isinstance(before, Capability):
+        limits = ("minimum", "maximum", "minimum_length", "maximum_length")
+        return _first(before, after, limits)
+    if before.kind != after.kind:
+        return f"it was {before.kind} and is {after.kind}"
+    return _content(before.content, after.content)
+
+
+def _content(before: Content, after: Content) -> str | None:
+    if isinstance(before, Command) and isinstance(after, Command):
+        if _payload(before, "request") != _payload(after, "request"):
+            return "request differs"
+        return "response differs" if _payload(before, "response") != _payload(after, "response") else None
+    if isinstance(before, Property) and isinstance(after, Property):
+        return _first(before, after, ("unit", "writable"))
+    if isinstance(before, Telemetry) and isinstance(after, Telemetry):
+        return _first(before, after, ("unit",))
+    return None
+
+
+def _payload(command: Command, member: str) -> object:
+    payload = getattr(command, member)
+    return None if payload is None else shape(payload.schema)
+
+
+def _first(before: Any, after: Any, members: tuple[str, ...]) -> str | None:
+    if shape(before.schema) != shape(after.schema):
+        return "schema differs"
+    return next((f"{name} differs" for name in members if getattr(before, name) != getattr(after, name)), None)

@@ -1,0 +1,224 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Telemetry against a device template: what is modelled, what is not, what is not as its schema says.
+
+The hub keeps values under flat names (``wire/hub/telemetry.py``: ``[component.]name``, parts of objects and arrays
+behind dots). A :class:`PayloadTable` is made of a template once; then a value costs one dict look-up and one check.
+Nothing is ever refused for not being modelled: it is kept and shown, and said to be so.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Final
+
+from armillary.twin.template.schema import (
+    KEPT_CHECKS,
+    Mismatch,
+    enum_words,
+    is_enum_value,
+    mismatches,
+    shown,
+)
+from armillary.twin.template.template import RESERVED_NAMES, Template
+from armillary.wire.dtdl.model import (
+    ArraySchema,
+    Content,
+    EnumSchema,
+    MapSchema,
+    ObjectSchema,
+    Schema,
+    Standard,
+    Telemetry,
+)
+from armillary.wire.dtdl.tables import GEOSPATIAL, IOT_CENTRAL_SCHEMAS
+from armillary.wire.hub.telemetry import Value
+
+# Names with indexes or keys in them, remembered once found: devices choose those of maps.
+MAX_REMEMBERED: Final = 2000
+
+_NUMBER = KEPT_CHECKS["double"]
+_TEXT = KEPT_CHECKS["string"]
+
+
+@dataclass(frozen=True, slots=True)
+class Leaf:
+    """A single value of a telemetry.
+
+    Attributes:
+        capability: Name of the telemetry it is part of.
+        fits: Whether a value is as the schema says.
+        expected: What the schema says, in words.
+    """
+
+    capability: str
+    fits: Callable[[object], bool]
+    expected: str
+
+
+@dataclass(frozen=True, slots=True)
+class Judgement:
+    """What a message holds, by flat name.
+
+    Attributes:
+        modelled: Names that the template has and whose values fit.
+        unmodelled: Names that it does not have.
+        broken: Values that are not as the template says.
+    """
+
+    modelled: tuple[str, ...]
+    unmodelled: tuple[str, ...]
+    broken: tuple[Mismatch, ...]
+
+
+class PayloadTable:
+    """A template's telemetry, made ready for looking up.
+
+    Args:
+        template: Of the devices.
+
+    Attributes:
+        known: Flat name -> leaf or None, of the names looked up so far and those that the model alone says.
+    """
+
+    def __init__(self, template: Template) -> None:
+        self._schemas: dict[str, Schema] = {
+            each.name: each.content.schema
+            for each in template.capabilities.values()
+            if isinstance(each.content, Telemetry)
+        }
+        self.known: dict[str, Leaf | None] = {}
+        for name, schema in self._schemas.items():
+            _collect(schema, name, name, self.known)
+        self._fixed = frozenset(self.known)
+
+    def leaf(self, name: str) -> Leaf | None:
+        """What the template says of a flat name; None where it says nothing."""
+        try:
+            return self.known[name]
+        except KeyError:
+            found = self._search(name)
+            if len(self.known) - len(self._fixed) >= MAX_REMEMBERED:
+                self.known = {each: self.known[each] for each in self._fixed}
+            self.known[name] = found
+            return found
+
+    def judge(self, values: Mapping[str, Value]) -> Judgement:
+        """Judge the values of one message as the hub keeps them."""
+        modelled: list[str] = []
+        unmodelled: list[str] = []
+        broken: list[Mismatch] = []
+        for name, value in values.items():
+            leaf = self.leaf(name)
+            if leaf is None:
+                unmodelled.append(name)
+            elif leaf.fits(value):
+                modelled.append(name)
+            else:
+                broken.append(Mismatch(name, leaf.expected, shown(value)))
+        return Judgement(tuple(modelled), tuple(unmodelled), tuple(broken))
+
+    def judge_document(self, document: Mapping[str, object], component: str = "") -> Judgement:
+        """Judge one message's decoded JSON body: exact also where the flat names are not (empty arrays, missing parts).
+
+        Args:
+            document: The body.
+            component: The message's property ``$.sub``.
+        """
+        modelled: list[str] = []
+        unmodelled: list[str] = []
+        broken: list[Mismatch] = []
+        for key, value in document.items():
+            name = f"{component}.{key}" if component else key
+            schema = self._schemas.get(name)
+            if schema is None:
+                unmodelled.append(name)
+                continue
+            wrong = () if value is None else mismatches(schema, value, name)
+            if wrong:
+                broken += wrong
+            else:
+                modelled.append(name)
+        return Judgement(tuple(modelled), tuple(unmodelled), tuple(broken))
+
+    def _search(self, name: str) -> Leaf | None:
+        """The leaf of a name that has an index or a key in it."""
+        for capability, schema in self._schemas.items():
+            if name.startswith(capability + "."):
+                found = _descend(schema, name[len(capability) + 1 :].split("."), capability)
+                if found is not None:
+                    return found
+        return None
+
+
+def reserved_names(template: Template) -> tuple[str, ...]:
+    """Telemetry whose names IoT Central keeps for itself: devices that go there as well lose it."""
+    return tuple(
+        each.name
+        for each in template.capabilities.values()
+        if isinstance(each.content, Telemetry) and each.content.name in RESERVED_NAMES
+    )
+
+
+def leaf_names(content: Content, name: str) -> tuple[str, ...]:
+    """Flat names under which a telemetry's values are kept, as far as the model alone says; ``name`` is its own."""
+    found: dict[str, Leaf | None] = {}
+    if isinstance(content, Telemetry):
+        _collect(content.schema, name, name, found)
+    return tuple(found)
+
+
+def _collect(schema: Schema, name: str, capability: str, leaves: dict[str, Leaf | None]) -> None:
+    """Leaves whose names the model alone says: not those of arrays and maps."""
+    if isinstance(schema, ObjectSchema):
+        for each in schema.fields:
+            _collect(each.schema, f"{name}.{each.name}", capability, leaves)
+    elif isinstance(schema, Standard) and schema.word in IOT_CENTRAL_SCHEMAS:
+        for part in IOT_CENTRAL_SCHEMAS[schema.word]:
+            leaves[f"{name}.{part}"] = Leaf(capability, *_NUMBER)
+    elif isinstance(schema, Standard) and schema.word in GEOSPATIAL:
+        leaves[f"{name}.type"] = Leaf(capability, *_TEXT)
+    else:
+        leaf = _leaf(schema, capability)
+        if leaf is not None:
+            leaves[name] = leaf
+
+
+def _leaf(schema: Schema, capability: str) -> Leaf | None:
+    if isinstance(schema, EnumSchema):
+        return Leaf(capability, lambda value: is_enum_value(schema, value), enum_words(schema))
+    if isinstance(schema, Standard):
+        check = KEPT_CHECKS.get(schema.word)
+        if check is not None:
+            return Leaf(capability, *check)
+        return Leaf(capability, lambda _: True, "anything") if not schema.word else None
+    return None
+
+
+def _descend(schema: Schema, path: list[str], capability: str) -> Leaf | None:
+    """The leaf at a path below a schema."""
+    if not path:
+        return _leaf(schema, capability)
+    head, rest = path[0], path[1:]
+    if isinstance(schema, ArraySchema):
+        return _descend(schema.element, rest, capability) if _is_index(head) else None
+    if isinstance(schema, ObjectSchema):
+        inner = next((each.schema for each in schema.fields if each.name == head), None)
+        return None if inner is None else _descend(inner, rest, capability)
+    if isinstance(schema, MapSchema):  # keys may have dots
+        tails = (_descend(schema.value, path[cut:], capability) for cut in range(1, len(path) + 1))
+        return next((each for each in tails if each is not None), None)
+    return _part(schema, head, rest, capability) if isinstance(schema, Standard) else None
+
+
+def _part(schema: Standard, head: str, rest: list[str], capability: str) -> Leaf | None:
+    """The leaf inside of a geopoint, a vector or a GeoJSON geometry."""
+    is_part = head in IOT_CENTRAL_SCHEMAS.get(schema.word, ()) and not rest
+    is_coordinate = schema.word in GEOSPATIAL and head == "coordinates" and rest and all(map(_is_index, rest))
+    if is_part or is_coordinate:
+        return Leaf(capability, *_NUMBER)
+    return Leaf(capability, *_TEXT) if schema.word in GEOSPATIAL and head == "type" and not rest else None
+
+
+def _is_index(text: str) -> bool:
+    return text.isascii() and text.isdecimal()

@@ -1,0 +1,362 @@
+# SPDX-License-Identifier: Apache-2.0
+"""A device template: what a kind of device can say and do, and what operators keep and see of it.
+
+A template is a model in DTDL (its root interface, the components of that, and all they extend), cloud properties
+(values that operators keep for each device and no device sees), views, and names for people. It lives as documents of
+kind ``template``: ``NAME`` is the draft, which changes; ``NAME.1``, ``NAME.2`` are its published versions, which never
+change. Devices have published versions only. What a device sends without being in its template is kept and shown.
+
+What it is: values and rules. What it is not: how a template is written (``json_form.py``), what becomes of a device
+whose template changes (``change.py``), where templates are kept (``engines/application``).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any, Final
+
+from armillary.errors import InvalidArgumentError
+from armillary.twin.template.schema import Mismatch, mismatches
+from armillary.wire.dtdl.model import (
+    ArraySchema,
+    Command,
+    Component,
+    Content,
+    EnumSchema,
+    Labels,
+    MapSchema,
+    Model,
+    ObjectSchema,
+    Property,
+    Relationship,
+    Schema,
+    Standard,
+    Telemetry,
+    label,
+)
+
+# What operators keep of one device; each value is text of at most 4 KB (as a twin's).
+MAX_CLOUD_PROPERTIES: Final = 300
+MAX_TEXT_BYTES: Final = 4096
+
+# What a template comes to when each component has what its interface has, and each capability its whole schema: a
+# few lines name a part a thousand times. The largest templates that we know have some 300 capabilities; ten times as
+# many, and ten parts of a schema for each, is a second of work and some megabytes.
+MAX_CAPABILITIES: Final = 3_000
+MAX_SCHEMA_PARTS: Final = 30_000
+
+# Type that IoT Central gives a property which is the operators' alone.
+CLOUD_TYPE: Final = "Cloud"
+
+# IoT Central keeps these for itself and ignores what a device sends under them; so does nobody here, but a model that
+# uses them would not work there.
+RESERVED_NAMES: Final = frozenset(
+    ("EventEnqueuedUtcTime", "EventProcessedUtcTime", "PartitionId", "EventHub", "User", "$metadata", "$version")
+)
+
+_REMEDY: Final = "armillary template show --template NAME lists what the template has."
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CloudProperty:
+    """A value that operators keep for each device.
+
+    Attributes:
+        name: Its name; rules compare with it.
+        display_name: For people.
+        schema: A primitive schema, ``geopoint`` or an enum.
+        unit: For people; any text.
+        minimum: Smallest number.
+        maximum: Largest number.
+        minimum_length: Shortest text.
+        maximum_length: Longest text.
+        trim: Whether white space around a text is taken off before it is kept.
+        initial: What a device has until somebody says otherwise; None: nothing.
+    """
+
+    name: str
+    display_name: str = ""
+    schema: Schema = field(default_factory=lambda: Standard("string"))
+    unit: str | None = None
+    minimum: float | None = None
+    maximum: float | None = None
+    minimum_length: int | None = None
+    maximum_length: int | None = None
+    trim: bool = False
+    initial: Any = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Limits:
+    """What a value may be beyond its schema, as IoT Central's ``NumberValue``, ``StringValue`` say; None: any."""
+
+    minimum: float | None = None
+    maximum: float | None = None
+    minimum_length: int | None = None
+    maximum_length: int | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class View:
+    """A page of a device: names of capabilities and cloud properties, in order; a ``form`` is for changing them."""
+
+    name: str
+    form: bool = False
+    tiles: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Capability:
+    """Something that a device of a template says or does.
+
+    Attributes:
+        name: ``temperature``, or ``thermostat1.temperature`` of a component.
+        component: Name of the component; empty for the root interface.
+        kind: ``telemetry``, ``property``, ``command`` or ``relationship``.
+        content: What the model says of it.
+        display_name: For people, without language.
+    """
+
+    name: str
+    component: str
+    kind: str
+    content: Content
+    display_name: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Template:
+    """A device template.
+
+    Attributes:
+        display_name: For people.
+        description: For people.
+        catalog: For devices of this catalog; None: of all.
+        root: Identifier of the root interface: devices announce it.
+        model: The model, complete.
+        version: Of the published version; 0 for a draft.
+        cloud: Cloud properties by name.
+        views: In order.
+        labels: Names that people gave to capabilities of this template.
+        identifier: Identifier of the template in IoT Central's API, where it came from there.
+        capabilities: By name: everything of the root interface and its components.
+        components: Component -> identifier of its interface.
+    """
+
+    display_name: str
+    description: str = ""
+    catalog: str | None = None
+    root: str
+    model: Model
+    version: int = 0
+    cloud: Mapping[str, CloudProperty] = field(default_factory=dict)
+    views: tuple[View, ...] = ()
+    labels: Labels = field(default_factory=dict)
+    identifier: str = ""
+    capabilities: Mapping[str, Capability] = field(default_factory=dict)
+    components: Mapping[str, str] = field(default_factory=dict)
+
+
+def capabilities_of(model: Model, root: str, labels: Labels) -> tuple[dict[str, Capability], dict[str, str]]:
+    """What a device of a root interface says and does, and its components; cloud properties left out.
+
+    Raises:
+        InvalidArgumentError: it comes to more than :data:`MAX_CAPABILITIES` or :data:`MAX_SCHEMA_PARTS`; nothing of it
+            was built.
+    """
+    own = model.contents(root)
+    components = {each.name: each.interface for each in own if isinstance(each, Component)}
+    parts = {name: model.contents(name) for name in {*components.values()} if name in model.interfaces}
+    _check_size(own, components, parts)
+    found: dict[str, Capability] = {}
+    for content in own:
+        if isinstance(content, Component):
+            for inner in parts.get(content.interface, ()):
+                _add(found, content.name, inner, labels)
+        elif not is_cloud(content):
+            _add(found, "", content, labels)
+    return found, components
+
+
+def _check_size(own: Sequence[Content], components: Mapping[str, str], parts: Mapping[str, Sequence[Content]]) -> None:
+    """Count what components multiply, each interface and each schema looked at once."""
+    sizes: dict[int, int] = {}
+    of_interface = {name: sum(_parts_of(each, sizes) for each in contents) for name, contents in parts.items()}
+    capabilities = len(own) - len(components) + sum(len(parts.get(each, ())) for each in components.values())
+    schema_parts = sum(_parts_of(each, sizes) for each in own)
+    schema_parts += sum(of_interface.get(each, 0) for each in components.values())
+    for count, most, what in (
+        (capabilities, MAX_CAPABILITIES, "capabilities, those of every component counted"),
+        (schema_parts, MAX_SCHEMA_PARTS, "parts of schemas, each counted wherever it is named"),
+    ):
+        if count > most:
+            raise InvalidArgumentError(
+                f"models: expected at most {most:,} {what}, got {count:,}",
+                remedy="Leave out components that devices do not have, or make several templates.",
+            )
+
+
+def _parts_of(content: Content, sizes: dict[int, int]) -> int:
+    """Parts of all schemas of a content."""
+    payloads = (getattr(content, "request", None), getattr(content, "response", None))
+    schemas = [getattr(each, "schema", None) for each in (content, *payloads)]
+    return sum(_schema_size(each, sizes) for each in schemas if each is not None)
+
+
+def _schema_size(schema: Schema, sizes: dict[int, int]) -> int:
+    """Parts of a schema, written out; ``sizes`` keeps those that were counted. DTDL nests five levels at most."""
+    if id(schema) not in sizes:
+        if isinstance(schema, ArraySchema):
+            size = _schema_size(schema.element, sizes)
+        elif isinstance(schema, MapSchema):
+            size = _schema_size(schema.value, sizes)
+        elif isinstance(schema, EnumSchema):
+            size = len(schema.values)
+        elif isinstance(schema, ObjectSchema):
+            size = sum(_schema_size(each.schema, sizes) for each in schema.fields)
+        else:
+            size = 0
+        sizes[id(schema)] = size + 1
+    return sizes[id(schema)]
+
+
+def is_cloud(content: Content) -> bool:
+    """Whether a property is the operators' alone, as IoT Central marks it."""
+    return isinstance(content, Property) and CLOUD_TYPE in content.types
+
+
+def cloud_of(content: Content) -> CloudProperty:
+    """A cloud property that stands in a model, as IoT Central writes it."""
+    assert isinstance(content, Property)  # noqa: S101 - the caller looked
+    limits = limits_of(content)
+    return CloudProperty(
+        name=content.name,
+        display_name=label(content.display_name, content.name),
+        schema=content.schema,
+        unit=content.unit,
+        minimum=limits.minimum,
+        maximum=limits.maximum,
+        minimum_length=limits.minimum_length,
+        maximum_length=limits.maximum_length,
+        trim=content.others.get("trim") is True,
+        initial=content.others.get("initialValue"),
+    )
+
+
+def limits_of(content: Content) -> Limits:
+    """The limits that a model gives a value in IoT Central's members; what makes no sense there is none."""
+    others = content.others
+    return Limits(
+        minimum=_number(others.get("minValue")),
+        maximum=_number(others.get("maxValue")),
+        minimum_length=_length(others.get("minLength")),
+        maximum_length=_length(others.get("maxLength")),
+    )
+
+
+def changed_cloud(template: Template, present: Mapping[str, Any], change: Mapping[str, Any]) -> dict[str, Any]:
+    """Cloud properties of a device after a change: null takes a value away.
+
+    Args:
+        template: Of the device.
+        present: Before.
+        change: Name -> value.
+
+    Raises:
+        InvalidArgumentError: names the property and what was expected.
+    """
+    after = dict(present)
+    for name, value in change.items():
+        if value is None:
+            after.pop(name, None)
+            continue
+        found = template.cloud.get(name)
+        if found is None:
+            known = ", ".join(template.cloud) or "none"
+            raise InvalidArgumentError(
+                f"cloud property {name[:64]!a}: expected one of the template's ({known})", remedy=_REMEDY
+            )
+        after[name] = check_cloud_value(found, value)
+    if len(after) > MAX_CLOUD_PROPERTIES:
+        raise InvalidArgumentError(f"expected at most {MAX_CLOUD_PROPERTIES} cloud properties", remedy=_REMEDY)
+    return after
+
+
+def check_cloud_value(found: CloudProperty, value: Any) -> Any:
+    """The value to keep for a cloud property.
+
+    Raises:
+        InvalidArgumentError: it is not what the property's schema and limits say.
+    """
+    if found.trim and isinstance(value, str):
+        value = value.strip()
+    wrong = cloud_mismatch(found, value)
+    if wrong is not None:
+        raise InvalidArgumentError(
+            f"cloud property {wrong.name}: expected {wrong.expected}, got {wrong.got}", remedy=_REMEDY
+        )
+    return value
+
+
+def cloud_mismatch(found: CloudProperty, value: Any) -> Mismatch | None:
+    """Why a value is not good for a cloud property; None when it is."""
+    wrong = mismatches(found.schema, value, found.name)
+    if wrong:
+        return wrong[0]
+    if isinstance(value, str) and len(value.encode("utf-8", "replace")) > MAX_TEXT_BYTES:
+        return Mismatch(found.name, f"at most {MAX_TEXT_BYTES} bytes", f"{len(value)} characters")
+    return limit_mismatch(found, value, found.name)
+
+
+def limit_mismatch(limits: Limits | CloudProperty, value: Any, name: str) -> Mismatch | None:
+    """Why a value that fits its schema is outside of its limits; None when it is not."""
+    size: float
+    least: float | None
+    most: float | None
+    if isinstance(value, str):
+        size, least, most, what = len(value), limits.minimum_length, limits.maximum_length, " characters"
+    elif isinstance(value, (int, float)) and not isinstance(value, bool):
+        size, least, most, what = value, limits.minimum, limits.maximum, ""
+    else:
+        return None
+    if least is not None and size < least:
+        return Mismatch(name, f"at least {least:g}{what}", f"{size:g}")
+    if most is not None and size > most:
+        return Mismatch(name, f"at most {most:g}{what}", f"{size:g}")
+    return None
+
+
+def initial_cloud(template: Template) -> dict[str, Any]:
+    """Cloud properties that a device of a template begins with."""
+    return {each.name: each.initial for each in template.cloud.values() if each.initial is not None}
+
+
+def method_name(capability: Capability) -> str:
+    """Name of the direct method that calls a command: ``component*command`` in a component."""
+    return f"{capability.component}*{capability.content.name}" if capability.component else capability.content.name
+
+
+_KINDS: Mapping[type[Content], str] = {
+    Telemetry: "telemetry",
+    Property: "property",
+    Command: "command",
+    Relationship: "relationship",
+}
+
+
+def _add(found: dict[str, Capability], component: str, content: Content, labels: Labels) -> None:
+    kind = _KINDS.get(type(content))
+    if kind is None:  # a component inside a component: DTDL has none
+        return
+    name = f"{component}.{content.name}" if component else content.name
+    display_name = labels.get(name) or label(content.display_name, content.name)
+    found[name] = Capability(name=name, component=component, kind=kind, content=content, display_name=display_name)
+
+
+def _number(value: object) -> float | None:
+    return float(value) if isinstance(value, (int, float)) and not isinstance(value, bool) else None
+
+
+def _length(value: object) -> int | None:
+    return value if isinstance(value, int) and not isinstance(value, bool) and value >= 0 else None

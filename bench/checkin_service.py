@@ -21,7 +21,7 @@ import structlog
 import uvloop
 from sqlalchemy import Connection
 
-from armillary.engines.records import schema
+from armillary.engines.records.schema import schema
 from armillary.service import device_rates
 from armillary.service.assemble import SecurityService
 from armillary.service.factory_reply import FactoryReply

@@ -15,7 +15,7 @@ import time
 from pathlib import Path
 from typing import Any
 
-from armillary.engines.series.blocks import Run
+from armillary.engines.series.log.blocks import Run
 from armillary.hub.hub import Hub
 from armillary.twin.rule import json_form as rule_json
 from armillary.twin.rule.evaluate import Program, start, step

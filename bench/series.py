@@ -20,8 +20,8 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 
-from armillary.engines.series.chunks import HOUR_MS
 from armillary.engines.series.store import Retention, SeriesStore
+from armillary.engines.series.values.chunks import HOUR_MS
 from armillary.wire.hub.telemetry import Telemetry
 
 DEVICES = 10_000

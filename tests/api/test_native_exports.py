@@ -11,7 +11,7 @@ import pytest
 from tests.api.running_service import RunningService, wait_until
 from tests.api.test_native_hub import Connected
 
-from armillary.engines.application.document import changed_since
+from armillary.engines.documents.document import changed_since
 from armillary.hub import exports
 
 EXPORTS = "/api/v1/exports"

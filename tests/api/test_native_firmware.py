@@ -11,7 +11,7 @@ from tests.api.running_service import RunningService
 from tests.attest.test_firmware_reference import GOOD
 
 from armillary.attest.firmware_reference import measured, to_json
-from armillary.engines.records import device_rows, firmware_rows
+from armillary.engines.records.queries import devices as device_rows, firmware as firmware_rows
 
 VALUE = {"pcr": 4, "digest": "ab" * 32, "event_type": "EV_EFI_BOOT_SERVICES_APPLICATION"}
 

@@ -11,7 +11,7 @@ import pytest
 from tests.api.running_service import RunningService, wait_until
 from tests.twin.template.test_template import BODY
 
-from armillary.engines.series.blocks import Run
+from armillary.engines.series.log.blocks import Run
 from armillary.engines.series.store import Restored
 from armillary.hub.rules import Rules
 from armillary.wire.mqtt.codec import encode_packet

@@ -11,8 +11,8 @@ import pyarrow.parquet
 import pytest
 from tests.api.running_service import RunningService
 
-from armillary.engines.series.chunks import HOUR_MS
 from armillary.engines.series.export import COLUMNS, ParquetMissingError, time_text
+from armillary.engines.series.values.chunks import HOUR_MS
 
 START = 1_795_532_400_000
 HEADING = ",".join(COLUMNS) + "\r\n"

@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 from tests.api.running_service import RunningService, application, wait_until
 
-from armillary.engines.records.rows import Image
+from armillary.engines.records.schema.rows import Image
 from armillary.hub import jobs
 from armillary.sim.wire_device import WireDevice
 from armillary.twin.author.job import DeviceState

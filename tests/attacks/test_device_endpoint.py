@@ -18,7 +18,8 @@ from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import NameOID
 
-from armillary.engines.records import device_rows, dialect
+from armillary.engines.records.queries import devices as device_rows
+from armillary.engines.records.schema import dialect
 from armillary.errors import ServiceUnreachableError
 from armillary.identity import dice
 from armillary.identity.device_id import device_id_of_key

@@ -17,7 +17,7 @@ from tests.attacks.test_one_catalogs_token import Owner, owner
 from tests.hub.kafka_cluster import Cluster
 
 from armillary.api import native_application_files
-from armillary.engines import transform
+from armillary.engines.exports import transform
 from armillary.engines.exports.store import Cursor
 from armillary.errors import ConflictError, InvalidArgumentError
 from armillary.hub import export_destinations, export_kafka, export_kafka_loop, export_places

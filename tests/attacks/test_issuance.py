@@ -14,7 +14,7 @@ from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import NameOID
 
-from armillary.engines.records import check_in_rows
+from armillary.engines.records.queries import check_ins as check_in_rows
 from armillary.errors import AppraisalError, ServiceUnreachableError, WrongCatalogError
 from armillary.identity import dice
 from armillary.identity.device_id import device_id_of_key

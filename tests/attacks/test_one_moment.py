@@ -11,7 +11,7 @@ from tests.api.running_service import RunningService, running_service
 from tests.attacks.test_one_catalogs_token import Owner, owner
 
 from armillary.api import authored
-from armillary.engines.application.store import ApplicationStore
+from armillary.engines.documents.store import ApplicationStore
 
 
 @pytest.fixture(scope="module")

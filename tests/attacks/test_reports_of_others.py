@@ -15,9 +15,9 @@ from uuid import uuid4
 import pytest
 from cryptography.hazmat.primitives.asymmetric import ec
 
-from armillary.engines.records import report_rows
-from armillary.engines.records.rollout_nouns import Rollout
-from armillary.engines.records.rows import Image
+from armillary.engines.records.queries import reports as report_rows
+from armillary.engines.records.schema.rollout_rows import Rollout
+from armillary.engines.records.schema.rows import Image
 from armillary.rollout.policy import RolloutPolicy
 from armillary.service import watch_rules
 from armillary.sim.service_host import ServiceHost

@@ -15,10 +15,12 @@ import pytest
 from tests.engines.sandbox.sandbox_stage import Stage, linux, reduced
 
 from armillary.capability import confine
-from armillary.engines.sandbox import host, image_root, outside
 from armillary.engines.sandbox.linux import LinuxSandbox
-from armillary.engines.sandbox.plan import Plan
+from armillary.engines.sandbox.network import outside
 from armillary.engines.sandbox.port import Sandbox
+from armillary.engines.sandbox.start import host
+from armillary.engines.sandbox.start.plan import Plan
+from armillary.engines.sandbox.within import image_root
 from armillary.errors import InstallError
 
 WAYS = ("as-root", "as-user", "reduced")

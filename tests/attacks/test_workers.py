@@ -13,7 +13,7 @@ from typing import Any
 
 import pytest
 
-from armillary.engines.records import check_in_rows
+from armillary.engines.records.queries import check_ins as check_in_rows
 from armillary.engines.records.store import Records
 from armillary.service.blobs import Blobs
 from armillary.service.device_states import DeviceStates

@@ -20,7 +20,6 @@ from armillary import content
 from armillary.boot import profile
 from armillary.capability.grant import grant, platform_limits
 from armillary.content import applications
-from armillary.engines.sandbox.image_root import extract_image, publish_credentials
 from armillary.engines.sandbox.port import (
     ConnectionAttempt,
     ExitStatus,
@@ -29,6 +28,7 @@ from armillary.engines.sandbox.port import (
     RunningApplication,
     Sandbox,
 )
+from armillary.engines.sandbox.within.image_root import extract_image, publish_credentials
 from armillary.errors import NotFoundError
 from armillary.wire.image import app_manifest, asxipfs
 

@@ -14,7 +14,7 @@ import pytest
 from tests.fixtures.waiting import wait_until
 from tests.service.worker_places import pids, workers_of
 
-from armillary.engines.records import check_in_rows, device_rows
+from armillary.engines.records.queries import check_ins as check_in_rows, devices as device_rows
 from armillary.errors import ServiceUnreachableError
 from armillary.sim.service_host import ServiceHost
 from armillary.sim.wire_device import WireDevice

@@ -18,7 +18,7 @@ import pytest
 from tests.fixtures.processes import OwnProcess, killed_process
 from tests.fixtures.waiting import wait_until
 
-from armillary.engines.records import check_in_rows, device_rows
+from armillary.engines.records.queries import check_ins as check_in_rows, devices as device_rows
 from armillary.errors import ServiceUnreachableError
 from armillary.service.assemble import SecurityService
 from armillary.settings import Settings

@@ -19,7 +19,7 @@ from structlog.testing import LogCapture
 from tests.engines.records.test_full_disk import no_room
 from tests.fixtures.waiting import wait_until
 
-from armillary.engines.records import dialect
+from armillary.engines.records.schema import dialect
 from armillary.errors import AppraisalError, DataFolderError
 from armillary.service.endpoint import DeviceEndpoint
 from armillary.sim.service_host import ServiceHost

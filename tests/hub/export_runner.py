@@ -12,7 +12,7 @@ import asyncio
 import sys
 from pathlib import Path
 
-from armillary.engines.series.blocks import Run
+from armillary.engines.series.log.blocks import Run
 from armillary.hub import exports
 from armillary.hub.hub import Hub
 from armillary.hub.rule_actions import ActionSettings

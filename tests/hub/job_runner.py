@@ -13,7 +13,7 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-from armillary.engines.series.twins import changed_twin
+from armillary.engines.hub.twins import changed_twin
 from armillary.errors import ConflictError
 from armillary.hub import jobs
 from armillary.hub.hub import Hub

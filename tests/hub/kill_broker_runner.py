@@ -9,7 +9,7 @@ from pathlib import Path
 
 import uvloop
 
-from armillary.engines.broker_store import BrokerStore
+from armillary.engines.hub.broker import BrokerStore
 from armillary.hub.broker import Broker
 from armillary.hub.counters import Counters
 from armillary.wire.hub.credentials import HubPeer

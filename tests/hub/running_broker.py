@@ -12,7 +12,7 @@ from typing import Any
 
 import uvloop
 
-from armillary.engines.broker_store import BrokerStore
+from armillary.engines.hub.broker import BrokerStore
 from armillary.hub.broker import Broker
 from armillary.hub.counters import Counters
 from armillary.wire.hub.credentials import HubCredentials, HubPeer

@@ -13,7 +13,7 @@ from paho.mqtt.packettypes import PacketTypes
 from paho.mqtt.properties import Properties
 from tests.hub.running_hub import DEVICE, OTHER, RunningHub, wait_until
 
-from armillary.engines.series import cloud_messages as queue
+from armillary.engines.hub import cloud_messages as queue
 from armillary.errors import InvalidArgumentError, RateLimitedError
 from armillary.wire.hub.cloud_message import CloudMessage, topic_of
 from armillary.wire.hub.topics import parse_bag

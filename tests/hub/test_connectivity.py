@@ -12,7 +12,7 @@ from tests.hub.test_exports import got, put, quick, settled
 from tests.hub.test_rule_actions import Hook, hook
 from tests.hub.wire_client import WireClient, device_context
 
-from armillary.engines.series import connectivity
+from armillary.engines.hub import connectivity
 from armillary.hub.hub import Hub
 from armillary.hub.reasons import Reason, why_ended
 

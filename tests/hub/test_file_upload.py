@@ -21,7 +21,7 @@ from tests.attacks.test_hub_device_attacks import sas_device, token
 from tests.hub.own_certificates import self_signed
 from tests.hub.wire_client import WireClient
 
-from armillary.engines.series import uploads
+from armillary.engines.hub import uploads
 from armillary.errors import InvalidArgumentError
 from armillary.hub import device_https, front, upload_room
 from armillary.hub.files import harmless

@@ -19,8 +19,8 @@ from tests.attacks.test_hub_device_attacks import sas_device
 from tests.hub.test_file_upload import Uploader, listed, put
 
 from armillary.api import native_files
-from armillary.engines.series import uploads
-from armillary.engines.series.uploads import Upload
+from armillary.engines.hub import uploads
+from armillary.engines.hub.uploads import Upload
 from armillary.errors import ConflictError, InvalidArgumentError
 from armillary.hub import upload_room
 from armillary.hub.files import LIFETIME_S, FileUploads

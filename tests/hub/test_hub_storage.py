@@ -12,7 +12,7 @@ import pytest
 from tests.hub.running_hub import DEVICE, RunningHub, wait_until
 
 from armillary.engines.series import store
-from armillary.engines.series.blocks import Run
+from armillary.engines.series.log.blocks import Run
 from armillary.errors import RateLimitedError
 
 LONG_AGO = "iothub-creation-time-utc=2026-01-02T03%3A04%3A05Z"

@@ -16,10 +16,10 @@ from tests.hub.running_hub import DEVICE, Client, RunningHub, wait_until
 from tests.hub.test_rules import alerts, put
 
 from armillary.api import views_status
+from armillary.engines.database.sqlite_file import Layout, open_writer
 from armillary.engines.rules import database, rows, shares
 from armillary.engines.rules.rows import Alert, Delivery, Fired
 from armillary.engines.rules.store import RuleStore
-from armillary.engines.sqlite_file import Layout, open_writer
 from armillary.hub import rule_actions, rule_keeping, rule_plans
 from armillary.hub.rule_actions import RuleActions
 from armillary.hub.rule_keeping import RuleCounters, RuleKeeping

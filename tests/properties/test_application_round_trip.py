@@ -9,8 +9,8 @@ from typing import Any
 
 from hypothesis import given, settings, strategies as st
 
-from armillary.engines.application.files import export_files, keep_files, plan_import, read_files
-from armillary.engines.application.store import ApplicationStore, Put
+from armillary.engines.documents.files import export_files, keep_files, plan_import, read_files
+from armillary.engines.documents.store import ApplicationStore, Put
 from armillary.wire.export.application_archive import pack_zip, unpack_zip
 
 kinds = st.sampled_from(["group", "job", "rule", "dashboard", "template", "device"])

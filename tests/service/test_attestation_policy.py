@@ -11,7 +11,7 @@ import pytest
 from tests.fixtures.clocks import Clock
 
 from armillary.attest.policy import DAY_S
-from armillary.engines.records import release_rows
+from armillary.engines.records.queries import releases as release_rows
 from armillary.errors import ConflictError, InvalidArgumentError, NotFoundError
 from armillary.service.releases import FIRST_VERSION
 from armillary.sim.service_host import ServiceHost

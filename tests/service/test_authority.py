@@ -11,7 +11,7 @@ import pytest
 from cryptography import x509
 from cryptography.hazmat.primitives.asymmetric import ec
 
-from armillary.engines.records import certificate_rows
+from armillary.engines.records.queries import certificates as certificate_rows
 from armillary.errors import DataFolderError, InvalidArgumentError, NotFoundError
 from armillary.service.authority import Authority
 from armillary.service.authority_life import DAY_S

@@ -17,7 +17,8 @@ from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.hazmat.primitives.serialization import Encoding
 from tests.fixtures.effort import effort
 
-from armillary.engines.records import certificate_rows, folder as files
+from armillary.engines.records import folder as files
+from armillary.engines.records.queries import certificates as certificate_rows
 from armillary.engines.signer import file as key_files
 from armillary.errors import DataFolderError, SignerError
 from armillary.service import authority as authorities
@@ -319,7 +320,7 @@ def test_a_full_disk_during_a_renewal_leaves_what_was_active(
         raise DataFolderError("the disk is full", remedy="Make room.")
 
     with monkeypatch.context() as patch:
-        patch.setattr("armillary.engines.records.certificate_rows.add", full)
+        patch.setattr("armillary.engines.records.queries.certificates.add", full)
         with pytest.raises(DataFolderError):
             rotation.service.authority.renew()
     assert rotation.recorded() == recorded

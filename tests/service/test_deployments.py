@@ -8,7 +8,7 @@ from uuid import uuid4
 
 import pytest
 
-from armillary.engines.records.rows import Image
+from armillary.engines.records.schema.rows import Image
 from armillary.errors import ConflictError, InvalidArgumentError, NotFoundError
 from armillary.sim.service_host import ServiceHost
 from armillary.wire.device.checkin import InstalledImage

@@ -5,8 +5,8 @@ from __future__ import annotations
 
 import pytest
 
-from armillary.engines.records import name_rows
-from armillary.engines.records.rows import DeviceFilter
+from armillary.engines.records.queries import names as name_rows
+from armillary.engines.records.schema.rows import DeviceFilter
 from armillary.errors import InvalidArgumentError, NotFoundError
 from armillary.sim.service_host import ServiceHost
 

@@ -12,8 +12,8 @@ import pytest
 from tests.service.conftest import Clock
 from tests.service.test_watch import report
 
-from armillary.engines.records import check_in_rows, report_rows
-from armillary.engines.records.report_rows import SUPPRESSED
+from armillary.engines.records.queries import check_ins as check_in_rows, reports as report_rows
+from armillary.engines.records.queries.reports import SUPPRESSED
 from armillary.service import device_rates as rates, loops
 from armillary.service.device_rates import Allowance, DeviceRates, Meter
 from armillary.service.watch import MAX_FINDINGS_OF_DEVICE

@@ -7,8 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from armillary.engines.records import device_rows
-from armillary.engines.records.device_rows import BootDetails
+from armillary.engines.records.queries import devices as device_rows
+from armillary.engines.records.queries.devices import BootDetails
 from armillary.engines.records.store import Records
 from armillary.errors import (
     AppraisalError,

@@ -9,8 +9,8 @@ from uuid import uuid4
 import pytest
 from tests.fixtures.clocks import Clock
 
-from armillary.engines.records import enrolment_rows
-from armillary.engines.records.enrolment_rows import EnrolmentToken
+from armillary.engines.records.queries import enrolments as enrolment_rows
+from armillary.engines.records.queries.enrolments import EnrolmentToken
 from armillary.errors import (
     ArmillaryError,
     ConflictError,

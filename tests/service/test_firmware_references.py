@@ -12,7 +12,7 @@ from tests.fixtures.clocks import Clock
 from tests.service.tpm_wire_device import TpmWireDevice
 
 from armillary.attest.firmware_reference import FirmwareValue, measured, statable, to_json
-from armillary.engines.records.check_in_rows import CheckInStatements
+from armillary.engines.records.queries.check_ins import CheckInStatements
 from armillary.errors import ConflictError, InvalidArgumentError, NotFoundError
 from armillary.service import firmware_references as service
 from armillary.sim.service_host import ServiceHost

@@ -9,8 +9,8 @@ from uuid import UUID, uuid4
 
 import pytest
 
-from armillary.engines.records.rollout_nouns import Rollout
-from armillary.engines.records.rows import Image
+from armillary.engines.records.schema.rollout_rows import Rollout
+from armillary.engines.records.schema.rows import Image
 from armillary.errors import ConflictError
 from armillary.rollout.policy import RolloutPolicy
 from armillary.sim.service_host import ServiceHost

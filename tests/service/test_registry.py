@@ -5,7 +5,7 @@ from __future__ import annotations
 
 import pytest
 
-from armillary.engines.records.rows import DeviceFilter
+from armillary.engines.records.schema.rows import DeviceFilter
 from armillary.errors import ConflictError, InvalidArgumentError, NotFoundError, WrongCatalogError
 from armillary.sim.service_host import ServiceHost
 from armillary.wire.image import capability_file

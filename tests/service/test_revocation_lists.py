@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 from cryptography import x509
 
-from armillary.engines.records import revocation_rows
+from armillary.engines.records.queries import revocations as revocation_rows
 from armillary.errors import DataFolderError, NotFoundError
 from armillary.service.assemble import SecurityService
 from armillary.service.authority_life import DAY_S

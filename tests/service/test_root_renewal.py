@@ -20,7 +20,8 @@ from tests.service.test_authority_rotation import DEVICE_ID, Cut, Rotation, need
 from armillary.api.server import server_context
 from armillary.cli.whole import present_renewed
 from armillary.device.endpoint import is_directly_under
-from armillary.engines.records import certificate_rows, folder as files
+from armillary.engines.records import folder as files
+from armillary.engines.records.queries import certificates as certificate_rows
 from armillary.engines.signer import file as key_files
 from armillary.errors import ConflictError, InvalidArgumentError, NotFoundError, SignerError
 from armillary.service import authority as authorities

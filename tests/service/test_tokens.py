@@ -9,7 +9,7 @@ from uuid import UUID, uuid4
 
 import pytest
 
-from armillary.engines.records.rows import Token
+from armillary.engines.records.schema.rows import Token
 from armillary.errors import (
     ConflictError,
     InvalidArgumentError,

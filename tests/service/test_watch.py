@@ -11,7 +11,7 @@ from uuid import uuid4
 
 import pytest
 
-from armillary.engines.records.rows import Image
+from armillary.engines.records.schema.rows import Image
 from armillary.errors import ConflictError, InvalidArgumentError, NotFoundError
 from armillary.service import watch as watch_module, watch_rules
 from armillary.service.watch import Watch

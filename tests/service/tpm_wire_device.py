@@ -9,7 +9,8 @@ from typing import Any
 from sqlalchemy import select, update
 from tests.wire.tpm_samples import new_key, quote
 
-from armillary.engines.records import device_rows, schema
+from armillary.engines.records.queries import devices as device_rows
+from armillary.engines.records.schema import schema
 from armillary.sim.service_host import ServiceHost
 from armillary.sim.wire_device import WireDevice
 from armillary.wire.attestation.firmware_log import FirmwareLog

@@ -13,7 +13,7 @@ import pytest
 from tests.api.running_service import wait_until
 from tests.sim.playing import Playing, playing
 
-from armillary.engines.application.store import ApplicationStore
+from armillary.engines.documents.store import ApplicationStore
 from armillary.errors import DeviceOfflineError, InvalidArgumentError
 from armillary.hub.inside import InsideChannel
 from armillary.sim.applications import Applications

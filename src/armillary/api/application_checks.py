@@ -7,7 +7,7 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from armillary.api.authored import PARSERS
-from armillary.engines.application.store import ApplicationStore, Put
+from armillary.engines.documents.store import ApplicationStore, Put
 from armillary.errors import ConflictError, InvalidArgumentError
 from armillary.twin.author.organisation import check_tree, parse_organisation
 from armillary.twin.template.name import published_id, split_id
@@ -18,7 +18,7 @@ DEVICE_FIELDS = frozenset(("template", "version", "by", "cloud", "display_name",
 
 
 def body_check(store: ApplicationStore) -> Callable[[str, str, Mapping[str, Any]], None]:
-    """The check of one document from outside, for ``engines/application/files.py``."""
+    """The check of one document from outside, for ``engines/documents/files.py``."""
 
     def check(kind: str, document_id: str, body: Mapping[str, Any]) -> None:
         present = store.find(kind, document_id)

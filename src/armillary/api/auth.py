@@ -19,8 +19,8 @@ from armillary.api import azure_names as names
 from armillary.api.central_table import OPERATIONS, is_central
 from armillary.api.query import read_query
 from armillary.api.scope import UNKNOWN_PATHS, check_scope
-from armillary.engines.records.enrolment_rows import EnrolmentToken
-from armillary.engines.records.rows import Token
+from armillary.engines.records.queries.enrolments import EnrolmentToken
+from armillary.engines.records.schema.rows import Token
 from armillary.errors import PermissionDeniedError, UnauthenticatedError
 from armillary.service.enrolments import SECRET_PREFIX
 from armillary.wire.hub.api_token import secret_of_header

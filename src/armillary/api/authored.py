@@ -17,8 +17,14 @@ from starlette.requests import Request
 from armillary.api.documents import as_document
 from armillary.api.routes import hub_of, operator_of, service_of
 from armillary.api.scope import CheckedCatalog, checked_catalog
-from armillary.engines.application.document import ID_PATTERN, Document, check_match, none_there, not_found
-from armillary.engines.application.store import MAX_LIMIT
+from armillary.engines.documents.document import (
+    ID_PATTERN,
+    Document,
+    check_match,
+    none_there,
+    not_found,
+)
+from armillary.engines.documents.store import MAX_LIMIT
 from armillary.errors import ConflictError, InvalidArgumentError, NotFoundError, PermissionDeniedError
 from armillary.twin.author.dashboard import parse as parse_dashboard
 from armillary.twin.author.data_export import parse_export

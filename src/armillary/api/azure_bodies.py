@@ -14,7 +14,7 @@ from typing import Any
 
 from armillary.api import azure_names as names
 from armillary.api.azure_operations import utc
-from armillary.engines.records.rows import (
+from armillary.engines.records.schema.rows import (
     CaCertificate,
     Catalog,
     Deployment,

@@ -17,7 +17,7 @@ from starlette.responses import Response
 from armillary.api import azure_names as names, azure_operations as operations
 from armillary.api.azure_bodies import Body, listed
 from armillary.api.routes import operator_of, service_of
-from armillary.engines.records.rows import Page
+from armillary.engines.records.schema.rows import Page
 from armillary.errors import ConflictError, InvalidArgumentError, NotFoundError
 from armillary.service.assemble import SecurityService
 

@@ -17,7 +17,7 @@ from armillary.api import azure_bodies as bodies, azure_names as names
 from armillary.api.azure_call import AzureCall, azure_call, deleted, get_or_create, whole
 from armillary.api.azure_requests import CatalogBody, DeviceGroupBody, ListDeviceGroupsBody, ProductBody
 from armillary.api.routes import add_route
-from armillary.engines.records.rows import DeviceFilter, DeviceGroup, Product
+from armillary.engines.records.schema.rows import DeviceFilter, DeviceGroup, Product
 
 Call = Annotated[AzureCall, Depends(azure_call)]
 Body = bodies.Body

@@ -23,7 +23,7 @@ from armillary.api.azure_call import AzureCall, accepted, azure_call, created, p
 from armillary.api.azure_requests import CapabilityBody, ClaimBody, DeviceBody
 from armillary.api.routes import add_route
 from armillary.api.tenure import tenures
-from armillary.engines.records.rows import (
+from armillary.engines.records.schema.rows import (
     DEFAULT_PRODUCT,
     UNASSIGNED_GROUP,
     Device,

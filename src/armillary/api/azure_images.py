@@ -22,7 +22,7 @@ from armillary.api.auth import V1
 from armillary.api.azure_call import AzureCall, accepted, azure_call, base_url, created, deleted, paged
 from armillary.api.azure_requests import DeployedImage, DeploymentBody, ImageBody
 from armillary.api.routes import add_route
-from armillary.engines.records.rows import Deployment, DeviceGroup, Image
+from armillary.engines.records.schema.rows import Deployment, DeviceGroup, Image
 from armillary.errors import InvalidArgumentError, NotFoundError
 from armillary.wire.image import package as image_package
 

@@ -9,7 +9,7 @@ from typing import Any, Final
 from armillary.api import authored, native_organisations
 from armillary.api.central_call import Call, body_object, cursor, field, paged, paged_list, wrong
 from armillary.api.central_documents import documents
-from armillary.engines.application.document import Document
+from armillary.engines.documents.document import Document
 from armillary.errors import InvalidArgumentError, NotFoundError
 
 KIND: Final = "organisation"

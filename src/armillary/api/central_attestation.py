@@ -19,7 +19,7 @@ from cryptography.hazmat.primitives.serialization import Encoding
 
 from armillary.api.central_call import Call, body_object, field, match, wrong
 from armillary.api.central_devices import etag, find
-from armillary.engines.records.hub_rows import HubIdentity
+from armillary.engines.records.queries.hub import HubIdentity
 from armillary.errors import ConflictError, InvalidArgumentError, NotFoundError
 from armillary.service.hub_enrolments import scope_of
 from armillary.service.hub_identities import IdentityForm, Keys, awaits_keys, etag_of

@@ -14,11 +14,11 @@ from armillary.api import iot_hub_call
 from armillary.api.central_table import Operation
 from armillary.api.routes import hub_of, operator_of, service_of
 from armillary.api.scope import CheckedCatalog
-from armillary.engines.application.document import none_there
+from armillary.engines.documents.document import none_there
 from armillary.errors import ConflictError, InvalidArgumentError
 
 if TYPE_CHECKING:
-    from armillary.engines.records.rows import Catalog, Token
+    from armillary.engines.records.schema.rows import Catalog, Token
     from armillary.hub.hub import Hub
     from armillary.service.assemble import SecurityService
 

@@ -16,8 +16,8 @@ from armillary.api import iot_hub_call
 from armillary.api.auth import ADMINISTRATOR, allows
 from armillary.api.central_call import Call, body_object, cursor, field, match, paged, quoted, wrong
 from armillary.api.central_template_id import Resolved, check_reach, resolve, template_id_of
-from armillary.engines.records.hub_rows import HubIdentity
-from armillary.engines.records.rows import Device
+from armillary.engines.records.queries.hub import HubIdentity
+from armillary.engines.records.schema.rows import Device
 from armillary.errors import ArmillaryError, ConflictError, InvalidArgumentError, NotFoundError, PermissionDeniedError
 from armillary.hub.forgetting import forget_device
 from armillary.service.hub_identities import IdentityForm, awaits_keys, etag_of
@@ -25,7 +25,7 @@ from armillary.wire.hub.credentials import check_device_name
 from armillary.wire.text.device_name import MAX_NAME_CHARACTERS, check_name
 
 if TYPE_CHECKING:
-    from armillary.engines.application.document import Document
+    from armillary.engines.documents.document import Document
 
 FIELDS: Final = frozenset(
     ("id", "etag", "displayName", "template", "enabled", "provisioned", "simulated", "organizations", "type")

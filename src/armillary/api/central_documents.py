@@ -9,8 +9,8 @@ from typing import Any
 from armillary.api import authored
 from armillary.api.central_call import Call, wrong
 from armillary.api.scope import CheckedCatalog
-from armillary.engines.application.document import Document, not_found
-from armillary.engines.application.store import MAX_LIMIT
+from armillary.engines.documents.document import Document, not_found
+from armillary.engines.documents.store import MAX_LIMIT
 from armillary.errors import InvalidArgumentError, NotFoundError
 from armillary.twin.central.id import document_id
 

@@ -13,7 +13,7 @@ from typing import Any, Final
 
 from armillary.api.central_attestation import certificate_shown, pem_of
 from armillary.api.central_call import Call, body_object, field, match, paged_list, quoted, wrong
-from armillary.engines.records.hub_rows import HubEnrolment
+from armillary.engines.records.queries.hub import HubEnrolment
 from armillary.errors import ConflictError, InvalidArgumentError, NotFoundError
 from armillary.service.hub_enrolment_form import EnrolmentForm
 from armillary.service.hub_enrolments import scope_of

@@ -11,7 +11,7 @@ from armillary.api.central_call import Call, body_object, cursor, field, paged, 
 from armillary.api.central_devices import document as device_document
 from armillary.api.central_documents import documents, keep, narrowed, no_organisations, present, visible
 from armillary.api.central_template_id import Resolved, check_reach, resolve, template_id_of
-from armillary.engines.application.document import Document
+from armillary.engines.documents.document import Document
 from armillary.errors import ArmillaryError, InvalidArgumentError
 from armillary.twin.author.group import Group, parse_group
 from armillary.twin.central.id import central_id, document_id

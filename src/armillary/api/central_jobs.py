@@ -11,7 +11,7 @@ from armillary.api.central_call import Call, body_object, cursor, paged, wrong
 from armillary.api.central_documents import documents, keep, no_organisations, present, visible
 from armillary.api.central_groups import group_of, group_template_id
 from armillary.api.central_template_id import check_reach, resolve
-from armillary.engines.application.document import Document, not_found
+from armillary.engines.documents.document import Document, not_found
 from armillary.errors import ArmillaryError, ConflictError, InvalidArgumentError, PermissionDeniedError
 from armillary.twin.author.job import DeviceState, Job, RunState, parse_job
 from armillary.twin.central.id import central_id

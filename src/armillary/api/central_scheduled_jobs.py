@@ -10,7 +10,7 @@ from armillary.api import authored
 from armillary.api.central_call import Call, body_object, cursor, field, page_size, paged, quoted, wrong
 from armillary.api.central_documents import documents, keep, narrowed, present, visible
 from armillary.api.central_jobs import FIELDS, KIND, document, made_of, run_id, store, target_of
-from armillary.engines.application.document import Document, check_match, not_found
+from armillary.engines.documents.document import Document, check_match, not_found
 from armillary.errors import ConflictError
 from armillary.twin.author.job import next_due, parse_job
 from armillary.twin.central.id import central_id

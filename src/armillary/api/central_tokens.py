@@ -10,7 +10,7 @@ from uuid import UUID
 
 from armillary.api.central_access import ORGANISATION_ROLES, ROLES
 from armillary.api.central_call import Call, body_object, field, paged_list, wrong
-from armillary.engines.records.rows import Token
+from armillary.engines.records.schema.rows import Token
 from armillary.errors import ConflictError, InvalidArgumentError, NotFoundError
 from armillary.twin.central.job import iso, moment
 from armillary.wire.hub.api_token import encode_api_token

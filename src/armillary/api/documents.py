@@ -8,7 +8,7 @@ from collections.abc import Callable, Mapping
 from typing import Any, TypeVar
 from uuid import UUID
 
-from armillary.engines.records.rows import Page
+from armillary.engines.records.schema.rows import Page
 
 T = TypeVar("T")
 

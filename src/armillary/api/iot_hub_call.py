@@ -15,9 +15,9 @@ from starlette.requests import Request
 
 from armillary.api.iot_hub_documents import Seen
 from armillary.api.routes import hub_of, operator_of, service_of
-from armillary.engines.records import catalog_rows
-from armillary.engines.records.hub_rows import HubIdentity
-from armillary.engines.records.rows import Catalog, Device, DeviceFilter
+from armillary.engines.records.queries import catalogs as catalog_rows
+from armillary.engines.records.queries.hub import HubIdentity
+from armillary.engines.records.schema.rows import Catalog, Device, DeviceFilter
 from armillary.errors import InvalidArgumentError, NotFoundError
 from armillary.service.hub_identities import Keys
 from armillary.service.hub_service_keys import RevealingToken

@@ -8,8 +8,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Final, cast
 
-from armillary.engines.records.hub_rows import Authentication, HubIdentity
-from armillary.engines.records.rows import Device
+from armillary.engines.records.queries.hub import Authentication, HubIdentity
+from armillary.engines.records.schema.rows import Device
 from armillary.errors import InvalidArgumentError
 from armillary.service.hub_identities import IdentityForm, Keys, etag_of
 from armillary.twin.document.document import Twin, operator_view, timestamp

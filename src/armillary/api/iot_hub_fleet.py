@@ -23,10 +23,10 @@ from armillary.api import iot_hub_call as call
 from armillary.api.iot_hub import ROOT, Document, IfMatch
 from armillary.api.iot_hub_documents import decode_etag, encoded_etag, twin_document
 from armillary.api.routes import add_route, hub_of, operator_of, service_of
-from armillary.engines.records import hub_rows
-from armillary.engines.records.rows import DeviceFilter
-from armillary.engines.series import configurations
-from armillary.engines.series.configurations import Configuration
+from armillary.engines.hub import configurations
+from armillary.engines.hub.configurations import Configuration
+from armillary.engines.records.queries import hub as hub_rows
+from armillary.engines.records.schema.rows import DeviceFilter
 from armillary.errors import ConflictError, InvalidArgumentError
 from armillary.hub.twin_changes import change_twin
 from armillary.twin.document.document import timestamp

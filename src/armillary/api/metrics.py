@@ -11,7 +11,7 @@ from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, InfoM
 from prometheus_client.registry import Collector
 
 from armillary import __version__
-from armillary.engines.records.rows import FleetSummary
+from armillary.engines.records.schema.rows import FleetSummary
 
 CONTENT_TYPE = "text/plain; version=0.0.4; charset=utf-8"
 

@@ -16,7 +16,7 @@ from armillary.api.application_checks import body_check, check_organisations, wa
 from armillary.api.auth import V1
 from armillary.api.native_exports import check_places_for, check_same_target
 from armillary.api.routes import add_route, hub_of, operator_of, service_of
-from armillary.engines.application.files import (
+from armillary.engines.documents.files import (
     APPLICATION_KINDS,
     export_files,
     keep_files,

@@ -19,7 +19,7 @@ from starlette.responses import Response
 from armillary.api.auth import V1
 from armillary.api.native_devices import CatalogFilter
 from armillary.api.routes import add_route, operator_of, service_of
-from armillary.engines.records.certificate_rows import CertificateRecord
+from armillary.engines.records.queries.certificates import CertificateRecord
 from armillary.errors import InvalidArgumentError
 from armillary.wire.encoding.pem import armour
 

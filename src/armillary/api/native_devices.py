@@ -20,7 +20,7 @@ from armillary.api.native_requests import FactoryBody, ReasonBody
 from armillary.api.routes import add_route, enrolment_of, operator_of, service_of
 from armillary.api.scope import CheckedCatalog, checked_filter
 from armillary.api.tenure import own_page, since_ms
-from armillary.engines.records.rows import HEALTHS, DeviceFilter
+from armillary.engines.records.schema.rows import HEALTHS, DeviceFilter
 from armillary.errors import InvalidArgumentError
 from armillary.identity.manufacturing import ManufacturingState
 from armillary.service.factory_reply import FactoryReply

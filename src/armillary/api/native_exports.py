@@ -18,8 +18,8 @@ from armillary.api.documents import as_document
 from armillary.api.native_devices import After, Limit, NumberAfter
 from armillary.api.routes import add_route, hub_of, operator_of, service_of
 from armillary.api.scope import CheckedCatalog
-from armillary.engines.application.document import Document
-from armillary.engines.application.store import ApplicationStore
+from armillary.engines.documents.document import Document
+from armillary.engines.documents.store import ApplicationStore
 from armillary.errors import InvalidArgumentError, PermissionDeniedError
 from armillary.hub.export_places import check_places
 from armillary.hub.export_replays import Replay

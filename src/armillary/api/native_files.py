@@ -23,7 +23,7 @@ from armillary.api.device_ids import DevicePath, known_identity
 from armillary.api.query import read_query
 from armillary.api.routes import add_route, hub_of, operator_of, service_of
 from armillary.api.tenure import check_own, since_ms
-from armillary.engines.series.uploads import Upload
+from armillary.engines.hub.uploads import Upload
 from armillary.errors import ConflictError, InvalidArgumentError, NoPlaceError, PermissionDeniedError
 from armillary.hub.files import CONTAINER, FileUploads
 from armillary.hub.threads import in_thread

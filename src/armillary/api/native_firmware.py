@@ -20,7 +20,7 @@ from armillary.api.routes import add_route, operator_of, service_of
 from armillary.attest import firmware_reference as rules
 
 if TYPE_CHECKING:
-    from armillary.engines.records.firmware_rows import StoredStatement
+    from armillary.engines.records.queries.firmware import StoredStatement
 
 FIRMWARE = POLICY + "/firmware"
 

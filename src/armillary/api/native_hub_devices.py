@@ -13,7 +13,7 @@ from armillary.api.auth import V1
 from armillary.api.device_ids import DevicePath, known_device
 from armillary.api.native_devices import After, CatalogPath, Limit
 from armillary.api.routes import add_route, hub_of, operator_of, service_of
-from armillary.engines.records.hub_rows import Admission, HubIdentity
+from armillary.engines.records.queries.hub import Admission, HubIdentity
 from armillary.errors import InvalidArgumentError
 from armillary.hub.forgetting import forget_device
 from armillary.service.device_names import NamedDevice

@@ -14,7 +14,7 @@ from starlette.requests import Request
 from armillary.api.auth import V1
 from armillary.api.native_devices import CatalogPath
 from armillary.api.routes import add_route, operator_of, service_of
-from armillary.engines.records.hub_rows import HubEnrolment
+from armillary.engines.records.queries.hub import HubEnrolment
 from armillary.errors import InvalidArgumentError
 from armillary.service.hub_enrolment_form import EnrolmentForm
 from armillary.service.hub_enrolments import scope_of

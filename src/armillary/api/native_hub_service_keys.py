@@ -12,7 +12,7 @@ from starlette.requests import Request
 from armillary.api.auth import V1
 from armillary.api.native_devices import CatalogPath
 from armillary.api.routes import add_route, hub_of, operator_of, service_of
-from armillary.engines.records.hub_rows import HubServiceKey
+from armillary.engines.records.queries.hub import HubServiceKey
 from armillary.service.hub_service_keys import KEY_PATTERN
 from armillary.wire.hub.sas_token import encode_key
 

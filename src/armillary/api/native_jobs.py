@@ -19,7 +19,7 @@ from armillary.api.documents import as_document
 from armillary.api.native_devices import After, Limit
 from armillary.api.routes import add_route, hub_of, operator_of, service_of
 from armillary.api.scope import CheckedCatalog
-from armillary.engines.application.document import Document, check_match
+from armillary.engines.documents.document import Document, check_match
 from armillary.engines.jobs.store import JobStore, Run
 from armillary.errors import InvalidArgumentError, PermissionDeniedError
 from armillary.twin.author.group import parse_group

@@ -18,7 +18,7 @@ from armillary.api.device_ids import DevicePath, known_identity
 from armillary.api.native_requests import BASE64
 from armillary.api.routes import add_route, hub_of, operator_of, service_of
 from armillary.api.tenure import since_ms
-from armillary.engines.series.cloud_messages import QueuedMessage
+from armillary.engines.hub.cloud_messages import QueuedMessage
 from armillary.errors import InvalidArgumentError
 from armillary.wire.hub.cloud_message import (
     DEFAULT_DELIVERIES,

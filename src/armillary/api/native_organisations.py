@@ -16,7 +16,7 @@ from armillary.api.device_ids import DevicePath, known_identity
 from armillary.api.device_labels import with_names
 from armillary.api.native_devices import After, Limit
 from armillary.api.routes import add_route, hub_of, operator_of, service_of
-from armillary.engines.application.document import ID_PATTERN
+from armillary.engines.documents.document import ID_PATTERN
 from armillary.errors import ConflictError, InvalidArgumentError, NotFoundError
 from armillary.twin.author.organisation import parse_organisation
 

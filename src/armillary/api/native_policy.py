@@ -21,7 +21,7 @@ from armillary.attest import policy as rules
 from armillary.errors import InvalidArgumentError
 
 if TYPE_CHECKING:
-    from armillary.engines.records.policy_rows import CatalogPolicy
+    from armillary.engines.records.queries.policies import CatalogPolicy
     from armillary.service.assemble import SecurityService
 
 POLICY = V1 + "/catalogs/{catalog}/attestation-policy"

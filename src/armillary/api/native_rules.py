@@ -21,7 +21,7 @@ from armillary.api.native_devices import After, Limit
 from armillary.api.routes import add_route, hub_of, operator_of, service_of
 from armillary.api.scope import CheckedCatalog
 from armillary.api.tenure import since_ms
-from armillary.engines.application.document import Document
+from armillary.engines.documents.document import Document
 from armillary.engines.rules import rows
 from armillary.engines.rules.rows import Alert, Delivery
 from armillary.engines.rules.store import RuleStore

@@ -21,7 +21,7 @@ from armillary.api.device_ids import DevicePath, known_identity
 from armillary.api.native_requests import MethodBody, TwinBody
 from armillary.api.routes import add_route, hub_of, operator_of, service_of
 from armillary.api.tenure import since_ms, whole_hours_since
-from armillary.engines.series.query import check_range
+from armillary.engines.series.values.query import check_range
 from armillary.errors import ArmillaryError, InvalidArgumentError
 from armillary.hub.connecting import wait_for_methods
 

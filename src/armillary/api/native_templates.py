@@ -21,8 +21,8 @@ from armillary.api.native_devices import After, Limit
 from armillary.api.routes import add_route, hub_of, operator_of, service_of
 from armillary.api.scope import CheckedCatalog
 from armillary.api.tenure import since_ms
-from armillary.engines.application.document import Document
-from armillary.engines.application.store import MAX_LIMIT
+from armillary.engines.documents.document import Document
+from armillary.engines.documents.store import MAX_LIMIT
 from armillary.errors import InvalidArgumentError, ModelError, NotFoundError
 from armillary.hub.device_facts import of_catalog
 from armillary.twin.author.uses import uses_of_value

@@ -25,8 +25,8 @@ from armillary.api.callers import LARGE_BYTES, Caller, caller_of, catalog_of, ow
 from armillary.api.json_body import MAX_VALUES, StrictRequest
 from armillary.api.query import check_names
 from armillary.api.scope import UNKNOWN_PATHS
-from armillary.engines.records.enrolment_rows import EnrolmentToken
-from armillary.engines.records.rows import Token
+from armillary.engines.records.queries.enrolments import EnrolmentToken
+from armillary.engines.records.schema.rows import Token
 
 if TYPE_CHECKING:
     from armillary.hub.hub import Hub

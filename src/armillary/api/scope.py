@@ -24,7 +24,7 @@ from starlette.requests import Request
 from armillary.api import azure_names as names, azure_operations as operations
 from armillary.api.central_table import is_central
 from armillary.api.query import Query
-from armillary.engines.records.rows import Token
+from armillary.engines.records.schema.rows import Token
 from armillary.errors import NotFoundError, PermissionDeniedError
 from armillary.service.registry_names import absent_device
 from armillary.wire.hub.credentials import is_attested_id

@@ -17,7 +17,7 @@ from typing import Any
 from starlette.requests import Request
 
 from armillary.api.routes import operator_of, service_of
-from armillary.engines.series.chunks import HOUR_MS
+from armillary.engines.series.values.chunks import HOUR_MS
 from armillary.errors import NotFoundError
 
 Document = dict[str, Any]

@@ -11,8 +11,8 @@ from typing import TYPE_CHECKING, Any
 from uuid import UUID
 
 from armillary.api.documents import as_document, as_page
-from armillary.engines.records.rollout_nouns import Rollout
-from armillary.engines.records.rows import Deployment, Device, DeviceFilter
+from armillary.engines.records.schema.rollout_rows import Rollout
+from armillary.engines.records.schema.rows import Deployment, Device, DeviceFilter
 from armillary.rollout import policy as rollout_policy
 from armillary.service.paging import MAX_LIMIT
 from armillary.wire.device import finding as wire_finding

@@ -16,9 +16,9 @@ from typing import TYPE_CHECKING, Any, Final, TypeGuard
 
 from armillary.api.dashboard_devices import Devices
 from armillary.api.tenure import own_through, whole_hours_since
-from armillary.engines.series.fleet import FleetBucket
-from armillary.engines.series.query import bucket_width
-from armillary.engines.series.rollups import MINUTE_MS
+from armillary.engines.series.values.fleet import FleetBucket
+from armillary.engines.series.values.query import bucket_width
+from armillary.engines.series.values.rollups import MINUTE_MS
 from armillary.errors import ArmillaryError, NotFoundError
 from armillary.twin.author.dashboard import Dashboard, Place, Tile, state_of
 from armillary.twin.template.value_names import as_fields

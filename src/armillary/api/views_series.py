@@ -9,8 +9,8 @@ from collections.abc import Callable, Collection, Iterator, Mapping
 from typing import TYPE_CHECKING, Any
 
 from armillary.engines.series.export import csv_parts, parquet_parts, read_csv
-from armillary.engines.series.query import MAX_POINTS, check_range
 from armillary.engines.series.store import Restored
+from armillary.engines.series.values.query import MAX_POINTS, check_range
 from armillary.errors import InvalidArgumentError
 
 if TYPE_CHECKING:

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any, cast
 from cryptography import x509
 
 from armillary import __version__
-from armillary.engines.records.rows import FleetSummary
+from armillary.engines.records.schema.rows import FleetSummary
 from armillary.engines.rules.shares import MAX_WAITING
 from armillary.errors import ArmillaryError
 

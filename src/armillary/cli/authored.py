@@ -18,7 +18,7 @@ from armillary.errors import ConflictError, InvalidArgumentError, OperatorError
 
 # The service takes 256 KiB.
 MAX_FILE_BYTES = 256 << 10
-# The ETag of a document that is not there (engines/application/document.py).
+# The ETag of a document that is not there (engines/documents/document.py).
 NOTHING_THERE = '""'
 
 CatalogOption = Annotated[

@@ -18,7 +18,7 @@ from armillary.api.native_policy import policy_of
 from armillary.console.sessions import Operator
 from armillary.console.source import Document, Sources
 from armillary.console.source_application import ServiceApplication
-from armillary.engines.records.rows import DeviceFilter, Token
+from armillary.engines.records.schema.rows import DeviceFilter, Token
 from armillary.errors import NotFoundError, PermissionDeniedError
 from armillary.hub.value_names import names_of
 from armillary.rollout.cohort import size_after

@@ -32,7 +32,7 @@ from armillary.api.dashboard_devices import Devices
 from armillary.api.dashboard_live import batches, wanted_of
 from armillary.console.sessions import Operator
 from armillary.console.source import Document
-from armillary.engines.application.document import check_id
+from armillary.engines.documents.document import check_id
 from armillary.errors import NotFoundError
 from armillary.twin.author.dashboard import Dashboard, parse
 

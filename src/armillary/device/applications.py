@@ -16,8 +16,8 @@ from armillary.device.admission import Application, admit
 from armillary.device.hub_address import HubAddress
 from armillary.device.installer import Installer
 from armillary.device.layout import DeviceFolder
-from armillary.engines.sandbox.image_root import extract_image
 from armillary.engines.sandbox.port import Launch
+from armillary.engines.sandbox.within.image_root import extract_image
 from armillary.errors import InstallError
 from armillary.update.plan import InstallPlan
 from armillary.update.record import InstallRecord, SlotImage

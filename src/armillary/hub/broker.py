@@ -25,7 +25,7 @@ from collections.abc import Callable
 
 import structlog
 
-from armillary.engines.broker_store import BrokerStore
+from armillary.engines.hub.broker import BrokerStore
 from armillary.errors import ArmillaryError, WireError
 from armillary.hub.broker_connection import BrokerConnection
 from armillary.hub.broker_journal import Journal

@@ -13,8 +13,8 @@ from collections import deque
 from collections.abc import Callable
 from typing import Any
 
-from armillary.engines.broker_store import BrokerStore, Fact, Value
-from armillary.engines.group_commit import LoopSink, Rejected
+from armillary.engines.database.group_commit import LoopSink, Rejected
+from armillary.engines.hub.broker import BrokerStore, Fact, Value
 from armillary.errors import RateLimitedError
 
 # When the writing thread has no room, the facts wait here and are offered again after this time (seconds).
@@ -53,7 +53,7 @@ class Journal:
         return not self._facts and not self._posted
 
     def note(self, name: str, *values: Value) -> None:
-        """Note a fact: a statement of ``engines/broker_store.py`` and its parameters."""
+        """Note a fact: a statement of ``engines/hub/broker.py`` and its parameters."""
         if self._store is not None:
             self._facts.append((name, values))
             self._flush_soon()

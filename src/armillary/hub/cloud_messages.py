@@ -19,9 +19,9 @@ from typing import TYPE_CHECKING, Any, Final
 
 import structlog
 
-from armillary.engines.group_commit import LoopSink, Rejected
-from armillary.engines.series import cloud_messages as queue
-from armillary.engines.series.cloud_messages import Delivery, QueuedMessage
+from armillary.engines.database.group_commit import LoopSink, Rejected
+from armillary.engines.hub import cloud_messages as queue
+from armillary.engines.hub.cloud_messages import Delivery, QueuedMessage
 from armillary.errors import RateLimitedError
 from armillary.wire.hub.cloud_message import CloudMessage
 from armillary.wire.hub.topics import Inbox

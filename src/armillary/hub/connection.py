@@ -36,7 +36,7 @@ from armillary.wire.mqtt.session import Event, State, step
 from armillary.wire.mqtt.stream import MAX_PACKET_BYTES, PublishRun
 
 if TYPE_CHECKING:
-    from armillary.engines.series.devices import DeviceRow
+    from armillary.engines.hub.devices import DeviceRow
     from armillary.hub.front import Front
 
 # The session of a client that asked for a persistent one does not end (MQTT 5 §3.1.2.11.2).

@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """Who connects and who leaves, and why: written down for data exports, from the first that wants it on.
 
-A connection costs nothing for it before. The journal is ``engines/series/connectivity.py``; it is of devices over MQTT
+A connection costs nothing for it before. The journal is ``engines/hub/connectivity.py``; it is of devices over MQTT
 and WebSocket, not of clients of the general broker.
 """
 
@@ -9,8 +9,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Final
 
-from armillary.engines.group_commit import LoopSink
-from armillary.engines.series import connectivity
+from armillary.engines.database.group_commit import LoopSink
+from armillary.engines.hub import connectivity
 from armillary.errors import RateLimitedError
 
 if TYPE_CHECKING:

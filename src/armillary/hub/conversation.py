@@ -12,9 +12,9 @@ from typing import TYPE_CHECKING, Any
 
 import structlog
 
-from armillary.engines.group_commit import Rejected
-from armillary.engines.series.devices import subscribed
-from armillary.engines.series.twins import changed_twin, read_twin
+from armillary.engines.database.group_commit import Rejected
+from armillary.engines.hub.devices import subscribed
+from armillary.engines.hub.twins import changed_twin, read_twin
 from armillary.errors import InvalidArgumentError, WireError
 from armillary.hub.reasons import Reason
 from armillary.twin.document.document import Twin, device_view, report

@@ -12,7 +12,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from itertools import islice
 from typing import TYPE_CHECKING, Any, Final, Protocol
 
-from armillary.engines.series.twins import read_twins
+from armillary.engines.hub.twins import read_twins
 from armillary.twin.author.group import DeviceFacts, Needs, Value
 from armillary.twin.document.document import Twin
 

@@ -4,9 +4,9 @@
 | source | order | kept |
 |---|---|---|
 | telemetry | blocks of the hub's log, then messages in a block | as messages: ``messages_retention_days`` |
-| properties | the journal of twins (``engines/series/twins.py``), from the first such export on | the newest 100,000 |
+| properties | the journal of twins (``engines/hub/twins.py``), from the first such export on | the newest 100,000 |
 | alerts | firings of rules | as the rules keep them |
-| connectivity | the journal of connections (``engines/series/connectivity.py``), begun likewise | the newest 100,000 |
+| connectivity | the journal of connections (``engines/hub/connectivity.py``), begun likewise | the newest 100,000 |
 | lifecycle | lines of the audit log about devices | for ever |
 
 Methods block: call them from threads.
@@ -20,10 +20,10 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final
 
-from armillary.engines.series.blocks import Message, iterate_block
-from armillary.engines.series.connection import Connection
-from armillary.engines.series.connectivity import read_events
-from armillary.engines.series.twins import journal_wanted, read_changes
+from armillary.engines.database.port import Connection
+from armillary.engines.hub.connectivity import read_events
+from armillary.engines.hub.twins import journal_wanted, read_changes
+from armillary.engines.series.log.blocks import Message, iterate_block
 from armillary.errors import WireError
 from armillary.twin.author.data_export import Record, Source
 from armillary.wire.hub import telemetry

@@ -28,7 +28,7 @@ from typing import TYPE_CHECKING, Final
 
 import structlog
 
-from armillary.engines.application.document import Document
+from armillary.engines.documents.document import Document
 from armillary.engines.exports.store import Cursor, DeadBatch, ExportStore
 from armillary.errors import ArmillaryError
 from armillary.hub.attempts import NeverError, NotNowError, backoff
@@ -58,7 +58,7 @@ from armillary.twin.author.group import (
 )
 
 if TYPE_CHECKING:
-    from armillary.engines.transform import Transform
+    from armillary.engines.exports.transform import Transform
     from armillary.hub.hub import Hub
 
 # Entries of a source that are looked at together, and what goes out in one batch.
@@ -427,7 +427,7 @@ def check_destination(hub: Hub, export: DataExport) -> None:
 
 
 def _transform(program: str) -> Transform:
-    from armillary.engines.transform import Transform  # noqa: PLC0415 - only with a transform
+    from armillary.engines.exports.transform import Transform  # noqa: PLC0415 - only with a transform
 
     return Transform(program)
 

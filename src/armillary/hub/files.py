@@ -33,8 +33,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, BinaryIO, Final
 from urllib.parse import quote
 
-from armillary.engines.series import uploads
-from armillary.engines.series.uploads import Upload
+from armillary.engines.hub import uploads
+from armillary.engines.hub.uploads import Upload
 from armillary.errors import ConflictError, InvalidArgumentError, NotFoundError, PermissionDeniedError
 from armillary.hub.threads import in_thread
 from armillary.hub.upload_room import MAX_BLOCKS, UploadRoom, Writing

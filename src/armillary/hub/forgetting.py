@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """Forgetting what has a name that may be given again, to another owner: devices, and what documents leave behind.
 
-``engines/series/forget.py`` says what stays of a device.
+``engines/hub/forget.py`` says what stays of a device.
 """
 
 from __future__ import annotations
@@ -9,7 +9,7 @@ from __future__ import annotations
 import contextlib
 from typing import TYPE_CHECKING, Final
 
-from armillary.engines.series.forget import forgotten
+from armillary.engines.hub.forget import forgotten
 from armillary.errors import NotFoundError
 
 if TYPE_CHECKING:

@@ -18,10 +18,10 @@ from typing import TYPE_CHECKING, Any
 import structlog
 from cryptography import x509
 
-from armillary.engines.group_commit import LoopSink, Rejected
-from armillary.engines.series.announcements import announced
-from armillary.engines.series.blocks import Block, Run
-from armillary.engines.series.devices import DeviceRow, enrolled, seen
+from armillary.engines.database.group_commit import LoopSink, Rejected
+from armillary.engines.hub.announcements import announced
+from armillary.engines.hub.devices import DeviceRow, enrolled, seen
+from armillary.engines.series.log.blocks import Block, Run
 from armillary.engines.series.store import SeriesStore
 from armillary.engines.series.writer import Change
 from armillary.errors import (

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from itertools import islice
 from typing import TYPE_CHECKING, Final
 
-from armillary.engines.application.document import not_found
+from armillary.engines.documents.document import not_found
 from armillary.errors import InvalidArgumentError
 from armillary.hub.device_facts import FactsReader, of_catalog
 from armillary.twin.author.group import (

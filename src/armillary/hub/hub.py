@@ -16,11 +16,11 @@ from concurrent.futures import Future
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
-from armillary.engines.application.store import ApplicationStore
-from armillary.engines.group_commit import LoopSink, Rejected
-from armillary.engines.series.announcements import read_model_id
+from armillary.engines.database.group_commit import LoopSink, Rejected
+from armillary.engines.documents.store import ApplicationStore
+from armillary.engines.hub.announcements import read_model_id
+from armillary.engines.hub.twins import changed_twin
 from armillary.engines.series.store import Retention, SeriesStore
-from armillary.engines.series.twins import changed_twin
 from armillary.errors import DeviceStateError
 from armillary.hub.cloud_messages import Mailboxes
 from armillary.hub.connectivity import Connectivity
@@ -200,7 +200,7 @@ class Hub:
 
     async def start_broker(self, ssl_context: ssl.SSLContext, host: str, port: int) -> int:
         """Listen as a general broker as well, in the hub's loop; arguments and errors as of :meth:`start`."""
-        from armillary.engines.broker_store import BrokerStore  # noqa: PLC0415 - off unless configured: costs memory
+        from armillary.engines.hub.broker import BrokerStore  # noqa: PLC0415 - off unless configured: costs memory
         from armillary.hub.broker import Broker  # noqa: PLC0415 - as above
 
         self._broker = Broker(self.front.identify, self._counters, store=BrokerStore(self._folder), clock=self._clock)

@@ -27,8 +27,8 @@ from typing import TYPE_CHECKING, Any, Final
 
 import structlog
 
-from armillary.engines.application.document import Document, not_found
-from armillary.engines.application.store import MAX_LIMIT
+from armillary.engines.documents.document import Document, not_found
+from armillary.engines.documents.store import MAX_LIMIT
 from armillary.engines.jobs.store import DeviceResult, JobStore, Outcome, Run
 from armillary.errors import (
     ArmillaryError,

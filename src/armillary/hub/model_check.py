@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Final
 
 import structlog
 
-from armillary.engines.application.document import Document, is_device_id
+from armillary.engines.documents.document import Document, is_device_id
 from armillary.wire.hub.telemetry import Telemetry
 
 if TYPE_CHECKING:

@@ -11,8 +11,8 @@ import threading
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any, Final
 
-from armillary.engines.application.document import Document, is_device_id
-from armillary.engines.application.store import MAX_LIMIT
+from armillary.engines.documents.document import Document, is_device_id
+from armillary.engines.documents.store import MAX_LIMIT
 from armillary.errors import ArmillaryError, ConflictError, RateLimitedError
 from armillary.twin.author.organisation import (
     Organisation,

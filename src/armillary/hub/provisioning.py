@@ -11,7 +11,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any, Final
 
-from armillary.engines.series.devices import DeviceRow
+from armillary.engines.hub.devices import DeviceRow
 from armillary.errors import NotFoundError, RateLimitedError, WireError
 from armillary.hub.reasons import Reason
 from armillary.hub.registrations import RETRY_AFTER_S, Desk, Registrations

@@ -17,7 +17,7 @@ from typing import Any, Final
 
 import structlog
 
-from armillary.engines.group_commit import LoopSink, Rejected
+from armillary.engines.database.group_commit import LoopSink, Rejected
 from armillary.engines.rules.rows import PRUNE_SLICE, Change, Fired, More, News, keep, pruned
 from armillary.engines.rules.store import RuleStore
 from armillary.errors import RateLimitedError

@@ -11,7 +11,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final
 
-from armillary.engines.application.document import Document
+from armillary.engines.documents.document import Document
 from armillary.engines.rules.rows import DeviceStates
 from armillary.errors import InvalidArgumentError, NotFoundError
 from armillary.twin.author.group import is_member, needs_of_filters

@@ -42,7 +42,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 import structlog
 
-from armillary.engines.application.document import Document
+from armillary.engines.documents.document import Document
 from armillary.engines.rules.rows import begun_anew, forgotten, keep, withdrawn
 from armillary.engines.rules.store import RuleStore
 from armillary.errors import ArmillaryError, InvalidArgumentError

@@ -19,8 +19,8 @@ from typing import TYPE_CHECKING, Any, Final
 
 import structlog
 
-from armillary.engines.application.document import Document, is_device_id, not_found
-from armillary.engines.application.store import MAX_LIMIT, Delete, Put
+from armillary.engines.documents.document import Document, is_device_id, not_found
+from armillary.engines.documents.store import MAX_LIMIT, Delete, Put
 from armillary.errors import ArmillaryError, ConflictError, InvalidArgumentError, NotFoundError
 from armillary.hub.device_facts import of_catalog
 from armillary.twin.template.name import check_name, not_published, published_id, split_id

@@ -7,7 +7,7 @@ from collections.abc import Mapping, Set as AbstractSet
 from concurrent.futures import Future
 from typing import TYPE_CHECKING, Any, Final
 
-from armillary.engines.series.twins import changed_twin
+from armillary.engines.hub.twins import changed_twin
 from armillary.errors import InvalidArgumentError
 from armillary.twin.document.document import Twin, desired_notice, patch_desired, patch_tags
 from armillary.twin.document.replacement import replacement_patch

@@ -18,9 +18,9 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Final
 
+from armillary.engines.hub import uploads
+from armillary.engines.hub.uploads import Upload
 from armillary.engines.places import Places
-from armillary.engines.series import uploads
-from armillary.engines.series.uploads import Upload
 from armillary.errors import InvalidArgumentError
 
 # One file; a longer one is many.

@@ -19,8 +19,8 @@ from sqlalchemy import Connection
 from armillary.attest import policy as rules
 from armillary.attest.firmware_reference import FirmwareReference
 from armillary.attest.policy import AttestationPolicy, PolicyInForce
-from armillary.engines.records import firmware_rows, policy_rows
-from armillary.engines.records.policy_rows import CatalogPolicy
+from armillary.engines.records.queries import firmware as firmware_rows, policies as policy_rows
+from armillary.engines.records.queries.policies import CatalogPolicy
 from armillary.errors import ConflictError, InvalidArgumentError
 from armillary.service.chips import Chips
 from armillary.service.context import Context

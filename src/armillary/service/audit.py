@@ -5,8 +5,8 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from armillary.engines.records import audit_rows
-from armillary.engines.records.rows import AuditLine, AuditVerification, Page
+from armillary.engines.records.queries import audit as audit_rows
+from armillary.engines.records.schema.rows import AuditLine, AuditVerification, Page
 from armillary.service.context import Context
 from armillary.service.paging import bounded, number_after
 

@@ -34,9 +34,12 @@ from cryptography import x509
 from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 
-from armillary.engines.records import catalog_rows, certificate_rows
-from armillary.engines.records.certificate_rows import CertificateRecord
 from armillary.engines.records.folder import write_file
+from armillary.engines.records.queries import (
+    catalogs as catalog_rows,
+    certificates as certificate_rows,
+)
+from armillary.engines.records.queries.certificates import CertificateRecord
 from armillary.errors import DataFolderError, HostError, InvalidArgumentError, SignerError
 from armillary.service.authority_life import DAY_S, ROOT_LIFE_S, YEAR_S, serving_root, signed_by
 from armillary.service.catalog_authority import BACKDATE_S, Issuer, new_serial

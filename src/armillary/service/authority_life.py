@@ -8,7 +8,7 @@ from typing import Final
 
 from cryptography import x509
 
-from armillary.engines.records.certificate_rows import CertificateRecord
+from armillary.engines.records.queries.certificates import CertificateRecord
 from armillary.errors import ConflictError
 
 DAY_S: Final = 86_400

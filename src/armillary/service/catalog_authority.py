@@ -27,9 +27,12 @@ from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 from sqlalchemy import Connection
 
-from armillary.engines.records import catalog_rows, certificate_rows
-from armillary.engines.records.certificate_rows import CertificateRecord
-from armillary.engines.records.rows import CaCertificate
+from armillary.engines.records.queries import (
+    catalogs as catalog_rows,
+    certificates as certificate_rows,
+)
+from armillary.engines.records.queries.certificates import CertificateRecord
+from armillary.engines.records.schema.rows import CaCertificate
 from armillary.errors import InvalidArgumentError, NotFoundError, SignerError
 from armillary.service.authority_life import (
     CATALOG_LIFE_S,

@@ -9,8 +9,8 @@ from dataclasses import dataclass
 
 from sqlalchemy import Connection
 
-from armillary.engines.records import audit_rows
 from armillary.engines.records.folder import DataFolder
+from armillary.engines.records.queries import audit as audit_rows
 from armillary.engines.records.store import Records
 from armillary.settings import Settings
 

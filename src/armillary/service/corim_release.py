@@ -12,7 +12,7 @@ from collections import Counter
 from typing import TYPE_CHECKING, Final, NamedTuple
 from uuid import NAMESPACE_OID, UUID, uuid5
 
-from armillary.engines.records.rows import OsComponent
+from armillary.engines.records.schema.rows import OsComponent
 from armillary.errors import InvalidArgumentError
 
 if TYPE_CHECKING:

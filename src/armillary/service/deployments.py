@@ -12,8 +12,13 @@ from uuid import UUID, uuid4
 
 from sqlalchemy import Connection
 
-from armillary.engines.records import catalog_rows, device_rows, image_rows, rollout_rows
-from armillary.engines.records.rows import Deployment, DeviceGroup, Image, Page
+from armillary.engines.records.queries import (
+    catalogs as catalog_rows,
+    devices as device_rows,
+    images as image_rows,
+    rollouts as rollout_rows,
+)
+from armillary.engines.records.schema.rows import Deployment, DeviceGroup, Image, Page
 from armillary.errors import ConflictError, InvalidArgumentError, NotFoundError
 from armillary.service.chips import Chips
 from armillary.service.context import Context

@@ -15,8 +15,12 @@ from typing import Final
 
 from sqlalchemy import Connection
 
-from armillary.engines.records import device_rows, name_rows, transfer_rows
-from armillary.engines.records.rows import Device
+from armillary.engines.records.queries import (
+    devices as device_rows,
+    names as name_rows,
+    transfers as transfer_rows,
+)
+from armillary.engines.records.schema.rows import Device
 from armillary.errors import ConflictError, InvalidArgumentError
 from armillary.identity.manufacturing import ManufacturingState, advance, state_named
 from armillary.service.devices import DeviceRegistry

@@ -10,8 +10,14 @@ from uuid import UUID
 
 from sqlalchemy import Connection
 
-from armillary.engines.records import catalog_rows, device_lists, device_rows, hub_rows, name_rows
-from armillary.engines.records.rows import Device, DeviceFilter
+from armillary.engines.records.queries import (
+    catalogs as catalog_rows,
+    device_lists,
+    devices as device_rows,
+    hub as hub_rows,
+    names as name_rows,
+)
+from armillary.engines.records.schema.rows import Device, DeviceFilter
 from armillary.service.context import Context
 from armillary.service.hub_identities import HubIdentities
 from armillary.service.registry import Registry

@@ -20,7 +20,7 @@ from __future__ import annotations
 import math
 from typing import Final, NamedTuple
 
-from armillary.engines.records.report_rows import MAX_REFUSALS_A_DAY, REFUSAL_CODES
+from armillary.engines.records.queries.reports import MAX_REFUSALS_A_DAY, REFUSAL_CODES
 from armillary.errors import RateLimitedError
 from armillary.wire.device.checkin import MAX_OUTCOMES
 

@@ -16,7 +16,7 @@ from uuid import UUID
 
 from armillary.attest.appraise import Enrolment
 from armillary.attest.lineage import NO_LINEAGE
-from armillary.engines.records.device_rows import BootDetails, Enrolled
+from armillary.engines.records.queries.devices import BootDetails, Enrolled
 from armillary.engines.records.store import Records
 from armillary.errors import (
     DeviceStateError,

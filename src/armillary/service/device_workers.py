@@ -33,7 +33,7 @@ from typing import Final
 import structlog
 
 from armillary.engines.door import reserve
-from armillary.engines.records import device_rows
+from armillary.engines.records.queries import devices as device_rows
 from armillary.errors import ArmillaryError, HostError, WireError
 from armillary.service import watch_rules
 from armillary.service.context import Context

@@ -9,8 +9,14 @@ from uuid import UUID, uuid4
 
 from sqlalchemy import Connection
 
-from armillary.engines.records import catalog_rows, check_in_rows, device_lists, device_rows, report_rows
-from armillary.engines.records.rows import (
+from armillary.engines.records.queries import (
+    catalogs as catalog_rows,
+    check_ins as check_in_rows,
+    device_lists,
+    devices as device_rows,
+    reports as report_rows,
+)
+from armillary.engines.records.schema.rows import (
     DEFAULT_PRODUCT,
     HEALTHS,
     UNASSIGNED_GROUP,

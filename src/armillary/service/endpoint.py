@@ -26,8 +26,8 @@ from uuid import UUID
 
 import structlog
 
-from armillary.engines.group_commit import LoopSink, Rejected
-from armillary.engines.records.check_in_rows import CheckInWrite
+from armillary.engines.database.group_commit import LoopSink, Rejected
+from armillary.engines.records.queries.check_ins import CheckInWrite
 from armillary.engines.records.store import CheckInSink, Query, Records
 from armillary.errors import ArmillaryError, ChallengeError, NotFoundError, RateLimitedError
 from armillary.service.blobs import Blobs

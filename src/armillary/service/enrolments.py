@@ -28,9 +28,13 @@ from uuid import UUID, uuid4
 
 from sqlalchemy import Connection
 
-from armillary.engines.records import catalog_rows, device_rows, enrolment_rows
-from armillary.engines.records.enrolment_rows import EnrolmentToken
-from armillary.engines.records.rows import DEFAULT_PRODUCT, UNASSIGNED_GROUP
+from armillary.engines.records.queries import (
+    catalogs as catalog_rows,
+    devices as device_rows,
+    enrolments as enrolment_rows,
+)
+from armillary.engines.records.queries.enrolments import EnrolmentToken
+from armillary.engines.records.schema.rows import DEFAULT_PRODUCT, UNASSIGNED_GROUP
 from armillary.errors import (
     ConflictError,
     InvalidArgumentError,

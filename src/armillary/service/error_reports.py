@@ -5,8 +5,8 @@ from __future__ import annotations
 
 from sqlalchemy import Connection
 
-from armillary.engines.records import report_rows
-from armillary.engines.records.rows import ErrorReportRow, Page
+from armillary.engines.records.queries import reports as report_rows
+from armillary.engines.records.schema.rows import ErrorReportRow, Page
 from armillary.service.context import Context
 from armillary.service.paging import bounded, number_after
 from armillary.service.registry_names import catalog_or_raise

@@ -17,7 +17,7 @@ from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 from sqlalchemy import Connection
 
-from armillary.engines.records import device_rows
+from armillary.engines.records.queries import devices as device_rows
 from armillary.errors import ConflictError, InvalidArgumentError, RevokedDeviceError
 from armillary.identity.device_id import device_id_bytes, device_id_of_key
 from armillary.identity.issue import TRUST_TIERS

@@ -14,8 +14,8 @@ from sqlalchemy import Connection
 
 from armillary.attest import firmware_reference as rules
 from armillary.attest.policy import MAX_TIME
-from armillary.engines.records import firmware_rows
-from armillary.engines.records.firmware_rows import DeviceFirmware, StoredStatement
+from armillary.engines.records.queries import firmware as firmware_rows
+from armillary.engines.records.queries.firmware import DeviceFirmware, StoredStatement
 from armillary.errors import ConflictError, InvalidArgumentError, NotFoundError
 from armillary.service.attestation_policy import AttestationPolicies
 from armillary.service.chips import Chips

@@ -8,8 +8,12 @@ from uuid import UUID, uuid4
 
 from sqlalchemy import Connection
 
-from armillary.engines.records import catalog_rows, device_lists, rollout_rows
-from armillary.engines.records.rows import (
+from armillary.engines.records.queries import (
+    catalogs as catalog_rows,
+    device_lists,
+    rollouts as rollout_rows,
+)
+from armillary.engines.records.schema.rows import (
     CRASH_DUMP_COLLECTION,
     OS_FEEDS,
     REGIONAL_DATA_BOUNDARIES,

@@ -12,12 +12,12 @@ from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 from cryptography.x509.oid import NameOID
 from sqlalchemy import Connection
 
-from armillary.engines.records import hub_rows
+from armillary.engines.records.queries import hub as hub_rows
 from armillary.errors import ConflictError, InvalidArgumentError
 from armillary.wire.certificates.certificate import ORGANISATION
 
 if TYPE_CHECKING:
-    from armillary.engines.records.hub_rows import HubIdentity
+    from armillary.engines.records.queries.hub import HubIdentity
 
 MAX_CERTIFICATE_CHARS: Final = 16_384
 _ORGANISATION_OID: Final = NameOID.ORGANIZATION_NAME

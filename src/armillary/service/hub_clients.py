@@ -18,8 +18,8 @@ from cryptography.exceptions import InvalidSignature, UnsupportedAlgorithm
 from cryptography.x509.oid import NameOID
 from sqlalchemy import Connection
 
-from armillary.engines.records import device_rows, hub_rows
-from armillary.engines.records.hub_rows import Admission, HubEnrolment, HubIdentity
+from armillary.engines.records.queries import devices as device_rows, hub as hub_rows
+from armillary.engines.records.queries.hub import Admission, HubEnrolment, HubIdentity
 from armillary.errors import (
     AppraisalError,
     DeviceStateError,

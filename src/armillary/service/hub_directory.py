@@ -13,9 +13,15 @@ from uuid import UUID
 
 from sqlalchemy import Connection
 
-from armillary.engines.records import audit_rows, catalog_rows, device_lists, device_rows, hub_rows
-from armillary.engines.records.hub_rows import HubIdentity
-from armillary.engines.records.rows import Device, DeviceFilter
+from armillary.engines.records.queries import (
+    audit as audit_rows,
+    catalogs as catalog_rows,
+    device_lists,
+    devices as device_rows,
+    hub as hub_rows,
+)
+from armillary.engines.records.queries.hub import HubIdentity
+from armillary.engines.records.schema.rows import Device, DeviceFilter
 from armillary.service.context import Context
 from armillary.service.device_names import DeviceNames
 from armillary.service.hub_identities import awaits_keys

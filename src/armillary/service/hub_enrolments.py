@@ -29,8 +29,13 @@ from uuid import UUID, uuid4
 from cryptography.hazmat.primitives.serialization import Encoding
 from sqlalchemy import Connection
 
-from armillary.engines.records import catalog_rows, hub_rows
-from armillary.engines.records.hub_rows import Authentication, HubEnrolment, HubIdentity, HubRegistration
+from armillary.engines.records.queries import catalogs as catalog_rows, hub as hub_rows
+from armillary.engines.records.queries.hub import (
+    Authentication,
+    HubEnrolment,
+    HubIdentity,
+    HubRegistration,
+)
 from armillary.errors import (
     ArmillaryError,
     ConflictError,

@@ -18,9 +18,13 @@ from uuid import UUID, uuid4
 
 from sqlalchemy import Connection
 
-from armillary.engines.records import device_rows, hub_rows, name_rows
-from armillary.engines.records.hub_rows import Admission, Authentication, HubIdentity
-from armillary.engines.records.rows import Page
+from armillary.engines.records.queries import (
+    devices as device_rows,
+    hub as hub_rows,
+    names as name_rows,
+)
+from armillary.engines.records.queries.hub import Admission, Authentication, HubIdentity
+from armillary.engines.records.schema.rows import Page
 from armillary.engines.signer.sealed import Sealer
 from armillary.errors import ConflictError, InvalidArgumentError, NotFoundError
 from armillary.service.authority import Authority

@@ -11,7 +11,7 @@ from __future__ import annotations
 
 from sqlalchemy import Connection
 
-from armillary.engines.records import check_in_rows, device_rows
+from armillary.engines.records.queries import check_ins as check_in_rows, devices as device_rows
 from armillary.errors import (
     AppraisalError,
     RevokedDeviceError,

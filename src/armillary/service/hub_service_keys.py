@@ -17,9 +17,9 @@ from uuid import NAMESPACE_URL, uuid5
 from sqlalchemy import Connection
 from sqlalchemy.exc import IntegrityError
 
-from armillary.engines.records import hub_rows
-from armillary.engines.records.hub_rows import HubServiceKey
-from armillary.engines.records.rows import ROLES, Token
+from armillary.engines.records.queries import hub as hub_rows
+from armillary.engines.records.queries.hub import HubServiceKey
+from armillary.engines.records.schema.rows import ROLES, Token
 from armillary.errors import (
     ConflictError,
     InvalidArgumentError,

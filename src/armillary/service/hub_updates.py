@@ -12,8 +12,13 @@ from collections.abc import Mapping
 
 from sqlalchemy import Connection
 
-from armillary.engines.records import catalog_rows, device_rows, image_rows, report_rows
-from armillary.engines.records.rows import Deployment, Device
+from armillary.engines.records.queries import (
+    catalogs as catalog_rows,
+    devices as device_rows,
+    images as image_rows,
+    reports as report_rows,
+)
+from armillary.engines.records.schema.rows import Deployment, Device
 from armillary.errors import InvalidArgumentError
 from armillary.service.context import Context
 from armillary.service.offers import has

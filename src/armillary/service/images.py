@@ -17,8 +17,8 @@ from uuid import UUID
 
 from sqlalchemy import Connection
 
-from armillary.engines.records import image_rows, release_rows
-from armillary.engines.records.rows import REGIONAL_DATA_BOUNDARIES, Image, Page
+from armillary.engines.records.queries import images as image_rows, releases as release_rows
+from armillary.engines.records.schema.rows import REGIONAL_DATA_BOUNDARIES, Image, Page
 from armillary.errors import ArmillaryError, ConflictError, InvalidArgumentError, NotFoundError, OperatorError
 from armillary.service.authority import Authority
 from armillary.service.blobs import Blobs

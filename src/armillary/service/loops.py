@@ -12,7 +12,7 @@ from typing import Final
 
 import structlog
 
-from armillary.engines.records import check_in_rows, report_rows
+from armillary.engines.records.queries import check_ins as check_in_rows, reports as report_rows
 from armillary.service.authority import Authority, ServerFiles
 from armillary.service.context import Context
 from armillary.service.planner import Planner

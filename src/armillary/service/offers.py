@@ -16,9 +16,13 @@ from uuid import UUID
 
 from sqlalchemy import Connection
 
-from armillary.engines.records import catalog_rows, image_rows, rollout_rows
-from armillary.engines.records.rollout_nouns import Rollout
-from armillary.engines.records.rows import Deployment
+from armillary.engines.records.queries import (
+    catalogs as catalog_rows,
+    images as image_rows,
+    rollouts as rollout_rows,
+)
+from armillary.engines.records.schema.rollout_rows import Rollout
+from armillary.engines.records.schema.rows import Deployment
 from armillary.service.chips import Chips
 from armillary.service.context import Context
 from armillary.service.images import ANY_ARCHITECTURE

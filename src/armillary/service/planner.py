@@ -13,8 +13,12 @@ from uuid import UUID
 
 from sqlalchemy import Connection
 
-from armillary.engines.records import finding_rows, image_rows, rollout_rows
-from armillary.engines.records.rollout_nouns import Rollout
+from armillary.engines.records.queries import (
+    findings as finding_rows,
+    images as image_rows,
+    rollouts as rollout_rows,
+)
+from armillary.engines.records.schema.rollout_rows import Rollout
 from armillary.rollout.plan import FAILED, Member, Move, Plan, Standing, plan
 from armillary.service.context import Context
 from armillary.service.deployments import Deployments

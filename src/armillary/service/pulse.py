@@ -26,7 +26,7 @@ from typing import Final, NamedTuple
 
 import structlog
 
-from armillary.engines.records import finding_rows
+from armillary.engines.records.queries import findings as finding_rows
 from armillary.errors import ArmillaryError
 from armillary.service import watch_rules
 from armillary.service.context import Context

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from armillary.engines.records import device_rows
+from armillary.engines.records.queries import devices as device_rows
 from armillary.service.context import Context
 from armillary.service.watch import Watch
 from armillary.service.watch_rules import Observation

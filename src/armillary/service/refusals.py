@@ -13,7 +13,7 @@ from typing import Final
 
 from sqlalchemy import Connection
 
-from armillary.engines.records import report_rows
+from armillary.engines.records.queries import reports as report_rows
 from armillary.engines.records.store import Query
 from armillary.errors import ArmillaryError, RateLimitedError, ReplayedProofError
 

@@ -9,8 +9,8 @@ from typing import Final
 
 from sqlalchemy import Connection
 
-from armillary.engines.records import catalog_rows
-from armillary.engines.records.rows import Catalog, DeviceGroup, Product
+from armillary.engines.records.queries import catalogs as catalog_rows
+from armillary.engines.records.schema.rows import Catalog, DeviceGroup, Product
 from armillary.errors import ConflictError, InvalidArgumentError, NotFoundError
 from armillary.wire.hub.credentials import is_attested_id
 from armillary.wire.text.device_name import MIN_ID_DIGITS, id_prefix

@@ -17,7 +17,7 @@ from cryptography import x509
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.hazmat.primitives.serialization import Encoding, load_pem_public_key
 
-from armillary.engines.records.rows import OsRelease
+from armillary.engines.records.schema.rows import OsRelease
 from armillary.errors import ConflictError, InvalidArgumentError
 from armillary.service.authority import Authority
 from armillary.service.chips import Chips

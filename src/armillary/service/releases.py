@@ -17,8 +17,8 @@ from sqlalchemy import Connection
 from armillary.attest.reference import ReferenceValue, ReferenceValues, ReleaseStanding
 from armillary.boot import virtual_chain
 from armillary.boot.profile import ChipProfile
-from armillary.engines.records import release_rows
-from armillary.engines.records.rows import OS_FEEDS, OsComponent, OsRelease, SecurityFloor
+from armillary.engines.records.queries import releases as release_rows
+from armillary.engines.records.schema.rows import OS_FEEDS, OsComponent, OsRelease, SecurityFloor
 from armillary.errors import ConflictError, InvalidArgumentError, NotFoundError
 from armillary.service.authority import Authority
 from armillary.service.blobs import Blobs

@@ -18,9 +18,12 @@ from uuid import UUID
 from cryptography import x509
 from sqlalchemy import Connection
 
-from armillary.engines.records import certificate_rows, revocation_rows
-from armillary.engines.records.certificate_rows import CertificateRecord
-from armillary.engines.records.revocation_rows import RevokedClient, StoredList
+from armillary.engines.records.queries import (
+    certificates as certificate_rows,
+    revocations as revocation_rows,
+)
+from armillary.engines.records.queries.certificates import CertificateRecord
+from armillary.engines.records.queries.revocations import RevokedClient, StoredList
 from armillary.service.authority import Authority
 from armillary.service.authority_life import DAY_S, signed_by
 from armillary.service.context import Context

@@ -8,9 +8,9 @@ from uuid import UUID, uuid4
 
 from sqlalchemy import Connection
 
-from armillary.engines.records import image_rows, rollout_rows
-from armillary.engines.records.rollout_nouns import Rollout, RolloutDevice, RolloutEvent
-from armillary.engines.records.rows import Page
+from armillary.engines.records.queries import images as image_rows, rollouts as rollout_rows
+from armillary.engines.records.schema.rollout_rows import Rollout, RolloutDevice, RolloutEvent
+from armillary.engines.records.schema.rows import Page
 from armillary.errors import ConflictError, InvalidArgumentError, NotFoundError
 from armillary.rollout import state
 from armillary.rollout.policy import RolloutPolicy, to_json as policy_to_json

@@ -29,8 +29,8 @@ from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 from sqlalchemy import Connection
 
-from armillary.engines.records import certificate_rows
-from armillary.engines.records.certificate_rows import CertificateRecord
+from armillary.engines.records.queries import certificates as certificate_rows
+from armillary.engines.records.queries.certificates import CertificateRecord
 from armillary.errors import NotFoundError, SignerError
 from armillary.service.authority_life import (
     IDENTITY_RENEWAL_S,

@@ -25,8 +25,8 @@ from uuid import UUID, uuid4
 
 from sqlalchemy import Connection
 
-from armillary.engines.records import token_rows
-from armillary.engines.records.rows import ROLES, NewToken, Token
+from armillary.engines.records.queries import tokens as token_rows
+from armillary.engines.records.schema.rows import ROLES, NewToken, Token
 from armillary.errors import (
     ConflictError,
     InvalidArgumentError,

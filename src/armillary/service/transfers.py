@@ -14,9 +14,13 @@ from uuid import UUID, uuid4
 
 from sqlalchemy import Connection
 
-from armillary.engines.records import catalog_rows, device_rows, transfer_rows
-from armillary.engines.records.rows import DEFAULT_PRODUCT, UNASSIGNED_GROUP, Device, Page
-from armillary.engines.records.transfer_rows import Transfer
+from armillary.engines.records.queries import (
+    catalogs as catalog_rows,
+    devices as device_rows,
+    transfers as transfer_rows,
+)
+from armillary.engines.records.queries.transfers import Transfer
+from armillary.engines.records.schema.rows import DEFAULT_PRODUCT, UNASSIGNED_GROUP, Device, Page
 from armillary.errors import ConflictError, InvalidArgumentError, NotFoundError
 from armillary.identity.transfer import TransferEvent, TransferState, settle, standing
 from armillary.service.context import Context

@@ -26,10 +26,10 @@ from armillary.attest.challenge import (
 from armillary.attest.firmware_reference import FirmwareValue, measured
 from armillary.attest.judgement import AppraisalMemory
 from armillary.attest.lineage import ID_BYTES, Lineage, continued
-from armillary.engines.records import check_in_rows
-from armillary.engines.records.check_in_rows import CheckInWrite, OutcomeWrite
-from armillary.engines.records.device_rows import BootDetails, enforcement_text, installed_text
-from armillary.engines.records.lineage import lineage_text, serial_of
+from armillary.engines.records.queries import check_ins as check_in_rows
+from armillary.engines.records.queries.check_ins import CheckInWrite, OutcomeWrite
+from armillary.engines.records.queries.devices import BootDetails, enforcement_text, installed_text
+from armillary.engines.records.schema.lineage import lineage_text, serial_of
 from armillary.errors import ChallengeError, RateLimitedError, ReplayedProofError, UnclaimedDeviceError, WireError
 from armillary.identity.issue import terms_for
 from armillary.service.attestation_policy import AttestationPolicies

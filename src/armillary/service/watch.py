@@ -15,8 +15,21 @@ from uuid import UUID, uuid4
 
 from sqlalchemy import Connection
 
-from armillary.engines.records import certificate_rows, check_in_rows, device_rows, finding_rows, report_rows
-from armillary.engines.records.rows import CheckIn, Device, ErrorReportRow, Outcome, Page, Refusal
+from armillary.engines.records.queries import (
+    certificates as certificate_rows,
+    check_ins as check_in_rows,
+    devices as device_rows,
+    findings as finding_rows,
+    reports as report_rows,
+)
+from armillary.engines.records.schema.rows import (
+    CheckIn,
+    Device,
+    ErrorReportRow,
+    Outcome,
+    Page,
+    Refusal,
+)
 from armillary.errors import ConflictError, InvalidArgumentError, NotFoundError
 from armillary.service import watch_rules
 from armillary.service.context import Context

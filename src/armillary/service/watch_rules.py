@@ -18,8 +18,8 @@ from typing import Final
 from uuid import UUID
 
 from armillary.attest.appraise import FORK_STEPS
-from armillary.engines.records.report_rows import SUPPRESSED, SUPPRESSED_BOOT
-from armillary.engines.records.rows import CheckIn, Device, ErrorReportRow, Outcome, Refusal
+from armillary.engines.records.queries.reports import SUPPRESSED, SUPPRESSED_BOOT
+from armillary.engines.records.schema.rows import CheckIn, Device, ErrorReportRow, Outcome, Refusal
 
 # Crashes of one image after which it is no longer an accident: also what a roll-out is held by.
 CRASH_LIMIT: Final = 3

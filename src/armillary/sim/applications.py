@@ -29,7 +29,7 @@ from typing import TYPE_CHECKING, Any, Final
 import structlog
 
 from armillary.content import application_templates as shipped
-from armillary.engines.application.store import Delete, Put
+from armillary.engines.documents.store import Delete, Put
 from armillary.errors import ArmillaryError, ConflictError, InvalidArgumentError, NotFoundError
 from armillary.hub.forgetting import forget_document
 

@@ -18,7 +18,7 @@ from cryptography.hazmat.primitives.serialization import Encoding
 from cryptography.x509.oid import NameOID
 
 from armillary.content.application_templates import ApplicationTemplate
-from armillary.engines.application.store import Delete, Put
+from armillary.engines.documents.store import Delete, Put
 from armillary.errors import ConflictError, NotFoundError
 from armillary.sim.plans import VERSION, cloud_of
 

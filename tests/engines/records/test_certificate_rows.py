@@ -9,8 +9,8 @@ from pathlib import Path
 
 import pytest
 
-from armillary.engines.records import certificate_rows
-from armillary.engines.records.certificate_rows import CertificateRecord
+from armillary.engines.records.queries import certificates as certificate_rows
+from armillary.engines.records.queries.certificates import CertificateRecord
 from armillary.engines.records.store import Records
 
 

@@ -14,8 +14,9 @@ from uuid import UUID
 import pytest
 from sqlalchemy import create_engine, inspect, text
 
-from armillary.engines.records import schema, store
+from armillary.engines.records import store
 from armillary.engines.records.migrate import known_revisions, migrate, upgrade
+from armillary.engines.records.schema import schema
 from armillary.engines.records.store import Records
 from armillary.errors import DataFolderError
 from armillary.service.watch_rules import in_catalog

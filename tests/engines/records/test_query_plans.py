@@ -11,8 +11,12 @@ from uuid import UUID
 import pytest
 from sqlalchemy import Connection, create_engine, event
 
-from armillary.engines.records import device_lists, device_rows, name_rows
-from armillary.engines.records.rows import DeviceFilter
+from armillary.engines.records.queries import (
+    device_lists,
+    devices as device_rows,
+    names as name_rows,
+)
+from armillary.engines.records.schema.rows import DeviceFilter
 from armillary.engines.records.store import Records
 
 SUMMARY = "ix_device_catalog_id_trust_tier_revoked_at"

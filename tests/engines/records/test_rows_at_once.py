@@ -8,7 +8,7 @@ import sqlite3
 from hypothesis import given, strategies as st
 from sqlalchemy import Column, Integer, MetaData, String, Table
 
-from armillary.engines.records import dialect
+from armillary.engines.records.schema import dialect
 
 TABLE = Table(
     "kettle", MetaData(), Column("number", Integer, primary_key=True), Column("at", Integer), Column("key", String)

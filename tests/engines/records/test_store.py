@@ -11,11 +11,17 @@ from uuid import uuid4
 import pytest
 from sqlalchemy import Connection, text
 
-from armillary.engines.group_commit import Rejected
-from armillary.engines.records import catalog_rows, check_in_rows, device_lists, device_rows, report_rows
-from armillary.engines.records.check_in_rows import CheckInWrite, OutcomeWrite
-from armillary.engines.records.device_rows import BootDetails
-from armillary.engines.records.rows import Catalog, DeviceFilter
+from armillary.engines.database.group_commit import Rejected
+from armillary.engines.records.queries import (
+    catalogs as catalog_rows,
+    check_ins as check_in_rows,
+    device_lists,
+    devices as device_rows,
+    reports as report_rows,
+)
+from armillary.engines.records.queries.check_ins import CheckInWrite, OutcomeWrite
+from armillary.engines.records.queries.devices import BootDetails
+from armillary.engines.records.schema.rows import Catalog, DeviceFilter
 from armillary.engines.records.store import Records
 from armillary.errors import ChallengeError, ConflictError
 from armillary.wire.device.checkin import AppraisalStep, InstalledImage

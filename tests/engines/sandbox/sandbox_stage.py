@@ -17,11 +17,12 @@ import pytest
 
 from armillary.capability.grant import Grant
 from armillary.capability.network import allowed_hosts
-from armillary.engines.sandbox import host, kernel
-from armillary.engines.sandbox.image_root import extract_image
 from armillary.engines.sandbox.linux import LinuxSandbox
+from armillary.engines.sandbox.network import kernel
 from armillary.engines.sandbox.port import AppEvent, ConnectionAttempt, ExitStatus, Launch, OutputLine, Sandbox
 from armillary.engines.sandbox.reduced import REQUIRED_ABI, ReducedSandbox
+from armillary.engines.sandbox.start import host
+from armillary.engines.sandbox.within.image_root import extract_image
 from armillary.errors import SandboxUnavailableError
 from armillary.wire.image.app_manifest import AppManifest
 

@@ -9,7 +9,7 @@ from hypothesis import given, settings, strategies as st
 from tests.fixtures.effort import examples
 
 from armillary.capability.network import Decision
-from armillary.engines.sandbox.attempts import DISTINCT_LIMIT, MANY_HOSTS, AttemptLog
+from armillary.engines.sandbox.network.attempts import DISTINCT_LIMIT, MANY_HOSTS, AttemptLog
 from armillary.engines.sandbox.port import ConnectionAttempt
 
 

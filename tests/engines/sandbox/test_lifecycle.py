@@ -21,7 +21,7 @@ from tests.fixtures.waiting import until, wait_until
 
 from armillary.engines.sandbox.linux import LinuxSandbox
 from armillary.engines.sandbox.port import LINE_LIMIT_BYTES, OutputLine, RunningApplication, Sandbox, open_sandbox
-from armillary.engines.sandbox.supervise import exit_status
+from armillary.engines.sandbox.start.supervise import exit_status
 from armillary.errors import InstallError, SandboxUnavailableError
 
 ROOT = Path(__file__).parents[3]
@@ -100,7 +100,7 @@ for name in ("new", "key.pem"):
 
 
 def test_replaced_credentials_are_seen(stage: Stage, sandbox: Sandbox, tmp_path: Path) -> None:
-    from armillary.engines.sandbox.image_root import publish_credentials  # noqa: PLC0415
+    from armillary.engines.sandbox.within.image_root import publish_credentials  # noqa: PLC0415
 
     daa = tmp_path / "daa"
     publish_credentials(daa, {"certificate.pem": b"first"})

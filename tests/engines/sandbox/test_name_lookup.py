@@ -10,7 +10,7 @@ from hypothesis import given, settings, strategies as st
 from tests.fixtures.effort import examples
 
 from armillary.capability.network import allowed_hosts
-from armillary.engines.sandbox.name_lookup import look_up
+from armillary.engines.sandbox.network.name_lookup import look_up
 
 HOSTS = allowed_hosts(["hub.example.com"])
 A, AAAA, TXT, ANY = 1, 28, 16, 255

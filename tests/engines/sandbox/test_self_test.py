@@ -12,10 +12,11 @@ import pytest
 from tests.engines.sandbox.sandbox_stage import linux as linux_sandbox, reduced as reduced_sandbox
 
 from armillary.capability.seccomp import Policy, compile_filter
-from armillary.engines.sandbox import kernel, linux, linux_report, reduced, selection
-from armillary.engines.sandbox.plan import Plan
+from armillary.engines.sandbox import linux, linux_report, reduced, selection
+from armillary.engines.sandbox.network import kernel
 from armillary.engines.sandbox.port import SandboxReport, open_sandbox
-from armillary.engines.sandbox.self_test import NO_SUCH_PROBE, judge_all, observe
+from armillary.engines.sandbox.start.plan import Plan
+from armillary.engines.sandbox.within.self_test import NO_SUCH_PROBE, judge_all, observe
 from armillary.errors import InvalidArgumentError, SandboxUnavailableError
 
 Mutation = Callable[[Plan], Plan]

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from armillary.engines.sandbox.image_root import share_with_group
+from armillary.engines.sandbox.within.image_root import share_with_group
 
 
 def _root_whose_chown_ends_with(monkeypatch: pytest.MonkeyPatch, code: int) -> None:

@@ -10,8 +10,8 @@ import pytest
 from tests.engines.sandbox.sandbox_stage import Stage
 
 from armillary.capability.seccomp import Policy, compile_filter
-from armillary.engines.sandbox import kernel
 from armillary.engines.sandbox.linux import LinuxSandbox
+from armillary.engines.sandbox.network import kernel
 
 REQUESTS = [
     low | high << 32

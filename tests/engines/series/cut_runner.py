@@ -18,8 +18,8 @@ from typing import Any
 import structlog
 from tests.postgresql import copied, database_of
 
-from armillary.engines.series import migrate
-from armillary.engines.series.schema import SCHEMA
+from armillary.engines.series.database import migrate
+from armillary.engines.series.database.schema import SCHEMA
 from armillary.engines.series.store import Retention, SeriesStore
 
 

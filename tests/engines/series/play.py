@@ -9,10 +9,10 @@ from typing import Any
 
 from tests.postgresql import database_of
 
-from armillary.engines.series.blocks import Block, Run
-from armillary.engines.series.chunks import HOUR_MS
-from armillary.engines.series.devices import enrolled
+from armillary.engines.hub.devices import enrolled
+from armillary.engines.series.log.blocks import Block, Run
 from armillary.engines.series.store import Retention, SeriesStore
+from armillary.engines.series.values.chunks import HOUR_MS
 from armillary.wire.mqtt.codec import encode_packet
 from armillary.wire.mqtt.packet import Publish
 

@@ -11,11 +11,11 @@ import pytest
 from tests.engines.series.play import START, packet
 from tests.postgresql import database_of
 
-from armillary.engines.series import fleet
-from armillary.engines.series.blocks import Run
-from armillary.engines.series.chunks import HOUR_MS
-from armillary.engines.series.devices import enrolled
+from armillary.engines.hub.devices import enrolled
+from armillary.engines.series.log.blocks import Run
 from armillary.engines.series.store import Retention, SeriesStore
+from armillary.engines.series.values import fleet
+from armillary.engines.series.values.chunks import HOUR_MS
 from armillary.errors import InvalidArgumentError
 
 DEVICES = [f"{number:0128x}" for number in range(30)]

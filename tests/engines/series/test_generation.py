@@ -8,8 +8,8 @@ from typing import Any
 
 from hypothesis import given, strategies as st
 
-from armillary.engines.series.chunks import HOUR_MS, Kind, Points
-from armillary.engines.series.tail import Tail
+from armillary.engines.series.log.tail import Tail
+from armillary.engines.series.values.chunks import HOUR_MS, Kind, Points
 from armillary.wire.hub.telemetry import Telemetry
 
 NOW = 1_795_532_400_000

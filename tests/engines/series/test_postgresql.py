@@ -16,13 +16,19 @@ from hypothesis import given, strategies as st
 from tests import postgresql
 from tests.engines.series.play import DEVICE, START, Play, packet
 
-from armillary.engines.series.blocks import Run
-from armillary.engines.series.chunks import HOUR_MS
-from armillary.engines.series.postgresql import database, session
-from armillary.engines.series.postgresql.dialect import escaped, of_many, tables, translated, unescaped
-from armillary.engines.series.postgresql.target import parse_target
-from armillary.engines.series.schema import SCHEMA_VERSION
+from armillary.engines.series.database.postgresql import database, session
+from armillary.engines.series.database.postgresql.dialect import (
+    escaped,
+    of_many,
+    tables,
+    translated,
+    unescaped,
+)
+from armillary.engines.series.database.postgresql.target import parse_target
+from armillary.engines.series.database.schema import SCHEMA_VERSION
+from armillary.engines.series.log.blocks import Run
 from armillary.engines.series.store import Retention, SeriesStore
+from armillary.engines.series.values.chunks import HOUR_MS
 from armillary.errors import DatabaseUnavailableError, DataFolderError, DataFolderInUseError, InvalidArgumentError
 
 SECRET = "correct horse"
@@ -254,7 +260,7 @@ def test_however_another_host_is_named_it_has_to_prove_it(
 
 
 def test_without_psycopg_the_error_says_what_to_install(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setitem(sys.modules, "armillary.engines.series.postgresql.database", None)
+    monkeypatch.setitem(sys.modules, "armillary.engines.series.database.postgresql.database", None)
     with pytest.raises(DatabaseUnavailableError, match="psycopg is not installed") as refused:
         opened(tmp_path / "hub", "postgresql:///x")
     assert "armillary[postgresql]" in str(refused.value.remedy)

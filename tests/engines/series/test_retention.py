@@ -11,9 +11,9 @@ from typing import Any
 import pytest
 from tests.engines.series.play import DEVICE, START, Play, packet
 
-from armillary.engines.series.blocks import Run
-from armillary.engines.series.chunks import HOUR_MS
+from armillary.engines.series.log.blocks import Run
 from armillary.engines.series.store import DAY_MS, Retention as Default, RetentionRule, SeriesStore
+from armillary.engines.series.values.chunks import HOUR_MS
 from armillary.errors import DiskReserveError, InvalidArgumentError
 
 DAYS = 40

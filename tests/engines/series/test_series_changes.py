@@ -11,8 +11,15 @@ from typing import Any
 import pytest
 from tests.engines.series.play import DEVICE, START, Play
 
-from armillary.engines.series import announcements, cloud_messages, configurations, devices, twins, uploads
-from armillary.engines.series.forget import forgotten
+from armillary.engines.hub import (
+    announcements,
+    cloud_messages,
+    configurations,
+    devices,
+    twins,
+    uploads,
+)
+from armillary.engines.hub.forget import forgotten
 from armillary.errors import ConflictError, RateLimitedError
 from armillary.twin.document.document import patch_desired, patch_tags
 from armillary.wire.hub.cloud_message import CloudMessage

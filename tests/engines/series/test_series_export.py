@@ -18,9 +18,9 @@ from hypothesis import given, strategies as st
 from tests.engines.series.play import DEVICE, START, Play, packet
 
 from armillary.engines.series import export
-from armillary.engines.series.chunks import HOUR_MS
 from armillary.engines.series.export import COLUMNS, csv_parts, parquet_parts, read_csv, time_text
 from armillary.engines.series.store import Restored
+from armillary.engines.series.values.chunks import HOUR_MS
 from armillary.errors import InvalidArgumentError, ParquetMissingError
 
 END = START + 100 * HOUR_MS

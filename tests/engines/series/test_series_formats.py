@@ -10,9 +10,23 @@ from typing import Any
 import pytest
 from hypothesis import given, strategies as st
 
-from armillary.engines.series.chunks import HOUR_MS, Kind, Points, decode_chunk, encode_chunk, in_order
-from armillary.engines.series.columns import Cursor, deflate, inflate, pack_doubles, pack_integers, pack_running
-from armillary.engines.series.rollups import (
+from armillary.engines.series.values.chunks import (
+    HOUR_MS,
+    Kind,
+    Points,
+    decode_chunk,
+    encode_chunk,
+    in_order,
+)
+from armillary.engines.series.values.columns import (
+    Cursor,
+    deflate,
+    inflate,
+    pack_doubles,
+    pack_integers,
+    pack_running,
+)
+from armillary.engines.series.values.rollups import (
     MINUTE_MS,
     decode_fleet,
     decode_minutes,
@@ -22,7 +36,7 @@ from armillary.engines.series.rollups import (
     merged,
     minutes_of,
 )
-from armillary.engines.series.segments import Segment, encode_segment
+from armillary.engines.series.values.segments import Segment, encode_segment
 from armillary.errors import WireError
 
 START = 1_795_532_400_000  # a full hour

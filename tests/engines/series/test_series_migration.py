@@ -11,9 +11,9 @@ from pathlib import Path
 
 from tests.engines.series.play import DEVICE, START, Play, packet
 
-from armillary.engines.series.blocks import Run, encode_block
-from armillary.engines.series.chunks import HOUR_MS
-from armillary.engines.series.schema import APPLICATION_ID
+from armillary.engines.series.database.schema import APPLICATION_ID
+from armillary.engines.series.log.blocks import Run, encode_block
+from armillary.engines.series.values.chunks import HOUR_MS
 
 ROOT = Path(__file__).parents[3]
 

@@ -10,14 +10,14 @@ from pathlib import Path
 import pytest
 from tests.engines.series.play import DEVICE, START, Play, packet
 
-from armillary.engines.series.blocks import Block, Run, encode_block, iterate_block
-from armillary.engines.series.chunks import HOUR_MS
-from armillary.engines.series.connection import Connection
-from armillary.engines.series.decoder import MAX_BACKLOG_BYTES
-from armillary.engines.series.query import bucket_width
-from armillary.engines.series.schema import SCHEMA_VERSION
+from armillary.engines.database.port import Connection
+from armillary.engines.series.database.schema import SCHEMA_VERSION
+from armillary.engines.series.log.blocks import Block, Run, encode_block, iterate_block
+from armillary.engines.series.log.decoder import MAX_BACKLOG_BYTES
+from armillary.engines.series.log.tail import MAX_SERIES_PER_DEVICE
 from armillary.engines.series.store import DAY_MS, Retention, SeriesStore
-from armillary.engines.series.tail import MAX_SERIES_PER_DEVICE
+from armillary.engines.series.values.chunks import HOUR_MS
+from armillary.engines.series.values.query import bucket_width
 from armillary.errors import (
     ConflictError,
     DataFolderError,

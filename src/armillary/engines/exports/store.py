@@ -19,7 +19,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from armillary.engines.sqlite_file import Layout, SqliteFile
+from armillary.engines.database.sqlite_file import Layout, SqliteFile
 
 FILE_NAME = "exports.db"
 

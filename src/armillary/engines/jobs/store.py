@@ -18,7 +18,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
 
-from armillary.engines.sqlite_file import Layout, SqliteFile
+from armillary.engines.database.sqlite_file import Layout, SqliteFile
 from armillary.errors import NotFoundError
 from armillary.twin.author.job import DEVICE_STATES, DeviceState, Progress, RunState, next_run
 

@@ -13,9 +13,9 @@ from uuid import UUID
 
 from sqlalchemy import Connection, Engine, bindparam, select
 
-from armillary.engines.records import dialect, schema
-from armillary.engines.records.device_rows import BootDetails, Enrolled
-from armillary.engines.records.lineage import lineage_from
+from armillary.engines.records.queries.devices import BootDetails, Enrolled
+from armillary.engines.records.schema import dialect, schema
+from armillary.engines.records.schema.lineage import lineage_from
 
 _device, _status, _check_in, _tpm_key = schema.device, schema.device_status, schema.check_in, schema.tpm_key
 

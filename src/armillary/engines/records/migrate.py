@@ -7,7 +7,7 @@ import subprocess
 import sys
 from pathlib import Path
 
-from armillary.engines.records import schema
+from armillary.engines.records.schema import schema
 from armillary.errors import DataFolderError
 
 TIMEOUT_S = 600  # a million devices rewrite their rows in well under this

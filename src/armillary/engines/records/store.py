@@ -4,7 +4,7 @@
 A *query* is a function of one connection that returns values; the modules ``*_rows.py`` hold them all.
 ``read`` runs one in a snapshot of its own. ``write`` runs one in the writer thread inside a savepoint, in one
 transaction with whatever else waits, and returns after the commit. A check-in is not a function but a
-:class:`~armillary.engines.records.check_in_rows.CheckInWrite`: a whole batch of them becomes one
+:class:`~armillary.engines.records.queries.check_ins.CheckInWrite`: a whole batch of them becomes one
 statement per table.
 """
 
@@ -19,12 +19,12 @@ from typing import Any, TypeVar, cast
 from sqlalchemy import Connection, Engine, text
 from sqlalchemy.exc import DatabaseError, IntegrityError
 
-from armillary.engines.group_commit import GroupCommit, LoopSink, Rejected
-from armillary.engines.records import dialect, schema
-from armillary.engines.records.check_in_rows import CheckInStatements, CheckInWrite
+from armillary.engines.database.group_commit import GroupCommit, LoopSink, Rejected
+from armillary.engines.database.sqlite_refusal import refusal
 from armillary.engines.records.lookup import DeviceLookup
 from armillary.engines.records.migrate import migrate
-from armillary.engines.sqlite_refusal import refusal
+from armillary.engines.records.queries.check_ins import CheckInStatements, CheckInWrite
+from armillary.engines.records.schema import dialect, schema
 from armillary.errors import ChallengeError, ConflictError, DataFolderError
 
 T = TypeVar("T")

@@ -8,7 +8,7 @@
 
 from __future__ import annotations
 
-from armillary.engines.sqlite_file import Layout
+from armillary.engines.database.sqlite_file import Layout
 
 FILE_NAME = "rules.db"
 

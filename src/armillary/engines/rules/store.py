@@ -13,12 +13,12 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any, TypeVar
 
-from armillary.engines.group_commit import GroupCommit
+from armillary.engines.database.group_commit import GroupCommit
+from armillary.engines.database.sqlite_file import open_reader, open_writer, transaction
+from armillary.engines.database.sqlite_refusal import refusal
 from armillary.engines.rules import rows, shares
 from armillary.engines.rules.database import FILE_NAME, LAYOUT
 from armillary.engines.rules.rows import Alert, Change, Delivery, DeviceStates
-from armillary.engines.sqlite_file import open_reader, open_writer, transaction
-from armillary.engines.sqlite_refusal import refusal
 
 T = TypeVar("T")
 

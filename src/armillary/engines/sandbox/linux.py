@@ -17,14 +17,15 @@ from armillary.capability import confine, network
 from armillary.capability.confine import Folders, ImageTree, Runtime
 from armillary.capability.grant import Grant
 from armillary.capability.seccomp import compile_filter
-from armillary.engines.sandbox import host, kernel
-from armillary.engines.sandbox.entry import check_launch, environment
-from armillary.engines.sandbox.image_root import give_tree, share_tree_with_group
 from armillary.engines.sandbox.linux_report import ALWAYS_WEAKER, AS_USER, NOT_LOADED, OPTIONAL, judges
-from armillary.engines.sandbox.plan import Plan
+from armillary.engines.sandbox.network import kernel
 from armillary.engines.sandbox.port import AppEvent, Launch, RunningApplication, SandboxReport
-from armillary.engines.sandbox.self_test import judge_all, observe
-from armillary.engines.sandbox.starting import launch
+from armillary.engines.sandbox.start import host
+from armillary.engines.sandbox.start.entry import check_launch, environment
+from armillary.engines.sandbox.start.plan import Plan
+from armillary.engines.sandbox.start.starting import launch
+from armillary.engines.sandbox.within.image_root import give_tree, share_tree_with_group
+from armillary.engines.sandbox.within.self_test import judge_all, observe
 from armillary.errors import InstallError
 
 USERS = "application:x:{user}:{group}::/tmp:/nonexistent\n"

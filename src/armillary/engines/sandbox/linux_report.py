@@ -6,7 +6,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from armillary.capability import confine
-from armillary.engines.sandbox.self_test import (
+from armillary.engines.sandbox.within.self_test import (
     SHARED,
     Judge,
     Observations,

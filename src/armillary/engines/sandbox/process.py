@@ -11,11 +11,11 @@ from dataclasses import dataclass
 
 import structlog
 
-from armillary.engines.sandbox import host
-from armillary.engines.sandbox.entry import check_launch, environment
-from armillary.engines.sandbox.plan import Plan
 from armillary.engines.sandbox.port import AppEvent, Launch, Mechanism, RunningApplication, SandboxReport
-from armillary.engines.sandbox.starting import launch
+from armillary.engines.sandbox.start import host
+from armillary.engines.sandbox.start.entry import check_launch, environment
+from armillary.engines.sandbox.start.plan import Plan
+from armillary.engines.sandbox.start.starting import launch
 
 NOT_ENFORCED = "a plain process: nothing is enforced"
 # What the other engines enforce and this one does not: the names are those of their reports.

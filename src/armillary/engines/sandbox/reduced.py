@@ -20,13 +20,22 @@ from armillary.capability import confine
 from armillary.capability.confine import CHANGE, READ, READ_FILE, RUN, WRITE_FILE
 from armillary.capability.network import AllowedHosts, parse_address
 from armillary.capability.seccomp import compile_filter
-from armillary.engines.sandbox import host, kernel
-from armillary.engines.sandbox.entry import check_launch, environment
-from armillary.engines.sandbox.outside import hosts_file_entries
-from armillary.engines.sandbox.plan import Plan
+from armillary.engines.sandbox.network import kernel
+from armillary.engines.sandbox.network.outside import hosts_file_entries
 from armillary.engines.sandbox.port import AppEvent, Launch, Mechanism, RunningApplication, SandboxReport
-from armillary.engines.sandbox.self_test import SHARED, Judge, Observations, expect, judge_all, limits, observe
-from armillary.engines.sandbox.starting import launch
+from armillary.engines.sandbox.start import host
+from armillary.engines.sandbox.start.entry import check_launch, environment
+from armillary.engines.sandbox.start.plan import Plan
+from armillary.engines.sandbox.start.starting import launch
+from armillary.engines.sandbox.within.self_test import (
+    SHARED,
+    Judge,
+    Observations,
+    expect,
+    judge_all,
+    limits,
+    observe,
+)
 from armillary.errors import SandboxUnavailableError
 
 # Landlock that scopes signals and abstract sockets (Linux 6.12). Without that an application could end or talk to

@@ -3,11 +3,11 @@
 
 from __future__ import annotations
 
-from armillary.engines.sandbox import host
 from armillary.engines.sandbox.linux import LinuxSandbox
 from armillary.engines.sandbox.port import Sandbox
 from armillary.engines.sandbox.process import ProcessSandbox
 from armillary.engines.sandbox.reduced import ReducedSandbox
+from armillary.engines.sandbox.start import host
 from armillary.errors import SandboxUnavailableError
 
 REMEDY = (

@@ -22,8 +22,8 @@ from datetime import UTC, datetime
 from types import MappingProxyType
 from typing import Any, Final
 
-from armillary.engines.series.chunks import Kind, Points, SeriesKey
 from armillary.engines.series.reads import Reads, typed
+from armillary.engines.series.values.chunks import Kind, Points, SeriesKey
 from armillary.errors import InvalidArgumentError, ParquetMissingError
 from armillary.wire.export.csv_table import FORMULA_STARTS
 from armillary.wire.hub.telemetry import MAX_NAME_CHARACTERS, MAX_STRING_CHARACTERS, Value

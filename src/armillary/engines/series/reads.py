@@ -13,17 +13,17 @@ from dataclasses import dataclass
 from queue import LifoQueue
 from typing import TypeVar, cast
 
-from armillary.engines.series.blocks import Message, iterate_block
-from armillary.engines.series.chunks import HOUR_MS, Kind, Points, SeriesKey
-from armillary.engines.series.connection import Connection, transaction
-from armillary.engines.series.devices import DeviceRow, read_device, read_devices
-from armillary.engines.series.fleet import MAX_DEVICE_HOURS, FleetRange, Group, read_fleet
-from armillary.engines.series.generation import Last
-from armillary.engines.series.hours import Shelf, between
-from armillary.engines.series.query import Range, check_range, read_range
-from armillary.engines.series.rollups import hour_of
-from armillary.engines.series.tail import Tail
-from armillary.engines.series.twins import read_twin
+from armillary.engines.database.port import Connection, transaction
+from armillary.engines.hub.devices import DeviceRow, read_device, read_devices
+from armillary.engines.hub.twins import read_twin
+from armillary.engines.series.log.blocks import Message, iterate_block
+from armillary.engines.series.log.generation import Last
+from armillary.engines.series.log.tail import Tail
+from armillary.engines.series.values.chunks import HOUR_MS, Kind, Points, SeriesKey
+from armillary.engines.series.values.fleet import MAX_DEVICE_HOURS, FleetRange, Group, read_fleet
+from armillary.engines.series.values.hours import Shelf, between
+from armillary.engines.series.values.query import Range, check_range, read_range
+from armillary.engines.series.values.rollups import hour_of
 from armillary.errors import NotFoundError
 from armillary.twin.document.document import Twin
 from armillary.wire.hub.telemetry import Value
@@ -371,7 +371,7 @@ def _stored(row: Sequence[object]) -> tuple[int, Value]:
     at_ms, kind, value = cast("tuple[int, int, object]", row)
     if kind == Kind.TEXT:
         return at_ms, value  # type: ignore[return-value]  # STRICT table
-    number = float(value)  # type: ignore[arg-type]  # PostgreSQL's column is of texts: schema.py
+    number = float(value)  # type: ignore[arg-type]  # PostgreSQL's column is of texts: engines/series/database/schema.py
     return at_ms, bool(number) if kind == Kind.BOOLEAN else number
 
 

@@ -14,9 +14,9 @@ from dataclasses import dataclass
 from fnmatch import fnmatchcase
 from typing import Final
 
-from armillary.engines.series.chunks import HOUR_MS
-from armillary.engines.series.connection import Connection
-from armillary.engines.series.rollups import decode_fleet, encode_fleet, fleet_sums
+from armillary.engines.database.port import Connection
+from armillary.engines.series.values.chunks import HOUR_MS
+from armillary.engines.series.values.rollups import decode_fleet, encode_fleet, fleet_sums
 from armillary.errors import InvalidArgumentError, WireError
 
 DAY_MS = 24 * 3600 * 1000

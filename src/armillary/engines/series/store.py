@@ -23,12 +23,17 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from armillary.engines.group_commit import GroupCommit
-from armillary.engines.series.chunks import Kind, Points, SeriesKey
-from armillary.engines.series.connection import Connection, Storage
-from armillary.engines.series.database import Database
-from armillary.engines.series.decoder import Decoder, Listener
-from armillary.engines.series.flush import write_generation, write_latest, write_names, write_points
+from armillary.engines.database.group_commit import GroupCommit
+from armillary.engines.database.port import Connection, Storage
+from armillary.engines.series.database.sqlite import Database
+from armillary.engines.series.log.decoder import Decoder, Listener
+from armillary.engines.series.log.flush import (
+    write_generation,
+    write_latest,
+    write_names,
+    write_points,
+)
+from armillary.engines.series.log.tail import Tail
 from armillary.engines.series.reads import READERS, LatestValue, Metric, Reads, flushed_upto
 from armillary.engines.series.retention import (
     DAY_MS,
@@ -43,8 +48,8 @@ from armillary.engines.series.retention import (
     term_of,
     write_rules,
 )
-from armillary.engines.series.seal import seal_some
-from armillary.engines.series.tail import Tail
+from armillary.engines.series.values.chunks import Kind, Points, SeriesKey
+from armillary.engines.series.values.seal import seal_some
 from armillary.engines.series.writer import Item, Writer
 from armillary.errors import DatabaseUnavailableError
 from armillary.wire.hub.telemetry import Value
@@ -390,7 +395,7 @@ def open_storage(folder: Path, database: str) -> Storage:
         return Database(folder)
     try:
         # psycopg takes memory, and is an extra: loaded by who uses it
-        from armillary.engines.series.postgresql.database import PostgresqlDatabase  # noqa: PLC0415
+        from armillary.engines.series.database.postgresql.database import PostgresqlDatabase  # noqa: PLC0415
     except ImportError as error:
         raise DatabaseUnavailableError(
             "psycopg is not installed: the series cannot be in a PostgreSQL database",

@@ -12,9 +12,9 @@ import sqlite3
 from collections.abc import Callable, Sequence
 from typing import Any
 
-from armillary.engines.group_commit import Rejected
-from armillary.engines.series.blocks import Block, Run, encode_block
-from armillary.engines.series.connection import Connection, Storage, transaction
+from armillary.engines.database.group_commit import Rejected
+from armillary.engines.database.port import Connection, Storage, transaction
+from armillary.engines.series.log.blocks import Block, Run, encode_block
 from armillary.errors import DatabaseUnavailableError, DiskReserveError
 
 Change = Callable[[Connection], Any]

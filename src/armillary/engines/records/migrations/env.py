@@ -6,7 +6,7 @@ from __future__ import annotations
 from alembic import context
 from sqlalchemy import Connection, create_engine, event
 
-from armillary.engines.records.schema import metadata
+from armillary.engines.records.schema.schema import metadata
 
 engine = create_engine(str(context.config.get_main_option("sqlalchemy.url")))
 

@@ -1,0 +1,85 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The store's database file: its schema, its version, how it is opened.
+
+::
+
+    FOLDER/application.db    (and -wal, -shm)
+    FOLDER/application.made  present once the database was made: a lost one is not begun anew in silence
+
+The folder's lock is held by whoever opened the folder (the hub's series store).
+"""
+
+from __future__ import annotations
+
+import sqlite3
+from pathlib import Path
+
+from armillary.engines.database import sqlite_file
+from armillary.engines.database.sqlite_refusal import refusal
+from armillary.errors import DataFolderError
+
+_SCHEMA = """
+-- The newest version of every document that is not deleted. seq: number of the change, over all documents.
+CREATE TABLE document (
+    number INTEGER PRIMARY KEY,
+    kind TEXT NOT NULL,
+    id TEXT NOT NULL,
+    version INTEGER NOT NULL,
+    seq INTEGER NOT NULL UNIQUE,
+    changed_ms INTEGER NOT NULL,
+    changed_by TEXT NOT NULL,
+    body TEXT NOT NULL,
+    UNIQUE (kind, id)
+) STRICT;
+-- Devices by template: jobs, migrations and pages ask.
+CREATE INDEX device_template ON document (json_extract(body, '$.template'), id) WHERE kind = 'device';
+-- Versions before, newest last; body is NULL where the change was a deletion.
+CREATE TABLE history (
+    seq INTEGER PRIMARY KEY,
+    kind TEXT NOT NULL,
+    id TEXT NOT NULL,
+    version INTEGER NOT NULL,
+    changed_ms INTEGER NOT NULL,
+    changed_by TEXT NOT NULL,
+    body TEXT,
+    UNIQUE (kind, id, version)
+) STRICT;
+CREATE INDEX deletion ON history (kind, seq) WHERE body IS NULL;
+CREATE TABLE progress (
+    name TEXT PRIMARY KEY,
+    value INTEGER NOT NULL
+) STRICT, WITHOUT ROWID;
+INSERT INTO progress VALUES ('seq', 0);
+"""
+
+
+LAYOUT = sqlite_file.Layout(application_id=0x41726D41, version=1, schema=_SCHEMA)  # "ArmA"; 1 (2026-11): first
+
+
+def open_writer(folder: Path) -> sqlite3.Connection:
+    """Open or make the database in ``folder``; the connection may be used by any thread, one at a time.
+
+    Raises:
+        DataFolderError: lost, not writable, damaged, of another program or of another version.
+    """
+    path, made = folder / "application.db", folder / "application.made"
+    if made.exists() and not path.exists():
+        raise DataFolderError(
+            f"{path} is missing, though it was made here before",
+            remedy=f"Restore it from a backup; or delete {made} to begin again without templates, rules and the like.",
+        )
+    try:
+        folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+        connection = sqlite_file.open_writer(path, LAYOUT)
+        made.touch(mode=0o600)
+    except OSError as error:
+        raise refusal(str(path), error) or DataFolderError(
+            f"{path} cannot be opened ({error})",
+            remedy="Give this user the folder and free space on its disk, or choose another with --data.",
+        ) from error
+    return connection
+
+
+def open_reader(folder: Path) -> sqlite3.Connection:
+    """A connection that can only read; may be used by any thread, one at a time."""
+    return sqlite_file.open_reader(folder / "application.db")

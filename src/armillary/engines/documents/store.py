@@ -1,0 +1,395 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The open document store: one writer, readers beside it, everything durable before it is answered.
+
+Calls block for the disk: make them from threads, not in an event loop. A change is one transaction, whatever number of
+documents it touches: all of it is kept or nothing. Every version has a number over all documents (``seq``), of which
+its ETag is made, so an ETag never comes back, also not after a deletion.
+"""
+
+from __future__ import annotations
+
+import sqlite3
+import threading
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from armillary.engines.database.sqlite_file import transaction
+from armillary.engines.database.sqlite_refusal import refusal
+from armillary.engines.documents.database import open_reader, open_writer
+from armillary.engines.documents.document import (
+    Document,
+    check_id,
+    check_kind,
+    check_match,
+    decode_body,
+    encode_body,
+    not_found,
+)
+from armillary.errors import DataFolderError, InvalidArgumentError
+
+# Versions before the present one that are kept of a document, and how many characters they may have together: the
+# newest are kept, and at least one.
+MAX_HISTORY = 50
+MAX_HISTORY_CHARACTERS = 4 << 20
+# There are many devices, and what changes of them is in the audit log as well.
+MAX_DEVICE_HISTORY = 5
+
+# Deleted documents of a kind whose history is kept.
+MAX_DELETED = 500
+
+# Rows of one page, and documents of one change: an import of a whole application is one.
+MAX_LIMIT = 1000
+MAX_CHANGES = 20_000
+
+_PRESENT = "SELECT kind, id, version, seq, changed_ms, changed_by, body FROM document "
+_PAST = "SELECT kind, id, version, seq, changed_ms, changed_by, body FROM history "
+_TO_HISTORY = "INSERT INTO history (kind, id, version, seq, changed_ms, changed_by, body) VALUES (?, ?, ?, ?, ?, ?, ?)"
+_REPLACE = (
+    "INSERT INTO document (kind, id, version, seq, changed_ms, changed_by, body) VALUES (?, ?, ?, ?, ?, ?, ?)"
+    " ON CONFLICT (kind, id) DO UPDATE SET version = excluded.version, seq = excluded.seq,"
+    " changed_ms = excluded.changed_ms, changed_by = excluded.changed_by, body = excluded.body"
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Put:
+    """Keep ``body`` under kind and id. ``if_match``: see :meth:`ApplicationStore.put`."""
+
+    kind: str
+    id: str
+    body: Mapping[str, Any]
+    if_match: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Delete:
+    """Delete a document. ``if_match``: see :meth:`ApplicationStore.delete`."""
+
+    kind: str
+    id: str
+    if_match: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class DocumentPage:
+    """Some documents by id; ``next_after`` continues the list, None at its end."""
+
+    items: tuple[Document, ...]
+    next_after: str | None
+
+
+class ApplicationStore:
+    """Documents of one hub.
+
+    Args:
+        folder: Folder of the database; its lock is the caller's.
+        clock: Unix time, seconds.
+
+    Attributes:
+        on_change: Called after each commit with the documents that changed (a deletion has no body), in the thread
+            that changed them, in the order of the commits. Must be quick and must not call the store's changes.
+
+    Raises:
+        DataFolderError: the database cannot be opened.
+    """
+
+    def __init__(self, folder: Path, *, clock: Callable[[], float]) -> None:
+        self._clock = clock
+        self._writer = open_writer(folder)
+        self._writing = threading.Lock()
+        try:
+            self._reader = open_reader(folder)
+        except BaseException:  # whatever it is: the file is closed, and it goes on
+            self._writer.close()
+            raise
+        self._reading = threading.Lock()
+        self._is_closed = False
+        self.on_change: list[Callable[[Sequence[Document]], None]] = []
+
+    def close(self) -> None:
+        """Close the database: the file is complete without its log then. May be called twice."""
+        with self._writing, self._reading:
+            self._is_closed = True
+            self._reader.close()
+            self._writer.close()
+
+    # Reading ------------------------------------------------------------------------------------------------
+
+    def get(self, kind: str, document_id: str) -> Document:
+        """A document as it is now.
+
+        Raises:
+            NotFoundError: there is none.
+            InvalidArgumentError: no such kind, or no id.
+        """
+        found = self.find(kind, document_id)
+        if found is None:
+            raise not_found(kind, document_id)
+        return found
+
+    def find(self, kind: str, document_id: str) -> Document | None:
+        """As :meth:`get`; None when there is none."""
+        values = (check_kind(kind), check_id(document_id, kind))
+        with self._read() as connection:
+            row = connection.execute(_PRESENT + "WHERE kind = ? AND id = ?", values).fetchone()
+        return None if row is None else _document(row)
+
+    def list(self, kind: str, *, limit: int = MAX_LIMIT, after: str | None = None, prefix: str = "") -> DocumentPage:
+        """Documents of a kind by id.
+
+        Args:
+            kind: Of them.
+            limit: Most of them; at most MAX_LIMIT are given.
+            after: ``next_after`` of the page before.
+            prefix: First characters of the ids.
+        """
+        rows = self._rows(
+            _PRESENT + "WHERE kind = ? AND id > ? AND id >= ? AND id < ? ORDER BY id LIMIT ?",
+            (check_kind(kind), after or "", prefix, prefix + "\U0010ffff", _bounded(limit) + 1),
+        )
+        return _page(rows, limit)
+
+    def devices_of(self, template: str, *, limit: int = MAX_LIMIT, after: str | None = None) -> DocumentPage:
+        """Documents of the devices that have a template, by device id."""
+        rows = self._rows(
+            _PRESENT + "WHERE kind = 'device' AND json_extract(body, '$.template') = ? AND id > ? ORDER BY id LIMIT ?",
+            (check_id(template), after or "", _bounded(limit) + 1),
+        )
+        return _page(rows, limit)
+
+    def device_ids_of(self, template: str) -> tuple[str, ...]:
+        """Ids of all devices that have a template, without their documents."""
+        query = "SELECT id FROM document WHERE kind = 'device' AND json_extract(body, '$.template') = ? ORDER BY id"
+        return tuple(row[0] for row in self._rows(query, (check_id(template),)))
+
+    def templates_of(self, device_ids: Sequence[str]) -> tuple[tuple[str, int], ...]:
+        """Template and version that devices have, those of most devices first.
+
+        Args:
+            device_ids: At most MAX_LIMIT are looked at.
+        """
+        ids = tuple(device_ids[:MAX_LIMIT])
+        marks = ", ".join("?" * len(ids))
+        query = (
+            "SELECT json_extract(body, '$.template') AS template, json_extract(body, '$.version') AS version "  # noqa: S608 - marks only
+            f"FROM document WHERE kind = 'device' AND id IN ({marks}) AND template IS NOT NULL "
+            "GROUP BY template, version ORDER BY count(*) DESC, template, version DESC"
+        )
+        return tuple((str(row[0]), int(row[1] or 0)) for row in self._rows(query, ids))
+
+    def count(self, kind: str) -> int:
+        """How many documents of a kind there are."""
+        rows = self._rows("SELECT count(*) FROM document WHERE kind = ?", (check_kind(kind),))
+        return int(rows[0][0])
+
+    def history(self, kind: str, document_id: str) -> tuple[Document, ...]:
+        """Every kept version of a document, newest first; also of one that is deleted.
+
+        Raises:
+            NotFoundError: there never was one, or its history is gone.
+        """
+        values = (check_kind(kind), check_id(document_id, kind)) * 2
+        rows = self._rows(
+            _PRESENT + "WHERE kind = ? AND id = ? UNION ALL " + _PAST + "WHERE kind = ? AND id = ? ORDER BY seq DESC",
+            values,
+        )
+        if not rows:
+            raise not_found(kind, document_id)
+        return tuple(_document(row) for row in rows)
+
+    def all(self, kinds: Iterable[str]) -> tuple[Document, ...]:
+        """Every document of some kinds, by kind and id, as they were at one moment."""
+        wanted = [check_kind(kind) for kind in kinds]
+        marks = ", ".join("?" * len(wanted))
+        query = _PRESENT + f"WHERE kind IN ({marks}) ORDER BY kind, id"
+        return tuple(_document(row) for row in self._rows(query, tuple(wanted)))
+
+    def oldest_first(self, kind: str) -> tuple[Document, ...]:
+        """Every document of a kind in the order in which they were made; changes since then do not matter."""
+        rows = self._rows(_PRESENT + "WHERE kind = ? ORDER BY number", (check_kind(kind),))
+        return tuple(_document(row) for row in rows)
+
+    @property
+    def seq(self) -> int:
+        """Number of changes so far: differs when anything has changed."""
+        return int(self._rows("SELECT value FROM progress WHERE name = 'seq'", ())[0][0])
+
+    # Changing -----------------------------------------------------------------------------------------------
+
+    def put(
+        self, kind: str, document_id: str, body: Mapping[str, Any], *, by: str, if_match: str | None = None
+    ) -> Document:
+        """Keep a new version of a document, or its first. A body that is the same as before makes no version.
+
+        Args:
+            kind: Of it.
+            document_id: Its id.
+            body: What it says; the caller has checked that it makes sense.
+            by: Who changes it.
+            if_match: The ETag of the version that the caller has seen; ``*``: any, but there must be one; an empty
+                text: there must be none; None: whatever is there.
+
+        Raises:
+            ConflictError: ``if_match`` does not hold (code ``request.precondition``).
+            InvalidArgumentError: kind, id or body cannot be kept.
+            DataFolderError: the disk gives nothing.
+        """
+        return self.change([Put(kind, document_id, body, if_match)], by=by)[0]
+
+    def delete(self, kind: str, document_id: str, *, by: str, if_match: str | None = None) -> None:
+        """Delete a document; its history stays for a while.
+
+        Raises:
+            NotFoundError: there is none.
+            ConflictError, DataFolderError: as :meth:`put`.
+        """
+        self.change([Delete(kind, document_id, if_match)], by=by)
+
+    def change(self, changes: Sequence[Put | Delete], *, by: str) -> tuple[Document, ...]:
+        """Make several changes in one transaction; the new version of each, in order.
+
+        Raises:
+            ConflictError, NotFoundError, InvalidArgumentError, DataFolderError: nothing was changed.
+        """
+        if len(changes) > MAX_CHANGES:
+            raise InvalidArgumentError(f"expected at most {MAX_CHANGES} changes at once, got {len(changes)}")
+        checked = [_checked(change) for change in changes]
+        now_ms = int(self._clock() * 1000)
+        with self._writing:
+            self._check_open()
+            try:
+                made = self._apply(checked, by, now_ms)
+            except sqlite3.Error as error:
+                explained = refusal("the application's documents", error)
+                if explained is None:
+                    raise
+                raise explained from error
+            news = [document for document, is_new in made if is_new]
+            if news:
+                for listener in self.on_change:
+                    listener(news)
+        return tuple(document for document, _ in made)
+
+    # Inside -------------------------------------------------------------------------------------------------
+
+    def _apply(
+        self, changes: Sequence[tuple[Put | Delete, str | None]], by: str, now_ms: int
+    ) -> Sequence[tuple[Document, bool]]:
+        with transaction(self._writer):
+            return [_change(self._writer, change, text, by, now_ms) for change, text in changes]
+
+    @contextmanager
+    def _read(self) -> Iterator[sqlite3.Connection]:
+        with self._reading:
+            self._check_open()
+            try:
+                yield self._reader
+            except sqlite3.Error as error:
+                explained = refusal("the application's documents", error)
+                if explained is None:
+                    raise
+                raise explained from error
+
+    def _check_open(self) -> None:
+        if self._is_closed:
+            raise DataFolderError(
+                "the application's documents are closed", remedy="The service is stopping; try later."
+            )
+
+    def _rows(self, query: str, values: tuple[object, ...]) -> Sequence[tuple[Any, ...]]:
+        with self._read() as connection:
+            return connection.execute(query, values).fetchall()
+
+
+def _bounded(limit: int) -> int:
+    if limit < 1:
+        raise InvalidArgumentError(f"limit: expected 1 to {MAX_LIMIT}, got {limit}", remedy="Ask for at least one.")
+    return min(limit, MAX_LIMIT)
+
+
+def _page(rows: Sequence[tuple[Any, ...]], limit: int) -> DocumentPage:
+    bound = _bounded(limit)
+    items = tuple(_document(row) for row in rows[:bound])
+    return DocumentPage(items, items[-1].id if len(rows) > bound else None)
+
+
+def _document(row: tuple[Any, ...]) -> Document:
+    kind, document_id, version, seq, changed_ms, changed_by, body = row
+    return Document(
+        kind=kind,
+        id=document_id,
+        version=version,
+        etag=_etag(seq),
+        changed_ms=changed_ms,
+        changed_by=changed_by,
+        body=None if body is None else decode_body(body),
+    )
+
+
+def _etag(seq: int) -> str:
+    return f"d-{seq}"
+
+
+def _checked(change: Put | Delete) -> tuple[Put | Delete, str | None]:
+    check_kind(change.kind)
+    check_id(change.id, change.kind)
+    return change, encode_body(change.body) if isinstance(change, Put) else None
+
+
+def _change(
+    connection: sqlite3.Connection, change: Put | Delete, text: str | None, by: str, now_ms: int
+) -> tuple[Document, bool]:
+    """Apply one change; the document as it is now, and whether that is new."""
+    name = (change.kind, change.id)
+    present = connection.execute(_PRESENT + "WHERE kind = ? AND id = ?", name).fetchone()
+    check_match(change.kind, change.id, change.if_match, None if present is None else _etag(present[3]))
+    if present is None and text is None:
+        raise not_found(*name)
+    if present is not None and present[6] == text:
+        return _document(present), False
+    last = present[2] if present is not None else _last_version(connection, name)
+    seq = connection.execute("UPDATE progress SET value = value + 1 WHERE name = 'seq' RETURNING value").fetchone()[0]
+    if present is not None:
+        connection.execute(_TO_HISTORY, present)
+    row = (*name, last + 1, seq, now_ms, by, text)
+    if text is None:
+        connection.execute("DELETE FROM document WHERE kind = ? AND id = ?", name)
+        connection.execute(_TO_HISTORY, row)
+        _forget_deleted(connection, change.kind)
+    else:
+        connection.execute(_REPLACE, row)
+    _forget_old(connection, name)
+    return _document(row), True
+
+
+def _last_version(connection: sqlite3.Connection, name: tuple[str, str]) -> int:
+    row = connection.execute("SELECT max(version) FROM history WHERE kind = ? AND id = ?", name).fetchone()
+    return int(row[0] or 0)
+
+
+def _forget_old(connection: sqlite3.Connection, name: tuple[str, str]) -> None:
+    """Keep the history of a document within its bounds."""
+    rows = connection.execute(
+        "SELECT seq, length(coalesce(body, '')) FROM history WHERE kind = ? AND id = ? ORDER BY seq DESC", name
+    ).fetchall()
+    most = MAX_DEVICE_HISTORY if name[0] == "device" else MAX_HISTORY
+    characters = 0
+    for index, (seq, length) in enumerate(rows):
+        characters += length
+        if index >= most or (index and characters > MAX_HISTORY_CHARACTERS):
+            connection.execute("DELETE FROM history WHERE kind = ? AND id = ? AND seq <= ?", (*name, seq))
+            return
+
+
+def _forget_deleted(connection: sqlite3.Connection, kind: str) -> None:
+    """Forget the documents of a kind that were deleted longest ago, those above MAX_DELETED."""
+    rows = connection.execute(
+        "SELECT id, max(seq) AS last FROM history h WHERE kind = ?1 AND body IS NULL AND NOT EXISTS"
+        " (SELECT 1 FROM document d WHERE d.kind = ?1 AND d.id = h.id) GROUP BY id ORDER BY last DESC"
+        " LIMIT -1 OFFSET ?2",
+        (kind, MAX_DELETED),
+    ).fetchall()
+    connection.executemany("DELETE FROM history WHERE kind = ? AND id = ?", [(kind, row[0]) for row in rows])

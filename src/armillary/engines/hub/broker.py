@@ -1,0 +1,210 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What the general broker keeps over a crash: sessions that outlive their connection, messages on their way, retained.
+
+::
+
+    FOLDER/broker.db   (and -wal, -shm); the folder is the hub's, which holds its lock
+
+One table a kind of fact, changed by the statements of :data:`_STATEMENTS` and by nothing else. The broker holds all of
+it in memory as well: this file is written as things happen and read once, at the start.
+"""
+
+from __future__ import annotations
+
+import sqlite3
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+from armillary.engines.database.group_commit import GroupCommit, Rejected
+from armillary.engines.database.sqlite_refusal import refusal
+from armillary.errors import DataFolderError
+
+# "ArmB": tells this file from any other SQLite database.
+APPLICATION_ID = 0x41726D42
+
+# 1 (2026-11): first.
+SCHEMA_VERSION = 1
+
+Value = int | float | str | bytes | None
+# The name of a statement and its parameters.
+Fact = tuple[str, tuple[Value, ...]]
+
+_SCHEMA = """
+-- ends_at: Unix seconds; NULL while the client is connected.
+CREATE TABLE session (
+    number INTEGER PRIMARY KEY,
+    catalog TEXT NOT NULL,
+    identity TEXT NOT NULL,
+    client_id TEXT NOT NULL,
+    expiry_s INTEGER NOT NULL,
+    ends_at REAL,
+    UNIQUE (catalog, identity, client_id)
+) STRICT;
+CREATE TABLE subscription (
+    session INTEGER NOT NULL,
+    filter TEXT NOT NULL,
+    options INTEGER NOT NULL,
+    identifier INTEGER NOT NULL,
+    PRIMARY KEY (session, filter)
+) STRICT, WITHOUT ROWID;
+-- properties: as in a PUBLISH packet of MQTT 5, without expiry. Once, however many sessions wait for it.
+CREATE TABLE message (
+    number INTEGER PRIMARY KEY,
+    topic TEXT NOT NULL,
+    payload BLOB NOT NULL,
+    qos INTEGER NOT NULL,
+    retain INTEGER NOT NULL,
+    properties BLOB NOT NULL,
+    expires_at REAL
+) STRICT;
+-- place: order of delivery. state: hub/broker_session.Delivery. identifiers: of subscriptions, with commas.
+CREATE TABLE delivery (
+    session INTEGER NOT NULL,
+    packet_id INTEGER NOT NULL,
+    place INTEGER NOT NULL,
+    message INTEGER NOT NULL,
+    qos INTEGER NOT NULL,
+    retain INTEGER NOT NULL,
+    identifiers TEXT NOT NULL,
+    state INTEGER NOT NULL,
+    PRIMARY KEY (session, packet_id)
+) STRICT, WITHOUT ROWID;
+-- Packet identifiers of QoS 2 received and not released.
+CREATE TABLE incoming (
+    session INTEGER NOT NULL,
+    packet_id INTEGER NOT NULL,
+    PRIMARY KEY (session, packet_id)
+) STRICT, WITHOUT ROWID;
+CREATE TABLE retained (
+    catalog TEXT NOT NULL,
+    topic TEXT NOT NULL,
+    message INTEGER NOT NULL,
+    PRIMARY KEY (catalog, topic)
+) STRICT, WITHOUT ROWID;
+"""
+
+_STATEMENTS: dict[str, tuple[str, ...]] = {
+    "session": ("INSERT INTO session VALUES (?, ?, ?, ?, ?, ?)",),
+    "session-ends": ("UPDATE session SET expiry_s = ?, ends_at = ? WHERE number = ?",),
+    "session-over": (
+        "DELETE FROM session WHERE number = ?1",
+        "DELETE FROM subscription WHERE session = ?1",
+        "DELETE FROM delivery WHERE session = ?1",
+        "DELETE FROM incoming WHERE session = ?1",
+    ),
+    "subscription": ("INSERT OR REPLACE INTO subscription (session, filter, options, identifier) VALUES (?, ?, ?, ?)",),
+    "subscription-over": ("DELETE FROM subscription WHERE session = ? AND filter = ?",),
+    "message": ("INSERT INTO message VALUES (?, ?, ?, ?, ?, ?, ?)",),
+    "message-over": ("DELETE FROM message WHERE number = ?",),
+    "delivery": ("INSERT INTO delivery VALUES (?, ?, ?, ?, ?, ?, ?, ?)",),
+    "delivery-state": ("UPDATE delivery SET state = ? WHERE session = ? AND packet_id = ?",),
+    "delivery-over": ("DELETE FROM delivery WHERE session = ? AND packet_id = ?",),
+    "incoming": ("INSERT OR IGNORE INTO incoming (session, packet_id) VALUES (?, ?)",),
+    "incoming-over": ("DELETE FROM incoming WHERE session = ? AND packet_id = ?",),
+    "retained": ("INSERT OR REPLACE INTO retained VALUES (?, ?, ?)",),
+    "retained-over": ("DELETE FROM retained WHERE catalog = ? AND topic = ?",),
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Kept:
+    """Everything that is kept, as rows in the order of their columns; see the schema."""
+
+    sessions: list[tuple[int, str, str, str, int, float | None]]
+    subscriptions: list[tuple[int, str, int, int]]
+    messages: list[tuple[int, str, bytes, int, int, bytes, float | None]]
+    deliveries: list[tuple[int, int, int, int, int, str, int]]  # without place, ordered by it
+    incoming: list[tuple[int, int]]
+    retained: list[tuple[str, int]]  # without topic, which is the message's
+    last_number: int
+    last_place: int
+
+
+class BrokerStore:
+    """The file and its writing thread.
+
+    Args:
+        folder: The hub's folder; must exist and be held by this process.
+
+    Raises:
+        DataFolderError: not writable, damaged, or of another version.
+    """
+
+    def __init__(self, folder: Path) -> None:
+        with _explained():
+            self._connection = sqlite3.connect(
+                folder / "broker.db", isolation_level=None, check_same_thread=False, cached_statements=64
+            )
+            self._prepare()
+        self.commits: GroupCommit[list[Fact], None] = GroupCommit(
+            self._commit, name="broker-writer", on_close=self._connection.close
+        )
+
+    def load(self) -> Kept:
+        """Read everything. Call it before the first commit, or when nothing is queued."""
+        with _explained():
+            rows = self._connection.execute
+            return Kept(
+                rows("SELECT number, catalog, identity, client_id, expiry_s, ends_at FROM session").fetchall(),
+                rows("SELECT session, filter, options, identifier FROM subscription").fetchall(),
+                rows("SELECT number, topic, payload, qos, retain, properties, expires_at FROM message").fetchall(),
+                rows(
+                    "SELECT session, packet_id, message, qos, retain, identifiers, state FROM delivery ORDER BY place"
+                ).fetchall(),
+                rows("SELECT session, packet_id FROM incoming").fetchall(),
+                rows("SELECT catalog, message FROM retained").fetchall(),
+                rows(
+                    "SELECT max((SELECT coalesce(max(number), 0) FROM session),"
+                    " (SELECT coalesce(max(number), 0) FROM message))"
+                ).fetchone()[0],
+                rows("SELECT coalesce(max(place), 0) FROM delivery").fetchone()[0],
+            )
+
+    def close(self) -> None:
+        """Commit what is queued and close the file. Blocks for the disk."""
+        self.commits.close()
+
+    def _prepare(self) -> None:
+        found = self._connection.execute("PRAGMA application_id").fetchone()[0]
+        version = self._connection.execute("PRAGMA user_version").fetchone()[0]
+        if (found, version) not in ((0, 0), (APPLICATION_ID, SCHEMA_VERSION)):
+            raise DataFolderError(
+                f"broker.db: expected the broker's version {SCHEMA_VERSION}, got {found:#x} version {version}",
+                remedy="Use the version of Armillary that made the folder, or move the file away.",
+            )
+        self._connection.execute("PRAGMA journal_mode = WAL")
+        self._connection.execute("PRAGMA synchronous = FULL")
+        self._connection.execute("PRAGMA cache_size = -512")
+        if version == 0:
+            self._connection.executescript(
+                f"BEGIN IMMEDIATE; {_SCHEMA} PRAGMA application_id = {APPLICATION_ID};"
+                f" PRAGMA user_version = {SCHEMA_VERSION}; COMMIT"
+            )
+
+    def _commit(self, items: Sequence[list[Fact]]) -> Sequence[Rejected | None]:
+        with _explained():
+            self._connection.execute("BEGIN IMMEDIATE")
+            try:
+                for facts in items:
+                    for name, values in facts:
+                        for statement in _STATEMENTS[name]:
+                            self._connection.execute(statement, values)
+                self._connection.execute("COMMIT")
+            except BaseException:  # undone whatever it was, then raised on
+                if self._connection.in_transaction:
+                    self._connection.execute("ROLLBACK")
+                raise
+        return [None] * len(items)
+
+
+@contextmanager
+def _explained() -> Iterator[None]:
+    try:
+        yield
+    except sqlite3.Error as error:
+        explained = refusal("the broker's file", error)
+        if explained is None:
+            raise
+        raise explained from error

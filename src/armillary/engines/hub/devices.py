@@ -1,0 +1,85 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What the hub remembers of devices: number, persistent subscriptions, when last seen, what could not be decoded."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+
+from armillary.engines.database.port import Connection
+
+
+@dataclass(frozen=True, slots=True)
+class DeviceRow:
+    """A device known to the hub.
+
+    Attributes:
+        number: Its number in log and series.
+        device_id: Its id.
+        inboxes: Subscriptions of its persistent session, bits of ``wire.hub_topics.Inbox``.
+        last_seen_ms: When it was last connected or sent anything (written every few seconds), Unix milliseconds.
+        fault_count: Messages that could not be decoded.
+        fault_ms: When the last of them came.
+        fault_reason: What was wrong with it.
+    """
+
+    number: int
+    device_id: str
+    inboxes: int
+    last_seen_ms: int
+    fault_count: int = 0
+    fault_ms: int | None = None
+    fault_reason: str | None = None
+
+
+_COLUMNS = "number, device_id, inboxes, last_seen_ms, fault_count, fault_ms, fault_reason"
+
+
+def read_device(connection: Connection, device_id: str) -> DeviceRow | None:
+    """A device, or None when it was never connected."""
+    row = connection.execute(f"SELECT {_COLUMNS} FROM device WHERE device_id = ?", (device_id,)).fetchone()  # noqa: S608 - a constant
+    return None if row is None else DeviceRow(*row)
+
+
+def read_devices(connection: Connection) -> list[DeviceRow]:
+    """Every device that was ever connected."""
+    return [DeviceRow(*row) for row in connection.execute(f"SELECT {_COLUMNS} FROM device ORDER BY number")]  # noqa: S608
+
+
+def enrolled(device_id: str, *, now_ms: int, clean: bool) -> Callable[[Connection], DeviceRow]:
+    """A change for the writer: a device connects; a clean start forgets its subscriptions. Returns its row."""
+
+    def apply(connection: Connection) -> DeviceRow:
+        # No upsert: PostgreSQL gives out a number for each row that is tried, and devices connect often.
+        (row,) = (
+            connection.execute(
+                f"UPDATE device SET last_seen_ms = ?, inboxes = inboxes * ? WHERE device_id = ? RETURNING {_COLUMNS}",  # noqa: S608 - a constant
+                (now_ms, int(not clean), device_id),
+            ).fetchall()
+            or connection.execute(
+                f"INSERT INTO device (device_id, last_seen_ms) VALUES (?, ?) RETURNING {_COLUMNS}",  # noqa: S608 - a constant
+                (device_id, now_ms),
+            ).fetchall()
+        )
+        return DeviceRow(*row)
+
+    return apply
+
+
+def subscribed(number: int, inboxes: int) -> Callable[[Connection], None]:
+    """A change for the writer: keep a persistent session's subscriptions."""
+
+    def apply(connection: Connection) -> None:
+        connection.execute("UPDATE device SET inboxes = ? WHERE number = ?", (inboxes, number))
+
+    return apply
+
+
+def seen(times: Iterable[tuple[int, int]]) -> Callable[[Connection], None]:
+    """A change for the writer: ``(number, last seen)`` of several devices."""
+    rows = [(at_ms, number) for number, at_ms in times]
+
+    def apply(connection: Connection) -> None:
+        connection.executemany("UPDATE device SET last_seen_ms = max(last_seen_ms, ?) WHERE number = ?", rows)
+
+    return apply

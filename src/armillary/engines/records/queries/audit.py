@@ -1,0 +1,105 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The audit chain: each line's hash covers the line before it, so that nothing can be changed or left out unseen.
+
+::
+
+    hash_n = SHA-256(hash_n-1 || JSON [number, at, actor, operation, target, detail] with sorted keys, no spaces)
+    hash_0 = 32 zero bytes
+
+A chain cannot show that its end was cut off: note the head that :func:`verify` returns somewhere else.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping, Sequence
+from hashlib import sha256
+from typing import Any
+
+from sqlalchemy import Connection, Row, func, insert, select
+
+from armillary.engines.records.schema import schema
+from armillary.engines.records.schema.rows import AuditLine, AuditVerification, Page
+
+EMPTY_HASH = bytes(32)
+# Lines read at once while the chain is walked.
+VERIFY_STEP = 1000
+
+_table = schema.audit_line
+
+
+def append(
+    connection: Connection, *, at: int, actor: str, operation: str, target: str, detail: Mapping[str, object]
+) -> AuditLine:
+    """Append a line inside the caller's transaction: the operation and its line are kept together or not at all."""
+    last = connection.execute(select(_table.c.number, _table.c.hash).order_by(_table.c.number.desc()).limit(1)).first()
+    number, previous = (1, EMPTY_HASH) if last is None else (last.number + 1, bytes(last.hash))
+    document = json.dumps(dict(detail), sort_keys=True, separators=(",", ":"), default=str)
+    values = {
+        "number": number,
+        "at": at,
+        "actor": actor,
+        "operation": operation,
+        "target": target,
+        "detail": document,
+        "previous_hash": previous,
+        "hash": _hash(previous, number, at, actor, operation, target, document),
+    }
+    connection.execute(insert(_table).values(values))
+    return AuditLine(**{**values, "detail": json.loads(document)})
+
+
+def page(connection: Connection, *, limit: int, before: int | None) -> Page[AuditLine]:
+    """Lines, newest first."""
+    query = select(_table).order_by(_table.c.number.desc()).limit(limit + 1)
+    if before is not None:
+        query = query.where(_table.c.number < before)
+    rows = connection.execute(query).all()
+    items = tuple(_line(row) for row in rows[:limit])
+    return Page(items, str(items[-1].number) if len(rows) > limit else None)
+
+
+def some_after(connection: Connection, number: int, *, operations: Sequence[str], limit: int) -> tuple[AuditLine, ...]:
+    """Lines of some operations with higher numbers, in order."""
+    query = select(_table).where(_table.c.number > number, _table.c.operation.in_(operations))
+    return tuple(_line(row) for row in connection.execute(query.order_by(_table.c.number).limit(limit)))
+
+
+def last_number(connection: Connection) -> int:
+    """Number of the newest line; 0 before the first."""
+    return int(connection.execute(select(func.coalesce(func.max(_table.c.number), 0))).scalar_one())
+
+
+def verify(connection: Connection) -> AuditVerification:
+    """Walk the whole chain."""
+    lines, head = 0, EMPTY_HASH
+    while True:
+        query = select(_table).where(_table.c.number > lines).order_by(_table.c.number).limit(VERIFY_STEP)
+        rows = connection.execute(query).all()
+        for row in rows:
+            expected = _hash(head, row.number, row.at, row.actor, row.operation, row.target, row.detail)
+            if row.number != lines + 1 or bytes(row.previous_hash) != head or bytes(row.hash) != expected:
+                return AuditVerification(lines=lines, head=head, broken_at=row.number)
+            lines, head = row.number, expected
+        if len(rows) < VERIFY_STEP:
+            break
+    total = connection.execute(select(func.count()).select_from(_table)).scalar_one()
+    return AuditVerification(lines=lines, head=head, broken_at=None if total == lines else lines + 1)
+
+
+def _hash(previous: bytes, number: int, at: int, actor: str, operation: str, target: str, detail: str) -> bytes:
+    line = json.dumps([number, at, actor, operation, target, detail], separators=(",", ":"))
+    return sha256(previous + line.encode()).digest()
+
+
+def _line(row: Row[Any]) -> AuditLine:
+    return AuditLine(
+        number=row.number,
+        at=row.at,
+        actor=row.actor,
+        operation=row.operation,
+        target=row.target,
+        detail=json.loads(row.detail),
+        previous_hash=bytes(row.previous_hash),
+        hash=bytes(row.hash),
+    )

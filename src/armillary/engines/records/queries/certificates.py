@@ -1,0 +1,115 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Certificates the authority made, except the 24-hour ones, which are part of their check-in's row."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+from uuid import UUID
+
+from sqlalchemy import Connection, Row, insert, select
+
+from armillary.engines.records.schema import dialect, schema
+
+_table = schema.certificate
+
+# Certificates of the service itself; the others are of devices.
+SERVICE_KINDS = ("root", "silicon", "policy", "catalog", "issuing", "os-signing", "image-signing", "server")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CertificateRecord:
+    """One recorded certificate.
+
+    Attributes:
+        serial: Upper-case hex.
+        kind: ``root``, ``root-voucher`` (a root under its predecessor's signature), ``silicon``, ``policy``,
+            ``catalog``, ``issuing``, ``os-signing``, ``image-signing``, ``server`` or ``identity``.
+        subject: RFC 4514 text; for ``identity`` the device id; for ``silicon`` the chip maker; for ``root-voucher`` the
+            serial of that root.
+        thumbprint: SHA-1 of the DER, upper-case hex.
+    """
+
+    serial: str
+    kind: str
+    catalog_id: UUID | None
+    subject: str
+    thumbprint: str
+    not_before: int
+    not_after: int
+    revoked_at: int | None
+    der: bytes
+    issued_at: int
+
+
+def add(connection: Connection, record: CertificateRecord) -> None:
+    """Record a certificate before it is handed out."""
+    connection.execute(
+        insert(_table).values(
+            serial=record.serial,
+            kind=record.kind,
+            catalog_id=record.catalog_id,
+            subject=record.subject,
+            thumbprint=record.thumbprint,
+            not_before=record.not_before,
+            not_after=record.not_after,
+            revoked_at=record.revoked_at,
+            der=record.der,
+            issued_at=record.issued_at,
+        )
+    )
+
+
+def of_kind(connection: Connection, kind: str) -> tuple[CertificateRecord, ...]:
+    """All of a kind, oldest first."""
+    query = select(_table).where(_table.c.kind == kind).order_by(_table.c.issued_at, dialect.inserted(_table))
+    return tuple(_record(row) for row in connection.execute(query))
+
+
+def of_catalog(connection: Connection, catalog_id: UUID, *, kinds: tuple[str, ...]) -> tuple[CertificateRecord, ...]:
+    """A catalog's authorities of the given kinds (``catalog``, ``issuing``), oldest first."""
+    query = (
+        select(_table)
+        .where(_table.c.catalog_id == catalog_id, _table.c.kind.in_(kinds))
+        .order_by(_table.c.issued_at, dialect.inserted(_table))
+    )
+    return tuple(_record(row) for row in connection.execute(query))
+
+
+def without_successor(connection: Connection, *, ends_before: int) -> tuple[CertificateRecord, ...]:
+    """The service's own certificates, newest of their purpose, that end before a time (Unix seconds UTC).
+
+    A purpose is a kind, and a catalog for its authorities, and a chip maker for silicon authorities.
+    """
+    newest: dict[tuple[str, UUID | None, str], CertificateRecord] = {}
+    query = select(_table).where(_table.c.kind.in_(SERVICE_KINDS), _table.c.revoked_at.is_(None))
+    for row in connection.execute(query.order_by(_table.c.not_after)):
+        newest[row.kind, row.catalog_id, row.subject if row.kind == "silicon" else ""] = _record(row)
+    return tuple(one for one in newest.values() if one.not_after < ends_before)
+
+
+def by_serial(connection: Connection, serial: str) -> CertificateRecord | None:
+    """The certificate of this serial (upper-case hex)."""
+    row = connection.execute(select(_table).where(_table.c.serial == serial)).first()
+    return None if row is None else _record(row)
+
+
+def revoked(connection: Connection, *, ends_after: int) -> tuple[CertificateRecord, ...]:
+    """Every recorded certificate that was revoked and ends after a time (Unix seconds UTC)."""
+    query = select(_table).where(_table.c.revoked_at.is_not(None), _table.c.not_after > ends_after)
+    return tuple(_record(row) for row in connection.execute(query))
+
+
+def _record(row: Row[Any]) -> CertificateRecord:
+    return CertificateRecord(
+        serial=row.serial,
+        kind=row.kind,
+        catalog_id=row.catalog_id,
+        subject=row.subject,
+        thumbprint=row.thumbprint,
+        not_before=row.not_before,
+        not_after=row.not_after,
+        revoked_at=row.revoked_at,
+        der=bytes(row.der),
+        issued_at=row.issued_at,
+    )

@@ -1,0 +1,347 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Check-ins: the batch that is written before the devices get their certificates, and how they are read back.
+
+A batch is one INSERT and one UPDATE for many of its check-ins at once; what differs between two check-ins of a healthy
+device is little, so the long parts (appraisal steps, installed applications, enforcement) are written only when they
+changed.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from dataclasses import dataclass
+from hashlib import sha256
+from typing import Any, NamedTuple
+from uuid import UUID
+
+from sqlalchemy import Connection, Row, delete, select, update
+from sqlalchemy.exc import IntegrityError
+
+from armillary.attest.firmware_reference import FirmwareValue
+from armillary.engines.records.queries import (
+    audit as audit_rows,
+    firmware as firmware_rows,
+    reports as report_rows,
+)
+from armillary.engines.records.queries.devices import BootDetails
+from armillary.engines.records.schema import dialect, schema
+from armillary.engines.records.schema.rows import CheckIn, Page
+from armillary.wire.device.checkin import AppraisalStep
+from armillary.wire.device.error_report import ErrorReport
+
+# Distinct lists of appraisal steps remembered; healthy devices share a handful.
+MAX_KNOWN_STEPS = 4096
+
+
+@dataclass(frozen=True, slots=True)
+class OutcomeWrite:
+    """One reported update outcome."""
+
+    offer_id: UUID
+    deployment_id: UUID | None
+    image_id: UUID
+    component_id: UUID
+    outcome: str
+    reason: str
+    at: int
+
+
+class CheckInWrite(NamedTuple):
+    """Everything one accepted check-in leaves behind, in one transaction.
+
+    Attributes:
+        device_number: Row number of the device.
+        steps: The appraisal steps; equal lists are stored once.
+        installed: JSON text of the installed images, or None when it is what the records hold already.
+        details: What is written once per boot, or None when unchanged.
+        challenge_id: Identity of the spent challenge; the database refuses it a second time.
+        lineage: What the proof showed of an earlier reply, as stored (``engines/records/schema/lineage.py``).
+        held: Why the device is held from now on, empty if it is not or was before.
+        after: Serial of the certificate of the check-in before, as the verifier knows it: the database refuses this one
+            if another worker has recorded one meanwhile. None asks nothing.
+        firmware: What the machine's firmware measured, or None when the verifier has written it before.
+        suppressed: Error reports that are counted and not kept.
+
+    A named tuple: a frozen dataclass of this many fields costs 4 us to make, once per check-in.
+    """
+
+    device_number: int
+    at: int
+    verdict: str
+    steps: tuple[AppraisalStep, ...]
+    boot_count: int
+    os_version: str
+    certificate_serial: str
+    certificate_not_after: int
+    purpose: str
+    offer_id: UUID | None
+    deployment_id: UUID | None
+    challenge_id: bytes
+    challenge_expires_at: int
+    installed: str | None = None
+    details: BootDetails | None = None
+    outcomes: tuple[OutcomeWrite, ...] = ()
+    error_reports: tuple[ErrorReport, ...] = ()
+    lineage: str | None = None
+    held: str = ""
+    after: str | None = None
+    firmware: tuple[FirmwareValue, ...] | None = None
+    suppressed: tuple[ErrorReport, ...] = ()
+
+
+_CHECK_IN = (
+    "device_number",
+    "at",
+    "verdict",
+    "steps_id",
+    "boot_count",
+    "os_version",
+    "certificate_serial",
+    "certificate_not_after",
+    "purpose",
+    "offer_id",
+    "deployment_id",
+    "challenge_id",
+    "challenge_expires_at",
+)
+_STATUS = (
+    "verdict",
+    "checked_in_at",
+    "boot_count",
+    "os_version",
+    "certificate_serial",
+    "certificate_not_after",
+    "offered_deployment_id",
+    "lineage",
+)
+
+
+class CheckInStatements:
+    """The compiled statements of the check-in path and the step lists already stored; for the writer thread only."""
+
+    def __init__(self) -> None:
+        self._insert = dialect.insert_rows(schema.check_in, _CHECK_IN)
+        self._update = dialect.update_rows(schema.device_status, _STATUS, "device_number", "certificate_serial")
+        # Step lists by identity: the same tuple object stands in thousands of check-ins, and hashing it costs more
+        # than the rest of the row. The object is held, so that its identity stays its own.
+        self._steps: dict[int, tuple[tuple[AppraisalStep, ...], int]] = {}
+
+    def plain(self, writes: Sequence[CheckInWrite]) -> dialect.Batch | None:
+        """The batch as driver text and rows, if none of its check-ins brings more than a row and a status.
+
+        That is the steady state, and then a commit needs no more than two statements.
+        """
+        rows = []
+        for write in writes:
+            known = self._steps.get(id(write.steps))
+            if (
+                known is None
+                or known[0] is not write.steps
+                or write.installed is not None
+                or write.details is not None
+                or write.outcomes
+                or write.error_reports
+                or write.suppressed
+                or write.held
+                or write.firmware is not None
+            ):
+                return None
+            rows.append(_row(write, known[1]))
+        return (self._insert, rows), (self._update, list(map(_status, rows, writes)))
+
+    def execute(self, connection: Connection, writes: Sequence[CheckInWrite]) -> None:
+        """Write a batch of any check-ins.
+
+        Raises:
+            IntegrityError: one of the challenges was spent before, or another worker was faster; the caller rolls back.
+        """
+        rows = [_row(write, self._steps_id(connection, write.steps)) for write in writes]
+        for text, values in dialect.in_portions(self._insert, rows):
+            connection.exec_driver_sql(text, values)
+        due = dialect.changes(connection) + len(rows)
+        for text, values in dialect.in_portions(self._update, list(map(_status, rows, writes))):
+            connection.exec_driver_sql(text, values)
+        if dialect.changes(connection) != due:
+            raise IntegrityError(self._update(1), None, LookupError(dialect.MOVED_ON))
+        for write in writes:
+            if (
+                write.installed is not None
+                or write.details is not None
+                or write.outcomes
+                or write.error_reports
+                or write.suppressed
+                or write.held
+                or write.firmware is not None
+            ):
+                _write_rest(connection, write)
+
+    def forget(self) -> None:
+        """Forget which step lists are stored: the transaction that stored some was rolled back."""
+        self._steps.clear()
+
+    def _steps_id(self, connection: Connection, steps: tuple[AppraisalStep, ...]) -> int:
+        known = self._steps.get(id(steps))
+        if known is not None and known[0] is steps:
+            return known[1]
+        document = json.dumps([[s.number, s.name, s.prevents, s.result, s.detail] for s in steps])
+        digest = sha256(document.encode()).digest()
+        table = schema.appraisal_steps
+        dialect.insert_new(connection, table, [{"digest": digest, "document": document}])
+        steps_id = int(connection.execute(select(table.c.steps_id).where(table.c.digest == digest)).scalar_one())
+        if len(self._steps) >= MAX_KNOWN_STEPS:
+            self._steps.clear()
+        self._steps[id(steps)] = (steps, steps_id)
+        return steps_id
+
+
+def _row(write: CheckInWrite, steps_id: int) -> tuple[Any, ...]:
+    """The columns of :data:`_CHECK_IN`."""
+    return (
+        write.device_number,
+        write.at,
+        write.verdict,
+        steps_id,
+        write.boot_count,
+        write.os_version,
+        write.certificate_serial,
+        write.certificate_not_after,
+        write.purpose,
+        None if write.offer_id is None else write.offer_id.hex,
+        None if write.deployment_id is None else write.deployment_id.hex,
+        write.challenge_id,
+        write.challenge_expires_at,
+    )
+
+
+def _status(row: tuple[Any, ...], write: CheckInWrite) -> tuple[Any, ...]:
+    """The columns of :data:`_STATUS` and the device's number, most from those of :data:`_CHECK_IN`."""
+    return row[2], row[1], row[4], row[5], row[6], row[7], row[10], write.lineage, row[0], write.after
+
+
+def _write_rest(connection: Connection, write: CheckInWrite) -> None:
+    status: dict[str, Any] = {}
+    if write.installed is not None:
+        status["installed"] = write.installed
+    if write.details is not None:
+        status["sandbox"] = write.details.sandbox
+        status["enforcement"] = write.details.enforcement
+        status["endorsement"] = write.details.endorsement
+        status["security_versions"] = write.details.security_versions
+    if write.outcomes:
+        status["updated_at"] = write.at
+    if write.held:
+        status["held_at"] = write.at
+        known = select(schema.device.c.device_id).where(schema.device.c.number == write.device_number)
+        device_id = connection.execute(known).scalar_one()
+        audit_rows.append(
+            connection,
+            at=write.at,
+            actor="service",
+            operation="device.hold",
+            target=device_id,
+            detail={"reason": write.held},
+        )
+    if status:
+        table = schema.device_status
+        connection.execute(update(table).where(table.c.device_number == write.device_number).values(status))
+    if write.firmware is not None:
+        firmware_rows.remember(connection, write.device_number, write.at, write.firmware)
+    dialect.insert_new(
+        connection,
+        schema.outcome,
+        [
+            {
+                "device_number": write.device_number,
+                "offer_id": one.offer_id,
+                "deployment_id": one.deployment_id,
+                "image_id": one.image_id,
+                "component_id": one.component_id,
+                "outcome": one.outcome,
+                "reason": one.reason,
+                "at": one.at,
+                "received_at": write.at,
+            }
+            for one in write.outcomes
+        ],
+    )
+    report_rows.add(connection, write.device_number, write.error_reports, write.suppressed, at=write.at)
+
+
+def list_of_device(connection: Connection, device_id: str, *, limit: int, before: int | None) -> Page[CheckIn]:
+    """A device's check-ins, newest first."""
+    table, steps = schema.check_in, schema.appraisal_steps
+    query = (
+        select(table, steps.c.document, schema.device.c.device_id)
+        .join(steps, steps.c.steps_id == table.c.steps_id)
+        .join(schema.device, schema.device.c.number == table.c.device_number)
+        .where(schema.device.c.device_id == device_id)
+        .order_by(table.c.number.desc())
+        .limit(limit + 1)
+    )
+    if before is not None:
+        query = query.where(table.c.number < before)
+    rows = connection.execute(query).all()
+    items = tuple(_check_in(row) for row in rows[:limit])
+    return Page(items, str(items[-1].number) if len(rows) > limit else None)
+
+
+def refused_since(connection: Connection, number: int, *, limit: int) -> list[CheckIn]:
+    """Check-ins after row ``number`` whose verdict is not "attested", oldest first.
+
+    The others, nearly all, are looked at by the database alone.
+    """
+    table, steps = schema.check_in, schema.appraisal_steps
+    query = (
+        select(table, steps.c.document, schema.device.c.device_id)
+        .join(steps, steps.c.steps_id == table.c.steps_id)
+        .join(schema.device, schema.device.c.number == table.c.device_number)
+        .where(table.c.number > number, table.c.verdict != "attested")
+        .order_by(table.c.number)
+        .limit(limit)
+    )
+    return [_check_in(row) for row in connection.execute(query)]
+
+
+def prune(connection: Connection, *, before: int, now: int, most: int) -> int:
+    """Delete check-ins older than ``before`` and those of a device beyond its newest ``most``; returns how many.
+
+    Those stay whose challenge has not expired: the database refuses it a second time by them.
+    """
+    table = schema.check_in
+    spent = table.c.challenge_expires_at < now
+    removed = connection.execute(delete(table).where(table.c.at < before, spent)).rowcount
+    return removed + dialect.keep_newest(connection, table, most, also=spent)
+
+
+def _check_in(row: Row[Any]) -> CheckIn:
+    return CheckIn(
+        number=row.number,
+        device_id=row.device_id,
+        at=row.at,
+        verdict=row.verdict,
+        steps=tuple(AppraisalStep(*step) for step in json.loads(row.document)),
+        boot_count=row.boot_count,
+        os_version=row.os_version,
+        certificate_serial=row.certificate_serial,
+        certificate_not_after=row.certificate_not_after,
+        purpose=row.purpose,
+        offer_id=row.offer_id,
+        deployment_id=row.deployment_id,
+    )
+
+
+def has_certificate(connection: Connection, device_number: int, serial: str, *, since: int = 0) -> bool:
+    """Whether a client certificate of this serial was recorded for the device at or after a time."""
+    table = schema.check_in
+    here = (table.c.device_number == device_number) & (table.c.certificate_serial == serial) & (table.c.at >= since)
+    return connection.execute(select(table.c.number).where(here).limit(1)).first() is not None
+
+
+def is_beyond(connection: Connection, device_number: int, *, serial: str, expires_at: int) -> bool:
+    """Whether a value that expires at a time is of a reply later than everything recorded of a device."""
+    status = schema.device_status
+    seen = connection.execute(
+        select(status.c.checked_in_at).where(status.c.device_number == device_number)
+    ).scalar_one_or_none()
+    return expires_at > (seen or 0) and not has_certificate(connection, device_number, serial)

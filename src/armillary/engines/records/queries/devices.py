@@ -1,0 +1,432 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Devices: enrolment, ownership, and the status their check-ins left; lists and the fleet in numbers."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+from uuid import UUID
+
+from sqlalchemy import ColumnElement, Connection, Row, Select, and_, case, func, insert, literal, or_, select, update
+
+from armillary.attest.lineage import NO_LINEAGE, Lineage
+from armillary.engines.records.queries import names as name_rows
+from armillary.engines.records.schema import schema
+from armillary.engines.records.schema.lineage import BEGINS, lineage_from
+from armillary.engines.records.schema.rows import HEALTHS, Device, FleetSummary
+from armillary.wire.device.checkin import InstalledImage
+from armillary.wire.device.finding import SEVERITIES
+from armillary.wire.text.device_name import default_name
+
+_device, _status, _tpm_key = schema.device, schema.device_status, schema.tpm_key
+_catalog, _product, _group = schema.catalog, schema.product, schema.device_group
+_name = schema.device_name
+
+
+@dataclass(frozen=True, slots=True)
+class BootDetails:
+    """What differs between two boots of a device, and so is written once per boot.
+
+    Attributes:
+        enforcement: JSON text of (mechanism, state) pairs.
+        endorsement: SHA-256 of the boot's endorsement, empty before the first attested check-in.
+        security_versions: JSON text, image type to the highest version ever attested.
+    """
+
+    sandbox: str
+    enforcement: str
+    endorsement: bytes
+    security_versions: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Enrolled:
+    """What the verifier needs of a device, in one read.
+
+    Attributes:
+        installed: JSON text as stored.
+        details: As stored at the last attested check-in.
+        attestation_key: X || Y of its TPM's attestation key, 64 bytes; empty without a TPM.
+        lineage: What the next proof has to continue.
+        claimed_at: Since when it has its owner; this and the next two are not read by the check-in's look-up.
+        decommissioned_at: When it was taken out of service, None otherwise.
+        reprovision_until: Before this time it may come back; of one that is in service again: when it came.
+    """
+
+    number: int
+    device_id: str
+    chip: str
+    trust_tier: str
+    manufacturing_state: str
+    catalog_id: UUID | None
+    group_id: UUID | None
+    revoked: bool
+    boot_count: int
+    installed: str
+    details: BootDetails
+    attestation_key: bytes = b""
+    lineage: Lineage = NO_LINEAGE
+    claimed_at: int | None = None
+    decommissioned_at: int | None = None
+    reprovision_until: int | None = None
+
+
+def installed_text(installed: Sequence[InstalledImage]) -> str:
+    """The JSON text that ``device_status.installed`` holds."""
+    return json.dumps(
+        [[str(i.component_id), str(i.image_id), i.image_type, i.name, i.state] for i in installed],
+        separators=(",", ":"),
+    )
+
+
+def enforcement_text(enforcement: Sequence[tuple[str, str]]) -> str:
+    """The JSON text that ``device_status.enforcement`` holds."""
+    return json.dumps([list(pair) for pair in enforcement], separators=(",", ":"))
+
+
+def installed_from(document: str) -> tuple[InstalledImage, ...]:
+    """The images in a stored JSON text."""
+    return tuple(
+        InstalledImage(
+            component_id=UUID(component), image_id=UUID(image), image_type=image_type, name=name, state=state
+        )
+        for component, image, image_type, name, state in json.loads(document)
+    )
+
+
+def enrol(
+    connection: Connection,
+    *,
+    device_id: str,
+    chip: str,
+    chip_sku: str,
+    trust_tier: str,
+    manufacturing_state: str,
+    now: int,
+) -> int:
+    """Record a manufactured device; returns its row number."""
+    key = connection.execute(
+        insert(_device).values(
+            device_id=device_id,
+            chip=chip,
+            chip_sku=chip_sku,
+            trust_tier=trust_tier,
+            manufacturing_state=manufacturing_state,
+            enrolled_at=now,
+            revoked_reason="",
+        )
+    ).inserted_primary_key
+    if key is None:
+        raise AssertionError("an insert gave no row number")
+    number = int(key[0])
+    connection.execute(
+        insert(_status).values(
+            device_number=number,
+            refusal="",
+            boot_count=0,
+            endorsement=b"",
+            security_versions="{}",
+            os_version="",
+            sandbox="",
+            installed="[]",
+            enforcement="[]",
+            certificate_serial="",
+        )
+    )
+    return number
+
+
+def enrolled(connection: Connection, device_id: str) -> Enrolled | None:
+    """What the verifier needs, or None for a device that was never manufactured here."""
+    row = connection.execute(
+        select(_device, _status, _tpm_key.c.attestation_key)
+        .join(_status, _status.c.device_number == _device.c.number)
+        .join(_tpm_key, _tpm_key.c.device_number == _device.c.number, isouter=True)
+        .where(_device.c.device_id == device_id)
+    ).first()
+    if row is None:
+        return None
+    return Enrolled(
+        number=row.number,
+        device_id=row.device_id,
+        chip=row.chip,
+        trust_tier=row.trust_tier,
+        manufacturing_state=row.manufacturing_state,
+        catalog_id=row.catalog_id,
+        group_id=row.group_id,
+        revoked=row.revoked_at is not None,
+        boot_count=row.boot_count,
+        installed=row.installed,
+        details=BootDetails(row.sandbox, row.enforcement, bytes(row.endorsement), row.security_versions),
+        attestation_key=bytes(row.attestation_key or b""),
+        lineage=lineage_from(row.certificate_serial, row.lineage, row.held_at),
+        claimed_at=row.claimed_at,
+        decommissioned_at=row.decommissioned_at,
+        reprovision_until=row.reprovision_until,
+    )
+
+
+def keep_tpm_key(
+    connection: Connection,
+    device_number: int,
+    *,
+    attestation_key: bytes,
+    endorsement_certificate: bytes,
+    manufacturer: str,
+    model: str,
+) -> None:
+    """Record the attestation key that a new device's TPM has proven, and whose TPM it is."""
+    connection.execute(
+        insert(_tpm_key).values(
+            device_number=device_number,
+            attestation_key=attestation_key,
+            endorsement_certificate=endorsement_certificate,
+            manufacturer=manufacturer,
+            model=model,
+        )
+    )
+
+
+def one(connection: Connection, device_id: str, *, now: int, silent_after_s: int) -> Device | None:
+    """A device."""
+    row = connection.execute(devices_query(now, silent_after_s).where(_device.c.device_id == device_id)).first()
+    return None if row is None else as_device(row)
+
+
+def some(connection: Connection, device_ids: Sequence[str], *, now: int, silent_after_s: int) -> tuple[Device, ...]:
+    """Those of some devices that there are (a few hundred: each is a mark of one query)."""
+    query = devices_query(now, silent_after_s).where(_device.c.device_id.in_(device_ids))
+    return tuple(as_device(row) for row in connection.execute(query))
+
+
+def ids_of_group(connection: Connection, group_id: UUID) -> tuple[str, ...]:
+    """Ids of the devices of a group that are not revoked."""
+    query = select(_device.c.device_id).where(_device.c.group_id == group_id, _device.c.revoked_at.is_(None))
+    return tuple(row.device_id for row in connection.execute(query.order_by(_device.c.device_id)))
+
+
+def held(connection: Connection) -> tuple[str, ...]:
+    """Ids of the devices that are held because two machines seem to have their identity."""
+    status = schema.device_status
+    joined = _device.join(status, status.c.device_number == _device.c.number)
+    rows = connection.execute(select(_device.c.device_id).select_from(joined).where(status.c.held_at.is_not(None)))
+    return tuple(row.device_id for row in rows)
+
+
+def claim(connection: Connection, device_id: str, *, catalog_id: UUID, group_id: UUID, now: int) -> None:
+    """Give a device to a catalog; what an earlier owner called it goes."""
+    name_rows.hand_over(connection, device_id, catalog_id)
+    connection.execute(
+        update(_device)
+        .where(_device.c.device_id == device_id)
+        .values(catalog_id=catalog_id, group_id=group_id, claimed_at=now)
+    )
+
+
+def second_hand(connection: Connection, catalog_id: UUID | None, device_id: str | None = None) -> dict[str, int]:
+    """Devices that had an earlier life: device id -> when they came to their owner, Unix seconds.
+
+    Args:
+        connection: Reads.
+        catalog_id: Those of this catalog; None of all.
+        device_id: This one, if it is one; None of all.
+
+    They were transferred, or were out of service and came back.
+    """
+    transfer = schema.transfer
+    brought = select(transfer.c.device_number).where(transfer.c.state == "accepted")
+    query = select(_device.c.device_id, _device.c.claimed_at).where(
+        _device.c.claimed_at.is_not(None),
+        or_(_device.c.number.in_(brought), _device.c.reprovision_until.is_not(None)),
+    )
+    if catalog_id is not None:
+        query = query.where(_device.c.catalog_id == catalog_id)
+    if device_id is not None:
+        query = query.where(_device.c.device_id == device_id)
+    return {row.device_id: row.claimed_at for row in connection.execute(query)}
+
+
+def change(connection: Connection, device_id: str, values: Mapping[str, object]) -> None:
+    """Set columns of the table ``device``: group_id, revoked_at, revoked_reason, manufacturing_state..."""
+    connection.execute(update(_device).where(_device.c.device_id == device_id).values(dict(values)))
+
+
+def let_back_in(connection: Connection, device_id: str, *, now: int) -> None:
+    """Put a decommissioned device into service again, as nobody's; its storage is new, so its lineage begins anew.
+
+    Its permission ends now, and stays: ``revocations.py`` asks until when its certificates are of before.
+    """
+    values = {"revoked_at": None, "revoked_reason": "", "decommissioned_at": None, "reprovision_until": now}
+    change(connection, device_id, values)
+    release(connection, device_id)
+
+
+def release(connection: Connection, device_id: str) -> None:
+    """Let a held device begin anew: its next proof has no earlier one to continue. Security versions stay."""
+    known = select(_device.c.number).where(_device.c.device_id == device_id).scalar_subquery()
+    connection.execute(
+        update(_status)
+        .where(_status.c.device_number == known)
+        .values(held_at=None, lineage=BEGINS, boot_count=0, endorsement=b"")
+    )
+
+
+def summary(connection: Connection, catalog_id: UUID | None, *, now: int, silent_after_s: int) -> FleetSummary:
+    """The fleet in numbers, of one catalog or of all."""
+    mine: list[ColumnElement[bool]] = [] if catalog_id is None else [_device.c.catalog_id == catalog_id]
+    health = health_word(now, silent_after_s).label("health")
+    query = (
+        select(health, _device.c.trust_tier, _status.c.os_version, func.count().label("devices"))
+        .join(_status, _status.c.device_number == _device.c.number)
+        .where(*mine)
+        .group_by(health, _device.c.trust_tier, _status.c.os_version)
+    )
+    by_health = dict.fromkeys(HEALTHS, 0)
+    tiers: dict[str, int] = {}
+    versions: dict[str, int] = {}
+    for row in connection.execute(query):
+        by_health[row.health] += row.devices
+        tiers[row.trust_tier] = tiers.get(row.trust_tier, 0) + row.devices
+        versions[row.os_version] = versions.get(row.os_version, 0) + row.devices
+    findings = dict.fromkeys(SEVERITIES, 0)
+    table = schema.finding
+    asked = select(table.c.severity, func.count().label("findings")).where(table.c.status != "closed")
+    if catalog_id is not None:
+        asked = asked.where(table.c.catalog_id == catalog_id)
+    for row in connection.execute(asked.group_by(table.c.severity)):
+        findings[row.severity] = row.findings
+    unclaimed = 0
+    if catalog_id is None:
+        unclaimed = connection.execute(
+            select(func.count()).select_from(_device).where(_device.c.catalog_id.is_(None))
+        ).scalar_one()
+    return FleetSummary(
+        devices=sum(by_health.values()),
+        health=by_health,
+        tiers=tiers,
+        os_versions=versions,
+        open_findings=findings,
+        unclaimed=unclaimed,
+    )
+
+
+def silent(connection: Connection, *, now: int, silent_after_s: int, limit: int) -> list[Device]:
+    """Claimed devices that should have checked in and did not, longest silent first."""
+    query = (
+        devices_query(now, silent_after_s)
+        .where(_heard(now, silent_after_s) == "silent", _device.c.catalog_id.is_not(None))
+        .order_by(_status.c.checked_in_at)
+        .limit(limit)
+    )
+    return [as_device(row) for row in connection.execute(query)]
+
+
+def health_word(now: int, silent_after_s: int) -> ColumnElement[str]:
+    """The word for how a device is doing; the order of the rows is the order of importance."""
+    return case(
+        (_device.c.revoked_at.is_not(None), literal("revoked")),
+        (_status.c.held_at.is_not(None), literal("held")),
+        else_=_heard(now, silent_after_s),
+    )
+
+
+def _heard(now: int, silent_after_s: int) -> ColumnElement[str]:
+    """The word for what was heard of a device, whatever was decided about it: a held one can be silent too."""
+    seen, refusal = _status.c.checked_in_at, _status.c.refused_at
+    return case(
+        (and_(refusal.is_not(None), seen.is_(None)), literal("refused")),
+        (refusal > seen, literal("refused")),
+        (seen.is_(None), literal("never")),
+        (seen < now - silent_after_s, literal("silent")),
+        else_=_status.c.verdict,
+    )
+
+
+def _attested_at() -> ColumnElement[int | None]:
+    """When the device was attested last; looked up among its check-ins only where the newest was not it."""
+    table = schema.check_in
+    newest = (
+        select(table.c.at)
+        .where(table.c.device_number == _device.c.number, table.c.verdict == "attested")
+        .order_by(table.c.number.desc())
+        .limit(1)
+        .correlate(_device)
+        .scalar_subquery()
+    )
+    seen = _status.c.checked_in_at
+    return case((seen.is_(None), seen), (_status.c.verdict == "attested", seen), else_=newest)
+
+
+def _joined(query: Select[Any]) -> Select[Any]:
+    return (
+        query.select_from(_device)
+        .join(_status, _status.c.device_number == _device.c.number)
+        .join(_group, _group.c.group_id == _device.c.group_id, isouter=True)
+        .join(_product, _product.c.product_id == _group.c.product_id, isouter=True)
+        .join(_catalog, _catalog.c.catalog_id == _device.c.catalog_id, isouter=True)
+        .join(_name, _name.c.identity == _device.c.device_id, isouter=True)
+    )
+
+
+def devices_query(now: int, silent_after_s: int) -> Select[Any]:
+    """Everything that a :class:`Device` is made of, of all devices."""
+    return _joined(
+        select(
+            _device,
+            _status,
+            health_word(now, silent_after_s).label("health"),
+            _attested_at().label("attested_at"),
+            _catalog.c.name.label("catalog"),
+            _product.c.name.label("product"),
+            _group.c.name.label("group"),
+            _name.c.name.label("given_name"),
+        )
+    )
+
+
+def as_device(row: Row[Any]) -> Device:
+    """The device of a row of :func:`devices_query`."""
+    return Device(
+        device_id=row.device_id,
+        chip=row.chip,
+        chip_sku=row.chip_sku,
+        trust_tier=row.trust_tier,
+        manufacturing_state=row.manufacturing_state,
+        enrolled_at=row.enrolled_at,
+        catalog_id=row.catalog_id,
+        catalog=row.catalog,
+        product=row.product,
+        group=row.group,
+        group_id=row.group_id,
+        claimed_at=row.claimed_at,
+        revoked_at=row.revoked_at,
+        revoked_reason=row.revoked_reason,
+        health=row.health,
+        verdict=row.verdict,
+        last_check_in_at=row.checked_in_at,
+        last_refused_at=row.refused_at,
+        last_refusal=row.refusal,
+        boot_count=row.boot_count,
+        os_version=row.os_version,
+        sandbox=row.sandbox,
+        installed=installed_from(row.installed),
+        enforcement=tuple((name, state) for name, state in json.loads(row.enforcement)),
+        certificate_serial=row.certificate_serial,
+        certificate_not_after=row.certificate_not_after,
+        offered_deployment_id=row.offered_deployment_id,
+        last_update_at=row.updated_at,
+        held_at=row.held_at,
+        last_attested_at=row.attested_at,
+        decommissioned_at=row.decommissioned_at,
+        reprovision_until=row.reprovision_until,
+        name=row.given_name or default_name(row.device_id, product=row.product, chip=row.chip_sku),
+        is_named=row.given_name is not None,
+    )
+
+
+def chips_of_group(connection: Connection, group_id: UUID) -> tuple[str, ...]:
+    """Names of the chips of a group's devices."""
+    query = select(_device.c.chip).where(_device.c.group_id == group_id).distinct().order_by(_device.c.chip)
+    return tuple(row.chip for row in connection.execute(query))

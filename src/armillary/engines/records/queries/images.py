@@ -1,0 +1,230 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Images and the deployments that name them."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from typing import Any
+from uuid import UUID
+
+from sqlalchemy import Connection, Row, delete, func, insert, select, update
+
+from armillary.engines.records.schema import schema
+from armillary.engines.records.schema.rows import Deployment, Image, Page
+
+_image, _deployment, _part = schema.image, schema.deployment, schema.deployment_image
+_product, _group = schema.product, schema.device_group
+
+
+def add(connection: Connection, image: Image) -> None:
+    """Record an image."""
+    connection.execute(
+        insert(_image).values(
+            image_id=image.image_id,
+            catalog_id=image.catalog_id,
+            component_id=image.component_id,
+            image_type=image.image_type,
+            name=image.name,
+            size=image.size,
+            sha256=image.sha256,
+            built_at=image.built_at,
+            architecture=image.architecture,
+            allowed_connections=json.dumps(list(image.allowed_connections)),
+            regional_data_boundary=image.regional_data_boundary,
+            uploaded_at=image.uploaded_at,
+            uploaded_by=image.uploaded_by,
+        )
+    )
+
+
+def one(connection: Connection, catalog_id: UUID, image_id: UUID) -> Image | None:
+    """A catalog's image."""
+    row = connection.execute(
+        select(_image).where(_image.c.catalog_id == catalog_id, _image.c.image_id == image_id)
+    ).first()
+    return None if row is None else _as_image(row)
+
+
+def of_id(connection: Connection, image_id: UUID) -> tuple[Image, ...]:
+    """The images of an id: one a catalog that has it."""
+    query = select(_image).where(_image.c.image_id == image_id).order_by(_image.c.catalog_id)
+    return tuple(_as_image(row) for row in connection.execute(query))
+
+
+def names_blob(connection: Connection, digest: bytes) -> bool:
+    """Whether an image of any catalog is the package with this SHA-256."""
+    return connection.execute(select(_image.c.image_id).where(_image.c.sha256 == digest).limit(1)).first() is not None
+
+
+def page(connection: Connection, catalog_id: UUID, *, limit: int, after: str | None) -> Page[Image]:
+    """A catalog's images, newest first; the cursor is ``time:image id``."""
+    query = select(_image).where(_image.c.catalog_id == catalog_id)
+    if after is not None:
+        at, _, image_id = after.partition(":")
+        stamp, last = int(at), UUID(image_id)
+        query = query.where(
+            (_image.c.uploaded_at < stamp) | ((_image.c.uploaded_at == stamp) & (_image.c.image_id > last))
+        )
+    rows = connection.execute(query.order_by(_image.c.uploaded_at.desc(), _image.c.image_id).limit(limit + 1)).all()
+    items = tuple(_as_image(row) for row in rows[:limit])
+    return Page(items, f"{items[-1].uploaded_at}:{items[-1].image_id}" if len(rows) > limit else None)
+
+
+def remove(connection: Connection, catalog_id: UUID, image_id: UUID) -> None:
+    """Delete a catalog's image; refused by the database while a deployment names it."""
+    connection.execute(delete(_image).where(_image.c.catalog_id == catalog_id, _image.c.image_id == image_id))
+
+
+def is_deployed(connection: Connection, catalog_id: UUID, image_id: UUID) -> bool:
+    """Whether a deployment of the catalog names the image."""
+    query = select(_part.c.image_id).where(_part.c.catalog_id == catalog_id, _part.c.image_id == image_id).limit(1)
+    return connection.execute(query).first() is not None
+
+
+def add_deployment(connection: Connection, deployment: Deployment) -> None:
+    """Record a deployment and its images."""
+    connection.execute(
+        insert(_deployment).values(
+            deployment_id=deployment.deployment_id,
+            group_id=deployment.group_id,
+            created_at=deployment.created_at,
+            created_by=deployment.created_by,
+            in_force_at=deployment.in_force_at,
+            rollout_id=deployment.rollout_id,
+        )
+    )
+    for position, image in enumerate(deployment.images):
+        connection.execute(
+            insert(_part).values(
+                deployment_id=deployment.deployment_id,
+                position=position,
+                catalog_id=image.catalog_id,
+                image_id=image.image_id,
+                component_id=image.component_id,
+            )
+        )
+
+
+def put_in_force(connection: Connection, deployment_id: UUID | None, group_id: UUID, *, now: int) -> None:
+    """Make a deployment (or none) the group's."""
+    if deployment_id is not None:
+        connection.execute(
+            update(_deployment).where(_deployment.c.deployment_id == deployment_id).values(in_force_at=now)
+        )
+    connection.execute(update(_group).where(_group.c.group_id == group_id).values(deployment_id=deployment_id))
+
+
+def deployment(connection: Connection, deployment_id: UUID) -> Deployment | None:
+    """A deployment with its images."""
+    row = connection.execute(
+        select(_deployment, _product.c.catalog_id)
+        .join(_group, _group.c.group_id == _deployment.c.group_id)
+        .join(_product, _product.c.product_id == _group.c.product_id)
+        .where(_deployment.c.deployment_id == deployment_id)
+    ).first()
+    return None if row is None else _with_images(connection, [row])[0]
+
+
+def deployments(
+    connection: Connection,
+    catalog_id: UUID,
+    *,
+    product_id: UUID | None,
+    group_id: UUID | None,
+    limit: int,
+    before: int | None,
+) -> Page[Deployment]:
+    """Deployments, newest first."""
+    query = (
+        select(_deployment, _product.c.catalog_id)
+        .join(_group, _group.c.group_id == _deployment.c.group_id)
+        .join(_product, _product.c.product_id == _group.c.product_id)
+        .where(_product.c.catalog_id == catalog_id)
+        .order_by(_deployment.c.number.desc())
+        .limit(limit + 1)
+    )
+    if product_id is not None:
+        query = query.where(_product.c.product_id == product_id)
+    if group_id is not None:
+        query = query.where(_deployment.c.group_id == group_id)
+    if before is not None:
+        query = query.where(_deployment.c.number < before)
+    rows = connection.execute(query).all()
+    return Page(
+        tuple(_with_images(connection, rows[:limit])), str(rows[limit - 1].number) if len(rows) > limit else None
+    )
+
+
+def remove_deployment(connection: Connection, deployment_id: UUID) -> None:
+    """Delete a deployment; refused by the database while a roll-out names it."""
+    connection.execute(delete(_part).where(_part.c.deployment_id == deployment_id))
+    connection.execute(delete(_deployment).where(_deployment.c.deployment_id == deployment_id))
+
+
+def newest_in_force(connection: Connection, group_id: UUID, *, except_for: UUID) -> UUID | None:
+    """The newest deployment of a group that was in force, leaving one out."""
+    row = connection.execute(
+        select(_deployment.c.deployment_id)
+        .where(
+            _deployment.c.group_id == group_id,
+            _deployment.c.in_force_at.is_not(None),
+            _deployment.c.deployment_id != except_for,
+        )
+        .order_by(_deployment.c.number.desc())
+        .limit(1)
+    ).first()
+    return None if row is None else row.deployment_id
+
+
+def usage(connection: Connection, catalog_id: UUID) -> tuple[int, int]:
+    """(images, bytes) of a catalog."""
+    row = connection.execute(
+        select(func.count().label("images"), func.coalesce(func.sum(_image.c.size), 0).label("size")).where(
+            _image.c.catalog_id == catalog_id
+        )
+    ).one()
+    return int(row.images), int(row.size)
+
+
+def _with_images(connection: Connection, rows: Sequence[Row[Any]]) -> list[Deployment]:
+    images: dict[UUID, list[Image]] = {row.deployment_id: [] for row in rows}
+    query = (
+        select(_part.c.deployment_id, _image)
+        .join(_image, (_image.c.catalog_id == _part.c.catalog_id) & (_image.c.image_id == _part.c.image_id))
+        .where(_part.c.deployment_id.in_(list(images)))
+        .order_by(_part.c.deployment_id, _part.c.position)
+    )
+    for row in connection.execute(query):
+        images[row.deployment_id].append(_as_image(row))
+    return [
+        Deployment(
+            deployment_id=row.deployment_id,
+            group_id=row.group_id,
+            catalog_id=row.catalog_id,
+            images=tuple(images[row.deployment_id]),
+            created_at=row.created_at,
+            created_by=row.created_by,
+            in_force_at=row.in_force_at,
+            rollout_id=row.rollout_id,
+        )
+        for row in rows
+    ]
+
+
+def _as_image(row: Row[Any]) -> Image:
+    return Image(
+        image_id=row.image_id,
+        catalog_id=row.catalog_id,
+        component_id=row.component_id,
+        image_type=row.image_type,
+        name=row.name,
+        size=row.size,
+        sha256=bytes(row.sha256),
+        built_at=row.built_at,
+        architecture=row.architecture,
+        allowed_connections=tuple(json.loads(row.allowed_connections)),
+        regional_data_boundary=row.regional_data_boundary,
+        uploaded_at=row.uploaded_at,
+        uploaded_by=row.uploaded_by,
+    )

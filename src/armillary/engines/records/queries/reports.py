@@ -1,0 +1,294 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What devices told: error reports, update outcomes, and the requests that were refused."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+from uuid import UUID
+
+from sqlalchemy import Connection, Row, Select, Table, and_, delete, func, select, update
+
+from armillary.engines.records.queries import images as image_rows
+from armillary.engines.records.queries.rollouts import LIVING
+from armillary.engines.records.schema import dialect, schema
+from armillary.engines.records.schema.rows import ErrorReportRow, Outcome, Page, Refusal
+from armillary.wire.device.error_report import ErrorReport
+
+_device, _check_in = schema.device, schema.check_in
+
+# The error report that this service writes itself: how many of a device's reports it did not keep, one row an hour. No
+# device can send its boot count.
+SUPPRESSED = "ReportsSuppressed"
+SUPPRESSED_BOOT = -1
+# Refused requests of one device that are kept apart in a day, by code and minute; and how many codes there are at most.
+MAX_REFUSALS_A_DAY = 500
+REFUSAL_CODES = 24
+
+
+def error_reports(
+    connection: Connection,
+    *,
+    catalog_id: UUID | None,
+    device_id: str | None,
+    event_type: str | None,
+    limit: int,
+    before: int | None,
+) -> Page[ErrorReportRow]:
+    """Error reports, newest first."""
+    table = schema.error_report
+    query = _with_device(table)
+    if catalog_id is not None:
+        query = query.where(_device.c.catalog_id == catalog_id)
+    if device_id is not None:
+        query = query.where(_device.c.device_id == device_id)
+    if event_type is not None:
+        query = query.where(table.c.event_type == event_type)
+    rows, cursor = _newest(connection, query, table, limit, before)
+    return Page(tuple(_as_report(row) for row in rows), cursor)
+
+
+def error_reports_since(connection: Connection, number: int, *, limit: int) -> list[ErrorReportRow]:
+    """Error reports after row ``number``, oldest first."""
+    table = schema.error_report
+    query = _with_device(table).where(table.c.number > number).order_by(table.c.number).limit(limit)
+    return [_as_report(row) for row in connection.execute(query)]
+
+
+def outcomes(
+    connection: Connection, *, device_id: str | None, deployment_id: UUID | None, limit: int, before: int | None
+) -> Page[Outcome]:
+    """Update outcomes, newest first."""
+    table = schema.outcome
+    query = _with_device(table)
+    if device_id is not None:
+        query = query.where(_device.c.device_id == device_id)
+    if deployment_id is not None:
+        query = query.where(table.c.deployment_id == deployment_id)
+    rows, cursor = _newest(connection, query, table, limit, before)
+    return Page(tuple(_as_outcome(row) for row in rows), cursor)
+
+
+def outcomes_since(connection: Connection, number: int, *, limit: int) -> list[Outcome]:
+    """Update outcomes after row ``number``, oldest first."""
+    table = schema.outcome
+    query = _with_device(table).where(table.c.number > number).order_by(table.c.number).limit(limit)
+    return [_as_outcome(row) for row in connection.execute(query)]
+
+
+def refusals(connection: Connection, *, device_id: str | None, limit: int, before: int | None) -> Page[Refusal]:
+    """Refused requests, newest first."""
+    table = schema.refusal
+    query: Select[Any] = select(table)
+    if device_id is not None:
+        query = query.where(table.c.device_id == device_id)
+    rows, cursor = _newest(connection, query, table, limit, before)
+    return Page(tuple(_as_refusal(row) for row in rows), cursor)
+
+
+def refusals_since(connection: Connection, number: int, *, limit: int) -> list[Refusal]:
+    """Refused requests after row ``number``, oldest first."""
+    table = schema.refusal
+    query = select(table).where(table.c.number > number).order_by(table.c.number).limit(limit)
+    return [_as_refusal(row) for row in connection.execute(query)]
+
+
+def image_was_offered(connection: Connection, device_id: str, catalog_id: UUID, image_id: UUID) -> bool:
+    """Whether a check-in of the device was told a deployment of the catalog that names the image."""
+    part = schema.deployment_image
+    of_image = select(part.c.deployment_id).where(part.c.catalog_id == catalog_id, part.c.image_id == image_id)
+    return _was_told(connection, device_id, list(connection.execute(of_image).scalars()))
+
+
+def deployment_was_offered(connection: Connection, device_id: str, catalog_id: UUID, deployment_id: UUID) -> bool:
+    """Whether a check-in of the device was told the deployment, and it is one of the catalog."""
+    found = image_rows.deployment(connection, deployment_id)
+    if found is None or found.catalog_id != catalog_id:
+        return False
+    return _was_told(connection, device_id, [deployment_id])
+
+
+def _was_told(connection: Connection, device_id: str, deployments: Sequence[UUID]) -> bool:
+    if not deployments:
+        return False
+    number = select(_device.c.number).where(_device.c.device_id == device_id).scalar_subquery()
+    told = select(_check_in.c.number).where(
+        _check_in.c.device_number == number, _check_in.c.deployment_id.in_(deployments)
+    )
+    return connection.execute(told.limit(1)).first() is not None
+
+
+def add(
+    connection: Connection,
+    device_number: int,
+    kept: Sequence[ErrorReport],
+    suppressed: Sequence[ErrorReport],
+    *,
+    at: int,
+) -> None:
+    """Record a device's error reports, once each, and how many it told that are not kept."""
+    rows = [
+        {
+            "device_number": device_number,
+            "boot_count": one.boot_count,
+            "sequence": one.sequence,
+            "event_category": one.event_category,
+            "event_class": one.event_class,
+            "event_type": one.event_type,
+            "description": one.description,
+            "component_id": one.component_id,
+            "image_id": one.image_id,
+            "count": one.count,
+            "start_at": one.start,
+            "end_at": one.end,
+            "received_at": at,
+        }
+        for one in kept
+    ]
+    dialect.insert_new(connection, schema.error_report, rows)
+    if suppressed:
+        _count(connection, device_number, suppressed, at)
+
+
+def _count(connection: Connection, device_number: int, suppressed: Sequence[ErrorReport], at: int) -> None:
+    """Count reports that are not kept, those told again once: one row of this service's own an hour."""
+    table, status = schema.error_report, schema.device_status
+    mine = status.c.device_number == device_number
+    up_to = connection.execute(select(status.c.suppressed_up_to).where(mine)).scalar_one() or 0
+    told = [one for one in suppressed if one.sequence > up_to]
+    stored = select(table.c.boot_count, table.c.sequence).where(
+        table.c.device_number == device_number, table.c.sequence.in_([one.sequence for one in told])
+    )
+    known = {(row.boot_count, row.sequence) for row in connection.execute(stored)}
+    fresh = [one for one in told if (one.boot_count, one.sequence) not in known]
+    if not fresh:
+        return
+    connection.execute(update(status).where(mine).values(suppressed_up_to=max(one.sequence for one in fresh)))
+    key = {"device_number": device_number, "boot_count": SUPPRESSED_BOOT, "sequence": at // 3600}
+    row = {
+        **key,
+        "event_category": "Unplanned",
+        "event_class": "OS",
+        "event_type": SUPPRESSED,
+        "description": "So many error reports of this device came beyond what is kept of one device, and were counted",
+        "count": len(fresh),
+        "start_at": at,
+        "end_at": at,
+        "received_at": at,
+    }
+    if not dialect.insert_new(connection, table, [row]):
+        here = and_(*(table.c[name] == value for name, value in key.items()))
+        connection.execute(update(table).where(here).values(count=table.c.count + len(fresh), end_at=at))
+
+
+def refused(connection: Connection, *, device_id: str, code: str, message: str, at: int, count: int = 1) -> None:
+    """Record a refused request: one row per device, code and minute, and the device's own status if it is known.
+
+    Beyond :data:`MAX_REFUSALS_A_DAY` rows of a device in a day those of a code are one row a day: all are counted.
+    """
+    table = schema.refusal
+    key = {"device_id": device_id, "code": code, "minute": at // 60}
+    if _refusals_of_day(connection, device_id, at) >= MAX_REFUSALS_A_DAY and not _is_there(connection, table, key):
+        key["minute"] = at // 86_400 * 1440
+    if not dialect.insert_new(connection, table, [{**key, "at": at, "message": message, "count": count}]):
+        here = and_(*(table.c[name] == value for name, value in key.items()))
+        connection.execute(update(table).where(here).values(count=table.c.count + count, at=at))
+    known = select(_device.c.number).where(_device.c.device_id == device_id).scalar_subquery()
+    connection.execute(
+        update(schema.device_status)
+        .where(schema.device_status.c.device_number == known)
+        .values(refused_at=at, refusal=code)
+    )
+
+
+def _refusals_of_day(connection: Connection, device_id: str, at: int) -> int:
+    table = schema.refusal
+    today = (table.c.device_id == device_id) & (table.c.minute > at // 60 - 1440)
+    return int(connection.execute(select(func.count()).select_from(table).where(today)).scalar_one())
+
+
+def _is_there(connection: Connection, table: Table, key: Mapping[str, object]) -> bool:
+    here = and_(*(table.c[name] == value for name, value in key.items()))
+    return connection.execute(select(table.c.number).where(here)).first() is not None
+
+
+def prune(connection: Connection, *, before: int, most: int) -> int:
+    """Delete what was received before a time, and of each device what is beyond its newest ``most``; returns how many.
+
+    Of error reports, refusals, and update outcomes. Those of a roll-out that still decides stay: it goes by them.
+    """
+    report, refusal, outcome = schema.error_report, schema.refusal, schema.outcome
+    living = select(schema.rollout.c.deployment_id).where(schema.rollout.c.state.in_(LIVING))
+    done = outcome.c.deployment_id.is_(None) | outcome.c.deployment_id.not_in(living)
+    removed = connection.execute(delete(report).where(report.c.received_at < before)).rowcount
+    removed += connection.execute(delete(refusal).where(refusal.c.at < before)).rowcount
+    removed += connection.execute(delete(outcome).where(outcome.c.received_at < before, done)).rowcount
+    removed += dialect.keep_newest(connection, report, most)
+    return removed + dialect.keep_newest(connection, outcome, most, also=done)
+
+
+def newest_number(connection: Connection, table_name: str) -> int:
+    """The highest row number of ``error_report``, ``outcome``, ``refusal`` or ``check_in``; 0 when empty."""
+    table = schema.metadata.tables[table_name]
+    return int(connection.execute(select(func.coalesce(func.max(table.c.number), 0))).scalar_one())
+
+
+def _with_device(table: Table) -> Select[Any]:
+    return select(table, _device.c.device_id, _device.c.catalog_id).join(
+        _device, _device.c.number == table.c.device_number
+    )
+
+
+def _newest(
+    connection: Connection, query: Select[Any], table: Table, limit: int, before: int | None
+) -> tuple[list[Row[Any]], str | None]:
+    if before is not None:
+        query = query.where(table.c.number < before)
+    rows = connection.execute(query.order_by(table.c.number.desc()).limit(limit + 1)).all()
+    return list(rows[:limit]), str(rows[limit - 1].number) if len(rows) > limit else None
+
+
+def _as_report(row: Row[Any]) -> ErrorReportRow:
+    return ErrorReportRow(
+        number=row.number,
+        device_id=row.device_id,
+        catalog_id=row.catalog_id,
+        boot_count=row.boot_count,
+        sequence=row.sequence,
+        event_category=row.event_category,
+        event_class=row.event_class,
+        event_type=row.event_type,
+        description=row.description,
+        component_id=row.component_id,
+        image_id=row.image_id,
+        count=row._mapping["count"],  # noqa: SLF001 - a row is a tuple, and "count" a method of tuples
+        start=row.start_at,
+        end=row.end_at,
+        received_at=row.received_at,
+    )
+
+
+def _as_outcome(row: Row[Any]) -> Outcome:
+    return Outcome(
+        number=row.number,
+        device_id=row.device_id,
+        offer_id=row.offer_id,
+        deployment_id=row.deployment_id,
+        image_id=row.image_id,
+        component_id=row.component_id,
+        outcome=row.outcome,
+        reason=row.reason,
+        at=row.at,
+        received_at=row.received_at,
+    )
+
+
+def _as_refusal(row: Row[Any]) -> Refusal:
+    return Refusal(
+        number=row.number,
+        device_id=row.device_id,
+        at=row.at,
+        code=row.code,
+        message=row.message,
+        count=row._mapping["count"],  # noqa: SLF001 - a row is a tuple, and "count" a method of tuples
+    )

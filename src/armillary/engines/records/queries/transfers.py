@@ -1,0 +1,150 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Offers of devices from one catalog to another; at most one is open for a device, and the database holds that."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+from uuid import UUID
+
+from sqlalchemy import Connection, Row, Select, insert, or_, select, update
+
+from armillary.engines.records.schema import schema
+from armillary.engines.records.schema.rows import Page
+
+_table, _device = schema.transfer, schema.device
+_from, _to = schema.catalog.alias("from_catalog"), schema.catalog.alias("to_catalog")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Transfer:
+    """One offer.
+
+    Attributes:
+        state: A value of :class:`armillary.identity.transfer.TransferState`; ``offered`` until it is settled.
+        from_catalog: Name, None when the catalog was deleted since; so ``to_catalog``.
+        expires_at: It can be accepted before this time, Unix seconds.
+        settled_by: Who accepted, declined or cancelled, "" while it is open.
+    """
+
+    transfer_id: UUID
+    device_id: str
+    from_catalog_id: UUID
+    from_catalog: str | None
+    to_catalog_id: UUID
+    to_catalog: str | None
+    state: str
+    created_at: int
+    created_by: str
+    expires_at: int
+    settled_at: int | None
+    settled_by: str
+
+
+def add(
+    connection: Connection,
+    *,
+    transfer_id: UUID,
+    device_id: str,
+    from_catalog_id: UUID,
+    to_catalog_id: UUID,
+    now: int,
+    actor: str,
+    expires_at: int,
+) -> None:
+    """Record an offer; the database refuses a second open one of a device."""
+    number = select(_device.c.number).where(_device.c.device_id == device_id).scalar_subquery()
+    connection.execute(
+        insert(_table).values(
+            transfer_id=transfer_id,
+            device_number=number,
+            open_device=number,
+            from_catalog_id=from_catalog_id,
+            to_catalog_id=to_catalog_id,
+            state="offered",
+            created_at=now,
+            created_by=actor,
+            expires_at=expires_at,
+            settled_by="",
+        )
+    )
+
+
+def by_id(connection: Connection, transfer_id: UUID) -> Transfer | None:
+    """An offer."""
+    row = connection.execute(_transfers().where(_table.c.transfer_id == transfer_id)).first()
+    return None if row is None else _as_transfer(row)
+
+
+def open_of(connection: Connection, device_id: str) -> Transfer | None:
+    """The open offer of a device; it may have expired."""
+    query = _transfers().where(_device.c.device_id == device_id, _table.c.open_device.is_not(None))
+    row = connection.execute(query).first()
+    return None if row is None else _as_transfer(row)
+
+
+def settle(connection: Connection, transfer_id: UUID, *, state: str, now: int, actor: str) -> bool:
+    """End an open offer; False when it is not open any more, and then nothing is changed."""
+    here = (_table.c.transfer_id == transfer_id) & _table.c.open_device.is_not(None)
+    values = {"state": state, "open_device": None, "settled_at": now, "settled_by": actor}
+    return connection.execute(update(_table).where(here).values(values)).rowcount == 1
+
+
+def close_open(connection: Connection, device_id: str, *, state: str, now: int, actor: str) -> None:
+    """End the open offer of a device, if it has one."""
+    found = open_of(connection, device_id)
+    if found is not None:
+        settle(connection, found.transfer_id, state=state, now=now, actor=actor)
+
+
+def brought(connection: Connection, device_id: str, catalog_id: UUID) -> Transfer | None:
+    """The newest accepted offer of a device to a catalog: how it came there, if it did not by a claim."""
+    here = (_device.c.device_id == device_id) & (_table.c.to_catalog_id == catalog_id) & (_table.c.state == "accepted")
+    row = connection.execute(_transfers().where(here).order_by(_table.c.number.desc()).limit(1)).first()
+    return None if row is None else _as_transfer(row)
+
+
+def page(
+    connection: Connection, catalog_id: UUID, *, limit: int, before: int | None, pending_at: int | None = None
+) -> Page[Transfer]:
+    """Offers from and to a catalog, newest first; with ``pending_at`` only those that can be accepted at that time."""
+    mine = or_(_table.c.from_catalog_id == catalog_id, _table.c.to_catalog_id == catalog_id)
+    query = _transfers().where(mine).order_by(_table.c.number.desc()).limit(limit + 1)
+    if pending_at is not None:
+        query = query.where(_table.c.open_device.is_not(None), _table.c.expires_at > pending_at)
+    if before is not None:
+        query = query.where(_table.c.number < before)
+    rows = connection.execute(query).all()
+    items = tuple(_as_transfer(row) for row in rows[:limit])
+    return Page(items, str(rows[limit - 1].number) if len(rows) > limit else None)
+
+
+def _transfers() -> Select[Any]:
+    return (
+        select(
+            _table,
+            _device.c.device_id,
+            _from.c.name.label("from_name"),
+            _to.c.name.label("to_name"),
+        )
+        .join(_device, _device.c.number == _table.c.device_number)
+        .join(_from, _from.c.catalog_id == _table.c.from_catalog_id, isouter=True)
+        .join(_to, _to.c.catalog_id == _table.c.to_catalog_id, isouter=True)
+    )
+
+
+def _as_transfer(row: Row[Any]) -> Transfer:
+    return Transfer(
+        transfer_id=row.transfer_id,
+        device_id=row.device_id,
+        from_catalog_id=row.from_catalog_id,
+        from_catalog=row.from_name,
+        to_catalog_id=row.to_catalog_id,
+        to_catalog=row.to_name,
+        state=row.state,
+        created_at=row.created_at,
+        created_by=row.created_by,
+        expires_at=row.expires_at,
+        settled_at=row.settled_at,
+        settled_by=row.settled_by,
+    )

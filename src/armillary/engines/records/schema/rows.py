@@ -1,0 +1,448 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The values that come out of the records: one frozen dataclass per noun, no behaviour but derived facts.
+
+All times are integer Unix seconds UTC. Device ids are 128 lower-case hex digits. Names of catalogs, products
+and device groups compare without case, as in Azure Sphere, and keep the case they were made with.
+A finding is defined in :mod:`armillary.wire.device.finding`; roll-outs are in ``rollout_rows.py``.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Generic, TypeVar
+from uuid import UUID
+
+from armillary.wire.device.checkin import AppraisalStep, InstalledImage
+
+T = TypeVar("T")
+
+# Where a claimed device sits until somebody assigns it (Azure Sphere's names).
+DEFAULT_PRODUCT = ".default"
+UNASSIGNED_GROUP = ".unassigned"
+
+OS_FEEDS = ("Retail", "RetailEval")
+UPDATE_POLICIES = ("UpdateAll", "No3rdPartyAppUpdates")
+CRASH_DUMP_COLLECTION = ("Disabled", "Enabled")
+REGIONAL_DATA_BOUNDARIES = ("None", "EU")
+ROLES = ("Administrator", "Contributor", "Reader")  # what each may do: service/tokens.py
+
+# How a device is doing, as one word. "unknown is never drawn as good": never and silent are not attested.
+HEALTHS = ("attested", "update-only", "silent", "refused", "never", "held", "revoked")
+
+
+@dataclass(frozen=True, slots=True)
+class Page(Generic[T]):
+    """One page of a list.
+
+    Attributes:
+        items: The rows, in the list's order.
+        next_cursor: Pass it as ``after`` to get the next page; None when there is none.
+        is_cut: More names match a search than were looked through: it is to be narrowed.
+    """
+
+    items: tuple[T, ...]
+    next_cursor: str | None = None
+    is_cut: bool = False
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Catalog:
+    """An owner of devices (Azure Sphere's catalog, formerly tenant)."""
+
+    catalog_id: UUID  # Azure's tenantId
+    name: str
+    resource_group: str  # kept for the management API's paths; "default" where nobody gave one
+    tags: Mapping[str, str]
+    created_at: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Product:
+    """A product of a catalog."""
+
+    product_id: UUID
+    catalog_id: UUID
+    catalog: str
+    name: str
+    description: str
+    created_at: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DeviceGroup:
+    """Devices of one product that get the same images and the same OS feed.
+
+    Attributes:
+        os_feed: ``Retail`` or ``RetailEval``.
+        update_policy: ``UpdateAll`` or ``No3rdPartyAppUpdates`` (OS updates only).
+        allow_crash_dumps: ``Disabled`` or ``Enabled``.
+        regional_data_boundary: ``None`` or ``EU``.
+        deployment_id: The deployment in force, or None.
+    """
+
+    group_id: UUID
+    product_id: UUID
+    catalog_id: UUID
+    catalog: str
+    product: str
+    name: str
+    description: str
+    os_feed: str
+    update_policy: str
+    allow_crash_dumps: str
+    regional_data_boundary: str
+    deployment_id: UUID | None
+    created_at: int
+
+    @property
+    def has_deployment(self) -> bool:
+        """Whether a deployment is in force."""
+        return self.deployment_id is not None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Device:
+    """A device as the service knows it; everything but ``installed`` and ``os_version`` is the service's own word.
+
+    Attributes:
+        chip: Chip profile name, e.g. ``mt3620``.
+        chip_sku: The profile's SKU string, e.g. ``MT3620AN``.
+        trust_tier: ``simulated``, ``software``, ``tpm`` or ``silicon``; from the enrolment record.
+        manufacturing_state: ``Blank``, ``Module1Complete``, ``DeviceComplete``.
+        catalog_id: None until claimed; then ``catalog``, ``product``, ``group`` and ``group_id`` are set too.
+        health: One of :data:`HEALTHS`, computed at reading time.
+        verdict: Of the last accepted check-in: ``attested``, ``update-only`` or None.
+        last_check_in_at: Time of the last accepted check-in.
+        last_refused_at: Time of the last refused request and ``last_refusal`` its error code.
+        boot_count: Highest boot count accepted so far.
+        os_version: OS release the last evidence was matched to, "" before the first.
+        installed: Applications the device said it has, at its last check-in.
+        enforcement: (mechanism, ``enforced`` or ``missing: why``) pairs of the last evidence.
+        certificate_serial: Serial number (upper-case hex) of the last client certificate, "" before the first.
+        certificate_not_after: When it ends.
+        last_attested_at: Time of the last check-in that was attested, as far as history is kept.
+        held_at: Since when it gets no client certificate, because two machines seemed to hold its identity.
+        decommissioned_at: When it was taken out of service; it is revoked and nobody's since then.
+        reprovision_until: Before this time it may come back through an enrolment; of one that is in service again:
+            when it came back.
+        name: What it is called: the name that somebody gave it, else one of its product and id.
+        is_named: Whether somebody gave it that name.
+    """
+
+    device_id: str
+    chip: str
+    chip_sku: str
+    trust_tier: str
+    manufacturing_state: str
+    enrolled_at: int
+    catalog_id: UUID | None
+    catalog: str | None
+    product: str | None
+    group: str | None
+    group_id: UUID | None
+    claimed_at: int | None
+    revoked_at: int | None
+    revoked_reason: str
+    health: str
+    verdict: str | None
+    last_check_in_at: int | None
+    last_refused_at: int | None
+    last_refusal: str
+    boot_count: int
+    os_version: str
+    sandbox: str
+    installed: tuple[InstalledImage, ...]
+    enforcement: tuple[tuple[str, str], ...]
+    certificate_serial: str
+    certificate_not_after: int | None
+    offered_deployment_id: UUID | None
+    last_update_at: int | None
+    last_attested_at: int | None = None
+    held_at: int | None = None
+    decommissioned_at: int | None = None
+    reprovision_until: int | None = None
+    name: str = ""
+    is_named: bool = False
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DeviceFilter:
+    """Which devices a list shows; None means any. Names compare without case."""
+
+    catalog: str | None = None
+    product: str | None = None
+    group: str | None = None
+    health: str | None = None
+    chip: str | None = None
+    trust_tier: str | None = None
+    verdict: str | None = None  # of the last accepted check-in
+    os_version: str | None = None
+    device_id_prefix: str | None = None
+    image_id: UUID | None = None  # devices that said they have this image
+    claimed: bool | None = None
+    search: str | None = None  # the beginning of a word of its name, or of its id
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Image:
+    """An application image package of a catalog: immutable, re-signed by this service at upload.
+
+    Attributes:
+        size: Bytes of the re-signed package.
+        sha256: SHA-256 (32 bytes) of the re-signed package, also its name in the blob folder.
+        built_at: Build time inside the package.
+        architecture: ELF machine of its executables, e.g. ``arm``; ``any`` for scripts and data.
+        allowed_connections: Host names its manifest asks for.
+    """
+
+    image_id: UUID
+    catalog_id: UUID
+    component_id: UUID
+    image_type: int
+    name: str
+    size: int
+    sha256: bytes
+    built_at: int
+    architecture: str
+    allowed_connections: tuple[str, ...]
+    regional_data_boundary: str
+    uploaded_at: int
+    uploaded_by: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Deployment:
+    """An immutable set of images for a device group.
+
+    Attributes:
+        in_force_at: When it became the group's deployment; None while a roll-out stages it or after it was rolled back.
+        rollout_id: The roll-out that staged it, or None for a plain deployment.
+    """
+
+    deployment_id: UUID
+    group_id: UUID
+    catalog_id: UUID
+    images: tuple[Image, ...]
+    created_at: int
+    created_by: str
+    in_force_at: int | None
+    rollout_id: UUID | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CaCertificate:
+    """A certificate of a catalog's certificate authority.
+
+    Attributes:
+        serial: 34 upper-case hex digits, Azure Sphere's certificate name.
+        status: ``Active``, ``Inactive``, ``Expired`` or ``Revoked``, computed at reading time.
+        thumbprint: SHA-1 of the DER, upper-case hex (a name, not a security property).
+    """
+
+    catalog_id: UUID
+    serial: str
+    status: str
+    subject: str
+    thumbprint: str
+    not_before: int
+    not_after: int
+    der: bytes
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ErrorReportRow:
+    """One error report, stored exactly once per (device, boot count, sequence)."""
+
+    number: int
+    device_id: str
+    catalog_id: UUID | None
+    boot_count: int
+    sequence: int
+    event_category: str
+    event_class: str
+    event_type: str
+    description: str
+    component_id: UUID | None
+    image_id: UUID | None
+    count: int
+    start: int
+    end: int
+    received_at: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CheckIn:
+    """An accepted check-in: what was decided, by which steps, and what was handed out."""
+
+    number: int
+    device_id: str
+    at: int
+    verdict: str
+    steps: tuple[AppraisalStep, ...]
+    boot_count: int
+    os_version: str
+    certificate_serial: str
+    certificate_not_after: int
+    purpose: str
+    offer_id: UUID | None
+    deployment_id: UUID | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Refusal:
+    """A refused request at the device endpoint.
+
+    Attributes:
+        device_id: The id in the peer certificate, known here or not.
+        code: Error code, e.g. ``device.challenge``.
+        count: Equal refusals folded into this row (same device, code and minute).
+    """
+
+    number: int
+    device_id: str
+    at: int
+    code: str
+    message: str
+    count: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Outcome:
+    """What became of one offered image on one device, as the device reported it."""
+
+    number: int
+    device_id: str
+    offer_id: UUID
+    deployment_id: UUID | None
+    image_id: UUID
+    component_id: UUID
+    outcome: str  # confirmed | reverted | failed
+    reason: str
+    at: int
+    received_at: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class OsComponent:
+    """One measured boot component of an OS release."""
+
+    name: str
+    image_type: int
+    component_id: UUID
+    image_id: UUID
+    digest: bytes  # SHA-256 of the whole package
+    security_version: int
+    size: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class OsRelease:
+    """An OS release for one chip profile; its components are the verifier's reference values.
+
+    Attributes:
+        expires_at: From when on it is no longer good; None: no end was set.
+        withdrawn_at: When it was taken back; None while it is in force.
+        withdrawn_reason: Why.
+        imported_from: Id of the CoRIM that named its reference values; None: built here, its packages are too.
+    """
+
+    release_id: UUID
+    chip: str
+    version: str
+    feed: str
+    components: tuple[OsComponent, ...]
+    created_at: int
+    expires_at: int | None = None
+    withdrawn_at: int | None = None
+    withdrawn_reason: str | None = None
+    imported_from: str | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SecurityFloor:
+    """The lowest security version accepted for an image type on a chip; it only rises."""
+
+    chip: str
+    image_type: int
+    minimum: int
+    changed_at: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AuditLine:
+    """One operation. ``hash`` covers the previous line's hash and every field of this line."""
+
+    number: int
+    at: int
+    actor: str
+    operation: str
+    target: str
+    detail: Mapping[str, object]
+    previous_hash: bytes
+    hash: bytes
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AuditVerification:
+    """Result of walking the whole audit chain.
+
+    Attributes:
+        lines: Lines walked.
+        head: Hash of the last line (32 bytes, zeros when there is none): note it elsewhere to detect truncation.
+        broken_at: Number of the first line whose hash does not fit, or None.
+    """
+
+    lines: int
+    head: bytes
+    broken_at: int | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Token:
+    """An operator token as stored: never the secret itself.
+
+    Attributes:
+        catalog_id: The only catalog it speaks for; None for all of them.
+        organisation: The only organisation of that catalog it speaks for, with what is below; None for all of them.
+    """
+
+    token_id: UUID
+    name: str
+    role: str
+    created_at: int
+    created_by: str
+    expires_at: int | None
+    last_used_at: int | None
+    revoked_at: int | None
+    catalog_id: UUID | None = None
+    organisation: str | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class NewToken:
+    """A token at the only moment its secret is known."""
+
+    token: Token
+    secret: str = field(repr=False)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class FleetSummary:
+    """The fleet in numbers.
+
+    Attributes:
+        devices: All devices counted.
+        health: Devices per word of :data:`HEALTHS`; every word is present.
+        tiers: Devices per trust tier.
+        os_versions: Devices per OS version ("" = not known).
+        open_findings: Open findings per severity.
+        unclaimed: Devices of no catalog (counted only when no catalog was asked for).
+    """
+
+    devices: int
+    health: Mapping[str, int]
+    tiers: Mapping[str, int]
+    os_versions: Mapping[str, int]
+    open_findings: Mapping[str, int]
+    unclaimed: int

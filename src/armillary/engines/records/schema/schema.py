@@ -1,0 +1,469 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The tables. Portable types only; times are integer Unix seconds UTC; JSON documents are text.
+
+Rules of the schema:
+
+* A name that people give has a twin ``*_key`` column holding it in lower case, unique where the name is unique.
+* ``device`` is what an operator and the factory decide, ``device_status`` what check-ins say: each has one writer.
+* ``check_in`` is unique by (challenge's end, challenge id): the database itself refuses to accept one challenge twice.
+  Its end is a part of what a challenge's MAC covers, so it never has another one. The ids are random: an index of them
+  alone is changed in as many places as there are check-ins in a commit (10 us each), one by time at its end only.
+* ``error_report`` is unique by (device, boot count, sequence), ``outcome`` by what was reported: told twice, kept once.
+* ``finding.open_key`` equals the fingerprint while a finding is not closed and is null afterwards: at most one
+  living finding per fingerprint, however many watchers report it.
+
+A change here needs a migration in ``migrations/versions`` and a new :data:`REVISION`;
+``tests/engines/records/test_migrations.py`` compares both ways of making the tables.
+"""
+
+from __future__ import annotations
+
+from sqlalchemy import (
+    BigInteger,
+    Column,
+    ForeignKey,
+    Index,
+    Integer,
+    LargeBinary,
+    String,
+    Table,
+    Text,
+    UniqueConstraint,
+    Uuid,
+)
+
+from armillary.engines.records.schema import (
+    firmware_tables,
+    hub_tables,
+    image_tables,
+    name_tables,
+    tables,
+)
+
+REVISION = "0018"  # newest migration: what a new data folder is stamped with
+
+metadata = tables.metadata
+DEVICE_ID_LENGTH = tables.DEVICE_ID_LENGTH
+NAME_LENGTH = tables.NAME_LENGTH
+Number = tables.Number
+firmware_statement = firmware_tables.firmware_statement
+device_firmware = firmware_tables.device_firmware
+device_name = name_tables.device_name
+device_name_word = name_tables.device_name_word
+hub_admission = hub_tables.hub_admission
+hub_identity = hub_tables.hub_identity
+hub_enrolment = hub_tables.hub_enrolment
+hub_certificate = hub_tables.hub_certificate
+hub_registration = hub_tables.hub_registration
+hub_service_key = hub_tables.hub_service_key
+image = image_tables.image
+deployment = image_tables.deployment
+deployment_image = image_tables.deployment_image
+
+
+def _number() -> Column[int]:
+    return Column("number", Number, primary_key=True, autoincrement=True)
+
+
+catalog = Table(
+    "catalog",
+    metadata,
+    Column("catalog_id", Uuid, primary_key=True),
+    Column("name", String(NAME_LENGTH), nullable=False),
+    Column("name_key", String(NAME_LENGTH), nullable=False, unique=True),
+    Column("resource_group", String(90), nullable=False),
+    Column("tags", Text, nullable=False),
+    Column("created_at", BigInteger, nullable=False),
+)
+
+product = Table(
+    "product",
+    metadata,
+    Column("product_id", Uuid, primary_key=True),
+    Column("catalog_id", Uuid, ForeignKey("catalog.catalog_id"), nullable=False),
+    Column("name", String(NAME_LENGTH), nullable=False),
+    Column("name_key", String(NAME_LENGTH), nullable=False),
+    Column("description", Text, nullable=False),
+    Column("created_at", BigInteger, nullable=False),
+    UniqueConstraint("catalog_id", "name_key"),
+)
+
+device_group = Table(
+    "device_group",
+    metadata,
+    Column("group_id", Uuid, primary_key=True),
+    Column("product_id", Uuid, ForeignKey("product.product_id"), nullable=False),
+    Column("name", String(NAME_LENGTH), nullable=False),
+    Column("name_key", String(NAME_LENGTH), nullable=False),
+    Column("description", Text, nullable=False),
+    Column("os_feed", String(16), nullable=False),
+    Column("update_policy", String(32), nullable=False),
+    Column("allow_crash_dumps", String(16), nullable=False),
+    Column("regional_data_boundary", String(16), nullable=False),
+    Column("deployment_id", Uuid),
+    Column("created_at", BigInteger, nullable=False),
+    UniqueConstraint("product_id", "name_key"),
+)
+
+device = Table(
+    "device",
+    metadata,
+    _number(),
+    Column("device_id", String(DEVICE_ID_LENGTH), nullable=False, unique=True),
+    Column("chip", String(32), nullable=False),
+    Column("chip_sku", String(32), nullable=False),
+    Column("trust_tier", String(16), nullable=False),
+    Column("manufacturing_state", String(32), nullable=False),
+    Column("enrolled_at", BigInteger, nullable=False),
+    Column("catalog_id", Uuid, ForeignKey("catalog.catalog_id")),
+    Column("group_id", Uuid, ForeignKey("device_group.group_id"), index=True),
+    Column("claimed_at", BigInteger),
+    Column("revoked_at", BigInteger),
+    Column("revoked_reason", Text, nullable=False),
+    # Taken out of service: it is revoked, belongs to nobody, and comes back only through an enrolment before the time.
+    Column("decommissioned_at", BigInteger),
+    Column("reprovision_until", BigInteger),
+    Index(None, "catalog_id", "device_id"),
+    # What a catalog's summary asks of this table, in the order of device_status: 1.3 s for a million devices, not 7 s.
+    Index(None, "catalog_id", "trust_tier", "revoked_at"),
+)
+
+# Permissions to enrol devices into one device group. What became of a group that is deleted is asked at use.
+enrolment_token = Table(
+    "enrolment_token",
+    metadata,
+    Column("token_id", Uuid, primary_key=True),
+    Column("secret_hash", LargeBinary, nullable=False, unique=True),
+    Column("catalog_id", Uuid, nullable=False, index=True),
+    Column("group_id", Uuid, nullable=False),
+    Column("chip", String(32), nullable=False),
+    Column("uses", BigInteger, nullable=False),
+    Column("used", BigInteger, nullable=False),
+    Column("created_at", BigInteger, nullable=False),
+    Column("created_by", Text, nullable=False),
+    Column("expires_at", BigInteger, nullable=False),
+    Column("revoked_at", BigInteger),
+)
+
+# Which device spent which use of a token: who comes again with the same key is answered again and spends nothing.
+enrolment = Table(
+    "enrolment",
+    metadata,
+    Column("token_id", Uuid, ForeignKey("enrolment_token.token_id"), primary_key=True),
+    Column("device_number", Number, ForeignKey("device.number"), primary_key=True, autoincrement=False),
+    Column("at", BigInteger, nullable=False),
+)
+
+# Offers of a device from one catalog to another. open_device is the device while the offer is open, else null.
+transfer = Table(
+    "transfer",
+    metadata,
+    _number(),
+    Column("transfer_id", Uuid, nullable=False, unique=True),
+    Column("device_number", Number, ForeignKey("device.number"), nullable=False),
+    Column("open_device", Number, unique=True),
+    Column("from_catalog_id", Uuid, nullable=False, index=True),
+    Column("to_catalog_id", Uuid, nullable=False, index=True),
+    Column("state", String(16), nullable=False),
+    Column("created_at", BigInteger, nullable=False),
+    Column("created_by", Text, nullable=False),
+    Column("expires_at", BigInteger, nullable=False),
+    Column("settled_at", BigInteger),
+    Column("settled_by", Text, nullable=False),
+)
+
+# The attestation key that a device's TPM has proven at enrolment; devices without a TPM have no row.
+tpm_key = Table(
+    "tpm_key",
+    metadata,
+    Column("device_number", Number, ForeignKey("device.number"), primary_key=True, autoincrement=False),
+    Column("attestation_key", LargeBinary, nullable=False),
+    Column("endorsement_certificate", LargeBinary, nullable=False),
+    Column("manufacturer", String(64), nullable=False),
+    Column("model", String(64), nullable=False),
+)
+
+device_status = Table(
+    "device_status",
+    metadata,
+    Column("device_number", Number, ForeignKey("device.number"), primary_key=True, autoincrement=False),
+    Column("verdict", String(16)),
+    Column("checked_in_at", BigInteger),
+    Column("refused_at", BigInteger),
+    Column("refusal", String(64), nullable=False),
+    Column("boot_count", BigInteger, nullable=False),
+    Column("endorsement", LargeBinary, nullable=False),
+    Column("security_versions", Text, nullable=False),
+    Column("os_version", String(64), nullable=False),
+    Column("sandbox", String(64), nullable=False),
+    Column("installed", Text, nullable=False),
+    Column("enforcement", Text, nullable=False),
+    Column("certificate_serial", String(40), nullable=False),
+    Column("certificate_not_after", BigInteger),
+    Column("offered_deployment_id", Uuid),
+    Column("updated_at", BigInteger),
+    # What the last proof showed of an earlier reply, and since when the device is held:
+    # engines/records/schema/lineage.py.
+    Column("lineage", String(40)),
+    Column("held_at", BigInteger),
+    # The highest sequence number of an error report that was not kept: told again, it is not counted again.
+    Column("suppressed_up_to", BigInteger),
+)
+
+appraisal_steps = Table(
+    "appraisal_steps",
+    metadata,
+    Column("steps_id", Number, primary_key=True, autoincrement=True),
+    Column("digest", LargeBinary, nullable=False, unique=True),
+    Column("document", Text, nullable=False),
+)
+
+check_in = Table(
+    "check_in",
+    metadata,
+    _number(),
+    Column("device_number", Number, ForeignKey("device.number"), nullable=False),
+    Column("at", BigInteger, nullable=False),
+    Column("verdict", String(16), nullable=False),
+    Column("steps_id", Number, ForeignKey("appraisal_steps.steps_id"), nullable=False),
+    Column("boot_count", BigInteger, nullable=False),
+    Column("os_version", String(64), nullable=False),
+    Column("certificate_serial", String(40), nullable=False),
+    Column("certificate_not_after", BigInteger, nullable=False),
+    Column("purpose", String(16), nullable=False),
+    Column("offer_id", Uuid),
+    Column("deployment_id", Uuid),
+    Column("challenge_id", LargeBinary, nullable=False),
+    Column("challenge_expires_at", BigInteger, nullable=False),
+    UniqueConstraint("challenge_expires_at", "challenge_id"),
+    Index(None, "device_number", "number"),
+)
+
+refusal = Table(
+    "refusal",
+    metadata,
+    _number(),
+    Column("device_id", String(DEVICE_ID_LENGTH), nullable=False),
+    Column("code", String(64), nullable=False),
+    Column("minute", BigInteger, nullable=False),
+    Column("at", BigInteger, nullable=False),
+    Column("message", Text, nullable=False),
+    Column("count", BigInteger, nullable=False),
+    UniqueConstraint("device_id", "code", "minute"),
+)
+
+outcome = Table(
+    "outcome",
+    metadata,
+    _number(),
+    Column("device_number", Number, ForeignKey("device.number"), nullable=False),
+    Column("offer_id", Uuid, nullable=False),
+    Column("deployment_id", Uuid),
+    Column("image_id", Uuid, nullable=False),
+    Column("component_id", Uuid, nullable=False),
+    Column("outcome", String(16), nullable=False),
+    Column("reason", Text, nullable=False),
+    Column("at", BigInteger, nullable=False),
+    Column("received_at", BigInteger, nullable=False),
+    UniqueConstraint("device_number", "offer_id", "image_id", "outcome", "at"),
+    Index(None, "deployment_id", "number"),
+)
+
+error_report = Table(
+    "error_report",
+    metadata,
+    _number(),
+    Column("device_number", Number, ForeignKey("device.number"), nullable=False),
+    Column("boot_count", BigInteger, nullable=False),
+    Column("sequence", BigInteger, nullable=False),
+    Column("event_category", String(16), nullable=False),
+    Column("event_class", String(16), nullable=False),
+    Column("event_type", String(64), nullable=False),
+    Column("description", Text, nullable=False),
+    Column("component_id", Uuid),
+    Column("image_id", Uuid),
+    Column("count", BigInteger, nullable=False),
+    Column("start_at", BigInteger, nullable=False),
+    Column("end_at", BigInteger, nullable=False),
+    Column("received_at", BigInteger, nullable=False),
+    UniqueConstraint("device_number", "boot_count", "sequence"),
+)
+
+rollout = Table(
+    "rollout",
+    metadata,
+    _number(),
+    Column("rollout_id", Uuid, nullable=False, unique=True),
+    Column("group_id", Uuid, ForeignKey("device_group.group_id"), nullable=False, index=True),
+    Column("deployment_id", Uuid, ForeignKey("deployment.deployment_id"), nullable=False),
+    Column("previous_deployment_id", Uuid),
+    Column("policy", Text, nullable=False),
+    Column("state", String(16), nullable=False, index=True),
+    Column("cohort", Integer, nullable=False),
+    Column("cohort_started_at", BigInteger),
+    Column("reason", Text, nullable=False),
+    Column("created_at", BigInteger, nullable=False),
+    Column("created_by", Text, nullable=False),
+    Column("changed_at", BigInteger, nullable=False),
+    Column("history", Text),  # JSON: a list of rows.RolloutEvent; null: nothing yet
+)
+
+rollout_device = Table(
+    "rollout_device",
+    metadata,
+    Column("rollout_id", Uuid, ForeignKey("rollout.rollout_id"), primary_key=True),
+    Column("device_number", Number, ForeignKey("device.number"), primary_key=True, autoincrement=False),
+    Column("cohort", Integer, nullable=False),
+    Column("state", String(16), nullable=False),
+    Column("started_at", BigInteger, nullable=False),
+    Column("offered_at", BigInteger),
+    Column("finished_at", BigInteger),
+    Column("reason", Text, nullable=False),
+    Column("failure", String(16)),  # the state in which it failed, kept when it is restored; null: it did not
+    Index(None, "device_number"),
+)
+
+certificate = Table(
+    "certificate",
+    metadata,
+    Column("serial", String(40), primary_key=True),
+    # root | silicon | catalog | issuing | os-signing | image-signing | server | identity
+    Column("kind", String(16), nullable=False),
+    Column("catalog_id", Uuid, ForeignKey("catalog.catalog_id"), index=True),
+    Column("subject", Text, nullable=False),
+    Column("thumbprint", String(40), nullable=False),
+    Column("not_before", BigInteger, nullable=False),
+    Column("not_after", BigInteger, nullable=False),
+    Column("revoked_at", BigInteger),
+    Column("der", LargeBinary, nullable=False),
+    Column("issued_at", BigInteger, nullable=False),
+    Index(None, "kind", "not_after"),
+)
+
+# The newest revocation list of each authority: its number must rise over restarts, whatever the clock says.
+revocation_list = Table(
+    "revocation_list",
+    metadata,
+    Column("issuer_serial", String(40), ForeignKey("certificate.serial"), primary_key=True),
+    Column("number", BigInteger, nullable=False),
+    Column("this_update", BigInteger, nullable=False),
+    Column("next_update", BigInteger, nullable=False),
+    Column("der", LargeBinary, nullable=False),
+)
+
+# Versions of what a catalog demands of its devices; the highest holds. The document is attest/policy.py's JSON form.
+attestation_policy = Table(
+    "attestation_policy",
+    metadata,
+    Column("catalog_id", Uuid, ForeignKey("catalog.catalog_id"), primary_key=True),
+    Column("version", Integer, primary_key=True, autoincrement=False),
+    Column("document", Text, nullable=False),
+    Column("changed_at", BigInteger, nullable=False),
+    Column("changed_by", Text, nullable=False),
+)
+
+os_release = Table(
+    "os_release",
+    metadata,
+    Column("release_id", Uuid, primary_key=True),
+    Column("chip", String(32), nullable=False),
+    Column("version", String(64), nullable=False),
+    Column("feed", String(16), nullable=False),
+    Column("created_at", BigInteger, nullable=False),
+    Column("expires_at", BigInteger),
+    Column("withdrawn_at", BigInteger),
+    Column("withdrawn_reason", Text),
+    Column("imported_from", Text),  # id of the CoRIM that named its reference values; null: built here
+    UniqueConstraint("chip", "version"),
+)
+
+os_component = Table(
+    "os_component",
+    metadata,
+    Column("release_id", Uuid, ForeignKey("os_release.release_id"), primary_key=True),
+    Column("position", Integer, primary_key=True, autoincrement=False),
+    Column("name", String(NAME_LENGTH), nullable=False),
+    Column("image_type", Integer, nullable=False),
+    Column("component_id", Uuid, nullable=False),
+    Column("image_id", Uuid, nullable=False),
+    Column("digest", LargeBinary, nullable=False),
+    Column("security_version", Integer, nullable=False),
+    Column("size", BigInteger, nullable=False),
+)
+
+security_floor = Table(
+    "security_floor",
+    metadata,
+    Column("chip", String(32), primary_key=True),
+    Column("image_type", Integer, primary_key=True, autoincrement=False),
+    Column("minimum", Integer, nullable=False),
+    Column("changed_at", BigInteger, nullable=False),
+)
+
+finding = Table(
+    "finding",
+    metadata,
+    _number(),
+    Column("finding_id", Uuid, nullable=False, unique=True),
+    Column("fingerprint", String(128), nullable=False),
+    Column("open_key", String(128), unique=True),
+    Column("kind", String(32), nullable=False),
+    Column("severity", String(16), nullable=False),
+    Column("title", Text, nullable=False),
+    Column("cause", Text, nullable=False),
+    Column("proposed_action", Text, nullable=False),
+    Column("status", String(16), nullable=False, index=True),
+    Column("count", BigInteger, nullable=False),
+    Column("first_seen", BigInteger, nullable=False),
+    Column("last_seen", BigInteger, nullable=False),
+    Column("catalog_id", Uuid),
+    Column("group_id", Uuid),
+    Column("deployment_id", Uuid),
+    Column("rollout_id", Uuid),
+    Column("image_id", Uuid),
+    Column("component_id", Uuid),
+)
+
+finding_device = Table(
+    "finding_device",
+    metadata,
+    Column("finding_id", Uuid, ForeignKey("finding.finding_id"), primary_key=True),
+    Column("device_id", String(DEVICE_ID_LENGTH), primary_key=True),
+    Index(None, "device_id"),
+)
+
+watch_position = Table(
+    "watch_position",
+    metadata,
+    Column("source", String(32), primary_key=True),
+    Column("number", BigInteger, nullable=False),
+)
+
+audit_line = Table(
+    "audit_line",
+    metadata,
+    Column("number", Number, primary_key=True, autoincrement=False),
+    Column("at", BigInteger, nullable=False),
+    Column("actor", Text, nullable=False),
+    Column("operation", String(64), nullable=False),
+    Column("target", Text, nullable=False),
+    Column("detail", Text, nullable=False),
+    Column("previous_hash", LargeBinary, nullable=False),
+    Column("hash", LargeBinary, nullable=False),
+)
+
+token = Table(
+    "token",
+    metadata,
+    Column("token_id", Uuid, primary_key=True),
+    Column("name", String(NAME_LENGTH), nullable=False),
+    Column("role", String(16), nullable=False),
+    Column("secret_hash", LargeBinary, nullable=False, unique=True),
+    Column("created_at", BigInteger, nullable=False),
+    Column("created_by", Text, nullable=False),
+    Column("expires_at", BigInteger),
+    Column("last_used_at", BigInteger),
+    Column("revoked_at", BigInteger),
+    Column("catalog_id", Uuid),  # the only catalog it speaks for; null: all
+    Column("organisation", String(128)),  # the only organisation of that catalog it speaks for; null: all
+)

@@ -1,0 +1,412 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The network broker: answers every connect and addressed send of one application.
+
+The application's filter stops these calls in the kernel and queues them here. For each one the broker copies the
+address out of the caller's memory, decides on the copy, and does the work itself; the caller's memory is never
+looked at again, so changing it afterwards changes nothing. The order for every call:
+
+(1) hold the caller's memory and socket; (2) check that the caller still waits, so that both are its own and not
+those of a later thread with the same number; (3) copy the arguments; (4) decide and report; (5) act outside;
+(6) put the result in place and answer.
+
+An allowed TCP connect gets a socket that was connected outside in place of its own. Such a socket lives in the
+host's network, so it is never handed out unconnected, and no way to disconnect it is left: AF_UNSPEC connects of
+streams are refused here, MSG_FASTOPEN by the filter; and it keeps its port when the other side resets
+(``outside.hold_port``), so that it cannot be bound to another port of the host. Datagram sockets stay in the
+sandbox's network (``datagram.Gateway``); without such a network (``reduced``) they are connected here, and every
+send that could name another address is carried out here on a copy of the socket.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import errno
+import fcntl
+import os
+import select
+import socket
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass, field
+
+from armillary.capability.network import RESOLVER_ADDRESS, RESOLVER_PORT, AllowedHosts, Decision
+from armillary.capability.syscalls import ARCHITECTURES
+from armillary.engines.sandbox.network import kernel
+from armillary.engines.sandbox.network.datagram import Gateway
+from armillary.engines.sandbox.network.destination import (
+    MULTIPLE_LENGTH_OFFSET,
+    MULTIPLE_MESSAGE_BYTES,
+    Destination,
+    Message,
+    read_data,
+    read_destination,
+    read_message,
+)
+from armillary.engines.sandbox.network.inside import InsideNetwork, network_of, waits_inside
+from armillary.engines.sandbox.network.kernel import Notification
+from armillary.engines.sandbox.network.outside import (
+    CONNECT_TIMEOUT_S,
+    NON_BLOCKING_CONNECT_TIMEOUT_S,
+    addresses_of,
+    connect_outside,
+    keep_options,
+)
+
+INET = (socket.AF_INET, socket.AF_INET6)
+# Notifications taken per wake-up, so that one application cannot starve the supervisor's loop.
+BURST_LIMIT = 32
+# Calls of one application that may wait for the outside at a time; more wait in the kernel.
+PENDING_LIMIT = 64
+# Messages of one sendmmsg that are carried out in one call; the caller sends the rest again (sendmmsg(2)).
+MULTIPLE_LIMIT = 16
+
+
+class _Answered(Exception):  # noqa: N818 - control flow, not an error
+    """The notification was answered already."""
+
+
+@dataclass(frozen=True, slots=True)
+class _Call:
+    """A notification with what is held of its caller."""
+
+    notification: Notification
+    memory: kernel.Memory
+    own: socket.socket
+
+
+@dataclass(slots=True, kw_only=True)
+class Broker:
+    """Serves one application's notification listener. Owns the listener and the gateway.
+
+    Attributes:
+        listener: Descriptor of the filter's listener.
+        hosts: What may be reached.
+        gateway: Datagram gateway.
+        own_network: The application is in a network namespace of its own.
+        report: Called with (decision, protocol) for each attempt.
+    """
+
+    listener: int
+    hosts: AllowedHosts
+    gateway: Gateway
+    own_network: bool
+    report: Callable[[Decision, str], None]
+    _pending: set[asyncio.Task[None]] = field(default_factory=set)
+    _names: dict[int, str] = field(default_factory=dict)
+    _inside: InsideNetwork = field(default_factory=InsideNetwork)
+    _paused: bool = False
+    _closed: bool = False
+
+    def start(self) -> None:
+        """Begin to answer; needs a running loop."""
+        numbers = ARCHITECTURES[kernel.machine()].numbers
+        self._names = {numbers[name]: name for name in ("connect", "sendto", "sendmsg", "sendmmsg")}
+        os.set_blocking(self.listener, False)
+        self.gateway.start()
+        asyncio.get_running_loop().add_reader(self.listener, self._on_readable)
+
+    async def close(self) -> None:
+        """Stop answering and close everything. Calls that still wait fail with ENOSYS in the kernel."""
+        if self._closed:
+            return
+        self._closed = True
+        loop = asyncio.get_running_loop()
+        loop.remove_reader(self.listener)
+        for task in self._pending:
+            task.cancel()
+        if self._pending:
+            await asyncio.wait(self._pending)
+        os.close(self.listener)
+        self.gateway.close()
+        self._inside.close()
+
+    def _on_readable(self) -> None:
+        for _ in range(BURST_LIMIT):
+            if len(self._pending) >= PENDING_LIMIT:
+                asyncio.get_running_loop().remove_reader(self.listener)
+                self._paused = True
+                return
+            if not _readable(self.listener):
+                return
+            try:
+                notification = kernel.receive(self.listener)
+            except OSError as error:
+                if error.errno in (errno.ENOENT, errno.EINTR):
+                    continue  # the caller was killed before its turn
+                asyncio.get_running_loop().remove_reader(self.listener)
+                return
+            task = asyncio.get_running_loop().create_task(self._serve(notification))
+            self._pending.add(task)
+            task.add_done_callback(self._done)
+
+    def _done(self, task: asyncio.Task[None]) -> None:
+        self._pending.discard(task)
+        if self._paused and not self._closed:
+            self._paused = False
+            asyncio.get_running_loop().add_reader(self.listener, self._on_readable)
+
+    async def _serve(self, notification: Notification) -> None:
+        value, error = 0, 0
+        try:
+            with contextlib.ExitStack() as held:
+                call = self._hold(notification, held)  # (1)
+                kernel.still_waiting(self.listener, notification.identity)  # (2)
+                value = await self._dispatch(call)
+        except _Answered:
+            return
+        except OSError as problem:
+            error = problem.errno or errno.EIO
+        except ValueError:  # an address Python cannot express, such as a name with an embedded NUL
+            error = errno.EINVAL
+        with contextlib.suppress(OSError):  # ENOENT: the caller is gone
+            kernel.answer(self.listener, notification.identity, value=value, error=error)
+
+    def _hold(self, notification: Notification, held: contextlib.ExitStack) -> _Call:
+        """EBADF or ENOTSOCK as the call itself would have had."""
+        memory = kernel.Memory(notification.thread)
+        held.callback(memory.close)
+        process = kernel.process_of(notification.thread)
+        own = socket.socket(fileno=kernel.copy_descriptor(process, notification.arguments[0] & 0xFFFFFFFF))
+        held.enter_context(own)
+        return _Call(notification, memory, own)
+
+    def _dispatch(self, call: _Call) -> Awaitable[int]:
+        name = self._names.get(call.notification.number)
+        if name == "connect":
+            return self._connect(call)
+        if name == "sendto":
+            return self._send_to(call)
+        if name == "sendmsg":
+            return self._send_message(call)
+        return self._send_messages(call)
+
+    # connect(2)
+
+    async def _connect(self, call: _Call) -> int:
+        _, address, size = call.notification.arguments[:3]
+        target = read_destination(call.memory, address, size & 0xFFFFFFFF)  # (3)
+        if target.family == socket.AF_UNSPEC:
+            return _disconnect(call.own)
+        if target.family == socket.AF_UNIX:
+            return await self._connect_unix(call, target.path)
+        if call.own.family not in INET:
+            raise OSError(errno.EAFNOSUPPORT, "inet address on another socket")
+        if self._stays_inside(call, target):
+            await self._inside.connect(call.own, _for_family(call.own, (target.host, target.port)))
+            return 0
+        if call.own.type == socket.SOCK_DGRAM:
+            return await self._connect_datagram(call.own, target)
+        return await self._connect_stream(call, target)
+
+    async def _connect_stream(self, call: _Call, target: Destination) -> int:
+        if _is_resolver(target):
+            raise OSError(errno.ECONNREFUSED, "lookups are answered over UDP only")
+        decision = self._decide(target, "tcp")  # (4)
+        if _is_connected(call.own):
+            raise OSError(errno.EISCONN, "connected already")
+        descriptor = call.notification.arguments[0] & 0xFFFFFFFF
+        flags = kernel.descriptor_flags(call.notification.thread, descriptor)
+        blocking = not flags & os.O_NONBLOCK
+        patience_s = CONNECT_TIMEOUT_S if blocking else NON_BLOCKING_CONNECT_TIMEOUT_S
+        stream = await connect_outside(decision.host, decision.port, patience_s=patience_s)  # (5)
+        with stream:
+            keep_options(call.own, stream)
+            os.set_blocking(stream.fileno(), blocking)
+            kernel.place_descriptor(  # (6)
+                self.listener, call.notification.identity, stream.fileno(), descriptor, flags & os.O_CLOEXEC
+            )
+        return 0
+
+    async def _connect_datagram(self, own: socket.socket, target: Destination) -> int:
+        if self._asks_resolver(target):
+            own.connect(_for_family(own, self.gateway.address))
+            self.gateway.add_resolver(_source(own))
+            return 0
+        decision = self._decide(target, "udp")
+        family, address = (await addresses_of(decision.host, decision.port, socket.SOCK_DGRAM))[0]
+        if self.own_network:
+            own.connect(_for_family(own, self.gateway.address))
+            self.gateway.add_flow(_source(own), family, address, decision.port)
+        else:
+            own.connect(_for_family(own, (address, decision.port)))
+        return 0
+
+    async def _connect_unix(self, call: _Call, path: bytes) -> int:
+        if call.own.family != socket.AF_UNIX:
+            raise OSError(errno.EAFNOSUPPORT, "Unix address on another socket")
+        if not self.own_network:
+            # Its name would be looked up in the host's own name spaces.
+            raise OSError(errno.EACCES, "no Unix sockets without namespaces")
+        await self._inside.connect_unix(call.own, call.notification.thread, path)
+        return 0
+
+    def _stays_inside(self, call: _Call, target: Destination) -> bool:
+        """Loopback in a network of its own, at a port where the application itself waits; never a stand-in.
+
+        Nor for a socket that was connected outside: it belongs to the host's network, where loopback is the host.
+        """
+        return (
+            self.own_network
+            and network_of(call.own) == network_of(self.gateway.inside)
+            and not self.hosts.decide(target.host, target.port).allowed
+            and waits_inside(call.notification.thread, target.host, target.port, call.own.type)
+        )
+
+    # sendto(2) with an address, sendmsg(2), sendmmsg(2)
+
+    async def _send_to(self, call: _Call) -> int:
+        _, buffer, size, flags, address, address_size = call.notification.arguments
+        target = read_destination(call.memory, address, address_size & 0xFFFFFFFF)
+        if call.own.family not in INET:
+            raise OSError(errno.EISCONN if _is_connected(call.own) else errno.EOPNOTSUPP, "address on a Unix socket")
+        data = call.memory.read(buffer, size) if size else b""
+        return await self._send_datagram(call.own, target, data, flags)
+
+    async def _send_message(self, call: _Call) -> int:
+        _, address, flags = call.notification.arguments[:3]
+        message = read_message(call.memory, address)
+        if not self._is_addressed(call.own, message) and self.own_network:
+            self._let_continue(call)
+        return await self._send_one(call, message, flags)
+
+    async def _send_messages(self, call: _Call) -> int:
+        _, table, count, flags = call.notification.arguments[:4]
+        places = [table + MULTIPLE_MESSAGE_BYTES * index for index in range(min(count & 0xFFFFFFFF, MULTIPLE_LIMIT))]
+        messages = [read_message(call.memory, place) for place in places]
+        if self.own_network and not any(self._is_addressed(call.own, message) for message in messages):
+            self._let_continue(call)
+        for done, (place, message) in enumerate(zip(places, messages, strict=True)):
+            try:
+                sent = await self._send_one(call, message, flags)
+            except OSError:
+                if done == 0:
+                    raise
+                return done
+            call.memory.write(place + MULTIPLE_LENGTH_OFFSET, sent.to_bytes(4, "little"))
+        return len(messages)
+
+    def _let_continue(self, call: _Call) -> None:
+        """Only for sends that need no decision.
+
+        An unaddressed send goes where the socket's connect was decided, or stays in a network with nothing in it.
+        Whatever the caller swaps in after this, the same holds: a datagram socket never leaves that network, and a
+        connected stream ignores addresses.
+        """
+        kernel.let_continue(self.listener, call.notification.identity)
+        raise _Answered
+
+    @staticmethod
+    def _is_addressed(own: socket.socket, message: Message) -> bool:
+        return message.destination is not None and own.family in INET
+
+    async def _send_one(self, call: _Call, message: Message, flags: int) -> int:
+        data = read_data(call.memory, message)
+        if message.destination is not None and call.own.family in INET:
+            return await self._send_datagram(call.own, message.destination, data, flags)
+        if message.destination is not None or message.control_bytes:
+            raise OSError(errno.EACCES, "neither Unix addresses nor descriptors are sent by the supervisor")
+        return await _send(call.own, data, flags)
+
+    async def _send_datagram(self, own: socket.socket, target: Destination, data: bytes, flags: int) -> int:
+        """Send one addressed datagram; a stream ignores addresses, but an undeclared one is still reported."""
+        if target.family not in INET:
+            raise OSError(errno.EAFNOSUPPORT, "not an inet address")
+        if own.type != socket.SOCK_DGRAM:
+            self._decide(target, "tcp")
+            raise OSError(errno.EISCONN if _is_connected(own) else errno.EPIPE, "address on a stream")
+        if self._asks_resolver(target):
+            if _source(own)[1] == 0:
+                own.bind(("", 0))
+            self.gateway.add_resolver(_local(own))
+            return own.sendto(data, _allowed_flags(flags), _for_family(own, self.gateway.address))
+        decision = self._decide(target, "udp")
+        family, address = (await addresses_of(decision.host, decision.port, socket.SOCK_DGRAM))[0]
+        if not self.own_network:
+            return own.sendto(data, _allowed_flags(flags), _for_family(own, (address, decision.port)))
+        if _source(own)[1] == 0:
+            own.bind(("", 0))
+        self.gateway.add_flow(_local(own), family, address, decision.port)
+        self.gateway.send(_local(own), data)
+        return len(data)
+
+    # shared
+
+    def _decide(self, target: Destination, protocol: str) -> Decision:
+        """Decide and report; raises EACCES for what is not declared."""
+        decision = self.hosts.decide(target.host, target.port)
+        self.report(decision, protocol)
+        if not decision.allowed:
+            raise OSError(errno.EACCES, decision.reason)
+        return decision
+
+    def _asks_resolver(self, target: Destination) -> bool:
+        """Without a network of its own an application asks the host's resolver, whatever its address."""
+        return _is_resolver(target) or (not self.own_network and target.port == RESOLVER_PORT)
+
+
+def _readable(listener: int) -> bool:
+    poll = select.poll()
+    poll.register(listener, select.POLLIN)
+    return any(event & select.POLLIN for _, event in poll.poll(0))
+
+
+def _is_resolver(target: Destination) -> bool:
+    return target.host == str(RESOLVER_ADDRESS) and target.port == RESOLVER_PORT
+
+
+def _is_connected(own: socket.socket) -> bool:
+    try:
+        own.getpeername()
+    except OSError:
+        return False
+    return True
+
+
+def _disconnect(own: socket.socket) -> int:
+    if own.family not in INET or own.type != socket.SOCK_DGRAM:
+        raise OSError(errno.EPERM, "a stream is not disconnected, it is closed")
+    kernel.disconnect(own.fileno())
+    return 0
+
+
+def _source(own: socket.socket) -> tuple[str, int]:
+    host, port = own.getsockname()[:2]
+    return str(host).removeprefix("::ffff:"), int(port)
+
+
+def _local(own: socket.socket) -> tuple[str, int]:
+    """Source address an unconnected socket has towards the gateway."""
+    host, port = _source(own)
+    return ("127.0.0.1" if host in ("0.0.0.0", "::") else host), port  # noqa: S104 - compared, not bound
+
+
+def _for_family(own: socket.socket, where: tuple[str, int]) -> tuple[str, int]:
+    host, port = where
+    return (f"::ffff:{host}" if own.family == socket.AF_INET6 and ":" not in host else host), port
+
+
+def _allowed_flags(flags: int) -> int:
+    """The caller's flags; never wait in the supervisor, never a signal for it."""
+    return (flags & ~0x20000000) | socket.MSG_DONTWAIT | socket.MSG_NOSIGNAL
+
+
+async def _send(own: socket.socket, data: bytes, flags: int) -> int:
+    """Send on a connected socket, waiting as a blocking caller would."""
+    loop = asyncio.get_running_loop()
+    while True:
+        try:
+            return own.send(data, _allowed_flags(flags))
+        except BlockingIOError:
+            if flags & socket.MSG_DONTWAIT or fcntl.fcntl(own.fileno(), fcntl.F_GETFL) & os.O_NONBLOCK:
+                raise
+        ready: asyncio.Future[None] = loop.create_future()
+        loop.add_writer(own.fileno(), _resolve, ready)
+        try:
+            await ready
+        finally:
+            loop.remove_writer(own.fileno())
+
+
+def _resolve(future: asyncio.Future[None]) -> None:
+    if not future.done():
+        future.set_result(None)

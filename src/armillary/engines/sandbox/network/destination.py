@@ -1,0 +1,100 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Socket addresses as an application wrote them in its memory: ``struct sockaddr`` and ``struct msghdr``."""
+
+from __future__ import annotations
+
+import errno
+import socket
+import struct
+from dataclasses import dataclass
+
+from armillary.engines.sandbox.network.kernel import COPY_LIMIT_BYTES, Memory
+
+# sizeof(struct sockaddr_storage): the kernel refuses longer addresses.
+ADDRESS_LIMIT_BYTES = 128
+# UIO_MAXIOV
+VECTOR_LIMIT = 1024
+# sizeof(struct msghdr) and sizeof(struct mmsghdr) on 64-bit Linux
+_MESSAGE = struct.Struct("=QI4xQQQQi4x")
+MULTIPLE_MESSAGE_BYTES = 64
+MULTIPLE_LENGTH_OFFSET = 56  # msg_len, after the msghdr
+
+
+@dataclass(frozen=True, slots=True)
+class Destination:
+    """Where a call wants to go.
+
+    Attributes:
+        family: Address family number; ``AF_UNSPEC`` for none.
+        host: Textual address, "" unless the family is inet.
+        port: Port, 0 unless the family is inet.
+        path: Bytes of a Unix address, b"" otherwise; a leading NUL is the abstract namespace.
+    """
+
+    family: int
+    host: str = ""
+    port: int = 0
+    path: bytes = b""
+
+
+@dataclass(frozen=True, slots=True)
+class Message:
+    """What one ``sendmsg`` wants to send.
+
+    Attributes:
+        destination: None when the call names none.
+        vectors: Address and length of each part of the data.
+        control_bytes: Length of the ancillary data.
+    """
+
+    destination: Destination | None
+    vectors: tuple[tuple[int, int], ...]
+    control_bytes: int
+
+
+def read_destination(memory: Memory, address: int, size: int) -> Destination:
+    """Read a ``struct sockaddr``.
+
+    Raises:
+        OSError: the errno the call would have had (EINVAL, EFAULT, EAFNOSUPPORT).
+    """
+    if not 2 <= size <= ADDRESS_LIMIT_BYTES:
+        raise OSError(errno.EINVAL, "address length")
+    return parse_destination(memory.read(address, size))
+
+
+def parse_destination(raw: bytes) -> Destination:
+    """Interpret a ``struct sockaddr``; raises OSError as :func:`read_destination`."""
+    (family,) = struct.unpack_from("=H", raw)
+    if family == socket.AF_UNSPEC:
+        return Destination(family)
+    if family == socket.AF_UNIX:
+        path = raw[2:]
+        return Destination(family, path=path if path[:1] == b"\0" else path.split(b"\0")[0])
+    if family == socket.AF_INET and len(raw) >= 16:
+        return Destination(family, socket.inet_ntop(socket.AF_INET, raw[4:8]), int.from_bytes(raw[2:4], "big"))
+    if family == socket.AF_INET6 and len(raw) >= 24:
+        return Destination(family, socket.inet_ntop(socket.AF_INET6, raw[8:24]), int.from_bytes(raw[2:4], "big"))
+    raise OSError(errno.EINVAL if family in (socket.AF_INET, socket.AF_INET6) else errno.EAFNOSUPPORT, "address")
+
+
+def read_message(memory: Memory, address: int) -> Message:
+    """Read a ``struct msghdr``; raises OSError with the errno for the caller."""
+    raw = memory.read(address, _MESSAGE.size)
+    name, name_bytes, vectors, count, _, control_bytes, _ = _MESSAGE.unpack(raw)
+    if count > VECTOR_LIMIT:
+        raise OSError(errno.EMSGSIZE, "too many parts")
+    table = memory.read(vectors, 16 * count) if count else b""
+    parts = tuple(struct.iter_unpack("=QQ", table))
+    destination = read_destination(memory, name, name_bytes) if name and name_bytes else None
+    return Message(destination, parts, control_bytes)
+
+
+def read_data(memory: Memory, message: Message) -> bytes:
+    """Gather the data of a message, at most the copy limit (a stream then sends less than asked)."""
+    data = bytearray()
+    for address, size in message.vectors:
+        room = COPY_LIMIT_BYTES - len(data)
+        if size and room:
+            data += memory.read(address, min(size, room))
+    return bytes(data)

@@ -1,0 +1,239 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Start a launcher, talk to it, and hand over its application: shared by all engines."""
+
+from __future__ import annotations
+
+import array
+import asyncio
+import base64
+import contextlib
+import json
+import os
+import signal
+import socket
+import struct
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+from armillary.capability.network import RESOLVER_ADDRESS, Decision
+from armillary.engines.sandbox.network import kernel
+from armillary.engines.sandbox.network.attempts import AttemptLog
+from armillary.engines.sandbox.network.broker import Broker
+from armillary.engines.sandbox.network.datagram import Gateway
+from armillary.engines.sandbox.network.name_lookup import Lookup
+from armillary.engines.sandbox.port import LINE_LIMIT_BYTES, AppEvent
+from armillary.engines.sandbox.start.plan import Plan
+from armillary.engines.sandbox.start.supervise import (
+    KILL_TIMEOUT_S,
+    READ_SIZE_BYTES,
+    SupervisedApplication,
+    read_lines,
+)
+from armillary.errors import InstallError, SandboxUnavailableError
+
+# From the start of bwrap to the application's exec; a loaded two-core machine needs under one second.
+LAUNCH_TIMEOUT_S = 20.0
+ANSWER_LIMIT_BYTES = 64 * 1024
+# A process stops within one scheduling of its thread; only failed starts wait for that.
+STOP_POLLS, STOP_POLL_S = 200, 0.001
+LAUNCHER_SOURCE = Path(__file__).with_name("engines/sandbox/within/launcher.py").read_text("utf-8")
+
+
+async def launch(plan: Plan, on_event: Callable[[AppEvent], None]) -> SupervisedApplication:
+    """Start an application by plan.
+
+    Raises:
+        InstallError: the entry point cannot be executed.
+        SandboxUnavailableError: a step of the launch failed; names the step.
+    """
+    ours, theirs = socket.socketpair()
+    ours.setsockopt(socket.SOL_SOCKET, socket.SO_PASSCRED, 1)
+    ours.setblocking(False)
+    process: asyncio.subprocess.Process | None = None
+    try:
+        try:
+            process = await _spawn(plan, theirs.fileno())
+        finally:
+            theirs.close()
+            for descriptor in plan.descriptors:
+                os.close(descriptor)
+        async with asyncio.timeout(LAUNCH_TIMEOUT_S):
+            return await _converse(plan, process, ours, on_event)
+    except (OSError, TimeoutError, SandboxUnavailableError, InstallError) as error:
+        detail = await _abandon(process)
+        plan.cleanup()
+        if isinstance(error, InstallError) or (isinstance(error, SandboxUnavailableError) and not detail):
+            raise
+        raise SandboxUnavailableError(
+            f"application not started: {error or 'no answer in time'}{': ' if detail else ''}{detail}",
+            remedy="Run armillary device status to see which mechanism this host lacks.",
+        ) from error
+    except BaseException:  # cancelled: leave no process behind
+        await _abandon(process)
+        plan.cleanup()
+        raise
+    finally:
+        ours.close()
+
+
+async def _spawn(plan: Plan, channel: int) -> asyncio.subprocess.Process:
+    """Start the wrapper and in it the launcher. Cancelled: the process is there first, and ended whole."""
+    spawning = asyncio.ensure_future(
+        asyncio.create_subprocess_exec(
+            *plan.command,
+            plan.interpreter,
+            *("-I", "-S", "-c", LAUNCHER_SOURCE, str(channel)),
+            stdin=asyncio.subprocess.DEVNULL,
+            stdout=asyncio.subprocess.PIPE,
+            stderr=asyncio.subprocess.PIPE,
+            limit=READ_SIZE_BYTES,
+            pass_fds=(channel, *plan.descriptors),
+            cwd="/",
+            env={"PATH": "/usr/bin:/bin"},
+        )
+    )
+    try:
+        return await asyncio.shield(spawning)
+    except asyncio.CancelledError:
+        await _abandon(await spawning)
+        raise
+
+
+def kill_tree(process: int) -> None:
+    """End a wrapper that may still be making its sandbox, and the process it made.
+
+    A wrapper that dies too early cannot take its child along: the child has not asked for that yet and would wait
+    for ever. So the wrapper is stopped first, then its children end, then it.
+    """
+    try:
+        os.kill(process, signal.SIGSTOP)
+        for _ in range(STOP_POLLS):
+            if _stat(process)[0] in "TtZX":
+                break
+            time.sleep(STOP_POLL_S)
+        for entry in Path("/proc").iterdir():
+            if entry.name.isdigit() and _stat(int(entry.name))[1] == process:
+                with contextlib.suppress(ProcessLookupError):
+                    os.kill(int(entry.name), signal.SIGKILL)
+        os.kill(process, signal.SIGKILL)
+    except ProcessLookupError:
+        return
+
+
+def _stat(process: int) -> tuple[str, int]:
+    """State letter and parent of a process; dead and nobody's when it is gone (proc_pid_stat(5))."""
+    try:
+        fields = Path(f"/proc/{process}/stat").read_text("ascii", "replace").rpartition(")")[2].split()
+    except OSError:
+        return "X", 0
+    return fields[0], int(fields[1])
+
+
+async def _converse(
+    plan: Plan, process: asyncio.subprocess.Process, channel: socket.socket, on_event: Callable[[AppEvent], None]
+) -> SupervisedApplication:
+    loop = asyncio.get_running_loop()
+    asked = plan.configuration | {"filter": base64.b64encode(plan.filter).decode(), "machine": kernel.machine()}
+    asked["gateway"] = (str(RESOLVER_ADDRESS) if plan.own_network else "127.0.0.1") if plan.filter else None
+    asked["notify"] = bool(plan.filter)
+    if not plan.wraps:
+        asked["supervisor"] = os.getpid()
+    await loop.sock_sendall(channel, json.dumps(asked).encode() + b"\n")
+    answer, pid = await _receive_answer(channel)
+    if "error" in answer:
+        raise SandboxUnavailableError(
+            f"the launcher failed at {answer.get('step')}: {answer['error']}",
+            remedy="This host forbids that step; choose another sandbox or allow it.",
+        )
+    pidfd = os.pidfd_open(pid)
+    log = AttemptLog(on_event)
+    broker: Broker | None = None
+    try:
+        if plan.filter:
+            broker = _broker(plan, pid, answer, log)
+            broker.start()
+        await loop.sock_sendall(channel, b"g")
+        _check_executed((await _receive_answer(channel))[0])
+    except BaseException:  # cancelled included: nothing of a start that failed stays open
+        os.close(pidfd)
+        if broker is not None:
+            await broker.close()
+        raise
+    readers = [
+        loop.create_task(read_lines(stream, name, process, on_event))
+        for stream, name in ((process.stdout, "stdout"), (process.stderr, "stderr"))
+        if stream is not None
+    ]
+    application = SupervisedApplication(pid, process, pidfd, plan, log, broker, readers)
+    application.watch()
+    return application
+
+
+def _check_executed(problem: dict[str, Any]) -> None:
+    """The channel closes without a word when the application was executed."""
+    if problem:
+        raise InstallError(
+            f"the application's entry point cannot be executed: {problem.get('error')}",
+            remedy="Check EntryPoint in the manifest and the interpreter the program names.",
+        )
+
+
+def _broker(plan: Plan, pid: int, answer: dict[str, Any], log: AttemptLog) -> Broker:
+    """Copy the launcher's descriptors here: its own filter already stops it from sending them."""
+    listener = kernel.copy_descriptor(pid, answer["listener"])
+    try:
+        inside = socket.socket(fileno=kernel.copy_descriptor(pid, answer["gateway"]))
+    except OSError:
+        os.close(listener)
+        raise
+
+    def on_lookup(lookup: Lookup) -> None:
+        if not lookup.allowed:  # a declared name shows when it is connected to
+            log.record(Decision(allowed=False, host=lookup.name, port=0, reason="not declared"), "lookup")
+
+    gateway = Gateway(inside, plan.hosts, on_lookup)
+    return Broker(listener=listener, hosts=plan.hosts, gateway=gateway, own_network=plan.own_network, report=log.record)
+
+
+async def _receive_answer(channel: socket.socket) -> tuple[dict[str, Any], int]:
+    """One line of JSON and the sender's process id; an empty mapping when the channel closed (it executed)."""
+    received, pid = bytearray(), 0
+    loop = asyncio.get_running_loop()
+    credentials_size = socket.CMSG_SPACE(struct.calcsize("3i"))
+    while not received.endswith(b"\n"):
+        readable: asyncio.Future[None] = loop.create_future()
+        loop.add_reader(channel.fileno(), _resolve, readable)
+        try:
+            await readable
+        finally:
+            loop.remove_reader(channel.fileno())
+        part, ancillary, _, _ = channel.recvmsg(ANSWER_LIMIT_BYTES, credentials_size)
+        for level, kind, data in ancillary:
+            if level == socket.SOL_SOCKET and kind == socket.SCM_CREDENTIALS:
+                pid = array.array("i", data[:4])[0] or pid
+        if not part:
+            return {}, pid
+        received += part
+        if len(received) > ANSWER_LIMIT_BYTES:
+            raise SandboxUnavailableError("the launcher answered too much", remedy="Report this as a fault.")
+    answer = json.loads(received)
+    return (answer if isinstance(answer, dict) else {"error": "no object"}), pid
+
+
+def _resolve(future: asyncio.Future[None]) -> None:
+    if not future.done():
+        future.set_result(None)
+
+
+async def _abandon(process: asyncio.subprocess.Process | None) -> str:
+    """End a launch that failed, whole, and return what it said on standard error."""
+    if process is None:
+        return ""
+    if process.returncode is None:
+        kill_tree(process.pid)
+    said: bytes = b""
+    with contextlib.suppress(TimeoutError):
+        _, said = await asyncio.wait_for(process.communicate(), KILL_TIMEOUT_S)
+    return said[:LINE_LIMIT_BYTES].decode("utf-8", "backslashreplace").strip()

@@ -1,0 +1,140 @@
+# SPDX-License-Identifier: Apache-2.0
+"""A running application: its output, its end, and how it is stopped. Shared by all engines."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import os
+import signal
+import time
+from collections.abc import Callable
+from dataclasses import dataclass, field
+
+from armillary.engines.sandbox.network.attempts import AttemptLog
+from armillary.engines.sandbox.network.broker import Broker
+from armillary.engines.sandbox.port import LINE_LIMIT_BYTES, LINE_RATE_LIMIT, AppEvent, ExitStatus, OutputLine
+from armillary.engines.sandbox.start.plan import Plan
+
+# Bytes read from an application's output at a time.
+READ_SIZE_BYTES = 64 * 1024
+# After SIGKILL the kernel needs a moment; longer means a process stuck in the kernel.
+KILL_TIMEOUT_S = 10.0
+
+
+@dataclass(slots=True)
+class SupervisedApplication:
+    """A running application (``port.RunningApplication``).
+
+    Attributes:
+        pid: Its process id on the host.
+    """
+
+    pid: int
+    _process: asyncio.subprocess.Process
+    _pidfd: int
+    _plan: Plan
+    _attempts: AttemptLog
+    _broker: Broker | None
+    _readers: list[asyncio.Task[None]]
+    _ended: asyncio.Event = field(default_factory=asyncio.Event)
+    _finish: asyncio.Task[ExitStatus] | None = None
+
+    def watch(self) -> None:
+        """Begin to wait for its end."""
+        self._finish = asyncio.get_running_loop().create_task(self._wait())
+
+    async def wait(self) -> ExitStatus:
+        """Wait until it and all its children are gone."""
+        assert self._finish is not None  # noqa: S101 - set by watch() before anybody gets this object
+        return await asyncio.shield(self._finish)
+
+    async def stop(self, grace_s: float) -> ExitStatus:
+        """SIGTERM, then SIGKILL after ``grace_s`` seconds."""
+        self._signal(signal.SIGTERM)
+        try:
+            return await asyncio.wait_for(self.wait(), grace_s)
+        except TimeoutError:
+            self._kill()
+            return await asyncio.wait_for(self.wait(), KILL_TIMEOUT_S)
+
+    def _signal(self, number: signal.Signals) -> None:
+        if self._pidfd >= 0:
+            with contextlib.suppress(ProcessLookupError):
+                signal.pidfd_send_signal(self._pidfd, number)
+
+    def _kill(self) -> None:
+        """Kill it and what it started: the wrapper takes the process namespace with it, else the whole session."""
+        self._signal(signal.SIGKILL)
+        if self._plan.wraps:
+            with contextlib.suppress(ProcessLookupError):
+                self._process.kill()
+        else:
+            kill_group(self.pid)
+
+    async def _wait(self) -> ExitStatus:
+        code = await self._process.wait()
+        self._ended.set()
+        if not self._plan.wraps:
+            kill_group(self.pid)
+        await asyncio.gather(*self._readers)
+        if self._broker is not None:
+            await self._broker.close()
+        self._attempts.flush()
+        if self._pidfd >= 0:
+            os.close(self._pidfd)
+            self._pidfd = -1
+        self._plan.cleanup()
+        return exit_status(code, wraps=self._plan.wraps)
+
+
+def exit_status(code: int, *, wraps: bool) -> ExitStatus:
+    """From asyncio's return code; bwrap reports its child's signal as 128 + number."""
+    if code < 0:
+        return ExitStatus(exit_code=None, signal=-code)
+    if wraps and 128 < code <= 128 + 64:
+        return ExitStatus(exit_code=None, signal=code - 128)
+    return ExitStatus(exit_code=code, signal=None)
+
+
+async def read_lines(
+    stream: asyncio.StreamReader,
+    name: str,
+    process: asyncio.subprocess.Process,
+    on_event: Callable[[AppEvent], None],
+) -> None:
+    """Turn output into events; a flood fills the pipe and the application waits."""
+    rest = b""
+    window, lines = time.monotonic(), 0
+    while part := await stream.read(READ_SIZE_BYTES):
+        *complete, rest = (rest + part).split(b"\n")
+        while len(rest) >= LINE_LIMIT_BYTES:
+            complete.append(rest[:LINE_LIMIT_BYTES])
+            rest = rest[LINE_LIMIT_BYTES:]
+        for line in complete:
+            for cut in _cut(line):
+                on_event(OutputLine(name, cut.decode("utf-8", "backslashreplace"), time.time()))
+                lines += 1
+                if lines < LINE_RATE_LIMIT:
+                    continue
+                pause = window + 1.0 - time.monotonic()
+                if pause > 0 and process.returncode is None:
+                    await asyncio.sleep(pause)
+                window, lines = time.monotonic(), 0
+    if rest:
+        on_event(OutputLine(name, rest.decode("utf-8", "backslashreplace"), time.time()))
+
+
+def _cut(line: bytes) -> list[bytes]:
+    if len(line) <= LINE_LIMIT_BYTES:
+        return [line]
+    return [line[start : start + LINE_LIMIT_BYTES] for start in range(0, len(line), LINE_LIMIT_BYTES)]
+
+
+def kill_group(group: int) -> None:
+    """SIGKILL a session's process group until nobody is left; a process being forked is caught by the next round."""
+    for _ in range(64):
+        try:
+            os.killpg(group, signal.SIGKILL)
+        except (ProcessLookupError, PermissionError):
+            return

@@ -1,0 +1,280 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Prove what a sandbox enforces: run ``probe`` inside it and judge what it saw. What was not seen is not claimed."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import os
+import tempfile
+import threading
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from uuid import UUID
+
+from armillary.capability.confine import application_user
+from armillary.capability.grant import Grant
+from armillary.capability.network import allowed_hosts
+from armillary.engines.sandbox.port import AppEvent, ConnectionAttempt, Launch, Mechanism, OutputLine, Sandbox
+from armillary.engines.sandbox.within.image_root import extract_image
+from armillary.errors import ArmillaryError, SandboxUnavailableError
+from armillary.wire.image.app_manifest import AppManifest
+
+# The probes take a second on an idle machine, some on a busy one.
+SELF_TEST_TIMEOUT_S = 60.0
+PROBE_COMPONENT = UUID("5e1f7e57-0000-4000-8000-000000000001")
+# Reserved for examples (RFC 2606 §2): resolves nowhere, whatever the sandbox does.
+UNDECLARED_NAME = "undeclared.armillary.example"
+NO_SUCH_PROBE = "not answered"
+
+# How the kernel shows a group that a user namespace does not map (/proc/sys/kernel/overflowgid).
+OVERFLOW_GROUP = "65534"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Observations:
+    """What the probes saw.
+
+    Attributes:
+        saw: Probe to what it saw.
+        attempts: Connection attempts the supervisor observed.
+        outside: Namespaces of this process.
+        refused: Address and port of the listener that was not declared.
+        errors: Lines on standard error.
+    """
+
+    saw: Mapping[str, str]
+    attempts: tuple[ConnectionAttempt, ...]
+    outside: Mapping[str, str]
+    refused: tuple[str, int]
+    errors: tuple[str, ...] = ()
+
+    def of(self, probe: str) -> str:
+        """What one probe saw."""
+        return self.saw.get(probe, NO_SUCH_PROBE)
+
+    def observed(self, host: str) -> bool:
+        """A refused attempt at this host was reported."""
+        return any(attempt.host == host and not attempt.allowed for attempt in self.attempts)
+
+
+def observe(sandbox: Sandbox) -> Observations:
+    """Run the probes in a sandbox; waits in a thread of its own, so it may be called from anywhere.
+
+    Raises:
+        SandboxUnavailableError: the sandbox could not start the probe.
+    """
+    outcome: list[Observations | BaseException] = []
+
+    def run() -> None:
+        try:
+            with asyncio.Runner(loop_factory=asyncio.SelectorEventLoop) as runner:
+                outcome.append(runner.run(_observe(sandbox)))
+        except BaseException as error:  # noqa: BLE001 - handed to the caller's thread, whatever it is
+            outcome.append(error)
+
+    thread = threading.Thread(target=run, name="sandbox-self-test")
+    thread.start()
+    thread.join()
+    result = outcome[0]
+    if isinstance(result, ArmillaryError):
+        raise result
+    if isinstance(result, (OSError, TimeoutError)):
+        raise SandboxUnavailableError(
+            f"the self-test could not run: {result or 'no answer in time'}",
+            remedy="Run it again; if it persists, this host lacks what the sandbox needs.",
+        ) from result
+    if isinstance(result, BaseException):
+        raise result
+    return result
+
+
+async def _observe(sandbox: Sandbox) -> Observations:
+    async def greet(_: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        writer.write(b"hello")
+        await writer.drain()
+        writer.close()
+
+    allowed = await asyncio.start_server(greet, "127.0.0.1", 0)
+    refused = await asyncio.start_server(greet, "127.0.0.2", 0)
+    with tempfile.TemporaryDirectory(prefix="armillary-self-test-") as folder:
+        question = {
+            "secret": _secret(Path(folder)),
+            "supervisor": os.getpid(),
+            "allowed": allowed.sockets[0].getsockname(),
+            "refused": refused.sockets[0].getsockname(),
+            "name": UNDECLARED_NAME,
+        }
+        events: list[AppEvent] = []
+        try:
+            async with asyncio.timeout(SELF_TEST_TIMEOUT_S):
+                running = await sandbox.start(_launch(Path(folder), question), events.append)
+                try:
+                    await running.wait()
+                finally:
+                    await running.stop(0)
+        finally:
+            allowed.close()
+            refused.close()
+    return _observations(events, refused=refused_address(question))
+
+
+def _secret(folder: Path) -> str:
+    """A file that everybody on this machine may read: only the sandbox hides it."""
+    folder.chmod(0o755)
+    path = folder / "secret"
+    path.write_bytes(b"secret")
+    path.chmod(0o644)
+    return str(path)
+
+
+def refused_address(question: Mapping[str, object]) -> tuple[str, int]:
+    """Address and port of the listener that no probe may reach."""
+    address = question["refused"]
+    if not isinstance(address, tuple):
+        raise TypeError("refused: expected an address")
+    return str(address[0]), int(address[1])
+
+
+def _launch(folder: Path, question: Mapping[str, object]) -> Launch:
+    source = Path(__file__).with_name("probe.py").read_bytes()
+    root = extract_image({"bin/app": b"#!/usr/bin/env python3\n" + source}, {"bin/app"}, folder / "image")
+    manifest = AppManifest(name="self-test", component_id=PROBE_COMPONENT, entry_point="/bin/app")
+    grant = Grant(component_id=PROBE_COMPONENT, hosts=allowed_hosts(["127.0.0.1"]))
+    environment = {"ARMILLARY_PROBE": json.dumps(question)}
+    return Launch(image_root=root, manifest=manifest, grant=grant, environment=environment)
+
+
+def _observations(events: list[AppEvent], *, refused: tuple[str, int]) -> Observations:
+    saw: dict[str, str] = {}
+    errors: list[str] = []
+    for event in events:
+        if isinstance(event, OutputLine) and event.stream == "stdout":
+            try:
+                answer = json.loads(event.text)
+                saw[str(answer["probe"])] = str(answer["saw"])
+            except (ValueError, KeyError, TypeError):
+                errors.append(event.text)
+        elif isinstance(event, OutputLine):
+            errors.append(event.text)
+    return Observations(
+        saw=saw,
+        attempts=tuple(event for event in events if isinstance(event, ConnectionAttempt)),
+        outside=_own_namespaces(),
+        refused=refused,
+        errors=tuple(errors),
+    )
+
+
+def _own_namespaces() -> dict[str, str]:
+    return {path.name: str(path.readlink()) for path in Path("/proc/self/ns").iterdir() if path.is_symlink()}
+
+
+Judge = Callable[[Observations], tuple[bool, str]]
+
+
+def expect(probe: str, *wanted: str) -> Judge:
+    """The probe saw one of these."""
+
+    def judge(seen: Observations) -> tuple[bool, str]:
+        return seen.of(probe) in wanted, f"{probe}: {seen.of(probe)}"
+
+    return judge
+
+
+def every(*judges: Judge) -> Judge:
+    """All hold; the detail names those that do not, or all."""
+
+    def judge(seen: Observations) -> tuple[bool, str]:
+        results = [one(seen) for one in judges]
+        failed = [detail for held, detail in results if not held]
+        return not failed, "; ".join(failed or [detail for _, detail in results])
+
+    return judge
+
+
+def own_user(seen: Observations) -> tuple[bool, str]:
+    """The application runs as its own user and group, with no others."""
+    user = application_user(PROBE_COMPONENT)
+    return seen.of("user") == f"{user} {user} []", f"user, group, groups: {seen.of('user')}"
+
+
+def mapped_user(seen: Observations) -> tuple[bool, str]:
+    """The application runs as its own user and group of a user namespace.
+
+    A process without privilege cannot drop its supplementary groups: inside they show as the mapped group or as
+    the overflow group, and the report says so.
+    """
+    user = application_user(PROBE_COMPONENT)
+    found = seen.of("user")
+    names, _, groups = found.partition(" [")
+    inside = {group.strip(" ]") for group in groups.split(",")} - {""}
+    return names == f"{user} {user}" and inside <= {str(user), OVERFLOW_GROUP}, f"user, group, groups: {found}"
+
+
+def own_namespaces(*names: str) -> Judge:
+    """The application is in other namespaces than this process."""
+
+    def judge(seen: Observations) -> tuple[bool, str]:
+        inside = json.loads(seen.saw.get("namespaces", "{}"))
+        shared = [name for name in names if inside.get(name, "unreadable") in ("unreadable", seen.outside.get(name))]
+        return not shared, f"shared with the host: {', '.join(shared)}" if shared else f"own {', '.join(names)}"
+
+    return judge
+
+
+def broker(seen: Observations) -> tuple[bool, str]:
+    """The declared address answers; everything else is refused and was observed."""
+    wrong = []
+    if seen.of("declared") != "ok":
+        wrong.append(f"declared address: {seen.of('declared')}")
+    refused = ("undeclared", "undeclared-datagram")
+    wrong += [f"{probe}: {seen.of(probe)}" for probe in refused if seen.of(probe) != "EACCES"]
+    if seen.of("undeclared-name") != "no such name":
+        wrong.append(f"undeclared name: {seen.of('undeclared-name')}")
+    if not seen.of("disconnect").startswith("EPERM E"):
+        wrong.append(f"disconnecting: {seen.of('disconnect')}")
+    wrong += [
+        f"attempt at {host} was not observed" for host in (seen.refused[0], UNDECLARED_NAME) if not seen.observed(host)
+    ]
+    return not wrong, "; ".join(wrong) or "declared address reached, others refused and observed"
+
+
+def limits(**wanted: int) -> Judge:
+    """Hard limits are at most these."""
+
+    def judge(seen: Observations) -> tuple[bool, str]:
+        found = json.loads(seen.saw.get("limits", "{}"))
+        over = [f"{name} {found.get(name)}" for name, most in wanted.items() if not 0 <= found.get(name, -1) <= most]
+        return not over, f"over the limit: {', '.join(over)}" if over else f"{', '.join(wanted)} limited"
+
+    return judge
+
+
+# Mechanism -> what has to have been seen, for the engines that enforce something.
+SHARED: Mapping[str, Judge] = {
+    "capabilities": expect("capabilities", "none"),
+    "no-new-privileges": expect("no-new-privileges", "1"),
+    "seccomp": every(
+        expect("ioctl", "EPERM"),
+        expect("user-namespace", "EPERM"),
+        expect("keyctl", "EPERM"),
+        expect("netlink", "EAFNOSUPPORT"),
+        expect("mount", "EPERM"),
+    ),
+    "network-broker": broker,
+    "host-files": expect("secret", "ENOENT", "EACCES"),
+    "written-files-not-executable": expect("own-file", "EACCES"),
+}
+
+
+def judge_all(judges: Mapping[str, Judge], seen: Observations) -> tuple[Mechanism, ...]:
+    """One mechanism for each entry."""
+    found = []
+    for name, judge in judges.items():
+        held, detail = judge(seen)
+        if not held and not seen.saw and seen.errors:
+            detail = seen.errors[-1]
+        found.append(Mechanism(name, held, detail))
+    return tuple(found)

@@ -1,0 +1,167 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The decoder: follows the log block by block and puts the values into the tail.
+
+It works in slices of a time budget, so that an event loop can run it between reads without delaying
+acknowledgements. Blocks that are not decoded yet are kept in memory up to a limit, and read back from the log
+beyond it: falling behind costs disk reads, not memory, and loses nothing.
+"""
+
+from __future__ import annotations
+
+import sqlite3
+import time
+from collections import deque
+from collections.abc import Callable, Iterator
+from hashlib import blake2b
+
+from armillary.engines.database.port import Connection
+from armillary.engines.series.log.blocks import Block, iterate_stretches, pairs_of
+from armillary.engines.series.log.tail import Tail
+from armillary.errors import DataFolderError, HostError, WireError
+from armillary.wire.hub import telemetry
+from armillary.wire.hub.topics import parse_bag
+from armillary.wire.mqtt.fields import Properties
+from armillary.wire.mqtt.stream import iterate_run
+
+# Bytes of blocks waiting to be decoded that stay in memory.
+MAX_BACKLOG_BYTES = 4 * 1024 * 1024
+
+# Messages between two looks at the clock.
+MESSAGES_PER_LOOK = 8
+
+# Topics whose property bag is remembered: those that carry a message id never come again, so they must not gather.
+MAX_KNOWN_TOPICS = 2048
+
+# IoT Hub's property for a message's id: tells a message sent again from one that says the same.
+MESSAGE_ID = "$.mid"
+
+# device number, what its message measured, seq of the message's block, arrival (Unix milliseconds) -> None.
+Listener = Callable[[int, telemetry.Telemetry, int, int], None]
+
+
+class Decoder:
+    """Decodes the log from a position on.
+
+    Args:
+        tail: Where values go.
+        read: A connection to read blocks back with, used in the caller's thread only.
+        flushed: Every block up to this seq was decoded and flushed in an earlier life.
+        listener: Called with what each message measured.
+    """
+
+    def __init__(self, tail: Tail, read: Connection, flushed: int, listener: Listener) -> None:
+        self._tail = tail
+        self._read = read
+        self._listener = listener
+        rows = read.execute("SELECT seq, length(data) FROM block WHERE seq > ? ORDER BY seq", (flushed,))
+        self._backlog: deque[tuple[int, int, bytes | None]] = deque((seq, size, None) for seq, size in rows)
+        self._kept_bytes = 0  # of blocks in the backlog that are in memory
+        self.backlog_bytes = sum(size for _, size, _ in self._backlog)
+        self._queued_seq = self._backlog[-1][0] if self._backlog else flushed
+        self._steps: Iterator[None] | None = None
+        self._bags: dict[str, tuple[dict[str, str], bool]] = {}
+        self.decoded_seq = flushed
+        self.messages = 0
+        self.opaque = 0
+        self.faults = 0
+        self.damaged_blocks = 0
+
+    @property
+    def backlog(self) -> int:
+        """Blocks not decoded yet, the one under way included."""
+        return len(self._backlog) + (self._steps is not None)
+
+    @property
+    def between_blocks(self) -> bool:
+        """Whether everything up to :attr:`decoded_seq` and nothing beyond is in the tail: the moment to flush."""
+        return self._steps is None
+
+    def add(self, block: Block) -> None:
+        """Queue a block that was just committed.
+
+        A batch whose outcome nobody knew (the connection to the database was lost) may be in the log before it: that
+        one is read back.
+        """
+        size = len(block.data)
+        self._backlog.extend((seq, 0, None) for seq in range(self._queued_seq + 1, block.seq))
+        self._queued_seq = block.seq
+        keep = self._kept_bytes + size <= MAX_BACKLOG_BYTES
+        self._backlog.append((block.seq, size, block.data if keep else None))
+        self.backlog_bytes += size
+        if keep:
+            self._kept_bytes += size
+
+    def work(self, budget_s: float) -> bool:
+        """Decode for about ``budget_s`` seconds; True when there is more to do.
+
+        Stops early after each block, so that the caller can flush there.
+        """
+        deadline = time.perf_counter() + budget_s
+        if self._steps is None:
+            if not self._backlog:
+                return False
+            self._steps = self._decode(*self._backlog.popleft())
+        for _ in self._steps:
+            if time.perf_counter() >= deadline:
+                return True
+        self._steps = None
+        return bool(self._backlog)
+
+    def _decode(self, seq: int, size: int, data: bytes | None) -> Iterator[None]:
+        if data is None:
+            data = self._read_back(seq, size)
+        else:
+            self._kept_bytes -= size
+        try:
+            for level, device, received_ms, begin, end in iterate_stretches(data):
+                for topic, payload, fields in iterate_run(data, begin, end, level=level):
+                    self._take(seq, device, received_ms, topic, fields, payload)
+                    if not self.messages % MESSAGES_PER_LOOK:
+                        yield
+        except WireError:
+            self.damaged_blocks += 1  # the disk changed what was checked when it came: go on with the next
+        self.backlog_bytes -= size
+        self.decoded_seq = seq
+
+    def _read_back(self, seq: int, size: int) -> bytes:
+        try:
+            row = self._read.execute("SELECT data FROM block WHERE seq = ?", (seq,)).fetchone()
+        except (sqlite3.Error, HostError) as error:
+            self._backlog.appendleft((seq, size, None))
+            self._steps = None
+            if isinstance(error, HostError):
+                raise
+            raise DataFolderError(
+                f"log row {seq} cannot be read ({error})", remedy="Check the disk; it is tried again."
+            ) from error
+        return b"" if row is None else bytes(row[0])
+
+    def _take(self, seq: int, device: int, received_ms: int, topic: str, fields: Properties, payload: bytes) -> None:
+        self.messages += 1
+        try:
+            properties, is_json = self._bags.get(topic) or self._read_bag(topic)
+            if fields and (pairs := pairs_of(fields)):
+                properties = {**dict(pairs), **properties}
+                is_json = telemetry.is_json(properties)
+            if not is_json:
+                self.opaque += 1
+                return
+            measured = telemetry.decode(payload, properties, received_ms)
+            self._tail.add(seq, device, measured, mark_of(properties[MESSAGE_ID]) if MESSAGE_ID in properties else 0)
+        except WireError as error:
+            self.faults += 1
+            self._tail.add_fault(seq, device, received_ms, error.message)
+            return
+        self._listener(device, measured, seq, received_ms)
+
+    def _read_bag(self, topic: str) -> tuple[dict[str, str], bool]:
+        bag = dict(parse_bag(topic.partition("/messages/events/")[2]))
+        if len(self._bags) >= MAX_KNOWN_TOPICS:
+            self._bags.clear()
+        self._bags[topic] = (bag, telemetry.is_json(bag))
+        return self._bags[topic]
+
+
+def mark_of(message_id: str) -> int:
+    """The mark of a message id: 64 bits of its hash, never 0."""
+    return int.from_bytes(blake2b(message_id.encode("utf-8", "surrogatepass"), digest_size=8).digest(), "big") or 1

@@ -1,0 +1,5 @@
+# SPDX-License-Identifier: Apache-2.0
+"""How points are packed, sealed, rolled up by the hour, and found again.
+
+Not here: messages that are not yet flushed (``engines/series/log``).
+"""

@@ -20,7 +20,7 @@ from pathlib import Path
 
 import uvloop
 
-from armillary.service.endpoint import server_context
+from armillary.service.endpoint.endpoint import server_context
 
 # Written by bench/checkin_service.py: certificate, key, silicon authorities.
 TLS_FILE = "endpoint-tls.bin"

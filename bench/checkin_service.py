@@ -22,9 +22,9 @@ import uvloop
 from sqlalchemy import Connection
 
 from armillary.engines.records.schema import schema
-from armillary.service import device_rates
 from armillary.service.assemble import SecurityService
-from armillary.service.factory_reply import FactoryReply
+from armillary.service.factory.reply import FactoryReply
+from armillary.service.verifier import device_rates
 from armillary.settings import Settings
 from armillary.sim.wire_device import certificate_request
 from bench.bare_handshake import TLS_FILE

@@ -14,7 +14,7 @@ import tempfile
 from pathlib import Path
 
 DEVICES = 10_000
-LIMIT_MB = 1_000.0  # twice what the connections may cost by service/endpoint.py: bounded, whatever comes
+LIMIT_MB = 1_000.0  # twice what the connections may cost by service/endpoint/endpoint.py: bounded, whatever comes
 
 
 def run() -> list[dict[str, object]]:

@@ -143,7 +143,7 @@ def test_a_token_of_one_catalog_makes_none_that_outlives_it_or_passes_for_anothe
     free = fresh("free")
     Central.of(central.service, other).good("PUT", f"/apiTokens/{free}", body)
     central.good("PUT", f"/apiTokens/{free}", body)  # of another catalog nobody learns anything
-    monkeypatch.setattr("armillary.service.tokens._check_name", lambda *_: None)
+    monkeypatch.setattr("armillary.service.registry.tokens._check_name", lambda *_: None)
     central.good("PUT", f"/apiTokens/{boss}", body)  # the control: the audit log would take it for the other
 
 

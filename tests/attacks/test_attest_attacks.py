@@ -25,7 +25,7 @@ from armillary.errors import (
 )
 from armillary.identity import dice
 from armillary.identity.issue import terms_for
-from armillary.service.peers import Peers
+from armillary.service.verifier.peers import Peers
 from armillary.sim.prover import Component, Prover, release
 from armillary.sim.service_host import ServiceHost
 from armillary.wire.attestation import evidence

@@ -24,8 +24,8 @@ from armillary.engines.places import CATALOG_SHARE
 from armillary.engines.rules import shares
 from armillary.hub import export_places, export_replays, gate, upload_room
 from armillary.hub.rule_plans import MAX_ALERTS_OF_RULE
-from armillary.service import endpoint, listener
-from armillary.service.endpoint_connection import DeviceConnection
+from armillary.service.endpoint import endpoint, listener
+from armillary.service.endpoint.connection import DeviceConnection
 from armillary.sim.wire_device import WireDevice
 
 __all__ = ["opened", "own", "servers"]

@@ -19,7 +19,7 @@ from tests.api.running_service import RunningService, running_service
 from tests.hub.broker_talk import KEPT, arrived, publish, subscribe
 from tests.hub.wire_client import WireClient
 
-from armillary.service.hub_peer import HubPeers
+from armillary.service.hub_access.peer import HubPeers
 from armillary.sim.wire_device import WireDevice
 from armillary.wire.hub.credentials import HubPeer
 

@@ -23,8 +23,8 @@ from armillary.engines.records.schema import dialect
 from armillary.errors import ServiceUnreachableError
 from armillary.identity import dice
 from armillary.identity.device_id import device_id_of_key
-from armillary.service import endpoint, endpoint_connection
-from armillary.service.device_rates import DeviceRates
+from armillary.service.endpoint import connection as endpoint_connection, endpoint
+from armillary.service.verifier.device_rates import DeviceRates
 from armillary.sim.prover import Prover
 from armillary.sim.service_host import ServiceHost
 from armillary.sim.wire_device import Answer, WireDevice, read_answer

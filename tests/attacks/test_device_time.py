@@ -32,7 +32,7 @@ from armillary.device.provision import provision
 from armillary.engines.flash.file import FileFlash
 from armillary.errors import ServiceUnreachableError
 from armillary.service import assemble
-from armillary.service.endpoint import server_context
+from armillary.service.endpoint.endpoint import server_context
 from armillary.sim.service_host import ServiceHost
 from armillary.wire.certificates import certificate as profile
 from armillary.wire.device.checkin import Challenge, encode_challenge

@@ -23,8 +23,8 @@ from armillary.api import dashboard_live, native_jobs
 from armillary.hub import export_destinations, groups, rule_names, rule_webhook, templates
 from armillary.hub.attempts import NotNowError
 from armillary.hub.rule_webhook import AllowedHosts
-from armillary.service import hub_service_keys
-from armillary.service.hub_identities import HubIdentities
+from armillary.service.hub_access import service_keys as hub_service_keys
+from armillary.service.hub_access.identities import HubIdentities
 from armillary.twin.author.export_destination import Destination, DestinationKind
 from armillary.wire.hub.sas_token import sign_sas_token
 

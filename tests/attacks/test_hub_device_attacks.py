@@ -19,8 +19,8 @@ from tests.api.running_service import RunningService, running_service, wait_unti
 from tests.hub.own_certificates import self_signed
 
 from armillary.errors import ConflictError, InvalidArgumentError
-from armillary.service import hub_clients
-from armillary.service.hub_identities import IdentityForm, Keys
+from armillary.service.hub_access import clients as hub_clients
+from armillary.service.hub_access.identities import IdentityForm, Keys
 from armillary.wire.hub.sas_token import sign_sas_token
 
 

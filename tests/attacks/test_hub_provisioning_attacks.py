@@ -22,8 +22,8 @@ from tests.attacks.test_hub_device_attacks import NOT_AUTHORIZED, Client
 from tests.hub.own_certificates import self_signed
 
 from armillary.hub import registrations
-from armillary.service import hub_enrolments
-from armillary.service.hub_identities import IdentityForm
+from armillary.service.hub_access import enrolments as hub_enrolments
+from armillary.service.hub_access.identities import IdentityForm
 from armillary.wire.hub.sas_token import decode_key, derive_device_key, sign_sas_token
 
 ANSWERS = "$dps/registrations/res/#"
@@ -255,7 +255,7 @@ def test_an_enrolment_takes_back_no_device_that_an_operator_gave_keys(
     assert identities.keys_of(identities.get(name))[0] == decode_key(changed["primary_key"])
     identities.put(name, IdentityForm(authentication="sas", awaits_keys=True), actor="test")
     assert again() == "assigned"  # the way back: it has nothing of its own any more
-    monkeypatch.setattr("armillary.service.hub_identities._shows", lambda _: ())
+    monkeypatch.setattr("armillary.service.hub_access.identities._shows", lambda _: ())
     service.call("PATCH", f"/api/v1/hub-devices/{name}", {"new_keys": True})
     assert again() == "assigned"  # the control
 

@@ -18,8 +18,8 @@ from armillary.engines.records.queries import check_ins as check_in_rows
 from armillary.errors import AppraisalError, ServiceUnreachableError, WrongCatalogError
 from armillary.identity import dice
 from armillary.identity.device_id import device_id_of_key
-from armillary.service import device_states
-from armillary.service.device_states import DeviceState
+from armillary.service.verifier import device_states
+from armillary.service.verifier.device_states import DeviceState
 from armillary.sim.service_host import ServiceHost
 from armillary.sim.wire_device import WireDevice, read_answer
 from armillary.wire.certificates import certificate as profile

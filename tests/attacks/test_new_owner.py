@@ -16,7 +16,7 @@ from tests.attacks.test_one_catalogs_token import owner
 
 from armillary.api import tenure
 from armillary.engines.series.store import Restored
-from armillary.service.registry import Registry
+from armillary.service.registry.registry import Registry
 from armillary.wire.device.checkin import UpdateOutcome
 from armillary.wire.device.error_report import ErrorReport
 from armillary.wire.hub.cloud_message import CloudMessage

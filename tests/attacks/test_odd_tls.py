@@ -17,8 +17,8 @@ from cryptography.hazmat.primitives.asymmetric import ec
 
 from armillary.errors import ServiceUnreachableError
 from armillary.service import assemble
-from armillary.service.endpoint import server_context
-from armillary.service.peers import Peer, Peers
+from armillary.service.endpoint.endpoint import server_context
+from armillary.service.verifier.peers import Peer, Peers
 from armillary.sim.service_host import ServiceHost
 from armillary.sim.wire_device import WireDevice, read_answer
 from armillary.wire.certificates import certificate as profile

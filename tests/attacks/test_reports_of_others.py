@@ -19,7 +19,7 @@ from armillary.engines.records.queries import reports as report_rows
 from armillary.engines.records.schema.rollout_rows import Rollout
 from armillary.engines.records.schema.rows import Image
 from armillary.rollout.policy import RolloutPolicy
-from armillary.service import watch_rules
+from armillary.service.watch import rules as watch_rules
 from armillary.sim.service_host import ServiceHost
 from armillary.sim.wire_device import WireDevice
 from armillary.wire.certificates import certificate

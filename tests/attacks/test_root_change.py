@@ -26,8 +26,8 @@ from armillary.device.renewal import TrustRenewal
 from armillary.engines.flash.file import FileFlash
 from armillary.errors import ServiceUnreachableError
 from armillary.service import assemble
-from armillary.service.authority_life import DAY_S, ROOT_TAKEOVER_S, YEAR_S
-from armillary.service.endpoint import server_context
+from armillary.service.authority.life import DAY_S, ROOT_TAKEOVER_S, YEAR_S
+from armillary.service.endpoint.endpoint import server_context
 from armillary.sim.service_host import ServiceHost
 from armillary.wire.certificates import certificate as profile, trust_anchor
 from armillary.wire.certificates.trust_anchor import Anchor

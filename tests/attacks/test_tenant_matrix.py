@@ -35,8 +35,8 @@ from tests.attacks.tenant_world import Answer, Ask, Caller, comparable, tenant
 from armillary.api import auth, azure_names as names, scope
 from armillary.api.query import LISTS
 from armillary.api.routes import GuardedRoute
-from armillary.service.hub_enrolment_form import EnrolmentForm
-from armillary.service.hub_enrolments import Applicant
+from armillary.service.hub_access.enrolment_form import EnrolmentForm
+from armillary.service.hub_access.enrolments import Applicant
 from armillary.wire.hub.provisioning import RegistrationRequest
 
 AZURE = "/subscriptions/{subscription}/providers/Microsoft.AzureSphere/locations/{location}"

@@ -19,7 +19,7 @@ from armillary.errors import (
     WrongCatalogError,
 )
 from armillary.identity import transfer as rules
-from armillary.service import transfers
+from armillary.service.registry import transfers
 from armillary.sim.service_host import ServiceHost
 from armillary.sim.wire_device import WireDevice, certificate_request
 from armillary.wire.device.checkin import parse_problem

@@ -12,8 +12,9 @@ import pytest
 from tests.fixtures.waiting import wait_until
 
 from armillary.errors import DataFolderError
-from armillary.service import endpoint, pulse
-from armillary.service.watch_rules import Observation
+from armillary.service.endpoint import endpoint
+from armillary.service.watch import heartbeat as pulse
+from armillary.service.watch.rules import Observation
 from armillary.sim.service_host import ServiceHost
 from armillary.wire.device.finding import Finding
 

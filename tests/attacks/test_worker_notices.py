@@ -14,10 +14,10 @@ from pathlib import Path
 
 import pytest
 from tests.fixtures.waiting import wait_until
-from tests.service.worker_places import at_each, check_in, pids, verdicts, workers_of
+from tests.service.workers.worker_places import at_each, check_in, pids, verdicts, workers_of
 
 from armillary.errors import AppraisalError, ServiceUnreachableError
-from armillary.service.device_workers import DeviceWorkers
+from armillary.service.workers.device_workers import DeviceWorkers
 from armillary.sim.prover import Prover
 from armillary.sim.service_host import ServiceHost
 from armillary.sim.wire_device import WireDevice

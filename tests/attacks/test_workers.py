@@ -15,10 +15,10 @@ import pytest
 
 from armillary.engines.records.queries import check_ins as check_in_rows
 from armillary.engines.records.store import Records
-from armillary.service.blobs import Blobs
-from armillary.service.device_states import DeviceStates
-from armillary.service.endpoint import DeviceEndpoint, server_context
-from armillary.service.verifier import Verifier
+from armillary.service.context.blobs import Blobs
+from armillary.service.endpoint.endpoint import DeviceEndpoint, server_context
+from armillary.service.verifier.device_states import DeviceStates
+from armillary.service.verifier.verifier import Verifier
 from armillary.sim.service_host import ServiceHost
 from armillary.sim.wire_device import WireDevice
 from armillary.wire.device.checkin import parse_problem, parse_reply

@@ -20,7 +20,7 @@ from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption,
 from tests.fixtures.processes import killed_process
 from tests.fixtures.waiting import wait_until
 
-from armillary.service.catalog_authority import new_serial, serial_text
+from armillary.service.authority.catalog_authority import new_serial, serial_text
 from armillary.sim.service_host import ServiceHost
 from armillary.sim.wire_device import WireDevice
 from armillary.wire.certificates import certificate as profile, certificate_part as part

@@ -20,7 +20,7 @@ from armillary.console.application import create_console
 from armillary.console.sessions import Operator
 from armillary.console.source_api import ROUTES, cohorts, sources_of
 from armillary.errors import UnauthenticatedError
-from armillary.service.watch_rules import Observation
+from armillary.service.watch.rules import Observation
 from armillary.settings import Settings
 from armillary.sim.wire_device import WireDevice
 from armillary.wire.device.checkin import InstalledImage

@@ -57,7 +57,7 @@ def test_status_shows_the_workers_and_a_kill_of_the_service_ends_them_at_once(tm
 
 
 def test_a_worker_that_hears_nothing_ends_with_the_service_too(tmp_path: Path) -> None:
-    """The system's own kill; that the end of file alone is enough is in tests/service/test_device_workers.py."""
+    """The system's own kill; that the end of file alone is enough is in tests/service/workers/test_device_workers.py."""
     with running_service(tmp_path / "data", device_workers=1) as service:
         (worker,) = workers_of(service)
         subprocess.run(["kill", "-STOP", str(worker)], check=True)

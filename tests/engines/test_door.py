@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Connections that come through a door. Who waits, and who is kept out: ``tests/service/test_listener.py``."""
+"""Connections that come through a door. Who waits, and who is kept out: ``tests/service/endpoint/test_listener.py``."""
 
 from __future__ import annotations
 

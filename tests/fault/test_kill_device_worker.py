@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pytest
 from tests.fixtures.waiting import wait_until
-from tests.service.worker_places import pids, workers_of
+from tests.service.workers.worker_places import pids, workers_of
 
 from armillary.engines.records.queries import check_ins as check_in_rows, devices as device_rows
 from armillary.errors import ServiceUnreachableError

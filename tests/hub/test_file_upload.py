@@ -26,7 +26,7 @@ from armillary.errors import InvalidArgumentError
 from armillary.hub import device_https, front, upload_room
 from armillary.hub.files import harmless
 from armillary.hub.https import HttpChannel
-from armillary.service.hub_identities import IdentityForm
+from armillary.service.hub_access.identities import IdentityForm
 from armillary.wire.mqtt.fields import Property
 
 

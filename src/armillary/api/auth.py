@@ -3,7 +3,7 @@
 
 A route that the table does not name cannot be mounted (``routes.py`` refuses at start), and a request that comes
 without a valid token gets 401 before anything of it but its headers is looked at. Roles rise:
-Reader < Contributor < Administrator; what each is for stands in ``service/tokens.py``.
+Reader < Contributor < Administrator; what each is for stands in ``service/registry/tokens.py``.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ from armillary.api.scope import UNKNOWN_PATHS, check_scope
 from armillary.engines.records.queries.enrolments import EnrolmentToken
 from armillary.engines.records.schema.rows import Token
 from armillary.errors import PermissionDeniedError, UnauthenticatedError
-from armillary.service.enrolments import SECRET_PREFIX
+from armillary.service.factory.enrolments import SECRET_PREFIX
 from armillary.wire.hub.api_token import secret_of_header
 
 if TYPE_CHECKING:
@@ -30,7 +30,7 @@ if TYPE_CHECKING:
 
 PUBLIC = "public"  # no token: says nothing about devices or people
 SCRAPE = "scrape"  # Reader token, or a caller on this host
-FACTORY = "factory"  # Contributor token, or an enrolment token: service/enrolments.py says what it allows
+FACTORY = "factory"  # Contributor token, or an enrolment token: service/factory/enrolments.py says what it allows
 READER = "Reader"  # sees
 CONTRIBUTOR = "Contributor"  # changes products, devices, images, roll-outs
 ADMINISTRATOR = "Administrator"  # changes who and what is trusted

@@ -15,7 +15,7 @@ from armillary.api.azure_call import AzureCall, azure_call, whole
 from armillary.api.azure_operations import utc
 from armillary.api.azure_requests import NonceBody
 from armillary.api.routes import add_route
-from armillary.service.catalog_authority import thumbprint
+from armillary.service.authority.catalog_authority import thumbprint
 
 Call = Annotated[AzureCall, Depends(azure_call)]
 Body = bodies.Body

@@ -21,8 +21,8 @@ from armillary.api.central_call import Call, body_object, field, match, wrong
 from armillary.api.central_devices import etag, find
 from armillary.engines.records.queries.hub import HubIdentity
 from armillary.errors import ConflictError, InvalidArgumentError, NotFoundError
-from armillary.service.hub_enrolments import scope_of
-from armillary.service.hub_identities import IdentityForm, Keys, awaits_keys, etag_of
+from armillary.service.hub_access.enrolments import scope_of
+from armillary.service.hub_access.identities import IdentityForm, Keys, awaits_keys, etag_of
 from armillary.wire.hub.sas_token import decode_key, encode_key
 
 PEM_BEGIN: Final = "-----BEGIN CERTIFICATE-----"

@@ -15,9 +15,9 @@ from armillary.api.central_attestation import certificate_shown, pem_of
 from armillary.api.central_call import Call, body_object, field, match, paged_list, quoted, wrong
 from armillary.engines.records.queries.hub import HubEnrolment
 from armillary.errors import ConflictError, InvalidArgumentError, NotFoundError
-from armillary.service.hub_enrolment_form import EnrolmentForm
-from armillary.service.hub_enrolments import scope_of
-from armillary.service.hub_identities import Keys
+from armillary.service.hub_access.enrolment_form import EnrolmentForm
+from armillary.service.hub_access.enrolments import scope_of
+from armillary.service.hub_access.identities import Keys
 from armillary.wire.hub.sas_token import decode_key, encode_key
 
 FIELDS: Final = frozenset(("id", "displayName", "enabled", "type", "attestation", "etag", "idScope"))

@@ -15,7 +15,7 @@ from starlette.requests import Request
 
 from armillary.api.routes import service_of
 from armillary.errors import InvalidArgumentError, NotFoundError
-from armillary.service.registry_names import no_device
+from armillary.service.registry.names import no_device
 from armillary.wire.hub.credentials import DEVICE_ID_PATTERN, canonical_device_id, is_attested_id
 
 # What is wrong with an id is said by the parser, in words.

@@ -19,8 +19,8 @@ from armillary.engines.records.queries import catalogs as catalog_rows
 from armillary.engines.records.queries.hub import HubIdentity
 from armillary.engines.records.schema.rows import Catalog, Device, DeviceFilter
 from armillary.errors import InvalidArgumentError, NotFoundError
-from armillary.service.hub_identities import Keys
-from armillary.service.hub_service_keys import RevealingToken
+from armillary.service.hub_access.identities import Keys
+from armillary.service.hub_access.service_keys import RevealingToken
 from armillary.wire.hub.credentials import device_of, is_attested_id
 
 # Devices read at a time where many are looked through.

@@ -11,7 +11,7 @@ from typing import Any, Final, cast
 from armillary.engines.records.queries.hub import Authentication, HubIdentity
 from armillary.engines.records.schema.rows import Device
 from armillary.errors import InvalidArgumentError
-from armillary.service.hub_identities import IdentityForm, Keys, etag_of
+from armillary.service.hub_access.identities import IdentityForm, Keys, etag_of
 from armillary.twin.document.document import Twin, operator_view, timestamp
 from armillary.wire.hub.credentials import UNATTESTED
 from armillary.wire.hub.sas_token import decode_key, encode_key

@@ -18,7 +18,7 @@ from armillary.api.documents import as_document
 from armillary.api.native_devices import CatalogFilter, Limit, NumberAfter
 from armillary.api.routes import add_route, hub_of, operator_of, service_of
 from armillary.api.tenure import tenures
-from armillary.service.paging import MAX_LIMIT
+from armillary.service.context.paging import MAX_LIMIT
 
 
 async def health() -> dict[str, Any]:

@@ -23,11 +23,11 @@ from armillary.api.tenure import own_page, since_ms
 from armillary.engines.records.schema.rows import HEALTHS, DeviceFilter
 from armillary.errors import InvalidArgumentError
 from armillary.identity.manufacturing import ManufacturingState
-from armillary.service.factory_reply import FactoryReply
-from armillary.service.paging import NUMBER_PATTERN
-from armillary.service.registry_names import CATALOG_PATTERN
+from armillary.service.context.paging import NUMBER_PATTERN
+from armillary.service.factory.reply import FactoryReply
+from armillary.service.registry.names import CATALOG_PATTERN
 
-# 1 to 1,000 rows; service/paging.py holds the limit for everybody.
+# 1 to 1,000 rows; service/context/paging.py holds the limit for everybody.
 Limit = Annotated[int, Query(ge=1, le=1000)]
 After = Annotated[str | None, Query(max_length=200, description="`next` of the page before")]
 # A cursor of a list that is newest first: the number of a row. What is wrong with one is said where it is read.

@@ -17,7 +17,7 @@ from armillary.api.documents import as_document
 from armillary.api.native_requests import Name
 from armillary.api.routes import add_route, operator_of, service_of
 from armillary.engines.records.schema.rows import DEFAULT_PRODUCT, UNASSIGNED_GROUP
-from armillary.service.enrolments import DEFAULT_LIFETIME_S, MAX_LIFETIME_S, MAX_USES
+from armillary.service.factory.enrolments import DEFAULT_LIFETIME_S, MAX_LIFETIME_S, MAX_USES
 
 CatalogPath = Annotated[str, Path(min_length=1, max_length=64, description="Catalog name")]
 

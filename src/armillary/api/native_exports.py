@@ -24,7 +24,7 @@ from armillary.errors import InvalidArgumentError, PermissionDeniedError
 from armillary.hub.export_places import check_places
 from armillary.hub.export_replays import Replay
 from armillary.hub.exports import check_destination
-from armillary.service.paging import number_after
+from armillary.service.context.paging import number_after
 from armillary.twin.author.data_export import DataExport, parse_export, split_secret
 from armillary.twin.author.export_destination import DestinationKind
 

@@ -16,9 +16,9 @@ from armillary.api.routes import add_route, hub_of, operator_of, service_of
 from armillary.engines.records.queries.hub import Admission, HubIdentity
 from armillary.errors import InvalidArgumentError
 from armillary.hub.forgetting import forget_device
-from armillary.service.device_names import NamedDevice
-from armillary.service.hub_identities import IdentityForm, Keys, awaits_keys, etag_of
-from armillary.service.paging import MAX_LIMIT
+from armillary.service.context.paging import MAX_LIMIT
+from armillary.service.hub_access.identities import IdentityForm, Keys, awaits_keys, etag_of
+from armillary.service.registry.device_names import NamedDevice
 from armillary.wire.hub.credentials import UNATTESTED, is_attested_id
 from armillary.wire.hub.sas_token import encode_key
 from armillary.wire.text.device_name import MAX_NAME_CHARACTERS, check_name

@@ -16,9 +16,9 @@ from armillary.api.native_devices import CatalogPath
 from armillary.api.routes import add_route, operator_of, service_of
 from armillary.engines.records.queries.hub import HubEnrolment
 from armillary.errors import InvalidArgumentError
-from armillary.service.hub_enrolment_form import EnrolmentForm
-from armillary.service.hub_enrolments import scope_of
-from armillary.service.hub_identities import Keys
+from armillary.service.hub_access.enrolment_form import EnrolmentForm
+from armillary.service.hub_access.enrolments import scope_of
+from armillary.service.hub_access.identities import Keys
 from armillary.wire.hub.sas_token import encode_key
 
 _Pem = Annotated[str, Field(max_length=16_384)]

@@ -13,7 +13,7 @@ from armillary.api.auth import V1
 from armillary.api.native_devices import CatalogPath
 from armillary.api.routes import add_route, hub_of, operator_of, service_of
 from armillary.engines.records.queries.hub import HubServiceKey
-from armillary.service.hub_service_keys import KEY_PATTERN
+from armillary.service.hub_access.service_keys import KEY_PATTERN
 from armillary.wire.hub.sas_token import encode_key
 
 KeyName = Annotated[str, Path(description="Name of a key", json_schema_extra={"pattern": KEY_PATTERN})]

@@ -14,7 +14,7 @@ from armillary.api.device_ids import DevicePath, attesting_device
 from armillary.api.documents import as_document
 from armillary.api.native_requests import ReasonBody
 from armillary.api.routes import add_route, operator_of, service_of
-from armillary.service.device_life import DEFAULT_RETURN_S, MAX_RETURN_S
+from armillary.service.registry.device_life import DEFAULT_RETURN_S, MAX_RETURN_S
 
 Document = dict[str, Any]
 

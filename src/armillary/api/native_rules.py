@@ -33,7 +33,7 @@ from armillary.hub.rule_plans import groups_of, read_facts
 from armillary.hub.rule_trial import MAX_DEVICES, Tried, try_rule
 from armillary.hub.rule_webhook import check_url
 from armillary.hub.value_names import names_of, names_of_template
-from armillary.service.registry_names import absent_device
+from armillary.service.registry.names import absent_device
 from armillary.twin.author.group import parse_group
 from armillary.twin.rule.action import split_secrets
 from armillary.twin.rule.json_form import parse_document

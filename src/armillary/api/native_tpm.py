@@ -18,7 +18,7 @@ from armillary.api.routes import add_route, enrolment_of, operator_of, service_o
 from armillary.attest.tpm_endorsement import MAX_INTERMEDIATES
 from armillary.attest.tpm_enrolment import UnverifiedTpmClaim
 from armillary.errors import InvalidArgumentError
-from armillary.service.tpm_enrolment import TpmAnswer
+from armillary.service.factory.tpm_enrolment import TpmAnswer
 
 # Certificates of at most 4 KiB and structures of at most 642 bytes, in base64.
 Certificate = Annotated[str, Field(min_length=1, max_length=5464, json_schema_extra=dict(BASE64))]

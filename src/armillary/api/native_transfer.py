@@ -18,7 +18,7 @@ from armillary.api.native_devices import Limit, NumberAfter
 from armillary.api.native_enrolment import CatalogPath
 from armillary.api.routes import add_route, operator_of, service_of
 from armillary.errors import NotFoundError
-from armillary.service.transfers import DEFAULT_LIFETIME_S, MAX_LIFETIME_S
+from armillary.service.registry.transfers import DEFAULT_LIFETIME_S, MAX_LIFETIME_S
 from armillary.wire.hub.credentials import DEVICE_ID_PATTERN, canonical_device_id, is_attested_id
 
 Document = dict[str, Any]

@@ -26,7 +26,7 @@ from armillary.api.central_table import is_central
 from armillary.api.query import Query
 from armillary.engines.records.schema.rows import Token
 from armillary.errors import NotFoundError, PermissionDeniedError
-from armillary.service.registry_names import absent_device
+from armillary.service.registry.names import absent_device
 from armillary.wire.hub.credentials import is_attested_id
 
 # As in problems.py, which knows the web framework.

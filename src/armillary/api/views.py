@@ -14,7 +14,7 @@ from armillary.api.documents import as_document, as_page
 from armillary.engines.records.schema.rollout_rows import Rollout
 from armillary.engines.records.schema.rows import Deployment, Device, DeviceFilter
 from armillary.rollout import policy as rollout_policy
-from armillary.service.paging import MAX_LIMIT
+from armillary.service.context.paging import MAX_LIMIT
 from armillary.wire.device import finding as wire_finding
 
 if TYPE_CHECKING:

@@ -15,7 +15,7 @@ What this does not tell apart: a copy, and a machine whose whole storage was set
 check-in. Both are held until an operator has looked and releases the device; then the next proof begins anew.
 
 Records that were set back (a service restored from its backup) know less than the devices: a genuine value that no
-record has, and that is younger than the last recorded check-in, begins anew as well (``service/verifier.py``).
+record has, and that is younger than the last recorded check-in, begins anew as well (``service/verifier/verifier.py``).
 
 A device that never showed a value (older software) is judged by its boot counter alone. One that has cannot stop.
 """

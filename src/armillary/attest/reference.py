@@ -111,5 +111,5 @@ class ReferenceValues:
 
 
 def _age(standing: ReleaseStanding) -> tuple[int, str]:
-    """Order of publication; releases of one second by version, as ``service/releases.py`` lists them."""
+    """Order of publication; releases of one second by version, as ``service/verifier/releases.py`` lists them."""
     return standing.published_at, standing.os_version

@@ -10,7 +10,7 @@ import uvloop
 
 from armillary.cli.log import log_to_stderr
 from armillary.cli.process_memory import give_back_memory, keep_one_heap
-from armillary.service import device_worker
+from armillary.service.workers import device_worker
 
 
 async def _serve(descriptor: int) -> int:

@@ -11,7 +11,7 @@ from armillary.hub.rule_actions import ActionSettings
 from armillary.hub.rule_email import MailServer
 from armillary.hub.rule_webhook import AllowedHosts
 from armillary.service.assemble import SecurityService
-from armillary.service.quarantine import QuarantineRequests
+from armillary.service.watch.quarantine import QuarantineRequests
 from armillary.settings import Settings
 
 

@@ -23,7 +23,7 @@ from armillary.console.on_demand import ConsoleOnDemand
 from armillary.hub.hub import Hub
 from armillary.hub.tls import AdmittedTrust, hub_context
 from armillary.service.assemble import SecurityService
-from armillary.service.authority import Authority, ServerFiles
+from armillary.service.authority.authority import Authority, ServerFiles
 from armillary.settings import Settings
 from armillary.sim.applications import Applications
 

@@ -21,50 +21,50 @@ from armillary.engines.records.folder import DataFolder
 from armillary.engines.records.store import Records
 from armillary.errors import HostError
 from armillary.identity.manufacturing import ManufacturingState
-from armillary.service.attestation_policy import AttestationPolicies
-from armillary.service.audit import AuditLog
-from armillary.service.authority import Authority, ServerFiles
-from armillary.service.blobs import Blobs
-from armillary.service.chips import Chips
-from armillary.service.context import Context
-from armillary.service.deployments import Deployments
-from armillary.service.device_front import DeviceFront
-from armillary.service.device_names import DeviceNames
-from armillary.service.device_states import DeviceStates
-from armillary.service.endpoint import DeviceEndpoint, server_context
-from armillary.service.enrolments import Enrolments
-from armillary.service.error_reports import ErrorReports
-from armillary.service.factory import Factory
-from armillary.service.factory_reply import FactoryReply
-from armillary.service.firmware_references import FirmwareReferences
-from armillary.service.hub_clients import HubClients
-from armillary.service.hub_directory import HubDirectory
-from armillary.service.hub_enrolments import HubEnrolments
-from armillary.service.hub_identities import HubIdentities
-from armillary.service.hub_peer import HubPeers
-from armillary.service.hub_service_keys import HubServiceKeys
-from armillary.service.hub_updates import HubUpdates
-from armillary.service.images import Images
+from armillary.service.authority.authority import Authority, ServerFiles
+from armillary.service.authority.revocation_lists import RevocationLists
+from armillary.service.context.blobs import Blobs
+from armillary.service.context.chips import Chips
+from armillary.service.context.context import Context
+from armillary.service.context.notices import Notices
+from armillary.service.endpoint.device_front import DeviceFront
+from armillary.service.endpoint.endpoint import DeviceEndpoint, server_context
+from armillary.service.factory.enrolments import Enrolments
+from armillary.service.factory.factory import Factory
+from armillary.service.factory.reply import FactoryReply
+from armillary.service.factory.tpm_enrolment import TpmAnswer, TpmEnrolments
+from armillary.service.hub_access.clients import HubClients
+from armillary.service.hub_access.directory import HubDirectory
+from armillary.service.hub_access.enrolments import HubEnrolments
+from armillary.service.hub_access.identities import HubIdentities
+from armillary.service.hub_access.peer import HubPeers
+from armillary.service.hub_access.service_keys import HubServiceKeys
+from armillary.service.hub_access.updates import HubUpdates
 from armillary.service.loops import ServiceLoops
-from armillary.service.notices import Notices
-from armillary.service.offers import Offers
-from armillary.service.planner import Planner
-from armillary.service.pulse import VerifierWatch
-from armillary.service.registry import Registry
-from armillary.service.release_corim import ReleaseCorims
-from armillary.service.releases import Releases
-from armillary.service.revocation_lists import RevocationLists
-from armillary.service.rollouts import Rollouts
-from armillary.service.tokens import Tokens
-from armillary.service.tpm_enrolment import TpmAnswer, TpmEnrolments
-from armillary.service.transfers import Transfers
-from armillary.service.verifier import Verifier
-from armillary.service.watch import Watch
+from armillary.service.registry.audit import AuditLog
+from armillary.service.registry.device_names import DeviceNames
+from armillary.service.registry.registry import Registry
+from armillary.service.registry.tokens import Tokens
+from armillary.service.registry.transfers import Transfers
+from armillary.service.updates.deployments import Deployments
+from armillary.service.updates.images import Images
+from armillary.service.updates.offers import Offers
+from armillary.service.updates.planner import Planner
+from armillary.service.updates.rollouts import Rollouts
+from armillary.service.verifier.attestation_policy import AttestationPolicies
+from armillary.service.verifier.device_states import DeviceStates
+from armillary.service.verifier.firmware_references import FirmwareReferences
+from armillary.service.verifier.release_corim import ReleaseCorims
+from armillary.service.verifier.releases import Releases
+from armillary.service.verifier.verifier import Verifier
+from armillary.service.watch.error_reports import ErrorReports
+from armillary.service.watch.heartbeat import VerifierWatch
+from armillary.service.watch.watch import Watch
 from armillary.settings import Settings
 from armillary.wire.hub.credentials import HubCredentials, HubPeer, is_attested_id
 
 if TYPE_CHECKING:
-    from armillary.service.device_workers import DeviceWorkers
+    from armillary.service.workers.device_workers import DeviceWorkers
 
 FIRST_TOKEN_NAME = "first-start"  # noqa: S105 - the token's name
 
@@ -220,7 +220,7 @@ class SecurityService:
 
     async def _start_workers(self) -> DeviceWorkers:
         """Serve devices in processes of their own, which are told of every change before the call that made it ends."""
-        from armillary.service.device_workers import DeviceWorkers  # noqa: PLC0415 - the one-process form needs none
+        from armillary.service.workers.device_workers import DeviceWorkers  # noqa: PLC0415 - the one-process form needs none
         from armillary.wire.device.worker_message import AUTHORITIES, OFFERS, POLICIES, RELEASES  # noqa: PLC0415
 
         self._workers = workers = DeviceWorkers(self.context, self.notices, self.watch.observe, hub=self._hub_address)
@@ -308,7 +308,7 @@ class SecurityService:
         trust_tier: str = "software",
         manufacturing_state: str = ManufacturingState.DEVICE_COMPLETE.value,
     ) -> FactoryReply:
-        """Manufacture a device: see :class:`armillary.service.factory.Factory`."""
+        """Manufacture a device: see :class:`armillary.service.factory.factory.Factory`."""
         return self._factory.enrol(
             request_pem,
             chip,
@@ -323,7 +323,7 @@ class SecurityService:
         return self.tpms.enrol(answer, request_pem, actor=actor, endpoint=self.device_endpoint_url)
 
     def device_workers(self) -> list[dict[str, object]]:
-        """Each device worker (``worker_process.py``); empty where the service's own process serves devices."""
+        """Each device worker (``service/workers/process.py``); empty where the service's own process serves devices."""
         return [] if self._workers is None else self._workers.describe()
 
     def health(self) -> dict[str, object]:

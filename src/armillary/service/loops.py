@@ -13,10 +13,10 @@ from typing import Final
 import structlog
 
 from armillary.engines.records.queries import check_ins as check_in_rows, reports as report_rows
-from armillary.service.authority import Authority, ServerFiles
-from armillary.service.context import Context
-from armillary.service.planner import Planner
-from armillary.service.watch import Watch
+from armillary.service.authority.authority import Authority, ServerFiles
+from armillary.service.context.context import Context
+from armillary.service.updates.planner import Planner
+from armillary.service.watch.watch import Watch
 
 # After being woken, wait this long for more to come in: a thousand check-ins are one look.
 GATHER_S: Final = 0.2

@@ -17,7 +17,7 @@ from tests.engines.softhsm import make_token, needs_softhsm
 from armillary.engines.signer.pkcs11 import TokenAddress, TokenSigners
 from armillary.engines.signer.port import HASHES, SignerKey
 from armillary.errors import DataFolderError, SignerError
-from armillary.service.key_store import KeyStore
+from armillary.service.authority.key_store import KeyStore
 from armillary.settings import Settings
 from armillary.sim.service_host import ServiceHost
 

@@ -14,10 +14,11 @@
 image type. All triples are of one chip and one version: they are one release.
 
 So we write it. What others write says less or more: of a claim only the SHA-256 has to be there, the rest is None and
-for the importer to fill (``service/corim_release.py``). Several CoMIDs, measurements, algorithms of digests, and any
-order of keys and triples are read. What says nothing about reference values (profile, language, entities, linked tags,
-triples that endorse) is passed over and named in ``passed_over``. What bears on them and cannot be followed (a mask,
-flags, a minimum, an instance) is refused by its name in the draft: it could be what limits the others.
+for the importer to fill (``service/verifier/corim_release.py``). Several CoMIDs, measurements, algorithms of digests,
+and any order of keys and triples are read. What says nothing about reference values (profile, language, entities,
+linked tags, triples that endorse) is passed over and named in ``passed_over``. What bears on them and cannot be
+followed (a mask, flags, a minimum, an instance) is refused by its name in the draft: it could be what limits the
+others.
 
 Specification: draft-ietf-rats-corim (CDDL of 2026-08); RFC 9052 §4.2 with ES256. What we write is encoded as RFC 8949
 §4.2.1 says.

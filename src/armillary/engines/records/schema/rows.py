@@ -25,7 +25,7 @@ OS_FEEDS = ("Retail", "RetailEval")
 UPDATE_POLICIES = ("UpdateAll", "No3rdPartyAppUpdates")
 CRASH_DUMP_COLLECTION = ("Disabled", "Enabled")
 REGIONAL_DATA_BOUNDARIES = ("None", "EU")
-ROLES = ("Administrator", "Contributor", "Reader")  # what each may do: service/tokens.py
+ROLES = ("Administrator", "Contributor", "Reader")  # what each may do: service/registry/tokens.py
 
 # How a device is doing, as one word. "unknown is never drawn as good": never and silent are not attested.
 HEALTHS = ("attested", "update-only", "silent", "refused", "never", "held", "revoked")

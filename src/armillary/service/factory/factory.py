@@ -1,0 +1,278 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Manufacture: a device hands in its identity key, proven by a certificate request, and gets all it will ever trust.
+
+The device id is the key, so nothing in the request but its key and its signature is looked at: names and extensions
+that it asks for are ignored.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Protocol
+
+from cryptography import x509
+from cryptography.exceptions import InvalidSignature
+from cryptography.hazmat.primitives import serialization
+from cryptography.hazmat.primitives.asymmetric import ec
+from sqlalchemy import Connection
+
+from armillary.engines.records.queries import devices as device_rows
+from armillary.errors import ConflictError, InvalidArgumentError, RevokedDeviceError
+from armillary.identity.device_id import device_id_bytes, device_id_of_key
+from armillary.identity.issue import TRUST_TIERS
+from armillary.identity.manufacturing import ManufacturingState, state_named
+from armillary.service.authority.authority import Authority
+from armillary.service.context.chips import Chips
+from armillary.service.context.context import Context
+from armillary.service.factory.reply import FactoryReply
+from armillary.service.verifier.releases import Releases
+
+MAX_REQUEST_BYTES = 8192  # a request for a P-256 key has about 500
+
+# A key that lives in a file cannot be enrolled as hardware: this service has seen no TPM or silicon certificate.
+ENROLLABLE_TIERS = ("simulated", "software")
+TPM_TIER = "tpm"
+
+
+@dataclass(frozen=True, slots=True)
+class ProvenTpm:
+    """What ``tpm_enrolment.py`` has seen proven of a TPM; nothing else may make one.
+
+    Attributes:
+        identity_key: X || Y of the key that lives in it, 64 bytes.
+        attestation_key: X || Y of the key that quotes, 64 bytes.
+        endorsement_certificate: DER.
+        manufacturer: From the certificate.
+        model: From the certificate.
+    """
+
+    identity_key: bytes
+    attestation_key: bytes
+    endorsement_certificate: bytes
+    manufacturer: str
+    model: str
+
+
+class Admission(Protocol):
+    """What else decides about a device, inside the transaction that records it: see ``enrolments.py``."""
+
+    def admit(self, connection: Connection, known: device_rows.Enrolled | None) -> None:
+        """Raise if the device may not be enrolled; ``known`` is None for a new one."""
+
+    def settle(self, connection: Connection, device_id: str, number: int) -> Mapping[str, str]:
+        """Do what belongs to the enrolment of the recorded device; raise to undo all. Returns words for the audit."""
+
+
+class Factory:
+    """Enrols devices."""
+
+    def __init__(self, context: Context, authority: Authority, releases: Releases, chips: Chips) -> None:
+        self._context = context
+        self._authority = authority
+        self._releases = releases
+        self._chips = chips
+
+    def enrol(
+        self,
+        request_pem: str,
+        chip: str,
+        *,
+        actor: str,
+        trust_tier: str,
+        endpoint: str,
+        admission: Admission | None = None,
+        manufacturing_state: str = ManufacturingState.DEVICE_COMPLETE.value,
+    ) -> FactoryReply:
+        """Record a new device and give it its identity certificate, its trusted keystore and its first OS.
+
+        A device that exists and proves its key again gets the same things (``armillary device recover``); nothing
+        of its record changes: not its owner, not its tier, not its boot count. A decommissioned device comes back in
+        this way and no other, while an operator allows it (``DeviceRegistry.allow_reprovision``).
+
+        Args:
+            request_pem: PKCS#10 request signed by the device identity key.
+            chip: Chip profile.
+            actor: For the audit log.
+            trust_tier: What the factory knows the root of trust to be; never the device's own word.
+            endpoint: ``https://host:port`` of the device endpoint.
+            admission: What else decides, in the same transaction.
+            manufacturing_state: Azure Sphere's name of the state a new device is in. ``Blank`` checks in only after
+                its state was moved forward.
+
+        Raises:
+            InvalidArgumentError: the request is malformed, not signed by its key, or the key is not on P-256.
+            NotFoundError: no such chip.
+            ConflictError: the device of this key was made with another chip.
+            RevokedDeviceError: the device of this key was revoked, or decommissioned and may not come back.
+        """
+        if trust_tier not in ENROLLABLE_TIERS:
+            raise InvalidArgumentError(
+                f"trust tier: expected {', '.join(ENROLLABLE_TIERS)}, got {trust_tier!r:.40}",
+                remedy=f"Tiers rise as {' < '.join(TRUST_TIERS)}; tpm and silicon need evidence of the hardware.",
+            )
+        return self._enrol(
+            request_pem,
+            chip,
+            actor=actor,
+            trust_tier=trust_tier,
+            endpoint=endpoint,
+            tpm=None,
+            admission=admission,
+            state=state_named(manufacturing_state),
+        )
+
+    def enrol_tpm(
+        self,
+        request_pem: str,
+        chip: str,
+        *,
+        actor: str,
+        endpoint: str,
+        tpm: ProvenTpm,
+        admission: Admission | None = None,
+    ) -> FactoryReply:
+        """Like :meth:`enrol`, for a device whose TPM was proven: its tier is ``tpm``.
+
+        Raises:
+            ConflictError: the device of this key was made without a TPM, or with another attestation key.
+        """
+        return self._enrol(
+            request_pem,
+            chip,
+            actor=actor,
+            trust_tier=TPM_TIER,
+            endpoint=endpoint,
+            tpm=tpm,
+            admission=admission,
+            state=ManufacturingState.DEVICE_COMPLETE,
+        )
+
+    def _enrol(
+        self,
+        request_pem: str,
+        chip: str,
+        *,
+        actor: str,
+        trust_tier: str,
+        endpoint: str,
+        tpm: ProvenTpm | None,
+        admission: Admission | None,
+        state: ManufacturingState,
+    ) -> FactoryReply:
+        profile = self._chips.get(chip)
+        device_id = device_id_of_key(_proven_key(request_pem))
+        if tpm is not None and tpm.identity_key != device_id_bytes(device_id):
+            raise InvalidArgumentError(
+                "certificate request: expected one for the identity key that the TPM certified, got another key",
+                remedy="Make the request with the key in the TPM: armillary device create does.",
+            )
+        release = self._releases.newest(chip)
+        record, chain = self._authority.identity_certificate(profile.maker, device_id)
+
+        def change(connection: Connection) -> None:
+            now = self._context.now()
+            known = device_rows.enrolled(connection, device_id)
+            operation = "device.manufacture"
+            if admission is not None:
+                admission.admit(connection, known)
+            if known is None:
+                number = device_rows.enrol(
+                    connection,
+                    device_id=device_id,
+                    chip=chip,
+                    chip_sku=profile.sku,
+                    trust_tier=trust_tier,
+                    manufacturing_state=state.value,
+                    now=now,
+                )
+                if tpm is not None:
+                    device_rows.keep_tpm_key(
+                        connection,
+                        number,
+                        attestation_key=tpm.attestation_key,
+                        endorsement_certificate=tpm.endorsement_certificate,
+                        manufacturer=tpm.manufacturer,
+                        model=tpm.model,
+                    )
+            else:
+                number = known.number
+                operation = _recovery(known, chip, now)
+                _check_same_tpm(known, tpm)
+                if operation == "device.reprovision":
+                    device_rows.let_back_in(connection, device_id, now=now)
+            self._authority.record(connection, [record])
+            tier = trust_tier if known is None else known.trust_tier
+            detail = {"chip": chip, "trust_tier": tier, "os_version": release.version}
+            if tpm is not None:
+                detail["tpm"] = f"{tpm.manufacturer} {tpm.model}"
+            if admission is not None:
+                detail |= admission.settle(connection, device_id, number)
+            self._context.audit(connection, actor, operation, device_id, detail)
+
+        self._context.records.write(change)
+        der = serialization.Encoding.DER
+        root = self._authority.root_certificate
+        return FactoryReply(
+            device_id=device_id,
+            certificate_chain=chain,
+            service_root=root,
+            further_roots=tuple(one.der for one in self._authority.roots() if one.der != root),
+            trusted_os_certificates=(self._authority.os_signer.certificate.public_bytes(der),),
+            trusted_image_certificates=(self._authority.image_signer.certificate.public_bytes(der),),
+            os_version=release.version,
+            boot_packages=self._releases.packages(release),
+            endpoint=endpoint,
+            service_name=self._context.settings.public_host,
+        )
+
+
+def _recovery(known: device_rows.Enrolled, chip: str, now: int) -> str:
+    """What enrolling a device that exists means, as the audit log calls it; raises for what it may not be given."""
+    if known.chip != chip:
+        raise ConflictError(
+            f"device {known.device_id[:16]}... was made with chip {known.chip}, not {chip}",
+            remedy="Name the device's own chip, or make a device with a new key.",
+        )
+    if not known.revoked:
+        return "device.recover"
+    if known.decommissioned_at is None:
+        raise RevokedDeviceError(f"device {known.device_id[:16]}... was revoked")
+    if known.reprovision_until is None or now >= known.reprovision_until:
+        raise RevokedDeviceError(
+            f"device {known.device_id[:16]}... was decommissioned",
+            remedy="An operator has to allow its return first: armillary device allow-reprovision --device ID.",
+        )
+    return "device.reprovision"
+
+
+def _check_same_tpm(known: device_rows.Enrolled, tpm: ProvenTpm | None) -> None:
+    """A device is not lifted to another tier, nor given to another TPM, by enrolling it again."""
+    if tpm is not None and tpm.attestation_key != known.attestation_key:
+        raise ConflictError(
+            f"device {known.device_id[:16]}... was enrolled as tier {known.trust_tier} with another attestation key",
+            remedy="Make a new device in this TPM: armillary device create --root-of-trust tpm2.",
+        )
+
+
+def _proven_key(request_pem: str) -> ec.EllipticCurvePublicKey:
+    """The key of a request whose signature shows that its sender holds it."""
+    remedy = "Make the request with the device identity key, on P-256: armillary device create does."
+    if len(request_pem) > MAX_REQUEST_BYTES:
+        raise InvalidArgumentError(
+            f"certificate request: expected at most {MAX_REQUEST_BYTES} characters, got {len(request_pem)}",
+            remedy=remedy,
+        )
+    try:
+        request = x509.load_pem_x509_csr(request_pem.encode())
+        key = request.public_key()
+        is_signed = request.is_signature_valid
+    except (ValueError, TypeError, InvalidSignature) as error:
+        raise InvalidArgumentError(
+            f"certificate request: expected PKCS#10 in PEM, got {error}", remedy=remedy
+        ) from error
+    if not is_signed:
+        raise InvalidArgumentError("certificate request: its own key did not sign it", remedy=remedy)
+    if not isinstance(key, ec.EllipticCurvePublicKey) or not isinstance(key.curve, ec.SECP256R1):
+        raise InvalidArgumentError("certificate request: expected a key on P-256, got another", remedy=remedy)
+    return key

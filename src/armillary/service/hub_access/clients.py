@@ -1,0 +1,181 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Who a client of the hub is: every question is asked here, whatever TLS asked before.
+
+A certificate of ours (device that attests) is asked what ``peer.py`` asks, and opens the device's own identity and
+its registered modules. Everybody else is a hub device: (1) registered, and so is its device where it is a module.
+(2) Both are enabled. (3) The catalog admits what it shows. (4) It shows it: the certificate on record, one that its
+group's authority signed for its name, or a shared access signature by one of its keys for itself that is not over.
+"""
+
+from __future__ import annotations
+
+import hmac
+from hashlib import sha1, sha256
+from uuid import UUID
+
+from cryptography import x509
+from cryptography.exceptions import InvalidSignature, UnsupportedAlgorithm
+from cryptography.x509.oid import NameOID
+from sqlalchemy import Connection
+
+from armillary.engines.records.queries import devices as device_rows, hub as hub_rows
+from armillary.engines.records.queries.hub import Admission, HubEnrolment, HubIdentity
+from armillary.errors import (
+    AppraisalError,
+    DeviceStateError,
+    SignatureError,
+    UnknownDeviceError,
+    WireError,
+    WrongCatalogError,
+)
+from armillary.service.context.context import Context
+from armillary.service.hub_access.identities import HubIdentities, admits
+from armillary.service.hub_access.peer import HubPeers
+from armillary.wire.certificates.certificate import parse_device_certificate
+from armillary.wire.hub.credentials import (
+    HubCredentials,
+    HubPeer,
+    device_of,
+    is_attested_id,
+    resource_of,
+)
+from armillary.wire.hub.sas_token import parse_sas_token, verify_sas_token
+
+_NOBODY = UUID(int=0)
+_REMEDY = "Look at it: armillary hub-device show."
+
+
+class HubClients:
+    """Answers the hub."""
+
+    def __init__(self, context: Context, peers: HubPeers, identities: HubIdentities) -> None:
+        self._context = context
+        self._peers = peers
+        self._identities = identities
+
+    def admit(self, credentials: HubCredentials) -> HubPeer:
+        """Who a client is.
+
+        Raises:
+            DeviceFault: it may not come in; the leaf says why.
+            SignatureError: its token or certificate is not its own, or over.
+            WireError: its token is none.
+        """
+        certificate = credentials.certificate
+        if certificate is not None and (_is_ours(certificate) or is_attested_id(credentials.client_id)):
+            return self._attested(certificate, credentials.client_id)
+        found, device, admission, enrolment = self._read(credentials.client_id)
+        if found is None or device is None:  # (1)
+            raise UnknownDeviceError(f"{credentials.client_id!r:.80} is not registered here", remedy=_REMEDY)
+        if not (found.is_enabled and device.is_enabled):  # (2)
+            raise DeviceStateError(f"{found.identity:.80} is disabled", remedy=_REMEDY)
+        shown = device if found.authentication == "device" else found
+        if not admits(admission, shown):  # (3)
+            kind = "symmetric keys" if shown.authentication == "sas" else "certificates that do not attest"
+            raise DeviceStateError(
+                f"the catalog of {found.identity:.80} does not admit {kind}",
+                remedy="Its administrator can: armillary hub-device admission.",
+            )
+        if shown.authentication == "sas":  # (4)
+            return HubPeer(found.identity, self._by_key(shown, found.identity, credentials), str(found.catalog_id))
+        if certificate is None:
+            raise AppraisalError(f"{found.identity:.80} shows no certificate", remedy="Connect with its certificate.")
+        if shown.authentication == "selfSigned":
+            _by_thumbprint(shown, certificate)
+        else:
+            _by_authority(shown, enrolment, certificate)
+        return HubPeer(found.identity, catalog=str(found.catalog_id))
+
+    def _attested(self, certificate: bytes, client_id: str) -> HubPeer:
+        peer = self._peers.authenticate(certificate)
+        device_id = peer.identity
+        owner, slash, _ = client_id.partition("/")
+        if not slash or owner.lower() != device_id:
+            return peer
+        identity = device_id + client_id[len(device_id) :]
+
+        def query(connection: Connection) -> HubIdentity | None:
+            found, enrolled = hub_rows.identity(connection, identity), device_rows.enrolled(connection, device_id)
+            if found is None or enrolled is None or enrolled.catalog_id != found.catalog_id:  # an earlier owner's
+                return None
+            return found
+
+        module = self._context.records.read(query)
+        if module is None:
+            raise UnknownDeviceError(f"module {identity[128:]!r:.80} of the device is not registered", remedy=_REMEDY)
+        if not module.is_enabled:
+            raise DeviceStateError(f"module {identity[128:]!r:.80} is disabled", remedy=_REMEDY)
+        return HubPeer(identity, catalog=peer.catalog)
+
+    def _read(self, client_id: str) -> tuple[HubIdentity | None, HubIdentity | None, Admission, HubEnrolment | None]:
+        def query(
+            connection: Connection,
+        ) -> tuple[HubIdentity | None, HubIdentity | None, Admission, HubEnrolment | None]:
+            found = hub_rows.identity(connection, client_id)
+            device = found if "/" not in client_id else hub_rows.identity(connection, device_of(client_id))
+            if found is None or device is None:
+                return None, None, Admission(catalog_id=_NOBODY), None
+            shown = device if found.authentication == "device" else found
+            enrolment = None if shown.enrolment_id is None else hub_rows.enrolment(connection, shown.enrolment_id)
+            return found, device, hub_rows.admission(connection, found.catalog_id), enrolment
+
+        return self._context.records.read(query)
+
+    def _by_key(self, shown: HubIdentity, identity: str, credentials: HubCredentials) -> float:
+        if not credentials.password:
+            raise AppraisalError(
+                f"{identity:.80} shows no shared access signature", remedy="Connect with a token by its key."
+            )
+        token = parse_sas_token(credentials.password)
+        keys = self._identities.keys_of(shown)
+        return verify_sas_token(token, resource=resource_of(identity), keys=keys, now=self._context.now())
+
+
+def _is_ours(der: bytes) -> bool:
+    """Whether a certificate says that it names a device that attests; ``peer.py`` judges it then."""
+    try:
+        parse_device_certificate(der)
+    except WireError:
+        return False
+    return True
+
+
+def _by_thumbprint(shown: HubIdentity, der: bytes) -> None:
+    digests = {64: sha256(der).hexdigest(), 40: sha1(der).hexdigest()}  # noqa: S324 - IoT Hub's thumbprints
+    known = [one for one in (shown.primary_thumbprint, shown.secondary_thumbprint) if one]
+    if not any([hmac.compare_digest(digests[len(one)], one) for one in known]):  # noqa: C419 - all are compared
+        raise SignatureError(
+            "client certificate", expected=f"the one on record for {shown.identity:.60}", got="another", remedy=_REMEDY
+        )
+
+
+def _by_authority(shown: HubIdentity, enrolment: HubEnrolment | None, der: bytes) -> None:
+    if enrolment is None or enrolment.certificate is None or not (enrolment.is_verified and enrolment.is_enabled):
+        raise WrongCatalogError(f"the enrolment group of {shown.identity:.80} is gone or disabled", remedy=_REMEDY)
+    check_issued(der, enrolment.certificate, shown.identity)
+
+
+def check_issued(der: bytes, authority_der: bytes, name: str) -> None:
+    """Check that an authority signed a certificate for a name; its times are the front's to check.
+
+    Raises:
+        SignatureError: it did not, or for another name.
+    """
+    leaf, authority = x509.load_der_x509_certificate(der), x509.load_der_x509_certificate(authority_der)
+    try:
+        leaf.verify_directly_issued_by(authority)
+    except (InvalidSignature, ValueError, TypeError, UnsupportedAlgorithm):
+        raise SignatureError(
+            "client certificate",
+            expected="one that the enrolment group's own authority signed",
+            got="another",
+            remedy="Sign device certificates with the authority that the group names, with none between.",
+        ) from None
+    names = [each.value for each in leaf.subject.get_attributes_for_oid(NameOID.COMMON_NAME)]
+    if names != [name]:
+        raise SignatureError(
+            "client certificate",
+            expected=f"the common name {name:.60}",
+            got=f"{names!r:.100}",
+            remedy="The common name is the registration id, and the device id.",
+        )

@@ -1,0 +1,158 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What the hub may know of devices: whose they are and how they are doing, for queries over many of them.
+
+Both kinds of devices are here: those that attest, and the hub devices that a catalog admits beside them
+(``identities.py``).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from uuid import UUID
+
+from sqlalchemy import Connection
+
+from armillary.engines.records.queries import (
+    audit as audit_rows,
+    catalogs as catalog_rows,
+    device_lists,
+    devices as device_rows,
+    hub as hub_rows,
+)
+from armillary.engines.records.queries.hub import HubIdentity
+from armillary.engines.records.schema.rows import Device, DeviceFilter
+from armillary.service.context.context import Context
+from armillary.service.context.paging import bounded
+from armillary.service.hub_access.identities import awaits_keys
+from armillary.service.registry.device_names import DeviceNames
+from armillary.wire.hub.credentials import UNATTESTED
+
+Fields = Mapping[str, str | bool | int | float | None]
+
+# Lines of the audit log that say what befell a device: not what operators sent to it.
+EVENTS = (
+    "device.manufacture", "device.manufacturing-state", "device.claim", "device.move", "device.revoke",
+    "device.restore", "device.release", "device.decommission", "device.reprovision", "device.transfer-in",
+    "device.transfer-out", "hub-device.create", "hub-device.register", "hub-device.delete",
+)  # fmt: skip
+
+
+@dataclass(frozen=True, slots=True)
+class DeviceEvent:
+    """Something that befell a device; ``number`` rises."""
+
+    number: int
+    at_ms: int
+    name: str
+    device_id: str
+
+
+class HubDirectory:
+    """Answers the hub; a device that nobody owns has the catalog None."""
+
+    def __init__(self, context: Context, names: DeviceNames) -> None:
+        self._context = context
+        self._names = names
+
+    def page(self, *, catalog: str | None, after: str, limit: int) -> Sequence[tuple[str, Fields]]:
+        """Devices by id, those of a catalog or all."""
+        bound = bounded(limit)
+
+        def query(connection: Connection) -> list[tuple[str, Fields]]:
+            owner = None if catalog is None else catalog_rows.catalog_named(connection, catalog)
+            if catalog is not None and owner is None:
+                return []
+            attested = device_lists.page(
+                connection,
+                DeviceFilter(catalog=catalog),
+                limit=bound,
+                after=after or None,
+                now=self._context.now(),
+                silent_after_s=self._context.silent_after_s,
+            )
+            owner_id = None if owner is None else owner.catalog_id
+            others = hub_rows.identities(connection, owner_id, after=after, limit=bound)
+            found = [(each.device_id, _fields(each)) for each in attested.items]
+            if others:
+                names = _catalog_names(connection)
+                found += [(each.identity, _hub_fields(each, names)) for each in others]
+                found.sort(key=lambda each: each[0])
+            return found[:bound]
+
+        return self._context.records.read(query)
+
+    def of(self, device_ids: Sequence[str]) -> Mapping[str, Fields]:
+        """Those of some devices that are known here."""
+        if not device_ids:
+            return {}
+
+        def query(connection: Connection) -> dict[str, Fields]:
+            now, silent = self._context.now(), self._context.silent_after_s
+            attested = device_rows.some(connection, device_ids, now=now, silent_after_s=silent)
+            found = {each.device_id: _fields(each) for each in attested}
+            left = [each for each in device_ids if each not in found]
+            others = hub_rows.some_identities(connection, left) if left else ()
+            if others:
+                names = _catalog_names(connection)
+                found |= {each.identity: _hub_fields(each, names) for each in others}
+            return found
+
+        return self._context.records.read(query)
+
+    def names(self, device_ids: Sequence[str]) -> Mapping[str, str]:
+        """What those of some devices are called that are known here."""
+        return self._names.of(device_ids)
+
+    def second_hand(self, catalog: str | None) -> Mapping[str, int]:
+        """Devices of a catalog, or of all, that had an earlier owner: id -> since when (Unix milliseconds)."""
+
+        def query(connection: Connection) -> dict[str, int]:
+            owner = None if catalog is None else catalog_rows.catalog_named(connection, catalog)
+            if catalog is not None and owner is None:
+                return {}
+            found = device_rows.second_hand(connection, None if owner is None else owner.catalog_id)
+            return {device_id: since * 1000 for device_id, since in found.items()}
+
+        return self._context.records.read(query)
+
+    def events(self, after: int, limit: int) -> Sequence[DeviceEvent]:
+        """What befell devices, with higher numbers than ``after``, in order."""
+        found = self._context.records.read(
+            lambda c: audit_rows.some_after(c, after, operations=EVENTS, limit=bounded(limit))
+        )
+        return [DeviceEvent(each.number, each.at * 1000, each.operation, each.target) for each in found]
+
+    def last_event(self) -> int:
+        """Number of the newest line of the audit log; 0 before the first."""
+        return self._context.records.read(audit_rows.last_number)
+
+
+def _catalog_names(connection: Connection) -> Mapping[UUID, str]:
+    return {each.catalog_id: each.name for each in catalog_rows.catalogs(connection)}
+
+
+def _fields(device: Device) -> Fields:
+    return {
+        "health": device.health,
+        "tier": device.trust_tier,
+        "chip": device.chip,
+        "catalog": device.catalog,
+        "product": device.product,
+        "device_group": device.group,
+        "os_version": device.os_version,
+        "verdict": device.verdict,
+        "manufacturing_state": device.manufacturing_state,
+        "provisioned": device.last_check_in_at is not None,
+        "claimed_at": device.claimed_at,
+    }
+
+
+def _hub_fields(device: HubIdentity, names: Mapping[UUID, str]) -> Fields:
+    return {
+        "tier": UNATTESTED,
+        "health": None,
+        "catalog": names.get(device.catalog_id),
+        "provisioned": not awaits_keys(device),
+        "claimed_at": device.created_at,
+    }

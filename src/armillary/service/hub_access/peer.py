@@ -1,0 +1,96 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Which device a client certificate lets into the hub: every question is asked here, whatever TLS asked before.
+
+(1) A device client certificate, valid now.  (2) Signed by an issuing authority of the catalog that owns the device.
+(3) Purpose "client": an update certificate opens nothing.  (4) The device is known, claimed, not revoked, not held.
+(5) The certificate is on record since the device has its owner: one that was never recorded was never handed out,
+whoever signed it, and one of an earlier ownership opens nothing.
+"""
+
+from __future__ import annotations
+
+from sqlalchemy import Connection
+
+from armillary.engines.records.queries import check_ins as check_in_rows, devices as device_rows
+from armillary.errors import (
+    AppraisalError,
+    RevokedDeviceError,
+    SignatureError,
+    UnclaimedDeviceError,
+    UnknownDeviceError,
+    WireError,
+    WrongCatalogError,
+)
+from armillary.service.authority.authority import Authority
+from armillary.service.authority.catalog_authority import serial_text
+from armillary.service.context.context import Context
+from armillary.wire.certificates.certificate import (
+    UnverifiedDeviceCertificate,
+    parse_device_certificate,
+    verify_issued_by,
+)
+from armillary.wire.hub.credentials import HubPeer
+
+
+class HubPeers:
+    """Answers the hub."""
+
+    def __init__(self, context: Context, authority: Authority) -> None:
+        self._context = context
+        self._authority = authority
+
+    def authenticate(self, certificate_der: bytes) -> HubPeer:
+        """The device of a client certificate.
+
+        Raises:
+            DeviceFault: it opens nothing; the leaf says why.
+        """
+        try:
+            claimed = parse_device_certificate(certificate_der)
+        except WireError as error:
+            raise AppraisalError(f"client certificate: {error.message}") from error
+        device_id = claimed.device_id
+
+        def query(connection: Connection) -> tuple[device_rows.Enrolled | None, bool]:
+            serial = serial_text(claimed.serial)
+            found = device_rows.enrolled(connection, device_id)
+            known = found is not None and check_in_rows.has_certificate(
+                connection, found.number, serial, since=found.claimed_at or 0
+            )
+            return found, known
+
+        found, is_recorded = self._context.records.read(query)
+        if found is None:  # (4)
+            raise UnknownDeviceError(f"device {device_id[:16]}... was never manufactured here")
+        if found.revoked:
+            raise RevokedDeviceError(f"device {device_id[:16]}... was revoked")
+        if found.catalog_id is None:
+            raise UnclaimedDeviceError(f"device {device_id[:16]}... belongs to no catalog")
+        if found.lineage.held_at is not None:
+            raise AppraisalError(
+                f"device {device_id[:16]}... is held: two machines seem to have its identity",
+                remedy="Find out which is the original, then: armillary device release --device ID.",
+            )
+        verified = self._verified(certificate_der, found)
+        if verified.purpose != "client":  # (3)
+            raise AppraisalError(
+                f"client certificate: expected purpose client, got {verified.purpose}",
+                remedy="The device's boot is not trusted; look at its last check-in.",
+            )
+        if not is_recorded:  # (5)
+            raise AppraisalError("client certificate: it is not on record", remedy="Check in again for a new one.")
+        return HubPeer(device_id, catalog=str(found.catalog_id))
+
+    def _verified(self, der: bytes, found: device_rows.Enrolled) -> UnverifiedDeviceCertificate:
+        """(1) and (2)."""
+        now = self._context.now()
+        if found.catalog_id is None:
+            raise UnclaimedDeviceError("the device belongs to no catalog")
+        for issuer in self._authority.issuing_certificates(found.catalog_id):
+            try:
+                return verify_issued_by(der, issuer, now=now)
+            except SignatureError:
+                continue
+            except WireError as error:
+                raise AppraisalError(f"client certificate: {error.message}") from error
+        raise WrongCatalogError("client certificate: no authority of the device's catalog signed it")

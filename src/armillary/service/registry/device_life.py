@@ -1,0 +1,120 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The ends of a device's life: its manufacturing state, and how it is taken out of service and let in again.
+
+::
+
+    made ──claim──▶ in service ──decommission──▶ out of service ──allow, then enrol again──▶ made (same key)
+
+Out of service a device is revoked and nobody's; its history stays. The service takes it back only through an
+enrolment (factory or token) that proves its key, and only while an operator's permission lasts.
+"""
+
+from __future__ import annotations
+
+from typing import Final
+
+from sqlalchemy import Connection
+
+from armillary.engines.records.queries import (
+    devices as device_rows,
+    names as name_rows,
+    transfers as transfer_rows,
+)
+from armillary.engines.records.schema.rows import Device
+from armillary.errors import ConflictError, InvalidArgumentError
+from armillary.identity.manufacturing import ManufacturingState, advance, state_named
+from armillary.service.registry.devices import DeviceRegistry
+
+DEFAULT_RETURN_S: Final = 3600
+MAX_RETURN_S: Final = 30 * 86400  # a device on its way through a repair shop
+
+
+class DeviceLife(DeviceRegistry):
+    """Operations on devices. Built as part of :class:`armillary.service.registry.registry.Registry`."""
+
+    def decommission_device(self, device_id: str, *, reason: str, actor: str) -> Device:
+        """Take a device out of service: it is revoked, its open connections are closed, and nobody owns it.
+
+        Check-ins, reports, findings and audit lines stay. An offer to transfer it is over.
+
+        Raises:
+            NotFoundError: no such device.
+            ConflictError: it is out of service already.
+        """
+
+        def change(connection: Connection) -> Device:
+            device = self._device(connection, device_id)
+            if device.decommissioned_at is not None:
+                raise ConflictError("the device is decommissioned already", remedy="Nothing needs to be done.")
+            now = self._context.now()
+            device_rows.change(
+                connection,
+                device.device_id,
+                {
+                    "catalog_id": None,
+                    "group_id": None,
+                    "claimed_at": None,
+                    "revoked_at": now,
+                    "revoked_reason": reason,
+                    "decommissioned_at": now,
+                    "reprovision_until": None,
+                },
+            )
+            name_rows.remove(connection, device.device_id)
+            transfer_rows.close_open(connection, device.device_id, state="cancelled", now=now, actor=actor)
+            detail = {"reason": reason, "catalog": device.catalog or ""}
+            self._context.audit(connection, actor, "device.decommission", device.device_id, detail)
+            return self._device(connection, device_id)
+
+        device = self._context.records.write(change)
+        self._notices.device_revoked(device.device_id)
+        return device
+
+    def allow_reprovision(self, device_id: str, *, actor: str, lifetime_s: int = DEFAULT_RETURN_S) -> Device:
+        """Let a decommissioned device enrol again with its old key until a time; it comes back as nobody's.
+
+        Raises:
+            NotFoundError: no such device.
+            ConflictError: it is not out of service.
+            InvalidArgumentError: the lifetime.
+        """
+        if not 1 <= lifetime_s <= MAX_RETURN_S:
+            raise InvalidArgumentError(
+                f"lifetime: expected 1 to {MAX_RETURN_S} s, got {lifetime_s}", remedy="Use such a number."
+            )
+
+        def change(connection: Connection) -> Device:
+            device = self._device(connection, device_id)
+            if device.decommissioned_at is None:
+                raise ConflictError(
+                    "the device is not decommissioned", remedy="A device in service is recovered without permission."
+                )
+            until = self._context.now() + lifetime_s
+            device_rows.change(connection, device.device_id, {"reprovision_until": until})
+            detail = {"until": str(until)}
+            self._context.audit(connection, actor, "device.allow-reprovision", device.device_id, detail)
+            return self._device(connection, device_id)
+
+        return self._context.records.write(change)
+
+    def advance_manufacturing_state(self, device_id: str, state: str, *, actor: str) -> Device:
+        """Move a device's manufacturing state forward; it never moves back.
+
+        Raises:
+            NotFoundError: no such device.
+            InvalidArgumentError: no such state.
+            DeviceStateError: not a state after the present one.
+        """
+        wanted = state_named(state)
+
+        def change(connection: Connection) -> Device:
+            device = self._device(connection, device_id)
+            advance(ManufacturingState(device.manufacturing_state), wanted)
+            device_rows.change(connection, device.device_id, {"manufacturing_state": wanted.value})
+            detail = {"from": device.manufacturing_state, "to": wanted.value}
+            self._context.audit(connection, actor, "device.manufacturing-state", device.device_id, detail)
+            return self._device(connection, device_id)
+
+        device = self._context.records.write(change)
+        self._notices.device_changed(device.device_id)
+        return device

@@ -1,0 +1,244 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Device groups: devices of a product that get the same images and the same OS feed."""
+
+from __future__ import annotations
+
+from typing import Final
+from uuid import UUID, uuid4
+
+from sqlalchemy import Connection
+
+from armillary.engines.records.queries import (
+    catalogs as catalog_rows,
+    device_lists,
+    rollouts as rollout_rows,
+)
+from armillary.engines.records.schema.rows import (
+    CRASH_DUMP_COLLECTION,
+    OS_FEEDS,
+    REGIONAL_DATA_BOUNDARIES,
+    UPDATE_POLICIES,
+    DeviceFilter,
+    DeviceGroup,
+    Product,
+)
+from armillary.errors import ConflictError, InvalidArgumentError, NotFoundError
+from armillary.service.context.context import Context
+from armillary.service.context.notices import Notices
+from armillary.service.registry.names import (
+    GROUP_NAME,
+    catalog_or_raise,
+    check_description,
+    check_name,
+    group_or_raise,
+    product_or_raise,
+    refuse_hidden,
+)
+
+# Azure Sphere's five default groups: name, OS feed, update policy, description.
+DEFAULT_GROUPS: Final = (
+    ("Development", "Retail", "No3rdPartyAppUpdates", "Default development device group"),
+    ("Field Test", "Retail", "UpdateAll", "Default test device group"),
+    ("Production", "Retail", "UpdateAll", "Default production device group"),
+    ("Field Test OS Evaluation", "RetailEval", "UpdateAll", "Default test device group with the evaluation OS feed"),
+    (
+        "Production OS Evaluation",
+        "RetailEval",
+        "UpdateAll",
+        "Default production device group with the evaluation OS feed",
+    ),
+)
+
+
+class GroupRegistry:
+    """Operations on device groups. Built as part of :class:`armillary.service.registry.registry.Registry`."""
+
+    _context: Context
+    _notices: Notices
+
+    def create_default_groups(self, catalog: str, product: str, *, actor: str) -> tuple[DeviceGroup, ...]:
+        """Make those of Azure Sphere's five default groups that the product does not have yet."""
+
+        def change(connection: Connection) -> tuple[DeviceGroup, ...]:
+            owner = product_or_raise(connection, catalog, product)
+            made = []
+            for name, feed, policy, description in DEFAULT_GROUPS:
+                group = catalog_rows.group_named(connection, owner.product_id, name)
+                if group is None:
+                    group = new_group(owner, name, description, self._context.now(), feed, policy)
+                    catalog_rows.add_group(connection, group)
+                made.append(group)
+            self._context.audit(connection, actor, "device-group.create-defaults", f"{owner.catalog}/{owner.name}", {})
+            return tuple(made)
+
+        return self._context.records.write(change)
+
+    def create_group(
+        self,
+        catalog: str,
+        product: str,
+        name: str,
+        *,
+        actor: str,
+        description: str = "",
+        os_feed: str = "Retail",
+        update_policy: str = "UpdateAll",
+        allow_crash_dumps: str = "Disabled",
+        regional_data_boundary: str = "None",
+    ) -> DeviceGroup:
+        """Make a device group.
+
+        Raises:
+            InvalidArgumentError: a name or value that is not allowed.
+            ConflictError: the name is taken in this product.
+        """
+        check_name("device group", name, GROUP_NAME, "1 to 50 letters, digits and spaces inside")
+        values = _checked_group(description, os_feed, update_policy, allow_crash_dumps, regional_data_boundary)
+
+        def change(connection: Connection) -> DeviceGroup:
+            owner = product_or_raise(connection, catalog, product)
+            if catalog_rows.group_named(connection, owner.product_id, name) is not None:
+                raise ConflictError(f"device group {name!r} exists in {owner.name}", remedy="Choose another name.")
+            group = new_group(owner, name, description, self._context.now(), os_feed, update_policy)
+            catalog_rows.add_group(connection, group)
+            catalog_rows.change_group(connection, group.group_id, values)
+            self._context.audit(
+                connection, actor, "device-group.create", f"{owner.catalog}/{owner.name}/{name}", values
+            )
+            return group_or_raise(connection, catalog, product, name)
+
+        return self._context.records.write(change)
+
+    def get_group(self, catalog: str, product: str, name: str) -> DeviceGroup:
+        """A device group by name."""
+        return self._context.records.read(lambda c: group_or_raise(c, catalog, product, name))
+
+    def get_group_by_id(self, group_id: UUID) -> DeviceGroup:
+        """A device group by id.
+
+        Raises:
+            NotFoundError: there is none.
+        """
+        found = self._context.records.read(lambda c: catalog_rows.group_by_id(c, group_id))
+        if found is None:
+            raise NotFoundError(f"device group {group_id} does not exist", remedy="List them: device-group list.")
+        return found
+
+    def list_groups(
+        self, catalog: str, product: str | None = None, *, name: str | None = None, hidden: bool = False
+    ) -> tuple[DeviceGroup, ...]:
+        """Device groups of a catalog or of one product; ``hidden`` shows ``.unassigned`` too."""
+
+        def query(connection: Connection) -> tuple[DeviceGroup, ...]:
+            owner = catalog_or_raise(connection, catalog)
+            product_id = None if product is None else product_or_raise(connection, catalog, product).product_id
+            return catalog_rows.groups(connection, owner.catalog_id, product_id=product_id, name=name)
+
+        found = self._context.records.read(query)
+        return tuple(group for group in found if hidden or not group.name.startswith("."))
+
+    def update_group(
+        self,
+        catalog: str,
+        product: str,
+        name: str,
+        *,
+        actor: str,
+        description: str | None = None,
+        os_feed: str | None = None,
+        update_policy: str | None = None,
+        allow_crash_dumps: str | None = None,
+        regional_data_boundary: str | None = None,
+    ) -> DeviceGroup:
+        """Change a device group; None leaves a value as it is. Devices see it at their next check-in."""
+        values = _checked_group(description, os_feed, update_policy, allow_crash_dumps, regional_data_boundary)
+
+        def change(connection: Connection) -> DeviceGroup:
+            group = group_or_raise(connection, catalog, product, name)
+            catalog_rows.change_group(connection, group.group_id, values)
+            target = f"{group.catalog}/{group.product}/{group.name}"
+            self._context.audit(connection, actor, "device-group.update", target, values)
+            return group_or_raise(connection, catalog, product, name)
+
+        group = self._context.records.write(change)
+        self._notices.groups_changed()
+        return group
+
+    def delete_group(self, catalog: str, product: str, name: str, *, actor: str) -> None:
+        """Delete a device group without devices and deployments.
+
+        Raises:
+            ConflictError: it has some.
+        """
+
+        def change(connection: Connection) -> None:
+            group = group_or_raise(connection, catalog, product, name)
+            refuse_hidden(group.name)
+            self._refuse_used(connection, group)
+            catalog_rows.delete_group(connection, group.group_id)
+            target = f"{group.catalog}/{group.product}/{group.name}"
+            self._context.audit(connection, actor, "device-group.delete", target, {})
+
+        self._context.records.write(change)
+        self._notices.groups_changed()
+
+    def _count(self, connection: Connection, chosen: DeviceFilter) -> int:
+        context = self._context
+        return device_lists.count(connection, chosen, now=context.now(), silent_after_s=context.silent_after_s)
+
+    def _refuse_used(self, connection: Connection, group: DeviceGroup) -> None:
+        devices = self._count(connection, DeviceFilter(catalog=group.catalog, product=group.product, group=group.name))
+        if devices:
+            raise ConflictError(
+                f"device group {group.name!r} has {devices} devices", remedy="Move its devices to another group first."
+            )
+        if rollout_rows.living_of_group(connection, group.group_id) is not None:
+            raise ConflictError(f"device group {group.name!r} has a roll-out", remedy="Cancel the roll-out first.")
+        if group.has_deployment:
+            raise ConflictError(f"device group {group.name!r} has a deployment", remedy="Delete its deployments first.")
+
+
+def new_group(product: Product, name: str, description: str, now: int, os_feed: str, update_policy: str) -> DeviceGroup:
+    """A device group with Azure's defaults, not recorded yet."""
+    return DeviceGroup(
+        group_id=uuid4(),
+        product_id=product.product_id,
+        catalog_id=product.catalog_id,
+        catalog=product.catalog,
+        product=product.name,
+        name=name,
+        description=description,
+        os_feed=os_feed,
+        update_policy=update_policy,
+        allow_crash_dumps="Disabled",
+        regional_data_boundary="None",
+        deployment_id=None,
+        created_at=now,
+    )
+
+
+def _checked_group(
+    description: str | None,
+    os_feed: str | None,
+    update_policy: str | None,
+    crash_dumps: str | None,
+    boundary: str | None,
+) -> dict[str, object]:
+    if description is not None:
+        check_description(description)
+    values: dict[str, object] = {}
+    for name, value, allowed in (
+        ("description", description, None),
+        ("os_feed", os_feed, OS_FEEDS),
+        ("update_policy", update_policy, UPDATE_POLICIES),
+        ("allow_crash_dumps", crash_dumps, CRASH_DUMP_COLLECTION),
+        ("regional_data_boundary", boundary, REGIONAL_DATA_BOUNDARIES),
+    ):
+        if value is None:
+            continue
+        if allowed is not None and value not in allowed:
+            raise InvalidArgumentError(
+                f"{name}: expected {' or '.join(allowed)}, got {value!r:.40}", remedy="Use one of the named values."
+            )
+        values[name] = value
+    return values

@@ -1,0 +1,264 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Operator tokens: who may speak to the operator API, as what.
+
+=============  ==========================================================================================
+role           may
+=============  ==========================================================================================
+Reader         look at everything but secrets
+Contributor    also make, change, claim, deploy, roll out, revoke, acknowledge
+Administrator  also delete catalogs, make and revoke tokens, raise security floors
+=============  ==========================================================================================
+
+A token may be for one catalog: then it reaches that catalog and the devices in it (``api/scope.py``), and no console.
+Inside a catalog it may be for one organisation: then it reaches single devices of that organisation and nothing else.
+
+A secret is ``arm_`` and 256 random bits; only its SHA-256 is stored. The first start makes one administrator token.
+"""
+
+from __future__ import annotations
+
+import secrets
+import threading
+from dataclasses import replace
+from hashlib import sha256
+from uuid import UUID, uuid4
+
+from sqlalchemy import Connection
+
+from armillary.engines.records.queries import tokens as token_rows
+from armillary.engines.records.schema.rows import ROLES, NewToken, Token
+from armillary.errors import (
+    ConflictError,
+    InvalidArgumentError,
+    NotFoundError,
+    PermissionDeniedError,
+    UnauthenticatedError,
+)
+from armillary.service.context.context import Context
+from armillary.service.registry.names import catalog_or_raise
+from armillary.wire.text.given_text import check_given_name
+
+SECRET_PREFIX = "arm_"  # noqa: S105 - tells secret scanners what they found
+SECRET_BYTES = 32
+MAX_NAME_LENGTH = 64
+
+# Who the audit log says it was when nobody's token did it.
+SERVICE_ACTORS = frozenset(("authority", "host", "planner", "schedule", "service", "simulation", "watch"))
+
+# last_used_at is written at most this often per token: a read must not cost a disk write each time.
+USE_NOTED_EVERY_S = 60
+# Tokens remembered between requests; a revoked one is forgotten at once.
+MAX_REMEMBERED = 1024
+
+_RANK = {role: rank for rank, role in enumerate(reversed(ROLES))}  # Reader 0, Contributor 1, Administrator 2
+
+
+class Tokens:
+    """Makes, lists, revokes and checks operator tokens."""
+
+    def __init__(self, context: Context) -> None:
+        self._context = context
+        self._lock = threading.Lock()
+        self._remembered: dict[bytes, Token] = {}
+        self._revocations = 0  # what was read before one is not remembered after it
+
+    def create(
+        self,
+        name: str,
+        role: str,
+        *,
+        actor: str,
+        expires_at: int | None = None,
+        catalog: str | None = None,
+        organisation: str | None = None,
+        maker: Token | None = None,
+    ) -> NewToken:
+        """Make a token; its secret is in the answer and nowhere else.
+
+        Args:
+            name: Who or what will use it.
+            role: What it allows.
+            actor: For the audit log.
+            expires_at: When it ends, Unix seconds.
+            catalog: The only catalog it speaks for; all of them when None.
+            organisation: The only organisation of that catalog; the caller has checked that there is such.
+            maker: The token of one catalog that makes it, if one does: the new one ends no later, and takes no name
+                that the audit log knows as that of the service or of a token of all catalogs.
+
+        Raises:
+            InvalidArgumentError: name, role or expiry.
+            ConflictError: the name is taken.
+            NotFoundError: no such catalog.
+        """
+        now = self._context.now()
+        if not 1 <= len(name) <= MAX_NAME_LENGTH or not name.isprintable():
+            raise InvalidArgumentError(
+                f"token name: expected 1 to {MAX_NAME_LENGTH} printable characters, got {name!r:.80}",
+                remedy="Name the token after who or what uses it.",
+            )
+        check_given_name(name, "token name")
+        if role not in ROLES:
+            raise InvalidArgumentError(
+                f"role: expected {', '.join(ROLES)}, got {role!r:.40}", remedy="Use one of the three roles."
+            )
+        if expires_at is not None and expires_at <= now:
+            raise InvalidArgumentError(
+                f"expires_at: expected a time after {now}, got {expires_at}", remedy="Use a time in the future."
+            )
+        if maker is not None and maker.expires_at is not None and (expires_at is None or expires_at > maker.expires_at):
+            raise InvalidArgumentError(
+                f"expires_at: expected {maker.expires_at} at most, when the token {maker.name!r:.80} itself ends",
+                remedy="Let it end earlier, or use a token that lasts.",
+            )
+        if organisation is not None and catalog is None:
+            raise InvalidArgumentError(
+                "organisation: expected a catalog as well", remedy="Name the organisation's catalog."
+            )
+        secret = SECRET_PREFIX + secrets.token_urlsafe(SECRET_BYTES)
+        token = Token(
+            token_id=uuid4(),
+            name=name,
+            role=role,
+            created_at=now,
+            created_by=actor,
+            expires_at=expires_at,
+            last_used_at=None,
+            revoked_at=None,
+        )
+
+        def change(connection: Connection) -> Token:
+            detail, made = {"name": name, "role": role}, token
+            if catalog is not None:
+                only = catalog_or_raise(connection, catalog)
+                made = replace(token, catalog_id=only.catalog_id)
+                detail["catalog"] = only.name
+                if organisation is not None:
+                    made = replace(made, organisation=organisation)
+                    detail["organisation"] = organisation
+            if maker is not None:
+                _check_name(connection, made)
+            token_rows.add(connection, made, _hash(secret))
+            self._context.audit(connection, actor, "token.create", str(token.token_id), detail)
+            return made
+
+        return NewToken(token=self._context.records.write(change), secret=secret)
+
+    def list(self) -> tuple[Token, ...]:
+        """All tokens, revoked ones too, oldest first."""
+        return self._context.records.read(token_rows.every)
+
+    def revoke(self, token_id: UUID, *, actor: str) -> Token:
+        """Revoke a token; the next request with it is refused.
+
+        Raises:
+            NotFoundError: no such token.
+            ConflictError: it is the last administrator token.
+        """
+        now = self._context.now()
+
+        def change(connection: Connection) -> Token:
+            token = token_rows.by_id(connection, token_id)
+            if token is None:
+                raise NotFoundError(f"token {token_id} does not exist", remedy="List them: armillary token list.")
+            others = [
+                one
+                for one in token_rows.every(connection)
+                if one.token_id != token_id and _rules(one) and _is_valid(one, now)
+            ]
+            if _rules(token) and not others:
+                raise ConflictError(
+                    "this is the last administrator token", remedy="Make another administrator token first."
+                )
+            token_rows.revoke(connection, token_id, now=now)
+            self._context.audit(connection, actor, "token.revoke", str(token_id), {"name": token.name})
+            return token_rows.by_id(connection, token_id) or token
+
+        token = self._context.records.write(change)
+        with self._lock:
+            self._revocations += 1
+            self._remembered.clear()
+        return token
+
+    def authenticate(self, secret: str, *, takes_restricted: bool = False) -> Token:
+        """The token a secret belongs to.
+
+        Args:
+            secret: As it was shown once.
+            takes_restricted: The caller holds a token of one catalog to that catalog; without it there is none.
+
+        Raises:
+            UnauthenticatedError: unknown, revoked or expired; the message does not say which.
+        """
+        now = self._context.now()
+        digest = _hash(secret)
+        with self._lock:
+            token, revocations = self._remembered.get(digest), self._revocations
+        if token is None:
+            token = self._context.records.read(lambda c: token_rows.by_hash(c, digest))
+        if token is None or not _is_valid(token, now) or (token.catalog_id is not None and not takes_restricted):
+            raise UnauthenticatedError("the token is not valid")
+        is_noted = token.last_used_at is None or now - token.last_used_at >= USE_NOTED_EVERY_S
+        if is_noted:
+            token = self._note_use(token.token_id, now)
+        with self._lock:
+            if is_noted or digest not in self._remembered:
+                if len(self._remembered) >= MAX_REMEMBERED:
+                    self._remembered.clear()
+                if revocations == self._revocations:
+                    self._remembered[digest] = token
+        return token
+
+    def remembered(self, secret: str) -> Token | None:
+        """The valid token of a secret that was shown before, without asking the records; None says nothing about it.
+
+        It lets nobody in: :meth:`authenticate` does. It tells a caller that is waited for from a stranger.
+        """
+        with self._lock:
+            token = self._remembered.get(_hash(secret))
+        return token if token is not None and _is_valid(token, self._context.now()) else None
+
+    def require(self, token: Token, role: str) -> None:
+        """Raise unless the token has at least this role.
+
+        Raises:
+            PermissionDeniedError: it has not.
+        """
+        if _RANK[token.role] < _RANK[role]:
+            raise PermissionDeniedError(f"this needs the role {role}, the token {token.name!r} has {token.role}")
+
+    def _note_use(self, token_id: UUID, now: int) -> Token:
+        def change(connection: Connection) -> Token:
+            token_rows.used(connection, token_id, now=now)
+            token = token_rows.by_id(connection, token_id)
+            if token is None or not _is_valid(token, now):  # revoked between the read and this write
+                raise UnauthenticatedError("the token is not valid")
+            return token
+
+        return self._context.records.write(change)
+
+
+def _check_name(connection: Connection, made: Token) -> None:
+    """Refuse a name that stands for somebody else in the audit log: a token of all catalogs, or the service.
+
+    Names of another catalog's tokens are free: those do nothing in this one, and its owner is to learn of none.
+
+    Raises:
+        ConflictError: it does.
+    """
+    name = made.name.casefold()
+    others = [each for each in token_rows.every(connection) if each.catalog_id is None]
+    if name in SERVICE_ACTORS or any(name in (each.name.casefold(), each.created_by.casefold()) for each in others):
+        raise ConflictError(f"the token name {made.name!r:.80} is taken", remedy="Choose another name.")
+
+
+def _rules(token: Token) -> bool:
+    """Whether it can make other tokens."""
+    return token.role == "Administrator" and token.catalog_id is None
+
+
+def _is_valid(token: Token, now: int) -> bool:
+    return token.revoked_at is None and (token.expires_at is None or now < token.expires_at)
+
+
+def _hash(secret: str) -> bytes:
+    return sha256(secret.encode("utf-8", "surrogatepass")).digest()

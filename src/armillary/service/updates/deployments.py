@@ -1,0 +1,234 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Deployments: an immutable set of images for a device group; the newest is the one in force.
+
+A plain deployment reaches every device of the group at its next check-in, as in Azure Sphere. While a roll-out
+decides for a group, plain deployments to it are refused: two plans for one device are no plan.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from uuid import UUID, uuid4
+
+from sqlalchemy import Connection
+
+from armillary.engines.records.queries import (
+    catalogs as catalog_rows,
+    devices as device_rows,
+    images as image_rows,
+    rollouts as rollout_rows,
+)
+from armillary.engines.records.schema.rows import Deployment, DeviceGroup, Image, Page
+from armillary.errors import ConflictError, InvalidArgumentError, NotFoundError
+from armillary.service.context.chips import Chips
+from armillary.service.context.context import Context
+from armillary.service.context.notices import Notices
+from armillary.service.context.paging import bounded, number_after
+from armillary.service.registry.names import catalog_or_raise, group_or_raise, product_or_raise
+from armillary.service.updates.images import ANY_ARCHITECTURE, image_or_raise
+from armillary.wire.device.checkin import MAX_OFFERED
+
+# Images in a deployment: what one offer can hold.
+MAX_IMAGES = MAX_OFFERED
+
+
+class Deployments:
+    """Operations on deployments."""
+
+    def __init__(self, context: Context, chips: Chips, notices: Notices) -> None:
+        self._context = context
+        self._chips = chips
+        self._notices = notices
+
+    def create(
+        self,
+        catalog: str,
+        product: str,
+        group: str,
+        image_ids: Sequence[UUID],
+        *,
+        actor: str,
+        deployment_id: UUID | None = None,
+    ) -> Deployment:
+        """Put a set of images in force for a group.
+
+        Raises:
+            NotFoundError: the group or one of the images does not exist in this catalog.
+            InvalidArgumentError: a component twice, or images that do not fit the chips of the group's devices.
+            ConflictError: a roll-out decides for this group, or the deployment id is taken.
+        """
+
+        def change(connection: Connection) -> Deployment:
+            target = group_or_raise(connection, catalog, product, group)
+            running = rollout_rows.living_of_group(connection, target.group_id)
+            if running is not None:
+                raise ConflictError(
+                    f"roll-out {running.rollout_id} ({running.state}) decides for group {target.name}",
+                    remedy="Let it finish, roll it back or cancel it first.",
+                )
+            made = self.prepare(
+                connection, target, image_ids, actor=actor, deployment_id=deployment_id, rollout_id=None
+            )
+            image_rows.put_in_force(connection, made.deployment_id, target.group_id, now=self._context.now())
+            return deployment_or_raise(connection, target.catalog_id, made.deployment_id)
+
+        made = self._context.records.write(change)
+        self._notices.groups_changed()
+        return made
+
+    def get(self, catalog: str, deployment_id: UUID) -> Deployment:
+        """A deployment of a catalog.
+
+        Raises:
+            NotFoundError: the catalog has none of this id.
+        """
+        return self._context.records.read(
+            lambda c: deployment_or_raise(c, catalog_or_raise(c, catalog).catalog_id, deployment_id)
+        )
+
+    def current(self, catalog: str, product: str, group: str) -> Deployment | None:
+        """The deployment in force for a group, or None."""
+
+        def query(connection: Connection) -> Deployment | None:
+            target = group_or_raise(connection, catalog, product, group)
+            if target.deployment_id is None:
+                return None
+            return image_rows.deployment(connection, target.deployment_id)
+
+        return self._context.records.read(query)
+
+    def list(
+        self,
+        catalog: str,
+        product: str | None = None,
+        group: str | None = None,
+        *,
+        limit: int = 100,
+        after: str | None = None,
+    ) -> Page[Deployment]:
+        """Deployments of a catalog, a product or a group, newest first."""
+        before = number_after(after)
+
+        def query(connection: Connection) -> Page[Deployment]:
+            owner = catalog_or_raise(connection, catalog)
+            product_id = None if product is None else product_or_raise(connection, catalog, product).product_id
+            group_id = None
+            if product is not None and group is not None:
+                group_id = group_or_raise(connection, catalog, product, group).group_id
+            return image_rows.deployments(
+                connection,
+                owner.catalog_id,
+                product_id=product_id,
+                group_id=group_id,
+                limit=bounded(limit),
+                before=before,
+            )
+
+        return self._context.records.read(query)
+
+    def delete(self, catalog: str, deployment_id: UUID, *, actor: str) -> None:
+        """Delete a deployment; if it was in force, the one before it is again.
+
+        Raises:
+            NotFoundError: the catalog has none of this id.
+            ConflictError: a roll-out names it.
+        """
+
+        def change(connection: Connection) -> None:
+            owner = catalog_or_raise(connection, catalog)
+            found = deployment_or_raise(connection, owner.catalog_id, deployment_id)
+            if found.rollout_id is not None or rollout_rows.names(connection, deployment_id):
+                raise ConflictError(
+                    f"deployment {deployment_id} is part of a roll-out's history", remedy="Make a newer deployment."
+                )
+            target = catalog_rows.group_by_id(connection, found.group_id)
+            if target is not None and target.deployment_id == deployment_id:
+                before = image_rows.newest_in_force(connection, found.group_id, except_for=deployment_id)
+                image_rows.put_in_force(connection, before, found.group_id, now=self._context.now())
+            image_rows.remove_deployment(connection, deployment_id)
+            self._context.audit(connection, actor, "deployment.delete", str(deployment_id), {})
+
+        self._context.records.write(change)
+        self._notices.groups_changed()
+
+    def prepare(
+        self,
+        connection: Connection,
+        group: DeviceGroup,
+        image_ids: Sequence[UUID],
+        *,
+        actor: str,
+        deployment_id: UUID | None,
+        rollout_id: UUID | None,
+    ) -> Deployment:
+        """Record a deployment that is not in force yet, inside the caller's transaction."""
+        if deployment_id is not None and image_rows.deployment(connection, deployment_id) is not None:
+            # Of whichever catalog: outcomes of devices name a deployment by its id alone.
+            raise ConflictError(
+                f"the deployment id {deployment_id} is taken", remedy="Deployments never change; use a new id."
+            )
+        if len(image_ids) > MAX_IMAGES:
+            raise InvalidArgumentError(
+                f"images: expected at most {MAX_IMAGES}, got {len(image_ids)}", remedy="Deploy fewer images."
+            )
+        images = tuple(image_or_raise(connection, group.catalog_id, image_id) for image_id in image_ids)
+        _check_components(images)
+        self._check_chips(connection, group, images)
+        deployment = Deployment(
+            deployment_id=deployment_id or uuid4(),
+            group_id=group.group_id,
+            catalog_id=group.catalog_id,
+            images=images,
+            created_at=self._context.now(),
+            created_by=actor,
+            in_force_at=None,
+            rollout_id=rollout_id,
+        )
+        image_rows.add_deployment(connection, deployment)
+        detail = {
+            "group": f"{group.catalog}/{group.product}/{group.name}",
+            "images": [str(image.image_id) for image in images],
+            "staged": rollout_id is not None,
+        }
+        self._context.audit(connection, actor, "deployment.create", str(deployment.deployment_id), detail)
+        return deployment
+
+    def _check_chips(self, connection: Connection, group: DeviceGroup, images: Sequence[Image]) -> None:
+        total = sum(image.size for image in images)
+        for name in device_rows.chips_of_group(connection, group.group_id):
+            chip = self._chips.get(name)
+            if total > chip.limits.application_flash_bytes:
+                raise InvalidArgumentError(
+                    f"images: expected at most {chip.limits.application_flash_bytes} bytes in all for {name}, "
+                    f"got {total}",
+                    remedy="Deploy fewer or smaller images, or move those devices to another group.",
+                )
+            for image in images:
+                if image.architecture not in (ANY_ARCHITECTURE, chip.architecture):
+                    raise InvalidArgumentError(
+                        f"image {image.name} is for {image.architecture}, the group has devices of {name} "
+                        f"({chip.architecture})",
+                        remedy="Deploy it to a group of devices with that processor.",
+                    )
+
+
+def deployment_or_raise(connection: Connection, catalog_id: UUID, deployment_id: UUID) -> Deployment:
+    """The deployment of an id in a catalog.
+
+    Raises:
+        NotFoundError: there is none.
+    """
+    found = image_rows.deployment(connection, deployment_id)
+    if found is None or found.catalog_id != catalog_id:
+        raise NotFoundError(f"deployment {deployment_id} does not exist", remedy="List them: deployment list.")
+    return found
+
+
+def _check_components(images: Sequence[Image]) -> None:
+    seen: set[UUID] = set()
+    for image in images:
+        if image.component_id in seen:
+            raise InvalidArgumentError(
+                f"images: component {image.component_id} is there twice", remedy="Deploy one image per component."
+            )
+        seen.add(image.component_id)

@@ -1,0 +1,273 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Application images: checked in format, signed anew by this service, kept for good under their SHA-256.
+
+An image is one of its catalog: another catalog may have the same package, and neither learns of the other's.
+
+Upload is where an image becomes one that devices install ("production signing"). So it is read to its last byte here:
+package, file system, manifest. The uploader's signature is not asked for: it is made with the SDK's public key, which
+proves nothing; who may upload is decided by the operator's token.
+"""
+
+from __future__ import annotations
+
+import struct
+from hashlib import sha256
+from typing import Final
+from uuid import UUID
+
+from sqlalchemy import Connection
+
+from armillary.engines.records.queries import images as image_rows, releases as release_rows
+from armillary.engines.records.schema.rows import REGIONAL_DATA_BOUNDARIES, Image, Page
+from armillary.errors import ArmillaryError, ConflictError, InvalidArgumentError, NotFoundError, OperatorError
+from armillary.service.authority.authority import Authority
+from armillary.service.context.blobs import Blobs
+from armillary.service.context.chips import Chips
+from armillary.service.context.context import Context
+from armillary.service.context.paging import bounded
+from armillary.service.registry.names import catalog_or_raise
+from armillary.wire.image import application as application_package, package as image_package
+from armillary.wire.image.asxipfs import Filesystem
+from armillary.wire.image.section import APPLICATIONS, CUSTOMER_BOARD_CONFIG
+
+# ELF e_machine (System V ABI) -> the word chip profiles use; what is not listed runs on no supported chip.
+ELF_MACHINES: Final = {3: "x86", 40: "armv7", 62: "x86_64", 183: "aarch64", 243: "riscv64"}
+ANY_ARCHITECTURE: Final = "any"
+# The nil and the max UUID (RFC 9562 §5.9, §5.10): what is not set, and what is erased flash.
+NO_IDS: Final = frozenset({0, (1 << 128) - 1})
+
+
+class Images:
+    """Operations on images."""
+
+    def __init__(self, context: Context, authority: Authority, blobs: Blobs, chips: Chips) -> None:
+        self._context = context
+        self._authority = authority
+        self._blobs = blobs
+        self._chips = chips
+
+    def upload(self, catalog: str, package: bytes, *, actor: str, regional_data_boundary: str = "None") -> Image:
+        """Check, sign and keep an image package.
+
+        Raises:
+            NotFoundError: no such catalog.
+            InvalidArgumentError: too large, not an application, or for a processor no chip of this service has.
+            ConflictError: the catalog has an image of this id; images never change, build a new one.
+            WireError, ManifestError: the package breaks its format.
+        """
+        limit = self._chips.largest_application_flash
+        if len(package) > limit:
+            raise InvalidArgumentError(
+                f"image package: expected at most {limit} bytes (application flash of the largest chip), "
+                f"got {len(package)}",
+                remedy="Make the application smaller: all applications of a device share this space.",
+            )
+        if regional_data_boundary not in REGIONAL_DATA_BOUNDARIES:
+            raise InvalidArgumentError(
+                f"regional_data_boundary: expected None or EU, got {regional_data_boundary!r:.40}",
+                remedy="Use one of the two.",
+            )
+        unverified = image_package.parse(package)
+        architecture, connections = self._inspect(unverified)
+        self._check_ids(unverified)
+        signer = self._authority.image_signer
+        signed = image_package.resign(unverified, key=signer.key, certificate=signer.certificate)
+        digest = sha256(signed).digest()
+        image = Image(
+            image_id=unverified.image_id,
+            catalog_id=UUID(int=0),  # known when the catalog is read, in the transaction
+            component_id=unverified.component_id,
+            image_type=unverified.image_type,
+            name=unverified.name,
+            size=len(signed),
+            sha256=digest,
+            built_at=unverified.built,
+            architecture=architecture,
+            allowed_connections=connections,
+            regional_data_boundary=regional_data_boundary,
+            uploaded_at=self._context.now(),
+            uploaded_by=actor,
+        )
+        with self._blobs.held(digest):
+            self._blobs.write(signed)
+            try:
+                return self._context.records.write(lambda c: self._keep(c, catalog, image, actor))
+            except OperatorError:
+                self._remove_unnamed(digest)
+                raise
+
+    def get(self, catalog: str, image_id: UUID) -> Image:
+        """An image of a catalog.
+
+        Raises:
+            NotFoundError: the catalog has no such image.
+        """
+
+        def query(connection: Connection) -> Image:
+            return image_or_raise(connection, catalog_or_raise(connection, catalog).catalog_id, image_id)
+
+        return self._context.records.read(query)
+
+    def list(self, catalog: str, *, limit: int = 100, after: str | None = None) -> Page[Image]:
+        """A catalog's images, newest first."""
+        _check_cursor(after)
+
+        def query(connection: Connection) -> Page[Image]:
+            owner = catalog_or_raise(connection, catalog)
+            return image_rows.page(connection, owner.catalog_id, limit=bounded(limit), after=after)
+
+        return self._context.records.read(query)
+
+    def read(self, image_id: UUID, catalog: str | None = None) -> bytes:
+        """The signed package of an image.
+
+        Args:
+            image_id: Its id.
+            catalog: Whose image is meant; None where one catalog only has it.
+
+        Raises:
+            NotFoundError: no such image.
+            InvalidArgumentError: no catalog is named, and several have an image of this id.
+            DataFolderError: the file is missing or was changed.
+        """
+        if catalog is not None:
+            return self._blobs.read(self.get(catalog, image_id).sha256)
+        found = self._context.records.read(lambda c: image_rows.of_id(c, image_id))
+        if not found:
+            raise NotFoundError(f"image {image_id} does not exist", remedy="List them: armillary image list.")
+        if len(found) > 1:
+            raise InvalidArgumentError(
+                f"catalog: {len(found)} catalogs have an image {image_id}", remedy="Name one: catalog=NAME."
+            )
+        return self._blobs.read(found[0].sha256)
+
+    def delete(self, catalog: str, image_id: UUID, *, actor: str) -> None:
+        """Delete an image that no deployment names.
+
+        Raises:
+            NotFoundError: the catalog has no such image.
+            ConflictError: a deployment names it.
+        """
+
+        def change(connection: Connection) -> Image:
+            owner = catalog_or_raise(connection, catalog)
+            image = image_or_raise(connection, owner.catalog_id, image_id)
+            if image_rows.is_deployed(connection, owner.catalog_id, image_id):
+                raise ConflictError(
+                    f"image {image_id} is part of a deployment", remedy="Delete the deployments that name it first."
+                )
+            image_rows.remove(connection, owner.catalog_id, image_id)
+            detail = {"catalog": owner.name, "name": image.name}
+            self._context.audit(connection, actor, "image.delete", str(image_id), detail)
+            return image
+
+        digest = self._context.records.write(change).sha256
+        with self._blobs.held(digest):
+            self._remove_unnamed(digest)
+
+    def _remove_unnamed(self, digest: bytes) -> None:
+        """Remove a package, which is held, that no image of any catalog is."""
+        if not self._context.records.read(lambda c: image_rows.names_blob(c, digest)):
+            self._blobs.remove(digest)
+
+    def _keep(self, connection: Connection, catalog: str, image: Image, actor: str) -> Image:
+        owner = catalog_or_raise(connection, catalog)
+        if image_rows.one(connection, owner.catalog_id, image.image_id) is not None:
+            raise ConflictError(
+                f"catalog {owner.name} has an image {image.image_id}",
+                remedy="Images never change; every build has a new image id.",
+            )
+        if release_rows.has_image(connection, image.image_id):
+            raise InvalidArgumentError(
+                f"image id: {image.image_id} is a boot component's of an OS release",
+                remedy="Pack it again: every build has an image id of its own.",
+            )
+        kept = Image(**{name: getattr(image, name) for name in Image.__slots__} | {"catalog_id": owner.catalog_id})
+        image_rows.add(connection, kept)
+        detail = {"catalog": owner.name, "name": image.name, "sha256": image.sha256.hex(), "size": image.size}
+        self._context.audit(connection, actor, "image.upload", str(image.image_id), detail)
+        return kept
+
+    def _check_ids(self, package: image_package.UnverifiedImagePackage) -> None:
+        """Refuse ids that no application can have: a device would take it for what it boots, or for nothing.
+
+        Raises:
+            InvalidArgumentError: nil, all ones, or a boot component's of a chip; it says which.
+        """
+        for what, value in (("component id", package.component_id), ("image id", package.image_id)):
+            if value.int in NO_IDS:
+                raise InvalidArgumentError(
+                    f"{what}: expected an id of its own, got {value}, which is nobody's",
+                    remedy="Make one (uuidgen), and pack the application again with it.",
+                )
+        boots = self._chips.boot_component(package.component_id)
+        if boots is not None:
+            raise InvalidArgumentError(
+                f"component id: {package.component_id} is that of the boot component {boots}",
+                remedy="Give the application a component id of its own (uuidgen), and pack it again.",
+            )
+
+    def _inspect(self, package: image_package.UnverifiedImagePackage) -> tuple[str, tuple[str, ...]]:
+        """(architecture, allowed connections) of an application; board configurations have neither."""
+        if package.image_type == CUSTOMER_BOARD_CONFIG:
+            return ANY_ARCHITECTURE, ()
+        if package.image_type != APPLICATIONS:
+            raise InvalidArgumentError(
+                f"image type: expected {APPLICATIONS} (application) or {CUSTOMER_BOARD_CONFIG} (board configuration), "
+                f"got {package.image_type}",
+                remedy="Boot components come with OS releases, not with deployments.",
+            )
+        try:
+            application = application_package.open_unverified(package)
+        except ArmillaryError as error:
+            error.remedy = error.remedy or "Pack the application again: armillary image-package pack-application."
+            raise
+        architecture = _architecture(application.filesystem)
+        supported = self._chips.architectures
+        if architecture != ANY_ARCHITECTURE and architecture not in supported:
+            raise InvalidArgumentError(
+                f"architecture: expected {', '.join(sorted(supported))}, got {architecture}",
+                remedy="Build the application for a chip of this service, or add a chip profile.",
+            )
+        return architecture, application.manifest.capabilities.allowed_connections
+
+
+def image_or_raise(connection: Connection, catalog_id: UUID, image_id: UUID) -> Image:
+    """The image of an id in a catalog; another catalog's image is as good as none.
+
+    Raises:
+        NotFoundError: there is none.
+    """
+    image = image_rows.one(connection, catalog_id, image_id)
+    if image is None:
+        raise NotFoundError(f"image {image_id} does not exist in this catalog", remedy="Upload it first: image add.")
+    return image
+
+
+def _architecture(filesystem: Filesystem) -> str:
+    """The one architecture of the ELF files; scripts run anywhere."""
+    found = set()
+    for file in filesystem.files.values():
+        content = file.content
+        if file.executable and content[:4] == b"\x7fELF" and len(content) >= 20:
+            order = ">" if content[5] == 2 else "<"
+            (machine,) = struct.unpack_from(f"{order}H", content, 18)
+            found.add(ELF_MACHINES.get(machine, f"ELF machine {machine}"))
+    if len(found) > 1:
+        raise InvalidArgumentError(
+            f"architecture: expected one, got {', '.join(sorted(found))}", remedy="Build all executables for one chip."
+        )
+    return found.pop() if found else ANY_ARCHITECTURE
+
+
+def _check_cursor(after: str | None) -> None:
+    if after is None:
+        return
+    at, _, image_id = after.partition(":")
+    try:
+        int(at)
+        UUID(image_id)
+    except ValueError as error:
+        raise InvalidArgumentError(
+            f"cursor: expected one that this list gave, got {after!r:.60}", remedy="Start again without a cursor."
+        ) from error

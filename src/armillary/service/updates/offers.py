@@ -1,0 +1,153 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What each device should have: worked out when a deployment or roll-out changes, looked up at every check-in.
+
+The book is an unchangeable snapshot that is replaced as a whole, so that the device endpoint reads it without a lock
+while operators change things. An offer's id is its deployment's id: a device that failed with an offer need not be
+offered it in a loop, and its outcome names the deployment.
+"""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from types import MappingProxyType
+from uuid import UUID
+
+from sqlalchemy import Connection
+
+from armillary.engines.records.queries import (
+    catalogs as catalog_rows,
+    images as image_rows,
+    rollouts as rollout_rows,
+)
+from armillary.engines.records.schema.rollout_rows import Rollout
+from armillary.engines.records.schema.rows import Deployment
+from armillary.service.context.chips import Chips
+from armillary.service.context.context import Context
+from armillary.service.updates.images import ANY_ARCHITECTURE
+from armillary.wire.device.checkin import InstalledImage, Offer, OfferedImage
+
+
+@dataclass(frozen=True, slots=True)
+class Wanted:
+    """A deployment as devices are offered it.
+
+    Attributes:
+        image_ids: Its images, to compare with what a device has.
+        chips: Names of the chips it fits.
+    """
+
+    offer: Offer
+    image_ids: frozenset[UUID]
+    chips: frozenset[str]
+
+
+@dataclass(frozen=True, slots=True)
+class Staging:
+    """A roll-out's view of its group: who has started gets ``wanted``, or ``previous`` when it is rolled back."""
+
+    wanted: Wanted | None
+    started: frozenset[int]
+
+
+@dataclass(frozen=True, slots=True)
+class Book:
+    """The snapshot."""
+
+    groups: Mapping[UUID, Wanted | None] = field(default_factory=lambda: MappingProxyType({}))
+    staging: Mapping[UUID, Staging] = field(default_factory=lambda: MappingProxyType({}))
+
+
+class Offers:
+    """Keeps the book up to date and answers from it."""
+
+    def __init__(self, context: Context, chips: Chips) -> None:
+        self._context = context
+        self._chips = chips
+        self._lock = threading.Lock()
+        self._book = Book()
+
+    def refresh(self) -> None:
+        """Work the book out again from the records."""
+        with self._lock:  # two changes at once: the later one reads what the earlier one wrote
+            self._book = self._context.records.read(self._read)
+
+    @property
+    def book(self) -> Book:
+        """The snapshot now; another object whenever anything changed."""
+        return self._book
+
+    def wanted(self, group_id: UUID | None, device_number: int, chip: str) -> Wanted | None:
+        """What a device should have, or None where nothing is to be offered."""
+        if group_id is None:
+            return None
+        book = self._book
+        staging = book.staging.get(group_id)
+        if staging is not None and device_number in staging.started:
+            found = staging.wanted
+        else:
+            found = book.groups.get(group_id)
+        return found if found is not None and chip in found.chips else None
+
+    def _read(self, connection: Connection) -> Book:
+        groups: dict[UUID, Wanted | None] = {}
+        for group in catalog_rows.every_group(connection):
+            if group.deployment_id is not None and group.update_policy == "UpdateAll":
+                groups[group.group_id] = self._wanted(connection, group.deployment_id)
+        staging = {
+            rollout.group_id: self._staging(connection, rollout)
+            for rollout in rollout_rows.living(connection)
+            if self._takes_updates(connection, rollout.group_id)
+        }
+        return Book(MappingProxyType(groups), MappingProxyType(staging))
+
+    def _takes_updates(self, connection: Connection, group_id: UUID) -> bool:
+        group = catalog_rows.group_by_id(connection, group_id)
+        return group is not None and group.update_policy == "UpdateAll"
+
+    def _staging(self, connection: Connection, rollout: Rollout) -> Staging:
+        back = rollout.state == "rolling-back"
+        target = rollout.previous_deployment_id if back else rollout.deployment_id
+        wanted = None if target is None else self._wanted(connection, target)
+        return Staging(wanted, rollout_rows.started(connection, rollout.rollout_id))
+
+    def _wanted(self, connection: Connection, deployment_id: UUID) -> Wanted | None:
+        deployment = image_rows.deployment(connection, deployment_id)
+        return None if deployment is None else wanted_of(deployment, self._chips)
+
+
+def wanted_of(deployment: Deployment, chips: Chips) -> Wanted:
+    """A deployment as an offer."""
+    images = deployment.images
+    total = sum(image.size for image in images)
+    needed = {image.architecture for image in images} - {ANY_ARCHITECTURE}
+    fitting = frozenset(
+        name
+        for name in chips.names
+        if total <= chips.get(name).limits.application_flash_bytes and needed <= {chips.get(name).architecture}
+    )
+    return Wanted(
+        Offer(
+            offer_id=deployment.deployment_id,
+            deployment_id=deployment.deployment_id,
+            images=tuple(
+                OfferedImage(
+                    component_id=image.component_id,
+                    image_id=image.image_id,
+                    image_type=image.image_type,
+                    name=image.name,
+                    size=image.size,
+                    sha256=image.sha256,
+                )
+                for image in images
+            ),
+        ),
+        frozenset(image.image_id for image in images),
+        fitting,
+    )
+
+
+def has(installed: tuple[InstalledImage, ...], image_ids: frozenset[UUID]) -> bool:
+    """Whether a device has exactly these images, whatever their state."""
+    return {image.image_id for image in installed} == image_ids

@@ -1,0 +1,209 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Roll-outs as people command them: start, hold, resume, roll back, cancel. The planner does the rest."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from uuid import UUID, uuid4
+
+from sqlalchemy import Connection
+
+from armillary.engines.records.queries import images as image_rows, rollouts as rollout_rows
+from armillary.engines.records.schema.rollout_rows import Rollout, RolloutDevice, RolloutEvent
+from armillary.engines.records.schema.rows import Page
+from armillary.errors import ConflictError, InvalidArgumentError, NotFoundError
+from armillary.rollout import state
+from armillary.rollout.policy import RolloutPolicy, to_json as policy_to_json
+from armillary.service.context.context import Context
+from armillary.service.context.notices import Notices
+from armillary.service.context.paging import bounded, number_after
+from armillary.service.registry.names import catalog_or_raise, group_or_raise
+from armillary.service.updates.deployments import Deployments
+
+MAX_REASON_LENGTH = 1024  # as every reason that a route takes (api/native_requests.py)
+
+
+class Rollouts:
+    """Operations on roll-outs."""
+
+    def __init__(self, context: Context, deployments: Deployments, notices: Notices) -> None:
+        self._context = context
+        self._deployments = deployments
+        self._notices = notices
+
+    def start(
+        self,
+        catalog: str,
+        product: str,
+        group: str,
+        image_ids: Sequence[UUID],
+        *,
+        actor: str,
+        policy: RolloutPolicy | None = None,
+    ) -> Rollout:
+        """Bring a set of images to a group in cohorts.
+
+        Raises:
+            NotFoundError: the group or one of the images does not exist in this catalog.
+            InvalidArgumentError: images that do not go together, or do not fit the group's devices.
+            ConflictError: another roll-out decides for this group, or it takes no application updates.
+        """
+        now, rollout_id = self._context.now(), uuid4()
+
+        def change(connection: Connection) -> Rollout:
+            target = group_or_raise(connection, catalog, product, group)
+            running = rollout_rows.living_of_group(connection, target.group_id)
+            if running is not None:
+                raise ConflictError(
+                    f"roll-out {running.rollout_id} ({running.state}) decides for group {target.name}",
+                    remedy="Let it finish, roll it back or cancel it first.",
+                )
+            if target.update_policy != "UpdateAll":
+                raise ConflictError(
+                    f"group {target.name} takes no application updates ({target.update_policy})",
+                    remedy="Set its update policy to UpdateAll first.",
+                )
+            deployment = self._deployments.prepare(
+                connection, target, image_ids, actor=actor, deployment_id=None, rollout_id=rollout_id
+            )
+            rollout_rows.add(
+                connection,
+                Rollout(
+                    rollout_id=rollout_id,
+                    catalog_id=target.catalog_id,
+                    group_id=target.group_id,
+                    catalog=target.catalog,
+                    product=target.product,
+                    group=target.name,
+                    deployment_id=deployment.deployment_id,
+                    previous_deployment_id=target.deployment_id,
+                    policy=policy or RolloutPolicy(),
+                    state="running",
+                    cohort=-1,
+                    cohort_started_at=None,
+                    reason="",
+                    created_at=now,
+                    created_by=actor,
+                    changed_at=now,
+                ),
+            )
+            detail = {"deployment": str(deployment.deployment_id), "policy": policy_to_json(policy or RolloutPolicy())}
+            self._context.audit(connection, actor, "rollout.start", str(rollout_id), detail)
+            return rollout_or_raise(connection, rollout_id)
+
+        rollout = self._context.records.write(change)
+        self._notices.groups_changed()
+        return rollout
+
+    def get(self, rollout_id: UUID) -> Rollout:
+        """A roll-out with its counts.
+
+        Raises:
+            NotFoundError: there is none of this id.
+        """
+        return self._context.records.read(lambda c: rollout_or_raise(c, rollout_id))
+
+    def list(
+        self, *, catalog: str | None = None, state: str | None = None, limit: int = 50, after: str | None = None
+    ) -> Page[Rollout]:
+        """Roll-outs, newest first."""
+        before = number_after(after)
+
+        def query(connection: Connection) -> Page[Rollout]:
+            owner = None if catalog is None else catalog_or_raise(connection, catalog).catalog_id
+            return rollout_rows.page(connection, catalog_id=owner, state=state, limit=bounded(limit), before=before)
+
+        return self._context.records.read(query)
+
+    def list_devices(self, rollout_id: UUID, *, limit: int = 100, after: str | None = None) -> Page[RolloutDevice]:
+        """The devices a roll-out has started, by id."""
+
+        def query(connection: Connection) -> Page[RolloutDevice]:
+            rollout_or_raise(connection, rollout_id)
+            return rollout_rows.devices(connection, rollout_id, limit=bounded(limit), after=after)
+
+        return self._context.records.read(query)
+
+    def hold(self, rollout_id: UUID, *, reason: str, actor: str) -> Rollout:
+        """Stop starting devices. Installations under way go on; nothing but a person's word resumes it."""
+        return self._command(rollout_id, "hold", reason, actor)
+
+    def resume(self, rollout_id: UUID, *, actor: str) -> Rollout:
+        """Go on: what failed so far is accepted and does not hold it again."""
+        return self._command(rollout_id, "resume", "", actor)
+
+    def roll_back(self, rollout_id: UUID, *, reason: str, actor: str) -> Rollout:
+        """Give every device that started what it had before, and follow until each one has it."""
+        return self._command(rollout_id, "roll-back", reason, actor)
+
+    def cancel(self, rollout_id: UUID, *, reason: str, actor: str) -> Rollout:
+        """Stop deciding for the group; its deployment stays the one from before."""
+        return self._command(rollout_id, "cancel", reason, actor)
+
+    def _command(self, rollout_id: UUID, event: str, reason: str, actor: str) -> Rollout:
+        if len(reason) > MAX_REASON_LENGTH:
+            raise InvalidArgumentError(
+                f"reason: expected at most {MAX_REASON_LENGTH} characters, got {len(reason)}", remedy="Shorten it."
+            )
+
+        def change(connection: Connection) -> Rollout:
+            found = rollout_or_raise(connection, rollout_id)
+            apply_event(self._context, self._deployments, connection, found, event, reason, actor)
+            return rollout_or_raise(connection, rollout_id)
+
+        rollout = self._context.records.write(change)
+        self._notices.groups_changed()
+        return rollout
+
+
+def rollout_or_raise(connection: Connection, rollout_id: UUID) -> Rollout:
+    """The roll-out of an id.
+
+    Raises:
+        NotFoundError: there is none.
+    """
+    found = rollout_rows.one(connection, rollout_id)
+    if found is None:
+        raise NotFoundError(f"roll-out {rollout_id} does not exist", remedy="List them: armillary rollout list.")
+    return found
+
+
+def apply_event(
+    context: Context,
+    deployments: Deployments,
+    connection: Connection,
+    rollout: Rollout,
+    event: str,
+    reason: str,
+    actor: str,
+    finding_id: UUID | None = None,
+) -> None:
+    """Move a roll-out by one event, with what the new state needs, inside the caller's transaction.
+
+    Raises:
+        ConflictError: the event is not possible now.
+    """
+    now = context.now()
+    after = state.after(rollout.state, event)
+    values: dict[str, object] = {"state": after, "changed_at": now}
+    if event != "restored":  # why it was rolled back stays
+        values["reason"] = reason
+    if event == "finish":
+        image_rows.put_in_force(connection, rollout.deployment_id, rollout.group_id, now=now)
+    if event == "roll-back" and rollout.previous_deployment_id is None:
+        # Nothing was in force before: devices that have the images must learn that none are wanted.
+        values["previous_deployment_id"] = _put_nothing_in_force(context, deployments, connection, rollout, actor)
+    rollout_rows.change(connection, rollout.rollout_id, values)
+    told = RolloutEvent(at=now, actor=actor, event=event, reason=reason, finding_id=finding_id)
+    rollout_rows.note(connection, rollout.rollout_id, told)
+    detail = {"from": rollout.state, "to": after, "reason": reason}
+    context.audit(connection, actor, f"rollout.{event}", str(rollout.rollout_id), detail)
+
+
+def _put_nothing_in_force(
+    context: Context, deployments: Deployments, connection: Connection, rollout: Rollout, actor: str
+) -> UUID:
+    group = group_or_raise(connection, rollout.catalog, rollout.product, rollout.group)
+    empty = deployments.prepare(connection, group, (), actor=actor, deployment_id=None, rollout_id=rollout.rollout_id)
+    image_rows.put_in_force(connection, empty.deployment_id, group.group_id, now=context.now())
+    return empty.deployment_id

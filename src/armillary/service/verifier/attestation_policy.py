@@ -1,0 +1,157 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What each catalog demands of its devices: stored in versions, audited, worked out when it changes.
+
+The book is an unchangeable snapshot that is replaced as a whole, like that of ``service/updates/offers.py``: the
+verifier reads it without a lock, and a change holds from each device's next check-in on.
+"""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable, Mapping
+from dataclasses import replace
+from types import MappingProxyType
+from typing import Any
+from uuid import UUID
+
+from sqlalchemy import Connection
+
+from armillary.attest import policy as rules
+from armillary.attest.firmware_reference import FirmwareReference
+from armillary.attest.policy import AttestationPolicy, PolicyInForce
+from armillary.engines.records.queries import firmware as firmware_rows, policies as policy_rows
+from armillary.engines.records.queries.policies import CatalogPolicy
+from armillary.errors import ConflictError, InvalidArgumentError
+from armillary.service.context.chips import Chips
+from armillary.service.context.context import Context
+from armillary.service.registry.names import catalog_or_raise
+from armillary.service.verifier.releases import Releases
+
+# Catalog id to its policy and its reference values for firmware; catalogs that demand nothing are left out.
+Book = Mapping[UUID, PolicyInForce]
+
+MAX_HISTORY = 1000
+
+
+class AttestationPolicies:
+    """Keeps the policies and answers the verifier from the book."""
+
+    def __init__(self, context: Context, chips: Chips, releases: Releases) -> None:
+        self._context = context
+        self._chips = chips
+        self._releases = releases
+        self._lock = threading.Lock()
+        self._book: Book = MappingProxyType({})
+        self.on_change: list[Callable[[], None]] = []  # called after each refresh
+
+    @property
+    def book(self) -> Book:
+        """The snapshot now; another object whenever a policy changed."""
+        return self._book
+
+    def refresh(self) -> None:
+        """Work the book out again from the records."""
+        with self._lock:  # two changes at once: the later one reads what the earlier one wrote
+            found = self._context.records.read(policy_rows.every_newest)
+            stated = self._context.records.read(firmware_rows.every)
+            policies = {one.catalog_id: one.policy for one in found if not one.policy.demands_nothing}
+            self._book = MappingProxyType(
+                {
+                    catalog_id: PolicyInForce(
+                        policies.get(catalog_id, AttestationPolicy()),
+                        FirmwareReference(stated[catalog_id]) if catalog_id in stated else None,
+                    )
+                    for catalog_id in policies.keys() | stated.keys()
+                }
+            )
+        for told in self.on_change:
+            told()
+
+    def get(self, catalog: str) -> CatalogPolicy:
+        """The policy that holds in a catalog; version 0, which demands nothing, where none was set.
+
+        Raises:
+            NotFoundError: no such catalog.
+        """
+        return self._context.records.read(
+            lambda connection: policy_rows.newest(connection, catalog_or_raise(connection, catalog).catalog_id)
+        )
+
+    def history(self, catalog: str, *, limit: int = MAX_HISTORY) -> tuple[CatalogPolicy, ...]:
+        """The versions of a catalog's policy, newest first.
+
+        Raises:
+            NotFoundError: no such catalog.
+        """
+        return self._context.records.read(
+            lambda connection: policy_rows.history(
+                connection, catalog_or_raise(connection, catalog).catalog_id, limit=limit
+            )
+        )
+
+    def revise(
+        self, catalog: str, change: Mapping[str, Any], *, actor: str, if_version: int | None = None
+    ) -> CatalogPolicy:
+        """Change what a catalog demands, from each device's next check-in on.
+
+        Args:
+            catalog: Its name.
+            change: Fields of ``attest/policy.py``'s JSON form; absent ones stay as they are, minimum security versions
+                are added to those that hold.
+            actor: Who asks, for the audit log.
+            if_version: The version the caller has seen; None for whatever holds.
+
+        Raises:
+            NotFoundError: no such catalog or chip.
+            InvalidArgumentError: a field is wrong, or demands what no release has.
+            ConflictError: a minimum security version would fall, or another version holds than ``if_version``.
+        """
+
+        def write(connection: Connection) -> CatalogPolicy:
+            found = catalog_or_raise(connection, catalog)
+            before = policy_rows.newest(connection, found.catalog_id)
+            if if_version is not None and if_version != before.version:
+                raise ConflictError(
+                    f"the policy of catalog {found.name} is version {before.version}, not {if_version}",
+                    remedy="Look at it again: armillary attestation-policy show; somebody else changed it.",
+                )
+            policy = rules.revised(before.policy, change)
+            if policy == before.policy:
+                return before
+            self._check_reachable(policy, before.policy)
+            made = replace(
+                before,
+                version=before.version + 1,
+                policy=policy,
+                changed_at=self._context.now(),
+                changed_by=actor,
+            )
+            policy_rows.add(connection, made)
+            detail = {"version": made.version, "before": rules.to_json(before.policy), "after": rules.to_json(policy)}
+            self._context.audit(connection, actor, "attestation-policy.set", found.name, detail)
+            return made
+
+        made = self._context.records.write(write)
+        self.refresh()
+        return made
+
+    def _check_reachable(self, policy: AttestationPolicy, before: AttestationPolicy) -> None:
+        """Refuse a demand that no device could meet: it is a slip of the pen, and could never be taken back."""
+        accepted = [self._chips.get(name).name for name in policy.chips] or list(self._chips.names)
+        releases = [one for name in accepted for one in self._releases.list(chip=name) if not one.withdrawn_at]
+        for image_type, minimum in policy.minimum_security_versions.items():
+            if minimum == before.minimum_security_versions.get(image_type):
+                continue
+            versions = [
+                component.security_version
+                for release in releases
+                for component in release.components
+                if component.image_type == image_type
+            ]
+            highest = max(versions, default=None)
+            if highest is None or minimum > highest:
+                had = "no release of an accepted chip has such a component" if highest is None else f"0 to {highest}"
+                raise InvalidArgumentError(
+                    f"minimum security version of image type {image_type}: expected {had}, got {minimum}",
+                    remedy="Publish a release with that security version first: every device would be shut out else.",
+                )

@@ -1,0 +1,234 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What the device endpoint remembers of each device between two requests, so that a check-in reads no disk.
+
+The records are the truth; this is a bounded copy. An operator's change marks the copy stale (from any thread) and the
+next request reads the records again. Spent challenges stay remembered while a copy is stale; a copy that was dropped
+reads them back; and the database refuses a spent challenge in any case.
+"""
+
+from __future__ import annotations
+
+import json
+from collections import OrderedDict
+from collections.abc import Callable
+from typing import Final
+from uuid import UUID
+
+from armillary.attest.appraise import Enrolment
+from armillary.attest.lineage import NO_LINEAGE
+from armillary.engines.records.queries.devices import BootDetails, Enrolled
+from armillary.engines.records.store import Records
+from armillary.errors import (
+    DeviceStateError,
+    RateLimitedError,
+    RevokedDeviceError,
+    UnclaimedDeviceError,
+    UnknownDeviceError,
+)
+from armillary.identity.manufacturing import ManufacturingState
+from armillary.service.authority.catalog_authority import Issuer
+from armillary.service.updates.offers import Book, Wanted
+from armillary.wire.device.checkin import Offer
+
+# Devices remembered, about 5 KiB each: those of a burst. The others are read from the records, 20 us a check-in.
+MAX_REMEMBERED: Final = 256
+# Living spent challenges of one device beyond which it has to wait: it also bounds how many certificates one device
+# can ask for. An honest device spends one an hour, and a challenge lives some hours.
+MAX_SPENT: Final = 4096
+# Spent challenges after which expired ones are looked for; twice as many as were left by the last look.
+SPENT_SWEEP: Final = 16
+
+# States in which a device may check in: before Module1Complete it is not sealed.
+SEALED: Final = frozenset({ManufacturingState.MODULE1_COMPLETE.value, ManufacturingState.DEVICE_COMPLETE.value})
+
+
+class DeviceState:
+    """One device. Changed in the event loop only, but for ``stale``."""
+
+    __slots__ = (
+        "_enrolment",
+        "attestation_key",
+        "book",
+        "busy",
+        "catalog_id",
+        "chip",
+        "details",
+        "device_id",
+        "enforcement",
+        "firmware_values",
+        "group_id",
+        "identity_key",
+        "installed",
+        "installed_digest",
+        "issuer",
+        "last_boot_count",
+        "lineage",
+        "manufacturing_state",
+        "number",
+        "offer",
+        "offered_digest",
+        "revoked",
+        "spent",
+        "stale",
+        "sweep_at",
+        "trust_tier",
+        "wanted",
+    )
+
+    def __init__(self, device_id: str) -> None:
+        self.device_id = device_id
+        self.identity_key = bytes.fromhex(device_id)
+        self.attestation_key = b""
+        self.stale = True
+        self.busy = False
+        self.spent: dict[bytes, int] = {}
+        self.sweep_at = SPENT_SWEEP
+        self.enforcement: tuple[tuple[str, str], ...] | None = None
+        self.installed_digest = b""
+        self.firmware_values = b""  # PCR values whose log was recorded or is no log
+        # What the verifier worked out for this device last time, and from what: see verifier.py.
+        self.issuer: Issuer | None = None
+        self.book: Book | None = None
+        self.wanted: Wanted | None = None
+        self.offered_digest = b""
+        self.offer: Offer | None = None
+        self.number = 0
+        self.chip = self.trust_tier = self.manufacturing_state = self.installed = ""
+        self.catalog_id: UUID | None = None
+        self.group_id: UUID | None = None
+        self.revoked = True
+        self.last_boot_count = 0
+        self.lineage = NO_LINEAGE
+        self.details = BootDetails("", "[]", b"", "{}")
+        self._enrolment: Enrolment | None = None
+
+    @property
+    def enrolment(self) -> Enrolment:
+        """What the appraisal compares with; made again only when it changed."""
+        if self._enrolment is None:
+            self._enrolment = Enrolment(
+                device_id=self.device_id,
+                identity_key=self.identity_key,
+                chip=self.chip,
+                trust_tier=self.trust_tier,
+                last_boot_count=self.last_boot_count,
+                last_endorsement=self.details.endorsement,
+                minimum_security_versions={
+                    int(kind): version for kind, version in json.loads(self.details.security_versions).items()
+                },
+                attestation_key=self.attestation_key,
+            )
+        return self._enrolment
+
+    def take(self, found: Enrolled) -> None:
+        """Take over what the records say."""
+        self.number = found.number
+        self.attestation_key = found.attestation_key
+        self.chip = found.chip
+        self.trust_tier = found.trust_tier
+        self.manufacturing_state = found.manufacturing_state
+        self.catalog_id = found.catalog_id
+        self.group_id = found.group_id
+        self.revoked = found.revoked
+        self.last_boot_count = found.boot_count
+        self.lineage = found.lineage
+        self.installed = found.installed
+        self.installed_digest = b""
+        self.details = found.details
+        self.firmware_values = b""
+        self.enforcement = None
+        self.issuer = None
+        self.book = None
+        self._enrolment = None
+
+    def booted(self, boot_count: int, details: BootDetails) -> None:
+        """Remember an attested boot once it is recorded."""
+        if boot_count != self.last_boot_count or details != self.details:
+            self.last_boot_count = boot_count
+            self.details = details
+            self._enrolment = None
+
+    def spend(self, challenge_id: bytes, expires_at: int, now: int) -> None:
+        """Remember a challenge until it expires."""
+        if len(self.spent) >= self.sweep_at:
+            self._sweep(now)
+        self.spent[challenge_id] = expires_at
+
+    def check_rate(self, now: int) -> None:
+        """Raise when the device has spent too many challenges that are still alive.
+
+        Raises:
+            RateLimitedError: it has to wait until some expire.
+        """
+        if len(self.spent) >= MAX_SPENT:
+            self._sweep(now)
+            if len(self.spent) >= MAX_SPENT:
+                wait = max(1, min(self.spent.values()) - now)
+                raise RateLimitedError(f"{len(self.spent)} check-ins in a short time", retry_after_s=wait)
+
+    def _sweep(self, now: int) -> None:
+        self.spent = {one: at for one, at in self.spent.items() if at > now}
+        self.sweep_at = max(SPENT_SWEEP, 2 * len(self.spent))
+
+
+class DeviceStates:
+    """The bounded memory, least recently used first out."""
+
+    def __init__(self, records: Records, now: Callable[[], int], *, limit: int = MAX_REMEMBERED) -> None:
+        self._records = records
+        self._now = now
+        self._limit = limit
+        self._states: OrderedDict[str, DeviceState] = OrderedDict()
+
+    def refresh(self, state: DeviceState) -> bool:
+        """Read a remembered device again; False if it is what it was: no other worker has recorded anything."""
+        before = state.lineage
+        self._load(state.device_id, state)
+        return state.lineage != before
+
+    def mark_stale(self, device_id: str) -> None:
+        """An operator changed the device; safe from any thread."""
+        state = self._states.get(device_id)
+        if state is not None:
+            state.stale = True
+
+    def admitted(self, device_id: str) -> DeviceState:
+        """The device, if it may speak to the endpoint at all.
+
+        Raises:
+            UnknownDeviceError, RevokedDeviceError, DeviceStateError, UnclaimedDeviceError: it may not.
+        """
+        state = self._states.get(device_id)
+        if state is None or state.stale:
+            state = self._load(device_id, state)
+        else:
+            self._states.move_to_end(device_id)
+        if state.revoked:
+            raise RevokedDeviceError(f"device {device_id[:16]}... was revoked")
+        if state.manufacturing_state not in SEALED:
+            raise DeviceStateError(f"device {device_id[:16]}... is in state {state.manufacturing_state}")
+        if state.catalog_id is None:
+            raise UnclaimedDeviceError(f"device {device_id[:16]}... belongs to no catalog")
+        return state
+
+    def _load(self, device_id: str, state: DeviceState | None) -> DeviceState:
+        is_new = state is None
+        if state is None:
+            state = self._states[device_id] = DeviceState(device_id)
+        state.stale = False  # before the reading: a change that comes meanwhile marks it again
+        lookup = self._records.lookup
+        found = lookup.device(device_id)
+        if found is not None and is_new:
+            state.spent = lookup.spent_challenges(found.number, now=self._now())
+        if found is None:
+            self._states.pop(device_id, None)
+            raise UnknownDeviceError(f"device {device_id[:16]}... was never manufactured here")
+        state.take(found)
+        if len(self._states) > self._limit:
+            self._drop()
+        return state
+
+    def _drop(self) -> None:
+        for device_id, state in tuple(self._states.items())[: len(self._states) - self._limit]:
+            if not state.busy:
+                del self._states[device_id]

@@ -1,0 +1,153 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Which firmware the owner of a catalog states to be good, and what a device's firmware measured last.
+
+Statements are part of what a catalog demands: they are audited, and hold from each device's next check-in on through
+the book of ``attestation_policy.py``.
+"""
+
+from __future__ import annotations
+
+from typing import Any, Final
+from uuid import UUID, uuid4
+
+from sqlalchemy import Connection
+
+from armillary.attest import firmware_reference as rules
+from armillary.attest.policy import MAX_TIME
+from armillary.engines.records.queries import firmware as firmware_rows
+from armillary.engines.records.queries.firmware import DeviceFirmware, StoredStatement
+from armillary.errors import ConflictError, InvalidArgumentError, NotFoundError
+from armillary.service.context.chips import Chips
+from armillary.service.context.context import Context
+from armillary.service.registry.names import catalog_or_raise
+from armillary.service.verifier.attestation_policy import AttestationPolicies
+
+# Each may hold the firmware of a model; all of them are in memory.
+MAX_STATEMENTS: Final = 64
+MAX_NOTE_CHARS: Final = 200
+
+_LIST: Final = "List them: armillary attestation-policy firmware list."
+
+
+class FirmwareReferences:
+    """Keeps the statements."""
+
+    def __init__(self, context: Context, chips: Chips, policies: AttestationPolicies) -> None:
+        self._context = context
+        self._chips = chips
+        self._policies = policies
+
+    def list(self, catalog: str) -> tuple[StoredStatement, ...]:
+        """A catalog's statements, oldest first.
+
+        Raises:
+            NotFoundError: no such catalog.
+        """
+        return self._context.records.read(
+            lambda connection: firmware_rows.of_catalog(connection, catalog_or_raise(connection, catalog).catalog_id)
+        )
+
+    def add(
+        self, catalog: str, chip: str, values: Any, *, actor: str, note: str = "", expires_at: int | None = None
+    ) -> StoredStatement:
+        """State which firmware is good on a chip, from each device's next check-in on.
+
+        With the first statement for a chip every device of it with a TPM has to send its firmware's log.
+
+        Args:
+            catalog: Its name.
+            chip: Chip profile whose machines this is about.
+            values: JSON form of ``attest/firmware_reference.py``.
+            actor: Who asks, for the audit log.
+            note: Where the values come from, at most 200 characters.
+            expires_at: Unix seconds UTC until which they are good; None for no end.
+
+        Raises:
+            NotFoundError: no such catalog or chip.
+            InvalidArgumentError: a value is not of this form, or the end is over.
+            ConflictError: the catalog has as many statements as it may have.
+        """
+        profile = self._chips.get(chip)
+        stated = rules.from_json(values)
+        now = self._context.now()
+        if len(note) > MAX_NOTE_CHARS or not note.isprintable():
+            raise InvalidArgumentError(f"note: expected at most {MAX_NOTE_CHARS} printable characters", remedy=_LIST)
+        if expires_at is not None and not now < expires_at <= MAX_TIME:
+            raise InvalidArgumentError(
+                f"expires_at: expected a time after now ({now}), got {expires_at}",
+                remedy="Values that are over shut devices out; remove them instead.",
+            )
+
+        def write(connection: Connection) -> StoredStatement:
+            found = catalog_or_raise(connection, catalog)
+            if len(firmware_rows.of_catalog(connection, found.catalog_id)) >= MAX_STATEMENTS:
+                raise ConflictError(
+                    f"catalog {found.name} has {MAX_STATEMENTS} lists of firmware reference values",
+                    remedy="Remove one that no device needs: armillary attestation-policy firmware remove.",
+                )
+            made = StoredStatement(
+                statement_id=uuid4(),
+                catalog_id=found.catalog_id,
+                chip=profile.name,
+                note=note,
+                values=stated,
+                expires_at=expires_at,
+                stated_at=now,
+                stated_by=actor,
+            )
+            firmware_rows.add(connection, made)
+            self._context.audit(connection, actor, "attestation-policy.firmware-add", found.name, _detail(made))
+            return made
+
+        made = self._context.records.write(write)
+        self._policies.refresh()
+        return made
+
+    def remove(self, catalog: str, statement_id: UUID, *, actor: str) -> StoredStatement:
+        """Take a statement back. Without any left for a chip, firmware is not compared there.
+
+        Raises:
+            NotFoundError: no such catalog, or it has no such statement.
+        """
+
+        def write(connection: Connection) -> StoredStatement:
+            found = catalog_or_raise(connection, catalog)
+            stated = firmware_rows.of_catalog(connection, found.catalog_id)
+            gone = next((one for one in stated if one.statement_id == statement_id), None)
+            if gone is None:
+                raise NotFoundError(
+                    f"catalog {found.name} has no firmware reference values {statement_id}", remedy=_LIST
+                )
+            firmware_rows.remove(connection, statement_id)
+            self._context.audit(connection, actor, "attestation-policy.firmware-remove", found.name, _detail(gone))
+            return gone
+
+        gone = self._context.records.write(write)
+        self._policies.refresh()
+        return gone
+
+    def of_device(self, device_id: str) -> DeviceFirmware:
+        """What a device's firmware measured, as its TPM vouched for it last.
+
+        Raises:
+            NotFoundError: it never told.
+        """
+        found = self._context.records.read(lambda connection: firmware_rows.of_device(connection, device_id))
+        if found is None:
+            raise NotFoundError(
+                f"device {device_id[:16]}... has no recorded log of its firmware",
+                remedy="Devices with a TPM and a log that replays send it at their next check-in: "
+                "docs/concepts/roots-of-trust.md.",
+            )
+        return found
+
+
+def _detail(stated: StoredStatement) -> dict[str, object]:
+    """What the audit log keeps: the values too, for they decide who is let in."""
+    return {
+        "statement_id": str(stated.statement_id),
+        "chip": stated.chip,
+        "note": stated.note,
+        "expires_at": stated.expires_at,
+        "values": rules.to_json(stated.values),
+    }

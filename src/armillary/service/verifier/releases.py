@@ -1,0 +1,353 @@
+# SPDX-License-Identifier: Apache-2.0
+"""OS releases: made and signed at the first start, the verifier's reference values ever after.
+
+The release of a virtual chip is built by ``boot/virtual_chain``: its payloads are stand-ins, everything around them
+is real. Security floors only rise: lowering one would let an attacker bring back a release with known holes.
+"""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable, Mapping
+from hashlib import sha256
+from uuid import UUID, uuid4
+
+from sqlalchemy import Connection
+
+from armillary.attest.reference import ReferenceValue, ReferenceValues, ReleaseStanding
+from armillary.boot import virtual_chain
+from armillary.boot.profile import ChipProfile
+from armillary.engines.records.queries import releases as release_rows
+from armillary.engines.records.schema.rows import OS_FEEDS, OsComponent, OsRelease, SecurityFloor
+from armillary.errors import ConflictError, InvalidArgumentError, NotFoundError
+from armillary.service.authority.authority import Authority
+from armillary.service.context.blobs import Blobs
+from armillary.service.context.chips import Chips
+from armillary.service.context.context import Context
+from armillary.wire.encoding.cbor_fields import MAX_TIME
+from armillary.wire.image import package as image_package
+
+# The first release of a new service; its packages are the same in every service with the same signing key and day.
+FIRST_VERSION = "26.11"
+FIRST_SECURITY_VERSION = 1
+MAX_SECURITY_VERSION = 31  # a 32-bit fuse word (wire/image/section.py)
+NO_REASON = "no reason was given."
+MAX_REASON_BYTES = 512  # fits an appraisal step's detail, wire/device/checkin.py
+
+
+class Releases:
+    """OS releases and security floors."""
+
+    def __init__(self, context: Context, authority: Authority, blobs: Blobs, chips: Chips) -> None:
+        self._context = context
+        self._authority = authority
+        self._blobs = blobs
+        self._chips = chips
+        self._reference = ReferenceValues(())
+        self._lock = threading.Lock()
+        self.on_change: list[Callable[[], None]] = []  # called after each refresh
+
+    @property
+    def reference(self) -> ReferenceValues:
+        """The known good boot components; another object whenever something changed."""
+        return self._reference
+
+    def refresh(self) -> None:
+        """Read releases and floors again."""
+
+        def query(connection: Connection) -> ReferenceValues:
+            releases = release_rows.every(connection)
+            values = [
+                ReferenceValue(
+                    component_id=component.component_id,
+                    image_type=component.image_type,
+                    digest=component.digest,
+                    security_version=component.security_version,
+                    chip=release.chip,
+                    os_version=release.version,
+                )
+                for release in releases
+                for component in release.components
+            ]
+            standings = [
+                ReleaseStanding(
+                    chip=release.chip,
+                    os_version=release.version,
+                    published_at=release.created_at,
+                    expires_at=release.expires_at,
+                    withdrawn="" if release.withdrawn_at is None else release.withdrawn_reason or NO_REASON,
+                    retail=release.feed == OS_FEEDS[0],
+                )
+                for release in releases
+            ]
+            floors = {(floor.chip, floor.image_type): floor.minimum for floor in release_rows.floors(connection)}
+            return ReferenceValues(values, floors, standings)
+
+        with self._lock:  # two changes at once: the later one reads what the earlier one wrote
+            self._reference = self._context.records.read(query)
+        for told in self.on_change:
+            told()
+
+    def make_first(self) -> None:
+        """Publish the first release of every chip; part of a new service's first start."""
+        for name in self._chips.names:
+            self.publish(name, FIRST_VERSION, security_version=FIRST_SECURITY_VERSION, actor="first start")
+
+    def publish(
+        self,
+        chip: str,
+        version: str,
+        *,
+        actor: str,
+        security_version: int = FIRST_SECURITY_VERSION,
+        feed: str = "Retail",
+    ) -> OsRelease:
+        """Build, sign and publish a release of the virtual chain for a chip.
+
+        Raises:
+            NotFoundError: no such chip.
+            InvalidArgumentError: version, security version or feed.
+            ConflictError: the chip has a release of this version.
+        """
+        profile = self._chips.get(chip)
+        _check_version(version)
+        if not 0 <= security_version <= MAX_SECURITY_VERSION:
+            raise InvalidArgumentError(
+                f"security version: expected 0 to {MAX_SECURITY_VERSION}, got {security_version}",
+                remedy="Raise it by one when a release fixes what must not come back.",
+            )
+        _check_feed(feed)
+        now = self._context.now()
+        signer = self._authority.os_signer
+        packages = virtual_chain.build(
+            profile,
+            version,
+            built=now,
+            security_version=security_version,
+            key=signer.key,
+            certificate=signer.certificate,
+        )
+        release = OsRelease(
+            release_id=uuid4(),
+            chip=chip,
+            version=version,
+            feed=feed,
+            components=tuple(self._component(name, packages[name]) for name in packages),
+            created_at=now,
+        )
+
+        return self.add(release, "release.publish", {"security_version": security_version}, actor=actor)
+
+    def add(self, release: OsRelease, operation: str, detail: Mapping[str, object], *, actor: str) -> OsRelease:
+        """Record a release; its components become reference values.
+
+        Args:
+            release: Of an existing chip.
+            operation: What the audit line calls it.
+            detail: What the audit line says beside chip, version and feed.
+            actor: Who asks.
+
+        Raises:
+            InvalidArgumentError: version or feed.
+            ConflictError: the chip has a release of this version.
+        """
+        _check_version(release.version)
+        _check_feed(release.feed)
+
+        def change(connection: Connection) -> None:
+            living = release_rows.every(connection)
+            if any((one.chip, one.version) == (release.chip, release.version) for one in living):
+                raise ConflictError(
+                    f"{release.chip} has a release {release.version}",
+                    remedy="Releases never change; use a new version.",
+                )
+            release_rows.add(connection, release)
+            told = {"chip": release.chip, "version": release.version, "feed": release.feed, **detail}
+            self._context.audit(connection, actor, operation, str(release.release_id), told)
+
+        self._context.records.write(change)
+        self.refresh()
+        return release
+
+    def list(self, *, chip: str | None = None) -> tuple[OsRelease, ...]:
+        """Releases of all chips or of one, oldest first."""
+        found = self._context.records.read(release_rows.every)
+        return tuple(release for release in found if chip is None or release.chip == chip)
+
+    def get(self, release_id: UUID) -> OsRelease:
+        """A release.
+
+        Raises:
+            NotFoundError: there is none of this id.
+        """
+        for release in self.list():
+            if release.release_id == release_id:
+                return release
+        raise NotFoundError(f"release {release_id} does not exist", remedy="List them: armillary release list.")
+
+    def newest(self, chip: str, feed: str = "Retail") -> OsRelease:
+        """The newest release of a chip on a feed that is in force; the evaluation feed has the retail releases too.
+
+        Only of those built here: of an imported one there are reference values and no packages.
+
+        Raises:
+            NotFoundError: none is published.
+        """
+        feeds = ("Retail",) if feed == "Retail" else OS_FEEDS
+        now = self._context.now()
+        found = [
+            release
+            for release in self.list(chip=chip)
+            if release.feed in feeds
+            and release.imported_from is None
+            and release.withdrawn_at is None
+            and (release.expires_at is None or now < release.expires_at)
+        ]
+        if not found:
+            raise NotFoundError(f"no OS release for chip {chip!r:.40}", remedy=f"Chips: {', '.join(self.chips())}.")
+        return found[-1]
+
+    def last_security_version(self, chip: str) -> int:
+        """The highest security version in the last release that was built here, in force or not; 0 before the first."""
+        built = [release for release in self.list(chip=chip) if release.imported_from is None]
+        return max(
+            (component.security_version for release in built[-1:] for component in release.components), default=0
+        )
+
+    def set_expiry(self, release_id: UUID, expires_at: int | None, *, actor: str) -> OsRelease:
+        """Say until when a release is good: a device that still boots it then gets update-only certificates.
+
+        Args:
+            release_id: Its id.
+            expires_at: Unix seconds UTC; None takes the end away.
+            actor: Who asks, for the audit log.
+
+        Raises:
+            NotFoundError: there is none of this id.
+            InvalidArgumentError: no time between 1970 and 9999.
+        """
+        if expires_at is not None and not 0 <= expires_at <= MAX_TIME:
+            raise InvalidArgumentError(
+                f"expires_at: expected 0 to {MAX_TIME}, got {expires_at}", remedy="Give Unix seconds UTC."
+            )
+        self.get(release_id)
+
+        def change(connection: Connection) -> None:
+            release_rows.set_expiry(connection, release_id, expires_at)
+            self._context.audit(connection, actor, "release.set-expiry", str(release_id), {"expires_at": expires_at})
+
+        self._context.records.write(change)
+        self.refresh()
+        return self.get(release_id)
+
+    def withdraw(self, release_id: UUID, reason: str, *, actor: str) -> OsRelease:
+        """Take a release back for good: no device that boots it is let in from its next check-in on.
+
+        Raises:
+            NotFoundError: there is none of this id.
+            InvalidArgumentError: the reason is empty or too long for a step's words.
+            ConflictError: it was withdrawn before.
+        """
+        if not 1 <= len(reason.encode()) <= MAX_REASON_BYTES or not reason.isprintable():
+            raise InvalidArgumentError(
+                f"reason: expected 1 to {MAX_REASON_BYTES} bytes on one line", remedy="Say in a sentence what is wrong."
+            )
+
+        def change(connection: Connection) -> None:
+            found = next((one for one in release_rows.every(connection) if one.release_id == release_id), None)
+            if found is None:
+                raise NotFoundError(f"release {release_id} does not exist", remedy="List them: armillary release list.")
+            if found.withdrawn_at is not None:
+                raise ConflictError(
+                    f"release {found.version} of {found.chip} was withdrawn before: {found.withdrawn_reason}",
+                    remedy="A withdrawal is for good; publish another release.",
+                )
+            release_rows.withdraw(connection, release_id, at=self._context.now(), reason=reason)
+            detail = {"chip": found.chip, "version": found.version, "reason": reason}
+            self._context.audit(connection, actor, "release.withdraw", str(release_id), detail)
+
+        self._context.records.write(change)
+        self.refresh()
+        return self.get(release_id)
+
+    def packages(self, release: OsRelease) -> Mapping[str, bytes]:
+        """Component name -> signed package, in boot order."""
+        return {component.name: self._blobs.read(component.digest) for component in release.components}
+
+    def chips(self) -> tuple[str, ...]:
+        """Names of the chip profiles."""
+        return self._chips.names
+
+    def profile(self, chip: str) -> ChipProfile:
+        """A chip profile.
+
+        Raises:
+            NotFoundError: no such chip.
+        """
+        return self._chips.get(chip)
+
+    def floors(self, *, chip: str | None = None) -> tuple[SecurityFloor, ...]:
+        """Security floors of all chips or of one."""
+        found = self._context.records.read(release_rows.floors)
+        return tuple(floor for floor in found if chip is None or floor.chip == chip)
+
+    def raise_floor(self, chip: str, image_type: int, minimum: int, *, actor: str) -> SecurityFloor:
+        """Refuse every security version below ``minimum`` from the next check-in on.
+
+        Raises:
+            NotFoundError: no such chip, or no such component on it.
+            InvalidArgumentError: out of range, or above what any release has.
+            ConflictError: lower than what holds already.
+        """
+        profile = self._chips.get(chip)
+        if image_type not in {component.image_type for component in profile.boot_components}:
+            raise NotFoundError(f"{chip} boots no image of type {image_type}", remedy="See armillary release show.")
+        newest = max(
+            (c.security_version for r in self.list(chip=chip) for c in r.components if c.image_type == image_type),
+            default=0,
+        )
+        if not 0 <= minimum <= newest:
+            raise InvalidArgumentError(
+                f"minimum: expected 0 to {newest}, the highest released, got {minimum}",
+                remedy="Publish a release with that security version first; every device would be shut out otherwise.",
+            )
+
+        def change(connection: Connection) -> SecurityFloor:
+            wanted = SecurityFloor(chip=chip, image_type=image_type, minimum=minimum, changed_at=self._context.now())
+            holds = release_rows.raise_floor(connection, wanted)
+            if holds.minimum > minimum:
+                raise ConflictError(
+                    f"the floor is {holds.minimum} already", remedy="Floors only rise; a lower one cannot be set."
+                )
+            detail = {"image_type": image_type, "minimum": minimum}
+            self._context.audit(connection, actor, "release.raise-floor", chip, detail)
+            return holds
+
+        floor = self._context.records.write(change)
+        self.refresh()
+        return floor
+
+    def _component(self, name: str, package: bytes) -> OsComponent:
+        parsed = image_package.parse(package)
+        self._blobs.write(package)
+        return OsComponent(
+            name=name,
+            image_type=parsed.image_type,
+            component_id=parsed.component_id,
+            image_id=parsed.image_id,
+            digest=sha256(package).digest(),
+            security_version=parsed.security_version,
+            size=len(package),
+        )
+
+
+def _check_version(version: str) -> None:
+    if not 1 <= len(version) <= 32 or not version.replace(".", "").replace("-", "").isalnum():
+        raise InvalidArgumentError(
+            f"version: expected letters, digits, dots and dashes, got {version!r:.60}", remedy="For example 26.12."
+        )
+
+
+def _check_feed(feed: str) -> None:
+    if feed not in OS_FEEDS:
+        raise InvalidArgumentError(f"feed: expected {' or '.join(OS_FEEDS)}, got {feed!r:.40}", remedy="Use one.")

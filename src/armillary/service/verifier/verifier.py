@@ -1,0 +1,399 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The verifier (RFC 9334): from a request on a connection to a decision, a certificate and an offer, ready to record.
+
+``attest/appraise.py`` judges the proof; here are the steps it leaves to its caller: the registry (B), spending the
+challenge (C), storing what the next appraisal compares with (D). Nothing here waits: :meth:`Verifier.check_in`
+prepares everything, the endpoint records it, and only after the commit :meth:`Verifier.recorded` lets the reply go.
+One event loop uses one verifier; it takes no lock.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+from random import Random
+from typing import Final, NamedTuple
+
+from armillary.attest import appraise as attest
+from armillary.attest.challenge import (
+    LIFETIME_S,
+    MAX_LIFETIME_S,
+    RANDOM_BYTES,
+    kept_challenge,
+    mint,
+    open_challenge,
+)
+from armillary.attest.firmware_reference import FirmwareValue, measured
+from armillary.attest.judgement import AppraisalMemory
+from armillary.attest.lineage import ID_BYTES, Lineage, continued
+from armillary.engines.records.queries import check_ins as check_in_rows
+from armillary.engines.records.queries.check_ins import CheckInWrite, OutcomeWrite
+from armillary.engines.records.queries.devices import BootDetails, enforcement_text, installed_text
+from armillary.engines.records.schema.lineage import lineage_text, serial_of
+from armillary.errors import ChallengeError, RateLimitedError, ReplayedProofError, UnclaimedDeviceError, WireError
+from armillary.identity.issue import terms_for
+from armillary.service.authority.authority import Authority
+from armillary.service.authority.catalog_authority import new_serial, serial_text
+from armillary.service.context.context import Context
+from armillary.service.updates.offers import Offers, Wanted, has
+from armillary.service.verifier.attestation_policy import AttestationPolicies
+from armillary.service.verifier.device_rates import DeviceRates
+from armillary.service.verifier.device_states import DeviceState, DeviceStates
+from armillary.service.verifier.number_set import NumberSet
+from armillary.service.verifier.peers import Peer
+from armillary.service.verifier.releases import Releases
+from armillary.wire.attestation.evidence import parse_evidence
+from armillary.wire.attestation.firmware_log import FirmwareLog
+from armillary.wire.device.checkin import (
+    Challenge,
+    CheckinRequest,
+    Offer,
+    encode_challenge,
+    parse_request,
+)
+from armillary.wire.device.checkin_reply import ReplyEncoder
+
+# The challenge in a reply lives for this many intervals and a bit: the next check-in may be late.
+CHALLENGE_INTERVALS: Final = 3
+CHALLENGE_SLACK_S: Final = 600
+# One check-in of a device at a time; the second waits this long.
+BUSY_RETRY_S: Final = 1
+
+
+class Accepted(NamedTuple):
+    """A check-in that is decided and not yet recorded.
+
+    Attributes:
+        write: What to record.
+        reply: The encoded reply; nobody may see it before the record is durable.
+        details: What is remembered of the boot afterwards, None for an update-only verdict.
+        lineage: What the next proof has to continue.
+    """
+
+    state: DeviceState
+    write: CheckInWrite
+    reply: bytes
+    installed: str
+    installed_digest: bytes
+    details: BootDetails | None
+    lineage: Lineage
+
+
+class Verifier:
+    """Decides about check-ins."""
+
+    def __init__(
+        self,
+        context: Context,
+        authority: Authority,
+        releases: Releases,
+        policies: AttestationPolicies,
+        offers: Offers,
+        states: DeviceStates,
+    ) -> None:
+        settings = context.settings
+        self._context = context
+        self._authority = authority
+        self._releases = releases
+        self._policies = policies
+        self._offers = offers
+        self._states = states
+        self._memory = AppraisalMemory()
+        self._firmware_told = NumberSet()  # devices whose firmware was recorded since this process began
+        self._replies = ReplyEncoder()
+        self._rates = DeviceRates(settings.check_in_interval_s)
+        self._service_name = settings.public_host
+        self._interval_s = settings.check_in_interval_s
+        self._jitter = settings.check_in_jitter
+        self._lifetime_s = settings.certificate_lifetime_s
+        self._challenge_life_s = min(MAX_LIFETIME_S, CHALLENGE_INTERVALS * self._interval_s + CHALLENGE_SLACK_S)
+        self._random = Random(os.urandom(16))  # noqa: S311 - spreads load; secrets come from os.urandom
+        self.hub_address: tuple[str, int] = (settings.public_host, settings.hub_port)
+        self.has_siblings = False  # other processes serve the same devices
+
+    def challenge(self, peer: Peer, *, now: int) -> bytes:
+        """An encoded challenge message for a device that may speak here.
+
+        Raises:
+            DeviceFault: it may not.
+        """
+        self._states.admitted(peer.device_id)
+        return encode_challenge(Challenge(self._mint(peer, now), now))
+
+    def check_in(self, peer: Peer, body: bytes, *, now: int) -> Accepted:
+        """Decide about a check-in.
+
+        Raises:
+            WireError: the request is malformed.
+            DeviceFault: it earns no certificate.
+            RateLimitedError: another check-in of this device is being recorded, or it comes too often.
+        """
+        state = self._states.admitted(peer.device_id)
+        if state.busy:
+            raise RateLimitedError("a check-in of this device is being recorded", retry_after_s=BUSY_RETRY_S)
+        state.check_rate(now)
+        self._rates.check_check_in(state.number, now)
+        request = parse_request(body)
+        self._rates.check_outcomes(state.number, now, len(request.outcomes))
+        try:
+            appraisal = self._appraise(state, peer, request, now)
+            if (appraisal.verdict != attest.ATTESTED or self.has_siblings) and self._is_behind(state, appraisal):
+                appraisal = self._appraise(state, peer, request, now)
+            if appraisal.verdict != attest.ATTESTED and self._is_set_back(state, peer, request, appraisal):
+                state.lineage = Lineage(state.lineage.newest, begins=True)
+                appraisal = self._appraise(state, peer, request, now)
+        except ChallengeError:
+            self._check_is_ours(request, peer)
+            raise  # ours and this peer's, so merely too old
+        if appraisal.challenge_id.id in state.spent:
+            raise ReplayedProofError("the challenge was used before")
+        return self._accept(state, peer, request, appraisal, now)
+
+    def _appraise(self, state: DeviceState, peer: Peer, request: CheckinRequest, now: int) -> attest.Appraisal:
+        return attest.appraise(
+            request,
+            enrolment=state.enrolment,
+            reference=self._releases.reference,
+            peer_key=peer.spki,
+            challenge_key=self._authority.challenge_key,
+            now=now,
+            service_name=self._service_name,
+            memory=self._memory,
+            lineage=state.lineage,
+            policy=None if state.catalog_id is None else self._policies.book.get(state.catalog_id),
+        )
+
+    def _is_behind(self, state: DeviceState, appraisal: attest.Appraisal) -> bool:
+        """Whether another worker has recorded what this one does not know: a device may seem forked because of it.
+
+        With siblings whoever answers another challenge than that of the newest reply known here is looked up first.
+        """
+        elsewhere = self.has_siblings and appraisal.challenge_id.id != state.lineage.newest
+        return (elsewhere or bool(attest.fork_found(appraisal.steps))) and self._states.refresh(state)
+
+    def _is_set_back(
+        self, state: DeviceState, peer: Peer, request: CheckinRequest, appraisal: attest.Appraisal
+    ) -> bool:
+        """Whether a lineage breaks because the records were set back: the device has a reply that they never knew.
+
+        A copy cannot make it look like that: what its replies handed out is on record, and what is too old to be on
+        record ended before the last recorded check-in.
+        """
+        if state.lineage.held_at is not None or not attest.lineage_broken(appraisal.steps):
+            return False
+        value = request.lineage or appraisal.evidence.challenge
+        kept = kept_challenge(self._authority.challenge_key, value, peer_key=peer.spki)
+        if kept is None:
+            return False
+        serial = serial_text(int.from_bytes(kept.id, "big"))
+        return self._context.records.read(
+            lambda c: check_in_rows.is_beyond(c, state.number, serial=serial, expires_at=kept.expires_at)
+        )
+
+    def _check_is_ours(self, request: CheckinRequest, peer: Peer) -> None:
+        """Raise ReplayedProofError if a refused challenge was never made for this peer, whatever its age."""
+        challenge = parse_evidence(request.evidence).claims.challenge
+        try:
+            open_challenge(self._authority.challenge_key, challenge, now=0, peer_key=peer.spki)
+        except ChallengeError as error:
+            raise ReplayedProofError(error.message) from error
+
+    def begin(self, accepted: Accepted) -> None:
+        """Mark a check-in as being recorded; its challenge is spent whatever comes of it."""
+        accepted.state.busy = True
+        write = accepted.write
+        accepted.state.spend(write.challenge_id, write.challenge_expires_at, write.at)
+        self._rates.took(
+            write.device_number,
+            write.at,
+            attested=write.verdict == attest.ATTESTED,
+            reports=len(write.error_reports),
+            outcomes=len(write.outcomes),
+        )
+
+    def recorded(self, accepted: Accepted) -> None:
+        """The record is durable: remember what it says."""
+        state = accepted.state
+        state.busy = False
+        state.installed = accepted.installed
+        state.installed_digest = accepted.installed_digest
+        state.lineage = accepted.lineage
+        if accepted.details is not None:
+            state.booted(accepted.write.boot_count, accepted.details)
+
+    def failed(self, accepted: Accepted) -> None:
+        """The record was not kept; the device asks for a new challenge and tries again."""
+        accepted.state.busy = False
+        accepted.state.firmware_values = b""
+        self._firmware_told.discard(accepted.state.number)
+        accepted.state.stale = True  # another worker may have recorded what this one does not know
+
+    def _accept(
+        self, state: DeviceState, peer: Peer, request: CheckinRequest, appraisal: attest.Appraisal, now: int
+    ) -> Accepted:
+        if state.catalog_id is None:
+            raise UnclaimedDeviceError(f"device {state.device_id[:16]}... belongs to no catalog")
+        evidence = appraisal.evidence
+        terms = terms_for(appraisal.verdict, state.trust_tier, now=now, lifetime_s=self._lifetime_s)
+        issuer = state.issuer
+        if issuer is None or issuer.replaced or issuer.not_after <= now:
+            issuer = state.issuer = self._authority.issuer(state.catalog_id)
+        serial = new_serial()
+        handed = serial.to_bytes(ID_BYTES, "big")  # the reply's challenge has the certificate's random part
+        leaf = issuer.template.issue(
+            evidence.certificate_key,
+            state.device_id,
+            terms.purpose,
+            terms.tier,
+            serial,
+            terms.not_before,
+            terms.not_after,
+        )
+        wanted, offer = self._offer(state, request)
+        installed, installed_digest = self._installed(state, request)
+        attested = appraisal.verdict == attest.ATTESTED
+        details = self._details(state, appraisal) if attested else None
+        lineage, held = self._lineage(state, peer, request, appraisal, handed, now)
+        firmware = None
+        if request.firmware is not None and request.firmware.pcr_values != state.firmware_values:
+            firmware = self._firmware(state, request.firmware, appraisal)
+        kept = request.error_reports
+        if kept:
+            kept = kept[: self._rates.reports_left(state.number, now)]
+        reply = self._replies.encode(
+            verdict=appraisal.verdict,
+            steps=appraisal.steps,
+            leaf=leaf,
+            authorities=issuer.chain,
+            purpose=terms.purpose,
+            catalog_id=state.catalog_id,
+            offer=offer,
+            next_check_in_s=self._next_check_in_s(),
+            challenge=self._mint(peer, now, handed),
+            server_time=now,
+            hub=self.hub_address,
+        )
+        write = CheckInWrite(
+            device_number=state.number,
+            at=now,
+            verdict=appraisal.verdict,
+            steps=appraisal.steps,
+            boot_count=evidence.boot_count if attested else state.last_boot_count,
+            os_version=evidence.os_version,
+            certificate_serial=serial_text(serial),
+            certificate_not_after=terms.not_after,
+            purpose=terms.purpose,
+            offer_id=None if offer is None else offer.offer_id,
+            deployment_id=None if wanted is None else wanted.offer.deployment_id,
+            challenge_id=appraisal.challenge_id.id,
+            challenge_expires_at=appraisal.challenge_id.expires_at,
+            installed=None if installed == state.installed else installed,
+            details=None if details == state.details else details,
+            outcomes=() if not request.outcomes else _outcomes(request),
+            error_reports=kept,
+            suppressed=request.error_reports[len(kept) :],
+            lineage=lineage_text(lineage),
+            held=held,
+            after=serial_of(state.lineage),
+            firmware=firmware,
+        )
+        return Accepted(state, write, reply, installed, installed_digest, details, lineage)
+
+    def _offer(self, state: DeviceState, request: CheckinRequest) -> tuple[Wanted | None, Offer | None]:
+        """What the device should have, and the offer if it has something else.
+
+        Worked out again only when the book or the device's report is another than last time.
+        """
+        book = self._offers.book
+        if state.book is not book or state.offered_digest != request.report_digest:
+            wanted = self._offers.wanted(state.group_id, state.number, state.chip)
+            state.wanted = wanted
+            state.offer = None if wanted is None or has(request.installed, wanted.image_ids) else wanted.offer
+            state.book, state.offered_digest = book, request.report_digest
+        return state.wanted, state.offer
+
+    def _installed(self, state: DeviceState, request: CheckinRequest) -> tuple[str, bytes]:
+        """The stored form of the installed images; not worked out again while the report stays the same."""
+        if state.installed_digest == request.report_digest and state.installed_digest:
+            return state.installed, state.installed_digest
+        return installed_text(request.installed), request.report_digest
+
+    def _lineage(
+        self,
+        state: DeviceState,
+        peer: Peer,
+        request: CheckinRequest,
+        appraisal: attest.Appraisal,
+        handed: bytes,
+        now: int,
+    ) -> tuple[Lineage, str]:
+        """The lineage after this check-in, and why the device is held from now on, if it is."""
+        shown = attest.shown_id(request, self._authority.challenge_key, peer.spki)
+        lineage = continued(state.lineage, appraisal.challenge_id.id, shown, handed)
+        if appraisal.verdict == attest.ATTESTED or lineage.held_at is not None:
+            return lineage, ""
+        reason = attest.fork_found(appraisal.steps)
+        return (lineage._replace(held_at=now), reason) if reason else (lineage, "")
+
+    def _firmware(
+        self, state: DeviceState, firmware: FirmwareLog, appraisal: attest.Appraisal
+    ) -> tuple[FirmwareValue, ...] | None:
+        """What the machine's firmware measured, for the records; None where they have it or no TPM vouches for it.
+
+        Of a device that is not remembered its boot says enough: firmware does not change within one.
+        """
+        if not attest.quoted(appraisal.steps):
+            return None
+        is_read_again, state.firmware_values = not state.firmware_values, firmware.pcr_values
+        same_boot = state.details.endorsement == appraisal.endorsement_digest
+        if is_read_again and same_boot and state.number in self._firmware_told:
+            return None
+        self._firmware_told.add(state.number)
+        try:
+            return measured(firmware)
+        except WireError:
+            return None
+
+    def _details(self, state: DeviceState, appraisal: attest.Appraisal) -> BootDetails:
+        """What is stored once per boot; the security versions never fall."""
+        evidence = appraisal.evidence
+        known = state.details
+        same_boot = known.endorsement == appraisal.endorsement_digest and known.sandbox == evidence.sandbox
+        if same_boot and evidence.enforcement == state.enforcement:
+            return known
+        state.enforcement = evidence.enforcement
+        text = enforcement_text(evidence.enforcement)
+        if same_boot:
+            return BootDetails(known.sandbox, text, known.endorsement, known.security_versions)
+        highest = dict(state.enrolment.minimum_security_versions)
+        for kind, version in appraisal.security_versions.items():
+            highest[kind] = max(version, highest.get(kind, 0))
+        return BootDetails(
+            evidence.sandbox,
+            text,
+            appraisal.endorsement_digest,
+            json.dumps({str(kind): highest[kind] for kind in sorted(highest)}, separators=(",", ":")),
+        )
+
+    def _mint(self, peer: Peer, now: int, handed: bytes | None = None) -> bytes:
+        """A challenge for a device that asks for one, or with ``handed`` the one of its reply."""
+        return mint(
+            self._authority.challenge_key,
+            now=now,
+            random=handed or os.urandom(RANDOM_BYTES),
+            peer_key=peer.spki,
+            lifetime_s=LIFETIME_S if handed is None else self._challenge_life_s,
+            in_reply=handed is not None,
+        )
+
+    def _next_check_in_s(self) -> int:
+        spread = 1 + self._jitter * (2 * self._random.random() - 1)
+        return max(1, round(self._interval_s * spread))
+
+
+def _outcomes(request: CheckinRequest) -> tuple[OutcomeWrite, ...]:
+    """Reported outcomes; an offer's id is its deployment's."""
+    return tuple(
+        OutcomeWrite(one.offer_id, one.offer_id, one.image_id, one.component_id, one.outcome, one.reason, one.at)
+        for one in request.outcomes
+    )

@@ -1,0 +1,319 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The watch: reads what came in since it last looked and turns it into findings.
+
+It remembers how far it has looked in the transaction that records what it saw, so that a crash repeats nothing and
+loses nothing. It calls nobody: the planner reads findings as one of its inputs.
+"""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable, Sequence
+from functools import partial
+from typing import Final, TypeVar
+from uuid import UUID, uuid4
+
+from sqlalchemy import Connection
+
+from armillary.engines.records.queries import (
+    certificates as certificate_rows,
+    check_ins as check_in_rows,
+    devices as device_rows,
+    findings as finding_rows,
+    reports as report_rows,
+)
+from armillary.engines.records.schema.rows import (
+    CheckIn,
+    Device,
+    ErrorReportRow,
+    Outcome,
+    Page,
+    Refusal,
+)
+from armillary.errors import ConflictError, InvalidArgumentError, NotFoundError
+from armillary.service.context.context import Context
+from armillary.service.context.paging import bounded, number_after
+from armillary.service.registry.names import catalog_or_raise
+from armillary.service.watch import rules as watch_rules
+from armillary.service.watch.rules import Observation
+from armillary.wire.device.finding import KINDS, SEVERITIES, STATUSES, Finding
+
+# Rows looked at in one transaction, so that check-ins wait no longer than this takes to write.
+STEP: Final = 500
+# Certificates of the service are looked at this often: they end in days, and there may be some of many catalogs.
+ENDS_EVERY_S: Final = 3600
+# Silence is looked for so many times in the time after which a device is silent, and at most every minute: among a
+# million devices a look takes half a second.
+SILENCE_LOOKS: Final = 10
+SILENCE_EVERY_S: Final = 60
+# Silent devices named per look; the next look continues.
+MAX_SILENT: Final = 1000
+
+# Findings that one device may be named in by its own word: those that are not closed, and those of the last day. Beyond
+# that its reports are only counted, in one finding. An honest device in trouble has a few.
+MAX_FINDINGS_OF_DEVICE: Final = 32
+DAY_S: Final = 86_400
+
+Row = TypeVar("Row", CheckIn, Refusal, ErrorReportRow, Outcome)
+
+
+class Watch:
+    """Findings: makes them, lists them, lets people deal with them."""
+
+    def __init__(self, context: Context) -> None:
+        self._context = context
+        self._looking = threading.Lock()
+        self._silence_noted: frozenset[str] = frozenset()
+        self._ending_noted: frozenset[str] = frozenset()
+        self._ends_looked_at: int | None = None
+        self._silence_looked_at: int | None = None
+        # Since when devices could check in: a device is not silent because the service was down.
+        self.open_since = 0
+
+    # -- for people -----------------------------------------------------------------------------------------------
+
+    def list(
+        self,
+        *,
+        status: str | None = None,
+        severity: str | None = None,
+        kind: str | None = None,
+        catalog: str | None = None,
+        device_id: str | None = None,
+        limit: int = 50,
+        after: str | None = None,
+    ) -> Page[Finding]:
+        """Findings, newest first; ``status`` may also be ``living`` (not closed)."""
+        before = number_after(after)
+        conditions: dict[str, object] = {}
+        for name, value, allowed in (
+            ("status", status, (*STATUSES, "living")),
+            ("severity", severity, SEVERITIES),
+            ("kind", kind, tuple(KINDS)),
+        ):
+            if value is None:
+                continue
+            if value not in allowed:
+                raise InvalidArgumentError(
+                    f"{name}: expected {', '.join(allowed)}, got {value!r:.40}", remedy="Use one of these words."
+                )
+            conditions[name] = value
+
+        def query(connection: Connection) -> Page[Finding]:
+            if catalog is not None:
+                conditions["catalog_id"] = catalog_or_raise(connection, catalog).catalog_id
+            return finding_rows.page(
+                connection, conditions=conditions, device_id=device_id, limit=bounded(limit), before=before
+            )
+
+        return self._context.records.read(query)
+
+    def get(self, finding_id: UUID) -> Finding:
+        """A finding.
+
+        Raises:
+            NotFoundError: there is none of this id.
+        """
+        return self._context.records.read(lambda c: _finding_or_raise(c, finding_id))
+
+    def acknowledge(self, finding_id: UUID, *, actor: str) -> Finding:
+        """Somebody takes care of it: it no longer holds roll-outs."""
+        return self._set(finding_id, "acknowledged", actor)
+
+    def close(self, finding_id: UUID, *, actor: str) -> Finding:
+        """It is dealt with: seen again, it is a new finding."""
+        return self._set(finding_id, "closed", actor)
+
+    def _set(self, finding_id: UUID, status: str, actor: str) -> Finding:
+        def change(connection: Connection) -> Finding:
+            found = _finding_or_raise(connection, finding_id)
+            if found.status == "closed":
+                raise ConflictError("the finding is closed", remedy="Seen again, it becomes a new finding.")
+            finding_rows.set_status(connection, finding_id, status)
+            self._context.audit(connection, actor, f"finding.{status}", str(finding_id), {"title": found.title})
+            return _finding_or_raise(connection, finding_id)
+
+        return self._context.records.write(change)
+
+    # -- for other parts ------------------------------------------------------------------------------------------
+
+    def observe(self, seen: Observation) -> Finding:
+        """Record an observation of another part, e.g. the hub."""
+        return self._context.records.write(lambda c: record(c, seen, self._context.now()))
+
+    # -- the look -------------------------------------------------------------------------------------------------
+
+    def run_once(self) -> int:
+        """Look at everything new; returns how many observations were recorded.
+
+        One look at a time: who asks while another is under way waits for it and then looks at what is new since.
+        """
+        with self._looking:
+            seen = 0
+            seen += self._follow("check_in", check_in_rows.refused_since, self._of_check_in)
+            seen += self._follow("refusal", report_rows.refusals_since, self._of_refusal)
+            seen += self._follow("error_report", report_rows.error_reports_since, self._of_report)
+            seen += self._follow("outcome", report_rows.outcomes_since, self._of_outcome)
+            return seen + self._look_for_silence() + self._look_for_ends()
+
+    def _follow(
+        self,
+        source: str,
+        read: Callable[..., Sequence[Row]],
+        judge: Callable[[Connection, Row], Sequence[Observation]],
+    ) -> int:
+        """Judge the rows of a source after the noted position, a step at a time."""
+        seen = 0
+        while True:
+
+            def look(connection: Connection) -> tuple[int, int, Sequence[Observation]]:
+                seen_before = finding_rows.position(connection, source)
+                rows = read(connection, seen_before, limit=STEP)
+                found = [one for row in rows for one in judge(connection, row)]
+                newest = rows[-1].number if len(rows) == STEP else report_rows.newest_number(connection, source)
+                return seen_before, newest, found
+
+            seen_before, newest, found = self._context.records.read(look)
+            if newest <= seen_before:
+                return seen
+            if self._context.records.write(partial(self._keep, source, seen_before, newest, found)):
+                seen += len(found)
+
+    def _keep(
+        self, source: str, seen_before: int, last: int, found: Sequence[Observation], connection: Connection
+    ) -> bool:
+        """Record what a look found; False if another process has looked there meanwhile: nothing is counted twice."""
+        if finding_rows.position(connection, source) != seen_before:
+            return False
+        for one in found:
+            record(connection, one, self._context.now())
+        finding_rows.set_position(connection, source, last)
+        return True
+
+    def _device(self, connection: Connection, device_id: str) -> Device | None:
+        context = self._context
+        return device_rows.one(connection, device_id, now=context.now(), silent_after_s=context.silent_after_s)
+
+    def _catalog_of(self, connection: Connection, device_id: str) -> UUID | None:
+        device = self._device(connection, device_id)
+        return None if device is None else device.catalog_id
+
+    def _of_check_in(self, connection: Connection, row: CheckIn) -> Sequence[Observation]:
+        if row.verdict != "attested":
+            seen = watch_rules.of_check_in(row, self._catalog_of(connection, row.device_id))
+            return [] if seen is None else [seen]
+        return []
+
+    def _of_refusal(self, connection: Connection, row: Refusal) -> Sequence[Observation]:
+        seen = watch_rules.of_refusal(row, self._catalog_of(connection, row.device_id))
+        return [] if seen is None else [seen]
+
+    def _of_report(self, connection: Connection, row: ErrorReportRow) -> Sequence[Observation]:
+        was_offered = (
+            row.catalog_id is not None
+            and row.image_id is not None
+            and report_rows.image_was_offered(connection, row.device_id, row.catalog_id, row.image_id)
+        )
+        found = [watch_rules.of_error_report(row, was_offered=was_offered)]
+        if row.event_type == "SandboxWeakened":
+            device = self._device(connection, row.device_id)
+            found.append(None if device is None else watch_rules.of_containment(device))
+        return [one for one in found if one is not None]
+
+    def _of_outcome(self, connection: Connection, row: Outcome) -> Sequence[Observation]:
+        catalog_id = self._catalog_of(connection, row.device_id)
+        was_offered = (
+            catalog_id is not None
+            and row.deployment_id is not None
+            and report_rows.deployment_was_offered(connection, row.device_id, catalog_id, row.deployment_id)
+        )
+        seen = watch_rules.of_outcome(row, catalog_id, was_offered=was_offered)
+        return [] if seen is None else [seen]
+
+    def _look_for_silence(self) -> int:
+        """Devices that fell silent since the last look; one that stays silent is not observed again and again."""
+        context = self._context
+        now = context.now()
+        every = min(SILENCE_EVERY_S, context.silent_after_s // SILENCE_LOOKS)
+        looked_at = self._silence_looked_at
+        if now - self.open_since < context.silent_after_s or (looked_at is not None and 0 <= now - looked_at < every):
+            return 0
+        self._silence_looked_at = now
+        silent = context.records.read(
+            lambda c: device_rows.silent(c, now=now, silent_after_s=context.silent_after_s, limit=MAX_SILENT)
+        )
+        fresh = [device for device in silent if device.device_id not in self._silence_noted]
+        self._silence_noted = frozenset(device.device_id for device in silent)
+        found = watch_rules.of_silence(fresh, now)
+        for one in found:
+            self.observe(one)
+        return len(found)
+
+    def _look_for_ends(self) -> int:
+        """Certificates of the service that end soon and were not renewed, each once."""
+        now = self._context.now()
+        if self._ends_looked_at is not None and 0 <= now - self._ends_looked_at < ENDS_EVERY_S:
+            return 0
+        self._ends_looked_at = now
+        ending = self._context.records.read(
+            lambda c: certificate_rows.without_successor(c, ends_before=now + watch_rules.CA_WARNING_S)
+        )
+        fresh = [one for one in ending if one.serial not in self._ending_noted]
+        self._ending_noted = frozenset(one.serial for one in ending)
+        for one in fresh:
+            self.observe(watch_rules.of_certificate(one.kind, one.subject, one.not_after, now, one.catalog_id))
+        return len(fresh)
+
+
+def record(connection: Connection, seen: Observation, now: int) -> Finding:
+    """Record an observation inside the caller's transaction: a new finding, or one more of a living one."""
+    seen = _within_share(connection, seen, now)
+    if seen.kind not in KINDS or seen.severity not in SEVERITIES:
+        raise InvalidArgumentError(
+            f"observation: expected a known kind and severity, got {seen.kind!r}, {seen.severity!r}",
+            remedy="Use those of armillary.wire.device.finding.",
+        )
+    at = seen.at or now
+    severity = seen.severity
+    if seen.escalate_at and finding_rows.count_of(connection, seen.fingerprint) + seen.count >= seen.escalate_at:
+        severity = seen.escalated
+    return finding_rows.observe(
+        connection,
+        Finding(
+            finding_id=uuid4(),
+            fingerprint=seen.fingerprint,
+            kind=seen.kind,
+            severity=severity,
+            title=seen.title,
+            cause=seen.cause,
+            device_ids=seen.device_ids,
+            device_count=len(seen.device_ids),
+            proposed_action=seen.proposed_action,
+            status="open",
+            count=seen.count,
+            first_seen=at,
+            last_seen=at,
+            catalog_id=seen.catalog_id,
+            group_id=seen.group_id,
+            deployment_id=seen.deployment_id,
+            rollout_id=seen.rollout_id,
+            image_id=seen.image_id,
+            component_id=seen.component_id,
+        ),
+    )
+
+
+def _within_share(connection: Connection, seen: Observation, now: int) -> Observation:
+    """The observation, or the one of a device's overflow where it would open or join more than one device may."""
+    if not seen.told_by or finding_rows.names(connection, seen.fingerprint, seen.told_by):
+        return seen
+    if finding_rows.named_in(connection, seen.told_by, since=now - DAY_S) < MAX_FINDINGS_OF_DEVICE:
+        return seen
+    return watch_rules.of_overflow(seen.told_by, seen.catalog_id, seen.count, seen.at)
+
+
+def _finding_or_raise(connection: Connection, finding_id: UUID) -> Finding:
+    found = finding_rows.one(connection, finding_id)
+    if found is None:
+        raise NotFoundError(f"finding {finding_id} does not exist", remedy="List them: armillary finding list.")
+    return found

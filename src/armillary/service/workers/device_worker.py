@@ -1,0 +1,292 @@
+# SPDX-License-Identifier: Apache-2.0
+"""A device worker: a process that serves the device endpoint and nothing else, beside others on the same port.
+
+It shares the data folder with the service that started it, which holds the folder's lock: own connections to the
+records and an own writer thread, own memory of devices, the issuing keys from the folder. What it remembers is right
+because the service tells it of every change and waits until it is done (``wire/device/worker_message.py`` has the
+messages); and what two workers decide at once the database settles: a challenge is spent once, and a check-in that
+follows another than the newest is refused.
+
+It lives no longer than the service: the system kills it with the thread that started it (``PR_SET_PDEATHSIG``), and it
+ends itself when the socket pair reads an end of file. Where it cannot do what it is told, it ends at once: the service
+starts another, which remembers nothing.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import ctypes
+import json
+import os
+import queue
+import signal
+import socket
+import threading
+import time
+from collections.abc import Callable
+from dataclasses import asdict, replace
+from pathlib import Path
+from typing import Final, NoReturn
+
+import structlog
+
+from armillary.engines.records.folder import DataFolder
+from armillary.engines.records.store import Records
+from armillary.errors import ArmillaryError, WireError
+from armillary.service.authority.authority import Authority
+from armillary.service.context.blobs import Blobs
+from armillary.service.context.chips import Chips
+from armillary.service.context.context import Context
+from armillary.service.context.notices import Notices
+from armillary.service.endpoint.device_front import DeviceFront
+from armillary.service.endpoint.endpoint import server_context
+from armillary.service.updates.offers import Offers
+from armillary.service.verifier.attestation_policy import AttestationPolicies
+from armillary.service.verifier.device_states import DeviceStates
+from armillary.service.verifier.releases import Releases
+from armillary.service.verifier.verifier import Verifier
+from armillary.service.workers.channel import Channel
+from armillary.settings import Settings
+from armillary.wire.device import worker_message as messages
+from armillary.wire.device.worker_message import (
+    Changed,
+    Cut,
+    Done,
+    Failed,
+    Heartbeat,
+    Held,
+    Message,
+    News,
+    Ready,
+    Reread,
+)
+
+HEARTBEAT_S: Final = 1.0
+_PR_SET_PDEATHSIG: Final = 1  # prctl(2)
+
+_log = structlog.get_logger("armillary.service.worker")
+
+
+def settings_to_text(settings: Settings) -> str:
+    """A worker's settings: those of the service without its token, whose keys no worker uses."""
+    own = replace(settings, pkcs11_module="", pkcs11_token="", pkcs11_pin_file="")
+    return json.dumps({name: str(value) if isinstance(value, Path) else value for name, value in asdict(own).items()})
+
+
+def settings_from_text(text: str) -> Settings:
+    """The reverse of :func:`settings_to_text`."""
+    values = json.loads(text)
+    return Settings(**{**values, "data": Path(values["data"])})
+
+
+def end_with_service() -> None:
+    """Have the system kill this process when the thread that started it ends; leave Ctrl-C to the service."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
+
+
+async def serve(descriptor: int, set_log_level: Callable[[str], object] = lambda _: None) -> int:
+    """Serve devices until the service says stop; returns the exit status.
+
+    Args:
+        descriptor: The inherited end of the socket pair.
+        set_log_level: Called with the service's level once it is known.
+    """
+    channel = Channel(socket.socket(fileno=descriptor))
+    try:
+        start, *early = _first(channel)
+    except (OSError, EOFError, WireError):  # the service is gone already
+        return 1
+    settings = settings_from_text(start.settings)
+    set_log_level(settings.log_level)
+    with contextlib.ExitStack() as undo:
+        try:
+            worker = DeviceWorker(settings, channel)
+            undo.callback(worker.context.records.close)
+            await worker.open(start, early)
+        except ArmillaryError as error:
+            with contextlib.suppress(OSError):
+                channel.send(Failed(error.code, error.message[:1000], error.remedy[:1000]))
+            return 1
+        await worker.stopped.wait()
+        await worker.close()
+    worker.say_all()
+    return 0
+
+
+def _first(channel: Channel) -> tuple[messages.Start, *tuple[Message, ...]]:
+    found: list[Message] = []
+    while not found:
+        found = channel.receive()
+    if not isinstance(found[0], messages.Start):
+        raise WireError("worker message", expected="Start first", got=type(found[0]).__name__)
+    return found[0], *found[1:]
+
+
+class DeviceWorker:
+    """The parts of one worker, and the threads that listen and speak to the service."""
+
+    def __init__(self, settings: Settings, channel: Channel) -> None:
+        folder = DataFolder.shared(settings.data)
+        records = Records.open(folder.database, fresh=False)
+        self.context = context = Context(settings=settings, folder=folder, records=records)
+        self.stopped = asyncio.Event()
+        self._channel = channel
+        self._loop = asyncio.get_running_loop()
+        self._saying: queue.SimpleQueue[Message | None] = queue.SimpleQueue()
+        self._has_news = False
+        self._speaker = threading.Thread(target=self._speak, name="worker-speaker", daemon=True)
+        chips = Chips.load()
+        blobs = Blobs(folder.blobs)
+        self._authority = Authority(context)
+        self._releases = Releases(context, self._authority, blobs, chips)
+        self._policies = AttestationPolicies(context, chips, self._releases)
+        self._offers = Offers(context, chips)
+        self._states = DeviceStates(records, context.now)
+        notices = Notices()
+        notices.on_device.append(self._states.mark_stale)
+        notices.on_held.append(lambda device_id: self._saying.put(Held(device_id)))
+        notices.on_news.append(self._tell_news)
+        self._verifier = Verifier(context, self._authority, self._releases, self._policies, self._offers, self._states)
+        self._endpoint = DeviceFront(
+            trust_anchors=self._authority.trust_anchors,
+            renew_identity=lambda chip, device_id, ends: self._authority.renew_identity(
+                chips.get(chip).maker, device_id, ends
+            ),
+            records=records,
+            verifier=self._verifier,
+            states=self._states,
+            offers=self._offers,
+            blobs=blobs,
+            notices=notices,
+            now=context.now,
+        )
+
+    async def open(self, start: messages.Start, early: list[Message]) -> None:
+        """Read what there is, then let devices in.
+
+        Whatever changes from here on is told: the service knew of this worker before it existed.
+
+        Raises:
+            ArmillaryError: it cannot.
+        """
+        settings = self.context.settings
+        self._verifier.hub_address = (start.hub_host, start.hub_port)
+        self._verifier.has_siblings = settings.device_worker_count > 1
+        self._authority.open_to_issue()
+        for refresh in (self._releases.refresh, self._policies.refresh, self._offers.refresh):
+            refresh()
+        files = self._authority.server_files()
+        self._tls = server_context(files.certificate, files.key, self._authority.silicon_certificates())
+        threading.Thread(target=self._listen, args=(early,), name="worker-listener", daemon=True).start()
+        await self._endpoint.start(self._tls, settings.host, start.device_port, shared=True)
+        self._loop.add_signal_handler(signal.SIGTERM, self.stopped.set)
+        self._saying.put(Ready())
+        self._speaker.start()
+
+    async def close(self) -> None:
+        """Let nobody in, finish what is being recorded, close every connection."""
+        await self._endpoint.close()
+
+    def say_all(self) -> None:
+        """Say what is left to say; the last act."""
+        self._saying.put(None)
+        self._speaker.join(HEARTBEAT_S)
+
+    # -- the service speaks ---------------------------------------------------------------------------------------
+
+    def _listen(self, early: list[Message]) -> None:
+        try:
+            told = early
+            while True:
+                for message in told:
+                    self._do(message)
+                told = self._channel.receive()
+        except (EOFError, OSError):
+            _end("the service is gone")
+        except ArmillaryError as error:  # what it cannot do it must not seem to have done
+            _end(error.message)
+        finally:  # a bug of ours: who does not hear must not serve
+            _end("it hears nothing any more")
+
+    def _do(self, message: Message) -> None:
+        """Do what the service says, and say that it is done.
+
+        Raises:
+            ArmillaryError: it cannot be done.
+        """
+        match message:
+            case Changed(number, device_id):
+                self._states.mark_stale(device_id)
+            case Cut(number, device_id):
+                self._cut(device_id)
+            case Reread(number, topic):
+                self._reread(topic)
+            case messages.Stop():
+                self._loop.call_soon_threadsafe(self.stopped.set)
+                return
+            case _:
+                raise WireError("worker message", expected="one of the service's", got=type(message).__name__)
+        self._channel.send(Done(number))
+
+    def _cut(self, device_id: str) -> None:
+        self._states.mark_stale(device_id)
+        self._endpoint.disconnect(device_id)
+        is_done = threading.Event()
+        self._loop.call_soon_threadsafe(is_done.set)  # after the disconnection: the loop keeps the order
+        is_done.wait()
+
+    def _reread(self, topic: str) -> None:
+        match topic:
+            case messages.OFFERS:
+                self._offers.refresh()
+            case messages.RELEASES:
+                self._releases.refresh()
+            case messages.POLICIES:
+                self._policies.refresh()
+            case messages.AUTHORITIES:
+                self._authority.open_to_issue()
+                files = self._authority.server_files()
+                self._tls.load_cert_chain(files.certificate, files.key)
+                for der in self._authority.silicon_certificates():
+                    self._tls.load_verify_locations(cadata=der)
+
+    # -- the worker speaks ----------------------------------------------------------------------------------------
+
+    def _tell_news(self) -> None:
+        if not self._has_news:
+            self._has_news = True
+            self._saying.put(News())
+
+    def _speak(self) -> None:
+        due = time.monotonic()
+        with contextlib.suppress(OSError):  # the service is gone: the listener ends this process
+            while True:
+                if time.monotonic() >= due:
+                    due = time.monotonic() + HEARTBEAT_S
+                    self._channel.send(self._heartbeat())
+                try:
+                    message = self._saying.get(timeout=max(0.0, due - time.monotonic()))
+                except queue.Empty:
+                    continue
+                if message is None:
+                    return
+                if isinstance(message, News):
+                    self._has_news = False
+                self._channel.send(message)
+
+    def _heartbeat(self) -> Heartbeat:
+        pulse = self._endpoint.pulse
+        return Heartbeat(
+            age_ms=max(0, int(1000 * (time.monotonic() - pulse.at))),
+            oldest_wait_s=max(0, pulse.oldest_wait_s),
+            connections=self._endpoint.connections,
+            counts=dict(self._endpoint.counts),
+        )
+
+
+def _end(why: str) -> NoReturn:
+    """End this process now: nothing that is not committed was acknowledged."""
+    _log.error("the device worker ends", why=why)
+    os._exit(1)

@@ -1,0 +1,346 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Ten years of renewals, day by day, judged by OpenSSL; a renewal that is cut anywhere; downtime; renewals that fail."""
+
+from __future__ import annotations
+
+import shutil
+import subprocess
+from collections.abc import Iterator
+from itertools import pairwise
+from pathlib import Path
+from typing import Any, NamedTuple
+from uuid import UUID
+
+import pytest
+from cryptography import x509
+from cryptography.hazmat.primitives.asymmetric import ec
+from cryptography.hazmat.primitives.serialization import Encoding
+from tests.fixtures.effort import effort
+
+from armillary.engines.records import folder as files
+from armillary.engines.records.queries import certificates as certificate_rows
+from armillary.engines.signer import file as key_files
+from armillary.errors import DataFolderError, SignerError
+from armillary.service.assemble import SecurityService
+from armillary.service.authority import authority as authorities
+from armillary.service.authority.catalog_authority import BACKDATE_S, new_serial
+from armillary.service.authority.life import CATALOG_TAKEOVER_S, DAY_S
+from armillary.settings import Settings
+from armillary.wire.certificates.certificate import verify_issued_by
+from armillary.wire.encoding import cose
+from armillary.wire.encoding.pem import armour
+
+# Ten years in the long run; four have two successors of the catalog authority.
+YEARS = effort(4, 10)
+# Days between those on which OpenSSL judges what is the same as the day before.
+JUDGED_DAYS = effort(28, 7)
+CLIENT = ec.derive_private_key(9, ec.SECP256R1())
+SPKI = cose.spki_from_point(cose.point_of(CLIENT.public_key()))
+DEVICE_ID = cose.point_of(CLIENT.public_key()).hex()
+
+needs_openssl = pytest.mark.skipif(
+    shutil.which("openssl") is None, reason="needs openssl: sudo apt-get install openssl"
+)
+
+
+class HandedOut(NamedTuple):
+    leaf: bytes
+    chain: tuple[bytes, ...]
+
+
+class Rotation:
+    """A service with one catalog, no sockets, and a clock of its own."""
+
+    def __init__(self, data: Path, clock: Any) -> None:
+        self.clock = clock
+        self.data = data
+        self.service = SecurityService.open(Settings(data=data), clock=clock)
+        if not self.service.registry.list_catalogs():
+            self.service.registry.create_catalog("Contoso", actor="test")
+        self.catalog_id: UUID = self.service.registry.get_catalog("Contoso").catalog_id
+
+    def close(self) -> None:
+        self.service.context.records.close()
+        self.service.context.folder.close()
+
+    def issue(self) -> HandedOut:
+        """As a check-in now does."""
+        issuer = self.service.authority.issuer(self.catalog_id)
+        now = int(self.clock())
+        leaf = issuer.template.issue(SPKI, DEVICE_ID, "client", "software", new_serial(), now - BACKDATE_S, now + DAY_S)
+        return HandedOut(leaf, issuer.chain)
+
+    def recorded(self) -> set[bytes]:
+        return {
+            one.der
+            for kind in ("root", "policy", "catalog", "issuing", "server")
+            for one in self.service.context.records.read(lambda c, k=kind: certificate_rows.of_kind(c, k))
+        }
+
+    def hub_accepts(self, handed: HandedOut) -> bool:
+        """Whether one of the authorities the hub knows of signed it."""
+        for issuer in self.service.authority.issuing_certificates(self.catalog_id):
+            try:
+                verify_issued_by(handed.leaf, issuer, now=int(self.clock()))
+            except Exception:  # noqa: BLE001, S112 - another's
+                continue
+            return True
+        return False
+
+
+@pytest.fixture
+def rotation(tmp_path: Path, clock: Any) -> Iterator[Rotation]:
+    made = Rotation(tmp_path / "data", clock)
+    yield made
+    made.close()
+
+
+def openssl_says(folder: Path, handed: HandedOut, trusted: bytes, *, at: int) -> str:
+    """What ``openssl verify`` says of the chain that was handed out; "" when it accepts."""
+    for name, ders in (("leaf", [handed.leaf]), ("chain", handed.chain), ("trusted", [trusted])):
+        (folder / name).write_bytes(b"".join(armour("CERTIFICATE", der) for der in ders))
+    command = ["openssl", "verify", "-x509_strict", "-no-CAfile", "-no-CApath", "-no-CAstore", "-partial_chain"]
+    command += ["-purpose", "sslclient", "-attime", str(at), "-trusted", str(folder / "trusted")]
+    done = subprocess.run(
+        [*command, "-untrusted", str(folder / "chain"), str(folder / "leaf")],
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    return "" if done.returncode == 0 else done.stdout + done.stderr
+
+
+@pytest.mark.long
+@needs_openssl
+@pytest.mark.timeout(600)
+def test_years_day_by_day(rotation: Rotation, tmp_path: Path, clock: Any) -> None:
+    """Every day: yesterday's certificate is good to its last second, today's chain is good, and nobody is surprised.
+
+    OpenSSL judges the first and the last certificate under each chain, and some between: what is good at both ends of
+    a time is good between them.
+    """
+    service = rotation.service
+    root = service.authority.root_certificate
+    yesterday = rotation.issue()
+    known: list[set[bytes]] = []  # what relying parties fetched on each day so far
+    signers: list[bytes] = []
+    for day in range(YEARS * 365):
+        clock.now += DAY_S - 1
+        last_second = int(clock.now)
+        assert rotation.hub_accepts(yesterday), day
+        clock.now += 1
+        service.authority.renew()
+        today = rotation.issue()
+        catalog = today.chain[1]
+        if today.chain != yesterday.chain or day % JUDGED_DAYS == 0:
+            assert not openssl_says(tmp_path, yesterday, root, at=last_second), day
+            assert not openssl_says(tmp_path, today, root, at=int(clock.now)), day
+            assert not openssl_says(tmp_path, today, catalog, at=int(clock.now)), day
+        known.append(set(service.revocation_lists.chain_of_catalog(rotation.catalog_id)))
+        takeover = CATALOG_TAKEOVER_S // DAY_S
+        if day >= takeover:  # who fetched the authorities 44 days ago is not surprised by today's
+            assert {catalog, today.chain[2]} <= known[day - takeover + 1], day
+        if not signers or signers[-1] != catalog:
+            signers.append(catalog)
+        yesterday = today
+    starts = [x509.load_der_x509_certificate(der).not_valid_before_utc.timestamp() for der in signers]
+    lives = [x509.load_der_x509_certificate(der) for der in signers]
+    assert all((one.not_valid_after_utc - one.not_valid_before_utc).days == 730 for one in lives)
+    # A successor is made 90 days before the end: every 640 days.
+    assert [round((after - before) / DAY_S) for before, after in pairwise(starts)] == [640] * (YEARS * 365 // 640)
+    policies = service.context.records.read(lambda c: certificate_rows.of_kind(c, "policy"))
+    assert len(policies) >= effort(2, 3)
+    assert rotation.recorded() >= {root, *yesterday.chain}
+
+
+def test_control_without_the_waiting_time_relying_parties_are_surprised(
+    rotation: Rotation, clock: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The 45 days taken away: who fetched the authorities the day before does not know the one that signs today."""
+    monkeypatch.setattr("armillary.service.authority.life.CATALOG_TAKEOVER_S", 0)
+    clock.now += 639 * DAY_S
+    surprised = 0
+    for _ in range(3):
+        known = rotation.service.revocation_lists.chain_of_catalog(rotation.catalog_id)
+        clock.now += DAY_S
+        rotation.service.authority.renew()
+        surprised += rotation.issue().chain[1] not in known
+    assert surprised == 1
+
+
+def test_each_renewal_is_a_line_of_the_audit_log(rotation: Rotation, clock: Any) -> None:
+    def renewed() -> list[tuple[str, str]]:
+        lines = rotation.service.audit.list(limit=100).items
+        return [(one.target, one.detail["kind"]) for one in lines if one.operation == "authority.renew"]
+
+    assert renewed() == []  # what a first start and a catalog make are lines of their own
+    clock.now += 641 * DAY_S
+    rotation.service.authority.renew()
+    assert sorted(kind for _, kind in renewed()) == ["catalog", "issuing"]
+    assert {serial for serial, _ in renewed()} <= {
+        f"{x509.load_der_x509_certificate(der).serial_number:034X}" for der in rotation.recorded()
+    }
+
+
+class Cut(BaseException):
+    """The process ends here."""
+
+
+@pytest.mark.parametrize("after_days", [61, 641, 700, 1030])
+def test_a_renewal_that_is_cut_at_any_write_leaves_a_working_authority(
+    tmp_path: Path, clock: Any, monkeypatch: pytest.MonkeyPatch, after_days: int
+) -> None:
+    """Cut before and after every write of a key, a file or a transaction: what is handed out is on record, and works."""
+    original = Rotation(tmp_path / "original", clock)
+    original.close()
+    clock.now += after_days * DAY_S
+    genuine, cuts, count = files.write_file, 0, 0
+    while True:
+        data = tmp_path / f"cut-{count}"
+        shutil.copytree(tmp_path / "original", data)
+        shutil.copy2(tmp_path / "original.passphrase", tmp_path / f"cut-{count}.passphrase")
+        steps, before_the_write = count // 2, count % 2 == 0
+        left = [steps]
+
+        def cut(
+            write: Any, *arguments: Any, left: list[int] = left, before: bool = before_the_write, **options: Any
+        ) -> Any:
+            if left[0] == 0 and before:
+                raise Cut
+            done = write(*arguments, **options)
+            if left[0] == 0:
+                raise Cut
+            left[0] -= 1
+            return done
+
+        with monkeypatch.context() as patch:
+            for module in (key_files, authorities):
+                patch.setattr(module, "write_file", lambda *a, c=cut, **o: c(genuine, *a, **o))
+            patch.setattr(
+                "armillary.engines.records.store.Records.write",
+                lambda records, change, c=cut: c(lambda: records._group.submit(change, weight=10).result()),
+            )
+            try:
+                Rotation(data, clock).close()  # opening renews
+                finished = True
+            except Cut:
+                finished = False
+        again = Rotation(data, clock)
+        try:
+            handed = again.issue()
+            assert set(handed.chain) <= again.recorded()
+            assert again.hub_accepts(handed)
+            assert not openssl_says(tmp_path, handed, again.service.authority.root_certificate, at=int(clock()))
+            server = x509.load_pem_x509_certificate(again.service.authority.server_files().certificate.read_bytes())
+            assert server.public_bytes(Encoding.DER) in again.recorded()
+            assert server.public_key() == again.service.authority._keys.load("server").public_key()
+        finally:
+            again.close()
+        shutil.rmtree(data)
+        cuts += not finished
+        if finished:
+            break
+        count += 1
+    assert cuts >= 4
+
+
+@pytest.mark.parametrize("days", [31, 89, 91, 200, 640, 731, 800, 2000])
+def test_after_a_downtime_of_any_length_the_start_renews_what_it_must(tmp_path: Path, clock: Any, days: int) -> None:
+    Rotation(tmp_path / "data", clock).close()
+    clock.now += days * DAY_S
+    again = Rotation(tmp_path / "data", clock)
+    try:
+        handed = again.issue()
+        assert again.hub_accepts(handed)
+        assert not openssl_says(tmp_path, handed, again.service.authority.root_certificate, at=int(clock.now))
+        assert not openssl_says(
+            tmp_path, handed, again.service.authority.root_certificate, at=int(clock.now) + DAY_S - 1
+        )
+    finally:
+        again.close()
+
+
+def test_a_catalog_whose_renewal_fails_hinders_no_other(
+    rotation: Rotation, clock: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    service = rotation.service
+    service.registry.create_catalog("Fabrikam", actor="test")
+    other = service.registry.get_catalog("Fabrikam").catalog_id
+    before = {one: service.authority.issuer(one) for one in (rotation.catalog_id, other)}
+    clock.now += 61 * DAY_S
+    genuine = service.authority._make_issuing
+
+    def failing(catalog_id: UUID, *rest: Any) -> Any:
+        if catalog_id == rotation.catalog_id:
+            raise SignerError("the token is away")
+        return genuine(catalog_id, *rest)
+
+    monkeypatch.setattr(service.authority, "_make_issuing", failing)
+    with pytest.raises(SignerError):
+        service.authority.renew()
+    assert service.authority.issuer(other) is not before[other]
+    assert service.authority.issuer(rotation.catalog_id) is before[rotation.catalog_id]
+    assert rotation.hub_accepts(rotation.issue())
+    # Failing for weeks ends in an error, never in a certificate that an ended authority signed.
+    clock.now += 30 * DAY_S
+    with pytest.raises(SignerError, match="ended"):
+        rotation.issue()
+    monkeypatch.undo()
+    service.authority.renew()
+    assert rotation.hub_accepts(rotation.issue())
+
+
+def test_a_folder_from_before_the_policy_authority_keeps_its_catalogs_and_gets_one(
+    rotation: Rotation, clock: Any, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    service = rotation.service
+    root = service.context.records.read(lambda c: certificate_rows.of_kind(c, "root"))[0]
+    with monkeypatch.context() as patch:  # a catalog as it was made then: by the root
+        patch.setattr("armillary.service.authority.catalog_authority.active_of", lambda *_: root)
+        service.registry.create_catalog("Old", actor="test")
+    old = service.registry.get_catalog("Old").catalog_id
+    service.context.records.write(lambda c: c.exec_driver_sql("DELETE FROM certificate WHERE kind = 'policy'"))
+    service.authority.renew()
+    assert len(service.context.records.read(lambda c: certificate_rows.of_kind(c, "policy"))) == 1
+    assert len(service.authority.issuer(old).chain) == 2
+    clock.now += 641 * DAY_S
+    service.authority.renew()
+    clock.now += 46 * DAY_S
+    service.authority.renew()
+    assert len(service.authority.issuer(old).chain) == 3
+
+
+def test_a_full_disk_during_a_renewal_leaves_what_was_active(
+    rotation: Rotation, clock: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    clock.now += 61 * DAY_S
+    before, recorded = rotation.service.authority.issuer(rotation.catalog_id), rotation.recorded()
+
+    def full(*_: object, **__: object) -> None:
+        raise DataFolderError("the disk is full", remedy="Make room.")
+
+    with monkeypatch.context() as patch:
+        patch.setattr("armillary.engines.records.queries.certificates.add", full)
+        with pytest.raises(DataFolderError):
+            rotation.service.authority.renew()
+    assert rotation.recorded() == recorded
+    assert rotation.service.authority.issuer(rotation.catalog_id) is before
+    rotation.service.authority.renew()
+    assert rotation.service.authority.issuer(rotation.catalog_id) is not before
+
+
+def test_towards_the_end_of_the_root_nothing_is_renewed_in_vain(rotation: Rotation, clock: Any) -> None:
+    """A new authority would end with the root as the old one does: none is made each day anew, and all works to the end."""
+    authority = rotation.service.authority
+    end = x509.load_der_x509_certificate(authority.root_certificate).not_valid_after_utc.timestamp()
+    for days_left in (1000, 800, 400, 200, 100, 50, 45):
+        clock.now = end - days_left * DAY_S
+        authority.renew()
+    before = rotation.recorded()
+    for days_left in (44, 43, 42):
+        clock.now = end - days_left * DAY_S
+        authority.renew()
+    assert rotation.recorded() == before
+    clock.now = end - 2 * DAY_S
+    authority.renew()
+    assert rotation.hub_accepts(rotation.issue())

@@ -1,0 +1,109 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The door of the device endpoint: a few at a time, the others keep their place."""
+
+from __future__ import annotations
+
+import contextlib
+import errno
+import socket
+import threading
+from pathlib import Path
+
+import pytest
+from tests.fixtures.waiting import wait_until
+
+from armillary.engines import door as doors
+from armillary.service.endpoint import listener
+from armillary.sim.service_host import ServiceHost
+
+
+def silent(host: ServiceHost) -> socket.socket:
+    return socket.create_connection(("127.0.0.1", host.service.device_port), timeout=10)
+
+
+def slow(host: ServiceHost) -> socket.socket:
+    """Says the first byte of a handshake, and no more."""
+    said = silent(host)
+    said.sendall(b"\x16")
+    return said
+
+
+def door(host: ServiceHost) -> listener.Listener:
+    found = host.service._endpoint._listener
+    assert found is not None
+    return found
+
+
+def test_who_comes_while_the_door_is_full_waits_and_is_served(
+    host: ServiceHost, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(listener, "MAX_ENTERING", 2)
+    with contextlib.ExitStack() as stack, host.claimed(b"w" * 32) as device:
+        strangers = [stack.enter_context(slow(host)) for _ in range(3)]
+        wait_until(lambda: len(door(host)._entering) == 2 and bool(door(host)._door._waiting), "one waits")
+        verdicts: list[str] = []
+        thread = threading.Thread(target=lambda: verdicts.append(device.check_in().verdict))
+        thread.start()
+        thread.join(0.3)
+        assert thread.is_alive(), "it was let in although the door is full"
+        for stranger in strangers:
+            stranger.close()
+        thread.join(10)
+        assert verdicts == ["attested"]
+    wait_until(lambda: not door(host)._entering, "an empty door")
+
+
+def test_slow_connections_below_the_limit_keep_nobody_out(host: ServiceHost) -> None:
+    with contextlib.ExitStack() as stack, host.claimed(b"s" * 32) as device:
+        for _ in range(50):
+            stack.enter_context(slow(host))
+        assert device.check_in().verdict == "attested"
+
+
+@pytest.mark.parametrize("speaks_within_s", [doors.SPEAKS_WITHIN_S, 0])
+def test_silent_connections_do_not_even_come_to_the_door(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, speaks_within_s: int
+) -> None:
+    monkeypatch.setattr(listener, "MAX_ENTERING", 2)
+    monkeypatch.setattr(doors, "SPEAKS_WITHIN_S", speaks_within_s)
+    with contextlib.ExitStack() as stack, ServiceHost(tmp_path / "data") as host:
+        host.catalog()
+        device = stack.enter_context(host.claimed(b"d" * 32))
+        strangers = [stack.enter_context(silent(host)) for _ in range(20)]
+        verdicts: list[str] = []
+        thread = threading.Thread(target=lambda: verdicts.append(device.check_in().verdict))
+        thread.start()
+        if speaks_within_s:
+            thread.join(5)
+            assert verdicts == ["attested"]
+        else:  # they are what keeps it out, and the deferred hand-over is what stops them
+            wait_until(lambda: len(door(host)._entering) == 2, "a full door")
+            thread.join(0.3)
+            assert verdicts == []
+        for stranger in strangers:
+            stranger.close()
+        thread.join(10)
+        assert verdicts == ["attested"]
+
+
+def test_a_system_without_descriptors_keeps_those_who_wait(host: ServiceHost, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(doors, "EXHAUSTED_PAUSE_S", 0.05)
+    refused: list[int] = []
+
+    def accept(listening: socket.socket) -> tuple[socket.socket, object]:
+        if len(refused) < 3:
+            refused.append(errno.EMFILE)
+            raise OSError(errno.EMFILE, "too many open files")
+        return real(listening)
+
+    real = doors._PlainSocket.accept
+    monkeypatch.setattr(doors._PlainSocket, "accept", accept)
+    with host.claimed(b"e" * 32) as device:
+        assert device.check_in().verdict == "attested"
+    assert len(refused) == 3
+
+
+def test_every_address_of_a_name_has_the_same_port(tmp_path: Path) -> None:
+    with ServiceHost(tmp_path / "data", host="localhost") as host:
+        ports = {one.getsockname()[1] for one in door(host)._door._sockets}
+        assert ports == {host.service.device_port}

@@ -1,0 +1,181 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Enrolment tokens: what they open, how often, until when, and for whom again."""
+
+from __future__ import annotations
+
+import threading
+from uuid import uuid4
+
+import pytest
+from tests.fixtures.clocks import Clock
+
+from armillary.engines.records.queries import enrolments as enrolment_rows
+from armillary.engines.records.queries.enrolments import EnrolmentToken
+from armillary.errors import (
+    ArmillaryError,
+    ConflictError,
+    InvalidArgumentError,
+    NotFoundError,
+    RevokedDeviceError,
+    UnauthenticatedError,
+    WrongCatalogError,
+)
+from armillary.service.factory.enrolments import NewEnrolmentToken
+from armillary.sim.service_host import ServiceHost
+from armillary.sim.wire_device import WireDevice, certificate_request
+
+
+def made(host: ServiceHost, **options: object) -> NewEnrolmentToken:
+    chosen = {"product": "Kettle", "group": "Production", **options}
+    return host.service.enrolments.create("Contoso", actor="op", **chosen)  # type: ignore[arg-type]
+
+
+def enrol(host: ServiceHost, token: EnrolmentToken | str, uds: bytes, chip: str = "mt3620") -> str:
+    enrolments = host.service.enrolments
+    known = enrolments.authenticate(token) if isinstance(token, str) else token
+    return enrolments.enrol(known, certificate_request(uds), chip, endpoint="https://x:1").device_id
+
+
+def device_count(host: ServiceHost) -> int:
+    return len(host.service.context.records.read(lambda c: c.exec_driver_sql("SELECT number FROM device").all()))
+
+
+def test_a_token_makes_and_claims_a_device_that_checks_in(host: ServiceHost) -> None:
+    token = made(host)
+    known = host.service.enrolments.authenticate(token.secret)
+    device = WireDevice.make(
+        b"g" * 32,
+        lambda request: host.service.enrolments.enrol(known, request, "mt3620", endpoint="https://x:1"),
+        port=host.service.device_port,
+    )
+    with device:
+        assert device.check_in().verdict == "attested"
+    row = host.service.registry.get_device(device.device_id)
+    assert (row.catalog, row.product, row.group, row.trust_tier) == ("Contoso", "Kettle", "Production", "software")
+    (listed,) = host.service.enrolments.list("Contoso")
+    assert (listed.used, listed.uses, listed.group) == (1, 1, "Production")
+    assert token.secret not in repr(token)
+    lines = {line.operation: line for line in host.service.audit.list().items}
+    assert {"enrolment-token.create", "device.manufacture", "device.claim"} <= set(lines)
+    assert lines["device.claim"].actor == f"enrolment-token {listed.token_id}"
+    assert token.secret not in str(lines)
+
+
+def test_the_secret_is_nowhere_in_the_data_folder_nor_in_the_log(
+    host: ServiceHost, capsys: pytest.CaptureFixture[str]
+) -> None:
+    token = made(host)
+    enrol(host, token.secret, b"1" * 32)
+    with pytest.raises(ConflictError) as refused:
+        enrol(host, token.secret, b"2" * 32)
+    assert token.secret not in str(refused.value)
+    for file in host.service.context.settings.data.rglob("*"):
+        if file.is_file():
+            assert token.secret.encode() not in file.read_bytes(), file
+    printed = capsys.readouterr()
+    assert token.secret not in printed.out + printed.err
+
+
+def test_a_token_is_spent_once_and_answers_its_own_device_again(host: ServiceHost) -> None:
+    token = made(host)
+    device_id = enrol(host, token.secret, b"1" * 32)
+    for _ in range(3):  # the reply was lost: the same key is the same device
+        assert enrol(host, token.secret, b"1" * 32) == device_id
+    with pytest.raises(ConflictError, match="used 1 of 1"):
+        enrol(host, token.secret, b"2" * 32)
+    assert device_count(host) == 1  # the refused one left nothing behind
+    assert host.service.enrolments.list("Contoso")[0].used == 1
+
+
+def test_many_at_once_spend_no_more_than_there_is(host: ServiceHost) -> None:
+    token = made(host, uses=3)
+    results: list[str | ArmillaryError] = []
+
+    def attempt(number: int) -> None:
+        try:
+            results.append(enrol(host, token.secret, bytes([number]) * 32))
+        except ArmillaryError as error:
+            results.append(error)
+
+    threads = [threading.Thread(target=attempt, args=(number,)) for number in range(12)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert len({one for one in results if isinstance(one, str)}) == 3
+    assert sum(isinstance(one, ConflictError) for one in results) == 9
+    assert device_count(host) == 3
+
+
+def test_without_the_count_a_spent_token_would_open(host: ServiceHost, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Mutation: the refusal above comes from this check and from nothing else."""
+    token = made(host)
+    enrol(host, token.secret, b"1" * 32)
+    monkeypatch.setattr(enrolment_rows, "spend", lambda *_args, **_now: True)
+    enrol(host, token.secret, b"2" * 32)
+    assert device_count(host) == 2
+
+
+def test_expired_revoked_and_unknown_tokens_open_nothing(host: ServiceHost, clock: Clock) -> None:
+    expiring, revoked = made(host, lifetime_s=60), made(host)
+    for secret in (expiring.secret, revoked.secret):
+        host.service.enrolments.authenticate(secret)
+    stale = host.service.enrolments.authenticate(revoked.secret)
+    host.service.enrolments.revoke("Contoso", revoked.token.token_id, actor="op")
+    clock.now += 60
+    for secret in (expiring.secret, revoked.secret, "arme_x", ""):
+        with pytest.raises(UnauthenticatedError, match="not valid"):
+            host.service.enrolments.authenticate(secret)
+    with pytest.raises(UnauthenticatedError):  # revoked between the guard and the transaction
+        enrol(host, stale, b"3" * 32)
+    assert device_count(host) == 0
+
+
+def test_a_token_of_one_chip_one_catalog_one_group(host: ServiceHost) -> None:
+    host.catalog("Fabrikam")
+    token = made(host, chip="mt3620", uses=9)
+    with pytest.raises(ConflictError, match="for chip mt3620"):
+        enrol(host, token.secret, b"4" * 32, chip="imx8mp")
+    theirs = host.claimed(b"5" * 32, catalog="Fabrikam")
+    with pytest.raises(WrongCatalogError):
+        enrol(host, token.secret, b"5" * 32)
+    assert host.service.registry.get_device(theirs.device_id).catalog == "Fabrikam"
+    host.claimed(b"6" * 32)
+    with pytest.raises(ConflictError, match="already"):
+        enrol(host, token.secret, b"6" * 32)
+    unclaimed = host.device(b"7" * 32)
+    assert enrol(host, token.secret, b"7" * 32) == unclaimed.device_id
+    assert host.service.registry.get_device(unclaimed.device_id).group == "Production"
+    with pytest.raises(NotFoundError):
+        host.service.enrolments.revoke("Fabrikam", token.token.token_id, actor="op")
+    with pytest.raises(NotFoundError):
+        host.service.enrolments.revoke("Contoso", uuid4(), actor="op")
+
+
+def test_a_group_that_is_gone_takes_no_device(host: ServiceHost) -> None:
+    host.service.registry.create_group("Contoso", "Kettle", "Pilot", actor="op")
+    token = made(host, group="Pilot")
+    host.service.registry.delete_group("Contoso", "Kettle", "Pilot", actor="op")
+    with pytest.raises(ConflictError, match="does not exist any more"):
+        enrol(host, token.secret, b"8" * 32)
+    assert device_count(host) == 0
+
+
+def test_a_revoked_device_does_not_come_back_by_a_token(host: ServiceHost) -> None:
+    token = made(host, uses=2)
+    device_id = enrol(host, token.secret, b"9" * 32)
+    host.service.registry.revoke_device(device_id, reason="lost", actor="op")
+    with pytest.raises(RevokedDeviceError):
+        enrol(host, token.secret, b"9" * 32)
+
+
+@pytest.mark.parametrize("wrong", [{"uses": 0}, {"uses": 10_001}, {"lifetime_s": 0}, {"lifetime_s": 31 * 86400}])
+def test_what_a_token_cannot_be(host: ServiceHost, wrong: dict[str, int]) -> None:
+    with pytest.raises(InvalidArgumentError, match="expected 1 to"):
+        made(host, **wrong)
+
+
+def test_names_that_do_not_exist(host: ServiceHost) -> None:
+    for wrong in ({"group": "None"}, {"product": "None"}, {"chip": "z80"}):
+        with pytest.raises(NotFoundError):
+            made(host, **wrong)

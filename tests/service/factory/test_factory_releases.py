@@ -1,0 +1,129 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Manufacture and OS releases."""
+
+from __future__ import annotations
+
+import pytest
+from cryptography import x509
+from cryptography.hazmat.primitives import hashes, serialization
+from cryptography.hazmat.primitives.asymmetric import ec, rsa
+from cryptography.x509.oid import NameOID
+
+from armillary.errors import ConflictError, InvalidArgumentError, NotFoundError
+from armillary.service.verifier.releases import FIRST_VERSION
+from armillary.sim.service_host import ServiceHost
+from armillary.sim.wire_device import certificate_request
+from armillary.wire.certificates.certificate import parse_identity_certificate
+from armillary.wire.image import package as image_package
+
+SECRET = b"s" * 32
+
+
+def request(key: ec.EllipticCurvePrivateKey | rsa.RSAPrivateKey, *, ca: bool = False) -> str:
+    builder = x509.CertificateSigningRequestBuilder().subject_name(
+        x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "another device's name")])
+    )
+    if ca:
+        builder = builder.add_extension(x509.BasicConstraints(ca=True, path_length=None), critical=True)
+    return builder.sign(key, hashes.SHA256()).public_bytes(serialization.Encoding.PEM).decode()
+
+
+def test_a_device_gets_all_it_trusts_and_a_signed_first_os(host: ServiceHost) -> None:
+    reply = host.service.factory_enrol(certificate_request(SECRET), "mt3620", "t", trust_tier="simulated")
+    leaf = parse_identity_certificate(reply.certificate_chain[0])
+    assert leaf.device_id == reply.device_id
+    silicon = [x509.load_der_x509_certificate(der) for der in host.service.authority.silicon_certificates()]
+    (maker,) = [one for one in silicon if one.subject == leaf.certificate.issuer]
+    leaf.certificate.verify_directly_issued_by(maker)
+    signers = [x509.load_der_x509_certificate(der) for der in reply.trusted_os_certificates]
+    profile = host.service.releases.profile("mt3620")
+    assert list(reply.boot_packages) == [component.name for component in profile.boot_components]
+    for package in reply.boot_packages.values():
+        image_package.verify(image_package.parse(package), signers)
+    assert reply.os_version == FIRST_VERSION
+    assert reply.endpoint == f"https://localhost:{host.service.device_port}"
+    device = host.service.registry.get_device(reply.device_id)
+    assert (device.chip_sku, device.trust_tier, device.manufacturing_state, device.catalog_id) == (
+        "MT3620AN",
+        "simulated",
+        "DeviceComplete",
+        None,
+    )
+
+
+def test_one_key_is_one_device(host: ServiceHost) -> None:
+    host.service.factory_enrol(certificate_request(SECRET), "mt3620", "t")
+    with pytest.raises(ConflictError):
+        host.service.factory_enrol(certificate_request(SECRET), "imx8mp", "t")
+
+
+def test_names_and_extensions_of_a_request_are_ignored(host: ServiceHost) -> None:
+    key = ec.generate_private_key(ec.SECP256R1())
+    reply = host.service.factory_enrol(request(key, ca=True), "mt3620", "t")
+    leaf = x509.load_der_x509_certificate(reply.certificate_chain[0])
+    assert "another" not in leaf.subject.rfc4514_string()
+    assert not leaf.extensions.get_extension_for_class(x509.BasicConstraints).value.ca
+
+
+def damaged(text: str) -> str:
+    middle = len(text) // 2
+    return text[:middle] + ("A" if text[middle] != "A" else "B") + text[middle + 1 :]
+
+
+@pytest.mark.parametrize(
+    "made",
+    [
+        "",
+        "-----BEGIN CERTIFICATE REQUEST-----\nAAAA\n-----END CERTIFICATE REQUEST-----\n",
+        "x" * 10_000,
+        request(ec.generate_private_key(ec.SECP384R1())),
+        request(rsa.generate_private_key(65537, 2048)),
+        damaged(request(ec.generate_private_key(ec.SECP256R1()))),
+    ],
+)
+def test_requests_that_prove_nothing_are_refused(host: ServiceHost, made: str) -> None:
+    with pytest.raises(InvalidArgumentError) as refused:
+        host.service.factory_enrol(made, "mt3620", "t")
+    assert refused.value.remedy
+
+
+def test_unknown_chips_and_tiers_nobody_has_shown_are_refused(host: ServiceHost) -> None:
+    with pytest.raises(NotFoundError, match="no chip"):
+        host.service.factory_enrol(certificate_request(SECRET), "z80", "t")
+    with pytest.raises(InvalidArgumentError, match="silicon"):
+        host.service.factory_enrol(certificate_request(SECRET), "mt3620", "t", trust_tier="silicon")
+
+
+def test_every_chip_has_a_first_release_whose_components_are_reference_values(host: ServiceHost) -> None:
+    releases = host.service.releases
+    assert {release.chip for release in releases.list()} == set(releases.chips())
+    for release in releases.list():
+        assert releases.get(release.release_id) == release
+        for component in release.components:
+            (known,) = releases.reference.lookup(release.chip, component.component_id, component.digest)
+            assert (known.os_version, known.security_version) == (release.version, component.security_version)
+
+
+def test_releases_never_change_and_feeds_are_kept_apart(host: ServiceHost) -> None:
+    releases = host.service.releases
+    with pytest.raises(ConflictError):
+        releases.publish("mt3620", FIRST_VERSION, actor="t")
+    evaluation = releases.publish("mt3620", "26.12", feed="RetailEval", actor="t")
+    assert releases.newest("mt3620").version == FIRST_VERSION
+    assert releases.newest("mt3620", "RetailEval") == evaluation
+    for wrong in ({"version": ""}, {"version": "a/b"}, {"security_version": 32}, {"feed": "Beta"}):
+        with pytest.raises(InvalidArgumentError):
+            releases.publish("mt3620", **{"version": "27.01", "actor": "t", **wrong})  # type: ignore[arg-type]
+
+
+def test_a_floor_never_falls_and_never_shuts_everybody_out(host: ServiceHost) -> None:
+    releases = host.service.releases
+    assert releases.raise_floor("mt3620", 4, 1, actor="t").minimum == 1
+    with pytest.raises(InvalidArgumentError, match="highest released"):
+        releases.raise_floor("mt3620", 4, 2, actor="t")
+    with pytest.raises(ConflictError):
+        releases.raise_floor("mt3620", 4, 0, actor="t")
+    with pytest.raises(NotFoundError):
+        releases.raise_floor("mt3620", 10, 1, actor="t")
+    assert [(floor.image_type, floor.minimum) for floor in releases.floors(chip="mt3620")] == [(4, 1)]
+    assert releases.reference.minimum_security_version("mt3620", 4) == 1

@@ -1,0 +1,236 @@
+# SPDX-License-Identifier: Apache-2.0
+"""A catalog's demands and the life of a release, seen by real devices over TLS at their next check-in."""
+
+from __future__ import annotations
+
+import threading
+from pathlib import Path
+from typing import Any
+
+import pytest
+from tests.fixtures.clocks import Clock
+
+from armillary.attest.policy import DAY_S
+from armillary.engines.records.queries import releases as release_rows
+from armillary.errors import ConflictError, InvalidArgumentError, NotFoundError
+from armillary.service.verifier.releases import FIRST_VERSION
+from armillary.sim.service_host import ServiceHost
+from armillary.sim.wire_device import WireDevice
+from armillary.wire.device.checkin import CheckinReply
+
+OPERATOR = "operator"
+RELEASE_STEP, POLICY_STEP = 18, 19
+
+
+def revise(host: ServiceHost, catalog: str = "Contoso", **change: Any) -> None:
+    host.service.policies.revise(catalog, change, actor=OPERATOR)
+
+
+def first_release(host: ServiceHost, chip: str = "mt3620") -> Any:
+    return next(one for one in host.service.releases.list(chip=chip) if one.version == FIRST_VERSION)
+
+
+def kind_of(host: ServiceHost) -> int:
+    return int(first_release(host).components[0].image_type)
+
+
+def failing(reply: CheckinReply) -> dict[int, str]:
+    return {step.number: step.detail for step in reply.steps if step.result == "fail"}
+
+
+def check_in(device: WireDevice, clock: Clock) -> CheckinReply:
+    clock.now += 1
+    return device.check_in()
+
+
+def test_a_demanded_tier_holds_from_the_next_check_in_on_and_is_explained(host: ServiceHost, clock: Clock) -> None:
+    with host.claimed(b"a" * 32) as device:
+        assert check_in(device, clock).verdict == "attested"  # positive control: the same device, the same boot
+        revise(host, minimum_tier="tpm")
+        reply = check_in(device, clock)
+        assert (reply.verdict, reply.purpose) == ("update-only", "update")
+        assert failing(reply) == {
+            POLICY_STEP: "This catalog demands tier tpm; this device proves tier software (its enrolment record)."
+        }
+        (kept,) = host.service.registry.list_check_ins(device.device_id, limit=1).items
+        assert (kept.verdict, kept.purpose) == ("update-only", "update")
+        assert [(step.number, step.detail) for step in kept.steps if step.result == "fail"] == list(
+            failing(reply).items()
+        )
+        revise(host, minimum_tier="software")
+        assert check_in(device, clock).verdict == "attested"
+
+
+def test_a_policy_is_its_catalogs_alone(host: ServiceHost, clock: Clock) -> None:
+    host.catalog("Fabrikam")
+    revise(host, "Fabrikam", minimum_tier="tpm")
+    with host.claimed(b"a" * 32) as ours, host.claimed(b"b" * 32, catalog="Fabrikam") as theirs:
+        assert check_in(ours, clock).verdict == "attested"
+        assert check_in(theirs, clock).verdict == "update-only"
+
+
+def test_without_the_policy_step_the_device_gets_through(
+    host: ServiceHost, clock: Clock, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    revise(host, minimum_tier="tpm")
+    with host.claimed(b"a" * 32) as device:
+        assert check_in(device, clock).verdict == "update-only"
+        monkeypatch.setattr("armillary.attest.policy.PolicyInForce.fault", lambda *_: "")
+        assert check_in(device, clock).verdict == "attested"
+
+
+def test_chips_security_versions_and_ages(host: ServiceHost, clock: Clock) -> None:
+    with host.claimed(b"a" * 32) as device:
+        revise(host, chips=["imx8mp"])
+        assert "accepts the chips imx8mp" in failing(check_in(device, clock))[POLICY_STEP]
+        revise(host, chips=[])
+        host.service.releases.publish("mt3620", "26.12", security_version=2, actor=OPERATOR)
+        assert check_in(device, clock).verdict == "attested"
+        revise(host, older_releases_until=int(clock.now) + 5)
+        assert check_in(device, clock).verdict == "attested"
+        clock.now += 10
+        assert "older than 26.12" in failing(check_in(device, clock))[POLICY_STEP]
+        revise(host, older_releases_until=None, maximum_release_age_days=30)
+        assert check_in(device, clock).verdict == "attested"
+        clock.now += 30 * DAY_S
+        device.challenge = b""
+        assert "for 30 days" in failing(check_in(device, clock))[POLICY_STEP]
+        revise(host, maximum_release_age_days=None, minimum_security_versions={str(kind_of(host)): 2})
+        assert "demands security version 2" in failing(check_in(device, clock))[POLICY_STEP]
+
+
+def test_a_withdrawn_release_gets_only_updates_and_says_why(host: ServiceHost, clock: Clock) -> None:
+    release = first_release(host)
+    with host.claimed(b"a" * 32) as device:
+        assert check_in(device, clock).verdict == "attested"
+        made = host.service.releases.withdraw(release.release_id, "Its loader accepts any key.", actor=OPERATOR)
+        assert made.withdrawn_at == int(clock.now)
+        reply = check_in(device, clock)
+        assert (reply.verdict, reply.purpose) == ("update-only", "update")
+        assert failing(reply) == {RELEASE_STEP: f"Release {FIRST_VERSION} was withdrawn: Its loader accepts any key."}
+    with pytest.raises(ConflictError, match="was withdrawn before"):
+        host.service.releases.withdraw(release.release_id, "Again.", actor=OPERATOR)
+    with pytest.raises(NotFoundError, match="no OS release"):
+        host.service.releases.newest("mt3620")  # none is left to make devices with
+    assert host.service.releases.newest("imx8mp").version == FIRST_VERSION
+
+
+def test_a_release_follows_one_that_was_withdrawn(host: ServiceHost) -> None:
+    releases = host.service.releases
+    second = releases.publish("mt3620", "26.12", security_version=2, actor=OPERATOR)
+    for one in (second, first_release(host)):
+        releases.withdraw(one.release_id, "It hangs.", actor=OPERATOR)
+    assert releases.last_security_version("mt3620") == 2  # what the next one has where nobody says otherwise
+    assert releases.last_security_version("z80") == 0
+    releases.publish("mt3620", "26.13", security_version=2, actor=OPERATOR)
+    assert releases.newest("mt3620").version == "26.13"
+
+
+def test_an_expired_release_gets_only_updates_until_its_end_is_moved(host: ServiceHost, clock: Clock) -> None:
+    release = first_release(host)
+    with host.claimed(b"a" * 32) as device:
+        host.service.releases.set_expiry(release.release_id, int(clock.now) + 5, actor=OPERATOR)
+        assert check_in(device, clock).verdict == "attested"
+        clock.now += 10
+        reply = check_in(device, clock)
+        assert (reply.verdict, list(failing(reply))) == ("update-only", [RELEASE_STEP])
+        assert failing(reply)[RELEASE_STEP] == "The release was good until 2026-11-24 00:00 UTC; that is over."
+        host.service.releases.set_expiry(release.release_id, None, actor=OPERATOR)
+        assert check_in(device, clock).verdict == "attested"
+
+
+def test_what_was_decided_outlasts_a_restart(tmp_path: Path, clock: Clock) -> None:
+    with ServiceHost(tmp_path / "data", clock=clock, check_in_jitter=0.0) as host:
+        host.catalog()
+        device = host.claimed(b"a" * 32)
+        host.service.releases.withdraw(first_release(host).release_id, "It hangs.", actor=OPERATOR)
+        revise(host, minimum_tier="tpm")
+    with ServiceHost(tmp_path / "data", clock=clock, check_in_jitter=0.0) as host, device:
+        device.port = host.service.device_port
+        assert list(failing(check_in(device, clock))) == [RELEASE_STEP, POLICY_STEP]
+
+
+def test_every_change_is_a_version_and_a_line_of_the_audit_log(host: ServiceHost) -> None:
+    policies = host.service.policies
+    assert (policies.get("Contoso").version, policies.get("Contoso").policy.demands_nothing) == (0, True)
+    policies.revise("Contoso", {"minimum_tier": "tpm"}, actor="ann")
+    policies.revise("contoso", {"chips": ["mt3620"]}, actor="bob")
+    same = policies.revise("Contoso", {"chips": ["mt3620"]}, actor="eve")
+    assert (same.version, same.changed_by) == (2, "bob")
+    assert [(one.version, one.changed_by) for one in policies.history("Contoso")] == [(2, "bob"), (1, "ann")]
+    assert policies.history("Contoso")[1].policy.chips == ()
+    lines = [line for line in host.service.audit.list(limit=50).items if line.operation == "attestation-policy.set"]
+    assert [(line.actor, line.target, line.detail["version"]) for line in lines] == [
+        ("bob", "Contoso", 2),
+        ("ann", "Contoso", 1),
+    ]
+    with pytest.raises(ConflictError, match="is version 2, not 1"):
+        policies.revise("Contoso", {"minimum_tier": "software"}, actor="eve", if_version=1)
+
+
+def test_a_minimum_never_falls_and_never_shuts_everybody_out(host: ServiceHost) -> None:
+    kind = str(kind_of(host))
+    host.service.releases.publish("mt3620", "26.12", security_version=3, actor=OPERATOR)
+    revise(host, minimum_security_versions={kind: 3})
+    before = host.service.policies.get("Contoso")
+    with pytest.raises(ConflictError, match=f"image type {kind} is 3; 2 would lower it"):
+        revise(host, minimum_security_versions={kind: 2})
+    with pytest.raises(InvalidArgumentError, match="expected 0 to 3, got 4"):
+        revise(host, minimum_security_versions={kind: 4})
+    with pytest.raises(InvalidArgumentError, match="no release of an accepted chip"):
+        revise(host, minimum_security_versions={"60000": 1})
+    with pytest.raises(NotFoundError):
+        revise(host, chips=["z80"])
+    with pytest.raises(NotFoundError):
+        revise(host, "Nowhere", minimum_tier="tpm")
+    assert host.service.policies.get("Contoso") == before
+
+
+def test_a_catalog_goes_with_its_policy(host: ServiceHost) -> None:
+    host.catalog("Fabrikam")
+    revise(host, "Fabrikam", minimum_tier="tpm")
+    registry = host.service.registry
+    registry.delete_catalog("Fabrikam", actor=OPERATOR)
+    host.catalog("Fabrikam")
+    assert host.service.policies.get("Fabrikam").version == 0
+
+
+def test_a_withdrawal_beside_another_change_is_not_forgotten(
+    host: ServiceHost, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Who read the records before the withdrawal must not have the last word about what is good."""
+    releases, chosen = host.service.releases, first_release(host)
+    has_read, go_on = threading.Event(), threading.Event()
+    every = release_rows.every
+
+    def slow(connection: Any) -> Any:
+        found = every(connection)
+        if threading.current_thread() is other:
+            has_read.set()
+            go_on.wait(20)
+        return found
+
+    monkeypatch.setattr(release_rows, "every", slow)
+    other = threading.Thread(target=releases.refresh)
+    other.start()
+    assert has_read.wait(20)
+    withdrawing = threading.Thread(target=releases.withdraw, args=(chosen.release_id, "broken"), kwargs={"actor": "t"})
+    withdrawing.start()
+    withdrawing.join(0.5)  # it may wait for the other, and without that it is done long before
+    go_on.set()
+    for thread in (other, withdrawing):
+        thread.join(20)
+    standing = releases.reference.standing("mt3620", FIRST_VERSION)
+    assert standing is not None
+    assert standing.withdrawn == "broken"
+
+
+@pytest.mark.parametrize("reason", ["", "x" * 513, "two\nlines"])
+def test_a_withdrawal_has_a_reason_that_fits_on_a_line(host: ServiceHost, reason: str) -> None:
+    with pytest.raises(InvalidArgumentError, match="reason"):
+        host.service.releases.withdraw(first_release(host).release_id, reason, actor=OPERATOR)
+
+
+def test_an_expiry_is_a_time(host: ServiceHost) -> None:
+    with pytest.raises(InvalidArgumentError, match="expires_at"):
+        host.service.releases.set_expiry(first_release(host).release_id, -1, actor=OPERATOR)

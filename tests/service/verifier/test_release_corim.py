@@ -1,0 +1,242 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Releases leave as CoRIM and arrive at another service, whose devices are appraised with them."""
+
+from __future__ import annotations
+
+import dataclasses
+from pathlib import Path
+from typing import Any
+from uuid import UUID, uuid4
+
+import pytest
+from cryptography.hazmat.primitives.asymmetric import ec
+from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
+from tests.fixtures.clocks import Clock
+
+from armillary.errors import ArmillaryError, ConflictError, InvalidArgumentError, NotFoundError, SignatureError
+from armillary.service.verifier.corim_release import MAX_NAMED, complete
+from armillary.sim.prover import Prover
+from armillary.sim.service_host import ServiceHost
+from armillary.sim.wire_device import components_of
+from armillary.wire.attestation import corim
+
+OPERATOR = "operator"
+KEY = ec.generate_private_key(ec.SECP256R1())
+KEY_PEM = KEY.public_key().public_bytes(Encoding.PEM, PublicFormat.SubjectPublicKeyInfo).decode()
+
+
+def value_of(host: ServiceHost, **changes: Any) -> corim.Corim:
+    """The first release as somebody else's: another version."""
+    release = host.service.releases.newest("mt3620")
+    value = corim.parse_corim(host.service.corims.export(release.release_id, signed=False))
+    return dataclasses.replace(value, **{"os_version": "99.1", "corim_id": uuid4(), **changes})
+
+
+def test_another_services_release_lets_its_devices_in_from_the_import_on(
+    host: ServiceHost, clock: Clock, tmp_path: Path
+) -> None:
+    with ServiceHost(tmp_path / "publisher", clock=clock) as publisher:
+        release = publisher.service.releases.publish("mt3620", "27.01", security_version=2, actor=OPERATOR)
+        packages = publisher.service.releases.packages(release)
+        signed = publisher.service.corims.export(release.release_id, signed=True)
+        certificate = publisher.service.authority.os_signer.certificate.public_bytes(Encoding.PEM).decode()
+    with host.claimed(b"a" * 32) as device:
+        device.prover = Prover(
+            uds=b"a" * 32,
+            components=components_of(packages),
+            service_name=device.prover.service_name,
+            os_version="27.01",
+        )
+        before = device.check_in()
+        assert (before.verdict, [step.number for step in before.steps if step.result == "fail"]) == (
+            "update-only",
+            [13],
+        )
+        made = host.service.corims.take(signed, actor=OPERATOR, key_pem=certificate).release
+        assert (made.version, made.imported_from) == ("27.01", f"CoRIM {release.release_id}")
+        clock.now += 1
+        assert device.check_in().verdict == "attested"
+        clock.now += 1
+        host.service.releases.withdraw(made.release_id, "It hangs.", actor=OPERATOR)
+        assert device.check_in().verdict == "update-only"
+    assert host.service.releases.newest("mt3620").version != "27.01"  # there are no packages to make devices with
+
+
+def test_what_a_release_does_not_keep_is_in_the_audit_log(host: ServiceHost) -> None:
+    vendors = tuple(dataclasses.replace(one, vendor="Contoso") for one in value_of(host).components)
+    value = value_of(host, components=vendors, entities=(corim.Entity(name="Contoso", roles=(1,), uri="https://c"),))
+    data = corim.sign_corim(value, KEY, "Contoso releases", key_id=b"2026")
+    host.service.corims.take(data, actor="ann", key_pem=KEY_PEM)
+    (line,) = host.service.audit.list(limit=1).items
+    assert (line.actor, line.operation) == ("ann", "release.import-corim")
+    assert line.detail["corim_id"] == str(value.corim_id)
+    assert line.detail["entities"] == [{"name": "Contoso", "roles": [1], "uri": "https://c"}]
+    assert line.detail["vendors"] == ["Contoso"] * len(vendors)
+    assert (line.detail["signer"], line.detail["key_id"]) == ("Contoso releases", b"2026".hex())
+
+
+def test_the_life_of_a_release_travels_with_it(host: ServiceHost, clock: Clock) -> None:
+    release = host.service.releases.newest("mt3620")
+    end = int(clock.now) + 100
+    host.service.releases.set_expiry(release.release_id, end, actor=OPERATOR)
+    value = value_of(host)
+    assert (value.not_before, value.not_after) == (release.created_at, end)
+    made = host.service.corims.take(corim.encode_corim(value), actor=OPERATOR, allow_unsigned=True).release
+    assert (made.created_at, made.expires_at) == (release.created_at, end)
+    host.service.releases.withdraw(release.release_id, "It hangs.", actor=OPERATOR)
+    with pytest.raises(ConflictError, match="which a CoRIM cannot say"):
+        host.service.corims.export(release.release_id, signed=False)
+
+
+def test_an_imported_release_is_exported_as_it_came(host: ServiceHost) -> None:
+    value = value_of(host)
+    made = host.service.corims.take(corim.encode_corim(value), actor=OPERATOR, allow_unsigned=True).release
+    again = corim.parse_corim(host.service.corims.export(made.release_id, signed=False))
+    assert (again.components, again.chip, again.os_version) == (value.components, value.chip, value.os_version)
+
+
+def test_nobodys_word_is_not_taken(host: ServiceHost) -> None:
+    value = value_of(host)
+    unsigned, signed = corim.encode_corim(value), corim.sign_corim(value, KEY, "Contoso")
+    count = len(host.service.releases.list())
+    with pytest.raises(InvalidArgumentError, match="not signed"):
+        host.service.corims.take(unsigned, actor=OPERATOR)
+    with pytest.raises(InvalidArgumentError, match="whose key that is"):
+        host.service.corims.take(signed, actor=OPERATOR)
+    with pytest.raises(InvalidArgumentError, match="whose key that is"):  # a signed one is never taken as unsigned
+        host.service.corims.take(signed, actor=OPERATOR, allow_unsigned=True)
+    other = ec.generate_private_key(ec.SECP256R1()).public_key()
+    other_pem = other.public_bytes(Encoding.PEM, PublicFormat.SubjectPublicKeyInfo).decode()
+    with pytest.raises(SignatureError):
+        host.service.corims.take(signed, actor=OPERATOR, key_pem=other_pem)
+    wrong_curve = ec.generate_private_key(ec.SECP384R1()).public_key()
+    for pem in ("no key", wrong_curve.public_bytes(Encoding.PEM, PublicFormat.SubjectPublicKeyInfo).decode()):
+        with pytest.raises(InvalidArgumentError, match="key: expected"):
+            host.service.corims.take(signed, actor=OPERATOR, key_pem=pem)
+    assert len(host.service.releases.list()) == count
+    host.service.corims.take(signed, actor=OPERATOR, key_pem=KEY_PEM)  # positive control
+    assert len(host.service.releases.list()) == count + 1
+
+
+@pytest.mark.parametrize(
+    ("changes", "error", "named"),
+    [
+        ({"chip": "z80"}, NotFoundError, "z80"),
+        ({"os_version": "26.11"}, ConflictError, "has a release 26.11"),
+        ({"os_version": "26 11"}, InvalidArgumentError, "version"),
+        ({"not_after": 5}, InvalidArgumentError, "is valid from"),
+        ({"not_before": 2**35, "not_after": 2**35}, InvalidArgumentError, "is valid from"),
+    ],
+)
+def test_what_is_no_release_here_is_refused(
+    host: ServiceHost, changes: dict[str, Any], error: type[ArmillaryError], named: str
+) -> None:
+    data = corim.encode_corim(value_of(host, **changes))
+    with pytest.raises(error, match=named):
+        host.service.corims.take(data, actor=OPERATOR, allow_unsigned=True)
+
+
+def test_a_release_names_the_whole_chain_of_its_chip(host: ServiceHost) -> None:
+    value = value_of(host)
+    for components, named in (
+        (value.components[:-1], f"boots {len(value.components)} components"),
+        (_renumbered(value.components[::-1]), "in this order"),
+    ):
+        data = corim.encode_corim(dataclasses.replace(value, components=components))
+        with pytest.raises(InvalidArgumentError, match=named):
+            host.service.corims.take(data, actor=OPERATOR, allow_unsigned=True)
+
+
+def foreign(host: ServiceHost, **changes: Any) -> corim.Corim:
+    """The first release as a maker who knows nothing of chip profiles would state it: digests, in boot order."""
+    value = value_of(host)
+    unsaid = {"component_id": None, "image_type": None, "layer": None, "image_id": None, "security_version": None}
+    claims = tuple(
+        dataclasses.replace(one, **unsaid, name=None, element=f"part {number}")
+        for number, one in enumerate(value.components)
+    )
+    return dataclasses.replace(value, **{"chip": "RoadRunner", "os_version": None, "components": claims, **changes})
+
+
+def test_a_file_that_says_only_digests_is_filled_in_from_the_chip_and_devices_that_boot_it_are_let_in(
+    host: ServiceHost, clock: Clock, tmp_path: Path
+) -> None:
+    with ServiceHost(tmp_path / "publisher", clock=clock) as publisher:
+        release = publisher.service.releases.publish("mt3620", "27.01", security_version=2, actor=OPERATOR)
+        packages = publisher.service.releases.packages(release)
+    digests = [one.digest for one in release.components]
+    claims = tuple(
+        dataclasses.replace(one, digest=digest) for one, digest in zip(foreign(host).components, digests, strict=True)
+    )
+    data, count = corim.encode_corim(foreign(host, components=claims)), len(claims)
+    for given, named in (({"chip": "mt3620"}, "has no version"), ({"version": "5"}, "no chip 'RoadRunner'")):
+        with pytest.raises(ArmillaryError, match=named):
+            host.service.corims.take(data, actor=OPERATOR, allow_unsigned=True, **given)
+    with host.claimed(b"b" * 32) as device:
+        device.prover = Prover(
+            uds=b"b" * 32,
+            components=components_of(packages),
+            service_name=device.prover.service_name,
+            os_version="5",
+        )
+        other = host.service.corims.take(data, actor=OPERATOR, allow_unsigned=True, chip="mt3620", version="4")
+        refused = device.check_in()  # the device's packages are of security version 2, not 0
+        assert "another image type or security version" in " ".join(step.detail for step in refused.steps)
+        host.service.releases.set_expiry(other.release.release_id, int(clock.now) + 1000, actor=OPERATOR)
+        clock.now += 1
+        made = host.service.corims.take(
+            data, actor="ann", allow_unsigned=True, chip="mt3620", version="5", security_version=2
+        )
+        (line,) = host.service.audit.list(limit=1).items
+        clock.now += 1
+        assert device.check_in().verdict == "attested"
+    assert made.passed_over == ("model RoadRunner",)
+    assert (line.detail["passed_over"], line.detail["derived"]) == (list(made.passed_over), list(made.derived))
+    assert made.derived == (
+        "the boot order: as the file has them",
+        f"component id: the chip's at that place ({count} times)",
+        f"image type: the chip's at that place ({count} times)",
+        f"security version: 2 ({count} times)",
+        f"image id: from component id and digest ({count} times)",
+    )
+    assert [(one.component_id, one.image_type, one.digest) for one in made.release.components] == [
+        (one.component_id, one.image_type, one.digest) for one in release.components
+    ]
+    assert [one.name for one in made.release.components][:2] == ["part 0", "part 1"]
+    assert len({one.image_id for one in made.release.components}) == count
+
+
+def test_what_a_file_says_of_a_component_has_to_agree_with_the_chip(host: ServiceHost) -> None:
+    claims = foreign(host).components
+    ids = [one.component_id for one in value_of(host).components]
+    turned = tuple(dataclasses.replace(one, component_id=each) for one, each in zip(claims, ids[::-1], strict=True))
+    own = tuple(dataclasses.replace(one, component_id=uuid4()) for one in claims)
+
+    def take(**changes: Any) -> Any:
+        data = corim.encode_corim(foreign(host, **changes))
+        return host.service.corims.take(data, actor=OPERATOR, allow_unsigned=True, chip="mt3620", version="5")
+
+    with pytest.raises(InvalidArgumentError, match=r"of mt3620 where one-bl boots"):
+        take(components=turned)
+    with pytest.raises(InvalidArgumentError, match="is for imx8mp, and mt3620 was asked for"):
+        take(chip="imx8mp")
+    with pytest.raises(InvalidArgumentError, match=r"boots \d+ components .* reference values of 1"):
+        take(components=claims[:1])
+    made = take(components=own)
+    assert [one.component_id for one in made.release.components] == ids
+    assert f"component {own[0].component_id}" in made.passed_over
+
+
+def test_of_very_much_that_is_passed_over_the_first_is_named_and_the_rest_counted(host: ServiceHost) -> None:
+    value = dataclasses.replace(value_of(host), passed_over=tuple(f"entity-map key {number}" for number in range(3000)))
+    found = complete(value, host.service.chips, chip=None, version=None, security_version=0)
+    assert found.passed_over[MAX_NAMED - 1 :] == (f"entity-map key {MAX_NAMED - 1}", f"and {3000 - MAX_NAMED} more")
+
+
+def test_only_what_exists_is_exported(host: ServiceHost) -> None:
+    with pytest.raises(NotFoundError):
+        host.service.corims.export(UUID(int=0), signed=True)
+
+
+def _renumbered(components: tuple[corim.ReferenceClaim, ...]) -> tuple[corim.ReferenceClaim, ...]:
+    return tuple(dataclasses.replace(one, layer=layer) for layer, one in enumerate(components))

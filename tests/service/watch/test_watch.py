@@ -1,0 +1,210 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The watch: facts become findings once, however often it looks."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable
+from dataclasses import replace
+from typing import Any
+from uuid import uuid4
+
+import pytest
+
+from armillary.engines.records.schema.rows import Image
+from armillary.errors import ConflictError, InvalidArgumentError, NotFoundError
+from armillary.service.watch import rules as watch_rules, watch as watch_module
+from armillary.service.watch.rules import Observation
+from armillary.service.watch.watch import Watch
+from armillary.sim.service_host import ServiceHost
+from armillary.sim.wire_device import WireDevice
+from armillary.wire.device.checkin import UpdateOutcome
+from armillary.wire.device.error_report import ErrorReport
+
+SEEN = Observation(
+    kind="hub-anomaly", key=("a",), severity="low", title="Odd", cause="c", proposed_action="look", device_ids=("d",)
+)
+
+
+def report(device: WireDevice, sequence: int, event_type: str, description: str, **changes: Any) -> ErrorReport:
+    values = {
+        "sequence": sequence,
+        "boot_count": device.prover.boot_count,
+        "event_category": "Unplanned",
+        "event_class": "App",
+        "event_type": event_type,
+        "description": description,
+        "component_id": uuid4(),
+        "image_id": uuid4(),
+        "count": 1,
+        "start": 1,
+        "end": 2,
+    }
+    return ErrorReport(**{**values, **changes})
+
+
+def offered(host: ServiceHost, device: WireDevice, data: bytes) -> Image:
+    """An image that the device was offered: only then is it believed about it."""
+    image = host.service.images.upload("Contoso", data, actor="t")
+    host.service.deployments.create("Contoso", "Kettle", "Production", [image.image_id], actor="t")
+    assert device.check_in().offer is not None
+    return image
+
+
+def test_equal_observations_are_one_finding_until_it_is_closed(host: ServiceHost) -> None:
+    watch = host.service.watch
+    first = watch.observe(SEEN)
+    again = watch.observe(replace(SEEN, device_ids=("e",), severity="high", count=3))
+    assert again.finding_id == first.finding_id
+    assert (again.count, again.device_count, again.severity, again.device_ids) == (4, 2, "high", ("d", "e"))
+    assert watch.observe(SEEN).severity == "high"  # it never falls
+    other = watch.observe(replace(SEEN, key=("b",)))
+    assert other.finding_id != first.finding_id
+    watch.acknowledge(first.finding_id, actor="t")
+    assert watch.observe(SEEN).status == "acknowledged"
+    watch.close(first.finding_id, actor="t")
+    new = watch.observe(SEEN)
+    assert new.finding_id != first.finding_id
+    assert (new.status, new.count) == ("open", 1)
+    with pytest.raises(ConflictError):
+        watch.close(first.finding_id, actor="t")
+    with pytest.raises(NotFoundError):
+        watch.get(uuid4())
+    with pytest.raises(InvalidArgumentError):
+        watch.observe(replace(SEEN, kind="made-up"))
+    assert {f.finding_id for f in watch.list(status="living").items} == {new.finding_id, other.finding_id}
+    assert [f.finding_id for f in watch.list(device_id="e").items] == [first.finding_id]
+    with pytest.raises(InvalidArgumentError):
+        watch.list(severity="terrible")
+
+
+def test_reports_are_stored_and_counted_once_however_often_they_come(
+    host: ServiceHost, package: Callable[[], bytes]
+) -> None:
+    with host.claimed(b"a" * 32) as device:
+        image_id = offered(host, device, package()).image_id
+        crash = report(device, 1, "AppCrash", "AppCrash (exit_status=11)", count=2, image_id=image_id)
+        blocked = report(device, 2, "ConnectionBlocked", "evil.example:443", image_id=image_id)
+        planned = report(device, 3, "AppUpdate", "installed", event_category="Planned")
+        for _ in range(3):  # the reply was lost, so the device tells it again
+            device.check_in(error_reports=(crash, blocked, planned))
+            host.service.watch.run_once()
+        stored = host.service.error_reports.list(device_id=device.device_id).items
+        assert sorted(row.sequence for row in stored) == [1, 2, 3]
+        assert host.service.error_reports.list(catalog="Contoso", event_type="AppCrash").items[0].count == 2
+        findings = {f.kind: f for f in host.service.watch.list().items}
+        assert set(findings) == {"application-crashed", "connection-blocked"}
+        assert (findings["application-crashed"].count, findings["application-crashed"].severity) == (2, "low")
+        assert findings["connection-blocked"].device_ids == (device.device_id,)
+        more = replace(crash, sequence=4, count=1)
+        device.check_in(error_reports=(more,))
+        host.service.watch.run_once()
+        assert host.service.watch.list(kind="application-crashed").items[0].severity == "high"
+
+
+def test_looks_at_the_same_time_count_nothing_twice(host: ServiceHost) -> None:
+    watch, other = host.service.watch, Watch(host.service.context)  # one more in another thread, one in another process
+    with host.claimed(b"l" * 32) as device:
+        for sequence in range(1, 6):
+            device.check_in(error_reports=(report(device, sequence, "ConnectionBlocked", "evil.example:443"),))
+            looks = [threading.Thread(target=look) for look in (watch.run_once, watch.run_once, other.run_once)]
+            for thread in looks:
+                thread.start()
+            for thread in looks:
+                thread.join()
+    assert sum(found.count for found in watch.list(kind="connection-blocked").items) == 5
+
+
+def test_what_another_process_looked_at_meanwhile_is_left_to_it(
+    host: ServiceHost, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    watch, other = host.service.watch, Watch(host.service.context)
+    genuine = watch._of_report
+
+    def interrupted(*arguments: Any) -> Any:
+        other.run_once()
+        return genuine(*arguments)
+
+    with host.claimed(b"i" * 32) as device:
+        device.check_in(error_reports=(report(device, 1, "ConnectionBlocked", "evil.example:443"),))
+        monkeypatch.setattr(watch, "_of_report", interrupted)
+        watch.run_once()
+    assert [found.count for found in watch.list(kind="connection-blocked").items] == [1]
+
+
+def test_a_reverted_update_is_a_finding_with_its_deployment(host: ServiceHost, package: Callable[[], bytes]) -> None:
+    with host.claimed(b"b" * 32) as device:
+        image = offered(host, device, package())
+        deployment = host.service.deployments.current("Contoso", "Kettle", "Production")
+        assert deployment is not None
+        outcome = UpdateOutcome(
+            offer_id=deployment.deployment_id,
+            image_id=image.image_id,
+            component_id=image.component_id,
+            outcome="reverted",
+            reason="it crashed",
+            at=5,
+        )
+        for _ in range(2):
+            device.check_in(outcomes=(outcome,))
+            host.service.watch.run_once()
+        (finding,) = host.service.watch.list(kind="install-reverted").items
+        assert (finding.deployment_id, finding.count, finding.severity) == (outcome.offer_id, 1, "medium")
+        assert "it crashed" in finding.cause
+        assert len(host.service.registry.list_outcomes(deployment_id=outcome.offer_id).items) == 1
+
+
+def test_one_device_opens_so_many_findings_and_the_rest_is_counted(host: ServiceHost, clock: Any) -> None:
+    """Also of findings that were closed meanwhile; another device, and what the service sees itself, count apart."""
+    watch, most, told = host.service.watch, watch_module.MAX_FINDINGS_OF_DEVICE, 0
+
+    def blocked(device: str, number: int) -> Observation:
+        return replace(SEEN, kind="connection-blocked", key=(str(number),), device_ids=(device,), told_by=device, at=0)
+
+    for number in range(most + 9):
+        watch.observe(blocked("loud", number))
+        watch.observe(blocked("loud", number))
+        told += 2
+    found = {one.kind: one for one in watch.list(status="living", limit=100).items}
+    assert len(watch.list(status="living", limit=100).items) == most + 1
+    assert (found["reports-suppressed"].count, found["reports-suppressed"].device_ids) == (18, ("loud",))
+    assert sum(one.count for one in watch.list(limit=100).items) == told, "nothing is lost uncounted"
+    for one in watch.list(kind="connection-blocked", limit=100).items:
+        watch.close(one.finding_id, actor="t")
+    assert watch.observe(blocked("loud", 999)).kind == "reports-suppressed"
+    assert watch.observe(blocked("quiet", 0)).kind == "connection-blocked"
+    assert watch.observe(replace(SEEN, device_ids=("loud",))).kind == SEEN.kind
+    clock.now += watch_module.DAY_S + 1
+    assert watch.observe(blocked("loud", 999)).kind == "connection-blocked"
+
+
+def test_silence_is_noticed_once(host: ServiceHost, clock: Any) -> None:
+    with host.claimed(b"c" * 32) as device:
+        device.check_in()
+        host.service.watch.run_once()
+        assert host.service.watch.list().items == ()
+        clock.now += host.service.context.silent_after_s + 1
+        for _ in range(3):
+            host.service.watch.run_once()
+        (finding,) = host.service.watch.list(kind="device-silent").items
+        assert (finding.count, finding.device_ids) == (1, (device.device_id,))
+        assert host.service.registry.get_device(device.device_id).health == "silent"
+        device.challenge = b""
+        device.check_in()
+        assert host.service.registry.get_device(device.device_id).health == "attested"
+
+
+def test_where_the_watch_has_looked_survives_a_restart(host: ServiceHost) -> None:
+    with host.claimed(b"d" * 32) as device:
+        device.check_in(error_reports=(report(device, 1, "AppCrash", "x"),))
+    host.service.watch.run_once()
+    fresh = type(host.service.watch)(host.service.context)
+    assert fresh.run_once() == 0
+    assert host.service.watch.list().items[0].count == 1
+
+
+def test_ordinary_refusals_are_no_findings() -> None:
+    known = set(watch_rules._REFUSALS)
+    assert "device.challenge" not in known
+    assert "device.unclaimed" not in known
+    assert {"device.challenge.replayed", "device.unknown", "device.revoked", "wire.signature"} <= known

@@ -1,0 +1,354 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Device workers: real processes on one port that know what the service knows, and come back when they die."""
+
+from __future__ import annotations
+
+import os
+import signal
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+from tests.engines.softhsm import make_token, needs_softhsm
+from tests.fixtures.processes import killed_process
+from tests.fixtures.waiting import wait_until
+from tests.service.workers.worker_places import at_each, check_in, pids, verdicts, workers_of
+
+from armillary.api.views_status import _device_endpoint
+from armillary.engines.door import reserve
+from armillary.errors import (
+    HostError,
+    InvalidArgumentError,
+    KeyPassphraseError,
+    PortInUseError,
+    ServiceUnreachableError,
+)
+from armillary.service.watch import heartbeat as pulse
+from armillary.service.workers import device_workers, process as worker_process
+from armillary.service.workers.device_worker import settings_from_text, settings_to_text
+from armillary.service.workers.process import WorkerProcess
+from armillary.settings import Settings, load_settings
+from armillary.sim.service_host import ServiceHost
+from armillary.sim.wire_device import WireDevice
+from armillary.wire.device.checkin import parse_problem
+from armillary.wire.device.worker_message import Done, Message, Ready, Start, Stream, encode
+
+CLOSED = (OSError, ServiceUnreachableError)
+PASSPHRASE = "a passphrase of the owner"
+
+
+@pytest.fixture
+def host(tmp_path: Path) -> Iterator[ServiceHost]:
+    with ServiceHost(tmp_path / "data", device_workers="2", planner_interval_s=3600.0) as running:
+        running.catalog()
+        yield running
+
+
+def refused(device: WireDevice) -> str:
+    answer = device.exchange("GET", "/v1/challenge")
+    assert answer.status != 200
+    return parse_problem(answer.body).code
+
+
+def test_both_workers_serve_on_one_port_and_say_so(host: ServiceHost) -> None:
+    devices = at_each(host, host.claimed(b"b" * 32))
+    for _ in range(2):
+        assert verdicts(devices) == ["attested", "attested"]
+    wait_until(lambda: [one["check_ins"] for one in workers_of(host).describe()] == [2, 2], "the heartbeats")
+    found = host.service.health()
+    assert found["ok"]
+    assert found["device_endpoint"]["counts"]["check-ins"] == 4  # type: ignore[index]
+    assert [one["state"] for one in found["device_endpoint"]["workers"]] == ["ready", "ready"]  # type: ignore[index]
+    assert len(host.service.registry.list_check_ins(devices[0].device_id).items) == 4
+
+
+def test_a_claim_and_a_change_of_group_hold_at_both(host: ServiceHost) -> None:
+    device = host.device(b"c" * 32)
+    with pytest.raises(Exception, match="unclaimed"):
+        at_each(host, device)
+    host.service.registry.claim_devices("Contoso", [device.device_id], product="Kettle", group="Production", actor="t")
+    devices = at_each(host, device)
+    assert verdicts(devices) == ["attested", "attested"]
+    host.service.registry.revoke_device(device.device_id, reason="lost", actor="t")
+    for one in devices:
+        one.connect()
+        assert refused(one) == "device.revoked"
+    host.service.registry.restore_device(device.device_id, actor="t")
+    assert verdicts(devices) == ["attested", "attested"]
+
+
+def test_a_policy_and_a_withdrawn_release_hold_at_both(host: ServiceHost) -> None:
+    devices = at_each(host, host.claimed(b"p" * 32))
+    assert verdicts(devices) == ["attested", "attested"]
+    host.service.policies.revise("Contoso", {"minimum_tier": "tpm"}, actor="t")
+    assert verdicts(devices) == ["update-only", "update-only"]
+    host.service.policies.revise("Contoso", {"minimum_tier": "software"}, actor="t")
+    assert verdicts(devices) == ["attested", "attested"]
+    (release,) = host.service.releases.list(chip="mt3620")
+    host.service.releases.withdraw(release.release_id, "its loader accepts any key", actor="t")
+    assert verdicts(devices) == ["update-only", "update-only"]
+
+
+def test_a_deployment_is_offered_by_both(host: ServiceHost, package: Callable[..., bytes]) -> None:
+    devices = at_each(host, host.claimed(b"d" * 32))
+    assert verdicts(devices) == ["attested", "attested"]
+    image = host.service.images.upload("Contoso", package(), actor="t")
+    made = host.service.deployments.create("Contoso", "Kettle", "Production", [image.image_id], actor="t")
+    for device in devices:
+        offer = check_in(device, devices).offer
+        assert offer is not None
+        assert offer.deployment_id == made.deployment_id
+        assert device.exchange("GET", f"/v1/images/{image.image_id}").status == 200
+    host.service.deployments.delete("Contoso", made.deployment_id, actor="t")
+    for device in devices:
+        assert check_in(device, devices).offer is None
+
+
+def test_a_renewed_issuing_authority_signs_at_both(tmp_path: Path) -> None:
+    offset = [0.0]  # of the service's clock; those of the workers go on
+    with ServiceHost(tmp_path / "data", device_workers="2", clock=lambda: time.time() + offset[0]) as host:
+        host.catalog()
+        devices = at_each(host, host.claimed(b"i" * 32))
+        before, after = (set[bytes](), set[bytes]())
+        for found in (before, after):
+            for device in devices:
+                found.add(check_in(device, devices).certificate_chain[1])
+            offset[0] = 70 * 86_400.0
+            host.service.authority.renew()
+        assert len(before) == len(after) == 1
+        assert before != after
+
+
+def test_a_new_silicon_authority_is_trusted_by_both_at_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    offset = [-100 * 86_400.0]  # the service was made then; the workers' clocks are right
+    with ServiceHost(tmp_path / "data", device_workers="2", clock=lambda: time.time() + offset[0]) as host:
+        host.catalog()
+        maker = host.service.chips.get("mt3620").maker
+        offset[0] = -50 * 86_400.0
+        genuine = device_workers.DeviceWorkers._tell
+        monkeypatch.setattr(device_workers.DeviceWorkers, "_tell", lambda *_, **__: None)
+        host.service.authority.renew_silicon(maker, actor="t")
+        device = host.claimed(b"n" * 32)
+        with pytest.raises(CLOSED):  # positive control: nobody told the workers
+            device.fetch_challenge()
+        monkeypatch.setattr(device_workers.DeviceWorkers, "_tell", genuine)
+        offset[0] = 0.0
+        host.service.authority.renew()  # what has ended since then
+        host.service.authority.renew_silicon(maker, actor="t")
+        assert verdicts(at_each(host, device)) == ["attested", "attested"]
+        assert verdicts(at_each(host, host.claimed(b"o" * 32))) == ["attested", "attested"]
+
+
+def test_a_worker_that_dies_comes_back_is_counted_and_a_finding(host: ServiceHost) -> None:
+    devices = at_each(host, host.claimed(b"k" * 32))
+    dead, other = pids(host)
+    os.kill(dead, signal.SIGKILL)
+    with pytest.raises(CLOSED):
+        devices[0].check_in()
+    assert verdicts(devices[1:]) == ["attested"]
+    wait_until(lambda: workers_of(host).is_whole and dead not in pids(host), "another worker")
+    assert pids(host)[1] == other
+    assert [one["restarts"] for one in workers_of(host).describe()] == [1, 0]
+    wait_until(lambda: host.service.watch.list(kind="verifier-behind").items, "the finding")
+    (finding,) = host.service.watch.list(kind="verifier-behind").items
+    assert (finding.severity, finding.title) == ("medium", "A device worker has died")
+    assert verdicts(at_each(host, devices[0])) == ["attested", "attested"]
+
+
+def test_a_worker_that_does_not_answer_is_killed_before_the_call_returns(
+    host: ServiceHost, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(device_workers, "ANSWER_S", 0.5)
+    device = host.claimed(b"s" * 32)
+    stuck = at_each(host, device)[0]
+    pid = pids(host)[0]
+    os.kill(pid, signal.SIGSTOP)
+    host.service.registry.revoke_device(device.device_id, reason="stolen", actor="t")
+    assert not Path(f"/proc/{pid}").exists()
+    with pytest.raises(CLOSED):
+        stuck.check_in()
+    wait_until(lambda: workers_of(host).is_whole and pid not in pids(host), "another worker")
+    for one in range(8):
+        device.connect()
+        assert refused(device) == "device.revoked", one
+
+
+def test_a_worker_that_stands_still_raises_the_alarm_and_is_replaced(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(pulse, "FEEL_EVERY_S", 0.05)
+    monkeypatch.setattr(pulse, "STOPPED_AFTER_S", 2.5)
+    monkeypatch.setattr(device_workers, "SILENT_S", 6.0)
+    with ServiceHost(tmp_path / "data", device_workers="2", planner_interval_s=3600.0) as host:
+        wait_until(lambda: host.service.health()["ok"], "both workers")
+        pid = pids(host)[1]
+        os.kill(pid, signal.SIGSTOP)
+        wait_until(lambda: host.service.health()["verifier"] == {"ok": False, "state": "stopped"}, "the alarm")
+        wait_until(lambda: pid not in pids(host) and workers_of(host).is_whole, "another worker")
+        wait_until(lambda: host.service.health()["ok"], "recovery")
+        found = {one.severity for one in host.service.watch.list(kind="verifier-behind").items}
+        assert "critical" in found
+
+
+def test_a_worker_that_cannot_come_back_is_an_alarm_and_the_other_serves(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(pulse, "FEEL_EVERY_S", 0.05)
+    monkeypatch.setattr(pulse, "STOPPED_AFTER_S", 2.5)
+    monkeypatch.setattr(worker_process, "BACK_OFF_S", (0.0, 0.1))
+    with ServiceHost(tmp_path / "data", device_workers="2", planner_interval_s=3600.0) as host:
+        host.catalog()
+        device = host.claimed(b"a" * 32)
+        genuine = worker_process.PROGRAM
+        monkeypatch.setattr(worker_process, "PROGRAM", "armillary.no_such_module")
+        os.kill(pids(host)[0], signal.SIGKILL)
+        wait_until(lambda: not workers_of(host).is_whole, "the end of the worker")
+        for _ in range(8):  # every connection comes to the one that is left
+            device.connect()
+            assert device.fetch_challenge()
+        wait_until(lambda: host.service.health()["verifier"] == {"ok": False, "state": "stopped"}, "the alarm")
+        assert not host.service.health()["ok"]
+        assert _device_endpoint(host.service)[0] == "degraded"
+        assert workers_of(host).describe()[0]["restarts"] >= 2  # type: ignore[operator]
+        host.service.registry.revoke_device(device.device_id, reason="t", actor="t")  # nobody waits for the dead
+        monkeypatch.setattr(worker_process, "PROGRAM", genuine)
+        wait_until(lambda: host.service.health()["ok"], "recovery")
+
+
+def test_workers_end_with_the_service_in_an_orderly_way(tmp_path: Path) -> None:
+    with ServiceHost(tmp_path / "data", device_workers="3") as host:
+        found = pids(host)
+        assert len(found) == 3
+        port = host.service.device_port
+    assert not any(Path(f"/proc/{pid}").exists() for pid in found)
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", port))
+
+
+# A worker that does not ask the system to be killed with the service.
+ORPHAN = """
+import asyncio, sys
+from armillary.service import device_worker
+sys.exit(asyncio.run(device_worker.serve(int(sys.argv[1]))))
+"""
+
+
+@pytest.mark.parametrize("last", [b"", b"\xff" * 8, encode(Done(1))], ids=["end of file", "no message", "not ours"])
+def test_a_worker_ends_when_the_service_is_gone_or_makes_no_sense(host: ServiceHost, last: bytes) -> None:
+    ours, theirs = socket.socketpair()
+    held, port = reserve("test", "127.0.0.1", 0)
+    with ours, theirs, held[0]:
+        ours.settimeout(30)
+        ours.sendall(encode(Start(settings_to_text(host.service.settings), port, "localhost", 1)))
+        with killed_process(
+            [sys.executable, "-c", ORPHAN, str(theirs.fileno())], pass_fds=[theirs.fileno()], stderr=subprocess.DEVNULL
+        ) as worker:
+            theirs.close()
+            stream, heard = Stream(), list[object]()
+            while not any(isinstance(one, Ready) for one in heard):
+                heard += stream.feed(ours.recv(4096))
+            if last:
+                ours.sendall(last)
+            else:
+                ours.close()
+            assert worker.wait(5) == 1
+
+
+def test_a_worker_that_makes_no_sense_is_replaced(host: ServiceHost, monkeypatch: pytest.MonkeyPatch) -> None:
+    pool = workers_of(host)
+    (first, second), genuine = pids(host), pool._take
+    nonsense = [first]
+
+    def take(worker: WorkerProcess, message: Message) -> None:
+        if nonsense and worker.pid == nonsense[0]:
+            nonsense.clear()
+            message = Start("{}", 1, "localhost", 1)  # which only the service says
+        genuine(worker, message)
+
+    monkeypatch.setattr(pool, "_take", take)
+    wait_until(lambda: pool.is_whole and first not in pids(host), "another worker")
+    assert pids(host)[1] == second
+
+
+def test_a_port_that_somebody_has_is_refused_and_nobody_takes_ours(tmp_path: Path) -> None:
+    with ServiceHost(tmp_path / "one", device_workers="2") as host:
+        port = host.service.device_port
+        for workers in ("0", "2"):
+            with pytest.raises(PortInUseError):
+                ServiceHost(tmp_path / f"two{workers}", device_workers=workers, device_port=port)
+    with socket.socket() as taken:
+        taken.bind(("127.0.0.1", 0))
+        taken.listen()
+        with pytest.raises(PortInUseError):
+            ServiceHost(tmp_path / "three", device_workers="2", device_port=taken.getsockname()[1])
+
+
+def test_the_passphrase_is_in_no_command_line_and_no_environment(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("ARMILLARY_KEY_PASSPHRASE", PASSPHRASE)
+    with ServiceHost(tmp_path / "data", device_workers="2", key_passphrase=PASSPHRASE) as host:
+        host.catalog()
+        assert verdicts(at_each(host, host.claimed(b"w" * 32))) == ["attested", "attested"]
+        for pid in pids(host):
+            for name in ("cmdline", "environ"):
+                assert PASSPHRASE.encode() not in Path(f"/proc/{pid}/{name}").read_bytes()
+
+
+def test_a_worker_that_cannot_start_says_why_and_none_is_left(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    genuine = settings_to_text
+    monkeypatch.setattr(
+        device_workers,
+        "settings_to_text",
+        lambda settings: genuine(settings).replace('"key_passphrase": ""', f'"key_passphrase": "{PASSPHRASE}"'),
+    )
+    with pytest.raises(HostError, match="is not that of") as caught:
+        ServiceHost(tmp_path / "data", device_workers="2")
+    assert caught.value.code == KeyPassphraseError.code
+    assert caught.value.remedy == KeyPassphraseError.remedy
+
+
+@needs_softhsm
+def test_keys_in_a_token_are_no_business_of_workers(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    token = make_token(tmp_path, "kept-away", monkeypatch)
+    address = {
+        "pkcs11_module": str(token.module),
+        "pkcs11_token": token.token,
+        "pkcs11_pin_file": str(token.pin_file),
+    }
+    assert "kept-away" not in settings_to_text(Settings(data=tmp_path / "elsewhere", **address))  # type: ignore[arg-type]
+    with ServiceHost(tmp_path / "data", device_workers="2", **address) as host:
+        host.catalog()
+        assert verdicts(at_each(host, host.claimed(b"h" * 32))) == ["attested", "attested"]
+
+
+def test_the_one_process_form_loads_nothing_of_it() -> None:
+    code = (
+        "import sys, armillary.cli.serve; print([name for name in sys.modules if 'worker' in name and 'arm' in name])"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout.strip() == "[]"
+
+
+def test_settings_survive_the_trip() -> None:
+    settings = Settings(data=Path("/x/ä"), device_workers="2", key_passphrase=PASSPHRASE, check_in_jitter=0.25)
+    assert settings_from_text(settings_to_text(settings)) == settings
+
+
+@pytest.mark.parametrize("wrong", ["-1", "65", "many", "", "1.5"])
+def test_a_wrong_number_of_workers_is_refused(wrong: str) -> None:
+    with pytest.raises(InvalidArgumentError, match="device_workers"):
+        Settings(device_workers=wrong)
+
+
+def test_the_number_of_workers_comes_from_every_source(tmp_path: Path) -> None:
+    config = tmp_path / "armillary.toml"
+    config.write_text("device_workers = 3\n")
+    assert load_settings(config, {}, {}).device_worker_count == 3
+    assert load_settings(config, {}, {"ARMILLARY_DEVICE_WORKERS": "4"}).device_worker_count == 4
+    assert load_settings(config, {"device_workers": "auto"}, {}).device_worker_count == len(os.sched_getaffinity(0))
+    assert load_settings(None, {}, {}).device_worker_count == 0

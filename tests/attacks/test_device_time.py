@@ -23,12 +23,12 @@ from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 
 from armillary.api.native_devices import factory_document
-from armillary.device import endpoint as device_endpoint
-from armillary.device.clock import DeviceClock
-from armillary.device.endpoint import DeviceEndpoint
-from armillary.device.layout import DeviceFolder
+from armillary.device.boot.provision import provision
+from armillary.device.checkin import endpoint as device_endpoint
+from armillary.device.checkin.endpoint import DeviceEndpoint
 from armillary.device.process import Device
-from armillary.device.provision import provision
+from armillary.device.state.clock import DeviceClock
+from armillary.device.state.layout import DeviceFolder
 from armillary.engines.flash.file import FileFlash
 from armillary.errors import ServiceUnreachableError
 from armillary.service import assemble

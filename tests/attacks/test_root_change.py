@@ -17,12 +17,12 @@ from cryptography.hazmat.primitives.serialization import Encoding
 from tests.attacks.test_device_time import IN_1970, make, started, without_days
 
 from armillary.api.native_devices import factory_document
-from armillary.device import endpoint as device_endpoint, renewal
-from armillary.device.configuration import load_configuration
-from armillary.device.layout import DeviceFolder
+from armillary.device.boot.provision import recover
+from armillary.device.checkin import endpoint as device_endpoint, renewal
+from armillary.device.checkin.renewal import TrustRenewal
 from armillary.device.process import Device
-from armillary.device.provision import recover
-from armillary.device.renewal import TrustRenewal
+from armillary.device.state.configuration import load_configuration
+from armillary.device.state.layout import DeviceFolder
 from armillary.engines.flash.file import FileFlash
 from armillary.errors import ServiceUnreachableError
 from armillary.service import assemble

@@ -20,8 +20,8 @@ from tests.fixtures.processes import OwnProcess, killed_process
 from typer.testing import CliRunner
 
 from armillary.cli import device as command
-from armillary.device.layout import DeviceFolder
-from armillary.device.provision import boot_region
+from armillary.device.boot.provision import boot_region
+from armillary.device.state.layout import DeviceFolder
 from armillary.engines.flash.file import FileFlash
 from armillary.errors import ArmillaryError
 from armillary.wire.device.checkin import Problem

@@ -16,8 +16,8 @@ from typing import Any
 import pytest
 from tests.fixtures.waiting import until
 
-from armillary.device.installer import Installer
-from armillary.device.layout import DeviceFolder
+from armillary.device.applications.installer import Installer
+from armillary.device.state.layout import DeviceFolder
 from armillary.engines.flash.file import FileFlash
 
 KILLS = 6

@@ -21,14 +21,14 @@ from cryptography.x509 import load_pem_x509_certificate
 from tests.fixtures.waiting import until
 
 from armillary.boot import chain
-from armillary.device.checkin import CheckIns
-from armillary.device.configuration import load_configuration
-from armillary.device.layout import DeviceFolder
-from armillary.device.permission import remove_capability, select_capability
+from armillary.device.boot.provision import boot_region, recover
+from armillary.device.checkin.checkin import CheckIns
 from armillary.device.process import Device
-from armillary.device.provision import boot_region, recover
 from armillary.device.running import DeviceSettings
-from armillary.device.status import read_status
+from armillary.device.state.configuration import load_configuration
+from armillary.device.state.layout import DeviceFolder
+from armillary.device.state.permission import remove_capability, select_capability
+from armillary.device.state.status import read_status
 from armillary.engines.flash.file import FileFlash
 from armillary.engines.sandbox.port import ConnectionAttempt, ExitStatus
 from armillary.errors import BootRefusedError, DataFolderError, DataFolderInUseError

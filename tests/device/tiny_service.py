@@ -26,9 +26,9 @@ from armillary.attest import challenge
 from armillary.attest.appraise import Appraisal, Enrolment, appraise
 from armillary.attest.reference import ReferenceValue, ReferenceValues
 from armillary.boot import profile, virtual_chain
-from armillary.device.configuration import DeviceConfiguration
-from armillary.device.layout import DeviceFolder
-from armillary.device.provision import provision
+from armillary.device.boot.provision import provision
+from armillary.device.state.configuration import DeviceConfiguration
+from armillary.device.state.layout import DeviceFolder
 from armillary.errors import ArmillaryError, ChallengeError
 from armillary.identity import issue
 from armillary.identity.device_id import device_id_of_key

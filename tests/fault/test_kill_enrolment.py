@@ -51,7 +51,7 @@ from pathlib import Path
 from armillary.cli.connection import resolve
 from armillary.cli.remote import RemoteService
 from armillary.device import provision
-from armillary.device.layout import DeviceFolder
+from armillary.device.state.layout import DeviceFolder
 
 folder, moment = DeviceFolder(Path(sys.argv[1])), sys.argv[2]
 def cut(*given):

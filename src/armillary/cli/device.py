@@ -35,14 +35,14 @@ from armillary.cli.output import (
     print_table,
 )
 from armillary.cli.remote import CaOption, RemoteService, ServiceOption, TokenOption, connect
-from armillary.device.checkin import describe_steps
-from armillary.device.configuration import load_configuration
-from armillary.device.journal import read_journal
-from armillary.device.layout import DeviceFolder
+from armillary.device.boot.provision import Factory, provision, recover as recover_device
+from armillary.device.checkin.checkin import describe_steps
 from armillary.device.process import Device
-from armillary.device.provision import Factory, provision, recover as recover_device
 from armillary.device.running import DeviceSettings
-from armillary.device.status import read_status
+from armillary.device.state.configuration import load_configuration
+from armillary.device.state.journal import read_journal
+from armillary.device.state.layout import DeviceFolder
+from armillary.device.state.status import read_status
 from armillary.engines.flash.file import FileFlash
 from armillary.engines.sandbox.port import open_sandbox
 from armillary.errors import ArmillaryError, HostError, NotFoundError

@@ -118,8 +118,8 @@ def _claim(
 
 
 def _device_in(data: Path) -> str:
-    from armillary.device.configuration import load_configuration  # noqa: PLC0415 - other commands load no device
-    from armillary.device.layout import DeviceFolder  # noqa: PLC0415
+    from armillary.device.state.configuration import load_configuration  # noqa: PLC0415 - other commands load no device
+    from armillary.device.state.layout import DeviceFolder  # noqa: PLC0415
     from armillary.engines.flash.file import FileFlash  # noqa: PLC0415
 
     folder = DeviceFolder(data)

@@ -13,9 +13,9 @@ from cryptography.x509 import Certificate
 from armillary.cli.development_key import development_folder, load_certificate
 from armillary.cli.output import JsonOption, note, print_record
 from armillary.cli.remote import read_file
-from armillary.device.clock import DeviceClock
-from armillary.device.layout import DeviceFolder
-from armillary.device.sideload import delete, deploy
+from armillary.device.applications.sideload import delete, deploy
+from armillary.device.state.clock import DeviceClock
+from armillary.device.state.layout import DeviceFolder
 from armillary.engines.flash.file import FileFlash
 from armillary.errors import SignatureError
 from armillary.update.record import SlotImage

@@ -13,10 +13,10 @@ from armillary.cli.output import JsonOption, note, print_record
 from armillary.cli.readable import readable
 from armillary.cli.remote import CaOption, ServiceOption, TokenOption, connect, read_file, segment
 from armillary.cli.remote_names import YesOption, confirm
-from armillary.device.clock import DeviceClock
-from armillary.device.configuration import DeviceConfiguration, load_configuration
-from armillary.device.layout import DeviceFolder
-from armillary.device.permission import (
+from armillary.device.state.clock import DeviceClock
+from armillary.device.state.configuration import DeviceConfiguration, load_configuration
+from armillary.device.state.layout import DeviceFolder
+from armillary.device.state.permission import (
     Standing,
     advance_state,
     load_state,

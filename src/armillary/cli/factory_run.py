@@ -5,7 +5,7 @@
 
     run.json            with which options the run began; a run goes on with these only
     journal.jsonl       one line a made device, durable before the next is begun: the truth about the run
-    devices/000001/     the device's folder (``device/layout.py``), ready to boot
+    devices/000001/     the device's folder (``device/state/layout.py``), ready to boot
     labels/000001.svg   its id as a QR code
     devices.csv         the journal for spreadsheets; replaced whole, so it is never half written
     lock                held by the process that runs
@@ -27,9 +27,9 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Final
 
-from armillary.device.configuration import DeviceConfiguration, load_configuration
-from armillary.device.layout import DeviceFolder, replace_file
-from armillary.device.provision import Factory, provision
+from armillary.device.boot.provision import Factory, provision
+from armillary.device.state.configuration import DeviceConfiguration, load_configuration
+from armillary.device.state.layout import DeviceFolder, replace_file
 from armillary.engines.flash.file import FileFlash
 from armillary.errors import DataFolderError, DataFolderInUseError
 from armillary.identity.manufacturing import ManufacturingState

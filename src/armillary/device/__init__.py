@@ -7,5 +7,5 @@ that survives power cuts, and reports what went wrong. It dials out only and lis
 What it is not: a judge of its own trust (the service appraises), and not the sandbox, the flash or the root of
 trust (``armillary.engines``).
 Specification: docs/reference/device-protocol.md (wire), docs/reference/device-update.md (installation),
-``layout.py`` (files).
+``device/state/layout.py`` (files).
 """

@@ -10,22 +10,22 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from armillary.capability.grant import platform_limits
-from armillary.device.applications import ApplicationStore
-from armillary.device.checkin import CheckIns
-from armillary.device.clock import DeviceClock
-from armillary.device.configuration import DeviceConfiguration, load_configuration
-from armillary.device.daa import DeviceAuthentication
-from armillary.device.endpoint import DeviceEndpoint, ServiceContext, tls_context
-from armillary.device.installer import Installer
-from armillary.device.journal import Journal
-from armillary.device.layout import DeviceFolder
-from armillary.device.permission import Standing, standing
-from armillary.device.renewal import TrustRenewal
-from armillary.device.reports import Incident, ReportQueue
+from armillary.device.applications.applications import ApplicationStore
+from armillary.device.applications.installer import Installer
+from armillary.device.applications.sideload import signers
+from armillary.device.boot.startup import BootRom, Startup, enforcing_boot_rom, start_up
+from armillary.device.checkin.checkin import CheckIns
+from armillary.device.checkin.daa import DeviceAuthentication
+from armillary.device.checkin.endpoint import DeviceEndpoint, ServiceContext, tls_context
+from armillary.device.checkin.renewal import TrustRenewal
 from armillary.device.running import DeviceSettings, RunningDevice
-from armillary.device.sideload import signers
-from armillary.device.startup import BootRom, Startup, enforcing_boot_rom, start_up
-from armillary.device.status import write_status
+from armillary.device.state.clock import DeviceClock
+from armillary.device.state.configuration import DeviceConfiguration, load_configuration
+from armillary.device.state.journal import Journal
+from armillary.device.state.layout import DeviceFolder
+from armillary.device.state.permission import Standing, standing
+from armillary.device.state.reports import Incident, ReportQueue
+from armillary.device.state.status import write_status
 from armillary.engines.flash.file import FileFlash
 from armillary.engines.root_of_trust.port import RootOfTrust
 from armillary.engines.root_of_trust.selection import open_root_of_trust

@@ -14,13 +14,13 @@ from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass
 from uuid import UUID
 
-from armillary.device.admission import APPLICATION, Application
-from armillary.device.applications import ApplicationStore
-from armillary.device.backoff import Backoff
-from armillary.device.checkin import CheckIns, describe_steps
-from armillary.device.journal import Journal
-from armillary.device.reports import Incident
-from armillary.device.supervisor import Supervisor
+from armillary.device.applications.admission import APPLICATION, Application
+from armillary.device.applications.applications import ApplicationStore
+from armillary.device.applications.supervisor import Supervisor
+from armillary.device.checkin.checkin import CheckIns, describe_steps
+from armillary.device.state.backoff import Backoff
+from armillary.device.state.journal import Journal
+from armillary.device.state.reports import Incident
 from armillary.engines.sandbox.port import Launch, Sandbox
 from armillary.errors import ArmillaryError, DataFolderError, InstallError, RateLimitedError
 from armillary.update.plan import InstallPlan, plan_install

@@ -19,16 +19,16 @@ from cryptography.x509 import Certificate
 
 from armillary.boot.chain import BootRecord, boot as boot_chain
 from armillary.boot.profile import ChipProfile
-from armillary.device.checkin import CheckIns
-from armillary.device.configuration import load_configuration
-from armillary.device.daa import DeviceAuthentication
-from armillary.device.endpoint import DeviceEndpoint, tls_context
-from armillary.device.installer import Installer
-from armillary.device.layout import DeviceFolder
+from armillary.device.applications.installer import Installer
+from armillary.device.boot.provision import boot_region
+from armillary.device.boot.startup import enforcing_boot_rom, start_up
+from armillary.device.checkin.checkin import CheckIns
+from armillary.device.checkin.daa import DeviceAuthentication
+from armillary.device.checkin.endpoint import DeviceEndpoint, tls_context
 from armillary.device.process import Device
-from armillary.device.provision import boot_region
-from armillary.device.reports import ReportQueue
-from armillary.device.startup import enforcing_boot_rom, start_up
+from armillary.device.state.configuration import load_configuration
+from armillary.device.state.layout import DeviceFolder
+from armillary.device.state.reports import ReportQueue
 from armillary.engines.flash.file import FileFlash
 from armillary.engines.flash.port import replace_region
 from armillary.engines.root_of_trust.selection import open_root_of_trust

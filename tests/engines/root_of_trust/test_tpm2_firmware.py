@@ -17,7 +17,7 @@ from armillary.attest import challenge as ch
 from armillary.attest.appraise import Appraisal, Enrolment, appraise
 from armillary.attest.firmware_reference import FirmwareReference, FirmwareStatement, measured, statable
 from armillary.attest.policy import AttestationPolicy, PolicyInForce
-from armillary.device import proof
+from armillary.device.checkin import proof
 from armillary.engines.root_of_trust import firmware, tpm_commands
 from armillary.engines.root_of_trust.port import BootSession
 from armillary.engines.root_of_trust.tpm2 import Tpm2RootOfTrust

@@ -25,7 +25,7 @@ from tests.service.authority.test_authority_rotation import (
 
 from armillary.api.server import server_context
 from armillary.cli.whole import present_renewed
-from armillary.device.endpoint import is_directly_under
+from armillary.device.checkin.endpoint import is_directly_under
 from armillary.engines.records import folder as files
 from armillary.engines.records.queries import certificates as certificate_rows
 from armillary.engines.signer import file as key_files
@@ -68,7 +68,7 @@ class Follower:
 
     @property
     def gets_in(self) -> bool:
-        """Whether it takes the service for its own; the root itself must have signed, see ``device/endpoint.py``."""
+        """Whether it takes the service for its own; the root itself must have signed, see ``device/checkin/endpoint.py``."""
         leaf = server_chain(self.rotation)[0]
         assert leaf.not_valid_before_utc.timestamp() <= self.rotation.clock.now <= leaf.not_valid_after_utc.timestamp()
         return any(is_directly_under(der(leaf), root) for root in self.pinned)

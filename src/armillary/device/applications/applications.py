@@ -12,10 +12,10 @@ from uuid import UUID
 from cryptography.x509 import Certificate
 
 from armillary.capability.grant import Grant, PlatformLimits
-from armillary.device.admission import Application, admit
-from armillary.device.hub_address import HubAddress
-from armillary.device.installer import Installer
-from armillary.device.layout import DeviceFolder
+from armillary.device.applications.admission import Application, admit
+from armillary.device.applications.installer import Installer
+from armillary.device.state.hub_address import HubAddress
+from armillary.device.state.layout import DeviceFolder
 from armillary.engines.sandbox.port import Launch
 from armillary.engines.sandbox.within.image_root import extract_image
 from armillary.errors import InstallError

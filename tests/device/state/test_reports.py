@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from armillary.device.reports import MAX_QUEUED, Incident, ReportQueue
+from armillary.device.state.reports import MAX_QUEUED, Incident, ReportQueue
 from armillary.errors import WireError
 from armillary.wire.device.checkin import MAX_ERROR_REPORTS
 

@@ -18,9 +18,13 @@ from typing import Any
 
 from cryptography.x509 import load_pem_x509_certificates
 
-from armillary.device.configuration import DeviceConfiguration, load_configuration, store_configuration
-from armillary.device.layout import DeviceFolder
-from armillary.device.permission import begin_state
+from armillary.device.state.configuration import (
+    DeviceConfiguration,
+    load_configuration,
+    store_configuration,
+)
+from armillary.device.state.layout import DeviceFolder
+from armillary.device.state.permission import begin_state
 from armillary.engines.flash.file import FileFlash
 from armillary.engines.flash.port import Flash, replace_region
 from armillary.engines.root_of_trust.port import RootOfTrust

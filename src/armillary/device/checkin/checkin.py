@@ -15,15 +15,15 @@ from dataclasses import dataclass
 from uuid import UUID
 
 from armillary.attest.appraise import STEPS
-from armillary.device.clock import DeviceClock
-from armillary.device.configuration import DeviceConfiguration
-from armillary.device.daa import DeviceAuthentication
-from armillary.device.endpoint import DeviceEndpoint
-from armillary.device.hub_address import HubAddress, load_hub, store_hub
-from armillary.device.installer import Installer
-from armillary.device.proof import Proof, build_proof, check_certificate
-from armillary.device.reports import ReportQueue
-from armillary.device.startup import Startup, confirm_boot
+from armillary.device.applications.installer import Installer
+from armillary.device.boot.startup import Startup, confirm_boot
+from armillary.device.checkin.daa import DeviceAuthentication
+from armillary.device.checkin.endpoint import DeviceEndpoint
+from armillary.device.checkin.proof import Proof, build_proof, check_certificate
+from armillary.device.state.clock import DeviceClock
+from armillary.device.state.configuration import DeviceConfiguration
+from armillary.device.state.hub_address import HubAddress, load_hub, store_hub
+from armillary.device.state.reports import ReportQueue
 from armillary.engines.flash.port import Flash, replace_region
 from armillary.engines.sandbox.port import SandboxReport
 from armillary.errors import ChallengeError, DataFolderError, DeviceFault, ServiceUnreachableError

@@ -26,7 +26,7 @@ from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509 import load_der_x509_certificate, load_pem_x509_certificate
 
-from armillary.device.layout import replace_file
+from armillary.device.state.layout import replace_file
 from armillary.engines.sandbox.within.image_root import share_with_group
 
 _FILES = ("certificate.pem", "chain.pem", "key.pem", "ca.pem")

@@ -10,8 +10,8 @@ from typing import Any
 import pytest
 from tests.device.test_process import FAST, Rig, run, until
 
+from armillary.device.boot.provision import boot_region
 from armillary.device.process import Device
-from armillary.device.provision import boot_region
 from armillary.engines.flash.file import FileFlash
 from armillary.errors import BootRefusedError
 

@@ -2,7 +2,8 @@
 """What manufacture leaves on a device: who it is, whom it trusts, where it reports.
 
 One flash region, ``device/configuration``, deterministic CBOR. Certificates are PEM text, as the factory API
-gives them. Written by ``provision``, and when the service has a new root (``renewal.py``); read at every start.
+gives them. Written by ``provision``, and when the service has a new root (``device/checkin/renewal.py``); read at every
+start.
 """
 
 from __future__ import annotations

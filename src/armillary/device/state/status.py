@@ -12,7 +12,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from armillary.device.layout import replace_file
+from armillary.device.state.layout import replace_file
 
 STATUS_VERSION = 1  # 1: 2026-11-24, first
 

@@ -19,8 +19,8 @@ from armillary.boot import chain, counter, profile
 from armillary.boot.chain import BootRecord
 from armillary.boot.profile import ChipProfile
 from armillary.boot.slots import SlotTable
-from armillary.device.configuration import DeviceConfiguration
-from armillary.device.provision import boot_region
+from armillary.device.boot.provision import boot_region
+from armillary.device.state.configuration import DeviceConfiguration
 from armillary.engines.flash.port import Flash, replace_region
 from armillary.engines.root_of_trust.port import BootSession, RootOfTrust
 from armillary.errors import BootRefusedError

@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from armillary.device.installer import RECORD_REGIONS, Installer
+from armillary.device.applications.installer import RECORD_REGIONS, Installer
 from armillary.errors import InstallError, WireError
 from armillary.update.plan import TRIAL_STARTS, plan_install
 from armillary.update.transaction import InstallState

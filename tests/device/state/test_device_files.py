@@ -18,14 +18,18 @@ from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509 import load_pem_x509_certificate
 from tests.fixtures.processes import killed_process
 
-from armillary.device import journal as journals
-from armillary.device.backoff import Backoff
-from armillary.device.clock import DeviceClock
-from armillary.device.configuration import DeviceConfiguration, load_configuration, store_configuration
-from armillary.device.daa import DeviceAuthentication
-from armillary.device.journal import Journal, read_journal
-from armillary.device.layout import DeviceFolder, replace_file
-from armillary.device.status import read_status, write_status
+from armillary.device.checkin.daa import DeviceAuthentication
+from armillary.device.state import journal as journals
+from armillary.device.state.backoff import Backoff
+from armillary.device.state.clock import DeviceClock
+from armillary.device.state.configuration import (
+    DeviceConfiguration,
+    load_configuration,
+    store_configuration,
+)
+from armillary.device.state.journal import Journal, read_journal
+from armillary.device.state.layout import DeviceFolder, replace_file
+from armillary.device.state.status import read_status, write_status
 from armillary.errors import DataFolderError, DataFolderInUseError
 from armillary.wire.certificates import certificate
 
@@ -68,7 +72,7 @@ def test_another_layout_is_refused(tmp_path: Path) -> None:
 HOLD = """
 import sys, time
 from pathlib import Path
-from armillary.device.layout import DeviceFolder
+from armillary.device.state.layout import DeviceFolder
 with DeviceFolder(Path(sys.argv[1])).hold():
     print("held", flush=True)
     time.sleep(60)

@@ -11,7 +11,7 @@ from typing import Any
 from hypothesis import given, settings, strategies as st
 from tests.fixtures.effort import examples
 
-from armillary.device.installer import Installer
+from armillary.device.applications.installer import Installer
 from armillary.update.plan import plan_install
 from armillary.update.transaction import InstallState
 from armillary.wire.device.checkin import Offer, OfferedImage

@@ -14,9 +14,9 @@ import pytest
 from aiohttp import web
 from cryptography.hazmat.primitives import serialization
 
-from armillary.device import endpoint as endpoints
-from armillary.device.clock import DeviceClock
-from armillary.device.endpoint import DeviceEndpoint, tls_context
+from armillary.device.checkin import endpoint as endpoints
+from armillary.device.checkin.endpoint import DeviceEndpoint, tls_context
+from armillary.device.state.clock import DeviceClock
 from armillary.errors import DeviceFault, InstallError, RateLimitedError, ServiceUnreachableError, WireError
 from armillary.wire.device import checkin
 from armillary.wire.device.checkin import Challenge, OfferedImage, Problem

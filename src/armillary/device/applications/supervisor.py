@@ -12,10 +12,10 @@ import contextlib
 from collections.abc import Callable, Collection, Sequence
 from uuid import UUID
 
-from armillary.device.admission import Application
-from armillary.device.backoff import Backoff
-from armillary.device.journal import Journal
-from armillary.device.reports import Incident
+from armillary.device.applications.admission import Application
+from armillary.device.state.backoff import Backoff
+from armillary.device.state.journal import Journal
+from armillary.device.state.reports import Incident
 from armillary.engines.sandbox.port import AppEvent, ConnectionAttempt, ExitStatus, Launch, RunningApplication, Sandbox
 from armillary.errors import ArmillaryError
 from armillary.update.trial import ApplicationHealth

@@ -12,9 +12,10 @@ import pytest
 from cryptography.hazmat.primitives.asymmetric import ec
 from tests.device.test_process import Rig, run, until
 
-from armillary.device import permission, sideload
-from armillary.device.configuration import load_configuration
-from armillary.device.layout import DeviceFolder
+from armillary.device.applications import sideload
+from armillary.device.state import permission
+from armillary.device.state.configuration import load_configuration
+from armillary.device.state.layout import DeviceFolder
 from armillary.engines.flash.file import FileFlash
 from armillary.errors import ConflictError, DataFolderInUseError, DeviceStateError, InstallError, NotFoundError
 from armillary.identity.manufacturing import ManufacturingState

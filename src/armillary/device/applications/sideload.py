@@ -21,11 +21,11 @@ from cryptography.x509 import Certificate, load_pem_x509_certificates
 from armillary import content
 from armillary.boot import profile
 from armillary.capability.grant import platform_limits
-from armillary.device.applications import ApplicationStore
-from armillary.device.configuration import DeviceConfiguration, load_configuration
-from armillary.device.installer import Installer
-from armillary.device.layout import DeviceFolder
-from armillary.device.permission import standing
+from armillary.device.applications.applications import ApplicationStore
+from armillary.device.applications.installer import Installer
+from armillary.device.state.configuration import DeviceConfiguration, load_configuration
+from armillary.device.state.layout import DeviceFolder
+from armillary.device.state.permission import standing
 from armillary.engines.flash.file import FileFlash
 from armillary.engines.flash.port import Flash, replace_region
 from armillary.errors import ConflictError, DeviceStateError, NotFoundError

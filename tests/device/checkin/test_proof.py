@@ -6,8 +6,8 @@ from __future__ import annotations
 import uuid
 from pathlib import Path
 
-from armillary.device.configuration import DeviceConfiguration
-from armillary.device.proof import build_proof, enforcement
+from armillary.device.checkin.proof import build_proof, enforcement
+from armillary.device.state.configuration import DeviceConfiguration
 from armillary.engines.root_of_trust.software import SoftwareRootOfTrust
 from armillary.engines.sandbox.port import Mechanism, SandboxReport
 from armillary.wire.attestation.event_log import BootEvent, encode_log

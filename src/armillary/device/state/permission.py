@@ -12,7 +12,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from armillary.device.configuration import DeviceConfiguration
+from armillary.device.state.configuration import DeviceConfiguration
 from armillary.engines.flash.port import Flash, replace_region
 from armillary.errors import ArmillaryError, DeviceStateError
 from armillary.identity.manufacturing import (

@@ -21,10 +21,10 @@ from dataclasses import replace
 from cryptography.hazmat.primitives import serialization
 from cryptography.x509 import load_pem_x509_certificate, load_pem_x509_certificates
 
-from armillary.device.checkin import CheckIns
-from armillary.device.configuration import store_configuration
-from armillary.device.endpoint import ServiceContext
-from armillary.device.journal import Journal
+from armillary.device.checkin.checkin import CheckIns
+from armillary.device.checkin.endpoint import ServiceContext
+from armillary.device.state.configuration import store_configuration
+from armillary.device.state.journal import Journal
 from armillary.engines.root_of_trust.port import RootOfTrust
 from armillary.errors import ArmillaryError
 from armillary.wire.certificates import trust_anchor

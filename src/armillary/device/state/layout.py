@@ -15,11 +15,11 @@
         device/minimums         lowest security versions that may boot
         device/manufacturing-state  name of the state (permission.py)
         device/capability       capability file that was selected (permission.py)
-        device/developers       certificates of developers (sideload.py)
+        device/developers       certificates of developers (device/applications/sideload.py)
         boot/<component>        boot component packages
         install/record.0, .1    the install record's two copies
         applications/<component id>/<a|b>   application packages
-    daa/                    24-hour certificate for applications (daa.py)
+    daa/                    24-hour certificate for applications (device/checkin/daa.py)
     mutable/<component id>/ mutable storage of applications
     run/                    what can be made again: extracted images; emptied at every start
     log/                    the device's log

@@ -2,8 +2,9 @@
 """Client of the service's device endpoint: challenge, check-in, image download.
 
 TLS 1.3 only, mutual; the service's certificate must be signed by a root the device pins itself (that of its manufacture
-or a successor, ``renewal.py``), name the host it was told, and be in its days by the device's own clock (``clock.py``),
-never by the host's. One kept-alive connection; redirects are refused; everything read has a limit.
+or a successor, ``renewal.py``), name the host it was told, and be in its days by the device's own clock
+(``device/state/clock.py``), never by the host's. One kept-alive connection; redirects are refused; everything read has
+a limit.
 """
 
 from __future__ import annotations
@@ -17,7 +18,7 @@ import aiohttp
 from cryptography.exceptions import InvalidSignature
 from cryptography.x509 import Certificate, load_der_x509_certificate, load_pem_x509_certificates
 
-from armillary.device.clock import DeviceClock
+from armillary.device.state.clock import DeviceClock
 from armillary.errors import (
     ArmillaryError,
     DeviceFault,

@@ -12,7 +12,7 @@ from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509 import load_der_x509_certificate
 
-from armillary.device.configuration import DeviceConfiguration
+from armillary.device.state.configuration import DeviceConfiguration
 from armillary.engines.root_of_trust.port import BootSession
 from armillary.engines.sandbox.port import SandboxReport
 from armillary.errors import WireError

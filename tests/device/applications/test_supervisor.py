@@ -14,11 +14,11 @@ import pytest
 from tests.fixtures.waiting import until
 
 from armillary.capability.grant import PlatformLimits, grant
-from armillary.device import supervisor as supervisors
-from armillary.device.admission import Application
-from armillary.device.journal import Journal
-from armillary.device.reports import Incident
-from armillary.device.supervisor import Supervisor, blocked, describe
+from armillary.device.applications import supervisor as supervisors
+from armillary.device.applications.admission import Application
+from armillary.device.applications.supervisor import Supervisor, blocked, describe
+from armillary.device.state.journal import Journal
+from armillary.device.state.reports import Incident
 from armillary.engines.sandbox.port import ConnectionAttempt, ExitStatus, Launch, OutputLine
 from armillary.errors import SandboxUnavailableError
 from armillary.wire.image import app_manifest

@@ -15,8 +15,8 @@ from uuid import uuid4
 import pytest
 from cryptography.hazmat.primitives.asymmetric import ec
 
-from armillary.device import permission
-from armillary.device.layout import DeviceFolder
+from armillary.device.state import permission
+from armillary.device.state.layout import DeviceFolder
 from armillary.engines.flash.file import FileFlash
 from armillary.errors import DeviceStateError, SignatureError, WireError
 from armillary.identity.manufacturing import CAPABILITY_LIFETIME_S, ManufacturingState, permissions_of

@@ -21,9 +21,9 @@ import uvloop
 
 from armillary.cli.process_memory import give_back_memory, keep_one_heap
 from armillary.engines.series.store import Retention, SeriesStore
-from armillary.hub.counters import Counters
-from armillary.hub.front import Front
-from armillary.hub.tls import hub_context
+from armillary.hub.front.front import Front
+from armillary.hub.link.counters import Counters
+from armillary.hub.link.tls import hub_context
 from armillary.wire.hub.credentials import HubPeer
 
 

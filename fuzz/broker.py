@@ -9,9 +9,9 @@ from functools import cache
 
 import structlog
 
-from armillary.hub.broker import Broker
-from armillary.hub.broker_connection import BrokerConnection
-from armillary.hub.counters import Counters
+from armillary.hub.broker.broker import Broker
+from armillary.hub.broker.connection import BrokerConnection
+from armillary.hub.link.counters import Counters
 from armillary.wire.hub.credentials import HubPeer
 from armillary.wire.mqtt.codec import encode_packet
 from armillary.wire.mqtt.fields import Property

@@ -18,7 +18,7 @@ from armillary.api.routes import GuardedRoute
 from armillary.errors import PermissionDeniedError, UnauthenticatedError
 
 PUBLIC_ROUTES = {
-    "PUT /device-files/{path:path}",  # its address is signed: tests/hub/test_file_upload.py
+    "PUT /device-files/{path:path}",  # its address is signed: tests/hub/devices/test_file_upload.py
     "GET /api/v1/health",
     "GET /api/v1/openapi.json",
     # For web servers of others: authorities that every device shows, and random serial numbers.

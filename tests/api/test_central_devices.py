@@ -20,7 +20,7 @@ from tests.hub.own_certificates import self_signed
 
 from armillary.api import central_commands
 from armillary.api.central_commands import LastRuns
-from armillary.hub import templates
+from armillary.platform.templates import templates
 from armillary.wire.hub.sas_token import decode_key, derive_device_key, encode_key, sign_sas_token
 
 

@@ -12,7 +12,7 @@ from tests.api.running_service import RunningService, wait_until
 from tests.api.test_native_hub import Connected
 
 from armillary.engines.documents.document import changed_since
-from armillary.hub import exports
+from armillary.platform.exports import exports
 
 EXPORTS = "/api/v1/exports"
 FILE = {"kind": "file"}

@@ -11,7 +11,7 @@ from tests.api.running_service import RunningService
 from tests.api.test_native_rules import hot
 from tests.twin.template.test_template import BODY
 
-from armillary.hub.groups import Groups
+from armillary.platform.authored.groups import Groups
 
 GROUPS = "/api/v1/groups"
 
@@ -83,7 +83,7 @@ def test_pages_of_members_are_complete_and_cost_no_read_a_device(
     service: RunningService, catalog: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     made = devices(service, catalog, 7)
-    monkeypatch.setattr("armillary.hub.device_facts.CHUNK", 3)  # several chunks
+    monkeypatch.setattr("armillary.platform.authored.device_facts.CHUNK", 3)  # several chunks
     group = fresh("all")
     service.call("PUT", f"{GROUPS}/{group}", {"name": "All", "catalog": catalog})
     found, after = [], ""
@@ -99,7 +99,7 @@ def test_pages_of_members_are_complete_and_cost_no_read_a_device(
     assert set(made) <= set(members(service, group))
     reads: list[object] = []
     directory = service.hub.directory
-    monkeypatch.setattr("armillary.hub.device_facts.CHUNK", 10_000)  # all devices of this service
+    monkeypatch.setattr("armillary.platform.authored.device_facts.CHUNK", 10_000)  # all devices of this service
 
     class Counting:
         def page(self, **chosen: Any) -> Any:

@@ -13,7 +13,7 @@ from tests.twin.template.test_template import BODY
 
 from armillary.engines.series.log.blocks import Run
 from armillary.engines.series.store import Restored
-from armillary.hub.rules import Rules
+from armillary.platform.rules.rules import Rules
 from armillary.wire.mqtt.codec import encode_packet
 from armillary.wire.mqtt.packet import Publish
 

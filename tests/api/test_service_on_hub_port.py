@@ -16,7 +16,7 @@ import paho.mqtt.client as mqtt
 import pytest
 from tests.api.running_service import RunningService, running_service, wait_until
 
-from armillary.hub import http_opening
+from armillary.hub.link import http_opening
 from armillary.wire.hub.sas_token import decode_key, sign_sas_token
 
 VERSION = "api-version=2021-04-12"

@@ -11,7 +11,7 @@ import pytest
 from tests.api.running_service import RunningService, application, wait_until
 
 from armillary.engines.records.schema.rows import Image
-from armillary.hub import jobs
+from armillary.platform.jobs import jobs
 from armillary.sim.wire_device import WireDevice
 from armillary.twin.author.job import DeviceState
 from armillary.wire.device.checkin import InstalledImage, UpdateOutcome

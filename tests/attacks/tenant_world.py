@@ -22,7 +22,7 @@ from tests.api.test_native_firmware import told
 from tests.api.test_native_rules import hot, say
 
 from armillary.api import azure_names as names, azure_operations as operations
-from armillary.hub.files import CONTAINER
+from armillary.hub.devices.files import CONTAINER
 from armillary.service.watch.rules import Observation
 
 # An answer that takes longer than this is a fault of its own (seconds).

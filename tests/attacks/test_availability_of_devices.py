@@ -22,8 +22,10 @@ from armillary.api.callers import Budgets
 from armillary.engines import door
 from armillary.engines.places import CATALOG_SHARE
 from armillary.engines.rules import shares
-from armillary.hub import export_places, export_replays, gate, upload_room
-from armillary.hub.rule_plans import MAX_ALERTS_OF_RULE
+from armillary.hub.devices import upload_room
+from armillary.hub.link import gate
+from armillary.platform.exports import places as export_places, replays as export_replays
+from armillary.platform.rules.plans import MAX_ALERTS_OF_RULE
 from armillary.service.endpoint import endpoint, listener
 from armillary.service.endpoint.connection import DeviceConnection
 from armillary.sim.wire_device import WireDevice

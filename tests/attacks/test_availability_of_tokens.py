@@ -34,7 +34,7 @@ from tests.attacks.under_attack import (
 from armillary.api import callers, dashboard_live, native_series
 from armillary.api.callers import Budgets
 from armillary.engines.exports.store import Cursor, DeadBatch
-from armillary.hub import export_replays
+from armillary.platform.exports import replays as export_replays
 
 __all__ = ["budgets", "opened", "own", "servers"]
 
@@ -315,7 +315,7 @@ def test_replays_to_a_receiver_that_never_answers_take_no_operators_thread(
         assert own.call("PUT", f"/api/v1/exports/e{number}", body).status == 200
         dead = [DeadBatch([{"n": 1}], [("d", "r")], "why"), DeadBatch([{"n": 2}], [("d", "r")], "why")]
         exports.store.keep(f"e{number}", Cursor(seq=0), dead)
-    monkeypatch.setattr("armillary.hub.exports.open_destination", lambda *_, **__: Silent())
+    monkeypatch.setattr("armillary.platform.exports.exports.open_destination", lambda *_, **__: Silent())
     monkeypatch.setattr(export_replays, "ANSWER_S", 0.1)
     path = "/api/v1/exports/e{}/dead-letters/replay"
     try:

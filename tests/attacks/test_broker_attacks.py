@@ -16,7 +16,7 @@ from typing import Any
 import pytest
 from cryptography.hazmat.primitives import serialization
 from tests.api.running_service import RunningService, running_service
-from tests.hub.broker_talk import KEPT, arrived, publish, subscribe
+from tests.hub.broker.broker_talk import KEPT, arrived, publish, subscribe
 from tests.hub.wire_client import WireClient
 
 from armillary.service.hub_access.peer import HubPeers

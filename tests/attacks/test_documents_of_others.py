@@ -20,9 +20,13 @@ from tests.attacks.test_one_catalogs_token import Owner, owner
 from tests.twin.template.test_template import BODY
 
 from armillary.api import dashboard_live, native_jobs
-from armillary.hub import export_destinations, groups, rule_names, rule_webhook, templates
-from armillary.hub.attempts import NotNowError
-from armillary.hub.rule_webhook import AllowedHosts
+from armillary.platform.authored import groups
+from armillary.platform.exports import destinations as export_destinations
+from armillary.platform.outbound import webhook as rule_webhook
+from armillary.platform.outbound.attempts import NotNowError
+from armillary.platform.outbound.webhook import AllowedHosts
+from armillary.platform.rules import names as rule_names
+from armillary.platform.templates import templates
 from armillary.service.hub_access import service_keys as hub_service_keys
 from armillary.service.hub_access.identities import HubIdentities
 from armillary.twin.author.export_destination import Destination, DestinationKind

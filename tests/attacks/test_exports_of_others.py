@@ -14,15 +14,20 @@ import pytest
 from tests.api.running_service import RunningService, running_service, wait_until
 from tests.api.test_native_rules import say
 from tests.attacks.test_one_catalogs_token import Owner, owner
-from tests.hub.kafka_cluster import Cluster
+from tests.platform.exports.kafka_cluster import Cluster
 
 from armillary.api import native_application_files
 from armillary.engines.exports import transform
 from armillary.engines.exports.store import Cursor
 from armillary.errors import ConflictError, InvalidArgumentError
-from armillary.hub import export_destinations, export_kafka, export_kafka_loop, export_places
-from armillary.hub.attempts import NotNowError
-from armillary.hub.rule_webhook import AllowedHosts
+from armillary.platform.exports import (
+    destinations as export_destinations,
+    kafka as export_kafka,
+    kafka_loop as export_kafka_loop,
+    places as export_places,
+)
+from armillary.platform.outbound.attempts import NotNowError
+from armillary.platform.outbound.webhook import AllowedHosts
 from armillary.twin.author.data_export import Record, Source, is_wanted, parse_export
 from armillary.twin.author.group import DeviceFacts
 from armillary.wire.export.application_archive import KIND_VERSION, make_manifest

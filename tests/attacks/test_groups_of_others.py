@@ -11,7 +11,7 @@ from tests.api.running_service import RunningService, running_service
 from tests.attacks.test_one_catalogs_token import Owner, owner
 
 from armillary.api import authored
-from armillary.hub.groups import Groups
+from armillary.platform.authored.groups import Groups
 
 
 @pytest.fixture(scope="module")

@@ -21,7 +21,7 @@ from tests.api.running_service import RunningService, running_service, wait_unti
 from tests.attacks.test_hub_device_attacks import NOT_AUTHORIZED, Client
 from tests.hub.own_certificates import self_signed
 
-from armillary.hub import registrations
+from armillary.hub.provisioning import registrations
 from armillary.service.hub_access import enrolments as hub_enrolments
 from armillary.service.hub_access.identities import IdentityForm
 from armillary.wire.hub.sas_token import decode_key, derive_device_key, sign_sas_token

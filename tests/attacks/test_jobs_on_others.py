@@ -13,7 +13,7 @@ from tests.attacks.test_one_catalogs_token import Owner, owner
 
 from armillary.api import authored
 from armillary.errors import WrongCatalogError
-from armillary.hub.groups import Groups
+from armillary.platform.authored.groups import Groups
 
 ACTION = {"kind": "set-property", "properties": {"taken": True}}
 

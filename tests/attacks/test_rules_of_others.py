@@ -21,10 +21,10 @@ from tests.api.test_native_rules import alerts, hot, put, say
 from tests.attacks.test_one_catalogs_token import Owner, owner
 
 from armillary.api import authored
-from armillary.hub import rule_webhook
-from armillary.hub.rule_plans import Plan
-from armillary.hub.rule_webhook import AllowedHosts
-from armillary.hub.rules import Rules
+from armillary.platform.outbound import webhook as rule_webhook
+from armillary.platform.outbound.webhook import AllowedHosts
+from armillary.platform.rules.plans import Plan
+from armillary.platform.rules.rules import Rules
 
 
 @pytest.fixture(scope="module")

@@ -22,7 +22,7 @@ import pytest
 from tests.fixtures.processes import killed_process
 from tests.hub.running_hub import DEVICE, OTHER, Authority, RunningHub, authority, running, wait_until
 
-from armillary.hub.tls import hub_context
+from armillary.hub.link.tls import hub_context
 
 __all__ = ["authority", "running"]  # fixtures
 

@@ -14,7 +14,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from tests.hub.running_broker import RunningBroker
+from tests.hub.broker.running_broker import RunningBroker
 
 CHECKOUT = os.environ.get("PAHO_TESTING_DIR", "")
 

@@ -15,7 +15,7 @@ import uvloop
 from cryptography import x509
 
 from armillary.hub.hub import Hub
-from armillary.hub.tls import hub_context
+from armillary.hub.link.tls import hub_context
 
 
 def authenticate(certificate_der: bytes) -> str:

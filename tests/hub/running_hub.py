@@ -27,7 +27,7 @@ from tests.fixtures.waiting import wait_until
 
 from armillary.errors import DeviceStateError, RevokedDeviceError, UnknownDeviceError
 from armillary.hub.hub import Hub
-from armillary.hub.tls import hub_context
+from armillary.hub.link.tls import hub_context
 
 DEADLINE_S = 10.0
 DEVICE = "a1" * 64

@@ -6,8 +6,8 @@ from __future__ import annotations
 from hypothesis import given, strategies as st
 
 from armillary.errors import WireError
-from armillary.hub.broker_session import DELIVERIES, Delivery, Message, Move, Outgoing, Session
-from armillary.hub.broker_topics import FilterTree, matches, split_share
+from armillary.hub.broker.session import DELIVERIES, Delivery, Message, Move, Outgoing, Session
+from armillary.hub.broker.topics import FilterTree, matches, split_share
 from armillary.wire.mqtt.codec import check_topic_filter
 
 names = st.sampled_from(["a", "b", "", "$x", "é"])

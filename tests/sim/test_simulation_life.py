@@ -15,7 +15,7 @@ from tests.sim.playing import Playing, playing
 
 from armillary.engines.documents.store import ApplicationStore
 from armillary.errors import DeviceOfflineError, InvalidArgumentError
-from armillary.hub.inside import InsideChannel
+from armillary.hub.front.inside import InsideChannel
 from armillary.sim.applications import Applications
 from armillary.sim.wire_device import certificate_request
 from armillary.wire.mqtt.codec import encode_packet

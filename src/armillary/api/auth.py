@@ -216,7 +216,7 @@ ACCESS: Mapping[str, str] = {
     f"GET {_DEVICE}/files": READER,
     f"GET {_DEVICE}/files/{{upload_id}}": READER,
     f"DELETE {_DEVICE}/files/{{upload_id}}": CONTRIBUTOR,
-    DEVICE_FILES: PUBLIC,  # its address is signed: hub/files.py
+    DEVICE_FILES: PUBLIC,  # its address is signed: hub/devices/files.py
     f"GET {_DEVICE}/messages": READER,
     f"POST {_DEVICE}/messages": CONTRIBUTOR,
     f"DELETE {_DEVICE}/messages": CONTRIBUTOR,

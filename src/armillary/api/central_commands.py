@@ -20,7 +20,7 @@ from armillary.api import iot_hub_call
 from armillary.api.central_call import Call, body_object, wrong
 from armillary.api.central_devices import find
 from armillary.errors import NotFoundError
-from armillary.hub.connecting import wait_for_methods
+from armillary.hub.front.connecting import wait_for_methods
 
 # IoT Central's limits (seconds).
 MAX_CONNECT_S: Final = 30

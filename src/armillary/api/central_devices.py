@@ -19,7 +19,7 @@ from armillary.api.central_template_id import Resolved, check_reach, resolve, te
 from armillary.engines.records.queries.hub import HubIdentity
 from armillary.engines.records.schema.rows import Device
 from armillary.errors import ArmillaryError, ConflictError, InvalidArgumentError, NotFoundError, PermissionDeniedError
-from armillary.hub.forgetting import forget_device
+from armillary.hub.devices.forgetting import forget_device
 from armillary.service.hub_access.identities import IdentityForm, awaits_keys, etag_of
 from armillary.wire.hub.credentials import check_device_name
 from armillary.wire.text.device_name import MAX_NAME_CHARACTERS, check_name

@@ -7,7 +7,7 @@ from typing import Any
 
 from armillary.api.central_call import Call, quoted
 from armillary.errors import ConflictError
-from armillary.hub.files import CONTAINER, LIFETIME_S
+from armillary.hub.devices.files import CONTAINER, LIFETIME_S
 
 
 def get_storage(_: Call) -> dict[str, Any]:

@@ -20,7 +20,7 @@ from armillary.twin.document.replacement import replacement_patch
 from armillary.twin.document.section import check_patch
 
 if TYPE_CHECKING:
-    from armillary.hub.templates import DeviceTemplate
+    from armillary.platform.templates.templates import DeviceTemplate
 
 
 def get_properties(call: Call) -> dict[str, Any]:

@@ -10,7 +10,7 @@ from armillary.api.central_call import Call, body_object, field
 from armillary.api.central_template_id import check_reach, resolve
 from armillary.api.tenure import tenures
 from armillary.errors import InvalidArgumentError
-from armillary.hub.templates import Ready
+from armillary.platform.templates.templates import Ready
 from armillary.twin.author.group import DeviceFacts, Field, Group, Needs, value_at
 
 if TYPE_CHECKING:

@@ -15,7 +15,7 @@ from armillary.api.central_call import Call, body_object, match, paged_list
 from armillary.api.central_documents import narrowed
 from armillary.api.central_template_id import Resolved, absent, made_identifier, name_for, resolve
 from armillary.errors import ArmillaryError, ConflictError, InvalidArgumentError, ModelError, NotFoundError
-from armillary.hub.templates import Ready
+from armillary.platform.templates.templates import Ready
 
 KIND: Final = "template"
 

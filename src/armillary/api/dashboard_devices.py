@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any, Final
 
 from armillary.errors import NotFoundError
-from armillary.hub.value_names import names_of
+from armillary.platform.templates.value_names import names_of
 from armillary.twin.author.dashboard import Source
 from armillary.twin.author.group import DeviceFacts, Needs
 from armillary.twin.template.value_names import Naming

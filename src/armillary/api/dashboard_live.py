@@ -18,7 +18,7 @@ from starlette.types import Message, Send
 
 from armillary.api.dashboard_devices import Devices
 from armillary.errors import ArmillaryError
-from armillary.hub.device_facts import of_catalog
+from armillary.platform.authored.device_facts import of_catalog
 from armillary.twin.author.dashboard import Dashboard
 
 if TYPE_CHECKING:

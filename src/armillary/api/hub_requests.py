@@ -15,7 +15,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.types import ASGIApp, Receive, Scope, Send
 
-from armillary.hub.https import MAX_BODY_BYTES, HttpRequest
+from armillary.hub.link.https import MAX_BODY_BYTES, HttpRequest
 from armillary.wire.hub.iot_hub_paths import is_service_target
 
 if TYPE_CHECKING:

@@ -21,9 +21,9 @@ from armillary.api import iot_hub_call as call
 from armillary.api.iot_hub_documents import decode_etag, device_document, etag_header, form_of, twin_document
 from armillary.api.routes import add_route, hub_of, operator_of, service_of
 from armillary.errors import ArmillaryError, ConflictError, InvalidArgumentError
-from armillary.hub.connecting import wait_for_methods
-from armillary.hub.forgetting import forget_device
-from armillary.hub.twin_changes import change_twin
+from armillary.hub.devices.forgetting import forget_device
+from armillary.hub.devices.twins import change_twin
+from armillary.hub.front.connecting import wait_for_methods
 from armillary.wire.hub.credentials import is_attested_id
 
 ROOT: Final = "/iothub"

@@ -28,7 +28,7 @@ from armillary.engines.hub.configurations import Configuration
 from armillary.engines.records.queries import hub as hub_rows
 from armillary.engines.records.schema.rows import DeviceFilter
 from armillary.errors import ConflictError, InvalidArgumentError
-from armillary.hub.twin_changes import change_twin
+from armillary.hub.devices.twins import change_twin
 from armillary.twin.document.document import timestamp
 from armillary.twin.document.hub_query import MODULES, Query, parse_query
 from armillary.twin.document.section import check_patch

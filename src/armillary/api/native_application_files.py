@@ -23,7 +23,7 @@ from armillary.engines.documents.files import (
     plan_import,
     read_files,
 )
-from armillary.hub.forgetting import forget_document
+from armillary.hub.devices.forgetting import forget_document
 from armillary.twin.author.data_export import parse_export
 from armillary.wire.export.application_archive import (
     KIND_VERSION,

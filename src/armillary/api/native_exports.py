@@ -21,9 +21,9 @@ from armillary.api.scope import CheckedCatalog
 from armillary.engines.documents.document import Document
 from armillary.engines.documents.store import ApplicationStore
 from armillary.errors import InvalidArgumentError, PermissionDeniedError
-from armillary.hub.export_places import check_places
-from armillary.hub.export_replays import Replay
-from armillary.hub.exports import check_destination
+from armillary.platform.exports.exports import check_destination
+from armillary.platform.exports.places import check_places
+from armillary.platform.exports.replays import Replay
 from armillary.service.context.paging import number_after
 from armillary.twin.author.data_export import DataExport, parse_export, split_secret
 from armillary.twin.author.export_destination import DestinationKind

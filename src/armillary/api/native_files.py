@@ -24,9 +24,9 @@ from armillary.api.query import read_query
 from armillary.api.routes import add_route, hub_of, operator_of, service_of
 from armillary.api.tenure import check_own, since_ms
 from armillary.engines.hub.uploads import Upload
+from armillary.engines.threads import in_thread
 from armillary.errors import ConflictError, InvalidArgumentError, NoPlaceError, PermissionDeniedError
-from armillary.hub.files import CONTAINER, FileUploads
-from armillary.hub.threads import in_thread
+from armillary.hub.devices.files import CONTAINER, FileUploads
 
 UPLOAD: Final = f"/{CONTAINER}/{{path:path}}"
 # What the API lets in of one request's body; the blob client sends at most so much at once.

@@ -15,7 +15,7 @@ from armillary.api.device_labels import with_names
 from armillary.api.native_devices import After, Limit
 from armillary.api.routes import add_route, hub_of
 from armillary.api.scope import CheckedCatalog
-from armillary.hub.groups import MemberPage
+from armillary.platform.authored.groups import MemberPage
 from armillary.twin.author.group import DeviceFacts, Group, parse_group, value_at
 
 KIND = "group"

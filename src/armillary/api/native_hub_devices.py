@@ -15,7 +15,7 @@ from armillary.api.native_devices import After, CatalogPath, Limit
 from armillary.api.routes import add_route, hub_of, operator_of, service_of
 from armillary.engines.records.queries.hub import Admission, HubIdentity
 from armillary.errors import InvalidArgumentError
-from armillary.hub.forgetting import forget_device
+from armillary.hub.devices.forgetting import forget_device
 from armillary.service.context.paging import MAX_LIMIT
 from armillary.service.hub_access.identities import IdentityForm, Keys, awaits_keys, etag_of
 from armillary.service.registry.device_names import NamedDevice

@@ -26,13 +26,13 @@ from armillary.engines.rules import rows
 from armillary.engines.rules.rows import Alert, Delivery
 from armillary.engines.rules.store import RuleStore
 from armillary.errors import InvalidArgumentError, NotFoundError
-from armillary.hub.device_facts import of_catalog
 from armillary.hub.hub import COMMIT_TIMEOUT_S
-from armillary.hub.rule_names import warnings_of
-from armillary.hub.rule_plans import groups_of, read_facts
-from armillary.hub.rule_trial import MAX_DEVICES, Tried, try_rule
-from armillary.hub.rule_webhook import check_url
-from armillary.hub.value_names import names_of, names_of_template
+from armillary.platform.authored.device_facts import of_catalog
+from armillary.platform.outbound.webhook import check_url
+from armillary.platform.rules.names import warnings_of
+from armillary.platform.rules.plans import groups_of, read_facts
+from armillary.platform.rules.trial import MAX_DEVICES, Tried, try_rule
+from armillary.platform.templates.value_names import names_of, names_of_template
 from armillary.service.registry.names import absent_device
 from armillary.twin.author.group import parse_group
 from armillary.twin.rule.action import split_secrets

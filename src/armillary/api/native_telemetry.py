@@ -23,7 +23,7 @@ from armillary.api.routes import add_route, hub_of, operator_of, service_of
 from armillary.api.tenure import since_ms, whole_hours_since
 from armillary.engines.series.values.query import check_range
 from armillary.errors import ArmillaryError, InvalidArgumentError
-from armillary.hub.connecting import wait_for_methods
+from armillary.hub.front.connecting import wait_for_methods
 
 # An idle stream says so at this rate: proxies keep it open, and a revoked token ends it within this time.
 HEARTBEAT_S = 15.0

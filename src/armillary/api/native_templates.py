@@ -24,7 +24,7 @@ from armillary.api.tenure import since_ms
 from armillary.engines.documents.document import Document
 from armillary.engines.documents.store import MAX_LIMIT
 from armillary.errors import InvalidArgumentError, ModelError, NotFoundError
-from armillary.hub.device_facts import of_catalog
+from armillary.platform.authored.device_facts import of_catalog
 from armillary.twin.author.uses import uses_of_value
 from armillary.twin.template.name import NAME_PATTERN, check_name, not_published, published_id
 

@@ -4,7 +4,8 @@
 A device that was transferred, or was out of service and came back, keeps its values, files, messages and reports. They
 are its former owner's. So for a token of one catalog each read of a device begins when the device came to that
 catalog, to the second; a token of all catalogs (an administrator of the service) sees everything. Data exports hold the
-same rule (``twin/author/data_export.py``), and so do groups and rules about telemetry (``hub/device_facts.py``).
+same rule (``twin/author/data_export.py``), and so do groups and rules about telemetry
+(``platform/authored/device_facts.py``).
 
 Time is the time that a record bears: of values that of their measurement.
 """

@@ -5,8 +5,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from armillary.hub.listeners import LiveValues
-from armillary.hub.value_names import names_of
+from armillary.hub.devices.listeners import LiveValues
+from armillary.platform.templates.value_names import names_of
 from armillary.twin.document.document import operator_view
 from armillary.twin.template.value_names import as_fields
 

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from armillary.api.documents import as_document
 from armillary.errors import ArmillaryError, InvalidArgumentError, ModelError, NotFoundError
-from armillary.hub.templates import DeviceTemplate, MigrationSummary, Ready
+from armillary.platform.templates.templates import DeviceTemplate, MigrationSummary, Ready
 from armillary.twin.template.name import published_id, split_id
 from armillary.twin.template.value_names import Naming, as_fields
 from armillary.wire.dtdl.unit_symbols import unit_symbol

@@ -7,9 +7,9 @@ from pathlib import Path
 
 from armillary.errors import InvalidArgumentError
 from armillary.hub.hub import Hub
-from armillary.hub.rule_actions import ActionSettings
-from armillary.hub.rule_email import MailServer
-from armillary.hub.rule_webhook import AllowedHosts
+from armillary.platform.outbound.email import MailServer
+from armillary.platform.outbound.webhook import AllowedHosts
+from armillary.platform.rules.actions import ActionSettings
 from armillary.service.assemble import SecurityService
 from armillary.service.watch.quarantine import QuarantineRequests
 from armillary.settings import Settings

@@ -21,7 +21,7 @@ from armillary.api.server import ApiServer, server_context
 from armillary.cli.serve_rules import join_rules
 from armillary.console.on_demand import ConsoleOnDemand
 from armillary.hub.hub import Hub
-from armillary.hub.tls import AdmittedTrust, hub_context
+from armillary.hub.link.tls import AdmittedTrust, hub_context
 from armillary.service.assemble import SecurityService
 from armillary.service.authority.authority import Authority, ServerFiles
 from armillary.settings import Settings

@@ -20,7 +20,7 @@ from armillary.console.source import Document, Sources
 from armillary.console.source_application import ServiceApplication
 from armillary.engines.records.schema.rows import DeviceFilter, Token
 from armillary.errors import NotFoundError, PermissionDeniedError
-from armillary.hub.value_names import names_of
+from armillary.platform.templates.value_names import names_of
 from armillary.rollout.cohort import size_after
 from armillary.twin.template.value_names import as_fields
 

@@ -29,8 +29,8 @@ AT_ONCE: Final = 16
 # Connections that wait in the system's queue; the system lowers it to its own limit (net.core.somaxconn).
 BACKLOG: Final = 4096
 # Connections of one address that are on their way in at once: half of what may be (service/endpoint/listener.py,
-# hub/limits.py). A factory behind one address loses nothing by it: a handshake is a millisecond of work, so these are
-# half a second.
+# hub/link/limits.py). A factory behind one address loses nothing by it: a handshake is a millisecond of work, so these
+# are half a second.
 MAX_OF_ADDRESS: Final = 500
 # Connections that wait here for others of their address; beyond it nobody is let in until some have gone in.
 MAX_HELD: Final = 2048

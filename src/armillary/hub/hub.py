@@ -21,27 +21,27 @@ from armillary.engines.documents.store import ApplicationStore
 from armillary.engines.hub.announcements import read_model_id
 from armillary.engines.hub.twins import changed_twin
 from armillary.engines.series.store import Retention, SeriesStore
+from armillary.engines.threads import in_thread
 from armillary.errors import DeviceStateError
-from armillary.hub.cloud_messages import Mailboxes
-from armillary.hub.connectivity import Connectivity
-from armillary.hub.counters import Counters
-from armillary.hub.device_facts import Directory, NoDirectory
-from armillary.hub.device_https import DeviceHttps
-from armillary.hub.exports import Exports
-from armillary.hub.files import FileUploads
-from armillary.hub.front import Front
-from armillary.hub.groups import Groups
-from armillary.hub.job_updates import NoUpdates, Updates
-from armillary.hub.jobs import Jobs
-from armillary.hub.listeners import Gathering, Listener, Listeners
-from armillary.hub.methods import MethodResult, encode_call
-from armillary.hub.model_check import ModelCheck
-from armillary.hub.organisations import Organisations
-from armillary.hub.provisioning import MARK, Provisioning
-from armillary.hub.registrations import Desk
-from armillary.hub.rules import Rules
-from armillary.hub.templates import Templates
-from armillary.hub.threads import in_thread
+from armillary.hub.devices.connectivity import Connectivity
+from armillary.hub.devices.files import FileUploads
+from armillary.hub.devices.listeners import Gathering, Listener, Listeners
+from armillary.hub.front.cloud_messages import Mailboxes
+from armillary.hub.front.front import Front
+from armillary.hub.front.methods import MethodResult, encode_call
+from armillary.hub.link.counters import Counters
+from armillary.hub.provisioning.mqtt import MARK, Provisioning
+from armillary.hub.provisioning.registrations import Desk
+from armillary.hub.provisioning.routes import DeviceHttps
+from armillary.platform.authored.device_facts import Directory, NoDirectory
+from armillary.platform.authored.groups import Groups
+from armillary.platform.authored.organisations import Organisations
+from armillary.platform.exports.exports import Exports
+from armillary.platform.jobs.jobs import Jobs
+from armillary.platform.jobs.updates import NoUpdates, Updates
+from armillary.platform.rules.rules import Rules
+from armillary.platform.templates.model_check import ModelCheck
+from armillary.platform.templates.templates import Templates
 from armillary.settings import Settings
 from armillary.twin.document.document import Twin, desired_notice, patch_desired, patch_tags
 from armillary.twin.document.section import check_patch
@@ -50,7 +50,7 @@ from armillary.wire.hub.telemetry import Telemetry
 from armillary.wire.hub.topics import method_topic
 
 if TYPE_CHECKING:
-    from armillary.hub.broker import Broker
+    from armillary.hub.broker.broker import Broker
 
 Result = TypeVar("Result")
 
@@ -201,7 +201,7 @@ class Hub:
     async def start_broker(self, ssl_context: ssl.SSLContext, host: str, port: int) -> int:
         """Listen as a general broker as well, in the hub's loop; arguments and errors as of :meth:`start`."""
         from armillary.engines.hub.broker import BrokerStore  # noqa: PLC0415 - off unless configured: costs memory
-        from armillary.hub.broker import Broker  # noqa: PLC0415 - as above
+        from armillary.hub.broker.broker import Broker  # noqa: PLC0415 - as above
 
         self._broker = Broker(self.front.identify, self._counters, store=BrokerStore(self._folder), clock=self._clock)
         return await self._broker.listen(ssl_context, host, port)

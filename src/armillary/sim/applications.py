@@ -31,7 +31,7 @@ import structlog
 from armillary.content import application_templates as shipped
 from armillary.engines.documents.store import Delete, Put
 from armillary.errors import ArmillaryError, ConflictError, InvalidArgumentError, NotFoundError
-from armillary.hub.forgetting import forget_document
+from armillary.hub.devices.forgetting import forget_document
 
 if TYPE_CHECKING:
     from armillary.hub.hub import Hub

@@ -1,9 +1,9 @@
 # SPDX-License-Identifier: Apache-2.0
 """One simulated device at work: it connects inside the process, measures, reports, obeys.
 
-What it is: the device's end of an ordinary MQTT conversation (``hub/inside.py``), driven by a behaviour. Every message
-carries the property ``simulated``, so what it measured is never taken for a real device's. What it is not: an identity;
-its tier is *simulated*, and its private key was thrown away when it was made.
+What it is: the device's end of an ordinary MQTT conversation (``hub/front/inside.py``), driven by a behaviour. Every
+message carries the property ``simulated``, so what it measured is never taken for a real device's. What it is not: an
+identity; its tier is *simulated*, and its private key was thrown away when it was made.
 
 Everything here runs in the hub's event loop.
 """
@@ -19,7 +19,7 @@ from typing import TYPE_CHECKING, Any, Final
 import structlog
 
 from armillary.errors import InvalidArgumentError
-from armillary.hub.inside import InsideChannel
+from armillary.hub.front.inside import InsideChannel
 from armillary.sim.behaviour import accept, answer
 from armillary.wire.hub.telemetry import CREATION_TIME_PROPERTY
 from armillary.wire.hub.topics import (
@@ -44,7 +44,7 @@ from armillary.wire.mqtt.packet import (
 from armillary.wire.mqtt.stream import PacketDecoder
 
 if TYPE_CHECKING:
-    from armillary.hub.front import Front
+    from armillary.hub.front.front import Front
     from armillary.sim.plans import DevicePlan
 
 _log = structlog.get_logger(__name__)

@@ -1,0 +1,175 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Live values for whoever watches: one bounded queue a listener, the oldest dropped and counted."""
+
+from __future__ import annotations
+
+import asyncio
+from collections import deque
+from collections.abc import AsyncIterator, Iterable, Mapping, Set as AbstractSet
+from dataclasses import dataclass
+from types import TracebackType
+from typing import Self
+
+from armillary.hub.link.counters import Counters
+from armillary.hub.link.limits import MAX_LIVE_QUEUE
+from armillary.wire.hub.telemetry import Telemetry, Value
+
+
+@dataclass(frozen=True, slots=True)
+class LiveValues:
+    """What one message measured, as it arrives.
+
+    Attributes:
+        device_id: Who sent it.
+        at_ms: Time of measurement, Unix milliseconds.
+        values: Name -> value.
+    """
+
+    device_id: str
+    at_ms: int
+    values: Mapping[str, Value]
+
+
+class Listener(AsyncIterator[LiveValues]):
+    """An endless iterator of live values; ``async with`` or :meth:`close` ends it. Belongs to one event loop."""
+
+    def __init__(self, owner: Listeners, device_id: str | None, loop: asyncio.AbstractEventLoop) -> None:
+        self._owner = owner
+        self.device_id = device_id
+        self.loop = loop
+        self._queue: deque[LiveValues] = deque()
+        self._waiter: asyncio.Future[None] | None = None
+        self._closed = False
+
+    def put(self, live: LiveValues) -> None:
+        """Add values; called in the listener's loop."""
+        if len(self._queue) >= MAX_LIVE_QUEUE:
+            self._queue.popleft()
+            self._owner.counters.live_values_dropped += 1
+        self._queue.append(live)
+        self._wake()
+
+    async def __anext__(self) -> LiveValues:
+        """The next values.
+
+        Raises:
+            StopAsyncIteration: the listener or the hub was closed.
+        """
+        while not self._queue:
+            if self._closed:
+                raise StopAsyncIteration
+            self._waiter = self.loop.create_future()
+            try:
+                await self._waiter
+            finally:
+                self._waiter = None
+        return self._queue.popleft()
+
+    def close(self) -> None:
+        """Stop listening. May be called twice."""
+        self._closed = True
+        self._owner.remove(self)
+        self._wake()
+
+    async def __aenter__(self) -> Self:
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()
+
+    def _wake(self) -> None:
+        if self._waiter is not None and not self._waiter.done():
+            self._waiter.set_result(None)
+
+
+class Gathering(Listener):
+    """Newest values of many devices, for who looks once a second: at most one for each name that is wanted.
+
+    Args:
+        owner: All listeners.
+        wanted: Device id -> names of values.
+        loop: The event loop it belongs to.
+    """
+
+    def __init__(
+        self, owner: Listeners, wanted: Mapping[str, AbstractSet[str]], loop: asyncio.AbstractEventLoop
+    ) -> None:
+        super().__init__(owner, None, loop)
+        self.wanted = wanted
+        self._newest: dict[tuple[str, str], tuple[int, Value]] = {}
+
+    def put(self, live: LiveValues) -> None:
+        """Keep what is wanted of them, instead of what was there before."""
+        for name in live.values.keys() & self.wanted.get(live.device_id, frozenset()):
+            self._newest[live.device_id, name] = (live.at_ms, live.values[name])
+
+    def take(self) -> Mapping[tuple[str, str], tuple[int, Value]]:
+        """What came since it was last asked: (device id, name) -> (time, value)."""
+        found, self._newest = self._newest, {}
+        return found
+
+
+class Listeners:
+    """All listeners, by the device they watch (None: every device).
+
+    Args:
+        counters: Where dropped values are counted.
+    """
+
+    def __init__(self, counters: Counters) -> None:
+        self.counters = counters
+        self._by_device: dict[str | None, tuple[Listener, ...]] = {}
+
+    @property
+    def idle(self) -> bool:
+        """Whether nobody listens."""
+        return not self._by_device
+
+    def add(self, device_id: str | None) -> Listener:
+        """Start listening; call it in the event loop that will iterate."""
+        listener = Listener(self, device_id, asyncio.get_running_loop())
+        self._enter(listener, (device_id,))
+        return listener
+
+    def gather(self, wanted: Mapping[str, AbstractSet[str]]) -> Gathering:
+        """Start gathering names of devices; call it in the event loop that will take them."""
+        gathering = Gathering(self, wanted, asyncio.get_running_loop())
+        self._enter(gathering, wanted)
+        return gathering
+
+    def remove(self, listener: Listener) -> None:
+        """Stop a listener."""
+        places = listener.wanted if isinstance(listener, Gathering) else (listener.device_id,)
+        for place in places:
+            rest = tuple(each for each in self._by_device.get(place, ()) if each is not listener)
+            if rest:
+                self._by_device[place] = rest
+            else:
+                self._by_device.pop(place, None)
+
+    def _enter(self, listener: Listener, places: Iterable[str | None]) -> None:
+        for place in places:
+            self._by_device[place] = (*self._by_device.get(place, ()), listener)
+
+    def publish(self, device_id: str, telemetry: Telemetry, loop: asyncio.AbstractEventLoop) -> None:
+        """Hand values to everybody who watches the device; called in the hub's loop."""
+        if not self._by_device:
+            return
+        listeners = self._by_device.get(device_id, ()) + self._by_device.get(None, ())
+        if not listeners:
+            return
+        live = LiveValues(device_id, telemetry.at_ms, telemetry.values)
+        for listener in listeners:
+            if listener.loop is loop:
+                listener.put(live)
+            elif not listener.loop.is_closed():
+                listener.loop.call_soon_threadsafe(listener.put, live)
+
+    def close(self) -> None:
+        """End every listener."""
+        for listeners in list(self._by_device.values()):
+            for listener in listeners:
+                if listener.loop.is_running():
+                    listener.loop.call_soon_threadsafe(listener.close)

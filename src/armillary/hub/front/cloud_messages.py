@@ -1,0 +1,210 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Cloud-to-device messages: from the durable queue to the device, one small window at a time.
+
+::
+
+    operator --enqueue, commit--> waiting --take (counted, commit)--> PUBLISH QoS 1 --PUBACK--> settled (commit)
+                                     '--expires, too many deliveries, purge--> settled
+
+A message leaves the queue only by PUBACK, expiry, the last delivery or a purge. What was sent and not acknowledged on
+a connection is sent again on the next one. ``CloudMessages`` lives in the hub's loop; ``Mailboxes`` is what operators
+use, from any thread.
+"""
+
+from __future__ import annotations
+
+import contextlib
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any, Final
+
+import structlog
+
+from armillary.engines.database.group_commit import LoopSink, Rejected
+from armillary.engines.hub import cloud_messages as queue
+from armillary.engines.hub.cloud_messages import Delivery, QueuedMessage
+from armillary.errors import RateLimitedError
+from armillary.wire.hub.cloud_message import CloudMessage
+from armillary.wire.hub.topics import Inbox
+from armillary.wire.mqtt.packet import Publish
+
+if TYPE_CHECKING:
+    from armillary.hub.front.connection import Connection
+    from armillary.hub.front.front import Front
+    from armillary.hub.hub import Hub
+
+# Messages of one connection under way at once; with bodies of so many bytes together they fit its send buffer.
+WINDOW_MESSAGES: Final = 8
+WINDOW_BYTES: Final = 128 * 1024
+# How often what nobody fetches is looked through for what has expired (seconds).
+EXPIRE_EVERY_S: Final = 30.0
+# When the writer's queue is full, the messages of a connection are fetched after this time (seconds).
+RETRY_S: Final = 1.0
+# An operator's wait for the commit: longer is a broken disk (seconds).
+COMMIT_TIMEOUT_S: Final = 30.0
+
+_MAX_PACKET_ID: Final = 0xFFFF
+
+_log = structlog.get_logger(__name__)
+
+
+@dataclass(slots=True)
+class _Window:
+    """What is under way on one connection.
+
+    Attributes:
+        unacknowledged: Packet id -> sequence.
+        packet_id: The last one used.
+        sent: Sequence of the last message sent.
+        fetching: Whether the writer was asked for more.
+        again: Whether something came meanwhile.
+    """
+
+    unacknowledged: dict[int, int] = field(default_factory=dict)
+    packet_id: int = 0
+    sent: int = 0
+    fetching: bool = False
+    again: bool = False
+
+
+class CloudMessages:
+    """Delivers to connected devices.
+
+    Args:
+        front: The connections, the writer and the clock.
+    """
+
+    def __init__(self, front: Front) -> None:
+        self._front = front
+        self._windows: dict[Connection, _Window] = {}
+        self._expired_at = front.monotonic()
+
+    def wake(self, connection: Connection) -> None:
+        """Something may wait for this device: it connected, subscribed, or a message came."""
+        if not (connection.connected and connection.inboxes & Inbox.DEVICEBOUND):
+            return
+        window = self._windows.setdefault(connection, _Window())
+        window.again = True
+        self._fetch(connection, window)
+
+    def wake_device(self, device_id: str) -> None:
+        """A message was queued for this device."""
+        connection = self._front.sessions.get(device_id)
+        if connection is not None:
+            self.wake(connection)
+
+    def acknowledged(self, connection: Connection, packet_id: int) -> None:
+        """PUBACK came; one for nothing that was sent says nothing."""
+        window = self._windows.get(connection)
+        sequence = None if window is None else window.unacknowledged.pop(packet_id, None)
+        if window is None or sequence is None:
+            return
+        self._settle(connection, window, sequence)
+
+    def left(self, connection: Connection) -> None:
+        """The connection is closed: what it had not acknowledged waits for the next one."""
+        self._windows.pop(connection, None)
+
+    def tick(self) -> None:
+        """Called about every second: settles what has expired, every 30 seconds."""
+        if self._front.monotonic() - self._expired_at < EXPIRE_EVERY_S:
+            return
+        self._expired_at = self._front.monotonic()
+        try:
+            self._front.store.commits.post(
+                queue.expired(now_ms=self._front.now_ms()), LoopSink(self._front.loop, lambda _, __: None)
+            )
+        except RateLimitedError:
+            return  # the next time
+
+    def _fetch(self, connection: Connection, window: _Window) -> None:
+        if window.fetching or window.unacknowledged or not connection.connected:
+            return
+        window.fetching, window.again = True, False
+        change = queue.taken(
+            connection.device_id,
+            after=window.sent,
+            now_ms=self._front.now_ms(),
+            max_count=min(WINDOW_MESSAGES, connection.receive_maximum),
+            max_bytes=WINDOW_BYTES,
+        )
+        try:
+            self._front.request(connection, change, lambda outcome: self._fetched(connection, window, outcome))
+        except RateLimitedError:
+            window.fetching = False
+            self._front.loop.call_later(RETRY_S, self._retry, connection)
+
+    def _retry(self, connection: Connection) -> None:
+        window = self._windows.get(connection)
+        if window is not None:
+            self._fetch(connection, window)
+
+    def _fetched(self, connection: Connection, window: _Window, outcome: list[Delivery] | Rejected) -> None:
+        window.fetching = False
+        if isinstance(outcome, Rejected):
+            _log.error("hub.cloud-messages-not-read", device=connection.device_id[:16], why=str(outcome.error))
+            return
+        for delivery in outcome:
+            if not connection.connected:
+                return
+            self._send(connection, window, delivery)
+        if window.again or (outcome and not window.unacknowledged):
+            self._fetch(connection, window)
+
+    def _send(self, connection: Connection, window: _Window, delivery: Delivery) -> None:
+        self._front.counters.cloud_messages_sent += 1
+        window.sent = delivery.sequence
+        if connection.inboxes & Inbox.DEVICEBOUND_ONCE:  # subscribed with QoS 0: sent is all that can be known
+            connection.send(Publish(topic=delivery.topic, payload=delivery.body))
+            with contextlib.suppress(RateLimitedError):  # it is sent again on the next connection
+                self._settle(connection, window, delivery.sequence)
+            return
+        window.packet_id = window.packet_id % _MAX_PACKET_ID + 1
+        window.unacknowledged[window.packet_id] = delivery.sequence
+        packet = Publish(topic=delivery.topic, payload=delivery.body, qos=1, packet_id=window.packet_id)
+        if not connection.send(packet):  # longer than this client takes: counted as tried, and not waited for
+            del window.unacknowledged[window.packet_id]
+
+    def _settle(self, connection: Connection, window: _Window, sequence: int) -> None:
+        change = queue.settled(connection.device_id, sequence, "success", now_ms=self._front.now_ms())
+
+        def done(outcome: Any) -> None:
+            if isinstance(outcome, Rejected):
+                _log.error("hub.cloud-message-not-settled", device=connection.device_id[:16], why=str(outcome.error))
+            elif outcome:
+                self._front.counters.cloud_messages_completed += 1
+            self._fetch(connection, window)
+
+        self._front.request(connection, change, done)
+
+
+class Mailboxes:
+    """Messages to devices, connected or not. Methods block for the commit: call them from threads.
+
+    Args:
+        hub: The hub.
+    """
+
+    def __init__(self, hub: Hub) -> None:
+        self._hub = hub
+
+    def send(self, device_id: str, message: CloudMessage) -> QueuedMessage:
+        """Queue a message durably, and send it at once when the device is connected.
+
+        Raises:
+            RateLimitedError: 50 wait for this device.
+        """
+        change = queue.enqueued(device_id, message, now_ms=self._hub.now_ms())
+        queued: QueuedMessage = self._hub.series.commits.submit(change, weight=1 + len(message.body) // 256).result(
+            COMMIT_TIMEOUT_S
+        )
+        self._hub.in_loop(lambda front: front.cloud_messages.wake_device(device_id))
+        return queued
+
+    def list(self, device_id: str) -> list[QueuedMessage]:
+        """What waits for a device, and the outcomes that senders asked for; newest first."""
+        return self._hub.series.read(lambda connection: queue.read_messages(connection, device_id))
+
+    def purge(self, device_id: str) -> int:
+        """Settle everything that waits as purged; returns how many."""
+        change = queue.purged(device_id, now_ms=self._hub.now_ms())
+        return int(self._hub.series.commits.submit(change).result(COMMIT_TIMEOUT_S))

@@ -1,0 +1,110 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Devices inside this process: a connection to the hub without a network under it.
+
+What it is: the same MQTT conversation as any device's (its messages go through the same decoder, limits, group commit
+and log, its twin and methods work alike), over a call instead of a socket. What it is not: a way in. Nobody outside can
+open one; whoever opens one inside answers for the identity, as a certificate does elsewhere.
+"""
+
+from __future__ import annotations
+
+from asyncio import BaseProtocol
+from collections.abc import Callable
+from typing import TYPE_CHECKING
+
+from armillary.errors import WireError
+from armillary.hub.front.connection import Connection
+
+if TYPE_CHECKING:
+    from armillary.hub.front.front import Front
+    from armillary.wire.mqtt.packet import Connect
+
+
+class InsideChannel:
+    """The device's end of a connection, and the transport under the hub's. Lives in the hub's loop.
+
+    Args:
+        front: The hub's connections.
+        identity: Device id.
+        receive: Called with bytes from the hub, soon after it sent them.
+        closed: Called once when the connection is over.
+    """
+
+    def __init__(
+        self, front: Front, identity: str, receive: Callable[[bytes], None], closed: Callable[[], None]
+    ) -> None:
+        self._loop = front.loop
+        self._receive = receive
+        self._closed = closed
+        self._is_closing = False
+        self._is_paused = False
+        self._waiting = bytearray()
+        self._connection = InsideConnection(front, identity)
+        self._connection.attached(self)
+
+    def send(self, data: bytes) -> None:
+        """Bytes to the hub; kept here while it reads nothing."""
+        if self._is_closing:
+            return
+        if self._is_paused:
+            self._waiting += data
+        else:
+            self._connection.data_received(data)
+
+    # Of the hub's transport ---------------------------------------------------------------------------------
+
+    def write(self, data: bytes) -> None:
+        """Bytes to the device."""
+        self._loop.call_soon(self._receive, bytes(data))
+
+    def write_eof(self) -> None:
+        """Nothing more comes: a device inside closes its end at once."""
+        self.close()
+
+    def close(self) -> None:
+        """Close after what is on its way."""
+        if not self._is_closing:
+            self._is_closing = True
+            self._loop.call_soon(self._lost)
+
+    def abort(self) -> None:
+        """Close at once."""
+        self.close()
+
+    def is_closing(self) -> bool:
+        """Whether it is closed or about to be."""
+        return self._is_closing
+
+    def pause_reading(self) -> None:
+        """Keep what the device sends."""
+        self._is_paused = True
+
+    def resume_reading(self) -> None:
+        """Take what was kept."""
+        self._is_paused = False
+        if self._waiting:
+            data, self._waiting = bytes(self._waiting), bytearray()
+            self._loop.call_soon(self.send, data)
+
+    def set_protocol(self, protocol: BaseProtocol) -> None:
+        """For WebSocket, which nobody speaks inside."""
+
+    def _lost(self) -> None:
+        self._connection.connection_lost(None)
+        self._closed()
+
+
+class InsideConnection(Connection):
+    """The hub's end: a device whose identity is answered for by whoever opened the channel."""
+
+    __slots__ = ("_answered_for",)
+
+    def __init__(self, front: Front, identity: str) -> None:
+        super().__init__(front)
+        self._answered_for = identity
+
+    def _identify(self, packet: Connect) -> None:
+        if packet.client_id != self._answered_for:
+            raise WireError("mqtt", expected="the client id that the channel was opened for", got="another")
+        self.device_id = self._answered_for
+        self._will = packet.will

@@ -1,0 +1,107 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Who is on the way in: connections that have not said yet who they are, and the doors they come through.
+
+However many come at once, so many are entering and no more; the others wait with the system and cost nothing here
+(``engines/door.py``). A connection counts from its first byte to its CONNECT, TLS handshake included.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import socket
+from collections.abc import Callable
+from functools import partial
+from typing import Any
+
+from armillary.engines.door import Door
+from armillary.hub.link.counters import Counters
+from armillary.hub.link.limits import MAX_STRANGERS
+
+
+class Gate:
+    """All doors of one server. Belongs to one event loop.
+
+    Args:
+        name: Who listens, for messages.
+        counters: What is counted.
+    """
+
+    def __init__(self, name: str, counters: Counters) -> None:
+        self._name = name
+        self._counters = counters
+        self._loop = asyncio.get_running_loop()
+        self._doors: list[Door] = []
+        self._entering: set[asyncio.Task[None]] = set()
+        self._strangers: set[Any] = set()
+        self._ways: dict[Any, tuple[Door, str]] = {}  # of each that came through a door and has not said who it is
+
+    @property
+    def is_full(self) -> bool:
+        """Whether nobody may be let in now."""
+        return len(self._strangers) + len(self._entering) >= MAX_STRANGERS
+
+    async def listen(self, make: Callable[[], tuple[asyncio.Protocol, Any]], host: str, port: int) -> int:
+        """Open a door; returns its port.
+
+        Args:
+            make: Makes the protocol of each connection, and what :meth:`came` and :meth:`went` will name it by.
+            host: Address.
+            port: Port; 0 picks a free one.
+
+        Raises:
+            PortInUseError: another process listens there.
+        """
+
+        def let_in(accepted: socket.socket, owner: str) -> None:
+            protocol, link = make()
+            self._ways[link] = (door, owner)
+            task = self._loop.create_task(self._enter(protocol, accepted))
+            self._entering.add(task)
+            task.add_done_callback(partial(self._in, link))
+
+        door = Door(self._name, let_in, lambda: self.is_full)
+        self._doors.append(door)
+        return await door.open(host, port)
+
+    def close(self) -> None:
+        """Let nobody in any more."""
+        for door in self._doors:
+            door.close()
+        for task in tuple(self._entering):
+            task.cancel()
+
+    def came(self, link: Any) -> bool:
+        """A connection is there; False when it must go because it came another way and there is no room."""
+        full = len(self._strangers) >= MAX_STRANGERS
+        self._strangers.add(link)
+        if full:
+            self._counters.connections_refused += 1
+        return not full
+
+    def went(self, link: Any) -> None:
+        """It has said who it is, or is gone; may be called more than once."""
+        if link in self._strangers:
+            self._strangers.discard(link)
+            self._through(link)
+            self._make_room()
+
+    async def _enter(self, protocol: asyncio.Protocol, accepted: socket.socket) -> None:
+        with contextlib.suppress(OSError):  # it is gone already; the transport has closed the socket then
+            await self._loop.connect_accepted_socket(lambda: protocol, accepted)
+
+    def _in(self, link: Any, task: asyncio.Task[None]) -> None:
+        self._entering.discard(task)
+        if link not in self._strangers:  # it was gone before it came, or is no stranger any more
+            self._through(link)
+        self._make_room()
+
+    def _through(self, link: Any) -> None:
+        way = self._ways.pop(link, None)
+        if way is not None:
+            door, owner = way
+            door.through(owner)
+
+    def _make_room(self) -> None:
+        for door in self._doors:
+            door.make_room()

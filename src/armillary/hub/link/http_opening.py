@@ -1,0 +1,92 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The first line of an HTTP request on the hub's ports: it says whom the connection is for.
+
+Services ask on the same port as devices, because IoT Hub's service clients know no other than 443. Whoever asks first
+for something of the service API gets a connection of the operator API, with its limits and its admission; all others
+stay with the hub. A client keeps its connections for whatever it asks next, so both ends pass on what is the other's:
+``hub/provisioning/routes.py`` hands the connection over between two requests, the operator API asks
+:meth:`DeviceHttps.answer`.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Final
+
+from armillary.wire.hub.iot_hub_paths import is_service_target
+
+if TYPE_CHECKING:
+    from armillary.hub.front.connection import Connection
+    from armillary.hub.link.tls import TlsChannel
+
+# Makes what answers a service's connection, for a client with this certificate; None when there is nobody any more.
+ServiceApi = Callable[[bytes | None], asyncio.Protocol | None]
+
+# A first line that is longer is none of a client's: targets are an id or two and a version.
+MAX_LINE_BYTES: Final = 8 * 1024
+_PARTS: Final = 3  # method, target, version (RFC 9112 §3)
+
+
+class HttpOpening(asyncio.Protocol):
+    """Keeps what came until the first line is whole. The link's own time for a CONNECT goes on.
+
+    Args:
+        connection: Whose beginning it is.
+        transport: Its TLS channel, which delivers here until somebody else takes it.
+        service_api: Makes what answers a service's connection.
+    """
+
+    def __init__(self, connection: Connection, transport: TlsChannel, service_api: ServiceApi) -> None:
+        self._connection = connection
+        self._transport = transport
+        self._service_api = service_api
+        self._data = b""
+
+    def data_received(self, data: bytes) -> None:
+        """Bytes of the request."""
+        self._data += data
+        if not has_line(self._data):
+            return
+        if is_of_service(self._data):
+            certificate = self._connection.give_up()
+            hand_over(self._service_api, self._transport, certificate, self._data)
+        else:
+            self._connection.serve_devices(self._transport, self._data)
+
+    def eof_received(self) -> bool | None:
+        """The client has closed its side."""
+        return self._connection.eof_received()
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        """The connection is gone."""
+        self._connection.connection_lost(exc)
+
+    def pause_writing(self) -> None:
+        """Nothing is written yet."""
+
+    def resume_writing(self) -> None:
+        """Nothing is written yet."""
+
+
+def has_line(data: bytes) -> bool:
+    """Whether what came of a request tells whom it is for: its first line is whole, or is none of a client's."""
+    return b"\n" in data or len(data) > MAX_LINE_BYTES or not data[:1].isalpha()
+
+
+def is_of_service(data: bytes) -> bool:
+    """Whether a request that begins so is one to the service API."""
+    words = data.partition(b"\n")[0].split()
+    return len(words) == _PARTS and is_service_target(words[1].decode("latin-1"))
+
+
+def hand_over(service_api: ServiceApi, transport: TlsChannel, certificate: bytes | None, data: bytes) -> None:
+    """Let the service API have a connection, with what came of its request so far."""
+    protocol = service_api(certificate)
+    if protocol is None:
+        transport.abort()
+        return
+    transport.set_protocol(protocol)
+    protocol.connection_made(transport)  # type: ignore[arg-type]  # it has what uvicorn's protocol calls
+    if not transport.is_closing():
+        protocol.data_received(data)

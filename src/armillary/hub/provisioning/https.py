@@ -1,0 +1,112 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The provisioning service over HTTP, on the hub's ports: register, poll, look up (``wire/hub/provisioning_http.py``).
+
+Bodies, results and limits are those over MQTT (``mqtt.py``). Who asks is found out with each request: what it
+shows, a client certificate or a shared access signature, has to be good for the registration id of the address. Who is
+not let in learns no more than that.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from typing import TYPE_CHECKING, Any, Final
+
+import structlog
+
+from armillary.errors import ArmillaryError, NotFoundError, RateLimitedError, WireError
+from armillary.hub.link.https import HttpReply, HttpRequest
+from armillary.hub.provisioning.mqtt import owner_of
+from armillary.hub.provisioning.registrations import RETRY_AFTER_S, Registrations
+from armillary.wire.hub.credentials import HubCredentials
+from armillary.wire.hub.provisioning import (
+    assigning_body,
+    error_body,
+    parse_request,
+    result_body,
+    state_body,
+)
+from armillary.wire.hub.provisioning_http import METHODS, CallKind, ProvisioningCall, parse_target
+
+if TYPE_CHECKING:
+    from armillary.hub.front.front import Front
+
+# The service's codes: its status and three digits.
+_BAD_REQUEST: Final = 400004
+_NOT_LET_IN: Final = 401002
+_NO_REGISTRATION: Final = 404201
+_NO_OPERATION: Final = 404205
+_BAD_METHOD: Final = 405001
+_BUSY: Final = 429001
+_FAULT: Final = 500001
+
+_log = structlog.get_logger(__name__)
+
+
+async def answer(front: Front, registrations: Registrations, request: HttpRequest) -> HttpReply:
+    """Answer a request to an address of the provisioning service."""
+    try:
+        call = parse_target(request.target)
+    except WireError as error:
+        return _error(400, _BAD_REQUEST, error.message)
+    allowed = METHODS[call.kind]
+    if request.method != allowed:
+        return _error(405, _BAD_METHOD, f"expected {allowed}", (("allow", allowed),))
+    applicant = await _applicant(front, registrations, call, request)
+    if applicant is None:
+        return _error(401, _NOT_LET_IN, "unauthorized")
+    try:
+        return await _let_in(front, registrations, call, applicant, request.body)
+    except ArmillaryError as error:
+        return _refused(call, error)
+
+
+async def _applicant(
+    front: Front, registrations: Registrations, call: ProvisioningCall, request: HttpRequest
+) -> Any | None:
+    """Who asks; None for whom nothing lets in: which of all reasons it was is for the log."""
+    credentials = HubCredentials(request.certificate, call.registration_id, request.authorization)
+    authenticate = registrations.desk.authenticate
+    try:
+        front.check_certificate(request.certificate)
+        return await asyncio.to_thread(authenticate, call.scope, call.registration_id, credentials)
+    except ArmillaryError as error:
+        front.counters.connections_refused += 1
+        _log.info("hub.registration-refused", registration=call.registration_id[:40], why=error.message)
+        return None
+
+
+async def _let_in(
+    front: Front, registrations: Registrations, call: ProvisioningCall, applicant: Any, body: bytes
+) -> HttpReply:
+    owner = owner_of(call.scope, call.registration_id)
+    if call.kind is CallKind.LOOK_UP:
+        found = await asyncio.to_thread(registrations.desk.look_up, applicant)
+        return HttpReply(200, json.loads(state_body(found)))
+    if call.kind is CallKind.REGISTER:
+        request = parse_request(body)
+        front.counters.provisioning_connections += 1
+        return _assigning(registrations.begin(owner, applicant, request))
+    result = registrations.result(owner, call.operation_id)
+    if result is None:
+        return _assigning(call.operation_id)
+    return HttpReply(200, json.loads(result_body(call.operation_id, result)))
+
+
+def _refused(call: ProvisioningCall, error: ArmillaryError) -> HttpReply:
+    if isinstance(error, RateLimitedError):
+        return _error(429, _BUSY, error.message, (("retry-after", str(error.retry_after_s)),))
+    if isinstance(error, WireError):
+        return _error(400, _BAD_REQUEST, error.message)
+    if isinstance(error, NotFoundError):
+        return _error(404, _NO_OPERATION if call.kind is CallKind.POLL else _NO_REGISTRATION, error.message)
+    _log.error("hub.registration-failed", registration=call.registration_id[:40], why=error.message)
+    return _error(500, _FAULT, "the service could not do it; its log has the reason")
+
+
+def _assigning(operation_id: str) -> HttpReply:
+    return HttpReply(202, json.loads(assigning_body(operation_id)), (("retry-after", str(RETRY_AFTER_S)),))
+
+
+def _error(status: int, code: int, message: str, headers: tuple[tuple[str, str], ...] = ()) -> HttpReply:
+    return HttpReply(status, json.loads(error_body(code, message)), headers)

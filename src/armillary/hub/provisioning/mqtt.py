@@ -1,0 +1,160 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The provisioning endpoint on the hub's port: clients whose user name says that they ask for registration.
+
+Such a connection is no device: it has no identity, no twin and no telemetry; it registers, polls and goes. What it
+shows is checked at CONNECT. ``registrations.py`` makes the registrations; ``https.py`` is the same over
+HTTP.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any, Final
+
+from armillary.engines.hub.devices import DeviceRow
+from armillary.errors import NotFoundError, RateLimitedError, WireError
+from armillary.hub.link.reasons import Reason
+from armillary.hub.provisioning.registrations import RETRY_AFTER_S, Desk, Registrations
+from armillary.wire.hub.credentials import HubCredentials
+from armillary.wire.hub.provisioning import (
+    FILTER,
+    PollTopic,
+    answer_topic,
+    assigning_body,
+    error_body,
+    parse_request,
+    parse_topic,
+    parse_username,
+    result_body,
+)
+from armillary.wire.mqtt.packet import (
+    LEVEL_5,
+    Acknowledgement,
+    Connect,
+    Packet,
+    PacketType,
+    Pingreq,
+    Pingresp,
+    Publish,
+    Suback,
+    Subscribe,
+    Unsuback,
+    Unsubscribe,
+)
+
+if TYPE_CHECKING:
+    from armillary.hub.front.connection import Connection
+    from armillary.hub.front.front import Front
+
+# Marks a connection that is no device's; it can stand in no topic, so it can never be published to or as.
+MARK: Final = "#dps/"
+# A registration takes a commit; a client that is slower than this is not registering (seconds).
+CONNECTION_LIFE_S: Final = 300.0
+
+
+def owner_of(scope: str, registration_id: str) -> str:
+    """Who registers, as its operations are kept."""
+    return f"{MARK}{scope}/{registration_id}"
+
+
+class Provisioning:
+    """Connections that register. Lives in the hub's loop.
+
+    Args:
+        front: The hub's front.
+        desk: Who decides.
+        first_twin: Gives a new device its first twin; called in the hub's loop.
+    """
+
+    def __init__(self, front: Front, desk: Desk, first_twin: Callable[[str, Any], None]) -> None:
+        self.registrations = Registrations(front, desk, first_twin)
+        self._front = front
+        self._applicants: dict[Connection, Any] = {}
+
+    def close(self) -> None:
+        """Begin no more registrations."""
+        self.registrations.close()
+
+    def begin(self, connection: Connection, packet: Connect, certificate: bytes | None) -> bool:
+        """Take a connection that asks for registration; False when it is another kind of client.
+
+        Raises:
+            ArmillaryError: it is not let in.
+        """
+        asked = parse_username(packet.username)
+        if asked is None:
+            return False
+        scope, registration_id = asked
+        if packet.client_id != registration_id:
+            raise WireError("mqtt", expected="the registration id as client id", got="another", code="wire.hub-topic")
+        password = None if packet.password is None else packet.password.decode("utf-8", "replace")
+        credentials = HubCredentials(certificate, packet.client_id, password)
+        self._front.check_certificate(certificate)
+        applicant = self.registrations.desk.authenticate(scope, registration_id, credentials)
+        connection.device_id = owner_of(scope, registration_id)
+        connection.expires = self._front.now_ms() / 1000 + CONNECTION_LIFE_S
+        self._applicants[connection] = applicant
+        self._front.counters.provisioning_connections += 1
+        connection.registers = True
+        connection.established(DeviceRow(0, connection.device_id, 0, 0))
+        return True
+
+    def left(self, connection: Connection) -> None:
+        """The connection is gone."""
+        self._applicants.pop(connection, None)
+
+    def converse(self, connection: Connection, packet: Packet) -> None:
+        """Act on a packet.
+
+        Raises:
+            WireError: nothing that registers sends this.
+        """
+        if isinstance(packet, Publish):
+            self._publish(connection, packet)
+        elif isinstance(packet, Subscribe):
+            refused = Reason.TOPIC_FILTER.value.level_5 if connection.level >= LEVEL_5 else 0x80
+            reasons = tuple(min(each.qos, 1) if each.filter == FILTER else refused for each in packet.subscriptions)
+            connection.send(Suback(packet_id=packet.packet_id, reasons=reasons))
+        elif isinstance(packet, Unsubscribe):
+            connection.send(Unsuback(packet_id=packet.packet_id, reasons=(0,) * len(packet.filters)))
+        elif isinstance(packet, Pingreq):
+            connection.send(Pingresp())
+
+    def _publish(self, connection: Connection, packet: Publish) -> None:
+        topic = parse_topic(packet.topic)
+        if packet.packet_id is not None:
+            connection.send(Acknowledgement(type=PacketType.PUBACK, packet_id=packet.packet_id))
+        if isinstance(topic, PollTopic):
+            self._answer_poll(connection, topic)
+            return
+        try:
+            request = parse_request(packet.payload)
+        except WireError as error:
+            self._answer(connection, 400, topic.request_id, error_body(400004, error.message))
+            return
+        applicant = self._applicants.get(connection)
+        if applicant is None:  # it is going
+            return
+        try:
+            operation_id = self.registrations.begin(connection.device_id, applicant, request)
+        except RateLimitedError as error:
+            body = error_body(429001, error.message)
+            self._answer(connection, 429, topic.request_id, body, error.retry_after_s)
+            return
+        self._answer(connection, 202, topic.request_id, assigning_body(operation_id), RETRY_AFTER_S)
+
+    def _answer_poll(self, connection: Connection, topic: PollTopic) -> None:
+        try:
+            result = self.registrations.result(connection.device_id, topic.operation_id)
+        except NotFoundError as error:
+            self._answer(connection, 404, topic.request_id, error_body(404205, error.message))
+            return
+        if result is None:
+            self._answer(connection, 202, topic.request_id, assigning_body(topic.operation_id), RETRY_AFTER_S)
+        else:
+            self._answer(connection, 200, topic.request_id, result_body(topic.operation_id, result))
+
+    def _answer(
+        self, connection: Connection, status: int, request_id: str, body: bytes, retry_after_s: int | None = None
+    ) -> None:
+        connection.send(Publish(topic=answer_topic(status, request_id, retry_after_s), payload=body))

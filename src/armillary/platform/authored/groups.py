@@ -1,0 +1,127 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Members of device groups, found when somebody asks: a group is never out of date, and nothing is kept in step.
+
+A member is found by reading every device's facts in chunks (``device_facts.py``); 10,000 devices are some 40 reads.
+Who asks often (a dashboard) gets the ids that were found a few seconds ago.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from itertools import islice
+from typing import TYPE_CHECKING, Final
+
+from armillary.engines.documents.document import not_found
+from armillary.errors import InvalidArgumentError
+from armillary.platform.authored.device_facts import FactsReader, of_catalog
+from armillary.twin.author.group import (
+    DeviceFacts,
+    Group,
+    Needs,
+    is_member,
+    needs_of_group,
+    parse_group,
+)
+
+if TYPE_CHECKING:
+    from armillary.hub.hub import Hub
+
+# Rows of one page of members.
+MAX_LIMIT: Final = 1000
+# For how long ids that were found are given out again (seconds), and for how many groups.
+REMEMBER_S: Final = 5.0
+MAX_REMEMBERED: Final = 64
+
+
+@dataclass(frozen=True, slots=True)
+class MemberPage:
+    """Some members by device id; ``next_after`` continues the list, None at its end."""
+
+    items: tuple[DeviceFacts, ...]
+    next_after: str | None
+
+
+class Groups:
+    """Device groups of one hub. Methods block: call them from threads.
+
+    Args:
+        hub: The hub.
+    """
+
+    def __init__(self, hub: Hub) -> None:
+        self._hub = hub
+        self._reader = FactsReader(hub)
+        self._remembered: dict[tuple[str, str, str | None], tuple[float, tuple[str, ...]]] = {}
+
+    def get(self, group_id: str) -> Group:
+        """A kept group.
+
+        Raises:
+            NotFoundError: there is none.
+        """
+        return parse_group(self._hub.application.get("group", group_id).content)
+
+    def members(
+        self, group: Group, *, catalog: str | None = None, after: str | None = None, limit: int = MAX_LIMIT
+    ) -> MemberPage:
+        """Members of a group by device id, with the facts that its filters look at.
+
+        Args:
+            group: The group.
+            catalog: Only its devices, besides what the group itself says.
+            after: ``next_after`` of the page before.
+            limit: Most of them; at most MAX_LIMIT are given.
+        """
+        if limit < 1:
+            raise InvalidArgumentError(f"limit: expected 1 to {MAX_LIMIT}, got {limit}", remedy="Ask for at least one.")
+        bound = min(limit, MAX_LIMIT)
+        scan = self.scan(group, catalog=catalog, after=after or "", needs=Needs(template=True))
+        found = tuple(islice(scan, bound + 1))
+        return MemberPage(found[:bound], found[bound - 1].device_id if len(found) > bound else None)
+
+    def scan(
+        self, group: Group, *, catalog: str | None = None, after: str = "", needs: Needs | None = None
+    ) -> Iterator[DeviceFacts]:
+        """Every member by device id, read as the caller goes on.
+
+        Args:
+            group: The group.
+            catalog: Only its devices, besides what the group itself says.
+            after: Id to begin behind.
+            needs: Facts that the caller looks at besides the group.
+        """
+        if catalog is not None and group.catalog is not None and catalog.lower() != group.catalog.lower():
+            return iter(())
+        wanted = needs_of_group(group) | (needs or Needs())
+        only = group.catalog if catalog is None else catalog
+        facts = self._reader.scan(wanted, catalog=only, template=group.template, after=after)
+        return (each for each in facts if is_member(group, each))
+
+    def facts(self, device_ids: Sequence[str], needs: Needs) -> list[DeviceFacts]:
+        """Facts of some devices, in their order; those that nobody owns are left out."""
+        return self._reader.of(device_ids, needs)
+
+    def ids(self, group_id: str, *, catalog: str | None = None) -> tuple[str, ...]:
+        """Ids of all members, at most REMEMBER_S old: for who asks often.
+
+        Raises:
+            NotFoundError: there is no such group.
+        """
+        document = self._hub.application.get("group", group_id)
+        whose, owner = None if catalog is None else catalog.lower(), document.content.get("catalog")
+        if None not in (whose, owner) and str(owner).lower() != whose:  # another catalog's is as good as none
+            raise not_found("group", group_id)
+        place, now = (group_id, document.etag, whose), time.monotonic()
+        known = self._remembered.get(place)
+        if known is not None and now - known[0] < REMEMBER_S:
+            if catalog is None:
+                return known[1]
+            mine = of_catalog(self._hub, known[1], catalog)  # a device that has left is out of sight at once
+            return tuple(each for each in known[1] if each in mine)
+        found = tuple(each.device_id for each in self.scan(parse_group(document.content), catalog=catalog))
+        if len(self._remembered) >= MAX_REMEMBERED:
+            self._remembered.clear()
+        self._remembered[place] = (now, found)
+        return found

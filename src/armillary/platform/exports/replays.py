@@ -1,0 +1,172 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Dead letters of data exports, delivered again in a thread of each replay's own.
+
+A destination that answers late, or never, holds up no operator's call and no other export by that. Whoever asks waits
+a moment for the outcome, and is told that it is under way after that.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import threading
+import time
+from collections.abc import Callable
+from concurrent.futures import Future
+from typing import TYPE_CHECKING, Final
+
+import structlog
+
+from armillary.engines.exports.store import DeadLetter
+from armillary.engines.places import Places
+from armillary.errors import ArmillaryError, ConflictError, NoPlaceError
+from armillary.platform.exports.destinations import Outgoing
+from armillary.platform.exports.sources import encode
+from armillary.platform.outbound.attempts import NeverError, NotNowError
+from armillary.twin.author.data_export import DataExport, parse_export
+
+if TYPE_CHECKING:
+    from armillary.platform.exports.exports import Exports
+
+# Replays at once, each a thread; and of one caller.
+MAX_REPLAYS: Final = 8
+MAX_REPLAYS_OF_CALLER: Final = 2
+# One replay begins no delivery after this time (seconds): a destination that takes a letter every half a minute would
+# have it for a day. The rest stays, and is tried again when somebody asks again.
+REPLAY_S: Final = 600.0
+# How long who asks waits for the outcome (seconds).
+ANSWER_S: Final = 5.0
+_RETRY_S: Final = 30
+
+_log = structlog.get_logger(__name__)
+
+
+class Replay:
+    """One that was begun.
+
+    Attributes:
+        delivered: Records so far.
+        outcome: Done when it is over: with the records that were delivered, or with why it ended.
+    """
+
+    def __init__(self) -> None:
+        self.delivered = 0
+        self.outcome: Future[int] = Future()
+
+    async def ended(self) -> bool:
+        """Whether it was over within :data:`ANSWER_S`.
+
+        Raises:
+            ConflictError: the destination does not take them; the rest stays.
+            ArmillaryError: something else ended it.
+        """
+        outcome = asyncio.wrap_future(self.outcome)
+        done, _ = await asyncio.wait((outcome,), timeout=ANSWER_S)
+        if not done:
+            outcome.add_done_callback(lambda each: each.cancelled() or each.exception())  # seen: it is in the log
+            return False
+        outcome.result()
+        return True
+
+
+class Replays:
+    """Replays of one hub.
+
+    Args:
+        exports: Opens destinations, and has the store of dead letters.
+    """
+
+    def __init__(self, exports: Exports) -> None:
+        self._exports = exports
+        self._of_caller = Places(
+            "replays under way", each=MAX_REPLAYS_OF_CALLER, total=MAX_REPLAYS, retry_after_s=_RETRY_S
+        )
+        self._of_export = Places("replays under way", each=1, total=MAX_REPLAYS, retry_after_s=_RETRY_S)
+        self._is_closing = False
+
+    def begin(self, export_id: str, caller: str, told: Callable[[int], object], *, catalog: str = "") -> Replay:
+        """Deliver dead letters again, oldest first, until one is refused.
+
+        Args:
+            export_id: Which export.
+            caller: Who asks; has so many under way and no more.
+            catalog: The one that the caller is of, whose callers together have so many; empty for none.
+            told: Called from the replay's thread at its end, with the records that were delivered.
+
+        Raises:
+            NotFoundError: there is no such export.
+            NoPlaceError: a replay of this export is under way, or the caller or all together have as many as there
+                may be.
+        """
+        export = parse_export(self._exports.document(export_id).content)
+        of_export = f"the export {export_id}"
+        self._of_export.take(of_export)
+        try:
+            self._of_caller.take(caller, catalog)
+        except NoPlaceError:
+            self._of_export.free(of_export)
+            raise
+        replay = Replay()
+
+        def work() -> None:
+            fault: BaseException | None = None
+            try:
+                self._deliver(export_id, export, replay)
+            except BaseException as error:  # noqa: BLE001 - handed to whoever asks, and to the log
+                fault = error
+            finally:
+                self._of_export.free(of_export)
+                self._of_caller.free(caller, catalog)
+            self._end(export_id, replay, told, fault)
+
+        threading.Thread(target=work, name=f"hub-replay-{export_id[:32]}", daemon=True).start()
+        return replay
+
+    def close(self) -> None:
+        """Begin no other delivery: what is not settled stays a dead letter."""
+        self._is_closing = True
+
+    def _deliver(self, export_id: str, export: DataExport, replay: Replay) -> None:
+        ends, after, store = time.monotonic() + REPLAY_S, 0, self._exports.store
+        destination = self._exports.open_destination(export_id, export)
+        try:
+            while letters := store.dead_letters(export_id, after=after):
+                for letter in letters:
+                    self._check_time(ends)
+                    destination.deliver(_records_of(letter), f"{export_id}-dead-{letter.number}")
+                    store.settle(export_id, letter.number)
+                    replay.delivered += letter.count
+                after = letters[-1].number
+        except (NotNowError, NeverError) as error:
+            raise ConflictError(
+                f"export {export_id[:64]!a}: {error}; {replay.delivered} records were delivered",
+                remedy="Put the destination right, then replay again.",
+            ) from error
+        finally:
+            destination.close()
+
+    def _check_time(self, ends: float) -> None:
+        if self._is_closing or time.monotonic() >= ends:
+            raise NotNowError(f"not done within {REPLAY_S:.0f} seconds")
+
+    def _end(self, export_id: str, replay: Replay, told: Callable[[int], object], fault: BaseException | None) -> None:
+        if self._is_closing:
+            replay.outcome.cancel()
+            return
+        if fault is None:
+            told(replay.delivered)
+            replay.outcome.set_result(replay.delivered)
+            return
+        if replay.delivered:
+            told(replay.delivered)
+        why = (
+            fault.message if isinstance(fault, ArmillaryError) else f"a fault of this program ({type(fault).__name__})"
+        )
+        _log.warning("hub.export-replay-ended", export=export_id, delivered=replay.delivered, why=why)
+        replay.outcome.set_exception(fault)
+
+
+def _records_of(letter: DeadLetter) -> list[Outgoing]:
+    return [
+        Outgoing(encode(document), device_id, record_id)
+        for document, (device_id, record_id) in zip(letter.records, letter.origins, strict=True)
+    ]

@@ -1,0 +1,65 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What evaluations have to say to the world: a firing with what is to be done about it, or that one is over."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from hashlib import sha256
+from typing import Final
+
+from armillary.engines.rules.rows import Alert, Fired, More, News, Over
+from armillary.engines.rules.shares import owner_of
+from armillary.platform.rules.actions import deliveries_of
+from armillary.platform.rules.plans import Running
+from armillary.twin.rule.table import Entry, Outcome
+from armillary.twin.rule.trace import explain
+
+_NEWS: Final = (Outcome.FIRED, Outcome.CLEARED)
+
+
+def news_of(each: Running, firings: int, entries: Sequence[Entry]) -> list[News]:
+    """The news in evaluations of one rule for one device.
+
+    Args:
+        each: The rule and the device.
+        firings: How often it has fired, these included.
+        entries: The evaluations, in order.
+    """
+    news: list[News] = []
+    for entry in entries:
+        if entry.outcome in _NEWS:
+            break
+    else:
+        return news  # as nearly always
+    allowance = each.plan.allowance(each.loaded)
+    firing = firings - sum(entry.outcome is Outcome.FIRED for entry in entries)
+    for entry in entries:
+        if entry.outcome is Outcome.FIRED:
+            firing += 1
+            news.append(
+                _fired(each, entry, firing) if allowance.take(entry.now_ms) else More(allowance.alert_id, 1, None)
+            )
+        elif entry.outcome is Outcome.CLEARED and allowance.is_counting:
+            news.append(More(allowance.alert_id, 0, entry.now_ms))
+        elif entry.outcome is Outcome.CLEARED:
+            news.append(Over(each.loaded.id, each.plan.device_id, entry.now_ms))
+    return news
+
+
+def _fired(each: Running, entry: Entry, firing: int) -> Fired:
+    """A firing; its id is the same whenever the same messages are evaluated again."""
+    loaded, plan = each.loaded, each.plan
+    made_of = (loaded.id, str(loaded.version), plan.device_id, str(firing), str(entry.now_ms))
+    alert = Alert(
+        id=sha256("\0".join(made_of).encode()).hexdigest()[:32],
+        catalog=plan.catalog,
+        rule_id=loaded.id,
+        rule_name=loaded.rule.name,
+        severity=loaded.rule.severity,
+        device_id=plan.device_id,
+        fired_ms=entry.now_ms,
+        at_ms=entry.at_ms,
+        trace=explain(loaded.rule, entry),
+    )
+    plan.allowance(loaded).alert_id = alert.id
+    return Fired(alert, deliveries_of(loaded.rule, alert, owner_of(loaded.catalog, plan.catalog)))

@@ -1,0 +1,495 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The rules of the hub: evaluated on what was committed, in the decoder's own slices, and durable with what they did.
+
+::
+
+    decoder --message--> Plan of its device --> step() --> state, trace
+                                                      '--> fired --at the end of the block--> one commit:
+                                                           alert + deliveries + states of the device, up to the block
+    deadlines (heap) --every TICK_S, only those that are due--> step()
+
+*What is promised.* A rule sees a message after the commit that acknowledges it, never before, and exactly once: the
+states of a device are kept together with the position of the log that they are of, so after a ``kill -9`` the log is
+evaluated again from there, and what was evaluated already is passed over. A firing is committed in one transaction with
+the state that made it, before any of its actions begins: it is neither lost nor doubled, and its id (made of rule,
+version, device and firing) is the same whenever it is evaluated again. Its actions are done at least once
+(``actions.py``).
+
+*Back-pressure.* There is no queue between decoder and rules: slow rules make the decoder fall behind, and then devices
+are not read from (``limits.HOLD_ABOVE_BACKLOG_BYTES``). Every acknowledged message is in the log meanwhile.
+
+*Speed.* What most messages come to (clear, not met, still clear) is decided by the rule's short way
+(``twin/rule/quick.py``) at a tenth of the cost of ``step``; everything else by ``step``.
+
+*Time.* A deadline is only looked at when every message that arrived before it was evaluated, so a busy hub takes
+nobody for silent.
+
+Everything here runs in the hub's loop unless it says otherwise. Without an enabled rule nothing is open and nothing
+runs.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import heapq
+import time
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import asdict
+from itertools import count
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Final
+
+import structlog
+
+from armillary.engines.documents.document import Document
+from armillary.engines.rules.rows import begun_anew, forgotten, keep, withdrawn
+from armillary.engines.rules.store import RuleStore
+from armillary.errors import ArmillaryError, InvalidArgumentError
+from armillary.platform.rules.actions import RuleActions
+from armillary.platform.rules.keeping import RuleCounters, RuleKeeping
+from armillary.platform.rules.news import news_of
+from armillary.platform.rules.plans import Loaded, Plan, Running, load, read_facts
+from armillary.platform.rules.traces import Traces
+from armillary.twin.rule.evaluate import step
+from armillary.twin.rule.table import Event
+from armillary.wire.hub.telemetry import Telemetry
+
+if TYPE_CHECKING:
+    from armillary.hub.front.front import Front
+    from armillary.hub.hub import Hub
+
+# How often deadlines are looked at (seconds): part of the two seconds from a message to its firing.
+TICK_S: Final = 0.25
+# What is known of a device is read again after this time (seconds) where a rule is for a device group: who is in one
+# changes without anybody saying so.
+GROUP_AGE_S: Final = 30.0
+# Work of one tick or one slice of a survey before others get the loop (seconds).
+SLICE_S: Final = 0.005
+
+_log = structlog.get_logger(__name__)
+
+
+class Rules:
+    """All rules of one hub.
+
+    Args:
+        hub: Its hub.
+        folder: The hub's folder.
+        clock: Unix time, seconds.
+
+    Attributes:
+        is_active: Whether any rule is enabled: read before every message.
+        actions: What is done about firings.
+    """
+
+    def __init__(self, hub: Hub, folder: Path, clock: Callable[[], float]) -> None:
+        self.is_active = False
+        self.counters = RuleCounters()
+        self.traces = Traces()
+        self._hub = hub
+        self._clock = clock
+        self._front: Front | None = None
+        self._loop: asyncio.AbstractEventLoop | None = None
+        self._rules: dict[str, Loaded] = {}
+        self._sections: frozenset[str] = frozenset()
+        self._groups: frozenset[str] = frozenset()
+        self._surveyed_at = 0.0
+        self._made = 0
+        self._plans: dict[str, Plan] = {}
+        self._ids: dict[int, str] = {}  # of devices known before this life, by number
+        self._deadlines: list[tuple[int, int, Running]] = []
+        self._order = count()
+        self._reached_ms = 0
+        self._listening_since_ms = 0
+        self._replaying = False
+        self._survey: Iterator[None] | None = None
+        self._known = 0
+        self._ticking: asyncio.Task[None] | None = None
+        self.actions = RuleActions(hub, self)
+        self._keeping = RuleKeeping(folder, self.counters, self.actions.wake)
+
+    # Life ---------------------------------------------------------------------------------------------------
+
+    def store(self) -> RuleStore:
+        """The database, opened or made when first asked for; from any thread.
+
+        Raises:
+            DataFolderError: it cannot be opened.
+        """
+        return self._keeping.store()
+
+    async def start(self) -> None:
+        """Take up where the last life ended. Before the hub takes its first message."""
+        self._loop = self._keeping.loop = asyncio.get_running_loop()
+        self._listening_since_ms = self.now_ms()
+        application = self._hub.application
+        documents = await asyncio.to_thread(application.all, ("rule",))
+        application.on_change.append(self._changed)
+        for document in documents:
+            self._load(document)
+        if self._keeping.exists or self._enabled():
+            await asyncio.to_thread(self.store)
+            self.actions.start()
+        if self._enabled():
+            await self._resume()
+            self._begin()
+
+    def attach(self, front: Front) -> None:
+        """Know the front: call it when it is made."""
+        self._front = front
+        front.decoded = self.settle
+        front.twin_changed = self.device_changed
+
+    async def close(self) -> None:
+        """End; :meth:`close_store` is to follow when the last message is decoded."""
+        if self._ticking is not None:
+            self._ticking.cancel()
+        await self.actions.close()
+
+    def close_store(self) -> None:
+        """Keep every state and close the database. Blocks; no event loop runs any of this any more."""
+        store = self._keeping.take_store()
+        if store is None:
+            return
+        try:
+            if self.is_active and self._hub.series.decoder.between_blocks:
+                change = self._keeping.last_change(self._plans.values(), self._hub.series.decoder.decoded_seq)
+                with contextlib.suppress(ArmillaryError):  # the log has everything; it is evaluated again
+                    store.commits.submit(change).result()
+        finally:
+            self.is_active = False
+            store.close()
+
+    # From the hub -------------------------------------------------------------------------------------------
+
+    def measured(self, device: int, telemetry: Telemetry, seq: int, received_ms: int) -> None:
+        """A message was decoded; only called while :attr:`is_active`."""
+        self._reached_ms = received_ms
+        device_id = self._name_of(device)
+        if device_id is None:
+            return
+        plan = self._plan(device_id)
+        if seq <= plan.done_seq:
+            return  # evaluated in an earlier life
+        if seq > plan.open_seq:
+            plan.done_seq = plan.open_seq
+            plan.open_seq = seq
+        running = plan.looking_at(telemetry.values)
+        if not running:
+            return
+        now_ms = plan.now_ms = max(plan.now_ms, received_ms)
+        event = Event(telemetry.at_ms, telemetry.values, telemetry.at_ms != received_ms)
+        for each in running:
+            if each.loaded.since_ms <= received_ms:
+                self._step(each, event, now_ms)
+
+    def device_changed(self, device_id: str) -> None:
+        """What is known of a device changed (twin, template, cloud property, owner); from any thread."""
+        if self._loop is not None and self.is_active:
+            with contextlib.suppress(RuntimeError):  # the loop is closed: everything is read again at the next start
+                self._loop.call_soon_threadsafe(self._look_again, device_id)
+
+    def settle(self) -> None:
+        """A slice of decoding is over: keep what came of it, if a block ended there."""
+        decoder = self._hub.series.decoder
+        if self.is_active and decoder.between_blocks:
+            self._keeping.settle(self._plans.values(), decoder.decoded_seq)
+
+    # For people ---------------------------------------------------------------------------------------------
+
+    def count(self) -> dict[str, int]:
+        """Everything rules count, by name; names ending in ``_now`` go up and down."""
+        found = {
+            **asdict(self.counters),
+            "rule_traces_dropped": self.traces.dropped,
+            "rules_enabled_now": len(self._enabled()),
+            "rule_deadlines_now": len(self._deadlines),
+            "rule_firings_uncommitted_now": self._keeping.waiting,
+            "rule_firings_uncommitted_age_s_now": int(self._keeping.age_s),
+        }
+        return found | self.actions.count()
+
+    def trace(self, rule_id: str, device_id: str) -> list[dict[str, Any]]:
+        """The last evaluations of a rule for a device in words, newest first."""
+        loaded = self._rules.get(rule_id)
+        return [] if loaded is None else self.traces.in_words(loaded, device_id)
+
+    def state_of(self, rule_id: str, device_id: str) -> str | None:
+        """``clear``, ``pending`` or ``active``; None when the rule does not look at the device (or has not yet)."""
+        plan = self._plans.get(device_id)
+        for each in () if plan is None else plan.running:
+            if each.loaded.id == rule_id:
+                return each.state.phase
+        return None
+
+    # Rules that change --------------------------------------------------------------------------------------
+
+    def _enabled(self) -> list[Loaded]:
+        return [each for each in self._rules.values() if each.rule.enabled]
+
+    def _load(self, document: Document) -> None:
+        self._rules.pop(document.id, None)
+        if document.body is None:
+            return
+        try:
+            self._rules[document.id] = load(document)
+        except InvalidArgumentError as error:  # imported past the API's check
+            self.counters.rules_unreadable += 1
+            _log.error("hub.rule-unreadable", rule=document.id, why=error.message)
+
+    def _changed(self, documents: Sequence[Document]) -> None:
+        """Documents changed; in the thread that changed them."""
+        if self._loop is None:
+            return
+        rules = [each for each in documents if each.kind == "rule"]
+        devices = [each.id for each in documents if each.kind == "device"]
+        groups = {each.id for each in documents if each.kind == "group"}
+        if rules:
+            self.store()  # in this thread: opening it waits for the disk
+        with contextlib.suppress(RuntimeError):  # the loop is closed
+            if rules:
+                self._loop.call_soon_threadsafe(self._apply, rules)
+            if groups & self._groups:
+                self._loop.call_soon_threadsafe(self._read_again)
+            if self.is_active:
+                for device_id in devices:
+                    self._loop.call_soon_threadsafe(self._look_again, device_id)
+
+    def _apply(self, documents: Sequence[Document]) -> None:
+        for document in documents:
+            self.traces.forget(document.id)
+            self._load(document)
+        self._keeping.post(begun_anew([each.id for each in documents], self.now_ms()))
+        if gone := [each.id for each in documents if each.body is None]:
+            self._keeping.post(withdrawn(gone, self.now_ms()), lambda *_: self.actions.wake())
+        self.actions.start()
+        was_active, enabled = self.is_active, bool(self._enabled())
+        if enabled and not was_active:
+            self._keeping.post(keep((), (), self._hub.series.decoder.decoded_seq))
+            self._begin()
+        elif was_active and not enabled:
+            self._end()
+        elif enabled:
+            self._make_again()
+
+    def _begin(self) -> None:
+        self.is_active = True
+        self._keeping.begin()
+        self._make_again()
+        if self._ticking is None and self._loop is not None:
+            self._ticking = self._loop.create_task(self._tick(), name="hub-rules")
+
+    def _end(self) -> None:
+        """The last rule was disabled: nothing is remembered of it."""
+        self.is_active = False
+        self._keeping.post(forgotten(self._plans))
+        self._keeping.end()
+        self._plans.clear()
+        self._deadlines.clear()
+        self._survey = None
+        if self._ticking is not None:
+            self._ticking.cancel()
+            self._ticking = None
+
+    def _make_again(self) -> None:
+        self._made += 1
+        self._gather_needs()
+        self._survey = self._surveyed()
+
+    def _gather_needs(self) -> None:
+        """What has to be read of devices for the enabled rules."""
+        enabled = self._enabled()
+        groups = frozenset(each.rule.target.group for each in enabled) - {""}
+        if groups != self._groups:
+            for plan in self._plans.values():
+                plan.facts = None
+        self._groups = groups
+        self._sections = frozenset().union(*(each.sections for each in enabled))
+
+    def _read_again(self) -> None:
+        """A device group that rules are for was changed."""
+        for plan in self._plans.values():
+            plan.facts = None
+        self._make_again()
+
+    def _surveyed(self) -> Iterator[None]:
+        """Make the plans of all devices that are known: for rules that the clock begins, and to let go of old ones."""
+        rows = self._hub.series.devices()
+        self._ids = {row.number: row.device_id for row in rows}
+        self._surveyed_at = time.monotonic()
+        for device_id in {*self._ids.values(), *self._plans}:
+            known = self._plans.get(device_id)
+            is_new = known is None or known.made != self._made
+            plan = self._plan(device_id)
+            for each in plan.running if is_new else ():
+                if not each.loaded.names and not each.loaded.by_clock and not each.loaded.rule.repeat:
+                    self._step(each, Event(plan.now_ms, None), plan.now_ms)  # properties are as they are
+            yield
+
+    # Devices ------------------------------------------------------------------------------------------------
+
+    def _name_of(self, device: int) -> str | None:
+        front = self._front
+        name = None if front is None else front.names.get(device)
+        return self._ids.get(device) if name is None else name
+
+    def _plan(self, device_id: str) -> Plan:
+        plan = self._plans.get(device_id)
+        if plan is None:
+            plan = self._plans[device_id] = Plan(device_id)
+        if self._groups and time.monotonic() - plan.read_at > GROUP_AGE_S:
+            plan.facts = None
+            self._make(plan)
+        elif plan.made != self._made:
+            self._make(plan)
+        return plan
+
+    def _make(self, plan: Plan) -> None:
+        """Choose the rules of a device, with what is known of it."""
+        now_ms = self._moment()
+        facts, catalog = plan.facts, plan.catalog
+        try:
+            if facts is None or not self._sections <= facts.properties.keys():
+                since_ms = self._listening_since_ms
+                facts, catalog = read_facts(self._hub, plan.device_id, self._sections, since_ms, self._groups)
+                plan.read_at = time.monotonic()
+        except Exception:  # noqa: BLE001 - what is known is not readable now: tried again with the next message
+            self.counters.rule_faults += 1
+            _log.exception("hub.rule-facts-not-readable", device=plan.device_id[:16])
+            return
+        for each in plan.make(self._enabled(), facts, catalog, self._made, now_ms):
+            self._schedule(each)
+
+    def _look_again(self, device_id: str) -> None:
+        """Read what is known of a device again, and evaluate the rules that look at properties."""
+        if not self.is_active:
+            return
+        plan = self._plans.get(device_id)
+        if plan is None:
+            plan = self._plans[device_id] = Plan(device_id)
+        plan.facts = None
+        self._make(plan)
+        now_ms = plan.now_ms = max(plan.now_ms, self._moment())
+        for each in plan.running:
+            if each.loaded.sections and not each.loaded.program.tumbling:
+                self._step(each, Event(now_ms, None), now_ms)
+        self.settle()
+
+    # Evaluating ---------------------------------------------------------------------------------------------
+
+    def _step(self, each: Running, event: Event | None, now_ms: int) -> None:
+        """Evaluate one rule for one device; whatever is wrong with it, the others go on."""
+        plan, loaded = each.plan, each.loaded
+        if plan.facts is None:
+            return
+        try:
+            quiet = None if event is None else loaded.quiet.take(each.state, event, now_ms, plan.facts)
+            if quiet is None:
+                state, entries = step(loaded.program, each.state, event, now_ms, plan.facts)
+                news = news_of(each, state.firings, entries) if entries else []
+        except Exception:  # noqa: BLE001 - the outermost loop of evaluation: one rule must not end the others
+            self.counters.rule_faults += 1
+            _log.exception("hub.rule-fault", rule=loaded.id, device=plan.device_id[:16])
+            return
+        plan.is_dirty = True
+        if quiet is not None:
+            each.state, note = quiet
+            self.counters.rule_evaluations += 1
+            self.traces.add_one(loaded.id, plan.device_id, note)
+        else:
+            each.state = state
+            self.counters.rule_evaluations += len(entries)
+            if entries:
+                self.traces.add(loaded.id, plan.device_id, entries)
+            if news:
+                self._keeping.note(plan, news)
+        if each.state.deadline_ms:
+            self._schedule(each)
+
+    def _schedule(self, each: Running) -> None:
+        deadline = each.state.deadline_ms
+        if deadline and (not each.queued_ms or deadline < each.queued_ms):
+            each.queued_ms = deadline
+            heapq.heappush(self._deadlines, (deadline, next(self._order), each))
+
+    # Time ---------------------------------------------------------------------------------------------------
+
+    async def _tick(self) -> None:
+        while True:
+            await asyncio.sleep(TICK_S)
+            if self._groups and self._survey is None and time.monotonic() - self._surveyed_at > GROUP_AGE_S:
+                self._survey = self._surveyed()
+            while self._survey is not None:
+                self._continue_survey()
+                await asyncio.sleep(SLICE_S)  # others have the loop for as long
+            self._look_for_new_devices()
+            self._look_at_deadlines()
+            self.settle()
+
+    def _continue_survey(self) -> None:
+        until = time.perf_counter() + SLICE_S
+        while self._survey is not None and time.perf_counter() < until:
+            if next(self._survey, self) is self:
+                self._survey = None
+
+    def _look_for_new_devices(self) -> None:
+        """Devices that connected for the first time: the clock begins for them."""
+        front = self._front
+        if front is not None and len(front.names) > self._known:
+            self._known = len(front.names)
+            for device_id in front.names.values():
+                if device_id not in self._plans:
+                    self._plan(device_id)
+
+    def _look_at_deadlines(self) -> None:
+        """Evaluate what is due, as far as every message that arrived before was evaluated."""
+        now_ms = self.now_ms()
+        front, decoder = self._front, self._hub.series.decoder
+        behind = decoder.backlog or (front is not None and front.runs_under_way)
+        horizon = min(now_ms, self._reached_ms) if behind else now_ms
+        until = time.perf_counter() + SLICE_S
+        while self._deadlines and self._deadlines[0][0] <= horizon and time.perf_counter() < until:
+            deadline, _, each = heapq.heappop(self._deadlines)
+            if each.queued_ms == deadline:
+                each.queued_ms = 0
+            if each.gone:
+                continue
+            if each.state.deadline_ms and each.state.deadline_ms <= horizon:
+                each.plan.now_ms = max(horizon, each.plan.now_ms)
+                self._step(each, None, each.plan.now_ms)
+            else:
+                self._schedule(each)
+
+    def _moment(self) -> int:
+        """The time up to which every message was evaluated: the present, unless the decoder is behind."""
+        behind = self._replaying or self._hub.series.decoder.backlog
+        return self._reached_ms or self.now_ms() if behind else self.now_ms()
+
+    def now_ms(self) -> int:
+        """Unix time, milliseconds."""
+        return int(self._clock() * 1000)
+
+    # The last life ------------------------------------------------------------------------------------------
+
+    async def _resume(self) -> None:
+        """Take up the states of the last life, and evaluate what it did not get to."""
+        store, series = self.store(), self._hub.series
+        evaluated = await asyncio.to_thread(store.evaluated)
+        for row in await asyncio.to_thread(store.states):
+            self._plans[row.device_id] = plan = Plan(row.device_id)
+            plan.restore(row)
+        self._ids = {row.number: row.device_id for row in series.devices()}
+        self._made += 1
+        self._gather_needs()
+        if evaluated < 0:
+            await store.commits.run(keep((), (), series.decoder.decoded_seq))
+        if not 0 <= evaluated < series.decoder.decoded_seq:
+            return
+        self.is_active = self._replaying = True
+        follower = series.follower(evaluated, self.measured)
+        while follower.work(SLICE_S):  # noqa: ASYNC110 - works in slices, waits for nothing
+            await asyncio.sleep(0)
+        self._replaying = False
+        for plan in self._plans.values():
+            plan.done_seq = plan.open_seq

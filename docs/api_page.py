@@ -10,8 +10,9 @@ from typing import Any, cast
 
 from fastapi.routing import APIRoute
 
-from armillary.api import auth, azure_names, connection, json_body, problems, routes
 from armillary.api.app import create_app
+from armillary.api.azure import names as azure_names
+from armillary.api.http import auth, connection, json_body, problems, routes
 from armillary.settings import Settings
 
 INTRODUCTION = f"""\

@@ -7,8 +7,8 @@ import importlib
 import inspect
 from itertools import groupby
 
-from armillary.api import central_call
-from armillary.api.central_table import OPERATIONS, Operation
+from armillary.api.central import call as central_call
+from armillary.api.central.table import OPERATIONS, Operation
 
 INTRODUCTION = f"""\
 Scripts and clients that were written for IoT Central's public REST API work here by changing two things: the
@@ -158,7 +158,7 @@ def central_page(notice: str) -> str:
 
 def _row(operation: Operation) -> str:
     module, _, name = operation.endpoint.partition(":")
-    function = getattr(importlib.import_module(f"armillary.api.central.{module}"), name)
+    function = getattr(importlib.import_module(f"armillary.api.central.route.{module}"), name)
     what = (inspect.getdoc(function) or "").partition("\n\n")[0].replace("\n", " ").replace("``", "`").rstrip(".")
     preview = " *(preview)*" if operation.preview else ""
     note = f" {operation.note}" if operation.note else ""

@@ -41,7 +41,7 @@
     └── ModelError                a device model (DTDL) breaks rules; names all of them
 
 A leaf's ``code`` is stable: scripts and documents may rely on it. HTTP status codes are decided only in
-``api/problems.py`` and in the device endpoint's one table. ``docs/reference/errors.md`` lists every code.
+``api/http/problems.py`` and in the device endpoint's one table. ``docs/reference/errors.md`` lists every code.
 """
 
 from __future__ import annotations

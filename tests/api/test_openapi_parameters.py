@@ -126,7 +126,7 @@ def test_every_parameter_says_what_it_may_be(service: RunningService) -> None:
         if one["in"] == "query" and one["schema"].get("type") == "string" and "enum" not in one["schema"]
     ]
     assert texts
-    assert all(one["minLength"] >= 1 for one in texts)  # no text of a query is ever empty (api/query.py)
+    assert all(one["minLength"] >= 1 for one in texts)  # no text of a query is ever empty (api/http/query.py)
 
 
 def test_what_fits_the_description_is_not_refused_as_malformed(service: RunningService) -> None:

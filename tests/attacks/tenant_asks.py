@@ -13,9 +13,10 @@ from urllib.parse import quote
 from tests.api.running_service import CATALOGS, VERSION, RunningService
 from tests.attacks.tenant_world import ROLES, Ask, Caller, Tenant, operation_on
 
-from armillary.api import auth, central_table, scope
-from armillary.api.azure_operations import decode
-from armillary.api.central_template_id import name_for
+from armillary.api.azure.operations import decode
+from armillary.api.central import table as central_table
+from armillary.api.central.template_id import name_for
+from armillary.api.http import auth, scope
 
 V1 = "/api/v1"
 # Places of paths that hold nothing of an owner.

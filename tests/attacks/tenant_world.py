@@ -17,11 +17,11 @@ from typing import Any
 from urllib.parse import unquote
 
 from tests.api.central_client import Central, make_template
+from tests.api.native.platform.test_native_rules import hot, say
+from tests.api.native.service.test_native_firmware import told
 from tests.api.running_service import CATALOGS, VERSION, RunningService, application, wait_until
-from tests.api.test_native_firmware import told
-from tests.api.test_native_rules import hot, say
 
-from armillary.api import azure_names as names, azure_operations as operations
+from armillary.api.azure import names, operations
 from armillary.hub.devices.files import CONTAINER
 from armillary.service.watch.rules import Observation
 

@@ -33,9 +33,9 @@ from tests.attacks.under_attack import (
     servers,
 )
 
-from armillary.api import connection, json_body, routes
-from armillary.api.callers import Budgets
-from armillary.api.server import ApiServer
+from armillary.api.http import connection, json_body, routes
+from armillary.api.http.callers import Budgets
+from armillary.api.http.server import ApiServer
 from armillary.twin.template import template as template_of
 
 __all__ = ["budgets", "opened", "own", "servers"]

@@ -17,8 +17,8 @@ import pytest
 from tests.api.running_service import RunningService
 from tests.attacks.under_attack import ELSEWHERE, HEALTH_S, Health, close, opened, own, servers
 
-from armillary.api import callers, connection, strangers
-from armillary.api.callers import Budgets
+from armillary.api.http import callers, connection, strangers
+from armillary.api.http.callers import Budgets
 from armillary.engines import door
 from armillary.engines.places import CATALOG_SHARE
 from armillary.engines.rules import shares

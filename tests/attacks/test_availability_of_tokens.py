@@ -31,8 +31,10 @@ from tests.attacks.under_attack import (
     waits_long,
 )
 
-from armillary.api import callers, dashboard_live, native_series
-from armillary.api.callers import Budgets
+from armillary.api.http import callers
+from armillary.api.http.callers import Budgets
+from armillary.api.native import dashboard_live
+from armillary.api.native.hub import series as native_series
 from armillary.engines.exports.store import Cursor, DeadBatch
 from armillary.platform.exports import replays as export_replays
 
@@ -49,7 +51,7 @@ def test_one_token_never_takes_all_threads(
         assert gate.wait(30)
         return {}
 
-    monkeypatch.setattr("armillary.api.views_series.retention", waits)
+    monkeypatch.setattr("armillary.api.views.series.retention", waits)
     path = "/api/v1/telemetry/retention"
 
     def attack() -> list[http.client.HTTPSConnection]:
@@ -256,7 +258,7 @@ def test_the_tokens_of_one_catalog_never_take_all_threads(
 
     own.azure("PUT", "/Gamma", {"location": "global"})
     tokens = [own.service.tokens.create(f"Gamma-{n}", "Reader", actor="t", catalog="Gamma") for n in range(4)]
-    monkeypatch.setattr("armillary.api.authored.listed", waits)
+    monkeypatch.setattr("armillary.api.native.authored.listed", waits)
     held: list[http.client.HTTPSConnection] = []
 
     def attack() -> None:

@@ -22,7 +22,7 @@ from cryptography import x509
 from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 
-from armillary.api.native_devices import factory_document
+from armillary.api.native.service.devices import factory_document
 from armillary.device.boot.provision import provision
 from armillary.device.checkin import endpoint as device_endpoint
 from armillary.device.checkin.endpoint import DeviceEndpoint

@@ -14,12 +14,13 @@ from types import SimpleNamespace
 from typing import Any
 
 import pytest
+from tests.api.native.hub.test_native_hub import Connected
 from tests.api.running_service import RunningService, running_service, wait_until
-from tests.api.test_native_hub import Connected
 from tests.attacks.test_one_catalogs_token import Owner, owner
 from tests.twin.template.test_template import BODY
 
-from armillary.api import dashboard_live, native_jobs
+from armillary.api.native import dashboard_live
+from armillary.api.native.platform import jobs as native_jobs
 from armillary.platform.authored import groups
 from armillary.platform.exports import destinations as export_destinations
 from armillary.platform.outbound import webhook as rule_webhook

@@ -11,12 +11,12 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from tests.api.native.platform.test_native_rules import say
 from tests.api.running_service import RunningService, running_service, wait_until
-from tests.api.test_native_rules import say
 from tests.attacks.test_one_catalogs_token import Owner, owner
 from tests.platform.exports.kafka_cluster import Cluster
 
-from armillary.api import native_application_files
+from armillary.api.native.platform import application_files as native_application_files
 from armillary.engines.exports import transform
 from armillary.engines.exports.store import Cursor
 from armillary.errors import ConflictError, InvalidArgumentError

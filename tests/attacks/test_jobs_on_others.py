@@ -11,7 +11,7 @@ import pytest
 from tests.api.running_service import RunningService, application, running_service, wait_until
 from tests.attacks.test_one_catalogs_token import Owner, owner
 
-from armillary.api import authored
+from armillary.api.native import authored
 from armillary.errors import WrongCatalogError
 from armillary.platform.authored.groups import Groups
 

@@ -10,11 +10,11 @@ from typing import Any
 
 import pytest
 from tests.api.central_client import Central, make_template
+from tests.api.native.platform.test_native_rules import hot, put, say
 from tests.api.running_service import CATALOGS, VERSION as AZURE, RunningService, running_service, wait_until
-from tests.api.test_native_rules import hot, put, say
 from tests.attacks.test_one_catalogs_token import owner
 
-from armillary.api import tenure
+from armillary.api.http import tenure
 from armillary.engines.series.store import Restored
 from armillary.service.registry.registry import Registry
 from armillary.wire.device.checkin import UpdateOutcome

@@ -11,18 +11,13 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
+from tests.api.native.hub.test_native_hub import Connected
 from tests.api.running_service import CATALOGS, VERSION, RunningService, running_service
-from tests.api.test_native_hub import Connected
 
-from armillary.api import (
-    auth,
-    azure_names as names,
-    azure_operations as operations,
-    central_table,
-    iot_hub_call,
-    routes,
-    scope,
-)
+from armillary.api.azure import names, operations
+from armillary.api.central import table as central_table
+from armillary.api.http import auth, routes, scope
+from armillary.api.iot_hub import call as iot_hub_call
 from armillary.errors import UnauthenticatedError
 from armillary.sim.wire_device import WireDevice
 
@@ -138,7 +133,7 @@ def test_if_the_routes_of_these_shapes_did_not_keep_to_the_tokens_catalog_it_wou
 def test_no_route_about_everything_answers_it(refused: Owner, untouched: Owner, key: str) -> None:
     """Every route of the table, whoever adds the next: about another catalog, or about none, it says no.
 
-    Routes in IoT Hub's and IoT Central's shape name no catalog: they answer about the token's own (``iot_hub_call.py``).
+    Routes in IoT Hub's and IoT Central's shape name no catalog: they answer about the token's own (``iot_hub/call.py``).
     """
     method, template = key.split(" ", 1)
     filled = template.replace("{catalog}", "Somebody").replace("{device_id}", "0" * 128)

@@ -10,7 +10,7 @@ import pytest
 from tests.api.running_service import RunningService, running_service
 from tests.attacks.test_one_catalogs_token import Owner, owner
 
-from armillary.api import authored
+from armillary.api.native import authored
 from armillary.engines.documents.store import ApplicationStore
 
 

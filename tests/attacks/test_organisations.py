@@ -12,7 +12,8 @@ import pytest
 from tests.api.running_service import CATALOGS, VERSION, RunningService, running_service
 from tests.attacks.test_one_catalogs_token import Owner, owner
 
-from armillary.api import auth, central_table, scope
+from armillary.api.central import table as central_table
+from armillary.api.http import auth, scope
 from armillary.sim.wire_device import WireDevice
 
 

@@ -16,7 +16,7 @@ from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.hazmat.primitives.serialization import Encoding
 from tests.attacks.test_device_time import IN_1970, make, started, without_days
 
-from armillary.api.native_devices import factory_document
+from armillary.api.native.service.devices import factory_document
 from armillary.device.boot.provision import recover
 from armillary.device.checkin import endpoint as device_endpoint, renewal
 from armillary.device.checkin.renewal import TrustRenewal

@@ -16,11 +16,11 @@ from collections.abc import Iterator
 from typing import Any
 
 import pytest
+from tests.api.native.platform.test_native_rules import alerts, hot, put, say
 from tests.api.running_service import RunningService, running_service, wait_until
-from tests.api.test_native_rules import alerts, hot, put, say
 from tests.attacks.test_one_catalogs_token import Owner, owner
 
-from armillary.api import authored
+from armillary.api.native import authored
 from armillary.platform.outbound import webhook as rule_webhook
 from armillary.platform.outbound.webhook import AllowedHosts
 from armillary.platform.rules.plans import Plan

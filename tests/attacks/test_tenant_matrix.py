@@ -32,9 +32,10 @@ from tests.attacks.tenant_asks import (
 )
 from tests.attacks.tenant_world import Answer, Ask, Caller, comparable, tenant
 
-from armillary.api import auth, azure_names as names, scope
-from armillary.api.query import LISTS
-from armillary.api.routes import GuardedRoute
+from armillary.api.azure import names
+from armillary.api.http import auth, scope
+from armillary.api.http.query import LISTS
+from armillary.api.http.routes import GuardedRoute
 from armillary.service.hub_access.enrolment_form import EnrolmentForm
 from armillary.service.hub_access.enrolments import Applicant
 from armillary.wire.hub.provisioning import RegistrationRequest

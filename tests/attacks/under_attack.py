@@ -17,9 +17,9 @@ from typing import Self
 import pytest
 from tests.api.running_service import RunningService, running_service, wait_until
 
-from armillary.api import callers
-from armillary.api.callers import Budgets
-from armillary.api.server import ApiServer
+from armillary.api.http import callers
+from armillary.api.http.callers import Budgets
+from armillary.api.http.server import ApiServer
 
 HEALTH = "/api/v1/health"
 # The promise. The median of what was measured under an attack has to hold it.

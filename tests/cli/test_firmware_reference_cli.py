@@ -9,8 +9,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from tests.api.native.service.test_native_firmware import told
 from tests.api.running_service import RunningService
-from tests.api.test_native_firmware import told
 from tests.attest.test_firmware_reference import digest
 from tests.cli.conftest import Command
 

@@ -12,8 +12,8 @@ from typing import Any
 
 import pytest
 import typer
+from tests.api.native.platform.test_native_rules import DAY_MS, number_of, say
 from tests.api.running_service import RunningService, wait_until
-from tests.api.test_native_rules import DAY_MS, number_of, say
 
 from armillary.cli.rule import condition_of
 from armillary.engines.series.store import Restored

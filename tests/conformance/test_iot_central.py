@@ -18,13 +18,13 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from tests.api.central.test_central_devices import connect
 from tests.api.central_client import VERSION, Central, fresh, make_template
 from tests.api.running_service import RunningService, running_service, wait_until
-from tests.api.test_central_devices import connect
 from tests.hub.own_certificates import self_signed
 
-from armillary.api.central import find
-from armillary.api.central_table import OPERATIONS
+from armillary.api.central.route import find
+from armillary.api.central.table import OPERATIONS
 from armillary.twin.central.query import HEAD
 
 CHECKOUT = os.environ.get("AZURE_REST_API_SPECS_DIR", "")
@@ -128,7 +128,7 @@ def devices(tour: Tour, service: RunningService) -> None:
         for part, name in (("", "reboot"), ("/components/settings", "calibrate")):
             tour.call("POST", f"{place}{part}/commands/{name}", {"request": {"delay": 1}})
             tour.call("GET", f"{place}{part}/commands/{name}")
-    from tests.api.test_central_devices import HubDevice  # noqa: PLC0415 - only here
+    from tests.api.central.test_central_devices import HubDevice  # noqa: PLC0415 - only here
 
     from armillary.wire.hub.sas_token import decode_key  # noqa: PLC0415 - only here
 

@@ -15,7 +15,7 @@ from tests.console.plain_browser import Browser
 from tests.console.rehearsed_data import device_id as rehearsed_id, uid
 from tests.console.rehearsed_fleet import RehearsedFleet
 
-from armillary.api.auth import ACCESS
+from armillary.api.http.auth import ACCESS
 from armillary.console.application import create_console
 from armillary.console.sessions import Operator
 from armillary.console.source_api import ROUTES, cohorts, sources_of

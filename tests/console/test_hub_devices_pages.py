@@ -12,7 +12,7 @@ from tests.console.hub_scene import HubScene
 from tests.console.plain_browser import Browser
 from tests.hub.own_certificates import self_signed
 
-from armillary.api.auth import ACCESS, V1
+from armillary.api.http.auth import ACCESS, V1
 from armillary.console import pages_hub_devices
 from armillary.console.source_api import ROUTES
 from armillary.console.states import ATTENTION, GOOD, UNKNOWN

@@ -11,8 +11,8 @@ import time
 from typing import Any
 from urllib.parse import quote
 
+from tests.api.native.hub.test_native_hub import Connected
 from tests.api.running_service import RunningService, wait_until
-from tests.api.test_native_hub import Connected
 
 from armillary.console.application import create_console
 from armillary.settings import Settings

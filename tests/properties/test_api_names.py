@@ -9,7 +9,7 @@ import uuid
 from hypothesis import given, settings, strategies as st
 from tests.fixtures.effort import examples
 
-from armillary.api import azure_names as names, azure_operations as operations
+from armillary.api.azure import names, operations
 from armillary.errors import InvalidArgumentError, NotFoundError
 
 WORDS = st.sampled_from(

@@ -12,44 +12,47 @@ from fastapi.openapi.utils import get_openapi
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from armillary import __version__
-from armillary.api import (
-    azure,
-    iot_hub,
-    iot_hub_fleet,
-    native,
-    native_application_files,
-    native_applications,
-    native_authorities,
-    native_dashboards,
-    native_device_names,
-    native_devices,
-    native_enrolment,
-    native_exports,
-    native_files,
-    native_firmware,
-    native_groups,
-    native_hub_devices,
-    native_hub_enrolments,
-    native_hub_service_keys,
-    native_jobs,
-    native_life,
-    native_messages,
-    native_operations,
-    native_organisations,
-    native_policy,
-    native_rules,
-    native_series,
-    native_telemetry,
-    native_templates,
-    native_tpm,
-    native_transfer,
-    problems,
+from armillary.api.azure import mount as azure
+from armillary.api.azure.names import canonical_path
+from armillary.api.central.route import CentralRoute
+from armillary.api.http import problems
+from armillary.api.http.auth import ACCESS, CONTRIBUTOR, FACTORY, PUBLIC, READER, SCRAPE
+from armillary.api.http.callers import Budgets, CallerScope
+from armillary.api.http.routes import GuardedRoute, add_unknown
+from armillary.api.iot_hub import fleet as iot_hub_fleet, registry as iot_hub
+from armillary.api.native.hub import (
+    files as native_files,
+    hub_devices as native_hub_devices,
+    hub_enrolments as native_hub_enrolments,
+    hub_service_keys as native_hub_service_keys,
+    messages as native_messages,
+    series as native_series,
+    telemetry as native_telemetry,
 )
-from armillary.api.auth import ACCESS, CONTRIBUTOR, FACTORY, PUBLIC, READER, SCRAPE
-from armillary.api.azure_names import canonical_path
-from armillary.api.callers import Budgets, CallerScope
-from armillary.api.central import CentralRoute
-from armillary.api.routes import GuardedRoute, add_unknown
+from armillary.api.native.platform import (
+    application_files as native_application_files,
+    applications as native_applications,
+    dashboards as native_dashboards,
+    exports as native_exports,
+    groups as native_groups,
+    jobs as native_jobs,
+    organisations as native_organisations,
+    rules as native_rules,
+    templates as native_templates,
+)
+from armillary.api.native.service import (
+    authorities as native_authorities,
+    device_names as native_device_names,
+    devices as native_devices,
+    enrolment as native_enrolment,
+    firmware as native_firmware,
+    life as native_life,
+    operations as native_operations,
+    policy as native_policy,
+    status as native,
+    tpm as native_tpm,
+    transfer as native_transfer,
+)
 from armillary.wire.hub.iot_hub_paths import is_service_path
 
 if TYPE_CHECKING:
@@ -179,7 +182,7 @@ def _document(app: FastAPI) -> dict[str, Any]:
 
 
 def _describe_queries(document: dict[str, Any]) -> None:
-    """Say of each text in a query what holds for all of them: it is never empty (``api/query.py``)."""
+    """Say of each text in a query what holds for all of them: it is never empty (``api/http/query.py``)."""
     for methods in document["paths"].values():
         for operation in methods.values():
             for parameter in operation.get("parameters", ()):

@@ -16,8 +16,8 @@ import anyio.to_thread
 from fastapi import FastAPI
 
 from armillary.api.app import create_app
-from armillary.api.callers import OPERATOR_THREADS
-from armillary.api.server import ApiServer, server_context
+from armillary.api.http.callers import OPERATOR_THREADS
+from armillary.api.http.server import ApiServer, server_context
 from armillary.cli.serve_rules import join_rules
 from armillary.console.on_demand import ConsoleOnDemand
 from armillary.hub.hub import Hub

@@ -21,8 +21,8 @@ from starlette.responses import Response
 from starlette.routing import Route
 from starlette.types import ASGIApp
 
-from armillary.api.callers import caller_of
-from armillary.api.problems import caller_left, framework_response, status_of
+from armillary.api.http.callers import caller_of
+from armillary.api.http.problems import caller_left, framework_response, status_of
 from armillary.console import (
     change,
     change_application,

@@ -10,8 +10,8 @@ from collections.abc import Mapping
 
 from starlette.responses import RedirectResponse, Response
 
-from armillary.api.json_body import strict_json
-from armillary.api.native_device_names import MAX_TEXT_CHARACTERS, NameBody
+from armillary.api.http.json_body import strict_json
+from armillary.api.native.service.device_names import MAX_TEXT_CHARACTERS, NameBody
 from armillary.console import pages_catalog, pages_device_data, pages_device_life as life, pages_rollout, read
 from armillary.console.confirmation import Confirmation
 from armillary.console.desk import Desk, Visit, local_path, told

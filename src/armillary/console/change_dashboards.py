@@ -11,7 +11,7 @@ from typing import Any
 
 from starlette.responses import RedirectResponse, Response
 
-from armillary.api.json_body import strict_json
+from armillary.api.http.json_body import strict_json
 from armillary.console import pages_dashboard, pages_tile_form, read_dashboards
 from armillary.console.change import Form, permit
 from armillary.console.desk import Desk, Visit, told

@@ -11,9 +11,14 @@ from uuid import UUID
 from pydantic import ValidationError
 from starlette.responses import Response
 
-from armillary.api.native_hub_devices import AdmissionBody, HubDeviceBody, HubDeviceChange, ModuleBody
-from armillary.api.native_hub_enrolments import HubEnrolmentChange
-from armillary.api.native_hub_service_keys import HubServiceKeyBody
+from armillary.api.native.hub.hub_devices import (
+    AdmissionBody,
+    HubDeviceBody,
+    HubDeviceChange,
+    ModuleBody,
+)
+from armillary.api.native.hub.hub_enrolments import HubEnrolmentChange
+from armillary.api.native.hub.hub_service_keys import HubServiceKeyBody
 from armillary.console import pages_hub_access as access, pages_hub_devices as pages, read_hub_devices as read
 from armillary.console.change import Form, confirmed, permit
 from armillary.console.desk import Desk, Visit, told

@@ -7,7 +7,7 @@ from typing import Any
 
 from starlette.responses import Response
 
-from armillary.api.json_body import strict_json
+from armillary.api.http.json_body import strict_json
 from armillary.console import change_dashboards, pages_device_data, read_application
 from armillary.console.change import Form, permit
 from armillary.console.desk import Desk, Visit

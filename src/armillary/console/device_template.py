@@ -7,7 +7,7 @@ from typing import Any
 
 from starlette.responses import Response
 
-from armillary.api.native_templates import AssignBody
+from armillary.api.native.platform.templates import AssignBody
 from armillary.console import pages_device_template as pages
 from armillary.console.change import Form, permit
 from armillary.console.desk import Desk, Visit, told

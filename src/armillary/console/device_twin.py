@@ -13,7 +13,7 @@ from typing import Any
 
 from starlette.responses import Response
 
-from armillary.api.native_requests import TwinBody
+from armillary.api.native.service.requests import TwinBody
 from armillary.console import device_template, pages_device_template, pages_twin
 from armillary.console.change import Form, permit
 from armillary.console.desk import Desk, Visit, told

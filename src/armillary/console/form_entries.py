@@ -13,7 +13,7 @@ from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from typing import Any, Final
 
-from armillary.api.json_body import strict_json
+from armillary.api.http.json_body import strict_json
 from armillary.console.pages_form import Field, limits
 from armillary.errors import InvalidArgumentError
 from armillary.twin.author.shorthand import filter_of, filter_text, text_of, value_of

@@ -17,8 +17,8 @@ from starlette.concurrency import run_in_threadpool
 from starlette.requests import Request
 from starlette.responses import Response
 
-from armillary.api.callers import caller_of, catalog_of, owner_of
-from armillary.api.dashboard_live import LiveResponse
+from armillary.api.http.callers import caller_of, catalog_of, owner_of
+from armillary.api.native.dashboard_live import LiveResponse
 from armillary.console.desk import Desk, SignInNeededError, Visit
 from armillary.console.pages_tiles import live_items, names_of
 from armillary.console.read import point_event

@@ -12,7 +12,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from armillary.api.json_body import strict_json
+from armillary.api.http.json_body import strict_json
 from armillary.console.pages_form import Form
 from armillary.console.states import State, state_of
 from armillary.console.words import Moment, ShortId, moment
@@ -164,7 +164,7 @@ def parsed(body: str) -> dict[str, Any]:
     """What was typed into an editor.
 
     Raises:
-        InvalidArgumentError: not a JSON object as the API takes it (``api/json_body.py``); says where.
+        InvalidArgumentError: not a JSON object as the API takes it (``api/http/json_body.py``); says where.
     """
     try:
         found = strict_json(body.encode())

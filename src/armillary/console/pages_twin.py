@@ -8,7 +8,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import Any, Final
 
-from armillary.api.json_body import strict_json
+from armillary.api.http.json_body import strict_json
 from armillary.console import pages_sheet as sheet
 from armillary.console.pages_device_data import STATE, named_cell, place, value_cell
 from armillary.console.pages_form import Field, Form

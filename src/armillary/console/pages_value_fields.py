@@ -13,7 +13,7 @@ from collections.abc import Mapping
 from types import MappingProxyType
 from typing import Any, Final
 
-from armillary.api.json_body import strict_json
+from armillary.api.http.json_body import strict_json
 from armillary.console.pages_form import Field, limits
 from armillary.errors import InvalidArgumentError
 

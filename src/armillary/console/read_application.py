@@ -8,7 +8,7 @@ from typing import Any
 
 from starlette.responses import Response
 
-from armillary.api.native_rules import TrialBody
+from armillary.api.native.platform.rules import TrialBody
 from armillary.console import pages_made, pages_made_forms, pages_rules, pages_sheet as sheet, pages_templates
 from armillary.console.desk import Desk, Visit
 from armillary.console.device_name import meant

@@ -13,7 +13,7 @@ from urllib.parse import urlencode
 
 from starlette.responses import RedirectResponse, Response
 
-from armillary.api.native_jobs import RunBody
+from armillary.api.native.platform.jobs import RunBody
 from armillary.console import pages_made, pages_removal, read_application
 from armillary.console.change import Form, confirmed, permit
 from armillary.console.confirmation import Confirmation

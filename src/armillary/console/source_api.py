@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """The console's sources over the running service: reads through ``api/views*``, changes as the API's routes do them.
 
-What a role may do is asked of the API's own table (``api/auth.py``): a button and a route can not disagree.
+What a role may do is asked of the API's own table (``api/http/auth.py``): a button and a route can not disagree.
 """
 
 from __future__ import annotations
@@ -11,10 +11,11 @@ from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
 from uuid import UUID
 
-from armillary.api import azure_names as names, views, views_hub
-from armillary.api.auth import ACCESS, V1, allows
-from armillary.api.documents import as_document
-from armillary.api.native_policy import policy_of
+from armillary.api.azure import names
+from armillary.api.http.auth import ACCESS, V1, allows
+from armillary.api.http.documents import as_document
+from armillary.api.native.service.policy import policy_of
+from armillary.api.views import hub as views_hub, service as views
 from armillary.console.sessions import Operator
 from armillary.console.source import Document, Sources
 from armillary.console.source_application import ServiceApplication

@@ -11,25 +11,26 @@ from typing import TYPE_CHECKING, Any
 
 from starlette.requests import Request
 
-from armillary.api import (
-    native,
-    native_dashboards,
-    native_device_names,
-    native_exports,
-    native_groups,
-    native_hub_devices,
-    native_hub_enrolments,
-    native_hub_service_keys,
-    native_jobs,
-    native_rules,
-    native_series,
-    native_telemetry,
-    native_templates,
-    views_dashboard,
+from armillary.api.native.authored import PARSERS, document_of
+from armillary.api.native.dashboard_devices import Devices
+from armillary.api.native.dashboard_live import batches, wanted_of
+from armillary.api.native.hub import (
+    hub_devices as native_hub_devices,
+    hub_enrolments as native_hub_enrolments,
+    hub_service_keys as native_hub_service_keys,
+    series as native_series,
+    telemetry as native_telemetry,
 )
-from armillary.api.authored import PARSERS, document_of
-from armillary.api.dashboard_devices import Devices
-from armillary.api.dashboard_live import batches, wanted_of
+from armillary.api.native.platform import (
+    dashboards as native_dashboards,
+    exports as native_exports,
+    groups as native_groups,
+    jobs as native_jobs,
+    rules as native_rules,
+    templates as native_templates,
+)
+from armillary.api.native.service import device_names as native_device_names, status as native
+from armillary.api.views import dashboard as views_dashboard
 from armillary.console.sessions import Operator
 from armillary.console.source import Document
 from armillary.engines.documents.document import check_id

@@ -14,7 +14,7 @@ from typing import Any
 from pydantic import ValidationError
 from starlette.responses import Response
 
-from armillary.api.native_templates import FileBody, ImportBody, MigrateBody
+from armillary.api.native.platform.templates import FileBody, ImportBody, MigrateBody
 from armillary.console import (
     pages_template_editor as pages,
     pages_template_forms as forms,

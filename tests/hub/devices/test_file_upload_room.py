@@ -18,7 +18,7 @@ from tests.api.running_service import RunningService, running_service, wait_unti
 from tests.attacks.test_hub_device_attacks import sas_device
 from tests.hub.devices.test_file_upload import Uploader, listed, put
 
-from armillary.api import native_files
+from armillary.api.native.hub import files as native_files
 from armillary.engines.hub import uploads
 from armillary.engines.hub.uploads import Upload
 from armillary.errors import ConflictError, InvalidArgumentError

@@ -15,7 +15,7 @@ import pytest
 from tests.hub.running_hub import DEVICE, Client, RunningHub, wait_until
 from tests.platform.rules.test_rules import alerts, put
 
-from armillary.api import views_status
+from armillary.api.views import status as views_status
 from armillary.engines.database.sqlite_file import Layout, open_writer
 from armillary.engines.rules import database, rows, shares
 from armillary.engines.rules.rows import Alert, Delivery, Fired

@@ -23,7 +23,7 @@ from tests.service.authority.test_authority_rotation import (
     openssl_says,
 )
 
-from armillary.api.server import server_context
+from armillary.api.http.server import server_context
 from armillary.cli.whole import present_renewed
 from armillary.device.checkin.endpoint import is_directly_under
 from armillary.engines.records import folder as files

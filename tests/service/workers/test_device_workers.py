@@ -18,7 +18,7 @@ from tests.fixtures.processes import killed_process
 from tests.fixtures.waiting import wait_until
 from tests.service.workers.worker_places import at_each, check_in, pids, verdicts, workers_of
 
-from armillary.api.views_status import _device_endpoint
+from armillary.api.views.status import _device_endpoint
 from armillary.engines.door import reserve
 from armillary.errors import (
     HostError,

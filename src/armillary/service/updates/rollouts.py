@@ -20,7 +20,7 @@ from armillary.service.context.paging import bounded, number_after
 from armillary.service.registry.names import catalog_or_raise, group_or_raise
 from armillary.service.updates.deployments import Deployments
 
-MAX_REASON_LENGTH = 1024  # as every reason that a route takes (api/native_requests.py)
+MAX_REASON_LENGTH = 1024  # as every reason that a route takes (api/native/service/requests.py)
 
 
 class Rollouts:

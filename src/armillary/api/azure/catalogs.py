@@ -1,0 +1,243 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Management routes of catalogs, products and device groups.
+
+PUT creates or changes and answers 200 with the finished resource at once, as the public service did; DELETE answers
+204 when there was nothing to delete. Subscriptions and resource groups are kept for the paths; names of catalogs are
+unique in the whole service, so a catalog answers under any resource group and is listed under its own.
+"""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+from fastapi import Depends, FastAPI, Query
+from starlette.responses import Response
+
+from armillary.api.azure import bodies, names
+from armillary.api.azure.call import AzureCall, azure_call, deleted, get_or_create, whole
+from armillary.api.azure.requests import (
+    CatalogBody,
+    DeviceGroupBody,
+    ListDeviceGroupsBody,
+    ProductBody,
+)
+from armillary.api.http.routes import add_route
+from armillary.engines.records.schema.rows import DeviceFilter, DeviceGroup, Product
+
+Call = Annotated[AzureCall, Depends(azure_call)]
+Body = bodies.Body
+
+
+def list_subscription_catalogs(call: Call) -> Body:
+    """All catalogs."""
+    rows = call.service.registry.list_catalogs()
+    return whole(call, [bodies.catalog(row, {**call.parts, "resource_group": row.resource_group}) for row in rows])
+
+
+def list_catalogs(call: Call) -> Body:
+    """Catalogs of a resource group."""
+    rows = call.service.registry.list_catalogs(resource_group=call.part("resource_group"))
+    return whole(call, [bodies.catalog(row, call.parts) for row in rows])
+
+
+def get_catalog(call: Call) -> Body:
+    """A catalog."""
+    return bodies.catalog(call.service.registry.get_catalog(call.part("catalog")), call.parts)
+
+
+def put_catalog(call: Call, body: CatalogBody) -> Body:
+    """Make a catalog, or replace its tags."""
+    name, registry = call.part("catalog"), call.service.registry
+    group = call.part("resource_group")
+    row, made = get_or_create(
+        lambda: registry.get_catalog(name),
+        lambda: registry.create_catalog(name, actor=call.actor, tags=body.tags, resource_group=group),
+    )
+    if not made and body.tags is not None:
+        row = registry.update_catalog(name, tags=body.tags, actor=call.actor)
+    return bodies.as_put(bodies.catalog(row, call.parts))
+
+
+def patch_catalog(call: Call, body: CatalogBody) -> Body:
+    """Replace a catalog's tags."""
+    name, registry = call.part("catalog"), call.service.registry
+    if body.tags is None:
+        return bodies.catalog(registry.get_catalog(name), call.parts)
+    return bodies.catalog(registry.update_catalog(name, tags=body.tags, actor=call.actor), call.parts)
+
+
+def delete_catalog(call: Call) -> Response:
+    """Delete a catalog without devices and images."""
+    return deleted(lambda: call.service.registry.delete_catalog(call.part("catalog"), actor=call.actor))
+
+
+def count_devices(call: Call) -> Body:
+    """Count the devices of a catalog, a product or a device group."""
+    product, group = call.parts.get("product"), call.parts.get("device_group")
+    registry = call.service.registry
+    if group is not None:
+        registry.get_group(call.part("catalog"), call.part("product"), group)
+    elif product is not None:
+        registry.get_product(call.part("catalog"), product)
+    else:
+        registry.get_catalog(call.part("catalog"))
+    chosen = DeviceFilter(catalog=call.part("catalog"), product=product, group=group)
+    return {"value": registry.count_devices(chosen)}
+
+
+def list_products(call: Call) -> Body:
+    """Products of a catalog."""
+    rows = call.service.registry.list_products(call.part("catalog"))
+    return whole(call, [bodies.product(row, call.parts) for row in rows])
+
+
+def get_product(call: Call) -> Body:
+    """A product."""
+    return bodies.product(_product(call), call.parts)
+
+
+def put_product(call: Call, body: ProductBody) -> Body:
+    """Make a product, or change its description."""
+    catalog, name, registry = call.part("catalog"), call.part("product"), call.service.registry
+    description = body.properties.description if body.properties else None
+    row, made = get_or_create(
+        lambda: registry.get_product(catalog, name),
+        lambda: registry.create_product(catalog, name, actor=call.actor, description=description or ""),
+    )
+    if not made and description is not None:
+        row = registry.update_product(catalog, name, description=description, actor=call.actor)
+    return bodies.as_put(bodies.product(row, call.parts))
+
+
+def patch_product(call: Call, body: ProductBody) -> Body:
+    """Change a product's description."""
+    description = body.properties.description if body.properties else None
+    if description is None:
+        return get_product(call)
+    row = call.service.registry.update_product(
+        call.part("catalog"), call.part("product"), description=description, actor=call.actor
+    )
+    return bodies.product(row, call.parts)
+
+
+def delete_product(call: Call) -> Response:
+    """Delete a product whose groups have no devices."""
+    registry = call.service.registry
+    registry.get_catalog(call.part("catalog"))
+    return deleted(lambda: registry.delete_product(call.part("catalog"), call.part("product"), actor=call.actor))
+
+
+def generate_default_device_groups(call: Call) -> Body:
+    """Make the five usual device groups of a product."""
+    rows = call.service.registry.create_default_groups(call.part("catalog"), call.part("product"), actor=call.actor)
+    return whole(call, [_listed_group(row, call) for row in rows])
+
+
+def list_device_groups(call: Call) -> Body:
+    """Device groups of a product."""
+    rows = call.service.registry.list_groups(call.part("catalog"), call.part("product"))
+    return whole(call, [_listed_group(row, call) for row in rows])
+
+
+def list_catalog_device_groups(call: Call, body: ListDeviceGroupsBody | None = None) -> Body:
+    """Device groups of a catalog, all or those of a name."""
+    return _catalog_groups(call, body.deviceGroupName if body is not None else None)
+
+
+def next_catalog_device_groups(
+    call: Call, name: Annotated[str | None, Query(alias="deviceGroupName", max_length=1024)] = None
+) -> Body:
+    """The next page of them, by the address that the page before named."""
+    return _catalog_groups(call, name)
+
+
+def get_device_group(call: Call) -> Body:
+    """A device group."""
+    row = call.service.registry.get_group(call.part("catalog"), call.part("product"), call.part("device_group"))
+    return bodies.device_group(row, call.parts, in_list=False)
+
+
+def put_device_group(call: Call, body: DeviceGroupBody) -> Body:
+    """Make a device group, or change the named properties of one."""
+    place = (call.part("catalog"), call.part("product"), call.part("device_group"))
+    registry, values = call.service.registry, _group_values(body)
+    row, made = get_or_create(
+        lambda: registry.get_group(*place), lambda: registry.create_group(*place, actor=call.actor, **values)
+    )
+    if not made and values:
+        row = registry.update_group(*place, actor=call.actor, **values)
+    return bodies.as_put(bodies.device_group(row, call.parts, in_list=False))
+
+
+def patch_device_group(call: Call, body: DeviceGroupBody) -> Body:
+    """Change the named properties of a device group."""
+    place = (call.part("catalog"), call.part("product"), call.part("device_group"))
+    registry, values = call.service.registry, _group_values(body)
+    row = registry.update_group(*place, actor=call.actor, **values) if values else registry.get_group(*place)
+    return bodies.device_group(row, call.parts, in_list=False)
+
+
+def delete_device_group(call: Call) -> Response:
+    """Delete a device group without devices."""
+    place = (call.part("catalog"), call.part("product"), call.part("device_group"))
+    registry = call.service.registry
+    registry.get_product(*place[:2])
+    return deleted(lambda: registry.delete_group(*place, actor=call.actor))
+
+
+def mount(app: FastAPI) -> None:
+    """Mount the routes."""
+    subscribed = f"{names.SUBSCRIPTION}/providers/{names.PROVIDER}/catalogs"
+    for method, path, endpoint in (
+        ("GET", subscribed, list_subscription_catalogs),
+        ("GET", names.CATALOGS, list_catalogs),
+        ("GET", names.CATALOG, get_catalog),
+        ("PUT", names.CATALOG, put_catalog),
+        ("PATCH", names.CATALOG, patch_catalog),
+        ("DELETE", names.CATALOG, delete_catalog),
+        ("POST", names.CATALOG + "/countDevices", count_devices),
+        ("POST", names.CATALOG + "/listDeviceGroups", list_catalog_device_groups),
+        ("GET", names.CATALOG + "/listDeviceGroups", next_catalog_device_groups),
+        ("GET", names.CATALOG + "/products", list_products),
+        ("GET", names.PRODUCT, get_product),
+        ("PUT", names.PRODUCT, put_product),
+        ("PATCH", names.PRODUCT, patch_product),
+        ("DELETE", names.PRODUCT, delete_product),
+        ("POST", names.PRODUCT + "/countDevices", count_devices),
+        ("POST", names.PRODUCT + "/generateDefaultDeviceGroups", generate_default_device_groups),
+        ("GET", names.PRODUCT + "/deviceGroups", list_device_groups),
+        ("GET", names.DEVICE_GROUP, get_device_group),
+        ("PUT", names.DEVICE_GROUP, put_device_group),
+        ("PATCH", names.DEVICE_GROUP, patch_device_group),
+        ("DELETE", names.DEVICE_GROUP, delete_device_group),
+        ("POST", names.DEVICE_GROUP + "/countDevices", count_devices),
+    ):
+        add_route(app, method, path, endpoint, include_in_schema=False)
+
+
+def _product(call: AzureCall) -> Product:
+    return call.service.registry.get_product(call.part("catalog"), call.part("product"))
+
+
+def _catalog_groups(call: AzureCall, name: str | None) -> Body:
+    rows = call.service.registry.list_groups(call.part("catalog"), name=name)
+    carried = {} if name is None else {"deviceGroupName": name}
+    return whole(call, [_listed_group(row, call) for row in rows], carried)
+
+
+def _listed_group(row: DeviceGroup, call: AzureCall) -> Body:
+    return bodies.device_group(row, call.parts, in_list=True)
+
+
+def _group_values(body: DeviceGroupBody) -> dict[str, str]:
+    given = body.properties
+    if given is None:
+        return {}
+    values = {
+        "description": given.description,
+        "os_feed": given.osFeedType,
+        "update_policy": given.updatePolicy,
+        "allow_crash_dumps": given.allowCrashDumpsCollection,
+        "regional_data_boundary": given.regionalDataBoundary,
+    }
+    return {name: value for name, value in values.items() if value is not None}

@@ -1,0 +1,70 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Management routes of a catalog's certificate authority: certificates, chain, proof of possession."""
+
+from __future__ import annotations
+
+import base64
+from typing import Annotated
+
+from cryptography import x509
+from cryptography.hazmat.primitives.serialization import Encoding
+from fastapi import Depends, FastAPI
+
+from armillary.api.azure import bodies, names
+from armillary.api.azure.call import AzureCall, azure_call, whole
+from armillary.api.azure.operations import utc
+from armillary.api.azure.requests import NonceBody
+from armillary.api.http.routes import add_route
+from armillary.service.authority.catalog_authority import thumbprint
+
+Call = Annotated[AzureCall, Depends(azure_call)]
+Body = bodies.Body
+
+
+def list_certificates(call: Call) -> Body:
+    """Certificates of a catalog, newest first."""
+    rows = call.service.authority.list_ca_certificates(call.part("catalog"))
+    return whole(call, [bodies.certificate(row, call.parts) for row in rows])
+
+
+def get_certificate(call: Call) -> Body:
+    """A certificate by serial number; ``.default`` is the active one."""
+    row = call.service.authority.get_ca_certificate(call.part("catalog"), call.part("serial"))
+    return bodies.certificate(row, call.parts)
+
+
+def retrieve_cert_chain(call: Call) -> Body:
+    """The chain up to the root, as a degenerate PKCS #7 (RFC 5652 §5.2) in base64."""
+    from cryptography.hazmat.primitives.serialization import pkcs7  # noqa: PLC0415 - 1 MB with email; rarely asked for
+
+    chain = call.service.authority.ca_chain(call.part("catalog"), call.part("serial"))
+    certificates = [x509.load_der_x509_certificate(der) for der in reversed(chain)]
+    return {"certificateChain": base64.b64encode(pkcs7.serialize_certificates(certificates, Encoding.DER)).decode()}
+
+
+def retrieve_proof_of_possession(call: Call, body: NonceBody) -> Body:
+    """A certificate over the caller's nonce, signed by the certificate authority's key."""
+    der = call.service.authority.prove_possession(
+        call.part("catalog"), call.part("serial"), body.proofOfPossessionNonce
+    )
+    proof = x509.load_der_x509_certificate(der)
+    return {
+        "certificate": base64.b64encode(der).decode(),
+        "status": "Active",
+        "subject": proof.subject.rfc4514_string(),
+        "thumbprint": thumbprint(der),
+        "expiryUtc": utc(int(proof.not_valid_after_utc.timestamp())),
+        "notBeforeUtc": utc(int(proof.not_valid_before_utc.timestamp())),
+        "provisioningState": bodies.SUCCEEDED,
+    }
+
+
+def mount(app: FastAPI) -> None:
+    """Mount the routes."""
+    for method, path, endpoint in (
+        ("GET", names.CATALOG + "/certificates", list_certificates),
+        ("GET", names.CERTIFICATE, get_certificate),
+        ("POST", names.CERTIFICATE + "/retrieveCertChain", retrieve_cert_chain),
+        ("POST", names.CERTIFICATE + "/retrieveProofOfPossessionNonce", retrieve_proof_of_possession),
+    ):
+        add_route(app, method, path, endpoint, include_in_schema=False)

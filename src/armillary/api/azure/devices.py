@@ -1,0 +1,236 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Management routes of devices: list, claim, move, capability files, error reports.
+
+A claim ends by a transfer or out of service only (``api/native/service/transfer.py``, ``api/native/service/life.py``):
+DELETE takes a device out of its group and no further. ``.default`` and ``.unassigned`` both stand for "in no group of
+the catalog", as product and as device group.
+"""
+
+from __future__ import annotations
+
+import base64
+from collections.abc import Callable, Mapping
+from dataclasses import replace
+from typing import Annotated
+from uuid import UUID
+
+from fastapi import Depends, FastAPI
+from fastapi.responses import JSONResponse
+from starlette.responses import Response
+
+from armillary.api.azure import bodies, names
+from armillary.api.azure.call import AzureCall, accepted, azure_call, created, paged
+from armillary.api.azure.requests import CapabilityBody, ClaimBody, DeviceBody
+from armillary.api.http.routes import add_route
+from armillary.api.http.tenure import tenures
+from armillary.engines.records.schema.rows import (
+    DEFAULT_PRODUCT,
+    UNASSIGNED_GROUP,
+    Device,
+    DeviceFilter,
+    ErrorReportRow,
+    Page,
+)
+from armillary.errors import InvalidArgumentError, NotFoundError
+from armillary.service.assemble import SecurityService
+
+Call = Annotated[AzureCall, Depends(azure_call)]
+Body = bodies.Body
+
+
+def list_group_devices(call: Call) -> Body:
+    """Devices of a device group."""
+    product, group = _place(call)
+    call.service.registry.get_group(call.part("catalog"), product, group)
+    return _listed(call, DeviceFilter(catalog=call.part("catalog"), product=product, group=group))
+
+
+def list_catalog_devices(call: Call) -> Body:
+    """Devices of a catalog."""
+    call.service.registry.get_catalog(call.part("catalog"))
+    return _listed(call, DeviceFilter(catalog=call.part("catalog")))
+
+
+def get_device(call: Call) -> Body:
+    """A device in the device group it is in."""
+    return _body(call.service, _device(call), call.parts)
+
+
+def put_device(call: Call, body: DeviceBody | None = None) -> Response:
+    """Claim a device into a device group; a device of this catalog is moved there."""
+    product, group = _place(call)
+    device_id = call.part("device")
+    stated = body.properties.deviceId if body is not None and body.properties is not None else None
+    if stated is not None and stated.lower() != device_id:
+        raise InvalidArgumentError(
+            "properties.deviceId: expected the device id in the path, got another", remedy="Leave it out."
+        )
+    registry = call.service.registry
+    (row,) = registry.claim_devices(call.part("catalog"), [device_id], actor=call.actor, product=product, group=group)
+    if not _is_at(row, product, group):
+        row = registry.move_device(call.part("catalog"), device_id, product=product, group=group, actor=call.actor)
+    return created(call, bodies.as_put(_body(call.service, row, call.parts)), at=call.now())
+
+
+def patch_device(call: Call, body: DeviceBody) -> Response:
+    """Move a device to the device group named by ``deviceGroupId``; a body without one changes nothing."""
+    target_id = body.properties.deviceGroupId if body.properties is not None else None
+    if target_id is None:
+        place = _body(call.service, _device(call), call.parts)["id"]
+        return accepted(call, place, at=call.now(), has_result=True, with_status=True)
+    target = names.parse_device_group_id(target_id)
+    if target.catalog.lower() != call.part("catalog").lower():
+        raise InvalidArgumentError(
+            f"properties.deviceGroupId: expected a device group of catalog {call.part('catalog')}, "
+            f"got one of {target.catalog}",
+            remedy="A device stays in the catalog that claimed it.",
+        )
+    _device(call)
+    product, group = _normal(target.product, target.device_group)
+    row = call.service.registry.move_device(
+        call.part("catalog"), call.part("device"), product=product, group=group, actor=call.actor
+    )
+    moved = _body(call.service, row, call.parts)
+    return accepted(call, moved["id"], at=call.now(), has_result=True, with_status=True)
+
+
+def delete_device(call: Call) -> Response:
+    """Take a device out of its device group."""
+    try:
+        _device(call)
+    except NotFoundError:
+        return Response(status_code=204)
+    call.service.registry.move_device(
+        call.part("catalog"),
+        call.part("device"),
+        product=DEFAULT_PRODUCT,
+        group=UNASSIGNED_GROUP,
+        actor=call.actor,
+    )
+    return Response(status_code=200)
+
+
+def claim_devices(call: Call, body: ClaimBody) -> Response:
+    """Claim devices into a device group: all of them or none."""
+    product, group = _place(call)
+    ids = [names.checked("device", device_id) for device_id in body.deviceIdentifiers]
+    call.service.registry.claim_devices(call.part("catalog"), ids, actor=call.actor, product=product, group=group)
+    place = names.resource_id(names.DEVICE_GROUP, **call.parts)
+    return accepted(call, place, at=call.now(), has_result=False)
+
+
+def generate_capability_image(call: Call, body: CapabilityBody) -> Response:
+    """Sign a capability file for a device; answers 200 at once, as the public service did."""
+    _device(call)
+    made = call.service.registry.make_capability_file(
+        call.part("catalog"), call.part("device"), body.capabilities, actor=call.actor
+    )
+    return JSONResponse({"image": base64.b64encode(made).decode()})
+
+
+def list_device_insights(call: Call) -> Body:
+    """Error reports of a catalog's devices, newest first; none of the time before a device was its owner's."""
+    catalog, reports, since = call.part("catalog"), call.service.error_reports, tenures(call.request)
+
+    def own(limit: int, after: str | None) -> Page[ErrorReportRow]:
+        page = reports.list(catalog=catalog, limit=limit, after=after)
+        kept = tuple(each for each in page.items if each.received_at * 1000 >= since.get(each.device_id, 0))
+        return replace(page, items=kept)
+
+    return paged(call, own, bodies.insight)
+
+
+def device_resource(service: SecurityService, device_id: str, parts: Mapping[str, str]) -> Body:
+    """A device as a resource where it is now; for results of operations.
+
+    Raises:
+        NotFoundError: no such device, or it is not in the named catalog.
+    """
+    absent = NotFoundError("the catalog has no such device", remedy="List them: armillary device list.")
+    try:
+        row = service.registry.get_device(device_id)
+    except NotFoundError as error:
+        raise absent from error
+    if (row.catalog or "").lower() != parts["catalog"].lower():
+        raise absent
+    return _body(service, row, parts)
+
+
+def mount(app: FastAPI) -> None:
+    """Mount the routes; lists that begin with POST go on with GET, as the public client does on ``nextLink``."""
+    for method, path, endpoint in (
+        ("POST", names.CATALOG + "/listDevices", list_catalog_devices),
+        ("GET", names.CATALOG + "/listDevices", list_catalog_devices),
+        ("POST", names.CATALOG + "/listDeviceInsights", list_device_insights),
+        ("GET", names.CATALOG + "/listDeviceInsights", list_device_insights),
+        ("GET", names.DEVICE_GROUP + "/devices", list_group_devices),
+        ("POST", names.DEVICE_GROUP + "/claimDevices", claim_devices),
+        ("GET", names.DEVICE, get_device),
+        ("PUT", names.DEVICE, put_device),
+        ("PATCH", names.DEVICE, patch_device),
+        ("DELETE", names.DEVICE, delete_device),
+        ("POST", names.DEVICE + "/generateCapabilityImage", generate_capability_image),
+    ):
+        add_route(app, method, path, endpoint, include_in_schema=False)
+
+
+def _listed(call: AzureCall, chosen: DeviceFilter) -> Body:
+    available = _available_os(call.service, call.part("catalog"))
+    registry = call.service.registry
+    return paged(
+        call,
+        lambda limit, after: registry.list_devices(chosen, limit=limit, after=after),
+        lambda row: bodies.device(row, call.parts, available_os=available(row)),
+    )
+
+
+def _body(service: SecurityService, row: Device, parts: Mapping[str, str]) -> Body:
+    return bodies.device(row, parts, available_os=_available_os(service, parts["catalog"])(row))
+
+
+def _available_os(service: SecurityService, catalog: str) -> Callable[[Device], str | None]:
+    """Newest OS version for a device: by its chip and its group's feed, read once per call."""
+    feeds = {group.group_id: group.os_feed for group in service.registry.list_groups(catalog, hidden=True)}
+    known: dict[tuple[str, str], str | None] = {}
+
+    def newest(row: Device) -> str | None:
+        feed = feeds.get(row.group_id or UUID(int=0), "Retail")
+        if (row.chip, feed) not in known:
+            try:
+                known[row.chip, feed] = service.releases.newest(row.chip, feed).version
+            except NotFoundError:
+                known[row.chip, feed] = None
+        return known[row.chip, feed]
+
+    return newest
+
+
+def _device(call: AzureCall) -> Device:
+    """The device in the path, if it is at the place in the path."""
+    product, group = _place(call)
+    absent = NotFoundError(
+        f"device {call.part('device')[:16]}... is not in device group {product}/{group} of {call.part('catalog')}",
+        remedy="Look where it is: armillary device show.",
+    )
+    try:
+        row = call.service.registry.get_device(call.part("device"))
+    except NotFoundError as error:
+        raise absent from error
+    if (row.catalog or "").lower() != call.part("catalog").lower() or not _is_at(row, product, group):
+        raise absent
+    return row
+
+
+def _place(call: AzureCall) -> tuple[str, str]:
+    return _normal(call.part("product"), call.part("device_group"))
+
+
+def _normal(product: str, group: str) -> tuple[str, str]:
+    return (
+        DEFAULT_PRODUCT if product in names.CATALOG_LEVEL else product,
+        UNASSIGNED_GROUP if group in names.CATALOG_LEVEL else group,
+    )
+
+
+def _is_at(row: Device, product: str, group: str) -> bool:
+    return (row.product or "").lower() == product.lower() and (row.group or "").lower() == group.lower()

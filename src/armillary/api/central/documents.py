@@ -1,0 +1,75 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Documents that authors make (groups, jobs), as operations in IoT Central's shape see them: which, whose, and how."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+
+from armillary.api.central.call import Call, wrong
+from armillary.api.http.scope import CheckedCatalog
+from armillary.api.native import authored
+from armillary.engines.documents.document import Document, not_found
+from armillary.engines.documents.store import MAX_LIMIT
+from armillary.errors import InvalidArgumentError, NotFoundError
+from armillary.twin.central.id import document_id
+
+
+def narrowed(call: Call) -> CheckedCatalog | None:
+    """The catalog that a token of one catalog speaks for; None for one of all."""
+    return None if call.operator.catalog_id is None else call.owner
+
+
+def documents(call: Call, kind: str, after: str) -> Iterator[Document]:
+    """Documents of a kind that the caller sees, by id, those behind one."""
+    owner, at = narrowed(call), after or None
+    while True:
+        page = call.hub.application.list(kind, limit=MAX_LIMIT, after=at)
+        yield from (each for each in page.items if authored.is_visible(each, owner))
+        at = page.next_after
+        if at is None:
+            return
+
+
+def visible(call: Call, kind: str, given: str) -> Document:
+    """The document of an id, as the caller may see it.
+
+    Raises:
+        NotFoundError: there is none.
+    """
+    try:
+        return authored.visible(call.request, kind, document_id(given), narrowed(call))
+    except InvalidArgumentError as error:  # nothing can have such an id
+        raise not_found(kind, given) from error
+
+
+def present(call: Call, kind: str, given: str) -> Document | None:
+    """As :func:`visible`; None where there is none."""
+    try:
+        return visible(call, kind, given)
+    except NotFoundError:
+        return None
+
+
+def keep(call: Call, kind: str, given: str, body: dict[str, Any], before: Document | None) -> Document:
+    """Keep a document: a new one is the catalog's, one that is there stays whose it is.
+
+    Raises:
+        ConflictError: If-Match does not hold.
+        PermissionDeniedError, NotFoundError: it is not the caller's to change.
+    """
+    name, owner = document_id(given), narrowed(call)
+    authored.check_free(call.request, kind, name, owner, call.if_match)
+    body["catalog"] = call.catalog.name if before is None else before.content.get("catalog")
+    authored.put(call.request, kind, name, body, owner, call.if_match)
+    return call.hub.application.get(kind, name)
+
+
+def no_organisations(body: dict[str, Any]) -> None:
+    """Raise where a body puts a document into an organisation: groups and jobs are of the whole catalog.
+
+    Raises:
+        InvalidArgumentError: it does.
+    """
+    if body.get("organizations") not in (None, []):
+        raise wrong("organizations", "none: this is of the whole application", body["organizations"])

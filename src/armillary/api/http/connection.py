@@ -1,0 +1,287 @@
+# SPDX-License-Identifier: Apache-2.0
+"""One connection of the operator API: uvicorn's HTTP/1.1 protocol with limits on time, size and number.
+
+uvicorn alone waits without end for a request head, takes headers without end, and refuses everybody once somebody
+holds enough idle connections. Here whoever has sent no whole head is the first to go when places run out, so that
+strangers who hold connections open take nothing from operators. Nor do those who send a body, or take an answer,
+slowly: of requests that nobody has admitted few are waited for (``strangers.py``).
+"""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from collections.abc import Callable
+from dataclasses import dataclass
+from http import HTTPStatus
+from typing import TYPE_CHECKING, Any
+
+from starlette.requests import Request
+from starlette.types import Receive, Scope, Send
+from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
+
+from armillary.api.http import problems
+from armillary.api.http.callers import CONNECTION, MAX_REQUESTS, Link
+from armillary.api.http.strangers import Strangers
+
+if TYPE_CHECKING:
+    from uvicorn.config import Config
+    from uvicorn.protocols.http.httptools_impl import RequestResponseCycle
+    from uvicorn.server import ServerState
+
+# From the connection, or the first byte of a later request, to the end of the head, seconds: heads are one packet.
+HEAD_TIMEOUT_S = 10.0
+# A body may take this long, and one second more for each so many bytes of it: a slow uplink still sends an image.
+BODY_TIMEOUT_S = 20.0
+BODY_BYTES_A_SECOND = 4096
+# A caller that takes nothing of its answer for this long is cut off, seconds.
+STALLED_S = 60.0
+# Who has to go for another one is told so, and may take this long to read it, seconds.
+PARTING_S = 2.0
+# Target and headers of one request: browsers behind proxies send 4 KiB.
+MAX_HEAD_BYTES = 32 * 1024
+MAX_HEADERS = 100
+# What comes of a body is thrown away once the answer is out (it was refused); beyond this the connection ends.
+MAX_BODY_BYTES = 64 * 1024 * 1024
+# Open connections: a browser takes six, a script one. Beyond, the one that has waited longest for a head goes.
+MAX_CONNECTIONS = 800
+
+
+class HeadTooLargeError(Exception):
+    """Raised into the parser, which stops; the answer is sent by :meth:`ApiConnection.data_received`."""
+
+
+@dataclass(frozen=True, slots=True)
+class Crowd:
+    """Those whose requests nobody has admitted and whose peers are waited for, over all connections of a server.
+
+    Attributes:
+        strangers: Those of nobody, by address.
+        shown: Those that show a good token, by its owner.
+        shown_by: Whose good token an Authorization header has; empty for nobody's.
+    """
+
+    strangers: Strangers
+    shown: Strangers
+    shown_by: Callable[[bytes], str]
+
+    def left(self, connection: object) -> None:
+        """A connection is waited for no more; may be said of any."""
+        self.strangers.left(connection)
+        self.shown.left(connection)
+
+
+class ApiConnection(HttpToolsProtocol):
+    """A connection with limits.
+
+    Args:
+        config: uvicorn's settings, with the application.
+        server_state: What all connections of a server share.
+        waiting: Connections of this server that have no request under way, oldest first.
+        crowd: Those whose request nobody has admitted and whose peer is waited for.
+    """
+
+    def __init__(
+        self, config: Config, server_state: ServerState, waiting: dict[ApiConnection, None], crowd: Crowd
+    ) -> None:
+        super().__init__(config, server_state, {})
+        self._waiting = waiting
+        self._crowd = crowd
+        self._owner = ""  # whose good token the request shows
+        self._admitted: object = None  # the scope of the request that somebody has admitted
+        self._head_bytes = self._head_count = self._body_bytes = 0
+        self._whole = False
+        self._begun = self._deadline = 0.0
+        self._timer: asyncio.TimerHandle | None = None
+        self._stalled: asyncio.TimerHandle | None = None
+        self._parting: asyncio.TimerHandle | None = None
+
+    # -- from the transport ---------------------------------------------------------------------------------------
+
+    def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]  # as uvicorn's
+        """Somebody is connected; makes room when there is none."""
+        super().connection_made(transport)
+        if len(self.connections) > MAX_CONNECTIONS:
+            longest = next(iter(self._waiting), self)
+            self._waiting.pop(longest, None)
+            longest.transport.abort()
+        if not transport.is_closing():
+            self._waiting[self] = None
+            self._allow(HEAD_TIMEOUT_S)
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        """It is gone."""
+        self._waiting.pop(self, None)
+        self._crowd.left(self)
+        for timer in (self._timer, self._stalled, self._parting):
+            if timer is not None:
+                timer.cancel()
+        self._timer = self._stalled = self._parting = None
+        super().connection_lost(exc)
+
+    def data_received(self, data: bytes) -> None:
+        """Bytes of a request."""
+        if self.transport.is_closing():
+            return
+        super().data_received(data)
+        if self in self._waiting and self._timer is None:  # blank lines, which begin nothing, end uvicorn's own time
+            self._whole = False
+            self._allow(HEAD_TIMEOUT_S)
+        elif not self._whole and self not in self._waiting:
+            self._wait_for_stranger()
+
+    def pause_writing(self) -> None:
+        """The caller reads slower than we write."""
+        super().pause_writing()
+        self._wait_for_stranger()
+        self._stalled = self.loop.call_later(STALLED_S, self.transport.abort)
+
+    def resume_writing(self) -> None:
+        """It has caught up."""
+        if self._stalled is not None:
+            self._stalled.cancel()
+            self._stalled = None
+        if self._whole:
+            self._crowd.left(self)
+        super().resume_writing()
+
+    # -- from the parser ------------------------------------------------------------------------------------------
+
+    def on_message_begin(self) -> None:
+        """First byte of a request."""
+        super().on_message_begin()
+        self._head_bytes = self._head_count = self._body_bytes = 0
+        self._whole = False
+        self._allow(HEAD_TIMEOUT_S)
+
+    def on_url(self, url: bytes) -> None:
+        """A part of the target."""
+        self._count_head(len(url))
+        super().on_url(url)
+
+    def on_header(self, name: bytes, value: bytes) -> None:
+        """A header."""
+        self._head_count += 1
+        self._count_head(len(name) + len(value))
+        super().on_header(name, value)
+
+    def on_headers_complete(self) -> None:
+        """The head is whole: this is no stranger that only holds a place."""
+        self._waiting.pop(self, None)
+        self._begun = self.loop.time()
+        self._allow(BODY_TIMEOUT_S)
+        scope = self.scope
+        given = [value for name, value in self.headers if name == b"authorization"]
+        self._owner = self._crowd.shown_by(given[0]) if len(given) == 1 else ""
+        extended: Any = scope
+        extended[CONNECTION] = Link(lambda: self._admit(scope), self.flow.drain)
+        super().on_headers_complete()
+
+    def on_body(self, body: bytes) -> None:
+        """A part of the body."""
+        self._body_bytes += len(body)
+        if self._body_bytes > MAX_BODY_BYTES:
+            self.transport.abort()
+            return
+        self._deadline = self._begun + BODY_TIMEOUT_S + self._body_bytes / BODY_BYTES_A_SECOND
+        super().on_body(body)
+
+    def on_message_complete(self) -> None:
+        """The request is whole."""
+        self._whole = True
+        self._crowd.left(self)
+        super().on_message_complete()
+
+    def on_response_complete(self) -> None:
+        """The answer is written."""
+        if not self.flow.write_paused:  # else it is in our memory still
+            self._crowd.left(self)
+        super().on_response_complete()
+        if not self.pipeline and not self.transport.is_closing():
+            self._waiting[self] = None
+
+    def send_400_response(self, msg: str) -> None:
+        """Answer what is no HTTP, as a problem like every other error."""
+        if self.cycle is not None and not self.cycle.response_complete:
+            self.transport.abort()  # an answer now would be taken for the one to the request before
+            return
+        if self._head_bytes > MAX_HEAD_BYTES or self._head_count > MAX_HEADERS:
+            status = 431
+            msg = f"request head: expected at most {MAX_HEADERS} headers and {MAX_HEAD_BYTES} bytes, got more"
+            remedy = "Send fewer and shorter headers."
+        else:
+            status, msg, remedy = 400, "expected an HTTP/1.1 request", "Use an HTTP client."
+        self._refuse(status, msg, remedy)
+
+    # -- inside ---------------------------------------------------------------------------------------------------
+
+    def _start_asgi_task(self, cycle: RequestResponseCycle, app: Any) -> None:
+        busy: Any = _busy
+        super()._start_asgi_task(cycle, busy if len(self.tasks) >= MAX_REQUESTS else app)
+
+    def _admit(self, scope: object) -> None:
+        """Somebody knows whose request it is; not one that follows it on this connection."""
+        if scope is self.scope:
+            self._admitted = scope
+            self._crowd.left(self)
+
+    def _wait_for_stranger(self) -> None:
+        if self._admitted is not self.scope or self.scope is None:
+            host = self.client[0] if self.client else ""
+            crowd = self._crowd.shown if self._owner else self._crowd.strangers
+            crowd.enter(self, self._owner or host, self._part)
+
+    def _part(self) -> None:
+        """Go for another one; with an answer where none has begun and the peer takes what is written."""
+        cycle = self.cycle
+        if cycle is None or cycle.response_started or self.pipeline or self.flow.write_paused:
+            self.transport.abort()
+            return
+        cycle.disconnected = True
+        cycle.message_event.set()
+        self._refuse(429, "too many requests whose bodies do not come", "Send a body at once, or try again later.")
+        self._waiting[self] = None  # the first to go when places run out
+        self._parting = self.loop.call_later(PARTING_S, self.transport.abort)
+
+    def _refuse(self, status: int, detail: str, remedy: str) -> None:
+        """Answer without the application, and close."""
+        code = problems.OF_CONNECTIONS[status]
+        body = problems.problem_body(status=status, code=code, detail=detail, remedy=remedy, instance="")
+        content = json.dumps(body).encode()
+        later = f"retry-after: {problems.BUSY_RETRY_S}\r\n" if status == HTTPStatus.TOO_MANY_REQUESTS else ""
+        head = (
+            f"HTTP/1.1 {status} {body['title']}\r\ncontent-type: application/problem+json\r\n"
+            f"content-length: {len(content)}\r\ncache-control: no-store\r\n{later}connection: close\r\n\r\n"
+        )
+        self.transport.write(head.encode("ascii") + content)
+        self.transport.close()
+
+    def _unsupported_upgrade_warning(self) -> None:
+        """Nothing: it is answered as if it had not asked, and strangers do not write our log."""
+
+    def _count_head(self, size: int) -> None:
+        self._head_bytes += size
+        if self._head_bytes > MAX_HEAD_BYTES or self._head_count > MAX_HEADERS:
+            raise HeadTooLargeError
+
+    def _allow(self, seconds: float) -> None:
+        """Let what comes next take so long."""
+        self._deadline = self.loop.time() + seconds
+        if self._timer is not None and self._timer.when() > self._deadline:
+            self._timer.cancel()
+            self._timer = None
+        if self._timer is None:
+            self._timer = self.loop.call_at(self._deadline, self._look)
+
+    def _look(self) -> None:
+        self._timer = None
+        if self._whole or self.transport.is_closing():
+            return  # the request is whole; between requests uvicorn's keep-alive time counts
+        if self.loop.time() >= self._deadline:
+            self.transport.abort()
+        else:
+            self._timer = self.loop.call_at(self._deadline, self._look)
+
+
+async def _busy(scope: Scope, receive: Receive, send: Send) -> None:
+    await problems.busy_response(Request(scope), MAX_REQUESTS)(scope, receive, send)

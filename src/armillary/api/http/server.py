@@ -1,0 +1,178 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Serves the operator API over TLS on the running asyncio loop (TLS 1.2 or newer, HTTP/1.1)."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import logging
+import socket
+import ssl
+from pathlib import Path
+
+import uvicorn
+from fastapi import FastAPI
+from starlette.types import ASGIApp
+from uvicorn.server import ServerState
+
+from armillary.api.http.callers import Budgets, catalog_of, owner_of
+from armillary.api.http.connection import ApiConnection, Crowd
+from armillary.api.http.hub_requests import CLIENT_CERTIFICATE, HubRequests
+from armillary.api.http.strangers import MAX_SHOWN, MAX_SHOWN_OF_OWNER, Strangers
+from armillary.errors import PortInUseError
+from armillary.wire.hub.api_token import secret_of_header
+
+# How long a stopping server waits for answers under way, seconds; event streams end at once.
+GRACE_S = 3
+# Idle connections are dropped after this time: a console page polls more often.
+KEEP_ALIVE_S = 20
+# A TLS handshake takes no longer, seconds; connections that never begin one cost a file descriptor each.
+HANDSHAKE_TIMEOUT_S = 10.0
+SHUTDOWN_TIMEOUT_S = 5.0
+BACKLOG = 256
+
+
+def server_context(certificate_chain: Path, key: Path) -> ssl.SSLContext:
+    """TLS settings of the operator API.
+
+    Args:
+        certificate_chain: PEM file, leaf first.
+        key: PEM file with the leaf's private key.
+    """
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    context.minimum_version = ssl.TLSVersion.TLSv1_2
+    context.set_alpn_protocols(["http/1.1"])
+    context.load_cert_chain(certificate_chain, key)
+    return context
+
+
+class ApiServer:
+    """One listening operator API.
+
+    Args:
+        app: What :func:`armillary.api.app.create_app` built.
+        context: Server TLS context; None serves plain HTTP (tests and TLS-terminating proxies on loopback).
+    """
+
+    def __init__(self, app: FastAPI, context: ssl.SSLContext | None) -> None:
+        self._app = app
+        self._context = context
+        self._budgets: Budgets = getattr(app.state, "budgets", None) or Budgets()
+        self.strangers = Strangers(self._shed)
+        self.shown = Strangers(self._budgets.requests.refuse, each=MAX_SHOWN_OF_OWNER, total=MAX_SHOWN)
+        self._server: uvicorn.Server | None = None
+        self._waiting: dict[ApiConnection, None] = {}
+        self._of_hub: uvicorn.Config | None = None
+        self._loop_task: asyncio.Task[None] | None = None
+
+    async def start(self, host: str, port: int) -> int:
+        """Listen on ``host``:``port`` (0 picks a free port).
+
+        Returns:
+            The port that is really used.
+
+        Raises:
+            PortInUseError: another process listens there.
+        """
+        listening = _bind(host, port)
+        context = self._context
+        config = _config(self._app)
+        logging.getLogger("uvicorn.error").setLevel(logging.ERROR)  # its warnings tell of strangers' garbage only
+        server = uvicorn.Server(config)
+        server.lifespan = config.lifespan_class(config)
+        await server.startup(sockets=[])
+        listener = await asyncio.get_running_loop().create_server(
+            lambda: self._connection(config, server.server_state),
+            sock=listening,
+            ssl=context,
+            backlog=BACKLOG,
+            ssl_handshake_timeout=None if context is None else HANDSHAKE_TIMEOUT_S,
+            ssl_shutdown_timeout=None if context is None else SHUTDOWN_TIMEOUT_S,
+        )
+        server.servers.append(listener)
+        self._server = server
+        self._loop_task = asyncio.create_task(server.main_loop(), name="operator-api")
+        return int(listening.getsockname()[1])
+
+    def connection_of_hub(self, certificate: bytes | None) -> ApiConnection | None:
+        """What answers a connection that came to a port of the hub: IoT Hub's service API, and what devices ask.
+
+        It counts as one of this server's, with the same limits. None when the server does not run.
+
+        Args:
+            certificate: What the client showed, DER.
+        """
+        if self._server is None:
+            return None
+        if self._of_hub is None:
+            self._of_hub = _config(HubRequests(self._app, self._app.state.hub))
+        made = self._connection(self._of_hub, self._server.server_state)
+        made.app_state = {CLIENT_CERTIFICATE: certificate}
+        return made
+
+    def _connection(self, config: uvicorn.Config, state: ServerState) -> ApiConnection:
+        return ApiConnection(config, state, self._waiting, Crowd(self.strangers, self.shown, self._shown_by))
+
+    def _shown_by(self, header: bytes) -> str:
+        """Whose good token an Authorization header has, as far as is known without asking the records; or nobody."""
+        service, secret = getattr(self._app.state, "service", None), secret_of_header(header.decode("latin-1"))
+        token = service.tokens.remembered(secret) if service is not None and secret else None
+        return "" if token is None else catalog_of(token) or owner_of(token)
+
+    def _shed(self) -> None:
+        self._budgets.strangers_shed += 1
+
+    async def close(self) -> None:
+        """Stop listening, end event streams, let answers under way finish for :data:`GRACE_S` seconds."""
+        server, task = self._server, self._loop_task
+        if server is None or task is None:
+            return
+        self._server = self._loop_task = None
+        self._app.state.closing.set()
+        server.should_exit = True
+        with contextlib.suppress(asyncio.CancelledError):
+            await task
+        for listener in server.servers:
+            listener.close()
+        state = server.server_state
+        for connection in list(state.connections):
+            connection.shutdown()  # idle ones close; busy ones close after their answer
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(GRACE_S):
+                while state.tasks:
+                    await asyncio.wait(set(state.tasks), return_when=asyncio.FIRST_COMPLETED)
+        for connection in list(state.connections):
+            # Answered, or out of time. A polite TLS close would wait for peers that only answer when they next write.
+            connection.transport.abort()
+
+
+def _config(app: ASGIApp) -> uvicorn.Config:
+    config = uvicorn.Config(
+        app,
+        http="httptools",
+        loop="none",
+        ws="none",
+        lifespan="off",
+        log_config=None,
+        access_log=False,
+        server_header=False,
+        proxy_headers=False,
+        timeout_keep_alive=KEEP_ALIVE_S,
+    )
+    config.load()
+    return config
+
+
+def _bind(host: str, port: int) -> socket.socket:
+    family = socket.AF_INET6 if ":" in host else socket.AF_INET
+    # With the protocol named: asyncio turns Nagle's algorithm off only on sockets that say they are TCP, and with it
+    # on every answer waits 40 ms for the peer's delayed acknowledgement.
+    listening = socket.socket(family, socket.SOCK_STREAM, socket.IPPROTO_TCP)
+    listening.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+    try:
+        listening.bind((host, port))
+    except OSError as error:
+        listening.close()
+        raise PortInUseError.at("operator API", host, port, error) from error
+    listening.setblocking(False)
+    return listening

@@ -1,0 +1,323 @@
+# SPDX-License-Identifier: Apache-2.0
+"""IoT Hub's service API (2021-04-12): identity registry, twins and direct methods, as ``azure-iot-hub`` calls them.
+
+Clients ask for ``/devices/...`` with ``api-version``; ``app.py`` brings these requests below ``/iothub``, apart from
+the console's pages. Devices that attest are shown and reached; they are made, changed and revoked where the rest of the
+service is (``hub_identities.py`` refuses them here).
+"""
+
+from __future__ import annotations
+
+from itertools import islice
+from typing import Annotated, Any, Final
+
+from fastapi import Body, FastAPI, Header, Query
+from fastapi.responses import JSONResponse
+from starlette.concurrency import run_in_threadpool
+from starlette.requests import Request
+from starlette.responses import Response
+
+from armillary.api.http.routes import add_route, hub_of, operator_of, service_of
+from armillary.api.iot_hub import call
+from armillary.api.iot_hub.documents import (
+    decode_etag,
+    device_document,
+    etag_header,
+    form_of,
+    twin_document,
+)
+from armillary.errors import ArmillaryError, ConflictError, InvalidArgumentError
+from armillary.hub.devices.forgetting import forget_device
+from armillary.hub.devices.twins import change_twin
+from armillary.hub.front.connecting import wait_for_methods
+from armillary.wire.hub.credentials import is_attested_id
+
+ROOT: Final = "/iothub"
+# IoT Hub's own limits: devices of one list, and of one bulk request.
+MAX_LISTED: Final = 1000
+MAX_BULK: Final = 100
+
+IfMatch = Annotated[str | None, Header(max_length=200)]
+Document = Annotated[Any, Body()]
+
+
+def list_devices(request: Request, top: Annotated[int, Query(ge=1, le=MAX_LISTED)] = MAX_LISTED) -> Response:
+    """The first devices of the hub by id."""
+    connected = hub_of(request).connected()
+    found = list(islice(call.devices_after(request, ""), top))
+    keys = call.keys_shown(request, found)
+    return JSONResponse(
+        [device_document(each, call.seen(request, each, connected), keys.get(call.identity_of(each))) for each in found]
+    )
+
+
+def get_device(request: Request, device_id: str) -> Response:
+    """A device; its keys are shown to nobody but whoever signs with a service key that reveals them."""
+    return _shown(request, device_id, None)
+
+
+def put_device(request: Request, device_id: str, body: Document, if_match: IfMatch = None) -> Response:
+    """Make a device, or with If-Match change it; keys that were made or given are in the answer, this once."""
+    return _put(request, device_id, None, body, if_match)
+
+
+def delete_device(request: Request, device_id: str, if_match: IfMatch = None) -> Response:
+    """Delete a device with its modules."""
+    return _delete(request, device_id, None, if_match)
+
+
+def list_modules(request: Request, device_id: str) -> Response:
+    """The modules of a device."""
+    device = call.identity_of(call.find(request, device_id))
+    found = service_of(request).hub_identities.modules(device)
+    keys = call.keys_shown(request, found)
+    return JSONResponse([device_document(each, call.seen(request, each), keys.get(each.identity)) for each in found])
+
+
+def get_module(request: Request, device_id: str, module_id: str) -> Response:
+    """A module."""
+    return _shown(request, device_id, module_id)
+
+
+def put_module(request: Request, device_id: str, module_id: str, body: Document, if_match: IfMatch = None) -> Response:
+    """Make a module, or with If-Match change it."""
+    return _put(request, device_id, module_id, body, if_match)
+
+
+def delete_module(request: Request, device_id: str, module_id: str, if_match: IfMatch = None) -> Response:
+    """Delete a module."""
+    return _delete(request, device_id, module_id, if_match)
+
+
+def bulk_devices(request: Request, body: Document) -> Response:
+    """Make, change or delete up to 100 devices; each on its own."""
+    if not isinstance(body, list) or len(body) > MAX_BULK:
+        raise InvalidArgumentError(f"body: expected a list of at most {MAX_BULK} devices", remedy="Send fewer.")
+    errors = []
+    for each in body:
+        document = call.body_object(each)
+        device_id = str(document.get("id") or document.get("deviceId") or "")
+        try:
+            _bulk_one(request, device_id, document)
+        except ArmillaryError as error:
+            errors.append({"deviceId": device_id, "errorCode": error.code, "errorStatus": error.message})
+    return JSONResponse({"isSuccessful": not errors, "errors": errors, "warnings": []}, 400 if errors else 200)
+
+
+def purge_messages(request: Request, device_id: str) -> Response:
+    """Take back every cloud-to-device message that waits."""
+    identity = call.identity_of(call.find(request, device_id))
+    count = hub_of(request).mailboxes.purge(identity)
+    service_of(request).audit.append(operator_of(request).name, "device.message-purge", identity, {"messages": count})
+    return JSONResponse({"totalMessagesPurged": count, "deviceId": identity, "moduleId": None})
+
+
+def get_twin(request: Request, device_id: str) -> Response:
+    """A device's twin."""
+    return _twin(request, device_id, None)
+
+
+def patch_twin(request: Request, device_id: str, body: Document, if_match: IfMatch = None) -> Response:
+    """Merge tags and desired properties into a twin, both or neither."""
+    return _change_twin(request, device_id, None, body, if_match, replace=False)
+
+
+def put_twin(request: Request, device_id: str, body: Document, if_match: IfMatch = None) -> Response:
+    """Replace tags and desired properties of a twin."""
+    return _change_twin(request, device_id, None, body, if_match, replace=True)
+
+
+def get_module_twin(request: Request, device_id: str, module_id: str) -> Response:
+    """A module's twin."""
+    return _twin(request, device_id, module_id)
+
+
+def patch_module_twin(
+    request: Request, device_id: str, module_id: str, body: Document, if_match: IfMatch = None
+) -> Response:
+    """Merge tags and desired properties into a module's twin."""
+    return _change_twin(request, device_id, module_id, body, if_match, replace=False)
+
+
+def put_module_twin(
+    request: Request, device_id: str, module_id: str, body: Document, if_match: IfMatch = None
+) -> Response:
+    """Replace tags and desired properties of a module's twin."""
+    return _change_twin(request, device_id, module_id, body, if_match, replace=True)
+
+
+async def invoke_method(request: Request, device_id: str, body: Document) -> Response:
+    """Call a direct method of a connected device."""
+    return await _invoke(request, device_id, None, body)
+
+
+async def invoke_module_method(request: Request, device_id: str, module_id: str, body: Document) -> Response:
+    """Call a direct method of a connected module."""
+    return await _invoke(request, device_id, module_id, body)
+
+
+# -- inside -----------------------------------------------------------------------------------------------------------
+
+
+def _shown(request: Request, device_id: str, module_id: str | None) -> Response:
+    found = call.find(request, device_id, module_id)
+    keys = call.keys_shown(request, [found]).get(call.identity_of(found))
+    document = device_document(found, call.seen(request, found), keys)
+    return JSONResponse(document, headers=etag_header(document))
+
+
+def _put(request: Request, device_id: str, module_id: str | None, body: Any, if_match: str | None) -> Response:
+    catalog = call.catalog_of(request)
+    document = call.body_object(body)
+    for name, expected in (("deviceId", device_id), ("moduleId", module_id)):
+        if document.get(name) not in (None, expected):
+            raise InvalidArgumentError(f"{name}: expected that of the address", remedy="Correct the body.")
+    form = form_of(document)
+    if form.authentication == "certificateAuthority" and not (module_id and is_attested_id(device_id)):
+        raise InvalidArgumentError(
+            "authentication.type: devices with a certificate of an authority register themselves by an enrolment group",
+            remedy="Make the group: armillary hub-enrolment create --group --certificate FILE.",
+        )
+    if module_id is not None:
+        device_id = call.identity_of(call.find(request, device_id))
+        if form.authentication == "certificateAuthority":
+            form = _shown_by_device(form)
+    identity = device_id if module_id is None else f"{device_id}/{module_id}"
+    if if_match is not None:
+        call.find(request, device_id, module_id)
+    made, keys = service_of(request).hub_identities.put(
+        identity,
+        form,
+        actor=operator_of(request).name,
+        catalog_id=catalog.catalog_id,
+        if_match=decode_etag(if_match),
+        create=if_match is None,
+    )
+    keys = keys or call.keys_shown(request, [made]).get(made.identity)
+    answer = device_document(made, call.seen(request, made), keys)
+    return JSONResponse(answer, headers=etag_header(answer))
+
+
+def _shown_by_device(form: Any) -> Any:
+    """A module of a device that attests shows its device's certificate."""
+    return type(form)(authentication="device", is_enabled=form.is_enabled, status_reason=form.status_reason)
+
+
+def _delete(request: Request, device_id: str, module_id: str | None, if_match: str | None) -> Response:
+    found = call.find(request, device_id, module_id)
+    if module_id is None and is_attested_id(device_id):
+        raise ConflictError(
+            f"device {device_id[:16]}... attests: it is decommissioned, not deleted",
+            remedy="armillary device decommission --device ID --reason TEXT.",
+        )
+    actor = operator_of(request).name
+    identity = call.identity_of(found)
+    service_of(request).hub_identities.delete(identity, actor=actor, if_match=decode_etag(if_match))
+    forget_device(hub_of(request), identity, by=actor)
+    return Response(status_code=204)
+
+
+def _bulk_one(request: Request, device_id: str, document: dict[str, Any]) -> None:
+    given_mode = document.get("importMode") or "createOrUpdate"
+    mode = given_mode.lower() if isinstance(given_mode, str) else ""  # clients write it either way
+    etag = document.get("eTag")
+    given = None if not isinstance(etag, str) else etag
+    if mode.endswith("ifmatchetag") and not given:
+        raise InvalidArgumentError(
+            f"eTag: expected the device's, as importMode is {given_mode}, got none",
+            remedy="Send the eTag that was read with the device, or the mode without IfMatchETag.",
+        )
+    if mode == "create":
+        _put(request, device_id, None, {**document, "deviceId": device_id}, None)
+    elif mode in ("update", "updateifmatchetag"):
+        _put(request, device_id, None, {**document, "deviceId": device_id}, given or "*")
+    elif mode in ("delete", "deleteifmatchetag"):
+        _delete(request, device_id, None, given or "*")
+    elif mode == "createorupdate":
+        try:
+            _put(request, device_id, None, {**document, "deviceId": device_id}, None)
+        except ConflictError:
+            _put(request, device_id, None, {**document, "deviceId": device_id}, "*")
+    else:
+        raise InvalidArgumentError(
+            f"importMode: expected create, update, createOrUpdate, delete, updateIfMatchETag or deleteIfMatchETag, "
+            f"got {given_mode!a:.40}",
+            remedy="Correct it; twins are changed by PATCH /twins/ID.",
+        )
+
+
+def _twin(request: Request, device_id: str, module_id: str | None) -> Response:
+    found = call.find(request, device_id, module_id)
+    twin = hub_of(request).twins.get(call.identity_of(found))
+    document = twin_document(found, twin, call.seen(request, found))
+    return JSONResponse(document, headers=etag_header(document))
+
+
+def _change_twin(
+    request: Request, device_id: str, module_id: str | None, body: Any, if_match: str | None, *, replace: bool
+) -> Response:
+    found = call.find(request, device_id, module_id)
+    identity, document = call.identity_of(found), call.body_object(body)
+    properties = call.body_object(document.get("properties") or {})
+    sections = {"tags": document, "desired": properties}
+    # A section that is null is cleared (RFC 7396): the whole of it is nothing. One that is not there is left.
+    given = {name: {} if place[name] is None else place[name] for name, place in sections.items() if name in place}
+    whole = frozenset(name for name in given if replace or sections[name][name] is None)
+    desired = given.get("desired")
+    if isinstance(desired, dict):  # what a client read carries members that are not its own to write
+        desired = {name: value for name, value in desired.items() if not name.startswith("$")}
+    change_twin(
+        hub_of(request),
+        identity,
+        tags=given.get("tags"),
+        desired=desired,
+        whole=whole,
+        if_match=decode_etag(if_match),
+    )
+    detail = {"section": " ".join(given)}
+    service_of(request).audit.append(operator_of(request).name, "device.twin", identity, detail)
+    return _twin(request, device_id, module_id)
+
+
+async def _invoke(request: Request, device_id: str, module_id: str | None, body: Any) -> Response:
+    found = await run_in_threadpool(call.find, request, device_id, module_id)
+    identity, document = call.identity_of(found), call.body_object(body)
+    name, wait = document.get("methodName"), document.get("responseTimeoutInSeconds")
+    connect = document.get("connectTimeoutInSeconds") or 0
+    if not isinstance(name, str) or not all(isinstance(each, (int, type(None))) for each in (wait, connect)):
+        raise InvalidArgumentError(
+            "methodName, responseTimeoutInSeconds, connectTimeoutInSeconds: expected text and numbers",
+            remedy="Correct the call.",
+        )
+    audit, actor = service_of(request).audit, operator_of(request).name
+    await run_in_threadpool(audit.append, actor, "device.method", identity, {"method": name})
+    await wait_for_methods(hub_of(request), identity, float(connect))
+    result = await hub_of(request).invoke_method(identity, name, document.get("payload"), float(wait or 30))
+    return JSONResponse({"status": result.status, "payload": result.payload})
+
+
+def mount(app: FastAPI) -> None:
+    """Mount the routes."""
+    device, twin = ROOT + "/devices/{device_id}", ROOT + "/twins/{device_id}"
+    module = "/modules/{module_id}"
+    for method, path, endpoint in (
+        ("GET", ROOT + "/devices", list_devices),
+        ("POST", ROOT + "/devices", bulk_devices),
+        ("GET", device, get_device),
+        ("PUT", device, put_device),
+        ("DELETE", device, delete_device),
+        ("DELETE", device + "/commands", purge_messages),
+        ("GET", device + "/modules", list_modules),
+        ("GET", device + module, get_module),
+        ("PUT", device + module, put_module),
+        ("DELETE", device + module, delete_module),
+        ("GET", twin, get_twin),
+        ("PATCH", twin, patch_twin),
+        ("PUT", twin, put_twin),
+        ("GET", twin + module, get_module_twin),
+        ("PATCH", twin + module, patch_module_twin),
+        ("PUT", twin + module, put_module_twin),
+        ("POST", twin + "/methods", invoke_method),
+        ("POST", twin + module + "/methods", invoke_module_method),
+    ):
+        add_route(app, method, path, endpoint, tags=["IoT Hub"], include_in_schema=False)

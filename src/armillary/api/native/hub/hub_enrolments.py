@@ -1,0 +1,163 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Native routes of enrolments: which hub devices may register themselves in a catalog."""
+
+from __future__ import annotations
+
+import json
+from typing import Annotated, Any, Literal
+from uuid import UUID
+
+from fastapi import FastAPI
+from pydantic import BaseModel, ConfigDict, Field
+from starlette.requests import Request
+
+from armillary.api.http.auth import V1
+from armillary.api.http.routes import add_route, operator_of, service_of
+from armillary.api.native.service.devices import CatalogPath
+from armillary.engines.records.queries.hub import HubEnrolment
+from armillary.errors import InvalidArgumentError
+from armillary.service.hub_access.enrolment_form import EnrolmentForm
+from armillary.service.hub_access.enrolments import scope_of
+from armillary.service.hub_access.identities import Keys
+from armillary.wire.hub.sas_token import encode_key
+
+_Pem = Annotated[str, Field(max_length=16_384)]
+
+
+class _Body(BaseModel):
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+class HubEnrolmentBody(_Body):
+    """An enrolment to make.
+
+    Attributes:
+        name: The registration id of one device, or the name of a group.
+        group: Whether it is for many devices.
+        attestation: Certificates, or symmetric keys.
+        certificate: PEM: the device's own, or for a group the authority that signs its devices' certificates.
+        device_id: What its one device will be called; its registration id when missing.
+        initial_twin: `{"tags": .., "desired": ..}` of new devices.
+        returned_payload: JSON that devices get with their registration.
+    """
+
+    name: Annotated[str, Field(min_length=1, max_length=128)]
+    group: bool = False
+    attestation: Literal["x509", "symmetricKey"] = "x509"
+    certificate: _Pem = ""
+    device_id: Annotated[str, Field(max_length=128)] = ""
+    initial_twin: dict[str, Any] | None = None
+    returned_payload: Any = None
+
+
+class HubEnrolmentChange(_Body):
+    """Whether devices may register by it."""
+
+    enabled: bool
+
+
+class ProofBody(_Body):
+    """A certificate that the group's authority signed over the nonce of the enrolment, PEM."""
+
+    certificate: _Pem
+
+
+def list_hub_enrolments(request: Request, catalog: CatalogPath) -> dict[str, Any]:
+    """A catalog's enrolments by name, and its id scope."""
+    service = service_of(request)
+    scope = scope_of(service.registry.get_catalog(catalog).catalog_id)
+    return {"id_scope": scope, "items": [document(each) for each in service.hub_enrolments.list(catalog)], "next": None}
+
+
+def make_hub_enrolment(request: Request, catalog: CatalogPath, body: HubEnrolmentBody) -> dict[str, Any]:
+    """Let one device, or a group of them, register; symmetric keys are in the answer and nowhere else."""
+    if body.attestation == "x509" and not body.certificate:
+        raise InvalidArgumentError(
+            "certificate: expected one in PEM", remedy="Give the device's, or the group's signer."
+        )
+    form = EnrolmentForm(
+        name=body.name,
+        is_group=body.group,
+        attestation=body.attestation,
+        certificate=body.certificate,
+        device_id=body.device_id,
+        initial_twin=body.initial_twin,
+        returned_payload=body.returned_payload,
+    )
+    made, keys = service_of(request).hub_enrolments.create(catalog, form, actor=operator_of(request).name)
+    return {**document(made), **_shown_once(keys)}
+
+
+def verify_hub_enrolment(request: Request, catalog: CatalogPath, enrolment_id: UUID, body: ProofBody) -> dict[str, Any]:
+    """Prove possession of a group's authority: a certificate that it signed, its common name the enrolment's nonce."""
+    actor = operator_of(request).name
+    return document(service_of(request).hub_enrolments.verify(catalog, enrolment_id, body.certificate, actor=actor))
+
+
+def change_hub_enrolment(
+    request: Request, catalog: CatalogPath, enrolment_id: UUID, body: HubEnrolmentChange
+) -> dict[str, Any]:
+    """Enable or disable an enrolment."""
+    actor = operator_of(request).name
+    made = service_of(request).hub_enrolments.set_enabled(catalog, enrolment_id, enabled=body.enabled, actor=actor)
+    return document(made)
+
+
+def delete_hub_enrolment(request: Request, catalog: CatalogPath, enrolment_id: UUID) -> dict[str, Any]:
+    """Delete an enrolment; devices that registered with certificates of its authority are let in no more."""
+    return document(service_of(request).hub_enrolments.remove(catalog, enrolment_id, actor=operator_of(request).name))
+
+
+def list_hub_registrations(request: Request, catalog: CatalogPath, enrolment_id: UUID) -> dict[str, Any]:
+    """What registered by an enrolment, newest first."""
+    found = service_of(request).hub_enrolments.registrations(catalog, enrolment_id)
+    items = [
+        {
+            "registration_id": each.registration_id,
+            "device_id": each.device_id,
+            "payload": json.loads(each.payload) if each.payload else None,
+            "registered_at": each.registered_at,
+            "changed_at": each.changed_at,
+        }
+        for each in found
+    ]
+    return {"items": items, "next": None}
+
+
+def document(found: HubEnrolment) -> dict[str, Any]:
+    """An enrolment as JSON, without its keys."""
+    return {
+        "enrolment_id": str(found.enrolment_id),
+        "name": found.name,
+        "group": found.is_group,
+        "attestation": found.attestation,
+        "verified": found.is_verified,
+        "possession_nonce": found.possession_nonce if not found.is_verified else None,
+        "device_id": found.device_id or None,
+        "initial_twin": json.loads(found.initial_twin) if found.initial_twin else None,
+        "returned_payload": json.loads(found.returned_payload) if found.returned_payload else None,
+        "enabled": found.is_enabled,
+        "created_at": found.created_at,
+        "created_by": found.created_by,
+    }
+
+
+def _shown_once(keys: Keys | None) -> dict[str, str]:
+    if keys is None:
+        return {}
+    return {"primary_key": encode_key(keys.primary), "secondary_key": encode_key(keys.secondary)}
+
+
+def mount(app: FastAPI) -> None:
+    """Mount the routes."""
+    enrolments = V1 + "/catalogs/{catalog}/hub-enrolments"
+    one = enrolments + "/{enrolment_id}"
+    for method, path, endpoint in (
+        ("GET", enrolments, list_hub_enrolments),
+        ("POST", enrolments, make_hub_enrolment),
+        ("PATCH", one, change_hub_enrolment),
+        ("DELETE", one, delete_hub_enrolment),
+        ("POST", one + "/verify", verify_hub_enrolment),
+        ("GET", one + "/registrations", list_hub_registrations),
+    ):
+        add_route(app, method, path, endpoint, tags=["hub devices"])

@@ -1,0 +1,222 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Native routes of values over time: raw values, groups of devices added up, files out and in, retention."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from typing import Annotated, Any, Literal
+
+from fastapi import FastAPI, Query
+from fastapi.responses import StreamingResponse
+from pydantic import BaseModel, ConfigDict, Field
+from starlette.concurrency import run_in_threadpool
+from starlette.requests import Request
+
+from armillary.api.http.auth import V1
+from armillary.api.http.callers import caller_of
+from armillary.api.http.routes import add_route, hub_of, operator_of, service_of
+from armillary.api.http.scope import CheckedCatalog
+from armillary.api.http.tenure import own_through, since_ms, tenures
+from armillary.api.native import authored
+from armillary.api.native.authored import CatalogQuery, DocumentPath
+from armillary.api.native.dashboard_live import PromptResponse
+from armillary.api.native.device_ids import DevicePath, known_device
+from armillary.api.native.hub.telemetry import MAX_METRIC_CHARS, Millis
+from armillary.api.views import series as views_series
+from armillary.api.views.hub import MAX_SERIES_POINTS, SERIES_POINTS
+from armillary.engines.series.retention import MAX_DAYS, MAX_PATTERN_CHARACTERS, MAX_RULES, RetentionRule
+
+# Values of one answer: a page of a table, not a copy of the store; exports are for that.
+MAX_RAW_VALUES = 10_000
+# One past the last millisecond that a range may name.
+END_OF_TIME_MS = 10**14
+
+MetricQuery = Annotated[str, Query(min_length=1, max_length=MAX_METRIC_CHARS)]
+MetricName = Annotated[str, Field(min_length=1, max_length=MAX_METRIC_CHARS)]
+MetricsQuery = Annotated[list[MetricName] | None, Query(max_length=100, description="Names; every one when absent")]
+Points = Annotated[int, Query(ge=1, le=MAX_SERIES_POINTS)]
+FileFormat = Annotated[Literal["csv", "parquet"], Query(alias="format")]
+Days = Annotated[int | None, Field(ge=1, le=MAX_DAYS)]
+Pattern = Annotated[str, Field(min_length=1, max_length=MAX_PATTERN_CHARACTERS)]
+
+
+class RuleBody(BaseModel):
+    """How long series are kept whose template and metric match; null days are for ever."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    template: Pattern = "*"
+    metric: Pattern = "*"
+    raw_days: Days
+    rollup_days: Days
+
+
+class RetentionBody(BaseModel):
+    """Rules of retention, in order: the first that matches decides."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    rules: Annotated[list[RuleBody], Field(max_length=MAX_RULES)]
+
+
+def device_raw(
+    request: Request,
+    device_id: DevicePath,
+    metric: MetricQuery,
+    start_ms: Millis,
+    end_ms: Millis,
+    limit: Annotated[int, Query(ge=1, le=MAX_RAW_VALUES)] = 1000,
+) -> dict[str, Any]:
+    """A metric's values as they were sent, of any kind, in order of time; `next_start_ms` where there are more."""
+    known = known_device(request, device_id)
+    begin_ms = max(start_ms, since_ms(request, known))
+    if start_ms < end_ms <= begin_ms:  # of another owner's time, all of it
+        return {"metric": metric, "items": [], "next_start_ms": None}
+    return views_series.raw(hub_of(request), known, metric, begin_ms, end_ms, limit)
+
+
+def group_aggregate(
+    request: Request,
+    group_id: DocumentPath,
+    metric: MetricQuery,
+    start_ms: Millis,
+    end_ms: Millis,
+    catalog: CatalogQuery = None,
+    max_points: Points = SERIES_POINTS,
+) -> dict[str, Any]:
+    """A metric over time, added up over the devices of a group: count, lowest, highest, sum and mean a bucket.
+
+    For a token of one catalog without devices that came from another owner within the range: `left_out` counts them.
+    """
+    members = _members(request, group_id, catalog)
+    own = own_through(members, tenures(request), start_ms)
+    found = views_series.aggregate(hub_of(request), own, metric, start_ms, end_ms, max_points)
+    return {**found, "left_out": len(members) - len(own)}
+
+
+def group_latest(
+    request: Request,
+    group_id: DocumentPath,
+    metric: MetricQuery,
+    catalog: CatalogQuery = None,
+    limit: Annotated[int, Query(ge=1, le=MAX_RAW_VALUES)] = 1000,
+) -> dict[str, Any]:
+    """The latest value of a metric of each device of a group."""
+    found = views_series.latest(hub_of(request), _members(request, group_id, catalog), metric, limit)
+    since = tenures(request)
+    return {**found, "items": [each for each in found["items"] if each["at_ms"] >= since.get(each["device_id"], 0)]}
+
+
+def export_device(
+    request: Request,
+    device_id: DevicePath,
+    metric: MetricsQuery = None,
+    start_ms: Millis = 0,
+    end_ms: Millis = END_OF_TIME_MS,
+    file_format: FileFormat = "csv",
+) -> StreamingResponse:
+    """A device's values as a file: CSV, or Parquet where the service has the extra `parquet`."""
+    known = known_device(request, device_id)
+    return _export(request, (known,), metric, start_ms, end_ms, file_format)
+
+
+def export_group(
+    request: Request,
+    group_id: DocumentPath,
+    catalog: CatalogQuery = None,
+    metric: MetricsQuery = None,
+    start_ms: Millis = 0,
+    end_ms: Millis = END_OF_TIME_MS,
+    file_format: FileFormat = "csv",
+) -> StreamingResponse:
+    """The values of all devices of a group as a file."""
+    return _export(request, _members(request, group_id, catalog), metric, start_ms, end_ms, file_format)
+
+
+async def import_telemetry(request: Request) -> dict[str, Any]:
+    """Bring values back from a CSV file of the export: all of it or nothing; what is there counts once."""
+    body = await request.body()
+    async with caller_of(request).turn():
+        return await run_in_threadpool(_import, request, body)
+
+
+def show_retention(request: Request) -> dict[str, Any]:
+    """How long values and messages are kept: the service's settings, and the rules that go before them."""
+    return views_series.retention(hub_of(request))
+
+
+def put_retention(request: Request, body: RetentionBody) -> dict[str, Any]:
+    """Replace the rules of retention."""
+    hub = hub_of(request)
+    rules = [RetentionRule(**each.model_dump()) for each in body.rules]
+    views_series.commit(hub, hub.series.set_retention_rules(rules))
+    detail = {"rules": [each.model_dump() for each in body.rules]}
+    service_of(request).audit.append(operator_of(request).name, "telemetry.retention", "telemetry", detail)
+    return views_series.retention(hub)
+
+
+def _members(request: Request, group_id: str, catalog: CheckedCatalog | None) -> tuple[str, ...]:
+    authored.visible(request, "group", group_id, catalog)
+    return hub_of(request).groups.ids(group_id, catalog=catalog)
+
+
+def _export(
+    request: Request,
+    device_ids: tuple[str, ...],
+    metrics: list[str] | None,
+    start_ms: int,
+    end_ms: int,
+    file_format: Literal["csv", "parquet"],
+) -> StreamingResponse:
+    caller = caller_of(request)
+    parts = views_series.export(
+        hub_of(request), device_ids, metrics, start_ms, end_ms, file_format, since=tenures(request)
+    )
+    caller.hold(caller.budgets.exports)
+    media = "text/csv; charset=utf-8" if file_format == "csv" else "application/vnd.apache.parquet"
+    headers = {"Content-Disposition": f'attachment; filename="telemetry.{file_format}"'}
+    return PromptResponse(hub_of(request).shed_live_reader, parts, media_type=media, headers=headers)
+
+
+def _import(request: Request, body: bytes) -> dict[str, Any]:
+    hub = hub_of(request)
+
+    def check(device_id: str) -> None:
+        if hub.series.device(device_id) is None:
+            known_device(request, device_id)
+
+    points, devices = views_series.restore(hub, body, check, int(time.time() * 1000))
+    detail = {"points": points, "devices": devices}
+    service_of(request).audit.append(operator_of(request).name, "telemetry.import", "telemetry", detail)
+    return detail
+
+
+def mount(app: FastAPI) -> None:
+    """Mount the routes."""
+    device, group, options = (
+        V1 + "/devices/{device_id}/telemetry",
+        V1 + "/groups/{group_id}/telemetry",
+        {"tags": ["hub"]},
+    )
+    file: dict[str, Any] = {
+        "response_class": StreamingResponse,
+        "responses": {200: {"content": {"text/csv": {"schema": {"type": "string"}}}}},
+    }
+    routes: list[tuple[str, str, Callable[..., Any], dict[str, Any]]] = [
+        ("GET", device + "/raw", device_raw, {}),
+        ("GET", device + "/export", export_device, file),
+        ("GET", group + "/aggregate", group_aggregate, {}),
+        ("GET", group + "/latest", group_latest, {}),
+        ("GET", group + "/export", export_group, file),
+        (
+            "POST",
+            V1 + "/telemetry/import",
+            import_telemetry,
+            {"openapi_extra": {"requestBody": {"content": {"text/csv": {"schema": {"type": "string"}}}}}},
+        ),
+        ("GET", V1 + "/telemetry/retention", show_retention, {}),
+        ("PUT", V1 + "/telemetry/retention", put_retention, {}),
+    ]
+    for method, path, endpoint, more in routes:
+        add_route(app, method, path, endpoint, **options, **more)

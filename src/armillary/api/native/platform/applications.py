@@ -1,0 +1,110 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Native routes of application templates: what is shipped, use one, take it away, its pictures.
+
+What does the work lies above the API (it plays devices), so it is handed in: see :class:`Applications`.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from typing import Annotated, Any, Protocol, cast
+
+from fastapi import FastAPI, Path
+from pydantic import BaseModel, ConfigDict, Field
+from starlette.requests import Request
+from starlette.responses import Response
+
+from armillary.api.http.auth import V1
+from armillary.api.http.routes import add_route, operator_of
+from armillary.content import application_templates as shipped
+from armillary.errors import NotFoundError, RateLimitedError
+
+NamePath = Annotated[str, Path(min_length=1, max_length=64, description="Name of an application template")]
+FilePath = Annotated[str, Path(min_length=1, max_length=64)]
+# A picture of a template changes with the release only; its address carries no version, so it is asked for again.
+_PICTURE_HEADERS = {
+    "Cache-Control": "no-cache",
+    "Content-Security-Policy": "default-src 'none'; style-src 'unsafe-inline'; sandbox",
+    "X-Content-Type-Options": "nosniff",
+}
+
+
+class Applications(Protocol):
+    """Application templates in use: ``sim/applications.py``. May be called from any thread."""
+
+    def catalog(self) -> list[dict[str, Any]]:
+        """Every template that is shipped."""
+
+    def describe(self, name: str) -> dict[str, Any]:
+        """One, and what there is of it here."""
+
+    def use(self, name: str, *, actor: str, catalog: str | None, devices: int | None) -> dict[str, Any]:
+        """Make an application of one."""
+
+    def unuse(self, name: str, *, actor: str) -> dict[str, Any]:
+        """Take it away."""
+
+
+class UseBody(BaseModel):
+    """How to use an application template.
+
+    Attributes:
+        catalog: Who owns the simulated devices; `Simulated` by default, made when there is none.
+        devices: How many simulated devices over all kinds; as the template says by default.
+    """
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    catalog: Annotated[str, Field(min_length=1, max_length=50)] | None = None
+    devices: Annotated[int, Field(ge=1, le=1000)] | None = None
+
+
+def list_application_templates(request: Request) -> dict[str, Any]:
+    """The application templates that are shipped, each with a line and whether it is in use here."""
+    return {"items": _applications(request).catalog()}
+
+
+def show_application_template(request: Request, name: NamePath) -> dict[str, Any]:
+    """One application template and what there is of it here: its devices, its documents, what befalls it now."""
+    return _applications(request).describe(name)
+
+
+def use_application_template(request: Request, name: NamePath, body: UseBody) -> dict[str, Any]:
+    """Make a running application of a template: simulated devices, dashboards, rules, jobs, groups.
+
+    Called again it completes what is missing and changes nothing that its author has changed.
+    """
+    actor = operator_of(request).name
+    return _applications(request).use(name, actor=actor, catalog=body.catalog, devices=body.devices)
+
+
+def unuse_application_template(request: Request, name: NamePath) -> dict[str, Any]:
+    """Take away what using a template made: documents are deleted, its simulated devices go out of service."""
+    return _applications(request).unuse(name, actor=operator_of(request).name)
+
+
+def application_template_image(name: NamePath, file: FilePath) -> Response:
+    """A picture that a template's dashboards show."""
+    images = shipped.load(name).images
+    if file not in images:
+        raise NotFoundError(f"{name} has no picture {file[:64]!a}", remedy=f"It has: {', '.join(images)}.")
+    digest = hashlib.sha256(images[file]).hexdigest()[:32]
+    return Response(images[file], media_type="image/svg+xml", headers={**_PICTURE_HEADERS, "ETag": f'"{digest}"'})
+
+
+def _applications(request: Request) -> Applications:
+    found = request.app.state.applications
+    if found is None:
+        raise RateLimitedError("simulated devices are not being played here yet", retry_after_s=2)
+    return cast("Applications", found)
+
+
+def mount(app: FastAPI) -> None:
+    """Mount the routes."""
+    options = {"tags": ["application templates"]}
+    one = V1 + "/application-templates/{name}"
+    add_route(app, "GET", V1 + "/application-templates", list_application_templates, **options)
+    add_route(app, "GET", one, show_application_template, **options)
+    add_route(app, "POST", one + "/use", use_application_template, **options)
+    add_route(app, "POST", one + "/unuse", unuse_application_template, **options)
+    add_route(app, "GET", one + "/images/{file}", application_template_image, **options)

@@ -1,0 +1,265 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Native routes of jobs: what they do, their runs, and what became of each device."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Annotated, Any, Literal
+
+from fastapi import FastAPI, Path, Query
+from fastapi.responses import StreamingResponse
+from pydantic import BaseModel, ConfigDict
+from starlette.requests import Request
+
+from armillary.api.http.auth import V1
+from armillary.api.http.documents import as_document
+from armillary.api.http.routes import add_route, hub_of, operator_of, service_of
+from armillary.api.http.scope import CheckedCatalog
+from armillary.api.native import authored
+from armillary.api.native.authored import CatalogQuery, DocumentBody, DocumentPath, IfMatch
+from armillary.api.native.device_labels import with_names
+from armillary.api.native.service.devices import After, Limit
+from armillary.api.views import service as views
+from armillary.engines.documents.document import Document, check_match
+from armillary.engines.jobs.store import JobStore, Run
+from armillary.errors import InvalidArgumentError, PermissionDeniedError
+from armillary.twin.author.group import parse_group
+from armillary.twin.author.job import DeviceState, parse_job
+from armillary.wire.export.csv_table import csv_head, csv_rows
+
+KIND = "job"
+CSV_COLUMNS = ("device_id", "state", "attempts", "repeated", "status", "answer", "changed_ms")
+CSV_PAGE = 1000
+
+NumberPath = Annotated[int, Path(ge=1, le=2**62, description="Number of the run")]
+StateQuery = Annotated[DeviceState | None, Query(description="Only devices in this state")]
+
+
+class RunBody(BaseModel):
+    """Which devices a run acts on.
+
+    Attributes:
+        only: Everybody in the group, or those that failed in the run before.
+    """
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    only: Literal["all", "failed"] = "all"
+
+
+def list_jobs(
+    request: Request, catalog: CatalogQuery = None, limit: Limit = views.PAGE_ROWS, after: After = None
+) -> dict[str, Any]:
+    """Jobs by id, each with its newest run as `run` (null before the first)."""
+    page = authored.listed(request, KIND, catalog, limit, after)
+    return {**page, "items": [{**each, "run": _newest(request, each, catalog)} for each in page["items"]]}
+
+
+def show_job(request: Request, job_id: DocumentPath, catalog: CatalogQuery = None) -> dict[str, Any]:
+    """A job, with its newest run as `run` (null before the first)."""
+    document = authored.document_of(authored.visible(request, KIND, job_id, catalog))
+    return {**document, "run": _newest(request, document, catalog)}
+
+
+def put_job(
+    request: Request, job_id: DocumentPath, body: DocumentBody, catalog: CatalogQuery = None, if_match: IfMatch = None
+) -> dict[str, Any]:
+    """Make or change a job; runs under way go on as they began. With `If-Match` only the version that was seen."""
+    job = parse_job(body)
+    group = authored.visible(request, "group", job.group, catalog)
+    parse_group(group.content)
+    return authored.put(request, KIND, job_id, body, catalog, if_match)
+
+
+def delete_job(
+    request: Request,
+    job_id: DocumentPath,
+    catalog: CatalogQuery = None,
+    if_match: IfMatch = None,
+    *,
+    force: authored.Force = False,
+) -> dict[str, Any]:
+    """Delete a job with its runs, when none is under way. One that a rule begins is refused, unless `force`."""
+    found = authored.check_owned(request, KIND, job_id, catalog)
+    check_match(KIND, job_id, if_match, None if found is None else found.etag)  # before its runs are gone
+    if not force:
+        authored.check_unused(request, KIND, job_id, catalog)
+    hub_of(request).jobs.forget(job_id)
+    return authored.delete(request, KIND, job_id, catalog, if_match, force=force)
+
+
+def job_uses(request: Request, job_id: DocumentPath, catalog: CatalogQuery = None) -> dict[str, Any]:
+    """What uses a job: rules, with the actions that begin it."""
+    authored.visible(request, KIND, job_id, catalog)
+    return authored.uses_page(authored.uses(request, KIND, job_id, catalog))
+
+
+def list_runs(
+    request: Request,
+    job_id: DocumentPath,
+    catalog: CatalogQuery = None,
+    limit: Limit = views.PAGE_ROWS,
+    after: Annotated[int | None, Query(ge=1, le=2**62, description="`next` of the page before")] = None,
+) -> dict[str, Any]:
+    """Runs of a job, newest first; the newest 50 are kept."""
+    _seen(request, job_id, catalog)
+    runs = _store(request).runs(job_id, before=after, limit=limit + 1)
+    return {
+        "items": [run_document(each) for each in runs[:limit]],
+        "next": runs[limit - 1].number if len(runs) > limit else None,
+    }
+
+
+def begin_run(request: Request, job_id: DocumentPath, body: RunBody, catalog: CatalogQuery = None) -> dict[str, Any]:
+    """Begin a run now."""
+    _owned(request, job_id, catalog)
+    hub, actor, of = hub_of(request), operator_of(request).name, None
+    if body.only == "failed":
+        runs = _store(request).runs(job_id, limit=1)
+        if not runs or not runs[0].counts.get(DeviceState.FAILED):
+            raise InvalidArgumentError(
+                f"job {job_id[:64]!a}: no device failed in its newest run", remedy="Begin an ordinary run."
+            )
+        of = runs[0].number
+    run = hub.jobs.begin(job_id, by=actor, only_failed_of=of)
+    detail = {"run": run.number, "devices": sum(run.counts.values()), "only": body.only}
+    service_of(request).audit.append(actor, "job.run", job_id, detail)
+    return run_document(run)
+
+
+def show_run(
+    request: Request, job_id: DocumentPath, number: NumberPath, catalog: CatalogQuery = None
+) -> dict[str, Any]:
+    """A run: its state, and how many devices are in which."""
+    return run_document(_run(request, job_id, number, catalog))
+
+
+def cancel_run(
+    request: Request, job_id: DocumentPath, number: NumberPath, catalog: CatalogQuery = None
+) -> dict[str, Any]:
+    """End a run: no other device begins; those under way still get their result."""
+    _owned(request, job_id, catalog)
+    run = hub_of(request).jobs.cancel(job_id, number)
+    service_of(request).audit.append(operator_of(request).name, "job.cancel", job_id, {"run": number})
+    return run_document(run)
+
+
+def list_results(
+    request: Request,
+    job_id: DocumentPath,
+    number: NumberPath,
+    catalog: CatalogQuery = None,
+    state: StateQuery = None,
+    limit: Limit = views.PAGE_ROWS,
+    after: After = None,
+) -> dict[str, Any]:
+    """Devices of a run by id, with the last attempt's status and answer.
+
+    `repeated` says that the device may have been reached twice: the service stopped while an attempt was under way.
+    """
+    run = _run(request, job_id, number, catalog)
+    found = _store(request).results(run.number, state=state, after=after or "", limit=limit + 1)
+    items = [as_document(each) for each in found[:limit]]
+    page = {"items": items, "next": found[limit - 1].device_id if len(found) > limit else None}
+    return with_names(request, page)
+
+
+def results_csv(
+    request: Request,
+    job_id: DocumentPath,
+    number: NumberPath,
+    catalog: CatalogQuery = None,
+    state: StateQuery = None,
+) -> StreamingResponse:
+    """All devices of a run as CSV (RFC 4180); a cell that a spreadsheet would compute begins with an apostrophe."""
+    run = _run(request, job_id, number, catalog)
+    return StreamingResponse(
+        _csv(_store(request), run.number, state),
+        media_type="text/csv",
+        headers={"Content-Disposition": f'attachment; filename="{job_id}-{number}.csv"'},
+    )
+
+
+def run_document(run: Run) -> dict[str, Any]:
+    """A run as JSON: `total`, `counts` of every state, `done` of `total`."""
+    counts = {each.value: run.counts.get(each, 0) for each in DeviceState}
+    total = sum(counts.values())
+    return {
+        "number": run.number,
+        "job_id": run.job_id,
+        "state": run.state.value,
+        "begun_by": run.begun_by,
+        "due_at": run.due,
+        "started_ms": run.started_ms,
+        "ended_ms": run.ended_ms,
+        "total": total,
+        "done": total - counts["pending"] - counts["running"] - counts["waiting"],
+        "counts": counts,
+        "definition": dict(run.definition),
+    }
+
+
+def _csv(store: JobStore, number: int, state: DeviceState | None) -> Iterator[str]:
+    after = ""
+    yield csv_head(CSV_COLUMNS)
+    while page := store.results(number, state=state, after=after, limit=CSV_PAGE):
+        yield csv_rows([as_document(each) for each in page], CSV_COLUMNS)
+        after = page[-1].device_id
+
+
+def _store(request: Request) -> JobStore:
+    return hub_of(request).jobs.store
+
+
+def _newest(request: Request, document: dict[str, Any], catalog: CheckedCatalog | None) -> dict[str, Any] | None:
+    """The newest run of a job; none that the caller may not see, as in :func:`_seen`."""
+    if catalog is not None and document["body"].get("catalog") is None:
+        return None
+    runs = _store(request).runs(document["id"], limit=1)
+    return run_document(runs[0]) if runs else None
+
+
+def _seen(request: Request, job_id: str, catalog: CheckedCatalog | None) -> Document:
+    """A job whose runs the caller may see: one of all catalogs acts on other owners' devices."""
+    document = authored.visible(request, KIND, job_id, catalog)
+    if catalog is not None and document.content.get("catalog") is None:
+        raise PermissionDeniedError(
+            f"job {job_id[:64]!a} is of all catalogs", remedy="Use a token that is not for one catalog."
+        )
+    return document
+
+
+def _owned(request: Request, job_id: str, catalog: CheckedCatalog | None) -> None:
+    authored.visible(request, KIND, job_id, catalog)
+    authored.check_owned(request, KIND, job_id, catalog)
+
+
+def _run(request: Request, job_id: str, number: int, catalog: CheckedCatalog | None) -> Run:
+    _seen(request, job_id, catalog)
+    return _store(request).run(job_id, number)
+
+
+def mount(app: FastAPI) -> None:
+    """Mount the routes."""
+    options = {"tags": ["jobs"]}
+    one = V1 + "/jobs/{job_id}"
+    run = one + "/runs/{number}"
+    add_route(app, "GET", V1 + "/jobs", list_jobs, **options)
+    add_route(app, "GET", one, show_job, **options)
+    add_route(app, "PUT", one, put_job, **options)
+    add_route(app, "DELETE", one, delete_job, **options)
+    add_route(app, "GET", one + "/uses", job_uses, **options)
+    add_route(app, "GET", one + "/runs", list_runs, **options)
+    add_route(app, "POST", one + "/runs", begin_run, **options)
+    add_route(app, "GET", run, show_run, **options)
+    add_route(app, "POST", run + "/cancel", cancel_run, **options)
+    add_route(app, "GET", run + "/results", list_results, **options)
+    add_route(
+        app,
+        "GET",
+        run + "/results.csv",
+        results_csv,
+        response_class=StreamingResponse,
+        responses={200: {"content": {"text/csv": {"schema": {"type": "string"}}}}},
+        **options,
+    )

@@ -1,0 +1,130 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Native routes of organisations: the tree, its devices, and which device is in which."""
+
+from __future__ import annotations
+
+from typing import Annotated, Any
+
+from fastapi import FastAPI, Path
+from pydantic import BaseModel, ConfigDict, Field
+from starlette.requests import Request
+
+from armillary.api.http.auth import V1
+from armillary.api.http.routes import add_route, hub_of, operator_of, service_of
+from armillary.api.native import authored
+from armillary.api.native.authored import CatalogQuery, DocumentBody, IfMatch
+from armillary.api.native.device_ids import DevicePath, known_identity
+from armillary.api.native.device_labels import with_names
+from armillary.api.native.service.devices import After, Limit
+from armillary.api.views import service as views
+from armillary.engines.documents.document import ID_PATTERN
+from armillary.errors import ConflictError, InvalidArgumentError, NotFoundError
+from armillary.twin.author.organisation import parse_organisation
+
+KIND = "organisation"
+
+OrganisationPath = Annotated[
+    str, Path(min_length=1, max_length=128, description="Id: a-z 0-9 . _ -", json_schema_extra={"pattern": ID_PATTERN})
+]
+
+
+class AssignBody(BaseModel):
+    """Where a device is to be: an organisation of its catalog, or none."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    organisation: Annotated[str, Field(min_length=1, max_length=128)] | None
+
+
+def list_organisations(
+    request: Request, catalog: CatalogQuery = None, limit: Limit = views.PAGE_ROWS, after: After = None
+) -> dict[str, Any]:
+    """Organisations by id."""
+    return authored.listed(request, KIND, catalog, limit, after)
+
+
+def show_organisation(request: Request, organisation: OrganisationPath, catalog: CatalogQuery = None) -> dict[str, Any]:
+    """An organisation, with the ids of those below it as `below`."""
+    document = authored.document_of(authored.visible(request, KIND, organisation, catalog))
+    return {**document, "below": sorted(hub_of(request).organisations.subtree(organisation) - {organisation})}
+
+
+def put_organisation(
+    request: Request,
+    organisation: OrganisationPath,
+    body: DocumentBody,
+    catalog: CatalogQuery = None,
+    if_match: IfMatch = None,
+) -> dict[str, Any]:
+    """Make or change an organisation; its catalog never changes, and the tree has at most five levels."""
+    wanted = {**({} if catalog is None else {"catalog": catalog}), **body}
+    parsed = parse_organisation(wanted)
+    authored.check_catalog(KIND, parsed.catalog, catalog)
+    known = service_of(request).registry.get_catalog(parsed.catalog)
+    authored.check_free(request, KIND, organisation, catalog, if_match)
+    hub_of(request).organisations.check(organisation, parsed)
+    return authored.put(request, KIND, organisation, {**wanted, "catalog": known.name}, catalog, if_match)
+
+
+def delete_organisation(
+    request: Request, organisation: OrganisationPath, catalog: CatalogQuery = None, if_match: IfMatch = None
+) -> dict[str, Any]:
+    """Delete an organisation that has nothing below it, no devices and no token that is still good."""
+    authored.visible(request, KIND, organisation, catalog)
+    authored.check_owned(request, KIND, organisation, catalog)
+    organisations = hub_of(request).organisations
+    if organisations.has_devices(organisation):
+        raise ConflictError(
+            f"organisation {organisation[:64]!a} has devices",
+            remedy="Put them elsewhere: armillary organisation assign.",
+        )
+    if any(each.organisation == organisation and each.revoked_at is None for each in service_of(request).tokens.list()):
+        raise ConflictError(
+            f"organisation {organisation[:64]!a} has tokens", remedy="Revoke them first: armillary token revoke."
+        )
+    organisations.check(organisation, None)
+    return authored.delete(request, KIND, organisation, catalog, if_match)
+
+
+def organisation_devices(
+    request: Request,
+    organisation: OrganisationPath,
+    catalog: CatalogQuery = None,
+    limit: Limit = views.PAGE_ROWS,
+    after: After = None,
+) -> dict[str, Any]:
+    """Devices of an organisation and of those below it, by id."""
+    authored.visible(request, KIND, organisation, catalog)
+    items, following = hub_of(request).organisations.devices(organisation, after=after, limit=limit)
+    return with_names(request, {"items": items, "next": following})
+
+
+def assign_organisation(request: Request, device_id: DevicePath, body: AssignBody) -> dict[str, Any]:
+    """Put a device into an organisation of its catalog, or into none."""
+    known, service, hub = known_identity(request, device_id), service_of(request), hub_of(request)
+    if "/" in known:
+        raise InvalidArgumentError("a module is where its device is", remedy="Name the device.")
+    if body.organisation is not None:
+        organisation = hub.organisations.all().get(body.organisation)
+        owner = None if organisation is None else service.registry.get_catalog(organisation.catalog).catalog_id
+        if owner is None or owner != service.owner_of(known):
+            raise NotFoundError(
+                f"the device's catalog has no organisation {body.organisation!a:.80}",
+                remedy="List them: armillary organisation list.",
+            )
+    hub.organisations.assign(known, body.organisation, by=operator_of(request).name)
+    detail = {"organisation": body.organisation or ""}
+    service.audit.append(operator_of(request).name, "device.organisation", known, detail)
+    return {"device_id": known, "organisation": body.organisation}
+
+
+def mount(app: FastAPI) -> None:
+    """Mount the routes."""
+    options = {"tags": ["organisations"]}
+    one = V1 + "/organisations/{organisation}"
+    add_route(app, "GET", V1 + "/organisations", list_organisations, **options)
+    add_route(app, "GET", one, show_organisation, **options)
+    add_route(app, "PUT", one, put_organisation, **options)
+    add_route(app, "DELETE", one, delete_organisation, **options)
+    add_route(app, "GET", one + "/devices", organisation_devices, **options)
+    add_route(app, "PUT", V1 + "/devices/{device_id}/organisation", assign_organisation, **options)

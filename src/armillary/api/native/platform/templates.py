@@ -1,0 +1,436 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Native routes of device templates: import, show, publish, delete; which a device has; cloud properties.
+
+A template is of one catalog or of all, as every author's document (``api/native/authored.py``).
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Annotated, Any
+
+from fastapi import Body, FastAPI, Path, Query
+from pydantic import BaseModel, ConfigDict, Field
+from starlette.requests import Request
+
+from armillary.api.http.auth import V1
+from armillary.api.http.routes import add_route, hub_of, operator_of, service_of
+from armillary.api.http.scope import CheckedCatalog
+from armillary.api.http.tenure import since_ms
+from armillary.api.native import authored
+from armillary.api.native.authored import CatalogQuery, DocumentBody, IfMatch
+from armillary.api.native.device_ids import DevicePath, known_identity
+from armillary.api.native.device_labels import with_names
+from armillary.api.native.service.devices import After, Limit
+from armillary.api.views import template as views_template
+from armillary.engines.documents.document import Document
+from armillary.engines.documents.store import MAX_LIMIT
+from armillary.errors import InvalidArgumentError, ModelError, NotFoundError
+from armillary.platform.authored.device_facts import of_catalog
+from armillary.twin.author.uses import uses_of_value
+from armillary.twin.template.name import NAME_PATTERN, check_name, not_published, published_id
+
+if TYPE_CHECKING:
+    from armillary.twin.template.template import Template
+
+KIND = "template"
+TEMPLATE = V1 + "/templates/{template_name}"
+DEVICE = V1 + "/devices/{device_id}"
+PAGE_ROWS = 100
+
+NamePath = Annotated[
+    str,
+    Path(min_length=1, max_length=100, description="Name: a-z 0-9 _ -", json_schema_extra={"pattern": NAME_PATTERN}),
+]
+VersionPath = Annotated[int, Path(ge=1, le=999_999)]
+Dry = Annotated[bool, Query(description="Change nothing: only say what would become of it")]
+Values = Annotated[dict[str, Any], Body(max_length=300)]
+
+
+class _Body(BaseModel):
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+class FileBody(_Body):
+    """One file of a model.
+
+    Attributes:
+        name: For messages.
+        content: Its text: DTDL, or a device template in IoT Central's form.
+    """
+
+    name: Annotated[str, Field(min_length=1, max_length=256)]
+    content: Annotated[str, Field(max_length=1 << 20)]
+
+
+class ImportBody(_Body):
+    """Files that become a template's model.
+
+    Attributes:
+        documents: The files.
+        root: Identifier of the root interface; found where only one is no part of another.
+        display_name: For people; the root interface's by default.
+    """
+
+    documents: Annotated[list[FileBody], Field(min_length=1, max_length=100)]
+    root: Annotated[str, Field(max_length=128)] | None = None
+    display_name: Annotated[str, Field(min_length=1, max_length=128)] | None = None
+
+
+class AssignBody(_Body):
+    """Which template a device gets.
+
+    Attributes:
+        template: Its name.
+        version: Published version; the newest by default.
+        dry_run: Only say what the device would lose.
+    """
+
+    template: Annotated[str, Field(min_length=1, max_length=100)]
+    version: Annotated[int, Field(ge=1, le=999_999)] | None = None
+    dry_run: bool = False
+
+
+class MigrateBody(_Body):
+    """Which version all devices of a template get; the newest by default."""
+
+    version: Annotated[int, Field(ge=1, le=999_999)] | None = None
+    dry_run: bool = False
+
+
+# Templates ---------------------------------------------------------------------------------------------------
+
+
+def list_templates(
+    request: Request, catalog: CatalogQuery = None, limit: Limit = PAGE_ROWS, after: After = None
+) -> dict[str, Any]:
+    """Device templates by name, each with its published versions."""
+    hub = hub_of(request)
+    rows = []
+    for name, versions in hub.templates.names().items():
+        if after is not None and name <= after:
+            continue
+        row = views_template.summary(hub, name, versions)
+        if catalog is None or row["catalog"] is None or row["catalog"].lower() == catalog.lower():
+            rows.append(row)
+        if len(rows) > limit:
+            break
+    return {"items": rows[:limit], "next": rows[limit - 1]["name"] if len(rows) > limit else None}
+
+
+def show_template(request: Request, template_name: NamePath, catalog: CatalogQuery = None) -> dict[str, Any]:
+    """A template's draft: what devices of it say and do, cloud properties, views, and the models."""
+    return _shown(request, template_name, 0, catalog)
+
+
+def show_template_version(
+    request: Request, template_name: NamePath, version: VersionPath, catalog: CatalogQuery = None
+) -> dict[str, Any]:
+    """A published version of a template."""
+    return _shown(request, template_name, version, catalog)
+
+
+def put_template(
+    request: Request,
+    template_name: NamePath,
+    body: DocumentBody,
+    catalog: CatalogQuery = None,
+    if_match: IfMatch = None,
+) -> dict[str, Any]:
+    """Make or change a template's draft; with `If-Match` only the version that the caller has seen."""
+    return _put(request, template_name, dict(body), catalog, if_match)
+
+
+def import_template(
+    request: Request,
+    template_name: NamePath,
+    body: ImportBody,
+    catalog: CatalogQuery = None,
+    if_match: IfMatch = None,
+) -> dict[str, Any]:
+    """Make a template's draft of models in DTDL, of IoT Central's form, or of a whole template document.
+
+    Cloud properties, views and labels of a draft that is there stay, where the files say nothing of them, as far as
+    the new models have what they name; `dropped` lists what had to go.
+    """
+    from armillary.twin.template import json_form as template_json  # noqa: PLC0415 - a megabyte that a hub without templates does not need
+
+    files = [(each.name, each.content.encode()) for each in body.documents]
+    made: dict[str, Any] = template_json.body_of_documents(files, root=body.root, display_name=body.display_name)
+    present = hub_of(request).application.find(KIND, check_name(template_name))
+    dropped: tuple[str, ...] = ()
+    if present is not None:
+        authored.check_free(request, KIND, template_name, catalog, if_match)
+        made, dropped = template_json.with_kept(made, present.content)
+    return {**_put(request, template_name, made, catalog, if_match), "dropped": list(dropped)}
+
+
+def check_template(request: Request, body: ImportBody) -> dict[str, Any]:  # noqa: ARG001 - routes take it
+    """Say what models would make, or every rule that they break with line, element and remedy; nothing is kept."""
+    from armillary.twin.template import json_form as template_json  # noqa: PLC0415 - as above
+
+    files = [(each.name, each.content.encode()) for each in body.documents]
+    try:
+        made = template_json.body_of_documents(files, root=body.root, display_name=body.display_name)
+        return views_template.checked(template_json.parse_template(made))
+    except (ModelError, InvalidArgumentError) as error:
+        return views_template.refused(error)
+
+
+def publish_template(
+    request: Request, template_name: NamePath, catalog: CatalogQuery = None, *, dry_run: Dry = False
+) -> dict[str, Any]:
+    """Make the draft the next published version; it never changes, and devices can have it.
+
+    With `dry_run` nothing is published: the answer says what differs from the version before, and what the template's
+    devices would lose if they had it.
+    """
+    hub = hub_of(request)
+    authored.check_owned(request, KIND, check_name(template_name), catalog)
+    if dry_run:
+        return views_template.upcoming(hub, template_name)
+    published = hub.templates.versions(template_name)
+    made = hub.templates.publish(template_name, by=operator_of(request).name)
+    version = int(made.content["version"])
+    service_of(request).audit.append(operator_of(request).name, "template.publish", template_name, {"version": version})
+    answer = _shown(request, template_name, version, catalog)
+    if published:
+        newer = hub.templates.get(template_name, version).template
+        answer["difference"] = views_template.difference_to(hub, template_name, version - 1, newer)
+    return answer
+
+
+def delete_template(request: Request, template_name: NamePath, catalog: CatalogQuery = None) -> dict[str, Any]:
+    """Delete a template with all its versions; not while a device has it."""
+    return _deleted(request, template_name, 0, catalog)
+
+
+def delete_template_version(
+    request: Request, template_name: NamePath, version: VersionPath, catalog: CatalogQuery = None
+) -> dict[str, Any]:
+    """Delete a published version; not while a device has it."""
+    return _deleted(request, template_name, version, catalog)
+
+
+def export_template(
+    request: Request, template_name: NamePath, version: VersionPath, catalog: CatalogQuery = None
+) -> dict[str, Any]:
+    """A published version in IoT Central's form."""
+    from armillary.api.central.templates import central_document  # noqa: PLC0415 - as above
+
+    _visible(request, template_name, version, catalog)
+    return central_document(hub_of(request).templates.get(template_name, version), template_name)
+
+
+def template_uses(
+    request: Request,
+    template_name: NamePath,
+    catalog: CatalogQuery = None,
+    value: Annotated[str | None, Query(max_length=512, description="Only what uses this value of it")] = None,
+) -> dict[str, Any]:
+    """What uses a template, or one of its values: dashboards with their tiles, rules, device groups."""
+    name = check_name(template_name)
+    if not any(authored.is_visible(each, catalog) for each in hub_of(request).templates.versions(name)):
+        _visible(request, name, 0, catalog)
+    if value is None:
+        return authored.uses_page(authored.uses(request, KIND, name, catalog))
+    return authored.uses_page(uses_of_value(name, value, authored.seen_users(request, catalog)))
+
+
+def template_devices(
+    request: Request,
+    template_name: NamePath,
+    catalog: CatalogQuery = None,
+    limit: Limit = PAGE_ROWS,
+    after: After = None,
+) -> dict[str, Any]:
+    """Devices that have a template, by id."""
+    hub = hub_of(request)
+    devices: list[Document] = []
+    at = after
+    while len(devices) <= limit:  # the mark of the next page is one of the caller's devices too
+        page = hub.application.devices_of(check_name(template_name), limit=MAX_LIMIT, after=at)
+        mine = None if catalog is None else of_catalog(hub, [each.id for each in page.items], catalog)
+        devices += [each for each in page.items if mine is None or each.id in mine]
+        at = page.next_after
+        if at is None:
+            break
+    rows = [
+        {"device_id": each.id, "version": each.content.get("version"), "by": each.content.get("by")}
+        for each in devices[:limit]
+    ]
+    shown = {"items": rows, "next": devices[limit - 1].id if len(devices) > limit else None}
+    return with_names(request, shown)
+
+
+def migrate_template(
+    request: Request, template_name: NamePath, body: MigrateBody, catalog: CatalogQuery = None
+) -> dict[str, Any]:
+    """Give every device of a template one published version of it; says what devices lose."""
+    _visible(request, template_name, 0, catalog)
+    authored.check_owned(request, KIND, template_name, catalog)
+    actor = operator_of(request).name
+    found = hub_of(request).templates.migrate_all(
+        check_name(template_name), body.version, by=actor, dry_run=body.dry_run
+    )
+    if not body.dry_run:
+        detail = {"version": body.version, "devices": found.devices}
+        service_of(request).audit.append(actor, "template.migrate", template_name, detail)
+    return {**views_template.migrated(found), "dry_run": body.dry_run}
+
+
+# Devices -----------------------------------------------------------------------------------------------------
+
+
+def show_device_template(request: Request, device_id: DevicePath) -> dict[str, Any]:
+    """A device as its template sees it: properties with their states, last values, cloud properties, and the rest."""
+    known = known_identity(request, device_id)
+    return views_template.device(hub_of(request), known, since_ms(request, known))
+
+
+def set_device_template(request: Request, device_id: DevicePath, body: AssignBody) -> dict[str, Any]:
+    """Give a device a template, or another version; says what the device loses."""
+    known, hub, actor = known_identity(request, device_id), hub_of(request), operator_of(request).name
+    version, migration = hub.templates.assign(known, body.template, body.version, by=actor, dry_run=True)
+    chosen = hub.templates.get(body.template, version).template
+    _check_catalog(request, known, chosen, body.template, body.version)
+    if not body.dry_run:
+        version, migration = hub.templates.assign(known, body.template, version, by=actor)
+        detail = {"template": body.template, "version": version}
+        service_of(request).audit.append(actor, "device.template", known, detail)
+    return {
+        "device_id": known,
+        "template": body.template,
+        "version": version,
+        "dry_run": body.dry_run,
+        **views_template.migration(migration),
+        "cloud_properties": dict(migration.cloud),
+    }
+
+
+def unset_device_template(request: Request, device_id: DevicePath) -> dict[str, Any]:
+    """Take a device's template away; its data stays, unmodelled."""
+    known, actor = known_identity(request, device_id), operator_of(request).name
+    hub_of(request).templates.unassign(known, by=actor)
+    service_of(request).audit.append(actor, "device.template", known, {"template": None})
+    return {"device_id": known, "template": None}
+
+
+def show_cloud_properties(request: Request, device_id: DevicePath) -> dict[str, Any]:
+    """Cloud properties of a device: what operators keep of it and it never sees."""
+    return _cloud(request, known_identity(request, device_id))
+
+
+def set_cloud_properties(
+    request: Request, device_id: DevicePath, body: Values, if_match: IfMatch = None
+) -> dict[str, Any]:
+    """Change cloud properties of a device, as its template allows; null takes one away."""
+    known, actor = known_identity(request, device_id), operator_of(request).name
+    hub_of(request).templates.set_cloud(known, body, by=actor, if_match=if_match)
+    service_of(request).audit.append(actor, "device.cloud-properties", known, {"names": sorted(body)})
+    return _cloud(request, known)
+
+
+def set_device_properties(
+    request: Request, device_id: DevicePath, body: Values, if_match: IfMatch = None, *, dry_run: Dry = False
+) -> dict[str, Any]:
+    """Want values of writable properties, by `[component.]name`, as the device's template allows; null wants none.
+
+    With `dry_run` nothing is changed: the answer is the `patch` of desired properties that would be merged.
+    """
+    from armillary.twin.template.property_state import desired_patch  # noqa: PLC0415 - as above
+
+    known, hub = known_identity(request, device_id), hub_of(request)
+    ready = hub.templates.device(known).ready
+    if ready is None:
+        raise NotFoundError(
+            f"device {known[:12]}... has no template", remedy="Patch its twin instead, or give it a template."
+        )
+    patch = desired_patch(ready.template, body)
+    if dry_run:
+        return {"device_id": known, "dry_run": True, "patch": patch, "etag": hub.twins.get(known).etag}
+    hub.twins.patch_desired(known, patch, if_match=if_match)
+    actor = operator_of(request).name
+    service_of(request).audit.append(actor, "device.twin", known, {"section": "desired", "names": sorted(body)})
+    return views_template.device(hub, known, since_ms(request, known))
+
+
+# Inside ------------------------------------------------------------------------------------------------------
+
+
+def _visible(request: Request, name: str, version: int, catalog: CheckedCatalog | None) -> None:
+    authored.visible(request, KIND, published_id(check_name(name), version) if version else check_name(name), catalog)
+
+
+def _shown(request: Request, name: str, version: int, catalog: CheckedCatalog | None) -> dict[str, Any]:
+    _visible(request, name, version, catalog)
+    hub = hub_of(request)
+    return views_template.whole(hub, name, hub.templates.get(name, version))
+
+
+def _put(
+    request: Request, name: str, body: dict[str, Any], catalog: CheckedCatalog | None, if_match: str | None
+) -> dict[str, Any]:
+    authored.check_free(request, KIND, check_name(name), catalog, if_match)
+    if catalog is not None:  # whatever a file says that was imported
+        authored.check_catalog(KIND, body.setdefault("catalog", catalog), catalog)
+    actor = operator_of(request).name
+    made = hub_of(request).templates.put(name, body, by=actor, if_match=if_match)
+    service_of(request).audit.append(actor, "template.put", name, {"version": made.version})
+    return _shown(request, name, 0, catalog)
+
+
+def _deleted(request: Request, name: str, version: int, catalog: CheckedCatalog | None) -> dict[str, Any]:
+    authored.check_owned(
+        request, KIND, published_id(check_name(name), version) if version else check_name(name), catalog
+    )
+    actor = operator_of(request).name
+    count = hub_of(request).templates.delete(name, version, by=actor)
+    service_of(request).audit.append(actor, "template.delete", name, {"version": version or None})
+    return {"deleted": name, "documents": count}
+
+
+def _cloud(request: Request, device_id: str) -> dict[str, Any]:
+    kept = hub_of(request).templates.device(device_id)
+    return {
+        "device_id": device_id,
+        "template": kept.name or None,
+        "version": kept.version or None,
+        "etag": kept.etag,
+        "values": dict(kept.cloud),
+    }
+
+
+def _check_catalog(request: Request, device_id: str, template: Template, name: str, version: int | None) -> None:
+    """Raise unless a template is for the device's catalog; another catalog's is as good as none."""
+    if template.catalog is not None:
+        fields = hub_of(request).directory.of((device_id,)).get(device_id, {})
+        if str(fields.get("catalog") or "").lower() != template.catalog.lower():
+            raise not_published(name, version)
+
+
+def mount(app: FastAPI) -> None:
+    """Mount the routes."""
+    options: dict[str, Any] = {"tags": ["device templates"]}
+    version = TEMPLATE + "/versions/{version}"
+    for method, path, endpoint in (
+        ("GET", V1 + "/templates", list_templates),
+        ("GET", TEMPLATE, show_template),
+        ("PUT", TEMPLATE, put_template),
+        ("DELETE", TEMPLATE, delete_template),
+        ("POST", TEMPLATE + "/import", import_template),
+        ("POST", TEMPLATE + "/publish", publish_template),
+        ("POST", V1 + "/template-check", check_template),
+        ("POST", TEMPLATE + "/migrate", migrate_template),
+        ("GET", TEMPLATE + "/uses", template_uses),
+        ("GET", TEMPLATE + "/devices", template_devices),
+        ("GET", version, show_template_version),
+        ("DELETE", version, delete_template_version),
+        ("GET", version + "/export", export_template),
+        ("GET", DEVICE + "/template", show_device_template),
+        ("PUT", DEVICE + "/template", set_device_template),
+        ("DELETE", DEVICE + "/template", unset_device_template),
+        ("GET", DEVICE + "/cloud-properties", show_cloud_properties),
+        ("PATCH", DEVICE + "/cloud-properties", set_cloud_properties),
+        ("PATCH", DEVICE + "/properties", set_device_properties),
+    ):
+        add_route(app, method, path, endpoint, **options)

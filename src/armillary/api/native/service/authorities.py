@@ -1,0 +1,113 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Native routes of authorities: what a server that trusts a catalog's devices, and asks nobody here, is fed with.
+
+The public ones need no token, so that a web server's own timer fetches them. They name authorities, which every device
+shows in its handshakes, and serial numbers of revoked certificates, which are random.
+"""
+
+from __future__ import annotations
+
+import base64
+from typing import Annotated, Any, Literal
+from uuid import UUID
+
+from fastapi import FastAPI, Path
+from pydantic import BaseModel, ConfigDict, Field
+from starlette.requests import Request
+from starlette.responses import Response
+
+from armillary.api.http.auth import V1
+from armillary.api.http.routes import add_route, operator_of, service_of
+from armillary.api.native.service.devices import CatalogFilter
+from armillary.engines.records.queries.certificates import CertificateRecord
+from armillary.errors import InvalidArgumentError
+from armillary.wire.encoding.pem import armour
+
+PUBLIC_V1 = V1 + "/public"
+CRL_TYPE = "application/pkix-crl"  # RFC 2585 §4.2
+PEM_TYPE = "application/x-pem-file"
+
+
+def list_authorities(request: Request, catalog: CatalogFilter = None) -> dict[str, Any]:
+    """A catalog's living authorities and all above them, each with its revocation list; leaves first."""
+    if catalog is None:
+        raise InvalidArgumentError("query: expected a catalog, got none", remedy="Name it: catalog=NAME.")
+    service = service_of(request)
+    owner = service.registry.get_catalog(catalog)
+    items = [
+        _document(one) | {"revocation_list": base64.b64encode(service.revocation_lists.current(one.serial)).decode()}
+        for one in service.authority.living_authorities(owner.catalog_id)
+    ]
+    return {"catalog_id": str(owner.catalog_id), "items": items, "next": None}
+
+
+class RenewalBody(BaseModel):
+    """What to renew.
+
+    Attributes:
+        kind: Of authority.
+        name: The chip maker of a silicon authority, the catalog of a catalog's or issuing authority; empty for others.
+    """
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    kind: Literal["root", "policy", "silicon", "catalog", "issuing"]
+    name: Annotated[str, Field(max_length=64)] = ""
+
+
+def list_service_authorities(request: Request) -> dict[str, Any]:
+    """The service's own living certificates, from the root down: which sign now, which take over, which end."""
+    found = service_of(request).authority.list_service()
+    return {"items": [_document(one) | {"state": state} for one, state in found], "next": None}
+
+
+def renew_authority(request: Request, body: RenewalBody) -> dict[str, Any]:
+    """Make the successor of an authority now; the old one is trusted until it ends."""
+    made = service_of(request).authority.renew_by_hand(body.kind, body.name, actor=operator_of(request).name)
+    return _document(made)
+
+
+def _document(one: CertificateRecord) -> dict[str, Any]:
+    return {
+        "serial": one.serial,
+        "kind": one.kind,
+        "subject": one.subject,
+        "not_before": one.not_before,
+        "not_after": one.not_after,
+        "certificate": base64.b64encode(one.der).decode(),
+    }
+
+
+SerialPath = Annotated[
+    str, Path(description="Serial number in hex", json_schema_extra={"pattern": "^[0-9a-fA-F]{1,64}$"})
+]
+
+
+def revocation_list(request: Request, authority: SerialPath) -> Response:
+    """The revocation list of an authority, named by its serial number in hex; DER (RFC 5280 §5)."""
+    return Response(service_of(request).revocation_lists.current(authority), media_type=CRL_TYPE)
+
+
+def revocation_lists(request: Request, catalog_id: UUID) -> Response:
+    """The revocation lists of every authority of a catalog and above it, one PEM file: nginx's `ssl_crl`."""
+    lists = service_of(request).revocation_lists.of_catalog(catalog_id)
+    return Response(b"".join(armour("X509 CRL", der) for der in lists), media_type=PEM_TYPE)
+
+
+def authority_chain(request: Request, catalog_id: UUID) -> Response:
+    """Every living authority of a catalog and above it, one PEM file: nginx's `ssl_client_certificate`."""
+    chain = service_of(request).revocation_lists.chain_of_catalog(catalog_id)
+    return Response(b"".join(armour("CERTIFICATE", der) for der in chain), media_type=PEM_TYPE)
+
+
+def mount(app: FastAPI) -> None:
+    """Mount the routes."""
+    add_route(app, "GET", V1 + "/authorities", list_authorities, tags=["authorities"])
+    add_route(app, "GET", V1 + "/service-authorities", list_service_authorities, tags=["authorities"])
+    add_route(app, "POST", V1 + "/service-authorities/renew", renew_authority, tags=["authorities"])
+    for path, endpoint in (
+        ("/crl/{authority}.crl", revocation_list),
+        ("/catalogs/{catalog_id}/crl.pem", revocation_lists),
+        ("/catalogs/{catalog_id}/chain.pem", authority_chain),
+    ):
+        add_route(app, "GET", PUBLIC_V1 + path, endpoint, tags=["authorities"], response_class=Response)

@@ -1,0 +1,62 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Native routes of what people call devices, of both kinds: give a name, find the device that somebody means."""
+
+from __future__ import annotations
+
+from typing import Annotated, Any
+
+from fastapi import FastAPI, Query
+from pydantic import BaseModel, ConfigDict, Field
+from starlette.requests import Request
+
+from armillary.api.http.auth import V1
+from armillary.api.http.documents import as_document
+from armillary.api.http.routes import add_route, operator_of, service_of
+from armillary.api.native.authored import CatalogQuery
+from armillary.api.native.device_ids import DevicePath, known_device
+from armillary.wire.text.device_name import MAX_NAME_CHARACTERS
+
+# What a body or query may hold before the name is judged: it may be in a longer form of Unicode.
+MAX_TEXT_CHARACTERS = 4 * MAX_NAME_CHARACTERS
+NameText = Annotated[str, Field(max_length=MAX_TEXT_CHARACTERS)]
+
+
+class NameBody(BaseModel):
+    """What a device is called from now on.
+
+    Attributes:
+        name: At most 128 printable characters; empty takes the name away.
+    """
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    name: NameText
+
+
+def name_device(request: Request, device_id: DevicePath, body: NameBody) -> dict[str, Any]:
+    """Call a device of either kind by a name. It need not be unique; a new owner of the device does not see it."""
+    known = known_device(request, device_id)
+    made = service_of(request).device_names.rename(known, body.name, actor=operator_of(request).name)
+    document: dict[str, Any] = as_document(made)
+    return document
+
+
+def find_device(
+    request: Request,
+    text: Annotated[
+        str, Query(min_length=1, max_length=MAX_TEXT_CHARACTERS, description="A name, an id, or four digits of one")
+    ],
+    catalog: CatalogQuery = None,
+) -> dict[str, Any]:
+    """The devices that a name, an id, or the first digits of one mean: several where they are not told apart.
+
+    An id means its device. Else those called so, without regard to case; else those whose ids begin so.
+    """
+    found = service_of(request).device_names.meant(text, catalog=catalog)
+    return {"items": [as_document(each) for each in found], "next": None}
+
+
+def mount(app: FastAPI) -> None:
+    """Mount the routes."""
+    add_route(app, "PUT", V1 + "/devices/{device_id}/name", name_device, tags=["devices"])
+    add_route(app, "GET", V1 + "/device-names", find_device, tags=["devices"])

@@ -1,0 +1,216 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Native routes of devices: manufacture, lists, trust, history, revocation."""
+
+from __future__ import annotations
+
+import base64
+from typing import Annotated, Any
+from uuid import UUID
+
+from cryptography import x509
+from cryptography.hazmat.primitives.serialization import Encoding
+from fastapi import Depends, FastAPI, Path, Query
+from starlette.requests import Request
+
+from armillary.api.http.auth import V1
+from armillary.api.http.documents import as_document
+from armillary.api.http.routes import add_route, enrolment_of, operator_of, service_of
+from armillary.api.http.scope import CheckedCatalog, checked_filter
+from armillary.api.http.tenure import own_page, since_ms
+from armillary.api.native.device_ids import DevicePath, attesting_device
+from armillary.api.native.service.requests import FactoryBody, ReasonBody
+from armillary.api.views import service as views
+from armillary.engines.records.schema.rows import HEALTHS, DeviceFilter
+from armillary.errors import InvalidArgumentError
+from armillary.identity.manufacturing import ManufacturingState
+from armillary.service.context.paging import NUMBER_PATTERN
+from armillary.service.factory.reply import FactoryReply
+from armillary.service.registry.names import CATALOG_PATTERN
+
+# 1 to 1,000 rows; service/context/paging.py holds the limit for everybody.
+Limit = Annotated[int, Query(ge=1, le=1000)]
+After = Annotated[str | None, Query(max_length=200, description="`next` of the page before")]
+# A cursor of a list that is newest first: the number of a row. What is wrong with one is said where it is read.
+NumberAfter = Annotated[
+    str | None,
+    Query(max_length=200, description="`next` of the page before", json_schema_extra={"pattern": NUMBER_PATTERN}),
+]
+Text = Annotated[str | None, Query(max_length=64)]
+CatalogPath = Annotated[str, Path(description="Name of a catalog", json_schema_extra={"pattern": CATALOG_PATTERN})]
+CatalogFilter = Annotated[CheckedCatalog | None, Depends(checked_filter)]
+
+
+def make_device(request: Request, body: FactoryBody) -> dict[str, Any]:
+    """Manufacture: enrol a device by its identity key; the answer is all it will ever trust.
+
+    With an enrolment token the device is claimed into the token's group as well, its tier is software and its
+    manufacturing state DeviceComplete.
+    """
+    service, token = service_of(request), enrolment_of(request)
+    if token is not None:
+        if body.manufacturing_state != ManufacturingState.DEVICE_COMPLETE.value:
+            raise InvalidArgumentError(
+                f"manufacturing state: expected DeviceComplete with an enrolment token, got {body.manufacturing_state}",
+                remedy="Leave it out, or use an operator's token.",
+            )
+        endpoint = service.device_endpoint_url
+        return factory_document(service.enrolments.enrol(token, body.csr, body.chip, endpoint=endpoint))
+    actor = operator_of(request).name
+    made = service.factory_enrol(
+        body.csr, body.chip, actor, trust_tier=body.trust_tier, manufacturing_state=body.manufacturing_state
+    )
+    return factory_document(made)
+
+
+def factory_document(made: FactoryReply) -> dict[str, Any]:
+    """What a device gets at manufacture, as JSON."""
+    return {
+        "device_id": made.device_id,
+        "identity_certificate": [_pem(der) for der in made.certificate_chain],
+        "service_root": "".join(map(_pem, (made.service_root, *made.further_roots))),
+        "trusted_os_certificates": [_pem(der) for der in made.trusted_os_certificates],
+        "trusted_image_certificates": [_pem(der) for der in made.trusted_image_certificates],
+        "os_version": made.os_version,
+        "boot_components": [
+            {"name": name, "package": base64.b64encode(package).decode()}
+            for name, package in made.boot_packages.items()
+        ],
+        "device_endpoint": made.endpoint,
+        "service_name": made.service_name,
+    }
+
+
+def list_devices(
+    request: Request,
+    *,
+    catalog: CatalogFilter = None,
+    product: Text = None,
+    group: Text = None,
+    health: Annotated[str | None, Query(max_length=64, json_schema_extra={"enum": list(HEALTHS)})] = None,
+    chip: Text = None,
+    tier: Text = None,
+    verdict: Text = None,
+    os_version: Text = None,
+    text: Annotated[
+        str | None,
+        Query(
+            max_length=128, description="First digits of the device id", json_schema_extra={"pattern": "^[0-9A-Fa-f]+$"}
+        ),
+    ] = None,
+    search: Annotated[
+        str | None, Query(max_length=128, description="Beginning of a word of the name, or of the device id")
+    ] = None,
+    image: UUID | None = None,
+    claimed: bool | None = None,
+    limit: Limit = views.PAGE_ROWS,
+    after: After = None,
+) -> dict[str, Any]:
+    """Devices by id; every page costs the same. A search looks through 1,000 names: `is_cut` where more match."""
+    chosen = DeviceFilter(
+        catalog=catalog,
+        product=product,
+        group=group,
+        health=health,
+        chip=chip,
+        trust_tier=tier,
+        verdict=verdict,
+        os_version=os_version,
+        device_id_prefix=text or None,
+        image_id=image,
+        claimed=claimed,
+        search=search or None,
+    )
+    return views.devices(service_of(request), chosen, limit=limit, after=after)
+
+
+def show_device(request: Request, device_id: DevicePath) -> dict[str, Any]:
+    """A device, with its last check-in: verdict, and each appraisal step with what it prevents."""
+    return views.device(service_of(request), attesting_device(request, device_id))
+
+
+def device_deployment(request: Request, device_id: DevicePath) -> dict[str, Any]:
+    """What the device should run, what it says it runs, and why they differ."""
+    return views.device_deployment(service_of(request), attesting_device(request, device_id))
+
+
+def device_check_ins(
+    request: Request, device_id: DevicePath, limit: Limit = views.PAGE_ROWS, after: NumberAfter = None
+) -> dict[str, Any]:
+    """Accepted check-ins, newest first."""
+    known = attesting_device(request, device_id)
+    found = views.check_ins(service_of(request), known, limit=limit, after=after)
+    return own_page(found, since_ms(request, known) / 1000, "at")
+
+
+def device_refusals(
+    request: Request, device_id: DevicePath, limit: Limit = views.PAGE_ROWS, after: NumberAfter = None
+) -> dict[str, Any]:
+    """Refused requests under this device's identity, newest first."""
+    known = attesting_device(request, device_id)
+    found = views.refusals(service_of(request), known, limit=limit, after=after)
+    return own_page(found, since_ms(request, known) / 1000, "at")
+
+
+def device_outcomes(
+    request: Request, device_id: DevicePath, limit: Limit = views.PAGE_ROWS, after: NumberAfter = None
+) -> dict[str, Any]:
+    """What became of the images that the device was offered, newest first."""
+    known = attesting_device(request, device_id)
+    found = views.outcomes(service_of(request), known, limit=limit, after=after)
+    return own_page(found, since_ms(request, known) / 1000, "received_at")
+
+
+def device_error_reports(
+    request: Request, device_id: DevicePath, limit: Limit = views.PAGE_ROWS, after: NumberAfter = None
+) -> dict[str, Any]:
+    """Error reports, newest first."""
+    known = attesting_device(request, device_id)
+    found = views.error_reports(service_of(request), device_id=known, limit=limit, after=after)
+    return own_page(found, since_ms(request, known) / 1000, "received_at")
+
+
+def revoke_device(request: Request, device_id: DevicePath, body: ReasonBody) -> dict[str, Any]:
+    """Withdraw a device's identity: it is refused and disconnected at once."""
+    known = attesting_device(request, device_id)
+    row = service_of(request).registry.revoke_device(known, reason=body.reason, actor=operator_of(request).name)
+    document: dict[str, Any] = as_document(row)
+    return document
+
+
+def restore_device(request: Request, device_id: DevicePath) -> dict[str, Any]:
+    """Let a revoked device in again, when it proves itself."""
+    known = attesting_device(request, device_id)
+    row = service_of(request).registry.restore_device(known, actor=operator_of(request).name)
+    document: dict[str, Any] = as_document(row)
+    return document
+
+
+def release_device(request: Request, device_id: DevicePath) -> dict[str, Any]:
+    """Let a device begin anew that is held because two machines seemed to have its identity."""
+    known = attesting_device(request, device_id)
+    row = service_of(request).registry.release_device(known, actor=operator_of(request).name)
+    document: dict[str, Any] = as_document(row)
+    return document
+
+
+def mount(app: FastAPI) -> None:
+    """Mount the routes."""
+    device = V1 + "/devices/{device_id}"
+    add_route(app, "POST", V1 + "/factory/devices", make_device, status_code=201, tags=["factory"])
+    for method, path, endpoint in (
+        ("GET", V1 + "/devices", list_devices),
+        ("GET", device, show_device),
+        ("GET", device + "/deployment", device_deployment),
+        ("GET", device + "/check-ins", device_check_ins),
+        ("GET", device + "/refusals", device_refusals),
+        ("GET", device + "/outcomes", device_outcomes),
+        ("GET", device + "/error-reports", device_error_reports),
+        ("POST", device + "/revoke", revoke_device),
+        ("POST", device + "/restore", restore_device),
+        ("POST", device + "/release", release_device),
+    ):
+        add_route(app, method, path, endpoint, tags=["devices"])
+
+
+def _pem(der: bytes) -> str:
+    return x509.load_der_x509_certificate(der).public_bytes(Encoding.PEM).decode()

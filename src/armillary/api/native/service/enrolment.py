@@ -1,0 +1,75 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Native routes of enrolment tokens: make, list, revoke. What a token opens are the factory's routes."""
+
+from __future__ import annotations
+
+from typing import Annotated, Any
+from uuid import UUID
+
+from fastapi import FastAPI, Path
+from pydantic import BaseModel, ConfigDict, Field
+from starlette.requests import Request
+from starlette.responses import Response
+
+from armillary.api.http.auth import V1
+from armillary.api.http.documents import as_document
+from armillary.api.http.routes import add_route, operator_of, service_of
+from armillary.api.native.service.requests import Name
+from armillary.api.views import service as views
+from armillary.engines.records.schema.rows import DEFAULT_PRODUCT, UNASSIGNED_GROUP
+from armillary.service.factory.enrolments import DEFAULT_LIFETIME_S, MAX_LIFETIME_S, MAX_USES
+
+CatalogPath = Annotated[str, Path(min_length=1, max_length=64, description="Catalog name")]
+
+
+class EnrolmentTokenBody(BaseModel):
+    """A token to make.
+
+    Attributes:
+        product: Product name; its devices go into no group where none is named.
+        group: Device group name.
+        chip: The only chip it is good for; any where none is named.
+        uses: How many devices it may enrol.
+        lifetime_s: Seconds until it expires.
+    """
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    product: Name = DEFAULT_PRODUCT
+    group: Name = UNASSIGNED_GROUP
+    chip: Annotated[str, Field(max_length=32)] = ""
+    uses: Annotated[int, Field(ge=1, le=MAX_USES)] = 1
+    lifetime_s: Annotated[int, Field(ge=1, le=MAX_LIFETIME_S)] = DEFAULT_LIFETIME_S
+
+
+def make_enrolment_token(request: Request, catalog: CatalogPath, body: EnrolmentTokenBody) -> dict[str, Any]:
+    """Make an enrolment token; its secret is in this answer and nowhere else."""
+    made = service_of(request).enrolments.create(
+        catalog,
+        actor=operator_of(request).name,
+        product=body.product,
+        group=body.group,
+        chip=body.chip,
+        uses=body.uses,
+        lifetime_s=body.lifetime_s,
+    )
+    return {**as_document(made.token), "secret": made.secret}
+
+
+def list_enrolment_tokens(request: Request, catalog: CatalogPath) -> dict[str, Any]:
+    """A catalog's enrolment tokens, oldest first, without their secrets; spent and expired ones too."""
+    return views.enrolment_tokens(service_of(request), catalog)
+
+
+def revoke_enrolment_token(request: Request, catalog: CatalogPath, token_id: UUID) -> Response:
+    """Make an enrolment token useless at once; the devices it enrolled stay."""
+    service_of(request).enrolments.revoke(catalog, token_id, actor=operator_of(request).name)
+    return Response(status_code=204)
+
+
+def mount(app: FastAPI) -> None:
+    """Mount the routes."""
+    tokens = V1 + "/catalogs/{catalog}/enrolment-tokens"
+    add_route(app, "GET", tokens, list_enrolment_tokens, tags=["factory"])
+    add_route(app, "POST", tokens, make_enrolment_token, status_code=201, tags=["factory"])
+    add_route(app, "DELETE", tokens + "/{token_id}", revoke_enrolment_token, status_code=204, tags=["factory"])

@@ -1,0 +1,76 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Native routes of a device's life: its manufacturing state, out of service, and in again."""
+
+from __future__ import annotations
+
+from typing import Annotated, Any, Literal
+
+from fastapi import FastAPI
+from pydantic import BaseModel, ConfigDict, Field
+from starlette.requests import Request
+
+from armillary.api.http.auth import V1
+from armillary.api.http.documents import as_document
+from armillary.api.http.routes import add_route, operator_of, service_of
+from armillary.api.native.device_ids import DevicePath, attesting_device
+from armillary.api.native.service.requests import ReasonBody
+from armillary.service.registry.device_life import DEFAULT_RETURN_S, MAX_RETURN_S
+
+Document = dict[str, Any]
+
+
+class ReprovisionBody(BaseModel):
+    """A permission to come back.
+
+    Attributes:
+        lifetime_s: Seconds until it ends.
+    """
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    lifetime_s: Annotated[int, Field(ge=1, le=MAX_RETURN_S)] = DEFAULT_RETURN_S
+
+
+class ManufacturingStateBody(BaseModel):
+    """A manufacturing state to move forward to."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    state: Literal["Module1Complete", "DeviceComplete"]
+
+
+def decommission_device(request: Request, device_id: DevicePath, body: ReasonBody) -> Document:
+    """Take a device out of service: revoked, disconnected, nobody's; its history stays."""
+    known = attesting_device(request, device_id)
+    row = service_of(request).registry.decommission_device(known, reason=body.reason, actor=operator_of(request).name)
+    document: Document = as_document(row)
+    return document
+
+
+def allow_reprovision(request: Request, device_id: DevicePath, body: ReprovisionBody) -> Document:
+    """Let a decommissioned device enrol again with its old key, until a time."""
+    known = attesting_device(request, device_id)
+    row = service_of(request).registry.allow_reprovision(
+        known, actor=operator_of(request).name, lifetime_s=body.lifetime_s
+    )
+    document: Document = as_document(row)
+    return document
+
+
+def advance_manufacturing_state(request: Request, device_id: DevicePath, body: ManufacturingStateBody) -> Document:
+    """Move a device's manufacturing state forward; it never moves back."""
+    known = attesting_device(request, device_id)
+    row = service_of(request).registry.advance_manufacturing_state(known, body.state, actor=operator_of(request).name)
+    document: Document = as_document(row)
+    return document
+
+
+def mount(app: FastAPI) -> None:
+    """Mount the routes."""
+    device = V1 + "/devices/{device_id}"
+    for verb, endpoint in (
+        ("decommission", decommission_device),
+        ("allow-reprovision", allow_reprovision),
+        ("manufacturing-state", advance_manufacturing_state),
+    ):
+        add_route(app, "POST", f"{device}/{verb}", endpoint, tags=["devices"])

@@ -1,0 +1,250 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Native routes of operations: roll-outs, findings, releases, audit, tokens."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Mapping
+from typing import Annotated, Any
+from uuid import UUID
+
+from fastapi import FastAPI, Query
+from starlette.requests import Request
+from starlette.responses import Response
+
+from armillary.api.http.auth import V1
+from armillary.api.http.documents import as_document
+from armillary.api.http.routes import add_route, hub_of, operator_of, service_of
+from armillary.api.native.device_labels import names_of, with_names
+from armillary.api.native.service.devices import After, CatalogFilter, Limit, NumberAfter, Text
+from armillary.api.native.service.requests import (
+    FloorBody,
+    ReasonBody,
+    ReleaseBody,
+    RolloutBody,
+    TokenBody,
+)
+from armillary.api.views import service as views
+from armillary.errors import NotFoundError
+from armillary.rollout import policy as rollout_policy
+from armillary.wire.device import finding as wire_finding
+from armillary.wire.device.finding import KINDS, SEVERITIES, STATUSES
+from armillary.wire.hub.credentials import DEVICE_ID_PATTERN, canonical_device_id
+
+
+def list_rollouts(
+    request: Request,
+    catalog: CatalogFilter = None,
+    state: Text = None,
+    limit: Limit = views.PAGE_ROWS,
+    after: NumberAfter = None,
+) -> dict[str, Any]:
+    """Roll-outs, newest first."""
+    return views.rollouts(service_of(request), catalog=catalog, state=state, limit=limit, after=after)
+
+
+def start_rollout(request: Request, body: RolloutBody) -> dict[str, Any]:
+    """Bring a set of images to a device group in cohorts."""
+    row = service_of(request).rollouts.start(
+        body.catalog,
+        body.product,
+        body.group,
+        body.image_ids,
+        actor=operator_of(request).name,
+        policy=rollout_policy.from_json(body.policy),
+    )
+    return views.rollout_document(row)
+
+
+def show_rollout(request: Request, rollout_id: UUID) -> dict[str, Any]:
+    """A roll-out and how far it got."""
+    return views.rollout(service_of(request), rollout_id)
+
+
+def rollout_devices(
+    request: Request, rollout_id: UUID, limit: Limit = views.PAGE_ROWS, after: After = None
+) -> dict[str, Any]:
+    """Where each started device of a roll-out stands."""
+    return with_names(request, views.rollout_devices(service_of(request), rollout_id, limit=limit, after=after))
+
+
+def halt_rollout(request: Request, rollout_id: UUID, body: ReasonBody) -> dict[str, Any]:
+    """Stop a roll-out where it is: no further device is started."""
+    rollouts, actor = service_of(request).rollouts, operator_of(request).name
+    return views.rollout_document(rollouts.hold(rollout_id, reason=body.reason, actor=actor))
+
+
+def resume_rollout(request: Request, rollout_id: UUID) -> dict[str, Any]:
+    """Let a held roll-out go on."""
+    rollouts, actor = service_of(request).rollouts, operator_of(request).name
+    return views.rollout_document(rollouts.resume(rollout_id, actor=actor))
+
+
+def roll_back_rollout(request: Request, rollout_id: UUID, body: ReasonBody) -> dict[str, Any]:
+    """Give every started device its previous images back."""
+    rollouts, actor = service_of(request).rollouts, operator_of(request).name
+    return views.rollout_document(rollouts.roll_back(rollout_id, reason=body.reason, actor=actor))
+
+
+def cancel_rollout(request: Request, rollout_id: UUID, body: ReasonBody) -> dict[str, Any]:
+    """Stop deciding for the device group; its deployment stays the one from before."""
+    rollouts, actor = service_of(request).rollouts, operator_of(request).name
+    return views.rollout_document(rollouts.cancel(rollout_id, reason=body.reason, actor=actor))
+
+
+def list_findings(
+    request: Request,
+    status: Annotated[str | None, Query(max_length=64, json_schema_extra={"enum": [*STATUSES, "living"]})] = None,
+    severity: Annotated[str | None, Query(max_length=64, json_schema_extra={"enum": list(SEVERITIES)})] = None,
+    kind: Annotated[str | None, Query(max_length=64, json_schema_extra={"enum": list(KINDS)})] = None,
+    catalog: CatalogFilter = None,
+    device: Annotated[str | None, Query(max_length=128, json_schema_extra={"pattern": DEVICE_ID_PATTERN})] = None,
+    limit: Limit = views.PAGE_ROWS,
+    after: NumberAfter = None,
+) -> dict[str, Any]:
+    """Findings, newest first; the status `living` means not closed."""
+    device_id = canonical_device_id(device) if device is not None else None
+    page = views.findings(
+        service_of(request),
+        status=status,
+        severity=severity,
+        kind=kind,
+        catalog=catalog,
+        device_id=device_id,
+        limit=limit,
+        after=after,
+    )
+    known = names_of(request, {each for item in page["items"] for each in item["device_ids"]})
+    return {**page, "items": [_named(item, known) for item in page["items"]]}
+
+
+def show_finding(request: Request, finding_id: UUID) -> dict[str, Any]:
+    """A finding: cause, extent and what to do."""
+    found = views.finding(service_of(request), finding_id)
+    return _named(found, names_of(request, found["device_ids"]))
+
+
+def acknowledge_finding(request: Request, finding_id: UUID) -> dict[str, Any]:
+    """Say that somebody is on it."""
+    watch, actor = service_of(request).watch, operator_of(request).name
+    return wire_finding.to_json(watch.acknowledge(finding_id, actor=actor))
+
+
+def close_finding(request: Request, finding_id: UUID) -> dict[str, Any]:
+    """Say that it is dealt with; seen again, it is a new finding."""
+    watch, actor = service_of(request).watch, operator_of(request).name
+    return wire_finding.to_json(watch.close(finding_id, actor=actor))
+
+
+def list_releases(request: Request, chip: Text = None) -> dict[str, Any]:
+    """OS releases, newest first."""
+    return views.releases(service_of(request), chip=chip)
+
+
+def publish_release(request: Request, body: ReleaseBody) -> dict[str, Any]:
+    """Build, sign and publish an OS release; its components become reference values."""
+    releases = service_of(request).releases
+    security_version = body.security_version
+    if security_version is None:
+        security_version = releases.last_security_version(body.chip)
+    row = releases.publish(
+        body.chip, body.version, actor=operator_of(request).name, security_version=security_version, feed=body.feed
+    )
+    document: dict[str, Any] = as_document(row)
+    return document
+
+
+def show_release(request: Request, release_id: UUID) -> dict[str, Any]:
+    """An OS release with the digest of each boot component."""
+    return views.release(service_of(request), release_id)
+
+
+def list_floors(request: Request, chip: Text = None) -> dict[str, Any]:
+    """Security floors: lower versions are refused."""
+    return views.floors(service_of(request), chip=chip)
+
+
+def raise_floor(request: Request, body: FloorBody) -> dict[str, Any]:
+    """Refuse every lower security version of an image type on a chip, from the next check-in on."""
+    row = service_of(request).releases.raise_floor(
+        body.chip, body.image_type, body.minimum, actor=operator_of(request).name
+    )
+    document: dict[str, Any] = as_document(row)
+    return document
+
+
+def list_audit(request: Request, limit: Limit = views.PAGE_ROWS, after: NumberAfter = None) -> dict[str, Any]:
+    """Audit lines, newest first."""
+    return views.audit(service_of(request), limit=limit, after=after)
+
+
+def verify_audit(request: Request) -> dict[str, Any]:
+    """Walk the whole audit chain; note the head elsewhere, a chain cannot show that its end was cut off."""
+    return views.audit_verification(service_of(request))
+
+
+def list_tokens(request: Request) -> dict[str, Any]:
+    """Operator tokens, without their secrets."""
+    return views.tokens(service_of(request))
+
+
+def make_token(request: Request, body: TokenBody) -> dict[str, Any]:
+    """Make a token; its secret is in this answer and nowhere else."""
+    expires_at = None if body.lifetime_s is None else int(time.time()) + body.lifetime_s
+    if body.organisation is not None:
+        organisation = hub_of(request).organisations.all().get(body.organisation)
+        if organisation is None or organisation.catalog.lower() != (body.catalog or "").lower():
+            raise NotFoundError(
+                f"the catalog has no organisation {body.organisation!a:.80}",
+                remedy="List them: armillary organisation list.",
+            )
+    made = service_of(request).tokens.create(
+        body.name,
+        body.role,
+        actor=operator_of(request).name,
+        expires_at=expires_at,
+        catalog=body.catalog,
+        organisation=body.organisation,
+    )
+    return {**as_document(made.token), "secret": made.secret}
+
+
+def revoke_token(request: Request, token_id: UUID) -> Response:
+    """Make a token useless at once."""
+    service_of(request).tokens.revoke(token_id, actor=operator_of(request).name)
+    return Response(status_code=204)
+
+
+def _named(finding: dict[str, Any], known: Mapping[str, str]) -> dict[str, Any]:
+    """A finding with what its devices are called."""
+    return {**finding, "device_names": {each: known[each] for each in finding["device_ids"] if each in known}}
+
+
+def mount(app: FastAPI) -> None:
+    """Mount the routes."""
+    rollout, finding = V1 + "/rollouts/{rollout_id}", V1 + "/findings/{finding_id}"
+    for tag, method, path, endpoint, status in (
+        ("rollouts", "GET", V1 + "/rollouts", list_rollouts, 200),
+        ("rollouts", "POST", V1 + "/rollouts", start_rollout, 201),
+        ("rollouts", "GET", rollout, show_rollout, 200),
+        ("rollouts", "GET", rollout + "/devices", rollout_devices, 200),
+        ("rollouts", "POST", rollout + "/halt", halt_rollout, 200),
+        ("rollouts", "POST", rollout + "/resume", resume_rollout, 200),
+        ("rollouts", "POST", rollout + "/roll-back", roll_back_rollout, 200),
+        ("rollouts", "POST", rollout + "/cancel", cancel_rollout, 200),
+        ("findings", "GET", V1 + "/findings", list_findings, 200),
+        ("findings", "GET", finding, show_finding, 200),
+        ("findings", "POST", finding + "/acknowledge", acknowledge_finding, 200),
+        ("findings", "POST", finding + "/close", close_finding, 200),
+        ("releases", "GET", V1 + "/releases", list_releases, 200),
+        ("releases", "POST", V1 + "/releases", publish_release, 201),
+        ("releases", "GET", V1 + "/releases/{release_id}", show_release, 200),
+        ("releases", "GET", V1 + "/security-floors", list_floors, 200),
+        ("releases", "POST", V1 + "/security-floors", raise_floor, 200),
+        ("audit", "GET", V1 + "/audit", list_audit, 200),
+        ("audit", "GET", V1 + "/audit/verification", verify_audit, 200),
+        ("tokens", "GET", V1 + "/tokens", list_tokens, 200),
+        ("tokens", "POST", V1 + "/tokens", make_token, 201),
+    ):
+        add_route(app, method, path, endpoint, status_code=status, tags=[tag])
+    add_route(app, "DELETE", V1 + "/tokens/{token_id}", revoke_token, status_code=204, tags=["tokens"])

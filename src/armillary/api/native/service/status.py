@@ -1,0 +1,91 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Native routes of the service itself: health, description, status, metrics; the fleet in numbers; image packages."""
+
+from __future__ import annotations
+
+from typing import Any
+from uuid import UUID
+
+from fastapi import FastAPI
+from fastapi.responses import JSONResponse
+from starlette.requests import Request
+from starlette.responses import Response
+
+from armillary.api.http.auth import V1
+from armillary.api.http.documents import as_document
+from armillary.api.http.routes import add_route, hub_of, operator_of, service_of
+from armillary.api.http.tenure import tenures
+from armillary.api.native.device_labels import with_names
+from armillary.api.native.service.devices import CatalogFilter, Limit, NumberAfter
+from armillary.api.views import service as views, status as views_status
+from armillary.service.context.paging import MAX_LIMIT
+
+
+async def health() -> dict[str, Any]:
+    """Whether the process answers; for load balancers. `/api/v1/status` says how it is."""
+    # In the loop, without a thread: it answers when all threads are busy with operators' calls.
+    return {"status": "ok"}
+
+
+def openapi(request: Request) -> Response:
+    """This description, OpenAPI 3.1."""
+    return JSONResponse(request.app.openapi())
+
+
+def who_am_i(request: Request) -> dict[str, Any]:
+    """The token that the request carries, without its secret."""
+    document: dict[str, Any] = as_document(operator_of(request))
+    return document
+
+
+def status(request: Request) -> dict[str, Any]:
+    """How the service is doing, part by part."""
+    return views_status.status(service_of(request), hub_of(request), started_at=request.app.state.started_at)
+
+
+def metrics(request: Request) -> Response:
+    """The service's numbers, for Prometheus."""
+    from armillary.api.http.metrics import CONTENT_TYPE, FleetCollector, exposition  # noqa: PLC0415 - its library is 1 MB
+
+    service, hub = service_of(request), hub_of(request)
+    rollouts = {state: len(service.rollouts.list(state=state, limit=MAX_LIMIT).items) for state in views.UNFINISHED}
+    workers = service.device_workers()
+    collector = FleetCollector(
+        service.registry.fleet_summary(),
+        hub=hub.counters(),
+        rollouts=rollouts,
+        workers=workers,
+        refused=request.app.state.budgets.refused(),
+    )
+    return Response(exposition(collector), media_type=CONTENT_TYPE)
+
+
+def fleet(request: Request, catalog: CatalogFilter = None) -> dict[str, Any]:
+    """The fleet in numbers."""
+    return views.fleet(service_of(request), catalog=catalog)
+
+
+def list_error_reports(
+    request: Request, catalog: CatalogFilter = None, limit: Limit = views.PAGE_ROWS, after: NumberAfter = None
+) -> dict[str, Any]:
+    """Error reports of all devices or of a catalog's, newest first."""
+    found, since = views.error_reports(service_of(request), catalog=catalog, limit=limit, after=after), tenures(request)
+    kept = [each for each in found["items"] if each["received_at"] * 1000 >= since.get(each["device_id"], 0)]
+    return with_names(request, {**found, "items": kept})
+
+
+def image_package(request: Request, image_id: UUID, catalog: CatalogFilter = None) -> Response:
+    """An image package as devices get it: signed by this service. `catalog` says whose, where several have this id."""
+    return Response(service_of(request).images.read(image_id, catalog), media_type="application/octet-stream")
+
+
+def mount(app: FastAPI) -> None:
+    """Mount the routes."""
+    add_route(app, "GET", V1 + "/health", health, tags=["service"])
+    add_route(app, "GET", V1 + "/openapi.json", openapi, tags=["service"])
+    add_route(app, "GET", V1 + "/me", who_am_i, tags=["service"])
+    add_route(app, "GET", V1 + "/status", status, tags=["service"])
+    add_route(app, "GET", "/metrics", metrics, tags=["service"], response_class=Response)
+    add_route(app, "GET", V1 + "/fleet", fleet, tags=["devices"])
+    add_route(app, "GET", V1 + "/error-reports", list_error_reports, tags=["devices"])
+    add_route(app, "GET", V1 + "/images/{image_id}/package", image_package, tags=["images"], response_class=Response)

@@ -1,0 +1,105 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Native routes of transfers: a catalog offers a device, another accepts or declines. The path says who speaks."""
+
+from __future__ import annotations
+
+from typing import Annotated, Any
+from uuid import UUID
+
+from fastapi import FastAPI, Query
+from pydantic import BaseModel, ConfigDict, Field
+from starlette.requests import Request
+
+from armillary.api.http.auth import V1
+from armillary.api.http.documents import as_document
+from armillary.api.http.routes import add_route, operator_of, service_of
+from armillary.api.native.device_ids import attesting_device
+from armillary.api.native.service.devices import Limit, NumberAfter
+from armillary.api.native.service.enrolment import CatalogPath
+from armillary.api.views import service as views
+from armillary.errors import NotFoundError
+from armillary.service.registry.transfers import DEFAULT_LIFETIME_S, MAX_LIFETIME_S
+from armillary.wire.hub.credentials import DEVICE_ID_PATTERN, canonical_device_id, is_attested_id
+
+Document = dict[str, Any]
+Pending = Annotated[bool, Query(description="Only offers that can still be accepted")]
+
+
+class TransferBody(BaseModel):
+    """An offer to make.
+
+    Attributes:
+        device_id: The device, 128 hexadecimal digits.
+        to_catalog_id: Id of the new owner's catalog; he finds it with `armillary catalog show`.
+        lifetime_s: Seconds until it cannot be accepted any more.
+    """
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    device_id: Annotated[str, Field(max_length=300, json_schema_extra={"pattern": DEVICE_ID_PATTERN})]
+    to_catalog_id: UUID
+    lifetime_s: Annotated[int, Field(ge=1, le=MAX_LIFETIME_S)] = DEFAULT_LIFETIME_S
+
+
+def offer_device(request: Request, catalog: CatalogPath, body: TransferBody) -> Document:
+    """Offer a device of this catalog to another one; nothing moves before that one accepts."""
+    device_id = _offered(request, catalog, body.device_id)
+    made = service_of(request).transfers.offer(
+        catalog, device_id, body.to_catalog_id, actor=operator_of(request).name, lifetime_s=body.lifetime_s
+    )
+    document: Document = as_document(made)
+    return document
+
+
+def _offered(request: Request, catalog: str, text: str) -> str:
+    """The id of a device to offer. That it is a hub device, which cannot be, is said of the catalog's own only."""
+    known, service = canonical_device_id(text), service_of(request)
+    if is_attested_id(known):
+        return known
+    owner = service.registry.get_catalog(catalog).catalog_id
+    try:
+        is_own = service.owner_of(known) == owner
+    except NotFoundError:
+        is_own = False
+    return attesting_device(request, known) if is_own else known
+
+
+def list_transfers(
+    request: Request,
+    catalog: CatalogPath,
+    pending: Pending = False,  # noqa: FBT002 - a query parameter
+    limit: Limit = views.PAGE_ROWS,
+    after: NumberAfter = None,
+) -> Document:
+    """Offers from and to this catalog, newest first."""
+    return views.transfers(service_of(request), catalog, pending=pending, limit=limit, after=after)
+
+
+def accept_transfer(request: Request, catalog: CatalogPath, transfer_id: UUID) -> Document:
+    """Take a device that was offered to this catalog; it is its from now on."""
+    done = service_of(request).transfers.accept(catalog, transfer_id, actor=operator_of(request).name)
+    document: Document = as_document(done)
+    return document
+
+
+def decline_transfer(request: Request, catalog: CatalogPath, transfer_id: UUID) -> Document:
+    """Refuse a device that was offered to this catalog."""
+    done = service_of(request).transfers.decline(catalog, transfer_id, actor=operator_of(request).name)
+    document: Document = as_document(done)
+    return document
+
+
+def cancel_transfer(request: Request, catalog: CatalogPath, transfer_id: UUID) -> Document:
+    """Take back an offer that this catalog made."""
+    done = service_of(request).transfers.cancel(catalog, transfer_id, actor=operator_of(request).name)
+    document: Document = as_document(done)
+    return document
+
+
+def mount(app: FastAPI) -> None:
+    """Mount the routes."""
+    place = V1 + "/catalogs/{catalog}/transfers"
+    add_route(app, "GET", place, list_transfers, tags=["transfers"])
+    add_route(app, "POST", place, offer_device, status_code=201, tags=["transfers"])
+    for verb, endpoint in (("accept", accept_transfer), ("decline", decline_transfer), ("cancel", cancel_transfer)):
+        add_route(app, "POST", f"{place}/{{transfer_id}}/{verb}", endpoint, tags=["transfers"])

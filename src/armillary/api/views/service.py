@@ -1,0 +1,254 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The security service's data as JSON-able dicts. The native routes and the console call the same functions.
+
+Each function takes the service (and what chooses the rows) and returns a dict, or ``{"items": [...], "next": ...}``
+for lists. It reads; it changes nothing. Errors are the service's own.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+from uuid import UUID
+
+from armillary.api.http.documents import as_document, as_page
+from armillary.engines.records.schema.rollout_rows import Rollout
+from armillary.engines.records.schema.rows import Deployment, Device, DeviceFilter
+from armillary.rollout import policy as rollout_policy
+from armillary.service.context.paging import MAX_LIMIT
+from armillary.wire.device import finding as wire_finding
+
+if TYPE_CHECKING:
+    from armillary.service.assemble import SecurityService
+
+Document = dict[str, Any]
+
+# Rows of a page when the caller does not say.
+PAGE_ROWS = 100
+# States of roll-outs that still decide for their group.
+UNFINISHED = ("running", "held", "rolling-back")
+
+
+def fleet(service: SecurityService, *, catalog: str | None = None) -> Document:
+    """The fleet in numbers (:class:`FleetSummary`), of one catalog or of all."""
+    document: Document = as_document(service.registry.fleet_summary(catalog))
+    return document
+
+
+def devices(
+    service: SecurityService, chosen: DeviceFilter, *, limit: int = PAGE_ROWS, after: str | None = None
+) -> Document:
+    """Devices by id: the fields of :class:`Device`; of a search also ``is_cut``: more names match than were read."""
+    page = service.registry.list_devices(chosen, limit=limit, after=after)
+    shown = as_page(page)
+    return shown if chosen.search is None else {**shown, "is_cut": page.is_cut}
+
+
+def device(service: SecurityService, device_id: str) -> Document:
+    """A device with its last check-in (verdict and appraisal steps), or None there before the first.
+
+    Its ``transfer`` is the offer it stands under, else the one that brought it to its catalog, else None.
+    """
+    found = service.registry.get_device(device_id)
+    document: Document = as_document(found)
+    document["transfer"] = as_document(service.transfers.of_device(found))
+    newest = service.registry.list_check_ins(device_id, limit=1)
+    document["last_check_in"] = as_document(newest.items[0]) if newest.items else None
+    return document
+
+
+def transfers(
+    service: SecurityService, catalog: str, *, pending: bool = False, limit: int = PAGE_ROWS, after: str | None = None
+) -> Document:
+    """Offers from and to a catalog, newest first; ``pending`` leaves those that can still be accepted."""
+    return as_page(service.transfers.list(catalog, limit=limit, after=after, pending=pending))
+
+
+def enrolment_tokens(service: SecurityService, catalog: str) -> Document:
+    """A catalog's enrolment tokens, oldest first, without their secrets; spent and expired ones too."""
+    return {"items": [as_document(token) for token in service.enrolments.list(catalog)], "next": None}
+
+
+def device_deployment(service: SecurityService, device_id: str) -> Document:
+    """What a device should run and what it says it runs.
+
+    Returns:
+        ``status`` (``up-to-date``, ``waiting``, ``failed``, ``none`` or ``unknown``), ``reason`` in words,
+        ``deployment_id`` and ``images``: name, image_id, wanted, installed, state.
+    """
+    found = service.registry.get_device(device_id)
+    if found.group_id is None:
+        return {"status": "none", "reason": "The device is not claimed.", "deployment_id": None, "images": []}
+    group = service.registry.get_group_by_id(found.group_id)
+    deployment_id = group.deployment_id
+    rollout = next((row for row in _living_rollouts(service, group.catalog) if row.group_id == group.group_id), None)
+    if rollout is not None and found.offered_deployment_id == rollout.deployment_id:
+        back = rollout.state == "rolling-back"
+        deployment_id = rollout.previous_deployment_id if back else rollout.deployment_id
+    wanted = service.deployments.get(group.catalog, deployment_id) if deployment_id is not None else None
+    return _deployment_state(found, wanted, group.update_policy, failure=_failure(service, device_id, wanted))
+
+
+def _failure(service: SecurityService, device_id: str, wanted: Deployment | None) -> str:
+    """Why the device has given up this deployment, in its own words; "" when it has not."""
+    if wanted is None:
+        return ""
+    reported = service.registry.list_outcomes(device_id=device_id, deployment_id=wanted.deployment_id, limit=1).items
+    if not reported or reported[0].outcome == "confirmed":
+        return ""
+    return reported[0].reason or reported[0].outcome
+
+
+def _living_rollouts(service: SecurityService, catalog: str) -> list[Rollout]:
+    return [
+        row
+        for state in UNFINISHED
+        for row in service.rollouts.list(catalog=catalog, state=state, limit=MAX_LIMIT).items
+    ]
+
+
+def _deployment_state(found: Device, wanted: Deployment | None, update_policy: str, *, failure: str) -> Document:
+    images: dict[UUID, Document] = {}
+    for image in wanted.images if wanted is not None else ():
+        images[image.image_id] = {"name": image.name, "image_id": str(image.image_id), "wanted": True}
+    for installed in found.installed:
+        row = images.setdefault(
+            installed.image_id, {"name": installed.name, "image_id": str(installed.image_id), "wanted": False}
+        )
+        row["state"] = installed.state
+    rows = [{"state": None, **row, "installed": "state" in row} for row in images.values()]
+    deployment_id = str(wanted.deployment_id) if wanted is not None else None
+    same = all(row["wanted"] == row["installed"] for row in rows)
+    status, reason = _deployment_words(found, wanted, update_policy, same=same, failure=failure)
+    return {"status": status, "reason": reason, "deployment_id": deployment_id, "images": rows}
+
+
+def _deployment_words(
+    found: Device, wanted: Deployment | None, update_policy: str, *, same: bool, failure: str
+) -> tuple[str, str]:
+    """The first row whose condition holds; the order is the order in which causes hide each other."""
+    rows = (
+        (wanted is None, "none", "The device group has no deployment."),
+        (found.last_check_in_at is None, "unknown", "The device has not checked in yet."),
+        (same, "up-to-date", "The device runs exactly the deployment's images."),
+        (found.revoked_at is not None, "waiting", "The device is revoked."),
+        (
+            update_policy == "No3rdPartyAppUpdates",
+            "waiting",
+            "The device group's update policy is No3rdPartyAppUpdates.",
+        ),
+        (found.health == "held", "waiting", "The device is held: a copy was found. Release it first."),
+        (found.verdict != "attested", "waiting", "The device's boot is not trusted: it gets OS updates only."),
+        (found.health == "silent", "waiting", "The device is silent: it has missed its check-ins."),
+        (bool(failure), "failed", f"The device tried and took them back; it does not try them again: {failure}"),
+        (
+            wanted is not None and found.offered_deployment_id == wanted.deployment_id,
+            "waiting",
+            "The device was offered the images; it reports them when their trial has ended.",
+        ),
+        (True, "waiting", "The device gets the images at its next check-in."),
+    )
+    return next((status, reason) for holds, status, reason in rows if holds)
+
+
+def check_ins(
+    service: SecurityService, device_id: str, *, limit: int = PAGE_ROWS, after: str | None = None
+) -> Document:
+    """A device's accepted check-ins, newest first."""
+    service.registry.get_device(device_id)
+    return as_page(service.registry.list_check_ins(device_id, limit=limit, after=after))
+
+
+def refusals(
+    service: SecurityService, device_id: str | None, *, limit: int = PAGE_ROWS, after: str | None = None
+) -> Document:
+    """Refused requests, newest first."""
+    return as_page(service.registry.list_refusals(device_id=device_id, limit=limit, after=after))
+
+
+def outcomes(service: SecurityService, device_id: str, *, limit: int = PAGE_ROWS, after: str | None = None) -> Document:
+    """What became of the images that a device was offered, newest first."""
+    return as_page(service.registry.list_outcomes(device_id=device_id, limit=limit, after=after))
+
+
+def error_reports(
+    service: SecurityService,
+    *,
+    device_id: str | None = None,
+    catalog: str | None = None,
+    limit: int = PAGE_ROWS,
+    after: str | None = None,
+) -> Document:
+    """Error reports, newest first."""
+    return as_page(service.error_reports.list(device_id=device_id, catalog=catalog, limit=limit, after=after))
+
+
+def rollout_document(row: Rollout) -> Document:
+    """A roll-out; its policy in the form that creates one."""
+    return {**as_document(row), "policy": rollout_policy.to_json(row.policy)}
+
+
+def rollouts(
+    service: SecurityService,
+    *,
+    catalog: str | None = None,
+    state: str | None = None,
+    limit: int = PAGE_ROWS,
+    after: str | None = None,
+) -> Document:
+    """Roll-outs, newest first."""
+    page = service.rollouts.list(catalog=catalog, state=state, limit=limit, after=after)
+    return as_page(page, rollout_document)
+
+
+def rollout(service: SecurityService, rollout_id: UUID) -> Document:
+    """A roll-out with its counts per state."""
+    return rollout_document(service.rollouts.get(rollout_id))
+
+
+def rollout_devices(
+    service: SecurityService, rollout_id: UUID, *, limit: int = PAGE_ROWS, after: str | None = None
+) -> Document:
+    """Where each started device of a roll-out stands."""
+    return as_page(service.rollouts.list_devices(rollout_id, limit=limit, after=after))
+
+
+def findings(service: SecurityService, *, limit: int = PAGE_ROWS, after: str | None = None, **chosen: Any) -> Document:
+    """Findings, newest first."""
+    return as_page(service.watch.list(limit=limit, after=after, **chosen), wire_finding.to_json)
+
+
+def finding(service: SecurityService, finding_id: UUID) -> Document:
+    """A finding."""
+    return wire_finding.to_json(service.watch.get(finding_id))
+
+
+def releases(service: SecurityService, *, chip: str | None = None) -> Document:
+    """OS releases, newest first; their components are the verifier's reference values."""
+    return {"items": [as_document(row) for row in reversed(service.releases.list(chip=chip))], "next": None}
+
+
+def release(service: SecurityService, release_id: UUID) -> Document:
+    """An OS release."""
+    document: Document = as_document(service.releases.get(release_id))
+    return document
+
+
+def floors(service: SecurityService, *, chip: str | None = None) -> Document:
+    """Security floors: versions below them are refused."""
+    return {"items": [as_document(row) for row in service.releases.floors(chip=chip)], "next": None}
+
+
+def audit(service: SecurityService, *, limit: int = PAGE_ROWS, after: str | None = None) -> Document:
+    """Audit lines, newest first."""
+    return as_page(service.audit.list(limit=limit, after=after))
+
+
+def audit_verification(service: SecurityService) -> Document:
+    """The walk over the whole audit chain: ``lines``, ``head`` (note it elsewhere), ``broken_at`` or None."""
+    document: Document = as_document(service.audit.verify())
+    return document
+
+
+def tokens(service: SecurityService) -> Document:
+    """Operator tokens without their secrets, oldest first."""
+    return {"items": [as_document(row) for row in service.tokens.list()], "next": None}

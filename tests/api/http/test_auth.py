@@ -1,0 +1,220 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Every route needs a token of its role, except the declared public ones; nothing is read before that is known."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+import uuid
+
+import pytest
+from fastapi.routing import APIRoute
+from starlette.requests import Request
+from tests.api.running_service import RunningService
+
+from armillary.api.central import table as central_table
+from armillary.api.central.route import CentralRoute
+from armillary.api.http import auth
+from armillary.api.http.routes import GuardedRoute
+from armillary.errors import PermissionDeniedError, UnauthenticatedError
+
+PUBLIC_ROUTES = {
+    "PUT /device-files/{path:path}",  # its address is signed: tests/hub/devices/test_file_upload.py
+    "GET /api/v1/health",
+    "GET /api/v1/openapi.json",
+    # For web servers of others: authorities that every device shows, and random serial numbers.
+    "GET /api/v1/public/crl/{authority}.crl",
+    "GET /api/v1/public/catalogs/{catalog_id}/crl.pem",
+    "GET /api/v1/public/catalogs/{catalog_id}/chain.pem",
+}
+SCRAPE_ROUTES = {"GET /metrics"}
+FACTORY_ROUTES = {f"POST /api/v1/factory/{name}" for name in ("devices", "tpm-challenges", "tpm-devices")}
+_V1, _CATALOG = "/api/v1", "/api/v1/catalogs/{catalog}"
+_AZURE = (
+    "/subscriptions/{subscription}/resourceGroups/{resource_group}/providers/Microsoft.AzureSphere/catalogs/{catalog}"
+)
+_PRODUCT = f"{_AZURE}/products/{{product}}"
+# Who may do what, said a second time by hand: the table is compared with this, and callers are tried by this. Whoever
+# changes a role has to say so here. An Administrator changes who and what is trusted:
+ADMINISTRATORS = {
+    f"DELETE {_AZURE}",
+    f"POST {_AZURE}/certificates/{{serial}}/retrieveProofOfPossessionNonce",
+    f"POST {_PRODUCT}/deviceGroups/{{device_group}}/devices/{{device}}/generateCapabilityImage",
+    *(f"{method} /api/apiTokens/{{token}}" for method in ("GET", "PUT", "DELETE")), "GET /api/apiTokens",
+    *(f"{method} /api/fileUploads" for method in ("PUT", "PATCH", "DELETE")),
+    *(f"{method} /api/organizations/{{organisation}}" for method in ("PUT", "PATCH", "DELETE")),
+    *(f"{method} {_V1}/organisations/{{organisation}}" for method in ("PUT", "DELETE")),
+    f"PUT {_V1}/devices/{{device_id}}/organisation",
+    f"GET {_V1}/tokens", f"POST {_V1}/tokens", f"DELETE {_V1}/tokens/{{token_id}}",
+    f"GET {_CATALOG}/hub-service-keys", f"POST {_CATALOG}/hub-service-keys",
+    f"DELETE {_CATALOG}/hub-service-keys/{{name}}",
+    f"PATCH {_CATALOG}/hub-admission", f"PATCH {_CATALOG}/attestation-policy",
+    f"POST {_CATALOG}/attestation-policy/firmware", f"DELETE {_CATALOG}/attestation-policy/firmware/{{statement_id}}",
+    f"POST {_V1}/releases", f"POST {_V1}/releases/corim", f"POST {_V1}/releases/{{release_id}}/expiry",
+    f"POST {_V1}/releases/{{release_id}}/withdraw", f"POST {_V1}/security-floors",
+    f"POST {_V1}/service-authorities/renew", f"POST {_V1}/application/import", f"PUT {_V1}/telemetry/retention",
+}  # fmt: skip
+# A Reader sees; some of it is asked with another verb, and there are no users to change:
+READ_OTHERWISE = {
+    *(f"{method} /api/users/{{user}}" for method in ("PUT", "PATCH", "DELETE")),
+    "POST /api/query", f"POST {_V1}/group-preview",
+    "POST /iothub/configurations/testQueries", "POST /iothub/devices/query",
+    f"POST {_AZURE}/certificates/{{serial}}/retrieveCertChain",
+    *(f"POST {_AZURE}/{verb}" for verb in (
+        "countDevices", "listDeployments", "listDeviceGroups", "listDeviceInsights", "listDevices")),
+    f"POST {_PRODUCT}/countDevices", f"POST {_PRODUCT}/deviceGroups/{{device_group}}/countDevices",
+}  # fmt: skip
+# Everybody else who changes something is a Contributor; so is who gets a device's keys.
+KEYS_SHOWN = {"GET /api/devices/{device_id}/credentials"}
+FILLED = {
+    "subscription": "s", "resource_group": "rg", "catalog": "Absent", "product": "Absent", "device_group": "Absent",
+    "device": "0" * 128, "device_id": "0" * 128, "deployment": ".default", "serial": ".default", "location": "GLOBAL",
+    "image": str(uuid.uuid4()), "operation": "x", "method": "m", "rest:path": "nothing/here",
+}  # fmt: skip
+
+
+def _path(template: str) -> str:
+    path = template
+    for name, value in FILLED.items():
+        path = path.replace("{" + name + "}", value)
+    while "{" in path:
+        start, end = path.index("{"), path.index("}")
+        path = path[:start] + str(uuid.uuid4()) + path[end + 1 :]
+    if template.startswith((_V1, "/metrics")):
+        return path
+    version = "2022-10-31-preview" if central_table.is_central(template) else "2024-04-01"
+    return f"{path}?api-version={version}"
+
+
+def needed(key: str) -> str:
+    """The role that a route needs, by what it does."""
+    for routes, role in (
+        (PUBLIC_ROUTES, auth.PUBLIC), (SCRAPE_ROUTES, auth.SCRAPE), (FACTORY_ROUTES, auth.FACTORY),
+        (ADMINISTRATORS, "Administrator"), (READ_OTHERWISE, "Reader"), (KEYS_SHOWN, "Contributor"),
+    ):  # fmt: skip
+        if key in routes:
+            return role
+    return "Reader" if key.startswith("GET ") or "{rest:path}" in key else "Contributor"
+
+
+ROLES = {key: needed(key) for key in auth.ACCESS}
+
+
+def test_the_mounted_routes_are_exactly_those_of_the_table(service: RunningService) -> None:
+    mounted = {
+        f"{method} {route.path}"
+        for route in service.app.routes
+        if isinstance(route, APIRoute)
+        for method in route.methods or ()
+    }
+    central = {each.key for each in central_table.OPERATIONS}
+    assert not mounted & central
+    assert mounted | central == set(auth.ACCESS)
+    assert all(isinstance(route, GuardedRoute | CentralRoute) for route in service.app.routes)
+
+
+def test_the_table_gives_each_route_the_role_that_was_written_down_for_it() -> None:
+    assert {key: (role, ROLES[key]) for key, role in auth.ACCESS.items() if role != ROLES[key]} == {}
+    assert set(auth.ACCESS) >= ADMINISTRATORS | READ_OTHERWISE | KEYS_SHOWN
+
+
+def test_only_the_declared_routes_are_public() -> None:
+    assert {key for key, role in auth.ACCESS.items() if role == auth.PUBLIC} == PUBLIC_ROUTES
+    assert {key for key, role in auth.ACCESS.items() if role == auth.SCRAPE} == SCRAPE_ROUTES
+    assert {key for key, role in auth.ACCESS.items() if role == auth.FACTORY} == FACTORY_ROUTES
+    assert set(auth.ACCESS.values()) == {auth.PUBLIC, auth.SCRAPE, auth.FACTORY, *auth.RANK}
+
+
+@pytest.mark.parametrize("key", sorted(set(auth.ACCESS) - PUBLIC_ROUTES))
+def test_no_route_answers_without_a_valid_token(service: RunningService, key: str) -> None:
+    method, template = key.split(" ", 1)
+    for headers in (
+        {"Authorization": "Bearer arm_wrong"},
+        {"Authorization": "Bearer arme_wrong"},
+        {"Authorization": "Basic YTpi"},
+        {"X-Forwarded-For": "8.8.8.8"},
+    ):
+        reply = service.call(method, _path(template), b"{" if method != "GET" else None, token=None, headers=headers)
+        assert reply.status == 401, (key, headers, reply.raw)
+        assert reply.headers["www-authenticate"] == 'Bearer realm="armillary"'
+
+
+@pytest.mark.parametrize("key", sorted(key for key, role in ROLES.items() if role in auth.RANK and role != "Reader"))
+def test_a_role_below_the_routes_is_refused_before_the_body_is_read(service: RunningService, key: str) -> None:
+    method, template = key.split(" ", 1)
+    lower = {"Contributor": "Reader", "Administrator": "Contributor"}[ROLES[key]]
+    reply = service.call(method, _path(template), b"{ not json", token=service.token_of(lower))
+    assert reply.status == 403, (key, reply.raw)
+    assert ROLES[key] in reply.raw.decode()
+
+
+@pytest.mark.parametrize("key", sorted(key for key, role in ROLES.items() if role in auth.RANK))
+def test_the_routes_own_role_gets_past_the_guard(service: RunningService, key: str) -> None:
+    """Positive control: with the named role the answer is about the request, not about the caller."""
+    method, template = key.split(" ", 1)
+    body = b"{ not json" if method in ("POST", "PUT", "PATCH") else None
+    reply = service.call(method, _path(template), body, token=service.token_of(ROLES[key]))
+    assert reply.status not in (401, 403), (key, reply.raw)
+    assert reply.status < 500, (key, reply.raw)
+
+
+def test_roles_rise_and_unknown_words_reach_nothing() -> None:
+    roles = ("Reader", "Contributor", "Administrator")
+    for i, role in enumerate(roles):
+        for j, needed in enumerate(roles):
+            assert auth.allows(role, needed) is (i >= j)
+    assert not auth.allows("Administrator", "public")
+    assert not auth.allows("root", "Reader")
+
+
+def test_a_revoked_token_stops_working_at_once(service: RunningService) -> None:
+    made = service.call("POST", "/api/v1/tokens", {"name": "short", "role": "Reader"}).body
+    assert service.call("GET", "/api/v1/me", token=made["secret"]).status == 200
+    assert service.call("DELETE", f"/api/v1/tokens/{made['token_id']}").status == 204
+    assert service.call("GET", "/api/v1/me", token=made["secret"]).status == 401
+
+
+def test_an_expired_token_is_refused(service: RunningService, monkeypatch: pytest.MonkeyPatch) -> None:
+    made = service.service.tokens.create("ending", "Reader", actor="test", expires_at=int(time.time()) + 3600)
+    assert service.call("GET", "/api/v1/me", token=made.secret).status == 200
+    later = time.time() + 3601
+    monkeypatch.setattr(type(service.service.context), "now", lambda _self: int(later))
+    assert service.call("GET", "/api/v1/me", token=made.secret).status == 401
+
+
+def test_metrics_answer_this_host_without_a_token_but_not_a_proxy_on_it(service: RunningService) -> None:
+    assert service.call("GET", "/metrics", token=None).status == 200
+    for name in ("Forwarded", "X-Forwarded-For", "X-Real-IP", "Via"):
+        assert service.call("GET", "/metrics", token=None, headers={name: "127.0.0.1"}).status == 401
+    assert service.call("GET", "/metrics", token=service.token_of("Reader")).status == 200
+    assert service.call("GET", "/metrics", token="arm_wrong").status == 401
+
+
+def _scrape(peer: str | None) -> Request:
+    client = None if peer is None else (peer, 1)
+    return Request(
+        {"type": "http", "headers": [], "client": client, "method": "GET", "path": "/metrics", "query_string": b""}
+    )
+
+
+@pytest.mark.parametrize(
+    ("peer", "here"), [("127.0.0.1", True), ("::1", True), ("192.0.2.1", False), ("x", False), (None, False)]
+)
+def test_who_is_on_this_host(peer: str | None, here: bool) -> None:
+    assert auth.from_this_host(_scrape(peer)) is here
+
+
+def test_a_scrape_from_elsewhere_needs_a_token(service: RunningService) -> None:
+    assert asyncio.run(auth.admit(_scrape("127.0.0.1"), auth.SCRAPE, service.service)) is None
+    with pytest.raises(UnauthenticatedError):
+        asyncio.run(auth.admit(_scrape("192.0.2.1"), auth.SCRAPE, service.service))
+
+
+def test_an_overlong_header_is_no_token(service: RunningService) -> None:
+    assert service.call("GET", "/api/v1/me", token="a" * 600).status == 401
+
+
+def test_the_refusal_names_the_role_and_how_to_get_it(service: RunningService) -> None:
+    body = service.call("GET", "/api/v1/tokens", token=service.token_of("Reader")).body
+    assert body["code"] == PermissionDeniedError.code
+    assert body["remedy"] == "Use a token with the role Administrator: armillary token create --role Administrator."

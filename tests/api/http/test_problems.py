@@ -1,0 +1,90 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Every error of the tree has a status, and the nearest ancestor decides."""
+
+from __future__ import annotations
+
+import inspect
+
+import pytest
+
+from armillary import errors
+from armillary.api.http import problems
+
+LEAVES = [kind for _, kind in inspect.getmembers(errors, inspect.isclass) if issubclass(kind, errors.ArmillaryError)]
+
+
+def _made(kind: type[errors.ArmillaryError]) -> errors.ArmillaryError:
+    if issubclass(kind, errors.WireError):
+        return kind("format", expected="a", got="b")
+    if issubclass(kind, errors.ManifestError):
+        return kind("path", expected="a", got="b")
+    if issubclass(kind, errors.ModelError):
+        return kind([("where", "what")])
+    if issubclass(kind, errors.RateLimitedError):
+        return kind("slow down", retry_after_s=7)
+    return kind("message")
+
+
+@pytest.mark.parametrize(
+    ("message", "said"),
+    [("it is taken", "it is taken. Do."), ("Is it?", "Is it? Do."), ("It is.", "It is. Do."), ("", "Do.")],
+)
+def test_a_message_and_its_remedy_are_two_sentences(message: str, said: str) -> None:
+    assert problems.sentences(message, "Do.") == said
+    assert problems.central_body(word="w", code="c", message=message, remedy="Do.")["error"]["message"] == said
+
+
+@pytest.mark.parametrize("kind", LEAVES, ids=lambda kind: kind.__name__)
+def test_every_error_has_a_status(kind: type[errors.ArmillaryError]) -> None:
+    status, word = problems.status_of(_made(kind))
+    assert 400 <= status <= 504
+    assert word.isalpha()
+
+
+@pytest.mark.parametrize(
+    ("kind", "status"),
+    [
+        (errors.NotFoundError, 404),
+        (errors.ConflictError, 409),
+        (errors.UnauthenticatedError, 401),
+        (errors.PermissionDeniedError, 403),
+        (errors.InvalidArgumentError, 400),
+        (errors.SignatureError, 400),
+        (errors.UnknownDeviceError, 404),
+        (errors.UnclaimedDeviceError, 409),
+        (errors.RevokedDeviceError, 409),
+        (errors.RateLimitedError, 429),
+        (errors.PortInUseError, 503),
+    ],
+)
+def test_statuses_that_clients_rely_on(kind: type[errors.ArmillaryError], status: int) -> None:
+    assert problems.status_of(_made(kind))[0] == status
+
+
+def test_the_problem_body_follows_rfc_9457() -> None:
+    body = problems.problem_body(
+        status=404, code="request.not-found", detail="no device x", remedy="List them.", instance="/api/v1/devices/x"
+    )
+    assert body == {
+        "type": "urn:armillary:error:request.not-found",
+        "title": "Not Found",
+        "status": 404,
+        "detail": "no device x",
+        "instance": "/api/v1/devices/x",
+        "code": "request.not-found",
+        "remedy": "List them.",
+    }
+
+
+@pytest.mark.parametrize(
+    ("path", "azure"),
+    [
+        ("/subscriptions/a/x", True),
+        ("/SUBSCRIPTIONS/a", True),
+        ("/providers/Microsoft.AzureSphere/operations", True),
+        ("/api/v1/devices", False),
+        ("/", False),
+    ],
+)
+def test_the_path_decides_the_shape(path: str, azure: bool) -> None:
+    assert problems.is_azure(path) is azure

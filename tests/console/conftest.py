@@ -21,7 +21,7 @@ from tests.console.rehearsed_fleet import RehearsedFleet
 from tests.console.watched_browser import DESKTOP, Console, Watched, chromium_browser
 from tests.console.water_scene import PICTURE, WaterScene
 
-from armillary.console.pictures import Picture
+from armillary.console.dashboards.pictures import Picture
 
 
 @pytest.fixture(scope="session")
@@ -93,7 +93,7 @@ def built_water(tmp_path_factory: pytest.TempPathFactory) -> Iterator[WaterScene
 @pytest.fixture
 def scene(built_water: WaterScene, monkeypatch: pytest.MonkeyPatch) -> WaterScene:
     """The pumps, with their dashboard as it was at the beginning."""
-    monkeypatch.setattr("armillary.console.pictures.find", lambda *_: Picture(PICTURE, "image/svg+xml"))
+    monkeypatch.setattr("armillary.console.dashboards.pictures.find", lambda *_: Picture(PICTURE, "image/svg+xml"))
     built_water.reset()
     return built_water
 

@@ -17,7 +17,7 @@ import uvicorn
 from tests.console.rehearsed_fleet import RehearsedFleet
 
 from armillary.console.application import console_app
-from armillary.console.source import Sources
+from armillary.console.sources.source import Sources
 
 # Fast, so that a test sees a revoked token end a stream without waiting for people's five seconds.
 RECHECK_S = 0.2

@@ -7,7 +7,7 @@ import hashlib
 import uuid
 
 from armillary.attest.appraise import STEPS
-from armillary.console.source import Document
+from armillary.console.sources.source import Document
 
 # What the service says of a failed step.
 FAILURES = {

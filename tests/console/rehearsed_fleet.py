@@ -18,8 +18,8 @@ from typing import Any
 from tests.console import rehearsed_data
 from tests.console.rehearsed_data import GROUPS, TOKENS, device_id, uid
 
-from armillary.console.sessions import Operator
-from armillary.console.source import Document
+from armillary.console.frame.sessions import Operator
+from armillary.console.sources.source import Document
 from armillary.errors import NotFoundError, UnauthenticatedError
 from armillary.twin.template.value_names import as_fields, unnamed
 

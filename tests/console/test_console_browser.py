@@ -331,7 +331,7 @@ def test_an_enrolment_token_is_made_shown_once_and_revoked(console: RunningConso
 
 
 def test_script_and_server_say_the_same_ages(console: RunningConsole, watch: Callable[..., Watched]):
-    from armillary.console.words import moment  # noqa: PLC0415 - only this test compares the two
+    from armillary.console.frame.words import moment  # noqa: PLC0415 - only this test compares the two
 
     watched = watch(console)
     page = watched.sign_in()

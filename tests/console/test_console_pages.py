@@ -10,16 +10,10 @@ import pytest
 from tests.console.rehearsed_data import device_id, transfer, uid
 from tests.console.rehearsed_fleet import RehearsedFleet
 
-from armillary.console import (
-    pages_audit,
-    pages_device,
-    pages_device_life,
-    pages_finding,
-    pages_fleet,
-    pages_hub,
-    states,
-)
-from armillary.console.states import BAD, GOOD, UNKNOWN
+from armillary.console.device import pages_device, pages_device_life, pages_fleet, pages_hub
+from armillary.console.frame import states
+from armillary.console.frame.states import BAD, GOOD, UNKNOWN
+from armillary.console.operations import pages_audit, pages_finding
 
 
 @pytest.fixture(scope="module")

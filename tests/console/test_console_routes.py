@@ -6,9 +6,9 @@ from __future__ import annotations
 import re
 
 import pytest
+from tests.console.hub_devices.test_hub_devices_pages import browser
 from tests.console.hub_scene import HubScene
 from tests.console.plain_browser import Browser
-from tests.console.test_hub_devices_pages import browser
 
 from armillary.console.application import CHANGE, READ
 

@@ -14,7 +14,7 @@ from tests.console.console_server import RunningConsole
 from tests.console.plain_browser import Browser
 from tests.console.rehearsed_data import device_id, uid
 
-from armillary.console.guard import HEADERS, MAX_FORM_BYTES, POLICY
+from armillary.console.frame.guard import HEADERS, MAX_FORM_BYTES, POLICY
 
 ROLLOUT = f"/updates/{uid('rollout running')}"
 CATALOG = "/settings/catalogs/northwind"

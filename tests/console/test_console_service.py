@@ -17,8 +17,8 @@ from tests.console.rehearsed_fleet import RehearsedFleet
 
 from armillary.api.http.auth import ACCESS
 from armillary.console.application import create_console
-from armillary.console.sessions import Operator
-from armillary.console.source_api import ROUTES, cohorts, sources_of
+from armillary.console.frame.sessions import Operator
+from armillary.console.sources.source_api import ROUTES, cohorts, sources_of
 from armillary.errors import UnauthenticatedError
 from armillary.service.watch.rules import Observation
 from armillary.settings import Settings

@@ -8,6 +8,6 @@ into view models (pure functions: sentences, states, ages); templates only lay t
 What it is not: a second API, a place for rules, or a script application. Every page reads without script; htmx and
 server-sent events only keep it fresh. Nothing is loaded from another host.
 
-Specification: the permitted content is the strict policy in ``guard.py`` (Content Security Policy level 3); forms
-follow OWASP's signed double-submit pattern; live values are ``text/event-stream`` (HTML, server-sent events).
+Specification: the permitted content is the strict policy in ``console/frame/guard.py`` (Content Security Policy level
+3); forms follow OWASP's signed double-submit pattern; live values are ``text/event-stream`` (HTML, server-sent events).
 """

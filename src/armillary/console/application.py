@@ -23,25 +23,17 @@ from starlette.types import ASGIApp
 
 from armillary.api.http.callers import caller_of
 from armillary.api.http.problems import caller_left, framework_response, status_of
-from armillary.console import (
-    change,
-    change_application,
-    change_dashboards,
-    change_hub_devices,
-    device_data,
-    device_template,
-    device_twin,
-    door,
-    read,
-    read_application,
-    read_dashboards,
-    read_hub_devices,
+from armillary.console.authored import (
+    change as change_application,
+    read as read_application,
     removal,
-    template_editor,
 )
-from armillary.console.change import Form
-from armillary.console.desk import Desk, SignInNeededError, Visit
-from armillary.console.guard import (
+from armillary.console.dashboards import change as change_dashboards, read as read_dashboards
+from armillary.console.device import device_data, device_template, device_twin
+from armillary.console.device_templates import template_editor
+from armillary.console.frame import door
+from armillary.console.frame.desk import Desk, SignInNeededError, Visit
+from armillary.console.frame.guard import (
     FOREIGN_FORM,
     MAX_FORM_BYTES,
     MAX_MODEL_FORM_BYTES,
@@ -49,9 +41,12 @@ from armillary.console.guard import (
     SecurityHeaders,
     read_form,
 )
+from armillary.console.frame.words import sentence
+from armillary.console.hub_devices import change as change_hub_devices, read as read_hub_devices
 from armillary.console.live import RECHECK_S, LiveStreams, admitted_visit
-from armillary.console.source import Sources
-from armillary.console.words import sentence
+from armillary.console.operations import change, read
+from armillary.console.operations.change import Form
+from armillary.console.sources.source import Sources
 from armillary.errors import ArmillaryError, NotFoundError, RateLimitedError
 
 if TYPE_CHECKING:
@@ -206,7 +201,7 @@ def create_console(
         settings: This process's settings.
         closing: The API application's ``state.closing``: set when the server stops, so that live pages end at once.
     """
-    from armillary.console.source_api import sources_of  # noqa: PLC0415 - tests of pages need no service
+    from armillary.console.sources.source_api import sources_of  # noqa: PLC0415 - tests of pages need no service
 
     return console_app(sources_of(service, hub), closing=closing)
 

@@ -19,11 +19,11 @@ from starlette.responses import Response
 
 from armillary.api.http.callers import caller_of, catalog_of, owner_of
 from armillary.api.native.dashboard_live import LiveResponse
-from armillary.console.desk import Desk, SignInNeededError, Visit
-from armillary.console.pages_tiles import live_items, names_of
-from armillary.console.read import point_event
-from armillary.console.read_dashboards import found
-from armillary.console.source import Document
+from armillary.console.dashboards.pages_tiles import live_items, names_of
+from armillary.console.dashboards.read import found
+from armillary.console.frame.desk import Desk, SignInNeededError, Visit
+from armillary.console.operations.read import point_event
+from armillary.console.sources.source import Document
 from armillary.twin.author.dashboard import parse
 
 # How often the session is asked for again while a stream is open: a revoked token sees at most this much more.

@@ -77,7 +77,7 @@ export function nearest(times, values, index) {
   return times[index] - times[low] <= times[high] - times[index] ? low : high;
 }
 
-/** A number with as many digits as tell values of one chart apart, as console/pages_tiles.py writes it. */
+/** A number with as many digits as tell values of one chart apart, as console/dashboards/pages_tiles.py writes it. */
 export function figure(value) {
   if (value === null || value === undefined) return "–";
   const size = Math.abs(value);

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 // Keeps a dashboard fresh: the data of all tiles in one request now and then, single values as they come. What tiles
-// say is made by the server (console/pages_tiles.py); this file puts it where it belongs.
+// say is made by the server (console/dashboards/pages_tiles.py); this file puts it where it belongs.
 
 import { listen } from "./live.js";
 

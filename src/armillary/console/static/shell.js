@@ -4,7 +4,7 @@
 
 const STEPS = [[86400, "d"], [3600, "h"], [60, "min"]];
 
-/** The same words as console/words.py `moment`: keep the two in step (tests/console/test_console_browser.py). */
+/** The same words as console/frame/words.py `moment`: keep the two in step (tests/console/test_console_browser.py). */
 export function relative(atSeconds, nowSeconds) {
   const age = nowSeconds - atSeconds;
   const whole = Math.floor(Math.abs(age));

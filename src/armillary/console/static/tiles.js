@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 // The drawn tiles of a dashboard as elements: <line-chart>, <heat-map>, <device-map>. Each takes a `view`, made by
-// console/pages_tiles.py, as a property and draws it; nothing here decides what is shown. Charts are uPlot's, the map is
+// console/dashboards/pages_tiles.py, as a property and draws it; nothing here decides what is shown. Charts are uPlot's, the map is
 // Leaflet's over an outline of the world and a graticule of our own: no request leaves the host.
 
 import { quantity } from "./chart-rules.js";

@@ -1,0 +1,369 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What authors make besides dashboards and rules, as pages: groups, jobs, data exports."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping, Sequence
+from types import MappingProxyType
+from typing import Any
+from urllib.parse import quote
+
+from armillary.console.authored.catalog_choice import catalog_words
+from armillary.console.frame import sheet
+from armillary.console.frame.form import Form
+from armillary.console.frame.sheet import Button, Cell, Editor, Section, Sheet
+from armillary.console.frame.states import ATTENTION, BAD, GOOD, HEALTH, UNKNOWN, State, state_of
+from armillary.console.frame.words import counted, grouped, joined, short_id
+
+# A page of a run that is under way is asked for again so often (seconds): devices answer within seconds.
+RUNNING_EVERY_S = 3
+
+RUN: Mapping[str, State] = MappingProxyType(
+    {
+        "running": State(GOOD, "running"),
+        "completed": State(GOOD, "completed"),
+        "cancelled": State(UNKNOWN, "cancelled"),
+        "aborted": State(BAD, "stopped: too many failed"),
+    }
+)
+RESULT: Mapping[str, State] = MappingProxyType(
+    {
+        "pending": State(UNKNOWN, "waits"),
+        "running": State(ATTENTION, "under way"),
+        "waiting": State(ATTENTION, "updates itself"),
+        "succeeded": State(GOOD, "succeeded"),
+        "failed": State(BAD, "failed"),
+        "skipped": State(UNKNOWN, "left out"),
+    }
+)
+EXPORT: Mapping[str, State] = MappingProxyType(
+    {
+        "running": State(GOOD, "running"),
+        "waiting": State(ATTENTION, "waiting, tries again"),
+        "stopped": State(BAD, "stopped"),
+        "disabled": State(UNKNOWN, "off"),
+    }
+)
+SIGNS: Mapping[str, str] = MappingProxyType(
+    {"eq": "=", "ne": "≠", "gt": ">", "ge": "≥", "lt": "<", "le": "≤", "contains": "contains", "exists": "exists"}
+)
+WORD: Mapping[str, str] = MappingProxyType({"group": "device group", "job": "job", "export": "data export"})
+
+
+def place(kind: str, document_id: str, *more: str) -> str:
+    """A path below a document."""
+    return "/".join([f"/{kind}s", quote(document_id), *more])
+
+
+# Groups -----------------------------------------------------------------------------------------------------------
+
+
+def groups_sheet(page: Mapping[str, Any], *, may_change: bool, now: int) -> Sheet:
+    """All device groups."""
+    items = page["items"]
+    found = [
+        (
+            sheet.text(item["body"]["name"], href=place("group", item["id"]), reason=item["id"]),
+            sheet.text(filters_words(item["body"])),
+            sheet.text(catalog_words(item["body"])),
+            sheet.when(item["changed_ms"], now),
+            sheet.text(item["changed_by"]),
+        )
+        for item in items
+    ]
+    return _list(
+        "group", "Groups", page, found, ("Group", "Members", "Catalog", "Changed", "By"), may_change=may_change
+    )
+
+
+def group_sheet(
+    document: Mapping[str, Any],
+    members: Mapping[str, Any],
+    labels: Mapping[str, str],
+    *,
+    may_change: bool,
+    forms: tuple[Form, ...],
+    editor: Editor | None,
+) -> Sheet:
+    """One group and who is in it now."""
+    items = members["items"]
+    names = list(items[0]["values"]) if items else []
+    found = [
+        (
+            sheet.text(labels.get(each["device_id"], each["device_id"][:12]), href=f"/devices/{each['device_id']}"),
+            sheet.state(HEALTH, each.get("health")),
+            *(sheet.code(each["values"][name]) for name in names),
+        )
+        for each in items
+    ]
+    more = " or more" if members["next"] else ""
+    return Sheet(
+        place="Groups",
+        crumbs=(("Groups", "/groups"),),
+        title=f"{document['body']['name']}: {counted(len(items), 'device')}{more} now.",
+        detail=filters_words(document["body"]),
+        buttons=_delete("group", document) if may_change else (),
+        sections=(
+            Section(
+                title="Devices",
+                columns=("Device", "Health", *names),
+                rows=sheet.rows(found),
+                none="No devices match.",
+            ),
+        ),
+        facts=(("Catalog", sheet.text(catalog_words(document["body"]))),),
+        forms=forms,
+        editor=editor,
+    )
+
+
+def filters_words(body: Mapping[str, Any]) -> str:
+    """A group's query in one line."""
+    parts = [
+        f"{each['field']} {SIGNS.get(each['operator'], each['operator'])} {_value(each)}".strip()
+        for each in body.get("filters", ())
+    ]
+    if body.get("template"):
+        parts.insert(0, f"template {body['template']}")
+    return joined(parts, "and" if body.get("match", "all") == "all" else "or") or "every device"
+
+
+# Jobs -------------------------------------------------------------------------------------------------------------
+
+
+def jobs_sheet(page: Mapping[str, Any], *, may_change: bool, now: int) -> Sheet:
+    """All jobs, each with its newest run."""
+    found = []
+    for item in page["items"]:
+        run = item["run"]
+        found.append(
+            (
+                sheet.text(
+                    item["body"]["name"], href=place("job", item["id"]), reason=action_words(item["body"]["action"])
+                ),
+                sheet.text(item["body"]["group"], href=place("group", item["body"]["group"])),
+                sheet.text(catalog_words(item["body"])),
+                sheet.state(RUN, run["state"]) if run else Cell(state=State(UNKNOWN, "never run")),
+                sheet.number(f"{grouped(run['done'])} of {grouped(run['total'])}" if run else ""),
+                sheet.number(grouped(run["counts"]["failed"]) if run else ""),
+                sheet.when(run["started_ms"] if run else None, now),
+            )
+        )
+    columns = ("Job", "Group", "Catalog", "Newest run", "Done", "Failed", "Begun")
+    return _list("job", "Jobs", page, found, columns, may_change=may_change)
+
+
+def job_sheet(
+    document: Mapping[str, Any],
+    runs: Sequence[Mapping[str, Any]],
+    results: Sequence[Mapping[str, Any]],
+    labels: Mapping[str, str],
+    *,
+    may_change: bool,
+    forms: tuple[Form, ...],
+    editor: Editor | None,
+    now: int,
+) -> Sheet:
+    """One job, its runs, and what became of each device in the newest."""
+    body, job_id, newest = document["body"], document["id"], document["run"]
+    buttons: tuple[Button, ...] = ()
+    is_running = newest is not None and newest["state"] == "running"
+    if may_change:
+        begin = Button(label="Run now", href=place("job", job_id, "run"), primary=True)
+        again = Button(label="Run for failed", href=f"{place('job', job_id, 'run')}?only=failed")
+        cancel = Button(
+            label="Cancel run",
+            post=place("job", job_id, "cancel"),
+            fields=(("number", str(newest["number"]) if newest else ""),),
+            danger=True,
+        )
+        failed = newest is not None and newest["counts"]["failed"] > 0
+        buttons = (cancel,) if is_running else (begin, *((again,) if failed else ()), *_delete("job", document))
+    said = f"{body['name']}: {action_words(body['action'])} on group {body['group']}."
+    if newest:
+        counts = ", ".join(f"{grouped(count)} {RESULT[word].word}" for word, count in newest["counts"].items() if count)
+        said = f"{body['name']}: run {newest['number']} {state_of(RUN, newest['state']).word}; {counts or 'no device'}."
+    return Sheet(
+        place="Jobs",
+        crumbs=(("Jobs", "/jobs"),),
+        title=said,
+        detail=f"It {action_words(body['action'])} on group {body['group']}." if newest else "",
+        buttons=buttons,
+        sections=(
+            _results_section(results, labels, now),
+            _runs_section(runs, now),
+        ),
+        facts=(("Catalog", sheet.text(catalog_words(document["body"]))),),
+        forms=forms,
+        editor=editor,
+        every_s=RUNNING_EVERY_S if is_running else 0,
+    )
+
+
+def _results_section(results: Sequence[Mapping[str, Any]], labels: Mapping[str, str], now: int) -> Section:
+    return Section(
+        title="Devices of the newest run",
+        columns=("Device", "State", "Attempts", "Answer", "Changed"),
+        rows=sheet.rows(
+            [
+                (
+                    sheet.text(
+                        labels.get(each["device_id"], short_id(each["device_id"]).short),
+                        href=f"/devices/{each['device_id']}",
+                    ),
+                    sheet.state(RESULT, each["state"]),
+                    sheet.number(each["attempts"]),
+                    Cell(
+                        text="" if each["answer"] is None else str(each["answer"])[:200],
+                        reason="" if each["status"] is None else f"status {each['status']}",
+                    ),
+                    sheet.when(each["changed_ms"], now),
+                )
+                for each in results
+            ]
+        ),
+        none="It was never run.",
+    )
+
+
+def _runs_section(runs: Sequence[Mapping[str, Any]], now: int) -> Section:
+    return Section(
+        title="Runs",
+        columns=("Run", "State", "Done", "Failed", "Begun by", "Begun"),
+        rows=sheet.rows(
+            [
+                (
+                    sheet.text(each["number"]),
+                    sheet.state(RUN, each["state"]),
+                    sheet.number(f"{grouped(each['done'])} of {grouped(each['total'])}"),
+                    sheet.number(grouped(each["counts"]["failed"])),
+                    sheet.text(each["begun_by"]),
+                    sheet.when(each["started_ms"], now),
+                )
+                for each in runs
+            ]
+        ),
+        none="None.",
+    )
+
+
+def action_words(action: Mapping[str, Any]) -> str:
+    """What a job does, in words."""
+    if action["kind"] == "command":
+        return f"calls {action['command']}"
+    if action["kind"] == "update":
+        package = action.get("package")
+        return f"moves to {action['device_group']}" if package is None else f"updates to version {package['version']}"
+    return (
+        f"sets {joined(sorted(action['properties']))} ({'cloud property' if 'cloud' in action['kind'] else 'desired'})"
+    )
+
+
+# Exports ----------------------------------------------------------------------------------------------------------
+
+
+def exports_sheet(page: Mapping[str, Any], *, may_change: bool, now: int) -> Sheet:
+    """All data exports."""
+    found = [
+        (
+            sheet.text(item["body"]["name"], href=place("export", item["id"]), reason=item["id"]),
+            export_state(item),
+            sheet.text(item["body"]["source"]),
+            sheet.text(item["body"]["destination"]["kind"]),
+            sheet.text(catalog_words(item["body"])),
+            sheet.when(item["changed_ms"], now),
+        )
+        for item in page["items"]
+    ]
+    return _list(
+        "export",
+        "Exports",
+        page,
+        found,
+        ("Export", "State", "What", "Where to", "Catalog", "Changed"),
+        may_change=may_change,
+    )
+
+
+def export_sheet(
+    document: Mapping[str, Any],
+    letters: Sequence[Mapping[str, Any]],
+    *,
+    may_change: bool,
+    forms: tuple[Form, ...],
+    editor: Editor | None,
+) -> Sheet:
+    """One data export, how it is doing, what was refused for good."""
+    body, word = document["body"], state_of(EXPORT, document["status"]["state"]).word
+    status = [(sheet.text(name.replace("_", " ")), sheet.code(value)) for name, value in document["status"].items()]
+    return Sheet(
+        place="Exports",
+        crumbs=(("Exports", "/exports"),),
+        title=f"{body['name']}: {body['source']} to {body['destination']['kind']}, {word}.",
+        buttons=_delete("export", document) if may_change else (),
+        sections=(
+            Section(
+                title="How it is doing", columns=("What", "Value"), rows=sheet.rows(status), none="Nothing is known."
+            ),
+            Section(
+                title="Dead letters",
+                columns=("Number", "Why"),
+                rows=sheet.rows([(sheet.text(each["number"]), sheet.text(each.get("error", ""))) for each in letters]),
+                none="Nothing was refused for good.",
+            ),
+        ),
+        facts=(("Catalog", sheet.text(catalog_words(document["body"]))),),
+        forms=forms,
+        editor=editor,
+    )
+
+
+def export_state(item: Mapping[str, Any]) -> Cell:
+    """How an export is doing."""
+    return sheet.state(EXPORT, item["status"]["state"], str(item["status"]["why"] or "")[:200])
+
+
+# Shared -----------------------------------------------------------------------------------------------------------
+
+
+def _list(
+    kind: str,
+    title: str,
+    page: Mapping[str, Any],
+    found: Sequence[Sequence[Cell]],
+    columns: tuple[str, ...],
+    *,
+    may_change: bool,
+) -> Sheet:
+    word = WORD[kind]
+    section = Section(
+        title=title,
+        columns=columns,
+        rows=sheet.rows(found),
+        none="",
+        next_href=next_href(f"/{kind}s", page["next"]),
+        sorts=True,
+    )
+    return Sheet(
+        place=title,
+        title=f"{counted(len(found), word)}." if found else f"No {word} yet.",
+        buttons=(Button(label=f"New {word}", href=f"/{kind}s/new"),) if may_change else (),
+        sections=(section,) if found else (),
+        command="" if found else f"armillary {kind} create --help",
+    )
+
+
+def _delete(kind: str, document: Mapping[str, Any]) -> tuple[Button, ...]:
+    return (Button(label="Delete", href=place(kind, document["id"], "delete"), danger=True),)
+
+
+def _value(filtered: Mapping[str, Any]) -> str:
+    if filtered["operator"] == "exists":
+        return "" if filtered.get("value", True) else "(not)"
+    return json.dumps(filtered.get("value"), ensure_ascii=False)
+
+
+def next_href(path: str, cursor: Any) -> str:
+    """Where the next page is; "" where there is none."""
+    return f"{path}?after={quote(str(cursor))}" if cursor else ""

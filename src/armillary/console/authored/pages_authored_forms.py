@@ -1,0 +1,260 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Groups, jobs and data exports as forms, by kind of job and of destination; the JSON beside them says all of it.
+
+A form is a list of :class:`~armillary.console.frame.form_entries.Entry`: where in the document a field's value is. What
+has no field stays as it is in the document. What the values mean is checked by the API, which has the last word.
+"""
+
+from __future__ import annotations
+
+import copy
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
+from types import MappingProxyType
+from typing import Any, Final
+
+from armillary.console.authored.catalog_choice import catalog_field
+from armillary.console.frame import form_entries as entry
+from armillary.console.frame.form import Field, Form, choices, filled
+from armillary.console.frame.form_entries import Entry
+from armillary.errors import InvalidArgumentError
+from armillary.twin.author.data_export import Source, parse_export
+from armillary.twin.author.export_destination import SASL_MECHANISMS
+from armillary.twin.author.group import parse_group
+from armillary.twin.author.job import parse_job
+from armillary.twin.author.json_fields import MAX_NAME_CHARACTERS
+
+VARIANTS: Final[Mapping[str, Mapping[str, str]]] = MappingProxyType(
+    {
+        "job": MappingProxyType(
+            {
+                "set-property": "Set desired properties",
+                "set-cloud-property": "Set cloud properties",
+                "command": "Call a command",
+                "move": "Move to a device group",
+                "package": "Update by package",
+            }
+        ),
+        "export": MappingProxyType(
+            {"webhook": "Webhook", "file": "Files", "mqtt": "MQTT", "kafka": "Kafka", "s3": "S3 storage"}
+        ),
+        "group": MappingProxyType({}),
+    }
+)
+
+
+def variant_of(kind: str, body: Mapping[str, Any]) -> str:
+    """Which form is a document's; "" where there is one only."""
+    if kind == "export":
+        return str(body["destination"]["kind"])
+    if kind == "job":
+        action = body["action"]
+        if action["kind"] == "update":
+            return "move" if action.get("package") is None else "package"
+        return str(action["kind"])
+    return ""
+
+
+def begin(kind: str, variant: str) -> dict[str, Any]:
+    """What a new document has before anything is typed."""
+    if kind == "export":
+        return {"name": "", "source": "telemetry", "destination": {"kind": variant}}
+    if kind == "job":
+        actions: dict[str, dict[str, Any]] = {"move": {"kind": "update"}, "package": {"kind": "update", "package": {}}}
+        return {"name": "", "group": "", "action": actions.get(variant, {"kind": variant})}
+    return {"name": "", "match": "all", "filters": []}
+
+
+def form(
+    kind: str,
+    body: Mapping[str, Any],
+    *,
+    post: str,
+    etag: str,
+    groups: Sequence[tuple[str, str]],
+    templates: Sequence[str],
+    catalogs: Sequence[str] = (),
+    sent: Mapping[str, str] | None = None,
+    error: InvalidArgumentError | None = None,
+) -> Form | None:
+    """The form of a document; None where it says what the form cannot.
+
+    Args:
+        kind: ``group``, ``job`` or ``export``.
+        body: The document, or what :func:`begin` gave.
+        post: Where it is sent.
+        etag: Of the version that was seen; "" for a new one.
+        groups: (id, name) of the device groups.
+        templates: Names of the device templates.
+        catalogs: Names of all catalogs.
+        sent: What was typed, where it was refused.
+        error: Why it was.
+    """
+    variant = variant_of(kind, body)
+    fields: list[Field] = []
+    for each in entries(kind, variant, groups, templates):
+        value = entry.value_at(body, each.path)
+        if value is entry.ABSENT or value is None:
+            value = each.default
+        fields.append(_with_choice(replace(each.field, value="" if value is entry.ABSENT else each.write(value))))
+    is_new = not etag
+    if not is_new and not _says_the_same(kind, body, fields):
+        return None
+    fields.insert(1, catalog_field(body, catalogs, is_new=is_new))  # after the name
+    return Form(
+        post=post,
+        label=f"Make {_WORD[kind]}" if is_new else "Keep",
+        fields=tuple(filled(fields, sent)) if sent is not None else tuple(fields),
+        title=VARIANTS[kind].get(variant, "Members"),
+        hidden=(("etag", etag), ("variant", variant)),
+        error=None if error is None else (error.message, error.remedy or ""),
+        primary=True,
+        anchor="form",
+    )
+
+
+def document_of(kind: str, before: Mapping[str, Any], sent: Mapping[str, str]) -> dict[str, Any]:
+    """The document that a form says; what the form has no field for stays as it is in ``before``.
+
+    Raises:
+        InvalidArgumentError: names the field and what was expected.
+    """
+    body: dict[str, Any] = copy.deepcopy(dict(before))
+    for each in entries(kind, variant_of(kind, before), (), ()):
+        typed = sent.get(each.field.name, "").replace("\r\n", "\n")
+        entry.put(
+            body, each.path, each.read(each.field.label, typed if each.field.kind == "password" else typed.strip())
+        )
+    return body
+
+
+def entries(kind: str, variant: str, groups: Sequence[tuple[str, str]], templates: Sequence[str]) -> tuple[Entry, ...]:
+    """The fields of a form, in order."""
+    name = entry.text("name", "Name", required=True, most=MAX_NAME_CHARACTERS)
+    if kind == "group":
+        return (
+            name,
+            entry.choice("template", "Devices of template", choices(sorted(templates), none="any or none")),
+            *_GROUP,
+        )
+    chosen = tuple((each, f"{words} ({each})" if words != each else each) for each, words in groups)
+    if kind == "job":
+        group = entry.choice("group", "Devices of group", (("", "choose one"), *chosen), required=True)
+        return (name, group, *_ACTIONS[variant], *_WHEN)
+    group = entry.choice("group", "Devices of group", (("", "all"), *chosen))
+    return (name, *_WHAT, group, *_DESTINATIONS[variant], *_SHAPED)
+
+
+# What each form has -----------------------------------------------------------------------------------------------
+
+_PARSERS: Final[Mapping[str, Callable[[object], Any]]] = MappingProxyType(
+    {"group": parse_group, "job": parse_job, "export": parse_export}
+)
+_WORD: Final = MappingProxyType({"group": "group", "job": "job", "export": "export"})
+_CONDITION_HINT: Final = (
+    "one a line, as on the command line: device:health = attested, telemetry:temperature > 40, cloud:site ~ north (a"
+    " part of it), tag:floor (there is one), not tag:floor"
+)
+_GROUP: Final = (
+    entry.choice("match", "A device is in it when", (("all", "all conditions are met"), ("any", "one is met"))),
+    entry.filters("filters", "Conditions", hint=f"{_CONDITION_HINT}; none: every device"),
+)
+_WHEN: Final = (
+    entry.moment("start", "First run", hint="as 2027-01-31 06:00, UTC; empty: when somebody presses Run"),
+    entry.whole("repeat.every_s", "Again every", unit="seconds", hint="empty: never"),
+    entry.share("batch", "In batches of", "size", hint="devices, or a share as 10%; empty: all in one"),
+    entry.whole("batch.pause_s", "Pause between batches", unit="seconds"),
+    entry.share("abort", "Stop when so many have failed", "count", hint="devices, or a share as 5%; empty: never"),
+    entry.whole("retries", "Tries again after a failure", most=20),
+)
+_PAIRS_HINT: Final = "NAME = VALUE, one a line; the value as JSON, or plain text; null deletes"
+_TIMEOUT: Final = "waits so long for the device's word; empty: "
+_ACTIONS: Final[Mapping[str, tuple[Entry, ...]]] = MappingProxyType(
+    {
+        "set-property": (entry.pairs("action.properties", "Properties", hint=_PAIRS_HINT, required=True),),
+        "set-cloud-property": (entry.pairs("action.properties", "Cloud properties", hint=_PAIRS_HINT, required=True),),
+        "command": (
+            entry.text("action.command", "Command", hint="COMPONENT*COMMAND in a component", required=True, most=128),
+            entry.whole("action.timeout_s", "Timeout", unit="seconds", hint=f"{_TIMEOUT}30 s", most=300),
+            entry.json_value("action.payload", "Parameters", hint="JSON; empty: none"),
+        ),
+        "move": (
+            entry.text("action.device_group", "To device group", hint="PRODUCT/GROUP", required=True),
+            entry.whole("action.timeout_s", "Timeout", unit="seconds", hint=f"{_TIMEOUT}7 days"),
+        ),
+        "package": (
+            entry.text("action.package.version", "Version", required=True, most=64),
+            entry.text("action.package.url", "Address of the package", required=True),
+            entry.text("action.package.sha256", "SHA-256", hint="64 hexadecimal digits", required=True, most=64),
+            entry.whole("action.timeout_s", "Timeout", unit="seconds", hint=f"{_TIMEOUT}7 days"),
+        ),
+    }
+)
+_WHAT: Final = (
+    entry.choice("source", "What is exported", choices([each.value for each in Source])),
+    entry.tick("enabled", "It runs", default=True),
+    entry.choice(
+        "from", "Begins with", (("now", "what comes from now on"), ("beginning", "the oldest that is still kept"))
+    ),
+)
+_SHAPED: Final = (
+    entry.choice("match", "One is exported when", (("all", "all conditions are met"), ("any", "one is met"))),
+    entry.filters("filters", "Conditions", hint=f"{_CONDITION_HINT}; none: all are"),
+    entry.sources("enrichments", "Added to each", hint="NAME = cloud:site, one a line; empty: nothing"),
+    entry.code("transform", "Transform", hint="a jq program; empty: as it is"),
+)
+_TLS: Final = entry.tick("destination.tls", "TLS", default=True)
+_DESTINATIONS: Final[Mapping[str, tuple[Entry, ...]]] = MappingProxyType(
+    {
+        "webhook": (
+            entry.text("destination.url", "Address", hint="http or https", required=True),
+            entry.secret("destination.secret", "Secret that signs"),
+        ),
+        "file": (
+            entry.whole("destination.rotate_bytes", "A new file after", unit="bytes", hint="empty: 64 MiB"),
+            entry.whole("destination.keep_files", "Files that are kept", hint="empty: all"),
+        ),
+        "mqtt": (
+            entry.text("destination.host", "Host", required=True, most=253),
+            entry.whole("destination.port", "Port", hint="empty: 8883", most=65535),
+            _TLS,
+            entry.text("destination.topic", "Topic", required=True, most=256),
+            entry.text("destination.username", "User name", most=MAX_NAME_CHARACTERS),
+            entry.secret("destination.secret", "Password"),
+        ),
+        "kafka": (
+            entry.one_a_line("destination.servers", "Servers", hint="HOST:PORT, one a line", required=True),
+            entry.text("destination.topic", "Topic", required=True, most=249),
+            _TLS,
+            entry.choice("destination.sasl", "Proves itself with", choices(SASL_MECHANISMS)),
+            entry.text("destination.username", "User name", most=MAX_NAME_CHARACTERS),
+            entry.secret("destination.secret", "Password"),
+            entry.code("destination.ca", "Authority of the servers", hint="PEM; empty: those of the system"),
+        ),
+        "s3": (
+            entry.text("destination.endpoint", "Endpoint", hint="http or https, without a path", required=True),
+            entry.text("destination.bucket", "Bucket", required=True, most=63),
+            entry.text("destination.prefix", "Prefix", most=256),
+            entry.text("destination.region", "Region", hint="empty: us-east-1", most=64),
+            entry.text("destination.access_key", "Access key", required=True, most=128),
+            entry.secret("destination.secret", "Secret access key"),
+        ),
+    }
+)
+
+
+def _says_the_same(kind: str, body: Mapping[str, Any], fields: Sequence[Field]) -> bool:
+    """Whether the form, sent back as it is, changes nothing: what somebody wrote as JSON is not lost by being shown."""
+    typed = {each.name: each.value for each in fields}
+    try:
+        return bool(_PARSERS[kind](document_of(kind, body, typed)) == _PARSERS[kind](body))
+    except InvalidArgumentError:
+        return False
+
+
+def _with_choice(field: Field) -> Field:
+    """A select that also has what the document says, where that is none of its choices: it is not lost unseen."""
+    known = {value for value, _ in field.choices}
+    if field.kind == "select" and field.value not in known and field.value:
+        return replace(field, choices=(*field.choices, (field.value, f"{field.value} (not there)")))
+    return field

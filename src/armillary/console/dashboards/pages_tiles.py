@@ -1,0 +1,443 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Tiles as they are shown: what the API says of a tile in, words and figures out. Pure.
+
+The same view is laid out by the page's template and, later, put into the page by its script: every text is made here.
+A tile is ``ok``, ``empty`` (nothing was sent yet), or ``error`` (it says what is wrong and what to do).
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Mapping, Sequence
+from types import MappingProxyType
+from typing import Any
+from urllib.parse import quote
+
+from armillary.console.dashboards.markdown import markdown
+from armillary.console.device.pages_hub import STALE_S
+from armillary.console.frame.words import counted, grouped, joined, moment, sentence, span
+from armillary.twin.author.dashboard import Tile
+from armillary.twin.template.value_names import ValueName, from_fields, quantity, unnamed
+
+View = dict[str, Any]
+Names = Mapping[str, ValueName]
+
+# Digits that tell values of one chart apart; more are noise of the sensor.
+SIGNIFICANT = 4
+WORDS: Mapping[str, str] = MappingProxyType(
+    {"avg": "average", "min": "lowest", "max": "highest", "sum": "sum", "count": "count", "last": "now"}
+)
+NO_VALUE = "\u2013"
+# Cells of tables up to so many characters (a date, a figure with its unit) stand on one line.
+WHOLE_CHARACTERS = 12
+# A moment as devices write it (ISO 8601 in UTC): date and time of day.
+_MOMENT = re.compile(r"(\d{4}-\d\d-\d\d)T(\d\d:\d\d(?::\d\d)?)(?:\.\d+)?(?:Z|\+00:00)")
+# Units that one chart over time has room for: an axis on the left and one on the right.
+MAX_AXES = 2
+_NOTHING = "Nothing was sent yet. The tile fills when devices send what it shows."
+
+
+def value_text(value: object, unit: str, decimals: int | None = None) -> str:
+    """A value as people read it: ``1,204.5 l/min``, ``true``, ``open``; a dash for none."""
+    if value is None:
+        return NO_VALUE
+    if isinstance(value, bool):
+        return "true" if value else "false"
+    if not isinstance(value, (int, float)):
+        return str(value)[:200]
+    return quantity(number_text(value, decimals), unit)
+
+
+def said_text(value: object, name: ValueName, unit: str, decimals: int | None = None) -> str:
+    """A value as people read it, an enum's in its word.
+
+    Args:
+        value: As the device sent it.
+        name: What it is called.
+        unit: Its unit in this tile.
+        decimals: As of :func:`value_text`.
+    """
+    if isinstance(value, (str, int, float)) and not isinstance(value, bool) and value in name.words:
+        return name.words[value]  # type: ignore[index]  # 1.0 is 1
+    if isinstance(value, str) and (moment_ := _MOMENT.fullmatch(value)):
+        return f"{moment_[1]}\n{moment_[2]} UTC"  # the one place where it may be broken; else as a space
+    return value_text(value, unit, decimals)
+
+
+def number_text(value: float, decimals: int | None) -> str:
+    """A number with so many decimals, or as many as it takes to tell it apart."""
+    if decimals is not None:
+        return f"{value:,.{decimals}f}"
+    size = abs(value)
+    if size >= 10**12 or 0 < size < 10**-4:
+        return f"{value:.{SIGNIFICANT - 1}e}"
+    digits = max(0, SIGNIFICANT - len(str(int(size)))) if size >= 1 else SIGNIFICANT
+    written = f"{value:,.{digits}f}"
+    return written.rstrip("0").rstrip(".") if "." in written else written
+
+
+def tile_view(tile: Tile, data: Mapping[str, Any] | None, dashboard_id: str, now: int) -> View:
+    """One tile.
+
+    Args:
+        tile: As it was made.
+        data: What the API says of it; None for kinds that need no data.
+        dashboard_id: Whose tile.
+        now: Unix seconds.
+    """
+    view: View = {
+        "id": tile.id,
+        "kind": tile.kind,
+        "title": tile.title,
+        "place": f"x{tile.x} y{tile.y} w{tile.w} h{tile.h}",
+        "state": "ok",
+        "note": "",
+        "stale": False,
+        "age": None,
+    }
+    names = names_of(data)
+    if data is not None and "error" in data:
+        error = data["error"]
+        return view | {"state": "error", "message": sentence(error["message"]), "remedy": error["remedy"]}
+    made = VIEWS[tile.kind](tile, {**(data or {}), "called": names}, dashboard_id, now)
+    if made.get("state") == "empty":
+        made.setdefault("message", _NOTHING)
+    return view | made
+
+
+# One number -------------------------------------------------------------------------------------------------------
+
+
+def _kpi(tile: Tile, data: Mapping[str, Any], _dashboard: str, now: int) -> View:
+    name, aggregate, value = called(data, tile.values[0]), tile.options["aggregate"], data["value"]
+    if value is None:
+        return {"state": "empty"}
+    counts = aggregate == "count" or data["of"] is not None
+    about = WORDS[aggregate]
+    if aggregate != "last":
+        about += f" of {span(tile.options['range_s'])}"
+    many = f", {counted(data['devices'], 'device')}" if data["devices"] != 1 else ""
+    shown = value_text(value, "", 0) if data["of"] is not None else said_text(value, name, "", tile.options["decimals"])
+    return {
+        "text": shown,
+        "unit": f"of {grouped(data['of'])}" if data["of"] is not None else "" if counts else unit_for(tile, name),
+        "shape": data["state"],
+        "note": f"{about}{many}",
+        "key": key_of(data["device_id"], name.name) if data["device_id"] else "",
+        **_age(data["at_ms"], now),
+    }
+
+
+# Charts -----------------------------------------------------------------------------------------------------------
+
+
+def _line(tile: Tile, data: Mapping[str, Any], _dashboard: str, now: int) -> View:
+    series = [each for each in data["series"] if each["at_ms"]]
+    if not series:
+        return {"state": "empty"}
+    counts = tile.options["aggregate"] == "count"
+    units = {each["name"]: "" if counts else unit_for(tile, called(data, each["name"])) for each in series}
+    axes = list(dict.fromkeys(units.values()))
+    if len(axes) > MAX_AXES:
+        return _too_many(axes)
+    newest = min(max(each["at_ms"][-1] for each in series) + data["bucket_ms"], data["end_ms"])
+    lines = [
+        {
+            **each,
+            "label": called(data, each["name"]).display_name,
+            "unit": units[each["name"]],
+            "axis": axes.index(units[each["name"]]),
+            "key": key_of(data["device_id"], each["name"]),
+        }
+        for each in series
+    ]
+    times = {name: data[name] for name in ("start_ms", "end_ms", "bucket_ms")}
+    last = [f"{each['label']} {value_text(each['values'][-1], each['unit'])}" for each in lines]
+    return {
+        "chart": {**times, "axes": axes, "series": lines},
+        "said": f"Last: {', '.join(last)}.",
+        "note": _of(tile, data),
+        **_age(newest, now),
+    }
+
+
+def _too_many(units: Sequence[str]) -> View:
+    """More units than a chart has axes: nothing is drawn on a scale that is not its own."""
+    words = joined([each or "no unit" for each in units])
+    return {
+        "state": "error",
+        "message": f"Its values are in {len(units)} units ({words}), and a chart has two axes.",
+        "remedy": "Choose values of at most two units for it, and show the others in a tile of their own.",
+    }
+
+
+def _bar(tile: Tile, data: Mapping[str, Any], dashboard: str, now: int) -> View:
+    if data["by"] == "time":
+        return _line(tile, data, dashboard, now)
+    if not data["bars"]:
+        return {"state": "empty"}
+    names = [called(data, each) for each in data["names"]]
+    units = ["" if tile.options["aggregate"] == "count" else unit_for(tile, each) for each in names]
+    # One scale for all bars of one unit: lengths are compared by eye.
+    most = dict.fromkeys(units, 0.0)
+    for bar in data["bars"]:
+        for unit, value in zip(units, bar["values"], strict=True):
+            most[unit] = max(most[unit], abs(value or 0))
+    is_last = tile.options["aggregate"] == "last"
+    rows = [
+        {
+            "label": bar["label"],
+            "href": f"/devices/{bar['device_id']}",
+            "bars": [
+                {
+                    "label": name.display_name,
+                    "share": round(100 * abs(value or 0) / (most[unit] or 1), 1),
+                    "text": value_text(value, unit),
+                    "key": key_of(bar["device_id"], name.name) if is_last else "",
+                }
+                for name, unit, value in zip(names, units, bar["values"], strict=True)
+            ],
+        }
+        for bar in data["bars"]
+    ]
+    more = data["devices"] - len(rows)
+    parts = [WORDS[tile.options["aggregate"]]]
+    if len(most) > 1:
+        parts.append("each unit has a scale of its own")
+    if more:
+        parts.append(f"{grouped(more)} more devices")
+    return {"rows": rows, "names": [each.display_name for each in names], "note": ", ".join(parts)}
+
+
+def _heatmap(tile: Tile, data: Mapping[str, Any], _dashboard: str, _now: int) -> View:
+    every = [value for row in data["rows"] for value in row["values"] if value is not None]
+    if not every:
+        return {"state": "empty"}
+    unit = unit_for(tile, called(data, tile.values[0]))
+    heat = {
+        "start_ms": data["start_ms"],
+        "bucket_ms": data["bucket_ms"],
+        "columns": data["columns"],
+        "unit": unit,
+        "low": min(every),
+        "high": max(every),
+        "rows": data["rows"],
+    }
+    more = data["devices"] - len(data["rows"])
+    note = f"average of {span(data['bucket_ms'] / 1000)}{f', {grouped(more)} more devices' if more else ''}"
+    scale = {"low": value_text(min(every), unit), "high": value_text(max(every), unit)}
+    return {"heat": heat, "scale": scale, "note": note}
+
+
+# Places -----------------------------------------------------------------------------------------------------------
+
+
+def _map(tile: Tile, data: Mapping[str, Any], _dashboard: str, now: int) -> View:
+    if not data["dots"]:
+        return {"state": "empty", "message": "No device has said where it is yet."}
+    name = called(data, tile.options["value"]) if tile.options["value"] else None
+    dots = [_spot(tile, dot, name, now) | {"lat": dot["lat"], "lon": dot["lon"]} for dot in data["dots"]]
+    more = data["placed"] - len(dots)
+    return {
+        "dots": dots,
+        "columns": ["Device", name.display_name if name else "Place"],
+        "note": f"{counted(data['placed'], 'device')}{f', {grouped(more)} not drawn' if more else ''}",
+    }
+
+
+def _floor_plan(tile: Tile, data: Mapping[str, Any], _dashboard: str, now: int) -> View:
+    name = called(data, tile.values[0])
+    spots = [_spot(tile, spot, name, now) | {"x": spot["x"], "y": spot["y"]} for spot in data["spots"]]
+    silent = sum(spot["text"] == NO_VALUE for spot in spots)
+    note = f"{name.display_name}{f', {grouped(silent)} without a value' if silent else ''}"
+    return {"spots": spots, "picture": picture(data["image"]), "columns": ["Place", name.display_name], "note": note}
+
+
+def _spot(tile: Tile, spot: Mapping[str, Any], name: ValueName | None, now: int) -> View:
+    at_ms = spot["at_ms"]
+    said = ""
+    if name is not None:
+        said = said_text(spot["value"], name, unit_for(tile, name), tile.options.get("decimals"))
+    return {
+        "label": spot["label"],
+        "href": f"/devices/{spot['device_id']}" if spot["device_id"] else "",
+        "text": said,
+        "shape": spot["state"],
+        "key": key_of(spot["device_id"], name.name) if spot["device_id"] and name is not None else "",
+        "stale": at_ms is not None and now - at_ms // 1000 > STALE_S,
+    }
+
+
+# Tables -----------------------------------------------------------------------------------------------------------
+
+
+def _last_values(tile: Tile, data: Mapping[str, Any], _dashboard: str, now: int) -> View:
+    if not any(value is not None for row in data["rows"] for value in row["values"]):
+        return {"state": "empty"}
+    names = [called(data, each) for each in data["names"]]
+    rows = [
+        {
+            "label": row["label"],
+            "href": f"/devices/{row['device_id']}",
+            "cells": [
+                _cell(said_text(value, name, unit_for(tile, name)))
+                | {
+                    "key": key_of(row["device_id"], name.name),
+                    "stale": at_ms is not None and now - at_ms // 1000 > STALE_S,
+                }
+                for name, value, at_ms in zip(names, row["values"], row["at_ms"], strict=True)
+            ],
+        }
+        for row in data["rows"]
+    ]
+    return _table(data, names, rows)
+
+
+def _property(_tile: Tile, data: Mapping[str, Any], _dashboard: str, _now: int) -> View:
+    if not data["rows"]:
+        return {"state": "empty", "message": "No device is in the source of this tile."}
+    names = [called(data, each) for each in data["names"]]
+    rows = [
+        {
+            "label": row["label"],
+            "href": f"/devices/{row['device_id']}",
+            "cells": [
+                _cell(said_text(value, name, name.symbol)) for name, value in zip(names, row["values"], strict=True)
+            ],
+        }
+        for row in data["rows"]
+    ]
+    return _table(data, names, rows)
+
+
+def _cell(text: str) -> View:
+    """A cell of a table; figures, dates and moments are not broken in the middle."""
+    return {"text": text, "key": "", "stale": False, "whole": len(text) <= WHOLE_CHARACTERS or "\n" in text}
+
+
+def _table(data: Mapping[str, Any], names: Sequence[ValueName], rows: list[View]) -> View:
+    """A table with a row a device; of a single device, a row a name."""
+    columns = [each.display_name for each in names]
+    if len(rows) != 1:
+        return {"columns": ["Device", *columns], "rows": rows, "note": _more(data)}
+    only = rows[0]
+    turned = [{"label": name, "href": "", "cells": [cell]} for name, cell in zip(columns, only["cells"], strict=True)]
+    return {"columns": ["Name", only["label"]], "head_href": only["href"], "rows": turned, "note": ""}
+
+
+# What needs no data -----------------------------------------------------------------------------------------------
+
+
+def _command(tile: Tile, data: Mapping[str, Any], dashboard: str, _now: int) -> View:
+    devices, connected = data.get("devices", 0), data.get("connected", 0)
+    return {
+        "label": tile.options["label"],
+        "href": f"/dashboards/{quote(dashboard)}/tiles/{tile.id}/command",
+        "note": f"{grouped(connected)} of {counted(devices, 'device')} connected",
+    }
+
+
+def _image(tile: Tile, _data: Mapping[str, Any], _dashboard: str, _now: int) -> View:
+    return {"picture": picture(tile.options["image"]), "alt": tile.options["alt"]}
+
+
+def _text(tile: Tile, _data: Mapping[str, Any], _dashboard: str, _now: int) -> View:
+    return {"html": markdown(tile.options["text"], top=3 if tile.title else 2)}
+
+
+def _link(tile: Tile, _data: Mapping[str, Any], _dashboard: str, _now: int) -> View:
+    target = tile.options["target"]
+    outside = target.startswith("http")
+    href = target if outside or target.startswith("/") else f"/dashboards/{quote(target)}"
+    return {"label": tile.options["label"], "href": href, "outside": outside}
+
+
+VIEWS: Mapping[str, Callable[[Tile, Mapping[str, Any], str, int], View]] = MappingProxyType(
+    {
+        "kpi": _kpi,
+        "line": _line,
+        "bar": _bar,
+        "heatmap": _heatmap,
+        "map": _map,
+        "floor-plan": _floor_plan,
+        "property": _property,
+        "last-values": _last_values,
+        "command": _command,
+        "image": _image,
+        "text": _text,
+        "link": _link,
+    }
+)
+
+
+def live_items(tiles: Sequence[Tile], items: Sequence[Mapping[str, Any]], called_: Mapping[str, Names]) -> list[View]:
+    """Values that have just come, with the text that each tile of a dashboard shows for them.
+
+    Args:
+        tiles: Of the dashboard.
+        items: What came.
+        called_: Tile's id -> what its values are called.
+    """
+    return [
+        {
+            "key": key_of(item["device_id"], item["name"]),
+            "at_ms": item["at_ms"],
+            "value": item["value"],
+            "texts": {
+                tile.id: _live_text(tile, item, called_.get(tile.id, {}))
+                for tile in tiles
+                if item["name"] in tile.values
+            },
+        }
+        for item in items
+    ]
+
+
+def _live_text(tile: Tile, item: Mapping[str, Any], names: Names) -> str:
+    name = names.get(item["name"]) or unnamed(item["name"])
+    unit = "" if tile.kind == "kpi" else unit_for(tile, name)
+    return said_text(item["value"], name, unit, tile.options.get("decimals"))
+
+
+def names_of(data: Mapping[str, Any] | None) -> Names:
+    """What values are called, of what the API says of a tile."""
+    return {each["name"]: from_fields(each) for each in (data or {}).get("labels", ())}
+
+
+def called(data: Mapping[str, Any], name: str) -> ValueName:
+    """What one value of a tile is called."""
+    found: ValueName = data["called"].get(name) or unnamed(name)
+    return found
+
+
+def key_of(device_id: str | None, name: str) -> str:
+    """Names one value of one device, in the page and in the event stream; "" where a value is of many devices."""
+    return f"{device_id} {name}" if device_id else ""
+
+
+def unit_for(tile: Tile, name: ValueName) -> str:
+    """The tile's unit where it says one, else the value's own."""
+    own: str = tile.options.get("unit", "")
+    return own or name.symbol
+
+
+def picture(image: str) -> str:
+    """Address of a picture ``TEMPLATE/FILE``."""
+    return f"/pictures/{quote(image)}"
+
+
+def _of(tile: Tile, data: Mapping[str, Any]) -> str:
+    if data["devices"] == 1:
+        return ""
+    return f"{WORDS[tile.options['aggregate']]} of {counted(data['devices'], 'device')}"
+
+
+def _more(data: Mapping[str, Any]) -> str:
+    more = data["devices"] - len(data["rows"])
+    return f"{grouped(more)} more devices" if more else ""
+
+
+def _age(at_ms: int | None, now: int) -> View:
+    if at_ms is None:
+        return {}
+    return {"age": moment(at_ms // 1000, now), "stale": now - at_ms // 1000 > STALE_S}

@@ -1,0 +1,232 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Dashboards, read: the list, the view and its data, the board, the form of a tile, a command before it is sent."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from starlette.responses import JSONResponse, Response
+
+from armillary.console.dashboards import pages_dashboard, pages_tile_form, pictures
+from armillary.console.dashboards.pages_dashboard import RANGES, place
+from armillary.console.frame.confirmation import Confirmation
+from armillary.console.frame.desk import Desk, Visit
+from armillary.console.frame.sort import sorted_table
+from armillary.console.frame.words import counted, joined
+from armillary.errors import ArmillaryError, InvalidArgumentError, NotFoundError
+from armillary.twin.author.dashboard import KINDS, Dashboard, Source, free_row, parse
+
+KIND = "dashboard"
+LIST_LINES = 100
+# Groups and templates that a tile's form offers.
+CHOICES = 200
+# Devices that one press of a command tile reaches; more are a job's business, which can be stopped and taken up again.
+MAX_CALLS = 20
+
+
+def dashboards(desk: Desk, visit: Visit) -> Response:
+    """All dashboards."""
+    page = desk.sources.application.documents(KIND, after=visit.query.get("after"), limit=LIST_LINES)
+    view = pages_dashboard.list_view(page, visit.now)
+    is_whole = not page["next"] and not visit.query.get("after")
+    view["heads"], view["lines"] = sorted_table(pages_dashboard.COLUMNS, view["lines"], visit.here, is_whole=is_whole)
+    view["next_href"] = f"/dashboards?after={page['next']}" if page["next"] else None
+    view["may_make"] = desk.sources.door.may_change(visit.operator, KIND)
+    view["templates"] = [name for name, _ in _templates(desk, visit)]
+    return desk.page(visit, "dashboards.html", view=view)
+
+
+def dashboard(desk: Desk, visit: Visit) -> Response:
+    """One dashboard."""
+    document = found(desk, visit)
+    shown = parse(document["body"])
+    asked = pages_dashboard.chosen_range(visit.query)
+    views = _views(desk, visit, document, shown)
+    dashboard_id = document["id"]
+    query = f"?range={asked}" if asked else ""
+    view = {
+        "name": shown.name,
+        "description": shown.description,
+        "tiles": views,
+        "script": pages_dashboard.script_views(views),
+        "ranges": [(name, words) for name, (words, _) in RANGES.items()],
+        "range": asked,
+        "has_map": any(each["kind"] == "map" and each["state"] == "ok" for each in views),
+        "data_href": place(dashboard_id, "data") + query,
+        "live_href": place(dashboard_id, "live"),
+        "edit_href": place(dashboard_id, "edit"),
+        "new_href": place(dashboard_id, "tiles", "new"),
+        "may_change": desk.sources.door.may_change(visit.operator, KIND),
+        "may_call": desk.sources.door.may_change(visit.operator, "command"),
+    }
+    return desk.page(visit, "dashboard.html", view=view)
+
+
+def data(desk: Desk, visit: Visit) -> Response:
+    """The tiles as the page's script takes them."""
+    document = found(desk, visit)
+    views = _views(desk, visit, document, parse(document["body"]))
+    return JSONResponse({"tiles": pages_dashboard.script_views(views)})
+
+
+def edit(desk: Desk, visit: Visit) -> Response:
+    """The board on which tiles are moved."""
+    document = found(desk, visit)
+    shown = parse(document["body"])
+    names = _called(desk, visit, [each.source for each in shown.tiles if each.source is not None])
+    labels = desk.sources.application.tile_labels(document["body"])
+    view = pages_dashboard.edit_view(document, shown, names, labels)
+    view["may_change"] = desk.sources.door.may_change(visit.operator, KIND)
+    view["kinds"] = [(kind, *words[:2]) for kind, words in pages_tile_form.WORDS.items()]
+    return desk.page(visit, "dashboard_edit.html", view=view)
+
+
+def tile(desk: Desk, visit: Visit) -> Response:
+    """The form of a tile, or of a new one."""
+    document = found(desk, visit)
+    if visit.params["tile_id"] == "new":
+        kind = visit.query.get("kind", "")
+        if kind not in KINDS:
+            raise NotFoundError(f"there is no kind of tile {kind[:40]!r}", remedy="Choose one on the board.")
+        started = pages_tile_form.new_tile(kind, free_row(parse(document["body"]).tiles))
+        return tile_page(desk, visit, document, started)
+    return tile_page(desk, visit, document, known_tile(document, visit.params["tile_id"]))
+
+
+def tile_page(
+    desk: Desk, visit: Visit, document: dict[str, Any], shown: dict[str, Any], error: ArmillaryError | None = None
+) -> Response:
+    """The form with a tile's values, and what was wrong with them."""
+    body, dashboard_id, tile_id = document["body"], document["id"], visit.params["tile_id"]
+    sources = [
+        *((f"template:{name}", f"all devices of {words}") for name, words in _templates(desk, visit)),
+        *((f"group:{name}", f"group {words}") for name, words in _groups(desk)),
+    ]
+    view = pages_tile_form.form_view(shown["kind"], shown, sources, body.get("template") or "")
+    view |= {
+        "tile": shown,
+        "is_new": tile_id == "new",
+        "dashboard": body["name"],
+        "etag": visit.query.get("etag") or document["etag"],
+        "post": place(dashboard_id, "tiles", tile_id),
+        "remove_post": place(dashboard_id, "tiles", tile_id, "remove"),
+        "back": place(dashboard_id, "edit"),
+        "error": error,
+        "may_change": desk.sources.door.may_change(visit.operator, KIND),
+    }
+    return desk.page(visit, "tile_form.html", status=400 if error else 200, view=view)
+
+
+def confirm_command(desk: Desk, visit: Visit) -> Response:
+    """What a command tile does, before it is done."""
+    document = found(desk, visit)
+    asked, _ = command_of(desk, visit, document)
+    return desk.page(visit, "confirm.html", view=asked)
+
+
+def command_of(desk: Desk, visit: Visit, document: dict[str, Any]) -> tuple[Confirmation, list[dict[str, Any]]]:
+    """The question about a command, and the devices that are connected.
+
+    Raises:
+        NotFoundError: no such tile, or no command's.
+        InvalidArgumentError: nobody is connected, or too many are.
+    """
+    shown = known_tile(document, visit.params["tile_id"])
+    if shown["kind"] != "command":
+        raise NotFoundError("this tile is no command", remedy="Go back to the dashboard.")
+    devices = desk.sources.application.tile_devices(document["body"], shown["id"])
+    reached = [each for each in devices if each["connected"]]
+    if len(reached) > MAX_CALLS:
+        raise InvalidArgumentError(
+            f"{shown['command']}: expected at most {MAX_CALLS} connected devices, got {len(reached):,}",
+            remedy="Make a job of it: it calls devices in batches, stops at failures and can be taken up again.",
+        )
+    command = desk.sources.application.tile_labels(document["body"])[shown["id"]][-1]["display_name"]
+    names = joined([each["label"] for each in reached]) if reached else "no device: none is connected"
+    parameters = shown.get("parameters")
+    touches = [
+        (
+            "Calls",
+            f"{command} on {names}." if command == shown["command"] else f"{command} ({shown['command']}) on {names}.",
+        ),
+        ("Parameters", "none" if parameters is None else str(parameters)),
+        ("Left alone", f"{counted(len(devices) - len(reached), 'device')} that cannot be reached now."),
+        ("Undo", "None: what the device does is done."),
+    ]
+    asked = Confirmation(
+        title=f"{shown['label']}?",
+        touches=tuple(touches),
+        label=shown["label"],
+        danger=False,
+        word="",
+        post=place(document["id"], "tiles", shown["id"], "command"),
+        back=place(document["id"]),
+        reason=False,
+    )
+    return asked, reached
+
+
+def confirm_delete(desk: Desk, visit: Visit) -> Response:
+    """What deleting a dashboard does."""
+    return desk.page(visit, "confirm.html", view=deletion(found(desk, visit)))
+
+
+def deletion(document: dict[str, Any]) -> Confirmation:
+    """The question about deleting a dashboard."""
+    return Confirmation(
+        title=f"Delete the dashboard {document['body']['name']}?",
+        touches=(
+            ("Deletes", f"The page and its {counted(len(document['body']['tiles']), 'tile')}."),
+            ("Left alone", "Devices, their values, rules and groups."),
+            ("Undo", "Put its body again: its versions stay in the application's history for a while."),
+        ),
+        label="Delete dashboard",
+        danger=True,
+        word="",
+        post=place(document["id"], "delete"),
+        back=place(document["id"], "edit"),
+        reason=False,
+    )
+
+
+def picture(_desk: Desk, visit: Visit) -> Response:
+    """A picture of an application template."""
+    seen = pictures.find(visit.params["template"], visit.params["file"])
+    return Response(seen.content, media_type=seen.media_type, headers=dict(pictures.HEADERS))
+
+
+def found(desk: Desk, visit: Visit) -> dict[str, Any]:
+    """The dashboard that the address names. Raises NotFoundError."""
+    return dict(desk.sources.application.document(KIND, visit.params["dashboard_id"]))
+
+
+def known_tile(document: dict[str, Any], tile_id: str) -> dict[str, Any]:
+    """A tile of a dashboard. Raises NotFoundError."""
+    for each in document["body"]["tiles"]:
+        if each["id"] == tile_id:
+            return dict(each)
+    raise NotFoundError(f"there is no tile {tile_id[:40]!r}", remedy="Reload the dashboard.")
+
+
+def _views(desk: Desk, visit: Visit, document: dict[str, Any], shown: Dashboard) -> list[dict[str, Any]]:
+    _, range_s = RANGES[pages_dashboard.chosen_range(visit.query)]
+    answered = desk.sources.application.tiles(document["body"], range_s=range_s, points=pages_dashboard.POINTS)
+    return pages_dashboard.tile_views(shown, answered, document["id"], visit.now)
+
+
+def _templates(desk: Desk, visit: Visit) -> list[tuple[str, str]]:
+    """Device templates, each once however many versions it has: its name and what people call it."""
+    page = desk.sources.application.ask(visit.operator, "list_templates", limit=CHOICES)
+    return [(each["name"], each["display_name"]) for each in page["items"]]
+
+
+def _groups(desk: Desk) -> list[tuple[str, str]]:
+    page = desk.sources.application.documents("group", after=None, limit=CHOICES)
+    return [(each["id"], str(each["body"].get("name") or each["id"])) for each in page["items"]]
+
+
+def _called(desk: Desk, visit: Visit, sources: list[Source]) -> dict[Source, str]:
+    """What tiles are of, in words."""
+    labels = desk.sources.application.labels([each.id for each in sources if each.kind == "device"])
+    words = {"device": labels, "template": dict(_templates(desk, visit)), "group": dict(_groups(desk))}
+    return {each: words[each.kind].get(each.id, each.id) for each in sources}

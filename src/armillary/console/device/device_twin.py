@@ -1,0 +1,225 @@
+# SPDX-License-Identifier: Apache-2.0
+"""A device's twin, looked at and changed: a form by its template, a merge patch, cloud properties.
+
+Two steps: the first says what will be sent and sends nothing, the second sends it if nobody was faster. For devices
+that attest and for hub devices alike.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from starlette.responses import Response
+
+from armillary.api.native.service.requests import TwinBody
+from armillary.console.authored.read import ask, may, show
+from armillary.console.device import device_template, pages_device_template, pages_twin
+from armillary.console.device.device_data import known
+from armillary.console.device.pages_device_data import place, root_crumb
+from armillary.console.device.pages_twin import Wrong
+from armillary.console.frame.desk import Desk, Visit, told
+from armillary.console.frame.form import Form as FormView
+from armillary.console.frame.sheet import parsed
+from armillary.console.operations.change import Form, permit
+from armillary.errors import ArmillaryError, ConflictError, InvalidArgumentError, NotFoundError
+from armillary.wire.hub.credentials import is_attested_id
+
+# Code of an If-Match that does not hold.
+STALE = "request.precondition"
+
+
+@dataclass(frozen=True, slots=True)
+class _Device:
+    """What pages of one device's twin are made of."""
+
+    device_id: str
+    label: str
+    found: Mapping[str, Any]
+    twin: Mapping[str, Any]
+    template: Mapping[str, Any] | None
+    connected: bool
+
+    @property
+    def in_hub(self) -> bool:
+        """Whether it is a hub device."""
+        return not is_attested_id(self.device_id)
+
+    @property
+    def capabilities(self) -> list[Mapping[str, Any]]:
+        """Of its template."""
+        return list(self.template["capabilities"]) if self.template else []
+
+    @property
+    def cloud(self) -> list[Mapping[str, Any]]:
+        """Cloud properties that its template has."""
+        return list(self.template["cloud_properties"]) if self.template else []
+
+    @property
+    def crumbs(self) -> tuple[tuple[str, str], ...]:
+        """Where it stands."""
+        return (root_crumb(self.device_id), (self.label, place(self.device_id)))
+
+
+def page(desk: Desk, visit: Visit) -> Response:
+    """The page."""
+    return twin_page(desk, visit)
+
+
+def twin_page(
+    desk: Desk,
+    visit: Visit,
+    *,
+    values: tuple[Form, Wrong] | None = None,
+    patch: tuple[str, Wrong] | None = None,
+    cloud: tuple[Form, Wrong] | None = None,
+    status: int = 400,
+) -> Response:
+    """The page, and what was sent by one of its forms with what was wrong with it."""
+    device = _device(desk, visit)
+    forms: list[FormView] = []
+    device_id, twin = device.device_id, device.twin
+    if may(desk, visit, "twin"):
+        if pages_twin.writable(device.capabilities):
+            sent, wrong = values or (None, None)
+            forms.append(pages_twin.want_form(device_id, device.capabilities, twin, sent, wrong))
+        forms.append(pages_twin.patch_form(device_id, twin, *(patch or (None, None))))
+    if device.cloud and may(desk, visit, "cloud-properties"):
+        sent, wrong = cloud or (None, None)
+        forms.append(pages_twin.cloud_form(device_id, device.cloud, device.found, sent, wrong))
+    if may(desk, visit, "device-template"):
+        forms.append(pages_device_template.template_form(device.found, device_template.offered(desk, visit)))
+    made = pages_twin.twin_sheet(
+        device.found,
+        twin,
+        device.capabilities,
+        device.label,
+        crumbs=device.crumbs,
+        connected=device.connected,
+        forms=tuple(forms),
+        in_hub=device.in_hub,
+    )
+    return show(desk, visit, made, status if values or patch or cloud else 200)
+
+
+def review(desk: Desk, visit: Visit, form: Form) -> Response:
+    """Say what a form or a patch would send."""
+    permit(desk, visit, "twin")
+    device = _device(desk, visit)
+    if form.get("kind") == "values":
+        try:
+            wanted = pages_twin.wanted_of(form, device.capabilities, pages_twin.seen_of(form))
+            patch = _patch(desk, visit, device.device_id, wanted)
+        except InvalidArgumentError as error:
+            return twin_page(desk, visit, values=(form, _wrong(error)))
+        return _review(desk, visit, device, form, "values", wanted, patch)
+    text = form.get("patch", "")
+    try:
+        patch = parsed(text)
+    except InvalidArgumentError as error:
+        return twin_page(desk, visit, patch=(text, _wrong(error)))
+    return _review(desk, visit, device, form, "patch", {}, patch)
+
+
+def send(desk: Desk, visit: Visit, form: Form) -> Response:
+    """Send what was reviewed, if the twin is still the one that was seen."""
+    permit(desk, visit, "twin")
+    device_id, etag = known(desk, visit), form.get("etag", "")
+    kind, text = form.get("kind", ""), form.get("patch", "")
+    wanted: dict[str, Any] = {}
+    try:
+        patch = parsed(text)
+        if kind == "values":
+            wanted = parsed(form.get("wanted", ""))
+            ask(desk, visit, "set_device_properties", device_id=device_id, body=wanted, if_match=etag)
+        else:
+            ask(desk, visit, "patch_device_twin", device_id=device_id, body=TwinBody(desired=patch), if_match=etag)
+    except InvalidArgumentError as error:
+        return twin_page(desk, visit, patch=(text, _wrong(error)))
+    except ConflictError as error:
+        if error.code != STALE:
+            raise
+        return _review(desk, visit, _device(desk, visit), form, kind, wanted, patch)
+    return told(place(device_id, "twin"), "desired")
+
+
+def keep_cloud(desk: Desk, visit: Visit, form: Form) -> Response:
+    """Keep cloud properties."""
+    permit(desk, visit, "cloud-properties")
+    device = _device(desk, visit)
+    try:
+        seen = pages_twin.seen_of(form)
+        change = pages_twin.cloud_of(form, device.cloud, seen)
+        if change:
+            ask(
+                desk,
+                visit,
+                "set_cloud_properties",
+                device_id=device.device_id,
+                body=change,
+                if_match=form.get("etag", ""),
+            )
+    except InvalidArgumentError as error:
+        return twin_page(desk, visit, cloud=(form, _wrong(error)))
+    except ConflictError as error:
+        if error.code != STALE:
+            raise
+        now = _device(desk, visit).found["cloud_properties"]
+        words = pages_twin.conflict_words(pages_twin.changes(seen, now))
+        wrong = (f"Somebody else was faster and changed {words}.", "Keep again to have what stands in the form.")
+        return twin_page(desk, visit, cloud=(form, wrong), status=412)
+    return told(f"{place(device.device_id, 'twin')}#cloud", "cloud-kept")
+
+
+def _review(
+    desk: Desk, visit: Visit, device: _Device, form: Form, kind: str, wanted: dict[str, Any], patch: dict[str, Any]
+) -> Response:
+    is_stale = form.get("etag", "") != device.twin["etag"]
+    conflict = None
+    if is_stale:
+        conflict = pages_twin.changes(pages_twin.seen_of(form), pages_twin.sides(device.twin, "desired"))
+    made = pages_twin.review_sheet(
+        device.device_id,
+        device.label,
+        device.twin,
+        patch,
+        device.capabilities,
+        kind=kind,
+        wanted=wanted,
+        conflict=conflict,
+        crumbs=(*device.crumbs, ("Twin", place(device.device_id, "twin"))),
+        connected=device.connected,
+        in_hub=device.in_hub,
+    )
+    return show(desk, visit, made, 412 if is_stale else 200)
+
+
+def _patch(desk: Desk, visit: Visit, device_id: str, wanted: dict[str, Any]) -> dict[str, Any]:
+    answer = ask(desk, visit, "set_device_properties", device_id=device_id, body=wanted, dry_run=True)
+    return dict(answer["patch"])
+
+
+def _device(desk: Desk, visit: Visit) -> _Device:
+    device_id = known(desk, visit)
+    found = ask(desk, visit, "show_device_template", device_id=device_id)
+    template = None
+    if found["template"] and not found["is_missing"]:
+        try:
+            template = ask(
+                desk, visit, "show_template_version", template_name=found["template"], version=found["version"]
+            )
+        except NotFoundError:  # deleted since
+            template = None
+    return _Device(
+        device_id=device_id,
+        label=desk.sources.application.labels([device_id])[device_id],
+        found=found,
+        twin=ask(desk, visit, "device_twin", device_id=device_id),
+        template=template,
+        connected=bool(desk.sources.hub.connected(device_id)),
+    )
+
+
+def _wrong(error: ArmillaryError) -> Wrong:
+    return (f"{error.message}.", error.remedy)

@@ -1,0 +1,425 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The device page: can I trust this one, and why? Pure: API answers in, a view model out.
+
+The first line is the verdict in a sentence; the three rings of the mark repeat it (boot, attestation,
+certificate). What is not known, or was true too long ago, is never drawn as good.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from armillary.console.device import pages_device_life as life
+from armillary.console.device.pages_fleet import where
+from armillary.console.frame.states import (
+    APPLICATION,
+    ATTENTION,
+    BAD,
+    EVENT,
+    GOOD,
+    HEALTH,
+    OUTCOME,
+    STEP,
+    TIER_MEANING,
+    UNKNOWN,
+    VERDICT,
+    State,
+    state_of,
+    tier_words,
+)
+from armillary.console.frame.words import (
+    Moment,
+    ShortId,
+    counted,
+    joined,
+    moment,
+    sentence,
+    short_id,
+    size,
+    span,
+)
+
+# The trust tier of devices that a simulator plays: most send values only.
+SIMULATED = "simulated"
+
+
+@dataclass(frozen=True, slots=True)
+class Ring:
+    """One ring of the mark: what it stands for, its state, and a word for those who do not see it."""
+
+    name: str
+    kind: str
+    word: str
+
+
+@dataclass(frozen=True, slots=True)
+class Fact:
+    """One named value; at most one of ``at`` and ``id`` replaces ``text``."""
+
+    name: str
+    text: str = ""
+    at: Moment | None = None
+    id: ShortId | None = None
+    note: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class StepLine:
+    """One appraisal step of the last accepted check-in."""
+
+    number: int
+    name: str
+    prevents: str
+    result: State
+    detail: str
+
+
+@dataclass(frozen=True, slots=True)
+class ComponentLine:
+    """One measured boot component of the release that the device was matched to."""
+
+    name: str
+    digest: ShortId
+    security_version: int
+    size: str
+    image: ShortId
+
+
+@dataclass(frozen=True, slots=True)
+class ApplicationLine:
+    """One application the device said it has."""
+
+    name: str
+    state: State
+    component: ShortId
+    image: ShortId
+    built: Moment | None
+    size: str
+    connections: str
+
+
+@dataclass(frozen=True, slots=True)
+class MechanismLine:
+    """One containment mechanism on this host."""
+
+    name: str
+    state: State
+    weaker: str
+
+
+@dataclass(frozen=True, slots=True)
+class Verdict:
+    """The first line, what stands under it, and the rings."""
+
+    sentence: str
+    detail: str
+    kind: str
+    rings: tuple[Ring, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class HistoryLine:
+    """One check-in, refusal or update outcome, newest first."""
+
+    at: Moment
+    state: State
+    what: str
+    detail: str
+
+
+@dataclass(frozen=True, slots=True)
+class ReportLine:
+    """One error report."""
+
+    event: State
+    description: str
+    count: str
+    first: Moment | None
+    last: Moment | None
+    component: ShortId | None
+
+
+def verdict(device: Mapping[str, Any], last: Mapping[str, Any] | None, now: int) -> Verdict:
+    """Say in one sentence whether the device can be trusted now.
+
+    Args:
+        device: The device as the API gives it.
+        last: Its newest accepted check-in, or None.
+        now: Unix seconds.
+    """
+    word = life.standing(device)
+    says = {
+        life.DECOMMISSIONED: life.decommissioned,
+        life.HELD: life.held,
+        "attested": _attested,
+        "update-only": _update_only,
+        "silent": _silent,
+        "refused": _refused,
+        "revoked": _revoked,
+        "never": _never,
+    }.get(word)
+    if says is None:
+        text, detail = f"State {word!r} is not known to this console.", "Do not trust the device on this page's word."
+    else:
+        text, detail = says(device, last, now)
+    return Verdict(text, detail, state_of(HEALTH, word).kind, rings(device, last, now))
+
+
+def rings(device: Mapping[str, Any], last: Mapping[str, Any] | None, now: int) -> tuple[Ring, ...]:
+    """Boot, attestation, certificate: filled only by what is known and still true."""
+    health = life.standing(device)
+    current = health in ("attested", "update-only")
+    if last is None or not current:
+        boot = Ring("Boot", UNKNOWN, "not known")
+        attestation = Ring("Attestation", UNKNOWN, "not known")
+    elif health == "attested":
+        boot = Ring("Boot", GOOD, "known good")
+        attestation = Ring("Attestation", GOOD, "every step that applies passed")
+    else:
+        boot = Ring("Boot", BAD, "not accounted for")
+        attestation = Ring("Attestation", ATTENTION, "update only")
+    if health in ("refused", "revoked", life.HELD, life.DECOMMISSIONED):
+        attestation = Ring("Attestation", BAD, state_of(HEALTH, health).word)
+    return (boot, attestation, _certificate_ring(device, last, now))
+
+
+def _certificate_ring(device: Mapping[str, Any], last: Mapping[str, Any] | None, now: int) -> Ring:
+    until = device["certificate_not_after"]
+    if device["health"] == "revoked":
+        return Ring("Certificate", BAD, "withdrawn")
+    if life.standing(device) == life.HELD:
+        return Ring("Certificate", BAD, "on hold")
+    if until is None:
+        return Ring("Certificate", UNKNOWN, "never issued")
+    if until <= now:
+        return Ring("Certificate", ATTENTION, f"ended {span(now - until)} ago")
+    if last is not None and last["purpose"] != "client":
+        return Ring("Certificate", ATTENTION, f"update only, {span(until - now)} left")
+    return Ring("Certificate", GOOD, f"{span(until - now)} left")
+
+
+def _attested(device: Mapping[str, Any], _last: Mapping[str, Any] | None, now: int) -> tuple[str, str]:
+    seen = moment(device["last_check_in_at"], now)
+    running = [image for image in device["installed"] if image["state"] in ("running", "trial")]
+    ill = [image["name"] for image in device["installed"] if image["state"] not in ("running", "trial")]
+    text = (
+        f"Attested {seen.relative if seen else 'at an unknown time'}, {tier_words(device['trust_tier'])}, "
+        f"running OS {device['os_version'] or 'of unknown version'} and {counted(len(running), 'application')}."
+    )
+    detail = TIER_MEANING.get(device["trust_tier"], "")
+    if ill:
+        detail = sentence(f"{joined(ill)} {'is' if len(ill) == 1 else 'are'} installed but not running") + " " + detail
+    return text, detail
+
+
+def _update_only(device: Mapping[str, Any], last: Mapping[str, Any] | None, now: int) -> tuple[str, str]:
+    failed = [step for step in (last or {}).get("steps", ()) if step["result"] == "fail"]
+    seen = moment(device["last_check_in_at"], now)
+    when = seen.relative if seen else "at an unknown time"
+    if failed:
+        first = failed[0]
+        text = f"Not trusted: {when} step {first['number']} failed ({first['name']})."
+        detail = sentence(first["detail"] or "The service gave no detail")
+    else:
+        text, detail = f"Not trusted: {when} its boot could not be accounted for.", ""
+    return text, (detail + " It holds a certificate that fetches updates and opens nothing else.").strip()
+
+
+def _silent(device: Mapping[str, Any], _last: Mapping[str, Any] | None, now: int) -> tuple[str, str]:
+    at = device["last_check_in_at"]
+    age = span(now - at) if at is not None else "an unknown time"
+    return (
+        f"Silent for {age}: what it runs now is not known.",
+        "Everything below is from its last check-in. Check its power and network; it reports again by itself.",
+    )
+
+
+def _refused(device: Mapping[str, Any], _last: Mapping[str, Any] | None, now: int) -> tuple[str, str]:
+    refused = moment(device["last_refused_at"], now)
+    when = refused.relative if refused else "at an unknown time"
+    seen = moment(device["last_check_in_at"], now)
+    before = f"It was last let in {seen.relative}." if seen else "It was never let in."
+    return f"Refused {when}: {device['last_refusal'] or 'reason not recorded'}.", before
+
+
+def _revoked(device: Mapping[str, Any], _last: Mapping[str, Any] | None, now: int) -> tuple[str, str]:
+    at = moment(device["revoked_at"], now)
+    return (
+        f"Revoked {at.relative if at else 'at an unknown time'}: {device['revoked_reason'] or 'no reason was given'}.",
+        "Its identity is withdrawn: it gets no certificate and the hub does not let it in.",
+    )
+
+
+def _never(device: Mapping[str, Any], _last: Mapping[str, Any] | None, now: int) -> tuple[str, str]:
+    made = moment(device["enrolled_at"], now)
+    claimed = "" if device["catalog"] else " It belongs to no catalog yet: claim it first."
+    if device["trust_tier"] == SIMULATED:
+        return (
+            "Never checked in: a simulated device sends values and attests nothing.",
+            f"Made {made.relative if made else 'at an unknown time'}. {TIER_MEANING[SIMULATED]}{claimed}",
+        )
+    return (
+        "Never checked in: nothing is known about what it runs.",
+        f"Enrolled {made.relative if made else 'at an unknown time'}, {tier_words(device['trust_tier'])}.{claimed}",
+    )
+
+
+def facts(device: Mapping[str, Any], now: int, *, connected: bool | None) -> tuple[Fact, ...]:
+    """The named values beside the verdict."""
+    hub = {True: "connected", False: "not connected", None: "not known"}[connected]
+    state = device["manufacturing_state"]
+    came = life.came_from(device, now)
+    return (
+        Fact("Device id", id=short_id(device["device_id"])),
+        Fact("Belongs to", where(device), note=device["catalog"] or ""),
+        Fact("Chip", f"{device['chip_sku']} ({device['chip']})"),
+        Fact("Trust tier", device["trust_tier"], note="set by the service at enrolment"),
+        Fact("Last check-in", "never", at=moment(device["last_check_in_at"], now)),
+        Fact("Last attested", "never", at=moment(device["last_attested_at"], now)),
+        Fact("Certificate ends", "never issued", at=moment(device["certificate_not_after"], now)),
+        Fact("Boots counted", f"{device['boot_count']:,}"),
+        Fact("Hub", hub),
+        Fact("Manufacturing state", state, note=life.MANUFACTURING.get(state, "not known to this console")),
+        Fact("Enrolled", at=moment(device["enrolled_at"], now)),
+        Fact("Sandbox", device["sandbox"] or "not known"),
+        Fact("Last update", "none yet", at=moment(device["last_update_at"], now)),
+        *((Fact("Changed hands", "at an unknown time", at=came[0], note=came[1]),) if came else ()),
+    )
+
+
+def steps(last: Mapping[str, Any] | None) -> tuple[StepLine, ...]:
+    """The appraisal of the last accepted check-in, step by step."""
+    if last is None:
+        return ()
+    return tuple(
+        StepLine(
+            step["number"],
+            step["name"],
+            step["prevents"],
+            state_of(STEP, step["result"]),
+            step["detail"],
+        )
+        for step in last["steps"]
+    )
+
+
+def components(device: Mapping[str, Any], releases: Sequence[Mapping[str, Any]]) -> tuple[ComponentLine, ...]:
+    """Boot components of the release the last evidence was matched to; none when it matched no release."""
+    matched = [
+        release
+        for release in releases
+        if release["chip"] == device["chip"] and device["os_version"] and release["version"] == device["os_version"]
+    ]
+    if not matched:
+        return ()
+    return tuple(
+        ComponentLine(
+            part["name"],
+            short_id(part["digest"]),
+            part["security_version"],
+            size(part["size"]),
+            short_id(part["image_id"]),
+        )
+        for part in matched[-1]["components"]
+    )
+
+
+def applications(
+    device: Mapping[str, Any], images: Mapping[str, Mapping[str, Any]], now: int
+) -> tuple[ApplicationLine, ...]:
+    """What is installed, as the device said at its last check-in, with what the catalog knows of each image.
+
+    A state of a device that is no longer heard of is drawn as unknown, with the word it had.
+    """
+    current = life.standing(device) in ("attested", "update-only")
+    lines = []
+    for item in device["installed"]:
+        image = images.get(item["image_id"])
+        state = state_of(APPLICATION, item["state"])
+        if not current:
+            state = State(UNKNOWN, f"was {state.word}")
+        hosts = list(image["allowed_connections"]) if image else []
+        lines.append(
+            ApplicationLine(
+                item["name"],
+                state,
+                short_id(item["component_id"]),
+                short_id(item["image_id"]),
+                moment(image["built_at"], now) if image else None,
+                size(image["size"]) if image else "not known",
+                joined(hosts) if hosts else ("nothing" if image else "not known"),
+            )
+        )
+    return tuple(lines)
+
+
+def mechanisms(device: Mapping[str, Any]) -> tuple[MechanismLine, ...]:
+    """What contains applications on this host. Only the word ``enforced`` is good; anything else is a weakness."""
+    lines = []
+    for name, said in device["enforcement"]:
+        word, _, why = said.partition(":")
+        if said == "enforced":
+            lines.append(MechanismLine(name, State(GOOD, "enforced"), ""))
+        elif word == "missing":
+            lines.append(MechanismLine(name, State(ATTENTION, "missing"), sentence(why)))
+        else:
+            lines.append(MechanismLine(name, State(UNKNOWN, word.strip() or "not known"), sentence(why)))
+    return tuple(lines)
+
+
+def enforcement_sentence(device: Mapping[str, Any]) -> str:
+    """How much is enforced, and what is weaker: ``7 of 9 mechanisms enforced by linux ...; weaker here: nftables.``."""
+    lines = mechanisms(device)
+    if not lines:
+        return "The device has not yet said what contains its applications."
+    weak = [line.name for line in lines if line.state.kind != GOOD]
+    host = device["sandbox"] or "its host"
+    text = f"{len(lines) - len(weak)} of {counted(len(lines), 'mechanism')} enforced by {host}, by its own self-test"
+    return f"{text}; weaker here: {joined(weak)}." if weak else f"{text}."
+
+
+def history(
+    check_ins: Sequence[Mapping[str, Any]],
+    refusals: Sequence[Mapping[str, Any]],
+    outcomes: Sequence[Mapping[str, Any]],
+    names: Mapping[str, str],
+    now: int,
+) -> tuple[HistoryLine, ...]:
+    """Check-ins, refusals and update outcomes in one list, newest first; ``names`` are image ids' names."""
+    lines: list[HistoryLine] = []
+    for item in check_ins:
+        failed = [step["name"] for step in item["steps"] if step["result"] == "fail"]
+        detail = f"failed: {joined(failed)}" if failed else f"OS {item['os_version'] or 'not known'}"
+        _append(
+            lines, item["at"], now, state_of(VERDICT, item["verdict"]), f"check-in, boot {item['boot_count']:,}", detail
+        )
+    for item in refusals:
+        times = "" if item["count"] == 1 else f" ({item['count']:,} times)"
+        _append(lines, item["at"], now, State(BAD, "refused"), item["code"], item["message"] + times)
+    for item in outcomes:
+        name = names.get(item["image_id"], short_id(item["image_id"]).short)
+        _append(lines, item["at"], now, state_of(OUTCOME, item["outcome"]), f"update to {name}", item["reason"])
+    return tuple(sorted(lines, key=lambda line: line.at.at, reverse=True))
+
+
+def reports(items: Sequence[Mapping[str, Any]], now: int) -> tuple[ReportLine, ...]:
+    """Error reports, newest first."""
+    return tuple(
+        ReportLine(
+            state_of(EVENT, item["event_type"]),
+            item["description"],
+            f"{item['count']:,}",
+            moment(item["start"], now),
+            moment(item["end"], now),
+            short_id(item["component_id"]) if item["component_id"] else None,
+        )
+        for item in items
+    )
+
+
+def _append(lines: list[HistoryLine], at: int, now: int, state: State, what: str, detail: str) -> None:
+    when = moment(at, now)
+    if when is not None:
+        lines.append(HistoryLine(when, state, what, detail))

@@ -1,0 +1,227 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What a device says and is told: values modelled and not, raw values, properties wanted and reported, commands."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping, Sequence
+from types import MappingProxyType
+from typing import Any
+from urllib.parse import quote
+
+from armillary.console.dashboards.pages_tiles import said_text
+from armillary.console.frame import sheet
+from armillary.console.frame.sheet import SEEN_EVERY_S, Button, Cell, Section, Sheet
+from armillary.console.frame.states import ATTENTION, BAD, GOOD, UNKNOWN, State
+from armillary.console.frame.words import counted, moment
+from armillary.twin.template.value_names import from_fields
+from armillary.wire.hub.credentials import is_attested_id
+
+STATE: Mapping[str, State] = MappingProxyType(
+    {
+        "unset": State(UNKNOWN, "not set"),
+        "reported": State(GOOD, "reported"),
+        "pending": State(ATTENTION, "pending"),
+        "accepted": State(GOOD, "accepted"),
+        "failed": State(BAD, "refused by the device"),
+    }
+)
+# Raw values of one name that the page shows, newest first.
+RAW_VALUES = 30
+
+
+def place(device_id: str, *more: str) -> str:
+    """A path below a device, one that attests or a hub device."""
+    root = "/devices" if is_attested_id(device_id) else "/hub-devices"
+    return "/".join([root, quote(device_id, safe=""), *more])
+
+
+def root_crumb(device_id: str) -> tuple[str, str]:
+    """The list that a device stands in."""
+    return ("Fleet", "/fleet") if is_attested_id(device_id) else ("Devices", "/hub-devices")
+
+
+def data_sheet(
+    found: Mapping[str, Any],
+    label: str,
+    raw: Mapping[str, Any] | None,
+    commands: Sequence[Mapping[str, Any]],
+    names: Sequence[str],
+    *,
+    may_call: bool,
+    now: int,
+) -> Sheet:
+    """The page.
+
+    Args:
+        found: The device as its template sees it (``views_template.device``).
+        label: What it is called.
+        raw: Raw values of one name, or None.
+        commands: Audit lines of its commands, newest first.
+        names: Names of the commands that its template has.
+        may_call: Whether the operator may send commands.
+        now: Unix seconds.
+    """
+    device_id = found["device_id"]
+    unmodelled = found["unmodelled_telemetry"] if found["template"] else []
+    said = f"{label} sends {counted(len(found['telemetry']) + len(found['unmodelled_telemetry']), 'value')}"
+    said += (
+        f" and has template {found['template']}, version {found['version']}"
+        if found["template"]
+        else " and has no template"
+    )
+    said += f"; {counted(len(unmodelled), 'value')} not in it." if unmodelled else "."
+    notices = [("attention", "Its template is gone: everything is shown as it came.")] if found["is_missing"] else []
+    return Sheet(
+        place="Device",
+        heading=label,
+        crumbs=(root_crumb(device_id), (label, place(device_id))),
+        title=said,
+        detail=f"It announced the model {found['announced_model']}." if found["announced_model"] else "",
+        notices=tuple(notices),
+        sections=(
+            _telemetry(found, device_id, now),
+            *((_raw(raw),) if raw else ()),
+            _properties(found),
+            _unmodelled(found),
+            _cloud(found),
+            _commands(commands, now),
+        ),
+        call={"post": place(device_id, "command"), "names": tuple(names)} if may_call else None,
+        buttons=(Button(label="Twin", href=place(device_id, "twin")),),
+        in_hub=not is_attested_id(device_id),
+        every_s=SEEN_EVERY_S,
+    )
+
+
+def _telemetry(found: Mapping[str, Any], device_id: str, now: int) -> Section:
+    every = [(each, True) for each in found["telemetry"]] + [(each, False) for each in found["unmodelled_telemetry"]]
+    has_template = bool(found["template"])
+    rows = []
+    for each, modelled in sorted(
+        every, key=lambda pair: (str(pair[0]["label"]["display_name"]).lower(), pair[0]["name"])
+    ):
+        shown = from_fields(each["label"])
+        if not has_template:
+            about = Cell()
+        elif not modelled:
+            about = Cell(state=State(UNKNOWN, "not in the template"))
+        elif each["fault"]:
+            about = Cell(state=State(ATTENTION, "does not fit"), reason=each["fault"])
+        else:
+            about = Cell(state=State(GOOD, "as modelled"))
+        href = f"{place(device_id, 'data')}?name={quote(each['name'])}#raw"
+        rows.append(
+            (
+                named_cell(each["label"], href=href),
+                Cell(text=said_text(each["value"], shown, shown.symbol), number=True),
+                Cell(at=moment(each["at_ms"] // 1000, now)),
+                about,
+            )
+        )
+    return Section(
+        title="Last values",
+        note="choose a name for its raw values",
+        columns=("Name", "Value", "Age", "Template"),
+        rows=sheet.rows(rows),
+        none="It has sent nothing yet.",
+    )
+
+
+def _raw(raw: Mapping[str, Any]) -> Section:
+    unit = f"in {raw['label']['symbol']}, " if raw["label"]["symbol"] else ""
+    rows = [
+        (Cell(at=moment(at_ms // 1000, raw["now"]), reason=str(at_ms)), Cell(text=str(at_ms)), _json(value))
+        for at_ms, value in raw["items"]
+    ]
+    return Section(
+        title=f"Raw values of {raw['label']['display_name']}",
+        note=f"{raw['metric']}, {unit}newest first, at most {RAW_VALUES} of the last day; the API gives all of them",
+        columns=("When", "Unix milliseconds", "As sent"),
+        rows=sheet.rows(rows),
+        none="Nothing in the last day.",
+    )
+
+
+def _properties(found: Mapping[str, Any]) -> Section:
+    rows = []
+    for each in found["properties"]:
+        answer = "" if each["code"] is None else f"answered {each['code']}"
+        reason = " ".join(part for part in (answer, each["description"] or "", each["fault"] or "") if part)
+        rows.append(
+            (
+                named_cell(each["label"]),
+                value_cell(each["label"], each["desired"]),
+                value_cell(each["label"], each["reported"]),
+                sheet.state(STATE, each["state"], reason),
+            )
+        )
+    return Section(
+        title="Properties",
+        note="wanted, reported, and what the device answered",
+        columns=("Property", "Desired", "Reported", "State"),
+        rows=sheet.rows(rows),
+        none="Its template has none." if found["template"] else "Without a template, what it reports is below.",
+    )
+
+
+def _unmodelled(found: Mapping[str, Any]) -> Section:
+    rows = [(sheet.text(name), _json(value)) for name, value in sorted(found["unmodelled_properties"].items())]
+    return Section(
+        title="Reported, and not in the template",
+        columns=("Property", "Reported"),
+        rows=sheet.rows(rows),
+        none="Nothing.",
+    )
+
+
+def _cloud(found: Mapping[str, Any]) -> Section:
+    labels = found["cloud_labels"]
+    rows = [
+        (named_cell(labels[name]), value_cell(labels[name], value))
+        for name, value in sorted(found["cloud_properties"].items())
+    ]
+    return Section(
+        title="Cloud properties",
+        note="kept by operators; the device never sees them",
+        columns=("Property", "Value"),
+        rows=sheet.rows(rows),
+        none="None is kept.",
+    )
+
+
+def _commands(lines: Sequence[Mapping[str, Any]], now: int) -> Section:
+    rows = [
+        (
+            Cell(at=moment(line["at"], now)),
+            sheet.text(line["detail"].get("method", "")),
+            sheet.text(line["actor"]),
+        )
+        for line in lines
+    ]
+    return Section(
+        title="Commands sent",
+        note="by hand, among the newest operations of the audit log",
+        columns=("When", "Command", "By"),
+        rows=sheet.rows(rows),
+        none="None.",
+    )
+
+
+def named_cell(label: Mapping[str, Any], *, href: str = "") -> Cell:
+    """What a value is called, with its machine name below where that is another."""
+    display = label["display_name"]
+    machine = label["name"].removeprefix("cloud.")
+    return sheet.text(display, href=href, reason=machine if display != machine else "")
+
+
+def value_cell(label: Mapping[str, Any], value: Any) -> Cell:
+    """A value as people read it, with its unit or in its enum's word; what has parts as JSON."""
+    if value is None or isinstance(value, (Mapping, list)):
+        return _json(value)
+    name = from_fields(label)
+    return sheet.text(said_text(value, name, name.symbol))
+
+
+def _json(value: Any) -> Cell:
+    return Cell(text="none") if value is None else sheet.code(json.dumps(value, ensure_ascii=False))

@@ -1,0 +1,248 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Where a device stands beside its last check-in, and what a person can do about it. Pure.
+
+Held because of a copy, out of service, on offer, come from another owner: API answers in, sentences, buttons and
+confirmations out.
+
+A held device and one out of service are said before anything that a check-in told, whatever that was.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from types import MappingProxyType
+from typing import Any, Final, NamedTuple
+
+from armillary.console.device.pages_fleet import where
+from armillary.console.frame.confirmation import Confirmation
+from armillary.console.frame.words import Moment, moment, short_id, span
+
+# Words for :func:`standing` that are no health of the API.
+HELD: Final = "held"
+DECOMMISSIONED: Final = "decommissioned"
+
+# A button's verb -> the area whose role it needs (``source_api.ROUTES``).
+VERBS: Final[Mapping[str, str]] = MappingProxyType(
+    {
+        "revoke": "device",
+        "restore": "device",
+        "release": "release",
+        "decommission": "decommission",
+        "offer": "offer",
+    }
+)
+# What the page says after a verb (``desk.TOLD``).
+DONE: Final[Mapping[str, str]] = MappingProxyType(
+    {
+        "revoke": "revoked",
+        "restore": "restored",
+        "release": "released",
+        "decommission": "decommissioned",
+        "offer": "offered",
+    }
+)
+
+# What a manufacturing state means to a person.
+MANUFACTURING: Final[Mapping[str, str]] = MappingProxyType(
+    {
+        "Blank": "open: takes test images and RF tools without a capability",
+        "Module1Complete": "module finished, device not yet",
+        "DeviceComplete": "finished: only a capability file opens development",
+    }
+)
+
+
+@dataclass(frozen=True, slots=True)
+class DeviceAction:
+    """A button of the device page; ``refused`` says why it cannot be used."""
+
+    label: str
+    href: str
+    danger: bool
+    refused: str
+
+
+@dataclass(frozen=True, slots=True)
+class Offer:
+    """The offer a device stands under, and where its offers are answered or taken back."""
+
+    sentence: str
+    href: str
+
+
+def standing(device: Mapping[str, Any]) -> str:
+    """The word that decides the first line: out of service, revoked, held, else the API's health."""
+    if device["decommissioned_at"] is not None:
+        return DECOMMISSIONED
+    if device["held_at"] is not None and device["revoked_at"] is None:
+        return HELD
+    health: str = device["health"]
+    return health
+
+
+def held(device: Mapping[str, Any], _last: Mapping[str, Any] | None, now: int) -> tuple[str, str]:
+    """First line and what stands under it, of a device with a copy."""
+    seen = moment(device["last_check_in_at"], now)
+    detail = (
+        "Neither gets a certificate that opens more than updates before an operator releases the device. Find your "
+        "machine and take the other one off the network first; two that go on are held again."
+    )
+    if seen and device["health"] in ("silent", HELD):
+        detail += f" Last heard {seen.relative}."
+    return f"Held for {span(now - device['held_at'])}: a copy was found, two machines had its identity.", detail
+
+
+def decommissioned(device: Mapping[str, Any], _last: Mapping[str, Any] | None, now: int) -> tuple[str, str]:
+    """First line and what stands under it, of a device out of service."""
+    at, until = moment(device["decommissioned_at"], now), device["reprovision_until"]
+    back = "It comes back only through an enrolment that an operator allows: armillary device allow-reprovision."
+    if until is not None and until > now:
+        back = f"It may come back through an enrolment with its old key for another {span(until - now)}."
+    when = at.relative if at else "at an unknown time"
+    return (
+        f"Out of service: decommissioned {when}, {device['revoked_reason'] or 'no reason was given'}.",
+        f"Its identity is withdrawn and nobody owns it; its history stays. {back}",
+    )
+
+
+def offer(device: Mapping[str, Any], now: int) -> Offer | None:
+    """The offer it stands under, or None."""
+    found = device["transfer"]
+    if found is None or found["state"] != "offered" or not found["from_catalog"]:
+        return None
+    taker = owner(found["to_catalog"])
+    made = moment(found["created_at"], now)
+    return Offer(
+        f"Offered to {taker} {made.relative if made else ''} by {found['created_by']}; it can be accepted for another "
+        f"{span(found['expires_at'] - now)}. Nothing moves before {taker} accepts.",
+        f"/settings#catalog-{found['from_catalog']}",
+    )
+
+
+def came_from(device: Mapping[str, Any], now: int) -> tuple[Moment | None, str] | None:
+    """When it changed hands and from whom, for a device that did; None for any other."""
+    found = device["transfer"]
+    if found is None or found["state"] != "accepted":
+        return None
+    return moment(found["settled_at"], now), f"from {owner(found['from_catalog'])}, accepted by {found['settled_by']}"
+
+
+def owner(catalog: str | None) -> str:
+    """A catalog's name; one that was deleted since says so."""
+    return catalog or "a catalog that was deleted since"
+
+
+def actions(device: Mapping[str, Any], may: Mapping[str, bool], role: str, now: int) -> tuple[DeviceAction, ...]:
+    """The buttons that make sense now, the most likely one first; ``may`` says which areas the role may change."""
+    page = f"/devices/{device['device_id']}"
+    state = standing(device)
+    if device["revoked_at"] is not None:
+        refused = "it is out of service and comes back through an enrolment" if state == DECOMMISSIONED else ""
+        shown = [("restore", "Restore", False, refused)]
+    else:
+        shown = [("release", "Release", True, "")] if state == HELD else []
+        shown.append(("revoke", "Revoke", True, ""))
+        if device["catalog"]:
+            refused = "it is offered already" if offer(device, now) else ""
+            shown.append(("offer", "Offer", False, refused))
+    if state != DECOMMISSIONED:
+        shown.append(("decommission", "Decommission", True, ""))
+    return tuple(
+        DeviceAction(
+            label,
+            f"{page}/{verb}",
+            danger,
+            refused if may[VERBS[verb]] else f"your role, {role}, may not {verb} devices",
+        )
+        for verb, label, danger, refused in shown
+    )
+
+
+class _Question(NamedTuple):
+    """What a verb does, in sentences with ``{name}`` and ``{giver}``; ``danger`` and ``reason`` as in Confirmation."""
+
+    title: str
+    does: str
+    leaves: str
+    undo: str
+    danger: bool
+    reason: bool
+
+
+_QUESTIONS: Final[Mapping[str, _Question]] = MappingProxyType(
+    {
+        "revoke": _Question(
+            "Revoke device {name}?",
+            "Its certificate stops counting now, the hub lets it go, and no check-in is accepted.",
+            "What it has installed keeps running; its records stay.",
+            "Restore lets it check in again.",
+            danger=True,
+            reason=True,
+        ),
+        "restore": _Question(
+            "Restore device {name}?",
+            "It may check in again and must prove its boot as before.",
+            "It gets no certificate before it has proven itself.",
+            "Revoke withdraws it again.",
+            danger=False,
+            reason=False,
+        ),
+        "release": _Question(
+            "Release device {name}?",
+            "The next machine that proves this identity becomes the device; its boot count begins anew.",
+            "The copy, wherever it is: take it off the network first. Key, records and security versions stay.",
+            "This cannot be undone by hand. Two machines that go on are held again; Revoke shuts both out.",
+            danger=True,
+            reason=False,
+        ),
+        "decommission": _Question(
+            "Take device {name} out of service?",
+            "It opens nothing from now on, its connections are closed, and nobody owns it any more.",
+            "Its records and findings stay. What it has installed keeps running until it is erased.",
+            "Not by a button: after armillary device allow-reprovision it enrols again with its old key.",
+            danger=True,
+            reason=True,
+        ),
+        "offer": _Question(
+            "Offer device {name} of {giver} to another catalog?",
+            "The other catalog can accept it within a week; then it is its own, in no device group.",
+            "The device: it stays with {giver} and works as before until somebody accepts.",
+            "Cancel the offer on the settings page, as long as nobody has accepted it.",
+            danger=False,
+            reason=False,
+        ),
+    }
+)
+
+
+def _spoken(device: Mapping[str, Any]) -> str:
+    """A device in a question: its name and the start of its id, so that two of one name are told apart."""
+    shown = short_id(device["device_id"]).short
+    return f"{device['name']} ({shown})" if device["is_named"] else shown
+
+
+def confirmation(device: Mapping[str, Any], verb: str, catalogs: tuple[tuple[str, str], ...] = ()) -> Confirmation:
+    """What a verb of :data:`VERBS` does to a device; ``catalogs`` are those it can be offered to: id and name."""
+    asked, page = _QUESTIONS[verb], f"/devices/{device['device_id']}"
+    names = {"name": _spoken(device), "giver": device["catalog"] or "nobody"}
+    choice = ""
+    if verb == "offer":
+        choice = "To" if catalogs else "To: this service has no other catalog"
+    return Confirmation(
+        title=asked.title.format_map(names),
+        touches=(
+            ("Touches", f"One device, {where(device)}."),
+            ("Does", asked.does.format_map(names)),
+            ("Leaves alone", asked.leaves.format_map(names)),
+            ("Undo", asked.undo.format_map(names)),
+        ),
+        label=verb.capitalize(),
+        danger=asked.danger,
+        word="",
+        post=f"{page}/{verb}",
+        back=page,
+        reason=asked.reason,
+        choice=choice,
+        choices=catalogs,
+    )

@@ -1,0 +1,229 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The fleet page: what do I have and is it well? Pure: API answers in, a view model out."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from types import MappingProxyType
+from typing import Any
+from urllib.parse import urlencode
+
+from armillary.console.frame.states import HEALTH, State, state_of, tier_words
+from armillary.console.frame.words import Called, Moment, called, counted, grouped, moment
+
+# A screen of rows; the next page is a cursor away at the same cost, whatever the size of the fleet.
+PAGE_SIZE = 50
+FILTERS = ("q", "health", "product", "group", "chip")
+
+# Order and words of the first line; "attested" always comes first, also when it is 0.
+_SAYS = (
+    ("attested", "attested"),
+    ("update-only", "held to updates only"),
+    ("refused", "refused"),
+    ("silent", "silent"),
+    ("never", "never checked in"),
+    ("held", "held: a copy was found"),
+    ("revoked", "revoked"),
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Part:
+    """A piece of the first line that is also a filter."""
+
+    text: str
+    href: str
+    kind: str
+    chosen: bool
+
+
+@dataclass(frozen=True, slots=True)
+class DeviceLine:
+    """One row of the table."""
+
+    device: Called
+    health: State
+    seen: Moment | None
+    tier: str
+    os_version: str
+    applications: str
+    where: str
+    chip: str
+    note: str
+
+
+# Columns of the table, and what each is sorted by.
+COLUMNS: Mapping[str, Callable[[DeviceLine], object] | None] = MappingProxyType(
+    {
+        "Device": lambda line: line.device.name,
+        "State": lambda line: line.health,
+        "Last check-in": lambda line: line.seen,
+        "Product / group": lambda line: line.where,
+        "OS": lambda line: line.os_version,
+        "Applications": lambda line: line.applications,
+        "Trust tier": lambda line: line.tier,
+        "Chip": lambda line: line.chip,
+    }
+)
+
+
+@dataclass(frozen=True, slots=True)
+class FleetPage:
+    """What the template shows.
+
+    Attributes:
+        total: ``1,204 devices``.
+        parts: The first line's counted parts.
+        lines: Rows of this page.
+        chosen: Active filters, as in the query string.
+        next_href: Next page, or None on the last.
+        first_href: First page, or None when this is it.
+        export_href: The same selection as CSV.
+        is_cut: More names match a search than were looked through.
+        empty: ``fleet`` when there is no device at all, ``filter`` when none matches, "" otherwise.
+    """
+
+    total: str
+    parts: tuple[Part, ...]
+    lines: tuple[DeviceLine, ...]
+    chosen: Mapping[str, str]
+    shown: str
+    next_href: str | None
+    first_href: str | None
+    export_href: str
+    empty: str
+    healths: tuple[str, ...]
+    is_cut: bool = False
+
+
+def chosen_filters(query: Mapping[str, str]) -> dict[str, str]:
+    """The filters of a query string that have a value; others are dropped so that addresses stay short."""
+    return {name: query[name].strip() for name in FILTERS if query.get(name, "").strip()}
+
+
+def service_filter(chosen: Mapping[str, str]) -> dict[str, str]:
+    """The filter in the API's words: what is searched for begins a word of a name, or an id."""
+    return {"search" if name == "q" else name: value for name, value in chosen.items()}
+
+
+def fleet_page(
+    summary: Mapping[str, Any], page: Mapping[str, Any], chosen: Mapping[str, str], *, after: str | None, now: int
+) -> FleetPage:
+    """Build the page.
+
+    Args:
+        summary: The fleet in numbers: ``devices``, ``health``.
+        page: ``items`` and ``next``.
+        chosen: Filters from :func:`chosen_filters`.
+        after: Cursor of this page, None for the first.
+        now: Unix seconds.
+    """
+    health = summary["health"]
+    parts = tuple(
+        Part(
+            f"{grouped(health.get(word, 0))} {says}",
+            _href({**chosen, "health": word} if chosen.get("health") != word else _without(chosen, "health")),
+            state_of(HEALTH, word).kind if health.get(word, 0) else "none",
+            chosen.get("health") == word,
+        )
+        for word, says in _SAYS
+        if health.get(word, 0) or word == "attested"
+    )
+    lines = tuple(device_line(item, now) for item in page["items"])
+    empty = "" if lines else "filter"
+    if summary["devices"] == 0:
+        empty = "fleet"
+    cursor = page.get("next")
+    return FleetPage(
+        total=counted(summary["devices"], "device"),
+        parts=parts if summary["devices"] else (),
+        lines=lines,
+        chosen=chosen,
+        shown=counted(len(lines), "device") + (" on this page" if cursor or after else ""),
+        next_href=_href({**chosen, "after": cursor}) if cursor else None,
+        first_href=_href(chosen) if after else None,
+        export_href="/fleet.csv" + _href(chosen).removeprefix("/fleet"),
+        empty=empty,
+        is_cut=bool(page.get("is_cut")),
+        healths=tuple(word for word, _ in _SAYS),
+    )
+
+
+def device_line(device: Mapping[str, Any], now: int) -> DeviceLine:
+    """One row: how it is, since when, what it runs, where it belongs."""
+    running = [image for image in device["installed"] if image["state"] == "running"]
+    ill = [image for image in device["installed"] if image["state"] not in ("running", "trial")]
+    never = device["last_check_in_at"] is None
+    applications = "not known" if never else counted(len(running), "running", "running")
+    if ill and not never:
+        applications += f", {grouped(len(ill))} not"
+    return DeviceLine(
+        device=called(device["device_id"], device["name"]),
+        health=state_of(HEALTH, "held" if _is_held(device) else device["health"]),
+        seen=moment(device["last_check_in_at"], now),
+        tier=device["trust_tier"] or tier_words(None),
+        os_version=device["os_version"] or "not known",
+        applications=applications,
+        where=where(device),
+        chip=device["chip_sku"],
+        note=_note(device),
+    )
+
+
+def where(device: Mapping[str, Any]) -> str:
+    """``Coffee machine / Field test``, or that nobody owns it yet."""
+    if not device["catalog"]:
+        return "not claimed"
+    return f"{device['product']} / {device['group']}"
+
+
+def csv_lines(items: Sequence[Mapping[str, Any]]) -> list[list[str]]:
+    """Rows of the export: whole ids, exact UTC, the API's words."""
+    table = [
+        ["device_id", "name", "health", "last_check_in_utc", "trust_tier", "os_version", "chip", "product", "group"]
+    ]
+    for item in items:
+        seen = moment(item["last_check_in_at"], item["last_check_in_at"] or 0)
+        cells = [
+            item["device_id"],
+            item["name"],
+            item["health"],
+            seen.iso if seen else "",
+            item["trust_tier"],
+            item["os_version"],
+            item["chip"],
+            item["product"] or "",
+            item["group"] or "",
+        ]
+        table.append([_inert(cell) for cell in cells])
+    return table
+
+
+def _inert(cell: str) -> str:
+    # A spreadsheet runs a cell that begins with one of these (OWASP, CSV injection).
+    return "'" + cell if cell.lstrip()[:1] in ("=", "+", "-", "@") or cell[:1] in ("\t", "\r") else cell
+
+
+def _is_held(device: Mapping[str, Any]) -> bool:
+    return device["held_at"] is not None and device["revoked_at"] is None
+
+
+def _note(device: Mapping[str, Any]) -> str:
+    if _is_held(device):
+        return "a copy was found"
+    if device["decommissioned_at"] is not None:
+        return f"out of service: {device['revoked_reason']}"
+    if device["health"] == "refused":
+        return device["last_refusal"] or ""
+    if device["health"] == "revoked":
+        return device["revoked_reason"] or ""
+    return ""
+
+
+def _without(chosen: Mapping[str, str], name: str) -> dict[str, str]:
+    return {key: value for key, value in chosen.items() if key != name}
+
+
+def _href(query: Mapping[str, str]) -> str:
+    return "/fleet" + (f"?{urlencode(query)}" if query else "")

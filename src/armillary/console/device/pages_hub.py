@@ -1,0 +1,159 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What a device says: last values, the chart's points, its twin. Pure: API answers in, view models out."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from types import MappingProxyType
+from typing import Any
+
+from armillary.console.frame.words import Moment, grouped, moment
+from armillary.twin.template.value_names import ValueName, from_fields, quantity, unnamed
+
+# range in the address -> seconds. The first is the default.
+RANGES: Mapping[str, int] = MappingProxyType({"15m": 900, "1h": 3600, "24h": 86400, "7d": 7 * 86400})
+DEFAULT_RANGE = "15m"
+# A value older than this is shown with its age in the colour of attention.
+STALE_S = 15 * 60
+# Points of one chart: more than a screen has pixels.
+MAX_POINTS = 1500
+
+
+@dataclass(frozen=True, slots=True)
+class ValueLine:
+    """The last value of one metric."""
+
+    metric: str
+    label: str
+    text: str
+    at: Moment | None
+    stale: bool
+    chartable: bool
+    chosen: bool
+
+
+@dataclass(frozen=True, slots=True)
+class TwinLine:
+    """One property: what was asked for, what the device reports, and whether they agree."""
+
+    name: str
+    label: str
+    desired: str
+    reported: str
+    agrees: str
+    kind: str
+
+
+@dataclass(frozen=True, slots=True)
+class TwinView:
+    """A device twin."""
+
+    lines: tuple[TwinLine, ...]
+    desired_version: str
+    reported_version: str
+    desired_json: str
+
+
+def value_text(name: ValueName, value: object) -> str:
+    """A value with its unit: ``91.4 °C``, ``on``-like booleans as ``true``/``false``, enums in their words."""
+    if isinstance(value, (int, float)) and not isinstance(value, bool) and value not in name.words:
+        return quantity(grouped(value), name.symbol)
+    return "no value" if value is None else name.text(value)
+
+
+def chart(name: ValueName, points: Sequence[Sequence[Any]], start_ms: int, end_ms: int) -> dict[str, Any]:
+    """A chart of one metric as ``static/time-plot.js`` takes it."""
+    series = {
+        "label": name.display_name,
+        "unit": name.symbol,
+        "axis": 0,
+        "key": name.name,
+        "at_ms": [at_ms for at_ms, _ in points],
+        "values": [value for _, value in points],
+    }
+    return {"start_ms": start_ms, "end_ms": end_ms, "bucket_ms": 0, "axes": [name.symbol], "series": [series]}
+
+
+def value_lines(
+    items: Sequence[Mapping[str, Any]], called: Callable[[str], Mapping[str, Any]], chosen: str, now: int
+) -> tuple[ValueLine, ...]:
+    """Last values; a number can be drawn, a stale one says so. ``called`` says what each is."""
+    named = {item["metric"]: from_fields(called(item["metric"])) for item in items}
+    return tuple(
+        ValueLine(
+            item["metric"],
+            named[item["metric"]].display_name,
+            value_text(named[item["metric"]], item["value"]),
+            moment(item["at_ms"] // 1000, now),
+            now - item["at_ms"] // 1000 > STALE_S,
+            _is_number(item["value"]),
+            item["metric"] == chosen,
+        )
+        for item in sorted(items, key=lambda item: (named[item["metric"]].display_name.lower(), str(item["metric"])))
+    )
+
+
+def chosen_metric(items: Sequence[Mapping[str, Any]], asked: str) -> str:
+    """The metric to draw: the asked one if it has numbers, else the first that has."""
+    numbers = sorted(str(item["metric"]) for item in items if _is_number(item["value"]))
+    if asked in numbers:
+        return asked
+    return numbers[0] if numbers else ""
+
+
+def twin_view(twin: Mapping[str, Any], called: Callable[[str], Mapping[str, Any]] | None = None) -> TwinView:
+    """Desired and reported side by side. Not reported is not agreed. ``called`` says what properties are."""
+    desired = {name: value for name, value in twin["desired"].items() if not name.startswith("$")}
+    reported = {name: value for name, value in twin["reported"].items() if not name.startswith("$")}
+    lines = []
+    for name in sorted(set(desired) | set(reported)):
+        agrees, kind = _agreement(desired, reported, name)
+        known = unnamed(name) if called is None else from_fields(called(name))
+        lines.append(
+            TwinLine(
+                name,
+                known.display_name,
+                _shown(known, desired[name]) if name in desired else "",
+                _shown(known, reported[name]) if name in reported else "",
+                agrees,
+                kind,
+            )
+        )
+    return TwinView(
+        tuple(lines),
+        _version(twin["desired"]),
+        _version(twin["reported"]),
+        json.dumps(desired, indent=2, ensure_ascii=False, sort_keys=True),
+    )
+
+
+def _agreement(desired: Mapping[str, Any], reported: Mapping[str, Any], name: str) -> tuple[str, str]:
+    if name not in desired:
+        return "reported only", "none"
+    if name not in reported:
+        return "not reported yet", "unknown"
+    if desired[name] == reported[name]:
+        return "in step", "good"
+    return "pending", "attention"
+
+
+def _version(side: Mapping[str, Any]) -> str:
+    version = side.get("$version")
+    return "not known" if version is None else grouped(version)
+
+
+def _shown(name: ValueName, value: object) -> str:
+    """A property as JSON; where its template gives it a unit or words, with these."""
+    says = name.symbol and isinstance(value, (int, float)) and not isinstance(value, bool)
+    worded = isinstance(value, (str, int)) and not isinstance(value, bool) and value in name.words
+    return name.text(value) if says or worded else _json(value)
+
+
+def _json(value: object) -> str:
+    return json.dumps(value, ensure_ascii=False)
+
+
+def _is_number(value: object) -> bool:
+    return isinstance(value, (int, float)) and not isinstance(value, bool)

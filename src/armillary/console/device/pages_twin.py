@@ -1,0 +1,429 @@
+# SPDX-License-Identifier: Apache-2.0
+"""A device's twin as it is edited: desired, reported and pending side by side, forms, what will be sent. Pure."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from typing import Any, Final
+
+from armillary.api.http.json_body import strict_json
+from armillary.console.device.pages_device_data import STATE, named_cell, place, value_cell
+from armillary.console.device.pages_hub import twin_view
+from armillary.console.device.pages_value_fields import typed_value, value_field
+from armillary.console.frame import sheet
+from armillary.console.frame.form import Field, Form
+from armillary.console.frame.sheet import Button, Cell, Section, Sheet
+from armillary.console.frame.states import ATTENTION, GOOD, UNKNOWN, State
+from armillary.console.frame.words import counted, joined
+from armillary.errors import InvalidArgumentError
+from armillary.twin.document.section import merge
+
+# Fields of wanted properties and of cloud properties are told apart by these.
+WANTED: Final = "want."
+CLOUD: Final = "cloud."
+# Marks a component in a twin (IoT Plug and Play); nobody wants it, so it is not shown as a change.
+MARKER: Final = "__t"
+
+Wrong = tuple[str, str]
+
+
+def sides(twin: Mapping[str, Any], side: str) -> dict[str, Any]:
+    """The properties of a side of a twin in IoT Hub's shape, without what begins with ``$``."""
+    return {name: value for name, value in twin["properties"][side].items() if not name.startswith("$")}
+
+
+def inside(document: Mapping[str, Any], name: str) -> Any:
+    """A property by ``[component.]name``; None where there is none."""
+    component, dot, inner = name.partition(".")
+    found = document.get(component)
+    return (found.get(inner) if isinstance(found, Mapping) else None) if dot else found
+
+
+def writable(capabilities: Sequence[Mapping[str, Any]]) -> list[Mapping[str, Any]]:
+    """Properties that operators may want something of."""
+    return [each for each in capabilities if each["kind"] == "property" and each["writable"]]
+
+
+def changes(before: Mapping[str, Any], after: Mapping[str, Any], path: str = "") -> list[tuple[str, Any, Any]]:
+    """What differs between two documents: (name with dots, before, after); None where there is nothing."""
+    found: list[tuple[str, Any, Any]] = []
+    for name in [*before, *(each for each in after if each not in before)]:
+        old, new = before.get(name), after.get(name)
+        if old == new or name == MARKER:
+            continue
+        if isinstance(old, Mapping) and isinstance(new, Mapping):
+            found += changes(old, new, f"{path}{name}.")
+        else:
+            found.append((f"{path}{name}", old, new))
+    return found
+
+
+def wanted_of(
+    form: Mapping[str, str], capabilities: Sequence[Mapping[str, Any]], seen: Mapping[str, Any]
+) -> dict[str, Any]:
+    """What a form wants that was not wanted when it was made, by ``[component.]name``; None: nothing any more.
+
+    Raises:
+        InvalidArgumentError: a field does not take what was typed.
+    """
+    found: dict[str, Any] = {}
+    for each in writable(capabilities):
+        typed = form.get(WANTED + each["name"])
+        if typed is None:
+            continue
+        value, before = typed_value(each, typed), inside(seen, each["name"])
+        if value != before and not (value is None and before == ""):
+            found[each["name"]] = value
+    return found
+
+
+def cloud_of(
+    form: Mapping[str, str], properties: Sequence[Mapping[str, Any]], seen: Mapping[str, Any]
+) -> dict[str, Any]:
+    """Cloud properties that a form changes. Raises as :func:`wanted_of`."""
+    found: dict[str, Any] = {}
+    for each in properties:
+        typed = form.get(CLOUD + each["name"])
+        if typed is None:
+            continue
+        value, before = typed_value(each, typed), seen.get(each["name"])
+        if value != before and not (value is None and before == ""):
+            found[each["name"]] = value
+    return found
+
+
+# The page ---------------------------------------------------------------------------------------------------------
+
+
+def sentence(found: Mapping[str, Any], label: str, lines: Sequence[Any]) -> str:
+    """First line: what was answered, what was not."""
+    if not found["template"] or found["is_missing"]:
+        pending = sum(line.agrees in ("pending", "not reported yet") for line in lines)
+        if not lines:
+            return f"{label}: nothing is wanted, and it has reported nothing."
+        said = f"{counted(pending, 'value')} wanted and not reported" if pending else "what is wanted is reported"
+        return f"{label} has no template; {said}."
+    states = [each["state"] for each in found["properties"]]
+    parts = [
+        f"{states.count(state)} {word}"
+        for state, word in (("accepted", "accepted"), ("pending", "pending"), ("failed", "refused"))
+        if state in states
+    ]
+    if not parts:
+        return f"{label}: nothing is wanted of it."
+    wanted = sum(states.count(state) for state in ("accepted", "pending", "failed"))
+    return f"{label}: of {counted(wanted, 'wanted value')} {joined(parts)}."
+
+
+def twin_sheet(
+    found: Mapping[str, Any],
+    twin: Mapping[str, Any],
+    capabilities: Sequence[Mapping[str, Any]],
+    label: str,
+    *,
+    crumbs: tuple[tuple[str, str], ...],
+    connected: bool,
+    forms: tuple[Form, ...],
+    in_hub: bool,
+) -> Sheet:
+    """The page.
+
+    Args:
+        found: The device as its template sees it (``views_template.device``).
+        twin: Its twin in IoT Hub's shape.
+        capabilities: Of its template; empty without one.
+        label: What it is called.
+        crumbs: Where it stands.
+        connected: Whether it is connected now.
+        forms: What the operator may change.
+        in_hub: Whether the page stands in the hub.
+    """
+    lines = twin_view(twin["properties"]).lines
+    modelled = bool(found["template"]) and not found["is_missing"]
+    notices = [("attention", "Its template is gone: the twin is shown as it came.")] if found["is_missing"] else []
+    told = "it is connected: told at once" if connected else "it is not connected: told when it connects"
+    return Sheet(
+        place="Twin",
+        crumbs=crumbs,
+        title=sentence(found, label, lines),
+        detail=f"Desired version {twin['properties']['desired']['$version']}, "
+        f"reported version {twin['properties']['reported']['$version']}; {told}.",
+        notices=tuple(notices),
+        buttons=(Button(label="Data and commands", href=place(found["device_id"], "data")),),
+        sections=(_properties(found, capabilities, sides(twin, "desired")),) if modelled else (_plain(lines),),
+        forms=forms,
+        in_hub=in_hub,
+    )
+
+
+def _properties(
+    found: Mapping[str, Any], capabilities: Sequence[Mapping[str, Any]], desired: Mapping[str, Any]
+) -> Section:
+    rows = []
+    for each in found["properties"]:
+        answer = "" if each["code"] is None else f"answered {each['code']}"
+        words = " ".join(part for part in (answer, each["description"] or "", each["fault"] or "") if part)
+        rows.append(
+            (
+                named_cell(each["label"]),
+                value_cell(each["label"], each["desired"]),
+                value_cell(each["label"], each["reported"]),
+                sheet.state(STATE, each["state"], words),
+            )
+        )
+    known = {each["name"].partition(".")[0] for each in capabilities}
+    others = dict(found["unmodelled_properties"])
+    wanted = {name: value for name, value in desired.items() if name not in known}
+    rows += [
+        (
+            sheet.text(name),
+            _value(wanted.get(name)),
+            _value(others.get(name)),
+            Cell(state=State(UNKNOWN, "not in the template")),
+        )
+        for name in sorted({*others, *wanted})
+    ]
+    return Section(
+        title="Properties",
+        note="what operators want, what the device reports, what it answered",
+        columns=("Property", "Desired", "Reported", "State"),
+        rows=sheet.rows(rows),
+        none="Its template has none, and it has reported none.",
+    )
+
+
+def _plain(lines: Sequence[Any]) -> Section:
+    kinds = {"good": GOOD, "attention": ATTENTION}
+    rows = [
+        (
+            sheet.text(line.name),
+            sheet.code(line.desired) if line.desired else Cell(text="none"),
+            sheet.code(line.reported) if line.reported else Cell(text="none"),
+            Cell(state=State(kinds.get(line.kind, UNKNOWN), line.agrees)),
+        )
+        for line in lines
+    ]
+    return Section(
+        title="Properties",
+        note="without a template: as they came",
+        columns=("Property", "Desired", "Reported", "Agreement"),
+        rows=sheet.rows(rows),
+        none="The twin is empty: nothing is wanted, nothing was reported.",
+    )
+
+
+# Forms ------------------------------------------------------------------------------------------------------------
+
+
+def want_form(
+    device_id: str,
+    capabilities: Sequence[Mapping[str, Any]],
+    twin: Mapping[str, Any],
+    sent: Mapping[str, str] | None,
+    error: Wrong | None,
+) -> Form:
+    """A field for each writable property, with what is wanted now, or what was sent, in it."""
+    desired = sides(twin, "desired")
+    fields = []
+    for each in writable(capabilities):
+        made = value_field(WANTED + each["name"], each, inside(desired, each["name"]), none="nothing wanted")
+        fields.append(_with_sent(made, sent, error, each["name"]))
+    return Form(
+        title="Want other values",
+        about="an empty field wants nothing; nothing is sent before you have seen it",
+        post=place(device_id, "twin", "review"),
+        label="Show what will be sent",
+        fields=tuple(fields),
+        hidden=(("kind", "values"), *seen(twin)),
+        error=error if sent is not None else None,
+        primary=True,
+        anchor="want",
+    )
+
+
+def patch_form(device_id: str, twin: Mapping[str, Any], typed: str | None, error: Wrong | None) -> Form:
+    """A merge patch as JSON, for what the form cannot say."""
+    return Form(
+        title="As a merge patch",
+        about="JSON: what is not named stays, null takes away",
+        post=place(device_id, "twin", "review"),
+        label="Show what will be sent",
+        fields=(
+            Field(
+                name="patch", label="Patch of the desired properties", kind="code", value=typed or "{\n}", required=True
+            ),
+        ),
+        hidden=(("kind", "patch"), *seen(twin)),
+        error=error,
+        anchor="patch",
+    )
+
+
+def cloud_form(
+    device_id: str,
+    properties: Sequence[Mapping[str, Any]],
+    found: Mapping[str, Any],
+    sent: Mapping[str, str] | None,
+    error: Wrong | None,
+) -> Form:
+    """A field for each cloud property."""
+    present = found["cloud_properties"]
+    fields = [
+        _with_sent(
+            value_field(CLOUD + each["name"], each, present.get(each["name"]), none="none"), sent, error, each["name"]
+        )
+        for each in properties
+    ]
+    return Form(
+        title="Cloud properties",
+        about="kept by operators; the device never sees them",
+        post=place(device_id, "twin", "cloud"),
+        label="Keep cloud properties",
+        fields=tuple(fields),
+        hidden=(("etag", found["etag"]), ("seen", json.dumps(present, ensure_ascii=False))),
+        error=error if sent is not None else None,
+        anchor="cloud",
+    )
+
+
+def seen(twin: Mapping[str, Any]) -> tuple[tuple[str, str], ...]:
+    """What a form goes along with: the twin's ETag, and what was wanted when the form was made."""
+    return (("etag", twin["etag"]), ("seen", json.dumps(sides(twin, "desired"), ensure_ascii=False)))
+
+
+def seen_of(form: Mapping[str, str]) -> dict[str, Any]:
+    """What was there when a form was made.
+
+    Raises:
+        InvalidArgumentError: the form does not say.
+    """
+    try:
+        found = strict_json(form.get("seen", "").encode())
+    except (ValueError, RecursionError):
+        found = None
+    if not isinstance(found, dict):
+        raise InvalidArgumentError("the form does not say what it was made of", remedy="Reload the page.")
+    return found
+
+
+def _with_sent(made: Field, sent: Mapping[str, str] | None, error: Wrong | None, name: str) -> Field:
+    value = made.value if sent is None else sent.get(made.name, made.value)
+    is_wrong = error is not None and (
+        error[0].startswith(f"{name}:") or f"'{name}'" in error[0] or f" {name}:" in error[0]
+    )
+    return replace(made, value=value, error="See above." if is_wrong else "")
+
+
+# What will be sent ------------------------------------------------------------------------------------------------
+
+
+def review_sheet(
+    device_id: str,
+    label: str,
+    twin: Mapping[str, Any],
+    patch: Mapping[str, Any],
+    capabilities: Sequence[Mapping[str, Any]],
+    *,
+    kind: str,
+    wanted: Mapping[str, Any],
+    conflict: Sequence[tuple[str, Any, Any]] | None,
+    crumbs: tuple[tuple[str, str], ...],
+    connected: bool,
+    in_hub: bool,
+) -> Sheet:
+    """What a patch does to a twin, before it does.
+
+    Args:
+        device_id: Of the device.
+        label: What it is called.
+        twin: As it is now, in IoT Hub's shape.
+        patch: Of the desired properties.
+        capabilities: Of its template; empty without one.
+        kind: ``values`` (of the form, by the template) or ``patch``.
+        wanted: What the form wants, by name; empty for a patch.
+        conflict: What somebody else changed since the form was made; None: nobody did.
+        crumbs: Where it stands.
+        connected: Whether the device is connected now.
+        in_hub: Whether the page stands in the hub.
+    """
+    now = sides(twin, "desired")
+    differs = changes(now, merge(now, patch))
+    title = f"{counted(len(differs), 'value')} will be wanted of {label}."
+    if conflict is not None:
+        title = "Somebody else was faster: look before you send."
+    elif not differs:
+        title = f"Nothing would change: all of it is wanted of {label} already."
+    sections = [_change_section("What will be wanted", "beside what is wanted now", differs, "Nothing.", capabilities)]
+    if conflict is not None:
+        sections.insert(
+            0,
+            _change_section(
+                "What somebody changed meanwhile",
+                "since your page was made",
+                conflict,
+                "Nothing that is wanted: tags only.",
+                capabilities,
+            ),
+        )
+    form = Form(
+        title="The patch",
+        about="merged into the desired properties",
+        post=place(device_id, "twin", "send"),
+        label="Send anyway" if conflict is not None else "Send",
+        fields=(),
+        shown=json.dumps(patch, ensure_ascii=False, indent=2),
+        hidden=(
+            ("kind", kind),
+            ("wanted", json.dumps(wanted, ensure_ascii=False)),
+            ("patch", json.dumps(patch, ensure_ascii=False)),
+            *seen(twin),
+        ),
+        primary=True,
+    )
+    when = "It is connected and is told at once." if connected else "It is not connected: it is told when it connects."
+    return Sheet(
+        place="Twin",
+        crumbs=crumbs,
+        title=title,
+        detail=when,
+        notices=(("attention", "Nothing was sent."),) if conflict is not None else (),
+        buttons=(Button(label="Back to the twin", href=place(device_id, "twin")),),
+        sections=tuple(sections),
+        forms=(form,) if differs or conflict is not None else (),
+        in_hub=in_hub,
+    )
+
+
+def conflict_words(conflict: Sequence[tuple[str, Any, Any]]) -> str:
+    """What somebody changed, in one line."""
+    parts = [f"{name} from {_words(before)} to {_words(after)}" for name, before, after in conflict]
+    return joined(parts) or "nothing that this form shows"
+
+
+def _change_section(
+    title: str,
+    note: str,
+    found: Sequence[tuple[str, Any, Any]],
+    none: str,
+    capabilities: Sequence[Mapping[str, Any]],
+) -> Section:
+    called = {each["name"]: each["display_name"] for each in capabilities}
+    rows = [
+        (
+            sheet.text(called.get(name, name), reason=name if called.get(name, name) != name else ""),
+            _value(before),
+            _value(after),
+        )
+        for name, before, after in found
+    ]
+    return Section(title=title, note=note, columns=("Property", "Before", "After"), rows=sheet.rows(rows), none=none)
+
+
+def _value(value: Any) -> Cell:
+    return Cell(text="none") if value is None else sheet.code(json.dumps(value, ensure_ascii=False))
+
+
+def _words(value: Any) -> str:
+    return "none" if value is None else json.dumps(value, ensure_ascii=False)

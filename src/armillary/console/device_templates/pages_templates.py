@@ -1,0 +1,139 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Device templates as pages: the list, and one with its capabilities, cloud properties, views and devices."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from armillary.console.authored.pages_authored import next_href, place
+from armillary.console.frame import sheet
+from armillary.console.frame.sheet import Button, Cell, Section, Sheet
+from armillary.console.frame.words import counted, grouped, joined
+
+
+def templates_sheet(page: Mapping[str, Any], *, may_change: bool, now: int) -> Sheet:
+    """All device templates."""
+    items = page["items"]
+    found = [
+        (
+            sheet.text(item["display_name"], href=place("template", item["name"]), reason=item["name"]),
+            sheet.number(grouped(item["capabilities"])),
+            sheet.number(grouped(item["cloud_properties"])),
+            sheet.text(joined([str(each) for each in item["versions"]]) or "draft only"),
+            sheet.when(item["changed_ms"], now),
+            sheet.text(item["changed_by"]),
+        )
+        for item in items
+    ]
+    section = Section(
+        title="Device templates",
+        columns=("Template", "Capabilities", "Cloud properties", "Published", "Changed", "By"),
+        rows=sheet.rows(found),
+        none="",
+        next_href=next_href("/templates", page["next"]),
+        sorts=True,
+    )
+    return Sheet(
+        place="Templates",
+        title=f"{counted(len(items), 'device template')}." if items else "No device template yet.",
+        detail="" if items else "A device template says what devices of a kind send, report and do: models in DTDL.",
+        buttons=(Button(label="New template", href="/new-template"),) if may_change else (),
+        sections=(section,) if items else (),
+        command="" if items else "armillary template import --help",
+    )
+
+
+def template_sheet(found: Mapping[str, Any], devices: Sequence[tuple[str, str, Any]], *, may_change: bool) -> Sheet:
+    """One template: what it has, and who has it."""
+    name, version = found["name"], found["version"]
+    capabilities = [
+        (
+            named_cell(each),
+            sheet.text(each["kind"] + (" (writable)" if each["writable"] else "")),
+            sheet.text(schema_words(each["schema"])),
+            unit_cell(each),
+            sheet.text(", ".join(each["types"])),
+        )
+        for each in found["capabilities"]
+    ]
+    cloud = [
+        (
+            named_cell(each),
+            sheet.text(schema_words(each["schema"])),
+            unit_cell(each),
+        )
+        for each in found["cloud_properties"]
+    ]
+    versions = [
+        Button(label=f"Version {each}", href=f"{place('template', name)}?version={each}")
+        for each in found["published_versions"][-5:]
+    ]
+    draft = Button(label="Draft", href=f"{place('template', name)}?version=0")
+    change = (
+        Button(label="Edit draft", href=place("template", name, "edit")),
+        Button(label=f"Draft from version {version}", href=place("template", name, "draft", str(version))),
+        Button(label="Move devices", href=f"{place('template', name, 'move')}?version={version}"),
+    )
+    ways = (*versions, *((draft,) if version and not may_change else ()))
+    if may_change:
+        ways = (*versions, *(change if version else change[:1]))
+    return Sheet(
+        place="Templates",
+        crumbs=(("Templates", "/templates"),),
+        title=f"{found['display_name']}: {counted(len(capabilities), 'capability', 'capabilities')}, "
+        + (f"version {version}." if version else "the draft, which no device has."),
+        detail=found["description"] or found["root"],
+        notices=tuple(("attention", f"{each['name']}: {each['reason']}") for each in found["warnings"][:5]),
+        buttons=ways,
+        sections=(
+            Section(
+                title="Capabilities",
+                columns=("Name", "Kind", "Schema", "Unit", "Means"),
+                rows=sheet.rows(capabilities),
+                none="The model has none.",
+            ),
+            Section(title="Cloud properties", columns=("Name", "Schema", "Unit"), rows=sheet.rows(cloud), none="None."),
+            Section(
+                title="Views",
+                columns=("View", "For", "Shows"),
+                rows=sheet.rows(
+                    [
+                        (
+                            sheet.text(each["name"]),
+                            sheet.text("editing" if each["form"] else "looking"),
+                            sheet.text(", ".join(str(t) for t in each["tiles"])),
+                        )
+                        for each in found["views"]
+                    ]
+                ),
+                none="None.",
+            ),
+            Section(
+                title="Devices",
+                columns=("Device", "Version"),
+                rows=sheet.rows(
+                    [(sheet.text(label, href=f"/devices/{each}"), sheet.text(of)) for each, label, of in devices]
+                ),
+                none="No device has this template yet: armillary template assign",
+            ),
+        ),
+    )
+
+
+def named_cell(found: Mapping[str, Any]) -> Cell:
+    """What something is called, its name below where that differs."""
+    name, shown = found["name"], found["display_name"] or found["name"]
+    return sheet.text(shown, reason="" if shown == name else name)
+
+
+def unit_cell(found: Mapping[str, Any]) -> Cell:
+    """A unit's symbol, its name in the model below where that differs."""
+    return sheet.text(found["symbol"] or "none", reason=found["unit"] or "" if found["unit"] != found["symbol"] else "")
+
+
+def schema_words(schema: Any) -> str:
+    """A schema in a word."""
+    if schema is None:
+        return ""
+    return schema if isinstance(schema, str) else next(iter(schema), "")

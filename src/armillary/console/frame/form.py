@@ -1,0 +1,98 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Forms as values: fields with their labels, hints and limits. ``forms.html`` lays all of them out alike."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import Literal
+
+from armillary.console.frame.model import ModelEditor
+
+# What a field is drawn as; ``area`` is several lines of text, ``code`` the same in the typewriter's letters. What was
+# typed into a ``password`` is not sent back.
+Kind = Literal["text", "number", "date", "password", "select", "area", "code", "check"]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Field:
+    """One field.
+
+    Attributes:
+        name: What it is posted as.
+        label: For people.
+        kind: What it is drawn as.
+        value: What stands in it; of a ``check``, whether it is ticked: "" or "on".
+        choices: (value, words) of a ``select``.
+        groups: The same under headings: (heading, choices).
+        hint: Below it: what it takes, and what an empty one means.
+        unit: Behind it.
+        limits: HTML attributes, e.g. ``min``, ``step``, ``maxlength``, ``pattern``.
+        required: Whether a browser asks for it.
+        error: What is wrong with what stands in it, or "".
+        rows: Lines of an ``area`` or ``code``.
+    """
+
+    name: str
+    label: str
+    kind: Kind = "text"
+    value: str = ""
+    choices: tuple[tuple[str, str], ...] = ()
+    groups: tuple[tuple[str, tuple[tuple[str, str], ...]], ...] = ()
+    hint: str = ""
+    unit: str = ""
+    limits: tuple[tuple[str, str], ...] = ()
+    required: bool = False
+    error: str = ""
+    rows: int = 4
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Form:
+    """Fields that are posted together.
+
+    Attributes:
+        post: Where they go.
+        label: On the button.
+        fields: In order.
+        title: Heading; "" where it stands below something that has one.
+        about: Beside the heading.
+        hidden: Names and values that go along.
+        error: What was wrong with what was sent last: message and remedy.
+        primary: Whether the button is the page's main one.
+        anchor: Id of its section, for addresses.
+        editor: Models in DTDL, below the fields.
+        shown: Text above the fields: what goes along, to be looked at.
+    """
+
+    post: str
+    label: str
+    fields: tuple[Field, ...]
+    title: str = ""
+    about: str = ""
+    hidden: tuple[tuple[str, str], ...] = ()
+    error: tuple[str, str] | None = None
+    primary: bool = False
+    anchor: str = ""
+    shown: str = ""
+    editor: ModelEditor | None = None
+
+
+def choices(words: Sequence[str], *, none: str | None = None) -> tuple[tuple[str, str], ...]:
+    """Choices that say what they send; ``none`` are the words of the empty one, which is first."""
+    return ((("", none),) if none is not None else ()) + tuple((word, word) for word in words)
+
+
+def limits(**found: object) -> tuple[tuple[str, str], ...]:
+    """HTML attributes of those that are not None."""
+    return tuple((name.rstrip("_"), str(value)) for name, value in found.items() if value is not None)
+
+
+def filled(fields: Sequence[Field], sent: Mapping[str, str]) -> tuple[Field, ...]:
+    """Fields with what was sent in them: nothing that somebody typed is lost over an error."""
+    return tuple(
+        each
+        if each.kind == "password"
+        else replace(each, value=sent.get(each.name, "" if each.kind == "check" else each.value))
+        for each in fields
+    )

@@ -1,0 +1,135 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What surrounds every page: security headers, the size of a form, its origin and its CSRF token.
+
+Numbered, in the order they are applied to a request that changes something (POST):
+
+    (1) size      a form is at most MAX_FORM_BYTES          prevents: memory exhaustion
+    (2) type      application/x-www-form-urlencoded only    prevents: cross-origin posts of other kinds
+    (3) origin    Origin and Sec-Fetch-Site, where sent,    prevents: cross-site posting, also from a sibling
+                  name this host, over https                          host that could set cookies, or from a
+                                                                      page of this host that was not encrypted
+    (4) token     the form's token belongs to the cookie    prevents: cross-site request forgery
+
+The caller must still ask whether the session's token stands and its role allows the action.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from urllib.parse import parse_qsl
+
+from starlette.datastructures import Headers, MutableHeaders
+from starlette.requests import Request
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+from armillary.console.frame.sessions import FormSeal
+from armillary.errors import InvalidArgumentError, PermissionDeniedError
+from armillary.wire.text.web_address import host_of_origin
+
+SESSION_COOKIE = "__Host-armillary"
+# Holds the random value that seals the sign-in form, before there is a session.
+DOOR_COOKIE = "__Host-armillary-door"
+THEME_COOKIE = "__Host-armillary-theme"
+FORM_TOKEN_FIELD = "form_token"  # noqa: S105 - a field's name
+# Error code of a form that was refused before it was read.
+FOREIGN_FORM = "request.foreign-form"
+# The largest form is a desired-properties patch: 32 KiB as in IoT Hub, three bytes for each when percent-encoded.
+MAX_FORM_BYTES = 3 * 32 * 1024 + 4096
+# Models in DTDL that somebody edits: 256 KiB, percent-encoded. Larger ones: armillary template import.
+MAX_MODEL_FORM_BYTES = 3 * 256 * 1024 + 4096
+# The form of a twin has a field for each writable property, of which a template has 300 at most.
+MAX_FORM_FIELDS = 320
+
+POLICY = (
+    "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self'; connect-src 'self'; "
+    "form-action 'self'; base-uri 'none'; frame-ancestors 'none'"
+)
+HEADERS: Mapping[str, str] = {
+    "Content-Security-Policy": POLICY,
+    "X-Content-Type-Options": "nosniff",
+    "X-Frame-Options": "DENY",
+    # Not no-referrer: with it browsers send "Origin: null" on our own forms and check (3) could not be strict.
+    "Referrer-Policy": "same-origin",
+    "Cross-Origin-Opener-Policy": "same-origin",
+    "Cross-Origin-Resource-Policy": "same-origin",
+    "Permissions-Policy": "camera=(), geolocation=(), microphone=(), payment=(), usb=()",
+}
+
+
+class SecurityHeaders:
+    """ASGI layer that puts the headers on every answer; pages are never stored unless the answer says otherwise."""
+
+    def __init__(self, app: ASGIApp) -> None:
+        self._app = app
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:  # noqa: D102 - ASGI
+        if scope["type"] != "http":
+            await self._app(scope, receive, send)
+            return
+
+        async def send_with_headers(message: Message) -> None:
+            if message["type"] == "http.response.start":
+                headers = MutableHeaders(scope=message)
+                for name, value in HEADERS.items():
+                    headers[name] = value
+                headers.setdefault("Cache-Control", "no-store")
+            await send(message)
+
+        await self._app(scope, receive, send_with_headers)
+
+
+async def read_form(request: Request, seal: FormSeal, cookie: str, *, most: int = MAX_FORM_BYTES) -> Mapping[str, str]:
+    """Read and check a posted form; the numbered steps are in the module's docstring.
+
+    Args:
+        request: The POST request.
+        seal: This process's form seal.
+        cookie: Value of the session or door cookie that the form was made for.
+        most: Largest form that is read, bytes.
+
+    Raises:
+        InvalidArgumentError: too large, wrong content type or malformed.
+        PermissionDeniedError: from another site, or its token does not belong to this browser.
+    """
+    body = bytearray()  # (1)
+    async for chunk in request.stream():
+        body += chunk
+        if len(body) > most:
+            raise InvalidArgumentError(
+                f"the form is larger than {most:,} bytes", remedy="Send less, or use the command line."
+            )
+    kind = request.headers.get("content-type", "").partition(";")[0].strip().lower()  # (2)
+    if kind != "application/x-www-form-urlencoded":
+        raise InvalidArgumentError(
+            f"form type: expected application/x-www-form-urlencoded, got {kind or 'none'}",
+            remedy="Use the form on the page.",
+        )
+    _check_origin(request.headers)  # (3)
+    try:
+        pairs = parse_qsl(body.decode("ascii"), keep_blank_values=True, max_num_fields=MAX_FORM_FIELDS, errors="strict")
+    except (ValueError, UnicodeError) as error:
+        raise InvalidArgumentError("the form is malformed", remedy="Reload the page and send it again.") from error
+    fields = dict(pairs)
+    if len(fields) != len(pairs):  # which one counts would be a matter of who reads it
+        raise InvalidArgumentError("a field of the form is there twice", remedy="Reload the page and send it again.")
+    if not seal.holds(cookie, fields.pop(FORM_TOKEN_FIELD, "")):  # (4)
+        raise PermissionDeniedError(
+            "this form was not made for this browser session",
+            remedy="Go back, reload the page and try again. Nothing was changed.",
+            code=FOREIGN_FORM,
+        )
+    return fields
+
+
+def _check_origin(headers: Headers) -> None:
+    origin = headers.get("origin")
+    site = headers.get("sec-fetch-site", "same-origin")
+    foreign = origin is not None and (
+        not origin.startswith("https://") or host_of_origin(origin) != headers.get("host", "")
+    )
+    if foreign or site not in ("same-origin", "none"):
+        raise PermissionDeniedError(
+            f"the form was sent from another site ({(origin or site)!a:.100})",
+            remedy="Open the console itself and use its form. Nothing was changed.",
+            code=FOREIGN_FORM,
+        )

@@ -1,0 +1,186 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Pages that are made of tables: rules, alerts, templates, groups, jobs, exports. One template lays them out.
+
+A sheet is a sentence, sections with a table each, and where a document may be changed an editor of its JSON. Cells are
+made by the functions below, so that a page says *what* stands in it and nowhere *how*.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from armillary.api.http.json_body import strict_json
+from armillary.console.frame.form import Form
+from armillary.console.frame.states import State, state_of
+from armillary.console.frame.words import Moment, ShortId, moment
+from armillary.errors import InvalidArgumentError
+
+# A page that somebody looks at is asked for again so often (seconds), as the fleet's is.
+SEEN_EVERY_S = 15
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Cell:
+    """One cell: a text, a state, a moment, an id or a button, with a reason below it in small."""
+
+    text: str = ""
+    href: str = ""
+    reason: str = ""
+    state: State | None = None
+    at: Moment | None = None
+    ident: ShortId | None = None
+    code: bool = False
+    number: bool = False
+    post: str = ""
+    fields: tuple[tuple[str, str], ...] = ()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Section:
+    """A table with a heading; ``none`` is said where it has no row.
+
+    ``form`` stands below the table; ``anchor`` is the section's id; ``sorts`` says that its heads may sort it
+    (``sort.py``, which makes ``heads``).
+    """
+
+    title: str
+    columns: tuple[str, ...]
+    rows: tuple[tuple[Cell, ...], ...]
+    none: str
+    note: str = ""
+    next_href: str = ""
+    anchor: str = ""
+    form: Form | None = None
+    sorts: bool = False
+    heads: tuple[Any, ...] = ()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Editor:
+    """The JSON of a document in a form; ``error`` is what was wrong with what was sent."""
+
+    post: str
+    etag: str
+    text: str
+    is_new: bool = False
+    name: str = ""
+    error: InvalidArgumentError | None = None
+    title: str = "As JSON"
+    about: str = "the same as in the API, on the command line and in an exported application"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Button:
+    """A way on: a link (``href``), or a form that posts (``post``) with ``fields``."""
+
+    label: str
+    href: str = ""
+    post: str = ""
+    fields: tuple[tuple[str, str], ...] = ()
+    danger: bool = False
+    primary: bool = False
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Once:
+    """What is shown this once and kept nowhere: ``lines`` are (what it is, the secret itself)."""
+
+    says: str
+    lines: tuple[tuple[str, str], ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Sheet:
+    """A whole page.
+
+    ``once`` stands above everything; ``facts`` are (name, cell); ``search`` is a form that only reads: its address,
+    and fields; ``links`` are chosen views: (words, address, whether it is this one); ``empty`` says what to do first;
+    ``heading`` is the window's title, by default the place's name; ``every_s`` is how often all but its forms is asked
+    for again while something is under way, 0 never.
+    """
+
+    place: str
+    title: str
+    crumbs: tuple[tuple[str, str], ...] = ()
+    detail: str = ""
+    notices: tuple[tuple[str, str], ...] = ()
+    buttons: tuple[Button, ...] = ()
+    sections: tuple[Section, ...] = ()
+    command: str = ""
+    editor: Editor | None = None
+    rule_form: Mapping[str, Any] | None = None
+    find: str = ""
+    call: Mapping[str, Any] | None = None
+    once: Once | None = None
+    facts: tuple[tuple[str, Cell], ...] = ()
+    search: Form | None = None
+    links: tuple[tuple[str, str, bool], ...] = ()
+    empty: tuple[str, str] | None = None
+    forms: tuple[Form, ...] = ()
+    in_hub: bool = True
+    every_s: int = 0
+    heading: str = ""
+
+
+def text(value: object, *, href: str = "", reason: str = "") -> Cell:
+    """A cell with a text."""
+    return Cell(text=str(value), href=href, reason=reason)
+
+
+def number(value: object) -> Cell:
+    """A cell with a figure, on the right."""
+    return Cell(text=str(value), number=True)
+
+
+def code(value: object) -> Cell:
+    """A cell with JSON."""
+    return Cell(text=value if isinstance(value, str) else json.dumps(value, ensure_ascii=False), code=True)
+
+
+def state(table: Mapping[str, State], word: str | None, reason: str = "") -> Cell:
+    """A cell with a state."""
+    return Cell(state=state_of(table, word), reason=reason)
+
+
+def when(at_ms: int | None, now: int) -> Cell:
+    """A cell with a moment."""
+    return Cell(at=None if at_ms is None else moment(at_ms // 1000, now), text="never")
+
+
+def button(label: str, post: str, *fields: tuple[str, str]) -> Cell:
+    """A cell with a button."""
+    return Cell(text=label, post=post, fields=fields)
+
+
+def pretty(body: Mapping[str, Any]) -> str:
+    """JSON as people edit it."""
+    return json.dumps(body, ensure_ascii=False, indent=2)
+
+
+def parsed(body: str) -> dict[str, Any]:
+    """What was typed into an editor.
+
+    Raises:
+        InvalidArgumentError: not a JSON object as the API takes it (``api/http/json_body.py``); says where.
+    """
+    try:
+        found = strict_json(body.encode())
+    except RecursionError:
+        found = None
+    except UnicodeEncodeError as error:
+        raise InvalidArgumentError(
+            "body: expected text without lone surrogates", remedy="Correct the escapes \\ud800 to \\udfff."
+        ) from error
+    except ValueError as error:
+        raise InvalidArgumentError(f"body: expected JSON, {error}", remedy="Correct it there.") from error
+    if not isinstance(found, dict):
+        raise InvalidArgumentError("body: expected a JSON object", remedy="Begin with { and end with }.")
+    return found
+
+
+def rows(found: Sequence[Sequence[Cell]]) -> tuple[tuple[Cell, ...], ...]:
+    """Rows of a section."""
+    return tuple(tuple(each) for each in found)

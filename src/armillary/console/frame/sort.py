@@ -1,0 +1,114 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Tables that are sorted by their heads: the order stands in the address (``sort=NAME``, ``sort=-NAME``). Pure.
+
+A table is sorted where all its rows are on the page. One of several pages is in the order of its index, which is what
+makes each page cost the same whatever the size; it offers no other.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from types import MappingProxyType
+from typing import Any, Final, TypeVar
+from urllib.parse import parse_qsl, urlencode
+
+from armillary.console.frame.sheet import Cell, Section, Sheet
+from armillary.console.frame.states import ATTENTION, BAD, GOOD, UNKNOWN, State
+from armillary.console.frame.words import Moment
+from armillary.console.operations.pages_finding import SEVERITIES
+
+T = TypeVar("T")
+
+_KINDS: Final[Mapping[str, int]] = MappingProxyType({BAD: 0, ATTENTION: 1, UNKNOWN: 2, GOOD: 3})
+_DIGITS: Final = re.compile(r"(\d[\d,]*(?:\.\d+)?)")
+
+
+@dataclass(frozen=True, slots=True)
+class Head:
+    """The head of a column.
+
+    Attributes:
+        label: What it says.
+        href: Where it is sorted by this column, the other way round where it is already; "" where it cannot be.
+        order: ``ascending`` or ``descending`` where the table is sorted by it, else "".
+        number: Whether its figures stand on the right.
+    """
+
+    label: str
+    href: str = ""
+    order: str = ""
+    number: bool = False
+
+
+def sorted_table(
+    columns: Mapping[str, Callable[[T], object] | None],
+    items: Sequence[T],
+    here: str,
+    *,
+    is_whole: bool,
+    numbers: frozenset[str] = frozenset(),
+) -> tuple[tuple[Head, ...], list[T]]:
+    """Heads of a table's columns, and its rows in the order that the address asks for.
+
+    Args:
+        columns: Label -> what a row is sorted by there: a text, state, moment or number; None: not by this column.
+        items: The rows, in the order that they have by themselves.
+        here: Path and query of the page.
+        is_whole: Whether these are all rows that there are.
+        numbers: Labels of columns with figures.
+    """
+    path, _, query = here.partition("?")
+    given = [(name, value) for name, value in parse_qsl(query) if name not in ("sort", "told")]
+    asked = dict(parse_qsl(query)).get("sort", "")
+    found, heads = list(items), []
+    for label, value_of in columns.items():
+        name = re.sub(r"[^a-z]+", "-", label.lower()).strip("-")
+        if not is_whole or value_of is None or len(items) < 2 or not name:
+            heads.append(Head(label, number=label in numbers))
+            continue
+        order = {name: "ascending", f"-{name}": "descending"}.get(asked, "")
+        if order:
+            found.sort(key=lambda each, of=value_of: key_of(of(each)), reverse=order == "descending")  # type: ignore[misc]
+        other = f"-{name}" if order == "ascending" else name
+        heads.append(Head(label, f"{path}?{urlencode([*given, ('sort', other)])}", order, label in numbers))
+    return tuple(heads), found
+
+
+def sorted_sheet(sheet: Sheet, here: str) -> Sheet:
+    """A sheet whose sections that may be sorted are, as the address asks."""
+    return replace(sheet, sections=tuple(_sorted_section(each, here) for each in sheet.sections))
+
+
+def key_of(value: object) -> tuple[Any, ...]:
+    """What is compared: what is not there comes last, states by their gravity, figures in texts as numbers."""
+    if value is None or value == "":
+        return (1,)
+    if isinstance(value, State):
+        known = value.word in SEVERITIES
+        return (0, 0, SEVERITIES.index(value.word) if known else _KINDS.get(value.kind, len(_KINDS)), value.word)
+    if isinstance(value, Moment):
+        return (0, 1, value.at)
+    if isinstance(value, Cell):
+        return key_of(value.state or value.at or (value.ident.full if value.ident else value.text))
+    parts = _DIGITS.split(str(value).casefold())
+    return (
+        0,
+        2,
+        *((0, float(each.replace(",", ""))) if at % 2 else (1, each) for at, each in enumerate(parts) if each),
+    )
+
+
+def _sorted_section(section: Section, here: str) -> Section:
+    if not section.sorts or not section.rows:
+        return section
+    first = section.rows[0]
+    columns = {
+        label: None if any(row[at].post for row in section.rows) else (lambda row, at=at: row[at])
+        for at, label in enumerate(section.columns)
+    }
+    is_whole = not section.next_href and "after=" not in here.partition("?")[2]
+    numbers = frozenset(label for at, label in enumerate(section.columns) if first[at].number)
+    heads, rows = sorted_table(columns, section.rows, here, is_whole=is_whole, numbers=numbers)
+    return replace(section, heads=heads, rows=tuple(rows))

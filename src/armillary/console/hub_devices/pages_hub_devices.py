@@ -1,0 +1,412 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Hub devices as pages: the list, one with its modules, the form of a new one, what each button does. Pure.
+
+A hub device shows a key or a certificate of its own and attests nothing. Every page says so before anything else, and
+no word about its connection is ever drawn as trust.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from types import MappingProxyType
+from typing import Any, Final
+from urllib.parse import quote, urlencode
+
+from armillary.console.frame import sheet
+from armillary.console.frame.confirmation import Confirmation
+from armillary.console.frame.form import Field, Form, choices, filled, limits
+from armillary.console.frame.sheet import Button, Cell, Once, Section, Sheet
+from armillary.console.frame.states import ATTENTION, GOOD, UNKNOWN, State
+from armillary.console.frame.words import counted, joined, moment, short_id
+
+LIST: Final = "/hub-devices"
+NEW: Final = "/new-hub-device"
+# Catalogs that have a link each; of more one is chosen from a list.
+MOST_LINKS: Final = 8
+# What a client shows, in words.
+SHOWS: Final[Mapping[str, str]] = MappingProxyType(
+    {"sas": "a symmetric key", "selfSigned": "a certificate of its own", "device": "what its device shows"}
+)
+# authentication -> the field of the admission that lets it in.
+ADMITTED_BY: Final[Mapping[str, str]] = MappingProxyType({"sas": "symmetric_keys", "selfSigned": "certificates"})
+UNATTESTED: Final = State(UNKNOWN, "unattested")
+# What an id looks like; the service says it again (``wire/hub/credentials.py``).
+ID_PATTERN: Final = "[A-Za-z0-9][A-Za-z0-9._:@=\\-]*"
+MAX_PEM_CHARS: Final = 16_384
+
+
+def place(device_id: str, *more: str) -> str:
+    """A path below a hub device."""
+    return "/".join([LIST, quote(device_id, safe=""), *(quote(each, safe="") for each in more)])
+
+
+def list_href(catalog: str) -> str:
+    """The list of a catalog."""
+    return f"{LIST}?{urlencode({'catalog': catalog})}"
+
+
+def connection(found: Mapping[str, Any], admission: Mapping[str, Any]) -> Cell:
+    """Whether it is connected, and if it cannot be, why."""
+    admitted_by = ADMITTED_BY.get(found["authentication"])
+    if not found["enabled"]:
+        return Cell(state=State(ATTENTION, "disabled"), reason=found["status_reason"])
+    if admitted_by is not None and not admission[admitted_by]:
+        return Cell(state=State(ATTENTION, "not let in"), reason="its catalog does not admit such devices")
+    if found.get("connected"):
+        return Cell(state=State(GOOD, "connected"))
+    return Cell(state=State(UNKNOWN, "not connected"))
+
+
+def others_sentence(tiers: Mapping[str, int], catalog: str) -> str:
+    """What else a catalog has: devices that attest, and simulated ones, which prove nothing."""
+    simulated = tiers.get("simulated", 0)
+    proving = sum(tiers.values()) - simulated
+    if not proving and not simulated:
+        return f"{catalog} has no other device."
+    parts = [f"{counted(proving, 'device')} that {'attests' if proving == 1 else 'attest'}"] if proving else []
+    if simulated:
+        proves = "proves" if simulated == 1 else "prove"
+        parts.append(f"{counted(simulated, 'simulated device')}, which {proves} nothing")
+    return f"In the fleet {catalog} has {joined(parts)}."
+
+
+def list_sentence(items: Sequence[Mapping[str, Any]], catalog: str, *, is_part: bool) -> str:
+    """First line: how many there are, and that none of them proves anything."""
+    if not items:
+        return f"No hub device in {catalog}."
+    parts = [f"{sum(bool(each['connected']) for each in items)} connected"]
+    disabled = sum(not each["enabled"] for each in items)
+    if disabled:
+        parts.append(f"{disabled} disabled")
+    told = f"{counted(len(items), 'hub device')} {'on this page of' if is_part else 'in'} {catalog}"
+    return f"{told}: {joined(parts)}. None of them attests."
+
+
+def devices_section(
+    page: Mapping[str, Any], catalog: str, prefix: str, admission: Mapping[str, Any], now: int
+) -> Section:
+    """The table of a catalog's hub devices."""
+    found = [
+        (
+            sheet.text(
+                each["name"], href=place(each["device_id"]), reason=each["device_id"] if each["is_named"] else ""
+            ),
+            Cell(state=UNATTESTED),
+            sheet.text(SHOWS[each["authentication"]]),
+            connection(each, admission),
+            Cell(at=moment(each["created_at"], now)),
+        )
+        for each in page["items"]
+    ]
+    query = {"catalog": catalog, **({"q": prefix} if prefix else {}), "after": page["next"] or ""}
+    return Section(
+        title="Hub devices",
+        note="they prove that they hold a key, and nothing about what they run",
+        columns=("Device", "Trust", "Shows", "Connection", "Made"),
+        rows=sheet.rows(found),
+        none=f"None is called {prefix}, and no id begins so." if prefix else "None was made yet.",
+        next_href=f"{LIST}?{urlencode(query)}" if page["next"] else "",
+    )
+
+
+def no_catalog_sheet() -> Sheet:
+    """The list where there is no catalog yet."""
+    return Sheet(
+        place="Devices",
+        title="No catalog yet.",
+        detail="A catalog owns devices; hub devices are made in one.",
+        command="armillary catalog create --name NAME",
+    )
+
+
+def search_form(catalog: str, prefix: str, catalogs: Sequence[str]) -> Form:
+    """Find devices by the start of their ids; where there are many catalogs, in a chosen one."""
+    query = Field(name="q", label="Name, or start of an id", value=prefix)
+    if len(catalogs) <= MOST_LINKS:
+        return Form(post=LIST, label="Find", fields=(query,), hidden=(("catalog", catalog),))
+    choice = Field(name="catalog", label="Catalog", kind="select", value=catalog, choices=choices(catalogs))
+    return Form(post=LIST, label="Find", fields=(choice, query))
+
+
+# One device -------------------------------------------------------------------------------------------------------
+
+
+def device_sentence(found: Mapping[str, Any], admission: Mapping[str, Any], now: int) -> str:
+    """First line: the tier in words, then whether it can speak and when it last did."""
+    cell = connection(found, admission)
+    word = cell.state.word if cell.state else ""
+    seen = moment(found["last_seen_ms"] // 1000, now) if found.get("last_seen_ms") else None
+    last = f", last heard {seen.relative}" if seen else ", never heard"
+    says = {
+        "disabled": "it is disabled and may not connect",
+        "not let in": "its catalog does not let it in",
+        "connected": "connected now",
+        "not connected": "not connected" + last,
+    }
+    return f"{found['name']} is unattested, it shows {SHOWS[found['authentication']]}; {says[word]}."
+
+
+def device_sheet(
+    found: Mapping[str, Any],
+    template: Mapping[str, Any],
+    catalog: str,
+    admission: Mapping[str, Any],
+    *,
+    may_change: bool,
+    module_form: Form | None,
+    once: Once | None,
+    name_form: Form | None,
+    now: int,
+) -> Sheet:
+    """One hub device.
+
+    Args:
+        found: As ``show_hub_device`` answers.
+        template: As ``show_device_template`` answers.
+        catalog: Name of its catalog.
+        admission: What that admits.
+        may_change: Whether the operator may change hub devices.
+        module_form: The form of a new module; None where the operator may make none.
+        once: Keys that were just made.
+        name_form: The form of its name; None where the operator may not change it.
+        now: Unix seconds.
+    """
+    device_id = found["device_id"]
+    cell = connection(found, admission)
+    reason = f" Reason: {found['status_reason']}." if found["status_reason"] else ""
+    notices = []
+    if cell.state is not None and cell.state.word == "not let in":
+        text = (
+            f"{catalog} lets in no hub device that shows {SHOWS[found['authentication']]}: an administrator's choice."
+        )
+        notices.append(("attention", text))
+    if not found["certificate_known"]:
+        notices.append(
+            (
+                "attention",
+                "Only the thumbprint of its certificate is known: it cannot connect before the hub has it.",
+            )
+        )
+    return Sheet(
+        place="Devices",
+        heading=found["name"],
+        crumbs=(("Devices", list_href(catalog)), (found["name"], place(device_id))),
+        forms=(name_form,) if name_form is not None else (),
+        title=device_sentence(found, admission, now),
+        detail="Nothing is known of what it runs: whoever holds its key is this device." + reason,
+        notices=tuple(notices),
+        once=once,
+        buttons=(
+            Button(label="Data and commands", href=place(device_id, "data")),
+            Button(label="Twin", href=place(device_id, "twin")),
+            *(_device_buttons(found) if may_change else ()),
+        ),
+        facts=_facts(found, template, catalog, cell, now),
+        sections=(_modules(found, may_change=may_change, form=module_form),),
+    )
+
+
+def _device_buttons(found: Mapping[str, Any]) -> tuple[Button, ...]:
+    device_id, enabled = found["device_id"], found["enabled"]
+    switch = "disable" if enabled else "enable"
+    ways = [Button(label=switch.capitalize(), href=place(device_id, switch))]
+    if found["authentication"] == "sas":
+        ways.append(Button(label="New keys", href=place(device_id, "new-keys")))
+    ways.append(Button(label="Delete", href=place(device_id, "delete"), danger=True))
+    return tuple(ways)
+
+
+def _facts(
+    found: Mapping[str, Any], template: Mapping[str, Any], catalog: str, cell: Cell, now: int
+) -> tuple[tuple[str, Cell], ...]:
+    shown: list[tuple[str, Cell]] = [
+        ("Device id", Cell(ident=short_id(found["device_id"]))),
+        ("Trust tier", Cell(state=UNATTESTED)),
+        ("Connection", cell),
+        ("Last heard", sheet.when(found.get("last_seen_ms"), now)),
+        ("Shows", sheet.text(SHOWS[found["authentication"]])),
+    ]
+    shown += [("Thumbprint", Cell(ident=short_id(each))) for each in found["thumbprints"]]
+    name = template["template"]
+    shown += [
+        (
+            "Template",
+            sheet.text(f"{name}, version {template['version']}", href=f"/templates/{quote(name)}")
+            if name
+            else sheet.text("none", href=f"{place(found['device_id'], 'twin')}#template"),
+        ),
+        ("Announced model", sheet.text(found.get("model_id") or "none")),
+        ("Catalog", sheet.text(catalog)),
+        ("Registered by", sheet.text("an enrolment" if found["enrolment_id"] else "an operator")),
+        ("Made", Cell(at=moment(found["created_at"], now))),
+        ("Changed", Cell(at=moment(found["changed_at"], now))),
+    ]
+    return tuple(shown)
+
+
+def _modules(found: Mapping[str, Any], *, may_change: bool, form: Form | None) -> Section:
+    lines = []
+    for each in found["modules"]:
+        switch = "disable" if each["enabled"] else "enable"
+        state = State(GOOD, "enabled") if each["enabled"] else State(ATTENTION, "disabled")
+        way = place(found["device_id"], "modules", each["module_id"])
+        lines.append(
+            (
+                sheet.text(each["module_id"]),
+                sheet.text(SHOWS[each["authentication"]]),
+                Cell(state=state, reason=each["status_reason"]),
+                *(
+                    (
+                        sheet.text(switch.capitalize(), href=f"{way}/{switch}"),
+                        sheet.text("Delete", href=f"{way}/delete"),
+                    )
+                    if may_change
+                    else ()
+                ),
+            )
+        )
+    return Section(
+        title="Modules",
+        note="parts of the device that connect by themselves, each with a twin of its own",
+        columns=("Module", "Shows", "State", *(("Switch", "Remove") if may_change else ())),
+        rows=sheet.rows(lines),
+        none="It has none.",
+        anchor="modules",
+        form=form,
+    )
+
+
+def module_form(device_id: str, sent: Mapping[str, str], error: tuple[str, str] | None) -> Form:
+    """The form of a new module."""
+    fields = (
+        Field(name="module_id", label="Module id", required=True, limits=limits(maxlength=64)),
+        Field(
+            name="authentication",
+            label="It shows",
+            kind="select",
+            choices=(("device", SHOWS["device"]), ("sas", "a symmetric key of its own")),
+        ),
+    )
+    return Form(
+        post=place(device_id, "modules"),
+        label="Make module",
+        title="Make a module",
+        fields=filled(fields, sent),
+        error=error,
+    )
+
+
+def new_sheet(catalogs: Sequence[str], chosen: str, sent: Mapping[str, str], error: tuple[str, str] | None) -> Sheet:
+    """The form of a new hub device."""
+    fields = (
+        Field(
+            name="device_id",
+            label="Device id",
+            required=True,
+            limits=limits(maxlength=128, pattern=ID_PATTERN),
+            hint="Letters, digits and . _ : @ = -",
+        ),
+        Field(
+            name="catalog",
+            label="Catalog",
+            kind="select",
+            value=chosen,
+            choices=tuple((each, each) for each in catalogs),
+        ),
+        Field(
+            name="authentication",
+            label="It shows",
+            kind="select",
+            value="sas",
+            choices=(("sas", "a symmetric key, made here"), ("selfSigned", SHOWS["selfSigned"])),
+        ),
+        Field(
+            name="certificate",
+            label="Certificate, PEM",
+            kind="code",
+            limits=limits(maxlength=MAX_PEM_CHARS, placeholder="-----BEGIN CERTIFICATE-----"),
+            hint="For a certificate of its own; its thumbprint is made of it. Leave it empty for a symmetric key.",
+        ),
+        Field(
+            name="secondary_certificate",
+            label="A second certificate, PEM (for a change of certificates)",
+            kind="code",
+            limits=limits(maxlength=MAX_PEM_CHARS),
+        ),
+    )
+    return Sheet(
+        place="Devices",
+        crumbs=(("Devices", list_href(chosen)),),
+        title="New hub device",
+        detail="A client with a key or certificate of its own that attests nothing. A device that can attest is made "
+        "with armillary device create instead.",
+        forms=(Form(post=NEW, label="Make hub device", fields=filled(fields, sent), error=error, primary=True),),
+    )
+
+
+def made_once(answer: Mapping[str, Any]) -> Once:
+    """Keys of an answer, to be shown this once."""
+    name = answer["device_id"] + (f"/{answer['module_id']}" if answer["module_id"] else "")
+    return Once(
+        says=f"The keys of {name} are shown this once: copy what you need now.",
+        lines=(
+            ("Connection string", answer["connection_string"]),
+            ("Primary key", answer["primary_key"]),
+            ("Secondary key", answer["secondary_key"]),
+        ),
+    )
+
+
+# What the buttons do ----------------------------------------------------------------------------------------------
+
+VERBS: Final = ("disable", "enable", "new-keys", "delete")
+
+
+def confirmation(found: Mapping[str, Any], verb: str) -> Confirmation:
+    """What a verb does to a hub device, or to a module (``module_id`` is set)."""
+    device_id, module = found["device_id"], found["module_id"]
+    what = f"module {module} of {device_id}" if module else f"hub device {device_id}"
+    title, does, leaves, undo = {
+        "disable": (
+            f"Disable {what}?",
+            "Its connection is closed now, and it is let in no more.",
+            "Its key or certificate, twin, messages and values stay.",
+            "Enable lets it in again.",
+        ),
+        "enable": (
+            f"Enable {what}?",
+            "It may connect with what it shows, as far as its catalog admits that.",
+            "Everything else stays as it is.",
+            "Disable shuts it out again.",
+        ),
+        "new-keys": (
+            f"Make new keys for {what}?",
+            "Both keys are replaced and shown once; its connection is closed, and the old keys open nothing any more.",
+            "Its twin, messages and values stay.",
+            "This cannot be undone: the old keys are gone. The device needs one of the new ones.",
+        ),
+        "delete": (
+            f"Delete {what}?",
+            "It is let in no more. Its twin, messages and files are deleted"
+            + ("." if module else ", its modules too; the name is free afterwards."),
+            "Its lines in the audit log.",
+            "This cannot be undone.",
+        ),
+    }[verb]
+    below = ("modules", module) if module else ()
+    labels = {"new-keys": "Make new keys"}
+    return Confirmation(
+        title=title,
+        touches=(
+            ("Touches", f"One {'module' if module else 'hub device'}, which shows {SHOWS[found['authentication']]}."),
+            ("Does", does),
+            ("Leaves alone", leaves),
+            ("Undo", undo),
+        ),
+        label=labels.get(verb, verb.capitalize()),
+        danger=verb != "enable",
+        word=device_id if verb == "delete" and not module else "",
+        post=place(device_id, *below, verb),
+        back=place(device_id),
+        reason=verb == "disable",
+    )

@@ -1,0 +1,311 @@
+# SPDX-License-Identifier: Apache-2.0
+"""A catalog's part of the settings page: offers of devices that wait, enrolment tokens, its attestation policy. Pure.
+
+A token's secret is in no view model but :class:`NewEnrolment`, which is made once, from the answer that made the token.
+"""
+
+from __future__ import annotations
+
+import shlex
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from types import MappingProxyType
+from typing import Any, Final
+from urllib.parse import quote
+
+from armillary.console.device.pages_device_life import owner
+from armillary.console.frame.confirmation import Confirmation
+from armillary.console.frame.states import BAD, GOOD, UNKNOWN, State
+from armillary.console.frame.words import (
+    Called,
+    Moment,
+    ShortId,
+    called,
+    counted,
+    grouped,
+    moment,
+    short_id,
+)
+from armillary.errors import InvalidArgumentError
+
+# A verb of an offer -> whose it is: the giver's (the catalog that offers) or the taker's.
+VERBS: Final[Mapping[str, str]] = MappingProxyType({"accept": "taker", "decline": "taker", "cancel": "giver"})
+# What the form offers as a token's life; the API takes any up to 30 days.
+LIVES: Final[Mapping[str, int]] = MappingProxyType(
+    {"1 hour": 3600, "1 day": 86400, "7 days": 7 * 86400, "30 days": 30 * 86400}
+)
+# Tokens that are over are kept by the API for good; a page shows the newest.
+ENDED_LINES: Final = 10
+
+
+@dataclass(frozen=True, slots=True)
+class Action:
+    """A link to a confirmation."""
+
+    label: str
+    href: str
+
+
+@dataclass(frozen=True, slots=True)
+class OfferLine:
+    """One offer that waits, as one of its two catalogs sees it."""
+
+    device: Called
+    direction: str
+    made: Moment | None
+    made_by: str
+    ends: Moment | None
+    actions: tuple[Action, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class EnrolmentLine:
+    """One enrolment token; the secret is never part of it."""
+
+    id: ShortId
+    group: str
+    chip: str
+    state: State
+    used: str
+    ends: Moment | None
+    made: Moment | None
+    made_by: str
+    actions: tuple[Action, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class NewEnrolment:
+    """A token at the only moment its secret is shown, and what to do with it."""
+
+    catalog: str
+    says: str
+    secret: str = field(repr=False)
+
+
+def place(catalog: str) -> str:
+    """Address below which a catalog's forms are."""
+    return f"/settings/catalogs/{quote(catalog, safe='')}"
+
+
+def offer_line(
+    transfer: Mapping[str, Any], catalog: str, names: Mapping[str, str], *, may_act: bool, now: int
+) -> OfferLine:
+    """One offer from or to ``catalog``, with what that catalog can do about it."""
+    given = transfer["from_catalog"] == catalog
+    verbs = [verb for verb, whose in VERBS.items() if whose == ("giver" if given else "taker")]
+    here = f"{place(catalog)}/transfers/{transfer['transfer_id']}"
+    return OfferLine(
+        called(transfer["device_id"], names.get(transfer["device_id"], "")),
+        f"to {owner(transfer['to_catalog'])}" if given else f"from {owner(transfer['from_catalog'])}",
+        moment(transfer["created_at"], now),
+        transfer["created_by"],
+        moment(transfer["expires_at"], now),
+        tuple(Action(verb.capitalize(), f"{here}/{verb}") for verb in verbs) if may_act else (),
+    )
+
+
+def waiting(transfers: Sequence[Mapping[str, Any]], catalog: str) -> int:
+    """How many of these offers wait for this catalog's answer."""
+    return sum(1 for transfer in transfers if transfer["from_catalog"] != catalog)
+
+
+def waiting_sentence(count: int, *, more: bool = False) -> str:
+    """What the page's first line adds: offers that somebody here has to answer; ``more``: not all were read."""
+    if more and count:
+        return f" {grouped(count)} or more offered devices wait for an answer."
+    return f" {counted(count, 'offered device')} {'waits' if count == 1 else 'wait'} for an answer." if count else ""
+
+
+def offers_sentence(transfers: Sequence[Mapping[str, Any]], catalog: str) -> str:
+    """How many wait, and for whom: ``1 offered to this catalog, 2 offered by it``."""
+    asked = waiting(transfers, catalog)
+    given = len(transfers) - asked
+    parts = [f"{counted(asked, 'device')} offered to this catalog"] if asked else []
+    if given:
+        parts.append(f"{grouped(given)} offered by it" if parts else f"{counted(given, 'device')} offered by it")
+    return ", ".join(parts) or "none waits for an answer"
+
+
+def enrolment_state(token: Mapping[str, Any], now: int) -> State:
+    """Whether the token still enrols a device."""
+    if token["revoked_at"] is not None:
+        return State(BAD, "revoked")
+    if token["used"] >= token["uses"]:
+        return State(UNKNOWN, "spent")
+    if token["expires_at"] <= now:
+        return State(UNKNOWN, "expired")
+    return State(GOOD, "valid")
+
+
+def enrolment_lines(
+    tokens: Sequence[Mapping[str, Any]], catalog: str, *, may_act: bool, now: int
+) -> tuple[EnrolmentLine, ...]:
+    """Tokens newest first: every one that is good, and the newest of those that are over."""
+    lines = []
+    ended = 0
+    for token in reversed(tokens):
+        state = enrolment_state(token, now)
+        ended += state.kind != GOOD
+        if state.kind != GOOD and ended > ENDED_LINES:
+            continue
+        revoke = Action("Revoke", f"{place(catalog)}/enrolment-tokens/{token['token_id']}/revoke")
+        lines.append(
+            EnrolmentLine(
+                short_id(token["token_id"]),
+                group_words(token),
+                token["chip"] or "any",
+                state,
+                f"{grouped(token['used'])} of {grouped(token['uses'])}",
+                moment(token["expires_at"], now),
+                moment(token["created_at"], now),
+                token["created_by"],
+                (revoke,) if may_act and state.kind == GOOD else (),
+            )
+        )
+    return tuple(lines)
+
+
+def enrolment_sentence(tokens: Sequence[Mapping[str, Any]], now: int) -> str:
+    """How many are good, and how many of the rest are not shown."""
+    good = sum(1 for token in tokens if enrolment_state(token, now).kind == GOOD)
+    hidden = len(tokens) - good - ENDED_LINES
+    rest = f"; {grouped(hidden)} older ones that are over: armillary enrolment-token list" if hidden > 0 else ""
+    return f"{counted(good, 'valid token')}, each lets an owner's device enrol itself{rest}"
+
+
+def group_words(token: Mapping[str, Any]) -> str:
+    """``Coffee machine / Pilot``, or that its devices go to no group yet."""
+    if not token["group"]:
+        return "a group that was deleted since"
+    return "no group yet" if token["group"].startswith(".") else f"{token['product']} / {token['group']}"
+
+
+def group_choices(groups: Sequence[Mapping[str, Any]]) -> tuple[tuple[str, str], ...]:
+    """(value, words) of the form's groups; the first is none. Names hold no slash."""
+    return (
+        ("", "no group yet"),
+        *((f"{group['product']}/{group['name']}", f"{group['product']} / {group['name']}") for group in groups),
+    )
+
+
+def wished(form: Mapping[str, str], groups: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
+    """A filled-in form in the API's words; what it leaves open is left out.
+
+    Raises:
+        InvalidArgumentError: a group that the catalog does not have, uses that are no number, or another life.
+    """
+    wish: dict[str, Any] = {}
+    chosen = form.get("group", "")
+    if chosen not in {value for value, _ in group_choices(groups)}:
+        raise InvalidArgumentError(f"group: this catalog has no {chosen[:60]!r}", remedy="Choose one of the list.")
+    if chosen:
+        wish["product"], _, wish["group"] = chosen.partition("/")
+    chip, uses, life = form.get("chip", "").strip(), form.get("uses", "").strip(), form.get("life", "")
+    if chip:
+        wish["chip"] = chip
+    if not (uses.isascii() and uses.isdigit()) or len(uses) > len("10000"):
+        raise InvalidArgumentError(f"devices: expected a number, got {uses[:20]!r}", remedy="Write 1 for one device.")
+    wish["uses"] = int(uses)
+    if life not in LIVES:
+        raise InvalidArgumentError(
+            f"life: expected one of {', '.join(LIVES)}, got {life[:20]!r}", remedy="Choose one of the list."
+        )
+    wish["lifetime_s"] = LIVES[life]
+    return wish
+
+
+def new_enrolment(made: Mapping[str, Any], now: int) -> NewEnrolment:
+    """A token just made: ``token`` and ``secret`` of the API's answer."""
+    token = made["token"]
+    ends = moment(token["expires_at"], now)
+    chip = f" with the chip {token['chip']}" if token["chip"] else ""
+    return NewEnrolment(
+        token["catalog"],
+        f"It enrols {counted(token['uses'], 'device')}{chip} into {token['catalog']}, {group_words(token)}, and ends "
+        f"{ends.exact if ends else 'at an unknown time'}.",
+        made["secret"],
+    )
+
+
+def policy_command(policy: Mapping[str, Any]) -> str:
+    """The command that sets what holds now, to be edited; it is refused once another version holds."""
+    words = ["armillary", "attestation-policy", "set", "--catalog", policy["catalog"]]
+    words += ["--minimum-tier", policy["minimum_tier"]]
+    for chip in policy["chips"]:
+        words += ["--chip", chip]
+    for image_type, version in policy["minimum_security_versions"].items():
+        words += ["--minimum-security-version", f"{image_type}={version}"]
+    if policy["older_releases_until"] is not None:
+        until = datetime.fromtimestamp(policy["older_releases_until"], UTC)
+        words += ["--older-releases-until", f"{until:%Y-%m-%dT%H:%M:%SZ}"]
+    if policy["maximum_release_age_days"] is not None:
+        words += ["--maximum-release-age", str(policy["maximum_release_age_days"])]
+    if policy["firmware_log"]:
+        words.append("--firmware-log")
+    return shlex.join([*words, "--if-version", str(policy["version"])])
+
+
+def transfer_confirmation(transfer: Mapping[str, Any], verb: str, catalog: str) -> Confirmation:
+    """What a verb of :data:`VERBS` does, said by ``catalog``."""
+    name = short_id(transfer["device_id"]).short
+    giver, taker = owner(transfer["from_catalog"]), owner(transfer["to_catalog"])
+    taken = (
+        f"It belongs to {taker} from now on, in no device group; certificates of {giver} open nothing more and its "
+        "connections are closed."
+    )
+    title, does, leaves, undo = {
+        "accept": (
+            f"Accept device {name} from {giver}?",
+            taken,
+            "What it has installed, its key and its history.",
+            f"Only {taker} can offer it back, and {giver} has to accept.",
+        ),
+        "decline": (
+            f"Decline device {name} from {giver}?",
+            "The offer ends.",
+            f"The device: it stays with {giver}.",
+            f"This cannot be undone; {giver} can offer it again.",
+        ),
+        "cancel": (
+            f"Cancel the offer of device {name} to {taker}?",
+            f"The offer ends; {taker} can accept it no more.",
+            f"The device: it stays with {giver}.",
+            "Offer it again: armillary device transfer offer.",
+        ),
+    }[verb]
+    return Confirmation(
+        title=title,
+        touches=(
+            ("Touches", f"One device of {giver}, offered to {taker} by {transfer['created_by']}."),
+            ("Does", does),
+            ("Leaves alone", leaves),
+            ("Undo", undo),
+        ),
+        label={"accept": "Accept", "decline": "Decline", "cancel": "Cancel the offer"}[verb],
+        danger=verb != "accept",
+        word="",
+        post=f"{place(catalog)}/transfers/{transfer['transfer_id']}/{verb}",
+        back=f"/settings#catalog-{catalog}",
+        reason=False,
+    )
+
+
+def enrolment_confirmation(token: Mapping[str, Any], catalog: str) -> Confirmation:
+    """What revoking an enrolment token does."""
+    left = counted(max(0, token["uses"] - token["used"]), "device")
+    return Confirmation(
+        title=f"Revoke the enrolment token {short_id(token['token_id']).short}?",
+        touches=(
+            ("Touches", f"One token of {catalog}, good for {left} more: {group_words(token)}."),
+            ("Does", "Whoever holds it enrols no device with it any more, from now on."),
+            ("Leaves alone", f"{counted(token['used'], 'device')} enrolled with it, and every other token."),
+            ("Undo", "This cannot be undone; make a new token instead."),
+        ),
+        label="Revoke",
+        danger=True,
+        word="",
+        post=f"{place(catalog)}/enrolment-tokens/{token['token_id']}/revoke",
+        back=f"/settings#catalog-{catalog}",
+        reason=False,
+    )

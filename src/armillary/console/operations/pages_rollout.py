@@ -1,0 +1,425 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The updates pages: what is rolling out, how is it going, how do I stop it? Pure: API answers in, view models out."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from types import MappingProxyType
+from typing import Any
+
+from armillary.console.frame.confirmation import Confirmation
+from armillary.console.frame.states import (
+    ATTENTION,
+    BAD,
+    GOOD,
+    ROLLOUT,
+    ROLLOUT_DEVICE,
+    State,
+    state_of,
+)
+from armillary.console.frame.words import (
+    Called,
+    Moment,
+    Share,
+    ShortId,
+    called,
+    counted,
+    grouped,
+    joined,
+    moment,
+    percent,
+    sentence,
+    shares,
+    short_id,
+    span,
+)
+from armillary.rollout.state import TRANSITIONS
+
+# Order of the parts of a bar: what is done, what moves, what went wrong, what has not begun.
+PARTS = ("confirmed", "restored", "offered", "started", "reverted", "failed", "timed-out", "waiting")
+FAILED = ("reverted", "failed", "timed-out")
+# An action on more devices than this asks for the word: a slip must not reach a fleet. Halt never asks: it is the
+# safe direction, and seconds count.
+WIDE_DEVICES = 100
+
+
+@dataclass(frozen=True, slots=True)
+class ActionWords:
+    """How one action is offered, explained and confirmed."""
+
+    verb: str
+    label: str
+    does: str
+    leaves: str
+    undo: str
+    danger: bool
+
+
+# action -> the event it is in the roll-out's state table, which decides when it is possible.
+EVENTS: Mapping[str, str] = MappingProxyType({"halt": "hold", "resume": "resume", "roll-back": "roll-back"})
+ACTIONS: Mapping[str, ActionWords] = MappingProxyType(
+    {
+        "halt": ActionWords(
+            "halt",
+            "Halt",
+            "No further device is offered this deployment.",
+            "Devices that are installing now finish; nothing is taken back.",
+            "Resume continues where it stopped.",
+            True,
+        ),
+        "resume": ActionWords(
+            "resume",
+            "Resume",
+            "Devices are offered this deployment again, cohort by cohort, under the same gates.",
+            "Devices already updated are not touched.",
+            "Halt stops it again.",
+            False,
+        ),
+        "roll-back": ActionWords(
+            "roll-back",
+            "Roll back",
+            "Every device that got this deployment is offered what it had before.",
+            "Devices that never got it are not touched.",
+            "This cannot be resumed; a new roll-out can bring the deployment back.",
+            True,
+        ),
+    }
+)
+# event of a roll-out's history -> what a person calls it.
+HAPPENED: Mapping[str, str] = MappingProxyType(
+    {
+        "hold": "halted",
+        "resume": "resumed",
+        "roll-back": "roll-back begun",
+        "restored": "rolled back",
+        "finish": "completed",
+        "cancel": "cancelled",
+    }
+)
+# Buttons stand in this order, in the same place, on every roll-out; what is not allowed now is shown as disabled.
+ORDER = ("halt", "resume", "roll-back")
+
+
+@dataclass(frozen=True, slots=True)
+class Action:
+    """A button: where it leads, or why it cannot be used now."""
+
+    label: str
+    href: str
+    danger: bool
+    refused: str
+
+
+@dataclass(frozen=True, slots=True)
+class RolloutLine:
+    """One row of the list."""
+
+    href: str
+    name: str
+    group: str
+    state: State
+    bar: tuple[Share, ...]
+    done: str
+    devices: str
+    failed: str
+    cohort: str
+    changed: Moment | None
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class CohortLine:
+    """One cohort: its share of the group, its devices, and where they stand."""
+
+    number: int
+    reach: str
+    devices: str
+    state: State
+    bar: tuple[Share, ...]
+    done: str
+    failed: str
+
+
+@dataclass(frozen=True, slots=True)
+class RolloutPage:
+    """One roll-out."""
+
+    id: ShortId
+    sentence: str
+    detail: str
+    state: State
+    bar: tuple[Share, ...]
+    cohorts: tuple[CohortLine, ...]
+    gates: tuple[str, ...]
+    images: tuple[str, ...]
+    actions: tuple[Action, ...]
+    group: str
+    deployment: ShortId
+    previous: ShortId | None
+    created: Moment | None
+    created_by: str
+    changed: Moment | None
+    events: tuple[EventLine, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class EventLine:
+    """One thing that happened to a roll-out: stays whatever became of it."""
+
+    at: Moment | None
+    actor: str
+    what: str
+    reason: str
+    finding: str
+
+
+@dataclass(frozen=True, slots=True)
+class TroubleLine:
+    """One device that did not take the deployment."""
+
+    device: Called
+    cohort: int
+    state: State
+    at: Moment | None
+    reason: str
+
+
+def updates_sentence(lines: Sequence[Mapping[str, Any]]) -> str:
+    """First line of the list: what runs and what is stopped."""
+    if not lines:
+        return "Nothing has been rolled out yet."
+    counts = {word: sum(1 for line in lines if line["state"] == word) for word in ("running", "held", "rolling-back")}
+    if not any(counts.values()):
+        return f"Nothing is rolling out now; {counted(len(lines), 'roll-out')} ended."
+    parts = [
+        f"{grouped(count)} {says}"
+        for word, says in (("running", "running"), ("held", "halted"), ("rolling-back", "rolling back"))
+        if (count := counts[word])
+    ]
+    return sentence(f"Roll-outs: {joined(parts)}")
+
+
+def rollout_line(rollout: Mapping[str, Any], now: int) -> RolloutLine:
+    """One row of the list."""
+    counts, failed = rollout["counts"], rollout["failed"]
+    whole = sum(counts.values())
+    cohorts = rollout["policy"]["cohorts"]
+    cohort = rollout["cohort"] + 1
+    return RolloutLine(
+        href=f"/updates/{rollout['rollout_id']}",
+        name=_name(rollout),
+        group=_group(rollout),
+        state=rollout_state(rollout),
+        bar=_bar(counts, failed),
+        done=percent(counts.get("confirmed", 0), whole),
+        devices=grouped(whole),
+        failed=grouped(failed) if failed else "none",
+        cohort=f"{cohort} of {len(cohorts)}" if cohort else f"none of {len(cohorts)}",
+        changed=moment(rollout["changed_at"], now),
+        reason=rollout["reason"],
+    )
+
+
+def rollout_page(
+    rollout: Mapping[str, Any],
+    *,
+    may_act: bool,
+    role: str,
+    now: int,
+) -> RolloutPage:
+    """One roll-out in full.
+
+    Args:
+        rollout: The API's roll-out; ``cohorts`` holds ``percent``, ``counts`` and ``failed`` for each cohort, and what
+            happened by a finding has its ``finding_status``.
+        may_act: Whether the signed-in role may change roll-outs.
+        role: That role, for the sentence that says why not.
+        now: Unix seconds.
+    """
+    state = rollout_state(rollout)
+    changed = moment(rollout["changed_at"], now)
+    return RolloutPage(
+        id=short_id(rollout["rollout_id"]),
+        sentence=_sentence(rollout),
+        detail=sentence(rollout["reason"]),
+        state=state,
+        bar=_bar(rollout["counts"], rollout["failed"]),
+        cohorts=tuple(_cohort(rollout, index, cohort) for index, cohort in enumerate(rollout["cohorts"])),
+        gates=gates(rollout["policy"]),
+        images=tuple(image["name"] for image in rollout.get("images", ())),
+        actions=actions(rollout, may_act=may_act, role=role),
+        group=_group(rollout),
+        deployment=short_id(rollout["deployment_id"]),
+        previous=short_id(rollout["previous_deployment_id"]) if rollout["previous_deployment_id"] else None,
+        created=moment(rollout["created_at"], now),
+        created_by=rollout["created_by"],
+        changed=changed,
+        events=tuple(
+            EventLine(
+                moment(told["at"], now),
+                told["actor"],
+                HAPPENED.get(told["event"], told["event"]),
+                sentence(told["reason"]),
+                # where the list of that status has its line
+                f"/findings?status={told['finding_status']}#f-{told['finding_id']}" if told["finding_id"] else "",
+            )
+            for told in rollout["history"]
+        ),
+    )
+
+
+def rollout_state(rollout: Mapping[str, Any]) -> State:
+    """How the roll-out is drawn: one in which devices failed is not good, whatever its word."""
+    state = state_of(ROLLOUT, rollout["state"])
+    return State(ATTENTION, f"{state.word}, with failures") if rollout["failed"] and state.kind == GOOD else state
+
+
+def actions(rollout: Mapping[str, Any], *, may_act: bool, role: str) -> tuple[Action, ...]:
+    """Halt, Resume, Roll back: always three, always in this order; a button that cannot act says why."""
+    possible = TRANSITIONS.get(rollout["state"], {})
+    made = []
+    for verb in ORDER:
+        words = ACTIONS[verb]
+        if not may_act:
+            refused = f"your role, {role}, may not change roll-outs"
+        elif EVENTS[verb] not in possible:
+            refused = f"the roll-out is {state_of(ROLLOUT, rollout['state']).word}"
+        else:
+            refused = ""
+        made.append(Action(words.label, f"/updates/{rollout['rollout_id']}/{verb}", words.danger, refused))
+    return tuple(made)
+
+
+def confirmation(rollout: Mapping[str, Any], verb: str) -> Confirmation:
+    """What ``verb`` touches on this roll-out; asks for the word when it is wide.
+
+    Raises:
+        KeyError: ``verb`` is no action.
+    """
+    words = ACTIONS[verb]
+    counts = rollout["counts"]
+    reached = sum(count for state, count in counts.items() if state != "waiting")
+    touched = {
+        "halt": counts.get("waiting", 0) + counts.get("started", 0),
+        "resume": counts.get("waiting", 0) + counts.get("started", 0),
+        "roll-back": reached,
+    }[verb]
+    says = {
+        "halt": f"{counted(touched, 'device')} not yet offered the update stay on what they have",
+        "resume": f"{counted(touched, 'device')} still to go may be offered the update",
+        "roll-back": f"{counted(touched, 'device')} reached so far are offered the deployment before",
+    }[verb]
+    return Confirmation(
+        title=f"{words.label} {_name(rollout)} on {_group(rollout)}?",
+        touches=(
+            ("Touches", sentence(says)),
+            ("Does", words.does),
+            ("Leaves alone", words.leaves),
+            ("Undo", words.undo),
+        ),
+        label=words.label,
+        danger=words.danger,
+        word=verb if touched > WIDE_DEVICES and verb != "halt" else "",
+        post=f"/updates/{rollout['rollout_id']}/{verb}",
+        back=f"/updates/{rollout['rollout_id']}",
+    )
+
+
+def gates(policy: Mapping[str, Any]) -> tuple[str, ...]:
+    """The policy's numbers as sentences."""
+    soak, least = span(policy["soak_s"]), counted(policy["min_failures"], "failure")
+    says = [
+        f"The next cohort starts when {policy['success_percent']} % of the newest is confirmed, and is so for {soak}.",
+        f"It halts by itself at {least} or more, when over {policy['failure_percent']} % of finished devices failed.",
+        f"A device that has not confirmed after {span(policy['timeout_s'])} counts as failed.",
+    ]
+    if policy["hold_on_severity"]:
+        named = counted(policy["min_failures"], "different device")
+        floor = f"severity {policy['hold_on_severity']} or above"
+        says.append(f"An open finding of {floor} that names {named} of it (all, while fewer have started) halts it.")
+    if policy["roll_back_on_hold"]:
+        says.append("When it halts by itself it also rolls back.")
+    return tuple(says)
+
+
+def troubles(items: Sequence[Mapping[str, Any]], names: Mapping[str, str], now: int) -> tuple[TroubleLine, ...]:
+    """Devices of a roll-out that failed, with why."""
+    return tuple(
+        TroubleLine(
+            called(item["device_id"], names.get(item["device_id"], "")),
+            item["cohort"] + 1,
+            _trouble(item),
+            moment(item["finished_at"] or item["started_at"], now),
+            item["reason"],
+        )
+        for item in items
+        if item["failure"]
+    )
+
+
+def _trouble(item: Mapping[str, Any]) -> State:
+    failure = state_of(ROLLOUT_DEVICE, item["failure"])
+    return State(failure.kind, f"{failure.word}, then rolled back") if item["state"] == "restored" else failure
+
+
+def _cohort(rollout: Mapping[str, Any], index: int, cohort: Mapping[str, Any]) -> CohortLine:
+    counts, failed = cohort["counts"], cohort["failed"]
+    whole = sum(counts.values())
+    if not whole:
+        state = State("unknown", "no device")
+    elif index > rollout["cohort"]:
+        state = State("unknown", "not started")
+    elif failed:
+        state = State("attention", "with failures")
+    elif counts.get("confirmed", 0) == whole:
+        state = State("good", "done")
+    elif counts.get("restored", 0) == whole:
+        state = State("attention", "rolled back")
+    else:
+        state = State("unknown", "under way")
+    return CohortLine(
+        number=index + 1,
+        reach=f"to {cohort['percent']} %",
+        devices=grouped(whole),
+        state=state,
+        bar=_bar(counts, failed),
+        done=percent(counts.get("confirmed", 0), whole),
+        failed=grouped(failed) if failed else "none",
+    )
+
+
+def _bar(counts: Mapping[str, int], failed: int) -> tuple[Share, ...]:
+    """The parts of a bar; devices that failed and were restored are told from those that were only restored."""
+    back = min(counts.get("restored", 0), failed - sum(counts.get(word, 0) for word in FAILED))
+    counts = {**counts, "restored": counts.get("restored", 0) - back}
+    known = [(state_of(ROLLOUT_DEVICE, word), counts.get(word, 0)) for word in PARTS]
+    known.insert(2, (State(BAD, "failed, rolled back"), back))
+    known += [(state_of(ROLLOUT_DEVICE, word), count) for word, count in counts.items() if word not in PARTS]
+    return shares([(state.word, state.kind, count) for state, count in known if count])
+
+
+def _sentence(rollout: Mapping[str, Any]) -> str:
+    counts, failed = rollout["counts"], rollout["failed"]
+    whole = sum(counts.values())
+    name, devices = _name(rollout), counted(whole, "device")
+    share = percent(counts.get("confirmed", 0), whole)
+    back = f"{grouped(counts.get('restored', 0))} of {grouped(whole - counts.get('waiting', 0))} restored"
+    trouble = f", {grouped(failed)} failed" if failed else ", none failed"
+    return {
+        "running": f"Rolling {name} out to {devices}: {share} updated{trouble}.",
+        "held": f"Halted at {share}: {name} on {devices}{trouble}.",
+        "rolling-back": f"Rolling {name} back: {back}{trouble}.",
+        "rolled-back": f"{name} was rolled back: {back}{trouble}.",
+        "completed": f"{name} is on {share} of {devices}{trouble}.",
+        "cancelled": f"{name} was cancelled at {share} of {devices}{trouble}.",
+    }.get(rollout["state"], f"{name}: state {rollout['state']!r} is not known to this console.")
+
+
+def _name(rollout: Mapping[str, Any]) -> str:
+    names = [image["name"] for image in rollout.get("images", ())]
+    return joined(names) if names else f"deployment {short_id(rollout['deployment_id']).short}"
+
+
+def _group(rollout: Mapping[str, Any]) -> str:
+    return f"{rollout['product']} / {rollout['group']}"

@@ -1,0 +1,182 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The settings page: catalogs, releases, certificates, tokens. Pure: API answers in, view models out."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import Any
+
+from armillary.console.frame.confirmation import Confirmation
+from armillary.console.frame.states import BAD, CERTIFICATE, GOOD, UNKNOWN, State, state_of
+from armillary.console.frame.words import Moment, ShortId, counted, joined, moment, short_id
+
+
+@dataclass(frozen=True, slots=True)
+class TokenLine:
+    """An operator token; the secret is never part of it."""
+
+    id: str
+    name: str
+    role: str
+    state: State
+    created: Moment | None
+    created_by: str
+    used: Moment | None
+    ends: Moment | None
+    revocable: bool
+    own: bool
+
+
+@dataclass(frozen=True, slots=True)
+class ReleaseLine:
+    """An OS release."""
+
+    version: str
+    chip: str
+    feed: str
+    components: str
+    created: Moment | None
+    state: State
+    note: str
+    ends: Moment | None
+
+
+@dataclass(frozen=True, slots=True)
+class GroupLine:
+    """A device group with what it gets."""
+
+    product: str
+    name: str
+    devices_href: str
+    feed: str
+    policy: str
+    deployment: ShortId | None
+
+
+@dataclass(frozen=True, slots=True)
+class CertificateLine:
+    """A certificate of a catalog's authority."""
+
+    serial: ShortId
+    subject: str
+    state: State
+    ends: Moment | None
+
+
+def token_line(token: Mapping[str, Any], *, own_id: str, may_act: bool, now: int) -> TokenLine:
+    """One token; whether it can still be used is the state."""
+    if token["revoked_at"] is not None:
+        state = State(BAD, "revoked")
+    elif token["expires_at"] is not None and token["expires_at"] <= now:
+        state = State(UNKNOWN, "expired")
+    else:
+        state = State(GOOD, "valid")
+    return TokenLine(
+        token["token_id"],
+        token["name"],
+        token["role"],
+        state,
+        moment(token["created_at"], now),
+        token["created_by"],
+        moment(token["last_used_at"], now),
+        moment(token["expires_at"], now),
+        may_act and state.kind == GOOD,
+        token["token_id"] == own_id,
+    )
+
+
+def release_line(release: Mapping[str, Any], now: int) -> ReleaseLine:
+    """One OS release; whether a device that boots it is let in is the state."""
+    expires_at = release["expires_at"]
+    if release["withdrawn_at"] is not None:
+        state, note = State(BAD, "withdrawn"), release["withdrawn_reason"] or ""
+    elif expires_at is not None and expires_at <= now:
+        state, note = State(BAD, "expired"), ""
+    else:
+        state, note = State(GOOD, "good"), ""
+    return ReleaseLine(
+        release["version"],
+        release["chip"],
+        release["feed"],
+        counted(len(release["components"]), "component"),
+        moment(release["created_at"], now),
+        state,
+        note,
+        moment(expires_at, now),
+    )
+
+
+def policy_sentence(policy: Mapping[str, Any]) -> str:
+    """What a catalog demands of its devices beyond a good boot, in one sentence."""
+    demands = []
+    if policy["minimum_tier"] != "simulated":
+        demands.append(f"tier {policy['minimum_tier']} or better")
+    if policy["chips"]:
+        demands.append(f"the chips {joined(policy['chips'])}")
+    for image_type, version in policy["minimum_security_versions"].items():
+        demands.append(f"security version {version} of image type {image_type}")
+    if policy["older_releases_until"] is not None:
+        until = datetime.fromtimestamp(policy["older_releases_until"], UTC)
+        demands.append(f"the newest release from {until:%Y-%m-%d %H:%M} UTC on")
+    if policy["maximum_release_age_days"] is not None:
+        demands.append(f"a release of at most {counted(policy['maximum_release_age_days'], 'day')}")
+    if policy["firmware_log"]:
+        demands.append("the log of the machine's firmware")
+    if not demands:
+        return "Demands nothing beyond a good boot."
+    return f"Demands {joined(demands)} (version {policy['version']} of its attestation policy)."
+
+
+def group_line(group: Mapping[str, Any], href: str) -> GroupLine:
+    """One device group."""
+    return GroupLine(
+        group["product"],
+        group["name"],
+        href,
+        group["os_feed"],
+        {"UpdateAll": "OS and applications", "No3rdPartyAppUpdates": "OS only"}.get(
+            group["update_policy"], group["update_policy"]
+        ),
+        short_id(group["deployment_id"]) if group["deployment_id"] else None,
+    )
+
+
+def certificate_line(certificate: Mapping[str, Any], now: int) -> CertificateLine:
+    """One certificate of a catalog's authority."""
+    return CertificateLine(
+        short_id(certificate["serial"]),
+        certificate["subject"],
+        state_of(CERTIFICATE, certificate["status"]),
+        moment(certificate["not_after"], now),
+    )
+
+
+def settings_sentence(
+    catalogs: Sequence[Mapping[str, Any]], releases: Sequence[Mapping[str, Any]], tokens: Sequence[TokenLine] | None
+) -> str:
+    """First line: what is set up here; ``tokens`` is None for a role that may not see them."""
+    parts = [counted(len(catalogs), "catalog"), counted(len(releases), "OS release")]
+    if tokens is not None:
+        parts.append(counted(sum(1 for token in tokens if token.state.kind == GOOD), "valid token"))
+    return joined(parts) + "."
+
+
+def token_confirmation(token: Mapping[str, Any], *, own: bool) -> Confirmation:
+    """What revoking a token does."""
+    return Confirmation(
+        title=f"Revoke the token {token['name']}?",
+        touches=(
+            ("Touches", f"One token with the role {token['role']}{', the one you are signed in with' if own else ''}."),
+            ("Does", "API calls with it are refused from now on, and console sessions that it opened end."),
+            ("Leaves alone", "Other tokens, devices and what was done with it."),
+            ("Undo", "This cannot be undone; make a new token instead."),
+        ),
+        label="Revoke",
+        danger=True,
+        word="revoke" if own else "",
+        post=f"/settings/tokens/{token['token_id']}/revoke",
+        back="/settings",
+        reason=False,
+    )

@@ -1,0 +1,109 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What the pages of roll-outs say: states, buttons, cohorts, and the truth after a roll-back."""
+
+from __future__ import annotations
+
+import pytest
+from tests.console.rehearsed_fleet import RehearsedFleet
+
+from armillary.console.frame.states import ATTENTION, BAD, GOOD, UNKNOWN
+from armillary.console.operations import pages_rollout
+
+
+@pytest.fixture(scope="module")
+def fleet() -> RehearsedFleet:
+    return RehearsedFleet()
+
+
+ROLL = ("running", "held", "rolling-back", "rolled-back", "completed", "cancelled", "a word of tomorrow")
+
+
+@pytest.mark.parametrize("state", ROLL)
+def test_the_three_buttons_always_stand_in_the_same_order(fleet: RehearsedFleet, state: str):
+    rollout = {**fleet.roll[0], "state": state}
+    made = pages_rollout.actions(rollout, may_act=True, role="Contributor")
+    assert [action.label for action in made] == ["Halt", "Resume", "Roll back"]
+    allowed = {action.label for action in made if not action.refused}
+    assert allowed == {
+        "running": {"Halt", "Roll back"},
+        "held": {"Resume", "Roll back"},
+    }.get(state, set())
+
+
+def test_a_reader_sees_why_the_buttons_do_nothing(fleet: RehearsedFleet):
+    for action in pages_rollout.actions(fleet.roll[0], may_act=False, role="Reader"):
+        assert action.refused == "your role, Reader, may not change roll-outs"
+
+
+def test_an_action_says_how_many_devices_it_touches(fleet: RehearsedFleet):
+    halt = pages_rollout.confirmation(fleet.roll[0], "halt")
+    assert halt.touches[0] == ("Touches", "923 devices not yet offered the update stay on what they have.")
+    assert halt.word == ""  # the safe direction never asks for a word
+    back = pages_rollout.confirmation(fleet.roll[0], "roll-back")
+    assert back.touches[0] == ("Touches", "300 devices reached so far are offered the deployment before.")
+    assert back.word == "roll-back"
+    assert any("cannot be resumed" in text for _, text in back.touches)
+    narrow = {**fleet.roll[0], "counts": {"confirmed": 3}}
+    assert pages_rollout.confirmation(narrow, "roll-back").word == ""
+
+
+@pytest.mark.parametrize("state", ROLL)
+def test_every_state_of_a_roll_out_has_a_sentence(fleet: RehearsedFleet, state: str):
+    page = pages_rollout.rollout_page(
+        {**fleet.roll[0], "state": state}, may_act=True, role="Administrator", now=fleet.now
+    )
+    assert page.sentence.endswith(".")
+    assert ("not known" in page.sentence) == (state == "a word of tomorrow")
+
+
+def test_rings_show_what_failed_and_what_has_not_begun(fleet: RehearsedFleet):
+    page = pages_rollout.rollout_page(fleet.roll[0], may_act=True, role="Administrator", now=fleet.now)
+    assert page.sentence == "Rolling coffee-control out to 1,204 devices: 19 % updated, 8 failed."
+    assert [cohort.state.word for cohort in page.cohorts] == ["done", "with failures", "not started"]
+    assert [cohort.done for cohort in page.cohorts] == ["100 %", "72 %", "0 %"]
+    assert sum(part.count for part in page.bar) == 1204
+
+
+def test_a_roll_out_keeps_its_truth_after_its_roll_back(fleet: RehearsedFleet):
+    """Who failed, why it was stopped, by whom and by which finding; and nothing in it is drawn as good."""
+    rollout = fleet.rollout(fleet.roll[2]["rollout_id"])
+    page = pages_rollout.rollout_page(rollout, may_act=True, role="Administrator", now=fleet.now)
+    assert page.sentence == "dispenser was rolled back: 32 of 32 restored, 11 failed."
+    assert page.detail == "5 of 32 devices failed."
+    assert [(event.what, event.actor, event.reason) for event in page.events] == [
+        ("halted", "planner", "5 of 32 devices failed."),
+        ("roll-back begun", "maren", "Bad."),
+    ]
+    assert page.events[0].finding.startswith("/findings?status=open#f-")
+    assert page.events[1].finding == ""
+    assert {part.label: part.count for part in page.bar} == {
+        "rolled back": 21,
+        "failed, rolled back": 11,
+        "waiting": 288,
+    }
+    first = page.cohorts[0]
+    assert (first.done, first.failed, first.state.word) == ("0 %", "11", "with failures")
+    assert (line := pages_rollout.rollout_line(rollout, fleet.now)).failed == "11"
+    assert (line.done, line.state.kind) == ("0 %", BAD)
+    troubles = pages_rollout.troubles(fleet.troubles(rollout["rollout_id"], limit=9), {}, fleet.now)
+    assert [line.state.word for line in troubles] == ["reverted, then rolled back", "failed, then rolled back"]
+
+
+@pytest.mark.parametrize("state", ["running", "completed"])
+def test_a_roll_out_with_failures_wears_no_green_tick(fleet: RehearsedFleet, state: str):
+    rollout = {**fleet.roll[0], "state": state}
+    assert pages_rollout.rollout_state(rollout).kind == ATTENTION
+    assert "with failures" in pages_rollout.rollout_line(rollout, fleet.now).state.word
+    assert pages_rollout.rollout_state({**rollout, "failed": 0}).kind == GOOD
+
+
+def test_a_state_of_a_device_that_is_new_is_still_counted(fleet: RehearsedFleet):
+    rollout = {**fleet.roll[0], "counts": {"confirmed": 1, "paused": 3}}
+    line = pages_rollout.rollout_line(rollout, fleet.now)
+    assert {part.label: (part.state, part.count) for part in line.bar} == {"updated": (GOOD, 1), "paused": (UNKNOWN, 3)}
+
+
+def test_the_updates_sentence_counts_what_moves(fleet: RehearsedFleet):
+    assert pages_rollout.updates_sentence(fleet.roll) == "Roll-outs: 1 running."
+    assert pages_rollout.updates_sentence(fleet.roll[1:]) == "Nothing is rolling out now; 2 roll-outs ended."
+    assert pages_rollout.updates_sentence([]) == "Nothing has been rolled out yet."

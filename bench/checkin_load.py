@@ -32,8 +32,8 @@ from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.hazmat.primitives.asymmetric.utils import decode_dss_signature
 
 from armillary.attest.challenge import CHALLENGE_BYTES
-from armillary.sim.prover import Prover
-from armillary.sim.wire_device import TIMEOUT_S, WireDevice, components_of
+from armillary.sim.device.prover import Prover
+from armillary.sim.device.wire_device import TIMEOUT_S, WireDevice, components_of
 from armillary.wire.encoding.cose import SIGNATURE_BYTES
 
 _ECDSA = ec.ECDSA(hashes.SHA256())

@@ -26,7 +26,7 @@ from armillary.service.assemble import SecurityService
 from armillary.service.factory.reply import FactoryReply
 from armillary.service.verifier import device_rates
 from armillary.settings import Settings
-from armillary.sim.wire_device import certificate_request
+from armillary.sim.device.wire_device import certificate_request
 from bench.bare_handshake import TLS_FILE
 
 # Devices that one claim may name.

@@ -20,8 +20,8 @@ from pathlib import Path
 
 import uvloop
 
-from armillary.sim.prover import Prover
-from armillary.sim.wire_device import WireDevice, components_of
+from armillary.sim.device.prover import Prover
+from armillary.sim.device.wire_device import WireDevice, components_of
 from armillary.wire.device.checkin import parse_challenge, parse_reply
 
 # A device that was not served by then is not served (seconds).

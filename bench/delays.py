@@ -18,11 +18,11 @@ from typing import Any
 
 from armillary.cli.whole import Parts, Whole, running_whole
 from armillary.content import application_templates as shipped
-from armillary.content.template_check import parts_of
 from armillary.settings import Settings
-from armillary.sim.plans import shapes, wanted_devices
-from armillary.sim.shape import Shape
-from armillary.sim.wire_device import WireDevice
+from armillary.sim.check.template import parts_of
+from armillary.sim.device.wire_device import WireDevice
+from armillary.sim.templates.plans import shapes, wanted_devices
+from armillary.sim.templates.shape import Shape
 from armillary.twin.template.json_form import parse_template
 from armillary.twin.template.payload import PayloadTable
 

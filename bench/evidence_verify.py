@@ -24,7 +24,7 @@ from cryptography.hazmat.primitives.asymmetric import ec, utils
 from armillary.attest import challenge as ch
 from armillary.attest.tpm_quote import quote_fault
 from armillary.identity import dice
-from armillary.sim.prover import Prover, release
+from armillary.sim.device.prover import Prover, release
 from armillary.wire.attestation.evidence import parse_evidence
 from armillary.wire.attestation.tpm_attestation import (
     ATTEST_QUOTE,

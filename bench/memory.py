@@ -24,7 +24,7 @@ from cryptography.x509 import load_pem_x509_certificate
 from armillary.cli.connection import make_connection
 from armillary.cli.remote import SUBSCRIPTION, RemoteService
 from armillary.service.factory.reply import FactoryReply
-from armillary.sim.wire_device import WireDevice
+from armillary.sim.device.wire_device import WireDevice
 from armillary.wire.mqtt import codec as mqtt
 from armillary.wire.mqtt.packet import Connect, PacketType, Publish
 from bench.service_process import RunningService, running_service

@@ -4,7 +4,7 @@
 from __future__ import annotations
 
 from armillary.errors import WireError
-from armillary.sim.prover import release
+from armillary.sim.device.prover import release
 from armillary.wire.attestation import event_log
 from fuzz.harness import main
 

@@ -7,7 +7,7 @@ import contextlib
 
 from armillary.errors import WireError
 from armillary.identity.dice import alias_key
-from armillary.sim.prover import Prover, release
+from armillary.sim.device.prover import Prover, release
 from armillary.wire.attestation import evidence as ev
 from armillary.wire.encoding import cose
 from fuzz.harness import main

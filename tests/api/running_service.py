@@ -29,7 +29,7 @@ from armillary.cli.whole import Parts, running_whole
 from armillary.hub.hub import Hub
 from armillary.service.assemble import SecurityService
 from armillary.settings import Settings
-from armillary.sim.wire_device import WireDevice, certificate_request
+from armillary.sim.device.wire_device import WireDevice, certificate_request
 from armillary.wire.image import application as application_package
 
 __all__ = ["RunningService", "running_service", "wait_until"]

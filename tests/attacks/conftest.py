@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from armillary.sim.service_host import ServiceHost
+from armillary.sim.device.service_host import ServiceHost
 
 
 @pytest.fixture

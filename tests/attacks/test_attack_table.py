@@ -23,9 +23,9 @@ from armillary.attest.reference import ReferenceValues
 from armillary.engines.records.lookup import DeviceLookup
 from armillary.errors import AppraisalError, ChallengeError, SignatureError, WireError
 from armillary.identity import dice
-from armillary.sim.prover import Prover, release
-from armillary.sim.service_host import ServiceHost
-from armillary.sim.wire_device import WireDevice
+from armillary.sim.device.prover import Prover, release
+from armillary.sim.device.service_host import ServiceHost
+from armillary.sim.device.wire_device import WireDevice
 from armillary.wire.attestation.event_log import BootEvent, encode_log, parse_log
 from armillary.wire.device.checkin import CheckinRequest, parse_problem
 from armillary.wire.encoding import cbor, cose

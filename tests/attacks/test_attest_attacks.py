@@ -26,8 +26,8 @@ from armillary.errors import (
 from armillary.identity import dice
 from armillary.identity.issue import terms_for
 from armillary.service.verifier.peers import Peers
-from armillary.sim.prover import Component, Prover, release
-from armillary.sim.service_host import ServiceHost
+from armillary.sim.device.prover import Component, Prover, release
+from armillary.sim.device.service_host import ServiceHost
 from armillary.wire.attestation import evidence
 from armillary.wire.attestation.event_log import BootEvent, encode_log, parse_log
 from armillary.wire.device import checkin

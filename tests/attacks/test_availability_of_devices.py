@@ -28,7 +28,7 @@ from armillary.platform.exports import places as export_places, replays as expor
 from armillary.platform.rules.plans import MAX_ALERTS_OF_RULE
 from armillary.service.endpoint import endpoint, listener
 from armillary.service.endpoint.connection import DeviceConnection
-from armillary.sim.wire_device import WireDevice
+from armillary.sim.device.wire_device import WireDevice
 
 __all__ = ["opened", "own", "servers"]
 UNLIMITED = 1 << 30

@@ -20,7 +20,7 @@ from tests.hub.broker.broker_talk import KEPT, arrived, publish, subscribe
 from tests.hub.wire_client import WireClient
 
 from armillary.service.hub_access.peer import HubPeers
-from armillary.sim.wire_device import WireDevice
+from armillary.sim.device.wire_device import WireDevice
 from armillary.wire.hub.credentials import HubPeer
 
 

@@ -8,8 +8,8 @@ from pathlib import Path
 
 import pytest
 
-from armillary.sim.service_host import ServiceHost
-from armillary.sim.wire_device import WireDevice
+from armillary.sim.device.service_host import ServiceHost
+from armillary.sim.device.wire_device import WireDevice
 from armillary.wire.device.checkin import Problem, parse_problem
 
 DAY_S = 86_400.0

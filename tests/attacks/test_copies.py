@@ -12,9 +12,9 @@ import pytest
 
 from armillary.attest import appraise as rules
 from armillary.errors import AppraisalError, ConflictError
-from armillary.sim.prover import Prover
-from armillary.sim.service_host import ServiceHost
-from armillary.sim.wire_device import WireDevice
+from armillary.sim.device.prover import Prover
+from armillary.sim.device.service_host import ServiceHost
+from armillary.sim.device.wire_device import WireDevice
 from armillary.wire.device.checkin import CheckinReply
 
 

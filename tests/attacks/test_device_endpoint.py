@@ -25,9 +25,9 @@ from armillary.identity import dice
 from armillary.identity.device_id import device_id_of_key
 from armillary.service.endpoint import connection as endpoint_connection, endpoint
 from armillary.service.verifier.device_rates import DeviceRates
-from armillary.sim.prover import Prover
-from armillary.sim.service_host import ServiceHost
-from armillary.sim.wire_device import Answer, WireDevice, read_answer
+from armillary.sim.device.prover import Prover
+from armillary.sim.device.service_host import ServiceHost
+from armillary.sim.device.wire_device import Answer, WireDevice, read_answer
 from armillary.wire.certificates import certificate as profile
 from armillary.wire.device.checkin import MAX_REQUEST_BYTES, parse_problem, parse_reply
 

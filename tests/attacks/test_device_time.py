@@ -33,7 +33,7 @@ from armillary.engines.flash.file import FileFlash
 from armillary.errors import ServiceUnreachableError
 from armillary.service import assemble
 from armillary.service.endpoint.endpoint import server_context
-from armillary.sim.service_host import ServiceHost
+from armillary.sim.device.service_host import ServiceHost
 from armillary.wire.certificates import certificate as profile
 from armillary.wire.device.checkin import Challenge, encode_challenge
 from armillary.wire.encoding.pem import armour

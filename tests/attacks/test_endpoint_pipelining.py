@@ -21,8 +21,8 @@ from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import NameOID
 from tests.fixtures.waiting import wait_until
 
-from armillary.sim.service_host import ServiceHost
-from armillary.sim.wire_device import WireDevice
+from armillary.sim.device.service_host import ServiceHost
+from armillary.sim.device.wire_device import WireDevice
 from armillary.wire.image import application as application_package
 
 CHALLENGE = b"GET /v1/challenge HTTP/1.1\r\nhost: x\r\n\r\n"

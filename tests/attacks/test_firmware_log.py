@@ -18,7 +18,7 @@ from armillary.attest import appraise as rules, tpm_quote
 from armillary.attest.appraise import Appraisal
 from armillary.attest.policy import AttestationPolicy, PolicyInForce
 from armillary.errors import WireError
-from armillary.sim.prover import Prover
+from armillary.sim.device.prover import Prover
 from armillary.wire.attestation import tcg_event_log
 from armillary.wire.attestation.firmware_log import MAX_FIRMWARE_LOG_BYTES, FirmwareLog
 from armillary.wire.attestation.tpm_attestation import (

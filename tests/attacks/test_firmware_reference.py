@@ -16,7 +16,7 @@ from tests.wire.tpm_samples import quote
 
 from armillary.attest.firmware_reference import FirmwareReference, FirmwareStatement, measured, statable
 from armillary.attest.policy import AttestationPolicy, PolicyInForce
-from armillary.sim.prover import Prover
+from armillary.sim.device.prover import Prover
 from armillary.wire.attestation.firmware_log import FirmwareLog
 from armillary.wire.attestation.tpm_attestation import (
     BOOT_PCR,

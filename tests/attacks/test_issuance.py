@@ -20,8 +20,8 @@ from armillary.identity import dice
 from armillary.identity.device_id import device_id_of_key
 from armillary.service.verifier import device_states
 from armillary.service.verifier.device_states import DeviceState
-from armillary.sim.service_host import ServiceHost
-from armillary.sim.wire_device import WireDevice, read_answer
+from armillary.sim.device.service_host import ServiceHost
+from armillary.sim.device.wire_device import WireDevice, read_answer
 from armillary.wire.certificates import certificate as profile
 from armillary.wire.device.checkin import parse_problem
 

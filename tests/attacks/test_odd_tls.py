@@ -19,8 +19,8 @@ from armillary.errors import ServiceUnreachableError
 from armillary.service import assemble
 from armillary.service.endpoint.endpoint import server_context
 from armillary.service.verifier.peers import Peer, Peers
-from armillary.sim.service_host import ServiceHost
-from armillary.sim.wire_device import WireDevice, read_answer
+from armillary.sim.device.service_host import ServiceHost
+from armillary.sim.device.wire_device import WireDevice, read_answer
 from armillary.wire.certificates import certificate as profile
 
 CLOSED = (OSError, ServiceUnreachableError)

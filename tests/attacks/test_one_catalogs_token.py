@@ -19,7 +19,7 @@ from armillary.api.central import table as central_table
 from armillary.api.http import auth, routes, scope
 from armillary.api.iot_hub import call as iot_hub_call
 from armillary.errors import UnauthenticatedError
-from armillary.sim.wire_device import WireDevice
+from armillary.sim.device.wire_device import WireDevice
 
 
 @dataclass(frozen=True)
@@ -295,7 +295,7 @@ def test_the_console_takes_no_token_of_one_catalog(alice: Owner) -> None:
 
 def test_a_restricted_administrator_is_not_the_last_administrator(tmp_path: Path) -> None:
     from armillary.errors import ConflictError  # noqa: PLC0415 - beside its use
-    from armillary.sim.service_host import ServiceHost  # noqa: PLC0415
+    from armillary.sim.device.service_host import ServiceHost  # noqa: PLC0415
 
     with ServiceHost(tmp_path / "data") as host:
         host.catalog()

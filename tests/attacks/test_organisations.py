@@ -14,7 +14,7 @@ from tests.attacks.test_one_catalogs_token import Owner, owner
 
 from armillary.api.central import table as central_table
 from armillary.api.http import auth, scope
-from armillary.sim.wire_device import WireDevice
+from armillary.sim.device.wire_device import WireDevice
 
 
 @dataclass(frozen=True)

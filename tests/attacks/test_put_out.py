@@ -18,7 +18,7 @@ from tests.attacks.test_broker_attacks import claimed, tls_of
 from tests.attacks.test_copies import copied, restart
 from tests.hub.wire_client import WireClient
 
-from armillary.sim.wire_device import WireDevice
+from armillary.sim.device.wire_device import WireDevice
 from armillary.wire.hub.sas_token import decode_key, sign_sas_token
 from armillary.wire.mqtt.packet import LEVEL_3_1_1, Pingreq, Pingresp
 

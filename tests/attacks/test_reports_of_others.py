@@ -20,8 +20,8 @@ from armillary.engines.records.schema.rollout_rows import Rollout
 from armillary.engines.records.schema.rows import Image
 from armillary.rollout.policy import RolloutPolicy
 from armillary.service.watch import rules as watch_rules
-from armillary.sim.service_host import ServiceHost
-from armillary.sim.wire_device import WireDevice
+from armillary.sim.device.service_host import ServiceHost
+from armillary.sim.device.wire_device import WireDevice
 from armillary.wire.certificates import certificate
 from armillary.wire.device.checkin import InstalledImage, UpdateOutcome
 from armillary.wire.device.error_report import ErrorReport

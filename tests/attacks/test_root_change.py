@@ -28,7 +28,7 @@ from armillary.errors import ServiceUnreachableError
 from armillary.service import assemble
 from armillary.service.authority.life import DAY_S, ROOT_TAKEOVER_S, YEAR_S
 from armillary.service.endpoint.endpoint import server_context
-from armillary.sim.service_host import ServiceHost
+from armillary.sim.device.service_host import ServiceHost
 from armillary.wire.certificates import certificate as profile, trust_anchor
 from armillary.wire.certificates.trust_anchor import Anchor
 from armillary.wire.device.checkin import parse_problem

@@ -23,7 +23,7 @@ from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 
 from armillary.engines.records.queries.certificates import CertificateRecord
-from armillary.sim.service_host import ServiceHost
+from armillary.sim.device.service_host import ServiceHost
 from armillary.wire.certificates import certificate as profile, certificate_part as part
 from armillary.wire.encoding.pem import armour
 

@@ -20,7 +20,7 @@ from armillary.attest.appraise import Appraisal, appraise
 from armillary.attest.policy import PolicyInForce
 from armillary.attest.reference import ReferenceValues
 from armillary.identity import dice
-from armillary.sim.prover import Prover, release
+from armillary.sim.device.prover import Prover, release
 from armillary.wire.attestation.tpm_attestation import pcr_digest, quote_nonce
 from armillary.wire.device import checkin
 from armillary.wire.encoding import cose

@@ -20,8 +20,8 @@ from armillary.errors import (
 )
 from armillary.identity import transfer as rules
 from armillary.service.registry import transfers
-from armillary.sim.service_host import ServiceHost
-from armillary.sim.wire_device import WireDevice, certificate_request
+from armillary.sim.device.service_host import ServiceHost
+from armillary.sim.device.wire_device import WireDevice, certificate_request
 from armillary.wire.device.checkin import parse_problem
 
 

@@ -15,7 +15,7 @@ from armillary.errors import DataFolderError
 from armillary.service.endpoint import endpoint
 from armillary.service.watch import heartbeat as pulse
 from armillary.service.watch.rules import Observation
-from armillary.sim.service_host import ServiceHost
+from armillary.sim.device.service_host import ServiceHost
 from armillary.wire.device.finding import Finding
 
 

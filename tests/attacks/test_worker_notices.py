@@ -18,9 +18,9 @@ from tests.service.workers.worker_places import at_each, check_in, pids, verdict
 
 from armillary.errors import AppraisalError, ServiceUnreachableError
 from armillary.service.workers.device_workers import DeviceWorkers
-from armillary.sim.prover import Prover
-from armillary.sim.service_host import ServiceHost
-from armillary.sim.wire_device import WireDevice
+from armillary.sim.device.prover import Prover
+from armillary.sim.device.service_host import ServiceHost
+from armillary.sim.device.wire_device import WireDevice
 from armillary.wire.device.checkin import parse_problem
 
 CLOSED = (OSError, ServiceUnreachableError)

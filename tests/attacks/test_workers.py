@@ -19,8 +19,8 @@ from armillary.service.context.blobs import Blobs
 from armillary.service.endpoint.endpoint import DeviceEndpoint, server_context
 from armillary.service.verifier.device_states import DeviceStates
 from armillary.service.verifier.verifier import Verifier
-from armillary.sim.service_host import ServiceHost
-from armillary.sim.wire_device import WireDevice
+from armillary.sim.device.service_host import ServiceHost
+from armillary.sim.device.wire_device import WireDevice
 from armillary.wire.device.checkin import parse_problem, parse_reply
 
 

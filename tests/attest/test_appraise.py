@@ -15,7 +15,7 @@ from armillary.attest.policy import AttestationPolicy, PolicyInForce
 from armillary.attest.reference import ReferenceValues, ReleaseStanding
 from armillary.errors import AppraisalError, ChallengeError, SignatureError, UnknownDeviceError, WireError
 from armillary.identity import dice
-from armillary.sim.prover import Prover, release
+from armillary.sim.device.prover import Prover, release
 from armillary.wire.attestation.evidence import Endorsement, encode_endorsement
 from armillary.wire.device.checkin import InstalledImage, encode_request, parse_request
 from armillary.wire.encoding import cose

@@ -8,7 +8,7 @@ import pytest
 from armillary.attest.judgement import MAX_LOGS, AppraisalMemory, judge_log, verified_endorsement
 from armillary.attest.reference import ReferenceValues
 from armillary.errors import SignatureError, WireError
-from armillary.sim.prover import Prover, release
+from armillary.sim.device.prover import Prover, release
 from armillary.wire.attestation.event_log import encode_log, log_head
 
 GOOD = release(1)

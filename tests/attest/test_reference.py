@@ -4,7 +4,7 @@ from __future__ import annotations
 from uuid import UUID
 
 from armillary.attest.reference import ReferenceValues, ReleaseStanding
-from armillary.sim.prover import release
+from armillary.sim.device.prover import release
 
 FIRST, SECOND = release(1), release(2)
 

@@ -21,8 +21,8 @@ from tests.fixtures.processes import killed_process
 from tests.fixtures.waiting import wait_until
 
 from armillary.service.authority.catalog_authority import new_serial, serial_text
-from armillary.sim.service_host import ServiceHost
-from armillary.sim.wire_device import WireDevice
+from armillary.sim.device.service_host import ServiceHost
+from armillary.sim.device.wire_device import WireDevice
 from armillary.wire.certificates import certificate as profile, certificate_part as part
 from armillary.wire.encoding import cose
 from armillary.wire.encoding.pem import armour

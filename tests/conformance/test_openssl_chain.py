@@ -13,7 +13,7 @@ import pytest
 from cryptography import x509
 from cryptography.hazmat.primitives.serialization import Encoding, pkcs7
 
-from armillary.sim.service_host import ServiceHost
+from armillary.sim.device.service_host import ServiceHost
 from armillary.wire.encoding.pem import armour
 
 NOW = 1_795_478_400  # 2026-11-24

@@ -22,7 +22,7 @@ from armillary.console.sources.source_api import ROUTES, cohorts, sources_of
 from armillary.errors import UnauthenticatedError
 from armillary.service.watch.rules import Observation
 from armillary.settings import Settings
-from armillary.sim.wire_device import WireDevice
+from armillary.sim.device.wire_device import WireDevice
 from armillary.wire.device.checkin import InstalledImage
 from armillary.wire.device.finding import Finding
 

@@ -16,8 +16,8 @@ from tests.service.workers.worker_places import pids, workers_of
 
 from armillary.engines.records.queries import check_ins as check_in_rows, devices as device_rows
 from armillary.errors import ServiceUnreachableError
-from armillary.sim.service_host import ServiceHost
-from armillary.sim.wire_device import WireDevice
+from armillary.sim.device.service_host import ServiceHost
+from armillary.sim.device.wire_device import WireDevice
 from armillary.wire.certificates.certificate import parse_device_certificate
 
 DEVICES = 10

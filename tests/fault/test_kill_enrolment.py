@@ -18,8 +18,8 @@ from tests.fault.device_count import devices_in
 from armillary.errors import ConflictError
 from armillary.service.assemble import SecurityService
 from armillary.settings import Settings
-from armillary.sim.service_host import ServiceHost
-from armillary.sim.wire_device import certificate_request
+from armillary.sim.device.service_host import ServiceHost
+from armillary.sim.device.wire_device import certificate_request
 
 # The service's side: killed at the named commit, before or after it is durable, with the answer never given.
 SERVICE = """
@@ -29,7 +29,7 @@ from sqlalchemy import event
 from armillary.engines.records import enrolment_rows
 from armillary.service.assemble import SecurityService
 from armillary.settings import Settings
-from armillary.sim.wire_device import certificate_request
+from armillary.sim.device.wire_device import certificate_request
 
 data, secret, moment = Path(sys.argv[1]), sys.argv[2], sys.argv[3]
 service = SecurityService.open(Settings(data=data, device_port=0, hub_port=0, api_port=0))

@@ -20,7 +20,7 @@ from tests.service import conftest as packages
 from armillary.errors import NotFoundError
 from armillary.service.assemble import SecurityService
 from armillary.settings import Settings
-from armillary.sim.service_host import ServiceHost
+from armillary.sim.device.service_host import ServiceHost
 
 ROUNDS = 5
 signer, package = packages.signer, packages.package  # fixtures
@@ -33,7 +33,7 @@ import structlog
 structlog.configure(logger_factory=structlog.PrintLoggerFactory(sys.stderr))
 from armillary.service.assemble import SecurityService
 from armillary.settings import Settings
-from armillary.sim.wire_device import certificate_request
+from armillary.sim.device.wire_device import certificate_request
 import os
 
 data, waiting = map(Path, sys.argv[1:])

@@ -22,8 +22,8 @@ from armillary.engines.records.queries import check_ins as check_in_rows, device
 from armillary.errors import ServiceUnreachableError
 from armillary.service.assemble import SecurityService
 from armillary.settings import Settings
-from armillary.sim.service_host import ServiceHost
-from armillary.sim.wire_device import WireDevice
+from armillary.sim.device.service_host import ServiceHost
+from armillary.sim.device.wire_device import WireDevice
 from armillary.wire.certificates.certificate import parse_device_certificate
 from armillary.wire.device.checkin import parse_reply
 
@@ -38,7 +38,7 @@ import structlog
 structlog.configure(logger_factory=structlog.PrintLoggerFactory(sys.stderr))
 from armillary.service.assemble import SecurityService
 from armillary.settings import Settings
-from armillary.sim.wire_device import certificate_request
+from armillary.sim.device.wire_device import certificate_request
 
 async def main(data):
     service = SecurityService.open(Settings(data=Path(data), device_port=0, hub_port=0, api_port=0))

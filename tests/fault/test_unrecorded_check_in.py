@@ -22,8 +22,8 @@ from tests.fixtures.waiting import wait_until
 from armillary.engines.records.schema import dialect
 from armillary.errors import AppraisalError, DataFolderError
 from armillary.service.endpoint.endpoint import DeviceEndpoint
-from armillary.sim.service_host import ServiceHost
-from armillary.sim.wire_device import WireDevice, certificate_request
+from armillary.sim.device.service_host import ServiceHost
+from armillary.sim.device.wire_device import WireDevice, certificate_request
 from armillary.wire.certificates.certificate import parse_device_certificate
 from armillary.wire.device.checkin import parse_problem, parse_reply
 

@@ -15,7 +15,7 @@ from armillary.attest.judgement import AppraisalMemory
 from armillary.attest.reference import ReferenceValues
 from armillary.errors import ArmillaryError, WireError
 from armillary.identity.dice import alias_key
-from armillary.sim.prover import Prover, release
+from armillary.sim.device.prover import Prover, release
 from armillary.wire.attestation import event_log, evidence
 from armillary.wire.device import checkin, error_report
 from armillary.wire.encoding import cbor, cose

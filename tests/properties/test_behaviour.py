@@ -10,8 +10,8 @@ from typing import Any
 from hypothesis import given, settings, strategies as st
 from tests.fixtures.effort import examples
 
-from armillary.sim.behaviour import device_seed, observe, parse, strength_of
-from armillary.sim.signal import KINDS
+from armillary.sim.templates.behaviour import device_seed, observe, parse, strength_of
+from armillary.sim.templates.signal import KINDS
 
 ORIGIN = 1_790_000_000.0
 moments = st.floats(min_value=ORIGIN - 30 * 86_400, max_value=ORIGIN + 400 * 86_400, allow_nan=False)

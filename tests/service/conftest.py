@@ -16,7 +16,7 @@ from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import NameOID
 from tests.fixtures.clocks import Clock
 
-from armillary.sim.service_host import ServiceHost
+from armillary.sim.device.service_host import ServiceHost
 from armillary.wire.image import application as application_package
 
 

@@ -13,7 +13,7 @@ from sqlalchemy import text
 from armillary.errors import DataFolderInUseError, PortInUseError
 from armillary.service.assemble import SecurityService
 from armillary.settings import Settings
-from armillary.sim.service_host import ServiceHost
+from armillary.sim.device.service_host import ServiceHost
 
 
 def test_a_taken_port_is_said_and_the_folder_is_free_again(tmp_path: Path) -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 
 from tests.fixtures.clocks import Clock
 
-from armillary.sim.service_host import ServiceHost
+from armillary.sim.device.service_host import ServiceHost
 
 
 def test_transferred_and_returned_devices_had_an_earlier_owner_and_no_others(host: ServiceHost, clock: Clock) -> None:

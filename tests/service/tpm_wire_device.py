@@ -11,8 +11,8 @@ from tests.wire.tpm_samples import new_key, quote
 
 from armillary.engines.records.queries import devices as device_rows
 from armillary.engines.records.schema import schema
-from armillary.sim.service_host import ServiceHost
-from armillary.sim.wire_device import WireDevice
+from armillary.sim.device.service_host import ServiceHost
+from armillary.sim.device.wire_device import WireDevice
 from armillary.wire.attestation.firmware_log import FirmwareLog
 from armillary.wire.attestation.tpm_attestation import (
     BOOT_PCR,

@@ -12,7 +12,7 @@ from typing import Any, TypeVar
 
 from tests.api.running_service import RunningService, running_service
 
-from armillary.sim.applications import Applications
+from armillary.sim.templates.applications import Applications
 
 T = TypeVar("T")
 

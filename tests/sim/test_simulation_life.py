@@ -16,8 +16,8 @@ from tests.sim.playing import Playing, playing
 from armillary.engines.documents.store import ApplicationStore
 from armillary.errors import DeviceOfflineError, InvalidArgumentError
 from armillary.hub.front.inside import InsideChannel
-from armillary.sim.applications import Applications
-from armillary.sim.wire_device import certificate_request
+from armillary.sim.device.wire_device import certificate_request
+from armillary.sim.templates.applications import Applications
 from armillary.wire.mqtt.codec import encode_packet
 from armillary.wire.mqtt.packet import Connect
 

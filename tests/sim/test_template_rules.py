@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from armillary.content import application_templates as shipped
-from armillary.sim.plans import DevicePlan, cloud_of, plans_of, wanted_devices
+from armillary.sim.templates.plans import DevicePlan, cloud_of, plans_of, wanted_devices
 from armillary.twin.rule.evaluate import Program, start, step
 from armillary.twin.rule.json_form import from_json
 from armillary.twin.rule.rule import Facts, Rule

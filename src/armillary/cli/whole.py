@@ -25,7 +25,7 @@ from armillary.hub.link.tls import AdmittedTrust, hub_context
 from armillary.service.assemble import SecurityService
 from armillary.service.authority.authority import Authority, ServerFiles
 from armillary.settings import Settings
-from armillary.sim.applications import Applications
+from armillary.sim.templates.applications import Applications
 
 # What a client of https takes when it is told none.
 HTTPS_PORT = 443

@@ -2,12 +2,12 @@
 """What varies by chip, board, industry or detection, as data; and the loader that reads it.
 
 What it is: TOML, JSON and application folders shipped in the package, found with ``importlib.resources`` so that
-they are there in a wheel as in a checkout. ``python -m armillary.content.check`` validates all of it.
+they are there in a wheel as in a checkout. ``python -m armillary.sim.check`` validates all of it.
 
 What it is not: rules. A chip profile is decoded here and understood by ``armillary.boot.profile``; adding a chip adds
 a file and no code.
 
-Specification: each kind of content is described by the module that parses it; ``check.py`` lists which.
+Specification: each kind of content is described by the module that parses it; ``sim/check/check.py`` lists which.
 """
 
 from __future__ import annotations

@@ -6,13 +6,13 @@
     templates/NAME/
       template.toml       title, one line, sector, operator; the device templates with cloud properties and views
       models/ID.json      DTDL, one interface or an array of them
-      devices.toml        simulated devices: how many, what they do, what befalls them (sim/behaviour.py)
+      devices.toml        simulated devices: how many, what they do, what befalls them (sim/templates/behaviour.py)
       dashboards/ID.json  rules/ID.json  groups/ID.json  jobs/ID.json     documents as the application store keeps them
       images/             pictures that dashboards show
       README.md           what it is, what is after the public one, how to make it one's own
 
-What it is: the loader, and the names of what there is. What it is not: a judge (``content/template_check.py``) or what
-makes an application of one (``sim/applications.py``).
+What it is: the loader, and the names of what there is. What it is not: a judge (``sim/check/template.py``) or what
+makes an application of one (``sim/templates/applications.py``).
 """
 
 from __future__ import annotations

@@ -18,7 +18,7 @@ from tests.sim.playing import Playing, playing
 from armillary.console.application import create_console
 from armillary.content import application_templates as shipped
 from armillary.settings import Settings
-from armillary.sim.plans import template_body
+from armillary.sim.templates.plans import template_body
 from armillary.twin.author.dashboard import parse
 from armillary.twin.template.json_form import parse_template
 from armillary.twin.template.value_names import ValueNames

@@ -19,7 +19,7 @@ from armillary.engines.signer.port import HASHES, SignerKey
 from armillary.errors import DataFolderError, SignerError
 from armillary.service.authority.key_store import KeyStore
 from armillary.settings import Settings
-from armillary.sim.service_host import ServiceHost
+from armillary.sim.device.service_host import ServiceHost
 
 pytestmark = needs_softhsm
 

@@ -15,7 +15,7 @@ from armillary.engines.records.queries import certificates as certificate_rows
 from armillary.errors import DataFolderError, InvalidArgumentError, NotFoundError
 from armillary.service.authority.authority import Authority
 from armillary.service.authority.life import DAY_S
-from armillary.sim.service_host import ServiceHost
+from armillary.sim.device.service_host import ServiceHost
 from armillary.wire.certificates.certificate import parse_device_certificate
 
 

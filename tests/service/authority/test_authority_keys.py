@@ -12,7 +12,7 @@ from cryptography.hazmat.primitives.asymmetric import ec
 from armillary.errors import InvalidArgumentError, KeyPassphraseError
 from armillary.service.assemble import SecurityService
 from armillary.settings import Settings, load_settings
-from armillary.sim.service_host import ServiceHost
+from armillary.sim.device.service_host import ServiceHost
 
 PASSPHRASE = "a passphrase of the owner"
 

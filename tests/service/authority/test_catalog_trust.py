@@ -3,7 +3,7 @@
 
 from __future__ import annotations
 
-from armillary.sim.service_host import ServiceHost
+from armillary.sim.device.service_host import ServiceHost
 
 
 def test_a_deleted_catalogs_service_keys_let_nobody_begin_without_a_certificate(host: ServiceHost) -> None:

@@ -16,7 +16,7 @@ from armillary.errors import DataFolderError, NotFoundError
 from armillary.service.assemble import SecurityService
 from armillary.service.authority.life import DAY_S
 from armillary.service.authority.revocation_lists import TRUSTED_S, RevocationLists
-from armillary.sim.service_host import ServiceHost
+from armillary.sim.device.service_host import ServiceHost
 from armillary.wire.certificates.certificate import parse_device_certificate
 
 

@@ -14,7 +14,7 @@ from tests.fixtures.waiting import wait_until
 
 from armillary.engines import door as doors
 from armillary.service.endpoint import listener
-from armillary.sim.service_host import ServiceHost
+from armillary.sim.device.service_host import ServiceHost
 
 
 def silent(host: ServiceHost) -> socket.socket:

@@ -21,8 +21,8 @@ from armillary.errors import (
     WrongCatalogError,
 )
 from armillary.service.factory.enrolments import NewEnrolmentToken
-from armillary.sim.service_host import ServiceHost
-from armillary.sim.wire_device import WireDevice, certificate_request
+from armillary.sim.device.service_host import ServiceHost
+from armillary.sim.device.wire_device import WireDevice, certificate_request
 
 
 def made(host: ServiceHost, **options: object) -> NewEnrolmentToken:

@@ -11,8 +11,8 @@ from cryptography.x509.oid import NameOID
 
 from armillary.errors import ConflictError, InvalidArgumentError, NotFoundError
 from armillary.service.verifier.releases import FIRST_VERSION
-from armillary.sim.service_host import ServiceHost
-from armillary.sim.wire_device import certificate_request
+from armillary.sim.device.service_host import ServiceHost
+from armillary.sim.device.wire_device import certificate_request
 from armillary.wire.certificates.certificate import parse_identity_certificate
 from armillary.wire.image import package as image_package
 

@@ -29,7 +29,7 @@ from armillary.errors import (
 from armillary.identity.device_id import device_id_of_key
 from armillary.service.factory import tpm_enrolment
 from armillary.service.factory.tpm_enrolment import TpmAnswer
-from armillary.sim.service_host import ServiceHost
+from armillary.sim.device.service_host import ServiceHost
 from armillary.wire.encoding import cose
 
 MAKER = Maker()

@@ -11,8 +11,8 @@ from cryptography import x509
 from cryptography.hazmat.primitives.asymmetric import ec
 
 from armillary.errors import AppraisalError, RevokedDeviceError, UnknownDeviceError, WrongCatalogError
-from armillary.sim.service_host import ServiceHost
-from armillary.sim.wire_device import WireDevice
+from armillary.sim.device.service_host import ServiceHost
+from armillary.sim.device.wire_device import WireDevice
 from armillary.wire.certificates.certificate import DeviceCertificateTemplate
 from armillary.wire.encoding import cose
 

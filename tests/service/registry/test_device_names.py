@@ -8,7 +8,7 @@ import pytest
 from armillary.engines.records.queries import names as name_rows
 from armillary.engines.records.schema.rows import DeviceFilter
 from armillary.errors import InvalidArgumentError, NotFoundError
-from armillary.sim.service_host import ServiceHost
+from armillary.sim.device.service_host import ServiceHost
 
 
 def test_a_name_is_found_and_is_the_owners_alone(host: ServiceHost) -> None:

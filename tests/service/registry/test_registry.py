@@ -7,7 +7,7 @@ import pytest
 
 from armillary.engines.records.schema.rows import DeviceFilter
 from armillary.errors import ConflictError, InvalidArgumentError, NotFoundError, WrongCatalogError
-from armillary.sim.service_host import ServiceHost
+from armillary.sim.device.service_host import ServiceHost
 from armillary.wire.image import capability_file
 
 

@@ -17,7 +17,7 @@ from armillary.errors import (
     PermissionDeniedError,
     UnauthenticatedError,
 )
-from armillary.sim.service_host import ServiceHost
+from armillary.sim.device.service_host import ServiceHost
 
 
 def test_the_first_start_makes_one_administrator_token_and_no_file_holds_it(host: ServiceHost) -> None:

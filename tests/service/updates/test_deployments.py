@@ -10,7 +10,7 @@ import pytest
 
 from armillary.engines.records.schema.rows import Image
 from armillary.errors import ConflictError, InvalidArgumentError, NotFoundError
-from armillary.sim.service_host import ServiceHost
+from armillary.sim.device.service_host import ServiceHost
 from armillary.wire.device.checkin import InstalledImage
 
 Make = Callable[..., bytes]

@@ -20,7 +20,7 @@ from armillary.errors import (
     SignatureError,
 )
 from armillary.service.updates.images import ELF_MACHINES
-from armillary.sim.service_host import ServiceHost
+from armillary.sim.device.service_host import ServiceHost
 from armillary.wire.image import package as image_package
 
 Make = Callable[..., bytes]

@@ -14,8 +14,8 @@ from armillary.attest.policy import DAY_S
 from armillary.engines.records.queries import releases as release_rows
 from armillary.errors import ConflictError, InvalidArgumentError, NotFoundError
 from armillary.service.verifier.releases import FIRST_VERSION
-from armillary.sim.service_host import ServiceHost
-from armillary.sim.wire_device import WireDevice
+from armillary.sim.device.service_host import ServiceHost
+from armillary.sim.device.wire_device import WireDevice
 from armillary.wire.device.checkin import CheckinReply
 
 OPERATOR = "operator"

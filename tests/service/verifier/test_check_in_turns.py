@@ -7,7 +7,7 @@ import pytest
 
 from armillary.errors import RevokedDeviceError
 from armillary.service.endpoint import connection as endpoint_connection
-from armillary.sim.service_host import ServiceHost
+from armillary.sim.device.service_host import ServiceHost
 
 
 def test_a_bug_that_one_request_finds_ends_its_connection_and_no_others(

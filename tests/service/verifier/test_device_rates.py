@@ -18,8 +18,8 @@ from armillary.service import loops
 from armillary.service.verifier import device_rates as rates
 from armillary.service.verifier.device_rates import Allowance, DeviceRates, Meter
 from armillary.service.watch.watch import MAX_FINDINGS_OF_DEVICE
-from armillary.sim.service_host import ServiceHost
-from armillary.sim.wire_device import WireDevice
+from armillary.sim.device.service_host import ServiceHost
+from armillary.sim.device.wire_device import WireDevice
 from armillary.wire.device.checkin import (
     MAX_ERROR_REPORTS,
     MAX_OUTCOMES,

@@ -15,7 +15,7 @@ from armillary.attest.firmware_reference import FirmwareValue, measured, statabl
 from armillary.engines.records.queries.check_ins import CheckInStatements
 from armillary.errors import ConflictError, InvalidArgumentError, NotFoundError
 from armillary.service.verifier import firmware_references as service
-from armillary.sim.service_host import ServiceHost
+from armillary.sim.device.service_host import ServiceHost
 from armillary.wire.attestation.firmware_log import FirmwareLog
 from armillary.wire.device.checkin import CheckinReply
 

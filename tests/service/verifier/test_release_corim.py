@@ -15,9 +15,9 @@ from tests.fixtures.clocks import Clock
 
 from armillary.errors import ArmillaryError, ConflictError, InvalidArgumentError, NotFoundError, SignatureError
 from armillary.service.verifier.corim_release import MAX_NAMED, complete
-from armillary.sim.prover import Prover
-from armillary.sim.service_host import ServiceHost
-from armillary.sim.wire_device import components_of
+from armillary.sim.device.prover import Prover
+from armillary.sim.device.service_host import ServiceHost
+from armillary.sim.device.wire_device import components_of
 from armillary.wire.attestation import corim
 
 OPERATOR = "operator"

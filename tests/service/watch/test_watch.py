@@ -16,8 +16,8 @@ from armillary.errors import ConflictError, InvalidArgumentError, NotFoundError
 from armillary.service.watch import rules as watch_rules, watch as watch_module
 from armillary.service.watch.rules import Observation
 from armillary.service.watch.watch import Watch
-from armillary.sim.service_host import ServiceHost
-from armillary.sim.wire_device import WireDevice
+from armillary.sim.device.service_host import ServiceHost
+from armillary.sim.device.wire_device import WireDevice
 from armillary.wire.device.checkin import UpdateOutcome
 from armillary.wire.device.error_report import ErrorReport
 

@@ -32,8 +32,8 @@ from armillary.service.workers import device_workers, process as worker_process
 from armillary.service.workers.device_worker import settings_from_text, settings_to_text
 from armillary.service.workers.process import WorkerProcess
 from armillary.settings import Settings, load_settings
-from armillary.sim.service_host import ServiceHost
-from armillary.sim.wire_device import WireDevice
+from armillary.sim.device.service_host import ServiceHost
+from armillary.sim.device.wire_device import WireDevice
 from armillary.wire.device.checkin import parse_problem
 from armillary.wire.device.worker_message import Done, Message, Ready, Start, Stream, encode
 

@@ -9,8 +9,8 @@ from dataclasses import replace
 from pathlib import Path
 
 from armillary.service.workers.device_workers import DeviceWorkers
-from armillary.sim.service_host import ServiceHost
-from armillary.sim.wire_device import WireDevice
+from armillary.sim.device.service_host import ServiceHost
+from armillary.sim.device.wire_device import WireDevice
 from armillary.wire.device.checkin import CheckinReply
 
 

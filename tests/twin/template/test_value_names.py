@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from armillary.content import application_templates as shipped
-from armillary.sim.plans import template_body
+from armillary.sim.templates.plans import template_body
 from armillary.twin.template.json_form import parse_template
 from armillary.twin.template.template import Template
 from armillary.twin.template.value_names import (

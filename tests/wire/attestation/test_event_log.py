@@ -9,7 +9,7 @@ from uuid import UUID
 import pytest
 
 from armillary.errors import WireError
-from armillary.sim.prover import release
+from armillary.sim.device.prover import release
 from armillary.wire.attestation import event_log as log
 from armillary.wire.encoding import cbor
 

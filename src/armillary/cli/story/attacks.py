@@ -20,7 +20,7 @@ from armillary.cli.story.scenes import (
     upload,
 )
 from armillary.cli.story.stage import DeviceOnStage, Stage
-from armillary.sim import attacker
+from armillary.sim.device import attacker
 
 TAMPERED = "sanitiser_dispenser"
 REPLAYED = "sanitiser_dispenser"

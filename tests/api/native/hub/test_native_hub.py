@@ -17,7 +17,7 @@ import pytest
 from cryptography.hazmat.primitives import serialization
 from tests.api.running_service import RunningService, wait_until
 
-from armillary.sim.wire_device import WireDevice
+from armillary.sim.device.wire_device import WireDevice
 
 
 class Connected:

@@ -12,7 +12,7 @@ from tests.api.running_service import RunningService, application, wait_until
 
 from armillary.engines.records.schema.rows import Image
 from armillary.platform.jobs import jobs
-from armillary.sim.wire_device import WireDevice
+from armillary.sim.device.wire_device import WireDevice
 from armillary.twin.author.job import DeviceState
 from armillary.wire.device.checkin import InstalledImage, UpdateOutcome
 

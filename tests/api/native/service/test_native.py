@@ -19,7 +19,7 @@ from tests.api.running_service import RunningService, application, device_reques
 
 from armillary.api.native.service.requests import FactoryBody
 from armillary.api.native.service.tpm import TpmDeviceBody
-from armillary.sim.wire_device import components_of
+from armillary.sim.device.wire_device import components_of
 from armillary.wire.image import package as image_package
 
 PROTOCOL = Path(__file__).parents[4] / "docs" / "reference" / "device-protocol.md"

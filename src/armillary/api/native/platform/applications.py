@@ -30,7 +30,7 @@ _PICTURE_HEADERS = {
 
 
 class Applications(Protocol):
-    """Application templates in use: ``sim/applications.py``. May be called from any thread."""
+    """Application templates in use: ``sim/templates/applications.py``. May be called from any thread."""
 
     def catalog(self) -> list[dict[str, Any]]:
         """Every template that is shipped."""

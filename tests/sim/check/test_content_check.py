@@ -9,8 +9,8 @@ from pathlib import Path
 import pytest
 
 from armillary import content
-from armillary.content import check
 from armillary.errors import NotFoundError
+from armillary.sim.check import check
 
 
 def test_shipped_content_is_valid(capsys: pytest.CaptureFixture[str]):

@@ -13,7 +13,7 @@ from typing import Self
 
 from armillary.service.assemble import SecurityService
 from armillary.settings import Settings
-from armillary.sim.wire_device import WireDevice
+from armillary.sim.device.wire_device import WireDevice
 
 START_TIMEOUT_S = 30.0
 ACTOR = "host"

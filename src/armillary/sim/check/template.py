@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """Checks of application templates: everything that a folder of ``templates/`` says is there, fits and is our own.
 
-What it is: generators of faults for ``content/check.py``. Models are valid; dashboards, rules, groups and jobs name
+What it is: generators of faults for ``sim/check/check.py``. Models are valid; dashboards, rules, groups and jobs name
 what exists; a simulated device says exactly what its model has, in its types and units, whatever befalls it; pictures
 are pictures, carry their licence and are used; a README says what it must. Modules above ``content`` in the dependency
 order are loaded by name when the check runs.
@@ -68,13 +68,13 @@ class Parts:
     """What documents of a template may name.
 
     Attributes:
-        shapes: Device template -> shape (``sim/shape.py``).
+        shapes: Device template -> shape (``sim/templates/shape.py``).
         cloud: Device template -> names of its cloud properties.
         groups: Group -> its device template.
     """
 
     def __init__(self, template: shipped.ApplicationTemplate) -> None:
-        self.shapes = importlib.import_module("armillary.sim.plans").shapes(template)
+        self.shapes = importlib.import_module("armillary.sim.templates.plans").shapes(template)
         self.cloud = {
             head["id"]: {each["name"]: each for each in head.get("cloud", ())} for head in template.head["template"]
         }
@@ -125,7 +125,7 @@ def _head(template: shipped.ApplicationTemplate) -> Iterator[str]:
 
 def _device_templates(template: shipped.ApplicationTemplate, _parts: Parts) -> Iterator[str]:
     parse = importlib.import_module("armillary.twin.template.json_form").parse_template
-    documents = importlib.import_module("armillary.sim.plans").documents_of(template, "check")
+    documents = importlib.import_module("armillary.sim.templates.plans").documents_of(template, "check")
     for (kind, document_id), body in documents.items():
         if kind == "template":
             try:
@@ -155,7 +155,7 @@ def _devices(template: shipped.ApplicationTemplate, parts: Parts) -> Iterator[st
 
 
 def _device(table: Mapping[str, Any], parts: Parts) -> Iterator[str]:
-    behaviour_module = importlib.import_module("armillary.sim.behaviour")
+    behaviour_module = importlib.import_module("armillary.sim.templates.behaviour")
     shape, known = parts.shapes[table["template"]], parts.cloud[table["template"]]
     modelled = {**shape.telemetry, **shape.properties}
     for number, (_, own) in enumerate(shipped.device_names(table, max(1, int(table["count"]))), 1):
@@ -189,7 +189,7 @@ def _settings(behaviour: Any, shape: Any) -> Iterator[str]:
 
 def _values(module: Any, behaviour: Any, modelled: Mapping[str, Any], number: int) -> Iterator[str]:
     """Every value fits its schema and bounds at every moment looked at, and in the middle of every incident."""
-    mismatch = importlib.import_module("armillary.sim.shape").mismatch
+    mismatch = importlib.import_module("armillary.sim.templates.shape").mismatch
     seed = module.device_seed("check", "device", number)
     moments = [ORIGIN_S + (look - LOOKS / 2) * 2 * 86_400 / LOOKS for look in range(LOOKS)]
     for incident in behaviour.incidents:

@@ -13,7 +13,8 @@ import pytest
 
 import armillary
 from armillary import content
-from armillary.content import application_templates as shipped, template_check
+from armillary.content import application_templates as shipped
+from armillary.sim.check import template as template_check
 
 NAME = "connected-waste-management"
 

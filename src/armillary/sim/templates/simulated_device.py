@@ -20,7 +20,7 @@ import structlog
 
 from armillary.errors import InvalidArgumentError
 from armillary.hub.front.inside import InsideChannel
-from armillary.sim.behaviour import accept, answer
+from armillary.sim.templates.behaviour import accept, answer
 from armillary.wire.hub.telemetry import CREATION_TIME_PROPERTY
 from armillary.wire.hub.topics import (
     method_answer_topic,
@@ -45,7 +45,7 @@ from armillary.wire.mqtt.stream import PacketDecoder
 
 if TYPE_CHECKING:
     from armillary.hub.front.front import Front
-    from armillary.sim.plans import DevicePlan
+    from armillary.sim.templates.plans import DevicePlan
 
 _log = structlog.get_logger(__name__)
 

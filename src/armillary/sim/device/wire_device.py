@@ -24,7 +24,7 @@ from cryptography.x509.oid import NameOID
 from armillary.errors import ServiceUnreachableError
 from armillary.identity import dice
 from armillary.service.factory.reply import FactoryReply
-from armillary.sim.prover import Component, Prover
+from armillary.sim.device.prover import Component, Prover
 from armillary.wire.device.checkin import (
     CheckinReply,
     InstalledImage,

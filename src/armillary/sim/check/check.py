@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""``python -m armillary.content.check``: validates all shipped content; one line per fault, exit status 0 or 1.
+"""``python -m armillary.sim.check``: validates all shipped content; one line per fault, exit status 0 or 1.
 
 Each kind of content has one check here. The modules that understand content lie above ``content`` in the dependency
 order, so they are loaded by name when the check runs, not imported.
@@ -15,8 +15,9 @@ from importlib.resources.abc import Traversable
 from typing import Any
 
 from armillary import content
-from armillary.content import application_templates, template_check
+from armillary.content import application_templates
 from armillary.errors import ArmillaryError
+from armillary.sim.check import template as template_check
 from armillary.wire.image import app_manifest
 
 

@@ -10,8 +10,8 @@ from typing import Any, Final
 
 from armillary.content.application_templates import ApplicationTemplate, device_names, device_table, own_table
 from armillary.errors import InvalidArgumentError
-from armillary.sim.behaviour import Behaviour, Observation, device_seed, observe, parse
-from armillary.sim.shape import Shape, shape_of
+from armillary.sim.templates.behaviour import Behaviour, Observation, device_seed, observe, parse
+from armillary.sim.templates.shape import Shape, shape_of
 from armillary.twin.template.name import published_id
 from armillary.wire.dtdl.model import parse_model
 

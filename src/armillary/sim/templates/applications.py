@@ -36,9 +36,9 @@ from armillary.hub.devices.forgetting import forget_document
 if TYPE_CHECKING:
     from armillary.hub.hub import Hub
     from armillary.service.assemble import SecurityService
-    from armillary.sim.making import Making
-    from armillary.sim.plans import DevicePlan
-    from armillary.sim.simulated_device import SimulatedDevice
+    from armillary.sim.templates.making import Making
+    from armillary.sim.templates.plans import DevicePlan
+    from armillary.sim.templates.simulated_device import SimulatedDevice
 
 _log = structlog.get_logger(__name__)
 
@@ -163,8 +163,8 @@ class Applications:
             InvalidArgumentError: the number of devices.
             ConflictError: it is in use in another catalog.
         """
-        from armillary.sim import plans  # noqa: PLC0415 - see the head of this file
-        from armillary.sim.making import Making  # noqa: PLC0415
+        from armillary.sim.templates import plans  # noqa: PLC0415 - see the head of this file
+        from armillary.sim.templates.making import Making  # noqa: PLC0415
 
         template = shipped.load(name)
         wanted = plans.wanted_devices(template, devices)
@@ -229,7 +229,7 @@ class Applications:
             NotFoundError: it is not in use.
             ConflictError: a run of one of its jobs is under way.
         """
-        from armillary.sim.making import Making  # noqa: PLC0415 - see the head of this file
+        from armillary.sim.templates.making import Making  # noqa: PLC0415 - see the head of this file
 
         with self._changing:
             store = self._hub.application
@@ -286,8 +286,8 @@ class Applications:
         body["devices"] = [have.get((role, number)) or made[role, number] for role, number, _ in wanted]
 
     def _resume(self, name: str, body: Mapping[str, Any]) -> None:
-        from armillary.sim import plans  # noqa: PLC0415 - see the head of this file
-        from armillary.sim.making import Making  # noqa: PLC0415
+        from armillary.sim.templates import plans  # noqa: PLC0415 - see the head of this file
+        from armillary.sim.templates.making import Making  # noqa: PLC0415
 
         template = shipped.load(name)
         with self._changing:
@@ -300,7 +300,7 @@ class Applications:
 
     def _begin(self, name: str, plans: Sequence[DevicePlan]) -> None:
         """Start the devices that are not running yet."""
-        from armillary.sim.simulated_device import SimulatedDevice  # noqa: PLC0415 - see the head of this file
+        from armillary.sim.templates.simulated_device import SimulatedDevice  # noqa: PLC0415 - see the head of this file
 
         allowed = [plan for plan in plans if self._may_play(plan.device_id)]
         self._plans |= {plan.device_id: plan for plan in plans}

@@ -20,7 +20,7 @@ from cryptography.x509.oid import NameOID
 from armillary.content.application_templates import ApplicationTemplate
 from armillary.engines.documents.store import Delete, Put
 from armillary.errors import ConflictError, NotFoundError
-from armillary.sim.plans import VERSION, cloud_of
+from armillary.sim.templates.plans import VERSION, cloud_of
 
 if TYPE_CHECKING:
     from armillary.hub.hub import Hub

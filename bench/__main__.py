@@ -15,7 +15,7 @@ import sys
 import time
 from pathlib import Path
 
-from armillary.cli.bench import BENCHMARKS, FLOORS, run_benchmark
+from armillary.cli.service.bench import BENCHMARKS, FLOORS, run_benchmark
 
 RESULTS = Path(__file__).resolve().parent / "results" / "latest.json"
 

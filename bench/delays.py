@@ -16,8 +16,8 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from armillary.cli.whole import Parts, Whole, running_whole
 from armillary.content import application_templates as shipped
+from armillary.roles.whole import Parts, Whole, running_whole
 from armillary.settings import Settings
 from armillary.sim.check.template import parts_of
 from armillary.sim.device.wire_device import WireDevice

@@ -21,8 +21,8 @@ from pathlib import Path
 from cryptography.hazmat.primitives import serialization
 from cryptography.x509 import load_pem_x509_certificate
 
-from armillary.cli.connection import make_connection
-from armillary.cli.remote import SUBSCRIPTION, RemoteService
+from armillary.cli.terminal.connection import make_connection
+from armillary.cli.terminal.remote import SUBSCRIPTION, RemoteService
 from armillary.service.factory.reply import FactoryReply
 from armillary.sim.device.wire_device import WireDevice
 from armillary.wire.mqtt import codec as mqtt
@@ -31,7 +31,7 @@ from bench.service_process import RunningService, running_service
 
 DEVICES = 1000
 LIMIT_MB = 140.0
-# Until the service has given back what its last work brought (cli/process_memory.py: 5 s after the time before).
+# Until the service has given back what its last work brought (roles/memory.py: 5 s after the time before).
 SETTLE_S = 8.0
 CLAIM_BATCH = 500
 CATALOG = f"/subscriptions/{SUBSCRIPTION}/resourceGroups/default/providers/Microsoft.AzureSphere/catalogs/Bench"

@@ -26,8 +26,8 @@ from pathlib import Path
 from typing import Any, Self
 from urllib.parse import urlsplit
 
-from armillary.cli.connection import make_connection
-from armillary.cli.remote import RemoteService
+from armillary.cli.terminal.connection import make_connection
+from armillary.cli.terminal.remote import RemoteService
 from armillary.wire.mqtt.codec import encode_packet
 from armillary.wire.mqtt.packet import Publish
 from bench.memory import connected, manufactured

@@ -19,11 +19,11 @@ from pathlib import Path
 
 import uvloop
 
-from armillary.cli.process_memory import give_back_memory, keep_one_heap
 from armillary.engines.series.store import Retention, SeriesStore
 from armillary.hub.front.front import Front
 from armillary.hub.link.counters import Counters
 from armillary.hub.link.tls import hub_context
+from armillary.roles.memory import give_back_memory, keep_one_heap
 from armillary.wire.hub.credentials import HubPeer
 
 

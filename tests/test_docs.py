@@ -9,7 +9,7 @@ import subprocess
 import sys
 from pathlib import Path
 
-from armillary.cli.bench import FLOORS
+from armillary.cli.service.bench import FLOORS
 
 ROOT = Path(__file__).resolve().parent.parent
 PROSE = sorted([*ROOT.glob("*.md"), *ROOT.glob("docs/**/*.md")])

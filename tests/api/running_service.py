@@ -25,8 +25,8 @@ from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import NameOID
 from tests.fixtures.waiting import wait_until
 
-from armillary.cli.whole import Parts, running_whole
 from armillary.hub.hub import Hub
+from armillary.roles.whole import Parts, running_whole
 from armillary.service.assemble import SecurityService
 from armillary.settings import Settings
 from armillary.sim.device.wire_device import WireDevice, certificate_request

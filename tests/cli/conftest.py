@@ -14,8 +14,8 @@ import pytest
 import structlog
 from tests.api.running_service import RunningService, running_service
 
-from armillary.cli.log import StderrLogger
 from armillary.cli.main import run
+from armillary.roles.log import StderrLogger
 
 
 @dataclass(frozen=True)

@@ -15,7 +15,7 @@ from armillary.console import on_demand
 
 
 def test_what_the_service_loads_has_no_console_in_it() -> None:
-    code = "import sys, armillary.cli.serve; sys.exit('armillary.console.application' in sys.modules or 'jinja2' in sys.modules)"
+    code = "import sys, armillary.roles.serve; sys.exit('armillary.console.application' in sys.modules or 'jinja2' in sys.modules)"
     assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
 
 

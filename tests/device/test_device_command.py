@@ -19,7 +19,7 @@ import pytest
 from tests.fixtures.processes import OwnProcess, killed_process
 from typer.testing import CliRunner
 
-from armillary.cli import device as command
+from armillary.cli.device import device as command
 from armillary.device.boot.provision import boot_region
 from armillary.device.state.layout import DeviceFolder
 from armillary.engines.flash.file import FileFlash

@@ -18,7 +18,9 @@ pytestmark = pytest.mark.e2e
 def workers_of(service: Service) -> list[int]:
     tasks = Path(f"/proc/{service.process.pid}/task").iterdir()
     children = [int(pid) for task in tasks for pid in (task / "children").read_text("ascii").split()]
-    return [pid for pid in children if b"armillary.cli.device_worker" in Path(f"/proc/{pid}/cmdline").read_bytes()]
+    return [
+        pid for pid in children if b"armillary.cli.service.device_worker" in Path(f"/proc/{pid}/cmdline").read_bytes()
+    ]
 
 
 def is_alive(pid: int) -> bool:

@@ -48,8 +48,8 @@ os.kill(os.getpid(), 9)  # durable, and nobody was told
 DEVICE = """
 import os, sys
 from pathlib import Path
-from armillary.cli.connection import resolve
-from armillary.cli.remote import RemoteService
+from armillary.cli.terminal.connection import resolve
+from armillary.cli.terminal.remote import RemoteService
 from armillary.device import provision
 from armillary.device.state.layout import DeviceFolder
 

@@ -21,7 +21,7 @@ from tests.fault.device_count import devices_in
 from tests.fixtures.processes import killed_process
 from tests.fixtures.waiting import wait_until
 
-from armillary.cli.factory_run import FactoryRun, RunOptions, open_run
+from armillary.cli.catalog.factory_run import FactoryRun, RunOptions, open_run
 from armillary.errors import DataFolderError, DataFolderInUseError
 
 DEVICES = 40

@@ -15,10 +15,10 @@ from typing import Annotated
 
 import typer
 
-from armillary.cli.output import JsonOption, note, print_json
 from armillary.cli.story import attacks, scenes
 from armillary.cli.story.scenes import SceneError
 from armillary.cli.story.stage import Stage
+from armillary.cli.terminal.output import JsonOption, note, print_json
 from armillary.errors import ArmillaryError
 
 app = typer.Typer(rich_markup_mode=None, add_completion=False)

@@ -24,12 +24,12 @@ from tests.service.authority.test_authority_rotation import (
 )
 
 from armillary.api.http.server import server_context
-from armillary.cli.whole import present_renewed
 from armillary.device.checkin.endpoint import is_directly_under
 from armillary.engines.records import folder as files
 from armillary.engines.records.queries import certificates as certificate_rows
 from armillary.engines.signer import file as key_files
 from armillary.errors import ConflictError, InvalidArgumentError, NotFoundError, SignerError
+from armillary.roles.whole import present_renewed
 from armillary.service.authority import authority as authorities
 from armillary.service.authority.life import CATALOG_TAKEOVER_S, DAY_S, ROOT_TAKEOVER_S, YEAR_S
 from armillary.wire.certificates import trust_anchor

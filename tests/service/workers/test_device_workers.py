@@ -328,7 +328,7 @@ def test_keys_in_a_token_are_no_business_of_workers(tmp_path: Path, monkeypatch:
 
 def test_the_one_process_form_loads_nothing_of_it() -> None:
     code = (
-        "import sys, armillary.cli.serve; print([name for name in sys.modules if 'worker' in name and 'arm' in name])"
+        "import sys, armillary.roles.serve; print([name for name in sys.modules if 'worker' in name and 'arm' in name])"
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert done.stdout.strip() == "[]"

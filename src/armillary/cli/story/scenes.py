@@ -9,9 +9,9 @@ import uuid
 from collections.abc import Mapping
 from typing import Any
 
-from armillary.cli.development_key import pair_in
-from armillary.cli.remote import SUBSCRIPTION, segment
+from armillary.cli.release.development_key import pair_in
 from armillary.cli.story.stage import DeviceOnStage, Stage
+from armillary.cli.terminal.remote import SUBSCRIPTION, segment
 from armillary.content import applications
 from armillary.wire.image import application as application_package
 

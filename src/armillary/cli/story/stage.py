@@ -15,8 +15,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, TypeVar
 
-from armillary.cli.connection import make_connection
-from armillary.cli.remote import RemoteService
+from armillary.cli.terminal.connection import make_connection
+from armillary.cli.terminal.remote import RemoteService
 from armillary.errors import ArmillaryError, HostError
 
 T = TypeVar("T")

@@ -26,7 +26,7 @@ from armillary.service.workers.channel import Channel
 from armillary.settings import ENVIRONMENT_PREFIX
 from armillary.wire.device.worker_message import Heartbeat, Message
 
-PROGRAM: Final = "armillary.cli.device_worker"
+PROGRAM: Final = "armillary.cli.service.device_worker"
 # A worker reads its socket all the time; one that lets 200 KB of messages wait has stopped.
 SEND_PATIENCE_S: Final = 2.0
 # A process that was killed is gone in milliseconds, and its connections with it.

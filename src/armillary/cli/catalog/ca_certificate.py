@@ -1,0 +1,160 @@
+# SPDX-License-Identifier: Apache-2.0
+"""``armillary ca-certificate``: certificates of a catalog's certificate authority."""
+
+from __future__ import annotations
+
+import base64
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from armillary.cli.terminal.output import JsonOption, note, print_table
+from armillary.cli.terminal.remote import RemoteService, remote_command, segment, write_file
+from armillary.cli.terminal.remote_names import (
+    DEFAULT_RESOURCE_GROUP,
+    CatalogOption,
+    ResourceGroupOption,
+    catalog_name,
+    catalog_path,
+    resource_row,
+)
+from armillary.errors import NotFoundError
+from armillary.wire.encoding.pem import armour
+
+app = typer.Typer(
+    no_args_is_help=True,
+    help="Certificates of a catalog's certificate authority.",
+    rich_markup_mode=None,
+    add_completion=False,
+)
+
+COLUMNS = ("name", "status", "notBeforeUtc", "expiryUtc", "thumbprint", "subject")
+
+SerialOption = Annotated[
+    str, typer.Option("--name", "--certificate", "-n", metavar="SERIAL", help="Serial number; .default is the active.")
+]
+OutputOption = Annotated[Path, typer.Option("--output-file", metavar="FILE", help="File to write; - is stdout.")]
+
+
+def _pem(encoded: str) -> bytes:
+    return armour("CERTIFICATE", base64.b64decode(encoded))
+
+
+def _wants_pem(file: Path) -> bool:
+    return str(file) == "-" or file.suffix.lower() == ".pem"
+
+
+def _authorities(remote: RemoteService, catalog: str | None) -> list[dict[str, Any]]:
+    """A catalog's living authorities and all above them, leaves first."""
+    found: list[dict[str, Any]] = remote.get("/authorities", catalog=catalog_name(remote, catalog))["items"]
+    return found
+
+
+def _row(certificate: dict[str, Any]) -> dict[str, Any]:
+    return resource_row(certificate)
+
+
+@remote_command(app, "list")
+def list_certificates(
+    remote: RemoteService,
+    catalog: CatalogOption = None,
+    resource_group: ResourceGroupOption = DEFAULT_RESOURCE_GROUP,
+    as_json: JsonOption = False,
+) -> None:
+    """List the certificates of a catalog."""
+    found = list(remote.azure_pages(f"{catalog_path(remote, catalog, resource_group)}/certificates"))
+    rows = found if as_json else [_row(certificate) for certificate in found]
+    print_table(rows, COLUMNS, as_json=as_json, empty="The catalog has no certificate.")
+
+
+@remote_command(app, "download")
+def download(
+    remote: RemoteService,
+    output_file: OutputOption,
+    name: SerialOption = ".default",
+    catalog: CatalogOption = None,
+    resource_group: ResourceGroupOption = DEFAULT_RESOURCE_GROUP,
+) -> None:
+    """Write a certificate.
+
+    PEM for a file that ends in .pem, DER for any other.
+    """
+    path = f"{catalog_path(remote, catalog, resource_group)}/certificates/{segment(name)}"
+    found = remote.azure("GET", path)
+    encoded = str(found["properties"]["certificate"])
+    write_file(output_file, _pem(encoded) if _wants_pem(output_file) else base64.b64decode(encoded))
+    note(f"certificate {found['name']} is written to {output_file}")
+
+
+@remote_command(app, "download-chain")
+def download_chain(
+    remote: RemoteService,
+    output_file: OutputOption,
+    name: SerialOption = ".default",
+    catalog: CatalogOption = None,
+    resource_group: ResourceGroupOption = DEFAULT_RESOURCE_GROUP,
+) -> None:
+    """Write a certificate with its chain as PKCS #7 (.p7b).
+
+    A file that ends in .pem gets every living authority of the catalog and all above them, for servers such as nginx
+    that trust a catalog's devices (ssl_client_certificate).
+    """
+    if _wants_pem(output_file):
+        bundle = _authorities(remote, catalog)
+        write_file(output_file, b"".join(_pem(one["certificate"]) for one in bundle))
+        note(f"{len(bundle)} authorities are written to {output_file}")
+        return
+    path = f"{catalog_path(remote, catalog, resource_group)}/certificates/{segment(name)}/retrieveCertChain"
+    write_file(output_file, base64.b64decode(remote.azure("POST", path)["certificateChain"]))
+    note(f"the chain is written to {output_file}")
+
+
+@remote_command(app, "crl")
+def crl(
+    remote: RemoteService,
+    output_file: OutputOption,
+    authority: Annotated[
+        str | None,
+        typer.Option("--authority", metavar="SERIAL", help="Only the list of this authority: DER unless .pem."),
+    ] = None,
+    catalog: CatalogOption = None,
+) -> None:
+    """Write a catalog's revocation lists.
+
+    Those of its authorities and of all above them, in one PEM file as nginx (ssl_crl) and "openssl verify
+    -crl_check_all" read it. It is good for a day: fetch it again every hour, by this command or from the public address
+    /api/v1/public/catalogs/CATALOG-ID/crl.pem.
+    """
+    found = _authorities(remote, catalog)
+    if authority is not None:
+        found = [one for one in found if one["serial"] == authority.upper()]
+        if not found:
+            raise NotFoundError(
+                f"the catalog has no living authority {authority!r:.60}",
+                remedy="Leave --authority out for all of them.",
+            )
+    lists = [base64.b64decode(one["revocation_list"]) for one in found]
+    as_der = authority is not None and not _wants_pem(output_file)
+    write_file(output_file, b"".join(lists if as_der else [armour("X509 CRL", der) for der in lists]))
+    note(f"{len(lists)} revocation lists are written to {output_file}")
+
+
+@remote_command(app, "download-proof")
+def download_proof(
+    remote: RemoteService,
+    output_file: OutputOption,
+    verification_code: Annotated[
+        str, typer.Option("--verification-code", metavar="CODE", help="What the other side asked to have signed.")
+    ],
+    name: SerialOption = ".default",
+    catalog: CatalogOption = None,
+    resource_group: ResourceGroupOption = DEFAULT_RESOURCE_GROUP,
+) -> None:
+    """Write a certificate that proves possession of the key."""
+    base = catalog_path(remote, catalog, resource_group)
+    path = f"{base}/certificates/{segment(name)}/retrieveProofOfPossessionNonce"
+    proof = remote.azure("POST", path, {"proofOfPossessionNonce": verification_code})
+    encoded = str(proof["certificate"])
+    write_file(output_file, _pem(encoded) if _wants_pem(output_file) else base64.b64decode(encoded))
+    note(f"the proof is written to {output_file}")

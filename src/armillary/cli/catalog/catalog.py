@@ -1,0 +1,176 @@
+# SPDX-License-Identifier: Apache-2.0
+"""``armillary catalog``: who owns devices."""
+
+from __future__ import annotations
+
+import csv
+import io
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from armillary.cli.terminal.connection import remember_catalog, stored_path
+from armillary.cli.terminal.output import JsonOption, inert, note, print_record, print_table
+from armillary.cli.terminal.remote import (
+    SUBSCRIPTION,
+    RemoteService,
+    remote_command,
+    segment,
+    write_file,
+)
+from armillary.cli.terminal.remote_names import (
+    CATALOG_VARIABLE,
+    DEFAULT_RESOURCE_GROUP,
+    PROVIDER,
+    CatalogOption,
+    ResourceGroupOption,
+    YesOption,
+    catalog_path,
+    confirm,
+    group_path,
+)
+from armillary.errors import InvalidArgumentError
+
+app = typer.Typer(no_args_is_help=True, help="Catalogs: who owns devices.", rich_markup_mode=None, add_completion=False)
+
+# Columns of an error report file, as az sphere writes them.
+REPORT_COLUMNS = (
+    ("Device ID", "deviceId"),
+    ("Event Type", "eventType"),
+    ("Event Class", "eventClass"),
+    ("Event Category", "eventCategory"),
+    ("Event Count", "eventCount"),
+    ("Description", "description"),
+    ("Start Time (UTC)", "startTimestampUtc"),
+    ("End Time (UTC)", "endTimestampUtc"),
+)
+
+
+def _row(catalog: dict[str, Any]) -> dict[str, Any]:
+    return {
+        "name": catalog["name"],
+        "tenantId": catalog["properties"]["tenantId"],
+        "tags": [f"{name}={value}" for name, value in sorted((catalog.get("tags") or {}).items())],
+    }
+
+
+def _tags(values: list[str] | None) -> dict[str, str]:
+    tags = {}
+    for value in values or []:
+        name, equals, text = value.partition("=")
+        if not name or not equals:
+            raise InvalidArgumentError(f"--tags: expected NAME=VALUE, got {value!r}", remedy="Write --tags site=lab.")
+        tags[name] = text
+    return tags
+
+
+@remote_command(app, "create")
+def create(
+    remote: RemoteService,
+    name: Annotated[str, typer.Option("--catalog", "-c", "--name", "-n", metavar="NAME", help="Name of the catalog.")],
+    resource_group: ResourceGroupOption = DEFAULT_RESOURCE_GROUP,
+    tags: Annotated[list[str] | None, typer.Option("--tags", metavar="NAME=VALUE", help="Tag; repeatable.")] = None,
+    as_json: JsonOption = False,
+) -> None:
+    """Make a catalog with its own certificate authority."""
+    path = f"{group_path(resource_group)}/providers/{PROVIDER}/catalogs/{segment(name)}"
+    made = remote.azure("PUT", path, {"location": "global", "tags": _tags(tags)})
+    print_record(made if as_json else _row(made), as_json=as_json)
+
+
+@remote_command(app, "use")
+def use(
+    remote: RemoteService,
+    name: Annotated[str, typer.Option("--catalog", "-c", "--name", "-n", metavar="NAME", help="Name of the catalog.")],
+) -> None:
+    """Remember a catalog for commands that name none."""
+    found = remote.azure("GET", catalog_path(remote, name))
+    path = stored_path()
+    try:
+        remember_catalog(remote.address, found["name"], path)
+    except OSError as error:
+        raise InvalidArgumentError(
+            f"{path}: cannot be written ({error.strerror})", remedy=f"Set {CATALOG_VARIABLE} instead."
+        ) from error
+    note(f"commands that name no catalog mean {found['name']} from now on")
+
+
+@remote_command(app, "list")
+def list_catalogs(
+    remote: RemoteService,
+    resource_group: Annotated[
+        str | None, typer.Option("--resource-group", "-g", metavar="NAME", help="Only those of a resource group.")
+    ] = None,
+    as_json: JsonOption = False,
+) -> None:
+    """List catalogs."""
+    scope = f"/subscriptions/{SUBSCRIPTION}" if resource_group is None else group_path(resource_group)
+    found = list(remote.azure_pages(f"{scope}/providers/{PROVIDER}/catalogs"))
+    rows = found if as_json else [_row(catalog) for catalog in found]
+    print_table(
+        rows,
+        ("name", "tenantId", "tags"),
+        as_json=as_json,
+        empty="No catalog. Make one: armillary catalog create --catalog NAME",
+    )
+
+
+@remote_command(app, "show")
+def show(
+    remote: RemoteService,
+    catalog: CatalogOption = None,
+    resource_group: ResourceGroupOption = DEFAULT_RESOURCE_GROUP,
+    as_json: JsonOption = False,
+) -> None:
+    """Show a catalog."""
+    path = catalog_path(remote, catalog, resource_group)
+    found = remote.azure("GET", path)
+    if as_json:
+        print_record(found, as_json=True)
+        return
+    devices = remote.azure("POST", f"{path}/countDevices")["value"]
+    print_record({**_row(found), "devices": devices}, as_json=False)
+
+
+@remote_command(app, "delete")
+def delete(
+    remote: RemoteService,
+    name: Annotated[str, typer.Option("--catalog", "-c", "--name", "-n", metavar="NAME", help="Name of the catalog.")],
+    resource_group: ResourceGroupOption = DEFAULT_RESOURCE_GROUP,
+    yes: YesOption = False,
+) -> None:
+    """Delete a catalog that has no devices."""
+    confirm(f"Delete catalog {name} with its products, images and certificate authority?", yes=yes)
+    remote.azure("DELETE", catalog_path(remote, name, resource_group))
+    note(f"catalog {name} is deleted")
+
+
+@remote_command(app, "download-error-report")
+def download_error_report(
+    remote: RemoteService,
+    output_file: Annotated[
+        Path, typer.Option("--output-file", "--destination", metavar="FILE", help="CSV file to write; - is stdout.")
+    ],
+    catalog: CatalogOption = None,
+    resource_group: ResourceGroupOption = DEFAULT_RESOURCE_GROUP,
+) -> None:
+    """Write the devices' error reports to a CSV file."""
+    path = catalog_path(remote, catalog, resource_group)
+    text = io.StringIO()
+    writer = csv.writer(text)
+    writer.writerow([title for title, _ in REPORT_COLUMNS])
+    count = 0
+    for report in remote.azure_pages(f"{path}/listDeviceInsights", method="POST"):
+        writer.writerow([_spreadsheet_safe(report.get(key)) for _, key in REPORT_COLUMNS])
+        count += 1
+    write_file(output_file, text.getvalue().encode())
+    note(f"{count} error reports")
+
+
+def _spreadsheet_safe(value: object) -> object:
+    # A device chooses its descriptions: a spreadsheet must not run them as formulas, nor a terminal obey them.
+    if not isinstance(value, str):
+        return value
+    shown = inert(value, keep="\n")
+    return "'" + shown if shown.lstrip()[:1] in ("=", "+", "-", "@") else shown

@@ -1,0 +1,91 @@
+# SPDX-License-Identifier: Apache-2.0
+"""``armillary enrolment-token``: permissions to enrol devices without a factory and without a login."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import typer
+
+from armillary.cli.terminal.duration import ExpiresOption, seconds_of
+from armillary.cli.terminal.output import JsonOption, note, print_record, print_table
+from armillary.cli.terminal.readable import readable
+from armillary.cli.terminal.remote import RemoteService, remote_command, segment
+from armillary.cli.terminal.remote_names import CatalogOption, catalog_name
+
+app = typer.Typer(
+    no_args_is_help=True,
+    help="Enrolment tokens: let an owner's device enrol itself.",
+    rich_markup_mode=None,
+    add_completion=False,
+)
+
+COLUMNS = ("token_id", "product", "group", "chip", "used", "uses", "expires_at", "created_by", "revoked_at")
+
+
+@app.callback()
+def tokens() -> None:
+    """Enrolment tokens: let an owner's device enrol itself."""
+
+
+@remote_command(app, "create")
+def create(
+    remote: RemoteService,
+    catalog: CatalogOption = None,
+    product: Annotated[
+        str | None, typer.Option("--product", "-p", metavar="NAME", help="Product that its devices go to.")
+    ] = None,
+    device_group: Annotated[
+        str | None, typer.Option("--device-group", "-dg", metavar="NAME", help="Device group that they go to.")
+    ] = None,
+    chip: Annotated[str | None, typer.Option("--chip", metavar="NAME", help="Only for devices with this chip.")] = None,
+    uses: Annotated[int, typer.Option("--uses", min=1, metavar="N", help="How many devices it enrols.")] = 1,
+    expires: ExpiresOption = "1h",
+    as_json: JsonOption = False,
+) -> None:
+    """Make a token; its secret is shown this once.
+
+    Whoever has it can enrol devices into the named group, and nothing else.
+    """
+    if (product is None) != (device_group is None):
+        raise typer.BadParameter("--product and --device-group go together")
+    body = {"product": product, "group": device_group, "chip": chip}
+    made = remote.post(
+        _path(catalog_name(remote, catalog)),
+        {name: value for name, value in body.items() if value is not None}
+        | {"uses": uses, "lifetime_s": seconds_of(expires)},
+    )
+    if as_json:
+        print_record(made, as_json=True)
+        return
+    shown = {name: made[name] for name in ("token_id", "catalog", "product", "group", "chip", "uses", "expires_at")}
+    print_record({"token": made["secret"], **readable(shown)}, as_json=False)
+    note("keep it now: the service cannot show it again")
+    note(f"on the device: armillary device create --data DIR --service {remote.address} --ca FILE --token TOKEN")
+
+
+@remote_command(app, "list")
+def list_tokens(remote: RemoteService, catalog: CatalogOption = None, as_json: JsonOption = False) -> None:
+    """List a catalog's tokens, without their secrets."""
+    found = list(remote.pages(_path(catalog_name(remote, catalog))))
+    print_table(
+        found if as_json else [readable(row) for row in found], COLUMNS, as_json=as_json, empty="No enrolment token."
+    )
+
+
+@remote_command(app, "revoke")
+def revoke(
+    remote: RemoteService,
+    token_id: Annotated[str, typer.Option("--token-id", "--id", metavar="ID", help="Token id.")],
+    catalog: CatalogOption = None,
+) -> None:
+    """Make a token useless at once.
+
+    The devices it enrolled stay.
+    """
+    remote.delete(f"{_path(catalog_name(remote, catalog))}/{segment(token_id)}")
+    note(f"enrolment token {token_id} is revoked")
+
+
+def _path(catalog: str) -> str:
+    return f"/catalogs/{segment(catalog)}/enrolment-tokens"

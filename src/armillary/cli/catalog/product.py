@@ -1,0 +1,110 @@
+# SPDX-License-Identifier: Apache-2.0
+"""``armillary product``: products of a catalog."""
+
+from __future__ import annotations
+
+from typing import Annotated, Any
+
+import typer
+
+from armillary.cli.terminal.output import JsonOption, note, print_record, print_table
+from armillary.cli.terminal.remote import RemoteService, remote_command
+from armillary.cli.terminal.remote_names import (
+    DEFAULT_RESOURCE_GROUP,
+    CatalogOption,
+    DescriptionOption,
+    ResourceGroupOption,
+    YesOption,
+    catalog_path,
+    confirm,
+    product_path,
+    resource_row,
+)
+
+app = typer.Typer(no_args_is_help=True, help="Products of a catalog.", rich_markup_mode=None, add_completion=False)
+
+NameOption = Annotated[str, typer.Option("--product", "-p", "--name", "-n", metavar="NAME", help="Product.")]
+
+
+def _row(product: dict[str, Any]) -> dict[str, Any]:
+    row = resource_row(product)
+    return {"name": row["name"], "description": row.get("description")}
+
+
+@remote_command(app, "create")
+def create(
+    remote: RemoteService,
+    product: NameOption,
+    catalog: CatalogOption = None,
+    description: DescriptionOption = None,
+    resource_group: ResourceGroupOption = DEFAULT_RESOURCE_GROUP,
+    as_json: JsonOption = False,
+) -> None:
+    """Make a product."""
+    path = product_path(catalog_path(remote, catalog, resource_group), product)
+    made = remote.azure("PUT", path, {"properties": {"description": description or ""}})
+    print_record(made if as_json else _row(made), as_json=as_json)
+
+
+@remote_command(app, "list")
+def list_products(
+    remote: RemoteService,
+    catalog: CatalogOption = None,
+    resource_group: ResourceGroupOption = DEFAULT_RESOURCE_GROUP,
+    as_json: JsonOption = False,
+) -> None:
+    """List the products of a catalog."""
+    found = list(remote.azure_pages(f"{catalog_path(remote, catalog, resource_group)}/products"))
+    print_table(
+        found if as_json else [_row(product) for product in found],
+        ("name", "description"),
+        as_json=as_json,
+        empty="No product. Make one: armillary product create --product NAME",
+    )
+
+
+@remote_command(app, "show")
+def show(
+    remote: RemoteService,
+    product: NameOption,
+    catalog: CatalogOption = None,
+    resource_group: ResourceGroupOption = DEFAULT_RESOURCE_GROUP,
+    as_json: JsonOption = False,
+) -> None:
+    """Show a product."""
+    path = product_path(catalog_path(remote, catalog, resource_group), product)
+    found = remote.azure("GET", path)
+    if as_json:
+        print_record(found, as_json=True)
+        return
+    print_record({**_row(found), "devices": remote.azure("POST", f"{path}/countDevices")["value"]}, as_json=False)
+
+
+@remote_command(app, "update")
+def update(
+    remote: RemoteService,
+    product: NameOption,
+    description: Annotated[str, typer.Option("--description", metavar="TEXT", help="What it is for.")],
+    catalog: CatalogOption = None,
+    resource_group: ResourceGroupOption = DEFAULT_RESOURCE_GROUP,
+    as_json: JsonOption = False,
+) -> None:
+    """Change a product's description."""
+    path = product_path(catalog_path(remote, catalog, resource_group), product)
+    changed = remote.azure("PATCH", path, {"properties": {"description": description}})
+    print_record(changed if as_json else _row(changed), as_json=as_json)
+
+
+@remote_command(app, "delete")
+def delete(
+    remote: RemoteService,
+    product: NameOption,
+    catalog: CatalogOption = None,
+    resource_group: ResourceGroupOption = DEFAULT_RESOURCE_GROUP,
+    yes: YesOption = False,
+) -> None:
+    """Delete a product whose groups have no devices."""
+    path = product_path(catalog_path(remote, catalog, resource_group), product)
+    confirm(f"Delete product {product} with its device groups?", yes=yes)
+    remote.azure("DELETE", path)
+    note(f"product {product} is deleted")

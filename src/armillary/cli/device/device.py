@@ -1,0 +1,388 @@
+# SPDX-License-Identifier: Apache-2.0
+"""``armillary device``: a device on this host. Verbs that speak to the service come from ``device_remote``."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import os
+import signal
+import sys
+import time
+from collections.abc import Callable
+from enum import StrEnum
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from armillary.cli.device.device_file import register as register_file
+from armillary.cli.device.device_life import register as register_life
+from armillary.cli.device.device_message import register as register_message
+from armillary.cli.device.device_remote import register
+from armillary.cli.device.device_sideload import app as sideload
+from armillary.cli.device.device_state import register as register_state
+from armillary.cli.device.device_template import register as register_template
+from armillary.cli.terminal.output import (
+    JsonOption,
+    inert,
+    json_text,
+    note,
+    print_error,
+    print_json,
+    print_record,
+    print_table,
+)
+from armillary.cli.terminal.remote import (
+    CaOption,
+    RemoteService,
+    ServiceOption,
+    TokenOption,
+    connect,
+)
+from armillary.device.boot.provision import Factory, provision, recover as recover_device
+from armillary.device.checkin.checkin import describe_steps
+from armillary.device.process import Device
+from armillary.device.running import DeviceSettings
+from armillary.device.state.configuration import load_configuration
+from armillary.device.state.journal import read_journal
+from armillary.device.state.layout import DeviceFolder
+from armillary.device.state.status import read_status
+from armillary.engines.flash.file import FileFlash
+from armillary.engines.sandbox.port import open_sandbox
+from armillary.errors import ArmillaryError, HostError, NotFoundError
+from armillary.identity.manufacturing import state_named
+from armillary.roles.log import log_to_stderr
+from armillary.update.trial import HEALTHY_S, TrialRules
+
+app = typer.Typer(
+    no_args_is_help=True, help="Devices: on this host and in the service.", rich_markup_mode=None, add_completion=False
+)
+
+CHECK_IN_DEADLINE_S = 60.0  # longer than a check-in's own time limits
+POLL_S = 0.05
+
+DataOption = Annotated[Path, typer.Option("--data", metavar="DIR", help="The device's data folder.")]
+
+
+@app.callback()
+def devices() -> None:
+    """Devices: on this host and in the service."""
+    log_to_stderr()
+
+
+class RootOfTrustName(StrEnum):
+    """Root of trust engines."""
+
+    SOFTWARE = "software"
+    TPM2 = "tpm2"
+
+
+class StateName(StrEnum):
+    """Manufacturing states."""
+
+    BLANK = "Blank"
+    MODULE1_COMPLETE = "Module1Complete"
+    DEVICE_COMPLETE = "DeviceComplete"
+
+
+class SandboxName(StrEnum):
+    """Sandbox engines."""
+
+    LINUX = "linux"
+    REDUCED = "reduced"
+    PROCESS = "process"
+
+
+@app.command("create")
+def create(
+    data: DataOption,
+    service: ServiceOption = None,
+    token: TokenOption = None,
+    ca: CaOption = None,
+    chip: Annotated[str, typer.Option("--chip", metavar="NAME", help="Chip profile.")] = "mt3620",
+    root_of_trust: Annotated[
+        RootOfTrustName, typer.Option("--root-of-trust", help="What keeps the device's secret.")
+    ] = RootOfTrustName.SOFTWARE,
+    sandbox: Annotated[
+        SandboxName, typer.Option("--sandbox", help="What contains its applications.")
+    ] = SandboxName.LINUX,
+    tpm: Annotated[
+        str | None,
+        typer.Option("--tpm", metavar="TPM", help="With tpm2: such as device:/dev/tpmrm0."),
+    ] = None,
+    manufacturing_state: Annotated[
+        StateName, typer.Option("--manufacturing-state", help="State it is made in; it only moves forward.")
+    ] = StateName.DEVICE_COMPLETE,
+    as_json: JsonOption = False,
+) -> None:
+    """Make a device in a new folder.
+
+    Makes its secret, gets its identity certificate and its OS from the service. The token is an
+    operator's, or an enrolment token: then the device is claimed as well. A creation that was cut
+    short is continued by the same command.
+    """
+    if root_of_trust is RootOfTrustName.TPM2 and manufacturing_state is not StateName.DEVICE_COMPLETE:
+        raise typer.BadParameter("a device with a TPM is made DeviceComplete: leave --manufacturing-state out")
+    with connect(service, token, ca) as remote:
+        configuration = provision(
+            DeviceFolder(data),
+            chip=chip,
+            root_of_trust=root_of_trust.value,
+            sandbox=sandbox.value,
+            operator_api=remote.address,
+            factory=_factory(remote, manufacturing_state),
+            tpm=tpm,
+            state=state_named(manufacturing_state.value),
+            tpm_factory=lambda route, body: remote.post(f"/factory/{route}", body),
+        )
+    if root_of_trust is RootOfTrustName.TPM2:
+        note("Its key is in the TPM: trust tier tpm. What that proves: docs/concepts/roots-of-trust.md.")
+    else:
+        note("Its secret is a file on this host: trust tier software, not hardware.")
+    for sentence in open_sandbox(sandbox.value).self_test().weaker:
+        note(f"weaker sandbox: {sentence}")
+    print_record(
+        {
+            "device_id": configuration.device_id,
+            "chip": configuration.chip,
+            "os_version": configuration.os_version,
+            "data": str(data),
+        },
+        as_json=as_json,
+    )
+
+
+@app.command("boot")
+def boot(
+    data: DataOption,
+    trial: Annotated[
+        float,
+        typer.Option("--trial", min=0.1, metavar="SECONDS", help="How long new applications must stay healthy."),
+    ] = HEALTHY_S,
+    as_json: Annotated[bool, typer.Option("--json", help="Print events to stdout as JSON lines.")] = False,
+) -> None:
+    """Be the device, until Ctrl-C.
+
+    Verified boot, then applications and check-ins.
+    """
+    device = Device(data, settings=DeviceSettings(trial=TrialRules(healthy_s=trial)))
+    device.journal.listen(_print_event_json if as_json else _print_event_text)
+    if as_json:
+        device.journal.listen(_note_weaker)  # a person at the terminal must see it in every mode
+    asyncio.run(_boot(device))
+
+
+@app.command("status")
+def status(data: DataOption, as_json: JsonOption = False) -> None:
+    """Show what a device on this host says of itself."""
+    folder = DeviceFolder(data)
+    folder.check()
+    found = _status(folder)
+    found["alive"] = folder.holder() is not None
+    if as_json:
+        print_json(found)
+        return
+    last = found.get("last_check_in") or {}
+    sandbox = found.get("sandbox") or {}
+    print_record(
+        {
+            "device_id": found.get("device_id"),
+            "state": found["state"] if found["alive"] else f"{found['state']}, process ended",
+            "chip": found.get("chip"),
+            "os_version": found.get("os_version"),
+            "boot_count": found.get("boot_count"),
+            "trust_tier": found.get("trust_tier"),
+            "sandbox": sandbox.get("name"),
+            "verdict": last.get("verdict") or last.get("message"),
+            "installation": found.get("installation"),
+            "reason": found.get("reason"),
+        },
+        as_json=False,
+    )
+    for sentence in sandbox.get("weaker", ()):
+        note(f"weaker: {sentence}")
+    applications = found.get("applications") or []
+    if applications:
+        note("")
+        print_table(applications, ("name", "state", "on_trial", "image_id", "component_id"), as_json=False, empty="")
+
+
+@app.command("check-in")
+def check_in(data: DataOption, as_json: JsonOption = False) -> None:
+    """Make the running device check in now."""
+    _show_appraisal(_signalled_check_in(DeviceFolder(data)), as_json=as_json)
+
+
+@app.command("attest")
+def attest(data: DataOption, as_json: JsonOption = False) -> None:
+    """Prove the device once and show every step.
+
+    A device that runs is asked to check in; one that does not is booted for this, without applications.
+    """
+    folder = DeviceFolder(data)
+    folder.check()
+    if folder.holder() is not None:
+        found = _signalled_check_in(folder)
+    else:
+        reply = asyncio.run(Device(data).prove_once())
+        found = {
+            "accepted": True,
+            "verdict": reply.verdict,
+            "purpose": reply.purpose,
+            "next_check_in_s": reply.next_check_in_s,
+            "steps": describe_steps(reply),
+        }
+    _show_appraisal(found, as_json=as_json)
+
+
+@app.command("log")
+def log(
+    data: DataOption,
+    last: Annotated[int | None, typer.Option("--last", min=1, metavar="N", help="Print only the last entries.")] = None,
+    as_json: Annotated[bool, typer.Option("--json", help="Print JSON lines.")] = False,
+) -> None:
+    """Show the log of a device on this host.
+
+    Boots, check-ins, updates, output of applications; oldest first.
+    """
+    folder = DeviceFolder(data)
+    folder.check()
+    entries = list(read_journal(folder.log))
+    for entry in entries[-last:] if last else entries:
+        (_print_event_json if as_json else _print_event_text_to_stdout)(entry)
+
+
+@app.command("recover")
+def recover(
+    data: DataOption,
+    service: ServiceOption = None,
+    token: TokenOption = None,
+    ca: CaOption = None,
+    as_json: JsonOption = False,
+) -> None:
+    """Restore a device's boot components.
+
+    They come from the newest release for its chip; identity and applications stay.
+    """
+    folder = DeviceFolder(data)
+    folder.check()
+    address = service or load_configuration(FileFlash(folder.flash)).operator_api
+    with connect(address, token, ca) as remote:
+        restored = recover_device(folder, _factory(remote))
+    print_record({"restored": list(restored)}, as_json=as_json)
+    note(f"Start it: armillary device boot --data {data}")
+
+
+register_state(app, register(app))
+app.add_typer(sideload, name="sideload")
+register_life(app)
+register_message(app)
+register_template(app)
+register_file(app)
+
+
+def _factory(remote: RemoteService, state: StateName = StateName.DEVICE_COMPLETE) -> Factory:
+    def manufacture(csr: str, chip: str) -> Any:
+        body = {"csr": csr, "chip": chip}
+        if state is not StateName.DEVICE_COMPLETE:
+            body["manufacturing_state"] = state.value
+        return remote.post("/factory/devices", body)
+
+    return manufacture
+
+
+async def _boot(device: Device) -> None:
+    loop = asyncio.get_running_loop()
+    loop.add_signal_handler(signal.SIGINT, device.stop)
+    loop.add_signal_handler(signal.SIGTERM, device.stop)
+    loop.add_signal_handler(signal.SIGUSR1, device.check_in_now)
+    await device.run()
+
+
+def _signalled_check_in(folder: DeviceFolder) -> dict[str, Any]:
+    """Send SIGUSR1 to the device's process and wait for its next check-in to end."""
+    folder.check()
+    process = folder.holder()
+    if process is None:
+        raise NotFoundError(
+            f"{folder.root}: the device does not run", remedy="Start it: armillary device boot --data DIR."
+        )
+    before = _status(folder).get("check_ins") or 0
+    os.kill(process, signal.SIGUSR1)
+    deadline = time.monotonic() + CHECK_IN_DEADLINE_S
+    while time.monotonic() < deadline:
+        found = _status(folder)
+        if (found.get("check_ins") or 0) > before:
+            return dict(found["last_check_in"])
+        if folder.holder() != process:
+            break
+        time.sleep(POLL_S)
+    raise HostError(
+        f"the device did not check in within {CHECK_IN_DEADLINE_S:.0f} s",
+        remedy="Look at its log: armillary device log --data DIR.",
+    )
+
+
+def _show_appraisal(found: dict[str, Any], *, as_json: bool) -> None:
+    if as_json:
+        print_json(found)
+    elif found.get("accepted"):
+        print_record({name: found.get(name) for name in ("verdict", "purpose", "next_check_in_s")}, as_json=False)
+        note("")
+        rows = [{**step, "step": f"({step['number']})"} for step in found["steps"]]
+        print_table(rows, ("step", "result", "name", "detail"), as_json=False, empty="The service named no steps.")
+    if not found.get("accepted"):
+        refusal = ArmillaryError(
+            str(found.get("message")), remedy=str(found.get("remedy") or ""), code=str(found.get("code"))
+        )
+        print_error(refusal)
+        raise typer.Exit(1)
+    if found.get("verdict") != "attested":
+        raise typer.Exit(1)
+
+
+def _status(folder: DeviceFolder) -> dict[str, Any]:
+    found = read_status(folder.status)
+    if found is None:
+        raise NotFoundError(
+            f"{folder.root}: the device never ran", remedy=f"Start it: armillary device boot --data {folder.root}"
+        )
+    return found
+
+
+def _note_weaker(entry: dict[str, object]) -> None:
+    weaker = entry.get("weaker")
+    for sentence in weaker if isinstance(weaker, list) else ():
+        note(f"weaker sandbox: {sentence}")
+
+
+def _print_event_json(entry: dict[str, object]) -> None:
+    sys.stdout.write(json_text(entry) + "\n")
+    sys.stdout.flush()
+
+
+def _print_event_text(entry: dict[str, object]) -> None:
+    _event_text(entry, sys.stderr.write)
+
+
+def _print_event_text_to_stdout(entry: dict[str, object]) -> None:
+    _event_text(entry, sys.stdout.write)
+
+
+def _event_text(entry: dict[str, object], write: Callable[[str], object]) -> None:
+    at = time.strftime("%Y-%m-%d %H:%M:%S", time.gmtime(int(str(entry.get("at", 0)))))
+    fields = "  ".join(
+        f"{name}={_short(value)}"
+        for name, value in entry.items()
+        if name not in ("at", "event", "weaker", "components")
+    )
+    write(inert(f"{at}  {entry.get('event')}  {fields}".rstrip()) + "\n")
+    weaker = entry.get("weaker")
+    for sentence in weaker if isinstance(weaker, list) else ():
+        write(inert(f"{at}  weaker sandbox: {sentence}") + "\n")
+
+
+def _short(value: object) -> str:
+    text = json.dumps(value, ensure_ascii=False, default=str) if isinstance(value, (list, dict)) else str(value)
+    return text if len(text) <= 200 else text[:200] + "…"

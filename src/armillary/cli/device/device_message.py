@@ -1,0 +1,105 @@
+# SPDX-License-Identifier: Apache-2.0
+"""``armillary device message``: messages to a device, and what became of them."""
+
+from __future__ import annotations
+
+import base64
+from enum import StrEnum
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from armillary.cli.terminal.device_reference import DeviceOption
+from armillary.cli.terminal.duration import seconds_of
+from armillary.cli.terminal.output import JsonOption, note, print_record, print_table
+from armillary.cli.terminal.readable import readable
+from armillary.cli.terminal.remote import RemoteService, remote_command, segment
+from armillary.cli.terminal.remote_names import YesOption, confirm
+
+COLUMNS = ("message_id", "state", "size", "ack", "deliveries", "max_deliveries")
+
+
+class Ack(StrEnum):
+    """Which outcomes are kept."""
+
+    NONE = "none"
+    POSITIVE = "positive"
+    NEGATIVE = "negative"
+    FULL = "full"
+
+
+def register(app: typer.Typer) -> None:
+    """Add the group to ``app``."""
+    message = typer.Typer(
+        no_args_is_help=True,
+        help="Messages to a device.",
+        rich_markup_mode=None,
+        add_completion=False,
+    )
+    app.add_typer(message, name="message")
+    remote_command(message, "send")(_send)
+    remote_command(message, "list")(_list)
+    remote_command(message, "purge")(_purge)
+
+
+def _send(
+    remote: RemoteService,
+    device: DeviceOption,
+    text: Annotated[str | None, typer.Option("--text", metavar="TEXT", help="The body as text.")] = None,
+    file: Annotated[Path | None, typer.Option("--file", metavar="FILE", help="The body from a file.")] = None,
+    property_: Annotated[
+        list[str] | None, typer.Option("--property", metavar="NAME=VALUE", help="A property, repeatable.")
+    ] = None,
+    ack: Annotated[Ack, typer.Option("--ack", help="Which outcomes to keep for message list.")] = Ack.NONE,
+    expires: Annotated[
+        str, typer.Option("--expires", metavar="TIME", help="For how long it is tried, such as 30m; 48h at most.")
+    ] = "1h",
+    content_type: Annotated[str, typer.Option("--content-type", metavar="TYPE", help="Such as application/json.")] = "",
+    as_json: JsonOption = False,
+) -> None:
+    """Send a message to a device.
+
+    It waits for a device that is not connected, until it expires.
+    """
+    body: dict[str, Any] = {
+        "properties": _properties(property_ or []),
+        "ack": ack.value,
+        "lifetime_s": seconds_of(expires),
+        "content_type": content_type,
+    }
+    if (text is None) == (file is None):
+        raise typer.BadParameter("give either --text or --file")
+    if file is not None:
+        body["body_base64"] = base64.b64encode(file.read_bytes()).decode()
+    else:
+        body["text"] = text
+    found = remote.post(f"/devices/{segment(device)}/messages", body)
+    print_record(found if as_json else {name: found[name] for name in COLUMNS}, as_json=as_json)
+
+
+def _list(remote: RemoteService, device: DeviceOption, as_json: JsonOption = False) -> None:
+    """List messages and their outcomes.
+
+    What waits for the device, and the outcomes that were asked for with --ack.
+    """
+    items = remote.get(f"/devices/{segment(device)}/messages")["items"]
+    rows = items if as_json else [readable(item) for item in items]
+    print_table(rows, COLUMNS, as_json=as_json, empty="Nothing waits, and no outcome was asked for.")
+
+
+def _purge(remote: RemoteService, device: DeviceOption, yes: YesOption = False) -> None:
+    """Take back everything that waits for a device."""
+    confirm(f"Take back every message that waits for device {device[:12]}...?", yes=yes)
+    found = remote.delete(f"/devices/{segment(device)}/messages")
+    note(f"{found['purged']} message{'s' if found['purged'] != 1 else ''} taken back")
+
+
+def _properties(given: list[str]) -> dict[str, str]:
+    found: dict[str, str] = {}
+    for pair in given:
+        name, equals, value = pair.partition("=")
+        if not name or not equals:
+            raise typer.BadParameter(f"--property: expected NAME=VALUE, got {pair!r:.60}")
+        found[name] = value
+    return found

@@ -1,0 +1,441 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Verbs of ``armillary device`` that speak to the service; ``register`` adds them beside the local ones."""
+
+from __future__ import annotations
+
+import base64
+import json
+from collections.abc import Callable
+from enum import StrEnum
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from armillary.cli.terminal.device_reference import (
+    DeviceOption,
+    NewNameOption,
+    SearchOption,
+    device_row,
+    resolve_device,
+)
+from armillary.cli.terminal.output import JsonOption, note, print_record, print_table
+from armillary.cli.terminal.readable import readable, with_unit
+from armillary.cli.terminal.remote import RemoteService, remote_command, segment, write_file
+from armillary.cli.terminal.remote_names import (
+    DEFAULT_RESOURCE_GROUP,
+    CatalogOption,
+    ResourceGroupOption,
+    YesOption,
+    catalog_path,
+    confirm,
+    device_group_path,
+    device_place,
+    split_ids,
+)
+
+LIST_COLUMNS = ("name", "device_id", "health", "trust_tier", "chip", "catalog", "product", "group", "os_version")
+FACTS = (
+    "device_id", "name", "health", "trust_tier", "chip", "manufacturing_state", "catalog", "product", "group",
+    "verdict", "last_check_in_at", "last_attested_at", "held_at", "os_version", "boot_count", "certificate_serial",
+    "certificate_not_after", "last_refusal",
+)  # fmt: skip
+# Groups that create-defaults makes; the two verbs below move a device between them.
+DEVELOPMENT_GROUP = "Development"
+FIELD_TEST_GROUP = "Field Test"
+
+TargetProduct = Annotated[
+    str, typer.Option("--target-product", "--product", "-p", metavar="NAME", help="Product to go to.")
+]
+TargetGroup = Annotated[
+    str, typer.Option("--target-device-group", "--device-group", "-dg", metavar="NAME", help="Device group to go to.")
+]
+LimitOption = Annotated[int | None, typer.Option("--limit", min=1, metavar="N", help="Print at most so many.")]
+
+
+class CapabilityType(StrEnum):
+    """What a capability file allows."""
+
+    APPLICATION_DEVELOPMENT = "ApplicationDevelopment"
+    FIELD_SERVICING = "FieldServicing"
+    RF_TEST_MODE = "RfTestMode"
+
+
+def register(app: typer.Typer) -> typer.Typer:
+    """Add the remote verbs to ``app``; returns its group ``capability``."""
+    for name, function in _VERBS.items():
+        remote_command(app, name)(function)
+    capability = _group(app, "capability", "Capability files: what one device may do more.")
+    remote_command(capability, "download")(_capability_download)
+    twin = _group(app, "twin", "The device's twin in the hub.")
+    remote_command(twin, "show")(_twin_show)
+    remote_command(twin, "update")(_twin_update)
+    return capability
+
+
+def _group(app: typer.Typer, name: str, text: str) -> typer.Typer:
+    for info in app.registered_groups:
+        if info.name == name and info.typer_instance is not None:
+            return info.typer_instance
+    group = typer.Typer(no_args_is_help=True, help=text, rich_markup_mode=None, add_completion=False)
+    app.add_typer(group, name=name)
+    return group
+
+
+def _claim(
+    remote: RemoteService,
+    device: Annotated[
+        list[str] | None, typer.Option("--device", "-d", metavar="IDS", help="Device ids, repeatable.")
+    ] = None,
+    data: Annotated[
+        Path | None, typer.Option("--data", metavar="DIR", help="Or the device on this host that is in this folder.")
+    ] = None,
+    catalog: CatalogOption = None,
+    product: Annotated[str | None, typer.Option("--product", "-p", metavar="NAME", help="Product to claim to.")] = None,
+    device_group: Annotated[
+        str | None, typer.Option("--device-group", "-dg", metavar="NAME", help="Device group to claim to.")
+    ] = None,
+    name: Annotated[
+        str | None, typer.Option("--name", "-n", metavar="TEXT", help="What people call it, where it is one device.")
+    ] = None,
+    resource_group: ResourceGroupOption = DEFAULT_RESOURCE_GROUP,
+) -> None:
+    """Bind devices to a catalog."""
+    if (device is None) == (data is None):
+        raise typer.BadParameter("give either --device or --data")
+    ids = [resolve_device(remote, each) for each in split_ids(device or [])] if data is None else [_device_in(data)]
+    if name is not None and len(ids) != 1:
+        raise typer.BadParameter(f"--name is for one device; there are {len(ids)}: armillary device rename")
+    if (product is None) != (device_group is None):
+        raise typer.BadParameter("--product and --device-group go together")
+    path = device_group_path(
+        catalog_path(remote, catalog, resource_group), product or ".default", device_group or ".unassigned"
+    )
+    remote.azure("POST", f"{path}/claimDevices", {"deviceIdentifiers": ids})
+    if name is not None:
+        remote.put(f"/devices/{ids[0]}/name", {"name": name})
+    note(f"{len(ids)} device{'s are' if len(ids) != 1 else ' is'} claimed")
+
+
+def _device_in(data: Path) -> str:
+    from armillary.device.state.configuration import load_configuration  # noqa: PLC0415 - other commands load no device
+    from armillary.device.state.layout import DeviceFolder  # noqa: PLC0415
+    from armillary.engines.flash.file import FileFlash  # noqa: PLC0415
+
+    folder = DeviceFolder(data)
+    folder.check()
+    return load_configuration(FileFlash(folder.flash)).device_id
+
+
+def _assign(
+    remote: RemoteService,
+    device: DeviceOption,
+    target_product: TargetProduct,
+    target_device_group: TargetGroup,
+    catalog: CatalogOption = None,
+    resource_group: ResourceGroupOption = DEFAULT_RESOURCE_GROUP,
+) -> None:
+    """Move a device to a device group."""
+    base = catalog_path(remote, catalog, resource_group)
+    _move(remote, base, device, target_product, target_device_group)
+    note(f"the device is in {target_product} / {target_device_group}")
+
+
+def _unassign(
+    remote: RemoteService,
+    device: DeviceOption,
+    catalog: CatalogOption = None,
+    resource_group: ResourceGroupOption = DEFAULT_RESOURCE_GROUP,
+) -> None:
+    """Take a device out of its group.
+
+    It stays in its catalog.
+    """
+    _move(remote, catalog_path(remote, catalog, resource_group), device, ".default", ".unassigned")
+    note("the device is in no device group")
+
+
+def _move(remote: RemoteService, base: str, device: str, product: str, device_group: str) -> None:
+    target = f"{base}/products/{product}/deviceGroups/{device_group}"
+    remote.azure("PATCH", device_place(remote, base, device), {"properties": {"deviceGroupId": target}})
+
+
+def _list(
+    remote: RemoteService,
+    catalog: Annotated[str | None, typer.Option("--catalog", "-c", metavar="NAME", help="Only of a catalog.")] = None,
+    product: Annotated[str | None, typer.Option("--product", "-p", metavar="NAME", help="Only of a product.")] = None,
+    device_group: Annotated[
+        str | None, typer.Option("--device-group", "-dg", metavar="NAME", help="Only of a device group.")
+    ] = None,
+    health: Annotated[
+        str | None,
+        typer.Option(
+            "--health", metavar="WORD", help="attested, update-only, silent, refused, never, held or revoked."
+        ),
+    ] = None,
+    tier: Annotated[
+        str | None, typer.Option("--trust-tier", metavar="WORD", help="simulated, software, tpm or silicon.")
+    ] = None,
+    os_version: Annotated[str | None, typer.Option("--os-version", metavar="VERSION", help="Only on this OS.")] = None,
+    search: SearchOption = None,
+    limit: LimitOption = None,
+    as_json: JsonOption = False,
+) -> None:
+    """List devices."""
+    where = {"catalog": catalog, "product": product, "group": device_group, "search": search}
+    found = remote.pages("/devices", limit=limit, health=health, tier=tier, os_version=os_version, **where)
+    empty = "No device. Make one on this host: armillary device create"
+    rows = list(found) if as_json else [device_row(readable(device)) for device in found]
+    print_table(rows, LIST_COLUMNS, as_json=as_json, empty=empty)
+
+
+def _show(remote: RemoteService, device: DeviceOption, as_json: JsonOption = False) -> None:
+    """Show a device, and each step of its appraisal."""
+    found = remote.get(f"/devices/{segment(device)}")
+    if as_json:
+        print_record(found, as_json=True)
+        return
+    print_record(readable({name: found.get(name) for name in FACTS}), as_json=False)
+    check_in = found.get("last_check_in")
+    if check_in:
+        note("")
+        rows = [{"step": f"({step['number']})", **step} for step in check_in["steps"]]
+        print_table(rows, ("step", "result", "name", "prevents", "detail"), as_json=False, empty="")
+
+
+def _show_count(
+    remote: RemoteService,
+    catalog: CatalogOption = None,
+    product: Annotated[str | None, typer.Option("--product", "-p", metavar="NAME", help="Only of a product.")] = None,
+    device_group: Annotated[
+        str | None, typer.Option("--device-group", "-dg", metavar="NAME", help="Only of a device group.")
+    ] = None,
+    resource_group: ResourceGroupOption = DEFAULT_RESOURCE_GROUP,
+    as_json: JsonOption = False,
+) -> None:
+    """Count devices."""
+    path = catalog_path(remote, catalog, resource_group)
+    if device_group is not None and product is None:
+        raise typer.BadParameter("--device-group needs --product")
+    if product is not None:
+        path = f"{path}/products/{segment(product)}"
+    if device_group is not None:
+        path = f"{path}/deviceGroups/{segment(device_group)}"
+    counted = remote.azure("POST", f"{path}/countDevices")
+    print_record(counted if as_json else {"devices": counted["value"]}, as_json=as_json)
+
+
+def _deployment_status(remote: RemoteService, device: DeviceOption, as_json: JsonOption = False) -> None:
+    """Show whether a device runs its deployment.
+
+    If it does not, the text says why not.
+    """
+    found = remote.get(f"/devices/{segment(device)}/deployment")
+    if as_json:
+        print_record(found, as_json=True)
+        return
+    print_record({name: found[name] for name in ("status", "deployment_id", "reason")}, as_json=False)
+    note("")
+    empty = "The device said nothing about its applications yet."
+    print_table(found["images"], ("name", "image_id", "wanted", "installed", "state"), as_json=False, empty=empty)
+
+
+def _enable_development(
+    remote: RemoteService,
+    device: DeviceOption,
+    output_file: Annotated[
+        Path, typer.Option("--output-file", metavar="FILE", help="Capability file to write; - is stdout.")
+    ],
+    device_group: Annotated[
+        str, typer.Option("--device-group", "-dg", metavar="NAME", help="Development group of the device's product.")
+    ] = DEVELOPMENT_GROUP,
+    catalog: CatalogOption = None,
+    resource_group: ResourceGroupOption = DEFAULT_RESOURCE_GROUP,
+) -> None:
+    """Move a device to its development group.
+
+    Also writes the capability file that lets it run packages signed by a development key.
+    """
+    base = catalog_path(remote, catalog, resource_group)
+    _move(remote, base, device, _product_of(remote, device), device_group)
+    _write_capability(remote, base, device, CapabilityType.APPLICATION_DEVELOPMENT, output_file)
+
+
+def _enable_cloud_test(
+    remote: RemoteService,
+    device: DeviceOption,
+    device_group: Annotated[
+        str, typer.Option("--device-group", "-dg", metavar="NAME", help="Test group of the device's product.")
+    ] = FIELD_TEST_GROUP,
+    catalog: CatalogOption = None,
+    resource_group: ResourceGroupOption = DEFAULT_RESOURCE_GROUP,
+) -> None:
+    """Move a device to its field test group.
+
+    There it gets deployments from the service.
+    """
+    base = catalog_path(remote, catalog, resource_group)
+    _move(remote, base, device, _product_of(remote, device), device_group)
+    note(f"the device is in {device_group}; remove its development capability for deployments to be installed")
+
+
+def _product_of(remote: RemoteService, device: str) -> str:
+    return str(remote.get(f"/devices/{segment(device)}").get("product") or ".default")
+
+
+def _revoke(
+    remote: RemoteService,
+    device: DeviceOption,
+    reason: Annotated[str, typer.Option("--reason", metavar="TEXT", help="Why; kept in the audit log.")],
+    yes: YesOption = False,
+    as_json: JsonOption = False,
+) -> None:
+    """Withdraw a device's identity.
+
+    It is refused until it is restored, and its connection to the hub is closed.
+    """
+    confirm(f"Revoke device {device[:12]}...? It is refused and disconnected at once.", yes=yes)
+    found = remote.post(f"/devices/{segment(device)}/revoke", {"reason": reason})
+    print_record(found if as_json else {name: found[name] for name in ("device_id", "health")}, as_json=as_json)
+
+
+def _restore(remote: RemoteService, device: DeviceOption, as_json: JsonOption = False) -> None:
+    """Let a revoked device in again.
+
+    It still has to prove itself.
+    """
+    found = remote.post(f"/devices/{segment(device)}/restore")
+    print_record(found if as_json else {name: found[name] for name in ("device_id", "health")}, as_json=as_json)
+
+
+def _release(remote: RemoteService, device: DeviceOption, yes: YesOption = False, as_json: JsonOption = False) -> None:
+    """Let a device begin anew that is held.
+
+    A device is held when two machines seem to have its identity. Whichever of them proves itself next becomes the
+    device; two that go on are found and held again.
+    """
+    confirm(f"Release device {device[:12]}...? The next machine that proves this identity becomes the device.", yes=yes)
+    found = remote.post(f"/devices/{segment(device)}/release")
+    print_record(found if as_json else {name: found[name] for name in ("device_id", "health")}, as_json=as_json)
+
+
+def _check_ins(
+    remote: RemoteService, device: DeviceOption, limit: LimitOption = 20, as_json: JsonOption = False
+) -> None:
+    """List a device's check-ins, newest first."""
+    found = list(remote.pages(f"/devices/{segment(device)}/check-ins", limit=limit))
+    columns = ("at", "verdict", "boot_count", "os_version", "certificate_serial", "deployment_id")
+    rows = found if as_json else [readable(row) for row in found]
+    print_table(rows, columns, as_json=as_json, empty="The device has not checked in yet.")
+
+
+def _telemetry(remote: RemoteService, device: DeviceOption, as_json: JsonOption = False) -> None:
+    """Show the last value of each of a device's metrics."""
+    found = remote.get(f"/devices/{segment(device)}/telemetry")
+    empty = "The device has sent no telemetry yet."
+    rows = found["items"] if as_json else [with_unit(readable(row), "value") for row in found["items"]]
+    print_table(rows, ("metric", "display_name", "value", "at_ms"), as_json=as_json, empty=empty)
+
+
+def _invoke(
+    remote: RemoteService,
+    device: DeviceOption,
+    method: Annotated[str, typer.Option("--method", metavar="NAME", help="Direct method.")],
+    payload: Annotated[str, typer.Option("--payload", metavar="JSON", help="What the method gets.")] = "null",
+    timeout_s: Annotated[
+        int, typer.Option("--timeout", min=1, max=300, metavar="SECONDS", help="Seconds to wait for the answer.")
+    ] = 30,
+    as_json: JsonOption = False,
+) -> None:
+    """Call a direct method on a connected device."""
+    body = {"payload": _json(payload, "--payload"), "timeout_s": timeout_s}
+    found = remote.post(f"/devices/{segment(device)}/methods/{segment(method)}", body)
+    print_record(found, as_json=as_json)
+
+
+def _capability_download(
+    remote: RemoteService,
+    device: DeviceOption,
+    output_file: Annotated[Path, typer.Option("--output-file", metavar="FILE", help="File to write; - is stdout.")],
+    kind: Annotated[CapabilityType, typer.Option("--type", "-t", help="What to allow.")],
+    catalog: CatalogOption = None,
+    resource_group: ResourceGroupOption = DEFAULT_RESOURCE_GROUP,
+) -> None:
+    """Write a capability file for one device."""
+    _write_capability(remote, catalog_path(remote, catalog, resource_group), device, kind, output_file)
+
+
+def _write_capability(remote: RemoteService, base: str, device: str, kind: CapabilityType, output_file: Path) -> None:
+    place = device_place(remote, base, device)
+    made = remote.azure("POST", f"{place}/generateCapabilityImage", {"capabilities": [kind.value]})
+    write_file(output_file, base64.b64decode(made["image"]))
+    note(f"{kind.value} for device {device[:12]}... is written to {output_file}")
+
+
+def _twin_show(remote: RemoteService, device: DeviceOption, as_json: JsonOption = False) -> None:
+    """Show a device's twin."""
+    _show_twin(remote.get(f"/devices/{segment(device)}/twin"), as_json=as_json)
+
+
+def _twin_update(
+    remote: RemoteService,
+    device: DeviceOption,
+    desired: Annotated[str, typer.Option("--desired", metavar="JSON", help="Desired properties; null removes one.")],
+    as_json: JsonOption = False,
+) -> None:
+    """Merge desired properties into a device's twin."""
+    body = {"desired": _json(desired, "--desired")}
+    _show_twin(remote.patch(f"/devices/{segment(device)}/twin", body), as_json=as_json)
+
+
+def _show_twin(twin: dict[str, Any], *, as_json: bool) -> None:
+    """A twin as JSON, or a line for each property: what is wanted of the device beside what it reports."""
+    if as_json:
+        print_record(twin, as_json=True)
+        return
+    print_record({name: twin[name] for name in ("deviceId", "etag", "version", "tags")}, as_json=False)
+    desired, reported = (
+        {name: value for name, value in twin["properties"][side].items() if not name.startswith("$")}
+        for side in ("desired", "reported")
+    )
+    names = sorted(desired.keys() | reported.keys())
+    rows = [{"property": name, "desired": desired.get(name), "reported": reported.get(name)} for name in names]
+    note("")
+    print_table(rows, ("property", "desired", "reported"), as_json=False, empty="The twin has no properties yet.")
+
+
+def _json(text: str, option: str) -> Any:
+
+    try:
+        return json.loads(text)
+    except ValueError as error:
+        raise typer.BadParameter(f"{option}: expected JSON ({error})") from error
+
+
+def _rename(remote: RemoteService, device: DeviceOption, name: NewNameOption, as_json: JsonOption = False) -> None:
+    """Call a device by another name.
+
+    It need not be unique. A new owner of the device does not see it.
+    """
+    found = remote.put(f"/devices/{segment(device)}/name", {"name": name})
+    print_record(found if as_json else {key: found[key] for key in ("device_id", "name", "catalog")}, as_json=as_json)
+
+
+_VERBS: dict[str, Callable[..., None]] = {
+    "claim": _claim,
+    "assign": _assign,
+    "unassign": _unassign,
+    "list": _list,
+    "rename": _rename,
+    "show": _show,
+    "show-count": _show_count,
+    "show-deployment-status": _deployment_status,
+    "enable-development": _enable_development,
+    "enable-cloud-test": _enable_cloud_test,
+    "revoke": _revoke,
+    "restore": _restore,
+    "release": _release,
+    "check-ins": _check_ins,
+    "telemetry": _telemetry,
+    "invoke": _invoke,
+}

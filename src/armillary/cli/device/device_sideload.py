@@ -1,0 +1,82 @@
+# SPDX-License-Identifier: Apache-2.0
+"""``armillary device sideload``: applications loaded by hand onto a device on this host."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+from uuid import UUID
+
+import typer
+from cryptography.x509 import Certificate
+
+from armillary.cli.release.development_key import development_folder, load_certificate
+from armillary.cli.terminal.output import JsonOption, note, print_record
+from armillary.cli.terminal.remote import read_file
+from armillary.device.applications.sideload import delete, deploy
+from armillary.device.state.clock import DeviceClock
+from armillary.device.state.layout import DeviceFolder
+from armillary.engines.flash.file import FileFlash
+from armillary.errors import SignatureError
+from armillary.update.record import SlotImage
+from armillary.wire.image import package as image_package
+
+app = typer.Typer(no_args_is_help=True, help="Load applications by hand.", rich_markup_mode=None, add_completion=False)
+
+DataOption = Annotated[Path, typer.Option("--data", metavar="DIR", help="The device's data folder.")]
+
+
+@app.command("deploy")
+def deploy_package(
+    data: DataOption,
+    package: Annotated[Path, typer.Option("--image-package", metavar="FILE", help="Application; - is stdin.")],
+    certificate: Annotated[
+        Path | None,
+        typer.Option("--signing-certificate", metavar="FILE", help="Who signed it; your development key by default."),
+    ] = None,
+    as_json: JsonOption = False,
+) -> None:
+    """Install an application on a stopped device.
+
+    The device's manufacturing state or capability file must allow it. A package that a developer
+    signed runs as long as development is allowed.
+    """
+    content = read_file(package, limit=image_package.PACKAGE_LIMIT_BYTES)
+    folder = DeviceFolder(data)
+    folder.check()
+    now = DeviceClock(FileFlash(folder.flash)).now()
+    _print(deploy(folder, content, _developer(content, certificate), now=now), as_json=as_json)
+    note(f"Start it: armillary device boot --data {data}")
+
+
+@app.command("delete")
+def delete_application(
+    data: DataOption,
+    component_id: Annotated[UUID, typer.Option("--component-id", metavar="ID", help="Component of the application.")],
+    as_json: JsonOption = False,
+) -> None:
+    """Remove an application from a stopped device."""
+    folder = DeviceFolder(data)
+    folder.check()
+    now = DeviceClock(FileFlash(folder.flash)).now()
+    _print(delete(folder, component_id, now=now), as_json=as_json)
+
+
+def _developer(content: bytes, certificate: Path | None) -> Certificate | None:
+    """The developer's certificate if it is his signature; None where somebody else signed, such as the service."""
+    own = development_folder() / "signing.pem"
+    if certificate is None and not own.exists():
+        return None
+    developer = load_certificate(certificate or own)
+    try:
+        image_package.verify(image_package.parse(content), [developer])
+    except SignatureError:
+        if certificate is not None:
+            raise
+        return None
+    return developer
+
+
+def _print(image: SlotImage, *, as_json: bool) -> None:
+    record = {"name": image.name, "component_id": str(image.component_id), "image_id": str(image.image_id)}
+    print_record(record, as_json=as_json)

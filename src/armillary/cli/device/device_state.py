@@ -1,0 +1,157 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Verbs of ``armillary device`` about what an attached device is allowed: manufacturing state, capability file."""
+
+from __future__ import annotations
+
+from enum import StrEnum
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from armillary.cli.terminal.output import JsonOption, note, print_record
+from armillary.cli.terminal.readable import readable
+from armillary.cli.terminal.remote import (
+    CaOption,
+    ServiceOption,
+    TokenOption,
+    connect,
+    read_file,
+    segment,
+)
+from armillary.cli.terminal.remote_names import YesOption, confirm
+from armillary.device.state.clock import DeviceClock
+from armillary.device.state.configuration import DeviceConfiguration, load_configuration
+from armillary.device.state.layout import DeviceFolder
+from armillary.device.state.permission import (
+    Standing,
+    advance_state,
+    load_state,
+    remove_capability,
+    select_capability,
+    standing,
+)
+from armillary.engines.flash.file import FileFlash
+from armillary.errors import ConflictError
+from armillary.identity.manufacturing import ManufacturingState, state_named
+from armillary.wire.image import capability_file
+
+DataOption = Annotated[Path, typer.Option("--data", metavar="DIR", help="The device's data folder.")]
+
+
+class NextState(StrEnum):
+    """States that a device can be moved to."""
+
+    MODULE1_COMPLETE = ManufacturingState.MODULE1_COMPLETE.value
+    DEVICE_COMPLETE = ManufacturingState.DEVICE_COMPLETE.value
+
+
+def register(app: typer.Typer, capability: typer.Typer) -> None:
+    """Add the verbs to ``app`` and its group ``capability``."""
+    state = typer.Typer(
+        no_args_is_help=True,
+        help="Manufacturing state of a device on this host.",
+        rich_markup_mode=None,
+        add_completion=False,
+    )
+    app.add_typer(state, name="manufacturing-state")
+    state.command("show")(show_state)
+    state.command("update")(update_state)
+    capability.command("select")(select)
+    capability.command("remove")(remove)
+    capability.command("show-attached")(show_attached)
+
+
+def show_state(data: DataOption, as_json: JsonOption = False) -> None:
+    """Show the manufacturing state, and what it allows."""
+    _print(_standing(*_device(data)), as_json=as_json)
+
+
+def update_state(
+    data: DataOption,
+    state: Annotated[
+        NextState, typer.Option("--manufacturing-state", "--state", help="State to move forward to, for good.")
+    ],
+    service: ServiceOption = None,
+    token: TokenOption = None,
+    ca: CaOption = None,
+    yes: YesOption = False,
+    as_json: JsonOption = False,
+) -> None:
+    """Move the manufacturing state forward, for good.
+
+    The service is told first, then the device. Cut short, the same command goes on.
+    """
+    flash, configuration = _device(data)
+    wanted, present = state_named(state.value), load_state(flash)
+    if present is wanted:
+        note("the device is in this state already")
+    else:
+        confirm(f"Move the device from {present.value} to {wanted.value}? There is no way back.", yes=yes)
+        with connect(service or configuration.operator_api, token, ca) as remote:
+            place = f"/devices/{segment(configuration.device_id)}"
+            if remote.get(place)["manufacturing_state"] != wanted.value:
+                remote.post(f"{place}/manufacturing-state", {"state": wanted.value})
+        with _held(data):
+            advance_state(flash, wanted)
+    _print(_standing(flash, configuration), as_json=as_json)
+
+
+def select(
+    data: DataOption,
+    file: Annotated[Path, typer.Option("--capability-file", "--file", metavar="FILE", help="File; - is stdin.")],
+    as_json: JsonOption = False,
+) -> None:
+    """Verify a capability file and put it in force.
+
+    It must be signed by the device's service, for this device, at most 30 days ago.
+    """
+    flash, configuration = _device(data)
+    content = read_file(file, limit=capability_file.FILE_BYTES)
+    now = DeviceClock(flash).now()
+    with _held(data):
+        select_capability(flash, configuration, content, now=now)
+    _print(_standing(flash, configuration), as_json=as_json)
+
+
+def remove(data: DataOption, as_json: JsonOption = False) -> None:
+    """Forget the capability file that is in force."""
+    flash, configuration = _device(data)
+    with _held(data):
+        remove_capability(flash)
+    _print(_standing(flash, configuration), as_json=as_json)
+
+
+def show_attached(data: DataOption, as_json: JsonOption = False) -> None:
+    """Show what the capability file in force allows."""
+    _print(_standing(*_device(data)), as_json=as_json)
+
+
+def _device(data: Path) -> tuple[FileFlash, DeviceConfiguration]:
+    folder = DeviceFolder(data)
+    folder.check()
+    flash = FileFlash(folder.flash)
+    return flash, load_configuration(flash)
+
+
+def _held(data: Path) -> Any:
+    folder = DeviceFolder(data)
+    if folder.holder() is not None:
+        raise ConflictError(f"{data}: the device runs", remedy="Stop it first; it starts in the new state.")
+    return folder.hold()
+
+
+def _standing(flash: FileFlash, configuration: DeviceConfiguration) -> Standing:
+    return standing(flash, configuration, now=DeviceClock(flash).now())
+
+
+def _print(found: Standing, *, as_json: bool) -> None:
+    allowed = {name: getattr(found.permissions, name) for name in found.permissions.__slots__}
+    record = {
+        "manufacturing_state": found.state.value,
+        "capabilities": list(found.capabilities),
+        "expires_at": found.expires_at,
+        "refused": found.refused,
+        **allowed,
+    }
+    print_record(record if as_json else readable(record), as_json=as_json)

@@ -1,0 +1,158 @@
+# SPDX-License-Identifier: Apache-2.0
+"""``armillary device template|cloud-property|property``: a device as its template sees it."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from typing import Annotated, Any
+
+import typer
+
+from armillary.cli.platform.template_device import DryRunOption, TemplateOption, losses
+from armillary.cli.terminal.device_reference import DeviceOption
+from armillary.cli.terminal.output import JsonOption, note, print_json, print_record, print_table
+from armillary.cli.terminal.readable import readable, with_unit
+from armillary.cli.terminal.remote import RemoteService, remote_command, segment
+from armillary.cli.terminal.remote_names import YesOption, confirm
+
+PROPERTY_COLUMNS = ("name", "display_name", "state", "desired", "reported", "code", "description", "fault")
+VALUE_COLUMNS = ("name", "display_name", "value", "at_ms", "fault")
+
+ValuesArgument = Annotated[
+    list[str],
+    typer.Argument(metavar="NAME=VALUE...", help="VALUE is JSON, or text as it stands; null takes it away."),
+]
+
+
+def register(app: typer.Typer) -> None:
+    """Add the groups to ``app``."""
+    groups: tuple[tuple[str, str, dict[str, Callable[..., None]]], ...] = (
+        ("template", "The template of a device.", {"set": _set, "show": _show, "unset": _unset}),
+        ("cloud-property", "What operators keep of a device.", {"show": _show_cloud, "set": _set_cloud}),
+        ("property", "What operators want of a device.", {"set": _set_property}),
+    )
+    for name, text, verbs in groups:
+        group = typer.Typer(no_args_is_help=True, help=text, rich_markup_mode=None, add_completion=False)
+        app.add_typer(group, name=name)
+        for verb, function in verbs.items():
+            remote_command(group, verb)(function)
+
+
+def _set(
+    remote: RemoteService,
+    device: DeviceOption,
+    template: TemplateOption,
+    version: Annotated[
+        int | None, typer.Option("--version", min=1, metavar="N", help="Published version; the newest by default.")
+    ] = None,
+    dry_run: DryRunOption = False,
+    as_json: JsonOption = False,
+) -> None:
+    """Give a device a template, or another version of it."""
+    sent = {"template": template, "version": version, "dry_run": dry_run}
+    found = remote.put(_place(device, "template"), sent)
+    if as_json:
+        print_json(found)
+        return
+    print_record({name: found[name] for name in ("device_id", "template", "version", "dry_run")}, as_json=False)
+    for word in losses(found):
+        note(word)
+
+
+def _show(remote: RemoteService, device: DeviceOption, as_json: JsonOption = False) -> None:
+    """Show a device as its template sees it.
+
+    Properties with their states, last values, and what is not modelled.
+    """
+    found = remote.get(_place(device, "template"))
+    if as_json:
+        print_json(found)
+        return
+    head = ("device_id", "template", "version", "by", "announced_model", "cloud_properties")
+    print_record({name: found[name] for name in head}, as_json=False)
+    if found["is_missing"]:
+        note("The template is not there any more: give the device another.")
+    note("")
+    properties = [with_unit(each, "desired", "reported") for each in found["properties"]]
+    print_table(properties, PROPERTY_COLUMNS, as_json=False, empty="The template has no properties.")
+    note("")
+    rows = [with_unit(readable(each), "value") for each in found["telemetry"]]
+    print_table(rows, VALUE_COLUMNS, as_json=False, empty="It has sent no values that the template has.")
+    misfit = found["last_misfit"]
+    if misfit is not None:
+        last = f"{misfit['name']}: expected {misfit['expected']}, got {misfit['got']}"
+        note(f"values that did not fit: {misfit['count']}; the last was {last}")
+    for each in found["unmodelled_telemetry"]:
+        note(f"not modelled: {each['name']} = {each['value']}")
+    for name, value in found["unmodelled_properties"].items():
+        note(f"property not modelled: {name} = {json.dumps(value, ensure_ascii=False)}")
+    for name in found["unmarked_components"]:
+        note(f'component {name} is reported without its marker "__t": "c"')
+
+
+def _unset(remote: RemoteService, device: DeviceOption, yes: YesOption = False, as_json: JsonOption = False) -> None:
+    """Take a device's template away.
+
+    Its data and cloud properties stay.
+    """
+    confirm(f"Take the template of device {device[:12]}... away?", yes=yes)
+    print_record(remote.delete(_place(device, "template")), as_json=as_json)
+
+
+def _show_cloud(remote: RemoteService, device: DeviceOption, as_json: JsonOption = False) -> None:
+    """Show a device's cloud properties."""
+    _print_cloud(remote.get(_place(device, "cloud-properties")), as_json=as_json)
+
+
+def _set_cloud(
+    remote: RemoteService, device: DeviceOption, values: ValuesArgument, as_json: JsonOption = False
+) -> None:
+    """Change cloud properties of a device."""
+    _print_cloud(remote.patch(_place(device, "cloud-properties"), parsed(values)), as_json=as_json)
+
+
+def _set_property(
+    remote: RemoteService,
+    device: DeviceOption,
+    values: ValuesArgument,
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Only show the patch that would be merged.")] = False,
+    as_json: JsonOption = False,
+) -> None:
+    """Want values of writable properties.
+
+    They are called [component.]name in the device's template.
+    """
+    if dry_run:
+        print_json(remote.patch(_place(device, "properties"), parsed(values), dry_run="true"))
+        return
+    found = remote.patch(_place(device, "properties"), parsed(values))
+    rows = [each if as_json else with_unit(each, "desired", "reported") for each in found["properties"]]
+    rows = [each for each in rows if each["writable"]]
+    print_table(rows, PROPERTY_COLUMNS, as_json=as_json, empty="The template has no writable properties.")
+
+
+def parsed(values: list[str]) -> dict[str, Any]:
+    """``NAME=VALUE`` pairs as JSON values; what is no JSON is text."""
+    found: dict[str, Any] = {}
+    for each in values:
+        name, equals, text = each.partition("=")
+        if not name or not equals:
+            raise typer.BadParameter(f"expected NAME=VALUE, got {each[:60]!r}")
+        try:
+            found[name] = json.loads(text)
+        except ValueError:
+            found[name] = text
+    return found
+
+
+def _place(device: str, what: str) -> str:
+    return f"/devices/{segment(device)}/{what}"
+
+
+def _print_cloud(found: dict[str, Any], *, as_json: bool) -> None:
+    if as_json:
+        print_json(found)
+        return
+    rows = [{"name": name, "value": value} for name, value in found["values"].items()]
+    print_table(rows, ("name", "value"), as_json=False, empty="Nothing is kept of this device.")

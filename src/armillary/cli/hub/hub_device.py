@@ -1,0 +1,193 @@
+# SPDX-License-Identifier: Apache-2.0
+"""``armillary hub-device``: clients of the hub that do not attest, their keys, modules, and what a catalog admits."""
+
+from __future__ import annotations
+
+from enum import StrEnum
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from armillary.cli.terminal.device_reference import DeviceOption, NewNameOption, SearchOption
+from armillary.cli.terminal.output import JsonOption, note, print_record, print_table
+from armillary.cli.terminal.readable import readable
+from armillary.cli.terminal.remote import RemoteService, remote_command, segment
+from armillary.cli.terminal.remote_names import CatalogOption, YesOption, catalog_name, confirm
+
+app = typer.Typer(
+    no_args_is_help=True,
+    help="Hub devices: clients with a key or certificate of their own that attest nothing.",
+    rich_markup_mode=None,
+    add_completion=False,
+)
+module = typer.Typer(no_args_is_help=True, help="Modules of a device.", rich_markup_mode=None, add_completion=False)
+app.add_typer(module, name="module")
+
+COLUMNS = ("name", "device_id", "trust_tier", "authentication", "enabled", "connected", "created_at")
+MODULE_COLUMNS = ("module_id", "authentication", "enabled", "connected")
+
+NewIdOption = Annotated[str, typer.Option("--device", "-d", metavar="ID", help="Device id.")]
+NameOption = Annotated[str, typer.Option("--name", "-n", metavar="TEXT", help="What people call it.")]
+ModuleOption = Annotated[str, typer.Option("--module", "-m", metavar="ID", help="Module id.")]
+CertificateOption = Annotated[Path | None, typer.Option("--certificate", metavar="FILE", help="Its certificate, PEM.")]
+
+
+class Switch(StrEnum):
+    """On or off."""
+
+    ON = "on"
+    OFF = "off"
+
+
+@app.callback()
+def hub_devices() -> None:
+    """Hub devices: clients with a key or certificate of their own that attest nothing."""
+
+
+@remote_command(app, "admission")
+def admission(
+    remote: RemoteService,
+    catalog: CatalogOption = None,
+    certificates: Annotated[
+        Switch | None, typer.Option("--certificates", help="Let in hub devices with certificates of their own.")
+    ] = None,
+    symmetric_keys: Annotated[
+        Switch | None, typer.Option("--symmetric-keys", help="Let in hub devices with symmetric keys.")
+    ] = None,
+    as_json: JsonOption = False,
+) -> None:
+    """Show or change what a catalog admits.
+
+    Without a change it admits devices that attest, and nothing else.
+    """
+    path = f"/catalogs/{segment(catalog_name(remote, catalog))}/hub-admission"
+    change = {"certificates": certificates, "symmetric_keys": symmetric_keys}
+    body = {name: value is Switch.ON for name, value in change.items() if value is not None}
+    found = remote.patch(path, body) if body else remote.get(path)
+    print_record(found if as_json else readable(found), as_json=as_json)
+
+
+@remote_command(app, "create")
+def create(
+    remote: RemoteService,
+    device: NewIdOption,
+    name: NameOption = "",
+    catalog: CatalogOption = None,
+    certificate: CertificateOption = None,
+    as_json: JsonOption = False,
+) -> None:
+    """Register a hub device.
+
+    With its certificate, or with symmetric keys that are shown this once.
+    """
+    body: dict[str, Any] = {"device_id": device, "name": name, "authentication": "sas"}
+    if certificate is not None:
+        body.update(authentication="selfSigned", certificate=certificate.read_text("utf-8"))
+    made = remote.post(f"/catalogs/{segment(catalog_name(remote, catalog))}/hub-devices", body)
+    _print_once(made, as_json=as_json)
+
+
+@remote_command(app, "list")
+def list_(
+    remote: RemoteService,
+    catalog: CatalogOption = None,
+    prefix: Annotated[str, typer.Option("--prefix", metavar="TEXT", help="Only ids that begin so.")] = "",
+    search: SearchOption = None,
+    as_json: JsonOption = False,
+) -> None:
+    """List a catalog's hub devices."""
+    path = f"/catalogs/{segment(catalog_name(remote, catalog))}/hub-devices"
+    rows = list(remote.pages(path, device_id_prefix=prefix or None, search=search))
+    shown = rows if as_json else [readable(row) for row in rows]
+    print_table(shown, COLUMNS, as_json=as_json, empty="There is none: armillary hub-device create --device ID.")
+
+
+@remote_command(app, "show")
+def show(remote: RemoteService, device: DeviceOption, as_json: JsonOption = False) -> None:
+    """Show a hub device."""
+    found = remote.get(f"/hub-devices/{segment(device)}")
+    if as_json:
+        print_record(found, as_json=True)
+        return
+    modules = found.pop("modules")
+    print_record(readable(found), as_json=False)
+    if modules:
+        note("\nmodules: " + ", ".join(each["module_id"] for each in modules))
+
+
+@remote_command(app, "update")
+def update(
+    remote: RemoteService,
+    device: DeviceOption,
+    enabled: Annotated[Switch | None, typer.Option("--enabled", help="Whether it may connect.")] = None,
+    reason: Annotated[str | None, typer.Option("--reason", metavar="TEXT", help="Why (not).")] = None,
+    new_keys: Annotated[bool, typer.Option("--new-keys", help="Make new symmetric keys, shown this once.")] = False,
+    certificate: CertificateOption = None,
+    as_json: JsonOption = False,
+) -> None:
+    """Change a hub device; its open connection ends."""
+    body: dict[str, Any] = {"new_keys": new_keys}
+    if enabled is not None:
+        body["enabled"] = enabled is Switch.ON
+    if reason is not None:
+        body["status_reason"] = reason
+    if certificate is not None:
+        body["certificate"] = certificate.read_text("utf-8")
+    _print_once(remote.patch(f"/hub-devices/{segment(device)}", body), as_json=as_json)
+
+
+@remote_command(app, "rename")
+def rename(remote: RemoteService, device: DeviceOption, name: NewNameOption, as_json: JsonOption = False) -> None:
+    """Call a hub device by another name."""
+    print_record(remote.put(f"/devices/{segment(device)}/name", {"name": name}), as_json=as_json)
+
+
+@remote_command(app, "delete")
+def delete(remote: RemoteService, device: DeviceOption, yes: YesOption = False) -> None:
+    """Delete a hub device with its modules."""
+    confirm(f"Delete hub device {device}?", yes=yes)
+    remote.delete(f"/hub-devices/{segment(device)}")
+    note(f"{device} is deleted")
+
+
+@remote_command(module, "create")
+def module_create(
+    remote: RemoteService,
+    device: DeviceOption,
+    module_id: ModuleOption,
+    symmetric_keys: Annotated[
+        bool, typer.Option("--symmetric-keys", help="Keys of its own; without, it shows what its device shows.")
+    ] = False,
+    as_json: JsonOption = False,
+) -> None:
+    """Register a module of a device, hub device or one that attests."""
+    body = {"module_id": module_id, "authentication": "sas" if symmetric_keys else "device"}
+    _print_once(remote.post(f"/hub-devices/{segment(device)}/modules", body), as_json=as_json)
+
+
+@remote_command(module, "list")
+def module_list(remote: RemoteService, device: DeviceOption, as_json: JsonOption = False) -> None:
+    """List the modules of a device."""
+    rows = remote.get(f"/hub-devices/{segment(device)}/modules")["items"]
+    shown = rows if as_json else [readable(row) for row in rows]
+    print_table(shown, MODULE_COLUMNS, as_json=as_json, empty="It has none.")
+
+
+@remote_command(module, "delete")
+def module_delete(remote: RemoteService, device: DeviceOption, module_id: ModuleOption, yes: YesOption = False) -> None:
+    """Delete a module."""
+    confirm(f"Delete module {module_id} of {device[:12]}?", yes=yes)
+    remote.delete(f"/hub-devices/{segment(device)}/modules/{segment(module_id)}")
+    note(f"{module_id} is deleted")
+
+
+def _print_once(made: dict[str, Any], *, as_json: bool) -> None:
+    if as_json:
+        print_record(made, as_json=True)
+        return
+    names = ("device_id", "name", "module_id", "trust_tier", "authentication", "enabled")
+    keys = ("primary_key", "secondary_key", "connection_string")
+    print_record({name: made[name] for name in (*names, *keys) if made.get(name) is not None}, as_json=False)
+    if "primary_key" in made:
+        note("The keys are shown this once.")

@@ -1,0 +1,150 @@
+# SPDX-License-Identifier: Apache-2.0
+"""``armillary hub-enrolment``: which hub devices may register themselves (device provisioning)."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from armillary.cli.terminal.output import JsonOption, note, print_record, print_table
+from armillary.cli.terminal.readable import readable
+from armillary.cli.terminal.remote import RemoteService, remote_command, segment
+from armillary.cli.terminal.remote_names import CatalogOption, YesOption, catalog_name, confirm
+
+app = typer.Typer(
+    no_args_is_help=True,
+    help="Enrolments: which hub devices may register themselves.",
+    rich_markup_mode=None,
+    add_completion=False,
+)
+
+COLUMNS = ("enrolment_id", "name", "group", "attestation", "verified", "enabled", "created_by")
+REGISTRATION_COLUMNS = ("registration_id", "device_id", "changed_at")
+
+IdOption = Annotated[str, typer.Option("--enrolment-id", "--id", metavar="ID", help="Enrolment id.")]
+
+
+@app.callback()
+def enrolments() -> None:
+    """Enrolments: which hub devices may register themselves."""
+
+
+@remote_command(app, "create")
+def create(
+    remote: RemoteService,
+    name: Annotated[str, typer.Option("--name", metavar="NAME", help="Registration id, or the group's name.")],
+    catalog: CatalogOption = None,
+    group: Annotated[bool, typer.Option("--group", help="For many devices.")] = False,
+    certificate: Annotated[
+        Path | None,
+        typer.Option("--certificate", metavar="FILE", help="The device's, or with --group its authority's, PEM."),
+    ] = None,
+    device: Annotated[
+        str, typer.Option("--device", "-d", metavar="ID", help="What its one device will be called.")
+    ] = "",
+    twin: Annotated[str | None, typer.Option("--twin", metavar="JSON", help="Tags and desired of new devices.")] = None,
+    payload: Annotated[
+        str | None, typer.Option("--payload", metavar="JSON", help="What devices get with their registration.")
+    ] = None,
+    as_json: JsonOption = False,
+) -> None:
+    """Let one device, or a group of them, register.
+
+    Without a certificate it is for symmetric keys, which are shown this once. A group with an authority
+    lets nobody register before hub-enrolment verify.
+    """
+    body: dict[str, Any] = {
+        "name": name,
+        "group": group,
+        "attestation": "symmetricKey" if certificate is None else "x509",
+        "certificate": "" if certificate is None else certificate.read_text("utf-8"),
+        "device_id": device,
+        "initial_twin": _json(twin, "--twin"),
+        "returned_payload": _json(payload, "--payload"),
+    }
+    made = remote.post(_path(remote, catalog), body)
+    if as_json:
+        print_record(made, as_json=True)
+        return
+    names = (*COLUMNS, "possession_nonce", "primary_key", "secondary_key")
+    print_record({name: made[name] for name in names if made.get(name) is not None}, as_json=False)
+    if "primary_key" in made:
+        note("The keys are shown this once.")
+    if made["possession_nonce"]:
+        note("Sign a certificate with this nonce as its common name, then: armillary hub-enrolment verify.")
+
+
+@remote_command(app, "verify")
+def verify(
+    remote: RemoteService,
+    enrolment_id: IdOption,
+    certificate: Annotated[Path, typer.Option("--certificate", metavar="FILE", help="The proof, PEM.")],
+    catalog: CatalogOption = None,
+    as_json: JsonOption = False,
+) -> None:
+    """Prove possession of a group's authority."""
+    body = {"certificate": certificate.read_text("utf-8")}
+    made = remote.post(f"{_path(remote, catalog)}/{segment(enrolment_id)}/verify", body)
+    print_record(made if as_json else {name: made[name] for name in COLUMNS}, as_json=as_json)
+
+
+@remote_command(app, "list")
+def list_(remote: RemoteService, catalog: CatalogOption = None, as_json: JsonOption = False) -> None:
+    """List a catalog's enrolments, and its id scope."""
+    found = remote.get(_path(remote, catalog))
+    if as_json:
+        print_record(found, as_json=True)
+        return
+    note(f"id scope: {found['id_scope']}\n")
+    rows = [readable(row) for row in found["items"]]
+    print_table(rows, COLUMNS, as_json=False, empty="There is none: armillary hub-enrolment create --name NAME.")
+
+
+@remote_command(app, "registrations")
+def registrations(
+    remote: RemoteService, enrolment_id: IdOption, catalog: CatalogOption = None, as_json: JsonOption = False
+) -> None:
+    """List what registered by an enrolment."""
+    rows = remote.get(f"{_path(remote, catalog)}/{segment(enrolment_id)}/registrations")["items"]
+    shown = rows if as_json else [readable(row) for row in rows]
+    print_table(shown, REGISTRATION_COLUMNS, as_json=as_json, empty="Nothing has registered by it.")
+
+
+@remote_command(app, "enable")
+def enable(remote: RemoteService, enrolment_id: IdOption, catalog: CatalogOption = None) -> None:
+    """Let devices register by an enrolment again."""
+    remote.patch(f"{_path(remote, catalog)}/{segment(enrolment_id)}", {"enabled": True})
+    note("devices may register by it")
+
+
+@remote_command(app, "disable")
+def disable(remote: RemoteService, enrolment_id: IdOption, catalog: CatalogOption = None) -> None:
+    """Let nothing register by an enrolment for now."""
+    remote.patch(f"{_path(remote, catalog)}/{segment(enrolment_id)}", {"enabled": False})
+    note("nothing registers by it; what a group's authority signed opens the hub no more")
+
+
+@remote_command(app, "delete")
+def delete(
+    remote: RemoteService, enrolment_id: IdOption, catalog: CatalogOption = None, yes: YesOption = False
+) -> None:
+    """Delete an enrolment; its devices stay."""
+    confirm(f"Delete enrolment {enrolment_id}?", yes=yes)
+    remote.delete(f"{_path(remote, catalog)}/{segment(enrolment_id)}")
+    note("the enrolment is deleted")
+
+
+def _path(remote: RemoteService, catalog: str | None) -> str:
+    return f"/catalogs/{segment(catalog_name(remote, catalog))}/hub-enrolments"
+
+
+def _json(text: str | None, option: str) -> Any:
+    if text is None:
+        return None
+    try:
+        return json.loads(text)
+    except ValueError as error:
+        raise typer.BadParameter(f"{option}: expected JSON ({error})") from None

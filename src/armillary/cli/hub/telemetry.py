@@ -1,0 +1,185 @@
+# SPDX-License-Identifier: Apache-2.0
+"""``armillary telemetry``: values over time out of the hub and back, and how long they are kept."""
+
+from __future__ import annotations
+
+import os
+import time
+from collections.abc import Iterator
+from enum import StrEnum
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from armillary.cli.terminal.authored import CatalogOption, FileOption, read_definition
+from armillary.cli.terminal.device_reference import AnyDeviceOption
+from armillary.cli.terminal.moment import moment
+from armillary.cli.terminal.output import JsonOption, note, print_record, print_table
+from armillary.cli.terminal.remote import RemoteService, remote_command, segment
+from armillary.errors import InvalidArgumentError
+
+app = typer.Typer(
+    no_args_is_help=True,
+    help="Telemetry of the hub: export, import, retention.",
+    rich_markup_mode=None,
+    add_completion=False,
+)
+retention_app = typer.Typer(
+    no_args_is_help=True, help="How long telemetry is kept.", rich_markup_mode=None, add_completion=False
+)
+app.add_typer(retention_app, name="retention")
+
+# Progress is told this often (seconds).
+PROGRESS_S = 2.0
+# Bytes of CSV sent at a time: the service takes 4 MiB.
+IMPORT_PART_BYTES = 3 << 20
+# A line that is longer than this is no line of an export.
+MAX_LINE_BYTES = 64 << 10
+
+
+class FileFormat(StrEnum):
+    """What an export is written as."""
+
+    CSV = "csv"
+    PARQUET = "parquet"
+
+
+@remote_command(app, "export")
+def export(
+    remote: RemoteService,
+    output: Annotated[Path, typer.Option("--output", "-o", metavar="FILE", help="File to write.")],
+    device: AnyDeviceOption = None,
+    group: Annotated[str | None, typer.Option("--group", "-g", metavar="ID", help="Of all devices of a group.")] = None,
+    metric: Annotated[
+        list[str] | None, typer.Option("--metric", "-m", metavar="NAME", help="Only this name; repeatable.")
+    ] = None,
+    start: Annotated[str | None, typer.Option("--from", metavar="TIME", help="From this time on (ISO 8601).")] = None,
+    end: Annotated[str | None, typer.Option("--to", metavar="TIME", help="Before this time.")] = None,
+    file_format: Annotated[FileFormat, typer.Option("--format", help="What to write.")] = FileFormat.CSV,
+    catalog: CatalogOption = None,
+) -> None:
+    """Write the values of a device or a group to a file.
+
+    In parts and with progress, whatever the size; a file that is there is whole.
+    """
+    if (device is None) == (group is None):
+        raise InvalidArgumentError("expected either --device or --group", remedy="Name one of them.")
+    place = f"/devices/{segment(device)}" if device is not None else f"/groups/{segment(group or '')}"
+    parts = remote.download(
+        f"{place}/telemetry/export",
+        metric=metric or None,
+        start_ms=None if start is None else moment("--from", start) * 1000,
+        end_ms=None if end is None else moment("--to", end) * 1000,
+        format=file_format.value,
+        catalog=catalog if group is not None else None,
+    )
+    size = _write(parts, output)
+    note(f"{output}: {size:,} bytes")
+
+
+@remote_command(app, "import")
+def import_(
+    remote: RemoteService,
+    file: Annotated[Path, typer.Option("--file", "-f", metavar="FILE", help="CSV file of an export.")],
+    as_json: JsonOption = False,
+) -> None:
+    """Bring values back from a CSV file of an export.
+
+    What is there counts once, so an import that broke off is simply begun again.
+    """
+    total = {"points": 0, "devices": 0}
+    told = time.monotonic()
+    for first_line, part in _parts_of(file):
+        try:
+            done = remote.upload("/telemetry/import", part, "text/csv")
+        except InvalidArgumentError as error:
+            raise InvalidArgumentError(
+                f"{file}: in the part that begins with line {first_line}: {error.message}", remedy=error.remedy
+            ) from error
+        total["points"] += done["points"]
+        total["devices"] = max(total["devices"], done["devices"])
+        if time.monotonic() - told > PROGRESS_S:
+            told = time.monotonic()
+            note(f"{total['points']:,} points ...")
+    print_record({"points": total["points"]}, as_json=as_json)
+
+
+@remote_command(retention_app, "show")
+def show_retention(remote: RemoteService, as_json: JsonOption = False) -> None:
+    """Show how long values are kept: rules, then settings."""
+    found = remote.get("/telemetry/retention")
+    if as_json:
+        print_record(found, as_json=True)
+        return
+    last = {"template": "(settings)", "metric": "(settings)", **found["default"]}
+    rows = [{name: _days(each.get(name)) for name in RETENTION_COLUMNS} for each in [*found["rules"], last]]
+    print_table(rows, RETENTION_COLUMNS, as_json=False, empty="")
+
+
+@remote_command(retention_app, "set")
+def set_retention(remote: RemoteService, file: FileOption, as_json: JsonOption = False) -> None:
+    """Replace the rules by those of a JSON file.
+
+    {"rules": [{"template": "*", "metric": "air.*", "raw_days": 30, "rollup_days": null}]}: null is for ever, and the
+    first rule that matches decides.
+    """
+    if file is None:
+        raise InvalidArgumentError("expected --file", remedy="Write the rules to a JSON file; - reads stdin.")
+    found = remote.put("/telemetry/retention", read_definition(file))
+    if as_json:
+        print_record(found, as_json=True)
+    else:
+        note(f"{len(found['rules'])} rules")
+
+
+RETENTION_COLUMNS = ("template", "metric", "raw_days", "rollup_days")
+
+
+def _days(value: Any) -> Any:
+    return "for ever" if value is None else value
+
+
+def _write(parts: Iterator[bytes], output: Path) -> int:
+    """Write a file beside its place and then put it there: what is there is whole."""
+    partial = output.with_name(output.name + ".part")
+    size, told = 0, time.monotonic()
+    try:
+        with partial.open("wb") as out:
+            for part in parts:
+                out.write(part)
+                size += len(part)
+                if time.monotonic() - told > PROGRESS_S:
+                    told = time.monotonic()
+                    note(f"{size / 1e6:,.1f} MB ...")
+            out.flush()
+            os.fsync(out.fileno())
+        partial.replace(output)
+    except OSError as error:
+        raise InvalidArgumentError(
+            f"{output}: cannot be written ({error.strerror})", remedy="Check the path and the room on its disk."
+        ) from error
+    finally:
+        partial.unlink(missing_ok=True)
+    return size
+
+
+def _parts_of(file: Path) -> Iterator[tuple[int, bytes]]:
+    """Parts of whole records of a CSV file, each with the number of its first line.
+
+    A text may hold line breaks inside quotation marks; a record ends where their number is even.
+    """
+    try:
+        with file.open("rb") as source:
+            part, first, line_number, quotes = bytearray(), 1, 0, 0
+            while line := source.readline(MAX_LINE_BYTES):
+                line_number += 1
+                part += line
+                quotes += line.count(b'"')
+                if len(part) >= IMPORT_PART_BYTES and quotes % 2 == 0:
+                    yield first, bytes(part)
+                    part, first = bytearray(), line_number + 1
+            if part:
+                yield first, bytes(part)
+    except OSError as error:
+        raise InvalidArgumentError(f"{file}: cannot be read ({error.strerror})", remedy="Check the path.") from error

@@ -1,0 +1,123 @@
+# SPDX-License-Identifier: Apache-2.0
+"""``armillary group``: saved queries over devices, for jobs, dashboards and exports.
+
+Azure Sphere's device groups, which say what runs on a device, are ``armillary device-group``.
+"""
+
+from __future__ import annotations
+
+from typing import Annotated, Any
+
+import typer
+
+from armillary.cli.terminal import authored
+from armillary.cli.terminal.authored import CatalogOption, FileOption, IdOption, NameOption
+from armillary.cli.terminal.device_reference import device_row
+from armillary.cli.terminal.output import JsonOption, print_table
+from armillary.cli.terminal.remote import RemoteService, remote_command, segment
+from armillary.cli.terminal.remote_names import YesOption
+from armillary.errors import InvalidArgumentError
+from armillary.twin.author import shorthand
+
+app = typer.Typer(
+    no_args_is_help=True,
+    help="Saved queries over devices: for jobs, dashboards and exports.",
+    rich_markup_mode=None,
+    add_completion=False,
+)
+
+PATH = "/groups"
+COLUMNS = ("id", "name", "catalog", "template", "match", "filters")
+MEMBER_COLUMNS = ("name", "device_id", "catalog", "health", "connected", "template", "values")
+
+GroupOption = Annotated[str, typer.Option("--group", "-g", metavar="ID", help="Group id.")]
+WhereOption = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--where",
+        "-w",
+        metavar="FILTER",
+        help="SOURCE:PATH, an operator (= != > >= < <= ~) and a value, such as 'telemetry:temperature>40'; without"
+        " operator: there is such a value, with 'not ' before it: there is none."
+        " SOURCE is property, reported, desired, tag, cloud, telemetry or device."
+        " Repeatable.",
+    ),
+]
+
+
+@remote_command(app, "create")
+def create(
+    remote: RemoteService,
+    name: NameOption = None,
+    document_id: IdOption = None,
+    where: WhereOption = None,
+    any_: Annotated[bool, typer.Option("--any", help="One filter is enough.")] = False,
+    template: Annotated[str | None, typer.Option("--template", metavar="ID", help="Device template.")] = None,
+    file: FileOption = None,
+    catalog: CatalogOption = None,
+    replace: authored.ReplaceOption = False,
+    as_json: JsonOption = False,
+) -> None:
+    """Make a device group."""
+    if (name is None) == (file is None):
+        raise typer.BadParameter("give either --name with --where, or --file")
+    body: dict[str, Any] = {
+        "name": name,
+        "template": template,
+        "match": "any" if any_ else "all",
+        "filters": [filter_of(each) for each in where or []],
+    }
+    if file is not None:
+        body = authored.read_definition(file)
+    made = authored.put(
+        remote, PATH, document_id or authored.id_of(str(body.get("name"))), body, catalog, replace=replace
+    )
+    authored.print_document(made, as_json=as_json)
+
+
+@remote_command(app, "list")
+def list_groups(remote: RemoteService, catalog: CatalogOption = None, as_json: JsonOption = False) -> None:
+    """List device groups."""
+    items = list(remote.pages(PATH, catalog=catalog))
+    rows = items if as_json else [authored.row_of(each) for each in items]
+    print_table(rows, COLUMNS, as_json=as_json, empty="There is no group; make one: armillary group create.")
+
+
+@remote_command(app, "show")
+def show(remote: RemoteService, group: GroupOption, catalog: CatalogOption = None, as_json: JsonOption = False) -> None:
+    """Show a device group's query."""
+    authored.print_document(remote.get(f"{PATH}/{segment(group)}", catalog=catalog), as_json=as_json)
+
+
+@remote_command(app, "members")
+def members(
+    remote: RemoteService,
+    group: GroupOption,
+    catalog: CatalogOption = None,
+    limit: Annotated[int, typer.Option("--limit", min=1, metavar="N", help="Print at most so many.")] = 1000,
+    as_json: JsonOption = False,
+) -> None:
+    """List the devices that are in a group now."""
+    found = list(remote.pages(f"{PATH}/{segment(group)}/members", limit=limit, catalog=catalog))
+    rows = found if as_json else [device_row(each) for each in found]
+    print_table(rows, MEMBER_COLUMNS, as_json=as_json, empty="No device is in this group now.")
+
+
+@remote_command(app, "delete")
+def delete(
+    remote: RemoteService,
+    group: GroupOption,
+    catalog: CatalogOption = None,
+    force: authored.ForceOption = False,
+    yes: YesOption = False,
+) -> None:
+    """Delete a device group; no device changes. Says what uses it, and does nothing then without --force."""
+    authored.delete(remote, PATH, group, catalog, yes=yes, force=force)
+
+
+def filter_of(text: str) -> dict[str, Any]:
+    """A filter as written on a command line, as in a group's document."""
+    try:
+        return shorthand.filter_of(text)
+    except InvalidArgumentError as error:
+        raise typer.BadParameter(f"--where: {error.message}") from error

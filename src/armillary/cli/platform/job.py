@@ -1,0 +1,313 @@
+# SPDX-License-Identifier: Apache-2.0
+"""``armillary job``: one action for every device of a group; runs, progress, results."""
+
+from __future__ import annotations
+
+import sys
+import time
+from functools import partial
+from typing import Annotated, Any
+
+import typer
+
+from armillary.cli.terminal import authored
+from armillary.cli.terminal.authored import CatalogOption, FileOption, IdOption, NameOption
+from armillary.cli.terminal.device_reference import device_row
+from armillary.cli.terminal.duration import seconds_of
+from armillary.cli.terminal.moment import moment
+from armillary.cli.terminal.output import JsonOption, note, print_record, print_table
+from armillary.cli.terminal.readable import readable
+from armillary.cli.terminal.remote import RemoteService, remote_command, segment
+from armillary.cli.terminal.remote_names import YesOption
+from armillary.twin.author.shorthand import value_of
+from armillary.wire.export.csv_table import csv_head, csv_rows
+
+app = typer.Typer(
+    no_args_is_help=True,
+    help="Jobs: one action for every device of a group.",
+    rich_markup_mode=None,
+    add_completion=False,
+)
+
+PATH = "/jobs"
+COLUMNS = ("id", "name", "group", "action", "run", "state", "done", "total", "failed")
+RUN_COLUMNS = (
+    "number", "state", "begun_by", "started_ms", "ended_ms",
+    "done", "total", "waiting", "succeeded", "failed", "skipped",
+)  # fmt: skip
+RESULT_COLUMNS = ("device_id", "state", "attempts", "repeated", "status", "answer", "changed_ms")
+WATCH_S = 1.0
+
+JobOption = Annotated[str, typer.Option("--job", "-j", metavar="ID", help="Job id.")]
+RunOption = Annotated[
+    int | None, typer.Option("--run", metavar="NUMBER", help="Number of a run; the newest by default.")
+]
+UpdateGroupOption = Annotated[
+    str | None,
+    typer.Option("--update-group", metavar="PRODUCT/GROUP", help="Device group to move to, for what is there."),
+]
+UpdateOption = Annotated[
+    str | None, typer.Option("--update-package", metavar="VERSION=URL", help="Package that devices fetch themselves.")
+]
+DigestOption = Annotated[str, typer.Option("--sha256", metavar="HEX", help="Of the package.")]
+WithinOption = Annotated[str, typer.Option("--within", metavar="TIME", help="How long an update may take.")]
+WaitOption = Annotated[bool, typer.Option("--wait", help="Wait for its end; show how it is getting on.")]
+
+
+@remote_command(app, "create")
+def create(
+    remote: RemoteService,
+    *,
+    name: NameOption = None,
+    group: Annotated[str | None, typer.Option("--group", "-g", metavar="ID", help="Device group.")] = None,
+    set_property: Annotated[
+        list[str] | None,
+        typer.Option("--set", metavar="NAME=VALUE", help="Desired property to set; repeatable. null deletes."),
+    ] = None,
+    set_cloud: Annotated[
+        list[str] | None, typer.Option("--set-cloud", metavar="NAME=VALUE", help="Cloud property to set; repeatable.")
+    ] = None,
+    command: Annotated[str | None, typer.Option("--command", metavar="NAME", help="Direct method to call.")] = None,
+    payload: Annotated[str, typer.Option("--payload", metavar="JSON", help="What the command gets.")] = "null",
+    timeout: Annotated[int, typer.Option("--timeout", metavar="SECONDS", help="Wait for an answer so long.")] = 30,
+    update_group: UpdateGroupOption = None,
+    update_package: UpdateOption = None,
+    sha256: DigestOption = "",
+    within: WithinOption = "7d",
+    start: Annotated[
+        str | None, typer.Option("--start", metavar="TIME", help="When it runs first: a date and time, or now.")
+    ] = None,
+    repeat: Annotated[
+        str | None, typer.Option("--repeat", metavar="TIME", help="Again every 1h, 1d and so on.")
+    ] = None,
+    concurrency: Annotated[int, typer.Option("--concurrency", metavar="N", help="Devices at once.")] = 10,
+    batch: Annotated[
+        str | None, typer.Option("--batch", metavar="N[%]", help="Devices of a batch, or a percentage of all.")
+    ] = None,
+    pause: Annotated[str | None, typer.Option("--pause", metavar="TIME", help="Between two batches.")] = None,
+    abort: Annotated[
+        str | None, typer.Option("--abort", metavar="N[%]", help="End when so many devices have failed.")
+    ] = None,
+    retries: Annotated[int, typer.Option("--retries", metavar="N", help="How often again after a failure.")] = 0,
+    retry_after: Annotated[str, typer.Option("--retry-after", metavar="TIME", help="How much later.")] = "60s",
+    document_id: IdOption = None,
+    file: FileOption = None,
+    catalog: CatalogOption = None,
+    run_now: Annotated[bool, typer.Option("--run", help="Begin a run at once.")] = False,
+    wait: WaitOption = False,
+    replace: authored.ReplaceOption = False,
+    as_json: JsonOption = False,
+) -> None:
+    """Make a job; with --run begin it at once."""
+    if (name is None) == (file is None):
+        raise typer.BadParameter("give either --name with the other options, or --file")
+    if file is not None:
+        body = authored.read_definition(file)
+    else:
+        if group is None:
+            raise typer.BadParameter("--group is needed")
+        body = {
+            "name": name,
+            "group": group,
+            "action": _one_of(
+                set_property and partial(_set, "set-property", set_property, "--set"),
+                set_cloud and partial(_set, "set-cloud-property", set_cloud, "--set-cloud"),
+                command and partial(_command, command, payload, timeout),
+                update_group and partial(_update, within, device_group=update_group),
+                update_package and partial(_package, within, update_package, sha256),
+            ),
+            "start": None if start is None else moment("--start", start),
+            "repeat": None if repeat is None else {"every_s": seconds_of(repeat, "--repeat")},
+            "concurrency": concurrency,
+            "batch": None if batch is None else {**_amount(batch, "size", "--batch"), "pause_s": _pause(pause)},
+            "abort": None if abort is None else _amount(abort, "count", "--abort"),
+            "retries": retries,
+            "retry_after_s": seconds_of(retry_after, "--retry-after"),
+        }
+    job = document_id or authored.id_of(str(body.get("name")))
+    made = authored.put(remote, PATH, job, body, catalog, replace=replace)
+    if run_now or wait:
+        _show_run(remote, remote.post(f"{PATH}/{segment(job)}/runs", catalog=catalog), catalog, wait, as_json)
+    else:
+        authored.print_document(made, as_json=as_json)
+
+
+@remote_command(app, "run")
+def run(
+    remote: RemoteService,
+    job: JobOption,
+    catalog: CatalogOption = None,
+    wait: WaitOption = False,
+    as_json: JsonOption = False,
+) -> None:
+    """Begin a run of a job now."""
+    _show_run(remote, remote.post(f"{PATH}/{segment(job)}/runs", catalog=catalog), catalog, wait, as_json)
+
+
+@remote_command(app, "rerun-failed")
+def rerun_failed(
+    remote: RemoteService,
+    job: JobOption,
+    catalog: CatalogOption = None,
+    wait: WaitOption = False,
+    as_json: JsonOption = False,
+) -> None:
+    """Begin a run over the devices that failed in the newest one."""
+    begun = remote.post(f"{PATH}/{segment(job)}/runs", {"only": "failed"}, catalog=catalog)
+    _show_run(remote, begun, catalog, wait, as_json)
+
+
+@remote_command(app, "list")
+def list_jobs(remote: RemoteService, catalog: CatalogOption = None, as_json: JsonOption = False) -> None:
+    """List jobs, each with its newest run."""
+    items = list(remote.pages(PATH, catalog=catalog))
+    rows = items if as_json else [_job_row(each) for each in items]
+    print_table(rows, COLUMNS, as_json=as_json, empty="There is no job; make one: armillary job create.")
+
+
+@remote_command(app, "show")
+def show(remote: RemoteService, job: JobOption, catalog: CatalogOption = None, as_json: JsonOption = False) -> None:
+    """Show a job and its runs."""
+    found = remote.get(f"{PATH}/{segment(job)}", catalog=catalog)
+    authored.print_document(found, as_json=as_json)
+    if not as_json:
+        runs = [_run_row(each) for each in remote.pages(f"{PATH}/{segment(job)}/runs", catalog=catalog)]
+        sys.stdout.write("\n")
+        print_table(runs, RUN_COLUMNS, as_json=False, empty="It has not run yet.")
+
+
+@remote_command(app, "results")
+def results(
+    remote: RemoteService,
+    job: JobOption,
+    number: RunOption = None,
+    state: Annotated[
+        str | None,
+        typer.Option("--state", metavar="WORD", help="pending, running, waiting, succeeded, failed or skipped."),
+    ] = None,
+    as_csv: Annotated[bool, typer.Option("--csv", help="Print CSV instead of text.")] = False,
+    catalog: CatalogOption = None,
+    as_json: JsonOption = False,
+) -> None:
+    """List what became of each device of a run."""
+    place = f"{PATH}/{segment(job)}/runs/{_number(remote, job, number, catalog)}/results"
+    rows = list(remote.pages(place, catalog=catalog, state=state, limit=None))
+    if as_csv:
+        sys.stdout.write(csv_head(RESULT_COLUMNS) + csv_rows(rows, RESULT_COLUMNS))
+        return
+    shown = rows if as_json else [device_row(readable(each)) for each in rows]
+    print_table(shown, ("name", *RESULT_COLUMNS), as_json=as_json, empty="No device is in that state.")
+
+
+@remote_command(app, "cancel")
+def cancel(
+    remote: RemoteService,
+    job: JobOption,
+    number: RunOption = None,
+    catalog: CatalogOption = None,
+    as_json: JsonOption = False,
+) -> None:
+    """End a run: no other device begins."""
+    place = f"{PATH}/{segment(job)}/runs/{_number(remote, job, number, catalog)}"
+    _show_run(remote, remote.post(f"{place}/cancel", catalog=catalog), catalog, False, as_json)
+
+
+@remote_command(app, "delete")
+def delete(
+    remote: RemoteService,
+    job: JobOption,
+    catalog: CatalogOption = None,
+    force: authored.ForceOption = False,
+    yes: YesOption = False,
+) -> None:
+    """Delete a job and what is kept of its runs. Says which rules begin it, and does nothing then without --force."""
+    authored.delete(remote, PATH, job, catalog, yes=yes, force=force)
+
+
+def _show_run(remote: RemoteService, run: dict[str, Any], catalog: str | None, wait: bool, as_json: bool) -> None:
+    place = f"{PATH}/{segment(run['job_id'])}/runs/{run['number']}"
+    told = ""
+    while wait and run["state"] == "running":
+        line = f"{run['done']} of {run['total']} devices, {run['counts']['failed']} failed"
+        if line != told:
+            note(line)
+            told = line
+        time.sleep(WATCH_S)
+        run = remote.get(place, catalog=catalog)
+    print_record(run if as_json else {name: _run_row(run)[name] for name in RUN_COLUMNS}, as_json=as_json)
+    if wait and (run["state"] != "completed" or run["counts"]["failed"]):
+        raise typer.Exit(1)
+
+
+def _number(remote: RemoteService, job: str, number: int | None, catalog: str | None) -> int:
+    if number is not None:
+        return number
+    newest = remote.get(f"{PATH}/{segment(job)}", catalog=catalog)["run"]
+    if newest is None:
+        raise typer.BadParameter(f"job {job} has not run yet")
+    return int(newest["number"])
+
+
+def _job_row(document: dict[str, Any]) -> dict[str, Any]:
+    newest = document["run"] or {"number": None, "state": None, "done": None, "total": None, "counts": {"failed": None}}
+    return {
+        **authored.row_of(document),
+        "action": document["body"]["action"]["kind"],
+        "run": newest["number"],
+        "state": newest["state"],
+        "done": newest["done"],
+        "total": newest["total"],
+        "failed": newest["counts"]["failed"],
+    }
+
+
+def _run_row(run: dict[str, Any]) -> dict[str, Any]:
+    return readable({**run, **run["counts"]})
+
+
+def _one_of(*given: object) -> dict[str, Any]:
+    chosen = [make for make in given if callable(make)]
+    if len(chosen) != 1:
+        raise typer.BadParameter("give one of --set, --set-cloud, --command, --update-group and --update-package")
+    found: dict[str, Any] = chosen[0]()
+    return found
+
+
+def _set(kind: str, given: list[str], option: str) -> dict[str, Any]:
+    return {"kind": kind, "properties": _values(given, option)}
+
+
+def _command(name: str, payload: str, timeout: int) -> dict[str, Any]:
+    return {"kind": "command", "command": name, "payload": value_of(payload), "timeout_s": timeout}
+
+
+def _update(within: str, **what: Any) -> dict[str, Any]:
+    return {"kind": "update", "timeout_s": seconds_of(within, "--within"), **what}
+
+
+def _package(within: str, given: str, sha256: str) -> dict[str, Any]:
+    version, equals, url = given.partition("=")
+    if not version or not equals or not url:
+        raise typer.BadParameter(f"--update-package: expected VERSION=URL, got {given!r:.60}")
+    return _update(within, package={"version": version, "url": url, "sha256": sha256})
+
+
+def _values(given: list[str], option: str) -> dict[str, Any]:
+    found: dict[str, Any] = {}
+    for pair in given:
+        name, equals, value = pair.partition("=")
+        if not name or not equals:
+            raise typer.BadParameter(f"{option}: expected NAME=VALUE, got {pair!r:.60}")
+        found[name] = value_of(value)
+    return found
+
+
+def _amount(text: str, name: str, option: str) -> dict[str, int]:
+    number = text.removesuffix("%")
+    if not number.isdecimal():
+        raise typer.BadParameter(f"{option}: expected a number such as 5, or 10%, got {text!r:.20}")
+    return {"percent" if text.endswith("%") else name: int(number)}
+
+
+def _pause(text: str | None) -> int:
+    return 0 if text is None else seconds_of(text, "--pause")

@@ -1,0 +1,362 @@
+# SPDX-License-Identifier: Apache-2.0
+"""``armillary rule``: rules over what devices say, why they fired or did not, their alerts and actions."""
+
+from __future__ import annotations
+
+import json
+import time
+from datetime import UTC, datetime
+from typing import Annotated, Any
+
+import typer
+
+from armillary.cli.terminal import authored
+from armillary.cli.terminal.authored import CatalogOption, FileOption, IdOption, NameOption
+from armillary.cli.terminal.device_reference import (
+    REFERENCE,
+    AnyDeviceOption,
+    DeviceOption,
+    device_row,
+    short_id,
+)
+from armillary.cli.terminal.duration import seconds_of
+from armillary.cli.terminal.moment import moment
+from armillary.cli.terminal.output import JsonOption, note, print_json, print_record, print_table
+from armillary.cli.terminal.remote import RemoteService, remote_command, segment
+from armillary.cli.terminal.remote_names import YesOption, chosen_catalog, confirm
+
+app = typer.Typer(
+    no_args_is_help=True,
+    help="Rules over what devices say, their traces, alerts and actions.",
+    rich_markup_mode=None,
+    add_completion=False,
+)
+
+PATH = "/rules"
+COLUMNS = ("id", "name", "catalog", "severity", "enabled", "conditions", "actions")
+ALERT_COLUMNS = ("number", "fired", "severity", "rule_id", "name", "device_id", "state", "why")
+TRACE_COLUMNS = ("when", "outcome", "why")
+LETTER_COLUMNS = ("number", "action", "kind", "target", "attempts", "error")
+
+RuleOption = Annotated[str, typer.Option("--rule", "-r", metavar="ID", help="Rule id.")]
+AlertOption = Annotated[int, typer.Option("--alert", metavar="NUMBER", min=1, help="Number of the alert.")]
+LimitOption = Annotated[int, typer.Option("--limit", min=1, metavar="N", help="Print at most so many.")]
+
+
+@remote_command(app, "create")
+def create(
+    remote: RemoteService,
+    name: NameOption = None,
+    document_id: IdOption = None,
+    when: Annotated[
+        list[str] | None,
+        typer.Option("--when", "-w", metavar="CONDITION", help="Such as 'Flow > 40'; repeatable, all have to be met."),
+    ] = None,
+    silent: Annotated[
+        str | None, typer.Option("--silent", metavar="TIME", help="Met when nothing came for so long, such as 10m.")
+    ] = None,
+    template: Annotated[str | None, typer.Option("--template", metavar="ID", help="Device template.")] = None,
+    severity: Annotated[
+        str, typer.Option("--severity", metavar="WORD", help="info, low, medium, high or critical.")
+    ] = "medium",
+    to: Annotated[
+        list[str] | None, typer.Option("--email", metavar="ADDRESS", help="Who gets an e-mail; repeatable.")
+    ] = None,
+    file: FileOption = None,
+    catalog: CatalogOption = None,
+    replace: authored.ReplaceOption = False,
+    as_json: JsonOption = False,
+) -> None:
+    """Make a rule.
+
+    Everything that a rule can say is in docs/concepts/rules.md.
+    """
+    if (name is None) == (file is None):
+        raise typer.BadParameter("give either --name with --when or --silent, or --file")
+    if file is not None:
+        body = authored.read_definition(file)
+    else:
+        conditions: list[dict[str, Any]] = [condition_of(each) for each in when or []]
+        if silent is not None:
+            conditions.append({"silent_s": seconds_of(silent, "--silent")})
+        body = {
+            "name": name,
+            "severity": severity,
+            "target": {"template": template} if template else {},
+            "conditions": conditions,
+            "actions": [{"kind": "email", "to": to}] if to else [],
+        }
+    made = authored.put(
+        remote, PATH, document_id or authored.id_of(str(body.get("name"))), body, catalog, replace=replace
+    )
+    for warning in made["warnings"]:
+        note(f"warning: {warning}")
+    _print(made, as_json=as_json)
+
+
+@remote_command(app, "list")
+def list_rules(remote: RemoteService, catalog: CatalogOption = None, as_json: JsonOption = False) -> None:
+    """List rules."""
+    items = list(remote.pages(PATH, catalog=catalog))
+    rows = items if as_json else [_row(each) for each in items]
+    print_table(rows, COLUMNS, as_json=as_json, empty="There is no rule; make one: armillary rule create.")
+
+
+@remote_command(app, "show")
+def show(remote: RemoteService, rule: RuleOption, catalog: CatalogOption = None, as_json: JsonOption = False) -> None:
+    """Show a rule; its secrets are never shown."""
+    found = remote.get(_path(rule), catalog=catalog)
+    if as_json:
+        print_json(found)
+    else:
+        authored.print_document(found, as_json=False)
+
+
+@remote_command(app, "enable")
+def enable(remote: RemoteService, rule: RuleOption, catalog: CatalogOption = None, as_json: JsonOption = False) -> None:
+    """Have a rule evaluated, from the next message on."""
+    _print(remote.post(_path(rule) + "/enable", catalog=catalog), as_json=as_json)
+
+
+@remote_command(app, "disable")
+def disable(
+    remote: RemoteService, rule: RuleOption, catalog: CatalogOption = None, as_json: JsonOption = False
+) -> None:
+    """Have a rule evaluated no longer."""
+    _print(remote.post(_path(rule) + "/disable", catalog=catalog), as_json=as_json)
+
+
+@remote_command(app, "delete")
+def delete(remote: RemoteService, rule: RuleOption, catalog: CatalogOption = None, yes: YesOption = False) -> None:
+    """Delete a rule; its alerts stay."""
+    confirm(f"Delete the rule {rule}?", yes=yes)
+    remote.delete(_path(rule), catalog=catalog)
+    note(f"rule {rule} deleted")
+
+
+@remote_command(app, "test")
+def try_rule(
+    remote: RemoteService,
+    rule: Annotated[str | None, typer.Option("--rule", "-r", metavar="ID", help="A rule that is kept.")] = None,
+    file: FileOption = None,
+    last: Annotated[
+        str | None, typer.Option("--last", metavar="TIME", help="On so much of the past until now, such as 7d.")
+    ] = None,
+    start: Annotated[str | None, typer.Option("--start", metavar="TIME", help="Or from here: a date or time.")] = None,
+    end: Annotated[str, typer.Option("--end", metavar="TIME", help="Until here.")] = "now",
+    devices: Annotated[
+        list[str] | None,
+        typer.Option("--device", "-d", metavar="DEVICE", help="Only on this device; repeatable."),
+        REFERENCE,
+    ] = None,
+    trace: Annotated[bool, typer.Option("--trace", help="Print the last evaluations of each device as well.")] = False,
+    catalog: CatalogOption = None,
+    as_json: JsonOption = False,
+) -> None:
+    """Try a rule on stored values, before it is enabled.
+
+    Prints when it would have fired, and why. Nothing is kept and nothing is done.
+    """
+    if (rule is None) == (file is None):
+        raise typer.BadParameter("give either --rule or --file")
+    if (last is None) == (start is None):
+        raise typer.BadParameter("give either --last or --start")
+    until_s = moment("--end", end)
+    from_s = until_s - seconds_of(last, "--last") if last is not None else moment("--start", str(start))
+    body: dict[str, Any] = {"devices": devices or [], "start_ms": from_s * 1000, "end_ms": until_s * 1000}
+    if file is not None:
+        body["rule"] = authored.read_definition(file)
+    note("trying the rule on stored values ...")
+    begun = time.monotonic()
+    path = "/rule-test" if rule is None else _path(rule) + "/test"
+    found = remote.post(path, body, catalog=catalog)
+    if as_json:
+        print_json(found)
+        return
+    rows = [
+        {**device_row(each), "when": _when(entry["now_ms"]), "why": entry["summary"] or entry["why"]}
+        for each in found["devices"]
+        for entry in each["fired"]
+    ]
+    print_table(rows, ("name", "device_id", "when", "why"), as_json=False, empty="It would not have fired.")
+    for each in found["devices"]:
+        if each["unconcerned"]:
+            note(f"{short_id(each['device_id'])}: {each['unconcerned']}")
+        elif trace:
+            seen = f"{each['messages']} messages, {each['evaluations']} evaluations"
+            note(f"{short_id(each['device_id'])}: {seen}; the last:")
+            print_table(_traced(each["last"]), TRACE_COLUMNS, as_json=False, empty="none")
+    for warning in found["warnings"]:
+        note(f"warning: {warning}")
+    evaluations = sum(each["evaluations"] for each in found["devices"])
+    note(
+        f"{found['firings']} firings in {evaluations} evaluations on {len(found['devices'])} devices,"
+        f" {time.monotonic() - begun:.1f} s"
+        + ("; there was more to look at: name devices, or take less time" if found["is_cut"] else "")
+    )
+
+
+@remote_command(app, "trace")
+def trace(remote: RemoteService, rule: RuleOption, device: DeviceOption, as_json: JsonOption = False) -> None:
+    """Say why a rule fired or did not for a device."""
+    found = remote.get(f"{_path(rule)}/trace/{segment(device)}")
+    if as_json:
+        print_json(found)
+        return
+    if found["unconcerned"]:
+        note(f"The rule does not look at this device: {found['unconcerned']}.")
+    empty = "It was not evaluated for this device since the hub's start; armillary rule test tries it on stored values."
+    print_table(_traced(found["items"]), TRACE_COLUMNS, as_json=False, empty=empty)
+
+
+@remote_command(app, "alerts")
+def alerts(
+    remote: RemoteService,
+    status: Annotated[str, typer.Option("--status", metavar="WORD", help="open, acknowledged or all.")] = "open",
+    rule: Annotated[str | None, typer.Option("--rule", "-r", metavar="ID", help="Only of a rule.")] = None,
+    device: AnyDeviceOption = None,
+    limit: LimitOption = 100,
+    catalog: CatalogOption = None,
+    as_json: JsonOption = False,
+) -> None:
+    """List firings of rules, newest first."""
+    found = remote.pages(
+        "/alerts", limit=limit, status=status, rule=rule, device=device, catalog=chosen_catalog(remote, catalog)
+    )
+    items = list(found)
+    rows = items if as_json else [_alert(each) for each in items]
+    print_table(rows, ALERT_COLUMNS, as_json=as_json, empty="No such alert.")
+
+
+@remote_command(app, "alert")
+def alert(
+    remote: RemoteService, number: AlertOption, catalog: CatalogOption = None, as_json: JsonOption = False
+) -> None:
+    """Show a firing: why, and what was done about it."""
+    found = remote.get(f"/alerts/{number}", catalog=chosen_catalog(remote, catalog))
+    if as_json:
+        print_json(found)
+        return
+    done = [f"{each['action']} ({each['kind']}): {_outcome(each)}" for each in found["deliveries"]]
+    print_record({**_firing(found), "actions": done}, as_json=False)
+
+
+@remote_command(app, "acknowledge")
+def acknowledge(
+    remote: RemoteService, number: AlertOption, catalog: CatalogOption = None, as_json: JsonOption = False
+) -> None:
+    """Say that somebody has taken notice of a firing."""
+    found = remote.post(f"/alerts/{number}/acknowledge", catalog=chosen_catalog(remote, catalog))
+    print_record(found if as_json else _firing(found), as_json=as_json)
+
+
+@remote_command(app, "dead-letters")
+def dead_letters(
+    remote: RemoteService, limit: LimitOption = 100, catalog: CatalogOption = None, as_json: JsonOption = False
+) -> None:
+    """List actions that were given up, newest first."""
+    rows = list(remote.pages("/dead-letters", limit=limit, catalog=chosen_catalog(remote, catalog)))
+    print_table(rows, LETTER_COLUMNS, as_json=as_json, empty="No action was given up.")
+
+
+@remote_command(app, "replay")
+def replay(
+    remote: RemoteService,
+    numbers: Annotated[
+        list[int] | None, typer.Option("--letter", metavar="NUMBER", min=1, help="Which; repeatable. All by default.")
+    ] = None,
+    catalog: CatalogOption = None,
+    yes: YesOption = False,
+) -> None:
+    """Try actions again that were given up."""
+    catalog = chosen_catalog(remote, catalog)
+    if not numbers:
+        numbers = [each["number"] for each in remote.pages("/dead-letters", limit=1000, catalog=catalog)]
+        if not numbers:
+            note("No action was given up.")
+            return
+        confirm(f"Try {len(numbers)} actions again?", yes=yes)
+    found = remote.post("/dead-letters/replay", {"numbers": numbers}, catalog=catalog)
+    note(f"{found['replayed']} of {len(numbers)} are tried again")
+
+
+def condition_of(text: str) -> dict[str, Any]:
+    """A condition as written on a command line: a name, a sign and a value.
+
+    A name with ``reported.``, ``desired.``, ``tags.`` or ``cloud.`` before it is a property.
+    """
+    for sign in (">=", "<=", "!=", "==", ">", "<", "="):
+        name, found, value = text.partition(sign)
+        if found and name.strip() and value.strip():
+            name = name.strip()
+            is_property = name.partition(".")[0] in ("reported", "desired", "tags", "cloud")
+            try:
+                constant = json.loads(value)
+            except ValueError:
+                constant = value.strip()
+            return {
+                ("property" if is_property else "telemetry"): name,
+                "op": "==" if sign == "=" else sign,
+                "value": constant,
+            }
+    raise typer.BadParameter(f"--when: expected a name, one of > >= < <= = != and a value, got {text!r:.60}")
+
+
+def _path(rule: str) -> str:
+    return f"{PATH}/{segment(rule)}"
+
+
+def _print(document: dict[str, Any], *, as_json: bool) -> None:
+    print_record(document if as_json else _row(document), as_json=as_json)
+
+
+def _row(document: dict[str, Any]) -> dict[str, Any]:
+    body = document["body"]
+    return {
+        "id": document["id"],
+        "name": body.get("name"),
+        "catalog": body.get("catalog"),
+        "severity": body.get("severity", "medium"),
+        "enabled": body.get("enabled", True),
+        "conditions": document["conditions"],
+        "actions": [each.get("kind") for each in body.get("actions", [])],
+    }
+
+
+def _alert(found: dict[str, Any]) -> dict[str, Any]:
+    state = "over" if found["over_ms"] else "under way"
+    return {
+        **device_row(found),
+        "fired": _when(found["fired_ms"]),
+        "state": state + (", acknowledged" if found["acknowledged_ms"] else ""),
+        "why": found["summary"] or found["trace"].get("why"),
+    }
+
+
+def _firing(found: dict[str, Any]) -> dict[str, Any]:
+    """An alert by itself, as people read it."""
+    row, by = _alert(found), found["acknowledged_by"]
+    taken = f"by {by} at {_when(found['acknowledged_ms'])}" if found["acknowledged_ms"] else "no"
+    return {
+        "number": row["number"],
+        "rule": f"{found['rule_name']} ({found['rule_id']})",
+        "severity": row["severity"],
+        "device": f"{found['device_name']} ({row['device_id']})" if found.get("device_name") else row["device_id"],
+        "why": row["why"],
+        "fired": row["fired"],
+        "over": _when(found["over_ms"]) if found["over_ms"] else "not yet",
+        "acknowledged": taken,
+    }
+
+
+def _outcome(delivery: dict[str, Any]) -> str:
+    said = str(delivery["state"]) + (f" after {delivery['attempts']} attempts" if delivery["attempts"] > 1 else "")
+    return said + (f": {delivery['error']}" if delivery["error"] else "")
+
+
+def _traced(items: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    return [{**each, "when": _when(each["now_ms"]), "why": each["summary"] or each["why"]} for each in items]
+
+
+def _when(at_ms: int) -> str:
+    return datetime.fromtimestamp(at_ms / 1000, UTC).strftime("%Y-%m-%d %H:%M:%S")

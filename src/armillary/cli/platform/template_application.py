@@ -1,0 +1,89 @@
+# SPDX-License-Identifier: Apache-2.0
+"""``armillary template catalog|use|unuse``: whole applications of simulated devices, made from shipped templates."""
+
+from __future__ import annotations
+
+import time
+from typing import Annotated, Any
+
+import typer
+
+from armillary.cli.terminal.output import JsonOption, note, print_record, print_table
+from armillary.cli.terminal.remote import RemoteService, remote_command, segment
+from armillary.cli.terminal.remote_names import YesOption, confirm
+
+PATH = "/application-templates"
+COLUMNS = ("name", "sector", "in_use", "line")
+SHOWN = ("name", "title", "state", "catalog", "product", "devices_live", "dashboards", "rules", "trust_tier")
+# How long ``use`` waits for the first values of every device (seconds), and how often it looks.
+MEASURING_S = 20.0
+LOOK_S = 0.2
+
+NameArgument = Annotated[str, typer.Argument(metavar="NAME", help="Application template: see template catalog.")]
+
+
+def register(app: typer.Typer) -> None:
+    """Add the verbs to ``app``."""
+    remote_command(app, "catalog")(_catalog)
+    remote_command(app, "use")(_use)
+    remote_command(app, "unuse")(_unuse)
+
+
+def _catalog(remote: RemoteService, as_json: JsonOption = False) -> None:
+    """List the application templates that are shipped."""
+    items = remote.get(PATH)["items"]
+    rows = items if as_json else [{**each, "in_use": "yes" if each["in_use"] else ""} for each in items]
+    print_table(rows, COLUMNS, as_json=as_json, empty="No application template is shipped.")
+
+
+def _use(
+    remote: RemoteService,
+    name: NameArgument,
+    devices: Annotated[
+        int | None,
+        typer.Option("--devices", min=1, max=1000, metavar="N", help="Simulated devices, over all kinds of them."),
+    ] = None,
+    catalog: Annotated[
+        str | None,
+        typer.Option("--catalog", "-c", metavar="NAME", help="Who owns them; Simulated by default, made if missing."),
+    ] = None,
+    as_json: JsonOption = False,
+) -> None:
+    """Make a running application of a template.
+
+    It has simulated devices with live data, dashboards, rules, jobs and groups.
+
+    The devices are simulated, and their trust tier, tags and every message say so. Called again, it completes what is
+    missing; with another number of devices some are made or taken out of service.
+    """
+    began = time.monotonic()
+    found = remote.post(f"{PATH}/{segment(name)}/use", {"devices": devices, "catalog": catalog})
+    total = len(found["devices"])
+    note(f"{total} simulated device{'s' if total != 1 else ''} of {found['title']} in catalog {found['catalog']}")
+    while found["devices_measuring"] < found["devices_live"] and time.monotonic() - began < MEASURING_S:
+        time.sleep(LOOK_S)
+        found = remote.get(f"{PATH}/{segment(name)}")
+    note(f"{found['devices_measuring']} of {total} send values, after {time.monotonic() - began:.1f} s")
+    if found["state"] != "running":
+        note(f"{found['state']}; rules and jobs begin after it")
+    if as_json:
+        print_record(found, as_json=True)
+        return
+    shown = {**found, "dashboards": _ids(found, "dashboard"), "rules": _ids(found, "rule")}
+    print_record({key: shown[key] for key in SHOWN}, as_json=False)
+    dashboards = [each["id"] for each in found["documents"] if each["kind"] == "dashboard"]
+    note(f"Look at it: {remote.address}/" + (f"dashboards/{segment(dashboards[0])}" if dashboards else ""))
+
+
+def _unuse(remote: RemoteService, name: NameArgument, yes: YesOption = False, as_json: JsonOption = False) -> None:
+    """Take away what using a template made.
+
+    Its devices go out of service, its documents are deleted.
+    """
+    confirm(f"Delete the documents of {name} and take its simulated devices out of service?", yes=yes)
+    found = remote.post(f"{PATH}/{segment(name)}/unuse")
+    print_record(found, as_json=as_json)
+
+
+def _ids(found: dict[str, Any], kind: str) -> str:
+    return ", ".join(each["id"] for each in found["documents"] if each["kind"] == kind)

@@ -1,0 +1,314 @@
+# SPDX-License-Identifier: Apache-2.0
+"""``armillary template check|import|list|show|publish|delete|export|devices|migrate``: templates of devices."""
+
+from __future__ import annotations
+
+import json
+from enum import StrEnum
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from armillary.cli.terminal.authored import CatalogOption, id_of
+from armillary.cli.terminal.device_reference import device_row
+from armillary.cli.terminal.output import JsonOption, note, print_json, print_record, print_table
+from armillary.cli.terminal.readable import readable
+from armillary.cli.terminal.remote import (
+    RemoteService,
+    read_file,
+    remote_command,
+    segment,
+    write_file,
+)
+from armillary.cli.terminal.remote_names import YesOption, confirm
+from armillary.errors import InvalidArgumentError, ModelError
+
+PATH = "/templates"
+COLUMNS = ("name", "display_name", "versions", "capabilities", "cloud_properties", "catalog", "root")
+CAPABILITY_COLUMNS = ("name", "kind", "schema", "unit", "writable", "display_name")
+MAX_FILE_BYTES = 1 << 20
+
+TemplateOption = Annotated[str, typer.Option("--template", "-t", metavar="NAME", help="Template.")]
+VersionOption = Annotated[
+    int | None, typer.Option("--version", min=1, metavar="N", help="Published version; without it the draft.")
+]
+FilesArgument = Annotated[
+    list[Path],
+    typer.Argument(metavar="FILE...", help="Models in DTDL; or one template, ours or IoT Central's."),
+]
+RootOption = Annotated[
+    str | None, typer.Option("--root", metavar="DTMI", help="Root interface; found by itself where it is clear.")
+]
+DryRunOption = Annotated[bool, typer.Option("--dry-run", help="Only say what would be lost.")]
+
+
+class Form(StrEnum):
+    """How a template is written out."""
+
+    DTDL = "dtdl"
+    CENTRAL = "central"
+    DOCUMENT = "document"
+
+
+def register(app: typer.Typer) -> None:
+    """Add the verbs to ``app``."""
+    app.command("check")(_check)
+    for name, verb in (
+        ("import", _import),
+        ("list", _list),
+        ("show", _show),
+        ("publish", _publish),
+        ("delete", _delete),
+        ("export", _export),
+        ("devices", _devices),
+        ("migrate", _migrate),
+    ):
+        remote_command(app, name)(verb)
+
+
+def _check(files: FilesArgument, root: RootOption = None, as_json: JsonOption = False) -> None:
+    """Check models on this host.
+
+    Names every broken rule of DTDL with its line; no service is asked.
+    """
+    from armillary.twin.template.json_form import parse_template  # noqa: PLC0415 - other verbs do not need it
+
+    template = parse_template(_body(files, root, None))
+    for where, what in template.model.warnings:
+        note(f"warning: {where}: {what}")
+    found = {
+        "root": template.root,
+        "display_name": template.display_name,
+        "interfaces": len(template.model.interfaces),
+        "capabilities": len(template.capabilities),
+        "cloud_properties": len(template.cloud),
+        "warnings": len(template.model.warnings),
+    }
+    print_record(found, as_json=as_json)
+
+
+def _import(
+    remote: RemoteService,
+    files: FilesArgument,
+    template: Annotated[
+        str | None,
+        typer.Option("--template", "-t", metavar="NAME", help="Its name: a-z 0-9 _ -; made of the title by default."),
+    ] = None,
+    root: RootOption = None,
+    title: Annotated[str | None, typer.Option("--name", "-n", metavar="TEXT", help="Its title, for people.")] = None,
+    publish: Annotated[bool, typer.Option("--publish", help="Publish it at once.")] = False,
+    catalog: CatalogOption = None,
+    as_json: JsonOption = False,
+) -> None:
+    """Make a device template of models, or change one.
+
+    Cloud properties, views and names that it has stay, as far as the new models have what they name.
+    """
+    body = _body(files, root, title)
+    name = template or id_of(str(body["display_name"]))
+    documents = [{"name": str(each), "content": _text(each)} for each in files]
+    sent = {"documents": documents, "root": root, "display_name": title}
+    made = remote.post(_place(name, "/import"), sent, catalog=catalog)
+    for dropped in made["dropped"]:
+        note(f"{dropped} is no part of the models any more; what named it was taken away")
+    if publish:
+        made = remote.post(_place(name, "/publish"), catalog=catalog)
+    _print(made, as_json=as_json)
+
+
+def _list(remote: RemoteService, catalog: CatalogOption = None, as_json: JsonOption = False) -> None:
+    """List device templates."""
+    items = list(remote.pages(PATH, catalog=catalog))
+    rows = items if as_json else [readable(each) for each in items]
+    print_table(rows, COLUMNS, as_json=as_json, empty="There is no template; make one: armillary template import FILE.")
+
+
+def _show(
+    remote: RemoteService,
+    template: TemplateOption,
+    version: VersionOption = None,
+    catalog: CatalogOption = None,
+    as_json: JsonOption = False,
+) -> None:
+    """Show what devices of a template say and do."""
+    _print(remote.get(_place(template, _version(version)), catalog=catalog), as_json=as_json)
+
+
+def _publish(
+    remote: RemoteService,
+    template: TemplateOption,
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Only say what differs and would be lost.")] = False,
+    catalog: CatalogOption = None,
+    as_json: JsonOption = False,
+) -> None:
+    """Publish the draft of a template.
+
+    A published version never changes, and devices can have it.
+    """
+    made = remote.post(_place(template, "/publish"), catalog=catalog, dry_run="true" if dry_run else None)
+    difference = made.get("difference")
+    if dry_run:
+        _print_upcoming(made, as_json=as_json)
+        return
+    if difference is not None and not difference["compatible"]:
+        note(f"Version {made['version']} lacks or changes what version {made['version'] - 1} has:")
+        for name in difference["removed"]:
+            note(f"  {name} is gone")
+        for name, how in difference["changed"].items():
+            note(f"  {name}: {how}")
+    _print(made, as_json=as_json)
+
+
+def _print_upcoming(found: dict[str, Any], *, as_json: bool) -> None:
+    """What publishing would do."""
+    if as_json:
+        print_json(found)
+        return
+    print_record({name: found[name] for name in ("version", "devices", "losing", "dry_run")}, as_json=False)
+    difference = found["difference"] or {"added": [], "removed": [], "changed": {}}
+    for name in difference["added"]:
+        note(f"{name} is new")
+    for name in difference["removed"]:
+        note(f"{name} is gone")
+    for name, how in difference["changed"].items():
+        note(f"{name}: {how}")
+    for each in found["named"]:
+        note(f"{each['device_id'][:12]}...: {', '.join(losses(each))}")
+
+
+def _delete(
+    remote: RemoteService,
+    template: TemplateOption,
+    version: VersionOption = None,
+    catalog: CatalogOption = None,
+    yes: YesOption = False,
+    as_json: JsonOption = False,
+) -> None:
+    """Delete a template, or a version of it.
+
+    Not while a device has it.
+    """
+    what = f"version {version} of template {template}" if version else f"template {template} with all its versions"
+    confirm(f"Delete {what}?", yes=yes)
+    print_record(remote.delete(_place(template, _version(version)), catalog=catalog), as_json=as_json)
+
+
+def _export(
+    remote: RemoteService,
+    template: TemplateOption,
+    output_file: Annotated[Path, typer.Option("--output-file", metavar="FILE", help="File to write; - is stdout.")],
+    version: VersionOption = None,
+    form: Annotated[
+        Form, typer.Option("--form", help="Models, IoT Central's form, or the whole document.")
+    ] = Form.DTDL,
+    catalog: CatalogOption = None,
+) -> None:
+    """Write a template to a file."""
+    found = remote.get(_place(template, _version(version)), catalog=catalog)
+    body = found["body"]
+    out: Any = body["models"] if form is Form.DTDL else body
+    if form is Form.CENTRAL:
+        if not version and not found["published_versions"]:
+            raise InvalidArgumentError(
+                f"template {template} is not published", remedy="Publish it, or use --form dtdl."
+            )
+        chosen = version or found["published_versions"][-1]
+        out = remote.get(_place(template, f"/versions/{chosen}/export"), catalog=catalog)
+    write_file(output_file, (json.dumps(out, indent=2, ensure_ascii=False) + "\n").encode())
+    note(f"template {template} is written to {output_file}")
+
+
+def _devices(
+    remote: RemoteService, template: TemplateOption, catalog: CatalogOption = None, as_json: JsonOption = False
+) -> None:
+    """List devices that have a template."""
+    items = list(remote.pages(f"{PATH}/{segment(template)}/devices", catalog=catalog))
+    rows = items if as_json else [device_row(each) for each in items]
+    print_table(rows, ("name", "device_id", "version", "by"), as_json=as_json, empty="No device has this template.")
+
+
+def _migrate(
+    remote: RemoteService,
+    template: TemplateOption,
+    version: Annotated[
+        int | None, typer.Option("--version", min=1, metavar="N", help="Published version; the newest by default.")
+    ] = None,
+    dry_run: DryRunOption = False,
+    catalog: CatalogOption = None,
+    yes: YesOption = False,
+    as_json: JsonOption = False,
+) -> None:
+    """Give every device of a template one version of it.
+
+    Says what they lose.
+    """
+    if not dry_run:
+        confirm(f"Migrate every device of template {template}?", yes=yes)
+    found = remote.post(_place(template, "/migrate"), {"version": version, "dry_run": dry_run}, catalog=catalog)
+    if as_json:
+        print_json(found)
+        return
+    print_record({name: found[name] for name in ("devices", "losing", "dry_run")}, as_json=False)
+    for each in found["named"]:
+        note(f"{each['device_id'][:12]}...: {', '.join(losses(each))}")
+
+
+def losses(migration: dict[str, Any]) -> list[str]:
+    """What a device loses, in words."""
+    words = [f"cloud property {name}: {why}" for name, why in migration["lost_cloud_properties"].items()]
+    words += [f"{name} is not modelled any more" for name in migration["unmodelled_telemetry"]]
+    words += [f"property {name} is not modelled any more" for name in migration["unmodelled_properties"]]
+    words += [f"property {each['name']}: expected {each['expected']}" for each in migration["broken_properties"]]
+    return words
+
+
+def _body(files: list[Path], root: str | None, title: str | None) -> dict[str, Any]:
+    """The template that some files make; says every fault of them."""
+    from armillary.twin.template.json_form import body_of_documents  # noqa: PLC0415 - other verbs do not need it
+
+    documents = [(str(each), read_file(each, limit=MAX_FILE_BYTES)) for each in files]
+    try:
+        return body_of_documents(documents, root=root, display_name=title)
+    except ModelError as error:
+        for where, what in error.faults[1:]:
+            note(f"{where}: {what}")
+        raise
+
+
+def _text(file: Path) -> str:
+    return read_file(file, limit=MAX_FILE_BYTES).decode("utf-8-sig")
+
+
+def _place(name: str, rest: str = "") -> str:
+    return f"{PATH}/{segment(name)}{rest}"
+
+
+def _version(version: int | None) -> str:
+    return "" if version is None else f"/versions/{version}"
+
+
+def _print(found: dict[str, Any], *, as_json: bool) -> None:
+    if as_json:
+        print_json(found)
+        return
+    head = ("name", "version", "display_name", "description", "catalog", "root", "published_versions")
+    print_record({name: found[name] for name in head}, as_json=False)
+    note("")
+    rows = [{**each, "schema": _schema(each["schema"])} for each in found["capabilities"]]
+    rows += [{**each, "kind": "cloud", "schema": _schema(each["schema"])} for each in found["cloud_properties"]]
+    print_table(rows, CAPABILITY_COLUMNS, as_json=False, empty="The template has nothing yet.")
+    for each in found["warnings"]:
+        note(f"warning: {each['name']}: {each['reason']}")
+    for context in found["unknown_contexts"]:
+        note(f"warning: the extension {context} is not known; what it adds was not checked")
+
+
+def _schema(schema: Any) -> str | None:
+    """A schema in a few characters."""
+    if isinstance(schema, dict):
+        kind = next(iter(schema))
+        if kind == "enum":
+            return "enum " + "/".join(str(each["name"]) for each in schema["enum"][:6])
+        return kind if kind != "object" else "object " + "/".join(schema["object"])
+    return None if schema is None else str(schema)

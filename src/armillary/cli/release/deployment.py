@@ -1,0 +1,97 @@
+# SPDX-License-Identifier: Apache-2.0
+"""``armillary deployment``: the images that a device group's devices run."""
+
+from __future__ import annotations
+
+from typing import Annotated, Any
+
+import typer
+
+from armillary.cli.terminal.output import JsonOption, print_record, print_table
+from armillary.cli.terminal.remote import RemoteService, remote_command, segment
+from armillary.cli.terminal.remote_names import (
+    DEFAULT_RESOURCE_GROUP,
+    CatalogOption,
+    DeviceGroupOption,
+    ProductOption,
+    ResourceGroupOption,
+    catalog_path,
+    device_group_path,
+    split_ids,
+)
+from armillary.errors import InvalidArgumentError
+
+app = typer.Typer(
+    no_args_is_help=True, help="Deployments of a device group.", rich_markup_mode=None, add_completion=False
+)
+
+
+def _row(deployment: dict[str, Any]) -> dict[str, Any]:
+    properties = deployment["properties"]
+    images = properties.get("deployedImages") or []
+    return {
+        "deploymentId": properties["deploymentId"],
+        "deploymentDateUtc": properties.get("deploymentDateUtc"),
+        "images": [image["properties"].get("imageName") or image["name"] for image in images],
+    }
+
+
+@remote_command(app, "create")
+def create(
+    remote: RemoteService,
+    product: ProductOption,
+    device_group: DeviceGroupOption,
+    images: Annotated[
+        list[str], typer.Option("--images", "-i", metavar="IDS", help="Image ids, with commas or repeated.")
+    ],
+    catalog: CatalogOption = None,
+    resource_group: ResourceGroupOption = DEFAULT_RESOURCE_GROUP,
+    as_json: JsonOption = False,
+) -> None:
+    """Put images on every device of a group at once.
+
+    armillary rollout create does the same step by step.
+    """
+    ids = split_ids(images)
+    if not ids:
+        raise InvalidArgumentError("--images: expected at least one image id", remedy="List them: armillary image list")
+    base = catalog_path(remote, catalog, resource_group)
+    path = f"{device_group_path(base, product, device_group)}/deployments/.default"
+    deployed = [{"name": image, "properties": {"imageId": image}} for image in ids]
+    made = remote.azure("PUT", path, {"properties": {"deployedImages": deployed}})
+    print_record(made if as_json else _row(made), as_json=as_json)
+
+
+@remote_command(app, "list")
+def list_deployments(
+    remote: RemoteService,
+    product: ProductOption,
+    device_group: DeviceGroupOption,
+    catalog: CatalogOption = None,
+    resource_group: ResourceGroupOption = DEFAULT_RESOURCE_GROUP,
+    as_json: JsonOption = False,
+) -> None:
+    """List a group's deployments, newest first."""
+    path = device_group_path(catalog_path(remote, catalog, resource_group), product, device_group)
+    found = list(remote.azure_pages(f"{path}/deployments"))
+    rows = found if as_json else [_row(deployment) for deployment in found]
+    empty = "No deployment. Make one: armillary deployment create --images ID"
+    print_table(rows, ("deploymentId", "deploymentDateUtc", "images"), as_json=as_json, empty=empty)
+
+
+@remote_command(app, "show")
+def show(
+    remote: RemoteService,
+    product: ProductOption,
+    device_group: DeviceGroupOption,
+    deployment: Annotated[
+        str, typer.Option("--deployment", metavar="ID", help="Deployment id; without it the one in force.")
+    ] = ".default",
+    catalog: CatalogOption = None,
+    resource_group: ResourceGroupOption = DEFAULT_RESOURCE_GROUP,
+    as_json: JsonOption = False,
+) -> None:
+    """Show a deployment."""
+    path = device_group_path(catalog_path(remote, catalog, resource_group), product, device_group)
+    found = remote.azure("GET", f"{path}/deployments/{segment(deployment)}")
+    print_record(found if as_json else _row(found), as_json=as_json)

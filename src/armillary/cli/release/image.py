@@ -1,0 +1,111 @@
+# SPDX-License-Identifier: Apache-2.0
+"""``armillary image``: images of a catalog."""
+
+from __future__ import annotations
+
+import base64
+import contextlib
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from armillary.cli.release.development_key import verify_own
+from armillary.cli.terminal.output import JsonOption, note, print_record, print_table
+from armillary.cli.terminal.remote import RemoteService, read_file, remote_command, segment
+from armillary.cli.terminal.remote_names import (
+    DEFAULT_RESOURCE_GROUP,
+    CatalogOption,
+    ResourceGroupOption,
+    YesOption,
+    catalog_path,
+    confirm,
+    resource_row,
+)
+from armillary.errors import WireError
+from armillary.wire.image import package as image_package
+
+app = typer.Typer(no_args_is_help=True, help="Images of a catalog.", rich_markup_mode=None, add_completion=False)
+
+# The service's own limit decides; this one only keeps a slip (a disk image) from being read into memory.
+MAX_PACKAGE_BYTES = 64 << 20
+COLUMNS = ("imageName", "imageType", "imageId", "componentId")
+
+ImageOption = Annotated[str, typer.Option("--image", "-i", metavar="ID", help="Image id.")]
+
+
+def _row(image: dict[str, Any]) -> dict[str, Any]:
+    row = resource_row(image)
+    return {name: row.get(name) for name in (*COLUMNS, "description", "regionalDataBoundary", "uri")}
+
+
+@remote_command(app, "add")
+def add(
+    remote: RemoteService,
+    image_path: Annotated[
+        Path, typer.Option("--image-path", "--image", "-img", metavar="FILE", help="Image package file; - is stdin.")
+    ],
+    catalog: CatalogOption = None,
+    regional_data_boundary: Annotated[
+        str | None, typer.Option("--regional-data-boundary", "-r", metavar="None|EU", help="Data boundary.")
+    ] = None,
+    resource_group: ResourceGroupOption = DEFAULT_RESOURCE_GROUP,
+    as_json: JsonOption = False,
+) -> None:
+    """Upload an image package.
+
+    The service checks it and signs it for production.
+    """
+    package = read_file(image_path, limit=MAX_PACKAGE_BYTES)
+    parsed = None
+    with contextlib.suppress(WireError):  # what breaks the format is for the service to say
+        parsed = image_package.parse(package)
+    if parsed is not None:
+        verify_own(parsed)  # the service does not know this user's key, and would sign what was damaged since
+    properties = {"image": base64.b64encode(package).decode()}
+    if regional_data_boundary is not None:
+        properties["regionalDataBoundary"] = regional_data_boundary
+    path = f"{catalog_path(remote, catalog, resource_group)}/uploadImage"
+    made = remote.azure("POST", path, {"properties": properties})
+    print_record(made if as_json else _row(made), as_json=as_json)
+
+
+@remote_command(app, "list")
+def list_images(
+    remote: RemoteService,
+    catalog: CatalogOption = None,
+    resource_group: ResourceGroupOption = DEFAULT_RESOURCE_GROUP,
+    as_json: JsonOption = False,
+) -> None:
+    """List the images of a catalog."""
+    found = list(remote.azure_pages(f"{catalog_path(remote, catalog, resource_group)}/images"))
+    rows = found if as_json else [_row(image) for image in found]
+    print_table(rows, COLUMNS, as_json=as_json, empty="No image. Upload one: armillary image add --image-path FILE")
+
+
+@remote_command(app, "show")
+def show(
+    remote: RemoteService,
+    image: ImageOption,
+    catalog: CatalogOption = None,
+    resource_group: ResourceGroupOption = DEFAULT_RESOURCE_GROUP,
+    as_json: JsonOption = False,
+) -> None:
+    """Show an image."""
+    found = remote.azure("GET", f"{catalog_path(remote, catalog, resource_group)}/images/{segment(image)}")
+    print_record(found if as_json else _row(found), as_json=as_json)
+
+
+@remote_command(app, "delete")
+def delete(
+    remote: RemoteService,
+    image: ImageOption,
+    catalog: CatalogOption = None,
+    resource_group: ResourceGroupOption = DEFAULT_RESOURCE_GROUP,
+    yes: YesOption = False,
+) -> None:
+    """Delete an image that no deployment uses."""
+    path = f"{catalog_path(remote, catalog, resource_group)}/images/{segment(image)}"
+    confirm(f"Delete image {image}?", yes=yes)
+    remote.azure("DELETE", path)
+    note(f"image {image} is deleted")

@@ -1,0 +1,208 @@
+# SPDX-License-Identifier: Apache-2.0
+"""``armillary image-package``: turn a folder into an image package, and show what a package says.
+
+Option names are those of ``az sphere image-package``. Packages are signed with this user's development key unless
+``--signing-key`` and ``--signing-certificate`` name another (``cli/release/development_key.py``).
+"""
+
+from __future__ import annotations
+
+import datetime as dt
+import os
+import time
+import uuid
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from armillary.cli.release.development_key import load_certificate, signing_pair, verify_own
+from armillary.cli.release.package_example import write_example
+from armillary.cli.release.package_folder import load_definitions, read_file, read_folder
+from armillary.cli.terminal.output import JsonOption, note, print_record
+from armillary.errors import ArmillaryError, InvalidArgumentError
+from armillary.wire.image import (
+    app_manifest,
+    application as application_package,
+    package as image_package,
+)
+from armillary.wire.image.application import MANIFEST_PATH, RUNTIME_VERSION
+from armillary.wire.image.package import UnverifiedImagePackage
+from armillary.wire.image.section import (
+    ABI_KINDS,
+    APPLICATIONS,
+    IMAGE_TYPES,
+    SIGNATURE_ALGORITHMS,
+    TEMPORARY_FLAGS,
+    AbiDepends,
+    Compression,
+)
+
+app = typer.Typer(
+    no_args_is_help=True, help="Pack and show image packages.", rich_markup_mode=None, add_completion=False
+)
+
+app.command("write-example")(write_example)
+
+PEM = "PEM file; without it this user's development key signs."
+
+
+@app.command("pack-application")
+def pack_application(
+    package_directory: Annotated[
+        Path, typer.Option("--package-directory", metavar="DIR", help="Folder that becomes the image.")
+    ],
+    output_file: Annotated[Path, typer.Option("--output-file", metavar="FILE", help="Image package to write.")],
+    application_manifest: Annotated[
+        Path | None,
+        typer.Option("--application-manifest", metavar="FILE", help="Manifest; else app_manifest.json of the folder."),
+    ] = None,
+    executables: Annotated[
+        str,
+        typer.Option(
+            "--executables", metavar="PATHS", help="Comma-separated paths that may be run, beside the entry point."
+        ),
+    ] = "",
+    hardware_definitions: Annotated[
+        str,
+        typer.Option(
+            "--hardware-definitions",
+            metavar="PATHS",
+            help="Comma-separated definition files, and folders to look up imports in.",
+        ),
+    ] = "",
+    component_id: Annotated[
+        uuid.UUID | None, typer.Option("--component-id", metavar="ID", help="Replaces the manifest's ComponentId.")
+    ] = None,
+    image_id: Annotated[
+        uuid.UUID | None, typer.Option("--image-id", metavar="ID", help="Image id; a new one by default.")
+    ] = None,
+    runtime_version: Annotated[
+        int, typer.Option("--runtime-version", min=1, metavar="N", help="Application runtime (ABI) version.")
+    ] = RUNTIME_VERSION,
+    signing_key: Annotated[
+        Path | None, typer.Option("--signing-key", metavar="FILE", help=f"EC private key. {PEM}")
+    ] = None,
+    signing_certificate: Annotated[
+        Path | None, typer.Option("--signing-certificate", metavar="FILE", help=f"Its certificate. {PEM}")
+    ] = None,
+    as_json: JsonOption = False,
+) -> None:
+    """Pack a folder into an image package.
+
+    The folder holds an app_manifest.json, or --application-manifest names one.
+
+    With --image-id and the environment variable SOURCE_DATE_EPOCH the same folder gives the same bytes.
+    """
+    files = read_folder(package_directory)
+    if application_manifest is not None:
+        files[MANIFEST_PATH] = read_file(application_manifest)
+    key, certificate = signing_pair(signing_key, signing_certificate)
+    data = application_package.pack(
+        files,
+        image_id=image_id or uuid.uuid4(),
+        built=_build_time(),
+        key=key,
+        certificate=certificate,
+        executables=[path.lstrip("/") for path in _split(executables)],
+        definitions=load_definitions(_split(hardware_definitions)),
+        component_id=component_id,
+        runtime_version=runtime_version,
+    )
+    try:
+        output_file.write_bytes(data)
+    except OSError as error:
+        raise InvalidArgumentError(
+            f"{output_file}: expected a file that can be written, got {error.strerror}", remedy="Check --output-file."
+        ) from error
+    package = image_package.parse(data)
+    record = {
+        "output_file": str(output_file),
+        "name": package.name,
+        "component_id": package.component_id,
+        "image_id": package.image_id,
+        "bytes": len(data),
+    }
+    print_record(record, as_json=as_json)
+
+
+@app.command("show")
+def show(
+    image: Annotated[Path, typer.Option("--image-package", metavar="FILE", help="Image package to show.")],
+    signing_certificate: Annotated[
+        Path | None,
+        typer.Option("--signing-certificate", metavar="FILE", help="Check the signature with this certificate (PEM)."),
+    ] = None,
+    as_json: JsonOption = False,
+) -> None:
+    """Show what an image package says about itself.
+
+    Also says whether its signature could be checked.
+    """
+    package = image_package.parse(read_file(image))
+    print_record({**describe(package), "signature": _signature(package, signing_certificate)}, as_json=as_json)
+
+
+def describe(package: UnverifiedImagePackage) -> dict[str, Any]:
+    """A package's metadata, and its manifest and files when it is an application."""
+    depends, compression = package.section(AbiDepends), package.section(Compression)
+    record: dict[str, Any] = {
+        "image_type": IMAGE_TYPES[package.image_type],
+        "name": package.name,
+        "component_id": str(package.component_id),
+        "image_id": str(package.image_id),
+        "built": _utc(package.built),
+        "bytes": len(package.data),
+        "sha256": package.digest.hex(),
+        "security_version": package.security_version,
+        "flags": [name for flag, name in TEMPORARY_FLAGS.items() if package.temporary_flags & flag],
+        "depends": [f"{ABI_KINDS[abi.kind]}@{abi.version}" for abi in (depends.abis if depends else ())],
+        "uncompressed_bytes": compression.uncompressed_bytes if compression else None,
+        "algorithm": SIGNATURE_ALGORITHMS[package.signing_key.algorithm],
+        "certificate_thumbprint": package.thumbprint.hex(),
+    }
+    if package.image_type != APPLICATIONS or compression is not None:
+        return record
+    try:
+        application = application_package.open_unverified(package)
+    except ArmillaryError as error:
+        note(f"The application inside cannot be shown: {error.message}")
+        return record
+    manifest = application.manifest
+    return {
+        **record,
+        "entry_point": manifest.entry_point,
+        "application_type": manifest.application_type,
+        "capabilities": app_manifest.capabilities_document(manifest.capabilities),
+        "files": [f"{path} ({len(file.content)} bytes)" for path, file in application.filesystem.files.items()],
+    }
+
+
+def _signature(package: UnverifiedImagePackage, certificate: Path | None) -> str:
+    """Check with the named certificate, which must fit, or with the development key, which may."""
+    if certificate is not None:
+        image_package.verify(package, [load_certificate(certificate)])
+        return f"verified with {certificate}"
+    if verify_own(package) is not None:
+        return "verified with this user's development key"
+    return "not checked: made by another key; name the signer's certificate with --signing-certificate"
+
+
+def _build_time() -> int:
+    """SOURCE_DATE_EPOCH (reproducible-builds.org) or now, Unix seconds."""
+    written = os.environ.get("SOURCE_DATE_EPOCH")
+    if written is None:
+        return int(time.time())
+    if not written.isascii() or not written.isdigit() or len(written) > 12:
+        raise InvalidArgumentError(
+            f"SOURCE_DATE_EPOCH: expected Unix seconds, got {written!r}", remedy="Correct or unset the variable."
+        )
+    return int(written)
+
+
+def _utc(seconds: int) -> str | None:
+    return dt.datetime.fromtimestamp(seconds, dt.UTC).isoformat() if seconds else None
+
+
+def _split(value: str) -> list[str]:
+    return [part.strip() for part in value.split(",") if part.strip()]

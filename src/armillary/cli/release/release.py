@@ -1,0 +1,249 @@
+# SPDX-License-Identifier: Apache-2.0
+"""``armillary release``: OS releases and their reference values."""
+
+from __future__ import annotations
+
+import base64
+from enum import StrEnum
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from armillary.cli.terminal.moment import moment
+from armillary.cli.terminal.output import JsonOption, note, print_record, print_table
+from armillary.cli.terminal.readable import readable
+from armillary.cli.terminal.remote import (
+    RemoteService,
+    read_file,
+    remote_command,
+    segment,
+    write_file,
+)
+from armillary.cli.terminal.remote_names import YesOption, confirm
+from armillary.errors import NotFoundError
+
+app = typer.Typer(
+    no_args_is_help=True, help="OS releases and their reference values.", rich_markup_mode=None, add_completion=False
+)
+
+PART_COLUMNS = ("name", "image_type", "security_version", "size", "digest")
+NO_END = "no-end"
+MAX_CORIM_BYTES = 16 << 10  # wire/attestation/corim.py's limit
+MAX_KEY_BYTES = 8 << 10
+FLOOR_COLUMNS = ("chip", "image_type", "minimum", "changed_at")
+
+
+class OsFeed(StrEnum):
+    """Who gets a release."""
+
+    RETAIL = "Retail"
+    RETAIL_EVAL = "RetailEval"
+
+
+COLUMNS = ("release_id", "chip", "version", "feed", "created_at", "state")
+
+
+@remote_command(app, "list")
+def list_releases(
+    remote: RemoteService,
+    chip: Annotated[str | None, typer.Option("--chip", metavar="NAME", help="Only for a chip.")] = None,
+    as_json: JsonOption = False,
+) -> None:
+    """List OS releases."""
+    found = list(remote.pages("/releases", chip=chip))
+    rows = found if as_json else [_row(row) for row in found]
+    print_table(rows, COLUMNS, as_json=as_json, empty="No OS release.")
+
+
+@remote_command(app, "show")
+def show(
+    remote: RemoteService,
+    release: Annotated[str, typer.Option("--release", metavar="ID", help="Release id.")],
+    as_json: JsonOption = False,
+) -> None:
+    """Show a release and its reference values.
+
+    They are the digests of its boot components that the verifier accepts.
+    """
+    found = remote.get(f"/releases/{segment(release)}")
+    _show(found, as_json=as_json)
+
+
+@remote_command(app, "publish")
+def publish(
+    remote: RemoteService,
+    chip: Annotated[str, typer.Option("--chip", metavar="NAME", help="Chip profile.")],
+    version: Annotated[str, typer.Option("--os-version", metavar="VERSION", help="New version, e.g. 26.12.")],
+    security_version: Annotated[
+        int | None,
+        typer.Option(
+            "--security-version", min=0, max=31, metavar="N", help="Anti-rollback version; else the newest's."
+        ),
+    ] = None,
+    os_feed: Annotated[OsFeed, typer.Option("--os-feed", "-f", help="Who gets it.")] = OsFeed.RETAIL,
+    as_json: JsonOption = False,
+) -> None:
+    """Build, sign and publish an OS release for a chip."""
+    body = {"chip": chip, "version": version, "security_version": security_version, "feed": os_feed.value}
+    _show(remote.post("/releases", body), as_json=as_json)
+
+
+@remote_command(app, "export-corim")
+def export_corim(
+    remote: RemoteService,
+    name: Annotated[str, typer.Argument(metavar="NAME", help="Release id, or CHIP/VERSION such as mt3620/26.11.")],
+    output: Annotated[Path, typer.Option("--output", "-o", metavar="FILE", help="File to write; - is stdout.")],
+    signed: Annotated[bool, typer.Option("--signed", help="Sign it with the service's OS signing key.")] = False,
+) -> None:
+    """Write a release's reference values as CoRIM."""
+    answer = remote.get(f"/releases/{segment(_release_id(remote, name))}/corim", signed=signed)
+    data = base64.b64decode(answer["corim"])
+    write_file(output, data)
+    note(f"{len(data)} bytes, {'signed' if signed else 'not signed'}")
+
+
+@remote_command(app, "import-corim")
+def import_corim(
+    remote: RemoteService,
+    file: Annotated[Path, typer.Argument(metavar="FILE", help="CoRIM, signed or not; - is stdin.")],
+    key: Annotated[
+        Path | None, typer.Option("--key", metavar="FILE", help="Public key or certificate of who signed it, PEM.")
+    ] = None,
+    allow_unsigned: Annotated[
+        bool, typer.Option("--allow-unsigned", help="Vouch for a CoRIM that nobody has signed.")
+    ] = False,
+    os_feed: Annotated[OsFeed, typer.Option("--os-feed", "-f", help="Who is meant to run it.")] = OsFeed.RETAIL,
+    chip: Annotated[
+        str | None, typer.Option("--chip", metavar="NAME", help="Chip profile, where its model is not one.")
+    ] = None,
+    version: Annotated[
+        str | None, typer.Option("--os-version", metavar="VERSION", help="OS version, where it does not say one.")
+    ] = None,
+    security_version: Annotated[
+        int,
+        typer.Option("--security-version", min=0, max=31, metavar="N", help="Of the components of which it says none."),
+    ] = 0,
+    pass_over: Annotated[
+        list[str] | None,
+        typer.Option("--pass-over", metavar="FIELD", help="Vouch that this field may be ignored; repeatable."),
+    ] = None,
+    as_json: JsonOption = False,
+) -> None:
+    """Make a release of the reference values in a CoRIM.
+
+    Devices that boot it are let in from then on. What says nothing about reference values is passed over and named; a
+    field that could limit them is refused by its name.
+    """
+    body: dict[str, Any] = {
+        "corim": base64.b64encode(read_file(file, limit=MAX_CORIM_BYTES)).decode("ascii"),
+        "feed": os_feed.value,
+        "allow_unsigned": allow_unsigned,
+        "chip": chip,
+        "os_version": version,
+        "security_version": security_version,
+        "pass_over": pass_over or [],
+    }
+    if key is not None:
+        body["key"] = read_file(key, limit=MAX_KEY_BYTES).decode("ascii", errors="replace")
+    made = remote.post("/releases/corim", body)
+    _show(made, as_json=as_json)
+    for label, told in (("passed over", made["passed_over"]), ("not said by the file", made["derived"])):
+        if told and not as_json:
+            note(f"{label}: {'; '.join(told)}")
+
+
+@remote_command(app, "withdraw")
+def withdraw(
+    remote: RemoteService,
+    release: Annotated[str, typer.Option("--release", metavar="ID", help="Release id.")],
+    reason: Annotated[str, typer.Option("--reason", metavar="TEXT", help="What is wrong with it, in a sentence.")],
+    yes: YesOption = False,
+    as_json: JsonOption = False,
+) -> None:
+    """Take a release back, for good.
+
+    From each device's next check-in on, a device that boots it gets only updates, and reads the reason.
+    """
+    confirm(f"Take release {release} back? Every device that boots it gets only updates, for good.", yes=yes)
+    _show(remote.post(f"/releases/{segment(release)}/withdraw", {"reason": reason}), as_json=as_json)
+
+
+@remote_command(app, "set-expiry")
+def set_expiry(
+    remote: RemoteService,
+    release: Annotated[str, typer.Option("--release", metavar="ID", help="Release id.")],
+    until: Annotated[str, typer.Option("--until", metavar="TIME", help=f"A date or time (UTC), now, or {NO_END}.")],
+    as_json: JsonOption = False,
+) -> None:
+    """Say until when a release is good.
+
+    From then on a device that boots it gets only updates.
+    """
+    expires_at = None if until == NO_END else moment("--until", until)
+    _show(remote.post(f"/releases/{segment(release)}/expiry", {"expires_at": expires_at}), as_json=as_json)
+
+
+@remote_command(app, "list-floors")
+def list_floors(
+    remote: RemoteService,
+    chip: Annotated[str | None, typer.Option("--chip", metavar="NAME", help="Only for a chip.")] = None,
+    as_json: JsonOption = False,
+) -> None:
+    """List security floors: lower versions are refused."""
+    found = list(remote.pages("/security-floors", chip=chip))
+    rows = found if as_json else [readable(row) for row in found]
+    print_table(rows, FLOOR_COLUMNS, as_json=as_json, empty="No floor is set: every published version is accepted.")
+
+
+@remote_command(app, "raise-floor")
+def raise_floor(
+    remote: RemoteService,
+    chip: Annotated[str, typer.Option("--chip", metavar="NAME", help="Chip profile.")],
+    image_type: Annotated[
+        int, typer.Option("--image-type", metavar="N", help="Image type, as armillary release show prints it.")
+    ],
+    minimum: Annotated[
+        int, typer.Option("--minimum", min=0, max=31, metavar="N", help="Lowest security version still accepted.")
+    ],
+    yes: YesOption = False,
+    as_json: JsonOption = False,
+) -> None:
+    """Refuse lower security versions.
+
+    Takes effect at each device's next check-in. A floor never sinks again.
+    """
+    confirm(f"Refuse {chip} devices whose image of type {image_type} is below version {minimum}, for good?", yes=yes)
+    body = {"chip": chip, "image_type": image_type, "minimum": minimum}
+    made = remote.post("/security-floors", body)
+    print_record(made if as_json else readable(made), as_json=as_json)
+
+
+def _release_id(remote: RemoteService, name: str) -> str:
+    chip, slash, version = name.partition("/")
+    if not slash:
+        return name
+    for release in remote.pages("/releases", chip=chip):
+        if release["version"] == version:
+            return str(release["release_id"])
+    raise NotFoundError(f"{chip} has no release {version}", remedy="List them: armillary release list.")
+
+
+def _show(release: dict[str, Any], *, as_json: bool) -> None:
+    if as_json:
+        print_record(release, as_json=True)
+        return
+    print_record({name: _row(release)[name] for name in COLUMNS}, as_json=False)
+    note("")
+    print_table(release["components"], PART_COLUMNS, as_json=False, empty="The release has no components.")
+
+
+def _row(release: dict[str, Any]) -> dict[str, Any]:
+    row = readable(release)
+    if release["withdrawn_at"] is not None:
+        state = f"withdrawn {row['withdrawn_at']}: {release['withdrawn_reason']}"
+    elif release["expires_at"] is not None:
+        state = f"good until {row['expires_at']}"
+    else:
+        state = "good"
+    return {**row, "state": state if release["imported_from"] is None else f"{state}; imported"}

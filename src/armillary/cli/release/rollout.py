@@ -1,0 +1,217 @@
+# SPDX-License-Identifier: Apache-2.0
+"""``armillary rollout``: staged roll-outs of a deployment over a device group."""
+
+from __future__ import annotations
+
+from enum import StrEnum
+from typing import Annotated, Any
+
+import typer
+
+from armillary.cli.terminal.device_reference import device_row
+from armillary.cli.terminal.output import JsonOption, note, print_record, print_table
+from armillary.cli.terminal.readable import readable
+from armillary.cli.terminal.remote import RemoteService, remote_command, segment
+from armillary.cli.terminal.remote_names import (
+    CatalogOption,
+    DeviceGroupOption,
+    ProductOption,
+    YesOption,
+    catalog_name,
+    confirm,
+    split_ids,
+)
+from armillary.errors import InvalidArgumentError
+
+app = typer.Typer(
+    no_args_is_help=True,
+    help="Staged roll-outs: watch, halt, resume, roll back.",
+    rich_markup_mode=None,
+    add_completion=False,
+)
+
+COLUMNS = ("rollout_id", "state", "product", "group", "cohort", "progress", "failed", "reason")
+FACTS = (
+    "rollout_id", "state", "reason", "catalog", "product", "group", "deployment_id", "previous_deployment_id",
+    "cohort", "progress", "failed", "created_at", "created_by",
+)  # fmt: skip
+
+RolloutOption = Annotated[str, typer.Option("--rollout", "-r", metavar="ID", help="Roll-out id.")]
+# What happened to a roll-out, a line each.
+EVENT_COLUMNS = ("at", "event", "actor", "reason", "finding_id")
+
+ReasonOption = Annotated[str, typer.Option("--reason", metavar="TEXT", help="Why; kept in the audit log.")]
+
+
+class HoldSeverity(StrEnum):
+    """From which severity on a finding holds a roll-out."""
+
+    LOW = "low"
+    MEDIUM = "medium"
+    HIGH = "high"
+    CRITICAL = "critical"
+    NONE = "none"  # sent as "": no finding holds it
+
+
+def _row(rollout: dict[str, Any]) -> dict[str, Any]:
+    counts = rollout["counts"]
+    progress = ", ".join(f"{count} {state}" for state, count in counts.items() if count)
+    steps = rollout["policy"]["cohorts"]
+    started = min(rollout["cohort"] + 1, len(steps))
+    return {**readable(rollout), "progress": progress or "no devices", "cohort": f"{started} of {len(steps)}"}
+
+
+def _show(rollout: dict[str, Any], *, as_json: bool) -> None:
+    if as_json:
+        print_record(rollout, as_json=True)
+    else:
+        row = _row(rollout)
+        print_record({name: row[name] for name in FACTS}, as_json=False)
+        if rollout["history"]:
+            print_table([readable(told) for told in rollout["history"]], EVENT_COLUMNS, as_json=False, empty="")
+
+
+def _cohorts(text: str) -> list[int]:
+    try:
+        return [int(part) for part in split_ids([text])]
+    except ValueError as error:
+        raise InvalidArgumentError(
+            f"--cohorts: expected percentages such as 1,10,100, got {text!r}", remedy="Correct the list."
+        ) from error
+
+
+def _severity(given: HoldSeverity | None) -> str | None:
+    return None if given is None else "" if given is HoldSeverity.NONE else given.value
+
+
+@remote_command(app, "create")
+def create(
+    remote: RemoteService,
+    *,
+    product: ProductOption,
+    device_group: DeviceGroupOption,
+    images: Annotated[
+        list[str], typer.Option("--images", "-i", metavar="IDS", help="Image ids, with commas or repeated.")
+    ],
+    catalog: CatalogOption = None,
+    cohorts: Annotated[
+        str | None, typer.Option("--cohorts", metavar="PERCENTS", help="Rising percentages, e.g. 1,10,100.")
+    ] = None,
+    soak_s: Annotated[int | None, typer.Option("--soak", metavar="SECONDS", help="Wait after each cohort.")] = None,
+    success_percent: Annotated[
+        int | None, typer.Option("--success", metavar="PERCENT", help="Confirmed share before the next cohort.")
+    ] = None,
+    failure_percent: Annotated[
+        int | None, typer.Option("--failures", metavar="PERCENT", help="Failed share that holds the roll-out.")
+    ] = None,
+    min_failures: Annotated[
+        int | None, typer.Option("--min-failures", metavar="N", help="Fewer failures never hold it.")
+    ] = None,
+    timeout_s: Annotated[
+        int | None, typer.Option("--timeout", metavar="SECONDS", help="Unconfirmed for so long counts as failed.")
+    ] = None,
+    hold_on_severity: Annotated[
+        HoldSeverity | None,
+        typer.Option("--hold-on-severity", help="A finding of this severity or above holds it; none: no finding does."),
+    ] = None,
+    roll_back_on_hold: Annotated[bool, typer.Option("--roll-back-on-hold", help="Do not wait for a person.")] = False,
+    as_json: JsonOption = False,
+) -> None:
+    """Put images on a device group step by step."""
+    given = {
+        "cohorts": _cohorts(cohorts) if cohorts else None,
+        "soak_s": soak_s,
+        "success_percent": success_percent,
+        "failure_percent": failure_percent,
+        "min_failures": min_failures,
+        "timeout_s": timeout_s,
+        "hold_on_severity": _severity(hold_on_severity),
+        "roll_back_on_hold": roll_back_on_hold or None,
+    }
+    body = {
+        "catalog": catalog_name(remote, catalog),
+        "product": product,
+        "group": device_group,
+        "image_ids": split_ids(images),
+        "policy": {name: value for name, value in given.items() if value is not None},
+    }
+    _show(remote.post("/rollouts", body), as_json=as_json)
+
+
+@remote_command(app, "list")
+def list_rollouts(
+    remote: RemoteService,
+    catalog: Annotated[str | None, typer.Option("--catalog", "-c", metavar="NAME", help="Only of a catalog.")] = None,
+    limit: Annotated[int | None, typer.Option("--limit", min=1, metavar="N", help="Print at most so many.")] = None,
+    as_json: JsonOption = False,
+) -> None:
+    """List roll-outs, newest first."""
+    found = list(remote.pages("/rollouts", limit=limit, catalog=catalog))
+    rows = found if as_json else [_row(rollout) for rollout in found]
+    empty = "No roll-out. Start one: armillary rollout create --images ID"
+    print_table(rows, COLUMNS, as_json=as_json, empty=empty)
+
+
+@remote_command(app, "show")
+def show(remote: RemoteService, rollout: RolloutOption, as_json: JsonOption = False) -> None:
+    """Show a roll-out and how far it got."""
+    _show(remote.get(f"/rollouts/{segment(rollout)}"), as_json=as_json)
+
+
+@remote_command(app, "devices")
+def devices(
+    remote: RemoteService,
+    rollout: RolloutOption,
+    limit: Annotated[int | None, typer.Option("--limit", min=1, metavar="N", help="Print at most so many.")] = None,
+    as_json: JsonOption = False,
+) -> None:
+    """List where each device stands in a roll-out."""
+    found = list(remote.pages(f"/rollouts/{segment(rollout)}/devices", limit=limit))
+    columns = ("name", "device_id", "cohort", "state", "reason")
+    rows = found if as_json else [device_row(readable(row)) for row in found]
+    print_table(rows, columns, as_json=as_json, empty="No device has been started yet.")
+
+
+@remote_command(app, "halt")
+def halt(
+    remote: RemoteService, rollout: RolloutOption, reason: ReasonOption = "halted by hand", as_json: JsonOption = False
+) -> None:
+    """Stop a roll-out where it is.
+
+    No further device is offered the images. It goes on with armillary rollout resume.
+    """
+    _show(remote.post(f"/rollouts/{segment(rollout)}/halt", {"reason": reason}), as_json=as_json)
+
+
+@remote_command(app, "resume")
+def resume(remote: RemoteService, rollout: RolloutOption, as_json: JsonOption = False) -> None:
+    """Let a held roll-out go on."""
+    _show(remote.post(f"/rollouts/{segment(rollout)}/resume"), as_json=as_json)
+
+
+@remote_command(app, "roll-back")
+def roll_back(
+    remote: RemoteService,
+    rollout: RolloutOption,
+    reason: ReasonOption = "rolled back by hand",
+    yes: YesOption = False,
+    as_json: JsonOption = False,
+) -> None:
+    """Give every device of a roll-out its previous images back."""
+    confirm("Roll back every device that this roll-out has touched?", yes=yes)
+    _show(remote.post(f"/rollouts/{segment(rollout)}/roll-back", {"reason": reason}), as_json=as_json)
+    note("devices get their previous images at their next check-in")
+
+
+@remote_command(app, "cancel")
+def cancel(
+    remote: RemoteService,
+    rollout: RolloutOption,
+    reason: ReasonOption = "cancelled by hand",
+    as_json: JsonOption = False,
+) -> None:
+    """End a roll-out for good.
+
+    The group's deployment stays the one from before the roll-out.
+    """
+    _show(remote.post(f"/rollouts/{segment(rollout)}/cancel", {"reason": reason}), as_json=as_json)

@@ -1,0 +1,39 @@
+# SPDX-License-Identifier: Apache-2.0
+"""``armillary audit``: who did what, and whether the log is whole."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import typer
+
+from armillary.cli.terminal.output import JsonOption, print_record, print_table
+from armillary.cli.terminal.readable import readable
+from armillary.cli.terminal.remote import RemoteService, remote_command
+
+app = typer.Typer(
+    no_args_is_help=True, help="The audit log: list and verify.", rich_markup_mode=None, add_completion=False
+)
+
+COLUMNS = ("number", "at", "actor", "operation", "target")
+
+
+@remote_command(app, "list")
+def list_lines(
+    remote: RemoteService,
+    limit: Annotated[int, typer.Option("--limit", min=1, metavar="N", help="Print at most so many.")] = 50,
+    as_json: JsonOption = False,
+) -> None:
+    """List audit lines, newest first."""
+    found = list(remote.pages("/audit", limit=limit))
+    rows = found if as_json else [readable(row) for row in found]
+    print_table(rows, COLUMNS, as_json=as_json, empty="The audit log is empty.")
+
+
+@remote_command(app, "verify")
+def verify(remote: RemoteService, as_json: JsonOption = False) -> None:
+    """Walk the whole hash chain; exit 1 when it is broken."""
+    found = remote.get("/audit/verification")
+    print_record(found, as_json=as_json)
+    if found["broken_at"] is not None:
+        raise typer.Exit(1)

@@ -1,0 +1,121 @@
+# SPDX-License-Identifier: Apache-2.0
+"""``armillary bench NAME``: measure this machine against a limit or a peer in the same run."""
+
+from __future__ import annotations
+
+import importlib
+import sys
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from armillary.cli.terminal.output import JsonOption, note, print_json, print_table
+from armillary.errors import InvalidArgumentError, NotFoundError
+
+app = typer.Typer(rich_markup_mode=None, add_completion=False)
+
+# result name -> modules under bench/ that measure it
+BENCHMARKS: dict[str, tuple[str, ...]] = {
+    "checkin": ("checkin", "checkin_storm", "checkin_registry", "checkin_workers"),
+    "checkin-new": ("checkin",),
+    "checkin-kept": ("checkin",),
+    "checkin-storm": ("checkin_storm",),
+    "checkin-registry": ("checkin_registry",),
+    "checkin-workers": ("checkin_workers",),
+    "evidence-verify": ("evidence_verify",),
+    "ingest": ("ingest",),
+    "pipeline": ("pipeline",),
+    "rules": ("rules",),
+    "series-append": ("series",),
+    "dashboard": ("series",),
+    "first-paint": ("console",),
+    "ready": ("ready",),
+    "memory": ("memory",),
+    "hub-idle": ("hub_idle",),
+    "delays": ("delays",),
+    "demo": ("story",),
+    "image-parse": ("image_parse",),
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Floor:
+    """What a ratio must reach (``at_least``) or stay under to keep a promise of SPECIFICATION.md."""
+
+    bound: float
+    at_least: bool
+
+    def holds(self, ratio: float) -> bool:
+        """Whether the ratio keeps the promise."""
+        return ratio >= self.bound if self.at_least else ratio <= self.bound
+
+    @property
+    def text(self) -> str:
+        """``>=0.20`` or ``<=1.00``."""
+        return f"{'>=' if self.at_least else '<='}{self.bound:.2f}"
+
+
+# Floors of SPECIFICATION.md, chapter Numbers.
+FLOORS: dict[str, Floor] = {
+    "checkin-new": Floor(0.65, at_least=True),
+    "checkin-kept": Floor(2.5, at_least=True),
+    "checkin-storm": Floor(1.0, at_least=True),
+    "checkin-storm-memory": Floor(1.0, at_least=False),
+    "checkin-registry-new": Floor(0.90, at_least=True),
+    "checkin-registry-kept": Floor(0.90, at_least=True),
+    "evidence-verify": Floor(0.80, at_least=True),
+    "evidence-verify-quote": Floor(0.80, at_least=True),
+    "ingest": Floor(1.0, at_least=True),
+    "ingest-sustained": Floor(0.60, at_least=True),
+    "pipeline": Floor(1.0, at_least=True),
+    "rules-50": Floor(1.0, at_least=True),
+    "rules-500": Floor(1.0, at_least=True),
+    "rules-delay": Floor(1.0, at_least=False),
+    "series-append": Floor(1.0, at_least=True),
+    "dashboard": Floor(1.0, at_least=False),
+    "first-paint": Floor(1.0, at_least=False),
+    "ready": Floor(1.0, at_least=False),
+    "memory": Floor(1.0, at_least=False),
+    "hub-idle": Floor(1.0, at_least=False),
+    "hub-idle-device": Floor(1.0, at_least=False),
+    "demo": Floor(1.0, at_least=False),
+    "revocation": Floor(1.0, at_least=False),
+    "template-live": Floor(1.0, at_least=False),
+    "message-check": Floor(1.0, at_least=False),
+}
+
+
+def run_benchmark(subject: str) -> list[dict[str, object]]:
+    """Run ``bench/<subject>.py`` of the source tree and return its results.
+
+    Raises:
+        NotFoundError: the benchmarks are not beside this installation (they ship with the source only).
+    """
+    root = Path(__file__).resolve().parents[4]
+    if not (root / "bench" / f"{subject}.py").is_file():
+        raise NotFoundError(
+            f"benchmark {subject}: bench/{subject}.py is not beside this installation",
+            remedy="Benchmarks ship with the source tree: clone the repository and run make bench.",
+        )
+    if str(root) not in sys.path:
+        sys.path.insert(0, str(root))
+    results: list[dict[str, object]] = importlib.import_module(f"bench.{subject}").run()
+    return results
+
+
+@app.command()
+def bench(
+    name: Annotated[str, typer.Argument(metavar="NAME", help=f"One of: {', '.join(BENCHMARKS)}.")],
+    as_json: JsonOption = False,
+) -> None:
+    """Run one benchmark and print its figures with the reference measured in the same run."""
+    if name not in BENCHMARKS:
+        raise InvalidArgumentError(f"benchmark {name!r} is unknown", remedy=f"Known: {', '.join(BENCHMARKS)}.")
+    note(f"measuring {name} ...")
+    results = [result for subject in BENCHMARKS[name] for result in run_benchmark(subject)]
+    if as_json:
+        print_json(results)
+        return
+    print_table(results, ("name", "value", "unit", "reference", "reference_value", "ratio"), as_json=False, empty="")

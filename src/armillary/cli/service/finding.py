@@ -1,0 +1,61 @@
+# SPDX-License-Identifier: Apache-2.0
+"""``armillary finding``: what the watch has found."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import typer
+
+from armillary.cli.terminal.device_reference import AnyDeviceOption
+from armillary.cli.terminal.output import JsonOption, print_record, print_table
+from armillary.cli.terminal.readable import readable
+from armillary.cli.terminal.remote import RemoteService, remote_command, segment
+
+app = typer.Typer(no_args_is_help=True, help="What the watch has found.", rich_markup_mode=None, add_completion=False)
+
+COLUMNS = ("finding_id", "severity", "status", "kind", "device_count", "count", "title")
+FACTS = (
+    "finding_id", "severity", "status", "kind", "title", "cause", "proposed_action", "device_count", "device_ids",
+    "count", "first_seen", "last_seen", "rollout_id", "deployment_id",
+)  # fmt: skip
+
+FindingOption = Annotated[str, typer.Option("--finding", "-f", metavar="ID", help="Finding id.")]
+
+
+@remote_command(app, "list")
+def list_findings(
+    remote: RemoteService,
+    status: Annotated[
+        str, typer.Option("--status", metavar="WORD", help="living (not closed), open, acknowledged, closed or all.")
+    ] = "living",
+    catalog: Annotated[str | None, typer.Option("--catalog", "-c", metavar="NAME", help="Only of a catalog.")] = None,
+    device: AnyDeviceOption = None,
+    limit: Annotated[int | None, typer.Option("--limit", min=1, metavar="N", help="Print at most so many.")] = None,
+    as_json: JsonOption = False,
+) -> None:
+    """List findings, newest first."""
+    wanted = None if status == "all" else status
+    found = list(remote.pages("/findings", limit=limit, status=wanted, catalog=catalog, device=device))
+    print_table(found, COLUMNS, as_json=as_json, empty="No such finding.")
+
+
+@remote_command(app, "show")
+def show(remote: RemoteService, finding: FindingOption, as_json: JsonOption = False) -> None:
+    """Show a finding: cause, extent and what to do."""
+    found = remote.get(f"/findings/{segment(finding)}")
+    print_record(found if as_json else readable({name: found[name] for name in FACTS}), as_json=as_json)
+
+
+@remote_command(app, "acknowledge")
+def acknowledge(remote: RemoteService, finding: FindingOption, as_json: JsonOption = False) -> None:
+    """Say that somebody is on it: it no longer holds roll-outs."""
+    found = remote.post(f"/findings/{segment(finding)}/acknowledge")
+    print_record(found if as_json else {name: found[name] for name in COLUMNS}, as_json=as_json)
+
+
+@remote_command(app, "close")
+def close(remote: RemoteService, finding: FindingOption, as_json: JsonOption = False) -> None:
+    """Say that it is dealt with; seen again, it is a new finding."""
+    found = remote.post(f"/findings/{segment(finding)}/close")
+    print_record(found if as_json else {name: found[name] for name in COLUMNS}, as_json=as_json)

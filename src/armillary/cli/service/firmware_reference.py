@@ -1,0 +1,217 @@
+# SPDX-License-Identifier: Apache-2.0
+"""``armillary attestation-policy firmware``: which firmware of machines is good."""
+
+from __future__ import annotations
+
+import json
+from collections import Counter
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from armillary.attest import firmware_reference as rules
+from armillary.cli.terminal.device_reference import DeviceOption
+from armillary.cli.terminal.moment import moment
+from armillary.cli.terminal.output import JsonOption, note, print_record, print_table
+from armillary.cli.terminal.readable import readable
+from armillary.cli.terminal.remote import RemoteService, read_file, remote_command, segment
+from armillary.cli.terminal.remote_names import CatalogOption, YesOption, catalog_name, confirm
+from armillary.errors import InvalidArgumentError
+
+VALUE_COLUMNS = ("kind", "pcr", "measures", "event_type", "digest")
+LIST_COLUMNS = ("statement_id", "chip", "values", "expires_at", "stated_at", "stated_by", "note")
+MAX_FILE_BYTES = 256 * 1024  # what the service takes as one request
+
+ExpiresOption = Annotated[
+    str | None,
+    typer.Option(
+        "--expires", metavar="TIME", help="Until when the values are good, such as 2027-06-30; without: no end."
+    ),
+]
+NoteOption = Annotated[str | None, typer.Option("--note", metavar="TEXT", help="Where the values come from.")]
+
+
+def register(app: typer.Typer) -> None:
+    """Add the verbs to ``app``."""
+    firmware = typer.Typer(
+        no_args_is_help=True,
+        help="Which firmware of TPM machines is good (step 20).",
+        rich_markup_mode=None,
+        add_completion=False,
+    )
+    app.add_typer(firmware, name="firmware")
+    for name, function in (("list", _list), ("show", _show), ("take", _take), ("add", _add), ("remove", _remove)):
+        remote_command(firmware, name)(function)
+
+
+def _list(remote: RemoteService, catalog: CatalogOption = None, as_json: JsonOption = False) -> None:
+    """List the reference values of a catalog.
+
+    Values that were stated together are one line; with --json each digest.
+    """
+    items = remote.get(_path(catalog_name(remote, catalog)))["items"]
+    rows = items if as_json else [_row(item) for item in items]
+    empty = "No reference values are stated: firmware is not compared."
+    print_table(rows, LIST_COLUMNS, as_json=as_json, empty=empty)
+    if not as_json:
+        for chip in sorted({item["chip"] for item in items}):
+            _note_gaps(chip, [value for item in items if item["chip"] == chip for value in item["values"]])
+
+
+def _show(remote: RemoteService, device: DeviceOption, as_json: JsonOption = False) -> None:
+    """Show what a device's firmware measured last.
+
+    As its TPM vouched for it.
+
+    With --json in the form that add takes.
+    """
+    found = remote.get(f"/devices/{segment(device)}/firmware")
+    if as_json:
+        print_record(found, as_json=True)
+    else:
+        note(f"Chip {found['chip']}, first told {readable(found)['at']}.")
+        _print_values(found["values"])
+
+
+def _take(
+    remote: RemoteService,
+    device: DeviceOption,
+    catalog: CatalogOption = None,
+    final_values: Annotated[
+        bool,
+        typer.Option(
+            "--final-values",
+            help="State what each PCR holds at the end, instead of each measurement: stricter, and any update of the "
+            "firmware or boot loader changes it.",
+        ),
+    ] = False,
+    expires: ExpiresOption = None,
+    given_note: NoteOption = None,
+    yes: YesOption = False,
+    as_json: JsonOption = False,
+) -> None:
+    """Take the firmware of a known good device as reference.
+
+    Shows what will be stored first. Devices of the same chip with other firmware, or that send no
+    log of it, get only updates from their next check-in on.
+    """
+    found = remote.get(f"/devices/{segment(device)}/firmware")
+    name = catalog or remote.get(f"/devices/{segment(device)}").get("catalog") or catalog_name(remote, catalog)
+    values = rules.to_json(rules.statable(rules.from_json(found["values"]), final=final_values))
+    if not as_json:
+        _print_values(values)
+    _state(
+        remote, name, found["chip"], values, given_note or f"taken from device {device[:16]}...", expires, yes, as_json
+    )
+
+
+def _add(
+    remote: RemoteService,
+    file: Annotated[Path, typer.Argument(metavar="FILE", help="JSON, as show --json prints it; - is stdin.")],
+    catalog: CatalogOption = None,
+    chip: Annotated[
+        str | None, typer.Option("--chip", metavar="NAME", help="Chip profile; without: what the file says.")
+    ] = None,
+    expires: ExpiresOption = None,
+    given_note: NoteOption = None,
+    yes: YesOption = False,
+    as_json: JsonOption = False,
+) -> None:
+    """Add the reference values in a file.
+
+    The file holds a list of {"pcr": 4, "digest": "..."}, with "event_type" for people, or with
+    "kind": "final-value"; or an object with such a list as "values", and "chip".
+    """
+    document = _document(read_file(file, limit=MAX_FILE_BYTES))
+    values = rules.to_json(rules.from_json(document["values"]))
+    named = chip or document.get("chip")
+    if not isinstance(named, str):
+        raise InvalidArgumentError("the file names no chip", remedy="Give --chip NAME; armillary chip list shows them.")
+    name = catalog_name(remote, catalog)
+    if not as_json:
+        _print_values(values)
+    _state(remote, name, named, values, given_note or "", expires, yes, as_json)
+
+
+def _remove(
+    remote: RemoteService,
+    statement: Annotated[str, typer.Option("--id", metavar="ID", help="Statement id, as list shows it.")],
+    catalog: CatalogOption = None,
+    yes: YesOption = False,
+) -> None:
+    """Take reference values back.
+
+    Without any left for a chip, firmware is not compared on it.
+    """
+    name = catalog_name(remote, catalog)
+    confirm(f"Remove these reference values from catalog {name}? Devices with that firmware get only updates.", yes=yes)
+    remote.delete(f"{_path(name)}/{segment(statement)}")
+
+
+def _state(
+    remote: RemoteService,
+    catalog: str,
+    chip: str,
+    values: list[dict[str, Any]],
+    given_note: str,
+    expires: str | None,
+    yes: bool,
+    as_json: bool,
+) -> None:
+    before = [item for item in remote.get(_path(catalog))["items"] if item["chip"] == chip]
+    known = {_key(value) for item in before for value in item["values"]}
+    new = sum(_key(value) not in known for value in values)
+    note(f"{len(values)} reference values, {new} of them new, for chip {chip} in catalog {catalog}.")
+    _note_gaps(chip, [*values, *(value for item in before for value in item["values"])])
+    first = "" if before else f" They are the first for {chip}: its devices with a TPM must then send their log."
+    confirm(f"State them as good?{first} Devices with other firmware get only updates.", yes=yes)
+    body = {
+        "chip": chip,
+        "values": values,
+        "note": given_note,
+        "expires_at": None if expires is None else moment("--expires", expires),
+    }
+    made = remote.post(_path(catalog), body)
+    print_record(made if as_json else _row(made), as_json=as_json)
+
+
+def _path(catalog: str) -> str:
+    return f"/catalogs/{segment(catalog)}/attestation-policy/firmware"
+
+
+def _key(value: Mapping[str, Any]) -> tuple[Any, Any, Any]:
+    return value["kind"], value["pcr"], value["digest"]
+
+
+def _note_gaps(chip: str, values: Iterable[Mapping[str, Any]]) -> None:
+    gaps = [f"{pcr} ({what})" for pcr, what in rules.JUDGED_PCRS.items() if pcr not in {v["pcr"] for v in values}]
+    if gaps:
+        note(f"Nothing is stated for PCR {', '.join(gaps)}: every {chip} will fail there.")
+
+
+def _print_values(values: Iterable[Mapping[str, Any]]) -> None:
+    rows = [{**value, "measures": rules.JUDGED_PCRS.get(value["pcr"])} for value in values]
+    print_table(rows, VALUE_COLUMNS, as_json=False, empty="Nothing was measured.")
+
+
+def _row(item: Mapping[str, Any]) -> dict[str, Any]:
+    counts = Counter(value["pcr"] for value in item["values"])
+    counted = [f"PCR {pcr}: {counts[pcr]}" for pcr in rules.JUDGED_PCRS if counts[pcr]]
+    return {
+        **readable({**item, "values": ""}),
+        "values": counted,
+        "expires_at": readable(item)["expires_at"] or "no end",
+    }
+
+
+def _document(data: bytes) -> dict[str, Any]:
+    try:
+        found = json.loads(data)
+    except ValueError as error:
+        raise InvalidArgumentError(
+            f"expected a JSON document, got {error}",
+            remedy="armillary attestation-policy firmware show --json prints one of the right form.",
+        ) from error
+    return found if isinstance(found, dict) and "values" in found else {"values": found}

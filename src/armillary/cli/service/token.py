@@ -1,0 +1,73 @@
+# SPDX-License-Identifier: Apache-2.0
+"""``armillary token``: operator tokens."""
+
+from __future__ import annotations
+
+from enum import StrEnum
+from typing import Annotated
+
+import typer
+
+from armillary.cli.terminal.output import JsonOption, note, print_record, print_table
+from armillary.cli.terminal.readable import readable
+from armillary.cli.terminal.remote import RemoteService, remote_command, segment
+
+app = typer.Typer(no_args_is_help=True, help="Operator tokens.", rich_markup_mode=None, add_completion=False)
+
+COLUMNS = ("token_id", "name", "role", "created_by", "expires_at", "last_used_at", "revoked_at")
+
+
+class Role(StrEnum):
+    """What a token allows."""
+
+    ADMINISTRATOR = "Administrator"
+    CONTRIBUTOR = "Contributor"
+    READER = "Reader"
+
+
+@remote_command(app, "create")
+def create(
+    remote: RemoteService,
+    name: Annotated[str, typer.Option("--name", "-n", metavar="NAME", help="Who or what will use it.")],
+    role: Annotated[Role, typer.Option("--role", help="What it allows.")] = Role.READER,
+    catalog: Annotated[
+        str | None, typer.Option("--catalog", "-c", metavar="NAME", help="The only catalog it speaks for.")
+    ] = None,
+    organisation: Annotated[
+        str | None,
+        typer.Option("--organisation", "-o", metavar="ID", help="The only organisation of that catalog it speaks for."),
+    ] = None,
+    days: Annotated[
+        int | None, typer.Option("--days", min=1, max=3650, metavar="N", help="Days until it expires.")
+    ] = None,
+    as_json: JsonOption = False,
+) -> None:
+    """Make a token; its secret is shown this once.
+
+    One of a catalog reaches that catalog and the devices in it, and no console; one of an organisation reaches single
+    devices of that organisation and of those below it.
+    """
+    body = {"name": name, "role": role.value, "lifetime_s": days * 86400 if days else None, "catalog": catalog}
+    if organisation is not None:
+        body["organisation"] = organisation
+    made = remote.post("/tokens", body)
+    print_record(made if as_json else {"token": made["secret"], "name": name, "role": role.value}, as_json=as_json)
+    if not as_json:
+        note("keep it now: the service cannot show it again")
+
+
+@remote_command(app, "list")
+def list_tokens(remote: RemoteService, as_json: JsonOption = False) -> None:
+    """List tokens, without their secrets."""
+    found = list(remote.pages("/tokens"))
+    print_table(found if as_json else [readable(row) for row in found], COLUMNS, as_json=as_json, empty="No token.")
+
+
+@remote_command(app, "revoke")
+def revoke(
+    remote: RemoteService,
+    token_id: Annotated[str, typer.Option("--token-id", "--id", metavar="ID", help="Token id.")],
+) -> None:
+    """Make a token useless at once."""
+    remote.delete(f"/tokens/{segment(token_id)}")
+    note(f"token {token_id} is revoked")

@@ -1,0 +1,105 @@
+# SPDX-License-Identifier: Apache-2.0
+"""``armillary up``: the options of the whole service in one process; what it runs is in ``roles/serve.py``."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from armillary.cli.terminal.output import JsonOption
+from armillary.settings import load_settings
+
+app = typer.Typer(rich_markup_mode=None, add_completion=False)
+
+
+@app.command()
+def up(  # noqa: PLR0917 - each is an option of the command line
+    data: Annotated[Path | None, typer.Option("--data", metavar="DIR", help="Folder of this service's data.")] = None,
+    config: Annotated[Path | None, typer.Option("--config", metavar="FILE", help="Settings, TOML.")] = None,
+    host: Annotated[
+        str | None, typer.Option("--host", metavar="ADDRESS", help="Address to listen on; loopback by default.")
+    ] = None,
+    public_host: Annotated[
+        str | None, typer.Option("--public-host", metavar="NAME", help="Name devices and people reach this service by.")
+    ] = None,
+    api_port: Annotated[
+        int | None, typer.Option("--api-port", metavar="PORT", help="Operator API and console; 0 is a free one.")
+    ] = None,
+    device_port: Annotated[
+        int | None, typer.Option("--device-port", metavar="PORT", help="Device endpoint; 0 is a free one.")
+    ] = None,
+    hub_port: Annotated[
+        int | None, typer.Option("--hub-port", metavar="PORT", help="MQTT over TLS; 0 is a free one.")
+    ] = None,
+    websocket_port: Annotated[
+        str | None,
+        typer.Option(
+            "--websocket-port",
+            metavar="PORT",
+            help="The hub a second time, for clients that know 443 only; off is none.",
+        ),
+    ] = None,
+    broker_port: Annotated[
+        str | None,
+        typer.Option("--broker-port", metavar="PORT", help="General MQTT broker over TLS; 0 is a free one, off none."),
+    ] = None,
+    device_workers: Annotated[
+        str | None,
+        typer.Option(
+            "--device-workers", metavar="N", help="Processes for the device endpoint; auto is one a core, 0 none."
+        ),
+    ] = None,
+    series_database: Annotated[
+        str | None,
+        typer.Option("--series-database", metavar="URL", help="PostgreSQL database of the hub's series."),
+    ] = None,
+    log_level: Annotated[
+        str | None, typer.Option("--log-level", metavar="LEVEL", help="debug, info, warning or error.")
+    ] = None,
+    as_json: JsonOption = False,
+) -> None:
+    """Run security service, hub, operator API and console until Ctrl-C.
+
+    The first start makes keys, an OS release for each chip profile and one administrator token, which is printed once.
+    """
+    settings = load_settings(
+        config,
+        {
+            "data": data,
+            "host": host,
+            "public_host": public_host,
+            "api_port": api_port,
+            "device_port": device_port,
+            "hub_port": hub_port,
+            "websocket_port": websocket_port,
+            "broker_port": broker_port,
+            "device_workers": device_workers,
+            "series_database": series_database,
+            "log_level": log_level,
+        },
+    )
+    # structlog's coloured console (4 MB) and SQLAlchemy's asyncio form (2 MB, a C++ runtime with it): never used here
+    with _without("rich"), _without("greenlet"):
+        from armillary.roles.serve import serve  # noqa: PLC0415 - see the line above
+    serve(settings, as_json=as_json)
+
+
+@contextmanager
+def _without(package: str) -> Iterator[None]:
+    """Have an optional dependency count as not installed while others are imported, unless it is there already.
+
+    None as its module is how Python is told that an import must fail.
+    """
+    absent = package not in sys.modules
+    if absent:
+        sys.modules[package] = None  # type: ignore[assignment]
+    try:
+        yield
+    finally:
+        if absent:
+            del sys.modules[package]

@@ -1,0 +1,118 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Options that name things in the service, spelt as in ``az sphere``, and the paths they make."""
+
+from __future__ import annotations
+
+import os
+from typing import Annotated, Any
+
+import typer
+
+from armillary.cli.terminal.remote import SUBSCRIPTION, RemoteService, segment
+from armillary.errors import InvalidArgumentError
+
+CATALOG_VARIABLE = "ARMILLARY_CATALOG"
+PROVIDER = "Microsoft.AzureSphere"
+# What az sphere does without a resource group of your own; the service keeps it for the paths only.
+DEFAULT_RESOURCE_GROUP = "default"
+
+CatalogOption = Annotated[
+    str | None,
+    typer.Option(
+        "--catalog",
+        "-c",
+        metavar="NAME",
+        help=f"Catalog; not needed after catalog use, or when there is only one. [env: {CATALOG_VARIABLE}]",
+    ),
+]
+ResourceGroupOption = Annotated[
+    str, typer.Option("--resource-group", "-g", metavar="NAME", help="Resource group, kept for Azure's clients.")
+]
+ProductOption = Annotated[str, typer.Option("--product", "-p", metavar="NAME", help="Product.")]
+DeviceGroupOption = Annotated[str, typer.Option("--device-group", "-dg", metavar="NAME", help="Device group.")]
+DescriptionOption = Annotated[str | None, typer.Option("--description", metavar="TEXT", help="What it is for.")]
+YesOption = Annotated[bool, typer.Option("--yes", "-y", help="Do not ask.")]
+
+
+def catalog_path(remote: RemoteService, catalog: str | None, resource_group: str = DEFAULT_RESOURCE_GROUP) -> str:
+    """Management path of a catalog, found as :func:`catalog_name` does."""
+    name = catalog_name(remote, catalog)
+    return f"{group_path(resource_group)}/providers/{PROVIDER}/catalogs/{segment(name)}"
+
+
+def group_path(resource_group: str) -> str:
+    """Management path of a resource group."""
+    return f"/subscriptions/{SUBSCRIPTION}/resourceGroups/{segment(resource_group)}"
+
+
+def catalog_name(remote: RemoteService, catalog: str | None) -> str:
+    """The named catalog, else ``ARMILLARY_CATALOG``, else what ``catalog use`` remembered, else the only one there is.
+
+    Raises:
+        InvalidArgumentError: none of these, and there is not exactly one.
+    """
+    return catalog or os.environ.get(CATALOG_VARIABLE) or remote.catalog or _only_catalog(remote)
+
+
+def chosen_catalog(remote: RemoteService, catalog: str | None) -> str | None:
+    """The named catalog, else ``ARMILLARY_CATALOG``, else what ``catalog use`` remembered; None for all."""
+    return catalog or os.environ.get(CATALOG_VARIABLE) or remote.catalog or None
+
+
+def product_path(catalog: str, product: str) -> str:
+    """Path of a product below a catalog's path."""
+    return f"{catalog}/products/{segment(product)}"
+
+
+def device_group_path(catalog: str, product: str, device_group: str) -> str:
+    """Path of a device group below a catalog's path."""
+    return f"{product_path(catalog, product)}/deviceGroups/{segment(device_group)}"
+
+
+def device_place(remote: RemoteService, catalog: str, device: str) -> str:
+    """Management path of a device in the group it is in now, found by asking the service.
+
+    Raises:
+        NotFoundError: no such device.
+        InvalidArgumentError: the device is in no catalog, or in another one.
+    """
+    found = remote.get(f"/devices/{segment(device)}")
+    name = catalog.rsplit("/", 1)[-1]
+    if (found.get("catalog") or "").lower() != name.lower():
+        owner = f"belongs to catalog {found['catalog']!r}" if found.get("catalog") else "is not claimed"
+        raise InvalidArgumentError(
+            f"device {device[:12]}... {owner}", remedy="Claim it first: armillary device claim, or name its catalog."
+        )
+    return f"{device_group_path(catalog, found['product'], found['group'])}/devices/{segment(device)}"
+
+
+def resource_row(resource: dict[str, Any]) -> dict[str, Any]:
+    """A management resource flattened for people: its name, then its properties."""
+    return {"name": resource["name"], **(resource.get("properties") or {})}
+
+
+def split_ids(values: list[str]) -> list[str]:
+    """Ids given as repeated options, comma-separated or space-separated, in order and without repeats."""
+    found = [part for value in values for part in value.replace(",", " ").split()]
+    return list(dict.fromkeys(found))
+
+
+def confirm(question: str, *, yes: bool) -> None:
+    """Ask before something that cannot be undone; ``--yes`` answers for scripts."""
+    if not yes:
+        typer.confirm(question, abort=True, err=True)
+
+
+def _only_catalog(remote: RemoteService) -> str:
+    listed = remote.azure_pages(f"/subscriptions/{SUBSCRIPTION}/providers/{PROVIDER}/catalogs")
+    names = [catalog["name"] for catalog in listed]
+    if len(names) == 1:
+        return str(names[0])
+    if not names:
+        raise InvalidArgumentError(
+            "there is no catalog yet", remedy="Make one: armillary catalog create --catalog NAME."
+        )
+    raise InvalidArgumentError(
+        f"--catalog is needed: there are {len(names)} ({', '.join(names[:5])}{', ...' if len(names) > 5 else ''})",
+        remedy=f"Add --catalog NAME, or choose one for all commands: armillary catalog use --catalog {names[0]}.",
+    )

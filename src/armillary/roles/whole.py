@@ -1,0 +1,176 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The whole service in one process, on embedded engines: the only place that joins the parts.
+
+``armillary up`` runs it, and so do the tests: what a test finds joined is what an operator runs.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import ssl
+from collections.abc import AsyncIterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+import anyio.to_thread
+from fastapi import FastAPI
+
+from armillary.api.app import create_app
+from armillary.api.http.callers import OPERATOR_THREADS
+from armillary.api.http.server import ApiServer, server_context
+from armillary.console.on_demand import ConsoleOnDemand
+from armillary.hub.hub import Hub
+from armillary.hub.link.tls import AdmittedTrust, hub_context
+from armillary.roles.serve_rules import join_rules
+from armillary.service.assemble import SecurityService
+from armillary.service.authority.authority import Authority, ServerFiles
+from armillary.settings import Settings
+from armillary.sim.templates.applications import Applications
+
+# What a client of https takes when it is told none.
+HTTPS_PORT = 443
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Parts:
+    """What runs beside security service, hub and operator API, which always do.
+
+    Attributes:
+        console: Pages at the root of the operator API.
+        applications: Application templates in use, with their simulated devices.
+        announces_token: The caller shows ``service.first_token`` to a person and then calls
+            ``service.token_announced()``; until then a first start counts as cut short.
+    """
+
+    console: bool = True
+    applications: bool = True
+    announces_token: bool = False
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Whole:
+    """A service that listens.
+
+    Attributes:
+        service: The security service, with the device endpoint.
+        hub: The hub.
+        api: The operator API's application.
+        api_port: Port of the operator API and the console.
+        ports: ``hub_port`` and, where they are on, ``websocket_port`` and ``broker_port``.
+        root_ca: PEM file of the root that clients trust.
+    """
+
+    service: SecurityService
+    hub: Hub
+    api: FastAPI
+    api_port: int
+    ports: dict[str, int]
+    root_ca: Path
+
+
+@contextlib.asynccontextmanager
+async def running_whole(settings: Settings, parts: Parts | None = None) -> AsyncIterator[Whole]:
+    """Open everything in dependency order, join it, start it; close it in the other order.
+
+    Args:
+        settings: This process's settings.
+        parts: What runs beside; everything unless told otherwise.
+
+    Raises:
+        ArmillaryError: it cannot start; what had started is closed again.
+    """
+    parts = parts or Parts()
+    anyio.to_thread.current_default_thread_limiter().total_tokens = OPERATOR_THREADS
+    async with contextlib.AsyncExitStack() as running:
+        service = SecurityService.open(settings, announces_token=parts.announces_token)
+        running.push_async_callback(service.close)
+        hub = Hub.open(
+            settings,
+            authenticate=service.authenticate_hub_peer,
+            admit=service.admit_hub_client,
+            provision=service.hub_enrolments,
+        )
+        running.push_async_callback(hub.close)
+        join_hub(service, hub, settings)
+        files = service.authority.server_files()
+        hub_tls = hub_tls_of(service, files)
+        ports = await _start_hub(hub, hub_tls, settings)
+        service.hub_address = (settings.public_host, ports["hub_port"])
+        await service.start()
+        api = create_app(service, hub, settings)
+        if parts.console:
+            api.mount("/", ConsoleOnDemand(service, hub, settings, closing=api.state.closing))
+        api_tls = server_context(files.certificate, files.key)
+        present_renewed(service.authority, hub_tls, api_tls)
+        if parts.applications:
+            applications = Applications(service, hub)
+            await applications.start()
+            running.push_async_callback(applications.close)
+            api.state.applications = applications
+        server = ApiServer(api, api_tls)
+        api_port = await server.start(settings.host, settings.api_port)
+        join_service_api(hub, server, settings.public_host, api_port=api_port, ports=ports)
+        running.push_async_callback(server.close)
+        yield Whole(service=service, hub=hub, api=api, api_port=api_port, ports=ports, root_ca=files.root)
+
+
+def join_hub(service: SecurityService, hub: Hub, settings: Settings) -> None:
+    """Tell the hub what it has to know of devices, and when one has to go. Before the hub starts.
+
+    Raises:
+        InvalidArgumentError: a setting makes no sense.
+    """
+    service.on_revoked(hub.disconnect)
+    hub.directory = service.hub_directory
+    hub.updates = service.hub_updates
+    join_rules(service, hub, settings)
+
+
+def join_service_api(hub: Hub, server: ApiServer, host: str, *, api_port: int, ports: Mapping[str, int]) -> None:
+    """Have the hub's ports answer IoT Hub's service API, and connection strings name where it is.
+
+    Most of its clients ask at port 443 of ``HostName`` whatever they are told, so no port is named where that is ours.
+    """
+    answering = (api_port, ports["hub_port"], ports.get("websocket_port"))
+    hub.storage_host = f"{host}:{api_port}"
+    hub.service_host = host if HTTPS_PORT in answering else hub.storage_host
+    hub.front.service_api = server.connection_of_hub
+
+
+def hub_tls_of(service: SecurityService, files: ServerFiles) -> ssl.SSLContext:
+    """The hub's server side of TLS: it trusts the service's authorities, and the hub devices that catalogs admit.
+
+    With every authority at hand the hub needs a device's leaf only, and keeps 9 KB less for each connection.
+    """
+    context = hub_context(files.certificate, files.key, files.root.read_text("ascii"))
+    service.authority.on_authority.append(lambda der: context.load_verify_locations(cadata=der))
+    for der in service.authority.authority_certificates():
+        context.load_verify_locations(cadata=der)
+    identities, trust = service.hub_identities, AdmittedTrust(context)
+    identities.on_trust.append(lambda: trust.update(*identities.trust()))
+    trust.update(*identities.trust())
+    return context
+
+
+def present_renewed(authority: Authority, *contexts: ssl.SSLContext) -> None:
+    """Have TLS servers present each renewed server certificate from the next handshake on: a service runs for years."""
+
+    def present(files: ServerFiles) -> None:
+        for context in contexts:
+            context.load_cert_chain(files.certificate, files.key)
+
+    authority.on_server.append(present)
+
+
+async def _start_hub(hub: Hub, tls: ssl.SSLContext, settings: Settings) -> dict[str, int]:
+    """Open the hub's ports.
+
+    Returns:
+        The ports that are really used, by the name of their setting.
+    """
+    ports = {"hub_port": await hub.start(tls, settings.host, settings.hub_port)}
+    if settings.websocket_port != "off":
+        ports["websocket_port"] = await hub.start(tls, settings.host, int(settings.websocket_port))
+    if settings.broker_port != "off":
+        ports["broker_port"] = await hub.start_broker(tls, settings.host, int(settings.broker_port))
+    return ports

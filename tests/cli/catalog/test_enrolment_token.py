@@ -1,0 +1,66 @@
+# SPDX-License-Identifier: Apache-2.0
+"""``armillary enrolment-token`` and the device that it makes, as people type them."""
+
+from __future__ import annotations
+
+import json
+import uuid
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+from tests.api.running_service import RunningService
+
+from armillary.cli.terminal.duration import seconds_of
+
+Command = Callable[..., Any]
+
+
+@pytest.fixture
+def catalog(service: RunningService) -> str:
+    name = f"E-{uuid.uuid4().hex[:10]}"
+    registry = service.service.registry
+    registry.create_catalog(name, actor="test")
+    registry.create_product(name, "Gateway", actor="test")
+    registry.create_default_groups(name, "Gateway", actor="test")
+    return name
+
+
+def test_from_a_token_to_a_claimed_device(armillary: Command, catalog: str, tmp_path: Path) -> None:
+    made = armillary(
+        "enrolment-token", "create", "-c", catalog, "-p", "Gateway", "-dg", "Production", "--expires", "15m", "--json"
+    )
+    assert made.code == 0, made.err
+    token = json.loads(made.out)
+    assert token["expires_at"] - token["created_at"] == 900
+    create = ("device", "create", "--data", str(tmp_path / "device"), "--sandbox", "process", "--json")
+    done = armillary(*create, "--token", token["secret"])
+    assert done.code == 0, done.err
+    device = json.loads(armillary("device", "show", "-d", json.loads(done.out)["device_id"], "--json").out)
+    assert (device["catalog"], device["group"]) == (catalog, "Production")
+    second = armillary(*create[:3], str(tmp_path / "second"), *create[4:], "--token", token["secret"])
+    assert second.code == 1
+    assert "used 1 of 1 times" in second.err
+    listed = json.loads(armillary("enrolment-token", "list", "-c", catalog, "--json").out)
+    assert [(one["token_id"], one["used"]) for one in listed] == [(token["token_id"], 1)]
+
+
+def test_a_token_for_people_and_its_end(armillary: Command, catalog: str) -> None:
+    made = armillary("enrolment-token", "create", "-c", catalog, "--uses", "3", "--chip", "imx8mp")
+    lines = dict(line.split(maxsplit=1) for line in made.out.splitlines())
+    assert (lines["uses"], lines["chip"], lines["group"]) == ("3", "imx8mp", ".unassigned")
+    assert lines["token"].startswith("arme_")
+    assert "armillary device create" in made.err
+    assert armillary("enrolment-token", "revoke", "-c", catalog, "--id", lines["token_id"]).code == 0
+    assert lines["token"] not in armillary("enrolment-token", "list", "-c", catalog).out
+    assert armillary("enrolment-token", "revoke", "-c", catalog, "--id", str(uuid.uuid4())).code == 1
+
+
+@pytest.mark.parametrize("wrong", [("--expires", "soon"), ("--expires", "0s"), ("--uses", "0"), ("-p", "Gateway")])
+def test_wrong_usage_is_said(armillary: Command, catalog: str, wrong: tuple[str, str]) -> None:
+    assert armillary("enrolment-token", "create", "-c", catalog, *wrong).code == 2
+
+
+def test_durations() -> None:
+    assert [seconds_of(text) for text in ("90s", "15m", "1h", "7d")] == [90, 900, 3600, 604800]

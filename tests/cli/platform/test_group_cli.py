@@ -1,0 +1,80 @@
+# SPDX-License-Identifier: Apache-2.0
+"""``armillary group``: made from filters or a file, listed, its members, deleted."""
+
+from __future__ import annotations
+
+import json
+import uuid
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+import typer
+from tests.api.running_service import RunningService
+
+from armillary.cli.platform.group import filter_of
+
+Command = Callable[..., Any]
+
+
+@pytest.mark.parametrize(
+    ("text", "wanted"),
+    [
+        ("telemetry:temperature>40", ("telemetry:temperature", "gt", 40)),
+        ("telemetry:temperature >= 40.5", ("telemetry:temperature", "ge", 40.5)),
+        ("cloud:site=north", ("cloud:site", "eq", "north")),
+        ('cloud:number="12"', ("cloud:number", "eq", "12")),
+        ("device:connected=true", ("device:connected", "eq", True)),
+        ("device:health!=attested", ("device:health", "ne", "attested")),
+        ("tag:floors~3", ("tag:floors", "contains", 3)),
+        ("property:mode", ("property:mode", "exists", True)),
+        ("cloud:formula=a=b", ("cloud:formula", "eq", "a=b")),
+    ],
+)
+def test_a_filter_as_people_write_it(text: str, wanted: tuple[Any, ...]) -> None:
+    assert tuple(filter_of(text).values()) == wanted
+
+
+@pytest.mark.parametrize("text", ["", "temperature>4", ">4", ":x=1"])
+def test_what_is_no_filter(text: str) -> None:
+    with pytest.raises(typer.BadParameter):
+        filter_of(text)
+
+
+def test_groups_from_the_command_line(armillary: Command, service: RunningService, tmp_path: Path) -> None:
+    name = f"Z-{uuid.uuid4().hex[:8]}"
+    service.service.registry.create_catalog(name, actor="test")
+    device = service.make_device().device_id
+    service.service.registry.claim_devices(name, [device], actor="test")
+    made = armillary(
+        "group", "create", "--name", f"Never seen {name}", "-w", "device:health=never", "-c", name, "--json"
+    )
+    assert made.code == 0, made.err
+    group = json.loads(made.out)["id"]
+    assert group == f"never-seen-{name.lower()}"
+    listed = armillary("group", "list", "-c", name)
+    assert group in listed.out
+    assert "Never seen" in armillary("group", "show", "-g", group).out
+    members = json.loads(armillary("group", "members", "-g", group, "--json").out)
+    assert [each["device_id"] for each in members] == [device]
+    assert device[:12] in armillary("group", "members", "-g", group).out
+    (tmp_path / "g.json").write_text(json.dumps({"name": "Changed", "catalog": name, "template": "none"}))
+    again = ("group", "create", "--file", str(tmp_path / "g.json"), "--id", group)
+    refused = armillary(*again)
+    assert refused.code == 1
+    assert f"there is a group {group!r} already: nothing was changed" in refused.err
+    assert "--replace" in refused.err
+    assert "Never seen" in armillary("group", "show", "-g", group).out
+    assert armillary(*again, "--replace").code == 0
+    assert "No device is in this group" in armillary("group", "members", "-g", group).err
+    assert armillary("job", "create", "--name", name, "-g", group, "-c", name, "--set", "a=1").code == 0
+    held = armillary("group", "delete", "-g", group, "--yes")
+    assert (held.code, f'job "{name}"' in held.err, "--force" in held.err) == (1, True, True)
+    assert armillary("group", "show", "-g", group).code == 0
+    assert "deleted" in armillary("group", "delete", "-g", group, "--yes", "--force").err
+    gone = armillary("group", "show", "-g", group)
+    assert (gone.code, "request.not-found" in gone.err) == (1, True)
+    (tmp_path / "bad.json").write_text("[1]")
+    assert "JSON object" in armillary("group", "create", "--file", str(tmp_path / "bad.json")).err
+    assert armillary("group", "create").code == 2

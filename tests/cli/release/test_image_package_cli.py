@@ -1,0 +1,266 @@
+# SPDX-License-Identifier: Apache-2.0
+"""``armillary image-package``: packing folders, showing packages, and the development key."""
+
+from __future__ import annotations
+
+import json
+import stat
+from pathlib import Path
+from typing import Any
+from uuid import UUID
+
+import pytest
+from cryptography.hazmat.primitives import serialization
+from cryptography.hazmat.primitives.asymmetric import ec
+
+from armillary.cli.main import run
+from armillary.cli.release import development_key
+from armillary.wire.certificates import certificate as certificates
+from armillary.wire.image import application as application_package, package as image_package
+
+COMPONENT = "2f074b0f-d99d-4692-82d9-ef93a7d6463c"
+
+
+@pytest.fixture
+def place(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A folder with an application ``app`` and a private user data folder."""
+    monkeypatch.setenv("XDG_DATA_HOME", str(tmp_path / "user"))
+    monkeypatch.delenv("SOURCE_DATE_EPOCH", raising=False)
+    (tmp_path / "app" / "bin").mkdir(parents=True)
+    (tmp_path / "app" / "bin" / "app").write_bytes(b"#!/bin/sh\n")
+    write_manifest(tmp_path / "app" / "app_manifest.json")
+    return tmp_path
+
+
+def write_manifest(path: Path, **changes: Any) -> None:
+    document = {
+        "SchemaVersion": 1,
+        "Name": "Blink",
+        "ComponentId": COMPONENT,
+        "EntryPoint": "/bin/app",
+        "Capabilities": {"AllowedConnections": ["example.com"]},
+    } | changes
+    path.write_text(json.dumps(document))
+
+
+def pack(place: Path, *more: str, output: str = "out.imagepackage") -> Path:
+    target = place / output
+    arguments = ["--package-directory", str(place / "app"), "--output-file", str(target), *more]
+    run_ok("image-package", "pack-application", *arguments)
+    return target
+
+
+def run_ok(*arguments: str) -> None:
+    with pytest.raises(SystemExit) as caught:
+        run(arguments)
+    assert caught.value.code == 0
+
+
+def run_failing(*arguments: str, code: int = 1) -> None:
+    with pytest.raises(SystemExit) as caught:
+        run(arguments)
+    assert caught.value.code == code
+
+
+def write_signer(place: Path, number: int = 9) -> list[str]:
+    """A key and certificate as PEM files; returns the options that name them."""
+    key = ec.derive_private_key(number, ec.SECP256R1())
+    certificate = certificates.build_root_authority(
+        key, name="own", serial=1, not_before=1_700_000_000, not_after=2_000_000_000
+    )
+    (place / "key.pem").write_bytes(
+        key.private_bytes(serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption())
+    )
+    (place / "certificate.pem").write_bytes(certificate.public_bytes(serialization.Encoding.PEM))
+    return ["--signing-key", str(place / "key.pem"), "--signing-certificate", str(place / "certificate.pem")]
+
+
+def test_packs_and_shows(place: Path, capsys: pytest.CaptureFixture[str]):
+    target = pack(place, "--json")
+    packed = json.loads(capsys.readouterr().out)
+    assert packed["component_id"] == COMPONENT
+    assert packed["bytes"] == target.stat().st_size
+    run_ok("image-package", "show", "--image-package", str(target), "--json")
+    shown = json.loads(capsys.readouterr().out)
+    assert shown["image_type"] == "Applications"
+    assert shown["image_id"] == packed["image_id"]
+    assert shown["flags"] == ["UnderDevelopment"]
+    assert shown["depends"] == ["ApplicationRuntime@12"]
+    assert shown["capabilities"] == {"AllowedConnections": ["example.com"]}
+    assert shown["files"][1] == "bin/app (10 bytes)"
+    assert shown["signature"] == "verified with this user's development key"
+
+
+def test_development_key_is_made_once_and_is_private(place: Path, capsys: pytest.CaptureFixture[str]):
+    first = image_package.parse(pack(place).read_bytes())
+    assert "Making a development signing key" in capsys.readouterr().err
+    file = development_key.development_folder() / "signing.pem"
+    assert file.is_relative_to(place)
+    assert stat.S_IMODE(file.stat().st_mode) == 0o600
+    assert stat.S_IMODE(file.parent.stat().st_mode) == 0o700
+    second = image_package.parse(pack(place).read_bytes())
+    assert "Making a development signing key" not in capsys.readouterr().err
+    assert first.thumbprint == second.thumbprint
+    assert first.image_id != second.image_id, "each build is a new image"
+    certificate = development_key.load_certificate(file)
+    assert certificate.subject.rfc4514_string() == "CN=Armillary development"
+
+
+def test_text_output_names_every_field(place: Path, capsys: pytest.CaptureFixture[str]):
+    run_ok("image-package", "show", "--image-package", str(pack(place)))
+    out = capsys.readouterr().out
+    assert "component_id" in out
+    assert COMPONENT in out
+
+
+def test_own_signing_key(place: Path, capsys: pytest.CaptureFixture[str]):
+    signer = write_signer(place)
+    target = pack(place, *signer)
+    assert not development_key.development_folder().exists(), "no development key is made when it is not needed"
+    run_ok("image-package", "show", "--image-package", str(target), *signer[2:], "--json")
+    assert "verified with" in capsys.readouterr().out
+    run_ok("image-package", "show", "--image-package", str(target), "--json")
+    assert "not checked" in capsys.readouterr().out
+    pack(place, output="other.imagepackage")
+    run_ok("image-package", "show", "--image-package", str(target), "--json")
+    assert "made by another key" in capsys.readouterr().out
+
+
+def test_show_fails_when_the_named_certificate_did_not_sign(place: Path, capsys: pytest.CaptureFixture[str]):
+    target = pack(place)
+    signer = write_signer(place)
+    run_failing("image-package", "show", "--image-package", str(target), *signer[2:])
+    error = capsys.readouterr().err
+    assert "[wire.signature]" in error
+    assert "hint:" in error
+
+
+def test_same_input_gives_the_same_bytes(place: Path, monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setenv("SOURCE_DATE_EPOCH", "1700000000")
+    image_id = "6415a939-c098-48cf-8e5c-02b52a9f0ffb"
+    first = pack(place, "--image-id", image_id, output="1").read_bytes()
+    assert pack(place, "--image-id", image_id, output="2").read_bytes() == first
+    assert image_package.parse(first).built == 1_700_000_000
+
+
+def test_all_options(place: Path):
+    (place / "app" / "tool").write_bytes(b"tool")
+    (place / "app" / "data").write_bytes(b"data")
+    write_manifest(place / "other.json", Capabilities={"Gpio": ["$LED"]}, Name="Other")
+    metadata = '"Metadata":{"Type":"Azure Sphere Hardware Definition","Version":1}'
+    (place / "sdk").mkdir()
+    (place / "sdk" / "chip.json").write_text(
+        "{"
+        + metadata
+        + ',"Peripherals":[{"Name":"C8","Type":"Gpio","MainCoreHeaderValue":"(8)","AppManifestValue":8}]}'
+    )
+    (place / "board.json").write_text(
+        "{"
+        + metadata
+        + ',"Imports":[{"Path":"chip.json"}],"Peripherals":[{"Name":"LED","Type":"Gpio","Mapping":"C8"}]}'
+    )
+    target = pack(
+        place,
+        *("--application-manifest", str(place / "other.json")),
+        *("--executables", "tool, /bin/app"),
+        *("--hardware-definitions", f"{place / 'board.json'},{place / 'sdk'}"),
+        *("--component-id", "592b46b7-5552-4c58-9163-9185f46b96aa"),
+        *("--runtime-version", "13"),
+    )
+    application = application_package.open_unverified(image_package.parse(target.read_bytes()))
+    assert application.manifest.name == "Other"
+    assert application.manifest.capabilities.gpio == (8,)
+    assert application.manifest.target_application_runtime_version == 13
+    assert application.package.component_id == UUID("592b46b7-5552-4c58-9163-9185f46b96aa")
+    assert {path: file.executable for path, file in application.filesystem.files.items()} == {
+        "app_manifest.json": False,
+        "bin/app": True,
+        "data": False,
+        "tool": True,
+    }
+
+
+def fails_with(place: Path, capsys: pytest.CaptureFixture[str], text: str, *more: str) -> None:
+    arguments = ["--package-directory", str(place / "app"), "--output-file", str(place / "out"), *more]
+    run_failing("image-package", "pack-application", *arguments)
+    error = capsys.readouterr().err
+    assert text in error
+    assert "hint:" in error
+    assert not (place / "out").exists(), "nothing is written when packing fails"
+
+
+def test_links_are_refused(place: Path, capsys: pytest.CaptureFixture[str]):
+    (place / "app" / "shadow").symlink_to("/etc/passwd")
+    fails_with(place, capsys, "link or special file")
+
+
+def test_linked_folders_are_refused(place: Path, capsys: pytest.CaptureFixture[str]):
+    (place / "app" / "etc").symlink_to("/etc")
+    fails_with(place, capsys, "link or special file")
+
+
+def test_missing_manifest_and_entry_point(place: Path, capsys: pytest.CaptureFixture[str]):
+    (place / "app" / "bin" / "app").rename(place / "app" / "bin" / "other")
+    fails_with(place, capsys, "2097174")
+    (place / "app" / "app_manifest.json").unlink()
+    fails_with(place, capsys, "2097177")
+
+
+def test_operator_mistakes(place: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch):
+    signer = write_signer(place)
+    fails_with(place, capsys, "together", *signer[:2])
+    fails_with(
+        place, capsys, "an unencrypted private key", "--signing-key", signer[3], "--signing-certificate", signer[3]
+    )
+    fails_with(place, capsys, "a certificate in PEM", "--signing-key", signer[1], "--signing-certificate", signer[1])
+    fails_with(place, capsys, "a readable file", "--application-manifest", str(place / "nothing"))
+    fails_with(place, capsys, "a hardware definition or a folder", "--hardware-definitions", "nothing.json")
+    fails_with(place, capsys, "executables that are among", "--executables", "nothing")
+    monkeypatch.setenv("SOURCE_DATE_EPOCH", "yesterday")
+    fails_with(place, capsys, "SOURCE_DATE_EPOCH")
+
+
+def test_mismatched_pair_is_refused(place: Path, capsys: pytest.CaptureFixture[str]):
+    signer = write_signer(place, 9)
+    other = (place / "other.pem", (place / "key.pem").read_bytes())
+    write_signer(place, 10)
+    other[0].write_bytes(other[1])
+    fails_with(place, capsys, "another key's certificate", "--signing-key", str(other[0]), *signer[2:])
+
+
+def test_usage_errors_exit_with_2(place: Path, capsys: pytest.CaptureFixture[str]):
+    run_failing("image-package", "pack-application", code=2)
+    run_failing("image-package", "show", code=2)
+    assert "--package-directory" in capsys.readouterr().err
+
+
+def test_show_refuses_what_is_no_package(place: Path, capsys: pytest.CaptureFixture[str]):
+    run_failing("image-package", "show", "--image-package", str(place / "app" / "bin" / "app"))
+    assert "image-package: expected at least" in capsys.readouterr().err
+    run_failing("image-package", "show", "--image-package", str(place / "nothing"))
+    assert "a readable file" in capsys.readouterr().err
+
+
+def test_what_was_changed_after_signing_is_not_called_somebody_elses(
+    place: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    file = pack(place)
+    run_ok("image-package", "show", "--image-package", str(file))
+    assert "verified with this user's development key" in capsys.readouterr().out
+    damaged = bytearray(file.read_bytes())
+    damaged[-1] ^= 1
+    file.write_bytes(damaged)
+    run_failing("image-package", "show", "--image-package", str(file))
+    assert "[wire.signature]" in capsys.readouterr().err
+
+
+def test_what_was_changed_after_signing_is_not_uploaded(place: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    file = pack(place)
+    damaged = bytearray(file.read_bytes())
+    damaged[damaged.index(b"#!/bin/sh") + 2] ^= 1  # a byte of the application: the package keeps its form
+    file.write_bytes(damaged)
+    nowhere = ("--service", "https://127.0.0.1:1", "--token", "x", "-c", "Contoso")
+    run_failing("image", "add", "--image-path", str(file), *nowhere)
+    said = capsys.readouterr().err
+    assert "[wire.signature]" in said
+    assert "hint: " in said

@@ -1,0 +1,79 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Every number of a roll-out policy can be given on the command line, and reaches the service."""
+
+from __future__ import annotations
+
+from typing import Any, Self
+
+import pytest
+from typer.testing import CliRunner
+
+from armillary.cli.release import rollout
+from armillary.cli.terminal import remote
+from armillary.rollout.policy import RolloutPolicy, from_json
+
+GIVEN = {
+    "--cohorts": ("1,10,100", "cohorts", (1, 10, 100)),
+    "--soak": ("60", "soak_s", 60),
+    "--success": ("80", "success_percent", 80),
+    "--failures": ("9", "failure_percent", 9),
+    "--min-failures": ("3", "min_failures", 3),
+    "--timeout": ("120", "timeout_s", 120),
+    "--hold-on-severity": ("critical", "hold_on_severity", "critical"),
+    "--roll-back-on-hold": (None, "roll_back_on_hold", True),
+}
+
+
+class Service:
+    """Stands where a connection to the service would: keeps what was posted."""
+
+    def __init__(self) -> None:
+        self.body: dict[str, Any] = {}
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        pass
+
+    def post(self, path: str, body: dict[str, Any]) -> dict[str, Any]:
+        assert path == "/rollouts"
+        self.body = body
+        return body
+
+
+@pytest.fixture
+def service(monkeypatch: pytest.MonkeyPatch) -> Service:
+    made = Service()
+    monkeypatch.setattr(remote, "connect", lambda *_, **__: made)
+    return made
+
+
+def _policy(service: Service, *options: str) -> RolloutPolicy:
+    where = ("-c", "Contoso", "-p", "Coffee", "-dg", "Production", "-i", "id", "--json")
+    ran = CliRunner().invoke(rollout.app, ["create", *where, *options])
+    assert ran.exit_code == 0, ran.output
+    return from_json(service.body["policy"])
+
+
+def test_what_is_not_given_keeps_its_default(service: Service, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(rollout, "catalog_name", lambda _, name: name)
+    assert _policy(service) == RolloutPolicy()
+
+
+@pytest.mark.parametrize("option", GIVEN)
+def test_an_option_reaches_the_service(option: str, service: Service, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(rollout, "catalog_name", lambda _, name: name)
+    text, field, value = GIVEN[option]
+    policy = _policy(service, option, *([text] if text is not None else []))
+    assert getattr(policy, field) == value
+    assert getattr(RolloutPolicy(), field) != value
+
+
+def test_no_finding_holds_when_the_word_is_none(service: Service, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(rollout, "catalog_name", lambda _, name: name)
+    assert _policy(service, "--hold-on-severity", "none").hold_on_severity == ""
+
+
+def test_every_field_of_a_policy_has_an_option() -> None:
+    assert {field for _, field, _ in GIVEN.values()} == set(RolloutPolicy.__dataclass_fields__)

@@ -158,7 +158,7 @@ def central_page(notice: str) -> str:
 
 def _row(operation: Operation) -> str:
     module, _, name = operation.endpoint.partition(":")
-    function = getattr(importlib.import_module(f"armillary.api.central.route.{module}"), name)
+    function = getattr(importlib.import_module(f"armillary.api.central.{module}"), name)
     what = (inspect.getdoc(function) or "").partition("\n\n")[0].replace("\n", " ").replace("``", "`").rstrip(".")
     preview = " *(preview)*" if operation.preview else ""
     note = f" {operation.note}" if operation.note else ""

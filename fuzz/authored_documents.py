@@ -21,15 +21,7 @@ from armillary.twin.author.data_export import (
     split_secret,
 )
 from armillary.twin.author.group import DeviceFacts, Group, is_member, needs_of_group, parse_group
-from armillary.twin.author.job import (
-    DeviceState,
-    Job,
-    Progress,
-    RunState,
-    next_due,
-    parse_job,
-    plan_run,
-)
+from armillary.twin.author.job import DeviceState, Job, Progress, RunState, next_due, parse_job, plan_run
 from armillary.twin.author.organisation import parse_organisation
 from fuzz.harness import main
 

@@ -8,14 +8,7 @@ from uuid import UUID
 from armillary.errors import WireError
 from armillary.wire.image import metadata as image_metadata, package as image_package
 from armillary.wire.image.metadata import OneBlBlock
-from armillary.wire.image.section import (
-    Abi,
-    AbiProvides,
-    Compression,
-    ImagePolicy,
-    LegacySection,
-    RequiredFlashOffset,
-)
+from armillary.wire.image.section import Abi, AbiProvides, Compression, ImagePolicy, LegacySection, RequiredFlashOffset
 from fuzz.harness import main
 from fuzz.signer import signer
 

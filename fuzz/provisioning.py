@@ -6,13 +6,7 @@ from __future__ import annotations
 import contextlib
 
 from armillary.errors import WireError
-from armillary.wire.hub.provisioning import (
-    PREFIX,
-    answer_topic,
-    parse_request,
-    parse_topic,
-    parse_username,
-)
+from armillary.wire.hub.provisioning import PREFIX, answer_topic, parse_request, parse_topic, parse_username
 from armillary.wire.hub.provisioning_http import is_provisioning, parse_target
 from fuzz.harness import main
 

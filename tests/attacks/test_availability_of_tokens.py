@@ -18,18 +18,7 @@ from urllib.parse import urlencode
 
 import pytest
 from tests.api.running_service import RunningService, wait_until
-from tests.attacks.under_attack import (
-    Health,
-    authorized,
-    budgets,
-    close,
-    opened,
-    own,
-    owner,
-    sent,
-    servers,
-    waits_long,
-)
+from tests.attacks.under_attack import Health, authorized, budgets, close, opened, own, owner, sent, servers, waits_long
 
 from armillary.api.http import callers
 from armillary.api.http.callers import Budgets

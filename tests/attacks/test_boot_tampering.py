@@ -21,12 +21,7 @@ from armillary.boot.counter import raise_minimums
 from armillary.boot.slots import SlotEvent, SlotTable, select
 from armillary.errors import BootRefusedError, SignatureError, WireError
 from armillary.wire.certificates import certificate as certificates
-from armillary.wire.image import (
-    application as application_package,
-    asxipfs,
-    capability_file,
-    package as image_package,
-)
+from armillary.wire.image import application as application_package, asxipfs, capability_file, package as image_package
 from armillary.wire.image.section import Revocation
 
 CHIP = profile.parse(content.chip_document("mt3620"))

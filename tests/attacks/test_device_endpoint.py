@@ -39,9 +39,7 @@ def hung_up(device: WireDevice) -> bool:
     assert device._socket is not None
     try:
         return device._socket.recv(1) == b""
-    except TimeoutError:
-        raise
-    except OSError:  # aborted, without TLS's goodbye
+    except ConnectionError:  # aborted, without TLS's goodbye
         return True
 
 

@@ -21,12 +21,7 @@ from armillary.errors import WireError
 from armillary.sim.device.prover import Prover
 from armillary.wire.attestation import tcg_event_log
 from armillary.wire.attestation.firmware_log import MAX_FIRMWARE_LOG_BYTES, FirmwareLog
-from armillary.wire.attestation.tpm_attestation import (
-    BOOT_PCR,
-    FIRMWARE_PCRS,
-    pcr_digest,
-    quote_nonce,
-)
+from armillary.wire.attestation.tpm_attestation import BOOT_PCR, FIRMWARE_PCRS, pcr_digest, quote_nonce
 from armillary.wire.device import checkin
 
 NAMES = ("firmware", "setup", "option ROM", "secure boot on", "boot loader", "boot loader")

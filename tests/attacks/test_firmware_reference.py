@@ -18,12 +18,7 @@ from armillary.attest.firmware_reference import FirmwareReference, FirmwareState
 from armillary.attest.policy import AttestationPolicy, PolicyInForce
 from armillary.sim.device.prover import Prover
 from armillary.wire.attestation.firmware_log import FirmwareLog
-from armillary.wire.attestation.tpm_attestation import (
-    BOOT_PCR,
-    FIRMWARE_PCRS,
-    pcr_digest,
-    quote_nonce,
-)
+from armillary.wire.attestation.tpm_attestation import BOOT_PCR, FIRMWARE_PCRS, pcr_digest, quote_nonce
 from armillary.wire.device.checkin import AppraisalStep, CheckinRequest
 
 

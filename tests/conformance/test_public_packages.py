@@ -14,11 +14,7 @@ from pathlib import Path
 import pytest
 from cryptography.hazmat.primitives.serialization import pkcs12
 
-from armillary.wire.image import (
-    application as application_package,
-    asxipfs,
-    package as image_package,
-)
+from armillary.wire.image import application as application_package, asxipfs, package as image_package
 from armillary.wire.image.section import AbiDepends, Debug, Identity, SigningKey, TemporaryImage
 
 ROOT = Path(__file__).resolve().parents[2]

@@ -34,14 +34,7 @@ from armillary.identity import issue
 from armillary.identity.device_id import device_id_of_key
 from armillary.wire.certificates import certificate
 from armillary.wire.device import checkin
-from armillary.wire.device.checkin import (
-    Challenge,
-    CheckinReply,
-    CheckinRequest,
-    Offer,
-    OfferedImage,
-    Problem,
-)
+from armillary.wire.device.checkin import Challenge, CheckinReply, CheckinRequest, Offer, OfferedImage, Problem
 from armillary.wire.device.error_report import ErrorReport
 from armillary.wire.image import application as application_package, package as image_package
 

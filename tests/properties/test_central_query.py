@@ -10,16 +10,7 @@ import pytest
 from hypothesis import given, strategies as st
 
 from armillary.errors import InvalidArgumentError
-from armillary.twin.author.group import (
-    DEVICE_FIELDS,
-    EXISTS,
-    OPERATORS,
-    SOURCES,
-    Field,
-    Filter,
-    Group,
-    parse_group,
-)
+from armillary.twin.author.group import DEVICE_FIELDS, EXISTS, OPERATORS, SOURCES, Field, Filter, Group, parse_group
 from armillary.twin.central.id import central_id, document_id
 from armillary.twin.central.query import HEAD, parse_query, query_text, with_clouds
 

@@ -9,16 +9,7 @@ from tests.properties.test_rules import LIMITS, NAMES, START_S, Message, histori
 
 from armillary.twin.rule.evaluate import Program, start, step
 from armillary.twin.rule.quick import quiet_of
-from armillary.twin.rule.rule import (
-    ORDERING,
-    Aggregate,
-    Condition,
-    Facts,
-    Operand,
-    Rule,
-    Window,
-    WindowKind,
-)
+from armillary.twin.rule.rule import ORDERING, Aggregate, Condition, Facts, Operand, Rule, Window, WindowKind
 from armillary.twin.rule.state import PHASES, Pane, State, Sums
 from armillary.twin.rule.table import Event, Outcome
 

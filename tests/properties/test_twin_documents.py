@@ -9,14 +9,7 @@ from hypothesis import given, settings, strategies as st
 from tests.fixtures.effort import examples
 
 from armillary.errors import InvalidArgumentError
-from armillary.twin.document.document import (
-    Twin,
-    decode_twin,
-    device_view,
-    encode_twin,
-    patch_desired,
-    report,
-)
+from armillary.twin.document.document import Twin, decode_twin, device_view, encode_twin, patch_desired, report
 from armillary.twin.document.section import check_patch, merge, parse_patch
 
 NOW = 1_795_532_400_000

@@ -14,12 +14,7 @@ from armillary.engines.records.schema import schema
 from armillary.sim.device.service_host import ServiceHost
 from armillary.sim.device.wire_device import WireDevice
 from armillary.wire.attestation.firmware_log import FirmwareLog
-from armillary.wire.attestation.tpm_attestation import (
-    BOOT_PCR,
-    FIRMWARE_PCRS,
-    pcr_digest,
-    quote_nonce,
-)
+from armillary.wire.attestation.tpm_attestation import BOOT_PCR, FIRMWARE_PCRS, pcr_digest, quote_nonce
 from armillary.wire.device.checkin import CheckinReply, encode_request, parse_reply
 from armillary.wire.encoding import cose
 

@@ -9,12 +9,7 @@ from hashlib import sha256
 from cryptography.hazmat.primitives import hashes
 from cryptography.hazmat.primitives.asymmetric import ec, utils
 
-from armillary.wire.attestation.tpm_attestation import (
-    ATTEST_CERTIFY,
-    ATTEST_QUOTE,
-    GENERATED,
-    encode_attestation,
-)
+from armillary.wire.attestation.tpm_attestation import ATTEST_CERTIFY, ATTEST_QUOTE, GENERATED, encode_attestation
 from armillary.wire.attestation.tpm_public import ALG_ECDSA, ALG_SHA256, encode_signing_key
 from armillary.wire.attestation.tpm_structure import sized
 from armillary.wire.encoding import cose

@@ -26,12 +26,7 @@ from hashlib import sha256
 from typing import Final, NamedTuple
 
 from armillary.attest.challenge import ChallengeId, kept_challenge, open_challenge
-from armillary.attest.judgement import (
-    AppraisalMemory,
-    Judgement,
-    judge_log,
-    verified_endorsement,
-)
+from armillary.attest.judgement import AppraisalMemory, Judgement, judge_log, verified_endorsement
 from armillary.attest.lineage import NO_LINEAGE, NONE_YET, Lineage, lineage_fault
 from armillary.attest.policy import PolicyInForce, utc
 from armillary.attest.reference import ReferenceValues
@@ -39,13 +34,7 @@ from armillary.attest.tpm_quote import firmware_fault, quote_fault
 from armillary.errors import AppraisalError, ArmillaryError, ChallengeError, SignatureError, WireError
 from armillary.wire.attestation.event_log import BootEvent
 from armillary.wire.attestation.evidence import Endorsement, Evidence, parse_evidence
-from armillary.wire.device.checkin import (
-    MAX_TEXT_BYTES,
-    AppraisalStep,
-    CheckinRequest,
-    encode_report,
-    signed_digest,
-)
+from armillary.wire.device.checkin import MAX_TEXT_BYTES, AppraisalStep, CheckinRequest, encode_report, signed_digest
 from armillary.wire.encoding import cose
 
 ATTESTED: Final = "attested"

@@ -19,12 +19,7 @@ from uuid import UUID
 from armillary.boot.profile import ChipProfile
 from armillary.capability.network import AllowedHosts, allowed_hosts
 from armillary.errors import ManifestError
-from armillary.wire.image.app_manifest import (
-    CAPABILITY_KEYS,
-    PERIPHERAL_KEYS,
-    AppManifest,
-    Capabilities,
-)
+from armillary.wire.image.app_manifest import CAPABILITY_KEYS, PERIPHERAL_KEYS, AppManifest, Capabilities
 
 # 5 << 20 | 8: the peripheral belongs to another application.
 PERIPHERAL_TAKEN = 5 << 20 | 8

@@ -23,11 +23,7 @@ from starlette.types import ASGIApp
 
 from armillary.api.http.callers import caller_of
 from armillary.api.http.problems import caller_left, framework_response, status_of
-from armillary.console.authored import (
-    change as change_application,
-    read as read_application,
-    removal,
-)
+from armillary.console.authored import change as change_application, read as read_application, removal
 from armillary.console.dashboards import change as change_dashboards, read as read_dashboards
 from armillary.console.device import device_data, device_template, device_twin
 from armillary.console.device_templates import template_editor

@@ -5,14 +5,12 @@ from __future__ import annotations
 
 import asyncio
 import gc
-import json
 import resource
 import signal
-import sys
+from collections.abc import Callable
 
 import uvloop
 
-from armillary.cli.terminal.output import note, print_record
 from armillary.roles.log import log_to_stderr
 from armillary.roles.memory import give_back_memory, keep_one_heap
 from armillary.roles.whole import Parts, Whole, running_whole
@@ -22,12 +20,13 @@ from armillary.settings import Settings
 MAX_DESCRIPTORS = 65_536
 
 
-def serve(settings: Settings, *, as_json: bool) -> None:
+def serve(settings: Settings, on_ready: Callable[[Whole], None], on_stop: Callable[[], None]) -> None:
     """Run until SIGINT or SIGTERM.
 
     Args:
         settings: This process's settings.
-        as_json: Say "ready" as one line of JSON instead of text.
+        on_ready: Told once everything listens; shows the first token, which counts as announced afterwards.
+        on_stop: Told when the end begins.
 
     Raises:
         ArmillaryError: it cannot start.
@@ -35,7 +34,7 @@ def serve(settings: Settings, *, as_json: bool) -> None:
     log_to_stderr(settings.log_level)
     keep_one_heap()
     _allow_descriptors()
-    uvloop.run(_serve(settings, as_json=as_json))
+    uvloop.run(_serve(settings, on_ready, on_stop))
 
 
 def _allow_descriptors() -> None:
@@ -46,42 +45,16 @@ def _allow_descriptors() -> None:
         resource.setrlimit(resource.RLIMIT_NOFILE, (wanted, hard))
 
 
-async def _serve(settings: Settings, *, as_json: bool) -> None:
+async def _serve(settings: Settings, on_ready: Callable[[Whole], None], on_stop: Callable[[], None]) -> None:
     """Start everything, say so, wait for the end."""
     stop = asyncio.Event()
     for number in (signal.SIGINT, signal.SIGTERM):
         asyncio.get_running_loop().add_signal_handler(number, stop.set)
     async with running_whole(settings, Parts(announces_token=True)) as whole:
-        _say_ready(whole, settings, as_json=as_json)
+        on_ready(whole)
         whole.service.token_announced()
         gc.collect()
         trimming = asyncio.create_task(give_back_memory(), name="give-back-memory")
         await stop.wait()
         trimming.cancel()
-        note("stopping ...")
-
-
-def _say_ready(whole: Whole, settings: Settings, *, as_json: bool) -> None:
-    """Say where everything is."""
-    service = whole.service
-    address = f"https://{settings.public_host}:{whole.api_port}"
-    record: dict[str, object] = {
-        "ready": True,
-        "api": address,
-        "console": f"{address}/",
-        "device_endpoint": service.device_endpoint_url,
-        "hub_host": settings.public_host,
-        **whole.ports,
-        "root_ca": str(whole.root_ca.resolve()),
-        "data": str(settings.data.resolve()),
-    }
-    if service.first_token is not None:
-        record["token"] = service.first_token
-    if as_json:  # one line: whoever started this process reads it and knows that it is ready
-        sys.stdout.write(json.dumps(record) + "\n")
-    else:
-        print_record(record, as_json=False)
-    sys.stdout.flush()
-    if service.first_token is not None and not as_json:
-        note("\nThe token is shown this once. Remember it with:")
-        note(f"  armillary login --service {address} --ca {record['root_ca']} --token {service.first_token}")
+        on_stop()

@@ -13,12 +13,7 @@ from tests.console.device.test_device_twin_pages import hidden
 from tests.console.hub_devices.test_hub_devices_pages import browser, said
 from tests.console.hub_scene import MODEL, HubScene
 
-from armillary.console.device_templates.pages_template_forms import (
-    capability_of,
-    cloud_property_of,
-    enum_of,
-    view_of,
-)
+from armillary.console.device_templates.pages_template_forms import capability_of, cloud_property_of, enum_of, view_of
 from armillary.console.frame.guard import MAX_FORM_BYTES
 from armillary.console.frame.model import FEWEST_LINES, ModelEditor, models_text, report_of
 from armillary.errors import InvalidArgumentError

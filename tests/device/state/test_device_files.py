@@ -22,11 +22,7 @@ from armillary.device.checkin.daa import DeviceAuthentication
 from armillary.device.state import journal as journals
 from armillary.device.state.backoff import Backoff
 from armillary.device.state.clock import DeviceClock
-from armillary.device.state.configuration import (
-    DeviceConfiguration,
-    load_configuration,
-    store_configuration,
-)
+from armillary.device.state.configuration import DeviceConfiguration, load_configuration, store_configuration
 from armillary.device.state.journal import Journal, read_journal
 from armillary.device.state.layout import DeviceFolder, replace_file
 from armillary.device.state.status import read_status, write_status

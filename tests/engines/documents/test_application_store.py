@@ -17,13 +17,7 @@ from hypothesis import given, settings, strategies as st
 from tests.fixtures.processes import killed_process
 
 from armillary.engines.documents import store as store_module
-from armillary.engines.documents.document import (
-    KINDS,
-    MAX_BODY_BYTES,
-    Document,
-    check_id,
-    encode_body,
-)
+from armillary.engines.documents.document import KINDS, MAX_BODY_BYTES, Document, check_id, encode_body
 from armillary.engines.documents.store import ApplicationStore, Delete, Put
 from armillary.errors import ConflictError, DataFolderError, InvalidArgumentError, NotFoundError
 

@@ -11,11 +11,7 @@ from uuid import UUID
 import pytest
 from sqlalchemy import Connection, create_engine, event
 
-from armillary.engines.records.queries import (
-    device_lists,
-    devices as device_rows,
-    names as name_rows,
-)
+from armillary.engines.records.queries import device_lists, devices as device_rows, names as name_rows
 from armillary.engines.records.schema.rows import DeviceFilter
 from armillary.engines.records.store import Records
 

@@ -28,12 +28,7 @@ from armillary.wire.attestation.evidence import Evidence
 from armillary.wire.attestation.firmware_log import MAX_FIRMWARE_LOG_BYTES
 from armillary.wire.attestation.tpm_attestation import FIRMWARE_PCRS
 from armillary.wire.attestation.tpm_public import ATTESTATION, parse_public
-from armillary.wire.device.checkin import (
-    CheckinRequest,
-    encode_report,
-    encode_request,
-    parse_request,
-)
+from armillary.wire.device.checkin import CheckinRequest, encode_report, encode_request, parse_request
 from armillary.wire.device.error_report import ErrorReport
 from armillary.wire.encoding import cose
 

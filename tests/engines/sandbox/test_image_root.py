@@ -10,11 +10,7 @@ from pathlib import Path
 import pytest
 
 from armillary.capability.confine import DEVICE_AUTHENTICATION_GROUP
-from armillary.engines.sandbox.within.image_root import (
-    extract_image,
-    publish_credentials,
-    share_tree_with_group,
-)
+from armillary.engines.sandbox.within.image_root import extract_image, publish_credentials, share_tree_with_group
 from armillary.errors import InstallError
 
 

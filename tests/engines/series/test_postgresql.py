@@ -17,13 +17,7 @@ from tests import postgresql
 from tests.engines.series.play import DEVICE, START, Play, packet
 
 from armillary.engines.series.database.postgresql import database, session
-from armillary.engines.series.database.postgresql.dialect import (
-    escaped,
-    of_many,
-    tables,
-    translated,
-    unescaped,
-)
+from armillary.engines.series.database.postgresql.dialect import escaped, of_many, tables, translated, unescaped
 from armillary.engines.series.database.postgresql.target import parse_target
 from armillary.engines.series.database.schema import SCHEMA_VERSION
 from armillary.engines.series.log.blocks import Run

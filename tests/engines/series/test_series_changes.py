@@ -11,14 +11,7 @@ from typing import Any
 import pytest
 from tests.engines.series.play import DEVICE, START, Play
 
-from armillary.engines.hub import (
-    announcements,
-    cloud_messages,
-    configurations,
-    devices,
-    twins,
-    uploads,
-)
+from armillary.engines.hub import announcements, cloud_messages, configurations, devices, twins, uploads
 from armillary.engines.hub.forget import forgotten
 from armillary.errors import ConflictError, RateLimitedError
 from armillary.twin.document.document import patch_desired, patch_tags

@@ -10,22 +10,8 @@ from typing import Any
 import pytest
 from hypothesis import given, strategies as st
 
-from armillary.engines.series.values.chunks import (
-    HOUR_MS,
-    Kind,
-    Points,
-    decode_chunk,
-    encode_chunk,
-    in_order,
-)
-from armillary.engines.series.values.columns import (
-    Cursor,
-    deflate,
-    inflate,
-    pack_doubles,
-    pack_integers,
-    pack_running,
-)
+from armillary.engines.series.values.chunks import HOUR_MS, Kind, Points, decode_chunk, encode_chunk, in_order
+from armillary.engines.series.values.columns import Cursor, deflate, inflate, pack_doubles, pack_integers, pack_running
 from armillary.engines.series.values.rollups import (
     MINUTE_MS,
     decode_fleet,

@@ -8,14 +8,7 @@ from typing import Any
 from tests.hub.wire_client import WireClient
 
 from armillary.wire.mqtt.fields import Property
-from armillary.wire.mqtt.packet import (
-    Acknowledgement,
-    PacketType,
-    Publish,
-    Suback,
-    Subscribe,
-    Subscription,
-)
+from armillary.wire.mqtt.packet import Acknowledgement, PacketType, Publish, Suback, Subscribe, Subscription
 
 # A session that outlives its connection.
 KEPT = (Property.SESSION_EXPIRY_INTERVAL, 600)

@@ -13,11 +13,7 @@ from tests.hub.broker.running_broker import RunningBroker
 from tests.hub.running_hub import wait_until
 from tests.hub.wire_client import WireClient
 
-from armillary.hub.broker import (
-    connection as broker_connection,
-    router as broker_router,
-    session as broker_session,
-)
+from armillary.hub.broker import connection as broker_connection, router as broker_router, session as broker_session
 from armillary.hub.broker.limits import MAX_SUBSCRIPTIONS, MAX_TOPIC_LEVELS, RECEIVE_MAXIMUM
 from armillary.hub.broker.session import Message
 from armillary.wire.mqtt.fields import Property

@@ -19,13 +19,7 @@ from armillary.hub.broker import broker as broker_module
 from armillary.hub.link.tls import hub_context
 from armillary.wire.hub.credentials import HubCredentials, HubPeer
 from armillary.wire.mqtt.fields import Property
-from armillary.wire.mqtt.packet import (
-    LEVEL_3_1_1,
-    Acknowledgement,
-    Disconnect,
-    PacketType,
-    Publish,
-)
+from armillary.wire.mqtt.packet import LEVEL_3_1_1, Acknowledgement, Disconnect, PacketType, Publish
 
 
 def test_sessions_messages_and_retained_survive_a_restart(tmp_path: Path) -> None:

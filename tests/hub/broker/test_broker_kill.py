@@ -20,15 +20,7 @@ from tests.fixtures.processes import killed_process
 from tests.hub.wire_client import WireClient
 
 from armillary.wire.mqtt.fields import Property
-from armillary.wire.mqtt.packet import (
-    Acknowledgement,
-    Disconnect,
-    PacketType,
-    Publish,
-    Suback,
-    Subscribe,
-    Subscription,
-)
+from armillary.wire.mqtt.packet import Acknowledgement, Disconnect, PacketType, Publish, Suback, Subscribe, Subscription
 
 RUNNER = Path(__file__).with_name("kill_broker_runner.py")
 KEPT = (Property.SESSION_EXPIRY_INTERVAL, 3600)

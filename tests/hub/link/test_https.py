@@ -12,14 +12,7 @@ from typing import Any, cast
 import pytest
 from hypothesis import given, strategies as st
 
-from armillary.hub.link.https import (
-    MAX_BODY_BYTES,
-    MAX_HEAD_BYTES,
-    MAX_PIPELINED,
-    HttpChannel,
-    HttpReply,
-    HttpRequest,
-)
+from armillary.hub.link.https import MAX_BODY_BYTES, MAX_HEAD_BYTES, MAX_PIPELINED, HttpChannel, HttpReply, HttpRequest
 
 POST = b"POST /%d HTTP/1.1\r\nhost: h\r\nauthorization: %d\r\ncontent-length: 5\r\n\r\nbody%d"
 BARE = b"PUT /bare HTTP/1.1\r\nhost: h\r\n\r\n"

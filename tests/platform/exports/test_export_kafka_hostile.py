@@ -10,14 +10,7 @@ import threading
 from collections.abc import Callable, Iterator
 
 import pytest
-from tests.platform.exports.test_export_kafka import (
-    PASSWORD,
-    _frame,
-    _send,
-    opened,
-    plain,
-    records,
-)
+from tests.platform.exports.test_export_kafka import PASSWORD, _frame, _send, opened, plain, records
 
 from armillary.platform.exports import kafka as export_kafka, kafka_loop as export_kafka_loop
 from armillary.platform.outbound.attempts import NotNowError

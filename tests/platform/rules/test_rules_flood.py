@@ -20,11 +20,7 @@ from armillary.engines.database.sqlite_file import Layout, open_writer
 from armillary.engines.rules import database, rows, shares
 from armillary.engines.rules.rows import Alert, Delivery, Fired
 from armillary.engines.rules.store import RuleStore
-from armillary.platform.rules import (
-    actions as rule_actions,
-    keeping as rule_keeping,
-    plans as rule_plans,
-)
+from armillary.platform.rules import actions as rule_actions, keeping as rule_keeping, plans as rule_plans
 from armillary.platform.rules.actions import RuleActions
 from armillary.platform.rules.keeping import RuleCounters, RuleKeeping
 from armillary.platform.rules.pending import Queue

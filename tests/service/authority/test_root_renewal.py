@@ -15,13 +15,7 @@ from typing import Any
 import pytest
 from cryptography import x509
 from cryptography.hazmat.primitives.serialization import Encoding
-from tests.service.authority.test_authority_rotation import (
-    DEVICE_ID,
-    Cut,
-    Rotation,
-    needs_openssl,
-    openssl_says,
-)
+from tests.service.authority.test_authority_rotation import DEVICE_ID, Cut, Rotation, needs_openssl, openssl_says
 
 from armillary.api.http.server import server_context
 from armillary.device.checkin.endpoint import is_directly_under

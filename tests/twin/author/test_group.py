@@ -8,13 +8,7 @@ from typing import Any
 import pytest
 
 from armillary.errors import InvalidArgumentError
-from armillary.twin.author.group import (
-    DeviceFacts,
-    Needs,
-    is_member,
-    needs_of_filters,
-    parse_group,
-)
+from armillary.twin.author.group import DeviceFacts, Needs, is_member, needs_of_filters, parse_group
 
 FACTS = DeviceFacts(
     device_id="0a" * 64,

@@ -8,14 +8,7 @@ from typing import Any
 import pytest
 
 from armillary.errors import InvalidArgumentError, WireError
-from armillary.twin.author.job import (
-    DeviceState,
-    Progress,
-    RunState,
-    next_due,
-    parse_job,
-    plan_run,
-)
+from armillary.twin.author.job import DeviceState, Progress, RunState, next_due, parse_job, plan_run
 
 PACKAGE = {"url": "https://example.com/f.bin", "version": "2.1", "sha256": "0" * 64}
 COMMAND = {"kind": "command", "command": "valve*open", "payload": {"by": 3}}

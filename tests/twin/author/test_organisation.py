@@ -9,13 +9,7 @@ import pytest
 from hypothesis import given, strategies as st
 
 from armillary.errors import ConflictError, InvalidArgumentError
-from armillary.twin.author.organisation import (
-    MAX_DEPTH,
-    Organisation,
-    check_tree,
-    parse_organisation,
-    subtree,
-)
+from armillary.twin.author.organisation import MAX_DEPTH, Organisation, check_tree, parse_organisation, subtree
 
 ids = st.sampled_from("abcdefgh")
 trees = st.dictionaries(

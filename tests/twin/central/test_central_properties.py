@@ -8,13 +8,7 @@ from typing import Any
 from hypothesis import given, strategies as st
 
 from armillary.errors import WireError
-from armillary.twin.central.properties import (
-    METADATA,
-    component_properties,
-    components_of,
-    properties_of,
-    telemetry_of,
-)
+from armillary.twin.central.properties import METADATA, component_properties, components_of, properties_of, telemetry_of
 from armillary.twin.document.document import Twin, patch_desired, report
 from armillary.wire.hub.telemetry import decode
 

@@ -9,13 +9,7 @@ import pytest
 from hypothesis import given, strategies as st
 
 from armillary.errors import InvalidArgumentError
-from armillary.twin.document.hub_query import (
-    MAX_COLUMNS,
-    MAX_DEPTH,
-    MAX_QUERY_CHARS,
-    MAX_TERMS,
-    parse_query,
-)
+from armillary.twin.document.hub_query import MAX_COLUMNS, MAX_DEPTH, MAX_QUERY_CHARS, MAX_TERMS, parse_query
 from armillary.twin.document.hub_query_rows import MAX_GROUPS
 from armillary.twin.document.replacement import replacement_patch
 from armillary.twin.document.section import merge

@@ -12,12 +12,7 @@ from tests.twin.template.test_template import BODY, CONTROLLER, ROOT, THERMOSTAT
 from armillary.errors import InvalidArgumentError
 from armillary.twin.document.document import Twin, patch_desired, report
 from armillary.twin.template.json_form import parse_template
-from armillary.twin.template.payload import (
-    MAX_REMEMBERED,
-    PayloadTable,
-    leaf_names,
-    reserved_names,
-)
+from armillary.twin.template.payload import MAX_REMEMBERED, PayloadTable, leaf_names, reserved_names
 from armillary.twin.template.property_state import PropertyState, desired_patch, judge_twin
 from armillary.twin.template.schema import MAX_FAULTS, mismatches
 from armillary.wire.dtdl.model import ArraySchema, Standard

@@ -4,15 +4,7 @@ from __future__ import annotations
 import struct
 
 import pytest
-from tests.wire.tpm_samples import (
-    attest,
-    certification,
-    new_key,
-    quote,
-    quote_body,
-    selection,
-    sign,
-)
+from tests.wire.tpm_samples import attest, certification, new_key, quote, quote_body, selection, sign
 
 from armillary.errors import SignatureError, WireError
 from armillary.wire.attestation import tpm_attestation as tpm

@@ -13,11 +13,7 @@ from cryptography.hazmat.primitives.serialization import Encoding
 from hypothesis import given, strategies as st
 
 from armillary.errors import SignatureError, WireError
-from armillary.wire.certificates import (
-    certificate as profile,
-    certificate_part as part,
-    trust_anchor,
-)
+from armillary.wire.certificates import certificate as profile, certificate_part as part, trust_anchor
 from armillary.wire.certificates.trust_anchor import Anchor
 from armillary.wire.encoding import cose
 

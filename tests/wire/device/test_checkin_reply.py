@@ -10,14 +10,7 @@ from hypothesis import given, settings, strategies as st
 from tests.fixtures.effort import examples
 
 from armillary.errors import WireError
-from armillary.wire.device.checkin import (
-    AppraisalStep,
-    CheckinReply,
-    Offer,
-    OfferedImage,
-    encode_reply,
-    parse_reply,
-)
+from armillary.wire.device.checkin import AppraisalStep, CheckinReply, Offer, OfferedImage, encode_reply, parse_reply
 from armillary.wire.device.checkin_reply import MAX_REMEMBERED, ReplyEncoder
 
 uuids = st.integers(0, 2**128 - 1).map(lambda number: UUID(int=number))

@@ -21,12 +21,7 @@ from armillary.wire.mqtt.packet import (
     type_of,
 )
 from armillary.wire.mqtt.reasons import CODES_OF_PACKET, ReasonCode
-from armillary.wire.mqtt.stream import (
-    MAX_CONNECT_BYTES,
-    MAX_PACKET_BYTES,
-    PacketDecoder,
-    iterate_run,
-)
+from armillary.wire.mqtt.stream import MAX_CONNECT_BYTES, MAX_PACKET_BYTES, PacketDecoder, iterate_run
 
 # Literal packets from MQTT 3.1.1 §3 and from real clients.
 CONNECT = bytes.fromhex("10 10 0004 4d515454 04 02 003c 0004 64657631")

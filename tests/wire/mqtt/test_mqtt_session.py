@@ -7,14 +7,7 @@ import pytest
 
 from armillary.errors import WireError
 from armillary.wire.mqtt.packet import PacketType
-from armillary.wire.mqtt.session import (
-    BROKER_TRANSITIONS,
-    EVENT_OF_PACKET,
-    TRANSITIONS,
-    Event,
-    State,
-    step,
-)
+from armillary.wire.mqtt.session import BROKER_TRANSITIONS, EVENT_OF_PACKET, TRANSITIONS, Event, State, step
 
 # The table once more, as sentences: state -> what may happen -> where it leads. All else is a violation.
 ALLOWED = {

@@ -6,14 +6,7 @@ from __future__ import annotations
 import pytest
 
 from armillary.errors import InvalidArgumentError
-from armillary.wire.text.device_name import (
-    MAX_KEY_CHARACTERS,
-    MAX_WORDS,
-    check_name,
-    default_name,
-    id_prefix,
-    tails_of,
-)
+from armillary.wire.text.device_name import MAX_KEY_CHARACTERS, MAX_WORDS, check_name, default_name, id_prefix, tails_of
 
 
 @pytest.mark.parametrize(

@@ -15,12 +15,7 @@ from starlette.responses import Response
 
 from armillary.api.azure import bodies, names
 from armillary.api.azure.call import AzureCall, azure_call, deleted, get_or_create, whole
-from armillary.api.azure.requests import (
-    CatalogBody,
-    DeviceGroupBody,
-    ListDeviceGroupsBody,
-    ProductBody,
-)
+from armillary.api.azure.requests import CatalogBody, DeviceGroupBody, ListDeviceGroupsBody, ProductBody
 from armillary.api.http.routes import add_route
 from armillary.engines.records.schema.rows import DeviceFilter, DeviceGroup, Product
 

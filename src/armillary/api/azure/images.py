@@ -18,15 +18,7 @@ from fastapi import Depends, FastAPI
 from starlette.responses import Response
 
 from armillary.api.azure import bodies, names
-from armillary.api.azure.call import (
-    AzureCall,
-    accepted,
-    azure_call,
-    base_url,
-    created,
-    deleted,
-    paged,
-)
+from armillary.api.azure.call import AzureCall, accepted, azure_call, base_url, created, deleted, paged
 from armillary.api.azure.requests import DeployedImage, DeploymentBody, ImageBody
 from armillary.api.http.auth import V1
 from armillary.api.http.routes import add_route

@@ -8,14 +8,7 @@ from typing import Any, Final
 
 from armillary.api.central.call import Call, body_object, cursor, field, paged, quoted, wrong
 from armillary.api.central.devices import document as device_document
-from armillary.api.central.documents import (
-    documents,
-    keep,
-    narrowed,
-    no_organisations,
-    present,
-    visible,
-)
+from armillary.api.central.documents import documents, keep, narrowed, no_organisations, present, visible
 from armillary.api.central.template_id import Resolved, check_reach, resolve, template_id_of
 from armillary.api.iot_hub import call as iot_hub_call
 from armillary.api.native import authored

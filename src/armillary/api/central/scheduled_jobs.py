@@ -6,16 +6,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from typing import TYPE_CHECKING, Any, Final
 
-from armillary.api.central.call import (
-    Call,
-    body_object,
-    cursor,
-    field,
-    page_size,
-    paged,
-    quoted,
-    wrong,
-)
+from armillary.api.central.call import Call, body_object, cursor, field, page_size, paged, quoted, wrong
 from armillary.api.central.documents import documents, keep, narrowed, present, visible
 from armillary.api.central.jobs import FIELDS, KIND, document, made_of, run_id, store, target_of
 from armillary.api.native import authored

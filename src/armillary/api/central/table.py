@@ -22,7 +22,7 @@ class Operation(NamedTuple):
     Attributes:
         method: HTTP method.
         path: Path template.
-        endpoint: ``module:function`` of ``central_{module}.py``.
+        endpoint: ``module:function`` of ``api/central/{module}.py``.
         role: That the caller needs.
         status: Of a good answer; one without a body is 204.
         preview: Whether only preview versions have it.

@@ -19,13 +19,7 @@ from starlette.responses import Response
 
 from armillary.api.http.routes import add_route, hub_of, operator_of, service_of
 from armillary.api.iot_hub import call
-from armillary.api.iot_hub.documents import (
-    decode_etag,
-    device_document,
-    etag_header,
-    form_of,
-    twin_document,
-)
+from armillary.api.iot_hub.documents import decode_etag, device_document, etag_header, form_of, twin_document
 from armillary.errors import ArmillaryError, ConflictError, InvalidArgumentError
 from armillary.hub.devices.forgetting import forget_device
 from armillary.hub.devices.twins import change_twin

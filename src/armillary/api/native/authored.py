@@ -17,13 +17,7 @@ from starlette.requests import Request
 from armillary.api.http.documents import as_document
 from armillary.api.http.routes import hub_of, operator_of, service_of
 from armillary.api.http.scope import CheckedCatalog, checked_catalog
-from armillary.engines.documents.document import (
-    ID_PATTERN,
-    Document,
-    check_match,
-    none_there,
-    not_found,
-)
+from armillary.engines.documents.document import ID_PATTERN, Document, check_match, none_there, not_found
 from armillary.engines.documents.store import MAX_LIMIT
 from armillary.errors import ConflictError, InvalidArgumentError, NotFoundError, PermissionDeniedError
 from armillary.twin.author.dashboard import parse as parse_dashboard

@@ -12,13 +12,7 @@ import typer
 
 from armillary.cli.terminal.connection import remember_catalog, stored_path
 from armillary.cli.terminal.output import JsonOption, inert, note, print_record, print_table
-from armillary.cli.terminal.remote import (
-    SUBSCRIPTION,
-    RemoteService,
-    remote_command,
-    segment,
-    write_file,
-)
+from armillary.cli.terminal.remote import SUBSCRIPTION, RemoteService, remote_command, segment, write_file
 from armillary.cli.terminal.remote_names import (
     CATALOG_VARIABLE,
     DEFAULT_RESOURCE_GROUP,

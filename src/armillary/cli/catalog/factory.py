@@ -14,13 +14,7 @@ import typer
 
 from armillary.cli.catalog.factory_run import MAX_DEVICES, FactoryRun, RunOptions, open_run
 from armillary.cli.terminal.output import JsonOption, note, print_record
-from armillary.cli.terminal.remote import (
-    CaOption,
-    RemoteService,
-    ServiceOption,
-    TokenOption,
-    connect,
-)
+from armillary.cli.terminal.remote import CaOption, RemoteService, ServiceOption, TokenOption, connect
 from armillary.errors import ArmillaryError
 from armillary.identity.manufacturing import ManufacturingState
 

@@ -33,13 +33,7 @@ from armillary.cli.terminal.output import (
     print_record,
     print_table,
 )
-from armillary.cli.terminal.remote import (
-    CaOption,
-    RemoteService,
-    ServiceOption,
-    TokenOption,
-    connect,
-)
+from armillary.cli.terminal.remote import CaOption, RemoteService, ServiceOption, TokenOption, connect
 from armillary.device.boot.provision import Factory, provision, recover as recover_device
 from armillary.device.checkin.checkin import describe_steps
 from armillary.device.process import Device

@@ -11,14 +11,7 @@ import typer
 
 from armillary.cli.terminal.output import JsonOption, note, print_record
 from armillary.cli.terminal.readable import readable
-from armillary.cli.terminal.remote import (
-    CaOption,
-    ServiceOption,
-    TokenOption,
-    connect,
-    read_file,
-    segment,
-)
+from armillary.cli.terminal.remote import CaOption, ServiceOption, TokenOption, connect, read_file, segment
 from armillary.cli.terminal.remote_names import YesOption, confirm
 from armillary.device.state.clock import DeviceClock
 from armillary.device.state.configuration import DeviceConfiguration, load_configuration

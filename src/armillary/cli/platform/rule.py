@@ -12,13 +12,7 @@ import typer
 
 from armillary.cli.terminal import authored
 from armillary.cli.terminal.authored import CatalogOption, FileOption, IdOption, NameOption
-from armillary.cli.terminal.device_reference import (
-    REFERENCE,
-    AnyDeviceOption,
-    DeviceOption,
-    device_row,
-    short_id,
-)
+from armillary.cli.terminal.device_reference import REFERENCE, AnyDeviceOption, DeviceOption, device_row, short_id
 from armillary.cli.terminal.duration import seconds_of
 from armillary.cli.terminal.moment import moment
 from armillary.cli.terminal.output import JsonOption, note, print_json, print_record, print_table

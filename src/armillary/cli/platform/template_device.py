@@ -14,13 +14,7 @@ from armillary.cli.terminal.authored import CatalogOption, id_of
 from armillary.cli.terminal.device_reference import device_row
 from armillary.cli.terminal.output import JsonOption, note, print_json, print_record, print_table
 from armillary.cli.terminal.readable import readable
-from armillary.cli.terminal.remote import (
-    RemoteService,
-    read_file,
-    remote_command,
-    segment,
-    write_file,
-)
+from armillary.cli.terminal.remote import RemoteService, read_file, remote_command, segment, write_file
 from armillary.cli.terminal.remote_names import YesOption, confirm
 from armillary.errors import InvalidArgumentError, ModelError
 

@@ -21,11 +21,7 @@ from armillary.cli.release.package_example import write_example
 from armillary.cli.release.package_folder import load_definitions, read_file, read_folder
 from armillary.cli.terminal.output import JsonOption, note, print_record
 from armillary.errors import ArmillaryError, InvalidArgumentError
-from armillary.wire.image import (
-    app_manifest,
-    application as application_package,
-    package as image_package,
-)
+from armillary.wire.image import app_manifest, application as application_package, package as image_package
 from armillary.wire.image.application import MANIFEST_PATH, RUNTIME_VERSION
 from armillary.wire.image.package import UnverifiedImagePackage
 from armillary.wire.image.section import (

@@ -13,13 +13,7 @@ import typer
 from armillary.cli.terminal.moment import moment
 from armillary.cli.terminal.output import JsonOption, note, print_record, print_table
 from armillary.cli.terminal.readable import readable
-from armillary.cli.terminal.remote import (
-    RemoteService,
-    read_file,
-    remote_command,
-    segment,
-    write_file,
-)
+from armillary.cli.terminal.remote import RemoteService, read_file, remote_command, segment, write_file
 from armillary.cli.terminal.remote_names import YesOption, confirm
 from armillary.errors import NotFoundError
 

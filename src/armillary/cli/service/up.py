@@ -3,16 +3,20 @@
 
 from __future__ import annotations
 
+import json
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from armillary.cli.terminal.output import JsonOption
-from armillary.settings import load_settings
+from armillary.cli.terminal.output import JsonOption, note, print_record
+from armillary.settings import Settings, load_settings
+
+if TYPE_CHECKING:
+    from armillary.roles.whole import Whole
 
 app = typer.Typer(rich_markup_mode=None, add_completion=False)
 
@@ -86,7 +90,7 @@ def up(  # noqa: PLR0917 - each is an option of the command line
     # structlog's coloured console (4 MB) and SQLAlchemy's asyncio form (2 MB, a C++ runtime with it): never used here
     with _without("rich"), _without("greenlet"):
         from armillary.roles.serve import serve  # noqa: PLC0415 - see the line above
-    serve(settings, as_json=as_json)
+    serve(settings, lambda whole: _say_ready(whole, settings, as_json=as_json), lambda: note("stopping ..."))
 
 
 @contextmanager
@@ -103,3 +107,29 @@ def _without(package: str) -> Iterator[None]:
     finally:
         if absent:
             del sys.modules[package]
+
+
+def _say_ready(whole: Whole, settings: Settings, *, as_json: bool) -> None:
+    """Say where everything is."""
+    service = whole.service
+    address = f"https://{settings.public_host}:{whole.api_port}"
+    record: dict[str, object] = {
+        "ready": True,
+        "api": address,
+        "console": f"{address}/",
+        "device_endpoint": service.device_endpoint_url,
+        "hub_host": settings.public_host,
+        **whole.ports,
+        "root_ca": str(whole.root_ca.resolve()),
+        "data": str(settings.data.resolve()),
+    }
+    if service.first_token is not None:
+        record["token"] = service.first_token
+    if as_json:  # one line: whoever started this process reads it and knows that it is ready
+        sys.stdout.write(json.dumps(record) + "\n")
+    else:
+        print_record(record, as_json=False)
+    sys.stdout.flush()
+    if service.first_token is not None and not as_json:
+        note("\nThe token is shown this once. Remember it with:")
+        note(f"  armillary login --service {address} --ca {record['root_ca']} --token {service.first_token}")

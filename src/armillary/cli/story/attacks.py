@@ -8,17 +8,7 @@ import uuid
 from typing import Any
 
 from armillary.cli.story.console_visit import see_the_fleet
-from armillary.cli.story.scenes import (
-    CATALOG,
-    GROUP,
-    PRODUCTS,
-    claim,
-    confirmed,
-    deploy,
-    pack,
-    require,
-    upload,
-)
+from armillary.cli.story.scenes import CATALOG, GROUP, PRODUCTS, claim, confirmed, deploy, pack, require, upload
 from armillary.cli.story.stage import DeviceOnStage, Stage
 from armillary.sim.device import attacker
 

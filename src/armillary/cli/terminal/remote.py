@@ -22,13 +22,7 @@ from urllib.parse import quote, urlencode, urlsplit
 import typer
 
 from armillary import __version__
-from armillary.cli.terminal.connection import (
-    CA_VARIABLE,
-    SERVICE_VARIABLE,
-    TOKEN_VARIABLE,
-    Connection,
-    resolve,
-)
+from armillary.cli.terminal.connection import CA_VARIABLE, SERVICE_VARIABLE, TOKEN_VARIABLE, Connection, resolve
 from armillary.cli.terminal.device_reference import resolve_devices
 from armillary.errors import (
     ArmillaryError,

@@ -14,11 +14,7 @@ from urllib.parse import urlencode
 from starlette.responses import RedirectResponse, Response
 
 from armillary.api.native.platform.jobs import RunBody
-from armillary.console.authored import (
-    pages_authored as pages_made,
-    pages_removal,
-    read as read_application,
-)
+from armillary.console.authored import pages_authored as pages_made, pages_removal, read as read_application
 from armillary.console.authored.read import ask
 from armillary.console.frame.confirmation import Confirmation
 from armillary.console.frame.desk import Desk, Visit, told

@@ -29,17 +29,7 @@ from armillary.console.frame.states import (
     state_of,
     tier_words,
 )
-from armillary.console.frame.words import (
-    Moment,
-    ShortId,
-    counted,
-    joined,
-    moment,
-    sentence,
-    short_id,
-    size,
-    span,
-)
+from armillary.console.frame.words import Moment, ShortId, counted, joined, moment, sentence, short_id, size, span
 
 # The trust tier of devices that a simulator plays: most send values only.
 SIMULATED = "simulated"

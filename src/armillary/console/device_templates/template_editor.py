@@ -28,13 +28,7 @@ from armillary.console.frame.desk import Desk, Visit, told
 from armillary.console.frame.model import EXAMPLE, ModelEditor, Report, report_of
 from armillary.console.frame.sheet import pretty
 from armillary.console.operations.change import Form, confirmed, permit
-from armillary.errors import (
-    ArmillaryError,
-    ConflictError,
-    InvalidArgumentError,
-    ModelError,
-    NotFoundError,
-)
+from armillary.errors import ArmillaryError, ConflictError, InvalidArgumentError, ModelError, NotFoundError
 
 # What the text is called in what is said of it.
 DOCUMENT = "the model"

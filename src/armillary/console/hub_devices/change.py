@@ -11,21 +11,12 @@ from uuid import UUID
 from pydantic import ValidationError
 from starlette.responses import Response
 
-from armillary.api.native.hub.hub_devices import (
-    AdmissionBody,
-    HubDeviceBody,
-    HubDeviceChange,
-    ModuleBody,
-)
+from armillary.api.native.hub.hub_devices import AdmissionBody, HubDeviceBody, HubDeviceChange, ModuleBody
 from armillary.api.native.hub.hub_enrolments import HubEnrolmentChange
 from armillary.api.native.hub.hub_service_keys import HubServiceKeyBody
 from armillary.console.authored.read import ask
 from armillary.console.frame.desk import Desk, Visit, told
-from armillary.console.hub_devices import (
-    pages_hub_access as access,
-    pages_hub_devices as pages,
-    read,
-)
+from armillary.console.hub_devices import pages_hub_access as access, pages_hub_devices as pages, read
 from armillary.console.operations.change import Form, confirmed, permit
 from armillary.errors import ConflictError, InvalidArgumentError
 

@@ -10,17 +10,7 @@ from types import MappingProxyType
 from typing import Any
 
 from armillary.console.frame.states import BAD, GOOD
-from armillary.console.frame.words import (
-    Called,
-    Moment,
-    ShortId,
-    called,
-    counted,
-    grouped,
-    joined,
-    moment,
-    short_id,
-)
+from armillary.console.frame.words import Called, Moment, ShortId, called, counted, grouped, joined, moment, short_id
 from armillary.wire.hub.credentials import is_attested_id
 
 

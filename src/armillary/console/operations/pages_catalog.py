@@ -17,16 +17,7 @@ from urllib.parse import quote
 from armillary.console.device.pages_device_life import owner
 from armillary.console.frame.confirmation import Confirmation
 from armillary.console.frame.states import BAD, GOOD, UNKNOWN, State
-from armillary.console.frame.words import (
-    Called,
-    Moment,
-    ShortId,
-    called,
-    counted,
-    grouped,
-    moment,
-    short_id,
-)
+from armillary.console.frame.words import Called, Moment, ShortId, called, counted, grouped, moment, short_id
 from armillary.errors import InvalidArgumentError
 
 # A verb of an offer -> whose it is: the giver's (the catalog that offers) or the taker's.

@@ -9,16 +9,7 @@ from types import MappingProxyType
 from typing import Any
 
 from armillary.console.frame.states import SEVERITY, State, state_of
-from armillary.console.frame.words import (
-    Called,
-    Moment,
-    called,
-    counted,
-    grouped,
-    joined,
-    moment,
-    sentence,
-)
+from armillary.console.frame.words import Called, Moment, called, counted, grouped, joined, moment, sentence
 
 SEVERITIES = ("critical", "high", "medium", "low", "info")
 STATUSES = ("open", "acknowledged", "closed")

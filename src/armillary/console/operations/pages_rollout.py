@@ -9,15 +9,7 @@ from types import MappingProxyType
 from typing import Any
 
 from armillary.console.frame.confirmation import Confirmation
-from armillary.console.frame.states import (
-    ATTENTION,
-    BAD,
-    GOOD,
-    ROLLOUT,
-    ROLLOUT_DEVICE,
-    State,
-    state_of,
-)
+from armillary.console.frame.states import ATTENTION, BAD, GOOD, ROLLOUT, ROLLOUT_DEVICE, State, state_of
 from armillary.console.frame.words import (
     Called,
     Moment,

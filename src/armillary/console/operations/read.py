@@ -11,12 +11,7 @@ from urllib.parse import urlencode
 
 from starlette.responses import JSONResponse, RedirectResponse, Response
 
-from armillary.console.device import (
-    pages_device,
-    pages_device_life as life,
-    pages_fleet,
-    pages_hub,
-)
+from armillary.console.device import pages_device, pages_device_life as life, pages_fleet, pages_hub
 from armillary.console.device.device_name import meant, name_form
 from armillary.console.device.pages_device_data import place
 from armillary.console.frame import sort as pages_sort

@@ -18,11 +18,7 @@ from typing import Any
 
 from cryptography.x509 import load_pem_x509_certificates
 
-from armillary.device.state.configuration import (
-    DeviceConfiguration,
-    load_configuration,
-    store_configuration,
-)
+from armillary.device.state.configuration import DeviceConfiguration, load_configuration, store_configuration
 from armillary.device.state.layout import DeviceFolder
 from armillary.device.state.permission import begin_state
 from armillary.engines.flash.file import FileFlash

@@ -27,13 +27,7 @@ from armillary.device.state.reports import ReportQueue
 from armillary.engines.flash.port import Flash, replace_region
 from armillary.engines.sandbox.port import SandboxReport
 from armillary.errors import ChallengeError, DataFolderError, DeviceFault, ServiceUnreachableError
-from armillary.wire.device.checkin import (
-    MAX_LINEAGE_BYTES,
-    MAX_OUTCOMES,
-    CheckinReply,
-    InstalledImage,
-    UpdateOutcome,
-)
+from armillary.wire.device.checkin import MAX_LINEAGE_BYTES, MAX_OUTCOMES, CheckinReply, InstalledImage, UpdateOutcome
 from armillary.wire.device.error_report import ErrorReport
 
 _LINEAGE = "device/lineage"

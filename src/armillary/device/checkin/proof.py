@@ -16,19 +16,9 @@ from armillary.device.state.configuration import DeviceConfiguration
 from armillary.engines.root_of_trust.port import BootSession
 from armillary.engines.sandbox.port import SandboxReport
 from armillary.errors import WireError
-from armillary.wire.attestation.evidence import (
-    ENFORCED,
-    MAX_ENFORCEMENT_BYTES,
-    MISSING_PREFIX,
-    Evidence,
-)
+from armillary.wire.attestation.evidence import ENFORCED, MAX_ENFORCEMENT_BYTES, MISSING_PREFIX, Evidence
 from armillary.wire.device import checkin
-from armillary.wire.device.checkin import (
-    CheckinReply,
-    CheckinRequest,
-    InstalledImage,
-    UpdateOutcome,
-)
+from armillary.wire.device.checkin import CheckinReply, CheckinRequest, InstalledImage, UpdateOutcome
 from armillary.wire.device.error_report import ErrorReport
 from armillary.wire.encoding.clip import clip_text
 

@@ -19,12 +19,7 @@ from uuid import UUID
 from armillary.engines.flash.port import Flash, replace_region
 from armillary.errors import WireError
 from armillary.wire.device.checkin import MAX_ERROR_REPORTS
-from armillary.wire.device.error_report import (
-    ErrorReport,
-    clip_description,
-    report_fields,
-    report_from_fields,
-)
+from armillary.wire.device.error_report import ErrorReport, clip_description, report_fields, report_from_fields
 from armillary.wire.encoding import cbor
 
 MAX_QUEUED = 128  # four full check-ins; with reports of 1 KiB the region stays under 160 KiB

@@ -13,14 +13,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from armillary.engines.documents.document import (
-    KINDS,
-    MAX_BODY_BYTES,
-    Document,
-    check_id,
-    check_kind,
-    encode_body,
-)
+from armillary.engines.documents.document import KINDS, MAX_BODY_BYTES, Document, check_id, check_kind, encode_body
 from armillary.engines.documents.store import MAX_CHANGES, ApplicationStore, Delete, Put
 from armillary.errors import ArmillaryError, InvalidArgumentError
 

@@ -29,12 +29,7 @@ from armillary.errors import RootOfTrustError
 from armillary.identity import dice
 from armillary.identity.device_id import device_id_of_key
 from armillary.wire.attestation.event_log import BootEvent, log_head
-from armillary.wire.attestation.evidence import (
-    Endorsement,
-    Evidence,
-    encode_endorsement,
-    encode_evidence,
-)
+from armillary.wire.attestation.evidence import Endorsement, Evidence, encode_endorsement, encode_evidence
 from armillary.wire.encoding import cose
 
 UDS_BYTES = 32  # TCG DICE: the unique device secret has the strength of the hash it goes through, SHA-256

@@ -40,19 +40,9 @@ from armillary.engines.root_of_trust.private_file import explained, read_private
 from armillary.engines.root_of_trust.tpm_commands import Commands, Key, connect
 from armillary.errors import InvalidArgumentError, RootOfTrustError, WireError
 from armillary.wire.attestation.event_log import BootEvent, encode_event, log_head
-from armillary.wire.attestation.evidence import (
-    Endorsement,
-    Evidence,
-    encode_endorsement,
-    encode_evidence,
-)
+from armillary.wire.attestation.evidence import Endorsement, Evidence, encode_endorsement, encode_evidence
 from armillary.wire.attestation.firmware_log import FirmwareLog
-from armillary.wire.attestation.tpm_attestation import (
-    BOOT_PCR,
-    FIRMWARE_PCRS,
-    encode_attestation,
-    quote_nonce,
-)
+from armillary.wire.attestation.tpm_attestation import BOOT_PCR, FIRMWARE_PCRS, encode_attestation, quote_nonce
 from armillary.wire.attestation.tpm_public import ATTESTATION, IDENTITY, parse_public
 from armillary.wire.attestation.tpm_structure import Reader
 from armillary.wire.encoding import cose

@@ -27,15 +27,7 @@ from armillary.engines.sandbox.start import host
 from armillary.engines.sandbox.start.entry import check_launch, environment
 from armillary.engines.sandbox.start.plan import Plan
 from armillary.engines.sandbox.start.starting import launch
-from armillary.engines.sandbox.within.self_test import (
-    SHARED,
-    Judge,
-    Observations,
-    expect,
-    judge_all,
-    limits,
-    observe,
-)
+from armillary.engines.sandbox.within.self_test import SHARED, Judge, Observations, expect, judge_all, limits, observe
 from armillary.errors import SandboxUnavailableError
 
 # Landlock that scopes signals and abstract sockets (Linux 6.12). Without that an application could end or talk to

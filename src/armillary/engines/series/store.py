@@ -27,12 +27,7 @@ from armillary.engines.database.group_commit import GroupCommit
 from armillary.engines.database.port import Connection, Storage
 from armillary.engines.series.database.sqlite import Database
 from armillary.engines.series.log.decoder import Decoder, Listener
-from armillary.engines.series.log.flush import (
-    write_generation,
-    write_latest,
-    write_names,
-    write_points,
-)
+from armillary.engines.series.log.flush import write_generation, write_latest, write_names, write_points
 from armillary.engines.series.log.tail import Tail
 from armillary.engines.series.reads import READERS, LatestValue, Metric, Reads, flushed_upto
 from armillary.engines.series.retention import (

@@ -29,21 +29,9 @@ from armillary.engines.hub.broker import BrokerStore
 from armillary.errors import ArmillaryError, WireError
 from armillary.hub.broker.connection import BrokerConnection
 from armillary.hub.broker.journal import Journal
-from armillary.hub.broker.limits import (
-    MAX_SESSION_EXPIRY_S,
-    MAX_SESSIONS,
-    MAX_SESSIONS_OF_ONE,
-    TICK_S,
-)
+from armillary.hub.broker.limits import MAX_SESSION_EXPIRY_S, MAX_SESSIONS, MAX_SESSIONS_OF_ONE, TICK_S
 from armillary.hub.broker.router import Router
-from armillary.hub.broker.session import (
-    ENDS_WITH_CONNECTION,
-    FOREVER,
-    Delivery,
-    Message,
-    Outgoing,
-    Session,
-)
+from armillary.hub.broker.session import ENDS_WITH_CONNECTION, FOREVER, Delivery, Message, Outgoing, Session
 from armillary.hub.broker.topics import check_extent
 from armillary.hub.link.counters import Counters
 from armillary.hub.link.gate import Gate

@@ -10,12 +10,7 @@ from typing import Any
 
 from armillary.errors import DeviceOfflineError, DeviceTimeoutError, InvalidArgumentError, RateLimitedError
 from armillary.hub.link.counters import Counters
-from armillary.hub.link.limits import (
-    MAX_ANSWER_DEPTH,
-    MAX_METHOD_PAYLOAD_BYTES,
-    MAX_METHOD_TIMEOUT_S,
-    MAX_OPEN_METHODS,
-)
+from armillary.hub.link.limits import MAX_ANSWER_DEPTH, MAX_METHOD_PAYLOAD_BYTES, MAX_METHOD_TIMEOUT_S, MAX_OPEN_METHODS
 
 
 @dataclass(frozen=True, slots=True)

@@ -28,23 +28,8 @@ from armillary.hub.link.limits import (
 from armillary.hub.link.reasons import TOOK_NOTHING, Reason, why_ended
 from armillary.hub.link.tls import Transport
 from armillary.wire.mqtt.codec import encode_packet
-from armillary.wire.mqtt.fields import (
-    CODE_PROTOCOL,
-    CODE_TOPIC_ALIAS,
-    FORMAT,
-    Properties,
-    Property,
-)
-from armillary.wire.mqtt.packet import (
-    LEVEL_3_1_1,
-    LEVEL_5,
-    Connack,
-    Disconnect,
-    Packet,
-    Publish,
-    Will,
-    type_of,
-)
+from armillary.wire.mqtt.fields import CODE_PROTOCOL, CODE_TOPIC_ALIAS, FORMAT, Properties, Property
+from armillary.wire.mqtt.packet import LEVEL_3_1_1, LEVEL_5, Connack, Disconnect, Packet, Publish, Will, type_of
 from armillary.wire.mqtt.session import EVENT_OF_PACKET, TRANSITIONS, Event, State, step
 from armillary.wire.mqtt.stream import PacketDecoder
 

@@ -19,13 +19,7 @@ from armillary.hub.link.https import HttpReply, HttpRequest
 from armillary.hub.provisioning.mqtt import owner_of
 from armillary.hub.provisioning.registrations import RETRY_AFTER_S, Registrations
 from armillary.wire.hub.credentials import HubCredentials
-from armillary.wire.hub.provisioning import (
-    assigning_body,
-    error_body,
-    parse_request,
-    result_body,
-    state_body,
-)
+from armillary.wire.hub.provisioning import assigning_body, error_body, parse_request, result_body, state_body
 from armillary.wire.hub.provisioning_http import METHODS, CallKind, ProvisioningCall, parse_target
 
 if TYPE_CHECKING:

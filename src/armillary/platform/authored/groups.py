@@ -16,14 +16,7 @@ from typing import TYPE_CHECKING, Final
 from armillary.engines.documents.document import not_found
 from armillary.errors import InvalidArgumentError
 from armillary.platform.authored.device_facts import FactsReader, of_catalog
-from armillary.twin.author.group import (
-    DeviceFacts,
-    Group,
-    Needs,
-    is_member,
-    needs_of_group,
-    parse_group,
-)
+from armillary.twin.author.group import DeviceFacts, Group, Needs, is_member, needs_of_group, parse_group
 
 if TYPE_CHECKING:
     from armillary.hub.hub import Hub

@@ -14,12 +14,7 @@ from typing import TYPE_CHECKING, Any, Final
 from armillary.engines.documents.document import Document, is_device_id
 from armillary.engines.documents.store import MAX_LIMIT
 from armillary.errors import ArmillaryError, ConflictError, RateLimitedError
-from armillary.twin.author.organisation import (
-    Organisation,
-    check_tree,
-    parse_organisation,
-    subtree,
-)
+from armillary.twin.author.organisation import Organisation, check_tree, parse_organisation, subtree
 
 if TYPE_CHECKING:
     from armillary.hub.hub import Hub

@@ -48,14 +48,7 @@ from armillary.twin.author.data_export import (
     parse_export,
 )
 from armillary.twin.author.export_destination import DestinationKind
-from armillary.twin.author.group import (
-    DeviceFacts,
-    Group,
-    Needs,
-    is_member,
-    needs_of_group,
-    parse_group,
-)
+from armillary.twin.author.group import DeviceFacts, Group, Needs, is_member, needs_of_group, parse_group
 
 if TYPE_CHECKING:
     from armillary.engines.exports.transform import Transform

@@ -37,13 +37,7 @@ from armillary.errors import (
     PermissionDeniedError,
 )
 from armillary.platform.outbound import email as rule_email, webhook as rule_webhook
-from armillary.platform.outbound.attempts import (
-    NeverError,
-    NotNowError,
-    backoff,
-    brief,
-    check_status,
-)
+from armillary.platform.outbound.attempts import NeverError, NotNowError, backoff, brief, check_status
 from armillary.platform.outbound.email import MailServer
 from armillary.platform.outbound.webhook import AllowedHosts
 from armillary.platform.templates.value_names import summary_of

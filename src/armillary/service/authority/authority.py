@@ -35,10 +35,7 @@ from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 
 from armillary.engines.records.folder import write_file
-from armillary.engines.records.queries import (
-    catalogs as catalog_rows,
-    certificates as certificate_rows,
-)
+from armillary.engines.records.queries import catalogs as catalog_rows, certificates as certificate_rows
 from armillary.engines.records.queries.certificates import CertificateRecord
 from armillary.errors import DataFolderError, HostError, InvalidArgumentError, SignerError
 from armillary.service.authority.catalog_authority import BACKDATE_S, Issuer, new_serial

@@ -27,10 +27,7 @@ from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 from sqlalchemy import Connection
 
-from armillary.engines.records.queries import (
-    catalogs as catalog_rows,
-    certificates as certificate_rows,
-)
+from armillary.engines.records.queries import catalogs as catalog_rows, certificates as certificate_rows
 from armillary.engines.records.queries.certificates import CertificateRecord
 from armillary.engines.records.schema.rows import CaCertificate
 from armillary.errors import InvalidArgumentError, NotFoundError, SignerError

@@ -18,10 +18,7 @@ from uuid import UUID
 from cryptography import x509
 from sqlalchemy import Connection
 
-from armillary.engines.records.queries import (
-    certificates as certificate_rows,
-    revocations as revocation_rows,
-)
+from armillary.engines.records.queries import certificates as certificate_rows, revocations as revocation_rows
 from armillary.engines.records.queries.certificates import CertificateRecord
 from armillary.engines.records.queries.revocations import RevokedClient, StoredList
 from armillary.service.authority.authority import Authority

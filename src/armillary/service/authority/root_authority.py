@@ -32,13 +32,7 @@ from sqlalchemy import Connection
 from armillary.engines.records.queries import certificates as certificate_rows
 from armillary.engines.records.queries.certificates import CertificateRecord
 from armillary.errors import NotFoundError, SignerError
-from armillary.service.authority.catalog_authority import (
-    ACTOR,
-    BACKDATE_S,
-    CatalogAuthorities,
-    new_serial,
-    serial_text,
-)
+from armillary.service.authority.catalog_authority import ACTOR, BACKDATE_S, CatalogAuthorities, new_serial, serial_text
 from armillary.service.authority.life import (
     IDENTITY_RENEWAL_S,
     NEVER,

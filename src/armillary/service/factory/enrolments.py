@@ -35,13 +35,7 @@ from armillary.engines.records.queries import (
 )
 from armillary.engines.records.queries.enrolments import EnrolmentToken
 from armillary.engines.records.schema.rows import DEFAULT_PRODUCT, UNASSIGNED_GROUP
-from armillary.errors import (
-    ConflictError,
-    InvalidArgumentError,
-    NotFoundError,
-    UnauthenticatedError,
-    WrongCatalogError,
-)
+from armillary.errors import ConflictError, InvalidArgumentError, NotFoundError, UnauthenticatedError, WrongCatalogError
 from armillary.service.context.chips import Chips
 from armillary.service.context.context import Context
 from armillary.service.context.notices import Notices

@@ -32,13 +32,7 @@ from armillary.service.context.context import Context
 from armillary.service.hub_access.identities import HubIdentities, admits
 from armillary.service.hub_access.peer import HubPeers
 from armillary.wire.certificates.certificate import parse_device_certificate
-from armillary.wire.hub.credentials import (
-    HubCredentials,
-    HubPeer,
-    device_of,
-    is_attested_id,
-    resource_of,
-)
+from armillary.wire.hub.credentials import HubCredentials, HubPeer, device_of, is_attested_id, resource_of
 from armillary.wire.hub.sas_token import parse_sas_token, verify_sas_token
 
 _NOBODY = UUID(int=0)

@@ -30,12 +30,7 @@ from cryptography.hazmat.primitives.serialization import Encoding
 from sqlalchemy import Connection
 
 from armillary.engines.records.queries import catalogs as catalog_rows, hub as hub_rows
-from armillary.engines.records.queries.hub import (
-    Authentication,
-    HubEnrolment,
-    HubIdentity,
-    HubRegistration,
-)
+from armillary.engines.records.queries.hub import Authentication, HubEnrolment, HubIdentity, HubRegistration
 from armillary.errors import (
     ArmillaryError,
     ConflictError,
@@ -48,25 +43,11 @@ from armillary.errors import (
 from armillary.service.context.context import Context
 from armillary.service.hub_access.certificates import claim_names, load_certificate
 from armillary.service.hub_access.clients import check_issued
-from armillary.service.hub_access.enrolment_form import (
-    EnrolmentForm,
-    check_certificate,
-    check_form,
-)
-from armillary.service.hub_access.identities import (
-    MAX_DEVICES,
-    HubIdentities,
-    Keys,
-    awaits_keys,
-    taken,
-)
+from armillary.service.hub_access.enrolment_form import EnrolmentForm, check_certificate, check_form
+from armillary.service.hub_access.identities import MAX_DEVICES, HubIdentities, Keys, awaits_keys, taken
 from armillary.service.registry.names import catalog_or_raise
 from armillary.wire.hub.credentials import HubCredentials, check_device_name
-from armillary.wire.hub.provisioning import (
-    RegistrationRequest,
-    RegistrationResult,
-    check_registration_id,
-)
+from armillary.wire.hub.provisioning import RegistrationRequest, RegistrationResult, check_registration_id
 from armillary.wire.hub.sas_token import derive_device_key, parse_sas_token, verify_sas_token
 
 # Groups are looked through for each registration; enrolments of one are looked up.

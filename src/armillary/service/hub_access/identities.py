@@ -18,11 +18,7 @@ from uuid import UUID, uuid4
 
 from sqlalchemy import Connection
 
-from armillary.engines.records.queries import (
-    devices as device_rows,
-    hub as hub_rows,
-    names as name_rows,
-)
+from armillary.engines.records.queries import devices as device_rows, hub as hub_rows, names as name_rows
 from armillary.engines.records.queries.hub import Admission, Authentication, HubIdentity
 from armillary.engines.records.schema.rows import Page
 from armillary.engines.signer.sealed import Sealer
@@ -31,12 +27,7 @@ from armillary.service.authority.authority import Authority
 from armillary.service.context.context import Context
 from armillary.service.hub_access.certificates import claim_names, with_certificates
 from armillary.service.registry.names import catalog_or_raise
-from armillary.wire.hub.credentials import (
-    check_device_name,
-    check_module_name,
-    device_of,
-    is_attested_id,
-)
+from armillary.wire.hub.credentials import check_device_name, check_module_name, device_of, is_attested_id
 from armillary.wire.hub.sas_token import KEY_BYTES
 
 # Of one catalog; each is a row.

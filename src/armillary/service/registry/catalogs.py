@@ -9,13 +9,7 @@ from uuid import UUID, uuid4
 from sqlalchemy import Connection
 
 from armillary.engines.records.queries import catalogs as catalog_rows, images as image_rows
-from armillary.engines.records.schema.rows import (
-    DEFAULT_PRODUCT,
-    UNASSIGNED_GROUP,
-    Catalog,
-    DeviceFilter,
-    Product,
-)
+from armillary.engines.records.schema.rows import DEFAULT_PRODUCT, UNASSIGNED_GROUP, Catalog, DeviceFilter, Product
 from armillary.errors import ConflictError, NotFoundError
 from armillary.service.authority.authority import Authority
 from armillary.service.context.context import Context

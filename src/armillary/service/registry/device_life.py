@@ -15,11 +15,7 @@ from typing import Final
 
 from sqlalchemy import Connection
 
-from armillary.engines.records.queries import (
-    devices as device_rows,
-    names as name_rows,
-    transfers as transfer_rows,
-)
+from armillary.engines.records.queries import devices as device_rows, names as name_rows, transfers as transfer_rows
 from armillary.engines.records.schema.rows import Device
 from armillary.errors import ConflictError, InvalidArgumentError
 from armillary.identity.manufacturing import ManufacturingState, advance, state_named

@@ -23,13 +23,7 @@ from armillary.service.hub_access.identities import HubIdentities
 from armillary.service.registry.names import catalog_or_raise
 from armillary.service.registry.registry import Registry
 from armillary.wire.hub.credentials import canonical_device_id, is_attested_id
-from armillary.wire.text.device_name import (
-    MIN_ID_DIGITS,
-    check_name,
-    default_name_digits,
-    id_prefix,
-    key_of,
-)
+from armillary.wire.text.device_name import MIN_ID_DIGITS, check_name, default_name_digits, id_prefix, key_of
 
 # Devices that an answer lists where one was meant: enough to choose from.
 MAX_MEANT: Final = 20

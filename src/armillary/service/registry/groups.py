@@ -8,11 +8,7 @@ from uuid import UUID, uuid4
 
 from sqlalchemy import Connection
 
-from armillary.engines.records.queries import (
-    catalogs as catalog_rows,
-    device_lists,
-    rollouts as rollout_rows,
-)
+from armillary.engines.records.queries import catalogs as catalog_rows, device_lists, rollouts as rollout_rows
 from armillary.engines.records.schema.rows import (
     CRASH_DUMP_COLLECTION,
     OS_FEEDS,

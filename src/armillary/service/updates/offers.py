@@ -16,11 +16,7 @@ from uuid import UUID
 
 from sqlalchemy import Connection
 
-from armillary.engines.records.queries import (
-    catalogs as catalog_rows,
-    images as image_rows,
-    rollouts as rollout_rows,
-)
+from armillary.engines.records.queries import catalogs as catalog_rows, images as image_rows, rollouts as rollout_rows
 from armillary.engines.records.schema.rollout_rows import Rollout
 from armillary.engines.records.schema.rows import Deployment
 from armillary.service.context.chips import Chips

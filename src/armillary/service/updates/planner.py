@@ -13,11 +13,7 @@ from uuid import UUID
 
 from sqlalchemy import Connection
 
-from armillary.engines.records.queries import (
-    findings as finding_rows,
-    images as image_rows,
-    rollouts as rollout_rows,
-)
+from armillary.engines.records.queries import findings as finding_rows, images as image_rows, rollouts as rollout_rows
 from armillary.engines.records.schema.rollout_rows import Rollout
 from armillary.rollout.plan import FAILED, Member, Move, Plan, Standing, plan
 from armillary.service.context.context import Context

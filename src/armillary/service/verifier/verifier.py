@@ -15,14 +15,7 @@ from random import Random
 from typing import Final, NamedTuple
 
 from armillary.attest import appraise as attest
-from armillary.attest.challenge import (
-    LIFETIME_S,
-    MAX_LIFETIME_S,
-    RANDOM_BYTES,
-    kept_challenge,
-    mint,
-    open_challenge,
-)
+from armillary.attest.challenge import LIFETIME_S, MAX_LIFETIME_S, RANDOM_BYTES, kept_challenge, mint, open_challenge
 from armillary.attest.firmware_reference import FirmwareValue, measured
 from armillary.attest.judgement import AppraisalMemory
 from armillary.attest.lineage import ID_BYTES, Lineage, continued
@@ -44,13 +37,7 @@ from armillary.service.verifier.peers import Peer
 from armillary.service.verifier.releases import Releases
 from armillary.wire.attestation.evidence import parse_evidence
 from armillary.wire.attestation.firmware_log import FirmwareLog
-from armillary.wire.device.checkin import (
-    Challenge,
-    CheckinRequest,
-    Offer,
-    encode_challenge,
-    parse_request,
-)
+from armillary.wire.device.checkin import Challenge, CheckinRequest, Offer, encode_challenge, parse_request
 from armillary.wire.device.checkin_reply import ReplyEncoder
 
 # The challenge in a reply lives for this many intervals and a bit: the next check-in may be late.

@@ -22,14 +22,7 @@ from armillary.engines.records.queries import (
     findings as finding_rows,
     reports as report_rows,
 )
-from armillary.engines.records.schema.rows import (
-    CheckIn,
-    Device,
-    ErrorReportRow,
-    Outcome,
-    Page,
-    Refusal,
-)
+from armillary.engines.records.schema.rows import CheckIn, Device, ErrorReportRow, Outcome, Page, Refusal
 from armillary.errors import ConflictError, InvalidArgumentError, NotFoundError
 from armillary.service.context.context import Context
 from armillary.service.context.paging import bounded, number_after

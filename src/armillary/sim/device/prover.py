@@ -20,12 +20,7 @@ from armillary.attest.reference import ReferenceValue
 from armillary.identity import device_id, dice
 from armillary.wire.attestation.event_log import BootEvent, encode_log, log_head
 from armillary.wire.attestation.evidence import Endorsement, encode_endorsement
-from armillary.wire.device.checkin import (
-    CheckinRequest,
-    InstalledImage,
-    UpdateOutcome,
-    encode_report,
-)
+from armillary.wire.device.checkin import CheckinRequest, InstalledImage, UpdateOutcome, encode_report
 from armillary.wire.device.error_report import ErrorReport
 from armillary.wire.encoding import cose
 

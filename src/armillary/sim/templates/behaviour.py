@@ -20,16 +20,7 @@ from dataclasses import dataclass
 from hashlib import blake2b
 from typing import Any, Final
 
-from armillary.sim.templates.signal import (
-    Scene,
-    Signal,
-    Value,
-    iso_time,
-    parse_signal,
-    reads_of,
-    refused,
-    unit,
-)
+from armillary.sim.templates.signal import Scene, Signal, Value, iso_time, parse_signal, reads_of, refused, unit
 
 # What a command may set a property to beside constants: the time, or a field of the request (``@Field``).
 NOW: Final = "@now"

@@ -22,12 +22,7 @@ from armillary.errors import InvalidArgumentError
 from armillary.hub.front.inside import InsideChannel
 from armillary.sim.templates.behaviour import accept, answer
 from armillary.wire.hub.telemetry import CREATION_TIME_PROPERTY
-from armillary.wire.hub.topics import (
-    method_answer_topic,
-    telemetry_topic,
-    twin_get_topic,
-    twin_report_topic,
-)
+from armillary.wire.hub.topics import method_answer_topic, telemetry_topic, twin_get_topic, twin_report_topic
 from armillary.wire.mqtt.codec import encode_packet
 from armillary.wire.mqtt.packet import (
     LEVEL_3_1_1,

@@ -24,14 +24,7 @@ from types import MappingProxyType
 from typing import Any, Final
 
 from armillary.errors import InvalidArgumentError
-from armillary.twin.rule.fields import (
-    json_integer,
-    json_list,
-    json_object,
-    json_text,
-    one_of,
-    refused,
-)
+from armillary.twin.rule.fields import json_integer, json_list, json_object, json_text, one_of, refused
 from armillary.wire.hub.credentials import canonical_device_id
 
 COLUMNS: Final = 12

@@ -34,11 +34,7 @@ from armillary.twin.author.group import (
     parse_filters,
     value_at,
 )
-from armillary.twin.author.json_fields import (
-    MAX_DESCRIPTION_CHARACTERS,
-    MAX_NAME_CHARACTERS,
-    JsonFields,
-)
+from armillary.twin.author.json_fields import MAX_DESCRIPTION_CHARACTERS, MAX_NAME_CHARACTERS, JsonFields
 from armillary.twin.rule.action import MAX_SECRET_CHARACTERS, MIN_SECRET_CHARACTERS
 
 MAX_ENRICHMENTS: Final = 50

@@ -20,12 +20,7 @@ from dataclasses import dataclass, field
 from typing import Any, Final
 
 from armillary.errors import InvalidArgumentError
-from armillary.twin.author.json_fields import (
-    MAX_DESCRIPTION_CHARACTERS,
-    MAX_NAME_CHARACTERS,
-    JsonFields,
-    is_value,
-)
+from armillary.twin.author.json_fields import MAX_DESCRIPTION_CHARACTERS, MAX_NAME_CHARACTERS, JsonFields, is_value
 
 Value = str | bool | int | float
 

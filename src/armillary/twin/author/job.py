@@ -24,12 +24,7 @@ from enum import StrEnum
 from typing import Any, Final
 
 from armillary.errors import ConflictError
-from armillary.twin.author.json_fields import (
-    MAX_DESCRIPTION_CHARACTERS,
-    MAX_NAME_CHARACTERS,
-    JsonFields,
-    is_value,
-)
+from armillary.twin.author.json_fields import MAX_DESCRIPTION_CHARACTERS, MAX_NAME_CHARACTERS, JsonFields, is_value
 from armillary.twin.document.section import check_patch
 from armillary.twin.rule.action import MAX_URL_CHARACTERS
 from armillary.wire.hub.topics import method_topic

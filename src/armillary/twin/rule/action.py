@@ -20,15 +20,7 @@ import re
 from collections.abc import Callable, Mapping
 from typing import Any, Final
 
-from armillary.twin.rule.fields import (
-    json_integer,
-    json_list,
-    json_object,
-    json_text,
-    json_truth,
-    one_of,
-    refused,
-)
+from armillary.twin.rule.fields import json_integer, json_list, json_object, json_text, json_truth, one_of, refused
 from armillary.twin.rule.rule import MAX_NAME_CHARACTERS, MAX_TEXT_CHARACTERS, Action
 from armillary.wire.text.web_address import split_web_address
 

@@ -25,16 +25,7 @@ from armillary.twin.rule.rule import (
     property_value,
 )
 from armillary.twin.rule.state import CLEAR, MAX_OPEN_WINDOWS, PENDING, RECENT, SLICES, State, Sums
-from armillary.twin.rule.table import (
-    REPEATS,
-    TRANSITIONS,
-    Cause,
-    Entry,
-    Event,
-    Input,
-    Outcome,
-    Signal,
-)
+from armillary.twin.rule.table import REPEATS, TRANSITIONS, Cause, Entry, Event, Input, Outcome, Signal
 from armillary.twin.rule.window import aggregated, merged, slice_end_ms, slice_of, with_pane
 
 # A time of measurement that is further ahead of its arrival comes from a clock that is wrong; worth a word.

@@ -16,12 +16,7 @@ from typing import Any, Final
 from armillary.errors import InvalidArgumentError, NotFoundError
 from armillary.twin.template.json_form import parse_template
 from armillary.twin.template.template import Template, is_cloud
-from armillary.wire.dtdl.tables import (
-    IOT_CENTRAL,
-    IOT_CENTRAL_SCHEMAS,
-    PRIMITIVES,
-    QUANTITATIVE_TYPES,
-)
+from armillary.wire.dtdl.tables import IOT_CENTRAL, IOT_CENTRAL_SCHEMAS, PRIMITIVES, QUANTITATIVE_TYPES
 from armillary.wire.dtdl.units import SEMANTIC_TYPES, UNITS
 
 Body = dict[str, Any]

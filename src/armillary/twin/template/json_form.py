@@ -18,11 +18,7 @@ from collections.abc import Iterable, Mapping
 from typing import Any, Final
 
 from armillary.errors import InvalidArgumentError
-from armillary.twin.author.json_fields import (
-    MAX_DESCRIPTION_CHARACTERS,
-    MAX_NAME_CHARACTERS,
-    JsonFields,
-)
+from armillary.twin.author.json_fields import MAX_DESCRIPTION_CHARACTERS, MAX_NAME_CHARACTERS, JsonFields
 from armillary.twin.template.template import (
     MAX_CLOUD_PROPERTIES,
     CloudProperty,

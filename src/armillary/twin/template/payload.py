@@ -12,14 +12,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Final
 
-from armillary.twin.template.schema import (
-    KEPT_CHECKS,
-    Mismatch,
-    enum_words,
-    is_enum_value,
-    mismatches,
-    shown,
-)
+from armillary.twin.template.schema import KEPT_CHECKS, Mismatch, enum_words, is_enum_value, mismatches, shown
 from armillary.twin.template.template import RESERVED_NAMES, Template
 from armillary.wire.dtdl.model import (
     ArraySchema,

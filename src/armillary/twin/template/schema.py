@@ -15,14 +15,7 @@ from dataclasses import dataclass
 from datetime import date, datetime, time
 from typing import Final
 
-from armillary.wire.dtdl.model import (
-    ArraySchema,
-    EnumSchema,
-    MapSchema,
-    ObjectSchema,
-    Schema,
-    Standard,
-)
+from armillary.wire.dtdl.model import ArraySchema, EnumSchema, MapSchema, ObjectSchema, Schema, Standard
 from armillary.wire.dtdl.tables import GEOSPATIAL, IOT_CENTRAL_SCHEMAS
 
 # Faults of one value that are named; a whole wrong array is one mistake.

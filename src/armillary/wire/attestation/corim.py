@@ -57,12 +57,7 @@ from armillary.wire.attestation.corim_fields import (
     Measured,
     ReferenceClaim,
 )
-from armillary.wire.attestation.corim_signed import (
-    MAX_KEY_ID_BYTES,
-    MEDIA_TYPE,
-    SIGN1_TAG,
-    read_envelope,
-)
+from armillary.wire.attestation.corim_signed import MAX_KEY_ID_BYTES, MEDIA_TYPE, SIGN1_TAG, read_envelope
 from armillary.wire.encoding import cbor, cose
 from armillary.wire.encoding.cbor_cursor import ARRAY, MAP, TAG, Cursor, head
 from armillary.wire.encoding.cbor_fields import MAX_TIME

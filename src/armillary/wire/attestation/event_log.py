@@ -30,13 +30,7 @@ from uuid import UUID
 
 from armillary.errors import WireError
 from armillary.wire.encoding import cbor
-from armillary.wire.encoding.cbor_fields import (
-    take_array,
-    take_bytes,
-    take_text,
-    take_uint,
-    take_uuid,
-)
+from armillary.wire.encoding.cbor_fields import take_array, take_bytes, take_text, take_uint, take_uuid
 
 # The largest chip profile has 9 boot components; 64 leaves room and bounds the work per check-in.
 MAX_EVENTS: Final = 64

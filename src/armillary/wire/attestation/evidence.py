@@ -42,14 +42,7 @@ from cryptography.hazmat.primitives.asymmetric import ec
 from armillary.errors import WireError
 from armillary.wire.attestation.event_log import DIGEST_BYTES
 from armillary.wire.encoding import cbor
-from armillary.wire.encoding.cbor_fields import (
-    take_array,
-    take_bytes,
-    take_choice,
-    take_map,
-    take_text,
-    take_uint,
-)
+from armillary.wire.encoding.cbor_fields import take_array, take_bytes, take_choice, take_map, take_text, take_uint
 from armillary.wire.encoding.cose import (
     ES256_PROTECTED,
     SPKI_PREFIX,

@@ -13,8 +13,7 @@ History of :data:`PROTOCOL_VERSION` (one integer, raised by every change a peer 
 - 1 (2026-11): challenge, check-in with evidence, endorsement, event log and report; offers of whole images.
 - 2 (2026-11): a check-in request may carry a TPM's quote as a sixth item. It alone has this version: every other
   message, and a request without a quote, is as it was and says 1.
-- 3 (2026-11): a check-in request may show a value of an earlier reply (``attest/lineage.py``). It alone has this
-  version, and seven items. Devices that never send one go on as before.
+- 3 (2026-11): a check-in request may show a value of an earlier reply (``attest/lineage.py``), in seven items.
 - 4 (2026-11): a check-in request may carry the event log of the machine's firmware and the PCR values that it leads
   to. It alone has this version, and eight items.
 """
@@ -29,11 +28,7 @@ from uuid import UUID
 
 from armillary.errors import WireError
 from armillary.wire.attestation.event_log import MAX_IMAGE_TYPE
-from armillary.wire.attestation.firmware_log import (
-    FirmwareLog,
-    firmware_fields,
-    firmware_from_fields,
-)
+from armillary.wire.attestation.firmware_log import FirmwareLog, firmware_fields, firmware_from_fields
 from armillary.wire.attestation.tpm_attestation import MAX_ATTESTATION_BYTES
 from armillary.wire.device.error_report import ErrorReport, report_fields, report_from_fields
 from armillary.wire.encoding import cbor

@@ -32,13 +32,7 @@ from typing import Any, Final, NamedTuple
 
 from armillary.errors import WireError
 from armillary.wire.encoding import cbor
-from armillary.wire.encoding.cbor_fields import (
-    take_array,
-    take_bytes,
-    take_choice,
-    take_text,
-    take_uint,
-)
+from armillary.wire.encoding.cbor_fields import take_array, take_bytes, take_choice, take_text, take_uint
 
 LENGTH_BYTES: Final = 4
 # Settings are the longest: paths and a passphrase.

@@ -12,14 +12,7 @@ from armillary.wire.dtdl.fault import Faults, shown
 from armillary.wire.dtdl.json_text import Node
 from armillary.wire.dtdl.literal import single
 from armillary.wire.dtdl.names import is_identifier
-from armillary.wire.dtdl.tables import (
-    IOT_CENTRAL,
-    IOT_CENTRAL_TYPES,
-    QUANTITATIVE_TYPES,
-    QUANTITIES,
-    RESERVED,
-    CoType,
-)
+from armillary.wire.dtdl.tables import IOT_CENTRAL, IOT_CENTRAL_TYPES, QUANTITATIVE_TYPES, QUANTITIES, RESERVED, CoType
 from armillary.wire.dtdl.units import UNITS
 
 _QUANTITY_PREFIX = {2: "dtmi:standard:class:", 3: "dtmi:dtdl:extension:quantitativeTypes:v1:class:"}

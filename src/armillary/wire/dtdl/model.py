@@ -21,14 +21,7 @@ from armillary.errors import ModelError
 from armillary.wire.dtdl.check import ModelCheck
 from armillary.wire.dtdl.element import Element, Reference
 from armillary.wire.dtdl.fault import HABITS, Document, Faults
-from armillary.wire.dtdl.json_text import (
-    BOM,
-    UnreadableJsonError,
-    decode_text,
-    from_value,
-    line_of,
-    read_json,
-)
+from armillary.wire.dtdl.json_text import BOM, UnreadableJsonError, decode_text, from_value, line_of, read_json
 from armillary.wire.dtdl.literal import DEFAULT_LANGUAGE
 from armillary.wire.dtdl.reader import ElementReader
 

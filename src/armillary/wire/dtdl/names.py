@@ -10,13 +10,7 @@ import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
-from armillary.wire.dtdl.tables import (
-    IOT_CENTRAL,
-    IOT_CENTRAL_PREFIX,
-    QUANTITATIVE_TYPES,
-    RESERVED_PREFIXES,
-    VERSIONS,
-)
+from armillary.wire.dtdl.tables import IOT_CENTRAL, IOT_CENTRAL_PREFIX, QUANTITATIVE_TYPES, RESERVED_PREFIXES, VERSIONS
 
 _SEGMENT = r"[A-Za-z](?:[A-Za-z0-9_]*[A-Za-z0-9])?"
 _PATH = rf"dtmi:{_SEGMENT}(?::{_SEGMENT})*"

@@ -12,13 +12,7 @@ from armillary.wire.dtdl.element import Element, Reference, joined, rule_name, t
 from armillary.wire.dtdl.fault import Document, Faults, shown
 from armillary.wire.dtdl.json_text import Node, to_value
 from armillary.wire.dtdl.member import read_literal
-from armillary.wire.dtdl.names import (
-    CONTEXT_PREFIX,
-    EXTENSIONS,
-    Context,
-    context_version,
-    is_identifier,
-)
+from armillary.wire.dtdl.names import CONTEXT_PREFIX, EXTENSIONS, Context, context_version, is_identifier
 from armillary.wire.dtdl.tables import (
     CLASSES,
     GEOSPATIAL,

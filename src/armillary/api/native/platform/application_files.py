@@ -16,21 +16,10 @@ from armillary.api.http.routes import add_route, hub_of, operator_of, service_of
 from armillary.api.native.application_checks import body_check, check_organisations, warnings
 from armillary.api.native.platform import jobs as native_jobs, rules as native_rules
 from armillary.api.native.platform.exports import check_places_for, check_same_target
-from armillary.engines.documents.files import (
-    APPLICATION_KINDS,
-    export_files,
-    keep_files,
-    plan_import,
-    read_files,
-)
+from armillary.engines.documents.files import APPLICATION_KINDS, export_files, keep_files, plan_import, read_files
 from armillary.hub.devices.forgetting import forget_document
 from armillary.twin.author.data_export import parse_export
-from armillary.wire.export.application_archive import (
-    KIND_VERSION,
-    MAX_FILES,
-    check_manifest,
-    make_manifest,
-)
+from armillary.wire.export.application_archive import KIND_VERSION, MAX_FILES, check_manifest, make_manifest
 
 Kind = Literal["dashboard", "device", "export", "group", "job", "organisation", "rule", "template"]
 

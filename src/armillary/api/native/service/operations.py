@@ -17,13 +17,7 @@ from armillary.api.http.documents import as_document
 from armillary.api.http.routes import add_route, hub_of, operator_of, service_of
 from armillary.api.native.device_labels import names_of, with_names
 from armillary.api.native.service.devices import After, CatalogFilter, Limit, NumberAfter, Text
-from armillary.api.native.service.requests import (
-    FloorBody,
-    ReasonBody,
-    ReleaseBody,
-    RolloutBody,
-    TokenBody,
-)
+from armillary.api.native.service.requests import FloorBody, ReasonBody, ReleaseBody, RolloutBody, TokenBody
 from armillary.api.views import service as views
 from armillary.errors import NotFoundError
 from armillary.rollout import policy as rollout_policy

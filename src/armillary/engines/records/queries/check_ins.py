@@ -19,11 +19,7 @@ from sqlalchemy import Connection, Row, delete, select, update
 from sqlalchemy.exc import IntegrityError
 
 from armillary.attest.firmware_reference import FirmwareValue
-from armillary.engines.records.queries import (
-    audit as audit_rows,
-    firmware as firmware_rows,
-    reports as report_rows,
-)
+from armillary.engines.records.queries import audit as audit_rows, firmware as firmware_rows, reports as report_rows
 from armillary.engines.records.queries.devices import BootDetails
 from armillary.engines.records.schema import dialect, schema
 from armillary.engines.records.schema.rows import CheckIn, Page

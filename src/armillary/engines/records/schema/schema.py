@@ -32,13 +32,7 @@ from sqlalchemy import (
     Uuid,
 )
 
-from armillary.engines.records.schema import (
-    firmware_tables,
-    hub_tables,
-    image_tables,
-    name_tables,
-    tables,
-)
+from armillary.engines.records.schema import firmware_tables, hub_tables, image_tables, name_tables, tables
 
 REVISION = "0018"  # newest migration: what a new data folder is stamped with
 

@@ -25,12 +25,7 @@ from armillary.engines.sandbox.network.datagram import Gateway
 from armillary.engines.sandbox.network.name_lookup import Lookup
 from armillary.engines.sandbox.port import LINE_LIMIT_BYTES, AppEvent
 from armillary.engines.sandbox.start.plan import Plan
-from armillary.engines.sandbox.start.supervise import (
-    KILL_TIMEOUT_S,
-    READ_SIZE_BYTES,
-    SupervisedApplication,
-    read_lines,
-)
+from armillary.engines.sandbox.start.supervise import KILL_TIMEOUT_S, READ_SIZE_BYTES, SupervisedApplication, read_lines
 from armillary.errors import InstallError, SandboxUnavailableError
 
 # From the start of bwrap to the application's exec; a loaded two-core machine needs under one second.

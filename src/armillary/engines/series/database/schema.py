@@ -3,14 +3,7 @@
 
 from __future__ import annotations
 
-from armillary.engines.hub import (
-    announcements,
-    cloud_messages,
-    configurations,
-    connectivity,
-    twins,
-    uploads,
-)
+from armillary.engines.hub import announcements, cloud_messages, configurations, connectivity, twins, uploads
 
 # "ArmH": tells this database from any other.
 APPLICATION_ID = 0x41726D48

@@ -10,12 +10,7 @@ from pathlib import Path
 from armillary.engines.database.port import Connection
 from armillary.engines.database.sqlite_refusal import refusal
 from armillary.engines.series.database.folder import Folder, not_writable
-from armillary.engines.series.database.schema import (
-    ADDITIONS,
-    APPLICATION_ID,
-    SCHEMA,
-    SCHEMA_VERSION,
-)
+from armillary.engines.series.database.schema import ADDITIONS, APPLICATION_ID, SCHEMA, SCHEMA_VERSION
 from armillary.errors import DataFolderError, DiskReserveError
 
 # Pages of 4 KiB the write-ahead log grows to before it is copied into the database: large enough to copy rarely.

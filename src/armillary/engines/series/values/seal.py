@@ -19,14 +19,7 @@ import time
 
 from armillary.engines.database.port import Connection
 from armillary.engines.series.log.flush import ALLOWED_LATENESS_MS
-from armillary.engines.series.values.chunks import (
-    HOUR_MS,
-    Kind,
-    Points,
-    decode_chunk,
-    encode_chunk,
-    in_order,
-)
+from armillary.engines.series.values.chunks import HOUR_MS, Kind, Points, decode_chunk, encode_chunk, in_order
 from armillary.engines.series.values.rollups import (
     Rollup,
     decode_fleet,

@@ -6,7 +6,7 @@ from __future__ import annotations
 import sqlalchemy as sa
 from alembic import op
 
-from armillary.engines.records.schema import Number
+from armillary.engines.records.schema.schema import Number
 
 revision = "0009"
 down_revision = "0006"

@@ -33,7 +33,7 @@ LAUNCH_TIMEOUT_S = 20.0
 ANSWER_LIMIT_BYTES = 64 * 1024
 # A process stops within one scheduling of its thread; only failed starts wait for that.
 STOP_POLLS, STOP_POLL_S = 200, 0.001
-LAUNCHER_SOURCE = Path(__file__).with_name("engines/sandbox/within/launcher.py").read_text("utf-8")
+LAUNCHER_SOURCE = (Path(__file__).parents[1] / "within" / "launcher.py").read_text("utf-8")
 
 
 async def launch(plan: Plan, on_event: Callable[[AppEvent], None]) -> SupervisedApplication:

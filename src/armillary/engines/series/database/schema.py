@@ -22,14 +22,14 @@ CREATE TABLE device (
     fault_ms INTEGER,
     fault_reason TEXT
 ) STRICT;
--- The log: one row a committed batch; data is framed as in engines/series/log/blocks.py.
+-- The log: one row a committed batch; data is framed as in blocks.py.
 CREATE TABLE block (
     seq INTEGER PRIMARY KEY,
     at_ms INTEGER NOT NULL,
     messages INTEGER NOT NULL,
     data BLOB NOT NULL
 ) STRICT;
--- Everything from here to twin is described in engines/series/values/seal.py. kind: 0 number, 1 truth value, 2 text.
+-- Everything from here to twin is described in seal.py. kind: 0 number, 1 truth value, 2 text.
 CREATE TABLE metric (
     number INTEGER PRIMARY KEY,
     name TEXT NOT NULL UNIQUE
@@ -41,8 +41,8 @@ CREATE TABLE series (
     kind INTEGER NOT NULL,
     UNIQUE (device, metric, kind)
 ) STRICT;
--- Hot: what flushes brought, one row an hour and shard of series (engines/series/values/segments.py). Points have no
-key. CREATE TABLE hot (
+-- Hot: what flushes brought, one row an hour and shard of series (segments.py). Points have no key.
+CREATE TABLE hot (
     hour_ms INTEGER NOT NULL,
     shard INTEGER NOT NULL,
     number INTEGER NOT NULL,

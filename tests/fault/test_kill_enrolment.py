@@ -26,7 +26,7 @@ SERVICE = """
 import os, sys
 from pathlib import Path
 from sqlalchemy import event
-from armillary.engines.records import enrolment_rows
+from armillary.engines.records.queries import enrolments as enrolment_rows
 from armillary.service.assemble import SecurityService
 from armillary.settings import Settings
 from armillary.sim.device.wire_device import certificate_request
@@ -50,7 +50,7 @@ import os, sys
 from pathlib import Path
 from armillary.cli.terminal.connection import resolve
 from armillary.cli.terminal.remote import RemoteService
-from armillary.device import provision
+from armillary.device.boot import provision
 from armillary.device.state.layout import DeviceFolder
 
 folder, moment = DeviceFolder(Path(sys.argv[1])), sys.argv[2]

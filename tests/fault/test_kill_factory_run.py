@@ -30,9 +30,10 @@ SERVICE_OPTIONS = RunOptions(chip="mt3620", sandbox="process", state="DeviceComp
 # The command, killed at a step of its third device.
 CUT = """
 import os, sys
-from armillary.cli import factory_run
+from armillary.cli.catalog import factory_run
 from armillary.cli.main import run
-from armillary.device import layout, provision
+from armillary.device.boot import provision
+from armillary.device.state import layout
 step, calls = sys.argv[1], [0]
 def third(kind, name, after=False):
     inner = getattr(kind, name)

@@ -232,7 +232,7 @@ def test_workers_end_with_the_service_in_an_orderly_way(tmp_path: Path) -> None:
 # A worker that does not ask the system to be killed with the service.
 ORPHAN = """
 import asyncio, sys
-from armillary.service import device_worker
+from armillary.service.workers import device_worker
 sys.exit(asyncio.run(device_worker.serve(int(sys.argv[1]))))
 """
 

@@ -15,7 +15,8 @@ from pathlib import Path
 import pytest
 from tests.engines.sandbox.sandbox_stage import DEADLINE_S, Listeners, Outcome, Stage, linux, reduced
 
-from armillary.engines.sandbox.port import ConnectionAttempt, Sandbox, open_sandbox
+from armillary.engines.sandbox.port import ConnectionAttempt, Sandbox
+from armillary.engines.sandbox.selection import open_sandbox
 
 DECLARED, UNDECLARED = "127.0.0.1", "127.0.0.2"
 

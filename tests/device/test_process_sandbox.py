@@ -10,7 +10,8 @@ import pytest
 from tests.device.test_process import Rig, outcomes, run, until
 
 from armillary.device.running import DeviceSettings
-from armillary.engines.sandbox.port import Sandbox, open_sandbox
+from armillary.engines.sandbox.port import Sandbox
+from armillary.engines.sandbox.selection import open_sandbox
 from armillary.errors import SandboxUnavailableError
 from armillary.update.trial import TrialRules
 

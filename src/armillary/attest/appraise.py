@@ -28,8 +28,8 @@ from typing import Final, NamedTuple
 from armillary.attest.challenge import ChallengeId, kept_challenge, open_challenge
 from armillary.attest.judgement import AppraisalMemory, Judgement, judge_log, verified_endorsement
 from armillary.attest.lineage import NO_LINEAGE, NONE_YET, Lineage, lineage_fault
-from armillary.attest.policy import PolicyInForce, utc
-from armillary.attest.reference import ReferenceValues
+from armillary.attest.policy import PolicyInForce
+from armillary.attest.reference import ReferenceValues, utc
 from armillary.attest.tpm_quote import firmware_fault, quote_fault
 from armillary.errors import AppraisalError, ArmillaryError, ChallengeError, SignatureError, WireError
 from armillary.wire.attestation.event_log import BootEvent

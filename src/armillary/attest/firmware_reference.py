@@ -17,8 +17,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any, Final, NamedTuple
 
-from armillary.attest.policy import utc
-from armillary.attest.reference import FOREVER
+from armillary.attest.reference import FOREVER, utc
 from armillary.errors import InvalidArgumentError, WireError
 from armillary.wire.attestation.firmware_log import FirmwareLog
 from armillary.wire.attestation.tpm_attestation import FIRMWARE_PCRS, PCR_VALUE_BYTES

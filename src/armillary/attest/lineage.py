@@ -24,7 +24,7 @@ from __future__ import annotations
 
 from typing import Final, NamedTuple
 
-from armillary.attest.policy import utc
+from armillary.attest.reference import utc
 
 # Bytes that name a value: the random part of a challenge, which is also the serial of the reply's certificate.
 ID_BYTES: Final = 16

@@ -11,13 +11,12 @@ combination; a check-in costs one look-up and one comparison.
 
 from __future__ import annotations
 
-import datetime as dt
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any, Final, NamedTuple, cast
 
 from armillary.attest.judgement import Judgement
-from armillary.attest.reference import FOREVER, ReferenceValues
+from armillary.attest.reference import FOREVER, ReferenceValues, utc
 from armillary.errors import ConflictError, InvalidArgumentError
 
 if TYPE_CHECKING:
@@ -227,11 +226,6 @@ def _deadlines(
             text = f"This catalog accepts releases for {days} days; {version} was published on {published}."
             found.append((standing.published_at + days * DAY_S, text))
     return found
-
-
-def utc(moment: int) -> str:
-    """Unix seconds as ``2026-11-24 18:30 UTC``."""
-    return dt.datetime.fromtimestamp(moment, dt.UTC).strftime("%Y-%m-%d %H:%M UTC")
 
 
 def _changed(policy: AttestationPolicy, document: Mapping[str, Any]) -> AttestationPolicy:

@@ -7,6 +7,7 @@ still moves); its reference triples map to these rows one to one (``wire/attesta
 
 from __future__ import annotations
 
+import datetime as dt
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Final
@@ -108,6 +109,11 @@ class ReferenceValues:
     def minimum_security_version(self, chip: str, image_type: int) -> int:
         """The lowest accepted security version of this kind of component, 0 where none is set."""
         return self._minimum.get((chip, image_type), 0)
+
+
+def utc(moment: int) -> str:
+    """Unix seconds as ``2026-11-24 18:30 UTC``."""
+    return dt.datetime.fromtimestamp(moment, dt.UTC).strftime("%Y-%m-%d %H:%M UTC")
 
 
 def _age(standing: ReleaseStanding) -> tuple[int, str]:

@@ -29,7 +29,8 @@ from armillary.device.state.status import write_status
 from armillary.engines.flash.file import FileFlash
 from armillary.engines.root_of_trust.port import RootOfTrust
 from armillary.engines.root_of_trust.selection import open_root_of_trust
-from armillary.engines.sandbox.port import Sandbox, SandboxReport, open_sandbox
+from armillary.engines.sandbox.port import Sandbox, SandboxReport
+from armillary.engines.sandbox.selection import open_sandbox
 from armillary.errors import BootRefusedError
 from armillary.wire.device.checkin import CheckinReply
 

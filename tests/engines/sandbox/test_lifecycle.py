@@ -20,7 +20,8 @@ from tests.fixtures.processes import killed_process
 from tests.fixtures.waiting import until, wait_until
 
 from armillary.engines.sandbox.linux import LinuxSandbox
-from armillary.engines.sandbox.port import LINE_LIMIT_BYTES, OutputLine, RunningApplication, Sandbox, open_sandbox
+from armillary.engines.sandbox.port import LINE_LIMIT_BYTES, OutputLine, RunningApplication, Sandbox
+from armillary.engines.sandbox.selection import open_sandbox
 from armillary.engines.sandbox.start.supervise import exit_status
 from armillary.errors import InstallError, SandboxUnavailableError
 

@@ -14,7 +14,8 @@ from tests.engines.sandbox.sandbox_stage import linux as linux_sandbox, reduced 
 from armillary.capability.seccomp import Policy, compile_filter
 from armillary.engines.sandbox import linux, linux_report, reduced, selection
 from armillary.engines.sandbox.network import kernel
-from armillary.engines.sandbox.port import SandboxReport, open_sandbox
+from armillary.engines.sandbox.port import SandboxReport
+from armillary.engines.sandbox.selection import open_sandbox
 from armillary.engines.sandbox.start.plan import Plan
 from armillary.engines.sandbox.within.self_test import NO_SUCH_PROBE, judge_all, observe
 from armillary.errors import InvalidArgumentError, SandboxUnavailableError

@@ -26,7 +26,8 @@ from uuid import UUID
 from armillary.capability.grant import Grant
 from armillary.capability.network import allowed_hosts
 from armillary.engines.sandbox.within.image_root import extract_image
-from armillary.engines.sandbox.port import Launch, OutputLine, open_sandbox
+from armillary.engines.sandbox.port import Launch, OutputLine
+from armillary.engines.sandbox.selection import open_sandbox
 from armillary.wire.image.app_manifest import AppManifest
 
 FORKS = b'''#!/usr/bin/env python3

@@ -17,9 +17,9 @@ from tests.fixtures.effort import effort
 from tests.fixtures.processes import killed_process
 from tests.postgresql import database_of
 
-from armillary.engines.series.log.flush import ALLOWED_LATENESS_MS
 from armillary.engines.series.values import seal
 from armillary.engines.series.values.chunks import HOUR_MS
+from armillary.engines.series.values.rollups import ALLOWED_LATENESS_MS
 from armillary.errors import DataFolderError
 
 HERE = Path(__file__).parent

@@ -43,7 +43,7 @@ from armillary.device.state.journal import read_journal
 from armillary.device.state.layout import DeviceFolder
 from armillary.device.state.status import read_status
 from armillary.engines.flash.file import FileFlash
-from armillary.engines.sandbox.port import open_sandbox
+from armillary.engines.sandbox.selection import open_sandbox
 from armillary.errors import ArmillaryError, HostError, NotFoundError
 from armillary.identity.manufacturing import state_named
 from armillary.roles.log import log_to_stderr

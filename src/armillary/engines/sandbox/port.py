@@ -26,7 +26,6 @@ from pathlib import Path
 from typing import Protocol
 
 from armillary.capability.grant import Grant
-from armillary.errors import InvalidArgumentError
 from armillary.wire.image.app_manifest import AppManifest
 
 # An application's line of output longer than this is cut into several events.
@@ -177,24 +176,3 @@ class Sandbox(Protocol):
             SandboxUnavailableError: the host refused a mechanism.
         """
         ...
-
-
-def open_sandbox(name: str) -> Sandbox:
-    """The sandbox a device runs with.
-
-    Args:
-        name: ``linux`` (``reduced`` where the host forbids namespaces: the report says so), ``reduced`` or
-            ``process``.
-
-    Raises:
-        InvalidArgumentError: no such engine.
-        SandboxUnavailableError: this host can contain applications in neither way.
-    """
-    from armillary.engines.sandbox.selection import open_linux, open_process, open_reduced  # noqa: PLC0415 - cycle
-
-    engines = {"linux": open_linux, "reduced": open_reduced, "process": open_process}
-    if name not in engines:
-        raise InvalidArgumentError(
-            f"sandbox: expected {', '.join(engines)}, got {name!r}", remedy="Choose one of the named sandboxes."
-        )
-    return engines[name]()

@@ -3,12 +3,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 from armillary.engines.sandbox.linux import LinuxSandbox
 from armillary.engines.sandbox.port import Sandbox
 from armillary.engines.sandbox.process import ProcessSandbox
 from armillary.engines.sandbox.reduced import ReducedSandbox
 from armillary.engines.sandbox.start import host
-from armillary.errors import SandboxUnavailableError
+from armillary.errors import InvalidArgumentError, SandboxUnavailableError
 
 REMEDY = (
     "Install bubblewrap and allow unprivileged user namespaces (Ubuntu: the AppArmor profile for bwrap), or run on "
@@ -16,7 +18,30 @@ REMEDY = (
 )
 
 
-def open_linux() -> Sandbox:
+def open_sandbox(name: str) -> Sandbox:
+    """The sandbox a device runs with.
+
+    Args:
+        name: ``linux`` (``reduced`` where the host forbids namespaces: the report says so), ``reduced`` or
+            ``process``.
+
+    Raises:
+        InvalidArgumentError: no such engine.
+        SandboxUnavailableError: this host can contain applications in neither way.
+    """
+    engines: dict[str, Callable[[], Sandbox]] = {
+        "linux": _open_linux,
+        "reduced": lambda: _checked_reduced(""),
+        "process": ProcessSandbox,
+    }
+    if name not in engines:
+        raise InvalidArgumentError(
+            f"sandbox: expected {', '.join(engines)}, got {name!r}", remedy="Choose one of the named sandboxes."
+        )
+    return engines[name]()
+
+
+def _open_linux() -> Sandbox:
     """Namespaces with the first bwrap that passes the self-test, else the reduced sandbox.
 
     Raises:
@@ -35,20 +60,6 @@ def open_linux() -> Sandbox:
         reasons.append(f"{path}: {', '.join(missing)}")
     reason = f"This host does not allow namespaces: {'; '.join(reasons) or 'no bwrap was found'}."
     return _checked_reduced(reason)
-
-
-def open_reduced() -> Sandbox:
-    """The reduced sandbox, checked.
-
-    Raises:
-        SandboxUnavailableError: it does not hold on this host.
-    """
-    return _checked_reduced("")
-
-
-def open_process() -> Sandbox:
-    """No sandbox at all."""
-    return ProcessSandbox()
 
 
 def _checked_reduced(reason: str) -> Sandbox:

@@ -32,7 +32,7 @@ from armillary.device.state.reports import ReportQueue
 from armillary.engines.flash.file import FileFlash
 from armillary.engines.flash.port import replace_region
 from armillary.engines.root_of_trust.selection import open_root_of_trust
-from armillary.engines.sandbox.port import open_sandbox
+from armillary.engines.sandbox.selection import open_sandbox
 from armillary.errors import ArmillaryError, DataFolderError
 from armillary.wire.device.checkin import CheckinReply, CheckinRequest
 

@@ -7,17 +7,14 @@ shard of series; what is keyed are the sums of an hour and the latest values, on
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Sequence
 
 from armillary.engines.database.port import Connection
 from armillary.engines.series.log.generation import Generation, Last
 from armillary.engines.series.log.tail import Tail
-from armillary.engines.series.values.chunks import HOUR_MS, Kind, Points, SeriesKey, picked
-from armillary.engines.series.values.rollups import hour_of
+from armillary.engines.series.values.chunks import HOUR_MS, Kind, Points, SeriesKey
+from armillary.engines.series.values.rollups import ALLOWED_LATENESS_MS, by_hour, hour_of
 from armillary.engines.series.values.segments import encode_segment, shard_of
-
-# An hour is sealed this long after its end: what comes within it does not count as late.
-ALLOWED_LATENESS_MS = 5 * 60_000
 
 # A sum beyond it stays there: PostgreSQL refuses to add up to infinity, and no chart can draw it.
 MAX_TOTAL = 1.797e308
@@ -102,17 +99,6 @@ def write_latest(connection: Connection, found: Iterable[tuple[SeriesKey, Last]]
     rows = sorted((key.metric, key.device, last[0], last[1], int(key.kind), last[2]) for key, last in found)
     newest = {row[:2]: (*row[:3], *row[4:]) for row in rows}  # a name may have brought values of two kinds
     connection.executemany(_SET_LATEST, list(newest.values()))
-
-
-def by_hour(points: Points) -> Iterator[tuple[int, Points]]:
-    """Parts of points that lie in one hour each."""
-    times, values = points.times, points.values
-    grouped: dict[int, list[int]] = {}
-    for index, at_ms in enumerate(times):
-        grouped.setdefault(hour_of(at_ms), []).append(index)
-    for hour_ms, indexes in grouped.items():
-        marks = {new: points.marks[old] for new, old in enumerate(indexes) if old in points.marks}
-        yield hour_ms, Points([times[index] for index in indexes], picked(values, indexes), marks)
 
 
 def _only_hour(times: Sequence[int]) -> int | None:

@@ -11,9 +11,8 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 
 from armillary.engines.database.port import Connection
-from armillary.engines.series.log.flush import by_hour
 from armillary.engines.series.values.chunks import HOUR_MS, Kind, Points, SeriesKey, decode_chunk, in_order
-from armillary.engines.series.values.rollups import Rollup, decode_minutes, folded, hour_of, merged, minutes_of
+from armillary.engines.series.values.rollups import Rollup, by_hour, decode_minutes, folded, hour_of, merged, minutes_of
 from armillary.engines.series.values.segments import Segment, shard_of
 from armillary.errors import DataFolderError, WireError
 

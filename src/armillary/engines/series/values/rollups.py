@@ -19,10 +19,10 @@ import struct
 import zlib
 from array import array
 from bisect import bisect_left
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from typing import NamedTuple
 
-from armillary.engines.series.values.chunks import HOUR_MS, Points
+from armillary.engines.series.values.chunks import HOUR_MS, Points, picked
 from armillary.engines.series.values.columns import (
     FORMAT,
     Cursor,
@@ -37,6 +37,8 @@ from armillary.errors import WireError
 
 VERSION = 1
 MINUTE_MS = 60_000
+# An hour is sealed this long after its end: what comes within it does not count as late.
+ALLOWED_LATENESS_MS = 5 * 60_000
 _CHECKED_FROM = 5
 
 
@@ -185,6 +187,17 @@ def decode_fleet(data: bytes) -> FleetHour:
 def hour_of(at_ms: int) -> int:
     """The beginning of the hour that a moment is in."""
     return at_ms - at_ms % HOUR_MS
+
+
+def by_hour(points: Points) -> Iterator[tuple[int, Points]]:
+    """Parts of points that lie in one hour each."""
+    times, values = points.times, points.values
+    grouped: dict[int, list[int]] = {}
+    for index, at_ms in enumerate(times):
+        grouped.setdefault(hour_of(at_ms), []).append(index)
+    for hour_ms, indexes in grouped.items():
+        marks = {new: points.marks[old] for new, old in enumerate(indexes) if old in points.marks}
+        yield hour_ms, Points([times[index] for index in indexes], picked(values, indexes), marks)
 
 
 def _checked(data: bytes, what: str) -> memoryview:

@@ -18,9 +18,9 @@ from __future__ import annotations
 import time
 
 from armillary.engines.database.port import Connection
-from armillary.engines.series.log.flush import ALLOWED_LATENESS_MS
 from armillary.engines.series.values.chunks import HOUR_MS, Kind, Points, decode_chunk, encode_chunk, in_order
 from armillary.engines.series.values.rollups import (
+    ALLOWED_LATENESS_MS,
     Rollup,
     decode_fleet,
     decode_minutes,

@@ -18,9 +18,10 @@ from typing import Any
 from tests.console import rehearsed_data
 from tests.console.rehearsed_data import GROUPS, TOKENS, device_id, uid
 
-from armillary.console.frame.sessions import Operator
+from armillary.console.frame.sessions import SignedIn
 from armillary.console.sources.source import Document
 from armillary.errors import NotFoundError, UnauthenticatedError
+from armillary.identity.operator import Operator
 from armillary.twin.template.value_names import as_fields, unnamed
 
 
@@ -64,15 +65,15 @@ class RehearsedFleet:
             self._audit(actor, operation, target, {})
 
     # -- door
-    def sign_in(self, secret: str) -> Operator:
+    def sign_in(self, secret: str) -> SignedIn:
         if secret in self.extra_tokens:
             token = self.extra_tokens[secret]
-            return Operator(token["name"], token["role"], token["token_id"])
+            return SignedIn(token["name"], token["role"], None, None, token["token_id"])
         if secret not in TOKENS or uid(secret) in self.revoked_tokens:
             raise UnauthenticatedError("unknown token")
-        return Operator(secret.partition("-")[0], TOKENS[secret], uid(secret))
+        return SignedIn(secret.partition("-")[0], TOKENS[secret], None, None, uid(secret))
 
-    def standing(self, operator: Operator) -> Operator | None:
+    def standing(self, operator: SignedIn) -> SignedIn | None:
         return None if operator.token_id in self.revoked_tokens else operator
 
     def may_change(self, operator: Operator, area: str) -> bool:

@@ -17,9 +17,9 @@ from tests.console.rehearsed_fleet import RehearsedFleet
 
 from armillary.api.http.auth import ACCESS
 from armillary.console.application import create_console
-from armillary.console.frame.sessions import Operator
 from armillary.console.sources.source_api import ROUTES, cohorts, sources_of
 from armillary.errors import UnauthenticatedError
+from armillary.identity.operator import Operator
 from armillary.service.watch.rules import Observation
 from armillary.settings import Settings
 from armillary.sim.device.wire_device import WireDevice
@@ -322,9 +322,10 @@ def test_the_rehearsed_fleet_has_the_fields_of_the_real_one(real: RealConsole):
     assert lacks(rehearsed.offers[0], offer) == []
     assert lacks(offer, rehearsed.offers[0]) == []
     assert sources.fleet.device(real_id)["transfer"] == offer
-    sources.house.answer_transfer(Operator("test", "Administrator", ""), name, offer["transfer_id"], "decline")
+    operator = Operator("test", "Administrator", None, None)
+    sources.house.answer_transfer(operator, name, offer["transfer_id"], "decline")
     wish = {"uses": 1, "lifetime_s": 60}
-    token = sources.house.create_enrolment_token(Operator("test", "Administrator", ""), "northwind", wish)["token"]
+    token = sources.house.create_enrolment_token(operator, "northwind", wish)["token"]
     assert token in sources.house.enrolment_tokens("northwind")
     assert lacks(rehearsed.enrolments[0], token) == []
     images = sources.fleet.software(device)["images"]

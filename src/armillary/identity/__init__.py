@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Device identity, both ends: the DICE key ladder, device ids, manufacturing states, which certificate is given.
+"""Identity: of devices, the DICE key ladder, ids, manufacturing states, which certificate is given; of who acts.
 
 What it is: pure rules over bytes and keys. What it is not: no key storage (``engines/root_of_trust``), no
 certificate bytes (``wire/certificates/certificate.py``), no registry (``service``).

@@ -23,12 +23,16 @@ import contextlib
 from collections import Counter, deque
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from dataclasses import dataclass
-from typing import Any, Final, cast
+from typing import TYPE_CHECKING, Any, Final, cast
 
 from starlette.requests import Request
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from armillary.engines.places import Places, without_reserve
+from armillary.identity.operator import Operator
+
+if TYPE_CHECKING:
+    from armillary.engines.records.schema.rows import Token
 
 # Requests under way at once; beyond it a caller is told to come back instead of everybody getting slow.
 MAX_REQUESTS: Final = 512
@@ -254,3 +258,8 @@ def catalog_of(operator: Any) -> str:
     """The catalog that a token is of, whatever makes it a token; empty for one of all."""
     found = getattr(operator, "catalog_id", None)
     return "" if found is None else str(found)
+
+
+def operator_of(token: Token) -> Operator:
+    """Who acts with a token, as operations that change something take it."""
+    return Operator(token.name, token.role, token.catalog_id, token.organisation)

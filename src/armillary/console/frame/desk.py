@@ -18,7 +18,7 @@ from starlette.responses import HTMLResponse, RedirectResponse, Response
 
 from armillary.console.frame.assets import Assets
 from armillary.console.frame.guard import SESSION_COOKIE, THEME_COOKIE
-from armillary.console.frame.sessions import FormSeal, Operator, Sessions
+from armillary.console.frame.sessions import FormSeal, Sessions, SignedIn
 from armillary.console.frame.words import grouped
 from armillary.console.sources.source import Sources
 from armillary.errors import UnauthenticatedError
@@ -144,7 +144,7 @@ class Visit:
         now: Unix seconds.
     """
 
-    operator: Operator
+    operator: SignedIn
     cookie: str
     here: str
     query: Mapping[str, str]

@@ -13,6 +13,9 @@ import hmac
 import secrets
 import threading
 from dataclasses import dataclass, replace
+from uuid import UUID
+
+from armillary.identity.operator import Operator
 
 # A night shift, and not the week after it.
 IDLE_S = 8 * 3600
@@ -23,27 +26,26 @@ NAME_BYTES = 32
 
 
 @dataclass(frozen=True, slots=True)
-class Operator:
-    """The person or script behind a token.
+class SignedIn(Operator):
+    """An operator in the console.
 
     Attributes:
-        name: The token's name, written into the audit log.
-        role: Role of the token; decides which actions a page shows.
         token_id: Which token; asked for again at every request.
-        catalog_id: Always None: nobody signs in with a token of one catalog. Routes that pages ask look at it.
     """
 
-    name: str
-    role: str
     token_id: str
-    catalog_id: None = None
+
+    @property
+    def catalog_id(self) -> UUID | None:
+        """The token's catalog, by the name that the API's routes know it by."""
+        return self.catalog
 
 
 @dataclass(frozen=True, slots=True)
 class Session:
     """A signed-in browser: who, since when, last seen when (Unix seconds)."""
 
-    operator: Operator
+    operator: SignedIn
     started: int
     seen: int
 
@@ -55,7 +57,7 @@ class Sessions:
         self._open: dict[bytes, Session] = {}
         self._lock = threading.Lock()
 
-    def open(self, operator: Operator, now: int) -> str:
+    def open(self, operator: SignedIn, now: int) -> str:
         """Start a session and return the cookie's value. Always a new name: none is taken from the browser."""
         name = secrets.token_urlsafe(NAME_BYTES)
         with self._lock:

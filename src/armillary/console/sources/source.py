@@ -13,7 +13,8 @@ from collections.abc import AsyncGenerator, Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Protocol
 
-from armillary.console.frame.sessions import Operator
+from armillary.console.frame.sessions import SignedIn
+from armillary.identity.operator import Operator
 
 Document = dict[str, Any]
 
@@ -21,10 +22,10 @@ Document = dict[str, Any]
 class DoorSource(Protocol):
     """Who may come in, and what for."""
 
-    def sign_in(self, secret: str) -> Operator:
+    def sign_in(self, secret: str) -> SignedIn:
         """The operator behind a token. Raises UnauthenticatedError; PermissionDeniedError for one of one catalog."""
 
-    def standing(self, operator: Operator) -> Operator | None:
+    def standing(self, operator: SignedIn) -> SignedIn | None:
         """The operator as its token stands now; None when the token was revoked or has ended."""
 
     def may_change(self, operator: Operator, area: str) -> bool:

@@ -16,11 +16,12 @@ from armillary.api.http.auth import ACCESS, V1, allows
 from armillary.api.http.documents import as_document
 from armillary.api.native.service.policy import policy_of
 from armillary.api.views import hub as views_hub, service as views
-from armillary.console.frame.sessions import Operator
+from armillary.console.frame.sessions import SignedIn
 from armillary.console.sources.source import Document, Sources
 from armillary.console.sources.source_application import ServiceApplication
 from armillary.engines.records.schema.rows import DeviceFilter, Token
 from armillary.errors import NotFoundError, PermissionDeniedError
+from armillary.identity.operator import Operator
 from armillary.platform.templates.value_names import names_of
 from armillary.rollout.cohort import size_after
 from armillary.twin.template.value_names import as_fields
@@ -83,7 +84,7 @@ class ServiceDoor:
     def __init__(self, service: SecurityService) -> None:
         self._service = service
 
-    def sign_in(self, secret: str) -> Operator:
+    def sign_in(self, secret: str) -> SignedIn:
         """The operator behind a token; PermissionDeniedError where it is one of one catalog."""
         token = self._service.tokens.authenticate(secret, takes_restricted=True)
         if token.catalog_id is not None:
@@ -93,7 +94,7 @@ class ServiceDoor:
             )
         return _operator(token)
 
-    def standing(self, operator: Operator) -> Operator | None:
+    def standing(self, operator: SignedIn) -> SignedIn | None:
         """The operator as the token stands now."""
         now = self._service.context.now()
         for token in self._service.tokens.list():
@@ -422,8 +423,8 @@ class ServiceHouse:
         self._service.tokens.revoke(_uuid("token", token_id), actor=operator.name)
 
 
-def _operator(token: Token) -> Operator:
-    return Operator(token.name, token.role, str(token.token_id))
+def _operator(token: Token) -> SignedIn:
+    return SignedIn(token.name, token.role, token.catalog_id, token.organisation, str(token.token_id))
 
 
 def _uuid(kind: str, text: str) -> UUID:

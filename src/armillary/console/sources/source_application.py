@@ -31,10 +31,10 @@ from armillary.api.native.platform import (
 )
 from armillary.api.native.service import device_names as native_device_names, status as native
 from armillary.api.views import dashboard as views_dashboard
-from armillary.console.frame.sessions import Operator
 from armillary.console.sources.source import Document
 from armillary.engines.documents.document import check_id
 from armillary.errors import NotFoundError
+from armillary.identity.operator import Operator
 from armillary.twin.author.dashboard import Dashboard, parse
 
 if TYPE_CHECKING:

@@ -19,10 +19,9 @@ from typing import Any
 from armillary.content import application_templates as shipped
 from armillary.roles.whole import Parts, Whole, running_whole
 from armillary.settings import Settings
-from armillary.sim.check.template import parts_of
 from armillary.sim.device.wire_device import WireDevice
 from armillary.sim.templates.plans import shapes, wanted_devices
-from armillary.sim.templates.shape import Shape
+from armillary.sim.templates.shape import Shape, parts_of
 from armillary.twin.template.json_form import parse_template
 from armillary.twin.template.payload import PayloadTable
 

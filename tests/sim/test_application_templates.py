@@ -12,9 +12,8 @@ from tests.api.running_service import wait_until
 from tests.sim.playing import Playing, playing
 
 from armillary.content import application_templates as shipped
-from armillary.sim.check.template import parts_of
 from armillary.sim.templates.plans import shapes
-from armillary.sim.templates.shape import Shape
+from armillary.sim.templates.shape import Shape, parts_of
 from armillary.twin.author.dashboard import Tile, parse
 from armillary.twin.author.group import parse_group
 from armillary.wire.dtdl import model as dtdl

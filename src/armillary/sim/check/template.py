@@ -3,13 +3,11 @@
 
 What it is: generators of faults for ``sim/check/check.py``. Models are valid; dashboards, rules, groups and jobs name
 what exists; a simulated device says exactly what its model has, in its types and units, whatever befalls it; pictures
-are pictures, carry their licence and are used; a README says what it must. Modules above ``content`` in the dependency
-order are loaded by name when the check runs.
+are pictures, carry their licence and are used; a README says what it must.
 """
 
 from __future__ import annotations
 
-import importlib
 import itertools
 import json
 import re
@@ -20,7 +18,17 @@ from xml.etree import ElementTree as ET
 
 from armillary.content import application_templates as shipped
 from armillary.errors import ArmillaryError
-from armillary.wire.dtdl import model as dtdl
+from armillary.sim.templates import behaviour as behaviours, plans
+from armillary.sim.templates.behaviour import Behaviour
+from armillary.sim.templates.shape import Shape, mismatch, parts_of
+from armillary.twin.author import dashboard as dashboards
+from armillary.twin.author.dashboard import Tile
+from armillary.twin.author.group import parse_group
+from armillary.twin.author.job import parse_job
+from armillary.twin.rule.json_form import from_json as rule_from_json
+from armillary.twin.rule.rule import unmodelled
+from armillary.twin.template.json_form import parse_template
+from armillary.wire.dtdl.model import Content
 
 HEAD_FIELDS: Final = ("title", "line", "sector", "operator", "product")
 # A line of a list on a terminal; a README that says something.
@@ -74,7 +82,7 @@ class Parts:
     """
 
     def __init__(self, template: shipped.ApplicationTemplate) -> None:
-        self.shapes = importlib.import_module("armillary.sim.templates.plans").shapes(template)
+        self.shapes = plans.shapes(template)
         self.cloud = {
             head["id"]: {each["name"]: each for each in head.get("cloud", ())} for head in template.head["template"]
         }
@@ -93,15 +101,6 @@ class Parts:
     def properties(self, template: str) -> frozenset[str]:
         """Names of properties and cloud properties."""
         return frozenset(self.shapes[template].properties) | frozenset(self.cloud[template])
-
-
-def parts_of(schema: dtdl.Schema) -> tuple[str, ...]:
-    """Names of the parts of an object schema; none where it is no object."""
-    if isinstance(schema, dtdl.ObjectSchema):
-        return tuple(each.name for each in schema.fields)
-    if isinstance(schema, dtdl.Standard):
-        return {"geopoint": ("lat", "lon"), "vector": ("x", "y", "z")}.get(schema.word, ())
-    return ()
 
 
 def _head(template: shipped.ApplicationTemplate) -> Iterator[str]:
@@ -124,12 +123,11 @@ def _head(template: shipped.ApplicationTemplate) -> Iterator[str]:
 
 
 def _device_templates(template: shipped.ApplicationTemplate, _parts: Parts) -> Iterator[str]:
-    parse = importlib.import_module("armillary.twin.template.json_form").parse_template
-    documents = importlib.import_module("armillary.sim.templates.plans").documents_of(template, "check")
+    documents = plans.documents_of(template, "check")
     for (kind, document_id), body in documents.items():
         if kind == "template":
             try:
-                parse(body)
+                parse_template(body)
             except ArmillaryError as error:
                 yield f"template.toml: {document_id}: {error}"
 
@@ -155,12 +153,11 @@ def _devices(template: shipped.ApplicationTemplate, parts: Parts) -> Iterator[st
 
 
 def _device(table: Mapping[str, Any], parts: Parts) -> Iterator[str]:
-    behaviour_module = importlib.import_module("armillary.sim.templates.behaviour")
     shape, known = parts.shapes[table["template"]], parts.cloud[table["template"]]
     modelled = {**shape.telemetry, **shape.properties}
     for number, (_, own) in enumerate(shipped.device_names(table, max(1, int(table["count"]))), 1):
         try:
-            behaviour = behaviour_module.parse(shipped.device_table(table, own))
+            behaviour = behaviours.parse(shipped.device_table(table, own))
         except (ArmillaryError, TypeError, ValueError) as error:
             yield f"device {number}: {error}"
             return
@@ -177,28 +174,28 @@ def _device(table: Mapping[str, Any], parts: Parts) -> Iterator[str]:
         for name in sorted(set(cloud) ^ set(known)):
             yield f"device {number}: cloud property {name}: expected it both in template.toml and of every device"
         if set(behaviour.shown) == set(modelled):
-            yield from (f"device {number}: {fault}" for fault in _values(behaviour_module, behaviour, modelled, number))
+            yield from (f"device {number}: {fault}" for fault in _values(behaviour, modelled, number))
 
 
-def _settings(behaviour: Any, shape: Any) -> Iterator[str]:
+def _settings(behaviour: Behaviour, shape: Shape) -> Iterator[str]:
     for name in sorted(behaviour.settings - set(shape.properties)):
         yield f"signal {name}: a setting has to be a property: it is kept in the twin"
     for name in sorted(set(shape.writable) - behaviour.settings):
         yield f"signal {name}: a writable property has to be a setting"
 
 
-def _values(module: Any, behaviour: Any, modelled: Mapping[str, Any], number: int) -> Iterator[str]:
+def _values(behaviour: Behaviour, modelled: Mapping[str, Content], number: int) -> Iterator[str]:
     """Every value fits its schema and bounds at every moment looked at, and in the middle of every incident."""
-    mismatch = importlib.import_module("armillary.sim.templates.shape").mismatch
-    seed = module.device_seed("check", "device", number)
+    seed = behaviours.device_seed("check", "device", number)
     moments = [ORIGIN_S + (look - LOOKS / 2) * 2 * 86_400 / LOOKS for look in range(LOOKS)]
     for incident in behaviour.incidents:
         middle = incident.first_s + (number - 1) * incident.stagger_s + incident.jitter_s / 2 + incident.lasts_s / 2
         moments.append(ORIGIN_S + middle)
     faults: dict[str, str] = {}
     for at_s in moments:
-        observed = module.observe(behaviour, seed=seed, number=number, origin_s=ORIGIN_S, at_s=at_s, settings={}).values
-        for name, value in observed.items():
+        at = {"origin_s": ORIGIN_S, "at_s": at_s}
+        observed = behaviours.observe(behaviour, seed=seed, number=number, settings={}, **at)
+        for name, value in observed.values.items():
             content = modelled[name]
             fault = mismatch(content.schema, value) or _beyond(content, value)
             if fault:
@@ -207,7 +204,7 @@ def _values(module: Any, behaviour: Any, modelled: Mapping[str, Any], number: in
         yield f"signal {name}: {fault}"
 
 
-def _beyond(content: Any, value: object) -> str | None:
+def _beyond(content: Content, value: object) -> str | None:
     low, high = content.others.get("minValue"), content.others.get("maxValue")
     if isinstance(value, (int, float)) and not isinstance(value, bool):
         if low is not None and value < low:
@@ -227,11 +224,10 @@ def _of_kind(template: shipped.ApplicationTemplate, kind: str) -> Iterator[tuple
 
 
 def _dashboards(template: shipped.ApplicationTemplate, parts: Parts) -> Iterator[str]:
-    parse = importlib.import_module("armillary.twin.author.dashboard").parse
     for document_id, body in _of_kind(template, "dashboard"):
         where = f"dashboards/{document_id}.json"
         try:
-            dashboard = parse(body)
+            dashboard = dashboards.parse(body)
         except ArmillaryError as error:
             yield f"{where}: {error}"
             continue
@@ -241,7 +237,7 @@ def _dashboards(template: shipped.ApplicationTemplate, parts: Parts) -> Iterator
             yield from (f"{where}: tile {tile.id}: {fault}" for fault in _tile(template, parts, tile))
 
 
-def _tile(template: shipped.ApplicationTemplate, parts: Parts, tile: Any) -> Iterator[str]:
+def _tile(template: shipped.ApplicationTemplate, parts: Parts, tile: Tile) -> Iterator[str]:
     options = tile.options
     if "image" in options:
         folder, _, file = options["image"].partition("/")
@@ -259,7 +255,7 @@ def _tile(template: shipped.ApplicationTemplate, parts: Parts, tile: Any) -> Ite
         yield f"source: expected a group or device template of the template, got {tile.source.id}"
 
 
-def _sourced(template: shipped.ApplicationTemplate, parts: Parts, tile: Any, device_template: str) -> Iterator[str]:
+def _sourced(template: shipped.ApplicationTemplate, parts: Parts, tile: Tile, device_template: str) -> Iterator[str]:
     options = tile.options
     yield from _unknown("value", tile.values, parts.telemetry(device_template))
     yield from _unknown("property", options.get("names", ()), parts.properties(device_template))
@@ -294,12 +290,10 @@ def _unknown(what: str, named: Iterable[str], known: Iterable[str]) -> Iterator[
 
 
 def _rules(template: shipped.ApplicationTemplate, parts: Parts) -> Iterator[str]:
-    rules = importlib.import_module("armillary.twin.rule.rule")
-    from_json = importlib.import_module("armillary.twin.rule.json_form").from_json
     for document_id, body in _of_kind(template, "rule"):
         where = f"rules/{document_id}.json"
         try:
-            rule = from_json(body)
+            rule = rule_from_json(body)
         except ArmillaryError as error:
             yield f"{where}: {error}"
             continue
@@ -309,9 +303,7 @@ def _rules(template: shipped.ApplicationTemplate, parts: Parts) -> Iterator[str]
         shape, cloud = parts.shapes[rule.target.template], parts.cloud[rule.target.template]
         paths = {f"{section}.{name}" for section in _SECTIONS for name in shape.properties}
         paths |= {f"cloud.{name}" for name in cloud}
-        yield from (
-            f"{where}: {fault}" for fault in rules.unmodelled(rule, parts.telemetry(rule.target.template), paths)
-        )
+        yield from (f"{where}: {fault}" for fault in unmodelled(rule, parts.telemetry(rule.target.template), paths))
         for action in rule.actions:
             if action.kind == "command":
                 yield from (
@@ -320,11 +312,10 @@ def _rules(template: shipped.ApplicationTemplate, parts: Parts) -> Iterator[str]
 
 
 def _groups(template: shipped.ApplicationTemplate, parts: Parts) -> Iterator[str]:
-    parse = importlib.import_module("armillary.twin.author.group").parse_group
     for document_id, body in _of_kind(template, "group"):
         where = f"groups/{document_id}.json"
         try:
-            parse(body)
+            parse_group(body)
         except ArmillaryError as error:
             yield f"{where}: {error}"
             continue
@@ -344,11 +335,10 @@ def _groups(template: shipped.ApplicationTemplate, parts: Parts) -> Iterator[str
 
 
 def _jobs(template: shipped.ApplicationTemplate, parts: Parts) -> Iterator[str]:
-    parse = importlib.import_module("armillary.twin.author.job").parse_job
     for document_id, body in _of_kind(template, "job"):
         where = f"jobs/{document_id}.json"
         try:
-            job = parse(body)
+            job = parse_job(body)
         except ArmillaryError as error:
             yield f"{where}: {error}"
             continue

@@ -54,6 +54,13 @@ def _contents(model: dtdl.Model, interface_id: str, prefix: str) -> Iterator[tup
             yield prefix + content.name, content
 
 
+def parts_of(schema: dtdl.Schema) -> tuple[str, ...]:
+    """Names of the parts of an object schema; none where it is no object."""
+    if isinstance(schema, dtdl.ObjectSchema):
+        return tuple(each.name for each in schema.fields)
+    return _PARTS.get(schema.word, ()) if isinstance(schema, dtdl.Standard) else ()
+
+
 def mismatch(schema: dtdl.Schema, value: Any) -> str | None:  # noqa: PLR0911 - a case a schema
     """Why a value is none of a schema, in words; None when it is one."""
     if isinstance(schema, dtdl.EnumSchema):

@@ -62,7 +62,7 @@ async def serve(data: Path, devices: int, others: int = 0, workers: int = 0) -> 
     settings = Settings(data=data, device_port=0, hub_port=0, api_port=0, device_workers=str(workers))
     service = SecurityService.open(settings)
     await service.start()
-    service.registry.create_catalog("Bench", actor="bench")
+    service.registry.catalogs.create("Bench", actor="bench")
 
     def manufactured(_: int) -> tuple[bytes, FactoryReply]:
         uds = os.urandom(32)
@@ -75,7 +75,7 @@ async def serve(data: Path, devices: int, others: int = 0, workers: int = 0) -> 
         made = list(pool.map(manufactured, range(devices)))
     ids = [reply.device_id for _, reply in made]
     for start in range(0, devices, CLAIM_BATCH):
-        service.registry.claim_devices("Bench", ids[start : start + CLAIM_BATCH], actor="bench")
+        service.registry.devices.claim("Bench", ids[start : start + CLAIM_BATCH], actor="bench")
     (data / "devices.bin").write_bytes(pickle.dumps(made))
     files = service.authority.server_files()
     tls = files.certificate, files.key, service.authority.silicon_certificates()

@@ -55,19 +55,19 @@ async def _of_a_service() -> list[dict[str, object]]:
 def _revocation(whole: Whole) -> dict[str, object]:
     """From the call that revokes a device until its open connection is closed."""
     registry, times = whole.service.registry, []
-    registry.create_catalog("bench", actor="bench")
-    registry.create_product("bench", "Kettle", actor="bench")
-    registry.create_default_groups("bench", "Kettle", actor="bench")
+    registry.catalogs.create("bench", actor="bench")
+    registry.products.create("bench", "Kettle", actor="bench")
+    registry.groups.create_defaults("bench", "Kettle", actor="bench")
     for _ in range(REVOCATIONS):
         device = WireDevice.make(
             os.urandom(32), lambda request: whole.service.factory_enrol(request, "mt3620", "bench")
         )
-        registry.claim_devices("bench", [device.device_id], product="Kettle", group="Production", actor="bench")
+        registry.devices.claim("bench", [device.device_id], product="Kettle", group="Production", actor="bench")
         with device:
             device.check_in()
             connection = device._socket  # noqa: SLF001 - the connection that is to be closed
             begun = time.perf_counter()
-            registry.revoke_device(device.device_id, reason="bench", actor="bench")
+            registry.lifecycle.revoke(device.device_id, reason="bench", actor="bench")
             with contextlib.suppress(OSError):
                 while connection is not None and connection.recv(4096):
                     pass

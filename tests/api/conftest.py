@@ -20,7 +20,7 @@ def service(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RunningService
 def catalog(service: RunningService) -> str:
     """Name of a new catalog with a product Coffee and the default device groups."""
     name = f"C-{uuid.uuid4().hex[:12]}"
-    service.service.registry.create_catalog(name, actor="test", resource_group="rg")
-    service.service.registry.create_product(name, "Coffee", actor="test")
-    service.service.registry.create_default_groups(name, "Coffee", actor="test")
+    service.service.registry.catalogs.create(name, actor="test", resource_group="rg")
+    service.service.registry.products.create(name, "Coffee", actor="test")
+    service.service.registry.groups.create_defaults(name, "Coffee", actor="test")
     return name

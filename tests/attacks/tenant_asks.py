@@ -222,7 +222,7 @@ def in_bodies(world: World) -> list[tuple[str, str, str, Any]]:
     azure += quote(world.mine.ids["device_group"])
     device = f"{V1}/devices/{world.mine.ids['device']}"
     version = "?api-version=2022-07-31"
-    third = world.service.service.registry.get_catalog(world.mine.name).catalog_id
+    third = world.service.service.registry.catalogs.get(world.mine.name).catalog_id
 
     def rule(**target_of: Any) -> dict[str, Any]:
         return {**RULE, "target": target_of}

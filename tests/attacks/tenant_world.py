@@ -105,10 +105,10 @@ def _good(made: Tenant, method: str, path: str, body: object = None) -> Any:
 
 def _registry(made: Tenant) -> None:
     registry, name, ids = made.service.service.registry, made.name, made.ids
-    ids["catalog_id"] = str(registry.create_catalog(name, actor="test", resource_group="rg").catalog_id)
-    registry.create_product(name, ids["product"], actor="test")
-    registry.create_group(name, ids["product"], ids["device_group"], actor="test")
-    registry.create_group(name, ids["product"], "Staged", actor="test")
+    ids["catalog_id"] = str(registry.catalogs.create(name, actor="test", resource_group="rg").catalog_id)
+    registry.products.create(name, ids["product"], actor="test")
+    registry.groups.create(name, ids["product"], ids["device_group"], actor="test")
+    registry.groups.create(name, ids["product"], "Staged", actor="test")
     token = made.service.service.tokens.create(f"{made.word}-boss", "Administrator", actor="test", catalog=name)
     made.token = token.secret
     more = made.service.service.tokens.create(f"{made.word}-more", "Reader", actor="test", catalog=name)
@@ -121,9 +121,9 @@ def _devices(made: Tenant) -> None:
     registry, ids, hub = made.service.service.registry, made.ids, made.service.hub
     device, given = made.service.make_device(), made.service.make_device()
     place = {"product": ids["product"], "group": ids["device_group"]}
-    registry.claim_devices(made.name, [device.device_id, given.device_id], actor="test", **place)
+    registry.devices.claim(made.name, [device.device_id, given.device_id], actor="test", **place)
     ids |= {"device": device.device_id, "device_id": device.device_id}
-    other = registry.create_catalog(f"third-{uuid.uuid4().hex[:8]}", actor="test")
+    other = registry.catalogs.create(f"third-{uuid.uuid4().hex[:8]}", actor="test")
     offer = made.service.service.transfers.offer(made.name, given.device_id, other.catalog_id, actor="test")
     ids["transfer_id"] = str(offer.transfer_id)
     made.hub_device = f"{made.word}hubdevice"

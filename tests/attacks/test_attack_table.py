@@ -468,7 +468,7 @@ def test_mutation_of_the_registry_for_a_rogue_device(host: ServiceHost, monkeypa
 def test_mutation_of_the_registry_for_a_revoked_device(host: ServiceHost, monkeypatch: pytest.MonkeyPatch):
     with host.claimed(b"r" * 32) as device:
         assert device.check_in().verdict == "attested"
-        host.service.registry.revoke_device(device.device_id, reason="stolen", actor="t")
+        host.service.registry.lifecycle.revoke(device.device_id, reason="stolen", actor="t")
         device.disconnect()
         assert refused(device) == "device.revoked"
         genuine = DeviceLookup.device

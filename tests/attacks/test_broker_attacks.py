@@ -38,17 +38,17 @@ def port(service: RunningService) -> int:
 def claimed(service: RunningService) -> tuple[str, WireDevice]:
     """A device in a catalog of its own."""
     registry, name = service.service.registry, f"B-{uuid.uuid4().hex[:12]}"
-    registry.create_catalog(name, actor="test")
-    registry.create_product(name, "Coffee", actor="test")
-    registry.create_default_groups(name, "Coffee", actor="test")
+    registry.catalogs.create(name, actor="test")
+    registry.products.create(name, "Coffee", actor="test")
+    registry.groups.create_defaults(name, "Coffee", actor="test")
     device = service.make_device()
-    registry.claim_devices(name, [device.device_id], actor="test", product="Coffee", group="Production")
+    registry.devices.claim(name, [device.device_id], actor="test", product="Coffee", group="Production")
     return name, device
 
 
 def another(service: RunningService, catalog: str) -> WireDevice:
     device = service.make_device()
-    service.service.registry.claim_devices(
+    service.service.registry.devices.claim(
         catalog, [device.device_id], actor="test", product="Coffee", group="Production"
     )
     return device
@@ -107,7 +107,7 @@ def test_a_revoked_device_is_put_out_and_does_not_come_back(service: RunningServ
     context = tls_of(service, device)
     client = WireClient(port, context=context, client_id="app")
     assert client.connect(KEPT).reason == 0
-    service.service.registry.revoke_device(device.device_id, reason="stolen", actor="test")
+    service.service.registry.lifecycle.revoke(device.device_id, reason="stolen", actor="test")
     assert client.ended_with() == 0x98
     again = WireClient(port, context=context, client_id="app")
     assert again.connect(KEPT).reason == 0x87

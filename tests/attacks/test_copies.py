@@ -80,7 +80,7 @@ def test_copies_that_boot_past_each_other_are_found_and_both_are_held(host: Serv
         (finding,) = host.service.watch.list(kind="identity-forked").items
         assert (finding.severity, finding.device_ids) == ("critical", (original.device_id,))
         assert "release" in finding.proposed_action
-        held = host.service.registry.get_device(original.device_id)
+        held = host.service.registry.devices.get(original.device_id)
         assert (held.held_at is not None, held.health) == (True, "held")
 
 
@@ -103,13 +103,13 @@ def test_an_operator_releases_a_held_device_and_the_audit_says_so(host: ServiceH
     with original:
         assert original.check_in().verdict == "attested"
         with pytest.raises(ConflictError, match="not held"):
-            registry.release_device(original.device_id, actor="t")
+            registry.lifecycle.release(original.device_id, actor="t")
         old = copied(original)  # a backup
         for _ in range(2):
             assert original.check_in().verdict == "attested"
         with old:
             assert failing(old.check_in()) == {"lineage"}  # an old backup is put back: held, and explained
-            registry.release_device(original.device_id, actor="anna")
+            registry.lifecycle.release(original.device_id, actor="anna")
             for _ in range(3):
                 assert old.check_in().verdict == "attested"
             assert failing(original.check_in()) == {"boot counter", "lineage"}  # the other one is a copy now
@@ -128,7 +128,7 @@ def test_restarts_and_lost_replies_are_legal(host: ServiceHost) -> None:
                 device.lineage, device.challenge = kept, b""
             else:
                 restart(device)
-        assert host.service.registry.get_device(device.device_id).held_at is None
+        assert host.service.registry.devices.get(device.device_id).held_at is None
 
 
 def test_a_device_that_kept_a_lineage_cannot_stop(host: ServiceHost) -> None:
@@ -148,7 +148,7 @@ def test_a_made_up_or_foreign_lineage_is_no_lineage(host: ServiceHost) -> None:
         for value in (other.lineage, b"\2" + bytes(53), b"x", b"", device.fetch_challenge()):
             device.lineage, device.challenge = value, b""
             assert failing(device.check_in()) == {"lineage"}
-            host.service.registry.release_device(device.device_id, actor="t")
+            host.service.registry.lifecycle.release(device.device_id, actor="t")
             assert device.check_in().verdict == "attested"
 
 

@@ -54,7 +54,7 @@ def code(answer: Answer) -> tuple[int, str]:
 def refused_codes(host: ServiceHost, device_id: str) -> set[str]:
     deadline = time.monotonic() + 10
     while time.monotonic() < deadline:
-        found = {row.code for row in host.service.registry.list_refusals(device_id=device_id).items}
+        found = {row.code for row in host.service.registry.history.refusals(device_id=device_id).items}
         if found:
             return found
         time.sleep(0.05)
@@ -157,7 +157,7 @@ def replace_prover(device: WireDevice, secret: bytes) -> Prover:
 def test_an_unclaimed_device_is_refused_until_it_is_claimed(host: ServiceHost) -> None:
     with host.device(b"u" * 32) as device:
         assert code(device.exchange("GET", "/v1/challenge")) == (403, "device.unclaimed")
-        host.service.registry.claim_devices("Contoso", [device.device_id], actor="t")
+        host.service.registry.devices.claim("Contoso", [device.device_id], actor="t")
         assert device.check_in().verdict == "attested"
 
 
@@ -174,13 +174,13 @@ def test_a_device_in_the_wrong_manufacturing_state_is_refused(host: ServiceHost)
 def test_a_revoked_device_loses_its_connection_and_its_next_request(host: ServiceHost) -> None:
     with host.claimed(b"r" * 32) as device:
         reply = device.check_in()
-        host.service.registry.revoke_device(device.device_id, reason="stolen", actor="t")
+        host.service.registry.lifecycle.revoke(device.device_id, reason="stolen", actor="t")
         assert hung_up(device)  # at once, before it asks for anything
         device.connect()
         assert code(device.exchange("GET", "/v1/challenge")) == (403, "device.revoked")
         with pytest.raises(Exception, match="revoked"):
             host.service.authenticate_hub_peer(reply.certificate_chain[0])
-        host.service.registry.restore_device(device.device_id, actor="t")
+        host.service.registry.lifecycle.restore(device.device_id, actor="t")
         device.challenge = b""
         assert device.check_in().verdict == "attested"
 
@@ -231,7 +231,7 @@ def test_two_equal_proofs_at_once_give_one_certificate(host: ServiceHost) -> Non
         statuses = sorted((read_answer(first).status, read_answer(second).status))
         assert statuses[0] == 200
         assert statuses[1] in (401, 429)
-        assert len(host.service.registry.list_check_ins(device.device_id).items) == 1
+        assert len(host.service.registry.history.check_ins(device.device_id).items) == 1
 
 
 def test_a_challenge_of_one_device_is_useless_to_another(host: ServiceHost) -> None:
@@ -476,7 +476,7 @@ def test_a_writer_that_falls_behind_tells_devices_to_come_back(
         assert int(answer.headers["retry-after"]) >= 1
         monkeypatch.undo()
         assert post(device, body).status == 200  # the proof was not spent
-        assert host.service.registry.list_refusals(device_id=device.device_id).items == ()
+        assert host.service.registry.history.refusals(device_id=device.device_id).items == ()
 
 
 def test_a_check_in_that_cannot_be_recorded_gives_no_certificate(
@@ -496,4 +496,4 @@ def test_a_check_in_that_cannot_be_recorded_gives_no_certificate(
         assert code(post(device, body)) == (401, "device.challenge")  # spent, whatever came of it
         device.challenge = b""
         assert device.check_in().verdict == "attested"
-        assert len(host.service.registry.list_check_ins(device.device_id).items) == 2
+        assert len(host.service.registry.history.check_ins(device.device_id).items) == 2

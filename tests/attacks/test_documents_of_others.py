@@ -85,7 +85,7 @@ def test_no_imported_file_puts_a_template_into_another_catalog(
 
 
 def test_a_catalog_that_is_called_none_is_not_everybody(service: RunningService) -> None:
-    service.service.registry.create_catalog("None", actor="test")
+    service.service.registry.catalogs.create("None", actor="test")
     token = service.service.tokens.create("none", "Contributor", actor="test", catalog="None").secret
     path = f"/api/v1/templates/{fresh('t')}?catalog=None"
     assert service.call("PUT", path, {**BODY, "catalog": None}, token=token).status == 400

@@ -101,7 +101,7 @@ def test_the_service_tells_the_hub_since_when_a_device_is_its_owners(service: Ru
     made = {"device_id": f"probe-{uuid.uuid4().hex[:8]}", "authentication": "sas"}
     probe = service.call("POST", f"/api/v1/catalogs/{bob.name}/hub-devices", made)
     assert probe.status == 200, probe.body
-    owned = service.service.registry.get_device(device).claimed_at
+    owned = service.service.registry.devices.get(device).claimed_at
     known = service.hub.directory.of([made["device_id"]])[made["device_id"]]["claimed_at"]
     assert isinstance(known, int)
     assert owned is not None

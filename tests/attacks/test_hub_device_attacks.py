@@ -33,13 +33,13 @@ def service(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RunningService
 @pytest.fixture
 def catalog(service: RunningService) -> str:
     name = f"H-{uuid.uuid4().hex[:10]}"
-    service.service.registry.create_catalog(name, actor="test")
+    service.service.registry.catalogs.create(name, actor="test")
     service.service.hub_identities.set_admission(name, actor="test", certificates=True, symmetric_keys=True)
     return name
 
 
 def sas_device(service: RunningService, catalog: str, name: str = "") -> tuple[str, Keys]:
-    owner = service.service.registry.get_catalog(catalog).catalog_id
+    owner = service.service.registry.catalogs.get(catalog).catalog_id
     name = name or f"cable-{uuid.uuid4().hex[:8]}"
     _, keys = service.service.hub_identities.put(
         name, IdentityForm(authentication="sas"), actor="test", catalog_id=owner, create=True
@@ -180,7 +180,7 @@ def test_a_catalog_admits_neither_until_it_says_so_and_not_any_more_when_it_says
     service: RunningService, tmp_path: Path
 ) -> None:
     name = f"N-{uuid.uuid4().hex[:10]}"
-    service.service.registry.create_catalog(name, actor="test")
+    service.service.registry.catalogs.create(name, actor="test")
     device, keys = sas_device(service, name)
     assert outcome(service, device, password=token(device, keys.primary)) == NOT_AUTHORIZED
     path = f"/api/v1/catalogs/{name}/hub-admission"
@@ -196,7 +196,7 @@ def test_a_catalog_admits_neither_until_it_says_so_and_not_any_more_when_it_says
 
 def test_a_device_that_attests_never_gets_a_key_and_no_token_opens_it(service: RunningService, catalog: str) -> None:
     attested = service.make_device().device_id
-    owner = service.service.registry.get_catalog(catalog).catalog_id
+    owner = service.service.registry.catalogs.get(catalog).catalog_id
     identities = service.service.hub_identities
     for identity in (attested, attested.upper(), f"{attested}/m"):
         for way in ("sas", "selfSigned"):
@@ -260,7 +260,7 @@ def test_modules_show_their_own_or_their_devices(service: RunningService, catalo
 
 
 def test_names_and_doubles_are_refused(service: RunningService, catalog: str) -> None:
-    owner = service.service.registry.get_catalog(catalog).catalog_id
+    owner = service.service.registry.catalogs.get(catalog).catalog_id
     identities = service.service.hub_identities
     for wrong in ("", "a b", "a+b", "#", "$x", "a/b/c", "é", "a" * 129, "F" * 128):
         with pytest.raises(InvalidArgumentError):
@@ -273,7 +273,7 @@ def test_names_and_doubles_are_refused(service: RunningService, catalog: str) ->
 def test_a_token_of_another_catalog_sees_no_hub_device_of_ours(service: RunningService, catalog: str) -> None:
     name, _ = sas_device(service, catalog)
     elsewhere = f"E-{uuid.uuid4().hex[:10]}"
-    service.service.registry.create_catalog(elsewhere, actor="test")
+    service.service.registry.catalogs.create(elsewhere, actor="test")
     mine = service.service.tokens.create("mine", "Contributor", actor="t", catalog=catalog).secret
     theirs = service.service.tokens.create("theirs", "Contributor", actor="t", catalog=elsewhere).secret
     for path in (f"/api/v1/hub-devices/{name}", f"/api/v1/devices/{name}/twin", f"/api/v1/devices/{name}/messages"):
@@ -296,12 +296,12 @@ def test_keys_are_sealed_at_rest(service: RunningService, catalog: str) -> None:
 
 def test_modules_of_a_device_stay_with_the_owner_that_registered_them(service: RunningService, catalog: str) -> None:
     later = f"L-{uuid.uuid4().hex[:10]}"
-    service.service.registry.create_catalog(later, actor="test")
+    service.service.registry.catalogs.create(later, actor="test")
     attested = service.make_device().device_id
-    service.service.registry.claim_devices(catalog, [attested], actor="test")
+    service.service.registry.devices.claim(catalog, [attested], actor="test")
     path = f"/api/v1/hub-devices/{attested}/modules"
     assert service.call("POST", path, {"module_id": "edge"}).status == 200
-    other = service.service.registry.get_catalog(later).catalog_id
+    other = service.service.registry.catalogs.get(later).catalog_id
     offer = service.service.transfers.offer(catalog, attested, other, actor="test")
     service.service.transfers.accept(later, offer.transfer_id, actor="test")
     assert service.call("GET", path).body["items"] == []
@@ -327,7 +327,7 @@ def test_who_gets_a_name_again_gets_nothing_of_the_one_before(service: RunningSe
     service.hub.application.put("device", name, {"properties": {"secret": 1}}, by="test")
     assert service.call("DELETE", f"/api/v1/hub-devices/{name}").status == 200
     elsewhere = f"N-{uuid.uuid4().hex[:10]}"
-    service.service.registry.create_catalog(elsewhere, actor="test")
+    service.service.registry.catalogs.create(elsewhere, actor="test")
     service.service.hub_identities.set_admission(elsewhere, actor="test", symmetric_keys=True)
     _, fresh = sas_device(service, elsewhere, name)
     assert service.hub.application.find("device", name) is None

@@ -33,7 +33,7 @@ CATALOG = "/api/v1/catalogs/Contoso"
 @pytest.fixture(scope="module")
 def service(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RunningService]:
     with running_service(tmp_path_factory.mktemp("provisioning")) as running:
-        running.service.registry.create_catalog("Contoso", actor="test")
+        running.service.registry.catalogs.create("Contoso", actor="test")
         running.service.hub_identities.set_admission("Contoso", actor="test", certificates=True, symmetric_keys=True)
         yield running
 
@@ -218,11 +218,11 @@ def test_a_group_takes_over_no_device_that_has_something_to_show(
     group = enrol(service, name=f"g-{name}", group=True, attestation="symmetricKey")
     key = decode_key(group["primary_key"])
     identities, registry = service.service.hub_identities, service.service.registry
-    registry.create_catalog(f"O-{name}", actor="test")
+    registry.catalogs.create(f"O-{name}", actor="test")
     owners = {"mine": "Contoso", "theirs": f"O-{name}", "keyed": "Contoso"}
     for word, catalog in owners.items():
         form = IdentityForm(authentication="sas", awaits_keys=word != "keyed")
-        owner = registry.get_catalog(catalog).catalog_id
+        owner = registry.catalogs.get(catalog).catalog_id
         identities.put(f"{name}-{word}", form, actor="test", catalog_id=owner, create=True)
 
     def tries(word: str) -> Any:
@@ -230,7 +230,7 @@ def test_a_group_takes_over_no_device_that_has_something_to_show(
         return registers(service, each, password=password(service, each, derive_device_key(key, each)))
 
     assert [tries(word) for word in owners] == ["assigned", "failed", "failed"]
-    assert identities.get(f"{name}-theirs").catalog_id == registry.get_catalog(f"O-{name}").catalog_id
+    assert identities.get(f"{name}-theirs").catalog_id == registry.catalogs.get(f"O-{name}").catalog_id
     monkeypatch.setattr(hub_enrolments, "_may_register", lambda _: True)
     assert [tries(word) for word in ("theirs", "keyed")] == ["failed", "assigned"]
 
@@ -347,7 +347,7 @@ def test_no_authority_takes_the_name_of_anothers_or_of_ours(
     service.call("POST", f"{CATALOG}/hub-enrolments/{group['enrolment_id']}/verify", {"certificate": honest})
     leaf, _, _ = self_signed(tmp_path, name, issuer=authority)
     assert registers(service, name, certificate=leaf) == "assigned"
-    service.service.registry.create_catalog(f"O-{name}", actor="test")
+    service.service.registry.catalogs.create(f"O-{name}", actor="test")
     service.service.hub_identities.set_admission(f"O-{name}", actor="test", certificates=True)
     elsewhere = f"/api/v1/catalogs/O-{name}"
     _, double, _ = self_signed(tmp_path, f"Factory of {name}", authority=True)
@@ -355,7 +355,7 @@ def test_no_authority_takes_the_name_of_anothers_or_of_ours(
     assert service.call("POST", f"{elsewhere}/hub-enrolments", body).status == 409
     device = {"device_id": f"{name}-x", "certificate": double}
     assert service.call("POST", f"{elsewhere}/hub-devices", device).status == 409
-    ours = service.service.authority.issuer(service.service.registry.get_catalog("Contoso").catalog_id)
+    ours = service.service.authority.issuer(service.service.registry.catalogs.get("Contoso").catalog_id)
     subject = x509.load_der_x509_certificate(ours.chain[0]).subject
     _, lookalike, _ = self_signed(tmp_path, subject, authority=True)
     assert service.call("POST", f"{elsewhere}/hub-enrolments", {**body, "certificate": lookalike}).status == 409

@@ -72,7 +72,7 @@ def test_a_device_that_asks_too_often_is_told_when_to_come_back(
         assert other.check_in().verdict == "attested"  # one device's flood is nobody else's
         clock["offset"] = float(problem.retry_after_s)
         assert flooded(device, 1) == [200]
-        assert len(host.service.registry.list_check_ins(device.device_id).items) == 6
+        assert len(host.service.registry.history.check_ins(device.device_id).items) == 6
 
 
 def test_mutation_of_the_rate_of_a_device(host: ServiceHost, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -143,7 +143,7 @@ def test_a_device_that_signs_certificates_itself_makes_nobody_a_device(host: Ser
 
 def certificate_of(host: ServiceHost, catalog: str, device_id: str, key: ec.EllipticCurvePrivateKey) -> bytes:
     """A client certificate for a device that a catalog's own issuing authority signed, past every record."""
-    catalog_id = host.service.registry.get_catalog(catalog).catalog_id
+    catalog_id = host.service.registry.catalogs.get(catalog).catalog_id
     now = int(time.time())
     spki = key.public_key().public_bytes(serialization.Encoding.DER, serialization.PublicFormat.SubjectPublicKeyInfo)
     template = host.service.authority.issuer(catalog_id).template
@@ -171,7 +171,7 @@ def test_the_authority_of_another_catalog_opens_nothing(host: ServiceHost, tmp_p
 def test_mutation_of_the_catalog_and_of_the_record(host: ServiceHost, monkeypatch: pytest.MonkeyPatch) -> None:
     """Two checks stop it: without the first the second still does, without both it is let in."""
     authority = host.service.authority
-    fabrikam = host.service.registry.get_catalog("Fabrikam").catalog_id
+    fabrikam = host.service.registry.catalogs.get("Fabrikam").catalog_id
     with host.claimed(b"x" * 32) as device:
         assert device.check_in().verdict == "attested"
         foreign = certificate_of(host, "Fabrikam", device.device_id, ec.generate_private_key(ec.SECP256R1()))

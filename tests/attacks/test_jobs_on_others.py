@@ -110,7 +110,7 @@ def test_an_update_moves_ones_own_devices_to_ones_own_groups(
     assert (begun.status, begun.body["total"]) == (200, 1)
 
     def group_of(who: Owner) -> str | None:
-        return service.service.registry.get_device(who.device.device_id).group
+        return service.service.registry.devices.get(who.device.device_id).group
 
     wait_until(lambda: group_of(bob) == "Field Test", "his own to be moved")
     assert group_of(alice) == "Production"

@@ -16,7 +16,7 @@ from tests.attacks.test_one_catalogs_token import owner
 
 from armillary.api.http import tenure
 from armillary.engines.series.store import Restored
-from armillary.service.registry.registry import Registry
+from armillary.service.registry.devices import Devices
 from armillary.wire.device.checkin import UpdateOutcome
 from armillary.wire.device.error_report import ErrorReport
 from armillary.wire.hub.cloud_message import CloudMessage
@@ -55,7 +55,7 @@ class Sale:
         with self.alice.device as its:
             its.check_in(error_reports=(CRASH,), outcomes=(TAKEN_BACK,))
             assert its.exchange("POST", "/v1/check-in", b"not a check-in").status == 400
-        refusals = service.service.registry.list_refusals
+        refusals = service.service.registry.history.refusals
         wait_until(lambda: refusals(device_id=self.device).items, "the refusal is recorded")
         self.rule = f"r-{uuid.uuid4().hex[:8]}"
         warm = [{"telemetry": "temperature", "op": ">", "value": 30}]
@@ -68,10 +68,10 @@ class Sale:
         hub.mailboxes.send(self.device, CloudMessage(message_id="of-alice", body=b"secret", ack="full"))
         self.upload = hub.files.begin(self.device, "past.txt")[0].upload_id
         time.sleep(1.1 - time.time() % 1)  # claimed_at has whole seconds: this is after everything above
-        catalog = service.service.registry.get_catalog(self.bob.name)
+        catalog = service.service.registry.catalogs.get(self.bob.name)
         offer = service.service.transfers.offer(self.alice.name, self.device, catalog.catalog_id, actor="test")
         service.service.transfers.accept(self.bob.name, offer.transfer_id, actor="test")
-        self.sold_ms = (service.service.registry.get_device(self.device).claimed_at or 0) * 1000
+        self.sold_ms = (service.service.registry.devices.get(self.device).claimed_at or 0) * 1000
         self.present_ms = -(-self.sold_ms // HOUR_MS) * HOUR_MS + 60_000
         body = {"name": "all", "catalog": self.bob.name}
         assert self.bob.call("PUT", f"/groups/{self.group}?catalog={self.bob.name}", body).status == 200
@@ -163,7 +163,7 @@ def test_nor_in_the_shapes_of_public_apis(sale: Sale, monkeypatch: pytest.Monkey
     found = sale.public_reads(sale.bob.token)
     assert leaks(found) == set()
     assert b"results" in found["query"]
-    monkeypatch.setattr(Registry, "second_hand", lambda *_: {})
+    monkeypatch.setattr(Devices, "second_hand", lambda *_: {})
     assert leaks(sale.public_reads(sale.bob.token)) == {"last", "query", "insights"}  # the control
 
 
@@ -181,7 +181,7 @@ def test_the_former_owner_sees_nothing_of_the_device_any_more(sale: Sale) -> Non
 
 
 def test_without_the_look_at_the_tenure_the_attack_gets_through(sale: Sale, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(Registry, "second_hand", lambda *_: {})
+    monkeypatch.setattr(Devices, "second_hand", lambda *_: {})
     assert len(leaks(sale.reads(sale.bob.call))) >= 9
 
 

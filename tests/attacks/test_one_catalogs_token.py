@@ -42,13 +42,13 @@ def service(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RunningService
 
 def owner(service: RunningService) -> Owner:
     name, registry = f"O-{uuid.uuid4().hex[:10]}", service.service.registry
-    registry.create_catalog(name, actor="test", resource_group="rg")
-    registry.create_product(name, "Coffee", actor="test")
-    registry.create_default_groups(name, "Coffee", actor="test")
+    registry.catalogs.create(name, actor="test", resource_group="rg")
+    registry.products.create(name, "Coffee", actor="test")
+    registry.groups.create_defaults(name, "Coffee", actor="test")
     made = service.call("POST", "/api/v1/tokens", {"name": name, "role": "Contributor", "catalog": name})
     assert made.status == 201, made.body
     device = service.make_device()
-    registry.claim_devices(name, [device.device_id], product="Coffee", group="Production", actor="test")
+    registry.devices.claim(name, [device.device_id], product="Coffee", group="Production", actor="test")
     return Owner(service, name, made.body["catalog_id"], made.body["secret"], device)
 
 
@@ -114,7 +114,7 @@ def shows_nothing_of(other: Owner, asker: Owner, method: str, path: str) -> bool
         named = theirs in path or (theirs.encode() in reply.raw and reply.status < 400)
         if named or (theirs in place and reply.status < 400) or other.name.encode() in reply.raw:
             return False
-    return asker.service.service.registry.get_device(theirs).revoked_at is None
+    return asker.service.service.registry.devices.get(theirs).revoked_at is None
 
 
 def test_if_the_routes_of_these_shapes_did_not_keep_to_the_tokens_catalog_it_would_be_seen(
@@ -122,7 +122,7 @@ def test_if_the_routes_of_these_shapes_did_not_keep_to_the_tokens_catalog_it_wou
 ) -> None:
     paths = [f"{root}/devices/{'0' * 128}" for root in (scope.IOT_HUB_PREFIX, central_table.ROOT)]
     assert all(shows_nothing_of(bob, alice, "GET", path) for path in paths)
-    theirs = alice.service.service.registry.get_catalog(bob.name)
+    theirs = alice.service.service.registry.catalogs.get(bob.name)
     monkeypatch.setattr(iot_hub_call, "catalog_of", lambda _: theirs)
     assert not any(shows_nothing_of(bob, alice, "GET", path) for path in paths)
 

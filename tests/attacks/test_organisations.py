@@ -48,7 +48,7 @@ def tree(service: RunningService) -> Tree:
         assert service.call("PUT", f"/api/v1/organisations/{ids[name]}", body).status == 200
     devices = {name: service.make_device() for name in ("north", "oslo", "south", "none")}
     for name, device in devices.items():
-        service.service.registry.claim_devices(
+        service.service.registry.devices.claim(
             alice.name, [device.device_id], product="Coffee", group="Production", actor="test"
         )
         if name in ids:

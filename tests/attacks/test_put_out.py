@@ -56,7 +56,7 @@ def copy(service: RunningService, device: WireDevice) -> None:
         with machine:
             restart(machine, past=other)
             machine.check_in()
-    assert service.service.registry.get_device(device.device_id).held_at is not None
+    assert service.service.registry.devices.get(device.device_id).held_at is not None
 
 
 @pytest.mark.parametrize("end", [revoke, copy])
@@ -75,7 +75,7 @@ def test_a_device_is_cut_when_it_is_revoked_and_when_a_copy_of_it_is_found(
 
 def test_a_hub_device_is_cut_when_it_is_disabled(service: RunningService) -> None:
     catalog = f"P-{uuid.uuid4().hex[:10]}"
-    service.service.registry.create_catalog(catalog, actor="test")
+    service.service.registry.catalogs.create(catalog, actor="test")
     service.service.hub_identities.set_admission(catalog, actor="test", certificates=False, symmetric_keys=True)
     trust = ssl.create_default_context(cafile=str(service.root))
     clients = []

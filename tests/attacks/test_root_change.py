@@ -46,7 +46,7 @@ def serving(tmp_path: Path, offset_s: float, *, port: int = 0) -> Iterator[Servi
             tmp_path / "service", clock=lambda: time.time() + offset_s, planner_interval_s=3600.0, device_port=port
         )
     with host:
-        if not host.service.registry.list_catalogs():
+        if not host.service.registry.catalogs.list():
             host.catalog()
         yield host
 

@@ -44,7 +44,7 @@ class Theft:
         self.folder, self.host = folder, host
         self.root = folder / "pinned.pem"
         self.root.write_bytes(armour("CERTIFICATE", host.service.authority.root_certificate))
-        catalog = host.service.registry.get_catalog("Contoso").catalog_id
+        catalog = host.service.registry.catalogs.get("Contoso").catalog_id
         self.chain: tuple[CertificateRecord, ...] = host.service.authority.living_authorities(catalog)
 
     def server(self, kind: str, *, names_in_extension: bool = True) -> Path:

@@ -44,7 +44,7 @@ def device(host: ServiceHost) -> WireDevice:
 
 
 def catalog_id(host: ServiceHost, name: str) -> UUID:
-    return host.service.registry.get_catalog(name).catalog_id
+    return host.service.registry.catalogs.get(name).catalog_id
 
 
 def offered(host: ServiceHost, device: WireDevice, **options: int) -> UUID:
@@ -54,7 +54,7 @@ def offered(host: ServiceHost, device: WireDevice, **options: int) -> UUID:
 
 
 def owner(host: ServiceHost, device: WireDevice) -> str | None:
-    return host.service.registry.owner_of(device.device_id)
+    return host.service.registry.devices.owner_of(device.device_id)
 
 
 def test_both_say_yes_and_the_device_moves_with_nothing_of_the_old_owner(
@@ -68,7 +68,7 @@ def test_both_say_yes_and_the_device_moves_with_nothing_of_the_old_owner(
     clock.now += 60
     done = host.service.transfers.accept("Fabrikam", offered(host, device), actor="bob")
     assert (done.state, done.settled_by, owner(host, device)) == ("accepted", "bob", "Fabrikam")
-    row = host.service.registry.get_device(device.device_id)
+    row = host.service.registry.devices.get(device.device_id)
     assert (row.product, row.group, row.claimed_at) == (".default", ".unassigned", int(clock.now))
     assert closed == [device.device_id]
     with pytest.raises(WrongCatalogError):
@@ -141,7 +141,7 @@ def test_without_the_table_the_stranger_would_get_it(
     transfer = offered(host, device)
     monkeypatch.setattr(transfers, "settle", lambda *_, **__: rules.TransferState.ACCEPTED)
     host.service.transfers.accept("Mallory", transfer, actor="m")
-    assert host.service.registry.get_device(device.device_id).group == ".unassigned"
+    assert host.service.registry.devices.get(device.device_id).group == ".unassigned"
 
 
 def test_an_acceptance_is_good_once(host: ServiceHost, device: WireDevice) -> None:
@@ -160,19 +160,19 @@ def test_an_acceptance_is_good_once(host: ServiceHost, device: WireDevice) -> No
 
 def test_a_device_that_was_revoked_meanwhile_stays_where_it_is(host: ServiceHost, device: WireDevice) -> None:
     transfer = offered(host, device)
-    host.service.registry.revoke_device(device.device_id, reason="stolen", actor="alice")
+    host.service.registry.lifecycle.revoke(device.device_id, reason="stolen", actor="alice")
     with pytest.raises(ConflictError, match="revoked"):
         host.service.transfers.accept("Fabrikam", transfer, actor="bob")
     assert owner(host, device) == "Contoso"
     with pytest.raises(ConflictError, match="revoked"):
         offered(host, device)
-    host.service.registry.restore_device(device.device_id, actor="alice")
+    host.service.registry.lifecycle.restore(device.device_id, actor="alice")
     assert host.service.transfers.accept("Fabrikam", transfer, actor="bob").state == "accepted"
 
 
 def test_a_device_that_was_decommissioned_meanwhile_is_nobodys(host: ServiceHost, device: WireDevice) -> None:
     transfer = offered(host, device)
-    host.service.registry.decommission_device(device.device_id, reason="scrap", actor="alice")
+    host.service.registry.lifecycle.decommission(device.device_id, reason="scrap", actor="alice")
     with pytest.raises(ConflictError):
         host.service.transfers.accept("Fabrikam", transfer, actor="bob")
     assert owner(host, device) is None
@@ -209,7 +209,7 @@ def test_what_cannot_be_offered(host: ServiceHost, device: WireDevice) -> None:
         with pytest.raises(InvalidArgumentError):
             offered(host, device, lifetime_s=lifetime)
     with pytest.raises(NotFoundError, match="no device"):  # a claim is no way around it
-        host.service.registry.claim_devices("Fabrikam", [device.device_id], actor="bob")
+        host.service.registry.devices.claim("Fabrikam", [device.device_id], actor="bob")
 
 
 def test_a_device_out_of_service_opens_nothing_and_comes_back_only_when_allowed(
@@ -218,7 +218,7 @@ def test_a_device_out_of_service_opens_nothing_and_comes_back_only_when_allowed(
     registry = host.service.registry
     with device:
         old = device.check_in().certificate_chain[0]
-        registry.decommission_device(device.device_id, reason="scrap", actor="alice")
+        registry.lifecycle.decommission(device.device_id, reason="scrap", actor="alice")
         with pytest.raises((OSError, ServiceUnreachableError)):  # its open connection was closed
             device.check_in()
     with device:
@@ -227,27 +227,27 @@ def test_a_device_out_of_service_opens_nothing_and_comes_back_only_when_allowed(
     with pytest.raises(RevokedDeviceError):
         host.service.authenticate_hub_peer(old)
     for attempt in (
-        lambda: registry.restore_device(device.device_id, actor="m"),
-        lambda: registry.claim_devices("Mallory", [device.device_id], actor="m"),
-        lambda: registry.decommission_device(device.device_id, reason="again", actor="m"),
+        lambda: registry.lifecycle.restore(device.device_id, actor="m"),
+        lambda: registry.devices.claim("Mallory", [device.device_id], actor="m"),
+        lambda: registry.lifecycle.decommission(device.device_id, reason="again", actor="m"),
     ):
         with pytest.raises(ConflictError, match="decommissioned"):
             attempt()
     with pytest.raises(RevokedDeviceError, match="decommissioned"):
         host.device(b"t" * 32)
-    assert len(registry.list_check_ins(device.device_id).items) == 1, "history stays"
+    assert len(registry.history.check_ins(device.device_id).items) == 1, "history stays"
 
-    registry.allow_reprovision(device.device_id, actor="alice", lifetime_s=60)
+    registry.lifecycle.allow_reprovision(device.device_id, actor="alice", lifetime_s=60)
     clock.now += 60
     with pytest.raises(RevokedDeviceError, match="decommissioned"):  # the permission is over
         host.device(b"t" * 32)
-    registry.allow_reprovision(device.device_id, actor="alice", lifetime_s=60)
+    registry.lifecycle.allow_reprovision(device.device_id, actor="alice", lifetime_s=60)
     again = host.device(b"t" * 32)
-    row = registry.get_device(again.device_id)
+    row = registry.devices.get(again.device_id)
     assert (again.device_id, row.catalog, row.revoked_at, row.decommissioned_at) == (device.device_id, None, None, None)
     with pytest.raises(ConflictError, match="not decommissioned"):
-        registry.allow_reprovision(device.device_id, actor="alice")
-    registry.claim_devices("Contoso", [device.device_id], actor="alice")
+        registry.lifecycle.allow_reprovision(device.device_id, actor="alice")
+    registry.devices.claim("Contoso", [device.device_id], actor="alice")
     with pytest.raises(Exception, match="not on record"):  # its own catalog's, of before
         host.service.authenticate_hub_peer(old)
     operations = [line.operation for line in host.service.audit.list().items]
@@ -261,9 +261,9 @@ def test_a_token_brings_back_what_may_come_back(host: ServiceHost, device: WireD
     def enrol() -> str:
         return enrolments.enrol(token, certificate_request(b"t" * 32), "mt3620", endpoint="https://x:1").device_id
 
-    registry.decommission_device(device.device_id, reason="sold", actor="alice")
+    registry.lifecycle.decommission(device.device_id, reason="sold", actor="alice")
     with pytest.raises(RevokedDeviceError, match="decommissioned"):
         enrol()
-    registry.allow_reprovision(device.device_id, actor="alice")
+    registry.lifecycle.allow_reprovision(device.device_id, actor="alice")
     assert enrol() == device.device_id
     assert owner(host, device) == "Fabrikam"

@@ -59,7 +59,7 @@ def test_a_proof_is_good_once_whichever_worker_gets_it(host: ServiceHost) -> Non
     body = here.request_body(here.fetch_challenge())
     assert post(here, body)[0] == 200
     assert [post(one, body) for one in (there, here, there)] == [(401, "device.challenge")] * 3
-    assert len(host.service.registry.list_check_ins(here.device_id).items) == 3
+    assert len(host.service.registry.history.check_ins(here.device_id).items) == 3
 
 
 # -- revocation -----------------------------------------------------------------------------------------------------
@@ -69,7 +69,7 @@ def test_a_revocation_has_cut_the_connections_at_both_when_the_call_returns(host
     devices = at_each(host, host.claimed(b"v" * 32))
     other = at_each(host, host.claimed(b"w" * 32))
     assert verdicts(devices) == verdicts(other) == ["attested", "attested"]
-    host.service.registry.revoke_device(devices[0].device_id, reason="stolen", actor="t")
+    host.service.registry.lifecycle.revoke(devices[0].device_id, reason="stolen", actor="t")
     for device in devices:
         with pytest.raises(CLOSED):
             device.exchange("GET", "/v1/challenge")
@@ -84,7 +84,7 @@ def test_mutation_of_the_notices_of_a_revocation(host: ServiceHost, monkeypatch:
     devices = at_each(host, host.claimed(b"m" * 32))
     assert verdicts(devices) == ["attested", "attested"]
     monkeypatch.setattr(DeviceWorkers, "_tell", lambda *_, **__: None)
-    host.service.registry.revoke_device(devices[0].device_id, reason="stolen", actor="t")
+    host.service.registry.lifecycle.revoke(devices[0].device_id, reason="stolen", actor="t")
     assert verdicts(devices) == ["attested", "attested"]  # each believes what it remembers
 
 
@@ -133,7 +133,7 @@ def test_a_device_that_one_worker_holds_is_cut_everywhere(host: ServiceHost) -> 
         machine.connect()
         reply = machine.check_in()
         assert (reply.verdict, reply.purpose) == ("update-only", "update")
-    host.service.registry.release_device(here.device_id, actor="t")
+    host.service.registry.lifecycle.release(here.device_id, actor="t")
     here.challenge = b""
     assert here.check_in().verdict == "attested"
 

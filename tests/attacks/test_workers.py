@@ -78,7 +78,7 @@ def test_a_proof_is_good_once_whichever_worker_gets_it(host: ServiceHost) -> Non
         assert post(here, body) == (401, "device.challenge")
         there.challenge = b""
         assert there.check_in().verdict == "attested"
-        assert len(host.service.registry.list_check_ins(here.device_id).items) == 4
+        assert len(host.service.registry.history.check_ins(here.device_id).items) == 4
 
 
 def test_mutation_of_the_database_that_refuses_a_spent_challenge(

@@ -266,7 +266,7 @@ def attested(hub: RunningService, folder: Path) -> tuple[str, Path]:
     """A device that checked in: its id, and the client certificate of that check-in with its key."""
     made = hub.make_device()
     made.host = hub.host
-    hub.service.registry.claim_devices("Contoso", [made.device_id], actor="test")
+    hub.service.registry.devices.claim("Contoso", [made.device_id], actor="test")
     with made:
         reply = made.check_in()
     path = folder / "attested.pem"
@@ -315,7 +315,7 @@ def https_hub(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RunningServi
     host = free_host(MQTT_PORT, HTTPS_PORT)
     places = {"host": host, "public_host": host, "hub_port": MQTT_PORT, "websocket_port": str(HTTPS_PORT)}
     with running_service(tmp_path_factory.mktemp("azure-443"), **places) as running:
-        running.service.registry.create_catalog("Contoso", actor="test")
+        running.service.registry.catalogs.create("Contoso", actor="test")
         running.service.hub_identities.set_admission("Contoso", actor="test", certificates=True, symmetric_keys=True)
         yield running
 

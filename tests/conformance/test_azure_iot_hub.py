@@ -254,7 +254,7 @@ def test_another_catalogs_key_sees_nothing_of_ours(
         name,
         'registry.create_device_with_sas(name, None, None, "enabled")',
     )
-    hub.service.registry.create_catalog(f"E-{name}", actor="test")
+    hub.service.registry.catalogs.create(f"E-{name}", actor="test")
     try:
         path = f"/api/v1/catalogs/E-{name}/hub-service-keys"
         made = hub.call("POST", path, {"name": "theirs", "role": "Contributor"}).body
@@ -266,4 +266,4 @@ out["queried"] = len(registry.query_iot_hub(QuerySpecification(query="SELECT * F
 """)  # fmt: skip
         assert out == {"seen": [404, 404, 404], "taken": 409, "listed": 0, "queried": 0}
     finally:
-        hub.service.registry.delete_catalog(f"E-{name}", actor="test")
+        hub.service.registry.catalogs.delete(f"E-{name}", actor="test")

@@ -55,7 +55,7 @@ def client() -> Sdk:
 def central(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Central]:
     host = free_host()
     with running_service(tmp_path_factory.mktemp("cli"), host=host, public_host=host) as service:
-        service.service.registry.create_catalog("Contoso", actor="test")
+        service.service.registry.catalogs.create("Contoso", actor="test")
         yield Central.of(service, "Contoso")
 
 

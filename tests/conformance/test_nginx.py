@@ -83,7 +83,7 @@ class Nginx:
 
     def feed(self) -> None:
         """Write both files as a timer on the server would."""
-        catalog_id = self.host.service.registry.get_catalog("Contoso").catalog_id
+        catalog_id = self.host.service.registry.catalogs.get("Contoso").catalog_id
         lists = self.host.service.revocation_lists
         for name, label, found in (
             ("chain.pem", "CERTIFICATE", lists.chain_of_catalog(catalog_id)),
@@ -171,7 +171,7 @@ def client(device: WireDevice) -> Credentials:
 def issued(host: ServiceHost, key: ec.EllipticCurvePrivateKey, purpose: str, *, start: int, end: int) -> Credentials:
     """A certificate as the catalog's issuing authority signs it, with any times."""
     authority = host.service.authority
-    (issuer,) = authority.issuing_certificates(host.service.registry.get_catalog("Contoso").catalog_id)
+    (issuer,) = authority.issuing_certificates(host.service.registry.catalogs.get("Contoso").catalog_id)
     leaf = profile.build_device_certificate(
         issuer,
         authority._keys.load(f"issuing-{serial_text(issuer.serial_number).lower()}"),
@@ -194,10 +194,10 @@ def test_a_devices_current_client_certificate_is_accepted_until_the_device_is_re
         assert (status, body.split()[0]) == (200, "SUCCESS")
         assert f"CN={device.device_id[:32]}" in body
     registry = nginx.host.service.registry
-    registry.revoke_device(device.device_id, reason="lost", actor="test")
+    registry.lifecycle.revoke(device.device_id, reason="lost", actor="test")
     nginx.reload()
     assert [nginx.get(one)[0] for one in (first, second, others)] == [REFUSED, REFUSED, 200]
-    registry.restore_device(device.device_id, actor="test")
+    registry.lifecycle.restore(device.device_id, actor="test")
     nginx.reload()
     assert nginx.get(first)[0] == 200
 
@@ -258,7 +258,7 @@ def test_without_the_list_the_revoked_device_is_accepted(nginx: Nginx) -> None:
         shown = client(device)
     configuration = nginx.folder / "nginx.conf"
     text = configuration.read_text()
-    nginx.host.service.registry.revoke_device(device.device_id, reason="lost", actor="test")
+    nginx.host.service.registry.lifecycle.revoke(device.device_id, reason="lost", actor="test")
     try:
         configuration.write_text(text.replace("ssl_crl", "# ssl_crl"))
         nginx.reload()

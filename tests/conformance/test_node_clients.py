@@ -74,7 +74,7 @@ def hub(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RunningService]:
     host = free_host(MQTT_PORT, HTTPS_PORT)
     places = {"host": host, "public_host": host, "hub_port": MQTT_PORT, "websocket_port": str(HTTPS_PORT)}
     with running_service(tmp_path_factory.mktemp("node"), **places, broker_port="0") as running:
-        running.service.registry.create_catalog("Contoso", actor="test")
+        running.service.registry.catalogs.create("Contoso", actor="test")
         running.service.hub_identities.set_admission("Contoso", actor="test", certificates=True, symmetric_keys=True)
         yield running
 

@@ -58,7 +58,7 @@ class Issued:
 
     def fetch_lists(self) -> None:
         """The revocation lists as of now, one PEM file."""
-        catalog_id = self.host.service.registry.get_catalog("Contoso").catalog_id
+        catalog_id = self.host.service.registry.catalogs.get("Contoso").catalog_id
         lists = self.host.service.revocation_lists.of_catalog(catalog_id)
         self.path("crl").write_bytes(b"".join(armour("X509 CRL", der) for der in lists))
 
@@ -149,14 +149,14 @@ def test_with_revocation_lists_a_revoked_devices_certificate_is_refused(issued: 
     registry = issued.host.service.registry
     issued.fetch_lists()
     assert issued.verify("client", lists=True) == "OK"
-    registry.revoke_device(issued.device_id, reason="lost", actor="test")
+    registry.lifecycle.revoke(issued.device_id, reason="lost", actor="test")
     try:
         assert issued.verify("client", lists=True) == "OK"  # the lists of before
         issued.fetch_lists()
         assert "certificate revoked" in issued.verify("client", lists=True)
         assert issued.verify("client") == "OK"  # the positive control: nothing but the lists says so
     finally:
-        registry.restore_device(issued.device_id, actor="test")
+        registry.lifecycle.restore(issued.device_id, actor="test")
     issued.fetch_lists()
     assert issued.verify("client", lists=True) == "OK"
 

@@ -75,13 +75,13 @@ class HubScene:
         )
         registry = running.service.registry
         for name in ("contoso", "northwind"):
-            registry.create_catalog(name, actor="test")
-        registry.create_product("northwind", "Coolers", actor="test")
-        registry.create_group("northwind", "Coolers", "Field", actor="test")
+            registry.catalogs.create(name, actor="test")
+        registry.products.create("northwind", "Coolers", actor="test")
+        registry.groups.create("northwind", "Coolers", "Field", actor="test")
         self.call("PATCH", "/catalogs/northwind/hub-admission", {"certificates": False, "symmetric_keys": True})
         self.template("cooler")
         self.device = running.make_device()
-        registry.claim_devices("northwind", [self.device.device_id], product="Coolers", group="Field", actor="test")
+        registry.devices.claim("northwind", [self.device.device_id], product="Coolers", group="Field", actor="test")
         self.give(self.device.device_id)
         self.keys: dict[str, str] = {}
         for name in ("cooler-1", "cooler-2", "probe@yard"):

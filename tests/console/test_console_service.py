@@ -37,11 +37,11 @@ class RealConsole:
         self.url = running.address
         self.context = ssl.create_default_context(cafile=str(running.root))
         service = running.service
-        service.registry.create_catalog("northwind", actor="test")
-        service.registry.create_product("northwind", "Coffee", actor="test")
-        service.registry.create_group("northwind", "Coffee", "Pilot", actor="test")
+        service.registry.catalogs.create("northwind", actor="test")
+        service.registry.products.create("northwind", "Coffee", actor="test")
+        service.registry.groups.create("northwind", "Coffee", "Pilot", actor="test")
         self.device: WireDevice = running.make_device()
-        service.registry.claim_devices(
+        service.registry.devices.claim(
             "northwind", [self.device.device_id], product="Coffee", group="Pilot", actor="test"
         )
         image_id, package = application("coffee-control")
@@ -127,7 +127,7 @@ def test_a_device_is_revoked_and_restored(real: RealConsole):
 def test_a_device_with_a_copy_is_shown_as_held_and_released(real: RealConsole):
     running = real.running
     device = replace(running.make_device(), lineage=b"")  # one that keeps what each reply hands on
-    running.service.registry.claim_devices(
+    running.service.registry.devices.claim(
         "northwind", [device.device_id], product="Coffee", group="Pilot", actor="test"
     )
     address = f"/devices/{device.device_id}"
@@ -154,9 +154,9 @@ def test_a_device_with_a_copy_is_shown_as_held_and_released(real: RealConsole):
 def test_a_device_changes_hands_and_goes_out_of_service(real: RealConsole):
     running = real.running
     service, name = running.service, "tailspin"
-    taker = service.registry.create_catalog(name, actor="test").catalog_id
+    taker = service.registry.catalogs.create(name, actor="test").catalog_id
     device = running.make_device().device_id
-    service.registry.claim_devices("northwind", [device], product="Coffee", group="Pilot", actor="test")
+    service.registry.devices.claim("northwind", [device], product="Coffee", group="Pilot", actor="test")
     browser = real.browser("Contributor")
 
     def offered() -> str:
@@ -170,25 +170,25 @@ def test_a_device_changes_hands_and_goes_out_of_service(real: RealConsole):
     assert browser.post(f"{giver}/{first}/cancel").status == 303
     assert browser.post(f"{owner}/{first}/accept").status == 404
     assert browser.post(f"{owner}/{offered()}/decline").status == 303
-    assert service.registry.owner_of(device) == "northwind"
+    assert service.registry.devices.owner_of(device) == "northwind"
     last = offered()
     assert "from northwind?" in browser.get(f"{owner}/{last}/accept").text
     assert browser.post(f"{owner}/{last}/accept").status == 303
-    assert service.registry.owner_of(device) == name
+    assert service.registry.devices.owner_of(device) == name
     assert "from northwind, accepted by Contributor-token" in browser.get(f"/devices/{device}").text
-    service.registry.decommission_device(device, reason="scrap", actor="test")
+    service.registry.lifecycle.decommission(device, reason="scrap", actor="test")
     assert "Out of service: decommissioned" in browser.get(f"/devices/{device}").text
 
 
 def test_a_device_is_offered_and_decommissioned_from_its_page(real: RealConsole):
     service = real.running.service
-    taker = service.registry.create_catalog("woodgrove", actor="test").catalog_id
+    taker = service.registry.catalogs.create("woodgrove", actor="test").catalog_id
     device = real.running.make_device().device_id
-    service.registry.claim_devices("northwind", [device], product="Coffee", group="Pilot", actor="test")
+    service.registry.devices.claim("northwind", [device], product="Coffee", group="Pilot", actor="test")
     address, browser = f"/devices/{device}", real.browser("Contributor")
     assert f'<option value="{taker}">woodgrove</option>' in browser.get(f"{address}/offer").text
     assert real.browser("Reader").post(f"{address}/offer", to=str(taker)).status == 403
-    northwind = service.registry.get_catalog("northwind").catalog_id
+    northwind = service.registry.catalogs.get("northwind").catalog_id
     for chosen in ("", "woodgrove", str(uuid.uuid4()), str(northwind)):
         assert browser.post(f"{address}/offer", to=chosen).status == 400
     assert browser.post(f"{address}/offer", to=str(taker)).status == 303
@@ -197,7 +197,7 @@ def test_a_device_is_offered_and_decommissioned_from_its_page(real: RealConsole)
     assert real.browser("Reader").post(f"{address}/decommission", reason="x").status == 403
     assert browser.post(f"{address}/decommission", reason="scrapped").status == 303
     assert "Out of service: decommissioned" in browser.get(address).text
-    assert service.registry.get_device(device).catalog is None
+    assert service.registry.devices.get(device).catalog is None
     assert browser.post(f"{address}/decommission", reason="again").status == 409
     assert browser.post(f"{address}/offer", to=str(taker)).status == 404  # nobody's device
     operations = [line.operation for line in service.audit.list(limit=2).items]
@@ -265,7 +265,7 @@ def test_a_session_ends_with_its_token_and_a_new_token_opens_one(real: RealConso
 
 
 def test_a_token_of_one_catalog_is_told_what_it_is(real: RealConsole):
-    real.running.service.registry.create_catalog("Of-one", actor="test")
+    real.running.service.registry.catalogs.create("Of-one", actor="test")
     of_one = real.running.service.tokens.create("of-one", "Administrator", actor="test", catalog="Of-one").secret
     reader = Browser(real)  # type: ignore[arg-type]
     answer = reader.sign_in(of_one)
@@ -316,7 +316,7 @@ def test_the_rehearsed_fleet_has_the_fields_of_the_real_one(real: RealConsole):
     assert lacks(rehearsed.catalogs()[0]["groups"][0], sources.house.catalogs()[0]["groups"][0]) == []
     assert lacks(rehearsed.catalogs()[0]["certificates"][0], sources.house.catalogs()[0]["certificates"][0]) == []
     service, name = real.running.service, f"taker-{uuid.uuid4().hex[:8]}"
-    taker = service.registry.create_catalog(name, actor="test").catalog_id
+    taker = service.registry.catalogs.create(name, actor="test").catalog_id
     service.transfers.offer("northwind", real_id, taker, actor="test")
     (offer,) = sources.house.transfers(name, after=None, limit=9)["items"]
     assert lacks(rehearsed.offers[0], offer) == []

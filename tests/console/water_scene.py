@@ -55,9 +55,9 @@ class WaterScene:
             "/", create_console(running.service, running.hub, Settings(), closing=running.app.state.closing)
         )
         registry = running.service.registry
-        registry.create_catalog("northwind", actor="test")
-        registry.create_product("northwind", "Pumps", actor="test")
-        registry.create_group("northwind", "Pumps", "Field", actor="test")
+        registry.catalogs.create("northwind", actor="test")
+        registry.products.create("northwind", "Pumps", actor="test")
+        registry.groups.create("northwind", "Pumps", "Field", actor="test")
         self._template()
         self.pumps = [self._pump(number) for number in range(len(NAMES))]
         store = running.hub.application
@@ -74,7 +74,7 @@ class WaterScene:
     def _pump(self, number: int) -> Connected:
         device = self.running.make_device()
         registry = self.running.service.registry
-        registry.claim_devices("northwind", [device.device_id], product="Pumps", group="Field", actor="test")
+        registry.devices.claim("northwind", [device.device_id], product="Pumps", group="Field", actor="test")
         body = {
             "template": "pump",
             "version": 1,

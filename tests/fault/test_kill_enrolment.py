@@ -98,7 +98,7 @@ def test_the_service_is_killed_around_the_commit(tmp_path: Path, moment: str, us
         assert token.used == used, "spent and recorded are one step"
         known = service.enrolments.authenticate(made.secret)
         again = service.enrolments.enrol(known, certificate_request(b"k" * 32), "mt3620", endpoint="https://x:1")
-        assert service.registry.get_device(again.device_id).group == "Production"
+        assert service.registry.devices.get(again.device_id).group == "Production"
         with pytest.raises(ConflictError):
             service.enrolments.enrol(known, certificate_request(b"o" * 32), "mt3620", endpoint="https://x:1")
         assert service.enrolments.list("Contoso")[0].used == 1
@@ -111,7 +111,7 @@ def test_the_service_is_killed_around_the_commit(tmp_path: Path, moment: str, us
 @pytest.fixture(scope="module")
 def service(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RunningService]:
     with running_service(tmp_path_factory.mktemp("enrolment")) as running:
-        running.service.registry.create_catalog("Contoso", actor="test")
+        running.service.registry.catalogs.create("Contoso", actor="test")
         yield running
 
 

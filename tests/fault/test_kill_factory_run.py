@@ -107,7 +107,7 @@ def check(service: RunningService, folder: Path, count: int, before: int) -> Non
     assert len(ids) == count
     assert devices_in(service.service) == before + count, "one device a row, none besides"
     for row in rows:
-        assert service.service.registry.get_device(row["device_id"]).chip == row["chip"] == "mt3620"
+        assert service.service.registry.devices.get(row["device_id"]).chip == row["chip"] == "mt3620"
         assert (folder / row["folder"] / "layout.json").exists()
         assert ET.fromstring((folder / row["label"]).read_bytes()).tag.endswith("svg")  # noqa: S314 - our own file
     assert sum(1 for _ in (folder / "journal.jsonl").open()) == count

@@ -44,7 +44,7 @@ for file in sorted(waiting.iterdir()):
     image = service.images.upload("Contoso", file.read_bytes(), actor="op")
     say("image", image.image_id)
     device = service.factory_enrol(certificate_request(os.urandom(32)), "mt3620", "op").device_id
-    service.registry.claim_devices("Contoso", [device], product="Kettle", group="Production", actor="op")
+    service.registry.devices.claim("Contoso", [device], product="Kettle", group="Production", actor="op")
     say("claimed", device)
     made = service.deployments.create("Contoso", "Kettle", "Production", [image.image_id], actor="op")
     say("deployment", made.deployment_id)
@@ -85,7 +85,7 @@ def check(data: Path, told: list[list[str]]) -> None:
             if word == "image":
                 service.images.read(UUID(name))
             elif word == "claimed":
-                assert service.registry.get_device(name).group == "Production"
+                assert service.registry.devices.get(name).group == "Production"
             elif word == "deployment":
                 assert len(service.deployments.get("Contoso", UUID(name)).images) == 1
             elif word == "rollout":

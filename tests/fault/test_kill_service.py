@@ -48,7 +48,7 @@ async def main(data):
         while True:
             reply = service.factory_enrol(certificate_request(os.urandom(32)), "mt3620", "operator")
             print("made", reply.device_id, flush=True)
-            service.registry.claim_devices("Contoso", [reply.device_id], actor="operator")
+            service.registry.devices.claim("Contoso", [reply.device_id], actor="operator")
             print("claimed", reply.device_id, flush=True)
     threading.Thread(target=operate, daemon=True).start()
     await asyncio.Event().wait()
@@ -136,9 +136,9 @@ def assert_all_there(data: Path, told: Acknowledged) -> None:
             known = records.read(lambda c, n=found.number, s=serial: check_in_rows.has_certificate(c, n, s))
             assert known, f"certificate {serial} was handed out and is not on record"
         for device_id in told.made:
-            service.registry.get_device(device_id)
+            service.registry.devices.get(device_id)
         for device_id in told.claimed:
-            assert service.registry.get_device(device_id).catalog == "Contoso"
+            assert service.registry.devices.get(device_id).catalog == "Contoso"
         assert service.audit.verify().broken_at is None
     finally:
         asyncio.run(service.close())

@@ -151,7 +151,7 @@ def test_an_enrolment_and_a_catalog_that_cannot_be_recorded_leave_nothing(
             host.catalog("Fabrikam")
     assert recorded(host) == before
     assert host.service.audit.verify().lines == lines
-    assert [one.name for one in host.service.registry.list_catalogs()] == ["Contoso"]
+    assert [one.name for one in host.service.registry.catalogs.list()] == ["Contoso"]
     host.catalog("Fabrikam")
     assert host.service.factory_enrol(certificate_request(b"z" * 32), "mt3620", "test").certificate_chain
 

@@ -45,7 +45,7 @@ def test_everything_is_there_after_a_restart(tmp_path: Path) -> None:
         assert host.service.tokens.authenticate(token).role == "Administrator"
         assert host.service.authority.root_certificate == root
         assert host.service.audit.verify() == head
-        assert host.service.registry.get_device(device.device_id).health == "attested"
+        assert host.service.registry.devices.get(device.device_id).health == "attested"
 
 
 def test_a_changed_or_missing_audit_line_is_found(host: ServiceHost) -> None:
@@ -73,7 +73,7 @@ def test_what_happened_just_before_the_end_is_recorded(tmp_path: Path) -> None:
             assert device.exchange("GET", "/v1/challenge").status == 403
     service = SecurityService.open(Settings(data=tmp_path / "data"))
     try:
-        assert [row.code for row in service.registry.list_refusals().items] == ["device.unclaimed"]
+        assert [row.code for row in service.registry.history.refusals().items] == ["device.unclaimed"]
     finally:
         asyncio.run(service.close())
 
@@ -89,5 +89,5 @@ def test_whoever_asked_learns_of_a_revocation(host: ServiceHost) -> None:
     told: list[str] = []
     host.service.on_revoked(told.append)
     device = host.claimed(b"d" * 32)
-    host.service.registry.revoke_device(device.device_id, reason="", actor="t")
+    host.service.registry.lifecycle.revoke(device.device_id, reason="", actor="t")
     assert told == [device.device_id]

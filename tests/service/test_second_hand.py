@@ -11,23 +11,23 @@ from armillary.sim.device.service_host import ServiceHost
 def test_transferred_and_returned_devices_had_an_earlier_owner_and_no_others(host: ServiceHost, clock: Clock) -> None:
     service, registry = host.service, host.service.registry
     host.catalog("Fabrikam", "Kettle")
-    mine, theirs = (registry.get_catalog(each).catalog_id for each in ("Contoso", "Fabrikam"))
+    mine, theirs = (registry.catalogs.get(each).catalog_id for each in ("Contoso", "Fabrikam"))
     stays, moved, returned = (host.claimed(bytes([number]) * 32).device_id for number in (1, 2, 3))
-    registry.move_device("Contoso", stays, product="Kettle", group="Development", actor="t")
-    assert registry.second_hand(mine) == {}
+    registry.devices.move("Contoso", stays, product="Kettle", group="Development", actor="t")
+    assert registry.devices.second_hand(mine) == {}
     clock.now += 100
     offer = service.transfers.offer("Contoso", moved, theirs, actor="t")
     service.transfers.accept("Fabrikam", offer.transfer_id, actor="t")
-    registry.decommission_device(returned, reason="sold", actor="t")
-    registry.allow_reprovision(returned, actor="t")
-    assert registry.second_hand(theirs) == {moved: int(clock.now)}
+    registry.lifecycle.decommission(returned, reason="sold", actor="t")
+    registry.lifecycle.allow_reprovision(returned, actor="t")
+    assert registry.devices.second_hand(theirs) == {moved: int(clock.now)}
     clock.now += 100
     host.device(bytes([3]) * 32)
-    assert registry.second_hand(theirs) == {moved: int(clock.now) - 100}  # nobody's yet
-    registry.claim_devices("Fabrikam", [returned], product="Kettle", group="Production", actor="t")
-    assert registry.second_hand(theirs) == {moved: int(clock.now) - 100, returned: int(clock.now)}
-    assert registry.second_hand(theirs, returned) == {returned: int(clock.now)}
-    assert registry.second_hand(mine) == registry.second_hand(mine, stays) == {}
+    assert registry.devices.second_hand(theirs) == {moved: int(clock.now) - 100}  # nobody's yet
+    registry.devices.claim("Fabrikam", [returned], product="Kettle", group="Production", actor="t")
+    assert registry.devices.second_hand(theirs) == {moved: int(clock.now) - 100, returned: int(clock.now)}
+    assert registry.devices.second_hand(theirs, returned) == {returned: int(clock.now)}
+    assert registry.devices.second_hand(mine) == registry.devices.second_hand(mine, stays) == {}
     assert service.hub_directory.second_hand("fabrikam") == {
         moved: (int(clock.now) - 100) * 1000, returned: int(clock.now) * 1000,
     }  # fmt: skip

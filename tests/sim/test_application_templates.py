@@ -103,7 +103,7 @@ def reported_names(used: Used, device: dict[str, Any]) -> set[str]:
 def test_simulated_devices_say_so_everywhere(used: Used):
     running = used.playing.running
     for device in used.devices:
-        record = running.service.registry.get_device(device["id"])
+        record = running.service.registry.devices.get(device["id"])
         assert record.trust_tier == "simulated"
         assert record.last_check_in_at is None
         assert running.hub.twins.get(device["id"]).tags["simulated"] is True

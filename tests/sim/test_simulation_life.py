@@ -83,11 +83,11 @@ def test_a_revoked_device_goes_silent_and_comes_back_when_restored(found: Playin
     meter = device_of(found, "flow-meter")
     running = found.running
     wait_until(lambda: meter in running.hub.connected(), "it is connected")
-    running.service.registry.revoke_device(meter, reason="test", actor="test")
+    running.service.registry.lifecycle.revoke(meter, reason="test", actor="test")
     wait_until(lambda: meter not in running.hub.connected(), "it is gone")
     time.sleep(1.0)  # a few rounds of the loop: it does not come back by itself
     assert meter not in running.hub.connected()
-    running.service.registry.restore_device(meter, actor="test")
+    running.service.registry.lifecycle.restore(meter, actor="test")
     wait_until(lambda: meter in running.hub.connected(), "it is back", 15)
 
 
@@ -95,7 +95,7 @@ def foreign_device(found: Playing, tier: str, number: int = 2) -> str:
     """A device of somebody, written into the simulation's document as if it were one of its own."""
     service = found.running.service
     made = service.factory_enrol(certificate_request(os.urandom(32)), "mt3620", "test", trust_tier=tier)
-    service.registry.claim_devices("Simulated", [made.device_id], actor="test")
+    service.registry.devices.claim("Simulated", [made.device_id], actor="test")
     store: ApplicationStore = found.running.hub.application
     body = store.get("simulation", NAME).content
     entry = {"id": made.device_id, "role": "valve", "number": number, "name": "foreign"}
@@ -130,8 +130,8 @@ def test_a_device_of_another_tier_is_not_taken_out_of_service(found: Playing):
     real, own = foreign_device(found, "software", 8), foreign_device(found, "simulated", 9)
     found.applications.use(NAME, actor="test", devices=2)
     registry = found.running.service.registry
-    assert registry.get_device(real).decommissioned_at is None
-    assert registry.get_device(own).decommissioned_at is not None  # the control
+    assert registry.devices.get(real).decommissioned_at is None
+    assert registry.devices.get(own).decommissioned_at is not None  # the control
 
 
 def test_a_channel_is_for_the_identity_that_it_was_opened_for(found: Playing):

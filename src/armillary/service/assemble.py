@@ -105,13 +105,13 @@ class SecurityService:
         self._blobs = blobs
         self._factory = Factory(context, self.authority, self.releases, self.chips)
         self.tpms = TpmEnrolments(context, self.authority, self._factory, self.chips)
-        self.transfers = Transfers(context, self.registry, self.notices)
+        self.transfers = Transfers(context, self.registry.devices, self.notices)
         self.enrolments = Enrolments(context, self._factory, self.tpms, self.chips, self.notices)
         self._hub_peers = HubPeers(context, self.authority)
-        self.hub_updates = HubUpdates(context, self.registry)
+        self.hub_updates = HubUpdates(context, self.registry.devices)
         self.hub_identities = HubIdentities(context, self.authority)
         self.notices.on_catalog_deleted.append(self.hub_identities.trust_changed)
-        self.device_names = DeviceNames(context, self.registry, self.hub_identities)
+        self.device_names = DeviceNames(context, self.registry.devices, self.hub_identities)
         self.hub_directory = HubDirectory(context, self.device_names)
         self.hub_enrolments = HubEnrolments(context, self.hub_identities)
         self.hub_service_keys = HubServiceKeys(context, self.hub_identities)
@@ -288,7 +288,7 @@ class SecurityService:
             NotFoundError: there is no such device.
         """
         if is_attested_id(device_id):
-            return self.registry.get_device(device_id).catalog_id
+            return self.registry.devices.get(device_id).catalog_id
         return self.hub_identities.get(device_id).catalog_id
 
     def admit_hub_client(self, credentials: HubCredentials) -> HubPeer:

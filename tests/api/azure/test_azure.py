@@ -195,7 +195,7 @@ def test_a_claim_is_all_or_nothing(service: RunningService, catalog: str) -> Non
 
 def test_lists_go_on_by_get_on_next_link(service: RunningService, catalog: str) -> None:
     ids = [service.make_device().device_id for _ in range(5)]
-    service.service.registry.claim_devices(catalog, ids, actor="test", product="Coffee", group="Production")
+    service.service.registry.devices.claim(catalog, ids, actor="test", product="Coffee", group="Production")
     found: list[str] = []
     reply = service.azure("POST", f"/{catalog}/listDevices", query="&$maxpagesize=2")
     pages = 0
@@ -229,7 +229,7 @@ def test_paging_that_makes_no_sense_is_refused(service: RunningService, catalog:
 
 def test_a_capability_file_is_for_one_device(service: RunningService, catalog: str) -> None:
     device = service.make_device()
-    service.service.registry.claim_devices(catalog, [device.device_id], actor="test")
+    service.service.registry.devices.claim(catalog, [device.device_id], actor="test")
     path = f"/{catalog}/products/.default/deviceGroups/.unassigned/devices/{device.device_id}/generateCapabilityImage"
     reply = service.azure("POST", path, {"capabilities": ["ApplicationDevelopment"]})
     assert reply.status == 200
@@ -244,7 +244,7 @@ def test_check_ins_and_error_reports_show(service: RunningService, catalog: str)
     from armillary.wire.device.error_report import ErrorReport  # noqa: PLC0415 - one test's
 
     device = service.make_device()
-    service.service.registry.claim_devices(
+    service.service.registry.devices.claim(
         catalog, [device.device_id], actor="test", product="Coffee", group="Production"
     )
     report = ErrorReport(
@@ -495,6 +495,6 @@ def test_two_uploads_of_one_image_at_once(service: RunningService, catalog: str)
 
 
 def test_a_catalog_with_devices_stays(service: RunningService, catalog: str) -> None:
-    service.service.registry.claim_devices(catalog, [service.make_device().device_id], actor="test")
+    service.service.registry.devices.claim(catalog, [service.make_device().device_id], actor="test")
     reply = service.azure("DELETE", f"/{catalog}")
     assert (reply.status, reply.body["error"]["code"]) == (409, "Conflict")

@@ -26,7 +26,7 @@ ORG_VIEWER = "84cc62c1-dabe-49d3-b16e-8b291232b285"
 @pytest.fixture(scope="module")
 def central(service: RunningService) -> Central:
     catalog = fresh("Access")
-    service.service.registry.create_catalog(catalog, actor="test")
+    service.service.registry.catalogs.create(catalog, actor="test")
     service.service.hub_identities.set_admission(catalog, actor="test", certificates=True, symmetric_keys=True)
     return Central.of(service, catalog)
 
@@ -109,7 +109,7 @@ def test_api_tokens_of_an_organisation_and_what_none_can_be(central: Central) ->
         assert reply.status in (400, 404), (wrong, reply.raw)
     names = {each["id"] for each in central.good("GET", "/apiTokens?maxpagesize=100")["value"]}
     other = fresh("Other")
-    central.service.service.registry.create_catalog(other, actor="test")
+    central.service.service.registry.catalogs.create(other, actor="test")
     stranger = Central.of(central.service, other)
     assert not names & {each["id"] for each in stranger.good("GET", "/apiTokens")["value"]}
     for method in ("GET", "DELETE"):
@@ -139,7 +139,7 @@ def test_a_token_of_one_catalog_makes_none_that_outlives_it_or_passes_for_anothe
     for name in (boss, boss.upper(), "service", "planner"):
         central.refused("PUT", f"/apiTokens/{name}", body, status=409)
     other = fresh("Other")
-    central.service.service.registry.create_catalog(other, actor="test")
+    central.service.service.registry.catalogs.create(other, actor="test")
     free = fresh("free")
     Central.of(central.service, other).good("PUT", f"/apiTokens/{free}", body)
     central.good("PUT", f"/apiTokens/{free}", body)  # of another catalog nobody learns anything

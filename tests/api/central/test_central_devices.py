@@ -27,7 +27,7 @@ from armillary.wire.hub.sas_token import decode_key, derive_device_key, encode_k
 @pytest.fixture
 def central(service: RunningService) -> Central:
     catalog = fresh("Central")
-    service.service.registry.create_catalog(catalog, actor="test")
+    service.service.registry.catalogs.create(catalog, actor="test")
     service.service.hub_identities.set_admission(catalog, actor="test", certificates=True, symmetric_keys=True)
     return Central.of(service, catalog)
 
@@ -393,10 +393,10 @@ def test_modules(central: Central, name: str) -> None:
 
 
 def test_a_device_that_attests(central: Central, service: RunningService) -> None:
-    service.service.registry.create_product(central.catalog, "Coffee", actor="test")
-    service.service.registry.create_default_groups(central.catalog, "Coffee", actor="test")
+    service.service.registry.products.create(central.catalog, "Coffee", actor="test")
+    service.service.registry.groups.create_defaults(central.catalog, "Coffee", actor="test")
     made = service.make_device(tier="simulated")
-    service.service.registry.claim_devices(
+    service.service.registry.devices.claim(
         central.catalog, [made.device_id], product="Coffee", group="Production", actor="test"
     )
     place = f"/devices/{made.device_id}"
@@ -442,7 +442,7 @@ def test_a_device_that_was_made_ahead_registers_by_its_group(central: Central, n
 def tree(service: RunningService) -> dict[str, Any]:
     """Two organisations of one catalog, a device in each, a token of the first."""
     catalog = fresh("Tree")
-    service.service.registry.create_catalog(catalog, actor="test")
+    service.service.registry.catalogs.create(catalog, actor="test")
     boss = Central.of(service, catalog)
     ids = {word: fresh(word) for word in ("north", "south")}
     for word, each in ids.items():
@@ -469,7 +469,7 @@ def test_a_token_of_an_organisation_reaches_its_own_devices(tree: dict[str, Any]
     plain.refused("PATCH", mine, {"organizations": []}, status=403)
     assert boss.good("PATCH", theirs, {"organizations": []})["organizations"] == []
     foreign, other = fresh("foreign"), fresh("Other")
-    boss.service.service.registry.create_catalog(other, actor="test")
+    boss.service.service.registry.catalogs.create(other, actor="test")
     body = {"name": "x", "catalog": other, "parent": None}
     assert boss.service.call("PUT", f"/api/v1/organisations/{foreign}", body).status == 200
     boss.refused("PATCH", theirs, {"organizations": [foreign]}, status=404)

@@ -13,7 +13,7 @@ WHERE = "SELECT * FROM devices WHERE "
 @pytest.fixture(scope="module")
 def central(service: RunningService) -> Central:
     catalog = fresh("Groups")
-    service.service.registry.create_catalog(catalog, actor="test")
+    service.service.registry.catalogs.create(catalog, actor="test")
     return Central.of(service, catalog)
 
 
@@ -74,7 +74,7 @@ def test_groups_of_others_and_of_all(central: Central) -> None:
     service = central.service
     theirs, everyones = fresh("theirs"), fresh("all")
     other = fresh("Other")
-    service.service.registry.create_catalog(other, actor="test")
+    service.service.registry.catalogs.create(other, actor="test")
     boss = Central.of(service, other)
     body = {
         "displayName": "x",

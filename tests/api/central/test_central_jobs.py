@@ -17,7 +17,7 @@ WHERE = "SELECT * FROM devices WHERE "
 @pytest.fixture(scope="module")
 def central(service: RunningService) -> Central:
     catalog = fresh("Jobs")
-    service.service.registry.create_catalog(catalog, actor="test")
+    service.service.registry.catalogs.create(catalog, actor="test")
     service.service.hub_identities.set_admission(catalog, actor="test", symmetric_keys=True)
     return Central.of(service, catalog)
 
@@ -174,7 +174,7 @@ def test_a_scheduled_job_is_made_changed_runs_and_is_deleted(central: Central, f
 def test_jobs_of_others_are_out_of_reach(central: Central, fleet: dict[str, Any]) -> None:
     service = central.service
     other = fresh("Other")
-    service.service.registry.create_catalog(other, actor="test")
+    service.service.registry.catalogs.create(other, actor="test")
     stranger = Central.of(service, other)
     name = fresh("mine")
     central.good("PUT", f"/jobs/{name}", body(fleet, "property", "fanSpeed", 1.5))

@@ -19,7 +19,7 @@ PREVIEW = "2022-10-31-preview"
 @pytest.fixture(scope="module")
 def central(service: RunningService) -> Central:
     catalog = fresh("Query")
-    service.service.registry.create_catalog(catalog, actor="test")
+    service.service.registry.catalogs.create(catalog, actor="test")
     service.service.hub_identities.set_admission(catalog, actor="test", symmetric_keys=True)
     return Central.of(service, catalog)
 
@@ -90,7 +90,7 @@ def test_what_is_no_query_and_what_is_too_much(
     central.refused("POST", "/query", {}, status=400, version=PREVIEW)
     assert "preview" in central.refused("POST", "/query", {"query": "SELECT $id" + place}, status=400)
     other = fresh("Other")
-    central.service.service.registry.create_catalog(other, actor="test")
+    central.service.service.registry.catalogs.create(other, actor="test")
     stranger = Central.of(central.service, other)
     stranger.refused("POST", "/query", {"query": "SELECT $id" + place}, status=404, version=PREVIEW)
     monkeypatch.setattr(central_query, "MAX_POINTS", 2)

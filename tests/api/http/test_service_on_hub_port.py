@@ -26,7 +26,7 @@ VERSION = "api-version=2021-04-12"
 def service(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RunningService]:
     """No catalog admits anybody but devices that attest."""
     with running_service(tmp_path_factory.mktemp("service-on-hub")) as running:
-        running.service.registry.create_catalog("Contoso", actor="test")
+        running.service.registry.catalogs.create("Contoso", actor="test")
         yield running
 
 

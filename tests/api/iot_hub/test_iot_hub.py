@@ -22,7 +22,7 @@ VERSION = "api-version=2021-04-12"
 def service(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RunningService]:
     with running_service(tmp_path_factory.mktemp("iot-hub")) as running:
         for name in ("Contoso", "Fabrikam"):
-            running.service.registry.create_catalog(name, actor="test")
+            running.service.registry.catalogs.create(name, actor="test")
             running.service.hub_identities.set_admission(name, actor="test", symmetric_keys=True)
         yield running
 
@@ -175,7 +175,7 @@ def test_roles_and_catalogs_hold(service: RunningService, tool: Tool, name: str)
 def test_a_device_that_attests_is_shown_and_not_made_here(service: RunningService, tool: Tool) -> None:
     attested = service.make_device().device_id
     assert tool.call("GET", f"/devices/{attested}").status == 404
-    service.service.registry.claim_devices("Contoso", [attested], actor="test")
+    service.service.registry.devices.claim("Contoso", [attested], actor="test")
     shown = tool.call("GET", f"/devices/{attested}").body
     assert (shown["authentication"]["type"], shown["status"]) == ("certificateAuthority", "enabled")
     assert tool.call("PUT", f"/devices/{attested}", {}, If_Match="*").status == 400
@@ -386,7 +386,7 @@ def test_other_routes_and_the_consoles_pages_are_apart(service: RunningService, 
 
 
 def test_a_catalog_with_hub_devices_is_not_deleted(service: RunningService, name: str) -> None:
-    service.service.registry.create_catalog(f"C-{name}", actor="test")
+    service.service.registry.catalogs.create(f"C-{name}", actor="test")
     tool = Tool(service, f"C-{name}")
     tool.call("PUT", f"/devices/{name}", {})
     assert service.azure("DELETE", f"/C-{name}").status == 409

@@ -46,9 +46,9 @@ LACKS = re.compile(r"no such file|has sent no|no template|no published version|n
 @pytest.fixture(scope="module")
 def owner(service: RunningService) -> str:
     registry = service.service.registry
-    registry.create_catalog("Ids", actor="test", resource_group="rg")
-    registry.create_product("Ids", "Coffee", actor="test")
-    registry.create_default_groups("Ids", "Coffee", actor="test")
+    registry.catalogs.create("Ids", actor="test", resource_group="rg")
+    registry.products.create("Ids", "Coffee", actor="test")
+    registry.groups.create_defaults("Ids", "Coffee", actor="test")
     assert service.call("PATCH", "/api/v1/catalogs/Ids/hub-admission", {"symmetric_keys": True}).status == 200
     made = service.call(
         "POST", "/api/v1/catalogs/Ids/hub-devices", {"device_id": HUB_DEVICE, "authentication": "sas", "name": "Pump 2"}
@@ -132,7 +132,7 @@ def test_the_first_digits_of_an_id_are_told_from_a_hub_device(service: RunningSe
 
 def test_a_name_is_given_to_either_kind_and_finds_it(service: RunningService, owner: str) -> None:
     device = service.make_device().device_id
-    service.service.registry.claim_devices(owner, [device], product="Coffee", group="Field Test", actor="test")
+    service.service.registry.devices.claim(owner, [device], product="Coffee", group="Field Test", actor="test")
     for device_id in (device, HUB_DEVICE):
         named = service.call("PUT", f"/api/v1/devices/{quote(device_id)}/name", {"name": " Kühlraum 9 "})
         assert (named.status, named.body["name"], named.body["is_named"]) == (200, "Kühlraum 9", True)
@@ -171,12 +171,12 @@ def test_a_name_is_given_to_either_kind_and_finds_it(service: RunningService, ow
 
 def test_nobody_reads_what_another_owner_calls_a_device(service: RunningService, owner: str) -> None:
     registry, mine = service.service.registry, service.make_device().device_id
-    registry.create_catalog("Ids-other", actor="test", resource_group="rg")
-    registry.claim_devices("Ids-other", [mine], actor="test", product=".default", group=".unassigned")
+    registry.catalogs.create("Ids-other", actor="test", resource_group="rg")
+    registry.devices.claim("Ids-other", [mine], actor="test", product=".default", group=".unassigned")
     service.service.device_names.rename(mine, "Secret plan", actor="test")
     page = {"items": [{"device_id": mine}, {"device_id": HUB_DEVICE}, {"number": 1}]}
     for catalog, seen in ((None, True), ("Ids-other", True), (owner, False)):
-        catalog_id = None if catalog is None else registry.get_catalog(catalog).catalog_id
+        catalog_id = None if catalog is None else registry.catalogs.get(catalog).catalog_id
         scope = {
             "type": "http", "app": service.app, "state": {"operator": SimpleNamespace(catalog_id=catalog_id)},
             "method": "GET", "path": "/", "query_string": b"", "headers": [],

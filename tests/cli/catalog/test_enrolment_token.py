@@ -21,9 +21,9 @@ Command = Callable[..., Any]
 def catalog(service: RunningService) -> str:
     name = f"E-{uuid.uuid4().hex[:10]}"
     registry = service.service.registry
-    registry.create_catalog(name, actor="test")
-    registry.create_product(name, "Gateway", actor="test")
-    registry.create_default_groups(name, "Gateway", actor="test")
+    registry.catalogs.create(name, actor="test")
+    registry.products.create(name, "Gateway", actor="test")
+    registry.groups.create_defaults(name, "Gateway", actor="test")
     return name
 
 

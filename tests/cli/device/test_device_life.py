@@ -18,7 +18,7 @@ Command = Callable[..., Any]
 @pytest.fixture
 def catalog(service: RunningService) -> str:
     name = f"L-{uuid.uuid4().hex[:10]}"
-    service.service.registry.create_catalog(name, actor="test")
+    service.service.registry.catalogs.create(name, actor="test")
     return name
 
 
@@ -48,10 +48,10 @@ def test_the_manufacturing_state_moves_forward_here_and_in_the_service(
     assert shown(armillary(*update, "Module1Complete"))["manufacturing_state"] == "Module1Complete"
     assert shown(armillary("device", "attest", *folder, "--json"))["verdict"] == "attested"
     # Cut short between the service and the device: the same command goes on.
-    service.service.registry.advance_manufacturing_state(device, "DeviceComplete", actor="test")
+    service.service.registry.lifecycle.advance_manufacturing_state(device, "DeviceComplete", actor="test")
     complete = shown(armillary(*update, "DeviceComplete"))
     assert (complete["manufacturing_state"], complete["accepts_test_key"]) == ("DeviceComplete", False)
-    assert service.service.registry.get_device(device).manufacturing_state == "DeviceComplete"
+    assert service.service.registry.devices.get(device).manufacturing_state == "DeviceComplete"
     back = armillary(*update, "Module1Complete")
     assert (back.code, "only move forward" in back.err) == (1, True)
     assert armillary(*update, "DeviceComplete").code == 0  # nothing to do
@@ -100,7 +100,7 @@ def test_a_device_is_handed_over(armillary: Command, service: RunningService, ca
     device = made(armillary, tmp_path / "d")
     assert armillary("device", "claim", "-c", catalog, "-d", device).code == 0
     taker = f"T-{uuid.uuid4().hex[:10]}"
-    target = service.service.registry.create_catalog(taker, actor="test").catalog_id
+    target = service.service.registry.catalogs.create(taker, actor="test").catalog_id
     transfer = ("device", "transfer")
     offered = armillary(*transfer, "offer", "-c", catalog, "-d", device, "--to-catalog", str(target), "--json")
     number = shown(offered)["transfer_id"]
@@ -109,7 +109,7 @@ def test_a_device_is_handed_over(armillary: Command, service: RunningService, ca
     assert (shown(armillary(*show))["transfer"] or {})["state"] == "offered"
     assert armillary(*transfer, "accept", "-c", catalog, "--id", number).code == 1
     assert shown(armillary(*transfer, "accept", "-c", taker, "--id", number, "--json"))["state"] == "accepted"
-    assert service.service.registry.owner_of(device) == taker
+    assert service.service.registry.devices.owner_of(device) == taker
     assert "accepted" in armillary(*transfer, "list", "-c", taker).out
     assert shown(armillary(*pending, "-c", taker)) == []
     came = shown(armillary(*show))["transfer"]

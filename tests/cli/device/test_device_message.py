@@ -18,7 +18,7 @@ Command = Callable[..., Any]
 @pytest.fixture
 def device(service: RunningService) -> str:
     name = f"M-{uuid.uuid4().hex[:10]}"
-    service.service.registry.create_catalog(name, actor="test")
+    service.service.registry.catalogs.create(name, actor="test")
     return service.make_device().device_id
 
 

@@ -15,7 +15,7 @@ Command = Callable[..., Any]
 
 def test_a_device_is_named_and_taken_by_name_or_first_digits(armillary: Command, service: RunningService) -> None:
     catalog, kitchen = f"N-{uuid.uuid4().hex[:10]}", f"Kitchen {uuid.uuid4().hex[:8]}"
-    service.service.registry.create_catalog(catalog, actor="test")
+    service.service.registry.catalogs.create(catalog, actor="test")
     first, second = service.make_device().device_id, service.make_device().device_id
     claimed = armillary("device", "claim", "-d", first[:14], "-c", catalog, "--name", kitchen)
     assert claimed.code == 0, claimed.err
@@ -40,7 +40,7 @@ def test_a_device_is_named_and_taken_by_name_or_first_digits(armillary: Command,
     assert many.code == 1
     assert "means 2 devices" in many.err
     assert all(each[:12] in many.err for each in (first, second))
-    assert service.service.registry.get_device(first).revoked_at is None
+    assert service.service.registry.devices.get(first).revoked_at is None
     for written in ("No such device", first[:3]):
         none = armillary("device", "show", "-d", written)
         assert (none.code, "no device is called" in none.err, "hint:" in none.err) == (1, True, True)
@@ -50,7 +50,7 @@ def test_a_device_is_named_and_taken_by_name_or_first_digits(armillary: Command,
 
 def test_a_hub_device_is_named_and_taken_by_name(armillary: Command, service: RunningService) -> None:
     catalog, device, name = f"N-{uuid.uuid4().hex[:10]}", f"Pump_{uuid.uuid4().hex[:6]}", f"Hall {uuid.uuid4().hex[:6]}"
-    service.service.registry.create_catalog(catalog, actor="test")
+    service.service.registry.catalogs.create(catalog, actor="test")
     assert armillary("hub-device", "create", "-d", device, "-c", catalog, "--name", name).code == 0
     assert name in armillary("hub-device", "list", "-c", catalog).out
     assert name in armillary("hub-device", "list", "-c", catalog, "--search", name.split()[1]).out

@@ -19,7 +19,7 @@ Command = Callable[..., Any]
 @pytest.fixture
 def catalog(service: RunningService) -> str:
     name = f"H-{uuid.uuid4().hex[:10]}"
-    service.service.registry.create_catalog(name, actor="test")
+    service.service.registry.catalogs.create(name, actor="test")
     return name
 
 

@@ -44,9 +44,9 @@ def test_what_is_no_filter(text: str) -> None:
 
 def test_groups_from_the_command_line(armillary: Command, service: RunningService, tmp_path: Path) -> None:
     name = f"Z-{uuid.uuid4().hex[:8]}"
-    service.service.registry.create_catalog(name, actor="test")
+    service.service.registry.catalogs.create(name, actor="test")
     device = service.make_device().device_id
-    service.service.registry.claim_devices(name, [device], actor="test")
+    service.service.registry.devices.claim(name, [device], actor="test")
     made = armillary(
         "group", "create", "--name", f"Never seen {name}", "-w", "device:health=never", "-c", name, "--json"
     )

@@ -16,9 +16,9 @@ Command = Callable[..., Any]
 
 def test_jobs_from_the_command_line(armillary: Command, service: RunningService, tmp_path: Path) -> None:
     name = f"y-{uuid.uuid4().hex[:8]}"
-    service.service.registry.create_catalog(name, actor="test")
+    service.service.registry.catalogs.create(name, actor="test")
     device = service.make_device().device_id
-    service.service.registry.claim_devices(name, [device], actor="test")
+    service.service.registry.devices.claim(name, [device], actor="test")
     assert armillary("group", "create", "--name", name, "-c", name).code == 0
     made = armillary(
         "job", "create", "--name", name, "-g", name, "-c", name, "--set", "limit=5", "--set", "mode=auto",

@@ -15,9 +15,9 @@ Command = Callable[..., Any]
 
 def test_organisations_from_the_command_line(armillary: Command, service: RunningService) -> None:
     name = f"w-{uuid.uuid4().hex[:8]}"
-    service.service.registry.create_catalog(name, actor="test")
+    service.service.registry.catalogs.create(name, actor="test")
     device = service.make_device().device_id
-    service.service.registry.claim_devices(name, [device], actor="test")
+    service.service.registry.devices.claim(name, [device], actor="test")
     organisation = ("organisation",)
     assert armillary(*organisation, "create", "--name", f"{name} north", "-c", name).code == 0
     below = armillary(

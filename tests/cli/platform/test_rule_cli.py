@@ -46,9 +46,9 @@ def test_rules_from_the_command_line(
     armillary: Command, service: RunningService, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     catalog = f"Z-{uuid.uuid4().hex[:8]}"
-    service.service.registry.create_catalog(catalog, actor="test")
+    service.service.registry.catalogs.create(catalog, actor="test")
     device = service.make_device().device_id
-    service.service.registry.claim_devices(catalog, [device], actor="test")
+    service.service.registry.devices.claim(catalog, [device], actor="test")
     series, now = service.hub.series, service.hub.rules.now_ms()
     point = Restored(number_of(service, device), "t", now - DAY_MS, 45.0)
     series.commits.submit(series.restored([point], now)).result()
@@ -83,7 +83,7 @@ def test_rules_from_the_command_line(
     # With another catalog chosen neither is there; what is printed is for people.
     with monkeypatch.context() as chosen:
         chosen.setenv("ARMILLARY_CATALOG", f"Other-{catalog}")
-        service.service.registry.create_catalog(f"Other-{catalog}", actor="test")
+        service.service.registry.catalogs.create(f"Other-{catalog}", actor="test")
         for verb in ("alert", "acknowledge"):
             assert armillary("rule", verb, "--alert", number).code == 1, verb
         assert "No such alert" in armillary("rule", "alerts", "--status", "all").err

@@ -157,7 +157,7 @@ def test_a_service_keeps_root_policy_and_catalogs_in_the_token(tmp_path: Path, t
         chain = [x509.load_der_x509_certificate(der) for der in (leaf, issuing, catalog)]
         chain[0].verify_directly_issued_by(chain[1])
         chain[1].verify_directly_issued_by(chain[2])
-        catalog_id = host.service.registry.get_catalog("Contoso").catalog_id
+        catalog_id = host.service.registry.catalogs.get("Contoso").catalog_id
         assert host.service.revocation_lists.of_catalog(catalog_id)  # signed in the token too
     with ServiceHost(tmp_path / "data", **options) as host:  # and it is all found again
         host.catalog("Fabrikam")
@@ -177,7 +177,7 @@ def test_while_the_token_is_away_devices_check_in_and_nothing_else_is_signed(
             assert device.check_in().verdict == "attested"
         with pytest.raises(SignerError, match="PIN"):
             host.catalog("Fabrikam")
-        assert [one.name for one in host.service.registry.list_catalogs()] == ["Contoso"]
+        assert [one.name for one in host.service.registry.catalogs.list()] == ["Contoso"]
         token.pin_file.write_text(pin)
         host.catalog("Fabrikam")
 

@@ -35,7 +35,7 @@ from armillary.wire.mqtt.fields import Property
 @pytest.fixture(scope="module")
 def service(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RunningService]:
     with running_service(tmp_path_factory.mktemp("files")) as running:
-        running.service.registry.create_catalog("Contoso", actor="test")
+        running.service.registry.catalogs.create("Contoso", actor="test")
         running.service.hub_identities.set_admission("Contoso", actor="test", certificates=True, symmetric_keys=True)
         yield running
 

@@ -113,7 +113,7 @@ def test_every_certificate_handed_out_is_on_record(host: ServiceHost) -> None:
     }
     assert handed_out <= recorded
     leaf = parse_device_certificate(reply.certificate_chain[0])
-    (check_in,) = host.service.registry.list_check_ins(device.device_id).items
+    (check_in,) = host.service.registry.history.check_ins(device.device_id).items
     assert check_in.certificate_serial == f"{leaf.serial:034X}"
     assert check_in.certificate_not_after == leaf.not_after
 

@@ -31,7 +31,7 @@ def test_every_private_key_but_the_servers_is_encrypted(host: ServiceHost) -> No
 
 def test_the_issuing_key_signs_in_memory(host: ServiceHost) -> None:
     """The hot path has the key object itself: nothing between it and a check-in's signature."""
-    catalog_id = host.service.registry.get_catalog("Contoso").catalog_id
+    catalog_id = host.service.registry.catalogs.get("Contoso").catalog_id
     key = host.service.authority.issuer(catalog_id).template._key
     assert type(key) is type(ec.generate_private_key(ec.SECP256R1()))
 

@@ -55,9 +55,9 @@ class Rotation:
         self.clock = clock
         self.data = data
         self.service = SecurityService.open(Settings(data=data), clock=clock)
-        if not self.service.registry.list_catalogs():
-            self.service.registry.create_catalog("Contoso", actor="test")
-        self.catalog_id: UUID = self.service.registry.get_catalog("Contoso").catalog_id
+        if not self.service.registry.catalogs.list():
+            self.service.registry.catalogs.create("Contoso", actor="test")
+        self.catalog_id: UUID = self.service.registry.catalogs.get("Contoso").catalog_id
 
     def close(self) -> None:
         self.service.context.records.close()
@@ -264,8 +264,8 @@ def test_a_catalog_whose_renewal_fails_hinders_no_other(
     rotation: Rotation, clock: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     service = rotation.service
-    service.registry.create_catalog("Fabrikam", actor="test")
-    other = service.registry.get_catalog("Fabrikam").catalog_id
+    service.registry.catalogs.create("Fabrikam", actor="test")
+    other = service.registry.catalogs.get("Fabrikam").catalog_id
     before = {one: service.authority.issuer(one) for one in (rotation.catalog_id, other)}
     clock.now += 61 * DAY_S
     genuine = service.authority._make_issuing
@@ -297,8 +297,8 @@ def test_a_folder_from_before_the_policy_authority_keeps_its_catalogs_and_gets_o
     root = service.context.records.read(lambda c: certificate_rows.of_kind(c, "root"))[0]
     with monkeypatch.context() as patch:  # a catalog as it was made then: by the root
         patch.setattr("armillary.service.authority.catalog_authority.active_of", lambda *_: root)
-        service.registry.create_catalog("Old", actor="test")
-    old = service.registry.get_catalog("Old").catalog_id
+        service.registry.catalogs.create("Old", actor="test")
+    old = service.registry.catalogs.get("Old").catalog_id
     service.context.records.write(lambda c: c.exec_driver_sql("DELETE FROM certificate WHERE kind = 'policy'"))
     service.authority.renew()
     assert len(service.context.records.read(lambda c: certificate_rows.of_kind(c, "policy"))) == 1

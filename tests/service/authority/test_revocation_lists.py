@@ -21,7 +21,7 @@ from armillary.wire.certificates.certificate import parse_device_certificate
 
 
 def issuing(service: SecurityService, catalog: str = "Contoso") -> str:
-    return service.authority.living_authorities(service.registry.get_catalog(catalog).catalog_id)[0].serial
+    return service.authority.living_authorities(service.registry.catalogs.get(catalog).catalog_id)[0].serial
 
 
 def listed(service: SecurityService, serial: str) -> dict[int, x509.ReasonFlags]:
@@ -42,7 +42,7 @@ def test_a_revoked_device_is_listed_at_once_until_its_certificates_have_ended(ho
         second = parse_device_certificate(device.check_in().certificate_chain[0]).serial
         other.check_in()
     assert listed(service, serial) == {}
-    service.registry.revoke_device(device.device_id, reason="lost", actor="test")
+    service.registry.lifecycle.revoke(device.device_id, reason="lost", actor="test")
     assert listed(service, serial) == dict.fromkeys((first, second), x509.ReasonFlags.certificate_hold)
     clock.now += 2 * DAY_S - 3599  # the first ended a day and a list's life ago, the second one hour later
     assert set(listed(service, serial)) == {second}
@@ -55,9 +55,9 @@ def test_a_restored_device_is_off_the_list_at_once(host: ServiceHost) -> None:
     with host.claimed(b"a" * 32) as device:
         device.check_in()
     serial = issuing(service)
-    service.registry.revoke_device(device.device_id, reason="lost", actor="test")
+    service.registry.lifecycle.revoke(device.device_id, reason="lost", actor="test")
     assert len(listed(service, serial)) == 1
-    service.registry.restore_device(device.device_id, actor="test")
+    service.registry.lifecycle.restore(device.device_id, actor="test")
     assert listed(service, serial) == {}
 
 
@@ -65,7 +65,7 @@ def test_another_catalogs_lists_say_nothing_of_the_device(host: ServiceHost) -> 
     host.catalog("Fabrikam")
     with host.claimed(b"a" * 32) as device:
         device.check_in()
-    host.service.registry.revoke_device(device.device_id, reason="lost", actor="test")
+    host.service.registry.lifecycle.revoke(device.device_id, reason="lost", actor="test")
     assert len(listed(host.service, issuing(host.service))) == 1
     assert listed(host.service, issuing(host.service, "Fabrikam")) == {}
 
@@ -92,7 +92,7 @@ def test_a_change_by_another_process_is_seen_within_a_minute(host: ServiceHost, 
     serial = issuing(service)
     other = RevocationLists(service.context, service.authority, type(service.notices)())  # hears no notices
     assert len(list(x509.load_der_x509_crl(other.current(serial)))) == 0
-    service.registry.revoke_device(device.device_id, reason="lost", actor="test")
+    service.registry.lifecycle.revoke(device.device_id, reason="lost", actor="test")
     clock.now += TRUSTED_S
     assert len(list(x509.load_der_x509_crl(other.current(serial)))) == 1
 
@@ -144,7 +144,7 @@ def test_a_list_that_cannot_be_recorded_does_not_leave(host: ServiceHost, monkey
 
 def test_every_authority_up_to_the_root_has_a_list_signed_by_itself(host: ServiceHost) -> None:
     service = host.service
-    catalog_id = service.registry.get_catalog("Contoso").catalog_id
+    catalog_id = service.registry.catalogs.get("Contoso").catalog_id
     chain = [x509.load_der_x509_certificate(der) for der in service.revocation_lists.chain_of_catalog(catalog_id)]
     lists = [x509.load_der_x509_crl(der) for der in service.revocation_lists.of_catalog(catalog_id)]
     assert chain[-1].subject == chain[-1].issuer
@@ -169,14 +169,14 @@ def test_unknown_and_ended_authorities_have_no_list(host: ServiceHost, clock: An
 def test_a_device_that_left_the_catalog_or_service_is_on_its_old_catalogs_list(host: ServiceHost, clock: Any) -> None:
     service = host.service
     host.catalog("Fabrikam")
-    target = service.registry.get_catalog("Fabrikam").catalog_id
+    target = service.registry.catalogs.get("Fabrikam").catalog_id
     with host.claimed(b"a" * 32) as moved, host.claimed(b"b" * 32) as gone:
         left = parse_device_certificate(moved.check_in().certificate_chain[0]).serial
         ended = parse_device_certificate(gone.check_in().certificate_chain[0]).serial
     clock.now += 60
     offer = service.transfers.offer("Contoso", moved.device_id, target, actor="test")
     service.transfers.accept("Fabrikam", offer.transfer_id, actor="test")
-    service.registry.decommission_device(gone.device_id, reason="scrapped", actor="test")
+    service.registry.lifecycle.decommission(gone.device_id, reason="scrapped", actor="test")
     clock.now += 60
     with moved:
         moved.challenge = b""
@@ -187,7 +187,7 @@ def test_a_device_that_left_the_catalog_or_service_is_on_its_old_catalogs_list(h
     }
     # Which catalog a decommissioned device was of is not asked: every catalog lists its last day's certificates.
     assert listed(service, issuing(service, "Fabrikam")) == {ended: x509.ReasonFlags.cessation_of_operation}
-    service.registry.revoke_device(moved.device_id, reason="lost", actor="test")
+    service.registry.lifecycle.revoke(moved.device_id, reason="lost", actor="test")
     assert new in listed(service, issuing(service, "Fabrikam"))
     assert new not in listed(service, issuing(service))
 
@@ -203,12 +203,12 @@ def test_a_held_device_is_listed_until_it_is_released(host: ServiceHost) -> None
         device.check_in()
         with copy:  # it does not continue what the other one was handed
             copy.check_in()
-    assert service.registry.get_device(device.device_id).held_at is not None
+    assert service.registry.devices.get(device.device_id).held_at is not None
     end = time.monotonic() + 10.0
     while out not in listed(service, serial):  # the notice goes out just after the device's answer
         assert time.monotonic() < end
         time.sleep(0.01)
-    service.registry.release_device(device.device_id, actor="test")
+    service.registry.lifecycle.release(device.device_id, actor="test")
     assert listed(service, serial) == {}
 
 
@@ -221,12 +221,12 @@ def test_a_device_that_is_let_back_in_stays_on_its_old_catalogs_list(host: Servi
         left = parse_device_certificate(device.check_in().certificate_chain[0]).serial
         unmoved.check_in()
     clock.now += 60
-    service.registry.decommission_device(device.device_id, reason="sold", actor="test")
-    service.registry.allow_reprovision(device.device_id, actor="test")
+    service.registry.lifecycle.decommission(device.device_id, reason="sold", actor="test")
+    service.registry.lifecycle.allow_reprovision(device.device_id, actor="test")
     assert host.device(b"a" * 32).device_id == device.device_id
     assert listed(service, old) == {left: x509.ReasonFlags.cessation_of_operation}  # nobody's
     clock.now += 60
-    service.registry.claim_devices("Fabrikam", [device.device_id], actor="test")
+    service.registry.devices.claim("Fabrikam", [device.device_id], actor="test")
     assert listed(service, old) == {left: x509.ReasonFlags.cessation_of_operation}
     with device:
         device.challenge, device.lineage = b"", None
@@ -242,9 +242,9 @@ def test_a_catalog_whose_lists_were_asked_for_can_be_deleted(host: ServiceHost) 
     service = host.service
     host.catalog("Fabrikam")
     serial = issuing(service, "Fabrikam")
-    catalog_id = service.registry.get_catalog("Fabrikam").catalog_id
+    catalog_id = service.registry.catalogs.get("Fabrikam").catalog_id
     service.revocation_lists.of_catalog(catalog_id)
-    service.registry.delete_catalog("Fabrikam", actor="test")
+    service.registry.catalogs.delete("Fabrikam", actor="test")
     assert service.context.records.read(lambda c: revocation_rows.newest(c, serial)) is None
     with pytest.raises(NotFoundError):
         service.revocation_lists.of_catalog(catalog_id)

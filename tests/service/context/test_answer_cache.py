@@ -7,8 +7,8 @@ import threading
 
 import pytest
 
-from armillary.service.context import answer_cache as remembered
-from armillary.service.context.answer_cache import Remembered
+from armillary.service.context import answer_cache
+from armillary.service.context.answer_cache import AnswerCache
 
 
 class Question:
@@ -28,10 +28,10 @@ class Question:
         return self.asked
 
 
-@pytest.mark.parametrize(("cost", "kept"), [(2.0, 20.0), (60.0, remembered.MAX_AGE_S)])
+@pytest.mark.parametrize(("cost", "kept"), [(2.0, 20.0), (60.0, answer_cache.MAX_AGE_S)])
 def test_a_long_answer_is_kept_in_proportion_and_then_found_out_anew(cost: float, kept: float) -> None:
     question = Question(cost)
-    answers: Remembered[int] = Remembered(question.monotonic)
+    answers: AnswerCache[int] = AnswerCache(question.monotonic)
     assert answers.get("a", question.find_out) == 1
     question.now += kept - 0.1
     assert answers.get("a", question.find_out) == 1
@@ -42,13 +42,13 @@ def test_a_long_answer_is_kept_in_proportion_and_then_found_out_anew(cost: float
 
 def test_a_quick_answer_is_found_out_each_time() -> None:
     question = Question(0.05)
-    answers: Remembered[int] = Remembered(question.monotonic)
+    answers: AnswerCache[int] = AnswerCache(question.monotonic)
     assert [answers.get("a", question.find_out) for _ in range(3)] == [1, 2, 3]
 
 
 def test_an_error_is_not_remembered() -> None:
     question = Question(2.0)
-    answers: Remembered[int] = Remembered(question.monotonic)
+    answers: AnswerCache[int] = AnswerCache(question.monotonic)
 
     def fail() -> int:
         question.now += 5
@@ -61,7 +61,7 @@ def test_an_error_is_not_remembered() -> None:
 
 def test_many_who_ask_at_once_cost_one_answer() -> None:
     question = Question(2.0)
-    answers: Remembered[int] = Remembered(question.monotonic)
+    answers: AnswerCache[int] = AnswerCache(question.monotonic)
     going = threading.Barrier(8)
     got: list[int] = []
 
@@ -80,8 +80,8 @@ def test_many_who_ask_at_once_cost_one_answer() -> None:
 
 def test_questions_are_bounded() -> None:
     question = Question(2.0)
-    answers: Remembered[int] = Remembered(question.monotonic)
-    for number in range(3 * remembered.MAX_QUESTIONS):
+    answers: AnswerCache[int] = AnswerCache(question.monotonic)
+    for number in range(3 * answer_cache.MAX_QUESTIONS):
         answers.get(number, question.find_out)
-    assert len(answers._asking) <= remembered.MAX_QUESTIONS + 1
-    assert len(answers._answers) <= remembered.MAX_QUESTIONS + 1
+    assert len(answers._asking) <= answer_cache.MAX_QUESTIONS + 1
+    assert len(answers._answers) <= answer_cache.MAX_QUESTIONS + 1

@@ -50,7 +50,7 @@ def test_a_token_makes_and_claims_a_device_that_checks_in(host: ServiceHost) -> 
     )
     with device:
         assert device.check_in().verdict == "attested"
-    row = host.service.registry.get_device(device.device_id)
+    row = host.service.registry.devices.get(device.device_id)
     assert (row.catalog, row.product, row.group, row.trust_tier) == ("Contoso", "Kettle", "Production", "software")
     (listed,) = host.service.enrolments.list("Contoso")
     assert (listed.used, listed.uses, listed.group) == (1, 1, "Production")
@@ -139,13 +139,13 @@ def test_a_token_of_one_chip_one_catalog_one_group(host: ServiceHost) -> None:
     theirs = host.claimed(b"5" * 32, catalog="Fabrikam")
     with pytest.raises(WrongCatalogError):
         enrol(host, token.secret, b"5" * 32)
-    assert host.service.registry.get_device(theirs.device_id).catalog == "Fabrikam"
+    assert host.service.registry.devices.get(theirs.device_id).catalog == "Fabrikam"
     host.claimed(b"6" * 32)
     with pytest.raises(ConflictError, match="already"):
         enrol(host, token.secret, b"6" * 32)
     unclaimed = host.device(b"7" * 32)
     assert enrol(host, token.secret, b"7" * 32) == unclaimed.device_id
-    assert host.service.registry.get_device(unclaimed.device_id).group == "Production"
+    assert host.service.registry.devices.get(unclaimed.device_id).group == "Production"
     with pytest.raises(NotFoundError):
         host.service.enrolments.revoke("Fabrikam", token.token.token_id, actor="op")
     with pytest.raises(NotFoundError):
@@ -153,9 +153,9 @@ def test_a_token_of_one_chip_one_catalog_one_group(host: ServiceHost) -> None:
 
 
 def test_a_group_that_is_gone_takes_no_device(host: ServiceHost) -> None:
-    host.service.registry.create_group("Contoso", "Kettle", "Pilot", actor="op")
+    host.service.registry.groups.create("Contoso", "Kettle", "Pilot", actor="op")
     token = made(host, group="Pilot")
-    host.service.registry.delete_group("Contoso", "Kettle", "Pilot", actor="op")
+    host.service.registry.groups.delete("Contoso", "Kettle", "Pilot", actor="op")
     with pytest.raises(ConflictError, match="does not exist any more"):
         enrol(host, token.secret, b"8" * 32)
     assert device_count(host) == 0
@@ -164,7 +164,7 @@ def test_a_group_that_is_gone_takes_no_device(host: ServiceHost) -> None:
 def test_a_revoked_device_does_not_come_back_by_a_token(host: ServiceHost) -> None:
     token = made(host, uses=2)
     device_id = enrol(host, token.secret, b"9" * 32)
-    host.service.registry.revoke_device(device_id, reason="lost", actor="op")
+    host.service.registry.lifecycle.revoke(device_id, reason="lost", actor="op")
     with pytest.raises(RevokedDeviceError):
         enrol(host, token.secret, b"9" * 32)
 

@@ -42,7 +42,7 @@ def test_a_device_gets_all_it_trusts_and_a_signed_first_os(host: ServiceHost) ->
         image_package.verify(image_package.parse(package), signers)
     assert reply.os_version == FIRST_VERSION
     assert reply.endpoint == f"https://localhost:{host.service.device_port}"
-    device = host.service.registry.get_device(reply.device_id)
+    device = host.service.registry.devices.get(reply.device_id)
     assert (device.chip_sku, device.trust_tier, device.manufacturing_state, device.catalog_id) == (
         "MT3620AN",
         "simulated",

@@ -19,7 +19,7 @@ from armillary.wire.encoding import cose
 
 def issue(host: ServiceHost, device: WireDevice, *, catalog: str = "Contoso", **changes: Any) -> bytes:
     """A certificate by the real issuing authority of a catalog, made past the records."""
-    issuer = host.service.authority.issuer(host.service.registry.get_catalog(catalog).catalog_id)
+    issuer = host.service.authority.issuer(host.service.registry.catalogs.get(catalog).catalog_id)
     now = host.service.context.now()
     values = {
         "spki": cose.spki_from_point(cose.point_of(ec.generate_private_key(ec.SECP256R1()).public_key())),
@@ -51,14 +51,14 @@ def test_certificates_that_were_never_recorded_open_nothing(host: ServiceHost) -
 
 def test_another_catalogs_authority_opens_nothing(host: ServiceHost) -> None:
     device = host.claimed(b"c" * 32)
-    host.service.registry.create_catalog("Fabrikam", actor="t")
+    host.service.registry.catalogs.create("Fabrikam", actor="t")
     with pytest.raises(WrongCatalogError):
         host.service.authenticate_hub_peer(issue(host, device, catalog="Fabrikam"))
 
 
 def test_a_lookalike_authority_opens_nothing(host: ServiceHost) -> None:
     device = host.claimed(b"d" * 32)
-    ours = host.service.authority.issuer(host.service.registry.get_catalog("Contoso").catalog_id)
+    ours = host.service.authority.issuer(host.service.registry.catalogs.get("Contoso").catalog_id)
     lookalike = DeviceCertificateTemplate(
         x509.load_der_x509_certificate(ours.chain[0]), ec.generate_private_key(ec.SECP256R1())
     )
@@ -81,7 +81,7 @@ def test_an_update_certificate_an_identity_and_garbage_open_nothing(host: Servic
 def test_unknown_and_revoked_devices_are_refused(host: ServiceHost) -> None:
     with host.claimed(b"f" * 32) as device:
         leaf = device.check_in().certificate_chain[0]
-    host.service.registry.revoke_device(device.device_id, reason="", actor="t")
+    host.service.registry.lifecycle.revoke(device.device_id, reason="", actor="t")
     with pytest.raises(RevokedDeviceError):
         host.service.authenticate_hub_peer(leaf)
     stranger = cose.point_of(ec.generate_private_key(ec.SECP256R1()).public_key()).hex()

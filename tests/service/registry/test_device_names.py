@@ -14,15 +14,15 @@ from armillary.sim.device.service_host import ServiceHost
 def test_a_name_is_found_and_is_the_owners_alone(host: ServiceHost) -> None:
     service, registry, names = host.service, host.service.registry, host.service.device_names
     host.catalog("Fabrikam", "Kettle")
-    theirs = registry.get_catalog("Fabrikam").catalog_id
+    theirs = registry.catalogs.get("Fabrikam").catalog_id
     first, second = (host.claimed(bytes([number]) * 32).device_id for number in (1, 2))
 
     def found(text: str, **chosen: str) -> list[str]:
-        return [each.name for each in registry.list_devices(DeviceFilter(search=text, **chosen)).items]
+        return [each.name for each in registry.devices.list(DeviceFilter(search=text, **chosen)).items]
 
-    assert registry.get_device(first).name == f"Kettle {first[:8]}"
-    assert not registry.get_device(first).is_named
-    shown = registry.get_device(first).name  # a name that nobody gave is found as it is shown
+    assert registry.devices.get(first).name == f"Kettle {first[:8]}"
+    assert not registry.devices.get(first).is_named
+    shown = registry.devices.get(first).name  # a name that nobody gave is found as it is shown
     for each in (shown, shown.upper(), f"  {shown} "):
         assert [it.device_id for it in names.meant(each, catalog="Contoso")] == [first], each
     assert names.meant(f"Cup {first[:8]}", catalog=None) == names.meant(shown, catalog="Fabrikam") == []
@@ -43,7 +43,7 @@ def test_a_name_is_found_and_is_the_owners_alone(host: ServiceHost) -> None:
     assert found("north", catalog="contoso") == ["Hall kettle, North"]
     assert found("north", catalog="Fabrikam") == found("ettle") == found("nobody") == []
     assert found(first[:9]) == ["Hall kettle, North"]
-    assert registry.count_devices(DeviceFilter(search="hall")) == 2
+    assert registry.devices.count(DeviceFilter(search="hall")) == 2
     assert [each.device_id for each in names.meant("hall KETTLE", catalog=None)] == [second]
     assert [each.device_id for each in names.meant(first[:9], catalog="Contoso")] == [first]
     assert [each.device_id for each in names.meant(first.upper(), catalog=None)] == [first]
@@ -55,16 +55,16 @@ def test_a_name_is_found_and_is_the_owners_alone(host: ServiceHost) -> None:
 
     # A new owner sees nothing of it; a name that was given before anybody owned the device stays.
     offer = service.transfers.offer("Contoso", first, theirs, actor="t")
-    assert registry.get_device(first).name == "Hall kettle"
+    assert registry.devices.get(first).name == "Hall kettle"
     service.transfers.accept("Fabrikam", offer.transfer_id, actor="t")
-    assert not registry.get_device(first).is_named
+    assert not registry.devices.get(first).is_named
     assert found("hall", catalog="Fabrikam") == []
-    registry.decommission_device(second, reason="sold", actor="t")
-    assert not registry.get_device(second).is_named
+    registry.lifecycle.decommission(second, reason="sold", actor="t")
+    assert not registry.devices.get(second).is_named
     assert service.context.records.read(lambda c: name_rows.matching(c, "hall", catalog_id=None, limit=9)) == ()
     fresh = host.device(bytes([3]) * 32).device_id
     names.rename(fresh, "Line 4", actor="factory")
-    registry.claim_devices("Fabrikam", [fresh], product="Kettle", group="Production", actor="t")
+    registry.devices.claim("Fabrikam", [fresh], product="Kettle", group="Production", actor="t")
     assert found("line", catalog="Fabrikam") == ["Line 4"]
 
 
@@ -75,6 +75,6 @@ def test_what_is_no_name_or_no_device_changes_nothing(host: ServiceHost) -> None
         names.rename(device, "a\nb", actor="t")
     with pytest.raises(NotFoundError):
         names.rename_all({device: "Other", "f" * 128: "x"}, actor="t")
-    assert host.service.registry.get_device(device).name == "Kept"
+    assert host.service.registry.devices.get(device).name == "Kept"
     names.rename(device, "", actor="t")
-    assert not host.service.registry.get_device(device).is_named
+    assert not host.service.registry.devices.get(device).is_named

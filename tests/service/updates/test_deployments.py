@@ -74,9 +74,9 @@ def test_a_group_without_application_updates_is_offered_nothing(host: ServiceHos
     with host.claimed(b"n" * 32, group="Development") as device:
         service.deployments.create("Contoso", "Kettle", "Development", [image.image_id], actor="t")
         assert device.check_in().offer is None
-        service.registry.update_group("Contoso", "Kettle", "Development", update_policy="UpdateAll", actor="t")
+        service.registry.groups.update("Contoso", "Kettle", "Development", update_policy="UpdateAll", actor="t")
         assert device.check_in().offer is not None
-        service.registry.move_device("Contoso", device.device_id, product=".default", group=".unassigned", actor="t")
+        service.registry.devices.move("Contoso", device.device_id, product=".default", group=".unassigned", actor="t")
         assert device.check_in().offer is None
 
 
@@ -91,7 +91,7 @@ def test_what_does_not_go_together_is_refused(host: ServiceHost, package: Make) 
     made = create(*HERE, [one.image_id], actor="t", deployment_id=uuid4())
     with pytest.raises(ConflictError):
         create(*HERE, [two.image_id], actor="t", deployment_id=made.deployment_id)
-    host.service.registry.create_catalog("Fabrikam", actor="t")
+    host.service.registry.catalogs.create("Fabrikam", actor="t")
     with pytest.raises(NotFoundError):
         service.deployments.get("Fabrikam", made.deployment_id)
 
@@ -107,7 +107,7 @@ def test_images_must_fit_the_chips_of_the_group(host: ServiceHost, package: Make
             assert device.check_in().offer is None
         with pytest.raises(InvalidArgumentError):
             service.deployments.create(*HERE, [image.image_id], actor="t")
-        service.registry.move_device("Contoso", device.device_id, product=".default", group=".unassigned", actor="t")
+        service.registry.devices.move("Contoso", device.device_id, product=".default", group=".unassigned", actor="t")
 
 
 def test_lists_are_newest_first_per_group(host: ServiceHost, package: Make) -> None:

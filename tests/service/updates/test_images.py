@@ -48,7 +48,7 @@ def test_an_image_is_signed_by_this_service_and_read_back(host: ServiceHost, pac
 
 def test_images_never_change_and_belong_to_their_catalog(host: ServiceHost, package: Make) -> None:
     images = host.service.images
-    host.service.registry.create_catalog("Fabrikam", actor="t")
+    host.service.registry.catalogs.create("Fabrikam", actor="t")
     image_id = uuid4()
     images.upload("Contoso", package(image_id=image_id), actor="t")
     with pytest.raises(ConflictError, match="Contoso has an image"):
@@ -65,9 +65,9 @@ def test_two_catalogs_have_a_vendors_package_and_neither_can_tell(host: ServiceH
     vendors = package(image_id=image_id)
     for catalog in ("Contoso", "Fabrikam"):
         if catalog == "Fabrikam":
-            host.service.registry.create_catalog(catalog, actor="t")
-        host.service.registry.create_product(catalog, "Meter", actor="t")
-        host.service.registry.create_group(catalog, "Meter", "Field", actor="t")
+            host.service.registry.catalogs.create(catalog, actor="t")
+        host.service.registry.products.create(catalog, "Meter", actor="t")
+        host.service.registry.groups.create(catalog, "Meter", "Field", actor="t")
         images.upload(catalog, vendors, actor="t")
         made = deployments.create(catalog, "Meter", "Field", [image_id], actor="t")
         assert made.images == (images.get(catalog, image_id),)
@@ -92,7 +92,7 @@ def test_a_package_stays_while_any_catalogs_image_is_of_its_digest(
     host: ServiceHost, package: Make, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     images = host.service.images
-    host.service.registry.create_catalog("Fabrikam", actor="t")
+    host.service.registry.catalogs.create("Fabrikam", actor="t")
     image_id, uploaded = uuid4(), package()
     monkeypatch.setattr(image_package, "resign", lambda *_, **__: uploaded)  # signatures are of chance; these are not
     image_id = image_package.parse(uploaded).image_id

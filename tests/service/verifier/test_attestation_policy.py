@@ -52,7 +52,7 @@ def test_a_demanded_tier_holds_from_the_next_check_in_on_and_is_explained(host: 
         assert failing(reply) == {
             POLICY_STEP: "This catalog demands tier tpm; this device proves tier software (its enrolment record)."
         }
-        (kept,) = host.service.registry.list_check_ins(device.device_id, limit=1).items
+        (kept,) = host.service.registry.history.check_ins(device.device_id, limit=1).items
         assert (kept.verdict, kept.purpose) == ("update-only", "update")
         assert [(step.number, step.detail) for step in kept.steps if step.result == "fail"] == list(
             failing(reply).items()
@@ -190,7 +190,7 @@ def test_a_catalog_goes_with_its_policy(host: ServiceHost) -> None:
     host.catalog("Fabrikam")
     revise(host, "Fabrikam", minimum_tier="tpm")
     registry = host.service.registry
-    registry.delete_catalog("Fabrikam", actor=OPERATOR)
+    registry.catalogs.delete("Fabrikam", actor=OPERATOR)
     host.catalog("Fabrikam")
     assert host.service.policies.get("Fabrikam").version == 0
 

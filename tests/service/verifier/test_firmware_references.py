@@ -57,7 +57,7 @@ def test_a_good_devices_firmware_becomes_the_reference_for_the_others(
         assert (reply.verdict, reply.purpose) == ("update-only", "update")
         assert list(failing(reply)) == [20]
         assert failing(reply)[20].startswith("PCR 4 (boot loader): ")
-        (kept,) = host.service.registry.list_check_ins(other.device_id, limit=1).items
+        (kept,) = host.service.registry.history.check_ins(other.device_id, limit=1).items
         assert [step.detail for step in kept.steps if step.result == "fail"] == list(failing(reply).values())
 
 

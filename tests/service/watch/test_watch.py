@@ -151,7 +151,7 @@ def test_a_reverted_update_is_a_finding_with_its_deployment(host: ServiceHost, p
         (finding,) = host.service.watch.list(kind="install-reverted").items
         assert (finding.deployment_id, finding.count, finding.severity) == (outcome.offer_id, 1, "medium")
         assert "it crashed" in finding.cause
-        assert len(host.service.registry.list_outcomes(deployment_id=outcome.offer_id).items) == 1
+        assert len(host.service.registry.history.outcomes(deployment_id=outcome.offer_id).items) == 1
 
 
 def test_one_device_opens_so_many_findings_and_the_rest_is_counted(host: ServiceHost, clock: Any) -> None:
@@ -188,10 +188,10 @@ def test_silence_is_noticed_once(host: ServiceHost, clock: Any) -> None:
             host.service.watch.run_once()
         (finding,) = host.service.watch.list(kind="device-silent").items
         assert (finding.count, finding.device_ids) == (1, (device.device_id,))
-        assert host.service.registry.get_device(device.device_id).health == "silent"
+        assert host.service.registry.devices.get(device.device_id).health == "silent"
         device.challenge = b""
         device.check_in()
-        assert host.service.registry.get_device(device.device_id).health == "attested"
+        assert host.service.registry.devices.get(device.device_id).health == "attested"
 
 
 def test_where_the_watch_has_looked_survives_a_restart(host: ServiceHost) -> None:

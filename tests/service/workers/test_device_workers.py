@@ -63,21 +63,21 @@ def test_both_workers_serve_on_one_port_and_say_so(host: ServiceHost) -> None:
     assert found["ok"]
     assert found["device_endpoint"]["counts"]["check-ins"] == 4  # type: ignore[index]
     assert [one["state"] for one in found["device_endpoint"]["workers"]] == ["ready", "ready"]  # type: ignore[index]
-    assert len(host.service.registry.list_check_ins(devices[0].device_id).items) == 4
+    assert len(host.service.registry.history.check_ins(devices[0].device_id).items) == 4
 
 
 def test_a_claim_and_a_change_of_group_hold_at_both(host: ServiceHost) -> None:
     device = host.device(b"c" * 32)
     with pytest.raises(Exception, match="unclaimed"):
         at_each(host, device)
-    host.service.registry.claim_devices("Contoso", [device.device_id], product="Kettle", group="Production", actor="t")
+    host.service.registry.devices.claim("Contoso", [device.device_id], product="Kettle", group="Production", actor="t")
     devices = at_each(host, device)
     assert verdicts(devices) == ["attested", "attested"]
-    host.service.registry.revoke_device(device.device_id, reason="lost", actor="t")
+    host.service.registry.lifecycle.revoke(device.device_id, reason="lost", actor="t")
     for one in devices:
         one.connect()
         assert refused(one) == "device.revoked"
-    host.service.registry.restore_device(device.device_id, actor="t")
+    host.service.registry.lifecycle.restore(device.device_id, actor="t")
     assert verdicts(devices) == ["attested", "attested"]
 
 
@@ -167,7 +167,7 @@ def test_a_worker_that_does_not_answer_is_killed_before_the_call_returns(
     stuck = at_each(host, device)[0]
     pid = pids(host)[0]
     os.kill(pid, signal.SIGSTOP)
-    host.service.registry.revoke_device(device.device_id, reason="stolen", actor="t")
+    host.service.registry.lifecycle.revoke(device.device_id, reason="stolen", actor="t")
     assert not Path(f"/proc/{pid}").exists()
     with pytest.raises(CLOSED):
         stuck.check_in()
@@ -214,7 +214,7 @@ def test_a_worker_that_cannot_come_back_is_an_alarm_and_the_other_serves(
         assert not host.service.health()["ok"]
         assert _device_endpoint(host.service)[0] == "degraded"
         assert workers_of(host).describe()[0]["restarts"] >= 2  # type: ignore[operator]
-        host.service.registry.revoke_device(device.device_id, reason="t", actor="t")  # nobody waits for the dead
+        host.service.registry.lifecycle.revoke(device.device_id, reason="t", actor="t")  # nobody waits for the dead
         monkeypatch.setattr(worker_process, "PROGRAM", genuine)
         wait_until(lambda: host.service.health()["ok"], "recovery")
 

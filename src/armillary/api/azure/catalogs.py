@@ -25,19 +25,19 @@ Body = bodies.Body
 
 def list_subscription_catalogs(call: Call) -> Body:
     """All catalogs."""
-    rows = call.service.registry.list_catalogs()
+    rows = call.service.registry.catalogs.list()
     return whole(call, [bodies.catalog(row, {**call.parts, "resource_group": row.resource_group}) for row in rows])
 
 
 def list_catalogs(call: Call) -> Body:
     """Catalogs of a resource group."""
-    rows = call.service.registry.list_catalogs(resource_group=call.part("resource_group"))
+    rows = call.service.registry.catalogs.list(resource_group=call.part("resource_group"))
     return whole(call, [bodies.catalog(row, call.parts) for row in rows])
 
 
 def get_catalog(call: Call) -> Body:
     """A catalog."""
-    return bodies.catalog(call.service.registry.get_catalog(call.part("catalog")), call.parts)
+    return bodies.catalog(call.service.registry.catalogs.get(call.part("catalog")), call.parts)
 
 
 def put_catalog(call: Call, body: CatalogBody) -> Body:
@@ -45,11 +45,11 @@ def put_catalog(call: Call, body: CatalogBody) -> Body:
     name, registry = call.part("catalog"), call.service.registry
     group = call.part("resource_group")
     row, made = get_or_create(
-        lambda: registry.get_catalog(name),
-        lambda: registry.create_catalog(name, actor=call.actor, tags=body.tags, resource_group=group),
+        lambda: registry.catalogs.get(name),
+        lambda: registry.catalogs.create(name, actor=call.actor, tags=body.tags, resource_group=group),
     )
     if not made and body.tags is not None:
-        row = registry.update_catalog(name, tags=body.tags, actor=call.actor)
+        row = registry.catalogs.update(name, tags=body.tags, actor=call.actor)
     return bodies.as_put(bodies.catalog(row, call.parts))
 
 
@@ -57,13 +57,13 @@ def patch_catalog(call: Call, body: CatalogBody) -> Body:
     """Replace a catalog's tags."""
     name, registry = call.part("catalog"), call.service.registry
     if body.tags is None:
-        return bodies.catalog(registry.get_catalog(name), call.parts)
-    return bodies.catalog(registry.update_catalog(name, tags=body.tags, actor=call.actor), call.parts)
+        return bodies.catalog(registry.catalogs.get(name), call.parts)
+    return bodies.catalog(registry.catalogs.update(name, tags=body.tags, actor=call.actor), call.parts)
 
 
 def delete_catalog(call: Call) -> Response:
     """Delete a catalog without devices and images."""
-    return deleted(lambda: call.service.registry.delete_catalog(call.part("catalog"), actor=call.actor))
+    return deleted(lambda: call.service.registry.catalogs.delete(call.part("catalog"), actor=call.actor))
 
 
 def count_devices(call: Call) -> Body:
@@ -71,18 +71,18 @@ def count_devices(call: Call) -> Body:
     product, group = call.parts.get("product"), call.parts.get("device_group")
     registry = call.service.registry
     if group is not None:
-        registry.get_group(call.part("catalog"), call.part("product"), group)
+        registry.groups.get(call.part("catalog"), call.part("product"), group)
     elif product is not None:
-        registry.get_product(call.part("catalog"), product)
+        registry.products.get(call.part("catalog"), product)
     else:
-        registry.get_catalog(call.part("catalog"))
+        registry.catalogs.get(call.part("catalog"))
     chosen = DeviceFilter(catalog=call.part("catalog"), product=product, group=group)
-    return {"value": registry.count_devices(chosen)}
+    return {"value": registry.devices.count(chosen)}
 
 
 def list_products(call: Call) -> Body:
     """Products of a catalog."""
-    rows = call.service.registry.list_products(call.part("catalog"))
+    rows = call.service.registry.products.list(call.part("catalog"))
     return whole(call, [bodies.product(row, call.parts) for row in rows])
 
 
@@ -96,11 +96,11 @@ def put_product(call: Call, body: ProductBody) -> Body:
     catalog, name, registry = call.part("catalog"), call.part("product"), call.service.registry
     description = body.properties.description if body.properties else None
     row, made = get_or_create(
-        lambda: registry.get_product(catalog, name),
-        lambda: registry.create_product(catalog, name, actor=call.actor, description=description or ""),
+        lambda: registry.products.get(catalog, name),
+        lambda: registry.products.create(catalog, name, actor=call.actor, description=description or ""),
     )
     if not made and description is not None:
-        row = registry.update_product(catalog, name, description=description, actor=call.actor)
+        row = registry.products.update(catalog, name, description=description, actor=call.actor)
     return bodies.as_put(bodies.product(row, call.parts))
 
 
@@ -109,7 +109,7 @@ def patch_product(call: Call, body: ProductBody) -> Body:
     description = body.properties.description if body.properties else None
     if description is None:
         return get_product(call)
-    row = call.service.registry.update_product(
+    row = call.service.registry.products.update(
         call.part("catalog"), call.part("product"), description=description, actor=call.actor
     )
     return bodies.product(row, call.parts)
@@ -118,19 +118,19 @@ def patch_product(call: Call, body: ProductBody) -> Body:
 def delete_product(call: Call) -> Response:
     """Delete a product whose groups have no devices."""
     registry = call.service.registry
-    registry.get_catalog(call.part("catalog"))
-    return deleted(lambda: registry.delete_product(call.part("catalog"), call.part("product"), actor=call.actor))
+    registry.catalogs.get(call.part("catalog"))
+    return deleted(lambda: registry.products.delete(call.part("catalog"), call.part("product"), actor=call.actor))
 
 
 def generate_default_device_groups(call: Call) -> Body:
     """Make the five usual device groups of a product."""
-    rows = call.service.registry.create_default_groups(call.part("catalog"), call.part("product"), actor=call.actor)
+    rows = call.service.registry.groups.create_defaults(call.part("catalog"), call.part("product"), actor=call.actor)
     return whole(call, [_listed_group(row, call) for row in rows])
 
 
 def list_device_groups(call: Call) -> Body:
     """Device groups of a product."""
-    rows = call.service.registry.list_groups(call.part("catalog"), call.part("product"))
+    rows = call.service.registry.groups.list(call.part("catalog"), call.part("product"))
     return whole(call, [_listed_group(row, call) for row in rows])
 
 
@@ -148,7 +148,7 @@ def next_catalog_device_groups(
 
 def get_device_group(call: Call) -> Body:
     """A device group."""
-    row = call.service.registry.get_group(call.part("catalog"), call.part("product"), call.part("device_group"))
+    row = call.service.registry.groups.get(call.part("catalog"), call.part("product"), call.part("device_group"))
     return bodies.device_group(row, call.parts, in_list=False)
 
 
@@ -157,10 +157,10 @@ def put_device_group(call: Call, body: DeviceGroupBody) -> Body:
     place = (call.part("catalog"), call.part("product"), call.part("device_group"))
     registry, values = call.service.registry, _group_values(body)
     row, made = get_or_create(
-        lambda: registry.get_group(*place), lambda: registry.create_group(*place, actor=call.actor, **values)
+        lambda: registry.groups.get(*place), lambda: registry.groups.create(*place, actor=call.actor, **values)
     )
     if not made and values:
-        row = registry.update_group(*place, actor=call.actor, **values)
+        row = registry.groups.update(*place, actor=call.actor, **values)
     return bodies.as_put(bodies.device_group(row, call.parts, in_list=False))
 
 
@@ -168,7 +168,7 @@ def patch_device_group(call: Call, body: DeviceGroupBody) -> Body:
     """Change the named properties of a device group."""
     place = (call.part("catalog"), call.part("product"), call.part("device_group"))
     registry, values = call.service.registry, _group_values(body)
-    row = registry.update_group(*place, actor=call.actor, **values) if values else registry.get_group(*place)
+    row = registry.groups.update(*place, actor=call.actor, **values) if values else registry.groups.get(*place)
     return bodies.device_group(row, call.parts, in_list=False)
 
 
@@ -176,8 +176,8 @@ def delete_device_group(call: Call) -> Response:
     """Delete a device group without devices."""
     place = (call.part("catalog"), call.part("product"), call.part("device_group"))
     registry = call.service.registry
-    registry.get_product(*place[:2])
-    return deleted(lambda: registry.delete_group(*place, actor=call.actor))
+    registry.products.get(*place[:2])
+    return deleted(lambda: registry.groups.delete(*place, actor=call.actor))
 
 
 def mount(app: FastAPI) -> None:
@@ -211,11 +211,11 @@ def mount(app: FastAPI) -> None:
 
 
 def _product(call: AzureCall) -> Product:
-    return call.service.registry.get_product(call.part("catalog"), call.part("product"))
+    return call.service.registry.products.get(call.part("catalog"), call.part("product"))
 
 
 def _catalog_groups(call: AzureCall, name: str | None) -> Body:
-    rows = call.service.registry.list_groups(call.part("catalog"), name=name)
+    rows = call.service.registry.groups.list(call.part("catalog"), name=name)
     carried = {} if name is None else {"deviceGroupName": name}
     return whole(call, [_listed_group(row, call) for row in rows], carried)
 

@@ -41,13 +41,13 @@ Body = bodies.Body
 def list_group_devices(call: Call) -> Body:
     """Devices of a device group."""
     product, group = _place(call)
-    call.service.registry.get_group(call.part("catalog"), product, group)
+    call.service.registry.groups.get(call.part("catalog"), product, group)
     return _listed(call, DeviceFilter(catalog=call.part("catalog"), product=product, group=group))
 
 
 def list_catalog_devices(call: Call) -> Body:
     """Devices of a catalog."""
-    call.service.registry.get_catalog(call.part("catalog"))
+    call.service.registry.catalogs.get(call.part("catalog"))
     return _listed(call, DeviceFilter(catalog=call.part("catalog")))
 
 
@@ -66,9 +66,9 @@ def put_device(call: Call, body: DeviceBody | None = None) -> Response:
             "properties.deviceId: expected the device id in the path, got another", remedy="Leave it out."
         )
     registry = call.service.registry
-    (row,) = registry.claim_devices(call.part("catalog"), [device_id], actor=call.actor, product=product, group=group)
+    (row,) = registry.devices.claim(call.part("catalog"), [device_id], actor=call.actor, product=product, group=group)
     if not _is_at(row, product, group):
-        row = registry.move_device(call.part("catalog"), device_id, product=product, group=group, actor=call.actor)
+        row = registry.devices.move(call.part("catalog"), device_id, product=product, group=group, actor=call.actor)
     return created(call, bodies.as_put(_body(call.service, row, call.parts)), at=call.now())
 
 
@@ -87,7 +87,7 @@ def patch_device(call: Call, body: DeviceBody) -> Response:
         )
     _device(call)
     product, group = _normal(target.product, target.device_group)
-    row = call.service.registry.move_device(
+    row = call.service.registry.devices.move(
         call.part("catalog"), call.part("device"), product=product, group=group, actor=call.actor
     )
     moved = _body(call.service, row, call.parts)
@@ -100,7 +100,7 @@ def delete_device(call: Call) -> Response:
         _device(call)
     except NotFoundError:
         return Response(status_code=204)
-    call.service.registry.move_device(
+    call.service.registry.devices.move(
         call.part("catalog"),
         call.part("device"),
         product=DEFAULT_PRODUCT,
@@ -114,7 +114,7 @@ def claim_devices(call: Call, body: ClaimBody) -> Response:
     """Claim devices into a device group: all of them or none."""
     product, group = _place(call)
     ids = [names.checked("device", device_id) for device_id in body.deviceIdentifiers]
-    call.service.registry.claim_devices(call.part("catalog"), ids, actor=call.actor, product=product, group=group)
+    call.service.registry.devices.claim(call.part("catalog"), ids, actor=call.actor, product=product, group=group)
     place = names.resource_id(names.DEVICE_GROUP, **call.parts)
     return accepted(call, place, at=call.now(), has_result=False)
 
@@ -122,7 +122,7 @@ def claim_devices(call: Call, body: ClaimBody) -> Response:
 def generate_capability_image(call: Call, body: CapabilityBody) -> Response:
     """Sign a capability file for a device; answers 200 at once, as the public service did."""
     _device(call)
-    made = call.service.registry.make_capability_file(
+    made = call.service.registry.devices.make_capability_file(
         call.part("catalog"), call.part("device"), body.capabilities, actor=call.actor
     )
     return JSONResponse({"image": base64.b64encode(made).decode()})
@@ -148,7 +148,7 @@ def device_resource(service: SecurityService, device_id: str, parts: Mapping[str
     """
     absent = NotFoundError("the catalog has no such device", remedy="List them: armillary device list.")
     try:
-        row = service.registry.get_device(device_id)
+        row = service.registry.devices.get(device_id)
     except NotFoundError as error:
         raise absent from error
     if (row.catalog or "").lower() != parts["catalog"].lower():
@@ -179,7 +179,7 @@ def _listed(call: AzureCall, chosen: DeviceFilter) -> Body:
     registry = call.service.registry
     return paged(
         call,
-        lambda limit, after: registry.list_devices(chosen, limit=limit, after=after),
+        lambda limit, after: registry.devices.list(chosen, limit=limit, after=after),
         lambda row: bodies.device(row, call.parts, available_os=available(row)),
     )
 
@@ -190,7 +190,7 @@ def _body(service: SecurityService, row: Device, parts: Mapping[str, str]) -> Bo
 
 def _available_os(service: SecurityService, catalog: str) -> Callable[[Device], str | None]:
     """Newest OS version for a device: by its chip and its group's feed, read once per call."""
-    feeds = {group.group_id: group.os_feed for group in service.registry.list_groups(catalog, hidden=True)}
+    feeds = {group.group_id: group.os_feed for group in service.registry.groups.list(catalog, hidden=True)}
     known: dict[tuple[str, str], str | None] = {}
 
     def newest(row: Device) -> str | None:
@@ -213,7 +213,7 @@ def _device(call: AzureCall) -> Device:
         remedy="Look where it is: armillary device show.",
     )
     try:
-        row = call.service.registry.get_device(call.part("device"))
+        row = call.service.registry.devices.get(call.part("device"))
     except NotFoundError as error:
         raise absent from error
     if (row.catalog or "").lower() != call.part("catalog").lower() or not _is_at(row, product, group):

@@ -71,7 +71,7 @@ def upload_image(call: Call, body: ImageBody) -> Response:
 def delete_image(call: Call) -> Response:
     """Delete an image that no deployment names."""
     image_id = names.checked_uuid("image", call.part("image"))
-    call.service.registry.get_catalog(call.part("catalog"))
+    call.service.registry.catalogs.get(call.part("catalog"))
     return deleted(lambda: call.service.images.delete(call.part("catalog"), image_id, actor=call.actor))
 
 
@@ -89,7 +89,7 @@ def list_group_deployments(call: Call) -> Body:
 def list_catalog_deployments(call: Call) -> Body:
     """Deployments of a catalog, newest first."""
     catalog, deployments = call.part("catalog"), call.service.deployments
-    groups = {row.group_id: row for row in call.service.registry.list_groups(catalog, hidden=True)}
+    groups = {row.group_id: row for row in call.service.registry.groups.list(catalog, hidden=True)}
     return paged(
         call,
         lambda limit, after: deployments.list(catalog, limit=limit, after=after),
@@ -194,7 +194,7 @@ def _deployment(call: AzureCall) -> Deployment:
                 f"device group {place[2]!r} has no deployment", remedy="Make one: armillary deployment create."
             )
         return current
-    group = call.service.registry.get_group(*place)
+    group = call.service.registry.groups.get(*place)
     row = call.service.deployments.get(place[0], names.checked_uuid("deployment", name))
     if row.group_id != group.group_id:
         raise NotFoundError(

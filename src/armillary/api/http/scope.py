@@ -204,7 +204,7 @@ def _check_named(
             remedy="Name the catalog (catalog=NAME), or use a token that is not for one catalog.",
         )
     for name in catalogs:
-        found = service.registry.get_catalog(name)
+        found = service.registry.catalogs.get(name)
         if found.catalog_id != token.catalog_id:
             raise NotFoundError(f"catalog {name!r} does not exist", remedy="List them: armillary catalog list.")
         checked = CheckedCatalog(found.name)

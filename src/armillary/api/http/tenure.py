@@ -32,7 +32,9 @@ def tenures(request: Request) -> Mapping[str, int]:
     catalog_id = operator_of(request).catalog_id
     if catalog_id is None:
         return {}
-    return {device_id: at * 1000 for device_id, at in service_of(request).registry.second_hand(catalog_id).items()}
+    return {
+        device_id: at * 1000 for device_id, at in service_of(request).registry.devices.second_hand(catalog_id).items()
+    }
 
 
 def since_ms(request: Request, identity: str) -> int:
@@ -40,7 +42,7 @@ def since_ms(request: Request, identity: str) -> int:
     catalog_id, device_id = operator_of(request).catalog_id, identity.partition("/")[0]
     if catalog_id is None:
         return 0
-    return service_of(request).registry.second_hand(catalog_id, device_id).get(device_id, 0) * 1000
+    return service_of(request).registry.devices.second_hand(catalog_id, device_id).get(device_id, 0) * 1000
 
 
 def whole_hours_since(since: int) -> int:

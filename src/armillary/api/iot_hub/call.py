@@ -68,7 +68,7 @@ def find(request: Request, device_id: str, module_id: str | None = None) -> HubI
         if module_id is not None:
             found = service.hub_identities.get(f"{identity}/{module_id}")
         elif is_attested_id(identity):
-            found = service.registry.get_device(identity)
+            found = service.registry.devices.get(identity)
         else:
             found = service.hub_identities.get(identity)
     except NotFoundError as error:
@@ -142,7 +142,7 @@ def _hub_devices(request: Request, catalog: str, after: str) -> Iterator[HubIden
 def _attesting(request: Request, catalog: str, after: str) -> Iterator[HubIdentity | Device]:
     cursor: str | None = after if is_attested_id(after) else None
     while True:
-        page = service_of(request).registry.list_devices(DeviceFilter(catalog=catalog), limit=PAGE, after=cursor)
+        page = service_of(request).registry.devices.list(DeviceFilter(catalog=catalog), limit=PAGE, after=cursor)
         yield from (each for each in page.items if each.device_id > after)
         if page.next_cursor is None:
             return

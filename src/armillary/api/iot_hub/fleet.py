@@ -87,8 +87,8 @@ def device_statistics(request: Request) -> Response:
     """How many devices the hub has, enabled and disabled."""
     catalog, service = call.catalog_of(request), service_of(request)
     total, enabled = service.context.records.read(lambda c: hub_rows.count_identities(c, catalog.catalog_id))
-    attesting = service.registry.count_devices(DeviceFilter(catalog=catalog.name))
-    revoked = service.registry.count_devices(DeviceFilter(catalog=catalog.name, health="revoked"))
+    attesting = service.registry.devices.count(DeviceFilter(catalog=catalog.name))
+    revoked = service.registry.devices.count(DeviceFilter(catalog=catalog.name, health="revoked"))
     return JSONResponse(
         {
             "totalDeviceCount": total + attesting,

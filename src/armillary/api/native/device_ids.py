@@ -39,7 +39,7 @@ def known_device(request: Request, device_id: str) -> str:
     known = canonical_device_id(device_id)
     service = service_of(request)
     if is_attested_id(known):
-        return service.registry.get_device(known).device_id
+        return service.registry.devices.get(known).device_id
     try:
         return service.hub_identities.get(known).identity
     except NotFoundError:

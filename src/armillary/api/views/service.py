@@ -30,7 +30,7 @@ UNFINISHED = ("running", "held", "rolling-back")
 
 def fleet(service: SecurityService, *, catalog: str | None = None) -> Document:
     """The fleet in numbers (:class:`FleetSummary`), of one catalog or of all."""
-    document: Document = as_document(service.registry.fleet_summary(catalog))
+    document: Document = as_document(service.registry.devices.summary(catalog))
     return document
 
 
@@ -38,7 +38,7 @@ def devices(
     service: SecurityService, chosen: DeviceFilter, *, limit: int = PAGE_ROWS, after: str | None = None
 ) -> Document:
     """Devices by id: the fields of :class:`Device`; of a search also ``is_cut``: more names match than were read."""
-    page = service.registry.list_devices(chosen, limit=limit, after=after)
+    page = service.registry.devices.list(chosen, limit=limit, after=after)
     shown = as_page(page)
     return shown if chosen.search is None else {**shown, "is_cut": page.is_cut}
 
@@ -48,10 +48,10 @@ def device(service: SecurityService, device_id: str) -> Document:
 
     Its ``transfer`` is the offer it stands under, else the one that brought it to its catalog, else None.
     """
-    found = service.registry.get_device(device_id)
+    found = service.registry.devices.get(device_id)
     document: Document = as_document(found)
     document["transfer"] = as_document(service.transfers.of_device(found))
-    newest = service.registry.list_check_ins(device_id, limit=1)
+    newest = service.registry.history.check_ins(device_id, limit=1)
     document["last_check_in"] = as_document(newest.items[0]) if newest.items else None
     return document
 
@@ -75,10 +75,10 @@ def device_deployment(service: SecurityService, device_id: str) -> Document:
         ``status`` (``up-to-date``, ``waiting``, ``failed``, ``none`` or ``unknown``), ``reason`` in words,
         ``deployment_id`` and ``images``: name, image_id, wanted, installed, state.
     """
-    found = service.registry.get_device(device_id)
+    found = service.registry.devices.get(device_id)
     if found.group_id is None:
         return {"status": "none", "reason": "The device is not claimed.", "deployment_id": None, "images": []}
-    group = service.registry.get_group_by_id(found.group_id)
+    group = service.registry.groups.get_by_id(found.group_id)
     deployment_id = group.deployment_id
     rollout = next((row for row in _living_rollouts(service, group.catalog) if row.group_id == group.group_id), None)
     if rollout is not None and found.offered_deployment_id == rollout.deployment_id:
@@ -92,7 +92,7 @@ def _failure(service: SecurityService, device_id: str, wanted: Deployment | None
     """Why the device has given up this deployment, in its own words; "" when it has not."""
     if wanted is None:
         return ""
-    reported = service.registry.list_outcomes(device_id=device_id, deployment_id=wanted.deployment_id, limit=1).items
+    reported = service.registry.history.outcomes(device_id=device_id, deployment_id=wanted.deployment_id, limit=1).items
     if not reported or reported[0].outcome == "confirmed":
         return ""
     return reported[0].reason or reported[0].outcome
@@ -154,20 +154,20 @@ def check_ins(
     service: SecurityService, device_id: str, *, limit: int = PAGE_ROWS, after: str | None = None
 ) -> Document:
     """A device's accepted check-ins, newest first."""
-    service.registry.get_device(device_id)
-    return as_page(service.registry.list_check_ins(device_id, limit=limit, after=after))
+    service.registry.devices.get(device_id)
+    return as_page(service.registry.history.check_ins(device_id, limit=limit, after=after))
 
 
 def refusals(
     service: SecurityService, device_id: str | None, *, limit: int = PAGE_ROWS, after: str | None = None
 ) -> Document:
     """Refused requests, newest first."""
-    return as_page(service.registry.list_refusals(device_id=device_id, limit=limit, after=after))
+    return as_page(service.registry.history.refusals(device_id=device_id, limit=limit, after=after))
 
 
 def outcomes(service: SecurityService, device_id: str, *, limit: int = PAGE_ROWS, after: str | None = None) -> Document:
     """What became of the images that a device was offered, newest first."""
-    return as_page(service.registry.list_outcomes(device_id=device_id, limit=limit, after=after))
+    return as_page(service.registry.history.outcomes(device_id=device_id, limit=limit, after=after))
 
 
 def error_reports(

@@ -80,7 +80,7 @@ def _check(name: str, look: Callable[[], tuple[str, str]]) -> Document:
 
 
 def _records(service: SecurityService, fleet: list[FleetSummary]) -> tuple[str, str]:
-    fleet.append(service.registry.fleet_summary())
+    fleet.append(service.registry.devices.summary())
     return "ok", f"{fleet[0].devices} devices"
 
 

@@ -132,7 +132,7 @@ class ServiceFleet:
     def groups(self) -> list[str]:
         """Names of all device groups."""
         registry = self._service.registry
-        return sorted({group.name for row in registry.list_catalogs() for group in registry.list_groups(row.name)})
+        return sorted({group.name for row in registry.catalogs.list() for group in registry.groups.list(row.name)})
 
     def device(self, device_id: str) -> Document:
         """One device."""
@@ -166,19 +166,19 @@ class ServiceFleet:
 
     def revoke(self, operator: Operator, device_id: str, reason: str) -> None:
         """Withdraw a device's identity."""
-        self._service.registry.revoke_device(device_id, reason=reason, actor=operator.name)
+        self._service.registry.lifecycle.revoke(device_id, reason=reason, actor=operator.name)
 
     def restore(self, operator: Operator, device_id: str) -> None:
         """Let a revoked device in again."""
-        self._service.registry.restore_device(device_id, actor=operator.name)
+        self._service.registry.lifecycle.restore(device_id, actor=operator.name)
 
     def release(self, operator: Operator, device_id: str) -> None:
         """Let a held device begin anew."""
-        self._service.registry.release_device(device_id, actor=operator.name)
+        self._service.registry.lifecycle.release(device_id, actor=operator.name)
 
     def decommission(self, operator: Operator, device_id: str, reason: str) -> None:
         """Take a device out of service."""
-        self._service.registry.decommission_device(device_id, reason=reason, actor=operator.name)
+        self._service.registry.lifecycle.decommission(device_id, reason=reason, actor=operator.name)
 
     def offer(self, operator: Operator, device: Document, to_catalog_id: str) -> None:
         """Offer a device to another catalog."""
@@ -363,16 +363,16 @@ class ServiceHouse:
         return [
             {
                 **as_document(catalog),
-                "groups": [as_document(group) for group in registry.list_groups(catalog.name)],
+                "groups": [as_document(group) for group in registry.groups.list(catalog.name)],
                 "certificates": [as_document(row) for row in authority.list_ca_certificates(catalog.name)],
                 "attestation_policy": policy_of(self._service, catalog.name),
             }
-            for catalog in registry.list_catalogs()
+            for catalog in registry.catalogs.list()
         ]
 
     def catalog_names(self) -> list[Document]:
         """Ids and names of catalogs."""
-        rows = self._service.registry.list_catalogs()
+        rows = self._service.registry.catalogs.list()
         return sorted(
             ({"catalog_id": str(row.catalog_id), "name": row.name} for row in rows),
             key=lambda each: str(each["name"]),

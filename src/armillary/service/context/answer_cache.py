@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Answers that took long are given again for a while, so that a page that asks every few seconds cannot busy a disk."""
+"""Caches slow answers for a while: a page that asks every few seconds costs the disk a tenth of the time at most."""
 
 from __future__ import annotations
 
@@ -9,18 +9,18 @@ from typing import Final, Generic, TypeVar
 
 Value = TypeVar("Value")
 
-# An answer is good for so many times as long as it took: one question costs a tenth of a core at most.
+# An answer is kept for so many times as long as it took: one question costs a tenth of a core at most.
 KEPT_TIMES: Final = 10
-# What took less is asked anew each time (seconds): a change is seen at once.
+# A faster answer (seconds) is not kept: a change is seen at once.
 QUICK_S: Final = 0.1
-# Nobody is told anything older (seconds).
+# No answer older than this is given (seconds).
 MAX_AGE_S: Final = 120.0
-# Questions remembered, e.g. one a catalog; beyond, all are forgotten.
+# Questions kept, e.g. one a catalog; beyond, all are dropped.
 MAX_QUESTIONS: Final = 256
 
 
-class Remembered(Generic[Value]):
-    """Answers by question; any thread may ask. Who asks while the same is being found out waits for that answer.
+class AnswerCache(Generic[Value]):
+    """Answers by question, for any thread. Of several who ask the same at once, one finds out and the others wait.
 
     Args:
         monotonic: Seconds that never go back.
@@ -33,10 +33,10 @@ class Remembered(Generic[Value]):
         self._answers: dict[Hashable, tuple[float, Value]] = {}
 
     def get(self, question: Hashable, find_out: Callable[[], Value]) -> Value:
-        """The answer, from before if that took long.
+        """The answer: the kept one while it is good, else what ``find_out`` returns.
 
         Raises:
-            Exception: what ``find_out`` raises; nothing is remembered then.
+            Exception: what ``find_out`` raises; nothing is kept then.
         """
         with self._lock:
             asking = self._asking.setdefault(question, threading.Lock())

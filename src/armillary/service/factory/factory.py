@@ -88,7 +88,7 @@ class Factory:
 
         A device that exists and proves its key again gets the same things (``armillary device recover``); nothing
         of its record changes: not its owner, not its tier, not its boot count. A decommissioned device comes back in
-        this way and no other, while an operator allows it (``DeviceRegistry.allow_reprovision``).
+        this way and no other, while an operator allows it (``DeviceLifecycle.allow_reprovision``).
 
         Args:
             request_pem: PKCS#10 request signed by the device identity key.

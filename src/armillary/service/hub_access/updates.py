@@ -21,8 +21,8 @@ from armillary.engines.records.queries import (
 from armillary.engines.records.schema.rows import Deployment, Device
 from armillary.errors import InvalidArgumentError
 from armillary.service.context.context import Context
+from armillary.service.registry.devices import Devices
 from armillary.service.registry.names import group_or_raise
-from armillary.service.registry.registry import Registry
 from armillary.service.updates.offers import has
 from armillary.twin.author.job import Standing
 
@@ -38,12 +38,12 @@ class HubUpdates:
 
     Args:
         context: The service's.
-        registry: Moves devices.
+        devices: Move them.
     """
 
-    def __init__(self, context: Context, registry: Registry) -> None:
+    def __init__(self, context: Context, devices: Devices) -> None:
         self._context = context
-        self._registry = registry
+        self._devices = devices
 
     def move(self, device_id: str, catalog: str, device_group: str, *, by: str) -> int:
         """Put a device of a catalog into a device group (``PRODUCT/GROUP``); Unix seconds of it.
@@ -69,11 +69,11 @@ class HubUpdates:
                     f"device group {device_group[:128]!a} has the update policy {group.update_policy}",
                     remedy=f"Set it to {TAKES_UPDATES}.",
                 )
-            return self._registry.device_in(connection, device_id).group_id == group.group_id
+            return self._devices.in_transaction(connection, device_id).group_id == group.group_id
 
         now = self._context.now()
         if not self._context.records.read(check):
-            self._registry.move_device(catalog, device_id, product=product, group=name, actor=by)
+            self._devices.move(catalog, device_id, product=product, group=name, actor=by)
         return now
 
     def standings(self, device_group: str, moved: Mapping[str, tuple[str, int]]) -> Mapping[str, Standing]:

@@ -20,8 +20,8 @@ from armillary.engines.records.queries import (
 from armillary.engines.records.schema.rows import Device, DeviceFilter
 from armillary.service.context.context import Context
 from armillary.service.hub_access.identities import HubIdentities
+from armillary.service.registry.devices import Devices
 from armillary.service.registry.names import catalog_or_raise
-from armillary.service.registry.registry import Registry
 from armillary.wire.hub.credentials import canonical_device_id, is_attested_id
 from armillary.wire.text.device_name import MIN_ID_DIGITS, check_name, default_name_digits, id_prefix, key_of
 
@@ -53,13 +53,13 @@ class DeviceNames:
 
     Args:
         context: The service's.
-        registry: Knows the devices that attest.
+        devices: Know the devices that attest.
         identities: Know the hub devices.
     """
 
-    def __init__(self, context: Context, registry: Registry, identities: HubIdentities) -> None:
+    def __init__(self, context: Context, devices: Devices, identities: HubIdentities) -> None:
         self._context = context
-        self._registry = registry
+        self._devices = devices
         self._identities = identities
 
     def of(self, device_ids: Sequence[str]) -> Mapping[str, str]:
@@ -172,7 +172,7 @@ class DeviceNames:
 
     def _owner(self, device_id: str) -> UUID | None:
         if is_attested_id(device_id):
-            return self._registry.get_device(device_id).catalog_id
+            return self._devices.get(device_id).catalog_id
         return self._identities.get(device_id).catalog_id
 
     def _time(self) -> dict[str, int]:

@@ -1,8 +1,9 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Devices as operators see them: claim, move, revoke, restore, look at."""
+"""Devices as operators see them: listed, claimed, moved, owned."""
 
 from __future__ import annotations
 
+import time
 from collections.abc import Mapping, Sequence
 from typing import Final
 from uuid import UUID, uuid4
@@ -11,30 +12,26 @@ from sqlalchemy import Connection
 
 from armillary.engines.records.queries import (
     catalogs as catalog_rows,
-    check_ins as check_in_rows,
     device_lists,
     devices as device_rows,
-    reports as report_rows,
 )
 from armillary.engines.records.schema.rows import (
     DEFAULT_PRODUCT,
     HEALTHS,
     UNASSIGNED_GROUP,
     Catalog,
-    CheckIn,
     Device,
     DeviceFilter,
     FleetSummary,
-    Outcome,
     Page,
-    Refusal,
 )
 from armillary.errors import ConflictError, InvalidArgumentError, NotFoundError, WrongCatalogError
 from armillary.service.authority.authority import Authority
-from armillary.service.context.answer_cache import Remembered
+from armillary.service.context.answer_cache import AnswerCache
 from armillary.service.context.context import Context
 from armillary.service.context.notices import Notices
-from armillary.service.context.paging import bounded, number_after
+from armillary.service.context.paging import bounded
+from armillary.service.registry.groups import device_count
 from armillary.service.registry.names import catalog_or_raise, group_or_raise, no_such_device
 from armillary.wire.image import capability_file
 
@@ -42,23 +39,24 @@ from armillary.wire.image import capability_file
 MAX_CLAIM: Final = 1000
 
 
-class DeviceRegistry:
-    """Operations on devices. Built as part of :class:`armillary.service.registry.registry.Registry`."""
+class Devices:
+    """Operations on devices that attest."""
 
-    _context: Context
-    _authority: Authority
-    _notices: Notices
-    _summaries: Remembered[FleetSummary]
+    def __init__(self, context: Context, authority: Authority, notices: Notices) -> None:
+        self._context = context
+        self._authority = authority
+        self._notices = notices
+        self._summaries: AnswerCache[FleetSummary] = AnswerCache(time.monotonic)
 
-    def get_device(self, device_id: str) -> Device:
+    def get(self, device_id: str) -> Device:
         """A device.
 
         Raises:
             NotFoundError: never manufactured here.
         """
-        return self._context.records.read(lambda c: self._device(c, device_id))
+        return self._context.records.read(lambda c: self.in_transaction(c, device_id))
 
-    def list_devices(self, chosen: DeviceFilter, *, limit: int = 100, after: str | None = None) -> Page[Device]:
+    def list(self, chosen: DeviceFilter, *, limit: int = 100, after: str | None = None) -> Page[Device]:
         """Devices by id; every page costs the same."""
         _check_filter(chosen)
         context = self._context
@@ -68,15 +66,13 @@ class DeviceRegistry:
             )
         )
 
-    def count_devices(self, chosen: DeviceFilter) -> int:
+    def count(self, chosen: DeviceFilter) -> int:
         """How many devices a filter chooses."""
         _check_filter(chosen)
         context = self._context
-        return context.records.read(
-            lambda c: device_lists.count(c, chosen, now=context.now(), silent_after_s=context.silent_after_s)
-        )
+        return context.records.read(lambda c: device_count(context, c, chosen))
 
-    def claim_devices(
+    def claim(
         self,
         catalog: str,
         device_ids: Sequence[str],
@@ -117,14 +113,14 @@ class DeviceRegistry:
                     )
                     detail = {"catalog": owner.name, "product": target.product, "group": target.name}
                     self._context.audit(connection, actor, "device.claim", device.device_id, detail)
-            return tuple(self._device(connection, device_id) for device_id in device_ids)
+            return tuple(self.in_transaction(connection, device_id) for device_id in device_ids)
 
         devices = self._context.records.write(change)
         for device in devices:
             self._notices.device_changed(device.device_id)
         return devices
 
-    def move_device(self, catalog: str, device_id: str, *, product: str, group: str, actor: str) -> Device:
+    def move(self, catalog: str, device_id: str, *, product: str, group: str, actor: str) -> Device:
         """Put a claimed device into another group of its catalog; ``.default``/``.unassigned`` takes it out of all.
 
         Raises:
@@ -135,7 +131,7 @@ class DeviceRegistry:
         def change(connection: Connection) -> Device:
             owner = catalog_or_raise(connection, catalog)
             target = group_or_raise(connection, catalog, product, group)
-            device = self._device(connection, device_id)
+            device = self.in_transaction(connection, device_id)
             if device.catalog_id != owner.catalog_id:
                 raise WrongCatalogError(
                     f"device {device.device_id[:16]}... is not in catalog {owner.name}",
@@ -144,73 +140,7 @@ class DeviceRegistry:
             device_rows.change(connection, device.device_id, {"group_id": target.group_id})
             detail = {"product": target.product, "group": target.name, "from": f"{device.product}/{device.group}"}
             self._context.audit(connection, actor, "device.move", device.device_id, detail)
-            return self._device(connection, device_id)
-
-        device = self._context.records.write(change)
-        self._notices.device_changed(device.device_id)
-        return device
-
-    def revoke_device(self, device_id: str, *, reason: str, actor: str) -> Device:
-        """Shut a device out: its next request is refused and its open connections are closed.
-
-        Raises:
-            NotFoundError: no such device.
-            ConflictError: it is revoked already.
-        """
-
-        def change(connection: Connection) -> Device:
-            device = self._device(connection, device_id)
-            if device.revoked_at is not None:
-                raise ConflictError("the device is revoked already", remedy="Restore it with device restore.")
-            values = {"revoked_at": self._context.now(), "revoked_reason": reason}
-            device_rows.change(connection, device.device_id, values)
-            self._context.audit(connection, actor, "device.revoke", device.device_id, {"reason": reason})
-            return self._device(connection, device_id)
-
-        device = self._context.records.write(change)
-        self._notices.device_revoked(device.device_id)
-        return device
-
-    def restore_device(self, device_id: str, *, actor: str) -> Device:
-        """Let a revoked device in again.
-
-        Raises:
-            NotFoundError: no such device.
-            ConflictError: it is not revoked.
-        """
-
-        def change(connection: Connection) -> Device:
-            device = self._device(connection, device_id)
-            if device.revoked_at is None:
-                raise ConflictError("the device is not revoked", remedy="Nothing needs to be done.")
-            if device.decommissioned_at is not None:
-                raise ConflictError(
-                    "the device was decommissioned: it comes back through an enrolment only",
-                    remedy="Allow it: armillary device allow-reprovision.",
-                )
-            device_rows.change(connection, device.device_id, {"revoked_at": None, "revoked_reason": ""})
-            self._context.audit(connection, actor, "device.restore", device.device_id, {})
-            return self._device(connection, device_id)
-
-        device = self._context.records.write(change)
-        self._notices.device_changed(device.device_id)
-        return device
-
-    def release_device(self, device_id: str, *, actor: str) -> Device:
-        """Let a held device begin anew: its next proof, of whichever machine, has no earlier one to continue.
-
-        Raises:
-            NotFoundError: no such device.
-            ConflictError: it is not held.
-        """
-
-        def change(connection: Connection) -> Device:
-            device = self._device(connection, device_id)
-            if device.held_at is None:
-                raise ConflictError("the device is not held", remedy="Nothing needs to be done.")
-            device_rows.release(connection, device.device_id)
-            self._context.audit(connection, actor, "device.release", device.device_id, {"held_at": device.held_at})
-            return self._device(connection, device_id)
+            return self.in_transaction(connection, device_id)
 
         device = self._context.records.write(change)
         self._notices.device_changed(device.device_id)
@@ -233,7 +163,7 @@ class DeviceRegistry:
 
         def change(connection: Connection) -> bytes:
             owner = catalog_or_raise(connection, catalog)
-            device = self._device(connection, device_id)
+            device = self.in_transaction(connection, device_id)
             if device.catalog_id != owner.catalog_id:
                 raise NotFoundError(f"catalog {owner.name} has no such device", remedy="Claim it first.")
             self._context.audit(
@@ -250,39 +180,7 @@ class DeviceRegistry:
 
         return self._context.records.write(change)
 
-    def list_check_ins(self, device_id: str, *, limit: int = 50, after: str | None = None) -> Page[CheckIn]:
-        """A device's accepted check-ins, newest first."""
-        before = number_after(after)
-        return self._context.records.read(
-            lambda c: check_in_rows.list_of_device(c, device_id.lower(), limit=bounded(limit), before=before)
-        )
-
-    def list_refusals(
-        self, *, device_id: str | None = None, limit: int = 50, after: str | None = None
-    ) -> Page[Refusal]:
-        """Refused requests, newest first."""
-        before = number_after(after)
-        return self._context.records.read(
-            lambda c: report_rows.refusals(c, device_id=device_id, limit=bounded(limit), before=before)
-        )
-
-    def list_outcomes(
-        self,
-        *,
-        device_id: str | None = None,
-        deployment_id: UUID | None = None,
-        limit: int = 50,
-        after: str | None = None,
-    ) -> Page[Outcome]:
-        """Reported update outcomes, newest first."""
-        before = number_after(after)
-        return self._context.records.read(
-            lambda c: report_rows.outcomes(
-                c, device_id=device_id, deployment_id=deployment_id, limit=bounded(limit), before=before
-            )
-        )
-
-    def fleet_summary(self, catalog: str | None = None) -> FleetSummary:
+    def summary(self, catalog: str | None = None) -> FleetSummary:
         """The fleet in numbers; of a very large one as it was a while ago (``service/context/answer_cache.py``)."""
         context = self._context
         records = context.records
@@ -301,19 +199,23 @@ class DeviceRegistry:
         """Name of the catalog that owns a device, None while nobody does."""
 
         def query(connection: Connection) -> str | None:
-            device = self._device(connection, device_id)
+            device = self.in_transaction(connection, device_id)
             owner = None if device.catalog_id is None else catalog_rows.catalog_by_id(connection, device.catalog_id)
             return None if owner is None else owner.name
 
         return self._context.records.read(query)
 
-    def device_in(self, connection: Connection, device_id: str) -> Device:
-        """The device inside a transaction of a neighbour.
+    def in_transaction(self, connection: Connection, device_id: str) -> Device:
+        """A device, inside the caller's transaction.
 
         Raises:
             NotFoundError: never manufactured here.
         """
-        return self._device(connection, device_id)
+        context = self._context
+        found = device_rows.one(connection, device_id.lower(), now=context.now(), silent_after_s=context.silent_after_s)
+        if found is None:
+            raise no_such_device(device_id)
+        return found
 
     def _claimable(self, connection: Connection, owner: Catalog, device_id: str) -> Device:
         """A device of nobody, or of the catalog itself; that another one has it is that owner's business."""
@@ -324,14 +226,7 @@ class DeviceRegistry:
                 remedy="Check the 128 digits. If another catalog has it, its owner can offer it: armillary device "
                 "transfer offer.",
             )
-        return self._device(connection, device_id)
-
-    def _device(self, connection: Connection, device_id: str) -> Device:
-        context = self._context
-        found = device_rows.one(connection, device_id.lower(), now=context.now(), silent_after_s=context.silent_after_s)
-        if found is None:
-            raise no_such_device(device_id)
-        return found
+        return self.in_transaction(connection, device_id)
 
 
 def _check_filter(chosen: DeviceFilter) -> None:

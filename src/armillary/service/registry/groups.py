@@ -46,13 +46,14 @@ DEFAULT_GROUPS: Final = (
 )
 
 
-class GroupRegistry:
-    """Operations on device groups. Built as part of :class:`armillary.service.registry.registry.Registry`."""
+class Groups:
+    """Operations on device groups."""
 
-    _context: Context
-    _notices: Notices
+    def __init__(self, context: Context, notices: Notices) -> None:
+        self._context = context
+        self._notices = notices
 
-    def create_default_groups(self, catalog: str, product: str, *, actor: str) -> tuple[DeviceGroup, ...]:
+    def create_defaults(self, catalog: str, product: str, *, actor: str) -> tuple[DeviceGroup, ...]:
         """Make those of Azure Sphere's five default groups that the product does not have yet."""
 
         def change(connection: Connection) -> tuple[DeviceGroup, ...]:
@@ -69,7 +70,7 @@ class GroupRegistry:
 
         return self._context.records.write(change)
 
-    def create_group(
+    def create(
         self,
         catalog: str,
         product: str,
@@ -105,11 +106,11 @@ class GroupRegistry:
 
         return self._context.records.write(change)
 
-    def get_group(self, catalog: str, product: str, name: str) -> DeviceGroup:
+    def get(self, catalog: str, product: str, name: str) -> DeviceGroup:
         """A device group by name."""
         return self._context.records.read(lambda c: group_or_raise(c, catalog, product, name))
 
-    def get_group_by_id(self, group_id: UUID) -> DeviceGroup:
+    def get_by_id(self, group_id: UUID) -> DeviceGroup:
         """A device group by id.
 
         Raises:
@@ -120,7 +121,7 @@ class GroupRegistry:
             raise NotFoundError(f"device group {group_id} does not exist", remedy="List them: device-group list.")
         return found
 
-    def list_groups(
+    def list(
         self, catalog: str, product: str | None = None, *, name: str | None = None, hidden: bool = False
     ) -> tuple[DeviceGroup, ...]:
         """Device groups of a catalog or of one product; ``hidden`` shows ``.unassigned`` too."""
@@ -133,7 +134,7 @@ class GroupRegistry:
         found = self._context.records.read(query)
         return tuple(group for group in found if hidden or not group.name.startswith("."))
 
-    def update_group(
+    def update(
         self,
         catalog: str,
         product: str,
@@ -160,7 +161,7 @@ class GroupRegistry:
         self._notices.groups_changed()
         return group
 
-    def delete_group(self, catalog: str, product: str, name: str, *, actor: str) -> None:
+    def delete(self, catalog: str, product: str, name: str, *, actor: str) -> None:
         """Delete a device group without devices and deployments.
 
         Raises:
@@ -170,7 +171,7 @@ class GroupRegistry:
         def change(connection: Connection) -> None:
             group = group_or_raise(connection, catalog, product, name)
             refuse_hidden(group.name)
-            self._refuse_used(connection, group)
+            refuse_used(self._context, connection, group)
             catalog_rows.delete_group(connection, group.group_id)
             target = f"{group.catalog}/{group.product}/{group.name}"
             self._context.audit(connection, actor, "device-group.delete", target, {})
@@ -178,20 +179,28 @@ class GroupRegistry:
         self._context.records.write(change)
         self._notices.groups_changed()
 
-    def _count(self, connection: Connection, chosen: DeviceFilter) -> int:
-        context = self._context
-        return device_lists.count(connection, chosen, now=context.now(), silent_after_s=context.silent_after_s)
 
-    def _refuse_used(self, connection: Connection, group: DeviceGroup) -> None:
-        devices = self._count(connection, DeviceFilter(catalog=group.catalog, product=group.product, group=group.name))
-        if devices:
-            raise ConflictError(
-                f"device group {group.name!r} has {devices} devices", remedy="Move its devices to another group first."
-            )
-        if rollout_rows.living_of_group(connection, group.group_id) is not None:
-            raise ConflictError(f"device group {group.name!r} has a roll-out", remedy="Cancel the roll-out first.")
-        if group.has_deployment:
-            raise ConflictError(f"device group {group.name!r} has a deployment", remedy="Delete its deployments first.")
+def device_count(context: Context, connection: Connection, chosen: DeviceFilter) -> int:
+    """How many devices a filter chooses, inside the caller's transaction."""
+    return device_lists.count(connection, chosen, now=context.now(), silent_after_s=context.silent_after_s)
+
+
+def refuse_used(context: Context, connection: Connection, group: DeviceGroup) -> None:
+    """Raise unless a device group can be deleted.
+
+    Raises:
+        ConflictError: it has devices, a roll-out or a deployment.
+    """
+    chosen = DeviceFilter(catalog=group.catalog, product=group.product, group=group.name)
+    devices = device_count(context, connection, chosen)
+    if devices:
+        raise ConflictError(
+            f"device group {group.name!r} has {devices} devices", remedy="Move its devices to another group first."
+        )
+    if rollout_rows.living_of_group(connection, group.group_id) is not None:
+        raise ConflictError(f"device group {group.name!r} has a roll-out", remedy="Cancel the roll-out first.")
+    if group.has_deployment:
+        raise ConflictError(f"device group {group.name!r} has a deployment", remedy="Delete its deployments first.")
 
 
 def new_group(product: Product, name: str, description: str, now: int, os_feed: str, update_policy: str) -> DeviceGroup:

@@ -3,19 +3,24 @@
 
 from __future__ import annotations
 
-import time
-
 from armillary.service.authority.authority import Authority
-from armillary.service.context.answer_cache import Remembered
 from armillary.service.context.context import Context
 from armillary.service.context.notices import Notices
-from armillary.service.registry.catalogs import CatalogRegistry
-from armillary.service.registry.device_life import DeviceLife
+from armillary.service.registry.catalogs import Catalogs
+from armillary.service.registry.device_history import DeviceHistory
+from armillary.service.registry.device_lifecycle import DeviceLifecycle
+from armillary.service.registry.devices import Devices
+from armillary.service.registry.groups import Groups
+from armillary.service.registry.products import Products
 
 
-class Registry(CatalogRegistry, DeviceLife):
-    """All operations on the registry; ``catalogs.py``, ``devices.py`` and ``device_life.py`` hold them."""
+class Registry:
+    """All operations on the registry, by noun. Synchronous and thread-safe."""
 
     def __init__(self, context: Context, authority: Authority, notices: Notices) -> None:
-        super().__init__(context, authority, notices)
-        self._summaries = Remembered(time.monotonic)
+        self.catalogs = Catalogs(context, authority, notices)
+        self.products = Products(context, notices)
+        self.groups = Groups(context, notices)
+        self.devices = Devices(context, authority, notices)
+        self.lifecycle = DeviceLifecycle(context, self.devices, notices)
+        self.history = DeviceHistory(context)

@@ -26,8 +26,8 @@ from armillary.identity.transfer import TransferEvent, TransferState, settle, st
 from armillary.service.context.context import Context
 from armillary.service.context.notices import Notices
 from armillary.service.context.paging import bounded, number_after
+from armillary.service.registry.devices import Devices
 from armillary.service.registry.names import catalog_or_raise, group_or_raise
-from armillary.service.registry.registry import Registry
 
 DEFAULT_LIFETIME_S: Final = 7 * 86400
 MAX_LIFETIME_S: Final = 90 * 86400
@@ -36,9 +36,9 @@ MAX_LIFETIME_S: Final = 90 * 86400
 class Transfers:
     """Offers, acceptances and their ends. ``catalog`` is always the one in whose name the caller speaks."""
 
-    def __init__(self, context: Context, registry: Registry, notices: Notices) -> None:
+    def __init__(self, context: Context, devices: Devices, notices: Notices) -> None:
         self._context = context
-        self._registry = registry
+        self._devices = devices
         self._notices = notices
 
     def offer(
@@ -104,7 +104,7 @@ class Transfers:
 
         def change(connection: Connection) -> Transfer:
             transfer = self._settle(connection, catalog, transfer_id, TransferEvent.ACCEPT, actor)
-            device = self._registry.device_in(connection, transfer.device_id)
+            device = self._devices.in_transaction(connection, transfer.device_id)
             if device.revoked_at is not None or device.catalog_id != transfer.from_catalog_id:
                 raise ConflictError(
                     "the device was revoked or has left its owner since it was offered",
@@ -209,7 +209,7 @@ class Transfers:
     def _owned(self, connection: Connection, catalog_id: UUID, name: str, device_id: str) -> Device:
         absent = NotFoundError(f"catalog {name} has no such device", remedy="List them: armillary device list.")
         try:
-            device = self._registry.device_in(connection, device_id)
+            device = self._devices.in_transaction(connection, device_id)
         except NotFoundError as error:
             raise absent from error
         if device.catalog_id != catalog_id:

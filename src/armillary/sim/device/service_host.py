@@ -58,9 +58,9 @@ class ServiceHost:
     def catalog(self, name: str = "Contoso", product: str = "Kettle") -> None:
         """Make a catalog with a product and its five default device groups."""
         registry = self.service.registry
-        registry.create_catalog(name, actor=ACTOR)
-        registry.create_product(name, product, actor=ACTOR)
-        registry.create_default_groups(name, product, actor=ACTOR)
+        registry.catalogs.create(name, actor=ACTOR)
+        registry.products.create(name, product, actor=ACTOR)
+        registry.groups.create_defaults(name, product, actor=ACTOR)
 
     def device(self, secret: bytes, *, chip: str = "mt3620") -> WireDevice:
         """Manufacture a device with a unique secret of 32 bytes; it belongs to nobody yet."""
@@ -73,5 +73,5 @@ class ServiceHost:
     ) -> WireDevice:
         """Manufacture a device and claim it into a group."""
         device = self.device(secret)
-        self.service.registry.claim_devices(catalog, [device.device_id], product=product, group=group, actor=ACTOR)
+        self.service.registry.devices.claim(catalog, [device.device_id], product=product, group=group, actor=ACTOR)
         return device

@@ -326,7 +326,7 @@ class Applications:
 
     def _may_play(self, device_id: str) -> bool:
         try:
-            device = self._service.registry.get_device(device_id)
+            device = self._service.registry.devices.get(device_id)
         except ArmillaryError:
             return False
         return (

@@ -52,21 +52,21 @@ class Making:
         """Make the catalog, the product and the device group where they are missing."""
         registry = self._service.registry
         try:
-            registry.get_catalog(self._catalog)
+            registry.catalogs.get(self._catalog)
         except NotFoundError:
-            registry.create_catalog(self._catalog, actor=self._actor)
+            registry.catalogs.create(self._catalog, actor=self._actor)
         description = f"Simulated devices: {title}"[:100]
         with contextlib.suppress(ConflictError):  # it is there
-            registry.create_product(self._catalog, self._product, actor=self._actor, description=description)
+            registry.products.create(self._catalog, self._product, actor=self._actor, description=description)
         with contextlib.suppress(ConflictError):
-            registry.create_group(
+            registry.groups.create(
                 self._catalog, self._product, GROUP, actor=self._actor, description="Played by the service itself"
             )
 
     def remove_place(self) -> None:
         """Delete the product, unless something else is in it."""
         try:
-            self._service.registry.delete_product(self._catalog, self._product, actor=self._actor)
+            self._service.registry.products.delete(self._catalog, self._product, actor=self._actor)
         except (ConflictError, NotFoundError):
             return
 
@@ -75,7 +75,7 @@ class Making:
         service = self._service
         chip = min(service.chips.names)
         made = service.factory_enrol(_request(), chip, self._actor, trust_tier=TIER)
-        service.registry.claim_devices(
+        service.registry.devices.claim(
             self._catalog, [made.device_id], actor=self._actor, product=self._product, group=GROUP
         )
         tags = {"simulated": True, "name": name, "application": template, "role": role}
@@ -94,9 +94,9 @@ class Making:
         """Take simulated devices out of service; those that are already, and devices of any other tier, are left."""
         for device_id in device_ids:
             try:
-                if self._service.registry.get_device(device_id).trust_tier != TIER:
+                if self._service.registry.devices.get(device_id).trust_tier != TIER:
                     continue
-                self._service.registry.decommission_device(
+                self._service.registry.lifecycle.decommission(
                     device_id, reason="simulated device no longer wanted", actor=self._actor
                 )
             except (ConflictError, NotFoundError):

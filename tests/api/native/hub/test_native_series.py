@@ -40,9 +40,9 @@ class Given:
 def given(service: RunningService) -> Given:
     name = f"S-{uuid.uuid4().hex[:8]}"
     registry = service.service.registry
-    registry.create_catalog(name, actor="test")
+    registry.catalogs.create(name, actor="test")
     devices = tuple(sorted(service.make_device().device_id for _ in range(2)))
-    registry.claim_devices(name, list(devices), actor="test")
+    registry.devices.claim(name, list(devices), actor="test")
     group = name.lower()
     body = {"name": name, "catalog": name, "filters": []}
     assert service.call("PUT", f"/api/v1/groups/{group}?catalog={name}", body).status == 200
@@ -95,7 +95,7 @@ def test_a_token_of_a_catalog_sees_its_groups_and_devices_only(service: RunningS
 
 def _other_catalog(service: RunningService) -> str:
     name = f"O-{uuid.uuid4().hex[:8]}"
-    service.service.registry.create_catalog(name, actor="test")
+    service.service.registry.catalogs.create(name, actor="test")
     return name
 
 

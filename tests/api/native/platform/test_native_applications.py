@@ -55,7 +55,7 @@ def test_use_and_unuse(used: Playing):
     assert running.call("POST", f"{PATH}/unuse").body["devices"] == 1
     assert running.call("POST", f"{PATH}/unuse").status == 404
     for device in {each["id"] for each in more} | devices:
-        assert running.service.registry.get_device(device).decommissioned_at is not None
+        assert running.service.registry.devices.get(device).decommissioned_at is not None
 
 
 def test_another_catalog_is_refused_while_it_is_in_use(used: Playing):

@@ -21,7 +21,7 @@ AT = "/api/v1/dashboards"
 @pytest.fixture
 def device(service: RunningService, catalog: str) -> Iterator[Connected]:
     made = service.make_device()
-    service.service.registry.claim_devices(
+    service.service.registry.devices.claim(
         catalog, [made.device_id], actor="test", product="Coffee", group="Production"
     )
     connected = Connected(service, made)
@@ -180,7 +180,7 @@ def test_readers_look_and_contributors_change(service: RunningService, device: C
 def test_a_token_of_one_catalog_sees_its_own_devices_only(
     service: RunningService, device: Connected, catalog: str
 ) -> None:
-    service.service.registry.create_catalog("elsewhere", actor="test")
+    service.service.registry.catalogs.create("elsewhere", actor="test")
     other = service.service.tokens.create("other", "Contributor", actor="test", catalog="elsewhere").secret
     put(service, "shared-one", body_of(device.device_id))
     assert service.call("GET", f"{AT}/shared-one/data", token=other).status == 403  # it must name its catalog

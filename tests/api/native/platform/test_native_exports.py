@@ -41,10 +41,10 @@ def written(service: RunningService, name: str) -> list[dict[str, Any]]:
 def test_telemetry_of_one_catalog_leaves_and_nothing_of_another(service: RunningService, catalog: str) -> None:
     registry = service.service.registry
     other = f"O-{uuid.uuid4().hex[:8]}"
-    registry.create_catalog(other, actor="test")
+    registry.catalogs.create(other, actor="test")
     mine, theirs = service.make_device(), service.make_device()
-    registry.claim_devices(catalog, [mine.device_id], actor="test", product="Coffee", group="Production")
-    registry.claim_devices(other, [theirs.device_id], actor="test")
+    registry.devices.claim(catalog, [mine.device_id], actor="test", product="Coffee", group="Production")
+    registry.devices.claim(other, [theirs.device_id], actor="test")
     devices = [Connected(service, mine), Connected(service, theirs)]
     of_one, of_all = made(service, catalog=catalog), made(service)
     for each in devices:
@@ -63,8 +63,8 @@ def test_what_befalls_devices_goes_out(service: RunningService, catalog: str) ->
     name = made(service, source="lifecycle", catalog=catalog)
     device = service.make_device().device_id
     registry = service.service.registry
-    registry.claim_devices(catalog, [device], actor="test", product="Coffee", group="Production")
-    registry.revoke_device(device, actor="test", reason="test")
+    registry.devices.claim(catalog, [device], actor="test", product="Coffee", group="Production")
+    registry.lifecycle.revoke(device, actor="test", reason="test")
     service.call("PATCH", f"/api/v1/devices/{device}/twin", {"desired": {"a": 1}})
     wait_until(lambda: "device.revoke" in {each["event"] for each in written(service, name)}, "the events")
     events = [each["event"] for each in written(service, name)]

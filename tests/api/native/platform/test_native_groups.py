@@ -18,7 +18,7 @@ GROUPS = "/api/v1/groups"
 
 def devices(service: RunningService, catalog: str, count: int) -> list[str]:
     made = sorted(service.make_device().device_id for _ in range(count))
-    service.service.registry.claim_devices(catalog, made, actor="test", product="Coffee", group="Production")
+    service.service.registry.devices.claim(catalog, made, actor="test", product="Coffee", group="Production")
     return made
 
 
@@ -53,7 +53,7 @@ def test_members_are_who_meets_the_filters_now(service: RunningService, catalog:
     assert shown["values"] == {"desired:limit": 6, "device:health": "never"}
     assert (shown["catalog"], shown["device_group"], shown["connected"]) == (catalog, "Production", False)
     service.hub.twins.patch_desired(first, {"limit": None})
-    service.service.registry.revoke_device(third, actor="test", reason="test")
+    service.service.registry.lifecycle.revoke(third, actor="test", reason="test")
     assert members(service, group) == []
     preview = {**body, "filters": [{"field": "device:health", "operator": "eq", "value": "revoked"}]}
     found = service.call("POST", "/api/v1/group-preview", preview).body["items"]
@@ -155,7 +155,7 @@ def test_a_device_that_nobody_owns_is_in_no_group_and_one_only_the_hub_knows_is(
 
 def test_a_group_that_something_uses_is_deleted_by_force_only(service: RunningService, catalog: str) -> None:
     group, job, other = fresh("used"), fresh("job"), fresh("other")
-    service.service.registry.create_catalog(other, actor="test")
+    service.service.registry.catalogs.create(other, actor="test")
     path = f"{GROUPS}/{group}"
     service.call("PUT", path, {"name": "Used", "catalog": catalog})
     tile = {"id": "now", "kind": "kpi", "title": "Flow", "value": "flow", "x": 0, "y": 0, "w": 4, "h": 3}

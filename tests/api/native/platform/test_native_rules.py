@@ -24,7 +24,7 @@ DAY_MS = 86_400_000
 
 def device_of(service: RunningService, catalog: str) -> str:
     made = service.make_device().device_id
-    service.service.registry.claim_devices(catalog, [made], actor="test", product="Coffee", group="Production")
+    service.service.registry.devices.claim(catalog, [made], actor="test", product="Coffee", group="Production")
     return made
 
 
@@ -239,9 +239,9 @@ def test_a_token_of_one_catalog_sees_and_changes_only_its_own(
 ) -> None:
     other = f"O-{uuid.uuid4().hex[:12]}"
     registry = service.service.registry
-    registry.create_catalog(other, actor="test", resource_group="rg")
-    registry.create_product(other, "Coffee", actor="test")
-    registry.create_default_groups(other, "Coffee", actor="test")
+    registry.catalogs.create(other, actor="test", resource_group="rg")
+    registry.products.create(other, "Coffee", actor="test")
+    registry.groups.create_defaults(other, "Coffee", actor="test")
     theirs = device_of(service, other)
     mine, foreign, common = fresh("mine"), fresh("foreign"), fresh("common")
     put(service, mine, hot(catalog))

@@ -34,7 +34,7 @@ def problem(service: RunningService, method: str, path: str, body: object = None
 @pytest.fixture
 def device(service: RunningService, catalog: str) -> str:
     made = service.make_device().device_id
-    service.service.registry.claim_devices(catalog, [made], actor="test", product="Coffee", group="Production")
+    service.service.registry.devices.claim(catalog, [made], actor="test", product="Coffee", group="Production")
     return made
 
 
@@ -247,7 +247,7 @@ def test_a_token_of_one_catalog_has_its_own_templates(service: RunningService, c
     mine, theirs, everyones = fresh("mine"), fresh("theirs"), fresh("all")
     token = service.service.tokens.create(fresh("t"), "Contributor", actor="test", catalog=catalog).secret
     other = fresh("Other")
-    service.service.registry.create_catalog(other, actor="test")
+    service.service.registry.catalogs.create(other, actor="test")
     called(service, "PUT", f"{TEMPLATES}/{theirs}", {**BODY, "catalog": other})
     called(service, "POST", f"{TEMPLATES}/{theirs}/publish")
     called(service, "PUT", f"{TEMPLATES}/{everyones}", BODY)

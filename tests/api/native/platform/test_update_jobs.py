@@ -32,7 +32,7 @@ def deployed(service: RunningService, catalog: str, group: str = "Field Test") -
 
 def device_of(service: RunningService, catalog: str) -> WireDevice:
     device = service.make_device()
-    service.service.registry.claim_devices(catalog, [device.device_id], product="Coffee", group="Production", actor="t")
+    service.service.registry.devices.claim(catalog, [device.device_id], product="Coffee", group="Production", actor="t")
     return device
 
 
@@ -74,7 +74,7 @@ def test_devices_are_moved_and_each_has_succeeded_when_it_said_what_it_runs(
     name, number = begun(service, catalog)
     for each in (good, bad, silent):
         came(service, number, each, DeviceState.WAITING)
-        assert service.service.registry.get_device(each.device_id).group == "Field Test"
+        assert service.service.registry.devices.get(each.device_id).group == "Field Test"
     page = service.call("GET", f"/api/v1/jobs/{name}/runs/{number}").body
     assert (page["state"], page["done"], page["counts"]["waiting"]) == ("running", 0, 3)
 
@@ -96,7 +96,7 @@ def test_devices_are_moved_and_each_has_succeeded_when_it_said_what_it_runs(
     bad.check_in(outcomes=(taken_back,))
     assert "crashed three times" in came(service, number, bad, DeviceState.FAILED).answer
 
-    service.service.registry.move_device(catalog, silent.device_id, product="Coffee", group="Development", actor="t")
+    service.service.registry.devices.move(catalog, silent.device_id, product="Coffee", group="Development", actor="t")
     assert "moved to Coffee/Development" in came(service, number, silent, DeviceState.FAILED).answer
     wait_until(
         lambda: service.call("GET", f"/api/v1/jobs/{name}/runs/{number}").body["state"] == "completed", "its end"
@@ -135,5 +135,5 @@ def test_a_device_that_changes_hands_while_it_is_waited_for_is_skipped(service: 
     device = device_of(service, catalog)
     _, number = begun(service, catalog)
     came(service, number, device, DeviceState.WAITING)
-    service.service.registry.decommission_device(device.device_id, reason="sold", actor="t")
+    service.service.registry.lifecycle.decommission(device.device_id, reason="sold", actor="t")
     assert "no longer the catalog's" in came(service, number, device, DeviceState.SKIPPED).answer

@@ -27,7 +27,7 @@ PROTOCOL = Path(__file__).parents[4] / "docs" / "reference" / "device-protocol.m
 
 def _claimed(service: RunningService, catalog: str, group: str = "Production") -> Any:
     device = service.make_device()
-    service.service.registry.claim_devices(catalog, [device.device_id], actor="test", product="Coffee", group=group)
+    service.service.registry.devices.claim(catalog, [device.device_id], actor="test", product="Coffee", group=group)
     return device
 
 
@@ -286,7 +286,7 @@ def test_why_a_device_does_not_run_its_deployment(service: RunningService, catal
     assert state["images"] == [
         {"state": None, "name": "Blink", "image_id": str(image), "wanted": True, "installed": False}
     ]
-    service.service.registry.revoke_device(device.device_id, reason="test", actor="test")
+    service.service.registry.lifecycle.revoke(device.device_id, reason="test", actor="test")
     assert service.call("GET", path).body["reason"] == "The device is revoked."
 
 

@@ -110,9 +110,9 @@ def test_unknown_paths_and_methods_are_problems(service: RunningService) -> None
 
 def test_a_bug_of_ours_says_nothing_of_our_insides(service: RunningService, monkeypatch: pytest.MonkeyPatch) -> None:
     def broken(_catalog: str | None = None) -> None:
-        raise KeyError("secret of the house")
+        raise KeyError("secret of the service")
 
-    monkeypatch.setattr(service.service.registry, "fleet_summary", broken)
+    monkeypatch.setattr(service.service.registry.devices, "summary", broken)
     reply = service.call("GET", "/api/v1/fleet")
     assert (reply.status, reply.body["code"]) == (500, "service.bug")
     assert "secret" not in reply.raw.decode()

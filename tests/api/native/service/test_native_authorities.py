@@ -13,7 +13,7 @@ PUBLIC = "/api/v1/public"
 
 
 def test_a_web_server_fetches_chain_and_lists_without_a_token(service: RunningService, catalog: str) -> None:
-    catalog_id = service.service.registry.get_catalog(catalog).catalog_id
+    catalog_id = service.service.registry.catalogs.get(catalog).catalog_id
     chain = service.call("GET", f"{PUBLIC}/catalogs/{catalog_id}/chain.pem", token=None)
     assert (chain.status, chain.headers["content-type"]) == (200, "application/x-pem-file")
     certificates = x509.load_pem_x509_certificates(chain.raw)

@@ -92,7 +92,7 @@ def test_only_an_administrator_states_what_is_good(service: RunningService, cata
 
 def test_a_catalog_goes_with_its_statements(service: RunningService) -> None:
     name = f"F-{uuid.uuid4().hex[:10]}"
-    service.service.registry.create_catalog(name, actor="test")
+    service.service.registry.catalogs.create(name, actor="test")
     assert service.call("POST", path(name), {"chip": "imx8mp", "values": [VALUE]}).status == 201
-    service.service.registry.delete_catalog(name, actor="test")
+    service.service.registry.catalogs.delete(name, actor="test")
     assert service.call("GET", path(name)).status == 404

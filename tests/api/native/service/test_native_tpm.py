@@ -64,7 +64,7 @@ def test_a_tpm_is_asked_and_its_device_made(trusting: RunningService):
 
 
 def test_a_token_does_instead_of_a_login_and_the_tpm_still_has_to_prove_itself(trusting: RunningService):
-    trusting.service.registry.create_catalog("Gateways", actor="test")
+    trusting.service.registry.catalogs.create("Gateways", actor="test")
     token = trusting.service.enrolments.create("Gateways", actor="test", chip="imx8mp")
     tpm = SoftTpm(TPM.maker)
     claim = tpm.claim()

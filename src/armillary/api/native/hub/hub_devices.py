@@ -132,7 +132,7 @@ def list_hub_devices(
 def make_hub_device(request: Request, catalog: CatalogPath, body: HubDeviceBody) -> dict[str, Any]:
     """Register a hub device; its symmetric keys are in the answer and nowhere else."""
     service = service_of(request)
-    owner, name = service.registry.get_catalog(catalog).catalog_id, check_name(body.name)
+    owner, name = service.registry.catalogs.get(catalog).catalog_id, check_name(body.name)
     form = IdentityForm(authentication=body.authentication, certificates=(body.certificate, body.secondary_certificate))
     if "/" in body.device_id:
         raise InvalidArgumentError("device_id: expected no slash", remedy="Modules have a route of their own.")

@@ -65,7 +65,7 @@ class ProofBody(_Body):
 def list_hub_enrolments(request: Request, catalog: CatalogPath) -> dict[str, Any]:
     """A catalog's enrolments by name, and its id scope."""
     service = service_of(request)
-    scope = scope_of(service.registry.get_catalog(catalog).catalog_id)
+    scope = scope_of(service.registry.catalogs.get(catalog).catalog_id)
     return {"id_scope": scope, "items": [document(each) for each in service.hub_enrolments.list(catalog)], "next": None}
 
 

@@ -60,7 +60,7 @@ def put_organisation(
     wanted = {**({} if catalog is None else {"catalog": catalog}), **body}
     parsed = parse_organisation(wanted)
     authored.check_catalog(KIND, parsed.catalog, catalog)
-    known = service_of(request).registry.get_catalog(parsed.catalog)
+    known = service_of(request).registry.catalogs.get(parsed.catalog)
     authored.check_free(request, KIND, organisation, catalog, if_match)
     hub_of(request).organisations.check(organisation, parsed)
     return authored.put(request, KIND, organisation, {**wanted, "catalog": known.name}, catalog, if_match)
@@ -106,7 +106,7 @@ def assign_organisation(request: Request, device_id: DevicePath, body: AssignBod
         raise InvalidArgumentError("a module is where its device is", remedy="Name the device.")
     if body.organisation is not None:
         organisation = hub.organisations.all().get(body.organisation)
-        owner = None if organisation is None else service.registry.get_catalog(organisation.catalog).catalog_id
+        owner = None if organisation is None else service.registry.catalogs.get(organisation.catalog).catalog_id
         if owner is None or owner != service.owner_of(known):
             raise NotFoundError(
                 f"the device's catalog has no organisation {body.organisation!a:.80}",

@@ -33,7 +33,7 @@ def list_authorities(request: Request, catalog: CatalogFilter = None) -> dict[st
     if catalog is None:
         raise InvalidArgumentError("query: expected a catalog, got none", remedy="Name it: catalog=NAME.")
     service = service_of(request)
-    owner = service.registry.get_catalog(catalog)
+    owner = service.registry.catalogs.get(catalog)
     items = [
         _document(one) | {"revocation_list": base64.b64encode(service.revocation_lists.current(one.serial)).decode()}
         for one in service.authority.living_authorities(owner.catalog_id)

@@ -172,7 +172,7 @@ def device_error_reports(
 def revoke_device(request: Request, device_id: DevicePath, body: ReasonBody) -> dict[str, Any]:
     """Withdraw a device's identity: it is refused and disconnected at once."""
     known = attesting_device(request, device_id)
-    row = service_of(request).registry.revoke_device(known, reason=body.reason, actor=operator_of(request).name)
+    row = service_of(request).registry.lifecycle.revoke(known, reason=body.reason, actor=operator_of(request).name)
     document: dict[str, Any] = as_document(row)
     return document
 
@@ -180,7 +180,7 @@ def revoke_device(request: Request, device_id: DevicePath, body: ReasonBody) -> 
 def restore_device(request: Request, device_id: DevicePath) -> dict[str, Any]:
     """Let a revoked device in again, when it proves itself."""
     known = attesting_device(request, device_id)
-    row = service_of(request).registry.restore_device(known, actor=operator_of(request).name)
+    row = service_of(request).registry.lifecycle.restore(known, actor=operator_of(request).name)
     document: dict[str, Any] = as_document(row)
     return document
 
@@ -188,7 +188,7 @@ def restore_device(request: Request, device_id: DevicePath) -> dict[str, Any]:
 def release_device(request: Request, device_id: DevicePath) -> dict[str, Any]:
     """Let a device begin anew that is held because two machines seemed to have its identity."""
     known = attesting_device(request, device_id)
-    row = service_of(request).registry.release_device(known, actor=operator_of(request).name)
+    row = service_of(request).registry.lifecycle.release(known, actor=operator_of(request).name)
     document: dict[str, Any] = as_document(row)
     return document
 

@@ -14,7 +14,7 @@ from armillary.api.http.documents import as_document
 from armillary.api.http.routes import add_route, operator_of, service_of
 from armillary.api.native.device_ids import DevicePath, attesting_device
 from armillary.api.native.service.requests import ReasonBody
-from armillary.service.registry.device_life import DEFAULT_RETURN_S, MAX_RETURN_S
+from armillary.service.registry.device_lifecycle import DEFAULT_RETURN_S, MAX_RETURN_S
 
 Document = dict[str, Any]
 
@@ -42,7 +42,9 @@ class ManufacturingStateBody(BaseModel):
 def decommission_device(request: Request, device_id: DevicePath, body: ReasonBody) -> Document:
     """Take a device out of service: revoked, disconnected, nobody's; its history stays."""
     known = attesting_device(request, device_id)
-    row = service_of(request).registry.decommission_device(known, reason=body.reason, actor=operator_of(request).name)
+    row = service_of(request).registry.lifecycle.decommission(
+        known, reason=body.reason, actor=operator_of(request).name
+    )
     document: Document = as_document(row)
     return document
 
@@ -50,7 +52,7 @@ def decommission_device(request: Request, device_id: DevicePath, body: ReasonBod
 def allow_reprovision(request: Request, device_id: DevicePath, body: ReprovisionBody) -> Document:
     """Let a decommissioned device enrol again with its old key, until a time."""
     known = attesting_device(request, device_id)
-    row = service_of(request).registry.allow_reprovision(
+    row = service_of(request).registry.lifecycle.allow_reprovision(
         known, actor=operator_of(request).name, lifetime_s=body.lifetime_s
     )
     document: Document = as_document(row)
@@ -60,7 +62,9 @@ def allow_reprovision(request: Request, device_id: DevicePath, body: Reprovision
 def advance_manufacturing_state(request: Request, device_id: DevicePath, body: ManufacturingStateBody) -> Document:
     """Move a device's manufacturing state forward; it never moves back."""
     known = attesting_device(request, device_id)
-    row = service_of(request).registry.advance_manufacturing_state(known, body.state, actor=operator_of(request).name)
+    row = service_of(request).registry.lifecycle.advance_manufacturing_state(
+        known, body.state, actor=operator_of(request).name
+    )
     document: Document = as_document(row)
     return document
 

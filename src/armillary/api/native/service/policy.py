@@ -107,7 +107,7 @@ def policy_document(catalog: str, row: CatalogPolicy) -> dict[str, Any]:
 
 def policy_of(service: SecurityService, catalog: str) -> dict[str, Any]:
     """The policy that holds in a catalog, as JSON."""
-    return policy_document(service.registry.get_catalog(catalog).name, service.policies.get(catalog))
+    return policy_document(service.registry.catalogs.get(catalog).name, service.policies.get(catalog))
 
 
 def show_policy(request: Request, catalog: CatalogPath) -> dict[str, Any]:
@@ -120,13 +120,13 @@ def change_policy(request: Request, catalog: CatalogPath, body: PolicyBody) -> d
     change = {name: getattr(body, name) for name in body.model_fields_set if name != "if_version"}
     service = service_of(request)
     row = service.policies.revise(catalog, change, actor=operator_of(request).name, if_version=body.if_version)
-    return policy_document(service.registry.get_catalog(catalog).name, row)
+    return policy_document(service.registry.catalogs.get(catalog).name, row)
 
 
 def policy_versions(request: Request, catalog: CatalogPath, limit: Limit = 100) -> dict[str, Any]:
     """The versions of a catalog's policy, newest first."""
     service = service_of(request)
-    name = service.registry.get_catalog(catalog).name
+    name = service.registry.catalogs.get(catalog).name
     rows = service.policies.history(catalog, limit=limit)
     return {"items": [policy_document(name, row) for row in rows], "next": None}
 

@@ -51,7 +51,7 @@ def metrics(request: Request) -> Response:
     rollouts = {state: len(service.rollouts.list(state=state, limit=MAX_LIMIT).items) for state in views.UNFINISHED}
     workers = service.device_workers()
     collector = FleetCollector(
-        service.registry.fleet_summary(),
+        service.registry.devices.summary(),
         hub=hub.counters(),
         rollouts=rollouts,
         workers=workers,

@@ -56,7 +56,7 @@ def _offered(request: Request, catalog: str, text: str) -> str:
     known, service = canonical_device_id(text), service_of(request)
     if is_attested_id(known):
         return known
-    owner = service.registry.get_catalog(catalog).catalog_id
+    owner = service.registry.catalogs.get(catalog).catalog_id
     try:
         is_own = service.owner_of(known) == owner
     except NotFoundError:

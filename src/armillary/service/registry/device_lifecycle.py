@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The ends of a device's life: its manufacturing state, and how it is taken out of service and let in again.
+"""A device's life: its manufacturing state, and how it is revoked, taken out of service and let in again.
 
 ::
 
@@ -19,16 +19,89 @@ from armillary.engines.records.queries import devices as device_rows, names as n
 from armillary.engines.records.schema.rows import Device
 from armillary.errors import ConflictError, InvalidArgumentError
 from armillary.identity.manufacturing import ManufacturingState, advance, state_named
-from armillary.service.registry.devices import DeviceRegistry
+from armillary.service.context.context import Context
+from armillary.service.context.notices import Notices
+from armillary.service.registry.devices import Devices
 
 DEFAULT_RETURN_S: Final = 3600
 MAX_RETURN_S: Final = 30 * 86400  # a device on its way through a repair shop
 
 
-class DeviceLife(DeviceRegistry):
-    """Operations on devices. Built as part of :class:`armillary.service.registry.registry.Registry`."""
+class DeviceLifecycle:
+    """Who may come in, and how far a device is in its life."""
 
-    def decommission_device(self, device_id: str, *, reason: str, actor: str) -> Device:
+    def __init__(self, context: Context, devices: Devices, notices: Notices) -> None:
+        self._context = context
+        self._devices = devices
+        self._notices = notices
+
+    def revoke(self, device_id: str, *, reason: str, actor: str) -> Device:
+        """Shut a device out: its next request is refused and its open connections are closed.
+
+        Raises:
+            NotFoundError: no such device.
+            ConflictError: it is revoked already.
+        """
+
+        def change(connection: Connection) -> Device:
+            device = self._devices.in_transaction(connection, device_id)
+            if device.revoked_at is not None:
+                raise ConflictError("the device is revoked already", remedy="Restore it with device restore.")
+            values = {"revoked_at": self._context.now(), "revoked_reason": reason}
+            device_rows.change(connection, device.device_id, values)
+            self._context.audit(connection, actor, "device.revoke", device.device_id, {"reason": reason})
+            return self._devices.in_transaction(connection, device_id)
+
+        device = self._context.records.write(change)
+        self._notices.device_revoked(device.device_id)
+        return device
+
+    def restore(self, device_id: str, *, actor: str) -> Device:
+        """Let a revoked device in again.
+
+        Raises:
+            NotFoundError: no such device.
+            ConflictError: it is not revoked.
+        """
+
+        def change(connection: Connection) -> Device:
+            device = self._devices.in_transaction(connection, device_id)
+            if device.revoked_at is None:
+                raise ConflictError("the device is not revoked", remedy="Nothing needs to be done.")
+            if device.decommissioned_at is not None:
+                raise ConflictError(
+                    "the device was decommissioned: it comes back through an enrolment only",
+                    remedy="Allow it: armillary device allow-reprovision.",
+                )
+            device_rows.change(connection, device.device_id, {"revoked_at": None, "revoked_reason": ""})
+            self._context.audit(connection, actor, "device.restore", device.device_id, {})
+            return self._devices.in_transaction(connection, device_id)
+
+        device = self._context.records.write(change)
+        self._notices.device_changed(device.device_id)
+        return device
+
+    def release(self, device_id: str, *, actor: str) -> Device:
+        """Let a held device begin anew: its next proof, of whichever machine, has no earlier one to continue.
+
+        Raises:
+            NotFoundError: no such device.
+            ConflictError: it is not held.
+        """
+
+        def change(connection: Connection) -> Device:
+            device = self._devices.in_transaction(connection, device_id)
+            if device.held_at is None:
+                raise ConflictError("the device is not held", remedy="Nothing needs to be done.")
+            device_rows.release(connection, device.device_id)
+            self._context.audit(connection, actor, "device.release", device.device_id, {"held_at": device.held_at})
+            return self._devices.in_transaction(connection, device_id)
+
+        device = self._context.records.write(change)
+        self._notices.device_changed(device.device_id)
+        return device
+
+    def decommission(self, device_id: str, *, reason: str, actor: str) -> Device:
         """Take a device out of service: it is revoked, its open connections are closed, and nobody owns it.
 
         Check-ins, reports, findings and audit lines stay. An offer to transfer it is over.
@@ -39,7 +112,7 @@ class DeviceLife(DeviceRegistry):
         """
 
         def change(connection: Connection) -> Device:
-            device = self._device(connection, device_id)
+            device = self._devices.in_transaction(connection, device_id)
             if device.decommissioned_at is not None:
                 raise ConflictError("the device is decommissioned already", remedy="Nothing needs to be done.")
             now = self._context.now()
@@ -60,7 +133,7 @@ class DeviceLife(DeviceRegistry):
             transfer_rows.close_open(connection, device.device_id, state="cancelled", now=now, actor=actor)
             detail = {"reason": reason, "catalog": device.catalog or ""}
             self._context.audit(connection, actor, "device.decommission", device.device_id, detail)
-            return self._device(connection, device_id)
+            return self._devices.in_transaction(connection, device_id)
 
         device = self._context.records.write(change)
         self._notices.device_revoked(device.device_id)
@@ -80,7 +153,7 @@ class DeviceLife(DeviceRegistry):
             )
 
         def change(connection: Connection) -> Device:
-            device = self._device(connection, device_id)
+            device = self._devices.in_transaction(connection, device_id)
             if device.decommissioned_at is None:
                 raise ConflictError(
                     "the device is not decommissioned", remedy="A device in service is recovered without permission."
@@ -89,7 +162,7 @@ class DeviceLife(DeviceRegistry):
             device_rows.change(connection, device.device_id, {"reprovision_until": until})
             detail = {"until": str(until)}
             self._context.audit(connection, actor, "device.allow-reprovision", device.device_id, detail)
-            return self._device(connection, device_id)
+            return self._devices.in_transaction(connection, device_id)
 
         return self._context.records.write(change)
 
@@ -104,12 +177,12 @@ class DeviceLife(DeviceRegistry):
         wanted = state_named(state)
 
         def change(connection: Connection) -> Device:
-            device = self._device(connection, device_id)
+            device = self._devices.in_transaction(connection, device_id)
             advance(ManufacturingState(device.manufacturing_state), wanted)
             device_rows.change(connection, device.device_id, {"manufacturing_state": wanted.value})
             detail = {"from": device.manufacturing_state, "to": wanted.value}
             self._context.audit(connection, actor, "device.manufacturing-state", device.device_id, detail)
-            return self._device(connection, device_id)
+            return self._devices.in_transaction(connection, device_id)
 
         device = self._context.records.write(change)
         self._notices.device_changed(device.device_id)

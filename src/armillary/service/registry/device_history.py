@@ -1,0 +1,48 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What devices reported and asked for: check-ins, refused requests, update outcomes."""
+
+from __future__ import annotations
+
+from uuid import UUID
+
+from armillary.engines.records.queries import check_ins as check_in_rows, reports as report_rows
+from armillary.engines.records.schema.rows import CheckIn, Outcome, Page, Refusal
+from armillary.service.context.context import Context
+from armillary.service.context.paging import bounded, number_after
+
+
+class DeviceHistory:
+    """Pages of what is kept of devices."""
+
+    def __init__(self, context: Context) -> None:
+        self._context = context
+
+    def check_ins(self, device_id: str, *, limit: int = 50, after: str | None = None) -> Page[CheckIn]:
+        """A device's accepted check-ins, newest first."""
+        before = number_after(after)
+        return self._context.records.read(
+            lambda c: check_in_rows.list_of_device(c, device_id.lower(), limit=bounded(limit), before=before)
+        )
+
+    def refusals(self, *, device_id: str | None = None, limit: int = 50, after: str | None = None) -> Page[Refusal]:
+        """Refused requests, newest first."""
+        before = number_after(after)
+        return self._context.records.read(
+            lambda c: report_rows.refusals(c, device_id=device_id, limit=bounded(limit), before=before)
+        )
+
+    def outcomes(
+        self,
+        *,
+        device_id: str | None = None,
+        deployment_id: UUID | None = None,
+        limit: int = 50,
+        after: str | None = None,
+    ) -> Page[Outcome]:
+        """Reported update outcomes, newest first."""
+        before = number_after(after)
+        return self._context.records.read(
+            lambda c: report_rows.outcomes(
+                c, device_id=device_id, deployment_id=deployment_id, limit=bounded(limit), before=before
+            )
+        )

@@ -19,7 +19,6 @@ import structlog
 
 from armillary.engines.records.folder import DataFolder
 from armillary.engines.records.store import Records
-from armillary.errors import HostError
 from armillary.identity.manufacturing import ManufacturingState
 from armillary.service.authority.authority import Authority, ServerFiles
 from armillary.service.authority.revocation_lists import RevocationLists
@@ -330,11 +329,7 @@ class SecurityService:
         """How the service is doing, for ``/healthz`` and ``armillary status``."""
         endpoint, loops = self._endpoint or self._workers, self._loops
         endpoint_ok = endpoint is not None and (self._workers is None or self._workers.is_whole)
-        try:
-            self.context.records.read(lambda c: c.exec_driver_sql("SELECT 1").scalar())
-            records_ok = True
-        except HostError:
-            records_ok = False
+        records_ok = self.context.records.is_readable()
         loops_ok = loops is not None and loops.healthy
         pulse = "not started" if self._pulse is None else self._pulse.state
         return {

@@ -75,6 +75,18 @@ def test_a_database_that_is_damaged_while_it_is_open_is_explained(tmp_path: Path
     assert "backup" in refused.value.remedy
 
 
+def test_records_say_whether_they_can_be_read(tmp_path: Path) -> None:
+    path = tmp_path / "records.db"
+    Records.open(path, fresh=True).close()
+    records = Records.open(path, fresh=False)
+    whole = path.read_bytes()
+    path.write_bytes(b"\xff" * len(whole))
+    assert not records.is_readable()
+    path.write_bytes(whole)
+    assert records.is_readable()
+    records.close()
+
+
 def test_a_file_without_room_leaves_nothing_of_itself(tmp_path: Path) -> None:
     with no_room(), pytest.raises(DataFolderError) as refused:
         write_file(tmp_path / "image", b"x" * 10_000, mode=0o600)

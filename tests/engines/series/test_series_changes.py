@@ -11,7 +11,16 @@ from typing import Any
 import pytest
 from tests.engines.series.play import DEVICE, START, Play
 
-from armillary.engines.hub import announcements, cloud_messages, configurations, devices, twins, uploads
+from armillary.engines.hub import (
+    announcements,
+    cloud_messages,
+    configurations,
+    connectivity,
+    devices,
+    journals,
+    twins,
+    uploads,
+)
 from armillary.engines.hub.forget import forgotten
 from armillary.errors import ConflictError, RateLimitedError
 from armillary.twin.document.document import patch_desired, patch_tags
@@ -116,6 +125,62 @@ def test_the_journal_has_every_number_once_also_after_changes_that_failed(play: 
     assert play.store.twin(DEVICE).desired.properties == {"n": 2, "s": "a\0\U0001f600"}
     both = play.store.read(lambda connection: twins.read_twins(connection, [DEVICE, "nobody"]))
     assert list(both) == [DEVICE]
+
+
+def ends(play: Play, journal: journals.Journal) -> tuple[int, int]:
+    """The number before the oldest entry that is kept, and the newest one."""
+    read = play.store.read
+    return (
+        read(lambda connection: journals.number_before_oldest(connection, journal)),
+        read(lambda connection: journals.newest_number(connection, journal)),
+    )
+
+
+def test_a_journal_says_where_it_begins_and_ends(play: Play) -> None:
+    do(play, twins.journal_wanted)
+    assert [ends(play, each) for each in journals.Journal] == [(0, 0)] * 3
+    for number in range(1, 4):
+        play.keep((START + number, {"n": number}))
+        do(play, twins.changed_twin(DEVICE, lambda twin, n=number: patch_tags(twin, {"n": n}), now_ms=START))
+        do(play, connectivity.connected(DEVICE, now_ms=START))
+    assert [ends(play, each) for each in journals.Journal] == [(0, 3)] * 3
+    for statement in (
+        "DELETE FROM block WHERE seq < 3",
+        "DELETE FROM twin_change WHERE number < 3",
+        "DELETE FROM connectivity WHERE number < 3",
+    ):
+        do(play, lambda connection, statement=statement: connection.execute(statement))
+    assert [ends(play, each) for each in journals.Journal] == [(2, 3)] * 3
+    play.flush()
+    do(play, lambda connection: connection.execute("DELETE FROM block"))
+    do(play, lambda connection: connection.execute("DELETE FROM connectivity"))
+    assert ends(play, journals.Journal.MESSAGES) == (3, 3), "what was flushed counts, also when its blocks are gone"
+    assert ends(play, journals.Journal.CONNECTIONS) == (0, 0)
+
+
+def test_blocks_of_the_log_are_read_in_order(play: Play) -> None:
+    kept = [play.commit((START + each, {"n": each})) for each in range(4)]
+    found = play.store.read(lambda connection: journals.read_blocks(connection, kept[0].seq, 2))
+    assert found == [(each.seq, each.data) for each in kept[1:3]]
+
+
+def test_devices_are_found_by_number_and_listed_by_id(play: Play) -> None:
+    numbers = {
+        name: do(play, devices.enrolled(name, now_ms=START, clean=False)).number for name in ("d2", "d1", "d1/camera")
+    }
+    read = play.store.read
+    assert read(lambda connection: devices.read_ids_of_numbers(connection, {numbers["d1"], 10**6})) == {
+        numbers["d1"]: "d1"
+    }
+    assert read(lambda connection: devices.read_ids_of_numbers(connection, ())) == {}
+    assert read(lambda connection: devices.read_device_ids(connection, "", None, 9)) == [
+        DEVICE,
+        "d1",
+        "d1/camera",
+        "d2",
+    ]
+    assert read(lambda connection: devices.read_device_ids(connection, "d1", "d2", 9)) == ["d1/camera", "d2"]
+    assert read(lambda connection: devices.read_device_ids(connection, "d1", None, 1)) == ["d1/camera"]
 
 
 def test_a_device_is_forgotten_with_its_modules_and_nobody_elses(play: Play) -> None:

@@ -3,7 +3,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Collection, Iterable
 from dataclasses import dataclass
 
 from armillary.engines.database.port import Connection
@@ -44,6 +44,19 @@ def read_device(connection: Connection, device_id: str) -> DeviceRow | None:
 def read_devices(connection: Connection) -> list[DeviceRow]:
     """Every device that was ever connected."""
     return [DeviceRow(*row) for row in connection.execute(f"SELECT {_COLUMNS} FROM device ORDER BY number")]  # noqa: S608
+
+
+def read_device_ids(connection: Connection, after: str, upto: str | None, limit: int) -> list[str]:
+    """Ids of devices and modules behind ``after``, up to ``upto`` (None: to the end), by id, at most ``limit``."""
+    query = "SELECT device_id FROM device WHERE device_id > ? AND device_id <= ? ORDER BY device_id LIMIT ?"
+    return [row[0] for row in connection.execute(query, (after, upto or "\U0010ffff", limit))]
+
+
+def read_ids_of_numbers(connection: Connection, numbers: Collection[int]) -> dict[int, str]:
+    """The ids of devices by their numbers, those of numbers that there are."""
+    marks = ", ".join("?" * len(numbers))
+    query = f"SELECT number, device_id FROM device WHERE number IN ({marks})"  # noqa: S608 - marks only
+    return dict(connection.execute(query, tuple(numbers)).fetchall()) if numbers else {}
 
 
 def enrolled(device_id: str, *, now_ms: int, clean: bool) -> Callable[[Connection], DeviceRow]:

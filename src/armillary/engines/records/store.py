@@ -25,7 +25,7 @@ from armillary.engines.records.lookup import DeviceLookup
 from armillary.engines.records.migrate import migrate
 from armillary.engines.records.queries.check_ins import CheckInStatements, CheckInWrite
 from armillary.engines.records.schema import dialect, schema
-from armillary.errors import ChallengeError, ConflictError, DataFolderError
+from armillary.errors import ChallengeError, ConflictError, DataFolderError, HostError
 
 T = TypeVar("T")
 Query = Callable[[Connection], T]
@@ -96,6 +96,13 @@ class Records:
                 return query(connection)
         except DatabaseError as error:
             raise _explained(error) from error
+
+    def is_readable(self) -> bool:
+        """Whether the database answers."""
+        try:
+            return bool(self.read(_revision))
+        except HostError:
+            return False
 
     def write(self, change: Query[T]) -> T:
         """Run a change in the writer thread; returns after it is durable.

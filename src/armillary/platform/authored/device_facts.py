@@ -12,6 +12,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from itertools import islice
 from typing import TYPE_CHECKING, Any, Final, Protocol
 
+from armillary.engines.hub.devices import read_device_ids
 from armillary.engines.hub.twins import read_twins
 from armillary.twin.author.group import DeviceFacts, Needs, Value
 from armillary.twin.document.document import Twin
@@ -156,15 +157,7 @@ class FactsReader:
 
     def _strangers(self, after: str, last: str | None) -> tuple[dict[str, Fields], str | None]:
         """Devices between two ids that only the hub knows."""
-        known = self._hub.series.read(
-            lambda connection: [
-                row[0]
-                for row in connection.execute(
-                    "SELECT device_id FROM device WHERE device_id > ? AND device_id <= ? ORDER BY device_id LIMIT ?",
-                    (after, last or "\U0010ffff", CHUNK + 1),
-                )
-            ]
-        )
+        known = self._hub.series.read(lambda connection: read_device_ids(connection, after, last, CHUNK + 1))
         if len(known) > CHUNK:  # more of them than of the directory's: the chunk ends here
             del known[CHUNK:]
             last = known[-1]

@@ -20,8 +20,9 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final
 
-from armillary.engines.database.port import Connection
 from armillary.engines.hub.connectivity import read_events
+from armillary.engines.hub.devices import read_ids_of_numbers
+from armillary.engines.hub.journals import Journal, newest_number, number_before_oldest, read_blocks
 from armillary.engines.hub.twins import journal_wanted, read_changes
 from armillary.engines.series.log.blocks import Message, iterate_block
 from armillary.errors import WireError
@@ -34,6 +35,12 @@ if TYPE_CHECKING:
 
 # Blocks read at a time: a batch of the log is 30,000 messages at most.
 BLOCKS: Final = 16
+# Sources that are journals of the hub's own database.
+JOURNALS: Final = {
+    Source.TELEMETRY: Journal.MESSAGES,
+    Source.PROPERTIES: Journal.TWINS,
+    Source.CONNECTIVITY: Journal.CONNECTIONS,
+}
 # Fields of an alert that go out.
 ALERT_FIELDS: Final = ("rule_id", "rule_name", "severity", "fired_ms", "trace")
 
@@ -83,13 +90,7 @@ class Sources:
             return self._hub.directory.last_event()
         if source is Source.ALERTS:
             return self._hub.rules.store().last_alert()
-        query = {
-            Source.TELEMETRY: "SELECT max((SELECT coalesce(max(seq), 0) FROM block),"
-            " (SELECT value FROM progress WHERE name = 'flushed'))",
-            Source.PROPERTIES: "SELECT coalesce(max(number), 0) FROM twin_change",
-            Source.CONNECTIVITY: "SELECT coalesce(max(number), 0) FROM connectivity",
-        }[source]
-        return int(self._hub.series.read(lambda connection: connection.execute(query).fetchone()[0]))
+        return self._hub.series.read(lambda connection: newest_number(connection, JOURNALS[source]))
 
     def beginning(self, source: Source) -> int:
         """The number before the first that is still kept."""
@@ -98,14 +99,7 @@ class Sources:
         if source is Source.ALERTS:
             first = self._hub.rules.store().alerts_after(0, 1)
             return first[0].number - 1 if first else self.newest(source)
-        table, column = {
-            Source.TELEMETRY: ("block", "seq"),
-            Source.PROPERTIES: ("twin_change", "number"),
-            Source.CONNECTIVITY: ("connectivity", "number"),
-        }[source]
-        query = f"SELECT min({column}) FROM {table}"  # noqa: S608 - constants
-        first_number = self._hub.series.read(lambda connection: connection.execute(query).fetchone()[0])
-        return self.newest(source) if first_number is None else int(first_number) - 1
+        return self._hub.series.read(lambda connection: number_before_oldest(connection, JOURNALS[source]))
 
     def begin(self, source: Source) -> None:
         """An export of this source begins: what has to be written for it is written from now on."""
@@ -117,14 +111,8 @@ class Sources:
     # Sources ------------------------------------------------------------------------------------------------
 
     def _telemetry(self, seq: int, place: int, limit: int) -> Portion:
-        def query(connection: Connection) -> tuple[list[tuple[int, bytes]], int]:
-            blocks = connection.execute(
-                "SELECT seq, data FROM block WHERE seq > ? ORDER BY seq LIMIT ?", (seq, BLOCKS)
-            ).fetchall()
-            return blocks, blocks[0][0] if blocks else 0
-
-        blocks, first = self._hub.series.read(query)
-        missed = max(0, first - seq - 1)
+        blocks = self._hub.series.read(lambda connection: read_blocks(connection, seq, BLOCKS))
+        missed = max(0, blocks[0][0] - seq - 1) if blocks else 0
         found: list[tuple[str, Message]] = []
         at, done = seq, 0 if missed else place
         read = 0
@@ -139,7 +127,8 @@ class Sources:
             at, done = number, 0
             if read >= limit:
                 break
-        names = self._names({message.device for _, message in found})
+        numbers = {message.device for _, message in found}
+        names = self._hub.series.read(lambda connection: read_ids_of_numbers(connection, numbers))
         records = [_message_record(record_id, message, names) for record_id, message in found]
         return Portion([each for each in records if each is not None], at, done, read, missed)
 
@@ -148,13 +137,6 @@ class Sources:
             return list(iterate_block(data))
         except WireError:  # the disk changed what was checked when it came
             return []
-
-    def _names(self, numbers: set[int]) -> Mapping[int, str]:
-        if not numbers:
-            return {}
-        marks = ", ".join("?" * len(numbers))
-        query = f"SELECT number, device_id FROM device WHERE number IN ({marks})"  # noqa: S608 - marks only
-        return dict(self._hub.series.read(lambda connection: connection.execute(query, tuple(numbers)).fetchall()))
 
     def _properties(self, seq: int, _place: int, limit: int) -> Portion:
         rows = self._hub.series.read(lambda connection: read_changes(connection, seq, limit))

@@ -11,7 +11,7 @@ from tests.api.running_service import RunningService, running_service
 from tests.attacks.test_one_catalogs_token import Owner, owner
 
 from armillary.api.native import authored
-from armillary.engines.documents.store import ApplicationStore
+from armillary.engines.documents.store import DocumentStore
 
 
 @pytest.fixture(scope="module")
@@ -32,10 +32,10 @@ def bob(service: RunningService) -> Owner:
 
 def bobs_first(monkeypatch: pytest.MonkeyPatch, bob: Owner, document_id: str) -> None:
     """Have Bob's document be there between the look at whose it is and the change."""
-    genuine = ApplicationStore.put
+    genuine = DocumentStore.put
 
-    def put(store: ApplicationStore, kind: str, name: str, body: object, **named: object) -> object:
-        monkeypatch.setattr(ApplicationStore, "put", genuine)
+    def put(store: DocumentStore, kind: str, name: str, body: object, **named: object) -> object:
+        monkeypatch.setattr(DocumentStore, "put", genuine)
         genuine(
             store,
             kind,
@@ -50,7 +50,7 @@ def bobs_first(monkeypatch: pytest.MonkeyPatch, bob: Owner, document_id: str) ->
         )
         return genuine(store, kind, name, body, **named)  # type: ignore[arg-type]
 
-    monkeypatch.setattr(ApplicationStore, "put", put)
+    monkeypatch.setattr(DocumentStore, "put", put)
 
 
 @pytest.mark.parametrize("looks", [True, False])

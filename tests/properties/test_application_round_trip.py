@@ -10,7 +10,7 @@ from typing import Any
 from hypothesis import given, settings, strategies as st
 
 from armillary.engines.documents.files import export_files, keep_files, plan_import, read_files
-from armillary.engines.documents.store import ApplicationStore, Put
+from armillary.engines.documents.store import DocumentStore, Put
 from armillary.wire.export.application_archive import pack_zip, unpack_zip
 
 kinds = st.sampled_from(["group", "job", "rule", "dashboard", "template", "device"])
@@ -30,8 +30,8 @@ def anything(*_: Any) -> None:
     """Accepts every body."""
 
 
-def filled(folder: Path, name: str, documents: dict[tuple[str, str], dict[str, Any]]) -> ApplicationStore:
-    store = ApplicationStore(folder / name, clock=lambda: 0.0)
+def filled(folder: Path, name: str, documents: dict[tuple[str, str], dict[str, Any]]) -> DocumentStore:
+    store = DocumentStore(folder / name, clock=lambda: 0.0)
     store.change([Put(kind, each, body) for (kind, each), body in documents.items()], by="t")
     return store
 

@@ -13,7 +13,7 @@ import pytest
 from tests.api.running_service import wait_until
 from tests.sim.playing import Playing, playing
 
-from armillary.engines.documents.store import ApplicationStore
+from armillary.engines.documents.store import DocumentStore
 from armillary.errors import DeviceOfflineError, InvalidArgumentError
 from armillary.hub.front.inside import InsideChannel
 from armillary.sim.device.wire_device import certificate_request
@@ -96,7 +96,7 @@ def foreign_device(found: Playing, tier: str, number: int = 2) -> str:
     service = found.running.service
     made = service.factory_enrol(certificate_request(os.urandom(32)), "mt3620", "test", trust_tier=tier)
     service.registry.devices.claim("Simulated", [made.device_id], actor="test")
-    store: ApplicationStore = found.running.hub.application
+    store: DocumentStore = found.running.hub.application
     body = store.get("simulation", NAME).content
     entry = {"id": made.device_id, "role": "valve", "number": number, "name": "foreign"}
     store.put("simulation", NAME, {**body, "devices": [*body["devices"], entry]}, by="attacker")

@@ -17,7 +17,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from armillary.engines.database.group_commit import LoopSink, Rejected
-from armillary.engines.documents.store import ApplicationStore
+from armillary.engines.documents.store import DocumentStore
 from armillary.engines.hub.announcements import read_model_id
 from armillary.engines.hub.twins import changed_twin
 from armillary.engines.series.store import Retention, SeriesStore
@@ -126,7 +126,7 @@ class Hub:
         self.connectivity = Connectivity(self)
         self.rules = Rules(self, folder, clock)
         try:
-            self.application = ApplicationStore(folder, clock=clock)
+            self.application = DocumentStore(folder, clock=clock)
             self.templates = Templates(self)
             self.models = ModelCheck(self)
             self.application.on_change.append(self.models.forget)

@@ -7,11 +7,11 @@ import sys
 import time
 from pathlib import Path
 
-from armillary.engines.documents.store import ApplicationStore, Put
+from armillary.engines.documents.store import DocumentStore, Put
 
 
 def run(folder: Path) -> None:
-    store = ApplicationStore(folder, clock=time.time)
+    store = DocumentStore(folder, clock=time.time)
     number = store.count("rule") and int(store.get("rule", "left").content["n"])
     while True:
         number += 1

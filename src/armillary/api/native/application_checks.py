@@ -7,7 +7,7 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from armillary.api.native.authored import PARSERS
-from armillary.engines.documents.store import ApplicationStore, Put
+from armillary.engines.documents.store import DocumentStore, Put
 from armillary.errors import ConflictError, InvalidArgumentError
 from armillary.twin.author.organisation import check_tree, parse_organisation
 from armillary.twin.template.name import published_id, split_id
@@ -17,7 +17,7 @@ from armillary.wire.text.given_text import check_given
 DEVICE_FIELDS = frozenset(("template", "version", "by", "cloud", "display_name", "organisation"))
 
 
-def body_check(store: ApplicationStore) -> Callable[[str, str, Mapping[str, Any]], None]:
+def body_check(store: DocumentStore) -> Callable[[str, str, Mapping[str, Any]], None]:
     """The check of one document from outside, for ``engines/documents/files.py``."""
 
     def check(kind: str, document_id: str, body: Mapping[str, Any]) -> None:
@@ -35,7 +35,7 @@ def body_check(store: ApplicationStore) -> Callable[[str, str, Mapping[str, Any]
     return check
 
 
-def check_organisations(store: ApplicationStore, puts: Sequence[Put], replace: Sequence[str]) -> None:
+def check_organisations(store: DocumentStore, puts: Sequence[Put], replace: Sequence[str]) -> None:
     """Refuse documents that would leave no tree of organisations, or move one to another catalog.
 
     Raises:
@@ -54,7 +54,7 @@ def check_organisations(store: ApplicationStore, puts: Sequence[Put], replace: S
     check_tree(given if "organisation" in replace else {**present, **given})
 
 
-def warnings(store: ApplicationStore, puts: Sequence[Put]) -> list[str]:
+def warnings(store: DocumentStore, puts: Sequence[Put]) -> list[str]:
     """What documents name and nobody would have, as sentences."""
     known = {(put.kind, put.id) for put in puts}
     found: list[str] = []
@@ -69,7 +69,7 @@ def warnings(store: ApplicationStore, puts: Sequence[Put]) -> list[str]:
     return found
 
 
-def _check_template(store: ApplicationStore, document_id: str, body: Mapping[str, Any]) -> None:
+def _check_template(store: DocumentStore, document_id: str, body: Mapping[str, Any]) -> None:
     from armillary.twin.template.json_form import parse_template  # noqa: PLC0415 - a megabyte that most hubs do not need
 
     name, version = split_id(document_id)

@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from armillary.engines.documents.document import KINDS, MAX_BODY_BYTES, Document, check_id, check_kind, encode_body
-from armillary.engines.documents.store import MAX_CHANGES, ApplicationStore, Delete, Put
+from armillary.engines.documents.store import MAX_CHANGES, Delete, DocumentStore, Put
 from armillary.errors import ArmillaryError, InvalidArgumentError
 
 # kind, id, body -> None; raises InvalidArgumentError for a body that says nothing sensible.
@@ -34,7 +34,7 @@ def path_of(kind: str, document_id: str) -> str:
     return f"{kind}/{name}.json"
 
 
-def export_files(store: ApplicationStore, kinds: Iterable[str] = APPLICATION_KINDS) -> dict[str, bytes]:
+def export_files(store: DocumentStore, kinds: Iterable[str] = APPLICATION_KINDS) -> dict[str, bytes]:
     """Every document of ``kinds``: path -> file content."""
     return {path_of(each.kind, each.id): encode_body(each.content).encode() for each in store.all(kinds)}
 
@@ -69,7 +69,7 @@ def read_files(files: Mapping[str, bytes], check: BodyCheck) -> list[Put]:
     return puts
 
 
-def plan_import(store: ApplicationStore, puts: Sequence[Put], replace: Iterable[str] = ()) -> list[Step]:
+def plan_import(store: DocumentStore, puts: Sequence[Put], replace: Iterable[str] = ()) -> list[Step]:
     """What an import would do, by kind and id.
 
     Args:
@@ -88,7 +88,7 @@ def plan_import(store: ApplicationStore, puts: Sequence[Put], replace: Iterable[
 
 
 def keep_files(
-    store: ApplicationStore, puts: Sequence[Put], *, by: str, replace: Iterable[str] = ()
+    store: DocumentStore, puts: Sequence[Put], *, by: str, replace: Iterable[str] = ()
 ) -> tuple[Document, ...]:
     """Keep what :func:`read_files` gave, in one transaction; arguments as of :func:`import_files`."""
     gone = _others(store, puts, replace)
@@ -96,7 +96,7 @@ def keep_files(
 
 
 def import_files(
-    store: ApplicationStore,
+    store: DocumentStore,
     files: Mapping[str, bytes],
     *,
     by: str,
@@ -122,7 +122,7 @@ def import_files(
     return keep_files(store, read_files(files, check), by=by, replace=replace)
 
 
-def _others(store: ApplicationStore, puts: Sequence[Put], replace: Iterable[str]) -> list[Delete]:
+def _others(store: DocumentStore, puts: Sequence[Put], replace: Iterable[str]) -> list[Delete]:
     """Documents of some kinds that are not among ``puts``."""
     kept = {(put.kind, put.id) for put in puts}
     return [Delete(each.kind, each.id) for each in store.all(replace) if (each.kind, each.id) not in kept]

@@ -56,7 +56,7 @@ _REPLACE = (
 
 @dataclass(frozen=True, slots=True)
 class Put:
-    """Keep ``body`` under kind and id. ``if_match``: see :meth:`ApplicationStore.put`."""
+    """Keep ``body`` under kind and id. ``if_match``: see :meth:`DocumentStore.put`."""
 
     kind: str
     id: str
@@ -66,7 +66,7 @@ class Put:
 
 @dataclass(frozen=True, slots=True)
 class Delete:
-    """Delete a document. ``if_match``: see :meth:`ApplicationStore.delete`."""
+    """Delete a document. ``if_match``: see :meth:`DocumentStore.delete`."""
 
     kind: str
     id: str
@@ -81,7 +81,7 @@ class DocumentPage:
     next_after: str | None
 
 
-class ApplicationStore:
+class DocumentStore:
     """Documents of one hub.
 
     Args:

@@ -3,5 +3,5 @@
 
 What it is: durable rows and the transactions that keep them together: a firing, the state that made it and the actions
 it asks for are one commit. What it is not: rules (``armillary.twin``) or the documents that hold them
-(``engines/application``).
+(``engines/documents``).
 """

@@ -7,7 +7,7 @@ kind ``template``: ``NAME`` is the draft, which changes; ``NAME.1``, ``NAME.2`` 
 change. Devices have published versions only. What a device sends without being in its template is kept and shown.
 
 What it is: values and rules. What it is not: how a template is written (``json_form.py``), what becomes of a device
-whose template changes (``change.py``), where templates are kept (``engines/application``).
+whose template changes (``change.py``), where templates are kept (``engines/documents``).
 """
 
 from __future__ import annotations

@@ -20,7 +20,7 @@ from armillary.api.native.authored import CatalogQuery, DocumentBody, DocumentPa
 from armillary.api.native.service.devices import After, Limit, NumberAfter
 from armillary.api.views import service as views
 from armillary.engines.documents.document import Document
-from armillary.engines.documents.store import ApplicationStore
+from armillary.engines.documents.store import DocumentStore
 from armillary.errors import InvalidArgumentError, PermissionDeniedError
 from armillary.platform.exports.exports import check_destination
 from armillary.platform.exports.places import check_places
@@ -167,9 +167,7 @@ def _shown(request: Request, document: Document, catalog: CheckedCatalog | None)
     return {**authored.document_of(document), "status": status}
 
 
-def check_places_for(
-    store: ApplicationStore, changed: Mapping[str, Mapping[str, Any]], *, replace: bool = False
-) -> None:
+def check_places_for(store: DocumentStore, changed: Mapping[str, Mapping[str, Any]], *, replace: bool = False) -> None:
     """Raise ConflictError where bodies of exports, by id, enable more of them than there may be.
 
     Args:
@@ -181,7 +179,7 @@ def check_places_for(
     check_places(present, changed)
 
 
-def check_same_target(store: ApplicationStore, export_id: str, export: DataExport) -> None:
+def check_same_target(store: DocumentStore, export_id: str, export: DataExport) -> None:
     """A secret is not taken along to another place: who may change an export could otherwise have it sent there."""
     present = store.find(KIND, export_id)
     before = None if present is None else parse_export(present.content).destination

@@ -10,13 +10,13 @@ from typing import Any
 import pytest
 
 from armillary.engines.documents.files import export_files, import_files
-from armillary.engines.documents.store import ApplicationStore
+from armillary.engines.documents.store import DocumentStore
 from armillary.errors import InvalidArgumentError
 
 
 @pytest.fixture
-def store(tmp_path: Path) -> Iterator[ApplicationStore]:
-    made = ApplicationStore(tmp_path, clock=lambda: 1000.0)
+def store(tmp_path: Path) -> Iterator[DocumentStore]:
+    made = DocumentStore(tmp_path, clock=lambda: 1000.0)
     yield made
     made.close()
 
@@ -25,7 +25,7 @@ def anything(kind: str, document_id: str, body: Mapping[str, Any]) -> None:
     """A check that refuses nothing."""
 
 
-def test_export_and_import_are_inverse(store: ApplicationStore, tmp_path: Path) -> None:
+def test_export_and_import_are_inverse(store: DocumentStore, tmp_path: Path) -> None:
     store.put("template", "pump", {"z": 1, "a": {"ü": [1, 2]}}, by="ann")
     store.put("rule", "hot.1", {"limit": 3.5}, by="ann")
     store.put("device", "f0", {"template": "pump"}, by="ann")
@@ -35,7 +35,7 @@ def test_export_and_import_are_inverse(store: ApplicationStore, tmp_path: Path) 
         "template/pump.json": '{\n  "a": {\n    "ü": [\n      1,\n      2\n    ]\n  },\n  "z": 1\n}\n'.encode(),
     }
     assert set(export_files(store, ["device"])) == {"device/f0.json"}
-    other = ApplicationStore(tmp_path / "other", clock=lambda: 2000.0)
+    other = DocumentStore(tmp_path / "other", clock=lambda: 2000.0)
     made = import_files(other, files, by="bob", check=anything)
     assert [each.changed_by for each in made] == ["bob", "bob"]
     assert export_files(other) == files
@@ -45,7 +45,7 @@ def test_export_and_import_are_inverse(store: ApplicationStore, tmp_path: Path) 
     other.close()
 
 
-def test_an_import_can_replace(store: ApplicationStore) -> None:
+def test_an_import_can_replace(store: DocumentStore) -> None:
     for name in ("a", "b"):
         store.put("rule", name, {}, by="ann")
         store.put("job", name, {}, by="ann")
@@ -70,14 +70,14 @@ def test_an_import_can_replace(store: ApplicationStore) -> None:
         ("rule/.json", b"{}", "id"),
     ],
 )
-def test_one_bad_file_stops_all_and_is_named(store: ApplicationStore, path: str, content: bytes, words: str) -> None:
+def test_one_bad_file_stops_all_and_is_named(store: DocumentStore, path: str, content: bytes, words: str) -> None:
     with pytest.raises(InvalidArgumentError, match=words) as caught:
         import_files(store, {"rule/good.json": b"{}", path: content}, by="bob", check=anything)
     assert words == "finite" or path in caught.value.message
     assert store.count("rule") == 0
 
 
-def test_a_check_can_refuse_and_a_mark_of_byte_order_is_accepted(store: ApplicationStore) -> None:
+def test_a_check_can_refuse_and_a_mark_of_byte_order_is_accepted(store: DocumentStore) -> None:
     def no_rules(kind: str, document_id: str, body: Mapping[str, Any]) -> None:
         if kind == "rule":
             raise InvalidArgumentError("no rules here", remedy="None.")
@@ -88,14 +88,14 @@ def test_a_check_can_refuse_and_a_mark_of_byte_order_is_accepted(store: Applicat
     assert store.get("job", "a").body == {"a": 1}
 
 
-def test_a_devices_id_is_a_file_name_on_every_file_system(store: ApplicationStore, tmp_path: Path) -> None:
+def test_a_devices_id_is_a_file_name_on_every_file_system(store: DocumentStore, tmp_path: Path) -> None:
     ids = ["Pump:7@north=1", "pump:7@north=1", "..", "f" * 128]
     for each in ids:
         store.put("device", each, {"id": each}, by="ann")
     files = export_files(store, ["device"])
     assert "device/%50ump%3a7%40north%3d1.json" in files
     assert len({path.lower() for path in files}) == len(ids)
-    other = ApplicationStore(tmp_path / "other", clock=lambda: 1.0)
+    other = DocumentStore(tmp_path / "other", clock=lambda: 1.0)
     import_files(other, files, by="bob", check=anything)
     assert sorted(each.id for each in other.all(["device"])) == sorted(ids)
     other.close()

@@ -18,24 +18,24 @@ from tests.fixtures.processes import killed_process
 
 from armillary.engines.documents import store as store_module
 from armillary.engines.documents.document import KINDS, MAX_BODY_BYTES, Document, check_id, encode_body
-from armillary.engines.documents.store import ApplicationStore, Delete, Put
+from armillary.engines.documents.store import Delete, DocumentStore, Put
 from armillary.errors import ConflictError, DataFolderError, InvalidArgumentError, NotFoundError
 
 NOW = 1_795_000_000.0
 
 
-def opened(folder: Path) -> ApplicationStore:
-    return ApplicationStore(folder, clock=lambda: NOW)
+def opened(folder: Path) -> DocumentStore:
+    return DocumentStore(folder, clock=lambda: NOW)
 
 
 @pytest.fixture
-def store(tmp_path: Path) -> Iterator[ApplicationStore]:
+def store(tmp_path: Path) -> Iterator[DocumentStore]:
     made = opened(tmp_path)
     yield made
     made.close()
 
 
-def test_a_document_has_versions_and_etags_that_never_come_back(store: ApplicationStore) -> None:
+def test_a_document_has_versions_and_etags_that_never_come_back(store: DocumentStore) -> None:
     first = store.put("rule", "hot", {"limit": 1}, by="ann")
     assert (first.version, first.changed_by, first.changed_ms) == (1, "ann", int(NOW * 1000))
     second = store.put("rule", "hot", {"limit": 2}, by="bob", if_match=first.etag)
@@ -48,7 +48,7 @@ def test_a_document_has_versions_and_etags_that_never_come_back(store: Applicati
     assert store.get("rule", "hot") == again
 
 
-def test_the_same_body_again_is_no_new_version(store: ApplicationStore) -> None:
+def test_the_same_body_again_is_no_new_version(store: DocumentStore) -> None:
     first = store.put("job", "a", {"x": 1, "y": [1.5, None, True]}, by="ann")
     seq = store.seq
     assert store.put("job", "a", {"y": [1.5, None, True], "x": 1}, by="bob") == first
@@ -56,14 +56,14 @@ def test_the_same_body_again_is_no_new_version(store: ApplicationStore) -> None:
 
 
 @pytest.mark.parametrize("if_match", ["d-999", '"d-999"', "*", "garbage"])
-def test_if_match_on_what_is_not_there_is_refused(store: ApplicationStore, if_match: str) -> None:
+def test_if_match_on_what_is_not_there_is_refused(store: DocumentStore, if_match: str) -> None:
     with pytest.raises(ConflictError) as caught:
         store.put("rule", "new", {}, by="ann", if_match=if_match)
     assert caught.value.code == "request.precondition"
     assert store.find("rule", "new") is None
 
 
-def test_if_match_guards_put_and_delete(store: ApplicationStore) -> None:
+def test_if_match_guards_put_and_delete(store: DocumentStore) -> None:
     first = store.put("rule", "r", {"n": 1}, by="ann", if_match="")
     for wrong in ("", "d-12345"):
         with pytest.raises(ConflictError):
@@ -80,13 +80,13 @@ def test_if_match_guards_put_and_delete(store: ApplicationStore) -> None:
 @pytest.mark.parametrize(
     "bad", ["", "A", "a/b", "..", "a..b", ".a", "a.", "-a", "a-", "a b", "a\n", "é", "a" * 129, "con\0", "../../etc"]
 )
-def test_ids_that_are_no_file_names_are_refused(store: ApplicationStore, bad: str) -> None:
+def test_ids_that_are_no_file_names_are_refused(store: DocumentStore, bad: str) -> None:
     for attempt in (lambda: store.put("rule", bad, {}, by="a"), lambda: store.get("rule", bad)):
         with pytest.raises(InvalidArgumentError):
             attempt()
 
 
-def test_kinds_are_a_closed_set(store: ApplicationStore) -> None:
+def test_kinds_are_a_closed_set(store: DocumentStore) -> None:
     with pytest.raises(InvalidArgumentError, match="expected one of dashboard, device"):
         store.put("rules", "a", {}, by="a")
     with pytest.raises(InvalidArgumentError):
@@ -98,13 +98,13 @@ def test_kinds_are_a_closed_set(store: ApplicationStore) -> None:
     [[], None, "x", {"n": float("nan")}, {"n": float("inf")}, {"n": 10**400}, {"s": "\ud800"}, {"o": object()},
      {1: 2}, {"b": b"x"}, {"x": "y" * MAX_BODY_BYTES}],
 )  # fmt: skip
-def test_bodies_that_are_no_small_json_objects_are_refused(store: ApplicationStore, body: Any) -> None:
+def test_bodies_that_are_no_small_json_objects_are_refused(store: DocumentStore, body: Any) -> None:
     with pytest.raises(InvalidArgumentError):
         store.put("rule", "a", body, by="a")
     assert store.count("rule") == 0
 
 
-def test_a_deep_body_is_refused(store: ApplicationStore) -> None:
+def test_a_deep_body_is_refused(store: DocumentStore) -> None:
     deep: dict[str, Any] = {}
     for _ in range(5000):
         deep = {"d": deep}
@@ -112,7 +112,7 @@ def test_a_deep_body_is_refused(store: ApplicationStore) -> None:
         store.put("rule", "a", deep, by="a")
 
 
-def test_lists_come_in_pages_and_by_prefix(store: ApplicationStore) -> None:
+def test_lists_come_in_pages_and_by_prefix(store: DocumentStore) -> None:
     ids = [*sorted(f"r{n}" for n in range(25)), "s"]
     store.change([Put("rule", each, {"id": each}) for each in reversed(ids)], by="a")
     store.put("job", "r1", {}, by="a")
@@ -131,7 +131,7 @@ def test_lists_come_in_pages_and_by_prefix(store: ApplicationStore) -> None:
         store.list("rule", limit=0)
 
 
-def test_devices_of_a_template_are_found_by_an_index(store: ApplicationStore) -> None:
+def test_devices_of_a_template_are_found_by_an_index(store: DocumentStore) -> None:
     store.change([Put("device", f"{n:04}", {"template": f"t{n % 3}"}) for n in range(30)], by="a")
     store.put("rule", "r", {"template": "t1"}, by="a")
     assert [each.id for each in store.devices_of("t1").items] == [f"{n:04}" for n in range(1, 30, 3)]
@@ -144,7 +144,7 @@ def test_devices_of_a_template_are_found_by_an_index(store: ApplicationStore) ->
     assert "device_template" in str(plan)
 
 
-def test_a_change_of_many_is_one_transaction(store: ApplicationStore) -> None:
+def test_a_change_of_many_is_one_transaction(store: DocumentStore) -> None:
     store.put("rule", "a", {"n": 1}, by="a")
     seq = store.seq
     with pytest.raises(NotFoundError):
@@ -154,7 +154,7 @@ def test_a_change_of_many_is_one_transaction(store: ApplicationStore) -> None:
     assert store.seq == seq
 
 
-def test_listeners_hear_of_changes_after_the_commit_and_of_nothing_else(store: ApplicationStore) -> None:
+def test_listeners_hear_of_changes_after_the_commit_and_of_nothing_else(store: DocumentStore) -> None:
     heard: list[tuple[str, str, bool]] = []
 
     def listen(news: Sequence[Document]) -> None:
@@ -171,7 +171,7 @@ def test_listeners_hear_of_changes_after_the_commit_and_of_nothing_else(store: A
     assert heard == [("rule", "a", False), ("rule", "a", True)]
 
 
-def test_history_is_bounded(store: ApplicationStore, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_history_is_bounded(store: DocumentStore, monkeypatch: pytest.MonkeyPatch) -> None:
     for number in range(store_module.MAX_HISTORY + 20):
         store.put("rule", "a", {"n": number}, by="a")
     kept = store.history("rule", "a")
@@ -186,7 +186,7 @@ def test_history_is_bounded(store: ApplicationStore, monkeypatch: pytest.MonkeyP
     assert len(store.history("job", "large")) == 3
 
 
-def test_deleted_documents_are_forgotten_in_the_end(store: ApplicationStore, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_deleted_documents_are_forgotten_in_the_end(store: DocumentStore, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(store_module, "MAX_DELETED", 3)
     store.put("rule", "alive", {"n": 1}, by="a")
     for number in range(6):
@@ -201,7 +201,7 @@ def test_deleted_documents_are_forgotten_in_the_end(store: ApplicationStore, mon
     assert store.get("rule", "alive").body == {"n": 1}
 
 
-def test_writers_of_one_document_never_lose_each_other(store: ApplicationStore) -> None:
+def test_writers_of_one_document_never_lose_each_other(store: DocumentStore) -> None:
     store.put("rule", "sum", {"n": 0}, by="a")
 
     def add() -> None:

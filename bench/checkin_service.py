@@ -77,8 +77,8 @@ async def serve(data: Path, devices: int, others: int = 0, workers: int = 0) -> 
     for start in range(0, devices, CLAIM_BATCH):
         service.registry.devices.claim("Bench", ids[start : start + CLAIM_BATCH], actor="bench")
     (data / "devices.bin").write_bytes(pickle.dumps(made))
-    files = service.authority.server_files()
-    tls = files.certificate, files.key, service.authority.silicon_certificates()
+    files = service.authority.server.files()
+    tls = files.certificate, files.key, service.authority.silicon.certificates()
     (data / TLS_FILE).write_bytes(pickle.dumps(tls))
     if others:
         service.context.records.write(lambda connection: register(connection, others))

@@ -451,7 +451,9 @@ def test_mutation_of_the_registry_for_a_rogue_device(host: ServiceHost, monkeypa
     known = host.claimed(b"k" * 32)
     key = Prover(uds=b"R" * 32, components=known.prover.components, service_name=known.prover.service_name)
     key.os_version = known.prover.os_version
-    _, chain = host.service.authority.identity_certificate("MediaTek", key.device_id)  # issued past the registry
+    _, chain = host.service.authority.silicon.identity_certificate(
+        "MediaTek", key.device_id
+    )  # issued past the registry
     rogue = WireDevice(prover=key, factory=replace(known.factory, certificate_chain=chain), port=known.port)
     genuine = DeviceLookup.device
     with rogue:

@@ -75,7 +75,7 @@ def test_honest_devices_are_attested(host: ServiceHost) -> None:
 
 
 def test_no_certificate_no_answer(host: ServiceHost) -> None:
-    context = ssl.create_default_context(cadata=ssl.DER_cert_to_PEM_cert(host.service.authority.root_certificate))
+    context = ssl.create_default_context(cadata=ssl.DER_cert_to_PEM_cert(host.service.authority.roots.certificate))
     with pytest.raises(CLOSED):
         ask(context, host.service.device_port)
 
@@ -135,7 +135,9 @@ def test_a_device_that_was_never_enrolled_is_unknown(host: ServiceHost) -> None:
     authority = host.service.authority
     secret = b"R" * 32
     rogue_id = dice.identity_key(secret).public_key()
-    _, chain = authority.identity_certificate("MediaTek", device_id_of_key(rogue_id))  # issued past the registry
+    _, chain = authority.silicon.identity_certificate(
+        "MediaTek", device_id_of_key(rogue_id)
+    )  # issued past the registry
     rogue = WireDevice(
         prover=replace_prover(known, secret), factory=replace(known.factory, certificate_chain=chain), port=known.port
     )
@@ -328,8 +330,8 @@ def test_tls_1_2_is_refused(host: ServiceHost) -> None:
     with device:
         assert device.connect().version() == "TLSv1.3"
     # Two things refuse it, so that neither is missed above: the version, and a curve that TLS 1.2 cannot use with P-256.
-    files = host.service.authority.server_files()
-    own = endpoint.server_context(files.certificate, files.key, host.service.authority.silicon_certificates())
+    files = host.service.authority.server.files()
+    own = endpoint.server_context(files.certificate, files.key, host.service.authority.silicon.certificates())
     assert own.minimum_version is ssl.TLSVersion.TLSv1_3
 
 

@@ -123,8 +123,8 @@ class Impostor:
         authority = self.host.service.authority
         own = ec.generate_private_key(ec.SECP256R1())
         made = profile.build_server_certificate(
-            root or x509.load_der_x509_certificate(authority.root_certificate),
-            key or authority._keys.load("root"),
+            root or x509.load_der_x509_certificate(authority.roots.certificate),
+            key or authority.keys.load("root"),
             own.public_key(),
             hosts=["localhost", "127.0.0.1"],
             serial=77,
@@ -176,7 +176,7 @@ def test_nobody_without_the_services_key_sets_the_time(tmp_path: Path, monkeypat
     with service(tmp_path) as host:
         device = make(host, tmp_path / "device", wall=IN_1970)
         impostor = Impostor(tmp_path / "impostor", host)
-        genuine = x509.load_der_x509_certificate(host.service.authority.root_certificate)
+        genuine = x509.load_der_x509_certificate(host.service.authority.roots.certificate)
         own_key = ec.generate_private_key(ec.SECP384R1())
         false = now + 3 * YEAR_S
         forged = impostor.certificate(begins=now - DAY_S, ends=now + 9 * YEAR_S, root=genuine, key=own_key)
@@ -231,9 +231,9 @@ def test_an_authority_of_devices_that_was_stolen_is_no_service(tmp_path: Path, m
         device = make(host, tmp_path / "device", wall=IN_1970)
         impostor = Impostor(tmp_path / "impostor", host)
         authority = host.service.authority
-        chain = authority.living_authorities(host.service.registry.catalogs.get("Contoso").catalog_id)
+        chain = authority.catalogs.living(host.service.registry.catalogs.get("Contoso").catalog_id)
         issuing = x509.load_der_x509_certificate(chain[0].der)
-        key = authority._keys.load(f"issuing-{chain[0].serial.lower()}")
+        key = authority.keys.load(f"issuing-{chain[0].serial.lower()}")
         stolen = impostor.certificate(begins=now - DAY_S, ends=now + YEAR_S, root=issuing, key=key)
         stolen.write_bytes(stolen.read_bytes() + b"".join(armour("CERTIFICATE", one.der) for one in chain[:-1]))
         with pytest.raises(ServiceUnreachableError, match="not signed by this device's service root itself"):

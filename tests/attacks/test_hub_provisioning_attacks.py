@@ -355,7 +355,7 @@ def test_no_authority_takes_the_name_of_anothers_or_of_ours(
     assert service.call("POST", f"{elsewhere}/hub-enrolments", body).status == 409
     device = {"device_id": f"{name}-x", "certificate": double}
     assert service.call("POST", f"{elsewhere}/hub-devices", device).status == 409
-    ours = service.service.authority.issuer(service.service.registry.catalogs.get("Contoso").catalog_id)
+    ours = service.service.authority.catalogs.issuer(service.service.registry.catalogs.get("Contoso").catalog_id)
     subject = x509.load_der_x509_certificate(ours.chain[0]).subject
     _, lookalike, _ = self_signed(tmp_path, subject, authority=True)
     assert service.call("POST", f"{elsewhere}/hub-enrolments", {**body, "certificate": lookalike}).status == 409

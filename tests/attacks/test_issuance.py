@@ -146,7 +146,7 @@ def certificate_of(host: ServiceHost, catalog: str, device_id: str, key: ec.Elli
     catalog_id = host.service.registry.catalogs.get(catalog).catalog_id
     now = int(time.time())
     spki = key.public_key().public_bytes(serialization.Encoding.DER, serialization.PublicFormat.SubjectPublicKeyInfo)
-    template = host.service.authority.issuer(catalog_id).template
+    template = host.service.authority.catalogs.issuer(catalog_id).template
     return template.issue(spki, device_id, "client", "software", 1 << 127 | 5, now - 60, now + 3600)
 
 
@@ -175,8 +175,8 @@ def test_mutation_of_the_catalog_and_of_the_record(host: ServiceHost, monkeypatc
     with host.claimed(b"x" * 32) as device:
         assert device.check_in().verdict == "attested"
         foreign = certificate_of(host, "Fabrikam", device.device_id, ec.generate_private_key(ec.SECP256R1()))
-        genuine = authority.issuing_certificates
-        monkeypatch.setattr(authority, "issuing_certificates", lambda one: (*genuine(one), *genuine(fabrikam)))
+        genuine = authority.catalogs.issuing_certificates
+        monkeypatch.setattr(authority.catalogs, "issuing_certificates", lambda one: (*genuine(one), *genuine(fabrikam)))
         with pytest.raises(AppraisalError, match="record"):
             host.service.authenticate_hub_peer(foreign)
         monkeypatch.setattr(check_in_rows, "has_certificate", lambda *_, **__: True)

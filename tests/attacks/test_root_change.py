@@ -83,7 +83,7 @@ def test_a_device_follows_to_a_new_root_and_one_that_was_away_too_long_recovers(
         port = host.service.device_port
         follower = make(host, tmp_path / "follower", wall=IN_1970)
         make(host, tmp_path / "away", wall=IN_1970)
-        old = x509.load_der_x509_certificate(host.service.authority.root_certificate)
+        old = x509.load_der_x509_certificate(host.service.authority.roots.certificate)
     with serving(tmp_path, DAY_S, port=port) as host:
         made = host.service.authority.renew_by_hand("root", actor="t")
         run_until(follower, lambda: len(pinned(tmp_path / "follower")) == 2)
@@ -96,7 +96,7 @@ def test_a_device_follows_to_a_new_root_and_one_that_was_away_too_long_recovers(
         for name in ("follower", "away", "late"):
             assert asyncio.run(started(tmp_path / name, wall=IN_1970).prove_once()).verdict == "attested", name
     with serving(tmp_path, ROOT_TAKEOVER_S + 2 * DAY_S, port=port) as host:
-        assert host.service.authority.root_certificate == made.der
+        assert host.service.authority.roots.certificate == made.der
         for name in ("follower", "late"):
             assert asyncio.run(started(tmp_path / name, wall=IN_1970).prove_once()).verdict == "attested", name
         with pytest.raises(ServiceUnreachableError, match="service root"):
@@ -157,9 +157,9 @@ def test_a_reply_that_was_lost_gives_the_same_certificate_again_and_nobody_gets_
             assert stranger.exchange("GET", "/v1/identity-certificate").status == 403
         ends = int(time.time()) + 4 * YEAR_S
         authority = host.service.authority
-        messages = [authority.renew_identity("MediaTek", device.device_id, ends) for _ in range(3)]
+        messages = [authority.silicon.renew_identity("MediaTek", device.device_id, ends) for _ in range(3)]
         assert len(set(messages)) == 1
-        assert authority.renew_identity("MediaTek", stranger.device_id, ends) != messages[0]
+        assert authority.silicon.renew_identity("MediaTek", stranger.device_id, ends) != messages[0]
         with device:
             assert device.exchange("POST", "/v1/identity-certificate", b"x").status == 405
             assert device.check_in().verdict == "attested"
@@ -177,7 +177,7 @@ def test_who_stole_the_services_tls_key_gives_no_device_a_certificate_of_nobodys
         rogue_maker = profile.build_silicon_authority(key, maker="MediaTek", serial=5, **life)
         rogue_der = rogue_maker.public_bytes(Encoding.DER)
         made = profile.build_identity_certificate(rogue_maker, key, device_id=device.device_id, serial=6, **life)
-        silicon = [Anchor(der) for der in host.service.authority.silicon_certificates()]
+        silicon = [Anchor(der) for der in host.service.authority.silicon.certificates()]
         false = trust_anchor.encode_identity(
             made.public_bytes(Encoding.DER), [*silicon, Anchor(rogue_der, (rogue_der,))]
         )
@@ -221,10 +221,10 @@ def rogue(host: ServiceHost) -> Anchor:
     now = int(time.time())
     life = {"not_before": now - 300, "not_after": now + YEAR_S}
     made = profile.build_root_authority(key, name="Armillary Root CA 2027", serial=5, **life)
-    policy = host.service.authority._policies()[-1]
+    policy = host.service.authority.issued.of_kind("policy")[-1]
     voucher = trust_anchor.build_voucher(
         x509.load_der_x509_certificate(policy.der),
-        host.service.authority._keys.load(f"policy-{policy.serial.lower()}"),
+        host.service.authority.keys.load(f"policy-{policy.serial.lower()}"),
         made,
         serial=6,
         **life,

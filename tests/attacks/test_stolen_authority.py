@@ -43,9 +43,9 @@ class Theft:
     def __init__(self, folder: Path, host: ServiceHost) -> None:
         self.folder, self.host = folder, host
         self.root = folder / "pinned.pem"
-        self.root.write_bytes(armour("CERTIFICATE", host.service.authority.root_certificate))
+        self.root.write_bytes(armour("CERTIFICATE", host.service.authority.roots.certificate))
         catalog = host.service.registry.catalogs.get("Contoso").catalog_id
-        self.chain: tuple[CertificateRecord, ...] = host.service.authority.living_authorities(catalog)
+        self.chain: tuple[CertificateRecord, ...] = host.service.authority.catalogs.living(catalog)
 
     def server(self, kind: str, *, names_in_extension: bool = True) -> Path:
         """Chain and key of a server for localhost that the stolen authority of a kind signed."""
@@ -53,7 +53,7 @@ class Theft:
         stolen = self.chain[number]
         assert stolen.kind == kind
         issuer = x509.load_der_x509_certificate(stolen.der)
-        issuer_key = self.host.service.authority._keys.load(f"{kind}-{stolen.serial.lower()}")
+        issuer_key = self.host.service.authority.keys.load(f"{kind}-{stolen.serial.lower()}")
         own = ec.generate_private_key(ec.SECP256R1())
         life = (NOW - DAY_S, NOW + 30 * DAY_S)
         if names_in_extension:
@@ -74,7 +74,7 @@ class Theft:
 
     def genuine(self) -> Path:
         """The service's own server certificate, and its key."""
-        files = self.host.service.authority.server_files()
+        files = self.host.service.authority.server.files()
         path = self.folder / "genuine.pem"
         path.write_bytes(files.key.read_bytes() + files.certificate.read_bytes())
         return path

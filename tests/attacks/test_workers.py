@@ -47,8 +47,8 @@ def second_worker(host: ServiceHost) -> Iterator[int]:
         notices=service.notices,
         now=context.now,
     )
-    files = service.authority.server_files()
-    tls = server_context(files.certificate, files.key, service.authority.silicon_certificates())
+    files = service.authority.server.files()
+    tls = server_context(files.certificate, files.key, service.authority.silicon.certificates())
 
     def run(work: Any) -> Any:
         return asyncio.run_coroutine_threadsafe(work, host._loop).result(30)

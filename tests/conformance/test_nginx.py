@@ -20,7 +20,7 @@ from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption,
 from tests.fixtures.processes import killed_process
 from tests.fixtures.waiting import wait_until
 
-from armillary.service.authority.catalog_authority import new_serial, serial_text
+from armillary.service.authority.issued import new_serial, serial_text
 from armillary.sim.device.service_host import ServiceHost
 from armillary.sim.device.wire_device import WireDevice
 from armillary.wire.certificates import certificate as profile, certificate_part as part
@@ -171,10 +171,10 @@ def client(device: WireDevice) -> Credentials:
 def issued(host: ServiceHost, key: ec.EllipticCurvePrivateKey, purpose: str, *, start: int, end: int) -> Credentials:
     """A certificate as the catalog's issuing authority signs it, with any times."""
     authority = host.service.authority
-    (issuer,) = authority.issuing_certificates(host.service.registry.catalogs.get("Contoso").catalog_id)
+    (issuer,) = authority.catalogs.issuing_certificates(host.service.registry.catalogs.get("Contoso").catalog_id)
     leaf = profile.build_device_certificate(
         issuer,
-        authority._keys.load(f"issuing-{serial_text(issuer.serial_number).lower()}"),
+        authority.keys.load(f"issuing-{serial_text(issuer.serial_number).lower()}"),
         spki=cose.spki_from_point(cose.point_of(key.public_key())),
         device_id=cose.point_of(key.public_key()).hex(),
         purpose=purpose,
@@ -245,7 +245,7 @@ def test_other_certificates_of_the_service_are_refused(nginx: Nginx) -> None:
         identity = credentials(list(device.factory.certificate_chain), device.prover.identity)
         other_catalog = credentials(list(foreign.check_in().certificate_chain), foreign.client_key)
     assert nginx.get(identity)[0] == REFUSED
-    files = host.service.authority.server_files()
+    files = host.service.authority.server.files()
     assert nginx.get(Credentials(files.certificate.read_bytes(), files.key.read_bytes()))[0] == REFUSED
     # Another catalog's devices lead to the same root: which catalog they are of is for the server to ask.
     # Its authorities have no list in this catalog's file, and nginx takes no authority without one.

@@ -83,23 +83,23 @@ def issued(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Issued]:
         files.device_id = device.device_id
         authority = host.service.authority
         for name, der in {
-            "root": authority.root_certificate,
+            "root": authority.roots.certificate,
             "policy": policy,
             "catalog": catalog,
             "issuing": issuing,
             "client": leaf,
             "identity": identity,
             "update": update,
-            "other-catalog": authority.get_ca_certificate("Fabrikam", ".default").der,
-            "proof": authority.prove_possession("Contoso", ".default", "A1B2C3"),
+            "other-catalog": authority.catalogs.get("Fabrikam", ".default").der,
+            "proof": authority.catalogs.prove_possession("Contoso", ".default", "A1B2C3"),
         }.items():
             files.write(name, der)
         issuer = x509.load_der_x509_certificate(identity).issuer
         (silicon,) = [
-            one for one in authority.silicon_certificates() if x509.load_der_x509_certificate(one).subject == issuer
+            one for one in authority.silicon.certificates() if x509.load_der_x509_certificate(one).subject == issuer
         ]
         files.write("silicon", silicon)
-        shutil.copy(authority.server_files().certificate, files.path("server"))
+        shutil.copy(authority.server.files().certificate, files.path("server"))
         yield files
 
 
@@ -169,7 +169,7 @@ def test_a_list_that_is_too_old_or_missing_is_no_list(issued: Issued) -> None:
 
 
 def test_openssl_reads_the_chain_as_pkcs7(issued: Issued) -> None:
-    chain = issued.host.service.authority.ca_chain("Contoso", ".default")
+    chain = issued.host.service.authority.catalogs.chain("Contoso", ".default")
     certificates = [x509.load_der_x509_certificate(der) for der in reversed(chain)]
     done = subprocess.run(
         ["openssl", "pkcs7", "-inform", "DER", "-print_certs"],

@@ -38,12 +38,12 @@ def test_everything_is_there_after_a_restart(tmp_path: Path) -> None:
         device = host.claimed(b"a" * 32)
         with device:
             device.check_in()
-        root, head = host.service.authority.root_certificate, host.service.audit.verify()
+        root, head = host.service.authority.roots.certificate, host.service.audit.verify()
     with ServiceHost(tmp_path / "data") as host:
         assert host.service.first_token is None
         assert token is not None
         assert host.service.tokens.authenticate(token).role == "Administrator"
-        assert host.service.authority.root_certificate == root
+        assert host.service.authority.roots.certificate == root
         assert host.service.audit.verify() == head
         assert host.service.registry.devices.get(device.device_id).health == "attested"
 

@@ -23,7 +23,8 @@ from armillary.hub.hub import Hub
 from armillary.hub.link.tls import AdmittedTrust, hub_context
 from armillary.roles.serve_rules import join_rules
 from armillary.service.assemble import SecurityService
-from armillary.service.authority.authority import Authority, ServerFiles
+from armillary.service.authority.authority import Authority
+from armillary.service.authority.server_certificate import ServerFiles
 from armillary.settings import Settings
 from armillary.sim.templates.applications import Applications
 
@@ -92,7 +93,7 @@ async def running_whole(settings: Settings, parts: Parts | None = None) -> Async
         )
         running.push_async_callback(hub.close)
         join_hub(service, hub, settings)
-        files = service.authority.server_files()
+        files = service.authority.server.files()
         hub_tls = hub_tls_of(service, files)
         ports = await _start_hub(hub, hub_tls, settings)
         service.hub_address = (settings.public_host, ports["hub_port"])
@@ -143,8 +144,8 @@ def hub_tls_of(service: SecurityService, files: ServerFiles) -> ssl.SSLContext:
     With every authority at hand the hub needs a device's leaf only, and keeps 9 KB less for each connection.
     """
     context = hub_context(files.certificate, files.key, files.root.read_text("ascii"))
-    service.authority.on_authority.append(lambda der: context.load_verify_locations(cadata=der))
-    for der in service.authority.authority_certificates():
+    service.authority.issued.on_authority.append(lambda der: context.load_verify_locations(cadata=der))
+    for der in service.authority.issued.trusted():
         context.load_verify_locations(cadata=der)
     identities, trust = service.hub_identities, AdmittedTrust(context)
     identities.on_trust.append(lambda: trust.update(*identities.trust()))
@@ -159,7 +160,7 @@ def present_renewed(authority: Authority, *contexts: ssl.SSLContext) -> None:
         for context in contexts:
             context.load_cert_chain(files.certificate, files.key)
 
-    authority.on_server.append(present)
+    authority.server.on_renewed.append(present)
 
 
 async def _start_hub(hub: Hub, tls: ssl.SSLContext, settings: Settings) -> dict[str, int]:

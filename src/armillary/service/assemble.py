@@ -20,8 +20,9 @@ import structlog
 from armillary.engines.records.folder import DataFolder
 from armillary.engines.records.store import Records
 from armillary.identity.manufacturing import ManufacturingState
-from armillary.service.authority.authority import Authority, ServerFiles
+from armillary.service.authority.authority import Authority
 from armillary.service.authority.revocation_lists import RevocationLists
+from armillary.service.authority.server_certificate import ServerFiles
 from armillary.service.context.blobs import Blobs
 from armillary.service.context.chips import Chips
 from armillary.service.context.context import Context
@@ -161,8 +162,7 @@ class SecurityService:
             self.context.folder.finish()
 
     def _make(self) -> None:
-        certificates = self.authority.make()
-        self.context.records.write(lambda c: self.authority.record(c, certificates))
+        self.authority.create()
         self.first_token = self.tokens.create(FIRST_TOKEN_NAME, "Administrator", actor="first start").secret
 
     def _load(self) -> None:
@@ -194,12 +194,12 @@ class SecurityService:
 
     async def _start_endpoint(self) -> DeviceEndpoint:
         """Serve devices in this process."""
-        files = self.authority.server_files()
+        files = self.authority.server.files()
         self.verifier = Verifier(self.context, self.authority, self.releases, self.policies, self.offers, self._states)
         self.verifier.hub_address = self._hub_address
         self._endpoint = DeviceFront(
-            trust_anchors=self.authority.trust_anchors,
-            renew_identity=lambda chip, device_id, ends: self.authority.renew_identity(
+            trust_anchors=self.authority.roots.trust_anchors,
+            renew_identity=lambda chip, device_id, ends: self.authority.silicon.renew_identity(
                 self.chips.get(chip).maker, device_id, ends
             ),
             records=self.context.records,
@@ -210,10 +210,10 @@ class SecurityService:
             notices=self.notices,
             now=self.context.now,
         )
-        tls = server_context(files.certificate, files.key, self.authority.silicon_certificates())
+        tls = server_context(files.certificate, files.key, self.authority.silicon.certificates())
         self.device_port = await self._endpoint.start(tls, self.settings.host, self.settings.device_port)
         self.notices.on_revoked.append(self._endpoint.disconnect)
-        self.authority.on_silicon.append(lambda der: tls.load_verify_locations(cadata=der))
+        self.authority.silicon.on_new.append(lambda der: tls.load_verify_locations(cadata=der))
         self._use_certificate = lambda files: tls.load_cert_chain(files.certificate, files.key)
         return self._endpoint
 
@@ -228,7 +228,7 @@ class SecurityService:
         self.notices.on_groups.append(lambda: workers.reread(OFFERS))
         self.releases.on_change.append(lambda: workers.reread(RELEASES))
         self.policies.on_change.append(lambda: workers.reread(POLICIES))
-        self.authority.on_renewed.append(lambda: workers.reread(AUTHORITIES))
+        self.authority.issued.on_renewed.append(lambda: workers.reread(AUTHORITIES))
         self._use_certificate = lambda _: workers.reread(AUTHORITIES)
         self.device_port = await workers.start(self.settings.host, self.settings.device_port)
         return workers

@@ -13,7 +13,8 @@ from typing import Final
 import structlog
 
 from armillary.engines.records.queries import check_ins as check_in_rows, reports as report_rows
-from armillary.service.authority.authority import Authority, ServerFiles
+from armillary.service.authority.authority import Authority
+from armillary.service.authority.server_certificate import ServerFiles
 from armillary.service.context.context import Context
 from armillary.service.updates.planner import Planner
 from armillary.service.watch.watch import Watch
@@ -100,7 +101,7 @@ class ServiceLoops:
     def _clean_up(self) -> None:
         now = self._context.now()
         self._authority.renew()
-        self._use_certificate(self._authority.server_files())
+        self._use_certificate(self._authority.server.files())
         self._context.records.write(lambda c: check_in_rows.prune(c, before=now - KEEP_S, now=now, most=KEEP_CHECK_INS))
         self._context.records.write(lambda c: report_rows.prune(c, before=now - KEEP_S, most=KEEP_REPORTS))
 

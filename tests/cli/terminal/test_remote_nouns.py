@@ -472,7 +472,7 @@ def test_login_checks_the_token_and_remembers_it(bare: Command, service: Running
 def test_a_server_with_another_root_is_not_trusted(bare: Command, service: RunningService, tmp_path: Path) -> None:
     other = tmp_path / "other.pem"
     der = service.service.registry.catalogs.create(f"O-{uuid.uuid4().hex[:8]}", actor="test")
-    certificate = service.service.authority.get_ca_certificate(der.name, ".default").der
+    certificate = service.service.authority.catalogs.get(der.name, ".default").der
     other.write_text(ssl.DER_cert_to_PEM_cert(certificate))
     ran = bare("catalog", "list", "--service", service.address, "--token", service.token, "--ca", str(other))
     assert ran.code == 1

@@ -185,9 +185,9 @@ def test_while_the_token_is_away_devices_check_in_and_nothing_else_is_signed(
 def test_a_folder_with_keys_in_files_keeps_them_there(tmp_path: Path, token: TokenAddress) -> None:
     with ServiceHost(tmp_path / "data") as host:
         host.catalog()
-        root = host.service.authority.root_certificate
+        root = host.service.authority.roots.certificate
     with ServiceHost(tmp_path / "data", **pkcs11_settings(token)) as host:
-        assert host.service.authority.root_certificate == root
+        assert host.service.authority.roots.certificate == root
         host.catalog("Fabrikam")  # its authority is made in the token, signed by a root in a file
         keys = host.service.context.folder.keys
         assert (keys / "root.pem").exists()

@@ -30,14 +30,14 @@ def test_keys_are_in_files_that_only_the_owner_reads(host: ServiceHost) -> None:
 def test_a_key_that_others_can_read_is_refused(host: ServiceHost) -> None:
     host.service.context.folder.keys.joinpath("root.pem").chmod(0o644)
     with pytest.raises(DataFolderError, match="other users"):
-        Authority(host.service.context)._keys.load("root")
+        Authority(host.service.context).keys.load("root")
 
 
 def test_a_catalog_authority_is_p384_two_years_and_leads_to_the_root(host: ServiceHost) -> None:
     authority = host.service.authority
-    (active,) = authority.list_ca_certificates("Contoso")
+    (active,) = authority.catalogs.list("Contoso")
     certificate = x509.load_der_x509_certificate(active.der)
-    root = x509.load_der_x509_certificate(authority.root_certificate)
+    root = x509.load_der_x509_certificate(authority.roots.certificate)
     (recorded,) = host.service.context.records.read(lambda c: certificate_rows.of_kind(c, "policy"))
     policy = x509.load_der_x509_certificate(recorded.der)
     certificate.verify_directly_issued_by(policy)
@@ -47,29 +47,29 @@ def test_a_catalog_authority_is_p384_two_years_and_leads_to_the_root(host: Servi
     assert key.curve.name == "secp384r1"
     assert (certificate.not_valid_after_utc - certificate.not_valid_before_utc).days == 730
     assert len(active.serial) == 34
-    assert authority.get_ca_certificate("contoso", ".default") == active
-    assert authority.get_ca_certificate("Contoso", active.serial.lower()) == active
-    assert authority.ca_chain("Contoso", ".default") == (active.der, recorded.der, authority.root_certificate)
+    assert authority.catalogs.get("contoso", ".default") == active
+    assert authority.catalogs.get("Contoso", active.serial.lower()) == active
+    assert authority.catalogs.chain("Contoso", ".default") == (active.der, recorded.der, authority.roots.certificate)
     with pytest.raises(NotFoundError):
-        authority.get_ca_certificate("Contoso", "00")
+        authority.catalogs.get("Contoso", "00")
 
 
 def test_possession_is_proven_with_the_askers_nonce(host: ServiceHost) -> None:
     authority = host.service.authority
-    proof = x509.load_der_x509_certificate(authority.prove_possession("Contoso", ".default", "A1B2C3"))
+    proof = x509.load_der_x509_certificate(authority.catalogs.prove_possession("Contoso", ".default", "A1B2C3"))
     assert proof.subject.rfc4514_string().startswith("CN=A1B2C3")
-    issuer = x509.load_der_x509_certificate(authority.get_ca_certificate("Contoso", ".default").der)
+    issuer = x509.load_der_x509_certificate(authority.catalogs.get("Contoso", ".default").der)
     proof.verify_directly_issued_by(issuer)
     for nonce in ("", "x" * 65, "a\n"):
         with pytest.raises(InvalidArgumentError):
-            authority.prove_possession("Contoso", ".default", nonce)
+            authority.catalogs.prove_possession("Contoso", ".default", nonce)
 
 
 def test_authorities_are_renewed_in_azures_rhythm_and_old_certificates_stay_good(host: ServiceHost, clock: Any) -> None:
     service, authority = host.service, host.service.authority
     with host.claimed(b"a" * 32) as device:
         first = device.check_in()
-        (original,) = authority.list_ca_certificates("Contoso")
+        (original,) = authority.catalogs.list("Contoso")
         clock.now += 61 * DAY_S  # the issuing authority has 29 days left
         authority.renew()
         device.challenge = b""
@@ -79,20 +79,20 @@ def test_authorities_are_renewed_in_azures_rhythm_and_old_certificates_stay_good
         assert service.authenticate_hub_peer(second.certificate_chain[0]) == device.device_id
         clock.now += 580 * DAY_S  # 641 days: the catalog authority has 89 days left
         authority.renew()
-        newer, older = authority.list_ca_certificates("Contoso")
+        newer, older = authority.catalogs.list("Contoso")
         assert (newer.status, older.status) == ("Inactive", "Active")
         device.challenge = b""
         assert device.check_in().certificate_chain[2] == older.der
         clock.now += 46 * DAY_S
         authority.renew()
-        newer, older = authority.list_ca_certificates("Contoso")
+        newer, older = authority.catalogs.list("Contoso")
         assert (newer.status, older.status) == ("Active", "Inactive")
         device.challenge = b""
         third = device.check_in()
         assert third.certificate_chain[2] == newer.der
         assert service.authenticate_hub_peer(third.certificate_chain[0]) == device.device_id
         clock.now += 100 * DAY_S
-        assert authority.get_ca_certificate("Contoso", older.serial).status == "Expired"
+        assert authority.catalogs.get("Contoso", older.serial).status == "Expired"
 
 
 def test_every_certificate_handed_out_is_on_record(host: ServiceHost) -> None:
@@ -119,7 +119,7 @@ def test_every_certificate_handed_out_is_on_record(host: ServiceHost) -> None:
 
 
 def test_the_server_certificate_follows_the_settings(host: ServiceHost) -> None:
-    files = host.service.authority.server_files()
+    files = host.service.authority.server.files()
     certificate = x509.load_pem_x509_certificate(files.certificate.read_bytes())
     names = certificate.extensions.get_extension_for_class(x509.SubjectAlternativeName).value
     assert {str(name.value) for name in names} == {"localhost", "127.0.0.1", "::1"}
@@ -140,8 +140,8 @@ def test_damaged_server_files_are_made_anew_from_the_root(host: ServiceHost, nam
         path.chmod(0o600)
     again = Authority(context)
     again.open(())
-    files = again.server_files()
-    root = x509.load_der_x509_certificate(again.root_certificate)
+    files = again.server.files()
+    root = x509.load_der_x509_certificate(again.roots.certificate)
     assert x509.load_pem_x509_certificate(files.root.read_bytes()) == root
     x509.load_pem_x509_certificate(files.certificate.read_bytes()).verify_directly_issued_by(root)
     ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER).load_cert_chain(files.certificate, files.key)

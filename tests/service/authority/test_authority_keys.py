@@ -32,7 +32,7 @@ def test_every_private_key_but_the_servers_is_encrypted(host: ServiceHost) -> No
 def test_the_issuing_key_signs_in_memory(host: ServiceHost) -> None:
     """The hot path has the key object itself: nothing between it and a check-in's signature."""
     catalog_id = host.service.registry.catalogs.get("Contoso").catalog_id
-    key = host.service.authority.issuer(catalog_id).template._key
+    key = host.service.authority.catalogs.issuer(catalog_id).template._key
     assert type(key) is type(ec.generate_private_key(ec.SECP256R1()))
 
 
@@ -41,7 +41,7 @@ def test_a_folder_of_before_encryption_is_upgraded_and_devices_notice_nothing(tm
     with ServiceHost(data) as host:
         host.catalog()
         device = host.claimed(b"a" * 32)
-        keys = host.service.authority._keys
+        keys = host.service.authority.keys
         for path in (data / "keys").glob("*.pem"):
             if path.stem not in ("server", "server-chain"):
                 pem = keys.load(path.stem).private_bytes(

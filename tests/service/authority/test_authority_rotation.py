@@ -23,7 +23,7 @@ from armillary.engines.signer import file as key_files
 from armillary.errors import DataFolderError, SignerError
 from armillary.service.assemble import SecurityService
 from armillary.service.authority import authority as authorities
-from armillary.service.authority.catalog_authority import BACKDATE_S, new_serial
+from armillary.service.authority.issued import BACKDATE_S, new_serial
 from armillary.service.authority.life import CATALOG_TAKEOVER_S, DAY_S
 from armillary.settings import Settings
 from armillary.wire.certificates.certificate import verify_issued_by
@@ -65,7 +65,7 @@ class Rotation:
 
     def issue(self) -> HandedOut:
         """As a check-in now does."""
-        issuer = self.service.authority.issuer(self.catalog_id)
+        issuer = self.service.authority.catalogs.issuer(self.catalog_id)
         now = int(self.clock())
         leaf = issuer.template.issue(SPKI, DEVICE_ID, "client", "software", new_serial(), now - BACKDATE_S, now + DAY_S)
         return HandedOut(leaf, issuer.chain)
@@ -79,7 +79,7 @@ class Rotation:
 
     def hub_accepts(self, handed: HandedOut) -> bool:
         """Whether one of the authorities the hub knows of signed it."""
-        for issuer in self.service.authority.issuing_certificates(self.catalog_id):
+        for issuer in self.service.authority.catalogs.issuing_certificates(self.catalog_id):
             try:
                 verify_issued_by(handed.leaf, issuer, now=int(self.clock()))
             except Exception:  # noqa: BLE001, S112 - another's
@@ -120,7 +120,7 @@ def test_years_day_by_day(rotation: Rotation, tmp_path: Path, clock: Any) -> Non
     a time is good between them.
     """
     service = rotation.service
-    root = service.authority.root_certificate
+    root = service.authority.roots.certificate
     yesterday = rotation.issue()
     known: list[set[bytes]] = []  # what relying parties fetched on each day so far
     signers: list[bytes] = []
@@ -230,10 +230,10 @@ def test_a_renewal_that_is_cut_at_any_write_leaves_a_working_authority(
             handed = again.issue()
             assert set(handed.chain) <= again.recorded()
             assert again.hub_accepts(handed)
-            assert not openssl_says(tmp_path, handed, again.service.authority.root_certificate, at=int(clock()))
-            server = x509.load_pem_x509_certificate(again.service.authority.server_files().certificate.read_bytes())
+            assert not openssl_says(tmp_path, handed, again.service.authority.roots.certificate, at=int(clock()))
+            server = x509.load_pem_x509_certificate(again.service.authority.server.files().certificate.read_bytes())
             assert server.public_bytes(Encoding.DER) in again.recorded()
-            assert server.public_key() == again.service.authority._keys.load("server").public_key()
+            assert server.public_key() == again.service.authority.keys.load("server").public_key()
         finally:
             again.close()
         shutil.rmtree(data)
@@ -252,9 +252,9 @@ def test_after_a_downtime_of_any_length_the_start_renews_what_it_must(tmp_path: 
     try:
         handed = again.issue()
         assert again.hub_accepts(handed)
-        assert not openssl_says(tmp_path, handed, again.service.authority.root_certificate, at=int(clock.now))
+        assert not openssl_says(tmp_path, handed, again.service.authority.roots.certificate, at=int(clock.now))
         assert not openssl_says(
-            tmp_path, handed, again.service.authority.root_certificate, at=int(clock.now) + DAY_S - 1
+            tmp_path, handed, again.service.authority.roots.certificate, at=int(clock.now) + DAY_S - 1
         )
     finally:
         again.close()
@@ -266,20 +266,20 @@ def test_a_catalog_whose_renewal_fails_hinders_no_other(
     service = rotation.service
     service.registry.catalogs.create("Fabrikam", actor="test")
     other = service.registry.catalogs.get("Fabrikam").catalog_id
-    before = {one: service.authority.issuer(one) for one in (rotation.catalog_id, other)}
+    before = {one: service.authority.catalogs.issuer(one) for one in (rotation.catalog_id, other)}
     clock.now += 61 * DAY_S
-    genuine = service.authority._make_issuing
+    genuine = service.authority.catalogs._make_issuing
 
     def failing(catalog_id: UUID, *rest: Any) -> Any:
         if catalog_id == rotation.catalog_id:
             raise SignerError("the token is away")
         return genuine(catalog_id, *rest)
 
-    monkeypatch.setattr(service.authority, "_make_issuing", failing)
+    monkeypatch.setattr(service.authority.catalogs, "_make_issuing", failing)
     with pytest.raises(SignerError):
         service.authority.renew()
-    assert service.authority.issuer(other) is not before[other]
-    assert service.authority.issuer(rotation.catalog_id) is before[rotation.catalog_id]
+    assert service.authority.catalogs.issuer(other) is not before[other]
+    assert service.authority.catalogs.issuer(rotation.catalog_id) is before[rotation.catalog_id]
     assert rotation.hub_accepts(rotation.issue())
     # Failing for weeks ends in an error, never in a certificate that an ended authority signed.
     clock.now += 30 * DAY_S
@@ -296,25 +296,25 @@ def test_a_folder_from_before_the_policy_authority_keeps_its_catalogs_and_gets_o
     service = rotation.service
     root = service.context.records.read(lambda c: certificate_rows.of_kind(c, "root"))[0]
     with monkeypatch.context() as patch:  # a catalog as it was made then: by the root
-        patch.setattr("armillary.service.authority.catalog_authority.active_of", lambda *_: root)
+        patch.setattr(service.authority.policy, "active", lambda: root)
         service.registry.catalogs.create("Old", actor="test")
     old = service.registry.catalogs.get("Old").catalog_id
     service.context.records.write(lambda c: c.exec_driver_sql("DELETE FROM certificate WHERE kind = 'policy'"))
     service.authority.renew()
     assert len(service.context.records.read(lambda c: certificate_rows.of_kind(c, "policy"))) == 1
-    assert len(service.authority.issuer(old).chain) == 2
+    assert len(service.authority.catalogs.issuer(old).chain) == 2
     clock.now += 641 * DAY_S
     service.authority.renew()
     clock.now += 46 * DAY_S
     service.authority.renew()
-    assert len(service.authority.issuer(old).chain) == 3
+    assert len(service.authority.catalogs.issuer(old).chain) == 3
 
 
 def test_a_full_disk_during_a_renewal_leaves_what_was_active(
     rotation: Rotation, clock: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     clock.now += 61 * DAY_S
-    before, recorded = rotation.service.authority.issuer(rotation.catalog_id), rotation.recorded()
+    before, recorded = rotation.service.authority.catalogs.issuer(rotation.catalog_id), rotation.recorded()
 
     def full(*_: object, **__: object) -> None:
         raise DataFolderError("the disk is full", remedy="Make room.")
@@ -324,15 +324,15 @@ def test_a_full_disk_during_a_renewal_leaves_what_was_active(
         with pytest.raises(DataFolderError):
             rotation.service.authority.renew()
     assert rotation.recorded() == recorded
-    assert rotation.service.authority.issuer(rotation.catalog_id) is before
+    assert rotation.service.authority.catalogs.issuer(rotation.catalog_id) is before
     rotation.service.authority.renew()
-    assert rotation.service.authority.issuer(rotation.catalog_id) is not before
+    assert rotation.service.authority.catalogs.issuer(rotation.catalog_id) is not before
 
 
 def test_towards_the_end_of_the_root_nothing_is_renewed_in_vain(rotation: Rotation, clock: Any) -> None:
     """A new authority would end with the root as the old one does: none is made each day anew, and all works to the end."""
     authority = rotation.service.authority
-    end = x509.load_der_x509_certificate(authority.root_certificate).not_valid_after_utc.timestamp()
+    end = x509.load_der_x509_certificate(authority.roots.certificate).not_valid_after_utc.timestamp()
     for days_left in (1000, 800, 400, 200, 100, 50, 45):
         clock.now = end - days_left * DAY_S
         authority.renew()

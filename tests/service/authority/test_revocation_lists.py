@@ -21,7 +21,7 @@ from armillary.wire.certificates.certificate import parse_device_certificate
 
 
 def issuing(service: SecurityService, catalog: str = "Contoso") -> str:
-    return service.authority.living_authorities(service.registry.catalogs.get(catalog).catalog_id)[0].serial
+    return service.authority.catalogs.living(service.registry.catalogs.get(catalog).catalog_id)[0].serial
 
 
 def listed(service: SecurityService, serial: str) -> dict[int, x509.ReasonFlags]:
@@ -101,7 +101,7 @@ def test_who_asks_while_a_list_is_looked_up_gets_that_one(host: ServiceHost, mon
     """Anybody may ask, without a token: many at once must not each read the records of all devices."""
     lists, serial = host.service.revocation_lists, issuing(host.service)
     go_on, looks, arrived = threading.Event(), [], threading.Semaphore(0)
-    look, named = RevocationLists._look, host.service.authority.authority_named
+    look, named = RevocationLists._look, host.service.authority.issued.authority
 
     def slow(self: RevocationLists, authority: Any, now: int) -> Any:
         looks.append(authority.serial)
@@ -113,7 +113,7 @@ def test_who_asks_while_a_list_is_looked_up_gets_that_one(host: ServiceHost, mon
         return named(wanted)
 
     monkeypatch.setattr(RevocationLists, "_look", slow)
-    monkeypatch.setattr(host.service.authority, "authority_named", counted)
+    monkeypatch.setattr(host.service.authority.issued, "authority", counted)
     asking = [threading.Thread(target=lists.current, args=(serial,)) for _ in range(5)]
     for thread in asking:
         thread.start()

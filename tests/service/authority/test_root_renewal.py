@@ -46,11 +46,11 @@ def der(certificate: x509.Certificate) -> bytes:
 
 
 def roots_of(rotation: Rotation) -> list[x509.Certificate]:
-    return [x509.load_der_x509_certificate(one.der) for one in rotation.service.authority.roots()]
+    return [x509.load_der_x509_certificate(one.der) for one in rotation.service.authority.roots.living()]
 
 
 def server_chain(rotation: Rotation) -> list[x509.Certificate]:
-    return x509.load_pem_x509_certificates(rotation.service.authority.server_files().certificate.read_bytes())
+    return x509.load_pem_x509_certificates(rotation.service.authority.server.files().certificate.read_bytes())
 
 
 class Follower:
@@ -69,7 +69,7 @@ class Follower:
 
     def come(self) -> None:
         assert self.gets_in
-        sent = trust_anchor.parse_anchors(self.rotation.service.authority.trust_anchors())
+        sent = trust_anchor.parse_anchors(self.rotation.service.authority.roots.trust_anchors())
         self.pinned = trust_anchor.accepted(self.pinned, sent, now=int(self.rotation.clock.now))[-4:]
         self.due = self.rotation.clock.now + self.away_s
 
@@ -107,9 +107,9 @@ def test_fifty_years_of_roots_and_silicon(rotation: Rotation, tmp_path: Path, cl
         for device in devices:
             if device.due <= clock.now:
                 device.come()
-        roots, chain, handed = authority.roots(), server_chain(rotation), rotation.issue()
+        roots, chain, handed = authority.roots.living(), server_chain(rotation), rotation.issue()
         known.append({one.der for one in roots})
-        anchor = authority.root_certificate
+        anchor = authority.roots.certificate
         if not serving or serving[-1] != anchor:
             serving.append(anchor)
             for one in roots:  # who knows one living root, old or new, accepts the service
@@ -124,9 +124,9 @@ def test_fifty_years_of_roots_and_silicon(rotation: Rotation, tmp_path: Path, cl
             assert not openssl_says(tmp_path, handed, above.der, at=now), step
         if step:  # the root above today's client certificates was to be had at the last step
             assert above.der in known[-2], step
-        trusted = [x509.load_der_x509_certificate(one) for one in authority.silicon_certificates()]
+        trusted = [x509.load_der_x509_certificate(one) for one in authority.silicon.certificates()]
         if step % 26 == 0:
-            identity, _ = authority.identity_certificate(MAKER, DEVICE_ID)
+            identity, _ = authority.silicon.identity_certificate(MAKER, DEVICE_ID)
             identities.append(x509.load_der_x509_certificate(identity.der))
             assert identity.not_after - now > 10 * YEAR_S - 2 * STEP_S
         for living in [one for one in identities if one.not_valid_after_utc.timestamp() > now]:
@@ -136,9 +136,9 @@ def test_fifty_years_of_roots_and_silicon(rotation: Rotation, tmp_path: Path, cl
     made = [one.issued_at for one in kept]
     assert all(14 * YEAR_S - STEP_S <= after - before <= 14 * YEAR_S + STEP_S for before, after in pairwise(made))
     assert len(kept) == 4
-    files_of_roots = x509.load_pem_x509_certificates(authority.server_files().root.read_bytes())
-    assert der(files_of_roots[0]) == authority.root_certificate
-    assert set(map(der, files_of_roots)) == {one.der for one in authority.roots()}
+    files_of_roots = x509.load_pem_x509_certificates(authority.server.files().root.read_bytes())
+    assert der(files_of_roots[0]) == authority.roots.certificate
+    assert set(map(der, files_of_roots)) == {one.der for one in authority.roots.living()}
 
 
 def test_control_without_the_five_years_devices_that_were_away_are_locked_out(
@@ -147,7 +147,7 @@ def test_control_without_the_five_years_devices_that_were_away_are_locked_out(
     away = Follower(rotation, 0, 0)
     clock.now += 14 * YEAR_S + DAY_S
     rotation.service.authority.renew()
-    assert len(rotation.service.authority.roots()) == 2
+    assert len(rotation.service.authority.roots.living()) == 2
     clock.now += 4 * YEAR_S
     rotation.service.authority.renew()
     assert away.gets_in
@@ -175,15 +175,19 @@ def test_a_new_root_by_hand_changes_nothing_for_anybody_at_first(
 ) -> None:
     authority = rotation.service.authority
     before, chain, handed, at_first = (
-        authority.root_certificate,
+        authority.roots.certificate,
         server_chain(rotation),
         rotation.issue(),
         int(clock.now),
     )
     made = authority.renew_by_hand("root", actor="anna")
-    assert [one.serial for one in authority.roots()][-1] == made.serial
-    assert (authority.root_certificate, server_chain(rotation), rotation.issue().chain) == (before, chain, handed.chain)
-    assert [der(one) for one in x509.load_pem_x509_certificates(authority.server_files().root.read_bytes())] == [
+    assert [one.serial for one in authority.roots.living()][-1] == made.serial
+    assert (authority.roots.certificate, server_chain(rotation), rotation.issue().chain) == (
+        before,
+        chain,
+        handed.chain,
+    )
+    assert [der(one) for one in x509.load_pem_x509_certificates(authority.server.files().root.read_bytes())] == [
         before,
         made.der,
     ]
@@ -240,30 +244,30 @@ def test_renewals_by_hand_that_cannot_be(rotation: Rotation, clock: Any) -> None
     clock.now += CATALOG_TAKEOVER_S
     with pytest.raises(ConflictError, match="8 of these live"):
         authority.renew_by_hand("root", actor="t")
-    assert len(trust_anchor.parse_anchors(authority.trust_anchors())) == 8
+    assert len(trust_anchor.parse_anchors(authority.roots.trust_anchors())) == 8
 
 
 def test_both_silicon_authorities_are_trusted_and_the_new_one_issues(rotation: Rotation, clock: Any) -> None:
     authority = rotation.service.authority
     told: list[bytes] = []
-    authority.on_silicon.append(told.append)
-    old, _ = authority.identity_certificate(MAKER, DEVICE_ID)
-    others = len(authority.silicon_certificates())
+    authority.silicon.on_new.append(told.append)
+    old, _ = authority.silicon.identity_certificate(MAKER, DEVICE_ID)
+    others = len(authority.silicon.certificates())
     made = authority.renew_by_hand("silicon", MAKER, actor="t")
     assert told == [made.der]
-    assert len(authority.silicon_certificates()) == others + 1
-    new, _ = authority.identity_certificate(MAKER, DEVICE_ID)
+    assert len(authority.silicon.certificates()) == others + 1
+    new, _ = authority.silicon.identity_certificate(MAKER, DEVICE_ID)
     assert is_directly_under(new.der, x509.load_der_x509_certificate(made.der))
     assert not is_directly_under(old.der, x509.load_der_x509_certificate(made.der))
     assert any(
-        is_directly_under(old.der, x509.load_der_x509_certificate(one)) for one in authority.silicon_certificates()
+        is_directly_under(old.der, x509.load_der_x509_certificate(one)) for one in authority.silicon.certificates()
     )
     clock.now += 21 * YEAR_S
-    assert made.der not in authority.silicon_certificates()
+    assert made.der not in authority.silicon.certificates()
     with pytest.raises(SignerError, match="no living silicon"):
-        authority.identity_certificate(MAKER, DEVICE_ID)
+        authority.silicon.identity_certificate(MAKER, DEVICE_ID)
     authority.renew()  # after a downtime of any length there is one again
-    authority.identity_certificate(MAKER, DEVICE_ID)
+    authority.silicon.identity_certificate(MAKER, DEVICE_ID)
 
 
 def presented(context: ssl.SSLContext) -> bytes:
@@ -282,7 +286,7 @@ def presented(context: ssl.SSLContext) -> bytes:
 
 def test_a_service_that_runs_for_years_presents_its_renewed_certificate(rotation: Rotation, clock: Any) -> None:
     authority = rotation.service.authority
-    server_files = authority.server_files()
+    server_files = authority.server.files()
     context, control = (server_context(server_files.certificate, server_files.key) for _ in range(2))
     present_renewed(authority, context)
     first = der(server_chain(rotation)[0])
@@ -299,7 +303,7 @@ def test_a_renewed_identity_certificate_is_verified_along_every_silicon_authorit
 ) -> None:
     """A device that asks when four years are left, for sixty years."""
     authority, now = rotation.service.authority, lambda: int(clock.now)
-    record, _ = authority.identity_certificate(MAKER, DEVICE_ID)
+    record, _ = authority.silicon.identity_certificate(MAKER, DEVICE_ID)
     current = x509.load_der_x509_certificate(record.der)
     replaced = 0
     for _ in range(60 * 6):
@@ -308,11 +312,11 @@ def test_a_renewed_identity_certificate_is_verified_along_every_silicon_authorit
         ends = int(current.not_valid_after_utc.timestamp())
         if ends - now() > 4 * YEAR_S:
             continue
-        message = trust_anchor.parse_identity(authority.renew_identity(MAKER, DEVICE_ID, ends))
+        message = trust_anchor.parse_identity(authority.silicon.renew_identity(MAKER, DEVICE_ID, ends))
         current = trust_anchor.verify_identity(current, message, now=now())
         replaced += 1
     assert replaced == 5
-    trusted = [x509.load_der_x509_certificate(one) for one in authority.silicon_certificates()]
+    trusted = [x509.load_der_x509_certificate(one) for one in authority.silicon.certificates()]
     assert any(is_directly_under(der(current), one) for one in trusted)
 
 
@@ -326,13 +330,13 @@ def test_a_root_whose_key_is_away_hinders_no_other_renewal(
         raise SignerError("the token is away")
 
     with monkeypatch.context() as patch:
-        patch.setattr(authority, "_new_root", away)
+        patch.setattr(authority.roots, "_make_next", away)
         with pytest.raises(SignerError):
             authority.renew()
-    assert len(authority.roots()) == 1
+    assert len(authority.roots.living()) == 1
     assert rotation.hub_accepts(rotation.issue())
     authority.renew()
-    assert len(authority.roots()) == 2
+    assert len(authority.roots.living()) == 2
 
 
 RENEWALS: dict[str, Callable[[Rotation], object]] = {
@@ -401,17 +405,17 @@ def test_a_renewal_that_is_cut_at_any_write_leaves_a_working_service(
             device.come()
             authority, now = again.service.authority, int(clock())
             assert device.pinned == roots_of(again)
-            for root in authority.roots():
-                authority._keys.load(authority._key_name(root))
+            for root in authority.roots.living():
+                authority.keys.load_authority(root.kind, root.serial)
             assert {der(one) for one in server_chain(again)} <= again.recorded() | {
-                one.der for one in authority._vouchers()
+                one.der for one in authority.roots.vouchers.living()
             }
-            assert not server_accepted(tmp_path, server_chain(again), authority.root_certificate, at=now)
+            assert not server_accepted(tmp_path, server_chain(again), authority.roots.certificate, at=now)
             handed = again.issue()
             assert set(handed.chain) <= again.recorded()
             assert again.hub_accepts(handed)
-            silicon = [x509.load_der_x509_certificate(one) for one in authority.silicon_certificates()]
-            identity, _ = authority.identity_certificate(MAKER, DEVICE_ID)
+            silicon = [x509.load_der_x509_certificate(one) for one in authority.silicon.certificates()]
+            identity, _ = authority.silicon.identity_certificate(MAKER, DEVICE_ID)
             assert any(is_directly_under(identity.der, one) for one in silicon)
         finally:
             again.close()

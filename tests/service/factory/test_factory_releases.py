@@ -32,7 +32,7 @@ def test_a_device_gets_all_it_trusts_and_a_signed_first_os(host: ServiceHost) ->
     reply = host.service.factory_enrol(certificate_request(SECRET), "mt3620", "t", trust_tier="simulated")
     leaf = parse_identity_certificate(reply.certificate_chain[0])
     assert leaf.device_id == reply.device_id
-    silicon = [x509.load_der_x509_certificate(der) for der in host.service.authority.silicon_certificates()]
+    silicon = [x509.load_der_x509_certificate(der) for der in host.service.authority.silicon.certificates()]
     (maker,) = [one for one in silicon if one.subject == leaf.certificate.issuer]
     leaf.certificate.verify_directly_issued_by(maker)
     signers = [x509.load_der_x509_certificate(der) for der in reply.trusted_os_certificates]

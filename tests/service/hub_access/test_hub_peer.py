@@ -19,7 +19,7 @@ from armillary.wire.encoding import cose
 
 def issue(host: ServiceHost, device: WireDevice, *, catalog: str = "Contoso", **changes: Any) -> bytes:
     """A certificate by the real issuing authority of a catalog, made past the records."""
-    issuer = host.service.authority.issuer(host.service.registry.catalogs.get(catalog).catalog_id)
+    issuer = host.service.authority.catalogs.issuer(host.service.registry.catalogs.get(catalog).catalog_id)
     now = host.service.context.now()
     values = {
         "spki": cose.spki_from_point(cose.point_of(ec.generate_private_key(ec.SECP256R1()).public_key())),
@@ -58,7 +58,7 @@ def test_another_catalogs_authority_opens_nothing(host: ServiceHost) -> None:
 
 def test_a_lookalike_authority_opens_nothing(host: ServiceHost) -> None:
     device = host.claimed(b"d" * 32)
-    ours = host.service.authority.issuer(host.service.registry.catalogs.get("Contoso").catalog_id)
+    ours = host.service.authority.catalogs.issuer(host.service.registry.catalogs.get("Contoso").catalog_id)
     lookalike = DeviceCertificateTemplate(
         x509.load_der_x509_certificate(ours.chain[0]), ec.generate_private_key(ec.SECP256R1())
     )

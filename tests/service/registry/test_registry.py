@@ -17,7 +17,7 @@ def test_a_catalog_comes_with_its_authority_and_names_compare_without_case(host:
     assert registry.catalogs.get("fABRIKAM") == made
     assert registry.catalogs.get_by_id(made.catalog_id).tags == {"team": "a"}
     assert [c.name for c in registry.catalogs.list(resource_group="RG1")] == ["Fabrikam"]
-    (certificate,) = host.service.authority.list_ca_certificates("Fabrikam")
+    (certificate,) = host.service.authority.catalogs.list("Fabrikam")
     assert certificate.status == "Active"
     with pytest.raises(ConflictError):
         registry.catalogs.create("fabrikam", actor="t")

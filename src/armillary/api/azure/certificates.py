@@ -15,7 +15,7 @@ from armillary.api.azure.call import AzureCall, azure_call, whole
 from armillary.api.azure.operations import utc
 from armillary.api.azure.requests import NonceBody
 from armillary.api.http.routes import add_route
-from armillary.service.authority.catalog_authority import thumbprint
+from armillary.service.authority.issued import thumbprint
 
 Call = Annotated[AzureCall, Depends(azure_call)]
 Body = bodies.Body
@@ -23,13 +23,13 @@ Body = bodies.Body
 
 def list_certificates(call: Call) -> Body:
     """Certificates of a catalog, newest first."""
-    rows = call.service.authority.list_ca_certificates(call.part("catalog"))
+    rows = call.service.authority.catalogs.list(call.part("catalog"))
     return whole(call, [bodies.certificate(row, call.parts) for row in rows])
 
 
 def get_certificate(call: Call) -> Body:
     """A certificate by serial number; ``.default`` is the active one."""
-    row = call.service.authority.get_ca_certificate(call.part("catalog"), call.part("serial"))
+    row = call.service.authority.catalogs.get(call.part("catalog"), call.part("serial"))
     return bodies.certificate(row, call.parts)
 
 
@@ -37,14 +37,14 @@ def retrieve_cert_chain(call: Call) -> Body:
     """The chain up to the root, as a degenerate PKCS #7 (RFC 5652 §5.2) in base64."""
     from cryptography.hazmat.primitives.serialization import pkcs7  # noqa: PLC0415 - 1 MB with email; rarely asked for
 
-    chain = call.service.authority.ca_chain(call.part("catalog"), call.part("serial"))
+    chain = call.service.authority.catalogs.chain(call.part("catalog"), call.part("serial"))
     certificates = [x509.load_der_x509_certificate(der) for der in reversed(chain)]
     return {"certificateChain": base64.b64encode(pkcs7.serialize_certificates(certificates, Encoding.DER)).decode()}
 
 
 def retrieve_proof_of_possession(call: Call, body: NonceBody) -> Body:
     """A certificate over the caller's nonce, signed by the certificate authority's key."""
-    der = call.service.authority.prove_possession(
+    der = call.service.authority.catalogs.prove_possession(
         call.part("catalog"), call.part("serial"), body.proofOfPossessionNonce
     )
     proof = x509.load_der_x509_certificate(der)

@@ -154,7 +154,7 @@ def _disk(data: Path) -> tuple[str, str]:
 
 
 def _server_certificate(service: SecurityService) -> tuple[str, str]:
-    pem = service.authority.server_files().certificate.read_bytes()
+    pem = service.authority.server.files().certificate.read_bytes()
     left = x509.load_pem_x509_certificate(pem).not_valid_after_utc.timestamp() - time.time()
     state = "ok" if left > SERVER_CERTIFICATE_MARGIN_S else "degraded" if left > 0 else "failed"
     return state, f"ends in {int(left // 86400)} days"

@@ -364,7 +364,7 @@ class ServiceHouse:
             {
                 **as_document(catalog),
                 "groups": [as_document(group) for group in registry.groups.list(catalog.name)],
-                "certificates": [as_document(row) for row in authority.list_ca_certificates(catalog.name)],
+                "certificates": [as_document(row) for row in authority.catalogs.list(catalog.name)],
                 "attestation_policy": policy_of(self._service, catalog.name),
             }
             for catalog in registry.catalogs.list()

@@ -12,59 +12,41 @@
 The silicon authority is on P-256, as everything of a device: its signature is checked in every TLS handshake, and a
 P-384 one costs as much as the whole rest of a check-in.
 
-``catalog_authority.py`` has the catalogs' part, ``root_authority.py`` that of roots and silicon authorities. A
-certificate is recorded before anybody sees it: the records come from here, the transaction is the caller's
-(:meth:`Authority.record`).
+Each kind has a file of its own. A certificate is recorded before anybody sees it (``issued.py``).
 """
 
 from __future__ import annotations
 
-import ipaddress
-import os
-import threading
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from functools import partial
-from pathlib import Path
 from typing import Final
-from uuid import UUID
 
 import structlog
 from cryptography import x509
-from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 
-from armillary.engines.records.folder import write_file
-from armillary.engines.records.queries import catalogs as catalog_rows, certificates as certificate_rows
+from armillary.engines.records.queries import catalogs as catalog_rows
 from armillary.engines.records.queries.certificates import CertificateRecord
-from armillary.errors import DataFolderError, HostError, InvalidArgumentError, SignerError
-from armillary.service.authority.catalog_authority import BACKDATE_S, Issuer, new_serial
-from armillary.service.authority.key_store import KeyStore
-from armillary.service.authority.life import DAY_S, ROOT_LIFE_S, YEAR_S, serving_root, signed_by
+from armillary.errors import HostError, InvalidArgumentError, SignerError
+from armillary.service.authority.catalog_authority import CatalogAuthorities
+from armillary.service.authority.issued import BACKDATE_S, IssuedCertificates, new_serial
+from armillary.service.authority.key_store import CHALLENGE_SECRET, HUB_SECRET, KeyStore
+from armillary.service.authority.life import YEAR_S, serving_root
+from armillary.service.authority.policy_authority import PolicyAuthorities
 from armillary.service.authority.root_authority import ROOT_NAME, RootAuthorities
+from armillary.service.authority.server_certificate import ServerCertificate
+from armillary.service.authority.silicon_authority import SiliconAuthorities
 from armillary.service.context.context import Context
-from armillary.settings import Settings
 from armillary.wire.certificates import certificate as profile
-from armillary.wire.encoding.pem import armour
+from armillary.wire.certificates.crl import Revoked, build_revocation_list
 
 SIGNING_LIFE_S: Final = 20 * YEAR_S
-SERVER_LIFE_S: Final = YEAR_S
-SERVER_RENEWAL_S: Final = 30 * DAY_S
 # What an operator can renew, and which of it has a name: of a chip maker, or of a catalog.
 RENEWED: Final = ("root", "policy", "silicon", "catalog", "issuing")
 NAMED: Final = ("silicon", "catalog", "issuing")
 
 _log = structlog.get_logger("armillary.service.authority.authority")
-_DER: Final = serialization.Encoding.DER
-
-
-@dataclass(frozen=True, slots=True)
-class ServerFiles:
-    """Files a TLS server loads: certificate chain, key, and the root clients pin. PEM."""
-
-    certificate: Path
-    key: Path
-    root: Path
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,84 +57,81 @@ class Signer:
     certificate: x509.Certificate
 
 
-class Authority(RootAuthorities):
-    """Keys and certificates. Thread-safe."""
+class Authority:
+    """Keys and certificates, by kind. Thread-safe.
+
+    Attributes:
+        keys: The private keys.
+        issued: The records of certificates.
+        roots, silicon, policy, catalogs: The authorities.
+        server: The TLS server certificate.
+        os_signer, image_signer: Set by :meth:`open`.
+        challenge_key: Seals challenges to devices; set by :meth:`open` and :meth:`open_to_issue`.
+    """
+
+    os_signer: Signer
+    image_signer: Signer
+    challenge_key: bytes
 
     def __init__(self, context: Context) -> None:
         self._context = context
-        self._keys = KeyStore(context.folder.keys, context.settings)
-        self._lock = threading.Lock()
-        self._issuers: dict[UUID, Issuer] = {}
-        self.on_authority = []
-        self.on_renewed = []
-        self.on_silicon = []
-        self.on_server: list[Callable[[ServerFiles], object]] = []  # called when there is a new server certificate
-        self._anchors = (0, b"")
+        self.keys = KeyStore(context.folder.keys, context.settings)
+        self.issued = IssuedCertificates(context)
+        self.roots = RootAuthorities(context, self.keys, self.issued)
+        self.silicon = SiliconAuthorities(context, self.keys, self.issued)
+        self.policy = PolicyAuthorities(context, self.keys, self.issued, self.roots)
+        self.catalogs = CatalogAuthorities(context, self.keys, self.issued, self.policy)
+        self.server = ServerCertificate(context, self.keys, self.issued, self.roots)
 
     def close(self) -> None:
         """Let go of what keeps the keys."""
-        self._keys.close()
+        self.keys.close()
 
     # -- first start and start ------------------------------------------------------------------------------------
 
-    def make(self) -> tuple[CertificateRecord, ...]:
-        """Make the root and the signing keys of a new service; the caller records what is returned."""
+    def create(self) -> None:
+        """Make and record the root, the policy authority and the signing keys of a new service."""
         now = self._context.now()
-        root_key = self._keys.create("root", ec.SECP384R1())
-        root = profile.build_root_authority(
-            root_key,
-            name=ROOT_NAME,
-            serial=new_serial(),
-            not_before=now - BACKDATE_S,
-            not_after=now + ROOT_LIFE_S,
-        )
-        made = [self._record("root", root)]
-        made.append(self._make_policy(made[0]))
+        root = self.roots.make("root", ROOT_NAME, new_serial())
+        records = [root, self.policy.make(root)]
         for kind, name in (("os-signing", "Armillary OS Signing"), ("image-signing", "Armillary Image Signing")):
-            key = self._keys.create(kind, ec.SECP256R1())
+            key = self.keys.create(kind, ec.SECP256R1())
             certificate = profile.build_signing_certificate(
-                root,
-                root_key,
+                x509.load_der_x509_certificate(root.der),
+                self.keys.load_authority(root.kind, root.serial),
                 key.public_key(),
                 name=name,
                 serial=new_serial(),
                 not_before=now - BACKDATE_S,
                 not_after=now + SIGNING_LIFE_S,
             )
-            made.append(self._record(kind, certificate))
-        self._keys.create_secret("challenge", os.urandom(32))
-        return tuple(made)
+            records.append(self.issued.as_record(kind, certificate))
+        self.keys.create_secret(*CHALLENGE_SECRET)
+        self._context.records.write(lambda c: self.issued.record(c, records))
 
     def open(self, makers: Iterable[str]) -> None:
         """Load what every start needs, make what a new chip maker needs, and renew what ends soon."""
-        self.os_signer = Signer(self._keys.load("os-signing"), self._one_of_kind("os-signing"))
-        self.image_signer = Signer(self._keys.load("image-signing"), self._one_of_kind("image-signing"))
-        self.challenge_key = self._keys.secret("challenge", 32)
-        known = {one.subject for one in self._all_silicon()}
-        for maker in makers:
-            if maker not in known:
-                record = self._make_silicon(maker)
-                self._context.records.write(lambda c, made=record: self.record(c, [made]))  # type: ignore[misc]
+        self.os_signer, self.image_signer = self._signer("os-signing"), self._signer("image-signing")
+        self.challenge_key = self.keys.secret(*CHALLENGE_SECRET)
+        self.silicon.add_makers(makers)
         try:
             self.renew()
         except SignerError as error:  # a token that is away: what is not renewed today has weeks left
-            if not self.server_files().certificate.exists():
+            if not self.server.files().certificate.exists():
                 raise
             _log.error("renewal failed", error=error.message, remedy=error.remedy)
 
     def hub_secret(self) -> bytes:
         """What seals the symmetric keys of hub devices; made when it is first asked for."""
-        name = "hub-sealing"
-        if not self._keys.has_secret(name):
-            self._keys.create_secret(name, os.urandom(32))
-        return self._keys.secret(name, 32)
+        if not self.keys.has_secret(HUB_SECRET[0]):
+            self.keys.create_secret(*HUB_SECRET)
+        return self.keys.secret(*HUB_SECRET)
 
     def open_to_issue(self) -> None:
         """Load what it takes to serve devices and make nothing; a device worker calls it, again after each change."""
-        self.challenge_key = self._keys.secret("challenge", 32)
-        self._anchors = (0, b"")
-        for catalog_id in tuple(self._issuers):
-            self._replace_issuer(catalog_id)
+        self.challenge_key = self.keys.secret(*CHALLENGE_SECRET)
+        self.roots.forget_anchors()
+        self.catalogs.reread()
 
     def renew(self) -> None:
         """Renew what ends soon, from the root to issuing authorities and server certificate; daily and at each start.
@@ -163,9 +142,9 @@ class Authority(RootAuthorities):
             HostError: the first thing that could not be renewed; what was active before still is.
         """
         catalogs = self._context.records.read(catalog_rows.catalogs)
-        renewals: list[Callable[[], None]] = [self._renew_root, self._renew_server, self._renew_silicon]
-        renewals.append(self._renew_policy)
-        renewals += [partial(self._renew_catalog, catalog.catalog_id) for catalog in catalogs]
+        renewals: list[Callable[[], None]] = [self.roots.renew_due, self.server.renew_due, self.silicon.renew_due]
+        renewals.append(self.policy.renew_due)
+        renewals += [partial(self.catalogs.renew_due, catalog.catalog_id) for catalog in catalogs]
         failed: HostError | None = None
         for renewal in renewals:
             try:
@@ -196,10 +175,14 @@ class Authority(RootAuthorities):
                 remedy="See armillary authority renew --help.",
             )
         if kind in NAMED:
-            by_name = {"silicon": self.renew_silicon, "catalog": self.renew_catalog, "issuing": self.renew_issuing}
+            by_name = {
+                "silicon": self.silicon.renew,
+                "catalog": self.catalogs.renew,
+                "issuing": self.catalogs.renew_issuing,
+            }
             return by_name[kind](name, actor=actor)
-        made = self.renew_root(actor=actor) if kind == "root" else self.renew_policy(actor=actor)
-        self._renew_server()  # its file of roots
+        made = self.roots.renew(actor=actor) if kind == "root" else self.policy.renew(actor=actor)
+        self.server.renew_due()  # its file of roots
         return made
 
     def list_service(self) -> tuple[tuple[CertificateRecord, str], ...]:
@@ -209,14 +192,11 @@ class Authority(RootAuthorities):
         """
         now = self._context.now()
         found: list[tuple[CertificateRecord, str]] = []
-        groups = [(self.roots(), serving_root(self.roots(), now))]
-        groups += [(self._policies(), self._active_policy(now))]
-        by_maker: dict[str, list[CertificateRecord]] = {}
-        for one in self._all_silicon():
-            by_maker.setdefault(one.subject, []).append(one)
-        groups += [(tuple(ones), ones[-1]) for _, ones in sorted(by_maker.items())]
+        roots = self.roots.living()
+        groups = [(roots, serving_root(roots, now)), (self.issued.of_kind("policy"), self.policy.active())]
+        groups += [(tuple(ones), ones[-1]) for _, ones in sorted(self.silicon.by_maker().items())]
         for kind in ("os-signing", "image-signing", "server"):
-            ones = self._context.records.read(lambda c, k=kind: certificate_rows.of_kind(c, k))  # type: ignore[misc]
+            ones = self.issued.of_kind(kind)
             groups.append((ones[-1:], ones[-1]))
         for records, active in groups:
             number = records.index(active)
@@ -224,87 +204,19 @@ class Authority(RootAuthorities):
             found += [(one, state) for one, state in zip(records, states, strict=True) if one.not_after > now]
         return tuple(found)
 
-    def _one_of_kind(self, kind: str) -> x509.Certificate:
-        found = self._context.records.read(lambda c: certificate_rows.of_kind(c, kind))
-        return x509.load_der_x509_certificate(found[-1].der)
-
-    # -- root, server ---------------------------------------------------------------------------------------------
-
-    def server_files(self) -> ServerFiles:
-        """The server certificate for the device endpoint, the API and the hub."""
-        keys = self._context.folder.keys
-        return ServerFiles(keys / "server-chain.pem", self._keys.path("server"), self._context.folder.path / "root.pem")
-
-    def _renew_server(self) -> None:
-        """Make what is missing, damaged or ends soon: all of it follows from the root, so none needs a backup."""
-        now, hosts, files, roots = self._context.now(), self._hosts(), self.server_files(), self.roots()
-        root = serving_root(roots, now)
-        _keep(files.root, [root.der, *(one.der for one in roots if one is not root)])
-        # Without the root: whoever verifies has it, and would be sent it with every handshake. With its vouchers, which
-        # lead those to it who have another root.
-        vouchers = [one.der for one in self._vouchers() if one.subject == root.serial and root is not roots[0]]
-        try:
-            key = self._keys.load("server")
-            current = x509.load_pem_x509_certificate(_content(files.certificate))
-            ends = int(current.not_valid_after_utc.timestamp())
-            good = current.public_key() == key.public_key() and _hosts_of(current) == hosts
-            if good and signed_by(current, root.der) and (ends - now > SERVER_RENEWAL_S or ends >= root.not_after):
-                _keep(files.certificate, [current.public_bytes(_DER), *vouchers])
-                return
-        except DataFolderError:  # no usable key
-            key = self._keys.create("server", ec.SECP256R1())
-        except (ValueError, x509.ExtensionNotFound):  # no usable certificate
-            pass
-        certificate = profile.build_server_certificate(
-            x509.load_der_x509_certificate(root.der),
-            self._keys.load(self._key_name(root)),
-            key.public_key(),
-            hosts=hosts,
-            serial=new_serial(),
-            not_before=now - BACKDATE_S,
-            not_after=min(now + SERVER_LIFE_S, root.not_after),
+    def sign_revocation_list(
+        self, authority: CertificateRecord, *, number: int, this_update: int, next_update: int, revoked: list[Revoked]
+    ) -> bytes:
+        """A revocation list of an authority, DER; the caller records it before anybody gets it."""
+        return build_revocation_list(
+            x509.load_der_x509_certificate(authority.der),
+            self.keys.load_authority(authority.kind, authority.serial),
+            number=number,
+            this_update=this_update,
+            next_update=next_update,
+            revoked=revoked,
         )
-        record = self._record("server", certificate)
-        self._context.records.write(lambda c: self.record(c, [record]))
-        _keep(files.certificate, [record.der, *vouchers])
-        for present in self.on_server:
-            present(files)
 
-    def _hosts(self) -> list[str]:
-        return server_hosts(self._context.settings)
-
-
-def server_hosts(settings: Settings) -> list[str]:
-    """Names and addresses that this service answers to: what its certificate is for, each in its one spelling."""
-    hosts = [settings.public_host, "localhost", "127.0.0.1", "::1"]
-    if settings.host not in ("0.0.0.0", "::"):  # noqa: S104 - compared, not bound
-        hosts.append(settings.host)
-    return list(dict.fromkeys(_spelled(host) for host in hosts))
-
-
-def _keep(path: Path, certificates: Iterable[bytes]) -> None:
-    """Have a file hold these certificates, DER, as PEM: a file that does already is left alone."""
-    pem = b"".join(armour("CERTIFICATE", der) for der in certificates)
-    if _content(path) != pem:
-        write_file(path, pem, mode=0o644)
-
-
-def _content(path: Path) -> bytes:
-    """The bytes of a file, none where there is no file to read."""
-    try:
-        return path.read_bytes()
-    except OSError:
-        return b""
-
-
-def _hosts_of(certificate: x509.Certificate) -> list[str]:
-    names = certificate.extensions.get_extension_for_class(x509.SubjectAlternativeName).value
-    return [str(name.value) for name in names]
-
-
-def _spelled(host: str) -> str:
-    """An address in its one spelling, a name as it is."""
-    try:
-        return str(ipaddress.ip_address(host))
-    except ValueError:
-        return host
+    def _signer(self, kind: str) -> Signer:
+        certificate = x509.load_der_x509_certificate(self.issued.of_kind(kind)[-1].der)
+        return Signer(self.keys.load(kind), certificate)

@@ -14,6 +14,7 @@ A key stays where it was made: naming a token later moves none, it takes the key
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 from typing import Final
 
@@ -29,6 +30,8 @@ from armillary.settings import Settings
 
 PLAIN_KEYS: Final = frozenset({"server"})
 TOKEN_KEYS: Final = ("root", "policy", "catalog")  # first words of key names
+CHALLENGE_SECRET: Final = ("challenge", 32)  # name and bytes: what challenges to devices are sealed with
+HUB_SECRET: Final = ("hub-sealing", 32)  # and the symmetric keys of hub devices
 PASSPHRASE_SUFFIX: Final = ".passphrase"  # noqa: S105 - of a file name
 
 _REMEDY: Final = "Restore the keys folder from a backup; without it certificates cannot be issued."
@@ -96,14 +99,23 @@ class KeyStore:
             return key
         return self._files.load(name)
 
+    def load_authority(self, kind: str, serial: str) -> ec.EllipticCurvePrivateKey:
+        """The key of an authority; that of the first root is named by its kind alone.
+
+        Raises:
+            DataFolderError, SignerError: as :meth:`load`.
+        """
+        named = f"{kind}-{serial.lower()}"
+        return self.load("root" if kind == "root" and not self.has(named) else named)
+
     def close(self) -> None:
         """Log out of the token."""
         if self._token is not None:
             self._token.close()
 
-    def create_secret(self, name: str, secret: bytes) -> None:
-        """Write a symmetric secret."""
-        write_file(self._folder / f"{name}.bin", secret, mode=KEY_MODE)
+    def create_secret(self, name: str, size: int) -> None:
+        """Make a random symmetric secret of ``size`` bytes."""
+        write_file(self._folder / f"{name}.bin", os.urandom(size), mode=KEY_MODE)
 
     def has_secret(self, name: str) -> bool:
         """Whether a secret of this name was made."""

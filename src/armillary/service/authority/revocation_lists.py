@@ -66,7 +66,7 @@ class RevocationLists:
         now = self._context.now()
         known = self._trusted(serial, now)
         if known is None:
-            authority = self._authority.authority_named(serial)
+            authority = self._authority.issued.authority(serial)
             with self._lock:  # who waited for another's look takes what that found
                 known = self._trusted(serial, now) or self._look(authority, now)
         return known.stored.der
@@ -78,7 +78,7 @@ class RevocationLists:
             NotFoundError: no such catalog.
             DataFolderError: a new list could not be recorded.
         """
-        return tuple(self.current(one.serial) for one in self._authority.living_authorities(catalog_id))
+        return tuple(self.current(one.serial) for one in self._authority.catalogs.living(catalog_id))
 
     def chain_of_catalog(self, catalog_id: UUID) -> tuple[bytes, ...]:
         """Those authorities themselves, DER, leaves first.
@@ -86,7 +86,7 @@ class RevocationLists:
         Raises:
             NotFoundError: no such catalog.
         """
-        return tuple(one.der for one in self._authority.living_authorities(catalog_id))
+        return tuple(one.der for one in self._authority.catalogs.living(catalog_id))
 
     def _trusted(self, serial: str, now: int) -> _Known | None:
         """The list that was looked at last, if it was just now and nothing has changed since."""

@@ -168,7 +168,7 @@ class Factory:
                 remedy="Make the request with the key in the TPM: armillary device create does.",
             )
         release = self._releases.newest(chip)
-        record, chain = self._authority.identity_certificate(profile.maker, device_id)
+        record, chain = self._authority.silicon.identity_certificate(profile.maker, device_id)
 
         def change(connection: Connection) -> None:
             now = self._context.now()
@@ -201,7 +201,7 @@ class Factory:
                 _check_same_tpm(known, tpm)
                 if operation == "device.reprovision":
                     device_rows.let_back_in(connection, device_id, now=now)
-            self._authority.record(connection, [record])
+            self._authority.issued.record(connection, [record])
             tier = trust_tier if known is None else known.trust_tier
             detail = {"chip": chip, "trust_tier": tier, "os_version": release.version}
             if tpm is not None:
@@ -212,12 +212,12 @@ class Factory:
 
         self._context.records.write(change)
         der = serialization.Encoding.DER
-        root = self._authority.root_certificate
+        root = self._authority.roots.certificate
         return FactoryReply(
             device_id=device_id,
             certificate_chain=chain,
             service_root=root,
-            further_roots=tuple(one.der for one in self._authority.roots() if one.der != root),
+            further_roots=tuple(one.der for one in self._authority.roots.living() if one.der != root),
             trusted_os_certificates=(self._authority.os_signer.certificate.public_bytes(der),),
             trusted_image_certificates=(self._authority.image_signer.certificate.public_bytes(der),),
             os_version=release.version,

@@ -22,7 +22,7 @@ from armillary.errors import (
     WrongCatalogError,
 )
 from armillary.service.authority.authority import Authority
-from armillary.service.authority.catalog_authority import serial_text
+from armillary.service.authority.issued import serial_text
 from armillary.service.context.context import Context
 from armillary.wire.certificates.certificate import (
     UnverifiedDeviceCertificate,
@@ -86,7 +86,7 @@ class HubPeers:
         now = self._context.now()
         if found.catalog_id is None:
             raise UnclaimedDeviceError("the device belongs to no catalog")
-        for issuer in self._authority.issuing_certificates(found.catalog_id):
+        for issuer in self._authority.catalogs.issuing_certificates(found.catalog_id):
             try:
                 return verify_issued_by(der, issuer, now=now)
             except SignatureError:

@@ -28,7 +28,7 @@ from armillary.errors import (
     UnauthenticatedError,
     WireError,
 )
-from armillary.service.authority.authority import server_hosts
+from armillary.service.authority.server_certificate import server_hosts
 from armillary.service.context.context import Context
 from armillary.service.hub_access.identities import HubIdentities
 from armillary.service.registry.names import catalog_or_raise

@@ -45,7 +45,7 @@ class Catalogs:
         catalog = Catalog(
             catalog_id=uuid4(), name=name, resource_group=resource_group, tags=checked_tags(tags or {}), created_at=now
         )
-        certificates = self._authority.prepare_catalog(catalog.catalog_id)
+        certificates = self._authority.catalogs.prepare(catalog.catalog_id)
         product = Product(
             product_id=uuid4(),
             catalog_id=catalog.catalog_id,
@@ -64,7 +64,7 @@ class Catalogs:
             catalog_rows.add_catalog(connection, catalog)
             catalog_rows.add_product(connection, product)
             catalog_rows.add_group(connection, group)
-            self._authority.record(connection, certificates)
+            self._authority.issued.record(connection, certificates)
             self._context.audit(connection, actor, "catalog.create", name, {"catalog_id": str(catalog.catalog_id)})
 
         self._context.records.write(change)

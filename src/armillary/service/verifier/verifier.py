@@ -26,7 +26,7 @@ from armillary.engines.records.schema.lineage import lineage_text, serial_of
 from armillary.errors import ChallengeError, RateLimitedError, ReplayedProofError, UnclaimedDeviceError, WireError
 from armillary.identity.issue import terms_for
 from armillary.service.authority.authority import Authority
-from armillary.service.authority.catalog_authority import new_serial, serial_text
+from armillary.service.authority.issued import new_serial, serial_text
 from armillary.service.context.context import Context
 from armillary.service.updates.offers import Offers, Wanted, has
 from armillary.service.verifier.attestation_policy import AttestationPolicies
@@ -224,7 +224,7 @@ class Verifier:
         terms = terms_for(appraisal.verdict, state.trust_tier, now=now, lifetime_s=self._lifetime_s)
         issuer = state.issuer
         if issuer is None or issuer.replaced or issuer.not_after <= now:
-            issuer = state.issuer = self._authority.issuer(state.catalog_id)
+            issuer = state.issuer = self._authority.catalogs.issuer(state.catalog_id)
         serial = new_serial()
         handed = serial.to_bytes(ID_BYTES, "big")  # the reply's challenge has the certificate's random part
         leaf = issuer.template.issue(

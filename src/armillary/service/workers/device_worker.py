@@ -150,8 +150,8 @@ class DeviceWorker:
         notices.on_news.append(self._tell_news)
         self._verifier = Verifier(context, self._authority, self._releases, self._policies, self._offers, self._states)
         self._endpoint = DeviceFront(
-            trust_anchors=self._authority.trust_anchors,
-            renew_identity=lambda chip, device_id, ends: self._authority.renew_identity(
+            trust_anchors=self._authority.roots.trust_anchors,
+            renew_identity=lambda chip, device_id, ends: self._authority.silicon.renew_identity(
                 chips.get(chip).maker, device_id, ends
             ),
             records=records,
@@ -177,8 +177,8 @@ class DeviceWorker:
         self._authority.open_to_issue()
         for refresh in (self._releases.refresh, self._policies.refresh, self._offers.refresh):
             refresh()
-        files = self._authority.server_files()
-        self._tls = server_context(files.certificate, files.key, self._authority.silicon_certificates())
+        files = self._authority.server.files()
+        self._tls = server_context(files.certificate, files.key, self._authority.silicon.certificates())
         threading.Thread(target=self._listen, args=(early,), name="worker-listener", daemon=True).start()
         await self._endpoint.start(self._tls, settings.host, start.device_port, shared=True)
         self._loop.add_signal_handler(signal.SIGTERM, self.stopped.set)
@@ -247,9 +247,9 @@ class DeviceWorker:
                 self._policies.refresh()
             case messages.AUTHORITIES:
                 self._authority.open_to_issue()
-                files = self._authority.server_files()
+                files = self._authority.server.files()
                 self._tls.load_cert_chain(files.certificate, files.key)
-                for der in self._authority.silicon_certificates():
+                for der in self._authority.silicon.certificates():
                     self._tls.load_verify_locations(cadata=der)
 
     # -- the worker speaks ----------------------------------------------------------------------------------------

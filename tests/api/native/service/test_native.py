@@ -56,7 +56,7 @@ def test_manufacture_gives_a_device_all_it_will_trust(service: RunningService) -
         "os_version", "boot_components", "device_endpoint", "service_name",
     }  # fmt: skip
     (leaf,) = (x509.load_pem_x509_certificate(pem.encode()) for pem in made["identity_certificate"])
-    silicon = service.service.authority.silicon_certificates()
+    silicon = service.service.authority.silicon.certificates()
     assert any(_issued(leaf, x509.load_der_x509_certificate(der)) for der in silicon)
     root = x509.load_pem_x509_certificate(made["service_root"].encode())
     for pem in made["trusted_os_certificates"] + made["trusted_image_certificates"]:

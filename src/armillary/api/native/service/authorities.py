@@ -36,7 +36,7 @@ def list_authorities(request: Request, catalog: CatalogFilter = None) -> dict[st
     owner = service.registry.catalogs.get(catalog)
     items = [
         _document(one) | {"revocation_list": base64.b64encode(service.revocation_lists.current(one.serial)).decode()}
-        for one in service.authority.living_authorities(owner.catalog_id)
+        for one in service.authority.catalogs.living(owner.catalog_id)
     ]
     return {"catalog_id": str(owner.catalog_id), "items": items, "next": None}
 

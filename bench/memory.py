@@ -22,7 +22,8 @@ from cryptography.hazmat.primitives import serialization
 from cryptography.x509 import load_pem_x509_certificate
 
 from armillary.cli.terminal.connection import make_connection
-from armillary.cli.terminal.remote import SUBSCRIPTION, RemoteService
+from armillary.cli.terminal.management import SUBSCRIPTION
+from armillary.cli.terminal.remote import RemoteService
 from armillary.service.factory.reply import FactoryReply
 from armillary.sim.device.wire_device import WireDevice
 from armillary.wire.mqtt import codec as mqtt
@@ -72,9 +73,9 @@ def run() -> list[dict[str, object]]:
 
 def manufactured(remote: RemoteService, service: RunningService, count: int) -> list[WireDevice]:
     """Devices made by the factory route and claimed into one group."""
-    remote.azure("PUT", CATALOG, {"location": "Global"})
-    remote.azure("PUT", f"{CATALOG}/products/Bench", {"properties": {}})
-    remote.azure("POST", f"{CATALOG}/products/Bench/generateDefaultDeviceGroups")
+    remote.management.call("PUT", CATALOG, {"location": "Global"})
+    remote.management.call("PUT", f"{CATALOG}/products/Bench", {"properties": {}})
+    remote.management.call("POST", f"{CATALOG}/products/Bench/generateDefaultDeviceGroups")
 
     def enrol(request: str) -> FactoryReply:
         return factory_reply(remote.post("/factory/devices", {"csr": request, "chip": "mt3620"}))
@@ -84,7 +85,7 @@ def manufactured(remote: RemoteService, service: RunningService, count: int) -> 
     group = f"{CATALOG}/products/Bench/deviceGroups/Production/claimDevices"
     ids = [device.device_id for device in devices]
     for start in range(0, count, CLAIM_BATCH):
-        remote.azure("POST", group, {"deviceIdentifiers": ids[start : start + CLAIM_BATCH]})
+        remote.management.call("POST", group, {"deviceIdentifiers": ids[start : start + CLAIM_BATCH]})
     return devices
 
 

@@ -9,8 +9,9 @@ from typing import Annotated, Any
 
 import typer
 
-from armillary.cli.terminal.output import JsonOption, note, print_table
-from armillary.cli.terminal.remote import RemoteService, remote_command, segment, write_file
+from armillary.cli.terminal.files import write_file
+from armillary.cli.terminal.output import JsonOption, note, noun, print_table
+from armillary.cli.terminal.remote import RemoteService, remote_command, segment
 from armillary.cli.terminal.remote_names import (
     DEFAULT_RESOURCE_GROUP,
     CatalogOption,
@@ -22,12 +23,7 @@ from armillary.cli.terminal.remote_names import (
 from armillary.errors import NotFoundError
 from armillary.wire.encoding.pem import armour
 
-app = typer.Typer(
-    no_args_is_help=True,
-    help="Certificates of a catalog's certificate authority.",
-    rich_markup_mode=None,
-    add_completion=False,
-)
+app = noun("Certificates of a catalog's certificate authority.")
 
 COLUMNS = ("name", "status", "notBeforeUtc", "expiryUtc", "thumbprint", "subject")
 
@@ -63,9 +59,8 @@ def list_certificates(
     as_json: JsonOption = False,
 ) -> None:
     """List the certificates of a catalog."""
-    found = list(remote.azure_pages(f"{catalog_path(remote, catalog, resource_group)}/certificates"))
-    rows = found if as_json else [_row(certificate) for certificate in found]
-    print_table(rows, COLUMNS, as_json=as_json, empty="The catalog has no certificate.")
+    found = remote.management.pages(f"{catalog_path(remote, catalog, resource_group)}/certificates")
+    print_table(found, COLUMNS, row=_row, as_json=as_json, empty="The catalog has no certificate.")
 
 
 @remote_command(app, "download")
@@ -81,7 +76,7 @@ def download(
     PEM for a file that ends in .pem, DER for any other.
     """
     path = f"{catalog_path(remote, catalog, resource_group)}/certificates/{segment(name)}"
-    found = remote.azure("GET", path)
+    found = remote.management.call("GET", path)
     encoded = str(found["properties"]["certificate"])
     write_file(output_file, _pem(encoded) if _wants_pem(output_file) else base64.b64decode(encoded))
     note(f"certificate {found['name']} is written to {output_file}")
@@ -106,7 +101,7 @@ def download_chain(
         note(f"{len(bundle)} authorities are written to {output_file}")
         return
     path = f"{catalog_path(remote, catalog, resource_group)}/certificates/{segment(name)}/retrieveCertChain"
-    write_file(output_file, base64.b64decode(remote.azure("POST", path)["certificateChain"]))
+    write_file(output_file, base64.b64decode(remote.management.call("POST", path)["certificateChain"]))
     note(f"the chain is written to {output_file}")
 
 
@@ -154,7 +149,7 @@ def download_proof(
     """Write a certificate that proves possession of the key."""
     base = catalog_path(remote, catalog, resource_group)
     path = f"{base}/certificates/{segment(name)}/retrieveProofOfPossessionNonce"
-    proof = remote.azure("POST", path, {"proofOfPossessionNonce": verification_code})
+    proof = remote.management.call("POST", path, {"proofOfPossessionNonce": verification_code})
     encoded = str(proof["certificate"])
     write_file(output_file, _pem(encoded) if _wants_pem(output_file) else base64.b64decode(encoded))
     note(f"the proof is written to {output_file}")

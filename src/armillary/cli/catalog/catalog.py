@@ -11,8 +11,10 @@ from typing import Annotated, Any
 import typer
 
 from armillary.cli.terminal.connection import remember_catalog, stored_path
-from armillary.cli.terminal.output import JsonOption, inert, note, print_record, print_table
-from armillary.cli.terminal.remote import SUBSCRIPTION, RemoteService, remote_command, segment, write_file
+from armillary.cli.terminal.files import write_file
+from armillary.cli.terminal.management import SUBSCRIPTION
+from armillary.cli.terminal.output import JsonOption, inert, note, noun, print_record, print_table
+from armillary.cli.terminal.remote import RemoteService, remote_command, segment
 from armillary.cli.terminal.remote_names import (
     CATALOG_VARIABLE,
     DEFAULT_RESOURCE_GROUP,
@@ -26,7 +28,7 @@ from armillary.cli.terminal.remote_names import (
 )
 from armillary.errors import InvalidArgumentError
 
-app = typer.Typer(no_args_is_help=True, help="Catalogs: who owns devices.", rich_markup_mode=None, add_completion=False)
+app = noun("Catalogs: who owns devices.")
 
 # Columns of an error report file, as az sphere writes them.
 REPORT_COLUMNS = (
@@ -69,8 +71,8 @@ def create(
 ) -> None:
     """Make a catalog with its own certificate authority."""
     path = f"{group_path(resource_group)}/providers/{PROVIDER}/catalogs/{segment(name)}"
-    made = remote.azure("PUT", path, {"location": "global", "tags": _tags(tags)})
-    print_record(made if as_json else _row(made), as_json=as_json)
+    made = remote.management.call("PUT", path, {"location": "global", "tags": _tags(tags)})
+    print_record(made, row=_row, as_json=as_json)
 
 
 @remote_command(app, "use")
@@ -79,7 +81,7 @@ def use(
     name: Annotated[str, typer.Option("--catalog", "-c", "--name", "-n", metavar="NAME", help="Name of the catalog.")],
 ) -> None:
     """Remember a catalog for commands that name none."""
-    found = remote.azure("GET", catalog_path(remote, name))
+    found = remote.management.call("GET", catalog_path(remote, name))
     path = stored_path()
     try:
         remember_catalog(remote.address, found["name"], path)
@@ -100,14 +102,10 @@ def list_catalogs(
 ) -> None:
     """List catalogs."""
     scope = f"/subscriptions/{SUBSCRIPTION}" if resource_group is None else group_path(resource_group)
-    found = list(remote.azure_pages(f"{scope}/providers/{PROVIDER}/catalogs"))
+    found = list(remote.management.pages(f"{scope}/providers/{PROVIDER}/catalogs"))
     rows = found if as_json else [_row(catalog) for catalog in found]
-    print_table(
-        rows,
-        ("name", "tenantId", "tags"),
-        as_json=as_json,
-        empty="No catalog. Make one: armillary catalog create --catalog NAME",
-    )
+    empty = "No catalog. Make one: armillary catalog create --catalog NAME"
+    print_table(rows, ("name", "tenantId", "tags"), as_json=as_json, empty=empty)
 
 
 @remote_command(app, "show")
@@ -119,11 +117,11 @@ def show(
 ) -> None:
     """Show a catalog."""
     path = catalog_path(remote, catalog, resource_group)
-    found = remote.azure("GET", path)
+    found = remote.management.call("GET", path)
     if as_json:
         print_record(found, as_json=True)
         return
-    devices = remote.azure("POST", f"{path}/countDevices")["value"]
+    devices = remote.management.call("POST", f"{path}/countDevices")["value"]
     print_record({**_row(found), "devices": devices}, as_json=False)
 
 
@@ -136,7 +134,7 @@ def delete(
 ) -> None:
     """Delete a catalog that has no devices."""
     confirm(f"Delete catalog {name} with its products, images and certificate authority?", yes=yes)
-    remote.azure("DELETE", catalog_path(remote, name, resource_group))
+    remote.management.call("DELETE", catalog_path(remote, name, resource_group))
     note(f"catalog {name} is deleted")
 
 
@@ -155,7 +153,7 @@ def download_error_report(
     writer = csv.writer(text)
     writer.writerow([title for title, _ in REPORT_COLUMNS])
     count = 0
-    for report in remote.azure_pages(f"{path}/listDeviceInsights", method="POST"):
+    for report in remote.management.pages(f"{path}/listDeviceInsights", method="POST"):
         writer.writerow([_spreadsheet_safe(report.get(key)) for _, key in REPORT_COLUMNS])
         count += 1
     write_file(output_file, text.getvalue().encode())

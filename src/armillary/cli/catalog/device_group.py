@@ -8,7 +8,7 @@ from typing import Annotated, Any
 
 import typer
 
-from armillary.cli.terminal.output import JsonOption, note, print_record, print_table
+from armillary.cli.terminal.output import JsonOption, note, noun, print_record, print_table
 from armillary.cli.terminal.remote import RemoteService, remote_command
 from armillary.cli.terminal.remote_names import (
     DEFAULT_RESOURCE_GROUP,
@@ -23,7 +23,7 @@ from armillary.cli.terminal.remote_names import (
     product_path,
 )
 
-app = typer.Typer(no_args_is_help=True, help="Device groups of a product.", rich_markup_mode=None, add_completion=False)
+app = noun("Device groups of a product.")
 
 COLUMNS = ("product", "name", "updatePolicy", "osFeedType", "hasDeployment", "description")
 
@@ -91,7 +91,7 @@ def _properties(
 
 
 def _show(group: dict[str, Any], *, as_json: bool) -> None:
-    print_record(group if as_json else _row(group), as_json=as_json)
+    print_record(group, row=_row, as_json=as_json)
 
 
 @remote_command(app, "create")
@@ -111,7 +111,7 @@ def create(
     """Make a device group."""
     path = device_group_path(catalog_path(remote, catalog, resource_group), product, device_group)
     properties = _properties(description, os_feed, update_policy, allow_crash_dumps_collection, regional_data_boundary)
-    _show(remote.azure("PUT", path, {"properties": properties}), as_json=as_json)
+    _show(remote.management.call("PUT", path, {"properties": properties}), as_json=as_json)
 
 
 @remote_command(app, "create-defaults")
@@ -124,9 +124,8 @@ def create_defaults(
 ) -> None:
     """Make the five usual device groups of a product."""
     path = product_path(catalog_path(remote, catalog, resource_group), product)
-    found = list(remote.azure_pages(f"{path}/generateDefaultDeviceGroups", method="POST"))
-    rows = found if as_json else [_row(group) for group in found]
-    print_table(rows, COLUMNS, as_json=as_json, empty="The service made no device groups.")
+    found = remote.management.pages(f"{path}/generateDefaultDeviceGroups", method="POST")
+    print_table(found, COLUMNS, row=_row, as_json=as_json, empty="The service made no device groups.")
 
 
 @remote_command(app, "list")
@@ -142,12 +141,11 @@ def list_device_groups(
     """List the device groups of a catalog or of one product."""
     path = catalog_path(remote, catalog, resource_group)
     if product is None:
-        found = list(remote.azure_pages(f"{path}/listDeviceGroups", method="POST"))
+        found = list(remote.management.pages(f"{path}/listDeviceGroups", method="POST"))
     else:
-        found = list(remote.azure_pages(f"{product_path(path, product)}/deviceGroups"))
-    rows = found if as_json else [_row(group) for group in found]
-    empty = "No device group. Make the usual ones: armillary device-group create-defaults --product NAME"
-    print_table(rows, COLUMNS, as_json=as_json, empty=empty)
+        found = remote.management.pages(f"{product_path(path, product)}/deviceGroups")
+        empty = "No device group. Make the usual ones: armillary device-group create-defaults --product NAME"
+        print_table(found, COLUMNS, row=_row, as_json=as_json, empty=empty)
 
 
 @remote_command(app, "show")
@@ -161,11 +159,13 @@ def show(
 ) -> None:
     """Show a device group."""
     path = device_group_path(catalog_path(remote, catalog, resource_group), product, device_group)
-    found = remote.azure("GET", path)
+    found = remote.management.call("GET", path)
     if as_json:
         print_record(found, as_json=True)
         return
-    print_record({**_row(found), "devices": remote.azure("POST", f"{path}/countDevices")["value"]}, as_json=False)
+    print_record(
+        {**_row(found), "devices": remote.management.call("POST", f"{path}/countDevices")["value"]}, as_json=False
+    )
 
 
 @remote_command(app, "update")
@@ -185,7 +185,7 @@ def update(
     """Change a device group; what is not named stays as it is."""
     path = device_group_path(catalog_path(remote, catalog, resource_group), product, device_group)
     properties = _properties(description, os_feed, update_policy, allow_crash_dumps_collection, regional_data_boundary)
-    _show(remote.azure("PATCH", path, {"properties": properties}), as_json=as_json)
+    _show(remote.management.call("PATCH", path, {"properties": properties}), as_json=as_json)
 
 
 @remote_command(app, "delete")
@@ -200,5 +200,5 @@ def delete(
     """Delete a device group that has no devices."""
     path = device_group_path(catalog_path(remote, catalog, resource_group), product, device_group)
     confirm(f"Delete device group {device_group}?", yes=yes)
-    remote.azure("DELETE", path)
+    remote.management.call("DELETE", path)
     note(f"device group {device_group} is deleted")

@@ -8,17 +8,12 @@ from typing import Annotated
 import typer
 
 from armillary.cli.terminal.duration import ExpiresOption, seconds_of
-from armillary.cli.terminal.output import JsonOption, note, print_record, print_table
+from armillary.cli.terminal.output import JsonOption, note, noun, print_record, print_table
 from armillary.cli.terminal.readable import readable
 from armillary.cli.terminal.remote import RemoteService, remote_command, segment
 from armillary.cli.terminal.remote_names import CatalogOption, catalog_name
 
-app = typer.Typer(
-    no_args_is_help=True,
-    help="Enrolment tokens: let an owner's device enrol itself.",
-    rich_markup_mode=None,
-    add_completion=False,
-)
+app = noun("Enrolment tokens: let an owner's device enrol itself.")
 
 COLUMNS = ("token_id", "product", "group", "chip", "used", "uses", "expires_at", "created_by", "revoked_at")
 
@@ -68,9 +63,8 @@ def create(
 def list_tokens(remote: RemoteService, catalog: CatalogOption = None, as_json: JsonOption = False) -> None:
     """List a catalog's tokens, without their secrets."""
     found = list(remote.pages(_path(catalog_name(remote, catalog))))
-    print_table(
-        found if as_json else [readable(row) for row in found], COLUMNS, as_json=as_json, empty="No enrolment token."
-    )
+    found = found if as_json else [readable(row) for row in found]
+    print_table(found, COLUMNS, as_json=as_json, empty="No enrolment token.")
 
 
 @remote_command(app, "revoke")

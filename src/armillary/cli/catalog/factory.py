@@ -13,14 +13,12 @@ from typing import Annotated, Any
 import typer
 
 from armillary.cli.catalog.factory_run import MAX_DEVICES, FactoryRun, RunOptions, open_run
-from armillary.cli.terminal.output import JsonOption, note, print_record
+from armillary.cli.terminal.output import JsonOption, note, noun, print_record
 from armillary.cli.terminal.remote import CaOption, RemoteService, ServiceOption, TokenOption, connect
 from armillary.errors import ArmillaryError
 from armillary.identity.manufacturing import ManufacturingState
 
-app = typer.Typer(
-    no_args_is_help=True, help="Factory runs: many devices at once.", rich_markup_mode=None, add_completion=False
-)
+app = noun("Factory runs: many devices at once.")
 
 NOTES = 10  # lines that a run without a terminal prints at most
 

@@ -7,7 +7,7 @@ from typing import Annotated, Any
 
 import typer
 
-from armillary.cli.terminal.output import JsonOption, note, print_record, print_table
+from armillary.cli.terminal.output import JsonOption, note, noun, print_record, print_table
 from armillary.cli.terminal.remote import RemoteService, remote_command
 from armillary.cli.terminal.remote_names import (
     DEFAULT_RESOURCE_GROUP,
@@ -21,7 +21,7 @@ from armillary.cli.terminal.remote_names import (
     resource_row,
 )
 
-app = typer.Typer(no_args_is_help=True, help="Products of a catalog.", rich_markup_mode=None, add_completion=False)
+app = noun("Products of a catalog.")
 
 NameOption = Annotated[str, typer.Option("--product", "-p", "--name", "-n", metavar="NAME", help="Product.")]
 
@@ -42,8 +42,8 @@ def create(
 ) -> None:
     """Make a product."""
     path = product_path(catalog_path(remote, catalog, resource_group), product)
-    made = remote.azure("PUT", path, {"properties": {"description": description or ""}})
-    print_record(made if as_json else _row(made), as_json=as_json)
+    made = remote.management.call("PUT", path, {"properties": {"description": description or ""}})
+    print_record(made, row=_row, as_json=as_json)
 
 
 @remote_command(app, "list")
@@ -54,13 +54,10 @@ def list_products(
     as_json: JsonOption = False,
 ) -> None:
     """List the products of a catalog."""
-    found = list(remote.azure_pages(f"{catalog_path(remote, catalog, resource_group)}/products"))
-    print_table(
-        found if as_json else [_row(product) for product in found],
-        ("name", "description"),
-        as_json=as_json,
-        empty="No product. Make one: armillary product create --product NAME",
-    )
+    found = list(remote.management.pages(f"{catalog_path(remote, catalog, resource_group)}/products"))
+    found = found if as_json else [_row(product) for product in found]
+    empty = "No product. Make one: armillary product create --product NAME"
+    print_table(found, ("name", "description"), as_json=as_json, empty=empty)
 
 
 @remote_command(app, "show")
@@ -73,11 +70,13 @@ def show(
 ) -> None:
     """Show a product."""
     path = product_path(catalog_path(remote, catalog, resource_group), product)
-    found = remote.azure("GET", path)
+    found = remote.management.call("GET", path)
     if as_json:
         print_record(found, as_json=True)
         return
-    print_record({**_row(found), "devices": remote.azure("POST", f"{path}/countDevices")["value"]}, as_json=False)
+    print_record(
+        {**_row(found), "devices": remote.management.call("POST", f"{path}/countDevices")["value"]}, as_json=False
+    )
 
 
 @remote_command(app, "update")
@@ -91,8 +90,8 @@ def update(
 ) -> None:
     """Change a product's description."""
     path = product_path(catalog_path(remote, catalog, resource_group), product)
-    changed = remote.azure("PATCH", path, {"properties": {"description": description}})
-    print_record(changed if as_json else _row(changed), as_json=as_json)
+    changed = remote.management.call("PATCH", path, {"properties": {"description": description}})
+    print_record(changed, row=_row, as_json=as_json)
 
 
 @remote_command(app, "delete")
@@ -106,5 +105,5 @@ def delete(
     """Delete a product whose groups have no devices."""
     path = product_path(catalog_path(remote, catalog, resource_group), product)
     confirm(f"Delete product {product} with its device groups?", yes=yes)
-    remote.azure("DELETE", path)
+    remote.management.call("DELETE", path)
     note(f"product {product} is deleted")

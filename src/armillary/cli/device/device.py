@@ -16,18 +16,18 @@ from typing import Annotated, Any
 
 import typer
 
-from armillary.cli.device.device_file import register as register_file
-from armillary.cli.device.device_life import register as register_life
-from armillary.cli.device.device_message import register as register_message
-from armillary.cli.device.device_remote import register
-from armillary.cli.device.device_sideload import app as sideload
-from armillary.cli.device.device_state import register as register_state
-from armillary.cli.device.device_template import register as register_template
+from armillary.cli.device import device_life, device_remote, device_template
+from armillary.cli.device.device_file import file
+from armillary.cli.device.device_message import message
+from armillary.cli.device.device_sideload import sideload
+from armillary.cli.device.device_state import manufacturing_state
 from armillary.cli.terminal.output import (
     JsonOption,
+    adopt,
     inert,
     json_text,
     note,
+    noun,
     print_error,
     print_json,
     print_record,
@@ -49,9 +49,7 @@ from armillary.identity.manufacturing import state_named
 from armillary.roles.log import log_to_stderr
 from armillary.update.trial import HEALTHY_S, TrialRules
 
-app = typer.Typer(
-    no_args_is_help=True, help="Devices: on this host and in the service.", rich_markup_mode=None, add_completion=False
-)
+app = noun("Devices: on this host and in the service.")
 
 CHECK_IN_DEADLINE_S = 60.0  # longer than a check-in's own time limits
 POLL_S = 0.05
@@ -268,12 +266,13 @@ def recover(
     note(f"Start it: armillary device boot --data {data}")
 
 
-register_state(app, register(app))
+adopt(app, device_remote.verbs)
+app.add_typer(manufacturing_state, name="manufacturing-state")
 app.add_typer(sideload, name="sideload")
-register_life(app)
-register_message(app)
-register_template(app)
-register_file(app)
+adopt(app, device_life.verbs)
+app.add_typer(message, name="message")
+adopt(app, device_template.verbs)
+app.add_typer(file, name="file")
 
 
 def _factory(remote: RemoteService, state: StateName = StateName.DEVICE_COMPLETE) -> Factory:

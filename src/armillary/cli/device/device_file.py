@@ -9,7 +9,7 @@ from typing import Annotated
 import typer
 
 from armillary.cli.terminal.device_reference import DeviceOption
-from armillary.cli.terminal.output import JsonOption, note, print_table
+from armillary.cli.terminal.output import JsonOption, note, noun, print_table
 from armillary.cli.terminal.readable import readable
 from armillary.cli.terminal.remote import RemoteService, remote_command, segment
 from armillary.cli.terminal.remote_names import YesOption, confirm
@@ -19,24 +19,17 @@ COLUMNS = ("upload_id", "name", "state", "size", "content_type", "status")
 FileOption = Annotated[str, typer.Option("--file-id", "--id", metavar="ID", help="Upload id.")]
 
 
-def register(app: typer.Typer) -> None:
-    """Add the group to ``app``."""
-    file = typer.Typer(
-        no_args_is_help=True, help="Files a device has uploaded.", rich_markup_mode=None, add_completion=False
-    )
-    app.add_typer(file, name="file")
-    remote_command(file, "list")(_list)
-    remote_command(file, "download")(_download)
-    remote_command(file, "delete")(_delete)
+file = noun("Files a device has uploaded.")
 
 
+@remote_command(file, "list")
 def _list(remote: RemoteService, device: DeviceOption, as_json: JsonOption = False) -> None:
     """List the files a device has uploaded."""
-    items = remote.get(f"/devices/{segment(device)}/files")["items"]
-    rows = items if as_json else [readable(item) for item in items]
-    print_table(rows, COLUMNS, as_json=as_json, empty="It has uploaded none.")
+    found = remote.get(f"/devices/{segment(device)}/files")["items"]
+    print_table(found, COLUMNS, row=readable, as_json=as_json, empty="It has uploaded none.")
 
 
+@remote_command(file, "download")
 def _download(
     remote: RemoteService,
     device: DeviceOption,
@@ -48,6 +41,7 @@ def _download(
     note(f"{output}: {size} bytes")
 
 
+@remote_command(file, "delete")
 def _delete(remote: RemoteService, device: DeviceOption, file_id: FileOption, yes: YesOption = False) -> None:
     """Delete a file."""
     confirm(f"Delete file {file_id} of device {device[:12]}...?", yes=yes)

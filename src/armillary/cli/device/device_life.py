@@ -9,7 +9,7 @@ import typer
 
 from armillary.cli.terminal.device_reference import DeviceOption, device_row
 from armillary.cli.terminal.duration import ExpiresOption, seconds_of
-from armillary.cli.terminal.output import JsonOption, note, print_record, print_table
+from armillary.cli.terminal.output import JsonOption, note, noun, print_record, print_table
 from armillary.cli.terminal.readable import readable
 from armillary.cli.terminal.remote import RemoteService, remote_command, segment
 from armillary.cli.terminal.remote_names import CatalogOption, YesOption, catalog_name, confirm
@@ -19,27 +19,11 @@ TRANSFER_COLUMNS = ("transfer_id", "state", "from_catalog", "to_catalog", "devic
 TransferOption = Annotated[str, typer.Option("--transfer-id", "--id", metavar="ID", help="Transfer id.")]
 
 
-def register(app: typer.Typer) -> None:
-    """Add the verbs to ``app``."""
-    remote_command(app, "decommission")(_decommission)
-    remote_command(app, "allow-reprovision")(_allow_reprovision)
-    transfer = typer.Typer(
-        no_args_is_help=True,
-        help="Transfer of devices between catalogs.",
-        rich_markup_mode=None,
-        add_completion=False,
-    )
-    app.add_typer(transfer, name="transfer")
-    for name, function in (
-        ("offer", _offer),
-        ("accept", _accept),
-        ("decline", _decline),
-        ("cancel", _cancel),
-        ("list", _list),
-    ):
-        remote_command(transfer, name)(function)
+verbs = noun("")
+transfer = noun("Transfer of devices between catalogs.", within=verbs, name="transfer")
 
 
+@remote_command(verbs, "decommission")
 def _decommission(
     remote: RemoteService,
     device: DeviceOption,
@@ -57,6 +41,7 @@ def _decommission(
     _print_device(found, ("device_id", "health", "decommissioned_at"), as_json=as_json)
 
 
+@remote_command(verbs, "allow-reprovision")
 def _allow_reprovision(
     remote: RemoteService, device: DeviceOption, expires: ExpiresOption = "1h", as_json: JsonOption = False
 ) -> None:
@@ -75,6 +60,7 @@ def _allow_reprovision(
         print_record(readable({name: shown[name] for name in ("device_id", "reprovision_until_at")}), as_json=False)
 
 
+@remote_command(transfer, "offer")
 def _offer(
     remote: RemoteService,
     device: DeviceOption,
@@ -94,6 +80,7 @@ def _offer(
     _print_transfer(remote.post(_path(catalog_name(remote, catalog)), body), as_json=as_json)
 
 
+@remote_command(transfer, "accept")
 def _accept(
     remote: RemoteService, transfer_id: TransferOption, catalog: CatalogOption = None, as_json: JsonOption = False
 ) -> None:
@@ -104,6 +91,7 @@ def _accept(
     _say(remote, catalog, transfer_id, "accept", as_json=as_json)
 
 
+@remote_command(transfer, "decline")
 def _decline(
     remote: RemoteService, transfer_id: TransferOption, catalog: CatalogOption = None, as_json: JsonOption = False
 ) -> None:
@@ -111,6 +99,7 @@ def _decline(
     _say(remote, catalog, transfer_id, "decline", as_json=as_json)
 
 
+@remote_command(transfer, "cancel")
 def _cancel(
     remote: RemoteService, transfer_id: TransferOption, catalog: CatalogOption = None, as_json: JsonOption = False
 ) -> None:
@@ -118,6 +107,7 @@ def _cancel(
     _say(remote, catalog, transfer_id, "cancel", as_json=as_json)
 
 
+@remote_command(transfer, "list")
 def _list(
     remote: RemoteService,
     catalog: CatalogOption = None,

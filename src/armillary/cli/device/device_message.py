@@ -12,7 +12,7 @@ import typer
 
 from armillary.cli.terminal.device_reference import DeviceOption
 from armillary.cli.terminal.duration import seconds_of
-from armillary.cli.terminal.output import JsonOption, note, print_record, print_table
+from armillary.cli.terminal.output import JsonOption, note, noun, print_record, print_table
 from armillary.cli.terminal.readable import readable
 from armillary.cli.terminal.remote import RemoteService, remote_command, segment
 from armillary.cli.terminal.remote_names import YesOption, confirm
@@ -29,20 +29,10 @@ class Ack(StrEnum):
     FULL = "full"
 
 
-def register(app: typer.Typer) -> None:
-    """Add the group to ``app``."""
-    message = typer.Typer(
-        no_args_is_help=True,
-        help="Messages to a device.",
-        rich_markup_mode=None,
-        add_completion=False,
-    )
-    app.add_typer(message, name="message")
-    remote_command(message, "send")(_send)
-    remote_command(message, "list")(_list)
-    remote_command(message, "purge")(_purge)
+message = noun("Messages to a device.")
 
 
+@remote_command(message, "send")
 def _send(
     remote: RemoteService,
     device: DeviceOption,
@@ -78,16 +68,17 @@ def _send(
     print_record(found if as_json else {name: found[name] for name in COLUMNS}, as_json=as_json)
 
 
+@remote_command(message, "list")
 def _list(remote: RemoteService, device: DeviceOption, as_json: JsonOption = False) -> None:
     """List messages and their outcomes.
 
     What waits for the device, and the outcomes that were asked for with --ack.
     """
-    items = remote.get(f"/devices/{segment(device)}/messages")["items"]
-    rows = items if as_json else [readable(item) for item in items]
-    print_table(rows, COLUMNS, as_json=as_json, empty="Nothing waits, and no outcome was asked for.")
+    found = remote.get(f"/devices/{segment(device)}/messages")["items"]
+    print_table(found, COLUMNS, row=readable, as_json=as_json, empty="Nothing waits, and no outcome was asked for.")
 
 
+@remote_command(message, "purge")
 def _purge(remote: RemoteService, device: DeviceOption, yes: YesOption = False) -> None:
     """Take back everything that waits for a device."""
     confirm(f"Take back every message that waits for device {device[:12]}...?", yes=yes)

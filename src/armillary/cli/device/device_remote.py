@@ -5,7 +5,6 @@ from __future__ import annotations
 
 import base64
 import json
-from collections.abc import Callable
 from enum import StrEnum
 from pathlib import Path
 from typing import Annotated, Any
@@ -19,9 +18,10 @@ from armillary.cli.terminal.device_reference import (
     device_row,
     resolve_device,
 )
-from armillary.cli.terminal.output import JsonOption, note, print_record, print_table
+from armillary.cli.terminal.files import write_file
+from armillary.cli.terminal.output import JsonOption, note, noun, print_record, print_table
 from armillary.cli.terminal.readable import readable, with_unit
-from armillary.cli.terminal.remote import RemoteService, remote_command, segment, write_file
+from armillary.cli.terminal.remote import RemoteService, remote_command, segment
 from armillary.cli.terminal.remote_names import (
     DEFAULT_RESOURCE_GROUP,
     CatalogOption,
@@ -61,27 +61,12 @@ class CapabilityType(StrEnum):
     RF_TEST_MODE = "RfTestMode"
 
 
-def register(app: typer.Typer) -> typer.Typer:
-    """Add the remote verbs to ``app``; returns its group ``capability``."""
-    for name, function in _VERBS.items():
-        remote_command(app, name)(function)
-    capability = _group(app, "capability", "Capability files: what one device may do more.")
-    remote_command(capability, "download")(_capability_download)
-    twin = _group(app, "twin", "The device's twin in the hub.")
-    remote_command(twin, "show")(_twin_show)
-    remote_command(twin, "update")(_twin_update)
-    return capability
+verbs = noun("")
+capability = noun("Capability files: what one device may do more.", within=verbs, name="capability")
+twin = noun("The device's twin in the hub.", within=verbs, name="twin")
 
 
-def _group(app: typer.Typer, name: str, text: str) -> typer.Typer:
-    for info in app.registered_groups:
-        if info.name == name and info.typer_instance is not None:
-            return info.typer_instance
-    group = typer.Typer(no_args_is_help=True, help=text, rich_markup_mode=None, add_completion=False)
-    app.add_typer(group, name=name)
-    return group
-
-
+@remote_command(verbs, "claim")
 def _claim(
     remote: RemoteService,
     device: Annotated[
@@ -111,7 +96,7 @@ def _claim(
     path = device_group_path(
         catalog_path(remote, catalog, resource_group), product or ".default", device_group or ".unassigned"
     )
-    remote.azure("POST", f"{path}/claimDevices", {"deviceIdentifiers": ids})
+    remote.management.call("POST", f"{path}/claimDevices", {"deviceIdentifiers": ids})
     if name is not None:
         remote.put(f"/devices/{ids[0]}/name", {"name": name})
     note(f"{len(ids)} device{'s are' if len(ids) != 1 else ' is'} claimed")
@@ -127,6 +112,7 @@ def _device_in(data: Path) -> str:
     return load_configuration(FileFlash(folder.flash)).device_id
 
 
+@remote_command(verbs, "assign")
 def _assign(
     remote: RemoteService,
     device: DeviceOption,
@@ -141,6 +127,7 @@ def _assign(
     note(f"the device is in {target_product} / {target_device_group}")
 
 
+@remote_command(verbs, "unassign")
 def _unassign(
     remote: RemoteService,
     device: DeviceOption,
@@ -157,9 +144,10 @@ def _unassign(
 
 def _move(remote: RemoteService, base: str, device: str, product: str, device_group: str) -> None:
     target = f"{base}/products/{product}/deviceGroups/{device_group}"
-    remote.azure("PATCH", device_place(remote, base, device), {"properties": {"deviceGroupId": target}})
+    remote.management.call("PATCH", device_place(remote, base, device), {"properties": {"deviceGroupId": target}})
 
 
+@remote_command(verbs, "list")
 def _list(
     remote: RemoteService,
     catalog: Annotated[str | None, typer.Option("--catalog", "-c", metavar="NAME", help="Only of a catalog.")] = None,
@@ -189,6 +177,17 @@ def _list(
     print_table(rows, LIST_COLUMNS, as_json=as_json, empty=empty)
 
 
+@remote_command(verbs, "rename")
+def _rename(remote: RemoteService, device: DeviceOption, name: NewNameOption, as_json: JsonOption = False) -> None:
+    """Call a device by another name.
+
+    It need not be unique. A new owner of the device does not see it.
+    """
+    found = remote.put(f"/devices/{segment(device)}/name", {"name": name})
+    print_record(found if as_json else {key: found[key] for key in ("device_id", "name", "catalog")}, as_json=as_json)
+
+
+@remote_command(verbs, "show")
 def _show(remote: RemoteService, device: DeviceOption, as_json: JsonOption = False) -> None:
     """Show a device, and each step of its appraisal."""
     found = remote.get(f"/devices/{segment(device)}")
@@ -203,6 +202,7 @@ def _show(remote: RemoteService, device: DeviceOption, as_json: JsonOption = Fal
         print_table(rows, ("step", "result", "name", "prevents", "detail"), as_json=False, empty="")
 
 
+@remote_command(verbs, "show-count")
 def _show_count(
     remote: RemoteService,
     catalog: CatalogOption = None,
@@ -221,10 +221,11 @@ def _show_count(
         path = f"{path}/products/{segment(product)}"
     if device_group is not None:
         path = f"{path}/deviceGroups/{segment(device_group)}"
-    counted = remote.azure("POST", f"{path}/countDevices")
+    counted = remote.management.call("POST", f"{path}/countDevices")
     print_record(counted if as_json else {"devices": counted["value"]}, as_json=as_json)
 
 
+@remote_command(verbs, "show-deployment-status")
 def _deployment_status(remote: RemoteService, device: DeviceOption, as_json: JsonOption = False) -> None:
     """Show whether a device runs its deployment.
 
@@ -240,6 +241,7 @@ def _deployment_status(remote: RemoteService, device: DeviceOption, as_json: Jso
     print_table(found["images"], ("name", "image_id", "wanted", "installed", "state"), as_json=False, empty=empty)
 
 
+@remote_command(verbs, "enable-development")
 def _enable_development(
     remote: RemoteService,
     device: DeviceOption,
@@ -261,6 +263,7 @@ def _enable_development(
     _write_capability(remote, base, device, CapabilityType.APPLICATION_DEVELOPMENT, output_file)
 
 
+@remote_command(verbs, "enable-cloud-test")
 def _enable_cloud_test(
     remote: RemoteService,
     device: DeviceOption,
@@ -283,6 +286,7 @@ def _product_of(remote: RemoteService, device: str) -> str:
     return str(remote.get(f"/devices/{segment(device)}").get("product") or ".default")
 
 
+@remote_command(verbs, "revoke")
 def _revoke(
     remote: RemoteService,
     device: DeviceOption,
@@ -299,6 +303,7 @@ def _revoke(
     print_record(found if as_json else {name: found[name] for name in ("device_id", "health")}, as_json=as_json)
 
 
+@remote_command(verbs, "restore")
 def _restore(remote: RemoteService, device: DeviceOption, as_json: JsonOption = False) -> None:
     """Let a revoked device in again.
 
@@ -308,6 +313,7 @@ def _restore(remote: RemoteService, device: DeviceOption, as_json: JsonOption = 
     print_record(found if as_json else {name: found[name] for name in ("device_id", "health")}, as_json=as_json)
 
 
+@remote_command(verbs, "release")
 def _release(remote: RemoteService, device: DeviceOption, yes: YesOption = False, as_json: JsonOption = False) -> None:
     """Let a device begin anew that is held.
 
@@ -319,6 +325,7 @@ def _release(remote: RemoteService, device: DeviceOption, yes: YesOption = False
     print_record(found if as_json else {name: found[name] for name in ("device_id", "health")}, as_json=as_json)
 
 
+@remote_command(verbs, "check-ins")
 def _check_ins(
     remote: RemoteService, device: DeviceOption, limit: LimitOption = 20, as_json: JsonOption = False
 ) -> None:
@@ -329,6 +336,7 @@ def _check_ins(
     print_table(rows, columns, as_json=as_json, empty="The device has not checked in yet.")
 
 
+@remote_command(verbs, "telemetry")
 def _telemetry(remote: RemoteService, device: DeviceOption, as_json: JsonOption = False) -> None:
     """Show the last value of each of a device's metrics."""
     found = remote.get(f"/devices/{segment(device)}/telemetry")
@@ -337,6 +345,7 @@ def _telemetry(remote: RemoteService, device: DeviceOption, as_json: JsonOption 
     print_table(rows, ("metric", "display_name", "value", "at_ms"), as_json=as_json, empty=empty)
 
 
+@remote_command(verbs, "invoke")
 def _invoke(
     remote: RemoteService,
     device: DeviceOption,
@@ -353,6 +362,7 @@ def _invoke(
     print_record(found, as_json=as_json)
 
 
+@remote_command(capability, "download")
 def _capability_download(
     remote: RemoteService,
     device: DeviceOption,
@@ -367,16 +377,18 @@ def _capability_download(
 
 def _write_capability(remote: RemoteService, base: str, device: str, kind: CapabilityType, output_file: Path) -> None:
     place = device_place(remote, base, device)
-    made = remote.azure("POST", f"{place}/generateCapabilityImage", {"capabilities": [kind.value]})
+    made = remote.management.call("POST", f"{place}/generateCapabilityImage", {"capabilities": [kind.value]})
     write_file(output_file, base64.b64decode(made["image"]))
     note(f"{kind.value} for device {device[:12]}... is written to {output_file}")
 
 
+@remote_command(twin, "show")
 def _twin_show(remote: RemoteService, device: DeviceOption, as_json: JsonOption = False) -> None:
     """Show a device's twin."""
     _show_twin(remote.get(f"/devices/{segment(device)}/twin"), as_json=as_json)
 
 
+@remote_command(twin, "update")
 def _twin_update(
     remote: RemoteService,
     device: DeviceOption,
@@ -410,32 +422,3 @@ def _json(text: str, option: str) -> Any:
         return json.loads(text)
     except ValueError as error:
         raise typer.BadParameter(f"{option}: expected JSON ({error})") from error
-
-
-def _rename(remote: RemoteService, device: DeviceOption, name: NewNameOption, as_json: JsonOption = False) -> None:
-    """Call a device by another name.
-
-    It need not be unique. A new owner of the device does not see it.
-    """
-    found = remote.put(f"/devices/{segment(device)}/name", {"name": name})
-    print_record(found if as_json else {key: found[key] for key in ("device_id", "name", "catalog")}, as_json=as_json)
-
-
-_VERBS: dict[str, Callable[..., None]] = {
-    "claim": _claim,
-    "assign": _assign,
-    "unassign": _unassign,
-    "list": _list,
-    "rename": _rename,
-    "show": _show,
-    "show-count": _show_count,
-    "show-deployment-status": _deployment_status,
-    "enable-development": _enable_development,
-    "enable-cloud-test": _enable_cloud_test,
-    "revoke": _revoke,
-    "restore": _restore,
-    "release": _release,
-    "check-ins": _check_ins,
-    "telemetry": _telemetry,
-    "invoke": _invoke,
-}

@@ -11,8 +11,8 @@ import typer
 from cryptography.x509 import Certificate
 
 from armillary.cli.release.development_key import development_folder, load_certificate
-from armillary.cli.terminal.output import JsonOption, note, print_record
-from armillary.cli.terminal.remote import read_file
+from armillary.cli.terminal.files import read_file
+from armillary.cli.terminal.output import JsonOption, note, noun, print_record
 from armillary.device.applications.sideload import delete, deploy
 from armillary.device.state.clock import DeviceClock
 from armillary.device.state.layout import DeviceFolder
@@ -21,12 +21,12 @@ from armillary.errors import SignatureError
 from armillary.update.record import SlotImage
 from armillary.wire.image import package as image_package
 
-app = typer.Typer(no_args_is_help=True, help="Load applications by hand.", rich_markup_mode=None, add_completion=False)
+sideload = noun("Load applications by hand.")
 
 DataOption = Annotated[Path, typer.Option("--data", metavar="DIR", help="The device's data folder.")]
 
 
-@app.command("deploy")
+@sideload.command("deploy")
 def deploy_package(
     data: DataOption,
     package: Annotated[Path, typer.Option("--image-package", metavar="FILE", help="Application; - is stdin.")],
@@ -49,7 +49,7 @@ def deploy_package(
     note(f"Start it: armillary device boot --data {data}")
 
 
-@app.command("delete")
+@sideload.command("delete")
 def delete_application(
     data: DataOption,
     component_id: Annotated[UUID, typer.Option("--component-id", metavar="ID", help="Component of the application.")],

@@ -9,9 +9,11 @@ from typing import Annotated, Any
 
 import typer
 
-from armillary.cli.terminal.output import JsonOption, note, print_record
+from armillary.cli.device.device_remote import capability
+from armillary.cli.terminal.files import read_file
+from armillary.cli.terminal.output import JsonOption, note, noun, print_record
 from armillary.cli.terminal.readable import readable
-from armillary.cli.terminal.remote import CaOption, ServiceOption, TokenOption, connect, read_file, segment
+from armillary.cli.terminal.remote import CaOption, ServiceOption, TokenOption, connect, segment
 from armillary.cli.terminal.remote_names import YesOption, confirm
 from armillary.device.state.clock import DeviceClock
 from armillary.device.state.configuration import DeviceConfiguration, load_configuration
@@ -39,27 +41,16 @@ class NextState(StrEnum):
     DEVICE_COMPLETE = ManufacturingState.DEVICE_COMPLETE.value
 
 
-def register(app: typer.Typer, capability: typer.Typer) -> None:
-    """Add the verbs to ``app`` and its group ``capability``."""
-    state = typer.Typer(
-        no_args_is_help=True,
-        help="Manufacturing state of a device on this host.",
-        rich_markup_mode=None,
-        add_completion=False,
-    )
-    app.add_typer(state, name="manufacturing-state")
-    state.command("show")(show_state)
-    state.command("update")(update_state)
-    capability.command("select")(select)
-    capability.command("remove")(remove)
-    capability.command("show-attached")(show_attached)
+manufacturing_state = noun("Manufacturing state of a device on this host.")
 
 
+@manufacturing_state.command("show")
 def show_state(data: DataOption, as_json: JsonOption = False) -> None:
     """Show the manufacturing state, and what it allows."""
     _print(_standing(*_device(data)), as_json=as_json)
 
 
+@manufacturing_state.command("update")
 def update_state(
     data: DataOption,
     state: Annotated[
@@ -90,6 +81,7 @@ def update_state(
     _print(_standing(flash, configuration), as_json=as_json)
 
 
+@capability.command("select")
 def select(
     data: DataOption,
     file: Annotated[Path, typer.Option("--capability-file", "--file", metavar="FILE", help="File; - is stdin.")],
@@ -107,6 +99,7 @@ def select(
     _print(_standing(flash, configuration), as_json=as_json)
 
 
+@capability.command("remove")
 def remove(data: DataOption, as_json: JsonOption = False) -> None:
     """Forget the capability file that is in force."""
     flash, configuration = _device(data)
@@ -115,6 +108,7 @@ def remove(data: DataOption, as_json: JsonOption = False) -> None:
     _print(_standing(flash, configuration), as_json=as_json)
 
 
+@capability.command("show-attached")
 def show_attached(data: DataOption, as_json: JsonOption = False) -> None:
     """Show what the capability file in force allows."""
     _print(_standing(*_device(data)), as_json=as_json)
@@ -147,4 +141,4 @@ def _print(found: Standing, *, as_json: bool) -> None:
         "refused": found.refused,
         **allowed,
     }
-    print_record(record if as_json else readable(record), as_json=as_json)
+    print_record(record, row=readable, as_json=as_json)

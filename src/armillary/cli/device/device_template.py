@@ -4,14 +4,13 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable
 from typing import Annotated, Any
 
 import typer
 
 from armillary.cli.platform.template_device import DryRunOption, TemplateOption, losses
 from armillary.cli.terminal.device_reference import DeviceOption
-from armillary.cli.terminal.output import JsonOption, note, print_json, print_record, print_table
+from armillary.cli.terminal.output import JsonOption, note, noun, print_json, print_record, print_table
 from armillary.cli.terminal.readable import readable, with_unit
 from armillary.cli.terminal.remote import RemoteService, remote_command, segment
 from armillary.cli.terminal.remote_names import YesOption, confirm
@@ -25,20 +24,13 @@ ValuesArgument = Annotated[
 ]
 
 
-def register(app: typer.Typer) -> None:
-    """Add the groups to ``app``."""
-    groups: tuple[tuple[str, str, dict[str, Callable[..., None]]], ...] = (
-        ("template", "The template of a device.", {"set": _set, "show": _show, "unset": _unset}),
-        ("cloud-property", "What operators keep of a device.", {"show": _show_cloud, "set": _set_cloud}),
-        ("property", "What operators want of a device.", {"set": _set_property}),
-    )
-    for name, text, verbs in groups:
-        group = typer.Typer(no_args_is_help=True, help=text, rich_markup_mode=None, add_completion=False)
-        app.add_typer(group, name=name)
-        for verb, function in verbs.items():
-            remote_command(group, verb)(function)
+verbs = noun("")
+template_group = noun("The template of a device.", within=verbs, name="template")
+cloud_property = noun("What operators keep of a device.", within=verbs, name="cloud-property")
+property_group = noun("What operators want of a device.", within=verbs, name="property")
 
 
+@remote_command(template_group, "set")
 def _set(
     remote: RemoteService,
     device: DeviceOption,
@@ -60,6 +52,7 @@ def _set(
         note(word)
 
 
+@remote_command(template_group, "show")
 def _show(remote: RemoteService, device: DeviceOption, as_json: JsonOption = False) -> None:
     """Show a device as its template sees it.
 
@@ -91,6 +84,7 @@ def _show(remote: RemoteService, device: DeviceOption, as_json: JsonOption = Fal
         note(f'component {name} is reported without its marker "__t": "c"')
 
 
+@remote_command(template_group, "unset")
 def _unset(remote: RemoteService, device: DeviceOption, yes: YesOption = False, as_json: JsonOption = False) -> None:
     """Take a device's template away.
 
@@ -100,11 +94,13 @@ def _unset(remote: RemoteService, device: DeviceOption, yes: YesOption = False, 
     print_record(remote.delete(_place(device, "template")), as_json=as_json)
 
 
+@remote_command(cloud_property, "show")
 def _show_cloud(remote: RemoteService, device: DeviceOption, as_json: JsonOption = False) -> None:
     """Show a device's cloud properties."""
     _print_cloud(remote.get(_place(device, "cloud-properties")), as_json=as_json)
 
 
+@remote_command(cloud_property, "set")
 def _set_cloud(
     remote: RemoteService, device: DeviceOption, values: ValuesArgument, as_json: JsonOption = False
 ) -> None:
@@ -112,6 +108,7 @@ def _set_cloud(
     _print_cloud(remote.patch(_place(device, "cloud-properties"), parsed(values)), as_json=as_json)
 
 
+@remote_command(property_group, "set")
 def _set_property(
     remote: RemoteService,
     device: DeviceOption,

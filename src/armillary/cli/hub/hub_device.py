@@ -10,18 +10,13 @@ from typing import Annotated, Any
 import typer
 
 from armillary.cli.terminal.device_reference import DeviceOption, NewNameOption, SearchOption
-from armillary.cli.terminal.output import JsonOption, note, print_record, print_table
+from armillary.cli.terminal.output import JsonOption, note, noun, print_record, print_table
 from armillary.cli.terminal.readable import readable
 from armillary.cli.terminal.remote import RemoteService, remote_command, segment
 from armillary.cli.terminal.remote_names import CatalogOption, YesOption, catalog_name, confirm
 
-app = typer.Typer(
-    no_args_is_help=True,
-    help="Hub devices: clients with a key or certificate of their own that attest nothing.",
-    rich_markup_mode=None,
-    add_completion=False,
-)
-module = typer.Typer(no_args_is_help=True, help="Modules of a device.", rich_markup_mode=None, add_completion=False)
+app = noun("Hub devices: clients with a key or certificate of their own that attest nothing.")
+module = noun("Modules of a device.")
 app.add_typer(module, name="module")
 
 COLUMNS = ("name", "device_id", "trust_tier", "authentication", "enabled", "connected", "created_at")
@@ -65,7 +60,7 @@ def admission(
     change = {"certificates": certificates, "symmetric_keys": symmetric_keys}
     body = {name: value is Switch.ON for name, value in change.items() if value is not None}
     found = remote.patch(path, body) if body else remote.get(path)
-    print_record(found if as_json else readable(found), as_json=as_json)
+    print_record(found, row=readable, as_json=as_json)
 
 
 @remote_command(app, "create")
@@ -98,9 +93,9 @@ def list_(
 ) -> None:
     """List a catalog's hub devices."""
     path = f"/catalogs/{segment(catalog_name(remote, catalog))}/hub-devices"
-    rows = list(remote.pages(path, device_id_prefix=prefix or None, search=search))
-    shown = rows if as_json else [readable(row) for row in rows]
-    print_table(shown, COLUMNS, as_json=as_json, empty="There is none: armillary hub-device create --device ID.")
+    found = remote.pages(path, device_id_prefix=prefix or None, search=search)
+    empty = "There is none: armillary hub-device create --device ID."
+    print_table(found, COLUMNS, row=readable, as_json=as_json, empty=empty)
 
 
 @remote_command(app, "show")
@@ -169,9 +164,8 @@ def module_create(
 @remote_command(module, "list")
 def module_list(remote: RemoteService, device: DeviceOption, as_json: JsonOption = False) -> None:
     """List the modules of a device."""
-    rows = remote.get(f"/hub-devices/{segment(device)}/modules")["items"]
-    shown = rows if as_json else [readable(row) for row in rows]
-    print_table(shown, MODULE_COLUMNS, as_json=as_json, empty="It has none.")
+    found = remote.get(f"/hub-devices/{segment(device)}/modules")["items"]
+    print_table(found, MODULE_COLUMNS, row=readable, as_json=as_json, empty="It has none.")
 
 
 @remote_command(module, "delete")

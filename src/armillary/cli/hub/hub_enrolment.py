@@ -9,17 +9,12 @@ from typing import Annotated, Any
 
 import typer
 
-from armillary.cli.terminal.output import JsonOption, note, print_record, print_table
+from armillary.cli.terminal.output import JsonOption, note, noun, print_record, print_table
 from armillary.cli.terminal.readable import readable
 from armillary.cli.terminal.remote import RemoteService, remote_command, segment
 from armillary.cli.terminal.remote_names import CatalogOption, YesOption, catalog_name, confirm
 
-app = typer.Typer(
-    no_args_is_help=True,
-    help="Enrolments: which hub devices may register themselves.",
-    rich_markup_mode=None,
-    add_completion=False,
-)
+app = noun("Enrolments: which hub devices may register themselves.")
 
 COLUMNS = ("enrolment_id", "name", "group", "attestation", "verified", "enabled", "created_by")
 REGISTRATION_COLUMNS = ("registration_id", "device_id", "changed_at")
@@ -108,9 +103,8 @@ def registrations(
     remote: RemoteService, enrolment_id: IdOption, catalog: CatalogOption = None, as_json: JsonOption = False
 ) -> None:
     """List what registered by an enrolment."""
-    rows = remote.get(f"{_path(remote, catalog)}/{segment(enrolment_id)}/registrations")["items"]
-    shown = rows if as_json else [readable(row) for row in rows]
-    print_table(shown, REGISTRATION_COLUMNS, as_json=as_json, empty="Nothing has registered by it.")
+    found = remote.get(f"{_path(remote, catalog)}/{segment(enrolment_id)}/registrations")["items"]
+    print_table(found, REGISTRATION_COLUMNS, row=readable, as_json=as_json, empty="Nothing has registered by it.")
 
 
 @remote_command(app, "enable")

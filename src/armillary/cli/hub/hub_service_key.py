@@ -8,17 +8,12 @@ from typing import Annotated
 
 import typer
 
-from armillary.cli.terminal.output import JsonOption, note, print_record, print_table
+from armillary.cli.terminal.output import JsonOption, note, noun, print_record, print_table
 from armillary.cli.terminal.readable import readable
 from armillary.cli.terminal.remote import RemoteService, remote_command, segment
 from armillary.cli.terminal.remote_names import CatalogOption, YesOption, catalog_name, confirm
 
-app = typer.Typer(
-    no_args_is_help=True,
-    help="Service keys: for tools that speak IoT Hub's service API.",
-    rich_markup_mode=None,
-    add_completion=False,
-)
+app = noun("Service keys: for tools that speak IoT Hub's service API.")
 
 COLUMNS = ("name", "role", "reveals_keys", "created_at", "created_by")
 

@@ -15,19 +15,12 @@ import typer
 from armillary.cli.terminal.authored import CatalogOption, FileOption, read_definition
 from armillary.cli.terminal.device_reference import AnyDeviceOption
 from armillary.cli.terminal.moment import moment
-from armillary.cli.terminal.output import JsonOption, note, print_record, print_table
+from armillary.cli.terminal.output import JsonOption, note, noun, print_record, print_table
 from armillary.cli.terminal.remote import RemoteService, remote_command, segment
 from armillary.errors import InvalidArgumentError
 
-app = typer.Typer(
-    no_args_is_help=True,
-    help="Telemetry of the hub: export, import, retention.",
-    rich_markup_mode=None,
-    add_completion=False,
-)
-retention_app = typer.Typer(
-    no_args_is_help=True, help="How long telemetry is kept.", rich_markup_mode=None, add_completion=False
-)
+app = noun("Telemetry of the hub: export, import, retention.")
+retention_app = noun("How long telemetry is kept.")
 app.add_typer(retention_app, name="retention")
 
 # Progress is told this often (seconds).

@@ -12,8 +12,9 @@ from typing import Annotated, Any
 
 import typer
 
-from armillary.cli.terminal.output import JsonOption, note, print_json, print_table
-from armillary.cli.terminal.remote import RemoteService, read_file, remote_command, write_file
+from armillary.cli.terminal.files import read_file, write_file
+from armillary.cli.terminal.output import JsonOption, note, noun, print_json, print_table
+from armillary.cli.terminal.remote import RemoteService, remote_command
 from armillary.cli.terminal.remote_names import YesOption, confirm
 from armillary.errors import InvalidArgumentError
 from armillary.wire.export.application_archive import (
@@ -29,12 +30,7 @@ from armillary.wire.export.application_archive import (
     unpack_zip,
 )
 
-app = typer.Typer(
-    no_args_is_help=True,
-    help="The whole application as files: templates, rules, jobs, groups, dashboards, exports.",
-    rich_markup_mode=None,
-    add_completion=False,
-)
+app = noun("The whole application as files: templates, rules, jobs, groups, dashboards, exports.")
 
 COLUMNS = ("change", "kind", "id")
 PlaceArgument = Annotated[Path, typer.Argument(metavar="DIR|FILE.zip", help="A folder, or a zip file.")]

@@ -10,18 +10,11 @@ import typer
 
 from armillary.cli.terminal import authored
 from armillary.cli.terminal.authored import CatalogOption, FileOption, IdOption
-from armillary.cli.terminal.output import JsonOption, note, print_json, print_table
-from armillary.cli.terminal.remote import RemoteService, remote_command, segment
-from armillary.cli.terminal.remote_names import YesOption, confirm
+from armillary.cli.terminal.output import JsonOption, note, noun, print_json, print_table
+from armillary.cli.terminal.remote import RemoteService, remote_command
 
-app = typer.Typer(
-    no_args_is_help=True,
-    help="Pages of tiles over what devices say; the console shows and edits them.",
-    rich_markup_mode=None,
-    add_completion=False,
-)
+app = noun("Pages of tiles over what devices say; the console shows and edits them.")
 
-PATH = "/dashboards"
 COLUMNS = ("id", "name", "catalog", "template", "tiles", "changed_by")
 TILE_COLUMNS = ("tile", "kind", "devices", "shows")
 # Of one tile's data on one line.
@@ -30,6 +23,19 @@ SHOWN_CHARACTERS = 100
 _ABOUT = ("kind", "devices", "labels", "at_ms", "start_ms", "end_ms", "bucket_ms", "device_id")
 
 DashboardOption = Annotated[str, typer.Option("--dashboard", "-d", metavar="ID", help="Dashboard id.")]
+DASHBOARDS = authored.Documents(app, "/dashboards", DashboardOption)
+
+
+def _row(document: dict[str, Any]) -> dict[str, Any]:
+    body = document["body"]
+    return {
+        "id": document["id"],
+        "name": body["name"],
+        "catalog": body.get("catalog"),
+        "template": body.get("template"),
+        "tiles": len(body["tiles"]),
+        "changed_by": document["changed_by"],
+    }
 
 
 @remote_command(app, "create")
@@ -44,28 +50,22 @@ def create(
     """Make a dashboard of a file."""
     if file is None:
         raise typer.BadParameter("give --file")
-    body = authored.read_definition(file)
-    made = authored.put(
-        remote, PATH, document_id or authored.id_of(str(body.get("name"))), body, catalog, replace=replace
-    )
+    made = DASHBOARDS.put(remote, document_id, authored.read_definition(file), catalog, replace=replace)
     if as_json:
         print_json(made)
     else:
         note(f"dashboard {made['id']}, version {made['version']}: {len(made['body']['tiles'])} tiles")
 
 
-@remote_command(app, "list")
-def list_dashboards(remote: RemoteService, catalog: CatalogOption = None, as_json: JsonOption = False) -> None:
-    """List dashboards."""
-    items = list(remote.pages(PATH, catalog=catalog))
-    rows = items if as_json else [_row(each) for each in items]
-    print_table(rows, COLUMNS, as_json=as_json, empty="There is no dashboard; make one: armillary dashboard create.")
+DASHBOARDS.add_list(
+    "List dashboards.", COLUMNS, row=_row, empty="There is no dashboard; make one: armillary dashboard create."
+)
 
 
 @remote_command(app, "show")
 def show(remote: RemoteService, dashboard: DashboardOption, catalog: CatalogOption = None) -> None:
     """Print a dashboard's body, as `create --file` takes it."""
-    print_json(remote.get(f"{PATH}/{segment(dashboard)}", catalog=catalog)["body"])
+    print_json(remote.get(DASHBOARDS.place(dashboard), catalog=catalog)["body"])
 
 
 @remote_command(app, "data")
@@ -79,7 +79,7 @@ def data(
     as_json: JsonOption = False,
 ) -> None:
     """Show what every tile of a dashboard shows now."""
-    found = remote.get(f"{PATH}/{segment(dashboard)}/data", catalog=catalog, range_s=range_s)
+    found = remote.get(f"{DASHBOARDS.place(dashboard)}/data", catalog=catalog, range_s=range_s)
     if as_json:
         print_json(found)
         return
@@ -87,26 +87,7 @@ def data(
     print_table(rows, TILE_COLUMNS, as_json=False, empty="No tile of this dashboard shows data.")
 
 
-@remote_command(app, "delete")
-def delete(
-    remote: RemoteService, dashboard: DashboardOption, catalog: CatalogOption = None, yes: YesOption = False
-) -> None:
-    """Delete a dashboard; no device changes."""
-    confirm(f"Delete the dashboard {dashboard}?", yes=yes)
-    remote.delete(f"{PATH}/{segment(dashboard)}", catalog=catalog)
-    note(f"dashboard {dashboard} deleted")
-
-
-def _row(document: dict[str, Any]) -> dict[str, Any]:
-    body = document["body"]
-    return {
-        "id": document["id"],
-        "name": body["name"],
-        "catalog": body.get("catalog"),
-        "template": body.get("template"),
-        "tiles": len(body["tiles"]),
-        "changed_by": document["changed_by"],
-    }
+DASHBOARDS.add_delete("Delete a dashboard; no device changes.")
 
 
 def _tile(name: str, found: dict[str, Any]) -> dict[str, Any]:

@@ -12,23 +12,40 @@ import typer
 from armillary.cli.platform.group import WhereOption, filter_of
 from armillary.cli.terminal import authored
 from armillary.cli.terminal.authored import CatalogOption, FileOption, IdOption, NameOption
-from armillary.cli.terminal.output import JsonOption, note, print_json, print_record, print_table
+from armillary.cli.terminal.given import one_of, pairs_of
+from armillary.cli.terminal.output import JsonOption, note, noun, print_record, print_table
 from armillary.cli.terminal.readable import readable
-from armillary.cli.terminal.remote import RemoteService, remote_command, segment
-from armillary.cli.terminal.remote_names import YesOption, confirm
+from armillary.cli.terminal.remote import RemoteService, remote_command
 
-app = typer.Typer(
-    no_args_is_help=True,
-    help="Data exports: telemetry, properties, alerts and life-cycle to somewhere else, continuously.",
-    rich_markup_mode=None,
-    add_completion=False,
-)
+app = noun("Data exports: telemetry, properties, alerts and life-cycle to somewhere else, continuously.")
 
-PATH = "/exports"
 COLUMNS = ("id", "name", "source", "to", "state", "exported", "filtered", "behind", "dead", "missed", "why")
 DEAD_COLUMNS = ("number", "at_ms", "count", "error")
 
 ExportOption = Annotated[str, typer.Option("--export", "-e", metavar="ID", help="Export id.")]
+EXPORTS = authored.Documents(app, "/exports", ExportOption, name="data export")
+
+
+def _row(document: dict[str, Any]) -> dict[str, Any]:
+    body, status = document["body"], document["status"]
+    cursor = status["cursor"] or {}
+    destination = body["destination"]
+    counts = {name: cursor.get(name, 0) for name in ("exported", "filtered", "dead", "missed")}
+    return {
+        **authored.row_of(document),
+        "to": next(
+            (destination[name] for name in ("url", "host", "endpoint", "servers") if name in destination),
+            destination["kind"],
+        ),
+        "state": status["state"],
+        "behind": status["behind"],
+        "why": status["why"] or None,
+        **counts,
+    }
+
+
+def _shown(document: dict[str, Any]) -> dict[str, Any]:
+    return {name: value for name, value in _row(document).items() if name in COLUMNS or name in document["body"]}
 
 
 @remote_command(app, "create")
@@ -99,9 +116,10 @@ def create(
             "from": "beginning" if from_beginning else "now",
             "group": group,
             "filters": [filter_of(each) for each in where or []],
-            "enrichments": _pairs(add or []),
+            "enrichments": pairs_of("--add", add, form="NAME=FIELD"),
             "transform": transform,
-            "destination": _one_of(
+            "destination": one_of(
+                "--webhook, --files, --mqtt, --s3 and --kafka",
                 webhook and partial(_webhook, webhook, secret),
                 to_files and partial(dict, kind="file"),
                 mqtt and partial(_mqtt, mqtt, username, secret),
@@ -109,24 +127,19 @@ def create(
                 kafka and partial(_kafka, kafka, sasl, username, secret, server_ca),
             ),
         }
-    export = document_id or authored.id_of(str(body.get("name")))
-    _print(authored.put(remote, PATH, export, body, catalog, replace=replace), as_json=as_json)
+    made = EXPORTS.put(remote, document_id, body, catalog, replace=replace)
+    print_record(made, row=_shown, as_json=as_json)
 
 
-@remote_command(app, "list")
-def list_exports(remote: RemoteService, catalog: CatalogOption = None, as_json: JsonOption = False) -> None:
-    """List data exports and how they are doing."""
-    items = list(remote.pages(PATH, catalog=catalog))
-    rows = items if as_json else [_row(each) for each in items]
-    print_table(rows, COLUMNS, as_json=as_json, empty="There is no data export; make one: armillary export create.")
+EXPORTS.add_list(
+    "List data exports and how they are doing.",
+    COLUMNS,
+    row=_row,
+    empty="There is no data export; make one: armillary export create.",
+)
 
 
-@remote_command(app, "show")
-def show(
-    remote: RemoteService, export: ExportOption, catalog: CatalogOption = None, as_json: JsonOption = False
-) -> None:
-    """Show a data export and how it is doing."""
-    _print(remote.get(f"{PATH}/{segment(export)}", catalog=catalog), as_json=as_json)
+EXPORTS.add_show("Show a data export and how it is doing.", row=_shown)
 
 
 @remote_command(app, "enable")
@@ -146,9 +159,8 @@ def dead_letters(
     remote: RemoteService, export: ExportOption, catalog: CatalogOption = None, as_json: JsonOption = False
 ) -> None:
     """List batches that were refused for good."""
-    items = list(remote.pages(f"{PATH}/{segment(export)}/dead-letters", catalog=catalog))
-    rows = items if as_json else [readable(each) for each in items]
-    print_table(rows, DEAD_COLUMNS, as_json=as_json, empty="Nothing was refused for good.")
+    found = remote.pages(f"{EXPORTS.place(export)}/dead-letters", catalog=catalog)
+    print_table(found, DEAD_COLUMNS, row=readable, as_json=as_json, empty="Nothing was refused for good.")
 
 
 @remote_command(app, "replay")
@@ -157,63 +169,21 @@ def replay(remote: RemoteService, export: ExportOption, catalog: CatalogOption =
 
     What takes longer than a few seconds goes on in the service.
     """
-    found = remote.post(f"{PATH}/{segment(export)}/dead-letters/replay", catalog=catalog)
+    found = remote.post(f"{EXPORTS.place(export)}/dead-letters/replay", catalog=catalog)
     if found["under_way"]:
         note(f"{found['delivered']} records delivered so far; the rest goes on: armillary export dead-letters")
     else:
         note(f"{found['delivered']} records delivered")
 
 
-@remote_command(app, "delete")
-def delete(remote: RemoteService, export: ExportOption, catalog: CatalogOption = None, yes: YesOption = False) -> None:
-    """Delete a data export with its dead letters.
-
-    Files that it wrote stay.
-    """
-    confirm(f"Delete the data export {export}?", yes=yes)
-    remote.delete(f"{PATH}/{segment(export)}", catalog=catalog)
-    note(f"export {export} deleted")
+EXPORTS.add_delete("Delete a data export with its dead letters.\n\nFiles that it wrote stay.")
 
 
 def _switch(remote: RemoteService, export: str, catalog: str | None, *, enabled: bool) -> None:
-    path = f"{PATH}/{segment(export)}"
+    path = EXPORTS.place(export)
     body = remote.get(path, catalog=catalog)["body"]
     remote.put(path, {**body, "enabled": enabled}, catalog=catalog)
     note(f"export {export} {'enabled' if enabled else 'disabled'}")
-
-
-def _print(document: dict[str, Any], *, as_json: bool) -> None:
-    if as_json:
-        print_json(document)
-        return
-    shown = {name: value for name, value in _row(document).items() if name in COLUMNS or name in document["body"]}
-    print_record(shown, as_json=False)
-
-
-def _row(document: dict[str, Any]) -> dict[str, Any]:
-    body, status = document["body"], document["status"]
-    cursor = status["cursor"] or {}
-    destination = body["destination"]
-    counts = {name: cursor.get(name, 0) for name in ("exported", "filtered", "dead", "missed")}
-    return {
-        **authored.row_of(document),
-        "to": next(
-            (destination[name] for name in ("url", "host", "endpoint", "servers") if name in destination),
-            destination["kind"],
-        ),
-        "state": status["state"],
-        "behind": status["behind"],
-        "why": status["why"] or None,
-        **counts,
-    }
-
-
-def _one_of(*given: object) -> dict[str, Any]:
-    chosen = [make for make in given if callable(make)]
-    if len(chosen) != 1:
-        raise typer.BadParameter("give one of --webhook, --files, --mqtt, --s3 and --kafka")
-    found: dict[str, Any] = chosen[0]()
-    return found
 
 
 def _webhook(url: str, secret: str | None) -> dict[str, Any]:
@@ -256,13 +226,3 @@ def _s3(place: str, region: str, access_key: str, secret: str | None) -> dict[st
         "access_key": access_key,
     }
     return {**found, **({"prefix": prefix} if prefix else {}), **_kept(secret)}
-
-
-def _pairs(given: list[str]) -> dict[str, str]:
-    found: dict[str, str] = {}
-    for pair in given:
-        name, equals, place = pair.partition("=")
-        if not name or not equals:
-            raise typer.BadParameter(f"--add: expected NAME=FIELD, got {pair!r:.60}")
-        found[name] = place
-    return found

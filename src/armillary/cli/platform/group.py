@@ -13,20 +13,13 @@ import typer
 from armillary.cli.terminal import authored
 from armillary.cli.terminal.authored import CatalogOption, FileOption, IdOption, NameOption
 from armillary.cli.terminal.device_reference import device_row
-from armillary.cli.terminal.output import JsonOption, print_table
-from armillary.cli.terminal.remote import RemoteService, remote_command, segment
-from armillary.cli.terminal.remote_names import YesOption
+from armillary.cli.terminal.output import JsonOption, noun, print_record, print_table
+from armillary.cli.terminal.remote import RemoteService, remote_command
 from armillary.errors import InvalidArgumentError
 from armillary.twin.author import shorthand
 
-app = typer.Typer(
-    no_args_is_help=True,
-    help="Saved queries over devices: for jobs, dashboards and exports.",
-    rich_markup_mode=None,
-    add_completion=False,
-)
+app = noun("Saved queries over devices: for jobs, dashboards and exports.")
 
-PATH = "/groups"
 COLUMNS = ("id", "name", "catalog", "template", "match", "filters")
 MEMBER_COLUMNS = ("name", "device_id", "catalog", "health", "connected", "template", "values")
 
@@ -43,6 +36,8 @@ WhereOption = Annotated[
         " Repeatable.",
     ),
 ]
+
+GROUPS = authored.Documents(app, "/groups", GroupOption)
 
 
 @remote_command(app, "create")
@@ -69,24 +64,14 @@ def create(
     }
     if file is not None:
         body = authored.read_definition(file)
-    made = authored.put(
-        remote, PATH, document_id or authored.id_of(str(body.get("name"))), body, catalog, replace=replace
-    )
-    authored.print_document(made, as_json=as_json)
+    made = GROUPS.put(remote, document_id, body, catalog, replace=replace)
+    print_record(made, row=authored.row_of, as_json=as_json)
 
 
-@remote_command(app, "list")
-def list_groups(remote: RemoteService, catalog: CatalogOption = None, as_json: JsonOption = False) -> None:
-    """List device groups."""
-    items = list(remote.pages(PATH, catalog=catalog))
-    rows = items if as_json else [authored.row_of(each) for each in items]
-    print_table(rows, COLUMNS, as_json=as_json, empty="There is no group; make one: armillary group create.")
+GROUPS.add_list("List device groups.", COLUMNS, empty="There is no group; make one: armillary group create.")
 
 
-@remote_command(app, "show")
-def show(remote: RemoteService, group: GroupOption, catalog: CatalogOption = None, as_json: JsonOption = False) -> None:
-    """Show a device group's query."""
-    authored.print_document(remote.get(f"{PATH}/{segment(group)}", catalog=catalog), as_json=as_json)
+GROUPS.add_show("Show a device group's query.")
 
 
 @remote_command(app, "members")
@@ -98,21 +83,13 @@ def members(
     as_json: JsonOption = False,
 ) -> None:
     """List the devices that are in a group now."""
-    found = list(remote.pages(f"{PATH}/{segment(group)}/members", limit=limit, catalog=catalog))
-    rows = found if as_json else [device_row(each) for each in found]
-    print_table(rows, MEMBER_COLUMNS, as_json=as_json, empty="No device is in this group now.")
+    found = remote.pages(f"{GROUPS.place(group)}/members", limit=limit, catalog=catalog)
+    print_table(found, MEMBER_COLUMNS, row=device_row, as_json=as_json, empty="No device is in this group now.")
 
 
-@remote_command(app, "delete")
-def delete(
-    remote: RemoteService,
-    group: GroupOption,
-    catalog: CatalogOption = None,
-    force: authored.ForceOption = False,
-    yes: YesOption = False,
-) -> None:
-    """Delete a device group; no device changes. Says what uses it, and does nothing then without --force."""
-    authored.delete(remote, PATH, group, catalog, yes=yes, force=force)
+GROUPS.add_delete_of_used(
+    "Delete a device group; no device changes. Says what uses it, and does nothing then without --force."
+)
 
 
 def filter_of(text: str) -> dict[str, Any]:

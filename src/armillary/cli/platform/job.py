@@ -14,22 +14,16 @@ from armillary.cli.terminal import authored
 from armillary.cli.terminal.authored import CatalogOption, FileOption, IdOption, NameOption
 from armillary.cli.terminal.device_reference import device_row
 from armillary.cli.terminal.duration import seconds_of
+from armillary.cli.terminal.given import one_of, pairs_of
 from armillary.cli.terminal.moment import moment
-from armillary.cli.terminal.output import JsonOption, note, print_record, print_table
+from armillary.cli.terminal.output import JsonOption, note, noun, print_record, print_table
 from armillary.cli.terminal.readable import readable
-from armillary.cli.terminal.remote import RemoteService, remote_command, segment
-from armillary.cli.terminal.remote_names import YesOption
+from armillary.cli.terminal.remote import RemoteService, remote_command
 from armillary.twin.author.shorthand import value_of
 from armillary.wire.export.csv_table import csv_head, csv_rows
 
-app = typer.Typer(
-    no_args_is_help=True,
-    help="Jobs: one action for every device of a group.",
-    rich_markup_mode=None,
-    add_completion=False,
-)
+app = noun("Jobs: one action for every device of a group.")
 
-PATH = "/jobs"
 COLUMNS = ("id", "name", "group", "action", "run", "state", "done", "total", "failed")
 RUN_COLUMNS = (
     "number", "state", "begun_by", "started_ms", "ended_ms",
@@ -39,6 +33,7 @@ RESULT_COLUMNS = ("device_id", "state", "attempts", "repeated", "status", "answe
 WATCH_S = 1.0
 
 JobOption = Annotated[str, typer.Option("--job", "-j", metavar="ID", help="Job id.")]
+JOBS = authored.Documents(app, "/jobs", JobOption)
 RunOption = Annotated[
     int | None, typer.Option("--run", metavar="NUMBER", help="Number of a run; the newest by default.")
 ]
@@ -52,6 +47,19 @@ UpdateOption = Annotated[
 DigestOption = Annotated[str, typer.Option("--sha256", metavar="HEX", help="Of the package.")]
 WithinOption = Annotated[str, typer.Option("--within", metavar="TIME", help="How long an update may take.")]
 WaitOption = Annotated[bool, typer.Option("--wait", help="Wait for its end; show how it is getting on.")]
+
+
+def _job_row(document: dict[str, Any]) -> dict[str, Any]:
+    newest = document["run"] or {"number": None, "state": None, "done": None, "total": None, "counts": {"failed": None}}
+    return {
+        **authored.row_of(document),
+        "action": document["body"]["action"]["kind"],
+        "run": newest["number"],
+        "state": newest["state"],
+        "done": newest["done"],
+        "total": newest["total"],
+        "failed": newest["counts"]["failed"],
+    }
 
 
 @remote_command(app, "create")
@@ -109,7 +117,8 @@ def create(
         body = {
             "name": name,
             "group": group,
-            "action": _one_of(
+            "action": one_of(
+                "--set, --set-cloud, --command, --update-group and --update-package",
                 set_property and partial(_set, "set-property", set_property, "--set"),
                 set_cloud and partial(_set, "set-cloud-property", set_cloud, "--set-cloud"),
                 command and partial(_command, command, payload, timeout),
@@ -124,12 +133,12 @@ def create(
             "retries": retries,
             "retry_after_s": seconds_of(retry_after, "--retry-after"),
         }
-    job = document_id or authored.id_of(str(body.get("name")))
-    made = authored.put(remote, PATH, job, body, catalog, replace=replace)
+    made = JOBS.put(remote, document_id, body, catalog, replace=replace)
     if run_now or wait:
-        _show_run(remote, remote.post(f"{PATH}/{segment(job)}/runs", catalog=catalog), catalog, wait, as_json)
+        begun = remote.post(f"{JOBS.place(made['id'])}/runs", catalog=catalog)
+        _show_run(remote, begun, catalog, wait, as_json)
     else:
-        authored.print_document(made, as_json=as_json)
+        print_record(made, row=authored.row_of, as_json=as_json)
 
 
 @remote_command(app, "run")
@@ -141,7 +150,7 @@ def run(
     as_json: JsonOption = False,
 ) -> None:
     """Begin a run of a job now."""
-    _show_run(remote, remote.post(f"{PATH}/{segment(job)}/runs", catalog=catalog), catalog, wait, as_json)
+    _show_run(remote, remote.post(f"{JOBS.place(job)}/runs", catalog=catalog), catalog, wait, as_json)
 
 
 @remote_command(app, "rerun-failed")
@@ -153,25 +162,25 @@ def rerun_failed(
     as_json: JsonOption = False,
 ) -> None:
     """Begin a run over the devices that failed in the newest one."""
-    begun = remote.post(f"{PATH}/{segment(job)}/runs", {"only": "failed"}, catalog=catalog)
+    begun = remote.post(f"{JOBS.place(job)}/runs", {"only": "failed"}, catalog=catalog)
     _show_run(remote, begun, catalog, wait, as_json)
 
 
-@remote_command(app, "list")
-def list_jobs(remote: RemoteService, catalog: CatalogOption = None, as_json: JsonOption = False) -> None:
-    """List jobs, each with its newest run."""
-    items = list(remote.pages(PATH, catalog=catalog))
-    rows = items if as_json else [_job_row(each) for each in items]
-    print_table(rows, COLUMNS, as_json=as_json, empty="There is no job; make one: armillary job create.")
+JOBS.add_list(
+    "List jobs, each with its newest run.",
+    COLUMNS,
+    row=_job_row,
+    empty="There is no job; make one: armillary job create.",
+)
 
 
 @remote_command(app, "show")
 def show(remote: RemoteService, job: JobOption, catalog: CatalogOption = None, as_json: JsonOption = False) -> None:
     """Show a job and its runs."""
-    found = remote.get(f"{PATH}/{segment(job)}", catalog=catalog)
-    authored.print_document(found, as_json=as_json)
+    found = remote.get(JOBS.place(job), catalog=catalog)
+    print_record(found, row=authored.row_of, as_json=as_json)
     if not as_json:
-        runs = [_run_row(each) for each in remote.pages(f"{PATH}/{segment(job)}/runs", catalog=catalog)]
+        runs = [_run_row(each) for each in remote.pages(f"{JOBS.place(job)}/runs", catalog=catalog)]
         sys.stdout.write("\n")
         print_table(runs, RUN_COLUMNS, as_json=False, empty="It has not run yet.")
 
@@ -190,7 +199,7 @@ def results(
     as_json: JsonOption = False,
 ) -> None:
     """List what became of each device of a run."""
-    place = f"{PATH}/{segment(job)}/runs/{_number(remote, job, number, catalog)}/results"
+    place = f"{JOBS.place(job)}/runs/{_number(remote, job, number, catalog)}/results"
     rows = list(remote.pages(place, catalog=catalog, state=state, limit=None))
     if as_csv:
         sys.stdout.write(csv_head(RESULT_COLUMNS) + csv_rows(rows, RESULT_COLUMNS))
@@ -208,24 +217,17 @@ def cancel(
     as_json: JsonOption = False,
 ) -> None:
     """End a run: no other device begins."""
-    place = f"{PATH}/{segment(job)}/runs/{_number(remote, job, number, catalog)}"
+    place = f"{JOBS.place(job)}/runs/{_number(remote, job, number, catalog)}"
     _show_run(remote, remote.post(f"{place}/cancel", catalog=catalog), catalog, False, as_json)
 
 
-@remote_command(app, "delete")
-def delete(
-    remote: RemoteService,
-    job: JobOption,
-    catalog: CatalogOption = None,
-    force: authored.ForceOption = False,
-    yes: YesOption = False,
-) -> None:
-    """Delete a job and what is kept of its runs. Says which rules begin it, and does nothing then without --force."""
-    authored.delete(remote, PATH, job, catalog, yes=yes, force=force)
+JOBS.add_delete_of_used(
+    "Delete a job and what is kept of its runs. Says which rules begin it, and does nothing then without --force."
+)
 
 
 def _show_run(remote: RemoteService, run: dict[str, Any], catalog: str | None, wait: bool, as_json: bool) -> None:
-    place = f"{PATH}/{segment(run['job_id'])}/runs/{run['number']}"
+    place = f"{JOBS.place(run['job_id'])}/runs/{run['number']}"
     told = ""
     while wait and run["state"] == "running":
         line = f"{run['done']} of {run['total']} devices, {run['counts']['failed']} failed"
@@ -242,39 +244,18 @@ def _show_run(remote: RemoteService, run: dict[str, Any], catalog: str | None, w
 def _number(remote: RemoteService, job: str, number: int | None, catalog: str | None) -> int:
     if number is not None:
         return number
-    newest = remote.get(f"{PATH}/{segment(job)}", catalog=catalog)["run"]
+    newest = remote.get(JOBS.place(job), catalog=catalog)["run"]
     if newest is None:
         raise typer.BadParameter(f"job {job} has not run yet")
     return int(newest["number"])
-
-
-def _job_row(document: dict[str, Any]) -> dict[str, Any]:
-    newest = document["run"] or {"number": None, "state": None, "done": None, "total": None, "counts": {"failed": None}}
-    return {
-        **authored.row_of(document),
-        "action": document["body"]["action"]["kind"],
-        "run": newest["number"],
-        "state": newest["state"],
-        "done": newest["done"],
-        "total": newest["total"],
-        "failed": newest["counts"]["failed"],
-    }
 
 
 def _run_row(run: dict[str, Any]) -> dict[str, Any]:
     return readable({**run, **run["counts"]})
 
 
-def _one_of(*given: object) -> dict[str, Any]:
-    chosen = [make for make in given if callable(make)]
-    if len(chosen) != 1:
-        raise typer.BadParameter("give one of --set, --set-cloud, --command, --update-group and --update-package")
-    found: dict[str, Any] = chosen[0]()
-    return found
-
-
 def _set(kind: str, given: list[str], option: str) -> dict[str, Any]:
-    return {"kind": kind, "properties": _values(given, option)}
+    return {"kind": kind, "properties": {name: value_of(value) for name, value in pairs_of(option, given).items()}}
 
 
 def _command(name: str, payload: str, timeout: int) -> dict[str, Any]:
@@ -290,16 +271,6 @@ def _package(within: str, given: str, sha256: str) -> dict[str, Any]:
     if not version or not equals or not url:
         raise typer.BadParameter(f"--update-package: expected VERSION=URL, got {given!r:.60}")
     return _update(within, package={"version": version, "url": url, "sha256": sha256})
-
-
-def _values(given: list[str], option: str) -> dict[str, Any]:
-    found: dict[str, Any] = {}
-    for pair in given:
-        name, equals, value = pair.partition("=")
-        if not name or not equals:
-            raise typer.BadParameter(f"{option}: expected NAME=VALUE, got {pair!r:.60}")
-        found[name] = value_of(value)
-    return found
 
 
 def _amount(text: str, name: str, option: str) -> dict[str, int]:

@@ -15,26 +15,34 @@ from armillary.cli.terminal.authored import CatalogOption, FileOption, IdOption,
 from armillary.cli.terminal.device_reference import REFERENCE, AnyDeviceOption, DeviceOption, device_row, short_id
 from armillary.cli.terminal.duration import seconds_of
 from armillary.cli.terminal.moment import moment
-from armillary.cli.terminal.output import JsonOption, note, print_json, print_record, print_table
+from armillary.cli.terminal.output import JsonOption, note, noun, print_json, print_record, print_table
 from armillary.cli.terminal.remote import RemoteService, remote_command, segment
 from armillary.cli.terminal.remote_names import YesOption, chosen_catalog, confirm
 
-app = typer.Typer(
-    no_args_is_help=True,
-    help="Rules over what devices say, their traces, alerts and actions.",
-    rich_markup_mode=None,
-    add_completion=False,
-)
+app = noun("Rules over what devices say, their traces, alerts and actions.")
 
-PATH = "/rules"
 COLUMNS = ("id", "name", "catalog", "severity", "enabled", "conditions", "actions")
 ALERT_COLUMNS = ("number", "fired", "severity", "rule_id", "name", "device_id", "state", "why")
 TRACE_COLUMNS = ("when", "outcome", "why")
 LETTER_COLUMNS = ("number", "action", "kind", "target", "attempts", "error")
 
 RuleOption = Annotated[str, typer.Option("--rule", "-r", metavar="ID", help="Rule id.")]
+RULES = authored.Documents(app, "/rules", RuleOption)
 AlertOption = Annotated[int, typer.Option("--alert", metavar="NUMBER", min=1, help="Number of the alert.")]
 LimitOption = Annotated[int, typer.Option("--limit", min=1, metavar="N", help="Print at most so many.")]
+
+
+def _row(document: dict[str, Any]) -> dict[str, Any]:
+    body = document["body"]
+    return {
+        "id": document["id"],
+        "name": body.get("name"),
+        "catalog": body.get("catalog"),
+        "severity": body.get("severity", "medium"),
+        "enabled": body.get("enabled", True),
+        "conditions": document["conditions"],
+        "actions": [each.get("kind") for each in body.get("actions", [])],
+    }
 
 
 @remote_command(app, "create")
@@ -80,36 +88,22 @@ def create(
             "conditions": conditions,
             "actions": [{"kind": "email", "to": to}] if to else [],
         }
-    made = authored.put(
-        remote, PATH, document_id or authored.id_of(str(body.get("name"))), body, catalog, replace=replace
-    )
+    made = RULES.put(remote, document_id, body, catalog, replace=replace)
     for warning in made["warnings"]:
         note(f"warning: {warning}")
-    _print(made, as_json=as_json)
+    print_record(made, row=_row, as_json=as_json)
 
 
-@remote_command(app, "list")
-def list_rules(remote: RemoteService, catalog: CatalogOption = None, as_json: JsonOption = False) -> None:
-    """List rules."""
-    items = list(remote.pages(PATH, catalog=catalog))
-    rows = items if as_json else [_row(each) for each in items]
-    print_table(rows, COLUMNS, as_json=as_json, empty="There is no rule; make one: armillary rule create.")
+RULES.add_list("List rules.", COLUMNS, row=_row, empty="There is no rule; make one: armillary rule create.")
 
 
-@remote_command(app, "show")
-def show(remote: RemoteService, rule: RuleOption, catalog: CatalogOption = None, as_json: JsonOption = False) -> None:
-    """Show a rule; its secrets are never shown."""
-    found = remote.get(_path(rule), catalog=catalog)
-    if as_json:
-        print_json(found)
-    else:
-        authored.print_document(found, as_json=False)
+RULES.add_show("Show a rule; its secrets are never shown.")
 
 
 @remote_command(app, "enable")
 def enable(remote: RemoteService, rule: RuleOption, catalog: CatalogOption = None, as_json: JsonOption = False) -> None:
     """Have a rule evaluated, from the next message on."""
-    _print(remote.post(_path(rule) + "/enable", catalog=catalog), as_json=as_json)
+    print_record(remote.post(RULES.place(rule) + "/enable", catalog=catalog), row=_row, as_json=as_json)
 
 
 @remote_command(app, "disable")
@@ -117,15 +111,10 @@ def disable(
     remote: RemoteService, rule: RuleOption, catalog: CatalogOption = None, as_json: JsonOption = False
 ) -> None:
     """Have a rule evaluated no longer."""
-    _print(remote.post(_path(rule) + "/disable", catalog=catalog), as_json=as_json)
+    print_record(remote.post(RULES.place(rule) + "/disable", catalog=catalog), row=_row, as_json=as_json)
 
 
-@remote_command(app, "delete")
-def delete(remote: RemoteService, rule: RuleOption, catalog: CatalogOption = None, yes: YesOption = False) -> None:
-    """Delete a rule; its alerts stay."""
-    confirm(f"Delete the rule {rule}?", yes=yes)
-    remote.delete(_path(rule), catalog=catalog)
-    note(f"rule {rule} deleted")
+RULES.add_delete("Delete a rule; its alerts stay.")
 
 
 @remote_command(app, "test")
@@ -162,7 +151,7 @@ def try_rule(
         body["rule"] = authored.read_definition(file)
     note("trying the rule on stored values ...")
     begun = time.monotonic()
-    path = "/rule-test" if rule is None else _path(rule) + "/test"
+    path = "/rule-test" if rule is None else RULES.place(rule) + "/test"
     found = remote.post(path, body, catalog=catalog)
     if as_json:
         print_json(found)
@@ -193,7 +182,7 @@ def try_rule(
 @remote_command(app, "trace")
 def trace(remote: RemoteService, rule: RuleOption, device: DeviceOption, as_json: JsonOption = False) -> None:
     """Say why a rule fired or did not for a device."""
-    found = remote.get(f"{_path(rule)}/trace/{segment(device)}")
+    found = remote.get(f"{RULES.place(rule)}/trace/{segment(device)}")
     if as_json:
         print_json(found)
         return
@@ -217,9 +206,7 @@ def alerts(
     found = remote.pages(
         "/alerts", limit=limit, status=status, rule=rule, device=device, catalog=chosen_catalog(remote, catalog)
     )
-    items = list(found)
-    rows = items if as_json else [_alert(each) for each in items]
-    print_table(rows, ALERT_COLUMNS, as_json=as_json, empty="No such alert.")
+    print_table(found, ALERT_COLUMNS, row=_alert, as_json=as_json, empty="No such alert.")
 
 
 @remote_command(app, "alert")
@@ -241,7 +228,7 @@ def acknowledge(
 ) -> None:
     """Say that somebody has taken notice of a firing."""
     found = remote.post(f"/alerts/{number}/acknowledge", catalog=chosen_catalog(remote, catalog))
-    print_record(found if as_json else _firing(found), as_json=as_json)
+    print_record(found, row=_firing, as_json=as_json)
 
 
 @remote_command(app, "dead-letters")
@@ -294,27 +281,6 @@ def condition_of(text: str) -> dict[str, Any]:
                 "value": constant,
             }
     raise typer.BadParameter(f"--when: expected a name, one of > >= < <= = != and a value, got {text!r:.60}")
-
-
-def _path(rule: str) -> str:
-    return f"{PATH}/{segment(rule)}"
-
-
-def _print(document: dict[str, Any], *, as_json: bool) -> None:
-    print_record(document if as_json else _row(document), as_json=as_json)
-
-
-def _row(document: dict[str, Any]) -> dict[str, Any]:
-    body = document["body"]
-    return {
-        "id": document["id"],
-        "name": body.get("name"),
-        "catalog": body.get("catalog"),
-        "severity": body.get("severity", "medium"),
-        "enabled": body.get("enabled", True),
-        "conditions": document["conditions"],
-        "actions": [each.get("kind") for each in body.get("actions", [])],
-    }
 
 
 def _alert(found: dict[str, Any]) -> dict[str, Any]:

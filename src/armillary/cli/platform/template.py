@@ -3,15 +3,8 @@
 
 from __future__ import annotations
 
-import typer
-
 from armillary.cli.platform import template_application, template_device
+from armillary.cli.terminal.output import adopt, noun
 
-app = typer.Typer(
-    no_args_is_help=True,
-    help="Device templates, and whole applications made from shipped templates.",
-    rich_markup_mode=None,
-    add_completion=False,
-)
-template_device.register(app)
-template_application.register(app)
+app = noun("Device templates, and whole applications made from shipped templates.")
+adopt(app, template_device.verbs, template_application.verbs)

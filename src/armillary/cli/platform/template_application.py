@@ -8,7 +8,7 @@ from typing import Annotated, Any
 
 import typer
 
-from armillary.cli.terminal.output import JsonOption, note, print_record, print_table
+from armillary.cli.terminal.output import JsonOption, note, noun, print_record, print_table
 from armillary.cli.terminal.remote import RemoteService, remote_command, segment
 from armillary.cli.terminal.remote_names import YesOption, confirm
 
@@ -22,20 +22,17 @@ LOOK_S = 0.2
 NameArgument = Annotated[str, typer.Argument(metavar="NAME", help="Application template: see template catalog.")]
 
 
-def register(app: typer.Typer) -> None:
-    """Add the verbs to ``app``."""
-    remote_command(app, "catalog")(_catalog)
-    remote_command(app, "use")(_use)
-    remote_command(app, "unuse")(_unuse)
+verbs = noun("")
 
 
+@remote_command(verbs, "catalog")
 def _catalog(remote: RemoteService, as_json: JsonOption = False) -> None:
     """List the application templates that are shipped."""
-    items = remote.get(PATH)["items"]
-    rows = items if as_json else [{**each, "in_use": "yes" if each["in_use"] else ""} for each in items]
-    print_table(rows, COLUMNS, as_json=as_json, empty="No application template is shipped.")
+    found = remote.get(PATH)["items"]
+    print_table(found, COLUMNS, row=_row, as_json=as_json, empty="No application template is shipped.")
 
 
+@remote_command(verbs, "use")
 def _use(
     remote: RemoteService,
     name: NameArgument,
@@ -75,6 +72,7 @@ def _use(
     note(f"Look at it: {remote.address}/" + (f"dashboards/{segment(dashboards[0])}" if dashboards else ""))
 
 
+@remote_command(verbs, "unuse")
 def _unuse(remote: RemoteService, name: NameArgument, yes: YesOption = False, as_json: JsonOption = False) -> None:
     """Take away what using a template made.
 
@@ -83,6 +81,10 @@ def _unuse(remote: RemoteService, name: NameArgument, yes: YesOption = False, as
     confirm(f"Delete the documents of {name} and take its simulated devices out of service?", yes=yes)
     found = remote.post(f"{PATH}/{segment(name)}/unuse")
     print_record(found, as_json=as_json)
+
+
+def _row(template: dict[str, Any]) -> dict[str, Any]:
+    return {**template, "in_use": "yes" if template["in_use"] else ""}
 
 
 def _ids(found: dict[str, Any], kind: str) -> str:

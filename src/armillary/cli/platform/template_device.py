@@ -12,9 +12,10 @@ import typer
 
 from armillary.cli.terminal.authored import CatalogOption, id_of
 from armillary.cli.terminal.device_reference import device_row
-from armillary.cli.terminal.output import JsonOption, note, print_json, print_record, print_table
+from armillary.cli.terminal.files import read_file, write_file
+from armillary.cli.terminal.output import JsonOption, note, noun, print_json, print_record, print_table
 from armillary.cli.terminal.readable import readable
-from armillary.cli.terminal.remote import RemoteService, read_file, remote_command, segment, write_file
+from armillary.cli.terminal.remote import RemoteService, remote_command, segment
 from armillary.cli.terminal.remote_names import YesOption, confirm
 from armillary.errors import InvalidArgumentError, ModelError
 
@@ -45,22 +46,10 @@ class Form(StrEnum):
     DOCUMENT = "document"
 
 
-def register(app: typer.Typer) -> None:
-    """Add the verbs to ``app``."""
-    app.command("check")(_check)
-    for name, verb in (
-        ("import", _import),
-        ("list", _list),
-        ("show", _show),
-        ("publish", _publish),
-        ("delete", _delete),
-        ("export", _export),
-        ("devices", _devices),
-        ("migrate", _migrate),
-    ):
-        remote_command(app, name)(verb)
+verbs = noun("")
 
 
+@verbs.command("check")
 def _check(files: FilesArgument, root: RootOption = None, as_json: JsonOption = False) -> None:
     """Check models on this host.
 
@@ -82,6 +71,7 @@ def _check(files: FilesArgument, root: RootOption = None, as_json: JsonOption = 
     print_record(found, as_json=as_json)
 
 
+@remote_command(verbs, "import")
 def _import(
     remote: RemoteService,
     files: FilesArgument,
@@ -111,13 +101,15 @@ def _import(
     _print(made, as_json=as_json)
 
 
+@remote_command(verbs, "list")
 def _list(remote: RemoteService, catalog: CatalogOption = None, as_json: JsonOption = False) -> None:
     """List device templates."""
-    items = list(remote.pages(PATH, catalog=catalog))
-    rows = items if as_json else [readable(each) for each in items]
-    print_table(rows, COLUMNS, as_json=as_json, empty="There is no template; make one: armillary template import FILE.")
+    found = remote.pages(PATH, catalog=catalog)
+    empty = "There is no template; make one: armillary template import FILE."
+    print_table(found, COLUMNS, row=readable, as_json=as_json, empty=empty)
 
 
+@remote_command(verbs, "show")
 def _show(
     remote: RemoteService,
     template: TemplateOption,
@@ -129,6 +121,7 @@ def _show(
     _print(remote.get(_place(template, _version(version)), catalog=catalog), as_json=as_json)
 
 
+@remote_command(verbs, "publish")
 def _publish(
     remote: RemoteService,
     template: TemplateOption,
@@ -171,6 +164,7 @@ def _print_upcoming(found: dict[str, Any], *, as_json: bool) -> None:
         note(f"{each['device_id'][:12]}...: {', '.join(losses(each))}")
 
 
+@remote_command(verbs, "delete")
 def _delete(
     remote: RemoteService,
     template: TemplateOption,
@@ -188,6 +182,7 @@ def _delete(
     print_record(remote.delete(_place(template, _version(version)), catalog=catalog), as_json=as_json)
 
 
+@remote_command(verbs, "export")
 def _export(
     remote: RemoteService,
     template: TemplateOption,
@@ -213,15 +208,17 @@ def _export(
     note(f"template {template} is written to {output_file}")
 
 
+@remote_command(verbs, "devices")
 def _devices(
     remote: RemoteService, template: TemplateOption, catalog: CatalogOption = None, as_json: JsonOption = False
 ) -> None:
     """List devices that have a template."""
-    items = list(remote.pages(f"{PATH}/{segment(template)}/devices", catalog=catalog))
-    rows = items if as_json else [device_row(each) for each in items]
-    print_table(rows, ("name", "device_id", "version", "by"), as_json=as_json, empty="No device has this template.")
+    found = remote.pages(f"{PATH}/{segment(template)}/devices", catalog=catalog)
+    empty = "No device has this template."
+    print_table(found, ("name", "device_id", "version", "by"), row=device_row, as_json=as_json, empty=empty)
 
 
+@remote_command(verbs, "migrate")
 def _migrate(
     remote: RemoteService,
     template: TemplateOption,

@@ -7,7 +7,7 @@ from typing import Annotated, Any
 
 import typer
 
-from armillary.cli.terminal.output import JsonOption, print_record, print_table
+from armillary.cli.terminal.output import JsonOption, noun, print_record, print_table
 from armillary.cli.terminal.remote import RemoteService, remote_command, segment
 from armillary.cli.terminal.remote_names import (
     DEFAULT_RESOURCE_GROUP,
@@ -21,9 +21,7 @@ from armillary.cli.terminal.remote_names import (
 )
 from armillary.errors import InvalidArgumentError
 
-app = typer.Typer(
-    no_args_is_help=True, help="Deployments of a device group.", rich_markup_mode=None, add_completion=False
-)
+app = noun("Deployments of a device group.")
 
 
 def _row(deployment: dict[str, Any]) -> dict[str, Any]:
@@ -58,8 +56,8 @@ def create(
     base = catalog_path(remote, catalog, resource_group)
     path = f"{device_group_path(base, product, device_group)}/deployments/.default"
     deployed = [{"name": image, "properties": {"imageId": image}} for image in ids]
-    made = remote.azure("PUT", path, {"properties": {"deployedImages": deployed}})
-    print_record(made if as_json else _row(made), as_json=as_json)
+    made = remote.management.call("PUT", path, {"properties": {"deployedImages": deployed}})
+    print_record(made, row=_row, as_json=as_json)
 
 
 @remote_command(app, "list")
@@ -73,10 +71,9 @@ def list_deployments(
 ) -> None:
     """List a group's deployments, newest first."""
     path = device_group_path(catalog_path(remote, catalog, resource_group), product, device_group)
-    found = list(remote.azure_pages(f"{path}/deployments"))
-    rows = found if as_json else [_row(deployment) for deployment in found]
+    found = remote.management.pages(f"{path}/deployments")
     empty = "No deployment. Make one: armillary deployment create --images ID"
-    print_table(rows, ("deploymentId", "deploymentDateUtc", "images"), as_json=as_json, empty=empty)
+    print_table(found, ("deploymentId", "deploymentDateUtc", "images"), row=_row, as_json=as_json, empty=empty)
 
 
 @remote_command(app, "show")
@@ -93,5 +90,5 @@ def show(
 ) -> None:
     """Show a deployment."""
     path = device_group_path(catalog_path(remote, catalog, resource_group), product, device_group)
-    found = remote.azure("GET", f"{path}/deployments/{segment(deployment)}")
-    print_record(found if as_json else _row(found), as_json=as_json)
+    found = remote.management.call("GET", f"{path}/deployments/{segment(deployment)}")
+    print_record(found, row=_row, as_json=as_json)

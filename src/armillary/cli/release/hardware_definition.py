@@ -9,17 +9,12 @@ from typing import Annotated
 import typer
 
 from armillary.cli.release.package_folder import load_definitions, read_file
-from armillary.cli.terminal.output import JsonOption, print_record
+from armillary.cli.terminal.output import JsonOption, noun, print_record
 from armillary.errors import InvalidArgumentError
 from armillary.wire.image import hardware_definition
 from armillary.wire.image.hardware_definition import HardwareDefinition
 
-app = typer.Typer(
-    no_args_is_help=True,
-    help="Test and generate hardware definition headers.",
-    rich_markup_mode=None,
-    add_completion=False,
-)
+app = noun("Test and generate hardware definition headers.")
 
 DefinitionOption = Annotated[
     Path, typer.Option("--hardware-definition-file", metavar="FILE", help="Hardware definition JSON file.")

@@ -11,8 +11,9 @@ from typing import Annotated, Any
 import typer
 
 from armillary.cli.release.development_key import verify_own
-from armillary.cli.terminal.output import JsonOption, note, print_record, print_table
-from armillary.cli.terminal.remote import RemoteService, read_file, remote_command, segment
+from armillary.cli.terminal.files import read_file
+from armillary.cli.terminal.output import JsonOption, note, noun, print_record, print_table
+from armillary.cli.terminal.remote import RemoteService, remote_command, segment
 from armillary.cli.terminal.remote_names import (
     DEFAULT_RESOURCE_GROUP,
     CatalogOption,
@@ -25,7 +26,7 @@ from armillary.cli.terminal.remote_names import (
 from armillary.errors import WireError
 from armillary.wire.image import package as image_package
 
-app = typer.Typer(no_args_is_help=True, help="Images of a catalog.", rich_markup_mode=None, add_completion=False)
+app = noun("Images of a catalog.")
 
 # The service's own limit decides; this one only keeps a slip (a disk image) from being read into memory.
 MAX_PACKAGE_BYTES = 64 << 20
@@ -66,8 +67,8 @@ def add(
     if regional_data_boundary is not None:
         properties["regionalDataBoundary"] = regional_data_boundary
     path = f"{catalog_path(remote, catalog, resource_group)}/uploadImage"
-    made = remote.azure("POST", path, {"properties": properties})
-    print_record(made if as_json else _row(made), as_json=as_json)
+    made = remote.management.call("POST", path, {"properties": properties})
+    print_record(made, row=_row, as_json=as_json)
 
 
 @remote_command(app, "list")
@@ -78,9 +79,9 @@ def list_images(
     as_json: JsonOption = False,
 ) -> None:
     """List the images of a catalog."""
-    found = list(remote.azure_pages(f"{catalog_path(remote, catalog, resource_group)}/images"))
-    rows = found if as_json else [_row(image) for image in found]
-    print_table(rows, COLUMNS, as_json=as_json, empty="No image. Upload one: armillary image add --image-path FILE")
+    found = remote.management.pages(f"{catalog_path(remote, catalog, resource_group)}/images")
+    empty = "No image. Upload one: armillary image add --image-path FILE"
+    print_table(found, COLUMNS, row=_row, as_json=as_json, empty=empty)
 
 
 @remote_command(app, "show")
@@ -92,8 +93,8 @@ def show(
     as_json: JsonOption = False,
 ) -> None:
     """Show an image."""
-    found = remote.azure("GET", f"{catalog_path(remote, catalog, resource_group)}/images/{segment(image)}")
-    print_record(found if as_json else _row(found), as_json=as_json)
+    found = remote.management.call("GET", f"{catalog_path(remote, catalog, resource_group)}/images/{segment(image)}")
+    print_record(found, row=_row, as_json=as_json)
 
 
 @remote_command(app, "delete")
@@ -107,5 +108,5 @@ def delete(
     """Delete an image that no deployment uses."""
     path = f"{catalog_path(remote, catalog, resource_group)}/images/{segment(image)}"
     confirm(f"Delete image {image}?", yes=yes)
-    remote.azure("DELETE", path)
+    remote.management.call("DELETE", path)
     note(f"image {image} is deleted")

@@ -19,7 +19,7 @@ import typer
 from armillary.cli.release.development_key import load_certificate, signing_pair, verify_own
 from armillary.cli.release.package_example import write_example
 from armillary.cli.release.package_folder import load_definitions, read_file, read_folder
-from armillary.cli.terminal.output import JsonOption, note, print_record
+from armillary.cli.terminal.output import JsonOption, note, noun, print_record
 from armillary.errors import ArmillaryError, InvalidArgumentError
 from armillary.wire.image import app_manifest, application as application_package, package as image_package
 from armillary.wire.image.application import MANIFEST_PATH, RUNTIME_VERSION
@@ -34,9 +34,7 @@ from armillary.wire.image.section import (
     Compression,
 )
 
-app = typer.Typer(
-    no_args_is_help=True, help="Pack and show image packages.", rich_markup_mode=None, add_completion=False
-)
+app = noun("Pack and show image packages.")
 
 app.command("write-example")(write_example)
 

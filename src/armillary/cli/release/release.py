@@ -10,16 +10,15 @@ from typing import Annotated, Any
 
 import typer
 
+from armillary.cli.terminal.files import read_file, write_file
 from armillary.cli.terminal.moment import moment
-from armillary.cli.terminal.output import JsonOption, note, print_record, print_table
+from armillary.cli.terminal.output import JsonOption, note, noun, print_record, print_table
 from armillary.cli.terminal.readable import readable
-from armillary.cli.terminal.remote import RemoteService, read_file, remote_command, segment, write_file
+from armillary.cli.terminal.remote import RemoteService, remote_command, segment
 from armillary.cli.terminal.remote_names import YesOption, confirm
 from armillary.errors import NotFoundError
 
-app = typer.Typer(
-    no_args_is_help=True, help="OS releases and their reference values.", rich_markup_mode=None, add_completion=False
-)
+app = noun("OS releases and their reference values.")
 
 PART_COLUMNS = ("name", "image_type", "security_version", "size", "digest")
 NO_END = "no-end"
@@ -45,9 +44,7 @@ def list_releases(
     as_json: JsonOption = False,
 ) -> None:
     """List OS releases."""
-    found = list(remote.pages("/releases", chip=chip))
-    rows = found if as_json else [_row(row) for row in found]
-    print_table(rows, COLUMNS, as_json=as_json, empty="No OS release.")
+    print_table(remote.pages("/releases", chip=chip), COLUMNS, row=_row, as_json=as_json, empty="No OS release.")
 
 
 @remote_command(app, "show")
@@ -185,9 +182,9 @@ def list_floors(
     as_json: JsonOption = False,
 ) -> None:
     """List security floors: lower versions are refused."""
-    found = list(remote.pages("/security-floors", chip=chip))
-    rows = found if as_json else [readable(row) for row in found]
-    print_table(rows, FLOOR_COLUMNS, as_json=as_json, empty="No floor is set: every published version is accepted.")
+    found = remote.pages("/security-floors", chip=chip)
+    empty = "No floor is set: every published version is accepted."
+    print_table(found, FLOOR_COLUMNS, row=readable, as_json=as_json, empty=empty)
 
 
 @remote_command(app, "raise-floor")
@@ -210,7 +207,7 @@ def raise_floor(
     confirm(f"Refuse {chip} devices whose image of type {image_type} is below version {minimum}, for good?", yes=yes)
     body = {"chip": chip, "image_type": image_type, "minimum": minimum}
     made = remote.post("/security-floors", body)
-    print_record(made if as_json else readable(made), as_json=as_json)
+    print_record(made, row=readable, as_json=as_json)
 
 
 def _release_id(remote: RemoteService, name: str) -> str:

@@ -9,7 +9,7 @@ from typing import Annotated, Any
 import typer
 
 from armillary.cli.terminal.device_reference import device_row
-from armillary.cli.terminal.output import JsonOption, note, print_record, print_table
+from armillary.cli.terminal.output import JsonOption, note, noun, print_record, print_table
 from armillary.cli.terminal.readable import readable
 from armillary.cli.terminal.remote import RemoteService, remote_command, segment
 from armillary.cli.terminal.remote_names import (
@@ -23,12 +23,7 @@ from armillary.cli.terminal.remote_names import (
 )
 from armillary.errors import InvalidArgumentError
 
-app = typer.Typer(
-    no_args_is_help=True,
-    help="Staged roll-outs: watch, halt, resume, roll back.",
-    rich_markup_mode=None,
-    add_completion=False,
-)
+app = noun("Staged roll-outs: watch, halt, resume, roll back.")
 
 COLUMNS = ("rollout_id", "state", "product", "group", "cohort", "progress", "failed", "reason")
 FACTS = (
@@ -146,10 +141,9 @@ def list_rollouts(
     as_json: JsonOption = False,
 ) -> None:
     """List roll-outs, newest first."""
-    found = list(remote.pages("/rollouts", limit=limit, catalog=catalog))
-    rows = found if as_json else [_row(rollout) for rollout in found]
+    found = remote.pages("/rollouts", limit=limit, catalog=catalog)
     empty = "No roll-out. Start one: armillary rollout create --images ID"
-    print_table(rows, COLUMNS, as_json=as_json, empty=empty)
+    print_table(found, COLUMNS, row=_row, as_json=as_json, empty=empty)
 
 
 @remote_command(app, "show")

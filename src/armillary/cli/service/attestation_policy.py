@@ -10,18 +10,13 @@ import typer
 
 from armillary.cli.service import firmware_reference
 from armillary.cli.terminal.moment import moment
-from armillary.cli.terminal.output import JsonOption, note, print_record, print_table
+from armillary.cli.terminal.output import JsonOption, note, noun, print_record, print_table
 from armillary.cli.terminal.readable import readable
 from armillary.cli.terminal.remote import RemoteService, remote_command, segment
 from armillary.cli.terminal.remote_names import CatalogOption, YesOption, catalog_name, confirm
 from armillary.errors import InvalidArgumentError
 
-app = typer.Typer(
-    no_args_is_help=True,
-    help="What a catalog demands of its devices beyond a good boot.",
-    rich_markup_mode=None,
-    add_completion=False,
-)
+app = noun("What a catalog demands of its devices beyond a good boot.")
 
 VERSION_COLUMNS = (
     "version", "changed_at", "changed_by", "minimum_tier", "chips", "minimum_security_versions", "older_releases_until",
@@ -51,9 +46,8 @@ def show(
     if versions:
         found = remote.get(f"{path}/versions")["items"]
         rows = found if as_json else [_row(item) for item in found]
-        print_table(
-            rows, VERSION_COLUMNS, as_json=as_json, empty="No policy was ever set: the catalog demands nothing."
-        )
+        empty = "No policy was ever set: the catalog demands nothing."
+        print_table(rows, VERSION_COLUMNS, as_json=as_json, empty=empty)
         return
     _print(remote.get(path), as_json=as_json)
 
@@ -136,7 +130,7 @@ def set_policy(
     _print(remote.patch(_path(remote, name), change), as_json=as_json)
 
 
-firmware_reference.register(app)
+app.add_typer(firmware_reference.firmware, name="firmware")
 
 
 def _path(remote: RemoteService, catalog: str | None) -> str:
@@ -144,7 +138,7 @@ def _path(remote: RemoteService, catalog: str | None) -> str:
 
 
 def _print(policy: dict[str, Any], *, as_json: bool) -> None:
-    print_record(policy if as_json else _row(policy), as_json=as_json)
+    print_record(policy, row=_row, as_json=as_json)
     if not as_json and policy["version"] == 0:
         note("No policy was ever set: the catalog demands nothing.")
 

@@ -7,13 +7,11 @@ from typing import Annotated
 
 import typer
 
-from armillary.cli.terminal.output import JsonOption, print_record, print_table
+from armillary.cli.terminal.output import JsonOption, noun, print_record, print_table
 from armillary.cli.terminal.readable import readable
 from armillary.cli.terminal.remote import RemoteService, remote_command
 
-app = typer.Typer(
-    no_args_is_help=True, help="The audit log: list and verify.", rich_markup_mode=None, add_completion=False
-)
+app = noun("The audit log: list and verify.")
 
 COLUMNS = ("number", "at", "actor", "operation", "target")
 
@@ -25,9 +23,8 @@ def list_lines(
     as_json: JsonOption = False,
 ) -> None:
     """List audit lines, newest first."""
-    found = list(remote.pages("/audit", limit=limit))
-    rows = found if as_json else [readable(row) for row in found]
-    print_table(rows, COLUMNS, as_json=as_json, empty="The audit log is empty.")
+    found = remote.pages("/audit", limit=limit)
+    print_table(found, COLUMNS, row=readable, as_json=as_json, empty="The audit log is empty.")
 
 
 @remote_command(app, "verify")

@@ -10,19 +10,15 @@ from typing import Annotated, Any
 
 import typer
 
-from armillary.cli.terminal.output import JsonOption, note, print_record, print_table
+from armillary.cli.terminal.files import write_file
+from armillary.cli.terminal.output import JsonOption, note, noun, print_record, print_table
 from armillary.cli.terminal.readable import readable
-from armillary.cli.terminal.remote import RemoteService, remote_command, write_file
+from armillary.cli.terminal.remote import RemoteService, remote_command
 from armillary.cli.terminal.remote_names import CatalogOption, YesOption, catalog_name, confirm
 from armillary.errors import InvalidArgumentError
 from armillary.wire.encoding.pem import armour
 
-app = typer.Typer(
-    no_args_is_help=True,
-    help="The service's own certificate authorities.",
-    rich_markup_mode=None,
-    add_completion=False,
-)
+app = noun("The service's own certificate authorities.")
 
 COLUMNS = ("kind", "state", "not_before", "not_after", "subject", "serial")
 
@@ -44,9 +40,7 @@ def list_authorities(remote: RemoteService, as_json: JsonOption = False) -> None
     "active" signs now, "next" takes over later, "old" is trusted until its end. Catalogs have their own list:
     armillary ca-certificate list.
     """
-    found = remote.get("/service-authorities")["items"]
-    rows = found if as_json else [_row(one) for one in found]
-    print_table(rows, COLUMNS, as_json=as_json, empty="No authority.")
+    print_table(remote.get("/service-authorities")["items"], COLUMNS, row=_row, as_json=as_json, empty="No authority.")
 
 
 @remote_command(app, "renew")
@@ -72,7 +66,7 @@ def renew(
     name = maker or (catalog_name(remote, catalog) if kind in (Kind.CATALOG, Kind.ISSUING) else "")
     confirm(f"Renew the {kind.value} authority{' of ' + name if name else ''} now?", yes=yes)
     made = remote.post("/service-authorities/renew", {"kind": kind.value, "name": name})
-    print_record(made if as_json else _row(made), as_json=as_json)
+    print_record(made, row=_row, as_json=as_json)
 
 
 @remote_command(app, "roots")

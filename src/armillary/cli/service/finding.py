@@ -8,11 +8,11 @@ from typing import Annotated
 import typer
 
 from armillary.cli.terminal.device_reference import AnyDeviceOption
-from armillary.cli.terminal.output import JsonOption, print_record, print_table
+from armillary.cli.terminal.output import JsonOption, noun, print_record, print_table
 from armillary.cli.terminal.readable import readable
 from armillary.cli.terminal.remote import RemoteService, remote_command, segment
 
-app = typer.Typer(no_args_is_help=True, help="What the watch has found.", rich_markup_mode=None, add_completion=False)
+app = noun("What the watch has found.")
 
 COLUMNS = ("finding_id", "severity", "status", "kind", "device_count", "count", "title")
 FACTS = (

@@ -13,10 +13,11 @@ import typer
 
 from armillary.attest import firmware_reference as rules
 from armillary.cli.terminal.device_reference import DeviceOption
+from armillary.cli.terminal.files import read_file
 from armillary.cli.terminal.moment import moment
-from armillary.cli.terminal.output import JsonOption, note, print_record, print_table
+from armillary.cli.terminal.output import JsonOption, note, noun, print_record, print_table
 from armillary.cli.terminal.readable import readable
-from armillary.cli.terminal.remote import RemoteService, read_file, remote_command, segment
+from armillary.cli.terminal.remote import RemoteService, remote_command, segment
 from armillary.cli.terminal.remote_names import CatalogOption, YesOption, catalog_name, confirm
 from armillary.errors import InvalidArgumentError
 
@@ -33,33 +34,24 @@ ExpiresOption = Annotated[
 NoteOption = Annotated[str | None, typer.Option("--note", metavar="TEXT", help="Where the values come from.")]
 
 
-def register(app: typer.Typer) -> None:
-    """Add the verbs to ``app``."""
-    firmware = typer.Typer(
-        no_args_is_help=True,
-        help="Which firmware of TPM machines is good (step 20).",
-        rich_markup_mode=None,
-        add_completion=False,
-    )
-    app.add_typer(firmware, name="firmware")
-    for name, function in (("list", _list), ("show", _show), ("take", _take), ("add", _add), ("remove", _remove)):
-        remote_command(firmware, name)(function)
+firmware = noun("Which firmware of TPM machines is good (step 20).")
 
 
+@remote_command(firmware, "list")
 def _list(remote: RemoteService, catalog: CatalogOption = None, as_json: JsonOption = False) -> None:
     """List the reference values of a catalog.
 
     Values that were stated together are one line; with --json each digest.
     """
-    items = remote.get(_path(catalog_name(remote, catalog)))["items"]
-    rows = items if as_json else [_row(item) for item in items]
+    found = remote.get(_path(catalog_name(remote, catalog)))["items"]
     empty = "No reference values are stated: firmware is not compared."
-    print_table(rows, LIST_COLUMNS, as_json=as_json, empty=empty)
+    print_table(found, LIST_COLUMNS, row=_row, as_json=as_json, empty=empty)
     if not as_json:
-        for chip in sorted({item["chip"] for item in items}):
-            _note_gaps(chip, [value for item in items if item["chip"] == chip for value in item["values"]])
+        for chip in sorted({item["chip"] for item in found}):
+            _note_gaps(chip, [value for item in found if item["chip"] == chip for value in item["values"]])
 
 
+@remote_command(firmware, "show")
 def _show(remote: RemoteService, device: DeviceOption, as_json: JsonOption = False) -> None:
     """Show what a device's firmware measured last.
 
@@ -75,6 +67,7 @@ def _show(remote: RemoteService, device: DeviceOption, as_json: JsonOption = Fal
         _print_values(found["values"])
 
 
+@remote_command(firmware, "take")
 def _take(
     remote: RemoteService,
     device: DeviceOption,
@@ -107,6 +100,7 @@ def _take(
     )
 
 
+@remote_command(firmware, "add")
 def _add(
     remote: RemoteService,
     file: Annotated[Path, typer.Argument(metavar="FILE", help="JSON, as show --json prints it; - is stdin.")],
@@ -135,6 +129,7 @@ def _add(
     _state(remote, name, named, values, given_note or "", expires, yes, as_json)
 
 
+@remote_command(firmware, "remove")
 def _remove(
     remote: RemoteService,
     statement: Annotated[str, typer.Option("--id", metavar="ID", help="Statement id, as list shows it.")],
@@ -174,7 +169,7 @@ def _state(
         "expires_at": None if expires is None else moment("--expires", expires),
     }
     made = remote.post(_path(catalog), body)
-    print_record(made if as_json else _row(made), as_json=as_json)
+    print_record(made, row=_row, as_json=as_json)
 
 
 def _path(catalog: str) -> str:

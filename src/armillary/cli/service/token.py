@@ -8,11 +8,11 @@ from typing import Annotated
 
 import typer
 
-from armillary.cli.terminal.output import JsonOption, note, print_record, print_table
+from armillary.cli.terminal.output import JsonOption, note, noun, print_record, print_table
 from armillary.cli.terminal.readable import readable
 from armillary.cli.terminal.remote import RemoteService, remote_command, segment
 
-app = typer.Typer(no_args_is_help=True, help="Operator tokens.", rich_markup_mode=None, add_completion=False)
+app = noun("Operator tokens.")
 
 COLUMNS = ("token_id", "name", "role", "created_by", "expires_at", "last_used_at", "revoked_at")
 

@@ -11,7 +11,8 @@ from typing import Any
 
 from armillary.cli.release.development_key import pair_in
 from armillary.cli.story.stage import DeviceOnStage, Stage
-from armillary.cli.terminal.remote import SUBSCRIPTION, segment
+from armillary.cli.terminal.management import SUBSCRIPTION
+from armillary.cli.terminal.remote import segment
 from armillary.content import applications
 from armillary.wire.image import application as application_package
 
@@ -44,13 +45,13 @@ def start_the_service(stage: Stage) -> str:
 
 def make_the_catalog(stage: Stage) -> str:
     """A catalog, three products, the five default device groups each."""
-    catalog = stage.client.azure("PUT", CATALOG_PATH, {"location": "Global"})
+    catalog = stage.client.management.call("PUT", CATALOG_PATH, {"location": "Global"})
     stage.notes["catalog_id"] = uuid.UUID(catalog["properties"]["tenantId"])
     groups = 0
     for product in PRODUCTS.values():
         path = f"{CATALOG_PATH}/products/{segment(product)}"
-        stage.client.azure("PUT", path, {"properties": {"description": f"{product} of the demo"}})
-        made = stage.client.azure("POST", f"{path}/generateDefaultDeviceGroups")
+        stage.client.management.call("PUT", path, {"properties": {"description": f"{product} of the demo"}})
+        made = stage.client.management.call("POST", f"{path}/generateDefaultDeviceGroups")
         groups += len(made["value"])
     return f"catalog {CATALOG}, {len(PRODUCTS)} products, {groups} device groups"
 
@@ -68,13 +69,15 @@ def claim_devices(stage: Stage) -> str:
     """Each device joins its product's Production group."""
     for name, product in PRODUCTS.items():
         claim(stage, stage.devices[name], product)
-    count = stage.client.azure("POST", f"{CATALOG_PATH}/countDevices")["value"]
+    count = stage.client.management.call("POST", f"{CATALOG_PATH}/countDevices")["value"]
     return f"{count} devices claimed into {CATALOG}"
 
 
 def claim(stage: Stage, device: DeviceOnStage, product: str) -> None:
     """Claim one device into a product's Production group."""
-    stage.client.azure("POST", f"{group_path(product)}/claimDevices", {"deviceIdentifiers": [device.device_id]})
+    stage.client.management.call(
+        "POST", f"{group_path(product)}/claimDevices", {"deviceIdentifiers": [device.device_id]}
+    )
 
 
 def boot_devices(stage: Stage) -> str:
@@ -130,13 +133,13 @@ def pack(stage: Stage, application: str) -> tuple[uuid.UUID, bytes]:
 def upload(stage: Stage, package: bytes) -> None:
     """Upload a package to the catalog."""
     body = {"properties": {"image": base64.b64encode(package).decode("ascii")}}
-    stage.client.azure("POST", f"{CATALOG_PATH}/uploadImage", body)
+    stage.client.management.call("POST", f"{CATALOG_PATH}/uploadImage", body)
 
 
 def deploy(stage: Stage, product: str, images: list[uuid.UUID]) -> None:
     """Make a set of images the deployment of a product's Production group."""
     body = {"properties": {"deployedImages": [{"properties": {"imageId": str(image)}} for image in images]}}
-    stage.client.azure("PUT", f"{group_path(product)}/deployments/.default", body)
+    stage.client.management.call("PUT", f"{group_path(product)}/deployments/.default", body)
 
 
 def run_in_the_sandbox(stage: Stage) -> str:

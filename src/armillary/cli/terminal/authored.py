@@ -1,19 +1,21 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What nouns of an application's documents (group, job, export) have in common on the command line."""
+"""Nouns of what authors write (groups, rules, jobs, exports, dashboards): their options and the verbs all have."""
 
 from __future__ import annotations
 
 import json
 import re
+from collections.abc import Callable
 from pathlib import Path
 from typing import Annotated, Any
 
 import typer
 
-from armillary.cli.terminal.output import note, print_json, print_record
+from armillary.cli.terminal.files import read_file
+from armillary.cli.terminal.output import JsonOption, Row, note, print_record, print_table
 from armillary.cli.terminal.readable import readable
-from armillary.cli.terminal.remote import RemoteService, read_file, segment
-from armillary.cli.terminal.remote_names import confirm
+from armillary.cli.terminal.remote import RemoteService, remote_command, segment
+from armillary.cli.terminal.remote_names import YesOption, confirm
 from armillary.errors import ConflictError, InvalidArgumentError, OperatorError
 
 # The service takes 256 KiB.
@@ -55,55 +57,112 @@ def id_of(name: str) -> str:
     return re.sub(r"[^a-z0-9]+", "-", name.lower()).strip("-")[:64] or "unnamed"
 
 
-def put(
-    remote: RemoteService, path: str, document_id: str, body: dict[str, Any], catalog: str | None, *, replace: bool
-) -> Any:
-    """Keep a document.
-
-    Raises:
-        ConflictError: there is one of this id, and it is not to be replaced.
-    """
-    if_match = None if replace else NOTHING_THERE
-    try:
-        return remote.put(f"{path}/{segment(document_id)}", body, if_match=if_match, catalog=catalog)
-    except OperatorError as error:
-        if replace or error.code != "request.precondition":
-            raise
-        raise ConflictError(
-            f"there is a {path.strip('/').removesuffix('s')} {document_id!r} already: nothing was changed",
-            remedy="Give --replace to change it, or --id to make another one.",
-        ) from error
-
-
-def delete(
-    remote: RemoteService, path: str, document_id: str, catalog: str | None, *, yes: bool, force: bool = False
-) -> None:
-    """Delete a document that others may use, after a question that names them.
-
-    Raises:
-        OperatorError: something uses it, and it is not forced.
-    """
-    place, word = f"{path}/{segment(document_id)}", path.strip("/").removesuffix("s")
-    users = remote.get(f"{place}/uses", catalog=catalog)["items"]
-    if users:
-        note(f"the {word} {document_id} is used by:")
-        for each in users:
-            note(f"  {each['words']}")
-    if force or not users:  # else the service refuses it, and says the same to programs
-        confirm(f"Delete the {word} {document_id}?", yes=yes)
-    remote.delete(place, catalog=catalog, force=True if force else None)
-    note(f"{word} {document_id} deleted")
-
-
 def row_of(document: dict[str, Any]) -> dict[str, Any]:
     """A document as one row for people: its id and version, and what it says."""
-    body = document["body"]
-    return readable({"id": document["id"], "version": document["version"], **body})
+    return readable({"id": document["id"], "version": document["version"], **document["body"]})
 
 
-def print_document(document: dict[str, Any], *, as_json: bool) -> None:
-    """Print one document."""
-    if as_json:
-        print_json(document)
-    else:
-        print_record(row_of(document), as_json=False)
+class Documents:
+    """The documents of one kind in the service, and the verbs that are alike for every kind.
+
+    Args:
+        app: The kind's noun.
+        path: Its native path, such as ``/groups``.
+        option: Option that names one document.
+        name: What people read where it is more than the path's word.
+    """
+
+    def __init__(self, app: typer.Typer, path: str, option: object, *, name: str = "") -> None:
+        self._app = app
+        self._path = path
+        self._option = option
+        self._word = path.strip("/").removesuffix("s")
+        self._name = name or self._word
+
+    def place(self, document_id: str) -> str:
+        """Native path of one document."""
+        return f"{self._path}/{segment(document_id)}"
+
+    def put(
+        self,
+        remote: RemoteService,
+        document_id: str | None,
+        body: dict[str, Any],
+        catalog: str | None,
+        *,
+        replace: bool,
+    ) -> Any:
+        """Keep a document, under an id made of its name where none is given.
+
+        Raises:
+            ConflictError: there is one of this id, and it is not to be replaced.
+        """
+        chosen = document_id or id_of(str(body.get("name")))
+        if_match = None if replace else NOTHING_THERE
+        try:
+            return remote.put(self.place(chosen), body, if_match=if_match, catalog=catalog)
+        except OperatorError as error:
+            if replace or error.code != "request.precondition":
+                raise
+            raise ConflictError(
+                f"there is a {self._word} {chosen!r} already: nothing was changed",
+                remedy="Give --replace to change it, or --id to make another one.",
+            ) from error
+
+    def add_list(self, text: str, columns: tuple[str, ...], *, empty: str, row: Row = row_of) -> None:
+        """Declare ``list``, with ``text`` as its help."""
+
+        def verb(remote: RemoteService, catalog: CatalogOption = None, as_json: JsonOption = False) -> None:
+            print_table(remote.pages(self._path, catalog=catalog), columns, row=row, as_json=as_json, empty=empty)
+
+        self._declare("list", text, verb)
+
+    def add_show(self, text: str, *, row: Row = row_of) -> None:
+        """Declare ``show``, with ``text`` as its help."""
+
+        def verb(
+            remote: RemoteService, document_id: str, catalog: CatalogOption = None, as_json: JsonOption = False
+        ) -> None:
+            print_record(remote.get(self.place(document_id), catalog=catalog), row=row, as_json=as_json)
+
+        self._declare("show", text, verb)
+
+    def add_delete(self, text: str) -> None:
+        """Declare ``delete``, with ``text`` as its help."""
+
+        def verb(
+            remote: RemoteService, document_id: str, catalog: CatalogOption = None, yes: YesOption = False
+        ) -> None:
+            confirm(f"Delete the {self._name} {document_id}?", yes=yes)
+            remote.delete(self.place(document_id), catalog=catalog)
+            note(f"{self._word} {document_id} deleted")
+
+        self._declare("delete", text, verb)
+
+    def add_delete_of_used(self, text: str) -> None:
+        """Declare ``delete`` of what others may use: it names them, and needs ``--force`` then."""
+
+        def verb(
+            remote: RemoteService,
+            document_id: str,
+            catalog: CatalogOption = None,
+            force: ForceOption = False,
+            yes: YesOption = False,
+        ) -> None:
+            place = self.place(document_id)
+            users = remote.get(f"{place}/uses", catalog=catalog)["items"]
+            if users:
+                note(f"the {self._word} {document_id} is used by:")
+                for each in users:
+                    note(f"  {each['words']}")
+            if force or not users:  # else the service refuses it, and says the same to programs
+                confirm(f"Delete the {self._word} {document_id}?", yes=yes)
+            remote.delete(place, catalog=catalog, force=True if force else None)
+            note(f"{self._word} {document_id} deleted")
+
+        self._declare("delete", text, verb)
+
+    def _declare(self, name: str, text: str, verb: Callable[..., None]) -> None:
+        verb.__doc__ = text
+        verb.__annotations__["document_id"] = self._option
+        remote_command(self._app, name)(verb)

@@ -6,20 +6,24 @@ from __future__ import annotations
 import re
 import typing
 from collections.abc import Mapping
-from typing import TYPE_CHECKING, Annotated, Any, Final
+from typing import Annotated, Any, Final, Protocol
 
 import typer
 
 from armillary.errors import InvalidArgumentError, NotFoundError, PermissionDeniedError
-
-if TYPE_CHECKING:
-    from armillary.cli.terminal.remote import RemoteService
 
 # Digits of an id in a table: enough to be told apart in any fleet, and taken again by every command as they stand.
 SHORT_DIGITS: Final = 12
 _ATTESTED: Final = re.compile(r"[0-9A-Fa-f]{128}")
 # Devices that an error lists where one was meant.
 _LISTED: Final = 8
+
+
+class Directory(Protocol):
+    """Whoever can be asked for devices: the operator API."""
+
+    def get(self, path: str, **query: object) -> Any:
+        """GET a native route."""
 
 
 class DeviceReference:
@@ -38,7 +42,7 @@ SearchOption = Annotated[
 AnyDeviceOption = Annotated[str | None, typer.Option("--device", "-d", metavar="DEVICE", help=DEVICE_HELP), REFERENCE]
 
 
-def resolve_devices(remote: RemoteService, hints: Mapping[str, Any], values: Mapping[str, Any]) -> dict[str, Any]:
+def resolve_devices(directory: Directory, hints: Mapping[str, Any], values: Mapping[str, Any]) -> dict[str, Any]:
     """Options as a person wrote them, with ids where devices are meant. Raises as :func:`resolve_device`."""
     found = dict(values)
     for name, value in values.items():
@@ -47,13 +51,13 @@ def resolve_devices(remote: RemoteService, hints: Mapping[str, Any], values: Map
             continue
         catalog = values.get("catalog")
         if isinstance(value, str):
-            found[name] = resolve_device(remote, value, catalog)
+            found[name] = resolve_device(directory, value, catalog)
         else:
-            found[name] = [resolve_device(remote, each, catalog) for each in value]
+            found[name] = [resolve_device(directory, each, catalog) for each in value]
     return found
 
 
-def resolve_device(remote: RemoteService, text: str, catalog: str | None = None) -> str:
+def resolve_device(directory: Directory, text: str, catalog: str | None = None) -> str:
     """The id of the device that a name, an id or its first digits mean.
 
     Raises:
@@ -63,7 +67,7 @@ def resolve_device(remote: RemoteService, text: str, catalog: str | None = None)
     if _ATTESTED.fullmatch(text):
         return text.lower()
     try:
-        found = remote.get("/device-names", text=text, catalog=catalog)["items"]
+        found = directory.get("/device-names", text=text, catalog=catalog)["items"]
     except PermissionDeniedError:
         return text  # a token of one catalog that names none: the id itself, then
     if len(found) == 1:

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""How every command prints: data to stdout, notes and errors to stderr, readable without colour.
+"""How every command looks: plain help, data to stdout, notes and errors to stderr, readable without colour.
 
 What is printed may come from a device, so nothing reaches the terminal that it would obey.
 """
@@ -8,15 +8,32 @@ from __future__ import annotations
 
 import json
 import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Annotated, Any
 
 import typer
 
 from armillary.errors import ArmillaryError
 
+# What people see of something that --json prints as it is.
+Row = Callable[[Any], Mapping[str, Any]]
 # Every command that prints data takes this option.
 JsonOption = Annotated[bool, typer.Option("--json", help="Print JSON instead of text.")]
+
+
+def noun(text: str, *, within: typer.Typer | None = None, name: str | None = None) -> typer.Typer:
+    """A new group of verbs with ``text`` as its help; ``within`` another noun it is called ``name``."""
+    made = typer.Typer(no_args_is_help=True, help=text, rich_markup_mode=None, add_completion=False)
+    if within is not None:
+        within.add_typer(made, name=name)
+    return made
+
+
+def adopt(app: typer.Typer, *parts: typer.Typer) -> None:
+    """Give a noun the verbs and groups that its modules declare, in this order."""
+    for part in parts:
+        app.registered_commands += part.registered_commands
+        app.registered_groups += part.registered_groups
 
 
 def inert(text: str, *, keep: str = "") -> str:
@@ -50,30 +67,43 @@ def print_json(value: object) -> None:
     sys.stdout.write(json_text(value, indent=2) + "\n")
 
 
-def print_record(record: Mapping[str, object], *, as_json: bool) -> None:
-    """Print one thing: a JSON object, or aligned ``name  value`` lines."""
+def print_record(record: Mapping[str, Any], *, as_json: bool, row: Row | None = None) -> None:
+    """Print one thing: a JSON object, or aligned ``name  value`` lines of what ``row`` makes of it for people."""
     if as_json:
         print_json(dict(record))
         return
-    width = max((len(name) for name in record), default=0)
-    for name, value in record.items():
+    shown = record if row is None else row(record)
+    width = max((len(name) for name in shown), default=0)
+    for name, value in shown.items():
         sys.stdout.write(f"{inert(name):<{width}}  {_cell(value)}\n")
 
 
-def print_table(rows: Sequence[Mapping[str, Any]], columns: Sequence[str], *, as_json: bool, empty: str) -> None:
-    """Print many things: a JSON array, or a table of ``columns``; ``empty`` says what to do when there is none."""
+def print_table(
+    rows: Iterable[Mapping[str, Any]], columns: Sequence[str], *, as_json: bool, empty: str, row: Row | None = None
+) -> None:
+    """Print many things: a JSON array, or a table of ``columns`` of what ``row`` makes of each for people.
+
+    ``empty`` says what to do when there is none.
+    """
+    found = list(rows)
     if as_json:
-        print_json([dict(row) for row in rows])
+        print_json([dict(each) for each in found])
         return
-    if not rows:
+    if not found:
         sys.stderr.write(empty + "\n")
         return
-    cells = [[_cell(row.get(column)) for column in columns] for row in rows]
+    shown = found if row is None else [row(each) for each in found]
+    cells = [[_cell(each.get(column)) for column in columns] for each in shown]
     widths = [max(len(column), *(len(line[i]) for line in cells)) for i, column in enumerate(columns)]
     for line in [list(columns), *cells]:
         sys.stdout.write(
             "  ".join(f"{cell:<{width}}" for cell, width in zip(line, widths, strict=True)).rstrip() + "\n"
         )
+
+
+def only(*names: str) -> Row:
+    """What people see of a record: these fields of it."""
+    return lambda record: {name: record[name] for name in names}
 
 
 def note(text: str) -> None:

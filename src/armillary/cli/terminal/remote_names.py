@@ -8,7 +8,8 @@ from typing import Annotated, Any
 
 import typer
 
-from armillary.cli.terminal.remote import SUBSCRIPTION, RemoteService, segment
+from armillary.cli.terminal.management import SUBSCRIPTION
+from armillary.cli.terminal.remote import RemoteService, segment
 from armillary.errors import InvalidArgumentError
 
 CATALOG_VARIABLE = "ARMILLARY_CATALOG"
@@ -104,7 +105,7 @@ def confirm(question: str, *, yes: bool) -> None:
 
 
 def _only_catalog(remote: RemoteService) -> str:
-    listed = remote.azure_pages(f"/subscriptions/{SUBSCRIPTION}/providers/{PROVIDER}/catalogs")
+    listed = remote.management.pages(f"/subscriptions/{SUBSCRIPTION}/providers/{PROVIDER}/catalogs")
     names = [catalog["name"] for catalog in listed]
     if len(names) == 1:
         return str(names[0])

@@ -10,7 +10,6 @@ from __future__ import annotations
 
 import ast
 import dataclasses
-import importlib
 import inspect
 import re
 import sys
@@ -18,7 +17,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 from armillary import errors, settings
-from armillary.cli.main import COMMANDS, overview
+from armillary.cli.main import COMMANDS, command_of, overview
 from docs.api_page import api_page
 from docs.central_page import central_page
 
@@ -93,9 +92,8 @@ def _attributes() -> str:
 def command_page() -> str:
     """The help text of every command, as the command prints it."""
     lines = ["# Commands", NOTICE, "```text", overview().rstrip(), "```"]
-    for name, (module, _) in COMMANDS.items():
-        command = importlib.import_module("typer.main").get_command(importlib.import_module(module).app)
-        for path, text in help_texts(command, f"armillary {name}"):
+    for name in COMMANDS:
+        for path, text in help_texts(command_of(name), f"armillary {name}"):
             lines += [f"\n## {path}\n", "```text", text.rstrip(), "```"]
     return "\n".join(lines) + "\n"
 

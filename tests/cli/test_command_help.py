@@ -3,22 +3,20 @@
 
 from __future__ import annotations
 
-import importlib
 import re
 from collections.abc import Iterator
 from typing import Any
 
 import pytest
-from typer.main import get_command
 
-from armillary.cli.main import COMMANDS, overview
+from armillary.cli.main import COMMANDS, command_of, overview
 
 TERMINAL_COLUMNS = 80
 
 
 def commands() -> Iterator[tuple[str, Any]]:
-    for name, (module, _) in COMMANDS.items():
-        yield from _walk(f"armillary {name}", get_command(importlib.import_module(module).app))
+    for name in COMMANDS:
+        yield from _walk(f"armillary {name}", command_of(name))
 
 
 def _walk(path: str, command: Any) -> Iterator[tuple[str, Any]]:

@@ -57,8 +57,7 @@ class Step:
 def demo(
     as_json: JsonOption = False,
     stay: Annotated[
-        bool | None,
-        typer.Option("--stay/--no-stay", help="Keep everything up until Ctrl-C (default: on a terminal)."),
+        bool | None, typer.Option("--stay/--no-stay", help="Keep everything up until Ctrl-C (default: on a terminal).")
     ] = None,
 ) -> None:
     """Play the main story: boot, attest, certify, update, contain, hear, attack, defend.

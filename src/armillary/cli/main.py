@@ -7,7 +7,7 @@ import importlib
 import os
 import sys
 from difflib import get_close_matches
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 os.environ.setdefault("TYPER_USE_RICH", "0")  # plain help: readable in a pipe, and 30 ms less on every call
 
@@ -20,60 +20,50 @@ from armillary.errors import ArmillaryError
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-# noun or top-level verb -> (module, one line for the overview). Loaded only when used: importing
-# every noun would cost half a second on each call.
+# noun or top-level verb -> (module of this package, one line for the overview). Loaded only when used: importing every
+# noun would cost half a second on each call.
 COMMANDS: dict[str, tuple[str, str]] = {
-    "demo": (
-        "armillary.cli.demo",
-        "Play the main story: boot, attest, certify, update, contain, attack, defend.",
-    ),
-    "up": ("armillary.cli.service.up", "Run the whole service in one process."),
-    "status": ("armillary.cli.service.status", "Show the health of a running service."),
-    "login": ("armillary.cli.service.login", "Remember a service's address and token."),
-    "catalog": ("armillary.cli.catalog.catalog", "Catalogs: who owns devices."),
-    "product": ("armillary.cli.catalog.product", "Products of a catalog."),
-    "device-group": ("armillary.cli.catalog.device_group", "Device groups of a product."),
-    "device": ("armillary.cli.device.device", "Devices: on this host and in the service."),
-    "image": ("armillary.cli.release.image", "Images of a catalog."),
-    "deployment": ("armillary.cli.release.deployment", "Deployments of a device group."),
-    "authority": ("armillary.cli.service.authority", "The service's own authorities: list and renew."),
-    "ca-certificate": ("armillary.cli.catalog.ca_certificate", "Certificates of a catalog's certificate authority."),
-    "rollout": ("armillary.cli.release.rollout", "Staged roll-outs: watch, halt, resume, roll back."),
-    "finding": ("armillary.cli.service.finding", "What the watch has found."),
-    "telemetry": ("armillary.cli.hub.telemetry", "Telemetry of the hub: export, import, retention."),
-    "release": ("armillary.cli.release.release", "OS releases and their reference values."),
-    "attestation-policy": (
-        "armillary.cli.service.attestation_policy",
-        "What a catalog demands of its devices beyond a good boot.",
-    ),
-    "audit": ("armillary.cli.service.audit", "The audit log: list and verify."),
-    "token": ("armillary.cli.service.token", "Operator tokens."),
-    "factory": ("armillary.cli.catalog.factory", "Factory runs: many devices at once."),
-    "hub-device": ("armillary.cli.hub.hub_device", "Hub devices: clients that do not attest."),
-    "hub-service-key": (
-        "armillary.cli.hub.hub_service_key",
-        "Service keys: for tools that speak IoT Hub's service API.",
-    ),
-    "hub-enrolment": ("armillary.cli.hub.hub_enrolment", "Enrolments: which hub devices may register themselves."),
-    "enrolment-token": (
-        "armillary.cli.catalog.enrolment_token",
-        "Enrolment tokens: let an owner's device enrol itself.",
-    ),
-    "image-package": ("armillary.cli.release.image_package", "Pack and show image packages."),
-    "hardware-definition": (
-        "armillary.cli.release.hardware_definition",
-        "Test and generate hardware definition headers.",
-    ),
-    "group": ("armillary.cli.platform.group", "Device groups as saved queries: for jobs, dashboards and exports."),
-    "dashboard": ("armillary.cli.platform.dashboard", "Dashboards: as files, and what their tiles show now."),
-    "rule": ("armillary.cli.platform.rule", "Rules over what devices say: test, trace, alerts, actions."),
-    "template": ("armillary.cli.platform.template", "Device templates; applications from templates."),
-    "application": ("armillary.cli.platform.application", "The whole application as files: export and import."),
-    "export": ("armillary.cli.platform.export", "Data exports: telemetry and more to somewhere else, continuously."),
-    "organisation": ("armillary.cli.platform.organisation", "Organisations: who sees which devices of a catalog."),
-    "job": ("armillary.cli.platform.job", "Jobs over device groups: run, watch, cancel, results."),
-    "bench": ("armillary.cli.service.bench", "Measure this machine against limits and peers."),
+    "demo": ("demo", "Play the main story: boot, attest, certify, update, contain, attack, defend."),
+    "up": ("service.up", "Run the whole service in one process."),
+    "status": ("service.status", "Show the health of a running service."),
+    "login": ("service.login", "Remember a service's address and token."),
+    "catalog": ("catalog.catalog", "Catalogs: who owns devices."),
+    "product": ("catalog.product", "Products of a catalog."),
+    "device-group": ("catalog.device_group", "Device groups of a product."),
+    "device": ("device.device", "Devices: on this host and in the service."),
+    "image": ("release.image", "Images of a catalog."),
+    "deployment": ("release.deployment", "Deployments of a device group."),
+    "authority": ("service.authority", "The service's own authorities: list and renew."),
+    "ca-certificate": ("catalog.ca_certificate", "Certificates of a catalog's certificate authority."),
+    "rollout": ("release.rollout", "Staged roll-outs: watch, halt, resume, roll back."),
+    "finding": ("service.finding", "What the watch has found."),
+    "telemetry": ("hub.telemetry", "Telemetry of the hub: export, import, retention."),
+    "release": ("release.release", "OS releases and their reference values."),
+    "attestation-policy": ("service.attestation_policy", "What a catalog demands of its devices beyond a good boot."),
+    "audit": ("service.audit", "The audit log: list and verify."),
+    "token": ("service.token", "Operator tokens."),
+    "factory": ("catalog.factory", "Factory runs: many devices at once."),
+    "hub-device": ("hub.hub_device", "Hub devices: clients that do not attest."),
+    "hub-service-key": ("hub.hub_service_key", "Service keys: for tools that speak IoT Hub's service API."),
+    "hub-enrolment": ("hub.hub_enrolment", "Enrolments: which hub devices may register themselves."),
+    "enrolment-token": ("catalog.enrolment_token", "Enrolment tokens: let an owner's device enrol itself."),
+    "image-package": ("release.image_package", "Pack and show image packages."),
+    "hardware-definition": ("release.hardware_definition", "Test and generate hardware definition headers."),
+    "group": ("platform.group", "Device groups as saved queries: for jobs, dashboards and exports."),
+    "dashboard": ("platform.dashboard", "Dashboards: as files, and what their tiles show now."),
+    "rule": ("platform.rule", "Rules over what devices say: test, trace, alerts, actions."),
+    "template": ("platform.template", "Device templates; applications from templates."),
+    "application": ("platform.application", "The whole application as files: export and import."),
+    "export": ("platform.export", "Data exports: telemetry and more to somewhere else, continuously."),
+    "organisation": ("platform.organisation", "Organisations: who sees which devices of a catalog."),
+    "job": ("platform.job", "Jobs over device groups: run, watch, cancel, results."),
+    "bench": ("service.bench", "Measure this machine against limits and peers."),
 }
+
+
+def command_of(name: str) -> Any:
+    """The command behind a name of :data:`COMMANDS`; loads its module."""
+    return get_command(importlib.import_module(f".{COMMANDS[name][0]}", __package__).app)
 
 
 def overview() -> str:
@@ -106,8 +96,7 @@ def run(arguments: Sequence[str] | None = None) -> None:
         sys.stderr.write(f"hint: {f'Did you mean {close[0]}? ' if close else ''}armillary --help lists them.\n")
         sys.exit(2)
     try:
-        command = get_command(importlib.import_module(COMMANDS[name][0]).app)
-        command(args=rest, prog_name=f"armillary {name}")
+        command_of(name)(args=rest, prog_name=f"armillary {name}")
     except ArmillaryError as error:
         print_error(error)
         sys.exit(1)

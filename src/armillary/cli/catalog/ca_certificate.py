@@ -15,6 +15,7 @@ from armillary.cli.terminal.remote import RemoteService, remote_command, segment
 from armillary.cli.terminal.remote_names import (
     DEFAULT_RESOURCE_GROUP,
     CatalogOption,
+    OutputFileOption,
     ResourceGroupOption,
     catalog_name,
     catalog_path,
@@ -30,7 +31,6 @@ COLUMNS = ("name", "status", "notBeforeUtc", "expiryUtc", "thumbprint", "subject
 SerialOption = Annotated[
     str, typer.Option("--name", "--certificate", "-n", metavar="SERIAL", help="Serial number; .default is the active.")
 ]
-OutputOption = Annotated[Path, typer.Option("--output-file", metavar="FILE", help="File to write; - is stdout.")]
 
 
 def _pem(encoded: str) -> bytes:
@@ -66,7 +66,7 @@ def list_certificates(
 @remote_command(app, "download")
 def download(
     remote: RemoteService,
-    output_file: OutputOption,
+    output_file: OutputFileOption,
     name: SerialOption = ".default",
     catalog: CatalogOption = None,
     resource_group: ResourceGroupOption = DEFAULT_RESOURCE_GROUP,
@@ -85,7 +85,7 @@ def download(
 @remote_command(app, "download-chain")
 def download_chain(
     remote: RemoteService,
-    output_file: OutputOption,
+    output_file: OutputFileOption,
     name: SerialOption = ".default",
     catalog: CatalogOption = None,
     resource_group: ResourceGroupOption = DEFAULT_RESOURCE_GROUP,
@@ -108,7 +108,7 @@ def download_chain(
 @remote_command(app, "crl")
 def crl(
     remote: RemoteService,
-    output_file: OutputOption,
+    output_file: OutputFileOption,
     authority: Annotated[
         str | None,
         typer.Option("--authority", metavar="SERIAL", help="Only the list of this authority: DER unless .pem."),
@@ -138,7 +138,7 @@ def crl(
 @remote_command(app, "download-proof")
 def download_proof(
     remote: RemoteService,
-    output_file: OutputOption,
+    output_file: OutputFileOption,
     verification_code: Annotated[
         str, typer.Option("--verification-code", metavar="CODE", help="What the other side asked to have signed.")
     ],

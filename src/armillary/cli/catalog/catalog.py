@@ -25,11 +25,15 @@ from armillary.cli.terminal.remote_names import (
     catalog_path,
     confirm,
     group_path,
+    print_with_devices,
 )
 from armillary.errors import InvalidArgumentError
 
 app = noun("Catalogs: who owns devices.")
 
+NameOption = Annotated[
+    str, typer.Option("--catalog", "-c", "--name", "-n", metavar="NAME", help="Name of the catalog.")
+]
 # Columns of an error report file, as az sphere writes them.
 REPORT_COLUMNS = (
     ("Device ID", "deviceId"),
@@ -64,7 +68,7 @@ def _tags(values: list[str] | None) -> dict[str, str]:
 @remote_command(app, "create")
 def create(
     remote: RemoteService,
-    name: Annotated[str, typer.Option("--catalog", "-c", "--name", "-n", metavar="NAME", help="Name of the catalog.")],
+    name: NameOption,
     resource_group: ResourceGroupOption = DEFAULT_RESOURCE_GROUP,
     tags: Annotated[list[str] | None, typer.Option("--tags", metavar="NAME=VALUE", help="Tag; repeatable.")] = None,
     as_json: JsonOption = False,
@@ -76,10 +80,7 @@ def create(
 
 
 @remote_command(app, "use")
-def use(
-    remote: RemoteService,
-    name: Annotated[str, typer.Option("--catalog", "-c", "--name", "-n", metavar="NAME", help="Name of the catalog.")],
-) -> None:
+def use(remote: RemoteService, name: NameOption) -> None:
     """Remember a catalog for commands that name none."""
     found = remote.management.call("GET", catalog_path(remote, name))
     path = stored_path()
@@ -102,10 +103,9 @@ def list_catalogs(
 ) -> None:
     """List catalogs."""
     scope = f"/subscriptions/{SUBSCRIPTION}" if resource_group is None else group_path(resource_group)
-    found = list(remote.management.pages(f"{scope}/providers/{PROVIDER}/catalogs"))
-    rows = found if as_json else [_row(catalog) for catalog in found]
+    found = remote.management.pages(f"{scope}/providers/{PROVIDER}/catalogs")
     empty = "No catalog. Make one: armillary catalog create --catalog NAME"
-    print_table(rows, ("name", "tenantId", "tags"), as_json=as_json, empty=empty)
+    print_table(found, ("name", "tenantId", "tags"), row=_row, as_json=as_json, empty=empty)
 
 
 @remote_command(app, "show")
@@ -117,18 +117,13 @@ def show(
 ) -> None:
     """Show a catalog."""
     path = catalog_path(remote, catalog, resource_group)
-    found = remote.management.call("GET", path)
-    if as_json:
-        print_record(found, as_json=True)
-        return
-    devices = remote.management.call("POST", f"{path}/countDevices")["value"]
-    print_record({**_row(found), "devices": devices}, as_json=False)
+    print_with_devices(remote, path, _row, as_json=as_json)
 
 
 @remote_command(app, "delete")
 def delete(
     remote: RemoteService,
-    name: Annotated[str, typer.Option("--catalog", "-c", "--name", "-n", metavar="NAME", help="Name of the catalog.")],
+    name: NameOption,
     resource_group: ResourceGroupOption = DEFAULT_RESOURCE_GROUP,
     yes: YesOption = False,
 ) -> None:

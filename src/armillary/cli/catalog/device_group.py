@@ -20,6 +20,7 @@ from armillary.cli.terminal.remote_names import (
     catalog_path,
     confirm,
     device_group_path,
+    print_with_devices,
     product_path,
 )
 
@@ -159,13 +160,7 @@ def show(
 ) -> None:
     """Show a device group."""
     path = device_group_path(catalog_path(remote, catalog, resource_group), product, device_group)
-    found = remote.management.call("GET", path)
-    if as_json:
-        print_record(found, as_json=True)
-        return
-    print_record(
-        {**_row(found), "devices": remote.management.call("POST", f"{path}/countDevices")["value"]}, as_json=False
-    )
+    print_with_devices(remote, path, _row, as_json=as_json)
 
 
 @remote_command(app, "update")

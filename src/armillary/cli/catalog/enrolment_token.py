@@ -10,17 +10,12 @@ import typer
 from armillary.cli.terminal.duration import ExpiresOption, seconds_of
 from armillary.cli.terminal.output import JsonOption, note, noun, print_record, print_table
 from armillary.cli.terminal.readable import readable
-from armillary.cli.terminal.remote import RemoteService, remote_command, segment
-from armillary.cli.terminal.remote_names import CatalogOption, catalog_name
+from armillary.cli.terminal.remote import RemoteService, remote_command
+from armillary.cli.terminal.remote_names import CatalogOption, TokenIdOption, in_catalog
 
 app = noun("Enrolment tokens: let an owner's device enrol itself.")
 
 COLUMNS = ("token_id", "product", "group", "chip", "used", "uses", "expires_at", "created_by", "revoked_at")
-
-
-@app.callback()
-def tokens() -> None:
-    """Enrolment tokens: let an owner's device enrol itself."""
 
 
 @remote_command(app, "create")
@@ -46,7 +41,7 @@ def create(
         raise typer.BadParameter("--product and --device-group go together")
     body = {"product": product, "group": device_group, "chip": chip}
     made = remote.post(
-        _path(catalog_name(remote, catalog)),
+        in_catalog(remote, catalog, "enrolment-tokens"),
         {name: value for name, value in body.items() if value is not None}
         | {"uses": uses, "lifetime_s": seconds_of(expires)},
     )
@@ -62,24 +57,15 @@ def create(
 @remote_command(app, "list")
 def list_tokens(remote: RemoteService, catalog: CatalogOption = None, as_json: JsonOption = False) -> None:
     """List a catalog's tokens, without their secrets."""
-    found = list(remote.pages(_path(catalog_name(remote, catalog))))
-    found = found if as_json else [readable(row) for row in found]
-    print_table(found, COLUMNS, as_json=as_json, empty="No enrolment token.")
+    found = remote.pages(in_catalog(remote, catalog, "enrolment-tokens"))
+    print_table(found, COLUMNS, row=readable, as_json=as_json, empty="No enrolment token.")
 
 
 @remote_command(app, "revoke")
-def revoke(
-    remote: RemoteService,
-    token_id: Annotated[str, typer.Option("--token-id", "--id", metavar="ID", help="Token id.")],
-    catalog: CatalogOption = None,
-) -> None:
+def revoke(remote: RemoteService, token_id: TokenIdOption, catalog: CatalogOption = None) -> None:
     """Make a token useless at once.
 
     The devices it enrolled stay.
     """
-    remote.delete(f"{_path(catalog_name(remote, catalog))}/{segment(token_id)}")
+    remote.delete(in_catalog(remote, catalog, "enrolment-tokens", token_id))
     note(f"enrolment token {token_id} is revoked")
-
-
-def _path(catalog: str) -> str:
-    return f"/catalogs/{segment(catalog)}/enrolment-tokens"

@@ -6,37 +6,20 @@ from __future__ import annotations
 import sys
 import time
 from collections.abc import Mapping
-from enum import StrEnum
 from pathlib import Path
 from typing import Annotated, Any
 
 import typer
 
 from armillary.cli.catalog.factory_run import MAX_DEVICES, FactoryRun, RunOptions, open_run
+from armillary.cli.terminal.device_options import ChipOption, SandboxName, StateName
 from armillary.cli.terminal.output import JsonOption, note, noun, print_record
 from armillary.cli.terminal.remote import CaOption, RemoteService, ServiceOption, TokenOption, connect
 from armillary.errors import ArmillaryError
-from armillary.identity.manufacturing import ManufacturingState
 
 app = noun("Factory runs: many devices at once.")
 
 NOTES = 10  # lines that a run without a terminal prints at most
-
-
-class StateName(StrEnum):
-    """Manufacturing states."""
-
-    BLANK = ManufacturingState.BLANK.value
-    MODULE1_COMPLETE = ManufacturingState.MODULE1_COMPLETE.value
-    DEVICE_COMPLETE = ManufacturingState.DEVICE_COMPLETE.value
-
-
-class SandboxName(StrEnum):
-    """Sandbox engines."""
-
-    LINUX = "linux"
-    REDUCED = "reduced"
-    PROCESS = "process"
 
 
 @app.callback()
@@ -48,7 +31,7 @@ def factory() -> None:
 def run(
     output: Annotated[Path, typer.Option("--output", metavar="DIR", help="Folder of the run.")],
     count: Annotated[int, typer.Option("--count", min=1, max=MAX_DEVICES, metavar="N", help="Devices of the run.")],
-    chip: Annotated[str, typer.Option("--chip", metavar="NAME", help="Chip profile.")] = "mt3620",
+    chip: ChipOption = "mt3620",
     sandbox: Annotated[
         SandboxName, typer.Option("--sandbox", help="What contains their applications.")
     ] = SandboxName.LINUX,

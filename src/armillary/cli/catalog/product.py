@@ -17,6 +17,7 @@ from armillary.cli.terminal.remote_names import (
     YesOption,
     catalog_path,
     confirm,
+    print_with_devices,
     product_path,
     resource_row,
 )
@@ -54,10 +55,9 @@ def list_products(
     as_json: JsonOption = False,
 ) -> None:
     """List the products of a catalog."""
-    found = list(remote.management.pages(f"{catalog_path(remote, catalog, resource_group)}/products"))
-    found = found if as_json else [_row(product) for product in found]
+    found = remote.management.pages(f"{catalog_path(remote, catalog, resource_group)}/products")
     empty = "No product. Make one: armillary product create --product NAME"
-    print_table(found, ("name", "description"), as_json=as_json, empty=empty)
+    print_table(found, ("name", "description"), row=_row, as_json=as_json, empty=empty)
 
 
 @remote_command(app, "show")
@@ -70,13 +70,7 @@ def show(
 ) -> None:
     """Show a product."""
     path = product_path(catalog_path(remote, catalog, resource_group), product)
-    found = remote.management.call("GET", path)
-    if as_json:
-        print_record(found, as_json=True)
-        return
-    print_record(
-        {**_row(found), "devices": remote.management.call("POST", f"{path}/countDevices")["value"]}, as_json=False
-    )
+    print_with_devices(remote, path, _row, as_json=as_json)
 
 
 @remote_command(app, "update")

@@ -11,16 +11,16 @@ import sys
 import time
 from collections.abc import Callable
 from enum import StrEnum
-from pathlib import Path
 from typing import Annotated, Any
 
 import typer
 
 from armillary.cli.device import device_life, device_remote, device_template
-from armillary.cli.device.device_file import file
+from armillary.cli.device.device_file import files
 from armillary.cli.device.device_message import message
 from armillary.cli.device.device_sideload import sideload
 from armillary.cli.device.device_state import manufacturing_state
+from armillary.cli.terminal.device_options import ChipOption, DataOption, SandboxName, StateName
 from armillary.cli.terminal.output import (
     JsonOption,
     adopt,
@@ -54,8 +54,6 @@ app = noun("Devices: on this host and in the service.")
 CHECK_IN_DEADLINE_S = 60.0  # longer than a check-in's own time limits
 POLL_S = 0.05
 
-DataOption = Annotated[Path, typer.Option("--data", metavar="DIR", help="The device's data folder.")]
-
 
 @app.callback()
 def devices() -> None:
@@ -70,29 +68,13 @@ class RootOfTrustName(StrEnum):
     TPM2 = "tpm2"
 
 
-class StateName(StrEnum):
-    """Manufacturing states."""
-
-    BLANK = "Blank"
-    MODULE1_COMPLETE = "Module1Complete"
-    DEVICE_COMPLETE = "DeviceComplete"
-
-
-class SandboxName(StrEnum):
-    """Sandbox engines."""
-
-    LINUX = "linux"
-    REDUCED = "reduced"
-    PROCESS = "process"
-
-
 @app.command("create")
 def create(
     data: DataOption,
     service: ServiceOption = None,
     token: TokenOption = None,
     ca: CaOption = None,
-    chip: Annotated[str, typer.Option("--chip", metavar="NAME", help="Chip profile.")] = "mt3620",
+    chip: ChipOption = "mt3620",
     root_of_trust: Annotated[
         RootOfTrustName, typer.Option("--root-of-trust", help="What keeps the device's secret.")
     ] = RootOfTrustName.SOFTWARE,
@@ -100,8 +82,7 @@ def create(
         SandboxName, typer.Option("--sandbox", help="What contains its applications.")
     ] = SandboxName.LINUX,
     tpm: Annotated[
-        str | None,
-        typer.Option("--tpm", metavar="TPM", help="With tpm2: such as device:/dev/tpmrm0."),
+        str | None, typer.Option("--tpm", metavar="TPM", help="With tpm2: such as device:/dev/tpmrm0.")
     ] = None,
     manufacturing_state: Annotated[
         StateName, typer.Option("--manufacturing-state", help="State it is made in; it only moves forward.")
@@ -149,8 +130,7 @@ def create(
 def boot(
     data: DataOption,
     trial: Annotated[
-        float,
-        typer.Option("--trial", min=0.1, metavar="SECONDS", help="How long new applications must stay healthy."),
+        float, typer.Option("--trial", min=0.1, metavar="SECONDS", help="How long new applications must stay healthy.")
     ] = HEALTHY_S,
     as_json: Annotated[bool, typer.Option("--json", help="Print events to stdout as JSON lines.")] = False,
 ) -> None:
@@ -272,7 +252,7 @@ app.add_typer(sideload, name="sideload")
 adopt(app, device_life.verbs)
 app.add_typer(message, name="message")
 adopt(app, device_template.verbs)
-app.add_typer(file, name="file")
+app.add_typer(files, name="file")
 
 
 def _factory(remote: RemoteService, state: StateName = StateName.DEVICE_COMPLETE) -> Factory:

@@ -13,23 +13,24 @@ from armillary.cli.terminal.output import JsonOption, note, noun, print_table
 from armillary.cli.terminal.readable import readable
 from armillary.cli.terminal.remote import RemoteService, remote_command, segment
 from armillary.cli.terminal.remote_names import YesOption, confirm
+from armillary.errors import InvalidArgumentError
 
 COLUMNS = ("upload_id", "name", "state", "size", "content_type", "status")
 
 FileOption = Annotated[str, typer.Option("--file-id", "--id", metavar="ID", help="Upload id.")]
 
 
-file = noun("Files a device has uploaded.")
+files = noun("Files a device has uploaded.")
 
 
-@remote_command(file, "list")
+@remote_command(files, "list")
 def _list(remote: RemoteService, device: DeviceOption, as_json: JsonOption = False) -> None:
     """List the files a device has uploaded."""
     found = remote.get(f"/devices/{segment(device)}/files")["items"]
     print_table(found, COLUMNS, row=readable, as_json=as_json, empty="It has uploaded none.")
 
 
-@remote_command(file, "download")
+@remote_command(files, "download")
 def _download(
     remote: RemoteService,
     device: DeviceOption,
@@ -37,11 +38,18 @@ def _download(
     output: Annotated[Path, typer.Option("--output", "-o", metavar="FILE", help="Where to write it.")],
 ) -> None:
     """Download a file."""
-    size = remote.save(f"/devices/{segment(device)}/files/{segment(file_id)}", output)
-    note(f"{output}: {size} bytes")
+    parts = remote.download(f"/devices/{segment(device)}/files/{segment(file_id)}")
+    first = next(parts, b"")  # what is refused leaves the file as it was
+    try:
+        with output.open("wb") as file:
+            file.write(first)
+            file.writelines(parts)
+            note(f"{output}: {file.tell()} bytes")
+    except OSError as error:
+        raise InvalidArgumentError(f"{output}: {error.strerror or error}", remedy="Choose another file.") from error
 
 
-@remote_command(file, "delete")
+@remote_command(files, "delete")
 def _delete(remote: RemoteService, device: DeviceOption, file_id: FileOption, yes: YesOption = False) -> None:
     """Delete a file."""
     confirm(f"Delete file {file_id} of device {device[:12]}...?", yes=yes)

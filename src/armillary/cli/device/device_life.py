@@ -7,12 +7,12 @@ from typing import Annotated, Any
 
 import typer
 
-from armillary.cli.terminal.device_reference import DeviceOption, device_row
+from armillary.cli.terminal.device_reference import DeviceOption, readable_device
 from armillary.cli.terminal.duration import ExpiresOption, seconds_of
 from armillary.cli.terminal.output import JsonOption, note, noun, print_record, print_table
 from armillary.cli.terminal.readable import readable
 from armillary.cli.terminal.remote import RemoteService, remote_command, segment
-from armillary.cli.terminal.remote_names import CatalogOption, YesOption, catalog_name, confirm
+from armillary.cli.terminal.remote_names import CatalogOption, ReasonOption, YesOption, confirm, in_catalog
 
 TRANSFER_COLUMNS = ("transfer_id", "state", "from_catalog", "to_catalog", "device_id", "expires_at", "settled_by")
 
@@ -27,7 +27,7 @@ transfer = noun("Transfer of devices between catalogs.", within=verbs, name="tra
 def _decommission(
     remote: RemoteService,
     device: DeviceOption,
-    reason: Annotated[str, typer.Option("--reason", metavar="TEXT", help="Why; kept in the audit log.")],
+    reason: ReasonOption,
     yes: YesOption = False,
     as_json: JsonOption = False,
 ) -> None:
@@ -65,8 +65,7 @@ def _offer(
     remote: RemoteService,
     device: DeviceOption,
     to_catalog: Annotated[
-        str,
-        typer.Option("--to-catalog", metavar="ID", help="Id of the new owner's catalog: tenantId in catalog show."),
+        str, typer.Option("--to-catalog", metavar="ID", help="Id of the new owner's catalog: tenantId in catalog show.")
     ],
     catalog: CatalogOption = None,
     expires: ExpiresOption = "7d",
@@ -77,7 +76,7 @@ def _offer(
     Nothing moves before that catalog accepts.
     """
     body = {"device_id": device, "to_catalog_id": to_catalog, "lifetime_s": seconds_of(expires)}
-    _print_transfer(remote.post(_path(catalog_name(remote, catalog)), body), as_json=as_json)
+    _print_transfer(remote.post(in_catalog(remote, catalog, "transfers"), body), as_json=as_json)
 
 
 @remote_command(transfer, "accept")
@@ -115,13 +114,13 @@ def _list(
     as_json: JsonOption = False,
 ) -> None:
     """List offers from and to a catalog, newest first."""
-    found = list(remote.pages(_path(catalog_name(remote, catalog)), pending="true" if pending else None))
-    rows = found if as_json else [device_row(readable(row)) for row in found]
-    print_table(rows, TRANSFER_COLUMNS, as_json=as_json, empty="No device was offered from or to this catalog.")
+    found = remote.pages(in_catalog(remote, catalog, "transfers"), pending="true" if pending else None)
+    empty = "No device was offered from or to this catalog."
+    print_table(found, TRANSFER_COLUMNS, row=readable_device, as_json=as_json, empty=empty)
 
 
 def _say(remote: RemoteService, catalog: str | None, transfer_id: str, verb: str, *, as_json: bool) -> None:
-    path = f"{_path(catalog_name(remote, catalog))}/{segment(transfer_id)}/{verb}"
+    path = in_catalog(remote, catalog, "transfers", transfer_id, verb)
     _print_transfer(remote.post(path), as_json=as_json)
 
 
@@ -134,7 +133,3 @@ def _print_transfer(transfer: dict[str, Any], *, as_json: bool) -> None:
 
 def _print_device(found: dict[str, Any], names: tuple[str, ...], *, as_json: bool) -> None:
     print_record(found if as_json else readable({name: found[name] for name in names}), as_json=as_json)
-
-
-def _path(catalog: str) -> str:
-    return f"/catalogs/{segment(catalog)}/transfers"

@@ -12,7 +12,8 @@ import typer
 
 from armillary.cli.terminal.device_reference import DeviceOption
 from armillary.cli.terminal.duration import seconds_of
-from armillary.cli.terminal.output import JsonOption, note, noun, print_record, print_table
+from armillary.cli.terminal.given import pairs_of
+from armillary.cli.terminal.output import JsonOption, note, noun, only, print_record, print_table
 from armillary.cli.terminal.readable import readable
 from armillary.cli.terminal.remote import RemoteService, remote_command, segment
 from armillary.cli.terminal.remote_names import YesOption, confirm
@@ -53,7 +54,7 @@ def _send(
     It waits for a device that is not connected, until it expires.
     """
     body: dict[str, Any] = {
-        "properties": _properties(property_ or []),
+        "properties": pairs_of("--property", property_),
         "ack": ack.value,
         "lifetime_s": seconds_of(expires),
         "content_type": content_type,
@@ -65,7 +66,7 @@ def _send(
     else:
         body["text"] = text
     found = remote.post(f"/devices/{segment(device)}/messages", body)
-    print_record(found if as_json else {name: found[name] for name in COLUMNS}, as_json=as_json)
+    print_record(found, row=only(*COLUMNS), as_json=as_json)
 
 
 @remote_command(message, "list")
@@ -84,13 +85,3 @@ def _purge(remote: RemoteService, device: DeviceOption, yes: YesOption = False) 
     confirm(f"Take back every message that waits for device {device[:12]}...?", yes=yes)
     found = remote.delete(f"/devices/{segment(device)}/messages")
     note(f"{found['purged']} message{'s' if found['purged'] != 1 else ''} taken back")
-
-
-def _properties(given: list[str]) -> dict[str, str]:
-    found: dict[str, str] = {}
-    for pair in given:
-        name, equals, value = pair.partition("=")
-        if not name or not equals:
-            raise typer.BadParameter(f"--property: expected NAME=VALUE, got {pair!r:.60}")
-        found[name] = value
-    return found

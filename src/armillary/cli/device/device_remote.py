@@ -4,7 +4,6 @@
 from __future__ import annotations
 
 import base64
-import json
 from enum import StrEnum
 from pathlib import Path
 from typing import Annotated, Any
@@ -15,16 +14,23 @@ from armillary.cli.terminal.device_reference import (
     DeviceOption,
     NewNameOption,
     SearchOption,
-    device_row,
+    readable_device,
     resolve_device,
 )
 from armillary.cli.terminal.files import write_file
-from armillary.cli.terminal.output import JsonOption, note, noun, print_record, print_table
+from armillary.cli.terminal.given import json_of
+from armillary.cli.terminal.output import JsonOption, note, noun, only, print_record, print_table
 from armillary.cli.terminal.readable import readable, with_unit
 from armillary.cli.terminal.remote import RemoteService, remote_command, segment
 from armillary.cli.terminal.remote_names import (
     DEFAULT_RESOURCE_GROUP,
     CatalogOption,
+    LimitOption,
+    OnlyCatalogOption,
+    OnlyGroupOption,
+    OnlyProductOption,
+    OutputFileOption,
+    ReasonOption,
     ResourceGroupOption,
     YesOption,
     catalog_path,
@@ -50,7 +56,6 @@ TargetProduct = Annotated[
 TargetGroup = Annotated[
     str, typer.Option("--target-device-group", "--device-group", "-dg", metavar="NAME", help="Device group to go to.")
 ]
-LimitOption = Annotated[int | None, typer.Option("--limit", min=1, metavar="N", help="Print at most so many.")]
 
 
 class CapabilityType(StrEnum):
@@ -150,11 +155,9 @@ def _move(remote: RemoteService, base: str, device: str, product: str, device_gr
 @remote_command(verbs, "list")
 def _list(
     remote: RemoteService,
-    catalog: Annotated[str | None, typer.Option("--catalog", "-c", metavar="NAME", help="Only of a catalog.")] = None,
-    product: Annotated[str | None, typer.Option("--product", "-p", metavar="NAME", help="Only of a product.")] = None,
-    device_group: Annotated[
-        str | None, typer.Option("--device-group", "-dg", metavar="NAME", help="Only of a device group.")
-    ] = None,
+    catalog: OnlyCatalogOption = None,
+    product: OnlyProductOption = None,
+    device_group: OnlyGroupOption = None,
     health: Annotated[
         str | None,
         typer.Option(
@@ -173,8 +176,7 @@ def _list(
     where = {"catalog": catalog, "product": product, "group": device_group, "search": search}
     found = remote.pages("/devices", limit=limit, health=health, tier=tier, os_version=os_version, **where)
     empty = "No device. Make one on this host: armillary device create"
-    rows = list(found) if as_json else [device_row(readable(device)) for device in found]
-    print_table(rows, LIST_COLUMNS, as_json=as_json, empty=empty)
+    print_table(found, LIST_COLUMNS, row=readable_device, as_json=as_json, empty=empty)
 
 
 @remote_command(verbs, "rename")
@@ -184,7 +186,7 @@ def _rename(remote: RemoteService, device: DeviceOption, name: NewNameOption, as
     It need not be unique. A new owner of the device does not see it.
     """
     found = remote.put(f"/devices/{segment(device)}/name", {"name": name})
-    print_record(found if as_json else {key: found[key] for key in ("device_id", "name", "catalog")}, as_json=as_json)
+    print_record(found, row=only("device_id", "name", "catalog"), as_json=as_json)
 
 
 @remote_command(verbs, "show")
@@ -206,10 +208,8 @@ def _show(remote: RemoteService, device: DeviceOption, as_json: JsonOption = Fal
 def _show_count(
     remote: RemoteService,
     catalog: CatalogOption = None,
-    product: Annotated[str | None, typer.Option("--product", "-p", metavar="NAME", help="Only of a product.")] = None,
-    device_group: Annotated[
-        str | None, typer.Option("--device-group", "-dg", metavar="NAME", help="Only of a device group.")
-    ] = None,
+    product: OnlyProductOption = None,
+    device_group: OnlyGroupOption = None,
     resource_group: ResourceGroupOption = DEFAULT_RESOURCE_GROUP,
     as_json: JsonOption = False,
 ) -> None:
@@ -290,7 +290,7 @@ def _product_of(remote: RemoteService, device: str) -> str:
 def _revoke(
     remote: RemoteService,
     device: DeviceOption,
-    reason: Annotated[str, typer.Option("--reason", metavar="TEXT", help="Why; kept in the audit log.")],
+    reason: ReasonOption,
     yes: YesOption = False,
     as_json: JsonOption = False,
 ) -> None:
@@ -300,7 +300,7 @@ def _revoke(
     """
     confirm(f"Revoke device {device[:12]}...? It is refused and disconnected at once.", yes=yes)
     found = remote.post(f"/devices/{segment(device)}/revoke", {"reason": reason})
-    print_record(found if as_json else {name: found[name] for name in ("device_id", "health")}, as_json=as_json)
+    print_record(found, row=only("device_id", "health"), as_json=as_json)
 
 
 @remote_command(verbs, "restore")
@@ -310,7 +310,7 @@ def _restore(remote: RemoteService, device: DeviceOption, as_json: JsonOption = 
     It still has to prove itself.
     """
     found = remote.post(f"/devices/{segment(device)}/restore")
-    print_record(found if as_json else {name: found[name] for name in ("device_id", "health")}, as_json=as_json)
+    print_record(found, row=only("device_id", "health"), as_json=as_json)
 
 
 @remote_command(verbs, "release")
@@ -322,7 +322,7 @@ def _release(remote: RemoteService, device: DeviceOption, yes: YesOption = False
     """
     confirm(f"Release device {device[:12]}...? The next machine that proves this identity becomes the device.", yes=yes)
     found = remote.post(f"/devices/{segment(device)}/release")
-    print_record(found if as_json else {name: found[name] for name in ("device_id", "health")}, as_json=as_json)
+    print_record(found, row=only("device_id", "health"), as_json=as_json)
 
 
 @remote_command(verbs, "check-ins")
@@ -330,19 +330,17 @@ def _check_ins(
     remote: RemoteService, device: DeviceOption, limit: LimitOption = 20, as_json: JsonOption = False
 ) -> None:
     """List a device's check-ins, newest first."""
-    found = list(remote.pages(f"/devices/{segment(device)}/check-ins", limit=limit))
+    found = remote.pages(f"/devices/{segment(device)}/check-ins", limit=limit)
     columns = ("at", "verdict", "boot_count", "os_version", "certificate_serial", "deployment_id")
-    rows = found if as_json else [readable(row) for row in found]
-    print_table(rows, columns, as_json=as_json, empty="The device has not checked in yet.")
+    print_table(found, columns, row=readable, as_json=as_json, empty="The device has not checked in yet.")
 
 
 @remote_command(verbs, "telemetry")
 def _telemetry(remote: RemoteService, device: DeviceOption, as_json: JsonOption = False) -> None:
     """Show the last value of each of a device's metrics."""
-    found = remote.get(f"/devices/{segment(device)}/telemetry")
+    found = remote.get(f"/devices/{segment(device)}/telemetry")["items"]
     empty = "The device has sent no telemetry yet."
-    rows = found["items"] if as_json else [with_unit(readable(row), "value") for row in found["items"]]
-    print_table(rows, ("metric", "display_name", "value", "at_ms"), as_json=as_json, empty=empty)
+    print_table(found, ("metric", "display_name", "value", "at_ms"), row=_value, as_json=as_json, empty=empty)
 
 
 @remote_command(verbs, "invoke")
@@ -357,7 +355,7 @@ def _invoke(
     as_json: JsonOption = False,
 ) -> None:
     """Call a direct method on a connected device."""
-    body = {"payload": _json(payload, "--payload"), "timeout_s": timeout_s}
+    body = {"payload": json_of("--payload", payload), "timeout_s": timeout_s}
     found = remote.post(f"/devices/{segment(device)}/methods/{segment(method)}", body)
     print_record(found, as_json=as_json)
 
@@ -366,7 +364,7 @@ def _invoke(
 def _capability_download(
     remote: RemoteService,
     device: DeviceOption,
-    output_file: Annotated[Path, typer.Option("--output-file", metavar="FILE", help="File to write; - is stdout.")],
+    output_file: OutputFileOption,
     kind: Annotated[CapabilityType, typer.Option("--type", "-t", help="What to allow.")],
     catalog: CatalogOption = None,
     resource_group: ResourceGroupOption = DEFAULT_RESOURCE_GROUP,
@@ -396,7 +394,7 @@ def _twin_update(
     as_json: JsonOption = False,
 ) -> None:
     """Merge desired properties into a device's twin."""
-    body = {"desired": _json(desired, "--desired")}
+    body = {"desired": json_of("--desired", desired)}
     _show_twin(remote.patch(f"/devices/{segment(device)}/twin", body), as_json=as_json)
 
 
@@ -416,9 +414,5 @@ def _show_twin(twin: dict[str, Any], *, as_json: bool) -> None:
     print_table(rows, ("property", "desired", "reported"), as_json=False, empty="The twin has no properties yet.")
 
 
-def _json(text: str, option: str) -> Any:
-
-    try:
-        return json.loads(text)
-    except ValueError as error:
-        raise typer.BadParameter(f"{option}: expected JSON ({error})") from error
+def _value(row: dict[str, Any]) -> dict[str, Any]:
+    return with_unit(readable(row), "value")

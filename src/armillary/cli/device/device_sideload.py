@@ -11,6 +11,7 @@ import typer
 from cryptography.x509 import Certificate
 
 from armillary.cli.release.development_key import development_folder, load_certificate
+from armillary.cli.terminal.device_options import DataOption
 from armillary.cli.terminal.files import read_file
 from armillary.cli.terminal.output import JsonOption, note, noun, print_record
 from armillary.device.applications.sideload import delete, deploy
@@ -22,8 +23,6 @@ from armillary.update.record import SlotImage
 from armillary.wire.image import package as image_package
 
 sideload = noun("Load applications by hand.")
-
-DataOption = Annotated[Path, typer.Option("--data", metavar="DIR", help="The device's data folder.")]
 
 
 @sideload.command("deploy")

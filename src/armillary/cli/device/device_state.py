@@ -10,6 +10,7 @@ from typing import Annotated, Any
 import typer
 
 from armillary.cli.device.device_remote import capability
+from armillary.cli.terminal.device_options import DataOption
 from armillary.cli.terminal.files import read_file
 from armillary.cli.terminal.output import JsonOption, note, noun, print_record
 from armillary.cli.terminal.readable import readable
@@ -30,8 +31,6 @@ from armillary.engines.flash.file import FileFlash
 from armillary.errors import ConflictError
 from armillary.identity.manufacturing import ManufacturingState, state_named
 from armillary.wire.image import capability_file
-
-DataOption = Annotated[Path, typer.Option("--data", metavar="DIR", help="The device's data folder.")]
 
 
 class NextState(StrEnum):

@@ -8,7 +8,7 @@ from typing import Annotated, Any
 
 import typer
 
-from armillary.cli.platform.template_device import DryRunOption, TemplateOption, losses
+from armillary.cli.platform.template_device import DryRunOption, NewestOption, TemplateOption, losses
 from armillary.cli.terminal.device_reference import DeviceOption
 from armillary.cli.terminal.output import JsonOption, note, noun, print_json, print_record, print_table
 from armillary.cli.terminal.readable import readable, with_unit
@@ -19,8 +19,7 @@ PROPERTY_COLUMNS = ("name", "display_name", "state", "desired", "reported", "cod
 VALUE_COLUMNS = ("name", "display_name", "value", "at_ms", "fault")
 
 ValuesArgument = Annotated[
-    list[str],
-    typer.Argument(metavar="NAME=VALUE...", help="VALUE is JSON, or text as it stands; null takes it away."),
+    list[str], typer.Argument(metavar="NAME=VALUE...", help="VALUE is JSON, or text as it stands; null takes it away.")
 ]
 
 
@@ -35,9 +34,7 @@ def _set(
     remote: RemoteService,
     device: DeviceOption,
     template: TemplateOption,
-    version: Annotated[
-        int | None, typer.Option("--version", min=1, metavar="N", help="Published version; the newest by default.")
-    ] = None,
+    version: NewestOption = None,
     dry_run: DryRunOption = False,
     as_json: JsonOption = False,
 ) -> None:

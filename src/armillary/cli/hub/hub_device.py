@@ -13,7 +13,7 @@ from armillary.cli.terminal.device_reference import DeviceOption, NewNameOption,
 from armillary.cli.terminal.output import JsonOption, note, noun, print_record, print_table
 from armillary.cli.terminal.readable import readable
 from armillary.cli.terminal.remote import RemoteService, remote_command, segment
-from armillary.cli.terminal.remote_names import CatalogOption, YesOption, catalog_name, confirm
+from armillary.cli.terminal.remote_names import CatalogOption, YesOption, confirm, in_catalog
 
 app = noun("Hub devices: clients with a key or certificate of their own that attest nothing.")
 module = noun("Modules of a device.")
@@ -35,11 +35,6 @@ class Switch(StrEnum):
     OFF = "off"
 
 
-@app.callback()
-def hub_devices() -> None:
-    """Hub devices: clients with a key or certificate of their own that attest nothing."""
-
-
 @remote_command(app, "admission")
 def admission(
     remote: RemoteService,
@@ -56,7 +51,7 @@ def admission(
 
     Without a change it admits devices that attest, and nothing else.
     """
-    path = f"/catalogs/{segment(catalog_name(remote, catalog))}/hub-admission"
+    path = in_catalog(remote, catalog, "hub-admission")
     change = {"certificates": certificates, "symmetric_keys": symmetric_keys}
     body = {name: value is Switch.ON for name, value in change.items() if value is not None}
     found = remote.patch(path, body) if body else remote.get(path)
@@ -79,7 +74,7 @@ def create(
     body: dict[str, Any] = {"device_id": device, "name": name, "authentication": "sas"}
     if certificate is not None:
         body.update(authentication="selfSigned", certificate=certificate.read_text("utf-8"))
-    made = remote.post(f"/catalogs/{segment(catalog_name(remote, catalog))}/hub-devices", body)
+    made = remote.post(in_catalog(remote, catalog, "hub-devices"), body)
     _print_once(made, as_json=as_json)
 
 
@@ -92,7 +87,7 @@ def list_(
     as_json: JsonOption = False,
 ) -> None:
     """List a catalog's hub devices."""
-    path = f"/catalogs/{segment(catalog_name(remote, catalog))}/hub-devices"
+    path = in_catalog(remote, catalog, "hub-devices")
     found = remote.pages(path, device_id_prefix=prefix or None, search=search)
     empty = "There is none: armillary hub-device create --device ID."
     print_table(found, COLUMNS, row=readable, as_json=as_json, empty=empty)

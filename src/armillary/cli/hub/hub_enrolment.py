@@ -3,28 +3,24 @@
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
 from typing import Annotated, Any
 
 import typer
 
-from armillary.cli.terminal.output import JsonOption, note, noun, print_record, print_table
+from armillary.cli.terminal.given import json_of
+from armillary.cli.terminal.output import JsonOption, note, noun, only, print_record, print_table
 from armillary.cli.terminal.readable import readable
-from armillary.cli.terminal.remote import RemoteService, remote_command, segment
-from armillary.cli.terminal.remote_names import CatalogOption, YesOption, catalog_name, confirm
+from armillary.cli.terminal.remote import RemoteService, remote_command
+from armillary.cli.terminal.remote_names import CatalogOption, YesOption, confirm, in_catalog
 
 app = noun("Enrolments: which hub devices may register themselves.")
 
+PATH = "hub-enrolments"
 COLUMNS = ("enrolment_id", "name", "group", "attestation", "verified", "enabled", "created_by")
 REGISTRATION_COLUMNS = ("registration_id", "device_id", "changed_at")
 
 IdOption = Annotated[str, typer.Option("--enrolment-id", "--id", metavar="ID", help="Enrolment id.")]
-
-
-@app.callback()
-def enrolments() -> None:
-    """Enrolments: which hub devices may register themselves."""
 
 
 @remote_command(app, "create")
@@ -57,10 +53,10 @@ def create(
         "attestation": "symmetricKey" if certificate is None else "x509",
         "certificate": "" if certificate is None else certificate.read_text("utf-8"),
         "device_id": device,
-        "initial_twin": _json(twin, "--twin"),
-        "returned_payload": _json(payload, "--payload"),
+        "initial_twin": None if twin is None else json_of("--twin", twin),
+        "returned_payload": None if payload is None else json_of("--payload", payload),
     }
-    made = remote.post(_path(remote, catalog), body)
+    made = remote.post(in_catalog(remote, catalog, PATH), body)
     if as_json:
         print_record(made, as_json=True)
         return
@@ -82,14 +78,14 @@ def verify(
 ) -> None:
     """Prove possession of a group's authority."""
     body = {"certificate": certificate.read_text("utf-8")}
-    made = remote.post(f"{_path(remote, catalog)}/{segment(enrolment_id)}/verify", body)
-    print_record(made if as_json else {name: made[name] for name in COLUMNS}, as_json=as_json)
+    made = remote.post(in_catalog(remote, catalog, PATH, enrolment_id, "verify"), body)
+    print_record(made, row=only(*COLUMNS), as_json=as_json)
 
 
 @remote_command(app, "list")
 def list_(remote: RemoteService, catalog: CatalogOption = None, as_json: JsonOption = False) -> None:
     """List a catalog's enrolments, and its id scope."""
-    found = remote.get(_path(remote, catalog))
+    found = remote.get(in_catalog(remote, catalog, PATH))
     if as_json:
         print_record(found, as_json=True)
         return
@@ -103,21 +99,21 @@ def registrations(
     remote: RemoteService, enrolment_id: IdOption, catalog: CatalogOption = None, as_json: JsonOption = False
 ) -> None:
     """List what registered by an enrolment."""
-    found = remote.get(f"{_path(remote, catalog)}/{segment(enrolment_id)}/registrations")["items"]
+    found = remote.get(in_catalog(remote, catalog, PATH, enrolment_id, "registrations"))["items"]
     print_table(found, REGISTRATION_COLUMNS, row=readable, as_json=as_json, empty="Nothing has registered by it.")
 
 
 @remote_command(app, "enable")
 def enable(remote: RemoteService, enrolment_id: IdOption, catalog: CatalogOption = None) -> None:
     """Let devices register by an enrolment again."""
-    remote.patch(f"{_path(remote, catalog)}/{segment(enrolment_id)}", {"enabled": True})
+    remote.patch(in_catalog(remote, catalog, PATH, enrolment_id), {"enabled": True})
     note("devices may register by it")
 
 
 @remote_command(app, "disable")
 def disable(remote: RemoteService, enrolment_id: IdOption, catalog: CatalogOption = None) -> None:
     """Let nothing register by an enrolment for now."""
-    remote.patch(f"{_path(remote, catalog)}/{segment(enrolment_id)}", {"enabled": False})
+    remote.patch(in_catalog(remote, catalog, PATH, enrolment_id), {"enabled": False})
     note("nothing registers by it; what a group's authority signed opens the hub no more")
 
 
@@ -127,18 +123,5 @@ def delete(
 ) -> None:
     """Delete an enrolment; its devices stay."""
     confirm(f"Delete enrolment {enrolment_id}?", yes=yes)
-    remote.delete(f"{_path(remote, catalog)}/{segment(enrolment_id)}")
+    remote.delete(in_catalog(remote, catalog, PATH, enrolment_id))
     note("the enrolment is deleted")
-
-
-def _path(remote: RemoteService, catalog: str | None) -> str:
-    return f"/catalogs/{segment(catalog_name(remote, catalog))}/hub-enrolments"
-
-
-def _json(text: str | None, option: str) -> Any:
-    if text is None:
-        return None
-    try:
-        return json.loads(text)
-    except ValueError as error:
-        raise typer.BadParameter(f"{option}: expected JSON ({error})") from None

@@ -12,7 +12,7 @@ import typer
 
 from armillary.cli.terminal import authored
 from armillary.cli.terminal.authored import CatalogOption, FileOption, IdOption, NameOption
-from armillary.cli.terminal.device_reference import device_row
+from armillary.cli.terminal.device_reference import readable_device
 from armillary.cli.terminal.duration import seconds_of
 from armillary.cli.terminal.given import one_of, pairs_of
 from armillary.cli.terminal.moment import moment
@@ -204,8 +204,8 @@ def results(
     if as_csv:
         sys.stdout.write(csv_head(RESULT_COLUMNS) + csv_rows(rows, RESULT_COLUMNS))
         return
-    shown = rows if as_json else [device_row(readable(each)) for each in rows]
-    print_table(shown, ("name", *RESULT_COLUMNS), as_json=as_json, empty="No device is in that state.")
+    empty = "No device is in that state."
+    print_table(rows, ("name", *RESULT_COLUMNS), row=readable_device, as_json=as_json, empty=empty)
 
 
 @remote_command(app, "cancel")

@@ -16,7 +16,7 @@ from armillary.cli.terminal.files import read_file, write_file
 from armillary.cli.terminal.output import JsonOption, note, noun, print_json, print_record, print_table
 from armillary.cli.terminal.readable import readable
 from armillary.cli.terminal.remote import RemoteService, remote_command, segment
-from armillary.cli.terminal.remote_names import YesOption, confirm
+from armillary.cli.terminal.remote_names import OutputFileOption, YesOption, confirm
 from armillary.errors import InvalidArgumentError, ModelError
 
 PATH = "/templates"
@@ -28,9 +28,11 @@ TemplateOption = Annotated[str, typer.Option("--template", "-t", metavar="NAME",
 VersionOption = Annotated[
     int | None, typer.Option("--version", min=1, metavar="N", help="Published version; without it the draft.")
 ]
+NewestOption = Annotated[
+    int | None, typer.Option("--version", min=1, metavar="N", help="Published version; the newest by default.")
+]
 FilesArgument = Annotated[
-    list[Path],
-    typer.Argument(metavar="FILE...", help="Models in DTDL; or one template, ours or IoT Central's."),
+    list[Path], typer.Argument(metavar="FILE...", help="Models in DTDL; or one template, ours or IoT Central's.")
 ]
 RootOption = Annotated[
     str | None, typer.Option("--root", metavar="DTMI", help="Root interface; found by itself where it is clear.")
@@ -186,7 +188,7 @@ def _delete(
 def _export(
     remote: RemoteService,
     template: TemplateOption,
-    output_file: Annotated[Path, typer.Option("--output-file", metavar="FILE", help="File to write; - is stdout.")],
+    output_file: OutputFileOption,
     version: VersionOption = None,
     form: Annotated[
         Form, typer.Option("--form", help="Models, IoT Central's form, or the whole document.")
@@ -222,9 +224,7 @@ def _devices(
 def _migrate(
     remote: RemoteService,
     template: TemplateOption,
-    version: Annotated[
-        int | None, typer.Option("--version", min=1, metavar="N", help="Published version; the newest by default.")
-    ] = None,
+    version: NewestOption = None,
     dry_run: DryRunOption = False,
     catalog: CatalogOption = None,
     yes: YesOption = False,

@@ -13,6 +13,7 @@ from armillary.cli.terminal.remote_names import (
     DEFAULT_RESOURCE_GROUP,
     CatalogOption,
     DeviceGroupOption,
+    ImagesOption,
     ProductOption,
     ResourceGroupOption,
     catalog_path,
@@ -39,9 +40,7 @@ def create(
     remote: RemoteService,
     product: ProductOption,
     device_group: DeviceGroupOption,
-    images: Annotated[
-        list[str], typer.Option("--images", "-i", metavar="IDS", help="Image ids, with commas or repeated.")
-    ],
+    images: ImagesOption,
     catalog: CatalogOption = None,
     resource_group: ResourceGroupOption = DEFAULT_RESOURCE_GROUP,
     as_json: JsonOption = False,

@@ -10,12 +10,13 @@ from typing import Annotated, Any
 
 import typer
 
+from armillary.cli.terminal.device_options import ChipOption
 from armillary.cli.terminal.files import read_file, write_file
 from armillary.cli.terminal.moment import moment
 from armillary.cli.terminal.output import JsonOption, note, noun, print_record, print_table
 from armillary.cli.terminal.readable import readable
 from armillary.cli.terminal.remote import RemoteService, remote_command, segment
-from armillary.cli.terminal.remote_names import YesOption, confirm
+from armillary.cli.terminal.remote_names import OnlyChipOption, YesOption, confirm
 from armillary.errors import NotFoundError
 
 app = noun("OS releases and their reference values.")
@@ -25,6 +26,9 @@ NO_END = "no-end"
 MAX_CORIM_BYTES = 16 << 10  # wire/attestation/corim.py's limit
 MAX_KEY_BYTES = 8 << 10
 FLOOR_COLUMNS = ("chip", "image_type", "minimum", "changed_at")
+
+
+ReleaseOption = Annotated[str, typer.Option("--release", metavar="ID", help="Release id.")]
 
 
 class OsFeed(StrEnum):
@@ -38,21 +42,13 @@ COLUMNS = ("release_id", "chip", "version", "feed", "created_at", "state")
 
 
 @remote_command(app, "list")
-def list_releases(
-    remote: RemoteService,
-    chip: Annotated[str | None, typer.Option("--chip", metavar="NAME", help="Only for a chip.")] = None,
-    as_json: JsonOption = False,
-) -> None:
+def list_releases(remote: RemoteService, chip: OnlyChipOption = None, as_json: JsonOption = False) -> None:
     """List OS releases."""
     print_table(remote.pages("/releases", chip=chip), COLUMNS, row=_row, as_json=as_json, empty="No OS release.")
 
 
 @remote_command(app, "show")
-def show(
-    remote: RemoteService,
-    release: Annotated[str, typer.Option("--release", metavar="ID", help="Release id.")],
-    as_json: JsonOption = False,
-) -> None:
+def show(remote: RemoteService, release: ReleaseOption, as_json: JsonOption = False) -> None:
     """Show a release and its reference values.
 
     They are the digests of its boot components that the verifier accepts.
@@ -64,7 +60,7 @@ def show(
 @remote_command(app, "publish")
 def publish(
     remote: RemoteService,
-    chip: Annotated[str, typer.Option("--chip", metavar="NAME", help="Chip profile.")],
+    chip: ChipOption,
     version: Annotated[str, typer.Option("--os-version", metavar="VERSION", help="New version, e.g. 26.12.")],
     security_version: Annotated[
         int | None,
@@ -147,7 +143,7 @@ def import_corim(
 @remote_command(app, "withdraw")
 def withdraw(
     remote: RemoteService,
-    release: Annotated[str, typer.Option("--release", metavar="ID", help="Release id.")],
+    release: ReleaseOption,
     reason: Annotated[str, typer.Option("--reason", metavar="TEXT", help="What is wrong with it, in a sentence.")],
     yes: YesOption = False,
     as_json: JsonOption = False,
@@ -163,7 +159,7 @@ def withdraw(
 @remote_command(app, "set-expiry")
 def set_expiry(
     remote: RemoteService,
-    release: Annotated[str, typer.Option("--release", metavar="ID", help="Release id.")],
+    release: ReleaseOption,
     until: Annotated[str, typer.Option("--until", metavar="TIME", help=f"A date or time (UTC), now, or {NO_END}.")],
     as_json: JsonOption = False,
 ) -> None:
@@ -176,11 +172,7 @@ def set_expiry(
 
 
 @remote_command(app, "list-floors")
-def list_floors(
-    remote: RemoteService,
-    chip: Annotated[str | None, typer.Option("--chip", metavar="NAME", help="Only for a chip.")] = None,
-    as_json: JsonOption = False,
-) -> None:
+def list_floors(remote: RemoteService, chip: OnlyChipOption = None, as_json: JsonOption = False) -> None:
     """List security floors: lower versions are refused."""
     found = remote.pages("/security-floors", chip=chip)
     empty = "No floor is set: every published version is accepted."
@@ -190,7 +182,7 @@ def list_floors(
 @remote_command(app, "raise-floor")
 def raise_floor(
     remote: RemoteService,
-    chip: Annotated[str, typer.Option("--chip", metavar="NAME", help="Chip profile.")],
+    chip: ChipOption,
     image_type: Annotated[
         int, typer.Option("--image-type", metavar="N", help="Image type, as armillary release show prints it.")
     ],

@@ -8,14 +8,18 @@ from typing import Annotated, Any
 
 import typer
 
-from armillary.cli.terminal.device_reference import device_row
+from armillary.cli.terminal.device_reference import readable_device
 from armillary.cli.terminal.output import JsonOption, note, noun, print_record, print_table
 from armillary.cli.terminal.readable import readable
 from armillary.cli.terminal.remote import RemoteService, remote_command, segment
 from armillary.cli.terminal.remote_names import (
     CatalogOption,
     DeviceGroupOption,
+    ImagesOption,
+    LimitOption,
+    OnlyCatalogOption,
     ProductOption,
+    ReasonOption,
     YesOption,
     catalog_name,
     confirm,
@@ -34,8 +38,6 @@ FACTS = (
 RolloutOption = Annotated[str, typer.Option("--rollout", "-r", metavar="ID", help="Roll-out id.")]
 # What happened to a roll-out, a line each.
 EVENT_COLUMNS = ("at", "event", "actor", "reason", "finding_id")
-
-ReasonOption = Annotated[str, typer.Option("--reason", metavar="TEXT", help="Why; kept in the audit log.")]
 
 
 class HoldSeverity(StrEnum):
@@ -85,9 +87,7 @@ def create(
     *,
     product: ProductOption,
     device_group: DeviceGroupOption,
-    images: Annotated[
-        list[str], typer.Option("--images", "-i", metavar="IDS", help="Image ids, with commas or repeated.")
-    ],
+    images: ImagesOption,
     catalog: CatalogOption = None,
     cohorts: Annotated[
         str | None, typer.Option("--cohorts", metavar="PERCENTS", help="Rising percentages, e.g. 1,10,100.")
@@ -135,10 +135,7 @@ def create(
 
 @remote_command(app, "list")
 def list_rollouts(
-    remote: RemoteService,
-    catalog: Annotated[str | None, typer.Option("--catalog", "-c", metavar="NAME", help="Only of a catalog.")] = None,
-    limit: Annotated[int | None, typer.Option("--limit", min=1, metavar="N", help="Print at most so many.")] = None,
-    as_json: JsonOption = False,
+    remote: RemoteService, catalog: OnlyCatalogOption = None, limit: LimitOption = None, as_json: JsonOption = False
 ) -> None:
     """List roll-outs, newest first."""
     found = remote.pages("/rollouts", limit=limit, catalog=catalog)
@@ -154,16 +151,12 @@ def show(remote: RemoteService, rollout: RolloutOption, as_json: JsonOption = Fa
 
 @remote_command(app, "devices")
 def devices(
-    remote: RemoteService,
-    rollout: RolloutOption,
-    limit: Annotated[int | None, typer.Option("--limit", min=1, metavar="N", help="Print at most so many.")] = None,
-    as_json: JsonOption = False,
+    remote: RemoteService, rollout: RolloutOption, limit: LimitOption = None, as_json: JsonOption = False
 ) -> None:
     """List where each device stands in a roll-out."""
-    found = list(remote.pages(f"/rollouts/{segment(rollout)}/devices", limit=limit))
+    found = remote.pages(f"/rollouts/{segment(rollout)}/devices", limit=limit)
     columns = ("name", "device_id", "cohort", "state", "reason")
-    rows = found if as_json else [device_row(readable(row)) for row in found]
-    print_table(rows, columns, as_json=as_json, empty="No device has been started yet.")
+    print_table(found, columns, row=readable_device, as_json=as_json, empty="No device has been started yet.")
 
 
 @remote_command(app, "halt")

@@ -12,8 +12,8 @@ from armillary.cli.service import firmware_reference
 from armillary.cli.terminal.moment import moment
 from armillary.cli.terminal.output import JsonOption, note, noun, print_record, print_table
 from armillary.cli.terminal.readable import readable
-from armillary.cli.terminal.remote import RemoteService, remote_command, segment
-from armillary.cli.terminal.remote_names import CatalogOption, YesOption, catalog_name, confirm
+from armillary.cli.terminal.remote import RemoteService, remote_command
+from armillary.cli.terminal.remote_names import CatalogOption, YesOption, catalog_name, confirm, in_catalog
 from armillary.errors import InvalidArgumentError
 
 app = noun("What a catalog demands of its devices beyond a good boot.")
@@ -42,12 +42,11 @@ def show(
     as_json: JsonOption = False,
 ) -> None:
     """Show what a catalog demands."""
-    path = _path(remote, catalog)
+    path = in_catalog(remote, catalog, "attestation-policy")
     if versions:
         found = remote.get(f"{path}/versions")["items"]
-        rows = found if as_json else [_row(item) for item in found]
         empty = "No policy was ever set: the catalog demands nothing."
-        print_table(rows, VERSION_COLUMNS, as_json=as_json, empty=empty)
+        print_table(found, VERSION_COLUMNS, row=_row, as_json=as_json, empty=empty)
         return
     _print(remote.get(path), as_json=as_json)
 
@@ -94,8 +93,7 @@ def set_policy(
         ),
     ] = None,
     if_version: Annotated[
-        int | None,
-        typer.Option("--if-version", min=0, metavar="N", help="Refuse the change if another version holds."),
+        int | None, typer.Option("--if-version", min=0, metavar="N", help="Refuse the change if another version holds.")
     ] = None,
     yes: YesOption = False,
     as_json: JsonOption = False,
@@ -127,14 +125,10 @@ def set_policy(
     confirm(f"Change what catalog {name} demands? Devices that lack it get only updates.", yes=yes)
     if if_version is not None:
         change["if_version"] = if_version
-    _print(remote.patch(_path(remote, name), change), as_json=as_json)
+    _print(remote.patch(in_catalog(remote, name, "attestation-policy"), change), as_json=as_json)
 
 
 app.add_typer(firmware_reference.firmware, name="firmware")
-
-
-def _path(remote: RemoteService, catalog: str | None) -> str:
-    return f"/catalogs/{segment(catalog_name(remote, catalog))}/attestation-policy"
 
 
 def _print(policy: dict[str, Any], *, as_json: bool) -> None:

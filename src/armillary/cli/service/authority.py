@@ -5,7 +5,6 @@ from __future__ import annotations
 
 import base64
 from enum import StrEnum
-from pathlib import Path
 from typing import Annotated, Any
 
 import typer
@@ -14,7 +13,7 @@ from armillary.cli.terminal.files import write_file
 from armillary.cli.terminal.output import JsonOption, note, noun, print_record, print_table
 from armillary.cli.terminal.readable import readable
 from armillary.cli.terminal.remote import RemoteService, remote_command
-from armillary.cli.terminal.remote_names import CatalogOption, YesOption, catalog_name, confirm
+from armillary.cli.terminal.remote_names import CatalogOption, OutputFileOption, YesOption, catalog_name, confirm
 from armillary.errors import InvalidArgumentError
 from armillary.wire.encoding.pem import armour
 
@@ -70,10 +69,7 @@ def renew(
 
 
 @remote_command(app, "roots")
-def roots(
-    remote: RemoteService,
-    output_file: Annotated[Path, typer.Option("--output-file", metavar="FILE", help="File to write; - is stdout.")],
-) -> None:
+def roots(remote: RemoteService, output_file: OutputFileOption) -> None:
     """Write the service's living roots as one PEM file.
 
     It is what tools and applications have to trust; armillary login takes it with --ca.

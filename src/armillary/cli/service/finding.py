@@ -8,9 +8,10 @@ from typing import Annotated
 import typer
 
 from armillary.cli.terminal.device_reference import AnyDeviceOption
-from armillary.cli.terminal.output import JsonOption, noun, print_record, print_table
+from armillary.cli.terminal.output import JsonOption, noun, only, print_record, print_table
 from armillary.cli.terminal.readable import readable
 from armillary.cli.terminal.remote import RemoteService, remote_command, segment
+from armillary.cli.terminal.remote_names import LimitOption, OnlyCatalogOption
 
 app = noun("What the watch has found.")
 
@@ -29,9 +30,9 @@ def list_findings(
     status: Annotated[
         str, typer.Option("--status", metavar="WORD", help="living (not closed), open, acknowledged, closed or all.")
     ] = "living",
-    catalog: Annotated[str | None, typer.Option("--catalog", "-c", metavar="NAME", help="Only of a catalog.")] = None,
+    catalog: OnlyCatalogOption = None,
     device: AnyDeviceOption = None,
-    limit: Annotated[int | None, typer.Option("--limit", min=1, metavar="N", help="Print at most so many.")] = None,
+    limit: LimitOption = None,
     as_json: JsonOption = False,
 ) -> None:
     """List findings, newest first."""
@@ -51,11 +52,11 @@ def show(remote: RemoteService, finding: FindingOption, as_json: JsonOption = Fa
 def acknowledge(remote: RemoteService, finding: FindingOption, as_json: JsonOption = False) -> None:
     """Say that somebody is on it: it no longer holds roll-outs."""
     found = remote.post(f"/findings/{segment(finding)}/acknowledge")
-    print_record(found if as_json else {name: found[name] for name in COLUMNS}, as_json=as_json)
+    print_record(found, row=only(*COLUMNS), as_json=as_json)
 
 
 @remote_command(app, "close")
 def close(remote: RemoteService, finding: FindingOption, as_json: JsonOption = False) -> None:
     """Say that it is dealt with; seen again, it is a new finding."""
     found = remote.post(f"/findings/{segment(finding)}/close")
-    print_record(found if as_json else {name: found[name] for name in COLUMNS}, as_json=as_json)
+    print_record(found, row=only(*COLUMNS), as_json=as_json)

@@ -18,9 +18,10 @@ from armillary.cli.terminal.moment import moment
 from armillary.cli.terminal.output import JsonOption, note, noun, print_record, print_table
 from armillary.cli.terminal.readable import readable
 from armillary.cli.terminal.remote import RemoteService, remote_command, segment
-from armillary.cli.terminal.remote_names import CatalogOption, YesOption, catalog_name, confirm
+from armillary.cli.terminal.remote_names import CatalogOption, YesOption, catalog_name, confirm, in_catalog
 from armillary.errors import InvalidArgumentError
 
+PATH = ("attestation-policy", "firmware")
 VALUE_COLUMNS = ("kind", "pcr", "measures", "event_type", "digest")
 LIST_COLUMNS = ("statement_id", "chip", "values", "expires_at", "stated_at", "stated_by", "note")
 MAX_FILE_BYTES = 256 * 1024  # what the service takes as one request
@@ -43,7 +44,7 @@ def _list(remote: RemoteService, catalog: CatalogOption = None, as_json: JsonOpt
 
     Values that were stated together are one line; with --json each digest.
     """
-    found = remote.get(_path(catalog_name(remote, catalog)))["items"]
+    found = remote.get(in_catalog(remote, catalog, *PATH))["items"]
     empty = "No reference values are stated: firmware is not compared."
     print_table(found, LIST_COLUMNS, row=_row, as_json=as_json, empty=empty)
     if not as_json:
@@ -142,7 +143,7 @@ def _remove(
     """
     name = catalog_name(remote, catalog)
     confirm(f"Remove these reference values from catalog {name}? Devices with that firmware get only updates.", yes=yes)
-    remote.delete(f"{_path(name)}/{segment(statement)}")
+    remote.delete(in_catalog(remote, name, *PATH, statement))
 
 
 def _state(
@@ -155,7 +156,7 @@ def _state(
     yes: bool,
     as_json: bool,
 ) -> None:
-    before = [item for item in remote.get(_path(catalog))["items"] if item["chip"] == chip]
+    before = [item for item in remote.get(in_catalog(remote, catalog, *PATH))["items"] if item["chip"] == chip]
     known = {_key(value) for item in before for value in item["values"]}
     new = sum(_key(value) not in known for value in values)
     note(f"{len(values)} reference values, {new} of them new, for chip {chip} in catalog {catalog}.")
@@ -168,12 +169,8 @@ def _state(
         "note": given_note,
         "expires_at": None if expires is None else moment("--expires", expires),
     }
-    made = remote.post(_path(catalog), body)
+    made = remote.post(in_catalog(remote, catalog, *PATH), body)
     print_record(made, row=_row, as_json=as_json)
-
-
-def _path(catalog: str) -> str:
-    return f"/catalogs/{segment(catalog)}/attestation-policy/firmware"
 
 
 def _key(value: Mapping[str, Any]) -> tuple[Any, Any, Any]:

@@ -13,10 +13,7 @@ app = typer.Typer(help="Show the health of a running service.", rich_markup_mode
 
 @app.command()
 def status(
-    service: ServiceOption = None,
-    token: TokenOption = None,
-    ca: CaOption = None,
-    as_json: JsonOption = False,
+    service: ServiceOption = None, token: TokenOption = None, ca: CaOption = None, as_json: JsonOption = False
 ) -> None:
     """Show the health of a running service; exit 1 when a part of it is not well."""
     with connect(service, token, ca) as remote:

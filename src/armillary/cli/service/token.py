@@ -11,6 +11,7 @@ import typer
 from armillary.cli.terminal.output import JsonOption, note, noun, print_record, print_table
 from armillary.cli.terminal.readable import readable
 from armillary.cli.terminal.remote import RemoteService, remote_command, segment
+from armillary.cli.terminal.remote_names import TokenIdOption
 
 app = noun("Operator tokens.")
 
@@ -59,15 +60,11 @@ def create(
 @remote_command(app, "list")
 def list_tokens(remote: RemoteService, as_json: JsonOption = False) -> None:
     """List tokens, without their secrets."""
-    found = list(remote.pages("/tokens"))
-    print_table(found if as_json else [readable(row) for row in found], COLUMNS, as_json=as_json, empty="No token.")
+    print_table(remote.pages("/tokens"), COLUMNS, row=readable, as_json=as_json, empty="No token.")
 
 
 @remote_command(app, "revoke")
-def revoke(
-    remote: RemoteService,
-    token_id: Annotated[str, typer.Option("--token-id", "--id", metavar="ID", help="Token id.")],
-) -> None:
+def revoke(remote: RemoteService, token_id: TokenIdOption) -> None:
     """Make a token useless at once."""
     remote.delete(f"/tokens/{segment(token_id)}")
     note(f"token {token_id} is revoked")

@@ -59,8 +59,7 @@ def up(  # noqa: PLR0917 - each is an option of the command line
         ),
     ] = None,
     series_database: Annotated[
-        str | None,
-        typer.Option("--series-database", metavar="URL", help="PostgreSQL database of the hub's series."),
+        str | None, typer.Option("--series-database", metavar="URL", help="PostgreSQL database of the hub's series.")
     ] = None,
     log_level: Annotated[
         str | None, typer.Option("--log-level", metavar="LEVEL", help="debug, info, warning or error.")

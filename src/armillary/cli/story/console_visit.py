@@ -26,8 +26,7 @@ def see_the_fleet(console_url: str, token: str, root_ca: str) -> str:
     """
     context = ssl.create_default_context(cadata=Path(root_ca).read_text("ascii"))
     browser = urllib.request.build_opener(
-        urllib.request.HTTPSHandler(context=context),
-        urllib.request.HTTPCookieProcessor(http.cookiejar.CookieJar()),
+        urllib.request.HTTPSHandler(context=context), urllib.request.HTTPCookieProcessor(http.cookiejar.CookieJar())
     )
     browser.addheaders = [("Accept", "text/html"), ("Origin", console_url.rstrip("/"))]
     sign_in = _read(browser, urllib.parse.urljoin(console_url, "/sign-in"))

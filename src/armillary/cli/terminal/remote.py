@@ -19,8 +19,7 @@ from armillary.cli.terminal.exchange import Exchange, with_query
 from armillary.cli.terminal.management import ManagementApi
 
 ServiceOption = Annotated[
-    str | None,
-    typer.Option("--service", metavar="URL", help=f"Address of the service. [env: {SERVICE_VARIABLE}]"),
+    str | None, typer.Option("--service", metavar="URL", help=f"Address of the service. [env: {SERVICE_VARIABLE}]")
 ]
 TokenOption = Annotated[
     str | None, typer.Option("--token", metavar="TOKEN", help=f"Operator token. [env: {TOKEN_VARIABLE}]")

@@ -4,11 +4,13 @@
 from __future__ import annotations
 
 import os
+from pathlib import Path
 from typing import Annotated, Any
 
 import typer
 
 from armillary.cli.terminal.management import SUBSCRIPTION
+from armillary.cli.terminal.output import Row, print_record
 from armillary.cli.terminal.remote import RemoteService, segment
 from armillary.errors import InvalidArgumentError
 
@@ -33,6 +35,20 @@ ProductOption = Annotated[str, typer.Option("--product", "-p", metavar="NAME", h
 DeviceGroupOption = Annotated[str, typer.Option("--device-group", "-dg", metavar="NAME", help="Device group.")]
 DescriptionOption = Annotated[str | None, typer.Option("--description", metavar="TEXT", help="What it is for.")]
 YesOption = Annotated[bool, typer.Option("--yes", "-y", help="Do not ask.")]
+# Narrow a list.
+OnlyCatalogOption = Annotated[str | None, typer.Option("--catalog", "-c", metavar="NAME", help="Only of a catalog.")]
+OnlyProductOption = Annotated[str | None, typer.Option("--product", "-p", metavar="NAME", help="Only of a product.")]
+OnlyGroupOption = Annotated[
+    str | None, typer.Option("--device-group", "-dg", metavar="NAME", help="Only of a device group.")
+]
+OnlyChipOption = Annotated[str | None, typer.Option("--chip", metavar="NAME", help="Only for a chip.")]
+LimitOption = Annotated[int | None, typer.Option("--limit", min=1, metavar="N", help="Print at most so many.")]
+ImagesOption = Annotated[
+    list[str], typer.Option("--images", "-i", metavar="IDS", help="Image ids, with commas or repeated.")
+]
+ReasonOption = Annotated[str, typer.Option("--reason", metavar="TEXT", help="Why; kept in the audit log.")]
+TokenIdOption = Annotated[str, typer.Option("--token-id", "--id", metavar="ID", help="Token id.")]
+OutputFileOption = Annotated[Path, typer.Option("--output-file", metavar="FILE", help="File to write; - is stdout.")]
 
 
 def catalog_path(remote: RemoteService, catalog: str | None, resource_group: str = DEFAULT_RESOURCE_GROUP) -> str:
@@ -58,6 +74,11 @@ def catalog_name(remote: RemoteService, catalog: str | None) -> str:
 def chosen_catalog(remote: RemoteService, catalog: str | None) -> str | None:
     """The named catalog, else ``ARMILLARY_CATALOG``, else what ``catalog use`` remembered; None for all."""
     return catalog or os.environ.get(CATALOG_VARIABLE) or remote.catalog or None
+
+
+def in_catalog(remote: RemoteService, catalog: str | None, *parts: str) -> str:
+    """Native path of what a catalog has, such as ``transfers``; the catalog is found as :func:`catalog_name` does."""
+    return "/".join(("/catalogs", *map(segment, (catalog_name(remote, catalog), *parts))))
 
 
 def product_path(catalog: str, product: str) -> str:
@@ -90,6 +111,16 @@ def device_place(remote: RemoteService, catalog: str, device: str) -> str:
 def resource_row(resource: dict[str, Any]) -> dict[str, Any]:
     """A management resource flattened for people: its name, then its properties."""
     return {"name": resource["name"], **(resource.get("properties") or {})}
+
+
+def print_with_devices(remote: RemoteService, path: str, row: Row, *, as_json: bool) -> None:
+    """Show a management resource, for people with the number of its devices."""
+    found = remote.management.call("GET", path)
+    if as_json:
+        print_record(found, as_json=True)
+    else:
+        devices = remote.management.call("POST", f"{path}/countDevices")["value"]
+        print_record({**row(found), "devices": devices}, as_json=False)
 
 
 def split_ids(values: list[str]) -> list[str]:

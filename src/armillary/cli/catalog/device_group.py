@@ -142,11 +142,11 @@ def list_device_groups(
     """List the device groups of a catalog or of one product."""
     path = catalog_path(remote, catalog, resource_group)
     if product is None:
-        found = list(remote.management.pages(f"{path}/listDeviceGroups", method="POST"))
+        found = remote.management.pages(f"{path}/listDeviceGroups", method="POST")
     else:
         found = remote.management.pages(f"{product_path(path, product)}/deviceGroups")
-        empty = "No device group. Make the usual ones: armillary device-group create-defaults --product NAME"
-        print_table(found, COLUMNS, row=_row, as_json=as_json, empty=empty)
+    empty = "No device group. Make the usual ones: armillary device-group create-defaults --product NAME"
+    print_table(found, COLUMNS, row=_row, as_json=as_json, empty=empty)
 
 
 @remote_command(app, "show")

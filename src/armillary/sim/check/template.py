@@ -28,7 +28,7 @@ from armillary.twin.author.job import parse_job
 from armillary.twin.rule.json_form import from_json as rule_from_json
 from armillary.twin.rule.rule import unmodelled
 from armillary.twin.template.json_form import parse_template
-from armillary.wire.dtdl.model import Content
+from armillary.wire.dtdl.model import Property, Telemetry
 
 HEAD_FIELDS: Final = ("title", "line", "sector", "operator", "product")
 # A line of a list on a terminal; a README that says something.
@@ -154,7 +154,7 @@ def _devices(template: shipped.ApplicationTemplate, parts: Parts) -> Iterator[st
 
 def _device(table: Mapping[str, Any], parts: Parts) -> Iterator[str]:
     shape, known = parts.shapes[table["template"]], parts.cloud[table["template"]]
-    modelled = {**shape.telemetry, **shape.properties}
+    modelled: dict[str, Telemetry | Property] = {**shape.telemetry, **shape.properties}
     for number, (_, own) in enumerate(shipped.device_names(table, max(1, int(table["count"]))), 1):
         try:
             behaviour = behaviours.parse(shipped.device_table(table, own))
@@ -184,7 +184,7 @@ def _settings(behaviour: Behaviour, shape: Shape) -> Iterator[str]:
         yield f"signal {name}: a writable property has to be a setting"
 
 
-def _values(behaviour: Behaviour, modelled: Mapping[str, Content], number: int) -> Iterator[str]:
+def _values(behaviour: Behaviour, modelled: Mapping[str, Telemetry | Property], number: int) -> Iterator[str]:
     """Every value fits its schema and bounds at every moment looked at, and in the middle of every incident."""
     seed = behaviours.device_seed("check", "device", number)
     moments = [ORIGIN_S + (look - LOOKS / 2) * 2 * 86_400 / LOOKS for look in range(LOOKS)]
@@ -204,7 +204,7 @@ def _values(behaviour: Behaviour, modelled: Mapping[str, Content], number: int) 
         yield f"signal {name}: {fault}"
 
 
-def _beyond(content: Content, value: object) -> str | None:
+def _beyond(content: Telemetry | Property, value: object) -> str | None:
     low, high = content.others.get("minValue"), content.others.get("maxValue")
     if isinstance(value, (int, float)) and not isinstance(value, bool):
         if low is not None and value < low:

@@ -15,12 +15,15 @@ import asyncio
 import json
 import signal
 import sys
+import time
 from pathlib import Path
 
 import uvloop
 
 from armillary.engines.series.store import Retention, SeriesStore
 from armillary.hub.front.front import Front
+from armillary.hub.front.notices import HubNotices
+from armillary.hub.link.admission import Admission
 from armillary.hub.link.counters import Counters
 from armillary.hub.link.tls import hub_context
 from armillary.roles.memory import give_back_memory, keep_one_heap
@@ -30,7 +33,8 @@ from armillary.wire.hub.credentials import HubPeer
 async def serve(folder: Path, *tls: Path) -> None:
     store = SeriesStore(folder, retention=Retention(), listener=lambda *_: None)
     counters = Counters()
-    front = Front(store, lambda credentials: HubPeer(credentials.client_id), counters)
+    admission = Admission(lambda credentials: HubPeer(credentials.client_id), time.time)
+    front = Front(store, admission.identify, counters, HubNotices())
     context = hub_context(tls[0], tls[1], tls[2].read_text("ascii")) if tls else None
     port = await front.listen(context, "127.0.0.1", 0)
     trimming = asyncio.create_task(give_back_memory())

@@ -9,7 +9,7 @@ from functools import cache
 
 import structlog
 
-from armillary.hub.broker.broker import Broker
+from armillary.hub.broker.broker import MqttBroker
 from armillary.hub.broker.connection import BrokerConnection
 from armillary.hub.link.counters import Counters
 from armillary.wire.hub.credentials import HubPeer
@@ -88,13 +88,13 @@ def seeds() -> list[bytes]:
 
 
 @cache
-def _loop() -> tuple[asyncio.AbstractEventLoop, Broker]:
+def _loop() -> tuple[asyncio.AbstractEventLoop, MqttBroker]:
     logging.disable(logging.CRITICAL)
     structlog.configure(wrapper_class=structlog.make_filtering_bound_logger(logging.CRITICAL))
     loop = asyncio.new_event_loop()
 
-    async def make() -> Broker:
-        return Broker(lambda _: HubPeer(""), Counters())
+    async def make() -> MqttBroker:
+        return MqttBroker(lambda _: HubPeer(""), Counters())
 
     return loop, loop.run_until_complete(make())
 
@@ -104,7 +104,7 @@ def fuzz(data: bytes) -> None:
     loop.run_until_complete(_talk(broker, data))
 
 
-async def _talk(broker: Broker, data: bytes) -> None:
+async def _talk(broker: MqttBroker, data: bytes) -> None:
     connection, transport = BrokerConnection(broker), Recorder()
     connection.attached(transport)
     piece = data[0] + 1 if data else 1

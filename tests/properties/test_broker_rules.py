@@ -6,7 +6,7 @@ from __future__ import annotations
 from hypothesis import given, strategies as st
 
 from armillary.errors import WireError
-from armillary.hub.broker.session import DELIVERIES, Delivery, Message, Move, Outgoing, Session
+from armillary.hub.broker.session import DELIVERIES, DeliveryState, Message, Move, OutgoingMessage, Session
 from armillary.hub.broker.topics import FilterTree, matches, split_share
 from armillary.wire.mqtt.codec import check_topic_filter
 
@@ -90,7 +90,7 @@ moves = st.tuples(st.integers(0, 5), st.sampled_from(Move))
 @given(st.lists(st.integers(1, 2), min_size=1, max_size=6), st.lists(moves, max_size=40))
 def test_a_session_forgets_exactly_what_is_over(qualities: list[int], steps: list[tuple[int, Move]]) -> None:
     session = Session(("", "", "c"))
-    items: list[Outgoing] = []
+    items: list[OutgoingMessage] = []
     for number, qos in enumerate(qualities):
         item = session.enqueue(message(number), qos, retain=False, identifiers=())
         assert item is not None
@@ -107,15 +107,15 @@ def test_a_session_forgets_exactly_what_is_over(qualities: list[int], steps: lis
         except WireError:
             assert move not in DELIVERIES[before]
             assert item.state is before
-        assert (item.packet_id in session.outgoing) == (item.state is not Delivery.DONE)
-    assert list(session.outgoing.values()) == [item for item in items if item.state is not Delivery.DONE]
+        assert (item.packet_id in session.outgoing) == (item.state is not DeliveryState.DONE)
+    assert list(session.outgoing.values()) == [item for item in items if item.state is not DeliveryState.DONE]
     assert session.queued_bytes == sum(item.message.size for item in session.outgoing.values())
 
 
 def test_every_state_has_a_row() -> None:
-    assert set(DELIVERIES) == set(Delivery)
+    assert set(DELIVERIES) == set(DeliveryState)
     reached = {state for row in DELIVERIES.values() for state in row.values()}
-    assert reached == set(Delivery) - {Delivery.QUEUED}
+    assert reached == set(DeliveryState) - {DeliveryState.QUEUED}
 
 
 def test_packet_identifiers_wrap_and_pass_over_those_in_use() -> None:

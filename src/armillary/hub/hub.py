@@ -29,9 +29,13 @@ from armillary.hub.devices.listeners import Gathering, Listener, Listeners
 from armillary.hub.front.cloud_messages import Mailboxes
 from armillary.hub.front.front import Front
 from armillary.hub.front.methods import MethodResult, encode_call
+from armillary.hub.front.notices import HubNotices
+from armillary.hub.link.admission import Admission
 from armillary.hub.link.counters import Counters
+from armillary.hub.link.http_opening import ServiceConnections
+from armillary.hub.provisioning.https import ProvisioningHttp
 from armillary.hub.provisioning.mqtt import MARK, Provisioning
-from armillary.hub.provisioning.registrations import Desk
+from armillary.hub.provisioning.registrations import RegistrationAuthority, Registrations
 from armillary.hub.provisioning.routes import DeviceHttps
 from armillary.platform.authored.device_facts import Directory, NoDirectory
 from armillary.platform.authored.groups import Groups
@@ -47,10 +51,9 @@ from armillary.twin.document.document import Twin, desired_notice, patch_desired
 from armillary.twin.document.section import check_patch
 from armillary.wire.hub.credentials import HubCredentials, HubPeer
 from armillary.wire.hub.telemetry import Telemetry
-from armillary.wire.hub.topics import method_topic
 
 if TYPE_CHECKING:
-    from armillary.hub.broker.broker import Broker
+    from armillary.hub.broker.broker import MqttBroker
 
 Result = TypeVar("Result")
 
@@ -62,6 +65,7 @@ class Hub:
     """One hub.
 
     Attributes:
+        notices: What devices do, for whoever has to know.
         series: Values over time, latest values, messages as they came: ``query``, ``last_values``, ``metrics``,
             ``texts``, ``messages``.
         twins: Device twins.
@@ -69,6 +73,7 @@ class Hub:
         files: Files that devices upload.
         storage_host: ``host:port`` of the operator API, where devices send the bytes of files; the owner sets it.
         changing_secrets: Held from looking at a document with secrets until both are changed: they are kept apart.
+        services: Where connections of services on the hub's ports go.
         service_host: What connection strings of services name: ``host``, or ``host:port``; the owner sets it.
         application: What the application's author makes: device templates, rules, jobs, dashboards, as documents.
         templates: Device templates, and which device has which.
@@ -89,26 +94,29 @@ class Hub:
         *,
         authenticate: Callable[[bytes], str],
         admit: Callable[[HubCredentials], HubPeer] | None = None,
-        provision: Desk | None = None,
+        provision: RegistrationAuthority | None = None,
         retention: Retention | None = None,
         reserve_bytes: int = 0,
         series_database: str = "",
         clock: Callable[[], float] = time.time,
     ) -> None:
         """See :meth:`open`; this one takes the hub's own folder instead of settings."""
+        self.notices = HubNotices()
         self._authenticate = authenticate
         self._admit = admit
         self._provision = provision
         self._clock = clock
+        self._admission = Admission(self._identify, clock)
+        self._started = False
         self._counters = Counters()
         self._listeners = Listeners(self._counters)
         self._folder = folder
         self._front: Front | None = None
-        self._broker: Broker | None = None
+        self._broker: MqttBroker | None = None
         self.series = SeriesStore(
             folder,
             retention=retention or Retention(),
-            listener=self._measured,
+            listener=self.notices.message,
             reserve_bytes=reserve_bytes,
             database=series_database,
         )
@@ -117,6 +125,7 @@ class Hub:
         self.files = FileUploads(self, folder / "files")
         self.changing_secrets = threading.Lock()
         self.storage_host = self.service_host = ""
+        self.services = ServiceConnections()
         self.directory: Directory = NoDirectory()
         self.updates: Updates = NoUpdates()
         self.groups = Groups(self)
@@ -132,6 +141,10 @@ class Hub:
             self.application.on_change.append(self.models.forget)
             self.series.template_of = self._template_of
             self.application.on_change.append(self.templates.forget)
+            self.notices.on_message += [self.rules.measured, self.models.measured, self._publish_live]
+            self.notices.on_slice.append(self.rules.settle)
+            self.notices.on_twin.append(self.rules.device_changed)
+            self.notices.on_model.append(self.templates.announced)
         except BaseException:  # whatever it is: the folder is given back, and it goes on
             self.series.close(int(clock() * 1000))
             raise
@@ -143,7 +156,7 @@ class Hub:
         *,
         authenticate: Callable[[bytes], str],
         admit: Callable[[HubCredentials], HubPeer] | None = None,
-        provision: Desk | None = None,
+        provision: RegistrationAuthority | None = None,
         clock: Callable[[], float] = time.time,
     ) -> Hub:
         """Open the hub's folder below the data folder.
@@ -189,9 +202,10 @@ class Hub:
         Raises:
             PortInUseError: another process listens there.
         """
-        if self._front is None:
+        if not self._started:
+            self._started = True
             if await in_thread(self.connectivity.recover):
-                self.connectivity.attach(self.front)
+                self.connectivity.attach()
             await self.rules.start()
             await self.jobs.start()
             await self.exports.start()
@@ -201,9 +215,10 @@ class Hub:
     async def start_broker(self, ssl_context: ssl.SSLContext, host: str, port: int) -> int:
         """Listen as a general broker as well, in the hub's loop; arguments and errors as of :meth:`start`."""
         from armillary.engines.hub.broker import BrokerStore  # noqa: PLC0415 - off unless configured: costs memory
-        from armillary.hub.broker.broker import Broker  # noqa: PLC0415 - as above
+        from armillary.hub.broker.broker import MqttBroker  # noqa: PLC0415 - as above
 
-        self._broker = Broker(self.front.identify, self._counters, store=BrokerStore(self._folder), clock=self._clock)
+        store = BrokerStore(self._folder)
+        self._broker = MqttBroker(self._admission.identify, self._counters, store=store, clock=self._clock)
         return await self._broker.listen(ssl_context, host, port)
 
     async def close(self) -> None:
@@ -223,13 +238,35 @@ class Hub:
     def front(self) -> Front:
         """The front; made in the running event loop when first asked for."""
         if self._front is None:
-            self._front = Front(self.series, self._identify, self._counters, self._clock)
+            self._front = self._make_front()
             self.rules.attach(self._front)
-            self._front.model_announced = self.templates.announced
-            self._front.https = DeviceHttps(self._front, self.files, lambda: self.storage_host)
-            if self._provision is not None:
-                self._front.provisioning = Provisioning(self._front, self._provision, self.twins.begin)
         return self._front
+
+    def _make_front(self) -> Front:
+        identify, check = self._admission.identify, self._admission.check_certificate
+        provisioning = over_http = None
+        if self._provision is not None:
+            registrations = Registrations(
+                self._provision, asyncio.get_running_loop(), self._counters, self.twins.begin, self.notices
+            )
+            provisioning = Provisioning(registrations, check, self._counters, self._clock)
+            over_http = ProvisioningHttp(registrations, check, self._counters)
+        return Front(
+            self.series,
+            identify,
+            self._counters,
+            self.notices,
+            self._clock,
+            services=self.services,
+            https=DeviceHttps(
+                identify, self._counters, self.files, lambda: self.storage_host, self.services, over_http
+            ),
+            provisioning=provisioning,
+        )
+
+    def name_of(self, number: int) -> str | None:
+        """Id of the device with this number, if it has connected in this life of the hub. In the hub's loop."""
+        return None if self._front is None else self._front.names.get(number)
 
     def connected(self) -> frozenset[str]:
         """Ids of the devices that are connected."""
@@ -264,7 +301,13 @@ class Hub:
             self.in_loop(lambda _: broker.disconnect(device_id))
 
     async def invoke_method(
-        self, device_id: str, name: str, payload: object = None, timeout_s: float = 30.0
+        self,
+        device_id: str,
+        name: str,
+        payload: object = None,
+        timeout_s: float = 30.0,
+        *,
+        connect_timeout_s: float = 0.0,
     ) -> MethodResult:
         """Call a direct method of a connected device and wait for its answer.
 
@@ -273,15 +316,19 @@ class Hub:
             name: Method name.
             payload: Anything that JSON can say; None sends an empty body.
             timeout_s: How long to wait for the answer, seconds.
+            connect_timeout_s: How long to wait for the device to connect before, seconds.
 
         Raises:
             DeviceOfflineError: not connected, takes no methods, or went away.
             DeviceTimeoutError: no answer in time.
-            InvalidArgumentError: payload or timeout make no sense.
+            InvalidArgumentError: payload or a timeout make no sense.
             WireError: the name is not allowed.
             RateLimitedError: too many calls of this device are open.
         """
-        return await self._in_loop(self._invoke(device_id, name, encode_call(payload, timeout_s), timeout_s))
+        methods = self.front.methods
+        if connect_timeout_s:
+            await self._in_loop(methods.wait_for(device_id, connect_timeout_s))
+        return await self._in_loop(methods.invoke(device_id, name, encode_call(payload, timeout_s), timeout_s))
 
     def listen(self, device_id: str | None = None) -> Listener:
         """Live values of a device, or of all, as an async iterator. Call it in the loop that will iterate."""
@@ -347,27 +394,11 @@ class Hub:
             raise DeviceStateError("no client certificate", remedy="Connect with the certificate of the last check-in.")
         return HubPeer(self._authenticate(credentials.certificate))
 
-    def _measured(self, device: int, telemetry: Telemetry, seq: int, received_ms: int) -> None:
-        if self.rules.is_active:
-            self.rules.measured(device, telemetry, seq, received_ms)
-        if self._front is None:
-            return
-        self.models.measured(device, telemetry)
-        if self._listeners.idle:
-            return
-        name = self._front.names.get(device)  # none: from the log of an earlier life, live no more
-        if name is not None:
-            self._listeners.publish(name, telemetry, self._front.loop)
-
-    async def _invoke(self, device_id: str, name: str, body: bytes, timeout_s: float) -> MethodResult:
-        front = self.front
-        request_id, future = front.methods.open(device_id)
-        try:
-            front.send_method(device_id, method_topic(name, request_id), body)
-        except BaseException:  # whatever it is: the call is forgotten, and it goes on
-            front.methods.forget(device_id, request_id)
-            raise
-        return await front.methods.wait(device_id, request_id, future, timeout_s)
+    def _publish_live(self, device: int, telemetry: Telemetry, *_: int) -> None:
+        if not self._listeners.idle:
+            name = self.name_of(device)  # none: from the log of an earlier life, live no more
+            if name is not None:
+                self._listeners.publish(name, telemetry, self.front.loop)
 
     async def _in_loop(self, coroutine: Coroutine[Any, Any, Result]) -> Result:
         loop = self.front.loop
@@ -404,7 +435,7 @@ class Twins:
         now_ms = self._hub.now_ms()
         change = changed_twin(device_id, lambda twin: patch_tags(twin, patch, if_match=if_match), now_ms=now_ms)
         twin = self._submit(change, None).result(COMMIT_TIMEOUT_S)
-        self._hub.rules.device_changed(device_id)
+        self._hub.notices.twin_changed(device_id)
         return twin
 
     def submit_desired(self, device_id: str, patch: object, *, if_match: str | None = None) -> Future[Twin]:
@@ -425,7 +456,7 @@ class Twins:
             self._hub.front.notify_desired(
                 device_id, desired_notice(checked, twin.desired.version), twin.desired.version
             )
-            self._hub.rules.device_changed(device_id)
+            self._hub.notices.twin_changed(device_id)
 
         return self._submit(change, notify)
 

@@ -135,7 +135,7 @@ def join_service_api(hub: Hub, server: ApiServer, host: str, *, api_port: int, p
     answering = (api_port, ports["hub_port"], ports.get("websocket_port"))
     hub.storage_host = f"{host}:{api_port}"
     hub.service_host = host if HTTPS_PORT in answering else hub.storage_host
-    hub.front.service_api = server.connection_of_hub
+    hub.services.answer_with(server.connection_of_hub)
 
 
 def hub_tls_of(service: SecurityService, files: ServerFiles) -> ssl.SSLContext:

@@ -10,13 +10,13 @@ from pathlib import Path
 import uvloop
 
 from armillary.engines.hub.broker import BrokerStore
-from armillary.hub.broker.broker import Broker
+from armillary.hub.broker.broker import MqttBroker
 from armillary.hub.link.counters import Counters
 from armillary.wire.hub.credentials import HubPeer
 
 
 async def serve(folder: Path, port: int) -> None:
-    broker = Broker(lambda _: HubPeer(""), Counters(), store=BrokerStore(folder))
+    broker = MqttBroker(lambda _: HubPeer(""), Counters(), store=BrokerStore(folder))
     print(await broker.listen(None, "127.0.0.1", port), flush=True)
     await asyncio.Event().wait()
 

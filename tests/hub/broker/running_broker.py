@@ -13,7 +13,7 @@ from typing import Any
 import uvloop
 
 from armillary.engines.hub.broker import BrokerStore
-from armillary.hub.broker.broker import Broker
+from armillary.hub.broker.broker import MqttBroker
 from armillary.hub.link.counters import Counters
 from armillary.wire.hub.credentials import HubCredentials, HubPeer
 
@@ -38,9 +38,9 @@ class RunningBroker:
         self.thread.start()
         options: dict[str, Any] = {} if clock is None else {"clock": clock}
 
-        async def start() -> tuple[Broker, int]:
+        async def start() -> tuple[MqttBroker, int]:
             store = None if folder is None else BrokerStore(folder)
-            made = Broker(identify, self.counters, store=store, forbidden_filters=forbidden_filters, **options)
+            made = MqttBroker(identify, self.counters, store=store, forbidden_filters=forbidden_filters, **options)
             return made, await made.listen(context, "127.0.0.1", 0)
 
         self.broker, self.port = self.run(start())

@@ -25,7 +25,7 @@ from armillary.engines.hub import uploads
 from armillary.errors import InvalidArgumentError
 from armillary.hub.devices import upload_room
 from armillary.hub.devices.files import harmless
-from armillary.hub.front import front
+from armillary.hub.link import admission
 from armillary.hub.link.https import HttpChannel
 from armillary.hub.provisioning import routes as device_https
 from armillary.service.hub_access.identities import IdentityForm
@@ -338,5 +338,5 @@ def test_who_is_not_let_in_does_not_learn_which_devices_there_are(
 
     assert all(len(each) == 1 for each in answers())
     # Mutation: with the reasons themselves they can be told apart.
-    monkeypatch.setattr(front, "NotLetInError", lambda *_, **__: sys.exception())
+    monkeypatch.setattr(admission, "NotLetInError", lambda *_, **__: sys.exception())
     assert all(len(each) > 1 for each in answers()), "the control"

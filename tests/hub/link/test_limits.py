@@ -14,8 +14,8 @@ from tests.hub.running_hub import DEVICE, OTHER, Authority, RunningHub, wait_unt
 from tests.hub.wire_client import WireClient, device_context
 
 from armillary.errors import RateLimitedError
-from armillary.hub.front import front as front_module
-from armillary.hub.front.connection import Connection
+from armillary.hub.front import intake as intake_module
+from armillary.hub.front.connection import DeviceConnection
 from armillary.hub.front.methods import decode_answer, encode_call
 from armillary.hub.link import gate as gate_module
 from armillary.hub.link.counters import Counters
@@ -63,38 +63,37 @@ class StillTransport:
 class StillFront:
     """A front whose clock stands still and whose disk never answers."""
 
-    provisioning = None
-
     def __init__(self) -> None:
         self.counters = Counters()
         self.now = 1000.0
         self.ingested: list[Any] = []
         self.provisioning = self.https = None
+        self.intake = self
 
     def monotonic(self) -> float:
         return self.now
 
-    def entered(self, connection: Connection) -> None:
+    def entered(self, connection: DeviceConnection) -> None:
         pass
 
-    def left(self, connection: Connection) -> None:
+    def left(self, connection: DeviceConnection) -> None:
         pass
 
-    def accepted(self, connection: Connection) -> None:
+    def accepted(self, connection: DeviceConnection) -> None:
         pass
 
     def identify(self, credentials: HubCredentials) -> HubPeer:
         return HubPeer(credentials.client_id)
 
-    def register(self, connection: Connection, *, clean: bool) -> None:  # noqa: ARG002
+    def register(self, connection: DeviceConnection, *, clean: bool) -> None:  # noqa: ARG002
         connection.established(Row())  # type: ignore[arg-type]
 
-    def ingest(self, connection: Connection, run: Any) -> None:
+    def ingest(self, connection: DeviceConnection, run: Any) -> None:
         self.ingested.append(run)
         connection.in_flight += 1
         connection.flow()
 
-    def publish_will(self, connection: Connection, will: Any) -> None:  # noqa: ARG002
+    def publish_will(self, connection: DeviceConnection, will: Any) -> None:  # noqa: ARG002
         raise AssertionError("there is none")
 
 
@@ -104,15 +103,15 @@ class Row:
 
 
 @pytest.fixture
-def still() -> tuple[StillFront, Connection, StillTransport]:
+def still() -> tuple[StillFront, DeviceConnection, StillTransport]:
     front = StillFront()
-    connection = Connection(front)  # type: ignore[arg-type]
+    connection = DeviceConnection(front)  # type: ignore[arg-type]
     transport = StillTransport()
     connection.attached(transport)
     return front, connection, transport
 
 
-Still = tuple[StillFront, Connection, StillTransport]
+Still = tuple[StillFront, DeviceConnection, StillTransport]
 CONNECT = encode_packet(Connect(client_id=DEVICE))
 PUBLISH = encode_packet(Publish(topic=EVENTS, payload=b"{}", qos=1, packet_id=1))
 
@@ -199,8 +198,8 @@ def test_a_full_disk_gives_no_acknowledgement(running: RunningHub, client: Any) 
 
 
 def test_reading_is_held_when_the_disk_is_behind_and_nothing_is_lost(running: RunningHub, monkeypatch: Any) -> None:
-    monkeypatch.setattr(front_module, "HOLD_ABOVE_WEIGHT", 5)
-    monkeypatch.setattr(front_module, "RELEASE_BELOW_WEIGHT", 2)
+    monkeypatch.setattr(intake_module, "HOLD_ABOVE_WEIGHT", 5)
+    monkeypatch.setattr(intake_module, "RELEASE_BELOW_WEIGHT", 2)
     clients = [running.client(device_id).ready() for device_id in (DEVICE, OTHER)]
     for number in range(300):
         for each in clients:
@@ -213,7 +212,7 @@ def test_reading_is_held_when_the_disk_is_behind_and_nothing_is_lost(running: Ru
 
 
 def test_reading_is_held_when_the_decoder_is_behind(running: RunningHub, client: Any, monkeypatch: Any) -> None:
-    monkeypatch.setattr(front_module, "HOLD_ABOVE_BACKLOG_BYTES", 1)
+    monkeypatch.setattr(intake_module, "HOLD_ABOVE_BACKLOG_BYTES", 1)
     for number in range(50):
         client.telemetry({"n": number})
     wait_until(lambda: running.hub.counters()["messages_decoded"] == 50, "decoded")

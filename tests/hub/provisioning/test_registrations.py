@@ -6,18 +6,19 @@ from __future__ import annotations
 import asyncio
 import threading
 from collections.abc import Awaitable, Callable
-from types import SimpleNamespace
 from typing import Any, cast
 
 import pytest
 
 from armillary.errors import NotFoundError, RateLimitedError
+from armillary.hub.front.notices import HubNotices
+from armillary.hub.link.counters import Counters
 from armillary.hub.provisioning import registrations as module
 from armillary.hub.provisioning.registrations import Registrations
 from armillary.wire.hub.provisioning import RegistrationRequest, RegistrationResult
 
 
-class SlowDesk:
+class SlowAuthority:
     """Registers when it is let go."""
 
     def __init__(self) -> None:
@@ -34,16 +35,15 @@ def asked_for(name: str, payload: Any = None) -> RegistrationRequest:
     return RegistrationRequest(registration_id=name, payload=payload)
 
 
-def play(scene: Callable[[Registrations, SlowDesk], Awaitable[None]]) -> None:
+def play(scene: Callable[[Registrations, SlowAuthority], Awaitable[None]]) -> None:
     async def run() -> None:
-        counters = SimpleNamespace(provisioning_registrations=0)
-        front = SimpleNamespace(loop=asyncio.get_running_loop(), counters=counters, model_announced=lambda *_: None)
-        desk = SlowDesk()
-        found = Registrations(cast("Any", front), cast("Any", desk), lambda *_: None)
+        authority = SlowAuthority()
+        loop = asyncio.get_running_loop()
+        found = Registrations(cast("Any", authority), loop, Counters(), lambda *_: None, HubNotices())
         try:
-            await scene(found, desk)
+            await scene(found, authority)
         finally:
-            desk.go.set()
+            authority.go.set()
             found.close()
 
     asyncio.run(run())
@@ -56,16 +56,16 @@ async def done(found: Registrations, owner: str, operation: str) -> Registration
 
 
 def test_one_owner_takes_one_place_however_often_it_asks() -> None:
-    async def scene(found: Registrations, desk: SlowDesk) -> None:
+    async def scene(found: Registrations, authority: SlowAuthority) -> None:
         first = found.begin("s/a", "a", asked_for("a"))
         assert {found.begin("s/a", "a", asked_for("a")) for _ in range(200)} == {first}
         with pytest.raises(RateLimitedError):
             found.begin("s/a", "a", asked_for("a", {"modelId": "another"}))
         other = found.begin("s/b", "b", asked_for("b"))
-        desk.go.set()
+        authority.go.set()
         assert (await done(found, "s/a", first)).device_id == "a"
         assert (await done(found, "s/b", other)).device_id == "b"
-        assert sorted(desk.asked) == ["a", "b"]
+        assert sorted(authority.asked) == ["a", "b"]
         again = found.begin("s/a", "a", asked_for("a"))
         assert again != first
         with pytest.raises(NotFoundError):
@@ -78,8 +78,8 @@ def test_one_owner_takes_one_place_however_often_it_asks() -> None:
 def test_nobody_pushes_out_the_result_of_another(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(module, "MAX_RESULTS", 3)
 
-    async def scene(found: Registrations, desk: SlowDesk) -> None:
-        desk.go.set()
+    async def scene(found: Registrations, authority: SlowAuthority) -> None:
+        authority.go.set()
         quiet = found.begin("s/quiet", "quiet", asked_for("quiet"))
         await done(found, "s/quiet", quiet)
         for _ in range(10):

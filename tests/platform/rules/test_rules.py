@@ -264,7 +264,7 @@ def test_a_deadline_waits_until_every_message_that_came_before_it_was_evaluated(
     now_ms = worker.now_ms()
 
     def busy() -> None:
-        running.hub.front.runs_under_way += 1
+        running.hub.front.intake.runs_under_way += 1
         worker._reached_ms = now_ms
 
     running.call(busy)
@@ -273,7 +273,7 @@ def test_a_deadline_waits_until_every_message_that_came_before_it_was_evaluated(
     assert plan.running[0].state.phase == "clear", "a message under way may be from the device"
 
     def idle() -> None:
-        running.hub.front.runs_under_way -= 1
+        running.hub.front.intake.runs_under_way -= 1
         worker._look_at_deadlines()
 
     running.call(idle)

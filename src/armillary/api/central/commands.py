@@ -20,7 +20,6 @@ from armillary.api.central.call import Call, body_object, wrong
 from armillary.api.central.devices import find
 from armillary.api.iot_hub import call as iot_hub_call
 from armillary.errors import NotFoundError
-from armillary.hub.front.connecting import wait_for_methods
 
 # IoT Central's limits (seconds).
 MAX_CONNECT_S: Final = 30
@@ -74,8 +73,9 @@ async def run(call: Call) -> dict[str, Any]:
     response = _seconds(body, "responseTimeout", MIN_RESPONSE_S, MAX_RESPONSE_S, default=MAX_RESPONSE_S)
     identity, command, owner = await run_in_threadpool(_about, call)
     await run_in_threadpool(call.audit, "device.method", identity, {"method": command})  # before it acts
-    await wait_for_methods(call.hub, identity, float(connect))
-    result = await call.hub.invoke_method(identity, command, body.get("request"), float(response))
+    result = await call.hub.invoke_method(
+        identity, command, body.get("request"), float(response), connect_timeout_s=float(connect)
+    )
     shown = {"id": str(uuid4()), "response": result.payload, "responseCode": result.status}
     if "request" in body:
         shown["request"] = body["request"]

@@ -23,7 +23,6 @@ from armillary.api.iot_hub.documents import decode_etag, device_document, etag_h
 from armillary.errors import ArmillaryError, ConflictError, InvalidArgumentError
 from armillary.hub.devices.forgetting import forget_device
 from armillary.hub.devices.twins import change_twin
-from armillary.hub.front.connecting import wait_for_methods
 from armillary.wire.hub.credentials import is_attested_id
 
 ROOT: Final = "/iothub"
@@ -285,8 +284,9 @@ async def _invoke(request: Request, device_id: str, module_id: str | None, body:
         )
     audit, actor = service_of(request).audit, operator_of(request).name
     await run_in_threadpool(audit.append, actor, "device.method", identity, {"method": name})
-    await wait_for_methods(hub_of(request), identity, float(connect))
-    result = await hub_of(request).invoke_method(identity, name, document.get("payload"), float(wait or 30))
+    result = await hub_of(request).invoke_method(
+        identity, name, document.get("payload"), float(wait or 30), connect_timeout_s=float(connect)
+    )
     return JSONResponse({"status": result.status, "payload": result.payload})
 
 

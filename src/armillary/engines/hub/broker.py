@@ -59,7 +59,7 @@ CREATE TABLE message (
     properties BLOB NOT NULL,
     expires_at REAL
 ) STRICT;
--- place: order of delivery. state: hub/broker_session.Delivery. identifiers: of subscriptions, with commas.
+-- place: order of delivery. state: hub/broker/session.DeliveryState. identifiers: of subscriptions, with commas.
 CREATE TABLE delivery (
     session INTEGER NOT NULL,
     packet_id INTEGER NOT NULL,

@@ -31,22 +31,19 @@ from armillary.hub.broker.connection import BrokerConnection
 from armillary.hub.broker.journal import Journal
 from armillary.hub.broker.limits import MAX_SESSION_EXPIRY_S, MAX_SESSIONS, MAX_SESSIONS_OF_ONE, TICK_S
 from armillary.hub.broker.router import Router
-from armillary.hub.broker.session import ENDS_WITH_CONNECTION, FOREVER, Delivery, Message, Outgoing, Session
+from armillary.hub.broker.session import ENDS_WITH_CONNECTION, DeliveryState, Message, OutgoingMessage, Session
 from armillary.hub.broker.topics import check_extent
+from armillary.hub.link.admission import Identify
 from armillary.hub.link.counters import Counters
 from armillary.hub.link.gate import Gate
 from armillary.hub.link.limits import SWEEP_INTERVAL_S
-from armillary.hub.link.link import check_all
+from armillary.hub.link.link import check_all, integer_of
 from armillary.hub.link.reasons import Reason
-from armillary.hub.link.tls import TlsChannel
-from armillary.wire.hub.credentials import HubCredentials, HubPeer
+from armillary.wire.hub.credentials import HubPeer
 from armillary.wire.mqtt.fields import FORMAT, FieldReader, Properties, Property
 from armillary.wire.mqtt.packet import LEVEL_5, Connect, Publish, Subscription, Will
 
 _log = structlog.get_logger(__name__)
-
-# Says who a client is; raises ArmillaryError for one that may not come in.
-Identify = Callable[[HubCredentials], HubPeer]
 
 # After the disk refused, what is on it is read again as soon as its queue is empty; looked at so often (seconds).
 _RECOVERY_S = 0.5
@@ -55,7 +52,7 @@ _RECOVERY_S = 0.5
 _RESERVED = ("$SYS/", "$share/")
 
 
-class Broker:
+class MqttBroker:
     """One general broker. Belongs to the event loop it is made in.
 
     Args:
@@ -85,8 +82,7 @@ class Broker:
         self.monotonic = time.monotonic
         self.loop = asyncio.get_running_loop()
         self._store = store
-        self._connections: set[BrokerConnection] = set()
-        self._gate = Gate("broker", counters)
+        self._gate: Gate[BrokerConnection] = Gate("broker", counters)
         self._sessions: dict[tuple[str, str, str], Session] = {}
         self._of_one: Counter[tuple[str, str]] = Counter()  # sessions of one client, whatever its client ids
         self._wills: dict[Session, tuple[float, Will]] = {}  # until when they wait
@@ -120,27 +116,19 @@ class Broker:
         Raises:
             PortInUseError: another process listens there.
         """
-        failed = self._handshake_failed  # one for all: a bound method of its own would stay with each connection
-
-        def accept() -> tuple[asyncio.Protocol, object]:
-            connection = BrokerConnection(self)
-            return connection if context is None else TlsChannel(context, connection, failed), connection
-
-        return await self._gate.listen(accept, host, port)
+        return await self._gate.listen(context, lambda: BrokerConnection(self), host, port)
 
     async def close(self) -> None:
         """Stop accepting, close every connection, keep what is to be kept."""
         self._ticking.cancel()
         self._gate.close()
-        for connection in list(self._connections):
-            connection.close(Reason.SHUTTING_DOWN, keep_will=False)
         await asyncio.sleep(0)  # the journal's last facts are posted
         if self._store is not None:
             await self.loop.run_in_executor(None, self._store.close)
 
     def disconnect(self, device_id: str) -> None:
         """Close the connections of a device and its modules because it was revoked."""
-        for connection in list(self._connections):
+        for connection in self._gate.links:
             if connection.session is not None and connection.session.identity.partition("/")[0] == device_id:
                 connection.close(Reason.REVOKED, keep_will=False)
 
@@ -156,14 +144,11 @@ class Broker:
 
     def entered(self, link: BrokerConnection) -> None:
         """A connection is there; it is cut off at once when too many wait to say who they are."""
-        self._connections.add(link)
-        if not self._gate.came(link):
-            link.abort()
+        self._gate.entered(link)
 
     def left(self, link: BrokerConnection) -> None:
         """A connection is closed or closing; may be called more than once."""
-        self._connections.discard(link)
-        self._gate.went(link)
+        self._gate.left(link)
         session = link.session
         if session is None or session.connection is not link:
             return
@@ -176,8 +161,7 @@ class Broker:
             self._ends(session, now + session.expiry_s)
         if will is None:
             return
-        delay = dict(will.properties).get(Property.WILL_DELAY_INTERVAL, 0)
-        until = now + min(delay if isinstance(delay, int) else 0, session.expiry_s)
+        until = now + min(integer_of(will.properties, Property.WILL_DELAY_INTERVAL, 0), session.expiry_s)
         if until <= now:
             self._publish_will(will, session)
         else:
@@ -215,7 +199,7 @@ class Broker:
         self._ends(session, None, expiry)
         session.connection = link
         link.session = session
-        self._gate.went(link)
+        self._gate.identified(link)
         self.counters.connections_accepted += 1
         properties = link.offered(packet) + told + assigned
         found = session
@@ -318,7 +302,7 @@ class Broker:
             self.tick()
             if self.monotonic() - swept >= SWEEP_INTERVAL_S:
                 swept = self.monotonic()
-                check_all(self.loop, list(self._connections), swept, self.now())
+                check_all(self.loop, self._gate.links, swept, self.now())
 
     def tick(self) -> None:
         """Publish the wills and end the sessions whose time has come."""
@@ -335,9 +319,6 @@ class Broker:
 
     def _look_at(self, session: Session, at: float) -> None:
         heapq.heappush(self._due, (at, next(self._order), session))
-
-    def _handshake_failed(self) -> None:
-        self.counters.handshakes_failed += 1
 
     # Disk -------------------------------------------------------------------------------------------------------
 
@@ -359,13 +340,13 @@ class Broker:
         for number, packet_id, message, qos, retain, identifiers, state in kept.deliveries:
             if message not in messages:
                 continue  # the disk refused it, and nobody was told of it
-            item = Outgoing(
+            item = OutgoingMessage(
                 messages[message],
                 packet_id,
                 qos,
                 bool(retain),
                 tuple(int(each) for each in identifiers.split(",") if each),
-                Delivery(state),
+                DeliveryState(state),
             )
             self.router.restore_delivery(by_number[number], item)
         for number, packet_id in kept.incoming:
@@ -383,7 +364,7 @@ class Broker:
         self.counters.broker_commits_failed += 1
         _log.error("broker.not-kept", why=str(error))
         self._recovering = True
-        for connection in list(self._connections):
+        for connection in self._gate.links:
             connection.close(Reason.NOT_KEPT, keep_will=False)
         self._recover()
 
@@ -403,8 +384,7 @@ def _expiry(packet: Connect) -> tuple[int, Properties]:
     """How long a session is kept after its connection, and what CONNACK says of it."""
     if packet.level < LEVEL_5:
         return (ENDS_WITH_CONNECTION if packet.clean_start else MAX_SESSION_EXPIRY_S), ()
-    asked = dict(packet.properties).get(Property.SESSION_EXPIRY_INTERVAL, ENDS_WITH_CONNECTION)
-    wanted = asked if isinstance(asked, int) else FOREVER
+    wanted = integer_of(packet.properties, Property.SESSION_EXPIRY_INTERVAL, ENDS_WITH_CONNECTION)
     given = min(wanted, MAX_SESSION_EXPIRY_S)
     return given, ((Property.SESSION_EXPIRY_INTERVAL, given),) if given != wanted else ()
 

@@ -9,9 +9,10 @@ from __future__ import annotations
 import dataclasses
 from collections import deque
 from collections.abc import Callable
-from typing import TYPE_CHECKING
+from typing import Protocol
 
 from armillary.errors import ArmillaryError, RateLimitedError, WireError
+from armillary.hub.broker.journal import Journal
 from armillary.hub.broker.limits import (
     MAX_KEEPALIVE_S,
     MAX_RETAINED_AT_ONCE,
@@ -20,11 +21,13 @@ from armillary.hub.broker.limits import (
     RETAINED_IN_FLIGHT,
     SEND_WINDOW,
 )
-from armillary.hub.broker.session import MOVE_OF_PACKET, Delivery, Message, Move, Outgoing, Session
+from armillary.hub.broker.router import Router
+from armillary.hub.broker.session import MOVE_OF_PACKET, DeliveryState, Message, Move, OutgoingMessage, Session
 from armillary.hub.broker.topics import split_share
-from armillary.hub.link.link import Link, unusable_alias
+from armillary.hub.link.admission import credentials_of
+from armillary.hub.link.link import Link, Owner, integer_of, topic_of
 from armillary.hub.link.reasons import Reason
-from armillary.wire.hub.credentials import HubCredentials
+from armillary.wire.hub.credentials import HubCredentials, HubPeer
 from armillary.wire.mqtt.codec import encode_packet
 from armillary.wire.mqtt.fields import CODE_PROTOCOL, FORMAT, Properties, Property
 from armillary.wire.mqtt.packet import (
@@ -49,11 +52,42 @@ from armillary.wire.mqtt.reasons import ReasonCode
 from armillary.wire.mqtt.session import BROKER_TRANSITIONS, Event, State, step
 from armillary.wire.mqtt.stream import MAX_PACKET_BYTES
 
-if TYPE_CHECKING:
-    from armillary.hub.broker.broker import Broker
-
 # SUBACK's failure of 3.1.1; in MQTT 5 this and what is above are failures.
 _FAILURE = int(ReasonCode.UNSPECIFIED_ERROR)
+
+
+class Sessions(Owner, Protocol):
+    """What a client's connection needs of its broker."""
+
+    @property
+    def journal(self) -> Journal:
+        """Where what is to outlive a crash is noted."""
+
+    @property
+    def router(self) -> Router:
+        """Subscriptions and what waits for sessions."""
+
+    @property
+    def forbidden_filters(self) -> frozenset[str]:
+        """Topic filters that nobody may subscribe to."""
+
+    def now(self) -> float:
+        """Unix time, seconds."""
+
+    def identify(self, credentials: HubCredentials, /) -> HubPeer:
+        """Who a client is. Raises ArmillaryError for one that is not let in."""
+
+    def connect(self, link: BrokerConnection, peer: HubPeer, packet: Connect, /) -> None:
+        """Give a client that was let in its session, and accept its connection once that is kept."""
+
+    def change_expiry(self, session: Session, expiry_s: int, /) -> None:
+        """Change how long a session is kept after its connection (seconds)."""
+
+    def check_publish(self, topic: str, /) -> None:
+        """Raises WireError if clients may not publish to the topic."""
+
+    def publish(self, topic: str, packet: Publish, origin: Session, /) -> int:
+        """Hand a message on; to how many sessions. Raises RateLimitedError if there is no room to retain it."""
 
 
 class BrokerConnection(Link):
@@ -68,7 +102,6 @@ class BrokerConnection(Link):
         "_aliases_in",
         "_aliases_out",
         "_aliases_out_maximum",
-        "_broker",
         "_pending",
         "_resending",
         "_window",
@@ -77,18 +110,18 @@ class BrokerConnection(Link):
         "session",
     )
 
+    _owner: Sessions
     table = BROKER_TRANSITIONS
 
-    def __init__(self, broker: Broker) -> None:
-        super().__init__(broker)
-        self._broker = broker
+    def __init__(self, owner: Sessions) -> None:
+        super().__init__(owner)
         self.session: Session | None = None
         self.assigned = False
         self._aliases_in: dict[int, str] = {}
         self._aliases_out: dict[str, int] = {}
         self._aliases_out_maximum = 0
-        self._pending: deque[Outgoing] = deque()  # to be sent on this connection, in order
-        self._resending: frozenset[Outgoing] | None = None  # what waits until the disk knows that it is sent
+        self._pending: deque[OutgoingMessage] = deque()  # to be sent on this connection, in order
+        self._resending: frozenset[OutgoingMessage] | None = None  # what waits until the disk knows that it is sent
         self._window = SEND_WINDOW
         self._window_used = 0
 
@@ -116,7 +149,7 @@ class BrokerConnection(Link):
         self._send_publish(message, qos=0, retain=retain, identifiers=identifiers)
         return True
 
-    def offer(self, item: Outgoing) -> None:
+    def offer(self, item: OutgoingMessage) -> None:
         """Send a message as soon as the client's receive maximum allows it."""
         if self._resending is None or item not in self._resending:  # else it came while the session was resumed
             self._pending.append(item)
@@ -134,9 +167,9 @@ class BrokerConnection(Link):
         waiting = list(session.outgoing.values())
         if session.number:
             for item in waiting:
-                if item.state is Delivery.QUEUED:
+                if item.state is DeliveryState.QUEUED:
                     state = int(item.state_when_sent)
-                    self._broker.journal.note("delivery-state", state, session.number, item.packet_id)
+                    self._owner.journal.note("delivery-state", state, session.number, item.packet_id)
 
         self._pending.extend(waiting)
         self._resending = frozenset(waiting)
@@ -170,18 +203,16 @@ class BrokerConnection(Link):
     def _connect(self, packet: Connect) -> None:
         self.flow()
         self._begun = 0.0
-        properties = dict(packet.properties)
         try:
-            if Property.AUTHENTICATION_METHOD in properties:
+            if Property.AUTHENTICATION_METHOD in dict(packet.properties):
                 self.refuse(Reason.METHOD, "authentication method: there is none but the certificate")
                 return
             if not packet.client_id and packet.level < LEVEL_5 and not packet.clean_start:
                 self.refuse(Reason.CLIENT_ID, "client id: a session that is kept needs one")
                 return
             if packet.will is not None:
-                self._broker.check_publish(packet.will.topic)
-            password = None if packet.password is None else packet.password.decode("utf-8", "replace")
-            peer = self._broker.identify(HubCredentials(self._certificate, packet.client_id, password))
+                self._owner.check_publish(packet.will.topic)
+            peer = self._owner.identify(credentials_of(packet, self._certificate))
         except WireError as error:
             self.refuse(Reason.WILL, error.message)
             return
@@ -195,11 +226,11 @@ class BrokerConnection(Link):
         self._keepalive_s = packet.keepalive_s
         if packet.level >= LEVEL_5:
             self._keepalive_s = min(packet.keepalive_s, MAX_KEEPALIVE_S)
-            self._send_limit = _number(properties.get(Property.MAXIMUM_PACKET_SIZE), 0)
-            self._window = min(_number(properties.get(Property.RECEIVE_MAXIMUM), SEND_WINDOW), SEND_WINDOW)
-            maximum = _number(properties.get(Property.TOPIC_ALIAS_MAXIMUM), 0)
+            self._send_limit = integer_of(packet.properties, Property.MAXIMUM_PACKET_SIZE, 0)
+            self._window = min(integer_of(packet.properties, Property.RECEIVE_MAXIMUM, SEND_WINDOW), SEND_WINDOW)
+            maximum = integer_of(packet.properties, Property.TOPIC_ALIAS_MAXIMUM, 0)
             self._aliases_out_maximum = min(maximum, MAX_TOPIC_ALIASES)
-        self._broker.connect(self, peer, packet)
+        self._owner.connect(self, peer, packet)
 
     def offered(self, connect: Connect) -> Properties:
         """What CONNACK says of this broker (MQTT 5 §3.2.2.3)."""
@@ -223,17 +254,17 @@ class BrokerConnection(Link):
                 raise WireError(
                     FORMAT, expected="no session expiry where CONNECT gave none", got=str(expiry), code=CODE_PROTOCOL
                 )
-            self._broker.change_expiry(self.session, expiry)
-        self._broker.left(self)
+            self._owner.change_expiry(self.session, expiry)
+        self._owner.left(self)
         self._transport.close()
 
     # Messages from the client -----------------------------------------------------------------------------------
 
     def _publish(self, session: Session, packet: Publish) -> None:
-        properties = dict(packet.properties)
-        alias = properties.get(Property.TOPIC_ALIAS)
-        topic = self._topic_of(packet.topic, alias) if isinstance(alias, int) else packet.topic
-        if Property.SUBSCRIPTION_IDENTIFIER in properties:
+        alias, topic = integer_of(packet.properties, Property.TOPIC_ALIAS, 0), packet.topic
+        if alias:
+            topic = topic_of(topic, alias, self._aliases_in, MAX_TOPIC_ALIASES)
+        if Property.SUBSCRIPTION_IDENTIFIER in dict(packet.properties):
             raise WireError(FORMAT, expected="no subscription identifier in PUBLISH", got="one", code=CODE_PROTOCOL)
         packet_id = packet.packet_id or 0
         if packet.qos == 2:
@@ -254,15 +285,14 @@ class BrokerConnection(Link):
             if reason < _FAILURE:
                 session.incoming.add(packet_id)
                 if session.number:
-                    self._broker.journal.note("incoming", session.number, packet_id)
+                    self._owner.journal.note("incoming", session.number, packet_id)
             self._acknowledge(PacketType.PUBREC, packet_id, reason)
 
     def _route(self, session: Session, packet: Publish, topic: str) -> int:
         """Hand the message on; the reason code of its acknowledgement."""
-        broker = self._broker
         try:
-            broker.check_publish(topic)
-            matched = broker.publish(topic, packet, session)
+            self._owner.check_publish(topic)
+            matched = self._owner.publish(topic, packet, session)
         except RateLimitedError as error:
             return self._refused(packet, Reason.BUSY, error.message, "wire.mqtt-quota")
         except WireError as error:
@@ -276,14 +306,6 @@ class BrokerConnection(Link):
         if self.level < LEVEL_5 or not packet.qos:  # §3.3.5: no way to say no but to close
             raise WireError(FORMAT, expected="a message that this broker takes", got=why, code=code)
         return reason.value.level_5
-
-    def _topic_of(self, topic: str, alias: int) -> str:
-        if topic and alias <= MAX_TOPIC_ALIASES:
-            self._aliases_in[alias] = topic
-        found = self._aliases_in.get(alias)
-        if found is None:
-            raise unusable_alias(alias, MAX_TOPIC_ALIASES)
-        return found
 
     def _acknowledge(self, kind: PacketType, packet_id: int, reason: int) -> None:
         """Acknowledge after the commit."""
@@ -299,7 +321,7 @@ class BrokerConnection(Link):
             act()
             self.flow()
 
-        self._broker.journal.after(done)
+        self._owner.journal.after(done)
 
     # Messages to the client -------------------------------------------------------------------------------------
 
@@ -309,7 +331,7 @@ class BrokerConnection(Link):
             if known:
                 session.incoming.discard(packet.packet_id)
                 if session.number:
-                    self._broker.journal.note("incoming-over", session.number, packet.packet_id)
+                    self._owner.journal.note("incoming-over", session.number, packet.packet_id)
             self._acknowledge(PacketType.PUBCOMP, packet.packet_id, 0 if known else self._at_level_5(Reason.PACKET_ID))
             return
         move = MOVE_OF_PACKET[packet.type]
@@ -321,14 +343,14 @@ class BrokerConnection(Link):
                 reason = self._at_level_5(Reason.PACKET_ID)
                 self.send(Acknowledgement(type=PacketType.PUBREL, packet_id=packet.packet_id, reason=reason))
             return
-        if item.state is Delivery.DONE:
+        if item.state is DeliveryState.DONE:
             self._window_used = max(0, self._window_used - 1)  # it may be of an earlier connection
-            self._broker.router.over(session, item)
+            self._owner.router.over(session, item)
             self._pump()
             return
         if session.number:
             state = int(item.state)
-            self._broker.journal.note("delivery-state", state, session.number, item.packet_id)
+            self._owner.journal.note("delivery-state", state, session.number, item.packet_id)
         self._acknowledge(PacketType.PUBREL, item.packet_id, 0)
 
     def _at_level_5(self, reason: Reason) -> int:
@@ -348,17 +370,17 @@ class BrokerConnection(Link):
             if self._window_used >= self._window:
                 return
             self._pending.popleft()
-            if item.state is Delivery.DONE:
+            if item.state is DeliveryState.DONE:
                 continue
             self._send_item(session, item)
 
-    def _send_item(self, session: Session, item: Outgoing) -> None:
-        if item.state is Delivery.AWAITING_PUBCOMP:
+    def _send_item(self, session: Session, item: OutgoingMessage) -> None:
+        if item.state is DeliveryState.AWAITING_PUBCOMP:
             self._window_used += 1
             self.send(Acknowledgement(type=PacketType.PUBREL, packet_id=item.packet_id))
             return
-        again = item.state is not Delivery.QUEUED
-        sent = (again or not item.message.is_over(self._broker.now())) and self._send_publish(
+        again = item.state is not DeliveryState.QUEUED
+        sent = (again or not item.message.is_over(self._owner.now())) and self._send_publish(
             item.message,
             qos=item.qos,
             retain=item.retain,
@@ -370,9 +392,9 @@ class BrokerConnection(Link):
             self._window_used += 1
             item.move(item.sending)
         else:  # too old, or longer than the client takes (§3.1.2.11.4): over
-            item.state = Delivery.DONE
+            item.state = DeliveryState.DONE
             session.drop(item)
-            self._broker.router.over(session, item)
+            self._owner.router.over(session, item)
 
     def _send_publish(
         self,
@@ -393,7 +415,7 @@ class BrokerConnection(Link):
             duplicate=duplicate,
         )
         if self.level >= LEVEL_5:
-            properties = message.outgoing_properties(self._broker.now(), identifiers)
+            properties = message.outgoing_properties(self._owner.now(), identifiers)
             packet = self._with_alias(dataclasses.replace(packet, properties=properties))
         self._owner.counters.broker_messages_sent += 1
         return self.send(packet)
@@ -412,7 +434,7 @@ class BrokerConnection(Link):
     # Subscriptions ----------------------------------------------------------------------------------------------
 
     def _subscribe(self, session: Session, packet: Subscribe) -> None:
-        identifier = _number(dict(packet.properties).get(Property.SUBSCRIPTION_IDENTIFIER), 0)
+        identifier = integer_of(packet.properties, Property.SUBSCRIPTION_IDENTIFIER, 0)
         reasons: list[int] = []
         retained: list[tuple[Message, int]] = []
         for subscription in packet.subscriptions:
@@ -431,9 +453,9 @@ class BrokerConnection(Link):
             for message, granted in retained:
                 qos = min(message.qos, granted)
                 if qos:
-                    self._broker.router.deliver(session, message, qos, retain=True, identifiers=identifiers)
+                    self._owner.router.deliver(session, message, qos, retain=True, identifiers=identifiers)
                 else:
-                    self._pending.append(Outgoing(message, 0, 0, retain=True, identifiers=identifiers))
+                    self._pending.append(OutgoingMessage(message, 0, 0, retain=True, identifiers=identifiers))
             self._pump()
 
         self._reply(tell, weight=1 + len(retained) // RETAINED_IN_FLIGHT)
@@ -448,10 +470,10 @@ class BrokerConnection(Link):
             share, plain = split_share(subscription.filter)
             if share and subscription.options & 4:
                 _refuse_no_local()
-            if plain in self._broker.forbidden_filters:
+            if plain in self._owner.forbidden_filters:
                 counters.subscriptions_refused += 1
                 return _FAILURE, []
-            return subscription.qos, self._broker.router.subscribe(session, subscription, identifier)
+            return subscription.qos, self._owner.router.subscribe(session, subscription, identifier)
         except RateLimitedError:
             counters.subscriptions_refused += 1
             return Reason.BUSY.value.level_5 if modern else _FAILURE, []
@@ -463,7 +485,7 @@ class BrokerConnection(Link):
 
     def _unsubscribe(self, session: Session, packet: Unsubscribe) -> None:
         reasons = tuple(
-            0 if self._broker.router.unsubscribe(session, topic_filter) else int(ReasonCode.NO_SUBSCRIPTION_EXISTED)
+            0 if self._owner.router.unsubscribe(session, topic_filter) else int(ReasonCode.NO_SUBSCRIPTION_EXISTED)
             for topic_filter in packet.filters
         )
         self._reply(lambda: self.send(Unsuback(packet_id=packet.packet_id, reasons=reasons)))
@@ -472,7 +494,3 @@ class BrokerConnection(Link):
 def _refuse_no_local() -> None:
     """MQTT 5 §3.8.3.1."""
     raise WireError(FORMAT, expected="no No Local on a shared subscription", got="it", code=CODE_PROTOCOL)
-
-
-def _number(value: object, default: int) -> int:
-    return value if isinstance(value, int) else default

@@ -19,7 +19,7 @@ from armillary.hub.broker.limits import (
     MAX_RETAINED_MESSAGES,
     MAX_SUBSCRIPTIONS,
 )
-from armillary.hub.broker.session import Message, Outgoing, Session, Subscribed
+from armillary.hub.broker.session import Message, OutgoingMessage, Session, Subscribed
 from armillary.hub.broker.topics import FilterTree, check_extent, matches, split_share
 from armillary.hub.link.counters import Counters
 from armillary.wire.mqtt.fields import encode_properties
@@ -208,13 +208,13 @@ class Router:
         if connection is not None:
             self._journal.after(lambda: connection.offer(item))
 
-    def restore_delivery(self, session: Session, item: Outgoing) -> None:
+    def restore_delivery(self, session: Session, item: OutgoingMessage) -> None:
         """Put back a message on its way that was read from disk."""
         session.restore(item)
         item.message.holders += 1
         self._queued_bytes += item.message.size
 
-    def over(self, session: Session, item: Outgoing) -> None:
+    def over(self, session: Session, item: OutgoingMessage) -> None:
         """A message was acknowledged for good, or is not to be sent any more; the session has dropped it."""
         self._queued_bytes -= item.message.size
         if session.number:

@@ -18,26 +18,23 @@ from __future__ import annotations
 import enum
 import math
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING
+from typing import Protocol
 
 from armillary.errors import WireError
 from armillary.hub.broker.limits import MAX_QUEUED_BYTES, MAX_QUEUED_MESSAGES
+from armillary.hub.link.reasons import Reason
 from armillary.wire.mqtt.fields import CODE_PROTOCOL, FORMAT, Properties, Property
 from armillary.wire.mqtt.packet import PacketType, Subscription
-
-if TYPE_CHECKING:
-    from armillary.hub.broker.connection import BrokerConnection
 
 # A message costs about this much beside its topic, payload and properties.
 _OVERHEAD_BYTES = 200
 
-# A session that ends with its connection, and one that is kept as long as the broker keeps any (MQTT 5 §3.1.2.11.2).
+# The expiry of a session that ends with its connection (MQTT 5 §3.1.2.11.2).
 ENDS_WITH_CONNECTION = 0
-FOREVER = 0xFFFFFFFF
 
 
-class Delivery(enum.IntEnum):
-    """Where a message on its way to the client stands. The values are kept in storage: never renumber."""
+class DeliveryState(enum.IntEnum):
+    """How far a message on its way to the client is. The values are kept in storage: never renumber."""
 
     QUEUED = 0
     AWAITING_PUBACK = 1
@@ -59,25 +56,25 @@ class Move(enum.Enum):
 
 # Sent again after a reconnect is the same cell once more; a second PUBREC asks for PUBREL once more (§4.3.3). A missing
 # cell is an acknowledgement of the wrong kind: a protocol violation.
-DELIVERIES: dict[Delivery, dict[Move, Delivery]] = {
-    Delivery.QUEUED: {
-        Move.SENT_QOS_1: Delivery.AWAITING_PUBACK,
-        Move.SENT_QOS_2: Delivery.AWAITING_PUBREC,
+DELIVERIES: dict[DeliveryState, dict[Move, DeliveryState]] = {
+    DeliveryState.QUEUED: {
+        Move.SENT_QOS_1: DeliveryState.AWAITING_PUBACK,
+        Move.SENT_QOS_2: DeliveryState.AWAITING_PUBREC,
     },
-    Delivery.AWAITING_PUBACK: {
-        Move.SENT_QOS_1: Delivery.AWAITING_PUBACK,
-        Move.PUBACK: Delivery.DONE,
+    DeliveryState.AWAITING_PUBACK: {
+        Move.SENT_QOS_1: DeliveryState.AWAITING_PUBACK,
+        Move.PUBACK: DeliveryState.DONE,
     },
-    Delivery.AWAITING_PUBREC: {
-        Move.SENT_QOS_2: Delivery.AWAITING_PUBREC,
-        Move.PUBREC: Delivery.AWAITING_PUBCOMP,
-        Move.REFUSED: Delivery.DONE,
+    DeliveryState.AWAITING_PUBREC: {
+        Move.SENT_QOS_2: DeliveryState.AWAITING_PUBREC,
+        Move.PUBREC: DeliveryState.AWAITING_PUBCOMP,
+        Move.REFUSED: DeliveryState.DONE,
     },
-    Delivery.AWAITING_PUBCOMP: {
-        Move.PUBREC: Delivery.AWAITING_PUBCOMP,
-        Move.PUBCOMP: Delivery.DONE,
+    DeliveryState.AWAITING_PUBCOMP: {
+        Move.PUBREC: DeliveryState.AWAITING_PUBCOMP,
+        Move.PUBCOMP: DeliveryState.DONE,
     },
-    Delivery.DONE: {},
+    DeliveryState.DONE: {},
 }
 
 
@@ -128,7 +125,7 @@ class Message:
 
 
 @dataclass(slots=True, eq=False)
-class Outgoing:
+class OutgoingMessage:
     """A message of QoS 1 or 2 on its way to one client."""
 
     message: Message
@@ -136,19 +133,19 @@ class Outgoing:
     qos: int
     retain: bool
     identifiers: tuple[int, ...] = ()
-    state: Delivery = Delivery.QUEUED
+    state: DeliveryState = DeliveryState.QUEUED
 
     @property
-    def state_when_sent(self) -> Delivery:
+    def state_when_sent(self) -> DeliveryState:
         """The state that sending it leads to."""
-        return DELIVERIES[Delivery.QUEUED][self.sending]
+        return DELIVERIES[DeliveryState.QUEUED][self.sending]
 
     @property
     def sending(self) -> Move:
         """The move that sending it is."""
         return Move.SENT_QOS_1 if self.qos == 1 else Move.SENT_QOS_2
 
-    def move(self, move: Move) -> Delivery:
+    def move(self, move: Move) -> DeliveryState:
         """Go on to the next state.
 
         Raises:
@@ -190,6 +187,19 @@ class Subscribed:
         return self.subscription.options >> 4 & 3
 
 
+class Client(Protocol):
+    """A session's connection, as the broker's other parts use it."""
+
+    def send_at_once(self, message: Message, *, retain: bool, identifiers: tuple[int, ...]) -> bool:
+        """Send a message with QoS 0; False when the client takes nothing now."""
+
+    def offer(self, item: OutgoingMessage, /) -> None:
+        """Send a message as soon as the client's receive maximum allows it."""
+
+    def close(self, reason: Reason | None = None, /) -> None:
+        """Close after what is buffered."""
+
+
 @dataclass(slots=True, eq=False)
 class Session:
     """What outlives a connection, when it is to.
@@ -210,9 +220,9 @@ class Session:
     ends_at: float | None = None
     number: int = 0
     subscriptions: dict[str, Subscribed] = field(default_factory=dict)
-    outgoing: dict[int, Outgoing] = field(default_factory=dict)
+    outgoing: dict[int, OutgoingMessage] = field(default_factory=dict)
     incoming: set[int] = field(default_factory=set)
-    connection: BrokerConnection | None = None
+    connection: Client | None = None
     queued_bytes: int = 0
     _last_id: int = 0
 
@@ -231,7 +241,9 @@ class Session:
         """The client's own id."""
         return self.key[2]
 
-    def enqueue(self, message: Message, qos: int, *, retain: bool, identifiers: tuple[int, ...]) -> Outgoing | None:
+    def enqueue(
+        self, message: Message, qos: int, *, retain: bool, identifiers: tuple[int, ...]
+    ) -> OutgoingMessage | None:
         """Add a message of QoS 1 or 2; None when there is no room for it."""
         if len(self.outgoing) >= MAX_QUEUED_MESSAGES or self.queued_bytes + message.size > MAX_QUEUED_BYTES:
             return None
@@ -239,17 +251,17 @@ class Session:
             self._last_id = self._last_id % 65535 + 1
             if self._last_id not in self.outgoing:
                 break
-        item = Outgoing(message, self._last_id, qos, retain, identifiers)
+        item = OutgoingMessage(message, self._last_id, qos, retain, identifiers)
         self.restore(item)
         return item
 
-    def restore(self, item: Outgoing) -> None:
+    def restore(self, item: OutgoingMessage) -> None:
         """Put back a message that was kept on disk; in the order in which they were queued."""
         self.outgoing[item.packet_id] = item
         self.queued_bytes += item.message.size
         self._last_id = item.packet_id
 
-    def acknowledged(self, packet_id: int, move: Move) -> Outgoing | None:
+    def acknowledged(self, packet_id: int, move: Move) -> OutgoingMessage | None:
         """The client acknowledged a message; it is dropped here when that was the last step.
 
         Returns:
@@ -259,13 +271,13 @@ class Session:
             WireError: an acknowledgement of the wrong kind.
         """
         item = self.outgoing.get(packet_id)
-        if item is None or item.state is Delivery.QUEUED:
+        if item is None or item.state is DeliveryState.QUEUED:
             return None
-        if item.move(move) is Delivery.DONE:
+        if item.move(move) is DeliveryState.DONE:
             self.drop(item)
         return item
 
-    def drop(self, item: Outgoing) -> None:
+    def drop(self, item: OutgoingMessage) -> None:
         """Forget a message."""
         del self.outgoing[item.packet_id]
         self.queued_bytes -= item.message.size

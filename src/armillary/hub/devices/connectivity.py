@@ -9,12 +9,11 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Final
 
-from armillary.engines.database.group_commit import LoopSink
 from armillary.engines.hub import connectivity
 from armillary.errors import RateLimitedError
 
 if TYPE_CHECKING:
-    from armillary.hub.front.front import Front
+    from armillary.engines.series.writer import Change
     from armillary.hub.hub import Hub
 
 # How long the disk may take to keep that the journal is wanted (seconds).
@@ -36,7 +35,7 @@ class Connectivity:
     def begin(self) -> None:
         """Write the journal from now on."""
         self._hub.series.commits.submit(connectivity.wanted).result(KEEP_S)
-        self._hub.in_loop(self.attach)
+        self._hub.in_loop(lambda _: self.attach())
 
     def recover(self) -> bool:
         """Say of who was connected when an earlier hub was stopped that they are not; whether a journal is wanted."""
@@ -47,23 +46,21 @@ class Connectivity:
 
     # In the hub's loop --------------------------------------------------------------------------------------
 
-    def attach(self, front: Front) -> None:
-        """Hear of connections."""
+    def attach(self) -> None:
+        """Hear of connections, from the first call on."""
+        notices = self._hub.notices
+        if self._connected not in notices.on_connect:
+            notices.on_connect.append(self._connected)
+            notices.on_disconnect.append(self._disconnected)
 
-        def kept(_: list[object], __: list[object]) -> None:
-            pass
+    def _connected(self, device_id: str) -> None:
+        self._post(connectivity.connected(device_id, now_ms=self._hub.now_ms()))
 
-        def came(device_id: str) -> None:
-            self._post(front, connectivity.connected(device_id, now_ms=front.now_ms()), LoopSink(front.loop, kept))
+    def _disconnected(self, device_id: str, why: str) -> None:
+        self._post(connectivity.disconnected(device_id, why, now_ms=self._hub.now_ms()))
 
-        def went(device_id: str, why: str) -> None:
-            change = connectivity.disconnected(device_id, why, now_ms=front.now_ms())
-            self._post(front, change, LoopSink(front.loop, kept))
-
-        front.came, front.went = came, went
-
-    def _post(self, front: Front, change: object, sink: LoopSink[object, object]) -> None:
+    def _post(self, change: Change) -> None:
         try:
-            front.store.commits.post(change, sink)  # type: ignore[arg-type]
+            self._hub.front.intake.post(change)
         except RateLimitedError:  # the queue is full: the device is not held up for it
-            front.counters.connectivity_dropped += 1
+            self._hub.front.counters.connectivity_dropped += 1

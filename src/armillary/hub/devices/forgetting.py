@@ -43,4 +43,4 @@ def forget_device(hub: Hub, identity: str, *, by: str) -> None:
     if "/" not in identity:
         with contextlib.suppress(NotFoundError):  # most have none
             hub.application.delete("device", identity, by=by)
-    hub.rules.device_changed(identity)
+    hub.notices.twin_changed(identity)

@@ -64,7 +64,7 @@ def change_twin(
         if told:
             version = twin.desired.version
             hub.front.notify_desired(device_id, desired_notice(told[-1], version), version)
-        hub.rules.device_changed(device_id)
+        hub.notices.twin_changed(device_id)
 
     change = changed_twin(device_id, apply, now_ms=now_ms)
     future: Future[Twin] = hub.twins._submit(change, notify)  # noqa: SLF001 - the twins' other half

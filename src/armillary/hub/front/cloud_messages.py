@@ -14,12 +14,14 @@ use, from any thread.
 from __future__ import annotations
 
 import contextlib
+import time
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Final
 
 import structlog
 
-from armillary.engines.database.group_commit import LoopSink, Rejected
+from armillary.engines.database.group_commit import Rejected
 from armillary.engines.hub import cloud_messages as queue
 from armillary.engines.hub.cloud_messages import Delivery, QueuedMessage
 from armillary.errors import RateLimitedError
@@ -28,9 +30,10 @@ from armillary.wire.hub.topics import Inbox
 from armillary.wire.mqtt.packet import Publish
 
 if TYPE_CHECKING:
-    from armillary.hub.front.connection import Connection
-    from armillary.hub.front.front import Front
+    from armillary.hub.front.connection import DeviceConnection
+    from armillary.hub.front.intake import Intake
     from armillary.hub.hub import Hub
+    from armillary.hub.link.counters import Counters
 
 # Messages of one connection under way at once; with bodies of so many bytes together they fit its send buffer.
 WINDOW_MESSAGES: Final = 8
@@ -70,15 +73,19 @@ class CloudMessages:
     """Delivers to connected devices.
 
     Args:
-        front: The connections, the writer and the clock.
+        intake: The way to the disk.
+        sessions: Connections of devices by their ids.
+        counters: What is counted.
     """
 
-    def __init__(self, front: Front) -> None:
-        self._front = front
-        self._windows: dict[Connection, _Window] = {}
-        self._expired_at = front.monotonic()
+    def __init__(self, intake: Intake, sessions: Mapping[str, DeviceConnection], counters: Counters) -> None:
+        self._intake = intake
+        self._sessions = sessions
+        self._counters = counters
+        self._windows: dict[DeviceConnection, _Window] = {}
+        self._expired_at = time.monotonic()
 
-    def wake(self, connection: Connection) -> None:
+    def wake(self, connection: DeviceConnection) -> None:
         """Something may wait for this device: it connected, subscribed, or a message came."""
         if not (connection.connected and connection.inboxes & Inbox.DEVICEBOUND):
             return
@@ -88,11 +95,11 @@ class CloudMessages:
 
     def wake_device(self, device_id: str) -> None:
         """A message was queued for this device."""
-        connection = self._front.sessions.get(device_id)
+        connection = self._sessions.get(device_id)
         if connection is not None:
             self.wake(connection)
 
-    def acknowledged(self, connection: Connection, packet_id: int) -> None:
+    def acknowledged(self, connection: DeviceConnection, packet_id: int) -> None:
         """PUBACK came; one for nothing that was sent says nothing."""
         window = self._windows.get(connection)
         sequence = None if window is None else window.unacknowledged.pop(packet_id, None)
@@ -100,45 +107,41 @@ class CloudMessages:
             return
         self._settle(connection, window, sequence)
 
-    def left(self, connection: Connection) -> None:
+    def left(self, connection: DeviceConnection) -> None:
         """The connection is closed: what it had not acknowledged waits for the next one."""
         self._windows.pop(connection, None)
 
     def tick(self) -> None:
         """Called about every second: settles what has expired, every 30 seconds."""
-        if self._front.monotonic() - self._expired_at < EXPIRE_EVERY_S:
+        if time.monotonic() - self._expired_at < EXPIRE_EVERY_S:
             return
-        self._expired_at = self._front.monotonic()
-        try:
-            self._front.store.commits.post(
-                queue.expired(now_ms=self._front.now_ms()), LoopSink(self._front.loop, lambda _, __: None)
-            )
-        except RateLimitedError:
-            return  # the next time
+        self._expired_at = time.monotonic()
+        with contextlib.suppress(RateLimitedError):  # the next time
+            self._intake.post(queue.expired(now_ms=self._intake.now_ms()))
 
-    def _fetch(self, connection: Connection, window: _Window) -> None:
+    def _fetch(self, connection: DeviceConnection, window: _Window) -> None:
         if window.fetching or window.unacknowledged or not connection.connected:
             return
         window.fetching, window.again = True, False
         change = queue.taken(
             connection.device_id,
             after=window.sent,
-            now_ms=self._front.now_ms(),
+            now_ms=self._intake.now_ms(),
             max_count=min(WINDOW_MESSAGES, connection.receive_maximum),
             max_bytes=WINDOW_BYTES,
         )
         try:
-            self._front.request(connection, change, lambda outcome: self._fetched(connection, window, outcome))
+            self._intake.request(connection, change, lambda outcome: self._fetched(connection, window, outcome))
         except RateLimitedError:
             window.fetching = False
-            self._front.loop.call_later(RETRY_S, self._retry, connection)
+            self._intake.loop.call_later(RETRY_S, self._retry, connection)
 
-    def _retry(self, connection: Connection) -> None:
+    def _retry(self, connection: DeviceConnection) -> None:
         window = self._windows.get(connection)
         if window is not None:
             self._fetch(connection, window)
 
-    def _fetched(self, connection: Connection, window: _Window, outcome: list[Delivery] | Rejected) -> None:
+    def _fetched(self, connection: DeviceConnection, window: _Window, outcome: list[Delivery] | Rejected) -> None:
         window.fetching = False
         if isinstance(outcome, Rejected):
             _log.error("hub.cloud-messages-not-read", device=connection.device_id[:16], why=str(outcome.error))
@@ -150,8 +153,8 @@ class CloudMessages:
         if window.again or (outcome and not window.unacknowledged):
             self._fetch(connection, window)
 
-    def _send(self, connection: Connection, window: _Window, delivery: Delivery) -> None:
-        self._front.counters.cloud_messages_sent += 1
+    def _send(self, connection: DeviceConnection, window: _Window, delivery: Delivery) -> None:
+        self._counters.cloud_messages_sent += 1
         window.sent = delivery.sequence
         if connection.inboxes & Inbox.DEVICEBOUND_ONCE:  # subscribed with QoS 0: sent is all that can be known
             connection.send(Publish(topic=delivery.topic, payload=delivery.body))
@@ -164,17 +167,17 @@ class CloudMessages:
         if not connection.send(packet):  # longer than this client takes: counted as tried, and not waited for
             del window.unacknowledged[window.packet_id]
 
-    def _settle(self, connection: Connection, window: _Window, sequence: int) -> None:
-        change = queue.settled(connection.device_id, sequence, "success", now_ms=self._front.now_ms())
+    def _settle(self, connection: DeviceConnection, window: _Window, sequence: int) -> None:
+        change = queue.settled(connection.device_id, sequence, "success", now_ms=self._intake.now_ms())
 
         def done(outcome: Any) -> None:
             if isinstance(outcome, Rejected):
                 _log.error("hub.cloud-message-not-settled", device=connection.device_id[:16], why=str(outcome.error))
             elif outcome:
-                self._front.counters.cloud_messages_completed += 1
+                self._counters.cloud_messages_completed += 1
             self._fetch(connection, window)
 
-        self._front.request(connection, change, done)
+        self._intake.request(connection, change, done)
 
 
 class Mailboxes:

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""One device's connection to the front: who it is, what of it is telemetry, what it was told of the hub.
+"""One device's connection: who it is, which of its messages are telemetry, what it was told of the hub.
 
 What every MQTT connection does is in ``hub/link/link.py``; what a packet means once connected is in
 ``conversation.py``; what all connections share is in ``front.py``.
@@ -8,16 +8,16 @@ What every MQTT connection does is in ``hub/link/link.py``; what a packet means 
 from __future__ import annotations
 
 import dataclasses
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Protocol
 
 from armillary.errors import ArmillaryError, WireError
-from armillary.hub.front import conversation
-from armillary.hub.link.http_opening import HttpOpening
+from armillary.hub.link.admission import credentials_of
+from armillary.hub.link.http_opening import HttpOpening, ServiceConnections
 from armillary.hub.link.limits import MAX_TOPIC_ALIASES
-from armillary.hub.link.link import Link, unusable_alias
+from armillary.hub.link.link import Link, Owner, integer_of, topic_of
 from armillary.hub.link.reasons import SAID_GOODBYE, Reason
 from armillary.hub.link.tls import TlsChannel, Transport
-from armillary.wire.hub.credentials import HubCredentials
+from armillary.wire.hub.credentials import HubCredentials, HubPeer
 from armillary.wire.hub.provisioning_http import is_provisioning
 from armillary.wire.hub.topics import Inbox, TelemetryTopic, check_username, parse_topic
 from armillary.wire.mqtt.codec import encode_packet
@@ -31,13 +31,14 @@ from armillary.wire.mqtt.packet import (
     Packet,
     PacketType,
     Publish,
+    Will,
 )
 from armillary.wire.mqtt.session import Event, State, step
 from armillary.wire.mqtt.stream import MAX_PACKET_BYTES, PublishRun
 
 if TYPE_CHECKING:
     from armillary.engines.hub.devices import DeviceRow
-    from armillary.hub.front.front import Front
+    from armillary.hub.link.https import HttpReply, HttpRequest
 
 # The session of a client that asked for a persistent one does not end (MQTT 5 §3.1.2.11.2).
 _NO_SESSION_EXPIRY = 0xFFFFFFFF
@@ -57,7 +58,94 @@ _OFFER: tuple[tuple[Property, PropertyValue], ...] = (
 )
 
 
-class Connection(Link):
+class MessageIntake(Protocol):
+    """Takes messages into the log."""
+
+    def ingest(self, connection: DeviceConnection, run: PublishRun, /) -> None:
+        """Keep messages and acknowledge them then. Raises RateLimitedError when there is no room."""
+
+    def publish_will(self, connection: DeviceConnection, will: Will, /) -> None:
+        """Keep the will of a vanished device."""
+
+
+class PacketHandler(Protocol):
+    """Acts on what a connected client's packets mean."""
+
+    def converse(self, connection: DeviceConnection, packet: Packet, /) -> None:
+        """Act on a packet. Raises WireError when the client may not do this."""
+
+
+class DeviceConversation(PacketHandler, Protocol):
+    """Acts on devices' packets."""
+
+    def change_session_end(self, connection: DeviceConnection, /, *, persistent: bool) -> None:
+        """DISCONNECT said anew how long the session lasts. Raises WireError where CONNECT gave it no length."""
+
+
+class RegistrationConversation(PacketHandler, Protocol):
+    """Acts on the packets of clients that ask to be registered."""
+
+    def begin(self, connection: DeviceConnection, packet: Connect, certificate: bytes | None, /) -> bool:
+        """Take a connection that asks for registration; False for a device. Raises ArmillaryError to refuse it."""
+
+    def left(self, connection: DeviceConnection, /) -> None:
+        """The connection is gone."""
+
+    def close(self) -> None:
+        """Begin no more registrations."""
+
+
+class DeviceRequests(Protocol):
+    """Answers what devices ask over HTTP."""
+
+    @property
+    def registers(self) -> bool:
+        """Whether devices may register."""
+
+    def take(self, transport: TlsChannel, certificate: bytes | None, data: bytes, /) -> None:
+        """Have a connection that begins with these bytes."""
+
+    async def answer(self, request: HttpRequest, /) -> HttpReply:
+        """The answer to a request; raises nothing."""
+
+    def close(self) -> None:
+        """Close every connection."""
+
+
+class Listening(Owner, Protocol):
+    """What a device's connection needs of whoever listens for it."""
+
+    @property
+    def intake(self) -> MessageIntake:
+        """Where messages go."""
+
+    @property
+    def conversation(self) -> DeviceConversation:
+        """What acts on other packets of devices."""
+
+    @property
+    def provisioning(self) -> RegistrationConversation | None:
+        """What acts on packets of clients that ask to be registered; None where none may."""
+
+    @property
+    def https(self) -> DeviceRequests | None:
+        """What answers devices over HTTP; None where nothing does."""
+
+    @property
+    def services(self) -> ServiceConnections:
+        """Where connections of services go."""
+
+    def identify(self, credentials: HubCredentials, /) -> HubPeer:
+        """Who a client is. Raises ArmillaryError for one that is not let in."""
+
+    def register(self, connection: DeviceConnection, /, *, clean: bool) -> None:
+        """Write a device down, then have its connection accepted; ``clean`` forgets its subscriptions."""
+
+    def accepted(self, connection: DeviceConnection, /) -> None:
+        """A client is connected; its older connection, if any, ends."""
+
+
+class DeviceConnection(Link):
     """A device's connection from accept to loss.
 
     Attributes:
@@ -68,12 +156,11 @@ class Connection(Link):
         assigned: Whether the client left its id to the hub (MQTT 5 §3.1.3.1).
         model_id: The model it says it follows, or None.
         receive_maximum: Messages with QoS 1 that it takes before it acknowledges one (MQTT 5 §3.1.2.11.3).
-        registers: Whether it is no device but one that asks to be registered (``hub/provisioning/mqtt.py``).
+        registers: Whether it is no device but a client that asks to be registered.
     """
 
     __slots__ = (
         "_aliases",
-        "_front",
         "assigned",
         "inboxes",
         "model_id",
@@ -83,11 +170,11 @@ class Connection(Link):
         "registers",
     )
 
+    _owner: Listening
     http_begins = Link.http_begins | {b"D"}  # DELETE: PUBACK, which nobody begins with
 
-    def __init__(self, front: Front) -> None:
-        super().__init__(front)
-        self._front = front
+    def __init__(self, owner: Listening) -> None:
+        super().__init__(owner)
         self._aliases: dict[int, str] | None = None
         self.number = 0
         self.inboxes = Inbox(0)
@@ -97,7 +184,7 @@ class Connection(Link):
         self.receive_maximum = _NO_RECEIVE_MAXIMUM
         self.registers = False
 
-    # From the front -----------------------------------------------------------------------------------------
+    # From the owner -----------------------------------------------------------------------------------------
 
     def established(self, row: DeviceRow) -> None:
         """The device is registered durably: accept it."""
@@ -113,17 +200,17 @@ class Connection(Link):
         if self.assigned:
             properties += ((Property.ASSIGNED_CLIENT_IDENTIFIER, self.device_id),)
         self.send(Connack(reason=0, session_present=resumed, properties=properties))
-        self._front.accepted(self)
+        self._owner.accepted(self)
         self._proceed()
         self.flow()
 
     def begin_http(self, data: bytes) -> None:
         """An HTTP request: of a service where those are answered, else of a device."""
-        transport, service_api = self._transport, self._front.service_api
-        if service_api is None or not isinstance(transport, TlsChannel):  # not within WebSocket
+        transport, services = self._transport, self._owner.services
+        if not (services.are_answered and isinstance(transport, TlsChannel)):  # not within WebSocket
             super().begin_http(data)
             return
-        opening = HttpOpening(self, transport, service_api)
+        opening = HttpOpening(self, transport, services)
         transport.set_protocol(opening)
         opening.data_received(data)
 
@@ -135,34 +222,34 @@ class Connection(Link):
     def give_up(self) -> bytes | None:
         """Somebody else has the connection now; the client's certificate."""
         self._state = State.CLOSED
-        self._front.left(self)
+        self._owner.left(self)
         return self._certificate
 
     def serves(self, target: str) -> bool:
         """Whether a GET request is one of a device that registers over HTTP."""
-        return self._front.https is not None and self._front.provisioning is not None and is_provisioning(target)
+        https = self._owner.https
+        return https is not None and https.registers and is_provisioning(target)
 
     def serve_http(self, transport: Transport, data: bytes) -> None:
-        """What devices ask over HTTP is answered by :class:`armillary.hub.provisioning.routes.DeviceHttps`."""
-        https = self._front.https
+        """What devices ask over HTTP is not this connection's to answer."""
+        https = self._owner.https
         if https is None or not isinstance(transport, TlsChannel):  # not within WebSocket
             super().serve_http(transport, data)
             return
-        self._state = State.CLOSED
-        https.take(self, transport, self._certificate, data)
+        https.take(transport, self.give_up(), data)
 
     # Inside -------------------------------------------------------------------------------------------------
 
     def _gone(self) -> None:
         will, self._will = self._will, None
         if will is not None and self.number:
-            self._front.publish_will(self, will)
+            self._owner.intake.publish_will(self, will)
 
     def _take_run(self) -> bool:
         run = self._decoder.take_run(self._is_telemetry)
         if run is None:
             return False
-        self._front.ingest(self, run)
+        self._owner.intake.ingest(self, run)
         return True
 
     def _take(self, packet: Packet) -> None:
@@ -173,37 +260,37 @@ class Connection(Link):
                 self._will = None
             expiry = dict(packet.properties).get(Property.SESSION_EXPIRY_INTERVAL)
             if expiry is not None:
-                conversation.change_session_end(self._front, self, persistent=bool(expiry))
+                self._owner.conversation.change_session_end(self, persistent=bool(expiry))
             self.ended = self.ended or SAID_GOODBYE
-            self._front.left(self)
+            self._owner.left(self)
             self._transport.close()
         elif isinstance(packet, Publish) and self.level >= LEVEL_5:
             self._publish(packet)
         else:
-            conversation.converse(self._front, self, packet)
+            self._converse(packet)
+
+    def _converse(self, packet: Packet) -> None:
+        provisioning = self._owner.provisioning if self.registers else None
+        (provisioning or self._owner.conversation).converse(self, packet)
 
     def _publish(self, packet: Publish) -> None:
         """A message that was not taken as one of a run: one with a topic alias, or no telemetry."""
-        alias = dict(packet.properties).get(Property.TOPIC_ALIAS)
-        if isinstance(alias, int):
+        alias = integer_of(packet.properties, Property.TOPIC_ALIAS, 0)
+        if alias:
             packet = self._without_alias(packet, alias)
         if packet.qos < 2 and self._is_telemetry(packet.topic):
             acknowledgement = b""
             if packet.packet_id is not None:
                 acknowledgement = encode_packet(Acknowledgement(type=PacketType.PUBACK, packet_id=packet.packet_id))
-            self._front.ingest(self, PublishRun(encode_packet(packet, level=LEVEL_5), 1, acknowledgement))
+            self._owner.intake.ingest(self, PublishRun(encode_packet(packet, level=LEVEL_5), 1, acknowledgement))
         else:
-            conversation.converse(self._front, self, packet)
+            self._converse(packet)
 
     def _without_alias(self, packet: Publish, alias: int) -> Publish:
         """The message with the topic that its alias stands for: it may be an earlier message's (MQTT 5 §3.3.2.3.4)."""
         if self._aliases is None:
             self._aliases = {}
-        if packet.topic:
-            self._aliases[alias] = packet.topic
-        topic = self._aliases.get(alias)
-        if topic is None or alias > MAX_TOPIC_ALIASES:
-            raise unusable_alias(alias, MAX_TOPIC_ALIASES)
+        topic = topic_of(packet.topic, alias, self._aliases, MAX_TOPIC_ALIASES)
         properties = tuple(pair for pair in packet.properties if pair[0] is not Property.TOPIC_ALIAS)
         return dataclasses.replace(packet, topic=topic, properties=properties)
 
@@ -217,7 +304,7 @@ class Connection(Link):
         self.flow()
         self._begun = 0.0
         try:
-            provisioning = self._front.provisioning
+            provisioning = self._owner.provisioning
             if provisioning is not None and provisioning.begin(self, packet, self._certificate):
                 return
             self._identify(packet)
@@ -226,11 +313,10 @@ class Connection(Link):
         except ArmillaryError as error:
             self.refuse(Reason.NOT_AUTHORIZED, error.message)
         else:
-            self._front.register(self, clean=packet.clean_start or not self.persistent)
+            self._owner.register(self, clean=packet.clean_start or not self.persistent)
 
     def _identify(self, packet: Connect) -> None:
-        password = None if packet.password is None else packet.password.decode("utf-8", "replace")
-        peer = self._front.identify(HubCredentials(self._certificate, packet.client_id, password))
+        peer = self._owner.identify(credentials_of(packet, self._certificate))
         device_id, self.expires = peer.identity, peer.expires
         self.assigned = not packet.client_id and packet.level >= LEVEL_5 and self._certificate is not None
         self._certificate = None
@@ -248,10 +334,8 @@ class Connection(Link):
             raise _RefusedError(error.message, Reason.USER_NAME) from error
         self._will = packet.will
         self._keepalive_s = packet.keepalive_s
-        limit = properties.get(Property.MAXIMUM_PACKET_SIZE, 0)
-        self._send_limit = limit if isinstance(limit, int) else 0
-        window = properties.get(Property.RECEIVE_MAXIMUM, _NO_RECEIVE_MAXIMUM)
-        self.receive_maximum = window if isinstance(window, int) else _NO_RECEIVE_MAXIMUM
+        self._send_limit = integer_of(packet.properties, Property.MAXIMUM_PACKET_SIZE, 0)
+        self.receive_maximum = integer_of(packet.properties, Property.RECEIVE_MAXIMUM, _NO_RECEIVE_MAXIMUM)
         if packet.level >= LEVEL_5:
             self.persistent = bool(properties.get(Property.SESSION_EXPIRY_INTERVAL, 0))
         else:

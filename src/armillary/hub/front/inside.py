@@ -13,10 +13,9 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING
 
 from armillary.errors import WireError
-from armillary.hub.front.connection import Connection
+from armillary.hub.front.connection import DeviceConnection, Listening
 
 if TYPE_CHECKING:
-    from armillary.hub.front.front import Front
     from armillary.wire.mqtt.packet import Connect
 
 
@@ -31,7 +30,7 @@ class InsideChannel:
     """
 
     def __init__(
-        self, front: Front, identity: str, receive: Callable[[bytes], None], closed: Callable[[], None]
+        self, front: Listening, identity: str, receive: Callable[[bytes], None], closed: Callable[[], None]
     ) -> None:
         self._loop = front.loop
         self._receive = receive
@@ -94,12 +93,12 @@ class InsideChannel:
         self._closed()
 
 
-class InsideConnection(Connection):
+class InsideConnection(DeviceConnection):
     """The hub's end: a device whose identity is answered for by whoever opened the channel."""
 
     __slots__ = ("_answered_for",)
 
-    def __init__(self, front: Front, identity: str) -> None:
+    def __init__(self, front: Listening, identity: str) -> None:
         super().__init__(front)
         self._answered_for = identity
 

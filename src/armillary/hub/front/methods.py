@@ -1,16 +1,27 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Direct methods: calls that wait for a device's answer."""
+"""Direct methods: calls that wait for a device's answer, and before it, where asked, for its connection."""
 
 from __future__ import annotations
 
 import asyncio
 import json
+from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any, Final
 
 from armillary.errors import DeviceOfflineError, DeviceTimeoutError, InvalidArgumentError, RateLimitedError
 from armillary.hub.link.counters import Counters
 from armillary.hub.link.limits import MAX_ANSWER_DEPTH, MAX_METHOD_PAYLOAD_BYTES, MAX_METHOD_TIMEOUT_S, MAX_OPEN_METHODS
+from armillary.wire.hub.topics import Inbox, method_answer_topic, method_topic
+from armillary.wire.mqtt.fields import Properties, Property
+from armillary.wire.mqtt.packet import LEVEL_5, Publish
+
+if TYPE_CHECKING:
+    from armillary.hub.front.connection import DeviceConnection
+
+# How long a call may wait for the device to connect (seconds; IoT Hub: five minutes), and how often that is looked at.
+MAX_CONNECT_TIMEOUT_S: Final = 300.0
+LOOK_EVERY_S: Final = 0.1
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,39 +37,53 @@ class MethodResult:
     payload: Any
 
 
-class OpenMethods:
-    """Calls that have no answer yet, by device and request id. Lives in the hub's loop."""
+class DirectMethods:
+    """Calls of connected devices' direct methods. Lives in the hub's loop.
 
-    def __init__(self, counters: Counters) -> None:
+    Args:
+        sessions: Connections of devices by their ids.
+        counters: What is counted.
+    """
+
+    def __init__(self, sessions: Mapping[str, DeviceConnection], counters: Counters) -> None:
+        self._sessions = sessions
         self._counters = counters
-        self._open: dict[str, dict[str, asyncio.Future[MethodResult]]] = {}
+        self._open: dict[str, dict[str, asyncio.Future[MethodResult]]] = {}  # no answer yet: device -> request id
         self._last = 0
 
-    def open(self, device_id: str) -> tuple[str, asyncio.Future[MethodResult]]:
-        """A new request id and the future of its answer.
+    async def wait_for(self, device_id: str, timeout_s: float) -> None:
+        """Wait until a device is connected and takes calls, or the time is over; :meth:`invoke` says which.
 
         Raises:
+            InvalidArgumentError: a timeout that makes no sense.
+        """
+        if not 0 <= timeout_s <= MAX_CONNECT_TIMEOUT_S:
+            raise InvalidArgumentError(
+                f"connect_timeout_s: expected 0 to {MAX_CONNECT_TIMEOUT_S:g}, got {timeout_s}", remedy="Correct it."
+            )
+        end = asyncio.get_running_loop().time() + timeout_s
+        while asyncio.get_running_loop().time() < end:
+            if self._taking(device_id) is not None:
+                return
+            await asyncio.sleep(LOOK_EVERY_S)
+
+    async def invoke(self, device_id: str, name: str, body: bytes, timeout_s: float) -> MethodResult:
+        """Call a method and wait for its answer.
+
+        Raises:
+            WireError: the name is not allowed.
             RateLimitedError: too many calls of this device are open.
+            DeviceTimeoutError: no answer in time.
+            DeviceOfflineError: the device is not connected, takes no calls, or went away.
         """
         calls = self._open.setdefault(device_id, {})
         if len(calls) >= MAX_OPEN_METHODS:
             raise RateLimitedError(f"device {device_id[:16]}... has {len(calls)} open calls", retry_after_s=1)
         self._last += 1
         request_id = str(self._last)
-        future: asyncio.Future[MethodResult] = asyncio.get_running_loop().create_future()
-        calls[request_id] = future
-        return request_id, future
-
-    async def wait(
-        self, device_id: str, request_id: str, future: asyncio.Future[MethodResult], timeout_s: float
-    ) -> MethodResult:
-        """Wait for an answer.
-
-        Raises:
-            DeviceTimeoutError: none in time.
-            DeviceOfflineError: the device went away.
-        """
+        calls[request_id] = future = asyncio.get_running_loop().create_future()
         try:
+            self._send(device_id, method_topic(name, request_id), body, request_id)
             async with asyncio.timeout(timeout_s):
                 return await future
         except TimeoutError:
@@ -67,7 +92,9 @@ class OpenMethods:
                 f"device {device_id[:16]}...: expected an answer within {timeout_s:g} s, got none"
             ) from None
         finally:
-            self.forget(device_id, request_id)
+            del calls[request_id]
+            if not calls:
+                self._open.pop(device_id, None)
 
     def answer(self, device_id: str, request_id: str, status: int, payload: bytes) -> None:
         """An answer came; one to no open call (it came too late) says nothing to anybody."""
@@ -81,13 +108,24 @@ class OpenMethods:
             if not future.done():
                 future.set_exception(DeviceOfflineError(f"device {device_id[:16]}... went away before it answered"))
 
-    def forget(self, device_id: str, request_id: str) -> None:
-        """A call is over, or was never sent."""
-        calls = self._open.get(device_id)
-        if calls is not None:
-            calls.pop(request_id, None)
-            if not calls:
-                del self._open[device_id]
+    def _taking(self, device_id: str) -> DeviceConnection | None:
+        """The connection of a device that takes calls."""
+        connection = self._sessions.get(device_id)
+        return connection if connection is not None and connection.inboxes & Inbox.METHODS else None
+
+    def _send(self, device_id: str, topic: str, body: bytes, request_id: str) -> None:
+        connection = self._taking(device_id)
+        if connection is None:
+            raise DeviceOfflineError(f"device {device_id[:16]}... is not connected, or takes no direct methods")
+        self._counters.methods_invoked += 1
+        properties: Properties = ()
+        if connection.level >= LEVEL_5:  # §4.10: any client that knows requests can answer, with status 200 at least
+            properties = (
+                (Property.CONTENT_TYPE, "application/json"),
+                (Property.RESPONSE_TOPIC, method_answer_topic(200, request_id)),
+                (Property.CORRELATION_DATA, request_id.encode()),
+            )
+        connection.send(Publish(topic=topic, payload=body, properties=properties))
 
 
 def encode_call(payload: object, timeout_s: float) -> bytes:

@@ -10,17 +10,23 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import socket
+import ssl
 from collections.abc import Callable
 from functools import partial
-from typing import Any
+from typing import Generic, TypeVar
 
 from armillary.engines.door import Door
 from armillary.hub.link.counters import Counters
 from armillary.hub.link.limits import MAX_STRANGERS
+from armillary.hub.link.link import Link
+from armillary.hub.link.reasons import Reason
+from armillary.hub.link.tls import TlsChannel
+
+Kind = TypeVar("Kind", bound=Link)
 
 
-class Gate:
-    """All doors of one server. Belongs to one event loop.
+class Gate(Generic[Kind]):
+    """All doors of one server, and all connections that came through them. Belongs to one event loop.
 
     Args:
         name: Who listens, for messages.
@@ -33,29 +39,33 @@ class Gate:
         self._loop = asyncio.get_running_loop()
         self._doors: list[Door] = []
         self._entering: set[asyncio.Task[None]] = set()
-        self._strangers: set[Any] = set()
-        self._ways: dict[Any, tuple[Door, str]] = {}  # of each that came through a door and has not said who it is
+        self._links: set[Kind] = set()
+        self._strangers: set[Kind] = set()
+        self._ways: dict[Kind, tuple[Door, str]] = {}  # of each that came through a door and has not said who it is
 
     @property
     def is_full(self) -> bool:
         """Whether nobody may be let in now."""
         return len(self._strangers) + len(self._entering) >= MAX_STRANGERS
 
-    async def listen(self, make: Callable[[], tuple[asyncio.Protocol, Any]], host: str, port: int) -> int:
+    async def listen(self, context: ssl.SSLContext | None, make: Callable[[], Kind], host: str, port: int) -> int:
         """Open a door; returns its port.
 
         Args:
-            make: Makes the protocol of each connection, and what :meth:`came` and :meth:`went` will name it by.
+            context: TLS settings; None listens without TLS.
+            make: Makes what runs on each connection.
             host: Address.
             port: Port; 0 picks a free one.
 
         Raises:
             PortInUseError: another process listens there.
         """
+        failed = self._handshake_failed  # one for all: a bound method of its own would stay with each connection
 
         def let_in(accepted: socket.socket, owner: str) -> None:
-            protocol, link = make()
+            link = make()
             self._ways[link] = (door, owner)
+            protocol = link if context is None else TlsChannel(context, link, failed)
             task = self._loop.create_task(self._enter(protocol, accepted))
             self._entering.add(task)
             task.add_done_callback(partial(self._in, link))
@@ -65,38 +75,51 @@ class Gate:
         return await door.open(host, port)
 
     def close(self) -> None:
-        """Let nobody in any more."""
+        """Let nobody in any more, and close every connection."""
         for door in self._doors:
             door.close()
         for task in tuple(self._entering):
             task.cancel()
+        for link in self.links:
+            link.close(Reason.SHUTTING_DOWN, keep_will=False)
 
-    def came(self, link: Any) -> bool:
-        """A connection is there; False when it must go because it came another way and there is no room."""
+    @property
+    def links(self) -> list[Kind]:
+        """All connections."""
+        return list(self._links)
+
+    def entered(self, link: Kind) -> None:
+        """A connection is there; cut off at once if it came another way than :meth:`listen` and there is no room."""
+        self._links.add(link)
         full = len(self._strangers) >= MAX_STRANGERS
         self._strangers.add(link)
         if full:
             self._counters.connections_refused += 1
-        return not full
+            link.abort()
 
-    def went(self, link: Any) -> None:
-        """It has said who it is, or is gone; may be called more than once."""
+    def identified(self, link: Kind) -> None:
+        """It has said who it is; may be called more than once."""
         if link in self._strangers:
             self._strangers.discard(link)
             self._through(link)
             self._make_room()
 
+    def left(self, link: Kind) -> None:
+        """It is closed or closing; may be called more than once."""
+        self._links.discard(link)
+        self.identified(link)
+
     async def _enter(self, protocol: asyncio.Protocol, accepted: socket.socket) -> None:
         with contextlib.suppress(OSError):  # it is gone already; the transport has closed the socket then
             await self._loop.connect_accepted_socket(lambda: protocol, accepted)
 
-    def _in(self, link: Any, task: asyncio.Task[None]) -> None:
+    def _in(self, link: Kind, task: asyncio.Task[None]) -> None:
         self._entering.discard(task)
         if link not in self._strangers:  # it was gone before it came, or is no stranger any more
             self._through(link)
         self._make_room()
 
-    def _through(self, link: Any) -> None:
+    def _through(self, link: Kind) -> None:
         way = self._ways.pop(link, None)
         if way is not None:
             door, owner = way
@@ -105,3 +128,6 @@ class Gate:
     def _make_room(self) -> None:
         for door in self._doors:
             door.make_room()
+
+    def _handshake_failed(self) -> None:
+        self._counters.handshakes_failed += 1

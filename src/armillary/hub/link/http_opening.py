@@ -12,20 +12,60 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable
-from typing import TYPE_CHECKING, Final
+from typing import Final, Protocol
 
+from armillary.hub.link.tls import TlsChannel
 from armillary.wire.hub.iot_hub_paths import is_service_target
 
-if TYPE_CHECKING:
-    from armillary.hub.front.connection import Connection
-    from armillary.hub.link.tls import TlsChannel
-
-# Makes what answers a service's connection, for a client with this certificate; None when there is nobody any more.
-ServiceApi = Callable[[bytes | None], asyncio.Protocol | None]
+# Makes what answers a service's connection, for a client with this certificate (DER); None when it takes none any more.
+AnswerService = Callable[[bytes | None], asyncio.Protocol | None]
 
 # A first line that is longer is none of a client's: targets are an id or two and a version.
 MAX_LINE_BYTES: Final = 8 * 1024
 _PARTS: Final = 3  # method, target, version (RFC 9112 §3)
+
+
+class ServiceConnections:
+    """Hands connections of services to the operator API, from when it is there."""
+
+    def __init__(self) -> None:
+        self._answer: AnswerService | None = None
+
+    @property
+    def are_answered(self) -> bool:
+        """Whether the operator API is there."""
+        return self._answer is not None
+
+    def answer_with(self, answer: AnswerService) -> None:
+        """The operator API is there: it answers from now on."""
+        self._answer = answer
+
+    def hand_over(self, transport: TlsChannel, certificate: bytes | None, data: bytes) -> None:
+        """Let the operator API have a connection, with what came of its request so far."""
+        protocol = None if self._answer is None else self._answer(certificate)
+        if protocol is None:
+            transport.abort()
+            return
+        transport.set_protocol(protocol)
+        protocol.connection_made(transport)  # type: ignore[arg-type]  # it has what uvicorn's protocol calls
+        if not transport.is_closing():
+            protocol.data_received(data)
+
+
+class OpenedByHttp(Protocol):
+    """A connection whose first bytes are an HTTP request."""
+
+    def give_up(self) -> bytes | None:
+        """Somebody else has the connection now; returns the client's certificate."""
+
+    def serve_devices(self, transport: TlsChannel, data: bytes, /) -> None:
+        """The request is no service's: ``data`` is what came of it."""
+
+    def eof_received(self) -> bool | None:
+        """The client has closed its side."""
+
+    def connection_lost(self, exc: Exception | None, /) -> None:
+        """The connection is gone."""
 
 
 class HttpOpening(asyncio.Protocol):
@@ -34,13 +74,13 @@ class HttpOpening(asyncio.Protocol):
     Args:
         connection: Whose beginning it is.
         transport: Its TLS channel, which delivers here until somebody else takes it.
-        service_api: Makes what answers a service's connection.
+        services: Takes the connection when it is a service's.
     """
 
-    def __init__(self, connection: Connection, transport: TlsChannel, service_api: ServiceApi) -> None:
+    def __init__(self, connection: OpenedByHttp, transport: TlsChannel, services: ServiceConnections) -> None:
         self._connection = connection
         self._transport = transport
-        self._service_api = service_api
+        self._services = services
         self._data = b""
 
     def data_received(self, data: bytes) -> None:
@@ -49,8 +89,7 @@ class HttpOpening(asyncio.Protocol):
         if not has_line(self._data):
             return
         if is_of_service(self._data):
-            certificate = self._connection.give_up()
-            hand_over(self._service_api, self._transport, certificate, self._data)
+            self._services.hand_over(self._transport, self._connection.give_up(), self._data)
         else:
             self._connection.serve_devices(self._transport, self._data)
 
@@ -78,15 +117,3 @@ def is_of_service(data: bytes) -> bool:
     """Whether a request that begins so is one to the service API."""
     words = data.partition(b"\n")[0].split()
     return len(words) == _PARTS and is_service_target(words[1].decode("latin-1"))
-
-
-def hand_over(service_api: ServiceApi, transport: TlsChannel, certificate: bytes | None, data: bytes) -> None:
-    """Let the service API have a connection, with what came of its request so far."""
-    protocol = service_api(certificate)
-    if protocol is None:
-        transport.abort()
-        return
-    transport.set_protocol(protocol)
-    protocol.connection_made(transport)  # type: ignore[arg-type]  # it has what uvicorn's protocol calls
-    if not transport.is_closing():
-        protocol.data_received(data)

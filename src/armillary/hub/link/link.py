@@ -384,11 +384,32 @@ class Link(asyncio.Protocol):
         self.close(_REASON_OF_CODE.get(error.code, Reason.MALFORMED), linger=True)
 
 
-def unusable_alias(alias: int, maximum: int) -> WireError:
-    """What is wrong with a topic alias that stands for no topic (MQTT 5 §3.3.2.3.4)."""
-    code = CODE_TOPIC_ALIAS if alias > maximum else CODE_PROTOCOL  # beyond what was offered, or never given a topic
-    expected = f"a topic alias of 1 to {maximum} that was given a topic"
-    return WireError(FORMAT, expected=expected, got=str(alias), code=code)
+def topic_of(topic: str, alias: int, aliases: dict[int, str], maximum: int) -> str:
+    """The topic of a message with an alias, which it may give a topic (MQTT 5 §3.3.2.3.4).
+
+    Args:
+        topic: As sent; empty for the one that the alias has.
+        alias: As sent.
+        aliases: Those of the connection, changed in place.
+        maximum: How many the client was offered.
+
+    Raises:
+        WireError: the alias is beyond what was offered, or has no topic.
+    """
+    if topic and alias <= maximum:
+        aliases[alias] = topic
+    found = aliases.get(alias)
+    if found is None:
+        code = CODE_TOPIC_ALIAS if alias > maximum else CODE_PROTOCOL
+        expected = f"a topic alias of 1 to {maximum} that was given a topic"
+        raise WireError(FORMAT, expected=expected, got=str(alias), code=code)
+    return found
+
+
+def integer_of(properties: Properties, name: Property, default: int) -> int:
+    """A property that is a number; the default where it is not there."""
+    value = dict(properties).get(name)
+    return value if isinstance(value, int) else default
 
 
 def check_all(

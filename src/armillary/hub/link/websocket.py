@@ -5,14 +5,14 @@ Sources: RFC 6455; MQTT 3.1.1 and 5.0 §6 (subprotocol ``mqtt``, binary frames, 
 protocol itself is the library ``websockets`` without its I/O. Identity is what it is without WebSocket: the TLS client
 certificate, or what CONNECT shows.
 
-The channel stands between transport and link: a protocol to the one, a transport to the other.
+The channel stands between transport and MQTT connection: a protocol to the one, a transport to the other.
 """
 
 from __future__ import annotations
 
 import asyncio
 from http import HTTPStatus
-from typing import TYPE_CHECKING, Final, cast
+from typing import Final, Protocol, cast
 
 from websockets.frames import CloseCode, Frame, Opcode
 from websockets.http11 import Request, Response
@@ -21,12 +21,9 @@ from websockets.server import ServerProtocol
 from websockets.typing import Subprotocol
 
 from armillary.hub.link.limits import MAX_WEBSOCKET_MESSAGE_BYTES
-from armillary.hub.link.tls import Transport
+from armillary.hub.link.tls import Receiver, Transport
 from armillary.wire.mqtt.stream import MAX_CONNECT_BYTES
 from armillary.wire.text.web_address import host_of_origin
-
-if TYPE_CHECKING:
-    from armillary.hub.link.link import Link
 
 # IoT Hub's path, and the one that brokers have by custom.
 PATHS = frozenset(("/$iothub/websocket", "/mqtt"))
@@ -38,17 +35,31 @@ MAX_OPENING_BYTES: Final = 16 * 1024
 _SUBPROTOCOL = Subprotocol("mqtt")
 
 
+class Inner(Receiver, Protocol):
+    """What runs on a WebSocket."""
+
+    @property
+    def connected(self) -> bool:
+        """Whether the client's CONNECT was accepted."""
+
+    def serves(self, target: str, /) -> bool:
+        """Whether a GET request for this target is no WebSocket's but is answered by :meth:`serve_http`."""
+
+    def serve_http(self, transport: Transport, data: bytes, /) -> None:
+        """Answer a request over HTTP: ``data`` is what came so far, ``transport`` what is below the WebSocket."""
+
+
 class WebSocketChannel(asyncio.Protocol):
-    """WebSocket between a transport and a link, server side.
+    """WebSocket between a transport and an MQTT connection, server side.
 
     Args:
         transport: A plain transport or a TLS channel, open.
-        link: What runs inside; it has this channel as its transport.
+        inner: What runs inside; it has this channel as its transport.
     """
 
-    def __init__(self, transport: Transport, link: Link) -> None:
+    def __init__(self, transport: Transport, inner: Inner) -> None:
         self._transport = transport
-        self._link = link
+        self._inner = inner
         self._protocol = ServerProtocol(subprotocols=[_SUBPROTOCOL], max_size=MAX_CONNECT_BYTES)
         self._opening: bytes | None = b""  # what came before the request was whole
 
@@ -56,7 +67,7 @@ class WebSocketChannel(asyncio.Protocol):
 
     def data_received(self, data: bytes) -> None:
         """Bytes from the client."""
-        if self._link.connected:  # before anybody is known a message is no longer than a CONNECT may be
+        if self._inner.connected:  # before anybody is known a message is no longer than a CONNECT may be
             self._protocol.max_message_size = MAX_WEBSOCKET_MESSAGE_BYTES
         if self._opening is not None:
             self._opening += data
@@ -64,8 +75,8 @@ class WebSocketChannel(asyncio.Protocol):
         for event in self._protocol.events_received():
             if isinstance(event, Request):
                 opening, self._opening = self._opening or b"", None
-                if self._link.serves(event.path):
-                    self._link.serve_http(self._transport, opening)
+                if self._inner.serves(event.path):
+                    self._inner.serve_http(self._transport, opening)
                     return
                 self._protocol.send_response(self._answer(event))
             elif isinstance(event, Frame):
@@ -77,27 +88,27 @@ class WebSocketChannel(asyncio.Protocol):
             self._opening = None
         self._flush()
         if self._protocol.close_expected():
-            self._link.eof_received()
+            self._inner.eof_received()
             self.close()
 
     def eof_received(self) -> bool | None:
         """The client has closed its side."""
         self._protocol.receive_eof()
-        return self._link.eof_received()
+        return self._inner.eof_received()
 
     def connection_lost(self, exc: Exception | None) -> None:
         """The connection is gone."""
-        self._link.connection_lost(exc)
+        self._inner.connection_lost(exc)
 
     def pause_writing(self) -> None:
         """The send buffer is full."""
-        self._link.pause_writing()
+        self._inner.pause_writing()
 
     def resume_writing(self) -> None:
         """The send buffer has room again."""
-        self._link.resume_writing()
+        self._inner.resume_writing()
 
-    # From the link ------------------------------------------------------------------------------------------
+    # From inside -------------------------------------------------------------------------------------------
 
     def write(self, data: bytes) -> None:
         """Send bytes as a binary message."""
@@ -133,7 +144,7 @@ class WebSocketChannel(asyncio.Protocol):
 
     def set_protocol(self, protocol: asyncio.BaseProtocol) -> None:
         """Hand what comes to another link; only for the one this channel was made for."""
-        self._link = cast("Link", protocol)
+        self._inner = cast("Inner", protocol)
 
     # Inside -------------------------------------------------------------------------------------------------
 
@@ -150,7 +161,7 @@ class WebSocketChannel(asyncio.Protocol):
         if frame.opcode is Opcode.TEXT:  # MQTT §6: nothing but binary
             self._protocol.fail(CloseCode.UNSUPPORTED_DATA, "MQTT is binary")
         elif frame.opcode in (Opcode.BINARY, Opcode.CONT) and self._protocol.state is State.OPEN:
-            self._link.data_received(bytes(frame.data))
+            self._inner.data_received(bytes(frame.data))
 
     def _say_goodbye(self) -> None:
         if self._protocol.state is State.OPEN:

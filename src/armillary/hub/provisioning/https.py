@@ -10,20 +10,19 @@ from __future__ import annotations
 
 import asyncio
 import json
-from typing import TYPE_CHECKING, Any, Final
+from collections.abc import Callable
+from typing import Any, Final
 
 import structlog
 
 from armillary.errors import ArmillaryError, NotFoundError, RateLimitedError, WireError
+from armillary.hub.link.counters import Counters
 from armillary.hub.link.https import HttpReply, HttpRequest
 from armillary.hub.provisioning.mqtt import owner_of
 from armillary.hub.provisioning.registrations import RETRY_AFTER_S, Registrations
 from armillary.wire.hub.credentials import HubCredentials
 from armillary.wire.hub.provisioning import assigning_body, error_body, parse_request, result_body, state_body
 from armillary.wire.hub.provisioning_http import METHODS, CallKind, ProvisioningCall, parse_target
-
-if TYPE_CHECKING:
-    from armillary.hub.front.front import Front
 
 # The service's codes: its status and three digits.
 _BAD_REQUEST: Final = 400004
@@ -37,54 +36,64 @@ _FAULT: Final = 500001
 _log = structlog.get_logger(__name__)
 
 
-async def answer(front: Front, registrations: Registrations, request: HttpRequest) -> HttpReply:
-    """Answer a request to an address of the provisioning service."""
-    try:
-        call = parse_target(request.target)
-    except WireError as error:
-        return _error(400, _BAD_REQUEST, error.message)
-    allowed = METHODS[call.kind]
-    if request.method != allowed:
-        return _error(405, _BAD_METHOD, f"expected {allowed}", (("allow", allowed),))
-    applicant = await _applicant(front, registrations, call, request)
-    if applicant is None:
-        return _error(401, _NOT_LET_IN, "unauthorized")
-    try:
-        return await _let_in(front, registrations, call, applicant, request.body)
-    except ArmillaryError as error:
-        return _refused(call, error)
+class ProvisioningHttp:
+    """Answers requests to addresses of the provisioning service. Lives in the hub's loop.
 
+    Args:
+        registrations: Registrations under way.
+        check_certificate: Raises ArmillaryError for a client certificate that is not valid now.
+        counters: What is counted.
+    """
 
-async def _applicant(
-    front: Front, registrations: Registrations, call: ProvisioningCall, request: HttpRequest
-) -> Any | None:
-    """Who asks; None for whom nothing lets in: which of all reasons it was is for the log."""
-    credentials = HubCredentials(request.certificate, call.registration_id, request.authorization)
-    authenticate = registrations.desk.authenticate
-    try:
-        front.check_certificate(request.certificate)
-        return await asyncio.to_thread(authenticate, call.scope, call.registration_id, credentials)
-    except ArmillaryError as error:
-        front.counters.connections_refused += 1
-        _log.info("hub.registration-refused", registration=call.registration_id[:40], why=error.message)
-        return None
+    def __init__(
+        self, registrations: Registrations, check_certificate: Callable[[bytes | None], object], counters: Counters
+    ) -> None:
+        self._registrations = registrations
+        self._check_certificate = check_certificate
+        self._counters = counters
 
+    async def answer(self, request: HttpRequest) -> HttpReply:
+        """The answer to a request; raises nothing."""
+        try:
+            call = parse_target(request.target)
+        except WireError as error:
+            return _error(400, _BAD_REQUEST, error.message)
+        allowed = METHODS[call.kind]
+        if request.method != allowed:
+            return _error(405, _BAD_METHOD, f"expected {allowed}", (("allow", allowed),))
+        applicant = await self._applicant(call, request)
+        if applicant is None:
+            return _error(401, _NOT_LET_IN, "unauthorized")
+        try:
+            return await self._let_in(call, applicant, request.body)
+        except ArmillaryError as error:
+            return _refused(call, error)
 
-async def _let_in(
-    front: Front, registrations: Registrations, call: ProvisioningCall, applicant: Any, body: bytes
-) -> HttpReply:
-    owner = owner_of(call.scope, call.registration_id)
-    if call.kind is CallKind.LOOK_UP:
-        found = await asyncio.to_thread(registrations.desk.look_up, applicant)
-        return HttpReply(200, json.loads(state_body(found)))
-    if call.kind is CallKind.REGISTER:
-        request = parse_request(body)
-        front.counters.provisioning_connections += 1
-        return _assigning(registrations.begin(owner, applicant, request))
-    result = registrations.result(owner, call.operation_id)
-    if result is None:
-        return _assigning(call.operation_id)
-    return HttpReply(200, json.loads(result_body(call.operation_id, result)))
+    async def _applicant(self, call: ProvisioningCall, request: HttpRequest) -> Any | None:
+        """Who asks; None if no enrolment matches: which of all reasons it was is for the log."""
+        credentials = HubCredentials(request.certificate, call.registration_id, request.authorization)
+        authenticate = self._registrations.authority.authenticate
+        try:
+            self._check_certificate(request.certificate)
+            return await asyncio.to_thread(authenticate, call.scope, call.registration_id, credentials)
+        except ArmillaryError as error:
+            self._counters.connections_refused += 1
+            _log.info("hub.registration-refused", registration=call.registration_id[:40], why=error.message)
+            return None
+
+    async def _let_in(self, call: ProvisioningCall, applicant: Any, body: bytes) -> HttpReply:
+        registrations, owner = self._registrations, owner_of(call.scope, call.registration_id)
+        if call.kind is CallKind.LOOK_UP:
+            found = await asyncio.to_thread(registrations.authority.look_up, applicant)
+            return HttpReply(200, json.loads(state_body(found)))
+        if call.kind is CallKind.REGISTER:
+            request = parse_request(body)
+            self._counters.provisioning_connections += 1
+            return _assigning(registrations.begin(owner, applicant, request))
+        result = registrations.result(owner, call.operation_id)
+        if result is None:
+            return _assigning(call.operation_id)
+        return HttpReply(200, json.loads(result_body(call.operation_id, result)))
 
 
 def _refused(call: ProvisioningCall, error: ArmillaryError) -> HttpReply:

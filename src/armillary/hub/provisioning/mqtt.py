@@ -13,9 +13,10 @@ from typing import TYPE_CHECKING, Any, Final
 
 from armillary.engines.hub.devices import DeviceRow
 from armillary.errors import NotFoundError, RateLimitedError, WireError
+from armillary.hub.link.admission import credentials_of
+from armillary.hub.link.counters import Counters
 from armillary.hub.link.reasons import Reason
-from armillary.hub.provisioning.registrations import RETRY_AFTER_S, Desk, Registrations
-from armillary.wire.hub.credentials import HubCredentials
+from armillary.hub.provisioning.registrations import RETRY_AFTER_S, Registrations
 from armillary.wire.hub.provisioning import (
     FILTER,
     PollTopic,
@@ -43,8 +44,7 @@ from armillary.wire.mqtt.packet import (
 )
 
 if TYPE_CHECKING:
-    from armillary.hub.front.connection import Connection
-    from armillary.hub.front.front import Front
+    from armillary.hub.front.connection import DeviceConnection
 
 # Marks a connection that is no device's; it can stand in no topic, so it can never be published to or as.
 MARK: Final = "#dps/"
@@ -61,21 +61,30 @@ class Provisioning:
     """Connections that register. Lives in the hub's loop.
 
     Args:
-        front: The hub's front.
-        desk: Who decides.
-        first_twin: Gives a new device its first twin; called in the hub's loop.
+        registrations: Registrations under way.
+        check_certificate: Raises ArmillaryError for a client certificate that is not valid now.
+        counters: What is counted.
+        clock: Unix time, seconds.
     """
 
-    def __init__(self, front: Front, desk: Desk, first_twin: Callable[[str, Any], None]) -> None:
-        self.registrations = Registrations(front, desk, first_twin)
-        self._front = front
-        self._applicants: dict[Connection, Any] = {}
+    def __init__(
+        self,
+        registrations: Registrations,
+        check_certificate: Callable[[bytes | None], object],
+        counters: Counters,
+        clock: Callable[[], float],
+    ) -> None:
+        self._registrations = registrations
+        self._check_certificate = check_certificate
+        self._counters = counters
+        self._clock = clock
+        self._applicants: dict[DeviceConnection, Any] = {}
 
     def close(self) -> None:
         """Begin no more registrations."""
-        self.registrations.close()
+        self._registrations.close()
 
-    def begin(self, connection: Connection, packet: Connect, certificate: bytes | None) -> bool:
+    def begin(self, connection: DeviceConnection, packet: Connect, certificate: bytes | None) -> bool:
         """Take a connection that asks for registration; False when it is another kind of client.
 
         Raises:
@@ -87,23 +96,22 @@ class Provisioning:
         scope, registration_id = asked
         if packet.client_id != registration_id:
             raise WireError("mqtt", expected="the registration id as client id", got="another", code="wire.hub-topic")
-        password = None if packet.password is None else packet.password.decode("utf-8", "replace")
-        credentials = HubCredentials(certificate, packet.client_id, password)
-        self._front.check_certificate(certificate)
-        applicant = self.registrations.desk.authenticate(scope, registration_id, credentials)
+        self._check_certificate(certificate)
+        credentials = credentials_of(packet, certificate)
+        applicant = self._registrations.authority.authenticate(scope, registration_id, credentials)
         connection.device_id = owner_of(scope, registration_id)
-        connection.expires = self._front.now_ms() / 1000 + CONNECTION_LIFE_S
+        connection.expires = self._clock() + CONNECTION_LIFE_S
         self._applicants[connection] = applicant
-        self._front.counters.provisioning_connections += 1
+        self._counters.provisioning_connections += 1
         connection.registers = True
         connection.established(DeviceRow(0, connection.device_id, 0, 0))
         return True
 
-    def left(self, connection: Connection) -> None:
+    def left(self, connection: DeviceConnection) -> None:
         """The connection is gone."""
         self._applicants.pop(connection, None)
 
-    def converse(self, connection: Connection, packet: Packet) -> None:
+    def converse(self, connection: DeviceConnection, packet: Packet) -> None:
         """Act on a packet.
 
         Raises:
@@ -120,7 +128,7 @@ class Provisioning:
         elif isinstance(packet, Pingreq):
             connection.send(Pingresp())
 
-    def _publish(self, connection: Connection, packet: Publish) -> None:
+    def _publish(self, connection: DeviceConnection, packet: Publish) -> None:
         topic = parse_topic(packet.topic)
         if packet.packet_id is not None:
             connection.send(Acknowledgement(type=PacketType.PUBACK, packet_id=packet.packet_id))
@@ -136,16 +144,16 @@ class Provisioning:
         if applicant is None:  # it is going
             return
         try:
-            operation_id = self.registrations.begin(connection.device_id, applicant, request)
+            operation_id = self._registrations.begin(connection.device_id, applicant, request)
         except RateLimitedError as error:
             body = error_body(429001, error.message)
             self._answer(connection, 429, topic.request_id, body, error.retry_after_s)
             return
         self._answer(connection, 202, topic.request_id, assigning_body(operation_id), RETRY_AFTER_S)
 
-    def _answer_poll(self, connection: Connection, topic: PollTopic) -> None:
+    def _answer_poll(self, connection: DeviceConnection, topic: PollTopic) -> None:
         try:
-            result = self.registrations.result(connection.device_id, topic.operation_id)
+            result = self._registrations.result(connection.device_id, topic.operation_id)
         except NotFoundError as error:
             self._answer(connection, 404, topic.request_id, error_body(404205, error.message))
             return
@@ -155,6 +163,6 @@ class Provisioning:
             self._answer(connection, 200, topic.request_id, result_body(topic.operation_id, result))
 
     def _answer(
-        self, connection: Connection, status: int, request_id: str, body: bytes, retry_after_s: int | None = None
+        self, connection: DeviceConnection, status: int, request_id: str, body: bytes, retry_after_s: int | None = None
     ) -> None:
         connection.send(Publish(topic=answer_topic(status, request_id, retry_after_s), payload=body))

@@ -14,16 +14,15 @@ import time
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Final, Protocol
+from typing import Any, Final, Protocol
 
 import structlog
 
 from armillary.errors import ArmillaryError, NotFoundError, RateLimitedError
+from armillary.hub.front.notices import HubNotices
+from armillary.hub.link.counters import Counters
 from armillary.wire.hub.credentials import HubCredentials
 from armillary.wire.hub.provisioning import RegistrationRequest, RegistrationResult
-
-if TYPE_CHECKING:
-    from armillary.hub.front.front import Front
 
 # What the client waits before it polls (seconds).
 RETRY_AFTER_S: Final = 1
@@ -37,17 +36,17 @@ MAX_RESULTS: Final = 10_000
 _log = structlog.get_logger(__name__)
 
 
-class Desk(Protocol):
-    """Who decides: the security service."""
+class RegistrationAuthority(Protocol):
+    """Decides which devices may register, and registers them: the security service."""
 
     def authenticate(self, scope: str, registration_id: str, credentials: HubCredentials, /) -> Any:
-        """Who asks; raises ArmillaryError for whom nothing lets in. Must not block for long."""
+        """Who asks; must not block for long. Raises ArmillaryError if no enrolment matches the credentials."""
 
     def register(self, applicant: Any, request: RegistrationRequest, /) -> RegistrationResult:
-        """Register; called in a thread."""
+        """Register whom :meth:`authenticate` returned; called in a thread."""
 
     def look_up(self, applicant: Any, /) -> RegistrationResult:
-        """What the applicant is registered as; raises NotFoundError. Called in a thread."""
+        """What the applicant is registered as; called in a thread. Raises NotFoundError if it never registered."""
 
 
 @dataclass(slots=True)
@@ -72,15 +71,26 @@ class Registrations:
     """Registrations of one hub. Lives in the hub's loop.
 
     Args:
-        front: The hub's front.
-        desk: Who decides.
+        authority: Decides.
+        loop: The hub's event loop.
+        counters: What is counted.
         first_twin: Gives a new device its first twin; called in the hub's loop.
+        notices: Told which model a registered device announced.
     """
 
-    def __init__(self, front: Front, desk: Desk, first_twin: Callable[[str, Any], None]) -> None:
-        self.desk = desk
-        self._front = front
+    def __init__(
+        self,
+        authority: RegistrationAuthority,
+        loop: asyncio.AbstractEventLoop,
+        counters: Counters,
+        first_twin: Callable[[str, Any], None],
+        notices: HubNotices,
+    ) -> None:
+        self.authority = authority
+        self._loop = loop
+        self._counters = counters
         self._first_twin = first_twin
+        self._notices = notices
         self._operations: dict[str, _Operation] = {}
         self._last: dict[str, str] = {}  # owner -> operation id
         self._pending = 0
@@ -95,7 +105,7 @@ class Registrations:
 
         Args:
             owner: Who may poll for it: scope and registration id.
-            applicant: What the desk said who asks.
+            applicant: What the authority's ``authenticate`` returned.
             request: What is asked.
 
         Raises:
@@ -115,7 +125,7 @@ class Registrations:
         self._operations[operation_id] = _Operation(owner, time.monotonic(), request)
         self._last[owner] = operation_id
         self._pending += 1
-        future = self._front.loop.run_in_executor(self._threads, self.desk.register, applicant, request)
+        future = self._loop.run_in_executor(self._threads, self.authority.register, applicant, request)
         future.add_done_callback(lambda done: self._registered(operation_id, request, done))
         return operation_id
 
@@ -148,12 +158,12 @@ class Registrations:
                 message="the service could not record it",
             )
         if result.status == "assigned":
-            self._front.counters.provisioning_registrations += 1
+            self._counters.provisioning_registrations += 1
             if result.initial_twin is not None:
                 self._first_twin(result.device_id, result.initial_twin)
             model = announced_model(request)
             if model is not None:
-                self._front.loop.run_in_executor(None, self._front.model_announced, result.device_id, model)
+                self._loop.run_in_executor(None, self._notices.model_announced, result.device_id, model)
         if operation is not None:
             operation.result = result
 

@@ -7,7 +7,8 @@ import asyncio
 import contextlib
 import json
 import re
-from typing import TYPE_CHECKING, Any, Final
+from collections.abc import Callable
+from typing import Any, Final
 from urllib.parse import unquote
 
 import structlog
@@ -21,16 +22,14 @@ from armillary.errors import (
     WireError,
 )
 from armillary.hub.devices.files import CONTAINER, FileUploads
-from armillary.hub.link.http_opening import hand_over, is_of_service
+from armillary.hub.link.admission import Identify
+from armillary.hub.link.counters import Counters
+from armillary.hub.link.http_opening import ServiceConnections, is_of_service
 from armillary.hub.link.https import MAX_CONNECTIONS, HttpChannel, HttpReply, HttpRequest
-from armillary.hub.provisioning import https as provisioning_https
+from armillary.hub.link.tls import TlsChannel
+from armillary.hub.provisioning.https import ProvisioningHttp
 from armillary.wire.hub.credentials import HubCredentials
 from armillary.wire.hub.provisioning_http import is_provisioning
-
-if TYPE_CHECKING:
-    from armillary.hub.front.connection import Connection
-    from armillary.hub.front.front import Front
-    from armillary.hub.link.tls import TlsChannel
 
 # The correlation id of a notification is in the body, or (older clients, and Node's to this day) in the path.
 _FILES: Final = re.compile(r"/devices/([^/]{1,200})/files(/notifications(?:/([^/]{1,200}))?)?/?")
@@ -49,25 +48,43 @@ class DeviceHttps:
     """HTTP connections of devices. Lives in the hub's loop.
 
     Args:
-        front: The hub's front: says who a client is.
+        identify: Says who a client is; raises ArmillaryError for one that is not let in.
+        counters: What is counted.
         files: Where files go.
         storage_host: ``host:port`` that the signed addresses name; asked with each request.
+        services: Takes connections that go on with a request of a service.
+        provisioning: Answers requests of devices that register; None where none may.
     """
 
-    def __init__(self, front: Front, files: FileUploads, storage_host: Any) -> None:
-        self._front = front
+    def __init__(
+        self,
+        identify: Identify,
+        counters: Counters,
+        files: FileUploads,
+        storage_host: Callable[[], str],
+        services: ServiceConnections,
+        provisioning: ProvisioningHttp | None,
+    ) -> None:
+        self._identify = identify
+        self._counters = counters
         self._files = files
         self._storage_host = storage_host
+        self._services = services
+        self._provisioning = provisioning
         self._channels: dict[HttpChannel, None] = {}  # in the order in which they came
 
-    def take(self, connection: Connection, transport: TlsChannel, certificate: bytes | None, data: bytes) -> None:
+    @property
+    def registers(self) -> bool:
+        """Whether devices may register."""
+        return self._provisioning is not None
+
+    def take(self, transport: TlsChannel, certificate: bytes | None, data: bytes) -> None:
         """A connection to the hub has begun with HTTP: it is no MQTT client.
 
         When there are too many, the one goes that waits longest: who asks nothing keeps nobody out who does.
         """
-        self._front.left(connection)
         if len(self._channels) >= MAX_CONNECTIONS:
-            self._front.counters.connections_refused += 1
+            self._counters.connections_refused += 1
             waiting = next((each for each in self._channels if each.is_waiting), None)
             if waiting is None:
                 transport.abort()
@@ -76,10 +93,9 @@ class DeviceHttps:
             waiting.abort()
 
         def passed_on(request: bytes) -> bool:
-            service_api = self._front.service_api
-            if service_api is None or not is_of_service(request):
+            if not (self._services.are_answered and is_of_service(request)):
                 return False
-            hand_over(service_api, transport, certificate, request)
+            self._services.hand_over(transport, certificate, request)
             return True
 
         channel = HttpChannel(transport, certificate, self.answer, self._gone, passed_on)
@@ -97,16 +113,15 @@ class DeviceHttps:
 
     async def answer(self, request: HttpRequest) -> HttpReply:
         """What a device asks, or the refusal of what is no such thing. In the hub's loop; raises nothing."""
-        provisioning = self._front.provisioning
-        if provisioning is not None and is_provisioning(request.target):
-            return await provisioning_https.answer(self._front, provisioning.registrations, request)
+        if self._provisioning is not None and is_provisioning(request.target):
+            return await self._provisioning.answer(request)
         found = _FILES.fullmatch(request.target.partition("?")[0])
         if found is None:
             return HttpReply(404, {"Message": "ErrorCode:NotFound;there is no such route"})
         if request.method != "POST":
             return HttpReply(405, {"Message": "ErrorCode:MethodNotAllowed;POST"}, (("allow", "POST"),))
         try:
-            device_id = self._identify(unquote(found[1]), request)
+            device_id = self._device(unquote(found[1]), request)
             document = _document(request.body)
             if found[2]:
                 await asyncio.to_thread(self._notify, device_id, document, found[3])
@@ -115,8 +130,8 @@ class DeviceHttps:
         except ArmillaryError as error:
             return _refused(error)
 
-    def _identify(self, device_id: str, request: HttpRequest) -> str:
-        peer = self._front.identify(HubCredentials(request.certificate, device_id, request.authorization))
+    def _device(self, device_id: str, request: HttpRequest) -> str:
+        peer = self._identify(HubCredentials(request.certificate, device_id, request.authorization))
         if peer.identity != device_id.lower() and peer.identity != device_id:
             raise WireError(
                 "https", expected="the device of the certificate", got="another", code="wire.hub-topic-foreign"
@@ -128,7 +143,7 @@ class DeviceHttps:
         if not isinstance(name, str):
             raise InvalidArgumentError("blobName: expected text", remedy="Name the file.")
         upload, permission = self._files.begin(device_id, name)
-        self._front.counters.uploads_begun += 1
+        self._counters.uploads_begun += 1
         return {
             "correlationId": upload.upload_id,
             "hostName": self._storage_host(),

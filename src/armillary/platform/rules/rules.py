@@ -138,8 +138,6 @@ class Rules:
     def attach(self, front: Front) -> None:
         """Know the front: call it when it is made."""
         self._front = front
-        front.decoded = self.settle
-        front.twin_changed = self.device_changed
 
     async def close(self) -> None:
         """End; :meth:`close_store` is to follow when the last message is decoded."""
@@ -164,7 +162,9 @@ class Rules:
     # From the hub -------------------------------------------------------------------------------------------
 
     def measured(self, device: int, telemetry: Telemetry, seq: int, received_ms: int) -> None:
-        """A message was decoded; only called while :attr:`is_active`."""
+        """A message was decoded."""
+        if not self.is_active:
+            return
         self._reached_ms = received_ms
         device_id = self._name_of(device)
         if device_id is None:
@@ -446,7 +446,7 @@ class Rules:
         """Evaluate what is due, as far as every message that arrived before was evaluated."""
         now_ms = self.now_ms()
         front, decoder = self._front, self._hub.series.decoder
-        behind = decoder.backlog or (front is not None and front.runs_under_way)
+        behind = decoder.backlog or (front is not None and front.intake.runs_under_way)
         horizon = min(now_ms, self._reached_ms) if behind else now_ms
         until = time.perf_counter() + SLICE_S
         while self._deadlines and self._deadlines[0][0] <= horizon and time.perf_counter() < until:

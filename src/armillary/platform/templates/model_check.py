@@ -68,7 +68,7 @@ class ModelCheck:
         self.values_unmodelled = 0
         self.values_misfit = 0
 
-    def measured(self, device: int, telemetry: Telemetry) -> None:
+    def measured(self, device: int, telemetry: Telemetry, *_: int) -> None:
         """A message was decoded; ``device`` is the number of its device."""
         try:
             table = self._tables[device]
@@ -114,8 +114,7 @@ class ModelCheck:
             self._tables.pop(number, None)
 
     def _look_up(self, number: int) -> None:
-        front = self._hub.front
-        device_id = front.names.get(number)
+        device_id = self._hub.name_of(number)
         if device_id is None:  # from the log of an earlier life
             return
         self._tables[number] = None
@@ -133,11 +132,11 @@ class ModelCheck:
             table = None if ready is None else ready.table
             self._hub.in_loop(lambda _: self._take(number, table, changes))
 
-        front.loop.run_in_executor(None, read)
+        self._hub.front.loop.run_in_executor(None, read)
 
     def _misfit(self, device: int, found: Misfit) -> None:
         self.values_misfit += 1
-        device_id = self._hub.front.names.get(device)
+        device_id = self._hub.name_of(device)
         if device_id is None:
             return
         before = self._misfits.pop(device_id, None)

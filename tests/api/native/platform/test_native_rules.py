@@ -52,7 +52,7 @@ def say(service: RunningService, device_id: str, values: dict[str, Any]) -> None
     def decode() -> None:
         hub.front.names[number] = device_id
         hub.series.decoder.add(block)
-        hub.front._decode_soon()
+        hub.front._decoding.soon()
 
     service.loop.call_soon_threadsafe(decode)
 

@@ -23,7 +23,6 @@ from armillary.api.native.service.requests import MethodBody, TwinBody
 from armillary.api.views import hub as views_hub
 from armillary.engines.series.values.query import check_range
 from armillary.errors import ArmillaryError, InvalidArgumentError
-from armillary.hub.front.connecting import wait_for_methods
 
 # An idle stream says so at this rate: proxies keep it open, and a revoked token ends it within this time.
 HEARTBEAT_S = 15.0
@@ -126,8 +125,9 @@ async def invoke_method(
     # Before the call: a device that acts and then does not answer has acted.
     audit, actor = service_of(request).audit, operator_of(request).name
     await run_in_threadpool(audit.append, actor, "device.method", known, {"method": method})
-    await wait_for_methods(hub_of(request), known, body.connect_timeout_s)
-    result = await hub_of(request).invoke_method(known, method, body.payload, body.timeout_s)
+    result = await hub_of(request).invoke_method(
+        known, method, body.payload, body.timeout_s, connect_timeout_s=body.connect_timeout_s
+    )
     return {"status": result.status, "payload": result.payload}
 
 

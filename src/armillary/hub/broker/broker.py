@@ -1,15 +1,15 @@
 # SPDX-License-Identifier: Apache-2.0
 """The general broker: an ordinary MQTT broker beside the hub's front, for clients that talk to each other.
 
-Any topics, wildcards, retained messages, QoS 0 to 2, sessions, wills, shared subscriptions; MQTT 3.1.1 and 5. It is a
-listener of its own, off unless configured, and knows nothing of telemetry, twins and methods: those are the front's.
+Any topics, wildcards, retained messages, QoS 0 to 2, sessions, wills, shared subscriptions; MQTT 3.1.1 and 5. It has a
+port of its own, is off unless configured, and knows nothing of telemetry, twins and methods: those are the front's.
 
-A client is who its certificate says. Its session belongs to that identity and its client id together, so that nobody
-takes over another's. Clients of different catalogs never hear of each other; within one, everybody may publish and
-subscribe to everything.
+A client's certificate is its identity. Its session belongs to identity and client id together, so that no client takes
+over another's. Clients of different catalogs never receive each other's messages; within one, every client may publish
+and subscribe to every topic.
 
-Sessions with an expiry, their messages (QoS 1 and 2), QoS 2 exchanges and retained messages are on disk before anybody
-is told; sessions that end with their connection and wills are in memory only.
+Sessions with an expiry, their messages (QoS 1 and 2), QoS 2 exchanges and retained messages are on disk before they are
+acknowledged; sessions that end with their connection and wills are in memory only.
 """
 
 from __future__ import annotations
@@ -53,14 +53,14 @@ _RESERVED = ("$SYS/", "$share/")
 
 
 class MqttBroker:
-    """One general broker. Belongs to the event loop it is made in.
+    """A general MQTT broker. Belongs to the event loop it is made in.
 
     Args:
         identify: Says who a client is; must not block.
         counters: What is counted.
         store: Where kept sessions are; None keeps everything in memory.
         clock: Unix time, seconds.
-        forbidden_filters: Topic filters that nobody may subscribe to.
+        forbidden_filters: Topic filters that clients may not subscribe to.
 
     Raises:
         DataFolderError: what is kept cannot be read.
@@ -109,7 +109,7 @@ class MqttBroker:
         """Accept clients; returns the port.
 
         Args:
-            context: TLS settings. None listens without TLS, where nobody has a certificate: ``identify`` decides.
+            context: TLS settings. None listens without TLS, where clients have no certificate: ``identify`` decides.
             host: Address.
             port: Port; 0 picks a free one.
 
@@ -188,7 +188,7 @@ class MqttBroker:
         if session is not None and packet.clean_start:
             self._over(session)
             session = None
-        expiry, told = _expiry(packet)
+        expiry, answered = _expiry(packet)
         resumed = session is not None
         if session is None:
             if len(self._sessions) >= MAX_SESSIONS or (peer.identity and self._of_one[key[:2]] >= MAX_SESSIONS_OF_ONE):
@@ -201,7 +201,7 @@ class MqttBroker:
         link.session = session
         self._gate.identified(link)
         self.counters.connections_accepted += 1
-        properties = link.offered(packet) + told + assigned
+        properties = link.offered(packet) + answered + assigned
         found = session
         self.journal.after(lambda: link.accept(found, resumed=resumed, properties=properties))
 
@@ -278,7 +278,7 @@ class MqttBroker:
         message = self._message(will.topic, will.payload, will.qos, retain=will.retain, properties=will.properties)
         try:
             self.router.publish(message, session)
-        except ArmillaryError as error:  # no room to retain it; nobody is there to be told
+        except ArmillaryError as error:  # no room to retain it, and no client to tell
             self.counters.broker_publishes_refused += 1
             _log.warning("broker.will-refused", client=session.client_id[:32], why=error.message)
 
@@ -339,7 +339,7 @@ class MqttBroker:
         }
         for number, packet_id, message, qos, retain, identifiers, state in kept.deliveries:
             if message not in messages:
-                continue  # the disk refused it, and nobody was told of it
+                continue  # the disk refused it, so it was not acknowledged
             item = OutgoingMessage(
                 messages[message],
                 packet_id,
@@ -360,7 +360,7 @@ class MqttBroker:
         _log.info("broker.restored", sessions=len(by_number), messages=len(messages))
 
     def _disk_refused(self, error: Exception) -> None:
-        """Nothing of the last facts is kept: nobody is told of them, and memory begins anew with what is on disk."""
+        """The last facts are not kept: what depends on them is dropped, and memory is read from disk again."""
         self.counters.broker_commits_failed += 1
         _log.error("broker.not-kept", why=str(error))
         self._recovering = True

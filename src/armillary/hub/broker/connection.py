@@ -69,7 +69,7 @@ class Sessions(Owner, Protocol):
 
     @property
     def forbidden_filters(self) -> frozenset[str]:
-        """Topic filters that nobody may subscribe to."""
+        """Topic filters that clients may not subscribe to."""
 
     def now(self) -> float:
         """Unix time, seconds."""

@@ -1,9 +1,9 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The broker's way to the disk: facts are noted as they happen, and what depends on them happens after the commit.
+"""Writes the broker's state to disk: facts are noted as they happen, and what depends on them waits for the commit.
 
-Rule: whoever is told something (PUBACK, PUBREC, PUBCOMP, CONNACK, SUBACK, a message of QoS 1 or 2 for a kept session)
-is told after the facts noted before it are committed. Facts of one turn of the event loop are one item of the group
-commit.
+Rule: a packet that confirms something (PUBACK, PUBREC, PUBCOMP, CONNACK, SUBACK, a message of QoS 1 or 2 for a kept
+session) is sent after the facts noted before it are committed. Facts of one turn of the event loop are one item of the
+group commit.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ class Journal:
     Args:
         store: Where facts go; None keeps nothing: everything runs at once.
         loop: The broker's.
-        failed: Called when the disk refused: nothing noted since the last success is kept, nobody was told.
+        failed: Called when the disk refused: nothing noted since the last commit is kept or was acknowledged.
     """
 
     def __init__(

@@ -151,7 +151,7 @@ class Router:
             How many sessions it was for.
 
         Raises:
-            RateLimitedError: it is to be retained and there is no room; nobody got it.
+            RateLimitedError: it is to be retained and there is no room; no session got it.
         """
         realm = self._realm(origin.catalog)
         if message.retain:
@@ -202,7 +202,7 @@ class Router:
             qos,
             int(retain),
             ",".join(map(str, identifiers)),
-            # Offered right after the commit: after a restart nobody knows whether it went out, so it counts as sent.
+            # Offered right after the commit: whether it went out is unknown after a restart, so it counts as sent.
             int(item.state if connection is None else item.state_when_sent),
         )
         if connection is not None:
@@ -232,7 +232,7 @@ class Router:
 
     @staticmethod
     def _of_share(subscribers: list[Subscribed]) -> Subscribed:
-        """The next one of a share: whoever is connected before whoever is not (§4.8.2), each in turn."""
+        """The next subscriber of a share, in turn; connected ones first (§4.8.2)."""
         place = next((at for at, each in enumerate(subscribers) if each.session.connection is not None), 0)
         found = subscribers.pop(place)
         subscribers.append(found)

@@ -205,7 +205,7 @@ class Session:
     """What outlives a connection, when it is to.
 
     Attributes:
-        key: The client's catalog, who it is, and its client id: nobody else can reach this session.
+        key: The client's catalog, who it is, and its client id: no other client reaches this session.
         expiry_s: How long it is kept after its connection, seconds; 0 for not at all.
         ends_at: When it ends, Unix seconds; None while it is connected.
         number: Its row in the journal; 0 when it is not kept.

@@ -97,7 +97,7 @@ class FilterTree(Generic[Subscriber]):
         node.shares.setdefault(share, []).append(subscriber)
 
     def remove(self, topic_filter: str, subscriber: Subscriber) -> None:
-        """Take a subscriber out; nothing when it is not there. Levels nobody needs any more go too."""
+        """Take a subscriber out; nothing when it is not there. Empty levels are removed too."""
         share, plain = split_share(topic_filter)
         path: list[tuple[_Node[Subscriber], str]] = []
         node = self._root

@@ -38,7 +38,7 @@ if TYPE_CHECKING:
 # Messages of one connection under way at once; with bodies of so many bytes together they fit its send buffer.
 WINDOW_MESSAGES: Final = 8
 WINDOW_BYTES: Final = 128 * 1024
-# How often what nobody fetches is looked through for what has expired (seconds).
+# How often messages that wait are looked through for expired ones (seconds).
 EXPIRE_EVERY_S: Final = 30.0
 # When the writer's queue is full, the messages of a connection are fetched after this time (seconds).
 RETRY_S: Final = 1.0

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""One device's connection: who it is, which of its messages are telemetry, what it was told of the hub.
+"""One device's connection: its CONNECT, its telemetry, and what is asked over HTTP on the same port.
 
 What every MQTT connection does is in ``hub/link/link.py``; what a packet means once connected is in
 ``conversation.py``; what all connections share is in ``front.py``.
@@ -47,7 +47,7 @@ _NO_SESSION_EXPIRY = 0xFFFFFFFF
 _NO_RECEIVE_MAXIMUM = 0xFFFF
 
 # MQTT 5: what this server does and does not do (§3.2.2.3). Sent with every accepted CONNACK. A receive maximum is not
-# named: whoever sends faster than the disk takes it is not read from.
+# named: a client that sends faster than the disk writes is not read from.
 _OFFER: tuple[tuple[Property, PropertyValue], ...] = (
     (Property.MAXIMUM_QOS, 1),
     (Property.MAXIMUM_PACKET_SIZE, MAX_PACKET_BYTES),
@@ -113,7 +113,7 @@ class DeviceRequests(Protocol):
 
 
 class Listening(Owner, Protocol):
-    """What a device's connection needs of whoever listens for it."""
+    """What a device's connection needs of the front."""
 
     @property
     def intake(self) -> MessageIntake:
@@ -171,7 +171,7 @@ class DeviceConnection(Link):
     )
 
     _owner: Listening
-    http_begins = Link.http_begins | {b"D"}  # DELETE: PUBACK, which nobody begins with
+    http_begins = Link.http_begins | {b"D"}  # DELETE: PUBACK, which no client begins with
 
     def __init__(self, owner: Listening) -> None:
         super().__init__(owner)
@@ -220,7 +220,7 @@ class DeviceConnection(Link):
         super().begin_http(data)
 
     def give_up(self) -> bytes | None:
-        """Somebody else has the connection now; the client's certificate."""
+        """Have nothing more to do with the connection; returns the client's certificate (DER)."""
         self._state = State.CLOSED
         self._owner.left(self)
         return self._certificate
@@ -231,7 +231,7 @@ class DeviceConnection(Link):
         return https is not None and https.registers and is_provisioning(target)
 
     def serve_http(self, transport: Transport, data: bytes) -> None:
-        """What devices ask over HTTP is not this connection's to answer."""
+        """Hand requests of devices over HTTP to what answers them."""
         https = self._owner.https
         if https is None or not isinstance(transport, TlsChannel):  # not within WebSocket
             super().serve_http(transport, data)

@@ -250,7 +250,7 @@ class _Request:
 
     @classmethod
     def of(cls, connection: DeviceConnection, packet: Publish, request_id: str) -> _Request:
-        # MQTT 5 §4.10: whoever sends correlation data with a request finds it in the answer.
+        # MQTT 5 §4.10: correlation data of a request is sent back with the answer.
         echoed = tuple(pair for pair in packet.properties if pair[0] is Property.CORRELATION_DATA)
         return cls(connection, request_id, echoed)
 

@@ -1,9 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Devices inside this process: a connection to the hub without a network under it.
+"""Connections of simulated devices inside this process: MQTT over calls instead of a socket.
 
-What it is: the same MQTT conversation as any device's (its messages go through the same decoder, limits, group commit
-and log, its twin and methods work alike), over a call instead of a socket. What it is not: a way in. Nobody outside can
-open one; whoever opens one inside answers for the identity, as a certificate does elsewhere.
+Decoder, limits, group commit, log, twin and methods are those of any device. No client outside the process can open
+one; the code that opens it vouches for the identity, as a certificate does elsewhere.
 """
 
 from __future__ import annotations
@@ -86,7 +85,7 @@ class InsideChannel:
             self._loop.call_soon(self.send, data)
 
     def set_protocol(self, protocol: BaseProtocol) -> None:
-        """For WebSocket, which nobody speaks inside."""
+        """For WebSocket, which is not used inside."""
 
     def _lost(self) -> None:
         self._connection.connection_lost(None)
@@ -94,16 +93,16 @@ class InsideChannel:
 
 
 class InsideConnection(DeviceConnection):
-    """The hub's end: a device whose identity is answered for by whoever opened the channel."""
+    """The hub's end: a device whose identity was vouched for when the channel was opened."""
 
-    __slots__ = ("_answered_for",)
+    __slots__ = ("_vouched_for",)
 
     def __init__(self, front: Listening, identity: str) -> None:
         super().__init__(front)
-        self._answered_for = identity
+        self._vouched_for = identity
 
     def _identify(self, packet: Connect) -> None:
-        if packet.client_id != self._answered_for:
+        if packet.client_id != self._vouched_for:
             raise WireError("mqtt", expected="the client id that the channel was opened for", got="another")
-        self.device_id = self._answered_for
+        self.device_id = self._vouched_for
         self._will = packet.will

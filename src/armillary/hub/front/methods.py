@@ -52,7 +52,7 @@ class DirectMethods:
         self._last = 0
 
     async def wait_for(self, device_id: str, timeout_s: float) -> None:
-        """Wait until a device is connected and takes calls, or the time is over; :meth:`invoke` says which.
+        """Wait until a device is connected and takes calls, or the time is over; then :meth:`invoke` fails.
 
         Raises:
             InvalidArgumentError: a timeout that makes no sense.

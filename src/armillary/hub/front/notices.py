@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What devices do, for whoever has to know: the hub calls, other parts subscribe before the hub listens."""
+"""Tells other parts of the process what devices do; they subscribe before the hub listens."""
 
 from __future__ import annotations
 

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Who a client is: validity of its certificate here, identity from the security service."""
+"""Identifies clients: the validity of a certificate is checked here, the rest by the security service."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ Identify = Callable[[HubCredentials], HubPeer]
 
 
 class Admission:
-    """Lets clients in.
+    """Identifies clients.
 
     Args:
         identify: Says who a client is; called in the hub's loop, so it must not block.

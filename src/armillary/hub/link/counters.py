@@ -34,7 +34,7 @@ class Counters:
         broker_messages_received: Messages that clients of the general broker published and it took.
         broker_messages_sent: Messages sent to its clients, each delivery counted.
         broker_messages_dropped: Deliveries given up: the client's queue was full, or it took nothing and QoS was 0.
-        broker_publishes_refused: Messages it did not take: a topic nobody may publish to, or no room to retain.
+        broker_publishes_refused: Messages it did not take: a topic closed to clients, or no room to retain.
         broker_wills_published: Wills it published.
         broker_commits_failed: Times its disk refused; everybody was disconnected and nothing of it acknowledged.
         live_values_dropped: Live values a listener was too slow for.

@@ -1,8 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Who is on the way in: connections that have not said yet who they are, and the doors they come through.
+"""Bounds how many connections of a server are unidentified: between their first byte and their CONNECT.
 
-However many come at once, so many are entering and no more; the others wait with the system and cost nothing here
-(``engines/door.py``). A connection counts from its first byte to its CONNECT, TLS handshake included.
+Further connections wait in the kernel's queue, where they cost this process nothing (``engines/door.py``).
 """
 
 from __future__ import annotations
@@ -26,7 +25,7 @@ Kind = TypeVar("Kind", bound=Link)
 
 
 class Gate(Generic[Kind]):
-    """All doors of one server, and all connections that came through them. Belongs to one event loop.
+    """Listening sockets of one server, and all connections it accepted. Belongs to one event loop.
 
     Args:
         name: Who listens, for messages.
@@ -41,15 +40,15 @@ class Gate(Generic[Kind]):
         self._entering: set[asyncio.Task[None]] = set()
         self._links: set[Kind] = set()
         self._strangers: set[Kind] = set()
-        self._ways: dict[Kind, tuple[Door, str]] = {}  # of each that came through a door and has not said who it is
+        self._ways: dict[Kind, tuple[Door, str]] = {}  # of unidentified connections
 
     @property
     def is_full(self) -> bool:
-        """Whether nobody may be let in now."""
+        """Whether as many connections as may are unidentified."""
         return len(self._strangers) + len(self._entering) >= MAX_STRANGERS
 
     async def listen(self, context: ssl.SSLContext | None, make: Callable[[], Kind], host: str, port: int) -> int:
-        """Open a door; returns its port.
+        """Open a listening socket; returns its port.
 
         Args:
             context: TLS settings; None listens without TLS.
@@ -75,7 +74,7 @@ class Gate(Generic[Kind]):
         return await door.open(host, port)
 
     def close(self) -> None:
-        """Let nobody in any more, and close every connection."""
+        """Accept no more connections, and close all."""
         for door in self._doors:
             door.close()
         for task in tuple(self._entering):
@@ -89,7 +88,7 @@ class Gate(Generic[Kind]):
         return list(self._links)
 
     def entered(self, link: Kind) -> None:
-        """A connection is there; cut off at once if it came another way than :meth:`listen` and there is no room."""
+        """A connection is open; aborted if it did not come through :meth:`listen` and there is no room for it."""
         self._links.add(link)
         full = len(self._strangers) >= MAX_STRANGERS
         self._strangers.add(link)
@@ -98,14 +97,14 @@ class Gate(Generic[Kind]):
             link.abort()
 
     def identified(self, link: Kind) -> None:
-        """It has said who it is; may be called more than once."""
+        """A client was identified; may be called more than once."""
         if link in self._strangers:
             self._strangers.discard(link)
             self._through(link)
             self._make_room()
 
     def left(self, link: Kind) -> None:
-        """It is closed or closing; may be called more than once."""
+        """A connection is closed or closing; may be called more than once."""
         self._links.discard(link)
         self.identified(link)
 

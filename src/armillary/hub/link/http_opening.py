@@ -1,11 +1,10 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The first line of an HTTP request on the hub's ports: it says whom the connection is for.
+"""The first line of an HTTP request on the hub's ports decides whether the hub or the operator API answers it.
 
-Services ask on the same port as devices, because IoT Hub's service clients know no other than 443. Whoever asks first
-for something of the service API gets a connection of the operator API, with its limits and its admission; all others
-stay with the hub. A client keeps its connections for whatever it asks next, so both ends pass on what is the other's:
-``hub/provisioning/routes.py`` hands the connection over between two requests, the operator API asks
-:meth:`DeviceHttps.answer`.
+IoT Hub's service clients know no other port than 443, so services and devices share one. A connection whose first
+request is one of the service API goes to the operator API, with its limits and its admission; all others stay with the
+hub. Clients reuse connections for either kind of request: ``hub/provisioning/routes.py`` hands a connection over
+between two requests, and the operator API passes devices' requests to :meth:`DeviceHttps.answer`.
 """
 
 from __future__ import annotations
@@ -56,7 +55,7 @@ class OpenedByHttp(Protocol):
     """A connection whose first bytes are an HTTP request."""
 
     def give_up(self) -> bytes | None:
-        """Somebody else has the connection now; returns the client's certificate."""
+        """Have nothing more to do with the connection; returns the client's certificate (DER)."""
 
     def serve_devices(self, transport: TlsChannel, data: bytes, /) -> None:
         """The request is no service's: ``data`` is what came of it."""
@@ -73,7 +72,7 @@ class HttpOpening(asyncio.Protocol):
 
     Args:
         connection: Whose beginning it is.
-        transport: Its TLS channel, which delivers here until somebody else takes it.
+        transport: Its TLS channel.
         services: Takes the connection when it is a service's.
     """
 
@@ -109,7 +108,7 @@ class HttpOpening(asyncio.Protocol):
 
 
 def has_line(data: bytes) -> bool:
-    """Whether what came of a request tells whom it is for: its first line is whole, or is none of a client's."""
+    """Whether the beginning of a request decides who answers it: its first line is whole, or is no request's."""
     return b"\n" in data or len(data) > MAX_LINE_BYTES or not data[:1].isalpha()
 
 

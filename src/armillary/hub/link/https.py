@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 MAX_HEAD_BYTES: Final = 16 * 1024
 MAX_BODY_BYTES: Final = 64 * 1024
 # Bytes of one request as they come, with the framing of chunks and what follows them: the parser keeps a header that is
-# not at its end, so it is bytes that are counted and not what the parser has told.
+# not at its end, so bytes are counted, not what the parser reports.
 MAX_REQUEST_BYTES: Final = MAX_HEAD_BYTES + MAX_BODY_BYTES
 # Requests that a client sends before the first of them is answered; they are answered in their order.
 MAX_PIPELINED: Final = 8
@@ -63,9 +63,9 @@ class HttpChannel(asyncio.Protocol):
         transport: A TLS channel, open.
         certificate: The client's certificate, or None.
         answer: Answers a request; may raise nothing.
-        closed: Called once when the connection is gone, or somebody else's.
-        passed_on: Asked between two requests, with the first of the next: whether somebody else answers it, who has the
-            connection then.
+        closed: Called once when the connection is gone or was passed on.
+        passed_on: Called between two requests with the beginning of the next; True when it gave the connection to
+            another protocol, which answers that request.
     """
 
     def __init__(

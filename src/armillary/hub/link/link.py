@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""One MQTT connection, whoever it talks to: bytes in, packets out, and when to read, write and close.
+"""What MQTT connections of every kind have: bytes in, packets out, and when to read, write and close.
 
 The hub's front (``hub/front/connection.py``) and the general broker (``hub/broker/connection.py``) are two kinds of
 link. When a packet may come is the kind's table of ``wire/mqtt/session.py``; what it means is the kind's own.
@@ -37,7 +37,7 @@ _log = structlog.get_logger(__name__)
 
 # MQTT begins with CONNECT (0x10), an HTTP request with GET.
 _GET = b"G"
-# And this one with a request that is no upgrade: POST (PUBREC, which nobody begins with).
+# And this one with a request that is no upgrade: POST (PUBREC, which no client begins with).
 _POST = b"P"
 
 # Why a link is closed, by the code of what was wrong with what came.
@@ -56,7 +56,7 @@ _REASON_OF_CODE = {
 
 
 class Owner(Protocol):
-    """What a link needs of whoever listens: the front, or the broker."""
+    """What a link needs of the server that accepted it: the front, or the broker."""
 
     counters: Counters
     loop: asyncio.AbstractEventLoop
@@ -76,7 +76,7 @@ class Link(asyncio.Protocol):
 
     Attributes:
         device_id: Who the client is, for the log; empty before it is known.
-        ended: Why it ended, once it has, in a word; empty when nobody said.
+        ended: Why it ended, once it has, in a word; empty where that is unknown.
         in_flight: Things received and not acknowledged.
         held: Whether the owner asked it not to read.
         heard: Monotonic time of the last bytes.

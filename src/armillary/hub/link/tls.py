@@ -59,7 +59,7 @@ class Transport(Protocol):
         """Deliver data again."""
 
     def set_protocol(self, protocol: asyncio.BaseProtocol) -> None:
-        """Deliver what comes to somebody else from now on."""
+        """Deliver what comes to another protocol from now on."""
 
 
 class Receiver(Protocol):
@@ -112,9 +112,9 @@ def hub_context(certificate: Path, key: Path, trusted_pem: str) -> ssl.SSLContex
 
 
 class AdmittedTrust:
-    """Has the hub's TLS let in whom catalogs admit beside devices that attest; who they are is asked afterwards.
+    """Adds the certificates that catalogs admit to the TLS trust store; identity is checked after the handshake.
 
-    A certificate that is not admitted any more stays trusted by TLS until the next start, and opens nothing.
+    A certificate that is not admitted any more stays in the trust store until the next start, and opens nothing.
 
     Args:
         context: See :func:`hub_context`.
@@ -123,14 +123,14 @@ class AdmittedTrust:
     def __init__(self, context: ssl.SSLContext) -> None:
         self._context = context
         self._known: set[bytes] = set()
-        # A certificate that is named here is trusted whoever signed it: what is registered is the certificate itself.
+        # A device's own certificate is registered, so it is trusted without its issuer.
         context.verify_flags |= ssl.VERIFY_X509_PARTIAL_CHAIN
 
     def update(self, anybody: bool, certificates: Iterable[bytes]) -> None:  # noqa: FBT001 - as the service says it
-        """Take what is admitted now.
+        """Trust what is admitted now.
 
         Args:
-            anybody: Whether clients may come without a certificate, to show a token.
+            anybody: Whether clients may connect without a certificate, to show a token.
             certificates: DER of certificates and authorities.
         """
         for der in certificates:
@@ -254,7 +254,7 @@ class TlsChannel(asyncio.Protocol):
         return self._tls.context if name == "sslcontext" else self._transport.get_extra_info(name, default)
 
     def set_protocol(self, protocol: asyncio.BaseProtocol) -> None:
-        """Deliver what comes to somebody else from now on."""
+        """Deliver what comes to another protocol from now on."""
         self._receiver = cast("Receiver", protocol)
 
     # Inside -------------------------------------------------------------------------------------------------

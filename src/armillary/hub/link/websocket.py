@@ -143,7 +143,7 @@ class WebSocketChannel(asyncio.Protocol):
         self._transport.resume_reading()
 
     def set_protocol(self, protocol: asyncio.BaseProtocol) -> None:
-        """Hand what comes to another link; only for the one this channel was made for."""
+        """Deliver what comes to another MQTT connection from now on."""
         self._inner = cast("Inner", protocol)
 
     # Inside -------------------------------------------------------------------------------------------------

@@ -1,9 +1,9 @@
 # SPDX-License-Identifier: Apache-2.0
 """The provisioning service over HTTP, on the hub's ports: register, poll, look up (``wire/hub/provisioning_http.py``).
 
-Bodies, results and limits are those over MQTT (``mqtt.py``). Who asks is found out with each request: what it
-shows, a client certificate or a shared access signature, has to be good for the registration id of the address. Who is
-not let in learns no more than that.
+Bodies, results and limits are those over MQTT (``mqtt.py``). Each request is authenticated: its client certificate or
+shared access signature has to match an enrolment for the registration id of the address. The answer to one that does
+not match says no more than that.
 """
 
 from __future__ import annotations

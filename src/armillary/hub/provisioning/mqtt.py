@@ -1,9 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
 """The provisioning endpoint on the hub's port: clients whose user name says that they ask for registration.
 
-Such a connection is no device: it has no identity, no twin and no telemetry; it registers, polls and goes. What it
-shows is checked at CONNECT. ``registrations.py`` makes the registrations; ``https.py`` is the same over
-HTTP.
+Such a connection has no device identity, no twin and no telemetry; it registers, polls and closes. Its credentials are
+checked at CONNECT. ``registrations.py`` makes the registrations; ``https.py`` is the same over HTTP.
 """
 
 from __future__ import annotations

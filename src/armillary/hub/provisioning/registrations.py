@@ -1,9 +1,9 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Registrations under way and their results, whichever way a client asked for them (MQTT, HTTP).
+"""Registrations under way and their results, for clients over MQTT and HTTP alike.
 
-A registration is made in a thread; its result waits under an operation id for the client's poll, so that an answer
-that gets lost is asked for again. Only who began an operation learns of it. Each has one at a time and the result of
-its last, so that nobody takes the places of others.
+A registration runs in a thread; its result is kept under an operation id, so that a client whose answer got lost polls
+again. Only the client that began an operation gets its result. A client has one registration at a time and the result
+of its last, so that none uses up the places of others.
 """
 
 from __future__ import annotations
@@ -104,7 +104,7 @@ class Registrations:
         """Begin a registration; its operation id. The same request again, while it is under way, is the same operation.
 
         Args:
-            owner: Who may poll for it: scope and registration id.
+            owner: The client that may poll for it: scope and registration id.
             applicant: What the authority's ``authenticate`` returned.
             request: What is asked.
 

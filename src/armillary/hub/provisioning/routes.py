@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What devices ask over HTTP: a place for a file, to note how its upload went (IoT Hub's file upload), to register."""
+"""Devices' requests over HTTP: begin a file upload and report how it went (as IoT Hub has it), and register."""
 
 from __future__ import annotations
 
@@ -81,7 +81,7 @@ class DeviceHttps:
     def take(self, transport: TlsChannel, certificate: bytes | None, data: bytes) -> None:
         """A connection to the hub has begun with HTTP: it is no MQTT client.
 
-        When there are too many, the one goes that waits longest: who asks nothing keeps nobody out who does.
+        When there are too many, the one that has been idle longest is closed: idle clients keep none out that ask.
         """
         if len(self._channels) >= MAX_CONNECTIONS:
             self._counters.connections_refused += 1

@@ -127,7 +127,7 @@ class Intake:
         connection.in_flight += 1
         self._limit(connection)
 
-    def post(self, change: Change, answer: Callable[[Any], object] = lambda _: None, *, weight: int = 1) -> None:
+    def post(self, change: Change, answer: Callable[[Any], None] = lambda _: None, *, weight: int = 1) -> None:
         """Run a change of the hub's own in the writing thread; ``answer`` gets its result or :class:`Rejected`.
 
         Raises:

@@ -81,7 +81,8 @@ class DirectMethods:
             raise RateLimitedError(f"device {device_id[:16]}... has {len(calls)} open calls", retry_after_s=1)
         self._last += 1
         request_id = str(self._last)
-        calls[request_id] = future = asyncio.get_running_loop().create_future()
+        future: asyncio.Future[MethodResult] = asyncio.get_running_loop().create_future()
+        calls[request_id] = future
         try:
             self._send(device_id, method_topic(name, request_id), body, request_id)
             async with asyncio.timeout(timeout_s):

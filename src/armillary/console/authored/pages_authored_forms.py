@@ -22,7 +22,7 @@ from armillary.twin.author.data_export import Source, parse_export
 from armillary.twin.author.export_destination import SASL_MECHANISMS
 from armillary.twin.author.group import parse_group
 from armillary.twin.author.job import parse_job
-from armillary.twin.author.json_fields import MAX_NAME_CHARACTERS
+from armillary.wire.encoding.json_fields import MAX_NAME_CHARACTERS
 
 VARIANTS: Final[Mapping[str, Mapping[str, str]]] = MappingProxyType(
     {

@@ -34,8 +34,8 @@ from armillary.twin.author.group import (
     parse_filters,
     value_at,
 )
-from armillary.twin.author.json_fields import MAX_DESCRIPTION_CHARACTERS, MAX_NAME_CHARACTERS, JsonFields
 from armillary.twin.rule.action import MAX_SECRET_CHARACTERS, MIN_SECRET_CHARACTERS
+from armillary.wire.encoding.json_fields import MAX_DESCRIPTION_CHARACTERS, MAX_NAME_CHARACTERS, JsonFields
 
 MAX_ENRICHMENTS: Final = 50
 MAX_TRANSFORM_CHARACTERS: Final = 8192

@@ -20,8 +20,8 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import Any, Final
 
-from armillary.twin.author.json_fields import MAX_NAME_CHARACTERS, JsonFields
 from armillary.twin.rule.action import MAX_URL_CHARACTERS
+from armillary.wire.encoding.json_fields import MAX_NAME_CHARACTERS, JsonFields
 
 # Bytes of one file before the next is begun, and files that are kept.
 MIN_ROTATE_BYTES: Final = 1 << 12

@@ -20,7 +20,13 @@ from dataclasses import dataclass, field
 from typing import Any, Final
 
 from armillary.errors import InvalidArgumentError
-from armillary.twin.author.json_fields import MAX_DESCRIPTION_CHARACTERS, MAX_NAME_CHARACTERS, JsonFields, is_value
+from armillary.wire.encoding.json_fields import (
+    MAX_DESCRIPTION_CHARACTERS,
+    MAX_NAME_CHARACTERS,
+    JsonFields,
+    is_value,
+    kind_of,
+)
 
 Value = str | bool | int | float
 
@@ -47,17 +53,17 @@ def _contains(value: object, wanted: Value) -> bool:
 
 
 def _same(value: object, wanted: Value) -> bool:
-    return _kind(value) == _kind(wanted) and value == wanted
+    return kind_of(value) == kind_of(wanted) and value == wanted
 
 
 def _ordered(test: Callable[[Any, Any], bool]) -> Callable[[object, Value], bool]:
-    return lambda value, wanted: _kind(value) == "number" == _kind(wanted) and test(value, wanted)
+    return lambda value, wanted: kind_of(value) == "number" == kind_of(wanted) and test(value, wanted)
 
 
 # operator -> (value that is there, constant) -> whether the filter is met.
 OPERATORS: Final[Mapping[str, Callable[[Any, Value], bool]]] = {
     "eq": _same,
-    "ne": lambda value, wanted: _kind(value) == _kind(wanted) and value != wanted,
+    "ne": lambda value, wanted: kind_of(value) == kind_of(wanted) and value != wanted,
     "gt": _ordered(lambda value, wanted: value > wanted),
     "ge": _ordered(lambda value, wanted: value >= wanted),
     "lt": _ordered(lambda value, wanted: value < wanted),
@@ -259,7 +265,7 @@ def _filter(document: object, place: str) -> Filter:
     fields.finish()
     if not is_value(value) or (isinstance(value, str) and len(value) > MAX_TEXT_CHARACTERS):
         raise fields.refused("value", f"a number, true, false or text of at most {MAX_TEXT_CHARACTERS}", value)
-    if operator in ("gt", "ge", "lt", "le") and _kind(value) != "number":
+    if operator in ("gt", "ge", "lt", "le") and kind_of(value) != "number":
         raise fields.refused("value", f"a number for {operator}", value)
     return Filter(where, operator, value)
 
@@ -282,11 +288,3 @@ def _acknowledged(value: Any) -> Any:
 
 def _equal_names(value: object, name: str) -> bool:
     return isinstance(value, str) and value.lower() == name.lower()  # names of catalogs compare without case
-
-
-def _kind(value: object) -> str:
-    if isinstance(value, bool):
-        return "boolean"
-    if isinstance(value, (int, float)):
-        return "number"
-    return "text" if isinstance(value, str) else "nothing"

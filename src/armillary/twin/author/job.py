@@ -24,9 +24,9 @@ from enum import StrEnum
 from typing import Any, Final
 
 from armillary.errors import ConflictError
-from armillary.twin.author.json_fields import MAX_DESCRIPTION_CHARACTERS, MAX_NAME_CHARACTERS, JsonFields, is_value
 from armillary.twin.document.section import check_patch
 from armillary.twin.rule.action import MAX_URL_CHARACTERS
+from armillary.wire.encoding.json_fields import MAX_DESCRIPTION_CHARACTERS, MAX_NAME_CHARACTERS, JsonFields, is_value
 from armillary.wire.hub.topics import method_topic
 
 # Devices of one run that are acted on at once: each holds an open call and a row.

@@ -17,7 +17,7 @@ from dataclasses import dataclass
 from typing import Final
 
 from armillary.errors import ConflictError
-from armillary.twin.author.json_fields import MAX_DESCRIPTION_CHARACTERS, MAX_NAME_CHARACTERS, JsonFields
+from armillary.wire.encoding.json_fields import MAX_DESCRIPTION_CHARACTERS, MAX_NAME_CHARACTERS, JsonFields
 
 # Levels of the tree (IoT Central's), and organisations of one hub: all of them are read to answer a request.
 MAX_DEPTH: Final = 5

@@ -27,7 +27,7 @@ from typing import Any, Final
 
 from armillary.errors import InvalidArgumentError
 from armillary.twin.author.group import EXISTS, MAX_FILTERS, SOURCES, Field, Filter, Group, Value
-from armillary.twin.document.query_tokens import tokens_of
+from armillary.twin.document.query_tokens import TokenCursor
 
 MAX_QUERY_CHARACTERS: Final = 100_000
 
@@ -73,7 +73,7 @@ def parse_query(text: str) -> CentralQuery:
     """
     if len(text) > MAX_QUERY_CHARACTERS:
         raise _fault(f"at most {MAX_QUERY_CHARACTERS} characters", f"{len(text)}")
-    return _Parser(tokens_of(text, _TOKEN, _fault)).query()
+    return _Parser(text).query()
 
 
 def with_clouds(query: CentralQuery, clouds: Collection[str]) -> tuple[Filter, ...]:
@@ -125,36 +125,37 @@ def _name(place: Field, clouds: Collection[str]) -> str:
     return f"${place.source}.{path}"
 
 
-class _Parser:
-    def __init__(self, tokens: list[tuple[str, str]]) -> None:
-        self._tokens = tokens
-        self._at = 0
+class _Parser(TokenCursor):
+    def __init__(self, text: str) -> None:
+        super().__init__(text, _TOKEN, _fault)
         self._template: str | None = None
         self._bare: set[int] = set()
 
+    def shown(self) -> str:
+        return super().shown()[:60]
+
     def query(self) -> CentralQuery:
-        for word in ("select", "*", "from", "devices"):
-            self._expect(word)
+        self.expect("select", "*", "from", "devices")
         filters: list[Filter] = []
         match_all = True
-        if not self._is_end():
-            self._expect("where")
+        if not self.is_end():
+            self.expect("where")
             filters, match_all = self._condition()
-        if not self._is_end():
-            raise _fault("the end: conditions are joined by AND or by OR, and not nested", self._shown())
+        if not self.is_end():
+            raise _fault("the end: conditions are joined by AND or by OR, and not nested", self.shown())
         if len(filters) > MAX_FILTERS:
             raise _fault(f"at most {MAX_FILTERS} conditions", f"{len(filters)}")
         every = match_all or len(filters) < 2
         return CentralQuery(self._template, every, tuple(filters), frozenset(self._bare))
 
     def _condition(self) -> tuple[list[Filter], bool]:
-        if self._take_template() and not self._take("and"):
-            if self._is_end():
+        if self._take_template() and not self.take("and"):
+            if self.is_end():
                 return [], True
-            raise _fault("AND, as $template is a condition for all", self._shown())
-        if self._take("("):
+            raise _fault("AND, as $template is a condition for all", self.shown())
+        if self.take("("):
             found = self._terms()
-            self._expect(")")
+            self.expect(")")
             return found
         return self._terms()
 
@@ -162,7 +163,7 @@ class _Parser:
         filters = self._one_more([])
         joined = ""
         while True:
-            word = "and" if self._take("and") else "or" if self._take("or") else ""
+            word = "and" if self.take("and") else "or" if self.take("or") else ""
             if not word:
                 return filters, joined != "or"
             if joined not in ("", word):
@@ -179,10 +180,9 @@ class _Parser:
         return [*filters, self._term(len(filters))]
 
     def _take_template(self) -> bool:
-        if not self._is_word("$template"):
+        if not self.take("$template"):
             return False
-        self._at += 1
-        self._expect("=")
+        self.expect("=")
         value = self._literal()
         if not isinstance(value, str) or not value or self._template is not None:
             raise _fault("one $template, a model identifier", repr(value))
@@ -190,21 +190,20 @@ class _Parser:
         return True
 
     def _term(self, index: int) -> Filter:
-        negated = self._take("not")
-        if self._is_word("is_defined"):
-            self._at += 1
-            self._expect("(")
+        negated = self.take("not")
+        if self.take("is_defined"):
+            self.expect("(")
             place = self._place(index)
-            self._expect(")")
+            self.expect(")")
             return Filter(place, EXISTS, not negated)
         if negated:
-            raise _fault("IS_DEFINED", self._shown())
-        name = self._peek()[1]
+            raise _fault("IS_DEFINED", self.shown())
+        name = self.peek()[1]
         place = self._place(index)
-        mark = self._peek()
+        mark = self.peek()
         operator = _OPERATORS.get(mark[1].lower()) if mark[0] in ("mark", "name") else None
         if operator is None:
-            raise _fault("a comparison", self._shown())
+            raise _fault("a comparison", self.shown())
         self._at += 1
         value = self._literal()
         if operator in ("gt", "ge", "lt", "le") and (isinstance(value, (bool, str))):
@@ -216,9 +215,9 @@ class _Parser:
         return Filter(place, operator, value)
 
     def _place(self, index: int) -> Field:
-        kind, text = self._peek()
+        kind, text = self.peek()
         if kind != "name" or text.lower() in _RESERVED:
-            raise _fault("a name", self._shown())
+            raise _fault("a name", self.shown())
         self._at += 1
         if not text.startswith("$"):
             self._bare.add(index)
@@ -232,7 +231,7 @@ class _Parser:
         return Field(source.lower(), _unquoted(path))
 
     def _literal(self) -> Value:
-        kind, text = self._peek()
+        kind, text = self.peek()
         words: dict[str, Any] = {"true": True, "false": False}
         self._at += 1
         if kind == "number":
@@ -246,30 +245,7 @@ class _Parser:
             except ValueError:
                 raise _fault("text with JSON's escapes", text[:60]) from None
         self._at -= 1
-        raise _fault("text in quotes, a number, true or false", self._shown())
-
-    def _peek(self) -> tuple[str, str]:
-        return self._tokens[self._at] if self._at < len(self._tokens) else ("end", "the end")
-
-    def _is_end(self) -> bool:
-        return self._peek()[0] == "end"
-
-    def _shown(self) -> str:
-        return self._peek()[1][:60]
-
-    def _is_word(self, word: str) -> bool:
-        kind, text = self._peek()
-        return kind in ("name", "mark") and text.lower() == word
-
-    def _take(self, word: str) -> bool:
-        if not self._is_word(word):
-            return False
-        self._at += 1
-        return True
-
-    def _expect(self, word: str) -> None:
-        if not self._take(word):
-            raise _fault(word.upper(), self._shown())
+        raise _fault("text in quotes, a number, true or false", self.shown())
 
 
 def _unquoted(path: str) -> str:

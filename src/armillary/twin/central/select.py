@@ -24,7 +24,8 @@ from typing import Any, Final
 
 from armillary.errors import InvalidArgumentError
 from armillary.twin.central.job import iso
-from armillary.twin.document.query_tokens import tokens_of
+from armillary.twin.document.query_tokens import TokenCursor
+from armillary.wire.encoding.json_fields import kind_of
 
 MAX_QUERY_CHARACTERS: Final = 4096
 MAX_ITEMS: Final = 15
@@ -105,7 +106,7 @@ def parse_select(text: str) -> Select:
     """
     if len(text) > MAX_QUERY_CHARACTERS:
         raise _fault(f"at most {MAX_QUERY_CHARACTERS} characters", f"{len(text)}")
-    return _Parser(tokens_of(text, _TOKEN, _fault)).select()
+    return _Parser(text).select()
 
 
 def results(query: Select, rows: Iterable[Row]) -> list[dict[str, Any]]:
@@ -170,37 +171,35 @@ def _key(value: Any) -> tuple[int, Any]:
     return (2, value) if isinstance(value, (int, float)) else (3, str(value))
 
 
-class _Parser:
-    def __init__(self, tokens: list[tuple[str, str]]) -> None:
-        self._tokens = tokens
-        self._at = 0
+class _Parser(TokenCursor):
+    def __init__(self, text: str) -> None:
+        super().__init__(text, _TOKEN, _fault)
         self._terms = 0
         self._names: set[str] = set()
         self._aliases: dict[str, str] = {}
         self._window: int | tuple[int, int] | None = None
 
     def select(self) -> Select:
-        self._expect("select")
-        top = min(MAX_ROWS, self._integer()) if self._take("top") else MAX_ROWS
+        self.expect("select")
+        top = min(MAX_ROWS, self._integer()) if self.take("top") else MAX_ROWS
         items = [self._item()]
-        while self._take(","):
+        while self.take(","):
             items.append(self._item())
         if len(items) > MAX_ITEMS or len({each.alias for each in items}) < len(items):
             raise _fault(f"at most {MAX_ITEMS} items, each under a name of its own", f"{len(items)}")
-        self._expect("from")
+        self.expect("from")
         template = self._kind("model", "a device template's identifier")
         condition: Condition = lambda _: True  # noqa: E731 - the empty condition
-        if self._take("where"):
+        if self.take("where"):
             condition = self._any(0)
         step_ms = 0
-        if self._take("group"):
-            for word in ("by", "window", "("):
-                self._expect(word)
+        if self.take("group"):
+            self.expect("by", "window", "(")
             step_ms = _duration_ms(self._kind("duration", "a duration"))
-            self._expect(")")
+            self.expect(")")
         order = self._order()
-        if self._at < len(self._tokens):
-            raise _fault("the end of the query", self._shown())
+        if not self.is_end():
+            raise _fault("the end of the query", self.shown())
         found = Select(
             items=tuple(items), template=template, names=frozenset(self._names), condition=condition,
             window=self._window, step_ms=step_ms, order=order, top=top,
@@ -215,35 +214,35 @@ class _Parser:
     def _item(self) -> Item:
         name = self._kind("name", "a name")
         function = ""
-        if name.lower() in FUNCTIONS and self._take("("):
+        if name.lower() in FUNCTIONS and self.take("("):
             function, name = name.lower(), self._kind("name", "a name")
-            self._expect(")")
+            self.expect(")")
         if name.startswith("$") and (name.lower() not in META or (function and function != "count")):
             raise _fault(", ".join(META), name)
         name = name.lower() if name.startswith("$") else name
         self._note(name)
         alias = f"{function}_{name}" if function else name
-        if self._take("as"):
+        if self.take("as"):
             alias = self._kind("name", "a name")
             self._aliases[alias] = name
         return Item(name, alias, function)
 
     def _order(self) -> tuple[str, bool] | None:
-        if not self._take("order"):
+        if not self.take("order"):
             return None
-        self._expect("by")
+        self.expect("by")
         name = self._kind("name", "a name")
         if name not in self._aliases:
             self._note(name)
-        downwards = self._take("desc")
+        downwards = self.take("desc")
         if not downwards:
-            self._take("asc")
+            self.take("asc")
         return name, downwards
 
     def _any(self, depth: int) -> Condition:
         parts = [self._all(depth)]
         had = self._window
-        while self._take("or"):
+        while self.take("or"):
             parts.append(self._all(depth + 1))
             if self._window != had or had is not None:
                 raise _fault("WITHIN_WINDOW joined by AND", "OR")
@@ -251,7 +250,7 @@ class _Parser:
 
     def _all(self, depth: int) -> Condition:
         parts = [self._one(depth)]
-        while self._take("and"):
+        while self.take("and"):
             parts.append(self._one(depth))
         return parts[0] if len(parts) == 1 else lambda row: all(part(row) for part in parts)
 
@@ -259,9 +258,9 @@ class _Parser:
         self._terms += 1
         if depth > MAX_DEPTH or self._terms > MAX_TERMS:
             raise _fault(f"at most {MAX_TERMS} conditions, {MAX_DEPTH} deep", "more")
-        if self._take("("):
+        if self.take("("):
             inner = self._any(depth + 1)
-            self._expect(")")
+            self.expect(")")
             return inner
         name = self._kind("name", "a name")
         if name.lower() == "within_window":
@@ -269,12 +268,12 @@ class _Parser:
             return lambda _: True
         name = self._aliases.get(name, name.lower() if name.startswith("$") else name)
         self._note(name)
-        if self._take("in"):
-            self._expect("[")
+        if self.take("in"):
+            self.expect("[")
             values = [self._literal()]
-            while self._take(","):
+            while self.take(","):
                 values.append(self._literal())
-            self._expect("]")
+            self.expect("]")
             return lambda row: any(_compare("=", row.get(name), each) for each in values)
         mark = self._kind("mark", "a comparison")
         if mark not in ("=", "!=", "<>", "<", "<=", ">", ">="):
@@ -285,8 +284,8 @@ class _Parser:
     def _take_window(self, depth: int) -> None:
         if depth or self._window is not None:
             raise _fault("one WITHIN_WINDOW, joined by AND", "another")
-        self._expect("(")
-        kind, text = self._peek()
+        self.expect("(")
+        kind, text = self.peek()
         self._at += 1
         if kind == "duration":
             self._window = _duration_ms(text)
@@ -295,7 +294,7 @@ class _Parser:
             self._window = (_moment_ms(start), _moment_ms(end) + 1)
         else:
             raise _fault("a duration such as P1D, or 'start/end'", text)
-        self._expect(")")
+        self.expect(")")
 
     def _note(self, name: str) -> None:
         if name.lower() in META:
@@ -305,7 +304,7 @@ class _Parser:
         self._names.add(name)
 
     def _literal(self) -> Any:
-        kind, text = self._peek()
+        kind, text = self.peek()
         self._at += 1
         if kind == "number":
             return json.loads(text)
@@ -321,33 +320,16 @@ class _Parser:
             raise _fault("a number of rows", text)
         return int(text)
 
-    def _peek(self) -> tuple[str, str]:
-        return self._tokens[self._at] if self._at < len(self._tokens) else ("end", "the end")
-
-    def _shown(self) -> str:
-        return self._peek()[1]
-
     def _kind(self, kind: str, expected: str) -> str:
-        found, text = self._peek()
+        found, text = self.peek()
         if found != kind:
             raise _fault(expected, text)
         self._at += 1
         return text
 
-    def _take(self, word: str) -> bool:
-        kind, text = self._peek()
-        if kind not in ("name", "mark") or text.lower() != word:
-            return False
-        self._at += 1
-        return True
-
-    def _expect(self, word: str) -> None:
-        if not self._take(word):
-            raise _fault(word.upper(), self._shown())
-
 
 def _compare(mark: str, found: Any, literal: Any) -> bool:
-    kinds = [_kind_of(each) for each in (found, literal)]
+    kinds = [kind_of(each) for each in (found, literal)]
     if kinds[0] != kinds[1] or kinds[0] == "nothing":
         return False
     if mark in ("=", "!=", "<>"):
@@ -355,12 +337,6 @@ def _compare(mark: str, found: Any, literal: Any) -> bool:
     if kinds[0] == "boolean":
         return False
     return bool({"<": found < literal, "<=": found <= literal, ">": found > literal, ">=": found >= literal}[mark])
-
-
-def _kind_of(value: Any) -> str:
-    if isinstance(value, bool):
-        return "boolean"
-    return "number" if isinstance(value, (int, float)) else "text" if isinstance(value, str) else "nothing"
 
 
 def _duration_ms(text: str) -> int:

@@ -25,7 +25,7 @@ from typing import Any, Final
 
 from armillary.errors import InvalidArgumentError
 from armillary.twin.document.hub_query_rows import FUNCTIONS, MISSING, Column, Path, Tally, at
-from armillary.twin.document.query_tokens import tokens_of
+from armillary.twin.document.query_tokens import TokenCursor
 
 MAX_QUERY_CHARS: Final = 4096
 MAX_DEPTH: Final = 20
@@ -94,15 +94,14 @@ def parse_query(text: str) -> Query:
     """
     if len(text) > MAX_QUERY_CHARS:
         raise _fault(f"at most {MAX_QUERY_CHARS} characters", f"{len(text)}")
-    return _Parser(tokens_of(text, _TOKEN, _fault)).query()
+    return _Parser(text).query()
 
 
-class _Parser:
-    def __init__(self, tokens: list[tuple[str, str]]) -> None:
-        self._tokens = tokens
-        self._at = 0
+class _Parser(TokenCursor):
+    def __init__(self, text: str) -> None:
+        super().__init__(text, _TOKEN, _fault)
         self._terms = 0
-        for kind, word in tokens:
+        for kind, word in self._tokens:
             if kind == "name" and word.lower() in _REFUSED:
                 raise InvalidArgumentError(
                     f"query: {word.upper()} is not offered",
@@ -110,23 +109,24 @@ class _Parser:
                 )
         self._aliases = self._read_aliases()
 
+    def shown(self) -> str:
+        return super().shown() if self.is_end() else ascii(super().shown()[:40])
+
     def query(self) -> Query:
-        self._word("select")
+        self.expect("select")
         top = self._top()
         columns = self._columns()
-        self._word("from")
+        self.expect("from")
         source = self._source()
         condition: Condition = lambda _: True  # noqa: E731 - the empty condition
         groups: tuple[Path, ...] = ()
-        if self._is_word("where"):
-            self._at += 1
+        if self.take("where"):
             condition = self._any(0)
-        if self._is_word("group"):
-            self._at += 1
-            self._word("by")
+        if self.take("group"):
+            self.expect("by")
             groups = self._group_paths()
-        if self._peek() is not None:
-            raise _fault("the end of the query", self._shown())
+        if not self.is_end():
+            raise _fault("the end of the query", self.shown())
         return _checked(Query(columns, source, top, groups, condition))
 
     def _read_aliases(self) -> frozenset[str]:
@@ -139,7 +139,7 @@ class _Parser:
         return frozenset((DEVICES, after[0][1])) if is_alias else frozenset((DEVICES,))
 
     def _top(self) -> int | None:
-        if not self._is_word("top") or (self._peek(1) or ("", ""))[0] != "number":
+        if not self.is_word("top") or self.peek(1)[0] != "number":
             return None
         text = self._tokens[self._at + 1][1]
         if not text.isdecimal() or not 1 <= int(text) <= MAX_TOP:
@@ -148,52 +148,49 @@ class _Parser:
         return int(text)
 
     def _source(self) -> str:
-        found = self._peek()
-        if found is None or found[0] != "name" or found[1].lower() not in (DEVICES, MODULES):
-            raise _fault(f"{DEVICES} or {MODULES}", self._shown())
+        kind, word = self.peek()
+        if kind != "name" or word.lower() not in (DEVICES, MODULES):
+            raise _fault(f"{DEVICES} or {MODULES}", self.shown())
         self._at += 1
-        if self._is_word("as"):
+        self.take("as")
+        if self.peek()[1] in self._aliases - {DEVICES}:
             self._at += 1
-        following = self._peek()
-        if following is not None and following[1] in self._aliases - {DEVICES}:
-            self._at += 1
-        return found[1].lower()
+        return word.lower()
 
     def _columns(self) -> tuple[Column, ...]:
-        if self._take_mark("*"):
+        if self.take("*"):
             return ()
         found: list[Column] = []
         while True:
             found.append(self._column(f"${len(found) + 1}"))
             if len(found) > MAX_COLUMNS:
                 raise _fault(f"at most {MAX_COLUMNS} fields", "more")
-            if not self._take_mark(","):
+            if not self.take(","):
                 return tuple(found)
 
     def _column(self, unnamed: str) -> Column:
-        kind, word = self._peek() or ("", "")
-        if kind == "name" and word.lower() in FUNCTIONS and self._peek(1) == ("mark", "("):
+        kind, word = self.peek()
+        if kind == "name" and word.lower() in FUNCTIONS and self.peek(1) == ("mark", "("):
             self._at += 2
             function = word.lower()
             path: Path = ()
             if function != "count":
                 path = self._path()
             else:
-                self._take_mark("*")
-            self._mark(")")
+                self.take("*")
+            self.expect(")")
             return Column(self._alias(unnamed), path, function)
         path = self._path()
         return Column(self._alias(path[-1]), path)
 
     def _alias(self, name: str) -> str:
-        if not self._is_word("as"):
+        if not self.take("as"):
             return name
-        self._at += 1
         return ".".join(self._path())
 
     def _group_paths(self) -> tuple[Path, ...]:
         found = [self._path()]
-        while self._take_mark(","):
+        while self.take(","):
             found.append(self._path())
             if len(found) > MAX_COLUMNS:
                 raise _fault(f"at most {MAX_COLUMNS} paths", "more")
@@ -201,15 +198,13 @@ class _Parser:
 
     def _any(self, depth: int) -> Condition:
         parts = [self._all(depth)]
-        while self._is_word("or"):
-            self._at += 1
+        while self.take("or"):
             parts.append(self._all(depth))
         return parts[0] if len(parts) == 1 else lambda document: any(part(document) for part in parts)
 
     def _all(self, depth: int) -> Condition:
         parts = [self._one(depth)]
-        while self._is_word("and"):
-            self._at += 1
+        while self.take("and"):
             parts.append(self._one(depth))
         return parts[0] if len(parts) == 1 else lambda document: all(part(document) for part in parts)
 
@@ -217,16 +212,15 @@ class _Parser:
         self._terms += 1
         if depth > MAX_DEPTH or self._terms > MAX_TERMS:
             raise _fault(f"at most {MAX_TERMS} terms, {MAX_DEPTH} deep", "more")
-        if self._is_word("not"):
-            self._at += 1
+        if self.take("not"):
             inner = self._one(depth + 1)
             return lambda document: not inner(document)
-        if self._take_mark("("):
+        if self.take("("):
             inner = self._any(depth + 1)
-            self._mark(")")
+            self.expect(")")
             return inner
         path = self._path()
-        if self._take_mark("("):
+        if self.take("("):
             return self._function(".".join(path).lower())
         return self._comparison(path)
 
@@ -235,41 +229,40 @@ class _Parser:
             raise _fault("is_defined, is_null or startswith", ascii(name[:40]))
         path = self._path()
         if name == "startswith":
-            self._mark(",")
+            self.expect(",")
             prefix = self._literal()
-            self._mark(")")
+            self.expect(")")
             return lambda document: isinstance(found := at(document, path), str) and found.startswith(str(prefix))
-        self._mark(")")
+        self.expect(")")
         if name == "is_defined":
             return lambda document: at(document, path) is not MISSING
         return lambda document: at(document, path) is None
 
     def _comparison(self, path: Path) -> Condition:
-        if self._is_word("in") or self._is_word("nin"):
-            is_in = self._is_word("in")
-            self._at += 1
+        is_in = self.take("in")
+        if is_in or self.take("nin"):
             values = self._literals()
             return lambda document: (
                 (found := at(document, path)) is not MISSING and any(_equal(found, value) for value in values) is is_in
             )
-        kind, mark = self._peek() or ("", "")
+        kind, mark = self.peek()
         compare = _COMPARE.get(mark) if kind == "mark" else None
         if compare is None:
-            raise _fault("a comparison", self._shown())
+            raise _fault("a comparison", self.shown())
         self._at += 1
         literal = self._literal()
         return lambda document: (found := at(document, path)) is not MISSING and compare(found, literal)
 
     def _literals(self) -> list[Any]:
-        self._mark("[")
+        self.expect("[")
         values = [self._literal()]
-        while self._take_mark(","):
+        while self.take(","):
             values.append(self._literal())
-        self._mark("]")
+        self.expect("]")
         return values
 
     def _literal(self) -> Any:
-        kind, text = self._peek() or ("", "")
+        kind, text = self.peek()
         words: dict[str, Any] = {"true": True, "false": False, "null": None}
         if kind == "text":
             value: Any = re.sub(r"\\(.)", r"\1", text[1:-1])
@@ -278,44 +271,17 @@ class _Parser:
         elif kind == "name" and text.lower() in words:
             value = words[text.lower()]
         else:
-            raise _fault("text in single quotes, a number, true, false or null", self._shown())
+            raise _fault("text in single quotes, a number, true, false or null", self.shown())
         self._at += 1
         return value
 
     def _path(self) -> Path:
-        kind, text = self._peek() or ("", "")
+        kind, text = self.peek()
         if kind != "name":
-            raise _fault("a property", self._shown())
+            raise _fault("a property", self.shown())
         self._at += 1
         names = tuple(escaped or plain for escaped, plain in _PARTS.findall(text))
         return names[1:] if len(names) > 1 and names[0] in self._aliases and not text.startswith("[[") else names
-
-    def _peek(self, ahead: int = 0) -> tuple[str, str] | None:
-        place = self._at + ahead
-        return self._tokens[place] if place < len(self._tokens) else None
-
-    def _shown(self) -> str:
-        found = self._peek()
-        return "the end" if found is None else ascii(found[1][:40])
-
-    def _is_word(self, word: str) -> bool:
-        found = self._peek()
-        return found is not None and found[0] == "name" and found[1].lower() == word
-
-    def _word(self, word: str) -> None:
-        if not self._is_word(word):
-            raise _fault(word.upper(), self._shown())
-        self._at += 1
-
-    def _take_mark(self, mark: str) -> bool:
-        if self._peek() != ("mark", mark):
-            return False
-        self._at += 1
-        return True
-
-    def _mark(self, mark: str) -> None:
-        if not self._take_mark(mark):
-            raise _fault(mark, self._shown())
 
 
 def _checked(query: Query) -> Query:

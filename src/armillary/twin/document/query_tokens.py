@@ -1,32 +1,78 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Texts of query languages cut into tokens; each language brings its own pattern and its own error."""
+"""Tokens of query languages, and the cursor with which their parsers read them.
+
+Each language brings its own pattern of tokens and its own error.
+"""
 
 from __future__ import annotations
 
 import re
 from collections.abc import Callable
+from typing import Final
 
 # (name of the pattern's group, text)
 Token = tuple[str, str]
+# What follows the last token; no pattern has a group of this name.
+END: Final[Token] = ("end", "the end")
 
 
-def tokens_of(text: str, pattern: re.Pattern[str], fault: Callable[[str, str], Exception]) -> list[Token]:
-    """The tokens of a query.
+class TokenCursor:
+    """A place in the tokens of a query: a parser looks at the next token, takes it, or expects a certain one.
+
+    Groups of the pattern named ``name`` hold words, whose case does not matter, and groups named ``mark`` signs.
 
     Args:
         text: The query.
         pattern: Matches one token and the space before it; the group that matched is the kind of token.
-        fault: Makes the language's error of what was expected and what is there.
+        fault: Makes the language's error from what was expected and what was found.
 
     Raises:
-        Exception: what ``fault`` makes, where nothing of the language begins; names the place.
+        Exception: what ``fault`` makes, where no token of the language begins; names the offset.
     """
-    found: list[Token] = []
-    position, end = 0, len(text.rstrip())
-    while position < end:
-        match = pattern.match(text, position)
-        if match is None or match.lastgroup is None:
-            raise fault("the query language", f"{text[position : position + 20]!a} at {position}")
-        found.append((match.lastgroup, match[match.lastgroup]))
-        position = match.end()
-    return found
+
+    def __init__(self, text: str, pattern: re.Pattern[str], fault: Callable[[str, str], Exception]) -> None:
+        self._tokens: list[Token] = []
+        self._at = 0
+        self._fault = fault
+        position, end = 0, len(text.rstrip())
+        while position < end:
+            match = pattern.match(text, position)
+            if match is None or match.lastgroup is None:
+                raise fault("the query language", f"{text[position : position + 20]!a} at {position}")
+            self._tokens.append((match.lastgroup, match[match.lastgroup]))
+            position = match.end()
+
+    def peek(self, ahead: int = 0) -> Token:
+        """The token ``ahead`` tokens after the next one, or :data:`END`."""
+        place = self._at + ahead
+        return self._tokens[place] if place < len(self._tokens) else END
+
+    def is_end(self) -> bool:
+        """Whether every token was taken."""
+        return self.peek() is END
+
+    def shown(self) -> str:
+        """The next token as errors quote it."""
+        return self.peek()[1]
+
+    def is_word(self, word: str) -> bool:
+        """Whether the next token is this word, given in lower case, or this sign."""
+        kind, text = self.peek()
+        return kind in ("name", "mark") and text.lower() == word
+
+    def take(self, word: str) -> bool:
+        """Take the next token where it is this word or sign; whether it was."""
+        if not self.is_word(word):
+            return False
+        self._at += 1
+        return True
+
+    def expect(self, *words: str) -> None:
+        """Take these words and signs.
+
+        Raises:
+            Exception: what ``fault`` makes, where another token stands.
+        """
+        for word in words:
+            if not self.take(word):
+                raise self._fault(word.upper(), self.shown())

@@ -7,7 +7,8 @@ from collections.abc import Mapping
 from typing import Any, Final
 
 from armillary.errors import InvalidArgumentError
-from armillary.twin.rule.rule import MAX_SECONDS, kind_of
+from armillary.twin.rule.rule import MAX_SECONDS
+from armillary.wire.encoding.json_fields import kind_of
 
 _REMEDY: Final = "docs/concepts/rules.md lists every field; nothing of the rule was kept."
 

@@ -53,9 +53,9 @@ from armillary.twin.rule.rule import (
     Value,
     Window,
     WindowKind,
-    kind_of,
     plain,
 )
+from armillary.wire.encoding.json_fields import kind_of
 
 # Devices named one by one in a target: more is a device group or a template.
 MAX_DEVICES: Final = 1000

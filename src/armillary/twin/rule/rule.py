@@ -17,6 +17,8 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import Any, Final, NamedTuple
 
+from armillary.wire.encoding.json_fields import kind_of
+
 Value = float | bool | str
 
 # IoT Central had 50 rules an application and 5 actions a rule; people asked for more of both.
@@ -249,15 +251,6 @@ def plain(found: object) -> Value | None:
     if isinstance(found, (bool, str, float)):
         return found
     return float(found) if isinstance(found, int) else None
-
-
-def kind_of(value: object) -> str:
-    """``number``, ``boolean``, ``text`` or ``nothing``: the words of traces."""
-    if isinstance(value, bool):
-        return "boolean"
-    if isinstance(value, (int, float)):
-        return "number"
-    return "text" if isinstance(value, str) else "nothing"
 
 
 def compare(value: Value | None, op: str, operand: Value | tuple[Value, ...] | None) -> bool | None:

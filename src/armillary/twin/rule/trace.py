@@ -7,9 +7,10 @@ from collections.abc import Callable
 from typing import Any, Final
 
 from armillary.twin.document.document import timestamp
-from armillary.twin.rule.rule import Condition, Operand, Rule, Value, kind_of
+from armillary.twin.rule.rule import Condition, Operand, Rule, Value
 from armillary.twin.rule.table import Cause, Entry, Input, Outcome
 from armillary.twin.rule.words import compared
+from armillary.wire.encoding.json_fields import kind_of
 
 # Texts of devices are quoted up to this length.
 _SHOWN: Final = 60

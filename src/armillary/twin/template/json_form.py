@@ -18,7 +18,6 @@ from collections.abc import Iterable, Mapping
 from typing import Any, Final
 
 from armillary.errors import InvalidArgumentError
-from armillary.twin.author.json_fields import MAX_DESCRIPTION_CHARACTERS, MAX_NAME_CHARACTERS, JsonFields
 from armillary.twin.template.template import (
     MAX_CLOUD_PROPERTIES,
     CloudProperty,
@@ -42,6 +41,7 @@ from armillary.wire.dtdl.model import (
 )
 from armillary.wire.dtdl.names import NAME
 from armillary.wire.dtdl.tables import IOT_CENTRAL, PRIMITIVES
+from armillary.wire.encoding.json_fields import MAX_DESCRIPTION_CHARACTERS, MAX_NAME_CHARACTERS, JsonFields
 
 MAX_MODELS: Final = 100
 # Bytes of all files of one model together. A template's document holds a megabyte; the same written with indents is

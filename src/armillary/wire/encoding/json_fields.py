@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The fields of an author's JSON object, one by one: each is checked as it is taken, and what nobody took is refused.
+"""Reads the fields of a decoded JSON object one by one: each is checked when it is taken, unknown ones are refused.
 
 ::
 
@@ -17,7 +17,7 @@ from typing import Any, Final
 
 from armillary.errors import InvalidArgumentError
 
-# Names and descriptions of what people make.
+# Characters of the names and of the descriptions that people give to their documents.
 MAX_NAME_CHARACTERS: Final = 128
 MAX_DESCRIPTION_CHARACTERS: Final = 1024
 
@@ -25,15 +25,16 @@ _NEEDED: Final = object()
 
 
 class JsonFields:
-    """An object under examination.
+    """Reads the fields of one JSON object (RFC 8259 §4) that somebody wrote.
 
     Args:
-        document: Decoded JSON.
-        path: Where it stands, for messages.
-        remedy: What to do about any fault.
+        document: The object, decoded.
+        path: Its place in the document, which error messages begin with.
+        remedy: What error messages advise.
 
     Raises:
-        InvalidArgumentError: not an object; so do all methods where a field is not what they say.
+        InvalidArgumentError: ``document`` is no object. Each method raises it for a field that is missing or not as the
+            method says; the message has path, field, what was expected and what was found.
     """
 
     def __init__(self, document: object, path: str, remedy: str) -> None:
@@ -45,7 +46,7 @@ class JsonFields:
         self._left = dict.fromkeys(document)
 
     def take(self, name: str, default: object = _NEEDED) -> Any:
-        """A field as it is."""
+        """The value of a field, unchecked; ``default`` where the object has no such field."""
         self._left.pop(name, None)
         if name in self._document:
             return self._document[name]
@@ -54,9 +55,14 @@ class JsonFields:
         return default
 
     def text(self, name: str, *, most: int, least: int = 1, default: str | None = None, lines: bool = False) -> str:
-        """Text of so many characters, without controls and halves of characters; an empty default makes it optional.
+        """Text of ``least`` to ``most`` characters without control characters and lone surrogates.
 
-        It is of several lines only where ``lines`` says so.
+        Args:
+            name: Of the field.
+            most: Characters.
+            least: Characters; ``default`` may be shorter.
+            default: For a missing field; None makes the field required.
+            lines: Whether line feeds, carriage returns and tabs are allowed.
         """
         value = self.take(name, _NEEDED if default is None else default)
         if default is not None and value == default:
@@ -70,21 +76,21 @@ class JsonFields:
         return None if self.take(name, None) is None else self.text(name, most=most)
 
     def choice(self, name: str, words: Sequence[str], default: str | None = None) -> str:
-        """One of some words."""
+        """One of ``words``."""
         value = self.take(name, _NEEDED if default is None else default)
         if not isinstance(value, str) or value not in words:
             raise self.refused(name, f"one of {', '.join(words)}", value)
         return value
 
     def boolean(self, name: str, *, default: bool) -> bool:
-        """A truth value."""
+        """True or false."""
         value = self.take(name, default)
         if not isinstance(value, bool):
             raise self.refused(name, "true or false", value)
         return value
 
     def integer(self, name: str, least: int, most: int, *, default: int | None = None) -> int:
-        """A whole number in a range."""
+        """A whole number of ``least`` to ``most``."""
         value = self.take(name, _NEEDED if default is None else default)
         if not isinstance(value, int) or isinstance(value, bool) or not least <= value <= most:
             raise self.refused(name, f"an integer of {least} to {most}", value)
@@ -95,38 +101,47 @@ class JsonFields:
         return None if self.take(name, None) is None else self.integer(name, least, most)
 
     def items(self, name: str, *, most: int, default: bool = False) -> Sequence[Any]:
-        """A list of at most so many items; an empty one is the default, where there is one."""
+        """A list of at most ``most`` items, unchecked; with ``default`` a missing one is empty."""
         value = self.take(name, () if default else _NEEDED)
         if not isinstance(value, (list, tuple)) or len(value) > most:
             raise self.refused(name, f"a list of at most {most}", value)
         return value
 
     def mapping(self, name: str) -> Mapping[str, Any]:
-        """An object, whatever is in it."""
+        """An object, its fields unchecked."""
         value = self.take(name)
         if not isinstance(value, Mapping):
             raise self.refused(name, "a JSON object", value)
         return value
 
     def inner(self, name: str) -> JsonFields | None:
-        """The fields of an object inside; None where it is null or missing."""
+        """A reader of the object in a field; None where the field is null or missing."""
         value = self.take(name, None)
         return None if value is None else JsonFields(value, f"{self._path}.{name}", self._remedy)
 
     def finish(self) -> None:
-        """Refuse what nobody took."""
+        """Refuse fields that no other method has taken."""
         if self._left:
             raise self.refused("", "no other fields", ", ".join(map(str, self._left)))
 
     def refused(self, name: str, expected: str, got: object) -> InvalidArgumentError:
-        """The error for a field that is not as expected."""
+        """The error for a field that is not as expected; the caller raises it."""
         place = f"{self._path}.{name}" if name else self._path
         return InvalidArgumentError(f"{place[:200]}: expected {expected}, got {got!a:.60}", remedy=self._remedy)
 
 
 def is_value(value: object) -> bool:
-    """Whether a JSON value is a finite number, a truth value or text: what can be compared."""
+    """Whether a JSON value can be compared: a finite number, a truth value or text."""
     return isinstance(value, (str, bool, int)) or (isinstance(value, float) and math.isfinite(value))
+
+
+def kind_of(value: object) -> str:
+    """The kind of a JSON value by which values are compared: ``number``, ``boolean``, ``text``, else ``nothing``."""
+    if isinstance(value, bool):
+        return "boolean"
+    if isinstance(value, (int, float)):
+        return "number"
+    return "text" if isinstance(value, str) else "nothing"
 
 
 def _is_plain(text: str, *, lines: bool) -> bool:

@@ -8,7 +8,7 @@ from typing import Any
 from uuid import UUID
 
 from armillary.errors import WireError
-from armillary.wire.attestation import corim
+from armillary.wire.attestation import corim, corim_fields
 from fuzz.harness import main
 from fuzz.signer import signer
 
@@ -18,7 +18,7 @@ _VALUE = corim.Corim(
     chip="mt3620",
     os_version="26.11",
     components=tuple(
-        corim.ReferenceClaim(
+        corim_fields.ReferenceClaim(
             component_id=UUID(int=number + 5),
             image_type=number,
             layer=number,
@@ -30,7 +30,7 @@ _VALUE = corim.Corim(
         )
         for number in range(2)
     ),
-    entities=(corim.Entity(name="Armillary", roles=(0, 1), uri="https://armillary.example"),),
+    entities=(corim_fields.Entity(name="Armillary", roles=(0, 1), uri="https://armillary.example"),),
     not_before=1_790_000_000,
     not_after=1_800_000_000,
 )

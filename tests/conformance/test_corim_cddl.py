@@ -15,7 +15,7 @@ from cryptography.hazmat.primitives.asymmetric import ec
 from tests.wire.attestation.test_corim import VALUE
 
 from armillary.errors import WireError
-from armillary.wire.attestation import corim
+from armillary.wire.attestation import corim, corim_fields
 
 FOLDER = Path(__file__).parent / "corim"
 KEY = ec.generate_private_key(ec.SECP256R1())
@@ -74,7 +74,7 @@ def test_the_drafts_example_is_read_once_it_says_what_a_release_needs():
     changed = changed[:at] + bytes((data[at] + grown,)) + changed[at + 1 :]
     found = corim.parse_corim(changed)
     assert (found.chip, found.os_version, found.components[0].vendor) == ("ACME RoadRunner", "1.0.0", "ACME Inc.")
-    assert found.entities == (corim.Entity(name="ACME Inc.", roles=(0,), uri="https://acme.example"),)
+    assert found.entities == (corim_fields.Entity(name="ACME Inc.", roles=(0,), uri="https://acme.example"),)
     assert corim.encode_corim(found) == changed
 
 
@@ -87,7 +87,7 @@ def _with_validity() -> bytes:
             chip=value.chip,
             os_version=value.os_version,
             components=value.components,
-            entities=(corim.Entity(name="A", roles=(0, 1, 2), uri="https://a.example"),),
+            entities=(corim_fields.Entity(name="A", roles=(0, 1, 2), uri="https://a.example"),),
             not_before=1,
             not_after=2,
         )

@@ -11,7 +11,7 @@ from cryptography.hazmat.primitives.asymmetric import ec
 from hypothesis import given, strategies as st
 
 from armillary.errors import WireError
-from armillary.wire.attestation import corim
+from armillary.wire.attestation import corim, corim_fields
 from armillary.wire.encoding.cbor_cursor import Cursor
 
 KEY = ec.generate_private_key(ec.SECP256R1())
@@ -22,23 +22,23 @@ def text(limit: int) -> st.SearchStrategy[str]:
     return st.text(letters, min_size=1, max_size=limit // 4)
 
 
-identity = st.uuids() | text(corim.MAX_NAME_BYTES)
+identity = st.uuids() | text(corim_fields.MAX_NAME_BYTES)
 claim = st.builds(
-    corim.ReferenceClaim,
+    corim_fields.ReferenceClaim,
     component_id=st.uuids(),
-    image_type=st.integers(0, corim.MAX_IMAGE_TYPE),
+    image_type=st.integers(0, corim_fields.MAX_IMAGE_TYPE),
     layer=st.just(0),
-    name=text(corim.MAX_NAME_BYTES),
+    name=text(corim_fields.MAX_NAME_BYTES),
     image_id=st.uuids(),
-    security_version=st.integers(0, corim.MAX_SECURITY_VERSION),
+    security_version=st.integers(0, corim_fields.MAX_SECURITY_VERSION),
     digest=st.binary(min_size=32, max_size=32),
-    vendor=st.none() | text(corim.MAX_NAME_BYTES),
+    vendor=st.none() | text(corim_fields.MAX_NAME_BYTES),
 )
 entity = st.builds(
-    corim.Entity,
-    name=text(corim.MAX_NAME_BYTES),
+    corim_fields.Entity,
+    name=text(corim_fields.MAX_NAME_BYTES),
     roles=st.lists(st.integers(0, 2), min_size=1, max_size=3).map(tuple),
-    uri=st.none() | text(corim.MAX_URI_BYTES),
+    uri=st.none() | text(corim_fields.MAX_URI_BYTES),
 )
 
 
@@ -51,8 +51,8 @@ def values(draw: st.DrawFn) -> corim.Corim:
     return corim.Corim(
         corim_id=draw(identity),
         tag_id=draw(identity),
-        chip=draw(text(corim.MAX_CHIP_BYTES)),
-        os_version=draw(text(corim.MAX_VERSION_BYTES)),
+        chip=draw(text(corim_fields.MAX_CHIP_BYTES)),
+        os_version=draw(text(corim_fields.MAX_VERSION_BYTES)),
         components=tuple(dataclasses.replace(one, layer=layer) for layer, one in enumerate(claims)),
         entities=tuple(draw(st.lists(entity, max_size=3))),
         **validity,
@@ -74,7 +74,9 @@ def test_what_is_not_said_stays_unsaid(value: corim.Corim, data: st.DataObject):
     components = []
     for one in value.components:
         absent = data.draw(st.sets(st.sampled_from(optional)))
-        element = data.draw(st.none() | st.uuids() | text(corim.MAX_NAME_BYTES)) if "image_type" in absent else None
+        element = (
+            data.draw(st.none() | st.uuids() | text(corim_fields.MAX_NAME_BYTES)) if "image_type" in absent else None
+        )
         changes: dict[str, Any] = dict.fromkeys(absent)
         components.append(dataclasses.replace(one, layer=None, element=element, **changes))
     said = dataclasses.replace(

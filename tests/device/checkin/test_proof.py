@@ -13,7 +13,7 @@ from armillary.engines.sandbox.port import Mechanism, SandboxReport
 from armillary.wire.attestation.event_log import BootEvent, encode_log
 from armillary.wire.device import checkin
 from armillary.wire.device.checkin import InstalledImage, UpdateOutcome
-from armillary.wire.device.error_report import ErrorReport, clip_description
+from armillary.wire.device.error_report import ErrorReport
 
 NOW = 1_800_000_000
 EVENTS = tuple(BootEvent("x" * 48, 1, uuid.UUID(int=i), uuid.UUID(int=i), bytes([i]) * 32, 31) for i in range(32))
@@ -26,7 +26,7 @@ def report(number: int) -> ErrorReport:
         event_category="Unplanned",
         event_class="App",
         event_type="T" * 64,
-        description=clip_description("ü" * 2000),
+        description="ü" * 512,
         component_id=uuid.UUID(int=1),
         image_id=uuid.UUID(int=1),
         count=2**31,

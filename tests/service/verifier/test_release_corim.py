@@ -18,7 +18,7 @@ from armillary.service.verifier.corim_release import MAX_NAMED, complete
 from armillary.sim.device.prover import Prover
 from armillary.sim.device.service_host import ServiceHost
 from armillary.sim.device.wire_device import components_of
-from armillary.wire.attestation import corim
+from armillary.wire.attestation import corim, corim_fields
 
 OPERATOR = "operator"
 KEY = ec.generate_private_key(ec.SECP256R1())
@@ -64,7 +64,9 @@ def test_another_services_release_lets_its_devices_in_from_the_import_on(
 
 def test_what_a_release_does_not_keep_is_in_the_audit_log(host: ServiceHost) -> None:
     vendors = tuple(dataclasses.replace(one, vendor="Contoso") for one in value_of(host).components)
-    value = value_of(host, components=vendors, entities=(corim.Entity(name="Contoso", roles=(1,), uri="https://c"),))
+    value = value_of(
+        host, components=vendors, entities=(corim_fields.Entity(name="Contoso", roles=(1,), uri="https://c"),)
+    )
     data = corim.sign_corim(value, KEY, "Contoso releases", key_id=b"2026")
     host.service.corims.take(data, actor="ann", key_pem=KEY_PEM)
     (line,) = host.service.audit.list(limit=1).items
@@ -238,5 +240,5 @@ def test_only_what_exists_is_exported(host: ServiceHost) -> None:
         host.service.corims.export(UUID(int=0), signed=True)
 
 
-def _renumbered(components: tuple[corim.ReferenceClaim, ...]) -> tuple[corim.ReferenceClaim, ...]:
+def _renumbered(components: tuple[corim_fields.ReferenceClaim, ...]) -> tuple[corim_fields.ReferenceClaim, ...]:
     return tuple(dataclasses.replace(one, layer=layer) for layer, one in enumerate(components))

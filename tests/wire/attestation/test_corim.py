@@ -14,13 +14,13 @@ import pytest
 from cryptography.hazmat.primitives.asymmetric import ec
 
 from armillary.errors import SignatureError, WireError
-from armillary.wire.attestation import corim
+from armillary.wire.attestation import corim, corim_fields, corim_signed
 from armillary.wire.encoding import cbor, cose
 from armillary.wire.encoding.cbor_cursor import Cursor, head
 
 KEY = ec.generate_private_key(ec.SECP256R1())
 NOW = 1_790_000_000
-CLAIM = corim.ReferenceClaim(
+CLAIM = corim_fields.ReferenceClaim(
     component_id=UUID(int=5), image_type=17, layer=0, name="Stage0", image_id=UUID(int=9), security_version=3,
     digest=b"d" * 32,
 )  # fmt: skip
@@ -30,7 +30,7 @@ VALUE = corim.Corim(
     chip="mt3620",
     os_version="26.11",
     components=(CLAIM, dataclasses.replace(CLAIM, layer=1, component_id=UUID(int=6), vendor="Contoso")),
-    entities=(corim.Entity(name="Armillary", roles=(0,)),),
+    entities=(corim_fields.Entity(name="Armillary", roles=(0,)),),
 )
 
 
@@ -155,7 +155,7 @@ WRONG = {
     "old tag of a CoMID": (assemble({**document(), "tag": 507}), "tag 506"),
     "one byte more": (assemble(document()) + b"\0", "the end"),
     "nothing": (b"", "an item"),
-    "too large": (bytes(corim.MAX_CORIM_BYTES + 1), "at most"),
+    "too large": (bytes(corim_fields.MAX_CORIM_BYTES + 1), "at most"),
     "long head": (b"\xda\x00\x00\x01\xf5" + assemble(document())[3:], "shortest head"),
     "indefinite map": (b"\xd9\x01\xf5\xbf\xff", "definite length"),
     "a key twice": (bytes.fromhex("d901f5a2006161006161"), "each once"),
@@ -176,7 +176,7 @@ def test_what_is_wrong_is_named_at_its_byte(name: str):
 
 
 def test_triples_are_one_release_in_boot_order():
-    def encoded(*claims: corim.ReferenceClaim) -> bytes:
+    def encoded(*claims: corim_fields.ReferenceClaim) -> bytes:
         return corim.encode_corim(dataclasses.replace(VALUE, components=claims))
 
     with pytest.raises(WireError, match="each component once"):
@@ -233,7 +233,7 @@ def signed(headers: dict[int, Any], payload: bytes = b"") -> bytes:
 
 
 META = cbor.encode({0: {0: "Contoso"}})
-HEADERS: dict[int, Any] = {1: -7, 3: corim.MEDIA_TYPE, 8: META}
+HEADERS: dict[int, Any] = {1: -7, 3: corim_signed.MEDIA_TYPE, 8: META}
 
 
 @pytest.mark.parametrize(
@@ -241,9 +241,9 @@ HEADERS: dict[int, Any] = {1: -7, 3: corim.MEDIA_TYPE, 8: META}
     [
         (signed({1: -7, 8: META}), "content-type"),
         (signed({**HEADERS, 3: "application/cbor"}), "content-type"),
-        (signed({1: -7, 3: corim.MEDIA_TYPE}), "corim-meta"),
+        (signed({1: -7, 3: corim_signed.MEDIA_TYPE}), "corim-meta"),
         (signed({**HEADERS, 258: -16}), "header 258, which does not fit"),
-        (signed({1: -7, 3: corim.MEDIA_TYPE, 15: {2: "x"}}), "with an issuer"),
+        (signed({1: -7, 3: corim_signed.MEDIA_TYPE, 15: {2: "x"}}), "with an issuer"),
         (signed({**HEADERS, 15: {4: -1}}), "exp|in whole seconds"),
         (signed({**HEADERS, 1: -35}), "ES256"),
         (signed({**HEADERS, 4: b""}), "kid"),
@@ -276,7 +276,7 @@ def pairs(*items: tuple[Any, Any]) -> bytes:
 
 
 def test_a_signed_corim_of_another_encoder_is_verified_over_its_bytes_as_they_stand():
-    turned = pairs((8, META), (33, [b"chain"]), ("note", {1: [True]}), (3, corim.MEDIA_TYPE), (1, -7))
+    turned = pairs((8, META), (33, [b"chain"]), ("note", {1: [True]}), (3, corim_signed.MEDIA_TYPE), (1, -7))
     data = around(turned, pairs((4, b"hint"), (34, [1, b"t" * 32])))
     found = corim.parse_signed_corim(data)
     assert (found.signer, found.key_id) == ("Contoso", b"hint")
@@ -291,14 +291,14 @@ def test_a_signed_corim_of_another_encoder_is_verified_over_its_bytes_as_they_st
 @pytest.mark.parametrize(
     ("protected", "unprotected", "named"),
     [
-        (pairs((1, -7), (3, corim.MEDIA_TYPE), (8, META), (2, [33]), (33, 1)), b"\xa0", "crit"),
+        (pairs((1, -7), (3, corim_signed.MEDIA_TYPE), (8, META), (2, [33]), (33, 1)), b"\xa0", "crit"),
         (pairs(*HEADERS.items()), pairs((2, [33])), "crit"),
-        (pairs((3, corim.MEDIA_TYPE), (8, META)), pairs((1, -7)), "alg under the signature"),
-        (pairs((3, corim.MEDIA_TYPE), (8, META)), b"\xa0", "ES256"),
+        (pairs((3, corim_signed.MEDIA_TYPE), (8, META)), pairs((1, -7)), "alg under the signature"),
+        (pairs((3, corim_signed.MEDIA_TYPE), (8, META)), b"\xa0", "ES256"),
         (pairs(*HEADERS.items(), (4, b"k")), pairs((4, b"k")), "each header once"),
         (pairs(*HEADERS.items(), (1, -7)), b"\xa0", "each protected header once"),
         (pairs(*HEADERS.items(), (260, "x")), b"\xa0", "header 260"),
-        (pairs((1, -7), (3, corim.MEDIA_TYPE)), pairs((8, META)), "corim-meta"),
+        (pairs((1, -7), (3, corim_signed.MEDIA_TYPE)), pairs((8, META)), "corim-meta"),
         (b"", b"\xa0", "ES256"),
     ],
 )
@@ -309,12 +309,12 @@ def test_a_header_that_changes_what_is_meant_is_refused(protected: bytes, unprot
 
 def test_the_narrower_of_two_stated_times_counts():
     meta = enc({0: {0: "Contoso"}, 1: {0: Tag(1, 10), 1: Tag(1, 40)}})
-    data = around(pairs((1, -7), (3, corim.MEDIA_TYPE), (8, meta), (15, {1: "c", 4: 30, 5: 20})))
+    data = around(pairs((1, -7), (3, corim_signed.MEDIA_TYPE), (8, meta), (15, {1: "c", 4: 30, 5: 20})))
     found = corim.parse_signed_corim(data)
     assert (found.not_before, found.not_after) == (20, 30)
     with pytest.raises(WireError, match="counts at"):
         corim.verify_signed_corim(found, KEY.public_key(), now=35)  # corim-meta alone would let it count
-    only = corim.parse_signed_corim(around(pairs((1, -7), (3, corim.MEDIA_TYPE), (15, {1: "c", 4: 30}))))
+    only = corim.parse_signed_corim(around(pairs((1, -7), (3, corim_signed.MEDIA_TYPE), (15, {1: "c", 4: 30}))))
     assert (only.signer, only.not_before, only.not_after) == ("c", None, 30)
 
 
@@ -352,7 +352,7 @@ def test_a_file_says_as_little_as_a_digest():
     parts["measurement"] = {0: Tag(37, b"m" * 16), 1: {2: [[1, b"d" * 32]]}}
     found = corim.parse_corim(assemble(parts))
     assert found.components == (
-        corim.ReferenceClaim(
+        corim_fields.ReferenceClaim(
             component_id=None, image_type=None, layer=None, name=None, image_id=None, security_version=None,
             digest=b"d" * 32, element=UUID(bytes=b"m" * 16),
         ),

@@ -8,6 +8,7 @@ import pytest
 
 from armillary.errors import WireError
 from armillary.wire.device import error_report as er
+from armillary.wire.encoding.clip import clip_text
 
 COMPONENT, IMAGE = UUID("6d3a6b2e-0b0e-4b5a-8f0a-1d2c3b4a5968"), UUID("00000000-0000-0000-0000-000000000002")
 
@@ -32,14 +33,14 @@ def test_description_has_azure_spheres_literal_form():
     ],
 )
 def test_clipped_descriptions_are_accepted(text: str, clipped: str):
-    assert er.clip_description(text) == clipped
+    assert clip_text(text, er.MAX_DESCRIPTION_BYTES) == clipped
     report = er.ErrorReport(
         sequence=0,
         boot_count=1,
         event_category="Unplanned",
         event_class="App",
         event_type="AppExit",
-        description=er.clip_description(text),
+        description=clip_text(text, er.MAX_DESCRIPTION_BYTES),
         component_id=COMPONENT,
         image_id=IMAGE,
         count=1,

@@ -19,8 +19,9 @@ from uuid import UUID
 from armillary.engines.flash.port import Flash, replace_region
 from armillary.errors import WireError
 from armillary.wire.device.checkin import MAX_ERROR_REPORTS
-from armillary.wire.device.error_report import ErrorReport, clip_description, report_fields, report_from_fields
+from armillary.wire.device.error_report import MAX_DESCRIPTION_BYTES, ErrorReport, report_fields, report_from_fields
 from armillary.wire.encoding import cbor
+from armillary.wire.encoding.clip import clip_text
 
 MAX_QUEUED = 128  # four full check-ins; with reports of 1 KiB the region stays under 160 KiB
 _MAX_REGION_BYTES = 256 * 1024
@@ -68,7 +69,7 @@ class ReportQueue:
     def add(self, incident: Incident) -> ErrorReport:
         """Queue an incident, or count it with an equal one. Durable after :meth:`flush`."""
         now = self._now()
-        description = clip_description(incident.description)
+        description = clip_text(incident.description, MAX_DESCRIPTION_BYTES)
         event_type = incident.event_type
         component_id, image_id = incident.component_id, incident.image_id
         found = self._find(event_type, description, component_id, image_id)

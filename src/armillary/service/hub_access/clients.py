@@ -32,8 +32,9 @@ from armillary.service.context.context import Context
 from armillary.service.hub_access.identities import HubIdentities, admits
 from armillary.service.hub_access.peer import HubPeers
 from armillary.wire.certificates.certificate import parse_device_certificate
-from armillary.wire.hub.credentials import HubCredentials, HubPeer, device_of, is_attested_id, resource_of
+from armillary.wire.hub.credentials import HubCredentials, HubPeer, device_of, is_attested_id
 from armillary.wire.hub.sas_token import parse_sas_token, verify_sas_token
+from armillary.wire.hub.topics import device_address
 
 _NOBODY = UUID(int=0)
 _REMEDY = "Look at it: armillary hub-device show."
@@ -122,7 +123,7 @@ class HubClients:
             )
         token = parse_sas_token(credentials.password)
         keys = self._identities.keys_of(shown)
-        return verify_sas_token(token, resource=resource_of(identity), keys=keys, now=self._context.now())
+        return verify_sas_token(token, resource=device_address(identity), keys=keys, now=self._context.now())
 
 
 def _is_ours(der: bytes) -> bool:

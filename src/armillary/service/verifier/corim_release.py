@@ -18,7 +18,8 @@ from armillary.errors import InvalidArgumentError
 if TYPE_CHECKING:
     from armillary.boot.profile import BootComponent, ChipProfile
     from armillary.service.context.chips import Chips
-    from armillary.wire.attestation.corim import Corim, ReferenceClaim
+    from armillary.wire.attestation.corim import Corim
+    from armillary.wire.attestation.corim_fields import ReferenceClaim
 
 # Things passed over that an answer and an audit line name: files of makers have some ten, 16 KiB could hold thousands.
 MAX_NAMED: Final = 50

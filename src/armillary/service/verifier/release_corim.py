@@ -62,9 +62,9 @@ class ReleaseCorims:
             NotFoundError: there is none of this id.
             ConflictError: it was withdrawn, which CoRIM cannot say.
         """
-        from armillary.wire.attestation import corim  # noqa: PLC0415 - see the class
+        from armillary.wire.attestation import corim, corim_fields  # noqa: PLC0415 - see the class
 
-        release = self._releases.get(release_id)
+        release, host = self._releases.get(release_id), self._context.settings.public_host
         if release.withdrawn_at is not None:
             raise ConflictError(
                 f"release {release.version} of {release.chip} was withdrawn, which a CoRIM cannot say",
@@ -76,7 +76,7 @@ class ReleaseCorims:
             chip=release.chip,
             os_version=release.version,
             components=tuple(
-                corim.ReferenceClaim(
+                corim_fields.ReferenceClaim(
                     component_id=one.component_id,
                     image_type=one.image_type,
                     layer=layer,
@@ -87,7 +87,7 @@ class ReleaseCorims:
                 )
                 for layer, one in enumerate(release.components)
             ),
-            entities=(corim.Entity(name=self._context.settings.public_host[: corim.MAX_NAME_BYTES], roles=(0,)),),
+            entities=(corim_fields.Entity(name=host[: corim_fields.MAX_NAME_BYTES], roles=(0,)),),
             not_before=None if release.expires_at is None else release.created_at,
             not_after=release.expires_at,
         )
@@ -95,7 +95,7 @@ class ReleaseCorims:
             return corim.encode_corim(value)
         signer = self._authority.os_signer
         key_id = sha256(signer.certificate.public_bytes(Encoding.DER)).digest()
-        return corim.sign_corim(value, signer.key, self._context.settings.public_host, key_id=key_id)
+        return corim.sign_corim(value, signer.key, host, key_id=key_id)
 
     def take(
         self,

@@ -36,13 +36,7 @@ from cryptography.hazmat.primitives.asymmetric import ec
 from armillary.errors import WireError
 from armillary.wire.attestation.corim_fields import (
     CORIM_MAP,
-    MAX_CHIP_BYTES,
     MAX_CORIM_BYTES,
-    MAX_IMAGE_TYPE,
-    MAX_NAME_BYTES,
-    MAX_SECURITY_VERSION,
-    MAX_URI_BYTES,
-    MAX_VERSION_BYTES,
     PROFILE_FIELD,
     SHA256,
     TAG_COMID,
@@ -57,33 +51,10 @@ from armillary.wire.attestation.corim_fields import (
     Measured,
     ReferenceClaim,
 )
-from armillary.wire.attestation.corim_signed import MAX_KEY_ID_BYTES, MEDIA_TYPE, SIGN1_TAG, read_envelope
+from armillary.wire.attestation.corim_signed import MEDIA_TYPE, SIGN1_TAG, read_envelope
 from armillary.wire.encoding import cbor, cose
 from armillary.wire.encoding.cbor_cursor import ARRAY, MAP, TAG, Cursor, head
 from armillary.wire.encoding.cbor_fields import MAX_TIME
-
-__all__ = (
-    "MAX_CHIP_BYTES",
-    "MAX_CORIM_BYTES",
-    "MAX_IMAGE_TYPE",
-    "MAX_KEY_ID_BYTES",
-    "MAX_NAME_BYTES",
-    "MAX_SECURITY_VERSION",
-    "MAX_URI_BYTES",
-    "MAX_VERSION_BYTES",
-    "MEDIA_TYPE",
-    "Corim",
-    "Entity",
-    "ReferenceClaim",
-    "UnverifiedSignedCorim",
-    "check_waived",
-    "encode_corim",
-    "is_signed",
-    "parse_corim",
-    "parse_signed_corim",
-    "sign_corim",
-    "verify_signed_corim",
-)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -15,8 +15,6 @@ from armillary.wire.encoding import cose
 from armillary.wire.encoding.cbor_cursor import BYTES, TEXT, Cursor
 from armillary.wire.encoding.cbor_fields import MAX_TIME
 
-__all__ = ("MAX_KEY_ID_BYTES", "MEDIA_TYPE", "SIGN1_TAG", "Envelope", "read_envelope")
-
 WHAT: Final = "signed CoRIM"
 MEDIA_TYPE: Final = "application/rim+cbor"
 MAX_KEY_ID_BYTES: Final = 64

@@ -118,7 +118,7 @@ def build_policy_authority(
     not_after: int,
 ) -> x509.Certificate:
     """The authority between the root and every catalog's."""
-    subject = part.name(f"{ORGANISATION} Policy CA {part.year(not_before)}")
+    subject = part.name(f"{ORGANISATION} Policy CA {part.moment(not_before).year}")
     life = (not_before, not_after)
     return part.build_device_authority(issuer_key, issuer, key, subject, serial, life, path_length=2)
 

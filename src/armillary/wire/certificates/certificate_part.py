@@ -52,8 +52,8 @@ def build(
         .issuer_name(subject if issuer is None else issuer.subject)
         .public_key(key)
         .serial_number(serial)
-        .not_valid_before(_moment(validity_times[0]))
-        .not_valid_after(_moment(validity_times[1]))
+        .not_valid_before(moment(validity_times[0]))
+        .not_valid_after(moment(validity_times[1]))
     )
     for value, critical in extensions:
         builder = builder.add_extension(value, critical)
@@ -225,9 +225,9 @@ def validity(not_before: int, not_after: int) -> bytes:
     return sequence(_time(not_before) + _time(not_after))
 
 
-def year(seconds: int) -> int:
-    """The year of a time."""
-    return _moment(seconds).year
+def moment(seconds: int) -> dt.datetime:
+    """Unix seconds as a time in UTC."""
+    return dt.datetime.fromtimestamp(seconds, dt.UTC)
 
 
 def sequence(content: bytes) -> bytes:
@@ -283,12 +283,8 @@ def _key_usage(*, authority: bool) -> x509.KeyUsage:
     )
 
 
-def _moment(seconds: int) -> dt.datetime:
-    return dt.datetime.fromtimestamp(seconds, dt.UTC)
-
-
 def _time(seconds: int) -> bytes:
-    moment = _moment(seconds)
-    if moment.year < _FIRST_GENERALIZED_YEAR:
-        return b"\x17\x0d" + moment.strftime("%y%m%d%H%M%SZ").encode()
-    return b"\x18\x0f" + moment.strftime("%Y%m%d%H%M%SZ").encode()
+    at = moment(seconds)
+    if at.year < _FIRST_GENERALIZED_YEAR:
+        return b"\x17\x0d" + at.strftime("%y%m%d%H%M%SZ").encode()
+    return b"\x18\x0f" + at.strftime("%Y%m%d%H%M%SZ").encode()

@@ -7,7 +7,6 @@ its certificates are on hold (``certificateHold``); what cannot come back has an
 
 from __future__ import annotations
 
-import datetime as dt
 from collections.abc import Sequence
 from typing import Final, NamedTuple
 
@@ -65,8 +64,8 @@ def build_revocation_list(
     builder = (
         x509.CertificateRevocationListBuilder()
         .issuer_name(issuer.subject)
-        .last_update(_moment(this_update))
-        .next_update(_moment(next_update))
+        .last_update(part.moment(this_update))
+        .next_update(part.moment(next_update))
         .add_extension(x509.CRLNumber(number), critical=False)
         .add_extension(part.authority_key_identifier(issuer), critical=False)
     )
@@ -74,7 +73,7 @@ def build_revocation_list(
         entry = (
             x509.RevokedCertificateBuilder()
             .serial_number(one.serial)
-            .revocation_date(_moment(one.revoked_at))
+            .revocation_date(part.moment(one.revoked_at))
             .add_extension(x509.CRLReason(one.reason), critical=False)
         )
         builder = builder.add_revoked_certificate(entry.build())
@@ -98,7 +97,3 @@ def revoked_in(der: bytes) -> frozenset[Revoked]:
         )
     except (ValueError, TypeError, LookupError, x509.ExtensionNotFound) as error:
         raise WireError(_FORMAT, expected="DER of a v2 list with reasons", got=f"{error}"[:200]) from error
-
-
-def _moment(seconds: int) -> dt.datetime:
-    return dt.datetime.fromtimestamp(seconds, dt.UTC)

@@ -90,12 +90,6 @@ def describe_exit(component_id: UUID, image_id: UUID, *, exit_status: int, signa
     )
 
 
-def clip_description(text: str) -> str:
-    """``text`` cut to :data:`MAX_DESCRIPTION_BYTES` of UTF-8, without NUL, never inside a character."""
-    clean = text.replace("\0", "").encode(errors="replace")
-    return clean[:MAX_DESCRIPTION_BYTES].decode(errors="ignore")
-
-
 def report_fields(report: ErrorReport) -> list[Any]:
     """The CBOR array of a report."""
     return [

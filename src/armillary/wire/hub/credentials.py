@@ -113,8 +113,3 @@ def check_module_name(name: str) -> str:
             f"module id: expected 1 to 64 letters, digits and ._:@=-, got {name!a:.60}", remedy="Rename the module."
         )
     return name
-
-
-def resource_of(identity: str) -> str:
-    """The path that a shared access signature of this identity is for."""
-    return f"devices/{identity.replace('/', '/modules/')}"

@@ -25,8 +25,8 @@ from __future__ import annotations
 
 import struct
 from collections.abc import Mapping
-from dataclasses import dataclass
-from typing import ClassVar
+from dataclasses import astuple, dataclass
+from typing import ClassVar, Self
 from uuid import UUID
 
 from armillary.errors import WireError
@@ -174,16 +174,22 @@ class Debug:
             raise WireError(FORMAT, offset=offset + 8, expected="a name in UTF-8", got=name.hex()) from error
 
 
+class _Word:
+    """A section of one u32: the only field of the dataclass."""
+
+    __slots__ = ()
+
+    def pack(self) -> bytes:
+        """4 bytes."""
+        return struct.pack("<I", *astuple(self))  # type: ignore[call-overload]  # each kind is a dataclass
+
+
 @dataclass(frozen=True, slots=True)
-class TemporaryImage:
+class TemporaryImage(_Word):
     """TP: how long the image may stay. ``flags`` is a sum of keys of :data:`TEMPORARY_FLAGS`."""
 
     ID: ClassVar[int] = 0x5054
     flags: int
-
-    def pack(self) -> bytes:
-        """4 bytes."""
-        return struct.pack("<I", self.flags)
 
     @classmethod
     def unpack(cls, data: bytes, offset: int) -> TemporaryImage:
@@ -200,37 +206,43 @@ class Abi:
 
 
 @dataclass(frozen=True, slots=True)
-class AbiDepends:
+class _AbiList:
+    """Versioned interfaces: their number, then 8 bytes each."""
+
+    abis: tuple[Abi, ...]
+
+    def pack(self) -> bytes:
+        """4 + 8 x count bytes."""
+        words = (word for abi in self.abis for word in (abi.version, abi.kind))
+        return struct.pack(f"<{1 + 2 * len(self.abis)}I", len(self.abis), *words)
+
+    @classmethod
+    def unpack(cls, data: bytes, offset: int) -> Self:
+        """Read the list. Raises WireError."""
+        if len(data) < 4:
+            raise WireError(
+                FORMAT, offset=offset - 2, expected="a section of at least 4 bytes", got=f"{len(data)} bytes"
+            )
+        count = _at_most(int.from_bytes(data[:4], "little"), ABI_LIMIT, offset, "a count")
+        _exact(data, offset, 4 + 8 * count)
+        abis = tuple(Abi(version, kind) for version, kind in struct.iter_unpack("<II", data[4:]))
+        for index, abi in enumerate(abis):
+            _known(abi.kind, ABI_KINDS, offset + 8 + 8 * index, "ABI kind")
+        return cls(abis)
+
+
+class AbiDepends(_AbiList):
     """ND: interfaces the image needs."""
 
+    __slots__ = ()
     ID: ClassVar[int] = 0x444E
-    abis: tuple[Abi, ...]
-
-    def pack(self) -> bytes:
-        """4 + 8 x count bytes."""
-        return _pack_abis(self.abis)
-
-    @classmethod
-    def unpack(cls, data: bytes, offset: int) -> AbiDepends:
-        """Read the list. Raises WireError."""
-        return cls(_unpack_abis(data, offset))
 
 
-@dataclass(frozen=True, slots=True)
-class AbiProvides:
+class AbiProvides(_AbiList):
     """NP: interfaces the image offers."""
 
+    __slots__ = ()
     ID: ClassVar[int] = 0x504E
-    abis: tuple[Abi, ...]
-
-    def pack(self) -> bytes:
-        """4 + 8 x count bytes."""
-        return _pack_abis(self.abis)
-
-    @classmethod
-    def unpack(cls, data: bytes, offset: int) -> AbiProvides:
-        """Read the list. Raises WireError."""
-        return cls(_unpack_abis(data, offset))
 
 
 @dataclass(frozen=True, slots=True)
@@ -262,15 +274,11 @@ class Compression:
 
 
 @dataclass(frozen=True, slots=True)
-class Revocation:
+class Revocation(_Word):
     """RV: the image's security version, 0 to 31; rises only when older images must no longer boot."""
 
     ID: ClassVar[int] = 0x5652
     security_version: int
-
-    def pack(self) -> bytes:
-        """4 bytes."""
-        return struct.pack("<I", self.security_version)
 
     @classmethod
     def unpack(cls, data: bytes, offset: int) -> Revocation:
@@ -279,15 +287,11 @@ class Revocation:
 
 
 @dataclass(frozen=True, slots=True)
-class RequiredFlashOffset:
+class RequiredFlashOffset(_Word):
     """RO: where in flash the image must lie, bytes."""
 
     ID: ClassVar[int] = 0x4F52
     flash_offset: int
-
-    def pack(self) -> bytes:
-        """4 bytes."""
-        return struct.pack("<I", self.flash_offset)
 
     @classmethod
     def unpack(cls, data: bytes, offset: int) -> RequiredFlashOffset:
@@ -296,15 +300,11 @@ class RequiredFlashOffset:
 
 
 @dataclass(frozen=True, slots=True)
-class ImagePolicy:
+class ImagePolicy(_Word):
     """IP: what the normal world may do with the image. ``flags`` is a sum of keys of :data:`POLICY_FLAGS`."""
 
     ID: ClassVar[int] = 0x5049
     flags: int
-
-    def pack(self) -> bytes:
-        """4 bytes."""
-        return struct.pack("<I", self.flags)
 
     @classmethod
     def unpack(cls, data: bytes, offset: int) -> ImagePolicy:
@@ -415,20 +415,3 @@ def _flags(value: int, known: Mapping[int, str], offset: int) -> int:
     if value & ~sum(known):
         raise WireError(FORMAT, offset=offset, expected=f"flags of {sum(known):#x}", got=f"{value:#x}")
     return value
-
-
-def _pack_abis(abis: tuple[Abi, ...]) -> bytes:
-    return struct.pack("<I", len(abis)) + b"".join(struct.pack("<II", abi.version, abi.kind) for abi in abis)
-
-
-def _unpack_abis(data: bytes, offset: int) -> tuple[Abi, ...]:
-    if len(data) < 4:
-        raise WireError(FORMAT, offset=offset - 2, expected="a section of at least 4 bytes", got=f"{len(data)} bytes")
-    count = int.from_bytes(data[:4], "little")
-    _at_most(count, ABI_LIMIT, offset, "a count")
-    _exact(data, offset, 4 + 8 * count)
-    abis: list[Abi] = []
-    for index, (version, kind) in enumerate(struct.iter_unpack("<II", data[4:])):
-        _known(kind, ABI_KINDS, offset + 8 + 8 * index, "ABI kind")
-        abis.append(Abi(version, kind))
-    return tuple(abis)

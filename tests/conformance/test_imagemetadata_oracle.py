@@ -166,7 +166,7 @@ def test_we_read_and_verify_theirs():
         ImagePolicy(1),
     )
     assert isinstance(package.sections[-1], SigningKey), "the library moves the signature section to the end"
-    assert package.thumbprint.hex() == "a8d5cc6958f48710140d7a26160fc1cfc31f5df0"
+    assert package.signing_key.thumbprint.hex() == "a8d5cc6958f48710140d7a26160fc1cfc31f5df0"
 
 
 def test_the_sdks_key_is_not_trusted_by_anybody_who_does_not_name_it():

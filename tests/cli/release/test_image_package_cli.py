@@ -100,7 +100,7 @@ def test_development_key_is_made_once_and_is_private(place: Path, capsys: pytest
     assert stat.S_IMODE(file.parent.stat().st_mode) == 0o700
     second = image_package.parse(pack(place).read_bytes())
     assert "Making a development signing key" not in capsys.readouterr().err
-    assert first.thumbprint == second.thumbprint
+    assert first.signing_key.thumbprint == second.signing_key.thumbprint
     assert first.image_id != second.image_id, "each build is a new image"
     certificate = development_key.load_certificate(file)
     assert certificate.subject.rfc4514_string() == "CN=Armillary development"

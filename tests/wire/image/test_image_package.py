@@ -90,7 +90,7 @@ def test_application_has_the_sdk_layout():
     identity = data[4104:4144]
     assert identity[:8] == bytes.fromhex("4944 2400 0a00 0000".replace(" ", ""))
     assert identity[8:24].hex() == "0f4b072f9dd9924682d9ef93a7d6463c", "GUIDs are in .NET byte order"
-    assert package.thumbprint == thumbprint(P256[1])
+    assert package.signing_key.thumbprint == thumbprint(P256[1])
     assert (package.name, package.built, package.image_type) == ("blink", 1_654_786_668, 10)
     assert (package.component_id, package.image_id) == (COMPONENT, IMAGE)
     assert len(package.signature) == 64
@@ -135,7 +135,7 @@ def test_unknown_signer_is_refused_with_its_thumbprint():
 def test_thumbprint_of_a_trusted_certificate_does_not_help_a_stranger():
     data = bytearray(sdk_package(signer=pair(ec.SECP256R1(), 99)))
     package = image_package.parse(bytes(data))
-    at = bytes(data).index(package.thumbprint)
+    at = bytes(data).index(package.signing_key.thumbprint)
     data[at : at + 20] = thumbprint(P256[1])
     with pytest.raises(SignatureError, match="does not verify"):
         image_package.verify(image_package.parse(bytes(data)), [P256[1]])

@@ -153,7 +153,7 @@ def describe(package: UnverifiedImagePackage) -> dict[str, Any]:
         "depends": [f"{ABI_KINDS[abi.kind]}@{abi.version}" for abi in (depends.abis if depends else ())],
         "uncompressed_bytes": compression.uncompressed_bytes if compression else None,
         "algorithm": SIGNATURE_ALGORITHMS[package.signing_key.algorithm],
-        "certificate_thumbprint": package.thumbprint.hex(),
+        "certificate_thumbprint": package.signing_key.thumbprint.hex(),
     }
     if package.image_type != APPLICATIONS or compression is not None:
         return record

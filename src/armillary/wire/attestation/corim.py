@@ -146,7 +146,7 @@ def parse_corim(data: bytes, *, base: int = 0, waived: frozenset[str] = frozense
         raise WireError(WHAT, offset=base, expected=f"at most {MAX_CORIM_BYTES} bytes", got=f"{len(data)} bytes")
     cursor = Cursor(data, WHAT, base=base, waived=waived)
     cursor.tag(TAG_UNSIGNED, "tagged-unsigned-corim-map")
-    found = cursor.map("corim-map", CORIM_MAP, required=frozenset({0, 1}))
+    found = CORIM_MAP(cursor)
     cursor.end()
     tag_id, entities, measured = found[1]
     validity = found.get(4, {})

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from typing import Any, Final, NamedTuple
 from uuid import UUID
 
-from armillary.wire.encoding.cbor_cursor import BYTES, TEXT, Cursor, Fields, Reader
+from armillary.wire.encoding.cbor_cursor import BYTES, TEXT, Cursor, MapForm, Reader, content_of
 from armillary.wire.encoding.cbor_fields import MAX_TIME
 
 WHAT: Final = "CoRIM"
@@ -101,14 +101,10 @@ def _read_uri(cursor: Cursor) -> str:
     return cursor.text("a URI", limit=MAX_URI_BYTES)
 
 
-def _read_validity(cursor: Cursor) -> dict[int, Any]:
-    return cursor.map("validity-map", _VALIDITY, required=frozenset({1}))
-
-
 def _read_entities(cursor: Cursor) -> tuple[Entity, ...]:
     found = []
     for _ in range(cursor.array("entities", limit=MAX_ENTITIES)):
-        one = cursor.map("entity-map", _ENTITY, required=frozenset({0, 2}), extensible=True)
+        one = _ENTITY(cursor)
         found.append(Entity(name=one[0], roles=one[2], uri=one.get(1)))
     return tuple(found)
 
@@ -129,8 +125,8 @@ def _read_tags(cursor: Cursor) -> Any:
             cursor.passed.append(f"a {_OTHER_TAGS[number]}")
             continue
         cursor.tag(TAG_COMID, "a concise-mid-tag")
-        inner = cursor.inside("a concise-mid-tag", limit=MAX_CORIM_BYTES)
-        found = inner.map("concise-mid-tag", _COMID_FIELDS, required=frozenset({1, 4}))
+        inner = content_of(cursor, "a concise-mid-tag", limit=MAX_CORIM_BYTES)
+        found = _COMID(inner)
         inner.end()
         if identity is None:
             identity, entities = found[1][0], found.get(2, ())
@@ -154,7 +150,7 @@ def _read_triple(cursor: Cursor) -> tuple[Measured, ...]:
     start = cursor.at
     if cursor.array("a reference triple of 2 items", limit=2) != 2:
         raise cursor.fault("a reference triple of 2 items", "1", at=start)
-    place = cursor.map("environment-map", _ENVIRONMENT, required=frozenset({0}))[0]
+    place = _ENVIRONMENT(cursor)[0]
     count = cursor.array("measurements", limit=MAX_COMPONENTS)
     class_id = place.get(0)
     if class_id is not None and count > 1:
@@ -163,7 +159,7 @@ def _read_triple(cursor: Cursor) -> tuple[Measured, ...]:
     found: list[Measured] = []
     for _ in range(count):
         at = cursor.at
-        measured = cursor.map("measurement-map", _MEASUREMENT, required=frozenset({1}))
+        measured = _MEASUREMENT(cursor)
         key, values = measured.get(0), measured[1]
         claim = ReferenceClaim(
             component_id=class_id,
@@ -294,85 +290,111 @@ def _pass_over_list(name: str) -> Reader:
 # What a class-id may be instead of a UUID: it names no boot component of a chip profile.
 _CLASS_IDS: Final = {TAG_OID: "an OID", 551: "a number", 560: "bytes", 600: "an implementation id"}
 _OTHER_TAGS: Final = {505: "concise-swid-tag", 508: "concise-tl-tag"}
-_VALIDITY: Final[Fields] = {0: ("not-before", _read_time), 1: ("not-after", _read_time)}
-_ENTITY: Final[Fields] = {
-    0: ("entity-name", lambda c: c.text("an entity-name", limit=MAX_NAME_BYTES)),
-    1: ("reg-id", _read_uri),
-    2: ("role", _read_roles),
-}
-_SIGNER: Final[Fields] = {
-    0: ("signer-name", lambda c: c.text("a signer-name", limit=MAX_NAME_BYTES)),
-    1: ("signer-uri", _read_uri),
-}
-META_MAP: Final[Fields] = {
-    0: ("signer", lambda c: c.map("corim-signer-map", _SIGNER, required=frozenset({0}))),
-    1: ("signature-validity", _read_validity),
-}
-_VERSION: Final[Fields] = {
-    0: ("version", lambda c: c.text("a version", limit=MAX_VERSION_BYTES)),
-    1: ("version-scheme", _pass_over("version-scheme")),  # versions are compared as text
-}
-_VALUES: Final[Fields] = {
-    0: ("version", lambda c: c.map("version-map", _VERSION, required=frozenset({0}))),
-    1: ("svn", _read_svn),
-    2: ("digests", _read_digests),
-    3: ("flags", None),
-    4: ("raw-value", None),
-    5: ("raw-value-mask", None),
-    6: ("mac-addr", None),
-    7: ("ip-addr", None),
-    8: ("serial-number", None),
-    9: ("ueid", None),
-    10: ("uuid", _read_uuid),
-    11: ("name", lambda c: c.text("a name", limit=MAX_NAME_BYTES)),
-    13: ("cryptokeys", None),
-    14: ("integrity-registers", None),
-    15: ("int-range", None),
-}
-_MEASUREMENT: Final[Fields] = {
-    0: ("mkey", _read_mkey),
-    1: ("mval", lambda c: c.map("measurement-values-map", _VALUES, required=frozenset({2}))),
-    2: ("authorized-by", None),
-}
-_CLASS: Final[Fields] = {
-    0: ("class-id", _read_class_id),
-    1: ("vendor", lambda c: c.text("a vendor", limit=MAX_NAME_BYTES)),
-    2: ("model", lambda c: c.text("a model", limit=MAX_CHIP_BYTES)),
-    3: ("layer", lambda c: c.uint("a layer", MAX_COMPONENTS - 1)),
-    4: ("index", None),
-}
-_ENVIRONMENT: Final[Fields] = {
-    0: ("class", lambda c: c.map("class-map", _CLASS, required=frozenset())),
-    1: ("instance", None),
-    2: ("group", None),
-}
-_TRIPLES: Final[Fields] = {
-    0: ("reference-triples", _read_triples),
-    1: ("endorsed-triples", _pass_over_list("endorsed-triples")),
-    2: ("identity-triples", _pass_over_list("identity-triples")),
-    3: ("attest-key-triples", _pass_over_list("attest-key-triples")),
-    4: ("dependency-triples", _pass_over_list("dependency-triples")),
-    5: ("membership-triples", _pass_over_list("membership-triples")),
-    6: ("coswid-triples", _pass_over_list("coswid-triples")),
-    8: ("conditional-endorsement-series-triples", _pass_over_list("conditional-endorsement-series-triples")),
-    10: ("conditional-endorsement-triples", _pass_over_list("conditional-endorsement-triples")),
-}
-_TAG_IDENTITY: Final[Fields] = {
-    0: ("tag-id", _read_id),
-    1: ("tag-version", _read_tag_version),
-}
-_COMID_FIELDS: Final[Fields] = {
-    0: ("language", _pass_over("language")),
-    1: ("tag-identity", lambda c: c.map("tag-identity-map", _TAG_IDENTITY, required=frozenset({0}))),
-    2: ("entities", _read_entities),
-    3: ("linked-tags", _pass_over_list("linked-tags")),
-    4: ("triples", lambda c: c.map("triples-map", _TRIPLES, required=frozenset())),
-}
-CORIM_MAP: Final[Fields] = {
-    0: ("id", _read_id),
-    1: ("tags", _read_tags),
-    2: ("dependent-rims", _pass_over_list("dependent-rims")),
-    3: ("profile", _read_profile),
-    4: ("rim-validity", _read_validity),
-    5: ("entities", _pass_over_list("entities of the corim-map")),
-}
+_VALIDITY: Final = MapForm(
+    "validity-map", {0: ("not-before", _read_time), 1: ("not-after", _read_time)}, required=frozenset({1})
+)
+_ENTITY: Final = MapForm(
+    "entity-map",
+    {
+        0: ("entity-name", lambda c: c.text("an entity-name", limit=MAX_NAME_BYTES)),
+        1: ("reg-id", _read_uri),
+        2: ("role", _read_roles),
+    },
+    required=frozenset({0, 2}),
+    extensible=True,
+)
+_SIGNER: Final = MapForm(
+    "corim-signer-map",
+    {0: ("signer-name", lambda c: c.text("a signer-name", limit=MAX_NAME_BYTES)), 1: ("signer-uri", _read_uri)},
+    required=frozenset({0}),
+)
+META_MAP: Final = MapForm(
+    "corim-meta-map", {0: ("signer", _SIGNER), 1: ("signature-validity", _VALIDITY)}, required=frozenset({0})
+)
+_VERSION: Final = MapForm(
+    "version-map",
+    {
+        0: ("version", lambda c: c.text("a version", limit=MAX_VERSION_BYTES)),
+        1: ("version-scheme", _pass_over("version-scheme")),  # versions are compared as text
+    },
+    required=frozenset({0}),
+)
+_VALUES: Final = MapForm(
+    "measurement-values-map",
+    {
+        0: ("version", _VERSION),
+        1: ("svn", _read_svn),
+        2: ("digests", _read_digests),
+        3: ("flags", None),
+        4: ("raw-value", None),
+        5: ("raw-value-mask", None),
+        6: ("mac-addr", None),
+        7: ("ip-addr", None),
+        8: ("serial-number", None),
+        9: ("ueid", None),
+        10: ("uuid", _read_uuid),
+        11: ("name", lambda c: c.text("a name", limit=MAX_NAME_BYTES)),
+        13: ("cryptokeys", None),
+        14: ("integrity-registers", None),
+        15: ("int-range", None),
+    },
+    required=frozenset({2}),
+)
+_MEASUREMENT: Final = MapForm(
+    "measurement-map",
+    {0: ("mkey", _read_mkey), 1: ("mval", _VALUES), 2: ("authorized-by", None)},
+    required=frozenset({1}),
+)
+_CLASS: Final = MapForm(
+    "class-map",
+    {
+        0: ("class-id", _read_class_id),
+        1: ("vendor", lambda c: c.text("a vendor", limit=MAX_NAME_BYTES)),
+        2: ("model", lambda c: c.text("a model", limit=MAX_CHIP_BYTES)),
+        3: ("layer", lambda c: c.uint("a layer", MAX_COMPONENTS - 1)),
+        4: ("index", None),
+    },
+)
+_ENVIRONMENT: Final = MapForm(
+    "environment-map", {0: ("class", _CLASS), 1: ("instance", None), 2: ("group", None)}, required=frozenset({0})
+)
+_TRIPLES: Final = MapForm(
+    "triples-map",
+    {
+        0: ("reference-triples", _read_triples),
+        1: ("endorsed-triples", _pass_over_list("endorsed-triples")),
+        2: ("identity-triples", _pass_over_list("identity-triples")),
+        3: ("attest-key-triples", _pass_over_list("attest-key-triples")),
+        4: ("dependency-triples", _pass_over_list("dependency-triples")),
+        5: ("membership-triples", _pass_over_list("membership-triples")),
+        6: ("coswid-triples", _pass_over_list("coswid-triples")),
+        8: ("conditional-endorsement-series-triples", _pass_over_list("conditional-endorsement-series-triples")),
+        10: ("conditional-endorsement-triples", _pass_over_list("conditional-endorsement-triples")),
+    },
+)
+_TAG_IDENTITY: Final = MapForm(
+    "tag-identity-map", {0: ("tag-id", _read_id), 1: ("tag-version", _read_tag_version)}, required=frozenset({0})
+)
+_COMID: Final = MapForm(
+    "concise-mid-tag",
+    {
+        0: ("language", _pass_over("language")),
+        1: ("tag-identity", _TAG_IDENTITY),
+        2: ("entities", _read_entities),
+        3: ("linked-tags", _pass_over_list("linked-tags")),
+        4: ("triples", _TRIPLES),
+    },
+    required=frozenset({1, 4}),
+)
+CORIM_MAP: Final = MapForm(
+    "corim-map",
+    {
+        0: ("id", _read_id),
+        1: ("tags", _read_tags),
+        2: ("dependent-rims", _pass_over_list("dependent-rims")),
+        3: ("profile", _read_profile),
+        4: ("rim-validity", _VALIDITY),
+        5: ("entities", _pass_over_list("entities of the corim-map")),
+    },
+    required=frozenset({0, 1}),
+)

@@ -12,7 +12,7 @@ from typing import Any, Final, NamedTuple
 
 from armillary.wire.attestation.corim_fields import MAX_NAME_BYTES, META_MAP
 from armillary.wire.encoding import cose
-from armillary.wire.encoding.cbor_cursor import BYTES, TEXT, Cursor
+from armillary.wire.encoding.cbor_cursor import BYTES, TEXT, Cursor, MapForm, content_of
 from armillary.wire.encoding.cbor_fields import MAX_TIME
 
 WHAT: Final = "signed CoRIM"
@@ -63,7 +63,7 @@ def read_envelope(data: bytes) -> Envelope:
     start = cursor.at
     if cursor.array("COSE_Sign1 of 4 items", limit=4) != 4:
         raise cursor.fault("COSE_Sign1 of 4 items", "another number", at=start)
-    header = cursor.inside("the protected header", limit=cose.MAX_SIGN1_BYTES)
+    header = content_of(cursor, "the protected header", limit=cose.MAX_SIGN1_BYTES)
     protected = _headers(header, "protected") if header.data else {}
     header.end()
     at = cursor.at
@@ -128,19 +128,23 @@ def _value(cursor: Cursor, label: int | str, side: str) -> Any:
     if side == "protected" and label == _META:
         if not cursor.next_is(BYTES):
             raise cursor.fault("corim-meta in a byte string", "another type")
-        inner = cursor.inside("corim-meta", limit=cose.MAX_SIGN1_BYTES)
-        meta = inner.map("corim-meta-map", META_MAP, required=frozenset({0}))
+        inner = content_of(cursor, "corim-meta", limit=cose.MAX_SIGN1_BYTES)
+        meta = META_MAP(inner)
         inner.end()
         return meta
     if side == "protected" and label == _CLAIMS:
-        return cursor.map("CWT claims", _CWT, required=frozenset(), extensible=True)
+        return _CWT(cursor)
     cursor.skip()
     cursor.passed.append(f"{side} header {label}")
     return None
 
 
-_CWT: Final = {
-    _ISSUER: ("iss", lambda c: c.text("an issuer", limit=MAX_NAME_BYTES)),
-    _EXPIRES: ("exp", lambda c: c.uint("a time in whole seconds", MAX_TIME)),
-    _NOT_BEFORE: ("nbf", lambda c: c.uint("a time in whole seconds", MAX_TIME)),
-}
+_CWT: Final = MapForm(
+    "CWT claims",
+    {
+        _ISSUER: ("iss", lambda c: c.text("an issuer", limit=MAX_NAME_BYTES)),
+        _EXPIRES: ("exp", lambda c: c.uint("a time in whole seconds", MAX_TIME)),
+        _NOT_BEFORE: ("nbf", lambda c: c.uint("a time in whole seconds", MAX_TIME)),
+    },
+    extensible=True,
+)

@@ -1,14 +1,15 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Reading CBOR with tags item by item, so that each refusal says at which byte.
+"""Reads CBOR (RFC 8949) with tags item by item, so that each error names the byte.
 
-``wire/encoding/cbor.py`` decodes whole messages of our own, which have no tags. Formats of others have them; here a
-format asks for the item it expects next. Heads are the shortest, lengths definite and each key of a map stands once
-(RFC 8949 §4.2.1); the order of keys is free, for encoders of others keep that of their sources.
+``wire/encoding/cbor.py`` decodes whole messages of Armillary, which have no tags. Here a reader asks for the item that
+the format expects next. Heads are the shortest, lengths definite and each key of a map stands once (§4.2.1); keys may
+be in any order, because encoders of other makers keep that of their sources.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from dataclasses import dataclass
 from typing import Any, Final
 
 from armillary.errors import WireError
@@ -20,24 +21,25 @@ _NAMES: Final = (
 )  # fmt: skip
 # Bytes of the argument that follows a head with this additional information.
 _ARGUMENT_BYTES: Final = {24: 1, 25: 2, 26: 4, 27: 8}
+_MAX_ARGUMENT: Final = 2**64 - 1
 _REMEDY: Final = "Send CBOR with shortest heads and definite lengths (RFC 8949 section 4.2.1)."
-# What is passed over may be nested this deep: no format that is read here nests half as deep.
+# Levels of a skipped item: no format that is read here has half as many.
 MAX_DEPTH: Final = 24
-
-# How a field's value is read; None for a field that is known and does not fit.
-Reader = Callable[["Cursor"], Any]
-Fields = Mapping[int, tuple[str, Reader | None]]
 
 
 class Cursor:
-    """A place in encoded bytes.
+    """A place in encoded bytes; each method reads the item that stands there and moves behind it.
 
     Args:
         data: The encoded items.
         what: Name of the format, for errors.
-        base: Offset of ``data`` in the input that errors count from.
-        passed: Where readers name what they pass over; a list of its own by default.
-        waived: Names of fields without a reader that are passed over nevertheless, because somebody has said so.
+        base: Offset of ``data`` in the input, bytes; errors count from the input's beginning.
+        passed: Readers add the names of what they skip to this list; a new one by default.
+        waived: Names of fields that are skipped although :class:`MapForm` knows them as unreadable, because an operator
+            has said so.
+
+    Raises:
+        WireError: from every method, where another item stands, or one that is not well formed or beyond its limit.
     """
 
     __slots__ = ("at", "base", "data", "passed", "waived", "what")
@@ -55,14 +57,8 @@ class Cursor:
         self.passed: list[str] = [] if passed is None else passed
         self.waived = waived
 
-    def inside(self, name: str, *, limit: int) -> Cursor:
-        """A cursor over the content of a byte string, which names what it passes over in the same list."""
-        content = self.byte_string(name, limit=limit)
-        base = self.base + self.at - len(content)
-        return Cursor(content, self.what, base=base, passed=self.passed, waived=self.waived)
-
     def fault(self, expected: str, got: str, *, at: int | None = None) -> WireError:
-        """The error for what stands at ``at``, or at the cursor."""
+        """The error for what stands at offset ``at`` of the data, or at the cursor; the caller raises it."""
         place = self.base + (self.at if at is None else at)
         return WireError(self.what, offset=place, expected=expected, got=got, remedy=_REMEDY)
 
@@ -113,7 +109,7 @@ class Cursor:
         return count
 
     def tag(self, number: int, name: str) -> None:
-        """The tag ``number``; its content follows."""
+        """Read the tag ``number``; its content follows."""
         start, found = self.at, self._head(TAG, name)
         if found != number:
             raise self.fault(f"{name} (tag {number})", f"tag {found}", at=start)
@@ -132,7 +128,7 @@ class Cursor:
         return self._major() == major
 
     def skip(self, depth: int = 0) -> None:
-        """Pass over one item, whatever it is.
+        """Skip one item of any kind.
 
         Raises:
             WireError: not one whole item, or nested deeper than :data:`MAX_DEPTH`.
@@ -149,42 +145,8 @@ class Cursor:
         for _ in range({ARRAY: argument, MAP: 2 * argument, TAG: 1}.get(major, 0)):
             self.skip(depth + 1)
 
-    def map(self, name: str, fields: Fields, *, required: frozenset[int], extensible: bool = False) -> dict[int, Any]:
-        """A map with integer keys, in any order and each once.
-
-        Args:
-            name: Of the map.
-            fields: Key to the field's name and how to read it.
-            required: Keys that must be there.
-            extensible: Whether a field that ``fields`` does not know is passed over and named.
-
-        Raises:
-            WireError: also for a field that ``fields`` does not know, or knows and cannot read: by name.
-        """
-        start, count = self.at, self._head(MAP, name)
-        found: dict[int, Any] = {}
-        for _ in range(count):
-            at = self.at
-            key = self.integer(f"a key of {name}")
-            if key in found:
-                raise self.fault(f"keys of {name} each once", f"key {key} again", at=at)
-            field, reader = fields.get(key, (f"key {key}", None))
-            if reader is None and (field in self.waived or (extensible and key not in fields)):
-                self.skip()
-                self.passed.append(f"{name} {field}")
-                found[key] = None
-                continue
-            if reader is None:
-                fitting = ", ".join(known for known, how in fields.values() if how is not None)
-                raise self.fault(f"{name} with {fitting} and no other field", f"{field}, which does not fit", at=at)
-            found[key] = reader(self)
-        missing = sorted(required - found.keys())
-        if missing:
-            raise self.fault(f"{name} with {fields[missing[0]][0]}", f"none in {len(found)} fields", at=start)
-        return found
-
     def end(self) -> None:
-        """Nothing follows."""
+        """Check that nothing follows."""
         if self.at != len(self.data):
             raise self.fault("the end", f"{len(self.data) - self.at} more bytes")
 
@@ -226,6 +188,61 @@ class Cursor:
         taken = self.data[self.at : self.at + length]
         self.at += length
         return taken
+
+
+def content_of(cursor: Cursor, name: str, *, limit: int) -> Cursor:
+    """A cursor over the content of the byte string at ``cursor``, with the same list of what is skipped."""
+    content = cursor.byte_string(name, limit=limit)
+    base = cursor.base + cursor.at - len(content)
+    return Cursor(content, cursor.what, base=base, passed=cursor.passed, waived=cursor.waived)
+
+
+Reader = Callable[[Cursor], Any]
+
+
+@dataclass(frozen=True, slots=True)
+class MapForm:
+    """What a map with integer keys holds. Called with a cursor it reads the map: it is a :data:`Reader` itself.
+
+    Attributes:
+        name: Of the map, for errors.
+        fields: Key -> name of the field, and its reader; None for a known field that cannot be followed here.
+        required: Keys that must be there.
+        extensible: Whether a field that ``fields`` does not have is skipped and named in ``Cursor.passed``.
+    """
+
+    name: str
+    fields: Mapping[int, tuple[str, Reader | None]]
+    required: frozenset[int] = frozenset()
+    extensible: bool = False
+
+    def __call__(self, cursor: Cursor) -> dict[int, Any]:
+        """Key -> value of each field, in the order of the map; None for a skipped one.
+
+        Raises:
+            WireError: a key twice, a required one missing, or a field that cannot be followed, which it names.
+        """
+        name, start = self.name, cursor.at
+        found: dict[int, Any] = {}
+        for _ in range(cursor.pairs(name, limit=_MAX_ARGUMENT)):
+            at = cursor.at
+            key = cursor.integer(f"a key of {name}")
+            if key in found:
+                raise cursor.fault(f"keys of {name} each once", f"key {key} again", at=at)
+            field, reader = self.fields.get(key, (f"key {key}", None))
+            if reader is None and (field in cursor.waived or (self.extensible and key not in self.fields)):
+                cursor.skip()
+                cursor.passed.append(f"{name} {field}")
+                found[key] = None
+                continue
+            if reader is None:
+                fitting = ", ".join(known for known, how in self.fields.values() if how is not None)
+                raise cursor.fault(f"{name} with {fitting} and no other field", f"{field}, which does not fit", at=at)
+            found[key] = reader(cursor)
+        missing = sorted(self.required - found.keys())
+        if missing:
+            raise cursor.fault(f"{name} with {self.fields[missing[0]][0]}", f"none in {len(found)} fields", at=start)
+        return found
 
 
 def head(major: int, argument: int) -> bytes:

@@ -92,11 +92,6 @@ class _Content:
         return self.data[: self.payload_bytes]
 
     @property
-    def signed_bytes(self) -> bytes:
-        """What the signature covers."""
-        return self.data[: self.signed_length]
-
-    @property
     def digest(self) -> bytes:
         """SHA-256 over the whole package: what boot measures."""
         return hashlib.sha256(self.data).digest()
@@ -125,11 +120,6 @@ class _Content:
     def image_id(self) -> UUID:
         """New with each build."""
         return self.identity.image_id
-
-    @property
-    def thumbprint(self) -> bytes:
-        """SHA-1 of the signing certificate, 20 bytes."""
-        return self.signing_key.thumbprint
 
     @property
     def name(self) -> str:
@@ -224,7 +214,7 @@ def verify(package: UnverifiedImagePackage, trusted: Sequence[x509.Certificate])
         raise SignatureError(FORMAT, expected=f"a key on {curve.name}", got=f"a certificate on {key.curve.name}")
     r, s = (int.from_bytes(part, "big") for part in (package.signature[:size], package.signature[size:]))
     try:
-        key.verify(encode_dss_signature(r, s), package.signed_bytes, ec.ECDSA(algorithm))
+        key.verify(encode_dss_signature(r, s), package.data[: package.signed_length], ec.ECDSA(algorithm))
     except InvalidSignature as error:
         raise SignatureError(
             FORMAT,

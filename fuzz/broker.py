@@ -13,21 +13,9 @@ from armillary.hub.broker.broker import MqttBroker
 from armillary.hub.broker.connection import BrokerConnection
 from armillary.hub.link.counters import Counters
 from armillary.wire.hub.credentials import HubPeer
+from armillary.wire.mqtt import packet
 from armillary.wire.mqtt.codec import encode_packet
 from armillary.wire.mqtt.fields import Property
-from armillary.wire.mqtt.packet import (
-    Acknowledgement,
-    Connect,
-    Disconnect,
-    Packet,
-    PacketType,
-    Pingreq,
-    Publish,
-    Subscribe,
-    Subscription,
-    Unsubscribe,
-    Will,
-)
 from armillary.wire.mqtt.stream import PacketDecoder
 from fuzz.harness import main
 
@@ -69,19 +57,23 @@ def seeds() -> list[bytes]:
     for level in (4, 5):
         properties = ((Property.SESSION_EXPIRY_INTERVAL, 5), (Property.RECEIVE_MAXIMUM, 1)) if level == 5 else ()
         alias = ((Property.TOPIC_ALIAS, 1),) if level == 5 else ()
-        packets: list[Packet] = [
-            Connect(client_id="a", level=level, will=Will(topic="w", payload=b"", qos=1), properties=properties),
-            Subscribe(packet_id=1, subscriptions=(Subscription("#", 2), Subscription("$share/g/t", 1))),
-            Publish(topic="t", payload=b"0", properties=alias),
-            Publish(topic="t", payload=b"1", qos=1, packet_id=1, retain=True),
-            Publish(topic="t", payload=b"2", qos=2, packet_id=2),
-            Acknowledgement(type=PacketType.PUBREL, packet_id=2),
-            Acknowledgement(type=PacketType.PUBACK, packet_id=1),
-            Acknowledgement(type=PacketType.PUBREC, packet_id=2),
-            Acknowledgement(type=PacketType.PUBCOMP, packet_id=2),
-            Unsubscribe(packet_id=3, filters=("#",)),
-            Pingreq(),
-            Disconnect(),
+        packets: list[packet.Packet] = [
+            packet.Connect(
+                client_id="a", level=level, will=packet.Will(topic="w", payload=b"", qos=1), properties=properties
+            ),
+            packet.Subscribe(
+                packet_id=1, subscriptions=(packet.Subscription("#", 2), packet.Subscription("$share/g/t", 1))
+            ),
+            packet.Publish(topic="t", payload=b"0", properties=alias),
+            packet.Publish(topic="t", payload=b"1", qos=1, packet_id=1, retain=True),
+            packet.Publish(topic="t", payload=b"2", qos=2, packet_id=2),
+            packet.Acknowledgement(type=packet.PacketType.PUBREL, packet_id=2),
+            packet.Acknowledgement(type=packet.PacketType.PUBACK, packet_id=1),
+            packet.Acknowledgement(type=packet.PacketType.PUBREC, packet_id=2),
+            packet.Acknowledgement(type=packet.PacketType.PUBCOMP, packet_id=2),
+            packet.Unsubscribe(packet_id=3, filters=("#",)),
+            packet.Pingreq(),
+            packet.Disconnect(),
         ]
         streams.append(b"".join(encode_packet(each, level=level) for each in packets))
     return [bytes((piece,)) + stream for stream in streams for piece in (0, 7, 255)]

@@ -4,25 +4,9 @@
 from __future__ import annotations
 
 from armillary.errors import WireError
+from armillary.wire.mqtt import packet as mqtt
 from armillary.wire.mqtt.codec import encode_packet
 from armillary.wire.mqtt.fields import Property
-from armillary.wire.mqtt.packet import (
-    Acknowledgement,
-    Auth,
-    Connack,
-    Connect,
-    Disconnect,
-    Packet,
-    PacketType,
-    Pingreq,
-    Publish,
-    Suback,
-    Subscribe,
-    Subscription,
-    Unsuback,
-    Unsubscribe,
-    Will,
-)
 from armillary.wire.mqtt.stream import PacketDecoder, iterate_run
 from fuzz.harness import main
 
@@ -32,27 +16,30 @@ TOPIC = "devices/a/messages/events/"
 def seeds() -> list[bytes]:
     """The first byte chooses level and piece size; the rest is the stream."""
     properties = ((Property.USER_PROPERTY, ("k", "v")), (Property.CONTENT_TYPE, "application/json"))
-    packets: list[Packet] = [
-        Connect(
-            client_id="a", username="h/a/?api-version=1", password=b"p", will=Will(topic=TOPIC, payload=b"w", qos=1)
+    packets: list[mqtt.Packet] = [
+        mqtt.Connect(
+            client_id="a",
+            username="h/a/?api-version=1",
+            password=b"p",
+            will=mqtt.Will(topic=TOPIC, payload=b"w", qos=1),
         ),
-        Publish(topic=TOPIC, payload=b'{"t":1}', qos=1, packet_id=1),
-        Publish(topic=TOPIC, payload=b'{"t":2}'),
-        Subscribe(packet_id=2, subscriptions=(Subscription("$iothub/twin/res/#", 1),)),
-        Unsubscribe(packet_id=3, filters=("a/+/b",)),
-        Acknowledgement(type=PacketType.PUBACK, packet_id=4),
-        Connack(reason=0, session_present=True),
-        Suback(packet_id=2, reasons=(1, 128)),
-        Unsuback(packet_id=3),
-        Pingreq(),
-        Disconnect(),
+        mqtt.Publish(topic=TOPIC, payload=b'{"t":1}', qos=1, packet_id=1),
+        mqtt.Publish(topic=TOPIC, payload=b'{"t":2}'),
+        mqtt.Subscribe(packet_id=2, subscriptions=(mqtt.Subscription("$iothub/twin/res/#", 1),)),
+        mqtt.Unsubscribe(packet_id=3, filters=("a/+/b",)),
+        mqtt.Acknowledgement(type=mqtt.PacketType.PUBACK, packet_id=4),
+        mqtt.Connack(reason=0, session_present=True),
+        mqtt.Suback(packet_id=2, reasons=(1, 128)),
+        mqtt.Unsuback(packet_id=3),
+        mqtt.Pingreq(),
+        mqtt.Disconnect(),
     ]
-    modern: list[Packet] = [
-        Connect(client_id="a", level=5, properties=((Property.SESSION_EXPIRY_INTERVAL, 9),)),
-        Publish(topic=TOPIC, payload=b"x", qos=1, packet_id=1, properties=properties),
-        Acknowledgement(type=PacketType.PUBACK, packet_id=4, reason=0x97),
-        Disconnect(reason=4, properties=((Property.REASON_STRING, "why"),)),
-        Auth(reason=0x18, properties=((Property.AUTHENTICATION_METHOD, "m"),)),
+    modern: list[mqtt.Packet] = [
+        mqtt.Connect(client_id="a", level=5, properties=((Property.SESSION_EXPIRY_INTERVAL, 9),)),
+        mqtt.Publish(topic=TOPIC, payload=b"x", qos=1, packet_id=1, properties=properties),
+        mqtt.Acknowledgement(type=mqtt.PacketType.PUBACK, packet_id=4, reason=0x97),
+        mqtt.Disconnect(reason=4, properties=((Property.REASON_STRING, "why"),)),
+        mqtt.Auth(reason=0x18, properties=((Property.AUTHENTICATION_METHOD, "m"),)),
     ]
     streams = [
         b"".join(encode_packet(each) for each in packets),
@@ -86,8 +73,8 @@ def take(decoder: PacketDecoder, level: int) -> bool:
     packet = decoder.next()
     if packet is None:
         return True
-    again = PacketDecoder(level=None if isinstance(packet, Connect) else level)
-    again.feed(encode_packet(packet, level=packet.level if isinstance(packet, Connect) else level))
+    again = PacketDecoder(level=None if isinstance(packet, mqtt.Connect) else level)
+    again.feed(encode_packet(packet, level=packet.level if isinstance(packet, mqtt.Connect) else level))
     assert again.next() == packet
     assert again.buffered == 0
     return False

@@ -6,25 +6,9 @@ from __future__ import annotations
 import dataclasses
 
 from armillary.errors import WireError
+from armillary.wire.mqtt import packet as mqtt
 from armillary.wire.mqtt.codec import encode_packet
 from armillary.wire.mqtt.fields import PROPERTY_RULES, Kind, Properties, Property, PropertyValue
-from armillary.wire.mqtt.packet import (
-    LEVEL_5,
-    Acknowledgement,
-    Auth,
-    Connack,
-    Connect,
-    Disconnect,
-    Packet,
-    PacketType,
-    Publish,
-    Suback,
-    Subscribe,
-    Subscription,
-    Unsuback,
-    Unsubscribe,
-    Will,
-)
 from armillary.wire.mqtt.reasons import CODES_OF_PACKET
 from armillary.wire.mqtt.stream import MAX_CONNECT_BYTES, PacketDecoder
 from fuzz.harness import main
@@ -49,35 +33,37 @@ def every(packet: str) -> Properties:
 
 def seeds() -> list[bytes]:
     """One packet each."""
-    will = Will(topic="w", payload=b"gone", qos=2, retain=True, properties=every("will"))
-    packets: list[Packet] = [
-        Connect(client_id="c", level=LEVEL_5, username="u", password=b"p", will=will, properties=every("connect")),
-        Connack(reason=0, session_present=True, properties=every("connack")),
-        Publish(topic="", payload=b"x", qos=2, packet_id=1, properties=every("publish")),
-        Publish(topic="a/b", payload=b"", properties=((Property.USER_PROPERTY, ("k", "1")),) * 3),
-        Subscribe(
+    will = mqtt.Will(topic="w", payload=b"gone", qos=2, retain=True, properties=every("will"))
+    packets: list[mqtt.Packet] = [
+        mqtt.Connect(
+            client_id="c", level=mqtt.LEVEL_5, username="u", password=b"p", will=will, properties=every("connect")
+        ),
+        mqtt.Connack(reason=0, session_present=True, properties=every("connack")),
+        mqtt.Publish(topic="", payload=b"x", qos=2, packet_id=1, properties=every("publish")),
+        mqtt.Publish(topic="a/b", payload=b"", properties=((Property.USER_PROPERTY, ("k", "1")),) * 3),
+        mqtt.Subscribe(
             packet_id=1,
-            subscriptions=(Subscription("$share/g/+/#", 2), Subscription("a", 0x2D)),
+            subscriptions=(mqtt.Subscription("$share/g/+/#", 2), mqtt.Subscription("a", 0x2D)),
             properties=every("subscribe"),
         ),
-        Suback(packet_id=1, reasons=(0, 0x9E), properties=every("suback")),
-        Unsubscribe(packet_id=1, filters=("a", "$share/g/#"), properties=every("unsubscribe")),
-        Unsuback(packet_id=1, reasons=(0, 0x11), properties=every("unsuback")),
-        Disconnect(reason=0x8E, properties=every("disconnect")),
-        Auth(reason=0x19, properties=every("auth")),
+        mqtt.Suback(packet_id=1, reasons=(0, 0x9E), properties=every("suback")),
+        mqtt.Unsubscribe(packet_id=1, filters=("a", "$share/g/#"), properties=every("unsubscribe")),
+        mqtt.Unsuback(packet_id=1, reasons=(0, 0x11), properties=every("unsuback")),
+        mqtt.Disconnect(reason=0x8E, properties=every("disconnect")),
+        mqtt.Auth(reason=0x19, properties=every("auth")),
     ]
-    for kind in (PacketType.PUBACK, PacketType.PUBREC, PacketType.PUBREL, PacketType.PUBCOMP):
+    for kind in (mqtt.PacketType.PUBACK, mqtt.PacketType.PUBREC, mqtt.PacketType.PUBREL, mqtt.PacketType.PUBCOMP):
         packets.append(
-            Acknowledgement(
+            mqtt.Acknowledgement(
                 type=kind, packet_id=9, reason=max(CODES_OF_PACKET[kind]), properties=every(kind.name.lower())
             )
         )
-        packets.append(Acknowledgement(type=kind, packet_id=9))
-    return [encode_packet(each, level=LEVEL_5) for each in packets]
+        packets.append(mqtt.Acknowledgement(type=kind, packet_id=9))
+    return [encode_packet(each, level=mqtt.LEVEL_5) for each in packets]
 
 
 def fuzz(data: bytes) -> None:
-    decoder = PacketDecoder(level=LEVEL_5, max_packet_bytes=MAX_CONNECT_BYTES)
+    decoder = PacketDecoder(level=mqtt.LEVEL_5, max_packet_bytes=MAX_CONNECT_BYTES)
     decoder.feed(data)
     try:
         while (packet := decoder.next()) is not None:
@@ -86,16 +72,16 @@ def fuzz(data: bytes) -> None:
         return
 
 
-def _same_again(packet: Packet) -> None:
-    level = packet.level if isinstance(packet, Connect) else LEVEL_5
+def _same_again(packet: mqtt.Packet) -> None:
+    level = packet.level if isinstance(packet, mqtt.Connect) else mqtt.LEVEL_5
     again = PacketDecoder(level=level)
     again.feed(encode_packet(packet, level=level))
     assert again.next() == packet
     assert again.buffered == 0
-    if isinstance(packet, Publish) and not packet.topic:
+    if isinstance(packet, mqtt.Publish) and not packet.topic:
         assert any(key is Property.TOPIC_ALIAS for key, _ in packet.properties)
         try:
-            encode_packet(dataclasses.replace(packet, properties=()), level=LEVEL_5)
+            encode_packet(dataclasses.replace(packet, properties=()), level=mqtt.LEVEL_5)
         except WireError:
             return
         raise AssertionError("an empty topic without alias was written")

@@ -10,20 +10,8 @@ from typing import Any
 
 import pytest
 
+from armillary.wire.dtdl import tables
 from armillary.wire.dtdl.model import parse_model
-from armillary.wire.dtdl.tables import (
-    CLASSES,
-    GEOSPATIAL,
-    IOT_CENTRAL_SCHEMAS,
-    IOT_CENTRAL_TYPES,
-    MAX_CONTENTS_2,
-    MAX_EXTENDS_DEPTH,
-    MAX_INTERFACE_ID_CHARACTERS,
-    PRIMITIVES,
-    RESERVED,
-    VERSIONS,
-    Kind,
-)
 from armillary.wire.dtdl.units import SEMANTIC_TYPES, UNITS
 
 VECTORS = Path(os.environ.get("ARMILLARY_VECTORS_DIR") or Path(__file__).resolve().parents[3] / "shared" / "vectors")
@@ -57,18 +45,18 @@ def terms(path: Path) -> dict[str, str]:
 
 
 @vectors_only
-@pytest.mark.parametrize("version", VERSIONS)
+@pytest.mark.parametrize("version", tables.VERSIONS)
 def test_words_are_those_of_the_published_context(version: int) -> None:
     found = terms(METAMODEL / f"DTDL.v{version}.context.json")
-    assert set(found) == RESERVED[version]
+    assert set(found) == tables.RESERVED[version]
     classes = {term for term, identifier in found.items() if identifier.startswith("dtmi:dtdl:class:")}
-    assert set(CLASSES[version]) <= classes
+    assert set(tables.CLASSES[version]) <= classes
     instances = [term for term, identifier in found.items() if identifier.startswith("dtmi:dtdl:instance:Schema:")]
-    assert sorted(instances) == sorted(PRIMITIVES)
+    assert sorted(instances) == sorted(tables.PRIMITIVES)
     geospatial = [
         term for term, identifier in found.items() if identifier.startswith("dtmi:standard:schema:geospatial:")
     ]
-    assert sorted(geospatial) == sorted(GEOSPATIAL)
+    assert sorted(geospatial) == sorted(tables.GEOSPATIAL)
 
 
 @vectors_only
@@ -79,34 +67,36 @@ def test_semantic_types_and_units_are_those_of_the_published_context() -> None:
     classes = {term for term, identifier in found.items() if identifier.startswith("dtmi:standard:class:")}
     helpers = {"RatioUnit", "DecimalUnit", "DecimalPrefix", "BinaryUnit", "BinaryPrefix", "QuantitativeType"}
     assert set(SEMANTIC_TYPES[2]) | set(UNITS[2]) == classes - helpers
-    assert all(unit_type in UNITS[version] for version in VERSIONS for unit_type in SEMANTIC_TYPES[version].values())
+    assert all(
+        unit_type in UNITS[version] for version in tables.VERSIONS for unit_type in SEMANTIC_TYPES[version].values()
+    )
 
 
 @vectors_only
 def test_the_iot_central_extension_is_the_published_one() -> None:
     found = loaded(METAMODEL / "DTDL.v2.iotcentral.context.json")
-    assert set(found) == {*IOT_CENTRAL_TYPES, *IOT_CENTRAL_SCHEMAS}
+    assert set(found) == {*tables.IOT_CENTRAL_TYPES, *tables.IOT_CENTRAL_SCHEMAS}
     for element in loaded(METAMODEL / "DTDL.v2.PartnerExtension.iotcentral.Elements.json"):
         name = element["@id"].rsplit(":", 1)[1].partition(";")[0]
-        assert tuple(field["name"] for field in element["fields"]) == IOT_CENTRAL_SCHEMAS[name]
+        assert tuple(field["name"] for field in element["fields"]) == tables.IOT_CENTRAL_SCHEMAS[name]
         assert {field["schema"] for field in element["fields"]} == {"double"}
 
 
 @vectors_only
-@pytest.mark.parametrize("version", VERSIONS)
+@pytest.mark.parametrize("version", tables.VERSIONS)
 def test_model_elements_are_known(version: int) -> None:
-    known = {*PRIMITIVES, *GEOSPATIAL, "asynchronous", "synchronous"}
+    known = {*tables.PRIMITIVES, *tables.GEOSPATIAL, "asynchronous", "synchronous"}
     for element in loaded(METAMODEL / f"DTDL.v{version}.ModelElements.json"):
-        assert element["@id"].rsplit(":", 1)[1].partition(";")[0] in known | set(CLASSES[version])
+        assert element["@id"].rsplit(":", 1)[1].partition(";")[0] in known | set(tables.CLASSES[version])
 
 
 @checkout_only
-@pytest.mark.parametrize("version", VERSIONS)
+@pytest.mark.parametrize("version", tables.VERSIONS)
 def test_members_and_limits_are_those_of_the_published_constraints(version: int) -> None:
     graph = loaded(CHECKOUT / f"v{version}" / "metamodel" / f"DTDL.v{version}.ModelRDF-SHACL.json")["@graph"]
     shapes = {node["@id"].rsplit(":", 1)[1].partition(";")[0]: node for node in graph if ":class:" in node["@id"]}
     compared = 0
-    for kind, table in CLASSES[version].items():
+    for kind, table in tables.CLASSES[version].items():
         constraints: dict[str, dict[str, Any]] = {}
         above: str | None = kind
         while above is not None and above in shapes:
@@ -119,17 +109,17 @@ def test_members_and_limits_are_those_of_the_published_constraints(version: int)
             assert (constraint.get("sh:minCount", 0) >= 1) == member.is_required, (kind, name)
             if "sh:maxLength" in constraint:
                 assert constraint["sh:maxLength"] == member.max_characters, (kind, name)
-            if member.kind is Kind.ELEMENTS and kind != "Interface":
+            if member.kind is tables.Kind.ELEMENTS and kind != "Interface":
                 assert constraint.get("sh:maxCount") == member.maximum, (kind, name)
             compared += 1
     assert compared > 80
     if version == 2:
         interface = shapes["Interface"]
         contents, extends, _ = interface["sh:property"]
-        assert contents["sh:maxCount"] == MAX_CONTENTS_2
-        assert extends["sh:maxCount"] == CLASSES[2]["Interface"]["extends"].maximum
-        assert interface["dtmm:identifier"]["sh:maxLength"] == MAX_INTERFACE_ID_CHARACTERS
-        assert interface["dtmm:descendants"][0]["dtmm:maxDepth"] == MAX_EXTENDS_DEPTH
+        assert contents["sh:maxCount"] == tables.MAX_CONTENTS_2
+        assert extends["sh:maxCount"] == tables.CLASSES[2]["Interface"]["extends"].maximum
+        assert interface["dtmm:identifier"]["sh:maxLength"] == tables.MAX_INTERFACE_ID_CHARACTERS
+        assert interface["dtmm:descendants"][0]["dtmm:maxDepth"] == tables.MAX_EXTENDS_DEPTH
 
 
 @checkout_only

@@ -31,21 +31,8 @@ from cryptography.hazmat.primitives.serialization import BestAvailableEncryption
 
 from armillary.errors import SignatureError
 from armillary.wire.certificates import certificate as certificates
-from armillary.wire.image import capability_file, package as image_package
+from armillary.wire.image import capability_file, package as image_package, section as image_section
 from armillary.wire.image.metadata import OneBlBlock
-from armillary.wire.image.section import (
-    Abi,
-    AbiDepends,
-    AbiProvides,
-    Compression,
-    Debug,
-    Identity,
-    ImagePolicy,
-    RequiredFlashOffset,
-    Revocation,
-    SigningKey,
-    TemporaryImage,
-)
 
 COMPONENT = UUID("2f074b0f-d99d-4692-82d9-ef93a7d6463c")
 IMAGE = UUID("6415a939-c098-48cf-8e5c-02b52a9f0ffb")
@@ -84,7 +71,7 @@ def ours(**changes: object) -> bytes:
         "name": "blink",
         "built": 1_654_786_668,
         "temporary_flags": 2,
-        "abi_depends": [Abi(12, 3)],
+        "abi_depends": [image_section.Abi(12, 3)],
     } | changes
     sections = image_package.standard_sections(**values)
     return image_package.build(bytes(4096), sections=sections, key=KEY, certificate=CERTIFICATE)
@@ -112,15 +99,15 @@ def test_the_library_rejects_ours_with_one_flipped_byte():
 
 def test_the_library_reads_every_section_that_we_write():
     sections = (
-        Identity(17, COMPONENT, IMAGE),
-        Debug(1, "everything"),
-        TemporaryImage(1),
-        AbiDepends((Abi(5, 1), Abi(6, 2))),
-        AbiProvides((Abi(7, 3),)),
-        Compression(12345, 1),
-        Revocation(9),
-        RequiredFlashOffset(0x10000),
-        ImagePolicy(3),
+        image_section.Identity(17, COMPONENT, IMAGE),
+        image_section.Debug(1, "everything"),
+        image_section.TemporaryImage(1),
+        image_section.AbiDepends((image_section.Abi(5, 1), image_section.Abi(6, 2))),
+        image_section.AbiProvides((image_section.Abi(7, 3),)),
+        image_section.Compression(12345, 1),
+        image_section.Revocation(9),
+        image_section.RequiredFlashOffset(0x10000),
+        image_section.ImagePolicy(3),
     )
     image = Image(image_package.build(b"data", sections=sections, key=KEY, certificate=CERTIFICATE))
     assert image.has_valid_signature([oracle_signer()])
@@ -158,14 +145,16 @@ def test_we_read_and_verify_theirs():
     assert (package.image_type, package.component_id, package.image_id) == (10, COMPONENT, IMAGE)
     assert (package.name, package.built) == ("theirs", 1_600_000_000)
     assert package.sections[1:7] == (
-        Debug(1_600_000_000, "theirs"),
-        TemporaryImage(3),
-        AbiDepends(()),
-        Revocation(4),
-        RequiredFlashOffset(64),
-        ImagePolicy(1),
+        image_section.Debug(1_600_000_000, "theirs"),
+        image_section.TemporaryImage(3),
+        image_section.AbiDepends(()),
+        image_section.Revocation(4),
+        image_section.RequiredFlashOffset(64),
+        image_section.ImagePolicy(1),
     )
-    assert isinstance(package.sections[-1], SigningKey), "the library moves the signature section to the end"
+    assert isinstance(package.sections[-1], image_section.SigningKey), (
+        "the library moves the signature section to the end"
+    )
     assert package.signing_key.thumbprint.hex() == "a8d5cc6958f48710140d7a26160fc1cfc31f5df0"
 
 

@@ -14,24 +14,8 @@ from tests.fixtures.effort import examples
 
 from armillary.errors import ManifestError, WireError
 from armillary.wire.certificates import certificate as certificates
-from armillary.wire.image import app_manifest, asxipfs, capability_file, package as image_package
+from armillary.wire.image import app_manifest, asxipfs, capability_file, package as image_package, section
 from armillary.wire.image.app_manifest import CAPABILITY_KEYS, AppManifest, Capabilities
-from armillary.wire.image.section import (
-    IMAGE_TYPES,
-    LEGACY_SECTIONS,
-    Abi,
-    AbiDepends,
-    AbiProvides,
-    Compression,
-    Debug,
-    Identity,
-    ImagePolicy,
-    LegacySection,
-    RequiredFlashOffset,
-    Revocation,
-    SigningKey,
-    TemporaryImage,
-)
 
 KEYS = {
     name: (
@@ -45,25 +29,27 @@ KEYS = {
 }
 
 words = st.integers(0, 2**32 - 1)
-abis = st.lists(st.builds(Abi, words, st.integers(0, 3)), max_size=16).map(tuple)
+abis = st.lists(st.builds(section.Abi, words, st.integers(0, 3)), max_size=16).map(tuple)
 names = st.text(st.characters(min_codepoint=1, exclude_categories=["Cs"]), max_size=31).filter(
     lambda name: len(name.encode()) <= 31
 )
-identities = st.builds(Identity, st.sampled_from(sorted(set(IMAGE_TYPES) - {1})), st.uuids(), st.uuids())
+identities = st.builds(
+    section.Identity, st.sampled_from(sorted(set(section.IMAGE_TYPES) - {1})), st.uuids(), st.uuids()
+)
 optional_sections = st.fixed_dictionaries(
     {},
     optional={
-        "debug": st.builds(Debug, st.integers(0, 253_402_300_799), names),
-        "temporary": st.builds(TemporaryImage, st.integers(0, 3)),
-        "depends": st.builds(AbiDepends, abis),
-        "provides": st.builds(AbiProvides, abis),
-        "compression": st.builds(Compression, st.integers(1, 2**32 - 1), st.just(1)),
-        "revocation": st.builds(Revocation, st.integers(0, 31)),
-        "offset": st.builds(RequiredFlashOffset, words),
-        "policy": st.builds(ImagePolicy, st.integers(0, 3)),
+        "debug": st.builds(section.Debug, st.integers(0, 253_402_300_799), names),
+        "temporary": st.builds(section.TemporaryImage, st.integers(0, 3)),
+        "depends": st.builds(section.AbiDepends, abis),
+        "provides": st.builds(section.AbiProvides, abis),
+        "compression": st.builds(section.Compression, st.integers(1, 2**32 - 1), st.just(1)),
+        "revocation": st.builds(section.Revocation, st.integers(0, 31)),
+        "offset": st.builds(section.RequiredFlashOffset, words),
+        "policy": st.builds(section.ImagePolicy, st.integers(0, 3)),
         **{
-            name: st.builds(LegacySection, st.just(section_id), st.binary(max_size=64))
-            for section_id, name in LEGACY_SECTIONS.items()
+            name: st.builds(section.LegacySection, st.just(section_id), st.binary(max_size=64))
+            for section_id, name in section.LEGACY_SECTIONS.items()
         },
     },
 )
@@ -78,7 +64,7 @@ optional_sections = st.fixed_dictionaries(
     st.sampled_from(sorted(KEYS)),
 )
 def test_image_package_round_trip(
-    payload: bytes, identity: Identity, optional: dict, shuffler: random.Random, curve: str
+    payload: bytes, identity: section.Identity, optional: dict, shuffler: random.Random, curve: str
 ):
     sections = list(optional.values())
     shuffler.shuffle(sections)
@@ -86,7 +72,7 @@ def test_image_package_round_trip(
     data = image_package.build(payload, sections=[identity, *sections], key=key, certificate=certificate)
     package = image_package.verify(image_package.parse(data), [certificate])
     assert package.payload == payload + bytes(-len(payload) % 4)
-    assert [s for s in package.sections if not isinstance(s, SigningKey)] == [identity, *sections]
+    assert [s for s in package.sections if not isinstance(s, section.SigningKey)] == [identity, *sections]
     assert image_package.resign(package, key=key, certificate=certificate) == data
 
 
@@ -99,7 +85,7 @@ PACKAGE = image_package.build(
         name="x",
         built=1,
         temporary_flags=2,
-        abi_depends=[Abi(12, 3)],
+        abi_depends=[section.Abi(12, 3)],
         security_version=1,
     ),
     key=KEYS["P-256"][0],

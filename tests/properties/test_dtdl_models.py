@@ -10,17 +10,7 @@ from hypothesis import given, settings, strategies as st
 from tests.fixtures.effort import examples
 
 from armillary.errors import ModelError
-from armillary.wire.dtdl.model import (
-    ArraySchema,
-    EnumSchema,
-    MapSchema,
-    Model,
-    ObjectSchema,
-    Schema,
-    Standard,
-    parse_model,
-    parse_model_values,
-)
+from armillary.wire.dtdl import model as dtdl
 from armillary.wire.dtdl.tables import PRIMITIVES
 
 names = st.from_regex(r"[A-Za-z][A-Za-z0-9_]{0,10}[A-Za-z0-9]", fullmatch=True)
@@ -106,20 +96,20 @@ def depth(schema: Any) -> int:
     return max((1 + depth(each) for each in inner if each is not None), default=0)
 
 
-def written(schema: Schema) -> Any:
+def written(schema: dtdl.Schema) -> Any:
     """A schema as its document, without labels."""
-    if isinstance(schema, Standard):
+    if isinstance(schema, dtdl.Standard):
         return schema.word
-    if isinstance(schema, ArraySchema):
+    if isinstance(schema, dtdl.ArraySchema):
         return {"@type": "Array", "elementSchema": written(schema.element)}
-    if isinstance(schema, EnumSchema):
+    if isinstance(schema, dtdl.EnumSchema):
         values = [{"name": each.name, "enumValue": each.value} for each in schema.values]
         return {"@type": "Enum", "valueSchema": schema.value_schema, "enumValues": values}
-    if isinstance(schema, MapSchema):
+    if isinstance(schema, dtdl.MapSchema):
         key = {"name": schema.key_name, "schema": "string"}
         value = {"name": schema.value_name, "schema": written(schema.value)}
         return {"@type": "Map", "mapKey": key, "mapValue": value}
-    assert isinstance(schema, ObjectSchema)
+    assert isinstance(schema, dtdl.ObjectSchema)
     return {"@type": "Object", "fields": [{"name": f.name, "schema": written(f.schema)} for f in schema.fields]}
 
 
@@ -133,14 +123,14 @@ def bare(value: Any) -> Any:
 @settings(max_examples=examples(60), deadline=None)
 @given(interfaces)
 def test_a_model_by_the_rules_is_accepted_and_says_what_its_document_says(document: dict[str, Any]) -> None:
-    model = parse_model_values([("d", document)])
+    model = dtdl.parse_model_values([("d", document)])
     found = model.contents("dtmi:com:example:Any;1")
     assert [each.name for each in found] == [each["name"] for each in document["contents"]]
     for content, element in zip(found, document["contents"], strict=True):
         assert type(content).__name__ == element["@type"]
         if "schema" in element:
             assert written(content.schema) == bare(element["schema"])  # type: ignore[attr-defined]
-    again: Model = parse_model([("d", b"\xef\xbb\xbf" + json.dumps([document], indent=2).encode())])
+    again: dtdl.Model = dtdl.parse_model([("d", b"\xef\xbb\xbf" + json.dumps([document], indent=2).encode())])
     assert again == model
 
 
@@ -156,6 +146,6 @@ def test_an_edit_is_accepted_or_explained(document: dict[str, Any], data: st.Dat
         break
     holder[key] = data.draw(st.none() | st.integers() | st.text(max_size=5) | st.just([]) | st.just({}) | names)
     try:
-        parse_model([("d", json.dumps(document).encode())])
+        dtdl.parse_model([("d", json.dumps(document).encode())])
     except ModelError as error:
         assert error.faults[0][0].startswith("d, line 1")  # noqa: PT017 - acceptance is as good

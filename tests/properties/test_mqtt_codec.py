@@ -8,26 +8,9 @@ from tests.fixtures.effort import examples
 
 from armillary.errors import WireError
 from armillary.wire.hub.topics import encode_bag, parse_bag, parse_topic, telemetry_topic
+from armillary.wire.mqtt import packet as mqtt
 from armillary.wire.mqtt.codec import encode_packet
 from armillary.wire.mqtt.fields import PROPERTY_RULES, Kind, Properties, Property, PropertyValue
-from armillary.wire.mqtt.packet import (
-    Acknowledgement,
-    Auth,
-    Connack,
-    Connect,
-    Disconnect,
-    Packet,
-    PacketType,
-    Pingreq,
-    Pingresp,
-    Publish,
-    Suback,
-    Subscribe,
-    Subscription,
-    Unsuback,
-    Unsubscribe,
-    Will,
-)
 from armillary.wire.mqtt.reasons import CODES_OF_PACKET
 from armillary.wire.mqtt.stream import PacketDecoder, iterate_run
 
@@ -37,7 +20,7 @@ filters = st.sampled_from(["#", "+", "a/+/b", "a/#", "$iothub/twin/res/#"]) | to
 identifiers = st.integers(1, 65535)
 
 
-def codes_of(kind: PacketType) -> st.SearchStrategy[int]:
+def codes_of(kind: mqtt.PacketType) -> st.SearchStrategy[int]:
     return st.sampled_from(sorted(CODES_OF_PACKET[kind]))
 
 
@@ -69,12 +52,12 @@ def properties(packet: str, level: int) -> st.SearchStrategy[Properties]:
     return st.lists(st.sampled_from(allowed), unique=True, max_size=4).flatmap(with_values)
 
 
-def packets(level: int) -> st.SearchStrategy[Packet]:
+def packets(level: int) -> st.SearchStrategy[mqtt.Packet]:
     def of(name: str) -> st.SearchStrategy[Properties]:
         return properties(name, level)
 
     wills = st.builds(
-        Will,
+        mqtt.Will,
         topic=topics,
         payload=st.binary(max_size=9),
         qos=st.integers(0, 2),
@@ -86,7 +69,7 @@ def packets(level: int) -> st.SearchStrategy[Packet]:
     )
     publishes = st.tuples(st.integers(0, 2), identifiers, st.booleans(), of("publish")).flatmap(
         lambda t: st.builds(
-            Publish,
+            mqtt.Publish,
             topic=topics | st.just("") if any(key is Property.TOPIC_ALIAS for key, _ in t[3]) else topics,
             payload=st.binary(max_size=300),
             qos=st.just(t[0]),
@@ -98,7 +81,7 @@ def packets(level: int) -> st.SearchStrategy[Packet]:
     )
     connects = credentials.flatmap(
         lambda pair: st.builds(
-            Connect,
+            mqtt.Connect,
             client_id=text,
             level=st.just(level),
             clean_start=st.booleans(),
@@ -110,53 +93,61 @@ def packets(level: int) -> st.SearchStrategy[Packet]:
         )
     )
     options = st.integers(0, 2) if level < 5 else st.sampled_from([0, 1, 2, 0x0C, 0x2D])
-    subscriptions = st.lists(st.builds(Subscription, filters, options), min_size=1, max_size=4).map(tuple)
-    kinds = st.sampled_from([PacketType.PUBACK, PacketType.PUBREC, PacketType.PUBREL, PacketType.PUBCOMP])
+    subscriptions = st.lists(st.builds(mqtt.Subscription, filters, options), min_size=1, max_size=4).map(tuple)
+    kinds = st.sampled_from(
+        [mqtt.PacketType.PUBACK, mqtt.PacketType.PUBREC, mqtt.PacketType.PUBREL, mqtt.PacketType.PUBCOMP]
+    )
     zero = st.just(0)
-    choices: list[st.SearchStrategy[Packet]] = [
+    choices: list[st.SearchStrategy[mqtt.Packet]] = [
         connects,
         st.builds(
-            Connack, reason=codes_of(PacketType.CONNACK) if level == 5 else st.integers(0, 5), properties=of("connack")
+            mqtt.Connack,
+            reason=codes_of(mqtt.PacketType.CONNACK) if level == 5 else st.integers(0, 5),
+            properties=of("connack"),
         ),
         publishes,
         kinds.flatmap(
             lambda kind: st.builds(
-                Acknowledgement,
+                mqtt.Acknowledgement,
                 type=st.just(kind),
                 packet_id=identifiers,
                 reason=codes_of(kind) if level == 5 else zero,
                 properties=of(kind.name.lower()),
             )
         ),
-        st.builds(Subscribe, packet_id=identifiers, subscriptions=subscriptions, properties=of("subscribe")),
+        st.builds(mqtt.Subscribe, packet_id=identifiers, subscriptions=subscriptions, properties=of("subscribe")),
         st.builds(
-            Suback,
+            mqtt.Suback,
             packet_id=identifiers,
             reasons=st.lists(
-                codes_of(PacketType.SUBACK) if level == 5 else st.sampled_from([0, 1, 2, 0x80]), min_size=1, max_size=4
+                codes_of(mqtt.PacketType.SUBACK) if level == 5 else st.sampled_from([0, 1, 2, 0x80]),
+                min_size=1,
+                max_size=4,
             ).map(tuple),
             properties=of("suback"),
         ),
         st.builds(
-            Unsubscribe,
+            mqtt.Unsubscribe,
             packet_id=identifiers,
             filters=st.lists(filters, min_size=1, max_size=4).map(tuple),
             properties=of("unsubscribe"),
         ),
         st.builds(
-            Unsuback,
+            mqtt.Unsuback,
             packet_id=identifiers,
-            reasons=st.lists(codes_of(PacketType.UNSUBACK), max_size=3).map(tuple) if level == 5 else st.just(()),
+            reasons=st.lists(codes_of(mqtt.PacketType.UNSUBACK), max_size=3).map(tuple) if level == 5 else st.just(()),
             properties=of("unsuback"),
         ),
-        st.builds(Pingreq),
-        st.builds(Pingresp),
+        st.builds(mqtt.Pingreq),
+        st.builds(mqtt.Pingresp),
         st.builds(
-            Disconnect, reason=codes_of(PacketType.DISCONNECT) if level == 5 else zero, properties=of("disconnect")
+            mqtt.Disconnect,
+            reason=codes_of(mqtt.PacketType.DISCONNECT) if level == 5 else zero,
+            properties=of("disconnect"),
         ),
     ]
     if level == 5:
-        choices.append(st.builds(Auth, reason=codes_of(PacketType.AUTH), properties=of("auth")))
+        choices.append(st.builds(mqtt.Auth, reason=codes_of(mqtt.PacketType.AUTH), properties=of("auth")))
     return st.one_of(choices)
 
 
@@ -165,7 +156,9 @@ def packets(level: int) -> st.SearchStrategy[Packet]:
     st.sampled_from([4, 5]).flatmap(lambda level: st.tuples(st.just(level), st.lists(packets(level), max_size=5))),
     st.integers(1, 40),
 )
-def test_packets_survive_encode_and_decode_in_any_pieces(given_packets: tuple[int, list[Packet]], piece: int) -> None:
+def test_packets_survive_encode_and_decode_in_any_pieces(
+    given_packets: tuple[int, list[mqtt.Packet]], piece: int
+) -> None:
     level, sent = given_packets
     stream = b"".join(encode_packet(packet, level=level) for packet in sent)
     decoder = PacketDecoder(level=level)
@@ -197,7 +190,7 @@ def test_garbage_is_packets_or_a_wire_error(data: bytes, level: int | None, piec
     st.integers(1, 400),
 )
 def test_runs_hold_exactly_the_publishes_that_packets_would_show(
-    given_packets: tuple[int, list[Packet]], piece: int
+    given_packets: tuple[int, list[mqtt.Packet]], piece: int
 ) -> None:
     level, sent = given_packets
     stream = b"".join(encode_packet(packet, level=level) for packet in sent)
@@ -220,13 +213,13 @@ def test_runs_hold_exactly_the_publishes_that_packets_would_show(
             packet = decoder.next()
             if packet is None:
                 break
-            assert not isinstance(packet, Publish) or packet.qos == 2 or has_alias(packet)
-    expected = [each for each in sent if isinstance(each, Publish) and each.qos < 2 and not has_alias(each)]
+            assert not isinstance(packet, mqtt.Publish) or packet.qos == 2 or has_alias(packet)
+    expected = [each for each in sent if isinstance(each, mqtt.Publish) and each.qos < 2 and not has_alias(each)]
     assert received == [(packet.topic, packet.payload) for packet in expected]
     assert acknowledged == [packet.packet_id for packet in expected if packet.qos]
 
 
-def has_alias(packet: Publish) -> bool:
+def has_alias(packet: mqtt.Publish) -> bool:
     return any(key is Property.TOPIC_ALIAS for key, _ in packet.properties)
 
 

@@ -7,68 +7,58 @@ from typing import Any
 import pytest
 
 from armillary.errors import ConflictError, InvalidArgumentError
-from armillary.twin.document.document import (
-    Twin,
-    decode_twin,
-    desired_notice,
-    device_view,
-    operator_view,
-    patch_desired,
-    patch_tags,
-    report,
-    timestamp,
-)
+from armillary.twin.document import document
 from armillary.twin.document.section import MAX_SECTION_BYTES, check_patch, parse_patch
 
 NOW = 1_795_532_400_123
-EMPTY = Twin(device_id="d")
+EMPTY = document.Twin(device_id="d")
 
 
 def test_a_new_twin() -> None:
-    assert device_view(EMPTY) == {"desired": {"$version": 1}, "reported": {"$version": 1}}
+    assert document.device_view(EMPTY) == {"desired": {"$version": 1}, "reported": {"$version": 1}}
 
 
 def test_null_deletes_and_objects_merge() -> None:
-    twin = patch_desired(EMPTY, {"led": {"on": True, "colour": "red"}, "interval": 5}, now_ms=NOW)
-    twin = patch_desired(twin, {"led": {"colour": None, "level": 3}, "interval": None}, now_ms=NOW)
+    twin = document.patch_desired(EMPTY, {"led": {"on": True, "colour": "red"}, "interval": 5}, now_ms=NOW)
+    twin = document.patch_desired(twin, {"led": {"colour": None, "level": 3}, "interval": None}, now_ms=NOW)
     assert twin.desired.properties == {"led": {"on": True, "level": 3}}
     assert twin.desired.version == 3
 
 
 def test_an_object_replaces_a_leaf_and_a_leaf_an_object() -> None:
-    twin = report(report(EMPTY, {"a": 1}, now_ms=NOW), {"a": {"b": 2}}, now_ms=NOW)
+    twin = document.report(document.report(EMPTY, {"a": 1}, now_ms=NOW), {"a": {"b": 2}}, now_ms=NOW)
     assert twin.reported.properties == {"a": {"b": 2}}
-    twin = report(twin, {"a": [1, 2]}, now_ms=NOW)
+    twin = document.report(twin, {"a": [1, 2]}, now_ms=NOW)
     assert twin.reported.properties == {"a": [1, 2]}
     assert twin.reported.metadata["a"] == {"$lastUpdated": "2026-11-24T15:00:00.123Z"}
 
 
 def test_metadata_in_iot_hubs_shape() -> None:
-    twin = patch_desired(EMPTY, {"a": {"b": 1}, "c": 2}, now_ms=NOW)
-    twin = patch_desired(twin, {"a": {"d": 3}}, now_ms=NOW + 60_000)
+    twin = document.patch_desired(EMPTY, {"a": {"b": 1}, "c": 2}, now_ms=NOW)
+    twin = document.patch_desired(twin, {"a": {"d": 3}}, now_ms=NOW + 60_000)
     early = {"$lastUpdated": "2026-11-24T15:00:00.123Z", "$lastUpdatedVersion": 2}
     late = {"$lastUpdated": "2026-11-24T15:01:00.123Z", "$lastUpdatedVersion": 3}
-    assert operator_view(twin)["properties"]["desired"] == {
+    assert document.operator_view(twin)["properties"]["desired"] == {
         "a": {"b": 1, "d": 3},
         "c": 2,
         "$metadata": {**late, "a": {**late, "b": early, "d": late}, "c": early},
         "$version": 3,
     }
-    assert "$lastUpdatedVersion" not in report(EMPTY, {"a": 1}, now_ms=NOW).reported.metadata
+    assert "$lastUpdatedVersion" not in document.report(EMPTY, {"a": 1}, now_ms=NOW).reported.metadata
 
 
 def test_etag_changes_with_what_operators_write_only() -> None:
-    desired = patch_desired(EMPTY, {"a": 1}, now_ms=NOW)
-    tagged = patch_tags(desired, {"site": "x"})
-    reported = report(tagged, {"a": 1}, now_ms=NOW)
+    desired = document.patch_desired(EMPTY, {"a": 1}, now_ms=NOW)
+    tagged = document.patch_tags(desired, {"site": "x"})
+    reported = document.report(tagged, {"a": 1}, now_ms=NOW)
     assert len({EMPTY.etag, desired.etag, tagged.etag}) == 3
     assert reported.etag == tagged.etag
     assert reported.version == 4
-    assert patch_desired(reported, {}, now_ms=NOW, if_match=f'"{tagged.etag}"').desired.version == 3
-    assert patch_desired(reported, {}, now_ms=NOW, if_match="*")
+    assert document.patch_desired(reported, {}, now_ms=NOW, if_match=f'"{tagged.etag}"').desired.version == 3
+    assert document.patch_desired(reported, {}, now_ms=NOW, if_match="*")
     for change in (
-        lambda: patch_desired(reported, {}, now_ms=NOW, if_match=desired.etag),
-        lambda: patch_tags(reported, {}, if_match="x"),
+        lambda: document.patch_desired(reported, {}, now_ms=NOW, if_match=desired.etag),
+        lambda: document.patch_tags(reported, {}, if_match="x"),
     ):
         with pytest.raises(ConflictError) as refused:
             change()
@@ -76,7 +66,7 @@ def test_etag_changes_with_what_operators_write_only() -> None:
 
 
 def test_a_notice_is_the_patch_with_its_version() -> None:
-    assert desired_notice({"a": None}, 4) == {"a": None, "$version": 4}
+    assert document.desired_notice({"a": None}, 4) == {"a": None, "$version": 4}
 
 
 REFUSED: dict[str, Any] = {
@@ -113,12 +103,12 @@ def test_ten_levels_and_the_largest_values_are_allowed() -> None:
 def test_a_section_may_not_outgrow_its_limit() -> None:
     twin = EMPTY
     for number in range(7):
-        twin = report(twin, {f"k{number}": "x" * 4096}, now_ms=NOW)
+        twin = document.report(twin, {f"k{number}": "x" * 4096}, now_ms=NOW)
     with pytest.raises(InvalidArgumentError, match=f"at most {MAX_SECTION_BYTES} bytes"):
-        report(twin, {"k7": "x" * 4096}, now_ms=NOW)
-    assert report(twin, {"k7": "x" * 4096, "k0": None}, now_ms=NOW)
+        document.report(twin, {"k7": "x" * 4096}, now_ms=NOW)
+    assert document.report(twin, {"k7": "x" * 4096, "k0": None}, now_ms=NOW)
     with pytest.raises(InvalidArgumentError, match="tags"):
-        patch_tags(EMPTY, {"a": "x" * 4096, "b": "x" * 4096})
+        document.patch_tags(EMPTY, {"a": "x" * 4096, "b": "x" * 4096})
 
 
 @pytest.mark.parametrize("payload", [b"", b"[]", b"{", b"\xff", b'{"a":NaN}', b'{"a":' * 5000, b" " * 70_000 + b"{}"])
@@ -132,9 +122,9 @@ def test_refused_bytes(payload: bytes) -> None:
 )
 def test_a_damaged_store_is_an_error_not_an_empty_twin(text: str) -> None:
     with pytest.raises(InvalidArgumentError, match="a stored twin"):
-        decode_twin("d", text)
+        document.decode_twin("d", text)
 
 
 def test_time_as_iot_hub_writes_it() -> None:
-    assert timestamp(0) == "1970-01-01T00:00:00.000Z"
-    assert timestamp(NOW) == "2026-11-24T15:00:00.123Z"
+    assert document.timestamp(0) == "1970-01-01T00:00:00.000Z"
+    assert document.timestamp(NOW) == "2026-11-24T15:00:00.123Z"

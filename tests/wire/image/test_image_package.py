@@ -14,24 +14,8 @@ from cryptography.hazmat.primitives.asymmetric import ec
 
 from armillary.errors import SignatureError, WireError
 from armillary.wire.certificates import certificate as certificates
-from armillary.wire.image import metadata as image_metadata, package as image_package
+from armillary.wire.image import metadata as image_metadata, package as image_package, section as image_section
 from armillary.wire.image.metadata import OneBlBlock
-from armillary.wire.image.section import (
-    IMAGE_TYPES,
-    LEGACY_SECTIONS,
-    Abi,
-    AbiDepends,
-    AbiProvides,
-    Compression,
-    Debug,
-    Identity,
-    ImagePolicy,
-    LegacySection,
-    RequiredFlashOffset,
-    Revocation,
-    SigningKey,
-    TemporaryImage,
-)
 
 COMPONENT = UUID("2f074b0f-d99d-4692-82d9-ef93a7d6463c")
 IMAGE = UUID("6415a939-c098-48cf-8e5c-02b52a9f0ffb")
@@ -61,7 +45,7 @@ def sdk_package(payload: bytes = b"payload!", signer: tuple = P256, **changes: o
         "name": "blink",
         "built": 1_654_786_668,
         "temporary_flags": 2,
-        "abi_depends": [Abi(12, 3)],
+        "abi_depends": [image_section.Abi(12, 3)],
     } | changes
     sections = image_package.standard_sections(**values)
     return image_package.build(payload, sections=sections, key=signer[0], certificate=signer[1])
@@ -71,18 +55,18 @@ def with_sections(*sections: object, payload: bytes = b"") -> bytes:
     return image_package.build(payload, sections=sections, key=P256[0], certificate=P256[1])
 
 
-IDENTITY = Identity(10, COMPONENT, IMAGE)
+IDENTITY = image_section.Identity(10, COMPONENT, IMAGE)
 
 
 def test_application_has_the_sdk_layout():
     data = sdk_package(bytes(4096))
     package = image_package.parse(data)
     assert [type(section) for section in package.sections] == [
-        Identity,
-        SigningKey,
-        Debug,
-        TemporaryImage,
-        AbiDepends,
+        image_section.Identity,
+        image_section.SigningKey,
+        image_section.Debug,
+        image_section.TemporaryImage,
+        image_section.AbiDepends,
     ]
     total = struct.unpack_from("<I", data, len(data) - 68)[0]
     assert total == 0x94, "the SDK's applications have 148 bytes of metadata"
@@ -149,7 +133,7 @@ def test_zero_signature_is_refused():
 
 def test_algorithm_must_be_the_keys():
     package = image_package.parse(sdk_package())
-    wrong_curve = SigningKey(thumbprint(P384[1]), 1)
+    wrong_curve = image_section.SigningKey(thumbprint(P384[1]), 1)
     forged = image_package.UnverifiedImagePackage(
         data=package.data,
         payload_bytes=package.payload_bytes,
@@ -188,39 +172,43 @@ def test_resign_changes_the_signer_only(signer: tuple):
         image_package.parse(image_package.resign(before, key=signer[0], certificate=signer[1])), [signer[1]]
     )
     assert after.payload == before.payload
-    assert [s for s in after.sections if not isinstance(s, SigningKey)] == [
-        s for s in before.sections if not isinstance(s, SigningKey)
+    assert [s for s in after.sections if not isinstance(s, image_section.SigningKey)] == [
+        s for s in before.sections if not isinstance(s, image_section.SigningKey)
     ]
     assert [type(s) for s in after.sections] == [type(s) for s in before.sections]
 
 
 ALL_SECTIONS = (
     IDENTITY,
-    Debug(253_402_300_799, "n" * 31),
-    TemporaryImage(3),
-    AbiDepends(tuple(Abi(2**32 - 1, kind) for kind in range(4))),
-    AbiProvides(()),
-    Compression(4096, 1),
-    Revocation(31),
-    RequiredFlashOffset(0x8000),
-    ImagePolicy(3),
-    *(LegacySection(section_id, bytes(section_id % 7)) for section_id in LEGACY_SECTIONS),
+    image_section.Debug(253_402_300_799, "n" * 31),
+    image_section.TemporaryImage(3),
+    image_section.AbiDepends(tuple(image_section.Abi(2**32 - 1, kind) for kind in range(4))),
+    image_section.AbiProvides(()),
+    image_section.Compression(4096, 1),
+    image_section.Revocation(31),
+    image_section.RequiredFlashOffset(0x8000),
+    image_section.ImagePolicy(3),
+    *(image_section.LegacySection(section_id, bytes(section_id % 7)) for section_id in image_section.LEGACY_SECTIONS),
 )
 
 
 def test_every_section_survives():
     package = image_package.parse(with_sections(*ALL_SECTIONS, payload=b"lzma data"))
-    assert tuple(s for s in package.sections if not isinstance(s, SigningKey)) == ALL_SECTIONS
+    assert tuple(s for s in package.sections if not isinstance(s, image_section.SigningKey)) == ALL_SECTIONS
     assert package.security_version == 31
     assert package.temporary_flags == 3
     assert package.payload == b"lzma data\0\0\0", "compressed payloads are kept as data"
 
 
-@pytest.mark.parametrize("image_type", IMAGE_TYPES)
+@pytest.mark.parametrize("image_type", image_section.IMAGE_TYPES)
 def test_every_image_type_can_be_built(image_type: int):
     block = OneBlBlock((0, 0, 0), 0, (1, 2, 3), 0) if image_type == 1 else None
     data = image_package.build(
-        b"x", sections=[Identity(image_type, COMPONENT, IMAGE)], key=P256[0], certificate=P256[1], one_bl=block
+        b"x",
+        sections=[image_section.Identity(image_type, COMPONENT, IMAGE)],
+        key=P256[0],
+        certificate=P256[1],
+        one_bl=block,
     )
     assert image_package.parse(data).image_type == image_type
 
@@ -271,7 +259,7 @@ def test_block_belongs_to_boot_loaders_only():
             b"", sections=[IDENTITY], key=P256[0], certificate=P256[1], one_bl=OneBlBlock((0, 0, 0), 0, (0, 0, 0), 0)
         )
     with pytest.raises(WireError, match="1BL block"):
-        with_sections(Identity(1, COMPONENT, IMAGE))
+        with_sections(image_section.Identity(1, COMPONENT, IMAGE))
 
 
 # -- hostile inputs ------------------------------------------------------------------------------------------------
@@ -373,18 +361,18 @@ def test_oversized_input_is_refused_before_anything_is_read(monkeypatch: pytest.
 @pytest.mark.parametrize(
     "make",
     [
-        lambda: Identity(70000, COMPONENT, IMAGE),
-        lambda: Revocation(-1),
-        lambda: TemporaryImage(2**40),
+        lambda: image_section.Identity(70000, COMPONENT, IMAGE),
+        lambda: image_section.Revocation(-1),
+        lambda: image_section.TemporaryImage(2**40),
     ],
 )
 def test_values_that_do_not_fit_are_refused_when_built(make: Callable[[], object]):
-    sections = [make()] if isinstance(make(), Identity) else [IDENTITY, make()]
+    sections = [make()] if isinstance(make(), image_section.Identity) else [IDENTITY, make()]
     with pytest.raises(WireError, match="fit their fields"):
         with_sections(*sections)
 
 
 def test_limits_are_consistent():
     assert image_metadata.METADATA_MINIMUM_BYTES == 80
-    largest = sum(4 + 4096 for _ in LEGACY_SECTIONS)
+    largest = sum(4 + 4096 for _ in image_section.LEGACY_SECTIONS)
     assert largest < image_metadata.METADATA_LIMIT_BYTES

@@ -4,22 +4,9 @@ from __future__ import annotations
 import pytest
 
 from armillary.errors import WireError
+from armillary.wire.mqtt import packet as mqtt
 from armillary.wire.mqtt.codec import check_topic_filter, encode_packet
 from armillary.wire.mqtt.fields import MAX_REMAINING_LENGTH, Property, encode_string, encode_varint
-from armillary.wire.mqtt.packet import (
-    Acknowledgement,
-    Connack,
-    Connect,
-    Disconnect,
-    PacketType,
-    Pingreq,
-    Publish,
-    Suback,
-    Subscribe,
-    Subscription,
-    Will,
-    type_of,
-)
 from armillary.wire.mqtt.reasons import CODES_OF_PACKET, ReasonCode
 from armillary.wire.mqtt.stream import MAX_CONNECT_BYTES, MAX_PACKET_BYTES, PacketDecoder, iterate_run
 
@@ -29,19 +16,19 @@ PUBLISH = bytes.fromhex("32 0a 0003 612f62 0007 313233")
 SUBSCRIBE = bytes.fromhex("82 08 0001 0003 612f62 01")
 
 LITERALS = [
-    (CONNECT, Connect(client_id="dev1", keepalive_s=60)),
-    (bytes.fromhex("20 02 01 00"), Connack(reason=0, session_present=True)),
-    (PUBLISH, Publish(topic="a/b", payload=b"123", qos=1, packet_id=7)),
+    (CONNECT, mqtt.Connect(client_id="dev1", keepalive_s=60)),
+    (bytes.fromhex("20 02 01 00"), mqtt.Connack(reason=0, session_present=True)),
+    (PUBLISH, mqtt.Publish(topic="a/b", payload=b"123", qos=1, packet_id=7)),
     (
         bytes.fromhex("3d 07 0001 61 0001 0000"),
-        Publish(topic="a", payload=b"\0\0", qos=2, packet_id=1, duplicate=True, retain=True),
+        mqtt.Publish(topic="a", payload=b"\0\0", qos=2, packet_id=1, duplicate=True, retain=True),
     ),
-    (bytes.fromhex("40 02 0007"), Acknowledgement(type=PacketType.PUBACK, packet_id=7)),
-    (bytes.fromhex("62 02 0007"), Acknowledgement(type=PacketType.PUBREL, packet_id=7)),
-    (SUBSCRIBE, Subscribe(packet_id=1, subscriptions=(Subscription("a/b", 1),))),
-    (bytes.fromhex("90 04 0001 01 80"), Suback(packet_id=1, reasons=(1, 0x80))),
-    (bytes.fromhex("c0 00"), Pingreq()),
-    (bytes.fromhex("e0 00"), Disconnect()),
+    (bytes.fromhex("40 02 0007"), mqtt.Acknowledgement(type=mqtt.PacketType.PUBACK, packet_id=7)),
+    (bytes.fromhex("62 02 0007"), mqtt.Acknowledgement(type=mqtt.PacketType.PUBREL, packet_id=7)),
+    (SUBSCRIBE, mqtt.Subscribe(packet_id=1, subscriptions=(mqtt.Subscription("a/b", 1),))),
+    (bytes.fromhex("90 04 0001 01 80"), mqtt.Suback(packet_id=1, reasons=(1, 0x80))),
+    (bytes.fromhex("c0 00"), mqtt.Pingreq()),
+    (bytes.fromhex("e0 00"), mqtt.Disconnect()),
 ]
 
 
@@ -55,18 +42,18 @@ def decode(data: bytes, level: int | None = 4) -> object:
 
 @pytest.mark.parametrize(("data", "packet"), LITERALS, ids=lambda each: type(each).__name__)
 def test_literal_packets(data: bytes, packet: object) -> None:
-    level = None if isinstance(packet, Connect) else 4
+    level = None if isinstance(packet, mqtt.Connect) else 4
     assert decode(data, level) == packet
     assert encode_packet(packet) == data  # type: ignore[arg-type]
 
 
 def test_connect_with_everything() -> None:
-    packet = Connect(
+    packet = mqtt.Connect(
         client_id="d",
         clean_start=False,
         username="h/d/?api-version=2019-10-01",
         password=b"\0\xff",
-        will=Will(topic="w", payload=b"gone", qos=1, retain=True),
+        will=mqtt.Will(topic="w", payload=b"gone", qos=1, retain=True),
     )
     data = encode_packet(packet)
     assert data[9] == 0xC0 | 0x20 | 0x08 | 0x04
@@ -75,20 +62,22 @@ def test_connect_with_everything() -> None:
 
 
 def test_mqtt_5_packets() -> None:
-    connect = Connect(client_id="d", level=5, properties=((Property.SESSION_EXPIRY_INTERVAL, 60),))
+    connect = mqtt.Connect(client_id="d", level=5, properties=((Property.SESSION_EXPIRY_INTERVAL, 60),))
     assert decode(encode_packet(connect), None) == connect
-    puback = Acknowledgement(type=PacketType.PUBACK, packet_id=1, reason=0x97)
+    puback = mqtt.Acknowledgement(type=mqtt.PacketType.PUBACK, packet_id=1, reason=0x97)
     assert encode_packet(puback, level=5) == bytes.fromhex("40 04 0001 97 00")
     assert decode(bytes.fromhex("40 03 0001 97"), 5) == puback  # properties may be left out (§3.4.2.2.1)
-    assert decode(bytes.fromhex("e0 00"), 5) == Disconnect()
+    assert decode(bytes.fromhex("e0 00"), 5) == mqtt.Disconnect()
 
 
 def test_the_level_is_learnt_from_connect() -> None:
     decoder = PacketDecoder()
-    decoder.feed(encode_packet(Connect(client_id="d", level=5)) + encode_packet(Disconnect(reason=4), level=5))
+    decoder.feed(
+        encode_packet(mqtt.Connect(client_id="d", level=5)) + encode_packet(mqtt.Disconnect(reason=4), level=5)
+    )
     decoder.next()
     assert decoder.level == 5
-    assert decoder.next() == Disconnect(reason=4)
+    assert decoder.next() == mqtt.Disconnect(reason=4)
 
 
 REFUSED = {
@@ -171,7 +160,7 @@ def test_strings_and_lengths_that_cannot_be_written() -> None:
         with pytest.raises(WireError):
             encode_varint(value)
     with pytest.raises(WireError):
-        encode_packet(Publish(topic="a/#", payload=b""))
+        encode_packet(mqtt.Publish(topic="a/#", payload=b""))
 
 
 @pytest.mark.parametrize("topic_filter", ["#", "+", "a/+/b", "a/#", "/", "$iothub/twin/res/#"])
@@ -180,7 +169,7 @@ def test_topic_filters(topic_filter: str) -> None:
 
 
 def publish(topic: str = "t/", payload: bytes = b"{}", qos: int = 1, packet_id: int = 5) -> bytes:
-    return encode_packet(Publish(topic=topic, payload=payload, qos=qos, packet_id=packet_id if qos else None))
+    return encode_packet(mqtt.Publish(topic=topic, payload=payload, qos=qos, packet_id=packet_id if qos else None))
 
 
 def test_a_run_is_one_piece_of_the_input_with_its_pubacks() -> None:
@@ -192,7 +181,7 @@ def test_a_run_is_one_piece_of_the_input_with_its_pubacks() -> None:
     assert (run.count, run.data) == (3, stream[: -len(SUBSCRIBE)])
     assert run.acknowledgements == bytes.fromhex("40020001 40021234")
     assert decoder.take_run(lambda _: True) is None
-    assert isinstance(decoder.next(), Subscribe)
+    assert isinstance(decoder.next(), mqtt.Subscribe)
     read = list(iterate_run(run.data, 0, len(run.data), level=4))
     assert [(topic, len(payload)) for topic, payload, _ in read] == [("t/", 2), ("t/", 2), ("t/k=v", 300)]
 
@@ -221,20 +210,20 @@ def test_tiny_pieces_of_a_large_packet_are_gathered() -> None:
     for start in range(0, len(data), 7):
         assert decoder.next() is None
         decoder.feed(data[start : start + 7])
-    assert type_of(decoder.next()) is PacketType.PUBLISH  # type: ignore[arg-type]
+    assert mqtt.type_of(decoder.next()) is mqtt.PacketType.PUBLISH  # type: ignore[arg-type]
 
 
 @pytest.mark.parametrize("kind", sorted(CODES_OF_PACKET))
-def test_a_reason_code_of_another_packet_is_refused(kind: PacketType) -> None:
+def test_a_reason_code_of_another_packet_is_refused(kind: mqtt.PacketType) -> None:
     """Every code of table 2-6 in every packet that has one: taken where its table has it, refused elsewhere."""
     before, after = {
-        PacketType.CONNACK: (b"\0", b"\0"),
-        PacketType.SUBACK: (b"\0\1\0", b""),
-        PacketType.UNSUBACK: (b"\0\1\0", b""),
-        PacketType.DISCONNECT: (b"", b"\0"),
-        PacketType.AUTH: (b"", b"\0"),
+        mqtt.PacketType.CONNACK: (b"\0", b"\0"),
+        mqtt.PacketType.SUBACK: (b"\0\1\0", b""),
+        mqtt.PacketType.UNSUBACK: (b"\0\1\0", b""),
+        mqtt.PacketType.DISCONNECT: (b"", b"\0"),
+        mqtt.PacketType.AUTH: (b"", b"\0"),
     }.get(kind, (b"\0\1", b"\0"))
-    flags = 2 if kind is PacketType.PUBREL else 0
+    flags = 2 if kind is mqtt.PacketType.PUBREL else 0
     for code in range(256):
         body = before + bytes((code,)) + after
         data = bytes((kind << 4 | flags, len(body))) + body

@@ -28,17 +28,7 @@ from armillary.twin.template.template import (
     cloud_of,
     is_cloud,
 )
-from armillary.wire.dtdl.model import (
-    Component,
-    EnumSchema,
-    EnumValue,
-    Model,
-    Schema,
-    Standard,
-    label,
-    parse_model,
-    parse_model_values,
-)
+from armillary.wire.dtdl import model as dtdl
 from armillary.wire.dtdl.names import NAME
 from armillary.wire.dtdl.tables import IOT_CENTRAL, PRIMITIVES
 from armillary.wire.encoding.json_fields import MAX_DESCRIPTION_CHARACTERS, MAX_NAME_CHARACTERS, JsonFields
@@ -66,7 +56,7 @@ def parse_template(body: object) -> Template:
     fields = JsonFields(body, "template", _REMEDY)
     root = fields.text("root", most=MAX_NAME_CHARACTERS)
     models = fields.items("models", most=MAX_MODELS)
-    model = parse_model_values([(_name_of(each, n), each) for n, each in enumerate(models)], tolerates_habits=True)
+    model = dtdl.parse_model_values([(_name_of(each, n), each) for n, each in enumerate(models)], tolerates_habits=True)
     if root not in model.interfaces:
         raise fields.refused("root", f"one of {', '.join(model.top_level[:5]) or 'the models'}", root)
     labels = _labels(fields)
@@ -128,7 +118,7 @@ def body_of_documents(
         body = {name: value for name, value in documents_of_ours[0].items() if name != "version"}
         parse_template(body)
         return body
-    model = parse_model(given, tolerates_habits=True)
+    model = dtdl.parse_model(given, tolerates_habits=True)
     models: list[Any] = []
     for _, _, document in parsed:
         models += document if isinstance(document, list) else [document]
@@ -170,10 +160,10 @@ def body_of_central(document: Mapping[str, Any], *, display_name: str | None = N
     interface = dict(document["capabilityModel"])
     interface.setdefault("@context", document.get("@context") or [IOT_CENTRAL, "dtmi:dtdl:context;2"])
     interface.setdefault("@type", "Interface")
-    model = parse_model_values([("capabilityModel", interface)], tolerates_habits=True)
+    model = dtdl.parse_model_values([("capabilityModel", interface)], tolerates_habits=True)
     title = display_name or document.get("displayName")
     if isinstance(title, Mapping):
-        title = label({str(tag): str(text) for tag, text in title.items()}, "")
+        title = dtdl.label({str(tag): str(text) for tag, text in title.items()}, "")
     body = _body(model, [interface], model.top_level[0], title if isinstance(title, str) and title else None)
     clouds = _solution_cloud(document.get("solutionModel"))
     if clouds:
@@ -188,22 +178,24 @@ def body_of_central(document: Mapping[str, Any], *, display_name: str | None = N
 # Reading -----------------------------------------------------------------------------------------------------
 
 
-def _body(model: Model, models: list[Any], root: str | None, display_name: str | None) -> dict[str, Any]:
+def _body(model: dtdl.Model, models: list[Any], root: str | None, display_name: str | None) -> dict[str, Any]:
     chosen = root or _root_of(model)
     if chosen not in model.interfaces:
         raise InvalidArgumentError(
             f"root: expected one of {', '.join(model.top_level[:10])}, got {chosen[:128]!a}",
             remedy="Name an interface of these files.",
         )
-    title = display_name or label(model.interfaces[chosen].display_name, chosen.partition(";")[0].rpartition(":")[2])
+    title = display_name or dtdl.label(
+        model.interfaces[chosen].display_name, chosen.partition(";")[0].rpartition(":")[2]
+    )
     return {"display_name": title[:MAX_NAME_CHARACTERS], "root": chosen, "models": models}
 
 
-def _root_of(model: Model) -> str:
+def _root_of(model: dtdl.Model) -> str:
     parts: set[str] = set()
     for interface in model.interfaces.values():
         parts |= set(interface.extends)
-        parts |= {content.interface for content in interface.contents if isinstance(content, Component)}
+        parts |= {content.interface for content in interface.contents if isinstance(content, dtdl.Component)}
     roots = [each for each in model.top_level if each not in parts]
     if len(roots) != 1:
         raise InvalidArgumentError(
@@ -230,7 +222,7 @@ def _solution_cloud(solution: object) -> list[dict[str, Any]]:
             raise InvalidArgumentError("solutionModel.cloudProperties: expected objects with a name", remedy=_REMEDY)
         title, detail = each.get("displayName"), each.get("valueDetail")
         if isinstance(title, Mapping):
-            title = label({str(tag): str(text) for tag, text in title.items()}, "")
+            title = dtdl.label({str(tag): str(text) for tag, text in title.items()}, "")
         one: dict[str, Any] = {"name": each["name"], "schema": _solution_schema(each.get("schema"))}
         if isinstance(title, str) and title:
             one["display_name"] = title[:MAX_NAME_CHARACTERS]
@@ -263,7 +255,7 @@ def _name_of(document: object, number: int) -> str:
     return identifier if isinstance(identifier, str) else f"models[{number}]"
 
 
-def _cloud(fields: JsonFields, model: Model, root: str) -> dict[str, CloudProperty]:
+def _cloud(fields: JsonFields, model: dtdl.Model, root: str) -> dict[str, CloudProperty]:
     found = {each.name: cloud_of(each) for each in model.contents(root) if is_cloud(each)}
     given = fields.items("cloud_properties", most=MAX_CLOUD_PROPERTIES, default=True)
     for number, each in enumerate(given):
@@ -298,29 +290,29 @@ def _cloud_property(document: object, path: str) -> CloudProperty:
     return made
 
 
-def _cloud_schema(fields: JsonFields) -> Schema:
+def _cloud_schema(fields: JsonFields) -> dtdl.Schema:
     value = fields.take("schema", "string")
     if isinstance(value, str):
         if value not in (*PRIMITIVES, "geopoint"):
             raise fields.refused("schema", f"{', '.join(PRIMITIVES)}, geopoint or an enum", value)
-        return Standard(value)
+        return dtdl.Standard(value)
     inner = JsonFields(value, "cloud_properties.schema", _REMEDY)
     values = [_enum_value(each, f"enum[{n}]") for n, each in enumerate(inner.items("enum", most=MAX_ENUM_VALUES))]
     inner.finish()
     kinds = {type(each.value) for each in values}
     if len(kinds) != 1 or len({each.value for each in values}) != len(values):
         raise fields.refused("schema", "different values, all text or all integers", value)
-    return EnumSchema("integer" if kinds == {int} else "string", tuple(values))
+    return dtdl.EnumSchema("integer" if kinds == {int} else "string", tuple(values))
 
 
-def _enum_value(document: object, path: str) -> EnumValue:
+def _enum_value(document: object, path: str) -> dtdl.EnumValue:
     fields = JsonFields(document, path, _REMEDY)
     value = fields.take("value")
     if isinstance(value, bool) or not isinstance(value, (int, str)):
         raise fields.refused("value", "text or an integer", value)
     name = fields.text("name", most=MAX_NAME_CHARACTERS, default=str(value))
     fields.finish()
-    return EnumValue(name=name, value=value)
+    return dtdl.EnumValue(name=name, value=value)
 
 
 def _optional_number(fields: JsonFields, name: str) -> float | None:

@@ -14,16 +14,7 @@ from typing import Final
 
 from armillary.twin.template.schema import KEPT_CHECKS, Mismatch, enum_words, is_enum_value, mismatches, shown
 from armillary.twin.template.template import RESERVED_NAMES, Template
-from armillary.wire.dtdl.model import (
-    ArraySchema,
-    Content,
-    EnumSchema,
-    MapSchema,
-    ObjectSchema,
-    Schema,
-    Standard,
-    Telemetry,
-)
+from armillary.wire.dtdl import model as dtdl
 from armillary.wire.dtdl.tables import GEOSPATIAL, IOT_CENTRAL_SCHEMAS
 from armillary.wire.hub.telemetry import Value
 
@@ -75,10 +66,10 @@ class PayloadTable:
     """
 
     def __init__(self, template: Template) -> None:
-        self._schemas: dict[str, Schema] = {
+        self._schemas: dict[str, dtdl.Schema] = {
             each.name: each.content.schema
             for each in template.capabilities.values()
-            if isinstance(each.content, Telemetry)
+            if isinstance(each.content, dtdl.Telemetry)
         }
         self.known: dict[str, Leaf | None] = {}
         for name, schema in self._schemas.items():
@@ -149,27 +140,27 @@ def reserved_names(template: Template) -> tuple[str, ...]:
     return tuple(
         each.name
         for each in template.capabilities.values()
-        if isinstance(each.content, Telemetry) and each.content.name in RESERVED_NAMES
+        if isinstance(each.content, dtdl.Telemetry) and each.content.name in RESERVED_NAMES
     )
 
 
-def leaf_names(content: Content, name: str) -> tuple[str, ...]:
+def leaf_names(content: dtdl.Content, name: str) -> tuple[str, ...]:
     """Flat names under which a telemetry's values are kept, as far as the model alone says; ``name`` is its own."""
     found: dict[str, Leaf | None] = {}
-    if isinstance(content, Telemetry):
+    if isinstance(content, dtdl.Telemetry):
         _collect(content.schema, name, name, found)
     return tuple(found)
 
 
-def _collect(schema: Schema, name: str, capability: str, leaves: dict[str, Leaf | None]) -> None:
+def _collect(schema: dtdl.Schema, name: str, capability: str, leaves: dict[str, Leaf | None]) -> None:
     """Leaves whose names the model alone says: not those of arrays and maps."""
-    if isinstance(schema, ObjectSchema):
+    if isinstance(schema, dtdl.ObjectSchema):
         for each in schema.fields:
             _collect(each.schema, f"{name}.{each.name}", capability, leaves)
-    elif isinstance(schema, Standard) and schema.word in IOT_CENTRAL_SCHEMAS:
+    elif isinstance(schema, dtdl.Standard) and schema.word in IOT_CENTRAL_SCHEMAS:
         for part in IOT_CENTRAL_SCHEMAS[schema.word]:
             leaves[f"{name}.{part}"] = Leaf(capability, *_NUMBER)
-    elif isinstance(schema, Standard) and schema.word in GEOSPATIAL:
+    elif isinstance(schema, dtdl.Standard) and schema.word in GEOSPATIAL:
         leaves[f"{name}.type"] = Leaf(capability, *_TEXT)
     else:
         leaf = _leaf(schema, capability)
@@ -177,10 +168,10 @@ def _collect(schema: Schema, name: str, capability: str, leaves: dict[str, Leaf 
             leaves[name] = leaf
 
 
-def _leaf(schema: Schema, capability: str) -> Leaf | None:
-    if isinstance(schema, EnumSchema):
+def _leaf(schema: dtdl.Schema, capability: str) -> Leaf | None:
+    if isinstance(schema, dtdl.EnumSchema):
         return Leaf(capability, lambda value: is_enum_value(schema, value), enum_words(schema))
-    if isinstance(schema, Standard):
+    if isinstance(schema, dtdl.Standard):
         check = KEPT_CHECKS.get(schema.word)
         if check is not None:
             return Leaf(capability, *check)
@@ -188,23 +179,23 @@ def _leaf(schema: Schema, capability: str) -> Leaf | None:
     return None
 
 
-def _descend(schema: Schema, path: list[str], capability: str) -> Leaf | None:
+def _descend(schema: dtdl.Schema, path: list[str], capability: str) -> Leaf | None:
     """The leaf at a path below a schema."""
     if not path:
         return _leaf(schema, capability)
     head, rest = path[0], path[1:]
-    if isinstance(schema, ArraySchema):
+    if isinstance(schema, dtdl.ArraySchema):
         return _descend(schema.element, rest, capability) if _is_index(head) else None
-    if isinstance(schema, ObjectSchema):
+    if isinstance(schema, dtdl.ObjectSchema):
         inner = next((each.schema for each in schema.fields if each.name == head), None)
         return None if inner is None else _descend(inner, rest, capability)
-    if isinstance(schema, MapSchema):  # keys may have dots
+    if isinstance(schema, dtdl.MapSchema):  # keys may have dots
         tails = (_descend(schema.value, path[cut:], capability) for cut in range(1, len(path) + 1))
         return next((each for each in tails if each is not None), None)
-    return _part(schema, head, rest, capability) if isinstance(schema, Standard) else None
+    return _part(schema, head, rest, capability) if isinstance(schema, dtdl.Standard) else None
 
 
-def _part(schema: Standard, head: str, rest: list[str], capability: str) -> Leaf | None:
+def _part(schema: dtdl.Standard, head: str, rest: list[str], capability: str) -> Leaf | None:
     """The leaf inside of a geopoint, a vector or a GeoJSON geometry."""
     is_part = head in IOT_CENTRAL_SCHEMAS.get(schema.word, ()) and not rest
     is_coordinate = schema.word in GEOSPATIAL and head == "coordinates" and rest and all(map(_is_index, rest))

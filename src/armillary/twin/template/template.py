@@ -18,23 +18,7 @@ from typing import Any, Final
 
 from armillary.errors import InvalidArgumentError
 from armillary.twin.template.schema import Mismatch, mismatches
-from armillary.wire.dtdl.model import (
-    ArraySchema,
-    Command,
-    Component,
-    Content,
-    EnumSchema,
-    Labels,
-    MapSchema,
-    Model,
-    ObjectSchema,
-    Property,
-    Relationship,
-    Schema,
-    Standard,
-    Telemetry,
-    label,
-)
+from armillary.wire.dtdl import model as dtdl
 
 # What operators keep of one device; each value is text of at most 4 KB (as a twin's).
 MAX_CLOUD_PROPERTIES: Final = 300
@@ -77,7 +61,7 @@ class CloudProperty:
 
     name: str
     display_name: str = ""
-    schema: Schema = field(default_factory=lambda: Standard("string"))
+    schema: dtdl.Schema = field(default_factory=lambda: dtdl.Standard("string"))
     unit: str | None = None
     minimum: float | None = None
     maximum: float | None = None
@@ -121,7 +105,7 @@ class Capability:
     name: str
     component: str
     kind: str
-    content: Content
+    content: dtdl.Content
     display_name: str
 
 
@@ -148,17 +132,17 @@ class Template:
     description: str = ""
     catalog: str | None = None
     root: str
-    model: Model
+    model: dtdl.Model
     version: int = 0
     cloud: Mapping[str, CloudProperty] = field(default_factory=dict)
     views: tuple[View, ...] = ()
-    labels: Labels = field(default_factory=dict)
+    labels: dtdl.Labels = field(default_factory=dict)
     identifier: str = ""
     capabilities: Mapping[str, Capability] = field(default_factory=dict)
     components: Mapping[str, str] = field(default_factory=dict)
 
 
-def capabilities_of(model: Model, root: str, labels: Labels) -> tuple[dict[str, Capability], dict[str, str]]:
+def capabilities_of(model: dtdl.Model, root: str, labels: dtdl.Labels) -> tuple[dict[str, Capability], dict[str, str]]:
     """What a device of a root interface says and does, and its components; cloud properties left out.
 
     Raises:
@@ -166,12 +150,12 @@ def capabilities_of(model: Model, root: str, labels: Labels) -> tuple[dict[str, 
             was built.
     """
     own = model.contents(root)
-    components = {each.name: each.interface for each in own if isinstance(each, Component)}
+    components = {each.name: each.interface for each in own if isinstance(each, dtdl.Component)}
     parts = {name: model.contents(name) for name in {*components.values()} if name in model.interfaces}
     _check_size(own, components, parts)
     found: dict[str, Capability] = {}
     for content in own:
-        if isinstance(content, Component):
+        if isinstance(content, dtdl.Component):
             for inner in parts.get(content.interface, ()):
                 _add(found, content.name, inner, labels)
         elif not is_cloud(content):
@@ -179,7 +163,9 @@ def capabilities_of(model: Model, root: str, labels: Labels) -> tuple[dict[str, 
     return found, components
 
 
-def _check_size(own: Sequence[Content], components: Mapping[str, str], parts: Mapping[str, Sequence[Content]]) -> None:
+def _check_size(
+    own: Sequence[dtdl.Content], components: Mapping[str, str], parts: Mapping[str, Sequence[dtdl.Content]]
+) -> None:
     """Count what components multiply, each interface and each schema looked at once."""
     sizes: dict[int, int] = {}
     of_interface = {name: sum(_parts_of(each, sizes) for each in contents) for name, contents in parts.items()}
@@ -197,23 +183,23 @@ def _check_size(own: Sequence[Content], components: Mapping[str, str], parts: Ma
             )
 
 
-def _parts_of(content: Content, sizes: dict[int, int]) -> int:
+def _parts_of(content: dtdl.Content, sizes: dict[int, int]) -> int:
     """Parts of all schemas of a content."""
     payloads = (getattr(content, "request", None), getattr(content, "response", None))
     schemas = [getattr(each, "schema", None) for each in (content, *payloads)]
     return sum(_schema_size(each, sizes) for each in schemas if each is not None)
 
 
-def _schema_size(schema: Schema, sizes: dict[int, int]) -> int:
+def _schema_size(schema: dtdl.Schema, sizes: dict[int, int]) -> int:
     """Parts of a schema, written out; ``sizes`` keeps those that were counted. DTDL nests five levels at most."""
     if id(schema) not in sizes:
-        if isinstance(schema, ArraySchema):
+        if isinstance(schema, dtdl.ArraySchema):
             size = _schema_size(schema.element, sizes)
-        elif isinstance(schema, MapSchema):
+        elif isinstance(schema, dtdl.MapSchema):
             size = _schema_size(schema.value, sizes)
-        elif isinstance(schema, EnumSchema):
+        elif isinstance(schema, dtdl.EnumSchema):
             size = len(schema.values)
-        elif isinstance(schema, ObjectSchema):
+        elif isinstance(schema, dtdl.ObjectSchema):
             size = sum(_schema_size(each.schema, sizes) for each in schema.fields)
         else:
             size = 0
@@ -221,18 +207,18 @@ def _schema_size(schema: Schema, sizes: dict[int, int]) -> int:
     return sizes[id(schema)]
 
 
-def is_cloud(content: Content) -> bool:
+def is_cloud(content: dtdl.Content) -> bool:
     """Whether a property is the operators' alone, as IoT Central marks it."""
-    return isinstance(content, Property) and CLOUD_TYPE in content.types
+    return isinstance(content, dtdl.Property) and CLOUD_TYPE in content.types
 
 
-def cloud_of(content: Content) -> CloudProperty:
+def cloud_of(content: dtdl.Content) -> CloudProperty:
     """A cloud property that stands in a model, as IoT Central writes it."""
-    assert isinstance(content, Property)  # noqa: S101 - the caller looked
+    assert isinstance(content, dtdl.Property)  # noqa: S101 - the caller looked
     limits = limits_of(content)
     return CloudProperty(
         name=content.name,
-        display_name=label(content.display_name, content.name),
+        display_name=dtdl.label(content.display_name, content.name),
         schema=content.schema,
         unit=content.unit,
         minimum=limits.minimum,
@@ -244,7 +230,7 @@ def cloud_of(content: Content) -> CloudProperty:
     )
 
 
-def limits_of(content: Content) -> Limits:
+def limits_of(content: dtdl.Content) -> Limits:
     """The limits that a model gives a value in IoT Central's members; what makes no sense there is none."""
     others = content.others
     return Limits(
@@ -337,20 +323,20 @@ def method_name(capability: Capability) -> str:
     return f"{capability.component}*{capability.content.name}" if capability.component else capability.content.name
 
 
-_KINDS: Mapping[type[Content], str] = {
-    Telemetry: "telemetry",
-    Property: "property",
-    Command: "command",
-    Relationship: "relationship",
+_KINDS: Mapping[type[dtdl.Content], str] = {
+    dtdl.Telemetry: "telemetry",
+    dtdl.Property: "property",
+    dtdl.Command: "command",
+    dtdl.Relationship: "relationship",
 }
 
 
-def _add(found: dict[str, Capability], component: str, content: Content, labels: Labels) -> None:
+def _add(found: dict[str, Capability], component: str, content: dtdl.Content, labels: dtdl.Labels) -> None:
     kind = _KINDS.get(type(content))
     if kind is None:  # a component inside a component: DTDL has none
         return
     name = f"{component}.{content.name}" if component else content.name
-    display_name = labels.get(name) or label(content.display_name, content.name)
+    display_name = labels.get(name) or dtdl.label(content.display_name, content.name)
     found[name] = Capability(name=name, component=component, kind=kind, content=content, display_name=display_name)
 
 

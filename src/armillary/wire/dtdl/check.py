@@ -9,25 +9,13 @@ from __future__ import annotations
 from collections import deque
 from collections.abc import Callable, Iterator, Mapping
 
+from armillary.wire.dtdl import tables
 from armillary.wire.dtdl.co_types import co_types_of
 from armillary.wire.dtdl.element import Element, Reference, rule_name
 from armillary.wire.dtdl.fault import Faults
 from armillary.wire.dtdl.json_text import Node
 from armillary.wire.dtdl.literal import literal
 from armillary.wire.dtdl.reader import ElementReader
-from armillary.wire.dtdl.tables import (
-    CLASSES,
-    GEOSPATIAL,
-    MAX_CONTENTS_2,
-    MAX_ELEMENTS_3,
-    MAX_EXTENDED_INTERFACES_3,
-    MAX_EXTENDS_DEPTH,
-    MAX_INHERITED,
-    MAX_INHERITED_ELEMENTS,
-    MAX_INTERFACE_CHARACTERS_3,
-    MAX_SCHEMA_DEPTH,
-    Member,
-)
 
 _COMPLEX_WITH_DEPTH = ("Array", "Map", "Object")
 
@@ -65,7 +53,7 @@ class ModelCheck:
         """Judge everything."""
         for element in self._reader.elements:
             for name, links in element.links.items():
-                member = CLASSES[element.version][element.kind][name]
+                member = tables.CLASSES[element.version][element.kind][name]
                 for link in links:
                     self._follow(element, name, member, link)
                 self._count(element, name, member, links)
@@ -77,8 +65,8 @@ class ModelCheck:
             check = self._checks.get(element.kind)
             if check is not None:
                 check(element)
-            if element.kind in _COMPLEX_WITH_DEPTH and self._schema_depths[id(element)] > MAX_SCHEMA_DEPTH:
-                expected = f"at most {MAX_SCHEMA_DEPTH} schemas inside one another"
+            if element.kind in _COMPLEX_WITH_DEPTH and self._schema_depths[id(element)] > tables.MAX_SCHEMA_DEPTH:
+                expected = f"at most {tables.MAX_SCHEMA_DEPTH} schemas inside one another"
                 self._fault(element, element.node, "PropertiesElementSchemaSchemaMaxDepth", expected, "more")
 
     def _measure(self) -> None:
@@ -92,7 +80,7 @@ class ModelCheck:
                     schemas = max(schemas, step + (0 if inner is None else self._schema_depths[id(inner)]))
                     if name == "extends" and inner is not None:
                         extends = max(extends, 1 + self._extends_depths[id(inner)])
-                    if link.word in GEOSPATIAL or (inner is not None and id(inner) in self._with_array):
+                    if link.word in tables.GEOSPATIAL or (inner is not None and id(inner) in self._with_array):
                         self._with_array.add(id(element))
             if element.kind == "Array":
                 self._with_array.add(id(element))
@@ -101,7 +89,7 @@ class ModelCheck:
 
     # References ---------------------------------------------------------------------------------------------
 
-    def _follow(self, element: Element, name: str, member: Member, link: Reference) -> None:
+    def _follow(self, element: Element, name: str, member: tables.Member, link: Reference) -> None:
         if not link.identifier:
             return
         found = self._reader.by_id.get(link.identifier)
@@ -121,7 +109,7 @@ class ModelCheck:
             expected = "an interface, or an element of the same interface"
             self._refuse(element, link.node, link.path, "DependencyReferenceable", expected, link.identifier)
 
-    def _count(self, element: Element, name: str, member: Member, links: list[Reference]) -> None:
+    def _count(self, element: Element, name: str, member: tables.Member, links: list[Reference]) -> None:
         if member.minimum is not None and len(links) < member.minimum:
             expected = f"at least {member.minimum} in {name}"
             self._fault(element, element.node, "MinCount", expected, str(len(links)), member=name)
@@ -160,20 +148,22 @@ class ModelCheck:
     # Interfaces ---------------------------------------------------------------------------------------------
 
     def _interface(self, element: Element) -> None:
-        if self._extends_depths[id(element)] > MAX_EXTENDS_DEPTH:
-            expected = f"at most {MAX_EXTENDS_DEPTH} levels of extends"
+        if self._extends_depths[id(element)] > tables.MAX_EXTENDS_DEPTH:
+            expected = f"at most {tables.MAX_EXTENDS_DEPTH} levels of extends"
             self._fault(element, element.node, "PropertiesExtendsMaxDepth", expected, "more")
             return
-        if self._inherited > MAX_INHERITED or self._inherited_elements > MAX_INHERITED_ELEMENTS:  # told once
+        if (
+            self._inherited > tables.MAX_INHERITED or self._inherited_elements > tables.MAX_INHERITED_ELEMENTS
+        ):  # told once
             return
         contents = contents_of(element)
         self._inherited += len(contents) + len(element.links.get("extends", ()))
-        if self._inherited > MAX_INHERITED:
-            expected = f"at most {MAX_INHERITED:,} contents of all interfaces, each with those it extends"
+        if self._inherited > tables.MAX_INHERITED:
+            expected = f"at most {tables.MAX_INHERITED:,} contents of all interfaces, each with those it extends"
             self._fault(element, element.node, "PropertiesContentsMaxCount", expected, "more")
             return
-        if element.version == 2 and len(contents) > MAX_CONTENTS_2:
-            expected = f"at most {MAX_CONTENTS_2} contents, with those of extended interfaces"
+        if element.version == 2 and len(contents) > tables.MAX_CONTENTS_2:
+            expected = f"at most {tables.MAX_CONTENTS_2} contents, with those of extended interfaces"
             self._fault(element, element.node, "MaxCount", expected, str(len(contents)), member="contents")
         names: dict[str, Element] = {}
         for content in contents:
@@ -192,12 +182,12 @@ class ModelCheck:
 
     def _sizes(self, element: Element, contents: list[Element]) -> None:
         extended = _extended_count(element)
-        if extended > MAX_EXTENDED_INTERFACES_3:
-            expected = f"at most {MAX_EXTENDED_INTERFACES_3} extended interfaces"
+        if extended > tables.MAX_EXTENDED_INTERFACES_3:
+            expected = f"at most {tables.MAX_EXTENDED_INTERFACES_3} extended interfaces"
             self._fault(element, element.node, "PropertiesExtendsMaxCount", expected, str(extended))
         count, pending = len(contents), list(contents)
         seen: set[int] = set()
-        while pending and count <= MAX_ELEMENTS_3:
+        while pending and count <= tables.MAX_ELEMENTS_3:
             each = pending.pop()
             if id(each) in seen or each.kind == "Interface":
                 continue
@@ -206,14 +196,16 @@ class ModelCheck:
                 count += 1
                 if link.element is not None:
                     pending.append(link.element)
-        if count > MAX_ELEMENTS_3:
+        if count > tables.MAX_ELEMENTS_3:
             rule = "PropertiesContentsMaxCount"
-            self._fault(element, element.node, rule, f"at most {MAX_ELEMENTS_3} elements", "more")
+            self._fault(element, element.node, rule, f"at most {tables.MAX_ELEMENTS_3} elements", "more")
         self._inherited_elements += count
-        if self._inherited_elements > MAX_INHERITED_ELEMENTS:
-            expected = f"at most {MAX_INHERITED_ELEMENTS:,} elements of all interfaces, each with those it extends"
+        if self._inherited_elements > tables.MAX_INHERITED_ELEMENTS:
+            expected = (
+                f"at most {tables.MAX_INHERITED_ELEMENTS:,} elements of all interfaces, each with those it extends"
+            )
             self._fault(element, element.node, "PropertiesContentsMaxCount", expected, "more")
-        if element.node.end - element.node.start > MAX_INTERFACE_CHARACTERS_3:
+        if element.node.end - element.node.start > tables.MAX_INTERFACE_CHARACTERS_3:
             self._text(element)
 
     def _text(self, element: Element) -> None:
@@ -225,8 +217,8 @@ class ModelCheck:
             if each.kind == "Interface" and each is not element and inside:
                 own -= each.node.end - each.node.start
                 last = each.node.end
-        if own > MAX_INTERFACE_CHARACTERS_3:
-            expected = f"at most {MAX_INTERFACE_CHARACTERS_3} characters of text"
+        if own > tables.MAX_INTERFACE_CHARACTERS_3:
+            expected = f"at most {tables.MAX_INTERFACE_CHARACTERS_3} characters of text"
             self._fault(element, element.node, "TextLength", expected, str(own))
 
     def _component(self, element: Element) -> None:
@@ -256,7 +248,7 @@ class ModelCheck:
         while pending:
             each = pending.pop()
             for link in _links(each):
-                if link.word in GEOSPATIAL:
+                if link.word in tables.GEOSPATIAL:
                     direct = each is element
                     rule = "PropertySchemaImpliedExclusion" if direct else "PropertiesSchemaExcludeArrayImplicant"
                     self._refuse(element, link.node, link.path, element.rule(rule), "no geospatial schema", link.word)

@@ -7,28 +7,15 @@ Source: DTDL v2 and v3 §DTDL element, §Context.
 
 from __future__ import annotations
 
+from armillary.wire.dtdl import tables
 from armillary.wire.dtdl.co_types import UNIT_MEMBERS, co_types_of, judge_types
 from armillary.wire.dtdl.element import Element, Reference, joined, rule_name, texts_of
 from armillary.wire.dtdl.fault import Document, Faults, shown
 from armillary.wire.dtdl.json_text import Node, to_value
 from armillary.wire.dtdl.member import read_literal
 from armillary.wire.dtdl.names import CONTEXT_PREFIX, EXTENSIONS, Context, context_version, is_identifier
-from armillary.wire.dtdl.tables import (
-    CLASSES,
-    GEOSPATIAL,
-    IOT_CENTRAL,
-    IOT_CENTRAL_SCHEMAS,
-    MAX_ID_CHARACTERS,
-    MAX_INTERFACE_ID_CHARACTERS,
-    PRIMITIVES,
-    RESERVED,
-    TYPE_IS_OPTIONAL,
-    VERSIONS,
-    Kind,
-    Member,
-)
 
-_TOP = Member(kind=Kind.ELEMENT, classes=("Interface",))
+_TOP = tables.Member(kind=tables.Kind.ELEMENT, classes=("Interface",))
 
 
 class ElementReader:
@@ -60,7 +47,7 @@ class ElementReader:
             path = "" if item is root else f"[{index}]"
             if not isinstance(item.value, dict):
                 expected = "an interface or an array of interfaces"
-                self._refuse(document, item, path, "RootArrayOrObj", VERSIONS[0], expected, shown(item))
+                self._refuse(document, item, path, "RootArrayOrObj", tables.VERSIONS[0], expected, shown(item))
                 continue
             context = self._top_context(document, item, item.value, path)
             if context is None:
@@ -77,8 +64,8 @@ class ElementReader:
         known = [version for text in texts if (version := context_version(text)) is not None]
         if held is None or not known:
             got = "none" if held is None else ", ".join(texts) or shown(held)
-            expected = "@context with " + " or ".join(f"{CONTEXT_PREFIX}{version}" for version in VERSIONS)
-            self._refuse(document, held or node, path, "TopLevelDtdlContext", VERSIONS[0], expected, got)
+            expected = "@context with " + " or ".join(f"{CONTEXT_PREFIX}{version}" for version in tables.VERSIONS)
+            self._refuse(document, held or node, path, "TopLevelDtdlContext", tables.VERSIONS[0], expected, got)
             return None
         return Context(known[-1])
 
@@ -97,7 +84,7 @@ class ElementReader:
                 self._refuse(document, node, path, "ContextDtmiWithVersion", inner.version, expected, ascii(text[:80]))
             elif text.startswith(CONTEXT_PREFIX):
                 if context_version(text) is None:
-                    expected = " or ".join(f"version {version}" for version in VERSIONS) + " of DTDL"
+                    expected = " or ".join(f"version {version}" for version in tables.VERSIONS) + " of DTDL"
                     self._refuse(document, node, path, "ContextDtdlVersion", inner.version, expected, text)
                 if saw_extension:
                     expected = "the context of DTDL before those of extensions"
@@ -105,7 +92,7 @@ class ElementReader:
                 saw_dtdl = True
             else:
                 # In DTDL v2, IoT Central's context may come before the one of DTDL, but not between two of them.
-                is_excepted = inner.version == VERSIONS[0] and text == IOT_CENTRAL and not saw_dtdl
+                is_excepted = inner.version == tables.VERSIONS[0] and text == tables.IOT_CENTRAL and not saw_dtdl
                 saw_extension = saw_extension or not is_excepted
                 self._extension(document, node, path, inner.version, text)
         return inner
@@ -128,7 +115,7 @@ class ElementReader:
         path: str,
         parent: Element | None,
         context: Context,
-        place: Member,
+        place: tables.Member,
         rule: str,
     ) -> Element | None:
         """Read an object as one of the elements that may stand in ``place``; None when it is no element at all."""
@@ -162,7 +149,7 @@ class ElementReader:
         version, likely = context.version, allowed[0]
         held = members.get("@type")
         if held is None:
-            if len(allowed) == 1 and likely in TYPE_IS_OPTIONAL and likely in CLASSES[version]:
+            if len(allowed) == 1 and likely in tables.TYPE_IS_OPTIONAL and likely in tables.CLASSES[version]:
                 return likely, []
             rule, got = rule_name(likely, "RequiredProperties"), "none"
             self._refuse(document, node, path, rule, version, f"@type with {' or '.join(allowed)}", got)
@@ -190,7 +177,7 @@ class ElementReader:
             rule = "IdNotArray" if isinstance(text, list) else "IdIsDtmi"
             element.note(self._faults, held, rule, "a model identifier dtmi:...;N", shown(held), at="@id")
             return
-        limit = MAX_INTERFACE_ID_CHARACTERS if element.kind == "Interface" else MAX_ID_CHARACTERS
+        limit = tables.MAX_INTERFACE_ID_CHARACTERS if element.kind == "Interface" else tables.MAX_ID_CHARACTERS
         if len(text) > limit:
             element.note(self._faults, held, "IdLong", f"at most {limit} characters", f"{len(text)}", at="@id")
         reserved = element.context.reserved_prefixes
@@ -208,7 +195,7 @@ class ElementReader:
     # Members ------------------------------------------------------------------------------------------------
 
     def _members(self, element: Element, *, informal: bool) -> None:
-        table = CLASSES[element.version][element.kind]
+        table = tables.CLASSES[element.version][element.kind]
         by_id = {f"dtmi:dtdl:property:{name};{element.version}": name for name in table}
         takes_unit = any(co_type.unit_type is not None for _, co_type in co_types_of(element))
         seen: set[str] = set()
@@ -233,29 +220,29 @@ class ElementReader:
         """Judge a member that the element's class does not have."""
         version = element.version
         if key.startswith("@"):
-            if version > VERSIONS[0] or key == "@graph":
-                rule = "GraphKeyword" if version == VERSIONS[0] else "InvalidKeywords"
+            if version > tables.VERSIONS[0] or key == "@graph":
+                rule = "GraphKeyword" if version == tables.VERSIONS[0] else "InvalidKeywords"
                 element.note(self._faults, node, rule, "only @context, @id and @type", ascii(key[:40]))
             return
         is_strange = ":" in key and not is_identifier(key, version)
-        if informal and (version == VERSIONS[0] or not is_strange):
+        if informal and (version == tables.VERSIONS[0] or not is_strange):
             element.others[key] = to_value(node)
             return
-        formally = "" if is_strange and version > VERSIONS[0] else "Formally"
+        formally = "" if is_strange and version > tables.VERSIONS[0] else "Formally"
         if is_strange:
             rule = "InvalidDtmi" if key.startswith("dtmi:") else "NotDtmiNorTerm"
         else:
-            rule = "IrrelevantDtmiOrTerm" if ":" in key or key in RESERVED[version] else "UndefinedTerm"
-        expected = f"members of {element.kind}: {', '.join(sorted(CLASSES[version][element.kind]))}"
+            rule = "IrrelevantDtmiOrTerm" if ":" in key or key in tables.RESERVED[version] else "UndefinedTerm"
+        expected = f"members of {element.kind}: {', '.join(sorted(tables.CLASSES[version][element.kind]))}"
         if not element.note(self._faults, node, f"Property{formally}{rule}", expected, ascii(key[:80])):
             element.others[key] = to_value(node)
 
-    def _member(self, element: Element, name: str, member: Member, node: Node) -> None:
-        if member.kind not in (Kind.SCHEMA, Kind.ELEMENT, Kind.ELEMENTS):
+    def _member(self, element: Element, name: str, member: tables.Member, node: Node) -> None:
+        if member.kind not in (tables.Kind.SCHEMA, tables.Kind.ELEMENT, tables.Kind.ELEMENTS):
             read_literal(element, name, member, node, self._faults)
             return
         items = node.value if isinstance(node.value, list) else [node]
-        if member.kind is not Kind.ELEMENTS and len(items) != 1 and (items or member.is_required):
+        if member.kind is not tables.Kind.ELEMENTS and len(items) != 1 and (items or member.is_required):
             element.note(self._faults, node, "Element", f"one: {member.kind.value}", f"{len(items)}", member=name)
             return
         links = element.links.setdefault(name, [])
@@ -265,7 +252,7 @@ class ElementReader:
             if link is not None:
                 links.append(link)
 
-    def _link(self, element: Element, name: str, member: Member, node: Node, path: str) -> Reference | None:
+    def _link(self, element: Element, name: str, member: tables.Member, node: Node, path: str) -> Reference | None:
         if isinstance(node.value, dict):
             rule = element.rule("TypeConformance", name)
             inner = self._element(element.document, node, node.value, path, element, element.context, member, rule)
@@ -274,14 +261,14 @@ class ElementReader:
             return None if inner is None else Reference(node, path, element=inner)
         text = node.value
         if isinstance(text, str):
-            word = _schema_word(text, element.context) if member.kind is Kind.SCHEMA else None
+            word = _schema_word(text, element.context) if member.kind is tables.Kind.SCHEMA else None
             if word is not None:
                 return Reference(node, path, word=word)
             if is_identifier(text, element.version):
                 return Reference(node, path, identifier=text)
         expected = f"{' or '.join(member.classes)}, or the identifier of one"
-        if member.kind is Kind.SCHEMA:
-            expected = f"{', '.join(PRIMITIVES)}, {expected}"
+        if member.kind is tables.Kind.SCHEMA:
+            expected = f"{', '.join(tables.PRIMITIVES)}, {expected}"
         rule = element.rule("Element", name)
         self._refuse(element.document, node, path, rule, element.version, expected, shown(node))
         return None
@@ -292,7 +279,7 @@ class ElementReader:
         self._faults.add(document, node, path, rule, version, expected=expected, got=got)
 
 
-def _fits(place: Member, kind: str, version: int, parent_version: int) -> bool:
+def _fits(place: tables.Member, kind: str, version: int, parent_version: int) -> bool:
     """Whether an element of a class and version of DTDL may stand in a member of another version."""
     if kind not in place.classes or version > parent_version:
         return False
@@ -302,20 +289,23 @@ def _fits(place: Member, kind: str, version: int, parent_version: int) -> bool:
 def _class_of(text: str, version: int) -> str | None:
     prefix, suffix = "dtmi:dtdl:class:", f";{version}"
     name = text[len(prefix) : -len(suffix)] if text.startswith(prefix) and text.endswith(suffix) else text
-    return name if name in CLASSES[version] else None
+    return name if name in tables.CLASSES[version] else None
 
 
 def _schema_word(text: str, context: Context) -> str | None:
     """The standard schema that a text names, by its word or its identifier; None when it names none."""
-    families = (("dtmi:dtdl:instance:Schema:", PRIMITIVES), ("dtmi:standard:schema:geospatial:", GEOSPATIAL))
+    families = (
+        ("dtmi:dtdl:instance:Schema:", tables.PRIMITIVES),
+        ("dtmi:standard:schema:geospatial:", tables.GEOSPATIAL),
+    )
     for prefix, words in families:
         if text in words:
             return text
-        for version in range(VERSIONS[0], context.version + 1):
+        for version in range(tables.VERSIONS[0], context.version + 1):
             name = text[len(prefix) : -2] if text.startswith(prefix) and text.endswith(f";{version}") else ""
             if name in words:
                 return name
-    if context.has(IOT_CENTRAL):
+    if context.has(tables.IOT_CENTRAL):
         name = text.removeprefix("dtmi:iotcentral:schema:").removesuffix(";2") if ":" in text else text
-        return name if name in IOT_CENTRAL_SCHEMAS else None
+        return name if name in tables.IOT_CENTRAL_SCHEMAS else None
     return None

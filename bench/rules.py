@@ -19,7 +19,7 @@ from armillary.engines.series.log.blocks import Run
 from armillary.hub.hub import Hub
 from armillary.twin.rule import json_form as rule_json
 from armillary.twin.rule.evaluate import Program, start, step
-from armillary.twin.rule.quick import quiet_of
+from armillary.twin.rule.fast_path import fast_path_of
 from armillary.twin.rule.rule import Facts
 from armillary.twin.rule.table import Event
 from armillary.wire.mqtt.codec import encode_packet
@@ -59,7 +59,7 @@ def _evaluations(count: int) -> dict[str, object]:
     now = 1_700_000_000_000
     facts = [Facts(f"{device:04d}") for device in range(DEVICES)]
     states = [[start(program, now) for program in programs] for _ in range(DEVICES)]
-    ways = [(quiet_of(program).take, program) for program in programs]
+    ways = [(fast_path_of(program).take, program) for program in programs]
     values = dict.fromkeys(NAMES, 10.0)
     rates = []
     device = 0

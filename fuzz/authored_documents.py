@@ -12,8 +12,8 @@ from typing import Any
 from armillary.errors import InvalidArgumentError, WireError
 from armillary.twin.author.data_export import (
     DataExport,
-    Record,
-    Source,
+    ExportRecord,
+    ExportSource,
     document_of,
     is_wanted,
     needs_of_export,
@@ -21,7 +21,7 @@ from armillary.twin.author.data_export import (
     split_secret,
 )
 from armillary.twin.author.group import DeviceFacts, Group, is_member, needs_of_group, parse_group
-from armillary.twin.author.job import DeviceState, Job, Progress, RunState, next_due, parse_job, plan_run
+from armillary.twin.author.job import DeviceState, Job, RunProgress, RunState, next_due, parse_job, plan_run
 from armillary.twin.author.organisation import parse_organisation
 from fuzz.harness import main
 
@@ -85,12 +85,18 @@ def judge(body: Any) -> None:
             assert is_member(found, FACTS) in (True, False)
         elif isinstance(found, Job):
             counts = {DeviceState.PENDING: 3, DeviceState.FAILED: 1}
-            plan_run(found, Progress(state=RunState.RUNNING, counts=counts, batch=0, due_ms=1), 10)
+            plan_run(found, RunProgress(state=RunState.RUNNING, counts=counts, batch=0, due_ms=1), 10)
             next_due(found, None, 10)
         elif isinstance(found, DataExport):
             needs_of_export(found)
-            record = Record(
-                id="r", source=Source.TELEMETRY, device_id="d", at_ms=1, accepted_ms=1, content={}, values={"a": 1}
+            record = ExportRecord(
+                id="r",
+                source=ExportSource.TELEMETRY,
+                device_id="d",
+                at_ms=1,
+                accepted_ms=1,
+                content={},
+                values={"a": 1},
             )
             assert is_wanted(found, record, FACTS) in (True, False)
             document_of(found, record, FACTS)

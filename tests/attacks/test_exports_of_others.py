@@ -28,7 +28,7 @@ from armillary.platform.exports import (
 )
 from armillary.platform.outbound.attempts import NotNowError
 from armillary.platform.outbound.webhook import AllowedHosts
-from armillary.twin.author.data_export import Record, Source, is_wanted, parse_export
+from armillary.twin.author.data_export import ExportRecord, ExportSource, is_wanted, parse_export
 from armillary.twin.author.group import DeviceFacts
 from armillary.wire.export.application_archive import KIND_VERSION, make_manifest
 
@@ -82,9 +82,15 @@ def test_a_new_owner_gets_nothing_of_the_time_before() -> None:
     facts = DeviceFacts(device_id="x", fields={"catalog": "Bob", "claimed_at": 2000})
     export = parse_export(body(catalog="Bob"))
 
-    def record(accepted_ms: int) -> Record:
-        return Record(
-            id="t", source=Source.TELEMETRY, device_id="x", at_ms=0, accepted_ms=accepted_ms, content={}, values={}
+    def record(accepted_ms: int) -> ExportRecord:
+        return ExportRecord(
+            id="t",
+            source=ExportSource.TELEMETRY,
+            device_id="x",
+            at_ms=0,
+            accepted_ms=accepted_ms,
+            content={},
+            values={},
         )
 
     assert not is_wanted(export, record(1_999_999), facts)  # Alice's
@@ -107,9 +113,9 @@ def test_the_service_tells_the_hub_since_when_a_device_is_its_owners(service: Ru
     assert owned is not None
     for device_id, since in ((device, owned), (made["device_id"], known)):
         records = [
-            Record(
+            ExportRecord(
                 id=word,
-                source=Source.TELEMETRY,
+                source=ExportSource.TELEMETRY,
                 device_id=device_id,
                 at_ms=0,
                 accepted_ms=at_ms,
@@ -319,9 +325,9 @@ def test_the_status_of_an_export_is_no_meter_of_what_others_send(
     wait_until(lambda: begun(service, name), "it to begin")
     device = alice.device
     service.hub.exports.store.keep(all_of_us, Cursor(seq=7, exported=5, error="of the operator's host"))
-    before = service.hub.exports._sources.newest(Source.TELEMETRY)
+    before = service.hub.exports._sources.newest(ExportSource.TELEMETRY)
     say(service, device.device_id, {"temperature": 1.0})
-    wait_until(lambda: service.hub.exports._sources.newest(Source.TELEMETRY) > before, "Alice's message")
+    wait_until(lambda: service.hub.exports._sources.newest(ExportSource.TELEMETRY) > before, "Alice's message")
     status = lambda each, query="": service.call("GET", f"/api/v1/exports/{each}{query}").body["status"]  # noqa: E731
     wait_until(lambda: status(name)["behind"] == 0 and status(name)["newest"] > before, "it to be passed over")
     assert status(name)["cursor"]["filtered"] == 0, "it was never his"

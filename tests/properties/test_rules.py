@@ -18,7 +18,7 @@ from armillary.twin.rule import json_form as rule_json, state as rule_state
 from armillary.twin.rule.evaluate import Program, start, step
 from armillary.twin.rule.rule import Aggregate, Condition, Facts, Operand, Rule, Window, WindowKind
 from armillary.twin.rule.state import MAX_OPEN_WINDOWS, SLICES
-from armillary.twin.rule.table import Event, Outcome
+from armillary.twin.rule.table import Event, RuleOutcome
 from armillary.twin.rule.trace import explain
 
 START_S = 1_000_000
@@ -289,7 +289,7 @@ def evaluated(rule: Rule, history: list[Message], end: int, looks: list[int], *,
     steps += [(each, 0, None) for each in looks] + [(end * 1000, 2, None)]
     for now_ms, _, event in sorted(steps, key=lambda each: each[:2]):
         state, entries = step(program, state, event, now_ms, FACTS)
-        fired += [entry.now_ms for entry in entries if entry.outcome is Outcome.FIRED]
+        fired += [entry.now_ms for entry in entries if entry.outcome is RuleOutcome.FIRED]
         assert not 0 < state.deadline_ms <= now_ms, "something that was due was not done"
         for entry in entries:
             assert explain(rule, entry)["why"].endswith(".")

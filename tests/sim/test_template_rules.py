@@ -13,7 +13,7 @@ from armillary.sim.templates.plans import DevicePlan, cloud_of, plans_of, wanted
 from armillary.twin.rule.evaluate import Program, start, step
 from armillary.twin.rule.json_form import from_json
 from armillary.twin.rule.rule import Facts, Rule
-from armillary.twin.rule.table import Event, Outcome
+from armillary.twin.rule.table import Event, RuleOutcome
 from armillary.wire.hub.telemetry import decode, encode
 
 # Twelve hours apart: what is named is within reach by day and by night.
@@ -58,7 +58,7 @@ def first_firing_s(rule: Rule, plan: DevicePlan, cloud: Mapping[str, Any], withi
             listening_since_ms=origin_ms,
         )
         state, entries = step(program, state, event, now_ms, facts)
-        if any(entry.outcome is Outcome.FIRED for entry in entries):
+        if any(entry.outcome is RuleOutcome.FIRED for entry in entries):
             return since_s
         since_s += plan.every_s
     return None

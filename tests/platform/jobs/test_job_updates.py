@@ -20,7 +20,7 @@ from tests.platform.jobs.test_jobs import RUNNER, ended, make, names
 from armillary.engines.jobs.store import NOT_WAITED_FOR, JobStore, Outcome
 from armillary.platform.jobs import jobs
 from armillary.platform.jobs.updates import JobUpdates, acknowledged
-from armillary.twin.author.job import DeviceState, RunState, Standing
+from armillary.twin.author.job import DeviceState, RunState, UpdateStatus
 
 PACKAGE = {"url": "https://example.com/f.bin", "version": "2.1", "sha256": "0" * 64}
 UPDATE = {"kind": "update", "package": PACKAGE, "timeout_s": 60}
@@ -105,9 +105,9 @@ def test_a_device_that_goes_away_while_it_is_looked_at_has_not_failed() -> None:
     owners = {"d": {"catalog": "Contoso"}}
 
     class Moving:
-        def standings(self, _: str, moved: Mapping[str, tuple[str, int]]) -> Mapping[str, Standing]:
+        def standings(self, _: str, moved: Mapping[str, tuple[str, int]]) -> Mapping[str, UpdateStatus]:
             owners.clear()
-            return {name: Standing("failed", "somebody moved it") for name in moved}
+            return {name: UpdateStatus("failed", "somebody moved it") for name in moved}
 
     hub = SimpleNamespace(updates=Moving(), directory=SimpleNamespace(of=lambda _: owners), now_ms=lambda: 0)
     job = SimpleNamespace(action=SimpleNamespace(device_group="Cable/Test", timeout_s=60))

@@ -12,7 +12,7 @@ from hypothesis import given, strategies as st
 
 from armillary.errors import InvalidArgumentError
 from armillary.twin.author import dashboard
-from armillary.twin.author.dashboard import COLUMNS, KINDS, Threshold, parse, parse_tile, state_of
+from armillary.twin.author.dashboard import COLUMNS, KINDS, StateThreshold, parse, parse_tile, state_of
 
 DEVICE = "ab" * 64
 SOURCE = {"group": "all-meters"}
@@ -66,7 +66,7 @@ def test_every_kind_of_tile_is_taken_with_every_field():
     kpi = found.tile("t-kpi")
     assert kpi is not None
     assert kpi.values == ("flow",)
-    assert kpi.options["thresholds"] == (Threshold(1.0, "good"), Threshold(2.5, "bad"))
+    assert kpi.options["thresholds"] == (StateThreshold(1.0, "good"), StateThreshold(2.5, "bad"))
     assert found.tile("other") is None
     assert dashboard.free_row(found.tiles) == 3 * len(FULL)
 
@@ -191,4 +191,4 @@ def test_no_document_makes_it_fail_otherwise(document: Any):
 
 @pytest.mark.parametrize(("value", "state"), [(0.9, ""), (1, "good"), (2, "good"), (2.5, "bad"), (9e9, "bad")])
 def test_a_number_is_in_the_state_of_the_last_threshold_below_it(value: float, state: str):
-    assert state_of((Threshold(1.0, "good"), Threshold(2.5, "bad")), value) == state
+    assert state_of((StateThreshold(1.0, "good"), StateThreshold(2.5, "bad")), value) == state

@@ -10,8 +10,8 @@ from hypothesis import given, strategies as st
 
 from armillary.errors import InvalidArgumentError
 from armillary.twin.author.data_export import (
-    Record,
-    Source,
+    ExportRecord,
+    ExportSource,
     batches,
     document_of,
     is_wanted,
@@ -28,9 +28,9 @@ FACTS = DeviceFacts(
     cloud={"site": "n1"},
     telemetry={"temperature": 99},
 )
-RECORD = Record(
+RECORD = ExportRecord(
     id="t-1-0",
-    source=Source.TELEMETRY,
+    source=ExportSource.TELEMETRY,
     device_id="0a" * 64,
     at_ms=5,
     accepted_ms=2_000_000,
@@ -76,7 +76,7 @@ def test_whose_a_record_is() -> None:
     assert is_wanted(parse_export(body(catalog="north")), RECORD, FACTS)
     assert not is_wanted(parse_export(body(catalog="south")), RECORD, FACTS)
     assert not is_wanted(parse_export(body(catalog="north")), RECORD, DeviceFacts(device_id="x"))
-    earlier = Record(**{**{name: getattr(RECORD, name) for name in RECORD.__slots__}, "accepted_ms": 999_999})
+    earlier = ExportRecord(**{**{name: getattr(RECORD, name) for name in RECORD.__slots__}, "accepted_ms": 999_999})
     assert not is_wanted(parse_export(body(catalog="north")), earlier, FACTS)  # of the owner before
     assert is_wanted(parse_export(body()), earlier, FACTS)
 

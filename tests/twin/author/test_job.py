@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from armillary.errors import InvalidArgumentError, WireError
-from armillary.twin.author.job import DeviceState, Progress, RunState, next_due, parse_job, plan_run
+from armillary.twin.author.job import DeviceState, RunProgress, RunState, next_due, parse_job, plan_run
 
 PACKAGE = {"url": "https://example.com/f.bin", "version": "2.1", "sha256": "0" * 64}
 COMMAND = {"kind": "command", "command": "valve*open", "payload": {"by": 3}}
@@ -18,7 +18,7 @@ def job(**more: Any) -> dict[str, Any]:
     return {"name": "Open", "group": "valves", "action": COMMAND, **more}
 
 
-def progress(*, failed: int = 0, running: int = 0, pending: int = 0, done: int = 0, **more: Any) -> Progress:
+def progress(*, failed: int = 0, running: int = 0, pending: int = 0, done: int = 0, **more: Any) -> RunProgress:
     counts = {
         DeviceState.FAILED: failed,
         DeviceState.RUNNING: running,
@@ -26,7 +26,7 @@ def progress(*, failed: int = 0, running: int = 0, pending: int = 0, done: int =
         DeviceState.SUCCEEDED: done,
     }
     given = {"state": RunState.RUNNING, "batch": 0, "due_ms": 0 if pending else None, **more}
-    return Progress(counts=counts, **given)
+    return RunProgress(counts=counts, **given)
 
 
 def test_a_job_says_what_is_done() -> None:

@@ -13,7 +13,7 @@ from armillary.twin.rule.action import split_secrets
 from armillary.twin.rule.evaluate import Program, start, step
 from armillary.twin.rule.rule import Facts, Rule, unconcerned, unmodelled
 from armillary.twin.rule.state import PHASES, State
-from armillary.twin.rule.table import REPEATS, TRANSITIONS, Event, Outcome, Signal
+from armillary.twin.rule.table import REPEATS, TRANSITIONS, Event, RuleOutcome, Signal
 from armillary.twin.rule.trace import why
 
 T = 1_700_000_000_000  # on no window's border
@@ -204,7 +204,7 @@ def test_texts_choices_and_properties() -> None:
     assert run.at(1, {"state": "pump fault 3"}) == ["fired"]
     run.facts = run.facts._replace(properties={"reported": {"mode": "off"}})
     state, entries = step(run.program, run.state, Event(T + 2000, None), T + 2000, run.facts)
-    assert [entry.outcome for entry in entries] == [Outcome.CLEARED]
+    assert [entry.outcome for entry in entries] == [RuleOutcome.CLEARED]
     assert state.phase == "clear"
 
 

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from armillary.errors import NotFoundError
 from armillary.platform.templates.value_names import names_of
-from armillary.twin.author.dashboard import Source
+from armillary.twin.author.dashboard import TileSource
 from armillary.twin.author.group import DeviceFacts, Needs
 from armillary.twin.template.value_names import Naming
 
@@ -33,12 +33,12 @@ class Devices:
     def __init__(self, hub: Hub, catalog: str | None = None) -> None:
         self._hub = hub
         self._catalog = catalog
-        self._ids: dict[Source, tuple[str, ...]] = {}
+        self._ids: dict[TileSource, tuple[str, ...]] = {}
         self._facts: dict[str, DeviceFacts] = {}
         self._names: dict[str, str] = {}
-        self._naming: dict[Source, Naming] = {}
+        self._naming: dict[TileSource, Naming] = {}
 
-    def of(self, source: Source | None) -> tuple[str, ...]:
+    def of(self, source: TileSource | None) -> tuple[str, ...]:
         """Ids of a source's devices, sorted.
 
         Raises:
@@ -50,7 +50,7 @@ class Devices:
             self._ids[source] = self._find(source)
         return self._ids[source]
 
-    def naming(self, source: Source | None) -> Naming:
+    def naming(self, source: TileSource | None) -> Naming:
         """What the values of a source's devices are called. Raises as :meth:`of`."""
         if source is None:
             return Naming()
@@ -79,7 +79,7 @@ class Devices:
                     break
         return found
 
-    def _find(self, source: Source) -> tuple[str, ...]:
+    def _find(self, source: TileSource) -> tuple[str, ...]:
         if source.kind == "group":
             return tuple(sorted(self._hub.groups.ids(source.id, catalog=self._catalog)))
         ids = (source.id,) if source.kind == "device" else self._hub.application.device_ids_of(source.id)

@@ -18,7 +18,7 @@ from armillary.console.frame import form_entries as entry
 from armillary.console.frame.form import Field, Form, choices, filled
 from armillary.console.frame.form_entries import Entry
 from armillary.errors import InvalidArgumentError
-from armillary.twin.author.data_export import Source, parse_export
+from armillary.twin.author.data_export import ExportSource, parse_export
 from armillary.twin.author.export_destination import SASL_MECHANISMS
 from armillary.twin.author.group import parse_group
 from armillary.twin.author.job import parse_job
@@ -191,7 +191,7 @@ _ACTIONS: Final[Mapping[str, tuple[Entry, ...]]] = MappingProxyType(
     }
 )
 _WHAT: Final = (
-    entry.choice("source", "What is exported", choices([each.value for each in Source])),
+    entry.choice("source", "What is exported", choices([each.value for each in ExportSource])),
     entry.tick("enabled", "It runs", default=True),
     entry.choice(
         "from", "Begins with", (("now", "what comes from now on"), ("beginning", "the oldest that is still kept"))

@@ -15,7 +15,7 @@ from markupsafe import Markup
 from armillary.console.dashboards.pages_tiles import tile_view
 from armillary.console.frame.words import counted, moment
 from armillary.errors import InvalidArgumentError
-from armillary.twin.author.dashboard import Dashboard, Source, Tile
+from armillary.twin.author.dashboard import Dashboard, Tile, TileSource
 
 # Word in the address -> (word on the button, seconds that every tile looks back). The first is each tile's own.
 RANGES: Mapping[str, tuple[str, int | None]] = MappingProxyType(
@@ -94,7 +94,7 @@ def script_views(views: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
 def edit_view(
     document: Mapping[str, Any],
     shown: Dashboard,
-    names: Mapping[Source, str],
+    names: Mapping[TileSource, str],
     labels: Mapping[str, Sequence[Mapping[str, Any]]],
 ) -> dict[str, Any]:
     """The board: every tile with what it is, its grip, and the ways to its form.
@@ -130,7 +130,7 @@ def edit_view(
     }
 
 
-def about(tile: Tile, names: Mapping[Source, str], labels: Sequence[Mapping[str, Any]]) -> str:
+def about(tile: Tile, names: Mapping[TileSource, str], labels: Sequence[Mapping[str, Any]]) -> str:
     """A tile in a few words: its kind, what it shows and of which devices."""
     called = {each["name"]: str(each["display_name"]) for each in labels}
     shown = ", ".join(called.get(each, each) for each in tile.values or tile.options.get("names", ()))

@@ -14,7 +14,7 @@ from armillary.console.frame.desk import Desk, Visit
 from armillary.console.frame.sort import sorted_table
 from armillary.console.frame.words import counted, joined
 from armillary.errors import ArmillaryError, InvalidArgumentError, NotFoundError
-from armillary.twin.author.dashboard import KINDS, Dashboard, Source, free_row, parse
+from armillary.twin.author.dashboard import KINDS, Dashboard, TileSource, free_row, parse
 
 KIND = "dashboard"
 LIST_LINES = 100
@@ -225,7 +225,7 @@ def _groups(desk: Desk) -> list[tuple[str, str]]:
     return [(each["id"], str(each["body"].get("name") or each["id"])) for each in page["items"]]
 
 
-def _called(desk: Desk, visit: Visit, sources: list[Source]) -> dict[Source, str]:
+def _called(desk: Desk, visit: Visit, sources: list[TileSource]) -> dict[TileSource, str]:
     """What tiles are of, in words."""
     labels = desk.sources.application.labels([each.id for each in sources if each.kind == "device"])
     words = {"device": labels, "template": dict(_templates(desk, visit)), "group": dict(_groups(desk))}

@@ -13,7 +13,7 @@ from typing import Final
 
 from armillary.engines.database.port import Connection
 from armillary.errors import RateLimitedError
-from armillary.wire.hub.cloud_message import CloudMessage, Outcome, keeps_feedback, topic_of
+from armillary.wire.hub.cloud_message import CloudMessage, MessageOutcome, keeps_feedback, topic_of
 
 # IoT Hub: messages that wait for one device.
 MAX_WAITING: Final = 50
@@ -63,7 +63,7 @@ class QueuedMessage:
     expires_ms: int
     deliveries: int
     max_deliveries: int
-    outcome: Outcome | None
+    outcome: MessageOutcome | None
     settled_ms: int | None
 
 
@@ -155,7 +155,7 @@ def taken(
     return apply
 
 
-def settled(device_id: str, sequence: int, outcome: Outcome, *, now_ms: int) -> Callable[[Connection], bool]:
+def settled(device_id: str, sequence: int, outcome: MessageOutcome, *, now_ms: int) -> Callable[[Connection], bool]:
     """Settle a message; False when it was settled before."""
 
     def apply(connection: Connection) -> bool:
@@ -206,7 +206,9 @@ def _expire(connection: Connection, now_ms: int, device_id: str | None) -> int:
     return len(rows)
 
 
-def _settle(connection: Connection, device_id: str, sequence: int, ack: str, outcome: Outcome, now_ms: int) -> None:
+def _settle(
+    connection: Connection, device_id: str, sequence: int, ack: str, outcome: MessageOutcome, now_ms: int
+) -> None:
     if not keeps_feedback(ack, outcome):
         connection.execute("DELETE FROM cloud_message WHERE sequence = ?", (sequence,))
         return

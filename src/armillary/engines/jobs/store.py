@@ -20,7 +20,7 @@ from typing import Any, Literal
 
 from armillary.engines.database.sqlite_file import Layout, SqliteFile
 from armillary.errors import NotFoundError
-from armillary.twin.author.job import DEVICE_STATES, DeviceState, Progress, RunState, next_run
+from armillary.twin.author.job import DEVICE_STATES, DeviceState, RunProgress, RunState, next_run
 
 FILE_NAME = "jobs.db"
 
@@ -201,10 +201,10 @@ class JobStore:
         rows = self._file.read(lambda c: c.execute(_DEVICE + where + " ORDER BY device_id LIMIT ?", values).fetchall())
         return [_as_result(row) for row in rows]
 
-    def progress(self, number: int) -> Progress:
+    def progress(self, number: int) -> RunProgress:
         """A run as :func:`armillary.twin.author.job.plan_run` looks at it."""
 
-        def query(connection: sqlite3.Connection) -> Progress:
+        def query(connection: sqlite3.Connection) -> RunProgress:
             (state,) = connection.execute("SELECT state FROM run WHERE number = ?", (number,)).fetchone()
             (batch,) = connection.execute(_BATCH, (number,)).fetchone()
             opened, due = 0, None
@@ -218,7 +218,9 @@ class JobStore:
                     (number, batch),
                 ).fetchone()
             counts = _counts(connection, number)
-            return Progress(state=RunState(state), counts=counts, batch=batch, batch_opened_ms=opened or 0, due_ms=due)
+            return RunProgress(
+                state=RunState(state), counts=counts, batch=batch, batch_opened_ms=opened or 0, due_ms=due
+            )
 
         return self._file.read(query)
 

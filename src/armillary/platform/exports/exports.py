@@ -39,7 +39,7 @@ from armillary.platform.exports.sources import Sources, encode
 from armillary.platform.outbound.attempts import NeverError, NotNowError, backoff
 from armillary.twin.author.data_export import (
     DataExport,
-    Record,
+    ExportRecord,
     batches,
     document_of,
     is_of_owner,
@@ -363,7 +363,9 @@ class Exports:
             cursor = self.store.keep(export_id, Cursor(seq=seq))
         return cursor
 
-    def _chosen(self, export: DataExport, group: Group | None, records: Sequence[Record]) -> tuple[list[Outgoing], int]:
+    def _chosen(
+        self, export: DataExport, group: Group | None, records: Sequence[ExportRecord]
+    ) -> tuple[list[Outgoing], int]:
         """Records that go out, and how many there are of the catalog that the export is for."""
         needs = needs_of_export(export) | (Needs() if group is None else needs_of_group(group))
         ids = list(dict.fromkeys(each.device_id for each in records))

@@ -26,7 +26,7 @@ from armillary.engines.hub.journals import Journal, newest_number, number_before
 from armillary.engines.hub.twins import journal_wanted, read_changes
 from armillary.engines.series.log.blocks import Message, iterate_block
 from armillary.errors import WireError
-from armillary.twin.author.data_export import Record, Source
+from armillary.twin.author.data_export import ExportRecord, ExportSource
 from armillary.wire.hub import telemetry
 from armillary.wire.hub.topics import parse_bag
 
@@ -37,9 +37,9 @@ if TYPE_CHECKING:
 BLOCKS: Final = 16
 # Sources that are journals of the hub's own database.
 JOURNALS: Final = {
-    Source.TELEMETRY: Journal.MESSAGES,
-    Source.PROPERTIES: Journal.TWINS,
-    Source.CONNECTIVITY: Journal.CONNECTIONS,
+    ExportSource.TELEMETRY: Journal.MESSAGES,
+    ExportSource.PROPERTIES: Journal.TWINS,
+    ExportSource.CONNECTIVITY: Journal.CONNECTIONS,
 }
 # Fields of an alert that go out.
 ALERT_FIELDS: Final = ("rule_id", "rule_name", "severity", "fired_ms", "trace")
@@ -56,7 +56,7 @@ class Portion:
         missed: Entries that were deleted before their turn.
     """
 
-    records: Sequence[Record]
+    records: Sequence[ExportRecord]
     seq: int
     place: int
     read: int
@@ -72,40 +72,40 @@ class Sources:
 
     def __init__(self, hub: Hub) -> None:
         self._hub = hub
-        self._readers: Mapping[Source, Callable[[int, int, int], Portion]] = {
-            Source.TELEMETRY: self._telemetry,
-            Source.PROPERTIES: self._properties,
-            Source.ALERTS: self._alerts,
-            Source.LIFECYCLE: self._lifecycle,
-            Source.CONNECTIVITY: self._connectivity,
+        self._readers: Mapping[ExportSource, Callable[[int, int, int], Portion]] = {
+            ExportSource.TELEMETRY: self._telemetry,
+            ExportSource.PROPERTIES: self._properties,
+            ExportSource.ALERTS: self._alerts,
+            ExportSource.LIFECYCLE: self._lifecycle,
+            ExportSource.CONNECTIVITY: self._connectivity,
         }
 
-    def read(self, source: Source, seq: int, place: int, limit: int) -> Portion:
+    def read(self, source: ExportSource, seq: int, place: int, limit: int) -> Portion:
         """What comes after ``place`` entries behind ``seq``, at most ``limit`` entries."""
         return self._readers[source](seq, place, limit)
 
-    def newest(self, source: Source) -> int:
+    def newest(self, source: ExportSource) -> int:
         """The last number of a source; 0 when there is none."""
-        if source is Source.LIFECYCLE:
+        if source is ExportSource.LIFECYCLE:
             return self._hub.directory.last_event()
-        if source is Source.ALERTS:
+        if source is ExportSource.ALERTS:
             return self._hub.rules.store().last_alert()
         return self._hub.series.read(lambda connection: newest_number(connection, JOURNALS[source]))
 
-    def beginning(self, source: Source) -> int:
+    def beginning(self, source: ExportSource) -> int:
         """The number before the first that is still kept."""
-        if source is Source.LIFECYCLE:
+        if source is ExportSource.LIFECYCLE:
             return 0
-        if source is Source.ALERTS:
+        if source is ExportSource.ALERTS:
             first = self._hub.rules.store().alerts_after(0, 1)
             return first[0].number - 1 if first else self.newest(source)
         return self._hub.series.read(lambda connection: number_before_oldest(connection, JOURNALS[source]))
 
-    def begin(self, source: Source) -> None:
+    def begin(self, source: ExportSource) -> None:
         """An export of this source begins: what has to be written for it is written from now on."""
-        if source is Source.PROPERTIES:
+        if source is ExportSource.PROPERTIES:
             self._hub.series.commits.submit(journal_wanted).result(30.0)
-        elif source is Source.CONNECTIVITY:
+        elif source is ExportSource.CONNECTIVITY:
             self._hub.connectivity.begin()
 
     # Sources ------------------------------------------------------------------------------------------------
@@ -141,9 +141,9 @@ class Sources:
     def _properties(self, seq: int, _place: int, limit: int) -> Portion:
         rows = self._hub.series.read(lambda connection: read_changes(connection, seq, limit))
         records = [
-            Record(
+            ExportRecord(
                 id=f"p-{row.number}",
-                source=Source.PROPERTIES,
+                source=ExportSource.PROPERTIES,
                 device_id=row.device_id.partition("/")[0],
                 at_ms=row.at_ms,
                 accepted_ms=row.at_ms,
@@ -158,9 +158,9 @@ class Sources:
     def _connectivity(self, seq: int, _place: int, limit: int) -> Portion:
         rows = self._hub.series.read(lambda connection: read_events(connection, seq, limit))
         records = [
-            Record(
+            ExportRecord(
                 id=f"c-{row.number}",
-                source=Source.CONNECTIVITY,
+                source=ExportSource.CONNECTIVITY,
                 device_id=row.device_id.partition("/")[0],
                 at_ms=row.at_ms,
                 accepted_ms=row.at_ms,
@@ -180,9 +180,9 @@ class Sources:
     def _alerts(self, seq: int, _place: int, limit: int) -> Portion:
         alerts = self._hub.rules.store().alerts_after(seq, limit)
         records = [
-            Record(
+            ExportRecord(
                 id=f"a-{alert.id}",
-                source=Source.ALERTS,
+                source=ExportSource.ALERTS,
                 device_id=alert.device_id,
                 at_ms=alert.at_ms,
                 accepted_ms=alert.fired_ms,
@@ -198,9 +198,9 @@ class Sources:
         newest = self._hub.directory.last_event()
         events = self._hub.directory.events(seq, limit)
         records = [
-            Record(
+            ExportRecord(
                 id=f"l-{event.number}",
-                source=Source.LIFECYCLE,
+                source=ExportSource.LIFECYCLE,
                 device_id=event.device_id,
                 at_ms=event.at_ms,
                 accepted_ms=event.at_ms,
@@ -213,7 +213,7 @@ class Sources:
         return Portion(records, max(done, events[-1].number) if events else done, 0, len(events))
 
 
-def _message_record(record_id: str, message: Message, names: Mapping[int, str]) -> Record | None:
+def _message_record(record_id: str, message: Message, names: Mapping[int, str]) -> ExportRecord | None:
     name = names.get(message.device)
     if name is None:
         return None
@@ -226,9 +226,9 @@ def _message_record(record_id: str, message: Message, names: Mapping[int, str]) 
         content["values"] = values
     else:
         content["body_base64"] = base64.b64encode(message.payload).decode()
-    return Record(
+    return ExportRecord(
         id=record_id,
-        source=Source.TELEMETRY,
+        source=ExportSource.TELEMETRY,
         device_id=name.partition("/")[0],
         at_ms=at_ms,
         accepted_ms=message.received_ms,

@@ -21,7 +21,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 
 from armillary.engines.jobs.store import DeviceResult, Outcome
 from armillary.errors import ArmillaryError, InvalidArgumentError
-from armillary.twin.author.job import UPDATE_PROPERTY, Action, Job, Standing
+from armillary.twin.author.job import UPDATE_PROPERTY, Job, JobAction, UpdateStatus
 
 if TYPE_CHECKING:
     from armillary.hub.hub import Hub
@@ -45,7 +45,7 @@ class Updates(Protocol):
             ArmillaryError: no such device or group, nothing is deployed there, or it takes no updates.
         """
 
-    def standings(self, device_group: str, moved: Mapping[str, tuple[str, int]]) -> Mapping[str, Standing]:
+    def standings(self, device_group: str, moved: Mapping[str, tuple[str, int]]) -> Mapping[str, UpdateStatus]:
         """How devices stand to the deployment of the group; ``moved``: device id -> catalog, and when it was moved."""
 
 
@@ -58,7 +58,7 @@ class NoUpdates:
             "update: the hub runs without a security service, which knows device groups", remedy="Update by package."
         )
 
-    def standings(self, device_group: str, moved: Mapping[str, tuple[str, int]]) -> Mapping[str, Standing]:  # noqa: ARG002
+    def standings(self, device_group: str, moved: Mapping[str, tuple[str, int]]) -> Mapping[str, UpdateStatus]:  # noqa: ARG002
         """Nothing."""
         return {}
 
@@ -110,33 +110,33 @@ class JobUpdates:
         stay = {name for name, each in told.items() if _same(each.catalog, owners.get(name, {}).get("catalog"))}
         now_ms, found = self._hub.now_ms(), list[Outcome]()
         for each in devices:
-            standing = standings.get(each.device_id, Standing(None))
+            standing = standings.get(each.device_id, UpdateStatus(None))
             if each.device_id not in stay:
-                standing = Standing("gone", "the device is no longer the catalog's")
+                standing = UpdateStatus("gone", "the device is no longer the catalog's")
             elif standing.event is None and now_ms >= each.due_ms:
-                standing = Standing("failed", f"it did not report the update within {job.action.timeout_s} s")
+                standing = UpdateStatus("failed", f"it did not report the update within {job.action.timeout_s} s")
             if standing.event is not None:
                 found.append(Outcome(each.device_id, standing.event, answer=standing.said[:MAX_WHY_CHARACTERS]))
         return found
 
-    def _by_group(self, action: Action, told: Mapping[str, _Told]) -> Mapping[str, Standing]:
+    def _by_group(self, action: JobAction, told: Mapping[str, _Told]) -> Mapping[str, UpdateStatus]:
         moved = {name: (each.catalog or "", each.moved_at) for name, each in told.items()}
         return self._hub.updates.standings(action.device_group, moved)
 
-    def _by_package(self, action: Action, told: Mapping[str, _Told]) -> Mapping[str, Standing]:
-        found: dict[str, Standing] = {}
+    def _by_package(self, action: JobAction, told: Mapping[str, _Told]) -> Mapping[str, UpdateStatus]:
+        found: dict[str, UpdateStatus] = {}
         for name, each in told.items():
             try:
                 twin = self._hub.twins.get(name)
             except ArmillaryError as error:
-                found[name] = Standing("failed", f"{error.code}: {error.message}")
+                found[name] = UpdateStatus("failed", f"{error.code}: {error.message}")
                 continue
             wish, said = (part.properties.get(UPDATE_PROPERTY) for part in (twin.desired, twin.reported))
             found[name] = acknowledged(action.package, each.desired_version, wish, said)
         return found
 
 
-def acknowledged(package: Mapping[str, str], version: int, wish: Any, said: Any) -> Standing:
+def acknowledged(package: Mapping[str, str], version: int, wish: Any, said: Any) -> UpdateStatus:
     """How a device stands to an update by package.
 
     Args:
@@ -146,16 +146,16 @@ def acknowledged(package: Mapping[str, str], version: int, wish: Any, said: Any)
         said: The reported one: ``{"value", "ac", "av", "ad"}``, or anything else.
     """
     if not isinstance(wish, Mapping) or any(wish.get(name) != value for name, value in package.items()):
-        return Standing("failed", "something else was asked for meanwhile")
+        return UpdateStatus("failed", "something else was asked for meanwhile")
     if not isinstance(said, Mapping):
-        return Standing(None)
+        return UpdateStatus(None)
     code, about = _number(said.get("ac")), _number(said.get("av"))
     if about < version or code < min(_DONE_CODES) or code in _UNDER_WAY_CODES:
-        return Standing(None)
+        return UpdateStatus(None)
     text = str(said.get("ad") or "")
     if code in _DONE_CODES:
-        return Standing("done", text)
-    return Standing("failed", f"the device answered {code}: {text}")
+        return UpdateStatus("done", text)
+    return UpdateStatus("failed", f"the device answered {code}: {text}")
 
 
 def _number(value: object) -> int:

@@ -11,10 +11,10 @@ from armillary.engines.rules.rows import Alert, Fired, More, News, Over
 from armillary.engines.rules.shares import owner_of
 from armillary.platform.rules.actions import deliveries_of
 from armillary.platform.rules.plans import Running
-from armillary.twin.rule.table import Entry, Outcome
+from armillary.twin.rule.table import Entry, RuleOutcome
 from armillary.twin.rule.trace import explain
 
-_NEWS: Final = (Outcome.FIRED, Outcome.CLEARED)
+_NEWS: Final = (RuleOutcome.FIRED, RuleOutcome.CLEARED)
 
 
 def news_of(each: Running, firings: int, entries: Sequence[Entry]) -> list[News]:
@@ -32,16 +32,16 @@ def news_of(each: Running, firings: int, entries: Sequence[Entry]) -> list[News]
     else:
         return news  # as nearly always
     allowance = each.plan.allowance(each.loaded)
-    firing = firings - sum(entry.outcome is Outcome.FIRED for entry in entries)
+    firing = firings - sum(entry.outcome is RuleOutcome.FIRED for entry in entries)
     for entry in entries:
-        if entry.outcome is Outcome.FIRED:
+        if entry.outcome is RuleOutcome.FIRED:
             firing += 1
             news.append(
                 _fired(each, entry, firing) if allowance.take(entry.now_ms) else More(allowance.alert_id, 1, None)
             )
-        elif entry.outcome is Outcome.CLEARED and allowance.is_counting:
+        elif entry.outcome is RuleOutcome.CLEARED and allowance.is_counting:
             news.append(More(allowance.alert_id, 0, entry.now_ms))
-        elif entry.outcome is Outcome.CLEARED:
+        elif entry.outcome is RuleOutcome.CLEARED:
             news.append(Over(each.loaded.id, each.plan.device_id, entry.now_ms))
     return news
 

@@ -17,7 +17,7 @@ from armillary.errors import InvalidArgumentError, NotFoundError
 from armillary.twin.author.group import is_member, needs_of_filters
 from armillary.twin.rule import json_form as rule_json
 from armillary.twin.rule.evaluate import Program, start
-from armillary.twin.rule.quick import Quiet, quiet_of
+from armillary.twin.rule.fast_path import FastPath, fast_path_of
 from armillary.twin.rule.rule import Facts, Rule, sections_of, telemetry_names, unconcerned
 from armillary.twin.rule.state import State
 
@@ -43,7 +43,7 @@ class Loaded:
         catalog: Name of the catalog whose devices it is for, in lower case; None for all.
         since_ms: When it was last changed: it looks at nothing that arrived before.
         program: What to evaluate.
-        quiet: The short way for what most messages come to.
+        fast_path: Evaluates messages that change nothing.
         names: Telemetry it looks at; ``any_message`` when any at all counts.
         sections: Sections of properties it looks at.
         by_clock: Whether it has something to say of a device that never sends anything.
@@ -54,7 +54,7 @@ class Loaded:
     catalog: str | None
     since_ms: int
     program: Program
-    quiet: Quiet
+    fast_path: FastPath
     names: frozenset[str]
     any_message: bool
     sections: frozenset[str]
@@ -80,7 +80,7 @@ def load(document: Document) -> Loaded:
         catalog=None if catalog is None else catalog.lower(),
         since_ms=document.changed_ms,
         program=program,
-        quiet=quiet_of(program),
+        fast_path=fast_path_of(program),
         names=frozenset(telemetry_names(rule)),
         any_message=any(not name for name, _ in program.silences),
         sections=sections_of(rule),

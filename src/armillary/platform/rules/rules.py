@@ -19,7 +19,7 @@ version, device and firing) is the same whenever it is evaluated again. Its acti
 are not read from (``limits.HOLD_ABOVE_BACKLOG_BYTES``). Every acknowledged message is in the log meanwhile.
 
 *Speed.* What most messages come to (clear, not met, still clear) is decided by the rule's short way
-(``twin/rule/quick.py``) at a tenth of the cost of ``step``; everything else by ``step``.
+(``twin/rule/fast_path.py``) at a tenth of the cost of ``step``; everything else by ``step``.
 
 *Time.* A deadline is only looked at when every message that arrived before it was evaluated, so a busy hub takes
 nobody for silent.
@@ -384,8 +384,8 @@ class Rules:
         if plan.facts is None:
             return
         try:
-            quiet = None if event is None else loaded.quiet.take(each.state, event, now_ms, plan.facts)
-            if quiet is None:
+            taken = None if event is None else loaded.fast_path.take(each.state, event, now_ms, plan.facts)
+            if taken is None:
                 state, entries = step(loaded.program, each.state, event, now_ms, plan.facts)
                 news = news_of(each, state.firings, entries) if entries else []
         except Exception:  # noqa: BLE001 - the outermost loop of evaluation: one rule must not end the others
@@ -393,8 +393,8 @@ class Rules:
             _log.exception("hub.rule-fault", rule=loaded.id, device=plan.device_id[:16])
             return
         plan.is_dirty = True
-        if quiet is not None:
-            each.state, note = quiet
+        if taken is not None:
+            each.state, note = taken
             self.counters.rule_evaluations += 1
             self.traces.add_one(loaded.id, plan.device_id, note)
         else:

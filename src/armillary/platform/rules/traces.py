@@ -13,7 +13,7 @@ from collections import OrderedDict, deque
 from collections.abc import Iterable
 from typing import TYPE_CHECKING, Any, Final
 
-from armillary.twin.rule.quick import Note
+from armillary.twin.rule.fast_path import Note
 from armillary.twin.rule.table import Entry
 from armillary.twin.rule.trace import explain
 
@@ -67,7 +67,7 @@ class Traces:
     def in_words(self, loaded: Loaded, device_id: str) -> list[dict[str, Any]]:
         """Evaluations of a rule for a device as JSON objects, newest first."""
         kept = self.of(loaded.id, device_id)
-        entries = (each if isinstance(each, Entry) else loaded.quiet.entry(each) for each in kept)
+        entries = (each if isinstance(each, Entry) else loaded.fast_path.entry(each) for each in kept)
         return [explain(loaded.rule, each) for each in entries]
 
     def forget(self, rule_id: str) -> None:

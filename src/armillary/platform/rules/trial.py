@@ -23,7 +23,7 @@ from armillary.platform.rules.plans import groups_of, read_facts
 from armillary.twin.author.group import Needs
 from armillary.twin.rule.evaluate import Program, start, step
 from armillary.twin.rule.rule import Facts, Rule, Value, sections_of, telemetry_names, unconcerned
-from armillary.twin.rule.table import Entry, Event, Outcome
+from armillary.twin.rule.table import Entry, Event, RuleOutcome
 from armillary.twin.rule.trace import explain
 
 if TYPE_CHECKING:
@@ -143,7 +143,7 @@ def _note(tried: Tried, rule: Rule, entries: Sequence[Entry], last: deque[Entry]
     tried.evaluations += len(entries)
     last.extend(entries)
     for entry in entries:
-        if entry.outcome is Outcome.FIRED:
+        if entry.outcome is RuleOutcome.FIRED:
             tried.firings += 1
             if len(tried.fired) < MAX_FIRINGS:
                 tried.fired.append(explain(rule, entry))

@@ -24,7 +24,7 @@ from armillary.service.context.context import Context
 from armillary.service.registry.devices import Devices
 from armillary.service.registry.names import group_or_raise
 from armillary.service.updates.offers import has
-from armillary.twin.author.job import Standing
+from armillary.twin.author.job import UpdateStatus
 
 # Outcomes of one device that are looked at, newest first: more than one check-in can bring.
 MAX_OUTCOMES = 64
@@ -76,7 +76,7 @@ class HubUpdates:
             self._devices.move(catalog, device_id, product=product, group=name, actor=by)
         return now
 
-    def standings(self, device_group: str, moved: Mapping[str, tuple[str, int]]) -> Mapping[str, Standing]:
+    def standings(self, device_group: str, moved: Mapping[str, tuple[str, int]]) -> Mapping[str, UpdateStatus]:
         """How devices stand to the deployment of the group that they were moved to.
 
         Args:
@@ -84,14 +84,14 @@ class HubUpdates:
             moved: Device id -> catalog, and Unix seconds when it was moved.
         """
 
-        def query(connection: Connection) -> dict[str, Standing]:
+        def query(connection: Connection) -> dict[str, UpdateStatus]:
             now, silent = self._context.now(), self._context.silent_after_s
             deployments: dict[str, Deployment | None] = {}
-            found: dict[str, Standing] = {}
+            found: dict[str, UpdateStatus] = {}
             for device in device_rows.some(connection, [*moved], now=now, silent_after_s=silent):
                 there = f"{device.product}/{device.group}"
                 if there.lower() != device_group.lower():
-                    found[device.device_id] = Standing("failed", f"it was moved to {there} meanwhile")
+                    found[device.device_id] = UpdateStatus("failed", f"it was moved to {there} meanwhile")
                     continue
                 key = str(device.group_id)
                 if key not in deployments:
@@ -109,14 +109,14 @@ def _in_force(connection: Connection, device: Device) -> Deployment | None:
     return image_rows.deployment(connection, group.deployment_id)
 
 
-def _standing(connection: Connection, device: Device, deployment: Deployment | None, moved_at: int) -> Standing:
+def _standing(connection: Connection, device: Device, deployment: Deployment | None, moved_at: int) -> UpdateStatus:
     if deployment is None:
-        return Standing("failed", "nothing is deployed to the device group any more")
+        return UpdateStatus("failed", "nothing is deployed to the device group any more")
     images = frozenset(image.image_id for image in deployment.images)
     if has(device.installed, images) and not any(each.state in UNPROVEN for each in device.installed):
-        return Standing("done", f"runs deployment {deployment.deployment_id}")
+        return UpdateStatus("done", f"runs deployment {deployment.deployment_id}")
     if device.last_check_in_at is None or device.last_check_in_at < moved_at:
-        return Standing(None)  # nothing new is known of it
+        return UpdateStatus(None)  # nothing new is known of it
     page = report_rows.outcomes(
         connection,
         device_id=device.device_id,
@@ -126,5 +126,5 @@ def _standing(connection: Connection, device: Device, deployment: Deployment | N
     )
     for each in page.items:
         if each.received_at >= moved_at and each.outcome != "confirmed":
-            return Standing("failed", f"image {each.image_id} {each.outcome}: {each.reason}")
-    return Standing(None)
+            return UpdateStatus("failed", f"image {each.image_id} {each.outcome}: {each.reason}")
+    return UpdateStatus(None)

@@ -61,7 +61,7 @@ Check = Callable[[object, str], Any]
 
 
 @dataclass(frozen=True, slots=True)
-class Source:
+class TileSource:
     """Which devices: ``kind`` is one of SOURCES, ``id`` the device's, the group's or the template's."""
 
     kind: str
@@ -69,7 +69,7 @@ class Source:
 
 
 @dataclass(frozen=True, slots=True)
-class Threshold:
+class StateThreshold:
     """From this value on, a number is drawn in this state."""
 
     at: float
@@ -123,9 +123,9 @@ class Tile:
     options: Mapping[str, Any]
 
     @property
-    def source(self) -> Source | None:
+    def source(self) -> TileSource | None:
         """Its devices, where the kind has some."""
-        found: Source | None = self.options.get("source")
+        found: TileSource | None = self.options.get("source")
         return found
 
     @property
@@ -179,7 +179,7 @@ def free_row(tiles: tuple[Tile, ...]) -> int:
     return max((tile.y + tile.h for tile in tiles), default=0)
 
 
-def state_of(thresholds: tuple[Threshold, ...], value: float) -> str:
+def state_of(thresholds: tuple[StateThreshold, ...], value: float) -> str:
     """The state that a number is in, or "" below the first threshold."""
     state = ""
     for threshold in thresholds:
@@ -290,14 +290,14 @@ def _number(value: object, path: str) -> float:
     return number
 
 
-def _source(value: object, path: str) -> Source:
+def _source(value: object, path: str) -> TileSource:
     fields = json_object(value, path, SOURCES)
     if len(fields) != 1:
         raise refused(path, f"one of {', '.join(SOURCES)}", ", ".join(sorted(fields)) or "nothing")
     ((kind, name),) = fields.items()
     if kind == "device":
-        return Source(kind, _device(name, f"{path}.device"))
-    return Source(kind, _matched(_DOCUMENT_ID, name, f"{path}.{kind}", f"the id of a {kind}"))
+        return TileSource(kind, _device(name, f"{path}.device"))
+    return TileSource(kind, _matched(_DOCUMENT_ID, name, f"{path}.{kind}", f"the id of a {kind}"))
 
 
 def _name(value: object, path: str) -> str:
@@ -336,13 +336,13 @@ def _target(value: object, path: str) -> str:
     raise refused(path, "a dashboard's id, a path that begins with / or an http(s) address", repr(value))
 
 
-def _thresholds(value: object, path: str) -> tuple[Threshold, ...]:
+def _thresholds(value: object, path: str) -> tuple[StateThreshold, ...]:
     found = []
     for at, each in enumerate(json_list(value, path, 0, MAX_THRESHOLDS)):
         place = f"{path}[{at}]"
         fields = json_object(each, place, ("from", "state"))
         state = one_of(fields.get("state"), f"{place}.state", STATES)
-        found.append(Threshold(_number(fields.get("from"), f"{place}.from"), state))
+        found.append(StateThreshold(_number(fields.get("from"), f"{place}.from"), state))
     if any(one.at >= two.at for one, two in pairwise(found)):
         raise refused(path, "rising values of from", repr([each.at for each in found]))
     return tuple(found)
@@ -421,8 +421,22 @@ KINDS: Final[Mapping[str, tuple[Field, ...]]] = MappingProxyType(
             Field("bucket_s", _whole(60, 7 * 86_400), needed=False, default=3600),
             _UNIT,
         ),
-        "map": (_SOURCE, Field("location", _name), Field("value", _name, needed=False, default=""), _UNIT, _LIMITS),
-        "floor-plan": (_SOURCE, Field("image", _image), _VALUE, Field("places", _places), _UNIT, _DECIMALS, _LIMITS),
+        "map": (
+            _SOURCE,
+            Field("location", _name),
+            Field("value", _name, needed=False, default=""),
+            _UNIT,
+            _LIMITS,
+        ),
+        "floor-plan": (
+            _SOURCE,
+            Field("image", _image),
+            _VALUE,
+            Field("places", _places),
+            _UNIT,
+            _DECIMALS,
+            _LIMITS,
+        ),
         "property": (_SOURCE, Field("names", _names(MAX_NAMES))),
         "last-values": (_SOURCE, _VALUES, _UNIT),
         "command": (

@@ -45,7 +45,7 @@ REMEDY: Final = "docs/concepts/data-export.md lists every field; nothing was kep
 _FORBIDDEN_JQ: Final = re.compile(r"\b(import|include|input|inputs|env|debug|stderr|input_filename|halt)\b|\$ENV|\$__")
 
 
-class Source(StrEnum):
+class ExportSource(StrEnum):
     """What is exported.
 
     Telemetry: messages of devices. Alerts: firings of rules. Lifecycle: what the audit log says of devices (made,
@@ -82,7 +82,7 @@ class DataExport:
     catalog: str | None = None
     enabled: bool = True
     from_beginning: bool = False
-    source: Source
+    source: ExportSource
     group: str | None = None
     match_all: bool = True
     filters: tuple[Filter, ...] = ()
@@ -92,7 +92,7 @@ class DataExport:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Record:
+class ExportRecord:
     """Something that happened, on its way out.
 
     Attributes:
@@ -106,7 +106,7 @@ class Record:
     """
 
     id: str
-    source: Source
+    source: ExportSource
     device_id: str
     at_ms: int
     accepted_ms: int
@@ -123,7 +123,7 @@ def needs_of_export(export: DataExport) -> Needs:
     return needs_of(fields) | Needs(template=True)  # each record says it
 
 
-def is_of_owner(export: DataExport, record: Record, facts: DeviceFacts) -> bool:
+def is_of_owner(export: DataExport, record: ExportRecord, facts: DeviceFacts) -> bool:
     """Whether a record is of the catalog that an export is for; every record is, where it is for all.
 
     A device that has changed hands takes nothing along: what it sent before its owner had it is not the owner's. Where
@@ -137,7 +137,7 @@ def is_of_owner(export: DataExport, record: Record, facts: DeviceFacts) -> bool:
     return isinstance(since, int) and record.accepted_ms >= since * 1000
 
 
-def is_wanted(export: DataExport, record: Record, facts: DeviceFacts) -> bool:
+def is_wanted(export: DataExport, record: ExportRecord, facts: DeviceFacts) -> bool:
     """Whether a record of a device goes out."""
     if not is_of_owner(export, record, facts):
         return False
@@ -145,7 +145,7 @@ def is_wanted(export: DataExport, record: Record, facts: DeviceFacts) -> bool:
     return meets(export.filters, seen, match_all=export.match_all)
 
 
-def document_of(export: DataExport, record: Record, facts: DeviceFacts) -> dict[str, Any]:
+def document_of(export: DataExport, record: ExportRecord, facts: DeviceFacts) -> dict[str, Any]:
     """A record as it is sent."""
     return {
         "id": record.id,
@@ -196,7 +196,7 @@ def parse_export(document: object) -> DataExport:
         catalog=fields.optional_text("catalog", most=MAX_NAME_CHARACTERS),
         enabled=fields.boolean("enabled", default=True),
         from_beginning=fields.choice("from", ("now", "beginning"), "now") == "beginning",
-        source=Source(fields.choice("source", tuple(Source))),
+        source=ExportSource(fields.choice("source", tuple(ExportSource))),
         group=fields.optional_text("group", most=MAX_NAME_CHARACTERS),
         match_all=fields.choice("match", ("all", "any"), "all") == "all",
         filters=parse_filters(fields),

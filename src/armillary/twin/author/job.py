@@ -105,7 +105,7 @@ DEVICE_STATES: Final[Mapping[tuple[DeviceState, str], DeviceState]] = {
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Action:
+class JobAction:
     """What is done with a device.
 
     Attributes:
@@ -141,7 +141,7 @@ class Batch:
 
 
 @dataclass(frozen=True, slots=True)
-class Threshold:
+class AbortThreshold:
     """Failed devices that end a run: a number, or a percentage of all."""
 
     count: int | None
@@ -183,18 +183,18 @@ class Job:
     description: str = ""
     catalog: str | None = None
     group: str
-    action: Action
+    action: JobAction
     start: int | None = None
     repeat: Repeat | None = None
     concurrency: int = 10
     batch: Batch | None = None
-    abort: Threshold | None = None
+    abort: AbortThreshold | None = None
     retries: int = 0
     retry_after_s: int = 60
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Progress:
+class RunProgress:
     """A run at one moment.
 
     Attributes:
@@ -218,7 +218,7 @@ class Progress:
 
 
 @dataclass(frozen=True, slots=True)
-class Standing:
+class UpdateStatus:
     """How a device that is waited for stands: an event of DEVICE_STATES (None: not known yet); what is said of it."""
 
     event: str | None
@@ -226,7 +226,7 @@ class Standing:
 
 
 @dataclass(frozen=True, slots=True)
-class Plan:
+class RunPlan:
     """What to do now.
 
     Attributes:
@@ -240,25 +240,25 @@ class Plan:
     wake_ms: int | None = None
 
 
-def plan_run(job: Job, progress: Progress, now_ms: int) -> Plan:
+def plan_run(job: Job, progress: RunProgress, now_ms: int) -> RunPlan:
     """What to do next in a run.
 
     It never starts more than the concurrency allows, begins no batch before the one ahead is done and its pause is
     over, and ends the run as soon as too many devices have failed.
     """
     if progress.state is not RunState.RUNNING:
-        return Plan()
+        return RunPlan()
     if job.abort is not None and job.abort.reached(progress.counts.get(DeviceState.FAILED, 0), progress.total):
-        return Plan("too-many-failed")
+        return RunPlan("too-many-failed")
     if progress.batch is None:
-        return Plan("all-done")
+        return RunPlan("all-done")
     if progress.due_ms is None:
-        return Plan()
+        return RunPlan()
     pause_ms = job.batch.pause_s * 1000 if job.batch is not None and progress.batch_opened_ms else 0
     begin_ms = max(progress.due_ms, progress.batch_opened_ms + pause_ms)
     if now_ms < begin_ms:
-        return Plan(wake_ms=begin_ms)
-    return Plan(start=max(0, job.concurrency - progress.counts.get(DeviceState.RUNNING, 0)))
+        return RunPlan(wake_ms=begin_ms)
+    return RunPlan(start=max(0, job.concurrency - progress.counts.get(DeviceState.RUNNING, 0)))
 
 
 def after_failure(job: Job, attempts: int) -> str:
@@ -332,13 +332,13 @@ def parse_job(document: object) -> Job:
     return job
 
 
-def _action(fields: JsonFields) -> Action:
+def _action(fields: JsonFields) -> JobAction:
     inner = fields.inner("action")
     if inner is None:
         raise fields.refused("action", "an object", None)
     kind = ActionKind(inner.choice("kind", tuple(ActionKind)))
     if kind is ActionKind.COMMAND:
-        action = Action(
+        action = JobAction(
             kind=kind,
             properties={},
             command=inner.text("command", most=128),
@@ -349,19 +349,19 @@ def _action(fields: JsonFields) -> Action:
     elif kind is ActionKind.UPDATE:
         action = _update(inner)
     else:
-        action = Action(kind=kind, properties=inner.mapping("properties"))
+        action = JobAction(kind=kind, properties=inner.mapping("properties"))
         _check_properties(inner, action)
     inner.finish()
     return action
 
 
-def _update(fields: JsonFields) -> Action:
+def _update(fields: JsonFields) -> JobAction:
     group, package = fields.optional_text("device_group", most=2 * MAX_NAME_CHARACTERS), fields.inner("package")
     if (group is None) == (package is None):
         raise fields.refused("device_group", "either device_group or package", "both or none")
     if group is not None and not re.fullmatch(r"[^/]+/[^/]+", group):
         raise fields.refused("device_group", "PRODUCT/GROUP", group)
-    return Action(
+    return JobAction(
         kind=ActionKind.UPDATE,
         properties={},
         timeout_s=fields.integer("timeout_s", MIN_UPDATE_S, MAX_UPDATE_S, default=DEFAULT_UPDATE_S),
@@ -381,7 +381,7 @@ def _package(fields: JsonFields) -> dict[str, str]:
     return found
 
 
-def _check_properties(fields: JsonFields, action: Action) -> None:
+def _check_properties(fields: JsonFields, action: JobAction) -> None:
     if not action.properties:
         raise fields.refused("properties", "at least one property", "none")
     if action.kind is ActionKind.SET_PROPERTY:
@@ -414,11 +414,11 @@ def _batch(fields: JsonFields) -> Batch | None:
     return found
 
 
-def _threshold(fields: JsonFields) -> Threshold | None:
+def _threshold(fields: JsonFields) -> AbortThreshold | None:
     inner = fields.inner("abort")
     if inner is None:
         return None
-    found = Threshold(inner.optional_integer("count", 1, 10**6), inner.optional_integer("percent", 1, 100))
+    found = AbortThreshold(inner.optional_integer("count", 1, 10**6), inner.optional_integer("percent", 1, 100))
     inner.finish()
     _either(inner, found.count, found.percent, "count")
     return found

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Rules over what devices say: the language, the state table, the evaluation, their words.
+"""Rules over what devices send: their language, state machine and evaluation, and explanations of it in words.
 
-Pure. Not here: when they are evaluated and what a firing does (``armillary.platform.rules``).
+Pure functions. Not here: when rules are evaluated and what a firing does (``armillary.platform.rules``).
 """

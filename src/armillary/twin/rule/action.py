@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The JSON form of a rule's actions, and the secrets that an author gives with them.
+"""Reads a rule's actions from JSON, and takes out the secrets that an author writes with them.
 
 ::
 
@@ -21,7 +21,7 @@ from collections.abc import Callable, Mapping
 from typing import Any, Final
 
 from armillary.twin.rule.fields import json_integer, json_list, json_object, json_text, json_truth, one_of, refused
-from armillary.twin.rule.rule import MAX_NAME_CHARACTERS, MAX_TEXT_CHARACTERS, Action
+from armillary.twin.rule.rule import MAX_NAME_CHARACTERS, MAX_TEXT_CHARACTERS, RuleAction
 from armillary.wire.text.web_address import split_web_address
 
 # Addresses of one e-mail, and characters of one (RFC 5321 §4.5.3.1).
@@ -42,13 +42,12 @@ _METHOD = re.compile(r"[A-Za-z0-9_.:*-]{1,128}")
 
 
 def split_secrets(document: object) -> tuple[object, dict[str, str]]:
-    """A rule as an author wrote it without its secrets, and these by the name of their action.
+    """A rule's document without the secrets of its webhooks, and these by the name of their action.
 
-    A webhook's ``secret`` becomes ``"signed": true``; everything else stays as it is and is checked by
-    :func:`from_json`.
+    A webhook's ``secret`` becomes ``"signed": true``; everything else stays and is checked by ``json_form.py``.
 
     Raises:
-        InvalidArgumentError: a secret that is none; its text is not repeated.
+        InvalidArgumentError: a secret of the wrong length or characters; the message does not repeat it.
     """
     if not isinstance(document, Mapping) or not isinstance(document.get("actions"), list):
         return document, {}
@@ -72,8 +71,12 @@ def split_secrets(document: object) -> tuple[object, dict[str, str]]:
     return {**document, "actions": actions}, secrets
 
 
-def action_from_json(document: object, path: str, number: str) -> Action:
-    """One action of a rule; ``number`` is its name when it has none."""
+def action_from_json(document: object, path: str, number: str) -> RuleAction:
+    """One action of a rule; ``number`` is its name when the document gives none.
+
+    Raises:
+        InvalidArgumentError: names the field, what was expected and what was found.
+    """
     kind = document.get("kind") if isinstance(document, Mapping) else None
     known = one_of(kind, f"{path}.kind", tuple(_ACTIONS))
     names, read = _ACTIONS[known]
@@ -81,7 +84,7 @@ def action_from_json(document: object, path: str, number: str) -> Action:
     name = fields.get("name", number)
     if not isinstance(name, str) or not _ACTION_NAME.fullmatch(name):
         raise refused(f"{path}.name", "1 to 64 letters, digits, spaces, dots, dashes", repr(name))
-    return Action(name, known, read(fields, path))
+    return RuleAction(name, known, read(fields, path))
 
 
 def _email(fields: Mapping[str, Any], path: str) -> dict[str, Any]:

@@ -1,11 +1,11 @@
 # SPDX-License-Identifier: Apache-2.0
 """Evaluating a rule for one device: a pure function of its state, what happened, and the time.
 
-:func:`step` takes a message, a changed property or just the time. It first does what the clock has made due, each at
-its own moment, then what happened, then what that made due; so the same messages give the same firings whenever and in
-whatever portions they are evaluated. Every evaluation gives an :class:`Entry`: what was compared, what came out, why.
+:func:`step` takes a message, a changed property or just the time. It first evaluates what the clock has made due, each
+at its own time, then what happened, then what that made due; so the same messages give the same firings whenever they
+are evaluated and however they are batched. Each evaluation gives an :class:`Entry`: what was compared, outcome, why.
 
-The states and what leads from one to another are the two tables of ``table.py``.
+The states and their transitions are the two tables of ``table.py``.
 """
 
 from __future__ import annotations
@@ -25,18 +25,18 @@ from armillary.twin.rule.rule import (
     property_value,
 )
 from armillary.twin.rule.state import CLEAR, MAX_OPEN_WINDOWS, PENDING, RECENT, SLICES, State, Sums
-from armillary.twin.rule.table import REPEATS, TRANSITIONS, Cause, Entry, Event, Input, Outcome, Signal
+from armillary.twin.rule.table import REPEATS, TRANSITIONS, Cause, Entry, Event, Input, RuleOutcome, Signal
 from armillary.twin.rule.window import aggregated, merged, slice_end_ms, slice_of, with_pane
 
-# A time of measurement that is further ahead of its arrival comes from a clock that is wrong; worth a word.
+# A time of measurement further ahead of its arrival comes from a wrong clock: the trace notes it.
 SKEW_MS: Final = 60_000
-# What one step may do that only the clock asked for. Windows that nobody measured in go by in one, so that it is
-# reached by no device; it keeps a step short whatever a state says.
+# Most evaluations of one step that are due by the clock alone. Empty windows are one evaluation each at most, so no
+# real state comes near it; it bounds a step whatever a stored state says.
 MAX_TICKS: Final = 1000
 
 
 class Program:
-    """A rule made ready for evaluation: numbers instead of names, milliseconds instead of seconds.
+    """A rule compiled for evaluation: indexes instead of names, milliseconds instead of seconds.
 
     Attributes:
         names: Telemetry compared; :attr:`State.newest` is in their order.
@@ -77,7 +77,7 @@ class Program:
 
 
 def start(program: Program, now_ms: int) -> State:
-    """The state of a device that the rule begins to look at."""
+    """The state of a device when its first evaluation begins; ``now_ms`` in Unix milliseconds."""
     # A window under way has lost its beginning: what is counted would be too few.
     edge = now_ms // program.length_ms if program.tumbling and program.counts else -1
     state = State(
@@ -87,13 +87,13 @@ def start(program: Program, now_ms: int) -> State:
 
 
 def step(program: Program, state: State, event: Event | None, now_ms: int, facts: Facts) -> tuple[State, list[Entry]]:
-    """Evaluate.
+    """Evaluate a rule for one device.
 
     Args:
-        program: The rule.
+        program: The compiled rule.
         state: Of the device, from :func:`start` or an earlier step.
         event: What happened; None when only time went by.
-        now_ms: Arrival of the event, or the time; never less than in an earlier step.
+        now_ms: Arrival of the event, or the time, Unix milliseconds; never less than in an earlier step.
         facts: Properties of the device as they are now.
 
     Returns:
@@ -217,12 +217,12 @@ def _event(program: Program, state: State, event: Event, now_ms: int, facts: Fac
         used = used or any(not name or name in event.values for name, _ in program.silences)
     if not used:
         state = _scheduled(program, state, now_ms, facts.listening_since_ms)
-        return state, Entry(now_ms, at_ms, Cause.MESSAGE, Outcome.IGNORED, (), tuple(notes))
+        return state, Entry(now_ms, at_ms, Cause.MESSAGE, RuleOutcome.IGNORED, (), tuple(notes))
     if program.tumbling:
         state = _scheduled(program, state, now_ms, facts.listening_since_ms)
         until = (at_ms // program.length_ms + 1) * program.length_ms
         cause = Cause.PROPERTY if event.values is None else Cause.MESSAGE
-        return state, Entry(now_ms, at_ms, cause, Outcome.GATHERED, (), tuple(notes), until)
+        return state, Entry(now_ms, at_ms, cause, RuleOutcome.GATHERED, (), tuple(notes), until)
     cause = Cause.PROPERTY if event.values is None else Cause.MESSAGE
     return _judge(program, state, cause, now_ms, at_ms, facts, tuple(notes), None)
 
@@ -322,7 +322,7 @@ def _judge(
     notes: tuple[str, ...],
     sums: tuple[Sums | None, ...] | None,
 ) -> tuple[State, Entry]:
-    """Compare every condition and go on in the table.
+    """Compare every condition and take the transition of the table.
 
     Args:
         program: The rule.
@@ -360,7 +360,7 @@ def _judge(
     table = REPEATS if program.repeat and cause is not Cause.CLOCK else TRANSITIONS
     phase, outcome = table[state.phase, signal]
     fired_ms, firings = state.fired_ms, state.firings
-    if outcome is Outcome.FIRED:
+    if outcome is RuleOutcome.FIRED:
         fired_ms, firings = now_ms, firings + 1
     state = State(phase, since_at, since_now, fired_ms, firings, 0, *state[6:])
     entry = Entry(now_ms, at_ms, cause, outcome, inputs, notes, until)
@@ -392,7 +392,7 @@ def _input(
 
 
 def operand_value(operand: Operand, facts: Facts) -> Value | tuple[Value, ...] | None:
-    """What a condition compares with for this device."""
+    """What a condition compares with for this device: a constant, or the value of a cloud property."""
     if not operand.cloud_property:
         return operand.value
     value = property_value(facts, f"cloud.{operand.cloud_property}")

@@ -1,5 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Fields of a rule's JSON: each function gives the checked value, or an error that names the field."""
+"""Checks the fields of a rule's JSON: each function returns the value or raises an InvalidArgumentError.
+
+The message names the field, what was expected and what was found.
+"""
 
 from __future__ import annotations
 
@@ -69,6 +72,6 @@ def json_seconds(value: object, path: str, least: int) -> int:
 
 
 def refused(path: str, expected: str, got: str) -> InvalidArgumentError:
-    """The error: which field, what was expected, what stood there."""
+    """The error for a field: its path, what was expected, what was found; the caller raises it."""
     shown = got if len(got) <= 100 else got[:100] + "..."
     return InvalidArgumentError(f"{path}: expected {expected}, got {shown}", remedy=_REMEDY)

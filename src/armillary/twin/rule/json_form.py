@@ -1,5 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The JSON form of a rule: what an author writes, what is stored, exported and served. Unknown names are refused.
+"""Reads a rule from JSON and writes it: the form that authors write and that is stored, exported and served.
+
+Unknown fields are refused.
 
 ::
 
@@ -46,8 +48,8 @@ from armillary.twin.rule.rule import (
     SEVERITIES,
     Aggregate,
     Condition,
-    Filter,
     Operand,
+    PropertyFilter,
     Rule,
     Target,
     Value,
@@ -62,10 +64,10 @@ MAX_DEVICES: Final = 1000
 
 
 def from_json(document: object) -> Rule:
-    """The rule that a decoded JSON document says.
+    """The rule in a decoded JSON document.
 
     Raises:
-        InvalidArgumentError: names the field, what was expected and what stood there.
+        InvalidArgumentError: names the field, what was expected and what was found.
     """
     fields = json_object(document, "rule", _RULE_FIELDS)
     window = None if fields.get("window") is None else _window(fields["window"])
@@ -99,7 +101,7 @@ def from_json(document: object) -> Rule:
 
 
 def parse_document(document: object) -> tuple[str | None, Rule]:
-    """The rule in a document of the application, and the catalog whose devices it is for; None for all.
+    """The rule in a ``rule`` document, and the catalog whose devices it is for; None for all catalogs.
 
     Raises:
         InvalidArgumentError: as :func:`from_json`.
@@ -189,11 +191,11 @@ def _target_json(target: Target) -> dict[str, Any]:
     return {name: value for name, value in found.items() if value}
 
 
-def _filter(document: object, path: str) -> Filter:
+def _filter(document: object, path: str) -> PropertyFilter:
     fields = json_object(document, path, ("property", "op", "value"))
     op = one_of(fields.get("op", "=="), f"{path}.op", tuple(OPERATORS))
     value = _constant(fields.get("value"), op, f"{path}.value")
-    return Filter(_property(fields.get("property"), f"{path}.property"), op, value)
+    return PropertyFilter(_property(fields.get("property"), f"{path}.property"), op, value)
 
 
 def _condition(document: object, path: str, window: Window | None) -> Condition:

@@ -1,10 +1,10 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Rules: which devices, which conditions, over which window, and what is done when they are met.
+"""Rules: for which devices, with which conditions over which window, and the actions when they are met.
 
-What it is: the frozen values a rule is made of, their limits, and which devices a rule concerns. Reading and writing
-JSON is ``json_form.py``, deciding is ``evaluate.py``, saying why is ``trace.py``. Nothing here reads a clock.
+The frozen values of a rule, their limits, and which devices a rule is for. ``json_form.py`` reads and writes them,
+``evaluate.py`` evaluates them, ``trace.py`` explains an evaluation. Nothing here reads a clock.
 
-Words are IoT Central's. A rule looks at one device at a time. A value is a number, a truth value or a text; names are
+Terms are IoT Central's. A rule looks at one device at a time. A value is a number, a truth value or a text; names are
 those of ``wire/hub/telemetry.py`` (``[component.]name``) and, for properties, ``reported.a.b``, ``desired.a``,
 ``tags.a`` or ``cloud.a`` (a cloud property: a value that operators keep for one device).
 """
@@ -39,7 +39,7 @@ SEVERITIES: Final = ("info", "low", "medium", "high", "critical")  # rising, as 
 
 
 class Aggregate(StrEnum):
-    """What becomes of the points of a window."""
+    """How the points of a window become one number."""
 
     AVG = "avg"
     MIN = "min"
@@ -63,7 +63,7 @@ def _not_among(left: Any, right: Any) -> bool:
     return left not in right
 
 
-# Sign in a rule -> what it does with (value, operand).
+# Operator of a rule -> its test of (value, operand).
 OPERATORS: Final[Mapping[str, Callable[[Any, Any], bool]]] = {
     "==": operator.eq,
     "!=": operator.ne,
@@ -120,7 +120,7 @@ class Condition:
 
 @dataclass(frozen=True, slots=True)
 class Window:
-    """Which points count.
+    """Which points a condition with an aggregate is about.
 
     Attributes:
         kind: Tumbling or sliding.
@@ -134,8 +134,8 @@ class Window:
 
 
 @dataclass(frozen=True, slots=True)
-class Filter:
-    """A comparison of a property that a device has to meet to be the rule's business."""
+class PropertyFilter:
+    """A comparison of a property; a rule is only for devices that meet it."""
 
     prop: str
     op: str
@@ -162,11 +162,11 @@ class Target:
     device_group: str = ""
     group: str = ""
     devices: tuple[str, ...] = ()
-    filters: tuple[Filter, ...] = ()
+    filters: tuple[PropertyFilter, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
-class Action:
+class RuleAction:
     """What is done when a rule fires.
 
     Attributes:
@@ -210,11 +210,11 @@ class Rule:
     hold_s: int = 0
     cool_down_s: int = 0
     repeat: bool = False
-    actions: tuple[Action, ...] = ()
+    actions: tuple[RuleAction, ...] = ()
 
 
 class Facts(NamedTuple):
-    """What is known of a device beside its telemetry.
+    """What a rule can look at of a device besides its telemetry.
 
     Attributes:
         device_id: Which device.
@@ -269,7 +269,7 @@ def compare(value: Value | None, op: str, operand: Value | tuple[Value, ...] | N
 
 
 def unconcerned(target: Target, facts: Facts) -> str | None:
-    """Why a rule with this target does not look at a device, in words; None when it does."""
+    """Why a rule with this target is not for a device, as a sentence; None when it is."""
     for what, wanted, got in (
         ("device template", target.template, facts.template),
         ("product", target.product, facts.product),
@@ -313,7 +313,7 @@ def sections_of(rule: Rule) -> frozenset[str]:
 
 
 def unmodelled(rule: Rule, telemetry: Iterable[str], properties: Iterable[str]) -> list[str]:
-    """What the rule names and the device template does not have, as sentences; empty when everything is there.
+    """Telemetry and properties that the rule names and the device template lacks, as sentences; empty for none.
 
     Args:
         rule: The rule.

@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What a rule remembers of one device between evaluations, and its stored form.
+"""The state of one rule for one device between evaluations, and its stored form.
 
-Everything is bounded: a newest value a name, at most SLICES + 1 panes of a window, RECENT points to tell a repeated one
-by. The stored form is a JSON array, so a restart loses no window.
+It is bounded: one newest value per name, at most SLICES + 1 panes of a window, the last RECENT points to recognise a
+repeated one. The stored form is a JSON array, so a restart loses no window.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ PHASES: Final = (CLEAR, PENDING, ACTIVE)
 
 
 class Sums(NamedTuple):
-    """Points of one condition in one pane."""
+    """Count, sum, least and greatest of the points of one condition in one pane."""
 
     points: int
     total: float
@@ -49,7 +49,7 @@ class Pane(NamedTuple):
 
 
 class State(NamedTuple):
-    """One rule and one device.
+    """The state of one rule for one device.
 
     Attributes:
         phase: One of :data:`PHASES`.

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The state machine of a rule and a device as two tables, and the words of an evaluation."""
+"""The state machine of a rule for one device, as two tables, and the values of an evaluation."""
 
 from __future__ import annotations
 
@@ -11,8 +11,8 @@ from armillary.twin.rule.rule import Value
 from armillary.twin.rule.state import ACTIVE, CLEAR, PENDING
 
 
-class Outcome(StrEnum):
-    """What an evaluation came to."""
+class RuleOutcome(StrEnum):
+    """The result of an evaluation."""
 
     FIRED = "fired"
     CLEARED = "cleared"
@@ -27,7 +27,7 @@ class Outcome(StrEnum):
 
 
 class Cause(StrEnum):
-    """What led to an evaluation."""
+    """Why an evaluation took place."""
 
     MESSAGE = "message"
     PROPERTY = "property"
@@ -36,7 +36,7 @@ class Cause(StrEnum):
 
 
 class Signal(StrEnum):
-    """What the conditions and times say, for the tables."""
+    """Input of the tables: what the conditions and times give."""
 
     MET = "met"  # for long enough, and no cool-down is running
     HOT = "hot"  # for long enough, in the cool-down
@@ -46,31 +46,31 @@ class Signal(StrEnum):
     UNKNOWN = "unknown"  # a value is missing or of another kind
 
 
-TRANSITIONS: Final[Mapping[tuple[str, Signal], tuple[str, Outcome]]] = {
-    (CLEAR, Signal.MET): (ACTIVE, Outcome.FIRED),
-    (CLEAR, Signal.HOT): (PENDING, Outcome.COOLING),
-    (CLEAR, Signal.SHORT): (PENDING, Outcome.WAITING),
-    (CLEAR, Signal.BETWEEN): (CLEAR, Outcome.NOT_MET),
-    (CLEAR, Signal.OVER): (CLEAR, Outcome.NOT_MET),
-    (CLEAR, Signal.UNKNOWN): (CLEAR, Outcome.UNKNOWN),
-    (PENDING, Signal.MET): (ACTIVE, Outcome.FIRED),
-    (PENDING, Signal.HOT): (PENDING, Outcome.COOLING),
-    (PENDING, Signal.SHORT): (PENDING, Outcome.WAITING),
-    (PENDING, Signal.BETWEEN): (CLEAR, Outcome.NOT_MET),
-    (PENDING, Signal.OVER): (CLEAR, Outcome.NOT_MET),
-    (PENDING, Signal.UNKNOWN): (CLEAR, Outcome.UNKNOWN),
-    (ACTIVE, Signal.MET): (ACTIVE, Outcome.ACTIVE),
-    (ACTIVE, Signal.HOT): (ACTIVE, Outcome.ACTIVE),
-    (ACTIVE, Signal.SHORT): (ACTIVE, Outcome.ACTIVE),
-    (ACTIVE, Signal.BETWEEN): (ACTIVE, Outcome.UNCLEARED),
-    (ACTIVE, Signal.OVER): (CLEAR, Outcome.CLEARED),
-    (ACTIVE, Signal.UNKNOWN): (ACTIVE, Outcome.UNKNOWN),
+TRANSITIONS: Final[Mapping[tuple[str, Signal], tuple[str, RuleOutcome]]] = {
+    (CLEAR, Signal.MET): (ACTIVE, RuleOutcome.FIRED),
+    (CLEAR, Signal.HOT): (PENDING, RuleOutcome.COOLING),
+    (CLEAR, Signal.SHORT): (PENDING, RuleOutcome.WAITING),
+    (CLEAR, Signal.BETWEEN): (CLEAR, RuleOutcome.NOT_MET),
+    (CLEAR, Signal.OVER): (CLEAR, RuleOutcome.NOT_MET),
+    (CLEAR, Signal.UNKNOWN): (CLEAR, RuleOutcome.UNKNOWN),
+    (PENDING, Signal.MET): (ACTIVE, RuleOutcome.FIRED),
+    (PENDING, Signal.HOT): (PENDING, RuleOutcome.COOLING),
+    (PENDING, Signal.SHORT): (PENDING, RuleOutcome.WAITING),
+    (PENDING, Signal.BETWEEN): (CLEAR, RuleOutcome.NOT_MET),
+    (PENDING, Signal.OVER): (CLEAR, RuleOutcome.NOT_MET),
+    (PENDING, Signal.UNKNOWN): (CLEAR, RuleOutcome.UNKNOWN),
+    (ACTIVE, Signal.MET): (ACTIVE, RuleOutcome.ACTIVE),
+    (ACTIVE, Signal.HOT): (ACTIVE, RuleOutcome.ACTIVE),
+    (ACTIVE, Signal.SHORT): (ACTIVE, RuleOutcome.ACTIVE),
+    (ACTIVE, Signal.BETWEEN): (ACTIVE, RuleOutcome.UNCLEARED),
+    (ACTIVE, Signal.OVER): (CLEAR, RuleOutcome.CLEARED),
+    (ACTIVE, Signal.UNKNOWN): (ACTIVE, RuleOutcome.UNKNOWN),
 }
-# A rule that repeats, when something came (and not just time went by).
-REPEATS: Final[Mapping[tuple[str, Signal], tuple[str, Outcome]]] = {
+# For a rule with ``repeat``, after a message or a changed property (not when only time has passed).
+REPEATS: Final[Mapping[tuple[str, Signal], tuple[str, RuleOutcome]]] = {
     **TRANSITIONS,
-    (ACTIVE, Signal.MET): (ACTIVE, Outcome.FIRED),
-    (ACTIVE, Signal.HOT): (ACTIVE, Outcome.COOLING),
+    (ACTIVE, Signal.MET): (ACTIVE, RuleOutcome.FIRED),
+    (ACTIVE, Signal.HOT): (ACTIVE, RuleOutcome.COOLING),
 }
 
 
@@ -99,22 +99,22 @@ class Input(NamedTuple):
 
 
 class Entry(NamedTuple):
-    """One evaluation, for the trace; ``trace.py`` puts it into words.
+    """One evaluation, for the trace; ``trace.py`` explains it in words.
 
     Attributes:
         now_ms: When it was due or its message arrived.
         at_ms: Time of measurement it is about; the end of a window for one that closed.
         cause: What led to it.
-        outcome: What it came to.
+        outcome: Its result.
         inputs: One per condition; empty when nothing was compared.
-        notes: What became of points that were not used as they came.
+        notes: Sentences about points that were not used, or not with the time they came with.
         until_ms: When a hold or cool-down ends, or a window closes; 0 where there is none.
     """
 
     now_ms: int
     at_ms: int
     cause: Cause
-    outcome: Outcome
+    outcome: RuleOutcome
     inputs: tuple[Input, ...] = ()
     notes: tuple[str, ...] = ()
     until_ms: int = 0

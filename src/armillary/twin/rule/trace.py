@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Why a rule fired or did not, in words: one sentence an evaluation, and the comparison of each condition."""
+"""Explains evaluations in words: why a rule fired or did not, and how each condition compared."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from typing import Any, Final
 
 from armillary.twin.document.document import timestamp
 from armillary.twin.rule.rule import Condition, Operand, Rule, Value
-from armillary.twin.rule.table import Cause, Entry, Input, Outcome
+from armillary.twin.rule.table import Cause, Entry, Input, RuleOutcome
 from armillary.twin.rule.words import compared
 from armillary.wire.encoding.json_fields import kind_of
 
@@ -19,7 +19,7 @@ _SHOWN: Final = 60
 def explain(rule: Rule, entry: Entry) -> dict[str, Any]:
     """An entry as a JSON object: times, cause and outcome; why and each condition in words; what was compared.
 
-    Words are under machine names here; ``rule_words.summary`` says ``compared`` in those of a device template.
+    The words use machine names; ``summary`` of ``words.py`` turns ``compared`` into the names of a device template.
     """
     return {
         "at_ms": entry.at_ms,
@@ -38,20 +38,20 @@ def explain(rule: Rule, entry: Entry) -> dict[str, Any]:
 
 
 def why(rule: Rule, entry: Entry) -> str:
-    """One sentence: what happened and why it came to this."""
+    """One sentence: what happened and why it had this outcome."""
     return f"{_CAUSES[entry.cause](rule, entry)}: {_OUTCOMES[entry.outcome](rule, entry)}."
 
 
 def event(rule: Rule, entry: Entry) -> str:
-    """What happened, and what held it up besides the conditions: to be read beside what was compared."""
+    """One sentence: what happened, and the outcome unless the compared conditions explain it by themselves."""
     cause = _CAUSES[entry.cause](rule, entry)
-    if entry.outcome in (Outcome.NOT_MET, Outcome.UNKNOWN):
+    if entry.outcome in (RuleOutcome.NOT_MET, RuleOutcome.UNKNOWN):
         return f"{cause}."
     return f"{cause}: {_OUTCOMES[entry.outcome](rule, entry)}."
 
 
 def comparison(condition: Condition, each: Input) -> str:
-    """``avg of Flow is 41.5, > 40 (cloud property MaxFlow): met``."""
+    """How a condition compared: ``avg of Flow is 41.5, > 40 (cloud property MaxFlow): met``."""
     if condition.silent_s:
         what = condition.telemetry or "any message"
         return f"nothing of {what} for {_number(each.left)} s, of {condition.silent_s} s: {_answer(each.met)}"
@@ -146,19 +146,21 @@ _CAUSES: Final[dict[Cause, Callable[[Rule, Entry], str]]] = {
         f"the window of {rule.window.length_s if rule.window else 0} s that ended at {timestamp(entry.at_ms)}"
     ),
 }
-_OUTCOMES: Final[dict[Outcome, Callable[[Rule, Entry], str]]] = {
-    Outcome.FIRED: lambda rule, _: (
+_OUTCOMES: Final[dict[RuleOutcome, Callable[[Rule, Entry], str]]] = {
+    RuleOutcome.FIRED: lambda rule, _: (
         "fired, because the conditions are met" + (f" since {rule.hold_s} s or more" if rule.hold_s else "")
     ),
-    Outcome.CLEARED: lambda *_: "over, because the conditions are no longer met",
-    Outcome.ACTIVE: lambda *_: "did not fire again, because it has fired and the conditions are still met",
-    Outcome.UNCLEARED: _uncleared,
-    Outcome.WAITING: lambda rule, entry: (
+    RuleOutcome.CLEARED: lambda *_: "over, because the conditions are no longer met",
+    RuleOutcome.ACTIVE: lambda *_: "did not fire again, because it has fired and the conditions are still met",
+    RuleOutcome.UNCLEARED: _uncleared,
+    RuleOutcome.WAITING: lambda rule, entry: (
         f"did not fire yet, because the conditions have to stay met for {rule.hold_s} s, until {_ends(entry)}"
     ),
-    Outcome.COOLING: lambda _, entry: f"did not fire, because its cool-down lasts until {_ends(entry)}",
-    Outcome.NOT_MET: _unmet,
-    Outcome.UNKNOWN: _unknown,
-    Outcome.GATHERED: lambda _, entry: f"gathered for the window that ends at {_ends(entry)}",
-    Outcome.IGNORED: lambda _, entry: "not evaluated, because " + ("; ".join(entry.notes) or "nothing in it is new"),
+    RuleOutcome.COOLING: lambda _, entry: f"did not fire, because its cool-down lasts until {_ends(entry)}",
+    RuleOutcome.NOT_MET: _unmet,
+    RuleOutcome.UNKNOWN: _unknown,
+    RuleOutcome.GATHERED: lambda _, entry: f"gathered for the window that ends at {_ends(entry)}",
+    RuleOutcome.IGNORED: lambda _, entry: (
+        "not evaluated, because " + ("; ".join(entry.notes) or "nothing in it is new")
+    ),
 }

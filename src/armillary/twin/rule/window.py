@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Windows of a rule: which points are in one, and what becomes of them.
+"""Windows of a rule: which points are in one, and their aggregates.
 
 Time of measurement decides where a point belongs; time of arrival only decides when a window is closed.
 
@@ -24,7 +24,7 @@ NO_SUMS: Final = Sums(0, 0.0, math.inf, -math.inf)
 
 
 def slice_of(at_ms: int, length_ms: int) -> int:
-    """Number of the slice of a sliding window that a time belongs to."""
+    """Number of the slice of a sliding window that a time belongs to; times in Unix milliseconds."""
     return at_ms * SLICES // length_ms
 
 

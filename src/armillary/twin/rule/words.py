@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
 """Rules and their firings in the names and units of a device template: "Temperature 30.5 °C was above 25 °C".
 
-An evaluation keeps what it compared under machine names (:func:`compared`, part of ``rule_trace.explain``); words are
-made when somebody reads it, so that a template that is changed since, or a device of another one, is said rightly.
+An evaluation stores what it compared under machine names (:func:`compared`, part of ``explain`` of ``trace.py``). The
+sentence is made when somebody reads it, with the names that the device's template has then.
 """
 
 from __future__ import annotations
@@ -11,7 +11,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any, Final
 
 from armillary.twin.rule.rule import Aggregate, Condition, Operand, Rule
-from armillary.twin.rule.table import Entry, Outcome
+from armillary.twin.rule.table import Entry, RuleOutcome
 from armillary.twin.template.value_names import Naming, ValueName
 
 # Characters of a device's text, and choices of a list, that an evaluation keeps for its words.
@@ -37,9 +37,9 @@ _EQUAL: Final[Mapping[str, tuple[str, str]]] = {
     "contains": (", which contains {0}", ", which does not contain {0}"),
 }
 # Outcomes whose sentence says what was met; of the others it says what was not.
-_MET: Final = frozenset({Outcome.FIRED, Outcome.ACTIVE, Outcome.WAITING, Outcome.COOLING})
+_MET: Final = frozenset({RuleOutcome.FIRED, RuleOutcome.ACTIVE, RuleOutcome.WAITING, RuleOutcome.COOLING})
 # Outcomes before which the conditions were met for as long as the rule wants.
-_HELD: Final = frozenset({Outcome.FIRED, Outcome.ACTIVE})
+_HELD: Final = frozenset({RuleOutcome.FIRED, RuleOutcome.ACTIVE})
 
 
 def compared(rule: Rule, entry: Entry) -> list[dict[str, Any]]:
@@ -65,11 +65,11 @@ def summary(trace: Mapping[str, Any], naming: Naming) -> str:
     """An evaluation in one line: what was met where it fired, else what was not.
 
     Args:
-        trace: As ``rule_trace.explain`` made it.
+        trace: As ``explain`` of ``trace.py`` made it.
         naming: Of the device's values.
 
     Returns:
-        "" where nothing was compared, or an older program kept the evaluation.
+        The sentence; "" where nothing was compared, or an older release stored the evaluation.
     """
     every: Sequence[Mapping[str, Any]] = trace.get("compared") or ()
     is_met = trace.get("outcome") in _MET
@@ -81,7 +81,7 @@ def summary(trace: Mapping[str, Any], naming: Naming) -> str:
 
 
 def condition_words(condition: Condition, naming: Naming, window_s: int = 0) -> str:
-    """A condition as lists of rules say it: "Temperature above 25 °C", "no Flow for 10 min"."""
+    """A condition for lists of rules: "Temperature above 25 °C", "no Flow for 10 min"."""
     if condition.silent_s:
         what = naming.of(condition.telemetry).display_name if condition.telemetry else "message"
         return f"no {what} for {span(condition.silent_s)}"
@@ -127,7 +127,7 @@ def _comparison(each: Mapping[str, Any], naming: Naming) -> str:
 
 
 def _shown_as(name: ValueName, aggregate: str | None, window_s: int) -> tuple[str, ValueName]:
-    """The subject of a sentence, and what its figures are written with."""
+    """The subject of a sentence, and the name whose unit and enum words its values are written with."""
     if aggregate is None:
         return name.display_name, name
     about = _ABOUT.get(aggregate, aggregate)

@@ -34,7 +34,7 @@ MAX_TEXT: Final = 256
 Ack = Literal["none", "positive", "negative", "full"]
 ACKS: Final[tuple[Ack, ...]] = ("none", "positive", "negative", "full")
 
-Outcome = Literal["success", "expired", "delivery-count-exceeded", "purged"]
+MessageOutcome = Literal["success", "expired", "delivery-count-exceeded", "purged"]
 
 _REMEDY: Final = "Correct the message; nothing was sent."
 
@@ -98,7 +98,7 @@ class CloudMessage:
             raise _fault(f"body and properties: expected at most {MAX_MESSAGE_BYTES} bytes", size)
 
 
-def keeps_feedback(ack: str, outcome: Outcome) -> bool:
+def keeps_feedback(ack: str, outcome: MessageOutcome) -> bool:
     """Whether a sender who asked for ``ack`` wants to read this outcome."""
     return ack in ("full", "positive" if outcome == "success" else "negative")
 

@@ -8,10 +8,10 @@ from tests.fixtures.effort import examples
 from tests.properties.test_rules import LIMITS, NAMES, START_S, Message, histories, rules
 
 from armillary.twin.rule.evaluate import Program, start, step
-from armillary.twin.rule.quick import quiet_of
+from armillary.twin.rule.fast_path import fast_path_of
 from armillary.twin.rule.rule import ORDERING, Aggregate, Condition, Facts, Operand, Rule, Window, WindowKind
 from armillary.twin.rule.state import PHASES, Pane, State, Sums
-from armillary.twin.rule.table import Event, Outcome
+from armillary.twin.rule.table import Event, RuleOutcome
 
 NOW = START_S * 1000
 VALUES = LIMITS | st.booleans() | st.sampled_from(["idle", "running"])
@@ -69,11 +69,11 @@ RULES = rules() | SHAPES.flatmap(
 
 def agree(program: Program, state: State, event: Event, now_ms: int, facts: Facts) -> State | None:
     """The state that both ways give; None when the short one left it to ``step``."""
-    taken = quiet_of(program).take(state, event, now_ms, facts)
+    taken = fast_path_of(program).take(state, event, now_ms, facts)
     if taken is None:
         return None
     after, note = taken
-    assert (after, [quiet_of(program).entry(note)]) == step(program, state, event, now_ms, facts)
+    assert (after, [fast_path_of(program).entry(note)]) == step(program, state, event, now_ms, facts)
     assert type(after) is State
     assert all(type(pane) is Pane and all(type(each) is Sums for each in pane.sums if each) for pane in after.panes)
     return after
@@ -130,16 +130,16 @@ def test_the_short_way_gives_what_step_gives_whatever_the_state(data: st.DataObj
 
 
 SHORT = [
-    ([Condition(telemetry="a", op=">", operand=Operand(5.0))], None, Outcome.NOT_MET),
-    ([Condition(telemetry="a", op=">", operand=Operand(5.0), clear=Operand(3.0))], None, Outcome.NOT_MET),
-    ([Condition(telemetry="s", op="==", operand=Operand("fault"))], None, Outcome.NOT_MET),
-    ([Condition(telemetry="a", op=">", operand=Operand(None, "limit"))], None, Outcome.NOT_MET),
-    ([Condition(telemetry=name, op=">", operand=Operand(5.0)) for name in NAMES], None, Outcome.NOT_MET),
-    ([Condition(silent_s=60), Condition(telemetry="a", silent_s=9)], None, Outcome.NOT_MET),
+    ([Condition(telemetry="a", op=">", operand=Operand(5.0))], None, RuleOutcome.NOT_MET),
+    ([Condition(telemetry="a", op=">", operand=Operand(5.0), clear=Operand(3.0))], None, RuleOutcome.NOT_MET),
+    ([Condition(telemetry="s", op="==", operand=Operand("fault"))], None, RuleOutcome.NOT_MET),
+    ([Condition(telemetry="a", op=">", operand=Operand(None, "limit"))], None, RuleOutcome.NOT_MET),
+    ([Condition(telemetry=name, op=">", operand=Operand(5.0)) for name in NAMES], None, RuleOutcome.NOT_MET),
+    ([Condition(silent_s=60), Condition(telemetry="a", silent_s=9)], None, RuleOutcome.NOT_MET),
     (
         [Condition(telemetry="a", aggregate=Aggregate.AVG, op=">", operand=Operand(5.0))],
         Window(WindowKind.TUMBLING, 3600),
-        Outcome.GATHERED,
+        RuleOutcome.GATHERED,
     ),
 ]
 
@@ -148,7 +148,7 @@ def test_the_common_shapes_do_take_the_short_way() -> None:
     facts = Facts("d", {"cloud": {"limit": 5}})
     for conditions, window, outcome in SHORT:
         program = Program(Rule(name="r", conditions=tuple(conditions), window=window))
-        quiet = quiet_of(program)
+        quiet = fast_path_of(program)
         state, event = start(program, NOW), Event(NOW, {"a": 1.0, "b": 2.0, "s": "idle"})
         if window:  # the first point of a window opens it
             state, _ = step(program, state, event, NOW, facts)
@@ -162,7 +162,7 @@ def test_the_common_shapes_do_take_the_short_way() -> None:
 
 def test_what_is_met_late_or_missing_is_left_to_step() -> None:
     program = Program(Rule(name="r", conditions=(Condition(telemetry="a", op=">", operand=Operand(5.0)),)))
-    take, facts = quiet_of(program).take, Facts("d")
+    take, facts = fast_path_of(program).take, Facts("d")
     clear = start(program, NOW)._replace(newest=((NOW, 1.0),))
     quiet = Event(NOW, {"a": 1.0})
     assert take(clear, quiet, NOW, facts)

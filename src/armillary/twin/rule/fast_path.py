@@ -1,15 +1,15 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What most messages come to, decided at once: a rule that is clear, is not met and stays clear.
+"""Fast path for messages that change nothing: a rule that has not fired, is not met and stays so.
 
-``step`` of ``evaluate.py`` says what an evaluation comes to. For three shapes of rule this module gives the same
-answer for the same message without building anything on the way: rules that compare telemetry, rules that gather for a
-tumbling window, and rules that wait for silence. :attr:`Quiet.take` says None wherever anything else could come of the
-message: a condition that is met, a value that is missing or of another kind, a time that is due, a point that is late,
-a rule of another shape. Then ``step`` decides. That the two agree on every state and message is a property test
-(``tests/properties/test_rule_quiet.py``).
+``step`` of ``evaluate.py`` defines what an evaluation gives. For three kinds of rule this module gives the same result
+for the same message with fewer objects: rules that compare telemetry, rules that gather points for a tumbling window,
+and rules that wait for silence. :attr:`FastPath.take` returns None wherever the result could be another: a condition
+that is met, a value that is missing or of another kind, a time that is due, a point that is late, a rule of another
+kind. The caller then calls ``step``. A property test holds that both agree on every state and message
+(``tests/properties/test_rule_fast_path.py``).
 
-Instead of an entry such an evaluation leaves a :data:`Note`: a bare tuple of what the entry is made of.
-:attr:`Quiet.entry` makes the entry when somebody asks for the trace.
+Such an evaluation gives a :data:`Note` instead of an entry: the values that the entry is made of.
+:attr:`FastPath.entry` makes the entry when somebody asks for the trace.
 """
 
 from __future__ import annotations
@@ -21,17 +21,17 @@ from typing import Any, Final
 from armillary.twin.rule.evaluate import Program, operand_value
 from armillary.twin.rule.rule import OPERATORS, ORDERING, Condition, Facts
 from armillary.twin.rule.state import CLEAR, Pane, State, Sums
-from armillary.twin.rule.table import Cause, Entry, Event, Input, Outcome
+from armillary.twin.rule.table import Cause, Entry, Event, Input, RuleOutcome
 from armillary.twin.rule.window import NO_SUMS
 
-# (arrival, time of measurement, ...): the rest is the shape's own.
+# (arrival, time of measurement, ...): the rest depends on the kind of rule. Both in Unix milliseconds.
 Note = tuple[Any, ...]
 Take = Callable[[State, Event, int, Facts], "tuple[State, Note] | None"]
 
 # Makes a named tuple of a tuple. This runs for each message and rule, and State(...) costs more than twice as much.
 _named: Final[Callable[[Any, Note], Any]] = tuple.__new__
 
-# Kinds of value that are compared here, and with which signs; compare() of rule.py knows all others.
+# Kinds of value that are compared here, and the operators; compare() of rule.py handles all others.
 _SIGNS: Final[dict[type, frozenset[str]]] = {
     float: ORDERING | {"==", "!="},
     bool: frozenset({"==", "!="}),
@@ -40,8 +40,8 @@ _SIGNS: Final[dict[type, frozenset[str]]] = {
 
 
 @dataclass(frozen=True, slots=True)
-class Quiet:
-    """The short way of one rule.
+class FastPath:
+    """The fast path of one rule.
 
     Attributes:
         take: (state, event, arrival, facts) -> the new state and a note, as ``step`` would have it; None where ``step``
@@ -53,32 +53,32 @@ class Quiet:
     entry: Callable[[Note], Entry]
 
 
-def quiet_of(program: Program) -> Quiet:
-    """The short way of a rule; one that never decides for rules of other shapes."""
+def fast_path_of(program: Program) -> FastPath:
+    """The fast path of a rule; for rules of other kinds one whose ``take`` always returns None."""
     conditions = program.conditions
     if program.tumbling and program.aggregates and not program.silences:
-        return Quiet(_gathering(program), _gathered_entry)
+        return FastPath(_gathering(program), _gathered_entry)
     if program.is_instant and all(map(_is_comparable, conditions)):
         plain = len(conditions) == 1 and not conditions[0].operand.cloud_property
-        return Quiet(_comparing_one(program) if plain else _comparing(program), _compared_entry(program))
+        return FastPath(_comparing_one(program) if plain else _comparing(program), _compared_entry(program))
     if program.silences and len(program.silences) == len(conditions) and not (program.sliding or program.tumbling):
-        return Quiet(_hearing(program), _heard_entry(program))
-    return Quiet(_never, _no_entry)
+        return FastPath(_hearing(program), _heard_entry(program))
+    return FastPath(_never, _no_entry)
 
 
 def _never(_state: State, _event: Event, _now_ms: int, _facts: Facts) -> None:
-    """The short way of a rule that has none."""
+    """``take`` of a rule without a fast path."""
 
 
 def _no_entry(note: Note) -> Entry:
-    raise RuntimeError(f"a rule without a short way left a note: {note!r:.200}")
+    raise RuntimeError(f"a rule without a fast path left a note: {note!r:.200}")
 
 
 # Comparing telemetry ------------------------------------------------------------------------------------------------
 
 
 def _is_comparable(condition: Condition) -> bool:
-    """Whether the short ways below know a condition. A cloud property is compared where it is a number."""
+    """Whether the functions below can compare a condition. A cloud property is compared where it is a number."""
     signs = _SIGNS.get(_kind_of_operand(condition), frozenset())
     is_known = bool(condition.telemetry) and condition.aggregate is None and condition.op in signs
     return is_known and not (condition.clear and condition.clear.cloud_property)
@@ -89,7 +89,7 @@ def _kind_of_operand(condition: Condition) -> type:
 
 
 def _comparing_one(program: Program) -> Take:
-    """One condition with a constant: what most rules are."""
+    """``take`` for one condition with a constant, which most rules have."""
     (condition,) = program.conditions
     name, limit, is_met = condition.telemetry, condition.operand.value, OPERATORS[condition.op]
     kind, rights, repeat = type(limit), (limit,), program.repeat
@@ -113,7 +113,7 @@ def _comparing_one(program: Program) -> Take:
 
 
 def _comparing(program: Program) -> Take:
-    """Several conditions, or an operand that is a cloud property of the device."""
+    """``take`` for several conditions, or an operand that is a cloud property of the device."""
     names, repeat, match_all = program.names, program.repeat, program.match_all
     compared = [
         (each.telemetry, OPERATORS[each.op], each.operand, _kind_of_operand(each)) for each in program.conditions
@@ -150,7 +150,7 @@ def _compared_entry(program: Program) -> Callable[[Note], Entry]:
             Input(left, right, each.clear.value if each.clear else None, OPERATORS[each.op](left, right))
             for each, left, right in zip(program.conditions, lefts, rights, strict=True)
         )
-        return Entry(now_ms, at_ms, Cause.MESSAGE, Outcome.NOT_MET, inputs)
+        return Entry(now_ms, at_ms, Cause.MESSAGE, RuleOutcome.NOT_MET, inputs)
 
     return entry
 
@@ -159,7 +159,7 @@ def _compared_entry(program: Program) -> Callable[[Note], Entry]:
 
 
 def _gathering(program: Program) -> Take:
-    """A point for the one window that is open and does not close before this message."""
+    """``take`` for a point in the one open window, which does not close before this message."""
     length, lateness, counts = program.length_ms, program.lateness_ms, program.counts
     names = tuple(program.names[number] for number, _ in program.aggregates)
 
@@ -193,14 +193,14 @@ def _gathering(program: Program) -> Take:
 
 def _gathered_entry(note: Note) -> Entry:
     now_ms, at_ms, end_ms = note
-    return Entry(now_ms, at_ms, Cause.MESSAGE, Outcome.GATHERED, (), (), end_ms)
+    return Entry(now_ms, at_ms, Cause.MESSAGE, RuleOutcome.GATHERED, (), (), end_ms)
 
 
 # Waiting for silence ------------------------------------------------------------------------------------------------
 
 
 def _hearing(program: Program) -> Take:
-    """A message of which every condition hears what it listens for, in time."""
+    """``take`` for a message with all the names whose silence the conditions wait for, before one is due."""
     listens_for = frozenset(name for name, _ in program.silences if name)
     shortest_ms = min(silent_ms for _, silent_ms in program.silences)
     count, repeat = len(program.silences), program.repeat
@@ -225,6 +225,6 @@ def _heard_entry(program: Program) -> Callable[[Note], Entry]:
     def entry(note: Note) -> Entry:
         now_ms, at_ms = note
         inputs = tuple(Input(0.0, float(each.silent_s), None, False) for each in program.conditions)
-        return Entry(now_ms, at_ms, Cause.MESSAGE, Outcome.NOT_MET, inputs)
+        return Entry(now_ms, at_ms, Cause.MESSAGE, RuleOutcome.NOT_MET, inputs)
 
     return entry

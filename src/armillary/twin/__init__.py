@@ -1,8 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Device twins: what the operator wants of a device (desired) and what the device says of itself (reported).
+"""The application platform's documents and decisions: twins, device templates, rules, and what authors write.
 
-What it is: pure documents and rules: merge patches, versions, metadata, limits, ETags.
-What it is not: storage (``engines/series``) or transport (``hub``). Nothing here reads a clock.
-Specification: Microsoft's public description of IoT Hub device twins; differences are listed in
-``twin/document/document.py``.
+Pure functions over frozen values; nothing here reads a clock. Not here: storage (``engines``), transport (``hub``), and
+what the documents cause (``platform``). Specification: the public descriptions of IoT Hub's twins and of IoT Central.
 """

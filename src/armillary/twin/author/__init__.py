@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The documents that authors write beside templates and rules: groups, jobs, exports, dashboards, organisations.
+"""Documents that authors write besides templates and rules: groups, jobs, exports, dashboards, organisations.
 
-Pure. Not here: what they do (``armillary.platform``).
+Reading and checking them, and the decisions that follow from them, as pure functions. Not here: carrying the decisions
+out (``armillary.platform``).
 """

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Dashboards: what a ``dashboard`` document may say. JSON in, a frozen value or an error that names tile and field.
+"""Reads a ``dashboard`` document: JSON in, a frozen value or an error that names tile and field out.
 
 ::
 
@@ -31,7 +31,7 @@ COLUMNS: Final = 12
 # A screen shows about eight rows of a grid cell's height; a hundred are a very long page, and each has a style rule.
 MAX_ROWS: Final = 100
 MAX_TILE_ROWS: Final = 12
-# More tiles than anybody looks at; each is a query or two.
+# Tiles of a dashboard: each is a query or two.
 MAX_TILES: Final = 60
 # Lines of one chart, columns of one table: more cannot be told apart.
 MAX_VALUES: Final = 8
@@ -70,7 +70,7 @@ class TileSource:
 
 @dataclass(frozen=True, slots=True)
 class StateThreshold:
-    """From this value on, a number is drawn in this state."""
+    """A number of at least ``at`` is shown in ``state``, one of STATES."""
 
     at: float
     state: str
@@ -78,7 +78,7 @@ class StateThreshold:
 
 @dataclass(frozen=True, slots=True)
 class Place:
-    """A spot on a floor plan: of one device, or of the first whose cloud property ``name`` is ``equals``.
+    """A spot on a floor plan, of one device or of the first whose cloud property ``name`` equals ``equals``.
 
     ``x`` and ``y`` are shares of the picture's width and height from its upper left corner.
     """
@@ -151,10 +151,10 @@ class Dashboard:
 
 
 def parse(document: object) -> Dashboard:
-    """The dashboard that a decoded JSON document says.
+    """The dashboard in a decoded JSON document.
 
     Raises:
-        InvalidArgumentError: names the tile and the field, what was expected and what stood there.
+        InvalidArgumentError: names the tile and the field, what was expected and what was found.
     """
     try:
         return _dashboard(document)
@@ -180,7 +180,7 @@ def free_row(tiles: tuple[Tile, ...]) -> int:
 
 
 def state_of(thresholds: tuple[StateThreshold, ...], value: float) -> str:
-    """The state that a number is in, or "" below the first threshold."""
+    """The state of a number, one of STATES; "" below the first threshold. Thresholds rise."""
     state = ""
     for threshold in thresholds:
         if value >= threshold.at:

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""A data export: what leaves the hub continuously, of which devices, with what added, and where to.
+"""Data exports: which records leave the hub continuously, of which devices, with which additions, and to where.
 
 ::
 
@@ -10,7 +10,7 @@
      "destination": {"kind": "webhook", "url": "https://lake.example.com/in", "secret": "..."}}
 
 In a filter of an export, ``telemetry:NAME`` is the value in the message itself; everything else is as in a device group
-(``group.py``). A secret is taken out before a document is kept (:func:`split_secret`): it says ``"signed": true`` then.
+(``group.py``). :func:`split_secret` removes a secret before a document is stored, which then has ``"signed": true``.
 """
 
 from __future__ import annotations
@@ -46,9 +46,9 @@ _FORBIDDEN_JQ: Final = re.compile(r"\b(import|include|input|inputs|env|debug|std
 
 
 class ExportSource(StrEnum):
-    """What is exported.
+    """The kind of records that are exported.
 
-    Telemetry: messages of devices. Alerts: firings of rules. Lifecycle: what the audit log says of devices (made,
+    Telemetry: messages of devices. Alerts: firings of rules. Lifecycle: entries of the audit log about devices (made,
     claimed, revoked, ...). Properties: changes of twins. Connectivity: connects and disconnects.
     """
 
@@ -64,17 +64,17 @@ class DataExport:
     """A data export.
 
     Attributes:
-        name: For people; ``description`` likewise.
-        catalog: Only devices of this catalog; None those of all.
+        name: For people, as is ``description``.
+        catalog: Only devices of this catalog; None for all.
         enabled: Whether it runs.
-        from_beginning: Whether it begins with the oldest that is still kept, or with what comes from now on.
-        source: What.
-        group: Only members of this group; None of any.
-        match_all: Whether every filter has to be met, or any one; without filters everything goes.
-        filters: As of groups.
-        enrichments: Name -> what of the device is added under it.
-        transform: jq program; None sends records as they are.
-        destination: Where to.
+        from_beginning: Whether it begins with the oldest record that is still stored, or with the next one.
+        source: Kind of records.
+        group: Only members of this device group; None for all devices.
+        match_all: Whether every filter has to be met, or any one; without filters every record is exported.
+        filters: As of device groups.
+        enrichments: Name -> field of the device whose value is added under it.
+        transform: jq program that each record is passed through; None for none.
+        destination: Where records are sent.
     """
 
     name: str
@@ -93,16 +93,16 @@ class DataExport:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ExportRecord:
-    """Something that happened, on its way out.
+    """A record to export.
 
     Attributes:
-        id: The same whenever the same thing is sent again.
-        source: What it is of.
-        device_id: Which device.
-        at_ms: When, Unix milliseconds: of measurement, of the change, of the firing.
-        accepted_ms: When it was accepted; who owned the device then owns this.
-        content: The source's own fields.
-        values: Values that filters see as telemetry.
+        id: The same whenever the same record is sent again.
+        source: Kind of record.
+        device_id: Of the device.
+        at_ms: Time of measurement, of the change or of the firing, Unix milliseconds.
+        accepted_ms: When the hub accepted it; it belongs to the owner that the device had then.
+        content: Fields of this kind of record.
+        values: Values that filters read as telemetry.
     """
 
     id: str
@@ -115,7 +115,7 @@ class ExportRecord:
 
 
 def needs_of_export(export: DataExport) -> Needs:
-    """What has to be read of a device; telemetry in filters is the message's own."""
+    """Facts of a device that an export reads; telemetry in filters is the message's own."""
     fields = [
         *(each.field for each in export.filters if each.field.source != "telemetry"),
         *export.enrichments.values(),
@@ -124,10 +124,10 @@ def needs_of_export(export: DataExport) -> Needs:
 
 
 def is_of_owner(export: DataExport, record: ExportRecord, facts: DeviceFacts) -> bool:
-    """Whether a record is of the catalog that an export is for; every record is, where it is for all.
+    """Whether a record belongs to the catalog that an export is for; always, where it is for all catalogs.
 
-    A device that has changed hands takes nothing along: what it sent before its owner had it is not the owner's. Where
-    it is not known since when the owner has it, nothing goes out.
+    What a device sent before its present catalog claimed it does not belong to that catalog. Where the time of the
+    claim is not known, nothing is exported.
     """
     if export.catalog is None:
         return True
@@ -138,7 +138,7 @@ def is_of_owner(export: DataExport, record: ExportRecord, facts: DeviceFacts) ->
 
 
 def is_wanted(export: DataExport, record: ExportRecord, facts: DeviceFacts) -> bool:
-    """Whether a record of a device goes out."""
+    """Whether a record of a device is exported: of the owner, and filters met."""
     if not is_of_owner(export, record, facts):
         return False
     seen = replace(facts, telemetry=record.values)
@@ -146,7 +146,7 @@ def is_wanted(export: DataExport, record: ExportRecord, facts: DeviceFacts) -> b
 
 
 def document_of(export: DataExport, record: ExportRecord, facts: DeviceFacts) -> dict[str, Any]:
-    """A record as it is sent."""
+    """The JSON object that is sent for a record."""
     return {
         "id": record.id,
         "source": record.source.value,
@@ -160,10 +160,10 @@ def document_of(export: DataExport, record: ExportRecord, facts: DeviceFacts) ->
 
 
 def split_secret(document: object) -> tuple[object, str | None]:
-    """A document without its destination's secret, and this.
+    """A document without its destination's secret, and the secret; None for none.
 
     Raises:
-        InvalidArgumentError: a secret that is none; its text is not repeated.
+        InvalidArgumentError: a secret of the wrong length or characters; the message does not repeat it.
     """
     place = document.get("destination") if isinstance(document, Mapping) else None
     if not isinstance(document, Mapping) or not isinstance(place, Mapping) or "secret" not in place:
@@ -231,12 +231,12 @@ def _transform(fields: JsonFields) -> str | None:
 
 
 def batches(sizes: Sequence[int], most_items: int, most_bytes: int) -> list[int]:
-    """How many records go together: numbers of records of each batch, in order, none above the limits.
+    """Number of records of each batch, in order.
 
     Args:
         sizes: Bytes of each record.
         most_items: Records of one batch.
-        most_bytes: Bytes of one batch; a record that is larger goes alone.
+        most_bytes: Bytes of one batch; a larger record is a batch of its own.
     """
     found: list[int] = []
     items = total = 0

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Where a data export goes: the ``destination`` of its body, by kind.
+"""Reads the ``destination`` of a data export, by kind.
 
 | kind | options |
 |---|---|
@@ -9,7 +9,7 @@
 | ``s3`` | ``endpoint``, ``bucket``, ``prefix``, ``region``, ``access_key`` |
 | ``kafka`` | ``servers``, ``topic``, ``tls``, ``ca``, ``sasl``, ``username`` |
 
-``signed`` says of each but files that a secret is kept beside the document.
+``signed`` of each kind but ``file``: whether a secret is stored beside the document.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ MAX_ROTATE_BYTES: Final = 1 << 30
 MAX_FILES: Final = 10_000
 MAX_TOPIC_CHARACTERS: Final = 256
 MAX_PATH_CHARACTERS: Final = 256
-# Servers to begin with; a cluster tells of the others itself.
+# Bootstrap servers; the cluster names the others.
 MAX_SERVERS: Final = 16
 # PEM of a few certificates.
 MAX_CA_CHARACTERS: Final = 64 * 1024
@@ -44,7 +44,7 @@ _HOST_AND_PORT: Final = re.compile(
 
 
 class DestinationKind(StrEnum):
-    """Where to."""
+    """Kind of destination."""
 
     WEBHOOK = "webhook"
     FILE = "file"
@@ -55,7 +55,7 @@ class DestinationKind(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Destination:
-    """Where to; ``options`` are the kind's own, checked; no secret is among them."""
+    """A destination; ``options`` are the checked fields of its kind, without secrets."""
 
     kind: DestinationKind
     options: Mapping[str, Any]

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""A device group: a saved query over what is known of devices. Who is in it follows from the facts, at any moment.
+"""Device groups: saved queries over the facts of devices, which decide at any moment who is a member.
 
 ::
 
@@ -9,7 +9,7 @@
       {"field": "device:health", "operator": "ne", "value": "attested"}]}
 
 A filter compares one value of the device with a constant. A value that is missing, or of another kind than the
-constant, meets no comparison, ``ne`` included: "no data" is not "different". Only ``exists`` speaks of what is missing.
+constant, meets no comparison, ``ne`` included: "no data" is not "different". Only ``exists`` tests for missing values.
 Data exports choose devices in the same language (``data_export.py``).
 """
 
@@ -95,7 +95,7 @@ class Filter:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Group:
-    """A saved query.
+    """A device group.
 
     Attributes:
         name: For people.
@@ -116,12 +116,12 @@ class Group:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class DeviceFacts:
-    """What is known of a device at one moment; parts that nobody asked for may be empty (see :class:`Needs`).
+    """The facts of a device at one moment; those that a query does not need may be empty (:class:`Needs`).
 
     Attributes:
-        device_id: Which device.
+        device_id: Of the device.
         fields: By names of DEVICE_FIELDS; None where there is none.
-        reported: Properties; ``desired``, ``tags`` and ``cloud`` likewise.
+        reported: Reported properties; ``desired`` and ``cloud`` properties and ``tags`` have the same form.
         telemetry: Last values by name.
     """
 
@@ -199,7 +199,7 @@ def parse_field(text: object, place: str) -> Field:
 
 
 def needs_of(fields: Iterable[Field]) -> Needs:
-    """What has to be read for some fields."""
+    """The facts that some fields need."""
     wanted = tuple(fields)
     return Needs(
         twin=any(each.source in ("property", "reported", "desired", "tag") for each in wanted),
@@ -210,12 +210,12 @@ def needs_of(fields: Iterable[Field]) -> Needs:
 
 
 def needs_of_filters(filters: Iterable[Filter]) -> Needs:
-    """What has to be read for some filters."""
+    """The facts that some filters need."""
     return needs_of(each.field for each in filters)
 
 
 def needs_of_group(group: Group) -> Needs:
-    """What has to be read to say who is in a group."""
+    """The facts that membership of a group needs."""
     return needs_of_filters(group.filters) | Needs(template=group.template is not None)
 
 
@@ -229,7 +229,7 @@ def is_member(group: Group, facts: DeviceFacts) -> bool:
 
 
 def meets(filters: tuple[Filter, ...], facts: DeviceFacts, *, match_all: bool) -> bool:
-    """Whether a device meets all filters, or any; without filters it does."""
+    """Whether a device meets all filters, or any one; without filters it does."""
     if not filters:
         return True
     return (all if match_all else any)(is_met(each, facts) for each in filters)
@@ -244,7 +244,7 @@ def is_met(wanted: Filter, facts: DeviceFacts) -> bool:
 
 
 def value_at(place: Field, facts: DeviceFacts) -> Any:
-    """What a device has at a field: JSON, or None where there is nothing."""
+    """The JSON value of a device at a field; None where there is none."""
     source, path = place.source, place.path
     if source == "device":
         return facts.device_id if path == "id" else facts.fields.get(path)

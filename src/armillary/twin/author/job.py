@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""A job: one action for every device of a group, now, at a time, or again and again.
+"""Jobs: one action on every device of a group, once or repeatedly.
 
 ::
 
@@ -7,12 +7,12 @@
      "start": null, "repeat": null, "concurrency": 10, "batch": {"percent": 10, "pause_s": 600},
      "abort": {"percent": 5}, "retries": 2, "retry_after_s": 60}
 
-An ``update`` is waited for: ``{"kind": "update", "device_group": "Kettle/Production"}`` moves a device to that group,
+A run waits for an ``update``: ``{"kind": "update", "device_group": "Kettle/Production"}`` moves a device to that group,
 whose deployment it takes; ``{"kind": "update", "package": {"url", "version", "sha256"}}`` sets the desired property
 ``update``, which the device acknowledges as a writable property.
 
-A *run* acts on the devices that were in the group when it began. Its states and those of a device in it are two tables
-(:data:`RUN_STATES`, :data:`DEVICE_STATES`); what to do next is one pure function, :func:`plan_run`.
+A *run* acts on the devices that were in the group when it began. Its states and those of its devices are two tables
+(:data:`RUN_STATES`, :data:`DEVICE_STATES`); :func:`plan_run` decides what to do next.
 """
 
 from __future__ import annotations
@@ -50,7 +50,7 @@ REMEDY: Final = "docs/concepts/jobs.md lists every field; nothing was kept."
 
 
 class ActionKind(StrEnum):
-    """What a job does with a device."""
+    """Kind of action."""
 
     SET_PROPERTY = "set-property"
     SET_CLOUD_PROPERTY = "set-cloud-property"
@@ -59,7 +59,7 @@ class ActionKind(StrEnum):
 
 
 class RunState(StrEnum):
-    """How a run is getting on."""
+    """State of a run."""
 
     RUNNING = "running"
     COMPLETED = "completed"
@@ -68,7 +68,7 @@ class RunState(StrEnum):
 
 
 class DeviceState(StrEnum):
-    """How a device in a run is getting on."""
+    """State of a device in a run."""
 
     PENDING = "pending"
     RUNNING = "running"
@@ -84,9 +84,9 @@ RUN_STATES: Final[Mapping[tuple[RunState, str], RunState]] = {
     (RunState.RUNNING, "too-many-failed"): RunState.ABORTED,
     (RunState.RUNNING, "cancelled"): RunState.CANCELLED,
 }
-# ``wait``: the device was told, and does the rest by itself: nothing of the service is held for it, and nothing is done
-# again when the service stops.
-# ``lost``: the service stopped while it was acting; whether the device was reached is not known, so it is done again.
+# ``wait``: the device has the request and works on it: it takes no place of the concurrency, and the request is not
+# repeated when the service restarts.
+# ``lost``: the service stopped during the action; whether it reached the device is not known, so it is repeated.
 DEVICE_STATES: Final[Mapping[tuple[DeviceState, str], DeviceState]] = {
     (DeviceState.PENDING, "start"): DeviceState.RUNNING,
     (DeviceState.PENDING, "run-ended"): DeviceState.SKIPPED,
@@ -106,14 +106,14 @@ DEVICE_STATES: Final[Mapping[tuple[DeviceState, str], DeviceState]] = {
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class JobAction:
-    """What is done with a device.
+    """What a job does with each device.
 
     Attributes:
         kind: One of ActionKind.
         properties: Merge patch of the desired properties, or cloud properties (null deletes).
         command: Direct method, ``component*name`` in a component.
         payload: What the command gets.
-        timeout_s: For how long an answer is waited for, or the report of a device that updates itself.
+        timeout_s: Seconds to wait for the answer, or for the report of a device that updates itself.
         device_group: ``PRODUCT/GROUP`` that an update moves the device to; empty otherwise.
         package: ``url``, ``version`` and ``sha256`` of an update by package; empty otherwise.
     """
@@ -129,26 +129,26 @@ class JobAction:
 
 @dataclass(frozen=True, slots=True)
 class Batch:
-    """Devices that are done before the next ones begin: a number or a percentage, and a pause between (seconds)."""
+    """Size of a batch as a number or a percentage of the devices, and the pause between batches in seconds."""
 
     size: int | None
     percent: int | None
     pause_s: int
 
     def devices(self, total: int) -> int:
-        """Devices of one batch."""
+        """Number of devices of one batch, of a run with ``total`` devices; at least 1."""
         return max(1, self.size if self.size is not None else -(-total * (self.percent or 100) // 100))
 
 
 @dataclass(frozen=True, slots=True)
 class AbortThreshold:
-    """Failed devices that end a run: a number, or a percentage of all."""
+    """Failed devices that abort a run: a number, or a percentage of all."""
 
     count: int | None
     percent: int | None
 
     def reached(self, failed: int, total: int) -> bool:
-        """Whether so many are too many."""
+        """Whether ``failed`` of ``total`` devices abort the run."""
         if self.count is not None:
             return failed >= self.count
         return failed > 0 and failed * 100 >= (self.percent or 0) * total
@@ -156,7 +156,7 @@ class AbortThreshold:
 
 @dataclass(frozen=True, slots=True)
 class Repeat:
-    """Again every so many seconds, until a time (Unix seconds) or for ever."""
+    """Repetition every ``every_s`` seconds until ``until`` (Unix seconds); None for ever."""
 
     every_s: int
     until: int | None
@@ -167,16 +167,16 @@ class Job:
     """A job.
 
     Attributes:
-        name: For people; ``description`` likewise.
-        catalog: Only devices of this catalog; None those of all.
+        name: For people, as is ``description``.
+        catalog: Only devices of this catalog; None for all.
         group: Id of the device group.
-        action: What is done.
-        start: Unix seconds of the first run; None: when somebody says so.
-        repeat: When again.
-        concurrency: Devices at once.
-        batch: None is all in one.
-        abort: When a run ends early; None never.
-        retries: How often again after a failure, each ``retry_after_s`` seconds later.
+        action: What is done with each device.
+        start: Time of the first run, Unix seconds; None: an operator starts it.
+        repeat: Repetition; None for one run.
+        concurrency: Most devices that are acted on at once.
+        batch: None for one batch of all devices.
+        abort: Failures that end a run early; None for never.
+        retries: Attempts after the first that fails, each ``retry_after_s`` seconds after the one before.
     """
 
     name: str
@@ -195,11 +195,11 @@ class Job:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RunProgress:
-    """A run at one moment.
+    """The progress of a run at one moment.
 
     Attributes:
         state: Of the run.
-        counts: Devices by state; absent is none.
+        counts: Number of devices by state; an absent state counts none.
         batch: Number of the first batch that is not done; None when all are.
         batch_opened_ms: When the batch before it was done, Unix milliseconds; 0 for the first.
         due_ms: When the next pending device of that batch may begin; None when none is pending in it.
@@ -219,7 +219,7 @@ class RunProgress:
 
 @dataclass(frozen=True, slots=True)
 class UpdateStatus:
-    """How a device that is waited for stands: an event of DEVICE_STATES (None: not known yet); what is said of it."""
+    """Status of an update that a run waits for: an event of DEVICE_STATES, None while open; and words for people."""
 
     event: str | None
     said: str = ""
@@ -227,12 +227,12 @@ class UpdateStatus:
 
 @dataclass(frozen=True, slots=True)
 class RunPlan:
-    """What to do now.
+    """What to do next in a run.
 
     Attributes:
-        event: Of the run, a key of RUN_STATES; None when nothing happened to it.
-        start: How many devices of the present batch may begin.
-        wake_ms: When to look again if nothing else happens, Unix milliseconds; None: when a device's result is there.
+        event: Event of the run, in a key of RUN_STATES; None for none.
+        start: Number of devices of the present batch to begin with.
+        wake_ms: When to plan again, Unix milliseconds; None: at the next result of a device.
     """
 
     event: str | None = None
@@ -241,7 +241,7 @@ class RunPlan:
 
 
 def plan_run(job: Job, progress: RunProgress, now_ms: int) -> RunPlan:
-    """What to do next in a run.
+    """Decide what to do next in a run; ``now_ms`` in Unix milliseconds.
 
     It never starts more than the concurrency allows, begins no batch before the one ahead is done and its pause is
     over, and ends the run as soon as too many devices have failed.
@@ -262,7 +262,7 @@ def plan_run(job: Job, progress: RunProgress, now_ms: int) -> RunPlan:
 
 
 def after_failure(job: Job, attempts: int) -> str:
-    """The event of a device whose action failed for the ``attempts``-th time."""
+    """The event, ``retry`` or ``failed``, of a device whose action failed for the ``attempts``-th time."""
     return "retry" if attempts <= job.retries else "failed"
 
 
@@ -281,13 +281,13 @@ def next_run(state: RunState, event: str) -> RunState:
 
 
 def next_due(job: Job, last_due: int | None, now: int) -> int | None:
-    """When a job is due next, Unix seconds; None when it never is by itself.
+    """When a job is due next, Unix seconds; None when it has no further scheduled run.
 
     Args:
         job: The job.
         last_due: When its last scheduled run was due; None when there was none.
-        now: Unix seconds. Of several times that went by, only the last counts: a service that was off for a week does
-            not do a week's work at once.
+        now: Unix seconds. Of several runs that were due before, only the last one counts, so that a service that was
+            off for a week does not make up for all of them.
     """
     if job.start is None:
         return None

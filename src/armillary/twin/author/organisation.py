@@ -1,13 +1,12 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Organisations: a tree inside one catalog that says who sees which devices of it.
+"""Organisations: a tree inside one catalog that decides who sees which of its devices.
 
 ::
 
     {"name": "North", "catalog": "Contoso", "parent": "contoso-emea"}
 
 A device is in one organisation or in none. A token of an organisation reaches the devices of it and of everything below
-it. Whatever is wrong with the tree, nobody sees more by it: what is below an organisation is found from the top down,
-and each is looked at once.
+it. A faulty tree grants nothing more: the organisations below another are collected from the top down, each once.
 """
 
 from __future__ import annotations
@@ -31,8 +30,8 @@ class Organisation:
     """One organisation.
 
     Attributes:
-        name: For people; ``description`` likewise.
-        catalog: Whose devices it has; it never changes.
+        name: For people, as is ``description``.
+        catalog: Catalog of its devices; it never changes.
         parent: Id of the organisation above; None at the top.
     """
 
@@ -60,7 +59,7 @@ def parse_organisation(document: object) -> Organisation:
 
 
 def check_tree(organisations: Mapping[str, Organisation]) -> None:
-    """Refuse what is no tree of at most MAX_DEPTH levels inside one catalog.
+    """Check that organisations are trees of at most MAX_DEPTH levels, each inside one catalog.
 
     Raises:
         ConflictError: too many, a parent that is not there or of another catalog, a circle, or too deep.

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What people type for parts of documents, the same on the command line and in the console's forms.
+"""Short forms in which people type parts of documents, on the command line and in the console's forms.
 
 ::
 
@@ -29,7 +29,7 @@ _FILTER: Final = re.compile(
 
 
 def value_of(text: str) -> Any:
-    """The value that was typed; what cannot be kept as JSON (NaN, a number beyond a double) is text."""
+    """The value that was typed; what JSON cannot hold (NaN, a number beyond a double) is text."""
     try:
         found = json.loads(text)
         json.dumps(found, allow_nan=False, ensure_ascii=False).encode("utf-8")
@@ -39,7 +39,7 @@ def value_of(text: str) -> Any:
 
 
 def text_of(value: Any) -> str:
-    """What is typed for a value, on one line: a text as it is, unless it would be read as something else."""
+    """The short form of a value, on one line: a text as it is, unless it would be read as another value."""
     if isinstance(value, str) and value and value == value.strip() and "\n" not in value and value_of(value) == value:
         return value
     return json.dumps(value, ensure_ascii=False)
@@ -49,7 +49,7 @@ def filter_of(text: str) -> dict[str, Any]:
     """A filter as in a group's document.
 
     Raises:
-        InvalidArgumentError: it is none.
+        InvalidArgumentError: not of the form above.
     """
     found = _FILTER.match(text.strip())
     if found is None or (found["none"] and found["sign"]):
@@ -64,7 +64,7 @@ def filter_of(text: str) -> dict[str, Any]:
 
 
 def filter_text(document: Mapping[str, Any]) -> str:
-    """What is typed for a filter of a document."""
+    """The short form of a filter of a document."""
     if document["operator"] == EXISTS:
         return f"{'' if document.get('value', True) else 'not '}{document['field']}"
     return f"{document['field']} {_SIGN_OF[document['operator']]} {text_of(document['value'])}"

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What uses a document, or a value of a device template: looked for in the other documents before it is taken away.
+"""Finds what uses a document, or a value of a device template, before it is deleted.
 
 ======== ==========================================================================================================
 used     by
@@ -9,8 +9,7 @@ job      actions of rules (``job``)
 template dashboards and their tiles, rules (``target.template``), groups
 ======== ==========================================================================================================
 
-Documents are read as they are kept: one that another program wrote and nobody can parse is no user of anything, and
-keeps nobody from deleting.
+Documents are read as they are stored: one that cannot be parsed uses nothing and prevents no deletion.
 """
 
 from __future__ import annotations
@@ -23,7 +22,7 @@ from armillary.twin.template.name import split_id
 
 # Kinds of documents that use others.
 USERS: Final = ("dashboard", "export", "group", "job", "rule")
-# Tiles and actions that words name of one document: more are counted.
+# Tiles and actions of one document that :meth:`Use.words` names; the rest is a number.
 MAX_PARTS: Final = 4
 
 
@@ -43,7 +42,7 @@ class Use:
         kind: ``dashboard``, ``export``, ``group``, ``job`` or ``rule``.
         id: Of the document.
         name: For people.
-        where: Names of the parts that do, tiles or actions; empty where it is the whole of it.
+        where: Names of the tiles or actions that use it; empty where the document as a whole does.
     """
 
     kind: str
@@ -52,7 +51,7 @@ class Use:
     where: tuple[str, ...] = ()
 
     def words(self) -> str:
-        """The use in words: ``dashboard "Water" (tiles "Flow", "Map")``."""
+        """The use as people read it: ``dashboard "Water" (tiles "Flow", "Map")``."""
         word = "tile" if self.kind == "dashboard" else "action"
         parts = ", ".join(f'"{each}"' for each in self.where[:MAX_PARTS])
         more = f" and {len(self.where) - MAX_PARTS} more" if len(self.where) > MAX_PARTS else ""
@@ -61,7 +60,7 @@ class Use:
 
 
 def uses_of(kind: str, document_id: str, documents: Iterable[Named]) -> tuple[Use, ...]:
-    """Which documents use the one of this kind and id, by kind and id.
+    """The documents that use the one of this kind and id, sorted by kind and id.
 
     Args:
         kind: ``group``, ``job`` or ``template``; nothing uses a document of another kind.
@@ -75,7 +74,7 @@ def uses_of(kind: str, document_id: str, documents: Iterable[Named]) -> tuple[Us
 
 
 def uses_of_value(template: str, name: str, documents: Iterable[Named]) -> tuple[Use, ...]:
-    """Which documents use a value of a device template: rules and groups for its devices, tiles that show them.
+    """The documents that use a value of a device template: rules, groups, and dashboards with tiles that show it.
 
     Args:
         template: Name of the template.

@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The same documents in IoT Central's form, both ways.
+"""Converts templates, groups, jobs, properties and queries to and from the form of IoT Central's REST API.
 
-Pure. Not here: routes (``armillary.api.central.route``).
+Pure functions. Not here: routes (``armillary.api.central.route``).
 Specification: IoT Central's public REST reference, version 2022-07-31.
 """

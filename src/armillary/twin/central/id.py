@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Ids of IoT Central's API and ids of documents: there letters have two cases (``myJobId``), here they have one.
+"""Converts ids of IoT Central's API, which distinguish case (``myJobId``), to ids of documents, which do not.
 
-``myJobId`` is kept as ``myjobid.u14``: in lower case, with the places of the upper-case letters as a bit mask in
-hexadecimal (the lowest bit is the first letter). Ids there have no full stop, so nothing else looks like this.
+``myJobId`` is stored as ``myjobid.u14``: in lower case, with the positions of the upper-case letters as a bit mask in
+hexadecimal (the lowest bit is the first letter). Ids of that API have no full stop, so no other id has this form.
 """
 
 from __future__ import annotations
@@ -18,10 +18,10 @@ _ENCODED: Final = re.compile(r"([a-z0-9_-]+)\.u([1-9a-f][0-9a-f]*)")
 
 
 def document_id(given: str) -> str:
-    """The id of a document for an id of that API, or for one of ours that was shown there.
+    """The id of a document for an id of IoT Central's API, or for a document's own id that the API has shown.
 
     Raises:
-        InvalidArgumentError: the API has no such ids.
+        InvalidArgumentError: neither API nor documents have such ids.
     """
     if _CENTRAL.fullmatch(given) is None:
         if _OURS.fullmatch(given) is not None:  # ours may have full stops; the store says what else is wrong
@@ -34,7 +34,7 @@ def document_id(given: str) -> str:
 
 
 def central_id(kept: str) -> str:
-    """The id of that API for a document's."""
+    """The id of IoT Central's API for the id of a document."""
     found = _ENCODED.fullmatch(kept)
     if found is None:
         return kept

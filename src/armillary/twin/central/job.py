@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Jobs and scheduled jobs in IoT Central's form (REST API 2022-07-31): read into a job's body, and written from a job.
+"""Converts jobs and scheduled jobs from and to IoT Central's form (REST API 2022-07-31).
 
 ::
 
@@ -9,8 +9,8 @@
      "schedule": {"start": "2026-12-01T06:00:00Z", "recurrence": "daily",
                   "end": {"type": "occurrences", "occurrences": 5}}}
 
-What a job here cannot say is refused: a month is no number of seconds, a threshold is over the whole run, and the
-entries of ``data`` are one action: properties together, or one command.
+What a job of Armillary cannot express is refused: a repetition by months, a threshold for each batch, and ``data``
+with more than one action (properties together, or one command).
 """
 
 from __future__ import annotations
@@ -31,7 +31,7 @@ _KINDS: Final[Mapping[str, ActionKind]] = {
     "cloudProperty": ActionKind.SET_CLOUD_PROPERTY,
     "command": ActionKind.COMMAND,
 }
-# What became of a run, in the words there.
+# State of a run -> IoT Central's word.
 STATUS: Final[Mapping[RunState, str]] = {
     RunState.RUNNING: "running",
     RunState.COMPLETED: "complete",
@@ -51,7 +51,7 @@ _REMEDY: Final = "docs/reference/iot-central.md says what a job can be; nothing 
 
 
 def targets_of(body: Mapping[str, Any]) -> tuple[str, ...]:
-    """Identifiers of the device templates that the entries of ``data`` name.
+    """Identifiers of the device templates in the entries of ``data``, each once.
 
     Raises:
         InvalidArgumentError: ``data`` is no list of entries with type, target and path.
@@ -81,7 +81,7 @@ def job_body(body: Mapping[str, Any], *, name: str, group: str, components: Coll
         components: Names of the template's components.
 
     Raises:
-        InvalidArgumentError: a job cannot say this; names the field.
+        InvalidArgumentError: a job cannot express it; names the field.
     """
     made: dict[str, Any] = {
         "name": _text(body, "displayName") or name,
@@ -167,7 +167,7 @@ def central_schedule(job: Job) -> dict[str, Any]:
 
 
 def progress_of(counts: Mapping[DeviceState, int]) -> dict[str, int]:
-    """``progress`` of a run; what was stopped before it began is pending still."""
+    """``progress`` of a run; devices that were skipped count as pending."""
     waiting = (DeviceState.PENDING, DeviceState.RUNNING, DeviceState.SKIPPED)
     return {
         "total": sum(counts.values()),
@@ -178,15 +178,15 @@ def progress_of(counts: Mapping[DeviceState, int]) -> dict[str, int]:
 
 
 def iso(seconds: float) -> str:
-    """Unix seconds as text; what is later than the year 9999 is said as its end."""
+    """Unix seconds as ISO 8601 text with milliseconds; the end of the year 9999 for everything later."""
     return datetime.fromtimestamp(min(seconds, _YEAR_10000 - 1), UTC).strftime("%Y-%m-%dT%H:%M:%S.%f")[:-3] + "Z"
 
 
 def moment(text: str) -> int:
-    """Unix seconds of a text; UTC where it says nothing else.
+    """Unix seconds of an ISO 8601 text; UTC where it has no offset.
 
     Raises:
-        ValueError: no time, or one before 1970 or after 9999 in UTC.
+        ValueError: not a time, or one before 1970 or after 9999 in UTC.
     """
     found = datetime.fromisoformat(text)
     seconds = int((found if found.tzinfo else found.replace(tzinfo=UTC)).timestamp())

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Properties and telemetry of a device in IoT Central's form (REST API 2022-07-31), from its twin and last values.
+"""Converts properties and telemetry of a device to and from IoT Central's form (REST API 2022-07-31).
 
 ::
 
@@ -7,9 +7,8 @@
      "$metadata": {"fanSpeed": {"desiredValue": 30, "desiredVersion": 2, "ackVersion": 1, "ackCode": 200,
                                 "ackDescription": "..", "lastUpdateTime": ".."}}}
 
-A property's value is what the device says; what is wanted of it stands in ``$metadata``, with its acknowledgement. A
-component is an object of its own, with a ``$metadata`` of its own. Cloud properties stand beside the properties of the
-root and have no metadata.
+A property's value is the reported one; the desired one is in ``$metadata``, with the acknowledgement. A component is an
+object with a ``$metadata`` of its own. Cloud properties are beside the properties of the root and have no metadata.
 """
 
 from __future__ import annotations
@@ -32,7 +31,7 @@ def properties_of(twin: Twin, components: Iterable[str], cloud: Mapping[str, Any
 
     Args:
         twin: Its twin.
-        components: Names of its template's components; objects with the marker are components too.
+        components: Names of its template's components; objects with the marker ``__t`` are components too.
         cloud: Its cloud properties.
     """
     names = {*components, *components_of(twin)}
@@ -83,7 +82,7 @@ def telemetry_of(name: str, lasts: Sequence[tuple[str, Any, int]]) -> tuple[Any,
 
 
 def split_body(template: Template, body: Mapping[str, Any]) -> tuple[dict[str, Any], dict[str, Any]]:
-    """Cloud properties, and wanted values by ``[component.]name``, of a body in this form; metadata is passed over.
+    """Cloud properties, and desired values by ``[component.]name``, of a body in this form; metadata is ignored.
 
     Raises:
         InvalidArgumentError: a component is no object.
@@ -103,7 +102,7 @@ def split_body(template: Template, body: Mapping[str, Any]) -> tuple[dict[str, A
 
 
 def component_body(component: str, body: object) -> dict[str, Any]:
-    """Wanted values by ``component.name`` of a component's body.
+    """Desired values by ``component.name`` of a component's body.
 
     Raises:
         InvalidArgumentError: it is no object.
@@ -116,7 +115,7 @@ def component_body(component: str, body: object) -> dict[str, Any]:
 
 
 def replacing(template: Template, twin: Twin, wanted: Mapping[str, Any], component: str = "") -> dict[str, Any]:
-    """Wanted values that replace all there are: those that the body does not name are wanted no more.
+    """Desired values that replace all present ones: null for each that the body does not name.
 
     Args:
         template: Of the device.
@@ -163,7 +162,7 @@ def _section(
 
 
 class _Inner:
-    """A component's part of a section."""
+    """The part of a twin's section that is one component's."""
 
     def __init__(self, properties: Mapping[str, Any], metadata: Mapping[str, Any]) -> None:
         self.properties = properties

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The query text of a device group in IoT Central's REST API, read into a group and written from one.
+"""Converts the query text of a device group in IoT Central's REST API to and from a group.
 
 ::
 
@@ -11,10 +11,10 @@
     name      = $id | $provisioned | $simulated | path | $source.path
     literal   = "text" | 'text' | number | true | false
 
-As there, conditions are not nested. ``path`` is a property, or a cloud property where the template has one of that
-name. ``$source.path`` is ours, as are ``CONTAINS`` and ``IS_DEFINED``: any source of ``twin/author/group.py``
-(``$telemetry.temperature``, ``$device.health``), so that every group has a text. A path that is no plain name stands in
-backquotes. What a group cannot say is refused.
+As in IoT Central, conditions are not nested. ``path`` is a property, or a cloud property where the template has one of
+that name. ``$source.path``, ``CONTAINS`` and ``IS_DEFINED`` are extensions, so that every group has a text; sources are
+those of ``twin/author/group.py`` (``$telemetry.temperature``, ``$device.health``). A path that is no plain name is in
+backquotes. What a group cannot express is refused.
 """
 
 from __future__ import annotations
@@ -49,7 +49,7 @@ _REMEDY: Final = "docs/reference/iot-central.md has the language; nothing was ke
 
 @dataclass(frozen=True, slots=True)
 class CentralQuery:
-    """What a query text says.
+    """A parsed query text.
 
     Attributes:
         template: Identifier of the device template, or None.
@@ -69,7 +69,7 @@ def parse_query(text: str) -> CentralQuery:
     """Read a query text.
 
     Raises:
-        InvalidArgumentError: not of the language above, or nothing that a group can say; names the place.
+        InvalidArgumentError: not of the language above, or not expressible as a group; names the place.
     """
     if len(text) > MAX_QUERY_CHARACTERS:
         raise _fault(f"at most {MAX_QUERY_CHARACTERS} characters", f"{len(text)}")
@@ -77,7 +77,7 @@ def parse_query(text: str) -> CentralQuery:
 
 
 def with_clouds(query: CentralQuery, clouds: Collection[str]) -> tuple[Filter, ...]:
-    """The filters, those of names that are cloud properties of the template as such."""
+    """The filters, with the source ``cloud`` for bare names that are cloud properties of the template."""
     return tuple(
         Filter(Field("cloud", each.field.path), each.operator, each.value)
         if index in query.bare and each.field.path in clouds

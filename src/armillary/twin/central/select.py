@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""IoT Central's query over devices of a template (``POST /api/query``, preview): read, and applied to rows.
+"""Parses IoT Central's query over devices of a template (``POST /api/query``, preview) and applies it to rows.
 
 ::
 
@@ -9,8 +9,8 @@
     condition = AND, OR and parentheses over: name (= != <> < <= > >=) literal | name IN [literal {, literal}]
               | WITHIN_WINDOW(P1D) | WITHIN_WINDOW('start/end')
 
-A row is what a device sent at one time, or in a query of properties what is known of a device. A value that is missing
-meets no comparison. Functions add up numbers; FIRST and LAST take any value, COUNT counts values.
+A row has the values that a device sent at one time, or the properties of a device. A missing value meets no comparison.
+Functions aggregate numbers; FIRST and LAST take any value, COUNT counts values.
 """
 
 from __future__ import annotations
@@ -32,7 +32,7 @@ MAX_ITEMS: Final = 15
 MAX_TERMS: Final = 50
 MAX_DEPTH: Final = 10
 MAX_ROWS: Final = 10_000
-# Without a window: as there.
+# Time range of a query without a window, as in IoT Central.
 DEFAULT_WINDOW_MS: Final = 30 * 86_400_000
 
 FUNCTIONS: Final = ("sum", "max", "min", "count", "avg", "first", "last")
@@ -55,7 +55,7 @@ Condition = Callable[[Row], bool]
 
 @dataclass(frozen=True, slots=True)
 class Item:
-    """What is shown: ``function`` is empty for the value itself."""
+    """A column of the result; ``function`` is one of FUNCTIONS, empty for the value itself."""
 
     name: str
     alias: str
@@ -67,7 +67,7 @@ class Select:
     """A parsed query.
 
     Attributes:
-        items: What is shown.
+        items: Columns of the result.
         template: Identifier of the device template.
         names: Every path that is looked at, conditions and order included.
         condition: Whether a row is chosen, its window left out.
@@ -88,11 +88,11 @@ class Select:
 
     @property
     def aggregates(self) -> bool:
-        """Whether it adds up."""
+        """Whether the query has functions, so that its rows are aggregates."""
         return any(each.function for each in self.items)
 
     def range_ms(self, now_ms: int) -> tuple[int, int]:
-        """The window it looks at: from, and the first moment after."""
+        """The time range of the query: its first millisecond and the first one after it."""
         if isinstance(self.window, tuple):
             return self.window
         return max(0, now_ms - (self.window or DEFAULT_WINDOW_MS)), now_ms + 1
@@ -110,7 +110,7 @@ def parse_select(text: str) -> Select:
 
 
 def results(query: Select, rows: Iterable[Row]) -> list[dict[str, Any]]:
-    """What a query shows of rows; ``$ts`` of a row is Unix milliseconds."""
+    """The result of a query over rows, a dict of alias -> value each; ``$ts`` of a row is Unix milliseconds."""
     chosen = (row for row in rows if query.condition(row))
     if query.aggregates:
         found = _aggregated(query, chosen)

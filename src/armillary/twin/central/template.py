@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
-"""A device template in IoT Central's own form: what its public REST API (2022-07-31) gives and takes.
+"""Converts a device template to the form of IoT Central's public REST API (2022-07-31).
 
-Components and extended interfaces stand inside of the root interface, cloud properties among its contents.
+Components and extended interfaces are inside the root interface, cloud properties among its contents.
 ``twin/template/json_form.py`` reads it.
 """
 
@@ -17,7 +17,7 @@ MAX_LABEL: Final = 64  # DTDL v2's for a display name
 
 
 def central_of_body(body: Mapping[str, Any], *, etag: str, identifier: str) -> dict[str, Any]:
-    """A template in IoT Central's form: parts that are inside and that are cloud properties included.
+    """A template in IoT Central's form, with components, extended interfaces and cloud properties.
 
     Args:
         body: Of the document.

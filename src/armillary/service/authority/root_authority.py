@@ -28,7 +28,7 @@ from armillary.service.authority.life import NEVER, ROOT_LIFE_S, ROOT_RENEWAL_S,
 from armillary.service.authority.vouchers import Vouchers
 from armillary.service.context.context import Context
 from armillary.wire.certificates import certificate as profile, trust_anchor
-from armillary.wire.certificates.certificate_part import year
+from armillary.wire.certificates.certificate_part import moment
 
 ROOT_NAME: Final = "Armillary Root CA"
 ANCHORS_TRUSTED_S: Final = 60  # the message of anchors is read from the records once a minute
@@ -102,7 +102,7 @@ class RootAuthorities:
     def _make_next(self, actor: str) -> CertificateRecord:
         now, serial = self._context.now(), new_serial()
         text = serial_text(serial)
-        new = self.make(f"root-{text.lower()}", f"{ROOT_NAME} {year(now)} {text[-6:]}", serial)
+        new = self.make(f"root-{text.lower()}", f"{ROOT_NAME} {moment(now).year} {text[-6:]}", serial)
         living = [one for one in self.living() if one.not_after > now]
         keys = [self._keys.load_authority(one.kind, one.serial) for one in living]
         vouchers = [self.vouchers.make(one, key, new) for one, key in zip(living, keys, strict=True)]

@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import random
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass
 from uuid import UUID
@@ -18,11 +17,11 @@ from armillary.device.applications.admission import APPLICATION, Application
 from armillary.device.applications.applications import ApplicationStore
 from armillary.device.applications.supervisor import Supervisor
 from armillary.device.checkin.checkin import CheckIns, describe_steps
-from armillary.device.state.backoff import Backoff
+from armillary.device.checkin.schedule import CheckInSchedule
 from armillary.device.state.journal import Journal
 from armillary.device.state.reports import Incident
 from armillary.engines.sandbox.port import Launch, Sandbox
-from armillary.errors import ArmillaryError, DataFolderError, InstallError, RateLimitedError
+from armillary.errors import ArmillaryError, DataFolderError, InstallError
 from armillary.update.plan import InstallPlan, plan_install
 from armillary.update.record import SlotImage
 from armillary.update.transaction import InstallState
@@ -87,15 +86,13 @@ class RunningDevice:
         self._takes_deployments = takes_deployments
         self._after_check_in = after_check_in
         self._wake = asyncio.Event()
-        self._check_in_asked = False
         self._stopped = asyncio.Event()
-        self._backoff = Backoff(settings.retry_first_s, settings.retry_limit_s, random.random)
-        self._next_check_in = 0.0
-        self._contact: float | None = None
+        self._schedule = CheckInSchedule(
+            self._clock.monotonic, retry_first_s=settings.retry_first_s, retry_limit_s=settings.retry_limit_s
+        )
         self._trial_started = 0.0
         self._contact_asked = False
         self._last_check_in: dict[str, object] = {}
-        self._attempts = 0
         self._supervisor = Supervisor(
             sandbox,
             launch=self._launch,
@@ -107,8 +104,7 @@ class RunningDevice:
 
     def check_in_now(self) -> None:
         """Check in as soon as possible; again if a check-in is under way, which may have begun before the reason."""
-        self._next_check_in = 0.0
-        self._check_in_asked = True
+        self._schedule.ask()
         self._wake.set()
 
     def stop(self) -> None:
@@ -140,7 +136,7 @@ class RunningDevice:
         while True:
             self._wake.clear()
             trial_wait_s = await self._settle()
-            wait_s = self._next_check_in - self._clock.monotonic()
+            wait_s = self._schedule.wait_s
             if wait_s <= 0:
                 await self._check_in()
                 continue
@@ -191,21 +187,13 @@ class RunningDevice:
     async def _check_in(self) -> None:
         """Check in and act on the reply; plan the next time."""
         had_certificate, old_hub = self._check_ins.daa.ready, self._check_ins.hub
-        now = self._clock.monotonic
-        self._check_in_asked = False
+        self._schedule.begin()
         try:
             reply = await self._check_ins.check_in(states=self._states())
-            self._attempts += 1
-        except RateLimitedError as error:
-            self._check_in_failed(error, max(self._backoff.failed(), float(error.retry_after_s)))
-            return
         except ArmillaryError as error:
-            self._check_in_failed(error, self._backoff.failed())
+            self._check_in_failed(error, self._schedule.failed(error))
             return
-        self._backoff.succeeded()
-        self._contact = now()
-        if not self._check_in_asked:  # while it was under way
-            self._next_check_in = now() + reply.next_check_in_s
+        self._schedule.succeeded(reply.next_check_in_s)
         self._remember(reply)
         self._publish_status("running")
         if had_certificate and not self._check_ins.daa.ready:
@@ -252,7 +240,7 @@ class RunningDevice:
             return
         except ArmillaryError as error:  # the download did not finish: the next check-in offers it again
             self._journal.write("update-postponed", offer_id=offer.offer_id, reason=error.message)
-            self._next_check_in = min(self._next_check_in, self._clock.monotonic() + self._backoff.failed())
+            self._schedule.retry_offer()
             return
         self._journal.write(
             "update-started", offer_id=offer.offer_id, images=[staged.target.name for staged in plan.fetch]
@@ -276,7 +264,7 @@ class RunningDevice:
         verdict = judge(
             self._health(new),
             started=self._trial_started,
-            contact=self._contact,
+            contact=self._schedule.contact,
             now=self._clock.monotonic(),
             rules=self._settings.trial,
         )
@@ -347,8 +335,6 @@ class RunningDevice:
         )
 
     def _check_in_failed(self, error: ArmillaryError, retry_s: float) -> None:
-        self._attempts += 1
-        self._next_check_in = self._clock.monotonic() + retry_s
         self._last_check_in = {
             "at": self._clock.now(),
             "accepted": False,
@@ -368,8 +354,8 @@ class RunningDevice:
                 "state": state,
                 "time_is_signed": self._clock.signed,
                 "last_check_in": self._last_check_in or None,
-                "check_ins": self._attempts,
-                "next_check_in_at": self._clock.now() + max(0, round(self._next_check_in - self._clock.monotonic())),
+                "check_ins": self._schedule.attempts,
+                "next_check_in_at": self._clock.now() + max(0, round(self._schedule.wait_s)),
                 "certificate_expires_at": daa.expires(),
                 "hub": None if hub is None else f"{hub[0]}:{hub[1]}",
                 "installation": self._installer.state.value,

@@ -34,13 +34,18 @@ import json
 import os
 import shutil
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from armillary.errors import DataFolderError, DataFolderInUseError
 
 LAYOUT = 1  # 1: 2026-11-24, first
 CREATION = "creation.json"
+_PLACES = {
+    "root_of_trust": "root-of-trust",
+    "status": "status.json",
+    **{name: name for name in ("flash", "daa", "mutable", "run", "log", "lock")},
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,52 +53,34 @@ class DeviceFolder:
     """Paths of a device's data folder; see the module docstring.
 
     They are absolute: what starts an application works in another folder than this process.
+
+    Attributes:
+        root: The data folder itself.
+        root_of_trust: Folder of the root of trust.
+        flash: Folder of the file flash.
+        daa: Folder with the certificate for applications.
+        mutable: Folder of the applications' mutable storage.
+        run: Folder that is emptied at every start.
+        log: Folder of the log.
+        status: The status file.
+        lock: The lock file.
     """
 
     root: Path
+    root_of_trust: Path = field(init=False)
+    flash: Path = field(init=False)
+    daa: Path = field(init=False)
+    mutable: Path = field(init=False)
+    run: Path = field(init=False)
+    log: Path = field(init=False)
+    status: Path = field(init=False)
+    lock: Path = field(init=False)
 
     def __post_init__(self) -> None:
-        object.__setattr__(self, "root", self.root.absolute())
-
-    @property
-    def root_of_trust(self) -> Path:
-        """Folder of the root of trust."""
-        return self.root / "root-of-trust"
-
-    @property
-    def flash(self) -> Path:
-        """Folder of the file flash."""
-        return self.root / "flash"
-
-    @property
-    def daa(self) -> Path:
-        """Folder with the certificate for applications."""
-        return self.root / "daa"
-
-    @property
-    def mutable(self) -> Path:
-        """Folder of the applications' mutable storage."""
-        return self.root / "mutable"
-
-    @property
-    def run(self) -> Path:
-        """Folder that is emptied at every start."""
-        return self.root / "run"
-
-    @property
-    def log(self) -> Path:
-        """Folder of the log."""
-        return self.root / "log"
-
-    @property
-    def status(self) -> Path:
-        """The status file."""
-        return self.root / "status.json"
-
-    @property
-    def lock(self) -> Path:
-        """The lock file."""
-        return self.root / "lock"
+        root = self.root.absolute()
+        object.__setattr__(self, "root", root)
+        for name, place in _PLACES.items():
+            object.__setattr__(self, name, root / place)
 
     def create(self) -> None:
         """Make an empty device folder.

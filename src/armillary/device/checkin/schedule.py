@@ -1,0 +1,62 @@
+# SPDX-License-Identifier: Apache-2.0
+"""When a device checks in next: as the service said, sooner when something asks for it, later after failures."""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Callable
+
+from armillary.device.state.backoff import Backoff
+from armillary.errors import ArmillaryError, RateLimitedError
+
+
+class CheckInSchedule:
+    """Times are of the monotonic clock, in seconds; the first check-in is due at once.
+
+    Attributes:
+        contact: When the service last accepted a check-in; None before the first.
+        attempts: Check-ins that have ended, also those that failed.
+    """
+
+    def __init__(self, monotonic: Callable[[], float], *, retry_first_s: float, retry_limit_s: float) -> None:
+        self._monotonic = monotonic
+        self._backoff = Backoff(retry_first_s, retry_limit_s, random.random)
+        self._due = 0.0
+        self._is_asked = False
+        self.contact: float | None = None
+        self.attempts = 0
+
+    @property
+    def wait_s(self) -> float:
+        """Seconds until a check-in is due; at most zero when it is."""
+        return self._due - self._monotonic()
+
+    def ask(self) -> None:
+        """One is due at once, and another if one is under way, which may have begun before the reason."""
+        self._due = 0.0
+        self._is_asked = True
+
+    def begin(self) -> None:
+        """A check-in begins: it answers what was asked for until now."""
+        self._is_asked = False
+
+    def succeeded(self, next_s: float) -> None:
+        """A check-in was accepted, and the service wants the next one in ``next_s``."""
+        self.attempts += 1
+        self._backoff.succeeded()
+        self.contact = self._monotonic()
+        if not self._is_asked:
+            self._due = self.contact + next_s
+
+    def failed(self, error: ArmillaryError) -> float:
+        """A check-in failed; returns the seconds until it is tried again."""
+        self.attempts += 1
+        retry_s = self._backoff.failed()
+        if isinstance(error, RateLimitedError):
+            retry_s = max(retry_s, float(error.retry_after_s))
+        self._due = self._monotonic() + retry_s
+        return retry_s
+
+    def retry_offer(self) -> None:
+        """What was offered could not be fetched: check in sooner, to be offered it again."""
+        self._due = min(self._due, self._monotonic() + self._backoff.failed())

@@ -1,0 +1,37 @@
+# SPDX-License-Identifier: Apache-2.0
+"""When a device checks in next."""
+
+from __future__ import annotations
+
+from armillary.device.checkin.schedule import CheckInSchedule
+from armillary.errors import RateLimitedError, ServiceUnreachableError
+
+
+def test_the_first_is_due_and_the_service_says_when_the_next_is():
+    schedule = CheckInSchedule(lambda: 100.0, retry_first_s=2.0, retry_limit_s=300.0)
+    assert (schedule.wait_s <= 0, schedule.contact) == (True, None)
+    schedule.begin()
+    schedule.succeeded(3600)
+    assert (schedule.wait_s, schedule.contact, schedule.attempts) == (3600, 100.0, 1)
+
+
+def test_what_is_asked_while_one_is_under_way_is_due_after_it():
+    schedule = CheckInSchedule(lambda: 100.0, retry_first_s=2.0, retry_limit_s=300.0)
+    schedule.begin()
+    schedule.ask()
+    schedule.succeeded(3600)
+    assert schedule.wait_s <= 0
+    schedule.begin()
+    schedule.succeeded(3600)
+    assert schedule.wait_s == 3600
+
+
+def test_failures_wait_longer_and_at_least_as_long_as_the_service_says():
+    schedule = CheckInSchedule(lambda: 100.0, retry_first_s=2.0, retry_limit_s=300.0)
+    waits = [schedule.failed(ServiceUnreachableError("gone")) for _ in range(12)]
+    assert all(1.0 <= wait <= 300.0 for wait in waits)
+    assert (schedule.wait_s, schedule.contact, schedule.attempts) == (waits[-1], None, 12)
+    assert schedule.failed(RateLimitedError("later", retry_after_s=900)) == 900.0
+    schedule.succeeded(3600)
+    schedule.retry_offer()
+    assert 1.0 <= schedule.wait_s <= 2.0

@@ -68,22 +68,21 @@ class MessageIntake(Protocol):
         """Keep the will of a vanished device."""
 
 
-class PacketHandler(Protocol):
-    """Acts on what a connected client's packets mean."""
+class DeviceConversation(Protocol):
+    """Acts on devices' packets."""
 
     def converse(self, connection: DeviceConnection, packet: Packet, /) -> None:
-        """Act on a packet. Raises WireError when the client may not do this."""
-
-
-class DeviceConversation(PacketHandler, Protocol):
-    """Acts on devices' packets."""
+        """Act on a packet. Raises WireError if the device may not do this."""
 
     def change_session_end(self, connection: DeviceConnection, /, *, persistent: bool) -> None:
         """DISCONNECT said anew how long the session lasts. Raises WireError where CONNECT gave it no length."""
 
 
-class RegistrationConversation(PacketHandler, Protocol):
+class RegistrationConversation(Protocol):
     """Acts on the packets of clients that ask to be registered."""
+
+    def converse(self, connection: DeviceConnection, packet: Packet, /) -> None:
+        """Act on a packet. Raises WireError if such a client may not do this."""
 
     def begin(self, connection: DeviceConnection, packet: Connect, certificate: bytes | None, /) -> bool:
         """Take a connection that asks for registration; False for a device. Raises ArmillaryError to refuse it."""
@@ -270,8 +269,10 @@ class DeviceConnection(Link):
             self._converse(packet)
 
     def _converse(self, packet: Packet) -> None:
-        provisioning = self._owner.provisioning if self.registers else None
-        (provisioning or self._owner.conversation).converse(self, packet)
+        if self.registers and self._owner.provisioning is not None:
+            self._owner.provisioning.converse(self, packet)
+        else:
+            self._owner.conversation.converse(self, packet)
 
     def _publish(self, packet: Publish) -> None:
         """A message that was not taken as one of a run: one with a topic alias, or no telemetry."""
